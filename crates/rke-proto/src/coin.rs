@@ -1,0 +1,282 @@
+//! Coins and their files. `docs/protocol.md` section 2.
+//! The ANs are never parsed here: [`FileHeader::an_position`] says where each one lies, so that it
+//! can be read from the file straight into a [`rke_secret::Secret`].
+
+use std::fmt;
+
+use crate::cursor::{Cursor, DecodeError};
+use crate::{RAIDA_COUNT, RaidaIndex};
+
+/// Length of an Authenticity Number.
+pub const AN_LEN: usize = 16;
+
+/// Length of a coin file's header.
+pub const FILE_HEADER_LEN: usize = 32;
+
+/// Length of what stands before a coin's ANs: split, shard, denomination, serial number.
+pub const COIN_HEADER_LEN: usize = 7;
+
+const FORMAT: u8 = 9;
+const COIN_KIND: u16 = 0x0006;
+const MOTTO: &[u8; 16] = b"Live Free or Die";
+
+/// A coin's public name: denomination and serial number, `id5` of the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CoinId {
+    /// Power of ten of the coin's value.
+    pub denomination: i8,
+    /// Serial number, unique within the denomination.
+    pub serial: u32,
+}
+
+impl CoinId {
+    /// The five bytes of the wire.
+    pub fn to_bytes(self) -> [u8; 5] {
+        let [a, b, c, d] = self.serial.to_be_bytes();
+        [self.denomination as u8, a, b, c, d]
+    }
+
+    /// The coin that five bytes of the wire name.
+    pub fn from_bytes([denomination, a, b, c, d]: [u8; 5]) -> Self {
+        Self { denomination: denomination as i8, serial: u32::from_be_bytes([a, b, c, d]) }
+    }
+}
+
+impl fmt::Display for CoinId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.denomination, self.serial)
+    }
+}
+
+impl std::str::FromStr for CoinId {
+    type Err = &'static str;
+
+    /// `DENOMINATION:SERIAL`, such as `0:42` or `-3:7`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = "a coin is written DENOMINATION:SERIAL, such as 0:42";
+        let (denomination, serial) = text.split_once(':').ok_or(wrong)?;
+        Ok(Self {
+            denomination: denomination.parse().map_err(|_| wrong)?,
+            serial: serial.parse().map_err(|_| wrong)?,
+        })
+    }
+}
+
+/// Why a coin file cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CoinFileError {
+    /// The header or a coin is cut short or malformed.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The file is encrypted with a password.
+    #[error("it is encrypted with a password (type {0}); decrypt the wallet first")]
+    Encrypted(u8),
+    /// The header does not say that this is a coin file.
+    #[error("it is not a coin file: {0}")]
+    NotACoinFile(&'static str),
+    /// The length does not fit the number of coins.
+    #[error("its header announces {coins} coins, {expected} bytes, but it has {actual} bytes")]
+    WrongLength {
+        /// Coins that the header announces.
+        coins: u16,
+        /// Length that they need.
+        expected: u64,
+        /// Length of the file.
+        actual: u64,
+    },
+}
+
+/// What a coin's holder knows of it at one RAIDA, from the file's status nibbles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CoinStatus {
+    /// `p`: the RAIDA has confirmed the AN.
+    Passed,
+    /// Anything else: unknown, failed, no answer, or in doubt.
+    Unusable,
+}
+
+const PASSED_NIBBLE: u8 = 0xA;
+
+/// The header of a coin file: how many coins it has, and where their ANs lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileHeader {
+    coins: u16,
+    proposed_ans: bool,
+    statuses: [CoinStatus; RAIDA_COUNT],
+}
+
+impl FileHeader {
+    /// A header for a file that one writes: one coin with its statuses, or several coins.
+    pub fn new(coins: u16, statuses: [CoinStatus; RAIDA_COUNT]) -> Self {
+        Self { coins, proposed_ans: false, statuses }
+    }
+
+    /// Decodes the first 32 bytes of a file.
+    ///
+    /// # Errors
+    /// [`CoinFileError`]: what the file is instead.
+    pub fn decode(bytes: &[u8; FILE_HEADER_LEN]) -> Result<Self, CoinFileError> {
+        let mut cursor = Cursor::new(bytes);
+        let [format, _] = cursor.array("format")?;
+        let kind = cursor.u16("coin kind")?;
+        let [_, encryption] = cursor.array("encryption")?;
+        let coins = cursor.u16("coin count")?;
+        cursor.slice("password hash", 7)?;
+        let contents = cursor.u8("contents")?;
+        let tail = cursor.array::<16>("statuses")?;
+        if format != FORMAT {
+            return Err(CoinFileError::NotACoinFile("its first byte is not 9"));
+        }
+        if kind != COIN_KIND {
+            return Err(CoinFileError::NotACoinFile("its coin id is not 6"));
+        }
+        if encryption != 0 {
+            return Err(CoinFileError::Encrypted(encryption));
+        }
+        if coins == 0 {
+            return Err(CoinFileError::NotACoinFile("it holds no coin"));
+        }
+        if contents > 1 {
+            return Err(CoinFileError::NotACoinFile("its byte 15 is neither 0 nor 1"));
+        }
+        let statuses = match coins {
+            1 => std::array::from_fn(|raida| status_at(&tail, raida)),
+            _ => [CoinStatus::Passed; RAIDA_COUNT],
+        };
+        Ok(Self { coins, proposed_ans: contents == 1, statuses })
+    }
+
+    /// The 32 bytes of the file.
+    pub fn encode(&self) -> [u8; FILE_HEADER_LEN] {
+        let mut bytes = [0; FILE_HEADER_LEN];
+        bytes[0] = FORMAT;
+        bytes[2..4].copy_from_slice(&COIN_KIND.to_be_bytes());
+        bytes[6..8].copy_from_slice(&self.coins.to_be_bytes());
+        bytes[15] = u8::from(self.proposed_ans);
+        if self.coins > 1 {
+            bytes[16..].copy_from_slice(MOTTO);
+            return bytes;
+        }
+        for (raida, status) in self.statuses.iter().enumerate() {
+            if *status == CoinStatus::Passed {
+                bytes[16 + raida / 2] |= PASSED_NIBBLE << if raida % 2 == 0 { 4 } else { 0 };
+            }
+        }
+        bytes
+    }
+
+    /// How many coins the file holds.
+    pub fn coins(&self) -> u16 {
+        self.coins
+    }
+
+    /// Checks the file's length against the coins that it announces.
+    ///
+    /// # Errors
+    /// [`CoinFileError::WrongLength`].
+    pub fn check_len(&self, actual: u64) -> Result<(), CoinFileError> {
+        let expected = self.coin_position(self.coins);
+        if actual == expected {
+            return Ok(());
+        }
+        Err(CoinFileError::WrongLength { coins: self.coins, expected, actual })
+    }
+
+    /// What the holder knows of the file's coins at a RAIDA.
+    pub fn status(&self, raida: RaidaIndex) -> CoinStatus {
+        self.statuses[raida.position()]
+    }
+
+    /// Where the header of the file's coin `coin` (from 0) lies, in bytes from the file's start.
+    pub fn coin_position(&self, coin: u16) -> u64 {
+        let an_sets = if self.proposed_ans { 2 } else { 1 };
+        let coin_len = COIN_HEADER_LEN + an_sets * RAIDA_COUNT * AN_LEN;
+        FILE_HEADER_LEN as u64 + u64::from(coin) * coin_len as u64
+    }
+
+    /// Where the 16 bytes of the AN of coin `coin` (from 0) at a RAIDA lie in the file.
+    pub fn an_position(&self, coin: u16, raida: RaidaIndex) -> u64 {
+        self.coin_position(coin) + (COIN_HEADER_LEN + raida.position() * AN_LEN) as u64
+    }
+}
+
+fn status_at(nibbles: &[u8; 16], raida: usize) -> CoinStatus {
+    let byte = nibbles[raida / 2];
+    let nibble = if raida.is_multiple_of(2) { byte >> 4 } else { byte & 0xF };
+    if nibble == PASSED_NIBBLE { CoinStatus::Passed } else { CoinStatus::Unusable }
+}
+
+/// What stands before a coin's ANs.
+pub fn decode_coin_header(bytes: [u8; COIN_HEADER_LEN]) -> CoinId {
+    let [_split, _shard, id @ ..] = bytes;
+    CoinId::from_bytes(id)
+}
+
+/// The bytes that stand before a coin's ANs.
+pub fn encode_coin_header(id: CoinId) -> [u8; COIN_HEADER_LEN] {
+    let mut bytes = [0; COIN_HEADER_LEN];
+    bytes[2..].copy_from_slice(&id.to_bytes());
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raida(index: u8) -> RaidaIndex {
+        RaidaIndex::new(index).unwrap_or_else(|| unreachable!())
+    }
+
+    #[test]
+    fn statuses_stand_high_nibble_first() {
+        let mut bytes = FileHeader::new(1, [CoinStatus::Unusable; 25]).encode();
+        bytes[16] = 0xF0; // RAIDA 0 failed, 1 unknown
+        bytes[17] = 0x0A; // 2 unknown, 3 passed
+        bytes[28] = 0xA5; // 24 passed, then the task id
+        let header = FileHeader::decode(&bytes).unwrap_or_else(|_| unreachable!());
+        let passed: Vec<u8> = RaidaIndex::all()
+            .filter(|r| header.status(*r) == CoinStatus::Passed)
+            .map(RaidaIndex::get)
+            .collect();
+        assert_eq!(passed, [3, 24]);
+    }
+
+    #[test]
+    fn what_encodes_decodes_to_the_same() {
+        let statuses =
+            std::array::from_fn(|i| if i % 3 == 0 { CoinStatus::Passed } else { CoinStatus::Unusable });
+        for header in [FileHeader::new(1, statuses), FileHeader::new(3, [CoinStatus::Passed; 25])] {
+            assert_eq!(FileHeader::decode(&header.encode()).as_ref(), Ok(&header));
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_not_a_plain_coin_file() {
+        let good = FileHeader::new(1, [CoinStatus::Passed; 25]).encode();
+        for (at, value) in [(0, 8), (3, 7), (5, 1), (5, 4), (5, 9), (7, 0), (15, 2)] {
+            let mut bytes = good;
+            bytes[at] = value;
+            assert!(FileHeader::decode(&bytes).is_err(), "byte {at} = {value}");
+        }
+    }
+
+    #[test]
+    fn proposed_ans_are_skipped() {
+        let mut bytes = FileHeader::new(2, [CoinStatus::Passed; 25]).encode();
+        bytes[15] = 1;
+        let header = FileHeader::decode(&bytes).unwrap_or_else(|_| unreachable!());
+        assert_eq!(header.an_position(0, raida(0)), 39);
+        assert_eq!(header.coin_position(1), 32 + 807);
+        assert_eq!(header.an_position(1, raida(24)), 32 + 807 + 7 + 24 * 16);
+        assert!(header.check_len(32 + 2 * 807).is_ok() && header.check_len(32 + 2 * 407).is_err());
+    }
+
+    #[test]
+    fn coin_ids_have_a_signed_denomination() {
+        assert_eq!("-3:7".parse(), Ok(CoinId { denomination: -3, serial: 7 }));
+        let id = CoinId { denomination: -3, serial: 0x0102_0304 };
+        assert_eq!(id.to_bytes(), [0xFD, 1, 2, 3, 4]);
+        assert_eq!(CoinId::from_bytes(id.to_bytes()), id);
+        assert!("3".parse::<CoinId>().is_err() && "300:1".parse::<CoinId>().is_err());
+    }
+}

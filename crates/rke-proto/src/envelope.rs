@@ -1,0 +1,373 @@
+//! The envelopes that requests and responses travel in: sealing and opening, in place.
+//! `docs/protocol.md` sections 3 and 4.
+
+use rke_secret::Secret;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::challenge::CHALLENGE_LEN;
+use crate::cipher::{self, BLOCK_LEN, HMAC_LEN};
+use crate::coin::{AN_LEN, CoinId};
+use crate::cursor::DecodeError;
+use crate::header::{
+    LONG_HEADER_LEN, NONCE_LEN, RequestHeader, ResponseForm, ResponseHeader, SHORT_HEADER_LEN, TRAILER,
+};
+use crate::{Challenge, RaidaIndex, Status};
+
+/// An envelope type and the coins that it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Envelope {
+    /// Not encrypted. Loopback test networks only.
+    Type0,
+    /// AES-128 under the AN, no HMAC. What the public network speaks.
+    Type1(CoinId),
+    /// AES-256 and HMAC under a key from one coin's AN.
+    Type4(CoinId),
+    /// AES-256 and HMAC under a key from two coins' ANs.
+    Type5(CoinId, CoinId),
+}
+
+impl Envelope {
+    /// The type byte of the wire.
+    pub fn wire_type(self) -> u8 {
+        match self {
+            Self::Type0 => 0,
+            Self::Type1(_) => 1,
+            Self::Type4(_) => 4,
+            Self::Type5(..) => 5,
+        }
+    }
+
+    /// Length of a request's header, and of a response's.
+    pub fn header_len(self) -> usize {
+        match self {
+            Self::Type0 | Self::Type1(_) => SHORT_HEADER_LEN,
+            Self::Type4(_) | Self::Type5(..) => LONG_HEADER_LEN,
+        }
+    }
+
+    /// The coins that the envelope names.
+    pub fn coins(self) -> impl Iterator<Item = CoinId> {
+        let (first, second) = match self {
+            Self::Type0 => (None, None),
+            Self::Type1(coin) | Self::Type4(coin) => (Some(coin), None),
+            Self::Type5(first, second) => (Some(first), Some(second)),
+        };
+        first.into_iter().chain(second)
+    }
+
+    /// Length of what follows the ciphertext: the HMAC where there is one, and the trailer.
+    fn tail_len(self) -> usize {
+        match self {
+            Self::Type0 | Self::Type1(_) => TRAILER.len(),
+            Self::Type4(_) | Self::Type5(..) => HMAC_LEN + TRAILER.len(),
+        }
+    }
+}
+
+/// The key of an envelope, from the ANs of its coins.
+pub enum EnvelopeKey {
+    /// Type 0 has none.
+    None,
+    /// Type 1: the AN itself.
+    Aes128(Secret<AN_LEN>),
+    /// Types 4 and 5: SHA-256 over one or two ANs.
+    Aes256(Secret<32>),
+}
+
+impl EnvelopeKey {
+    /// The key of a type 1 envelope.
+    pub fn type_1(an: &Secret<AN_LEN>) -> Self {
+        Self::Aes128(an.duplicate())
+    }
+
+    /// The key of a type 4 envelope.
+    pub fn type_4(an: &Secret<AN_LEN>) -> Self {
+        Self::Aes256(Secret::fill(|key| an.expose(|an| sha256_into(&[an], key))))
+    }
+
+    /// The key of a type 5 envelope.
+    pub fn type_5(first: &Secret<AN_LEN>, second: &Secret<AN_LEN>) -> Self {
+        Self::Aes256(Secret::fill(|key| {
+            first.expose(|first| second.expose(|second| sha256_into(&[first, second], key)));
+        }))
+    }
+
+    /// E of section 3: encrypts or decrypts in place.
+    fn apply(&self, counter_block: &[u8; BLOCK_LEN], data: &mut [u8]) {
+        match self {
+            Self::None => (),
+            Self::Aes128(an) => an.expose(|an| cipher::aes128_ctr(an, counter_block, data)),
+            Self::Aes256(key) => key.expose(|key| cipher::aes256_ctr(key, counter_block, data)),
+        }
+    }
+
+    /// Writes HMAC (types 4 and 5) and trailer after the ciphertext.
+    fn write_tail(&self, ciphertext: &[u8], tail: &mut [u8]) {
+        if let Self::Aes256(key) = self {
+            tail[..HMAC_LEN].copy_from_slice(&key.expose(|key| cipher::hmac(key, ciphertext)));
+        }
+        let trailer_at = tail.len() - TRAILER.len();
+        tail[trailer_at..].copy_from_slice(&TRAILER);
+    }
+
+    fn tail_matches(&self, ciphertext: &[u8], tail: &[u8]) -> bool {
+        match (self, tail.first_chunk::<HMAC_LEN>()) {
+            (Self::Aes256(key), Some(tag)) => key.expose(|key| cipher::hmac_matches(key, ciphertext, tag)),
+            (Self::Aes256(_), None) => false,
+            (Self::None | Self::Aes128(_), _) => true,
+        }
+    }
+
+    /// The signature of a short response: challenge, or challenge XOR AN.
+    fn signature(&self, challenge: &[u8; CHALLENGE_LEN]) -> [u8; CHALLENGE_LEN] {
+        let mut signature = *challenge;
+        if let Self::Aes128(an) = self {
+            an.expose(|an| signature.iter_mut().zip(an).for_each(|(byte, an)| *byte ^= an));
+        }
+        signature
+    }
+}
+
+fn sha256_into(parts: &[&[u8; AN_LEN]], key: &mut [u8; 32]) {
+    let mut hash = Sha256::new();
+    parts.iter().for_each(|part| hash.update(part));
+    hash.finalize_into(key.into());
+}
+
+/// What is left of a request's `RequestHeader` to decide before sealing.
+pub struct RequestParts {
+    /// The RAIDA that is asked.
+    pub raida: RaidaIndex,
+    /// Command group and command.
+    pub command: (u8, u8),
+    /// The envelope.
+    pub envelope: Envelope,
+    /// 24 random bytes, never used before under the same key.
+    pub random: [u8; NONCE_LEN],
+}
+
+/// A sealed request: its header and the whole datagram. `write_body` writes the `body_len` bytes of
+/// the body where they are then encrypted.
+pub fn seal_request(
+    parts: &RequestParts,
+    key: &EnvelopeKey,
+    body_len: usize,
+    write_body: impl FnOnce(&mut [u8]),
+) -> (RequestHeader, Vec<u8>) {
+    let envelope = parts.envelope;
+    let wire_len = body_len + envelope.tail_len();
+    let header =
+        RequestHeader::new(parts.raida.get(), parts.command, envelope, wire_len as u16, parts.random);
+    let mut datagram = vec![0; envelope.header_len() + wire_len];
+    header.write(&mut datagram);
+    let (body, tail) = datagram[envelope.header_len()..].split_at_mut(body_len);
+    write_body(body);
+    key.apply(&header.counter_block(), body);
+    key.write_tail(body, tail);
+    (header, datagram)
+}
+
+/// Checks that a request's length fits its header and that it ends in the trailer.
+///
+/// # Errors
+/// The status to refuse it with.
+pub fn check_request_frame(header: &RequestHeader, datagram: &[u8]) -> Result<(), Status> {
+    let header_len = header.envelope.header_len();
+    let long_enough = usize::from(header.body_len) >= header.envelope.tail_len();
+    if !long_enough || datagram.len() != header_len + usize::from(header.body_len) {
+        return Err(Status::BAD_LENGTH);
+    }
+    if !datagram.ends_with(&TRAILER) {
+        return Err(Status::BAD_TRAILER);
+    }
+    Ok(())
+}
+
+/// Opens a request whose frame is checked: the body, decrypted where it lies.
+///
+/// # Errors
+/// [`Status::BAD_LENGTH`] or [`Status::BAD_HMAC`].
+pub fn open_request<'a>(
+    header: &RequestHeader,
+    key: &EnvelopeKey,
+    datagram: &'a mut [u8],
+) -> Result<&'a mut [u8], Status> {
+    let tail_len = header.envelope.tail_len();
+    let sealed = datagram.get_mut(header.envelope.header_len()..).ok_or(Status::BAD_LENGTH)?;
+    let body_len = sealed.len().checked_sub(tail_len).ok_or(Status::BAD_LENGTH)?;
+    let (body, tail) = sealed.split_at_mut(body_len);
+    if !key.tail_matches(body, tail) {
+        return Err(Status::BAD_HMAC);
+    }
+    key.apply(&header.counter_block(), body);
+    Ok(body)
+}
+
+/// What a RAIDA says in answer to a request, without the payload.
+pub struct ResponseParts {
+    /// The RAIDA that answers.
+    pub raida: RaidaIndex,
+    /// Its verdict.
+    pub status: Status,
+    /// The 16 bytes at the start of the request's body, where they could be read.
+    pub challenge: Option<[u8; CHALLENGE_LEN]>,
+    /// Time that the answer took, in microseconds.
+    pub execution_micros: u32,
+    /// 24 random bytes (types 4 and 5).
+    pub random: [u8; NONCE_LEN],
+}
+
+/// A sealed response. `write_payload` writes the `payload_len` bytes of the payload where they are
+/// then encrypted; without a payload there is no body at all.
+pub fn seal_response(
+    to: &RequestHeader,
+    key: &EnvelopeKey,
+    parts: &ResponseParts,
+    payload_len: usize,
+    write_payload: impl FnOnce(&mut [u8]),
+) -> Vec<u8> {
+    let wire_len = if payload_len == 0 { 0 } else { payload_len + to.envelope.tail_len() };
+    let (form, counter_block) = response_form(to, key, parts);
+    let header = ResponseHeader {
+        raida: parts.raida.get(),
+        status: parts.status.0,
+        group: to.group,
+        execution_micros: parts.execution_micros,
+        body_len: wire_len as u32,
+        echo: to.echo(),
+        form,
+    };
+    let mut datagram = vec![0; to.envelope.header_len() + wire_len];
+    header.write(&mut datagram);
+    if payload_len > 0 {
+        let (payload, tail) = datagram[to.envelope.header_len()..].split_at_mut(payload_len);
+        write_payload(payload);
+        key.apply(&counter_block, payload);
+        key.write_tail(payload, tail);
+    }
+    datagram
+}
+
+/// The refusal of a request in an envelope that does not exist, in the form of type 0.
+pub fn refuse_unknown_envelope(raida: RaidaIndex, group: u8, echo: [u8; 2], status: Status) -> Vec<u8> {
+    let header = ResponseHeader {
+        raida: raida.get(),
+        status: status.0,
+        group,
+        execution_micros: 0,
+        body_len: 0,
+        echo,
+        form: ResponseForm::Short { signature: [0; CHALLENGE_LEN] },
+    };
+    let mut datagram = vec![0; SHORT_HEADER_LEN];
+    header.write(&mut datagram);
+    datagram
+}
+
+fn response_form(
+    to: &RequestHeader,
+    key: &EnvelopeKey,
+    parts: &ResponseParts,
+) -> (ResponseForm, [u8; BLOCK_LEN]) {
+    match to.envelope {
+        Envelope::Type0 | Envelope::Type1(_) => {
+            // A type 1 refusal without the AN cannot be signed: `key` is then None.
+            let signable = matches!((to.envelope, key), (Envelope::Type0, _) | (_, EnvelopeKey::Aes128(_)));
+            let signature = parts.challenge.filter(|_| signable).map(|bytes| key.signature(&bytes));
+            (ResponseForm::Short { signature: signature.unwrap_or_default() }, to.counter_block())
+        }
+        Envelope::Type4(coin) | Envelope::Type5(coin, _) => {
+            let mut nonce = parts.random;
+            if let Envelope::Type5(_, second) = to.envelope {
+                nonce[..5].copy_from_slice(&second.to_bytes());
+            }
+            let form = ResponseForm::Long { wire_type: to.envelope.wire_type(), coin, nonce };
+            (form, first_block(&nonce))
+        }
+    }
+}
+
+fn first_block(nonce: &[u8; NONCE_LEN]) -> [u8; BLOCK_LEN] {
+    let mut block = [0; BLOCK_LEN];
+    block.copy_from_slice(&nonce[..BLOCK_LEN]);
+    block
+}
+
+/// An answer that was verified as far as its envelope allows.
+pub struct Response<'a> {
+    /// The RAIDA's verdict.
+    pub status: Status,
+    /// The payload, decrypted where it lies; empty where there was none.
+    pub payload: &'a mut [u8],
+}
+
+/// Opens the answer to the request that `to` was the header of: verifies index, echo, length,
+/// coins, signature or HMAC, then decrypts in place. An answer without a body carries no HMAC in
+/// types 4 and 5: its status is a hint, not a proof.
+///
+/// # Errors
+/// [`DecodeError`]: the datagram is to be dropped as if it had never come.
+pub fn open_response<'a>(
+    to: &RequestHeader,
+    challenge: &Challenge,
+    key: &EnvelopeKey,
+    datagram: &'a mut [u8],
+) -> Result<Response<'a>, DecodeError> {
+    let header = ResponseHeader::decode(to.envelope, datagram)?;
+    if header.raida != to.raida {
+        return Err(DecodeError::Mismatch("the RAIDA index"));
+    }
+    if header.echo != to.echo() || header.group != to.group {
+        return Err(DecodeError::Mismatch("the echo"));
+    }
+    let counter_block = verify_form(to, challenge, key, &header.form)?;
+    let body = &mut datagram[to.envelope.header_len()..];
+    if body.len() != header.body_len as usize {
+        return Err(DecodeError::Mismatch("the body length"));
+    }
+    let status = Status(header.status);
+    if body.is_empty() {
+        return Ok(Response { status, payload: body });
+    }
+    if !body.ends_with(&TRAILER) {
+        return Err(DecodeError::Mismatch("the trailer"));
+    }
+    let payload_len = body.len().checked_sub(to.envelope.tail_len());
+    let payload_len = payload_len.ok_or(DecodeError::Mismatch("the body length"))?;
+    let (payload, tail) = body.split_at_mut(payload_len);
+    if !key.tail_matches(payload, tail) {
+        return Err(DecodeError::Mismatch("the HMAC"));
+    }
+    key.apply(&counter_block, payload);
+    Ok(Response { status, payload })
+}
+
+/// Checks what the form of the header proves, and gives the payload's counter block.
+fn verify_form(
+    to: &RequestHeader,
+    challenge: &Challenge,
+    key: &EnvelopeKey,
+    form: &ResponseForm,
+) -> Result<[u8; BLOCK_LEN], DecodeError> {
+    match form {
+        ResponseForm::Short { signature } => {
+            let matches: bool = key.signature(challenge.as_bytes()).ct_eq(signature).into();
+            matches.then(|| to.counter_block()).ok_or(DecodeError::Mismatch("the signature"))
+        }
+        ResponseForm::Long { wire_type, coin, nonce } => {
+            let (first, second) = match to.envelope {
+                Envelope::Type5(first, second) => (first, Some(second)),
+                Envelope::Type4(first) | Envelope::Type1(first) => (first, None),
+                Envelope::Type0 => return Err(DecodeError::Mismatch("the envelope type")),
+            };
+            if *wire_type != to.envelope.wire_type() || *coin != first {
+                return Err(DecodeError::Mismatch("the envelope type or coin"));
+            }
+            if second.is_some_and(|second| nonce[..5] != second.to_bytes()) {
+                return Err(DecodeError::Mismatch("the second coin"));
+            }
+            Ok(first_block(nonce))
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What a share and a key belong to: Content Server ID, key id, client SN and timestamp.
+//! `docs/protocol.md` sections 1, 5 and 6.
+
+use std::fmt;
+use std::num::NonZeroU8;
+
+/// Longest Content Server ID, and the length that it is zero-padded to on the wire.
+pub const CSID_LEN: usize = 16;
+
+/// A Content Server ID: 1 to 16 bytes of printable ASCII, without spaces at its ends.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ContentServerId {
+    padded: [u8; CSID_LEN],
+    len: u8,
+}
+
+impl ContentServerId {
+    /// The ID that `text` spells, or `None` where it cannot be one.
+    pub fn new(text: &str) -> Option<Self> {
+        let bytes = text.as_bytes();
+        let printable = bytes.iter().all(|byte| matches!(byte, b' '..=b'~'));
+        if bytes.is_empty() || bytes.len() > CSID_LEN || !printable || text.trim() != text {
+            return None;
+        }
+        let mut padded = [0; CSID_LEN];
+        padded[..bytes.len()].copy_from_slice(bytes);
+        Some(Self { padded, len: bytes.len() as u8 })
+    }
+
+    /// The ID in a zero-padded field of the wire, or `None` where the field holds none.
+    pub fn from_padded(field: [u8; CSID_LEN]) -> Option<Self> {
+        let len = field.iter().position(|byte| *byte == 0).unwrap_or(CSID_LEN);
+        let (text, padding) = field.split_at(len);
+        if padding.iter().any(|byte| *byte != 0) {
+            return None;
+        }
+        Self::new(std::str::from_utf8(text).ok()?)
+    }
+
+    /// The ID zero-padded to 16 bytes, as most of the wire has it.
+    pub fn padded(&self) -> &[u8; CSID_LEN] {
+        &self.padded
+    }
+
+    /// The ID as text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.padded[..usize::from(self.len)]).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for ContentServerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for ContentServerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The number of a key set, 1 to 255; `k1` in text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyId(NonZeroU8);
+
+impl KeyId {
+    /// The key id `value`, unless it is 0.
+    pub fn new(value: u8) -> Option<Self> {
+        NonZeroU8::new(value).map(Self)
+    }
+
+    /// The key id in text: `k1` to `k255`, the `k` in either case.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix(['k', 'K'])?;
+        let plain = !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
+        plain.then(|| digits.parse().ok().and_then(Self::new)).flatten()
+    }
+
+    /// The number as it stands on the wire.
+    pub fn get(self) -> u8 {
+        self.0.get()
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "k{}", self.0)
+    }
+}
+
+/// Five random bytes that the client draws for each exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClientSn(pub [u8; 5]);
+
+/// What a share is derived for. All RAIDAs of one exchange get the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyContext {
+    /// The Content Server that the key is shared with.
+    pub cs_id: ContentServerId,
+    /// Which of its key sets.
+    pub key_id: KeyId,
+    /// The client's number for this exchange.
+    pub client_sn: ClientSn,
+    /// When the exchange began, in Unix seconds.
+    pub timestamp: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_server_ids_keep_their_case_and_their_bounds() {
+        for good in ["A", "content-Server01", "with space", "~"] {
+            assert_eq!(ContentServerId::new(good).map(|id| id.to_string()).as_deref(), Some(good));
+        }
+        for bad in ["", "seventeen-bytes-x", " x", "x ", "tab\tx", "\u{e9}", "\0"] {
+            assert!(ContentServerId::new(bad).is_none(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_padded_field_decodes_to_what_was_padded() {
+        let id = ContentServerId::new("CS").unwrap_or_else(|| unreachable!());
+        assert_eq!(ContentServerId::from_padded(*id.padded()), Some(id));
+        let mut holed = *id.padded();
+        holed[5] = b'x';
+        assert!(ContentServerId::from_padded(holed).is_none());
+        assert!(ContentServerId::from_padded([0; 16]).is_none());
+    }
+
+    #[test]
+    fn key_ids_run_from_1_to_255() {
+        assert_eq!(KeyId::parse("K17").map(KeyId::get), Some(17));
+        assert_eq!(KeyId::parse("k255").map(KeyId::get), Some(255));
+        for bad in ["k0", "k256", "k", "1", "k01", "k+1", "k1x"] {
+            assert!(KeyId::parse(bad).is_none(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! The TXT records of a Content Server, and the key sets that they give. `docs/protocol.md` section 1.
+//! Nothing in DNS text is an error by itself: what is not understood is left out with a warning.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use crate::derive::ShareWidth;
+use crate::directory::Directory;
+use crate::{ContentServerId, KeyId, MIN_REQUIRED, RaidaIndex};
+
+/// A RAIDA server as a record names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Server {
+    endpoint: SocketAddr,
+    key_ids: Vec<KeyId>,
+    raida: Option<RaidaIndex>,
+}
+
+/// What the TXT records of a domain say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Records {
+    cs_ids: BTreeMap<KeyId, ContentServerId>,
+    servers: Vec<Server>,
+    required: Option<u8>,
+    share_bytes: Option<u16>,
+    warnings: Vec<String>,
+}
+
+/// A key set and the indexed RAIDA servers that hold its master secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeySet {
+    /// Its number.
+    pub key_id: KeyId,
+    /// The Content Server that it belongs to.
+    pub cs_id: ContentServerId,
+    /// Its servers, at most one for each RAIDA.
+    pub servers: Vec<(RaidaIndex, SocketAddr)>,
+}
+
+/// What the records mean once every server has its index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeySets {
+    /// All key sets, lowest number first.
+    pub all: Vec<KeySet>,
+    /// The fewest RAIDAs whose shares make a key; 13 or more.
+    pub required: u8,
+    /// How wide this Content Server's shares are, `None` for a width that this version lacks.
+    pub width: Option<ShareWidth>,
+    /// What was left out, and why, for a person to read.
+    pub warnings: Vec<String>,
+}
+
+impl KeySets {
+    /// The key set to use: the lowest-numbered one with enough indexed servers.
+    pub fn choose(&self) -> Option<&KeySet> {
+        self.all.iter().find(|set| set.servers.len() >= usize::from(self.required))
+    }
+}
+
+impl Records {
+    /// Reads the texts of a domain's TXT records, each with its character-strings joined.
+    pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut records = Self::default();
+        for line in texts.into_iter().flat_map(str::lines).map(str::trim).filter(|line| !line.is_empty()) {
+            if let Err(reason) = records.read_line(line) {
+                records.warnings.push(format!("{reason}: {}", shown(line)));
+            }
+        }
+        records
+    }
+
+    fn read_line(&mut self, line: &str) -> Result<(), &'static str> {
+        if let Some((key_id, cs_id)) =
+            line.split_once('=').and_then(|(name, value)| Some((KeyId::parse(name.trim())?, value.trim())))
+        {
+            return self.read_key_set(key_id, cs_id);
+        }
+        let first = line.split_whitespace().next().unwrap_or_default();
+        match first.parse::<SocketAddr>() {
+            Ok(endpoint) => self.read_server(endpoint, line),
+            Err(_) => self.read_requirement(&line.to_ascii_lowercase()),
+        }
+    }
+
+    fn read_key_set(&mut self, key_id: KeyId, cs_id: &str) -> Result<(), &'static str> {
+        let cs_id = ContentServerId::new(cs_id).ok_or("not a Content Server ID of 1 to 16 characters")?;
+        match self.cs_ids.insert(key_id, cs_id) {
+            Some(earlier) if earlier != cs_id => {
+                self.cs_ids.insert(key_id, earlier);
+                Err("a second Content Server ID for the same key set")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn read_server(&mut self, endpoint: SocketAddr, line: &str) -> Result<(), &'static str> {
+        let mut server = Server { endpoint, key_ids: Vec::new(), raida: None };
+        let mut complaint = Ok(());
+        for word in line.split_whitespace().skip(1) {
+            let lower = word.to_ascii_lowercase();
+            if let Some(key_id) = KeyId::parse(word) {
+                server.key_ids.push(key_id);
+            } else if let Some(index) = lower.strip_prefix("raida=") {
+                server.raida = index.parse().ok().and_then(RaidaIndex::new);
+                if server.raida.is_none() {
+                    return Err("no such RAIDA index, server left out");
+                }
+            } else {
+                complaint = Err("a word of this server is not understood");
+            }
+        }
+        if server.key_ids.is_empty() {
+            return Err("a server without a key set");
+        }
+        self.servers.push(server);
+        complaint
+    }
+
+    fn read_requirement(&mut self, line: &str) -> Result<(), &'static str> {
+        const IGNORED: &str = "ignored";
+        let words = line.strip_prefix("required").map_or(line, str::trim_start);
+        let (name, value) = words.split_once('=').ok_or(IGNORED)?;
+        let name = name.strip_suffix('>').unwrap_or(name).trim_end();
+        let value = value.trim();
+        match name {
+            "raidas" => {
+                let value = value.parse().map_err(|_| "not a number of RAIDAs")?;
+                self.required = self.required.max(Some(value));
+                Ok(())
+            }
+            "share-bytes" => {
+                let value = value.parse().map_err(|_| "not a number of bytes")?;
+                self.share_bytes = self.share_bytes.max(Some(value));
+                Ok(())
+            }
+            _ => Err(IGNORED),
+        }
+    }
+
+    /// Gives every server its RAIDA index and sorts the servers into their key sets.
+    pub fn key_sets(&self, directory: &Directory) -> KeySets {
+        let mut warnings = self.warnings.clone();
+        let indexed = self.indexed_servers(directory, &mut warnings);
+        let all = self.cs_ids.iter().map(|(key_id, cs_id)| {
+            let mut servers = BTreeMap::new();
+            for (raida, server) in indexed.iter().filter(|(_, server)| server.key_ids.contains(key_id)) {
+                if servers.contains_key(raida) {
+                    warnings
+                        .push(format!("a second server for RAIDA {raida} in {key_id}: {}", server.endpoint));
+                } else {
+                    servers.insert(*raida, server.endpoint);
+                }
+            }
+            KeySet { key_id: *key_id, cs_id: *cs_id, servers: servers.into_iter().collect() }
+        });
+        let all = all.collect();
+        KeySets { all, required: self.required.unwrap_or(0).max(MIN_REQUIRED), width: self.width(), warnings }
+    }
+
+    fn indexed_servers<'a>(
+        &'a self,
+        directory: &Directory,
+        warnings: &mut Vec<String>,
+    ) -> Vec<(RaidaIndex, &'a Server)> {
+        let mut indexed = Vec::new();
+        for server in &self.servers {
+            match server.raida.or_else(|| directory.index_of(server.endpoint)) {
+                Some(raida) => indexed.push((raida, server)),
+                None => warnings.push(format!(
+                    "no RAIDA index, neither in the record nor in the directory: {}",
+                    server.endpoint
+                )),
+            }
+            for key_id in server.key_ids.iter().filter(|key_id| !self.cs_ids.contains_key(key_id)) {
+                warnings.push(format!("{key_id} has no Content Server ID: {}", server.endpoint));
+            }
+        }
+        indexed
+    }
+
+    fn width(&self) -> Option<ShareWidth> {
+        match self.share_bytes.unwrap_or(1) {
+            0 | 1 => Some(ShareWidth::Narrow),
+            2..=32 => Some(ShareWidth::Wide),
+            _ => None,
+        }
+    }
+}
+
+/// A line of DNS text as a warning may show it: printable, and not endless.
+fn shown(line: &str) -> String {
+    line.chars().take(80).flat_map(char::escape_debug).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sets(texts: &[&str]) -> KeySets {
+        Records::parse(texts.iter().copied()).key_sets(&Directory::default())
+    }
+
+    fn servers(count: u8, key_ids: &str) -> String {
+        (0..count).map(|i| format!("192.0.2.{i}:5000 {key_ids} raida={i}\n")).collect()
+    }
+
+    #[test]
+    fn reads_a_whole_domain() {
+        let servers = servers(25, "k1 K2");
+        let sets = sets(&[
+            "K1 = Content_Server",
+            "k2=OTHER",
+            &servers,
+            "Required RAIDAS >= 15",
+            "required share-bytes>=32",
+        ]);
+        assert_eq!((sets.required, sets.width, sets.warnings.len()), (15, Some(ShareWidth::Wide), 0));
+        let chosen = sets.choose().map(|set| (set.key_id.get(), set.cs_id.to_string(), set.servers.len()));
+        assert_eq!(chosen, Some((1, "Content_Server".into(), 25)));
+        assert_eq!(sets.all.len(), 2);
+    }
+
+    #[test]
+    fn never_requires_fewer_than_13() {
+        for (text, required) in [("raidas = 13", 13), ("required raidas>=3", 13), ("raidas=25", 25), ("", 13)]
+        {
+            assert_eq!(sets(&[text]).required, required, "{text}");
+        }
+        assert_eq!(sets(&["raidas>=14\nraidas>=20\nraidas>=13"]).required, 20);
+    }
+
+    #[test]
+    fn shares_are_narrow_unless_the_record_asks_for_more() {
+        for (text, width) in [
+            ("", Some(ShareWidth::Narrow)),
+            ("share-bytes = 1", Some(ShareWidth::Narrow)),
+            ("required share-bytes >= 32", Some(ShareWidth::Wide)),
+            ("required share-bytes>=64", None),
+        ] {
+            assert_eq!(sets(&[text]).width, width, "{text}");
+        }
+    }
+
+    #[test]
+    fn takes_the_lowest_key_set_with_enough_servers() {
+        let few = servers(12, "k1");
+        let many = servers(13, "k7").replace("192.0.2.", "198.51.100.");
+        let chosen = sets(&["k1=A\nk7=B", &few, &many]).choose().map(|set| set.key_id.get());
+        assert_eq!(chosen, Some(7));
+        assert!(sets(&["k1=A", &few]).choose().is_none());
+    }
+
+    #[test]
+    fn warns_of_what_it_leaves_out() {
+        for (text, warnings) in [
+            ("challenge = abc", 1),
+            ("v=spf1 -all", 1),
+            ("k1 = seventeen-letters", 1),
+            ("k1=A\nk1=B", 1),
+            ("k1=A\n192.0.2.1:1 k1", 1),
+            ("k1=A\n192.0.2.1:1 k1 raida=25", 1),
+            ("k1=A\n192.0.2.1:1 raida=1", 1),
+            ("k1=A\n192.0.2.1:1 k1 raida=1\n192.0.2.2:1 k1 raida=1", 1),
+            ("192.0.2.1:1 k3 raida=1", 1),
+            ("raidas>=many", 1),
+            ("required share-bytes", 1),
+            ("raida7.example:50007 k1", 1),
+            ("k1=A\n[2001:db8::7]:50007 k1 raida=7", 0),
+        ] {
+            assert_eq!(sets(&[text]).warnings.len(), warnings, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_directory_names_servers_that_the_record_does_not() {
+        let endpoint = "192.0.2.9:7".parse().unwrap_or_else(|_| unreachable!());
+        let raida = RaidaIndex::new(9).unwrap_or_else(|| unreachable!());
+        let directory = Directory::new(vec![(endpoint, raida)]);
+        let sets = Records::parse(["k1=A\n192.0.2.9:7 k1"]).key_sets(&directory);
+        assert_eq!(sets.all[0].servers, [(raida, endpoint)]);
+    }
+}

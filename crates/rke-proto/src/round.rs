@@ -1,0 +1,354 @@
+//! One exchange as a value: it is told what arrived and what time it is, and says what to send,
+//! whether it is finished, or that it cannot finish any more. `docs/protocol.md` sections 3 to 6.
+//! It owns no socket and no clock, so every fault of the network is a plain unit test.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rke_secret::Secret;
+use zeroize::Zeroize;
+
+use crate::challenge::{CHALLENGE_LEN, RANDOM_LEN};
+use crate::command::{self, Command, SHARE_REQUEST_LEN};
+use crate::cursor::DecodeError;
+use crate::derive::{self, SECRET_LEN, ShareWidth};
+use crate::envelope::{self, RequestParts};
+use crate::header::{NONCE_LEN, RequestHeader};
+use crate::{
+    Bitmap, Challenge, ContentServerId, Envelope, EnvelopeKey, KeyContext, KeyId, RaidaIndex, Status,
+};
+
+/// Random bytes that each request consumes: those of its challenge, then those of its nonce.
+pub const REQUEST_RANDOM_LEN: usize = RANDOM_LEN + NONCE_LEN;
+
+/// The largest answer that a round understands is far below this.
+pub const MAX_DATAGRAM_LEN: usize = 2048;
+
+/// Whom to ask, and how to prove oneself there.
+pub struct Recipient {
+    /// The RAIDA.
+    pub raida: RaidaIndex,
+    /// Where it listens.
+    pub endpoint: SocketAddr,
+    /// The envelope, with the coins.
+    pub envelope: Envelope,
+    /// The envelope's key.
+    pub key: EnvelopeKey,
+    /// [`REQUEST_RANDOM_LEN`] bytes from the system's generator, used once.
+    pub random: [u8; REQUEST_RANDOM_LEN],
+}
+
+/// What the answer to a request must hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Payload {
+    Nothing,
+    Share(ShareWidth),
+}
+
+/// One sealed request and what became of it.
+struct Request {
+    raida: RaidaIndex,
+    endpoint: SocketAddr,
+    header: RequestHeader,
+    challenge: Challenge,
+    key: EnvelopeKey,
+    datagram: Vec<u8>,
+    state: State,
+    sent: u32,
+    next_send: Duration,
+}
+
+enum State {
+    /// No valid answer yet; the last answer that had to be dropped, if any.
+    Waiting(Option<DecodeError>),
+    /// The share; zeros where none was asked for.
+    Answered(Secret<SECRET_LEN>),
+    Refused(Status),
+    Unreachable,
+}
+
+/// Why a RAIDA gave no share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Nothing valid came back in time.
+    #[error("no answer")]
+    Silent,
+    /// The machine could not send to it.
+    #[error("unreachable")]
+    Unreachable,
+    /// It answered with another status than success.
+    #[error("refused: {0}")]
+    Refused(Status),
+    /// Only answers that had to be dropped came back.
+    #[error("malformed answer: {0}")]
+    Malformed(DecodeError),
+}
+
+/// How a round goes about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// Answers that make the round succeed.
+    pub required: usize,
+    /// How long to wait for the others once `required` have answered.
+    pub grace: Duration,
+    /// Wait before the first resend; each further wait is twice as long.
+    pub first_resend: Duration,
+    /// Longest wait between two resends.
+    pub max_resend: Duration,
+}
+
+impl Rules {
+    /// The rules that suit the internet, for `required` answers.
+    pub fn new(required: usize) -> Self {
+        Self {
+            required,
+            grace: Duration::from_millis(50),
+            first_resend: Duration::from_millis(200),
+            max_resend: Duration::from_millis(1600),
+        }
+    }
+}
+
+/// Where a round stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Call again with an answer, or when this time has come.
+    Waiting {
+        /// The next time at which something is to be done, on the caller's clock.
+        until: Duration,
+    },
+    /// Enough have answered, and the others had their time.
+    Ready,
+    /// Enough answers cannot come any more.
+    Hopeless,
+}
+
+/// Requests to up to 25 RAIDAs and what has come back.
+pub struct Round {
+    requests: Vec<Request>,
+    payload: Payload,
+    rules: Rules,
+    grace_ends: Option<Duration>,
+}
+
+impl Round {
+    /// A round that collects shares of one width for `context`.
+    pub fn collect_shares(
+        recipients: Vec<Recipient>,
+        width: ShareWidth,
+        context: &KeyContext,
+        rules: Rules,
+    ) -> Self {
+        let command = Command::for_share(width);
+        let requests = recipients.into_iter().map(|recipient| {
+            Request::seal(recipient, command, SHARE_REQUEST_LEN, |challenge, body| {
+                command::write_share_request(challenge, context, body);
+            })
+        });
+        Self::new(requests.collect(), Payload::Share(width), rules)
+    }
+
+    /// A round that gives each RAIDA its own master secret of a key set.
+    pub fn preload(
+        recipients: Vec<(Recipient, &Secret<SECRET_LEN>)>,
+        cs_id: &ContentServerId,
+        key_id: KeyId,
+        rules: Rules,
+    ) -> Self {
+        let body_len = command::preload_len(cs_id, 1);
+        let requests = recipients.into_iter().map(|(recipient, master)| {
+            Request::seal(recipient, Command::PreloadMasterKey, body_len, |challenge, body| {
+                command::write_preload(challenge, cs_id, &[(key_id, master)], body);
+            })
+        });
+        Self::new(requests.collect(), Payload::Nothing, rules)
+    }
+
+    fn new(requests: Vec<Request>, payload: Payload, rules: Rules) -> Self {
+        Self { requests, payload, rules, grace_ends: None }
+    }
+
+    /// What has to be sent at `now`. Each datagram is given out once and comes back at its next
+    /// resend; the waits between resends grow.
+    pub fn take_due(&mut self, now: Duration) -> impl Iterator<Item = (RaidaIndex, SocketAddr, &[u8])> {
+        let rules = self.rules;
+        let due =
+            self.requests.iter_mut().filter(move |request| request.is_waiting() && request.next_send <= now);
+        due.map(move |request| {
+            let wait = rules.first_resend.saturating_mul(1 << request.sent.min(16));
+            request.sent += 1;
+            request.next_send = now + wait.min(rules.max_resend);
+            (request.raida, request.endpoint, request.datagram.as_slice())
+        })
+    }
+
+    /// Notes that the machine cannot send to a RAIDA at all.
+    pub fn note_unreachable(&mut self, raida: RaidaIndex) {
+        let waiting = self.requests.iter_mut().filter(|request| request.is_waiting());
+        waiting
+            .filter(|request| request.raida == raida)
+            .for_each(|request| request.state = State::Unreachable);
+    }
+
+    /// Takes in a datagram. Whatever does not verify is dropped as if it had never come. The
+    /// buffer is wiped, for a share lay in it.
+    pub fn receive(&mut self, from: SocketAddr, datagram: &mut [u8], now: Duration) {
+        let payload = self.payload;
+        let sender = datagram.first().copied();
+        let request = self
+            .requests
+            .iter_mut()
+            .find(|request| Some(request.raida.get()) == sender && same_endpoint(request.endpoint, from));
+        if let Some(request) = request {
+            request.receive(payload, datagram);
+        }
+        datagram.zeroize();
+        if self.answered().count() >= self.rules.required && self.grace_ends.is_none() {
+            self.grace_ends = Some(now + self.rules.grace);
+        }
+    }
+
+    /// Where the round stands at `now`.
+    pub fn progress(&self, now: Duration) -> Progress {
+        let answered = self.answered().count();
+        let waiting = self.requests.iter().filter(|request| request.is_waiting());
+        if answered >= self.rules.required {
+            return match self.grace_ends {
+                Some(until) if until > now && waiting.count() > 0 => Progress::Waiting { until },
+                _ => Progress::Ready,
+            };
+        }
+        if answered + waiting.clone().count() < self.rules.required {
+            return Progress::Hopeless;
+        }
+        let until = waiting.map(|request| request.next_send).min();
+        until.map_or(Progress::Hopeless, |until| Progress::Waiting { until })
+    }
+
+    /// The RAIDAs that have answered with success.
+    pub fn answered(&self) -> Bitmap {
+        let answered = self.requests.iter().filter(|request| matches!(request.state, State::Answered(_)));
+        answered.map(|request| request.raida).collect()
+    }
+
+    /// What kept each of the others.
+    pub fn faults(&self) -> Vec<(RaidaIndex, Fault)> {
+        self.requests.iter().filter_map(|request| Some((request.raida, request.fault()?))).collect()
+    }
+
+    /// The envelope types of the requests that were answered, each once, in order.
+    pub fn envelopes(&self) -> Vec<u8> {
+        let answered = self.requests.iter().filter(|request| matches!(request.state, State::Answered(_)));
+        let mut types: Vec<u8> = answered.map(|request| request.header.envelope.wire_type()).collect();
+        types.sort_unstable();
+        types.dedup();
+        types
+    }
+
+    /// The key that the collected shares give. `None` before the round is ready, or when the round
+    /// did not collect shares.
+    pub fn derive_key(&self, context: &KeyContext) -> Option<Secret<SECRET_LEN>> {
+        let Payload::Share(width) = self.payload else { return None };
+        let bitmap = self.answered();
+        let shares = self.requests.iter().filter_map(|request| match &request.state {
+            State::Answered(share) => Some(share),
+            _ => None,
+        });
+        (bitmap.count() >= self.rules.required)
+            .then(|| derive::key_from_shares(shares, width, context, bitmap))
+    }
+}
+
+impl Request {
+    fn seal(
+        recipient: Recipient,
+        command: Command,
+        body_len: usize,
+        write_body: impl FnOnce(&Challenge, &mut [u8]),
+    ) -> Self {
+        let mut seed = [0; RANDOM_LEN];
+        let mut random = [0; NONCE_LEN];
+        seed.copy_from_slice(&recipient.random[..RANDOM_LEN]);
+        random.copy_from_slice(&recipient.random[RANDOM_LEN..]);
+        let challenge = Challenge::new(seed);
+        let Recipient { raida, endpoint, envelope, key, .. } = recipient;
+        let parts = RequestParts { raida, command: command.to_wire(), envelope, random };
+        let write_body = |body: &mut [u8]| write_body(&challenge, body);
+        let (header, datagram) = envelope::seal_request(&parts, &key, body_len, write_body);
+        let state = State::Waiting(None);
+        Self { raida, endpoint, header, challenge, key, datagram, state, sent: 0, next_send: Duration::ZERO }
+    }
+
+    fn is_waiting(&self) -> bool {
+        matches!(self.state, State::Waiting(_))
+    }
+
+    fn fault(&self) -> Option<Fault> {
+        match self.state {
+            State::Answered(_) => None,
+            State::Waiting(None) => Some(Fault::Silent),
+            State::Waiting(Some(error)) => Some(Fault::Malformed(error)),
+            State::Refused(status) => Some(Fault::Refused(status)),
+            State::Unreachable => Some(Fault::Unreachable),
+        }
+    }
+
+    fn receive(&mut self, payload: Payload, datagram: &mut [u8]) {
+        if matches!(self.state, State::Answered(_)) {
+            return;
+        }
+        match self.open(payload, datagram) {
+            Ok(share) => self.state = State::Answered(share),
+            Err(Dropped::Refusal(status)) => self.state = State::Refused(status),
+            // A refusal or an unreachable network is news; a forgery after it is not.
+            Err(Dropped::Malformed(error)) if self.is_waiting() => self.state = State::Waiting(Some(error)),
+            Err(Dropped::Malformed(_)) => (),
+        }
+    }
+
+    fn open(&self, expected: Payload, datagram: &mut [u8]) -> Result<Secret<SECRET_LEN>, Dropped> {
+        let response = envelope::open_response(&self.header, &self.challenge, &self.key, datagram)?;
+        if response.status != Status::SUCCESS {
+            return Err(Dropped::Refusal(response.status));
+        }
+        let share = match expected {
+            Payload::Nothing | Payload::Share(ShareWidth::Narrow) => &*response.payload,
+            Payload::Share(ShareWidth::Wide) => {
+                let split = response.payload.split_first_chunk::<CHALLENGE_LEN>();
+                let (challenge, share) = split.ok_or(DecodeError::Mismatch("the payload length"))?;
+                if challenge != self.challenge.as_bytes() {
+                    return Err(DecodeError::Mismatch("the challenge in the answer").into());
+                }
+                share
+            }
+        };
+        let expected_len = match expected {
+            Payload::Nothing => 0,
+            Payload::Share(width) => width.share_len(),
+        };
+        if share.len() != expected_len {
+            return Err(DecodeError::Mismatch("the payload length").into());
+        }
+        Ok(Secret::fill(|slot| slot[..expected_len].copy_from_slice(share)))
+    }
+}
+
+/// Why an answer gave no share.
+enum Dropped {
+    Malformed(DecodeError),
+    Refusal(Status),
+}
+
+impl From<DecodeError> for Dropped {
+    fn from(error: DecodeError) -> Self {
+        Self::Malformed(error)
+    }
+}
+
+/// IPv6 sockets report scope ids and flow labels that a record does not have.
+fn same_endpoint(expected: SocketAddr, from: SocketAddr) -> bool {
+    expected.ip() == from.ip() && expected.port() == from.port()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! The status codes of a RAIDA's answer. `docs/protocol.md` section 4.
+
+use std::fmt;
+
+/// The status byte of an answer. Codes without a name here are kept as they came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Status(pub u8);
+
+impl Status {
+    /// 3: the request names another RAIDA.
+    pub const WRONG_RAIDA: Self = Self(3);
+    /// 6: no such command group or command.
+    pub const UNKNOWN_COMMAND: Self = Self(6);
+    /// 16: the body has another length than it should.
+    pub const BAD_LENGTH: Self = Self(16);
+    /// 25: this RAIDA does not know the coin.
+    pub const COIN_NOT_FOUND: Self = Self(25);
+    /// 27: the command may not travel in this envelope.
+    pub const ENVELOPE_NOT_ALLOWED: Self = Self(27);
+    /// 33: the datagram does not end in the trailer.
+    pub const BAD_TRAILER: Self = Self(33);
+    /// 34: no such envelope type.
+    pub const BAD_ENCRYPTION: Self = Self(34);
+    /// 37: the challenge's CRC does not match, as with a wrong AN in envelope 1.
+    pub const BAD_CHALLENGE: Self = Self(37);
+    /// 198: stale timestamp, reused challenge, or a value that cannot be.
+    pub const BAD_PARAMETER: Self = Self(198);
+    /// 204: the HMAC does not match.
+    pub const BAD_HMAC: Self = Self(204);
+    /// 212: no master secret for this Content Server ID and key id.
+    pub const NO_SUCH_KEY_SET: Self = Self(212);
+    /// 250: done.
+    pub const SUCCESS: Self = Self(250);
+    /// 252: the RAIDA's own fault.
+    pub const INTERNAL: Self = Self(252);
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let meaning = match *self {
+            Self::WRONG_RAIDA => "wrong RAIDA",
+            Self::UNKNOWN_COMMAND => "unknown command",
+            Self::BAD_LENGTH => "bad length",
+            Self::COIN_NOT_FOUND => "coin not found",
+            Self::ENVELOPE_NOT_ALLOWED => "envelope not allowed for this command",
+            Self::BAD_TRAILER => "bad trailer",
+            Self::BAD_ENCRYPTION => "bad encryption",
+            Self::BAD_CHALLENGE => "bad challenge",
+            Self::BAD_PARAMETER => "bad parameter",
+            Self::BAD_HMAC => "bad HMAC",
+            Self::NO_SUCH_KEY_SET => "no such key set",
+            Self::SUCCESS => "success",
+            Self::INTERNAL => "internal error",
+            _ => "unknown status",
+        };
+        write!(f, "{meaning} ({})", self.0)
+    }
+}

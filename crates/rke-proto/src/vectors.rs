@@ -1,0 +1,160 @@
+//! The known answers in `vectors/`, checked against this implementation.
+
+use rke_secret::Secret;
+use serde_json::Value;
+
+use crate::coin::CoinId;
+use crate::command::{self, Command, SHARE_REQUEST_LEN};
+use crate::derive::{self, ShareWidth};
+use crate::envelope::{self, RequestParts};
+use crate::header::RequestHeader;
+use crate::{
+    Bitmap, Challenge, ClientSn, ContentServerId, Envelope, EnvelopeKey, KeyContext, KeyId, RaidaIndex,
+};
+
+fn vectors() -> Value {
+    let text = include_str!("../../../vectors/known-answers.json");
+    serde_json::from_str(text).expect("the vectors are JSON")
+}
+
+fn bytes<const N: usize>(value: &Value) -> [u8; N] {
+    let text = value.as_str().expect("a hex string");
+    hex::decode(text.trim_start_matches("0x")).expect("hex").try_into().expect("the right length")
+}
+
+fn context(vectors: &Value) -> KeyContext {
+    KeyContext {
+        cs_id: ContentServerId::new(vectors["cs_id"].as_str().expect("a name")).expect("a CSID"),
+        key_id: KeyId::new(vectors["kid"].as_u64().expect("a number") as u8).expect("a key id"),
+        client_sn: ClientSn(bytes(&vectors["client_sn"])),
+        timestamp: vectors["timestamp"].as_u64().expect("a number"),
+    }
+}
+
+fn challenge(vectors: &Value) -> Challenge {
+    Challenge::decode(bytes(&vectors["challenge"])).expect("a challenge whose CRC matches")
+}
+
+fn coin(vectors: &Value, name: &str) -> (CoinId, Secret<16>) {
+    let coin = &vectors[name];
+    let id = CoinId {
+        denomination: coin["denomination"].as_i64().expect("a number") as i8,
+        serial: coin["serial"].as_u64().expect("a number") as u32,
+    };
+    (id, Secret::fill(|an| *an = bytes(&coin["an_of_raida_7"])))
+}
+
+/// A packet of the vectors: its name, its envelope, its key and the random bytes of its header.
+fn packets(vectors: &Value) -> Vec<(&'static str, Command, Envelope, EnvelopeKey, [u8; 24])> {
+    let (one, an_1) = coin(vectors, "coin_1");
+    let (two, an_2) = coin(vectors, "coin_2");
+    let counting = |first: u8, from: usize| {
+        std::array::from_fn(|at| if at < from { 0 } else { first + (at - from) as u8 })
+    };
+    let mut echo = [0; 24];
+    echo[22..].copy_from_slice(&[0xAB, 0xCD]);
+    let wide = Command::GetWideKeyShare;
+    let narrow = Command::GetKeyShare;
+    vec![
+        ("type_0_get_key_share", narrow, Envelope::Type0, EnvelopeKey::None, echo),
+        (
+            "type_1_get_key_share_nonce_0102030405060708",
+            narrow,
+            Envelope::Type1(one),
+            EnvelopeKey::type_1(&an_1),
+            counting(1, 16),
+        ),
+        (
+            "type_4_get_wide_key_share_nonce_00to17",
+            wide,
+            Envelope::Type4(one),
+            EnvelopeKey::type_4(&an_1),
+            counting(0, 0),
+        ),
+        (
+            "type_5_get_wide_key_share_nonce_tail_00to12",
+            wide,
+            Envelope::Type5(one, two),
+            EnvelopeKey::type_5(&an_1, &an_2),
+            counting(0, 5),
+        ),
+    ]
+}
+
+#[test]
+fn requests_seal_to_the_known_packets() {
+    let vectors = vectors();
+    for (name, command, envelope, key, random) in packets(&vectors) {
+        let raida = RaidaIndex::new(7).expect("RAIDA 7");
+        let parts = RequestParts { raida, command: command.to_wire(), envelope, random };
+        let (_, datagram) = envelope::seal_request(&parts, &key, SHARE_REQUEST_LEN, |body| {
+            command::write_share_request(&challenge(&vectors), &context(&vectors), body);
+        });
+        assert_eq!(hex::encode(datagram), vectors["packets"][name].as_str().expect(name), "{name}");
+    }
+}
+
+#[test]
+fn known_packets_open_to_the_request() {
+    let vectors = vectors();
+    for (name, command, envelope, key, _) in packets(&vectors) {
+        let mut datagram = hex::decode(vectors["packets"][name].as_str().expect(name)).expect("hex");
+        let header = RequestHeader::decode(&datagram).expect("a header");
+        assert_eq!((header.raida, header.envelope), (7, envelope), "{name}");
+        assert_eq!(Command::from_wire(header.group, header.command), Some(command), "{name}");
+        assert_eq!(envelope::check_request_frame(&header, &datagram), Ok(()), "{name}");
+        let body = envelope::open_request(&header, &key, &mut datagram).expect("an open body");
+        let known: [u8; SHARE_REQUEST_LEN] = bytes(&vectors["get_key_share_body"]);
+        assert_eq!(*body, known, "{name}");
+        let (opened, rest) = command::split_challenge(body).expect("a challenge");
+        assert_eq!(opened, challenge(&vectors));
+        assert_eq!(command::decode_share_request(rest), Ok(context(&vectors)));
+    }
+}
+
+#[test]
+fn no_cut_of_a_known_packet_opens() {
+    let vectors = vectors();
+    for (name, _, _, key, _) in packets(&vectors) {
+        let whole = hex::decode(vectors["packets"][name].as_str().expect(name)).expect("hex");
+        for len in 0..whole.len() {
+            let mut cut = whole[..len].to_vec();
+            if let Ok(header) = RequestHeader::decode(&cut) {
+                assert!(envelope::check_request_frame(&header, &cut).is_err(), "{name} cut at {len}");
+                let _ = envelope::open_request(&header, &key, &mut cut);
+            }
+        }
+    }
+}
+
+#[test]
+fn shares_are_the_known_ones() {
+    let vectors = vectors();
+    let master = bytes(&vectors["master_secret"]);
+    for (width, name) in [(ShareWidth::Narrow, "share_1_byte"), (ShareWidth::Wide, "share_32_bytes")] {
+        let mut share = [0; 32];
+        derive::share(&master, width, &context(&vectors), &mut share);
+        assert_eq!(hex::encode(&share[..width.share_len()]), vectors[name].as_str().expect(name));
+    }
+}
+
+#[test]
+fn keys_are_the_known_ones() {
+    let vectors = vectors();
+    let even: Vec<RaidaIndex> = RaidaIndex::all().filter(|raida| raida.get() % 2 == 0).collect();
+    let bitmap: Bitmap = even.iter().copied().collect();
+    assert_eq!(bitmap.to_bytes(), bytes::<4>(&vectors["wide_key"]["bitmap"]));
+    for (width, name) in [(ShareWidth::Narrow, "narrow_key"), (ShareWidth::Wide, "wide_key")] {
+        let shares: Vec<Secret<32>> = even.iter().map(|raida| share_of_the_vectors(*raida, width)).collect();
+        let key = derive::key_from_shares(shares.iter(), width, &context(&vectors), bitmap);
+        let known: [u8; 32] = bytes(&vectors[name]["key"]);
+        assert!(key.expose(|key| *key == known), "{name}");
+    }
+}
+
+/// The vectors' shares are SHA-256("share" || index), of which narrow ones are the first byte.
+fn share_of_the_vectors(raida: RaidaIndex, width: ShareWidth) -> Secret<32> {
+    use sha2::Digest;
+    let hash = sha2::Sha256::digest([b"share".as_slice(), &[raida.get()]].concat());
+    Secret::fill(|share| share[..width.share_len()].copy_from_slice(&hash[..width.share_len()]))
+}
