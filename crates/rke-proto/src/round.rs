@@ -203,7 +203,7 @@ impl Round {
             request.receive(payload, datagram);
         }
         datagram.zeroize();
-        if self.answered().count() >= self.rules.required && self.grace_ends.is_none() {
+        if self.is_satisfied() && self.grace_ends.is_none() {
             self.grace_ends = Some(now + self.rules.grace);
         }
     }
@@ -223,6 +223,11 @@ impl Round {
         }
         let until = waiting.map(|request| request.next_send).min();
         until.map_or(Progress::Hopeless, |until| Progress::Waiting { until })
+    }
+
+    /// Whether enough have answered, whatever the grace says.
+    pub fn is_satisfied(&self) -> bool {
+        self.answered().count() >= self.rules.required
     }
 
     /// The RAIDAs that have answered with success.

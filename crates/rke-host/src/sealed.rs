@@ -1,0 +1,209 @@
+//! Secrets on disk: one file for each, sealed with AES-256-GCM-SIV under the data directory's
+//! master key, its description in clear before it and authenticated with it.
+//!
+//! A file is `RKESEAL1`, the description's length (4 bytes, big-endian), the description, a random
+//! nonce (12), the ciphertext, the tag (16). Everything before the nonce is associated data.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use aes_gcm_siv::aead::AeadInOut;
+use aes_gcm_siv::{Aes256GcmSiv, KeyInit};
+use rke_secret::Secret;
+
+use crate::data_dir::{remove_durably, write_atomically};
+
+const MAGIC: &[u8; 8] = b"RKESEAL1";
+const NONCE_LEN: usize = 12;
+const TAG_LEN: usize = 16;
+const MAX_DESCRIPTION_LEN: usize = 4096;
+
+/// Why a sealed file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// The file cannot be read or written.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// It is not a sealed file of this kind, or it is cut short.
+    #[error("it is not a sealed file, or it is damaged")]
+    Malformed,
+    /// Its tag does not match: damaged, altered, or sealed under another master key.
+    #[error("it does not open: it is damaged, altered, or sealed under another master key")]
+    DoesNotOpen,
+    /// The system gave no random bytes.
+    #[error("the system's random generator failed: {0}")]
+    Random(#[from] getrandom::Error),
+}
+
+/// Seals and opens files under one master key.
+pub struct Sealer(Secret<32>);
+
+impl Sealer {
+    /// A sealer with this master key.
+    pub fn new(master_key: Secret<32>) -> Self {
+        Self(master_key)
+    }
+
+    /// Seals `secret` into the file at `path`, whole or not at all.
+    ///
+    /// # Errors
+    /// [`SealError`]; then a file that was there before is unchanged.
+    pub fn write<const N: usize>(
+        &self,
+        path: &Path,
+        description: &[u8],
+        secret: &Secret<N>,
+    ) -> Result<(), SealError> {
+        if description.len() > MAX_DESCRIPTION_LEN {
+            return Err(SealError::Malformed);
+        }
+        let mut nonce = [0; NONCE_LEN];
+        getrandom::fill(&mut nonce)?;
+        let head = head(description);
+        let mut sealed = Secret::<N>::fill(|_| ());
+        let tag = secret.expose(|secret| {
+            sealed.expose_mut(|sealed| {
+                sealed.copy_from_slice(secret);
+                let cipher = self.cipher();
+                cipher.encrypt_inout_detached(&nonce.into(), &head, sealed.as_mut_slice().into())
+            })
+        });
+        let tag = tag.map_err(|_| SealError::Malformed)?;
+        let dir = path.parent().unwrap_or(Path::new("."));
+        write_atomically(dir, path, |file| {
+            file.write_all(&head)?;
+            file.write_all(&nonce)?;
+            sealed.expose(|sealed| file.write_all(sealed))?;
+            file.write_all(&tag)
+        })?;
+        Ok(())
+    }
+
+    /// The description of a sealed file, not verified: only [`Sealer::read`] does that.
+    ///
+    /// # Errors
+    /// [`SealError`].
+    pub fn describe(path: &Path) -> Result<Vec<u8>, SealError> {
+        read_description(&mut open_regular(path)?)
+    }
+
+    /// Opens a sealed file: its description, verified, and the secret, decrypted in its place.
+    ///
+    /// # Errors
+    /// [`SealError`].
+    pub fn read<const N: usize>(&self, path: &Path) -> Result<(Vec<u8>, Secret<N>), SealError> {
+        let mut file = open_regular(path)?;
+        let description = read_description(&mut file)?;
+        let head = head(&description);
+        let mut nonce = [0; NONCE_LEN];
+        let mut tag = [0; TAG_LEN];
+        file.read_exact(&mut nonce)?;
+        let mut secret = Secret::<N>::try_fill(|sealed| file.read_exact(sealed))?;
+        file.read_exact(&mut tag)?;
+        if file.read(&mut [0])? != 0 {
+            return Err(SealError::Malformed);
+        }
+        let opened = secret.expose_mut(|bytes| {
+            let cipher = self.cipher();
+            cipher.decrypt_inout_detached(&nonce.into(), &head, bytes.as_mut_slice().into(), &tag.into())
+        });
+        opened.map_err(|_| SealError::DoesNotOpen)?;
+        Ok((description, secret))
+    }
+
+    /// Removes a sealed file. A missing file is no error.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn remove(path: &Path) -> io::Result<()> {
+        remove_durably(path.parent().unwrap_or(Path::new(".")), path)
+    }
+
+    fn cipher(&self) -> Aes256GcmSiv {
+        self.0.expose(|key| Aes256GcmSiv::new(key.into()))
+    }
+}
+
+/// The start of a file, which is its associated data.
+fn head(description: &[u8]) -> Vec<u8> {
+    [MAGIC.as_slice(), &(description.len() as u32).to_be_bytes(), description].concat()
+}
+
+fn read_description(file: &mut File) -> Result<Vec<u8>, SealError> {
+    let mut magic = [0; MAGIC.len()];
+    let mut len = [0; 4];
+    file.read_exact(&mut magic)?;
+    file.read_exact(&mut len)?;
+    let len = u32::from_be_bytes(len) as usize;
+    if magic != *MAGIC || len > MAX_DESCRIPTION_LEN {
+        return Err(SealError::Malformed);
+    }
+    let mut description = vec![0; len];
+    file.read_exact(&mut description)?;
+    Ok(description)
+}
+
+/// Opens a file only if it is a regular one: a FIFO would block, a device may do anything.
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sealer(byte: u8) -> Sealer {
+        Sealer::new(Secret::fill(|key| *key = [byte; 32]))
+    }
+
+    fn sealed_file() -> (tempfile::TempDir, std::path::PathBuf, Secret<32>) {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("one");
+        let secret = Secret::random().expect("random bytes");
+        sealer(1).write(&path, b"what it is", &secret).expect("sealed");
+        (dir, path, secret)
+    }
+
+    #[test]
+    fn what_is_sealed_opens() {
+        let (_dir, path, secret) = sealed_file();
+        let (description, opened) = sealer(1).read::<32>(&path).expect("opened");
+        assert_eq!(description, b"what it is");
+        assert!(opened.matches(&secret));
+        assert_eq!(Sealer::describe(&path).expect("described"), b"what it is");
+        let file = std::fs::read(&path).expect("read");
+        assert!(secret.expose(|secret| !file.windows(8).any(|window| window == &secret[..8])));
+    }
+
+    #[test]
+    fn no_altered_cut_or_foreign_file_opens() {
+        let (_dir, path, _) = sealed_file();
+        let good = std::fs::read(&path).expect("read");
+        for at in 0..good.len() {
+            let mut altered = good.clone();
+            altered[at] ^= 1;
+            std::fs::write(&path, altered).expect("written");
+            assert!(sealer(1).read::<32>(&path).is_err(), "byte {at} altered");
+            std::fs::write(&path, &good[..at]).expect("written");
+            assert!(sealer(1).read::<32>(&path).is_err(), "cut at {at}");
+        }
+        std::fs::write(&path, [good.clone(), vec![0]].concat()).expect("written");
+        assert!(matches!(sealer(1).read::<32>(&path), Err(SealError::Malformed)));
+        std::fs::write(&path, good).expect("written");
+        assert!(matches!(sealer(2).read::<32>(&path), Err(SealError::DoesNotOpen)));
+    }
+
+    #[test]
+    fn removing_twice_is_no_error() {
+        let (_dir, path, _) = sealed_file();
+        assert!(Sealer::remove(&path).is_ok() && Sealer::remove(&path).is_ok());
+        assert!(!path.exists());
+    }
+}

@@ -1,0 +1,110 @@
+//! Runs a [`Round`] over UDP: one loop that owns the sockets, the resends and the deadline.
+//! One socket for each address family in use serves all recipients.
+
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use rke_proto::round::{MAX_DATAGRAM_LEN, Progress, Round};
+use tokio::net::UdpSocket;
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+/// How a round ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Enough have answered.
+    Ready,
+    /// Enough answers could not come any more.
+    Hopeless,
+    /// The deadline came first.
+    TimedOut,
+}
+
+/// Sends, receives and resends until the round has ended or `deadline` has come.
+///
+/// # Errors
+/// When no socket can be opened. Trouble with single recipients is noted in the round.
+pub async fn run(round: &mut Round, deadline: Instant) -> io::Result<Ended> {
+    let started = Instant::now();
+    let mut sockets = Sockets::default();
+    let mut buffer = Zeroizing::new([0; MAX_DATAGRAM_LEN]);
+    loop {
+        let now = started.elapsed();
+        let mut unreachable = Vec::new();
+        for (raida, endpoint, datagram) in round.take_due(now) {
+            match sockets.send(endpoint, datagram).await {
+                Ok(()) => (),
+                Err(SendError::NoSocket(error)) => return Err(error),
+                Err(SendError::Unreachable) => unreachable.push(raida),
+            }
+        }
+        unreachable.into_iter().for_each(|raida| round.note_unreachable(raida));
+        let until = match round.progress(started.elapsed()) {
+            Progress::Ready => return Ok(Ended::Ready),
+            Progress::Hopeless => return Ok(Ended::Hopeless),
+            Progress::Waiting { until } => (started + until).min(deadline),
+        };
+        tokio::select! {
+            received = sockets.receive(&mut *buffer) => if let Ok((len, from)) = received {
+                round.receive(from, &mut buffer[..len], started.elapsed());
+            },
+            () = tokio::time::sleep_until(until) => if Instant::now() >= deadline {
+                return Ok(if round.is_satisfied() { Ended::Ready } else { Ended::TimedOut });
+            },
+        }
+    }
+}
+
+/// At most one socket for each address family, opened when first needed.
+#[derive(Default)]
+struct Sockets {
+    v4: Option<UdpSocket>,
+    v6: Option<UdpSocket>,
+}
+
+enum SendError {
+    NoSocket(io::Error),
+    Unreachable,
+}
+
+impl Sockets {
+    async fn send(&mut self, to: SocketAddr, datagram: &[u8]) -> Result<(), SendError> {
+        let (socket, any): (_, SocketAddr) = match to {
+            SocketAddr::V4(_) => (&mut self.v4, (Ipv4Addr::UNSPECIFIED, 0).into()),
+            SocketAddr::V6(_) => (&mut self.v6, (Ipv6Addr::UNSPECIFIED, 0).into()),
+        };
+        let socket = match socket {
+            Some(socket) => socket,
+            None => match UdpSocket::bind(any).await {
+                Ok(bound) => socket.insert(bound),
+                // A machine without IPv6 can still ask the others.
+                Err(_) if to.is_ipv6() => return Err(SendError::Unreachable),
+                Err(error) => return Err(SendError::NoSocket(error)),
+            },
+        };
+        match socket.send_to(datagram, to).await {
+            Err(error) if is_final(error.kind()) => Err(SendError::Unreachable),
+            // Anything else, a full buffer say, is a lost datagram: the resend makes up for it.
+            _ => Ok(()),
+        }
+    }
+
+    async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        match (&self.v4, &self.v6) {
+            (Some(v4), None) => v4.recv_from(buffer).await,
+            (None, Some(v6)) => v6.recv_from(buffer).await,
+            (None, None) => std::future::pending().await,
+            (Some(v4), Some(v6)) => {
+                tokio::select! {
+                    ready = v4.readable() => ready.and_then(|()| v4.try_recv_from(buffer)),
+                    ready = v6.readable() => ready.and_then(|()| v6.try_recv_from(buffer)),
+                }
+            }
+        }
+    }
+}
+
+fn is_final(kind: ErrorKind) -> bool {
+    use ErrorKind::{AddrNotAvailable, HostUnreachable, InvalidInput, NetworkUnreachable, PermissionDenied};
+    matches!(kind, AddrNotAvailable | HostUnreachable | InvalidInput | NetworkUnreachable | PermissionDenied)
+}

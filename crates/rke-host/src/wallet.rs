@@ -1,0 +1,251 @@
+//! Wallets: finds coin files, chooses for each RAIDA the coins that prove the user there, and reads
+//! their ANs straight into secrets. `docs/protocol.md` section 2. A wallet is never written to.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use rke_proto::coin::{
+    AN_LEN, COIN_HEADER_LEN, CoinFileError, CoinId, CoinStatus, FILE_HEADER_LEN, FileHeader,
+    decode_coin_header,
+};
+use rke_proto::derive::ShareWidth;
+use rke_proto::{Envelope, EnvelopeKey, RAIDA_COUNT, RaidaIndex};
+use rke_secret::Secret;
+
+use crate::sealed::open_regular;
+
+/// The folders of a wallet whose coins may be used, in order of preference.
+const COIN_FOLDERS: [&str; 2] = ["Bank", "Fracked"];
+
+/// Why a wallet cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum WalletError {
+    /// The path does not start at the root.
+    #[error("the wallet path must be absolute")]
+    NotAbsolute,
+    /// Nothing is there, or it cannot be read.
+    #[error("cannot open the wallet folder: {0}")]
+    Unreadable(io::Error),
+    /// A file is there.
+    #[error("the wallet path is not a folder")]
+    NotAFolder,
+    /// No coin files at all.
+    #[error("the wallet is empty: no .bin files in its Bank and Fracked folders")]
+    Empty,
+    /// Coin files, but not enough usable coins.
+    #[error("the wallet has a usable coin for only {usable} of {required} required RAIDAs{}", listed(.skipped))]
+    TooFewCoins {
+        /// RAIDAs for which there is a coin.
+        usable: usize,
+        /// RAIDAs that are required.
+        required: usize,
+        /// Files that could not be used, by name, and why.
+        skipped: Vec<String>,
+    },
+}
+
+fn listed(skipped: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let mut text = String::new();
+    for (at, reason) in skipped.iter().take(SHOWN).enumerate() {
+        text += if at == 0 { "; not used: " } else { ", " };
+        text += reason;
+    }
+    match skipped.len().checked_sub(SHOWN + 1) {
+        Some(more) => text + &format!(" and {} more", more + 1),
+        None => text,
+    }
+}
+
+/// How the user proves himself to one RAIDA.
+pub struct Proof {
+    /// The RAIDA.
+    pub raida: RaidaIndex,
+    /// The envelope, with the coins.
+    pub envelope: Envelope,
+    /// The envelope's key, from the coins' ANs.
+    pub key: EnvelopeKey,
+}
+
+/// Checks that `path` can be a wallet: absolute, a folder, readable.
+///
+/// # Errors
+/// [`WalletError`].
+pub fn check_path(path: &Path) -> Result<(), WalletError> {
+    if !path.is_absolute() {
+        return Err(WalletError::NotAbsolute);
+    }
+    if !fs::metadata(path).map_err(WalletError::Unreadable)?.is_dir() {
+        return Err(WalletError::NotAFolder);
+    }
+    fs::read_dir(path).map(drop).map_err(WalletError::Unreadable)
+}
+
+/// Chooses a proof for each of `raidas`: envelope 5 where two coins are usable there, 4 where one
+/// is; envelope 1 for narrow shares, as the public network has it. RAIDAs without a usable coin are
+/// left out. Blocks on the file system.
+///
+/// # Errors
+/// [`WalletError`], also when fewer than `required` proofs come together.
+pub fn prove(
+    path: &Path,
+    raidas: &[RaidaIndex],
+    width: ShareWidth,
+    required: usize,
+) -> Result<Vec<Proof>, WalletError> {
+    check_path(path)?;
+    let coins_each = match width {
+        ShareWidth::Narrow => 1,
+        ShareWidth::Wide => 2,
+    };
+    let mut found = Found { coins: std::array::from_fn(|_| Vec::new()), skipped: Vec::new() };
+    let mut files = 0;
+    for file in COIN_FOLDERS.iter().flat_map(|folder| coin_files(&path.join(folder))) {
+        files += 1;
+        found.take_from(&file, raidas, coins_each);
+        if raidas.iter().all(|raida| found.coins[raida.position()].len() == coins_each) {
+            break;
+        }
+    }
+    if files == 0 {
+        return Err(WalletError::Empty);
+    }
+    let proofs: Vec<Proof> =
+        raidas.iter().filter_map(|raida| proof(*raida, &found.coins[raida.position()], width)).collect();
+    if proofs.len() < required {
+        return Err(WalletError::TooFewCoins { usable: proofs.len(), required, skipped: found.skipped });
+    }
+    Ok(proofs)
+}
+
+fn proof(raida: RaidaIndex, coins: &[(CoinId, Secret<AN_LEN>)], width: ShareWidth) -> Option<Proof> {
+    let (envelope, key) = match (coins, width) {
+        ([], _) => return None,
+        ([(id, an), ..], ShareWidth::Narrow) => (Envelope::Type1(*id), EnvelopeKey::type_1(an)),
+        ([(id, an)], ShareWidth::Wide) => (Envelope::Type4(*id), EnvelopeKey::type_4(an)),
+        ([(first, an_1), (second, an_2), ..], ShareWidth::Wide) => {
+            (Envelope::Type5(*first, *second), EnvelopeKey::type_5(an_1, an_2))
+        }
+    };
+    Some(Proof { raida, envelope, key })
+}
+
+/// The coins found so far: for each RAIDA the usable ones, with their AN there.
+struct Found {
+    coins: [Vec<(CoinId, Secret<AN_LEN>)>; RAIDA_COUNT],
+    skipped: Vec<String>,
+}
+
+impl Found {
+    fn take_from(&mut self, path: &Path, raidas: &[RaidaIndex], coins_each: usize) {
+        if let Err(error) = self.try_take_from(path, raidas, coins_each) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            self.skipped.push(format!("{}: {error}", name.escape_debug()));
+        }
+    }
+
+    fn try_take_from(
+        &mut self,
+        path: &Path,
+        raidas: &[RaidaIndex],
+        coins_each: usize,
+    ) -> Result<(), CoinFileReadError> {
+        let file = CoinFile::open(path)?;
+        for raida in raidas.iter().filter(|raida| file.header.status(**raida) == CoinStatus::Passed) {
+            let coins = &mut self.coins[raida.position()];
+            for at in 0..file.header.coins() {
+                if coins.len() == coins_each {
+                    break;
+                }
+                let id = file.coin_id(at)?;
+                if coins.iter().all(|(known, _)| *known != id) {
+                    coins.push((id, file.an(at, *raida)?));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why a coin file cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum CoinFileReadError {
+    /// The system could not read it.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// It is not a plain coin file.
+    #[error("{0}")]
+    Format(#[from] CoinFileError),
+}
+
+/// An open coin file. ANs are read from it one at a time, each straight into its secret.
+pub struct CoinFile {
+    file: File,
+    header: FileHeader,
+}
+
+impl CoinFile {
+    /// Opens a coin file and checks header and length.
+    ///
+    /// # Errors
+    /// [`CoinFileReadError`].
+    pub fn open(path: &Path) -> Result<Self, CoinFileReadError> {
+        let file = open_regular(path)?;
+        let len = file.metadata()?.len();
+        let mut header = [0; FILE_HEADER_LEN];
+        if len < FILE_HEADER_LEN as u64 {
+            return Err(CoinFileError::NotACoinFile("it is shorter than a coin file's header").into());
+        }
+        file.read_exact_at(&mut header, 0)?;
+        let header = FileHeader::decode(&header)?;
+        header.check_len(len)?;
+        Ok(Self { file, header })
+    }
+
+    /// How many coins it holds.
+    pub fn coins(&self) -> u16 {
+        self.header.coins()
+    }
+
+    /// The name of its coin `at`, from 0.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn coin_id(&self, at: u16) -> io::Result<CoinId> {
+        let mut bytes = [0; COIN_HEADER_LEN];
+        self.file.read_exact_at(&mut bytes, self.header.coin_position(at))?;
+        Ok(decode_coin_header(bytes))
+    }
+
+    /// The AN of its coin `at`, from 0, at a RAIDA.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn an(&self, at: u16, raida: RaidaIndex) -> io::Result<Secret<AN_LEN>> {
+        Secret::try_fill(|an| self.file.read_exact_at(an, self.header.an_position(at, raida)))
+    }
+}
+
+/// The `.bin` files of a folder, by name. A folder that is missing or unreadable has none.
+pub fn coin_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> =
+        entries.map(|entry| entry.path()).filter(|path| is_coin_file(path)).collect();
+    files.sort();
+    files
+}
+
+/// The `.bin` files of a folder and of its Bank and Fracked folders.
+pub fn all_coin_files(folder: &Path) -> Vec<PathBuf> {
+    let inner = COIN_FOLDERS.iter().flat_map(|name| coin_files(&folder.join(name)));
+    coin_files(folder).into_iter().chain(inner).collect()
+}
+
+fn is_coin_file(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("bin"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+use std::os::unix::fs::symlink;
+
+use rke_proto::coin::encode_coin_header;
+
+use super::*;
+
+const ALL: [CoinStatus; 25] = [CoinStatus::Passed; 25];
+
+fn raidas() -> Vec<RaidaIndex> {
+    RaidaIndex::all().collect()
+}
+
+fn wallet() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a folder");
+    COIN_FOLDERS.iter().for_each(|name| fs::create_dir(dir.path().join(name)).expect("a folder"));
+    dir
+}
+
+fn coin_file(statuses: [CoinStatus; 25], serials: &[u32]) -> Vec<u8> {
+    let mut bytes = FileHeader::new(serials.len() as u16, statuses).encode().to_vec();
+    for serial in serials {
+        bytes.extend(encode_coin_header(CoinId { denomination: 0, serial: *serial }));
+        bytes.extend((0..25 * 16).map(|at| (serial + at / 16) as u8));
+    }
+    bytes
+}
+
+fn put(wallet: &tempfile::TempDir, name: &str, bytes: &[u8]) {
+    fs::write(wallet.path().join(name), bytes).expect("written");
+}
+
+fn envelopes(wallet: &tempfile::TempDir, width: ShareWidth) -> Vec<Envelope> {
+    let proofs = prove(wallet.path(), &raidas(), width, 13).expect("proofs");
+    proofs.into_iter().map(|proof| proof.envelope).collect()
+}
+
+fn id(serial: u32) -> CoinId {
+    CoinId { denomination: 0, serial }
+}
+
+#[test]
+fn two_coins_make_envelope_5_and_one_makes_4() {
+    let wallet = wallet();
+    put(&wallet, "Bank/one.bin", &coin_file(ALL, &[1]));
+    assert_eq!(envelopes(&wallet, ShareWidth::Wide), [Envelope::Type4(id(1)); 25]);
+    assert_eq!(envelopes(&wallet, ShareWidth::Narrow), [Envelope::Type1(id(1)); 25]);
+    put(&wallet, "Fracked/a.bin", &coin_file(ALL, &[2]));
+    assert_eq!(envelopes(&wallet, ShareWidth::Wide), [Envelope::Type5(id(1), id(2)); 25]);
+    put(&wallet, "Bank/two.BIN", &coin_file(ALL, &[3]));
+    assert_eq!(envelopes(&wallet, ShareWidth::Wide), [Envelope::Type5(id(1), id(3)); 25]);
+}
+
+#[test]
+fn the_same_coin_twice_is_one_coin() {
+    let wallet = wallet();
+    put(&wallet, "Bank/one.bin", &coin_file(ALL, &[1]));
+    put(&wallet, "Fracked/copy.bin", &coin_file(ALL, &[1]));
+    assert_eq!(envelopes(&wallet, ShareWidth::Wide), [Envelope::Type4(id(1)); 25]);
+}
+
+#[test]
+fn each_raida_gets_the_coins_that_it_knows() {
+    let wallet = wallet();
+    let mut fails_at_7 = ALL;
+    fails_at_7[7] = CoinStatus::Unusable;
+    put(&wallet, "Bank/one.bin", &coin_file(fails_at_7, &[1]));
+    put(&wallet, "Fracked/two.bin", &coin_file(ALL, &[2]));
+    let envelopes = envelopes(&wallet, ShareWidth::Wide);
+    assert_eq!(envelopes[7], Envelope::Type4(id(2)));
+    assert_eq!(envelopes[8], Envelope::Type5(id(1), id(2)));
+}
+
+#[test]
+fn a_file_of_several_coins_serves_everywhere() {
+    let wallet = wallet();
+    put(&wallet, "Bank/many.bin", &coin_file(ALL, &[5, 6, 7]));
+    assert_eq!(envelopes(&wallet, ShareWidth::Wide), [Envelope::Type5(id(5), id(6)); 25]);
+}
+
+#[test]
+fn the_an_of_each_raida_is_read_from_its_place() {
+    let wallet = wallet();
+    put(&wallet, "Bank/many.bin", &coin_file(ALL, &[5, 60]));
+    let file = CoinFile::open(&wallet.path().join("Bank/many.bin")).expect("a coin file");
+    for raida in raidas() {
+        let an = file.an(1, raida).expect("an AN");
+        assert!(an.expose(|an| *an == [60 + raida.get(); 16]));
+    }
+}
+
+#[test]
+fn too_few_coins_are_counted_and_the_unusable_files_named() {
+    let wallet = wallet();
+    let mut twelve = [CoinStatus::Unusable; 25];
+    twelve[..12].fill(CoinStatus::Passed);
+    put(&wallet, "Bank/half.bin", &coin_file(twelve, &[1]));
+    let mut encrypted = coin_file(ALL, &[2]);
+    encrypted[5] = 4;
+    put(&wallet, "Bank/locked.bin", &encrypted);
+    put(&wallet, "Bank/cut.bin", &coin_file(ALL, &[3])[..400]);
+    put(&wallet, "Fracked/garbage.bin", b"not a coin");
+    symlink("/dev/zero", wallet.path().join("Fracked/device.bin")).expect("a link");
+    let error = prove(wallet.path(), &raidas(), ShareWidth::Wide, 13).err().expect("an error").to_string();
+    assert!(error.contains("only 12 of 13"), "{error}");
+    for part in ["locked.bin: it is encrypted with a password", "cut.bin", "garbage.bin", "device.bin"] {
+        assert!(error.contains(part), "{part} in {error}");
+    }
+}
+
+#[test]
+fn no_cut_of_a_coin_file_is_used() {
+    let wallet = wallet();
+    let whole = coin_file(ALL, &[1]);
+    for len in 0..whole.len() {
+        put(&wallet, "Bank/one.bin", &whole[..len]);
+        assert!(CoinFile::open(&wallet.path().join("Bank/one.bin")).is_err(), "cut at {len}");
+    }
+}
+
+#[test]
+fn each_wrong_path_has_its_own_error() {
+    let wallet = wallet();
+    let prove = |path: &Path| prove(path, &raidas(), ShareWidth::Wide, 13).err().expect("an error");
+    assert!(matches!(prove(Path::new("relative")), WalletError::NotAbsolute));
+    assert!(matches!(prove(&wallet.path().join("missing")), WalletError::Unreadable(_)));
+    assert!(matches!(prove(wallet.path()), WalletError::Empty));
+    put(&wallet, "file", b"");
+    assert!(matches!(prove(&wallet.path().join("file")), WalletError::NotAFolder));
+}
