@@ -1,1 +1,64 @@
-fn main() {}
+//! The project's own chores. `cargo xtask test` runs every check and every test, and installs or
+//! names what one of them needs. Nothing is skipped silently: what cannot run fails the run.
+
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// Programs that tests run, and the Debian packages that hold them.
+const NEEDED: [(&str, &str); 3] = [("node", "nodejs"), ("curl", "curl"), ("go", "golang-go")];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["test"] => test(),
+        _ => {
+            eprintln!("usage: cargo xtask test    run every check and every test");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cargo xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn test() -> Result<()> {
+    for (program, package) in NEEDED {
+        need(program, package)?;
+    }
+    cargo(&["fmt", "--all", "--check"])?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"])?;
+    cargo(&["test", "--workspace", "--locked"])
+}
+
+/// Sees to it that a program is there: installs it from Debian where that is possible.
+fn need(program: &str, package: &str) -> Result<()> {
+    if is_there(program) {
+        return Ok(());
+    }
+    eprintln!("cargo xtask: {program} is missing, installing {package}");
+    let install = format!("apt-get update -qq && apt-get install -y -qq --no-install-recommends {package}");
+    let installed = Command::new("sh").args(["-c", &install]).stdout(Stdio::null()).status();
+    if installed.is_ok_and(|status| status.success()) && is_there(program) {
+        return Ok(());
+    }
+    bail!("the tests need {program}; install it with: sudo apt-get install {package}")
+}
+
+fn is_there(program: &str) -> bool {
+    let find = format!("command -v {program}");
+    Command::new("sh").args(["-c", &find]).stdout(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+fn cargo(arguments: &[&str]) -> Result<()> {
+    eprintln!("cargo xtask: cargo {}", arguments.join(" "));
+    let status = Command::new(env!("CARGO")).args(arguments).status().context("cannot run cargo")?;
+    if !status.success() {
+        bail!("cargo {} failed", arguments.join(" "));
+    }
+    Ok(())
+}

@@ -1,1 +1,18 @@
-//! x
+//! The daemon: finds Content Servers, exchanges keys, owns the sessions and answers over HTTP.
+//! Inside, `http -> sessions -> {store, exchange, discovery, keystore}`; nothing imports `http`.
+
+pub mod clock;
+pub mod config;
+mod daemon;
+pub mod discovery;
+pub mod domain;
+pub mod exchange;
+mod gate;
+pub mod http;
+pub mod keystore;
+pub mod sessions;
+pub mod store;
+
+pub use config::Config;
+pub use daemon::{Daemon, StartError};
+pub use domain::Domain;

@@ -115,7 +115,7 @@ fn decode_key_id(value: u8) -> Result<KeyId, DecodeError> {
 
 /// Length of the body of a `preload_master_key` for `key_sets` key sets.
 pub fn preload_len(cs_id: &ContentServerId, key_sets: usize) -> usize {
-    CHALLENGE_LEN + 4 + cs_id.as_str().len() + 1 + key_sets * (1 + SECRET_LEN)
+    CHALLENGE_LEN + 4 + cs_id.wire_text().len() + 1 + key_sets * (1 + SECRET_LEN)
 }
 
 /// Writes the body of a `preload_master_key`, [`preload_len`] bytes.
@@ -126,7 +126,7 @@ pub fn write_preload(
     key_sets: &[(KeyId, &Secret<SECRET_LEN>)],
     body: &mut [u8],
 ) {
-    let name = cs_id.as_str().as_bytes();
+    let name = cs_id.wire_text();
     let head: [&[u8]; 4] =
         [challenge.as_bytes(), &(name.len() as u32).to_be_bytes(), name, &[key_sets.len() as u8]];
     let entries = write_fields(&head, body);

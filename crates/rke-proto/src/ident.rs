@@ -4,13 +4,18 @@
 use std::fmt;
 use std::num::NonZeroU8;
 
-/// Longest Content Server ID, and the length that it is zero-padded to on the wire.
+/// Length of the zero-padded field that holds a Content Server ID on the wire.
 pub const CSID_LEN: usize = 16;
 
-/// A Content Server ID: 1 to 16 bytes of printable ASCII, without spaces at its ends.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+/// Longest Content Server ID in text. The wire has the first 16 bytes: public records use IDs that
+/// are longer than their field, `CLOUDCOIN_CONTENT` for one.
+const MAX_TEXT_LEN: usize = 32;
+
+/// A Content Server ID: printable ASCII without spaces at its ends. Two IDs are the same when their
+/// first 16 bytes are, for these are all that a RAIDA sees.
+#[derive(Clone, Copy)]
 pub struct ContentServerId {
-    padded: [u8; CSID_LEN],
+    text: [u8; MAX_TEXT_LEN],
     len: u8,
 }
 
@@ -19,12 +24,12 @@ impl ContentServerId {
     pub fn new(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
         let printable = bytes.iter().all(|byte| matches!(byte, b' '..=b'~'));
-        if bytes.is_empty() || bytes.len() > CSID_LEN || !printable || text.trim() != text {
+        if bytes.is_empty() || bytes.len() > MAX_TEXT_LEN || !printable || text.trim() != text {
             return None;
         }
-        let mut padded = [0; CSID_LEN];
+        let mut padded = [0; MAX_TEXT_LEN];
         padded[..bytes.len()].copy_from_slice(bytes);
-        Some(Self { padded, len: bytes.len() as u8 })
+        Some(Self { text: padded, len: bytes.len() as u8 })
     }
 
     /// The ID in a zero-padded field of the wire, or `None` where the field holds none.
@@ -37,14 +42,33 @@ impl ContentServerId {
         Self::new(std::str::from_utf8(text).ok()?)
     }
 
-    /// The ID zero-padded to 16 bytes, as most of the wire has it.
+    /// The ID as the wire has it: cut or zero-padded to 16 bytes.
     pub fn padded(&self) -> &[u8; CSID_LEN] {
-        &self.padded
+        self.text.first_chunk().unwrap_or_else(|| unreachable!("the text is longer than the field"))
     }
 
-    /// The ID as text.
+    /// The ID as the wire has it where it is not padded: at most 16 bytes.
+    pub fn wire_text(&self) -> &[u8] {
+        &self.text[..usize::from(self.len).min(CSID_LEN)]
+    }
+
+    /// The whole ID as text.
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.padded[..usize::from(self.len)]).unwrap_or_default()
+        std::str::from_utf8(&self.text[..usize::from(self.len)]).unwrap_or_default()
+    }
+}
+
+impl PartialEq for ContentServerId {
+    fn eq(&self, other: &Self) -> bool {
+        self.padded() == other.padded()
+    }
+}
+
+impl Eq for ContentServerId {}
+
+impl std::hash::Hash for ContentServerId {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.padded().hash(state);
     }
 }
 
@@ -115,9 +139,17 @@ mod tests {
         for good in ["A", "content-Server01", "with space", "~"] {
             assert_eq!(ContentServerId::new(good).map(|id| id.to_string()).as_deref(), Some(good));
         }
-        for bad in ["", "seventeen-bytes-x", " x", "x ", "tab\tx", "\u{e9}", "\0"] {
+        for bad in ["", "an-id-of-thirty-three-characters-", " x", "x ", "tab\tx", "\u{e9}", "\0"] {
             assert!(ContentServerId::new(bad).is_none(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn an_id_longer_than_its_field_is_cut_on_the_wire_only() {
+        let id = ContentServerId::new("CLOUDCOIN_CONTENT").expect("an ID");
+        assert_eq!(id.as_str(), "CLOUDCOIN_CONTENT");
+        assert_eq!((id.padded(), id.wire_text()), (b"CLOUDCOIN_CONTEN", b"CLOUDCOIN_CONTEN".as_slice()));
+        assert_eq!(ContentServerId::from_padded(*id.padded()), Some(id));
     }
 
     #[test]

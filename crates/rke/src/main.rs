@@ -1,1 +1,3 @@
+//! The `rke` program.
+
 fn main() {}

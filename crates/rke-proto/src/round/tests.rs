@@ -110,7 +110,7 @@ fn every_envelope_gives_the_right_key() {
         (Envelope::Type5(COIN, OTHER), ShareWidth::Wide),
     ] {
         let mut round = round_of(25, envelope, width);
-        for (raida, request) in sent_at(&mut round, 0 * MS) {
+        for (raida, request) in sent_at(&mut round, Duration::ZERO) {
             deliver(&mut round, raida, honest_answer(raida, &request), MS);
         }
         assert_eq!(round.progress(MS), Progress::Ready);
@@ -123,7 +123,7 @@ fn every_envelope_gives_the_right_key() {
 #[test]
 fn thirteen_answers_make_it_ready_after_the_grace() {
     let mut round = wide_round(25);
-    let sent = sent_at(&mut round, 0 * MS);
+    let sent = sent_at(&mut round, Duration::ZERO);
     for (raida, request) in &sent[..13] {
         assert!(matches!(round.progress(10 * MS), Progress::Waiting { .. }));
         deliver(&mut round, *raida, honest_answer(*raida, request), 10 * MS);
@@ -139,7 +139,7 @@ fn thirteen_answers_make_it_ready_after_the_grace() {
 #[test]
 fn twelve_answers_make_no_key() {
     let mut round = wide_round(25);
-    for (raida, request) in sent_at(&mut round, 0 * MS).into_iter().take(12) {
+    for (raida, request) in sent_at(&mut round, Duration::ZERO).into_iter().take(12) {
         deliver(&mut round, raida, honest_answer(raida, &request), MS);
     }
     assert!(matches!(round.progress(4000 * MS), Progress::Waiting { .. }));
@@ -149,7 +149,7 @@ fn twelve_answers_make_no_key() {
 #[test]
 fn gives_up_as_soon_as_thirteen_cannot_come() {
     let mut round = wide_round(25);
-    let sent = sent_at(&mut round, 0 * MS);
+    let sent = sent_at(&mut round, Duration::ZERO);
     for (raida, request) in sent.iter().take(12) {
         deliver(&mut round, *raida, answer_with(*raida, request, Status::NO_SUCH_KEY_SET), MS);
         assert!(matches!(round.progress(MS), Progress::Waiting { .. }));
@@ -162,13 +162,13 @@ fn gives_up_as_soon_as_thirteen_cannot_come() {
 
 #[test]
 fn fewer_recipients_than_required_is_hopeless_from_the_start() {
-    assert_eq!(wide_round(12).progress(0 * MS), Progress::Hopeless);
+    assert_eq!(wide_round(12).progress(Duration::ZERO), Progress::Hopeless);
 }
 
 #[test]
 fn resends_the_same_bytes_to_the_silent_at_growing_intervals() {
     let mut round = wide_round(13);
-    let first = sent_at(&mut round, 0 * MS);
+    let first = sent_at(&mut round, Duration::ZERO);
     assert_eq!(first.len(), 13);
     let mut times = Vec::new();
     for at in 1..4000 {
@@ -189,7 +189,7 @@ fn drops_answers_that_do_not_verify() {
     for envelope in [Envelope::Type1(COIN), Envelope::Type4(COIN), Envelope::Type5(COIN, OTHER)] {
         let width = if envelope.wire_type() == 1 { ShareWidth::Narrow } else { ShareWidth::Wide };
         let mut round = round_of(13, envelope, width);
-        let (raida, request) = sent_at(&mut round, 0 * MS).swap_remove(4);
+        let (raida, request) = sent_at(&mut round, Duration::ZERO).swap_remove(4);
         let good = honest_answer(raida, &request);
         for len in 0..good.len() {
             deliver(&mut round, raida, good[..len].to_vec(), MS);
@@ -224,7 +224,7 @@ fn drops_answers_that_do_not_verify() {
 fn an_answer_to_another_request_of_the_same_raida_is_dropped() {
     let mut older = wide_round(13);
     let mut round = wide_round(13);
-    let (raida, request) = sent_at(&mut older, 0 * MS).swap_remove(0);
+    let (raida, request) = sent_at(&mut older, Duration::ZERO).swap_remove(0);
     round.requests[0].challenge = Challenge::new([9; 12]);
     deliver(&mut round, raida, honest_answer(raida, &request), MS);
     assert_eq!(round.faults()[0].1, Fault::Malformed(DecodeError::Mismatch("the challenge in the answer")));
@@ -233,7 +233,7 @@ fn an_answer_to_another_request_of_the_same_raida_is_dropped() {
 #[test]
 fn a_success_without_a_share_is_no_answer() {
     let mut round = wide_round(13);
-    let (raida, request) = sent_at(&mut round, 0 * MS).swap_remove(0);
+    let (raida, request) = sent_at(&mut round, Duration::ZERO).swap_remove(0);
     let refusal = answer_with(raida, &request, Status::INTERNAL);
     let mut bare_success = refusal.clone();
     bare_success[2] = Status::SUCCESS.0;
@@ -244,7 +244,7 @@ fn a_success_without_a_share_is_no_answer() {
 #[test]
 fn a_valid_answer_counts_after_an_unproven_refusal() {
     let mut round = wide_round(13);
-    let (raida, request) = sent_at(&mut round, 0 * MS).swap_remove(0);
+    let (raida, request) = sent_at(&mut round, Duration::ZERO).swap_remove(0);
     deliver(&mut round, raida, answer_with(raida, &request, Status::INTERNAL), MS);
     assert_eq!(round.progress(MS), Progress::Hopeless);
     deliver(&mut round, raida, honest_answer(raida, &request), 2 * MS);
@@ -254,7 +254,7 @@ fn a_valid_answer_counts_after_an_unproven_refusal() {
 #[test]
 fn duplicates_count_once() {
     let mut round = wide_round(25);
-    let (raida, request) = sent_at(&mut round, 0 * MS).swap_remove(0);
+    let (raida, request) = sent_at(&mut round, Duration::ZERO).swap_remove(0);
     for _ in 0..20 {
         deliver(&mut round, raida, honest_answer(raida, &request), MS);
     }
@@ -276,7 +276,7 @@ fn a_preload_round_collects_confirmations_and_no_key() {
     let cs_id = ContentServerId::new("CS").expect("a CSID");
     let key_id = KeyId::new(3).expect("a key id");
     let mut round = Round::preload(recipients.collect(), &cs_id, key_id, Rules::new(25));
-    for (raida, request) in sent_at(&mut round, 0 * MS) {
+    for (raida, request) in sent_at(&mut round, Duration::ZERO) {
         let mut opened = request.clone();
         let header = RequestHeader::decode(&opened).expect("a header");
         let key = key_for(raida, envelope);

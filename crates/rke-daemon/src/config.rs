@@ -1,0 +1,50 @@
+//! What the daemon can be told. The program fills it from flags, environment and file.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::Domain;
+
+/// The daemon's settings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the HTTP API listens.
+    pub listen: SocketAddr,
+    /// Where the master key and the sealed key cache lie.
+    pub data_dir: PathBuf,
+    /// The DNS server to ask; the system's where there is none.
+    pub dns_server: Option<SocketAddr>,
+    /// Most sessions at one time.
+    pub max_sessions: usize,
+    /// How long a session lives.
+    pub session_ttl: Duration,
+    /// How long a cached key is used, in hours.
+    pub key_ttl_hours: u64,
+    /// Most cached keys.
+    pub max_keys: usize,
+    /// File of lines `host:port index` for records that do not name their RAIDA.
+    pub raida_directory: Option<PathBuf>,
+    /// One deadline over discovery and exchange.
+    pub exchange_timeout: Duration,
+    /// Domains whose keys may be made from 1-byte shares.
+    pub allow_weak_shares: Vec<Domain>,
+}
+
+impl Config {
+    /// The documented defaults, with the data in `data_dir`.
+    pub fn new(data_dir: PathBuf) -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            data_dir,
+            dns_server: None,
+            max_sessions: 16,
+            session_ttl: Duration::from_secs(3600),
+            key_ttl_hours: 24,
+            max_keys: 64,
+            raida_directory: None,
+            exchange_timeout: Duration::from_secs(5),
+            allow_weak_shares: Vec::new(),
+        }
+    }
+}

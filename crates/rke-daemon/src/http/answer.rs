@@ -1,0 +1,256 @@
+//! The bodies of successful answers. The order of the fields is part of the interface.
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+use crate::discovery::Discovered;
+use crate::sessions::Sessions;
+use crate::store::Row;
+
+fn rfc3339<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(time)
+}
+
+#[derive(Serialize)]
+pub(super) struct Deleted {
+    command: &'static str,
+    success: bool,
+    session_id: String,
+}
+
+impl Deleted {
+    pub(super) fn new(session_id: String) -> Self {
+        Self { command: "rke_session_delete", success: true, session_id }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Created {
+    command: &'static str,
+    success: bool,
+    session_id: String,
+    domain: String,
+    cs_id: String,
+    #[serde(serialize_with = "rfc3339")]
+    expires_at: Timestamp,
+    from_cache: bool,
+}
+
+impl From<Row> for Created {
+    fn from(row: Row) -> Self {
+        Self {
+            command: "rke_session_create",
+            success: true,
+            session_id: row.session_id,
+            domain: row.domain.to_string(),
+            cs_id: row.origin.cs_id.to_string(),
+            expires_at: row.expires_at,
+            from_cache: row.from_cache,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct SessionRow {
+    session_id: String,
+    domain: String,
+    cs_id: String,
+    #[serde(serialize_with = "rfc3339")]
+    created_at: Timestamp,
+    #[serde(serialize_with = "rfc3339")]
+    expires_at: Timestamp,
+    encrypt_count: u64,
+    decrypt_count: u64,
+}
+
+impl From<&Row> for SessionRow {
+    fn from(row: &Row) -> Self {
+        Self {
+            session_id: row.session_id.clone(),
+            domain: row.domain.to_string(),
+            cs_id: row.origin.cs_id.to_string(),
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+            encrypt_count: row.encrypt_count,
+            decrypt_count: row.decrypt_count,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Listed {
+    command: &'static str,
+    success: bool,
+    total: usize,
+    active: usize,
+    sessions: Vec<SessionRow>,
+}
+
+impl Listed {
+    pub(super) fn new(sessions: &Sessions) -> Self {
+        let (count, rows) = sessions.store().rows();
+        let rows = rows.iter().map(SessionRow::from).collect();
+        Self {
+            command: "rke_sessions",
+            success: true,
+            total: count.total,
+            active: count.active,
+            sessions: rows,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Shown {
+    #[serde(flatten)]
+    row: SessionRow,
+    key_bits: u16,
+    envelope: Vec<u8>,
+    raidas: Vec<u8>,
+    from_cache: bool,
+    confirmed: bool,
+}
+
+impl From<Row> for Shown {
+    fn from(row: Row) -> Self {
+        Self {
+            row: SessionRow::from(&row),
+            key_bits: row.origin.width.key_bits(),
+            envelope: row.origin.envelopes,
+            raidas: row.origin.raidas,
+            from_cache: row.from_cache,
+            confirmed: false,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Encrypted {
+    command: &'static str,
+    success: bool,
+    ciphertext: String,
+    nonce: String,
+    length: usize,
+}
+
+impl Encrypted {
+    pub(super) fn new(ciphertext: String, nonce: String, length: usize) -> Self {
+        Self { command: "rke_encrypt", success: true, ciphertext, nonce, length }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Decrypted {
+    command: &'static str,
+    success: bool,
+    plaintext: String,
+    length: usize,
+}
+
+impl Decrypted {
+    pub(super) fn new(plaintext: String, length: usize) -> Self {
+        Self { command: "rke_decrypt", success: true, plaintext, length }
+    }
+}
+
+#[derive(Serialize)]
+struct KeySetRow {
+    key_id: String,
+    cs_id: String,
+    server_count: usize,
+}
+
+#[derive(Serialize)]
+pub(super) struct Found {
+    command: &'static str,
+    success: bool,
+    domain: String,
+    target_host: String,
+    target_port: u16,
+    min_raidas_required: u8,
+    key_sets: Vec<KeySetRow>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+impl Found {
+    pub(super) fn new(domain: String, found: Discovered) -> Self {
+        let key_sets = found.sets.all.iter().map(|set| KeySetRow {
+            key_id: set.key_id.to_string(),
+            cs_id: set.cs_id.to_string(),
+            server_count: set.servers.len(),
+        });
+        Self {
+            command: "rke_discover",
+            success: true,
+            domain,
+            target_host: found.target_host,
+            target_port: found.target_port,
+            min_raidas_required: found.sets.required,
+            key_sets: key_sets.collect(),
+            warnings: found.sets.warnings,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct SessionCounts {
+    total: usize,
+    active: usize,
+    max: usize,
+}
+
+#[derive(Serialize)]
+struct KeystoreCounts {
+    total: usize,
+    valid: usize,
+    expired: usize,
+    max: usize,
+    default_ttl_hours: u64,
+}
+
+#[derive(Serialize)]
+struct Settings {
+    session_timeout_sec: u64,
+    exchange_timeout_sec: f64,
+    min_raidas_required: u8,
+    dns_server: String,
+    weak_shares_allowed: Vec<String>,
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+pub(super) struct Status {
+    command: &'static str,
+    success: bool,
+    sessions: SessionCounts,
+    keystore: KeystoreCounts,
+    config: Settings,
+}
+
+impl Status {
+    pub(super) fn new(sessions: &Sessions) -> Self {
+        let (config, stored, keys) =
+            (sessions.config(), sessions.store().count(), sessions.keystore().count());
+        Self {
+            command: "rke_status",
+            success: true,
+            sessions: SessionCounts { total: stored.total, active: stored.active, max: config.max_sessions },
+            keystore: KeystoreCounts {
+                total: keys.total,
+                valid: keys.valid,
+                expired: keys.total - keys.valid,
+                max: config.max_keys,
+                default_ttl_hours: config.key_ttl_hours,
+            },
+            config: Settings {
+                session_timeout_sec: config.session_ttl.as_secs(),
+                exchange_timeout_sec: config.exchange_timeout.as_secs_f64(),
+                min_raidas_required: rke_proto::MIN_REQUIRED,
+                dns_server: config.dns_server.map_or("system".into(), |server| server.to_string()),
+                weak_shares_allowed: config.allow_weak_shares.iter().map(ToString::to_string).collect(),
+                version: env!("CARGO_PKG_VERSION"),
+            },
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Every answer that is an error: `error`, `message`, `code`, then the parameter that the message
+//! is about. Here errors of the daemon turn into HTTP, once. `docs/api.md`, "Errors".
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+
+use crate::discovery::DiscoveryError;
+use crate::exchange::ExchangeError;
+
+/// An error answer.
+#[derive(Debug)]
+pub(super) struct Failure {
+    status: StatusCode,
+    message: String,
+    fields: Vec<(&'static str, Value)>,
+    header: Option<Box<(header::HeaderName, HeaderValue)>>,
+}
+
+impl Failure {
+    /// An error with nothing but its message.
+    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), fields: Vec::new(), header: None }
+    }
+
+    /// The same with another last field in the body.
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.fields.push((name, value.into()));
+        self
+    }
+
+    /// 400 for a parameter that is not there, or empty.
+    pub(super) fn missing(parameter: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, format!("Missing '{parameter}' parameter"))
+    }
+
+    /// 400 for a parameter that is not what it should be.
+    pub(super) fn invalid(parameter: &str, expected: &str) -> Self {
+        let message = format!("Missing or invalid '{parameter}' parameter ({expected})");
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// 400 for data that is not Base64.
+    pub(super) fn base64() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "Invalid base64 encoding")
+    }
+
+    /// 404 for a session that is not there, with the id as it was given.
+    pub(super) fn session(message: &str, id: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, message).with("session_id", id)
+    }
+
+    /// 405 with the methods that are allowed.
+    pub(super) fn method(allow: &'static str) -> Self {
+        let message = format!("Method not allowed; use one of: {allow}");
+        let mut failure = Self::new(StatusCode::METHOD_NOT_ALLOWED, message);
+        failure.header = Some(Box::new((header::ALLOW, HeaderValue::from_static(allow))));
+        failure
+    }
+
+    /// 500, which tells nothing.
+    pub(super) fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error; the daemon's log says more")
+    }
+
+    /// A discovery that failed.
+    pub(super) fn discovery(error: &DiscoveryError, domain: &str) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, format!("DNS discovery failed: {error}")).with("domain", domain)
+    }
+
+    /// An exchange that made no session.
+    pub(super) fn exchange(error: &Arc<ExchangeError>, domain: &str, wallet: &str) -> Self {
+        let message = error.to_string();
+        match error.as_ref() {
+            ExchangeError::Wallet(_) => {
+                Self::new(StatusCode::BAD_REQUEST, message).with("wallet_path", wallet)
+            }
+            ExchangeError::Discovery(error) => Self::discovery(error, domain),
+            ExchangeError::WeakShares(_) => Self::new(StatusCode::FORBIDDEN, message).with("domain", domain),
+            ExchangeError::TooFewAnswered { answered, faults, .. } => {
+                let faults: Vec<Value> = faults
+                    .iter()
+                    .map(|(raida, fault)| json!({"raida": raida.get(), "fault": fault.to_string()}))
+                    .collect();
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+                    .with("answered", answered.clone())
+                    .with("faults", faults)
+            }
+            ExchangeError::StillRunning(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, message).with("domain", domain)
+            }
+            ExchangeError::Full(full) => {
+                let mut failure = Self::new(StatusCode::TOO_MANY_REQUESTS, message);
+                let seconds = full.retry_after.as_secs_f64().ceil().max(1.0) as u64;
+                failure.header = Some(Box::new((header::RETRY_AFTER, seconds.into())));
+                failure
+            }
+            ExchangeError::Machine(error) => {
+                tracing::error!(%error, "an exchange could not run");
+                Self::internal()
+            }
+        }
+    }
+
+    /// The body's bytes, for answers that are written without axum.
+    pub(super) fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
+
+impl Serialize for Failure {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut body = serializer.serialize_map(None)?;
+        body.serialize_entry("error", &true)?;
+        body.serialize_entry("message", &self.message)?;
+        body.serialize_entry("code", &self.status.as_u16())?;
+        for (name, value) in &self.fields {
+            body.serialize_entry(name, value)?;
+        }
+        body.end()
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(&self)).into_response();
+        if let Some((name, value)) = self.header.map(|header| *header) {
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}

@@ -1,0 +1,101 @@
+//! One handler for each path: parameters in, one call of [`Sessions`], answer out.
+
+use std::path::PathBuf;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::Shared;
+use super::answer::{Created, Decrypted, Deleted, Encrypted, Found, Listed, Shown, Status};
+use super::failure::Failure;
+use super::query::Query;
+use crate::Domain;
+use crate::store::SessionId;
+
+/// Longest session id that is given back in an answer, in characters.
+const MAX_ECHOED_ID: usize = 64;
+
+const NOT_FOUND: &str = "Session not found";
+const NOT_FOUND_OR_EXPIRED: &str = "Session not found or expired";
+
+type Answer<T> = Result<Json<T>, Failure>;
+
+pub(super) async fn discover(State(sessions): State<Shared>, query: Query) -> Answer<Found> {
+    let domain = domain(&query)?;
+    let found = sessions.discover(&domain).await;
+    let found = found.map_err(|error| Failure::discovery(&error, domain.as_str()))?;
+    Ok(Json(Found::new(domain.to_string(), found)))
+}
+
+pub(super) async fn create(State(sessions): State<Shared>, query: Query) -> Answer<Created> {
+    let domain = domain(&query)?;
+    let wallet = query.required("wallet_path")?;
+    let row = sessions.create(domain.clone(), PathBuf::from(&wallet)).await;
+    let row = row.map_err(|error| Failure::exchange(&error, domain.as_str(), &wallet))?;
+    Ok(Json(Created::from(row)))
+}
+
+pub(super) async fn list(State(sessions): State<Shared>) -> Json<Listed> {
+    Json(Listed::new(&sessions))
+}
+
+pub(super) async fn show(
+    State(sessions): State<Shared>,
+    id: Result<Path<String>, axum::extract::rejection::PathRejection>,
+) -> Answer<Shown> {
+    let Ok(Path(id)) = id else { return Err(Failure::new(StatusCode::NOT_FOUND, NOT_FOUND)) };
+    let row = parse_id(&id)?.and_then(|id| sessions.store().row(id));
+    Ok(Json(row.ok_or_else(|| Failure::session(NOT_FOUND, &id))?.into()))
+}
+
+pub(super) async fn delete(State(sessions): State<Shared>, query: Query) -> Answer<Deleted> {
+    let id = query.required("session_id")?;
+    let deleted = parse_id(&id)?.and_then(|id| sessions.delete(id));
+    deleted.ok_or_else(|| Failure::session(NOT_FOUND, &id))?;
+    Ok(Json(Deleted::new(id)))
+}
+
+pub(super) async fn encrypt(State(sessions): State<Shared>, query: Query) -> Answer<Encrypted> {
+    let id = query.required("session_id")?;
+    let parsed = parse_id(&id)?;
+    let mut data = query.base64("plaintext")?;
+    let nonce = match parsed {
+        Some(id) => sessions.encrypt(id, &mut data).map_err(|_| Failure::internal())?,
+        None => None,
+    };
+    let nonce = nonce.ok_or_else(|| Failure::session(NOT_FOUND_OR_EXPIRED, &id))?;
+    Ok(Json(Encrypted::new(STANDARD.encode(&data), hex::encode(nonce), data.len())))
+}
+
+pub(super) async fn decrypt(State(sessions): State<Shared>, query: Query) -> Answer<Decrypted> {
+    let id = query.required("session_id")?;
+    let parsed = parse_id(&id)?;
+    let mut data = query.base64("ciphertext")?;
+    let nonce = query.nonce()?;
+    let decrypted = parsed.and_then(|id| sessions.decrypt(id, &nonce, &mut data));
+    decrypted.ok_or_else(|| Failure::session(NOT_FOUND_OR_EXPIRED, &id))?;
+    Ok(Json(Decrypted::new(STANDARD.encode(&data), data.len())))
+}
+
+pub(super) async fn status(State(sessions): State<Shared>) -> Json<Status> {
+    Json(Status::new(&sessions))
+}
+
+fn domain(query: &Query) -> Result<Domain, Failure> {
+    let given = query.required("domain")?;
+    Domain::new(&given).ok_or_else(|| {
+        Failure::invalid("domain", "a domain name such as content.example.com").with("domain", given)
+    })
+}
+
+/// The id that a parameter spells. `Ok(None)` where no session can have that id: that is "not
+/// found", not a malformed request.
+fn parse_id(given: &str) -> Result<Option<SessionId>, Failure> {
+    if given.chars().count() > MAX_ECHOED_ID {
+        return Err(Failure::invalid("session_id", "32 hex chars"));
+    }
+    Ok(SessionId::parse(given))
+}

@@ -1,0 +1,107 @@
+//! Query parameters, taken strictly: a value that is given twice, is not UTF-8 or holds a NUL byte
+//! is refused by the parameter's name, never guessed at. Both percent- and form-encoding are read.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode;
+
+use super::failure::Failure;
+
+/// The query string of a request, undecoded.
+pub(super) struct Query(String);
+
+impl<S: Sync> FromRequestParts<S> for Query {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self(parts.uri.query().unwrap_or_default().to_owned()))
+    }
+}
+
+impl Query {
+    /// A parameter's value. `None` where it is missing or empty.
+    ///
+    /// # Errors
+    /// 400 where it is given twice, is not UTF-8 or holds a NUL byte.
+    fn optional(&self, name: &str) -> Result<Option<String>, Failure> {
+        let pairs = self.0.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let mut values = pairs.filter(|(key, _)| *key == name).map(|(_, value)| value);
+        let Some(value) = values.next() else { return Ok(None) };
+        if values.next().is_some() {
+            return Err(Failure::invalid(name, "given once"));
+        }
+        let spaced = value.replace('+', " ");
+        let decoded = percent_decode(spaced.as_bytes()).decode_utf8();
+        let decoded = decoded.map_err(|_| Failure::invalid(name, "valid UTF-8"))?;
+        if decoded.contains('\0') {
+            return Err(Failure::invalid(name, "without NUL bytes"));
+        }
+        Ok(Some(decoded.into_owned()).filter(|value| !value.is_empty()))
+    }
+
+    /// A parameter's value.
+    ///
+    /// # Errors
+    /// 400 as in the rules above, and where it is missing or empty.
+    pub(super) fn required(&self, name: &str) -> Result<String, Failure> {
+        self.optional(name)?.ok_or_else(|| Failure::missing(name))
+    }
+
+    /// The bytes of a Base64 parameter. A `+` that arrived as a space is read as `+`.
+    ///
+    /// # Errors
+    /// 400.
+    pub(super) fn base64(&self, name: &str) -> Result<Vec<u8>, Failure> {
+        let text = self.required(name)?.replace(' ', "+");
+        STANDARD.decode(text).map_err(|_| Failure::base64())
+    }
+
+    /// The 16 bytes of the `nonce` parameter, from 32 hex characters.
+    ///
+    /// # Errors
+    /// 400, with one documented message for a missing and for a malformed nonce.
+    pub(super) fn nonce(&self) -> Result<[u8; 16], Failure> {
+        let wrong = || Failure::invalid("nonce", "32 hex chars");
+        let text = self.optional("nonce")?.ok_or_else(wrong)?;
+        let mut nonce = [0; 16];
+        hex::decode_to_slice(text, &mut nonce).map_err(|_| wrong())?;
+        Ok(nonce)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(text: &str) -> Query {
+        Query(text.into())
+    }
+
+    #[test]
+    fn reads_percent_and_form_encoding() {
+        let query = query("a=x%20y+z%2B&b=&c&d=%C3%A9");
+        assert_eq!(query.required("a").expect("a"), "x y z+");
+        assert_eq!(query.required("d").expect("d"), "\u{e9}");
+        assert!(query.required("b").is_err() && query.required("c").is_err() && query.required("e").is_err());
+    }
+
+    #[test]
+    fn refuses_what_is_ambiguous() {
+        for text in ["a=1&a=2", "a=%ff", "a=%00", "a=1&a="] {
+            let failure = query(text).required("a").expect_err(text);
+            assert!(String::from_utf8_lossy(&failure.to_json()).contains("Missing or invalid 'a' parameter"));
+        }
+    }
+
+    #[test]
+    fn a_plus_in_base64_may_arrive_as_a_space() {
+        for text in ["p=+/+/", "p=%2B/%2B/", "p=%20/ /"] {
+            assert_eq!(query(text).base64("p").expect(text), [0xFB, 0xFF, 0xBF]);
+        }
+        for text in ["p=abc", "p=!!!!", "p=YQ", "p=YR=="] {
+            assert!(query(text).base64("p").is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! The key cache: one sealed file for each domain, so that a valid key saves the exchange, also
+//! after a restart. In memory only names and expiry times are kept; a file is opened when its key
+//! is needed. A file that is damaged, foreign or expired is reported, removed, and never fatal.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rke_host::data_dir::{DataDir, DataDirError};
+use rke_host::sealed::{SealError, Sealer};
+use rke_proto::ContentServerId;
+use rke_proto::derive::ShareWidth;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::Domain;
+use crate::clock::unix_seconds;
+use crate::exchange::{ExchangedKey, KeyOrigin};
+
+const FOLDER: &str = "keys";
+const EXTENSION: &str = "key";
+
+/// How many keys are cached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// In the cache.
+    pub total: usize,
+    /// Of these, not expired.
+    pub valid: usize,
+}
+
+/// What stands in clear, and authenticated, before a sealed key.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Description {
+    domain: String,
+    /// Unix seconds.
+    expires_at: u64,
+    cs_id: String,
+    share_bytes: usize,
+    envelopes: Vec<u8>,
+    raidas: Vec<u8>,
+}
+
+/// The cache. Its calls block on the file system for as long as a small file takes.
+pub struct Keystore {
+    data_dir: Arc<DataDir>,
+    folder: PathBuf,
+    ttl_seconds: u64,
+    max: usize,
+    /// Expiry, in Unix seconds, of each key that is there.
+    index: Mutex<BTreeMap<Domain, u64>>,
+}
+
+impl Keystore {
+    /// Opens the cache in a data directory and removes from it what cannot be used any more.
+    ///
+    /// # Errors
+    /// When its folder cannot be made.
+    pub fn open(data_dir: Arc<DataDir>, ttl_hours: u64, max: usize) -> Result<Self, DataDirError> {
+        let folder = data_dir.folder(FOLDER)?;
+        let ttl_seconds = ttl_hours.saturating_mul(3600);
+        let keystore = Self { data_dir, folder, ttl_seconds, max, index: Mutex::default() };
+        let files = fs::read_dir(&keystore.folder).into_iter().flatten().flatten();
+        for path in files.map(|entry| entry.path()) {
+            match keystore.load(&path) {
+                Ok((domain, _, expires_at)) => {
+                    keystore.lock().insert(domain, expires_at);
+                }
+                Err(reason) => discard(&path, &reason),
+            }
+        }
+        keystore.shrink_to(max);
+        Ok(keystore)
+    }
+
+    /// The cached key of a domain, if there is one that is valid.
+    pub fn get(&self, domain: &Domain) -> Option<ExchangedKey> {
+        self.lock().get(domain)?;
+        let path = self.path_of(domain);
+        match self.load(&path) {
+            Ok((_, key, _)) => Some(key),
+            Err(reason) => {
+                self.lock().remove(domain);
+                discard(&path, &reason);
+                None
+            }
+        }
+    }
+
+    /// Caches a key for a domain, in place of an older one. A full cache gives up the key that
+    /// would expire first.
+    ///
+    /// # Errors
+    /// [`SealError`]; an older key of the domain is unchanged.
+    pub fn put(&self, domain: &Domain, key: &ExchangedKey) -> Result<(), SealError> {
+        if self.max == 0 {
+            return Ok(());
+        }
+        let expires_at = unix_seconds().saturating_add(self.ttl_seconds);
+        let description = Description {
+            domain: domain.to_string(),
+            expires_at,
+            cs_id: key.origin.cs_id.to_string(),
+            share_bytes: key.origin.width.share_len(),
+            envelopes: key.origin.envelopes.clone(),
+            raidas: key.origin.raidas.clone(),
+        };
+        if !self.lock().contains_key(domain) {
+            self.shrink_to(self.max - 1);
+        }
+        let description = serde_json::to_vec(&description).map_err(|_| SealError::Malformed)?;
+        self.data_dir.sealer().write(&self.path_of(domain), &description, &key.key)?;
+        self.lock().insert(domain.clone(), expires_at);
+        Ok(())
+    }
+
+    /// How many keys are cached.
+    pub fn count(&self) -> Count {
+        let index = self.lock();
+        let now = unix_seconds();
+        Count { total: index.len(), valid: index.values().filter(|expires_at| **expires_at > now).count() }
+    }
+
+    /// Removes what has expired.
+    pub fn sweep(&self) {
+        let now = unix_seconds();
+        let expired: Vec<Domain> = {
+            let index = self.lock();
+            index.iter().filter(|(_, at)| **at <= now).map(|(domain, _)| domain.clone()).collect()
+        };
+        expired.iter().for_each(|domain| self.remove(domain, "it has expired"));
+    }
+
+    fn shrink_to(&self, max: usize) {
+        loop {
+            let first = {
+                let index = self.lock();
+                let soonest = index.iter().min_by_key(|(_, at)| **at).map(|(domain, _)| domain.clone());
+                soonest.filter(|_| index.len() > max)
+            };
+            match first {
+                Some(domain) => self.remove(&domain, "the cache is full"),
+                None => return,
+            }
+        }
+    }
+
+    fn remove(&self, domain: &Domain, reason: &str) {
+        self.lock().remove(domain);
+        discard(&self.path_of(domain), reason);
+    }
+
+    /// Opens a file of the cache: its domain, its key, its expiry; or why it cannot be used.
+    fn load(&self, path: &Path) -> Result<(Domain, ExchangedKey, u64), String> {
+        let (description, key) =
+            self.data_dir.sealer().read::<32>(path).map_err(|error| error.to_string())?;
+        let description: Description =
+            serde_json::from_slice(&description).map_err(|_| "its description is malformed")?;
+        let domain = Domain::new(&description.domain).ok_or("its domain is malformed")?;
+        if self.path_of(&domain) != path {
+            return Err("it is not the file of its domain".into());
+        }
+        if description.expires_at <= unix_seconds() {
+            return Err("it has expired".into());
+        }
+        let width = match description.share_bytes {
+            1 => ShareWidth::Narrow,
+            32 => ShareWidth::Wide,
+            _ => return Err("its shares have no width that this version knows".into()),
+        };
+        let cs_id = ContentServerId::new(&description.cs_id).ok_or("its Content Server ID is malformed")?;
+        let Description { envelopes, raidas, expires_at, .. } = description;
+        let origin = KeyOrigin { cs_id, width, envelopes, raidas };
+        Ok((domain, ExchangedKey { key, origin }, expires_at))
+    }
+
+    fn path_of(&self, domain: &Domain) -> PathBuf {
+        let digest = Sha256::digest(domain.as_str());
+        self.folder.join(hex::encode(&digest[..16])).with_extension(EXTENSION)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Domain, u64>> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn discard(path: &Path, reason: &str) {
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    match Sealer::remove(path) {
+        Ok(()) => tracing::warn!(%file, reason, "removed a cached key"),
+        Err(error) => tracing::warn!(%file, reason, %error, "cannot remove a cached key"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rke_secret::Secret;
+
+    use super::*;
+
+    fn key(byte: u8) -> ExchangedKey {
+        ExchangedKey {
+            key: Secret::fill(|key| *key = [byte; 32]),
+            origin: KeyOrigin {
+                cs_id: ContentServerId::new("CS").expect("a CSID"),
+                width: ShareWidth::Wide,
+                envelopes: vec![4, 5],
+                raidas: vec![0, 3, 24],
+            },
+        }
+    }
+
+    fn domain(name: &str) -> Domain {
+        Domain::new(name).expect("a domain")
+    }
+
+    fn open(dir: &tempfile::TempDir, ttl_hours: u64, max: usize) -> Keystore {
+        let data_dir = Arc::new(DataDir::open(dir.path()).expect("a data directory"));
+        Keystore::open(data_dir, ttl_hours, max).expect("a keystore")
+    }
+
+    fn files(dir: &tempfile::TempDir) -> Vec<PathBuf> {
+        fs::read_dir(dir.path().join(FOLDER)).expect("a folder").flatten().map(|entry| entry.path()).collect()
+    }
+
+    #[test]
+    fn a_key_comes_back_after_a_restart() {
+        let dir = tempfile::tempdir().expect("a folder");
+        open(&dir, 24, 64).put(&domain("a.test"), &key(1)).expect("cached");
+        let again = open(&dir, 24, 64);
+        let cached = again.get(&domain("a.test")).expect("a cached key");
+        assert!(cached.key.matches(&key(1).key) && cached.origin == key(1).origin);
+        assert!(again.get(&domain("b.test")).is_none());
+        assert_eq!(again.count(), Count { total: 1, valid: 1 });
+    }
+
+    #[test]
+    fn an_expired_key_is_removed() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let keystore = open(&dir, 0, 64);
+        keystore.put(&domain("a.test"), &key(1)).expect("cached");
+        assert_eq!(keystore.count(), Count { total: 1, valid: 0 });
+        keystore.sweep();
+        assert_eq!((keystore.count().total, files(&dir).len()), (0, 0));
+        keystore.put(&domain("a.test"), &key(1)).expect("cached");
+        assert!(keystore.get(&domain("a.test")).is_none());
+        assert!(files(&dir).is_empty());
+    }
+
+    #[test]
+    fn a_full_cache_gives_up_the_first_to_expire() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let keystore = open(&dir, 24, 2);
+        keystore.put(&domain("a.test"), &key(1)).expect("cached");
+        keystore.lock().insert(domain("a.test"), unix_seconds() + 10);
+        keystore.put(&domain("b.test"), &key(2)).expect("cached");
+        keystore.put(&domain("b.test"), &key(3)).expect("replaced");
+        assert!(keystore.get(&domain("a.test")).is_some());
+        keystore.put(&domain("c.test"), &key(4)).expect("cached");
+        assert!(keystore.get(&domain("a.test")).is_none());
+        assert_eq!((keystore.count().total, files(&dir).len()), (2, 2));
+    }
+
+    #[test]
+    fn damaged_and_foreign_files_are_removed_and_not_fatal() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let keystore = open(&dir, 24, 64);
+        keystore.put(&domain("good.test"), &key(1)).expect("cached");
+        keystore.put(&domain("bad.test"), &key(2)).expect("cached");
+        let bad = keystore.path_of(&domain("bad.test"));
+        let good = keystore.path_of(&domain("good.test"));
+        let mut bytes = fs::read(&bad).expect("read");
+        *bytes.last_mut().expect("not empty") ^= 1;
+        fs::write(&bad, bytes).expect("written");
+        fs::copy(&good, good.with_file_name("renamed.key")).expect("copied");
+        fs::write(good.with_file_name("garbage"), b"garbage").expect("written");
+        assert!(keystore.get(&domain("bad.test")).is_none());
+        drop(keystore);
+        let keystore = open(&dir, 24, 64);
+        assert_eq!(keystore.count().total, 1);
+        assert_eq!(files(&dir), [good]);
+    }
+
+    #[test]
+    fn a_cache_of_no_keys_keeps_none() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let keystore = open(&dir, 24, 0);
+        keystore.put(&domain("a.test"), &key(1)).expect("not an error");
+        assert!(keystore.get(&domain("a.test")).is_none() && files(&dir).is_empty());
+    }
+}

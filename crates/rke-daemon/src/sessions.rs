@@ -1,0 +1,159 @@
+//! What can be done with sessions: open, use, list and end them. The HTTP layer calls this and
+//! nothing below it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rke_host::wallet;
+use rke_proto::cipher::{BLOCK_LEN, aes256_ctr};
+use rke_proto::derive::ShareWidth;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout_at;
+
+use crate::Domain;
+use crate::config::Config;
+use crate::discovery::{Discovered, DiscoveryError};
+use crate::exchange::{Exchange, ExchangeError, ExchangedKey};
+use crate::gate::Gates;
+use crate::keystore::Keystore;
+use crate::store::{KeyUse, NewSession, Row, SessionId, Store};
+
+/// The nonce of one encryption: AES-CTR's first counter block.
+pub type Nonce = [u8; BLOCK_LEN];
+
+/// The sessions of a daemon, and all that opening one takes.
+pub struct Sessions {
+    store: Store,
+    keystore: Arc<Keystore>,
+    exchange: Exchange,
+    gates: Gates<Arc<ExchangeError>>,
+    config: Config,
+}
+
+impl Sessions {
+    /// No sessions yet.
+    pub fn new(config: Config, keystore: Arc<Keystore>, exchange: Exchange) -> Self {
+        let store = Store::new(config.max_sessions, config.session_ttl);
+        Self { store, keystore, exchange, gates: Gates::default(), config }
+    }
+
+    /// The store, for what only reads.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The key cache, for what only reads.
+    pub fn keystore(&self) -> &Keystore {
+        &self.keystore
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Finds a domain's Content Server.
+    ///
+    /// # Errors
+    /// [`DiscoveryError`].
+    pub async fn discover(&self, domain: &Domain) -> Result<Discovered, DiscoveryError> {
+        self.exchange.discover(domain, self.exchange.deadline()).await
+    }
+
+    /// Opens a session with the domain's cached key, or with a new one.
+    ///
+    /// # Errors
+    /// [`ExchangeError`]; then there is no session and nothing is cached.
+    pub async fn create(&self, domain: Domain, wallet: PathBuf) -> Result<Row, Arc<ExchangeError>> {
+        wallet::check_path(&wallet).map_err(ExchangeError::from)?;
+        self.store.check_room().map_err(ExchangeError::from)?;
+        let (ExchangedKey { key, origin }, from_cache) = self.key_for(&domain, wallet).await?;
+        let id = SessionId::random().map_err(|error| ExchangeError::Machine(error.into()))?;
+        if origin.width == ShareWidth::Narrow {
+            tracing::warn!(%domain, "opened a WEAK session: its key comes from 1-byte shares and has 8 bits");
+        }
+        let raidas = origin.raidas.len();
+        let session = NewSession { domain: domain.clone(), origin, from_cache, key };
+        let row = self.store.insert(id, session).map_err(ExchangeError::from)?;
+        tracing::info!(%domain, raidas, from_cache, "session opened");
+        Ok(row)
+    }
+
+    async fn key_for(
+        &self,
+        domain: &Domain,
+        wallet: PathBuf,
+    ) -> Result<(ExchangedKey, bool), Arc<ExchangeError>> {
+        if let Some(key) = self.cached(domain).await {
+            return Ok((key, true));
+        }
+        let deadline = self.exchange.deadline();
+        let place = self.gates.queue(domain);
+        let Ok(mut turn) = timeout_at(deadline, place.wait()).await else {
+            return Err(ExchangeError::StillRunning(domain.clone()).into());
+        };
+        if let Some(key) = self.cached(domain).await {
+            return Ok((key, true));
+        }
+        if let Some(failure) = turn.failure_while_waiting() {
+            return Err(failure);
+        }
+        match self.exchange.run(domain, wallet, deadline).await {
+            Ok(key) => Ok((self.cache(domain, key).await?, false)),
+            Err(error) => {
+                let error = Arc::new(error);
+                tracing::warn!(%domain, %error, "no session");
+                if error.holds_for_everyone() {
+                    turn.leave_failure(Arc::clone(&error));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The cached key, unless it is a weak one that is not allowed any more.
+    async fn cached(&self, domain: &Domain) -> Option<ExchangedKey> {
+        let (keystore, wanted) = (Arc::clone(&self.keystore), domain.clone());
+        let key = spawn_blocking(move || keystore.get(&wanted)).await.ok()??;
+        self.exchange.accepts(domain, key.origin.width).then_some(key)
+    }
+
+    /// Caches a key and gives it back. A cache that cannot be written is reported, and the session
+    /// is opened all the same.
+    async fn cache(&self, domain: &Domain, key: ExchangedKey) -> Result<ExchangedKey, ExchangeError> {
+        let (keystore, domain) = (Arc::clone(&self.keystore), domain.clone());
+        let write = move || {
+            if let Err(error) = keystore.put(&domain, &key) {
+                tracing::warn!(%domain, %error, "the new key could not be cached");
+            }
+            key
+        };
+        spawn_blocking(write).await.map_err(|error| ExchangeError::Machine(std::io::Error::other(error)))
+    }
+
+    /// Encrypts in place under a fresh random nonce. `None` where there is no such session.
+    ///
+    /// # Errors
+    /// When the system's generator fails; nothing is encrypted then.
+    pub fn encrypt(&self, id: SessionId, data: &mut [u8]) -> Result<Option<Nonce>, getrandom::Error> {
+        let mut nonce = Nonce::default();
+        getrandom::fill(&mut nonce)?;
+        Ok(self.store.with_key(id, KeyUse::Encrypt, |key| {
+            aes256_ctr(key, &nonce, data);
+            nonce
+        }))
+    }
+
+    /// Decrypts in place. `None` where there is no such session.
+    pub fn decrypt(&self, id: SessionId, nonce: &Nonce, data: &mut [u8]) -> Option<()> {
+        self.store.with_key(id, KeyUse::Decrypt, |key| aes256_ctr(key, nonce, data))
+    }
+
+    /// Ends a session: when this returns, the id is dead and the key is wiped. `None` where there
+    /// is no such session.
+    pub fn delete(&self, id: SessionId) -> Option<()> {
+        self.store.remove(id)?;
+        tracing::info!("session deleted");
+        Some(())
+    }
+}
