@@ -390,7 +390,7 @@ mod tests {
         let store = Store::new(2, Duration::from_secs(60));
         store.insert(id(1), session(1)).expect("room");
         store.insert(id(2), session(2)).expect("room");
-        let full = store.insert(id(3), session(3)).err().expect("no room");
+        let full = store.insert(id(3), session(3)).expect_err("no room");
         assert!(full.retry_after <= Duration::from_secs(60) && full.retry_after > Duration::from_secs(58));
         assert_eq!(full.to_string(), "Maximum of 2 sessions reached");
         assert_eq!(store.count().active, 2);
