@@ -1,0 +1,179 @@
+//! A Content Server's key material: its 25 master secrets of a key set, their preloading to the
+//! RAIDAs, and the DNS records by which clients find it. `docs/protocol.md` sections 1, 5 and 6.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rke_host::data_dir::{DataDir, DataDirError};
+use rke_host::sealed::SealError;
+use rke_host::udp;
+use rke_host::wallet::{self, Proof, WalletError};
+use rke_proto::derive::{self, ShareWidth};
+use rke_proto::directory::Directory;
+use rke_proto::round::{Fault, REQUEST_RANDOM_LEN, Recipient, Round, Rules};
+use rke_proto::{Bitmap, ContentServerId, KeyContext, KeyId, MIN_REQUIRED, RAIDA_COUNT, RaidaIndex};
+use rke_secret::Secret;
+use tokio::time::Instant;
+
+/// Why a Content Server cannot do what it is asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentServerError {
+    /// The data directory.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The file of its master secrets.
+    #[error("cannot use the master secrets in {path}: {source}")]
+    MasterSecrets {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: SealError,
+    },
+    /// The wallet whose coins preload.
+    #[error("cannot preload: {0}")]
+    Wallet(#[from] WalletError),
+    /// No node to preload to.
+    #[error("cannot preload: the RAIDA directory names no node")]
+    EmptyDirectory,
+    /// The machine.
+    #[error("cannot preload: {0}")]
+    Machine(#[from] io::Error),
+}
+
+/// What became of a preload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreloadReport {
+    /// The RAIDAs that hold their master secret now.
+    pub done: Bitmap,
+    /// What kept each of the others.
+    pub faults: Vec<(RaidaIndex, Fault)>,
+}
+
+/// The DNS records of a Content Server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DnsRecords {
+    /// The domain, without a final dot.
+    pub domain: String,
+    /// The host that the SRV record names.
+    pub host: String,
+    /// The port that the SRV record names.
+    pub port: u16,
+    /// The TXT records, one character-string each.
+    pub texts: Vec<String>,
+}
+
+impl DnsRecords {
+    /// The records as lines of a zone file.
+    pub fn zone_lines(&self) -> Vec<String> {
+        let name = format!("_rke._udp.{}.", self.domain);
+        let srv = format!("{name} 3600 IN SRV 0 0 {} {}.", self.port, self.host);
+        let texts = self.texts.iter().map(|text| format!("{name} 3600 IN TXT \"{text}\""));
+        std::iter::once(srv).chain(texts).collect()
+    }
+}
+
+/// A Content Server's key set.
+pub struct ContentServer {
+    cs_id: ContentServerId,
+    key_id: KeyId,
+    masters: Vec<Secret<32>>,
+    _data_dir: DataDir,
+}
+
+impl ContentServer {
+    /// Opens the key set in a data directory, or makes its master secrets where there are none yet.
+    ///
+    /// # Errors
+    /// [`ContentServerError`]. Damaged master secrets are an error: RAIDAs hold the other half.
+    pub fn open(cs_id: ContentServerId, key_id: KeyId, data_dir: &Path) -> Result<Self, ContentServerError> {
+        let data_dir = DataDir::open(data_dir)?;
+        let folder = data_dir.folder(&format!("master-secrets-{}-{key_id}", hex::encode(cs_id.padded())))?;
+        let masters = RaidaIndex::all().map(|raida| open_master(&data_dir, &folder, raida));
+        let masters = masters.collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { cs_id, key_id, masters, _data_dir: data_dir })
+    }
+
+    /// Gives every node of the directory its own master secret, proving the operator with coins of
+    /// a wallet, and waits for all of them up to `timeout`.
+    ///
+    /// # Errors
+    /// [`ContentServerError`], where nothing could be sent at all.
+    pub async fn preload(
+        &self,
+        directory: &Directory,
+        wallet: &Path,
+        timeout: Duration,
+    ) -> Result<PreloadReport, ContentServerError> {
+        let raidas: Vec<RaidaIndex> = directory.entries().iter().map(|(_, raida)| *raida).collect();
+        if raidas.is_empty() {
+            return Err(ContentServerError::EmptyDirectory);
+        }
+        let proofs = wallet::prove(wallet, &raidas, ShareWidth::Wide, raidas.len())?;
+        let recipients = proofs.into_iter().zip(directory.entries()).map(|(proof, (endpoint, _))| {
+            let mut random = [0; REQUEST_RANDOM_LEN];
+            getrandom::fill(&mut random)?;
+            let Proof { raida, envelope, key } = proof;
+            let recipient = Recipient { raida, endpoint: *endpoint, envelope, key, random };
+            Ok((recipient, &self.masters[raida.position()]))
+        });
+        let recipients = recipients.collect::<io::Result<Vec<_>>>()?;
+        let rules = Rules::new(recipients.len());
+        let mut round = Round::preload(recipients, &self.cs_id, self.key_id, rules);
+        udp::run(&mut round, Instant::now() + timeout).await?;
+        Ok(PreloadReport { done: round.answered(), faults: round.faults() })
+    }
+
+    /// The records to publish, for the nodes of a directory.
+    pub fn records(&self, domain: &str, host: &str, port: u16, directory: &Directory) -> DnsRecords {
+        let servers = directory
+            .entries()
+            .iter()
+            .map(|(endpoint, raida)| format!("{endpoint} {} raida={raida}", self.key_id));
+        let mut texts = vec![format!("{} = {}", self.key_id, self.cs_id)];
+        texts.extend(servers);
+        texts.push(format!("required raidas>={MIN_REQUIRED}"));
+        texts.push("required share-bytes>=32".into());
+        DnsRecords {
+            domain: domain.trim_end_matches('.').into(),
+            host: host.trim_end_matches('.').into(),
+            port,
+            texts,
+        }
+    }
+
+    /// The key of an exchange, from the master secrets alone: what a client gets from the RAIDAs in
+    /// `bitmap` for `context`.
+    pub fn session_key(&self, context: &KeyContext, width: ShareWidth, bitmap: Bitmap) -> Secret<32> {
+        let shares: Vec<Secret<32>> = bitmap
+            .iter()
+            .map(|raida| {
+                let master = &self.masters[raida.position()];
+                Secret::fill(|share| master.expose(|master| derive::share(master, width, context, share)))
+            })
+            .collect();
+        derive::key_from_shares(shares.iter(), width, context, bitmap)
+    }
+}
+
+fn open_master(
+    data_dir: &DataDir,
+    folder: &Path,
+    raida: RaidaIndex,
+) -> Result<Secret<32>, ContentServerError> {
+    let path = folder.join(format!("raida-{raida:02}"));
+    let wrong = |source| ContentServerError::MasterSecrets { path: path.clone(), source };
+    let description = format!("master secret of RAIDA {raida} of {RAIDA_COUNT}, {}", folder_name(folder));
+    if path.exists() {
+        let (found, master) = data_dir.sealer().read::<32>(&path).map_err(wrong)?;
+        let own = found == description.as_bytes();
+        return if own { Ok(master) } else { Err(wrong(SealError::Malformed)) };
+    }
+    let master = Secret::random().map_err(|error| wrong(error.into()))?;
+    data_dir.sealer().write(&path, description.as_bytes(), &master).map_err(wrong)?;
+    Ok(master)
+}
+
+fn folder_name(folder: &Path) -> String {
+    folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}

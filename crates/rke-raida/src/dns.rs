@@ -1,0 +1,116 @@
+//! An authoritative DNS server for a local network, UDP and TCP on one port. What does not fit a
+//! UDP answer is cut there, and resolvers ask again over TCP.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_server::Server;
+use hickory_server::proto::ProtoError;
+use hickory_server::proto::rr::rdata::{A, AAAA, NS, SOA, SRV, TXT};
+use hickory_server::proto::rr::{LowerName, Name, RData, Record};
+use hickory_server::store::in_memory::InMemoryZoneHandler;
+use hickory_server::zone_handler::{AxfrPolicy, Catalog, ZoneType};
+use tokio::net::{TcpListener, UdpSocket};
+
+use crate::content_server::DnsRecords;
+
+const TTL_SECONDS: u32 = 60;
+const SERIAL: u32 = 1;
+const TCP_TIMEOUT: Duration = Duration::from_secs(5);
+const TCP_BUFFER: usize = 16;
+
+/// Tries to find a port that is free for both UDP and TCP.
+const PORT_TRIES: usize = 16;
+
+/// Why the DNS server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum DnsError {
+    /// The address.
+    #[error("the DNS server cannot listen on {address}: {source}")]
+    Bind {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A name in the records.
+    #[error("the DNS records cannot be served: {0}")]
+    Record(#[from] ProtoError),
+}
+
+/// A running DNS server. Dropping it stops it.
+pub struct DnsServer {
+    address: SocketAddr,
+    server: Server<Catalog>,
+}
+
+impl DnsServer {
+    /// Serves the records of a Content Server, whose host has the address `host`. Port 0 takes a
+    /// port that is free for both.
+    ///
+    /// # Errors
+    /// [`DnsError`].
+    pub async fn start(listen: SocketAddr, records: &DnsRecords, host: IpAddr) -> Result<Self, DnsError> {
+        let (udp, tcp) = bind(listen).await.map_err(|source| DnsError::Bind { address: listen, source })?;
+        let address = udp.local_addr().map_err(|source| DnsError::Bind { address: listen, source })?;
+        let mut catalog = Catalog::new();
+        let origin = Name::from_str(&records.domain)?.append_domain(&Name::root())?;
+        catalog.upsert(LowerName::new(&origin), vec![Arc::new(zone(&origin, records, host)?)]);
+        let mut server = Server::new(catalog);
+        server.register_socket(udp);
+        server.register_listener(tcp, TCP_TIMEOUT, TCP_BUFFER);
+        Ok(Self { address, server })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops it.
+    pub async fn stop(mut self) {
+        if let Err(error) = self.server.shutdown_gracefully().await {
+            tracing::warn!(%error, "the DNS server did not stop cleanly");
+        }
+    }
+}
+
+async fn bind(listen: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
+    for _ in 1..PORT_TRIES {
+        let tcp = TcpListener::bind(listen).await?;
+        match UdpSocket::bind(tcp.local_addr()?).await {
+            Ok(udp) => return Ok((udp, tcp)),
+            Err(error) if listen.port() != 0 => return Err(error),
+            Err(_) => (),
+        }
+    }
+    Err(io::ErrorKind::AddrInUse.into())
+}
+
+fn zone(origin: &Name, records: &DnsRecords, host: IpAddr) -> Result<InMemoryZoneHandler, ProtoError> {
+    let mut zone = InMemoryZoneHandler::empty(origin.clone(), ZoneType::Primary, AxfrPolicy::Deny);
+    let mut add = |name: &Name, data: RData| {
+        zone.upsert_mut(Record::from_rdata(name.clone(), TTL_SECONDS, data), SERIAL);
+    };
+    let name_server = Name::from_str("ns")?.append_domain(origin)?;
+    let mailbox = Name::from_str("hostmaster")?.append_domain(origin)?;
+    let soa = SOA::new(name_server.clone(), mailbox, SERIAL, 3600, 600, 86400, TTL_SECONDS);
+    add(origin, RData::SOA(soa));
+    add(origin, RData::NS(NS(name_server.clone())));
+    let target = Name::from_str(&records.host)?.append_domain(&Name::root())?;
+    let address = match host {
+        IpAddr::V4(address) => RData::A(A(address)),
+        IpAddr::V6(address) => RData::AAAA(AAAA(address)),
+    };
+    add(&name_server, address.clone());
+    add(&target, address);
+    let service = Name::from_str("_rke._udp")?.append_domain(origin)?;
+    add(&service, RData::SRV(SRV::new(0, 0, records.port, target)));
+    for text in &records.texts {
+        add(&service, RData::TXT(TXT::new(vec![text.clone()])));
+    }
+    Ok(zone)
+}

@@ -1,0 +1,155 @@
+//! A RAIDA node: a [`Responder`] behind a UDP socket.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rke_host::data_dir::DataDirError;
+use rke_host::wallet::{CoinFile, CoinFileReadError, all_coin_files};
+use rke_proto::RaidaIndex;
+use rke_proto::coin::{AN_LEN, CoinId};
+use rke_proto::header::NONCE_LEN;
+use rke_secret::Secret;
+use tokio::net::UdpSocket;
+use tokio::task::JoinHandle;
+use zeroize::Zeroize;
+
+use crate::key_sets::KeySets;
+use crate::responder::{Arrival, Responder};
+
+/// Longer datagrams than this are cut, and so refused for their length: 255 key sets fit.
+const MAX_REQUEST_LEN: usize = 16 * 1024;
+
+/// What a node is told.
+pub struct NodeConfig {
+    /// Which RAIDA it is.
+    pub raida: RaidaIndex,
+    /// Where it listens (UDP).
+    pub listen: SocketAddr,
+    /// Folders of coin files from which it takes its own AN of each coin.
+    pub coin_folders: Vec<PathBuf>,
+    /// Where its master secrets are kept, sealed.
+    pub data_dir: PathBuf,
+    /// The coins that may preload master secrets.
+    pub preloaders: Vec<CoinId>,
+}
+
+/// Why a node cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The address.
+    #[error("RAIDA {raida} cannot listen on {address} (UDP): {source}")]
+    Bind {
+        /// Which RAIDA.
+        raida: RaidaIndex,
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No coin is known to it.
+    #[error("RAIDA {raida} found no usable coin file in {folders}; name a folder of .bin files with --coins")]
+    NoCoins {
+        /// Which RAIDA.
+        raida: RaidaIndex,
+        /// Where it looked.
+        folders: String,
+    },
+    /// The data directory.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+}
+
+/// A running node. Dropping it stops it.
+pub struct Node {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Node {
+    /// Starts a node.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub async fn start(config: NodeConfig) -> Result<Self, NodeError> {
+        let NodeConfig { raida, listen, .. } = config;
+        let bind_error = |source| NodeError::Bind { raida, address: listen, source };
+        let socket = UdpSocket::bind(listen).await.map_err(bind_error)?;
+        let address = socket.local_addr().map_err(bind_error)?;
+        let ans = read_ans(raida, &config.coin_folders)?;
+        let key_sets = KeySets::open(&config.data_dir)?;
+        tracing::info!(%raida, %address, coins = ans.len(), key_sets = key_sets.len(), "node listens");
+        let responder = Responder::new(raida, ans, config.preloaders.into_iter().collect(), key_sets);
+        Ok(Self { address, task: tokio::spawn(serve(socket, responder)) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops it; its secrets are wiped when this returns.
+    pub async fn stop(mut self) {
+        self.task.abort();
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn serve(socket: UdpSocket, mut responder: Responder) {
+    let mut buffer = vec![0; MAX_REQUEST_LEN];
+    loop {
+        // An error here is about an earlier datagram that could not be delivered.
+        let Ok((len, peer)) = socket.recv_from(&mut buffer).await else { continue };
+        let mut random = [0; NONCE_LEN];
+        if let Err(error) = getrandom::fill(&mut random) {
+            tracing::error!(%error, "no random bytes, a request stays unanswered");
+            continue;
+        }
+        let arrival = Arrival { peer: peer.ip(), now: unix_seconds(), random };
+        let answer = responder.answer(arrival, &mut buffer[..len]);
+        // A preload carries master secrets.
+        buffer[..len].zeroize();
+        if let Some(answer) = answer {
+            // A lost answer is asked for again.
+            let _ = socket.send_to(&answer, peer).await;
+        }
+    }
+}
+
+fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+fn read_ans(raida: RaidaIndex, folders: &[PathBuf]) -> Result<HashMap<CoinId, Secret<AN_LEN>>, NodeError> {
+    let mut ans = HashMap::new();
+    for file in folders.iter().flat_map(|folder| all_coin_files(folder)) {
+        if let Err(error) = read_coin_file(raida, &file, &mut ans) {
+            tracing::warn!(file = %file.display(), %error, "skipped a coin file");
+        }
+    }
+    if ans.is_empty() {
+        let folders: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
+        return Err(NodeError::NoCoins { raida, folders: folders.join(", ") });
+    }
+    Ok(ans)
+}
+
+fn read_coin_file(
+    raida: RaidaIndex,
+    path: &std::path::Path,
+    ans: &mut HashMap<CoinId, Secret<AN_LEN>>,
+) -> Result<(), CoinFileReadError> {
+    let file = CoinFile::open(path)?;
+    for at in 0..file.coins() {
+        ans.insert(file.coin_id(at)?, file.an(at, raida)?);
+    }
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! The commands and their flags. The texts here are what `--help` says.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use rke_proto::coin::CoinId;
+use rke_proto::{ContentServerId, KeyId, RaidaIndex};
+
+use crate::settings::ServeOptions;
+
+/// RAIDA Key Exchange sessions: encryption keys that nobody handed you and no single server knows.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run the daemon against the real world.
+    Serve(ServeOptions),
+    /// Run everything on this machine: 25 RAIDA nodes, DNS, a Content Server, a wallet, the daemon.
+    Dev(DevOptions),
+    /// Run one RAIDA node.
+    Raida(RaidaOptions),
+    /// Make a Content Server's master secrets, preload them to the RAIDAs, print its DNS records.
+    ContentServer(ContentServerOptions),
+    /// Open, list, show and delete sessions of a running daemon.
+    Session {
+        #[command(subcommand)]
+        command: SessionCommand,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Encrypt standard input with a session; one line for each chunk: nonce, space, Base64.
+    Encrypt {
+        /// The session's id.
+        #[arg(value_name = "SESSION")]
+        session: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Decrypt what `rke encrypt` wrote.
+    Decrypt {
+        /// The session's id, of the session that encrypted or another with the same key.
+        #[arg(value_name = "SESSION")]
+        session: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Find a Content Server in DNS.
+    Discover {
+        /// Its domain.
+        domain: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show how a running daemon is doing.
+    Status {
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum SessionCommand {
+    /// Open a session with a domain's Content Server.
+    Create {
+        /// Its domain.
+        domain: String,
+        /// The wallet folder whose coins prove you to the RAIDAs.
+        #[arg(long, value_name = "DIR")]
+        wallet: PathBuf,
+    },
+    /// List the sessions.
+    List,
+    /// Show one session.
+    Show {
+        /// Its id.
+        id: String,
+    },
+    /// End a session and wipe its key.
+    Delete {
+        /// Its id.
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        id: Option<String>,
+        /// End every session.
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+/// Which daemon to ask, and how to print what it says.
+#[derive(Args)]
+pub(crate) struct Output {
+    /// Where the daemon listens.
+    #[arg(
+        long,
+        global = true,
+        value_name = "HOST:PORT",
+        env = "RKE_DAEMON",
+        default_value = "127.0.0.1:8080"
+    )]
+    pub(crate) daemon: String,
+    /// Print the daemon's JSON instead of text.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// A whole network on loopback.
+#[derive(Args)]
+pub(crate) struct DevOptions {
+    /// Where the HTTP API listens; port 0 takes any free one.
+    #[arg(long, value_name = "ADDR", env = "RKE_LISTEN", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// UDP port of RAIDA 0; RAIDA i listens on the i-th after it. 0 takes any free ones.
+    #[arg(long, value_name = "PORT", default_value_t = 25000)]
+    pub(crate) raida_port: u16,
+    /// UDP and TCP port of the DNS server; 0 takes any free one.
+    #[arg(long, value_name = "PORT", default_value_t = 25053)]
+    pub(crate) dns_port: u16,
+    /// Where coins, keys and directory lie; a temporary folder, removed at the end, by default.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Make the tour by itself, print every request and answer, and exit.
+    #[arg(long)]
+    pub(crate) once: bool,
+    #[command(flatten)]
+    pub(crate) log: LogOptions,
+}
+
+/// One RAIDA node.
+#[derive(Args)]
+pub(crate) struct RaidaOptions {
+    /// Which RAIDA it is, 0 to 24.
+    #[arg(long, value_name = "INDEX", env = "RKE_INDEX", value_parser = parse_raida)]
+    pub(crate) index: RaidaIndex,
+    /// Where it listens (UDP).
+    #[arg(long, value_name = "ADDR", env = "RKE_LISTEN")]
+    pub(crate) listen: SocketAddr,
+    /// Folder of coin files from which it takes its own AN of each coin. Repeatable.
+    #[arg(long, value_name = "DIR", env = "RKE_COINS", required = true, value_delimiter = ',')]
+    pub(crate) coins: Vec<PathBuf>,
+    /// Where its master secrets are kept, sealed.
+    #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// A coin that may preload master secrets. Repeatable.
+    #[arg(
+        long,
+        value_name = "DENOMINATION:SERIAL",
+        env = "RKE_PRELOADER",
+        value_delimiter = ',',
+        allow_hyphen_values = true
+    )]
+    pub(crate) preloader: Vec<CoinId>,
+    #[command(flatten)]
+    pub(crate) log: LogOptions,
+}
+
+/// A Content Server's master secrets.
+#[derive(Args)]
+pub(crate) struct ContentServerOptions {
+    /// Its Content Server ID.
+    #[arg(long, value_name = "ID", env = "RKE_CS_ID", value_parser = parse_cs_id)]
+    pub(crate) cs_id: ContentServerId,
+    /// The number of the key set.
+    #[arg(long, value_name = "NUMBER", env = "RKE_KEY_ID", default_value = "1", value_parser = parse_key_id)]
+    pub(crate) key_id: KeyId,
+    /// The domain that its records are published under.
+    #[arg(long, value_name = "DOMAIN", env = "RKE_DOMAIN")]
+    pub(crate) domain: String,
+    /// The host name that the SRV record names.
+    #[arg(long, value_name = "HOST", env = "RKE_HOST")]
+    pub(crate) host: String,
+    /// The port that the SRV record names.
+    #[arg(long, value_name = "PORT", env = "RKE_PORT", default_value_t = 443)]
+    pub(crate) port: u16,
+    /// File of lines `host:port index`: the nodes to preload to.
+    #[arg(long, value_name = "FILE", env = "RKE_RAIDA_DIRECTORY")]
+    pub(crate) raida_directory: PathBuf,
+    /// The wallet whose coins the nodes let preload.
+    #[arg(long, value_name = "DIR", env = "RKE_WALLET")]
+    pub(crate) wallet: PathBuf,
+    /// Where its master secrets are kept, sealed.
+    #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// Seconds to wait for the nodes.
+    #[arg(long, value_name = "SECONDS", env = "RKE_EXCHANGE_TIMEOUT", default_value_t = 5)]
+    pub(crate) timeout: u64,
+    #[command(flatten)]
+    pub(crate) log: LogOptions,
+}
+
+/// What goes to the log on standard error.
+#[derive(Args)]
+pub(crate) struct LogOptions {
+    /// What to log: error, warn, info, debug, trace, or a filter such as rke_daemon=debug.
+    #[arg(long, value_name = "FILTER", env = "RKE_LOG", default_value = "warn")]
+    pub(crate) log: String,
+}
+
+fn parse_raida(text: &str) -> Result<RaidaIndex, &'static str> {
+    text.parse().ok().and_then(RaidaIndex::new).ok_or("a RAIDA index is a number from 0 to 24")
+}
+
+fn parse_key_id(text: &str) -> Result<KeyId, &'static str> {
+    text.parse().ok().and_then(KeyId::new).ok_or("a key set's number is from 1 to 255")
+}
+
+fn parse_cs_id(text: &str) -> Result<ContentServerId, &'static str> {
+    ContentServerId::new(text).ok_or("a Content Server ID is 1 to 16 printable ASCII characters")
+}

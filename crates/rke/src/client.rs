@@ -1,0 +1,95 @@
+//! Asks a running daemon over HTTP.
+
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper::{Request, Uri};
+use hyper_util::rt::TokioIo;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+/// What is escaped in a query value: everything but what RFC 3986 leaves unreserved.
+const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// Why the daemon gave no good answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientError {
+    /// Nobody listens there.
+    #[error(
+        "no daemon answers at {address}: {reason}; start one with `rke serve`, or name another with --daemon"
+    )]
+    NoDaemon {
+        /// Where it was looked for.
+        address: String,
+        /// What the system or HTTP said.
+        reason: String,
+    },
+    /// The daemon refused. Its answer is kept for `--json`.
+    #[error("{message}")]
+    Refused {
+        /// The daemon's message, with its details.
+        message: String,
+        /// The whole answer.
+        answer: Value,
+    },
+}
+
+/// The answer to a GET, whatever its status: the text and the JSON.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) text: String,
+    pub(crate) json: Value,
+}
+
+/// A GET of `path` with these query parameters.
+pub(crate) async fn get(
+    daemon: &str,
+    path: &str,
+    parameters: &[(&str, &str)],
+) -> Result<Answer, ClientError> {
+    let no_daemon = |reason: String| ClientError::NoDaemon { address: daemon.into(), reason };
+    let stream = TcpStream::connect(daemon).await.map_err(|error| no_daemon(error.to_string()))?;
+    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+    let (mut sender, connection) = handshake.map_err(|error| no_daemon(error.to_string()))?;
+    let connection = tokio::spawn(connection);
+    let uri: Uri = target(path, parameters).parse().map_err(|_| no_daemon("not a valid target".into()))?;
+    let request = Request::get(uri).header("host", daemon).body(Empty::<Bytes>::new());
+    let request = request.map_err(|error| no_daemon(error.to_string()))?;
+    let response = sender.send_request(request).await.map_err(|error| no_daemon(error.to_string()))?;
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.map_err(|error| no_daemon(error.to_string()))?;
+    connection.abort();
+    let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+    let json = serde_json::from_str(&text).map_err(|_| no_daemon("its answer is not JSON".into()))?;
+    Ok(Answer { status, text, json })
+}
+
+/// The same where anything but success is an error.
+pub(crate) async fn ask(
+    daemon: &str,
+    path: &str,
+    parameters: &[(&str, &str)],
+) -> Result<Answer, ClientError> {
+    let answer = get(daemon, path, parameters).await?;
+    if answer.status == 200 {
+        return Ok(answer);
+    }
+    Err(ClientError::Refused { message: refusal(&answer.json), answer: answer.json })
+}
+
+/// The target of a GET.
+pub(crate) fn target(path: &str, parameters: &[(&str, &str)]) -> String {
+    let encoded = |value| utf8_percent_encode(value, VALUE);
+    let pairs: Vec<String> =
+        parameters.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+    if pairs.is_empty() { path.into() } else { format!("{path}?{}", pairs.join("&")) }
+}
+
+/// A refusal in words: the message, and what each RAIDA did where the daemon says so.
+fn refusal(answer: &Value) -> String {
+    let mut text = answer["message"].as_str().unwrap_or("the daemon refused without a message").to_owned();
+    for fault in answer["faults"].as_array().into_iter().flatten() {
+        text += &format!("\n  RAIDA {}: {}", fault["raida"], fault["fault"].as_str().unwrap_or("?"));
+    }
+    text
+}

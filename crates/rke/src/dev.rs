@@ -1,0 +1,110 @@
+//! `rke dev`: everything on this machine, in one process, from the same parts as the real thing.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use rke_daemon::{Config, Daemon};
+use rke_proto::ContentServerId;
+use rke_raida::dns::DnsError;
+use rke_raida::network::{LocalNetwork, LocalNetworkConfig, NetworkError};
+use rke_raida::node::NodeError;
+
+use crate::cli::DevOptions;
+use crate::client::target;
+use crate::settings::LogFormat;
+use crate::{log, signals, tour};
+
+/// The domain of the local Content Server.
+pub(crate) const DOMAIN: &str = "content.rke.test";
+const CS_ID: &str = "RKE-TEST-SERVER";
+
+/// The SRV record's port. Nothing listens there in this version.
+const CONTENT_SERVER_PORT: u16 = 25443;
+
+pub(crate) async fn run(options: DevOptions) -> Result<()> {
+    log::start(&options.log.log, LogFormat::Text)?;
+    let mut stop = signals::Stop::listen()?;
+    let (dir, _temporary) = data_dir(options.data_dir.as_deref())?;
+    let network = LocalNetwork::start(LocalNetworkConfig {
+        dir: dir.clone(),
+        domain: DOMAIN.into(),
+        cs_id: ContentServerId::new(CS_ID).context("the Content Server ID")?,
+        first_raida_port: options.raida_port,
+        dns_port: options.dns_port,
+        content_server_port: CONTENT_SERVER_PORT,
+    });
+    let network = network.await.map_err(name_the_flag)?;
+    let config = Config {
+        listen: options.listen,
+        dns_server: Some(network.dns_address()),
+        ..Config::new(dir.join("daemon"))
+    };
+    let daemon = Daemon::start(config).await?;
+    let result = if options.once {
+        tour::make(&daemon.address().to_string(), network.wallet()).await
+    } else {
+        describe(&network, &daemon, &dir);
+        stop.wait().await;
+        eprintln!("Stopping.");
+        Ok(())
+    };
+    daemon.stop().await;
+    network.stop().await;
+    result
+}
+
+/// The folder to work in, and what removes it at the end where it is a temporary one.
+fn data_dir(chosen: Option<&Path>) -> Result<(PathBuf, Option<tempfile::TempDir>)> {
+    match chosen {
+        Some(dir) => {
+            std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+            Ok((std::path::absolute(dir)?, None))
+        }
+        None => {
+            let dir = tempfile::Builder::new().prefix("rke-dev-").tempdir();
+            let dir = dir.context("cannot make a temporary folder")?;
+            Ok((dir.path().to_path_buf(), Some(dir)))
+        }
+    }
+}
+
+fn name_the_flag(error: NetworkError) -> anyhow::Error {
+    let flag = match &error {
+        NetworkError::Node(NodeError::Bind { .. }) | NetworkError::PortsTooHigh(_) => Some("--raida-port"),
+        NetworkError::Dns(DnsError::Bind { .. }) => Some("--dns-port"),
+        _ => None,
+    };
+    let error = anyhow::Error::new(error);
+    match flag {
+        Some(flag) => anyhow::anyhow!("{error:#}; choose another port with {flag} (0 takes any free one)"),
+        None => error,
+    }
+}
+
+fn describe(network: &LocalNetwork, daemon: &Daemon, dir: &Path) {
+    let [first, .., last] = network.node_addresses() else { return };
+    println!("A complete key exchange network runs on this machine:");
+    println!("  25 RAIDA nodes     {first} to {last} (UDP)");
+    println!("  DNS                {} (UDP and TCP), for {DOMAIN}", network.dns_address());
+    println!("  Content Server     its master secrets are preloaded to all 25 nodes");
+    println!("  wallet             {}", network.wallet().display());
+    println!("  daemon             http://{}", daemon.address());
+    println!("  files              {}", dir.display());
+    println!();
+    println!("Try each endpoint (the later lines use the SESSION_ID that the second gives):");
+    let api = format!("http://{}", daemon.address());
+    let wallet = network.wallet().to_string_lossy();
+    let get = |path, parameters: &[(&str, &str)]| println!("  curl '{api}{}'", target(path, parameters));
+    get("/api/rke/discover", &[("domain", DOMAIN)]);
+    let create = target("/api/rke/session", &[("domain", DOMAIN), ("wallet_path", &wallet)]);
+    println!("  SESSION_ID=$(curl -s '{api}{create}' | grep -o '[0-9a-f]\\{{32\\}}'); echo $SESSION_ID");
+    let with_id = |path: &str, rest: &str| println!("  curl \"{api}{path}?session_id=$SESSION_ID{rest}\"");
+    get("/api/rke/sessions", &[]);
+    println!("  curl \"{api}/api/rke/session/$SESSION_ID\"");
+    with_id("/api/rke/encrypt", "&plaintext=SGVsbG8gV29ybGQh");
+    println!("  curl \"{api}/api/rke/decrypt?session_id=$SESSION_ID&ciphertext=CIPHERTEXT&nonce=NONCE\"");
+    get("/api/rke/status", &[]);
+    with_id("/api/rke/session/delete", "");
+    println!();
+    println!("Ctrl-C stops all of it.");
+}

@@ -1,0 +1,25 @@
+//! `rke raida`: one RAIDA node until it is told to stop.
+
+use anyhow::Result;
+use rke_raida::node::{Node, NodeConfig};
+
+use crate::cli::RaidaOptions;
+use crate::settings::LogFormat;
+use crate::{log, signals};
+
+pub(crate) async fn run(options: RaidaOptions) -> Result<()> {
+    log::start(&options.log.log, LogFormat::Text)?;
+    let mut stop = signals::Stop::listen()?;
+    let node = Node::start(NodeConfig {
+        raida: options.index,
+        listen: options.listen,
+        coin_folders: options.coins,
+        data_dir: options.data_dir,
+        preloaders: options.preloader,
+    })
+    .await?;
+    eprintln!("RAIDA {} listens on {} (UDP).", options.index, node.address());
+    stop.wait().await;
+    node.stop().await;
+    Ok(())
+}

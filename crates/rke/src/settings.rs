@@ -1,0 +1,196 @@
+//! The daemon's settings: each is a flag, a `RKE_…` variable and a key of the configuration file,
+//! in this order of precedence. Unknown keys in the file are refused.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+use etcetera::BaseStrategy;
+use rke_daemon::{Config, Domain};
+use serde::Deserialize;
+
+/// `rke serve`. The same structure is read from flags, environment and file.
+#[derive(Args, Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct ServeOptions {
+    /// Configuration file (TOML). Its keys are the long flags without the dashes in front.
+    #[arg(long, value_name = "FILE", env = "RKE_CONFIG")]
+    #[serde(skip)]
+    config: Option<PathBuf>,
+    /// Where the HTTP API listens [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDR", env = "RKE_LISTEN")]
+    listen: Option<SocketAddr>,
+    /// Where the sealed key cache lies [default: rke in the XDG data folder].
+    #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]
+    #[serde(alias = "data_dir")]
+    data_dir: Option<PathBuf>,
+    /// The DNS server to ask [default: the system's].
+    #[arg(long, value_name = "IP:PORT", env = "RKE_DNS_SERVER")]
+    #[serde(alias = "dns_server")]
+    dns_server: Option<SocketAddr>,
+    /// Most sessions at one time [default: 16].
+    #[arg(long, value_name = "N", env = "RKE_MAX_SESSIONS")]
+    #[serde(alias = "max_sessions")]
+    max_sessions: Option<usize>,
+    /// How long a session lives [default: 3600].
+    #[arg(long, value_name = "SECONDS", env = "RKE_SESSION_TTL")]
+    #[serde(alias = "session_ttl")]
+    session_ttl: Option<u64>,
+    /// How long a cached key is used [default: 24].
+    #[arg(long, value_name = "HOURS", env = "RKE_KEY_TTL")]
+    #[serde(alias = "key_ttl")]
+    key_ttl: Option<u64>,
+    /// Most cached keys [default: 64].
+    #[arg(long, value_name = "N", env = "RKE_MAX_KEYS")]
+    #[serde(alias = "max_keys")]
+    max_keys: Option<usize>,
+    /// File of lines `host:port index` for records that do not name their RAIDA.
+    #[arg(long, value_name = "FILE", env = "RKE_RAIDA_DIRECTORY")]
+    #[serde(alias = "raida_directory")]
+    raida_directory: Option<PathBuf>,
+    /// One deadline over discovery and exchange [default: 5].
+    #[arg(long, value_name = "SECONDS", env = "RKE_EXCHANGE_TIMEOUT")]
+    #[serde(alias = "exchange_timeout")]
+    exchange_timeout: Option<u64>,
+    /// Accept 1-byte shares, and with them keys of 8 bits, for this domain. Repeatable.
+    #[arg(long, value_name = "DOMAIN", env = "RKE_ALLOW_WEAK_SHARES", value_delimiter = ',')]
+    #[serde(alias = "allow_weak_shares", default)]
+    allow_weak_shares: Vec<String>,
+    /// What to log: error, warn, info, debug, trace, or a filter such as rke_daemon=debug [default: info].
+    #[arg(long, value_name = "FILTER", env = "RKE_LOG")]
+    log: Option<String>,
+    /// How to log [default: text].
+    #[arg(long, value_name = "FORMAT", env = "RKE_LOG_FORMAT")]
+    #[serde(alias = "log_format")]
+    log_format: Option<LogFormat>,
+}
+
+/// The form of the log.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What `rke serve` runs with.
+pub(crate) struct ServeSettings {
+    pub(crate) daemon: Config,
+    pub(crate) log: String,
+    pub(crate) log_format: LogFormat,
+}
+
+impl ServeOptions {
+    /// Fills what flags and environment left open from the file, then from the defaults.
+    pub(crate) fn settle(self) -> Result<ServeSettings> {
+        let file = match &self.config {
+            Some(path) => read_file(path)?,
+            None => Self::default(),
+        };
+        let data_dir = match self.data_dir.or(file.data_dir) {
+            Some(path) => path,
+            None => default_data_dir()?,
+        };
+        let defaults = Config::new(data_dir);
+        let weak =
+            if self.allow_weak_shares.is_empty() { file.allow_weak_shares } else { self.allow_weak_shares };
+        let seconds = |flag: Option<u64>, file: Option<u64>, default| {
+            flag.or(file).map_or(default, Duration::from_secs)
+        };
+        let daemon = Config {
+            listen: self.listen.or(file.listen).unwrap_or(defaults.listen),
+            dns_server: self.dns_server.or(file.dns_server),
+            max_sessions: self.max_sessions.or(file.max_sessions).unwrap_or(defaults.max_sessions),
+            session_ttl: seconds(self.session_ttl, file.session_ttl, defaults.session_ttl),
+            key_ttl_hours: self.key_ttl.or(file.key_ttl).unwrap_or(defaults.key_ttl_hours),
+            max_keys: self.max_keys.or(file.max_keys).unwrap_or(defaults.max_keys),
+            raida_directory: self.raida_directory.or(file.raida_directory),
+            exchange_timeout: seconds(
+                self.exchange_timeout,
+                file.exchange_timeout,
+                defaults.exchange_timeout,
+            ),
+            allow_weak_shares: weak.iter().map(|name| parse_domain(name)).collect::<Result<_>>()?,
+            data_dir: defaults.data_dir,
+        };
+        check(&daemon)?;
+        Ok(ServeSettings {
+            daemon,
+            log: self.log.or(file.log).unwrap_or_else(|| "info".into()),
+            log_format: self.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
+        })
+    }
+}
+
+/// Bounds of what makes sense: a year of session, a hundred years of key.
+fn check(config: &Config) -> Result<()> {
+    const MAX_SECONDS: u64 = 365 * 24 * 3600;
+    const MAX_HOURS: u64 = 100 * 365 * 24;
+    if config.max_sessions == 0 {
+        bail!("--max-sessions must be at least 1");
+    }
+    if !(1..=MAX_SECONDS).contains(&config.session_ttl.as_secs()) {
+        bail!("--session-ttl must be from 1 to {MAX_SECONDS} seconds");
+    }
+    if !(1..=3600).contains(&config.exchange_timeout.as_secs()) {
+        bail!("--exchange-timeout must be from 1 to 3600 seconds");
+    }
+    if config.key_ttl_hours > MAX_HOURS {
+        bail!("--key-ttl must be at most {MAX_HOURS} hours");
+    }
+    Ok(())
+}
+
+fn parse_domain(name: &str) -> Result<Domain> {
+    Domain::new(name).with_context(|| format!("--allow-weak-shares {name:?} is not a domain name"))
+}
+
+fn read_file(path: &Path) -> Result<ServeOptions> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("the configuration file {} is wrong", path.display()))
+}
+
+fn default_data_dir() -> Result<PathBuf> {
+    let folders = etcetera::choose_base_strategy();
+    let folders = folders.context("no home folder is known; name a folder with --data-dir")?;
+    Ok(folders.data_dir().join("rke"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> Result<ServeOptions> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("rke.toml");
+        std::fs::write(&path, text)?;
+        read_file(&path)
+    }
+
+    #[test]
+    fn a_flag_goes_over_the_file_and_the_file_over_the_default() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("rke.toml");
+        std::fs::write(&path, "max-sessions = 3\nsession-ttl = 9\ndata-dir = '/x'\nlog-format = 'json'")
+            .expect("written");
+        let options = ServeOptions { config: Some(path), max_sessions: Some(5), ..Default::default() };
+        let settings = options.settle().expect("settings");
+        assert_eq!(settings.daemon.max_sessions, 5);
+        assert_eq!(settings.daemon.session_ttl, Duration::from_secs(9));
+        assert_eq!(settings.daemon.max_keys, 64);
+        assert!(settings.log_format == LogFormat::Json);
+    }
+
+    #[test]
+    fn unknown_keys_and_wrong_values_are_refused() {
+        for text in ["max-session = 3", "listen = 'here'", "max-sessions = -1", "config = 'x'", "= 1"] {
+            assert!(file(text).is_err(), "{text}");
+        }
+        assert!(file("allow-weak-shares = ['a.test']\nlisten = '[::1]:1'").is_ok());
+    }
+}
