@@ -18,6 +18,15 @@ use crate::gate::Gates;
 use crate::keystore::Keystore;
 use crate::store::{KeyUse, NewSession, Row, SessionId, Store};
 
+/// Whether a cached key will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyChoice {
+    /// The domain's cached key, where there is a valid one.
+    Cached,
+    /// A new key in any case.
+    Fresh,
+}
+
 /// The nonce of one encryption: AES-CTR's first counter block.
 pub type Nonce = [u8; BLOCK_LEN];
 
@@ -64,10 +73,15 @@ impl Sessions {
     ///
     /// # Errors
     /// [`ExchangeError`]; then there is no session and nothing is cached.
-    pub async fn create(&self, domain: Domain, wallet: PathBuf) -> Result<Row, Arc<ExchangeError>> {
+    pub async fn create(
+        &self,
+        domain: Domain,
+        wallet: PathBuf,
+        choice: KeyChoice,
+    ) -> Result<Row, Arc<ExchangeError>> {
         wallet::check_path(&wallet).map_err(ExchangeError::from)?;
         self.store.check_room().map_err(ExchangeError::from)?;
-        let (ExchangedKey { key, origin }, from_cache) = self.key_for(&domain, wallet).await?;
+        let (ExchangedKey { key, origin }, from_cache) = self.key_for(&domain, wallet, choice).await?;
         let id = SessionId::random().map_err(|error| ExchangeError::Machine(error.into()))?;
         if origin.width == ShareWidth::Narrow {
             tracing::warn!(%domain, "opened a WEAK session: its key comes from 1-byte shares and has 8 bits");
@@ -83,8 +97,9 @@ impl Sessions {
         &self,
         domain: &Domain,
         wallet: PathBuf,
+        choice: KeyChoice,
     ) -> Result<(ExchangedKey, bool), Arc<ExchangeError>> {
-        if let Some(key) = self.cached(domain).await {
+        if let Some(key) = self.cached(domain, choice).await {
             return Ok((key, true));
         }
         let deadline = self.exchange.deadline();
@@ -92,7 +107,7 @@ impl Sessions {
         let Ok(mut turn) = timeout_at(deadline, place.wait()).await else {
             return Err(ExchangeError::StillRunning(domain.clone()).into());
         };
-        if let Some(key) = self.cached(domain).await {
+        if let Some(key) = self.cached(domain, choice).await {
             return Ok((key, true));
         }
         if let Some(failure) = turn.failure_while_waiting() {
@@ -112,7 +127,10 @@ impl Sessions {
     }
 
     /// The cached key, unless it is a weak one that is not allowed any more.
-    async fn cached(&self, domain: &Domain) -> Option<ExchangedKey> {
+    async fn cached(&self, domain: &Domain, choice: KeyChoice) -> Option<ExchangedKey> {
+        if choice == KeyChoice::Fresh {
+            return None;
+        }
         let (keystore, wanted) = (Arc::clone(&self.keystore), domain.clone());
         let key = spawn_blocking(move || keystore.get(&wanted)).await.ok()??;
         self.exchange.accepts(domain, key.origin.width).then_some(key)

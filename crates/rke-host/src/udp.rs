@@ -38,7 +38,7 @@ pub async fn run(round: &mut Round, deadline: Instant) -> io::Result<Ended> {
                 Err(SendError::Unreachable) => unreachable.push(raida),
             }
         }
-        unreachable.into_iter().for_each(|raida| round.note_unreachable(raida));
+        unreachable.into_iter().for_each(|raida| round.note_unreachable(raida, started.elapsed()));
         let until = match round.progress(started.elapsed()) {
             Progress::Ready => return Ok(Ended::Ready),
             Progress::Hopeless => return Ok(Ended::Hopeless),

@@ -89,7 +89,7 @@ pub enum Fault {
 pub struct Rules {
     /// Answers that make the round succeed.
     pub required: usize,
-    /// How long to wait for the others once `required` have answered.
+    /// How long to wait for the others once it is decided how the round ends.
     pub grace: Duration,
     /// Wait before the first resend; each further wait is twice as long.
     pub first_resend: Duration,
@@ -203,26 +203,34 @@ impl Round {
             request.receive(payload, datagram);
         }
         datagram.zeroize();
-        if self.is_satisfied() && self.grace_ends.is_none() {
-            self.grace_ends = Some(now + self.rules.grace);
-        }
+        self.update_grace(now);
+    }
+
+    /// The grace begins when it is decided how the round ends, for answers that are on their way:
+    /// they make a key of more shares, or a truer report of who failed. A valid answer after an
+    /// unproven refusal can open the question again.
+    fn update_grace(&mut self, now: Duration) {
+        let decided = self.is_satisfied() || self.is_hopeless();
+        self.grace_ends = decided.then(|| self.grace_ends.unwrap_or(now + self.rules.grace));
     }
 
     /// Where the round stands at `now`.
     pub fn progress(&self, now: Duration) -> Progress {
-        let answered = self.answered().count();
-        let waiting = self.requests.iter().filter(|request| request.is_waiting());
-        if answered >= self.rules.required {
+        let mut waiting = self.requests.iter().filter(|request| request.is_waiting());
+        if self.is_satisfied() || self.is_hopeless() {
             return match self.grace_ends {
-                Some(until) if until > now && waiting.count() > 0 => Progress::Waiting { until },
-                _ => Progress::Ready,
+                Some(until) if until > now && waiting.next().is_some() => Progress::Waiting { until },
+                _ if self.is_satisfied() => Progress::Ready,
+                _ => Progress::Hopeless,
             };
-        }
-        if answered + waiting.clone().count() < self.rules.required {
-            return Progress::Hopeless;
         }
         let until = waiting.map(|request| request.next_send).min();
         until.map_or(Progress::Hopeless, |until| Progress::Waiting { until })
+    }
+
+    fn is_hopeless(&self) -> bool {
+        let waiting = self.requests.iter().filter(|request| request.is_waiting()).count();
+        self.answered().count() + waiting < self.rules.required
     }
 
     /// Whether enough have answered, whatever the grace says.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use base64::Engine;
@@ -13,6 +14,7 @@ use super::answer::{Created, Decrypted, Deleted, Encrypted, Found, Listed, Shown
 use super::failure::Failure;
 use super::query::Query;
 use crate::Domain;
+use crate::sessions::KeyChoice;
 use crate::store::SessionId;
 
 /// Longest session id that is given back in an answer, in characters.
@@ -33,7 +35,8 @@ pub(super) async fn discover(State(sessions): State<Shared>, query: Query) -> An
 pub(super) async fn create(State(sessions): State<Shared>, query: Query) -> Answer<Created> {
     let domain = domain(&query)?;
     let wallet = query.required("wallet_path")?;
-    let row = sessions.create(domain.clone(), PathBuf::from(&wallet)).await;
+    let choice = if query.flag("fresh")? { KeyChoice::Fresh } else { KeyChoice::Cached };
+    let row = sessions.create(domain.clone(), PathBuf::from(&wallet), choice).await;
     let row = row.map_err(|error| Failure::exchange(&error, domain.as_str(), &wallet))?;
     Ok(Json(Created::from(row)))
 }
@@ -44,7 +47,7 @@ pub(super) async fn list(State(sessions): State<Shared>) -> Json<Listed> {
 
 pub(super) async fn show(
     State(sessions): State<Shared>,
-    id: Result<Path<String>, axum::extract::rejection::PathRejection>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Answer<Shown> {
     let Ok(Path(id)) = id else { return Err(Failure::new(StatusCode::NOT_FOUND, NOT_FOUND)) };
     let row = parse_id(&id)?.and_then(|id| sessions.store().row(id));

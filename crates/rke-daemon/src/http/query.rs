@@ -49,6 +49,18 @@ impl Query {
         self.optional(name)?.ok_or_else(|| Failure::missing(name))
     }
 
+    /// A switch: `true`, or `false` as when it is missing.
+    ///
+    /// # Errors
+    /// 400 for any other value.
+    pub(super) fn flag(&self, name: &str) -> Result<bool, Failure> {
+        match self.optional(name)?.as_deref() {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(Failure::invalid(name, "true or false")),
+        }
+    }
+
     /// The bytes of a Base64 parameter. A `+` that arrived as a space is read as `+`.
     ///
     /// # Errors

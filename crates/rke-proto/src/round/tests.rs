@@ -154,8 +154,13 @@ fn gives_up_as_soon_as_thirteen_cannot_come() {
         deliver(&mut round, *raida, answer_with(*raida, request, Status::NO_SUCH_KEY_SET), MS);
         assert!(matches!(round.progress(MS), Progress::Waiting { .. }));
     }
-    round.note_unreachable(sent[12].0);
-    assert_eq!(round.progress(MS), Progress::Hopeless);
+    round.note_unreachable(sent[12].0, MS);
+    assert_eq!(round.progress(MS), Progress::Waiting { until: 51 * MS });
+    for (raida, request) in &sent[13..] {
+        deliver(&mut round, *raida, honest_answer(*raida, request), 2 * MS);
+    }
+    assert_eq!(round.progress(2 * MS), Progress::Hopeless);
+    assert_eq!(round.answered().count(), 12);
     assert_eq!(round.faults()[0].1, Fault::Refused(Status::NO_SUCH_KEY_SET));
     assert_eq!(round.faults()[12].1, Fault::Unreachable);
 }
@@ -246,9 +251,9 @@ fn a_valid_answer_counts_after_an_unproven_refusal() {
     let mut round = wide_round(13);
     let (raida, request) = sent_at(&mut round, Duration::ZERO).swap_remove(0);
     deliver(&mut round, raida, answer_with(raida, &request, Status::INTERNAL), MS);
-    assert_eq!(round.progress(MS), Progress::Hopeless);
+    assert_eq!(round.progress(51 * MS), Progress::Hopeless);
     deliver(&mut round, raida, honest_answer(raida, &request), 2 * MS);
-    assert!(matches!(round.progress(2 * MS), Progress::Waiting { .. }));
+    assert_eq!(round.progress(51 * MS), Progress::Waiting { until: 200 * MS });
 }
 
 #[test]
