@@ -183,11 +183,12 @@ impl Round {
     }
 
     /// Notes that the machine cannot send to a RAIDA at all.
-    pub fn note_unreachable(&mut self, raida: RaidaIndex) {
+    pub fn note_unreachable(&mut self, raida: RaidaIndex, now: Duration) {
         let waiting = self.requests.iter_mut().filter(|request| request.is_waiting());
         waiting
             .filter(|request| request.raida == raida)
             .for_each(|request| request.state = State::Unreachable);
+        self.update_grace(now);
     }
 
     /// Takes in a datagram. Whatever does not verify is dropped as if it had never come. The
