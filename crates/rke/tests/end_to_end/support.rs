@@ -1,0 +1,121 @@
+//! The real pieces on free ports, and a client that shows answers as they came.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use rke_daemon::{Config, Daemon};
+use rke_proto::ContentServerId;
+use rke_raida::network::{LocalNetwork, LocalNetworkConfig};
+use serde_json::Value;
+
+pub(crate) const DOMAIN: &str = "content.rke.test";
+
+/// A local network and a daemon on it.
+pub(crate) struct Stage {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) network: LocalNetwork,
+    pub(crate) daemon: Daemon,
+}
+
+pub(crate) async fn network(dir: &tempfile::TempDir) -> LocalNetwork {
+    let config = LocalNetworkConfig {
+        dir: dir.path().into(),
+        domain: DOMAIN.into(),
+        cs_id: ContentServerId::new("CONTENT-SERVER01").expect("an ID"),
+        first_raida_port: 0,
+        dns_port: 0,
+        content_server_port: 25443,
+    };
+    LocalNetwork::start(config).await.expect("a local network")
+}
+
+pub(crate) fn config(dir: &tempfile::TempDir, dns: SocketAddr) -> Config {
+    Config {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        dns_server: Some(dns),
+        exchange_timeout: Duration::from_secs(1),
+        ..Config::new(dir.path().join("daemon"))
+    }
+}
+
+impl Stage {
+    pub(crate) async fn new() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let network = network(&dir).await;
+        let mut config = config(&dir, network.dns_address());
+        change(&mut config);
+        let daemon = Daemon::start(config).await.expect("a daemon");
+        Self { dir, network, daemon }
+    }
+
+    pub(crate) async fn get(&self, target: &str) -> Answer {
+        get(self.daemon.address(), target).await
+    }
+
+    pub(crate) fn create_target(&self) -> String {
+        format!("/api/rke/session?domain={DOMAIN}&wallet_path={}", self.network.wallet().display())
+    }
+
+    pub(crate) async fn create(&self) -> Value {
+        let answer = self.get(&self.create_target()).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.json()
+    }
+
+    pub(crate) async fn create_id(&self) -> String {
+        self.create().await["session_id"].as_str().expect("an id").to_owned()
+    }
+
+    pub(crate) async fn stop(self) {
+        self.daemon.stop().await;
+        self.network.stop().await;
+    }
+}
+
+/// An answer as it came.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")))
+    }
+}
+
+pub(crate) async fn get(address: SocketAddr, target: &str) -> Answer {
+    request(address, "GET", target).await
+}
+
+pub(crate) async fn request(address: SocketAddr, method: &str, target: &str) -> Answer {
+    raw(address, format!("{method} {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")).await
+}
+
+/// Sends bytes and reads until the daemon closes.
+pub(crate) async fn raw(address: SocketAddr, request: impl Into<Vec<u8>>) -> Answer {
+    let request = request.into();
+    let exchange = move || {
+        let mut stream = TcpStream::connect(address).expect("connected");
+        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
+        stream.write_all(&request).expect("sent");
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8(answer).expect("UTF-8")
+    };
+    let text = tokio::task::spawn_blocking(exchange).await.expect("no panic");
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+    Answer { status, head: head.to_lowercase(), body: body.into() }
+}
