@@ -1,6 +1,8 @@
 //! The real pieces together: UDP, DNS, HTTP, the program itself. One test binary, because each of
 //! them would link everything again.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on ends by a panic")]
+
 mod api;
 mod dependencies;
 mod key;
