@@ -138,10 +138,11 @@ impl Exchange {
         let required = usize::from(sets.required);
         let context = new_context(set)?;
         let recipients = prove(set, wallet, width, required).await?;
-        let mut round = Round::collect_shares(recipients, width, &context, Rules::new(required));
+        let round = Round::collect_shares(recipients, width, &context, Rules::new(required));
+        let mut round = round.map_err(io::Error::from)?;
         let ended = udp::run(&mut round, deadline).await?;
         let answered = round.answered().iter().map(RaidaIndex::get).collect();
-        match round.derive_key(&context) {
+        match round.derive_key(&context).map_err(io::Error::from)? {
             Some(key) if ended == Ended::Ready => {
                 let (cs_id, envelopes) = (set.cs_id, round.envelopes());
                 Ok(ExchangedKey { key, origin: KeyOrigin { cs_id, width, envelopes, raidas: answered } })

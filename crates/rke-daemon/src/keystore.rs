@@ -3,9 +3,9 @@
 //! is needed. A file that is damaged, foreign or expired is reported, removed, and never fatal.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{fs, io};
 
 use rke_host::data_dir::{DataDir, DataDirError};
 use rke_host::sealed::{SealError, Sealer};
@@ -116,6 +116,17 @@ impl Keystore {
         Ok(())
     }
 
+    /// Removes a domain's key, if there is one. It is overwritten before.
+    ///
+    /// # Errors
+    /// What the system said; the key is not used any more in any case.
+    pub fn forget(&self, domain: &Domain) -> io::Result<()> {
+        match self.lock().remove(domain) {
+            Some(_) => Sealer::remove(&self.path_of(domain)),
+            None => Ok(()),
+        }
+    }
+
     /// How many keys are cached.
     pub fn count(&self) -> Count {
         let index = self.lock();
@@ -202,7 +213,7 @@ mod tests {
 
     fn key(byte: u8) -> ExchangedKey {
         ExchangedKey {
-            key: Secret::fill(|key| *key = [byte; 32]),
+            key: Secret::fill(|key| *key = [byte; 32]).expect("a secret"),
             origin: KeyOrigin {
                 cs_id: ContentServerId::new("CS").expect("a CSID"),
                 width: ShareWidth::Wide,
@@ -281,6 +292,18 @@ mod tests {
         let keystore = open(&dir, 24, 64);
         assert_eq!(keystore.count().total, 1);
         assert_eq!(files(&dir), [good]);
+    }
+
+    #[test]
+    fn a_forgotten_key_is_gone_from_memory_and_disk() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let keystore = open(&dir, 24, 64);
+        keystore.put(&domain("a.test"), &key(1)).expect("cached");
+        keystore.put(&domain("b.test"), &key(2)).expect("cached");
+        keystore.forget(&domain("a.test")).expect("forgotten");
+        keystore.forget(&domain("c.test")).expect("nothing to forget");
+        assert!(keystore.get(&domain("a.test")).is_none() && keystore.get(&domain("b.test")).is_some());
+        assert_eq!(files(&dir).len(), 1);
     }
 
     #[test]

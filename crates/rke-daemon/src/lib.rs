@@ -1,8 +1,11 @@
 //! The daemon: finds Content Servers, exchanges keys, owns the sessions and answers over HTTP.
 //! Inside, `http -> sessions -> {store, exchange, discovery, keystore}`; nothing imports `http`.
 
+mod allowance;
 pub mod clock;
 pub mod config;
+#[cfg(feature = "controls")]
+mod controls;
 mod daemon;
 pub mod discovery;
 pub mod domain;

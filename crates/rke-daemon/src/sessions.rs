@@ -1,22 +1,32 @@
 //! What can be done with sessions: open, use, list and end them. The HTTP layer calls this and
 //! nothing below it.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rke_host::wallet;
-use rke_proto::cipher::{BLOCK_LEN, aes256_ctr};
+use rke_proto::cipher::{BLOCK_LEN, aes256_ctr, for_each_round_key};
 use rke_proto::derive::ShareWidth;
+use rke_secret::SecretError;
+use rke_secret::residue::{Fingerprint, Look};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 
 use crate::Domain;
+use crate::allowance::Allowance;
+use crate::clock::Moment;
 use crate::config::Config;
 use crate::discovery::{Discovered, DiscoveryError};
 use crate::exchange::{Exchange, ExchangeError, ExchangedKey};
 use crate::gate::Gates;
 use crate::keystore::Keystore;
 use crate::store::{KeyUse, NewSession, Row, SessionId, Store};
+
+/// Looks through memory that are done at once, and how long it takes until one more is.
+const LOOKS: (u32, Duration) = (16, Duration::from_secs(1));
 
 /// Whether a cached key will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +35,35 @@ pub enum KeyChoice {
     Cached,
     /// A new key in any case.
     Fresh,
+}
+
+/// What becomes of a domain's cached key when a session ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CachedKey {
+    /// It stays.
+    Keep,
+    /// It goes too.
+    Forget,
+}
+
+/// Why a session could not be deleted as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteError {
+    /// There is no such session.
+    #[error("Session not found")]
+    NotFound,
+    /// Too many receipts were asked for. Nothing was done.
+    #[error("Too many deletions with verify=true; nothing was deleted, and without verify it can be at once")]
+    TooManyLooks {
+        /// When the next one will be possible.
+        retry_after: Duration,
+    },
+    /// The session is deleted and its key wiped, but not the cached key.
+    #[error("The session is deleted, but its cached key could not be removed: {0}")]
+    Cache(io::Error),
+    /// The session is deleted and its key wiped, but there is no receipt.
+    #[error("The session is deleted, but memory could not be looked through: {0}")]
+    Look(SecretError),
 }
 
 /// The nonce of one encryption: AES-CTR's first counter block.
@@ -36,6 +75,8 @@ pub struct Sessions {
     keystore: Arc<Keystore>,
     exchange: Exchange,
     gates: Gates<Arc<ExchangeError>>,
+    looks: Allowance,
+    residues_found: AtomicU64,
     config: Config,
 }
 
@@ -43,7 +84,9 @@ impl Sessions {
     /// No sessions yet.
     pub fn new(config: Config, keystore: Arc<Keystore>, exchange: Exchange) -> Self {
         let store = Store::new(config.max_sessions, config.session_ttl);
-        Self { store, keystore, exchange, gates: Gates::default(), config }
+        let looks = Allowance::new(LOOKS.0, LOOKS.1);
+        let (gates, residues_found) = (Gates::default(), AtomicU64::new(0));
+        Self { store, keystore, exchange, gates, looks, residues_found, config }
     }
 
     /// The store, for what only reads.
@@ -167,11 +210,70 @@ impl Sessions {
         self.store.with_key(id, KeyUse::Decrypt, |key| aes256_ctr(key, nonce, data))
     }
 
-    /// Ends a session: when this returns, the id is dead and the key is wiped. `None` where there
-    /// is no such session.
-    pub fn delete(&self, id: SessionId) -> Option<()> {
-        self.store.remove(id)?;
+    /// Pieces of deleted keys that looks through memory have found: 0, or a bug.
+    pub fn residues_found(&self) -> u64 {
+        self.residues_found.load(Ordering::Relaxed)
+    }
+
+    /// Ends a session: when this returns, the id is dead and the key is wiped.
+    ///
+    /// # Errors
+    /// [`DeleteError::NotFound`] or [`DeleteError::Cache`].
+    pub async fn delete(&self, id: SessionId, cached: CachedKey) -> Result<(), DeleteError> {
+        let NewSession { domain, key, .. } = self.store.remove(id).ok_or(DeleteError::NotFound)?;
+        drop(key);
         tracing::info!("session deleted");
-        Some(())
+        self.forget(domain, cached).await
+    }
+
+    /// As [`Sessions::delete`], then looks for the key in all of the process. It is found by hashes
+    /// of the key and of its AES schedule that are made before the wipe.
+    ///
+    /// # Errors
+    /// [`DeleteError`].
+    pub async fn delete_with_receipt(&self, id: SessionId, cached: CachedKey) -> Result<Look, DeleteError> {
+        let mut fingerprint = Fingerprint::new().map_err(DeleteError::Look)?;
+        let wait = |retry_after| DeleteError::TooManyLooks { retry_after };
+        self.store.row(id).ok_or(DeleteError::NotFound)?;
+        self.looks.take(Moment::now()).map_err(wait)?;
+        let NewSession { domain, key, .. } = self.store.remove(id).ok_or(DeleteError::NotFound)?;
+        key.expose(|key| for_each_round_key(key, |piece| fingerprint.add(piece)));
+        drop(key);
+        self.forget(domain, cached).await?;
+        let look = spawn_blocking(move || fingerprint.look()).await.unwrap_or_else(|error| {
+            Err(SecretError::System { action: "look through memory", source: io::Error::other(error) })
+        });
+        let look = look.map_err(DeleteError::Look)?;
+        self.report(&look);
+        Ok(look)
+    }
+
+    fn report(&self, look: &Look) {
+        let (hits, bytes) = (look.hits, look.scanned_bytes);
+        if hits > 0 {
+            self.residues_found.fetch_add(hits, Ordering::Relaxed);
+            tracing::error!(
+                hits,
+                wiped = look.wiped,
+                "a deleted key was still in memory: this is a bug in rke"
+            );
+        } else {
+            tracing::info!(bytes, threads = look.threads, "session deleted, and nothing of its key is left");
+        }
+        if look.threads_missed > 0 {
+            tracing::warn!(
+                threads = look.threads_missed,
+                "did not stand still, so their registers were not seen"
+            );
+        }
+    }
+
+    async fn forget(&self, domain: Domain, cached: CachedKey) -> Result<(), DeleteError> {
+        if cached == CachedKey::Keep {
+            return Ok(());
+        }
+        let keystore = Arc::clone(&self.keystore);
+        let forget = spawn_blocking(move || keystore.forget(&domain));
+        forget.await.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(DeleteError::Cache)
     }
 }

@@ -178,6 +178,8 @@ impl Store {
         let expires_at = created_at.saturating_add(self.shared.ttl).unwrap_or(Timestamp::MAX);
         let entry = Entry { session, created_at, expires_at, deadline, encrypt_count: 0, decrypt_count: 0 };
         let row = entry.row(id);
+        #[cfg(feature = "controls")]
+        crate::controls::session_inserted(id, &entry.session.key);
         let mut state = self.shared.lock();
         state.check_room(self.shared.max)?;
         let is_first = state.deadlines.first().is_none_or(|(first, _)| deadline < *first);
@@ -190,14 +192,14 @@ impl Store {
         Ok(row)
     }
 
-    /// Ends a session. When this returns, the id is dead and the key is wiped. `None` where there
-    /// is no such session, or it has expired.
-    pub fn remove(&self, id: SessionId) -> Option<()> {
-        let mut state = self.shared.lock();
-        let entry = state.take(id)?;
-        let expired = entry.is_expired(Moment::now());
-        drop(entry);
-        (!expired).then_some(())
+    /// Ends a session: when this returns, the id is dead. Its key is wiped when what this gives is
+    /// dropped, which waits for the uses that run. `None` where there is no such session, or it has
+    /// expired.
+    pub fn remove(&self, id: SessionId) -> Option<NewSession> {
+        let entry = self.shared.lock().take(id)?;
+        #[cfg(feature = "controls")]
+        crate::controls::session_removed(id);
+        (!entry.is_expired(Moment::now())).then_some(entry.session)
     }
 
     /// Ends all sessions; their keys are wiped when this returns.
@@ -208,20 +210,28 @@ impl Store {
     }
 
     /// Uses a session's key and counts the use. `None` where there is no such session, or it has
-    /// expired. No other use and no end of a session happens meanwhile, so keep it short.
+    /// expired. The end of the session waits meanwhile, so `work` should not take long.
     pub fn with_key<R>(
         &self,
         id: SessionId,
         key_use: KeyUse,
         work: impl FnOnce(&[u8; 32]) -> R,
     ) -> Option<R> {
-        let mut state = self.shared.lock();
-        let entry = state.live(id)?;
-        match key_use {
-            KeyUse::Encrypt => entry.encrypt_count += 1,
-            KeyUse::Decrypt => entry.decrypt_count += 1,
-        }
-        Some(entry.session.key.expose(work))
+        let key = {
+            let mut state = self.shared.lock();
+            let entry = state.live(id)?;
+            match key_use {
+                KeyUse::Encrypt => entry.encrypt_count += 1,
+                KeyUse::Decrypt => entry.decrypt_count += 1,
+            }
+            entry.session.key.handle()
+        };
+        key.expose(|key| {
+            let done = work(key);
+            #[cfg(feature = "controls")]
+            crate::controls::key_in_use();
+            done
+        })
     }
 
     /// What may be told of a session. `None` as in [`Store::remove`].
@@ -345,7 +355,7 @@ mod tests {
                 raidas: (0..25).collect(),
             },
             from_cache: false,
-            key: Secret::fill(|key| *key = [byte; 32]),
+            key: Secret::fill(|key| *key = [byte; 32]).expect("a secret"),
         }
     }
 
@@ -379,8 +389,8 @@ mod tests {
     async fn a_removed_session_is_gone_and_removing_it_again_finds_nothing() {
         let store = Store::new(16, Duration::from_secs(60));
         store.insert(id(1), session(1)).expect("room");
-        assert_eq!(store.remove(id(1)), Some(()));
-        assert_eq!(store.remove(id(1)), None);
+        assert!(store.remove(id(1)).is_some());
+        assert!(store.remove(id(1)).is_none());
         assert!(store.with_key(id(1), KeyUse::Encrypt, |_| ()).is_none() && store.row(id(1)).is_none());
         assert_eq!(store.rows().1.len(), 0);
     }
@@ -394,7 +404,7 @@ mod tests {
         assert!(full.retry_after <= Duration::from_secs(60) && full.retry_after > Duration::from_secs(58));
         assert_eq!(full.to_string(), "Maximum of 2 sessions reached");
         assert_eq!(store.count().active, 2);
-        store.remove(id(1)).expect("a session");
+        drop(store.remove(id(1)).expect("a session"));
         store.insert(id(3), session(3)).expect("room again");
     }
 

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rke_secret::Secret;
+use rke_secret::{Secret, SecretError};
 use tempfile::NamedTempFile;
 
 use crate::sealed::Sealer;
@@ -48,9 +48,9 @@ pub enum DataDirError {
         /// Its length.
         len: u64,
     },
-    /// The system gave no random bytes.
-    #[error("the system's random generator failed: {0}")]
-    Random(#[from] getrandom::Error),
+    /// There is no secret memory left, or the system gave no random bytes.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
 }
 
 /// An open data directory. The lock lasts as long as the value.

@@ -5,13 +5,14 @@
 //! nonce (12), the ciphertext, the tag (16). Everything before the nonce is associated data.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use aes_gcm_siv::aead::AeadInOut;
+use aes_gcm_siv::aead::{self, AeadInOut};
 use aes_gcm_siv::{Aes256GcmSiv, KeyInit};
-use rke_secret::Secret;
+use rke_secret::{Secret, SecretError};
+use rustix::fs::OFlags;
 
 use crate::data_dir::{remove_durably, write_atomically};
 
@@ -32,9 +33,9 @@ pub enum SealError {
     /// Its tag does not match: damaged, altered, or sealed under another master key.
     #[error("it does not open: it is damaged, altered, or sealed under another master key")]
     DoesNotOpen,
-    /// The system gave no random bytes.
-    #[error("the system's random generator failed: {0}")]
-    Random(#[from] getrandom::Error),
+    /// There is no secret memory left, or the system gave no random bytes.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
 }
 
 /// Seals and opens files under one master key.
@@ -60,24 +61,29 @@ impl Sealer {
             return Err(SealError::Malformed);
         }
         let mut nonce = [0; NONCE_LEN];
-        getrandom::fill(&mut nonce)?;
+        getrandom::fill(&mut nonce).map_err(SecretError::from)?;
         let head = head(description);
-        let mut sealed = Secret::<N>::fill(|_| ());
-        let tag = secret.expose(|secret| {
-            sealed.expose_mut(|sealed| {
-                sealed.copy_from_slice(secret);
-                let cipher = self.cipher();
-                cipher.encrypt_inout_detached(&nonce.into(), &head, sealed.as_mut_slice().into())
-            })
+        let mut sealed = [0; N];
+        let tag = self.with_cipher(|cipher| {
+            // Encrypted in secret memory, then copied out.
+            let mut bytes = [0; N];
+            secret.expose(|secret| bytes.copy_from_slice(secret));
+            let tag = cipher.encrypt_inout_detached(&nonce.into(), &head, bytes.as_mut_slice().into())?;
+            sealed = bytes;
+            Ok(tag)
         });
-        let tag = tag.map_err(|_| SealError::Malformed)?;
+        let tag = tag.map_err(|_: aead::Error| SealError::Malformed)?;
         let dir = path.parent().unwrap_or(Path::new("."));
+        let replaced = open_to_overwrite(path);
         write_atomically(dir, path, |file| {
             file.write_all(&head)?;
             file.write_all(&nonce)?;
-            sealed.expose(|sealed| file.write_all(sealed))?;
+            file.write_all(&sealed)?;
             file.write_all(&tag)
         })?;
+        if let Some(Err(error)) = replaced.map(|file| overwrite(&file)) {
+            tracing::warn!(file = %path.display(), %error, "could not overwrite the file that was replaced");
+        }
         Ok(())
     }
 
@@ -106,24 +112,46 @@ impl Sealer {
             return Err(SealError::Malformed);
         }
         let opened = secret.expose_mut(|bytes| {
-            let cipher = self.cipher();
-            cipher.decrypt_inout_detached(&nonce.into(), &head, bytes.as_mut_slice().into(), &tag.into())
+            self.with_cipher(|cipher| {
+                cipher.decrypt_inout_detached(&nonce.into(), &head, bytes.as_mut_slice().into(), &tag.into())
+            })
         });
-        opened.map_err(|_| SealError::DoesNotOpen)?;
+        opened.map_err(|_: aead::Error| SealError::DoesNotOpen)?;
         Ok((description, secret))
     }
 
-    /// Removes a sealed file. A missing file is no error.
+    /// Overwrites a sealed file and removes it. A missing file is no error. `SECURITY.md` says what
+    /// overwriting is worth.
     ///
     /// # Errors
-    /// What the system said.
+    /// What the system said; a file that could not be overwritten is removed all the same.
     pub fn remove(path: &Path) -> io::Result<()> {
-        remove_durably(path.parent().unwrap_or(Path::new(".")), path)
+        let overwritten = open_to_overwrite(path).map_or(Ok(()), |file| overwrite(&file));
+        remove_durably(path.parent().unwrap_or(Path::new(".")), path)?;
+        overwritten
     }
 
-    fn cipher(&self) -> Aes256GcmSiv {
-        self.0.expose(|key| Aes256GcmSiv::new(key.into()))
+    /// The cipher exists only where the master key is exposed: it holds what is derived from it.
+    fn with_cipher<R>(&self, work: impl FnOnce(&Aes256GcmSiv) -> R) -> R {
+        self.0.expose(|key| work(&Aes256GcmSiv::new(key.into())))
     }
+}
+
+/// The file at `path`, if it can be written.
+fn open_to_overwrite(path: &Path) -> Option<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    OpenOptions::new().write(true).custom_flags(flags.bits() as i32).open(path).ok()
+}
+
+/// Puts zeros where the bytes of a file are, as far as the file system writes in place.
+fn overwrite(mut file: &File) -> io::Result<()> {
+    let metadata = file.metadata()?;
+    if metadata.is_file() {
+        file.rewind()?;
+        io::copy(&mut io::repeat(0).take(metadata.len()), &mut file)?;
+        file.sync_all()?;
+    }
+    Ok(())
 }
 
 /// The start of a file, which is its associated data.
@@ -147,8 +175,7 @@ fn read_description(file: &mut File) -> Result<Vec<u8>, SealError> {
 
 /// Opens a file only if it is a regular one: a FIFO would block, a device may do anything.
 pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
-    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let file = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
@@ -157,10 +184,12 @@ pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn sealer(byte: u8) -> Sealer {
-        Sealer::new(Secret::fill(|key| *key = [byte; 32]))
+        Sealer::new(Secret::fill(|key| *key = [byte; 32]).expect("a secret"))
     }
 
     fn sealed_file() -> (tempfile::TempDir, std::path::PathBuf, Secret<32>) {
@@ -198,6 +227,22 @@ mod tests {
         assert!(matches!(sealer(1).read::<32>(&path), Err(SealError::Malformed)));
         std::fs::write(&path, good).expect("written");
         assert!(matches!(sealer(2).read::<32>(&path), Err(SealError::DoesNotOpen)));
+    }
+
+    #[test]
+    fn what_is_replaced_or_removed_is_overwritten() {
+        let (dir, path, secret) = sealed_file();
+        // A second name keeps the file reachable.
+        for (at, take_away) in [true, false].into_iter().enumerate() {
+            let kept = dir.path().join(format!("kept-{at}"));
+            fs::hard_link(&path, &kept).expect("a link");
+            match take_away {
+                true => sealer(1).write(&path, b"another", &secret).expect("replaced"),
+                false => Sealer::remove(&path).expect("removed"),
+            }
+            let bytes = fs::read(&kept).expect("read");
+            assert!(bytes.len() > 60 && bytes.iter().all(|byte| *byte == 0));
+        }
     }
 
     #[test]

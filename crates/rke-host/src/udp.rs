@@ -5,9 +5,9 @@ use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use rke_proto::round::{MAX_DATAGRAM_LEN, Progress, Round};
+use rke_secret::scoped;
 use tokio::net::UdpSocket;
 use tokio::time::Instant;
-use zeroize::Zeroizing;
 
 /// How a round ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,11 +23,11 @@ pub enum Ended {
 /// Sends, receives and resends until the round has ended or `deadline` has come.
 ///
 /// # Errors
-/// When no socket can be opened. Trouble with single recipients is noted in the round.
+/// When no socket can be opened, or there is no secret memory. Trouble with single recipients is
+/// noted in the round.
 pub async fn run(round: &mut Round, deadline: Instant) -> io::Result<Ended> {
     let started = Instant::now();
     let mut sockets = Sockets::default();
-    let mut buffer = Zeroizing::new([0; MAX_DATAGRAM_LEN]);
     loop {
         let now = started.elapsed();
         let mut unreachable = Vec::new();
@@ -45,14 +45,25 @@ pub async fn run(round: &mut Round, deadline: Instant) -> io::Result<Ended> {
             Progress::Waiting { until } => (started + until).min(deadline),
         };
         tokio::select! {
-            received = sockets.receive(&mut *buffer) => if let Ok((len, from)) = received {
-                round.receive(from, &mut buffer[..len], started.elapsed());
-            },
+            socket = sockets.readable() => receive(socket?, round, started)?,
             () = tokio::time::sleep_until(until) => if Instant::now() >= deadline {
                 return Ok(if round.is_satisfied() { Ended::Ready } else { Ended::TimedOut });
             },
         }
     }
+}
+
+/// Takes in the datagram that waits at `socket`, if there still is one. It lands on a scratch stack,
+/// because a share is decrypted where it lies.
+fn receive(socket: &UdpSocket, round: &mut Round, started: Instant) -> io::Result<()> {
+    scoped(|| {
+        let mut datagram = [0; MAX_DATAGRAM_LEN];
+        // An error here is about an earlier datagram that could not be delivered.
+        if let Ok((len, from)) = socket.try_recv_from(&mut datagram) {
+            round.receive(from, &mut datagram[..len], started.elapsed());
+        }
+    })?;
+    Ok(())
 }
 
 /// At most one socket for each address family, opened when first needed.
@@ -89,18 +100,17 @@ impl Sockets {
         }
     }
 
-    async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        match (&self.v4, &self.v6) {
-            (Some(v4), None) => v4.recv_from(buffer).await,
-            (None, Some(v6)) => v6.recv_from(buffer).await,
-            (None, None) => std::future::pending().await,
-            (Some(v4), Some(v6)) => {
-                tokio::select! {
-                    ready = v4.readable() => ready.and_then(|()| v4.try_recv_from(buffer)),
-                    ready = v6.readable() => ready.and_then(|()| v6.try_recv_from(buffer)),
-                }
-            }
-        }
+    /// Waits until one of the sockets has a datagram.
+    async fn readable(&self) -> io::Result<&UdpSocket> {
+        let readable = async |socket: &Option<UdpSocket>| match socket {
+            Some(socket) => socket.readable().await,
+            None => std::future::pending().await,
+        };
+        let socket = tokio::select! {
+            ready = readable(&self.v4) => ready.map(|()| &self.v4)?,
+            ready = readable(&self.v6) => ready.map(|()| &self.v6)?,
+        };
+        socket.as_ref().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
 

@@ -12,7 +12,7 @@ use rke_proto::coin::{
 };
 use rke_proto::derive::ShareWidth;
 use rke_proto::{Envelope, EnvelopeKey, RAIDA_COUNT, RaidaIndex};
-use rke_secret::Secret;
+use rke_secret::{Secret, SecretError};
 
 use crate::sealed::open_regular;
 
@@ -44,6 +44,9 @@ pub enum WalletError {
         /// Files that could not be used, by name, and why.
         skipped: Vec<String>,
     },
+    /// There is no secret memory left to read the coins into.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
 }
 
 fn listed(skipped: &[String]) -> String {
@@ -112,24 +115,28 @@ pub fn prove(
     if files == 0 {
         return Err(WalletError::Empty);
     }
-    let proofs: Vec<Proof> =
-        raidas.iter().filter_map(|raida| proof(*raida, &found.coins[raida.position()], width)).collect();
+    let proofs = raidas.iter().map(|raida| proof(*raida, &found.coins[raida.position()], width));
+    let proofs: Vec<Proof> = proofs.filter_map(Result::transpose).collect::<Result<_, _>>()?;
     if proofs.len() < required {
         return Err(WalletError::TooFewCoins { usable: proofs.len(), required, skipped: found.skipped });
     }
     Ok(proofs)
 }
 
-fn proof(raida: RaidaIndex, coins: &[(CoinId, Secret<AN_LEN>)], width: ShareWidth) -> Option<Proof> {
+fn proof(
+    raida: RaidaIndex,
+    coins: &[(CoinId, Secret<AN_LEN>)],
+    width: ShareWidth,
+) -> Result<Option<Proof>, SecretError> {
     let (envelope, key) = match (coins, width) {
-        ([], _) => return None,
-        ([(id, an), ..], ShareWidth::Narrow) => (Envelope::Type1(*id), EnvelopeKey::type_1(an)),
-        ([(id, an)], ShareWidth::Wide) => (Envelope::Type4(*id), EnvelopeKey::type_4(an)),
+        ([], _) => return Ok(None),
+        ([(id, an), ..], ShareWidth::Narrow) => (Envelope::Type1(*id), EnvelopeKey::type_1(an)?),
+        ([(id, an)], ShareWidth::Wide) => (Envelope::Type4(*id), EnvelopeKey::type_4(an)?),
         ([(first, an_1), (second, an_2), ..], ShareWidth::Wide) => {
-            (Envelope::Type5(*first, *second), EnvelopeKey::type_5(an_1, an_2))
+            (Envelope::Type5(*first, *second), EnvelopeKey::type_5(an_1, an_2)?)
         }
     };
-    Some(Proof { raida, envelope, key })
+    Ok(Some(Proof { raida, envelope, key }))
 }
 
 /// The coins found so far: for each RAIDA the usable ones, with their AN there.

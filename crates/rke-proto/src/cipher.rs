@@ -2,7 +2,8 @@
 //! `docs/protocol.md` sections 3, 4 and 7; the session's own use is in `docs/api.md`.
 
 use aes::cipher::{InnerIvInit, KeyInit, StreamCipher, StreamCipherCoreWrapper};
-use aes::{Aes128Enc, Aes256Enc};
+use aes::hazmat::{cipher_round, inv_mix_columns};
+use aes::{Aes128Enc, Aes256Enc, Block};
 use ctr::CtrCore;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -27,6 +28,46 @@ pub fn aes256_ctr(key: &[u8; 32], counter_block: &[u8; BLOCK_LEN], data: &mut [u
     Ctr128::<Aes256Enc>::from_core(core).apply_keystream(data);
 }
 
+/// Gives each 16 bytes of AES-256's key schedule to `each`, the key's own halves first, and each of
+/// them a second time with the bytes of every word reversed, as some implementations keep them. For
+/// those who look for what a key may have left behind.
+pub fn for_each_round_key(key: &[u8; 32], mut each: impl FnMut(&[u8; BLOCK_LEN])) {
+    const WORDS: usize = 60;
+    let mut words = [[0; 4]; WORDS];
+    for (word, bytes) in words.iter_mut().zip(key.chunks_exact(4)) {
+        word.copy_from_slice(bytes);
+    }
+    let mut round_constant = 1_u8;
+    for at in 8..WORDS {
+        let mut word = words[at - 1];
+        if at % 8 == 0 {
+            word.rotate_left(1);
+            word = sub_word(word);
+            word[0] ^= round_constant;
+            round_constant <<= 1;
+        } else if at % 8 == 4 {
+            word = sub_word(word);
+        }
+        let before = words[at - 8];
+        words[at] = std::array::from_fn(|byte| word[byte] ^ before[byte]);
+    }
+    for round_key in words.chunks_exact(4) {
+        let bytes = |reversed: bool| -> [u8; BLOCK_LEN] {
+            std::array::from_fn(|at| round_key[at / 4][if reversed { 3 - at % 4 } else { at % 4 }])
+        };
+        each(&bytes(false));
+        each(&bytes(true));
+    }
+}
+
+/// AES's S-box on each byte: one round without a key on four equal columns, the mixing undone.
+fn sub_word(word: [u8; 4]) -> [u8; 4] {
+    let mut block: Block = std::array::from_fn::<u8, BLOCK_LEN, _>(|at| word[at % 4]).into();
+    cipher_round(&mut block, &Block::default());
+    inv_mix_columns(&mut block);
+    std::array::from_fn(|at| block[at])
+}
+
 /// A keyed HMAC-SHA256 that has taken in `parts`, one after the other.
 pub(crate) fn hmac_over(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
     // HMAC takes a key of any length, so this cannot fail.
@@ -46,4 +87,22 @@ pub fn hmac(key: &[u8; 32], data: &[u8]) -> [u8; HMAC_LEN] {
 /// Whether `tag` is the HMAC-SHA256 of `data`, in constant time.
 pub fn hmac_matches(key: &[u8; 32], data: &[u8], tag: &[u8; HMAC_LEN]) -> bool {
     hmac_over(key, &[data]).verify(tag.into()).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schedule_is_that_of_fips_197_appendix_a_3() {
+        let key = hex::decode("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4");
+        let key: [u8; 32] = key.expect("hex").try_into().expect("32 bytes");
+        let mut pieces = Vec::new();
+        for_each_round_key(&key, |piece| pieces.push(hex::encode(piece)));
+        assert_eq!(pieces.len(), 30);
+        assert_eq!(pieces[0], "603deb1015ca71be2b73aef0857d7781");
+        assert_eq!(pieces[1], "10eb3d60be71ca15f0ae732b81777d85");
+        assert_eq!(pieces[4], "9ba354118e6925afa51a8b5f2067fcde");
+        assert_eq!(pieces[28], "fe4890d1e6188d0b046df344706c631e");
+    }
 }

@@ -1,9 +1,9 @@
 //! Shares from master secrets and keys from shares. `docs/protocol.md` section 6.
-//! Everything is derived in place: the caller gives the memory that a secret is written to.
+//! Everything is derived in place: the caller gives the memory that a secret is written to, and calls
+//! from where the secret that it comes from is exposed, so that what is left on the way is wiped.
 
 use hmac::Mac;
-use rke_secret::Secret;
-use zeroize::Zeroize;
+use rke_secret::{Secret, SecretError};
 
 use crate::cipher::hmac_over;
 use crate::{Bitmap, KeyContext};
@@ -45,9 +45,8 @@ fn expand(secret: &[u8], info: &[&[u8]], out: &mut [u8]) {
     let mut parts = [&[][..]; 8];
     parts[..info.len()].copy_from_slice(info);
     parts[info.len()] = &[1];
-    let mut block = hmac_over(secret, &parts[..=info.len()]).finalize().into_bytes();
+    let block = hmac_over(secret, &parts[..=info.len()]).finalize().into_bytes();
     out.copy_from_slice(&block[..out.len()]);
-    block.as_mut_slice().zeroize();
 }
 
 /// A RAIDA's share: writes `width.share_len()` bytes to the start of `share`, leaves the rest.
@@ -99,18 +98,22 @@ pub fn key(
     }
 }
 
-/// The key from the shares themselves. Narrow shares are the first byte of their `Secret`.
+/// The key from the shares themselves. Narrow shares are the first byte of their `Secret`. Neither
+/// the shares nor their XOR leave secret memory.
+///
+/// # Errors
+/// [`SecretError`] when there is no secret memory left.
 pub fn key_from_shares<'a>(
     shares: impl Iterator<Item = &'a Secret<SECRET_LEN>>,
     width: ShareWidth,
     context: &KeyContext,
     bitmap: Bitmap,
-) -> Secret<SECRET_LEN> {
-    let mut sum = Secret::<SECRET_LEN>::fill(|_| ());
-    for share in shares {
-        sum.expose_mut(|sum| {
-            share.expose(|share| sum.iter_mut().zip(share).for_each(|(sum, byte)| *sum ^= byte))
-        });
-    }
-    Secret::fill(|out| sum.expose(|sum| key(sum, width, context, bitmap, out)))
+) -> Result<Secret<SECRET_LEN>, SecretError> {
+    Secret::fill(|out| {
+        let mut sum = [0; SECRET_LEN];
+        for share in shares {
+            share.expose(|share| sum.iter_mut().zip(share).for_each(|(sum, byte)| *sum ^= byte));
+        }
+        key(&sum, width, context, bitmap, out);
+    })
 }

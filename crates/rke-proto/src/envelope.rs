@@ -1,7 +1,8 @@
 //! The envelopes that requests and responses travel in: sealing and opening, in place.
-//! `docs/protocol.md` sections 3 and 4.
+//! `docs/protocol.md` sections 3 and 4. What is opened lies in the clear where the datagram lay, so
+//! datagrams with secrets in them are opened in secret memory ([`rke_secret::scoped`]).
 
-use rke_secret::Secret;
+use rke_secret::{Secret, SecretBuffer, SecretError, scoped};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -77,20 +78,30 @@ pub enum EnvelopeKey {
 
 impl EnvelopeKey {
     /// The key of a type 1 envelope.
-    pub fn type_1(an: &Secret<AN_LEN>) -> Self {
-        Self::Aes128(an.duplicate())
+    ///
+    /// # Errors
+    /// [`SecretError`] when there is no secret memory left.
+    pub fn type_1(an: &Secret<AN_LEN>) -> Result<Self, SecretError> {
+        an.duplicate().map(Self::Aes128)
     }
 
     /// The key of a type 4 envelope.
-    pub fn type_4(an: &Secret<AN_LEN>) -> Self {
-        Self::Aes256(Secret::fill(|key| an.expose(|an| sha256_into(&[an], key))))
+    ///
+    /// # Errors
+    /// As [`EnvelopeKey::type_1`].
+    pub fn type_4(an: &Secret<AN_LEN>) -> Result<Self, SecretError> {
+        Secret::fill(|key| an.expose(|an| sha256_into(&[an], key))).map(Self::Aes256)
     }
 
     /// The key of a type 5 envelope.
-    pub fn type_5(first: &Secret<AN_LEN>, second: &Secret<AN_LEN>) -> Self {
-        Self::Aes256(Secret::fill(|key| {
+    ///
+    /// # Errors
+    /// As [`EnvelopeKey::type_1`].
+    pub fn type_5(first: &Secret<AN_LEN>, second: &Secret<AN_LEN>) -> Result<Self, SecretError> {
+        let both = |key: &mut [u8; 32]| {
             first.expose(|first| second.expose(|second| sha256_into(&[first, second], key)));
-        }))
+        };
+        Secret::fill(both).map(Self::Aes256)
     }
 
     /// E of section 3: encrypts or decrypts in place.
@@ -147,25 +158,52 @@ pub struct RequestParts {
     pub random: [u8; NONCE_LEN],
 }
 
+/// Longest body that is sealed on the scratch stack.
+const SHORT_BODY_LEN: usize = 256;
+
+/// Writes ciphertext and tail to `out`. The body is written and encrypted in secret memory.
+fn seal_body(
+    key: &EnvelopeKey,
+    counter_block: &[u8; BLOCK_LEN],
+    body_len: usize,
+    write_body: impl FnOnce(&mut [u8]),
+    out: &mut [u8],
+) -> Result<(), SecretError> {
+    let (ciphertext, tail) = out.split_at_mut(body_len);
+    let seal = |body: &mut [u8]| {
+        write_body(body);
+        key.apply(counter_block, body);
+        ciphertext.copy_from_slice(body);
+    };
+    if body_len <= SHORT_BODY_LEN {
+        scoped(|| seal(&mut [0; SHORT_BODY_LEN][..body_len]))?;
+    } else {
+        SecretBuffer::new(body_len)?.expose_mut(|buffer| seal(&mut buffer[..body_len]));
+    }
+    key.write_tail(ciphertext, tail);
+    Ok(())
+}
+
 /// A sealed request: its header and the whole datagram. `write_body` writes the `body_len` bytes of
-/// the body where they are then encrypted.
+/// the body where they are then encrypted, in secret memory.
+///
+/// # Errors
+/// [`SecretError`] when there is no secret memory left.
 pub fn seal_request(
     parts: &RequestParts,
     key: &EnvelopeKey,
     body_len: usize,
     write_body: impl FnOnce(&mut [u8]),
-) -> (RequestHeader, Vec<u8>) {
+) -> Result<(RequestHeader, Vec<u8>), SecretError> {
     let envelope = parts.envelope;
     let wire_len = body_len + envelope.tail_len();
     let header =
         RequestHeader::new(parts.raida.get(), parts.command, envelope, wire_len as u16, parts.random);
     let mut datagram = vec![0; envelope.header_len() + wire_len];
     header.write(&mut datagram);
-    let (body, tail) = datagram[envelope.header_len()..].split_at_mut(body_len);
-    write_body(body);
-    key.apply(&header.counter_block(), body);
-    key.write_tail(body, tail);
-    (header, datagram)
+    let out = &mut datagram[envelope.header_len()..];
+    seal_body(key, &header.counter_block(), body_len, write_body, out)?;
+    Ok((header, datagram))
 }
 
 /// Checks that a request's length fits its header and that it ends in the trailer.
@@ -219,14 +257,17 @@ pub struct ResponseParts {
 }
 
 /// A sealed response. `write_payload` writes the `payload_len` bytes of the payload where they are
-/// then encrypted; without a payload there is no body at all.
+/// then encrypted, in secret memory; without a payload there is no body at all.
+///
+/// # Errors
+/// [`SecretError`] when there is no secret memory left; never without a payload.
 pub fn seal_response(
     to: &RequestHeader,
     key: &EnvelopeKey,
     parts: &ResponseParts,
     payload_len: usize,
     write_payload: impl FnOnce(&mut [u8]),
-) -> Vec<u8> {
+) -> Result<Vec<u8>, SecretError> {
     let wire_len = if payload_len == 0 { 0 } else { payload_len + to.envelope.tail_len() };
     let (form, counter_block) = response_form(to, key, parts);
     let header = ResponseHeader {
@@ -241,12 +282,10 @@ pub fn seal_response(
     let mut datagram = vec![0; to.envelope.header_len() + wire_len];
     header.write(&mut datagram);
     if payload_len > 0 {
-        let (payload, tail) = datagram[to.envelope.header_len()..].split_at_mut(payload_len);
-        write_payload(payload);
-        key.apply(&counter_block, payload);
-        key.write_tail(payload, tail);
+        let out = &mut datagram[to.envelope.header_len()..];
+        seal_body(key, &counter_block, payload_len, write_payload, out)?;
     }
-    datagram
+    Ok(datagram)
 }
 
 /// The refusal of a request in an envelope that does not exist, in the form of type 0.

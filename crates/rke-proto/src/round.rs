@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rke_secret::Secret;
+use rke_secret::{Secret, SecretError};
 use zeroize::Zeroize;
 
 use crate::challenge::{CHALLENGE_LEN, RANDOM_LEN};
@@ -53,6 +53,8 @@ struct Request {
     challenge: Challenge,
     key: EnvelopeKey,
     datagram: Vec<u8>,
+    /// Zeros until it has come, and where none was asked for.
+    share: Secret<SECRET_LEN>,
     state: State,
     sent: u32,
     next_send: Duration,
@@ -61,8 +63,7 @@ struct Request {
 enum State {
     /// No valid answer yet; the last answer that had to be dropped, if any.
     Waiting(Option<DecodeError>),
-    /// The share; zeros where none was asked for.
-    Answered(Secret<SECRET_LEN>),
+    Answered,
     Refused(Status),
     Unreachable,
 }
@@ -133,35 +134,41 @@ pub struct Round {
 
 impl Round {
     /// A round that collects shares of one width for `context`.
+    ///
+    /// # Errors
+    /// [`SecretError`] when there is no secret memory left.
     pub fn collect_shares(
         recipients: Vec<Recipient>,
         width: ShareWidth,
         context: &KeyContext,
         rules: Rules,
-    ) -> Self {
+    ) -> Result<Self, SecretError> {
         let command = Command::for_share(width);
         let requests = recipients.into_iter().map(|recipient| {
             Request::seal(recipient, command, SHARE_REQUEST_LEN, |challenge, body| {
                 command::write_share_request(challenge, context, body);
             })
         });
-        Self::new(requests.collect(), Payload::Share(width), rules)
+        Ok(Self::new(requests.collect::<Result<_, _>>()?, Payload::Share(width), rules))
     }
 
     /// A round that gives each RAIDA its own master secret of a key set.
+    ///
+    /// # Errors
+    /// [`SecretError`] when there is no secret memory left.
     pub fn preload(
         recipients: Vec<(Recipient, &Secret<SECRET_LEN>)>,
         cs_id: &ContentServerId,
         key_id: KeyId,
         rules: Rules,
-    ) -> Self {
+    ) -> Result<Self, SecretError> {
         let body_len = command::preload_len(cs_id, 1);
         let requests = recipients.into_iter().map(|(recipient, master)| {
             Request::seal(recipient, Command::PreloadMasterKey, body_len, |challenge, body| {
                 command::write_preload(challenge, cs_id, &[(key_id, master)], body);
             })
         });
-        Self::new(requests.collect(), Payload::Nothing, rules)
+        Ok(Self::new(requests.collect::<Result<_, _>>()?, Payload::Nothing, rules))
     }
 
     fn new(requests: Vec<Request>, payload: Payload, rules: Rules) -> Self {
@@ -191,8 +198,9 @@ impl Round {
         self.update_grace(now);
     }
 
-    /// Takes in a datagram. Whatever does not verify is dropped as if it had never come. The
-    /// buffer is wiped, for a share lay in it.
+    /// Takes in a datagram. Whatever does not verify is dropped as if it had never come. A share
+    /// then lies in the clear where the datagram lay, so this is to be called on a scratch stack
+    /// ([`rke_secret::scoped`]) with the datagram on it. The datagram is wiped.
     pub fn receive(&mut self, from: SocketAddr, datagram: &mut [u8], now: Duration) {
         let payload = self.payload;
         let sender = datagram.first().copied();
@@ -241,7 +249,7 @@ impl Round {
 
     /// The RAIDAs that have answered with success.
     pub fn answered(&self) -> Bitmap {
-        let answered = self.requests.iter().filter(|request| matches!(request.state, State::Answered(_)));
+        let answered = self.requests.iter().filter(|request| matches!(request.state, State::Answered));
         answered.map(|request| request.raida).collect()
     }
 
@@ -252,7 +260,7 @@ impl Round {
 
     /// The envelope types of the requests that were answered, each once, in order.
     pub fn envelopes(&self) -> Vec<u8> {
-        let answered = self.requests.iter().filter(|request| matches!(request.state, State::Answered(_)));
+        let answered = self.requests.iter().filter(|request| matches!(request.state, State::Answered));
         let mut types: Vec<u8> = answered.map(|request| request.header.envelope.wire_type()).collect();
         types.sort_unstable();
         types.dedup();
@@ -261,15 +269,20 @@ impl Round {
 
     /// The key that the collected shares give. `None` before the round is ready, or when the round
     /// did not collect shares.
-    pub fn derive_key(&self, context: &KeyContext) -> Option<Secret<SECRET_LEN>> {
-        let Payload::Share(width) = self.payload else { return None };
+    ///
+    /// # Errors
+    /// [`SecretError`] when there is no secret memory left.
+    pub fn derive_key(&self, context: &KeyContext) -> Result<Option<Secret<SECRET_LEN>>, SecretError> {
+        let Payload::Share(width) = self.payload else { return Ok(None) };
         let bitmap = self.answered();
         let shares = self.requests.iter().filter_map(|request| match &request.state {
-            State::Answered(share) => Some(share),
+            State::Answered => Some(&request.share),
             _ => None,
         });
-        (bitmap.count() >= self.rules.required)
-            .then(|| derive::key_from_shares(shares, width, context, bitmap))
+        if bitmap.count() < self.rules.required {
+            return Ok(None);
+        }
+        derive::key_from_shares(shares, width, context, bitmap).map(Some)
     }
 }
 
@@ -279,7 +292,7 @@ impl Request {
         command: Command,
         body_len: usize,
         write_body: impl FnOnce(&Challenge, &mut [u8]),
-    ) -> Self {
+    ) -> Result<Self, SecretError> {
         let mut seed = [0; RANDOM_LEN];
         let mut random = [0; NONCE_LEN];
         seed.copy_from_slice(&recipient.random[..RANDOM_LEN]);
@@ -288,9 +301,10 @@ impl Request {
         let Recipient { raida, endpoint, envelope, key, .. } = recipient;
         let parts = RequestParts { raida, command: command.to_wire(), envelope, random };
         let write_body = |body: &mut [u8]| write_body(&challenge, body);
-        let (header, datagram) = envelope::seal_request(&parts, &key, body_len, write_body);
-        let state = State::Waiting(None);
-        Self { raida, endpoint, header, challenge, key, datagram, state, sent: 0, next_send: Duration::ZERO }
+        let (header, datagram) = envelope::seal_request(&parts, &key, body_len, write_body)?;
+        let (share, state) = (Secret::zeros()?, State::Waiting(None));
+        let (sent, next_send) = (0, Duration::ZERO);
+        Ok(Self { raida, endpoint, header, challenge, key, datagram, share, state, sent, next_send })
     }
 
     fn is_waiting(&self) -> bool {
@@ -299,7 +313,7 @@ impl Request {
 
     fn fault(&self) -> Option<Fault> {
         match self.state {
-            State::Answered(_) => None,
+            State::Answered => None,
             State::Waiting(None) => Some(Fault::Silent),
             State::Waiting(Some(error)) => Some(Fault::Malformed(error)),
             State::Refused(status) => Some(Fault::Refused(status)),
@@ -308,11 +322,11 @@ impl Request {
     }
 
     fn receive(&mut self, payload: Payload, datagram: &mut [u8]) {
-        if matches!(self.state, State::Answered(_)) {
+        if matches!(self.state, State::Answered) {
             return;
         }
         match self.open(payload, datagram) {
-            Ok(share) => self.state = State::Answered(share),
+            Ok(()) => self.state = State::Answered,
             Err(Dropped::Refusal(status)) => self.state = State::Refused(status),
             // A refusal or an unreachable network is news; a forgery after it is not.
             Err(Dropped::Malformed(error)) if self.is_waiting() => self.state = State::Waiting(Some(error)),
@@ -320,7 +334,7 @@ impl Request {
         }
     }
 
-    fn open(&self, expected: Payload, datagram: &mut [u8]) -> Result<Secret<SECRET_LEN>, Dropped> {
+    fn open(&mut self, expected: Payload, datagram: &mut [u8]) -> Result<(), Dropped> {
         let response = envelope::open_response(&self.header, &self.challenge, &self.key, datagram)?;
         if response.status != Status::SUCCESS {
             return Err(Dropped::Refusal(response.status));
@@ -343,7 +357,8 @@ impl Request {
         if share.len() != expected_len {
             return Err(DecodeError::Mismatch("the payload length").into());
         }
-        Ok(Secret::fill(|slot| slot[..expected_len].copy_from_slice(share)))
+        self.share.expose_mut(|slot| slot[..expected_len].copy_from_slice(share));
+        Ok(())
     }
 }
 

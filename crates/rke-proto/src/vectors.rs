@@ -41,7 +41,7 @@ fn coin(vectors: &Value, name: &str) -> (CoinId, Secret<16>) {
         denomination: coin["denomination"].as_i64().expect("a number") as i8,
         serial: coin["serial"].as_u64().expect("a number") as u32,
     };
-    (id, Secret::fill(|an| *an = bytes(&coin["an_of_raida_7"])))
+    (id, Secret::fill(|an| *an = bytes(&coin["an_of_raida_7"])).expect("secret memory"))
 }
 
 /// A packet of the vectors: its name, its envelope, its key and the random bytes of its header.
@@ -61,21 +61,21 @@ fn packets(vectors: &Value) -> Vec<(&'static str, Command, Envelope, EnvelopeKey
             "type_1_get_key_share_nonce_0102030405060708",
             narrow,
             Envelope::Type1(one),
-            EnvelopeKey::type_1(&an_1),
+            EnvelopeKey::type_1(&an_1).expect("secret memory"),
             counting(1, 16),
         ),
         (
             "type_4_get_wide_key_share_nonce_00to17",
             wide,
             Envelope::Type4(one),
-            EnvelopeKey::type_4(&an_1),
+            EnvelopeKey::type_4(&an_1).expect("secret memory"),
             counting(0, 0),
         ),
         (
             "type_5_get_wide_key_share_nonce_tail_00to12",
             wide,
             Envelope::Type5(one, two),
-            EnvelopeKey::type_5(&an_1, &an_2),
+            EnvelopeKey::type_5(&an_1, &an_2).expect("secret memory"),
             counting(0, 5),
         ),
     ]
@@ -89,7 +89,8 @@ fn requests_seal_to_the_known_packets() {
         let parts = RequestParts { raida, command: command.to_wire(), envelope, random };
         let (_, datagram) = envelope::seal_request(&parts, &key, SHARE_REQUEST_LEN, |body| {
             command::write_share_request(&challenge(&vectors), &context(&vectors), body);
-        });
+        })
+        .expect("secret memory");
         assert_eq!(hex::encode(datagram), vectors["packets"][name].as_str().expect(name), "{name}");
     }
 }
@@ -146,7 +147,8 @@ fn keys_are_the_known_ones() {
     assert_eq!(bitmap.to_bytes(), bytes::<4>(&vectors["wide_key"]["bitmap"]));
     for (width, name) in [(ShareWidth::Narrow, "narrow_key"), (ShareWidth::Wide, "wide_key")] {
         let shares: Vec<Secret<32>> = even.iter().map(|raida| share_of_the_vectors(*raida, width)).collect();
-        let key = derive::key_from_shares(shares.iter(), width, &context(&vectors), bitmap);
+        let key =
+            derive::key_from_shares(shares.iter(), width, &context(&vectors), bitmap).expect("secret memory");
         let known: [u8; 32] = bytes(&vectors[name]["key"]);
         assert!(key.expose(|key| *key == known), "{name}");
     }
@@ -157,4 +159,5 @@ fn share_of_the_vectors(raida: RaidaIndex, width: ShareWidth) -> Secret<32> {
     use sha2::Digest;
     let hash = sha2::Sha256::digest([b"share".as_slice(), &[raida.get()]].concat());
     Secret::fill(|share| share[..width.share_len()].copy_from_slice(&hash[..width.share_len()]))
+        .expect("secret memory")
 }

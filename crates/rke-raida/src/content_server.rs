@@ -13,7 +13,7 @@ use rke_proto::derive::{self, ShareWidth};
 use rke_proto::directory::Directory;
 use rke_proto::round::{Fault, REQUEST_RANDOM_LEN, Recipient, Round, Rules};
 use rke_proto::{Bitmap, ContentServerId, KeyContext, KeyId, MIN_REQUIRED, RAIDA_COUNT, RaidaIndex};
-use rke_secret::Secret;
+use rke_secret::{Secret, SecretError};
 use tokio::time::Instant;
 
 /// Why a Content Server cannot do what it is asked.
@@ -39,6 +39,9 @@ pub enum ContentServerError {
     /// The machine.
     #[error("cannot preload: {0}")]
     Machine(#[from] io::Error),
+    /// There is no secret memory left.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
 }
 
 /// What became of a preload.
@@ -119,7 +122,7 @@ impl ContentServer {
         });
         let recipients = recipients.collect::<io::Result<Vec<_>>>()?;
         let rules = Rules::new(recipients.len());
-        let mut round = Round::preload(recipients, &self.cs_id, self.key_id, rules);
+        let mut round = Round::preload(recipients, &self.cs_id, self.key_id, rules)?;
         udp::run(&mut round, Instant::now() + timeout).await?;
         Ok(PreloadReport { done: round.answered(), faults: round.faults() })
     }
@@ -144,14 +147,20 @@ impl ContentServer {
 
     /// The key of an exchange, from the master secrets alone: what a client gets from the RAIDAs in
     /// `bitmap` for `context`.
-    pub fn session_key(&self, context: &KeyContext, width: ShareWidth, bitmap: Bitmap) -> Secret<32> {
-        let shares: Vec<Secret<32>> = bitmap
-            .iter()
-            .map(|raida| {
-                let master = &self.masters[raida.position()];
-                Secret::fill(|share| master.expose(|master| derive::share(master, width, context, share)))
-            })
-            .collect();
+    ///
+    /// # Errors
+    /// [`SecretError`] when there is no secret memory left.
+    pub fn session_key(
+        &self,
+        context: &KeyContext,
+        width: ShareWidth,
+        bitmap: Bitmap,
+    ) -> Result<Secret<32>, SecretError> {
+        let shares = bitmap.iter().map(|raida| {
+            let master = &self.masters[raida.position()];
+            Secret::fill(|share| master.expose(|master| derive::share(master, width, context, share)))
+        });
+        let shares = shares.collect::<Result<Vec<_>, _>>()?;
         derive::key_from_shares(shares.iter(), width, context, bitmap)
     }
 }

@@ -31,8 +31,9 @@ pub fn mint(file: &Path, coins: &[CoinId], statuses: [CoinStatus; RAIDA_COUNT]) 
         out.write_all(&FileHeader::new(coins.len() as u16, statuses).encode())?;
         for coin in coins {
             out.write_all(&encode_coin_header(*coin))?;
-            let ans = Secret::<{ RAIDA_COUNT * AN_LEN }>::random()?;
-            ans.expose(|ans| out.write_all(ans))?;
+            for _ in 0..RAIDA_COUNT {
+                Secret::<AN_LEN>::random()?.expose(|an| out.write_all(an))?;
+            }
         }
         out.sync_all()
     };

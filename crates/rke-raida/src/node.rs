@@ -11,7 +11,7 @@ use rke_host::wallet::{CoinFile, CoinFileReadError, all_coin_files};
 use rke_proto::RaidaIndex;
 use rke_proto::coin::{AN_LEN, CoinId};
 use rke_proto::header::NONCE_LEN;
-use rke_secret::Secret;
+use rke_secret::{Secret, SecretBuffer, SecretError};
 use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 use zeroize::Zeroize;
@@ -60,6 +60,9 @@ pub enum NodeError {
     /// The data directory.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
+    /// There is no secret memory left.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
 }
 
 /// A running node. Dropping it stops it.
@@ -82,7 +85,8 @@ impl Node {
         let key_sets = KeySets::open(&config.data_dir)?;
         tracing::info!(%raida, %address, coins = ans.len(), key_sets = key_sets.len(), "node listens");
         let responder = Responder::new(raida, ans, config.preloaders.into_iter().collect(), key_sets);
-        Ok(Self { address, task: tokio::spawn(serve(socket, responder)) })
+        let buffer = SecretBuffer::new(MAX_REQUEST_LEN)?;
+        Ok(Self { address, task: tokio::spawn(serve(socket, buffer, responder)) })
     }
 
     /// Where it listens.
@@ -103,25 +107,34 @@ impl Drop for Node {
     }
 }
 
-async fn serve(socket: UdpSocket, mut responder: Responder) {
-    let mut buffer = vec![0; MAX_REQUEST_LEN];
+async fn serve(socket: UdpSocket, mut buffer: SecretBuffer, mut responder: Responder) {
     loop {
-        // An error here is about an earlier datagram that could not be delivered.
-        let Ok((len, peer)) = socket.recv_from(&mut buffer).await else { continue };
-        let mut random = [0; NONCE_LEN];
-        if let Err(error) = getrandom::fill(&mut random) {
-            tracing::error!(%error, "no random bytes, a request stays unanswered");
-            continue;
+        if let Err(error) = socket.readable().await {
+            tracing::error!(%error, "a node's socket is broken, the node ends");
+            return;
         }
-        let arrival = Arrival { peer: peer.ip(), now: unix_seconds(), random };
-        let answer = responder.answer(arrival, &mut buffer[..len]);
-        // A preload carries master secrets.
-        buffer[..len].zeroize();
-        if let Some(answer) = answer {
+        // A preload carries master secrets, which are decrypted where the datagram lies.
+        let answer = buffer.expose_mut(|buffer| {
+            // An error here is about an earlier datagram that could not be delivered.
+            let (len, peer) = socket.try_recv_from(buffer).ok()?;
+            let answer = answer(&mut responder, peer, &mut buffer[..len]);
+            buffer[..len].zeroize();
+            Some((answer?, peer))
+        });
+        if let Some((answer, peer)) = answer {
             // A lost answer is asked for again.
             let _ = socket.send_to(&answer, peer).await;
         }
     }
+}
+
+fn answer(responder: &mut Responder, peer: SocketAddr, datagram: &mut [u8]) -> Option<Vec<u8>> {
+    let mut random = [0; NONCE_LEN];
+    if let Err(error) = getrandom::fill(&mut random) {
+        tracing::error!(%error, "no random bytes, a request stays unanswered");
+        return None;
+    }
+    responder.answer(Arrival { peer: peer.ip(), now: unix_seconds(), random }, datagram)
 }
 
 fn unix_seconds() -> u64 {

@@ -11,7 +11,7 @@ use rke_proto::derive::{self, ShareWidth};
 use rke_proto::envelope::{self, ResponseParts};
 use rke_proto::header::{HeaderError, NONCE_LEN, RequestHeader};
 use rke_proto::{Challenge, Envelope, EnvelopeKey, RaidaIndex, Status};
-use rke_secret::Secret;
+use rke_secret::{Secret, SecretError};
 
 use crate::key_sets::KeySets;
 use crate::replay::{Fingerprint, Replays, Seen, WINDOW_SECONDS};
@@ -53,7 +53,8 @@ impl Responder {
         Self { raida, ans, preloaders, key_sets, replays: Replays::default() }
     }
 
-    /// The answer to a datagram, which is decrypted where it lies. `None` where it is no request.
+    /// The answer to a datagram, which is decrypted where it lies: in secret memory, that is, on a
+    /// scratch stack. `None` where it is no request.
     pub fn answer(&mut self, arrival: Arrival, datagram: &mut [u8]) -> Option<Vec<u8>> {
         let header = match RequestHeader::decode(datagram) {
             Ok(header) => header,
@@ -67,17 +68,17 @@ impl Responder {
         let opened = self.check_envelope(&header, arrival.peer, datagram);
         let (command, key) = match opened {
             Ok(opened) => opened,
-            Err(status) => return Some(self.refuse(&header, &EnvelopeKey::None, None, arrival, status)),
+            Err(status) => return self.refuse(&header, &EnvelopeKey::None, None, arrival, status),
         };
         let fingerprint = Fingerprint::of_datagram(datagram);
         let body = match envelope::open_request(&header, &key, datagram) {
             Ok(body) => &*body,
-            Err(status) => return Some(self.refuse(&header, &key, None, arrival, status)),
+            Err(status) => return self.refuse(&header, &key, None, arrival, status),
         };
         let readable = body.first_chunk::<CHALLENGE_LEN>().copied();
         let (challenge, rest) = match check_body(command, body) {
             Ok(split) => split,
-            Err(status) => return Some(self.refuse(&header, &key, readable, arrival, status)),
+            Err(status) => return self.refuse(&header, &key, readable, arrival, status),
         };
         let sender: Vec<u8> =
             header.envelope.coins().flat_map(CoinId::to_bytes).chain([header.command]).collect();
@@ -91,8 +92,8 @@ impl Responder {
             _ => self.perform(command, &header, rest, arrival.now),
         };
         let answer = match done {
-            Ok(payload) => self.seal(&header, &key, &challenge, arrival, &payload),
-            Err(status) => self.refuse(&header, &key, readable, arrival, status),
+            Ok(payload) => self.seal(&header, &key, &challenge, arrival, &payload)?,
+            Err(status) => self.refuse(&header, &key, readable, arrival, status)?,
         };
         if seen == Seen::New {
             self.replays.remember(challenge, fingerprint, &answer, arrival.now);
@@ -123,9 +124,11 @@ impl Responder {
         let an = |coin: CoinId| self.ans.get(&coin).ok_or(Status::COIN_NOT_FOUND);
         Ok(match envelope {
             Envelope::Type0 => EnvelopeKey::None,
-            Envelope::Type1(coin) => EnvelopeKey::type_1(an(coin)?),
-            Envelope::Type4(coin) => EnvelopeKey::type_4(an(coin)?),
-            Envelope::Type5(first, second) => EnvelopeKey::type_5(an(first)?, an(second)?),
+            Envelope::Type1(coin) => EnvelopeKey::type_1(an(coin)?).map_err(no_memory)?,
+            Envelope::Type4(coin) => EnvelopeKey::type_4(an(coin)?).map_err(no_memory)?,
+            Envelope::Type5(first, second) => {
+                EnvelopeKey::type_5(an(first)?, an(second)?).map_err(no_memory)?
+            }
         })
     }
 
@@ -151,7 +154,7 @@ impl Responder {
         let master = self.key_sets.master(&context.cs_id, context.key_id).ok_or(Status::NO_SUCH_KEY_SET)?;
         let share =
             Secret::fill(|share| master.expose(|master| derive::share(master, width, &context, share)));
-        Ok(Payload::Share { width, share })
+        Ok(Payload::Share { width, share: share.map_err(no_memory)? })
     }
 
     fn preload(&mut self, header: &RequestHeader, body: &[u8]) -> Result<Payload, Status> {
@@ -160,7 +163,7 @@ impl Responder {
             return Err(Status::BAD_PARAMETER);
         }
         for (key_id, master) in preload.key_sets() {
-            let master = Secret::fill(|slot| slot.copy_from_slice(master));
+            let master = Secret::fill(|slot| slot.copy_from_slice(master)).map_err(no_memory)?;
             self.key_sets.keep(preload.cs_id, key_id, master).map_err(|error| {
                 tracing::error!(raida = %self.raida, %error, "a master secret could not be stored");
                 Status::INTERNAL
@@ -177,9 +180,9 @@ impl Responder {
         challenge: &Challenge,
         arrival: Arrival,
         payload: &Payload,
-    ) -> Vec<u8> {
+    ) -> Option<Vec<u8>> {
         let parts = self.parts(Status::SUCCESS, Some(*challenge.as_bytes()), arrival);
-        match payload {
+        let sealed = match payload {
             Payload::Nothing => envelope::seal_response(header, key, &parts, 0, |_| ()),
             Payload::Share { width: ShareWidth::Narrow, share } => {
                 envelope::seal_response(header, key, &parts, 1, |out| share.expose(|share| out[0] = share[0]))
@@ -192,7 +195,8 @@ impl Responder {
                     share.expose(|share| out.copy_from_slice(share));
                 })
             }
-        }
+        };
+        sealed.map_err(no_memory).ok()
     }
 
     fn refuse(
@@ -202,8 +206,9 @@ impl Responder {
         challenge: Option<[u8; CHALLENGE_LEN]>,
         arrival: Arrival,
         status: Status,
-    ) -> Vec<u8> {
-        envelope::seal_response(header, key, &self.parts(status, challenge, arrival), 0, |_| ())
+    ) -> Option<Vec<u8>> {
+        let parts = self.parts(status, challenge, arrival);
+        envelope::seal_response(header, key, &parts, 0, |_| ()).map_err(no_memory).ok()
     }
 
     fn parts(
@@ -214,6 +219,11 @@ impl Responder {
     ) -> ResponseParts {
         ResponseParts { raida: self.raida, status, challenge, execution_micros: 0, random: arrival.random }
     }
+}
+
+fn no_memory(error: SecretError) -> Status {
+    tracing::error!(%error, "a request could not be answered");
+    Status::INTERNAL
 }
 
 /// The body's length first, then its challenge.

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use rke_proto::coin::CoinId;
 use rke_proto::{ContentServerId, KeyId, RaidaIndex};
 
+use crate::protection::Protection;
 use crate::settings::ServeOptions;
 
 /// RAIDA Key Exchange sessions: encryption keys that nobody handed you and no single server knows.
@@ -19,6 +20,15 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    #[command(flatten)]
+    Run(RunCommand),
+    #[command(flatten)]
+    Ask(AskCommand),
+}
+
+/// Commands that hold secrets.
+#[derive(Subcommand)]
+pub(crate) enum RunCommand {
     /// Run the daemon against the real world.
     Serve(ServeOptions),
     /// Run everything on this machine: 25 RAIDA nodes, DNS, a Content Server, a wallet, the daemon.
@@ -27,6 +37,11 @@ pub(crate) enum Command {
     Raida(RaidaOptions),
     /// Make a Content Server's master secrets, preload them to the RAIDAs, print its DNS records.
     ContentServer(ContentServerOptions),
+}
+
+/// Commands that ask a running daemon.
+#[derive(Subcommand)]
+pub(crate) enum AskCommand {
     /// Open, list, show and delete sessions of a running daemon.
     Session {
         #[command(subcommand)]
@@ -128,6 +143,8 @@ pub(crate) struct DevOptions {
     #[arg(long)]
     pub(crate) once: bool,
     #[command(flatten)]
+    pub(crate) protection: Protection,
+    #[command(flatten)]
     pub(crate) log: LogOptions,
 }
 
@@ -155,6 +172,8 @@ pub(crate) struct RaidaOptions {
         allow_hyphen_values = true
     )]
     pub(crate) preloader: Vec<CoinId>,
+    #[command(flatten)]
+    pub(crate) protection: Protection,
     #[command(flatten)]
     pub(crate) log: LogOptions,
 }
@@ -189,6 +208,8 @@ pub(crate) struct ContentServerOptions {
     /// Seconds to wait for the nodes.
     #[arg(long, value_name = "SECONDS", env = "RKE_EXCHANGE_TIMEOUT", default_value_t = 5)]
     pub(crate) timeout: u64,
+    #[command(flatten)]
+    pub(crate) protection: Protection,
     #[command(flatten)]
     pub(crate) log: LogOptions,
 }

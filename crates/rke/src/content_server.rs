@@ -8,11 +8,15 @@ use rke_proto::MIN_REQUIRED;
 use rke_raida::content_server::ContentServer;
 
 use crate::cli::ContentServerOptions;
-use crate::log;
 use crate::settings::LogFormat;
+use crate::{log, protection};
 
-pub(crate) async fn run(options: ContentServerOptions) -> Result<()> {
+pub(crate) fn run(options: ContentServerOptions) -> Result<()> {
     log::start(&options.log.log, LogFormat::Text)?;
+    protection::start_runtime(options.protection, 0)?.block_on(preload(options))
+}
+
+async fn preload(options: ContentServerOptions) -> Result<()> {
     let directory = directory::load(&options.raida_directory).await?;
     let server = ContentServer::open(options.cs_id, options.key_id, &options.data_dir)?;
     let wallet = std::path::absolute(&options.wallet)?;

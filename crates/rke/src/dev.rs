@@ -12,17 +12,23 @@ use rke_raida::node::NodeError;
 use crate::cli::DevOptions;
 use crate::client::target;
 use crate::settings::LogFormat;
-use crate::{log, signals, tour};
+use crate::{log, protection, signals, tour};
 
 /// The domain of the local Content Server.
 pub(crate) const DOMAIN: &str = "content.rke.test";
 const CS_ID: &str = "RKE-TEST-SERVER";
 
+const MAX_SESSIONS: usize = 16;
+
 /// The SRV record's port. Nothing listens there in this version.
 const CONTENT_SERVER_PORT: u16 = 25443;
 
-pub(crate) async fn run(options: DevOptions) -> Result<()> {
+pub(crate) fn run(options: DevOptions) -> Result<()> {
     log::start(&options.log.log, LogFormat::Text)?;
+    protection::start_runtime(options.protection, MAX_SESSIONS)?.block_on(serve(options))
+}
+
+async fn serve(options: DevOptions) -> Result<()> {
     let mut stop = signals::Stop::listen()?;
     let (dir, _temporary) = data_dir(options.data_dir.as_deref())?;
     let network = LocalNetwork::start(LocalNetworkConfig {
@@ -37,6 +43,7 @@ pub(crate) async fn run(options: DevOptions) -> Result<()> {
     let config = Config {
         listen: options.listen,
         dns_server: Some(network.dns_address()),
+        max_sessions: MAX_SESSIONS,
         ..Config::new(dir.join("daemon"))
     };
     let daemon = Daemon::start(config).await?;

@@ -8,6 +8,7 @@ mod crypt;
 mod dev;
 mod log;
 mod print;
+mod protection;
 mod raida;
 mod serve;
 mod session;
@@ -19,32 +20,36 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command};
+use cli::{AskCommand, Cli, Command, RunCommand};
 use client::ClientError;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&error.into()),
-    };
-    match runtime.block_on(run(cli)) {
+    match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
 }
 
-async fn run(cli: Cli) -> anyhow::Result<()> {
-    match cli.command {
-        Command::Serve(options) => serve::run(options).await,
-        Command::Dev(options) => dev::run(options).await,
-        Command::Raida(options) => raida::run(options).await,
-        Command::ContentServer(options) => content_server::run(options).await,
-        Command::Session { command, output } => session::run(command, &output).await,
-        Command::Encrypt { session, output } => crypt::encrypt(&session, &output).await,
-        Command::Decrypt { session, output } => crypt::decrypt(&session, &output).await,
-        Command::Discover { domain, output } => print::discover(&domain, &output).await,
-        Command::Status { output } => print::status(&output).await,
+/// Commands that hold secrets make their own runtime, once the process is protected.
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Run(RunCommand::Serve(options)) => serve::run(options),
+        Command::Run(RunCommand::Dev(options)) => dev::run(options),
+        Command::Run(RunCommand::Raida(options)) => raida::run(options),
+        Command::Run(RunCommand::ContentServer(options)) => content_server::run(options),
+        Command::Ask(command) => {
+            tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(ask(command))
+        }
+    }
+}
+
+async fn ask(command: AskCommand) -> anyhow::Result<()> {
+    match command {
+        AskCommand::Session { command, output } => session::run(command, &output).await,
+        AskCommand::Encrypt { session, output } => crypt::encrypt(&session, &output).await,
+        AskCommand::Decrypt { session, output } => crypt::decrypt(&session, &output).await,
+        AskCommand::Discover { domain, output } => print::discover(&domain, &output).await,
+        AskCommand::Status { output } => print::status(&output).await,
     }
 }
 

@@ -5,10 +5,14 @@ use rke_raida::node::{Node, NodeConfig};
 
 use crate::cli::RaidaOptions;
 use crate::settings::LogFormat;
-use crate::{log, signals};
+use crate::{log, protection, signals};
 
-pub(crate) async fn run(options: RaidaOptions) -> Result<()> {
+pub(crate) fn run(options: RaidaOptions) -> Result<()> {
     log::start(&options.log.log, LogFormat::Text)?;
+    protection::start_runtime(options.protection, 0)?.block_on(serve(options))
+}
+
+async fn serve(options: RaidaOptions) -> Result<()> {
     let mut stop = signals::Stop::listen()?;
     let node = Node::start(NodeConfig {
         raida: options.index,

@@ -4,14 +4,16 @@ use anyhow::Result;
 use rke_daemon::Daemon;
 
 use crate::settings::{ServeOptions, ServeSettings};
-use crate::{log, signals};
+use crate::{log, protection, signals};
 
-pub(crate) async fn run(options: ServeOptions) -> Result<()> {
-    let ServeSettings { daemon, log, log_format } = options.settle()?;
+pub(crate) fn run(options: ServeOptions) -> Result<()> {
+    let ServeSettings { daemon, protection, log, log_format } = options.settle()?;
     log::start(&log, log_format)?;
-    let mut stop = signals::Stop::listen()?;
-    let daemon = Daemon::start(daemon).await?;
-    stop.wait().await;
-    daemon.stop().await;
-    Ok(())
+    protection::start_runtime(protection, daemon.max_sessions)?.block_on(async {
+        let mut stop = signals::Stop::listen()?;
+        let daemon = Daemon::start(daemon).await?;
+        stop.wait().await;
+        daemon.stop().await;
+        Ok(())
+    })
 }

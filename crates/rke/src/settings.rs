@@ -11,6 +11,8 @@ use etcetera::BaseStrategy;
 use rke_daemon::{Config, Domain};
 use serde::Deserialize;
 
+use crate::protection::{Protection, SecretMemoryChoice};
+
 /// `rke serve`. The same structure is read from flags, environment and file.
 #[derive(Args, Deserialize, Default)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -58,6 +60,14 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "DOMAIN", env = "RKE_ALLOW_WEAK_SHARES", value_delimiter = ',')]
     #[serde(alias = "allow_weak_shares", default)]
     allow_weak_shares: Vec<String>,
+    /// The memory to hold secrets in [default: auto].
+    #[arg(long, value_name = "KIND", env = "RKE_SECRET_MEMORY")]
+    #[serde(alias = "secret_memory")]
+    secret_memory: Option<SecretMemoryChoice>,
+    /// Let debuggers and core dumps see everything, keys included. For debugging rke only.
+    #[arg(long, env = "RKE_INSECURE_DEBUG")]
+    #[serde(alias = "insecure_debug", default)]
+    insecure_debug: bool,
     /// What to log: error, warn, info, debug, trace, or a filter such as rke_daemon=debug [default: info].
     #[arg(long, value_name = "FILTER", env = "RKE_LOG")]
     log: Option<String>,
@@ -80,6 +90,7 @@ pub(crate) enum LogFormat {
 /// What `rke serve` runs with.
 pub(crate) struct ServeSettings {
     pub(crate) daemon: Config,
+    pub(crate) protection: Protection,
     pub(crate) log: String,
     pub(crate) log_format: LogFormat,
 }
@@ -120,6 +131,10 @@ impl ServeOptions {
         check(&daemon)?;
         Ok(ServeSettings {
             daemon,
+            protection: Protection {
+                secret_memory: self.secret_memory.or(file.secret_memory).unwrap_or_default(),
+                insecure_debug: self.insecure_debug || file.insecure_debug,
+            },
             log: self.log.or(file.log).unwrap_or_else(|| "info".into()),
             log_format: self.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
         })

@@ -1,25 +1,28 @@
-//! Waiting to be told to stop.
+//! Waiting to be told to stop. One thread waits for the signals, with no handler that could interrupt
+//! a thread in the middle of using a secret: they are blocked everywhere else.
 
 use anyhow::{Context, Result};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use nix::sys::signal::{SigSet, Signal};
+use tokio::sync::watch;
 
-/// SIGTERM and SIGINT. Make it before anything that takes time, so that neither is missed.
-pub(crate) struct Stop {
-    terminate: Signal,
-    interrupt: Signal,
-}
+/// SIGTERM, SIGINT, SIGHUP and SIGQUIT, which [`crate::protection`] has blocked.
+pub(crate) struct Stop(watch::Receiver<bool>);
 
 impl Stop {
     pub(crate) fn listen() -> Result<Self> {
-        let listen = |kind| signal(kind).context("cannot listen for signals");
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+        let signals = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
+        let signals: SigSet = signals.into_iter().collect();
+        let (told, stop) = watch::channel(false);
+        let wait = move || {
+            while signals.wait().is_err() {}
+            let _ = told.send(true);
+        };
+        std::thread::Builder::new().name("signals".into()).spawn(wait).context("cannot wait for signals")?;
+        Ok(Self(stop))
     }
 
     /// Returns when one of them has come.
     pub(crate) async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => (),
-            _ = self.interrupt.recv() => (),
-        }
+        let _ = self.0.wait_for(|stop| *stop).await;
     }
 }

@@ -1,6 +1,9 @@
 //! The bodies of successful answers. The order of the fields is part of the interface.
 
 use jiff::Timestamp;
+use rke_secret::MemoryReport;
+use rke_secret::process::Inspection;
+use rke_secret::residue::Look;
 use serde::{Serialize, Serializer};
 
 use crate::discovery::Discovered;
@@ -16,11 +19,26 @@ pub(super) struct Deleted {
     command: &'static str,
     success: bool,
     session_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wipe: Option<Wipe>,
+}
+
+/// The receipt of a deletion.
+#[derive(Serialize)]
+struct Wipe {
+    scanned_bytes: u64,
+    hits: u64,
+    micros: u64,
 }
 
 impl Deleted {
-    pub(super) fn new(session_id: String) -> Self {
-        Self { command: "rke_session_delete", success: true, session_id }
+    pub(super) fn new(session_id: String, receipt: Option<Look>) -> Self {
+        let wipe = receipt.map(|look| Wipe {
+            scanned_bytes: look.scanned_bytes,
+            hits: look.hits,
+            micros: look.took.as_micros().try_into().unwrap_or(u64::MAX),
+        });
+        Self { command: "rke_session_delete", success: true, session_id, wipe }
     }
 }
 
@@ -219,6 +237,35 @@ struct Settings {
     version: &'static str,
 }
 
+/// How keys are held on this machine.
+#[derive(Serialize)]
+struct SecretMemory {
+    kind: &'static str,
+    bytes: u64,
+    slots: usize,
+    slots_used: usize,
+    inspection: &'static str,
+    residues_found: u64,
+}
+
+impl SecretMemory {
+    fn now(residues_found: u64) -> Self {
+        let report = MemoryReport::now();
+        let inspection = match Inspection::now() {
+            Inspection::Refused => "refused",
+            Inspection::Allowed => "allowed",
+        };
+        Self {
+            kind: report.map_or("none", |report| report.kind),
+            bytes: report.map_or(0, |report| report.bytes),
+            slots: report.map_or(0, |report| report.slots),
+            slots_used: report.map_or(0, |report| report.slots_used),
+            inspection,
+            residues_found,
+        }
+    }
+}
+
 #[derive(Serialize)]
 pub(super) struct Status {
     command: &'static str,
@@ -226,6 +273,7 @@ pub(super) struct Status {
     sessions: SessionCounts,
     keystore: KeystoreCounts,
     config: Settings,
+    secret_memory: SecretMemory,
 }
 
 impl Status {
@@ -251,6 +299,7 @@ impl Status {
                 weak_shares_allowed: config.allow_weak_shares.iter().map(ToString::to_string).collect(),
                 version: env!("CARGO_PKG_VERSION"),
             },
+            secret_memory: SecretMemory::now(sessions.residues_found()),
         }
     }
 }

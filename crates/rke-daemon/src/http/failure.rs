@@ -2,6 +2,7 @@
 //! is about. Here errors of the daemon turn into HTTP, once. `docs/api.md`, "Errors".
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::discovery::DiscoveryError;
 use crate::exchange::ExchangeError;
+use crate::sessions::DeleteError;
 
 /// An error answer.
 #[derive(Debug)]
@@ -95,16 +97,35 @@ impl Failure {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, message).with("domain", domain)
             }
             ExchangeError::Full(full) => {
-                let mut failure = Self::new(StatusCode::TOO_MANY_REQUESTS, message);
-                let seconds = full.retry_after.as_secs_f64().ceil().max(1.0) as u64;
-                failure.header = Some(Box::new((header::RETRY_AFTER, seconds.into())));
-                failure
+                Self::new(StatusCode::TOO_MANY_REQUESTS, message).retry_after(full.retry_after)
             }
             ExchangeError::Machine(error) => {
                 tracing::error!(%error, "an exchange could not run");
                 Self::internal()
             }
         }
+    }
+
+    /// A session that could not be deleted as asked.
+    pub(super) fn delete(error: &DeleteError, id: &str) -> Self {
+        let message = error.to_string();
+        match error {
+            DeleteError::NotFound => Self::session(&message, id),
+            DeleteError::TooManyLooks { retry_after } => {
+                let failure = Self::new(StatusCode::TOO_MANY_REQUESTS, message).with("session_id", id);
+                failure.retry_after(*retry_after)
+            }
+            DeleteError::Cache(_) | DeleteError::Look(_) => {
+                tracing::error!(%error, "a deletion did not do all that was asked");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, message).with("session_id", id)
+            }
+        }
+    }
+
+    fn retry_after(mut self, wait: Duration) -> Self {
+        let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;
+        self.header = Some(Box::new((header::RETRY_AFTER, seconds.into())));
+        self
     }
 
     /// The body's bytes, for answers that are written without axum.

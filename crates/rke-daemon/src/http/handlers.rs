@@ -14,7 +14,7 @@ use super::answer::{Created, Decrypted, Deleted, Encrypted, Found, Listed, Shown
 use super::failure::Failure;
 use super::query::Query;
 use crate::Domain;
-use crate::sessions::KeyChoice;
+use crate::sessions::{CachedKey, DeleteError, KeyChoice};
 use crate::store::SessionId;
 
 /// Longest session id that is given back in an answer, in characters.
@@ -56,9 +56,15 @@ pub(super) async fn show(
 
 pub(super) async fn delete(State(sessions): State<Shared>, query: Query) -> Answer<Deleted> {
     let id = query.required("session_id")?;
-    let deleted = parse_id(&id)?.and_then(|id| sessions.delete(id));
-    deleted.ok_or_else(|| Failure::session(NOT_FOUND, &id))?;
-    Ok(Json(Deleted::new(id)))
+    let (forget, verify) = (query.flag("forget")?, query.flag("verify")?);
+    let cached = if forget { CachedKey::Forget } else { CachedKey::Keep };
+    let receipt = match (parse_id(&id)?, verify) {
+        (None, _) => Err(DeleteError::NotFound),
+        (Some(parsed), false) => sessions.delete(parsed, cached).await.map(|()| None),
+        (Some(parsed), true) => sessions.delete_with_receipt(parsed, cached).await.map(Some),
+    };
+    let receipt = receipt.map_err(|error| Failure::delete(&error, &id))?;
+    Ok(Json(Deleted::new(id, receipt)))
 }
 
 pub(super) async fn encrypt(State(sessions): State<Shared>, query: Query) -> Answer<Encrypted> {

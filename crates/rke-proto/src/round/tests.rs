@@ -12,16 +12,17 @@ fn endpoint(raida: RaidaIndex) -> SocketAddr {
 }
 
 fn an(raida: RaidaIndex, coin: u8) -> Secret<16> {
-    Secret::fill(|an| *an = [raida.get() ^ coin; 16])
+    Secret::fill(|an| *an = [raida.get() ^ coin; 16]).expect("secret memory")
 }
 
 fn key_for(raida: RaidaIndex, envelope: Envelope) -> EnvelopeKey {
-    match envelope {
-        Envelope::Type0 => EnvelopeKey::None,
+    let key = match envelope {
+        Envelope::Type0 => Ok(EnvelopeKey::None),
         Envelope::Type1(_) => EnvelopeKey::type_1(&an(raida, 0x40)),
         Envelope::Type4(_) => EnvelopeKey::type_4(&an(raida, 0x40)),
         Envelope::Type5(..) => EnvelopeKey::type_5(&an(raida, 0x40), &an(raida, 0x80)),
-    }
+    };
+    key.expect("secret memory")
 }
 
 fn master(raida: RaidaIndex) -> [u8; 32] {
@@ -45,7 +46,7 @@ fn round_of(raidas: u8, envelope: Envelope, width: ShareWidth) -> Round {
         key: key_for(raida, envelope),
         random: std::array::from_fn(|at| raida.get().wrapping_mul(31).wrapping_add(at as u8)),
     });
-    Round::collect_shares(recipients.collect(), width, &context(), Rules::new(13))
+    Round::collect_shares(recipients.collect(), width, &context(), Rules::new(13)).expect("secret memory")
 }
 
 fn wide_round(raidas: u8) -> Round {
@@ -86,6 +87,7 @@ fn answer_with(raida: RaidaIndex, request: &[u8], status: Status) -> Vec<u8> {
         random: [raida.get() ^ 0x55; 24],
     };
     envelope::seal_response(&header, &key, &parts, payload.len(), |out| out.copy_from_slice(&payload))
+        .expect("secret memory")
 }
 
 fn deliver(round: &mut Round, raida: RaidaIndex, mut datagram: Vec<u8>, now: Duration) {
@@ -97,8 +99,9 @@ fn expected_key(raidas: Bitmap, width: ShareWidth) -> Secret<32> {
     let shares: Vec<Secret<32>> = raidas
         .iter()
         .map(|raida| Secret::fill(|out| derive::share(&master(raida), width, &context(), out)))
-        .collect();
-    derive::key_from_shares(shares.iter(), width, &context(), raidas)
+        .collect::<Result<_, _>>()
+        .expect("secret memory");
+    derive::key_from_shares(shares.iter(), width, &context(), raidas).expect("secret memory")
 }
 
 #[test]
@@ -115,7 +118,7 @@ fn every_envelope_gives_the_right_key() {
         }
         assert_eq!(round.progress(MS), Progress::Ready);
         assert_eq!(round.envelopes(), [envelope.wire_type()]);
-        let key = round.derive_key(&context()).expect("a key");
+        let key = round.derive_key(&context()).expect("secret memory").expect("a key");
         assert!(key.matches(&expected_key(round.answered(), width)), "{envelope:?}");
     }
 }
@@ -143,7 +146,7 @@ fn twelve_answers_make_no_key() {
         deliver(&mut round, raida, honest_answer(raida, &request), MS);
     }
     assert!(matches!(round.progress(4000 * MS), Progress::Waiting { .. }));
-    assert!(round.derive_key(&context()).is_none());
+    assert!(round.derive_key(&context()).expect("secret memory").is_none());
 }
 
 #[test]
@@ -269,8 +272,10 @@ fn duplicates_count_once() {
 #[test]
 fn a_preload_round_collects_confirmations_and_no_key() {
     let raidas: Vec<RaidaIndex> = RaidaIndex::all().collect();
-    let secrets: Vec<Secret<32>> =
-        raidas.iter().map(|raida| Secret::fill(|out| *out = master(*raida))).collect();
+    let secrets: Vec<Secret<32>> = raidas
+        .iter()
+        .map(|raida| Secret::fill(|out| *out = master(*raida)).expect("secret memory"))
+        .collect();
     let envelope = Envelope::Type4(COIN);
     let recipients = raidas.iter().zip(&secrets).map(|(raida, secret)| {
         let key = key_for(*raida, envelope);
@@ -280,7 +285,8 @@ fn a_preload_round_collects_confirmations_and_no_key() {
     });
     let cs_id = ContentServerId::new("CS").expect("a CSID");
     let key_id = KeyId::new(3).expect("a key id");
-    let mut round = Round::preload(recipients.collect(), &cs_id, key_id, Rules::new(25));
+    let mut round =
+        Round::preload(recipients.collect(), &cs_id, key_id, Rules::new(25)).expect("secret memory");
     for (raida, request) in sent_at(&mut round, Duration::ZERO) {
         let mut opened = request.clone();
         let header = RequestHeader::decode(&opened).expect("a header");
@@ -300,9 +306,9 @@ fn a_preload_round_collects_confirmations_and_no_key() {
             execution_micros: 0,
             random: [1; 24],
         };
-        let answer = envelope::seal_response(&header, &key, &parts, 0, |_| ());
+        let answer = envelope::seal_response(&header, &key, &parts, 0, |_| ()).expect("secret memory");
         deliver(&mut round, raida, answer, MS);
     }
     assert_eq!(round.progress(MS), Progress::Ready);
-    assert!(round.derive_key(&context()).is_none());
+    assert!(round.derive_key(&context()).expect("secret memory").is_none());
 }

@@ -13,15 +13,17 @@ const ENVELOPES: [Envelope; 4] =
     [Envelope::Type0, Envelope::Type1(KNOWN), Envelope::Type4(KNOWN), Envelope::Type5(OTHER, KNOWN)];
 
 fn an(coin: CoinId) -> Secret<16> {
-    Secret::fill(|an| *an = [coin.serial as u8; 16])
+    Secret::fill(|an| *an = [coin.serial as u8; 16]).expect("secret memory")
 }
 
 fn key(envelope: Envelope) -> EnvelopeKey {
     match envelope {
         Envelope::Type0 => EnvelopeKey::None,
-        Envelope::Type1(coin) => EnvelopeKey::type_1(&an(coin)),
-        Envelope::Type4(coin) => EnvelopeKey::type_4(&an(coin)),
-        Envelope::Type5(first, second) => EnvelopeKey::type_5(&an(first), &an(second)),
+        Envelope::Type1(coin) => EnvelopeKey::type_1(&an(coin)).expect("secret memory"),
+        Envelope::Type4(coin) => EnvelopeKey::type_4(&an(coin)).expect("secret memory"),
+        Envelope::Type5(first, second) => {
+            EnvelopeKey::type_5(&an(first), &an(second)).expect("secret memory")
+        }
     }
 }
 
@@ -34,7 +36,7 @@ fn key_id(value: u8) -> KeyId {
 }
 
 fn master() -> Secret<32> {
-    Secret::fill(|master| *master = [7; 32])
+    Secret::fill(|master| *master = [7; 32]).expect("secret memory")
 }
 
 /// RAIDA 7, which knows two coins, lets one of them preload, and holds key set 1 of `CS`.
@@ -96,7 +98,7 @@ impl Request {
         let raida = RaidaIndex::new(self.raida).expect("a RAIDA");
         let random = [self.nonce; NONCE_LEN];
         let parts = RequestParts { raida, command: self.command, envelope: self.envelope, random };
-        envelope::seal_request(&parts, &key(self.envelope), len, write)
+        envelope::seal_request(&parts, &key(self.envelope), len, write).expect("secret memory")
     }
 
     fn seal(&self) -> Vec<u8> {
@@ -185,7 +187,10 @@ fn unknown_coins_and_wrong_ans_are_refused() {
         assert_eq!(stage().status(&datagram), Some(Status::COIN_NOT_FOUND));
         // The same coin under an AN that is not the one it was sealed with.
         let mut knows_another = stage();
-        knows_another.responder.ans.insert(STRANGER, Secret::fill(|an| *an = [1; 16]));
+        knows_another
+            .responder
+            .ans
+            .insert(STRANGER, Secret::fill(|an| *an = [1; 16]).expect("secret memory"));
         assert_eq!(knows_another.status(&datagram), Some(wrong_hmac));
     }
 }
@@ -226,7 +231,7 @@ fn allowed_coins_preload_and_it_survives_a_restart() {
         let mut stage = stage();
         let mut request = Request::new(envelope);
         request.command.1 = 1;
-        let master = Secret::fill(|master| *master = [8; 32]);
+        let master = Secret::fill(|master| *master = [8; 32]).expect("secret memory");
         assert_eq!(stage.status(&request.preload(&[(key_id(2), &master)])), Some(Status::SUCCESS));
         drop(stage.responder);
         let reopened = KeySets::open(stage.dir.path()).expect("key sets");

@@ -43,7 +43,7 @@ fn context_of(wallet: &std::path::Path, mut request: Vec<u8>) -> KeyContext {
         let file = CoinFile::open(&wallet.join("Bank").join(name)).expect("a coin file");
         file.an(0, raida).expect("an AN")
     };
-    let key = EnvelopeKey::type_5(&an("coin-1.bin"), &an("coin-2.bin"));
+    let key = EnvelopeKey::type_5(&an("coin-1.bin"), &an("coin-2.bin")).expect("a key");
     let header = RequestHeader::decode(&request).expect("a header");
     let body = envelope::open_request(&header, &key, &mut request).expect("an open request");
     let (_, rest) = command::split_challenge(body).expect("a challenge");
@@ -70,7 +70,7 @@ async fn the_content_server_derives_the_same_key() {
     let bitmap: Bitmap = raidas.filter_map(|raida| RaidaIndex::new(raida as u8)).collect();
     let request = asked.lock().expect("unpoisoned").take().expect("RAIDA 0 was asked");
     let context = context_of(network.wallet(), request);
-    let key = network.content_server().session_key(&context, ShareWidth::Wide, bitmap);
+    let key = network.content_server().session_key(&context, ShareWidth::Wide, bitmap).expect("a key");
     let plaintext = STANDARD.encode("what only two ends can read");
     let target = format!("/api/rke/encrypt?session_id={id}&plaintext={}", plaintext.replace('+', "%2B"));
     let encrypted = get(daemon.address(), &target).await.json();

@@ -1,0 +1,244 @@
+//! The process's secret memory: slots to lend, and scratch stacks to work on. It is set up once, by
+//! [`start`] or with the defaults by the first secret, and grows in steps when it runs out of slots.
+
+use std::cell::Cell;
+use std::io;
+use std::ops::Range;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+
+use rustix::process::{Resource, getrlimit};
+
+use crate::SecretError;
+use crate::raw::{Kind, Map, SLOT_LEN, Slot, Stack};
+
+/// Slots that are there from the start, and fewest by which they grow.
+const MIN_SLOTS: usize = 1024;
+
+/// Which memory to hold secrets in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SecretMemory {
+    /// The best that the system has.
+    #[default]
+    Auto,
+    /// memfd_secret or nothing.
+    Secretmem,
+    /// Locked, undumpable, wiped on fork; readable by root.
+    Locked,
+}
+
+/// How secrets are held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryReport {
+    /// `secretmem` or `locked`.
+    pub kind: &'static str,
+    /// Bytes of secret memory: slots, scratch stacks and buffers.
+    pub bytes: u64,
+    /// Secrets that there is room for without growing.
+    pub slots: usize,
+    /// Secrets that exist.
+    pub slots_used: usize,
+}
+
+pub(crate) struct Memory {
+    kind: Kind,
+    stacks: Box<[Mutex<Stack>]>,
+    free: Mutex<Vec<Slot>>,
+    slots: AtomicUsize,
+    /// Where secret memory lies, so that nobody looks for residue there.
+    ranges: Mutex<Vec<Range<u64>>>,
+}
+
+static MEMORY: OnceLock<Memory> = OnceLock::new();
+static STARTING: Mutex<()> = Mutex::new(());
+
+thread_local! {
+    /// Whether this thread is on a scratch stack.
+    static ON_STACK: Cell<bool> = const { Cell::new(false) };
+    /// The scratch stack that this thread tries first.
+    static FIRST_STACK: usize = {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    };
+}
+
+/// Sets up secret memory of the chosen kind with room for `slots` secrets, all of it present.
+///
+/// # Errors
+/// [`SecretError`]: what the system does not give, or that it was set up before.
+pub fn start(choice: SecretMemory, slots: usize) -> Result<MemoryReport, SecretError> {
+    let _starting = lock(&STARTING);
+    if MEMORY.get().is_some() {
+        return Err(SecretError::AlreadyStarted);
+    }
+    let memory = Memory::new(choice, slots)?;
+    Ok(MEMORY.get_or_init(|| memory).report())
+}
+
+/// Runs `work` on a scratch stack in secret memory; stack and registers are wiped before this
+/// returns. Inside another such scope it is part of that one. What leaves `work` must not be secret.
+///
+/// # Errors
+/// [`SecretError`] when there is no secret memory.
+pub fn scoped<R>(work: impl FnOnce() -> R) -> Result<R, SecretError> {
+    Ok(Memory::get()?.scoped(work))
+}
+
+impl MemoryReport {
+    /// How the secrets of this process are held now. `None` before the first.
+    pub fn now() -> Option<Self> {
+        MEMORY.get().map(Memory::report)
+    }
+}
+
+impl Memory {
+    /// The process's secret memory, set up with the defaults where nobody did before.
+    pub(crate) fn get() -> Result<&'static Self, SecretError> {
+        if let Some(memory) = MEMORY.get() {
+            return Ok(memory);
+        }
+        match start(SecretMemory::Auto, MIN_SLOTS) {
+            Ok(_) | Err(SecretError::AlreadyStarted) => MEMORY.get().ok_or(SecretError::AlreadyStarted),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn new(choice: SecretMemory, slots: usize) -> Result<Self, SecretError> {
+        let kind = match choice {
+            SecretMemory::Locked => Kind::Locked,
+            SecretMemory::Auto | SecretMemory::Secretmem => match Map::new(1, Kind::Secretmem) {
+                Err(error) if is_missing(&error) && choice == SecretMemory::Auto => Kind::Locked,
+                Err(error) if is_missing(&error) => return Err(SecretError::NoSecretmem(error)),
+                // Out of memory, say: then what follows says so.
+                _ => Kind::Secretmem,
+            },
+        };
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let stacks = (0..(cores + 4).min(32)).map(|_| Stack::new(kind).map(Mutex::new));
+        let stacks = stacks.collect::<io::Result<Box<[_]>>>().map_err(no_memory(32 * 1024))?;
+        let ranges = stacks.iter().map(|stack| lock(stack).addresses()).collect();
+        let memory = Self {
+            kind,
+            stacks,
+            free: Mutex::default(),
+            slots: AtomicUsize::new(0),
+            ranges: Mutex::new(ranges),
+        };
+        memory.grow(&mut lock(&memory.free), slots.max(MIN_SLOTS))?;
+        Ok(memory)
+    }
+
+    fn grow(&self, free: &mut Vec<Slot>, slots: usize) -> Result<(), SecretError> {
+        let map = self.map(slots * SLOT_LEN)?;
+        let mut carved: Vec<Slot> = Slot::carve(map).collect();
+        self.slots.fetch_add(carved.len(), Ordering::Relaxed);
+        carved.reverse();
+        // Room for all, so that giving a slot back never allocates.
+        free.reserve(self.slots.load(Ordering::Relaxed));
+        free.append(&mut carved);
+        Ok(())
+    }
+
+    /// More secret memory, known to those who look for residue.
+    pub(crate) fn map(&self, len: usize) -> Result<Map, SecretError> {
+        let map = Map::new(len, self.kind).map_err(no_memory(len))?;
+        lock(&self.ranges).push(map.addresses());
+        Ok(map)
+    }
+
+    /// Says that a mapping made by [`Memory::map`] is about to go.
+    pub(crate) fn unmap(&self, map: &Map) {
+        lock(&self.ranges).retain(|range| *range != map.addresses());
+    }
+
+    /// A slot of zeros.
+    pub(crate) fn lend(&self) -> Result<Slot, SecretError> {
+        let mut free = lock(&self.free);
+        if free.is_empty() {
+            self.grow(&mut free, self.slots.load(Ordering::Relaxed).max(MIN_SLOTS))?;
+        }
+        // Only where growing gave nothing, which it says itself.
+        free.pop().ok_or(SecretError::AlreadyStarted)
+    }
+
+    /// Takes a wiped slot back.
+    pub(crate) fn take_back(&self, slot: Slot) {
+        lock(&self.free).push(slot);
+    }
+
+    /// See [`scoped`].
+    pub(crate) fn scoped<R>(&self, work: impl FnOnce() -> R) -> R {
+        if ON_STACK.get() {
+            return work();
+        }
+        run(&mut self.stack(), work)
+    }
+
+    /// A scratch stack: the one that this thread had before if it is free, else any, else a wait.
+    pub(crate) fn stack(&self) -> MutexGuard<'_, Stack> {
+        let first = FIRST_STACK.with(|first| *first);
+        let stacks = (0..self.stacks.len()).map(|at| &self.stacks[(first + at) % self.stacks.len()]);
+        let free = stacks.into_iter().find_map(|stack| stack.try_lock().ok());
+        free.unwrap_or_else(|| lock(&self.stacks[first % self.stacks.len()]))
+    }
+
+    pub(crate) fn ranges(&self) -> Vec<Range<u64>> {
+        lock(&self.ranges).clone()
+    }
+
+    /// Scratch stacks that are idle but not wiped, and bytes of those that were looked at.
+    pub(crate) fn look_at_stacks(&self) -> (usize, u64) {
+        let idle = self.stacks.iter().filter_map(|stack| stack.try_lock().ok());
+        idle.fold((0, 0), |(dirty, bytes), stack| {
+            let range = stack.addresses();
+            (dirty + usize::from(!stack.is_wiped()), bytes + (range.end - range.start))
+        })
+    }
+
+    fn report(&self) -> MemoryReport {
+        let bytes = lock(&self.ranges).iter().map(|range| range.end - range.start).sum();
+        let slots = self.slots.load(Ordering::Relaxed);
+        MemoryReport {
+            kind: match self.kind {
+                Kind::Secretmem => "secretmem",
+                Kind::Locked => "locked",
+            },
+            bytes,
+            slots,
+            slots_used: slots - lock(&self.free).len(),
+        }
+    }
+}
+
+/// Runs `work` on `stack`, whether or not this thread is on another one.
+pub(crate) fn run<R>(stack: &mut Stack, work: impl FnOnce() -> R) -> R {
+    let before = ON_STACK.replace(true);
+    let outcome = stack.run(work);
+    ON_STACK.set(before);
+    outcome.unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+/// A panic elsewhere leaves what these locks guard whole: go on with it.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether the kernel has no memfd_secret, or a filter forbids it.
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM | libc::EACCES))
+}
+
+/// A mapping that failed: at the limit on locked memory, or for another reason.
+fn no_memory(len: usize) -> impl FnOnce(io::Error) -> SecretError {
+    move |source| {
+        let limit = getrlimit(Resource::Memlock).current;
+        match (source.raw_os_error(), limit) {
+            (Some(libc::EAGAIN | libc::ENOMEM | libc::EPERM), Some(limit)) => {
+                SecretError::Limit { wanted_kib: len.div_ceil(1024) as u64, limit_kib: limit / 1024 }
+            }
+            _ => SecretError::System { action: "map memory for secrets", source },
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What a process that holds secrets gives up at its start: core dumps, being looked at by others,
+//! new privileges, memory that becomes code, and signals on the threads that touch keys.
+
+use std::io;
+
+use nix::sys::signal::{SigSet, Signal};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, dumpable_behavior, set_dumpable_behavior, setrlimit,
+};
+use rustix::thread::set_no_new_privs;
+
+use crate::SecretError;
+use crate::raw::refuse_exec_gain;
+
+/// The one signal that threads with secrets take, for the standstill of [`crate::residue`]. Its
+/// default is to be ignored, so it harms nobody before that is set up.
+pub(crate) const STANDSTILL_SIGNAL: Signal = Signal::SIGURG;
+
+/// How much of a process debuggers and core dumps may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Inspection {
+    /// Nothing.
+    #[default]
+    Refused,
+    /// Everything. For debugging only: keys can be read from outside.
+    Allowed,
+}
+
+impl Inspection {
+    /// What holds for this process now.
+    pub fn now() -> Self {
+        match dumpable_behavior() {
+            Ok(DumpableBehavior::NotDumpable) => Self::Refused,
+            _ => Self::Allowed,
+        }
+    }
+}
+
+/// Blocks signals on this thread and on those that it starts, so that no handler's frame keeps the
+/// registers of a thread that uses a secret. To be called before any thread starts; one thread that
+/// never touches a secret then waits for signals. Job control goes on working: it has no handlers.
+///
+/// # Errors
+/// [`SecretError::System`].
+pub fn block_signals() -> Result<(), SecretError> {
+    let mut blocked = SigSet::all();
+    let job_control = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU, Signal::SIGCONT];
+    job_control.into_iter().chain([STANDSTILL_SIGNAL]).for_each(|signal| blocked.remove(signal));
+    let failed = |error: nix::Error| SecretError::System { action: "block signals", source: error.into() };
+    blocked.thread_block().map_err(failed)
+}
+
+/// Hardens the process, in this order: no core files, not dumpable (which also keeps other
+/// processes of the same user from reading its memory), no new privileges, no memory that turns
+/// from writable to executable. Gives what this kernel does not know, for the log.
+///
+/// # Errors
+/// [`SecretError::System`].
+pub fn harden(inspection: Inspection) -> Result<Vec<&'static str>, SecretError> {
+    if inspection == Inspection::Refused {
+        let none = Rlimit { current: Some(0), maximum: Some(0) };
+        setrlimit(Resource::Core, none).map_err(failed_to("forbid core dumps"))?;
+        let behavior = DumpableBehavior::NotDumpable;
+        set_dumpable_behavior(behavior).map_err(failed_to("make the process undumpable"))?;
+    }
+    set_no_new_privs(true).map_err(failed_to("give up new privileges"))?;
+    match refuse_exec_gain() {
+        Ok(()) => Ok(Vec::new()),
+        // Linux before 6.3, or a processor that cannot.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            Ok(vec!["memory that was writable may become executable (Linux 6.3 can forbid it)"])
+        }
+        Err(source) => Err(SecretError::System { action: "forbid executable memory", source }),
+    }
+}
+
+fn failed_to(action: &'static str) -> impl FnOnce(rustix::io::Errno) -> SecretError {
+    move |error| SecretError::System { action, source: io::Error::from(error) }
+}

@@ -1,0 +1,15 @@
+//! The only `unsafe` code of the project: mappings, the slots in them, the switch to a scratch
+//! stack, the wiping of registers, and three calls to the system that no crate wraps. Everything
+//! that leaves this module is safe to call in any order from any thread.
+#![allow(unsafe_code)]
+
+mod map;
+mod registers;
+mod slot;
+mod stack;
+mod system;
+
+pub(crate) use map::{Kind, Map};
+pub(crate) use slot::{SLOT_LEN, Slot, Visitor};
+pub(crate) use stack::Stack;
+pub(crate) use system::{install_standstill, refuse_exec_gain, set_standstill, signal_thread, standing};

@@ -1,0 +1,67 @@
+//! Three calls to the system that no crate wraps safely.
+
+use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use rustix::thread::futex;
+
+/// 1 while threads are to stand still.
+static STANDSTILL: AtomicU32 = AtomicU32::new(0);
+/// Threads that stand still.
+static STANDING: AtomicU32 = AtomicU32::new(0);
+
+/// Memory that was writable shall never become executable, nor the other way round.
+pub(crate) fn refuse_exec_gain() -> io::Result<()> {
+    let none = 0 as libc::c_ulong;
+    let flags = libc::PR_MDWE_REFUSE_EXEC_GAIN as libc::c_ulong;
+    // SAFETY: takes numbers only.
+    match unsafe { libc::prctl(libc::PR_SET_MDWE, flags, none, none, none) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Makes `signal` stop each thread that gets it while a standstill is on. The handler runs on the
+/// thread's own stack, so the kernel writes the registers of a thread that uses a secret to the
+/// scratch stack, which is wiped.
+pub(crate) fn install_standstill(signal: Signal) -> io::Result<()> {
+    let action = SigAction::new(SigHandler::Handler(stand_still), SaFlags::SA_RESTART, SigSet::empty());
+    // SAFETY: the handler does only what a handler may: atomics and one futex call, which goes to
+    // the kernel directly and leaves errno alone.
+    unsafe { sigaction(signal, &action) }?;
+    Ok(())
+}
+
+extern "C" fn stand_still(_: libc::c_int) {
+    if STANDSTILL.load(Ordering::Acquire) == 0 {
+        return;
+    }
+    STANDING.fetch_add(1, Ordering::AcqRel);
+    while STANDSTILL.load(Ordering::Acquire) == 1 {
+        let _ = futex::wait(&STANDSTILL, futex::Flags::PRIVATE, 1, None);
+    }
+    STANDING.fetch_sub(1, Ordering::AcqRel);
+}
+
+/// Begins or ends a standstill; who is to stand still gets the signal besides.
+pub(crate) fn set_standstill(on: bool) {
+    STANDSTILL.store(on.into(), Ordering::Release);
+    if !on {
+        let _ = futex::wake(&STANDSTILL, futex::Flags::PRIVATE, i32::MAX as u32);
+    }
+}
+
+/// How many threads stand still.
+pub(crate) fn standing() -> u32 {
+    STANDING.load(Ordering::Acquire)
+}
+
+/// Sends `signal` to one thread of this process.
+pub(crate) fn signal_thread(tid: i32, signal: Signal) -> io::Result<()> {
+    // SAFETY: takes numbers only; a thread that has ended is an error.
+    match unsafe { libc::tgkill(std::process::id() as i32, tid, signal as i32) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}

@@ -1,0 +1,173 @@
+//! Typed secrets. None of these types has a `Debug`, a `Clone`, a `Display` or a way to give its
+//! bytes away by value; moving one moves a pointer.
+
+use std::marker::PhantomData;
+
+use subtle::ConstantTimeEq;
+use zeroize::Zeroize;
+
+use crate::SecretError;
+use crate::memory::{Memory, run};
+use crate::raw::{Map, SLOT_LEN, Slot, Visitor};
+
+/// `N` secret bytes (at most 32) in a slot of secret memory, wiped when dropped.
+///
+/// What reads or writes them runs on a scratch stack that is wiped together with the registers.
+pub struct Secret<const N: usize> {
+    /// `None` only while it is dropped.
+    slot: Option<Slot>,
+    memory: &'static Memory,
+}
+
+/// The right to use a [`Secret`] without owning it, for as long as its owner neither writes nor
+/// drops it. Not secret itself, and free to copy.
+#[derive(Clone, Copy)]
+pub struct SecretHandle<const N: usize> {
+    visitor: Visitor,
+    memory: &'static Memory,
+    length: PhantomData<[u8; N]>,
+}
+
+impl<const N: usize> Secret<N> {
+    const FITS: () = assert!(N <= SLOT_LEN, "a slot has 32 bytes");
+
+    /// `N` zero bytes.
+    ///
+    /// # Errors
+    /// [`SecretError`] when there is no secret memory left.
+    pub fn zeros() -> Result<Self, SecretError> {
+        let () = Self::FITS;
+        let memory = Memory::get()?;
+        Ok(Self { slot: Some(memory.lend()?), memory })
+    }
+
+    /// A secret whose bytes `fill` writes in their final place. They are zero before.
+    ///
+    /// # Errors
+    /// [`SecretError`] when there is no secret memory left.
+    pub fn fill(fill: impl FnOnce(&mut [u8; N])) -> Result<Self, SecretError> {
+        let mut secret = Self::zeros()?;
+        secret.expose_mut(fill);
+        Ok(secret)
+    }
+
+    /// The same as [`Secret::fill`] where filling may fail; what was written by then is wiped.
+    ///
+    /// # Errors
+    /// The error of `fill`, or [`SecretError`] as in [`Secret::fill`].
+    pub fn try_fill<E: From<SecretError>>(
+        fill: impl FnOnce(&mut [u8; N]) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let mut secret = Self::zeros()?;
+        secret.expose_mut(fill)?;
+        Ok(secret)
+    }
+
+    /// `N` bytes from the system's generator.
+    ///
+    /// # Errors
+    /// [`SecretError`].
+    pub fn random() -> Result<Self, SecretError> {
+        Self::try_fill(|bytes| Ok(getrandom::fill(bytes)?))
+    }
+
+    /// A second secret with the same bytes. Not `Clone`: a copy of a secret is always a decision.
+    ///
+    /// # Errors
+    /// [`SecretError`] when there is no secret memory left.
+    pub fn duplicate(&self) -> Result<Self, SecretError> {
+        Self::fill(|bytes| self.expose(|own| bytes.copy_from_slice(own)))
+    }
+
+    /// The one door to the bytes. What leaves `read` must not be secret.
+    pub fn expose<R>(&self, read: impl FnOnce(&[u8; N]) -> R) -> R {
+        self.memory.scoped(|| read(prefix(self.slot().bytes())))
+    }
+
+    /// The same door for operations that work in place. Handles to the secret are refused from
+    /// here on.
+    pub fn expose_mut<R>(&mut self, write: impl FnOnce(&mut [u8; N]) -> R) -> R {
+        let memory = self.memory;
+        let bytes = self.slot_mut().bytes_mut();
+        memory.scoped(|| write(prefix_mut(bytes)))
+    }
+
+    /// A handle to use the secret with while somebody else owns it.
+    pub fn handle(&self) -> SecretHandle<N> {
+        SecretHandle { visitor: self.slot().visitor(), memory: self.memory, length: PhantomData }
+    }
+
+    /// Whether both hold the same bytes, in constant time.
+    pub fn matches(&self, other: &Self) -> bool {
+        self.expose(|own| other.expose(|other| own.as_slice().ct_eq(other.as_slice()).into()))
+    }
+
+    fn slot(&self) -> &Slot {
+        self.slot.as_ref().unwrap_or_else(|| unreachable!("a secret has its slot until it is dropped"))
+    }
+
+    fn slot_mut(&mut self) -> &mut Slot {
+        self.slot.as_mut().unwrap_or_else(|| unreachable!("a secret has its slot until it is dropped"))
+    }
+}
+
+impl<const N: usize> Drop for Secret<N> {
+    /// Waits for the uses through handles that run, then wipes.
+    fn drop(&mut self) {
+        if let Some(mut slot) = self.slot.take() {
+            slot.bytes_mut().zeroize();
+            self.memory.take_back(slot);
+        }
+    }
+}
+
+impl<const N: usize> SecretHandle<N> {
+    /// As [`Secret::expose`]. `None` once the owner has written or dropped the secret, which waits
+    /// until `read` has returned and its traces are wiped: so `read` should not take long.
+    pub fn expose<R>(self, read: impl FnOnce(&[u8; N]) -> R) -> Option<R> {
+        // A stack of its own, in a scope or not: the visit may end only when its stack is wiped.
+        let mut stack = self.memory.stack();
+        let visit = self.visitor.enter()?;
+        Some(run(&mut stack, || read(prefix(visit.bytes()))))
+    }
+}
+
+fn prefix<const N: usize>(bytes: &[u8; SLOT_LEN]) -> &[u8; N] {
+    bytes.first_chunk().unwrap_or_else(|| unreachable!("a secret fits its slot"))
+}
+
+fn prefix_mut<const N: usize>(bytes: &mut [u8; SLOT_LEN]) -> &mut [u8; N] {
+    bytes.first_chunk_mut().unwrap_or_else(|| unreachable!("a secret fits its slot"))
+}
+
+/// Secret memory for data that has secrets in it, such as a datagram to be decrypted where it lies.
+pub struct SecretBuffer {
+    map: Map,
+    memory: &'static Memory,
+}
+
+impl SecretBuffer {
+    /// At least `len` zero bytes.
+    ///
+    /// # Errors
+    /// [`SecretError`] when there is no secret memory left.
+    pub fn new(len: usize) -> Result<Self, SecretError> {
+        let memory = Memory::get()?;
+        Ok(Self { map: memory.map(len)?, memory })
+    }
+
+    /// As [`Secret::expose_mut`].
+    pub fn expose_mut<R>(&mut self, write: impl FnOnce(&mut [u8]) -> R) -> R {
+        let bytes = self.map.bytes_mut();
+        self.memory.scoped(|| write(bytes))
+    }
+}
+
+impl Drop for SecretBuffer {
+    fn drop(&mut self) {
+        self.memory.unmap(&self.map);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! What every command that holds secrets does before anything else: hardens the process, sets up
+//! secret memory, keeps signals off its threads. Only then is there a runtime.
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use rke_secret::process::{Inspection, block_signals, harden};
+use rke_secret::{SecretMemory, start};
+use serde::Deserialize;
+use tokio::runtime::{Builder, Runtime};
+
+/// Room for the secrets of a few exchanges at once; there is more when it is needed.
+const SLOTS_BESIDE_SESSIONS: usize = 1024;
+
+/// How secrets are held.
+#[derive(Args, Clone, Copy, Default)]
+pub(crate) struct Protection {
+    /// The memory to hold secrets in.
+    #[arg(long, value_name = "KIND", env = "RKE_SECRET_MEMORY", default_value = "auto")]
+    pub(crate) secret_memory: SecretMemoryChoice,
+    /// Let debuggers and core dumps see everything, keys included. For debugging rke only.
+    #[arg(long, env = "RKE_INSECURE_DEBUG")]
+    pub(crate) insecure_debug: bool,
+}
+
+/// The memory to hold secrets in.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SecretMemoryChoice {
+    /// secretmem where the system has it, else locked.
+    #[default]
+    Auto,
+    /// memfd_secret, which not even root can read from outside; or do not start.
+    Secretmem,
+    /// Locked: never swapped, not in core dumps, but readable by root.
+    Locked,
+}
+
+/// Protects the process, with room for the keys of `sessions`, and gives the runtime to go on with.
+pub(crate) fn start_runtime(protection: Protection, sessions: usize) -> Result<Runtime> {
+    let inspection = if protection.insecure_debug { Inspection::Allowed } else { Inspection::Refused };
+    let missing = harden(inspection).context("cannot harden the process")?;
+    missing.iter().for_each(|what| tracing::warn!("this kernel cannot do all: {what}"));
+    let choice = match protection.secret_memory {
+        SecretMemoryChoice::Auto => SecretMemory::Auto,
+        SecretMemoryChoice::Secretmem => SecretMemory::Secretmem,
+        SecretMemoryChoice::Locked => SecretMemory::Locked,
+    };
+    let report = start(choice, sessions + SLOTS_BESIDE_SESSIONS).context("cannot hold secrets")?;
+    tracing::info!(kind = report.kind, bytes = report.bytes, slots = report.slots, "secret memory is ready");
+    if report.kind == "locked" {
+        tracing::warn!(
+            "secrets are in locked memory, which root can read: this system has no memfd_secret, or locked memory was asked for"
+        );
+    }
+    if protection.insecure_debug {
+        tracing::error!(
+            "INSECURE: --insecure-debug is on. Keys can be read with a debugger and end up in core dumps"
+        );
+        eprintln!(
+            "rke: INSECURE: --insecure-debug is on. Keys can be read with a debugger and end up in core dumps."
+        );
+    }
+    block_signals()?;
+    Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
+}
