@@ -38,14 +38,16 @@ impl Inspection {
 
 /// Blocks signals on this thread and on those that it starts, so that no handler's frame keeps the
 /// registers of a thread that uses a secret. To be called before any thread starts; one thread that
-/// never touches a secret then waits for signals. Job control goes on working: it has no handlers.
+/// never touches a secret then waits for signals. Job control and SIGABRT go on working: they have no
+/// handlers.
 ///
 /// # Errors
 /// [`SecretError::System`].
 pub fn block_signals() -> Result<(), SecretError> {
     let mut blocked = SigSet::all();
-    let job_control = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU, Signal::SIGCONT];
-    job_control.into_iter().chain([STANDSTILL_SIGNAL]).for_each(|signal| blocked.remove(signal));
+    let without_handlers =
+        [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU, Signal::SIGCONT, Signal::SIGABRT];
+    without_handlers.into_iter().chain([STANDSTILL_SIGNAL]).for_each(|signal| blocked.remove(signal));
     let failed = |error: nix::Error| SecretError::System { action: "block signals", source: error.into() };
     blocked.thread_block().map_err(failed)
 }

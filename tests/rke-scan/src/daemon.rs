@@ -1,0 +1,123 @@
+//! A process of `rke` as a user starts it, and requests to its HTTP API.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+/// A running `rke`. Dropping it kills it.
+pub(crate) struct Program {
+    child: Child,
+    output: Arc<Mutex<Vec<String>>>,
+}
+
+impl Program {
+    /// Starts `rke` with these arguments and this control, if any.
+    pub(crate) fn start(
+        program: &Path,
+        arguments: &[String],
+        control: Option<&str>,
+        folder: &Path,
+    ) -> Result<Self> {
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null());
+        command.stderr(Stdio::piped()).env_remove("RKE_CONTROL");
+        if let Some(control) = control {
+            command.env("RKE_CONTROL", control);
+        }
+        let mut child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
+        let output = Arc::new(Mutex::new(Vec::new()));
+        if let Some(stderr) = child.stderr.take() {
+            let output = Arc::clone(&output);
+            std::thread::spawn(move || {
+                for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                    output.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                }
+            });
+        }
+        Ok(Self { child, output })
+    }
+
+    pub(crate) fn process(&self) -> i32 {
+        self.child.id() as i32
+    }
+
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until a line of the log gives what `find` looks for.
+    pub(crate) fn wait_for_line<T>(&mut self, find: impl Fn(&str) -> Option<T>) -> Result<T> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < deadline {
+            if let Some(found) = self.lines().iter().find_map(|line| find(line)) {
+                return Ok(found);
+            }
+            if let Some(status) = self.child.try_wait()? {
+                bail!("rke ended with {status}: {}", self.lines().join("\n"));
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        bail!("rke did not start: {}", self.lines().join("\n"))
+    }
+
+    pub(crate) fn terminate(&self) -> Result<()> {
+        let process = nix::unistd::Pid::from_raw(self.process());
+        Ok(nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGTERM)?)
+    }
+
+    pub(crate) fn wait(mut self) -> Result<std::process::ExitStatus> {
+        Ok(self.child.wait()?)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Where the daemon's API is.
+#[derive(Clone, Copy)]
+pub(crate) struct Api(pub(crate) SocketAddr);
+
+impl Api {
+    /// Sends a GET and gives the connection, to read the answer from or to hang up.
+    pub(crate) fn send(self, target: &str) -> Result<TcpStream> {
+        let mut stream = TcpStream::connect(self.0).context("cannot reach the daemon")?;
+        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        write!(stream, "GET /api/rke/{target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+        Ok(stream)
+    }
+
+    /// The status and the body of an answer.
+    pub(crate) fn get(self, target: &str) -> Result<(u16, Value)> {
+        let mut answer = String::new();
+        self.send(target)?.read_to_string(&mut answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("not an HTTP answer")?;
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        Ok((status.context("no status")?, serde_json::from_str(body)?))
+    }
+
+    /// The body of a successful answer.
+    pub(crate) fn expect(self, target: &str) -> Result<Value> {
+        match self.get(target)? {
+            (200, body) => Ok(body),
+            (status, body) => bail!("{target}: {status} {body}"),
+        }
+    }
+}
+
+/// The 32 bytes of the cache's master key in a data directory.
+pub(crate) fn cache_master_key(data_dir: &Path) -> Result<[u8; 32]> {
+    let mut key = [0; 32];
+    File::open(data_dir.join("master.key"))?.read_exact(&mut key)?;
+    Ok(key)
+}

@@ -1,0 +1,104 @@
+//! Test only, never shipped. Looks for secrets in the memory and registers of a process from the
+//! outside, as root could, and drives real daemons through real exchanges for it. `docs/erasure.md`
+//! says what is shown by it.
+
+mod control;
+mod daemon;
+mod dump;
+mod needles;
+mod network;
+mod nodes;
+mod process;
+mod report;
+mod scenario;
+mod schedule;
+mod trace;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+use needles::Needles;
+use report::Report;
+use scenario::{Memory, Plan};
+
+#[derive(Parser)]
+#[command(about = "Looks for secrets in another process's memory and registers. Needs root.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Drive a program of rke through every scenario and scan it.
+    Erase {
+        /// The program.
+        #[arg(long)]
+        program: PathBuf,
+        /// How many times each scenario is run.
+        #[arg(long, default_value_t = 20)]
+        repetitions: usize,
+        /// Only this kind of secret memory; both otherwise.
+        #[arg(long)]
+        memory: Option<Memory>,
+    },
+    /// Break one rule at a time in a program built with the feature `controls`, and see it found.
+    Controls {
+        /// The program.
+        #[arg(long)]
+        program: PathBuf,
+        /// How many times each control is run.
+        #[arg(long, default_value_t = 20)]
+        repetitions: usize,
+    },
+    /// Look for AES-256 key schedules, of whatever key, in a running process.
+    Process {
+        /// Its id.
+        id: i32,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("rke-scan: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<bool> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let mut report = Report::default();
+    match command {
+        Command::Erase { program, repetitions, memory } => {
+            let program = std::path::absolute(program)?;
+            for kind in [Memory::Secretmem, Memory::Locked] {
+                if memory.is_none_or(|memory| memory == kind) {
+                    let plan = Plan { program: &program, memory: kind, repetitions, runtime: &runtime };
+                    scenario::run_all(&plan, &mut report).with_context(|| kind.name())?;
+                    nodes::run_all(&plan, &mut report).with_context(|| kind.name())?;
+                    dump::run_all(&plan, &mut report).with_context(|| kind.name())?;
+                }
+            }
+        }
+        Command::Controls { program, repetitions } => {
+            let program = std::path::absolute(program)?;
+            let plan = Plan { program: &program, memory: Memory::Locked, repetitions, runtime: &runtime };
+            control::run_all(&plan, &mut report)?;
+        }
+        Command::Process { id } => {
+            report.add_row(
+                &format!("process {id}"),
+                report::Expected::Nothing,
+                &process::scan(id, &Needles::new())?,
+            );
+        }
+    }
+    Ok(report.finish())
+}

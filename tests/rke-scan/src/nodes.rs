@@ -1,0 +1,131 @@
+//! The other programs that hold secrets: a RAIDA node and a Content Server.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail, ensure};
+use rke_proto::command::{self, Command, SHARE_REQUEST_LEN};
+use rke_proto::envelope::{self, RequestParts};
+use rke_proto::{Challenge, ClientSn, ContentServerId, Envelope, KeyContext, KeyId, RaidaIndex, Status};
+use rke_secret::Secret;
+
+use crate::daemon::Program;
+use crate::needles::Needles;
+use crate::network::{Network, random};
+use crate::process::{scan, scan_at_exit};
+use crate::report::{Expected, Report};
+use crate::scenario::Plan;
+
+/// Runs both, a quarter as often as the daemon: each run is a process of its own.
+pub(crate) fn run_all(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
+    for _ in 0..plan.repetitions.div_ceil(4) {
+        node(plan, report).context("node")?;
+        content_server(plan, report).context("Content Server")?;
+    }
+    Ok(())
+}
+
+/// A node is preloaded, gives a share, and is ended.
+fn node(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
+    let mut network = plan.runtime.block_on(Network::start())?;
+    let wallet = network.renew()?;
+    let coins = network.coins();
+    let fixed = format!("raida --index 7 --listen 127.0.0.1:0 --secret-memory {}", plan.memory.name());
+    let mut arguments: Vec<String> = fixed.split(' ').map(str::to_owned).collect();
+    let coins_folder = wallet.to_string_lossy().into_owned();
+    let data_dir = network.folder().join("node").to_string_lossy().into_owned();
+    arguments.extend(["--coins".into(), coins_folder, "--data-dir".into(), data_dir]);
+    arguments.extend(["--preloader".into(), coins[0].to_string()]);
+    let mut program = Program::start(plan.program, &arguments, None, network.folder())?;
+    let address: SocketAddr = program.wait_for_line(|line| {
+        let rest = line.strip_prefix("RAIDA 7 listens on ")?;
+        rest.split(' ').next()?.parse().ok()
+    })?;
+    let raida = RaidaIndex::new(7).context("RAIDA 7")?;
+    let envelope = Envelope::Type5(coins[0], coins[1]);
+    let cs_id = ContentServerId::new("SCANNED-SERVER").context("a CSID")?;
+    let key_id = KeyId::new(1).context("a key id")?;
+    let asker = Asker { network: &network, address, raida, envelope };
+    let master = network.master(raida);
+    let master = Secret::fill(|slot| *slot = master)?;
+    asker.ask(Command::PreloadMasterKey, command::preload_len(&cs_id, 1), |challenge, body| {
+        command::write_preload(challenge, &cs_id, &[(key_id, &master)], body);
+    })?;
+    let timestamp = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let context = KeyContext { cs_id, key_id, client_sn: ClientSn(random()?), timestamp };
+    asker.ask(Command::GetWideKeyShare, SHARE_REQUEST_LEN, |challenge, body| {
+        command::write_share_request(challenge, &context, body);
+    })?;
+    network.note_asked(raida, context);
+    let mut needles = Needles::new();
+    network.add_needles(&mut needles);
+    network.add_masters(&mut needles);
+    report.add(plan, "node", "alive", plan.memory.alive(), &scan(program.process(), &needles)?);
+    let scan = scan_at_exit(program.process(), || Ok(needles), || program.terminate())?;
+    report.add(plan, "node", "gone", Expected::Nothing, &scan);
+    ensure!(program.wait()?.success(), "the node did not end well");
+    plan.runtime.block_on(network.stop());
+    Ok(())
+}
+
+/// Asks one node, as a client and as a Content Server does.
+struct Asker<'a> {
+    network: &'a Network,
+    address: SocketAddr,
+    raida: RaidaIndex,
+    envelope: Envelope,
+}
+
+impl Asker<'_> {
+    fn ask(&self, command: Command, len: usize, write: impl FnOnce(&Challenge, &mut [u8])) -> Result<()> {
+        let key = self.network.envelope_key(self.raida, self.envelope)?;
+        let challenge = Challenge::new(random()?);
+        let (command, random) = (command.to_wire(), random()?);
+        let parts = RequestParts { raida: self.raida, command, envelope: self.envelope, random };
+        let (header, datagram) = envelope::seal_request(&parts, &key, len, |body| write(&challenge, body))?;
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        socket.set_read_timeout(Some(Duration::from_secs(5)))?;
+        socket.send_to(&datagram, self.address)?;
+        let mut answer = [0; 512];
+        let (len, _) = socket.recv_from(&mut answer).context("the node does not answer")?;
+        match envelope::open_response(&header, &challenge, &key, &mut answer[..len]) {
+            Ok(response) if response.status == Status::SUCCESS => Ok(()),
+            Ok(response) => bail!("the node refuses: {}", response.status),
+            Err(error) => bail!("the node's answer is wrong: {error}"),
+        }
+    }
+}
+
+/// A Content Server makes 25 master secrets, preloads them and ends.
+fn content_server(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
+    let mut network = plan.runtime.block_on(Network::start())?;
+    let wallet = network.renew()?;
+    let fixed = format!(
+        "content-server --cs-id SCANNED-SERVER --domain scan.test --host cs.scan.test --secret-memory {}",
+        plan.memory.name()
+    );
+    let mut arguments: Vec<String> = fixed.split(' ').map(str::to_owned).collect();
+    for (flag, path) in [
+        ("--raida-directory", network.directory()?),
+        ("--wallet", wallet),
+        ("--data-dir", network.folder().join("content-server")),
+    ] {
+        arguments.extend([flag.to_owned(), path.to_string_lossy().into_owned()]);
+    }
+    let before = network.master(RaidaIndex::new(24).context("RAIDA 24")?);
+    let program = Program::start(plan.program, &arguments, None, network.folder())?;
+    let needles = || {
+        let mut needles = Needles::new();
+        network.add_needles(&mut needles);
+        network.add_masters(&mut needles);
+        Ok(needles)
+    };
+    let scan = scan_at_exit(program.process(), needles, || Ok(()))?;
+    report.add(plan, "Content Server", "gone", Expected::Nothing, &scan);
+    let lines = program.lines().join("\n");
+    ensure!(program.wait()?.success(), "the Content Server failed: {lines}");
+    let after = network.master(RaidaIndex::new(24).context("RAIDA 24")?);
+    ensure!(before != after, "the nodes were not preloaded");
+    plan.runtime.block_on(network.stop());
+    Ok(())
+}

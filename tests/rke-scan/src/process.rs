@@ -1,0 +1,219 @@
+//! Another process, stopped and read: all its threads' registers and all its memory.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use nix::sys::ptrace::{self, Options};
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use procfs::process::{MMapPath, Process};
+
+use crate::needles::Needles;
+use crate::trace::{Registers, read_registers};
+
+const CHUNK: usize = 1024 * 1024;
+/// A schedule may lie across two chunks.
+const OVERLAP: usize = 256;
+const PAGE: usize = 4096;
+
+/// What a scan found.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Scan {
+    /// Hits by what was found and where.
+    pub(crate) hits: BTreeMap<String, usize>,
+    pub(crate) scanned_bytes: u64,
+    /// Present in memory, but the kernel lets nobody read it.
+    pub(crate) unreadable_bytes: u64,
+    pub(crate) threads: usize,
+}
+
+impl Scan {
+    pub(crate) fn count(&self) -> usize {
+        self.hits.values().sum()
+    }
+
+    fn look(&mut self, needles: &Needles, bytes: &[u8], place: &str, overlap: usize) {
+        self.scanned_bytes += (bytes.len() - overlap) as u64;
+        for (_, label) in needles.find(bytes) {
+            *self.hits.entry(format!("{label} in {place}")).or_default() += 1;
+        }
+        let schedules = needles.schedules(bytes);
+        if schedules > 0 {
+            *self.hits.entry(format!("some AES-256 key schedule in {place}")).or_default() += schedules;
+        }
+    }
+}
+
+/// Scans a running process, which goes on afterwards.
+pub(crate) fn scan(process: i32, needles: &Needles) -> Result<Scan> {
+    let threads = stop_all(process)?;
+    let scan = scan_stopped(process, &threads, needles);
+    for thread in threads {
+        ptrace::detach(thread, None).with_context(|| format!("cannot let thread {thread} go on"))?;
+    }
+    scan
+}
+
+/// Scans a file, a core dump say.
+pub(crate) fn scan_file(path: &Path, needles: &Needles) -> Result<Scan> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut scan = Scan::default();
+    scan.look(needles, &bytes, "the file", 0);
+    Ok(scan)
+}
+
+/// Lets a process run until it is about to exit, scans it in that moment, and lets it go.
+/// `before` is called once the process is traced.
+pub(crate) fn scan_at_exit(
+    process: i32,
+    needles: impl FnOnce() -> Result<Needles>,
+    before: impl FnOnce() -> Result<()>,
+) -> Result<Scan> {
+    let main = Pid::from_raw(process);
+    for thread in threads_of(process)? {
+        // Threads that this one starts are traced with it.
+        let options = Options::PTRACE_O_TRACEEXIT | Options::PTRACE_O_TRACECLONE;
+        ptrace::seize(thread, options)
+            .with_context(|| format!("cannot trace thread {thread}; run as root"))?;
+    }
+    before()?;
+    loop {
+        match waitpid(None, Some(WaitPidFlag::__WALL))
+            .context("the process ended without its exit being seen")?
+        {
+            WaitStatus::PtraceEvent(thread, _, event) if event == libc::PTRACE_EVENT_EXIT => {
+                if thread == main {
+                    let scan = scan_stopped(process, &[main], &needles()?);
+                    ptrace::detach(main, None)?;
+                    return scan;
+                }
+                let _ = ptrace::cont(thread, None);
+            }
+            WaitStatus::Stopped(thread, signal) => {
+                // A thread's first stop is not a signal of its own.
+                let signal = (signal != Signal::SIGSTOP && signal != Signal::SIGTRAP).then_some(signal);
+                let _ = ptrace::cont(thread, signal);
+            }
+            WaitStatus::PtraceEvent(thread, ..) | WaitStatus::PtraceSyscall(thread) => {
+                let _ = ptrace::cont(thread, None);
+            }
+            WaitStatus::Exited(thread, _) | WaitStatus::Signaled(thread, ..) if thread == main => {
+                bail!("the process ended without its exit being seen")
+            }
+            _ => (),
+        }
+    }
+}
+
+pub(crate) fn threads_of(process: i32) -> Result<Vec<Pid>> {
+    let tasks = Process::new(process).and_then(|process| process.tasks());
+    let tasks = tasks.with_context(|| format!("cannot list the threads of process {process}"))?;
+    Ok(tasks.flatten().map(|task| Pid::from_raw(task.tid)).collect())
+}
+
+/// Stops every thread, those too that start meanwhile.
+fn stop_all(process: i32) -> Result<Vec<Pid>> {
+    let mut stopped = Vec::new();
+    loop {
+        let new: Vec<Pid> =
+            threads_of(process)?.into_iter().filter(|thread| !stopped.contains(thread)).collect();
+        if new.is_empty() {
+            return Ok(stopped);
+        }
+        for thread in new {
+            match ptrace::seize(thread, Options::empty()) {
+                Ok(()) => (),
+                // It has ended.
+                Err(nix::Error::ESRCH) => continue,
+                Err(error) => bail!("cannot trace thread {thread}: {error}; scanning needs root"),
+            }
+            ptrace::interrupt(thread)?;
+            loop {
+                match waitpid(thread, Some(WaitPidFlag::__WALL)) {
+                    Ok(WaitStatus::PtraceEvent(_, _, event)) if event == libc::PTRACE_EVENT_STOP => break,
+                    // A signal came first: hand it on and wait for the stop.
+                    Ok(WaitStatus::Stopped(_, signal)) => ptrace::cont(thread, signal)?,
+                    Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) | Err(nix::Error::ECHILD) => break,
+                    Ok(_) => ptrace::cont(thread, None)?,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            stopped.push(thread);
+        }
+    }
+}
+
+fn scan_stopped(process: i32, threads: &[Pid], needles: &Needles) -> Result<Scan> {
+    let mut scan = Scan { threads: threads.len(), ..Scan::default() };
+    let mut buffer = vec![0; 64 * 1024];
+    for thread in threads {
+        let sets: &[Registers] = match cfg!(target_arch = "x86_64") {
+            true => &[Registers::General, Registers::Extended],
+            false => &[Registers::General],
+        };
+        for set in sets {
+            let len = read_registers(*thread, *set, &mut buffer);
+            let len = len.with_context(|| format!("cannot read the registers of thread {thread}"))?;
+            scan.look(needles, &buffer[..len], "registers", 0);
+        }
+    }
+    let maps = Process::new(process)?.smaps().context("cannot list the memory of the process")?;
+    let memory =
+        File::open(format!("/proc/{process}/mem")).context("cannot open the memory of the process")?;
+    let mut buffer = vec![0; CHUNK];
+    for map in maps {
+        let size = |field: &str| map.extension.map.get(field).copied().unwrap_or(0);
+        let kernels_own = matches!(map.pathname, MMapPath::Vsyscall | MMapPath::Vvar);
+        if (size("Rss") == 0 && size("Swap") == 0) || kernels_own {
+            continue;
+        }
+        let place = place_of(&map.pathname);
+        scan_range(&memory, map.address.0..map.address.1, &place, &mut buffer, needles, &mut scan);
+    }
+    Ok(scan)
+}
+
+fn place_of(path: &MMapPath) -> String {
+    match path {
+        MMapPath::Path(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        MMapPath::Anonymous => "anonymous memory".into(),
+        other => format!("{other:?}").to_lowercase(),
+    }
+}
+
+fn scan_range(
+    memory: &File,
+    range: std::ops::Range<u64>,
+    place: &str,
+    buffer: &mut [u8],
+    needles: &Needles,
+    scan: &mut Scan,
+) {
+    // The bytes at the start of the buffer that were looked at before.
+    let (mut at, mut kept) = (range.start, 0);
+    while at < range.end {
+        let wanted = (range.end - at).min((CHUNK - OVERLAP) as u64) as usize;
+        let mut read = memory.read_at(&mut buffer[kept..kept + wanted], at);
+        if read.is_err() {
+            read = memory.read_at(&mut buffer[kept..kept + PAGE], at);
+        }
+        match read {
+            Ok(read @ 1..) => {
+                scan.look(needles, &buffer[..kept + read], place, kept);
+                let end = kept + read;
+                kept = end.min(OVERLAP);
+                buffer.copy_within(end - kept..end, 0);
+                at += read as u64;
+            }
+            _ => {
+                scan.unreadable_bytes += PAGE as u64;
+                at += PAGE as u64;
+                kept = 0;
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What the scans found, in one table, and whether it is what had to be found.
+
+use std::collections::BTreeMap;
+
+use crate::process::Scan;
+use crate::scenario::Plan;
+
+/// What a scan must find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expected {
+    /// No trace of any secret.
+    Nothing,
+    /// At least one, or the scanner is blind.
+    Something,
+}
+
+#[derive(Default)]
+struct Row {
+    scans: usize,
+    /// Scans with at least one hit.
+    dirty: usize,
+    hits: BTreeMap<String, usize>,
+    bytes: u64,
+    expected_something: bool,
+}
+
+/// All scans so far, by scenario and moment.
+#[derive(Default)]
+pub(crate) struct Report {
+    rows: Vec<(String, Row)>,
+    failures: Vec<String>,
+    not_run: Vec<String>,
+}
+
+impl Report {
+    pub(crate) fn add(
+        &mut self,
+        plan: &Plan<'_>,
+        scenario: &str,
+        moment: &str,
+        expected: Expected,
+        scan: &Scan,
+    ) {
+        let name = format!("{:<10} {scenario:<20} {moment:<6}", plan.memory.name());
+        self.add_row(&name, expected, scan);
+    }
+
+    pub(crate) fn add_row(&mut self, name: &str, expected: Expected, scan: &Scan) {
+        let at = self.rows.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
+            self.rows.push((name.to_owned(), Row::default()));
+            self.rows.len() - 1
+        });
+        let row = &mut self.rows[at].1;
+        row.scans += 1;
+        row.dirty += usize::from(scan.count() > 0);
+        row.bytes += scan.scanned_bytes;
+        row.expected_something = expected == Expected::Something;
+        scan.hits.iter().for_each(|(place, hits)| *row.hits.entry(place.clone()).or_default() += hits);
+        if expected == Expected::Nothing && scan.count() > 0 {
+            self.failures.push(format!("{name}: {} hits: {:?}", scan.count(), scan.hits));
+        }
+    }
+
+    /// Something that this machine cannot do.
+    pub(crate) fn not_run(&mut self, what: impl Into<String>) {
+        self.not_run.push(what.into());
+    }
+
+    /// Something that went wrong beside the scans.
+    pub(crate) fn fail(&mut self, what: impl Into<String>) {
+        self.failures.push(what.into());
+    }
+
+    /// Prints the table and says whether all is as it must be.
+    pub(crate) fn finish(mut self) -> bool {
+        println!(
+            "{:<40} {:>6} {:>6} {:>9} {:>9}",
+            "memory     scenario             moment", "scans", "dirty", "MB each", "must be"
+        );
+        for (name, row) in &self.rows {
+            let megabytes = row.bytes as f64 / 1e6 / row.scans as f64;
+            let expected = if row.expected_something { "dirty" } else { "clean" };
+            println!("{name:<40} {:>6} {:>6} {megabytes:>9.1} {expected:>9}", row.scans, row.dirty);
+            if row.expected_something && row.dirty == 0 {
+                self.failures.push(format!("{name}: nothing was found, where something must be"));
+            }
+        }
+        self.not_run.iter().for_each(|what| println!("NOT RUN on this machine: {what}"));
+        self.failures.iter().for_each(|failure| println!("FAILED: {failure}"));
+        self.failures.is_empty()
+    }
+}
