@@ -14,4 +14,6 @@ mod secret;
 
 pub use error::SecretError;
 pub use memory::{MemoryReport, SecretMemory, scoped, start};
+#[cfg(feature = "trace")]
+pub use raw::trace;
 pub use secret::{Secret, SecretBuffer, SecretHandle};

@@ -213,10 +213,11 @@ impl Standstill {
         install_standstill(STANDSTILL_SIGNAL).map_err(failed)?;
         let tasks = Process::myself().and_then(|process| process.tasks());
         let tasks = tasks.map_err(|error| failed(io::Error::other(error)))?;
+        let process = std::process::id() as i32;
         let own = rustix::thread::gettid().as_raw_nonzero().get();
         let others: Vec<i32> = tasks.flatten().map(|task| task.tid).filter(|tid| *tid != own).collect();
         set_standstill(true);
-        let signalled = others.iter().filter(|tid| signal_thread(**tid, STANDSTILL_SIGNAL).is_ok());
+        let signalled = others.iter().filter(|tid| signal_thread(process, **tid, STANDSTILL_SIGNAL).is_ok());
         let signalled = signalled.count() as u32;
         let deadline = Instant::now() + STANDSTILL_WAIT;
         while standing() < signalled && Instant::now() < deadline {

@@ -1,12 +1,17 @@
-//! Dumps of a process: what gcore writes, and what the kernel writes when it crashes.
+//! What leaves a process for the disk: what gcore writes, what the kernel writes when it crashes, and
+//! what it swaps out.
 
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use rke_secret::trace::page_out;
 
 use crate::needles::Needles;
 use crate::network::DOMAIN;
@@ -17,11 +22,11 @@ use crate::scenario::{Plan, Subject, file_in, use_session};
 /// Runs each kind of dump once.
 pub(crate) fn run_all(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
     gcore(plan, report).context("gcore")?;
-    crash(plan, report).context("core dump")
+    crash(plan, report).context("core dump")?;
+    swap(plan, report).context("swap")
 }
 
-/// A session is used and deleted, another one stays; gives the subject with the needles of the
-/// first, and the key of the second for a look at what a dump holds of the living.
+/// A daemon whose one session was used and deleted.
 fn subject_after_delete(plan: &Plan<'_>, flags: &[&str]) -> Result<Subject> {
     let mut subject = Subject::start(plan, flags, None)?;
     let wallet = subject.network.renew()?;
@@ -29,7 +34,6 @@ fn subject_after_delete(plan: &Plan<'_>, flags: &[&str]) -> Result<Subject> {
     use_session(subject.api, &id, 1000)?;
     subject.network.add_needles(&mut subject.needles);
     subject.api.expect(&format!("session/delete?session_id={id}"))?;
-    // The cached key's domain is in memory in the clear: a dump without it is no dump.
     Ok(subject)
 }
 
@@ -71,7 +75,7 @@ fn crash(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
         };
         match files.into_iter().find(is_core) {
             Some(dump) => break dump,
-            None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(50)),
+            None if Instant::now() < deadline => thread::sleep(Duration::from_millis(50)),
             None => bail!("no core dump was written to {}", folder.display()),
         }
     };
@@ -80,12 +84,84 @@ fn crash(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
+/// All of the daemon's memory is pushed out to a swap file of its own, while one session is deleted
+/// and another lives.
+fn swap(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
+    let mut subject = subject_after_delete(plan, &[])?;
+    let Some(swap) = SwapFile::start(file_in(&subject, "swap"))? else {
+        report.not_run("swap: this system gives no swap file (swapon is refused)");
+        return Ok(());
+    };
+    // Locked memory never goes to disk, so that no secret is there even while it is in use.
+    let wallet = subject.network.renew()?;
+    use_session(subject.api, &subject.create(&wallet)?, 1000)?;
+    subject.network.add_needles(&mut subject.needles);
+    let process = subject.program.process();
+    let maps = procfs::process::Process::new(process)?.maps()?;
+    let ranges: Vec<_> = maps.iter().map(|map| map.address.0..map.address.1).collect();
+    let copy = file_in(&subject, "swapped");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        page_out(process, &ranges)?;
+        thread::sleep(Duration::from_millis(200));
+        swap.copy_to(&copy)?;
+        if holds_memory(&copy)? || Instant::now() > deadline {
+            break;
+        }
+    }
+    report.add(plan, "swap", "all", Expected::Nothing, &scan_dump(&copy, &subject.needles)?);
+    drop(swap);
+    plan.runtime.block_on(subject.network.stop());
+    Ok(())
+}
+
+/// A swap file in use. Dropping it ends that.
+struct SwapFile(PathBuf);
+
+impl SwapFile {
+    /// `None` where the system does not let us.
+    fn start(path: PathBuf) -> Result<Option<Self>> {
+        let file = std::fs::File::create(&path)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+        // Written out, for a swap file must have no holes.
+        std::io::copy(&mut std::io::repeat(0).take(64 * 1024 * 1024), &mut &file)?;
+        file.sync_all()?;
+        let swap = Self(path);
+        ensure!(swap.run("mkswap")?, "mkswap failed");
+        Ok(swap.run("swapon")?.then_some(swap))
+    }
+
+    /// Past the page cache, which knows nothing of what was swapped out.
+    fn copy_to(&self, copy: &Path) -> Result<()> {
+        let mut command = Command::new("dd");
+        command.args(["iflag=direct", "bs=1M", "status=none"]);
+        command.arg(format!("if={}", self.0.display())).arg(format!("of={}", copy.display()));
+        ensure!(command.status().context("cannot run dd")?.success(), "cannot read the swap file");
+        Ok(())
+    }
+
+    fn run(&self, program: &str) -> Result<bool> {
+        let mut command = Command::new(program);
+        command.arg(&self.0).stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(command.status().with_context(|| format!("cannot run {program}"))?.success())
+    }
+}
+
+impl Drop for SwapFile {
+    fn drop(&mut self) {
+        let _ = self.run("swapoff");
+    }
+}
+
+/// Whether a dump holds the memory of the process: it has the domain in the clear.
+fn holds_memory(dump: &Path) -> Result<bool> {
+    let bytes = std::fs::read(dump)?;
+    Ok(bytes.windows(DOMAIN.len()).any(|window| window == DOMAIN.as_bytes()))
+}
+
 /// Scans a dump, after a look whether it holds the memory of the process at all.
 fn scan_dump(dump: &Path, needles: &Needles) -> Result<Scan> {
-    let bytes = std::fs::read(dump)?;
-    let found = bytes.windows(DOMAIN.len()).any(|window| window == DOMAIN.as_bytes());
-    ensure!(found, "{} does not hold the memory of the process", dump.display());
-    drop(bytes);
+    ensure!(holds_memory(dump)?, "{} does not hold the memory of the process", dump.display());
     let scan = scan_file(dump, needles);
     std::fs::remove_file(dump)?;
     scan

@@ -12,7 +12,6 @@ mod process;
 mod report;
 mod scenario;
 mod schedule;
-mod trace;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

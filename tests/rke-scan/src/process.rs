@@ -1,6 +1,6 @@
 //! Another process, stopped and read: all its threads' registers and all its memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -11,9 +11,10 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use procfs::process::{MMapPath, Process};
+use rke_secret::trace::{Registers, read_registers};
 
 use crate::needles::Needles;
-use crate::trace::{Registers, read_registers};
+
 
 const CHUNK: usize = 1024 * 1024;
 /// A schedule may lie across two chunks.
@@ -81,31 +82,48 @@ pub(crate) fn scan_at_exit(
             .with_context(|| format!("cannot trace thread {thread}; run as root"))?;
     }
     before()?;
-    loop {
-        match waitpid(None, Some(WaitPidFlag::__WALL))
-            .context("the process ended without its exit being seen")?
-        {
-            WaitStatus::PtraceEvent(thread, _, event) if event == libc::PTRACE_EVENT_EXIT => {
-                if thread == main {
-                    let scan = scan_stopped(process, &[main], &needles()?);
-                    ptrace::detach(main, None)?;
-                    return scan;
-                }
-                let _ = ptrace::cont(thread, None);
-            }
-            WaitStatus::Stopped(thread, signal) => {
-                // A thread's first stop is not a signal of its own.
-                let signal = (signal != Signal::SIGSTOP && signal != Signal::SIGTRAP).then_some(signal);
-                let _ = ptrace::cont(thread, signal);
-            }
-            WaitStatus::PtraceEvent(thread, ..) | WaitStatus::PtraceSyscall(thread) => {
-                let _ = ptrace::cont(thread, None);
+    let mut others: BTreeSet<Pid> = threads_of(process)?.into_iter().collect();
+    let scan = loop {
+        let status = waitpid(None, Some(WaitPidFlag::__WALL));
+        let status = status.context("the process ended without its exit being seen")?;
+        match status {
+            WaitStatus::PtraceEvent(thread, _, libc::PTRACE_EVENT_EXIT) if thread == main => {
+                let scan = scan_stopped(process, &[main], &needles()?);
+                ptrace::detach(main, None)?;
+                break scan;
             }
             WaitStatus::Exited(thread, _) | WaitStatus::Signaled(thread, ..) if thread == main => {
                 bail!("the process ended without its exit being seen")
             }
-            _ => (),
+            _ => go_on(status, &mut others),
         }
+    };
+    // The process is gone only when whoever traces its threads has seen each of them go.
+    others.remove(&main);
+    while let Some(thread) = others.first().copied() {
+        match waitpid(thread, Some(WaitPidFlag::__WALL)) {
+            Ok(status) => go_on(status, &mut others),
+            Err(_) => drop(others.remove(&thread)),
+        }
+    }
+    scan
+}
+
+/// Lets a traced thread go on after a stop, and takes note of those that come and go.
+fn go_on(status: WaitStatus, threads: &mut BTreeSet<Pid>) {
+    match status {
+        WaitStatus::Exited(thread, _) | WaitStatus::Signaled(thread, ..) => drop(threads.remove(&thread)),
+        WaitStatus::Stopped(thread, signal) => {
+            threads.insert(thread);
+            // A thread's first stop is not a signal of its own.
+            let signal = (signal != Signal::SIGSTOP && signal != Signal::SIGTRAP).then_some(signal);
+            let _ = ptrace::cont(thread, signal);
+        }
+        WaitStatus::PtraceEvent(thread, ..) | WaitStatus::PtraceSyscall(thread) => {
+            threads.insert(thread);
+            let _ = ptrace::cont(thread, None);
+        }
+        _ => (),
     }
 }
 
@@ -153,10 +171,10 @@ fn scan_stopped(process: i32, threads: &[Pid], needles: &Needles) -> Result<Scan
     for thread in threads {
         let sets: &[Registers] = match cfg!(target_arch = "x86_64") {
             true => &[Registers::General, Registers::Extended],
-            false => &[Registers::General],
+            false => &[Registers::General, Registers::Vector],
         };
         for set in sets {
-            let len = read_registers(*thread, *set, &mut buffer);
+            let len = read_registers(thread.as_raw(), *set, &mut buffer);
             let len = len.with_context(|| format!("cannot read the registers of thread {thread}"))?;
             scan.look(needles, &buffer[..len], "registers", 0);
         }

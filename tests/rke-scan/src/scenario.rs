@@ -9,14 +9,15 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use nix::sys::signal::Signal;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use rke_secret::trace::signal_thread;
 
 use crate::daemon::{Api, Program, cache_master_key};
 use crate::needles::{Needles, Secret};
 use crate::network::{Behaviour, DOMAIN, Network, random};
 use crate::process::{Scan, scan, scan_at_exit, threads_of};
 use crate::report::{Expected, Report};
-use crate::trace::signal_thread;
 
 /// How secrets are held by the daemon that is scanned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -162,7 +163,7 @@ impl Storm<'_> {
         while !self.over.load(Ordering::Relaxed) {
             if self.on.load(Ordering::Relaxed) {
                 for thread in threads_of(process).unwrap_or_default() {
-                    for signal in [libc::SIGUSR1, libc::SIGURG] {
+                    for signal in [Signal::SIGUSR1, Signal::SIGURG] {
                         let _ = signal_thread(process, thread.as_raw(), signal);
                     }
                 }

@@ -1,5 +1,5 @@
 //! The only `unsafe` code of the project: mappings, the slots in them, the switch to a scratch
-//! stack, the wiping of registers, and three calls to the system that no crate wraps. Everything
+//! stack, the wiping of registers, and a few calls to the system that no crate wraps. Everything
 //! that leaves this module is safe to call in any order from any thread.
 #![allow(unsafe_code)]
 
@@ -8,6 +8,8 @@ mod registers;
 mod slot;
 mod stack;
 mod system;
+#[cfg(feature = "trace")]
+pub mod trace;
 
 pub(crate) use map::{Kind, Map};
 pub(crate) use slot::{SLOT_LEN, Slot, Visitor};

@@ -1,4 +1,4 @@
-//! Three calls to the system that no crate wraps safely.
+//! Calls to the system that no crate wraps safely.
 
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -57,10 +57,13 @@ pub(crate) fn standing() -> u32 {
     STANDING.load(Ordering::Acquire)
 }
 
-/// Sends `signal` to one thread of this process.
-pub(crate) fn signal_thread(tid: i32, signal: Signal) -> io::Result<()> {
-    // SAFETY: takes numbers only; a thread that has ended is an error.
-    match unsafe { libc::tgkill(std::process::id() as i32, tid, signal as i32) } {
+/// Sends `signal` to one thread of a process.
+///
+/// # Errors
+/// What the system said; a thread that has ended is an error.
+pub fn signal_thread(process: i32, thread: i32, signal: Signal) -> io::Result<()> {
+    // SAFETY: takes numbers only.
+    match unsafe { libc::tgkill(process, thread, signal as i32) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }

@@ -1,0 +1,50 @@
+//! What a scanner does to another process: read a thread's registers, signal one thread, have memory
+//! paged out. Only in test builds (feature `trace`), here because it needs `unsafe`.
+
+use std::io;
+use std::ops::Range;
+use std::os::fd::AsRawFd;
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+pub use super::system::signal_thread;
+
+/// The sets of registers that a stopped thread has, by the kernel's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registers {
+    /// General registers.
+    General = 1,
+    /// SSE, AVX and AVX-512: all that XSAVE saves. x86_64 only.
+    Extended = 0x202,
+    /// Vector registers. aarch64 only.
+    Vector = 2,
+}
+
+/// The bytes of a register set of a thread that this thread traces and that is stopped.
+///
+/// # Errors
+/// What the system said.
+pub fn read_registers(thread: i32, registers: Registers, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut area = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let set = registers as libc::c_long;
+    // SAFETY: the kernel writes at most `iov_len` bytes to the buffer, and the length to `area`.
+    let result = unsafe { libc::ptrace(libc::PTRACE_GETREGSET, thread, set, &raw mut area) };
+    if result == 0 { Ok(area.iov_len) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Has the kernel write these parts of a process's memory to swap, where it can.
+///
+/// # Errors
+/// What the system said of the process; what it says of single ranges is passed over.
+pub fn page_out(process: i32, ranges: &[Range<u64>]) -> io::Result<()> {
+    let process = Pid::from_raw(process).ok_or(io::ErrorKind::InvalidInput)?;
+    let process = pidfd_open(process, PidfdFlags::empty())?;
+    for range in ranges {
+        let len = (range.end - range.start) as usize;
+        let area = libc::iovec { iov_base: range.start as *mut libc::c_void, iov_len: len };
+        let (call, advice) = (libc::SYS_process_madvise, libc::MADV_PAGEOUT);
+        // SAFETY: the range is one of the other process, whose memory keeps its contents.
+        unsafe { libc::syscall(call, process.as_raw_fd(), &raw const area, 1, advice, 0) };
+    }
+    Ok(())
+}
