@@ -1,9 +1,13 @@
 //! The project's own chores. `cargo xtask test` runs every check and every test, and installs or
 //! names what one of them needs. Nothing is skipped silently: what cannot run fails the run.
 
+mod erase;
+
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
+
+use erase::{Length, erase};
 
 /// Programs that tests run, and the Debian packages that hold them.
 const NEEDED: [(&str, &str); 3] = [("node", "nodejs"), ("curl", "curl"), ("go", "golang-go")];
@@ -12,8 +16,11 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["test"] => test(),
+        ["erase"] => erase(Length::Ordinary),
+        ["erase", "--long"] => erase(Length::Long),
         _ => {
-            eprintln!("usage: cargo xtask test    run every check and every test");
+            eprintln!("usage: cargo xtask test            run every check and every test");
+            eprintln!("       cargo xtask erase [--long]  look for keys in the memory of running programs");
             return ExitCode::from(2);
         }
     };
@@ -32,7 +39,8 @@ fn test() -> Result<()> {
     }
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"])?;
-    cargo(&["test", "--workspace", "--locked"])
+    cargo(&["test", "--workspace", "--locked"])?;
+    erase(Length::Ordinary)
 }
 
 /// Sees to it that a program is there: installs it from Debian where that is possible.

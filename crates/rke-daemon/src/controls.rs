@@ -1,6 +1,7 @@
 //! The rules that a test build can break in the daemon: see [`rke_secret::control`].
 
 use std::collections::HashMap;
+use std::hint::black_box;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,10 +13,14 @@ use crate::store::SessionId;
 
 static KEYS: LazyLock<Mutex<HashMap<SessionId, Zeroizing<[u8; 32]>>>> = LazyLock::new(Mutex::default);
 
-/// Called where a session's key is exposed, after the work.
-pub(crate) fn key_in_use() {
+/// Called where a session's key is exposed, after the work: as an operation on much data would, it
+/// keeps the key on its stack for long.
+pub(crate) fn key_in_use(key: &[u8; 32]) {
     if is_on(Control::Unserialised) || is_on(Control::SlowOperation) {
-        std::thread::sleep(Duration::from_millis(300));
+        let kept = black_box(*key);
+        // The other tasks of this thread go on elsewhere.
+        tokio::task::block_in_place(|| std::thread::sleep(Duration::from_millis(300)));
+        black_box(&kept);
     }
 }
 

@@ -26,7 +26,7 @@ use crate::keystore::Keystore;
 use crate::store::{KeyUse, NewSession, Row, SessionId, Store};
 
 /// Looks through memory that are done at once, and how long it takes until one more is.
-const LOOKS: (u32, Duration) = (16, Duration::from_secs(1));
+const LOOKS: (u32, Duration) = (20, Duration::from_millis(200));
 
 /// Whether a cached key will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

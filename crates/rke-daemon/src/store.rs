@@ -229,7 +229,7 @@ impl Store {
         key.expose(|key| {
             let done = work(key);
             #[cfg(feature = "controls")]
-            crate::controls::key_in_use();
+            crate::controls::key_in_use(key);
             done
         })
     }

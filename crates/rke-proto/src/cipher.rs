@@ -79,14 +79,14 @@ pub(crate) fn hmac_over(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
     mac
 }
 
-/// The HMAC-SHA256 of `data`, which is not secret itself.
-pub fn hmac(key: &[u8; 32], data: &[u8]) -> [u8; HMAC_LEN] {
-    hmac_over(key, &[data]).finalize().into_bytes().into()
+/// The HMAC-SHA256 of `parts`, one after the other. It is not secret itself.
+pub fn hmac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; HMAC_LEN] {
+    hmac_over(key, parts).finalize().into_bytes().into()
 }
 
-/// Whether `tag` is the HMAC-SHA256 of `data`, in constant time.
-pub fn hmac_matches(key: &[u8; 32], data: &[u8], tag: &[u8; HMAC_LEN]) -> bool {
-    hmac_over(key, &[data]).verify(tag.into()).is_ok()
+/// Whether `tag` is the HMAC-SHA256 of `parts`, in constant time.
+pub fn hmac_matches(key: &[u8; 32], parts: &[&[u8]], tag: &[u8; HMAC_LEN]) -> bool {
+    hmac_over(key, parts).verify(tag.into()).is_ok()
 }
 
 #[cfg(test)]

@@ -116,7 +116,7 @@ impl EnvelopeKey {
     /// Writes HMAC (types 4 and 5) and trailer after the ciphertext.
     fn write_tail(&self, ciphertext: &[u8], tail: &mut [u8]) {
         if let Self::Aes256(key) = self {
-            tail[..HMAC_LEN].copy_from_slice(&key.expose(|key| cipher::hmac(key, ciphertext)));
+            tail[..HMAC_LEN].copy_from_slice(&key.expose(|key| cipher::hmac(key, &[ciphertext])));
         }
         let trailer_at = tail.len() - TRAILER.len();
         tail[trailer_at..].copy_from_slice(&TRAILER);
@@ -124,7 +124,7 @@ impl EnvelopeKey {
 
     fn tail_matches(&self, ciphertext: &[u8], tail: &[u8]) -> bool {
         match (self, tail.first_chunk::<HMAC_LEN>()) {
-            (Self::Aes256(key), Some(tag)) => key.expose(|key| cipher::hmac_matches(key, ciphertext, tag)),
+            (Self::Aes256(key), Some(tag)) => key.expose(|key| cipher::hmac_matches(key, &[ciphertext], tag)),
             (Self::Aes256(_), None) => false,
             (Self::None | Self::Aes128(_), _) => true,
         }

@@ -16,6 +16,7 @@ pub mod raida;
 pub mod records;
 pub mod round;
 pub mod status;
+pub mod tunnel;
 
 #[cfg(test)]
 mod vectors;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::DecodeError;
+
 /// How many RAIDA servers there are.
 pub const RAIDA_COUNT: usize = 25;
 
@@ -41,7 +43,7 @@ impl fmt::Display for RaidaIndex {
 }
 
 /// A set of RAIDAs as it stands on the wire: bit i is RAIDA i.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Bitmap(u32);
 
 impl Bitmap {
@@ -63,6 +65,28 @@ impl Bitmap {
     /// The RAIDAs of the set, in order.
     pub fn iter(self) -> impl Iterator<Item = RaidaIndex> {
         RaidaIndex::all().filter(move |raida| self.contains(*raida))
+    }
+
+    /// Whether all RAIDAs of this set are in `other`.
+    pub fn is_within(self, other: Self) -> bool {
+        self.0 & !other.0 == 0
+    }
+
+    /// The RAIDAs of this set that are not in `other`.
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// The set that four bytes of the wire name.
+    ///
+    /// # Errors
+    /// [`DecodeError::BadValue`] for a RAIDA over 24.
+    pub fn decode(bytes: [u8; 4]) -> Result<Self, DecodeError> {
+        let bits = u32::from_be_bytes(bytes);
+        match bits >> RAIDA_COUNT {
+            0 => Ok(Self(bits)),
+            _ => Err(DecodeError::BadValue { what: "the bitmap", value: bits.into() }),
+        }
     }
 
     /// The four bytes of the wire, big-endian.

@@ -267,22 +267,47 @@ impl Round {
         types
     }
 
+    /// The shares that the RAIDAs of a set gave, in no particular order.
+    pub fn shares(&self, of: Bitmap) -> impl Iterator<Item = (RaidaIndex, &Secret<SECRET_LEN>)> {
+        let answered = self.requests.iter().filter(|request| matches!(request.state, State::Answered));
+        answered
+            .filter(move |request| of.contains(request.raida))
+            .map(|request| (request.raida, &request.share))
+    }
+
     /// The key that the collected shares give. `None` before the round is ready, or when the round
     /// did not collect shares.
     ///
     /// # Errors
     /// [`SecretError`] when there is no secret memory left.
     pub fn derive_key(&self, context: &KeyContext) -> Result<Option<Secret<SECRET_LEN>>, SecretError> {
+        self.derive_key_from(context, self.answered())
+    }
+
+    /// The key that the shares of these RAIDAs alone give. `None` where they are too few, or not all
+    /// of them gave one.
+    ///
+    /// # Errors
+    /// [`SecretError`] when there is no secret memory left.
+    pub fn derive_key_from(
+        &self,
+        context: &KeyContext,
+        raidas: Bitmap,
+    ) -> Result<Option<Secret<SECRET_LEN>>, SecretError> {
         let Payload::Share(width) = self.payload else { return Ok(None) };
-        let bitmap = self.answered();
-        let shares = self.requests.iter().filter_map(|request| match &request.state {
-            State::Answered => Some(&request.share),
-            _ => None,
-        });
-        if bitmap.count() < self.rules.required {
+        if raidas.count() < self.rules.required || !raidas.is_within(self.answered()) {
             return Ok(None);
         }
-        derive::key_from_shares(shares, width, context, bitmap).map(Some)
+        let shares = self.shares(raidas).map(|(_, share)| share);
+        derive::key_from_shares(shares, width, context, raidas).map(Some)
+    }
+
+    /// How wide the shares are. `None` where the round does not collect any.
+    pub fn share_width(&self) -> Option<ShareWidth> {
+        match self.payload {
+            Payload::Share(width) => Some(width),
+            Payload::Nothing => None,
+        }
     }
 }
 

@@ -31,6 +31,8 @@ impl Status {
     pub const NO_SUCH_KEY_SET: Self = Self(212);
     /// 250: done.
     pub const SUCCESS: Self = Self(250);
+    /// 251: the Content Server does not know this key, or it is too old.
+    pub const UNKNOWN_KEY: Self = Self(251);
     /// 252: the RAIDA's own fault.
     pub const INTERNAL: Self = Self(252);
 }
@@ -50,6 +52,7 @@ impl fmt::Display for Status {
             Self::BAD_HMAC => "bad HMAC",
             Self::NO_SUCH_KEY_SET => "no such key set",
             Self::SUCCESS => "success",
+            Self::UNKNOWN_KEY => "unknown or stale key",
             Self::INTERNAL => "internal error",
             _ => "unknown status",
         };

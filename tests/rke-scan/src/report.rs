@@ -85,6 +85,13 @@ impl Report {
                 self.failures.push(format!("{name}: nothing was found, where something must be"));
             }
         }
+        for (name, row) in self.rows.iter().filter(|(_, row)| row.expected_something) {
+            let mut hits: Vec<_> = row.hits.iter().collect();
+            hits.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+            let most: Vec<String> =
+                hits.iter().take(3).map(|(what, count)| format!("{what} ({count})")).collect();
+            println!("{name} found most: {}", most.join(", "));
+        }
         self.not_run.iter().for_each(|what| println!("NOT RUN on this machine: {what}"));
         self.failures.iter().for_each(|failure| println!("FAILED: {failure}"));
         self.failures.is_empty()

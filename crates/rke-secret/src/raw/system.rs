@@ -61,7 +61,7 @@ pub(crate) fn standing() -> u32 {
 ///
 /// # Errors
 /// What the system said; a thread that has ended is an error.
-pub fn signal_thread(process: i32, thread: i32, signal: Signal) -> io::Result<()> {
+pub(crate) fn signal_thread(process: i32, thread: i32, signal: Signal) -> io::Result<()> {
     // SAFETY: takes numbers only.
     match unsafe { libc::tgkill(process, thread, signal as i32) } {
         0 => Ok(()),

@@ -5,9 +5,8 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
 
+use nix::sys::signal::Signal;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-
-pub use super::system::signal_thread;
 
 /// The sets of registers that a stopped thread has, by the kernel's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +29,14 @@ pub fn read_registers(thread: i32, registers: Registers, buffer: &mut [u8]) -> i
     // SAFETY: the kernel writes at most `iov_len` bytes to the buffer, and the length to `area`.
     let result = unsafe { libc::ptrace(libc::PTRACE_GETREGSET, thread, set, &raw mut area) };
     if result == 0 { Ok(area.iov_len) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Sends a signal to one thread of a process.
+///
+/// # Errors
+/// What the system said; a thread that has ended is an error.
+pub fn signal_thread(process: i32, thread: i32, signal: Signal) -> io::Result<()> {
+    super::system::signal_thread(process, thread, signal)
 }
 
 /// Has the kernel write these parts of a process's memory to swap, where it can.

@@ -1,0 +1,131 @@
+//! The handshake: a nonce that tells the Content Server which key is meant, and a payload that
+//! proves that the client has it. `docs/protocol.md` section 7.2.
+
+use crate::coin::CoinId;
+use crate::cursor::{Cursor, DecodeError};
+use crate::derive::SECRET_LEN;
+use crate::ident::CSID_LEN;
+use crate::tunnel::packet::{self, ClientKeyId, Covered, NONCE_LEN, PacketHeader};
+use crate::tunnel::{SESSION_IDENTIFIER_LEN, SessionIdentifier};
+use crate::{Bitmap, ClientSn, ContentServerId, KeyContext, KeyId, RAIDA_COUNT};
+
+/// How much of a Content Server ID fits in the nonce.
+const CSID_PREFIX_LEN: usize = 6;
+
+const TICKETS_LEN: usize = RAIDA_COUNT * 4;
+const PAYLOAD_LEN: usize = 5 + 2 + SESSION_IDENTIFIER_LEN + TICKETS_LEN + 4;
+
+/// What the nonce of a handshake says: from which shares the key is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct HandshakeNonce {
+    /// The RAIDAs whose shares make the key.
+    pub bitmap: Bitmap,
+    /// When the exchange began, in Unix seconds.
+    pub timestamp: u64,
+    /// The client's number for the exchange.
+    pub client_sn: ClientSn,
+    /// The key set.
+    pub key_id: KeyId,
+    cs_id_prefix: [u8; CSID_PREFIX_LEN],
+}
+
+impl HandshakeNonce {
+    /// The nonce for the key that the shares of `bitmap` give for `context`.
+    pub fn new(context: &KeyContext, bitmap: Bitmap) -> Self {
+        let mut cs_id_prefix = [0; CSID_PREFIX_LEN];
+        cs_id_prefix.copy_from_slice(&context.cs_id.padded()[..CSID_PREFIX_LEN]);
+        let KeyContext { key_id, client_sn, timestamp, .. } = *context;
+        Self { bitmap, timestamp, client_sn, key_id, cs_id_prefix }
+    }
+
+    /// Whether it can mean this Content Server, of whose ID it holds only the first bytes.
+    pub fn may_mean(&self, cs_id: &ContentServerId) -> bool {
+        const { assert!(CSID_PREFIX_LEN <= CSID_LEN) };
+        cs_id.padded().starts_with(&self.cs_id_prefix)
+    }
+
+    /// What the key was made for, if it is this Content Server's.
+    pub fn context(&self, cs_id: ContentServerId) -> KeyContext {
+        KeyContext { cs_id, key_id: self.key_id, client_sn: self.client_sn, timestamp: self.timestamp }
+    }
+
+    /// The 24 bytes of the wire.
+    pub fn to_bytes(&self) -> [u8; NONCE_LEN] {
+        let mut bytes = [0; NONCE_LEN];
+        bytes[..4].copy_from_slice(&self.bitmap.to_bytes());
+        bytes[4..12].copy_from_slice(&self.timestamp.to_be_bytes());
+        bytes[12..17].copy_from_slice(&self.client_sn.0);
+        bytes[17] = self.key_id.get();
+        bytes[18..].copy_from_slice(&self.cs_id_prefix);
+        bytes
+    }
+
+    /// Decodes the 24 bytes of the wire.
+    ///
+    /// # Errors
+    /// [`DecodeError::BadValue`] for a RAIDA over 24 or a key set 0.
+    pub fn decode(bytes: &[u8; NONCE_LEN]) -> Result<Self, DecodeError> {
+        let mut cursor = Cursor::new(bytes);
+        let bitmap = Bitmap::decode(cursor.array("bitmap")?)?;
+        let timestamp = cursor.u64("timestamp")?;
+        let client_sn = ClientSn(cursor.array("client SN")?);
+        let zero = DecodeError::BadValue { what: "the key set's number", value: 0 };
+        let key_id = KeyId::new(cursor.u8("key set's number")?).ok_or(zero)?;
+        let cs_id_prefix = cursor.array("Content Server ID")?;
+        cursor.finish()?;
+        Ok(Self { bitmap, timestamp, client_sn, key_id, cs_id_prefix })
+    }
+}
+
+/// What a handshake says under the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Handshake {
+    /// A coin of the client.
+    pub coin: CoinId,
+    /// The client's choice for all later packets.
+    pub session: SessionIdentifier,
+}
+
+impl Handshake {
+    /// The packet. The HMAC covers the payload alone, which is how section 7.2 is read here.
+    pub fn seal(&self, key: &[u8; SECRET_LEN], key_id: ClientKeyId, nonce: &HandshakeNonce) -> Vec<u8> {
+        self.seal_covering(key, key_id, nonce, Covered::Payload)
+    }
+
+    pub(crate) fn seal_covering(
+        &self,
+        key: &[u8; SECRET_LEN],
+        key_id: ClientKeyId,
+        nonce: &HandshakeNonce,
+        covered: Covered,
+    ) -> Vec<u8> {
+        let mut payload = [0; PAYLOAD_LEN];
+        payload[..5].copy_from_slice(&self.coin.to_bytes());
+        payload[7..15].copy_from_slice(&self.session);
+        packet::seal_payload(key, key_id, nonce.to_bytes(), &[&payload], covered)
+    }
+
+    /// Opens the payload of a handshake. Peers differ in whether its HMAC covers the header too:
+    /// either is taken.
+    ///
+    /// # Errors
+    /// [`DecodeError`]: not sealed under this key, or not a handshake.
+    pub fn open(key: &[u8; SECRET_LEN], header: &PacketHeader, payload: &[u8]) -> Result<Self, DecodeError> {
+        let open = |covered| {
+            let mut copy = payload.to_vec();
+            packet::open_payload(key, header, &mut copy, covered).and_then(|payload| Self::decode(payload))
+        };
+        open(Covered::Payload).or_else(|_| open(Covered::HeaderAndPayload))
+    }
+
+    fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        let mut cursor = Cursor::new(payload);
+        let coin = CoinId::from_bytes(cursor.array("coin")?);
+        cursor.slice("zeros", 2)?;
+        let session = cursor.array("session identifier")?;
+        cursor.slice("tickets", TICKETS_LEN)?;
+        cursor.slice("zeros", 4)?;
+        cursor.finish()?;
+        Ok(Self { coin, session })
+    }
+}

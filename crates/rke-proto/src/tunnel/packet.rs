@@ -1,0 +1,243 @@
+//! One packet: header, encrypted payload, trailer. `docs/protocol.md` section 7.1.
+//! Packets that carry data (section 7.5) are sealed and opened whole; handshake and answer have
+//! modules of their own that use the parts here.
+
+use crate::cipher::{BLOCK_LEN, HMAC_LEN, aes256_ctr, hmac, hmac_matches};
+use crate::cursor::{Cursor, DecodeError};
+use crate::derive::SECRET_LEN;
+use crate::tunnel::{SESSION_IDENTIFIER_LEN, SessionIdentifier};
+
+/// Length of a packet's header.
+pub const HEADER_LEN: usize = 32;
+
+/// Length of a packet's nonce.
+pub const NONCE_LEN: usize = 24;
+
+/// What every packet ends with.
+pub const TRAILER: [u8; 2] = [0xE3, 0xE3];
+
+/// Most bytes of data in one packet: what the 16-bit length leaves beside identifier and HMAC.
+pub const MAX_DATA_LEN: usize = u16::MAX as usize - SESSION_IDENTIFIER_LEN - HMAC_LEN;
+
+const TYPE: u8 = 6;
+
+/// Five random bytes by which a client names its key to the Content Server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClientKeyId(pub [u8; 5]);
+
+impl ClientKeyId {
+    /// The key id of a share check. No client may choose it.
+    pub const SHARE_CHECK: Self = Self([0xFF; 5]);
+}
+
+/// The header of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PacketHeader {
+    /// Length of the payload alone, in bytes.
+    pub payload_len: u16,
+    /// Whose key it is.
+    pub key_id: ClientKeyId,
+    /// Random, except in a handshake and a share check.
+    pub nonce: [u8; NONCE_LEN],
+}
+
+impl PacketHeader {
+    /// Decodes the first 32 bytes of a packet.
+    ///
+    /// # Errors
+    /// [`DecodeError::BadValue`] for another type than 6.
+    pub fn decode(bytes: &[u8; HEADER_LEN]) -> Result<Self, DecodeError> {
+        let mut cursor = Cursor::new(bytes);
+        let value = cursor.u8("packet type")?;
+        if value != TYPE {
+            return Err(DecodeError::BadValue { what: "the packet type", value: value.into() });
+        }
+        let payload_len = cursor.u16("payload length")?;
+        let (key_id, nonce) = (ClientKeyId(cursor.array("key id")?), cursor.array("nonce")?);
+        Ok(Self { payload_len, key_id, nonce })
+    }
+
+    /// The 32 bytes of the wire.
+    pub fn to_bytes(&self) -> [u8; HEADER_LEN] {
+        let mut bytes = [0; HEADER_LEN];
+        bytes[0] = TYPE;
+        bytes[1..3].copy_from_slice(&self.payload_len.to_be_bytes());
+        bytes[3..8].copy_from_slice(&self.key_id.0);
+        bytes[8..].copy_from_slice(&self.nonce);
+        bytes
+    }
+
+    /// Length of what follows the header: payload and trailer.
+    pub fn rest_len(&self) -> usize {
+        usize::from(self.payload_len) + TRAILER.len()
+    }
+
+    /// CTR's first counter block.
+    pub(crate) fn counter_block(&self) -> &[u8; BLOCK_LEN] {
+        self.nonce.first_chunk().unwrap_or_else(|| unreachable!("a nonce is longer than a block"))
+    }
+}
+
+/// Takes a whole packet apart: its header, and its payload where it lies.
+///
+/// # Errors
+/// [`DecodeError`]: cut short, bytes left over, another type, another trailer.
+pub fn split(packet: &mut [u8]) -> Result<(PacketHeader, &mut [u8]), DecodeError> {
+    let left = packet.len();
+    let short = DecodeError::TooShort { what: "packet", needed: HEADER_LEN, left };
+    let (header, rest) = packet.split_first_chunk_mut::<HEADER_LEN>().ok_or(short)?;
+    let header = PacketHeader::decode(header)?;
+    let left = rest.len();
+    let short = DecodeError::TooShort { what: "payload and trailer", needed: header.rest_len(), left };
+    let (payload, trailer) = rest.split_at_mut_checked(header.payload_len.into()).ok_or(short)?;
+    match trailer {
+        trailer if *trailer == TRAILER => Ok((header, payload)),
+        trailer if trailer.len() < TRAILER.len() => Err(short),
+        [first, second, more @ ..] if [*first, *second] == TRAILER => Err(DecodeError::Leftover(more.len())),
+        _ => Err(DecodeError::Mismatch("the packet's trailer")),
+    }
+}
+
+/// A packet with this payload as it is: the ones that travel in clear.
+pub(crate) fn in_clear(key_id: ClientKeyId, nonce: [u8; NONCE_LEN], payload: &[u8]) -> Vec<u8> {
+    let header = PacketHeader { payload_len: payload.len() as u16, key_id, nonce };
+    [&header.to_bytes(), payload, &TRAILER].concat()
+}
+
+/// What an HMAC of section 7 covers besides the payload before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Covered {
+    /// Nothing.
+    Payload,
+    /// The packet's header.
+    HeaderAndPayload,
+}
+
+impl Covered {
+    fn header(self, header: &[u8; HEADER_LEN]) -> &[u8] {
+        match self {
+            Self::Payload => &[],
+            Self::HeaderAndPayload => header,
+        }
+    }
+}
+
+/// A packet with this payload, an HMAC after it, and both encrypted. The payload is at most
+/// [`MAX_DATA_LEN`] and an identifier long.
+pub(crate) fn seal_payload(
+    key: &[u8; SECRET_LEN],
+    key_id: ClientKeyId,
+    nonce: [u8; NONCE_LEN],
+    payload: &[&[u8]],
+    covered: Covered,
+) -> Vec<u8> {
+    let len: usize = payload.iter().map(|part| part.len()).sum();
+    let header = PacketHeader { payload_len: (len + HMAC_LEN) as u16, key_id, nonce };
+    let mut packet = Vec::with_capacity(HEADER_LEN + header.rest_len());
+    packet.extend(header.to_bytes());
+    payload.iter().for_each(|part| packet.extend(*part));
+    let tag = hmac(key, &[covered.header(&header.to_bytes()), &packet[HEADER_LEN..]]);
+    packet.extend(tag);
+    aes256_ctr(key, header.counter_block(), &mut packet[HEADER_LEN..]);
+    packet.extend(TRAILER);
+    packet
+}
+
+/// Decrypts a payload where it lies and gives what is before its HMAC, once that is verified.
+///
+/// # Errors
+/// [`DecodeError`]; the payload is garbled then.
+pub(crate) fn open_payload<'a>(
+    key: &[u8; SECRET_LEN],
+    header: &PacketHeader,
+    payload: &'a mut [u8],
+    covered: Covered,
+) -> Result<&'a mut [u8], DecodeError> {
+    aes256_ctr(key, header.counter_block(), payload);
+    let left = payload.len();
+    let short = DecodeError::TooShort { what: "HMAC", needed: HMAC_LEN, left };
+    let (before, tag) = payload.split_last_chunk_mut::<HMAC_LEN>().ok_or(short)?;
+    match hmac_matches(key, &[covered.header(&header.to_bytes()), before], tag) {
+        true => Ok(before),
+        false => Err(DecodeError::Mismatch("the HMAC")),
+    }
+}
+
+/// A packet of data (section 7.5) under a random nonce. `data` is at most [`MAX_DATA_LEN`] long.
+///
+/// # Errors
+/// [`DecodeError::BadValue`] for more data than that.
+pub fn seal_data(
+    key: &[u8; SECRET_LEN],
+    key_id: ClientKeyId,
+    session: &SessionIdentifier,
+    nonce: [u8; NONCE_LEN],
+    data: &[u8],
+) -> Result<Vec<u8>, DecodeError> {
+    if data.len() > MAX_DATA_LEN {
+        return Err(DecodeError::BadValue { what: "the length of the data", value: data.len() as u64 });
+    }
+    Ok(seal_payload(key, key_id, nonce, &[session, data], Covered::HeaderAndPayload))
+}
+
+/// Opens the payload of a packet of data where it lies, and gives the data.
+///
+/// # Errors
+/// [`DecodeError`]: not sealed under this key, or of another session. The payload is garbled then.
+pub fn open_data<'a>(
+    key: &[u8; SECRET_LEN],
+    header: &PacketHeader,
+    session: &SessionIdentifier,
+    payload: &'a mut [u8],
+) -> Result<&'a mut [u8], DecodeError> {
+    let opened = open_payload(key, header, payload, Covered::HeaderAndPayload)?;
+    match opened.split_first_chunk_mut::<SESSION_IDENTIFIER_LEN>() {
+        Some((found, data)) if found == session => Ok(data),
+        _ => Err(DecodeError::Mismatch("the session identifier")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: [u8; 32] = [7; 32];
+    const ID: ClientKeyId = ClientKeyId([1, 2, 3, 4, 5]);
+    const SESSION: SessionIdentifier = [9; 8];
+
+    fn sealed(data: &[u8]) -> Vec<u8> {
+        seal_data(&KEY, ID, &SESSION, [3; 24], data).expect("a packet")
+    }
+
+    #[test]
+    fn what_is_sealed_opens_at_every_length() {
+        for len in [0, 1, 15, 16, 1000, MAX_DATA_LEN] {
+            let data: Vec<u8> = (0..len).map(|at| at as u8).collect();
+            let mut packet = sealed(&data);
+            let (header, payload) = split(&mut packet).expect("a packet");
+            assert_eq!(header.key_id, ID);
+            assert_eq!(open_data(&KEY, &header, &SESSION, payload).expect("data"), data);
+        }
+        assert!(seal_data(&KEY, ID, &SESSION, [3; 24], &vec![0; MAX_DATA_LEN + 1]).is_err());
+    }
+
+    #[test]
+    fn no_altered_cut_or_prolonged_packet_opens() {
+        let good = sealed(b"some data");
+        let opens = |mut packet: Vec<u8>| {
+            let Ok((header, payload)) = split(&mut packet) else { return false };
+            open_data(&KEY, &header, &SESSION, payload).is_ok()
+        };
+        assert!(opens(good.clone()));
+        for at in 0..good.len() {
+            let mut altered = good.clone();
+            altered[at] ^= 0x20;
+            assert!(!opens(altered), "byte {at}");
+            assert!(!opens(good[..at].to_vec()), "cut at {at}");
+        }
+        assert!(!opens([good.clone(), vec![0]].concat()));
+        let mut packet = good;
+        let (header, payload) = split(&mut packet).expect("a packet");
+        assert!(open_data(&KEY, &header, &[8; 8], payload).is_err(), "another session");
+    }
+}

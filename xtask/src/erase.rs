@@ -1,0 +1,68 @@
+//! `cargo xtask erase`: builds the programs and has `rke-scan` look through their memory, the release
+//! build and the debug build, and one that was built to break the rules. `docs/erasure.md`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{cargo, need};
+
+/// How often each scenario is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Length {
+    /// 20 times, as in every test run.
+    Ordinary,
+    /// 200 times.
+    Long,
+}
+
+/// Programs that the scenarios run beside the project's own, and the Debian packages that hold them.
+const NEEDED: [(&str, &str); 4] =
+    [("gcore", "gdb"), ("mkswap", "util-linux"), ("swapon", "mount"), ("prlimit", "util-linux")];
+
+pub(crate) fn erase(length: Length) -> Result<()> {
+    for (program, package) in NEEDED {
+        need(program, package)?;
+    }
+    if !rustix::process::geteuid().is_root() {
+        bail!("reading another process's memory needs root; run: sudo -E cargo xtask erase");
+    }
+    let repetitions = match length {
+        Length::Ordinary => "20",
+        Length::Long => "200",
+    };
+    cargo(&["build", "--release", "--locked", "-p", "rke", "--features", "controls"])?;
+    let controls = keep("release/rke", "erase/rke-controls")?;
+    cargo(&["build", "--locked", "-p", "rke"])?;
+    let debug = keep("debug/rke", "erase/rke-debug")?;
+    cargo(&["build", "--release", "--locked", "-p", "rke", "-p", "rke-scan"])?;
+    let release = keep("release/rke", "erase/rke-release")?;
+    scan("controls", &controls, repetitions)?;
+    scan("erase", &release, repetitions)?;
+    scan("erase", &debug, repetitions)
+}
+
+/// A copy of a program that the next build does not replace.
+fn keep(built: &str, name: &str) -> Result<PathBuf> {
+    let target = target_dir();
+    let (from, to) = (target.join(built), target.join(name));
+    std::fs::create_dir_all(target.join("erase")).context("cannot make a folder for programs")?;
+    std::fs::copy(&from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
+    Ok(to)
+}
+
+fn target_dir() -> PathBuf {
+    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+    std::env::var_os("CARGO_TARGET_DIR").map_or(default, PathBuf::from)
+}
+
+fn scan(what: &str, program: &Path, repetitions: &str) -> Result<()> {
+    eprintln!("cargo xtask: rke-scan {what} --program {}", program.display());
+    let mut command = Command::new(target_dir().join("release/rke-scan"));
+    command.args([what, "--repetitions", repetitions, "--program"]).arg(program);
+    match command.status().context("cannot run rke-scan")?.success() {
+        true => Ok(()),
+        false => bail!("rke-scan {what} failed for {}", program.display()),
+    }
+}
