@@ -12,7 +12,7 @@ use std::thread;
 use rustix::process::{Resource, getrlimit};
 
 use crate::SecretError;
-use crate::raw::{Kind, Map, SLOT_LEN, Slot, Stack};
+use crate::raw::{Depth, Kind, Map, SLOT_LEN, Slot, Stack};
 
 /// Slots that are there from the start, and fewest by which they grow.
 const MIN_SLOTS: usize = 1024;
@@ -44,12 +44,15 @@ pub struct MemoryReport {
 
 pub(crate) struct Memory {
     kind: Kind,
-    stacks: Box<[Mutex<Stack>]>,
+    deep_stacks: Stacks,
+    shallow_stacks: Stacks,
     free: Mutex<Vec<Slot>>,
     slots: AtomicUsize,
     /// Where secret memory lies, so that nobody looks for residue there.
     ranges: Mutex<Vec<Range<u64>>>,
 }
+
+type Stacks = Box<[Mutex<Stack>]>;
 
 static MEMORY: OnceLock<Memory> = OnceLock::new();
 static STARTING: Mutex<()> = Mutex::new(());
@@ -115,13 +118,14 @@ impl Memory {
                 _ => Kind::Secretmem,
             },
         };
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        let stacks = (0..(cores + 4).min(32)).map(|_| Stack::new(kind).map(Mutex::new));
-        let stacks = stacks.collect::<io::Result<Box<[_]>>>().map_err(no_memory(32 * 1024))?;
-        let ranges = stacks.iter().map(|stack| lock(stack).addresses()).collect();
+        let (deep_stacks, shallow_stacks) =
+            (new_stacks(kind, Depth::Deep)?, new_stacks(kind, Depth::Shallow)?);
+        let stacks = deep_stacks.iter().chain(&shallow_stacks);
+        let ranges = stacks.map(|stack| lock(stack).addresses()).collect();
         let memory = Self {
             kind,
-            stacks,
+            deep_stacks,
+            shallow_stacks,
             free: Mutex::default(),
             slots: AtomicUsize::new(0),
             ranges: Mutex::new(ranges),
@@ -173,15 +177,12 @@ impl Memory {
         if ON_STACK.get() {
             return work();
         }
-        run(&mut self.stack(), work)
+        run(&mut any_of(&self.deep_stacks), work)
     }
 
-    /// A scratch stack: the one that this thread had before if it is free, else any, else a wait.
-    pub(crate) fn stack(&self) -> MutexGuard<'_, Stack> {
-        let first = FIRST_STACK.with(|first| *first);
-        let stacks = (0..self.stacks.len()).map(|at| &self.stacks[(first + at) % self.stacks.len()]);
-        let free = stacks.into_iter().find_map(|stack| stack.try_lock().ok());
-        free.unwrap_or_else(|| lock(&self.stacks[first % self.stacks.len()]))
+    /// A scratch stack for a cipher.
+    pub(crate) fn shallow_stack(&self) -> MutexGuard<'_, Stack> {
+        any_of(&self.shallow_stacks)
     }
 
     pub(crate) fn ranges(&self) -> Vec<Range<u64>> {
@@ -190,7 +191,8 @@ impl Memory {
 
     /// Scratch stacks that are idle but not wiped, and bytes of those that were looked at.
     pub(crate) fn look_at_stacks(&self) -> (usize, u64) {
-        let idle = self.stacks.iter().filter_map(|stack| stack.try_lock().ok());
+        let stacks = self.deep_stacks.iter().chain(&self.shallow_stacks);
+        let idle = stacks.filter_map(|stack| stack.try_lock().ok());
         idle.fold((0, 0), |(dirty, bytes), stack| {
             let range = stack.addresses();
             (dirty + usize::from(!stack.is_wiped()), bytes + (range.end - range.start))
@@ -210,6 +212,20 @@ impl Memory {
             slots_used: slots - lock(&self.free).len(),
         }
     }
+}
+
+fn new_stacks(kind: Kind, depth: Depth) -> Result<Stacks, SecretError> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let stacks = (0..(cores + 4).min(32)).map(|_| Stack::new(kind, depth).map(Mutex::new));
+    stacks.collect::<io::Result<_>>().map_err(no_memory(32 * 1024))
+}
+
+/// The stack that this thread had before if it is free, else any, else a wait.
+fn any_of(stacks: &Stacks) -> MutexGuard<'_, Stack> {
+    let first = FIRST_STACK.with(|first| *first);
+    let in_turn = (0..stacks.len()).map(|at| &stacks[(first + at) % stacks.len()]);
+    let free = in_turn.into_iter().find_map(|stack| stack.try_lock().ok());
+    free.unwrap_or_else(|| lock(&stacks[first % stacks.len()]))
 }
 
 /// Runs `work` on `stack`, whether or not this thread is on another one.

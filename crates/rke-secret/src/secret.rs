@@ -123,10 +123,11 @@ impl<const N: usize> Drop for Secret<N> {
 
 impl<const N: usize> SecretHandle<N> {
     /// As [`Secret::expose`]. `None` once the owner has written or dropped the secret, which waits
-    /// until `read` has returned and its traces are wiped: so `read` should not take long.
+    /// until `read` has returned and its traces are wiped: so `read` should not take long. It is for
+    /// ciphers: the stack that it runs on is shallow.
     pub fn expose<R>(self, read: impl FnOnce(&[u8; N]) -> R) -> Option<R> {
         // A stack of its own, in a scope or not: the visit may end only when its stack is wiped.
-        let mut stack = self.memory.stack();
+        let mut stack = self.memory.shallow_stack();
         let visit = self.visitor.enter()?;
         Some(run(&mut stack, || read(prefix(visit.bytes()))))
     }

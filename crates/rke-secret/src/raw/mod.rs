@@ -13,5 +13,5 @@ pub mod trace;
 
 pub(crate) use map::{Kind, Map};
 pub(crate) use slot::{SLOT_LEN, Slot, Visitor};
-pub(crate) use stack::Stack;
+pub(crate) use stack::{Depth, Stack};
 pub(crate) use system::{install_standstill, refuse_exec_gain, set_standstill, signal_thread, standing};

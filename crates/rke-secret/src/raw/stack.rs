@@ -10,15 +10,32 @@ use zeroize::optimization_barrier;
 use super::map::{Kind, Map};
 use super::registers;
 
-/// Unoptimised code has deeper frames.
-const STACK_LEN: usize = if cfg!(debug_assertions) { 128 * 1024 } else { 32 * 1024 };
+/// How deep a stack is. All of it is wiped after each run, so depth costs time. Unoptimised code has
+/// deeper frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// For a cipher: twice what the deepest was measured to need.
+    Shallow,
+    /// For whatever else works on secrets.
+    Deep,
+}
+
+impl Depth {
+    const fn len(self) -> usize {
+        match self {
+            _ if cfg!(debug_assertions) => 128 * 1024,
+            Self::Shallow => 16 * 1024,
+            Self::Deep => 32 * 1024,
+        }
+    }
+}
 
 /// A scratch stack, all zero between two runs.
 pub(crate) struct Stack(Map);
 
 impl Stack {
-    pub(crate) fn new(kind: Kind) -> io::Result<Self> {
-        Ok(Self(Map::new(STACK_LEN, kind)?))
+    pub(crate) fn new(kind: Kind, depth: Depth) -> io::Result<Self> {
+        Ok(Self(Map::new(depth.len(), kind)?))
     }
 
     pub(crate) fn addresses(&self) -> Range<u64> {
