@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rke_host::data_dir::{DataDir, DataDirError};
+use rke_host::data_dir::{Access, DataDir, DataDirError};
 use rke_host::directory::{self, DirectoryError};
 use rke_proto::directory::Directory;
 use tokio::net::TcpListener;
@@ -67,7 +67,7 @@ impl Daemon {
         let listen_error = |source| StartError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
-        let data_dir = Arc::new(DataDir::open(&config.data_dir)?);
+        let data_dir = Arc::new(DataDir::open(&config.data_dir, Access::Exclusive)?);
         let keystore = Arc::new(Keystore::open(data_dir, config.key_ttl_hours, config.max_keys)?);
         let weak = config.allow_weak_shares.iter().cloned().collect();
         let exchange = Exchange::new(discovery, config.exchange_timeout, weak);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{fs, io};
 
-use rke_host::data_dir::{DataDir, DataDirError};
+use rke_host::data_dir::{Access, DataDir, DataDirError};
 use rke_host::sealed::{SealError, Sealer};
 use rke_proto::ContentServerId;
 use rke_proto::derive::ShareWidth;
@@ -228,7 +228,7 @@ mod tests {
     }
 
     fn open(dir: &tempfile::TempDir, ttl_hours: u64, max: usize) -> Keystore {
-        let data_dir = Arc::new(DataDir::open(dir.path()).expect("a data directory"));
+        let data_dir = Arc::new(DataDir::open(dir.path(), Access::Exclusive).expect("a data directory"));
         Keystore::open(data_dir, ttl_hours, max).expect("a keystore")
     }
 

@@ -53,6 +53,15 @@ pub enum DataDirError {
     Secret(#[from] SecretError),
 }
 
+/// Who else may have a data directory open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Nobody.
+    Exclusive,
+    /// Others who share it too.
+    Shared,
+}
+
 /// An open data directory. The lock lasts as long as the value.
 pub struct DataDir {
     path: PathBuf,
@@ -66,13 +75,21 @@ impl DataDir {
     ///
     /// # Errors
     /// [`DataDirError`].
-    pub fn open(path: &Path) -> Result<Self, DataDirError> {
+    pub fn open(path: &Path, access: Access) -> Result<Self, DataDirError> {
+        if access == Access::Shared && !path.join(MASTER_KEY).exists() {
+            // Only one of those who share it may make the master key.
+            Self::open(path, Access::Exclusive)?;
+        }
         let make = DirBuilder::new().recursive(true).mode(0o700).create(path);
         make.map_err(io_error("create the data directory", path))?;
         let lock_path = path.join(LOCK);
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&lock_path);
         let lock = lock.map_err(io_error("open", &lock_path))?;
-        match lock.try_lock() {
+        let locked = match access {
+            Access::Exclusive => lock.try_lock(),
+            Access::Shared => lock.try_lock_shared(),
+        };
+        match locked {
             Ok(()) => (),
             Err(TryLockError::WouldBlock) => return Err(DataDirError::InUse(path.into())),
             Err(TryLockError::Error(source)) => return Err(io_error("lock", &lock_path)(source)),
@@ -138,7 +155,10 @@ fn create_master_key(dir: &Path, path: &Path) -> Result<Secret<32>, DataDirError
 
 /// Writes a file that is there whole or not at all: temporary file (0600) in the same folder,
 /// fsync, rename, fsync of the folder.
-pub(crate) fn write_atomically(
+///
+/// # Errors
+/// What the system said; then what was there before is unchanged.
+pub fn write_atomically(
     dir: &Path,
     path: &Path,
     write: impl FnOnce(&mut File) -> io::Result<()>,
@@ -172,10 +192,10 @@ mod tests {
     fn the_same_master_key_comes_back() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("new/data");
-        let first = DataDir::open(&path).expect("a new data directory");
+        let first = DataDir::open(&path, Access::Exclusive).expect("a new data directory");
         drop(first);
         let before = fs::read(path.join(MASTER_KEY)).expect("a master key");
-        DataDir::open(&path).expect("the same data directory");
+        DataDir::open(&path, Access::Exclusive).expect("the same data directory");
         assert_eq!(fs::read(path.join(MASTER_KEY)).expect("a master key"), before);
         let mode = |path: &Path| fs::metadata(path).expect("metadata").permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(&path.join(MASTER_KEY))), (0o700, 0o600));
@@ -184,8 +204,19 @@ mod tests {
     #[test]
     fn one_process_at_a_time() {
         let dir = tempfile::tempdir().expect("a folder");
-        let _first = DataDir::open(dir.path()).expect("a data directory");
-        assert!(matches!(DataDir::open(dir.path()), Err(DataDirError::InUse(_))));
+        let _first = DataDir::open(dir.path(), Access::Exclusive).expect("a data directory");
+        assert!(matches!(DataDir::open(dir.path(), Access::Exclusive), Err(DataDirError::InUse(_))));
+    }
+
+    #[test]
+    fn those_who_share_it_keep_out_who_does_not() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let open = |access| DataDir::open(dir.path(), access);
+        let (first, second) = (open(Access::Shared).expect("shared"), open(Access::Shared).expect("shared"));
+        assert!(matches!(open(Access::Exclusive), Err(DataDirError::InUse(_))));
+        drop((first, second));
+        let _alone = open(Access::Exclusive).expect("exclusive");
+        assert!(matches!(open(Access::Shared), Err(DataDirError::InUse(_))));
     }
 
     #[test]
@@ -194,9 +225,12 @@ mod tests {
         let path = dir.path().join(MASTER_KEY);
         fs::write(&path, [7; 32]).expect("written");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("a mode");
-        assert!(matches!(DataDir::open(dir.path()), Err(DataDirError::Exposed { .. })));
+        assert!(matches!(DataDir::open(dir.path(), Access::Exclusive), Err(DataDirError::Exposed { .. })));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a mode");
         fs::write(&path, [7; 31]).expect("written");
-        assert!(matches!(DataDir::open(dir.path()), Err(DataDirError::DamagedMasterKey { len: 31, .. })));
+        assert!(matches!(
+            DataDir::open(dir.path(), Access::Exclusive),
+            Err(DataDirError::DamagedMasterKey { len: 31, .. })
+        ));
     }
 }

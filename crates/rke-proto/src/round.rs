@@ -9,6 +9,7 @@ use rke_secret::{Secret, SecretError};
 use zeroize::Zeroize;
 
 use crate::challenge::{CHALLENGE_LEN, RANDOM_LEN};
+use crate::coin::CoinId;
 use crate::command::{self, Command, SHARE_REQUEST_LEN};
 use crate::cursor::DecodeError;
 use crate::derive::{self, SECRET_LEN, ShareWidth};
@@ -36,6 +37,24 @@ pub struct Recipient {
     pub key: EnvelopeKey,
     /// [`REQUEST_RANDOM_LEN`] bytes from the system's generator, used once.
     pub random: [u8; REQUEST_RANDOM_LEN],
+    /// When to ask.
+    pub pace: Pace,
+}
+
+/// When a RAIDA is asked, and asked again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// How long to wait before asking: for RAIDAs that are only wanted if the others do not do.
+    pub ask_after: Duration,
+    /// Wait before the first resend; each further wait is twice as long.
+    pub first_resend: Duration,
+}
+
+impl Default for Pace {
+    /// What suits a RAIDA of which nothing is known.
+    fn default() -> Self {
+        Self { ask_after: Duration::ZERO, first_resend: Duration::from_millis(200) }
+    }
 }
 
 /// What the answer to a request must hold.
@@ -56,8 +75,11 @@ struct Request {
     /// Zeros until it has come, and where none was asked for.
     share: Secret<SECRET_LEN>,
     state: State,
+    pace: Pace,
     sent: u32,
     next_send: Duration,
+    /// From asking to the answer.
+    took: Option<Duration>,
 }
 
 enum State {
@@ -85,6 +107,17 @@ pub enum Fault {
     Malformed(DecodeError),
 }
 
+/// What became of one RAIDA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// Which.
+    pub raida: RaidaIndex,
+    /// Where it was asked.
+    pub endpoint: SocketAddr,
+    /// How long it took from asking to the answer, resends included, or why there is none.
+    pub result: Result<Duration, Fault>,
+}
+
 /// How a round goes about it.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
@@ -92,8 +125,6 @@ pub struct Rules {
     pub required: usize,
     /// How long to wait for the others once it is decided how the round ends.
     pub grace: Duration,
-    /// Wait before the first resend; each further wait is twice as long.
-    pub first_resend: Duration,
     /// Longest wait between two resends.
     pub max_resend: Duration,
 }
@@ -101,12 +132,7 @@ pub struct Rules {
 impl Rules {
     /// The rules that suit the internet, for `required` answers.
     pub fn new(required: usize) -> Self {
-        Self {
-            required,
-            grace: Duration::from_millis(50),
-            first_resend: Duration::from_millis(200),
-            max_resend: Duration::from_millis(1600),
-        }
+        Self { required, grace: Duration::from_millis(50), max_resend: Duration::from_millis(1600) }
     }
 }
 
@@ -182,7 +208,7 @@ impl Round {
         let due =
             self.requests.iter_mut().filter(move |request| request.is_waiting() && request.next_send <= now);
         due.map(move |request| {
-            let wait = rules.first_resend.saturating_mul(1 << request.sent.min(16));
+            let wait = request.pace.first_resend.saturating_mul(1 << request.sent.min(16));
             request.sent += 1;
             request.next_send = now + wait.min(rules.max_resend);
             (request.raida, request.endpoint, request.datagram.as_slice())
@@ -209,7 +235,7 @@ impl Round {
             .iter_mut()
             .find(|request| Some(request.raida.get()) == sender && same_endpoint(request.endpoint, from));
         if let Some(request) = request {
-            request.receive(payload, datagram);
+            request.receive(payload, datagram, now);
         }
         datagram.zeroize();
         self.update_grace(now);
@@ -256,6 +282,22 @@ impl Round {
     /// What kept each of the others.
     pub fn faults(&self) -> Vec<(RaidaIndex, Fault)> {
         self.requests.iter().filter_map(|request| Some((request.raida, request.fault()?))).collect()
+    }
+
+    /// What became of each RAIDA that was asked.
+    pub fn outcomes(&self) -> impl Iterator<Item = Outcome> {
+        let asked = self.requests.iter().filter(|request| request.sent > 0);
+        asked.map(|request| Outcome {
+            raida: request.raida,
+            endpoint: request.endpoint,
+            result: request.fault().map_or(Ok(request.took.unwrap_or_default()), Err),
+        })
+    }
+
+    /// The coin that the first answered request names.
+    pub fn coin(&self) -> Option<CoinId> {
+        let answered = self.requests.iter().find(|request| matches!(request.state, State::Answered));
+        answered?.header.envelope.coins().next()
     }
 
     /// The envelope types of the requests that were answered, each once, in order.
@@ -323,13 +365,26 @@ impl Request {
         seed.copy_from_slice(&recipient.random[..RANDOM_LEN]);
         random.copy_from_slice(&recipient.random[RANDOM_LEN..]);
         let challenge = Challenge::new(seed);
-        let Recipient { raida, endpoint, envelope, key, .. } = recipient;
+        let Recipient { raida, endpoint, envelope, key, pace, .. } = recipient;
         let parts = RequestParts { raida, command: command.to_wire(), envelope, random };
         let write_body = |body: &mut [u8]| write_body(&challenge, body);
         let (header, datagram) = envelope::seal_request(&parts, &key, body_len, write_body)?;
         let (share, state) = (Secret::zeros()?, State::Waiting(None));
-        let (sent, next_send) = (0, Duration::ZERO);
-        Ok(Self { raida, endpoint, header, challenge, key, datagram, share, state, sent, next_send })
+        let (sent, next_send, took) = (0, pace.ask_after, None);
+        Ok(Self {
+            raida,
+            endpoint,
+            header,
+            challenge,
+            key,
+            datagram,
+            share,
+            state,
+            pace,
+            sent,
+            next_send,
+            took,
+        })
     }
 
     fn is_waiting(&self) -> bool {
@@ -346,12 +401,15 @@ impl Request {
         }
     }
 
-    fn receive(&mut self, payload: Payload, datagram: &mut [u8]) {
+    fn receive(&mut self, payload: Payload, datagram: &mut [u8], now: Duration) {
         if matches!(self.state, State::Answered) {
             return;
         }
         match self.open(payload, datagram) {
-            Ok(()) => self.state = State::Answered,
+            Ok(()) => {
+                self.state = State::Answered;
+                self.took = Some(now.saturating_sub(self.pace.ask_after));
+            }
             Err(Dropped::Refusal(status)) => self.state = State::Refused(status),
             // A refusal or an unreachable network is news; a forgery after it is not.
             Err(Dropped::Malformed(error)) if self.is_waiting() => self.state = State::Waiting(Some(error)),

@@ -4,6 +4,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rke_proto::coin::{CoinId, CoinStatus};
@@ -11,7 +12,10 @@ use rke_proto::directory::Directory;
 use rke_proto::round::Fault;
 use rke_proto::{ContentServerId, KeyId, RAIDA_COUNT, RaidaIndex};
 
-use crate::content_server::{ContentServer, ContentServerError, DnsRecords};
+use crate::content_server::{
+    Application, ContentServer, ContentServerError, DnsRecords, KeyRing, MasterSecrets, ServerConfig,
+    ServerError,
+};
 use crate::dns::{DnsError, DnsServer};
 use crate::mint::{make_wallet, mint};
 use crate::node::{Node, NodeConfig, NodeError};
@@ -36,7 +40,7 @@ pub struct LocalNetworkConfig {
     pub first_raida_port: u16,
     /// UDP and TCP port of the DNS server; 0 takes any free one.
     pub dns_port: u16,
-    /// The port that the SRV record names.
+    /// TCP port of the Content Server; 0 takes any free one.
     pub content_server_port: u16,
 }
 
@@ -49,9 +53,12 @@ pub enum NetworkError {
     /// The DNS server, a busy port for one.
     #[error(transparent)]
     Dns(#[from] DnsError),
-    /// The Content Server.
+    /// The Content Server's key set.
     #[error(transparent)]
-    ContentServer(#[from] ContentServerError),
+    Keys(#[from] ContentServerError),
+    /// The Content Server, a busy port for one.
+    #[error(transparent)]
+    ContentServer(#[from] ServerError),
     /// The files.
     #[error("cannot prepare {path}: {source}")]
     Files {
@@ -79,6 +86,7 @@ pub struct LocalNetwork {
     directory_file: PathBuf,
     addresses: Vec<SocketAddr>,
     nodes: Vec<Option<Node>>,
+    master_secrets: Arc<MasterSecrets>,
     content_server: ContentServer,
     records: DnsRecords,
     dns: DnsServer,
@@ -100,17 +108,24 @@ impl LocalNetwork {
         let directory_file = dir.join("raida-directory.txt");
         std::fs::write(&directory_file, directory_text(&directory)).map_err(files)?;
         let key_id = KeyId::new(1).unwrap_or_else(|| unreachable!("1 is a key id"));
-        let content_server = ContentServer::open(config.cs_id, key_id, &dir.join("content-server/data"))?;
-        let report = content_server.preload(&directory, &server_wallet, PRELOAD_TIMEOUT).await?;
+        let mut keys = KeyRing::open(config.cs_id, &dir.join("content-server/data"))?;
+        let master_secrets = keys.open_or_make(key_id)?;
+        let report = master_secrets.preload(&directory, &server_wallet, PRELOAD_TIMEOUT).await?;
         if let Some((raida, fault)) = report.faults.first().copied() {
             return Err(NetworkError::Preload { raida, fault });
         }
-        let host = format!("cs.{}", config.domain);
-        let records = content_server.records(&config.domain, &host, config.content_server_port, &directory);
+        keys.note_preloaded(key_id)?;
+        let server = ServerConfig {
+            listen: SocketAddr::new(LOOPBACK, config.content_server_port),
+            ..ServerConfig::new(Application::Echo)
+        };
+        let content_server = ContentServer::start(server, keys).await?;
+        let (host, port) = (format!("cs.{}", config.domain), content_server.address().port());
+        let records = master_secrets.records(&config.domain, &host, port, &directory);
         let listen = SocketAddr::new(LOOPBACK, config.dns_port);
         let dns = DnsServer::start(listen, &records, LOOPBACK).await?;
         let nodes = nodes.into_iter().map(Some).collect();
-        Ok(Self { wallet, directory_file, addresses, nodes, content_server, records, dns })
+        Ok(Self { wallet, directory_file, addresses, nodes, master_secrets, content_server, records, dns })
     }
 
     /// The user's wallet.
@@ -133,9 +148,14 @@ impl LocalNetwork {
         &self.addresses
     }
 
-    /// The Content Server.
-    pub fn content_server(&self) -> &ContentServer {
-        &self.content_server
+    /// The Content Server's master secrets.
+    pub fn master_secrets(&self) -> &MasterSecrets {
+        &self.master_secrets
+    }
+
+    /// Where the Content Server listens (TCP): it echoes.
+    pub fn content_server_address(&self) -> SocketAddr {
+        self.content_server.address()
     }
 
     /// The Content Server's DNS records.
@@ -155,6 +175,7 @@ impl LocalNetwork {
         for node in self.nodes.into_iter().flatten() {
             node.stop().await;
         }
+        self.content_server.stop().await;
         self.dns.stop().await;
     }
 }

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use rke_host::data_dir::DataDirError;
 use rke_host::wallet::{CoinFile, CoinFileReadError, all_coin_files};
@@ -16,6 +15,7 @@ use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 use zeroize::Zeroize;
 
+use crate::clock::unix_seconds;
 use crate::key_sets::KeySets;
 use crate::responder::{Arrival, Responder};
 
@@ -135,10 +135,6 @@ fn answer(responder: &mut Responder, peer: SocketAddr, datagram: &mut [u8]) -> O
         return None;
     }
     responder.answer(Arrival { peer: peer.ip(), now: unix_seconds(), random }, datagram)
-}
-
-fn unix_seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 fn read_ans(raida: RaidaIndex, folders: &[PathBuf]) -> Result<HashMap<CoinId, Secret<AN_LEN>>, NodeError> {

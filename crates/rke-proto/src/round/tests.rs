@@ -45,6 +45,7 @@ fn round_of(raidas: u8, envelope: Envelope, width: ShareWidth) -> Round {
         envelope,
         key: key_for(raida, envelope),
         random: std::array::from_fn(|at| raida.get().wrapping_mul(31).wrapping_add(at as u8)),
+        pace: Pace::default(),
     });
     Round::collect_shares(recipients.collect(), width, &context(), Rules::new(13)).expect("secret memory")
 }
@@ -279,8 +280,14 @@ fn a_preload_round_collects_confirmations_and_no_key() {
     let envelope = Envelope::Type4(COIN);
     let recipients = raidas.iter().zip(&secrets).map(|(raida, secret)| {
         let key = key_for(*raida, envelope);
-        let recipient =
-            Recipient { raida: *raida, endpoint: endpoint(*raida), envelope, key, random: [raida.get(); 36] };
+        let recipient = Recipient {
+            raida: *raida,
+            endpoint: endpoint(*raida),
+            envelope,
+            key,
+            random: [raida.get(); 36],
+            pace: Pace::default(),
+        };
         (recipient, secret)
     });
     let cs_id = ContentServerId::new("CS").expect("a CSID");

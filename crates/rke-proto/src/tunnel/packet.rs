@@ -22,7 +22,7 @@ pub const MAX_DATA_LEN: usize = u16::MAX as usize - SESSION_IDENTIFIER_LEN - HMA
 const TYPE: u8 = 6;
 
 /// Five random bytes by which a client names its key to the Content Server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientKeyId(pub [u8; 5]);
 
 impl ClientKeyId {

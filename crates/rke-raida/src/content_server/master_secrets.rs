@@ -1,5 +1,5 @@
-//! A Content Server's key material: its 25 master secrets of a key set, their preloading to the
-//! RAIDAs, and the DNS records by which clients find it. `docs/protocol.md` sections 1, 5 and 6.
+//! One key set of a Content Server: its 25 master secrets, their preloading to the RAIDAs, and the
+//! DNS records by which clients find it. `docs/protocol.md` sections 1, 5 and 6.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use rke_host::udp;
 use rke_host::wallet::{self, Proof, WalletError};
 use rke_proto::derive::{self, ShareWidth};
 use rke_proto::directory::Directory;
-use rke_proto::round::{Fault, REQUEST_RANDOM_LEN, Recipient, Round, Rules};
+use rke_proto::round::{Fault, Pace, REQUEST_RANDOM_LEN, Recipient, Round, Rules};
 use rke_proto::{Bitmap, ContentServerId, KeyContext, KeyId, MIN_REQUIRED, RAIDA_COUNT, RaidaIndex};
 use rke_secret::{Secret, SecretError};
 use tokio::time::Instant;
@@ -33,9 +33,20 @@ pub enum ContentServerError {
     /// The wallet whose coins preload.
     #[error("cannot preload: {0}")]
     Wallet(#[from] WalletError),
+    /// 255 key sets were made.
+    #[error("there is no key set number after k255")]
+    NoKeyIdLeft,
     /// No node to preload to.
     #[error("cannot preload: the RAIDA directory names no node")]
     EmptyDirectory,
+    /// The data directory's folders.
+    #[error("cannot use {path}: {source}")]
+    Files {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The machine.
     #[error("cannot preload: {0}")]
     Machine(#[from] io::Error),
@@ -76,25 +87,77 @@ impl DnsRecords {
     }
 }
 
-/// A Content Server's key set.
-pub struct ContentServer {
+/// The 25 master secrets of one of a Content Server's key sets.
+pub struct MasterSecrets {
     cs_id: ContentServerId,
     key_id: KeyId,
     masters: Vec<Secret<32>>,
-    _data_dir: DataDir,
 }
 
-impl ContentServer {
-    /// Opens the key set in a data directory, or makes its master secrets where there are none yet.
+impl MasterSecrets {
+    /// New master secrets, which are nowhere but in memory.
     ///
     /// # Errors
-    /// [`ContentServerError`]. Damaged master secrets are an error: RAIDAs hold the other half.
-    pub fn open(cs_id: ContentServerId, key_id: KeyId, data_dir: &Path) -> Result<Self, ContentServerError> {
-        let data_dir = DataDir::open(data_dir)?;
-        let folder = data_dir.folder(&format!("master-secrets-{}-{key_id}", hex::encode(cs_id.padded())))?;
-        let masters = RaidaIndex::all().map(|raida| open_master(&data_dir, &folder, raida));
-        let masters = masters.collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { cs_id, key_id, masters, _data_dir: data_dir })
+    /// [`SecretError`].
+    pub fn random(cs_id: ContentServerId, key_id: KeyId) -> Result<Self, SecretError> {
+        let masters = RaidaIndex::all().map(|_| Secret::random()).collect::<Result<_, _>>()?;
+        Ok(Self { cs_id, key_id, masters })
+    }
+
+    /// Opens the key set in a folder of a data directory.
+    ///
+    /// # Errors
+    /// [`ContentServerError`]. Missing or damaged master secrets are an error: RAIDAs hold the other
+    /// half.
+    pub(super) fn open(
+        cs_id: ContentServerId,
+        key_id: KeyId,
+        data_dir: &DataDir,
+        folder: &Path,
+    ) -> Result<Self, ContentServerError> {
+        let masters = RaidaIndex::all().map(|raida| read_master(data_dir, folder, cs_id, key_id, raida));
+        Ok(Self { cs_id, key_id, masters: masters.collect::<Result<_, _>>()? })
+    }
+
+    /// Writes the key set, sealed, to a folder of a data directory.
+    ///
+    /// # Errors
+    /// [`ContentServerError`].
+    pub(super) fn write(&self, data_dir: &DataDir, folder: &Path) -> Result<(), ContentServerError> {
+        for (raida, master) in RaidaIndex::all().zip(&self.masters) {
+            let path = file_of(folder, raida);
+            let description = description(self.cs_id, self.key_id, raida);
+            let written = data_dir.sealer().write(&path, description.as_bytes(), master);
+            written.map_err(|source| ContentServerError::MasterSecrets { path, source })?;
+        }
+        Ok(())
+    }
+
+    /// The Content Server that they belong to.
+    pub fn cs_id(&self) -> ContentServerId {
+        self.cs_id
+    }
+
+    /// The key set's number.
+    pub fn key_id(&self) -> KeyId {
+        self.key_id
+    }
+
+    /// The shares that the RAIDAs of a set give for `context`.
+    ///
+    /// # Errors
+    /// [`SecretError`] when there is no secret memory left.
+    pub fn shares(
+        &self,
+        context: &KeyContext,
+        width: ShareWidth,
+        of: Bitmap,
+    ) -> Result<Vec<(RaidaIndex, Secret<32>)>, SecretError> {
+        let share = |raida: RaidaIndex| {
+            let master = &self.masters[raida.position()];
+            Secret::fill(|share| master.expose(|master| derive::share(master, width, context, share)))
+        };
+        of.iter().map(|raida| Ok((raida, share(raida)?))).collect()
     }
 
     /// Gives every node of the directory its own master secret, proving the operator with coins of
@@ -117,7 +180,8 @@ impl ContentServer {
             let mut random = [0; REQUEST_RANDOM_LEN];
             getrandom::fill(&mut random)?;
             let Proof { raida, envelope, key } = proof;
-            let recipient = Recipient { raida, endpoint: *endpoint, envelope, key, random };
+            let pace = Pace::default();
+            let recipient = Recipient { raida, endpoint: *endpoint, envelope, key, random, pace };
             Ok((recipient, &self.masters[raida.position()]))
         });
         let recipients = recipients.collect::<io::Result<Vec<_>>>()?;
@@ -156,33 +220,31 @@ impl ContentServer {
         width: ShareWidth,
         bitmap: Bitmap,
     ) -> Result<Secret<32>, SecretError> {
-        let shares = bitmap.iter().map(|raida| {
-            let master = &self.masters[raida.position()];
-            Secret::fill(|share| master.expose(|master| derive::share(master, width, context, share)))
-        });
-        let shares = shares.collect::<Result<Vec<_>, _>>()?;
-        derive::key_from_shares(shares.iter(), width, context, bitmap)
+        let shares = self.shares(context, width, bitmap)?;
+        derive::key_from_shares(shares.iter().map(|(_, share)| share), width, context, bitmap)
     }
 }
 
-fn open_master(
+fn file_of(folder: &Path, raida: RaidaIndex) -> PathBuf {
+    folder.join(format!("raida-{raida:02}"))
+}
+
+/// What stands in clear, and authenticated, before a sealed master secret.
+fn description(cs_id: ContentServerId, key_id: KeyId, raida: RaidaIndex) -> String {
+    format!("master secret of RAIDA {raida} of {RAIDA_COUNT} in {key_id} of {cs_id}")
+}
+
+fn read_master(
     data_dir: &DataDir,
     folder: &Path,
+    cs_id: ContentServerId,
+    key_id: KeyId,
     raida: RaidaIndex,
 ) -> Result<Secret<32>, ContentServerError> {
-    let path = folder.join(format!("raida-{raida:02}"));
-    let wrong = |source| ContentServerError::MasterSecrets { path: path.clone(), source };
-    let description = format!("master secret of RAIDA {raida} of {RAIDA_COUNT}, {}", folder_name(folder));
-    if path.exists() {
-        let (found, master) = data_dir.sealer().read::<32>(&path).map_err(wrong)?;
-        let own = found == description.as_bytes();
-        return if own { Ok(master) } else { Err(wrong(SealError::Malformed)) };
-    }
-    let master = Secret::random().map_err(|error| wrong(error.into()))?;
-    data_dir.sealer().write(&path, description.as_bytes(), &master).map_err(wrong)?;
-    Ok(master)
-}
-
-fn folder_name(folder: &Path) -> String {
-    folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    let path = file_of(folder, raida);
+    let own = description(cs_id, key_id, raida);
+    let master = data_dir.sealer().read::<32>(&path).and_then(|(found, master)| {
+        if found == own.as_bytes() { Ok(master) } else { Err(SealError::Malformed) }
+    });
+    master.map_err(|source| ContentServerError::MasterSecrets { path, source })
 }
