@@ -46,6 +46,8 @@ fn session() -> NewSession {
             width: ShareWidth::Wide,
             envelopes: vec![5],
             raidas: (0..25).collect(),
+            liars: Vec::new(),
+            tunnel: None,
         },
         from_cache: false,
         key: Secret::random().expect("a secret"),

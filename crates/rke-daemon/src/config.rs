@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::Domain;
+use crate::confirm::Confirm;
 
 /// The daemon's settings.
 #[derive(Debug, Clone)]
@@ -27,6 +28,10 @@ pub struct Config {
     pub raida_directory: Option<PathBuf>,
     /// One deadline over discovery and exchange.
     pub exchange_timeout: Duration,
+    /// Whether the Content Server has to confirm a fresh key.
+    pub confirm: Confirm,
+    /// How long the Content Server has for that.
+    pub confirm_timeout: Duration,
     /// Domains whose keys may be made from 1-byte shares.
     pub allow_weak_shares: Vec<Domain>,
 }
@@ -44,6 +49,8 @@ impl Config {
             max_keys: 64,
             raida_directory: None,
             exchange_timeout: Duration::from_secs(5),
+            confirm: Confirm::default(),
+            confirm_timeout: Duration::from_secs(2),
             allow_weak_shares: Vec::new(),
         }
     }

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::discovery::{Discovery, ResolverError};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Rules};
 use crate::http;
 use crate::keystore::Keystore;
 use crate::sessions::Sessions;
@@ -69,8 +69,13 @@ impl Daemon {
         let address = listener.local_addr().map_err(listen_error)?;
         let data_dir = Arc::new(DataDir::open(&config.data_dir, Access::Exclusive)?);
         let keystore = Arc::new(Keystore::open(data_dir, config.key_ttl_hours, config.max_keys)?);
-        let weak = config.allow_weak_shares.iter().cloned().collect();
-        let exchange = Exchange::new(discovery, config.exchange_timeout, weak);
+        let rules = Rules {
+            timeout: config.exchange_timeout,
+            confirm: config.confirm,
+            confirm_timeout: config.confirm_timeout,
+            allow_weak_shares: config.allow_weak_shares.iter().cloned().collect(),
+        };
+        let exchange = Exchange::new(discovery, rules);
         let key_sweeper = tokio::spawn(sweep_keys(Arc::clone(&keystore)));
         let sessions = Arc::new(Sessions::new(config, keystore, exchange));
         let (stop, stopped) = watch::channel(false);

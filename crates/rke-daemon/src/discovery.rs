@@ -1,7 +1,7 @@
 //! Finds a Content Server in DNS: its SRV target, and the key sets that its TXT records give.
 //! `docs/protocol.md` section 1.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
 use hickory_resolver::net::NetError;
@@ -102,6 +102,20 @@ impl Discovery {
             target_port: best.port,
             sets,
         })
+    }
+
+    /// The addresses of the host that an SRV record names.
+    ///
+    /// # Errors
+    /// [`DiscoveryError::LookUp`].
+    pub async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, DiscoveryError> {
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(address, port)]);
+        }
+        let name = format!("{host}.");
+        let found = self.resolver.lookup_ip(name.as_str()).await;
+        let found = found.map_err(|source| DiscoveryError::LookUp { record: RecordType::A, name, source })?;
+        Ok(found.iter().map(|address| SocketAddr::new(address, port)).collect())
     }
 
     async fn look_up(&self, name: &str, record: RecordType) -> Result<Vec<RData>, DiscoveryError> {

@@ -12,14 +12,18 @@ use rke_host::udp::{self, Ended};
 use rke_host::wallet::{self, Proof, WalletError};
 use rke_proto::derive::ShareWidth;
 use rke_proto::records::KeySet;
-use rke_proto::round::{Fault, REQUEST_RANDOM_LEN, Recipient, Round, Rules};
-use rke_proto::{ClientSn, ContentServerId, KeyContext, RaidaIndex};
+use rke_proto::round::{self, Fault, Pace, REQUEST_RANDOM_LEN, Recipient, Round};
+use rke_proto::tunnel::confirm::ConfirmError;
+use rke_proto::{Bitmap, ClientSn, ContentServerId, KeyContext, RaidaIndex};
 use rke_secret::Secret;
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use crate::Domain;
 use crate::clock::unix_seconds;
+use crate::confirm::{Confirm, ConfirmedKey, TunnelName, Unconfirmed, confirm, connect};
 use crate::discovery::{Discovered, Discovery, DiscoveryError};
+use crate::raidas::Raidas;
 use crate::store::Full;
 
 /// Where a key comes from: everything about it that is not secret.
@@ -33,6 +37,10 @@ pub struct KeyOrigin {
     pub envelopes: Vec<u8>,
     /// The RAIDAs whose shares made it, in order.
     pub raidas: Vec<u8>,
+    /// The RAIDAs whose shares turned out wrong, in order.
+    pub liars: Vec<u8>,
+    /// Under what names the Content Server knows the key. `None` where it has not confirmed it.
+    pub tunnel: Option<TunnelName>,
 }
 
 /// A key and where it comes from.
@@ -68,6 +76,24 @@ pub enum ExchangeError {
         /// What kept each of the others.
         faults: Vec<(RaidaIndex, Fault)>,
     },
+    /// Too many RAIDAs gave wrong shares.
+    #[error(
+        "Only {honest} of {required} required shares are right; {} RAIDAs gave wrong ones",
+        .liars.len()
+    )]
+    TooManyLiars {
+        /// RAIDAs that are required.
+        required: usize,
+        /// How many gave a right share.
+        honest: usize,
+        /// Those that gave a wrong one.
+        liars: Vec<u8>,
+    },
+    /// The Content Server did not confirm the key, and the daemon is told to require that.
+    #[error(
+        "The key was not confirmed: {0}; to open sessions all the same, start the daemon with --confirm try"
+    )]
+    Unconfirmed(String),
     /// Another exchange for the domain took all the time that this one had.
     #[error("Another exchange for {0} is still running; try again in a few seconds")]
     StillRunning(Domain),
@@ -82,31 +108,56 @@ pub enum ExchangeError {
 impl ExchangeError {
     /// Whether another request for the same domain would end the same way now.
     pub fn holds_for_everyone(&self) -> bool {
-        matches!(self, Self::Discovery(_) | Self::WeakShares(_) | Self::TooFewAnswered { .. })
+        matches!(
+            self,
+            Self::Discovery(_)
+                | Self::WeakShares(_)
+                | Self::TooFewAnswered { .. }
+                | Self::TooManyLiars { .. }
+                | Self::Unconfirmed(_)
+        )
     }
 }
 
 /// Exchanges keys.
 pub struct Exchange {
     discovery: Discovery,
-    timeout: Duration,
-    allow_weak_shares: HashSet<Domain>,
+    raidas: Raidas,
+    rules: Rules,
+}
+
+/// How exchanges are made.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// How long discovery and shares may take.
+    pub timeout: Duration,
+    /// Whether the Content Server has to confirm a key.
+    pub confirm: Confirm,
+    /// How long it has for that.
+    pub confirm_timeout: Duration,
+    /// Domains for which narrow shares are accepted.
+    pub allow_weak_shares: HashSet<Domain>,
 }
 
 impl Exchange {
-    /// An exchange that takes at most `timeout`, and accepts narrow shares for some domains only.
-    pub fn new(discovery: Discovery, timeout: Duration, allow_weak_shares: HashSet<Domain>) -> Self {
-        Self { discovery, timeout, allow_weak_shares }
+    /// Exchanges by these rules.
+    pub fn new(discovery: Discovery, rules: Rules) -> Self {
+        Self { discovery, raidas: Raidas::default(), rules }
+    }
+
+    /// What is known of the RAIDAs.
+    pub fn raidas(&self) -> &Raidas {
+        &self.raidas
     }
 
     /// The deadline of an exchange that begins now.
     pub fn deadline(&self) -> Instant {
-        Instant::now() + self.timeout
+        Instant::now() + self.rules.timeout
     }
 
     /// Whether a key from shares of this width may be used for the domain.
     pub fn accepts(&self, domain: &Domain, width: ShareWidth) -> bool {
-        width == ShareWidth::Wide || self.allow_weak_shares.contains(domain)
+        width == ShareWidth::Wide || self.rules.allow_weak_shares.contains(domain)
     }
 
     /// Finds a domain's Content Server.
@@ -137,19 +188,159 @@ impl Exchange {
         let set = sets.choose().ok_or_else(|| no_key_set(&discovered))?;
         let required = usize::from(sets.required);
         let context = new_context(set)?;
-        let recipients = prove(set, wallet, width, required).await?;
-        let round = Round::collect_shares(recipients, width, &context, Rules::new(required));
+        let recipients = self.prove(set, wallet, width, required).await?;
+        let round = Round::collect_shares(recipients, width, &context, round::Rules::new(required));
         let mut round = round.map_err(io::Error::from)?;
         let ended = udp::run(&mut round, deadline).await?;
-        let answered = round.answered().iter().map(RaidaIndex::get).collect();
-        match round.derive_key(&context).map_err(io::Error::from)? {
-            Some(key) if ended == Ended::Ready => {
-                let (cs_id, envelopes) = (set.cs_id, round.envelopes());
-                Ok(ExchangedKey { key, origin: KeyOrigin { cs_id, width, envelopes, raidas: answered } })
+        if ended != Ended::Ready {
+            self.raidas.note(round.outcomes(), Bitmap::default());
+            let (answered, faults) = (indexes(round.answered()), round.faults());
+            return Err(ExchangeError::TooFewAnswered { required, answered, faults });
+        }
+        let agreed = self.agree(&discovered, &round, &context).await;
+        let liars = match &agreed {
+            Ok(key) => key.liars,
+            Err(Disagreed::TooManyLiars { liars, .. }) => *liars,
+            Err(_) => Bitmap::default(),
+        };
+        self.raidas.note(round.outcomes(), liars);
+        if liars.count() > 0 {
+            tracing::warn!(%domain, raidas = ?indexes(liars), "RAIDAs gave WRONG shares");
+        }
+        let agreed = agreed.map_err(|error| error.into_exchange_error(required))?;
+        let origin = KeyOrigin {
+            cs_id: set.cs_id,
+            width,
+            envelopes: round.envelopes(),
+            raidas: indexes(agreed.raidas),
+            liars: indexes(liars),
+            tunnel: agreed.tunnel,
+        };
+        Ok(ExchangedKey { key: agreed.key, origin })
+    }
+
+    /// The key of a finished round, confirmed by the Content Server as far as the rules want it.
+    async fn agree(
+        &self,
+        discovered: &Discovered,
+        round: &Round,
+        context: &KeyContext,
+    ) -> Result<AgreedKey, Disagreed> {
+        let unconfirmed = match self.rules.confirm {
+            Confirm::Off => None,
+            Confirm::Require | Confirm::Try => match self.confirm(discovered, round, context).await {
+                Ok(key) => return Ok(AgreedKey::confirmed(key, discovered)),
+                Err(Unconfirmed::Refused(ConfirmError::TooManyLiars { honest, liars })) => {
+                    return Err(Disagreed::TooManyLiars { honest, liars });
+                }
+                Err(reason) => Some(reason),
+            },
+        };
+        if let Some(reason) = unconfirmed {
+            if self.rules.confirm == Confirm::Require {
+                return Err(Disagreed::Unconfirmed(reason.to_string()));
             }
-            _ => Err(ExchangeError::TooFewAnswered { required, answered, faults: round.faults() }),
+            tracing::warn!(host = discovered.target_host, %reason, "the key is not confirmed");
+        }
+        let key = round.derive_key(context).map_err(io::Error::from)?;
+        let key = key.ok_or_else(|| io::Error::other("there are too few shares"))?;
+        Ok(AgreedKey { key, raidas: round.answered(), liars: Bitmap::default(), tunnel: None })
+    }
+
+    async fn confirm(
+        &self,
+        discovered: &Discovered,
+        round: &Round,
+        context: &KeyContext,
+    ) -> Result<ConfirmedKey, Unconfirmed> {
+        let deadline = Instant::now() + self.rules.confirm_timeout;
+        let addresses = timeout_at(deadline, self.addresses(discovered)).await;
+        let addresses = addresses.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+        confirm(round, context, &addresses, deadline).await
+    }
+
+    async fn addresses(&self, discovered: &Discovered) -> io::Result<Vec<SocketAddr>> {
+        let found = self.discovery.addresses(&discovered.target_host, discovered.target_port);
+        found.await.map_err(io::Error::other)
+    }
+
+    /// A connection to the Content Server that has confirmed a key.
+    ///
+    /// # Errors
+    /// What DNS or the system said.
+    pub(crate) async fn connect(&self, name: &TunnelName) -> io::Result<TcpStream> {
+        let connected = async {
+            let addresses = self.discovery.addresses(&name.host, name.port).await;
+            connect(&addresses.map_err(io::Error::other)?).await
+        };
+        let deadline = Instant::now() + self.rules.confirm_timeout;
+        timeout_at(deadline, connected).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Whom to ask, each with the proof that the wallet has for it. Wallets are read off the
+    /// runtime's threads: a slow disk must not hold up other sessions.
+    async fn prove(
+        &self,
+        set: &KeySet,
+        wallet: PathBuf,
+        width: ShareWidth,
+        required: usize,
+    ) -> Result<Vec<Recipient>, ExchangeError> {
+        let servers: Arc<[(RaidaIndex, SocketAddr)]> = set.servers.as_slice().into();
+        let raidas: Vec<RaidaIndex> = servers.iter().map(|(raida, _)| *raida).collect();
+        let read = move || wallet::prove(Path::new(&wallet), &raidas, width, required);
+        let proofs = tokio::task::spawn_blocking(read).await.map_err(io::Error::other)??;
+        let recipients = proofs.into_iter().filter_map(|proof| {
+            let (raida, endpoint) = servers.iter().find(|(raida, _)| *raida == proof.raida)?;
+            Some(recipient(proof, *endpoint, self.raidas.pace(*raida, *endpoint)))
+        });
+        Ok(recipients.collect::<io::Result<_>>()?)
+    }
+}
+
+/// A key that the exchange ends with.
+struct AgreedKey {
+    key: Secret<32>,
+    raidas: Bitmap,
+    liars: Bitmap,
+    tunnel: Option<TunnelName>,
+}
+
+impl AgreedKey {
+    fn confirmed(confirmed: ConfirmedKey, by: &Discovered) -> Self {
+        let ConfirmedKey { key, raidas, liars, key_id, session } = confirmed;
+        let (host, port) = (by.target_host.clone(), by.target_port);
+        Self { key, raidas, liars, tunnel: Some(TunnelName { key_id, session, host, port }) }
+    }
+}
+
+/// Why there is no key although there were enough shares.
+enum Disagreed {
+    TooManyLiars { honest: Bitmap, liars: Bitmap },
+    Unconfirmed(String),
+    Machine(io::Error),
+}
+
+impl Disagreed {
+    fn into_exchange_error(self, required: usize) -> ExchangeError {
+        match self {
+            Self::TooManyLiars { honest, liars } => {
+                ExchangeError::TooManyLiars { required, honest: honest.count(), liars: indexes(liars) }
+            }
+            Self::Unconfirmed(reason) => ExchangeError::Unconfirmed(reason),
+            Self::Machine(error) => ExchangeError::Machine(error),
         }
     }
+}
+
+impl From<io::Error> for Disagreed {
+    fn from(error: io::Error) -> Self {
+        Self::Machine(error)
+    }
+}
+
+fn indexes(raidas: Bitmap) -> Vec<u8> {
+    raidas.iter().map(RaidaIndex::get).collect()
 }
 
 fn no_key_set(discovered: &Discovered) -> DiscoveryError {
@@ -173,28 +364,9 @@ fn new_context(set: &KeySet) -> io::Result<KeyContext> {
     })
 }
 
-/// Whom to ask, each with the proof that the wallet has for it. Wallets are read off the runtime's
-/// threads: a slow disk must not hold up other sessions.
-async fn prove(
-    set: &KeySet,
-    wallet: PathBuf,
-    width: ShareWidth,
-    required: usize,
-) -> Result<Vec<Recipient>, ExchangeError> {
-    let servers: Arc<[(RaidaIndex, SocketAddr)]> = set.servers.as_slice().into();
-    let raidas: Vec<RaidaIndex> = servers.iter().map(|(raida, _)| *raida).collect();
-    let read = move || wallet::prove(Path::new(&wallet), &raidas, width, required);
-    let proofs = tokio::task::spawn_blocking(read).await.map_err(io::Error::other)??;
-    let recipients = proofs.into_iter().filter_map(|proof| {
-        let (_, endpoint) = servers.iter().find(|(raida, _)| *raida == proof.raida)?;
-        Some(recipient(proof, *endpoint))
-    });
-    Ok(recipients.collect::<io::Result<_>>()?)
-}
-
-fn recipient(proof: Proof, endpoint: SocketAddr) -> io::Result<Recipient> {
+fn recipient(proof: Proof, endpoint: SocketAddr, pace: Pace) -> io::Result<Recipient> {
     let mut random = [0; REQUEST_RANDOM_LEN];
     getrandom::fill(&mut random)?;
     let Proof { raida, envelope, key } = proof;
-    Ok(Recipient { raida, endpoint, envelope, key, random })
+    Ok(Recipient { raida, endpoint, envelope, key, random, pace })
 }

@@ -7,15 +7,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{fs, io};
 
-use rke_host::data_dir::{Access, DataDir, DataDirError};
+use rke_host::data_dir::{DataDir, DataDirError};
 use rke_host::sealed::{SealError, Sealer};
 use rke_proto::ContentServerId;
 use rke_proto::derive::ShareWidth;
+use rke_proto::tunnel::ClientKeyId;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::Domain;
 use crate::clock::unix_seconds;
+use crate::confirm::TunnelName;
 use crate::exchange::{ExchangedKey, KeyOrigin};
 
 const FOLDER: &str = "keys";
@@ -41,6 +43,34 @@ struct Description {
     share_bytes: usize,
     envelopes: Vec<u8>,
     raidas: Vec<u8>,
+    #[serde(default)]
+    liars: Vec<u8>,
+    #[serde(default)]
+    tunnel: Option<TunnelDescription>,
+}
+
+/// Under what names the Content Server knows the key, in hex, and where it is.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TunnelDescription {
+    key_id: String,
+    session: String,
+    host: String,
+    port: u16,
+}
+
+impl TunnelDescription {
+    fn new(name: &TunnelName) -> Self {
+        let TunnelName { key_id, session, host, port } = name;
+        Self { key_id: hex::encode(key_id.0), session: hex::encode(session), host: host.clone(), port: *port }
+    }
+
+    fn name(self) -> Option<TunnelName> {
+        let (mut key_id, mut session) = ([0; 5], [0; 8]);
+        hex::decode_to_slice(self.key_id, &mut key_id).ok()?;
+        hex::decode_to_slice(self.session, &mut session).ok()?;
+        Some(TunnelName { key_id: ClientKeyId(key_id), session, host: self.host, port: self.port })
+    }
 }
 
 /// The cache. Its calls block on the file system for as long as a small file takes.
@@ -106,6 +136,8 @@ impl Keystore {
             share_bytes: key.origin.width.share_len(),
             envelopes: key.origin.envelopes.clone(),
             raidas: key.origin.raidas.clone(),
+            liars: key.origin.liars.clone(),
+            tunnel: key.origin.tunnel.as_ref().map(TunnelDescription::new),
         };
         if !self.lock().contains_key(domain) {
             self.shrink_to(self.max - 1);
@@ -182,8 +214,9 @@ impl Keystore {
             _ => return Err("its shares have no width that this version knows".into()),
         };
         let cs_id = ContentServerId::new(&description.cs_id).ok_or("its Content Server ID is malformed")?;
-        let Description { envelopes, raidas, expires_at, .. } = description;
-        let origin = KeyOrigin { cs_id, width, envelopes, raidas };
+        let Description { envelopes, raidas, liars, tunnel, expires_at, .. } = description;
+        let tunnel = tunnel.map(|tunnel| tunnel.name().ok_or("its tunnel is malformed")).transpose()?;
+        let origin = KeyOrigin { cs_id, width, envelopes, raidas, liars, tunnel };
         Ok((domain, ExchangedKey { key, origin }, expires_at))
     }
 
@@ -207,6 +240,7 @@ fn discard(path: &Path, reason: &str) {
 
 #[cfg(test)]
 mod tests {
+    use rke_host::data_dir::Access;
     use rke_secret::Secret;
 
     use super::*;
@@ -219,6 +253,13 @@ mod tests {
                 width: ShareWidth::Wide,
                 envelopes: vec![4, 5],
                 raidas: vec![0, 3, 24],
+                liars: vec![7],
+                tunnel: Some(TunnelName {
+                    key_id: ClientKeyId([1, 2, 3, 4, 5]),
+                    session: [6; 8],
+                    host: "cs.rke.test".into(),
+                    port: 443,
+                }),
             },
         }
     }

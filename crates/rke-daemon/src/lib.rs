@@ -1,9 +1,11 @@
 //! The daemon: finds Content Servers, exchanges keys, owns the sessions and answers over HTTP.
-//! Inside, `http -> sessions -> {store, exchange, discovery, keystore}`; nothing imports `http`.
+//! Inside, `http -> {sessions, tunnel} -> {store, exchange, discovery, keystore, raidas}`; nothing
+//! imports `http`.
 
 mod allowance;
 pub mod clock;
 pub mod config;
+pub mod confirm;
 #[cfg(feature = "controls")]
 mod controls;
 mod daemon;
@@ -13,8 +15,10 @@ pub mod exchange;
 mod gate;
 pub mod http;
 pub mod keystore;
+pub mod raidas;
 pub mod sessions;
 pub mod store;
+pub mod tunnel;
 
 pub use config::Config;
 pub use daemon::{Daemon, StartError};

@@ -1,15 +1,17 @@
 //! What can be done with sessions: open, use, list and end them. The HTTP layer calls this and
 //! nothing below it.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rke_host::wallet;
 use rke_proto::cipher::{BLOCK_LEN, aes256_ctr, for_each_round_key};
 use rke_proto::derive::ShareWidth;
+use rke_proto::tunnel::{ClientKeyId, NonceMemory};
 use rke_secret::SecretError;
 use rke_secret::residue::{Fingerprint, Look};
 use tokio::task::spawn_blocking;
@@ -77,6 +79,8 @@ pub struct Sessions {
     gates: Gates<Arc<ExchangeError>>,
     looks: Allowance,
     residues_found: AtomicU64,
+    /// The nonces of each key that was used in a tunnel, so that no packet is taken twice.
+    seen: Mutex<HashMap<ClientKeyId, Arc<Mutex<NonceMemory>>>>,
     config: Config,
 }
 
@@ -85,8 +89,8 @@ impl Sessions {
     pub fn new(config: Config, keystore: Arc<Keystore>, exchange: Exchange) -> Self {
         let store = Store::new(config.max_sessions, config.session_ttl);
         let looks = Allowance::new(LOOKS.0, LOOKS.1);
-        let (gates, residues_found) = (Gates::default(), AtomicU64::new(0));
-        Self { store, keystore, exchange, gates, looks, residues_found, config }
+        let (gates, residues_found, seen) = (Gates::default(), AtomicU64::new(0), Mutex::default());
+        Self { store, keystore, exchange, gates, looks, residues_found, seen, config }
     }
 
     /// The store, for what only reads.
@@ -97,6 +101,17 @@ impl Sessions {
     /// The key cache, for what only reads.
     pub fn keystore(&self) -> &Keystore {
         &self.keystore
+    }
+
+    /// How keys are exchanged, and what is known of the RAIDAs.
+    pub fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    /// The nonces that were seen under a key by its name, for as long as the daemon runs.
+    pub(crate) fn seen_under(&self, key_id: ClientKeyId) -> Arc<Mutex<NonceMemory>> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(seen.entry(key_id).or_default())
     }
 
     /// The settings.

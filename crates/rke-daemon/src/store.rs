@@ -111,6 +111,8 @@ pub enum KeyUse {
     Encrypt,
     /// Decryption.
     Decrypt,
+    /// A packet to or from the Content Server, which is not counted.
+    Tunnel,
 }
 
 /// There is no room for another session.
@@ -209,7 +211,7 @@ impl Store {
         state.entries.clear();
     }
 
-    /// Uses a session's key and counts the use. `None` where there is no such session, or it has
+    /// Uses a session's key and counts it where it is one of the API. `None` where there is no such session, or it has
     /// expired. The end of the session waits meanwhile, so `work` should not take long.
     pub fn with_key<R>(
         &self,
@@ -223,6 +225,7 @@ impl Store {
             match key_use {
                 KeyUse::Encrypt => entry.encrypt_count += 1,
                 KeyUse::Decrypt => entry.decrypt_count += 1,
+                KeyUse::Tunnel => (),
             }
             entry.session.key.handle()
         };
@@ -353,6 +356,8 @@ mod tests {
                 width: ShareWidth::Wide,
                 envelopes: vec![5],
                 raidas: (0..25).collect(),
+                liars: Vec::new(),
+                tunnel: None,
             },
             from_cache: false,
             key: Secret::fill(|key| *key = [byte; 32]).expect("a secret"),

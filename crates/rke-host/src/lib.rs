@@ -4,6 +4,7 @@
 
 pub mod data_dir;
 pub mod directory;
+pub mod framing;
 pub mod sealed;
 pub mod udp;
 pub mod wallet;

@@ -35,8 +35,11 @@ pub(crate) enum RunCommand {
     Dev(DevOptions),
     /// Run one RAIDA node.
     Raida(RaidaOptions),
-    /// Make a Content Server's master secrets, preload them to the RAIDAs, print its DNS records.
-    ContentServer(ContentServerOptions),
+    /// Run a Content Server, make and preload its master secrets, rotate them.
+    ContentServer {
+        #[command(subcommand)]
+        command: ContentServerCommand,
+    },
 }
 
 /// Commands that ask a running daemon.
@@ -62,6 +65,19 @@ pub(crate) enum AskCommand {
         /// The session's id, of the session that encrypted or another with the same key.
         #[arg(value_name = "SESSION")]
         session: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Talk to the Content Server of a session: standard input to it, what it says to standard output.
+    Connect {
+        /// The session's id.
+        #[arg(value_name = "SESSION")]
+        session: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show how the 25 RAIDAs have been doing, and how many more may fail.
+    Raidas {
         #[command(flatten)]
         output: Output,
     },
@@ -136,6 +152,9 @@ pub(crate) struct DevOptions {
     /// UDP and TCP port of the DNS server; 0 takes any free one.
     #[arg(long, value_name = "PORT", default_value_t = 25053)]
     pub(crate) dns_port: u16,
+    /// TCP port of the Content Server; 0 takes any free one.
+    #[arg(long, value_name = "PORT", default_value_t = 25443)]
+    pub(crate) content_server_port: u16,
     /// Where coins, keys and directory lie; a temporary folder, removed at the end, by default.
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
@@ -178,15 +197,45 @@ pub(crate) struct RaidaOptions {
     pub(crate) log: LogOptions,
 }
 
-/// A Content Server's master secrets.
+#[derive(Subcommand)]
+pub(crate) enum ContentServerCommand {
+    /// Make a key set's master secrets, preload them to the RAIDAs, print the DNS records to publish.
+    Preload {
+        /// The number of the key set.
+        #[arg(long, value_name = "NUMBER", env = "RKE_KEY_ID", default_value = "1", value_parser = parse_key_id)]
+        key_id: KeyId,
+        #[command(flatten)]
+        options: PreloadOptions,
+    },
+    /// Accept clients: agree on keys with them, and put a command behind their tunnels.
+    Serve(ContentServerOptions),
+    /// Make the next key set beside the old ones, preload it, print the records to publish instead,
+    /// and retire the old ones after a while. A running `serve` with the same --data-dir takes it up.
+    Rotate {
+        /// Seconds until the old key sets are not served any more.
+        #[arg(long, value_name = "SECONDS", env = "RKE_RETIRE_AFTER", default_value_t = 172_800)]
+        retire_after: u64,
+        #[command(flatten)]
+        options: PreloadOptions,
+    },
+}
+
+/// Whose key sets, and where they lie.
 #[derive(Args)]
-pub(crate) struct ContentServerOptions {
-    /// Its Content Server ID.
+pub(crate) struct KeyRingOptions {
+    /// The Content Server ID.
     #[arg(long, value_name = "ID", env = "RKE_CS_ID", value_parser = parse_cs_id)]
     pub(crate) cs_id: ContentServerId,
-    /// The number of the key set.
-    #[arg(long, value_name = "NUMBER", env = "RKE_KEY_ID", default_value = "1", value_parser = parse_key_id)]
-    pub(crate) key_id: KeyId,
+    /// Where its master secrets are kept, sealed.
+    #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]
+    pub(crate) data_dir: PathBuf,
+}
+
+/// Master secrets for the RAIDAs, and records for DNS.
+#[derive(Args)]
+pub(crate) struct PreloadOptions {
+    #[command(flatten)]
+    pub(crate) keys: KeyRingOptions,
     /// The domain that its records are published under.
     #[arg(long, value_name = "DOMAIN", env = "RKE_DOMAIN")]
     pub(crate) domain: String,
@@ -202,12 +251,42 @@ pub(crate) struct ContentServerOptions {
     /// The wallet whose coins the nodes let preload.
     #[arg(long, value_name = "DIR", env = "RKE_WALLET")]
     pub(crate) wallet: PathBuf,
-    /// Where its master secrets are kept, sealed.
-    #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]
-    pub(crate) data_dir: PathBuf,
     /// Seconds to wait for the nodes.
     #[arg(long, value_name = "SECONDS", env = "RKE_EXCHANGE_TIMEOUT", default_value_t = 5)]
     pub(crate) timeout: u64,
+    #[command(flatten)]
+    pub(crate) protection: Protection,
+    #[command(flatten)]
+    pub(crate) log: LogOptions,
+}
+
+/// A running Content Server.
+#[derive(Args)]
+pub(crate) struct ContentServerOptions {
+    #[command(flatten)]
+    pub(crate) keys: KeyRingOptions,
+    /// Where it listens (TCP).
+    #[arg(long, value_name = "ADDR", env = "RKE_LISTEN", default_value = "0.0.0.0:443")]
+    pub(crate) listen: SocketAddr,
+    /// Shell command, run once for each connection: the client's data on its standard input, its
+    /// standard output to the client. Without it, what clients send comes back to them.
+    #[arg(long, value_name = "COMMAND", env = "RKE_EXEC")]
+    pub(crate) exec: Option<String>,
+    /// Seconds that a key is good for after its handshake.
+    #[arg(long, value_name = "SECONDS", env = "RKE_KEY_LIFETIME", default_value_t = 86_400)]
+    pub(crate) key_lifetime: u32,
+    /// Most keys at one time.
+    #[arg(long, value_name = "N", env = "RKE_MAX_KEYS", default_value_t = 10_000)]
+    pub(crate) max_keys: usize,
+    /// Seconds after which a silent connection is closed.
+    #[arg(long, value_name = "SECONDS", env = "RKE_IDLE_TIMEOUT", default_value_t = 300)]
+    pub(crate) idle_timeout: u64,
+    /// Most connections at one time; more wait.
+    #[arg(long, value_name = "N", env = "RKE_MAX_CONNECTIONS", default_value_t = 1024)]
+    pub(crate) max_connections: usize,
+    /// Accept keys from 1-byte shares, which have 8 bits, as the public network makes them.
+    #[arg(long, env = "RKE_ALLOW_WEAK_SHARES")]
+    pub(crate) allow_weak_shares: bool,
     #[command(flatten)]
     pub(crate) protection: Protection,
     #[command(flatten)]

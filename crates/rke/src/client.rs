@@ -1,8 +1,8 @@
 //! Asks a running daemon over HTTP.
 
 use http_body_util::{BodyExt, Empty};
-use hyper::body::Bytes;
-use hyper::{Request, Uri};
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::{Method, Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
@@ -34,6 +34,13 @@ pub(crate) enum ClientError {
     },
 }
 
+impl ClientError {
+    /// A refusal, from the daemon's answer.
+    pub(crate) fn refused(answer: Value) -> Self {
+        Self::Refused { message: refusal(&answer), answer }
+    }
+}
+
 /// The answer to a GET, whatever its status: the text and the JSON.
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -48,20 +55,43 @@ pub(crate) async fn get(
     parameters: &[(&str, &str)],
 ) -> Result<Answer, ClientError> {
     let no_daemon = |reason: String| ClientError::NoDaemon { address: daemon.into(), reason };
-    let stream = TcpStream::connect(daemon).await.map_err(|error| no_daemon(error.to_string()))?;
-    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-    let (mut sender, connection) = handshake.map_err(|error| no_daemon(error.to_string()))?;
-    let connection = tokio::spawn(connection);
-    let uri: Uri = target(path, parameters).parse().map_err(|_| no_daemon("not a valid target".into()))?;
-    let request = Request::get(uri).header("host", daemon).body(Empty::<Bytes>::new());
-    let request = request.map_err(|error| no_daemon(error.to_string()))?;
-    let response = sender.send_request(request).await.map_err(|error| no_daemon(error.to_string()))?;
+    let response = send(daemon, Method::GET, &target(path, parameters), Empty::<Bytes>::new()).await?;
     let status = response.status().as_u16();
     let body = response.into_body().collect().await.map_err(|error| no_daemon(error.to_string()))?;
-    connection.abort();
     let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
     let json = serde_json::from_str(&text).map_err(|_| no_daemon("its answer is not JSON".into()))?;
     Ok(Answer { status, text, json })
+}
+
+/// The answer to a POST of a body that may go on while the answer comes.
+pub(crate) async fn post<B>(daemon: &str, path: &str, body: B) -> Result<Response<Incoming>, ClientError>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    send(daemon, Method::POST, path, body).await
+}
+
+async fn send<B>(
+    daemon: &str,
+    method: Method,
+    target: &str,
+    body: B,
+) -> Result<Response<Incoming>, ClientError>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let no_daemon = |reason: String| ClientError::NoDaemon { address: daemon.into(), reason };
+    let stream = TcpStream::connect(daemon).await.map_err(|error| no_daemon(error.to_string()))?;
+    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+    let (mut sender, connection) = handshake.map_err(|error| no_daemon(error.to_string()))?;
+    // It ends with the answer's body.
+    tokio::spawn(connection);
+    let uri: Uri = target.parse().map_err(|_| no_daemon("not a valid target".into()))?;
+    let request = Request::builder().method(method).uri(uri).header("host", daemon).body(body);
+    let request = request.map_err(|error| no_daemon(error.to_string()))?;
+    sender.send_request(request).await.map_err(|error| no_daemon(error.to_string()))
 }
 
 /// The same where anything but success is an error.
@@ -74,7 +104,7 @@ pub(crate) async fn ask(
     if answer.status == 200 {
         return Ok(answer);
     }
-    Err(ClientError::Refused { message: refusal(&answer.json), answer: answer.json })
+    Err(ClientError::refused(answer.json))
 }
 
 /// The target of a GET.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use rke_daemon::{Config, Daemon};
 use rke_proto::ContentServerId;
+use rke_raida::content_server::ServerError;
 use rke_raida::dns::DnsError;
 use rke_raida::network::{LocalNetwork, LocalNetworkConfig, NetworkError};
 use rke_raida::node::NodeError;
@@ -20,9 +21,6 @@ const CS_ID: &str = "RKE-TEST-SERVER";
 
 const MAX_SESSIONS: usize = 16;
 
-/// The SRV record's port. Nothing listens there in this version.
-const CONTENT_SERVER_PORT: u16 = 25443;
-
 pub(crate) fn run(options: DevOptions) -> Result<()> {
     log::start(&options.log.log, LogFormat::Text)?;
     protection::start_runtime(options.protection, MAX_SESSIONS)?.block_on(serve(options))
@@ -37,7 +35,7 @@ async fn serve(options: DevOptions) -> Result<()> {
         cs_id: ContentServerId::new(CS_ID).context("the Content Server ID")?,
         first_raida_port: options.raida_port,
         dns_port: options.dns_port,
-        content_server_port: CONTENT_SERVER_PORT,
+        content_server_port: options.content_server_port,
     });
     let network = network.await.map_err(name_the_flag)?;
     let config = Config {
@@ -79,6 +77,7 @@ fn name_the_flag(error: NetworkError) -> anyhow::Error {
     let flag = match &error {
         NetworkError::Node(NodeError::Bind { .. }) | NetworkError::PortsTooHigh(_) => Some("--raida-port"),
         NetworkError::Dns(DnsError::Bind { .. }) => Some("--dns-port"),
+        NetworkError::ContentServer(ServerError::Listen { .. }) => Some("--content-server-port"),
         _ => None,
     };
     let error = anyhow::Error::new(error);
@@ -93,7 +92,7 @@ fn describe(network: &LocalNetwork, daemon: &Daemon, dir: &Path) {
     println!("A complete key exchange network runs on this machine:");
     println!("  25 RAIDA nodes     {first} to {last} (UDP)");
     println!("  DNS                {} (UDP and TCP), for {DOMAIN}", network.dns_address());
-    println!("  Content Server     its master secrets are preloaded to all 25 nodes");
+    println!("  Content Server     {} (TCP), echoes what is sent to it", network.content_server_address());
     println!("  wallet             {}", network.wallet().display());
     println!("  daemon             http://{}", daemon.address());
     println!("  files              {}", dir.display());
@@ -111,6 +110,8 @@ fn describe(network: &LocalNetwork, daemon: &Daemon, dir: &Path) {
     with_id("/api/rke/encrypt", "&plaintext=SGVsbG8gV29ybGQh");
     println!("  curl \"{api}/api/rke/decrypt?session_id=$SESSION_ID&ciphertext=CIPHERTEXT&nonce=NONCE\"");
     get("/api/rke/status", &[]);
+    get("/api/rke/raidas", &[]);
+    println!("  echo hello | curl -sN -X POST --data-binary @- \"{api}/api/rke/session/$SESSION_ID/tunnel\"");
     with_id("/api/rke/session/delete", "");
     println!();
     println!("Ctrl-C stops all of it.");

@@ -3,6 +3,7 @@
 
 mod cli;
 mod client;
+mod connect;
 mod content_server;
 mod crypt;
 mod dev;
@@ -36,7 +37,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Run(RunCommand::Serve(options)) => serve::run(options),
         Command::Run(RunCommand::Dev(options)) => dev::run(options),
         Command::Run(RunCommand::Raida(options)) => raida::run(options),
-        Command::Run(RunCommand::ContentServer(options)) => content_server::run(options),
+        Command::Run(RunCommand::ContentServer { command }) => content_server::run(command),
         Command::Ask(command) => {
             tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(ask(command))
         }
@@ -48,6 +49,8 @@ async fn ask(command: AskCommand) -> anyhow::Result<()> {
         AskCommand::Session { command, output } => session::run(command, &output).await,
         AskCommand::Encrypt { session, output } => crypt::encrypt(&session, &output).await,
         AskCommand::Decrypt { session, output } => crypt::decrypt(&session, &output).await,
+        AskCommand::Connect { session, output } => connect::run(&session, &output).await,
+        AskCommand::Raidas { output } => print::raidas(&output).await,
         AskCommand::Discover { domain, output } => print::discover(&domain, &output).await,
         AskCommand::Status { output } => print::status(&output).await,
     }

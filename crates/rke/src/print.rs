@@ -77,9 +77,25 @@ pub(crate) async fn status(output: &Output) -> Result<()> {
     })
 }
 
+pub(crate) async fn raidas(output: &Output) -> Result<()> {
+    answer_or_text(ask(&output.daemon, "/api/rke/raidas", &[]).await, output, |answer| {
+        let rows = answer["raidas"].as_array().map_or(&[][..], Vec::as_slice);
+        let titles =
+            ["RAIDA", "ENDPOINT", "STATE", "LAST MS", "MEDIAN MS", "ASKED", "ANSWERED", "LIES", "LAST FAULT"];
+        let fields =
+            ["raida", "endpoint", "state", "last_ms", "median_ms", "asked", "answered", "lies", "last_fault"];
+        table(&titles, rows, &fields);
+        match answer["margin"].as_u64() {
+            Some(margin) => println!("margin: {margin} spare (at least {} must answer)", answer["required"]),
+            None => println!("margin: unknown, no exchange has been made yet"),
+        }
+    })
+}
+
 fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
+        Value::Null => "-".into(),
         other => other.to_string(),
     }
 }

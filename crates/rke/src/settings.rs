@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use etcetera::BaseStrategy;
+use rke_daemon::confirm::Confirm;
 use rke_daemon::{Config, Domain};
 use serde::Deserialize;
 
@@ -60,6 +61,13 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "DOMAIN", env = "RKE_ALLOW_WEAK_SHARES", value_delimiter = ',')]
     #[serde(alias = "allow_weak_shares", default)]
     allow_weak_shares: Vec<String>,
+    /// Whether the Content Server has to confirm a fresh key [default: try].
+    #[arg(long, value_name = "WHEN", env = "RKE_CONFIRM")]
+    confirm: Option<ConfirmChoice>,
+    /// Seconds that the Content Server has for that [default: 2].
+    #[arg(long, value_name = "SECONDS", env = "RKE_CONFIRM_TIMEOUT")]
+    #[serde(alias = "confirm_timeout")]
+    confirm_timeout: Option<u64>,
     /// The memory to hold secrets in [default: auto].
     #[arg(long, value_name = "KIND", env = "RKE_SECRET_MEMORY")]
     #[serde(alias = "secret_memory")]
@@ -75,6 +83,28 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "FORMAT", env = "RKE_LOG_FORMAT")]
     #[serde(alias = "log_format")]
     log_format: Option<LogFormat>,
+}
+
+/// Whether the Content Server has to confirm a fresh key.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ConfirmChoice {
+    /// A key that is not confirmed opens no session.
+    Require,
+    /// It does, and the session shows it.
+    Try,
+    /// The Content Server is not asked.
+    Off,
+}
+
+impl From<ConfirmChoice> for Confirm {
+    fn from(choice: ConfirmChoice) -> Self {
+        match choice {
+            ConfirmChoice::Require => Self::Require,
+            ConfirmChoice::Try => Self::Try,
+            ConfirmChoice::Off => Self::Off,
+        }
+    }
 }
 
 /// The form of the log.
@@ -125,6 +155,8 @@ impl ServeOptions {
                 file.exchange_timeout,
                 defaults.exchange_timeout,
             ),
+            confirm: self.confirm.or(file.confirm).map_or(defaults.confirm, Confirm::from),
+            confirm_timeout: seconds(self.confirm_timeout, file.confirm_timeout, defaults.confirm_timeout),
             allow_weak_shares: weak.iter().map(|name| parse_domain(name)).collect::<Result<_>>()?,
             data_dir: defaults.data_dir,
         };
@@ -153,6 +185,9 @@ fn check(config: &Config) -> Result<()> {
     }
     if !(1..=3600).contains(&config.exchange_timeout.as_secs()) {
         bail!("--exchange-timeout must be from 1 to 3600 seconds");
+    }
+    if !(1..=3600).contains(&config.confirm_timeout.as_secs()) {
+        bail!("--confirm-timeout must be from 1 to 3600 seconds");
     }
     if config.key_ttl_hours > MAX_HOURS {
         bail!("--key-ttl must be at most {MAX_HOURS} hours");

@@ -101,7 +101,7 @@ fn content_server(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
     let mut network = plan.runtime.block_on(Network::start())?;
     let wallet = network.renew()?;
     let fixed = format!(
-        "content-server --cs-id SCANNED-SERVER --domain scan.test --host cs.scan.test --secret-memory {}",
+        "content-server preload --cs-id SCANNED-SERVER --domain scan.test --host cs.scan.test --secret-memory {}",
         plan.memory.name()
     );
     let mut arguments: Vec<String> = fixed.split(' ').map(str::to_owned).collect();

@@ -1,12 +1,16 @@
 //! The bodies of successful answers. The order of the fields is part of the interface.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
+use rke_proto::MIN_REQUIRED;
 use rke_secret::MemoryReport;
 use rke_secret::process::Inspection;
 use rke_secret::residue::Look;
 use serde::{Serialize, Serializer};
 
 use crate::discovery::Discovered;
+use crate::raidas::{self, Raidas};
 use crate::sessions::Sessions;
 use crate::store::Row;
 
@@ -125,6 +129,7 @@ pub(super) struct Shown {
     key_bits: u16,
     envelope: Vec<u8>,
     raidas: Vec<u8>,
+    liars: Vec<u8>,
     from_cache: bool,
     confirmed: bool,
 }
@@ -136,8 +141,9 @@ impl From<Row> for Shown {
             key_bits: row.origin.width.key_bits(),
             envelope: row.origin.envelopes,
             raidas: row.origin.raidas,
+            liars: row.origin.liars,
             from_cache: row.from_cache,
-            confirmed: false,
+            confirmed: row.origin.tunnel.is_some(),
         }
     }
 }
@@ -168,6 +174,66 @@ pub(super) struct Decrypted {
 impl Decrypted {
     pub(super) fn new(plaintext: String, length: usize) -> Self {
         Self { command: "rke_decrypt", success: true, plaintext, length }
+    }
+}
+
+#[derive(Serialize)]
+struct RaidaRow {
+    raida: u8,
+    endpoint: Option<String>,
+    state: &'static str,
+    last_ms: Option<f64>,
+    median_ms: Option<f64>,
+    asked: u64,
+    answered: u64,
+    lies: u64,
+    last_fault: Option<String>,
+    last_fault_at: Option<String>,
+}
+
+impl From<&raidas::Row> for RaidaRow {
+    fn from(row: &raidas::Row) -> Self {
+        let milliseconds = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
+        Self {
+            raida: row.raida.get(),
+            endpoint: row.endpoint.map(|endpoint| endpoint.to_string()),
+            state: match row.state {
+                raidas::State::Well => "well",
+                raidas::State::Failing => "failing",
+                raidas::State::Lying => "lying",
+                raidas::State::Unknown => "unknown",
+            },
+            last_ms: row.last.map(milliseconds),
+            median_ms: row.median.map(milliseconds),
+            asked: row.asked,
+            answered: row.answered,
+            lies: row.lies,
+            last_fault: row.last_fault.as_ref().map(|(fault, _)| fault.clone()),
+            last_fault_at: row.last_fault.as_ref().map(|(_, at)| at.to_string()),
+        }
+    }
+}
+
+/// What is known of the RAIDAs.
+#[derive(Serialize)]
+pub(super) struct KnownRaidas {
+    command: &'static str,
+    success: bool,
+    required: u8,
+    margin: Option<usize>,
+    raidas: Vec<RaidaRow>,
+}
+
+impl KnownRaidas {
+    pub(super) fn new(known: &Raidas) -> Self {
+        let rows = known.rows();
+        Self {
+            command: "rke_raidas",
+            success: true,
+            required: MIN_REQUIRED,
+            margin: raidas::margin(&rows, MIN_REQUIRED.into()),
+            raidas: rows.iter().map(RaidaRow::from).collect(),
+        }
     }
 }
 
@@ -294,7 +360,7 @@ impl Status {
             config: Settings {
                 session_timeout_sec: config.session_ttl.as_secs(),
                 exchange_timeout_sec: config.exchange_timeout.as_secs_f64(),
-                min_raidas_required: rke_proto::MIN_REQUIRED,
+                min_raidas_required: MIN_REQUIRED,
                 dns_server: config.dns_server.map_or("system".into(), |server| server.to_string()),
                 weak_shares_allowed: config.allow_weak_shares.iter().map(ToString::to_string).collect(),
                 version: env!("CARGO_PKG_VERSION"),

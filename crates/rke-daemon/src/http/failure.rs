@@ -93,6 +93,12 @@ impl Failure {
                     .with("answered", answered.clone())
                     .with("faults", faults)
             }
+            ExchangeError::TooManyLiars { liars, .. } => {
+                Self::new(StatusCode::BAD_GATEWAY, message).with("liars", liars.clone())
+            }
+            ExchangeError::Unconfirmed(_) => {
+                Self::new(StatusCode::BAD_GATEWAY, message).with("domain", domain)
+            }
             ExchangeError::StillRunning(_) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, message).with("domain", domain)
             }

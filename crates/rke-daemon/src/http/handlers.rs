@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Shared;
-use super::answer::{Created, Decrypted, Deleted, Encrypted, Found, Listed, Shown, Status};
+use super::answer::{Created, Decrypted, Deleted, Encrypted, Found, KnownRaidas, Listed, Shown, Status};
 use super::failure::Failure;
 use super::query::Query;
 use crate::Domain;
@@ -20,8 +20,8 @@ use crate::store::SessionId;
 /// Longest session id that is given back in an answer, in characters.
 const MAX_ECHOED_ID: usize = 64;
 
-const NOT_FOUND: &str = "Session not found";
-const NOT_FOUND_OR_EXPIRED: &str = "Session not found or expired";
+pub(super) const NOT_FOUND: &str = "Session not found";
+pub(super) const NOT_FOUND_OR_EXPIRED: &str = "Session not found or expired";
 
 type Answer<T> = Result<Json<T>, Failure>;
 
@@ -89,6 +89,10 @@ pub(super) async fn decrypt(State(sessions): State<Shared>, query: Query) -> Ans
     Ok(Json(Decrypted::new(STANDARD.encode(&data), data.len())))
 }
 
+pub(super) async fn raidas(State(sessions): State<Shared>) -> Json<KnownRaidas> {
+    Json(KnownRaidas::new(sessions.exchange().raidas()))
+}
+
 pub(super) async fn status(State(sessions): State<Shared>) -> Json<Status> {
     Json(Status::new(&sessions))
 }
@@ -102,7 +106,7 @@ fn domain(query: &Query) -> Result<Domain, Failure> {
 
 /// The id that a parameter spells. `Ok(None)` where no session can have that id: that is "not
 /// found", not a malformed request.
-fn parse_id(given: &str) -> Result<Option<SessionId>, Failure> {
+pub(super) fn parse_id(given: &str) -> Result<Option<SessionId>, Failure> {
     if given.chars().count() > MAX_ECHOED_ID {
         return Err(Failure::invalid("session_id", "32 hex chars"));
     }

@@ -8,6 +8,7 @@ mod handlers;
 mod limits;
 mod query;
 pub mod server;
+mod tunnel;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use axum::handler::Handler;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -33,6 +34,8 @@ pub fn router(sessions: Shared) -> Router {
         .route("/api/rke/session", changes(handlers::create))
         .route("/api/rke/session/{id}", reads(handlers::show))
         .route("/api/rke/session/delete", changes(handlers::delete))
+        .route("/api/rke/session/{id}/tunnel", takes_a_body(tunnel::connect))
+        .route("/api/rke/raidas", reads(handlers::raidas))
         .route("/api/rke/sessions", reads(handlers::list))
         .route("/api/rke/encrypt", changes(handlers::encrypt))
         .route("/api/rke/decrypt", changes(handlers::decrypt))
@@ -67,6 +70,16 @@ where
         .head(|| async { Failure::method(ALLOW) })
         .options(|| async { allowed(ALLOW) })
         .fallback(|| async { Failure::method(ALLOW) })
+}
+
+/// POST.
+fn takes_a_body<H, T>(handler: H) -> MethodRouter<Shared>
+where
+    H: Handler<T, Shared>,
+    T: 'static,
+{
+    const ALLOW: &str = "POST, OPTIONS";
+    post(handler).options(|| async { allowed(ALLOW) }).fallback(|| async { Failure::method(ALLOW) })
 }
 
 fn allowed(methods: &'static str) -> impl IntoResponse {

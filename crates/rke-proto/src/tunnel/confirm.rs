@@ -8,7 +8,7 @@ use crate::cursor::DecodeError;
 use crate::derive::{SECRET_LEN, ShareWidth};
 use crate::round::Round;
 use crate::tunnel::answer::{self, Form, LongForm};
-use crate::tunnel::packet::{self, ClientKeyId, Covered, PacketHeader};
+use crate::tunnel::packet::{ClientKeyId, Covered, PacketHeader};
 use crate::tunnel::{Answer, Handshake, HandshakeNonce, share_check};
 use crate::{Bitmap, KeyContext, Status};
 
@@ -88,15 +88,19 @@ impl Confirmation {
         &self.packet
     }
 
-    /// Takes in the packet that came back.
+    /// Takes in the packet that came back, its payload decrypted where it lies.
     ///
     /// # Errors
     /// [`ConfirmError`]: the key is not confirmed and will not be.
-    pub fn receive(&mut self, round: &Round, packet: &mut [u8]) -> Result<Next, ConfirmError> {
-        let (header, payload) = packet::split(packet)?;
+    pub fn receive(
+        &mut self,
+        round: &Round,
+        header: &PacketHeader,
+        payload: &mut [u8],
+    ) -> Result<Next, ConfirmError> {
         match self.step {
-            Step::ShareCheck => self.receive_check(round, &header, payload),
-            Step::First | Step::Checked(_) => self.receive_answer(round, &header, payload),
+            Step::ShareCheck => self.receive_check(round, header, payload),
+            Step::First | Step::Checked(_) => self.receive_answer(round, header, payload),
         }
     }
 

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rke_proto::DecodeError;
-use rke_proto::tunnel::packet::{HEADER_LEN, NONCE_LEN, TRAILER};
+use rke_host::framing::read_packet;
+use rke_proto::tunnel::packet::NONCE_LEN;
 use rke_proto::tunnel::{ClientKeyId, PacketHeader};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -302,26 +302,6 @@ impl Connection {
 enum Then {
     GoOn,
     Close,
-}
-
-/// The next packet, taken apart. `None` where the client has ended between two packets.
-async fn read_packet(incoming: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<(PacketHeader, Vec<u8>)>> {
-    let mut header = [0; HEADER_LEN];
-    if incoming.read(&mut header[..1]).await? == 0 {
-        return Ok(None);
-    }
-    incoming.read_exact(&mut header[1..]).await?;
-    let header = PacketHeader::decode(&header).map_err(malformed)?;
-    let mut rest = vec![0; header.rest_len()];
-    incoming.read_exact(&mut rest).await?;
-    match rest.split_off(header.payload_len.into()) {
-        trailer if trailer == TRAILER => Ok(Some((header, rest))),
-        _ => Err(malformed(DecodeError::Mismatch("the packet's trailer"))),
-    }
-}
-
-fn malformed(error: DecodeError) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
 fn wrong(what: &str) -> io::Error {

@@ -70,7 +70,7 @@ async fn the_content_server_derives_the_same_key() {
     let bitmap: Bitmap = raidas.filter_map(|raida| RaidaIndex::new(raida as u8)).collect();
     let request = asked.lock().expect("unpoisoned").take().expect("RAIDA 0 was asked");
     let context = context_of(network.wallet(), request);
-    let key = network.content_server().session_key(&context, ShareWidth::Wide, bitmap).expect("a key");
+    let key = network.master_secrets().session_key(&context, ShareWidth::Wide, bitmap).expect("a key");
     let plaintext = STANDARD.encode("what only two ends can read");
     let target = format!("/api/rke/encrypt?session_id={id}&plaintext={}", plaintext.replace('+', "%2B"));
     let encrypted = get(daemon.address(), &target).await.json();

@@ -25,7 +25,7 @@ pub(crate) async fn network(dir: &tempfile::TempDir) -> LocalNetwork {
         cs_id: ContentServerId::new("CONTENT-SERVER01").expect("an ID"),
         first_raida_port: 0,
         dns_port: 0,
-        content_server_port: 25443,
+        content_server_port: 0,
     };
     LocalNetwork::start(config).await.expect("a local network")
 }

@@ -1,0 +1,270 @@
+//! What is known of the RAIDAs from earlier exchanges, in memory only: how long each takes to answer,
+//! how often it does, what went wrong last, whether it lied. It shapes when each is asked again.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rke_proto::round::{Outcome, Pace};
+use rke_proto::{Bitmap, RAIDA_COUNT, RaidaIndex};
+
+use crate::clock::{Moment, wall_clock};
+
+/// Times that the median is taken over.
+const REMEMBERED_TIMES: usize = 32;
+
+/// Endpoints that are remembered: domains decide which there are, so there must be an end to it.
+const MAX_ENDPOINTS: usize = 1024;
+
+/// A RAIDA that lied is asked last for this long.
+const MISTRUST: Duration = Duration::from_secs(3600);
+
+/// How long a mistrusted RAIDA is held back: long enough for thirteen others and their grace.
+const HELD_BACK: Duration = Duration::from_millis(400);
+
+const FIRST_RESEND: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(50)..=Duration::from_millis(1000);
+
+#[derive(Default)]
+struct Record {
+    asked: u64,
+    answered: u64,
+    times: VecDeque<Duration>,
+    last_time: Option<Duration>,
+    last_fault: Option<(String, Timestamp)>,
+    lies: u64,
+    lied_at: Option<Moment>,
+    is_well: bool,
+    last_asked: Option<Moment>,
+}
+
+/// How a RAIDA did in the last exchange that asked it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It gave a share, and nobody found it wrong.
+    Well,
+    /// It gave no share.
+    Failing,
+    /// It gave a wrong share.
+    Lying,
+    /// No exchange has asked it yet.
+    Unknown,
+}
+
+/// What may be told of one RAIDA.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// Which.
+    pub raida: RaidaIndex,
+    /// Where it was asked last.
+    pub endpoint: Option<SocketAddr>,
+    /// How it did then.
+    pub state: State,
+    /// How long its last answer took.
+    pub last: Option<Duration>,
+    /// Median of its last answers.
+    pub median: Option<Duration>,
+    /// How often it was asked.
+    pub asked: u64,
+    /// How often it answered.
+    pub answered: u64,
+    /// How often its share was wrong.
+    pub lies: u64,
+    /// What went wrong last, and when.
+    pub last_fault: Option<(String, Timestamp)>,
+}
+
+/// The memory of the network.
+#[derive(Default)]
+pub struct Raidas(Mutex<HashMap<(RaidaIndex, SocketAddr), Record>>);
+
+impl Raidas {
+    /// When to ask a RAIDA and when to ask it again: twice as long as it usually takes.
+    pub fn pace(&self, raida: RaidaIndex, endpoint: SocketAddr) -> Pace {
+        let mut pace = Pace::default();
+        if let Some(record) = self.lock().get(&(raida, endpoint)) {
+            if let Some(median) = record.median() {
+                pace.first_resend = (median * 2).clamp(*FIRST_RESEND.start(), *FIRST_RESEND.end());
+            }
+            if record.lied_at.is_some_and(|at| Moment::now().since(at) < MISTRUST) {
+                pace.ask_after = HELD_BACK;
+            }
+        }
+        pace
+    }
+
+    /// Takes in how an exchange went. `liars` are those whose share was found wrong.
+    pub fn note(&self, outcomes: impl Iterator<Item = Outcome>, liars: Bitmap) {
+        let mut records = self.lock();
+        let now = Moment::now();
+        for Outcome { raida, endpoint, result } in outcomes {
+            let record = records.entry((raida, endpoint)).or_default();
+            record.asked += 1;
+            record.last_asked = Some(now);
+            let lied = liars.contains(raida);
+            record.is_well = result.is_ok() && !lied;
+            match result {
+                Ok(took) => record.note_answer(took),
+                Err(fault) => record.last_fault = Some((fault.to_string(), wall_clock())),
+            }
+            if lied {
+                record.lies += 1;
+                record.lied_at = Some(now);
+                record.last_fault = Some(("gave a wrong share".into(), wall_clock()));
+            }
+        }
+        while records.len() > MAX_ENDPOINTS {
+            let oldest = records.iter().min_by_key(|(_, record)| record.last_asked).map(|(key, _)| *key);
+            oldest.and_then(|key| records.remove(&key));
+        }
+    }
+
+    /// All 25, each at the endpoint where it was asked last.
+    pub fn rows(&self) -> Vec<Row> {
+        let records = self.lock();
+        let row = |raida: RaidaIndex| {
+            let own = records.iter().filter(|((of, _), _)| *of == raida);
+            let newest = own.max_by_key(|(_, record)| record.last_asked);
+            match newest {
+                Some(((_, endpoint), record)) => record.row(raida, *endpoint),
+                None => Row::unknown(raida),
+            }
+        };
+        let rows: Vec<Row> = RaidaIndex::all().map(row).collect();
+        debug_assert_eq!(rows.len(), RAIDA_COUNT);
+        rows
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(RaidaIndex, SocketAddr), Record>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many of the RAIDAs that did well can fail before there are fewer than `required`. `None`
+/// where none was asked yet.
+pub fn margin(rows: &[Row], required: usize) -> Option<usize> {
+    let known = rows.iter().any(|row| row.state != State::Unknown);
+    let well = rows.iter().filter(|row| row.state == State::Well).count();
+    known.then(|| well.saturating_sub(required))
+}
+
+impl Record {
+    fn note_answer(&mut self, took: Duration) {
+        self.answered += 1;
+        self.last_time = Some(took);
+        if self.times.len() == REMEMBERED_TIMES {
+            self.times.pop_front();
+        }
+        self.times.push_back(took);
+    }
+
+    fn median(&self) -> Option<Duration> {
+        let mut times: Vec<Duration> = self.times.iter().copied().collect();
+        times.sort_unstable();
+        times.get(times.len() / 2).copied()
+    }
+
+    fn row(&self, raida: RaidaIndex, endpoint: SocketAddr) -> Row {
+        let lied_last = self.lied_at.is_some() && self.lied_at == self.last_asked;
+        Row {
+            raida,
+            endpoint: Some(endpoint),
+            state: match self.is_well {
+                true => State::Well,
+                false if lied_last => State::Lying,
+                false => State::Failing,
+            },
+            last: self.last_time,
+            median: self.median(),
+            asked: self.asked,
+            answered: self.answered,
+            lies: self.lies,
+            last_fault: self.last_fault.clone(),
+        }
+    }
+}
+
+impl Row {
+    fn unknown(raida: RaidaIndex) -> Self {
+        let (endpoint, last, median, last_fault) = (None, None, None, None);
+        let (asked, answered, lies) = (0, 0, 0);
+        Self { raida, endpoint, state: State::Unknown, last, median, asked, answered, lies, last_fault }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rke_proto::round::Fault;
+
+    use super::*;
+
+    fn raida(index: u8) -> RaidaIndex {
+        RaidaIndex::new(index).expect("an index")
+    }
+
+    fn endpoint(index: u8) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], 50_000 + u16::from(index)))
+    }
+
+    fn outcome(index: u8, result: Result<u64, Fault>) -> Outcome {
+        let (raida, endpoint) = (raida(index), endpoint(index));
+        Outcome { raida, endpoint, result: result.map(Duration::from_millis) }
+    }
+
+    fn liars(indexes: &[u8]) -> Bitmap {
+        indexes.iter().map(|index| raida(*index)).collect()
+    }
+
+    #[test]
+    fn resends_follow_the_usual_time_within_bounds() {
+        let raidas = Raidas::default();
+        assert_eq!(raidas.pace(raida(1), endpoint(1)), Pace::default());
+        for (took, expected) in [(120, 240), (1, 50), (5000, 1000)] {
+            let raidas = Raidas::default();
+            for _ in 0..3 {
+                raidas.note([outcome(1, Ok(took))].into_iter(), Bitmap::default());
+            }
+            let pace = raidas.pace(raida(1), endpoint(1));
+            assert_eq!(pace.first_resend, Duration::from_millis(expected), "{took} ms");
+        }
+    }
+
+    #[test]
+    fn who_lied_is_asked_last_and_named() {
+        let raidas = Raidas::default();
+        raidas.note([outcome(1, Ok(5)), outcome(2, Ok(5))].into_iter(), liars(&[2]));
+        assert_eq!(raidas.pace(raida(1), endpoint(1)).ask_after, Duration::ZERO);
+        assert_eq!(raidas.pace(raida(2), endpoint(2)).ask_after, HELD_BACK);
+        let rows = raidas.rows();
+        assert_eq!(
+            (rows[1].state, rows[2].state, rows[3].state),
+            (State::Well, State::Lying, State::Unknown)
+        );
+        assert_eq!(rows[2].lies, 1);
+    }
+
+    #[test]
+    fn the_margin_counts_those_that_did_well_last() {
+        let raidas = Raidas::default();
+        assert_eq!(margin(&raidas.rows(), 13), None);
+        let all = |failing: u8| {
+            (0..25).map(move |at| outcome(at, if at < failing { Err(Fault::Silent) } else { Ok(3) }))
+        };
+        raidas.note(all(3), Bitmap::default());
+        assert_eq!(margin(&raidas.rows(), 13), Some(9));
+        raidas.note(all(14), Bitmap::default());
+        assert_eq!(margin(&raidas.rows(), 13), Some(0));
+    }
+
+    #[test]
+    fn endpoints_are_forgotten_in_time() {
+        let raidas = Raidas::default();
+        for at in 0..MAX_ENDPOINTS + 50 {
+            let endpoint = SocketAddr::from(([127, 0, 0, 1], at as u16));
+            raidas.note([Outcome { endpoint, ..outcome(1, Ok(1)) }].into_iter(), Bitmap::default());
+        }
+        assert_eq!(raidas.lock().len(), MAX_ENDPOINTS);
+    }
+}
