@@ -54,7 +54,7 @@ async fn a_session_lives_and_dies_as_documented() {
     assert_eq!(
         shown.body,
         format!(
-            r#"{{{row},"key_bits":256,"envelope":[5],"raidas":{raidas},"from_cache":false,"confirmed":false}}"#
+            r#"{{{row},"key_bits":256,"envelope":[5],"raidas":{raidas},"liars":[],"from_cache":false,"confirmed":true}}"#
         )
     );
     let deleted = stage.get(&format!("/api/rke/session/delete?session_id={upper}")).await;
@@ -78,10 +78,11 @@ async fn a_session_lives_and_dies_as_documented() {
 async fn discovery_and_status_have_the_documented_form() {
     let stage = Stage::new().await;
     let found = stage.get(&format!("/api/rke/discover?domain={DOMAIN}")).await;
+    let port = stage.network.content_server_address().port();
     assert_eq!(
         found.body,
         format!(
-            r#"{{"command":"rke_discover","success":true,"domain":"{DOMAIN}","target_host":"cs.{DOMAIN}","target_port":25443,"min_raidas_required":13,"key_sets":[{{"key_id":"k1","cs_id":"CONTENT-SERVER01","server_count":25}}]}}"#
+            r#"{{"command":"rke_discover","success":true,"domain":"{DOMAIN}","target_host":"cs.{DOMAIN}","target_port":{port},"min_raidas_required":13,"key_sets":[{{"key_id":"k1","cs_id":"CONTENT-SERVER01","server_count":25}}]}}"#
         )
     );
     let status = stage.get("/api/rke/status").await;
