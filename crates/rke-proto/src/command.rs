@@ -165,7 +165,7 @@ impl<'a> Preload<'a> {
             return Err(DecodeError::BadValue { what: "Content Server ID length", value: name_len.into() });
         }
         let name = cursor.slice("Content Server ID", name_len as usize)?;
-        let cs_id = std::str::from_utf8(name).ok().and_then(ContentServerId::new);
+        let cs_id = ContentServerId::from_wire_text(name);
         let cs_id = cs_id.ok_or(DecodeError::BadValue { what: "Content Server ID", value: 0 })?;
         let count = usize::from(cursor.u8("number of key sets")?);
         let entries = cursor.slice("master secrets", count * (1 + SECRET_LEN))?;

@@ -2,6 +2,7 @@
 //! `docs/protocol.md` section 1.
 
 use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
 
 use crate::RaidaIndex;
 
@@ -41,10 +42,16 @@ pub fn parse(text: &str) -> Result<Vec<Line>, LineError> {
 fn parse_line(line: &str) -> Option<Line> {
     let mut words = line.split_whitespace();
     let (host, port) = words.next()?.rsplit_once(':')?;
-    let raida = words.next()?.parse().ok().and_then(RaidaIndex::new)?;
+    let raida = number(words.next()?).and_then(RaidaIndex::new)?;
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let valid = !host.is_empty() && words.next().is_none();
-    valid.then_some(Line { host: host.into(), port: port.parse().ok()?, raida })
+    valid.then_some(Line { host: host.into(), port: number(port)?, raida })
+}
+
+/// A number in digits alone: `parse` would take a sign too.
+pub(crate) fn number<T: FromStr>(text: &str) -> Option<T> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten()
 }
 
 /// A directory whose hosts are resolved.
@@ -89,7 +96,7 @@ mod tests {
 
     #[test]
     fn names_the_line_that_is_wrong() {
-        for bad in ["x:1 25", "x 1", "x:1", ":1 1", "x:70000 1", "x:1 1 1", "x:1 -1"] {
+        for bad in ["x:1 25", "x 1", "x:1", ":1 1", "x:70000 1", "x:1 1 1", "x:1 -1", "x:1 +1", "x:+1 1"] {
             assert_eq!(parse(&format!("a:1 1\n{bad}")).map_err(|e| e.line), Err(2), "{bad}");
         }
     }

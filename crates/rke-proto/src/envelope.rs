@@ -126,7 +126,7 @@ impl EnvelopeKey {
         match (self, tail.first_chunk::<HMAC_LEN>()) {
             (Self::Aes256(key), Some(tag)) => key.expose(|key| cipher::hmac_matches(key, &[ciphertext], tag)),
             (Self::Aes256(_), None) => false,
-            (Self::None | Self::Aes128(_), _) => true,
+            (Self::None | Self::Aes128(_), tag) => tag.is_none(),
         }
     }
 
@@ -372,7 +372,7 @@ pub fn open_response<'a>(
     if !body.ends_with(&TRAILER) {
         return Err(DecodeError::Mismatch("the trailer"));
     }
-    let payload_len = body.len().checked_sub(to.envelope.tail_len());
+    let payload_len = body.len().checked_sub(to.envelope.tail_len()).filter(|len| *len > 0);
     let payload_len = payload_len.ok_or(DecodeError::Mismatch("the body length"))?;
     let (payload, tail) = body.split_at_mut(payload_len);
     if !key.tail_matches(payload, tail) {

@@ -34,7 +34,7 @@ pub struct RequestHeader {
     /// Everything after the header, the trailer included, in bytes.
     pub body_len: u16,
     /// 24 bytes of which each envelope uses the end: type 0 the last 2 (the echo), type 1 the last
-    /// 8 (the nonce), types 4 and 5 all (type 5 with coin 2 in the first 5).
+    /// 8 (the nonce), types 4 and 5 all (type 5 with coin 2 in the first 5). The others are zero.
     nonce: [u8; NONCE_LEN],
 }
 
@@ -69,8 +69,11 @@ impl RequestHeader {
         body_len: u16,
         mut random: [u8; NONCE_LEN],
     ) -> Self {
-        if let Envelope::Type5(_, second) = envelope {
-            random[..5].copy_from_slice(&second.to_bytes());
+        match envelope {
+            Envelope::Type0 => random[..22].fill(0),
+            Envelope::Type1(_) => random[..16].fill(0),
+            Envelope::Type4(_) => (),
+            Envelope::Type5(_, second) => random[..5].copy_from_slice(&second.to_bytes()),
         }
         Self { raida, group, command, envelope, body_len, nonce: random }
     }
@@ -111,8 +114,8 @@ impl RequestHeader {
     /// [`HeaderError`]: whether the datagram can be answered at all.
     pub fn decode(datagram: &[u8]) -> Result<Self, HeaderError> {
         let mut cursor = Cursor::new(datagram);
-        let [one, zero, raida, _, group, command, kind @ ..] = cursor.array::<16>("header")?;
-        if [one, zero] != [1, 0] || kind != [0, 6, 0, 0, 0, 0, 0, 0, 1, 1] {
+        let [one, zero, raida, shard, group, command, kind @ ..] = cursor.array::<16>("header")?;
+        if [one, zero, shard] != [1, 0, 0] || kind != [0, 6, 0, 0, 0, 0, 0, 0, 1, 1] {
             return Err(HeaderError::NotARequest);
         }
         let mut nonce = [0; NONCE_LEN];
@@ -277,5 +280,33 @@ impl ResponseHeader {
         let echo = [nonce[22], nonce[23]];
         let form = ResponseForm::Long { wire_type, coin, nonce };
         Ok(Self { raida, status, group, execution_micros, body_len, echo, form })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_in_a_constant_is_not_a_request() {
+        let mut good = [0; SHORT_HEADER_LEN];
+        RequestHeader::new(7, (15, 2), Envelope::Type0, 2, [0xFF; NONCE_LEN]).write(&mut good);
+        assert!(RequestHeader::decode(&good).is_ok());
+        for at in [0, 1, 3].into_iter().chain(6..16) {
+            let mut bytes = good;
+            bytes[at] ^= 1;
+            assert_eq!(RequestHeader::decode(&bytes), Err(HeaderError::NotARequest), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn random_bytes_that_an_envelope_does_not_use_are_no_part_of_its_header() {
+        let coin = CoinId { denomination: 0, serial: 42 };
+        for envelope in [Envelope::Type0, Envelope::Type1(coin), Envelope::Type4(coin)] {
+            let header = RequestHeader::new(7, (15, 2), envelope, 2, [0xFF; NONCE_LEN]);
+            let mut bytes = [0; LONG_HEADER_LEN];
+            header.write(&mut bytes);
+            assert_eq!(RequestHeader::decode(&bytes), Ok(header));
+        }
     }
 }

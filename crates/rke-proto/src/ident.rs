@@ -22,9 +22,15 @@ pub struct ContentServerId {
 impl ContentServerId {
     /// The ID that `text` spells, or `None` where it cannot be one.
     pub fn new(text: &str) -> Option<Self> {
-        let bytes = text.as_bytes();
+        if text.trim() != text {
+            return None;
+        }
+        Self::of_printable(text.as_bytes())
+    }
+
+    fn of_printable(bytes: &[u8]) -> Option<Self> {
         let printable = bytes.iter().all(|byte| matches!(byte, b' '..=b'~'));
-        if bytes.is_empty() || bytes.len() > MAX_TEXT_LEN || !printable || text.trim() != text {
+        if bytes.is_empty() || bytes.len() > MAX_TEXT_LEN || !printable {
             return None;
         }
         let mut padded = [0; MAX_TEXT_LEN];
@@ -39,7 +45,17 @@ impl ContentServerId {
         if padding.iter().any(|byte| *byte != 0) {
             return None;
         }
-        Self::new(std::str::from_utf8(text).ok()?)
+        Self::from_wire_text(text)
+    }
+
+    /// The ID as the wire has it where it is not padded. Of 16 bytes, the last may be a space: an
+    /// ID that is longer may have been cut there.
+    pub fn from_wire_text(text: &[u8]) -> Option<Self> {
+        let ends_in_space = text.ends_with(b" ") && text.len() < CSID_LEN;
+        if text.len() > CSID_LEN || text.starts_with(b" ") || ends_in_space {
+            return None;
+        }
+        Self::of_printable(text)
     }
 
     /// The ID as the wire has it: cut or zero-padded to 16 bytes.
@@ -160,6 +176,16 @@ mod tests {
         holed[5] = b'x';
         assert!(ContentServerId::from_padded(holed).is_none());
         assert!(ContentServerId::from_padded([0; 16]).is_none());
+    }
+
+    #[test]
+    fn an_id_that_is_cut_after_a_space_comes_back_from_the_wire() {
+        let id = ContentServerId::new("CONTENT-SERVER0 and more").expect("an ID");
+        assert_eq!(ContentServerId::from_padded(*id.padded()), Some(id));
+        assert_eq!(ContentServerId::from_wire_text(id.wire_text()), Some(id));
+        for bad in ["", " ", "CS ", " CS", "                ", "CLOUDCOIN_CONTENT"] {
+            assert!(ContentServerId::from_wire_text(bad.as_bytes()).is_none(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::derive::ShareWidth;
-use crate::directory::Directory;
+use crate::directory::{Directory, number};
 use crate::{ContentServerId, KeyId, MIN_REQUIRED, RaidaIndex};
 
 /// A RAIDA server as a record names it.
@@ -101,7 +101,7 @@ impl Records {
             if let Some(key_id) = KeyId::parse(word) {
                 server.key_ids.push(key_id);
             } else if let Some(index) = lower.strip_prefix("raida=") {
-                server.raida = index.parse().ok().and_then(RaidaIndex::new);
+                server.raida = number(index).and_then(RaidaIndex::new);
                 if server.raida.is_none() {
                     return Err("no such RAIDA index, server left out");
                 }
@@ -124,12 +124,12 @@ impl Records {
         let value = value.trim();
         match name {
             "raidas" => {
-                let value = value.parse().map_err(|_| "not a number of RAIDAs")?;
+                let value = number(value).ok_or("not a number of RAIDAs")?;
                 self.required = self.required.max(Some(value));
                 Ok(())
             }
             "share-bytes" => {
-                let value = value.parse().map_err(|_| "not a number of bytes")?;
+                let value = number(value).ok_or("not a number of bytes")?;
                 self.share_bytes = self.share_bytes.max(Some(value));
                 Ok(())
             }
@@ -262,7 +262,9 @@ mod tests {
             ("k1=A\n192.0.2.1:1 raida=1", 1),
             ("k1=A\n192.0.2.1:1 k1 raida=1\n192.0.2.2:1 k1 raida=1", 1),
             ("192.0.2.1:1 k3 raida=1", 1),
+            ("k1=A\n192.0.2.1:1 k1 raida=+1", 1),
             ("raidas>=many", 1),
+            ("raidas>=+14", 1),
             ("required share-bytes", 1),
             ("raida7.example:50007 k1", 1),
             ("k1=A\n[2001:db8::7]:50007 k1 raida=7", 0),

@@ -6,10 +6,11 @@ use serde_json::Value;
 use crate::coin::CoinId;
 use crate::command::{self, Command, SHARE_REQUEST_LEN};
 use crate::derive::{self, ShareWidth};
-use crate::envelope::{self, RequestParts};
+use crate::envelope::{self, RequestParts, ResponseParts};
 use crate::header::RequestHeader;
 use crate::{
-    Bitmap, Challenge, ClientSn, ContentServerId, Envelope, EnvelopeKey, KeyContext, KeyId, RaidaIndex,
+    Bitmap, Challenge, ClientSn, ContentServerId, DecodeError, Envelope, EnvelopeKey, KeyContext, KeyId,
+    RaidaIndex, Status,
 };
 
 fn vectors() -> Value {
@@ -125,6 +126,49 @@ fn no_cut_of_a_known_packet_opens() {
                 let _ = envelope::open_request(&header, &key, &mut cut);
             }
         }
+    }
+}
+
+#[test]
+fn a_key_of_another_kind_opens_no_envelope_with_an_hmac() {
+    let vectors = vectors();
+    let packets = packets(&vectors);
+    for (name, _, envelope, _, _) in packets.iter().filter(|packet| packet.2.header_len() == 48) {
+        for (other, _, _, key, _) in &packets {
+            let mut datagram = hex::decode(vectors["packets"][name].as_str().expect(name)).expect("hex");
+            let header = RequestHeader::decode(&datagram).expect("a header");
+            assert_eq!(header.envelope, *envelope);
+            let opened = envelope::open_request(&header, key, &mut datagram);
+            assert_eq!(opened.is_ok(), name == other, "{name} with the key of {other}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_without_a_payload_has_no_body() {
+    let vectors = vectors();
+    for (name, _, _, key, _) in packets(&vectors) {
+        let request = hex::decode(vectors["packets"][name].as_str().expect(name)).expect("hex");
+        let header = RequestHeader::decode(&request).expect("a header");
+        let challenge = challenge(&vectors);
+        let parts = ResponseParts {
+            raida: RaidaIndex::new(7).expect("RAIDA 7"),
+            status: Status::SUCCESS,
+            challenge: Some(*challenge.as_bytes()),
+            execution_micros: 0,
+            random: [0; 24],
+        };
+        let mut answer =
+            envelope::seal_response(&header, &key, &parts, 1, |payload| payload[0] = 1).expect("memory");
+        assert!(envelope::open_response(&header, &challenge, &key, &mut answer.clone()).is_ok(), "{name}");
+        answer.remove(header.envelope.header_len());
+        answer[11] -= 1;
+        if let (EnvelopeKey::Aes256(key), 48..) = (&key, answer.len()) {
+            let tag = key.expose(|key| crate::cipher::hmac(key, &[]));
+            answer[48..80].copy_from_slice(&tag);
+        }
+        let opened = envelope::open_response(&header, &challenge, &key, &mut answer);
+        assert_eq!(opened.map(drop), Err(DecodeError::Mismatch("the body length")), "{name}");
     }
 }
 
