@@ -5,7 +5,13 @@
 
 mod api;
 mod dependencies;
+mod faults;
 mod key;
+mod liars;
 mod page;
 mod program;
+mod records;
+mod relay;
 mod support;
+mod tunnel;
+mod weak;

@@ -1,0 +1,93 @@
+//! RAIDAs that give wrong shares, and Content Servers that cannot be asked.
+
+use std::net::TcpListener;
+
+use rke_daemon::confirm::Confirm;
+use rke_proto::directory::Directory;
+use rke_proto::{ContentServerId, KeyId, RaidaIndex};
+use rke_raida::content_server::MasterSecrets;
+use rke_raida::network::LocalNetwork;
+use serde_json::{Value, json};
+
+use crate::records::Detour;
+use crate::support::{DOMAIN, request};
+
+/// Gives the first `count` RAIDAs master secrets that the Content Server does not have.
+async fn make_liars(network: &LocalNetwork, dir: &tempfile::TempDir, count: usize) {
+    let cs_id = ContentServerId::new("CONTENT-SERVER01").expect("an ID");
+    let wrong = MasterSecrets::random(cs_id, KeyId::new(1).expect("k1")).expect("secrets");
+    let nodes = network.node_addresses().iter().copied().zip(RaidaIndex::all()).take(count);
+    let wallet = dir.path().join("content-server/wallet");
+    let timeout = std::time::Duration::from_secs(5);
+    let report = wrong.preload(&Directory::new(nodes.collect()), &wallet, timeout).await.expect("preloaded");
+    assert_eq!(report.done.count(), count);
+}
+
+async fn with_liars(count: usize) -> Detour {
+    let detour = async |network: &LocalNetwork, dir: &tempfile::TempDir| {
+        make_liars(network, dir, count).await;
+        network.records().clone()
+    };
+    Detour::new(detour, |_| ()).await
+}
+
+fn indexes(range: std::ops::Range<u8>) -> Value {
+    json!(range.collect::<Vec<u8>>())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn up_to_twelve_liars_are_named_and_the_session_opens_without_them() {
+    for count in [1_u8, 12] {
+        let detour = with_liars(count.into()).await;
+        let shown = detour.show(&detour.create().await).await;
+        assert_eq!((&shown["liars"], &shown["confirmed"]), (&indexes(0..count), &json!(true)), "{shown}");
+        assert_eq!(shown["raidas"], indexes(count..25));
+        let known = detour.get("/api/rke/raidas").await.json();
+        assert_eq!((&known["raidas"][0]["state"], &known["raidas"][0]["lies"]), (&json!("lying"), &json!(1)));
+        assert_eq!(known["margin"], 25 - u64::from(count) - 13);
+        // From here on they are asked last, which is never where the others do.
+        let shown = detour.show(&detour.create().await).await;
+        assert_eq!((&shown["liars"], &shown["raidas"]), (&json!([]), &indexes(count..25)), "{shown}");
+        detour.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_thirteen_liars_there_is_no_session_and_nothing_is_cached() {
+    let detour = with_liars(13).await;
+    let refused = detour.create().await;
+    let message = "Only 12 of 13 required shares are right; 13 RAIDAs gave wrong ones";
+    assert_eq!((refused.status, &refused.json()["message"]), (502, &json!(message)));
+    assert_eq!(refused.json()["liars"], indexes(0..13));
+    let status = detour.get("/api/rke/status").await.json();
+    assert_eq!((&status["sessions"]["total"], &status["keystore"]["total"]), (&json!(0), &json!(0)));
+    detour.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_content_server_it_depends_on_what_is_required() {
+    let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+    for (confirm, status) in [(Confirm::Require, 502), (Confirm::Try, 200), (Confirm::Off, 200)] {
+        let nobody = async |network: &LocalNetwork, _: &tempfile::TempDir| {
+            let mut records = network.records().clone();
+            records.port = port;
+            records
+        };
+        let detour = Detour::new(nobody, |config| config.confirm = confirm).await;
+        let created = detour.create().await;
+        assert_eq!(created.status, status, "{confirm:?}: {}", created.body);
+        if status == 200 {
+            let shown = detour.show(&created).await;
+            assert_eq!((&shown["confirmed"], &shown["liars"]), (&json!(false), &json!([])));
+            let path = format!("/api/rke/session/{}/tunnel", shown["session_id"].as_str().expect("an id"));
+            let tunnel = request(detour.daemon.address(), "POST", &path).await;
+            assert_eq!(tunnel.status, 409, "{}", tunnel.body);
+        } else {
+            let message = created.json()["message"].as_str().expect("a message").to_owned();
+            assert!(message.starts_with("The key was not confirmed: "), "{message}");
+            assert_eq!(created.json()["domain"], DOMAIN);
+            assert_eq!(detour.get("/api/rke/status").await.json()["keystore"]["total"], 0);
+        }
+        detour.stop().await;
+    }
+}

@@ -1,0 +1,71 @@
+//! A local network whose DNS says something else than the network's own: other endpoints, another
+//! port for the Content Server, other lines.
+
+use std::net::SocketAddr;
+
+use rke_daemon::{Config, Daemon};
+use rke_raida::content_server::DnsRecords;
+use rke_raida::dns::DnsServer;
+use rke_raida::network::LocalNetwork;
+
+use crate::support::{Answer, DOMAIN, config, get, network};
+
+/// A network, its other DNS and a daemon that asks that.
+pub(crate) struct Detour {
+    pub(crate) network: LocalNetwork,
+    pub(crate) daemon: Daemon,
+    dns: DnsServer,
+    _dir: tempfile::TempDir,
+}
+
+impl Detour {
+    pub(crate) async fn new(
+        records: impl AsyncFnOnce(&LocalNetwork, &tempfile::TempDir) -> DnsRecords,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let network = network(&dir).await;
+        let records = records(&network, &dir).await;
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        let dns = DnsServer::start(loopback, &records, loopback.ip()).await.expect("a DNS server");
+        let mut config = config(&dir, dns.address());
+        change(&mut config);
+        let daemon = Daemon::start(config).await.expect("a daemon");
+        Self { network, daemon, dns, _dir: dir }
+    }
+
+    pub(crate) async fn get(&self, target: &str) -> Answer {
+        get(self.daemon.address(), target).await
+    }
+
+    /// Opens a session by a new exchange.
+    pub(crate) async fn create(&self) -> Answer {
+        let wallet = self.network.wallet().display();
+        self.get(&format!("/api/rke/session?domain={DOMAIN}&wallet_path={wallet}&fresh=true")).await
+    }
+
+    /// The session that an answer to `create` names, in detail.
+    pub(crate) async fn show(&self, created: &Answer) -> serde_json::Value {
+        assert_eq!(created.status, 200, "{}", created.body);
+        let id = created.json()["session_id"].as_str().expect("an id").to_owned();
+        self.get(&format!("/api/rke/session/{id}")).await.json()
+    }
+
+    pub(crate) async fn stop(self) {
+        self.daemon.stop().await;
+        self.dns.stop().await;
+        self.network.stop().await;
+    }
+}
+
+/// The same records with other endpoints, RAIDA 0 first.
+pub(crate) fn with_endpoints(network: &LocalNetwork, endpoints: &[SocketAddr]) -> DnsRecords {
+    let mut records = network.records().clone();
+    let mut lines: Vec<String> = records.texts;
+    for (own, other) in network.node_addresses().iter().zip(endpoints) {
+        let (own, other) = (format!("{own} "), format!("{other} "));
+        lines.iter_mut().for_each(|line| *line = line.replace(&own, &other));
+    }
+    records.texts = lines;
+    records
+}

@@ -1,0 +1,150 @@
+//! Stands between the daemon and a RAIDA node on a real socket, and spoils what passes.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::net::UdpSocket;
+
+/// What goes wrong at one RAIDA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Nothing.
+    None,
+    /// Nobody answers.
+    Dead,
+    /// Nobody listens: the system says so to whoever asks.
+    Refusing,
+    /// Answers take seconds.
+    Slow,
+    /// 30 of 100 datagrams are lost, in each direction.
+    Lossy,
+    /// Every answer comes three times.
+    Duplicating,
+    /// Answers are held back for up to 60 ms, each for another time.
+    Reordering,
+    /// Answers lose their end.
+    Truncating,
+    /// A byte of the HMAC is changed.
+    Forging,
+    /// Answers come from another address.
+    OtherAddress,
+    /// The answer to the first request is given to every later one.
+    Older,
+    /// The answer names another RAIDA.
+    WrongIndex,
+    /// The status is not the node's.
+    BadStatus,
+}
+
+impl Fault {
+    /// All that spoil.
+    pub(crate) const ALL: [Self; 12] = [
+        Self::Dead,
+        Self::Refusing,
+        Self::Slow,
+        Self::Lossy,
+        Self::Duplicating,
+        Self::Reordering,
+        Self::Truncating,
+        Self::Forging,
+        Self::OtherAddress,
+        Self::Older,
+        Self::WrongIndex,
+        Self::BadStatus,
+    ];
+
+    /// Whether a share can never come through.
+    pub(crate) fn is_final(self) -> bool {
+        !matches!(self, Self::None | Self::Lossy | Self::Duplicating | Self::Reordering)
+    }
+}
+
+/// Relays whose faults can be changed while they run, RAIDA 0 first.
+pub(crate) struct Relays {
+    pub(crate) addresses: Vec<SocketAddr>,
+    faults: Arc<Mutex<Vec<Fault>>>,
+    nobody: Vec<SocketAddr>,
+}
+
+impl Relays {
+    pub(crate) async fn start(nodes: &[SocketAddr], faults: Vec<Fault>, seed: u64) -> Self {
+        let faults = Arc::new(Mutex::new(faults));
+        let (mut addresses, mut nobody) = (Vec::new(), Vec::new());
+        for (at, node) in nodes.iter().enumerate() {
+            let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await.expect("a socket"));
+            addresses.push(socket.local_addr().expect("an address"));
+            let free = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+            nobody.push(free.local_addr().expect("an address"));
+            let fault = {
+                let faults = Arc::clone(&faults);
+                move || faults.lock().expect("unpoisoned")[at]
+            };
+            tokio::spawn(relay(socket, *node, fault, Dice(seed ^ (at as u64) << 32 | 1)));
+        }
+        Self { addresses, faults, nobody }
+    }
+
+    /// Where the daemon is to ask: a closed port for those that refuse.
+    pub(crate) fn endpoints(&self) -> Vec<SocketAddr> {
+        let faults = self.faults.lock().expect("unpoisoned");
+        let all = self.addresses.iter().zip(&self.nobody).zip(faults.iter());
+        all.map(|((relay, nobody), fault)| if *fault == Fault::Refusing { *nobody } else { *relay }).collect()
+    }
+}
+
+/// Numbers that look random and come again with the same seed.
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ (mixed >> 31)) % sides
+    }
+}
+
+async fn relay(socket: Arc<UdpSocket>, node: SocketAddr, fault: impl Fn() -> Fault, mut dice: Dice) {
+    let upstream = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+    let other = Arc::new(UdpSocket::bind("127.0.0.1:0").await.expect("a socket"));
+    let (mut request, mut answer, mut first) = ([0; 2048], [0; 2048], None);
+    let mut client = None;
+    loop {
+        tokio::select! {
+            Ok((len, from)) = socket.recv_from(&mut request) => {
+                client = Some(from);
+                let lost = fault() == Fault::Dead || fault() == Fault::Lossy && dice.roll(100) < 30;
+                if !lost {
+                    let _ = upstream.send_to(&request[..len], node).await;
+                }
+            }
+            Ok((len, _)) = upstream.recv_from(&mut answer) => {
+                let Some(client) = client else { continue };
+                let mut answer = answer[..len].to_vec();
+                let sender = Arc::clone(if fault() == Fault::OtherAddress { &other } else { &socket });
+                let (mut wait, mut copies) = (Duration::ZERO, 1);
+                match fault() {
+                    Fault::Lossy if dice.roll(100) < 30 => copies = 0,
+                    Fault::Slow => wait = Duration::from_secs(3),
+                    Fault::Duplicating => copies = 3,
+                    Fault::Reordering => wait = Duration::from_millis(dice.roll(60)),
+                    Fault::Truncating => answer.truncate(dice.roll(len as u64) as usize),
+                    Fault::Forging => answer[len - 10] ^= 1 + dice.roll(255) as u8,
+                    // The first request was another daemon's, so to speak: its answer fits no later one.
+                    Fault::Older => answer = first.get_or_insert_with(|| [&[0; 46][..], &answer[46..]].concat()).clone(),
+                    Fault::WrongIndex => answer[0] = (answer[0] + 1) % 25,
+                    Fault::BadStatus => answer[2] = 252,
+                    _ => (),
+                }
+                for _ in 0..copies {
+                    let (answer, sender) = (answer.clone(), Arc::clone(&sender));
+                    tokio::spawn(async move {
+                        tokio::time::sleep(wait).await;
+                        let _ = sender.send_to(&answer, client).await;
+                    });
+                }
+            }
+        }
+    }
+}
