@@ -1,12 +1,19 @@
 //! The other programs that hold secrets: a RAIDA node and a Content Server.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::path::Path;
+use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Error, Result, bail, ensure};
 use rke_proto::command::{self, Command, SHARE_REQUEST_LEN};
+use rke_proto::derive::{self, ShareWidth};
 use rke_proto::envelope::{self, RequestParts};
-use rke_proto::{Challenge, ClientSn, ContentServerId, Envelope, KeyContext, KeyId, RaidaIndex, Status};
+use rke_proto::tunnel::{Answer, ClientKeyId, Handshake, HandshakeNonce, PacketHeader, packet, share_check};
+use rke_proto::{
+    Bitmap, Challenge, ClientSn, ContentServerId, Envelope, KeyContext, KeyId, RaidaIndex, Status,
+};
 use rke_secret::Secret;
 
 use crate::daemon::Program;
@@ -51,8 +58,7 @@ fn node(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
     asker.ask(Command::PreloadMasterKey, command::preload_len(&cs_id, 1), |challenge, body| {
         command::write_preload(challenge, &cs_id, &[(key_id, &master)], body);
     })?;
-    let timestamp = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    let context = KeyContext { cs_id, key_id, client_sn: ClientSn(random()?), timestamp };
+    let context = new_context()?;
     asker.ask(Command::GetWideKeyShare, SHARE_REQUEST_LEN, |challenge, body| {
         command::write_share_request(challenge, &context, body);
     })?;
@@ -96,23 +102,23 @@ impl Asker<'_> {
     }
 }
 
-/// A Content Server makes 25 master secrets, preloads them and ends.
+/// A Content Server makes 25 master secrets, preloads them and ends; then it serves a client.
 fn content_server(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
     let mut network = plan.runtime.block_on(Network::start())?;
     let wallet = network.renew()?;
+    let data_dir = network.folder().join("content-server");
     let fixed = format!(
         "content-server preload --cs-id SCANNED-SERVER --domain scan.test --host cs.scan.test --secret-memory {}",
         plan.memory.name()
     );
     let mut arguments: Vec<String> = fixed.split(' ').map(str::to_owned).collect();
-    for (flag, path) in [
-        ("--raida-directory", network.directory()?),
-        ("--wallet", wallet),
-        ("--data-dir", network.folder().join("content-server")),
-    ] {
+    for (flag, path) in
+        [("--raida-directory", network.directory()?), ("--wallet", wallet), ("--data-dir", data_dir.clone())]
+    {
         arguments.extend([flag.to_owned(), path.to_string_lossy().into_owned()]);
     }
-    let before = network.master(RaidaIndex::new(24).context("RAIDA 24")?);
+    let raida = RaidaIndex::new(24).context("RAIDA 24")?;
+    let before = network.master(raida);
     let program = Program::start(plan.program, &arguments, None, network.folder())?;
     let needles = || {
         let mut needles = Needles::new();
@@ -121,11 +127,92 @@ fn content_server(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
         Ok(needles)
     };
     let scan = scan_at_exit(program.process(), needles, || Ok(()))?;
-    report.add(plan, "Content Server", "gone", Expected::Nothing, &scan);
+    report.add(plan, "preloading", "gone", Expected::Nothing, &scan);
     let lines = program.lines().join("\n");
-    ensure!(program.wait()?.success(), "the Content Server failed: {lines}");
-    let after = network.master(RaidaIndex::new(24).context("RAIDA 24")?);
-    ensure!(before != after, "the nodes were not preloaded");
+    ensure!(program.wait()?.success(), "preloading failed: {lines}");
+    ensure!(before != network.master(raida), "the nodes were not preloaded");
+    serve(plan, report, &network, &data_dir).context("serving")?;
     plan.runtime.block_on(network.stop());
     Ok(())
+}
+
+/// A client agrees on a key and uses it; the key expires; the server ends.
+fn serve(plan: &Plan<'_>, report: &mut Report, network: &Network, data_dir: &Path) -> Result<()> {
+    let fixed = format!(
+        "content-server serve --cs-id SCANNED-SERVER --listen 127.0.0.1:0 --key-lifetime 1 --secret-memory {} --data-dir",
+        plan.memory.name()
+    );
+    let mut arguments: Vec<String> = fixed.split(' ').map(str::to_owned).collect();
+    arguments.push(data_dir.to_string_lossy().into_owned());
+    let mut program = Program::start(plan.program, &arguments, None, network.folder())?;
+    let address: SocketAddr = program.wait_for_line(|line| {
+        let rest = line.strip_prefix("Content Server SCANNED-SERVER listens on ")?;
+        rest.split(' ').next()?.parse().ok()
+    })?;
+    let context = new_context()?;
+    RaidaIndex::all().for_each(|raida| network.note_asked(raida, context));
+    agree(network, address, &context)?;
+    let mut key_needles = Needles::new();
+    network.add_needles(&mut key_needles);
+    let mut needles = Needles::new();
+    network.add_needles(&mut needles);
+    network.add_masters(&mut needles);
+    report.add(plan, "Content Server", "alive", plan.memory.alive(), &scan(program.process(), &needles)?);
+    // A second of life, and up to one more until it is swept.
+    thread::sleep(Duration::from_millis(2200));
+    report.add(plan, "its client's key", "gone", Expected::Nothing, &scan(program.process(), &key_needles)?);
+    let scan = scan_at_exit(program.process(), || Ok(needles), || program.terminate())?;
+    report.add(plan, "Content Server", "gone", Expected::Nothing, &scan);
+    ensure!(program.wait()?.success(), "the Content Server did not end well");
+    Ok(())
+}
+
+/// Shakes hands, has the shares checked, sends data and takes it back from the echo.
+fn agree(network: &Network, address: SocketAddr, context: &KeyContext) -> Result<()> {
+    let bitmap: Bitmap = RaidaIndex::all().collect();
+    let share = |raida: RaidaIndex| {
+        let master = network.master(raida);
+        Secret::fill(|share| derive::share(&master, ShareWidth::Wide, context, share))
+    };
+    let shares = RaidaIndex::all().map(|raida| Ok((raida, share(raida)?))).collect::<Result<Vec<_>>>()?;
+    let of_all = shares.iter().map(|(_, share)| share);
+    let key = derive::key_from_shares(of_all, ShareWidth::Wide, context, bitmap)?;
+    let (key_id, session, nonce) = (ClientKeyId(random()?), random()?, HandshakeNonce::new(context, bitmap));
+    let handshake = Handshake { coin: network.coins()[0], session };
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    stream.write_all(&key.expose(|key| handshake.seal(key, key_id, &nonce)))?;
+    let (header, mut payload) = read_packet(&mut stream)?;
+    let answer = key.expose(|key| Answer::open(key, &header, &mut payload))?;
+    ensure!(answer.status == Status::SUCCESS, "the Content Server refuses: {}", answer.status);
+    stream.write_all(&share_check::ask(&nonce, shares.iter().map(|(raida, share)| (*raida, share))))?;
+    let (_, payload) = read_packet(&mut stream)?;
+    ensure!(payload[0] == Status::SUCCESS.0, "the share check was refused");
+    let sealed = key
+        .expose(|key| packet::seal_data(key, key_id, &session, random()?, b"some data").map_err(Error::from));
+    stream.write_all(&sealed?)?;
+    let (header, mut payload) = read_packet(&mut stream)?;
+    let echoed =
+        key.expose(|key| packet::open_data(key, &header, &session, &mut payload).map(|data| data.to_vec()))?;
+    ensure!(echoed == b"some data", "the echo is garbled");
+    Ok(())
+}
+
+fn read_packet(stream: &mut TcpStream) -> Result<(PacketHeader, Vec<u8>)> {
+    let mut header = [0; packet::HEADER_LEN];
+    stream.read_exact(&mut header).context("the Content Server does not answer")?;
+    let header = PacketHeader::decode(&header)?;
+    let mut payload = vec![0; header.rest_len()];
+    stream.read_exact(&mut payload)?;
+    payload.truncate(header.payload_len.into());
+    Ok((header, payload))
+}
+
+fn new_context() -> Result<KeyContext> {
+    Ok(KeyContext {
+        cs_id: ContentServerId::new("SCANNED-SERVER").context("a CSID")?,
+        key_id: KeyId::new(1).context("a key id")?,
+        client_sn: ClientSn(random()?),
+        timestamp: SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
+    })
 }
