@@ -2,6 +2,7 @@
 //! outside, as root could, and drives real daemons through real exchanges for it. `docs/erasure.md`
 //! says what is shown by it.
 
+mod content_server;
 mod control;
 mod daemon;
 mod dump;

@@ -1,4 +1,4 @@
-//! A network whose secrets the scanner knows: 25 RAIDA nodes, their DNS, and wallets, made anew as
+//! A network whose secrets the scanner knows: 25 RAIDA nodes, a Content Server, their DNS, and wallets, made anew as
 //! often as one likes. The nodes answer as `docs/protocol.md` says and remember what they were asked.
 
 use std::collections::HashMap;
@@ -17,13 +17,14 @@ use rke_raida::content_server::DnsRecords;
 use rke_raida::dns::DnsServer;
 use rke_secret::Secret;
 use sha2::{Digest, Sha256};
-use tokio::net::UdpSocket;
+use tokio::net::{TcpListener, UdpSocket};
 
+use crate::content_server;
 use crate::needles::{Needles, Secret as Kind};
 
 /// The domain of the network.
 pub(crate) const DOMAIN: &str = "content.scan.test";
-const CS_ID: &str = "SCANNED-SERVER";
+pub(crate) const CS_ID: &str = "SCANNED-SERVER";
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// What a node does with a request for a share.
@@ -36,8 +37,8 @@ pub(crate) enum Behaviour {
 type Ans = [[u8; AN_LEN]; RAIDA_COUNT];
 
 /// The secrets of the moment, and what the nodes saw.
-struct State {
-    masters: [[u8; 32]; RAIDA_COUNT],
+pub(crate) struct State {
+    pub(crate) masters: [[u8; 32]; RAIDA_COUNT],
     coins: HashMap<CoinId, Ans>,
     behaviours: [Behaviour; RAIDA_COUNT],
     /// Exchanges that were asked for, each with the RAIDAs that gave a share.
@@ -74,7 +75,10 @@ impl Network {
         let servers = addresses.iter().zip(RaidaIndex::all());
         let mut texts = vec![format!("k1 = {CS_ID}"), "required share-bytes>=32".into()];
         texts.extend(servers.map(|(address, raida)| format!("{address} k1 raida={raida}")));
-        let records = DnsRecords { domain: DOMAIN.into(), host: format!("cs.{DOMAIN}"), port: 443, texts };
+        let listener = TcpListener::bind((LOOPBACK, 0)).await.context("cannot bind the Content Server")?;
+        let port = listener.local_addr()?.port();
+        tokio::spawn(content_server::serve(listener, Arc::clone(&state)));
+        let records = DnsRecords { domain: DOMAIN.into(), host: format!("cs.{DOMAIN}"), port, texts };
         let dns = DnsServer::start(SocketAddr::new(LOOPBACK, 0), &records, LOOPBACK).await?;
         let folder = tempfile::tempdir().context("cannot make a folder for wallets")?;
         Ok(Self { state, addresses, dns, folder, wallets: 0 })

@@ -95,7 +95,10 @@ impl Subject {
     /// Opens a session by a new exchange.
     pub(crate) fn create(&self, wallet: &Path) -> Result<String> {
         let created = self.api.expect(&self.create_target(wallet))?;
-        Ok(created["session_id"].as_str().context("no session id")?.to_owned())
+        let id = created["session_id"].as_str().context("no session id")?.to_owned();
+        let shown = self.api.expect(&format!("session/{id}"))?;
+        ensure!(shown["confirmed"] == true, "not confirmed: {shown}");
+        Ok(id)
     }
 
     fn create_target(&self, wallet: &Path) -> String {

@@ -13,7 +13,7 @@ const EDGES: [(&str, &[&str]); 9] = [
     ("rke-raida", &["rke-host", "rke-proto", "rke-secret"]),
     ("rke", &["rke-daemon", "rke-host", "rke-proto", "rke-raida", "rke-secret"]),
     ("rke-fuzz", &["rke-proto", "rke-secret"]),
-    ("rke-scan", &["rke-proto", "rke-raida", "rke-secret"]),
+    ("rke-scan", &["rke-host", "rke-proto", "rke-raida", "rke-secret"]),
     ("xtask", &[]),
 ];
 
