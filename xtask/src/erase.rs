@@ -39,8 +39,11 @@ pub(crate) fn erase(length: Length) -> Result<()> {
     cargo(&["build", "--release", "--locked", "-p", "rke", "-p", "rke-scan"])?;
     let release = keep("release/rke", "erase/rke-release")?;
     scan("controls", &controls, repetitions)?;
-    scan("erase", &release, repetitions)?;
-    scan("erase", &debug, repetitions)
+    // They mostly wait: side by side they take half as long.
+    std::thread::scope(|threads| {
+        let runs = [&release, &debug].map(|program| threads.spawn(|| scan("erase", program, repetitions)));
+        runs.map(|run| run.join().unwrap_or_else(|_| bail!("a scan panicked"))).into_iter().collect()
+    })
 }
 
 /// A copy of a program that the next build does not replace.
@@ -61,7 +64,10 @@ fn scan(what: &str, program: &Path, repetitions: &str) -> Result<()> {
     eprintln!("cargo xtask: rke-scan {what} --program {}", program.display());
     let mut command = Command::new(target_dir().join("release/rke-scan"));
     command.args([what, "--repetitions", repetitions, "--program"]).arg(program);
-    match command.status().context("cannot run rke-scan")?.success() {
+    let output = command.output().context("cannot run rke-scan")?;
+    println!("{what} of {}:\n{}", program.display(), String::from_utf8_lossy(&output.stdout));
+    eprint!("{}", String::from_utf8_lossy(&output.stderr));
+    match output.status.success() {
         true => Ok(()),
         false => bail!("rke-scan {what} failed for {}", program.display()),
     }

@@ -87,6 +87,9 @@ fn crash(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
 /// All of the daemon's memory is pushed out to a swap file of its own, while one session is deleted
 /// and another lives.
 fn swap(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
+    // One at a time on this machine: the kernel chooses among swap files.
+    let alone = std::fs::File::create(std::env::temp_dir().join("rke-scan-swap.lock"))?;
+    alone.lock()?;
     let mut subject = subject_after_delete(plan, &[])?;
     let Some(swap) = SwapFile::start(file_in(&subject, "swap"))? else {
         report.not_run("swap: this system gives no swap file (swapon is refused)");
