@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::Domain;
+use crate::access::Access;
 
 /// The daemon's settings.
 #[derive(Debug, Clone)]
@@ -29,6 +30,8 @@ pub struct Config {
     pub exchange_timeout: Duration,
     /// Domains whose keys may be made from 1-byte shares.
     pub allow_weak_shares: Vec<Domain>,
+    /// Who may use the daemon, and the ways in.
+    pub access: Access,
 }
 
 impl Config {
@@ -45,6 +48,7 @@ impl Config {
             raida_directory: None,
             exchange_timeout: Duration::from_secs(5),
             allow_weak_shares: Vec::new(),
+            access: Access::default(),
         }
     }
 }

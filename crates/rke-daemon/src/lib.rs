@@ -1,6 +1,7 @@
 //! The daemon: finds Content Servers, exchanges keys, owns the sessions and answers over HTTP.
 //! Inside, `http -> sessions -> {store, exchange, discovery, keystore}`; nothing imports `http`.
 
+pub mod access;
 mod allowance;
 pub mod clock;
 pub mod config;
@@ -15,6 +16,8 @@ pub mod http;
 pub mod keystore;
 pub mod sessions;
 pub mod store;
+mod token;
+mod wallet_root;
 
 pub use config::Config;
 pub use daemon::{Daemon, StartError};

@@ -91,6 +91,21 @@ impl DataDir {
         &self.sealer
     }
 
+    /// Writes a file (0600) in it, in place of one that is there, and gives its path. The file is
+    /// there whole or not at all.
+    ///
+    /// # Errors
+    /// [`DataDirError::Io`].
+    pub fn write(
+        &self,
+        name: &str,
+        write: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> Result<PathBuf, DataDirError> {
+        let path = self.path.join(name);
+        write_atomically(&self.path, &path, write).map_err(io_error("write", &path))?;
+        Ok(path)
+    }
+
     /// A folder in it, made (0700) where it is missing.
     ///
     /// # Errors
