@@ -15,7 +15,6 @@ use rke_secret::trace::{Registers, read_registers};
 
 use crate::needles::Needles;
 
-
 const CHUNK: usize = 1024 * 1024;
 /// A schedule may lie across two chunks.
 const OVERLAP: usize = 256;

@@ -13,7 +13,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustix::process::{Resource, getrlimit};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -33,6 +33,9 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long requests may go on once the daemon has been told to stop.
 const STOP_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// How long a client may go on sending after it has been answered for the last time.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// A way in. Each has connections of its own, so that a crowd at one leaves the other free.
 pub enum Door {
@@ -157,4 +160,14 @@ where
         let _ = io.write_all(&closing_answer(StatusCode::REQUEST_TIMEOUT)).await;
     }
     let _ = io.shutdown().await;
+    if !stopping {
+        let _ = timeout(LINGER, read_away(io)).await;
+    }
+}
+
+/// Reads until the client has closed too: closing on bytes that nobody has read would make the
+/// system throw away the answer to them.
+async fn read_away(mut io: impl AsyncRead + Unpin) {
+    let mut bytes = vec![0; 16 * 1024];
+    while io.read(&mut bytes).await.is_ok_and(|len| len > 0) {}
 }

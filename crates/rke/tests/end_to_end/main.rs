@@ -4,8 +4,11 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on ends by a panic")]
 
 mod api;
+mod attacks;
 mod dependencies;
+mod doors;
 mod key;
 mod page;
 mod program;
+mod real;
 mod support;
