@@ -6,7 +6,8 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context, Result, bail};
 
 /// Programs that tests run, and the Debian packages that hold them.
-const NEEDED: [(&str, &str); 3] = [("node", "nodejs"), ("curl", "curl"), ("go", "golang-go")];
+const NEEDED: [(&str, &str); 4] =
+    [("node", "nodejs"), ("curl", "curl"), ("go", "golang-go"), ("chromium", "chromium")];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

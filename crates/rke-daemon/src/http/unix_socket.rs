@@ -57,12 +57,22 @@ async fn replace_dead(path: &Path) -> Result<(), UnixSocketError> {
 /// The user at the other end, if it is the daemon's own or root.
 pub(super) fn known_user(stream: &UnixStream) -> Option<u32> {
     let user = stream.peer_cred().ok()?.uid();
-    (user == getuid().as_raw() || user == 0).then_some(user)
+    is_known(user, getuid().as_raw()).then_some(user)
+}
+
+fn is_known(user: u32, own: u32) -> bool {
+    user == own || user == 0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_daemons_own_user_and_root_are_known() {
+        assert!(is_known(1000, 1000) && is_known(0, 1000) && is_known(0, 0));
+        assert!(!is_known(1001, 1000) && !is_known(1000, 0) && !is_known(u32::MAX, 1000));
+    }
 
     #[tokio::test]
     async fn a_dead_socket_is_replaced_and_a_live_one_or_another_file_is_not() {
