@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::Domain;
+use crate::access::Access;
 use crate::confirm::Confirm;
 
 /// The daemon's settings.
@@ -34,6 +35,8 @@ pub struct Config {
     pub confirm_timeout: Duration,
     /// Domains whose keys may be made from 1-byte shares.
     pub allow_weak_shares: Vec<Domain>,
+    /// Who may use the daemon, and the ways in.
+    pub access: Access,
 }
 
 impl Config {
@@ -52,6 +55,7 @@ impl Config {
             confirm: Confirm::default(),
             confirm_timeout: Duration::from_secs(2),
             allow_weak_shares: Vec::new(),
+            access: Access::default(),
         }
     }
 }

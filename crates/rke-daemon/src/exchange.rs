@@ -57,6 +57,9 @@ pub enum ExchangeError {
     /// The caller's wallet cannot be used.
     #[error("Cannot use the wallet: {0}")]
     Wallet(#[from] WalletError),
+    /// The wallet lies elsewhere than the operator wants wallets to lie.
+    #[error("The wallet path leads out of the folder that the daemon's --wallet-root names")]
+    WalletOutside,
     /// The Content Server was not found.
     #[error("DNS discovery failed: {0}")]
     Discovery(#[from] DiscoveryError),

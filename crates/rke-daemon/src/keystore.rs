@@ -240,7 +240,7 @@ fn discard(path: &Path, reason: &str) {
 
 #[cfg(test)]
 mod tests {
-    use rke_host::data_dir::Access;
+    use rke_host::data_dir::Sharing;
     use rke_secret::Secret;
 
     use super::*;
@@ -269,7 +269,7 @@ mod tests {
     }
 
     fn open(dir: &tempfile::TempDir, ttl_hours: u64, max: usize) -> Keystore {
-        let data_dir = Arc::new(DataDir::open(dir.path(), Access::Exclusive).expect("a data directory"));
+        let data_dir = Arc::new(DataDir::open(dir.path(), Sharing::Alone).expect("a data directory"));
         Keystore::open(data_dir, ttl_hours, max).expect("a keystore")
     }
 

@@ -2,6 +2,7 @@
 //! Inside, `http -> {sessions, tunnel} -> {store, exchange, discovery, keystore, raidas}`; nothing
 //! imports `http`.
 
+pub mod access;
 mod allowance;
 pub mod clock;
 pub mod config;
@@ -18,7 +19,9 @@ pub mod keystore;
 pub mod raidas;
 pub mod sessions;
 pub mod store;
+mod token;
 pub mod tunnel;
+mod wallet_root;
 
 pub use config::Config;
 pub use daemon::{Daemon, StartError};

@@ -6,7 +6,6 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use rke_host::wallet;
 use rke_proto::cipher::{BLOCK_LEN, aes256_ctr, for_each_round_key};
@@ -18,17 +17,13 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 
 use crate::Domain;
-use crate::allowance::Allowance;
-use crate::clock::Moment;
 use crate::config::Config;
 use crate::discovery::{Discovered, DiscoveryError};
 use crate::exchange::{Exchange, ExchangeError, ExchangedKey};
 use crate::gate::Gates;
 use crate::keystore::Keystore;
 use crate::store::{KeyUse, NewSession, Row, SessionId, Store};
-
-/// Looks through memory that are done at once, and how long it takes until one more is.
-const LOOKS: (u32, Duration) = (20, Duration::from_millis(200));
+use crate::wallet_root::{Outside, WalletRoot};
 
 /// Whether a cached key will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,12 +49,6 @@ pub enum DeleteError {
     /// There is no such session.
     #[error("Session not found")]
     NotFound,
-    /// Too many receipts were asked for. Nothing was done.
-    #[error("Too many deletions with verify=true; nothing was deleted, and without verify it can be at once")]
-    TooManyLooks {
-        /// When the next one will be possible.
-        retry_after: Duration,
-    },
     /// The session is deleted and its key wiped, but not the cached key.
     #[error("The session is deleted, but its cached key could not be removed: {0}")]
     Cache(io::Error),
@@ -77,7 +66,7 @@ pub struct Sessions {
     keystore: Arc<Keystore>,
     exchange: Exchange,
     gates: Gates<Arc<ExchangeError>>,
-    looks: Allowance,
+    wallet_root: Option<WalletRoot>,
     residues_found: AtomicU64,
     /// The nonces of each key that was used in a tunnel, so that no packet is taken twice.
     seen: Mutex<HashMap<ClientKeyId, Arc<Mutex<NonceMemory>>>>,
@@ -86,11 +75,15 @@ pub struct Sessions {
 
 impl Sessions {
     /// No sessions yet.
-    pub fn new(config: Config, keystore: Arc<Keystore>, exchange: Exchange) -> Self {
+    pub(crate) fn new(
+        config: Config,
+        keystore: Arc<Keystore>,
+        exchange: Exchange,
+        wallet_root: Option<WalletRoot>,
+    ) -> Self {
         let store = Store::new(config.max_sessions, config.session_ttl);
-        let looks = Allowance::new(LOOKS.0, LOOKS.1);
         let (gates, residues_found, seen) = (Gates::default(), AtomicU64::new(0), Mutex::default());
-        Self { store, keystore, exchange, gates, looks, residues_found, seen, config }
+        Self { store, keystore, exchange, gates, wallet_root, residues_found, seen, config }
     }
 
     /// The store, for what only reads.
@@ -137,6 +130,7 @@ impl Sessions {
         wallet: PathBuf,
         choice: KeyChoice,
     ) -> Result<Row, Arc<ExchangeError>> {
+        let wallet = self.confine(wallet)?;
         wallet::check_path(&wallet).map_err(ExchangeError::from)?;
         self.store.check_room().map_err(ExchangeError::from)?;
         let (ExchangedKey { key, origin }, from_cache) = self.key_for(&domain, wallet, choice).await?;
@@ -149,6 +143,17 @@ impl Sessions {
         let row = self.store.insert(id, session).map_err(ExchangeError::from)?;
         tracing::info!(%domain, raidas, from_cache, "session opened");
         Ok(row)
+    }
+
+    /// Where the wallet really lies, if wallets may lie there. Asked before anything else looks at the
+    /// path, so that nobody learns what is elsewhere.
+    fn confine(&self, wallet: PathBuf) -> Result<PathBuf, ExchangeError> {
+        match &self.wallet_root {
+            Some(root) if wallet.is_absolute() => {
+                root.confine(&wallet).map_err(|Outside| ExchangeError::WalletOutside)
+            }
+            _ => Ok(wallet),
+        }
     }
 
     async fn key_for(
@@ -248,9 +253,6 @@ impl Sessions {
     /// [`DeleteError`].
     pub async fn delete_with_receipt(&self, id: SessionId, cached: CachedKey) -> Result<Look, DeleteError> {
         let mut fingerprint = Fingerprint::new().map_err(DeleteError::Look)?;
-        let wait = |retry_after| DeleteError::TooManyLooks { retry_after };
-        self.store.row(id).ok_or(DeleteError::NotFound)?;
-        self.looks.take(Moment::now()).map_err(wait)?;
         let NewSession { domain, key, .. } = self.store.remove(id).ok_or(DeleteError::NotFound)?;
         key.expose(|key| for_each_round_key(key, |piece| fingerprint.add(piece)));
         drop(key);

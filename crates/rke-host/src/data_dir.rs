@@ -55,9 +55,9 @@ pub enum DataDirError {
 
 /// Who else may have a data directory open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
+pub enum Sharing {
     /// Nobody.
-    Exclusive,
+    Alone,
     /// Others who share it too.
     Shared,
 }
@@ -75,19 +75,19 @@ impl DataDir {
     ///
     /// # Errors
     /// [`DataDirError`].
-    pub fn open(path: &Path, access: Access) -> Result<Self, DataDirError> {
-        if access == Access::Shared && !path.join(MASTER_KEY).exists() {
+    pub fn open(path: &Path, sharing: Sharing) -> Result<Self, DataDirError> {
+        if sharing == Sharing::Shared && !path.join(MASTER_KEY).exists() {
             // Only one of those who share it may make the master key.
-            Self::open(path, Access::Exclusive)?;
+            Self::open(path, Sharing::Alone)?;
         }
         let make = DirBuilder::new().recursive(true).mode(0o700).create(path);
         make.map_err(io_error("create the data directory", path))?;
         let lock_path = path.join(LOCK);
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&lock_path);
         let lock = lock.map_err(io_error("open", &lock_path))?;
-        let locked = match access {
-            Access::Exclusive => lock.try_lock(),
-            Access::Shared => lock.try_lock_shared(),
+        let locked = match sharing {
+            Sharing::Alone => lock.try_lock(),
+            Sharing::Shared => lock.try_lock_shared(),
         };
         match locked {
             Ok(()) => (),
@@ -106,6 +106,21 @@ impl DataDir {
     /// What seals and opens the files in it.
     pub fn sealer(&self) -> &Sealer {
         &self.sealer
+    }
+
+    /// Writes a file (0600) in it, in place of one that is there, and gives its path. The file is
+    /// there whole or not at all.
+    ///
+    /// # Errors
+    /// [`DataDirError::Io`].
+    pub fn write(
+        &self,
+        name: &str,
+        write: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> Result<PathBuf, DataDirError> {
+        let path = self.path.join(name);
+        write_atomically(&self.path, &path, write).map_err(io_error("write", &path))?;
+        Ok(path)
     }
 
     /// A folder in it, made (0700) where it is missing.
@@ -192,10 +207,10 @@ mod tests {
     fn the_same_master_key_comes_back() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("new/data");
-        let first = DataDir::open(&path, Access::Exclusive).expect("a new data directory");
+        let first = DataDir::open(&path, Sharing::Alone).expect("a new data directory");
         drop(first);
         let before = fs::read(path.join(MASTER_KEY)).expect("a master key");
-        DataDir::open(&path, Access::Exclusive).expect("the same data directory");
+        DataDir::open(&path, Sharing::Alone).expect("the same data directory");
         assert_eq!(fs::read(path.join(MASTER_KEY)).expect("a master key"), before);
         let mode = |path: &Path| fs::metadata(path).expect("metadata").permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(&path.join(MASTER_KEY))), (0o700, 0o600));
@@ -204,19 +219,20 @@ mod tests {
     #[test]
     fn one_process_at_a_time() {
         let dir = tempfile::tempdir().expect("a folder");
-        let _first = DataDir::open(dir.path(), Access::Exclusive).expect("a data directory");
-        assert!(matches!(DataDir::open(dir.path(), Access::Exclusive), Err(DataDirError::InUse(_))));
+        let _first = DataDir::open(dir.path(), Sharing::Alone).expect("a data directory");
+        assert!(matches!(DataDir::open(dir.path(), Sharing::Alone), Err(DataDirError::InUse(_))));
     }
 
     #[test]
     fn those_who_share_it_keep_out_who_does_not() {
         let dir = tempfile::tempdir().expect("a folder");
-        let open = |access| DataDir::open(dir.path(), access);
-        let (first, second) = (open(Access::Shared).expect("shared"), open(Access::Shared).expect("shared"));
-        assert!(matches!(open(Access::Exclusive), Err(DataDirError::InUse(_))));
+        let open = |sharing| DataDir::open(dir.path(), sharing);
+        let (first, second) =
+            (open(Sharing::Shared).expect("shared"), open(Sharing::Shared).expect("shared"));
+        assert!(matches!(open(Sharing::Alone), Err(DataDirError::InUse(_))));
         drop((first, second));
-        let _alone = open(Access::Exclusive).expect("exclusive");
-        assert!(matches!(open(Access::Shared), Err(DataDirError::InUse(_))));
+        let _alone = open(Sharing::Alone).expect("exclusive");
+        assert!(matches!(open(Sharing::Shared), Err(DataDirError::InUse(_))));
     }
 
     #[test]
@@ -225,11 +241,11 @@ mod tests {
         let path = dir.path().join(MASTER_KEY);
         fs::write(&path, [7; 32]).expect("written");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("a mode");
-        assert!(matches!(DataDir::open(dir.path(), Access::Exclusive), Err(DataDirError::Exposed { .. })));
+        assert!(matches!(DataDir::open(dir.path(), Sharing::Alone), Err(DataDirError::Exposed { .. })));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a mode");
         fs::write(&path, [7; 31]).expect("written");
         assert!(matches!(
-            DataDir::open(dir.path(), Access::Exclusive),
+            DataDir::open(dir.path(), Sharing::Alone),
             Err(DataDirError::DamagedMasterKey { len: 31, .. })
         ));
     }

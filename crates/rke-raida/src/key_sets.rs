@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rke_host::data_dir::{Access, DataDir, DataDirError};
+use rke_host::data_dir::{DataDir, DataDirError, Sharing};
 use rke_host::sealed::{SealError, Sealer};
 use rke_proto::{ContentServerId, KeyId};
 use rke_secret::Secret;
@@ -34,7 +34,7 @@ impl KeySets {
     /// # Errors
     /// When the data directory cannot be used.
     pub fn open(path: &Path) -> Result<Self, DataDirError> {
-        let data_dir = DataDir::open(path, Access::Exclusive)?;
+        let data_dir = DataDir::open(path, Sharing::Alone)?;
         let folder = data_dir.folder(FOLDER)?;
         let mut key_sets = Self { data_dir, folder, masters: HashMap::new() };
         let files = fs::read_dir(&key_sets.folder).into_iter().flatten().flatten();

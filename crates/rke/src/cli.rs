@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use rke_proto::coin::CoinId;
 use rke_proto::{ContentServerId, KeyId, RaidaIndex};
 
+use crate::access::AccessOptions;
 use crate::protection::Protection;
 use crate::settings::ServeOptions;
 
@@ -123,18 +124,28 @@ pub(crate) enum SessionCommand {
     },
 }
 
-/// Which daemon to ask, and how to print what it says.
+/// Which daemon to ask, and what shows it that one may.
 #[derive(Args)]
-pub(crate) struct Output {
-    /// Where the daemon listens.
+pub(crate) struct DaemonOptions {
+    /// Where the daemon listens: HOST:PORT, or unix:PATH for its unix socket.
     #[arg(
-        long,
+        long = "daemon",
         global = true,
-        value_name = "HOST:PORT",
+        value_name = "ADDRESS",
         env = "RKE_DAEMON",
         default_value = "127.0.0.1:8080"
     )]
-    pub(crate) daemon: String,
+    pub(crate) address: String,
+    /// The daemon's token file, for a daemon with --require-token: `token` in its data folder.
+    #[arg(long, global = true, value_name = "FILE", env = "RKE_TOKEN_FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+/// Which daemon to ask, and how to print what it says.
+#[derive(Args)]
+pub(crate) struct Output {
+    #[command(flatten)]
+    pub(crate) daemon: DaemonOptions,
     /// Print the daemon's JSON instead of text.
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -161,6 +172,8 @@ pub(crate) struct DevOptions {
     /// Make the tour by itself, print every request and answer, and exit.
     #[arg(long)]
     pub(crate) once: bool,
+    #[command(flatten)]
+    pub(crate) access: AccessOptions,
     #[command(flatten)]
     pub(crate) protection: Protection,
     #[command(flatten)]

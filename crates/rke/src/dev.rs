@@ -10,7 +10,7 @@ use rke_raida::dns::DnsError;
 use rke_raida::network::{LocalNetwork, LocalNetworkConfig, NetworkError};
 use rke_raida::node::NodeError;
 
-use crate::cli::DevOptions;
+use crate::cli::{DaemonOptions, DevOptions};
 use crate::client::target;
 use crate::settings::LogFormat;
 use crate::{log, protection, signals, tour};
@@ -42,11 +42,14 @@ async fn serve(options: DevOptions) -> Result<()> {
         listen: options.listen,
         dns_server: Some(network.dns_address()),
         max_sessions: MAX_SESSIONS,
+        access: options.access.settle(None),
         ..Config::new(dir.join("daemon"))
     };
     let daemon = Daemon::start(config).await?;
     let result = if options.once {
-        tour::make(&daemon.address().to_string(), network.wallet()).await
+        let address = daemon.address().to_string();
+        let options = DaemonOptions { address, token_file: daemon.token_file().map(Path::to_path_buf) };
+        tour::make(&options, network.wallet()).await
     } else {
         describe(&network, &daemon, &dir);
         stop.wait().await;
@@ -96,19 +99,26 @@ fn describe(network: &LocalNetwork, daemon: &Daemon, dir: &Path) {
     println!("  wallet             {}", network.wallet().display());
     println!("  daemon             http://{}", daemon.address());
     println!("  files              {}", dir.display());
+    if let Some(file) = daemon.token_file() {
+        println!("  token              {}", file.display());
+    }
     println!();
     println!("Try each endpoint (the later lines use the SESSION_ID that the second gives):");
     let api = format!("http://{}", daemon.address());
     let wallet = network.wallet().to_string_lossy();
-    let get = |path, parameters: &[(&str, &str)]| println!("  curl '{api}{}'", target(path, parameters));
+    let curl = match daemon.token_file() {
+        Some(file) => format!("curl -H \"Authorization: Bearer $(cat '{}')\"", file.display()),
+        None => "curl".into(),
+    };
+    let get = |path, parameters: &[(&str, &str)]| println!("  {curl} '{api}{}'", target(path, parameters));
     get("/api/rke/discover", &[("domain", DOMAIN)]);
     let create = target("/api/rke/session", &[("domain", DOMAIN), ("wallet_path", &wallet)]);
-    println!("  SESSION_ID=$(curl -s '{api}{create}' | grep -o '[0-9a-f]\\{{32\\}}'); echo $SESSION_ID");
-    let with_id = |path: &str, rest: &str| println!("  curl \"{api}{path}?session_id=$SESSION_ID{rest}\"");
+    println!("  SESSION_ID=$({curl} -s '{api}{create}' | grep -o '[0-9a-f]\\{{32\\}}'); echo $SESSION_ID");
+    let with_id = |path: &str, rest: &str| println!("  {curl} \"{api}{path}?session_id=$SESSION_ID{rest}\"");
     get("/api/rke/sessions", &[]);
-    println!("  curl \"{api}/api/rke/session/$SESSION_ID\"");
+    println!("  {curl} \"{api}/api/rke/session/$SESSION_ID\"");
     with_id("/api/rke/encrypt", "&plaintext=SGVsbG8gV29ybGQh");
-    println!("  curl \"{api}/api/rke/decrypt?session_id=$SESSION_ID&ciphertext=CIPHERTEXT&nonce=NONCE\"");
+    println!("  {curl} \"{api}/api/rke/decrypt?session_id=$SESSION_ID&ciphertext=CIPHERTEXT&nonce=NONCE\"");
     get("/api/rke/status", &[]);
     get("/api/rke/raidas", &[]);
     println!("  echo hello | curl -sN -X POST --data-binary @- \"{api}/api/rke/session/$SESSION_ID/tunnel\"");

@@ -1,6 +1,7 @@
 //! The `rke` program: the daemon, the other side of the exchange to run oneself, and a command line
 //! for a running daemon. Exit codes: 0 done, 1 refused, 2 usage, 3 no daemon.
 
+mod access;
 mod cli;
 mod client;
 mod connect;

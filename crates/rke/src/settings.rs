@@ -12,6 +12,7 @@ use rke_daemon::confirm::Confirm;
 use rke_daemon::{Config, Domain};
 use serde::Deserialize;
 
+use crate::access::{AccessOptions, TlsOptions};
 use crate::protection::{Protection, SecretMemoryChoice};
 
 /// `rke serve`. The same structure is read from flags, environment and file.
@@ -68,6 +69,12 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "SECONDS", env = "RKE_CONFIRM_TIMEOUT")]
     #[serde(alias = "confirm_timeout")]
     confirm_timeout: Option<u64>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    access: AccessOptions,
+    #[command(flatten)]
+    #[serde(flatten)]
+    tls: TlsOptions,
     /// The memory to hold secrets in [default: auto].
     #[arg(long, value_name = "KIND", env = "RKE_SECRET_MEMORY")]
     #[serde(alias = "secret_memory")]
@@ -158,6 +165,7 @@ impl ServeOptions {
             confirm: self.confirm.or(file.confirm).map_or(defaults.confirm, Confirm::from),
             confirm_timeout: seconds(self.confirm_timeout, file.confirm_timeout, defaults.confirm_timeout),
             allow_weak_shares: weak.iter().map(|name| parse_domain(name)).collect::<Result<_>>()?,
+            access: self.access.or(file.access).settle(self.tls.or(file.tls).settle()?),
             data_dir: defaults.data_dir,
         };
         check(&daemon)?;
@@ -213,6 +221,8 @@ fn default_data_dir() -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use rke_daemon::access::{LoopbackOrigins, NullOrigin, TlsFiles, TokenRule};
+
     use super::*;
 
     fn file(text: &str) -> Result<ServeOptions> {
@@ -238,9 +248,43 @@ mod tests {
 
     #[test]
     fn unknown_keys_and_wrong_values_are_refused() {
-        for text in ["max-session = 3", "listen = 'here'", "max-sessions = -1", "config = 'x'", "= 1"] {
+        for text in [
+            "max-session = 3",
+            "listen = 'here'",
+            "max-sessions = -1",
+            "config = 'x'",
+            "= 1",
+            "allow-hosts = ['a']",
+            "allow-host = 'a'",
+            "require-token = 'yes'",
+            "tls_certificate = '/x'",
+        ] {
             assert!(file(text).is_err(), "{text}");
         }
         assert!(file("allow-weak-shares = ['a.test']\nlisten = '[::1]:1'").is_ok());
+    }
+
+    #[test]
+    fn the_file_says_too_who_may_use_the_daemon() {
+        let text = "data-dir = '/x'\nallow-host = ['a.test']\nallow_origin = ['https://a.test']\n\
+                    allow-null-origin = true\nno-loopback-origins = true\nwallet-root = '/w'\n\
+                    require-token = true\nunix-socket = '/s'\ntls-cert = '/c'\ntls_key = '/k'\n\
+                    tls-client-ca = '/a'";
+        let mut options = file(text).expect("options");
+        options.data_dir = Some("/x".into());
+        let access = options.settle().expect("settings").daemon.access;
+        assert_eq!(
+            (access.allow_hosts, access.allow_origins),
+            (vec!["a.test".into()], vec!["https://a.test".into()])
+        );
+        assert_eq!(
+            (access.null_origin, access.loopback_origins),
+            (NullOrigin::Allowed, LoopbackOrigins::Refused)
+        );
+        assert_eq!((access.wallet_root, access.unix_socket), (Some("/w".into()), Some("/s".into())));
+        assert_eq!(access.token, TokenRule::Required);
+        let tls = TlsFiles { certificate: "/c".into(), key: "/k".into(), client_ca: Some("/a".into()) };
+        assert_eq!(access.tls, Some(tls));
+        assert!(file("tls-cert = '/c'").expect("options").settle().is_err(), "a certificate without its key");
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::cli::DaemonOptions;
 use crate::client::{Answer, get, target};
 use crate::dev::DOMAIN;
 
@@ -14,7 +15,7 @@ const PLAINTEXT: &str = "SGVsbG8gV29ybGQh";
 ///
 /// # Errors
 /// Names the step that failed.
-pub(crate) async fn make(daemon: &str, wallet: &Path) -> Result<()> {
+pub(crate) async fn make(daemon: &DaemonOptions, wallet: &Path) -> Result<()> {
     let tour = Tour { daemon };
     let wallet = wallet.to_str().context("the wallet path is not UTF-8")?;
     let found = tour.step("discover", "/api/rke/discover", &[("domain", DOMAIN)], 200).await?;
@@ -40,7 +41,7 @@ pub(crate) async fn make(daemon: &str, wallet: &Path) -> Result<()> {
 }
 
 struct Tour<'a> {
-    daemon: &'a str,
+    daemon: &'a DaemonOptions,
 }
 
 impl Tour<'_> {

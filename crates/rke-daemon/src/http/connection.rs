@@ -8,21 +8,22 @@ use std::task::{Context, Poll, ready};
 
 use axum::http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::failure::Failure;
+use super::headers::{ALWAYS, CONTENT_POLICY};
+use super::limits::{HEADERS_TOO_LARGE, URI_TOO_LONG};
 
 /// A stream to a client, seen from the server.
-pub(super) struct Connection {
-    stream: TcpStream,
+pub(super) struct Connection<S> {
+    stream: S,
     /// What stands in for hyper's own answer, and how much of it is written.
     replacement: Vec<u8>,
     written: usize,
     unanswered: bool,
 }
 
-impl Connection {
-    pub(super) fn new(stream: TcpStream) -> Self {
+impl<S: AsyncWrite + Unpin> Connection<S> {
+    pub(super) fn new(stream: S) -> Self {
         Self { stream, replacement: Vec::new(), written: 0, unanswered: false }
     }
 
@@ -47,21 +48,19 @@ impl Connection {
 pub(super) fn closing_answer(status: StatusCode) -> Vec<u8> {
     let message = match status {
         StatusCode::REQUEST_TIMEOUT => "The request did not arrive in time",
-        StatusCode::URI_TOO_LONG => "The request's URI is over 48 KiB",
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
-            "The request has over 64 headers or over 16 KiB of them"
-        }
+        StatusCode::URI_TOO_LONG => URI_TOO_LONG,
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => HEADERS_TOO_LARGE,
         _ => "The request is not valid HTTP/1.1",
     };
     let body = Failure::new(status, message).to_json();
-    let mut answer = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
-         cache-control: no-store\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n",
+    let mut head = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n",
         body.len()
-    )
-    .into_bytes();
-    answer.extend(body);
-    answer
+    );
+    for (name, value) in ALWAYS.into_iter().chain([CONTENT_POLICY]) {
+        head += &format!("{name}: {value}\r\n");
+    }
+    [head.as_bytes(), b"\r\n", &body].concat()
 }
 
 /// The status of an answer that hyper made by itself: it has no body, and none of ours is like it.
@@ -74,7 +73,7 @@ fn hypers_own(bytes: &[u8]) -> Option<StatusCode> {
         .flatten()
 }
 
-impl AsyncRead for Connection {
+impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -87,7 +86,7 @@ impl AsyncRead for Connection {
     }
 }
 
-impl AsyncWrite for Connection {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.unanswered = false;
         ready!(self.poll_replacement(cx))?;

@@ -60,9 +60,8 @@ impl Failure {
     /// 405 with the methods that are allowed.
     pub(super) fn method(allow: &'static str) -> Self {
         let message = format!("Method not allowed; use one of: {allow}");
-        let mut failure = Self::new(StatusCode::METHOD_NOT_ALLOWED, message);
-        failure.header = Some(Box::new((header::ALLOW, HeaderValue::from_static(allow))));
-        failure
+        let failure = Self::new(StatusCode::METHOD_NOT_ALLOWED, message);
+        failure.with_header(header::ALLOW, HeaderValue::from_static(allow))
     }
 
     /// 500, which tells nothing.
@@ -81,6 +80,9 @@ impl Failure {
         match error.as_ref() {
             ExchangeError::Wallet(_) => {
                 Self::new(StatusCode::BAD_REQUEST, message).with("wallet_path", wallet)
+            }
+            ExchangeError::WalletOutside => {
+                Self::new(StatusCode::FORBIDDEN, message).with("wallet_path", wallet)
             }
             ExchangeError::Discovery(error) => Self::discovery(error, domain),
             ExchangeError::WeakShares(_) => Self::new(StatusCode::FORBIDDEN, message).with("domain", domain),
@@ -117,10 +119,6 @@ impl Failure {
         let message = error.to_string();
         match error {
             DeleteError::NotFound => Self::session(&message, id),
-            DeleteError::TooManyLooks { retry_after } => {
-                let failure = Self::new(StatusCode::TOO_MANY_REQUESTS, message).with("session_id", id);
-                failure.retry_after(*retry_after)
-            }
             DeleteError::Cache(_) | DeleteError::Look(_) => {
                 tracing::error!(%error, "a deletion did not do all that was asked");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, message).with("session_id", id)
@@ -128,9 +126,24 @@ impl Failure {
         }
     }
 
-    fn retry_after(mut self, wait: Duration) -> Self {
+    /// The same with the seconds after which it is worth to try again.
+    pub(super) fn retry_after(self, wait: Duration) -> Self {
         let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;
-        self.header = Some(Box::new((header::RETRY_AFTER, seconds.into())));
+        self.with_header(header::RETRY_AFTER, seconds.into())
+    }
+
+    /// The same, and the connection ends.
+    pub(super) fn closing(self) -> Self {
+        self.with_header(header::CONNECTION, HeaderValue::from_static("close"))
+    }
+
+    /// The same, and says that a token is wanted.
+    pub(super) fn challenging(self) -> Self {
+        self.with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"rke\""))
+    }
+
+    fn with_header(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
+        self.header = Some(Box::new((name, value)));
         self
     }
 

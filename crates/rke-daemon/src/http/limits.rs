@@ -3,10 +3,8 @@
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 
-use super::failure::Failure;
+use super::admission::{Refusal, Rule};
 
 const MAX_URI_LEN: usize = 48 * 1024;
 const MAX_HEADERS: usize = 64;
@@ -14,28 +12,39 @@ const MAX_HEADERS_LEN: usize = 16 * 1024;
 /// No route of this version reads a body.
 const MAX_BODY_LEN: u64 = 64 * 1024;
 
-pub(super) async fn check(request: Request, next: Next) -> Response {
-    match exceeded(&request) {
-        Some(failure) => failure.into_response(),
-        None => next.run(request).await,
-    }
-}
+pub(super) const URI_TOO_LONG: &str = "The request's URI is over 48 KiB";
+pub(super) const HEADERS_TOO_LARGE: &str = "The request has over 64 headers or over 16 KiB of them";
 
-fn exceeded(request: &Request) -> Option<Failure> {
-    let uri = request.uri();
-    if uri.path_and_query().is_some_and(|target| target.as_str().len() > MAX_URI_LEN) {
-        return Some(Failure::new(StatusCode::URI_TOO_LONG, "The request's URI is over 48 KiB"));
+/// Refuses what is too large.
+pub(super) fn check<B>(request: &Request<B>) -> Result<(), Refusal> {
+    let refuse = |status, message: &str| Err(Refusal::new(Rule::Size, status, message));
+    if request.uri().path_and_query().is_some_and(|target| target.as_str().len() > MAX_URI_LEN) {
+        return refuse(StatusCode::URI_TOO_LONG, URI_TOO_LONG);
     }
     let headers = request.headers();
     if headers.len() > MAX_HEADERS || headers_len(headers) > MAX_HEADERS_LEN {
-        let message = "The request has over 64 headers or over 16 KiB of them";
-        return Some(Failure::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, message));
+        return refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, HEADERS_TOO_LARGE);
     }
-    let length = headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok()?;
-    (length > MAX_BODY_LEN)
-        .then(|| Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "The request's body is over 64 KiB"))
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        return too_large("The request's body must declare its length, of at most 64 KiB");
+    }
+    if declared_len(headers).is_some_and(|len| len > MAX_BODY_LEN) {
+        return too_large("The request's body is over 64 KiB");
+    }
+    Ok(())
+}
+
+/// The body is not read, so nothing that follows it on the connection can be trusted to be a request.
+fn too_large(message: &str) -> Result<(), Refusal> {
+    let mut refusal = Refusal::new(Rule::Size, StatusCode::PAYLOAD_TOO_LARGE, message);
+    refusal.failure = refusal.failure.closing();
+    Err(refusal)
 }
 
 fn headers_len(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
+}
+
+fn declared_len(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

@@ -1,34 +1,43 @@
 //! The HTTP API: routes, parameters, answers. `docs/api.md` is its description; every path stands
 //! in one table here.
 
+pub mod admission;
 mod answer;
+mod caller;
 mod connection;
 mod failure;
 mod handlers;
+mod headers;
 mod limits;
 mod query;
 pub mod server;
+pub mod tls;
 mod tunnel;
+pub mod unix_socket;
 
 use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::handler::Handler;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::from_fn;
+use axum::http::{StatusCode, header};
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::sessions::Sessions;
+use admission::Admission;
 use failure::Failure;
 
 type Shared = Arc<Sessions>;
 
-/// The whole API over `sessions`.
-pub fn router(sessions: Shared) -> Router {
+/// The whole API over `sessions`, behind its gate.
+pub fn router(sessions: Shared, admission: Arc<Admission>) -> Router {
+    guarded(routes(sessions), admission)
+}
+
+fn routes(sessions: Shared) -> Router {
     Router::new()
         .route("/api/rke/discover", reads(handlers::discover))
         .route("/api/rke/session", changes(handlers::create))
@@ -42,11 +51,14 @@ pub fn router(sessions: Shared) -> Router {
         .route("/api/rke/status", reads(handlers::status))
         .fallback(|| async { Failure::new(StatusCode::NOT_FOUND, "No such path; see docs/api.md") })
         .with_state(sessions)
-        .layer(from_fn(limits::check))
+}
+
+/// What every request goes through, from the last of these lines to the first.
+fn guarded(routes: Router, admission: Arc<Admission>) -> Router {
+    routes
         .layer(CatchPanicLayer::custom(answer_panic))
-        .layer(always(header::CACHE_CONTROL, "no-store"))
-        .layer(always(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .layer(always(header::REFERRER_POLICY, "no-referrer"))
+        .layer(from_fn_with_state(admission, admission::check))
+        .layer(map_response(headers::complete))
 }
 
 /// GET that changes nothing, so HEAD may do the same.
@@ -86,12 +98,34 @@ fn allowed(methods: &'static str) -> impl IntoResponse {
     (StatusCode::NO_CONTENT, [(header::ALLOW, methods)])
 }
 
-fn always(name: header::HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
-    SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value))
-}
-
 /// The answer where a handler panicked. The panic's text may hold anything, so it stays out.
 fn answer_panic(_: Box<dyn Any + Send>) -> Response {
     tracing::error!("a request handler panicked: this is a bug in rke");
     Failure::internal().into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::extract::Request;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::access::Access;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_a_500_that_tells_nothing() {
+        let routes = Router::new().route("/", get(|| async { panic!("the marker") as &str }));
+        let admission = Admission::new(&Access::default(), None).expect("settings");
+        let request = Request::get("/").header("host", "localhost").header("origin", "http://localhost:3000");
+        let request = request.body(Body::empty()).expect("a request");
+        let response = guarded(routes, Arc::new(admission)).oneshot(request).await.expect("an answer");
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.headers()["access-control-allow-origin"], "http://localhost:3000");
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        let body = to_bytes(response.into_body(), 1000).await.expect("a body");
+        let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!((&body["error"], &body["code"]), (&true.into(), &500.into()));
+        assert!(!body.to_string().contains("marker"));
+    }
 }

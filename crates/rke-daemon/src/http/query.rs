@@ -2,6 +2,7 @@
 //! is refused by the parameter's name, never guessed at. Both percent- and form-encoding are read.
 
 use axum::extract::FromRequestParts;
+use axum::http::Uri;
 use axum::http::request::Parts;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -16,11 +17,15 @@ impl<S: Sync> FromRequestParts<S> for Query {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(parts.uri.query().unwrap_or_default().to_owned()))
+        Ok(Self::of(&parts.uri))
     }
 }
 
 impl Query {
+    pub(super) fn of(uri: &Uri) -> Self {
+        Self(uri.query().unwrap_or_default().to_owned())
+    }
+
     /// A parameter's value. `None` where it is missing or empty.
     ///
     /// # Errors

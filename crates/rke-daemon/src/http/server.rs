@@ -1,23 +1,32 @@
 //! Accepts connections and serves each with hyper, because axum's own server has no time limit for
 //! headers. Every connection is bounded in time and the connections in number.
 
+use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
 use axum::http::StatusCode;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
+use rustix::process::{Resource, getrlimit};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt;
 
+use super::caller::{Caller, Scheme};
 use super::connection::{Connection, closing_answer};
+use super::unix_socket;
 
-/// Connections at one time; more wait to be accepted.
-const MAX_CONNECTIONS: usize = 2048;
+/// Connections at one time through one door; more wait to be accepted.
+const MAX_CONNECTIONS: u64 = 2048;
 
 /// How long a client may take to send a request's head, and how long it may idle.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,23 +34,58 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long requests may go on once the daemon has been told to stop.
 const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// How long a client may go on sending after it has been answered for the last time.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// A way in. Each has connections of its own, so that a crowd at one leaves the other free.
+pub enum Door {
+    /// TCP, as plain text.
+    Tcp(TcpListener),
+    /// TCP with TLS.
+    Tls(TcpListener, TlsAcceptor),
+    /// A unix socket, for the daemon's own user.
+    Unix(UnixListener),
+}
+
+/// Who has come in.
+enum Arrival {
+    Tcp(TcpStream, IpAddr),
+    Tls(TcpStream, IpAddr, TlsAcceptor),
+    Unix(UnixStream),
+}
+
+impl Door {
+    async fn accept(&self) -> io::Result<Arrival> {
+        match self {
+            Self::Tcp(listener) => {
+                listener.accept().await.map(|(stream, from)| Arrival::Tcp(stream, from.ip()))
+            }
+            Self::Tls(listener, acceptor) => {
+                let (stream, from) = listener.accept().await?;
+                Ok(Arrival::Tls(stream, from.ip(), acceptor.clone()))
+            }
+            Self::Unix(listener) => listener.accept().await.map(|(stream, _)| Arrival::Unix(stream)),
+        }
+    }
+}
+
 /// Serves until `stop` changes, then lets the requests that run finish for half a second.
-pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+pub async fn serve(door: Door, router: Router, mut stop: watch::Receiver<bool>) {
+    let room = Arc::new(Semaphore::new(most_connections()));
     let mut connections = JoinSet::new();
     loop {
         let accept = async {
             let permit = Arc::clone(&room).acquire_owned().await;
-            (listener.accept().await, permit)
+            (door.accept().await, permit)
         };
         tokio::select! {
             _ = stop.changed() => break,
             Some(_) = connections.join_next() => (),
             (accepted, permit) = accept => match accepted {
-                Ok((stream, _)) => {
+                Ok(arrival) => {
                     let (router, stop) = (router.clone(), stop.clone());
                     connections.spawn(async move {
-                        serve_connection(stream, router, stop).await;
+                        receive(arrival, router, stop).await;
                         drop(permit);
                     });
                 }
@@ -53,18 +97,53 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Recei
             },
         }
     }
-    drop(listener);
+    drop(door);
     let finish = async { while connections.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(STOP_TIMEOUT, finish).await;
+    let _ = timeout(STOP_TIMEOUT, finish).await;
 }
 
-async fn serve_connection(stream: TcpStream, router: Router, mut stop: watch::Receiver<bool>) {
-    let _ = stream.set_nodelay(true);
-    let service = TowerToHyperService::new(router);
+/// As many connections as leave file descriptors for wallets, DNS and RAIDAs.
+fn most_connections() -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    MAX_CONNECTIONS.min(descriptors / 4).max(1) as usize
+}
+
+async fn receive(arrival: Arrival, router: Router, stop: watch::Receiver<bool>) {
+    match arrival {
+        Arrival::Tcp(stream, from) => {
+            let _ = stream.set_nodelay(true);
+            serve_connection(stream, Caller::from_address(Scheme::Http, from), router, stop).await;
+        }
+        Arrival::Tls(stream, from, acceptor) => {
+            let _ = stream.set_nodelay(true);
+            match timeout(HEADER_TIMEOUT, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => {
+                    let caller = Caller::from_address(Scheme::Https, from);
+                    serve_connection(stream, caller, router, stop).await;
+                }
+                Ok(Err(error)) => tracing::debug!(%error, "a TLS connection was refused"),
+                Err(_) => tracing::debug!("a TLS handshake took too long"),
+            }
+        }
+        Arrival::Unix(stream) => match unix_socket::known_user(&stream) {
+            Some(user) => serve_connection(stream, Caller::from_user(user), router, stop).await,
+            None => tracing::warn!("another user was refused at the unix socket"),
+        },
+    }
+}
+
+async fn serve_connection<S>(stream: S, caller: Caller, router: Router, mut stop: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let router = router.map_request(move |mut request: Request<_>| {
+        request.extensions_mut().insert(caller.clone());
+        request
+    });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
-        .serve_connection(TokioIo::new(Connection::new(stream)), service);
+        .serve_connection(TokioIo::new(Connection::new(stream)), TowerToHyperService::new(router));
     let mut stopping = *stop.borrow();
     let ended = loop {
         if stopping {
@@ -81,4 +160,14 @@ async fn serve_connection(stream: TcpStream, router: Router, mut stop: watch::Re
         let _ = io.write_all(&closing_answer(StatusCode::REQUEST_TIMEOUT)).await;
     }
     let _ = io.shutdown().await;
+    if !stopping {
+        let _ = timeout(LINGER, read_away(io)).await;
+    }
+}
+
+/// Reads until the client has closed too: closing on bytes that nobody has read would make the
+/// system throw away the answer to them.
+async fn read_away(mut io: impl AsyncRead + Unpin) {
+    let mut bytes = vec![0; 16 * 1024];
+    while io.read(&mut bytes).await.is_ok_and(|len| len > 0) {}
 }

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rke_host::data_dir::{Access, DataDir};
+use rke_host::data_dir::{DataDir, Sharing};
 use rke_proto::{ContentServerId, KeyId};
 
 use super::{ContentServerError, MasterSecrets};
@@ -39,7 +39,7 @@ impl KeyRing {
     /// # Errors
     /// [`ContentServerError`].
     pub fn open(cs_id: ContentServerId, data_dir: &Path) -> Result<Self, ContentServerError> {
-        let data_dir = DataDir::open(data_dir, Access::Shared)?;
+        let data_dir = DataDir::open(data_dir, Sharing::Shared)?;
         let mut ring = Self { cs_id, data_dir, sets: Vec::new() };
         ring.refresh()?;
         Ok(ring)

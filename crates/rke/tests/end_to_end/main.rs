@@ -4,12 +4,16 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on ends by a panic")]
 
 mod api;
+mod attacks;
+mod browser;
 mod dependencies;
+mod doors;
 mod faults;
 mod key;
 mod liars;
 mod page;
 mod program;
+mod real;
 mod records;
 mod relay;
 mod support;

@@ -86,6 +86,12 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    pub(crate) fn parse(text: &str) -> Self {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+        Self { status, head: head.to_lowercase(), body: body.into() }
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
     }
@@ -115,7 +121,10 @@ pub(crate) async fn raw(address: SocketAddr, request: impl Into<Vec<u8>>) -> Ans
         String::from_utf8(answer).expect("UTF-8")
     };
     let text = tokio::task::spawn_blocking(exchange).await.expect("no panic");
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
-    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
-    Answer { status, head: head.to_lowercase(), body: body.into() }
+    Answer::parse(&text)
+}
+
+/// A text as a query value.
+pub(crate) fn percent(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
 }

@@ -1,0 +1,77 @@
+//! `Sec-Fetch-*` and `Sec-Purpose`: what a browser says about how a page made a request. An image,
+//! a link or a form names no origin; these headers, which pages cannot set, give them away.
+
+use axum::http::{HeaderMap, StatusCode};
+
+use super::refusals::{Refusal, Rule};
+
+/// Whether a request came with an `Origin`, which has passed then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NamedOrigin {
+    Passed,
+    None,
+}
+
+/// Lets through what is not from another site, and a `fetch` from an origin that has passed.
+pub(super) fn check(headers: &HeaderMap, origin: NamedOrigin) -> Result<(), Refusal> {
+    let refuse = |rule, message: &str| Err(Refusal::new(rule, StatusCode::FORBIDDEN, message));
+    if all(headers, "sec-purpose").any(|value| value.to_ascii_lowercase().contains("prefetch")) {
+        return refuse(Rule::Prefetch, "Prefetching is refused: it would do what nobody has asked for");
+    }
+    let from_another_site =
+        all(headers, "sec-fetch-site").any(|site| !matches!(site, "none" | "same-origin"));
+    if !from_another_site || (origin == NamedOrigin::Passed && is_fetch(headers)) {
+        return Ok(());
+    }
+    refuse(
+        Rule::Fetch,
+        "Pages of other sites may use this daemon only by a CORS fetch, not by images, links, frames or forms",
+    )
+}
+
+/// A call of `fetch` whose answer the page may read, and not an element with `crossorigin`.
+fn is_fetch(headers: &HeaderMap) -> bool {
+    all(headers, "sec-fetch-mode").eq(["cors"]) && all(headers, "sec-fetch-dest").all(|dest| dest == "empty")
+}
+
+fn all<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
+    // What is not text is kept, as a value that nothing allows.
+    headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderName;
+
+    use super::*;
+
+    fn passes(pairs: &[(&str, &str)], origin: NamedOrigin) -> bool {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            let name: HeaderName = name.parse().expect("a name");
+            headers.append(name, value.parse().expect("a value"));
+        }
+        check(&headers, origin).is_ok()
+    }
+
+    #[test]
+    fn only_a_fetch_of_a_passed_origin_comes_from_elsewhere() {
+        let (site, mode, dest) = ("sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest");
+        assert!(passes(&[], NamedOrigin::None) && passes(&[], NamedOrigin::Passed));
+        for here in ["none", "same-origin"] {
+            assert!(passes(&[(site, here), (mode, "navigate"), (dest, "document")], NamedOrigin::None));
+        }
+        for there in ["same-site", "cross-site", "unheard-of"] {
+            let fetch = [(site, there), (mode, "cors"), (dest, "empty")];
+            assert!(passes(&fetch, NamedOrigin::Passed) && !passes(&fetch, NamedOrigin::None));
+            for (wrong_mode, wrong_dest) in
+                [("no-cors", "image"), ("cors", "image"), ("navigate", "iframe"), ("no-cors", "empty")]
+            {
+                let element = [(site, there), (mode, wrong_mode), (dest, wrong_dest)];
+                assert!(!passes(&element, NamedOrigin::Passed), "{element:?}");
+            }
+            assert!(!passes(&[(site, "none"), (site, there)], NamedOrigin::None));
+        }
+        assert!(!passes(&[("sec-purpose", "prefetch;prerender")], NamedOrigin::Passed));
+    }
+}

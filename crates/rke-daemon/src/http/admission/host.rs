@@ -1,0 +1,159 @@
+//! `Host`: which server a request is meant for. A name that an attacker's DNS points here gives
+//! itself away by nothing else, so only addresses of loopback and listed names are answered.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+
+use super::refusals::{Refusal, Rule};
+
+/// The longest name in DNS, and the longest of its labels.
+const MAX_NAME_LEN: usize = 253;
+const MAX_LABEL_LEN: usize = 63;
+
+/// A host, read whole: never compared by how its text begins or ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Host {
+    /// A name, in lower case, without a final dot.
+    Name(String),
+    /// An address; IPv4 inside IPv6 is IPv4.
+    Address(IpAddr),
+}
+
+impl Host {
+    /// The host that `text` spells in a URL. `None` where it spells none.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        if let Some(inner) = text.strip_prefix('[') {
+            let address: Ipv6Addr = inner.strip_suffix(']')?.parse().ok()?;
+            return Some(Self::Address(IpAddr::V6(address).to_canonical()));
+        }
+        if let Ok(address) = text.parse::<Ipv4Addr>() {
+            return Some(Self::Address(address.into()));
+        }
+        let name = text.strip_suffix('.').unwrap_or(text);
+        // `127.1` and `0x7f000001` are addresses to a browser, so they are not taken for names.
+        let last = name.rsplit('.').next()?;
+        let is_number = last.starts_with("0x") || last.bytes().all(|byte| byte.is_ascii_digit());
+        let is_name = name.len() <= MAX_NAME_LEN && name.split('.').all(is_label) && !is_number;
+        is_name.then(|| Self::Name(name.to_ascii_lowercase()))
+    }
+
+    pub(super) fn is_loopback(&self) -> bool {
+        match self {
+            Self::Name(name) => name == "localhost",
+            Self::Address(address) => address.is_loopback(),
+        }
+    }
+}
+
+fn is_label(label: &str) -> bool {
+    (1..=MAX_LABEL_LEN).contains(&label.len())
+        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+/// A host with a port, as `Host` and origins have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Authority {
+    pub(super) host: Host,
+    pub(super) port: Option<u16>,
+}
+
+impl Authority {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let end = text.find(']').map_or(0, |end| end + 1);
+        let colon = text.get(end..)?.find(':').map(|at| end + at);
+        let (host, port) = colon.map_or((text, ""), |at| (&text[..at], &text[at + 1..]));
+        let port = match port {
+            "" => None,
+            digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => Some(digits.parse().ok()?),
+            _ => return None,
+        };
+        Some(Self { host: Host::parse(host)?, port })
+    }
+}
+
+/// The host that a request is meant for, if it is this daemon.
+pub(super) fn check(uri: &Uri, headers: &HeaderMap, allowed: &[Host]) -> Result<Authority, Refusal> {
+    let refuse = |status, message: &str| Err(Refusal::new(Rule::Host, status, message));
+    let mut values = headers.get_all(header::HOST).iter();
+    let (Some(host), None) = (values.next(), values.next()) else {
+        return refuse(StatusCode::BAD_REQUEST, "A request must have one Host header");
+    };
+    let authority = host.to_str().ok().and_then(Authority::parse);
+    let Some(authority) = authority.filter(|authority| is_ours(&authority.host, allowed)) else {
+        return refuse(
+            StatusCode::MISDIRECTED_REQUEST,
+            "This daemon does not answer to the request's Host; start it with --allow-host NAME if it should",
+        );
+    };
+    if uri.authority().is_some_and(|target| Authority::parse(target.as_str()).as_ref() != Some(&authority)) {
+        return refuse(StatusCode::MISDIRECTED_REQUEST, "The request's target and its Host differ");
+    }
+    Ok(authority)
+}
+
+fn is_ours(host: &Host, allowed: &[Host]) -> bool {
+    host.is_loopback() || allowed.contains(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_recognised_by_whole_labels_and_whole_addresses() {
+        for text in [
+            "localhost",
+            "LocalHost:8080",
+            "localhost.",
+            "localhost:",
+            "127.0.0.1",
+            "127.8.9.10:80",
+            "[::1]:8080",
+            "[::1]",
+            "[0:0:0:0:0:0:0:1]",
+            "[::ffff:127.0.0.1]:1",
+        ] {
+            assert!(Authority::parse(text).is_some_and(|a| a.host.is_loopback()), "{text}");
+        }
+        for text in [
+            "",
+            ":8080",
+            ".",
+            "localhost..",
+            "127.evil.com",
+            "localhost.evil.com",
+            "evil-localhost",
+            "user@localhost",
+            "localhost:abc",
+            "localhost:99999",
+            "localhost:80:80",
+            "localhost:+80",
+            "localhost/",
+            "local host",
+            "0.0.0.0",
+            "127.1",
+            "2130706433",
+            "0x7f.0.0.1",
+            "127.0.0.01",
+            "127.0.0.1.",
+            "[::]",
+            "[::1",
+            "::1",
+            "[::1]x",
+            "[::1%lo]",
+            "[[::1]]",
+            "[127.0.0.1]",
+            "foo.localhost",
+        ] {
+            assert!(!Authority::parse(text).is_some_and(|a| a.host.is_loopback()), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_are_compared_without_regard_to_case_and_final_dot() {
+        assert_eq!(Host::parse("Rke.Example."), Host::parse("rke.example"));
+        assert_ne!(Host::parse("rke.example"), Host::parse("xrke.example"));
+        assert_eq!(Host::parse("192.168.1.5"), Host::parse("[::ffff:192.168.1.5]"));
+    }
+}

@@ -1,0 +1,172 @@
+//! The gate in front of every handler. Loopback is no wall: each page that the user opens can send
+//! requests here, so what a request says about itself is judged before any session is looked up.
+
+mod bearer;
+mod cors;
+mod fetch;
+mod host;
+mod origin;
+mod refusals;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use self::fetch::NamedOrigin;
+use self::host::{Authority, Host};
+use self::origin::{Origin, OriginRules};
+pub(super) use self::refusals::Refusal;
+pub use self::refusals::{LastRefusal, Refusals, Rule};
+use super::caller::{Caller, Scheme};
+use super::limits;
+use super::query::Query;
+use crate::access::Access;
+use crate::allowance::Allowance;
+use crate::clock::Moment;
+use crate::token::Token;
+
+/// Session creations at once, and how long it takes until one more is possible. No honest script
+/// meets this.
+const CREATIONS: (u32, Duration) = (200, Duration::from_millis(20));
+
+/// The same for receipts of deletions, each of which reads all of the daemon's memory.
+const RECEIPTS: (u32, Duration) = (20, Duration::from_millis(200));
+
+/// A setting of the gate that cannot be what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum AdmissionError {
+    /// Not a host.
+    #[error("--allow-host {0:?} is neither a host name nor an address; give it without scheme and port")]
+    Host(String),
+    /// Not an origin.
+    #[error(
+        "--allow-origin {0:?} is not an origin; give scheme, host and port as in https://app.example:8443, \
+         without a path (for pages whose origin is null there is --allow-null-origin)"
+    )]
+    Origin(String),
+}
+
+/// What is needed to judge a request.
+pub struct Admission {
+    hosts: Vec<Host>,
+    origins: OriginRules,
+    token: Option<Token>,
+    creations: Allowance,
+    receipts: Allowance,
+    refusals: Refusals,
+}
+
+impl Admission {
+    /// The gate with these settings, and the token where one is wanted.
+    pub(crate) fn new(access: &Access, token: Option<Token>) -> Result<Self, AdmissionError> {
+        let host = |text: &String| Host::parse(text).ok_or_else(|| AdmissionError::Host(text.clone()));
+        let origin = |text: &String| Origin::parse(text).ok_or_else(|| AdmissionError::Origin(text.clone()));
+        Ok(Self {
+            hosts: access.allow_hosts.iter().map(host).collect::<Result<_, _>>()?,
+            origins: OriginRules {
+                listed: access.allow_origins.iter().map(origin).collect::<Result<_, _>>()?,
+                null: access.null_origin,
+                loopback: access.loopback_origins,
+            },
+            token,
+            creations: Allowance::new(CREATIONS.0, CREATIONS.1),
+            receipts: Allowance::new(RECEIPTS.0, RECEIPTS.1),
+            refusals: Refusals::default(),
+        })
+    }
+
+    /// What has been refused so far.
+    pub fn refusals(&self) -> &Refusals {
+        &self.refusals
+    }
+
+    /// Size, then `Host`, then `Origin`. Whoever fails here gets no leave to read the answer.
+    fn origin(&self, request: &Request) -> Result<Option<HeaderValue>, Refusal> {
+        limits::check(request)?;
+        let host: Authority = host::check(request.uri(), request.headers(), &self.hosts)?;
+        let scheme = request.extensions().get().map_or(Scheme::Http, |caller: &Caller| caller.scheme);
+        self.origins.check(request.headers(), scheme, &host)
+    }
+
+    /// What comes after the preflight: `Sec-Fetch-*`, token, rate. The method is left to the routes;
+    /// requests with a wrong one do nothing and use up nothing.
+    fn admit(&self, request: &Request, origin: Option<&HeaderValue>) -> Result<(), Refusal> {
+        let named = if origin.is_some() { NamedOrigin::Passed } else { NamedOrigin::None };
+        if request.uri().path().starts_with("/api/") {
+            fetch::check(request.headers(), named)?;
+        }
+        if let Some(token) = &self.token {
+            bearer::check(request.headers(), token)?;
+        }
+        let Some(costly) = Costly::of(request) else { return Ok(()) };
+        let peer = request.extensions().get().map_or("unknown", |caller: &Caller| caller.peer.as_str());
+        let user = origin.and_then(|origin| origin.to_str().ok()).unwrap_or(peer);
+        self.take(costly, user)
+    }
+
+    fn take(&self, costly: Costly, user: &str) -> Result<(), Refusal> {
+        let (allowance, rule, message) = match costly {
+            Costly::Creation => {
+                (&self.creations, Rule::SessionRate, "Too many sessions are opened; try again a little later")
+            }
+            Costly::Receipt => (
+                &self.receipts,
+                Rule::ReceiptRate,
+                "Too many deletions with verify=true; nothing was deleted, and without verify it can be at once",
+            ),
+        };
+        allowance.take(user, Moment::now()).map_err(|wait| Refusal::too_often(rule, message, wait))
+    }
+}
+
+/// What protects itself by a rate.
+#[derive(Clone, Copy)]
+enum Costly {
+    Creation,
+    Receipt,
+}
+
+impl Costly {
+    fn of(request: &Request) -> Option<Self> {
+        match (request.method(), request.uri().path()) {
+            (&Method::GET, "/api/rke/session") => Some(Self::Creation),
+            (&Method::GET, "/api/rke/session/delete") => {
+                let verify = Query::of(request.uri()).flag("verify");
+                verify.is_ok_and(|verify| verify).then_some(Self::Receipt)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Judges a request, and hands it on if it may pass.
+pub(super) async fn check(State(admission): State<Arc<Admission>>, request: Request, next: Next) -> Response {
+    let given = request.headers().get(header::ORIGIN).cloned();
+    let refuse = |refusal: Refusal| {
+        admission.refusals.add(refusal.rule, given.as_ref());
+        refusal.failure.into_response()
+    };
+    let origin = match admission.origin(&request) {
+        Ok(origin) => origin,
+        Err(refusal) => return refuse(refusal),
+    };
+    let mut response = if origin.is_some() && cors::is_preflight(&request) {
+        cors::preflight_answer(request.headers())
+    } else {
+        match admission.admit(&request, origin.as_ref()) {
+            Ok(()) => next.run(request).await,
+            Err(refusal) => refuse(refusal),
+        }
+    };
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        admission.refusals.add(Rule::Method, given.as_ref());
+    }
+    if let Some(origin) = origin {
+        cors::let_read(&mut response, origin);
+    }
+    response
+}

@@ -1,0 +1,144 @@
+//! `Origin`: the web page that a request comes from. Programs that are not browsers send none, and
+//! pages that this machine serves itself pass unless the operator has said otherwise.
+
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use super::host::Authority;
+use super::refusals::{Refusal, Rule};
+use crate::access::{LoopbackOrigins, NullOrigin};
+use crate::http::caller::Scheme;
+
+/// Scheme, host and port, compared as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Origin {
+    scheme: String,
+    authority: Authority,
+}
+
+impl Origin {
+    /// The origin that `text` spells. `None` for `null`, and for anything with a path.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (scheme, authority) = text.split_once("://")?;
+        let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+        is_scheme.then_some(())?;
+        Some(Self::new(scheme, Authority::parse(authority)?))
+    }
+
+    fn new(scheme: &str, mut authority: Authority) -> Self {
+        let scheme = scheme.to_ascii_lowercase();
+        authority.port = authority.port.or(match scheme.as_str() {
+            "http" => Some(80),
+            "https" => Some(443),
+            _ => None,
+        });
+        Self { scheme, authority }
+    }
+
+    fn is_loopback(&self) -> bool {
+        matches!(self.scheme.as_str(), "http" | "https") && self.authority.host.is_loopback()
+    }
+}
+
+/// Which pages pass.
+#[derive(Debug)]
+pub(super) struct OriginRules {
+    pub(super) listed: Vec<Origin>,
+    pub(super) null: NullOrigin,
+    pub(super) loopback: LoopbackOrigins,
+}
+
+impl OriginRules {
+    /// The request's origin as it was given, if it has one.
+    pub(super) fn check(
+        &self,
+        headers: &HeaderMap,
+        scheme: Scheme,
+        own: &Authority,
+    ) -> Result<Option<HeaderValue>, Refusal> {
+        let mut values = headers.get_all(header::ORIGIN).iter();
+        let Some(value) = values.next() else { return Ok(None) };
+        let text = value.to_str().unwrap_or_default();
+        let own = Origin::new(scheme.as_str(), own.clone());
+        if values.next().is_none() && self.pass(text, &own) {
+            return Ok(Some(value.clone()));
+        }
+        let message = match text {
+            "null" => "Pages without an origin may not use this daemon; --allow-null-origin lets them",
+            _ => {
+                "Pages of this origin may not use this daemon; start it with --allow-origin ORIGIN if they should"
+            }
+        };
+        Err(Refusal::new(Rule::Origin, StatusCode::FORBIDDEN, message))
+    }
+
+    fn pass(&self, text: &str, own: &Origin) -> bool {
+        if text == "null" {
+            return self.null == NullOrigin::Allowed;
+        }
+        let loopback = self.loopback == LoopbackOrigins::Allowed;
+        Origin::parse(text).is_some_and(|origin| {
+            origin == *own || self.listed.contains(&origin) || (loopback && origin.is_loopback())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passes(rules: &OriginRules, text: &str) -> bool {
+        let own = Authority::parse("127.0.0.1:8080").expect("an authority");
+        rules.pass(text, &Origin::new("http", own))
+    }
+
+    fn rules(loopback: LoopbackOrigins) -> OriginRules {
+        let listed = ["https://App.Example", "chrome-extension://abcdefghijklmnop"];
+        let listed = listed.into_iter().filter_map(Origin::parse).collect();
+        OriginRules { listed, null: NullOrigin::Refused, loopback }
+    }
+
+    #[test]
+    fn its_own_loopback_and_listed_origins_pass() {
+        let rules = rules(LoopbackOrigins::Allowed);
+        for text in [
+            "http://127.0.0.1:8080",
+            "http://localhost",
+            "https://LOCALHOST:1",
+            "http://[::1]:3000",
+            "https://app.example",
+            "https://app.example:443",
+            "chrome-extension://abcdefghijklmnop",
+        ] {
+            assert!(passes(&rules, text), "{text}");
+        }
+        for text in [
+            "",
+            "null",
+            "http://app.example",
+            "https://app.example:8443",
+            "https://app.example/",
+            "https://app.example.evil.test",
+            "https://evil.app.example",
+            "http://localhost.evil.test",
+            "http://127.evil.test",
+            "http://localhost@evil.test",
+            "ftp://localhost",
+            "http://localhost http://evil.test",
+            "localhost",
+            "://localhost",
+            "chrome-extension://other",
+        ] {
+            assert!(!passes(&rules, text), "{text}");
+        }
+    }
+
+    #[test]
+    fn loopback_origins_and_null_follow_the_settings() {
+        let mut rules = rules(LoopbackOrigins::Refused);
+        assert!(passes(&rules, "http://127.0.0.1:8080") && passes(&rules, "https://app.example"));
+        assert!(!passes(&rules, "http://127.0.0.1:8081") && !passes(&rules, "http://localhost:8080"));
+        rules.null = NullOrigin::Allowed;
+        assert!(passes(&rules, "null") && !passes(&rules, "NULL"));
+    }
+}

@@ -1,0 +1,29 @@
+//! The headers that every answer has, also those that are written without axum: they keep answers
+//! out of caches, frames and other pages.
+
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::Response;
+
+/// On every answer.
+pub(super) const ALWAYS: [(HeaderName, &str); 5] = [
+    (header::CACHE_CONTROL, "no-store"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (header::VARY, "Origin, Sec-Fetch-Site"),
+];
+
+/// On answers that have no policy of their own: nothing is loaded, nothing frames it.
+pub(super) const CONTENT_POLICY: (HeaderName, &str) =
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+
+/// Puts them on an answer.
+pub(super) async fn complete(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    for (name, value) in ALWAYS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    let (name, value) = CONTENT_POLICY;
+    headers.entry(name).or_insert(HeaderValue::from_static(value));
+    response
+}

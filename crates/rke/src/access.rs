@@ -1,0 +1,115 @@
+//! The settings of who may use the daemon, for `rke serve` and `rke dev` alike: names, web origins,
+//! wallets, the token and the unix socket; and TLS, which only `rke serve` has.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use rke_daemon::access::{Access, LoopbackOrigins, NullOrigin, TlsFiles, TokenRule};
+use serde::Deserialize;
+
+/// Who may use the daemon.
+#[derive(Args, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct AccessOptions {
+    /// Answer requests whose Host is this name or address, beside localhost and loopback addresses. Repeatable.
+    #[arg(long, value_name = "NAME", env = "RKE_ALLOW_HOST", value_delimiter = ',')]
+    #[serde(alias = "allow_host", default)]
+    allow_host: Vec<String>,
+    /// Let web pages of this origin (scheme://host:port) use the API, beside those of loopback origins. Repeatable.
+    #[arg(long, value_name = "ORIGIN", env = "RKE_ALLOW_ORIGIN", value_delimiter = ',')]
+    #[serde(alias = "allow_origin", default)]
+    allow_origin: Vec<String>,
+    /// Let pages without an origin use the API: files from disk and sandboxed frames, anybody's included.
+    #[arg(long, env = "RKE_ALLOW_NULL_ORIGIN")]
+    #[serde(alias = "allow_null_origin", default)]
+    allow_null_origin: bool,
+    /// Refuse web pages of loopback origins too, unless --allow-origin lists them.
+    #[arg(long, env = "RKE_NO_LOOPBACK_ORIGINS")]
+    #[serde(alias = "no_loopback_origins", default)]
+    no_loopback_origins: bool,
+    /// Take wallets only from this folder; symbolic links count for where they lead.
+    #[arg(long, value_name = "DIR", env = "RKE_WALLET_ROOT")]
+    #[serde(alias = "wallet_root")]
+    wallet_root: Option<PathBuf>,
+    /// Want a token with each request: that of the file `token` in the data folder, new at each start.
+    #[arg(long, env = "RKE_REQUIRE_TOKEN")]
+    #[serde(alias = "require_token", default)]
+    require_token: bool,
+    /// Listen on a unix socket too, for this user and root only.
+    #[arg(long, value_name = "PATH", env = "RKE_UNIX_SOCKET")]
+    #[serde(alias = "unix_socket")]
+    unix_socket: Option<PathBuf>,
+}
+
+/// Files for TLS.
+#[derive(Args, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct TlsOptions {
+    /// Serve HTTPS in place of HTTP, with the certificates in this PEM file.
+    #[arg(long, value_name = "FILE", env = "RKE_TLS_CERT")]
+    #[serde(alias = "tls_cert")]
+    tls_cert: Option<PathBuf>,
+    /// The private key of --tls-cert (PEM).
+    #[arg(long, value_name = "FILE", env = "RKE_TLS_KEY")]
+    #[serde(alias = "tls_key")]
+    tls_key: Option<PathBuf>,
+    /// Let in only clients with a certificate that these authorities have signed (PEM).
+    #[arg(long, value_name = "FILE", env = "RKE_TLS_CLIENT_CA")]
+    #[serde(alias = "tls_client_ca")]
+    tls_client_ca: Option<PathBuf>,
+}
+
+impl AccessOptions {
+    /// Fills what flags and environment left open from the file.
+    pub(crate) fn or(self, file: Self) -> Self {
+        let list = |flag: Vec<String>, file| if flag.is_empty() { file } else { flag };
+        Self {
+            allow_host: list(self.allow_host, file.allow_host),
+            allow_origin: list(self.allow_origin, file.allow_origin),
+            allow_null_origin: self.allow_null_origin || file.allow_null_origin,
+            no_loopback_origins: self.no_loopback_origins || file.no_loopback_origins,
+            wallet_root: self.wallet_root.or(file.wallet_root),
+            require_token: self.require_token || file.require_token,
+            unix_socket: self.unix_socket.or(file.unix_socket),
+        }
+    }
+
+    /// What the daemon is told.
+    pub(crate) fn settle(self, tls: Option<TlsFiles>) -> Access {
+        Access {
+            allow_hosts: self.allow_host,
+            allow_origins: self.allow_origin,
+            null_origin: if self.allow_null_origin { NullOrigin::Allowed } else { NullOrigin::Refused },
+            loopback_origins: if self.no_loopback_origins {
+                LoopbackOrigins::Refused
+            } else {
+                LoopbackOrigins::Allowed
+            },
+            wallet_root: self.wallet_root,
+            token: if self.require_token { TokenRule::Required } else { TokenRule::None },
+            unix_socket: self.unix_socket,
+            tls,
+        }
+    }
+}
+
+impl TlsOptions {
+    /// Fills what flags and environment left open from the file.
+    pub(crate) fn or(self, file: Self) -> Self {
+        Self {
+            tls_cert: self.tls_cert.or(file.tls_cert),
+            tls_key: self.tls_key.or(file.tls_key),
+            tls_client_ca: self.tls_client_ca.or(file.tls_client_ca),
+        }
+    }
+
+    /// The files, if there are to be any.
+    pub(crate) fn settle(self) -> Result<Option<TlsFiles>> {
+        match (self.tls_cert, self.tls_key, self.tls_client_ca) {
+            (None, None, None) => Ok(None),
+            (Some(certificate), Some(key), client_ca) => Ok(Some(TlsFiles { certificate, key, client_ca })),
+            _ => bail!("TLS takes both --tls-cert and --tls-key; --tls-client-ca comes beside them"),
+        }
+    }
+}

@@ -1,0 +1,475 @@
+//! What a web page or a hostile program on this machine might send, and the exact answer to it. Every
+//! refusal is the documented JSON, and the session that was aimed at lives on.
+
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
+use rke_proto::RaidaIndex;
+
+use crate::real::{Files, Real, get_with, read_to_end, request_with};
+use crate::support::{Answer, DOMAIN, percent};
+
+/// A refusal in the documented form, with the headers that every answer has.
+fn is_refusal(answer: &Answer, status: u16) -> bool {
+    let (json, header) = (answer.json(), |name| answer.header(name));
+    answer.status == status
+        && json["error"] == true
+        && json["code"] == status
+        && json["message"].as_str().is_some_and(|text| !text.is_empty())
+        && has_safe_headers(answer)
+        && header("content-type") == Some("application/json")
+}
+
+fn has_safe_headers(answer: &Answer) -> bool {
+    [
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("vary", "origin, sec-fetch-site"),
+        ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+    ]
+    .iter()
+    .all(|(name, value)| answer.header(name) == Some(value))
+        && answer.header("access-control-allow-credentials").is_none()
+        && answer.header("access-control-allow-origin") != Some("*")
+}
+
+fn delete(id: &str) -> String {
+    format!("/api/rke/session/delete?session_id={id}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_host_name_is_refused_and_gets_no_cors_header() {
+    let real = Real::start(&[]).await;
+    let id = real.create_id();
+    let target = delete(&id);
+    for (host, status) in [
+        ("host: evil.example:8080", 421),
+        ("host: 127.evil.com", 421),
+        ("host: localhost.evil.com", 421),
+        ("host: user@localhost", 421),
+        ("host: localhost:abc", 421),
+        ("host: 0.0.0.0", 421),
+        ("host: [::]", 421),
+        ("host: 2130706433", 421),
+        ("host: ", 421),
+        ("host: evil.example\norigin: http://localhost:3000", 421),
+        ("x: 1", 400),
+        ("host: localhost\nhost: localhost", 400),
+        ("host: localhost\nhost: evil.example", 400),
+    ] {
+        let answer = real.send(get_with(&target, host));
+        assert!(is_refusal(&answer, status), "{host}: {answer:?}");
+        assert_eq!(answer.header("access-control-allow-origin"), None, "{host}");
+        assert_eq!(status == 421, answer.body.contains("--allow-host"), "{host}: {answer:?}");
+    }
+    let elsewhere =
+        ["http://evil.example", "http://user@localhost", "http://localhost:81", "https://127.0.0.1"];
+    for authority in elsewhere {
+        let answer = real.send(get_with(&format!("{authority}{target}"), "host: localhost"));
+        assert!(is_refusal(&answer, 421), "{authority}: {answer:?}");
+    }
+    assert!(real.lives(&id));
+    let agreeing = get_with(&format!("http://LOCALHOST{target}"), "host: localhost");
+    assert_eq!(real.send(agreeing).status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_spelling_of_loopback_is_answered() {
+    let real = Real::start(&[]).await;
+    for host in
+        ["localhost", "LOCALHOST.:8080", "127.0.0.1:1", "127.9.9.9", "[::1]:8080", "[::ffff:127.0.0.1]"]
+    {
+        let answer = real.send(get_with("/api/rke/status", &format!("host: {host}")));
+        assert!(answer.status == 200 && has_safe_headers(&answer), "{host}: {answer:?}");
+        assert_eq!(answer.header("access-control-allow-origin"), None, "{host}");
+    }
+    let ipv6 = Real::start(&["--listen", "[::1]:0"]).await;
+    assert_eq!(ipv6.get("/api/rke/status").status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_other_origins_are_refused_and_those_of_loopback_are_not() {
+    let real = Real::start(&["--allow-origin", "https://app.example"]).await;
+    let id = real.create_id();
+    let target = delete(&id);
+    for origin in [
+        "http://evil.example",
+        "https://app.example:444",
+        "http://app.example",
+        "http://localhost.evil.example",
+        "http://localhost@evil.example",
+        "null",
+        "",
+        "http://localhost\norigin: http://localhost",
+    ] {
+        for fetch in ["", "\nsec-fetch-site: cross-site\nsec-fetch-mode: cors\nsec-fetch-dest: empty"] {
+            for method in ["GET", "POST", "DELETE", "OPTIONS"] {
+                let headers =
+                    format!("host: localhost\norigin: {origin}{fetch}\naccess-control-request-method: GET");
+                let answer = real.send(request_with(method, &target, &headers));
+                assert!(is_refusal(&answer, 403), "{method} {origin}: {answer:?}");
+                assert_eq!(answer.header("access-control-allow-origin"), None, "{method} {origin}");
+                let option = if origin == "null" { "--allow-null-origin" } else { "--allow-origin" };
+                assert!(answer.body.contains(option), "{answer:?}");
+            }
+        }
+    }
+    assert!(real.lives(&id));
+    for origin in ["http://localhost:3000", "http://127.0.0.1", "https://[::1]:1", "https://app.example"] {
+        let headers = format!(
+            "host: localhost\norigin: {origin}\nsec-fetch-site: cross-site\nsec-fetch-mode: cors\nsec-fetch-dest: empty"
+        );
+        let answer = real.send(get_with("/api/rke/sessions", &headers));
+        assert!(answer.status == 200 && has_safe_headers(&answer), "{origin}: {answer:?}");
+        assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
+        let refused = real.send(get_with("/api/rke/nothing", &headers));
+        assert_eq!((refused.status, refused.header("access-control-allow-origin")), (404, Some(origin)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preflight_is_answered_before_anything_is_looked_up() {
+    let real = Real::start(&["--require-token"]).await;
+    let preflight = |more: &str| {
+        let headers = format!(
+            "host: localhost\norigin: http://localhost:3000\nsec-fetch-site: same-site\nsec-fetch-mode: cors\n\
+             access-control-request-method: GET\naccess-control-request-headers: authorization{more}"
+        );
+        real.send(request_with("OPTIONS", "/api/rke/session/delete?session_id=x", &headers))
+    };
+    let answer = preflight("");
+    assert!(answer.status == 204 && answer.body.is_empty() && has_safe_headers(&answer), "{answer:?}");
+    for (name, value) in [
+        ("access-control-allow-origin", Some("http://localhost:3000")),
+        ("access-control-allow-methods", Some("get, head")),
+        ("access-control-allow-headers", Some("authorization, content-type")),
+        ("access-control-max-age", Some("600")),
+        ("access-control-allow-private-network", None),
+    ] {
+        assert_eq!(answer.header(name), value, "{name}");
+    }
+    let private = preflight("\naccess-control-request-private-network: true");
+    assert_eq!(private.header("access-control-allow-private-network"), Some("true"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_page_can_send_without_cors_is_refused_alike_for_any_session() {
+    let real = Real::start(&[]).await;
+    let id = real.create_id();
+    let elsewhere = "00000000000000000000000000000000";
+    for site in ["cross-site", "same-site"] {
+        for (mode, dest) in [
+            ("no-cors", "image"),
+            ("no-cors", "script"),
+            ("no-cors", "style"),
+            ("navigate", "iframe"),
+            ("navigate", "document"),
+            ("no-cors", "empty"),
+            ("cors", "image"),
+            ("cors", "empty"),
+            ("websocket", "websocket"),
+        ] {
+            for path in ["session/delete", "encrypt", "decrypt", "session", "sessions", "nothing"] {
+                let ask = |id: &str| {
+                    let headers =
+                        format!("sec-fetch-site: {site}\nsec-fetch-mode: {mode}\nsec-fetch-dest: {dest}");
+                    let target = format!("/api/rke/{path}?session_id={id}&plaintext=YQ==");
+                    real.send(get_with(&target, &format!("host: localhost\n{headers}")))
+                };
+                let (one, other) = (ask(&id), ask(elsewhere));
+                assert!(is_refusal(&one, 403), "{site} {mode} {dest} {path}: {one:?}");
+                let date = |answer: &Answer| answer.header("date").map(str::to_owned);
+                if date(&one) == date(&other) {
+                    assert_eq!(
+                        (&one.head, &one.body),
+                        (&other.head, &other.body),
+                        "nothing tells them apart"
+                    );
+                }
+            }
+        }
+    }
+    let beacon = "host: localhost\norigin: http://localhost:9\nsec-fetch-site: same-site\n\
+                  sec-fetch-mode: no-cors\nsec-fetch-dest: empty\ncontent-length: 0";
+    assert!(is_refusal(&real.send(request_with("POST", &delete(&id), beacon)), 403));
+    for purpose in ["prefetch", "prefetch;prerender"] {
+        let headers = format!("host: localhost\nsec-purpose: {purpose}\nsec-fetch-site: none");
+        assert!(is_refusal(&real.send(get_with(&delete(&id), &headers)), 403));
+    }
+    assert!(real.lives(&id));
+    let typed = "host: localhost\nsec-fetch-site: none\nsec-fetch-mode: navigate\nsec-fetch-dest: document";
+    assert_eq!(real.send(get_with(&delete(&id), typed)).status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_method_deletes_nothing() {
+    let real = Real::start(&[]).await;
+    let id = real.create_id();
+    for path in ["session/delete", "session", "encrypt", "decrypt"] {
+        for method in ["HEAD", "POST", "PUT", "DELETE", "PATCH", "TRACE", "BREW"] {
+            let target = format!("/api/rke/{path}?session_id={id}&domain={DOMAIN}&plaintext=YQ==");
+            let answer = real.send(request_with(method, &target, "host: localhost"));
+            assert_eq!(
+                (answer.status, answer.header("allow")),
+                (405, Some("get, options")),
+                "{method} {path}"
+            );
+            assert!(method == "HEAD" || is_refusal(&answer, 405), "{method}: {answer:?}");
+        }
+    }
+    let listed = real.get("/api/rke/sessions").json();
+    assert_eq!((&listed["total"], &listed["sessions"][0]["encrypt_count"]), (&1.into(), &0.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_large_or_no_http_gets_one_answer_and_the_connection_ends() {
+    let real = Real::start(&[]).await;
+    let id = real.create_id();
+    let long = |len: usize| get_with(&format!("/{}", "a".repeat(len)), "host: localhost");
+    let flood = |headers: &str, body: &str| {
+        let head = format!("POST /api/rke/encrypt HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n\r\n");
+        head + &body.repeat(100_000)
+    };
+    let smuggled = format!("GET {} HTTP/1.1\r\nhost: localhost\r\n\r\n", delete(&id));
+    let two_lengths = format!(
+        "GET /api/rke/status HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\ncontent-length: {}\r\n\r\n{smuggled}",
+        smuggled.len()
+    );
+    let length_and_chunked = format!(
+        "GET /api/rke/status HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{smuggled}",
+        smuggled.len() + 5
+    );
+    for (name, request, statuses) in [
+        ("an unknown path", get_with("/api/rke/nothing", "host: localhost"), &[404][..]),
+        ("50 KiB of URI", long(50 * 1024), &[414]),
+        ("200 KiB of URI", long(200 * 1024), &[414, 431]),
+        ("2 MiB of URI", long(2 << 20), &[414, 431]),
+        ("20 KiB of header", get_with("/", &format!("host: localhost\nx: {}", "a".repeat(20 << 10))), &[431]),
+        ("2 MiB of header", get_with("/", &format!("host: localhost\nx: {}", "a".repeat(2 << 20))), &[431]),
+        ("a body flood", flood("content-length: 5000000", "0123456789"), &[413]),
+        ("a chunked body flood", flood("transfer-encoding: chunked", "a\r\n0123456789\r\n"), &[413]),
+        ("no HTTP", "NOT HTTP AT ALL\r\n\r\n".into(), &[400]),
+        ("a NUL byte", "GET /\0 HTTP/1.1\r\nhost: localhost\r\n\r\n".into(), &[400]),
+        ("two lengths", two_lengths, &[400]),
+        ("length and chunked", length_and_chunked, &[400, 413]),
+    ] {
+        let answer = real.send(request);
+        assert!(statuses.iter().any(|status| is_refusal(&answer, *status)), "{name}: {answer:?}");
+    }
+    let tls_hello = b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03 and so on\r\n\r\n";
+    for other_protocol in [&tls_hello[..], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+        let answer = real.send_raw(other_protocol);
+        assert!(answer.is_empty() || is_refusal(&Answer::parse(&answer), 400), "{answer:?}");
+    }
+    assert!(real.lives(&id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_are_refused_by_name_and_ids_are_escaped() {
+    let real = Real::start(&[]).await;
+    let id = real.create_id();
+    for (query, name) in [
+        (format!("session_id={id}&session_id=MARKER"), "session_id"),
+        ("session_id=MARKER%ff".into(), "session_id"),
+        ("session_id=MARKER%00".into(), "session_id"),
+        (format!("session_id={id}&verify=MARKER"), "verify"),
+    ] {
+        let answer = real.get(&format!("/api/rke/session/delete?{query}"));
+        assert!(is_refusal(&answer, 400), "{query}: {answer:?}");
+        assert!(answer.body.contains(&format!("'{name}'")) && !answer.body.contains("MARKER"), "{answer:?}");
+    }
+    for id in
+        ["\"},{\"x\":\"", "\r\nset-cookie: a=b", "\u{1}\u{1f}\\", "</script><script>", "\u{2028}\u{202e}"]
+    {
+        let answer = real.get(&delete(&percent(id)));
+        assert!(is_refusal(&answer, 404) && answer.json()["session_id"] == id, "{answer:?}");
+        assert_eq!(answer.header("set-cookie"), None);
+    }
+    assert!(real.lives(&id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_and_idle_connections_are_closed_within_ten_seconds() {
+    let real = Real::start(&[]).await;
+    let (idle, mut slow, mut kept) = (real.connect(), real.connect(), real.connect());
+    kept.write_all(b"GET /api/rke/status HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("sent");
+    let mut drip = slow.try_clone().expect("the same");
+    std::thread::spawn(move || {
+        for byte in b"GET /api/rke/status HTTP/1.1\r\nhost: localhost\r\n".iter().cycle() {
+            std::thread::sleep(Duration::from_millis(500));
+            if drip.write_all(&[*byte]).is_err() {
+                break;
+            }
+        }
+    });
+    let start = Instant::now();
+    let mut idle_end = idle.try_clone().expect("the same");
+    assert_eq!(read_to_end(&mut idle_end), "");
+    let answer = read_to_end(&mut slow);
+    assert!(is_refusal(&Answer::parse(&answer), 408), "{answer:?}");
+    assert!(read_to_end(&mut kept).starts_with("HTTP/1.1 200 OK"));
+    let took = start.elapsed();
+    assert!((Duration::from_secs(9)..Duration::from_secs(12)).contains(&took), "{took:?}");
+    assert_eq!(real.get("/api/rke/status").status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_beyond_the_limit_wait_and_those_that_are_in_go_on() {
+    let mut real = Real::start_with(&[], Files::AtMost(160)).await;
+    let ask = b"GET /api/rke/status HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let mut first = real.connect();
+    let mut answered = [0; 12];
+    first.write_all(ask).expect("sent");
+    first.read_exact(&mut answered).expect("an answer");
+    let crowd: Vec<_> = (0..60).map(|_| real.connect()).collect();
+    let mut late = real.connect();
+    late.set_read_timeout(Some(Duration::from_millis(500))).expect("a timeout");
+    late.write_all(ask).expect("sent");
+    assert!(late.read(&mut [0]).is_err(), "it waits");
+    first.write_all(ask).expect("sent");
+    first.set_read_timeout(Some(Duration::from_secs(1))).expect("a timeout");
+    let mut text = vec![0; 4096];
+    let mut seen = String::new();
+    while !seen.contains("HTTP/1.1 200") {
+        let len = first.read(&mut text).expect("who is in is answered");
+        seen += &String::from_utf8_lossy(&text[..len]);
+    }
+    drop(crowd);
+    late.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+    late.read_exact(&mut answered).expect("an answer");
+    assert_eq!(&answered, b"HTTP/1.1 200");
+    assert!(real.ended().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_exchange_ends_in_time_and_holds_up_no_other_session() {
+    let mut real = Real::start(&[]).await;
+    let id = real.create_id();
+    for raida in RaidaIndex::all() {
+        real.network.stop_node(raida).await;
+    }
+    let start = Instant::now();
+    let target = format!("{}&fresh=true", real.create_target());
+    let mut slow = real.connect();
+    slow.write_all(get_with(&target, "host: localhost").as_bytes()).expect("sent");
+    for _ in 0..20 {
+        let asked = Instant::now();
+        let encrypted = real.get(&format!("/api/rke/encrypt?session_id={id}&plaintext=YQ=="));
+        assert!(encrypted.status == 200 && asked.elapsed() < Duration::from_millis(500), "{encrypted:?}");
+    }
+    let answer = Answer::parse(&read_to_end(&mut slow));
+    assert!(matches!(answer.status, 503 | 504) && start.elapsed() < Duration::from_secs(3), "{answer:?}");
+    assert!(is_refusal(&answer, answer.status), "{answer:?}");
+}
+
+/// Sends a request many times on one connection, and gives all answers.
+fn repeat(real: &Real, target: &str, times: usize) -> Vec<Answer> {
+    let one = format!("GET {target} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    let text = real.send_raw(one.repeat(times - 1) + &get_with(target, "host: localhost"));
+    let answers: Vec<Answer> =
+        text.split("HTTP/1.1 ").skip(1).map(|text| Answer::parse(&format!("HTTP/1.1 {text}"))).collect();
+    assert_eq!(answers.len(), times);
+    answers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_session_creations_is_held_up_and_nothing_else_is() {
+    let real = Real::start(&[]).await;
+    let id = real.create_id();
+    let answers = repeat(&real, "/api/rke/session?domain=x", 400);
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.status == 429).collect();
+    assert!((1..=201).contains(&refused.len()), "{}", refused.len());
+    assert!(answers[..199].iter().all(|answer| answer.status == 400), "no honest script meets it");
+    assert!(
+        refused.iter().all(|answer| is_refusal(answer, 429) && answer.header("retry-after") == Some("1"))
+    );
+    assert!(refused[0].body.contains("Too many sessions are opened"), "{:?}", refused[0]);
+    let encrypt = format!("/api/rke/encrypt?session_id={id}&plaintext=YQ==");
+    assert!(repeat(&real, &encrypt, 1000).iter().all(|answer| answer.status == 200));
+    let receipts = repeat(&real, "/api/rke/session/delete?session_id=x&verify=true", 60);
+    let refused: Vec<_> = receipts.iter().filter(|answer| answer.status == 429).collect();
+    assert!((20..=40).contains(&refused.len()) && refused[0].header("retry-after") == Some("1"));
+    assert!(receipts[..20].iter().all(|answer| answer.status == 404));
+    let headers = "host: localhost\norigin: http://localhost:5";
+    let page = real.send(get_with("/api/rke/session/delete?session_id=x&verify=true", headers));
+    assert_eq!(page.status, 404, "each origin has an allowance of its own");
+    assert_eq!(real.get(&delete(&id)).status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_log_line_holds_what_a_request_says() {
+    let real = Real::start(&["--log", "trace"]).await;
+    let id = real.create_id();
+    let (marker, encoded) = ("MARKER-7f3a", "TUFSS0VSLTdmM2E=");
+    let token = format!("host: localhost\nauthorization: Bearer {marker}\nx-marker: {marker}");
+    for target in [
+        format!("/api/rke/encrypt?session_id={id}&plaintext={encoded}"),
+        format!("/api/rke/encrypt?session_id={marker}&plaintext={encoded}"),
+        format!("/api/rke/decrypt?session_id={id}&nonce={}&ciphertext={encoded}", "0".repeat(32)),
+        format!("/api/rke/session?domain={DOMAIN}&wallet_path=/{marker}"),
+        format!("/api/rke/session?domain={DOMAIN}&wallet_path={marker}"),
+        format!("/api/rke/session/{marker}"),
+        format!("/{marker}?{marker}"),
+        delete(marker),
+        delete(&id),
+    ] {
+        real.send(get_with(&target, &token));
+    }
+    real.send_raw(format!("{marker}\r\n\r\n"));
+    real.send(get_with("/", &format!("host: {marker}.test")));
+    let other = real.get("/api/rke/status").body + &real.get("/api/rke/sessions").body;
+    let log = real.log();
+    assert!(log.contains("session deleted") && log.contains("TRACE"), "{log}");
+    for secret in [marker, encoded, &id, "plaintext="] {
+        assert!(!log.contains(secret) && !other.contains(secret), "{secret}: {log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wallet_path_cannot_be_used_to_look_around() {
+    let root = tempfile::tempdir().expect("a folder");
+    let path = root.path().to_str().expect("UTF-8");
+    std::os::unix::fs::symlink("/etc", root.path().join("out")).expect("a link");
+    let bank = root.path().join("wallet/Bank");
+    std::fs::create_dir_all(&bank).expect("a folder");
+    std::fs::write(root.path().join("file"), "the content").expect("written");
+    let real = Real::start(&["--wallet-root", path]).await;
+    let ask = |wallet: &str| {
+        let started = Instant::now();
+        let target = format!("/api/rke/session?domain={DOMAIN}&wallet_path={}", percent(wallet));
+        let answer = real.get(&target);
+        assert!(started.elapsed() < Duration::from_secs(3), "{wallet}: {answer:?}");
+        answer
+    };
+    for outside in ["/etc", "/etc/shadow", "/nowhere/at/all", "/", "/dev/zero", "/proc/self/mem"] {
+        let answer = ask(outside);
+        assert!(is_refusal(&answer, 403) && answer.body.contains("--wallet-root"), "{outside}: {answer:?}");
+    }
+    for outside in ["out", "out/ssl", "out/nothing", "..", "wallet/../../x"] {
+        let answer = ask(&format!("{path}/{outside}"));
+        assert!(is_refusal(&answer, 403) && answer.body.contains("--wallet-root"), "{outside}: {answer:?}");
+    }
+    for inside in ["file", "nothing", "wallet"] {
+        let answer = ask(&format!("{path}/{inside}"));
+        assert!(is_refusal(&answer, 400) && !answer.body.contains("the content"), "{inside}: {answer:?}");
+    }
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        bank.join("fifo.bin"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+        0,
+    )
+    .expect("a FIFO");
+    std::os::unix::fs::symlink("/dev/zero", bank.join("device.bin")).expect("a link");
+    let huge = std::fs::File::create(bank.join("huge.bin")).expect("a file");
+    huge.set_len(10 << 30).expect("10 GiB of nothing");
+    std::fs::write(bank.join("text.bin"), "the content ".repeat(100)).expect("written");
+    let answer = ask(&format!("{path}/wallet"));
+    assert!(is_refusal(&answer, 400) && !answer.body.contains("the content"), "{answer:?}");
+    for name in ["fifo.bin", "device.bin", "huge.bin", "text.bin"] {
+        assert!(answer.body.contains(name), "{name}: {answer:?}");
+    }
+}

@@ -1,0 +1,165 @@
+//! `rke serve` as a process of its own, on a local network, and bytes to send it as an attacker
+//! would.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rke_raida::network::LocalNetwork;
+use serde_json::Value;
+
+use crate::support::{Answer, DOMAIN, network, percent};
+
+/// A daemon in a process of its own. Dropping it kills it.
+pub(crate) struct Real {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) network: LocalNetwork,
+    pub(crate) address: SocketAddr,
+    log: Arc<Mutex<String>>,
+    child: Child,
+}
+
+/// Most files that a process may have open.
+pub(crate) enum Files {
+    AsMany,
+    AtMost(u32),
+}
+
+impl Real {
+    pub(crate) async fn start(flags: &[&str]) -> Self {
+        Self::start_with(flags, Files::AsMany).await
+    }
+
+    pub(crate) async fn start_with(flags: &[&str], files: Files) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let network = network(&dir).await;
+        let data_dir = dir.path().join("daemon");
+        let dns = network.dns_address().to_string();
+        let mut command = match files {
+            Files::AsMany => Command::new(env!("CARGO_BIN_EXE_rke")),
+            Files::AtMost(most) => {
+                let mut shell = Command::new("sh");
+                let script = format!("ulimit -n {most}; exec \"$0\" \"$@\"");
+                shell.args(["-c", &script, env!("CARGO_BIN_EXE_rke")]);
+                shell
+            }
+        };
+        command.args(["serve", "--log-format", "json", "--dns-server", &dns, "--exchange-timeout", "1"]);
+        command.arg("--data-dir").arg(&data_dir).args(flags);
+        if !flags.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("rke runs");
+        let log = Arc::new(Mutex::new(String::new()));
+        let mut lines = BufReader::new(child.stderr.take().expect("a log"));
+        let address = loop {
+            let mut line = String::new();
+            assert_ne!(lines.read_line(&mut line).expect("a line"), 0, "rke serve ended: {log:?}");
+            log.lock().expect("unpoisoned").push_str(&line);
+            let fields = serde_json::from_str::<Value>(&line).expect("JSON")["fields"].take();
+            if fields["message"] == "listening" {
+                break fields["address"].as_str().and_then(|text| text.parse().ok()).expect("an address");
+            }
+        };
+        let rest = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in lines.lines().map_while(Result::ok) {
+                rest.lock().expect("unpoisoned").push_str(&line);
+            }
+        });
+        Self { dir, network, address, log, child }
+    }
+
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("daemon")
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().expect("unpoisoned").clone()
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    pub(crate) fn create_target(&self) -> String {
+        let wallet = self.network.wallet().to_str().expect("UTF-8");
+        format!("/api/rke/session?domain={DOMAIN}&wallet_path={}", percent(wallet))
+    }
+
+    pub(crate) fn get(&self, target: &str) -> Answer {
+        self.send(get_with(target, "host: localhost"))
+    }
+
+    pub(crate) fn create_id(&self) -> String {
+        let created = self.get(&self.create_target());
+        created.json()["session_id"].as_str().unwrap_or_else(|| panic!("{created:?}")).to_owned()
+    }
+
+    pub(crate) fn lives(&self, id: &str) -> bool {
+        self.get(&format!("/api/rke/session/{id}")).status == 200
+    }
+
+    /// Sends bytes on a connection of their own; gives the one answer to them.
+    pub(crate) fn send(&self, bytes: impl AsRef<[u8]>) -> Answer {
+        let text = self.send_raw(&bytes);
+        let start = String::from_utf8_lossy(&bytes.as_ref()[..bytes.as_ref().len().min(100)]).into_owned();
+        assert_eq!(text.matches("HTTP/1.1 ").count(), 1, "one answer to {start:?}: {text:?}");
+        Answer::parse(&text)
+    }
+
+    /// All that comes back until the daemon closes the connection.
+    pub(crate) fn send_raw(&self, bytes: impl AsRef<[u8]>) -> String {
+        let mut stream = self.connect();
+        // A daemon that has answered may close before all is sent.
+        let _ = stream.write_all(bytes.as_ref());
+        read_to_end(&mut stream)
+    }
+
+    pub(crate) fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).expect("connected");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        stream
+    }
+
+    /// How the process ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<std::process::ExitStatus> {
+        self.child.try_wait().expect("a status")
+    }
+
+    pub(crate) fn terminate(&mut self) {
+        let process = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(process, rustix::process::Signal::TERM).expect("a signal");
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while self.ended().is_none() {
+            assert!(Instant::now() < deadline, "it does not end");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Real {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn read_to_end(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// A GET with these header lines, on a connection that ends with it.
+pub(crate) fn get_with(target: &str, headers: &str) -> String {
+    request_with("GET", target, headers)
+}
+
+pub(crate) fn request_with(method: &str, target: &str, headers: &str) -> String {
+    let headers: String = headers.lines().map(|line| format!("{}\r\n", line.trim())).collect();
+    format!("{method} {target} HTTP/1.1\r\n{headers}connection: close\r\n\r\n")
+}
