@@ -143,7 +143,7 @@ async fn a_preflight_is_answered_before_anything_is_looked_up() {
     assert!(answer.status == 204 && answer.body.is_empty() && has_safe_headers(&answer), "{answer:?}");
     for (name, value) in [
         ("access-control-allow-origin", Some("http://localhost:3000")),
-        ("access-control-allow-methods", Some("get, head")),
+        ("access-control-allow-methods", Some("get, head, post")),
         ("access-control-allow-headers", Some("authorization, content-type")),
         ("access-control-max-age", Some("600")),
         ("access-control-allow-private-network", None),

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::response::{IntoResponse, Response};
 
 /// What pages may send.
-const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD");
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST");
 const HEADERS: HeaderValue = HeaderValue::from_static("Authorization, Content-Type");
 
 /// What pages may read beside the body.
