@@ -185,10 +185,11 @@ impl Reception {
         random: &[u8; REPLY_RANDOM_LEN],
     ) -> Result<Outcome, Status> {
         let nonce = HandshakeNonce::decode(&header.nonce).map_err(|_| Status::UNKNOWN_KEY)?;
+        // First of all, so that data under a key that is gone is unknown: its nonce is random.
+        let (set, context) = self.find(&nonce, now)?;
         if nonce.bitmap.count() < self.rules.required {
             return Err(Status::BAD_PARAMETER);
         }
-        let (set, context) = self.find(&nonce, now)?;
         let (key, handshake) = self.agree(set, &context, &nonce, header, payload)?;
         let made = (nonce.timestamp, header.nonce);
         let refused = self.handshakes.contains(&made) || self.keys.len() >= self.rules.max_keys;
