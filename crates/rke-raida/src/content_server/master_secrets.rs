@@ -181,14 +181,25 @@ impl MasterSecrets {
             getrandom::fill(&mut random)?;
             let Proof { raida, envelope, key } = proof;
             let pace = Pace::default();
-            let recipient = Recipient { raida, endpoint: *endpoint, envelope, key, random, pace };
-            Ok((recipient, &self.masters[raida.position()]))
+            Ok(Recipient { raida, endpoint: *endpoint, envelope, key, random, pace })
         });
-        let recipients = recipients.collect::<io::Result<Vec<_>>>()?;
-        let rules = Rules::new(recipients.len());
-        let mut round = Round::preload(recipients, &self.cs_id, self.key_id, rules)?;
+        let mut round = self.preload_round(recipients.collect::<io::Result<_>>()?)?;
         udp::run(&mut round, Instant::now() + timeout).await?;
         Ok(PreloadReport { done: round.answered(), faults: round.faults() })
+    }
+
+    /// A round that gives each of these RAIDAs its own master secret and wants all of them.
+    ///
+    /// # Errors
+    /// [`SecretError`] when there is no secret memory left.
+    pub fn preload_round(&self, recipients: Vec<Recipient>) -> Result<Round, SecretError> {
+        let rules = Rules::new(recipients.len());
+        let with_master = |recipient: Recipient| {
+            let master = &self.masters[recipient.raida.position()];
+            (recipient, master)
+        };
+        let recipients = recipients.into_iter().map(with_master).collect();
+        Round::preload(recipients, &self.cs_id, self.key_id, rules)
     }
 
     /// The records to publish, for the nodes of a directory.

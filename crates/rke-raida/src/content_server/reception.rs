@@ -68,7 +68,6 @@ struct Established {
     /// Of the whole handshake, to know it again when it is sent again.
     handshake_hash: [u8; 32],
     answer: Vec<u8>,
-    expires_at: u64,
     seen: NonceMemory,
 }
 
@@ -77,16 +76,17 @@ pub struct Reception {
     rules: Rules,
     key_sets: Vec<ServedKeySet>,
     keys: HashMap<ClientKeyId, Established>,
-    /// One key makes one handshake: whose it is, by what it is derived from.
-    by_nonce: HashMap<HandshakeNonce, ClientKeyId>,
+    /// One key makes one handshake: the nonces of those that were made, by their timestamps. They
+    /// outlive their keys, for as long as the same handshake would be taken again.
+    handshakes: BTreeSet<(u64, [u8; NONCE_LEN])>,
     expiries: BTreeSet<(u64, ClientKeyId)>,
 }
 
 impl Reception {
     /// No keys yet.
     pub fn new(rules: Rules, key_sets: Vec<ServedKeySet>) -> Self {
-        let (keys, by_nonce, expiries) = (HashMap::new(), HashMap::new(), BTreeSet::new());
-        Self { rules, key_sets, keys, by_nonce, expiries }
+        let (keys, handshakes, expiries) = (HashMap::new(), BTreeSet::new(), BTreeSet::new());
+        Self { rules, key_sets, keys, handshakes, expiries }
     }
 
     /// Other key sets from here on. Keys that were agreed on stay.
@@ -108,19 +108,20 @@ impl Reception {
     pub fn sweep(&mut self, now: u64) {
         while let Some((expires_at, key_id)) = self.expiries.first().copied() {
             if expires_at > now {
-                return;
+                break;
             }
             self.expiries.pop_first();
-            if let Some(gone) = self.keys.remove(&key_id) {
-                self.by_nonce.remove(&gone.nonce);
-            }
+            self.keys.remove(&key_id);
+        }
+        let is_stale = |timestamp: u64| timestamp.saturating_add(self.rules.skew_seconds) < now;
+        while self.handshakes.first().is_some_and(|(timestamp, _)| is_stale(*timestamp)) {
+            self.handshakes.pop_first();
         }
     }
 
-    /// Forgets all keys; they are wiped.
+    /// Forgets all keys; they are wiped. Their handshakes stay known.
     pub fn clear(&mut self) {
         self.keys.clear();
-        self.by_nonce.clear();
         self.expiries.clear();
     }
 
@@ -184,12 +185,14 @@ impl Reception {
         random: &[u8; REPLY_RANDOM_LEN],
     ) -> Result<Outcome, Status> {
         let nonce = HandshakeNonce::decode(&header.nonce).map_err(|_| Status::UNKNOWN_KEY)?;
+        // First of all, so that data under a key that is gone is unknown: its nonce is random.
+        let (set, context) = self.find(&nonce, now)?;
         if nonce.bitmap.count() < self.rules.required {
             return Err(Status::BAD_PARAMETER);
         }
-        let (set, context) = self.find(&nonce, now)?;
         let (key, handshake) = self.agree(set, &context, &nonce, header, payload)?;
-        let refused = self.by_nonce.contains_key(&nonce) || self.keys.len() >= self.rules.max_keys;
+        let made = (nonce.timestamp, header.nonce);
+        let refused = self.handshakes.contains(&made) || self.keys.len() >= self.rules.max_keys;
         let status = if refused { Status::BAD_PARAMETER } else { Status::SUCCESS };
         let answer = self.answer(status, nonce.bitmap, random);
         let answer = key.expose(|key| answer.seal(key, header.key_id, packet_nonce(random)));
@@ -203,9 +206,9 @@ impl Reception {
         let Handshake { coin, session } = handshake;
         let handshake_hash = hash(header, payload);
         let (reply, key_id) = (answer.clone(), header.key_id);
-        let established = Established { key, nonce, session, coin, handshake_hash, answer, expires_at, seen };
+        let established = Established { key, nonce, session, coin, handshake_hash, answer, seen };
         self.keys.insert(key_id, established);
-        self.by_nonce.insert(nonce, key_id);
+        self.handshakes.insert(made);
         self.expiries.insert((expires_at, key_id));
         Ok(Outcome::Answer(reply))
     }
