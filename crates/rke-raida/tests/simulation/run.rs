@@ -201,7 +201,7 @@ fn confirm(
         let (Outcome::Answer(sent) | Outcome::Refuse(sent)) = server.receive(rng, client.packet())? else {
             return Err("a handshake is taken for data".into());
         };
-        match client.receive(round, &mut sent.clone()) {
+        match take(&mut client, round, &mut sent.clone()) {
             Ok(Next::Send) => (),
             Ok(Next::Confirmed) => {
                 let again = server.receive(rng, client.packet())?;
@@ -227,6 +227,12 @@ fn confirm(
     check(key.matches(&key_of(bitmap)), || "the key is not the master secrets'".into())?;
     exchange_data(&key, key_id, handshake.session, server, rng)?;
     Ok(Verdict::Key)
+}
+
+/// Hands a whole packet to the client.
+fn take(client: &mut Confirmation, round: &Round, packet: &mut [u8]) -> Result<Next, ConfirmError> {
+    let (header, payload) = packet::split(packet)?;
+    client.receive(round, &header, payload)
 }
 
 /// The Content Server opens what the client seals, and the other way round.

@@ -26,6 +26,12 @@ const SUCCESS: u8 = Status::SUCCESS.0;
 const UNKNOWN: u8 = Status::UNKNOWN_KEY.0;
 const REFUSED: u8 = Status::BAD_PARAMETER.0;
 
+/// Hands a whole packet to the client.
+fn take(client: &mut Confirmation, round: &Round, packet: &mut [u8]) -> Result<Next, ConfirmError> {
+    let (header, payload) = packet::split(packet)?;
+    client.receive(round, &header, payload)
+}
+
 fn cs_id(text: &str) -> ContentServerId {
     ContentServerId::new(text).expect("an ID")
 }
@@ -165,7 +171,7 @@ fn confirm_with(
     let mut client = begin(round);
     loop {
         let mut answer = peer(client.packet());
-        match client.receive(round, &mut answer) {
+        match take(&mut client, round, &mut answer) {
             Ok(Next::Send) => (),
             Ok(Next::Confirmed) => return (client, Ok(())),
             Err(error) => return (client, Err(error)),
@@ -415,7 +421,7 @@ fn a_packet_of_ones_own_is_refused_when_it_comes_back() {
     let round = stage.round(all(), Bitmap::default(), ShareWidth::Wide);
     let mut client = begin(&round);
     let mut reflected = client.packet().to_vec();
-    assert!(client.receive(&round, &mut reflected).is_err(), "a handshake is no answer");
+    assert!(take(&mut client, &round, &mut reflected).is_err(), "a handshake is no answer");
 }
 
 #[test]
@@ -492,7 +498,7 @@ fn altered_and_cut_answers_do_not_confirm() {
                 Outcome::Answer(answer) | Outcome::Refuse(answer) => answer,
                 Outcome::Data(..) => panic!("data"),
             };
-            assert_eq!(client.receive(&round, &mut answer).expect("a good answer"), Next::Send);
+            assert_eq!(take(&mut client, &round, &mut answer).expect("a good answer"), Next::Send);
         }
         client
     };
@@ -502,12 +508,12 @@ fn altered_and_cut_answers_do_not_confirm() {
         for at in 0..good.len() {
             let mut altered = good.clone();
             altered[at] ^= 0x01;
-            let refused = step(&mut stage, steps).receive(&round, &mut altered);
+            let refused = take(&mut step(&mut stage, steps), &round, &mut altered);
             assert!(refused.is_err(), "step {steps}, byte {at}: {refused:?}");
-            let refused = step(&mut stage, steps).receive(&round, &mut good[..at].to_vec());
+            let refused = take(&mut step(&mut stage, steps), &round, &mut good[..at].to_vec());
             assert!(refused.is_err(), "step {steps}, cut at {at}: {refused:?}");
         }
-        assert!(step(&mut stage, steps).receive(&round, &mut good.clone()).is_ok());
+        assert!(take(&mut step(&mut stage, steps), &round, &mut good.clone()).is_ok());
     }
 }
 
