@@ -31,7 +31,7 @@ pub(crate) enum Command {
 #[derive(Subcommand)]
 pub(crate) enum RunCommand {
     /// Run the daemon against the real world.
-    Serve(ServeOptions),
+    Serve(Box<ServeOptions>),
     /// Run everything on this machine: 25 RAIDA nodes, DNS, a Content Server, a wallet, the daemon.
     Dev(DevOptions),
     /// Run one RAIDA node.

@@ -38,7 +38,7 @@ async fn preload(key_id: KeyId, options: &PreloadOptions) -> Result<()> {
 
 async fn rotate(retire_after: u64, options: &PreloadOptions) -> Result<()> {
     let mut keys = KeyRing::open(options.keys.cs_id, &options.keys.data_dir)?;
-    let secrets = keys.next()?;
+    let secrets = keys.next_key_set()?;
     publish(&keys, &secrets, options).await?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     keys.retire_below(secrets.key_id(), now.saturating_add(retire_after))?;

@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 /// Commands that hold secrets make their own runtime, once the process is protected.
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Run(RunCommand::Serve(options)) => serve::run(options),
+        Command::Run(RunCommand::Serve(options)) => serve::run(*options),
         Command::Run(RunCommand::Dev(options)) => dev::run(options),
         Command::Run(RunCommand::Raida(options)) => raida::run(options),
         Command::Run(RunCommand::ContentServer { command }) => content_server::run(command),

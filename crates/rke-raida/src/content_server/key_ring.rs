@@ -92,7 +92,7 @@ impl KeyRing {
     ///
     /// # Errors
     /// [`ContentServerError`].
-    pub fn next(&mut self) -> Result<Arc<MasterSecrets>, ContentServerError> {
+    pub fn next_key_set(&mut self) -> Result<Arc<MasterSecrets>, ContentServerError> {
         let newest = self.sets.last().map(|set| set.secrets.key_id());
         let next = match newest {
             Some(newest) if !self.folder(newest).join(PRELOADED).exists() => newest.get(),
@@ -191,10 +191,10 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let mut ring = ring(dir.path());
         for _ in 0..2 {
-            assert_eq!(ring.next().expect("a key set").key_id().get(), 1);
+            assert_eq!(ring.next_key_set().expect("a key set").key_id().get(), 1);
         }
         ring.note_preloaded(KeyId::new(1).expect("k1")).expect("noted");
-        assert_eq!(ring.next().expect("a key set").key_id().get(), 2);
+        assert_eq!(ring.next_key_set().expect("a key set").key_id().get(), 2);
         assert_eq!(ids(&ring), [1, 2]);
     }
 
@@ -202,9 +202,9 @@ mod tests {
     fn another_process_sees_what_was_added_and_when_it_retires() {
         let dir = tempfile::tempdir().expect("a folder");
         let (mut first, mut second) = (ring(dir.path()), ring(dir.path()));
-        let made = first.next().expect("a key set");
+        let made = first.next_key_set().expect("a key set");
         first.note_preloaded(made.key_id()).expect("noted");
-        let newer = first.next().expect("a key set");
+        let newer = first.next_key_set().expect("a key set");
         first.retire_below(newer.key_id(), 1234).expect("retired");
         second.refresh().expect("refreshed");
         assert_eq!(ids(&second), [1, 2]);
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn a_damaged_master_secret_is_an_error_and_not_a_new_one() {
         let dir = tempfile::tempdir().expect("a folder");
-        drop(ring(dir.path()).next().expect("a key set"));
+        drop(ring(dir.path()).next_key_set().expect("a key set"));
         let folder = ring(dir.path()).folder(KeyId::new(1).expect("k1"));
         fs::write(folder.join("raida-03"), b"damaged").expect("written");
         assert!(KeyRing::open(ContentServerId::new("CS").expect("an ID"), dir.path()).is_err());
