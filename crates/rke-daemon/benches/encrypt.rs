@@ -1,6 +1,8 @@
 //! What wiping costs: encrypting with a session's key, beside the bare cipher in the same run.
 //! Prints medians and their ratio. `cargo bench -p rke-daemon --bench encrypt`.
 
+#![expect(clippy::expect_used, reason = "a bench that cannot go on ends by a panic")]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

@@ -14,6 +14,7 @@ const WINDOW: usize = 8;
 const FILTER_BITS: u32 = 25;
 
 /// What a window is a part of.
+#[expect(clippy::enum_variant_names, reason = "these are the protocol's names")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Secret {
     An,
