@@ -51,6 +51,8 @@ fn keep(built: &str, name: &str) -> Result<PathBuf> {
     let target = target_dir();
     let (from, to) = (target.join(built), target.join(name));
     std::fs::create_dir_all(target.join("erase")).context("cannot make a folder for programs")?;
+    // One that still runs from an earlier time cannot be written to.
+    let _ = std::fs::remove_file(&to);
     std::fs::copy(&from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
     Ok(to)
 }
