@@ -8,6 +8,8 @@ pub mod handshake;
 pub mod nonces;
 pub mod packet;
 pub mod share_check;
+#[cfg(test)]
+mod vectors;
 
 pub use answer::Answer;
 pub use confirm::Confirmation;
