@@ -109,6 +109,21 @@ pub enum ExchangeError {
 }
 
 impl ExchangeError {
+    /// Its name, for metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Wallet(_) | Self::WalletOutside => "wallet",
+            Self::Discovery(_) => "discovery",
+            Self::WeakShares(_) => "weak_shares",
+            Self::TooFewAnswered { .. } => "too_few_answered",
+            Self::TooManyLiars { .. } => "too_many_liars",
+            Self::Unconfirmed(_) => "unconfirmed",
+            Self::StillRunning(_) => "still_running",
+            Self::Full(_) => "full",
+            Self::Machine(_) => "machine",
+        }
+    }
+
     /// Whether another request for the same domain would end the same way now.
     pub fn holds_for_everyone(&self) -> bool {
         matches!(

@@ -1,7 +1,7 @@
 //! What can be done with sessions: open, use, list and end them. The HTTP layer calls this and
 //! nothing below it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -68,6 +68,8 @@ pub struct Sessions {
     gates: Gates<Arc<ExchangeError>>,
     wallet_root: Option<WalletRoot>,
     residues_found: AtomicU64,
+    /// How requests for a session ended.
+    outcomes: Mutex<BTreeMap<&'static str, u64>>,
     /// The nonces of each key that was used in a tunnel, so that no packet is taken twice.
     seen: Mutex<HashMap<ClientKeyId, Arc<Mutex<NonceMemory>>>>,
     config: Config,
@@ -82,8 +84,9 @@ impl Sessions {
         wallet_root: Option<WalletRoot>,
     ) -> Self {
         let store = Store::new(config.max_sessions, config.session_ttl);
-        let (gates, residues_found, seen) = (Gates::default(), AtomicU64::new(0), Mutex::default());
-        Self { store, keystore, exchange, gates, wallet_root, residues_found, seen, config }
+        let (gates, residues_found) = (Gates::default(), AtomicU64::new(0));
+        let (outcomes, seen) = (Mutex::default(), Mutex::default());
+        Self { store, keystore, exchange, gates, wallet_root, residues_found, outcomes, seen, config }
     }
 
     /// The store, for what only reads.
@@ -125,6 +128,27 @@ impl Sessions {
     /// # Errors
     /// [`ExchangeError`]; then there is no session and nothing is cached.
     pub async fn create(
+        &self,
+        domain: Domain,
+        wallet: PathBuf,
+        choice: KeyChoice,
+    ) -> Result<Row, Arc<ExchangeError>> {
+        let created = self.open(domain, wallet, choice).await;
+        let outcome = match &created {
+            Ok(row) if row.from_cache => "from_cache",
+            Ok(_) => "opened",
+            Err(error) => error.name(),
+        };
+        *self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).entry(outcome).or_default() += 1;
+        created
+    }
+
+    /// How many requests for a session ended in which way.
+    pub fn outcomes(&self) -> BTreeMap<&'static str, u64> {
+        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn open(
         &self,
         domain: Domain,
         wallet: PathBuf,

@@ -9,6 +9,7 @@ mod failure;
 mod handlers;
 mod headers;
 mod limits;
+mod metrics;
 mod query;
 pub mod server;
 pub mod tls;
@@ -34,7 +35,9 @@ type Shared = Arc<Sessions>;
 
 /// The whole API over `sessions`, behind its gate.
 pub fn router(sessions: Shared, admission: Arc<Admission>) -> Router {
-    guarded(routes(sessions), admission)
+    let sources = metrics::Sources { sessions: Arc::clone(&sessions), admission: Arc::clone(&admission) };
+    let metrics = Router::new().route("/metrics", reads(metrics::show)).with_state(sources);
+    guarded(routes(sessions).merge(metrics), admission)
 }
 
 fn routes(sessions: Shared) -> Router {
@@ -62,10 +65,11 @@ fn guarded(routes: Router, admission: Arc<Admission>) -> Router {
 }
 
 /// GET that changes nothing, so HEAD may do the same.
-fn reads<H, T>(handler: H) -> MethodRouter<Shared>
+fn reads<H, T, S>(handler: H) -> MethodRouter<S>
 where
-    H: Handler<T, Shared>,
+    H: Handler<T, S>,
     T: 'static,
+    S: Clone + Send + Sync + 'static,
 {
     const ALLOW: &str = "GET, HEAD, OPTIONS";
     get(handler).options(|| async { allowed(ALLOW) }).fallback(|| async { Failure::method(ALLOW) })

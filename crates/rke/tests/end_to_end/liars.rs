@@ -45,6 +45,12 @@ async fn up_to_twelve_liars_are_named_and_the_session_opens_without_them() {
         let known = detour.get("/api/rke/raidas").await.json();
         assert_eq!((&known["raidas"][0]["state"], &known["raidas"][0]["lies"]), (&json!("lying"), &json!(1)));
         assert_eq!(known["margin"], 25 - u64::from(count) - 13);
+        let metrics = detour.get("/metrics").await.body;
+        let wrong = metrics.lines().filter(|line| line.starts_with("rke_raida_wrong_shares_total"));
+        let named: Vec<&str> = wrong.filter(|line| line.ends_with("} 1")).collect();
+        assert_eq!(named.len(), usize::from(count), "{metrics}");
+        assert!(metrics.contains("rke_raida_wrong_shares_total{raida=\"0\"} 1\n"), "{metrics}");
+        assert!(metrics.contains("rke_session_creations_total{outcome=\"opened\"} 1\n"), "{metrics}");
         // From here on they are asked last, which is never where the others do.
         let shown = detour.show(&detour.create().await).await;
         assert_eq!((&shown["liars"], &shown["raidas"]), (&json!([]), &indexes(count..25)), "{shown}");
