@@ -2,22 +2,22 @@
 //! whether it is finished, or that it cannot finish any more. `docs/protocol.md` sections 3 to 6.
 //! It owns no socket and no clock, so every fault of the network is a plain unit test.
 
+mod request;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use rke_secret::{Secret, SecretError};
 use zeroize::Zeroize;
 
-use crate::challenge::{CHALLENGE_LEN, RANDOM_LEN};
+use self::request::{Payload, Request, State};
+use crate::challenge::RANDOM_LEN;
 use crate::coin::CoinId;
 use crate::command::{self, Command, SHARE_REQUEST_LEN};
 use crate::cursor::DecodeError;
 use crate::derive::{self, SECRET_LEN, ShareWidth};
-use crate::envelope::{self, RequestParts};
-use crate::header::{NONCE_LEN, RequestHeader};
-use crate::{
-    Bitmap, Challenge, ContentServerId, Envelope, EnvelopeKey, KeyContext, KeyId, RaidaIndex, Status,
-};
+use crate::header::NONCE_LEN;
+use crate::{Bitmap, ContentServerId, Envelope, EnvelopeKey, KeyContext, KeyId, RaidaIndex, Status};
 
 /// Random bytes that each request consumes: those of its challenge, then those of its nonce.
 pub const REQUEST_RANDOM_LEN: usize = RANDOM_LEN + NONCE_LEN;
@@ -55,39 +55,6 @@ impl Default for Pace {
     fn default() -> Self {
         Self { ask_after: Duration::ZERO, first_resend: Duration::from_millis(200) }
     }
-}
-
-/// What the answer to a request must hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Payload {
-    Nothing,
-    Share(ShareWidth),
-}
-
-/// One sealed request and what became of it.
-struct Request {
-    raida: RaidaIndex,
-    endpoint: SocketAddr,
-    header: RequestHeader,
-    challenge: Challenge,
-    key: EnvelopeKey,
-    datagram: Vec<u8>,
-    /// Zeros until it has come, and where none was asked for.
-    share: Secret<SECRET_LEN>,
-    state: State,
-    pace: Pace,
-    sent: u32,
-    next_send: Duration,
-    /// From asking to the answer.
-    took: Option<Duration>,
-}
-
-enum State {
-    /// No valid answer yet; the last answer that had to be dropped, if any.
-    Waiting(Option<DecodeError>),
-    Answered,
-    Refused(Status),
-    Unreachable,
 }
 
 /// Why a RAIDA gave no share.
@@ -350,110 +317,6 @@ impl Round {
             Payload::Share(width) => Some(width),
             Payload::Nothing => None,
         }
-    }
-}
-
-impl Request {
-    fn seal(
-        recipient: Recipient,
-        command: Command,
-        body_len: usize,
-        write_body: impl FnOnce(&Challenge, &mut [u8]),
-    ) -> Result<Self, SecretError> {
-        let mut seed = [0; RANDOM_LEN];
-        let mut random = [0; NONCE_LEN];
-        seed.copy_from_slice(&recipient.random[..RANDOM_LEN]);
-        random.copy_from_slice(&recipient.random[RANDOM_LEN..]);
-        let challenge = Challenge::new(seed);
-        let Recipient { raida, endpoint, envelope, key, pace, .. } = recipient;
-        let parts = RequestParts { raida, command: command.to_wire(), envelope, random };
-        let write_body = |body: &mut [u8]| write_body(&challenge, body);
-        let (header, datagram) = envelope::seal_request(&parts, &key, body_len, write_body)?;
-        let (share, state) = (Secret::zeros()?, State::Waiting(None));
-        let (sent, next_send, took) = (0, pace.ask_after, None);
-        Ok(Self {
-            raida,
-            endpoint,
-            header,
-            challenge,
-            key,
-            datagram,
-            share,
-            state,
-            pace,
-            sent,
-            next_send,
-            took,
-        })
-    }
-
-    fn is_waiting(&self) -> bool {
-        matches!(self.state, State::Waiting(_))
-    }
-
-    fn fault(&self) -> Option<Fault> {
-        match self.state {
-            State::Answered => None,
-            State::Waiting(None) => Some(Fault::Silent),
-            State::Waiting(Some(error)) => Some(Fault::Malformed(error)),
-            State::Refused(status) => Some(Fault::Refused(status)),
-            State::Unreachable => Some(Fault::Unreachable),
-        }
-    }
-
-    fn receive(&mut self, payload: Payload, datagram: &mut [u8], now: Duration) {
-        if matches!(self.state, State::Answered) {
-            return;
-        }
-        match self.open(payload, datagram) {
-            Ok(()) => {
-                self.state = State::Answered;
-                self.took = Some(now.saturating_sub(self.pace.ask_after));
-            }
-            Err(Dropped::Refusal(status)) => self.state = State::Refused(status),
-            // A refusal or an unreachable network is news; a forgery after it is not.
-            Err(Dropped::Malformed(error)) if self.is_waiting() => self.state = State::Waiting(Some(error)),
-            Err(Dropped::Malformed(_)) => (),
-        }
-    }
-
-    fn open(&mut self, expected: Payload, datagram: &mut [u8]) -> Result<(), Dropped> {
-        let response = envelope::open_response(&self.header, &self.challenge, &self.key, datagram)?;
-        if response.status != Status::SUCCESS {
-            return Err(Dropped::Refusal(response.status));
-        }
-        let share = match expected {
-            Payload::Nothing | Payload::Share(ShareWidth::Narrow) => &*response.payload,
-            Payload::Share(ShareWidth::Wide) => {
-                let split = response.payload.split_first_chunk::<CHALLENGE_LEN>();
-                let (challenge, share) = split.ok_or(DecodeError::Mismatch("the payload length"))?;
-                if challenge != self.challenge.as_bytes() {
-                    return Err(DecodeError::Mismatch("the challenge in the answer").into());
-                }
-                share
-            }
-        };
-        let expected_len = match expected {
-            Payload::Nothing => 0,
-            Payload::Share(width) => width.share_len(),
-        };
-        if share.len() != expected_len {
-            return Err(DecodeError::Mismatch("the payload length").into());
-        }
-        self.share.expose_mut(|slot| slot[..expected_len].copy_from_slice(share));
-        Ok(())
-    }
-}
-
-/// Why an answer gave no share.
-enum Dropped {
-    Malformed(DecodeError),
-    Refusal(Status),
-}
-
-impl From<DecodeError> for Dropped {
-    fn from(error: DecodeError) -> Self {
-        Self::Malformed(error)
     }
 }
 

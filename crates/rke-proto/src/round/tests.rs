@@ -1,7 +1,9 @@
 use super::*;
+use crate::Challenge;
 use crate::ClientSn;
 use crate::coin::CoinId;
-use crate::envelope::ResponseParts;
+use crate::envelope::{self, ResponseParts};
+use crate::header::RequestHeader;
 
 const MS: Duration = Duration::from_millis(1);
 const COIN: CoinId = CoinId { denomination: 0, serial: 42 };
