@@ -30,6 +30,9 @@ pub const PIECE_LEN: usize = 16;
 const CHUNK: usize = 256 * 1024;
 const OVERLAP: usize = PIECE_LEN - 1;
 
+/// How much is looked at for zeros at a time.
+const STRETCH: usize = 256;
+
 /// How long to wait for the threads to stand still. One that is deep in the kernel comes later.
 const STANDSTILL_WAIT: Duration = Duration::from_millis(20);
 
@@ -78,28 +81,32 @@ impl Fingerprint {
         self.hashes.insert(self.hash(piece));
     }
 
-    /// Sixteen bits of a keyed mix: too few to learn a piece from, enough to pass over almost
-    /// everything that is not one.
+    /// Sixteen bits of a keyed mix of the first half: too few to learn a piece from, enough to pass
+    /// over almost everything that is not one.
     fn bucket(&self, piece: &[u8; PIECE_LEN]) -> usize {
         let word = |bytes: &[u8]| bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        let (low, high) = (word(piece), word(&piece[8..]));
-        let (odd_low, odd_high) = (word(&self.salt) | 1, word(&self.salt[8..]) | 1);
-        let mixed = low.wrapping_mul(odd_low) ^ high.wrapping_mul(odd_high).rotate_left(32);
-        (mixed.wrapping_mul(odd_low) >> 48) as usize
+        (word(piece).wrapping_mul(word(&self.salt) | 1) >> 48) as usize
     }
 
     fn hash(&self, piece: &[u8; PIECE_LEN]) -> [u8; 32] {
         Sha256::new().chain_update(self.salt).chain_update(piece).finalize().into()
     }
 
-    /// Where in `bytes` the pieces lie.
+    /// Where in `bytes` the pieces lie. Stretches of zeros, of which memory is full, are passed over
+    /// whole: no piece of a key is zero.
     fn find<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
-        let candidates = bytes.windows(PIECE_LEN).enumerate().filter_map(|(at, window)| {
-            let window = window.first_chunk::<PIECE_LEN>()?;
-            let bucket = self.bucket(window);
-            (self.buckets[bucket / 64] >> (bucket % 64) & 1 == 1).then_some((at, window))
-        });
-        candidates.filter(|(_, window)| self.hashes.contains(&self.hash(window))).map(|(at, _)| at)
+        let last = (bytes.len() + 1).saturating_sub(PIECE_LEN);
+        (0..last).step_by(STRETCH).flat_map(move |start| {
+            let stretch = &bytes[start..(start + STRETCH + OVERLAP).min(bytes.len())];
+            let is_zero = stretch.iter().fold(0, |all, byte| all | byte) == 0;
+            let windows = if is_zero { [].windows(PIECE_LEN) } else { stretch.windows(PIECE_LEN) };
+            windows.enumerate().filter_map(move |(at, window)| {
+                let window = window.first_chunk::<PIECE_LEN>()?;
+                let bucket = self.bucket(window);
+                let may_be = self.buckets[bucket / 64] >> (bucket % 64) & 1 == 1;
+                (may_be && self.hashes.contains(&self.hash(window))).then_some(start + at)
+            })
+        })
     }
 
     /// Looks through the whole process, and overwrites what it finds. Blocks for some tens of
