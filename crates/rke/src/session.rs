@@ -9,6 +9,9 @@ use crate::cli::{Output, SessionCommand};
 use crate::client::ask;
 use crate::print::{self, answer_or_text, table};
 
+/// What is said of a session whose key has 8 bits.
+const WEAK: &str = "WEAK: the key comes from 1-byte shares. Whoever sees the traffic finds it in 256 tries.";
+
 pub(crate) async fn run(command: SessionCommand, output: &Output) -> Result<()> {
     match command {
         SessionCommand::Create { domain, wallet } => create(&domain, &wallet, output).await,
@@ -23,7 +26,9 @@ async fn create(domain: &str, wallet: &Path, output: &Output) -> Result<()> {
     let wallet = std::path::absolute(wallet).context("cannot make the wallet path absolute")?;
     let wallet = wallet.to_str().context("the wallet path is not UTF-8")?;
     let parameters = [("domain", domain), ("wallet_path", wallet)];
-    answer_or_text(ask(&output.daemon, "/api/rke/session", &parameters).await, output, |answer| {
+    let created = ask(&output.daemon, "/api/rke/session", &parameters).await;
+    let id = created.as_ref().ok().and_then(|answer| answer.json["session_id"].as_str().map(str::to_owned));
+    answer_or_text(created, output, |answer| {
         let key = if answer["from_cache"] == true { "the cached key" } else { "a new key" };
         println!("{}", text(&answer["session_id"]));
         eprintln!(
@@ -32,7 +37,30 @@ async fn create(domain: &str, wallet: &Path, output: &Output) -> Result<()> {
             text(&answer["cs_id"]),
             text(&answer["expires_at"])
         );
-    })
+    })?;
+    match id {
+        Some(id) if !output.json => warn_of(&id, output).await,
+        _ => Ok(()),
+    }
+}
+
+/// Says what is wrong with a new session's key, if anything is.
+async fn warn_of(id: &str, output: &Output) -> Result<()> {
+    let shown = ask(&output.daemon, &path_of(id), &[]).await?.json;
+    if shown["key_bits"] == 8 {
+        eprintln!("{WEAK}");
+    }
+    if shown["confirmed"] == false {
+        eprintln!("The Content Server has not confirmed the key; `rke connect` will not work with it.");
+    }
+    for raida in shown["liars"].as_array().into_iter().flatten() {
+        eprintln!("RAIDA {raida} gave a wrong share, which was left out.");
+    }
+    Ok(())
+}
+
+fn path_of(id: &str) -> String {
+    format!("/api/rke/session/{}", print::path_segment(id))
 }
 
 async fn list(output: &Output) -> Result<()> {
@@ -53,13 +81,10 @@ async fn list(output: &Output) -> Result<()> {
 }
 
 async fn show(id: &str, output: &Output) -> Result<()> {
-    let path = format!("/api/rke/session/{}", print::path_segment(id));
-    answer_or_text(ask(&output.daemon, &path, &[]).await, output, |answer| {
+    answer_or_text(ask(&output.daemon, &path_of(id), &[]).await, output, |answer| {
         print::fields(answer);
         if answer["key_bits"] == 8 {
-            println!(
-                "\nWEAK: the key comes from 1-byte shares. Whoever sees the traffic finds it in 256 tries."
-            );
+            println!("\n{WEAK}");
         }
     })
 }

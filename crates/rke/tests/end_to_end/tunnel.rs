@@ -43,7 +43,7 @@ fn unchunk(body: &str) -> String {
 }
 
 /// `rke` with these arguments and this input: its output.
-async fn rke(arguments: Vec<String>, input: &str) -> (bool, String, String) {
+pub(crate) async fn rke(arguments: Vec<String>, input: &str) -> (bool, String, String) {
     let input = input.to_owned();
     let run = move || {
         let mut child = Command::new(env!("CARGO_BIN_EXE_rke"))
@@ -61,7 +61,7 @@ async fn rke(arguments: Vec<String>, input: &str) -> (bool, String, String) {
     tokio::task::spawn_blocking(run).await.expect("no panic")
 }
 
-fn arguments(text: &str) -> Vec<String> {
+pub(crate) fn arguments(text: &str) -> Vec<String> {
     text.split(' ').map(str::to_owned).collect()
 }
 

@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 
 use crate::records::Detour;
 use crate::support::DOMAIN;
+use crate::tunnel::{arguments, rke};
 
 /// The records of a Content Server of the public network, at a port where an eavesdropper listens.
 async fn eavesdropped(
@@ -67,6 +68,11 @@ async fn a_weak_key_is_found_in_256_tries_by_whoever_sees_the_handshake() {
     let ciphertext = STANDARD.decode(encrypted.json()["ciphertext"].as_str().expect("text")).expect("Base64");
     let nonce = hex::decode(encrypted.json()["nonce"].as_str().expect("text")).expect("hex");
     let nonce: [u8; 16] = nonce.try_into().expect("16 bytes");
+    // The program says so too.
+    let (daemon, wallet) = (detour.daemon.address(), detour.network.wallet().display());
+    let create = format!("session create {DOMAIN} --wallet {wallet} --daemon {daemon}");
+    let (success, _, log) = rke(arguments(&create), "").await;
+    assert!(success && log.contains("WEAK") && log.contains("has not confirmed the key"), "{log}");
     // Nothing but what went over the wire in clear.
     let header: [u8; 32] = seen.lock().expect("unpoisoned").clone().try_into().expect("a header");
     let header = PacketHeader::decode(&header).expect("a packet");
