@@ -2,6 +2,8 @@
 //! vectors, answers in clear, share checks. What decodes encodes back to the same bytes, and no change
 //! to a handshake verifies.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on ends by a panic")]
+
 use std::sync::LazyLock;
 
 use rke_fuzz::{corpus, memory};
