@@ -225,7 +225,7 @@ fn single(subject: &mut Subject, at: usize) -> Result<(Scan, Scan)> {
     use_session(subject.api, &id, 30_000)?;
     subject.network.add_needles(&mut subject.needles);
     let before = subject.scan()?;
-    delete(subject.api, &id, at.is_multiple_of(2))?;
+    delete(subject.api, &id, at.is_multiple_of(8))?;
     Ok((before, subject.scan()?))
 }
 
