@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rke_host::udp::{self, Ended};
+use rke_host::udp::{Courier, Ended};
 use rke_host::wallet::{self, Proof, WalletError};
 use rke_proto::derive::ShareWidth;
 use rke_proto::records::KeySet;
@@ -209,23 +209,12 @@ impl Exchange {
         let recipients = self.prove(set, wallet, width, required).await?;
         let round = Round::collect_shares(recipients, width, &context, round::Rules::new(required));
         let mut round = round.map_err(io::Error::from)?;
-        let ended = udp::run(&mut round, deadline).await?;
-        if ended != Ended::Ready {
-            self.raidas.note(round.outcomes(), Bitmap::default());
-            let (answered, faults) = (indexes(round.answered()), round.faults());
-            return Err(ExchangeError::TooFewAnswered { required, answered, faults });
-        }
-        let agreed = self.agree(&discovered, &round, &context).await;
-        let liars = match &agreed {
-            Ok(key) => key.liars,
-            Err(Disagreed::TooManyLiars { liars, .. }) => *liars,
-            Err(_) => Bitmap::default(),
-        };
+        let (agreed, liars) = self.collect_and_agree(&discovered, &mut round, &context, deadline).await;
         self.raidas.note(round.outcomes(), liars);
         if liars.count() > 0 {
             tracing::warn!(%domain, raidas = ?indexes(liars), "RAIDAs gave WRONG shares");
         }
-        let agreed = agreed.map_err(|error| error.into_exchange_error(required))?;
+        let agreed = agreed.map_err(|error| error.into_exchange_error(&round, required, liars))?;
         let origin = KeyOrigin {
             cs_id: set.cs_id,
             width,
@@ -235,6 +224,36 @@ impl Exchange {
             tunnel: agreed.tunnel,
         };
         Ok(ExchangedKey { key: agreed.key, origin })
+    }
+
+    /// Collects shares until there is a key of them that both sides agree on, and says who lied. Where
+    /// too many have lied, it goes on with the RAIDAs that have not answered yet.
+    async fn collect_and_agree(
+        &self,
+        discovered: &Discovered,
+        round: &mut Round,
+        context: &KeyContext,
+        deadline: Instant,
+    ) -> (Result<AgreedKey, Disagreed>, Bitmap) {
+        let (mut courier, mut liars) = (Courier::default(), Bitmap::default());
+        loop {
+            match courier.run(round, deadline).await {
+                Ok(Ended::Ready) => (),
+                Ok(Ended::Hopeless | Ended::TimedOut) => return (Err(Disagreed::TooFewShares), liars),
+                Err(error) => return (Err(error.into()), liars),
+            }
+            match self.agree(discovered, round, context).await {
+                Err(Disagreed::TooManyLiars(found)) => {
+                    liars = liars.union(found);
+                    round.exclude(found, courier.elapsed());
+                }
+                Ok(key) => {
+                    liars = liars.union(key.liars);
+                    return (Ok(key), liars);
+                }
+                Err(error) => return (Err(error), liars),
+            }
+        }
     }
 
     /// The key of a finished round, confirmed by the Content Server as far as the rules want it.
@@ -248,8 +267,8 @@ impl Exchange {
             Confirm::Off => None,
             Confirm::Require | Confirm::Try => match self.confirm(discovered, round, context).await {
                 Ok(key) => return Ok(AgreedKey::confirmed(key, discovered)),
-                Err(Unconfirmed::Refused(ConfirmError::TooManyLiars { honest, liars })) => {
-                    return Err(Disagreed::TooManyLiars { honest, liars });
+                Err(Unconfirmed::Refused(ConfirmError::TooManyLiars { liars, .. })) => {
+                    return Err(Disagreed::TooManyLiars(liars));
                 }
                 Err(reason) => Some(reason),
             },
@@ -332,18 +351,25 @@ impl AgreedKey {
     }
 }
 
-/// Why there is no key although there were enough shares.
+/// Why there is no key.
 enum Disagreed {
-    TooManyLiars { honest: Bitmap, liars: Bitmap },
+    TooFewShares,
+    /// These RAIDAs lied, and without them there are too few shares so far.
+    TooManyLiars(Bitmap),
     Unconfirmed(String),
     Machine(io::Error),
 }
 
 impl Disagreed {
-    fn into_exchange_error(self, required: usize) -> ExchangeError {
+    fn into_exchange_error(self, round: &Round, required: usize, liars: Bitmap) -> ExchangeError {
         match self {
-            Self::TooManyLiars { honest, liars } => {
-                ExchangeError::TooManyLiars { required, honest: honest.count(), liars: indexes(liars) }
+            Self::TooFewShares | Self::TooManyLiars(_) if liars.count() > 0 => {
+                let honest = round.answered().count();
+                ExchangeError::TooManyLiars { required, honest, liars: indexes(liars) }
+            }
+            Self::TooFewShares | Self::TooManyLiars(_) => {
+                let (answered, faults) = (indexes(round.answered()), round.faults());
+                ExchangeError::TooFewAnswered { required, answered, faults }
             }
             Self::Unconfirmed(reason) => ExchangeError::Unconfirmed(reason),
             Self::Machine(error) => ExchangeError::Machine(error),

@@ -3,6 +3,7 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 use rke_proto::round::{MAX_DATAGRAM_LEN, Progress, Round};
 use rke_secret::scoped;
@@ -23,32 +24,59 @@ pub enum Ended {
 /// Sends, receives and resends until the round has ended or `deadline` has come.
 ///
 /// # Errors
-/// When no socket can be opened, or there is no secret memory. Trouble with single recipients is
-/// noted in the round.
+/// As [`Courier::run`].
 pub async fn run(round: &mut Round, deadline: Instant) -> io::Result<Ended> {
-    let started = Instant::now();
-    let mut sockets = Sockets::default();
-    loop {
-        let now = started.elapsed();
-        let mut unreachable = Vec::new();
-        for (raida, endpoint, datagram) in round.take_due(now) {
-            match sockets.send(endpoint, datagram).await {
-                Ok(()) => (),
-                Err(SendError::NoSocket(error)) => return Err(error),
-                Err(SendError::Unreachable) => unreachable.push(raida),
+    Courier::default().run(round, deadline).await
+}
+
+/// Carries the datagrams of one round, which may go on after it had ended.
+pub struct Courier {
+    started: Instant,
+    sockets: Sockets,
+}
+
+impl Default for Courier {
+    fn default() -> Self {
+        Self { started: Instant::now(), sockets: Sockets::default() }
+    }
+}
+
+impl Courier {
+    /// The round's time.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Sends, receives and resends until the round has ended or `deadline` has come.
+    ///
+    /// # Errors
+    /// When no socket can be opened, or there is no secret memory. Trouble with single recipients is
+    /// noted in the round.
+    pub async fn run(&mut self, round: &mut Round, deadline: Instant) -> io::Result<Ended> {
+        let Self { started, sockets } = self;
+        let started = *started;
+        loop {
+            let now = started.elapsed();
+            let mut unreachable = Vec::new();
+            for (raida, endpoint, datagram) in round.take_due(now) {
+                match sockets.send(endpoint, datagram).await {
+                    Ok(()) => (),
+                    Err(SendError::NoSocket(error)) => return Err(error),
+                    Err(SendError::Unreachable) => unreachable.push(raida),
+                }
             }
-        }
-        unreachable.into_iter().for_each(|raida| round.note_unreachable(raida, started.elapsed()));
-        let until = match round.progress(started.elapsed()) {
-            Progress::Ready => return Ok(Ended::Ready),
-            Progress::Hopeless => return Ok(Ended::Hopeless),
-            Progress::Waiting { until } => (started + until).min(deadline),
-        };
-        tokio::select! {
-            socket = sockets.readable() => receive(socket?, round, started)?,
-            () = tokio::time::sleep_until(until) => if Instant::now() >= deadline {
-                return Ok(if round.is_satisfied() { Ended::Ready } else { Ended::TimedOut });
-            },
+            unreachable.into_iter().for_each(|raida| round.note_unreachable(raida, started.elapsed()));
+            let until = match round.progress(started.elapsed()) {
+                Progress::Ready => return Ok(Ended::Ready),
+                Progress::Hopeless => return Ok(Ended::Hopeless),
+                Progress::Waiting { until } => (started + until).min(deadline),
+            };
+            tokio::select! {
+                socket = sockets.readable() => receive(socket?, round, started)?,
+                () = tokio::time::sleep_until(until) => if Instant::now() >= deadline {
+                    return Ok(if round.is_satisfied() { Ended::Ready } else { Ended::TimedOut });
+                },
+            }
         }
     }
 }

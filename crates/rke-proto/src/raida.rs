@@ -72,6 +72,11 @@ impl Bitmap {
         self.0 & !other.0 == 0
     }
 
+    /// The RAIDAs of either set.
+    pub fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// The RAIDAs of this set that are not in `other`.
     pub fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)

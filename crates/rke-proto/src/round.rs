@@ -69,6 +69,9 @@ pub enum Fault {
     /// It answered with another status than success.
     #[error("refused: {0}")]
     Refused(Status),
+    /// The Content Server has another share.
+    #[error("gave a wrong share")]
+    WrongShare,
     /// Only answers that had to be dropped came back.
     #[error("malformed answer: {0}")]
     Malformed(DecodeError),
@@ -205,6 +208,15 @@ impl Round {
             request.receive(payload, datagram, now);
         }
         datagram.zeroize();
+        self.update_grace(now);
+    }
+
+    /// Leaves out the RAIDAs whose shares turned out wrong. The round goes on with the others.
+    pub fn exclude(&mut self, liars: Bitmap, now: Duration) {
+        let answered = self.requests.iter_mut().filter(|request| matches!(request.state, State::Answered));
+        answered
+            .filter(|request| liars.contains(request.raida))
+            .for_each(|request| request.state = State::Lied);
         self.update_grace(now);
     }
 

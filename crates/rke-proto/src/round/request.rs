@@ -43,6 +43,8 @@ pub(super) enum State {
     /// No valid answer yet; the last answer that had to be dropped, if any.
     Waiting(Option<DecodeError>),
     Answered,
+    /// Its share is not the Content Server's.
+    Lied,
     Refused(Status),
     Unreachable,
 }
@@ -90,13 +92,14 @@ impl Request {
             State::Answered => None,
             State::Waiting(None) => Some(Fault::Silent),
             State::Waiting(Some(error)) => Some(Fault::Malformed(error)),
+            State::Lied => Some(Fault::WrongShare),
             State::Refused(status) => Some(Fault::Refused(status)),
             State::Unreachable => Some(Fault::Unreachable),
         }
     }
 
     pub(super) fn receive(&mut self, payload: Payload, datagram: &mut [u8], now: Duration) {
-        if matches!(self.state, State::Answered) {
+        if matches!(self.state, State::Answered | State::Lied) {
             return;
         }
         match self.open(payload, datagram) {

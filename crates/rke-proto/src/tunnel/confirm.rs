@@ -189,7 +189,7 @@ impl Confirmation {
                 (self.key, self.bitmap) = (key, honest);
                 self.shake_hands_again(covered)
             }
-            (Status::BAD_PARAMETER, _) => {
+            (Status::BAD_PARAMETER, _) if honest != self.asked => {
                 Err(ConfirmError::TooManyLiars { honest, liars: self.asked.without(honest) })
             }
             (status, _) => Err(ConfirmError::Refused(status)),

@@ -72,13 +72,12 @@ fn every_run_ends_in_one_key_or_a_clean_refusal() {
         (count(Verdict::Key), count(Verdict::TooFew), count(Verdict::TooManyLiars));
     let with_liars = reports.iter().filter(|report| report.named > 0).count();
     let named: usize = reports.iter().map(|report| report.named).sum();
-    let avoidable = reports.iter().filter(|report| report.would_have_sufficed).count();
     let mut latencies: Vec<f64> = reports.iter().filter_map(|report| report.latency).collect();
     latencies.sort_unstable_by(f64::total_cmp);
     let median = latencies[latencies.len() / 2];
     println!(
         "{} runs in {:.1?}: {keys} keys, {too_few} with too few answers, {too_many_liars} with too many liars\n\
-         (in {avoidable} of those 13 honest answers were on their way); {named} liars named in {with_liars} runs\n\
+         {named} liars named in {with_liars} runs\n\
          median latency {median:.4} of that of the 13th honest answer and the grace, over {} rounds",
         reports.len(),
         started.elapsed(),

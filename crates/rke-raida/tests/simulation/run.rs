@@ -41,8 +41,6 @@ pub(crate) struct Report {
     pub(crate) named: usize,
     /// Of a round that ended well: its time, over that of its 13th honest answer and the grace.
     pub(crate) latency: Option<f64>,
-    /// The RAIDAs of [`Verdict::TooManyLiars`] did not suffice, but 13 honest ones would have answered.
-    pub(crate) would_have_sufficed: bool,
 }
 
 /// Fails with what is not as it must be.
@@ -63,37 +61,45 @@ pub(crate) fn run(world: &mut World, plan: &Plan, mut rng: Rng, seed: u64) -> Re
         Round::collect_shares(recipients, ShareWidth::Wide, &context, rules).expect("secret memory");
     let secrets = std::sync::Arc::clone(&world.secrets);
     let mut network = Network::new(world, plan, rng, envelope, context);
-    let (finished, is_ready) = collect(&mut round, &mut network)?;
-
-    let good = network.good();
-    let answered = round.answered();
-    check(answered == good, || format!("answered {answered:?}, but good answers came from {good:?}"))?;
-    check(is_ready == (good.count() >= REQUIRED), || format!("ready: {is_ready}, with {}", good.count()))?;
-    check_time(&round, &network, plan, finished, is_ready)?;
-    let lied: Bitmap = good.iter().filter(|raida| behaviour(plan, *raida).lies).collect();
-    let honest = good.without(lied);
-    let verdict = if is_ready {
-        let served = ServedKeySet { secrets: std::sync::Arc::clone(&secrets), retires_at: None };
-        let reception = Reception::new(ServerRules::default(), vec![served]);
-        let mut server = Server { reception, now: timestamp + finished.as_secs() };
-        let key_of = |bitmap| secrets.session_key(&context, ShareWidth::Wide, bitmap).expect("secret memory");
-        confirm(&round, &context, &mut server, &mut network.rng, (honest, lied), key_of)?
-    } else {
-        let sound = plan.iter().filter(|raida| !raida.is_faulty).count();
-        check(sound < REQUIRED, || format!("refused, though {sound} RAIDAs have no fault"))?;
-        Verdict::TooFew
+    let first = collect(&mut round, &mut network, Duration::ZERO)?;
+    check_time(&round, &network, plan, first.0, first.1)?;
+    let served = ServedKeySet { secrets: std::sync::Arc::clone(&secrets), retires_at: None };
+    let reception = Reception::new(ServerRules::default(), vec![served]);
+    let mut server = Server { reception, now: timestamp };
+    let key_of = |bitmap| secrets.session_key(&context, ShareWidth::Wide, bitmap).expect("secret memory");
+    let (mut finished, mut is_ready) = first;
+    let mut named = Bitmap::default();
+    let verdict = loop {
+        let good = network.good().without(named);
+        let answered = round.answered();
+        check(answered == good, || format!("answered {answered:?}, but good answers came from {good:?}"))?;
+        let count = good.count();
+        check(is_ready == (count >= REQUIRED), || format!("ready: {is_ready}, with {count}"))?;
+        if !is_ready {
+            let sound = plan.iter().filter(|raida| !raida.is_faulty).count();
+            check(sound < REQUIRED, || format!("refused, though {sound} RAIDAs have no fault"))?;
+            break if named.count() > 0 { Verdict::TooManyLiars } else { Verdict::TooFew };
+        }
+        let lied: Bitmap = good.iter().filter(|raida| behaviour(plan, *raida).lies).collect();
+        let honest = good.without(lied);
+        server.now = timestamp + finished.as_secs();
+        let verdict = confirm(&round, &context, &mut server, &mut network.rng, (honest, lied), key_of)?;
+        named = named.union(lied);
+        if verdict == Verdict::Key {
+            break verdict;
+        }
+        // As the daemon does: the others may still answer.
+        round.exclude(lied, finished);
+        (finished, is_ready) = collect(&mut round, &mut network, finished)?;
     };
     let thirteenth = thirteenth_honest(&mut network, plan);
-    let latency = thirteenth.filter(|_| is_ready);
-    let latency = latency.map(|at| finished.as_secs_f64() / (at + rules.grace).as_secs_f64());
-    let named = if verdict == Verdict::TooFew { 0 } else { lied.count() };
-    let would_have_sufficed = verdict == Verdict::TooManyLiars && thirteenth.is_some();
-    Ok(Report { verdict, named, latency, would_have_sufficed })
+    let latency = thirteenth.filter(|_| first.1);
+    let latency = latency.map(|at| first.0.as_secs_f64() / (at + rules.grace).as_secs_f64());
+    Ok(Report { verdict, named: named.count(), latency })
 }
 
-/// Runs the round as the daemon does: its end, and whether it is ready then.
-fn collect(round: &mut Round, network: &mut Network) -> Result<(Duration, bool), String> {
-    let mut now = Duration::ZERO;
+/// Runs the round from `now` on as the daemon does: its end, and whether it is ready then.
+fn collect(round: &mut Round, network: &mut Network, mut now: Duration) -> Result<(Duration, bool), String> {
     for _ in 0..MAX_STEPS {
         let due = round.take_due(now).map(|(raida, _, datagram)| (raida, datagram.to_vec()));
         for (raida, datagram) in due.collect::<Vec<_>>() {

@@ -1,6 +1,7 @@
 //! RAIDAs that give wrong shares, and Content Servers that cannot be asked.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use rke_daemon::confirm::Confirm;
 use rke_proto::directory::Directory;
@@ -9,7 +10,8 @@ use rke_raida::content_server::MasterSecrets;
 use rke_raida::network::LocalNetwork;
 use serde_json::{Value, json};
 
-use crate::records::Detour;
+use crate::records::{Detour, with_endpoints};
+use crate::relay::{Fault, Relays};
 use crate::support::{DOMAIN, request};
 
 /// Gives the first `count` RAIDAs master secrets that the Content Server does not have.
@@ -18,7 +20,7 @@ async fn make_liars(network: &LocalNetwork, dir: &tempfile::TempDir, count: usiz
     let wrong = MasterSecrets::random(cs_id, KeyId::new(1).expect("k1")).expect("secrets");
     let nodes = network.node_addresses().iter().copied().zip(RaidaIndex::all()).take(count);
     let wallet = dir.path().join("content-server/wallet");
-    let timeout = std::time::Duration::from_secs(5);
+    let timeout = Duration::from_secs(5);
     let report = wrong.preload(&Directory::new(nodes.collect()), &wallet, timeout).await.expect("preloaded");
     assert_eq!(report.done.count(), count);
 }
@@ -56,6 +58,22 @@ async fn up_to_twelve_liars_are_named_and_the_session_opens_without_them() {
         assert_eq!((&shown["liars"], &shown["raidas"]), (&json!([]), &indexes(count..25)), "{shown}");
         detour.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn liars_that_answer_first_do_not_keep_out_the_honest_who_take_long() {
+    let slow = async |network: &LocalNetwork, dir: &tempfile::TempDir| {
+        make_liars(network, dir, 12).await;
+        // With RAIDA 12 there are thirteen answers at once, but one right share.
+        let faults = (0..25).map(|at| if at > 12 { Fault::Slow } else { Fault::None }).collect();
+        let relays = Relays::start(network.node_addresses(), faults, 0).await;
+        with_endpoints(network, &relays.endpoints())
+    };
+    let detour = Detour::new(slow, |config| config.exchange_timeout = Duration::from_secs(8)).await;
+    let shown = detour.show(&detour.create().await).await;
+    assert_eq!((&shown["liars"], &shown["raidas"]), (&indexes(0..12), &indexes(12..25)), "{shown}");
+    assert_eq!(shown["confirmed"], true);
+    detour.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
