@@ -2,9 +2,9 @@
 //! HTTP, ends its sessions in one way, and expects nothing of their secrets to be left.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use base64::Engine;
@@ -266,26 +266,29 @@ fn under_load(subject: &mut Subject, _: usize) -> Result<(Scan, Scan)> {
     let id = subject.create(&wallet)?;
     subject.network.add_needles(&mut subject.needles);
     let before = subject.scan()?;
-    let (api, over) = (subject.api, AtomicBool::new(false));
+    let (api, over, used) = (subject.api, AtomicBool::new(false), AtomicUsize::new(0));
     let load = || {
-        let mut used = 0;
         while use_session(api, &id, 30_000).is_ok() {
-            used += 1;
+            used.fetch_add(1, Ordering::Relaxed);
         }
         // From here on the session is dead, and it is tried all the same.
         while !over.load(Ordering::Relaxed) {
             let _ = use_session(api, &id, 30_000);
         }
-        used
     };
-    let (after, used) = thread::scope(|threads| {
-        let loads = [threads.spawn(load), threads.spawn(load)];
-        thread::sleep(Duration::from_millis(20));
+    let after = thread::scope(|threads| {
+        threads.spawn(load);
+        threads.spawn(load);
+        // However slow the build: the key is in use when it goes.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while used.load(Ordering::Relaxed) < 2 && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
         let after = delete(api, &id, false).and_then(|()| subject.scan());
         over.store(true, Ordering::Relaxed);
-        (after, loads.map(|load| load.join().unwrap_or_default()))
+        after
     });
-    ensure!(used.iter().sum::<usize>() > 0, "there was no load");
+    ensure!(used.load(Ordering::Relaxed) > 0, "there was no load");
     Ok((before, after?))
 }
 
