@@ -39,11 +39,8 @@ pub(crate) fn erase(length: Length) -> Result<()> {
     cargo(&["build", "--release", "--locked", "-p", "rke", "-p", "rke-scan"])?;
     let release = keep("release/rke", "erase/rke-release")?;
     scan("controls", &controls, repetitions)?;
-    // They mostly wait: side by side they take half as long.
-    std::thread::scope(|threads| {
-        let runs = [&release, &debug].map(|program| threads.spawn(|| scan("erase", program, repetitions)));
-        runs.map(|run| run.join().unwrap_or_else(|_| bail!("a scan panicked"))).into_iter().collect()
-    })
+    scan("erase", &release, repetitions)?;
+    scan("erase", &debug, repetitions)
 }
 
 /// A copy of a program that the next build does not replace.
