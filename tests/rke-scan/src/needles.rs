@@ -1,5 +1,5 @@
 //! What is looked for: every secret of every session, in every form in which code is known to keep
-//! it, as windows of 8 bytes. Half an AES key in a register, or a word spilled to a stack, is a hit.
+//! it, as windows of 8 of its bytes. Half an AES key in a register, or a word spilled to a stack, is a hit.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,6 +10,8 @@ use sha2::block_api::compress256;
 use crate::schedule::{Finder, decryption_form, reverse_words};
 
 const WINDOW: usize = 8;
+/// Eight bytes as text. Half of that is 32 bits, and the tables of a program meet those by chance.
+const HEX_WINDOW: usize = 2 * WINDOW;
 /// One bit for each value of this many bits of a window's hash, to pass over what is no needle.
 const FILTER_BITS: u32 = 25;
 
@@ -74,13 +76,15 @@ fn spread(value: u64) -> u64 {
 pub(crate) struct Needles {
     filter: Vec<u64>,
     windows: HashMap<u64, Label, BuildHasherDefault<Spread>>,
+    hex_windows: HashMap<[u8; HEX_WINDOW], Secret>,
     finder: Finder,
 }
 
 impl Needles {
     pub(crate) fn new() -> Self {
         let filter = vec![0; 1 << (FILTER_BITS - 6)];
-        Self { filter, windows: HashMap::default(), finder: Finder::new() }
+        let (windows, hex_windows) = (HashMap::default(), HashMap::new());
+        Self { filter, windows, hex_windows, finder: Finder::new() }
     }
 
     /// A secret as it is, and with the bytes of its words reversed.
@@ -125,8 +129,13 @@ impl Needles {
 
     pub(crate) fn add_hex(&mut self, secret: Secret, bytes: &[u8]) {
         let text = hex::encode(bytes);
-        self.add(Label(secret, Form::Hex), text.as_bytes(), 1);
-        self.add(Label(secret, Form::Hex), text.to_uppercase().as_bytes(), 1);
+        for text in [text.to_uppercase(), text] {
+            for window in text.as_bytes().windows(HEX_WINDOW) {
+                let Some(window) = window.first_chunk() else { continue };
+                self.let_pass(read_window(window));
+                self.hex_windows.entry(*window).or_insert(secret);
+            }
+        }
     }
 
     fn add(&mut self, label: Label, bytes: &[u8], stride: usize) {
@@ -137,10 +146,14 @@ impl Needles {
                 continue;
             }
             let window = read_window(window);
-            let bit = spread(window) >> (64 - FILTER_BITS);
-            self.filter[(bit / 64) as usize] |= 1 << (bit % 64);
+            self.let_pass(window);
             self.windows.entry(window).or_insert(label);
         }
+    }
+
+    fn let_pass(&mut self, window: u64) {
+        let bit = spread(window) >> (64 - FILTER_BITS);
+        self.filter[(bit / 64) as usize] |= 1 << (bit % 64);
     }
 
     /// Windows in `bytes` that are a part of a secret.
@@ -151,8 +164,14 @@ impl Needles {
             if self.filter[(bit / 64) as usize] >> (bit % 64) & 1 == 0 {
                 return None;
             }
-            self.windows.get(&window).map(|label| (at, *label))
+            let label = self.windows.get(&window).copied().or_else(|| self.find_hex(&bytes[at..]));
+            label.map(|label| (at, label))
         })
+    }
+
+    fn find_hex(&self, bytes: &[u8]) -> Option<Label> {
+        let secret = self.hex_windows.get(bytes.first_chunk::<HEX_WINDOW>()?)?;
+        Some(Label(*secret, Form::Hex))
     }
 
     /// How many AES-256 key schedules lie in `bytes`, of whatever key.
@@ -208,6 +227,13 @@ mod tests {
         assert_eq!(forms(&needles, &decryption_form(&schedule)[96..112]), [Form::DecryptionSchedule]);
         assert_eq!(forms(&needles, &hex::encode_upper(KEY).as_bytes()[7..30]), [Form::Hex]);
         assert_eq!(forms(&needles, &KEY.map(|byte| byte ^ 1)), []);
+    }
+
+    #[test]
+    fn half_a_window_of_hex_is_no_hit() {
+        let text = hex::encode(KEY);
+        assert_eq!(forms(&needles(), &text.as_bytes()[..15]), []);
+        assert_eq!(forms(&needles(), &text.as_bytes()[..16]), [Form::Hex]);
     }
 
     #[test]
