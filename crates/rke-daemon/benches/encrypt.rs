@@ -4,11 +4,13 @@
 #![expect(clippy::expect_used, reason = "a bench that cannot go on ends by a panic")]
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rke_daemon::Domain;
 use rke_daemon::exchange::KeyOrigin;
-use rke_daemon::store::{KeyUse, NewSession, SessionId, Store};
+use rke_daemon::store::{KeyUse, NewSession, Rules, SessionId, Store};
+use rke_daemon::usage::UsageLimits;
 use rke_proto::ContentServerId;
 use rke_proto::cipher::aes256_ctr;
 use rke_proto::derive::ShareWidth;
@@ -19,7 +21,9 @@ const ROUNDS: usize = 21;
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let _in_runtime = runtime.enter();
-    let store = Store::new(16, Duration::from_secs(3600));
+    let hour = Duration::from_secs(3600);
+    let usage = UsageLimits { messages: u64::MAX, bytes: u64::MAX };
+    let store = Store::new(Rules { max: 16, ttl: hour, max_lifetime: hour, idle: None, usage });
     let id = SessionId::random().expect("an id");
     store.insert(id, session()).expect("room");
     println!("{:>9} {:>12} {:>12} {:>7}", "bytes", "wiped ns", "bare ns", "ratio");
@@ -30,7 +34,9 @@ fn main() {
         // In turn, so that a change of the machine's speed meets both.
         for _ in 0..ROUNDS {
             wiped.push(time(per_round, || {
-                store.with_key(id, KeyUse::Encrypt, |key| aes256_ctr(key, &[9; 16], &mut data));
+                let encrypted =
+                    store.with_key(id, KeyUse::Encrypt(len), |key| aes256_ctr(key, &[9; 16], &mut data));
+                encrypted.expect("a session");
             }));
             let key = black_box([7; 32]);
             bare.push(time(per_round, || aes256_ctr(&key, &[9; 16], black_box(&mut data))));
@@ -53,6 +59,7 @@ fn session() -> NewSession {
         },
         from_cache: false,
         key: Secret::random().expect("a secret"),
+        usage: Arc::default(),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::Domain;
 use crate::access::Access;
 use crate::confirm::Confirm;
+use crate::usage::UsageLimits;
 
 /// The daemon's settings.
 #[derive(Debug, Clone)]
@@ -21,6 +22,14 @@ pub struct Config {
     pub max_sessions: usize,
     /// How long a session lives.
     pub session_ttl: Duration,
+    /// How long a session can live by being renewed.
+    pub session_max_lifetime: Duration,
+    /// How long a session may be without use, where there is such a limit.
+    pub session_idle: Option<Duration>,
+    /// What one key may encrypt, in all sessions that hold it.
+    pub key_limits: UsageLimits,
+    /// What happens to keys when the machine sleeps.
+    pub on_suspend: OnSuspend,
     /// How long a cached key is used, in hours.
     pub key_ttl_hours: u64,
     /// Most cached keys.
@@ -39,6 +48,16 @@ pub struct Config {
     pub access: Access,
 }
 
+/// What happens to keys when the machine sleeps.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnSuspend {
+    /// They stay; their time runs on.
+    #[default]
+    Keep,
+    /// All are dropped when it wakes up, before any is used again.
+    DropEverything,
+}
+
 impl Config {
     /// The documented defaults, with the data in `data_dir`.
     pub fn new(data_dir: PathBuf) -> Self {
@@ -48,6 +67,10 @@ impl Config {
             dns_server: None,
             max_sessions: 16,
             session_ttl: Duration::from_secs(3600),
+            session_max_lifetime: Duration::from_secs(24 * 3600),
+            session_idle: None,
+            key_limits: UsageLimits::default(),
+            on_suspend: OnSuspend::default(),
             key_ttl_hours: 24,
             max_keys: 64,
             raida_directory: None,

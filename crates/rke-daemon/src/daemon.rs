@@ -11,7 +11,7 @@ use rke_host::directory::{self, DirectoryError};
 use rke_proto::directory::Directory;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 
 use crate::access::{Access, TokenRule};
 use crate::config::Config;
@@ -29,6 +29,9 @@ use crate::wallet_root::WalletRoot;
 
 /// How often expired keys are looked for; they are refused from their expiry on in any case.
 const KEY_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How often the daemon looks whether the machine has slept; each request looks too.
+const SLEEP_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why the daemon cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +87,7 @@ pub struct Daemon {
     files: Files,
     stop: watch::Sender<bool>,
     servers: JoinSet<()>,
-    key_sweeper: JoinHandle<()>,
+    keepers: JoinSet<()>,
 }
 
 /// What goes from the disk when the daemon stops.
@@ -127,13 +130,15 @@ impl Daemon {
             doors.push(Door::Unix(unix_socket::listen(path).await?));
             files.unix_socket = Some(path.clone());
         }
-        let key_sweeper = tokio::spawn(sweep_keys(Arc::clone(&keystore)));
+        let mut keepers = JoinSet::new();
+        keepers.spawn(keep_keys(Arc::clone(&keystore)));
         let sessions = Arc::new(Sessions::new(config, keystore, exchange, wallet_root));
+        keepers.spawn(keep_awake(Arc::clone(&sessions)));
         let (stop, stopped) = watch::channel(false);
         let router = http::router(Arc::clone(&sessions), Arc::clone(&admission));
         let servers = doors.into_iter().map(|door| serve(door, router.clone(), stopped.clone())).collect();
         tracing::info!(%address, "listening");
-        Ok(Self { address, sessions, admission, files, stop, servers, key_sweeper })
+        Ok(Self { address, sessions, admission, files, stop, servers, keepers })
     }
 
     /// Where the HTTP API listens.
@@ -151,12 +156,22 @@ impl Daemon {
         self.admission.refusals()
     }
 
+    /// Drops every session and every cached key, and calls off the exchanges that run. It goes on serving.
+    pub async fn drop_everything(&self) {
+        tracing::warn!("all sessions and cached keys are dropped, as asked");
+        if let Err(error) = self.sessions.drop_everything().await {
+            tracing::error!(%error, "a cached key could not be removed");
+        }
+    }
+
     /// Stops within a second. All sessions end and their keys are wiped.
-    pub async fn stop(self) {
-        self.key_sweeper.abort();
+    pub async fn stop(mut self) {
+        self.keepers.shutdown().await;
         let _ = self.stop.send(true);
         self.servers.join_all().await;
-        self.sessions.store().clear();
+        drop(self.sessions.store().remove_all(|_| true));
+        let keystore = Arc::clone(self.sessions.keystore());
+        let _ = tokio::task::spawn_blocking(move || keystore.save_usage()).await;
         tracing::info!("stopped, all sessions ended");
     }
 }
@@ -198,10 +213,23 @@ fn admission(access: &Access, data_dir: &DataDir, files: &mut Files) -> Result<A
     Ok(Admission::new(access, token)?)
 }
 
-async fn sweep_keys(keystore: Arc<Keystore>) {
+/// Removes expired keys, and writes down how much the others were used.
+async fn keep_keys(keystore: Arc<Keystore>) {
     loop {
         tokio::time::sleep(KEY_SWEEP_INTERVAL).await;
         let keystore = Arc::clone(&keystore);
-        let _ = tokio::task::spawn_blocking(move || keystore.sweep()).await;
+        let work = move || {
+            keystore.sweep();
+            keystore.save_usage();
+        };
+        let _ = tokio::task::spawn_blocking(work).await;
+    }
+}
+
+/// Notices that the machine has slept when no request does.
+async fn keep_awake(sessions: Arc<Sessions>) {
+    loop {
+        tokio::time::sleep(SLEEP_CHECK_INTERVAL).await;
+        sessions.drop_after_sleep().await;
     }
 }

@@ -25,6 +25,7 @@ use crate::confirm::{Confirm, ConfirmedKey, TunnelName, Unconfirmed, confirm, co
 use crate::discovery::{Discovered, Discovery, DiscoveryError};
 use crate::raidas::Raidas;
 use crate::store::Full;
+use crate::usage::Usage;
 
 /// Where a key comes from: everything about it that is not secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +50,8 @@ pub struct ExchangedKey {
     pub key: Secret<32>,
     /// Where it comes from.
     pub origin: KeyOrigin,
+    /// What it has encrypted so far.
+    pub usage: Arc<Usage>,
 }
 
 /// Why there is no key.
@@ -100,6 +103,9 @@ pub enum ExchangeError {
     /// Another exchange for the domain took all the time that this one had.
     #[error("Another exchange for {0} is still running; try again in a few seconds")]
     StillRunning(Domain),
+    /// All keys were dropped while this one was made.
+    #[error("All sessions and keys were dropped while this session was opened; try again")]
+    CalledOff,
     /// No room for the session.
     #[error(transparent)]
     Full(#[from] Full),
@@ -119,6 +125,7 @@ impl ExchangeError {
             Self::TooManyLiars { .. } => "too_many_liars",
             Self::Unconfirmed(_) => "unconfirmed",
             Self::StillRunning(_) => "still_running",
+            Self::CalledOff => "called_off",
             Self::Full(_) => "full",
             Self::Machine(_) => "machine",
         }
@@ -223,7 +230,7 @@ impl Exchange {
             liars: indexes(liars),
             tunnel: agreed.tunnel,
         };
-        Ok(ExchangedKey { key: agreed.key, origin })
+        Ok(ExchangedKey { key: agreed.key, origin, usage: Arc::default() })
     }
 
     /// Collects shares until there is a key of them that both sides agree on, and says who lied. Where

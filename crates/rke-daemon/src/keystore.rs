@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{fs, io};
 
+use jiff::Timestamp;
 use rke_host::data_dir::{DataDir, DataDirError};
 use rke_host::sealed::{SealError, Sealer};
 use rke_proto::ContentServerId;
@@ -19,6 +20,7 @@ use crate::Domain;
 use crate::clock::unix_seconds;
 use crate::confirm::TunnelName;
 use crate::exchange::{ExchangedKey, KeyOrigin};
+use crate::usage::Usage;
 
 const FOLDER: &str = "keys";
 const EXTENSION: &str = "key";
@@ -47,6 +49,11 @@ struct Description {
     liars: Vec<u8>,
     #[serde(default)]
     tunnel: Option<TunnelDescription>,
+    /// What the key had encrypted when this was written.
+    #[serde(default)]
+    messages: u64,
+    #[serde(default)]
+    bytes: u64,
 }
 
 /// Under what names the Content Server knows the key, in hex, and where it is.
@@ -79,8 +86,42 @@ pub struct Keystore {
     folder: PathBuf,
     ttl_seconds: u64,
     max: usize,
-    /// Expiry, in Unix seconds, of each key that is there.
-    index: Mutex<BTreeMap<Domain, u64>>,
+    index: Mutex<BTreeMap<Domain, Indexed>>,
+    /// Held while files change, so that none comes back that is being removed.
+    files: Mutex<()>,
+}
+
+/// What is kept in memory of a key that is there.
+struct Indexed {
+    /// Unix seconds.
+    expires_at: u64,
+    cs_id: ContentServerId,
+    width: ShareWidth,
+    /// Shared with the sessions that hold the key.
+    usage: Arc<Usage>,
+    /// What the file says of it.
+    written: (u64, u64),
+}
+
+impl Indexed {
+    fn new(key: &ExchangedKey, expires_at: u64) -> Self {
+        let ExchangedKey { origin, usage, .. } = key;
+        let (usage, written) = (Arc::clone(usage), usage.so_far());
+        Self { expires_at, cs_id: origin.cs_id, width: origin.width, usage, written }
+    }
+}
+
+/// What may be told of a cached key.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// The domain whose key it is.
+    pub domain: Domain,
+    /// The Content Server that has the key too.
+    pub cs_id: ContentServerId,
+    /// How wide its shares were.
+    pub width: ShareWidth,
+    /// When it is not used any more.
+    pub expires_at: Timestamp,
 }
 
 impl Keystore {
@@ -91,12 +132,13 @@ impl Keystore {
     pub fn open(data_dir: Arc<DataDir>, ttl_hours: u64, max: usize) -> Result<Self, DataDirError> {
         let folder = data_dir.folder(FOLDER)?;
         let ttl_seconds = ttl_hours.saturating_mul(3600);
-        let keystore = Self { data_dir, folder, ttl_seconds, max, index: Mutex::default() };
-        let files = fs::read_dir(&keystore.folder).into_iter().flatten().flatten();
-        for path in files.map(|entry| entry.path()) {
+        let (index, files) = (Mutex::default(), Mutex::default());
+        let keystore = Self { data_dir, folder, ttl_seconds, max, index, files };
+        let found = fs::read_dir(&keystore.folder).into_iter().flatten().flatten();
+        for path in found.map(|entry| entry.path()) {
             match keystore.load(&path) {
-                Ok((domain, _, expires_at)) => {
-                    keystore.lock().insert(domain, expires_at);
+                Ok((domain, key, expires_at)) => {
+                    keystore.lock().insert(domain, Indexed::new(&key, expires_at));
                 }
                 Err(reason) => discard(&path, &reason),
             }
@@ -107,10 +149,10 @@ impl Keystore {
 
     /// The cached key of a domain, if there is one that is valid.
     pub fn get(&self, domain: &Domain) -> Option<ExchangedKey> {
-        self.lock().get(domain)?;
+        let usage = Arc::clone(&self.lock().get(domain)?.usage);
         let path = self.path_of(domain);
         match self.load(&path) {
-            Ok((_, key, _)) => Some(key),
+            Ok((_, key, _)) => Some(ExchangedKey { usage, ..key }),
             Err(reason) => {
                 self.lock().remove(domain);
                 discard(&path, &reason);
@@ -128,50 +170,115 @@ impl Keystore {
         if self.max == 0 {
             return Ok(());
         }
-        let expires_at = unix_seconds().saturating_add(self.ttl_seconds);
+        let _files = self.lock_files();
+        if !self.lock().contains_key(domain) {
+            self.shrink_to(self.max - 1);
+        }
+        let indexed = Indexed::new(key, unix_seconds().saturating_add(self.ttl_seconds));
+        self.write(domain, key, &indexed)?;
+        self.lock().insert(domain.clone(), indexed);
+        Ok(())
+    }
+
+    fn write(&self, domain: &Domain, key: &ExchangedKey, indexed: &Indexed) -> Result<(), SealError> {
         let description = Description {
             domain: domain.to_string(),
-            expires_at,
+            expires_at: indexed.expires_at,
             cs_id: key.origin.cs_id.to_string(),
             share_bytes: key.origin.width.share_len(),
             envelopes: key.origin.envelopes.clone(),
             raidas: key.origin.raidas.clone(),
             liars: key.origin.liars.clone(),
             tunnel: key.origin.tunnel.as_ref().map(TunnelDescription::new),
+            messages: indexed.written.0,
+            bytes: indexed.written.1,
         };
-        if !self.lock().contains_key(domain) {
-            self.shrink_to(self.max - 1);
-        }
         let description = serde_json::to_vec(&description).map_err(|_| SealError::Malformed)?;
-        self.data_dir.sealer().write(&self.path_of(domain), &description, &key.key)?;
-        self.lock().insert(domain.clone(), expires_at);
-        Ok(())
+        self.data_dir.sealer().write(&self.path_of(domain), &description, &key.key)
     }
 
-    /// Removes a domain's key, if there is one. It is overwritten before.
+    /// Writes down what the keys have encrypted since that was last written.
+    pub fn save_usage(&self) {
+        let used: Vec<Domain> = {
+            let index = self.lock();
+            let used = index.iter().filter(|(_, indexed)| indexed.usage.so_far() != indexed.written);
+            used.map(|(domain, _)| domain.clone()).collect()
+        };
+        let _files = self.lock_files();
+        for domain in used {
+            let Some(key) = self.get(&domain) else { continue };
+            let Some(expires_at) = self.lock().get(&domain).map(|indexed| indexed.expires_at) else {
+                continue;
+            };
+            let indexed = Indexed::new(&key, expires_at);
+            match self.write(&domain, &key, &indexed) {
+                Ok(()) => drop(self.lock().insert(domain, indexed)),
+                Err(error) => {
+                    tracing::warn!(%domain, %error, "cannot write down how much a key was used");
+                }
+            }
+        }
+    }
+
+    /// Removes a domain's key, if there is one. It is overwritten before. Says how many there were.
     ///
     /// # Errors
     /// What the system said; the key is not used any more in any case.
-    pub fn forget(&self, domain: &Domain) -> io::Result<()> {
+    pub fn forget(&self, domain: &Domain) -> io::Result<usize> {
+        let _files = self.lock_files();
         match self.lock().remove(domain) {
-            Some(_) => Sealer::remove(&self.path_of(domain)),
-            None => Ok(()),
+            Some(_) => Sealer::remove(&self.path_of(domain)).map(|()| 1),
+            None => Ok(0),
         }
+    }
+
+    /// Removes all keys, as [`Keystore::forget`] removes one. Says how many there were.
+    ///
+    /// # Errors
+    /// What the system said first; none of the keys is used any more in any case.
+    pub fn forget_all(&self) -> io::Result<usize> {
+        let _files = self.lock_files();
+        let domains: Vec<Domain> = std::mem::take(&mut *self.lock()).into_keys().collect();
+        let removed = domains.iter().map(|domain| Sealer::remove(&self.path_of(domain)));
+        // All of them, also after one that failed.
+        removed.fold(Ok(()), io::Result::and).map(|()| domains.len())
+    }
+
+    /// The keys that have not expired.
+    pub fn rows(&self) -> Vec<Row> {
+        let (index, now) = (self.lock(), unix_seconds());
+        let valid = index.iter().filter(|(_, indexed)| indexed.expires_at > now);
+        let row = |(domain, indexed): (&Domain, &Indexed)| Row {
+            domain: domain.clone(),
+            cs_id: indexed.cs_id,
+            width: indexed.width,
+            expires_at: indexed
+                .expires_at
+                .try_into()
+                .ok()
+                .and_then(|seconds| Timestamp::from_second(seconds).ok())
+                .unwrap_or(Timestamp::MAX),
+        };
+        valid.map(row).collect()
     }
 
     /// How many keys are cached.
     pub fn count(&self) -> Count {
         let index = self.lock();
         let now = unix_seconds();
-        Count { total: index.len(), valid: index.values().filter(|expires_at| **expires_at > now).count() }
+        Count { total: index.len(), valid: index.values().filter(|indexed| indexed.expires_at > now).count() }
     }
 
     /// Removes what has expired.
     pub fn sweep(&self) {
-        let now = unix_seconds();
+        let (_files, now) = (self.lock_files(), unix_seconds());
         let expired: Vec<Domain> = {
             let index = self.lock();
-            index.iter().filter(|(_, at)| **at <= now).map(|(domain, _)| domain.clone()).collect()
+            index
+                .iter()
+                .filter(|(_, indexed)| indexed.expires_at <= now)
+                .map(|(domain, _)| domain.clone())
+                .collect()
         };
         expired.iter().for_each(|domain| self.remove(domain, "it has expired"));
     }
@@ -180,7 +287,10 @@ impl Keystore {
         loop {
             let first = {
                 let index = self.lock();
-                let soonest = index.iter().min_by_key(|(_, at)| **at).map(|(domain, _)| domain.clone());
+                let soonest = index
+                    .iter()
+                    .min_by_key(|(_, indexed)| indexed.expires_at)
+                    .map(|(domain, _)| domain.clone());
                 soonest.filter(|_| index.len() > max)
             };
             match first {
@@ -214,10 +324,11 @@ impl Keystore {
             _ => return Err("its shares have no width that this version knows".into()),
         };
         let cs_id = ContentServerId::new(&description.cs_id).ok_or("its Content Server ID is malformed")?;
-        let Description { envelopes, raidas, liars, tunnel, expires_at, .. } = description;
+        let Description { envelopes, raidas, liars, tunnel, expires_at, messages, bytes, .. } = description;
         let tunnel = tunnel.map(|tunnel| tunnel.name().ok_or("its tunnel is malformed")).transpose()?;
         let origin = KeyOrigin { cs_id, width, envelopes, raidas, liars, tunnel };
-        Ok((domain, ExchangedKey { key, origin }, expires_at))
+        let usage = Arc::new(Usage::new(messages, bytes));
+        Ok((domain, ExchangedKey { key, origin, usage }, expires_at))
     }
 
     fn path_of(&self, domain: &Domain) -> PathBuf {
@@ -225,7 +336,11 @@ impl Keystore {
         self.folder.join(hex::encode(&digest[..16])).with_extension(EXTENSION)
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Domain, u64>> {
+    fn lock_files(&self) -> MutexGuard<'_, ()> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Domain, Indexed>> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -244,6 +359,7 @@ mod tests {
     use rke_secret::Secret;
 
     use super::*;
+    use crate::usage::UsageLimits;
 
     fn key(byte: u8) -> ExchangedKey {
         ExchangedKey {
@@ -261,6 +377,7 @@ mod tests {
                     port: 443,
                 }),
             },
+            usage: Arc::default(),
         }
     }
 
@@ -306,7 +423,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let keystore = open(&dir, 24, 2);
         keystore.put(&domain("a.test"), &key(1)).expect("cached");
-        keystore.lock().insert(domain("a.test"), unix_seconds() + 10);
+        keystore.lock().insert(domain("a.test"), Indexed::new(&key(1), unix_seconds() + 10));
         keystore.put(&domain("b.test"), &key(2)).expect("cached");
         keystore.put(&domain("b.test"), &key(3)).expect("replaced");
         assert!(keystore.get(&domain("a.test")).is_some());
@@ -341,10 +458,39 @@ mod tests {
         let keystore = open(&dir, 24, 64);
         keystore.put(&domain("a.test"), &key(1)).expect("cached");
         keystore.put(&domain("b.test"), &key(2)).expect("cached");
-        keystore.forget(&domain("a.test")).expect("forgotten");
-        keystore.forget(&domain("c.test")).expect("nothing to forget");
+        assert_eq!(keystore.forget(&domain("a.test")).expect("forgotten"), 1);
+        assert_eq!(keystore.forget(&domain("c.test")).expect("nothing to forget"), 0);
         assert!(keystore.get(&domain("a.test")).is_none() && keystore.get(&domain("b.test")).is_some());
         assert_eq!(files(&dir).len(), 1);
+    }
+
+    #[test]
+    fn all_keys_are_forgotten_at_once() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let keystore = open(&dir, 24, 64);
+        keystore.put(&domain("a.test"), &key(1)).expect("cached");
+        keystore.put(&domain("b.test"), &key(2)).expect("cached");
+        assert_eq!(keystore.rows().len(), 2);
+        assert_eq!(keystore.forget_all().expect("forgotten"), 2);
+        assert!(keystore.rows().is_empty() && files(&dir).is_empty());
+    }
+
+    #[test]
+    fn what_a_key_has_encrypted_is_known_after_a_restart() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let keystore = open(&dir, 24, 64);
+        keystore.put(&domain("a.test"), &key(1)).expect("cached");
+        let limits = UsageLimits::default();
+        let usage = keystore.get(&domain("a.test")).expect("a key").usage;
+        usage.add(3, 500, limits).expect("within the limits");
+        assert_eq!(keystore.get(&domain("a.test")).expect("a key").usage.so_far(), (3, 500));
+        keystore.save_usage();
+        usage.add(1, 1, limits).expect("within the limits");
+        assert_eq!(keystore.get(&domain("a.test")).expect("a key").usage.so_far(), (4, 501));
+        drop(keystore);
+        let again = open(&dir, 24, 64).get(&domain("a.test")).expect("a key");
+        assert_eq!(again.usage.so_far(), (3, 500));
+        assert!(again.key.matches(&key(1).key));
     }
 
     #[test]

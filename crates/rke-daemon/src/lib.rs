@@ -9,6 +9,7 @@ pub mod config;
 pub mod confirm;
 #[cfg(feature = "controls")]
 mod controls;
+mod creations;
 mod daemon;
 pub mod discovery;
 pub mod domain;
@@ -19,8 +20,10 @@ pub mod keystore;
 pub mod raidas;
 pub mod sessions;
 pub mod store;
+mod suspend;
 mod token;
 pub mod tunnel;
+pub mod usage;
 mod wallet_root;
 
 pub use config::Config;

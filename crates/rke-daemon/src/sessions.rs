@@ -17,12 +17,14 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 
 use crate::Domain;
-use crate::config::Config;
+use crate::config::{Config, OnSuspend};
+use crate::creations::{Creations, Leave};
 use crate::discovery::{Discovered, DiscoveryError};
 use crate::exchange::{Exchange, ExchangeError, ExchangedKey};
 use crate::gate::Gates;
 use crate::keystore::Keystore;
-use crate::store::{KeyUse, NewSession, Row, SessionId, Store};
+use crate::store::{self, KeyError, KeyUse, NewSession, Row, SessionId, Store};
+use crate::suspend::SuspendWatch;
 use crate::wallet_root::{Outside, WalletRoot};
 
 /// Whether a cached key will do.
@@ -57,6 +59,17 @@ pub enum DeleteError {
     Look(SecretError),
 }
 
+/// Why nothing was encrypted.
+#[derive(Debug, thiserror::Error)]
+pub enum CryptError {
+    /// The session or its key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// There is no nonce.
+    #[error("the system's generator of random bytes failed: {0}")]
+    Random(#[from] getrandom::Error),
+}
+
 /// The nonce of one encryption: AES-CTR's first counter block.
 pub type Nonce = [u8; BLOCK_LEN];
 
@@ -66,6 +79,9 @@ pub struct Sessions {
     keystore: Arc<Keystore>,
     exchange: Exchange,
     gates: Gates<Arc<ExchangeError>>,
+    creations: Creations,
+    /// Where keys are to be dropped after the machine has slept.
+    suspend: Option<SuspendWatch>,
     wallet_root: Option<WalletRoot>,
     residues_found: AtomicU64,
     /// How requests for a session ended.
@@ -83,10 +99,29 @@ impl Sessions {
         exchange: Exchange,
         wallet_root: Option<WalletRoot>,
     ) -> Self {
-        let store = Store::new(config.max_sessions, config.session_ttl);
-        let (gates, residues_found) = (Gates::default(), AtomicU64::new(0));
+        let store = Store::new(store::Rules {
+            max: config.max_sessions,
+            ttl: config.session_ttl,
+            max_lifetime: config.session_max_lifetime,
+            idle: config.session_idle,
+            usage: config.key_limits,
+        });
+        let (gates, creations, residues_found) = (Gates::default(), Creations::new(), AtomicU64::new(0));
         let (outcomes, seen) = (Mutex::default(), Mutex::default());
-        Self { store, keystore, exchange, gates, wallet_root, residues_found, outcomes, seen, config }
+        let suspend = (config.on_suspend == OnSuspend::DropEverything).then(SuspendWatch::new);
+        Self {
+            store,
+            keystore,
+            exchange,
+            gates,
+            creations,
+            suspend,
+            wallet_root,
+            residues_found,
+            outcomes,
+            seen,
+            config,
+        }
     }
 
     /// The store, for what only reads.
@@ -95,7 +130,7 @@ impl Sessions {
     }
 
     /// The key cache, for what only reads.
-    pub fn keystore(&self) -> &Keystore {
+    pub fn keystore(&self) -> &Arc<Keystore> {
         &self.keystore
     }
 
@@ -133,7 +168,9 @@ impl Sessions {
         wallet: PathBuf,
         choice: KeyChoice,
     ) -> Result<Row, Arc<ExchangeError>> {
-        let created = self.open(domain, wallet, choice).await;
+        let open = async |leave| self.open(domain, wallet, choice, leave).await;
+        let created = self.creations.run(open).await;
+        let created = created.unwrap_or_else(|| Err(ExchangeError::CalledOff.into()));
         let outcome = match &created {
             Ok(row) if row.from_cache => "from_cache",
             Ok(_) => "opened",
@@ -153,17 +190,19 @@ impl Sessions {
         domain: Domain,
         wallet: PathBuf,
         choice: KeyChoice,
+        leave: Leave,
     ) -> Result<Row, Arc<ExchangeError>> {
         let wallet = self.confine(wallet)?;
         wallet::check_path(&wallet).map_err(ExchangeError::from)?;
         self.store.check_room().map_err(ExchangeError::from)?;
-        let (ExchangedKey { key, origin }, from_cache) = self.key_for(&domain, wallet, choice).await?;
+        let exchanged = self.key_for(&domain, wallet, choice, leave).await?;
+        let (ExchangedKey { key, origin, usage }, from_cache) = exchanged;
         let id = SessionId::random().map_err(|error| ExchangeError::Machine(error.into()))?;
         if origin.width == ShareWidth::Narrow {
             tracing::warn!(%domain, "opened a WEAK session: its key comes from 1-byte shares and has 8 bits");
         }
         let raidas = origin.raidas.len();
-        let session = NewSession { domain: domain.clone(), origin, from_cache, key };
+        let session = NewSession { domain: domain.clone(), origin, from_cache, key, usage };
         let row = self.store.insert(id, session).map_err(ExchangeError::from)?;
         tracing::info!(%domain, raidas, from_cache, "session opened");
         Ok(row)
@@ -185,6 +224,7 @@ impl Sessions {
         domain: &Domain,
         wallet: PathBuf,
         choice: KeyChoice,
+        leave: Leave,
     ) -> Result<(ExchangedKey, bool), Arc<ExchangeError>> {
         if let Some(key) = self.cached(domain, choice).await {
             return Ok((key, true));
@@ -201,7 +241,7 @@ impl Sessions {
             return Err(failure);
         }
         match self.exchange.run(domain, wallet, deadline).await {
-            Ok(key) => Ok((self.cache(domain, key).await?, false)),
+            Ok(key) => Ok((self.cache(domain, key, leave).await?, false)),
             Err(error) => {
                 let error = Arc::new(error);
                 tracing::warn!(%domain, %error, "no session");
@@ -213,44 +253,52 @@ impl Sessions {
         }
     }
 
-    /// The cached key, unless it is a weak one that is not allowed any more.
+    /// The cached key, unless it is used up, or a weak one that is not allowed any more.
     async fn cached(&self, domain: &Domain, choice: KeyChoice) -> Option<ExchangedKey> {
         if choice == KeyChoice::Fresh {
             return None;
         }
         let (keystore, wanted) = (Arc::clone(&self.keystore), domain.clone());
         let key = spawn_blocking(move || keystore.get(&wanted)).await.ok()??;
-        self.exchange.accepts(domain, key.origin.width).then_some(key)
+        let accepted = self.exchange.accepts(domain, key.origin.width);
+        (accepted && !key.usage.is_used_up(self.config.key_limits)).then_some(key)
     }
 
     /// Caches a key and gives it back. A cache that cannot be written is reported, and the session
     /// is opened all the same.
-    async fn cache(&self, domain: &Domain, key: ExchangedKey) -> Result<ExchangedKey, ExchangeError> {
+    async fn cache(
+        &self,
+        domain: &Domain,
+        key: ExchangedKey,
+        leave: Leave,
+    ) -> Result<ExchangedKey, ExchangeError> {
         let (keystore, domain) = (Arc::clone(&self.keystore), domain.clone());
         let write = move || {
             if let Err(error) = keystore.put(&domain, &key) {
                 tracing::warn!(%domain, %error, "the new key could not be cached");
             }
+            drop(leave);
             key
         };
         spawn_blocking(write).await.map_err(|error| ExchangeError::Machine(std::io::Error::other(error)))
     }
 
-    /// Encrypts in place under a fresh random nonce. `None` where there is no such session.
+    /// Encrypts in place under a fresh random nonce.
     ///
     /// # Errors
-    /// When the system's generator fails; nothing is encrypted then.
-    pub fn encrypt(&self, id: SessionId, data: &mut [u8]) -> Result<Option<Nonce>, getrandom::Error> {
+    /// [`CryptError`]; then nothing is encrypted.
+    pub fn encrypt(&self, id: SessionId, data: &mut [u8]) -> Result<Nonce, CryptError> {
         let mut nonce = Nonce::default();
         getrandom::fill(&mut nonce)?;
-        Ok(self.store.with_key(id, KeyUse::Encrypt, |key| {
-            aes256_ctr(key, &nonce, data);
-            nonce
-        }))
+        self.store.with_key(id, KeyUse::Encrypt(data.len()), |key| aes256_ctr(key, &nonce, data))?;
+        Ok(nonce)
     }
 
-    /// Decrypts in place. `None` where there is no such session.
-    pub fn decrypt(&self, id: SessionId, nonce: &Nonce, data: &mut [u8]) -> Option<()> {
+    /// Decrypts in place.
+    ///
+    /// # Errors
+    /// [`KeyError`]; then nothing is decrypted.
+    pub fn decrypt(&self, id: SessionId, nonce: &Nonce, data: &mut [u8]) -> Result<(), KeyError> {
         self.store.with_key(id, KeyUse::Decrypt, |key| aes256_ctr(key, nonce, data))
     }
 
@@ -310,11 +358,72 @@ impl Sessions {
     }
 
     async fn forget(&self, domain: Domain, cached: CachedKey) -> Result<(), DeleteError> {
-        if cached == CachedKey::Keep {
-            return Ok(());
+        match cached {
+            CachedKey::Keep => Ok(()),
+            CachedKey::Forget => self.forget_keys(Some(domain)).await.map(drop).map_err(DeleteError::Cache),
         }
+    }
+
+    /// Ends all sessions of a domain, or all there are: when this returns, their ids are dead and their
+    /// keys are wiped. Says how many there were.
+    ///
+    /// # Errors
+    /// [`DeleteError::Cache`]; the sessions have ended in any case.
+    pub async fn delete_all(&self, domain: Option<Domain>, cached: CachedKey) -> Result<usize, DeleteError> {
+        let ended = self.store.remove_all(|of| domain.as_ref().is_none_or(|domain| domain == of));
+        let count = ended.len();
+        drop(ended);
+        tracing::info!(count, "sessions deleted");
+        if cached == CachedKey::Forget {
+            self.forget_keys(domain).await.map_err(DeleteError::Cache)?;
+        }
+        Ok(count)
+    }
+
+    /// Removes the cached key of a domain, or all there are. Says how many there were.
+    ///
+    /// # Errors
+    /// What the system said; the keys are not used any more in any case.
+    pub async fn forget_keys(&self, domain: Option<Domain>) -> io::Result<usize> {
         let keystore = Arc::clone(&self.keystore);
-        let forget = spawn_blocking(move || keystore.forget(&domain));
-        forget.await.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(DeleteError::Cache)
+        let forget = spawn_blocking(move || match domain {
+            Some(domain) => keystore.forget(&domain),
+            None => keystore.forget_all(),
+        });
+        let count = forget.await.unwrap_or_else(|error| Err(io::Error::other(error)))?;
+        tracing::info!(count, "cached keys removed");
+        Ok(count)
+    }
+
+    /// Drops every session and every cached key, and calls off the exchanges that run. When this returns
+    /// no key is left.
+    ///
+    /// # Errors
+    /// What the system said where a file could not be removed; its key is not used any more.
+    pub async fn drop_everything(&self) -> io::Result<()> {
+        // First what there is now: calling off may wait for a file that is being written.
+        drop(self.store.remove_all(|_| true));
+        let _standstill = self.creations.call_off().await;
+        drop(self.store.remove_all(|_| true));
+        self.forget_keys(None).await.map(drop)
+    }
+
+    /// Drops everything if the machine has slept and the settings want that. Asked before each request.
+    pub(crate) async fn drop_after_sleep(&self) {
+        let Some(watch) = &self.suspend else { return };
+        let Some(slept) = watch.has_slept() else { return };
+        tracing::warn!("this machine has slept: all sessions and cached keys are dropped");
+        if let Err(error) = self.drop_everything().await {
+            tracing::error!(%error, "a cached key could not be removed");
+        }
+        watch.settle(slept);
+    }
+
+    /// Gives a session its whole time again, as far as the longest lifetime allows. `None` where there is
+    /// no such session.
+    pub fn renew(&self, id: SessionId) -> Option<Row> {
+        let renewed = self.store.renew(id)?;
+        tracing::info!("session renewed");
+        Some(renewed)
     }
 }

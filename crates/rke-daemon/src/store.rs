@@ -1,66 +1,24 @@
 //! The sessions: a map behind one lock that is never held over an `.await`, the deadlines in order,
 //! and one task that sleeps until the next of them. A session's key is wiped when its entry goes.
 
+mod entry;
+mod id;
+
 use std::collections::{BTreeSet, HashMap};
-use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rke_secret::Secret;
-use subtle::ConstantTimeEq;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use self::entry::Entry;
+pub use self::id::{SESSION_ID_LEN, SessionId};
 use crate::Domain;
-use crate::clock::{Moment, wall_clock};
+use crate::clock::{Alarm, Moment};
 use crate::exchange::KeyOrigin;
-
-/// Length of a session id in bytes; on the outside it is twice as many hex digits.
-pub const SESSION_ID_LEN: usize = 16;
-
-/// The name of a session: 16 bytes from the system's generator. Whoever knows it can use the
-/// session, so it is compared in constant time and not logged.
-#[derive(Clone, Copy, Eq, PartialOrd, Ord)]
-pub struct SessionId([u8; SESSION_ID_LEN]);
-
-impl SessionId {
-    /// A new id.
-    ///
-    /// # Errors
-    /// When the system's generator fails.
-    pub fn random() -> Result<Self, getrandom::Error> {
-        let mut bytes = [0; SESSION_ID_LEN];
-        getrandom::fill(&mut bytes)?;
-        Ok(Self(bytes))
-    }
-
-    /// The id that 32 hex digits of either case spell.
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut bytes = [0; SESSION_ID_LEN];
-        hex::decode_to_slice(text, &mut bytes).ok()?;
-        Some(Self(bytes))
-    }
-}
-
-impl PartialEq for SessionId {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
-    }
-}
-
-impl Hash for SessionId {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
-    }
-}
-
-impl fmt::Display for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
+use crate::usage::{Usage, UsageLimits, UsedUp};
 
 /// What a session is opened with.
 pub struct NewSession {
@@ -72,15 +30,23 @@ pub struct NewSession {
     pub from_cache: bool,
     /// The session's own copy of the key.
     pub key: Secret<32>,
+    /// What the key has encrypted, in all sessions that hold it.
+    pub usage: Arc<Usage>,
 }
 
-struct Entry {
-    session: NewSession,
-    created_at: Timestamp,
-    expires_at: Timestamp,
-    deadline: Moment,
-    encrypt_count: u64,
-    decrypt_count: u64,
+/// How long sessions live, how many there may be, and how much their keys may do.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// Most sessions at one time.
+    pub max: usize,
+    /// How long a session lives when it is opened or renewed.
+    pub ttl: Duration,
+    /// How long it can live by being renewed, from when it was opened.
+    pub max_lifetime: Duration,
+    /// How long it may be without use, where there is such a limit.
+    pub idle: Option<Duration>,
+    /// What a key may encrypt.
+    pub usage: UsageLimits,
 }
 
 /// What may be told of a session.
@@ -104,15 +70,38 @@ pub struct Row {
     pub origin: KeyOrigin,
 }
 
-/// What a key is used for; each use is counted.
+/// What a key is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyUse {
-    /// Encryption.
-    Encrypt,
+    /// Encryption of a message of so many bytes.
+    Encrypt(usize),
     /// Decryption.
     Decrypt,
-    /// A packet to or from the Content Server, which is not counted.
-    Tunnel,
+    /// Encryption of a packet to the Content Server, of so many bytes of data.
+    Send(usize),
+    /// Decryption of one from it.
+    Receive,
+}
+
+impl KeyUse {
+    /// The messages and bytes that it encrypts.
+    fn encrypts(self) -> (u64, u64) {
+        match self {
+            Self::Encrypt(bytes) | Self::Send(bytes) => (1, bytes as u64),
+            Self::Decrypt | Self::Receive => (0, 0),
+        }
+    }
+}
+
+/// Why a key cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// There is no such session, or not any more.
+    #[error("Session not found or expired")]
+    NotFound,
+    /// The key has encrypted as much as it may.
+    #[error(transparent)]
+    UsedUp(#[from] UsedUp),
 }
 
 /// There is no room for another session.
@@ -141,8 +130,7 @@ pub struct Store {
 }
 
 struct Shared {
-    max: usize,
-    ttl: Duration,
+    rules: Rules,
     state: Mutex<State>,
     /// Wakes the sweeper when an earlier deadline than the one it sleeps for has appeared.
     earlier_deadline: Notify,
@@ -155,9 +143,9 @@ struct State {
 }
 
 impl Store {
-    /// An empty store for at most `max` sessions of `ttl` each. Needs a tokio runtime.
-    pub fn new(max: usize, ttl: Duration) -> Self {
-        let shared = Arc::new(Shared { max, ttl, state: Mutex::default(), earlier_deadline: Notify::new() });
+    /// An empty store. Needs a tokio runtime.
+    pub fn new(rules: Rules) -> Self {
+        let shared = Arc::new(Shared { rules, state: Mutex::default(), earlier_deadline: Notify::new() });
         let sweeper = tokio::spawn(sweep(Arc::clone(&shared)));
         Self { shared, sweeper }
     }
@@ -167,7 +155,7 @@ impl Store {
     /// # Errors
     /// [`Full`].
     pub fn check_room(&self) -> Result<(), Full> {
-        self.shared.lock().check_room(self.shared.max)
+        self.shared.lock().check_room(&self.shared.rules)
     }
 
     /// Opens a session. Never ends another one for it.
@@ -175,17 +163,15 @@ impl Store {
     /// # Errors
     /// [`Full`]; the key is wiped.
     pub fn insert(&self, id: SessionId, session: NewSession) -> Result<Row, Full> {
-        let created_at = wall_clock();
-        let deadline = Moment::now().after(self.shared.ttl);
-        let expires_at = created_at.saturating_add(self.shared.ttl).unwrap_or(Timestamp::MAX);
-        let entry = Entry { session, created_at, expires_at, deadline, encrypt_count: 0, decrypt_count: 0 };
+        let rules = &self.shared.rules;
+        let entry = Entry::new(session, rules);
         let row = entry.row(id);
         #[cfg(feature = "controls")]
         crate::controls::session_inserted(id, &entry.session.key);
         let mut state = self.shared.lock();
-        state.check_room(self.shared.max)?;
-        let is_first = state.deadlines.first().is_none_or(|(first, _)| deadline < *first);
-        state.deadlines.insert((deadline, id));
+        state.check_room(rules)?;
+        let is_first = state.deadlines.first().is_none_or(|(first, _)| entry.queued < *first);
+        state.deadlines.insert((entry.queued, id));
         state.entries.insert(id, entry);
         drop(state);
         if is_first {
@@ -201,66 +187,91 @@ impl Store {
         let entry = self.shared.lock().take(id)?;
         #[cfg(feature = "controls")]
         crate::controls::session_removed(id);
-        (!entry.is_expired(Moment::now())).then_some(entry.session)
+        (!entry.has_ended(Moment::now(), &self.shared.rules)).then_some(entry.session)
     }
 
-    /// Ends all sessions; their keys are wiped when this returns.
-    pub fn clear(&self) {
+    /// Ends all sessions that `chosen` says yes to, as [`Store::remove`] ends one.
+    pub fn remove_all(&self, chosen: impl Fn(&Domain) -> bool) -> Vec<NewSession> {
         let mut state = self.shared.lock();
-        state.deadlines.clear();
-        state.entries.clear();
+        let ids: Vec<SessionId> = state
+            .entries
+            .iter()
+            .filter(|(_, entry)| chosen(&entry.session.domain))
+            .map(|(id, _)| *id)
+            .collect();
+        let entries: Vec<Entry> = ids.into_iter().filter_map(|id| state.take(id)).collect();
+        drop(state);
+        let now = Moment::now();
+        let live = entries.into_iter().filter(|entry| !entry.has_ended(now, &self.shared.rules));
+        live.map(|entry| entry.session).collect()
     }
 
-    /// Uses a session's key and counts it where it is one of the API. `None` where there is no such session, or it has
-    /// expired. The end of the session waits meanwhile, so `work` should not take long.
+    /// Gives a session its whole time again, as far as the longest lifetime allows.
+    pub fn renew(&self, id: SessionId) -> Option<Row> {
+        let rules = &self.shared.rules;
+        let mut state = self.shared.lock();
+        let now = Moment::now();
+        let entry = state.live(id, now, rules)?;
+        entry.renew(now, rules);
+        let (before, row) = (entry.queued, entry.row(id));
+        state.requeue(id, before, rules);
+        Some(row)
+    }
+
+    /// Uses a session's key, and counts that. The end of the session waits meanwhile, so `work` should
+    /// not take long.
+    ///
+    /// # Errors
+    /// [`KeyError`]; then the key was not used.
     pub fn with_key<R>(
         &self,
         id: SessionId,
         key_use: KeyUse,
         work: impl FnOnce(&[u8; 32]) -> R,
-    ) -> Option<R> {
+    ) -> Result<R, KeyError> {
+        let rules = &self.shared.rules;
         let key = {
             let mut state = self.shared.lock();
-            let entry = state.live(id)?;
-            match key_use {
-                KeyUse::Encrypt => entry.encrypt_count += 1,
-                KeyUse::Decrypt => entry.decrypt_count += 1,
-                KeyUse::Tunnel => (),
-            }
+            let now = Moment::now();
+            let entry = state.live(id, now, rules).ok_or(KeyError::NotFound)?;
+            entry.use_key(key_use, now, rules.usage)?;
             entry.session.key.handle()
         };
-        key.expose(|key| {
+        let used = key.expose(|key| {
             let done = work(key);
             #[cfg(feature = "controls")]
             crate::controls::key_in_use(key);
             done
-        })
+        });
+        used.ok_or(KeyError::NotFound)
     }
 
     /// What may be told of a session. `None` as in [`Store::remove`].
     pub fn row(&self, id: SessionId) -> Option<Row> {
-        self.shared.lock().live(id).map(|entry| entry.row(id))
+        self.shared.lock().live(id, Moment::now(), &self.shared.rules).map(|entry| entry.row(id))
     }
 
     /// All sessions that have not expired, oldest first, and how many there are.
     pub fn rows(&self) -> (Count, Vec<Row>) {
-        let state = self.shared.lock();
-        let now = Moment::now();
-        let live = state.deadlines.iter().filter(|(deadline, _)| *deadline > now);
-        let rows = live.filter_map(|(_, id)| Some(state.entries.get(id)?.row(*id)));
-        (state.count(now), rows.collect())
+        let (state, now) = (self.shared.lock(), Moment::now());
+        let live = state.entries.iter().filter(|(_, entry)| !entry.has_ended(now, &self.shared.rules));
+        let mut rows: Vec<(Moment, Row)> = live.map(|(id, entry)| (entry.created, entry.row(*id))).collect();
+        let total = state.entries.len();
+        drop(state);
+        rows.sort_by_key(|(created, _)| *created);
+        (Count { total, active: rows.len() }, rows.into_iter().map(|(_, row)| row).collect())
     }
 
     /// How many sessions there are.
     pub fn count(&self) -> Count {
-        self.shared.lock().count(Moment::now())
+        self.shared.lock().count(Moment::now(), &self.shared.rules)
     }
 }
 
 impl Drop for Store {
     fn drop(&mut self) {
         self.sweeper.abort();
-        self.clear();
+        drop(self.remove_all(|_| true));
     }
 }
 
@@ -272,68 +283,65 @@ impl Shared {
 }
 
 impl State {
-    fn live(&mut self, id: SessionId) -> Option<&mut Entry> {
-        self.entries.get_mut(&id).filter(|entry| !entry.is_expired(Moment::now()))
+    fn live(&mut self, id: SessionId, now: Moment, rules: &Rules) -> Option<&mut Entry> {
+        self.entries.get_mut(&id).filter(|entry| !entry.has_ended(now, rules))
     }
 
     fn take(&mut self, id: SessionId) -> Option<Entry> {
         let entry = self.entries.remove(&id)?;
-        self.deadlines.remove(&(entry.deadline, id));
+        self.deadlines.remove(&(entry.queued, id));
         Some(entry)
     }
 
-    /// Wipes what has expired and gives the next deadline.
-    fn sweep(&mut self, now: Moment) -> Option<Moment> {
+    /// Puts a session where its end belongs in the order of deadlines.
+    fn requeue(&mut self, id: SessionId, before: Moment, rules: &Rules) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        entry.queued = entry.end(rules);
+        self.deadlines.remove(&(before, id));
+        self.deadlines.insert((entry.queued, id));
+    }
+
+    /// Wipes what has expired and gives the next deadline. A session that was used since it was put in
+    /// order is put there again: uses themselves leave the order as it is, to stay quick.
+    fn sweep(&mut self, now: Moment, rules: &Rules) -> Option<Moment> {
         while let Some((deadline, id)) = self.deadlines.first().copied() {
             if deadline > now {
                 return Some(deadline);
             }
-            drop(self.take(id));
+            if self.entries.get(&id).is_some_and(|entry| !entry.has_ended(now, rules)) {
+                self.requeue(id, deadline, rules);
+            } else {
+                drop(self.take(id));
+            }
         }
         None
     }
 
-    fn check_room(&mut self, max: usize) -> Result<(), Full> {
+    fn check_room(&mut self, rules: &Rules) -> Result<(), Full> {
         let now = Moment::now();
-        let next = self.sweep(now);
-        if self.entries.len() < max {
+        let next = self.sweep(now, rules);
+        if self.entries.len() < rules.max {
             return Ok(());
         }
-        Err(Full { max, retry_after: next.map_or(Duration::ZERO, |next| next.since(now)) })
+        Err(Full { max: rules.max, retry_after: next.map_or(Duration::ZERO, |next| next.since(now)) })
     }
 
-    fn count(&self, now: Moment) -> Count {
-        let expired = self.deadlines.iter().take_while(|(deadline, _)| *deadline <= now).count();
-        Count { total: self.entries.len(), active: self.entries.len() - expired }
-    }
-}
-
-impl Entry {
-    fn is_expired(&self, now: Moment) -> bool {
-        self.deadline <= now
-    }
-
-    fn row(&self, id: SessionId) -> Row {
-        Row {
-            session_id: id.to_string(),
-            domain: self.session.domain.clone(),
-            created_at: self.created_at,
-            expires_at: self.expires_at,
-            encrypt_count: self.encrypt_count,
-            decrypt_count: self.decrypt_count,
-            from_cache: self.session.from_cache,
-            origin: self.session.origin.clone(),
-        }
+    fn count(&self, now: Moment, rules: &Rules) -> Count {
+        let due = self.deadlines.iter().take_while(|(deadline, _)| *deadline <= now);
+        let ended =
+            due.filter(|(_, id)| self.entries.get(id).is_some_and(|entry| entry.has_ended(now, rules)));
+        Count { total: self.entries.len(), active: self.entries.len() - ended.count() }
     }
 }
 
 async fn sweep(shared: Arc<Shared>) {
+    let alarm = Alarm::new();
     loop {
         let now = Moment::now();
-        let next = shared.lock().sweep(now);
+        let next = shared.lock().sweep(now, &shared.rules);
         match next {
             Some(deadline) => tokio::select! {
-                () = tokio::time::sleep(deadline.since(now)) => (),
+                () = sleep_until(deadline, now, alarm.as_ref().ok()) => (),
                 () = shared.earlier_deadline.notified() => (),
             },
             None => shared.earlier_deadline.notified().await,
@@ -341,111 +349,16 @@ async fn sweep(shared: Arc<Shared>) {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use rke_proto::ContentServerId;
-    use rke_proto::derive::ShareWidth;
-
-    use super::*;
-
-    fn session(byte: u8) -> NewSession {
-        NewSession {
-            domain: Domain::new("content.rke.test").expect("a domain"),
-            origin: KeyOrigin {
-                cs_id: ContentServerId::new("CS").expect("a CSID"),
-                width: ShareWidth::Wide,
-                envelopes: vec![5],
-                raidas: (0..25).collect(),
-                liars: Vec::new(),
-                tunnel: None,
-            },
-            from_cache: false,
-            key: Secret::fill(|key| *key = [byte; 32]).expect("a secret"),
+/// Without an alarm, what fell due while the machine slept is swept later; it is refused all the same.
+async fn sleep_until(deadline: Moment, now: Moment, alarm: Option<&Alarm>) {
+    if let Some(alarm) = alarm {
+        match alarm.wait_until(deadline).await {
+            Ok(()) => return,
+            Err(error) => tracing::warn!(%error, "cannot wait on the clock that counts sleep"),
         }
     }
-
-    fn id(byte: u8) -> SessionId {
-        SessionId([byte; 16])
-    }
-
-    #[test]
-    fn ids_are_hex_of_either_case_and_exactly_32_digits() {
-        let text = "a1b2c3d4e5f67890a1b2c3d4e5f67890";
-        assert_eq!(SessionId::parse(text).map(|id| id.to_string()).as_deref(), Some(text));
-        assert!(SessionId::parse(&text.to_uppercase()) == SessionId::parse(text));
-        for bad in ["", "nonexistent00000000000000000000", &text[1..], &text.replace('a', "g")] {
-            assert!(SessionId::parse(bad).is_none(), "{bad}");
-        }
-    }
-
-    #[tokio::test]
-    async fn each_session_has_its_own_key_and_counts() {
-        let store = Store::new(16, Duration::from_secs(60));
-        store.insert(id(1), session(1)).expect("room");
-        store.insert(id(2), session(2)).expect("room");
-        assert_eq!(store.with_key(id(2), KeyUse::Encrypt, |key| *key == [2; 32]), Some(true));
-        assert_eq!(store.with_key(id(1), KeyUse::Decrypt, |key| *key == [1; 32]), Some(true));
-        let row = store.row(id(2)).expect("a row");
-        assert_eq!((row.encrypt_count, row.decrypt_count), (1, 0));
-        assert_eq!(store.count(), Count { total: 2, active: 2 });
-    }
-
-    #[tokio::test]
-    async fn a_removed_session_is_gone_and_removing_it_again_finds_nothing() {
-        let store = Store::new(16, Duration::from_secs(60));
-        store.insert(id(1), session(1)).expect("room");
-        assert!(store.remove(id(1)).is_some());
-        assert!(store.remove(id(1)).is_none());
-        assert!(store.with_key(id(1), KeyUse::Encrypt, |_| ()).is_none() && store.row(id(1)).is_none());
-        assert_eq!(store.rows().1.len(), 0);
-    }
-
-    #[tokio::test]
-    async fn a_full_store_says_when_there_will_be_room_and_ends_nothing() {
-        let store = Store::new(2, Duration::from_secs(60));
-        store.insert(id(1), session(1)).expect("room");
-        store.insert(id(2), session(2)).expect("room");
-        let full = store.insert(id(3), session(3)).expect_err("no room");
-        assert!(full.retry_after <= Duration::from_secs(60) && full.retry_after > Duration::from_secs(58));
-        assert_eq!(full.to_string(), "Maximum of 2 sessions reached");
-        assert_eq!(store.count().active, 2);
-        drop(store.remove(id(1)).expect("a session"));
-        store.insert(id(3), session(3)).expect("room again");
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn expires_at_the_deadline_and_sweeps_without_being_asked() {
-        let store = Store::new(16, Duration::from_millis(40));
-        store.insert(id(1), session(1)).expect("room");
-        assert!(store.row(id(1)).is_some());
-        // Sleeping at least until the deadline: the session must be dead, and soon swept.
-        tokio::time::sleep(Duration::from_millis(45)).await;
-        assert!(store.row(id(1)).is_none() && store.remove(id(1)).is_none());
-        for _ in 0..500 {
-            if store.count().total == 0 {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("the expired session was never swept");
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn of_two_that_remove_the_same_session_one_succeeds() {
-        let store = Arc::new(Store::new(16, Duration::from_secs(60)));
-        for round in 0..200 {
-            store.insert(id(round), session(round)).expect("room");
-            let removals: Vec<_> = (0..2)
-                .map(|_| {
-                    let store = Arc::clone(&store);
-                    tokio::spawn(async move { store.remove(id(round)) })
-                })
-                .collect();
-            let mut done = 0;
-            for removal in removals {
-                done += usize::from(removal.await.expect("no panic").is_some());
-            }
-            assert_eq!(done, 1);
-        }
-    }
+    tokio::time::sleep(deadline.since(now)).await;
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,14 +16,14 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use crate::confirm::{TunnelName, random};
 use crate::sessions::Sessions;
-use crate::store::{KeyUse, SessionId};
+use crate::store::{KeyError, KeyUse, SessionId};
 
 /// Why a tunnel cannot be opened, or ends before its end.
 #[derive(Debug, thiserror::Error)]
 pub enum TunnelError {
-    /// There is no such session, or not any more.
-    #[error("Session not found or expired")]
-    NotFound,
+    /// The session or its key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The Content Server does not know the session's key.
     #[error(
         "The Content Server has not confirmed this session's key, so it takes no data under it; open a \
@@ -69,7 +69,7 @@ pub struct Receiver {
 /// # Errors
 /// [`TunnelError`].
 pub async fn open(sessions: Arc<Sessions>, id: SessionId) -> Result<(Sender, Receiver), TunnelError> {
-    let row = sessions.store().row(id).ok_or(TunnelError::NotFound)?;
+    let row = sessions.store().row(id).ok_or(KeyError::NotFound)?;
     let name = row.origin.tunnel.ok_or(TunnelError::Unconfirmed)?;
     let stream: TcpStream = sessions.exchange().connect(&name).await?;
     let seen = sessions.seen_under(name.key_id);
@@ -103,10 +103,10 @@ impl Sender {
     async fn send_packet(&mut self, data: &[u8]) -> Result<(), TunnelError> {
         let Ends { sessions, id, name, .. } = &self.ends;
         let nonce = random()?;
-        let sealed = sessions.store().with_key(*id, KeyUse::Tunnel, |key| {
+        let sealed = sessions.store().with_key(*id, KeyUse::Send(data.len()), |key| {
             packet::seal_data(key, name.key_id, &name.session, nonce, data)
         });
-        let packet = sealed.ok_or(TunnelError::NotFound)?.map_err(TunnelError::Untrusted)?;
+        let packet = sealed?.map_err(TunnelError::Untrusted)?;
         // One's own packets must not be taken when they come back.
         self.ends.note(&PacketHeader { payload_len: 0, key_id: self.ends.name.key_id, nonce })?;
         Ok(self.stream.write_all(&packet).await?)
@@ -124,10 +124,10 @@ impl Receiver {
             return Err(TunnelError::Refused(answer.status));
         }
         let Ends { sessions, id, name, .. } = &self.ends;
-        let opened = sessions.store().with_key(*id, KeyUse::Tunnel, |key| {
+        let opened = sessions.store().with_key(*id, KeyUse::Receive, |key| {
             packet::open_data(key, &header, &name.session, &mut payload).map(|data| data.to_vec())
         });
-        let data = opened.ok_or(TunnelError::NotFound)?.map_err(TunnelError::Untrusted)?;
+        let data = opened?.map_err(TunnelError::Untrusted)?;
         self.ends.note(&header)?;
         Ok(Some(data))
     }

@@ -67,7 +67,7 @@ async fn publish(keys: &KeyRing, secrets: &MasterSecrets, options: &PreloadOptio
 }
 
 async fn serve(options: ContentServerOptions) -> Result<()> {
-    let mut stop = signals::Stop::listen()?;
+    let mut orders = signals::Orders::listen()?;
     let keys = KeyRing::open(options.keys.cs_id, &options.keys.data_dir)?;
     if keys.sets().is_empty() {
         bail!(
@@ -97,7 +97,7 @@ async fn serve(options: ContentServerOptions) -> Result<()> {
         server.address(),
         sets.join(", ")
     );
-    stop.wait().await;
+    orders.stop().await;
     server.stop().await;
     Ok(())
 }

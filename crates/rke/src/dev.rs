@@ -13,7 +13,7 @@ use rke_raida::node::NodeError;
 use crate::cli::{DaemonOptions, DevOptions};
 use crate::client::target;
 use crate::settings::LogFormat;
-use crate::{log, protection, signals, tour};
+use crate::{log, protection, serve, signals, tour};
 
 /// The domain of the local Content Server.
 pub(crate) const DOMAIN: &str = "content.rke.test";
@@ -23,11 +23,11 @@ const MAX_SESSIONS: usize = 16;
 
 pub(crate) fn run(options: DevOptions) -> Result<()> {
     log::start(&options.log.log, LogFormat::Text)?;
-    protection::start_runtime(options.protection, MAX_SESSIONS)?.block_on(serve(options))
+    protection::start_runtime(options.protection, MAX_SESSIONS)?.block_on(run_network(options))
 }
 
-async fn serve(options: DevOptions) -> Result<()> {
-    let mut stop = signals::Stop::listen()?;
+async fn run_network(options: DevOptions) -> Result<()> {
+    let mut orders = signals::Orders::listen()?;
     let (dir, _temporary) = data_dir(options.data_dir.as_deref())?;
     let network = LocalNetwork::start(LocalNetworkConfig {
         dir: dir.clone(),
@@ -52,7 +52,7 @@ async fn serve(options: DevOptions) -> Result<()> {
         tour::make(&options, network.wallet()).await
     } else {
         describe(&network, &daemon, &dir);
-        stop.wait().await;
+        serve::obey(&daemon, &mut orders).await;
         eprintln!("Stopping.");
         Ok(())
     };

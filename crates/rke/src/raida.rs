@@ -13,7 +13,7 @@ pub(crate) fn run(options: RaidaOptions) -> Result<()> {
 }
 
 async fn serve(options: RaidaOptions) -> Result<()> {
-    let mut stop = signals::Stop::listen()?;
+    let mut orders = signals::Orders::listen()?;
     let node = Node::start(NodeConfig {
         raida: options.index,
         listen: options.listen,
@@ -23,7 +23,7 @@ async fn serve(options: RaidaOptions) -> Result<()> {
     })
     .await?;
     eprintln!("RAIDA {} listens on {} (UDP).", options.index, node.address());
-    stop.wait().await;
+    orders.stop().await;
     node.stop().await;
     Ok(())
 }

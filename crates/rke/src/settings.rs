@@ -8,7 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use etcetera::BaseStrategy;
+use rke_daemon::config::OnSuspend;
 use rke_daemon::confirm::Confirm;
+use rke_daemon::usage::{MAX_BYTES, MAX_MESSAGES, UsageLimits};
 use rke_daemon::{Config, Domain};
 use serde::Deserialize;
 
@@ -42,6 +44,26 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "SECONDS", env = "RKE_SESSION_TTL")]
     #[serde(alias = "session_ttl")]
     session_ttl: Option<u64>,
+    /// How long a session can live by being renewed [default: 86400].
+    #[arg(long, value_name = "SECONDS", env = "RKE_SESSION_MAX_LIFETIME")]
+    #[serde(alias = "session_max_lifetime")]
+    session_max_lifetime: Option<u64>,
+    /// End a session that nobody has used for so long [default: never].
+    #[arg(long, value_name = "SECONDS", env = "RKE_SESSION_IDLE")]
+    #[serde(alias = "session_idle")]
+    session_idle: Option<u64>,
+    /// Most messages that one key may encrypt, in all its sessions [default: 4294967296, the highest].
+    #[arg(long, value_name = "N", env = "RKE_KEY_MAX_MESSAGES")]
+    #[serde(alias = "key_max_messages")]
+    key_max_messages: Option<u64>,
+    /// Most bytes that one key may encrypt, in all its sessions [default: 1125899906842624, the highest].
+    #[arg(long, value_name = "N", env = "RKE_KEY_MAX_BYTES")]
+    #[serde(alias = "key_max_bytes")]
+    key_max_bytes: Option<u64>,
+    /// Drop all sessions and cached keys when the machine has slept, before any is used again.
+    #[arg(long, env = "RKE_WIPE_ON_SUSPEND")]
+    #[serde(alias = "wipe_on_suspend", default)]
+    wipe_on_suspend: bool,
     /// How long a cached key is used [default: 24].
     #[arg(long, value_name = "HOURS", env = "RKE_KEY_TTL")]
     #[serde(alias = "key_ttl")]
@@ -154,6 +176,20 @@ impl ServeOptions {
             dns_server: self.dns_server.or(file.dns_server),
             max_sessions: self.max_sessions.or(file.max_sessions).unwrap_or(defaults.max_sessions),
             session_ttl: seconds(self.session_ttl, file.session_ttl, defaults.session_ttl),
+            session_max_lifetime: seconds(
+                self.session_max_lifetime,
+                file.session_max_lifetime,
+                defaults.session_max_lifetime,
+            ),
+            session_idle: self.session_idle.or(file.session_idle).map(Duration::from_secs),
+            key_limits: UsageLimits {
+                messages: self.key_max_messages.or(file.key_max_messages).unwrap_or(MAX_MESSAGES),
+                bytes: self.key_max_bytes.or(file.key_max_bytes).unwrap_or(MAX_BYTES),
+            },
+            on_suspend: match self.wipe_on_suspend || file.wipe_on_suspend {
+                true => OnSuspend::DropEverything,
+                false => OnSuspend::Keep,
+            },
             key_ttl_hours: self.key_ttl.or(file.key_ttl).unwrap_or(defaults.key_ttl_hours),
             max_keys: self.max_keys.or(file.max_keys).unwrap_or(defaults.max_keys),
             raida_directory: self.raida_directory.or(file.raida_directory),
@@ -190,6 +226,18 @@ fn check(config: &Config) -> Result<()> {
     }
     if !(1..=MAX_SECONDS).contains(&config.session_ttl.as_secs()) {
         bail!("--session-ttl must be from 1 to {MAX_SECONDS} seconds");
+    }
+    if !(config.session_ttl.as_secs()..=MAX_SECONDS).contains(&config.session_max_lifetime.as_secs()) {
+        bail!("--session-max-lifetime must be from --session-ttl to {MAX_SECONDS} seconds");
+    }
+    if config.session_idle.is_some_and(|idle| !(1..=MAX_SECONDS).contains(&idle.as_secs())) {
+        bail!("--session-idle must be from 1 to {MAX_SECONDS} seconds");
+    }
+    if !(1..=MAX_MESSAGES).contains(&config.key_limits.messages) {
+        bail!("--key-max-messages must be from 1 to {MAX_MESSAGES}");
+    }
+    if !(1..=MAX_BYTES).contains(&config.key_limits.bytes) {
+        bail!("--key-max-bytes must be from 1 to {MAX_BYTES}");
     }
     if !(1..=3600).contains(&config.exchange_timeout.as_secs()) {
         bail!("--exchange-timeout must be from 1 to 3600 seconds");

@@ -1,28 +1,51 @@
-//! Waiting to be told to stop. One thread waits for the signals, with no handler that could interrupt
+//! What signals tell the program to do. One thread waits for them, with no handler that could interrupt
 //! a thread in the middle of using a secret: they are blocked everywhere else.
 
 use anyhow::{Context, Result};
 use nix::sys::signal::{SigSet, Signal};
-use tokio::sync::watch;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-/// SIGTERM, SIGINT, SIGHUP and SIGQUIT, which [`crate::protection`] has blocked.
-pub(crate) struct Stop(watch::Receiver<bool>);
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// SIGTERM, SIGINT, SIGQUIT; SIGHUP too.
+    Stop,
+    /// SIGUSR1: no key is to be left.
+    DropEverything,
+}
 
-impl Stop {
+/// Signals that come in, which [`crate::protection`] has blocked.
+pub(crate) struct Orders(UnboundedReceiver<Order>);
+
+impl Orders {
+    /// Waits for signals from here on.
     pub(crate) fn listen() -> Result<Self> {
-        let signals = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
+        let signals = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR1];
         let signals: SigSet = signals.into_iter().collect();
-        let (told, stop) = watch::channel(false);
+        let (told, orders) = unbounded_channel();
         let wait = move || {
-            while signals.wait().is_err() {}
-            let _ = told.send(true);
+            loop {
+                let order = match signals.wait() {
+                    Ok(Signal::SIGUSR1) => Order::DropEverything,
+                    Ok(_) => Order::Stop,
+                    Err(_) => continue,
+                };
+                if told.send(order).is_err() {
+                    return;
+                }
+            }
         };
         std::thread::Builder::new().name("signals".into()).spawn(wait).context("cannot wait for signals")?;
-        Ok(Self(stop))
+        Ok(Self(orders))
     }
 
-    /// Returns when one of them has come.
-    pub(crate) async fn wait(&mut self) {
-        let _ = self.0.wait_for(|stop| *stop).await;
+    /// The next that comes. Where nobody can send any more, that is [`Order::Stop`].
+    pub(crate) async fn next(&mut self) -> Order {
+        self.0.recv().await.unwrap_or(Order::Stop)
+    }
+
+    /// Returns when the program is to stop; it has no use for anything else.
+    pub(crate) async fn stop(&mut self) {
+        while self.next().await != Order::Stop {}
     }
 }

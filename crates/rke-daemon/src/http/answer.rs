@@ -10,6 +10,7 @@ use rke_secret::residue::Look;
 use serde::{Serialize, Serializer};
 
 use crate::discovery::Discovered;
+use crate::keystore;
 use crate::raidas::{self, Raidas};
 use crate::sessions::Sessions;
 use crate::store::Row;
@@ -69,6 +70,70 @@ impl From<Row> for Created {
             expires_at: row.expires_at,
             from_cache: row.from_cache,
         }
+    }
+}
+
+/// How many were deleted.
+#[derive(Serialize)]
+pub(super) struct DeletedAll {
+    command: &'static str,
+    success: bool,
+    deleted: usize,
+}
+
+impl DeletedAll {
+    pub(super) fn sessions(deleted: usize) -> Self {
+        Self { command: "rke_sessions_delete", success: true, deleted }
+    }
+
+    pub(super) fn keys(deleted: usize) -> Self {
+        Self { command: "rke_keys_delete", success: true, deleted }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Renewed {
+    command: &'static str,
+    success: bool,
+    session_id: String,
+    #[serde(serialize_with = "rfc3339")]
+    expires_at: Timestamp,
+}
+
+impl From<Row> for Renewed {
+    fn from(row: Row) -> Self {
+        let (session_id, expires_at) = (row.session_id, row.expires_at);
+        Self { command: "rke_session_renew", success: true, session_id, expires_at }
+    }
+}
+
+#[derive(Serialize)]
+struct KeyRow {
+    domain: String,
+    cs_id: String,
+    #[serde(serialize_with = "rfc3339")]
+    expires_at: Timestamp,
+    key_bits: u16,
+}
+
+/// The cached keys.
+#[derive(Serialize)]
+pub(super) struct Keys {
+    command: &'static str,
+    success: bool,
+    total: usize,
+    keys: Vec<KeyRow>,
+}
+
+impl Keys {
+    pub(super) fn new(keys: &[keystore::Row]) -> Self {
+        let row = |key: &keystore::Row| KeyRow {
+            domain: key.domain.to_string(),
+            cs_id: key.cs_id.to_string(),
+            expires_at: key.expires_at,
+            key_bits: key.width.key_bits(),
+        };
+        Self { command: "rke_keys", success: true, total: keys.len(), keys: keys.iter().map(row).collect() }
     }
 }
 

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 
 use crate::discovery::DiscoveryError;
 use crate::exchange::ExchangeError;
-use crate::sessions::DeleteError;
+use crate::sessions::{CryptError, DeleteError};
+use crate::store::KeyError;
 
 /// An error answer.
 #[derive(Debug)]
@@ -101,7 +102,7 @@ impl Failure {
             ExchangeError::Unconfirmed(_) => {
                 Self::new(StatusCode::BAD_GATEWAY, message).with("domain", domain)
             }
-            ExchangeError::StillRunning(_) => {
+            ExchangeError::StillRunning(_) | ExchangeError::CalledOff => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, message).with("domain", domain)
             }
             ExchangeError::Full(full) => {
@@ -112,6 +113,32 @@ impl Failure {
                 Self::internal()
             }
         }
+    }
+
+    /// A key that cannot be used.
+    pub(super) fn key(error: KeyError, id: &str) -> Self {
+        let status = match error {
+            KeyError::NotFound => StatusCode::NOT_FOUND,
+            KeyError::UsedUp(_) => StatusCode::CONFLICT,
+        };
+        Self::new(status, error.to_string()).with("session_id", id)
+    }
+
+    /// Data that could not be encrypted.
+    pub(super) fn crypt(error: &CryptError, id: &str) -> Self {
+        match error {
+            CryptError::Key(error) => Self::key(*error, id),
+            CryptError::Random(_) => {
+                tracing::error!(%error, "cannot encrypt");
+                Self::internal()
+            }
+        }
+    }
+
+    /// Sessions that could not be deleted as asked, or keys that could not be forgotten.
+    pub(super) fn delete_all(error: &DeleteError) -> Self {
+        tracing::error!(%error, "a deletion did not do all that was asked");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
     }
 
     /// A session that could not be deleted as asked.

@@ -3,19 +3,22 @@
 use std::path::PathBuf;
 
 use axum::Json;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequestParts, Path, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Shared;
-use super::answer::{Created, Decrypted, Deleted, Encrypted, Found, KnownRaidas, Listed, Shown, Status};
+use super::answer::{
+    Created, Decrypted, Deleted, DeletedAll, Encrypted, Found, Keys, KnownRaidas, Listed, Renewed, Shown,
+    Status,
+};
 use super::failure::Failure;
 use super::query::Query;
 use crate::Domain;
-use crate::sessions::{CachedKey, DeleteError, KeyChoice};
-use crate::store::SessionId;
+use crate::sessions::{CachedKey, DeleteError, KeyChoice, Sessions};
+use crate::store::{KeyError, SessionId};
 
 /// Longest session id that is given back in an answer, in characters.
 const MAX_ECHOED_ID: usize = 64;
@@ -45,17 +48,24 @@ pub(super) async fn list(State(sessions): State<Shared>) -> Json<Listed> {
     Json(Listed::new(&sessions))
 }
 
-pub(super) async fn show(
-    State(sessions): State<Shared>,
-    id: Result<Path<String>, PathRejection>,
-) -> Answer<Shown> {
-    let Ok(Path(id)) = id else { return Err(Failure::new(StatusCode::NOT_FOUND, NOT_FOUND)) };
+pub(super) async fn show(State(sessions): State<Shared>, PathId(id): PathId) -> Answer<Shown> {
     let row = parse_id(&id)?.and_then(|id| sessions.store().row(id));
     Ok(Json(row.ok_or_else(|| Failure::session(NOT_FOUND, &id))?.into()))
 }
 
 pub(super) async fn delete(State(sessions): State<Shared>, query: Query) -> Answer<Deleted> {
-    let id = query.required("session_id")?;
+    delete_session(&sessions, query.required("session_id")?, &query).await
+}
+
+pub(super) async fn delete_by_path(
+    State(sessions): State<Shared>,
+    PathId(id): PathId,
+    query: Query,
+) -> Answer<Deleted> {
+    delete_session(&sessions, id, &query).await
+}
+
+async fn delete_session(sessions: &Sessions, id: String, query: &Query) -> Answer<Deleted> {
     let (forget, verify) = (query.flag("forget")?, query.flag("verify")?);
     let cached = if forget { CachedKey::Forget } else { CachedKey::Keep };
     let receipt = match (parse_id(&id)?, verify) {
@@ -71,11 +81,11 @@ pub(super) async fn encrypt(State(sessions): State<Shared>, query: Query) -> Ans
     let id = query.required("session_id")?;
     let parsed = parse_id(&id)?;
     let mut data = query.base64("plaintext")?;
-    let nonce = match parsed {
-        Some(id) => sessions.encrypt(id, &mut data).map_err(|_| Failure::internal())?,
-        None => None,
+    let encrypted = match parsed {
+        Some(id) => sessions.encrypt(id, &mut data),
+        None => Err(KeyError::NotFound.into()),
     };
-    let nonce = nonce.ok_or_else(|| Failure::session(NOT_FOUND_OR_EXPIRED, &id))?;
+    let nonce = encrypted.map_err(|error| Failure::crypt(&error, &id))?;
     Ok(Json(Encrypted::new(STANDARD.encode(&data), hex::encode(nonce), data.len())))
 }
 
@@ -84,9 +94,34 @@ pub(super) async fn decrypt(State(sessions): State<Shared>, query: Query) -> Ans
     let parsed = parse_id(&id)?;
     let mut data = query.base64("ciphertext")?;
     let nonce = query.nonce()?;
-    let decrypted = parsed.and_then(|id| sessions.decrypt(id, &nonce, &mut data));
-    decrypted.ok_or_else(|| Failure::session(NOT_FOUND_OR_EXPIRED, &id))?;
+    let decrypted = match parsed {
+        Some(id) => sessions.decrypt(id, &nonce, &mut data),
+        None => Err(KeyError::NotFound),
+    };
+    decrypted.map_err(|error| Failure::key(error, &id))?;
     Ok(Json(Decrypted::new(STANDARD.encode(&data), data.len())))
+}
+
+pub(super) async fn delete_all(State(sessions): State<Shared>, query: Query) -> Answer<DeletedAll> {
+    let domain = optional_domain(&query)?;
+    let cached = if query.flag("forget")? { CachedKey::Forget } else { CachedKey::Keep };
+    let deleted = sessions.delete_all(domain, cached).await;
+    Ok(Json(DeletedAll::sessions(deleted.map_err(|error| Failure::delete_all(&error))?)))
+}
+
+pub(super) async fn renew(State(sessions): State<Shared>, PathId(id): PathId) -> Answer<Renewed> {
+    let renewed = parse_id(&id)?.and_then(|id| sessions.renew(id));
+    Ok(Json(Renewed::from(renewed.ok_or_else(|| Failure::session(NOT_FOUND_OR_EXPIRED, &id))?)))
+}
+
+pub(super) async fn keys(State(sessions): State<Shared>) -> Json<Keys> {
+    Json(Keys::new(&sessions.keystore().rows()))
+}
+
+pub(super) async fn forget_keys(State(sessions): State<Shared>, query: Query) -> Answer<DeletedAll> {
+    let domain = optional_domain(&query)?;
+    let forgotten = sessions.forget_keys(domain).await.map_err(DeleteError::Cache);
+    Ok(Json(DeletedAll::keys(forgotten.map_err(|error| Failure::delete_all(&error))?)))
 }
 
 pub(super) async fn raidas(State(sessions): State<Shared>) -> Json<KnownRaidas> {
@@ -98,10 +133,27 @@ pub(super) async fn status(State(sessions): State<Shared>) -> Json<Status> {
 }
 
 fn domain(query: &Query) -> Result<Domain, Failure> {
-    let given = query.required("domain")?;
-    Domain::new(&given).ok_or_else(|| {
+    optional_domain(query)?.ok_or_else(|| Failure::missing("domain"))
+}
+
+fn optional_domain(query: &Query) -> Result<Option<Domain>, Failure> {
+    let Some(given) = query.optional("domain")? else { return Ok(None) };
+    let domain = Domain::new(&given).ok_or_else(|| {
         Failure::invalid("domain", "a domain name such as content.example.com").with("domain", given)
-    })
+    });
+    domain.map(Some)
+}
+
+/// A session id in a path, not looked at yet.
+pub(super) struct PathId(pub(super) String);
+
+impl FromRequestParts<Shared> for PathId {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Failure> {
+        let id = Path::<String>::from_request_parts(parts, state).await;
+        id.map(|Path(id)| Self(id)).map_err(|_| Failure::new(StatusCode::NOT_FOUND, NOT_FOUND))
+    }
 }
 
 /// The id that a parameter spells. `Ok(None)` where no session can have that id: that is "not

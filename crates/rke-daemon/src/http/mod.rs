@@ -20,9 +20,10 @@ use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::{Request, State};
 use axum::handler::Handler;
 use axum::http::{StatusCode, header};
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -35,20 +36,23 @@ type Shared = Arc<Sessions>;
 
 /// The whole API over `sessions`, behind its gate.
 pub fn router(sessions: Shared, admission: Arc<Admission>) -> Router {
+    let awake = from_fn_with_state(Arc::clone(&sessions), drop_after_sleep);
     let sources = metrics::Sources { sessions: Arc::clone(&sessions), admission: Arc::clone(&admission) };
     let metrics = Router::new().route("/metrics", reads(metrics::show)).with_state(sources);
-    guarded(routes(sessions).merge(metrics), admission)
+    guarded(routes(sessions).merge(metrics).layer(awake), admission)
 }
 
 fn routes(sessions: Shared) -> Router {
     Router::new()
         .route("/api/rke/discover", reads(handlers::discover))
         .route("/api/rke/session", changes(handlers::create))
-        .route("/api/rke/session/{id}", reads(handlers::show))
+        .route("/api/rke/session/{id}", reads_and_deletes(handlers::show, handlers::delete_by_path))
         .route("/api/rke/session/delete", changes(handlers::delete))
-        .route("/api/rke/session/{id}/tunnel", takes_a_body(tunnel::connect))
+        .route("/api/rke/session/{id}/renew", posts(handlers::renew))
+        .route("/api/rke/session/{id}/tunnel", posts(tunnel::connect))
         .route("/api/rke/raidas", reads(handlers::raidas))
-        .route("/api/rke/sessions", reads(handlers::list))
+        .route("/api/rke/sessions", reads_and_deletes(handlers::list, handlers::delete_all))
+        .route("/api/rke/keys", reads_and_deletes(handlers::keys, handlers::forget_keys))
         .route("/api/rke/encrypt", changes(handlers::encrypt))
         .route("/api/rke/decrypt", changes(handlers::decrypt))
         .route("/api/rke/status", reads(handlers::status))
@@ -64,6 +68,13 @@ fn guarded(routes: Router, admission: Arc<Admission>) -> Router {
         .layer(map_response(headers::complete))
 }
 
+/// Keys that lay in memory while the machine slept are gone before anybody can use them, where the
+/// settings want that.
+async fn drop_after_sleep(State(sessions): State<Shared>, request: Request, next: Next) -> Response {
+    sessions.drop_after_sleep().await;
+    next.run(request).await
+}
+
 /// GET that changes nothing, so HEAD may do the same.
 fn reads<H, T, S>(handler: H) -> MethodRouter<S>
 where
@@ -71,8 +82,18 @@ where
     T: 'static,
     S: Clone + Send + Sync + 'static,
 {
-    const ALLOW: &str = "GET, HEAD, OPTIONS";
-    get(handler).options(|| async { allowed(ALLOW) }).fallback(|| async { Failure::method(ALLOW) })
+    only("GET, HEAD, OPTIONS", get(handler))
+}
+
+/// The same, and DELETE.
+fn reads_and_deletes<R, D, T, U>(read: R, delete: D) -> MethodRouter<Shared>
+where
+    R: Handler<T, Shared>,
+    D: Handler<U, Shared>,
+    T: 'static,
+    U: 'static,
+{
+    only("GET, HEAD, DELETE, OPTIONS", get(read).delete(delete))
 }
 
 /// GET that changes something. axum would run it for HEAD too, so HEAD is refused by name.
@@ -82,24 +103,23 @@ where
     T: 'static,
 {
     const ALLOW: &str = "GET, OPTIONS";
-    get(handler)
-        .head(|| async { Failure::method(ALLOW) })
-        .options(|| async { allowed(ALLOW) })
-        .fallback(|| async { Failure::method(ALLOW) })
+    only(ALLOW, get(handler).head(|| async { Failure::method(ALLOW) }))
 }
 
 /// POST.
-fn takes_a_body<H, T>(handler: H) -> MethodRouter<Shared>
+fn posts<H, T>(handler: H) -> MethodRouter<Shared>
 where
     H: Handler<T, Shared>,
     T: 'static,
 {
-    const ALLOW: &str = "POST, OPTIONS";
-    post(handler).options(|| async { allowed(ALLOW) }).fallback(|| async { Failure::method(ALLOW) })
+    only("POST, OPTIONS", post(handler))
 }
 
-fn allowed(methods: &'static str) -> impl IntoResponse {
-    (StatusCode::NO_CONTENT, [(header::ALLOW, methods)])
+/// What OPTIONS and every other method are answered.
+fn only<S: Clone + Send + Sync + 'static>(allow: &'static str, methods: MethodRouter<S>) -> MethodRouter<S> {
+    methods
+        .options(move || async move { (StatusCode::NO_CONTENT, [(header::ALLOW, allow)]) })
+        .fallback(move || async move { Failure::method(allow) })
 }
 
 /// The answer where a handler panicked. The panic's text may hold anything, so it stays out.

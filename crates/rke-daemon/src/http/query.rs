@@ -30,7 +30,7 @@ impl Query {
     ///
     /// # Errors
     /// 400 where it is given twice, is not UTF-8 or holds a NUL byte.
-    fn optional(&self, name: &str) -> Result<Option<String>, Failure> {
+    pub(super) fn optional(&self, name: &str) -> Result<Option<String>, Failure> {
         let pairs = self.0.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         let mut values = pairs.filter(|(key, _)| *key == name).map(|(_, value)| value);
         let Some(value) = values.next() else { return Ok(None) };

@@ -4,8 +4,7 @@
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
@@ -13,7 +12,7 @@ use http_body_util::channel::{Channel, Sender as BodySender};
 
 use super::Shared;
 use super::failure::Failure;
-use super::handlers::{NOT_FOUND, NOT_FOUND_OR_EXPIRED, parse_id};
+use super::handlers::{NOT_FOUND_OR_EXPIRED, PathId, parse_id};
 use crate::tunnel::{self, Receiver, Sender, TunnelError};
 
 /// Answers that wait to be read by the client.
@@ -21,10 +20,9 @@ const WAITING: usize = 4;
 
 pub(super) async fn connect(
     State(sessions): State<Shared>,
-    id: Result<Path<String>, PathRejection>,
+    PathId(id): PathId,
     body: Body,
 ) -> Result<Response, Failure> {
-    let Ok(Path(id)) = id else { return Err(Failure::new(StatusCode::NOT_FOUND, NOT_FOUND)) };
     let parsed = parse_id(&id)?.ok_or_else(|| Failure::session(NOT_FOUND_OR_EXPIRED, &id))?;
     let opened = tunnel::open(Arc::clone(&sessions), parsed).await;
     let (sender, receiver) = opened.map_err(|error| refusal(&error, &id))?;
@@ -68,7 +66,7 @@ fn report(error: TunnelError) {
 
 fn refusal(error: &TunnelError, id: &str) -> Failure {
     let status = match error {
-        TunnelError::NotFound => StatusCode::NOT_FOUND,
+        TunnelError::Key(error) => return Failure::key(*error, id),
         TunnelError::Unconfirmed => StatusCode::CONFLICT,
         TunnelError::Connection(_) | TunnelError::Refused(_) | TunnelError::Untrusted(_) => {
             StatusCode::BAD_GATEWAY

@@ -132,14 +132,16 @@ enum Costly {
 
 impl Costly {
     fn of(request: &Request) -> Option<Self> {
-        match (request.method(), request.uri().path()) {
-            (&Method::GET, "/api/rke/session") => Some(Self::Creation),
-            (&Method::GET, "/api/rke/session/delete") => {
-                let verify = Query::of(request.uri()).flag("verify");
-                verify.is_ok_and(|verify| verify).then_some(Self::Receipt)
-            }
-            _ => None,
-        }
+        let path = request.uri().path();
+        let deletes = match *request.method() {
+            Method::GET if path == "/api/rke/session" => return Some(Self::Creation),
+            Method::POST if path == "/api/rke/session" => return Some(Self::Creation),
+            Method::GET => path == "/api/rke/session/delete",
+            Method::DELETE => path.starts_with("/api/rke/session/"),
+            _ => false,
+        };
+        let verify = deletes && Query::of(request.uri()).flag("verify").is_ok_and(|verify| verify);
+        verify.then_some(Self::Receipt)
     }
 }
 

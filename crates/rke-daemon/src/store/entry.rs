@@ -1,0 +1,90 @@
+//! One session in the store: when it ends, what it has done, what may be told of it.
+
+use jiff::Timestamp;
+
+use super::{KeyUse, NewSession, Row, Rules, SessionId};
+use crate::clock::{Moment, wall_clock};
+use crate::usage::{UsageLimits, UsedUp};
+
+/// A session in the store.
+pub(super) struct Entry {
+    pub(super) session: NewSession,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+    pub(super) created: Moment,
+    /// When it ends however much it is used.
+    deadline: Moment,
+    last_used: Moment,
+    /// Under what moment it stands in the order of deadlines: its end, or earlier where it was used since.
+    pub(super) queued: Moment,
+    encrypt_count: u64,
+    decrypt_count: u64,
+}
+
+impl Entry {
+    pub(super) fn new(session: NewSession, rules: &Rules) -> Self {
+        let (created_at, created) = (wall_clock(), Moment::now());
+        let deadline = created.after(rules.ttl);
+        let expires_at = created_at.saturating_add(rules.ttl).unwrap_or(Timestamp::MAX);
+        let mut entry = Self {
+            session,
+            created_at,
+            expires_at,
+            created,
+            deadline,
+            last_used: created,
+            queued: deadline,
+            encrypt_count: 0,
+            decrypt_count: 0,
+        };
+        entry.queued = entry.end(rules);
+        entry
+    }
+
+    /// When it ends if nobody uses it from now on.
+    pub(super) fn end(&self, rules: &Rules) -> Moment {
+        rules.idle.map_or(self.deadline, |idle| self.deadline.min(self.last_used.after(idle)))
+    }
+
+    pub(super) fn has_ended(&self, now: Moment, rules: &Rules) -> bool {
+        self.end(rules) <= now
+    }
+
+    pub(super) fn renew(&mut self, now: Moment, rules: &Rules) {
+        let latest = self.created.after(rules.max_lifetime);
+        self.deadline = self.deadline.max(now.after(rules.ttl).min(latest));
+        self.expires_at = wall_clock().saturating_add(self.deadline.since(now)).unwrap_or(Timestamp::MAX);
+        self.last_used = now;
+    }
+
+    /// Counts a use of the key.
+    pub(super) fn use_key(
+        &mut self,
+        key_use: KeyUse,
+        now: Moment,
+        limits: UsageLimits,
+    ) -> Result<(), UsedUp> {
+        let (messages, bytes) = key_use.encrypts();
+        self.session.usage.add(messages, bytes, limits)?;
+        self.last_used = now;
+        match key_use {
+            KeyUse::Encrypt(_) => self.encrypt_count += 1,
+            KeyUse::Decrypt => self.decrypt_count += 1,
+            KeyUse::Send(_) | KeyUse::Receive => (),
+        }
+        Ok(())
+    }
+
+    pub(super) fn row(&self, id: SessionId) -> Row {
+        Row {
+            session_id: id.to_string(),
+            domain: self.session.domain.clone(),
+            created_at: self.created_at,
+            expires_at: self.expires_at,
+            encrypt_count: self.encrypt_count,
+            decrypt_count: self.decrypt_count,
+            from_cache: self.session.from_cache,
+            origin: self.session.origin.clone(),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The names of sessions. Whoever knows one can use the session, so they are compared in constant
+//! time and never logged. On the outside they are 32 hex digits.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use subtle::ConstantTimeEq;
+
+/// Length of a session id in bytes; on the outside it is twice as many hex digits.
+pub const SESSION_ID_LEN: usize = 16;
+
+/// The name of a session: 16 bytes from the system's generator. Whoever knows it can use the
+/// session, so it is compared in constant time and not logged.
+#[derive(Clone, Copy, Eq, PartialOrd, Ord)]
+pub struct SessionId(pub(super) [u8; SESSION_ID_LEN]);
+
+impl SessionId {
+    /// A new id.
+    ///
+    /// # Errors
+    /// When the system's generator fails.
+    pub fn random() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; SESSION_ID_LEN];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+
+    /// The id that 32 hex digits of either case spell.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut bytes = [0; SESSION_ID_LEN];
+        hex::decode_to_slice(text, &mut bytes).ok()?;
+        Some(Self(bytes))
+    }
+}
+
+impl PartialEq for SessionId {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Hash for SessionId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}

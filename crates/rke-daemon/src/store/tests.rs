@@ -1,0 +1,171 @@
+//! The store's rules, one test each.
+
+use rke_proto::ContentServerId;
+use rke_proto::derive::ShareWidth;
+
+use super::*;
+
+fn session(byte: u8) -> NewSession {
+    NewSession {
+        domain: Domain::new("content.rke.test").expect("a domain"),
+        origin: KeyOrigin {
+            cs_id: ContentServerId::new("CS").expect("a CSID"),
+            width: ShareWidth::Wide,
+            envelopes: vec![5],
+            raidas: (0..25).collect(),
+            liars: Vec::new(),
+            tunnel: None,
+        },
+        from_cache: false,
+        key: Secret::fill(|key| *key = [byte; 32]).expect("a secret"),
+        usage: Arc::default(),
+    }
+}
+
+fn rules(max: usize, ttl: Duration) -> Rules {
+    let usage = UsageLimits { messages: 5, bytes: 1000 };
+    Rules { max, ttl, max_lifetime: ttl * 10, idle: None, usage }
+}
+
+fn id(byte: u8) -> SessionId {
+    SessionId([byte; 16])
+}
+
+#[test]
+fn ids_are_hex_of_either_case_and_exactly_32_digits() {
+    let text = "a1b2c3d4e5f67890a1b2c3d4e5f67890";
+    assert_eq!(SessionId::parse(text).map(|id| id.to_string()).as_deref(), Some(text));
+    assert!(SessionId::parse(&text.to_uppercase()) == SessionId::parse(text));
+    for bad in ["", "nonexistent00000000000000000000", &text[1..], &text.replace('a', "g")] {
+        assert!(SessionId::parse(bad).is_none(), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn each_session_has_its_own_key_and_counts() {
+    let store = Store::new(rules(16, Duration::from_secs(60)));
+    store.insert(id(1), session(1)).expect("room");
+    store.insert(id(2), session(2)).expect("room");
+    assert_eq!(store.with_key(id(2), KeyUse::Encrypt(9), |key| *key == [2; 32]), Ok(true));
+    assert_eq!(store.with_key(id(1), KeyUse::Decrypt, |key| *key == [1; 32]), Ok(true));
+    let row = store.row(id(2)).expect("a row");
+    assert_eq!((row.encrypt_count, row.decrypt_count), (1, 0));
+    assert_eq!(store.count(), Count { total: 2, active: 2 });
+}
+
+#[tokio::test]
+async fn a_removed_session_is_gone_and_removing_it_again_finds_nothing() {
+    let store = Store::new(rules(16, Duration::from_secs(60)));
+    store.insert(id(1), session(1)).expect("room");
+    assert!(store.remove(id(1)).is_some());
+    assert!(store.remove(id(1)).is_none());
+    assert_eq!(store.with_key(id(1), KeyUse::Encrypt(1), |_| ()), Err(KeyError::NotFound));
+    assert!(store.row(id(1)).is_none());
+    assert_eq!(store.rows().1.len(), 0);
+}
+
+#[tokio::test]
+async fn a_full_store_says_when_there_will_be_room_and_ends_nothing() {
+    let store = Store::new(rules(2, Duration::from_secs(60)));
+    store.insert(id(1), session(1)).expect("room");
+    store.insert(id(2), session(2)).expect("room");
+    let full = store.insert(id(3), session(3)).expect_err("no room");
+    assert!(full.retry_after <= Duration::from_secs(60) && full.retry_after > Duration::from_secs(58));
+    assert_eq!(full.to_string(), "Maximum of 2 sessions reached");
+    assert_eq!(store.count().active, 2);
+    drop(store.remove(id(1)).expect("a session"));
+    store.insert(id(3), session(3)).expect("room again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn expires_at_the_deadline_and_sweeps_without_being_asked() {
+    let store = Store::new(rules(16, Duration::from_millis(40)));
+    store.insert(id(1), session(1)).expect("room");
+    assert!(store.row(id(1)).is_some());
+    // Sleeping at least until the deadline: the session must be dead, and soon swept.
+    tokio::time::sleep(Duration::from_millis(45)).await;
+    assert!(store.row(id(1)).is_none() && store.remove(id(1)).is_none());
+    for _ in 0..500 {
+        if store.count().total == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the expired session was never swept");
+}
+
+#[tokio::test]
+async fn an_idle_session_ends_and_one_that_is_used_does_not() {
+    let idle = Some(Duration::from_millis(300));
+    let store = Store::new(Rules { idle, ..rules(16, Duration::from_secs(60)) });
+    store.insert(id(1), session(1)).expect("room");
+    store.insert(id(2), session(2)).expect("room");
+    for _ in 0..8 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        store.with_key(id(1), KeyUse::Receive, |_| ()).expect("in use");
+    }
+    assert!(store.row(id(2)).is_none());
+    assert_eq!(store.count(), Count { total: 1, active: 1 }, "swept at its own end");
+    tokio::time::sleep(Duration::from_millis(320)).await;
+    assert_eq!(store.with_key(id(1), KeyUse::Decrypt, |_| ()), Err(KeyError::NotFound));
+}
+
+#[tokio::test]
+async fn a_renewed_session_lives_on_but_not_for_ever() {
+    let ttl = Duration::from_millis(400);
+    let store = Store::new(Rules { max_lifetime: ttl * 2, ..rules(16, ttl) });
+    store.insert(id(1), session(1)).expect("room");
+    tokio::time::sleep(ttl / 2).await;
+    assert!(store.renew(id(1)).is_some() && store.renew(id(2)).is_none());
+    tokio::time::sleep(ttl * 3 / 4).await;
+    assert!(store.renew(id(1)).is_some(), "past its first end");
+    tokio::time::sleep(ttl).await;
+    assert!(store.renew(id(1)).is_none(), "past its longest lifetime");
+    assert_eq!(store.count().total, 0);
+}
+
+#[tokio::test]
+async fn a_key_is_used_up_for_all_sessions_that_hold_it() {
+    let store = Store::new(rules(16, Duration::from_secs(60)));
+    let usage = Arc::<Usage>::default();
+    for byte in [1, 2] {
+        store.insert(id(byte), NewSession { usage: Arc::clone(&usage), ..session(1) }).expect("room");
+    }
+    for use_of in [KeyUse::Encrypt(400), KeyUse::Send(400), KeyUse::Encrypt(200)] {
+        assert_eq!(store.with_key(id(1), use_of, |_| ()), Ok(()));
+    }
+    assert_eq!(store.with_key(id(2), KeyUse::Encrypt(1), |_| ()), Err(KeyError::UsedUp(UsedUp)));
+    assert_eq!(store.with_key(id(2), KeyUse::Decrypt, |_| ()), Ok(()));
+    assert_eq!(store.row(id(2)).map(|row| row.encrypt_count), Some(0));
+}
+
+#[tokio::test]
+async fn all_sessions_of_a_domain_end_at_once() {
+    let store = Store::new(rules(16, Duration::from_secs(60)));
+    let other = Domain::new("other.test").expect("a domain");
+    store.insert(id(1), session(1)).expect("room");
+    store.insert(id(2), NewSession { domain: other.clone(), ..session(2) }).expect("room");
+    assert_eq!(store.remove_all(|domain| *domain == other).len(), 1);
+    assert_eq!(store.count().total, 1);
+    assert_eq!(store.remove_all(|_| true).len(), 1);
+    assert_eq!(store.rows().0, Count { total: 0, active: 0 });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_that_remove_the_same_session_one_succeeds() {
+    let store = Arc::new(Store::new(rules(16, Duration::from_secs(60))));
+    for round in 0..200 {
+        store.insert(id(round), session(round)).expect("room");
+        let removals: Vec<_> = (0..2)
+            .map(|_| {
+                let store = Arc::clone(&store);
+                tokio::spawn(async move { store.remove(id(round)) })
+            })
+            .collect();
+        let mut done = 0;
+        for removal in removals {
+            done += usize::from(removal.await.expect("no panic").is_some());
+        }
+        assert_eq!(done, 1);
+    }
+}

@@ -1,0 +1,81 @@
+//! Whether the machine has slept: the clock that counts sleep has gone further than the one that does
+//! not. Keys that lay in memory meanwhile can be dropped before anybody uses them again.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// Two clocks that are read one after the other are never quite equal.
+const TOLERANCE: Duration = Duration::from_millis(50);
+
+/// Remembers how long the machine had slept when keys were last dropped for that.
+pub(crate) struct SuspendWatch {
+    slept_nanos: AtomicU64,
+}
+
+/// A sleep that nothing was done about yet: how long the machine has slept in all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Slept(Duration);
+
+impl SuspendWatch {
+    pub(crate) fn new() -> Self {
+        Self { slept_nanos: nanos(slept()).into() }
+    }
+
+    /// Whether the machine has slept. It goes on to say so until that is [settled](Self::settle), so that
+    /// nobody who asks meanwhile goes on with a key that is about to be dropped.
+    pub(crate) fn has_slept(&self) -> Option<Slept> {
+        self.has_slept_until(slept())
+    }
+
+    fn has_slept_until(&self, slept: Duration) -> Option<Slept> {
+        let before = Duration::from_nanos(self.slept_nanos.load(Ordering::Relaxed));
+        (slept >= before + TOLERANCE).then_some(Slept(slept))
+    }
+
+    /// Says that what had to be done is done.
+    pub(crate) fn settle(&self, slept: Slept) {
+        self.slept_nanos.fetch_max(nanos(slept.0), Ordering::Relaxed);
+    }
+}
+
+/// How long the machine has slept since it was started.
+fn slept() -> Duration {
+    let read = |clock| {
+        let time = clock_gettime(clock);
+        Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
+    };
+    // In this order, so that what lies between the two readings makes it less, never more.
+    let with_sleep = read(ClockId::Boottime);
+    with_sleep.saturating_sub(read(ClockId::Monotonic))
+}
+
+fn nanos(time: Duration) -> u64 {
+    time.as_nanos().try_into().unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sleep_is_seen_until_it_is_settled() {
+        let watch = SuspendWatch { slept_nanos: nanos(Duration::from_secs(100)).into() };
+        assert_eq!(watch.has_slept_until(Duration::from_secs(100)), None);
+        assert_eq!(watch.has_slept_until(Duration::from_millis(100_049)), None);
+        let slept = Duration::from_millis(100_050);
+        assert_eq!(watch.has_slept_until(slept), Some(Slept(slept)));
+        assert_eq!(watch.has_slept_until(slept), Some(Slept(slept)));
+        watch.settle(Slept(slept));
+        assert_eq!(watch.has_slept_until(slept), None);
+        assert!(watch.has_slept_until(Duration::from_secs(160)).is_some());
+    }
+
+    #[test]
+    fn a_machine_that_is_awake_has_not_slept() {
+        let watch = SuspendWatch::new();
+        std::thread::sleep(Duration::from_millis(120));
+        assert_eq!(watch.has_slept(), None);
+    }
+}
