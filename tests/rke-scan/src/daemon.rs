@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 /// A running `rke`. Dropping it kills it.
@@ -67,9 +69,12 @@ impl Program {
         bail!("rke did not start: {}", self.lines().join("\n"))
     }
 
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        Ok(kill(Pid::from_raw(self.process()), signal)?)
+    }
+
     pub(crate) fn terminate(&self) -> Result<()> {
-        let process = nix::unistd::Pid::from_raw(self.process());
-        Ok(nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGTERM)?)
+        self.signal(Signal::SIGTERM)
     }
 
     pub(crate) fn wait(mut self) -> Result<std::process::ExitStatus> {

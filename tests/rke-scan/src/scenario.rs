@@ -68,7 +68,7 @@ impl Subject {
         let network = plan.runtime.block_on(Network::start())?;
         let data_dir = network.folder().join("daemon");
         let fixed = format!(
-            "serve --listen 127.0.0.1:0 --dns-server {} --secret-memory {} --exchange-timeout 1 --max-sessions 64",
+            "serve --listen 127.0.0.1:0 --dns-server {} --secret-memory {} --max-sessions 64",
             network.dns(),
             plan.memory.name(),
         );
@@ -166,7 +166,7 @@ impl Storm<'_> {
         while !self.over.load(Ordering::Relaxed) {
             if self.on.load(Ordering::Relaxed) {
                 for thread in threads_of(process).unwrap_or_default() {
-                    for signal in [Signal::SIGUSR1, Signal::SIGURG] {
+                    for signal in [Signal::SIGUSR2, Signal::SIGURG] {
                         let _ = signal_thread(process, thread.as_raw(), signal);
                     }
                 }
@@ -178,20 +178,25 @@ impl Storm<'_> {
 
 type Scenario = fn(&mut Subject, usize) -> Result<(Scan, Scan)>;
 
+/// Seconds for an exchange: more than enough on a busy machine, and few where it is to fail.
+const ENOUGH: &str = "20";
+const FEW: &str = "1";
+
 /// The scenarios that one daemon goes through many times, under signals every other time.
-const IN_ONE_DAEMON: [(&str, Scenario); 6] = [
-    ("single", single),
-    ("mix", mix),
-    ("burst of 16", burst),
-    ("delete under load", under_load),
-    ("failed exchange", failed),
-    ("abandoned exchange", abandoned),
+const IN_ONE_DAEMON: [(&str, Scenario, &str); 7] = [
+    ("single", single, ENOUGH),
+    ("mix", mix, ENOUGH),
+    ("burst of 16", burst, ENOUGH),
+    ("delete under load", under_load, ENOUGH),
+    ("failed exchange", failed, FEW),
+    ("abandoned exchange", abandoned, ENOUGH),
+    ("SIGUSR1", all_dropped, ENOUGH),
 ];
 
 /// Runs every scenario.
 pub(crate) fn run_all(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
-    for (name, scenario) in IN_ONE_DAEMON {
-        let mut subject = Subject::start(plan, &[], None)?;
+    for (name, scenario, seconds) in IN_ONE_DAEMON {
+        let mut subject = Subject::start(plan, &["--exchange-timeout", seconds], None)?;
         let (on, over, process) = (AtomicBool::new(false), AtomicBool::new(false), subject.program.process());
         let storm = Storm { on: &on, over: &over };
         let result = thread::scope(|threads| {
@@ -323,6 +328,27 @@ fn abandoned(subject: &mut Subject, _: usize) -> Result<(Scan, Scan)> {
     let after = subject.scan()?;
     subject.network.let_answer(25, Behaviour::Answers);
     Ok((before, after))
+}
+
+/// The signal that drops every session and every cached key.
+fn all_dropped(subject: &mut Subject, _: usize) -> Result<(Scan, Scan)> {
+    let wallet = subject.network.renew()?;
+    for _ in 0..3 {
+        let id = subject.create(&wallet)?;
+        use_session(subject.api, &id, 5000)?;
+    }
+    subject.network.add_needles(&mut subject.needles);
+    let before = subject.scan()?;
+    subject.program.signal(Signal::SIGUSR1)?;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let status = subject.api.expect("status")?;
+        if status["sessions"]["total"] == 0 && status["keystore"]["total"] == 0 {
+            return Ok((before, subject.scan()?));
+        }
+        ensure!(Instant::now() < deadline, "the signal did not drop everything: {status}");
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Sessions that nobody deletes, four at a time.

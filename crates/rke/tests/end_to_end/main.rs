@@ -11,6 +11,7 @@ mod doors;
 mod faults;
 mod key;
 mod liars;
+mod lifetimes;
 mod page;
 mod program;
 mod real;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rke_raida::network::LocalNetwork;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::support::{Answer, DOMAIN, network, percent};
@@ -47,10 +48,12 @@ impl Real {
                 shell
             }
         };
-        command.args(["serve", "--log-format", "json", "--dns-server", &dns, "--exchange-timeout", "1"]);
+        command.args(["serve", "--log-format", "json", "--dns-server", &dns]);
         command.arg("--data-dir").arg(&data_dir).args(flags);
-        if !flags.contains(&"--listen") {
-            command.args(["--listen", "127.0.0.1:0"]);
+        for (flag, value) in [("--listen", "127.0.0.1:0"), ("--exchange-timeout", "1")] {
+            if !flags.contains(&flag) {
+                command.args([flag, value]);
+            }
         }
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("rke runs");
         let log = Arc::new(Mutex::new(String::new()));
@@ -130,9 +133,12 @@ impl Real {
         self.child.try_wait().expect("a status")
     }
 
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("a signal");
+    }
+
     pub(crate) fn terminate(&mut self) {
-        let process = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(process, rustix::process::Signal::TERM).expect("a signal");
+        self.signal(Signal::TERM);
         let deadline = Instant::now() + Duration::from_secs(5);
         while self.ended().is_none() {
             assert!(Instant::now() < deadline, "it does not end");

@@ -1,0 +1,180 @@
+//! How sessions and keys come to an end, and how long they last: deletion by path, of all, of a
+//! domain, idle time-out, renewal, limits of use, the signal that drops everything.
+
+use std::io::Write;
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
+
+use rke_proto::RaidaIndex;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::real::{Real, read_to_end, request_with};
+use crate::support::{Answer, DOMAIN};
+
+fn request(real: &Real, method: &str, target: &str) -> Answer {
+    real.send(request_with(method, target, "host: localhost"))
+}
+
+fn encrypt(real: &Real, id: &str) -> Answer {
+    real.get(&format!("/api/rke/encrypt?session_id={id}&plaintext=SGVsbG8="))
+}
+
+fn totals(real: &Real) -> (Value, Value) {
+    let status = real.get("/api/rke/status").json();
+    (status["sessions"]["total"].clone(), status["keystore"]["total"].clone())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn delete_by_path_answers_as_the_documented_deletion_does() {
+    let real = Real::start(&[]).await;
+    let id = real.create_id();
+    let path = format!("/api/rke/session/{id}");
+    let deleted = request(&real, "DELETE", &path);
+    assert_eq!(
+        deleted.body,
+        format!(r#"{{"command":"rke_session_delete","success":true,"session_id":"{id}"}}"#)
+    );
+    let again = request(&real, "DELETE", &path);
+    assert_eq!((again.status, &again.json()["message"]), (404, &"Session not found".into()));
+    assert_eq!(encrypt(&real, &id).status, 404);
+    let other = real.create_id();
+    let receipt = request(&real, "DELETE", &format!("/api/rke/session/{other}?verify=true&forget=true"));
+    assert_eq!(receipt.json()["wipe"]["hits"], 0, "{receipt:?}");
+    assert_eq!(totals(&real), (json!(0), json!(0)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_sessions_of_a_domain_or_all_there_are_end_at_once() {
+    let real = Real::start(&[]).await;
+    let ids = [real.create_id(), real.create_id(), real.create_id()];
+    let none = request(&real, "DELETE", "/api/rke/sessions?domain=other.test");
+    assert_eq!(none.body, r#"{"command":"rke_sessions_delete","success":true,"deleted":0}"#);
+    assert!(ids.iter().all(|id| real.lives(id)));
+    let of_domain = request(&real, "DELETE", &format!("/api/rke/sessions?domain={DOMAIN}"));
+    assert_eq!(of_domain.json()["deleted"], 3);
+    assert!(!ids.iter().any(|id| real.lives(id)));
+    assert_eq!(totals(&real), (json!(0), json!(1)), "the cached key stays");
+    real.create_id();
+    let all = request(&real, "DELETE", "/api/rke/sessions?forget=true");
+    assert_eq!(all.json()["deleted"], 1);
+    assert_eq!(totals(&real), (json!(0), json!(0)));
+    for target in ["/api/rke/sessions?domain=-", "/api/rke/sessions?forget=yes", "/api/rke/keys?domain=-"] {
+        assert_eq!(request(&real, "DELETE", target).status, 400, "{target}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cached_keys_are_listed_and_forgotten() {
+    let real = Real::start(&[]).await;
+    let id = real.create_id();
+    let keys = real.get("/api/rke/keys").json();
+    assert_eq!((&keys["command"], &keys["total"]), (&"rke_keys".into(), &1.into()));
+    let key = &keys["keys"][0];
+    assert_eq!((&key["domain"], &key["key_bits"]), (&DOMAIN.into(), &256.into()));
+    assert_eq!(key["cs_id"], "CONTENT-SERVER01");
+    assert!(key["expires_at"].as_str().is_some_and(|at| at.ends_with('Z')), "{key}");
+    assert_eq!(request(&real, "DELETE", "/api/rke/keys?domain=other.test").json()["deleted"], 0);
+    let forgotten = request(&real, "DELETE", &format!("/api/rke/keys?domain={DOMAIN}"));
+    assert_eq!(forgotten.body, r#"{"command":"rke_keys_delete","success":true,"deleted":1}"#);
+    assert!(real.lives(&id), "a session keeps its own copy of the key");
+    assert_eq!(real.get("/api/rke/keys").json()["total"], 0);
+    assert_eq!(real.get(&real.create_target()).json()["from_cache"], false);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_is_renewed_up_to_its_longest_lifetime() {
+    let real = Real::start(&["--session-ttl", "3", "--session-max-lifetime", "6"]).await;
+    let id = real.create_id();
+    let first = real.get(&format!("/api/rke/session/{id}")).json()["expires_at"].clone();
+    std::thread::sleep(Duration::from_millis(2200));
+    let renewed = request(&real, "POST", &format!("/api/rke/session/{id}/renew"));
+    assert_eq!((renewed.status, &renewed.json()["session_id"]), (200, &id.as_str().into()));
+    assert!(renewed.json()["expires_at"].as_str() > first.as_str(), "{renewed:?} {first}");
+    std::thread::sleep(Duration::from_millis(1500));
+    assert!(real.lives(&id), "past its first end");
+    let last = request(&real, "POST", &format!("/api/rke/session/{id}/renew"));
+    std::thread::sleep(Duration::from_millis(2600));
+    assert!(!real.lives(&id), "past its longest lifetime: {last:?}");
+    let gone = request(&real, "POST", &format!("/api/rke/session/{id}/renew"));
+    assert_eq!((gone.status, &gone.json()["session_id"]), (404, &id.as_str().into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_nobody_uses_ends_and_is_swept() {
+    let real = Real::start(&["--session-idle", "1"]).await;
+    let (used, unused) = (real.create_id(), real.create_id());
+    for _ in 0..8 {
+        std::thread::sleep(Duration::from_millis(250));
+        assert_eq!(encrypt(&real, &used).status, 200);
+    }
+    assert!(real.lives(&used) && !real.lives(&unused));
+    assert_eq!(totals(&real).0, 1);
+    std::thread::sleep(Duration::from_millis(1300));
+    assert_eq!(encrypt(&real, &used).status, 404);
+    assert_eq!(totals(&real).0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_used_up_encrypts_no_more_in_any_session_but_decrypts() {
+    let real = Real::start(&["--key-max-messages", "3"]).await;
+    let (first, second) = (real.create_id(), real.create_id());
+    let encrypted = encrypt(&real, &first).json();
+    assert!(encrypt(&real, &second).status == 200 && encrypt(&real, &second).status == 200);
+    for id in [&first, &second] {
+        let refused = encrypt(&real, id);
+        assert_eq!(refused.status, 409, "{refused:?}");
+        assert!(refused.body.contains("fresh=true") && refused.body.contains(id.as_str()), "{refused:?}");
+    }
+    let (nonce, ciphertext) = (encrypted["nonce"].as_str(), encrypted["ciphertext"].as_str());
+    let target = format!(
+        "/api/rke/decrypt?session_id={second}&nonce={}&ciphertext={}",
+        nonce.expect("a nonce"),
+        ciphertext.expect("a ciphertext")
+    );
+    assert_eq!(real.get(&target).json()["plaintext"], "SGVsbG8=");
+    let fresh = real.get(&real.create_target()).json();
+    assert_eq!(fresh["from_cache"], false, "a key that is used up is not taken from the cache");
+    assert_eq!(encrypt(&real, fresh["session_id"].as_str().expect("an id")).status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_used_up_by_bytes_too() {
+    let real = Real::start(&["--key-max-bytes", "12"]).await;
+    let id = real.create_id();
+    let statuses: Vec<u16> = (0..3).map(|_| encrypt(&real, &id).status).collect();
+    assert_eq!(statuses, [200, 200, 409]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_drops_all_sessions_keys_and_exchanges() {
+    let mut real = Real::start(&["--exchange-timeout", "30"]).await;
+    let ids = [real.create_id(), real.create_id()];
+    // The next exchange waits for answers that never come.
+    let (sockets, target) = (silent_nodes(&mut real).await, real.create_target());
+    let (mut stream, started) = (real.connect(), Instant::now());
+    let create = request_with("GET", &format!("{target}&fresh=true"), "host: localhost");
+    stream.write_all(create.as_bytes()).expect("sent");
+    std::thread::sleep(Duration::from_millis(300));
+    real.signal(Signal::USR1);
+    while totals(&real) != (json!(0), json!(0)) {
+        assert!(started.elapsed() < Duration::from_secs(20), "sessions and keys are still there");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(!ids.iter().any(|id| real.lives(id)));
+    let answer = Answer::parse(&read_to_end(&mut stream));
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(answer.body.contains("were dropped while this session was opened"), "{answer:?}");
+    assert!(started.elapsed() < Duration::from_secs(20), "the exchange went on");
+    assert_eq!(totals(&real), (json!(0), json!(0)));
+    drop(sockets);
+}
+
+/// Puts sockets that never answer in the place of all nodes.
+async fn silent_nodes(real: &mut Real) -> Vec<UdpSocket> {
+    let addresses = real.network.node_addresses().to_vec();
+    for raida in RaidaIndex::all() {
+        real.network.stop_node(raida).await;
+    }
+    addresses.into_iter().map(|address| UdpSocket::bind(address).expect("the node's port")).collect()
+}
