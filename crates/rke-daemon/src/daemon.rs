@@ -53,6 +53,9 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// A socket that was handed over.
+    #[error("cannot use the socket that systemd has opened: {0}; check the .socket unit")]
+    Inherited(io::Error),
     /// Anybody who reaches the address could use the daemon.
     #[error(
         "will not listen on {0}: it lies beyond this machine, and whoever reaches it could use every session; \
@@ -90,6 +93,15 @@ pub struct Daemon {
     keepers: JoinSet<()>,
 }
 
+/// Sockets that listen already when the daemon starts: systemd has opened them.
+#[derive(Debug, Default)]
+pub struct Inherited {
+    /// For TCP. Where there are any, the configured address is not used.
+    pub tcp: Vec<std::net::TcpListener>,
+    /// For the daemon's own user.
+    pub unix: Vec<std::os::unix::net::UnixListener>,
+}
+
 /// What goes from the disk when the daemon stops.
 #[derive(Default)]
 struct Files {
@@ -103,6 +115,14 @@ impl Daemon {
     /// # Errors
     /// [`StartError`]; then nothing is left running.
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_on(config, Inherited::default()).await
+    }
+
+    /// The same, on sockets that listen already.
+    ///
+    /// # Errors
+    /// [`StartError`]; then nothing is left running.
+    pub async fn start_on(config: Config, inherited: Inherited) -> Result<Self, StartError> {
         let directory = match &config.raida_directory {
             Some(path) => directory::load(path).await?,
             None => Directory::default(),
@@ -110,7 +130,8 @@ impl Daemon {
         let discovery = Discovery::new(config.dns_server, directory)?;
         let wallet_root = config.access.wallet_root.as_deref().map(open_wallet_root).transpose()?;
         let tls = config.access.tls.as_ref().map(tls::acceptor).transpose()?;
-        let (listener, address) = listen(&config).await?;
+        let listeners = listen(&config, inherited.tcp).await?;
+        let address = listeners[0].1;
         let data_dir = Arc::new(DataDir::open(&config.data_dir, Sharing::Alone)?);
         let mut files = Files::default();
         let admission = Arc::new(admission(&config.access, &data_dir, &mut files)?);
@@ -122,10 +143,14 @@ impl Daemon {
             allow_weak_shares: config.allow_weak_shares.iter().cloned().collect(),
         };
         let exchange = Exchange::new(discovery, rules);
-        let mut doors = vec![match tls {
-            Some(acceptor) => Door::Tls(listener, acceptor),
+        let door = |(listener, _)| match &tls {
+            Some(acceptor) => Door::Tls(listener, acceptor.clone()),
             None => Door::Tcp(listener),
-        }];
+        };
+        let mut doors: Vec<Door> = listeners.into_iter().map(door).collect();
+        for listener in inherited.unix {
+            doors.push(Door::Unix(unix_socket::inherit(listener)?));
+        }
         if let Some(path) = &config.access.unix_socket {
             doors.push(Door::Unix(unix_socket::listen(path).await?));
             files.unix_socket = Some(path.clone());
@@ -164,6 +189,11 @@ impl Daemon {
         }
     }
 
+    /// Returns if the sessions can still be reached, and hangs with them if they cannot.
+    pub fn prove_alive(&self) {
+        self.sessions.store().count();
+    }
+
     /// Stops within a second. All sessions end and their keys are wiped.
     pub async fn stop(mut self) {
         self.keepers.shutdown().await;
@@ -186,18 +216,36 @@ impl Drop for Files {
     }
 }
 
-async fn listen(config: &Config) -> Result<(TcpListener, SocketAddr), StartError> {
-    let access = &config.access;
-    if access.exposes(config.listen) {
-        return Err(StartError::Exposed(config.listen));
-    }
+/// At least one listener, each with its address.
+async fn listen(
+    config: &Config,
+    inherited: Vec<std::net::TcpListener>,
+) -> Result<Vec<(TcpListener, SocketAddr)>, StartError> {
     let listen_error = |source| StartError::Listen { address: config.listen, source };
-    let listener = TcpListener::bind(config.listen).await.map_err(listen_error)?;
-    let address = listener.local_addr().map_err(listen_error)?;
+    let mut listeners = Vec::new();
+    for listener in inherited {
+        listener.set_nonblocking(true).map_err(StartError::Inherited)?;
+        let address = listener.local_addr().map_err(StartError::Inherited)?;
+        check_exposure(&config.access, address)?;
+        listeners.push((TcpListener::from_std(listener).map_err(StartError::Inherited)?, address));
+    }
+    if listeners.is_empty() {
+        check_exposure(&config.access, config.listen)?;
+        let listener = TcpListener::bind(config.listen).await.map_err(listen_error)?;
+        let address = listener.local_addr().map_err(listen_error)?;
+        listeners.push((listener, address));
+    }
+    Ok(listeners)
+}
+
+fn check_exposure(access: &Access, address: SocketAddr) -> Result<(), StartError> {
+    if access.exposes(address) {
+        return Err(StartError::Exposed(address));
+    }
     if !address.ip().to_canonical().is_loopback() && access.tls.is_none() {
         tracing::warn!(%address, "requests, plaintexts and the token cross the network unencrypted; --tls-cert and --tls-key change that");
     }
-    Ok((listener, address))
+    Ok(())
 }
 
 fn open_wallet_root(path: &Path) -> Result<WalletRoot, StartError> {

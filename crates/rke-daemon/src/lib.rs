@@ -27,5 +27,5 @@ pub mod usage;
 mod wallet_root;
 
 pub use config::Config;
-pub use daemon::{Daemon, StartError};
+pub use daemon::{Daemon, Inherited, StartError};
 pub use domain::Domain;

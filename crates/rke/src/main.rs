@@ -16,6 +16,7 @@ mod serve;
 mod session;
 mod settings;
 mod signals;
+mod systemd;
 mod tour;
 
 use std::process::ExitCode;

@@ -18,6 +18,9 @@ pub enum UnixSocketError {
     /// Something else lies there.
     #[error("{0} is there and is not a socket; choose another path with --unix-socket")]
     NotASocket(PathBuf),
+    /// One that was handed over.
+    #[error("cannot use the unix socket that systemd has opened: {0}; check the .socket unit")]
+    Inherited(io::Error),
     /// The system refuses.
     #[error("cannot listen on the unix socket {path}: {source}; choose another path with --unix-socket")]
     Io {
@@ -26,6 +29,13 @@ pub enum UnixSocketError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// Listens on a socket that was opened by somebody else, whose permissions are theirs to set. Who
+/// connects is asked who they are all the same.
+pub(crate) fn inherit(listener: std::os::unix::net::UnixListener) -> Result<UnixListener, UnixSocketError> {
+    let listener = listener.set_nonblocking(true).and_then(|()| UnixListener::from_std(listener));
+    listener.map_err(UnixSocketError::Inherited)
 }
 
 /// Listens at `path`, in place of a socket that a dead daemon has left there.

@@ -18,5 +18,6 @@ mod real;
 mod records;
 mod relay;
 mod support;
+mod systemd;
 mod tunnel;
 mod weak;
