@@ -20,9 +20,10 @@ use crate::exchange::{Exchange, Rules};
 use crate::http;
 use crate::http::admission::{Admission, AdmissionError, Refusals};
 use crate::http::server::{Door, serve};
-use crate::http::tls::{self, TlsError};
+use crate::http::tls::{Acceptor, TlsError};
 use crate::http::unix_socket::{self, UnixSocketError};
-use crate::keystore::Keystore;
+use crate::keystore::{self, Keystore};
+use crate::reload;
 use crate::sessions::Sessions;
 use crate::token::Token;
 use crate::wallet_root::WalletRoot;
@@ -87,6 +88,7 @@ pub struct Daemon {
     address: SocketAddr,
     sessions: Arc<Sessions>,
     admission: Arc<Admission>,
+    tls: Option<Arc<Acceptor>>,
     files: Files,
     stop: watch::Sender<bool>,
     servers: JoinSet<()>,
@@ -123,28 +125,19 @@ impl Daemon {
     /// # Errors
     /// [`StartError`]; then nothing is left running.
     pub async fn start_on(config: Config, inherited: Inherited) -> Result<Self, StartError> {
-        let directory = match &config.raida_directory {
-            Some(path) => directory::load(path).await?,
-            None => Directory::default(),
-        };
-        let discovery = Discovery::new(config.dns_server, directory)?;
-        let wallet_root = config.access.wallet_root.as_deref().map(open_wallet_root).transpose()?;
-        let tls = config.access.tls.as_ref().map(tls::acceptor).transpose()?;
+        let discovery = Discovery::new(config.dns_server, read_directory(&config).await?)?;
+        let wallet_root = open_wallet_root(&config)?;
+        let tls = config.access.tls.as_ref().map(Acceptor::new).transpose()?.map(Arc::new);
         let listeners = listen(&config, inherited.tcp).await?;
         let address = listeners[0].1;
         let data_dir = Arc::new(DataDir::open(&config.data_dir, Sharing::Alone)?);
         let mut files = Files::default();
         let admission = Arc::new(admission(&config.access, &data_dir, &mut files)?);
-        let keystore = Arc::new(Keystore::open(data_dir, config.key_ttl_hours, config.max_keys)?);
-        let rules = Rules {
-            timeout: config.exchange_timeout,
-            confirm: config.confirm,
-            confirm_timeout: config.confirm_timeout,
-            allow_weak_shares: config.allow_weak_shares.iter().cloned().collect(),
-        };
-        let exchange = Exchange::new(discovery, rules);
+        let key_limits = keystore::Limits { ttl_hours: config.key_ttl_hours, max: config.max_keys };
+        let keystore = Arc::new(Keystore::open(data_dir, key_limits)?);
+        let exchange = Exchange::new(discovery, Rules::of(&config));
         let door = |(listener, _)| match &tls {
-            Some(acceptor) => Door::Tls(listener, acceptor.clone()),
+            Some(acceptor) => Door::Tls(listener, Arc::clone(acceptor)),
             None => Door::Tcp(listener),
         };
         let mut doors: Vec<Door> = listeners.into_iter().map(door).collect();
@@ -163,7 +156,7 @@ impl Daemon {
         let router = http::router(Arc::clone(&sessions), Arc::clone(&admission));
         let servers = doors.into_iter().map(|door| serve(door, router.clone(), stopped.clone())).collect();
         tracing::info!(%address, "listening");
-        Ok(Self { address, sessions, admission, files, stop, servers, keepers })
+        Ok(Self { address, sessions, admission, tls, files, stop, servers, keepers })
     }
 
     /// Where the HTTP API listens.
@@ -179,6 +172,17 @@ impl Daemon {
     /// What has been refused at the gate so far.
     pub fn refusals(&self) -> &Refusals {
         self.admission.refusals()
+    }
+
+    /// Goes on with other settings, all of them or none. Gives the names of those that differ and take a
+    /// new start to change.
+    ///
+    /// # Errors
+    /// [`StartError`]; then the old settings hold on.
+    pub async fn reload(&self, config: Config) -> Result<Vec<&'static str>, StartError> {
+        let parts =
+            reload::Parts { sessions: &self.sessions, admission: &self.admission, tls: self.tls.as_deref() };
+        reload::reload(parts, config).await
     }
 
     /// Drops every session and every cached key, and calls off the exchanges that run. It goes on serving.
@@ -248,8 +252,18 @@ fn check_exposure(access: &Access, address: SocketAddr) -> Result<(), StartError
     Ok(())
 }
 
-fn open_wallet_root(path: &Path) -> Result<WalletRoot, StartError> {
-    WalletRoot::open(path).map_err(|source| StartError::WalletRoot { path: path.into(), source })
+pub(crate) async fn read_directory(config: &Config) -> Result<Directory, DirectoryError> {
+    match &config.raida_directory {
+        Some(path) => directory::load(path).await,
+        None => Ok(Directory::default()),
+    }
+}
+
+pub(crate) fn open_wallet_root(config: &Config) -> Result<Option<WalletRoot>, StartError> {
+    let open = |path: &PathBuf| {
+        WalletRoot::open(path).map_err(|source| StartError::WalletRoot { path: path.into(), source })
+    };
+    config.access.wallet_root.as_ref().map(open).transpose()
 }
 
 fn admission(access: &Access, data_dir: &DataDir, files: &mut Files) -> Result<Admission, StartError> {

@@ -2,7 +2,9 @@
 //! `docs/protocol.md` section 1.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
@@ -64,7 +66,7 @@ pub struct Discovered {
 /// Asks DNS.
 pub struct Discovery {
     resolver: TokioResolver,
-    directory: Directory,
+    directory: ArcSwap<Directory>,
 }
 
 impl Discovery {
@@ -77,7 +79,12 @@ impl Discovery {
             Some(server) => Resolver::builder_with_config(only(server), TokioRuntimeProvider::default()),
             None => TokioResolver::builder_tokio()?,
         };
-        Ok(Self { resolver: builder.build()?, directory })
+        Ok(Self { resolver: builder.build()?, directory: ArcSwap::from_pointee(directory) })
+    }
+
+    /// Goes on with another directory of RAIDAs.
+    pub(crate) fn set_directory(&self, directory: Directory) {
+        self.directory.store(Arc::new(directory));
     }
 
     /// Finds the Content Server of `domain`. Has no deadline of its own: look-ups can outlive the
@@ -96,7 +103,7 @@ impl Discovery {
         let best = targets.min_by_key(|srv| (srv.priority, u16::MAX - srv.weight));
         let best = best.ok_or_else(|| DiscoveryError::NoTarget(name.clone()))?;
         let texts: Vec<String> = txt.iter().filter_map(joined_text).collect();
-        let sets = Records::parse(texts.iter().map(String::as_str)).key_sets(&self.directory);
+        let sets = Records::parse(texts.iter().map(String::as_str)).key_sets(&self.directory.load());
         Ok(Discovered {
             target_host: best.target.to_ascii().trim_end_matches('.').to_owned(),
             target_port: best.port,

@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rke_host::udp::{Courier, Ended};
 use rke_host::wallet::{self, Proof, WalletError};
 use rke_proto::derive::ShareWidth;
+use rke_proto::directory::Directory;
 use rke_proto::records::KeySet;
 use rke_proto::round::{self, Fault, Pace, REQUEST_RANDOM_LEN, Recipient, Round};
 use rke_proto::tunnel::confirm::ConfirmError;
@@ -21,6 +23,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::Domain;
 use crate::clock::unix_seconds;
+use crate::config::Config;
 use crate::confirm::{Confirm, ConfirmedKey, TunnelName, Unconfirmed, confirm, connect};
 use crate::discovery::{Discovered, Discovery, DiscoveryError};
 use crate::raidas::Raidas;
@@ -148,7 +151,7 @@ impl ExchangeError {
 pub struct Exchange {
     discovery: Discovery,
     raidas: Raidas,
-    rules: Rules,
+    rules: ArcSwap<Rules>,
 }
 
 /// How exchanges are made.
@@ -164,10 +167,28 @@ pub struct Rules {
     pub allow_weak_shares: HashSet<Domain>,
 }
 
+impl Rules {
+    /// As the settings say.
+    pub(crate) fn of(config: &Config) -> Self {
+        Self {
+            timeout: config.exchange_timeout,
+            confirm: config.confirm,
+            confirm_timeout: config.confirm_timeout,
+            allow_weak_shares: config.allow_weak_shares.iter().cloned().collect(),
+        }
+    }
+}
+
 impl Exchange {
     /// Exchanges by these rules.
     pub fn new(discovery: Discovery, rules: Rules) -> Self {
-        Self { discovery, raidas: Raidas::default(), rules }
+        Self { discovery, raidas: Raidas::default(), rules: ArcSwap::from_pointee(rules) }
+    }
+
+    /// Goes on by other rules, and with another directory of RAIDAs.
+    pub(crate) fn change(&self, rules: Rules, directory: Directory) {
+        self.rules.store(Arc::new(rules));
+        self.discovery.set_directory(directory);
     }
 
     /// What is known of the RAIDAs.
@@ -177,12 +198,12 @@ impl Exchange {
 
     /// The deadline of an exchange that begins now.
     pub fn deadline(&self) -> Instant {
-        Instant::now() + self.rules.timeout
+        Instant::now() + self.rules.load().timeout
     }
 
     /// Whether a key from shares of this width may be used for the domain.
     pub fn accepts(&self, domain: &Domain, width: ShareWidth) -> bool {
-        width == ShareWidth::Wide || self.rules.allow_weak_shares.contains(domain)
+        width == ShareWidth::Wide || self.rules.load().allow_weak_shares.contains(domain)
     }
 
     /// Finds a domain's Content Server.
@@ -270,7 +291,8 @@ impl Exchange {
         round: &Round,
         context: &KeyContext,
     ) -> Result<AgreedKey, Disagreed> {
-        let unconfirmed = match self.rules.confirm {
+        let wanted = self.rules.load().confirm;
+        let unconfirmed = match wanted {
             Confirm::Off => None,
             Confirm::Require | Confirm::Try => match self.confirm(discovered, round, context).await {
                 Ok(key) => return Ok(AgreedKey::confirmed(key, discovered)),
@@ -281,7 +303,7 @@ impl Exchange {
             },
         };
         if let Some(reason) = unconfirmed {
-            if self.rules.confirm == Confirm::Require {
+            if wanted == Confirm::Require {
                 return Err(Disagreed::Unconfirmed(reason.to_string()));
             }
             tracing::warn!(host = discovered.target_host, %reason, "the key is not confirmed");
@@ -297,7 +319,7 @@ impl Exchange {
         round: &Round,
         context: &KeyContext,
     ) -> Result<ConfirmedKey, Unconfirmed> {
-        let deadline = Instant::now() + self.rules.confirm_timeout;
+        let deadline = Instant::now() + self.rules.load().confirm_timeout;
         let addresses = timeout_at(deadline, self.addresses(discovered)).await;
         let addresses = addresses.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
         confirm(round, context, &addresses, deadline).await
@@ -317,7 +339,7 @@ impl Exchange {
             let addresses = self.discovery.addresses(&name.host, name.port).await;
             connect(&addresses.map_err(io::Error::other)?).await
         };
-        let deadline = Instant::now() + self.rules.confirm_timeout;
+        let deadline = Instant::now() + self.rules.load().confirm_timeout;
         timeout_at(deadline, connected).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{fs, io};
 
+use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use rke_host::data_dir::{DataDir, DataDirError};
 use rke_host::sealed::{SealError, Sealer};
@@ -84,11 +85,19 @@ impl TunnelDescription {
 pub struct Keystore {
     data_dir: Arc<DataDir>,
     folder: PathBuf,
-    ttl_seconds: u64,
-    max: usize,
+    limits: ArcSwap<Limits>,
     index: Mutex<BTreeMap<Domain, Indexed>>,
     /// Held while files change, so that none comes back that is being removed.
     files: Mutex<()>,
+}
+
+/// How long keys are used, and how many there are.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How long a cached key is used, in hours.
+    pub ttl_hours: u64,
+    /// Most cached keys.
+    pub max: usize,
 }
 
 /// What is kept in memory of a key that is there.
@@ -129,11 +138,10 @@ impl Keystore {
     ///
     /// # Errors
     /// When its folder cannot be made.
-    pub fn open(data_dir: Arc<DataDir>, ttl_hours: u64, max: usize) -> Result<Self, DataDirError> {
+    pub fn open(data_dir: Arc<DataDir>, limits: Limits) -> Result<Self, DataDirError> {
         let folder = data_dir.folder(FOLDER)?;
-        let ttl_seconds = ttl_hours.saturating_mul(3600);
         let (index, files) = (Mutex::default(), Mutex::default());
-        let keystore = Self { data_dir, folder, ttl_seconds, max, index, files };
+        let keystore = Self { data_dir, folder, limits: ArcSwap::from_pointee(limits), index, files };
         let found = fs::read_dir(&keystore.folder).into_iter().flatten().flatten();
         for path in found.map(|entry| entry.path()) {
             match keystore.load(&path) {
@@ -143,8 +151,15 @@ impl Keystore {
                 Err(reason) => discard(&path, &reason),
             }
         }
-        keystore.shrink_to(max);
+        keystore.shrink_to(limits.max);
         Ok(keystore)
+    }
+
+    /// Goes on within other limits. Keys that are cached already keep their time.
+    pub fn set_limits(&self, limits: Limits) {
+        self.limits.store(Arc::new(limits));
+        let _files = self.lock_files();
+        self.shrink_to(limits.max);
     }
 
     /// The cached key of a domain, if there is one that is valid.
@@ -167,14 +182,15 @@ impl Keystore {
     /// # Errors
     /// [`SealError`]; an older key of the domain is unchanged.
     pub fn put(&self, domain: &Domain, key: &ExchangedKey) -> Result<(), SealError> {
-        if self.max == 0 {
+        let limits = **self.limits.load();
+        if limits.max == 0 {
             return Ok(());
         }
         let _files = self.lock_files();
         if !self.lock().contains_key(domain) {
-            self.shrink_to(self.max - 1);
+            self.shrink_to(limits.max - 1);
         }
-        let indexed = Indexed::new(key, unix_seconds().saturating_add(self.ttl_seconds));
+        let indexed = Indexed::new(key, unix_seconds().saturating_add(limits.ttl_hours.saturating_mul(3600)));
         self.write(domain, key, &indexed)?;
         self.lock().insert(domain.clone(), indexed);
         Ok(())
@@ -387,7 +403,7 @@ mod tests {
 
     fn open(dir: &tempfile::TempDir, ttl_hours: u64, max: usize) -> Keystore {
         let data_dir = Arc::new(DataDir::open(dir.path(), Sharing::Alone).expect("a data directory"));
-        Keystore::open(data_dir, ttl_hours, max).expect("a keystore")
+        Keystore::open(data_dir, Limits { ttl_hours, max }).expect("a keystore")
     }
 
     fn files(dir: &tempfile::TempDir) -> Vec<PathBuf> {

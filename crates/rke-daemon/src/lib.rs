@@ -18,6 +18,7 @@ mod gate;
 pub mod http;
 pub mod keystore;
 pub mod raidas;
+mod reload;
 pub mod sessions;
 pub mod store;
 mod suspend;

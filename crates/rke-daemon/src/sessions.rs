@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::{ArcSwap, ArcSwapOption};
 use rke_host::wallet;
 use rke_proto::cipher::{BLOCK_LEN, aes256_ctr, for_each_round_key};
 use rke_proto::derive::ShareWidth;
@@ -22,7 +23,7 @@ use crate::creations::{Creations, Leave};
 use crate::discovery::{Discovered, DiscoveryError};
 use crate::exchange::{Exchange, ExchangeError, ExchangedKey};
 use crate::gate::Gates;
-use crate::keystore::Keystore;
+use crate::keystore::{self, Keystore};
 use crate::store::{self, KeyError, KeyUse, NewSession, Row, SessionId, Store};
 use crate::suspend::SuspendWatch;
 use crate::wallet_root::{Outside, WalletRoot};
@@ -80,15 +81,14 @@ pub struct Sessions {
     exchange: Exchange,
     gates: Gates<Arc<ExchangeError>>,
     creations: Creations,
-    /// Where keys are to be dropped after the machine has slept.
-    suspend: Option<SuspendWatch>,
-    wallet_root: Option<WalletRoot>,
+    suspend: SuspendWatch,
+    wallet_root: ArcSwapOption<WalletRoot>,
     residues_found: AtomicU64,
     /// How requests for a session ended.
     outcomes: Mutex<BTreeMap<&'static str, u64>>,
     /// The nonces of each key that was used in a tunnel, so that no packet is taken twice.
     seen: Mutex<HashMap<ClientKeyId, Arc<Mutex<NonceMemory>>>>,
-    config: Config,
+    config: ArcSwap<Config>,
 }
 
 impl Sessions {
@@ -99,29 +99,27 @@ impl Sessions {
         exchange: Exchange,
         wallet_root: Option<WalletRoot>,
     ) -> Self {
-        let store = Store::new(store::Rules {
-            max: config.max_sessions,
-            ttl: config.session_ttl,
-            max_lifetime: config.session_max_lifetime,
-            idle: config.session_idle,
-            usage: config.key_limits,
-        });
-        let (gates, creations, residues_found) = (Gates::default(), Creations::new(), AtomicU64::new(0));
-        let (outcomes, seen) = (Mutex::default(), Mutex::default());
-        let suspend = (config.on_suspend == OnSuspend::DropEverything).then(SuspendWatch::new);
         Self {
-            store,
+            store: Store::new(store_rules(&config)),
             keystore,
             exchange,
-            gates,
-            creations,
-            suspend,
-            wallet_root,
-            residues_found,
-            outcomes,
-            seen,
-            config,
+            gates: Gates::default(),
+            creations: Creations::new(),
+            suspend: SuspendWatch::new(),
+            wallet_root: ArcSwapOption::new(wallet_root.map(Arc::new)),
+            residues_found: AtomicU64::new(0),
+            outcomes: Mutex::default(),
+            seen: Mutex::default(),
+            config: ArcSwap::from_pointee(config),
         }
+    }
+
+    /// Goes on with other settings; those of the exchange and of the gate are not its own to change.
+    pub(crate) fn change(&self, config: Config, wallet_root: Option<WalletRoot>) {
+        self.store.set_rules(store_rules(&config));
+        self.keystore.set_limits(keystore::Limits { ttl_hours: config.key_ttl_hours, max: config.max_keys });
+        self.wallet_root.store(wallet_root.map(Arc::new));
+        self.config.store(Arc::new(config));
     }
 
     /// The store, for what only reads.
@@ -146,8 +144,8 @@ impl Sessions {
     }
 
     /// The settings.
-    pub fn config(&self) -> &Config {
-        &self.config
+    pub fn config(&self) -> Arc<Config> {
+        self.config.load_full()
     }
 
     /// Finds a domain's Content Server.
@@ -211,7 +209,7 @@ impl Sessions {
     /// Where the wallet really lies, if wallets may lie there. Asked before anything else looks at the
     /// path, so that nobody learns what is elsewhere.
     fn confine(&self, wallet: PathBuf) -> Result<PathBuf, ExchangeError> {
-        match &self.wallet_root {
+        match self.wallet_root.load().as_ref() {
             Some(root) if wallet.is_absolute() => {
                 root.confine(&wallet).map_err(|Outside| ExchangeError::WalletOutside)
             }
@@ -261,7 +259,7 @@ impl Sessions {
         let (keystore, wanted) = (Arc::clone(&self.keystore), domain.clone());
         let key = spawn_blocking(move || keystore.get(&wanted)).await.ok()??;
         let accepted = self.exchange.accepts(domain, key.origin.width);
-        (accepted && !key.usage.is_used_up(self.config.key_limits)).then_some(key)
+        (accepted && !key.usage.is_used_up(self.config().key_limits)).then_some(key)
     }
 
     /// Caches a key and gives it back. A cache that cannot be written is reported, and the session
@@ -410,13 +408,15 @@ impl Sessions {
 
     /// Drops everything if the machine has slept and the settings want that. Asked before each request.
     pub(crate) async fn drop_after_sleep(&self) {
-        let Some(watch) = &self.suspend else { return };
-        let Some(slept) = watch.has_slept() else { return };
+        let Some(slept) = self.suspend.has_slept() else { return };
+        if self.config().on_suspend == OnSuspend::Keep {
+            return self.suspend.settle(slept);
+        }
         tracing::warn!("this machine has slept: all sessions and cached keys are dropped");
         if let Err(error) = self.drop_everything().await {
             tracing::error!(%error, "a cached key could not be removed");
         }
-        watch.settle(slept);
+        self.suspend.settle(slept);
     }
 
     /// Gives a session its whole time again, as far as the longest lifetime allows. `None` where there is
@@ -425,5 +425,15 @@ impl Sessions {
         let renewed = self.store.renew(id)?;
         tracing::info!("session renewed");
         Some(renewed)
+    }
+}
+
+fn store_rules(config: &Config) -> store::Rules {
+    store::Rules {
+        max: config.max_sessions,
+        ttl: config.session_ttl,
+        max_lifetime: config.session_max_lifetime,
+        idle: config.session_idle,
+        usage: config.key_limits,
     }
 }

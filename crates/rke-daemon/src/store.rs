@@ -130,14 +130,13 @@ pub struct Store {
 }
 
 struct Shared {
-    rules: Rules,
     state: Mutex<State>,
     /// Wakes the sweeper when an earlier deadline than the one it sleeps for has appeared.
     earlier_deadline: Notify,
 }
 
-#[derive(Default)]
 struct State {
+    rules: Rules,
     entries: HashMap<SessionId, Entry>,
     deadlines: BTreeSet<(Moment, SessionId)>,
 }
@@ -145,9 +144,21 @@ struct State {
 impl Store {
     /// An empty store. Needs a tokio runtime.
     pub fn new(rules: Rules) -> Self {
-        let shared = Arc::new(Shared { rules, state: Mutex::default(), earlier_deadline: Notify::new() });
+        let state = State { rules, entries: HashMap::new(), deadlines: BTreeSet::new() };
+        let shared = Arc::new(Shared { state: Mutex::new(state), earlier_deadline: Notify::new() });
         let sweeper = tokio::spawn(sweep(Arc::clone(&shared)));
         Self { shared, sweeper }
+    }
+
+    /// Goes on by other rules. How long a session lives changes for those that are opened or renewed
+    /// later; all else holds for every session at once.
+    pub fn set_rules(&self, rules: Rules) {
+        let mut state = self.shared.lock();
+        state.rules = rules;
+        let ids: Vec<SessionId> = state.entries.keys().copied().collect();
+        ids.into_iter().for_each(|id| state.requeue(id));
+        drop(state);
+        self.shared.earlier_deadline.notify_one();
     }
 
     /// Whether a session could be opened now.
@@ -155,7 +166,7 @@ impl Store {
     /// # Errors
     /// [`Full`].
     pub fn check_room(&self) -> Result<(), Full> {
-        self.shared.lock().check_room(&self.shared.rules)
+        self.shared.lock().check_room()
     }
 
     /// Opens a session. Never ends another one for it.
@@ -163,13 +174,12 @@ impl Store {
     /// # Errors
     /// [`Full`]; the key is wiped.
     pub fn insert(&self, id: SessionId, session: NewSession) -> Result<Row, Full> {
-        let rules = &self.shared.rules;
-        let entry = Entry::new(session, rules);
+        let entry = Entry::new(session, &self.shared.lock().rules);
         let row = entry.row(id);
         #[cfg(feature = "controls")]
         crate::controls::session_inserted(id, &entry.session.key);
         let mut state = self.shared.lock();
-        state.check_room(rules)?;
+        state.check_room()?;
         let is_first = state.deadlines.first().is_none_or(|(first, _)| entry.queued < *first);
         state.deadlines.insert((entry.queued, id));
         state.entries.insert(id, entry);
@@ -184,10 +194,12 @@ impl Store {
     /// dropped, which waits for the uses that run. `None` where there is no such session, or it has
     /// expired.
     pub fn remove(&self, id: SessionId) -> Option<NewSession> {
-        let entry = self.shared.lock().take(id)?;
+        let mut state = self.shared.lock();
+        let (rules, entry) = (state.rules, state.take(id)?);
+        drop(state);
         #[cfg(feature = "controls")]
         crate::controls::session_removed(id);
-        (!entry.has_ended(Moment::now(), &self.shared.rules)).then_some(entry.session)
+        (!entry.has_ended(Moment::now(), &rules)).then_some(entry.session)
     }
 
     /// Ends all sessions that `chosen` says yes to, as [`Store::remove`] ends one.
@@ -200,21 +212,20 @@ impl Store {
             .map(|(id, _)| *id)
             .collect();
         let entries: Vec<Entry> = ids.into_iter().filter_map(|id| state.take(id)).collect();
+        let (rules, now) = (state.rules, Moment::now());
         drop(state);
-        let now = Moment::now();
-        let live = entries.into_iter().filter(|entry| !entry.has_ended(now, &self.shared.rules));
+        let live = entries.into_iter().filter(|entry| !entry.has_ended(now, &rules));
         live.map(|entry| entry.session).collect()
     }
 
     /// Gives a session its whole time again, as far as the longest lifetime allows.
     pub fn renew(&self, id: SessionId) -> Option<Row> {
-        let rules = &self.shared.rules;
         let mut state = self.shared.lock();
-        let now = Moment::now();
-        let entry = state.live(id, now, rules)?;
-        entry.renew(now, rules);
-        let (before, row) = (entry.queued, entry.row(id));
-        state.requeue(id, before, rules);
+        let (rules, now) = (state.rules, Moment::now());
+        let entry = state.live(id, now)?;
+        entry.renew(now, &rules);
+        let row = entry.row(id);
+        state.requeue(id);
         Some(row)
     }
 
@@ -229,12 +240,11 @@ impl Store {
         key_use: KeyUse,
         work: impl FnOnce(&[u8; 32]) -> R,
     ) -> Result<R, KeyError> {
-        let rules = &self.shared.rules;
         let key = {
             let mut state = self.shared.lock();
-            let now = Moment::now();
-            let entry = state.live(id, now, rules).ok_or(KeyError::NotFound)?;
-            entry.use_key(key_use, now, rules.usage)?;
+            let (limits, now) = (state.rules.usage, Moment::now());
+            let entry = state.live(id, now).ok_or(KeyError::NotFound)?;
+            entry.use_key(key_use, now, limits)?;
             entry.session.key.handle()
         };
         let used = key.expose(|key| {
@@ -248,13 +258,13 @@ impl Store {
 
     /// What may be told of a session. `None` as in [`Store::remove`].
     pub fn row(&self, id: SessionId) -> Option<Row> {
-        self.shared.lock().live(id, Moment::now(), &self.shared.rules).map(|entry| entry.row(id))
+        self.shared.lock().live(id, Moment::now()).map(|entry| entry.row(id))
     }
 
     /// All sessions that have not expired, oldest first, and how many there are.
     pub fn rows(&self) -> (Count, Vec<Row>) {
         let (state, now) = (self.shared.lock(), Moment::now());
-        let live = state.entries.iter().filter(|(_, entry)| !entry.has_ended(now, &self.shared.rules));
+        let live = state.entries.iter().filter(|(_, entry)| !entry.has_ended(now, &state.rules));
         let mut rows: Vec<(Moment, Row)> = live.map(|(id, entry)| (entry.created, entry.row(*id))).collect();
         let total = state.entries.len();
         drop(state);
@@ -264,7 +274,7 @@ impl Store {
 
     /// How many sessions there are.
     pub fn count(&self) -> Count {
-        self.shared.lock().count(Moment::now(), &self.shared.rules)
+        self.shared.lock().count(Moment::now())
     }
 }
 
@@ -283,7 +293,8 @@ impl Shared {
 }
 
 impl State {
-    fn live(&mut self, id: SessionId, now: Moment, rules: &Rules) -> Option<&mut Entry> {
+    fn live(&mut self, id: SessionId, now: Moment) -> Option<&mut Entry> {
+        let rules = &self.rules;
         self.entries.get_mut(&id).filter(|entry| !entry.has_ended(now, rules))
     }
 
@@ -294,22 +305,22 @@ impl State {
     }
 
     /// Puts a session where its end belongs in the order of deadlines.
-    fn requeue(&mut self, id: SessionId, before: Moment, rules: &Rules) {
+    fn requeue(&mut self, id: SessionId) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
-        entry.queued = entry.end(rules);
-        self.deadlines.remove(&(before, id));
+        self.deadlines.remove(&(entry.queued, id));
+        entry.queued = entry.end(&self.rules);
         self.deadlines.insert((entry.queued, id));
     }
 
     /// Wipes what has expired and gives the next deadline. A session that was used since it was put in
     /// order is put there again: uses themselves leave the order as it is, to stay quick.
-    fn sweep(&mut self, now: Moment, rules: &Rules) -> Option<Moment> {
+    fn sweep(&mut self, now: Moment) -> Option<Moment> {
         while let Some((deadline, id)) = self.deadlines.first().copied() {
             if deadline > now {
                 return Some(deadline);
             }
-            if self.entries.get(&id).is_some_and(|entry| !entry.has_ended(now, rules)) {
-                self.requeue(id, deadline, rules);
+            if self.entries.get(&id).is_some_and(|entry| !entry.has_ended(now, &self.rules)) {
+                self.requeue(id);
             } else {
                 drop(self.take(id));
             }
@@ -317,19 +328,20 @@ impl State {
         None
     }
 
-    fn check_room(&mut self, rules: &Rules) -> Result<(), Full> {
+    fn check_room(&mut self) -> Result<(), Full> {
         let now = Moment::now();
-        let next = self.sweep(now, rules);
-        if self.entries.len() < rules.max {
+        let next = self.sweep(now);
+        let max = self.rules.max;
+        if self.entries.len() < max {
             return Ok(());
         }
-        Err(Full { max: rules.max, retry_after: next.map_or(Duration::ZERO, |next| next.since(now)) })
+        Err(Full { max, retry_after: next.map_or(Duration::ZERO, |next| next.since(now)) })
     }
 
-    fn count(&self, now: Moment, rules: &Rules) -> Count {
+    fn count(&self, now: Moment) -> Count {
         let due = self.deadlines.iter().take_while(|(deadline, _)| *deadline <= now);
         let ended =
-            due.filter(|(_, id)| self.entries.get(id).is_some_and(|entry| entry.has_ended(now, rules)));
+            due.filter(|(_, id)| self.entries.get(id).is_some_and(|entry| entry.has_ended(now, &self.rules)));
         Count { total: self.entries.len(), active: self.entries.len() - ended.count() }
     }
 }
@@ -338,7 +350,7 @@ async fn sweep(shared: Arc<Shared>) {
     let alarm = Alarm::new();
     loop {
         let now = Moment::now();
-        let next = shared.lock().sweep(now, &shared.rules);
+        let next = shared.lock().sweep(now);
         match next {
             Some(deadline) => tokio::select! {
                 () = sleep_until(deadline, now, alarm.as_ref().ok()) => (),

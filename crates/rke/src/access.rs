@@ -9,7 +9,7 @@ use rke_daemon::access::{Access, LoopbackOrigins, NullOrigin, TlsFiles, TokenRul
 use serde::Deserialize;
 
 /// Who may use the daemon.
-#[derive(Args, Deserialize, Default)]
+#[derive(Args, Clone, Deserialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct AccessOptions {
     /// Answer requests whose Host is this name or address, beside localhost and loopback addresses. Repeatable.
@@ -43,7 +43,7 @@ pub(crate) struct AccessOptions {
 }
 
 /// Files for TLS.
-#[derive(Args, Deserialize, Default)]
+#[derive(Args, Clone, Deserialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct TlsOptions {
     /// Serve HTTPS in place of HTTP, with the certificates in this PEM file.

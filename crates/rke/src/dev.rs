@@ -13,7 +13,8 @@ use rke_raida::node::NodeError;
 use crate::cli::{DaemonOptions, DevOptions};
 use crate::client::target;
 use crate::settings::LogFormat;
-use crate::{log, protection, serve, signals, tour};
+use crate::signals::{Order, Orders};
+use crate::{log, protection, tour};
 
 /// The domain of the local Content Server.
 pub(crate) const DOMAIN: &str = "content.rke.test";
@@ -27,7 +28,7 @@ pub(crate) fn run(options: DevOptions) -> Result<()> {
 }
 
 async fn run_network(options: DevOptions) -> Result<()> {
-    let mut orders = signals::Orders::listen()?;
+    let mut orders = Orders::listen()?;
     let (dir, _temporary) = data_dir(options.data_dir.as_deref())?;
     let network = LocalNetwork::start(LocalNetworkConfig {
         dir: dir.clone(),
@@ -52,7 +53,9 @@ async fn run_network(options: DevOptions) -> Result<()> {
         tour::make(&options, network.wallet()).await
     } else {
         describe(&network, &daemon, &dir);
-        serve::obey(&daemon, &mut orders).await;
+        while orders.next().await == Order::DropEverything {
+            daemon.drop_everything().await;
+        }
         eprintln!("Stopping.");
         Ok(())
     };

@@ -1,18 +1,42 @@
-//! The log: to standard error, as text or JSON.
+//! The log: to standard error, as text or JSON. What is logged can be changed while the program runs.
 
 use anyhow::{Context, Result};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::reload::Error;
 
 use crate::settings::LogFormat;
 
-/// Starts logging.
-pub(crate) fn start(filter: &str, format: LogFormat) -> Result<()> {
-    let filter =
-        EnvFilter::try_new(filter).with_context(|| format!("--log {filter:?} is not a log filter"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => builder.with_target(false).init(),
-        LogFormat::Json => builder.json().init(),
+type Change = dyn Fn(EnvFilter) -> Result<(), Error>;
+
+/// What is logged.
+pub(crate) struct LogFilter(Box<Change>);
+
+impl LogFilter {
+    /// Logs by this filter from now on.
+    pub(crate) fn change(&self, filter: &str) -> Result<()> {
+        self.0(parse(filter)?).context("cannot change what is logged")
     }
-    Ok(())
+}
+
+/// Starts logging.
+pub(crate) fn start(filter: &str, format: LogFormat) -> Result<LogFilter> {
+    let (filter, builder) = (parse(filter)?, tracing_subscriber::fmt().with_writer(std::io::stderr));
+    Ok(match format {
+        LogFormat::Text => {
+            let builder = builder.with_target(false).with_env_filter(filter).with_filter_reloading();
+            let handle = builder.reload_handle();
+            builder.init();
+            LogFilter(Box::new(move |filter| handle.reload(filter)))
+        }
+        LogFormat::Json => {
+            let builder = builder.json().with_env_filter(filter).with_filter_reloading();
+            let handle = builder.reload_handle();
+            builder.init();
+            LogFilter(Box::new(move |filter| handle.reload(filter)))
+        }
+    })
+}
+
+fn parse(filter: &str) -> Result<EnvFilter> {
+    EnvFilter::try_new(filter).with_context(|| format!("--log {filter:?} is not a log filter"))
 }

@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 const SLOTS_BESIDE_SESSIONS: usize = 1024;
 
 /// How secrets are held.
-#[derive(Args, Clone, Copy, Default)]
+#[derive(Args, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Protection {
     /// The memory to hold secrets in.
     #[arg(long, value_name = "KIND", env = "RKE_SECRET_MEMORY", default_value = "auto")]

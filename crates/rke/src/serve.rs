@@ -1,35 +1,72 @@
-//! `rke serve`: the daemon until it is told to stop.
+//! `rke serve`: the daemon until it is told to stop, with a new configuration when it is told so.
 
 use anyhow::Result;
 use rke_daemon::Daemon;
 
+use crate::log::LogFilter;
 use crate::settings::{ServeOptions, ServeSettings};
 use crate::signals::{Order, Orders};
 use crate::{log, protection, systemd};
 
 pub(crate) fn run(options: ServeOptions) -> Result<()> {
-    let ServeSettings { daemon, protection, log, log_format } = options.settle()?;
-    log::start(&log, log_format)?;
-    protection::start_runtime(protection, daemon.max_sessions)?.block_on(async {
+    let settings = options.clone().settle()?;
+    let log_filter = log::start(&settings.log, settings.log_format)?;
+    protection::start_runtime(settings.protection, settings.daemon.max_sessions)?.block_on(async {
         let mut orders = Orders::listen()?;
-        let daemon = Daemon::start_on(daemon, systemd::inherited()?).await?;
+        let daemon = Daemon::start_on(settings.daemon.clone(), systemd::inherited()?).await?;
         systemd::ready();
+        let running = Running { options, settings, log_filter, daemon };
         tokio::select! {
-            () = obey(&daemon, &mut orders) => (),
-            () = systemd::feed_watchdog(&daemon) => (),
+            () = running.obey(&mut orders) => (),
+            () = systemd::feed_watchdog(&running.daemon) => (),
         }
         systemd::stopping();
-        daemon.stop().await;
+        running.daemon.stop().await;
         Ok(())
     })
 }
 
-/// Does what signals ask for until one asks to stop.
-pub(crate) async fn obey(daemon: &Daemon, orders: &mut Orders) {
-    loop {
-        match orders.next().await {
-            Order::Stop => return,
-            Order::DropEverything => daemon.drop_everything().await,
+/// The daemon, and what it was started with.
+struct Running {
+    options: ServeOptions,
+    settings: ServeSettings,
+    log_filter: LogFilter,
+    daemon: Daemon,
+}
+
+impl Running {
+    /// Does what signals ask for until one asks to stop.
+    async fn obey(&self, orders: &mut Orders) {
+        loop {
+            match orders.next().await {
+                Order::Stop => return,
+                Order::DropEverything => self.daemon.drop_everything().await,
+                Order::Reload => {
+                    systemd::reloading();
+                    if let Err(error) = self.reload().await {
+                        tracing::error!("the configuration is not changed: {error:#}");
+                    }
+                    systemd::ready();
+                }
+            }
         }
+    }
+
+    /// Takes flags, environment and file as they are now.
+    async fn reload(&self) -> Result<()> {
+        let wanted = self.options.clone().settle()?;
+        let mut fixed = self.daemon.reload(wanted.daemon).await?;
+        self.log_filter.change(&wanted.log)?;
+        if wanted.protection != self.settings.protection {
+            fixed.push("secret-memory or insecure-debug");
+        }
+        if wanted.log_format != self.settings.log_format {
+            fixed.push("log-format");
+        }
+        tracing::info!("the configuration was read again");
+        for setting in fixed {
+            tracing::warn!(setting, "has changed, which takes a new start");
+        }
+        Ok(())
     }
 }

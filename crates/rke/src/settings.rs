@@ -18,7 +18,7 @@ use crate::access::{AccessOptions, TlsOptions};
 use crate::protection::{Protection, SecretMemoryChoice};
 
 /// `rke serve`. The same structure is read from flags, environment and file.
-#[derive(Args, Deserialize, Default)]
+#[derive(Args, Clone, Deserialize, Default)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct ServeOptions {
     /// Configuration file (TOML). Its keys are the long flags without the dashes in front.

@@ -8,8 +8,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
-    /// SIGTERM, SIGINT, SIGQUIT; SIGHUP too.
+    /// SIGTERM, SIGINT, SIGQUIT.
     Stop,
+    /// SIGHUP: read the configuration again. Where there is none, it is the terminal that has gone.
+    Reload,
     /// SIGUSR1: no key is to be left.
     DropEverything,
 }
@@ -27,6 +29,7 @@ impl Orders {
             loop {
                 let order = match signals.wait() {
                     Ok(Signal::SIGUSR1) => Order::DropEverything,
+                    Ok(Signal::SIGHUP) => Order::Reload,
                     Ok(_) => Order::Stop,
                     Err(_) => continue,
                 };
@@ -44,8 +47,8 @@ impl Orders {
         self.0.recv().await.unwrap_or(Order::Stop)
     }
 
-    /// Returns when the program is to stop; it has no use for anything else.
+    /// Returns when a program that has neither configuration nor sessions is to stop.
     pub(crate) async fn stop(&mut self) {
-        while self.next().await != Order::Stop {}
+        while self.next().await == Order::DropEverything {}
     }
 }

@@ -30,6 +30,14 @@ pub(crate) fn ready() {
     tell(&[NotifyState::Ready]);
 }
 
+/// Says that the configuration is being read again.
+pub(crate) fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(error) => tracing::warn!(%error, "cannot tell systemd that the configuration is read again"),
+    }
+}
+
 /// Says that the daemon is on its way out.
 pub(crate) fn stopping() {
     tell(&[NotifyState::Stopping]);

@@ -89,13 +89,18 @@ fn after_delete_in_operation(subject: &mut Subject, expected: Expected) -> Resul
     let subject = &*subject;
     thread::scope(|threads| {
         threads.spawn(|| subject.api.get(&format!("encrypt?session_id={id}&plaintext=AAAA")));
-        thread::sleep(Duration::from_millis(50));
+        // However busy the machine: the operation has begun.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while subject.api.expect(&format!("session/{id}"))?["encrypt_count"] == 0 {
+            ensure!(Instant::now() < deadline, "the operation does not begin");
+        }
+        thread::sleep(Duration::from_millis(20));
         let started = Instant::now();
         subject.api.expect(&format!("session/delete?session_id={id}"))?;
         let waited = started.elapsed();
         let scan = crate::process::scan(subject.program.process(), &subject.needles)?;
         if expected == Expected::Nothing {
-            ensure!(waited > SLOW / 2, "the deletion did not wait for the operation: {waited:?}");
+            ensure!(waited > SLOW / 4, "the deletion did not wait for the operation: {waited:?}");
         }
         Ok(scan)
     })

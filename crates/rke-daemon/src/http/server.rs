@@ -23,6 +23,7 @@ use tower::ServiceExt;
 
 use super::caller::{Caller, Scheme};
 use super::connection::{Connection, closing_answer};
+use super::tls::Acceptor;
 use super::unix_socket;
 
 /// Connections at one time through one door; more wait to be accepted.
@@ -42,7 +43,7 @@ pub enum Door {
     /// TCP, as plain text.
     Tcp(TcpListener),
     /// TCP with TLS.
-    Tls(TcpListener, TlsAcceptor),
+    Tls(TcpListener, Arc<Acceptor>),
     /// A unix socket, for the daemon's own user.
     Unix(UnixListener),
 }
@@ -62,7 +63,7 @@ impl Door {
             }
             Self::Tls(listener, acceptor) => {
                 let (stream, from) = listener.accept().await?;
-                Ok(Arrival::Tls(stream, from.ip(), acceptor.clone()))
+                Ok(Arrival::Tls(stream, from.ip(), acceptor.current()))
             }
             Self::Unix(listener) => listener.accept().await.map(|(stream, _)| Arrival::Unix(stream)),
         }

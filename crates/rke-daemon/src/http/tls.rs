@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -41,8 +42,28 @@ pub enum TlsError {
     Unusable(#[from] rustls::Error),
 }
 
-/// What makes TLS connections of TCP connections.
-pub(crate) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
+/// What makes TLS connections of TCP connections. Its certificates can be replaced while it is in use.
+pub struct Acceptor(ArcSwap<ServerConfig>);
+
+impl Acceptor {
+    /// With the certificates that are in these files now.
+    pub(crate) fn new(files: &TlsFiles) -> Result<Self, TlsError> {
+        Ok(Self(ArcSwap::new(load(files)?)))
+    }
+
+    /// For the connections to come.
+    pub(super) fn current(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.0.load_full())
+    }
+
+    /// Takes these certificates for the connections to come.
+    pub(crate) fn replace(&self, certificates: Arc<ServerConfig>) {
+        self.0.store(certificates);
+    }
+}
+
+/// Reads what TLS takes.
+pub(crate) fn load(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let chain = certificates(&files.certificate, "a certificate", "--tls-cert")?;
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|source| TlsError::File {
@@ -59,7 +80,7 @@ pub(crate) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
     };
     let mut config = config.with_single_cert(chain, key)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok(Arc::new(config))
 }
 
 fn verifier(

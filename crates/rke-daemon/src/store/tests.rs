@@ -111,6 +111,19 @@ async fn an_idle_session_ends_and_one_that_is_used_does_not() {
 }
 
 #[tokio::test]
+async fn other_rules_hold_at_once_and_swept_is_by_them() {
+    let store = Store::new(rules(2, Duration::from_secs(60)));
+    store.insert(id(1), session(1)).expect("room");
+    store.insert(id(2), session(2)).expect("room");
+    store.set_rules(rules(3, Duration::from_secs(60)));
+    store.insert(id(3), session(3)).expect("more room");
+    let idle = Some(Duration::from_millis(50));
+    store.set_rules(Rules { idle, ..rules(3, Duration::from_secs(60)) });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(store.count(), Count { total: 0, active: 0 });
+}
+
+#[tokio::test]
 async fn a_renewed_session_lives_on_but_not_for_ever() {
     let ttl = Duration::from_millis(400);
     let store = Store::new(Rules { max_lifetime: ttl * 2, ..rules(16, ttl) });

@@ -17,6 +17,7 @@ mod program;
 mod real;
 mod records;
 mod relay;
+mod reload;
 mod support;
 mod systemd;
 mod tunnel;

@@ -11,6 +11,7 @@ mod refusals;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -52,17 +53,22 @@ pub enum AdmissionError {
 
 /// What is needed to judge a request.
 pub struct Admission {
-    hosts: Vec<Host>,
-    origins: OriginRules,
+    rules: ArcSwap<Rules>,
     token: Option<Token>,
     creations: Allowance,
     receipts: Allowance,
     refusals: Refusals,
 }
 
-impl Admission {
-    /// The gate with these settings, and the token where one is wanted.
-    pub(crate) fn new(access: &Access, token: Option<Token>) -> Result<Self, AdmissionError> {
+/// The names and web origins that are let in.
+pub(crate) struct Rules {
+    hosts: Vec<Host>,
+    origins: OriginRules,
+}
+
+impl Rules {
+    /// As the settings say.
+    pub(crate) fn new(access: &Access) -> Result<Self, AdmissionError> {
         let host = |text: &String| Host::parse(text).ok_or_else(|| AdmissionError::Host(text.clone()));
         let origin = |text: &String| Origin::parse(text).ok_or_else(|| AdmissionError::Origin(text.clone()));
         Ok(Self {
@@ -72,6 +78,15 @@ impl Admission {
                 null: access.null_origin,
                 loopback: access.loopback_origins,
             },
+        })
+    }
+}
+
+impl Admission {
+    /// The gate with these settings, and the token where one is wanted.
+    pub(crate) fn new(access: &Access, token: Option<Token>) -> Result<Self, AdmissionError> {
+        Ok(Self {
+            rules: ArcSwap::from_pointee(Rules::new(access)?),
             token,
             creations: Allowance::new(CREATIONS.0, CREATIONS.1),
             receipts: Allowance::new(RECEIPTS.0, RECEIPTS.1),
@@ -84,12 +99,18 @@ impl Admission {
         &self.refusals
     }
 
+    /// Goes on by other rules.
+    pub(crate) fn set_rules(&self, rules: Rules) {
+        self.rules.store(Arc::new(rules));
+    }
+
     /// Size, then `Host`, then `Origin`. Whoever fails here gets no leave to read the answer.
     fn origin(&self, request: &Request) -> Result<Option<HeaderValue>, Refusal> {
         limits::check(request)?;
-        let host: Authority = host::check(request.uri(), request.headers(), &self.hosts)?;
+        let rules = self.rules.load();
+        let host: Authority = host::check(request.uri(), request.headers(), &rules.hosts)?;
         let scheme = request.extensions().get().map_or(Scheme::Http, |caller: &Caller| caller.scheme);
-        self.origins.check(request.headers(), scheme, &host)
+        rules.origins.check(request.headers(), scheme, &host)
     }
 
     /// What comes after the preflight: `Sec-Fetch-*`, token, rate. The method is left to the routes;
