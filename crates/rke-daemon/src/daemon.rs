@@ -19,7 +19,7 @@ use crate::discovery::{Discovery, ResolverError};
 use crate::exchange::{Exchange, Rules};
 use crate::http;
 use crate::http::admission::{Admission, AdmissionError, Refusals};
-use crate::http::server::{Door, serve};
+use crate::http::server::{Door, raise_descriptor_limit, serve};
 use crate::http::tls::{Acceptor, TlsError};
 use crate::http::unix_socket::{self, UnixSocketError};
 use crate::keystore::{self, Keystore};
@@ -125,6 +125,7 @@ impl Daemon {
     /// # Errors
     /// [`StartError`]; then nothing is left running.
     pub async fn start_on(config: Config, inherited: Inherited) -> Result<Self, StartError> {
+        raise_descriptor_limit();
         let discovery = Discovery::new(config.dns_server, read_directory(&config).await?)?;
         let wallet_root = open_wallet_root(&config)?;
         let tls = config.access.tls.as_ref().map(Acceptor::new).transpose()?.map(Arc::new);

@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
@@ -101,6 +101,15 @@ pub async fn serve(door: Door, router: Router, mut stop: watch::Receiver<bool>) 
     drop(door);
     let finish = async { while connections.join_next().await.is_some() {} };
     let _ = timeout(STOP_TIMEOUT, finish).await;
+}
+
+/// Takes as many file descriptors as the system lets the process have; shells and systemd start it with
+/// few of them, for programs that cannot handle more.
+pub(crate) fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
 }
 
 /// As many connections as leave file descriptors for wallets, DNS and RAIDAs.

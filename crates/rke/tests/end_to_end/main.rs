@@ -18,6 +18,7 @@ mod real;
 mod records;
 mod relay;
 mod reload;
+mod storm;
 mod support;
 mod systemd;
 mod tunnel;
