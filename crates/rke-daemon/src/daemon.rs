@@ -128,10 +128,14 @@ impl Daemon {
             files.unix_socket = Some(path.clone());
         }
         let key_sweeper = tokio::spawn(sweep_keys(Arc::clone(&keystore)));
+        let body_timeout = config.body_timeout;
         let sessions = Arc::new(Sessions::new(config, keystore, exchange, wallet_root));
         let (stop, stopped) = watch::channel(false);
         let router = http::router(Arc::clone(&sessions), Arc::clone(&admission));
-        let servers = doors.into_iter().map(|door| serve(door, router.clone(), stopped.clone())).collect();
+        let servers = doors
+            .into_iter()
+            .map(|door| serve(door, router.clone(), body_timeout, stopped.clone()))
+            .collect();
         tracing::info!(%address, "listening");
         Ok(Self { address, sessions, admission, files, stop, servers, key_sweeper })
     }

@@ -113,6 +113,8 @@ pub enum KeyUse {
     Decrypt,
     /// A packet to or from the Content Server, which is not counted.
     Tunnel,
+    /// A chunk of a stream, which was counted when it began.
+    Chunk,
 }
 
 /// There is no room for another session.
@@ -225,7 +227,7 @@ impl Store {
             match key_use {
                 KeyUse::Encrypt => entry.encrypt_count += 1,
                 KeyUse::Decrypt => entry.decrypt_count += 1,
-                KeyUse::Tunnel => (),
+                KeyUse::Tunnel | KeyUse::Chunk => (),
             }
             entry.session.key.handle()
         };

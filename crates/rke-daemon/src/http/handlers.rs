@@ -14,7 +14,7 @@ use super::answer::{Created, Decrypted, Deleted, Encrypted, Found, KnownRaidas, 
 use super::failure::Failure;
 use super::query::Query;
 use crate::Domain;
-use crate::sessions::{CachedKey, DeleteError, KeyChoice};
+use crate::sessions::{CachedKey, DeleteError, KeyChoice, Nonce, Sessions};
 use crate::store::SessionId;
 
 /// Longest session id that is given back in an answer, in characters.
@@ -70,22 +70,41 @@ pub(super) async fn delete(State(sessions): State<Shared>, query: Query) -> Answ
 pub(super) async fn encrypt(State(sessions): State<Shared>, query: Query) -> Answer<Encrypted> {
     let id = query.required("session_id")?;
     let parsed = parse_id(&id)?;
-    let mut data = query.base64("plaintext")?;
+    encrypt_whole(&sessions, &id, parsed, query.base64("plaintext")?)
+}
+
+/// Encrypts data that is all there, with the session that `id` spells.
+pub(super) fn encrypt_whole(
+    sessions: &Sessions,
+    id: &str,
+    parsed: Option<SessionId>,
+    mut data: Vec<u8>,
+) -> Answer<Encrypted> {
     let nonce = match parsed {
         Some(id) => sessions.encrypt(id, &mut data).map_err(|_| Failure::internal())?,
         None => None,
     };
-    let nonce = nonce.ok_or_else(|| Failure::session(NOT_FOUND_OR_EXPIRED, &id))?;
+    let nonce = nonce.ok_or_else(|| Failure::session(NOT_FOUND_OR_EXPIRED, id))?;
     Ok(Json(Encrypted::new(STANDARD.encode(&data), hex::encode(nonce), data.len())))
 }
 
 pub(super) async fn decrypt(State(sessions): State<Shared>, query: Query) -> Answer<Decrypted> {
     let id = query.required("session_id")?;
     let parsed = parse_id(&id)?;
-    let mut data = query.base64("ciphertext")?;
-    let nonce = query.nonce()?;
-    let decrypted = parsed.and_then(|id| sessions.decrypt(id, &nonce, &mut data));
-    decrypted.ok_or_else(|| Failure::session(NOT_FOUND_OR_EXPIRED, &id))?;
+    let data = query.base64("ciphertext")?;
+    decrypt_whole(&sessions, &id, parsed, &query.nonce()?, data)
+}
+
+/// Decrypts data that is all there, with the session that `id` spells.
+pub(super) fn decrypt_whole(
+    sessions: &Sessions,
+    id: &str,
+    parsed: Option<SessionId>,
+    nonce: &Nonce,
+    mut data: Vec<u8>,
+) -> Answer<Decrypted> {
+    let decrypted = parsed.and_then(|id| sessions.decrypt(id, nonce, &mut data));
+    decrypted.ok_or_else(|| Failure::session(NOT_FOUND_OR_EXPIRED, id))?;
     Ok(Json(Decrypted::new(STANDARD.encode(&data), data.len())))
 }
 

@@ -3,6 +3,7 @@
 
 pub mod admission;
 mod answer;
+mod bodies;
 mod caller;
 mod connection;
 mod failure;
@@ -10,6 +11,7 @@ mod handlers;
 mod headers;
 mod limits;
 mod metrics;
+mod patience;
 mod query;
 pub mod server;
 pub mod tls;
@@ -49,8 +51,10 @@ fn routes(sessions: Shared) -> Router {
         .route("/api/rke/session/{id}/tunnel", takes_a_body(tunnel::connect))
         .route("/api/rke/raidas", reads(handlers::raidas))
         .route("/api/rke/sessions", reads(handlers::list))
-        .route("/api/rke/encrypt", changes(handlers::encrypt))
-        .route("/api/rke/decrypt", changes(handlers::decrypt))
+        .route("/api/rke/encrypt", changes_or_takes_a_body(handlers::encrypt, bodies::encrypt))
+        .route("/api/rke/decrypt", changes_or_takes_a_body(handlers::decrypt, bodies::decrypt))
+        .route("/api/rke/seal", takes_a_body(bodies::seal))
+        .route("/api/rke/open", takes_a_body(bodies::open))
         .route("/api/rke/status", reads(handlers::status))
         .fallback(|| async { Failure::new(StatusCode::NOT_FOUND, "No such path; see docs/api.md") })
         .with_state(sessions)
@@ -83,6 +87,22 @@ where
 {
     const ALLOW: &str = "GET, OPTIONS";
     get(handler)
+        .head(|| async { Failure::method(ALLOW) })
+        .options(|| async { allowed(ALLOW) })
+        .fallback(|| async { Failure::method(ALLOW) })
+}
+
+/// GET that changes something, and POST.
+fn changes_or_takes_a_body<G, P, T, U>(get_handler: G, post_handler: P) -> MethodRouter<Shared>
+where
+    G: Handler<T, Shared>,
+    P: Handler<U, Shared>,
+    T: 'static,
+    U: 'static,
+{
+    const ALLOW: &str = "GET, POST, OPTIONS";
+    get(get_handler)
+        .post(post_handler)
         .head(|| async { Failure::method(ALLOW) })
         .options(|| async { allowed(ALLOW) })
         .fallback(|| async { Failure::method(ALLOW) })
