@@ -5,6 +5,7 @@
 
 mod api;
 mod attacks;
+mod bodies;
 mod browser;
 mod dependencies;
 mod doors;
@@ -16,6 +17,9 @@ mod program;
 mod real;
 mod records;
 mod relay;
+mod sealed;
+mod streams;
 mod support;
 mod tunnel;
 mod weak;
+mod wire;
