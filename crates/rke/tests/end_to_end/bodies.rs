@@ -224,6 +224,7 @@ async fn a_json_body_is_read_strictly_and_repeated_nowhere() {
         ("encrypt", "\u{feff}{}", 400, "not valid JSON"),
         ("encrypt", r#"{"session_id":"ID","plaintext":"TUFSS0VS"} MARKER"#, 400, "not valid JSON"),
         ("encrypt", r#"["ID","TUFSS0VS","MARKER"]"#, 400, "session_id and plaintext"),
+        ("encrypt", r#"["ID","TUFSS0VS"]"#, 400, "session_id and plaintext"),
         ("encrypt", r#""MARKER""#, 400, "session_id and plaintext"),
         ("encrypt", r#"{"session_id":"ID","plaintext":["MARKER"]}"#, 400, "each a string"),
         ("encrypt", r#"{"session_id":"ID","plaintext":17}"#, 400, "each a string"),

@@ -104,15 +104,16 @@ async fn read<T: DeserializeOwned>(request: Request, takes: &str) -> Result<T, F
     let (head, body) = request.into_parts();
     let _watch = head.extensions.get().map(Patience::watch);
     let body = collect(body).await?;
+    let wrong = || format!("has to be an object with {takes}, each a string and there once");
+    let failure = |fault: &str| Failure::new(StatusCode::BAD_REQUEST, format!("The body {fault}"));
+    // serde would take the fields of a list in their order.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(failure(&wrong()));
+    }
     // serde's own words may repeat values, and these can be secret.
     serde_json::from_slice(&body).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        let fault = if error.is_data() {
-            format!("has to be an object with {takes}, each a string and there once")
-        } else {
-            "is not valid JSON".to_owned()
-        };
-        Failure::new(StatusCode::BAD_REQUEST, format!("The body {fault} (line {line}, column {column})"))
+        let fault = if error.is_data() { wrong() } else { "is not valid JSON".to_owned() };
+        failure(&format!("{fault} (line {}, column {})", error.line(), error.column()))
     })
 }
 
