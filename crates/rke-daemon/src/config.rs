@@ -44,6 +44,8 @@ pub struct Config {
     pub confirm_timeout: Duration,
     /// Domains whose keys may be made from 1-byte shares.
     pub allow_weak_shares: Vec<Domain>,
+    /// How long a client may neither send nor take a byte of a body.
+    pub body_timeout: Duration,
     /// Who may use the daemon, and the ways in.
     pub access: Access,
 }
@@ -78,6 +80,7 @@ impl Config {
             confirm: Confirm::default(),
             confirm_timeout: Duration::from_secs(2),
             allow_weak_shares: Vec::new(),
+            body_timeout: Duration::from_secs(60),
             access: Access::default(),
         }
     }

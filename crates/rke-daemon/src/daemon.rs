@@ -151,11 +151,15 @@ impl Daemon {
         }
         let mut keepers = JoinSet::new();
         keepers.spawn(keep_keys(Arc::clone(&keystore)));
+        let body_timeout = config.body_timeout;
         let sessions = Arc::new(Sessions::new(config, keystore, exchange, wallet_root));
         keepers.spawn(keep_awake(Arc::clone(&sessions)));
         let (stop, stopped) = watch::channel(false);
         let router = http::router(Arc::clone(&sessions), Arc::clone(&admission));
-        let servers = doors.into_iter().map(|door| serve(door, router.clone(), stopped.clone())).collect();
+        let servers = doors
+            .into_iter()
+            .map(|door| serve(door, router.clone(), body_timeout, stopped.clone()))
+            .collect();
         tracing::info!(%address, "listening");
         Ok(Self { address, sessions, admission, tls, files, stop, servers, keepers })
     }

@@ -1,5 +1,5 @@
 //! The daemon: finds Content Servers, exchanges keys, owns the sessions and answers over HTTP.
-//! Inside, `http -> {sessions, tunnel} -> {store, exchange, discovery, keystore, raidas}`; nothing
+//! Inside, `http -> {sessions, streams, tunnel} -> {store, exchange, discovery, keystore, raidas}`; nothing
 //! imports `http`.
 
 pub mod access;
@@ -21,6 +21,7 @@ pub mod raidas;
 mod reload;
 pub mod sessions;
 pub mod store;
+pub mod streams;
 mod suspend;
 mod token;
 pub mod tunnel;

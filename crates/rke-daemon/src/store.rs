@@ -77,6 +77,10 @@ pub enum KeyUse {
     Encrypt(usize),
     /// Decryption.
     Decrypt,
+    /// Encryption of so many bytes more of a message that was counted when it began.
+    EncryptMore(usize),
+    /// Decryption of more of a message.
+    DecryptMore,
     /// Encryption of a packet to the Content Server, of so many bytes of data.
     Send(usize),
     /// Decryption of one from it.
@@ -88,7 +92,8 @@ impl KeyUse {
     fn encrypts(self) -> (u64, u64) {
         match self {
             Self::Encrypt(bytes) | Self::Send(bytes) => (1, bytes as u64),
-            Self::Decrypt | Self::Receive => (0, 0),
+            Self::EncryptMore(bytes) => (0, bytes as u64),
+            Self::Decrypt | Self::DecryptMore | Self::Receive => (0, 0),
         }
     }
 }

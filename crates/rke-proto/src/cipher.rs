@@ -24,8 +24,20 @@ pub fn aes128_ctr(key: &[u8; 16], counter_block: &[u8; BLOCK_LEN], data: &mut [u
 
 /// AES-256-CTR over `data`, starting at `counter_block`. The same call encrypts and decrypts.
 pub fn aes256_ctr(key: &[u8; 32], counter_block: &[u8; BLOCK_LEN], data: &mut [u8]) {
-    let core = CtrCore::inner_iv_init(Aes256Enc::new(key.into()), counter_block.into());
-    Ctr128::<Aes256Enc>::from_core(core).apply_keystream(data);
+    aes256_ctr_from(key, counter_block, 0, data);
+}
+
+/// AES-256-CTR over a part of a stream that begins at `counter_block`: over the bytes from `position`
+/// on. The counter is the whole block and begins anew after its last value.
+pub fn aes256_ctr_from(key: &[u8; 32], counter_block: &[u8; BLOCK_LEN], position: u64, data: &mut [u8]) {
+    let blocks = u128::from(position / BLOCK_LEN as u64);
+    let counter_block = u128::from_be_bytes(*counter_block).wrapping_add(blocks).to_be_bytes();
+    let core = CtrCore::inner_iv_init(Aes256Enc::new(key.into()), &counter_block.into());
+    let mut cipher = Ctr128::<Aes256Enc>::from_core(core);
+    // The part of the first block that is over already.
+    let mut over = [0; BLOCK_LEN];
+    cipher.apply_keystream(&mut over[..(position % BLOCK_LEN as u64) as usize]);
+    cipher.apply_keystream(data);
 }
 
 /// Gives each 16 bytes of AES-256's key schedule to `each`, the key's own halves first, and each of
@@ -92,6 +104,29 @@ pub fn hmac_matches(key: &[u8; 32], parts: &[&[u8]], tag: &[u8; HMAC_LEN]) -> bo
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stream_may_be_cut_anywhere() {
+        // The counter comes to its end within the data, and begins anew.
+        for nonce in [[0; BLOCK_LEN], [0xFF; BLOCK_LEN]] {
+            let mut whole = [0xA5; 100];
+            aes256_ctr(&[7; 32], &nonce, &mut whole);
+            for cut in 0..=whole.len() {
+                let mut parts = [0xA5; 100];
+                let (first, second) = parts.split_at_mut(cut);
+                aes256_ctr_from(&[7; 32], &nonce, 0, first);
+                aes256_ctr_from(&[7; 32], &nonce, cut as u64, second);
+                assert_eq!(parts, whole, "cut at {cut}");
+            }
+        }
+        let mut far = [0; 32];
+        aes256_ctr_from(&[7; 32], &[0; BLOCK_LEN], u64::MAX, &mut far);
+        let mut counter = [0; BLOCK_LEN];
+        counter[8] = 0x10;
+        let mut near = [0; 31];
+        aes256_ctr(&[7; 32], &counter, &mut near);
+        assert_eq!(far[1..], near);
+    }
 
     #[test]
     fn the_schedule_is_that_of_fips_197_appendix_a_3() {

@@ -41,7 +41,7 @@ impl ShareWidth {
 /// HKDF-Expand (RFC 5869, SHA-256) into `out`, which is at most one HMAC long: then it is
 /// `HMAC(secret, info || 01)`. Written out because hkdf's type refuses the 1-byte secret that
 /// narrow shares have.
-fn expand(secret: &[u8], info: &[&[u8]], out: &mut [u8]) {
+pub(crate) fn expand(secret: &[u8], info: &[&[u8]], out: &mut [u8]) {
     let mut parts = [&[][..]; 8];
     parts[..info.len()].copy_from_slice(info);
     parts[info.len()] = &[1];

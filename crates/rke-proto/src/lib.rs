@@ -15,6 +15,7 @@ pub mod ident;
 pub mod raida;
 pub mod records;
 pub mod round;
+pub mod seal;
 pub mod status;
 pub mod tunnel;
 

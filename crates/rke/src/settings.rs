@@ -91,6 +91,10 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "SECONDS", env = "RKE_CONFIRM_TIMEOUT")]
     #[serde(alias = "confirm_timeout")]
     confirm_timeout: Option<u64>,
+    /// Seconds that a client may neither send nor take a byte of a body [default: 60].
+    #[arg(long, value_name = "SECONDS", env = "RKE_BODY_TIMEOUT")]
+    #[serde(alias = "body_timeout")]
+    body_timeout: Option<u64>,
     #[command(flatten)]
     #[serde(flatten)]
     access: AccessOptions,
@@ -200,6 +204,7 @@ impl ServeOptions {
             ),
             confirm: self.confirm.or(file.confirm).map_or(defaults.confirm, Confirm::from),
             confirm_timeout: seconds(self.confirm_timeout, file.confirm_timeout, defaults.confirm_timeout),
+            body_timeout: seconds(self.body_timeout, file.body_timeout, defaults.body_timeout),
             allow_weak_shares: weak.iter().map(|name| parse_domain(name)).collect::<Result<_>>()?,
             access: self.access.or(file.access).settle(self.tls.or(file.tls).settle()?),
             data_dir: defaults.data_dir,
@@ -244,6 +249,9 @@ fn check(config: &Config) -> Result<()> {
     }
     if !(1..=3600).contains(&config.confirm_timeout.as_secs()) {
         bail!("--confirm-timeout must be from 1 to 3600 seconds");
+    }
+    if !(1..=3600).contains(&config.body_timeout.as_secs()) {
+        bail!("--body-timeout must be from 1 to 3600 seconds");
     }
     if config.key_ttl_hours > MAX_HOURS {
         bail!("--key-ttl must be at most {MAX_HOURS} hours");

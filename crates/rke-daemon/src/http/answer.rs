@@ -243,6 +243,34 @@ impl Decrypted {
 }
 
 #[derive(Serialize)]
+pub(super) struct Sealed {
+    command: &'static str,
+    success: bool,
+    sealed: String,
+    length: usize,
+}
+
+impl Sealed {
+    pub(super) fn new(sealed: String, length: usize) -> Self {
+        Self { command: "rke_seal", success: true, sealed, length }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Opened {
+    command: &'static str,
+    success: bool,
+    plaintext: String,
+    length: usize,
+}
+
+impl Opened {
+    pub(super) fn new(plaintext: String, length: usize) -> Self {
+        Self { command: "rke_open", success: true, plaintext, length }
+    }
+}
+
+#[derive(Serialize)]
 struct RaidaRow {
     raida: u8,
     endpoint: Option<String>,

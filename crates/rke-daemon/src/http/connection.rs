@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::failure::Failure;
 use super::headers::{ALWAYS, CONTENT_POLICY};
 use super::limits::{HEADERS_TOO_LARGE, URI_TOO_LONG};
+use super::patience::Patience;
 
 /// A stream to a client, seen from the server.
 pub(super) struct Connection<S> {
@@ -20,11 +21,12 @@ pub(super) struct Connection<S> {
     replacement: Vec<u8>,
     written: usize,
     unanswered: bool,
+    patience: Patience,
 }
 
 impl<S: AsyncWrite + Unpin> Connection<S> {
-    pub(super) fn new(stream: S) -> Self {
-        Self { stream, replacement: Vec::new(), written: 0, unanswered: false }
+    pub(super) fn new(stream: S, patience: Patience) -> Self {
+        Self { stream, replacement: Vec::new(), written: 0, unanswered: false, patience }
     }
 
     /// Whether part of a request came in and nothing went out since.
@@ -81,7 +83,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let result = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
-        self.unanswered |= buf.filled().len() > before;
+        if buf.filled().len() > before {
+            self.unanswered = true;
+            self.patience.renew();
+        }
         Poll::Ready(result)
     }
 }
@@ -95,12 +100,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
             self.written = 0;
             return Poll::Ready(Ok(buf.len()));
         }
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf));
+        self.patience.renew();
+        Poll::Ready(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_replacement(cx))?;
-        Pin::new(&mut self.stream).poll_flush(cx)
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        self.patience.all_is_out();
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -15,6 +15,7 @@ use crate::discovery::DiscoveryError;
 use crate::exchange::ExchangeError;
 use crate::sessions::{CryptError, DeleteError};
 use crate::store::KeyError;
+use crate::streams::StreamError;
 
 /// An error answer.
 #[derive(Debug)]
@@ -46,6 +47,27 @@ impl Failure {
     pub(super) fn invalid(parameter: &str, expected: &str) -> Self {
         let message = format!("Missing or invalid '{parameter}' parameter ({expected})");
         Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// 400 for a nonce, with one documented message for a missing and for a malformed one.
+    pub(super) fn nonce() -> Self {
+        Self::invalid("nonce", "32 hex chars")
+    }
+
+    /// 400 for a header that is not there, or empty.
+    pub(super) fn missing_header(name: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, format!("Missing '{name}' header"))
+    }
+
+    /// 400 for a header that is not what it should be.
+    pub(super) fn invalid_header(name: &str, expected: &str) -> Self {
+        let message = format!("Missing or invalid '{name}' header ({expected})");
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// 400 for a body that ended before its end.
+    pub(super) fn broken_body() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "The request's body broke off; send it again").closing()
     }
 
     /// 400 for data that is not Base64.
@@ -129,6 +151,19 @@ impl Failure {
         match error {
             CryptError::Key(error) => Self::key(*error, id),
             CryptError::Random(_) => {
+                tracing::error!(%error, "cannot encrypt");
+                Self::internal()
+            }
+        }
+    }
+
+    /// A stream that could not begin, or data that could not be worked on.
+    pub(super) fn stream(error: &StreamError, id: &str) -> Self {
+        match error {
+            StreamError::Key(error) => Self::key(*error, id),
+            StreamError::Open(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
+            StreamError::Seal(_) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
+            StreamError::Random(_) => {
                 tracing::error!(%error, "cannot encrypt");
                 Self::internal()
             }

@@ -17,7 +17,7 @@ use super::answer::{
 use super::failure::Failure;
 use super::query::Query;
 use crate::Domain;
-use crate::sessions::{CachedKey, DeleteError, KeyChoice, Sessions};
+use crate::sessions::{CachedKey, DeleteError, KeyChoice, Nonce, Sessions};
 use crate::store::{KeyError, SessionId};
 
 /// Longest session id that is given back in an answer, in characters.
@@ -26,7 +26,7 @@ const MAX_ECHOED_ID: usize = 64;
 pub(super) const NOT_FOUND: &str = "Session not found";
 pub(super) const NOT_FOUND_OR_EXPIRED: &str = "Session not found or expired";
 
-type Answer<T> = Result<Json<T>, Failure>;
+pub(super) type Answer<T> = Result<Json<T>, Failure>;
 
 pub(super) async fn discover(State(sessions): State<Shared>, query: Query) -> Answer<Found> {
     let domain = domain(&query)?;
@@ -39,6 +39,16 @@ pub(super) async fn create(State(sessions): State<Shared>, query: Query) -> Answ
     let domain = domain(&query)?;
     let wallet = query.required("wallet_path")?;
     let choice = if query.flag("fresh")? { KeyChoice::Fresh } else { KeyChoice::Cached };
+    create_session(&sessions, domain, wallet, choice).await
+}
+
+/// Opens a session.
+pub(super) async fn create_session(
+    sessions: &Sessions,
+    domain: Domain,
+    wallet: String,
+    choice: KeyChoice,
+) -> Answer<Created> {
     let row = sessions.create(domain.clone(), PathBuf::from(&wallet), choice).await;
     let row = row.map_err(|error| Failure::exchange(&error, domain.as_str(), &wallet))?;
     Ok(Json(Created::from(row)))
@@ -80,25 +90,44 @@ async fn delete_session(sessions: &Sessions, id: String, query: &Query) -> Answe
 pub(super) async fn encrypt(State(sessions): State<Shared>, query: Query) -> Answer<Encrypted> {
     let id = query.required("session_id")?;
     let parsed = parse_id(&id)?;
-    let mut data = query.base64("plaintext")?;
+    encrypt_whole(&sessions, &id, parsed, query.base64("plaintext")?)
+}
+
+/// Encrypts data that is all there, with the session that `id` spells.
+pub(super) fn encrypt_whole(
+    sessions: &Sessions,
+    id: &str,
+    parsed: Option<SessionId>,
+    mut data: Vec<u8>,
+) -> Answer<Encrypted> {
     let encrypted = match parsed {
         Some(id) => sessions.encrypt(id, &mut data),
         None => Err(KeyError::NotFound.into()),
     };
-    let nonce = encrypted.map_err(|error| Failure::crypt(&error, &id))?;
+    let nonce = encrypted.map_err(|error| Failure::crypt(&error, id))?;
     Ok(Json(Encrypted::new(STANDARD.encode(&data), hex::encode(nonce), data.len())))
 }
 
 pub(super) async fn decrypt(State(sessions): State<Shared>, query: Query) -> Answer<Decrypted> {
     let id = query.required("session_id")?;
     let parsed = parse_id(&id)?;
-    let mut data = query.base64("ciphertext")?;
-    let nonce = query.nonce()?;
+    let data = query.base64("ciphertext")?;
+    decrypt_whole(&sessions, &id, parsed, &query.nonce()?, data)
+}
+
+/// Decrypts data that is all there, with the session that `id` spells.
+pub(super) fn decrypt_whole(
+    sessions: &Sessions,
+    id: &str,
+    parsed: Option<SessionId>,
+    nonce: &Nonce,
+    mut data: Vec<u8>,
+) -> Answer<Decrypted> {
     let decrypted = match parsed {
-        Some(id) => sessions.decrypt(id, &nonce, &mut data),
+        Some(id) => sessions.decrypt(id, nonce, &mut data),
         None => Err(KeyError::NotFound),
     };
-    decrypted.map_err(|error| Failure::key(error, &id))?;
+    decrypted.map_err(|error| Failure::key(error, id))?;
     Ok(Json(Decrypted::new(STANDARD.encode(&data), data.len())))
 }
 
@@ -137,11 +166,13 @@ fn domain(query: &Query) -> Result<Domain, Failure> {
 }
 
 fn optional_domain(query: &Query) -> Result<Option<Domain>, Failure> {
-    let Some(given) = query.optional("domain")? else { return Ok(None) };
-    let domain = Domain::new(&given).ok_or_else(|| {
+    query.optional("domain")?.map(parse_domain).transpose()
+}
+
+pub(super) fn parse_domain(given: String) -> Result<Domain, Failure> {
+    Domain::new(&given).ok_or_else(|| {
         Failure::invalid("domain", "a domain name such as content.example.com").with("domain", given)
-    });
-    domain.map(Some)
+    })
 }
 
 /// A session id in a path, not looked at yet.

@@ -5,14 +5,17 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 
 use super::admission::{Refusal, Rule};
+use super::bodies::{Kind, MAX_JSON_LEN};
 
 const MAX_URI_LEN: usize = 48 * 1024;
 const MAX_HEADERS: usize = 64;
 const MAX_HEADERS_LEN: usize = 16 * 1024;
-/// For the routes that read no body. Tunnels take as much as there is, a piece at a time.
+/// For the routes that have no rule of their own.
 const MAX_BODY_LEN: u64 = 64 * 1024;
 
 pub(super) const URI_TOO_LONG: &str = "The request's URI is over 48 KiB";
+pub(super) const JSON_TOO_LARGE: &str =
+    "The JSON body is over 1 MiB; send the data as a raw body, which may have any size";
 pub(super) const HEADERS_TOO_LARGE: &str = "The request has over 64 headers or over 16 KiB of them";
 
 /// Refuses what is too large.
@@ -25,21 +28,48 @@ pub(super) fn check<B>(request: &Request<B>) -> Result<(), Refusal> {
     if headers.len() > MAX_HEADERS || headers_len(headers) > MAX_HEADERS_LEN {
         return refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, HEADERS_TOO_LARGE);
     }
-    if is_streamed(request) {
-        return Ok(());
+    let declared = declared_len(headers);
+    match BodyRule::of(request) {
+        BodyRule::Any => Ok(()),
+        // What declares no length is counted while it is read.
+        BodyRule::Json if declared.is_some_and(|len| len > MAX_JSON_LEN) => too_large(JSON_TOO_LARGE),
+        BodyRule::Json => Ok(()),
+        BodyRule::Small if headers.contains_key(header::TRANSFER_ENCODING) => {
+            too_large("The request's body must declare its length, of at most 64 KiB")
+        }
+        BodyRule::Small if declared.is_some_and(|len| len > MAX_BODY_LEN) => {
+            too_large("The request's body is over 64 KiB")
+        }
+        BodyRule::Small => Ok(()),
     }
-    if headers.contains_key(header::TRANSFER_ENCODING) {
-        return too_large("The request's body must declare its length, of at most 64 KiB");
-    }
-    if declared_len(headers).is_some_and(|len| len > MAX_BODY_LEN) {
-        return too_large("The request's body is over 64 KiB");
-    }
-    Ok(())
 }
 
-fn is_streamed<B>(request: &Request<B>) -> bool {
-    let path = request.uri().path();
-    request.method() == Method::POST && path.starts_with("/api/rke/session/") && path.ends_with("/tunnel")
+/// How much of a body a request may bring.
+enum BodyRule {
+    /// As much as there is: it is worked on a piece at a time.
+    Any,
+    /// As much JSON as is read into memory.
+    Json,
+    /// Hardly any.
+    Small,
+}
+
+impl BodyRule {
+    fn of<B>(request: &Request<B>) -> Self {
+        let path = request.uri().path();
+        match path.strip_prefix("/api/rke/") {
+            Some(path) if request.method() == Method::POST => match path {
+                "encrypt" | "decrypt" | "seal" | "open" => match Kind::of(request.headers()) {
+                    Ok(Kind::Json) => Self::Json,
+                    // Whose kind is unclear is refused before its body is read.
+                    Ok(Kind::Raw) | Err(_) => Self::Any,
+                },
+                path if path.starts_with("session/") && path.ends_with("/tunnel") => Self::Any,
+                _ => Self::Small,
+            },
+            _ => Self::Small,
+        }
+    }
 }
 
 /// The body is not read, so nothing that follows it on the connection can be trusted to be a request.

@@ -3,6 +3,7 @@
 
 pub mod admission;
 mod answer;
+mod bodies;
 mod caller;
 mod connection;
 mod failure;
@@ -10,6 +11,7 @@ mod handlers;
 mod headers;
 mod limits;
 mod metrics;
+mod patience;
 mod query;
 pub mod server;
 pub mod tls;
@@ -45,7 +47,7 @@ pub fn router(sessions: Shared, admission: Arc<Admission>) -> Router {
 fn routes(sessions: Shared) -> Router {
     Router::new()
         .route("/api/rke/discover", reads(handlers::discover))
-        .route("/api/rke/session", changes(handlers::create))
+        .route("/api/rke/session", changes_and_posts(handlers::create, bodies::create))
         .route("/api/rke/session/{id}", reads_and_deletes(handlers::show, handlers::delete_by_path))
         .route("/api/rke/session/delete", changes(handlers::delete))
         .route("/api/rke/session/{id}/renew", posts(handlers::renew))
@@ -53,8 +55,10 @@ fn routes(sessions: Shared) -> Router {
         .route("/api/rke/raidas", reads(handlers::raidas))
         .route("/api/rke/sessions", reads_and_deletes(handlers::list, handlers::delete_all))
         .route("/api/rke/keys", reads_and_deletes(handlers::keys, handlers::forget_keys))
-        .route("/api/rke/encrypt", changes(handlers::encrypt))
-        .route("/api/rke/decrypt", changes(handlers::decrypt))
+        .route("/api/rke/encrypt", changes_and_posts(handlers::encrypt, bodies::encrypt))
+        .route("/api/rke/decrypt", changes_and_posts(handlers::decrypt, bodies::decrypt))
+        .route("/api/rke/seal", posts(bodies::seal))
+        .route("/api/rke/open", posts(bodies::open))
         .route("/api/rke/status", reads(handlers::status))
         .fallback(|| async { Failure::new(StatusCode::NOT_FOUND, "No such path; see docs/api.md") })
         .with_state(sessions)
@@ -104,6 +108,18 @@ where
 {
     const ALLOW: &str = "GET, OPTIONS";
     only(ALLOW, get(handler).head(|| async { Failure::method(ALLOW) }))
+}
+
+/// The same, and POST.
+fn changes_and_posts<G, P, T, U>(change: G, post: P) -> MethodRouter<Shared>
+where
+    G: Handler<T, Shared>,
+    P: Handler<U, Shared>,
+    T: 'static,
+    U: 'static,
+{
+    const ALLOW: &str = "GET, POST, OPTIONS";
+    only(ALLOW, get(change).post(post).head(|| async { Failure::method(ALLOW) }))
 }
 
 /// POST.

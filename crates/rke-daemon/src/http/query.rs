@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode;
 
 use super::failure::Failure;
+use crate::sessions::Nonce;
 
 /// The query string of a request, undecoded.
 pub(super) struct Query(String);
@@ -79,13 +80,16 @@ impl Query {
     ///
     /// # Errors
     /// 400, with one documented message for a missing and for a malformed nonce.
-    pub(super) fn nonce(&self) -> Result<[u8; 16], Failure> {
-        let wrong = || Failure::invalid("nonce", "32 hex chars");
-        let text = self.optional("nonce")?.ok_or_else(wrong)?;
-        let mut nonce = [0; 16];
-        hex::decode_to_slice(text, &mut nonce).map_err(|_| wrong())?;
-        Ok(nonce)
+    pub(super) fn nonce(&self) -> Result<Nonce, Failure> {
+        self.optional("nonce")?.as_deref().and_then(parse_nonce).ok_or_else(Failure::nonce)
     }
+}
+
+/// The nonce that 32 hex characters spell.
+pub(super) fn parse_nonce(text: &str) -> Option<Nonce> {
+    let mut nonce = Nonce::default();
+    hex::decode_to_slice(text, &mut nonce).ok()?;
+    Some(nonce)
 }
 
 #[cfg(test)]

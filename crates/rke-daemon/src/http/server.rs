@@ -23,6 +23,7 @@ use tower::ServiceExt;
 
 use super::caller::{Caller, Scheme};
 use super::connection::{Connection, closing_answer};
+use super::patience::{Patience, Stage};
 use super::tls::Acceptor;
 use super::unix_socket;
 
@@ -71,7 +72,7 @@ impl Door {
 }
 
 /// Serves until `stop` changes, then lets the requests that run finish for half a second.
-pub async fn serve(door: Door, router: Router, mut stop: watch::Receiver<bool>) {
+pub async fn serve(door: Door, router: Router, body_timeout: Duration, mut stop: watch::Receiver<bool>) {
     let room = Arc::new(Semaphore::new(most_connections()));
     let mut connections = JoinSet::new();
     loop {
@@ -86,7 +87,7 @@ pub async fn serve(door: Door, router: Router, mut stop: watch::Receiver<bool>) 
                 Ok(arrival) => {
                     let (router, stop) = (router.clone(), stop.clone());
                     connections.spawn(async move {
-                        receive(arrival, router, stop).await;
+                        receive(arrival, router, Patience::new(body_timeout), stop).await;
                         drop(permit);
                     });
                 }
@@ -118,42 +119,60 @@ fn most_connections() -> usize {
     MAX_CONNECTIONS.min(descriptors / 4).max(1) as usize
 }
 
-async fn receive(arrival: Arrival, router: Router, stop: watch::Receiver<bool>) {
+async fn receive(arrival: Arrival, router: Router, patience: Patience, stop: watch::Receiver<bool>) {
     match arrival {
         Arrival::Tcp(stream, from) => {
             let _ = stream.set_nodelay(true);
-            serve_connection(stream, Caller::from_address(Scheme::Http, from), router, stop).await;
+            let caller = Caller::from_address(Scheme::Http, from);
+            serve_connection(stream, caller, router, patience, stop).await;
         }
         Arrival::Tls(stream, from, acceptor) => {
             let _ = stream.set_nodelay(true);
             match timeout(HEADER_TIMEOUT, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => {
                     let caller = Caller::from_address(Scheme::Https, from);
-                    serve_connection(stream, caller, router, stop).await;
+                    serve_connection(stream, caller, router, patience, stop).await;
                 }
                 Ok(Err(error)) => tracing::debug!(%error, "a TLS connection was refused"),
                 Err(_) => tracing::debug!("a TLS handshake took too long"),
             }
         }
         Arrival::Unix(stream) => match unix_socket::known_user(&stream) {
-            Some(user) => serve_connection(stream, Caller::from_user(user), router, stop).await,
+            Some(user) => serve_connection(stream, Caller::from_user(user), router, patience, stop).await,
             None => tracing::warn!("another user was refused at the unix socket"),
         },
     }
 }
 
-async fn serve_connection<S>(stream: S, caller: Caller, router: Router, mut stop: watch::Receiver<bool>)
-where
+/// How the serving of a connection ended.
+enum Ended {
+    /// By HTTP's rules, or because it broke.
+    Over(hyper::Result<()>),
+    /// A body stood still.
+    Still(Stage),
+}
+
+async fn serve_connection<S>(
+    stream: S,
+    caller: Caller,
+    router: Router,
+    patience: Patience,
+    mut stop: watch::Receiver<bool>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let for_requests = patience.clone();
     let router = router.map_request(move |mut request: Request<_>| {
         request.extensions_mut().insert(caller.clone());
+        request.extensions_mut().insert(for_requests.clone());
         request
     });
+    let stream = Connection::new(stream, patience.clone());
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
-        .serve_connection(TokioIo::new(Connection::new(stream)), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut still = std::pin::pin!(patience.runs_out());
     let mut stopping = *stop.borrow();
     let ended = loop {
         if stopping {
@@ -161,12 +180,19 @@ where
         }
         let run = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx));
         tokio::select! {
-            ended = run => break ended,
+            ended = run => break Ended::Over(ended),
+            stage = &mut still => break Ended::Still(stage),
             _ = stop.changed(), if !stopping => stopping = true,
         }
     };
     let mut io = connection.into_parts().io.into_inner();
-    if ended.is_err_and(|error| error.is_timeout()) && io.has_unanswered_bytes() {
+    let timed_out = match ended {
+        Ended::Over(ended) => ended.is_err_and(|error| error.is_timeout()) && io.has_unanswered_bytes(),
+        Ended::Still(Stage::Asked) => true,
+        // Half an answer is out: nothing but the end of the connection can be added to it.
+        Ended::Still(Stage::Answered) => return,
+    };
+    if timed_out {
         let _ = io.write_all(&closing_answer(StatusCode::REQUEST_TIMEOUT)).await;
     }
     let _ = io.shutdown().await;

@@ -70,7 +70,7 @@ impl Entry {
         match key_use {
             KeyUse::Encrypt(_) => self.encrypt_count += 1,
             KeyUse::Decrypt => self.decrypt_count += 1,
-            KeyUse::Send(_) | KeyUse::Receive => (),
+            KeyUse::EncryptMore(_) | KeyUse::DecryptMore | KeyUse::Send(_) | KeyUse::Receive => (),
         }
         Ok(())
     }

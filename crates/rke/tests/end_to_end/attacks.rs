@@ -143,8 +143,11 @@ async fn a_preflight_is_answered_before_anything_is_looked_up() {
     assert!(answer.status == 204 && answer.body.is_empty() && has_safe_headers(&answer), "{answer:?}");
     for (name, value) in [
         ("access-control-allow-origin", Some("http://localhost:3000")),
-        ("access-control-allow-methods", Some("get, head, post")),
-        ("access-control-allow-headers", Some("authorization, content-type")),
+        ("access-control-allow-methods", Some("get, head, post, delete")),
+        (
+            "access-control-allow-headers",
+            Some("authorization, content-type, x-rke-session, x-rke-nonce, x-rke-associated-data"),
+        ),
         ("access-control-max-age", Some("600")),
         ("access-control-allow-private-network", None),
     ] {
@@ -207,15 +210,21 @@ async fn what_a_page_can_send_without_cors_is_refused_alike_for_any_session() {
 async fn a_wrong_method_deletes_nothing() {
     let real = Real::start(&[]).await;
     let id = real.create_id();
-    for path in ["session/delete", "session", "encrypt", "decrypt"] {
+    let changes = "get, options";
+    let changes_or_takes_a_body = "get, post, options";
+    for (path, allow) in [
+        ("session/delete", changes),
+        ("session", changes_or_takes_a_body),
+        ("encrypt", changes_or_takes_a_body),
+        ("decrypt", changes_or_takes_a_body),
+    ] {
         for method in ["HEAD", "POST", "PUT", "DELETE", "PATCH", "TRACE", "BREW"] {
+            if method == "POST" && allow.contains("post") {
+                continue;
+            }
             let target = format!("/api/rke/{path}?session_id={id}&domain={DOMAIN}&plaintext=YQ==");
             let answer = real.send(request_with(method, &target, "host: localhost"));
-            assert_eq!(
-                (answer.status, answer.header("allow")),
-                (405, Some("get, options")),
-                "{method} {path}"
-            );
+            assert_eq!((answer.status, answer.header("allow")), (405, Some(allow)), "{method} {path}");
             assert!(method == "HEAD" || is_refusal(&answer, 405), "{method}: {answer:?}");
         }
     }
@@ -229,7 +238,7 @@ async fn what_is_too_large_or_no_http_gets_one_answer_and_the_connection_ends() 
     let id = real.create_id();
     let long = |len: usize| get_with(&format!("/{}", "a".repeat(len)), "host: localhost");
     let flood = |headers: &str, body: &str| {
-        let head = format!("POST /api/rke/encrypt HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n\r\n");
+        let head = format!("POST /api/rke/status HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n\r\n");
         head + &body.repeat(100_000)
     };
     let smuggled = format!("GET {} HTTP/1.1\r\nhost: localhost\r\n\r\n", delete(&id));
@@ -404,6 +413,19 @@ async fn no_log_line_holds_what_a_request_says() {
     let id = real.create_id();
     let (marker, encoded) = ("MARKER-7f3a", "TUFSS0VSLTdmM2E=");
     let token = format!("host: localhost\nauthorization: Bearer {marker}\nx-marker: {marker}");
+    for path in ["encrypt", "decrypt", "seal", "open"] {
+        let zeros = "0".repeat(32);
+        let head = format!(
+            "host: localhost\nx-rke-session: {id}\nx-rke-nonce: {zeros}\nx-rke-associated-data: {encoded}"
+        );
+        let target = format!("/api/rke/{path}");
+        let json = format!(r#"{{"session_id":"{id}","plaintext":"{encoded}","{marker}":"{marker}"}}"#);
+        for (kind, body) in [("text/plain", marker), ("application/json", &json)] {
+            let head = format!("{head}\ncontent-type: {kind}\ncontent-length: {}", body.len());
+            let answer = real.send_raw(request_with("POST", &target, &head) + body);
+            assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
+        }
+    }
     for target in [
         format!("/api/rke/encrypt?session_id={id}&plaintext={encoded}"),
         format!("/api/rke/encrypt?session_id={marker}&plaintext={encoded}"),

@@ -244,6 +244,21 @@ async fn pages_that_may_use_the_api_can_and_others_cannot_read_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pages_that_may_send_whole_bodies_and_others_cannot() {
+    let scene = Scene::new().await;
+    let port = scene.site(include_str!("browser/bodies.html"));
+    for (name, expected) in
+        [("localhost", "decrypted true, opened true, refused 422"), ("evil.test", "unreadable: TypeError")]
+    {
+        let shown = dom(&browse(&format!("http://{name}:{port}/")));
+        assert!(shown.contains(expected), "{name}: {shown}");
+    }
+    let shown = scene.stage.get(&format!("/api/rke/session/{}", scene.id)).await.json();
+    assert_eq!((&shown["encrypt_count"], &shown["decrypt_count"]), (&3.into(), &3.into()));
+    scene.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_documented_page_works_from_another_local_port() {
     let scene = Scene::new().await;
     let host = format!("http://localhost:{}", scene.relay.port);

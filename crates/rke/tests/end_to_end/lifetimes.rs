@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::real::{Real, read_to_end, request_with};
 use crate::support::{Answer, DOMAIN};
+use crate::wire::post_json;
 
 fn request(real: &Real, method: &str, target: &str) -> Answer {
     real.send(request_with(method, target, "host: localhost"))
@@ -42,6 +43,30 @@ async fn delete_by_path_answers_as_the_documented_deletion_does() {
     let receipt = request(&real, "DELETE", &format!("/api/rke/session/{other}?verify=true&forget=true"));
     assert_eq!(receipt.json()["wipe"]["hits"], 0, "{receipt:?}");
     assert_eq!(totals(&real), (json!(0), json!(0)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_is_opened_by_post_as_by_get() {
+    let real = Real::start(&[]).await;
+    let body = json!({"domain": DOMAIN, "wallet_path": real.network.wallet()});
+    let created = post_json(real.address, "/api/rke/session", &body).await;
+    assert_eq!((created.status, &created.json()["command"]), (200, &"rke_session_create".into()));
+    assert!(real.lives(created.json()["session_id"].as_str().expect("an id")));
+    let cached = post_json(real.address, "/api/rke/session", &body).await.json();
+    assert_eq!(cached["from_cache"], true);
+    let mut fresh = body.clone();
+    fresh["fresh"] = true.into();
+    assert_eq!(post_json(real.address, "/api/rke/session", &fresh).await.json()["from_cache"], false);
+    for (wrong, message) in [
+        (json!({"domain": DOMAIN}), "Missing 'wallet_path' parameter"),
+        (json!({"wallet_path": "/w"}), "Missing 'domain' parameter"),
+        (json!({"domain": "..", "wallet_path": "/w"}), "Missing or invalid 'domain' parameter"),
+        (json!({"domain": DOMAIN, "wallet_path": "/w", "fresh": "yes"}), "each of its type"),
+        (json!({"domain": DOMAIN, "wallet_path": "/w", "frsh": true}), "each of its type"),
+    ] {
+        let refusal = post_json(real.address, "/api/rke/session", &wrong).await.refusal(400);
+        assert!(refusal.contains(message), "{wrong}: {refusal}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,6 +5,7 @@
 
 mod api;
 mod attacks;
+mod bodies;
 mod browser;
 mod dependencies;
 mod doors;
@@ -18,8 +19,11 @@ mod real;
 mod records;
 mod relay;
 mod reload;
+mod sealed;
 mod storm;
+mod streams;
 mod support;
 mod systemd;
 mod tunnel;
 mod weak;
+mod wire;

@@ -118,7 +118,7 @@ pub(crate) async fn raw(address: SocketAddr, request: impl Into<Vec<u8>>) -> Ans
         stream.write_all(&request).expect("sent");
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
-        String::from_utf8(answer).expect("UTF-8")
+        String::from_utf8_lossy(&answer).into_owned()
     };
     let text = tokio::task::spawn_blocking(exchange).await.expect("no panic");
     Answer::parse(&text)

@@ -6,11 +6,13 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::response::{IntoResponse, Response};
 
 /// What pages may send.
-const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST");
-const HEADERS: HeaderValue = HeaderValue::from_static("Authorization, Content-Type");
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, DELETE");
+const HEADERS: HeaderValue = HeaderValue::from_static(
+    "Authorization, Content-Type, X-RKE-Session, X-RKE-Nonce, X-RKE-Associated-Data",
+);
 
 /// What pages may read beside the body.
-const EXPOSED: HeaderValue = HeaderValue::from_static("Allow, Retry-After, WWW-Authenticate");
+const EXPOSED: HeaderValue = HeaderValue::from_static("Allow, Retry-After, WWW-Authenticate, X-RKE-Nonce");
 
 /// How long a browser may remember the answer, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");

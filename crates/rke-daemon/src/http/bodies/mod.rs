@@ -1,0 +1,49 @@
+//! `POST` to `session`, as JSON; and to `encrypt`, `decrypt`, `seal` and `open`: each takes its data as
+//! JSON, or as a raw body of any size that is worked on while it comes.
+
+mod json;
+mod kind;
+mod raw;
+mod streamed;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+
+pub(super) use self::json::MAX_JSON_LEN;
+pub(super) use self::kind::Kind;
+use super::Shared;
+use super::failure::Failure;
+
+type Answered = Result<Response, Failure>;
+
+pub(super) async fn create(State(sessions): State<Shared>, request: Request) -> Answered {
+    json::create(&sessions, request).await
+}
+
+pub(super) async fn encrypt(State(sessions): State<Shared>, request: Request) -> Answered {
+    match Kind::of(request.headers())? {
+        Kind::Json => json::encrypt(&sessions, request).await,
+        Kind::Raw => raw::encrypt(sessions, request).await,
+    }
+}
+
+pub(super) async fn decrypt(State(sessions): State<Shared>, request: Request) -> Answered {
+    match Kind::of(request.headers())? {
+        Kind::Json => json::decrypt(&sessions, request).await,
+        Kind::Raw => raw::decrypt(sessions, request).await,
+    }
+}
+
+pub(super) async fn seal(State(sessions): State<Shared>, request: Request) -> Answered {
+    match Kind::of(request.headers())? {
+        Kind::Json => json::seal(sessions, request).await,
+        Kind::Raw => raw::seal(sessions, request).await,
+    }
+}
+
+pub(super) async fn open(State(sessions): State<Shared>, request: Request) -> Answered {
+    match Kind::of(request.headers())? {
+        Kind::Json => json::open(sessions, request).await,
+        Kind::Raw => raw::open(sessions, request).await,
+    }
+}

@@ -1,0 +1,98 @@
+//! How long a body may stand still. While one is under way, a client that neither sends nor takes a
+//! byte for too long loses its connection, so that nobody holds one for ever.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+/// The patience with one connection.
+#[derive(Clone)]
+pub(super) struct Patience(Arc<Inner>);
+
+struct Inner {
+    limit: Duration,
+    /// `None` while no body is under way.
+    watched: Mutex<Option<Watched>>,
+    begun: Notify,
+}
+
+#[derive(Clone, Copy)]
+struct Watched {
+    stage: Stage,
+    last_byte: Instant,
+    ending: bool,
+}
+
+/// How far a request is whose body is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Nothing of the answer is there yet.
+    Asked,
+    /// The answer has begun.
+    Answered,
+}
+
+impl Patience {
+    pub(super) fn new(limit: Duration) -> Self {
+        Self(Arc::new(Inner { limit, watched: Mutex::default(), begun: Notify::new() }))
+    }
+
+    /// Says that a body is under way, until what this gives is dropped and the answer is out.
+    pub(super) fn watch(&self) -> Watch {
+        *self.lock() = Some(Watched { stage: Stage::Asked, last_byte: Instant::now(), ending: false });
+        self.0.begun.notify_one();
+        Watch(self.clone())
+    }
+
+    /// A byte went one way or the other.
+    pub(super) fn renew(&self) {
+        if let Some(watched) = &mut *self.lock() {
+            watched.last_byte = Instant::now();
+        }
+    }
+
+    /// Nothing that was to be sent waits any more.
+    pub(super) fn all_is_out(&self) {
+        self.lock().take_if(|watched| watched.ending);
+    }
+
+    /// Waits until a body has stood still for too long, and says how far its request was.
+    pub(super) async fn runs_out(&self) -> Stage {
+        loop {
+            let watched = *self.lock();
+            match watched.map(|watched| (watched.stage, watched.last_byte + self.0.limit)) {
+                Some((stage, end)) if end <= Instant::now() => return stage,
+                Some((_, end)) => sleep_until(end).await,
+                None => self.0.begun.notified().await,
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Watched>> {
+        self.0.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A body that is watched.
+pub(super) struct Watch(Patience);
+
+impl Watch {
+    /// From here on there is an answer.
+    pub(super) fn answered(&self) {
+        if let Some(watched) = &mut *self.0.lock() {
+            watched.stage = Stage::Answered;
+        }
+    }
+}
+
+impl Drop for Watch {
+    /// What is left of the answer is watched until it is out.
+    fn drop(&mut self) {
+        if let Some(watched) = &mut *self.0.lock() {
+            watched.stage = Stage::Answered;
+            watched.ending = true;
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The chunks of a stream, sealed and opened where they lie. The session's key is handed in for each of
+//! them and the stream's own key derived from it anew, so that nothing secret is kept between two.
+
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::header::{self, COMMITMENT_LEN, HEADER_LEN, SALT_LEN, Start};
+use super::{CHUNK_LEN, OpenError, SealError, TAG_LEN};
+use crate::derive::{SECRET_LEN, expand};
+
+const KEY_LABEL: &[u8] = b"RKE-SealKey-v1.0";
+const COMMITMENT_LABEL: &[u8] = b"RKE-SealCommitment-v1.0";
+
+/// What tells a stream from every other under the same session key. Not secret.
+struct Binding {
+    start: Start,
+    associated_data: [u8; 32],
+}
+
+impl Binding {
+    fn new(start: Start, associated_data: &[u8]) -> Self {
+        Self { start, associated_data: Sha256::digest(associated_data).into() }
+    }
+
+    fn info<'a>(&'a self, label: &'a [u8]) -> [&'a [u8]; 3] {
+        [label, self.start.as_bytes(), &self.associated_data]
+    }
+
+    fn commitment(&self, key: &[u8; SECRET_LEN]) -> [u8; COMMITMENT_LEN] {
+        let mut commitment = [0; COMMITMENT_LEN];
+        expand(key, &self.info(COMMITMENT_LABEL), &mut commitment);
+        commitment
+    }
+
+    /// The stream's own key. ring holds it by value, with its schedule and the tables of GHASH, and puts
+    /// none of it on the heap: it all stays on the stack that the caller runs on, which is wiped.
+    fn stream_key(&self, key: &[u8; SECRET_LEN]) -> LessSafeKey {
+        let mut stream_key = [0; SECRET_LEN];
+        expand(key, &self.info(KEY_LABEL), &mut stream_key);
+        match UnboundKey::new(&AES_256_GCM, &stream_key) {
+            Ok(key) => LessSafeKey::new(key),
+            Err(_) => unreachable!("AES-256-GCM takes keys of 32 bytes"),
+        }
+    }
+}
+
+/// Where a chunk is in its stream.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Inner,
+    Last,
+}
+
+impl Place {
+    /// Whether `len` bytes of plaintext can be the chunk with this number. Each text is cut in one way
+    /// only: no chunk but the last is short, and that is empty only where there is no text at all.
+    fn takes(self, len: usize, number: u64) -> bool {
+        match self {
+            Self::Inner => len == CHUNK_LEN,
+            Self::Last => len <= CHUNK_LEN && (len > 0 || number == 0),
+        }
+    }
+
+    /// The nonce of the chunk with this number: zeros, the number, 1 for the last. `None` past the last
+    /// number.
+    fn nonce(self, number: u64) -> Option<Nonce> {
+        let number = u32::try_from(number).ok()?;
+        let mut bytes = [0; NONCE_LEN];
+        bytes[7..11].copy_from_slice(&number.to_be_bytes());
+        bytes[11] = u8::from(self == Self::Last);
+        Some(Nonce::assume_unique_for_key(bytes))
+    }
+}
+
+/// Seals one stream. Its functions that take a key are to be called where that is exposed, and with the
+/// same one every time.
+pub struct Sealer {
+    binding: Binding,
+    next: u64,
+}
+
+impl Sealer {
+    /// A stream with a salt that no other one has: random bytes.
+    pub fn new(salt: &[u8; SALT_LEN], associated_data: &[u8]) -> Self {
+        Self { binding: Binding::new(Start::new(salt), associated_data), next: 0 }
+    }
+
+    /// What the stream begins with.
+    pub fn header(&self, key: &[u8; SECRET_LEN]) -> [u8; HEADER_LEN] {
+        self.binding.start.with(&self.binding.commitment(key))
+    }
+
+    /// Seals a chunk that is not the last.
+    ///
+    /// # Errors
+    /// [`SealError`].
+    pub fn seal(&mut self, key: &[u8; SECRET_LEN], chunk: &mut Vec<u8>) -> Result<(), SealError> {
+        self.seal_at(Place::Inner, key, chunk)?;
+        self.next += 1;
+        Ok(())
+    }
+
+    /// Seals the last chunk.
+    ///
+    /// # Errors
+    /// [`SealError`].
+    pub fn seal_last(self, key: &[u8; SECRET_LEN], chunk: &mut Vec<u8>) -> Result<(), SealError> {
+        self.seal_at(Place::Last, key, chunk)
+    }
+
+    fn seal_at(&self, place: Place, key: &[u8; SECRET_LEN], chunk: &mut Vec<u8>) -> Result<(), SealError> {
+        let wrong = SealError::ChunkLength(chunk.len());
+        if !place.takes(chunk.len(), self.next) {
+            return Err(wrong);
+        }
+        let nonce = place.nonce(self.next).ok_or(SealError::TooLong)?;
+        let sealed = self.binding.stream_key(key).seal_in_place_append_tag(nonce, Aad::empty(), chunk);
+        sealed.map_err(|_| wrong)
+    }
+}
+
+/// Opens one stream. As with [`Sealer`], its functions are to be called where the key is exposed.
+pub struct Opener {
+    binding: Binding,
+    next: u64,
+}
+
+impl Opener {
+    /// Reads the header, and checks that it goes with the key and the associated data.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn new(
+        key: &[u8; SECRET_LEN],
+        header: &[u8; HEADER_LEN],
+        associated_data: &[u8],
+    ) -> Result<Self, OpenError> {
+        let (start, commitment) = header::decode(header)?;
+        let binding = Binding::new(start, associated_data);
+        match binding.commitment(key).ct_eq(commitment).into() {
+            true => Ok(Self { binding, next: 0 }),
+            false => Err(OpenError::AnotherKey),
+        }
+    }
+
+    /// Opens a chunk that is not the last.
+    ///
+    /// # Errors
+    /// [`OpenError`]; then `chunk` is empty.
+    pub fn open(&mut self, key: &[u8; SECRET_LEN], chunk: &mut Vec<u8>) -> Result<(), OpenError> {
+        self.open_at(Place::Inner, key, chunk)?;
+        self.next += 1;
+        Ok(())
+    }
+
+    /// Opens the last chunk.
+    ///
+    /// # Errors
+    /// [`OpenError`]; then `chunk` is empty.
+    pub fn open_last(self, key: &[u8; SECRET_LEN], chunk: &mut Vec<u8>) -> Result<(), OpenError> {
+        self.open_at(Place::Last, key, chunk)
+    }
+
+    fn open_at(&self, place: Place, key: &[u8; SECRET_LEN], chunk: &mut Vec<u8>) -> Result<(), OpenError> {
+        let opened = self.open_in_place(place, key, chunk);
+        // What is not authentic is given to nobody.
+        chunk.truncate(*opened.as_ref().unwrap_or(&0));
+        opened.map(drop)
+    }
+
+    /// The length of the plaintext, which is at the start of `chunk` then.
+    fn open_in_place(
+        &self,
+        place: Place,
+        key: &[u8; SECRET_LEN],
+        chunk: &mut [u8],
+    ) -> Result<usize, OpenError> {
+        let len = chunk.len().checked_sub(TAG_LEN).ok_or(OpenError::CutShort)?;
+        if !place.takes(len, self.next) {
+            return Err(OpenError::Altered);
+        }
+        let nonce = place.nonce(self.next).ok_or(OpenError::TooLong)?;
+        let opened = self.binding.stream_key(key).open_in_place(nonce, Aad::empty(), chunk);
+        opened.map(|text| text.len()).map_err(|_| OpenError::Altered)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: [u8; 32] = [7; 32];
+
+    #[test]
+    fn the_last_number_is_the_end_of_the_stream() {
+        let sealer = |next| Sealer { binding: Binding::new(Start::new(&[1; 32]), b""), next };
+        let opener = |next| Opener { binding: Binding::new(Start::new(&[1; 32]), b""), next };
+        let last_number = u64::from(u32::MAX);
+        let (mut chunk, mut last) = (vec![0; CHUNK_LEN], b"text".to_vec());
+        sealer(last_number).seal_last(&KEY, &mut last).expect("the last number");
+        opener(last_number).open_last(&KEY, &mut last).expect("the last number");
+        assert_eq!(last, b"text");
+        assert_eq!(sealer(last_number + 1).seal(&KEY, &mut chunk), Err(SealError::TooLong));
+        assert_eq!(sealer(last_number + 1).seal_last(&KEY, &mut last), Err(SealError::TooLong));
+        let mut sealed = vec![0; CHUNK_LEN + TAG_LEN];
+        assert_eq!(opener(last_number + 1).open(&KEY, &mut sealed), Err(OpenError::TooLong));
+        assert!(sealed.is_empty());
+    }
+
+    #[test]
+    fn nothing_but_a_chunk_is_sealed() {
+        let sealer = |next| Sealer { binding: Binding::new(Start::new(&[1; 32]), b""), next };
+        for len in [0, 1, CHUNK_LEN - 1, CHUNK_LEN + 1] {
+            let sealed = sealer(0).seal(&KEY, &mut vec![0; len]);
+            assert_eq!(sealed, Err(SealError::ChunkLength(len)));
+        }
+        for (next, len) in [(0, CHUNK_LEN + 1), (1, 0)] {
+            let sealed = sealer(next).seal_last(&KEY, &mut vec![0; len]);
+            assert_eq!(sealed, Err(SealError::ChunkLength(len)));
+        }
+    }
+}
