@@ -14,12 +14,12 @@ use crate::store::SessionId;
 static KEYS: LazyLock<Mutex<HashMap<SessionId, Zeroizing<[u8; 32]>>>> = LazyLock::new(Mutex::default);
 
 /// Called where a session's key is exposed, after the work: as an operation on much data would, it
-/// keeps the key on its stack for long.
+/// keeps the key on its stack for long. The thread sleeps and does nothing else: a thread that it
+/// started would begin with its registers.
 pub(crate) fn key_in_use(key: &[u8; 32]) {
     if is_on(Control::Unserialised) || is_on(Control::SlowOperation) {
         let kept = black_box(*key);
-        // The other tasks of this thread go on elsewhere.
-        tokio::task::block_in_place(|| std::thread::sleep(Duration::from_millis(300)));
+        std::thread::sleep(Duration::from_millis(300));
         black_box(&kept);
     }
 }
