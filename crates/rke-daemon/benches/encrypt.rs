@@ -57,11 +57,14 @@ fn chunks(store: &Store, id: SessionId) {
     for _ in 0..ROUNDS {
         chunk.truncate(CHUNK_LEN);
         encrypted.push(time(500, || {
-            store.with_key(id, KeyUse::Chunk, |key| aes256_ctr_from(key, &[9; 16], 1 << 40, &mut chunk));
+            let done = store.with_key(id, KeyUse::EncryptMore(CHUNK_LEN), |key| {
+                aes256_ctr_from(key, &[9; 16], 1 << 40, &mut chunk)
+            });
+            done.expect("a session");
         }));
         sealed.push(time(500, || {
             chunk.truncate(CHUNK_LEN);
-            let done = store.with_key(id, KeyUse::Chunk, |key| sealer.seal(key, &mut chunk));
+            let done = store.with_key(id, KeyUse::EncryptMore(CHUNK_LEN), |key| sealer.seal(key, &mut chunk));
             done.expect("a session").expect("a chunk");
         }));
     }

@@ -49,14 +49,14 @@ async fn delete_by_path_answers_as_the_documented_deletion_does() {
 async fn a_session_is_opened_by_post_as_by_get() {
     let real = Real::start(&[]).await;
     let body = json!({"domain": DOMAIN, "wallet_path": real.network.wallet()});
-    let created = post_json(real.address, "/api/rke/session", &body).await;
+    let created = post_json(real.address, "session", &body).await;
     assert_eq!((created.status, &created.json()["command"]), (200, &"rke_session_create".into()));
     assert!(real.lives(created.json()["session_id"].as_str().expect("an id")));
-    let cached = post_json(real.address, "/api/rke/session", &body).await.json();
+    let cached = post_json(real.address, "session", &body).await.json();
     assert_eq!(cached["from_cache"], true);
     let mut fresh = body.clone();
     fresh["fresh"] = true.into();
-    assert_eq!(post_json(real.address, "/api/rke/session", &fresh).await.json()["from_cache"], false);
+    assert_eq!(post_json(real.address, "session", &fresh).await.json()["from_cache"], false);
     for (wrong, message) in [
         (json!({"domain": DOMAIN}), "Missing 'wallet_path' parameter"),
         (json!({"wallet_path": "/w"}), "Missing 'domain' parameter"),
@@ -64,7 +64,7 @@ async fn a_session_is_opened_by_post_as_by_get() {
         (json!({"domain": DOMAIN, "wallet_path": "/w", "fresh": "yes"}), "each of its type"),
         (json!({"domain": DOMAIN, "wallet_path": "/w", "frsh": true}), "each of its type"),
     ] {
-        let refusal = post_json(real.address, "/api/rke/session", &wrong).await.refusal(400);
+        let refusal = post_json(real.address, "session", &wrong).await.refusal(400);
         assert!(refusal.contains(message), "{wrong}: {refusal}");
     }
 }
