@@ -46,6 +46,8 @@ pub struct Config {
     pub allow_weak_shares: Vec<Domain>,
     /// Who may use the daemon, and the ways in.
     pub access: Access,
+    /// The file of the audit log, if there is to be one.
+    pub audit_log: Option<PathBuf>,
 }
 
 /// What happens to keys when the machine sleeps.
@@ -79,6 +81,7 @@ impl Config {
             confirm_timeout: Duration::from_secs(2),
             allow_weak_shares: Vec::new(),
             access: Access::default(),
+            audit_log: None,
         }
     }
 }

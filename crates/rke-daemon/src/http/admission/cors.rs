@@ -10,7 +10,7 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST");
 const HEADERS: HeaderValue = HeaderValue::from_static("Authorization, Content-Type");
 
 /// What pages may read beside the body.
-const EXPOSED: HeaderValue = HeaderValue::from_static("Allow, Retry-After, WWW-Authenticate");
+const EXPOSED: HeaderValue = HeaderValue::from_static("Allow, Retry-After, WWW-Authenticate, X-Request-Id");
 
 /// How long a browser may remember the answer, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
