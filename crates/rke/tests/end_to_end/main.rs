@@ -5,13 +5,16 @@
 
 mod api;
 mod attacks;
+mod audit;
 mod browser;
 mod dependencies;
 mod doors;
 mod faults;
 mod key;
+mod leaks;
 mod liars;
 mod lifetimes;
+mod operate;
 mod page;
 mod program;
 mod real;
