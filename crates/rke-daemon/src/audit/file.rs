@@ -68,7 +68,8 @@ impl LogFile {
             None => Ok(()),
         };
         self.open = None;
-        self.settle().and(ended)
+        self.settle()?;
+        self.keep().and(ended)
     }
 
     /// Sees to it that the lines so far outlive a power cut, and copies the last one: in this order, so

@@ -260,8 +260,17 @@ fn a_file_that_is_cut_under_a_running_daemon_shows_it() {
     }
     place.write(&place.lines()[..2]);
     audit.record(forgotten("c.test"));
+    while place.lines().len() < 3 {
+        std::thread::yield_now();
+    }
+    assert_eq!(place.wrong_hashes(), [(3, Wrong::Missing(3, 3))]);
+    let copy = place.dir.path().join("copy");
+    fs::copy(&place.log, &copy).expect("copied");
+    fs::write(&place.log, "").expect("emptied");
+    audit.record(forgotten("d.test"));
     audit.close();
-    assert_eq!(place.wrong(), [(3, Wrong::Missing(3, 3))]);
+    assert_eq!(place.events(), ["file_begun", "keys_forgotten"]);
+    assert_eq!(wrong(place.sealed(&[copy, place.log.clone()])), [(3, Wrong::Missing(3, 3))]);
 }
 
 #[test]
