@@ -1,5 +1,6 @@
 //! The `rke` program: the daemon, the other side of the exchange to run oneself, and a command line
-//! for a running daemon. Exit codes: 0 done, 1 refused, 2 usage, 3 no daemon.
+//! for a running daemon. Exit codes: 0 done, 1 refused, 2 usage, 3 no daemon;
+//! of `audit`, 1 is a broken log and 2 one that cannot be checked.
 
 mod access;
 mod audit;

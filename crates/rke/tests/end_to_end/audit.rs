@@ -283,6 +283,31 @@ async fn a_log_that_cannot_be_written_is_reported_and_the_daemon_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sighup_takes_it_up_anew_and_all_its_files_are_one_chain() {
+    let mut audited = Audited::start(&[]).await;
+    audited.real.create_id();
+    audited.wait_for("session", |audited| !audited.of("session_created").is_empty());
+    let old = audited.log.with_extension("old");
+    fs::rename(&audited.log, &old).expect("moved");
+    audited.real.create_id();
+    audited.real.signal(Signal::HUP);
+    audited.wait_for("new file", |audited| audited.log.exists() && audited.names() == ["file_begun"]);
+    audited.real.create_id();
+    audited.real.terminate();
+    assert_eq!(audited.names(), ["file_begun", "session_created", "daemon_stopped"]);
+    let old = old.to_str().expect("UTF-8");
+    let (log, data_dir) = (audited.log.to_str().expect("UTF-8"), audited.real.data_dir());
+    let key = ["--data-dir", data_dir.to_str().expect("UTF-8")];
+    let both = audited.rke(&[&["audit", "verify", old, log], &key[..]].concat());
+    assert!(both.is_whole() && both.text.contains("8 lines, up to number 8"), "{both:?}");
+    assert!(audited.verify().is_whole() && audited.verify().text.contains("in earlier files"));
+    let first = audited.rke(&[&["audit", "verify", old], &key[..]].concat());
+    assert!(first.is_whole() && first.text.contains("in later files"), "{first:?}");
+    let turned = audited.rke(&[&["audit", "verify", log, old], &key[..]].concat());
+    assert!(turned.is_broken(1, "moved or repeated"), "{turned:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_flag_there_is_none_and_a_bad_path_is_refused() {
     let mut real = Real::start(&[]).await;
     real.create_id();
