@@ -25,7 +25,8 @@ fn main() {
     let _in_runtime = runtime.enter();
     let hour = Duration::from_secs(3600);
     let usage = UsageLimits { messages: u64::MAX, bytes: u64::MAX };
-    let store = Store::new(Rules { max: 16, ttl: hour, max_lifetime: hour, idle: None, usage });
+    let store =
+        Store::new(Rules { max: 16, ttl: hour, max_lifetime: hour, idle: None, usage }, Arc::default());
     let id = SessionId::random().expect("an id");
     store.insert(id, session()).expect("room");
     println!("{:>9} {:>12} {:>12} {:>7}", "bytes", "wiped ns", "bare ns", "ratio");

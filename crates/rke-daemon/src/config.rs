@@ -48,6 +48,8 @@ pub struct Config {
     pub body_timeout: Duration,
     /// Who may use the daemon, and the ways in.
     pub access: Access,
+    /// The file of the audit log, if there is to be one.
+    pub audit_log: Option<PathBuf>,
 }
 
 /// What happens to keys when the machine sleeps.
@@ -82,6 +84,7 @@ impl Config {
             allow_weak_shares: Vec::new(),
             body_timeout: Duration::from_secs(60),
             access: Access::default(),
+            audit_log: None,
         }
     }
 }

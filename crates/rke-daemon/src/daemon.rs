@@ -11,9 +11,10 @@ use rke_host::directory::{self, DirectoryError};
 use rke_proto::directory::Directory;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::access::{Access, TokenRule};
+use crate::audit::{Audit, AuditError};
 use crate::config::Config;
 use crate::discovery::{Discovery, ResolverError};
 use crate::exchange::{Exchange, Rules};
@@ -21,7 +22,9 @@ use crate::http;
 use crate::http::admission::{Admission, AdmissionError, Refusals};
 use crate::http::server::{Door, raise_descriptor_limit, serve};
 use crate::http::tls::{Acceptor, TlsError};
+use crate::http::traffic::Traffic;
 use crate::http::unix_socket::{self, UnixSocketError};
+use crate::journal::Journal;
 use crate::keystore::{self, Keystore};
 use crate::reload;
 use crate::sessions::Sessions;
@@ -73,6 +76,9 @@ pub enum StartError {
     /// The unix socket.
     #[error(transparent)]
     UnixSocket(#[from] UnixSocketError),
+    /// The audit log.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// The folder for wallets.
     #[error("cannot use {path} as the folder for wallets: {source}; name a folder with --wallet-root")]
     WalletRoot {
@@ -132,8 +138,13 @@ impl Daemon {
         let listeners = listen(&config, inherited.tcp).await?;
         let address = listeners[0].1;
         let data_dir = Arc::new(DataDir::open(&config.data_dir, Sharing::Alone)?);
+        let audit = match &config.audit_log {
+            Some(path) => Audit::open(path, Arc::clone(&data_dir))?,
+            None => Audit::default(),
+        };
+        let journal = Arc::new(Journal::new(audit));
         let mut files = Files::default();
-        let admission = Arc::new(admission(&config.access, &data_dir, &mut files)?);
+        let admission = Arc::new(admission(&config.access, &data_dir, &mut files, Arc::clone(&journal))?);
         let key_limits = keystore::Limits { ttl_hours: config.key_ttl_hours, max: config.max_keys };
         let keystore = Arc::new(Keystore::open(data_dir, key_limits)?);
         let exchange = Exchange::new(discovery, Rules::of(&config));
@@ -152,15 +163,17 @@ impl Daemon {
         let mut keepers = JoinSet::new();
         keepers.spawn(keep_keys(Arc::clone(&keystore)));
         let body_timeout = config.body_timeout;
-        let sessions = Arc::new(Sessions::new(config, keystore, exchange, wallet_root));
+        let sessions = Arc::new(Sessions::new(config, keystore, exchange, wallet_root, Arc::clone(&journal)));
         keepers.spawn(keep_awake(Arc::clone(&sessions)));
         let (stop, stopped) = watch::channel(false);
-        let router = http::router(Arc::clone(&sessions), Arc::clone(&admission));
-        let servers = doors
-            .into_iter()
-            .map(|door| serve(door, router.clone(), body_timeout, stopped.clone()))
-            .collect();
+        let traffic = Arc::new(Traffic::default());
+        let (shared, gate) = (Arc::clone(&sessions), Arc::clone(&admission));
+        let router = http::router(shared, gate, Arc::clone(&traffic), stopped.clone());
+        let serve_door =
+            |door| serve(door, router.clone(), Arc::clone(&traffic), body_timeout, stopped.clone());
+        let servers = doors.into_iter().map(serve_door).collect();
         tracing::info!(%address, "listening");
+        journal.daemon_started();
         Ok(Self { address, sessions, admission, tls, files, stop, servers, keepers })
     }
 
@@ -208,10 +221,20 @@ impl Daemon {
         self.keepers.shutdown().await;
         let _ = self.stop.send(true);
         self.servers.join_all().await;
-        drop(self.sessions.store().remove_all(|_| true));
-        let keystore = Arc::clone(self.sessions.keystore());
-        let _ = tokio::task::spawn_blocking(move || keystore.save_usage()).await;
+        let ended = self.sessions.store().remove_all(|_| true).len();
+        self.sessions.journal().daemon_stopped(ended);
+        let sessions = self.sessions;
+        let work = move || {
+            sessions.keystore().save_usage();
+            sessions.journal().audit().close();
+        };
+        let _ = spawn_blocking(work).await;
         tracing::info!("stopped, all sessions ended");
+    }
+
+    /// Takes up the audit log's file anew: for after it was moved away.
+    pub fn reopen_audit_log(&self) {
+        self.sessions.journal().audit().reopen();
     }
 }
 
@@ -271,13 +294,18 @@ pub(crate) fn open_wallet_root(config: &Config) -> Result<Option<WalletRoot>, St
     config.access.wallet_root.as_ref().map(open).transpose()
 }
 
-fn admission(access: &Access, data_dir: &DataDir, files: &mut Files) -> Result<Admission, StartError> {
+fn admission(
+    access: &Access,
+    data_dir: &DataDir,
+    files: &mut Files,
+    journal: Arc<Journal>,
+) -> Result<Admission, StartError> {
     let token = match access.token {
         TokenRule::Required => Some(Token::create(data_dir)?),
         TokenRule::None => None,
     };
     files.token = token.as_ref().map(|token| token.path().into());
-    Ok(Admission::new(access, token)?)
+    Ok(Admission::new(access, token, journal)?)
 }
 
 /// Removes expired keys, and writes down how much the others were used.
@@ -289,7 +317,7 @@ async fn keep_keys(keystore: Arc<Keystore>) {
             keystore.sweep();
             keystore.save_usage();
         };
-        let _ = tokio::task::spawn_blocking(work).await;
+        let _ = spawn_blocking(work).await;
     }
 }
 

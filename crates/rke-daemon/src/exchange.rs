@@ -22,6 +22,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use crate::Domain;
+use crate::blocking::spawn_blocking;
 use crate::clock::unix_seconds;
 use crate::config::Config;
 use crate::confirm::{Confirm, ConfirmedKey, TunnelName, Unconfirmed, confirm, connect};
@@ -355,7 +356,7 @@ impl Exchange {
         let servers: Arc<[(RaidaIndex, SocketAddr)]> = set.servers.as_slice().into();
         let raidas: Vec<RaidaIndex> = servers.iter().map(|(raida, _)| *raida).collect();
         let read = move || wallet::prove(Path::new(&wallet), &raidas, width, required);
-        let proofs = tokio::task::spawn_blocking(read).await.map_err(io::Error::other)??;
+        let proofs = spawn_blocking(read).await.map_err(io::Error::other)??;
         let recipients = proofs.into_iter().filter_map(|proof| {
             let (raida, endpoint) = servers.iter().find(|(raida, _)| *raida == proof.raida)?;
             Some(recipient(proof, *endpoint, self.raidas.pace(*raida, *endpoint)))

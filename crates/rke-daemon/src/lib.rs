@@ -4,6 +4,8 @@
 
 pub mod access;
 mod allowance;
+pub mod audit;
+mod blocking;
 pub mod clock;
 pub mod config;
 pub mod confirm;
@@ -15,7 +17,9 @@ pub mod discovery;
 pub mod domain;
 pub mod exchange;
 mod gate;
+pub mod histogram;
 pub mod http;
+pub mod journal;
 pub mod keystore;
 pub mod raidas;
 mod reload;

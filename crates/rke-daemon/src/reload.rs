@@ -45,10 +45,12 @@ fn keep_fixed(current: &Config, mut wanted: Config) -> (Config, Vec<&'static str
     keep("dns-server", wanted.dns_server != current.dns_server);
     keep("require-token", wanted.access.token != current.access.token);
     keep("unix-socket", wanted.access.unix_socket != current.access.unix_socket);
+    keep("audit-log", wanted.audit_log != current.audit_log);
     keep("tls-cert", wanted.access.tls.is_some() != current.access.tls.is_some());
     wanted.listen = current.listen;
     wanted.data_dir.clone_from(&current.data_dir);
     wanted.dns_server = current.dns_server;
+    wanted.audit_log.clone_from(&current.audit_log);
     wanted.access.token = current.access.token;
     wanted.access.unix_socket.clone_from(&current.access.unix_socket);
     if wanted.access.tls.is_some() != current.access.tls.is_some() {
@@ -69,13 +71,14 @@ mod tests {
         let current = Config::new("/a".into());
         let mut wanted =
             Config { max_sessions: 99, session_ttl: Duration::from_secs(7), ..Config::new("/b".into()) };
+        wanted.audit_log = Some("/l".into());
         wanted.access.token = TokenRule::Required;
         wanted.access.tls = Some(TlsFiles { certificate: "/c".into(), key: "/k".into(), client_ca: None });
         wanted.access.allow_hosts = vec!["a.test".into()];
         let (config, fixed) = keep_fixed(&current, wanted);
-        assert_eq!(fixed, ["data-dir", "require-token", "tls-cert"]);
+        assert_eq!(fixed, ["data-dir", "require-token", "audit-log", "tls-cert"]);
         assert_eq!((config.max_sessions, config.session_ttl), (99, Duration::from_secs(7)));
-        assert_eq!(config.data_dir, current.data_dir);
+        assert_eq!((config.data_dir, config.audit_log), (current.data_dir, None));
         assert!(config.access.token == TokenRule::None && config.access.tls.is_none());
         assert_eq!(config.access.allow_hosts, ["a.test"]);
     }

@@ -14,15 +14,16 @@ use rke_proto::derive::ShareWidth;
 use rke_proto::tunnel::{ClientKeyId, NonceMemory};
 use rke_secret::SecretError;
 use rke_secret::residue::{Fingerprint, Look};
-use tokio::task::spawn_blocking;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use crate::Domain;
+use crate::blocking::spawn_blocking;
 use crate::config::{Config, OnSuspend};
 use crate::creations::{Creations, Leave};
 use crate::discovery::{Discovered, DiscoveryError};
 use crate::exchange::{Exchange, ExchangeError, ExchangedKey};
 use crate::gate::Gates;
+use crate::journal::Journal;
 use crate::keystore::{self, Keystore};
 use crate::store::{self, KeyError, KeyUse, NewSession, Row, SessionId, Store};
 use crate::suspend::SuspendWatch;
@@ -88,6 +89,7 @@ pub struct Sessions {
     outcomes: Mutex<BTreeMap<&'static str, u64>>,
     /// The nonces of each key that was used in a tunnel, so that no packet is taken twice.
     seen: Mutex<HashMap<ClientKeyId, Arc<Mutex<NonceMemory>>>>,
+    journal: Arc<Journal>,
     config: ArcSwap<Config>,
 }
 
@@ -98,9 +100,10 @@ impl Sessions {
         keystore: Arc<Keystore>,
         exchange: Exchange,
         wallet_root: Option<WalletRoot>,
+        journal: Arc<Journal>,
     ) -> Self {
         Self {
-            store: Store::new(store_rules(&config)),
+            store: Store::new(store_rules(&config), Arc::clone(&journal)),
             keystore,
             exchange,
             gates: Gates::default(),
@@ -110,6 +113,7 @@ impl Sessions {
             residues_found: AtomicU64::new(0),
             outcomes: Mutex::default(),
             seen: Mutex::default(),
+            journal,
             config: ArcSwap::from_pointee(config),
         }
     }
@@ -135,6 +139,11 @@ impl Sessions {
     /// How keys are exchanged, and what is known of the RAIDAs.
     pub fn exchange(&self) -> &Exchange {
         &self.exchange
+    }
+
+    /// Where is told what happens.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// The nonces that were seen under a key by its name, for as long as the daemon runs.
@@ -166,6 +175,7 @@ impl Sessions {
         wallet: PathBuf,
         choice: KeyChoice,
     ) -> Result<Row, Arc<ExchangeError>> {
+        let asked = domain.clone();
         let open = async |leave| self.open(domain, wallet, choice, leave).await;
         let created = self.creations.run(open).await;
         let created = created.unwrap_or_else(|| Err(ExchangeError::CalledOff.into()));
@@ -175,6 +185,9 @@ impl Sessions {
             Err(error) => error.name(),
         };
         *self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).entry(outcome).or_default() += 1;
+        if let Err(error) = &created {
+            self.journal.session_refused(asked, error);
+        }
         created
     }
 
@@ -203,6 +216,7 @@ impl Sessions {
         let session = NewSession { domain: domain.clone(), origin, from_cache, key, usage };
         let row = self.store.insert(id, session).map_err(ExchangeError::from)?;
         tracing::info!(%domain, raidas, from_cache, "session opened");
+        self.journal.session_created(id, domain, &row);
         Ok(row)
     }
 
@@ -238,7 +252,10 @@ impl Sessions {
         if let Some(failure) = turn.failure_while_waiting() {
             return Err(failure);
         }
-        match self.exchange.run(domain, wallet, deadline).await {
+        let started = Instant::now();
+        let ended = self.exchange.run(domain, wallet, deadline).await;
+        self.journal.exchange_ended(&ended, started.elapsed());
+        match ended {
             Ok(key) => Ok((self.cache(domain, key, leave).await?, false)),
             Err(error) => {
                 let error = Arc::new(error);
@@ -313,6 +330,7 @@ impl Sessions {
         let NewSession { domain, key, .. } = self.store.remove(id).ok_or(DeleteError::NotFound)?;
         drop(key);
         tracing::info!("session deleted");
+        self.journal.session_deleted(id, domain.clone());
         self.forget(domain, cached).await
     }
 
@@ -326,6 +344,7 @@ impl Sessions {
         let NewSession { domain, key, .. } = self.store.remove(id).ok_or(DeleteError::NotFound)?;
         key.expose(|key| for_each_round_key(key, |piece| fingerprint.add(piece)));
         drop(key);
+        self.journal.session_deleted(id, domain.clone());
         self.forget(domain, cached).await?;
         let look = spawn_blocking(move || fingerprint.look()).await.unwrap_or_else(|error| {
             Err(SecretError::System { action: "look through memory", source: io::Error::other(error) })
@@ -370,7 +389,7 @@ impl Sessions {
     pub async fn delete_all(&self, domain: Option<Domain>, cached: CachedKey) -> Result<usize, DeleteError> {
         let ended = self.store.remove_all(|of| domain.as_ref().is_none_or(|domain| domain == of));
         let count = ended.len();
-        drop(ended);
+        wipe_each(ended, |id, of| self.journal.session_deleted(id, of));
         tracing::info!(count, "sessions deleted");
         if cached == CachedKey::Forget {
             self.forget_keys(domain).await.map_err(DeleteError::Cache)?;
@@ -383,13 +402,14 @@ impl Sessions {
     /// # Errors
     /// What the system said; the keys are not used any more in any case.
     pub async fn forget_keys(&self, domain: Option<Domain>) -> io::Result<usize> {
-        let keystore = Arc::clone(&self.keystore);
-        let forget = spawn_blocking(move || match domain {
+        let (keystore, whose) = (Arc::clone(&self.keystore), domain.clone());
+        let forget = spawn_blocking(move || match whose {
             Some(domain) => keystore.forget(&domain),
             None => keystore.forget_all(),
         });
         let count = forget.await.unwrap_or_else(|error| Err(io::Error::other(error)))?;
         tracing::info!(count, "cached keys removed");
+        self.journal.keys_forgotten(domain, count);
         Ok(count)
     }
 
@@ -399,10 +419,12 @@ impl Sessions {
     /// # Errors
     /// What the system said where a file could not be removed; its key is not used any more.
     pub async fn drop_everything(&self) -> io::Result<()> {
+        let drop_sessions =
+            || wipe_each(self.store.remove_all(|_| true), |id, of| self.journal.session_dropped(id, of));
         // First what there is now: calling off may wait for a file that is being written.
-        drop(self.store.remove_all(|_| true));
+        drop_sessions();
         let _standstill = self.creations.call_off().await;
-        drop(self.store.remove_all(|_| true));
+        drop_sessions();
         self.forget_keys(None).await.map(drop)
     }
 
@@ -424,6 +446,7 @@ impl Sessions {
     pub fn renew(&self, id: SessionId) -> Option<Row> {
         let renewed = self.store.renew(id)?;
         tracing::info!("session renewed");
+        self.journal.session_renewed(id, renewed.domain.clone());
         Some(renewed)
     }
 }
@@ -436,4 +459,10 @@ fn store_rules(config: &Config) -> store::Rules {
         idle: config.session_idle,
         usage: config.key_limits,
     }
+}
+
+/// Wipes the keys of sessions, all of them before any is told of.
+fn wipe_each(sessions: Vec<(SessionId, NewSession)>, tell: impl Fn(SessionId, Domain)) {
+    let wiped: Vec<_> = sessions.into_iter().map(|(id, session)| (id, session.domain)).collect();
+    wiped.into_iter().for_each(|(id, domain)| tell(id, domain));
 }

@@ -18,6 +18,7 @@ pub use self::id::{SESSION_ID_LEN, SessionId};
 use crate::Domain;
 use crate::clock::{Alarm, Moment};
 use crate::exchange::KeyOrigin;
+use crate::journal::Journal;
 use crate::usage::{Usage, UsageLimits, UsedUp};
 
 /// What a session is opened with.
@@ -144,12 +145,13 @@ struct State {
     rules: Rules,
     entries: HashMap<SessionId, Entry>,
     deadlines: BTreeSet<(Moment, SessionId)>,
+    journal: Arc<Journal>,
 }
 
 impl Store {
-    /// An empty store. Needs a tokio runtime.
-    pub fn new(rules: Rules) -> Self {
-        let state = State { rules, entries: HashMap::new(), deadlines: BTreeSet::new() };
+    /// An empty store, which tells the journal of sessions that come to their end. Needs a tokio runtime.
+    pub fn new(rules: Rules, journal: Arc<Journal>) -> Self {
+        let state = State { rules, entries: HashMap::new(), deadlines: BTreeSet::new(), journal };
         let shared = Arc::new(Shared { state: Mutex::new(state), earlier_deadline: Notify::new() });
         let sweeper = tokio::spawn(sweep(Arc::clone(&shared)));
         Self { shared, sweeper }
@@ -200,15 +202,14 @@ impl Store {
     /// expired.
     pub fn remove(&self, id: SessionId) -> Option<NewSession> {
         let mut state = self.shared.lock();
-        let (rules, entry) = (state.rules, state.take(id)?);
-        drop(state);
+        let entry = state.take(id)?;
         #[cfg(feature = "controls")]
         crate::controls::session_removed(id);
-        (!entry.has_ended(Moment::now(), &rules)).then_some(entry.session)
+        state.if_live(id, entry)
     }
 
     /// Ends all sessions that `chosen` says yes to, as [`Store::remove`] ends one.
-    pub fn remove_all(&self, chosen: impl Fn(&Domain) -> bool) -> Vec<NewSession> {
+    pub fn remove_all(&self, chosen: impl Fn(&Domain) -> bool) -> Vec<(SessionId, NewSession)> {
         let mut state = self.shared.lock();
         let ids: Vec<SessionId> = state
             .entries
@@ -216,11 +217,11 @@ impl Store {
             .filter(|(_, entry)| chosen(&entry.session.domain))
             .map(|(id, _)| *id)
             .collect();
-        let entries: Vec<Entry> = ids.into_iter().filter_map(|id| state.take(id)).collect();
-        let (rules, now) = (state.rules, Moment::now());
-        drop(state);
-        let live = entries.into_iter().filter(|entry| !entry.has_ended(now, &rules));
-        live.map(|entry| entry.session).collect()
+        let live = ids.into_iter().filter_map(|id| {
+            let entry = state.take(id)?;
+            Some((id, state.if_live(id, entry)?))
+        });
+        live.collect()
     }
 
     /// Gives a session its whole time again, as far as the longest lifetime allows.
@@ -326,11 +327,27 @@ impl State {
             }
             if self.entries.get(&id).is_some_and(|entry| !entry.has_ended(now, &self.rules)) {
                 self.requeue(id);
-            } else {
-                drop(self.take(id));
+            } else if let Some(entry) = self.take(id) {
+                self.wipe_ended(id, entry);
             }
         }
         None
+    }
+
+    /// What was taken, unless it had come to its end before.
+    fn if_live(&self, id: SessionId, entry: Entry) -> Option<NewSession> {
+        if !entry.has_ended(Moment::now(), &self.rules) {
+            return Some(entry.session);
+        }
+        self.wipe_ended(id, entry);
+        None
+    }
+
+    fn wipe_ended(&self, id: SessionId, entry: Entry) {
+        let end = entry.end(&self.rules);
+        let NewSession { domain, key, .. } = entry.session;
+        drop(key);
+        self.journal.session_expired(id, domain, Moment::now().since(end));
     }
 
     fn check_room(&mut self) -> Result<(), Full> {

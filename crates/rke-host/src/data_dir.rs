@@ -135,6 +135,17 @@ impl DataDir {
     }
 }
 
+/// What seals the files of the data directory at `path`, for those who only look at it while another
+/// process may have it. Makes nothing.
+///
+/// # Errors
+/// [`DataDirError`], also where there is no master key.
+pub fn read_sealer(path: &Path) -> Result<Sealer, DataDirError> {
+    let path = path.join(MASTER_KEY);
+    let file = File::open(&path).map_err(io_error("open", &path))?;
+    Ok(Sealer::new(read_master_key(&file, &path)?))
+}
+
 fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DataDirError + use<> {
     let path = path.to_path_buf();
     move |source| DataDirError::Io { action, path, source }
@@ -221,6 +232,16 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let _first = DataDir::open(dir.path(), Sharing::Alone).expect("a data directory");
         assert!(matches!(DataDir::open(dir.path(), Sharing::Alone), Err(DataDirError::InUse(_))));
+    }
+
+    #[test]
+    fn who_only_looks_needs_no_lock_and_makes_nothing() {
+        let dir = tempfile::tempdir().expect("a folder");
+        assert!(matches!(read_sealer(dir.path()), Err(DataDirError::Io { .. })));
+        assert!(!dir.path().join(MASTER_KEY).exists());
+        let open = DataDir::open(dir.path(), Sharing::Alone).expect("a data directory");
+        let looked = read_sealer(dir.path()).expect("a sealer").derive(b"x").expect("a secret");
+        assert!(looked.matches(&open.sealer().derive(b"x").expect("a secret")));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use aes_gcm_siv::aead::{self, AeadInOut};
 use aes_gcm_siv::{Aes256GcmSiv, KeyInit};
+use rke_proto::cipher::hmac_sha256;
 use rke_secret::{Secret, SecretError};
 use rustix::fs::OFlags;
 
@@ -131,6 +132,14 @@ impl Sealer {
         overwritten
     }
 
+    /// A key for another `purpose`, the same each time. What is done with it tells nothing of the master key.
+    ///
+    /// # Errors
+    /// [`SecretError`] when there is no secret memory left.
+    pub fn derive(&self, purpose: &[u8]) -> Result<Secret<32>, SecretError> {
+        Secret::fill(|derived| self.0.expose(|master| *derived = hmac_sha256(master, &[purpose])))
+    }
+
     /// The cipher exists only where the master key is exposed: it holds what is derived from it.
     fn with_cipher<R>(&self, work: impl FnOnce(&Aes256GcmSiv) -> R) -> R {
         self.0.expose(|key| work(&Aes256GcmSiv::new(key.into())))
@@ -243,6 +252,13 @@ mod tests {
             let bytes = fs::read(&kept).expect("read");
             assert!(bytes.len() > 60 && bytes.iter().all(|byte| *byte == 0));
         }
+    }
+
+    #[test]
+    fn a_derived_key_depends_on_the_master_key_and_the_purpose_alone() {
+        let derive = |byte, purpose: &[u8]| sealer(byte).derive(purpose).expect("a secret");
+        assert!(derive(1, b"a").matches(&derive(1, b"a")));
+        assert!(!derive(1, b"a").matches(&derive(1, b"b")) && !derive(1, b"a").matches(&derive(2, b"a")));
     }
 
     #[test]

@@ -80,6 +80,11 @@ fn sub_word(word: [u8; 4]) -> [u8; 4] {
     std::array::from_fn(|at| block[at])
 }
 
+/// HMAC-SHA256 over `parts`, one after the other.
+pub fn hmac_sha256(key: &[u8; HMAC_LEN], parts: &[&[u8]]) -> [u8; HMAC_LEN] {
+    hmac_over(key, parts).finalize().into_bytes().into()
+}
+
 /// A keyed HMAC-SHA256 that has taken in `parts`, one after the other.
 pub(crate) fn hmac_over(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
     // HMAC takes a key of any length, so this cannot fail.

@@ -25,6 +25,33 @@ pub(crate) enum Command {
     Run(RunCommand),
     #[command(flatten)]
     Ask(AskCommand),
+    /// Check the daemon's audit log.
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Look whether an audit log is what the daemon wrote: exit code 0 if it is, 1 if not, 2 if that cannot be found out.
+    Verify {
+        /// Its files, the oldest first.
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+        /// The daemon's data folder, which has the key. Without it only the lines' hashes are checked.
+        #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]
+        data_dir: Option<PathBuf>,
+    },
+    /// Print what stands for a session in the audit log.
+    Tag {
+        /// The session's id.
+        #[arg(value_name = "SESSION")]
+        session: String,
+        /// The daemon's data folder, which has the key.
+        #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]
+        data_dir: PathBuf,
+    },
 }
 
 /// Commands that hold secrets.

@@ -1,5 +1,7 @@
 //! The log: to standard error, as text or JSON. What is logged can be changed while the program runs.
 
+use std::io::IsTerminal;
+
 use anyhow::{Context, Result};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::reload::Error;
@@ -23,7 +25,8 @@ pub(crate) fn start(filter: &str, format: LogFormat) -> Result<LogFilter> {
     let (filter, builder) = (parse(filter)?, tracing_subscriber::fmt().with_writer(std::io::stderr));
     Ok(match format {
         LogFormat::Text => {
-            let builder = builder.with_target(false).with_env_filter(filter).with_filter_reloading();
+            let builder = builder.with_target(false).with_ansi(has_colours()).with_env_filter(filter);
+            let builder = builder.with_filter_reloading();
             let handle = builder.reload_handle();
             builder.init();
             LogFilter(Box::new(move |filter| handle.reload(filter)))
@@ -35,6 +38,11 @@ pub(crate) fn start(filter: &str, format: LogFormat) -> Result<LogFilter> {
             LogFilter(Box::new(move |filter| handle.reload(filter)))
         }
     })
+}
+
+/// Colours are for people, not for files.
+fn has_colours() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty())
 }
 
 fn parse(filter: &str) -> Result<EnvFilter> {

@@ -1,7 +1,9 @@
 //! The `rke` program: the daemon, the other side of the exchange to run oneself, and a command line
-//! for a running daemon. Exit codes: 0 done, 1 refused, 2 usage, 3 no daemon.
+//! for a running daemon. Exit codes: 0 done, 1 refused, 2 usage, 3 no daemon;
+//! of `audit`, 1 is a broken log and 2 one that cannot be checked.
 
 mod access;
+mod audit;
 mod cli;
 mod client;
 mod connect;
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
 /// Commands that hold secrets make their own runtime, once the process is protected.
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
+        Command::Audit { command } => audit::run(command),
         Command::Run(RunCommand::Serve(options)) => serve::run(*options),
         Command::Run(RunCommand::Dev(options)) => dev::run(options),
         Command::Run(RunCommand::Raida(options)) => raida::run(options),
@@ -60,6 +63,8 @@ async fn ask(command: AskCommand) -> anyhow::Result<()> {
 
 fn fail(error: &anyhow::Error) -> ExitCode {
     eprintln!("rke: {error:#}");
-    let no_daemon = matches!(error.downcast_ref(), Some(ClientError::NoDaemon { .. }));
-    ExitCode::from(if no_daemon { 3 } else { 1 })
+    if matches!(error.downcast_ref(), Some(ClientError::NoDaemon { .. })) {
+        return ExitCode::from(3);
+    }
+    ExitCode::from(if error.is::<audit::Unknown>() { 2 } else { 1 })
 }

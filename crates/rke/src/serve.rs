@@ -43,6 +43,7 @@ impl Running {
                 Order::DropEverything => self.daemon.drop_everything().await,
                 Order::Reload => {
                     systemd::reloading();
+                    self.daemon.reopen_audit_log();
                     if let Err(error) = self.reload().await {
                         tracing::error!("the configuration is not changed: {error:#}");
                     }

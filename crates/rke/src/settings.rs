@@ -109,6 +109,10 @@ pub(crate) struct ServeOptions {
     #[arg(long, env = "RKE_INSECURE_DEBUG")]
     #[serde(alias = "insecure_debug", default)]
     insecure_debug: bool,
+    /// Write an audit log to this file: who opened and ended sessions, so that changes to it show. See docs/audit-log.md.
+    #[arg(long, value_name = "FILE", env = "RKE_AUDIT_LOG")]
+    #[serde(alias = "audit_log")]
+    audit_log: Option<PathBuf>,
     /// What to log: error, warn, info, debug, trace, or a filter such as rke_daemon=debug [default: info].
     #[arg(long, value_name = "FILTER", env = "RKE_LOG")]
     log: Option<String>,
@@ -207,6 +211,7 @@ impl ServeOptions {
             body_timeout: seconds(self.body_timeout, file.body_timeout, defaults.body_timeout),
             allow_weak_shares: weak.iter().map(|name| parse_domain(name)).collect::<Result<_>>()?,
             access: self.access.or(file.access).settle(self.tls.or(file.tls).settle()?),
+            audit_log: self.audit_log.or(file.audit_log),
             data_dir: defaults.data_dir,
         };
         check(&daemon)?;
@@ -292,13 +297,16 @@ mod tests {
     fn a_flag_goes_over_the_file_and_the_file_over_the_default() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("rke.toml");
-        std::fs::write(&path, "max-sessions = 3\nsession-ttl = 9\ndata-dir = '/x'\nlog-format = 'json'")
-            .expect("written");
+        std::fs::write(
+            &path,
+            "max-sessions = 3\nsession-ttl = 9\ndata-dir = '/x'\nlog-format = 'json'\naudit-log = '/a'",
+        )
+        .expect("written");
         let options = ServeOptions { config: Some(path), max_sessions: Some(5), ..Default::default() };
         let settings = options.settle().expect("settings");
         assert_eq!(settings.daemon.max_sessions, 5);
         assert_eq!(settings.daemon.session_ttl, Duration::from_secs(9));
-        assert_eq!(settings.daemon.max_keys, 64);
+        assert_eq!((settings.daemon.max_keys, settings.daemon.audit_log), (64, Some("/a".into())));
         assert!(settings.log_format == LogFormat::Json);
     }
 
@@ -314,6 +322,7 @@ mod tests {
             "allow-host = 'a'",
             "require-token = 'yes'",
             "tls_certificate = '/x'",
+            "audit-log = true",
         ] {
             assert!(file(text).is_err(), "{text}");
         }

@@ -7,10 +7,14 @@ use std::sync::atomic::AtomicU64;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use rke_proto::MIN_REQUIRED;
 use rke_secret::MemoryReport;
@@ -18,6 +22,9 @@ use rke_secret::MemoryReport;
 use super::Shared;
 use super::admission::Admission;
 use super::failure::Failure;
+use super::traffic::Traffic;
+use crate::histogram::Counted;
+use crate::journal::Journal;
 use crate::raidas::{self, State as RaidaState};
 use crate::sessions::Sessions;
 
@@ -30,16 +37,30 @@ type Label = [(&'static str, String); 1];
 pub(super) struct Sources {
     pub(super) sessions: Shared,
     pub(super) admission: Arc<Admission>,
+    pub(super) traffic: Arc<Traffic>,
+    pub(super) started: Timestamp,
 }
 
 pub(super) async fn show(State(sources): State<Sources>) -> Result<Response, Failure> {
-    let mut registry = Registry::with_prefix("rke");
-    of_sessions(&mut registry, &sources.sessions);
-    of_raidas(&mut registry, &sources.sessions);
-    of_refusals(&mut registry, &sources.admission);
+    let mut registry = Registry::default();
+    of_process(&mut registry, sources.started);
+    let ours = registry.sub_registry_with_prefix("rke");
+    of_sessions(ours, &sources.sessions);
+    of_journal(ours, sources.sessions.journal());
+    of_raidas(ours, &sources.sessions);
+    of_refusals(ours, &sources.admission);
+    of_traffic(ours, &sources.traffic);
     let mut text = String::new();
     encode(&mut text, &registry).map_err(|_| Failure::internal())?;
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())
+}
+
+fn of_process(registry: &mut Registry, started: Timestamp) {
+    let time = Gauge::<f64, AtomicU64>::default();
+    time.set(started.as_duration().as_secs_f64());
+    registry.register_with_unit("process_start_time", "When the daemon began to serve", Unit::Seconds, time);
+    let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+    registry.register("rke_build", "The daemon's version", build);
 }
 
 fn of_sessions(registry: &mut Registry, sessions: &Sessions) {
@@ -59,6 +80,64 @@ fn of_sessions(registry: &mut Registry, sessions: &Sessions) {
     let memory: Gauge = Gauge::default();
     memory.set(bytes as i64);
     registry.register_with_unit("secret_memory", "Memory that is set aside for secrets", Unit::Bytes, memory);
+}
+
+fn of_journal(registry: &mut Registry, journal: &Journal) {
+    let delays = Times::Single(journal.wipe_delays().counted());
+    let help = "From the end of a session's life to the wipe of its key";
+    registry.register_with_unit("wipe_delay", help, Unit::Seconds, delays);
+    let exchanges = journal.exchanges();
+    let exchanges =
+        exchanges.iter().map(|(outcome, times)| ([("outcome", (*outcome).into())], times.counted()));
+    let help = "How long key exchanges took, by their outcome";
+    registry.register_with_unit("exchange_duration", help, Unit::Seconds, Times::Family(exchanges.collect()));
+    let lost: Counter = Counter::default();
+    lost.inc_by(journal.audit().lost());
+    registry.register("audit_write_failures", "Events that have no line in the audit log", lost);
+}
+
+fn of_traffic(registry: &mut Registry, traffic: &Traffic) {
+    gauge(registry, "connections", "Connections that are open", traffic.connections() as i64);
+    let requests: Family<[(&'static str, String); 3], Counter> = Family::default();
+    let mut times = Vec::new();
+    for route in traffic.routes() {
+        for (method, status, count) in route.answers() {
+            let labels =
+                [("route", route.pattern().into()), ("method", method.into()), ("status", status.into())];
+            requests.get_or_create(&labels).inc_by(count);
+        }
+        times.push(([("route", route.pattern().to_owned())], route.times().counted()));
+    }
+    times.retain(|(_, times)| times.total() > 0);
+    registry.register("http_requests", "Requests by route, method and kind of answer", requests);
+    let help = "Time until an answer began, by route";
+    registry.register_with_unit("http_request_duration", help, Unit::Seconds, Times::Family(times));
+}
+
+/// Counted durations, as they are shown.
+#[derive(Debug)]
+enum Times {
+    Single(Counted),
+    Family(Vec<(Label, Counted)>),
+}
+
+impl EncodeMetric for Times {
+    fn encode(&self, mut encoder: MetricEncoder) -> std::fmt::Result {
+        match self {
+            Self::Single(times) => encode_times(&mut encoder, times),
+            Self::Family(family) => family
+                .iter()
+                .try_for_each(|(label, times)| encode_times(&mut encoder.encode_family(label)?, times)),
+        }
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
+    }
+}
+
+fn encode_times(encoder: &mut MetricEncoder, times: &Counted) -> std::fmt::Result {
+    encoder.encode_histogram::<NoLabelSet>(times.sum, times.total(), &times.buckets, None)
 }
 
 fn of_raidas(registry: &mut Registry, sessions: &Sessions) {

@@ -9,12 +9,15 @@ mod connection;
 mod failure;
 mod handlers;
 mod headers;
+mod health;
 mod limits;
 mod metrics;
+mod observe;
 mod patience;
 mod query;
 pub mod server;
 pub mod tls;
+pub mod traffic;
 mod tunnel;
 pub mod unix_socket;
 
@@ -28,20 +31,44 @@ use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
+use jiff::Timestamp;
+use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::sessions::Sessions;
 use admission::Admission;
 use failure::Failure;
+use observe::Observer;
+use traffic::Traffic;
 
 type Shared = Arc<Sessions>;
 
-/// The whole API over `sessions`, behind its gate.
-pub fn router(sessions: Shared, admission: Arc<Admission>) -> Router {
+/// The whole API over `sessions`, behind its gate, until `stopped`.
+pub fn router(
+    sessions: Shared,
+    admission: Arc<Admission>,
+    traffic: Arc<Traffic>,
+    stopped: watch::Receiver<bool>,
+) -> Router {
+    let metrics = metrics::Sources {
+        sessions: Arc::clone(&sessions),
+        admission: Arc::clone(&admission),
+        traffic: Arc::clone(&traffic),
+        started: Timestamp::now(),
+    };
+    let health = health::Sources { sessions: Arc::clone(&sessions), stopped };
     let awake = from_fn_with_state(Arc::clone(&sessions), drop_after_sleep);
-    let sources = metrics::Sources { sessions: Arc::clone(&sessions), admission: Arc::clone(&admission) };
-    let metrics = Router::new().route("/metrics", reads(metrics::show)).with_state(sources);
-    guarded(routes(sessions).merge(metrics).layer(awake), admission)
+    let routes = routes(sessions).merge(for_operators(metrics, health)).layer(awake);
+    guarded(routes, admission).layer(from_fn_with_state(Arc::new(Observer::new(traffic)), observe::observe))
+}
+
+fn for_operators(metrics: metrics::Sources, health: health::Sources) -> Router {
+    let metrics = Router::new().route("/metrics", reads(metrics::show)).with_state(metrics);
+    let health = Router::new()
+        .route("/health/live", reads(health::live))
+        .route("/health/ready", reads(health::ready))
+        .with_state(health);
+    metrics.merge(health)
 }
 
 fn routes(sessions: Shared) -> Router {
@@ -156,7 +183,7 @@ mod tests {
     #[tokio::test]
     async fn a_handler_that_panics_is_a_500_that_tells_nothing() {
         let routes = Router::new().route("/", get(|| async { panic!("the marker") as &str }));
-        let admission = Admission::new(&Access::default(), None).expect("settings");
+        let admission = Admission::new(&Access::default(), None, Arc::default()).expect("settings");
         let request = Request::get("/").header("host", "localhost").header("origin", "http://localhost:3000");
         let request = request.body(Body::empty()).expect("a request");
         let response = guarded(routes, Arc::new(admission)).oneshot(request).await.expect("an answer");

@@ -25,6 +25,7 @@ use super::caller::{Caller, Scheme};
 use super::connection::{Connection, closing_answer};
 use super::patience::{Patience, Stage};
 use super::tls::Acceptor;
+use super::traffic::Traffic;
 use super::unix_socket;
 
 /// Connections at one time through one door; more wait to be accepted.
@@ -72,7 +73,13 @@ impl Door {
 }
 
 /// Serves until `stop` changes, then lets the requests that run finish for half a second.
-pub async fn serve(door: Door, router: Router, body_timeout: Duration, mut stop: watch::Receiver<bool>) {
+pub async fn serve(
+    door: Door,
+    router: Router,
+    traffic: Arc<Traffic>,
+    body_timeout: Duration,
+    mut stop: watch::Receiver<bool>,
+) {
     let room = Arc::new(Semaphore::new(most_connections()));
     let mut connections = JoinSet::new();
     loop {
@@ -85,10 +92,10 @@ pub async fn serve(door: Door, router: Router, body_timeout: Duration, mut stop:
             Some(_) = connections.join_next() => (),
             (accepted, permit) = accept => match accepted {
                 Ok(arrival) => {
-                    let (router, stop) = (router.clone(), stop.clone());
+                    let (router, stop, open) = (router.clone(), stop.clone(), traffic.connected());
                     connections.spawn(async move {
                         receive(arrival, router, Patience::new(body_timeout), stop).await;
-                        drop(permit);
+                        drop((open, permit));
                     });
                 }
                 // Out of file descriptors, say: the next moment may be better.

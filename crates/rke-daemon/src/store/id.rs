@@ -31,6 +31,11 @@ impl SessionId {
         hex::decode_to_slice(text, &mut bytes).ok()?;
         Some(Self(bytes))
     }
+
+    /// Its bytes, for a keyed hash of them.
+    pub(crate) fn as_bytes(&self) -> &[u8; SESSION_ID_LEN] {
+        &self.0
+    }
 }
 
 impl PartialEq for SessionId {

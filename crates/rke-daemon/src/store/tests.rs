@@ -43,7 +43,7 @@ fn ids_are_hex_of_either_case_and_exactly_32_digits() {
 
 #[tokio::test]
 async fn each_session_has_its_own_key_and_counts() {
-    let store = Store::new(rules(16, Duration::from_secs(60)));
+    let store = Store::new(rules(16, Duration::from_secs(60)), Arc::default());
     store.insert(id(1), session(1)).expect("room");
     store.insert(id(2), session(2)).expect("room");
     assert_eq!(store.with_key(id(2), KeyUse::Encrypt(9), |key| *key == [2; 32]), Ok(true));
@@ -55,7 +55,7 @@ async fn each_session_has_its_own_key_and_counts() {
 
 #[tokio::test]
 async fn a_removed_session_is_gone_and_removing_it_again_finds_nothing() {
-    let store = Store::new(rules(16, Duration::from_secs(60)));
+    let store = Store::new(rules(16, Duration::from_secs(60)), Arc::default());
     store.insert(id(1), session(1)).expect("room");
     assert!(store.remove(id(1)).is_some());
     assert!(store.remove(id(1)).is_none());
@@ -66,7 +66,7 @@ async fn a_removed_session_is_gone_and_removing_it_again_finds_nothing() {
 
 #[tokio::test]
 async fn a_full_store_says_when_there_will_be_room_and_ends_nothing() {
-    let store = Store::new(rules(2, Duration::from_secs(60)));
+    let store = Store::new(rules(2, Duration::from_secs(60)), Arc::default());
     store.insert(id(1), session(1)).expect("room");
     store.insert(id(2), session(2)).expect("room");
     let full = store.insert(id(3), session(3)).expect_err("no room");
@@ -79,7 +79,7 @@ async fn a_full_store_says_when_there_will_be_room_and_ends_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn expires_at_the_deadline_and_sweeps_without_being_asked() {
-    let store = Store::new(rules(16, Duration::from_millis(40)));
+    let store = Store::new(rules(16, Duration::from_millis(40)), Arc::default());
     store.insert(id(1), session(1)).expect("room");
     assert!(store.row(id(1)).is_some());
     // Sleeping at least until the deadline: the session must be dead, and soon swept.
@@ -97,7 +97,7 @@ async fn expires_at_the_deadline_and_sweeps_without_being_asked() {
 #[tokio::test]
 async fn an_idle_session_ends_and_one_that_is_used_does_not() {
     let idle = Some(Duration::from_millis(300));
-    let store = Store::new(Rules { idle, ..rules(16, Duration::from_secs(60)) });
+    let store = Store::new(Rules { idle, ..rules(16, Duration::from_secs(60)) }, Arc::default());
     store.insert(id(1), session(1)).expect("room");
     store.insert(id(2), session(2)).expect("room");
     for _ in 0..8 {
@@ -112,7 +112,7 @@ async fn an_idle_session_ends_and_one_that_is_used_does_not() {
 
 #[tokio::test]
 async fn other_rules_hold_at_once_and_swept_is_by_them() {
-    let store = Store::new(rules(2, Duration::from_secs(60)));
+    let store = Store::new(rules(2, Duration::from_secs(60)), Arc::default());
     store.insert(id(1), session(1)).expect("room");
     store.insert(id(2), session(2)).expect("room");
     store.set_rules(rules(3, Duration::from_secs(60)));
@@ -126,7 +126,7 @@ async fn other_rules_hold_at_once_and_swept_is_by_them() {
 #[tokio::test]
 async fn a_renewed_session_lives_on_but_not_for_ever() {
     let ttl = Duration::from_millis(400);
-    let store = Store::new(Rules { max_lifetime: ttl * 2, ..rules(16, ttl) });
+    let store = Store::new(Rules { max_lifetime: ttl * 2, ..rules(16, ttl) }, Arc::default());
     store.insert(id(1), session(1)).expect("room");
     tokio::time::sleep(ttl / 2).await;
     assert!(store.renew(id(1)).is_some() && store.renew(id(2)).is_none());
@@ -139,7 +139,7 @@ async fn a_renewed_session_lives_on_but_not_for_ever() {
 
 #[tokio::test]
 async fn a_key_is_used_up_for_all_sessions_that_hold_it() {
-    let store = Store::new(rules(16, Duration::from_secs(60)));
+    let store = Store::new(rules(16, Duration::from_secs(60)), Arc::default());
     let usage = Arc::<Usage>::default();
     for byte in [1, 2] {
         store.insert(id(byte), NewSession { usage: Arc::clone(&usage), ..session(1) }).expect("room");
@@ -154,7 +154,7 @@ async fn a_key_is_used_up_for_all_sessions_that_hold_it() {
 
 #[tokio::test]
 async fn all_sessions_of_a_domain_end_at_once() {
-    let store = Store::new(rules(16, Duration::from_secs(60)));
+    let store = Store::new(rules(16, Duration::from_secs(60)), Arc::default());
     let other = Domain::new("other.test").expect("a domain");
     store.insert(id(1), session(1)).expect("room");
     store.insert(id(2), NewSession { domain: other.clone(), ..session(2) }).expect("room");
@@ -166,7 +166,7 @@ async fn all_sessions_of_a_domain_end_at_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_that_remove_the_same_session_one_succeeds() {
-    let store = Arc::new(Store::new(rules(16, Duration::from_secs(60))));
+    let store = Arc::new(Store::new(rules(16, Duration::from_secs(60)), Arc::default()));
     for round in 0..200 {
         store.insert(id(round), session(round)).expect("room");
         let removals: Vec<_> = (0..2)

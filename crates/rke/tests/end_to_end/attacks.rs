@@ -183,14 +183,11 @@ async fn what_a_page_can_send_without_cors_is_refused_alike_for_any_session() {
                 };
                 let (one, other) = (ask(&id), ask(elsewhere));
                 assert!(is_refusal(&one, 403), "{site} {mode} {dest} {path}: {one:?}");
-                let date = |answer: &Answer| answer.header("date").map(str::to_owned);
-                if date(&one) == date(&other) {
-                    assert_eq!(
-                        (&one.head, &one.body),
-                        (&other.head, &other.body),
-                        "nothing tells them apart"
-                    );
-                }
+                let told = |answer: &Answer| -> Vec<String> {
+                    let differs = |line: &str| line.starts_with("date:") || line.starts_with("x-request-id:");
+                    answer.head.lines().filter(|line| !differs(line)).map(str::to_owned).collect()
+                };
+                assert_eq!((told(&one), &one.body), (told(&other), &other.body), "nothing tells them apart");
             }
         }
     }
@@ -405,48 +402,6 @@ async fn a_flood_of_session_creations_is_held_up_and_nothing_else_is() {
     let page = real.send(get_with("/api/rke/session/delete?session_id=x&verify=true", headers));
     assert_eq!(page.status, 404, "each origin has an allowance of its own");
     assert_eq!(real.get(&delete(&id)).status, 200);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn no_log_line_holds_what_a_request_says() {
-    let real = Real::start(&["--log", "trace"]).await;
-    let id = real.create_id();
-    let (marker, encoded) = ("MARKER-7f3a", "TUFSS0VSLTdmM2E=");
-    let token = format!("host: localhost\nauthorization: Bearer {marker}\nx-marker: {marker}");
-    for path in ["encrypt", "decrypt", "seal", "open"] {
-        let zeros = "0".repeat(32);
-        let head = format!(
-            "host: localhost\nx-rke-session: {id}\nx-rke-nonce: {zeros}\nx-rke-associated-data: {encoded}"
-        );
-        let target = format!("/api/rke/{path}");
-        let json = format!(r#"{{"session_id":"{id}","plaintext":"{encoded}","{marker}":"{marker}"}}"#);
-        for (kind, body) in [("text/plain", marker), ("application/json", &json)] {
-            let head = format!("{head}\ncontent-type: {kind}\ncontent-length: {}", body.len());
-            let answer = real.send_raw(request_with("POST", &target, &head) + body);
-            assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
-        }
-    }
-    for target in [
-        format!("/api/rke/encrypt?session_id={id}&plaintext={encoded}"),
-        format!("/api/rke/encrypt?session_id={marker}&plaintext={encoded}"),
-        format!("/api/rke/decrypt?session_id={id}&nonce={}&ciphertext={encoded}", "0".repeat(32)),
-        format!("/api/rke/session?domain={DOMAIN}&wallet_path=/{marker}"),
-        format!("/api/rke/session?domain={DOMAIN}&wallet_path={marker}"),
-        format!("/api/rke/session/{marker}"),
-        format!("/{marker}?{marker}"),
-        delete(marker),
-        delete(&id),
-    ] {
-        real.send(get_with(&target, &token));
-    }
-    real.send_raw(format!("{marker}\r\n\r\n"));
-    real.send(get_with("/", &format!("host: {marker}.test")));
-    let other = real.get("/api/rke/status").body + &real.get("/api/rke/sessions").body;
-    let log = real.log();
-    assert!(log.contains("session deleted") && log.contains("TRACE"), "{log}");
-    for secret in [marker, encoded, &id, "plaintext="] {
-        assert!(!log.contains(secret) && !other.contains(secret), "{secret}: {log}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,14 +5,18 @@
 
 mod api;
 mod attacks;
+mod audit;
 mod bodies;
 mod browser;
 mod dependencies;
 mod doors;
+mod errors;
 mod faults;
 mod key;
+mod leaks;
 mod liars;
 mod lifetimes;
+mod operate;
 mod page;
 mod program;
 mod real;

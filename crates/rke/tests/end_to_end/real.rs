@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use rke_raida::network::LocalNetwork;
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
 
 use crate::support::{Answer, DOMAIN, network, percent};
 
@@ -37,43 +36,20 @@ impl Real {
     pub(crate) async fn start_with(flags: &[&str], files: Files) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let network = network(&dir).await;
-        let data_dir = dir.path().join("daemon");
-        let dns = network.dns_address().to_string();
-        let mut command = match files {
-            Files::AsMany => Command::new(env!("CARGO_BIN_EXE_rke")),
-            Files::AtMost(most) => {
-                let mut shell = Command::new("sh");
-                let script = format!("ulimit -n {most}; exec \"$0\" \"$@\"");
-                shell.args(["-c", &script, env!("CARGO_BIN_EXE_rke")]);
-                shell
-            }
-        };
-        command.args(["serve", "--log-format", "json", "--dns-server", &dns]);
-        command.arg("--data-dir").arg(&data_dir).args(flags);
-        for (flag, value) in [("--listen", "127.0.0.1:0"), ("--exchange-timeout", "1")] {
-            if !flags.contains(&flag) {
-                command.args([flag, value]);
-            }
-        }
-        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("rke runs");
-        let log = Arc::new(Mutex::new(String::new()));
-        let mut lines = BufReader::new(child.stderr.take().expect("a log"));
-        let address = loop {
-            let mut line = String::new();
-            assert_ne!(lines.read_line(&mut line).expect("a line"), 0, "rke serve ended: {log:?}");
-            log.lock().expect("unpoisoned").push_str(&line);
-            let fields = serde_json::from_str::<Value>(&line).expect("JSON")["fields"].take();
-            if fields["message"] == "listening" {
-                break fields["address"].as_str().and_then(|text| text.parse().ok()).expect("an address");
-            }
-        };
-        let rest = Arc::clone(&log);
-        std::thread::spawn(move || {
-            for line in lines.lines().map_while(Result::ok) {
-                rest.lock().expect("unpoisoned").push_str(&line);
-            }
-        });
+        let Running { child, log, address } = launch(&dir, &network, flags, files);
         Self { dir, network, address, log, child }
+    }
+
+    /// Kills the daemon as the system would, and starts it again with the same data.
+    pub(crate) fn kill_and_restart(&mut self, flags: &[&str]) {
+        self.kill();
+        let Running { child, log, address } = launch(&self.dir, &self.network, flags, Files::AsMany);
+        (self.child, self.log, self.address) = (child, log, address);
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("an exit status");
     }
 
     pub(crate) fn data_dir(&self) -> PathBuf {
@@ -150,6 +126,55 @@ impl Real {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+struct Running {
+    child: Child,
+    log: Arc<Mutex<String>>,
+    address: SocketAddr,
+}
+
+fn launch(dir: &tempfile::TempDir, network: &LocalNetwork, flags: &[&str], files: Files) -> Running {
+    let dns = network.dns_address().to_string();
+    let mut command = match files {
+        Files::AsMany => Command::new(env!("CARGO_BIN_EXE_rke")),
+        Files::AtMost(most) => {
+            let mut shell = Command::new("sh");
+            let script = format!("ulimit -n {most}; exec \"$0\" \"$@\"");
+            shell.args(["-c", &script, env!("CARGO_BIN_EXE_rke")]);
+            shell
+        }
+    };
+    command
+        .args(["serve", "--dns-server", &dns])
+        .arg("--data-dir")
+        .arg(dir.path().join("daemon"))
+        .args(flags);
+    for (flag, value) in [("--listen", "127.0.0.1:0"), ("--exchange-timeout", "1"), ("--log-format", "json")]
+    {
+        if !flags.contains(&flag) {
+            command.args([flag, value]);
+        }
+    }
+    let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("rke runs");
+    let log = Arc::new(Mutex::new(String::new()));
+    let mut lines = BufReader::new(child.stderr.take().expect("a log"));
+    let address = loop {
+        let mut line = String::new();
+        assert_ne!(lines.read_line(&mut line).expect("a line"), 0, "rke serve ended: {log:?}");
+        log.lock().expect("unpoisoned").push_str(&line);
+        if line.contains("listening") {
+            let words = line.split(['"', '=', ' ']);
+            break words.filter_map(|word| word.trim().parse().ok()).next().expect("an address");
+        }
+    };
+    let rest = Arc::clone(&log);
+    std::thread::spawn(move || {
+        for line in lines.lines().map_while(Result::ok) {
+            *rest.lock().expect("unpoisoned") += &(line + "\n");
+        }
+    });
+    Running { child, log, address }
 }
 
 impl Drop for Real {

@@ -12,7 +12,8 @@ const HEADERS: HeaderValue = HeaderValue::from_static(
 );
 
 /// What pages may read beside the body.
-const EXPOSED: HeaderValue = HeaderValue::from_static("Allow, Retry-After, WWW-Authenticate, X-RKE-Nonce");
+const EXPOSED: HeaderValue =
+    HeaderValue::from_static("Allow, Retry-After, WWW-Authenticate, X-Request-Id, X-RKE-Nonce");
 
 /// How long a browser may remember the answer, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");

@@ -23,11 +23,13 @@ use self::origin::{Origin, OriginRules};
 pub(super) use self::refusals::Refusal;
 pub use self::refusals::{LastRefusal, Refusals, Rule};
 use super::caller::{Caller, Scheme};
-use super::limits;
+use super::observe::RefusedBy;
 use super::query::Query;
+use super::{health, limits};
 use crate::access::Access;
 use crate::allowance::Allowance;
 use crate::clock::Moment;
+use crate::journal::Journal;
 use crate::token::Token;
 
 /// Session creations at once, and how long it takes until one more is possible. No honest script
@@ -58,6 +60,7 @@ pub struct Admission {
     creations: Allowance,
     receipts: Allowance,
     refusals: Refusals,
+    journal: Arc<Journal>,
 }
 
 /// The names and web origins that are let in.
@@ -84,13 +87,18 @@ impl Rules {
 
 impl Admission {
     /// The gate with these settings, and the token where one is wanted.
-    pub(crate) fn new(access: &Access, token: Option<Token>) -> Result<Self, AdmissionError> {
+    pub(crate) fn new(
+        access: &Access,
+        token: Option<Token>,
+        journal: Arc<Journal>,
+    ) -> Result<Self, AdmissionError> {
         Ok(Self {
             rules: ArcSwap::from_pointee(Rules::new(access)?),
             token,
             creations: Allowance::new(CREATIONS.0, CREATIONS.1),
             receipts: Allowance::new(RECEIPTS.0, RECEIPTS.1),
             refusals: Refusals::default(),
+            journal,
         })
     }
 
@@ -102,6 +110,11 @@ impl Admission {
     /// Goes on by other rules.
     pub(crate) fn set_rules(&self, rules: Rules) {
         self.rules.store(Arc::new(rules));
+    }
+
+    fn note(&self, rule: Rule, origin: Option<&HeaderValue>) {
+        self.refusals.add(rule, origin);
+        self.journal.request_refused(rule.name());
     }
 
     /// Size, then `Host`, then `Origin`. Whoever fails here gets no leave to read the answer.
@@ -120,7 +133,8 @@ impl Admission {
         if request.uri().path().starts_with("/api/") {
             fetch::check(request.headers(), named)?;
         }
-        if let Some(token) = &self.token {
+        let wanted = self.token.as_ref().filter(|_| !request.uri().path().starts_with(health::PREFIX));
+        if let Some(token) = wanted {
             bearer::check(request.headers(), token)?;
         }
         let Some(costly) = Costly::of(request) else { return Ok(()) };
@@ -170,8 +184,10 @@ impl Costly {
 pub(super) async fn check(State(admission): State<Arc<Admission>>, request: Request, next: Next) -> Response {
     let given = request.headers().get(header::ORIGIN).cloned();
     let refuse = |refusal: Refusal| {
-        admission.refusals.add(refusal.rule, given.as_ref());
-        refusal.failure.into_response()
+        admission.note(refusal.rule, given.as_ref());
+        let mut response = refusal.failure.into_response();
+        response.extensions_mut().insert(RefusedBy(refusal.rule));
+        response
     };
     let origin = match admission.origin(&request) {
         Ok(origin) => origin,
@@ -186,7 +202,7 @@ pub(super) async fn check(State(admission): State<Arc<Admission>>, request: Requ
         }
     };
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        admission.refusals.add(Rule::Method, given.as_ref());
+        admission.note(Rule::Method, given.as_ref());
     }
     if let Some(origin) = origin {
         cors::let_read(&mut response, origin);

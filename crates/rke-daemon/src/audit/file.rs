@@ -1,0 +1,247 @@
+//! The audit log's file: opened at its end, which may be torn or not what it was; and the copy of the last
+//! line in the data directory (`audit.head`), by which a file that was cut shows itself.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rke_host::data_dir::DataDir;
+use rke_secret::SecretError;
+use rustix::fs::OFlags;
+
+use super::event::{Entry, Event};
+use super::key::AuditKey;
+use super::line::{self, Line, Position, sha256_hex};
+
+/// The copy of the last line, in the data directory.
+pub(super) const HEAD: &str = "audit.head";
+
+/// More than any line has. How much of the end of a file is looked at.
+pub(super) const MAX_LINE_LEN: usize = 64 * 1024;
+
+/// The log, and how far it has come.
+pub(super) struct LogFile {
+    path: PathBuf,
+    data_dir: Arc<DataDir>,
+    key: AuditKey,
+    /// `None` after something went wrong with it: the next line opens it again.
+    open: Option<Open>,
+    last: Position,
+    last_line: Vec<u8>,
+    /// What the copy in the data directory has.
+    kept: Position,
+}
+
+struct Open {
+    file: File,
+    /// Where this log has left it.
+    len: u64,
+}
+
+impl LogFile {
+    /// Opens the file or makes it. The outer error is that of the key, the inner that of the file.
+    pub(super) fn open(path: &Path, data_dir: Arc<DataDir>) -> Result<io::Result<Self>, SecretError> {
+        let key = AuditKey::of(data_dir.sealer())?;
+        let (last, last_line) = read_head(&data_dir, &key);
+        let mut log = Self { path: path.into(), data_dir, key, open: None, last, last_line, kept: last };
+        Ok(log.settle().and_then(|()| log.keep()).map(|()| log))
+    }
+
+    /// Adds the line of an event.
+    pub(super) fn append(&mut self, entry: &Entry) -> io::Result<()> {
+        let appended = self.settle().and_then(|()| self.write(entry));
+        if appended.is_err() {
+            self.open = None;
+        }
+        appended
+    }
+
+    /// Leaves the file if it was moved away, and takes up what is at its path now.
+    pub(super) fn reopen(&mut self) -> io::Result<()> {
+        if self.open.as_ref().is_some_and(|open| is_at(&self.path, &open.file)) {
+            return Ok(());
+        }
+        let ended = match &self.open {
+            Some(_) => self.append(&Entry::now(Event::FileEnded)).and_then(|()| self.keep()),
+            None => Ok(()),
+        };
+        self.open = None;
+        self.settle()?;
+        self.keep().and(ended)
+    }
+
+    /// Sees to it that the lines so far outlive a power cut, and copies the last one: in this order, so
+    /// that the copy is never ahead of the file.
+    pub(super) fn keep(&mut self) -> io::Result<()> {
+        if self.kept == self.last {
+            return Ok(());
+        }
+        if let Some(open) = &self.open {
+            open.file.sync_data()?;
+        }
+        let written = self.data_dir.write(HEAD, |file| file.write_all(&self.last_line));
+        written.map_err(io::Error::other)?;
+        self.kept = self.last;
+        Ok(())
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Has an open file that ends where this log has left it, or where somebody else has: then the end is
+    /// looked at first.
+    fn settle(&mut self) -> io::Result<()> {
+        if let Some(open) = &self.open {
+            if open.file.metadata()?.len() == open.len {
+                return Ok(());
+            }
+            self.open = None;
+        }
+        let file = open_alone(&self.path)?;
+        let len = file.metadata()?.len();
+        let end = End::read(&file, len)?;
+        self.open = Some(Open { file, len });
+        let settled = self.go_on_after(&end);
+        if settled.is_err() {
+            self.open = None;
+        }
+        settled
+    }
+
+    fn go_on_after(&mut self, end: &End) -> io::Result<()> {
+        let follows = hex::encode(self.last.hash);
+        let (line, torn) = (end.line(), end.torn());
+        if line.is_none() && torn.is_none() {
+            return self.write(&Entry::now(Event::FileBegun { follows }));
+        }
+        if let Some(line) = line {
+            self.take_up(line);
+        }
+        let Some(torn) = torn else { return Ok(()) };
+        self.write_bytes(b"\n")?;
+        if self.is_own(torn) {
+            self.take_up(torn);
+            return Ok(());
+        }
+        let (bytes, sha256, follows) = (torn.len(), sha256_hex(torn), line.is_none().then_some(follows));
+        tracing::warn!(path = %self.path.display(), bytes, "the audit log's last line was torn; the log goes on after it");
+        self.write(&Entry::now(Event::LineTorn { bytes, sha256, follows }))
+    }
+
+    /// Goes on after the last line of a file, where it is one of this log and not older than what is
+    /// known. Otherwise the log goes on after what is known, and the file shows the gap.
+    fn take_up(&mut self, line: &[u8]) {
+        let found = Line::parse(line).filter(|line| line.is_sealed_with(&self.key));
+        match found.map(|line| line.at) {
+            Some(at) if at.number >= self.last.number => {
+                self.last = at;
+                self.last_line = [line, b"\n"].concat();
+            }
+            Some(at) => tracing::error!(
+                path = %self.path.display(),
+                ends_at = at.number,
+                last = self.last.number,
+                "the audit log was CUT, or it is an older file: lines at its end are missing"
+            ),
+            None => tracing::error!(
+                path = %self.path.display(),
+                "the audit log was CHANGED, or it is of another data directory: its last line is not one of this daemon"
+            ),
+        }
+    }
+
+    fn is_own(&self, line: &[u8]) -> bool {
+        Line::parse(line).is_some_and(|line| line.is_sealed_with(&self.key))
+    }
+
+    fn write(&mut self, entry: &Entry) -> io::Result<()> {
+        let (line, at) = line::write(&self.key, &self.last, entry)?;
+        self.write_bytes(line.as_bytes())?;
+        (self.last, self.last_line) = (at, line.into_bytes());
+        Ok(())
+    }
+
+    fn write_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let open = self.open.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        open.file.write_all(bytes)?;
+        open.len += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+/// The last line that the data directory knows of, if there is one that can be trusted.
+fn read_head(data_dir: &DataDir, key: &AuditKey) -> (Position, Vec<u8>) {
+    let path = data_dir.path().join(HEAD);
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Default::default(),
+        Err(error) => {
+            tracing::error!(path = %path.display(), %error, "cannot read where the audit log had come to");
+            return Default::default();
+        }
+    };
+    match head(&text, key) {
+        Some(at) => (at, text),
+        None => {
+            tracing::error!(path = %path.display(), "does not say where the audit log had come to: it is damaged");
+            Default::default()
+        }
+    }
+}
+
+/// What a copy of the last line says.
+pub(super) fn head(text: &[u8], key: &AuditKey) -> Option<Position> {
+    let line = Line::parse(text.strip_suffix(b"\n")?)?;
+    line.is_sealed_with(key).then_some(line.at)
+}
+
+/// Opens a regular file to append to (0600 where it is made), which no other process may have.
+fn open_alone(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32;
+    let mut options = OpenOptions::new();
+    let file = options.read(true).append(true).create(true).mode(0o600).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(io::Error::other("another process writes to it")),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn is_at(path: &Path, file: &File) -> bool {
+    match (fs::metadata(path), file.metadata()) {
+        (Ok(there), Ok(here)) => (there.dev(), there.ino()) == (here.dev(), here.ino()),
+        _ => false,
+    }
+}
+
+/// The last bytes of a file.
+struct End {
+    bytes: Vec<u8>,
+}
+
+impl End {
+    fn read(file: &File, len: u64) -> io::Result<Self> {
+        let from = len.saturating_sub(2 * MAX_LINE_LEN as u64);
+        let mut bytes = vec![0; (len - from) as usize];
+        file.read_exact_at(&mut bytes, from)?;
+        Ok(Self { bytes })
+    }
+
+    /// What comes after the last line feed, if there is anything.
+    fn torn(&self) -> Option<&[u8]> {
+        let torn = self.bytes.rsplit(|byte| *byte == b'\n').next()?;
+        (!torn.is_empty()).then_some(torn)
+    }
+
+    /// The last line that has its line feed.
+    fn line(&self) -> Option<&[u8]> {
+        self.bytes.rsplit(|byte| *byte == b'\n').nth(1)
+    }
+}

@@ -1,0 +1,253 @@
+//! Looks whether files of an audit log are what the daemon wrote: each line unchanged and in its place,
+//! none missing between or at the end. Without the key, only whether the lines fit each other.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use rke_host::data_dir::{DataDirError, read_sealer};
+
+use super::file::{HEAD, MAX_LINE_LEN, head};
+use super::key::AuditKey;
+use super::line::{Line, Position};
+
+/// How the lines are looked at.
+pub enum Check {
+    /// Hashes only: somebody who computed the hashes anew passes, and a cut end does.
+    Hashes,
+    /// With the key and the copy of the last line that a data directory has.
+    Seals(AuditKey, Head),
+}
+
+/// What a data directory has of the last line.
+pub enum Head {
+    /// Where the log had come to.
+    At(Position),
+    /// Nothing: no audit log was written with it.
+    Missing,
+    /// Something that its key has not sealed.
+    Damaged,
+}
+
+impl Check {
+    /// With what the data directory at `path` has. A daemon may be running on it.
+    ///
+    /// # Errors
+    /// [`DataDirError`].
+    pub fn with_data_dir(path: &Path) -> Result<Self, DataDirError> {
+        let key = AuditKey::of(&read_sealer(path)?)?;
+        let path = path.join(HEAD);
+        let head = match std::fs::read(&path) {
+            Ok(text) => head(&text, &key).map_or(Head::Damaged, Head::At),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Head::Missing,
+            Err(source) => return Err(DataDirError::Io { action: "read", path, source }),
+        };
+        Ok(Self::Seals(key, head))
+    }
+}
+
+/// Something that is not as the daemon wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Wrong {
+    /// Not a line.
+    #[error("it is not a line of an audit log: it was changed or added, or it is torn")]
+    NotALine,
+    /// Its bytes are not those of its hash.
+    #[error("it does not fit its hash: it was changed")]
+    Changed,
+    /// Its hash is not sealed with the key.
+    #[error("its seal is not of this data directory: it was changed or added by somebody without the key")]
+    Forged,
+    /// Lines before it are not there.
+    #[error("{} missing before it", lines(*.0, *.1))]
+    Missing(u64, u64),
+    /// It is not where it belongs.
+    #[error("it has number {0} where {1} is due: it was moved or repeated")]
+    OutOfPlace(u64, u64),
+    /// It is the first line of a file, and no file begins like this.
+    #[error("no file begins with it: lines before it were removed")]
+    NoBeginning,
+    /// It says that a torn line is before it.
+    #[error("the torn line that it tells of is not before it")]
+    NoTornLine,
+    /// It ends without a line feed.
+    #[error(
+        "the file ends in the middle of it: it was cut, or the daemon was killed there (then the next start \
+         makes a note of it)"
+    )]
+    CutShort,
+    /// The data directory knows another line under its number.
+    #[error("it is not the line that the data directory knows under its number")]
+    NotTheHead,
+    /// Lines at the end are not there.
+    #[error(
+        "{} missing after it: the file was cut, or they are in a later file, which then has to be given too",
+        lines(*.0, *.1)
+    )]
+    EndMissing(u64, u64),
+    /// The copy of the last line is no good.
+    #[error("the data directory's copy of the last line ({HEAD}) is damaged: a cut end would not be seen")]
+    HeadDamaged,
+}
+
+fn lines(first: u64, last: u64) -> String {
+    if first == last {
+        format!("line number {first} is")
+    } else {
+        format!("lines number {first} to {last} are")
+    }
+}
+
+/// What is wrong, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// In which file.
+    pub file: PathBuf,
+    /// In which line of it, counted from 1; 0 where the file is empty.
+    pub line: u64,
+    /// What.
+    pub wrong: Wrong,
+}
+
+/// What a look at files found.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Everything that is wrong, in the order of the files.
+    pub findings: Vec<Finding>,
+    /// Lines that were looked at.
+    pub lines: u64,
+    /// The number of the first line.
+    pub first: Option<u64>,
+    /// The last line.
+    pub last: Option<Position>,
+    /// Torn lines that the log itself tells of.
+    pub torn: u64,
+    /// Whether the last file says that the log goes on in another.
+    pub goes_on: bool,
+}
+
+/// Looks at files of one log, the oldest first.
+///
+/// # Errors
+/// When a file cannot be read; with its path.
+pub fn verify(files: &[PathBuf], check: &Check) -> Result<Report, (PathBuf, io::Error)> {
+    let mut reader = Reader { check, report: Report::default(), torn: None, file: Path::new(""), line: 0 };
+    for file in files {
+        reader.read(file).map_err(|error| (file.clone(), error))?;
+    }
+    reader.compare_with_head();
+    Ok(reader.report)
+}
+
+struct Reader<'a> {
+    check: &'a Check,
+    report: Report,
+    /// A line that is none, and its place; the one after it may explain it.
+    torn: Option<(u64, Vec<u8>)>,
+    file: &'a Path,
+    line: u64,
+}
+
+impl<'a> Reader<'a> {
+    fn read(&mut self, path: &'a Path) -> io::Result<()> {
+        (self.file, self.line) = (path, 0);
+        let mut file = BufReader::new(File::open(path)?);
+        loop {
+            let mut text = Vec::new();
+            let len = file.by_ref().take(MAX_LINE_LEN as u64).read_until(b'\n', &mut text)?;
+            if len == 0 {
+                break;
+            }
+            self.line += 1;
+            let whole = text.pop_if(|last| *last == b'\n').is_some();
+            if !whole && len == MAX_LINE_LEN {
+                file.skip_until(b'\n')?;
+            } else if !whole {
+                self.unexplained();
+                self.find(Wrong::CutShort);
+                return Ok(());
+            }
+            self.look_at(text);
+        }
+        self.unexplained();
+        Ok(())
+    }
+
+    fn look_at(&mut self, text: Vec<u8>) {
+        self.report.lines += 1;
+        let Some(line) = Line::parse(&text) else {
+            self.unexplained();
+            self.torn = Some((self.line, text));
+            return;
+        };
+        if matches!(self.check, Check::Seals(key, _) if !line.is_sealed_with(key)) {
+            self.unexplained();
+            self.find(Wrong::Forged);
+            return;
+        }
+        let is_first = self.line == 1 || (self.line == 2 && self.torn.is_some());
+        self.explain_torn(&line);
+        if is_first && line.begins_file_after().is_none() {
+            self.find(Wrong::NoBeginning);
+        }
+        self.take(&line);
+    }
+
+    /// Compares a line with the one before it, and goes on from it.
+    fn take(&mut self, line: &Line) {
+        let (at, last) = (line.at, self.report.last);
+        let before = last.map(|last| last.hash).or_else(|| line.begins_file_after());
+        let due = last.map_or(at.number, |last| last.number + 1);
+        if at.number < due {
+            self.find(Wrong::OutOfPlace(at.number, due));
+            return;
+        }
+        if at.number > due {
+            self.find(Wrong::Missing(due, at.number - 1));
+        } else if before.is_some_and(|before| !line.fits_after(before)) {
+            self.find(Wrong::Changed);
+        }
+        if matches!(self.check, Check::Seals(_, Head::At(head)) if head.number == at.number && *head != at) {
+            self.find(Wrong::NotTheHead);
+        }
+        self.report.first.get_or_insert(at.number);
+        self.report.last = Some(at);
+        self.report.goes_on = line.ends_file();
+    }
+
+    fn explain_torn(&mut self, line: &Line) {
+        match self.torn.take() {
+            Some((_, torn)) if line.tells_of(&torn) => self.report.torn += 1,
+            Some((place, _)) => self.find_in(place, Wrong::NotALine),
+            None if line.tells_of_torn_line() => self.find(Wrong::NoTornLine),
+            None => (),
+        }
+    }
+
+    /// Nothing explains what is no line.
+    fn unexplained(&mut self) {
+        if let Some((place, _)) = self.torn.take() {
+            self.find_in(place, Wrong::NotALine);
+        }
+    }
+
+    fn compare_with_head(&mut self) {
+        let Check::Seals(_, head) = self.check else { return };
+        let last = self.report.last.map_or(0, |last| last.number);
+        match head {
+            Head::At(head) if head.number > last && !self.report.goes_on => {
+                self.find(Wrong::EndMissing(last + 1, head.number));
+            }
+            Head::Damaged => self.find(Wrong::HeadDamaged),
+            Head::At(_) | Head::Missing => (),
+        }
+    }
+
+    fn find(&mut self, wrong: Wrong) {
+        self.find_in(self.line, wrong);
+    }
+
+    fn find_in(&mut self, line: u64, wrong: Wrong) {
+        self.report.findings.push(Finding { file: self.file.into(), line, wrong });
+    }
+}

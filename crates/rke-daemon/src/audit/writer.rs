@@ -1,0 +1,123 @@
+//! The thread that writes the audit log, in the order in which it is told. Once a second, while there is
+//! something new, it makes the file durable and copies its last line.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::Counts;
+use super::event::{Entry, Event};
+use super::file::LogFile;
+
+/// How long lines stay without a copy of the last of them, and refusals of one rule are one line.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// What the thread is told.
+pub(super) enum Message {
+    Happened(Entry),
+    Reopen,
+    Close,
+}
+
+/// The thread's own.
+pub(super) struct Writer {
+    file: LogFile,
+    counts: Arc<Counts>,
+    /// Refusals by rules that already have a line of this period.
+    refusals: BTreeMap<&'static str, u64>,
+    /// The end of the period, while there is one.
+    period_ends: Option<Instant>,
+}
+
+impl Writer {
+    pub(super) fn new(file: LogFile, counts: Arc<Counts>) -> Self {
+        Self { file, counts, refusals: BTreeMap::new(), period_ends: None }
+    }
+
+    /// Writes until it is told to close, or nobody is left to tell.
+    pub(super) fn run(mut self, messages: &Receiver<Message>) {
+        loop {
+            match self.next(messages) {
+                Ok(Message::Happened(entry)) => {
+                    self.counts.waiting.fetch_sub(1, Ordering::Relaxed);
+                    self.happened(entry);
+                }
+                Ok(Message::Reopen) => self.report("reopened", |file| file.reopen()),
+                Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => (),
+            }
+            if self.period_ends.is_some_and(|end| end <= Instant::now()) {
+                self.end_period();
+            }
+        }
+        self.end_period();
+    }
+
+    fn next(&self, messages: &Receiver<Message>) -> Result<Message, RecvTimeoutError> {
+        match self.period_ends {
+            Some(end) => messages.recv_timeout(end.saturating_duration_since(Instant::now())),
+            None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    fn happened(&mut self, entry: Entry) {
+        self.period_ends.get_or_insert_with(|| Instant::now() + PERIOD);
+        if let Event::RequestRefused { rule, count } = entry.event {
+            // A page that sends thousands must not fill the disk.
+            if let Some(more) = self.refusals.get_mut(rule) {
+                *more += count;
+                return;
+            }
+            self.refusals.insert(rule, 0);
+        }
+        if matches!(entry.event, Event::DaemonStopped { .. }) {
+            self.end_period();
+        }
+        self.write(&entry);
+    }
+
+    fn end_period(&mut self) {
+        self.period_ends = None;
+        for (rule, count) in std::mem::take(&mut self.refusals) {
+            if count > 0 {
+                self.write(&Entry::now(Event::RequestRefused { rule, count }));
+            }
+        }
+        if self.tell_lost().is_err() {
+            self.period_ends = Some(Instant::now() + PERIOD);
+        }
+        self.report("made durable", |file| file.keep());
+    }
+
+    /// Writes a line. One that cannot be written is counted, and the daemon goes on; the log tells of it
+    /// as soon as it can.
+    fn write(&mut self, entry: &Entry) {
+        let was_failing = self.counts.untold() > 0;
+        if let Err(error) = self.tell_lost().and_then(|()| self.file.append(entry)) {
+            self.counts.lost.fetch_add(1, Ordering::Relaxed);
+            if !was_failing {
+                let path = self.file.path().display();
+                tracing::error!(%path, %error, "the audit log cannot be written: events are LOST until it can");
+            }
+        }
+    }
+
+    fn tell_lost(&mut self) -> io::Result<()> {
+        let count = self.counts.untold();
+        if count > 0 {
+            self.file.append(&Entry::now(Event::LinesLost { count }))?;
+            self.counts.told.fetch_add(count, Ordering::Relaxed);
+            tracing::warn!(count, "the audit log is written again; it lacks events");
+        }
+        Ok(())
+    }
+
+    fn report(&mut self, what: &str, work: impl FnOnce(&mut LogFile) -> io::Result<()>) {
+        if let Err(error) = work(&mut self.file) {
+            tracing::error!(path = %self.file.path().display(), %error, "the audit log cannot be {what}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What is noted of every request: an id that its answer and its log lines carry, one line in the log, and
+//! its counters. Of the request itself only the method and the matched route are kept: a path or a query
+//! may hold a session's id.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+use tracing::{Instrument, Span};
+
+use super::admission::Rule;
+use super::traffic::{MethodName, Route, Traffic};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What notes requests.
+pub(super) struct Observer {
+    traffic: Arc<Traffic>,
+    /// Tells this run of the daemon from others.
+    run: u32,
+    next: AtomicU64,
+}
+
+/// On an answer: the gate refused the request, by this rule.
+#[derive(Clone, Copy)]
+pub(super) struct RefusedBy(pub(super) Rule);
+
+/// How much an operator wants to know of a request that succeeds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Weight {
+    /// It changes something.
+    Change,
+    /// It only looks, or is one of very many.
+    Use,
+}
+
+impl Observer {
+    pub(super) fn new(traffic: Arc<Traffic>) -> Self {
+        let mut run = [0; 4];
+        // Without random bytes the ids of two runs may be alike, which harms nothing but a search.
+        let _ = getrandom::fill(&mut run);
+        Self { traffic, run: u32::from_be_bytes(run), next: AtomicU64::new(1) }
+    }
+
+    fn next_id(&self) -> String {
+        format!("{:08x}-{:06x}", self.run, self.next.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Notes a request, whatever becomes of it. A client's own `X-Request-Id` is not taken: whoever can choose
+/// ids can make two requests look like one.
+pub(super) async fn observe(State(observer): State<Arc<Observer>>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let matched = request.extensions().get::<MatchedPath>();
+    let route = observer.traffic.route(matched.map(MatchedPath::as_str));
+    let (id, method) = (observer.next_id(), MethodName::of(request.method()));
+    let weight = weight(method, route);
+    let mut response = next.run(request).instrument(span(weight, &id)).await;
+    let took = started.elapsed();
+    route.answered(method, response.status(), took);
+    let seen = Seen { id: &id, method, route, weight, took };
+    seen.log(response.status(), response.extensions().get().copied());
+    if let Ok(id) = HeaderValue::try_from(id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+fn weight(method: MethodName, route: &Route) -> Weight {
+    match (method.as_str(), route.pattern()) {
+        ("GET", "/api/rke/session" | "/api/rke/session/delete") => Weight::Change,
+        ("GET" | "HEAD" | "OPTIONS", _) => Weight::Use,
+        (_, "/api/rke/encrypt" | "/api/rke/decrypt" | "/api/rke/seal" | "/api/rke/open") => Weight::Use,
+        _ => Weight::Change,
+    }
+}
+
+/// What carries the id to the log lines inside a request. The many small requests have it only where
+/// their own line is logged too: it costs as much as they do.
+fn span(weight: Weight, id: &str) -> Span {
+    match weight {
+        Weight::Change => tracing::info_span!("request", id),
+        Weight::Use => tracing::debug_span!("request", id),
+    }
+}
+
+struct Seen<'a> {
+    id: &'a str,
+    method: MethodName,
+    route: &'a Route,
+    weight: Weight,
+    took: Duration,
+}
+
+impl Seen<'_> {
+    /// Refusals of the gate are for debugging: a hostile page could fill the log with them. They are
+    /// counted, and audited.
+    fn log(&self, status: StatusCode, refused: Option<RefusedBy>) {
+        let Self { id: request, .. } = self;
+        let (method, route) = (self.method.as_str(), self.route.pattern());
+        let (code, micros) = (status.as_u16(), self.took.as_micros() as u64);
+        let failed = status.is_client_error() || status.is_server_error();
+        match refused {
+            Some(RefusedBy(rule)) => {
+                let rule = rule.name();
+                tracing::debug!(request, method, route, status = code, micros, rule, "refused");
+            }
+            None if failed || self.weight == Weight::Change => {
+                tracing::info!(request, method, route, status = code, micros, "answered");
+            }
+            None => tracing::debug!(request, method, route, status = code, micros, "answered"),
+        }
+    }
+}

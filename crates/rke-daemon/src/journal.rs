@@ -1,0 +1,102 @@
+//! What happens in the daemon, told in one place: from here it goes to the audit log and into the counts
+//! that `/metrics` shows.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::Domain;
+use crate::audit::{Audit, Event};
+use crate::exchange::ExchangeError;
+use crate::histogram::Histogram;
+use crate::store::{Row, SessionId};
+
+/// The place. By default nothing is audited, only counted.
+#[derive(Default)]
+pub struct Journal {
+    audit: Audit,
+    wipe_delays: Histogram,
+    exchanges: Mutex<BTreeMap<&'static str, Arc<Histogram>>>,
+}
+
+impl Journal {
+    /// A journal that tells this log.
+    pub fn new(audit: Audit) -> Self {
+        Self { audit, ..Self::default() }
+    }
+
+    /// The audit log.
+    pub fn audit(&self) -> &Audit {
+        &self.audit
+    }
+
+    /// The time between the end of a session and the moment when its key was wiped.
+    pub fn wipe_delays(&self) -> &Histogram {
+        &self.wipe_delays
+    }
+
+    /// How long exchanges took, by how they ended.
+    pub fn exchanges(&self) -> BTreeMap<&'static str, Arc<Histogram>> {
+        self.exchanges.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The daemon serves.
+    pub fn daemon_started(&self) {
+        self.audit.record(Event::DaemonStarted { version: env!("CARGO_PKG_VERSION") });
+    }
+
+    /// The daemon stops.
+    pub fn daemon_stopped(&self, sessions_ended: usize) {
+        self.audit.record(Event::DaemonStopped { sessions_ended });
+    }
+
+    /// A session was opened.
+    pub fn session_created(&self, id: SessionId, domain: Domain, row: &Row) {
+        let (from_cache, confirmed) = (row.from_cache, row.origin.tunnel.is_some());
+        let key_bits = row.origin.width.key_bits();
+        self.audit.record_of(id, Event::SessionCreated { domain, from_cache, key_bits, confirmed });
+    }
+
+    /// A session was asked for, and there is none.
+    pub fn session_refused(&self, domain: Domain, error: &ExchangeError) {
+        self.audit.record(Event::SessionRefused { domain, reason: error.name() });
+    }
+
+    /// A session's end was put off.
+    pub fn session_renewed(&self, id: SessionId, domain: Domain) {
+        self.audit.record_of(id, Event::SessionRenewed { domain });
+    }
+
+    /// A session was ended, and its key wiped.
+    pub fn session_deleted(&self, id: SessionId, domain: Domain) {
+        self.audit.record_of(id, Event::SessionDeleted { domain });
+    }
+
+    /// A session came to its end, and its key was wiped so much later.
+    pub fn session_expired(&self, id: SessionId, domain: Domain, late: Duration) {
+        self.wipe_delays.add(late);
+        self.audit.record_of(id, Event::SessionExpired { domain });
+    }
+
+    /// A session was ended together with all others, and its key wiped.
+    pub fn session_dropped(&self, id: SessionId, domain: Domain) {
+        self.audit.record_of(id, Event::SessionDropped { domain });
+    }
+
+    /// Cached keys, of a domain or all there were, were removed because somebody wanted that.
+    pub fn keys_forgotten(&self, domain: Option<Domain>, count: usize) {
+        self.audit.record(Event::KeysForgotten { domain, count });
+    }
+
+    /// An exchange ended.
+    pub fn exchange_ended<T>(&self, ended: &Result<T, ExchangeError>, took: Duration) {
+        let outcome = ended.as_ref().map_or_else(ExchangeError::name, |_| "done");
+        let mut exchanges = self.exchanges.lock().unwrap_or_else(PoisonError::into_inner);
+        exchanges.entry(outcome).or_default().add(took);
+    }
+
+    /// A request was refused at the gate, by the rule of this name.
+    pub fn request_refused(&self, rule: &'static str) {
+        self.audit.record(Event::RequestRefused { rule, count: 1 });
+    }
+}

@@ -1,0 +1,108 @@
+//! `rke audit …`: whether an audit log is what the daemon wrote, and under which tag a session is in it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+use rke_daemon::audit::{AuditKey, Check, Finding, Report, verify};
+use rke_daemon::store::SessionId;
+use rke_host::data_dir::read_sealer;
+use rke_secret::process::{Inspection, harden};
+
+use crate::cli::AuditCommand;
+
+/// Most findings that are printed.
+const MAX_PRINTED: usize = 20;
+
+/// The log is not what the daemon wrote: the answer to the question, not a failure to find it out.
+#[derive(Debug, thiserror::Error)]
+#[error("the audit log is BROKEN")]
+pub(crate) struct Broken;
+
+/// It could not be found out.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:#}")]
+pub(crate) struct Unknown(anyhow::Error);
+
+pub(crate) fn run(command: AuditCommand) -> Result<()> {
+    harden(Inspection::Refused).context("cannot harden the process")?;
+    match command {
+        AuditCommand::Verify { files, data_dir } => {
+            let report = look(&files, data_dir.as_deref()).map_err(Unknown)?;
+            print(&report, data_dir.as_deref())
+        }
+        AuditCommand::Tag { session, data_dir } => {
+            println!("{}", tag(&session, &data_dir).map_err(Unknown)?);
+            Ok(())
+        }
+    }
+}
+
+fn look(files: &[PathBuf], data_dir: Option<&Path>) -> Result<Report> {
+    let check = match data_dir {
+        Some(path) => Check::with_data_dir(path).map_err(no_key)?,
+        None => Check::Hashes,
+    };
+    verify(files, &check)
+        .map_err(|(path, error)| anyhow!("cannot read the audit log {}: {error}", path.display()))
+}
+
+fn no_key(error: impl std::fmt::Display) -> anyhow::Error {
+    anyhow!("{error}; --data-dir names the folder that the daemon has its keys in, and needs its rights")
+}
+
+fn tag(session: &str, data_dir: &Path) -> Result<String> {
+    let session = SessionId::parse(session).context("a session's id has 32 hex digits")?;
+    Ok(AuditKey::of(&read_sealer(data_dir).map_err(no_key)?)?.tag(session))
+}
+
+fn print(report: &Report, data_dir: Option<&Path>) -> Result<()> {
+    for Finding { file, line, wrong } in report.findings.iter().take(MAX_PRINTED) {
+        println!("{}: line {line}: {wrong}", file.display());
+    }
+    if report.findings.len() > MAX_PRINTED {
+        println!("… and {} more.", report.findings.len() - MAX_PRINTED);
+    }
+    if let (Some(first @ 2..), true) = (report.first, report.findings.is_empty()) {
+        println!(
+            "Begins with line number {first}; those before it are in earlier files, which were not given."
+        );
+    }
+    if report.goes_on {
+        println!("Ends where its file was moved away; later lines are in later files, which were not given.");
+    }
+    if report.torn > 0 {
+        println!(
+            "{} torn by a daemon that was killed, each told of by the line after it.",
+            torn(report.torn)
+        );
+    }
+    println!("{}", checked(data_dir));
+    if !report.findings.is_empty() {
+        return Err(Broken.into());
+    }
+    match report.last {
+        Some(last) => {
+            println!("Whole: {} lines, up to number {} ({}).", report.lines, last.number, hex(&last.hash));
+        }
+        None => println!("Whole: no lines."),
+    }
+    Ok(())
+}
+
+fn torn(count: u64) -> String {
+    if count == 1 { "1 line was".into() } else { format!("{count} lines were") }
+}
+
+fn checked(data_dir: Option<&Path>) -> &'static str {
+    match data_dir {
+        Some(_) => "Checked: hashes, seals, and the end against the data directory.",
+        None => {
+            "Checked: hashes only. A log that was written anew as a whole, or cut at its end, would pass; \
+             --data-dir finds that too."
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

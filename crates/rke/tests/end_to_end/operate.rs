@@ -1,0 +1,298 @@
+//! What operators see of a running daemon: health, metrics, request ids and the lines about requests.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::real::{Real, get_with, read_to_end, request_with};
+use crate::support::{Answer, DOMAIN};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_needs_no_token_and_says_what_is_wrong() {
+    let real = Real::start(&["--require-token"]).await;
+    let live = real.get("/health/live");
+    assert_eq!((live.status, live.body.as_str()), (200, r#"{"status":"live"}"#));
+    let ready = real.get("/health/ready");
+    assert_eq!((ready.status, ready.body.as_str()), (200, r#"{"status":"ready"}"#));
+    assert_eq!(real.send(request_with("HEAD", "/health/ready", "host: localhost")).status, 200);
+    for path in ["/metrics", "/health", "/health/", "/api/rke/status"] {
+        assert!(matches!(real.get(path).status, 401 | 404), "{path}");
+    }
+    for path in ["/health/live", "/health/ready"] {
+        assert_eq!(real.send(get_with(path, "host: evil.example")).status, 421);
+        assert_eq!(real.send(get_with(path, "host: localhost\norigin: https://evil.example")).status, 403);
+        assert_eq!(real.send(request_with("POST", path, "host: localhost")).status, 405);
+    }
+    let elsewhere = real.dir.path().join("elsewhere");
+    fs::rename(real.data_dir(), &elsewhere).expect("moved");
+    let unready = real.get("/health/ready");
+    let reason = "the data directory cannot be written";
+    let body = format!(
+        r#"{{"error":true,"message":"The daemon is not ready: {reason}","code":503,"reasons":["{reason}"]}}"#
+    );
+    assert_eq!((unready.status, &unready.body), (503, &body));
+    assert_eq!(real.get("/health/live").status, 200);
+    fs::rename(elsewhere, real.data_dir()).expect("moved back");
+    assert_eq!(real.get("/health/ready").status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_store_is_ready_and_a_stopping_daemon_is_not() {
+    let mut real = Real::start(&["--max-sessions", "1"]).await;
+    real.create_id();
+    assert_eq!(real.get(&real.create_target()).status, 429);
+    assert_eq!(real.get("/health/ready").status, 200);
+    let mut begun = real.connect();
+    begun.write_all(b"GET /health/ready HTTP/1.1\r\nhost: localhost\r\n").expect("sent");
+    std::thread::sleep(Duration::from_millis(100));
+    real.signal(Signal::TERM);
+    std::thread::sleep(Duration::from_millis(100));
+    begun.write_all(b"\r\n").expect("sent");
+    let answer = Answer::parse(&read_to_end(&mut begun));
+    assert_eq!((answer.status, &answer.json()["reasons"][0]), (503, &"it is stopping".into()));
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while real.ended().is_none() {
+        assert!(Instant::now() < deadline, "it does not end");
+    }
+}
+
+/// A line of samples: name, labels, value.
+type Sample = (String, BTreeMap<String, String>, f64);
+
+/// Reads what `/metrics` says, strictly: OpenMetrics as far as it is used here.
+struct Metrics {
+    /// The type of each metric, by its name in HELP and TYPE.
+    types: BTreeMap<String, String>,
+    samples: Vec<Sample>,
+}
+
+impl Metrics {
+    fn read(text: &str) -> Self {
+        let text = text.strip_suffix("# EOF\n").expect("the end is marked");
+        let (mut types, mut helped, mut samples) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
+        for line in text.lines() {
+            let words: Vec<&str> = line.splitn(4, ' ').collect();
+            match words[..] {
+                ["#", "HELP", name, help] => assert!(helped.insert(name) && help.ends_with('.'), "{line}"),
+                ["#", "TYPE", name, kind] => assert_eq!(types.insert(name.to_owned(), kind.to_owned()), None),
+                ["#", "UNIT", name, unit] => assert!(name.ends_with(&format!("_{unit}")), "{line}"),
+                ["#", ..] => panic!("{line}"),
+                _ => samples.push(sample(line)),
+            }
+        }
+        assert!(types.keys().all(|name| helped.contains(name.as_str())));
+        let metrics = Self { types, samples };
+        metrics.check();
+        metrics
+    }
+
+    /// Every sample belongs to a metric of its kind, once; histograms add up.
+    fn check(&self) {
+        let mut seen = BTreeSet::new();
+        for (name, labels, value) in &self.samples {
+            assert!(seen.insert((name, labels)), "twice: {name} {labels:?}");
+            let suffixes = ["", "_total", "_info", "_bucket", "_sum", "_count"];
+            let kinds = suffixes
+                .iter()
+                .filter_map(|suffix| Some((*suffix, self.types.get(name.strip_suffix(suffix)?)?.as_str())));
+            let fits = |(suffix, kind): (&str, &str)| match kind {
+                "counter" => suffix == "_total",
+                "info" => suffix == "_info",
+                "gauge" => suffix.is_empty(),
+                "histogram" => matches!(suffix, "_bucket" | "_sum" | "_count"),
+                _ => false,
+            };
+            assert!(kinds.into_iter().any(fits), "{name} fits no type");
+            assert!(value.is_finite() && *value >= 0.0, "{name} {value}");
+        }
+        for name in self.types.iter().filter(|(_, kind)| *kind == "histogram").map(|(name, _)| name) {
+            for (_, labels, count) in self.of(&format!("{name}_count")) {
+                self.check_histogram(name, labels, *count);
+            }
+        }
+    }
+
+    fn check_histogram(&self, name: &str, labels: &BTreeMap<String, String>, count: f64) {
+        let buckets: Vec<(f64, f64)> = self
+            .of(&format!("{name}_bucket"))
+            .filter(|(_, with_le, _)| labels.iter().all(|(name, value)| with_le.get(name) == Some(value)))
+            .map(|(_, labels, value)| (labels["le"].parse().expect("a bound"), *value))
+            .collect();
+        assert!(
+            buckets.len() > 2 && buckets.windows(2).all(|two| two[0].0 < two[1].0 && two[0].1 <= two[1].1)
+        );
+        assert_eq!(buckets.last(), Some(&(f64::INFINITY, count)), "{name} {labels:?}");
+    }
+
+    fn of<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Sample> {
+        let name = name.to_owned();
+        self.samples.iter().filter(move |(of, ..)| *of == name)
+    }
+
+    fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let wanted = |of: &BTreeMap<String, String>| {
+            labels.iter().all(|(name, value)| of.get(*name).is_some_and(|of| of == value))
+        };
+        let mut found = self.of(name).filter(|(_, labels, _)| wanted(labels));
+        let (.., value) = found.next().unwrap_or_else(|| panic!("no {name} {labels:?}"));
+        assert!(found.next().is_none(), "more than one {name} {labels:?}");
+        *value
+    }
+}
+
+fn sample(line: &str) -> Sample {
+    let (name, value) = line.rsplit_once(' ').expect("a value");
+    let (name, labels) = match name.split_once('{') {
+        Some((name, labels)) => (name, labels.strip_suffix('}').expect("closed")),
+        None => (name, ""),
+    };
+    assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{line}");
+    let pairs = labels.split(',').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, value) = pair.split_once('=').expect("a label");
+        let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).expect("quoted");
+        assert!(!value.contains(['"', '\\']), "{line}");
+        (name.to_owned(), value.to_owned())
+    });
+    (name.to_owned(), pairs.collect(), value.parse().expect("a number"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_count_what_happens_and_are_those_that_are_documented() {
+    let real = Real::start(&["--session-ttl", "1"]).await;
+    let id = real.create_id();
+    for _ in 0..3 {
+        assert_eq!(real.get(&format!("/api/rke/encrypt?session_id={id}&plaintext=YQ==")).status, 200);
+    }
+    real.get(&format!("/api/rke/session/{id}"));
+    real.get("/api/rke/nothing");
+    real.get("/api/rke/session?domain=nowhere.test&wallet_path=/nowhere");
+    real.send(get_with("/api/rke/status", "host: evil.example"));
+    real.send(request_with("BREW", "/api/rke/status", "host: localhost"));
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while real.get("/api/rke/status").json()["sessions"]["total"] != 0 {
+        assert!(Instant::now() < deadline, "it does not expire");
+    }
+    let answer = real.get("/metrics");
+    assert_eq!(
+        answer.header("content-type"),
+        Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
+    );
+    let metrics = Metrics::read(&answer.body);
+    let requests = |route: &str, method: &str, status: &str| {
+        metrics.value("rke_http_requests_total", &[("route", route), ("method", method), ("status", status)])
+    };
+    assert_eq!(requests("/api/rke/encrypt", "GET", "2xx"), 3.0);
+    assert_eq!(requests("/api/rke/session/{id}", "GET", "2xx"), 1.0);
+    assert_eq!(requests("/api/rke/session", "GET", "4xx"), 1.0);
+    assert_eq!(requests("/api/rke/status", "other", "4xx"), 1.0);
+    assert_eq!(requests("none", "GET", "4xx"), 1.0);
+    let encrypt = [("route", "/api/rke/encrypt")];
+    assert_eq!(metrics.value("rke_http_request_duration_seconds_count", &encrypt), 3.0);
+    assert_eq!(metrics.value("rke_wipe_delay_seconds_count", &[]), 1.0);
+    assert!(metrics.value("rke_wipe_delay_seconds_sum", &[]) < 1.0);
+    let done = [("outcome", "done")];
+    assert_eq!(metrics.value("rke_exchange_duration_seconds_count", &done), 1.0);
+    assert!(metrics.value("rke_exchange_duration_seconds_sum", &done) < 1.0);
+    assert!(metrics.value("rke_connections", &[]) >= 1.0);
+    assert_eq!(metrics.value("rke_audit_write_failures_total", &[]), 0.0);
+    assert_eq!(metrics.value("rke_build_info", &[("version", env!("CARGO_PKG_VERSION"))]), 1.0);
+    let now =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time").as_secs_f64();
+    assert!((now - 60.0..now).contains(&metrics.value("process_start_time_seconds", &[])));
+    for secret in [&id, DOMAIN, "nowhere", real.network.wallet().to_str().expect("UTF-8")] {
+        assert!(!answer.body.contains(secret), "{secret}: {}", answer.body);
+    }
+    assert_documented(&metrics);
+}
+
+/// The table of docs/operations.md and the output name the same metrics with the same labels.
+fn assert_documented(metrics: &Metrics) {
+    let text =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations.md")).expect("docs");
+    let table = text.split("## Metrics").nth(1).expect("a chapter").split("\n## ").next().expect("its text");
+    let mut documented = BTreeMap::new();
+    let words =
+        |cell: &str| -> BTreeSet<String> { cell.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
+    for row in table.lines() {
+        if let [name, kind, labels, _] =
+            row.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>()[..]
+        {
+            for name in words(name) {
+                documented.insert(name, (kind.to_owned(), words(labels)));
+            }
+        }
+    }
+    let mut shown = BTreeMap::new();
+    for (name, kind) in &metrics.types {
+        let suffix = match kind.as_str() {
+            "counter" => "_total",
+            "info" => "_info",
+            _ => "",
+        };
+        let samples = metrics.samples.iter().filter(|(of, ..)| of.starts_with(name.as_str()));
+        let labels = samples.flat_map(|(_, labels, _)| labels.keys().cloned()).filter(|label| label != "le");
+        shown.insert(format!("{name}{suffix}"), (kind.clone(), labels.collect::<BTreeSet<_>>()));
+    }
+    assert_eq!(documented, shown);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_request_has_an_id_of_its_own_that_its_lines_carry() {
+    let real = Real::start(&["--log", "rke_daemon=debug"]).await;
+    let id_of = |answer: &Answer| answer.header("x-request-id").expect("an id").to_owned();
+    let chosen = real.send(get_with("/api/rke/status", "host: localhost\nx-request-id: mine"));
+    let created = real.get(&real.create_target());
+    let session = created.json()["session_id"].as_str().expect("an id").to_owned();
+    let encrypt = real.get(&format!("/api/rke/encrypt?session_id={session}&plaintext=YQ=="));
+    let missing = real.get("/api/rke/session/00");
+    let refused = real.send(get_with("/api/rke/status", "host: evil.example"));
+    let mut ids: BTreeSet<String> =
+        [&chosen, &created, &encrypt, &missing, &refused].map(id_of).into_iter().collect();
+    assert!(!ids.contains("mine"));
+    let many = "GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(999);
+    let answers = real.send_raw(many + &get_with("/health/live", "host: localhost"));
+    ids.extend(answers.lines().filter_map(|line| line.strip_prefix("x-request-id: ")).map(str::to_owned));
+    assert_eq!(ids.len(), 1005);
+    let log = real.log();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let opened = lines.iter().find(|line| line["fields"]["message"] == "session opened").expect("a line");
+    assert_eq!(opened["span"]["id"], id_of(&created));
+    for (answer, level, route) in [
+        (&created, "INFO", "/api/rke/session"),
+        (&encrypt, "DEBUG", "/api/rke/encrypt"),
+        (&missing, "INFO", "/api/rke/session/{id}"),
+        (&refused, "DEBUG", "/api/rke/status"),
+    ] {
+        let mut of_request = lines.iter().filter(|line| line["fields"]["request"] == id_of(answer));
+        let line = of_request.next().unwrap_or_else(|| panic!("no line about {route}: {log}"));
+        let fields = &line["fields"];
+        assert_eq!(
+            (&line["level"], &fields["route"], &fields["method"]),
+            (&level.into(), &route.into(), &"GET".into())
+        );
+        assert_eq!((&fields["status"], fields["micros"].is_u64()), (&answer.status.into(), true));
+        assert!(of_request.next().is_none());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_are_counted_while_they_are_open() {
+    let real = Real::start(&[]).await;
+    let open = || Metrics::read(&real.get("/metrics").body).value("rke_connections", &[]);
+    let mut crowd: Vec<_> = (0..20).map(|_| real.connect()).collect();
+    for stream in &mut crowd {
+        stream.write_all(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("sent");
+        stream.read_exact(&mut [0; 12]).expect("an answer");
+    }
+    assert!((21.0..25.0).contains(&open()), "{}", open());
+    drop(crowd);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while open() > 2.0 {
+        assert!(Instant::now() < deadline, "{}", open());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
