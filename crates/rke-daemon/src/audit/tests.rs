@@ -249,6 +249,35 @@ fn what_somebody_else_appends_is_found_and_the_chain_goes_on() {
 }
 
 #[test]
+fn a_number_that_somebody_has_changed_is_not_taken_up() {
+    let place = Place::new();
+    place.run(2);
+    let mut lines = place.lines();
+    lines[2] = lines[2].replacen("{\"n\":3,", "{\"n\":900,", 1);
+    place.write(&lines);
+    place.run(1);
+    assert_eq!(field(&place.lines()[3], "n"), 4);
+    assert_eq!(place.wrong(), [(3, Wrong::Forged), (4, Wrong::Missing(3, 3))]);
+}
+
+#[test]
+fn lines_of_two_histories_do_not_fit_together() {
+    let place = Place::new();
+    place.run(2);
+    let (head, before) = (place.data().join(file::HEAD), place.lines());
+    let copy = fs::read(&head).expect("a copy of the last line");
+    place.run(2);
+    let one = place.lines();
+    place.write(&before);
+    fs::write(&head, copy).expect("an old state comes back");
+    place.run(3);
+    let other = place.lines();
+    assert_eq!(place.wrong(), []);
+    place.write(&[&one[..4], &other[4..]].concat());
+    assert_eq!(place.wrong(), [(5, Wrong::Changed)], "each line is sealed and has its number");
+}
+
+#[test]
 fn a_file_that_is_cut_under_a_running_daemon_shows_it() {
     let place = Place::new();
     let audit = place.open();
