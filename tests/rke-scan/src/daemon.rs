@@ -94,10 +94,15 @@ impl Drop for Program {
 pub(crate) struct Api(pub(crate) SocketAddr);
 
 impl Api {
+    pub(crate) fn connect(self) -> Result<TcpStream> {
+        let stream = TcpStream::connect(self.0).context("cannot reach the daemon")?;
+        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        Ok(stream)
+    }
+
     /// Sends a GET and gives the connection, to read the answer from or to hang up.
     pub(crate) fn send(self, target: &str) -> Result<TcpStream> {
-        let mut stream = TcpStream::connect(self.0).context("cannot reach the daemon")?;
-        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        let mut stream = self.connect()?;
         write!(stream, "GET /api/rke/{target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
         Ok(stream)
     }

@@ -13,6 +13,7 @@ mod process;
 mod report;
 mod scenario;
 mod schedule;
+mod stream;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

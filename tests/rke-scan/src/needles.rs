@@ -26,6 +26,8 @@ pub(crate) enum Secret {
     SessionKey,
     MasterSecret,
     CacheMasterKey,
+    StreamKey,
+    GhashKey,
 }
 
 /// The form in which it was found.

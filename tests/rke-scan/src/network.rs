@@ -21,6 +21,7 @@ use tokio::net::{TcpListener, UdpSocket};
 
 use crate::content_server;
 use crate::needles::{Needles, Secret as Kind};
+use crate::stream::Start;
 
 /// The domain of the network.
 pub(crate) const DOMAIN: &str = "content.scan.test";
@@ -138,6 +139,11 @@ impl Network {
     /// Adds every secret of the exchanges since [`Network::renew`]: the coins' ANs, the envelopes'
     /// keys, the shares, their XOR and the key. Gives the number of exchanges.
     pub(crate) fn add_needles(&self, needles: &mut Needles) -> usize {
+        self.add_needles_with(needles, &[])
+    }
+
+    /// The same, and the keys of these streams.
+    pub(crate) fn add_needles_with(&self, needles: &mut Needles, streams: &[Start]) -> usize {
         let state = self.state();
         for (raida, envelope) in &state.envelopes {
             let mut hash = Sha256::new();
@@ -168,6 +174,7 @@ impl Network {
             needles.add_aes_key(Kind::SessionKey, &key);
             needles.add_hmac_key(Kind::SessionKey, &key);
             needles.add_hex(Kind::SessionKey, &key);
+            streams.iter().for_each(|stream| stream.add_needles(&key, needles));
         }
         state.asked.len()
     }

@@ -18,6 +18,7 @@ use crate::needles::{Needles, Secret};
 use crate::network::{Behaviour, DOMAIN, Network, random};
 use crate::process::{Scan, scan, scan_at_exit, threads_of};
 use crate::report::{Expected, Report};
+use crate::stream::use_streams;
 
 /// How secrets are held by the daemon that is scanned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -228,22 +229,26 @@ fn single(subject: &mut Subject, at: usize) -> Result<(Scan, Scan)> {
     let wallet = subject.network.renew()?;
     let id = subject.create(&wallet)?;
     use_session(subject.api, &id, 30_000)?;
-    subject.network.add_needles(&mut subject.needles);
+    let stream = use_streams(subject.api, &id, 100_000)?;
+    subject.network.add_needles_with(&mut subject.needles, &[stream]);
     let before = subject.scan()?;
     delete(subject.api, &id, at.is_multiple_of(8))?;
     Ok((before, subject.scan()?))
 }
 
-/// Up to three uses of odd sizes; none at all shows what the exchange itself leaves.
+/// Up to three uses of odd sizes, each as data and as a stream; none at all shows what the exchange
+/// itself leaves.
 fn mix(subject: &mut Subject, at: usize) -> Result<(Scan, Scan)> {
     const SIZES: [usize; 10] = [1, 16, 17, 48, 64, 100, 1024, 4100, 16_384, 30_000];
     let wallet = subject.network.renew()?;
     let id = subject.create(&wallet)?;
-    let choices = random::<3>()?;
+    let (choices, mut streams) = (random::<3>()?, Vec::new());
     for choice in &choices[..at % 4] {
-        use_session(subject.api, &id, SIZES[usize::from(*choice) % SIZES.len()])?;
+        let size = SIZES[usize::from(*choice) % SIZES.len()];
+        use_session(subject.api, &id, size)?;
+        streams.push(use_streams(subject.api, &id, 20 * size)?);
     }
-    subject.network.add_needles(&mut subject.needles);
+    subject.network.add_needles_with(&mut subject.needles, &streams);
     let before = subject.scan()?;
     delete(subject.api, &id, false)?;
     Ok((before, subject.scan()?))
@@ -273,7 +278,7 @@ fn under_load(subject: &mut Subject, _: usize) -> Result<(Scan, Scan)> {
     let before = subject.scan()?;
     let (api, over, used) = (subject.api, AtomicBool::new(false), AtomicUsize::new(0));
     let load = || {
-        while use_session(api, &id, 30_000).is_ok() {
+        while use_session(api, &id, 30_000).is_ok() && use_streams(api, &id, 300_000).is_ok() {
             used.fetch_add(1, Ordering::Relaxed);
         }
         // From here on the session is dead, and it is tried all the same.

@@ -27,8 +27,9 @@ impl Stream {
         let (mut sender, body) = pieces();
         sender.send_data(data(PIECE).into()).await.expect("the first piece");
         let target = format!("/api/rke/{path}");
-        let answer = send(address, "POST", &target, &[("x-rke-session", id)], body).await;
-        let answer = answer.expect("an answer before the end of the body");
+        let headers = [("x-rke-session", id)];
+        let answer = timeout(Duration::from_secs(10), send(address, "POST", &target, &headers, body)).await;
+        let answer = answer.expect("an answer before the end of the body").expect("an answer");
         assert_eq!(answer.status(), 200);
         Self { sender, answer }
     }

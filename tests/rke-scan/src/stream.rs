@@ -1,0 +1,58 @@
+//! Bodies that go through a daemon in chunks: sealed, opened and encrypted. A sealed stream has a key of
+//! its own, which is looked for as well.
+
+use std::io::{Read, Write};
+
+use aes::cipher::{BlockCipherEncrypt, KeyInit};
+use anyhow::{Context, Result, ensure};
+use rke_proto::cipher::hmac;
+use sha2::{Digest, Sha256};
+
+use crate::daemon::Api;
+use crate::needles::{Needles, Secret};
+
+/// As much of a sealed stream as its key is derived from.
+pub(crate) struct Start([u8; 40]);
+
+/// Seals and opens random bytes with a session, and encrypts them.
+pub(crate) fn use_streams(api: Api, id: &str, len: usize) -> Result<Start> {
+    let mut data = vec![0; len];
+    getrandom::fill(&mut data)?;
+    let sealed = post(api, "seal", id, &data)?;
+    ensure!(post(api, "open", id, &sealed)? == data, "garbled");
+    ensure!(post(api, "encrypt", id, &data)?.len() == len, "cut short");
+    Ok(Start(*sealed.first_chunk().context("no sealed data")?))
+}
+
+fn post(api: Api, path: &str, id: &str, body: &[u8]) -> Result<Vec<u8>> {
+    let mut stream = api.connect()?;
+    let head = format!("POST /api/rke/{path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
+    write!(stream, "{head}x-rke-session: {id}\r\ncontent-length: {}\r\n\r\n", body.len())?;
+    // The answer begins before all is sent.
+    let mut sending = stream.try_clone()?;
+    let mut answer = Vec::new();
+    std::thread::scope(|threads| {
+        threads.spawn(move || sending.write_all(body));
+        stream.read_to_end(&mut answer)
+    })?;
+    let head_len =
+        answer.windows(4).position(|window| window == b"\r\n\r\n").context("not an HTTP answer")? + 4;
+    let body = answer.split_off(head_len);
+    ensure!(answer.starts_with(b"HTTP/1.1 200 "), "{path}: {}", String::from_utf8_lossy(&body));
+    Ok(body)
+}
+
+impl Start {
+    /// Adds the stream's key under a session's key, and what GHASH makes of it.
+    pub(crate) fn add_needles(&self, session_key: &[u8; 32], needles: &mut Needles) {
+        let nothing_beside = Sha256::digest([]);
+        let key = hmac(session_key, &[b"RKE-SealKey-v1.0", &self.0, &nothing_beside, &[1]]);
+        needles.add_plain(Secret::StreamKey, &key);
+        needles.add_aes_key(Secret::StreamKey, &key);
+        let mut block = [0; 16].into();
+        aes::Aes256Enc::new(&key.into()).encrypt_block(&mut block);
+        needles.add_plain(Secret::GhashKey, &block);
+        block.reverse();
+        needles.add_plain(Secret::GhashKey, &block);
+    }
+}
