@@ -16,7 +16,7 @@ type Row = (u16, String);
 
 /// Rows that no request from outside can bring about here, and where else they are tested.
 const ELSEWHERE: [(&str, &str); 14] = [
-    ("The key was not confirmed: …", "key.rs"),
+    ("The key was not confirmed: …", "faults.rs"),
     ("The request's body broke off; send it again", "bodies.rs"),
     ("Prefetching is refused: …", "attacks.rs"),
     ("The request did not arrive in time", "attacks.rs"),
@@ -95,7 +95,11 @@ fn requests(id: &str) -> Vec<Vec<u8>> {
         with("host: localhost\nsec-fetch-site: cross-site"),
         with(&format!("host: localhost\nx-long: {}", "x".repeat(17_000))),
         post("/api/rke/encrypt", "content-type: text/plain", ""),
-        post("/api/rke/decrypt", &format!("content-type: text/plain\nx-rke-session: {id}\nx-rke-nonce: 1"), ""),
+        post(
+            "/api/rke/decrypt",
+            &format!("content-type: text/plain\nx-rke-session: {id}\nx-rke-nonce: 1"),
+            "",
+        ),
         post("/api/rke/encrypt", "content-type: application/json", "["),
         post("/api/rke/open", &format!("content-type: text/plain\nx-rke-session: {id}"), "not sealed"),
         request_with("GET", "/api/rke/status", "host: localhost\ncontent-length: 70000"),
@@ -128,8 +132,7 @@ async fn every_error_is_on_the_page_and_the_page_has_no_others() {
             seen(&Answer::parse(&text));
         }
     }
-    let mut real =
-        Real::start(&["--max-sessions", "1", "--key-max-messages", "1", "--confirm", "off"]).await;
+    let mut real = Real::start(&["--max-sessions", "1", "--key-max-messages", "1", "--confirm", "off"]).await;
     let id = real.create_id();
     for request in requests(&id) {
         let text = real.send_raw(&request);
