@@ -48,6 +48,17 @@ pub struct Config {
     pub body_timeout: Duration,
     /// Who may use the daemon, and the ways in.
     pub access: Access,
+    /// What the console proposes to try.
+    pub example: Option<Example>,
+}
+
+/// A session that can be opened here, for whoever does not know one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Example {
+    /// The domain.
+    pub domain: Domain,
+    /// The wallet.
+    pub wallet: PathBuf,
 }
 
 /// What happens to keys when the machine sleeps.
@@ -82,6 +93,7 @@ impl Config {
             allow_weak_shares: Vec::new(),
             body_timeout: Duration::from_secs(60),
             access: Access::default(),
+            example: None,
         }
     }
 }

@@ -207,6 +207,7 @@ impl Daemon {
     pub async fn stop(mut self) {
         self.keepers.shutdown().await;
         let _ = self.stop.send(true);
+        self.sessions.exchange().progress().close();
         self.servers.join_all().await;
         drop(self.sessions.store().remove_all(|_| true));
         let keystore = Arc::clone(self.sessions.keystore());

@@ -6,8 +6,10 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use jiff::Timestamp;
 use rke_host::wallet;
 use rke_proto::cipher::{BLOCK_LEN, aes256_ctr, for_each_round_key};
 use rke_proto::derive::ShareWidth;
@@ -18,6 +20,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 
 use crate::Domain;
+use crate::clock::{Moment, wall_clock};
 use crate::config::{Config, OnSuspend};
 use crate::creations::{Creations, Leave};
 use crate::discovery::{Discovered, DiscoveryError};
@@ -89,6 +92,7 @@ pub struct Sessions {
     /// The nonces of each key that was used in a tunnel, so that no packet is taken twice.
     seen: Mutex<HashMap<ClientKeyId, Arc<Mutex<NonceMemory>>>>,
     config: ArcSwap<Config>,
+    started: (Moment, Timestamp),
 }
 
 impl Sessions {
@@ -111,6 +115,7 @@ impl Sessions {
             outcomes: Mutex::default(),
             seen: Mutex::default(),
             config: ArcSwap::from_pointee(config),
+            started: (Moment::now(), wall_clock()),
         }
     }
 
@@ -146,6 +151,12 @@ impl Sessions {
     /// The settings.
     pub fn config(&self) -> Arc<Config> {
         self.config.load_full()
+    }
+
+    /// How long the daemon has been running, and since when.
+    pub fn uptime(&self) -> (Duration, Timestamp) {
+        let (moment, time) = self.started;
+        (Moment::now().since(moment), time)
     }
 
     /// Finds a domain's Content Server.

@@ -144,12 +144,14 @@ struct State {
     rules: Rules,
     entries: HashMap<SessionId, Entry>,
     deadlines: BTreeSet<(Moment, SessionId)>,
+    /// Counts what changes in the rows.
+    changes: u64,
 }
 
 impl Store {
     /// An empty store. Needs a tokio runtime.
     pub fn new(rules: Rules) -> Self {
-        let state = State { rules, entries: HashMap::new(), deadlines: BTreeSet::new() };
+        let state = State { rules, entries: HashMap::new(), deadlines: BTreeSet::new(), changes: 0 };
         let shared = Arc::new(Shared { state: Mutex::new(state), earlier_deadline: Notify::new() });
         let sweeper = tokio::spawn(sweep(Arc::clone(&shared)));
         Self { shared, sweeper }
@@ -188,6 +190,7 @@ impl Store {
         let is_first = state.deadlines.first().is_none_or(|(first, _)| entry.queued < *first);
         state.deadlines.insert((entry.queued, id));
         state.entries.insert(id, entry);
+        state.changes += 1;
         drop(state);
         if is_first {
             self.shared.earlier_deadline.notify_one();
@@ -231,6 +234,7 @@ impl Store {
         entry.renew(now, &rules);
         let row = entry.row(id);
         state.requeue(id);
+        state.changes += 1;
         Some(row)
     }
 
@@ -250,7 +254,9 @@ impl Store {
             let (limits, now) = (state.rules.usage, Moment::now());
             let entry = state.live(id, now).ok_or(KeyError::NotFound)?;
             entry.use_key(key_use, now, limits)?;
-            entry.session.key.handle()
+            let key = entry.session.key.handle();
+            state.changes += 1;
+            key
         };
         let used = key.expose(|key| {
             let done = work(key);
@@ -275,6 +281,11 @@ impl Store {
         drop(state);
         rows.sort_by_key(|(created, _)| *created);
         (Count { total, active: rows.len() }, rows.into_iter().map(|(_, row)| row).collect())
+    }
+
+    /// A number that grows when something changes in what [`Store::rows`] gives.
+    pub fn changes(&self) -> u64 {
+        self.shared.lock().changes
     }
 
     /// How many sessions there are.
@@ -306,6 +317,7 @@ impl State {
     fn take(&mut self, id: SessionId) -> Option<Entry> {
         let entry = self.entries.remove(&id)?;
         self.deadlines.remove(&(entry.queued, id));
+        self.changes += 1;
         Some(entry)
     }
 

@@ -208,6 +208,7 @@ impl ServeOptions {
             allow_weak_shares: weak.iter().map(|name| parse_domain(name)).collect::<Result<_>>()?,
             access: self.access.or(file.access).settle(self.tls.or(file.tls).settle()?),
             data_dir: defaults.data_dir,
+            example: None,
         };
         check(&daemon)?;
         Ok(ServeSettings {

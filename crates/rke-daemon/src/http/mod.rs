@@ -6,6 +6,8 @@ mod answer;
 mod bodies;
 mod caller;
 mod connection;
+mod console;
+mod events;
 mod failure;
 mod handlers;
 mod headers;
@@ -13,6 +15,7 @@ mod limits;
 mod metrics;
 mod patience;
 mod query;
+mod refusals;
 pub mod server;
 pub mod tls;
 mod tunnel;
@@ -40,8 +43,12 @@ type Shared = Arc<Sessions>;
 pub fn router(sessions: Shared, admission: Arc<Admission>) -> Router {
     let awake = from_fn_with_state(Arc::clone(&sessions), drop_after_sleep);
     let sources = metrics::Sources { sessions: Arc::clone(&sessions), admission: Arc::clone(&admission) };
-    let metrics = Router::new().route("/metrics", reads(metrics::show)).with_state(sources);
-    guarded(routes(sessions).merge(metrics).layer(awake), admission)
+    let metrics = Router::new().route("/metrics", reads(metrics::show)).with_state(sources.clone());
+    let events = Router::new().route("/api/rke/events", changes(events::show)).with_state(sources);
+    let refusals = Router::new().route("/api/rke/refusals", reads(refusals::show));
+    let refusals = refusals.with_state(Arc::clone(&admission));
+    let routes = routes(sessions).merge(console::routes()).merge(metrics).merge(events).merge(refusals);
+    guarded(routes.layer(awake), admission)
 }
 
 fn routes(sessions: Shared) -> Router {
@@ -100,11 +107,13 @@ where
     only("GET, HEAD, DELETE, OPTIONS", get(read).delete(delete))
 }
 
-/// GET that changes something. axum would run it for HEAD too, so HEAD is refused by name.
-fn changes<H, T>(handler: H) -> MethodRouter<Shared>
+/// GET that changes something, or whose answer has no end. axum would run it for HEAD too, so HEAD is
+/// refused by name.
+fn changes<H, T, S>(handler: H) -> MethodRouter<S>
 where
-    H: Handler<T, Shared>,
+    H: Handler<T, S>,
     T: 'static,
+    S: Clone + Send + Sync + 'static,
 {
     const ALLOW: &str = "GET, OPTIONS";
     only(ALLOW, get(handler).head(|| async { Failure::method(ALLOW) }))

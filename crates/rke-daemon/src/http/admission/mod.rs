@@ -1,6 +1,7 @@
 //! The gate in front of every handler. Loopback is no wall: each page that the user opens can send
 //! requests here, so what a request says about itself is judged before any session is looked up.
 
+mod attempt;
 mod bearer;
 mod cors;
 mod fetch;
@@ -17,12 +18,14 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+pub use self::attempt::Attempt;
 use self::fetch::NamedOrigin;
 use self::host::{Authority, Host};
 use self::origin::{Origin, OriginRules};
 pub(super) use self::refusals::Refusal;
 pub use self::refusals::{LastRefusal, Refusals, Rule};
 use super::caller::{Caller, Scheme};
+use super::console;
 use super::limits;
 use super::query::Query;
 use crate::access::Access;
@@ -120,7 +123,7 @@ impl Admission {
         if request.uri().path().starts_with("/api/") {
             fetch::check(request.headers(), named)?;
         }
-        if let Some(token) = &self.token {
+        if let Some(token) = self.token.as_ref().filter(|_| !console::has(request.uri().path())) {
             bearer::check(request.headers(), token)?;
         }
         let Some(costly) = Costly::of(request) else { return Ok(()) };
@@ -169,8 +172,9 @@ impl Costly {
 /// Judges a request, and hands it on if it may pass.
 pub(super) async fn check(State(admission): State<Arc<Admission>>, request: Request, next: Next) -> Response {
     let given = request.headers().get(header::ORIGIN).cloned();
+    let attempt = Attempt::of(&request);
     let refuse = |refusal: Refusal| {
-        admission.refusals.add(refusal.rule, given.as_ref());
+        admission.refusals.add(refusal.rule, given.as_ref(), attempt);
         refusal.failure.into_response()
     };
     let origin = match admission.origin(&request) {
@@ -186,7 +190,7 @@ pub(super) async fn check(State(admission): State<Arc<Admission>>, request: Requ
         }
     };
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        admission.refusals.add(Rule::Method, given.as_ref());
+        admission.refusals.add(Rule::Method, given.as_ref(), attempt);
     }
     if let Some(origin) = origin {
         cors::let_read(&mut response, origin);
