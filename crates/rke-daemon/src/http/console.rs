@@ -27,16 +27,17 @@ macro_rules! file {
     };
 }
 
-const ASSETS: [Asset; 16] = [
+const ASSETS: [Asset; 18] = [
     Asset("/", HTML, include_str!("../../console/index.html")),
     file!("console.css", CSS),
     file!("icon.svg", SVG),
     file!("api.js", JS),
-    file!("cache.js", JS),
     file!("confirm.js", JS),
     file!("connection.js", JS),
     file!("create.js", JS),
     file!("dom.js", JS),
+    file!("failures.js", JS),
+    file!("keys.js", JS),
     file!("main.js", JS),
     file!("protection.js", JS),
     file!("raidas.js", JS),
@@ -44,6 +45,7 @@ const ASSETS: [Asset; 16] = [
     file!("sessions.js", JS),
     file!("snippets.js", JS),
     file!("tryit.js", JS),
+    file!("words.js", JS),
 ];
 
 /// A route for each file.

@@ -7,6 +7,8 @@ mod api;
 mod attacks;
 mod bodies;
 mod browser;
+mod chromium;
+mod console;
 mod dependencies;
 mod doors;
 mod faults;
