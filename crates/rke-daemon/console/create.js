@@ -64,10 +64,10 @@ function begin() {
 }
 
 function succeed(session) {
-  const text = session.from_cache ? 'Opened with the cached key; no RAIDA had to be asked.' : 'Opened with a new key.';
+  const how = session.from_cache ? 'with its cached key; no RAIDA had to be asked' : 'with a new key';
   if (session.from_cache) write(byId('share-count'), 'No RAIDA was asked');
   write(byId('share-need'), session.from_cache ? 'The key was cached' : 'The session is open');
-  byId('open-result').replaceChildren(make('p', { class: 'notice good' }, `Session with ${session.domain}: ${text}`));
+  byId('open-result').replaceChildren(make('p', { class: 'notice good' }, `Session with ${session.domain} opened ${how}.`));
 }
 
 // A step of an exchange: shown where it is the one that was begun here.

@@ -14,9 +14,8 @@ const known = { keys: [] };
 const LOADERS = {
   async sessions() {
     const [listed, status] = await Promise.all([ask('GET', 'sessions'), ask('GET', 'status')]);
-    const max = status.sessions.max;
-    sessions.render(listed, max);
-    create.room(listed.sessions, max);
+    sessions.render(listed, status);
+    create.room(listed.sessions, status.sessions.max);
     create.offer(status.daemon.example, [...listed.sessions.map((session) => session.domain), ...known.keys]);
     tryit.render(listed.sessions);
     protection.memory(status);

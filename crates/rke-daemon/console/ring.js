@@ -18,10 +18,10 @@ export function ring() {
   return make('div', { class: 'ring', 'aria-hidden': 'true' }, svg, left);
 }
 
-export function turn(ring, session) {
-  const [begun, ends] = [Date.parse(session.created_at), Date.parse(session.expires_at)];
-  const left = Math.max(0, ends - now());
-  const part = Math.min(1, left / Math.max(1, ends - begun));
+// `life` is how long a session lives from its opening or renewal, in seconds.
+export function turn(ring, session, life) {
+  const left = Math.max(0, Date.parse(session.expires_at) - now());
+  const part = Math.min(1, left / (life * 1000));
   ring.querySelector('.ring-arc').setAttribute('stroke-dashoffset', AROUND * (1 - part));
   ring.classList.toggle('soon', part < SOON);
   write(ring.querySelector('.ring-left'), shortSpan(left / 1000));

@@ -1,26 +1,26 @@
 // The sessions: one row each, and ways to end them.
 
-import { ask, now, Refused } from './api.js';
+import { ask, Refused } from './api.js';
 import { confirm } from './confirm.js';
 import { byId, copy, make, reconcile, say, show, write } from './dom.js';
 import { ring, turn } from './ring.js';
-import { bytes, clock, list, number, plural, span } from './words.js';
+import { bytes, clock, list, number, plural } from './words.js';
 
 // A page of more rows than this helps nobody.
 const MOST_ROWS = 100;
 
 let shown = [];
+let life = 1;
 const details = new Map();
-
-export const sessions = () => shown;
 
 export function start() {
   byId('delete-all').addEventListener('click', deleteAll);
   setInterval(tick, 1000);
 }
 
-export function render(listed, max) {
+export function render(listed, { sessions: { max }, config }) {
   shown = listed.sessions;
+  life = config.session_timeout_sec;
   const rows = shown.slice(0, MOST_ROWS);
   reconcile(byId('session-rows'), rows, (session) => session.session_id, create, update);
   show(byId('session-empty'), shown.length === 0);
@@ -53,9 +53,12 @@ async function learn(id) {
   if (row) describe(row, details.get(id));
 }
 
+const shortOf = (id) => `${id.slice(0, 6)}…${id.slice(-4)}`;
+
 function create(session) {
   const id = session.session_id;
-  const short = `${id.slice(0, 6)}…${id.slice(-4)}`;
+  const short = shortOf(id);
+  const small = (text, label, onclick) => make('button', { class: 'button small', type: 'button', 'aria-label': label, onclick }, text);
   const part = (name) => make('span', { class: name });
   return make('li', { class: 'row session' },
     ring(),
@@ -63,7 +66,8 @@ function create(session) {
       make('strong', { class: 'session-domain' }, session.domain),
       make('span', { class: 'session-server' }, session.cs_id),
       make('span', { class: 'session-id' }, make('code', { title: id }, short),
-        make('button', { class: 'button small', type: 'button', onclick: () => copy(id, 'Session id') }, 'Copy id'))),
+        small('Copy id', `Copy id ${short}`, () => copy(id, 'Session id')),
+        small('Renew', `Renew the session with ${session.domain}, ${short}`, () => renew(id)))),
     make('div', { class: 'session-what' }, part('badges'), part('counts'), part('ends')),
     make('button', {
       class: 'button danger', type: 'button',
@@ -73,24 +77,17 @@ function create(session) {
 }
 
 function update(row, session) {
-  turn(row.querySelector('.ring'), session);
+  turn(row.querySelector('.ring'), session, life);
   write(row.querySelector('.counts'),
     `${number(session.encrypt_count)} encrypted, ${number(session.decrypt_count)} decrypted`);
-  ends(row, session);
+  write(row.querySelector('.ends'), `ends ${clock(new Date(session.expires_at))}`);
   describe(row, details.get(session.session_id));
-}
-
-function ends(row, session) {
-  const time = new Date(session.expires_at);
-  write(row.querySelector('.ends'), `ends ${clock(time)}, in ${span((time - now()) / 1000)}`);
 }
 
 function tick() {
   for (const row of byId('session-rows').children) {
     const session = shown.find((session) => session.session_id === row.dataset.key);
-    if (!session) continue;
-    turn(row.querySelector('.ring'), session);
-    ends(row, session);
+    if (session) turn(row.querySelector('.ring'), session, life);
   }
 }
 
@@ -115,10 +112,19 @@ function warningOf(detail, weak) {
   return '';
 }
 
+async function renew(id) {
+  try {
+    const { expires_at } = await ask('POST', `session/${id}/renew`);
+    say(`Renewed: ends ${clock(new Date(expires_at))}.`);
+  } catch (error) {
+    say(`Not renewed: ${error.message}`);
+  }
+}
+
 async function deleteOne(session) {
   const choices = await confirm({
-    title: 'Delete this session?',
-    text: `The key of ${session.domain} is wiped from memory at once, and applications that use the session are refused. This cannot be undone.`,
+    title: `Delete the session with ${session.domain}?`,
+    text: `Applications that use ${shortOf(session.session_id)} are refused from then on, and its key is wiped from memory. This cannot be undone.`,
     yes: 'Delete session',
     choices: [
       { name: 'verify', label: 'Look through memory afterwards for traces of the key', checked: true },
@@ -135,7 +141,7 @@ async function deleteOne(session) {
 
 async function remove(id, { forget, verify }) {
   try {
-    return await ask('GET', 'session/delete', { session_id: id, forget, verify });
+    return await ask('DELETE', `session/${id}`, { forget, verify });
   } catch (error) {
     // Receipts are rationed, deletions are not.
     if (verify && error.status === 429) return remove(id, { forget, verify: false });
@@ -155,7 +161,7 @@ async function deleteAll() {
   const named = domains.length > 4 ? [...domains.slice(0, 3), `${domains.length - 3} more`] : domains;
   const choices = await confirm({
     title: count === 1 ? 'Delete the only session?' : `Delete all ${number(count)} sessions?`,
-    text: `Their keys (${list(named)}) are wiped from memory at once, and applications that use them are refused. This cannot be undone.`,
+    text: `Applications that use them (${list(named)}) are refused from then on, and their keys are wiped from memory. This cannot be undone.`,
     yes: `Delete ${plural(count, 'session')}`,
     choices: [{ name: 'forget', label: 'Forget the cached keys too', checked: false }],
   });
