@@ -5,6 +5,7 @@ import { events, hasToken, keepToken, Refused } from './api.js';
 import { byId, show, write } from './dom.js';
 
 const RETRY = 1000;
+const POLL = 5000;
 // The daemon gives a sign of life every ten seconds.
 const SILENCE = 25000;
 
@@ -45,16 +46,13 @@ export async function listen(took) {
     const ending = new AbortController();
     const hide = () => visible() || ending.abort();
     document.addEventListener('visibilitychange', hide);
-    try {
-      await follow(ending, took);
-      state('lost');
-    } catch (error) {
-      await cope(error, ending, took);
-    }
+    const pause = await follow(ending, took).catch((error) => cope(error, ending, took));
     document.removeEventListener('visibilitychange', hide);
-    await wait(visible() ? RETRY : 0);
+    await wait(pause);
   }
 }
+
+// What follows comes to an end, or to an error; each says how long to wait before the next try.
 
 async function follow(ending, took) {
   let alarm = setTimeout(() => ending.abort(), SILENCE);
@@ -65,6 +63,8 @@ async function follow(ending, took) {
       state('live');
       if (event) took(event.name, event.data);
     }
+    state('lost');
+    return RETRY;
   } finally {
     clearTimeout(alarm);
   }
@@ -76,9 +76,10 @@ async function cope(error, ending, took) {
     // Too many pages listen: this one asks instead.
     state('live');
     for (const name of ['sessions', 'keys', 'raidas', 'refusals']) took(name, {});
-    return wait(5000);
+    return POLL;
   }
   state(ending.signal.aborted && !visible() ? 'paused' : 'lost');
+  return visible() ? RETRY : 0;
 }
 
 function askForToken() {
@@ -92,7 +93,7 @@ function askForToken() {
     const submit = (event) => {
       event.preventDefault();
       keepToken(field.value.trim());
-      resolve();
+      resolve(0);
     };
     byId('token-form').addEventListener('submit', submit, { once: true });
   });

@@ -23,7 +23,7 @@ export function render(keys) {
 
 function create(key) {
   return make('li', { class: 'row key' },
-    make('div', {}, make('strong', {}, key.domain), make('span', { class: 'key-what' })),
+    make('div', {}, make('strong', {}, key.domain), make('span', { class: 'key-what' }), make('span', { class: 'key-until' })),
     make('button', {
       class: 'button', type: 'button', 'aria-label': `Forget the key of ${key.domain}`, onclick: () => forget(key.domain),
     }, 'Forget'));
@@ -32,7 +32,8 @@ function create(key) {
 function update(row, key) {
   const weak = key.key_bits < 128;
   row.classList.toggle('weak', weak);
-  write(row.querySelector('.key-what'), `${key.cs_id}, ${key.key_bits}-bit${weak ? ', weak' : ''}, until ${clock(new Date(key.expires_at))}`);
+  write(row.querySelector('.key-what'), `${key.cs_id}, ${key.key_bits}-bit${weak ? ', weak' : ''}`);
+  write(row.querySelector('.key-until'), `until ${clock(new Date(key.expires_at))}`);
 }
 
 async function forget(domain) {

@@ -41,23 +41,28 @@ function tellMargin(required, margin, raidas) {
   const well = raidas.filter((row) => row.state === 'well').length;
   const lead = byId('margin');
   lead.classList.toggle('alarming', margin === 0);
+  byId('figure-margin').classList.toggle('alarming', margin === 0);
   write(byId('figure-margin'), margin === null ? '–' : String(margin));
   write(byId('figure-margin-what'), margin === 1 ? 'RAIDA can still fail' : 'RAIDAs can still fail');
   if (margin === null) return write(lead, `None has been asked yet. A session asks all 25 and needs ${required}.`);
+  if (well < required) return write(lead, `${well} of 25 do well and ${required} are needed: no session opens until others answer again.`);
   if (margin === 0) return write(lead, `${well} of 25 do well and ${required} are needed: if one more fails, no session opens.`);
   write(lead, `${well} of 25 do well and ${required} are needed: ${margin} can still fail.`);
 }
 
 function fill(cell, row, longest) {
-  const mark = make('svg', { class: `state ${row.state}`, viewBox: '0 0 10 10' }, MARKS[row.state]());
+  const mark = make('svg', { class: `state ${row.state}`, viewBox: '0 0 10 10', 'aria-hidden': 'true' }, MARKS[row.state]());
   const time = row.median_ms === null ? '' : milliseconds(row.median_ms);
   cell.replaceChildren(
-    make('span', { class: 'raida-head', 'aria-hidden': 'true' }, make('span', {}, String(row.raida)), mark),
+    make('span', { class: 'raida-head' }, make('span', {}, unseen('RAIDA '), String(row.raida)), mark),
+    unseen(`, ${STATES[row.state]}${time && ', usually '}`),
     plot(row.history_ms, longest),
-    make('span', { class: 'raida-time', 'aria-hidden': 'true' }, time || '\u00a0'));
+    make('span', { class: 'raida-time' }, time || '\u00a0'));
   cell.dataset.state = row.state;
-  cell.setAttribute('aria-label', `RAIDA ${row.raida}: ${STATES[row.state]}${time && `, usually ${time}`}`);
 }
+
+// For screen readers only.
+const unseen = (text) => make('span', { class: 'unseen' }, text);
 
 // One stroke for each exchange, the last at the right. All plots have one scale, so that a slow RAIDA
 // stands out.

@@ -100,6 +100,7 @@ function describe(row, detail) {
     badge(weak ? 'loud' : 'plain', weak ? `${detail.key_bits}-bit, weak` : `${detail.key_bits}-bit`),
     ' ', badge(detail.confirmed ? 'good' : 'doubt', detail.confirmed ? 'Confirmed' : 'Not confirmed'),
     detail.liars.length > 0 ? make('span', {}, ' ', badge('bad', `${plural(detail.liars.length, 'liar')} left out`)) : '');
+  row.classList.toggle('weak', weak);
   const warning = row.querySelector('.session-warning');
   warning.textContent = warningOf(detail, weak);
   show(warning, warning.textContent !== '');

@@ -149,10 +149,10 @@ impl Browser {
         text.as_str().expect("text").to_owned()
     }
 
-    /// Waits until an element shows a text.
+    /// Waits until an element is there to see and has a text in it.
     pub(crate) fn until_text(&mut self, selector: &str, text: &str) {
-        let (selector, text) = (json!(selector), json!(text));
-        self.until(&format!("document.querySelector({selector}).innerText.includes({text})"));
+        let (find, text) = (format!("document.querySelector({})", json!(selector)), json!(text));
+        self.until(&format!("{find}.checkVisibility() && {find}.innerText.includes({text})"));
     }
 
     /// Clicks into the middle of an element.
@@ -205,9 +205,9 @@ impl Browser {
         self.order("Emulation.setEmulatedMedia", theme);
     }
 
-    /// Takes a picture of what is in the window, or of the page from top to bottom.
-    pub(crate) fn picture(&mut self, file: &Path, whole: bool) {
-        let parameters = json!({"format": "png", "captureBeyondViewport": whole});
+    /// Takes a picture of what is in the window.
+    pub(crate) fn picture(&mut self, file: &Path) {
+        let parameters = json!({"format": "png"});
         let picture = self.order("Page.captureScreenshot", parameters);
         let bytes = STANDARD.decode(picture["data"].as_str().expect("a picture")).expect("Base64");
         std::fs::write(file, bytes).expect("written");
