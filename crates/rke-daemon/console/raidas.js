@@ -80,7 +80,7 @@ function plot(history, longest) {
   return make('svg', {
     class: 'plot', viewBox: `0 0 ${PLOT.width} ${PLOT.height}`, preserveAspectRatio: 'none', 'aria-hidden': 'true',
   },
-    make('path', { class: 'plot-base', d: `M0 ${PLOT.height - 0.5}H${PLOT.width}` }),
+    history.length > 0 && make('path', { class: 'plot-base', d: `M0 ${PLOT.height - 0.5}H${PLOT.width}` }),
     make('path', { class: 'plot-miss', d: misses || 'M0 0' }),
     make('path', { class: 'plot-time', d: times || 'M0 0' }));
 }

@@ -65,13 +65,12 @@ impl Scenery {
     }
 }
 
-/// Takes a scene in both sizes and themes, with one part of the page in sight where it is narrow.
+/// Takes a scene in both sizes and themes, with one part of the page at the top.
 fn take(browser: &mut Browser, scene: &str, part: &str) {
     for size in SIZES {
         for theme in [Theme::Light, Theme::Dark] {
             browser.appear(size, theme);
-            let top = if size.0 < 600 { part } else { "body" };
-            browser.evaluate(&format!("document.querySelector('{top}').scrollIntoView()"));
+            browser.evaluate(&format!("document.querySelector('{part}').scrollIntoView()"));
             std::thread::sleep(Duration::from_millis(400));
             let name = format!("{scene}-{}-{}.png", size.0, theme.name());
             browser.picture(&beside("../../docs/console").join(name));
@@ -150,6 +149,7 @@ async fn pictures() {
     browser.until_text("#try-result", "ciphertext");
     browser.click(".raida:nth-child(1)");
     take(&mut browser, "sessions", "body");
+    browser.click(".raida:nth-child(19)");
     take(&mut browser, "raidas", "#raidas");
 
     scenery.point(&renamed(&records, "content.rke.test")).await;
