@@ -27,13 +27,17 @@ export function keepToken(token) {
   else sessionStorage.setItem(TOKEN, token);
 }
 
+// What is posted goes as JSON, all else as a query.
 async function send(method, path, parameters, options = {}) {
-  const query = new URLSearchParams(parameters).toString();
+  const posts = method === 'POST';
+  const query = posts ? '' : new URLSearchParams(parameters).toString();
   const token = sessionStorage.getItem(TOKEN);
   const headers = token === null ? {} : { Authorization: `Bearer ${token}` };
+  if (posts) headers['Content-Type'] = 'application/json';
+  const body = posts ? JSON.stringify(parameters) : null;
   let response;
   try {
-    response = await fetch(`/api/rke/${path}${query && `?${query}`}`, { method, headers, ...options });
+    response = await fetch(`/api/rke/${path}${query && `?${query}`}`, { method, headers, body, ...options });
   } catch (error) {
     throw new Unreachable(error.message);
   }

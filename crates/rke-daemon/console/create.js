@@ -44,7 +44,7 @@ async function open(event) {
   try {
     const parameters = { domain, wallet_path: byId('open-wallet').value.trim() };
     if (byId('open-fresh').checked) parameters.fresh = true;
-    succeed(await ask('GET', 'session', parameters));
+    succeed(await ask('POST', 'session', parameters));
   } catch (error) {
     write(byId('share-need'), 'No session was opened');
     byId('open-result').replaceChildren(failure(error));

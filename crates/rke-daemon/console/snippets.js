@@ -1,43 +1,49 @@
-// A request as a line for the shell, as JavaScript and as Go, each ready to run.
+// A request as a line for the shell, as JavaScript and as Go, each ready to run. The parameters are ids
+// and Base64: nothing in them needs quoting.
 
-const token = (line) => (withToken) => (withToken ? line : '');
-
-const CURL_TOKEN = token('  -H "Authorization: Bearer $RKE_TOKEN" \\\n');
+const KIND = 'application/json';
 
 export function curl(path, parameters, withToken) {
-  const lines = Object.entries(parameters).map(([name, value]) => `  --data-urlencode '${name}=${value}'`);
-  return `curl -G '${location.origin}${path}' \\\n${CURL_TOKEN(withToken)}${lines.join(' \\\n')}`;
+  const token = withToken ? '  -H "Authorization: Bearer $RKE_TOKEN" \\\n' : '';
+  return `curl '${location.origin}${path}' \\
+${token}  -H 'Content-Type: ${KIND}' \\
+  -d '${JSON.stringify(parameters)}'`;
 }
 
 export function javascript(path, parameters, withToken) {
-  const lines = Object.entries(parameters).map(([name, value]) => `  ${name}: '${value}',`);
-  const options = withToken ? ', {\n  headers: { Authorization: `Bearer ${process.env.RKE_TOKEN}` },\n}' : '';
-  return `const query = new URLSearchParams({
+  const lines = Object.entries(parameters).map(([name, value]) => `    ${name}: '${value}',`);
+  const token = withToken ? '\n    Authorization: `Bearer ${process.env.RKE_TOKEN}`,' : '';
+  return `const answer = await fetch('${location.origin}${path}', {
+  method: 'POST',
+  headers: {
+    'Content-Type': '${KIND}',${token}
+  },
+  body: JSON.stringify({
 ${lines.join('\n')}
+  }),
 });
-const answer = await fetch(\`${location.origin}${path}?\${query}\`${options});
 console.log(await answer.json());`;
 }
 
 export function go(path, parameters, withToken) {
-  const lines = Object.entries(parameters).map(([name, value]) => `\t\t"${name}": {"${value}"},`);
-  const imports = ['io', 'net/http', 'net/url', 'os'].map((name) => `\t"${name}"`).join('\n');
-  const header = withToken ? '\trequest.Header.Set("Authorization", "Bearer "+os.Getenv("RKE_TOKEN"))\n' : '';
+  const token = withToken ? '\trequest.Header.Set("Authorization", "Bearer "+os.Getenv("RKE_TOKEN"))\n' : '';
   return `package main
 
 import (
-${imports}
+\t"io"
+\t"net/http"
+\t"os"
+\t"strings"
 )
 
 func main() {
-\tquery := url.Values{
-${lines.join('\n')}
-\t}
-\trequest, err := http.NewRequest("GET", "${location.origin}${path}?"+query.Encode(), nil)
+\tbody := strings.NewReader(\`${JSON.stringify(parameters)}\`)
+\trequest, err := http.NewRequest("POST", "${location.origin}${path}", body)
 \tif err != nil {
 \t\tpanic(err)
 \t}
-${header}\tanswer, err := http.DefaultClient.Do(request)
+\trequest.Header.Set("Content-Type", "${KIND}")
+${token}\tanswer, err := http.DefaultClient.Do(request)
 \tif err != nil {
 \t\tpanic(err)
 \t}

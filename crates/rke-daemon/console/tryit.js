@@ -55,7 +55,7 @@ async function encrypt(event) {
   event.preventDefault();
   const parameters = encryption();
   await attempt(async () => {
-    const { ciphertext, nonce, length } = await ask('GET', 'encrypt', parameters);
+    const { ciphertext, nonce, length } = await ask('POST', 'encrypt', parameters);
     sealed = { session_id: parameters.session_id, ciphertext, nonce };
     byId('try-decrypt').disabled = false;
     tell('encrypt', parameters);
@@ -66,7 +66,7 @@ async function encrypt(event) {
 async function decrypt() {
   const parameters = sealed;
   await attempt(async () => {
-    const { plaintext } = await ask('GET', 'decrypt', parameters);
+    const { plaintext } = await ask('POST', 'decrypt', parameters);
     tell('decrypt', parameters);
     result(['plaintext', fromBase64(plaintext)], ['from', parameters.ciphertext], ['nonce', parameters.nonce]);
   });

@@ -162,6 +162,7 @@ impl Store {
     pub fn set_rules(&self, rules: Rules) {
         let mut state = self.shared.lock();
         state.rules = rules;
+        state.changes += 1;
         let ids: Vec<SessionId> = state.entries.keys().copied().collect();
         ids.into_iter().for_each(|id| state.requeue(id));
         drop(state);
