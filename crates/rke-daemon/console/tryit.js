@@ -36,7 +36,7 @@ export function render(sessions) {
   if (select.value !== before) propose();
 }
 
-const toBase64 = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+const toBase64 = (text) => btoa(Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join(''));
 
 const fromBase64 = (text) => new TextDecoder().decode(Uint8Array.from(atob(text), (char) => char.charCodeAt(0)));
 
