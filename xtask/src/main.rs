@@ -2,12 +2,14 @@
 //! names what one of them needs. Nothing is skipped silently: what cannot run fails the run.
 
 mod erase;
+mod screenshots;
 
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
 
 use erase::{Length, erase};
+use screenshots::screenshots;
 
 /// Programs that tests run, and the Debian packages that hold them.
 const NEEDED: [(&str, &str); 4] =
@@ -19,9 +21,11 @@ fn main() -> ExitCode {
         ["test"] => test(),
         ["erase"] => erase(Length::Ordinary),
         ["erase", "--long"] => erase(Length::Long),
+        ["screenshots"] => screenshots(),
         _ => {
             eprintln!("usage: cargo xtask test            run every check and every test");
             eprintln!("       cargo xtask erase [--long]  look for keys in the memory of running programs");
+            eprintln!("       cargo xtask screenshots     take the pictures of docs/console again");
             return ExitCode::from(2);
         }
     };

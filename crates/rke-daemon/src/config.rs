@@ -50,6 +50,17 @@ pub struct Config {
     pub access: Access,
     /// The file of the audit log, if there is to be one.
     pub audit_log: Option<PathBuf>,
+    /// What the console proposes to try.
+    pub example: Option<Example>,
+}
+
+/// A session that can be opened here, for whoever does not know one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Example {
+    /// The domain.
+    pub domain: Domain,
+    /// The wallet.
+    pub wallet: PathBuf,
 }
 
 /// What happens to keys when the machine sleeps.
@@ -85,6 +96,7 @@ impl Config {
             body_timeout: Duration::from_secs(60),
             access: Access::default(),
             audit_log: None,
+            example: None,
         }
     }
 }

@@ -220,6 +220,7 @@ impl Daemon {
     pub async fn stop(mut self) {
         self.keepers.shutdown().await;
         let _ = self.stop.send(true);
+        self.sessions.exchange().progress().close();
         self.servers.join_all().await;
         let ended = self.sessions.store().remove_all(|_| true).len();
         self.sessions.journal().daemon_stopped(ended);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use rke_host::udp::{Courier, Ended};
+use rke_host::udp::{Courier, Ended, Step, Watcher};
 use rke_host::wallet::{self, Proof, WalletError};
 use rke_proto::derive::ShareWidth;
 use rke_proto::directory::Directory;
@@ -27,6 +27,7 @@ use crate::clock::unix_seconds;
 use crate::config::Config;
 use crate::confirm::{Confirm, ConfirmedKey, TunnelName, Unconfirmed, confirm, connect};
 use crate::discovery::{Discovered, Discovery, DiscoveryError};
+use crate::progress::Progress;
 use crate::raidas::Raidas;
 use crate::store::Full;
 use crate::usage::Usage;
@@ -152,6 +153,7 @@ impl ExchangeError {
 pub struct Exchange {
     discovery: Discovery,
     raidas: Raidas,
+    progress: Progress,
     rules: ArcSwap<Rules>,
 }
 
@@ -183,7 +185,8 @@ impl Rules {
 impl Exchange {
     /// Exchanges by these rules.
     pub fn new(discovery: Discovery, rules: Rules) -> Self {
-        Self { discovery, raidas: Raidas::default(), rules: ArcSwap::from_pointee(rules) }
+        let (raidas, progress) = (Raidas::default(), Progress::default());
+        Self { discovery, raidas, progress, rules: ArcSwap::from_pointee(rules) }
     }
 
     /// Goes on by other rules, and with another directory of RAIDAs.
@@ -195,6 +198,11 @@ impl Exchange {
     /// What is known of the RAIDAs.
     pub fn raidas(&self) -> &Raidas {
         &self.raidas
+    }
+
+    /// How running exchanges are getting on.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
     }
 
     /// The deadline of an exchange that begins now.
@@ -238,7 +246,10 @@ impl Exchange {
         let recipients = self.prove(set, wallet, width, required).await?;
         let round = Round::collect_shares(recipients, width, &context, round::Rules::new(required));
         let mut round = round.map_err(io::Error::from)?;
-        let (agreed, liars) = self.collect_and_agree(&discovered, &mut round, &context, deadline).await;
+        let watcher = |step| self.progress.step(domain, step);
+        let agreed = self.collect_and_agree(&discovered, &mut round, &context, deadline, &watcher);
+        let (agreed, liars) = agreed.await;
+        tell_who_failed(&round, liars, &watcher);
         self.raidas.note(round.outcomes(), liars);
         if liars.count() > 0 {
             tracing::warn!(%domain, raidas = ?indexes(liars), "RAIDAs gave WRONG shares");
@@ -263,8 +274,9 @@ impl Exchange {
         round: &mut Round,
         context: &KeyContext,
         deadline: Instant,
+        watcher: Watcher<'_>,
     ) -> (Result<AgreedKey, Disagreed>, Bitmap) {
-        let (mut courier, mut liars) = (Courier::default(), Bitmap::default());
+        let (mut courier, mut liars) = (Courier::new(watcher), Bitmap::default());
         loop {
             match courier.run(round, deadline).await {
                 Ok(Ended::Ready) => (),
@@ -411,6 +423,13 @@ impl From<io::Error> for Disagreed {
     fn from(error: io::Error) -> Self {
         Self::Machine(error)
     }
+}
+
+/// Tells a watcher of those whose part in the exchange ended without a right share.
+fn tell_who_failed(round: &Round, liars: Bitmap, watcher: Watcher<'_>) {
+    let silent = round.outcomes().filter_map(|outcome| Some((outcome.raida, outcome.result.err()?)));
+    let lied = liars.iter().map(|raida| (raida, Fault::WrongShare));
+    silent.chain(lied).for_each(|(raida, fault)| watcher(Step::Settled(raida, Err(fault))));
 }
 
 fn indexes(raidas: Bitmap) -> Vec<u8> {

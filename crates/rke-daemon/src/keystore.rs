@@ -3,6 +3,7 @@
 //! is needed. A file that is damaged, foreign or expired is reported, removed, and never fatal.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{fs, io};
@@ -283,6 +284,15 @@ impl Keystore {
         let index = self.lock();
         let now = unix_seconds();
         Count { total: index.len(), valid: index.values().filter(|indexed| indexed.expires_at > now).count() }
+    }
+
+    /// A number that is another one when other keys are cached.
+    pub fn state(&self) -> u64 {
+        let (mut hasher, now) = (DefaultHasher::new(), unix_seconds());
+        let index = self.lock();
+        let valid = index.iter().filter(|(_, indexed)| indexed.expires_at > now);
+        valid.for_each(|(domain, indexed)| (domain, indexed.expires_at).hash(&mut hasher));
+        hasher.finish()
     }
 
     /// Removes what has expired.

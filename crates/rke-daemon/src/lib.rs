@@ -1,6 +1,6 @@
 //! The daemon: finds Content Servers, exchanges keys, owns the sessions and answers over HTTP.
-//! Inside, `http -> {sessions, streams, tunnel} -> {store, exchange, discovery, keystore, raidas}`; nothing
-//! imports `http`.
+//! Inside, `http -> {sessions, streams, tunnel} -> {store, exchange, discovery, keystore, raidas,
+//! progress}`; nothing imports `http`.
 
 pub mod access;
 mod allowance;
@@ -21,6 +21,7 @@ pub mod histogram;
 pub mod http;
 pub mod journal;
 pub mod keystore;
+pub mod progress;
 pub mod raidas;
 mod reload;
 pub mod sessions;

@@ -12,7 +12,7 @@ use rke_proto::{Bitmap, RAIDA_COUNT, RaidaIndex};
 
 use crate::clock::{Moment, wall_clock};
 
-/// Times that the median is taken over.
+/// Times that the median is taken over, and that are shown.
 const REMEMBERED_TIMES: usize = 32;
 
 /// Endpoints that are remembered: domains decide which there are, so there must be an end to it.
@@ -33,6 +33,8 @@ struct Record {
     answered: u64,
     times: VecDeque<Duration>,
     last_time: Option<Duration>,
+    /// The last times that it was asked, oldest first; `None` where it gave no right share.
+    history: VecDeque<Option<Duration>>,
     last_fault: Option<(String, Timestamp)>,
     lies: u64,
     lied_at: Option<Moment>,
@@ -74,17 +76,26 @@ pub struct Row {
     pub lies: u64,
     /// What went wrong last, and when.
     pub last_fault: Option<(String, Timestamp)>,
+    /// How long it took each time, oldest first; `None` where it gave no right share.
+    pub history: Vec<Option<Duration>>,
 }
 
 /// The memory of the network.
 #[derive(Default)]
-pub struct Raidas(Mutex<HashMap<(RaidaIndex, SocketAddr), Record>>);
+pub struct Raidas(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    records: HashMap<(RaidaIndex, SocketAddr), Record>,
+    /// Exchanges that were taken in.
+    exchanges: u64,
+}
 
 impl Raidas {
     /// When to ask a RAIDA and when to ask it again: twice as long as it usually takes.
     pub fn pace(&self, raida: RaidaIndex, endpoint: SocketAddr) -> Pace {
         let mut pace = Pace::default();
-        if let Some(record) = self.lock().get(&(raida, endpoint)) {
+        if let Some(record) = self.lock().records.get(&(raida, endpoint)) {
             if let Some(median) = record.median() {
                 pace.first_resend = (median * 2).clamp(*FIRST_RESEND.start(), *FIRST_RESEND.end());
             }
@@ -97,7 +108,9 @@ impl Raidas {
 
     /// Takes in how an exchange went. `liars` are those whose share was found wrong.
     pub fn note(&self, outcomes: impl Iterator<Item = Outcome>, liars: Bitmap) {
-        let mut records = self.lock();
+        let mut known = self.lock();
+        known.exchanges += 1;
+        let records = &mut known.records;
         let now = Moment::now();
         for Outcome { raida, endpoint, result } in outcomes {
             let record = records.entry((raida, endpoint)).or_default();
@@ -105,6 +118,7 @@ impl Raidas {
             record.last_asked = Some(now);
             let lied = liars.contains(raida);
             record.is_well = result.is_ok() && !lied;
+            remember(&mut record.history, result.ok().filter(|_| !lied));
             match result {
                 Ok(took) => record.note_answer(took),
                 Err(fault) => record.last_fault = Some((fault.to_string(), wall_clock())),
@@ -123,7 +137,7 @@ impl Raidas {
 
     /// All 25, each at the endpoint where it was asked last.
     pub fn rows(&self) -> Vec<Row> {
-        let records = self.lock();
+        let records = &self.lock().records;
         let row = |raida: RaidaIndex| {
             let own = records.iter().filter(|((of, _), _)| *of == raida);
             let newest = own.max_by_key(|(_, record)| record.last_asked);
@@ -137,7 +151,12 @@ impl Raidas {
         rows
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(RaidaIndex, SocketAddr), Record>> {
+    /// A number that grows with each exchange.
+    pub fn changes(&self) -> u64 {
+        self.lock().exchanges
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -154,10 +173,7 @@ impl Record {
     fn note_answer(&mut self, took: Duration) {
         self.answered += 1;
         self.last_time = Some(took);
-        if self.times.len() == REMEMBERED_TIMES {
-            self.times.pop_front();
-        }
-        self.times.push_back(took);
+        remember(&mut self.times, took);
     }
 
     fn median(&self) -> Option<Duration> {
@@ -182,15 +198,25 @@ impl Record {
             answered: self.answered,
             lies: self.lies,
             last_fault: self.last_fault.clone(),
+            history: self.history.iter().copied().collect(),
         }
     }
+}
+
+/// Puts an entry behind the others, of which the oldest makes room.
+fn remember<T>(entries: &mut VecDeque<T>, entry: T) {
+    if entries.len() == REMEMBERED_TIMES {
+        entries.pop_front();
+    }
+    entries.push_back(entry);
 }
 
 impl Row {
     fn unknown(raida: RaidaIndex) -> Self {
         let (endpoint, last, median, last_fault) = (None, None, None, None);
-        let (asked, answered, lies) = (0, 0, 0);
-        Self { raida, endpoint, state: State::Unknown, last, median, asked, answered, lies, last_fault }
+        let ((asked, answered, lies), history) = ((0, 0, 0), Vec::new());
+        let state = State::Unknown;
+        Self { raida, endpoint, state, last, median, asked, answered, lies, last_fault, history }
     }
 }
 
@@ -259,12 +285,27 @@ mod tests {
     }
 
     #[test]
+    fn the_history_has_the_last_times_and_where_there_was_no_right_share() {
+        let raidas = Raidas::default();
+        for took in 0..REMEMBERED_TIMES as u64 {
+            raidas.note([outcome(1, Ok(took))].into_iter(), Bitmap::default());
+        }
+        raidas.note([outcome(1, Err(Fault::Silent))].into_iter(), Bitmap::default());
+        raidas.note([outcome(1, Ok(7))].into_iter(), liars(&[1]));
+        let row = &raidas.rows()[1];
+        assert_eq!(row.history.len(), REMEMBERED_TIMES);
+        assert_eq!(row.history[0], Some(Duration::from_millis(2)));
+        assert_eq!(row.history[REMEMBERED_TIMES - 2..], [None, None]);
+        assert_eq!((raidas.changes(), row.asked), (REMEMBERED_TIMES as u64 + 2, REMEMBERED_TIMES as u64 + 2));
+    }
+
+    #[test]
     fn endpoints_are_forgotten_in_time() {
         let raidas = Raidas::default();
         for at in 0..MAX_ENDPOINTS + 50 {
             let endpoint = SocketAddr::from(([127, 0, 0, 1], at as u16));
             raidas.note([Outcome { endpoint, ..outcome(1, Ok(1)) }].into_iter(), Bitmap::default());
         }
-        assert_eq!(raidas.lock().len(), MAX_ENDPOINTS);
+        assert_eq!(raidas.lock().records.len(), MAX_ENDPOINTS);
     }
 }

@@ -6,8 +6,10 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use jiff::Timestamp;
 use rke_host::wallet;
 use rke_proto::cipher::{BLOCK_LEN, aes256_ctr, for_each_round_key};
 use rke_proto::derive::ShareWidth;
@@ -18,6 +20,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::Domain;
 use crate::blocking::spawn_blocking;
+use crate::clock::{Moment, wall_clock};
 use crate::config::{Config, OnSuspend};
 use crate::creations::{Creations, Leave};
 use crate::discovery::{Discovered, DiscoveryError};
@@ -91,6 +94,7 @@ pub struct Sessions {
     seen: Mutex<HashMap<ClientKeyId, Arc<Mutex<NonceMemory>>>>,
     journal: Arc<Journal>,
     config: ArcSwap<Config>,
+    started: (Moment, Timestamp),
 }
 
 impl Sessions {
@@ -115,6 +119,7 @@ impl Sessions {
             seen: Mutex::default(),
             journal,
             config: ArcSwap::from_pointee(config),
+            started: (Moment::now(), wall_clock()),
         }
     }
 
@@ -155,6 +160,12 @@ impl Sessions {
     /// The settings.
     pub fn config(&self) -> Arc<Config> {
         self.config.load_full()
+    }
+
+    /// How long the daemon has been running, and since when.
+    pub fn uptime(&self) -> (Duration, Timestamp) {
+        let (moment, time) = self.started;
+        (Moment::now().since(moment), time)
     }
 
     /// Finds a domain's Content Server.

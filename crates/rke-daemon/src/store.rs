@@ -146,12 +146,15 @@ struct State {
     entries: HashMap<SessionId, Entry>,
     deadlines: BTreeSet<(Moment, SessionId)>,
     journal: Arc<Journal>,
+    /// Counts what changes in the rows.
+    changes: u64,
 }
 
 impl Store {
     /// An empty store, which tells the journal of sessions that come to their end. Needs a tokio runtime.
     pub fn new(rules: Rules, journal: Arc<Journal>) -> Self {
-        let state = State { rules, entries: HashMap::new(), deadlines: BTreeSet::new(), journal };
+        let (entries, deadlines) = (HashMap::new(), BTreeSet::new());
+        let state = State { rules, entries, deadlines, journal, changes: 0 };
         let shared = Arc::new(Shared { state: Mutex::new(state), earlier_deadline: Notify::new() });
         let sweeper = tokio::spawn(sweep(Arc::clone(&shared)));
         Self { shared, sweeper }
@@ -162,6 +165,7 @@ impl Store {
     pub fn set_rules(&self, rules: Rules) {
         let mut state = self.shared.lock();
         state.rules = rules;
+        state.changes += 1;
         let ids: Vec<SessionId> = state.entries.keys().copied().collect();
         ids.into_iter().for_each(|id| state.requeue(id));
         drop(state);
@@ -190,6 +194,7 @@ impl Store {
         let is_first = state.deadlines.first().is_none_or(|(first, _)| entry.queued < *first);
         state.deadlines.insert((entry.queued, id));
         state.entries.insert(id, entry);
+        state.changes += 1;
         drop(state);
         if is_first {
             self.shared.earlier_deadline.notify_one();
@@ -232,6 +237,7 @@ impl Store {
         entry.renew(now, &rules);
         let row = entry.row(id);
         state.requeue(id);
+        state.changes += 1;
         Some(row)
     }
 
@@ -251,7 +257,9 @@ impl Store {
             let (limits, now) = (state.rules.usage, Moment::now());
             let entry = state.live(id, now).ok_or(KeyError::NotFound)?;
             entry.use_key(key_use, now, limits)?;
-            entry.session.key.handle()
+            let key = entry.session.key.handle();
+            state.changes += 1;
+            key
         };
         let used = key.expose(|key| {
             let done = work(key);
@@ -276,6 +284,11 @@ impl Store {
         drop(state);
         rows.sort_by_key(|(created, _)| *created);
         (Count { total, active: rows.len() }, rows.into_iter().map(|(_, row)| row).collect())
+    }
+
+    /// A number that grows when something changes in what [`Store::rows`] gives.
+    pub fn changes(&self) -> u64 {
+        self.shared.lock().changes
     }
 
     /// How many sessions there are.
@@ -307,6 +320,7 @@ impl State {
     fn take(&mut self, id: SessionId) -> Option<Entry> {
         let entry = self.entries.remove(&id)?;
         self.deadlines.remove(&(entry.queued, id));
+        self.changes += 1;
         Some(entry)
     }
 

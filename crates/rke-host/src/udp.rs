@@ -5,7 +5,8 @@ use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use rke_proto::round::{MAX_DATAGRAM_LEN, Progress, Round};
+use rke_proto::RaidaIndex;
+use rke_proto::round::{Fault, MAX_DATAGRAM_LEN, Outcome, Progress, Round};
 use rke_secret::scoped;
 use tokio::net::UdpSocket;
 use tokio::time::Instant;
@@ -21,27 +22,39 @@ pub enum Ended {
     TimedOut,
 }
 
+/// What happens to one RAIDA while a round runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// It was asked, or asked again.
+    Asked(RaidaIndex),
+    /// Its answer was verified, or it cannot be reached.
+    Settled(RaidaIndex, Result<Duration, Fault>),
+}
+
+/// Is told each step. Called in the middle of the exchange, so it must not take long.
+pub type Watcher<'a> = &'a (dyn Fn(Step) + Sync);
+
 /// Sends, receives and resends until the round has ended or `deadline` has come.
 ///
 /// # Errors
 /// As [`Courier::run`].
 pub async fn run(round: &mut Round, deadline: Instant) -> io::Result<Ended> {
-    Courier::default().run(round, deadline).await
+    Courier::new(&|_| ()).run(round, deadline).await
 }
 
 /// Carries the datagrams of one round, which may go on after it had ended.
-pub struct Courier {
+pub struct Courier<'a> {
     started: Instant,
     sockets: Sockets,
+    watcher: Watcher<'a>,
 }
 
-impl Default for Courier {
-    fn default() -> Self {
-        Self { started: Instant::now(), sockets: Sockets::default() }
+impl<'a> Courier<'a> {
+    /// A courier that has somebody watch.
+    pub fn new(watcher: Watcher<'a>) -> Self {
+        Self { started: Instant::now(), sockets: Sockets::default(), watcher }
     }
-}
 
-impl Courier {
     /// The round's time.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
@@ -53,26 +66,31 @@ impl Courier {
     /// When no socket can be opened, or there is no secret memory. Trouble with single recipients is
     /// noted in the round.
     pub async fn run(&mut self, round: &mut Round, deadline: Instant) -> io::Result<Ended> {
-        let Self { started, sockets } = self;
+        let Self { started, sockets, watcher } = self;
         let started = *started;
         loop {
             let now = started.elapsed();
             let mut unreachable = Vec::new();
             for (raida, endpoint, datagram) in round.take_due(now) {
                 match sockets.send(endpoint, datagram).await {
-                    Ok(()) => (),
+                    Ok(()) => watcher(Step::Asked(raida)),
                     Err(SendError::NoSocket(error)) => return Err(error),
                     Err(SendError::Unreachable) => unreachable.push(raida),
                 }
             }
-            unreachable.into_iter().for_each(|raida| round.note_unreachable(raida, started.elapsed()));
+            for raida in unreachable {
+                round.note_unreachable(raida, started.elapsed());
+                watcher(Step::Settled(raida, Err(Fault::Unreachable)));
+            }
             let until = match round.progress(started.elapsed()) {
                 Progress::Ready => return Ok(Ended::Ready),
                 Progress::Hopeless => return Ok(Ended::Hopeless),
                 Progress::Waiting { until } => (started + until).min(deadline),
             };
             tokio::select! {
-                socket = sockets.readable() => receive(socket?, round, started)?,
+                socket = sockets.readable() => if let Some(outcome) = receive(socket?, round, started)? {
+                    watcher(Step::Settled(outcome.raida, outcome.result));
+                },
                 () = tokio::time::sleep_until(until) => if Instant::now() >= deadline {
                     return Ok(if round.is_satisfied() { Ended::Ready } else { Ended::TimedOut });
                 },
@@ -82,16 +100,15 @@ impl Courier {
 }
 
 /// Takes in the datagram that waits at `socket`, if there still is one. It lands on a scratch stack,
-/// because a share is decrypted where it lies.
-fn receive(socket: &UdpSocket, round: &mut Round, started: Instant) -> io::Result<()> {
-    scoped(|| {
+/// because a share is decrypted where it lies. Gives what has become of its sender, where it says so.
+fn receive(socket: &UdpSocket, round: &mut Round, started: Instant) -> io::Result<Option<Outcome>> {
+    let settled = scoped(|| {
         let mut datagram = [0; MAX_DATAGRAM_LEN];
         // An error here is about an earlier datagram that could not be delivered.
-        if let Ok((len, from)) = socket.try_recv_from(&mut datagram) {
-            round.receive(from, &mut datagram[..len], started.elapsed());
-        }
+        let (len, from) = socket.try_recv_from(&mut datagram).ok()?;
+        round.receive(from, &mut datagram[..len], started.elapsed())
     })?;
-    Ok(())
+    Ok(settled)
 }
 
 /// At most one socket for each address family, opened when first needed.

@@ -196,19 +196,20 @@ impl Round {
 
     /// Takes in a datagram. Whatever does not verify is dropped as if it had never come. A share
     /// then lies in the clear where the datagram lay, so this is to be called on a scratch stack
-    /// ([`rke_secret::scoped`]) with the datagram on it. The datagram is wiped.
-    pub fn receive(&mut self, from: SocketAddr, datagram: &mut [u8], now: Duration) {
+    /// ([`rke_secret::scoped`]) with the datagram on it. The datagram is wiped. Gives what has become
+    /// of the RAIDA where the datagram has changed that.
+    pub fn receive(&mut self, from: SocketAddr, datagram: &mut [u8], now: Duration) -> Option<Outcome> {
         let payload = self.payload;
         let sender = datagram.first().copied();
         let request = self
             .requests
             .iter_mut()
             .find(|request| Some(request.raida.get()) == sender && same_endpoint(request.endpoint, from));
-        if let Some(request) = request {
-            request.receive(payload, datagram, now);
-        }
+        let settled =
+            request.and_then(|request| request.receive(payload, datagram, now).then(|| request.outcome()));
         datagram.zeroize();
         self.update_grace(now);
+        settled
     }
 
     /// Leaves out the RAIDAs whose shares turned out wrong. The round goes on with the others.
@@ -265,12 +266,7 @@ impl Round {
 
     /// What became of each RAIDA that was asked.
     pub fn outcomes(&self) -> impl Iterator<Item = Outcome> {
-        let asked = self.requests.iter().filter(|request| request.sent > 0);
-        asked.map(|request| Outcome {
-            raida: request.raida,
-            endpoint: request.endpoint,
-            result: request.fault().map_or(Ok(request.took.unwrap_or_default()), Err),
-        })
+        self.requests.iter().filter(|request| request.sent > 0).map(Request::outcome)
     }
 
     /// The coin that the first answered request names.

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use rke_daemon::{Config, Daemon};
+use rke_daemon::config::Example;
+use rke_daemon::{Config, Daemon, Domain};
 use rke_proto::ContentServerId;
 use rke_raida::content_server::ServerError;
 use rke_raida::dns::DnsError;
@@ -44,6 +45,7 @@ async fn run_network(options: DevOptions) -> Result<()> {
         dns_server: Some(network.dns_address()),
         max_sessions: MAX_SESSIONS,
         access: options.access.settle(None),
+        example: Domain::new(DOMAIN).map(|domain| Example { domain, wallet: network.wallet().into() }),
         ..Config::new(dir.join("daemon"))
     };
     let daemon = Daemon::start(config).await?;
@@ -101,6 +103,7 @@ fn describe(network: &LocalNetwork, daemon: &Daemon, dir: &Path) {
     println!("  Content Server     {} (TCP), echoes what is sent to it", network.content_server_address());
     println!("  wallet             {}", network.wallet().display());
     println!("  daemon             http://{}", daemon.address());
+    println!("  console            http://{}/ in a browser", daemon.address());
     println!("  files              {}", dir.display());
     if let Some(file) = daemon.token_file() {
         println!("  token              {}", file.display());

@@ -213,6 +213,7 @@ impl ServeOptions {
             access: self.access.or(file.access).settle(self.tls.or(file.tls).settle()?),
             audit_log: self.audit_log.or(file.audit_log),
             data_dir: defaults.data_dir,
+            example: None,
         };
         check(&daemon)?;
         Ok(ServeSettings {

@@ -15,6 +15,11 @@ use crate::raidas::{self, Raidas};
 use crate::sessions::Sessions;
 use crate::store::Row;
 
+/// To the microsecond.
+pub(super) fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
 fn rfc3339<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(time)
 }
@@ -282,11 +287,11 @@ struct RaidaRow {
     lies: u64,
     last_fault: Option<String>,
     last_fault_at: Option<String>,
+    history_ms: Vec<Option<f64>>,
 }
 
 impl From<&raidas::Row> for RaidaRow {
     fn from(row: &raidas::Row) -> Self {
-        let milliseconds = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
         Self {
             raida: row.raida.get(),
             endpoint: row.endpoint.map(|endpoint| endpoint.to_string()),
@@ -303,6 +308,7 @@ impl From<&raidas::Row> for RaidaRow {
             lies: row.lies,
             last_fault: row.last_fault.as_ref().map(|(fault, _)| fault.clone()),
             last_fault_at: row.last_fault.as_ref().map(|(_, at)| at.to_string()),
+            history_ms: row.history.iter().map(|time| time.map(milliseconds)).collect(),
         }
     }
 }
@@ -396,6 +402,33 @@ struct Settings {
     version: &'static str,
 }
 
+/// The daemon as a program that runs.
+#[derive(Serialize)]
+struct Running {
+    uptime_sec: u64,
+    #[serde(serialize_with = "rfc3339")]
+    started_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    example: Option<ExampleRow>,
+}
+
+#[derive(Serialize)]
+struct ExampleRow {
+    domain: String,
+    wallet_path: String,
+}
+
+impl Running {
+    fn now(sessions: &Sessions) -> Self {
+        let (uptime, started_at) = sessions.uptime();
+        let example = sessions.config().example.as_ref().map(|example| ExampleRow {
+            domain: example.domain.to_string(),
+            wallet_path: example.wallet.to_string_lossy().into_owned(),
+        });
+        Self { uptime_sec: uptime.as_secs(), started_at, example }
+    }
+}
+
 /// How keys are held on this machine.
 #[derive(Serialize)]
 struct SecretMemory {
@@ -433,6 +466,7 @@ pub(super) struct Status {
     keystore: KeystoreCounts,
     config: Settings,
     secret_memory: SecretMemory,
+    daemon: Running,
 }
 
 impl Status {
@@ -459,6 +493,7 @@ impl Status {
                 version: env!("CARGO_PKG_VERSION"),
             },
             secret_memory: SecretMemory::now(sessions.residues_found()),
+            daemon: Running::now(sessions),
         }
     }
 }

@@ -6,6 +6,8 @@ mod answer;
 mod bodies;
 mod caller;
 mod connection;
+mod console;
+mod events;
 mod failure;
 mod handlers;
 mod headers;
@@ -15,6 +17,7 @@ mod metrics;
 mod observe;
 mod patience;
 mod query;
+mod refusals;
 pub mod server;
 pub mod tls;
 pub mod traffic;
@@ -58,17 +61,21 @@ pub fn router(
     };
     let health = health::Sources { sessions: Arc::clone(&sessions), stopped };
     let awake = from_fn_with_state(Arc::clone(&sessions), drop_after_sleep);
-    let routes = routes(sessions).merge(for_operators(metrics, health)).layer(awake);
-    guarded(routes, admission).layer(from_fn_with_state(Arc::new(Observer::new(traffic)), observe::observe))
+    let refusals = Router::new().route("/api/rke/refusals", reads(refusals::show));
+    let refusals = refusals.with_state(Arc::clone(&admission));
+    let routes =
+        routes(sessions).merge(console::routes()).merge(for_operators(metrics, health)).merge(refusals);
+    let observer = Arc::new(Observer::new(traffic));
+    guarded(routes.layer(awake), admission).layer(from_fn_with_state(observer, observe::observe))
 }
 
 fn for_operators(metrics: metrics::Sources, health: health::Sources) -> Router {
-    let metrics = Router::new().route("/metrics", reads(metrics::show)).with_state(metrics);
     let health = Router::new()
         .route("/health/live", reads(health::live))
         .route("/health/ready", reads(health::ready))
         .with_state(health);
-    metrics.merge(health)
+    let events = Router::new().route("/api/rke/events", changes(events::show)).with_state(metrics.clone());
+    Router::new().route("/metrics", reads(metrics::show)).with_state(metrics).merge(events).merge(health)
 }
 
 fn routes(sessions: Shared) -> Router {
@@ -127,11 +134,13 @@ where
     only("GET, HEAD, DELETE, OPTIONS", get(read).delete(delete))
 }
 
-/// GET that changes something. axum would run it for HEAD too, so HEAD is refused by name.
-fn changes<H, T>(handler: H) -> MethodRouter<Shared>
+/// GET that changes something, or whose answer has no end. axum would run it for HEAD too, so HEAD is
+/// refused by name.
+fn changes<H, T, S>(handler: H) -> MethodRouter<S>
 where
-    H: Handler<T, Shared>,
+    H: Handler<T, S>,
     T: 'static,
+    S: Clone + Send + Sync + 'static,
 {
     const ALLOW: &str = "GET, OPTIONS";
     only(ALLOW, get(handler).head(|| async { Failure::method(ALLOW) }))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rke_secret::{Secret, SecretError};
 
-use super::{Fault, Pace, Recipient};
+use super::{Fault, Outcome, Pace, Recipient};
 use crate::challenge::{CHALLENGE_LEN, RANDOM_LEN};
 use crate::command::Command;
 use crate::cursor::DecodeError;
@@ -98,19 +98,33 @@ impl Request {
         }
     }
 
-    pub(super) fn receive(&mut self, payload: Payload, datagram: &mut [u8], now: Duration) {
+    pub(super) fn outcome(&self) -> Outcome {
+        let result = self.fault().map_or(Ok(self.took.unwrap_or_default()), Err);
+        Outcome { raida: self.raida, endpoint: self.endpoint, result }
+    }
+
+    /// Takes in an answer, and says whether it was one: a share, or a refusal.
+    pub(super) fn receive(&mut self, payload: Payload, datagram: &mut [u8], now: Duration) -> bool {
         if matches!(self.state, State::Answered | State::Lied) {
-            return;
+            return false;
         }
         match self.open(payload, datagram) {
             Ok(()) => {
                 self.state = State::Answered;
                 self.took = Some(now.saturating_sub(self.pace.ask_after));
+                true
             }
-            Err(Dropped::Refusal(status)) => self.state = State::Refused(status),
+            Err(Dropped::Refusal(status)) => {
+                self.state = State::Refused(status);
+                true
+            }
             // A refusal or an unreachable network is news; a forgery after it is not.
-            Err(Dropped::Malformed(error)) if self.is_waiting() => self.state = State::Waiting(Some(error)),
-            Err(Dropped::Malformed(_)) => (),
+            Err(Dropped::Malformed(error)) => {
+                if self.is_waiting() {
+                    self.state = State::Waiting(Some(error));
+                }
+                false
+            }
         }
     }
 

@@ -135,7 +135,7 @@ async fn every_wrong_request_has_its_answer() {
         (&format!("/api/rke/session?domain={DOMAIN}&wallet_path=/dev/null"), 400, "not a folder"),
         (&format!("{}&fresh=maybe", stage.create_target()), 400, "'fresh'"),
         ("/api/rke/nothing", 404, "No such path"),
-        ("/", 404, "No such path"),
+        ("/nothing", 404, "No such path"),
     ] {
         let answer = stage.get(target).await;
         assert!(answer.status == status && answer.body.contains(text), "{target}: {answer:?}");

@@ -77,7 +77,7 @@ async fn with_a_token_nothing_is_answered_without_it() {
         assert!(answer.body.contains("--token-file"), "{answer:?}");
     }
     for (method, target) in
-        [("HEAD", "/api/rke/session/delete?session_id=x"), ("GET", "/api/rke/nothing"), ("GET", "/")]
+        [("HEAD", "/api/rke/session/delete?session_id=x"), ("GET", "/api/rke/nothing"), ("GET", "/nothing")]
     {
         assert_eq!(real.send(request_with(method, target, "host: localhost")).status, 401, "{target}");
     }

@@ -15,7 +15,7 @@ use crate::relay::{Fault, Relays};
 use crate::support::{DOMAIN, request};
 
 /// Gives the first `count` RAIDAs master secrets that the Content Server does not have.
-async fn make_liars(network: &LocalNetwork, dir: &tempfile::TempDir, count: usize) {
+pub(crate) async fn make_liars(network: &LocalNetwork, dir: &tempfile::TempDir, count: usize) {
     let cs_id = ContentServerId::new("CONTENT-SERVER01").expect("an ID");
     let wrong = MasterSecrets::random(cs_id, KeyId::new(1).expect("k1")).expect("secrets");
     let nodes = network.node_addresses().iter().copied().zip(RaidaIndex::all()).take(count);

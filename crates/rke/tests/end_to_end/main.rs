@@ -8,6 +8,8 @@ mod attacks;
 mod audit;
 mod bodies;
 mod browser;
+mod chromium;
+mod console;
 mod dependencies;
 mod doors;
 mod errors;

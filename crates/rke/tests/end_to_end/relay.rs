@@ -85,6 +85,11 @@ impl Relays {
         Self { addresses, faults, nobody }
     }
 
+    /// Changes what goes wrong at one of them, from now on.
+    pub(crate) fn spoil(&self, raida: usize, fault: Fault) {
+        self.faults.lock().expect("unpoisoned")[raida] = fault;
+    }
+
     /// Where the daemon is to ask: a closed port for those that refuse.
     pub(crate) fn endpoints(&self) -> Vec<SocketAddr> {
         let faults = self.faults.lock().expect("unpoisoned");

@@ -1,6 +1,7 @@
 //! The gate in front of every handler. Loopback is no wall: each page that the user opens can send
 //! requests here, so what a request says about itself is judged before any session is looked up.
 
+mod attempt;
 mod bearer;
 mod cors;
 mod fetch;
@@ -17,12 +18,14 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+pub use self::attempt::Attempt;
 use self::fetch::NamedOrigin;
 use self::host::{Authority, Host};
 use self::origin::{Origin, OriginRules};
 pub(super) use self::refusals::Refusal;
 pub use self::refusals::{LastRefusal, Refusals, Rule};
 use super::caller::{Caller, Scheme};
+use super::console;
 use super::observe::RefusedBy;
 use super::query::Query;
 use super::{health, limits};
@@ -112,8 +115,8 @@ impl Admission {
         self.rules.store(Arc::new(rules));
     }
 
-    fn note(&self, rule: Rule, origin: Option<&HeaderValue>) {
-        self.refusals.add(rule, origin);
+    fn note(&self, rule: Rule, origin: Option<&HeaderValue>, attempt: Attempt) {
+        self.refusals.add(rule, origin, attempt);
         self.journal.request_refused(rule.name());
     }
 
@@ -133,8 +136,9 @@ impl Admission {
         if request.uri().path().starts_with("/api/") {
             fetch::check(request.headers(), named)?;
         }
-        let wanted = self.token.as_ref().filter(|_| !request.uri().path().starts_with(health::PREFIX));
-        if let Some(token) = wanted {
+        let path = request.uri().path();
+        let is_open = path.starts_with(health::PREFIX) || console::has(path);
+        if let Some(token) = self.token.as_ref().filter(|_| !is_open) {
             bearer::check(request.headers(), token)?;
         }
         let Some(costly) = Costly::of(request) else { return Ok(()) };
@@ -183,8 +187,9 @@ impl Costly {
 /// Judges a request, and hands it on if it may pass.
 pub(super) async fn check(State(admission): State<Arc<Admission>>, request: Request, next: Next) -> Response {
     let given = request.headers().get(header::ORIGIN).cloned();
+    let attempt = Attempt::of(&request);
     let refuse = |refusal: Refusal| {
-        admission.note(refusal.rule, given.as_ref());
+        admission.note(refusal.rule, given.as_ref(), attempt);
         let mut response = refusal.failure.into_response();
         response.extensions_mut().insert(RefusedBy(refusal.rule));
         response
@@ -202,7 +207,7 @@ pub(super) async fn check(State(admission): State<Arc<Admission>>, request: Requ
         }
     };
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        admission.note(Rule::Method, given.as_ref());
+        admission.note(Rule::Method, given.as_ref(), attempt);
     }
     if let Some(origin) = origin {
         cors::let_read(&mut response, origin);

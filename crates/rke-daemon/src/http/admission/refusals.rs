@@ -1,12 +1,15 @@
 //! What was refused at the gate: the answer, and a count for each rule, so that an operator sees
-//! who knocks. Nothing of a request is kept but its origin.
+//! who knocks. Nothing of a request is kept but its origin and what it was after.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode};
+use jiff::Timestamp;
 
+use super::attempt::Attempt;
+use crate::clock::wall_clock;
 use crate::http::failure::Failure;
 
 /// Longest text of an origin that is kept, in characters.
@@ -77,6 +80,10 @@ pub struct LastRefusal {
     pub rule: Rule,
     /// The start of its `Origin`, where it had one.
     pub origin: Option<String>,
+    /// What it was after.
+    pub attempt: Attempt,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// Counts of refusals since the start.
@@ -90,17 +97,22 @@ struct Counted {
 }
 
 impl Refusals {
-    pub(super) fn add(&self, rule: Rule, origin: Option<&HeaderValue>) {
+    pub(super) fn add(&self, rule: Rule, origin: Option<&HeaderValue>, attempt: Attempt) {
         let text = |origin: &HeaderValue| String::from_utf8_lossy(origin.as_bytes()).into_owned();
         let origin = origin.map(|origin| text(origin).chars().take(MAX_ORIGIN_LEN).collect());
         let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *counted.counts.entry(rule).or_default() += 1;
-        counted.last = Some(LastRefusal { rule, origin });
+        counted.last = Some(LastRefusal { rule, origin, attempt, at: wall_clock() });
     }
 
     /// How many requests each rule has refused; rules that have refused none are left out.
     pub fn counts(&self) -> BTreeMap<Rule, u64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).counts.clone()
+    }
+
+    /// How many all of them have refused.
+    pub fn total(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).counts.values().sum()
     }
 
     /// The last one.
@@ -117,11 +129,12 @@ mod tests {
     fn counts_each_rule_and_keeps_the_last() {
         let refusals = Refusals::default();
         let origin: HeaderValue = "x".repeat(300).parse().expect("a value");
-        refusals.add(Rule::Host, None);
-        refusals.add(Rule::Origin, Some(&origin));
-        refusals.add(Rule::Origin, Some(&origin));
+        refusals.add(Rule::Host, None, Attempt::Read);
+        refusals.add(Rule::Origin, Some(&origin), Attempt::DeleteSession);
+        refusals.add(Rule::Origin, Some(&origin), Attempt::DeleteSession);
         assert_eq!(refusals.counts(), BTreeMap::from([(Rule::Host, 1), (Rule::Origin, 2)]));
         let last = refusals.last().expect("a refusal");
         assert_eq!((last.rule.name(), last.origin.map(|text| text.len())), ("origin", Some(256)));
+        assert_eq!((last.attempt, refusals.total()), (Attempt::DeleteSession, 3));
     }
 }

@@ -1,0 +1,65 @@
+// Makes elements. Text goes in as text; nothing here, or anywhere else, turns text into markup.
+
+const SVG = 'http://www.w3.org/2000/svg';
+const SVG_TAGS = new Set(['svg', 'circle', 'path']);
+
+export const byId = (id) => document.getElementById(id);
+
+// An element with attributes (or `on…` listeners) and children. `null` and `false` are left out.
+export function make(tag, attributes = {}, ...children) {
+  const element = SVG_TAGS.has(tag) ? document.createElementNS(SVG, tag) : document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === false) continue;
+    if (typeof value === 'function') element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? '' : value);
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== false));
+  return element;
+}
+
+// Sets a text only where it is another one: what has not changed is not announced again.
+export function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+export function show(element, whether) {
+  element.hidden = !whether;
+}
+
+// Brings the children of `list` in line with `items`, by key, without touching those that stay: focus
+// and selection live on.
+export function reconcile(list, items, keyOf, create, update) {
+  const known = new Map([...list.children].map((child) => [child.dataset.key, child]));
+  items.forEach((item, at) => {
+    const key = String(keyOf(item));
+    let child = known.get(key);
+    known.delete(key);
+    if (!child) {
+      child = create(item);
+      child.dataset.key = key;
+    }
+    if (list.children[at] !== child) list.insertBefore(child, list.children[at] ?? null);
+    update(child, item);
+  });
+  for (const child of known.values()) child.remove();
+}
+
+let saidTimer;
+
+// Tells what has been done, at the foot of the page and to screen readers.
+export function say(text) {
+  const said = byId('said');
+  said.textContent = text;
+  said.classList.add('shown');
+  clearTimeout(saidTimer);
+  saidTimer = setTimeout(() => said.classList.remove('shown'), 7000);
+}
+
+export async function copy(text, what) {
+  try {
+    await navigator.clipboard.writeText(text);
+    say(`${what} copied`);
+  } catch {
+    say('This browser does not let the page copy; select the text instead');
+  }
+}

@@ -1,0 +1,137 @@
+//! The console follows the daemon: events as they happen, its end, its return.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::{Program, behind_relays, console_of, live, until_sessions};
+use crate::relay::Fault;
+use crate::support::{Stage, raw};
+
+/// A listener that is not a browser.
+fn listen(daemon: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(daemon).expect("connected");
+    stream.write_all(b"GET /api/rke/events HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("sent");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    stream
+}
+
+/// Reads until `text` has come.
+fn until(stream: &mut TcpStream, text: &str) -> String {
+    let (mut came, mut bytes) = (String::new(), [0; 4096]);
+    while !came.contains(text) {
+        let len = stream.read(&mut bytes).expect("it goes on");
+        assert!(len > 0, "it ended with {came}");
+        came += &String::from_utf8_lossy(&bytes[..len]);
+    }
+    came
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_says_that_the_daemon_has_gone_and_comes_back_with_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let program = Program::serve(dir.path(), "127.0.0.1:0", &[]);
+    let daemon = program.daemon;
+    let mut browser = console_of(daemon);
+    drop(program);
+    browser.until_text("#lost", "The daemon does not answer.");
+    browser.until_text("#link", "Not answering");
+    assert_eq!(browser.evaluate("document.querySelector('#console').inert"), true);
+    let _program = Program::serve(dir.path(), &daemon.to_string(), &[]);
+    live(&mut browser);
+    browser.until("document.querySelector('#lost').hidden && !document.querySelector('#console').inert");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_source_hears_of_shares_and_of_what_has_changed() {
+    let stage = Stage::new().await;
+    let mut browser = console_of(stage.daemon.address());
+    browser.evaluate(
+        "window.heard = []; const source = new EventSource('/api/rke/events');
+         for (const name of ['sessions', 'keys', 'raidas', 'refusals', 'exchange'])
+           source.addEventListener(name, (event) => heard.push([name, JSON.parse(event.data)]))",
+    );
+    browser.until("heard.length === 4");
+    let told = browser.evaluate("heard.splice(0).map(([name]) => name)");
+    assert_eq!(told, json!(["sessions", "keys", "raidas", "refusals"]), "what a page has to ask for first");
+    let id = stage.create_id().await;
+    browser.until("heard.filter(([, data]) => data.state === 'answered').length === 25");
+    browser.until("['sessions', 'keys', 'raidas'].every((name) => heard.some(([heard]) => heard === name))");
+    let step = browser.evaluate("heard.find(([, data]) => data.state === 'answered')[1]");
+    assert_eq!((&step["domain"], &step["fault"]), (&json!("content.rke.test"), &json!(null)));
+    assert!(step["ms"].as_f64().is_some_and(|ms| ms > 0.0) && step["raida"].is_u64(), "{step}");
+    let all = browser.evaluate("JSON.stringify(heard)");
+    assert!(!all.as_str().expect("text").contains(&id), "{all}");
+    stage.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn listeners_are_few_hear_a_sign_of_life_and_make_room_when_they_go() {
+    let stage = Stage::new().await;
+    let daemon = stage.daemon.address();
+    let mut listeners: Vec<TcpStream> = (0..32).map(|_| listen(daemon)).collect();
+    listeners.iter_mut().for_each(|stream| drop(until(stream, "event: refusals\ndata: {}\n\n")));
+    let refused = raw(daemon, "GET /api/rke/events HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    let refused = refused.await;
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("10")), "{}", refused.body);
+    let began = Instant::now();
+    until(&mut listeners[0], ":\n\n");
+    assert!(began.elapsed() < Duration::from_secs(11), "{:?}", began.elapsed());
+    listeners.pop();
+    let again = Instant::now();
+    while !until(&mut listen(daemon), "\r\n").contains(" 200 ") {
+        assert!(again.elapsed() < Duration::from_secs(5), "no room was made");
+    }
+    // Those that listen do not hold up the daemon's end.
+    let stopping = Instant::now();
+    stage.daemon.stop().await;
+    assert!(stopping.elapsed() < Duration::from_millis(400), "{:?}", stopping.elapsed());
+    stage.network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_refusal_is_explained() {
+    let stage = Stage::new().await;
+    let id = stage.create_id().await;
+    let mut browser = console_of(stage.daemon.address());
+    browser.until_text("#gate-last", "Nothing has been refused.");
+    let host = "host: localhost\r\nconnection: close\r\n";
+    let attack = |line: &str, origin: &str| {
+        raw(stage.daemon.address(), format!("{line} HTTP/1.1\r\n{host}{origin}\r\n"))
+    };
+    let delete = format!("DELETE /api/rke/session/{id}");
+    assert_eq!(attack(&delete, "origin: https://evil.example\r\n").await.status, 403);
+    browser.until_text("#gate-last", "A page at https://evil.example tried to delete a session, ");
+    browser.until_text("#gate-last", "--allow-origin");
+    assert_eq!(attack("GET /api/rke/sessions", "sec-fetch-site: cross-site\r\n").await.status, 403);
+    browser.until_text("#gate-last", "A page of another site tried to read from the daemon");
+    browser.until_text("#figure-refused", "2");
+    let answer = stage.get("/api/rke/refusals").await.json();
+    assert_eq!(answer["rules"], json!([{"rule": "origin", "count": 1}, {"rule": "fetch", "count": 1}]));
+    assert_eq!((&answer["last"]["attempt"], &answer["last"]["origin"]), (&json!("read"), &json!(null)));
+    assert!(!answer.to_string().contains(&id), "{answer}");
+    stage.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_the_raidas_do_is_shown_with_what_it_leaves_to_fail() {
+    let faults = std::array::from_fn(|raida| if raida == 4 { Fault::Dead } else { Fault::None });
+    let (detour, _relays) = behind_relays(faults, |_| ()).await;
+    let mut browser = console_of(detour.daemon.address());
+    browser.until_text("#margin", "None has been asked yet.");
+    detour.create().await;
+    detour.create().await;
+    until_sessions(&mut browser, 2);
+    browser.until_text("#margin", "24 of 25 do well and 13 are needed: 11 can still fail.");
+    browser.until_text("#figure-margin", "11");
+    assert_eq!(browser.evaluate("document.querySelectorAll('.raida[data-state=failing]').length"), 1);
+    browser.click(".raida:nth-child(5)");
+    browser.until_text("#raida-detail", "RAIDA 4 gave no answer");
+    browser.until_text("#raida-detail", "0 of 2");
+    let history = &detour.get("/api/rke/raidas").await.json()["raidas"];
+    assert_eq!(history[4]["history_ms"], json!([null, null]));
+    assert_eq!(history[5]["history_ms"].as_array().map(Vec::len), Some(2));
+    detour.stop().await;
+}
