@@ -18,7 +18,7 @@ async fn every_name_of_loopback_leads_to_it_whatever_pages_of_others_may() {
     let mut browser = Browser::start();
     for url in [format!("localhost:{v4}"), format!("127.0.0.1:{v4}"), format!("[::1]:{v6}")] {
         browser.visit(&format!("http://{url}/"));
-        browser.evaluate("document.body.dataset.link === 'live'");
+        live(&mut browser);
     }
 }
 
