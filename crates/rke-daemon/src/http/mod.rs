@@ -28,7 +28,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::handler::Handler;
 use axum::http::{StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state, map_response};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use jiff::Timestamp;
@@ -59,7 +59,7 @@ pub fn router(
     let health = health::Sources { sessions: Arc::clone(&sessions), stopped };
     let awake = from_fn_with_state(Arc::clone(&sessions), drop_after_sleep);
     let routes = routes(sessions).merge(for_operators(metrics, health)).layer(awake);
-    guarded(routes, admission).layer(from_fn_with_state(Arc::new(Observer::new(traffic)), observe::observe))
+    guarded(routes, admission, traffic)
 }
 
 fn for_operators(metrics: metrics::Sources, health: health::Sources) -> Router {
@@ -92,11 +92,12 @@ fn routes(sessions: Shared) -> Router {
 }
 
 /// What every request goes through, from the last of these lines to the first.
-fn guarded(routes: Router, admission: Arc<Admission>) -> Router {
+fn guarded(routes: Router, admission: Arc<Admission>, traffic: Arc<Traffic>) -> Router {
+    let observer = Arc::new(Observer::new(traffic));
     routes
         .layer(CatchPanicLayer::custom(answer_panic))
         .layer(from_fn_with_state(admission, admission::check))
-        .layer(map_response(headers::complete))
+        .layer(from_fn_with_state(observer, observe::observe))
 }
 
 /// Keys that lay in memory while the machine slept are gone before anybody can use them, where the
@@ -186,7 +187,8 @@ mod tests {
         let admission = Admission::new(&Access::default(), None, Arc::default()).expect("settings");
         let request = Request::get("/").header("host", "localhost").header("origin", "http://localhost:3000");
         let request = request.body(Body::empty()).expect("a request");
-        let response = guarded(routes, Arc::new(admission)).oneshot(request).await.expect("an answer");
+        let response =
+            guarded(routes, Arc::new(admission), Arc::default()).oneshot(request).await.expect("an answer");
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(response.headers()["access-control-allow-origin"], "http://localhost:3000");
         assert_eq!(response.headers()["cache-control"], "no-store");
