@@ -18,12 +18,11 @@ pub(super) const CONTENT_POLICY: (HeaderName, &str) =
     (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
 
 /// Puts them on an answer.
-pub(super) async fn complete(mut response: Response) -> Response {
+pub(super) fn complete(response: &mut Response) {
     let headers = response.headers_mut();
     for (name, value) in ALWAYS {
         headers.insert(name, HeaderValue::from_static(value));
     }
     let (name, value) = CONTENT_POLICY;
     headers.entry(name).or_insert(HeaderValue::from_static(value));
-    response
 }

@@ -31,7 +31,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::handler::Handler;
 use axum::http::{StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state, map_response};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use jiff::Timestamp;
@@ -65,8 +65,7 @@ pub fn router(
     let refusals = refusals.with_state(Arc::clone(&admission));
     let routes =
         routes(sessions).merge(console::routes()).merge(for_operators(metrics, health)).merge(refusals);
-    let observer = Arc::new(Observer::new(traffic));
-    guarded(routes.layer(awake), admission).layer(from_fn_with_state(observer, observe::observe))
+    guarded(routes.layer(awake), admission, traffic)
 }
 
 fn for_operators(metrics: metrics::Sources, health: health::Sources) -> Router {
@@ -99,11 +98,12 @@ fn routes(sessions: Shared) -> Router {
 }
 
 /// What every request goes through, from the last of these lines to the first.
-fn guarded(routes: Router, admission: Arc<Admission>) -> Router {
+fn guarded(routes: Router, admission: Arc<Admission>, traffic: Arc<Traffic>) -> Router {
+    let observer = Arc::new(Observer::new(traffic));
     routes
         .layer(CatchPanicLayer::custom(answer_panic))
         .layer(from_fn_with_state(admission, admission::check))
-        .layer(map_response(headers::complete))
+        .layer(from_fn_with_state(observer, observe::observe))
 }
 
 /// Keys that lay in memory while the machine slept are gone before anybody can use them, where the
@@ -195,7 +195,8 @@ mod tests {
         let admission = Admission::new(&Access::default(), None, Arc::default()).expect("settings");
         let request = Request::get("/").header("host", "localhost").header("origin", "http://localhost:3000");
         let request = request.body(Body::empty()).expect("a request");
-        let response = guarded(routes, Arc::new(admission)).oneshot(request).await.expect("an answer");
+        let response =
+            guarded(routes, Arc::new(admission), Arc::default()).oneshot(request).await.expect("an answer");
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(response.headers()["access-control-allow-origin"], "http://localhost:3000");
         assert_eq!(response.headers()["cache-control"], "no-store");
