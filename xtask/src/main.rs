@@ -10,8 +10,8 @@ use anyhow::{Context, Result, bail};
 use erase::{Length, erase};
 
 /// Programs that tests run, and the Debian packages that hold them.
-const NEEDED: [(&str, &str); 4] =
-    [("node", "nodejs"), ("curl", "curl"), ("go", "golang-go"), ("chromium", "chromium")];
+const NEEDED: [(&str, &str); 5] =
+    [("node", "nodejs"), ("curl", "curl"), ("go", "golang-go"), ("chromium", "chromium"), ("tmux", "tmux")];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
