@@ -5,33 +5,36 @@
 mod access;
 mod audit;
 mod cli;
-mod client;
 mod connect;
 mod content_server;
 mod crypt;
+mod describe;
 mod dev;
+mod doctor;
+mod failure;
+mod keys;
 mod log;
-mod print;
 mod protection;
 mod raida;
 mod serve;
 mod session;
 mod settings;
+mod show;
 mod signals;
 mod systemd;
+mod terminal;
 mod tour;
+mod watch;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use cli::{AskCommand, Cli, Command, RunCommand};
-use client::ClientError;
+use cli::ask::AskCommand;
+use cli::{Command, RunCommand, help};
 
 fn main() -> ExitCode {
-    match run(Cli::parse().command) {
+    match run(help::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
+        Err(error) => failure::tell(&error),
     }
 }
 
@@ -43,8 +46,13 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Run(RunCommand::Dev(options)) => dev::run(options),
         Command::Run(RunCommand::Raida(options)) => raida::run(options),
         Command::Run(RunCommand::ContentServer { command }) => content_server::run(command),
+        Command::Describe(command) => describe::run(command),
         Command::Ask(command) => {
-            tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(ask(command))
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let result = runtime.block_on(ask(command));
+            // A thread may wait for standard input, which may never end.
+            runtime.shutdown_background();
+            result
         }
     }
 }
@@ -52,19 +60,14 @@ fn run(command: Command) -> anyhow::Result<()> {
 async fn ask(command: AskCommand) -> anyhow::Result<()> {
     match command {
         AskCommand::Session { command, output } => session::run(command, &output).await,
-        AskCommand::Encrypt { session, output } => crypt::encrypt(&session, &output).await,
-        AskCommand::Decrypt { session, output } => crypt::decrypt(&session, &output).await,
+        AskCommand::Keys { command, output } => keys::run(command, &output).await,
+        AskCommand::Encrypt(options) => crypt::encrypt(&options).await,
+        AskCommand::Decrypt(options) => crypt::decrypt(&options).await,
         AskCommand::Connect { session, output } => connect::run(&session, &output).await,
-        AskCommand::Raidas { output } => print::raidas(&output).await,
-        AskCommand::Discover { domain, output } => print::discover(&domain, &output).await,
-        AskCommand::Status { output } => print::status(&output).await,
+        AskCommand::Watch { daemon } => watch::run(&daemon).await,
+        AskCommand::Raidas { output } => show::raidas(&output).await,
+        AskCommand::Discover { domain, output } => show::discover(&domain, &output).await,
+        AskCommand::Status { output } => show::status(&output).await,
+        AskCommand::Doctor(options) => doctor::run(&options).await,
     }
-}
-
-fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("rke: {error:#}");
-    if matches!(error.downcast_ref(), Some(ClientError::NoDaemon { .. })) {
-        return ExitCode::from(3);
-    }
-    ExitCode::from(if error.is::<audit::Unknown>() { 2 } else { 1 })
 }

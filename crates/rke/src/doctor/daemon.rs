@@ -1,0 +1,157 @@
+//! The running daemon: whether it answers, is of this version, holds keys well, and how its RAIDAs do.
+
+use rke_client::answer::{Raidas, Status};
+use rke_client::{Client, Error};
+
+use super::report::Report;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Asks it how it is doing.
+pub(super) async fn check(report: &mut Report, client: &Client) -> Option<Status> {
+    let status = match client.status().await {
+        Ok(status) => status,
+        Err(error) => {
+            report.fail("daemon", error.to_string(), cure(&error));
+            return None;
+        }
+    };
+    match status.config.version.as_deref() {
+        Some(VERSION) => {
+            report.ok("daemon", format!("it answers at {}, version {VERSION}", client.address()))
+        }
+        other => report.warn(
+            "daemon",
+            format!("it has version {}, this program {VERSION}", other.unwrap_or("unknown")),
+            "restart the daemon after an update, or update this program",
+        ),
+    }
+    memory(report, &status);
+    let (sessions, max) = (status.sessions.active, status.sessions.max);
+    match sessions < max {
+        true => report.ok("sessions", format!("{sessions} of at most {max}")),
+        false => report.warn(
+            "sessions",
+            format!("all {max} places are taken: no session can be opened"),
+            "end some (`rke session list`, `rke session delete`), or raise --max-sessions",
+        ),
+    }
+    Some(status)
+}
+
+fn cure(error: &Error) -> &'static str {
+    match error {
+        Error::NoDaemon { .. } => "start it with `rke serve`, or name another address with --daemon",
+        Error::Token { .. } | Error::NotAllowed(_) => "name the daemon's token file with --token-file",
+        other => other.remedy(),
+    }
+}
+
+fn memory(report: &mut Report, status: &Status) {
+    let memory = &status.secret_memory;
+    match memory.kind.as_str() {
+        "secretmem" => report.ok("keys", "the daemon holds keys in memory that not even root can read"),
+        kind => report.warn(
+            "keys",
+            format!("the daemon holds keys in {kind} memory, which root can read"),
+            "see the findings on memory; --secret-memory secretmem insists",
+        ),
+    }
+    if memory.inspection != "refused" {
+        report.fail(
+            "keys",
+            "debuggers and core dumps see everything in the daemon",
+            "run it without --insecure-debug",
+        );
+    }
+    if memory.residues_found > 0 {
+        let message =
+            format!("{} pieces of deleted keys were found in the daemon's memory", memory.residues_found);
+        report.fail("keys", message, "this is a bug in rke: report it, and restart the daemon");
+    }
+}
+
+/// Asks it how its RAIDAs have been doing. Gives what went wrong with each last.
+pub(super) async fn check_raidas(report: &mut Report, client: &Client, is_there: bool) -> Vec<String> {
+    if !is_there {
+        return Vec::new();
+    }
+    match client.raidas().await {
+        Ok(known) => {
+            raidas(report, &known);
+            known
+                .raidas
+                .into_iter()
+                .filter(|raida| raida.state == "failing")
+                .filter_map(|raida| raida.last_fault)
+                .collect()
+        }
+        Err(error) => {
+            report.fail("raidas", error.to_string(), error.remedy());
+            Vec::new()
+        }
+    }
+}
+
+fn raidas(report: &mut Report, known: &Raidas) {
+    match known.margin {
+        None => report.ok("raidas", "the daemon has not asked any yet"),
+        Some(0) => report.fail(
+            "raidas",
+            "when the daemon asked last, there was none to spare: the next failure ends new sessions",
+            "see `rke raidas`, and tell those who run the RAIDAs that fail",
+        ),
+        Some(margin) => report.ok("raidas", format!("when the daemon asked last, {margin} were to spare")),
+    }
+    for raida in known.raidas.iter().filter(|raida| raida.state == "lying") {
+        report.warn(
+            "raidas",
+            format!("RAIDA {} gave a wrong share", raida.raida),
+            "tell whoever runs it; its shares are left out",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn found(secret_memory: serde_json::Value) -> (usize, String) {
+        let status = json!({"sessions": {"total": 0, "active": 0, "max": 16},
+            "keystore": {"total": 0, "valid": 0, "expired": 0, "max": 64, "default_ttl_hours": 24},
+            "config": {"session_timeout_sec": 3600}, "secret_memory": secret_memory});
+        let mut report = Report::default();
+        memory(&mut report, &serde_json::from_value(status).expect("a status"));
+        (report.failures(), report.text())
+    }
+
+    #[test]
+    fn a_daemon_that_does_not_hold_keys_well_is_found() {
+        let memory = |kind: &str, inspection: &str, residues: u64| {
+            found(json!({"kind": kind, "bytes": 1, "inspection": inspection, "residues_found": residues}))
+        };
+        assert_eq!(memory("secretmem", "refused", 0).0, 0);
+        let (failures, text) = memory("locked", "allowed", 2);
+        assert_eq!(failures, 2, "{text}");
+        assert!(
+            text.contains("root can read") && text.contains("debuggers") && text.contains("2 pieces"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn raidas_that_fail_and_lie_are_told() {
+        let known = |margin: Option<usize>, state: &str| {
+            let raida = json!({"raida": 7, "endpoint": null, "state": state, "last_ms": null, "median_ms": null,
+                "asked": 1, "answered": 1, "lies": 1, "last_fault": null, "last_fault_at": null});
+            let known = json!({"required": 13, "margin": margin, "raidas": [raida]});
+            let mut report = Report::default();
+            raidas(&mut report, &serde_json::from_value(known).expect("RAIDAs"));
+            (report.failures(), report.text())
+        };
+        assert_eq!((known(None, "unknown").0, known(Some(1), "well").0, known(Some(0), "well").0), (0, 0, 1));
+        assert!(known(Some(1), "lying").1.contains("RAIDA 7 gave a wrong share"));
+    }
+}

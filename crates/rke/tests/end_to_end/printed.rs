@@ -1,0 +1,319 @@
+//! What the commands print, to the letter, but for ids, ports and times.
+
+use insta::assert_snapshot;
+
+use crate::dev::{Dev, Done, rke};
+use crate::support::DOMAIN;
+
+/// Both outputs of a command, with what differs from run to run in capitals.
+fn printed(dev: &Dev, done: &Done) -> String {
+    let out = done.text();
+    let parts = [("", out.as_str()), ("stderr: ", done.err.as_str())];
+    let shown = parts.iter().filter(|(_, text)| !text.is_empty());
+    let lines =
+        shown.flat_map(|(name, text)| text.lines().map(move |line| format!("{name}{}", masked(dev, line))));
+    lines.chain([format!("exit code {}", done.code.unwrap_or(-1))]).collect::<Vec<_>>().join("\n")
+}
+
+/// Cells are two spaces apart here, however wide the masked ones were.
+fn masked(dev: &Dev, line: &str) -> String {
+    let dir = dev.dir.path().to_str().expect("UTF-8");
+    let line = without_ids(line).replace(dir, "DIR").replace(&dev.daemon, "DAEMON");
+    // Of two look-ups, the one that is refused first is named.
+    let line = line.replace("SRV look-up", "TXT look-up");
+    // What the machine has.
+    let line =
+        line.replace("in secretmem memory", "in KIND memory").replace("in locked memory", "in KIND memory");
+    let cells = line.split("  ").map(str::trim).filter(|cell| !cell.is_empty());
+    cells.map(masked_cell).collect::<Vec<_>>().join("  ")
+}
+
+fn masked_cell(cell: &str) -> String {
+    let words: Vec<String> = cell.split(' ').map(masked_word).collect();
+    let text = words.join(" ");
+    // Seconds that have passed.
+    let of_time = |count: &str, unit: &str| count.parse::<u32>().is_ok() && unit == "s";
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["now"] => "AGO".into(),
+        [count, unit, "ago"] if of_time(count, unit) => "AGO".into(),
+        [.., first, unit, "ago)"] if of_time(first.trim_start_matches('('), unit) => "TIME (AGO)".into(),
+        _ => text.replace("TIME (now)", "TIME (AGO)"),
+    }
+}
+
+fn masked_word(word: &str) -> String {
+    if word.len() == 20 && word.ends_with('Z') && word.contains('T') {
+        return "TIME".into();
+    }
+    let end = if word.ends_with('.') { "." } else { "" };
+    match word.trim_end_matches('.').rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => format!("{host}:PORT{end}"),
+        _ => word.into(),
+    }
+}
+
+/// Ids wherever they stand.
+fn without_ids(line: &str) -> String {
+    let is_digit = |sign: char| sign.is_ascii_digit() || ('a'..='f').contains(&sign);
+    let words = line.split_inclusive(|sign| !is_digit(sign));
+    words
+        .map(|word| {
+            if word.trim_end_matches(|sign| !is_digit(sign)).len() == 32 {
+                format!("ID{}", &word[32..])
+            } else {
+                word.into()
+            }
+        })
+        .collect()
+}
+
+fn show(dev: &Dev, arguments: &[&str]) -> String {
+    printed(dev, &dev.rke(arguments))
+}
+
+#[test]
+fn sessions_and_keys() {
+    let dev = Dev::start();
+    let wallet = dev.wallet.to_str().expect("UTF-8");
+    assert_snapshot!(show(&dev, &["session", "list"]), @r"
+No sessions.
+exit code 0
+");
+    assert_snapshot!(show(&dev, &["keys", "list"]), @r"
+No cached keys.
+exit code 0
+");
+    assert_snapshot!(show(&dev, &["session", "create", DOMAIN, "--wallet", wallet]), @r"
+ID
+stderr: Session with content.rke.test (RKE-TEST-SERVER) opened with a new key; it ends in 60 min.
+exit code 0
+");
+    let id = dev.create_id();
+    assert_eq!(dev.rke(&["session", "delete", &id]).code, Some(0));
+    let id = dev.rke(&["session", "list"]).text().lines().nth(1).expect("a row")[..32].to_owned();
+    assert_snapshot!(show(&dev, &["session", "list"]), @r"
+SESSION  DOMAIN  CS ID  OPENED  EXPIRES  ENCRYPTED  DECRYPTED
+ID  content.rke.test  RKE-TEST-SERVER  AGO  in 60 min  0  0
+exit code 0
+");
+    assert_snapshot!(show(&dev, &["session", "show", &id]), @r"
+session  ID
+domain  content.rke.test
+cs id  RKE-TEST-SERVER
+opened  TIME (AGO)
+expires  TIME (in 60 min)
+encrypted  0 times
+decrypted  0 times
+key bits  256
+raidas  0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24
+liars  none
+from cache  no
+confirmed  yes
+exit code 0
+");
+    assert_snapshot!(show(&dev, &["session", "renew", &id]), @r"
+Session renewed, it ends in 60 min.
+exit code 0
+");
+    assert_snapshot!(show(&dev, &["keys", "list"]), @r"
+DOMAIN  CS ID  EXPIRES  STRENGTH
+content.rke.test  RKE-TEST-SERVER  in 24 h  256 bits
+exit code 0
+");
+    assert_snapshot!(show(&dev, &["session", "delete", &id]), @r"
+Session ended, its key is wiped.
+exit code 0
+");
+    assert_snapshot!(show(&dev, &["session", "delete", &id]), @r"
+stderr: rke: Session not found
+stderr: `rke session list` shows those that there are, `rke session create` opens a new one
+exit code 1
+");
+    assert_snapshot!(show(&dev, &["session", "delete", &id, "--json"]), @r#"
+{"error":true,"message":"Session not found","code":404,"session_id":"ID"}
+stderr: rke: Session not found
+stderr: `rke session list` shows those that there are, `rke session create` opens a new one
+exit code 1
+"#);
+    assert_snapshot!(show(&dev, &["keys", "forget", "other.test"]), @r"
+There is no cached key of other.test.
+exit code 0
+");
+    assert_snapshot!(show(&dev, &["keys", "forget", DOMAIN]), @r"
+1 cached key forgotten.
+exit code 0
+");
+    assert_snapshot!(show(&dev, &["keys", "forget", "--all"]), @r"
+There are no cached keys.
+exit code 0
+");
+    assert_snapshot!(show(&dev, &["keys", "forget", "--all", "--json"]), @r#"
+{"command":"rke_keys_delete","success":true,"deleted":0}
+exit code 0
+"#);
+}
+
+#[test]
+fn all_sessions_end_at_once_with_receipts_where_they_are_wanted() {
+    let dev = Dev::start();
+    let open = |count: usize| (0..count).for_each(|_| drop(dev.create_id()));
+    open(2);
+    assert_snapshot!(show(&dev, &["session", "delete", "--all", "--domain", "other.test"]), @r"
+No sessions to end.
+exit code 0
+");
+    assert_snapshot!(show(&dev, &["session", "delete", "--all", "--domain", "Content.RKE.test."]), @r"
+2 sessions ended, their keys are wiped.
+exit code 0
+");
+    open(1);
+    let receipt = dev.rke(&["session", "delete", "--all", "--verify", "--forget", "--domain", DOMAIN]);
+    let text = receipt.text();
+    assert!(
+        text.contains("… Nothing of it was found in ")
+            && text.ends_with("1 session ended, its key is wiped.\n")
+    );
+    assert_snapshot!(show(&dev, &["keys", "list"]), @r"
+No cached keys.
+exit code 0
+");
+    let id = dev.create_id();
+    let receipt = dev.rke(&["session", "delete", &id, "--verify"]).text();
+    assert!(receipt.starts_with("Session ended, its key is wiped. Nothing of it was found in "), "{receipt}");
+}
+
+#[test]
+fn what_the_daemon_knows() {
+    let dev = Dev::start();
+    assert_snapshot!(show(&dev, &["status"]), @r"
+Sessions: 0 of at most 16. Each lives for 60 min.
+Cached keys: 0 valid of at most 64. Each is used for 24 h.
+Keys are held in KIND memory; looking at the process is refused.
+DNS: 127.0.0.1:PORT.
+Version: 0.1.0.
+exit code 0
+");
+    assert_snapshot!(show(&dev, &["discover", DOMAIN]), @r"
+The Content Server of content.rke.test is cs.content.rke.test:PORT. At least 13 RAIDAs make a key.
+KEY SET  CS ID  RAIDAS
+k1  RKE-TEST-SERVER  25
+exit code 0
+");
+    assert_snapshot!(show(&dev, &["discover", "nowhere.test"]), @r"
+stderr: rke: DNS discovery failed: TXT look-up of _rke._udp.nowhere.test.: DNS error: error response: Query Refused
+exit code 1
+");
+    let raidas = show(&dev, &["raidas"]);
+    let lines: Vec<&str> = raidas.lines().collect();
+    assert_snapshot!([lines[0], lines[1], lines[26], lines[27]].join("\n"), @r"
+RAIDA  ENDPOINT  STATE  LAST MS  MEDIAN MS  ASKED  ANSWERED  LIES  LAST FAULT
+0  -  unknown  -  -  0  0  0  -
+margin: unknown, no exchange has been made yet
+exit code 0
+");
+}
+
+#[test]
+fn a_daemon_that_is_not_there_and_wrong_usage() {
+    let dev = Dev::start();
+    let nobody = |arguments: &[&str]| {
+        let done: Done = rke(arguments, dev.dir.path()).output().expect("rke runs").into();
+        printed(&dev, &done)
+    };
+    assert_snapshot!(nobody(&["status", "--daemon", "127.0.0.1:1"]), @r"
+stderr: rke: no daemon answers at 127.0.0.1:1: Connection refused (os error 111)
+stderr: start one with `rke serve`, or name another address with --daemon
+exit code 3
+");
+    assert_snapshot!(nobody(&["status", "--daemon", "unix:/nowhere"]), @r"
+stderr: rke: no daemon answers at unix:/nowhere: No such file or directory (os error 2)
+stderr: start one with `rke serve`, or name another address with --daemon
+exit code 3
+");
+    assert_snapshot!(show(&dev, &["status", "--token-file", "/nowhere"]), @r"
+stderr: rke: cannot read the daemon's token from /nowhere: No such file or directory (os error 2)
+stderr: name the file `token` of the daemon's data folder with --token-file
+exit code 1
+");
+    assert_snapshot!(nobody(&["watch"]), @r"
+stderr: rke: watch needs a terminal; `rke status`, `rke session list` and `rke raidas` print once
+exit code 1
+");
+    assert_snapshot!(nobody(&["decrypt", "00", "--json"]), @r"
+stderr: error: --json is for the answers that --lines is made of; sealed and raw data has none
+stderr: 
+stderr: Usage: rke decrypt [OPTIONS] <SESSION> [FILE]
+stderr: 
+stderr: For more information, try '--help'.
+exit code 2
+");
+}
+
+#[test]
+fn the_commands_are_shown_in_groups() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let help: Done = rke(&["help"], dir.path()).output().expect("rke runs").into();
+    assert_snapshot!(help.text(), @r"
+RAIDA Key Exchange sessions: encryption keys that nobody handed you and no single server knows
+
+Usage: rke <COMMAND>
+
+Sessions:
+  session         Open, list, show, renew and delete sessions
+  keys            List and forget the keys that the daemon keeps for new sessions
+
+Data:
+  encrypt         Encrypt a file or standard input with a session's key
+  decrypt         Decrypt what `rke encrypt` wrote
+  connect         Talk to the Content Server of a session: standard input to it, what it says to standard output
+
+What is going on:
+  status          Show how a running daemon is doing
+  watch           Watch sessions and RAIDAs as they change
+  raidas          Show how the 25 RAIDAs have been doing, and how many more may fail
+  discover        Find a Content Server in DNS
+  doctor          Look for what is wrong: this machine, the daemon, a domain, a wallet; and say what cures it
+  audit           Check the daemon's audit log
+
+Programs that go on running:
+  serve           Run the daemon against the real world
+  dev             Run everything on this machine: 25 RAIDA nodes, DNS, a Content Server, a wallet, the daemon
+  raida           Run one RAIDA node
+  content-server  Run a Content Server, make and preload its master secrets, rotate them
+
+Around the program:
+  completions     Print what makes a shell complete commands, flags and values
+  man             Write the man pages of all commands into a folder
+  help            Show this, or the help of a command
+
+Options:
+  -h, --help     Print help
+  -V, --version  Print version
+
+`rke COMMAND --help` says more, with examples. Exit codes: 0 done, 1 refused, 2 usage, 3 no daemon.
+Colours are left out where NO_COLOR is set or the output is not a terminal.
+");
+    let none: Done = rke(&[], dir.path()).output().expect("rke runs").into();
+    assert_eq!((none.code, none.err), (Some(2), help.text()));
+}
+
+#[test]
+fn completions_and_man_pages_come_from_the_same_definitions() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for (shell, sign) in [("bash", "complete -F _rke"), ("zsh", "#compdef rke"), ("fish", "complete -c rke")]
+    {
+        let done: Done = rke(&["completions", shell], dir.path()).output().expect("rke runs").into();
+        assert!(done.code == Some(0) && done.text().contains(sign), "{shell}");
+        assert!(done.text().contains("--token-file") || done.text().contains("token-file"), "{shell}");
+    }
+    let done: Done = rke(&["man", "pages/man1"], dir.path()).output().expect("rke runs").into();
+    assert_eq!(done.code, Some(0), "{}", done.err);
+    for page in
+        ["rke.1", "rke-session-create.1", "rke-encrypt.1", "rke-serve.1", "rke-content-server-rotate.1"]
+    {
+        let text = std::fs::read_to_string(dir.path().join("pages/man1").join(page)).expect("a page");
+        assert!(text.contains(".TH"), "{page}");
+    }
+    let encrypt = std::fs::read_to_string(dir.path().join("pages/man1/rke-encrypt.1")).expect("a page");
+    assert!(encrypt.contains("letter.sealed"), "examples are in it");
+}
