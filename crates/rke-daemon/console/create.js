@@ -8,8 +8,13 @@ import { plural } from './words.js';
 const RAIDAS = 25;
 const REQUIRED = 13;
 
+// Steps and the answer come by two ways: the last steps may be behind it.
+const LATE = 2000;
+
 const cells = [];
-let domain = null;
+let opening = false;
+let watched = null;
+let unwatching;
 let offered = false;
 
 export function start() {
@@ -34,13 +39,13 @@ export function room(sessions, max) {
   const ends = sessions.map((session) => Date.parse(session.expires_at) - now());
   show(byId('open-full'), isFull);
   if (isFull) write(byId('open-full'), full(max, ends.length > 0 ? Math.min(...ends) : null));
-  byId('open-button').disabled = isFull || domain !== null;
+  byId('open-button').disabled = isFull || opening;
 }
 
 async function open(event) {
   event.preventDefault();
-  domain = byId('open-domain').value.trim().toLowerCase().replace(/\.$/, '');
-  begin();
+  const domain = byId('open-domain').value.trim().toLowerCase().replace(/\.$/, '');
+  begin(domain);
   try {
     const parameters = { domain, wallet_path: byId('open-wallet').value.trim() };
     if (byId('open-fresh').checked) parameters.fresh = true;
@@ -49,15 +54,17 @@ async function open(event) {
     write(byId('share-need'), 'No session was opened');
     byId('open-result').replaceChildren(failure(error));
   }
-  domain = null;
+  opening = false;
   byId('open-button').disabled = false;
-  byId('open-form').classList.remove('busy');
+  unwatching = setTimeout(() => { watched = null; }, LATE);
 }
 
-function begin() {
+function begin(domain) {
+  opening = true;
+  watched = domain;
+  clearTimeout(unwatching);
   for (const cell of cells) cell.dataset.state = '';
   byId('open-button').disabled = true;
-  byId('open-form').classList.add('busy');
   byId('open-result').replaceChildren();
   write(byId('share-count'), 'Looking the domain up');
   write(byId('share-need'), `${REQUIRED} of ${RAIDAS} have to answer`);
@@ -72,7 +79,7 @@ function succeed(session) {
 
 // A step of an exchange: shown where it is the one that was begun here.
 export function step({ domain: of, raida, state, fault }) {
-  if (of !== domain) return;
+  if (of !== watched) return;
   const cell = cells[raida];
   // A late reminder does not take back an answer.
   if (state === 'asked' && cell.dataset.state !== '') return;
@@ -80,6 +87,7 @@ export function step({ domain: of, raida, state, fault }) {
   cell.title = `RAIDA ${raida}: ${fault ?? state}`;
   const came = cells.filter((cell) => cell.dataset.state === 'answered').length;
   write(byId('share-count'), `${plural(came, 'share')} of ${RAIDAS}`);
+  if (!opening) return;
   const missing = REQUIRED - came;
   write(byId('share-need'), missing > 0 ? `${missing} more needed` : 'Enough for a key');
 }

@@ -157,7 +157,7 @@ async fn pictures() {
     browser.fill("#open-domain", "content.rke.test");
     browser.fill("#open-wallet", scenery.wallet.to_str().expect("UTF-8"));
     browser.click("#open-button");
-    browser.until(&format!("{} >= 11", cells("answered")));
+    browser.until(&format!("{} === 12", cells("answered")));
     take(&mut browser, "opening", "#open");
     browser.until_text("#open-result", "Too few RAIDAs answered");
     take(&mut browser, "failure", "#open");
