@@ -1,0 +1,71 @@
+//! One request on a connection of its own, over TCP or a unix socket.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderValue};
+use hyper::{Method, Request, Response, Uri};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::{Client, Error};
+
+/// Sends a request and waits for the head of its answer.
+pub(crate) async fn send<B>(
+    client: &Client,
+    method: Method,
+    target: &str,
+    headers: HeaderMap,
+    body: B,
+) -> Result<Response<Incoming>, Error>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let no_daemon = |reason: String| Error::NoDaemon { address: client.address().into(), reason };
+    let (stream, host) = connect(client.address()).await.map_err(|error| no_daemon(error.to_string()))?;
+    let handshake = hyper::client::conn::http1::handshake(stream).await;
+    let (mut sender, connection) = handshake.map_err(|error| no_daemon(error.to_string()))?;
+    // It ends with the answer's body.
+    tokio::spawn(connection);
+    let uri: Uri = target.parse().map_err(|_| no_daemon(format!("{target:?} is not a path")))?;
+    let request = Request::builder().method(method).uri(uri).header(HOST, host);
+    let mut request = request.body(body).map_err(|error| no_daemon(error.to_string()))?;
+    request.headers_mut().extend(headers);
+    if let Some(path) = client.token_path() {
+        request.headers_mut().insert(AUTHORIZATION, bearer(path)?);
+    }
+    sender.send_request(request).await.map_err(|error| no_daemon(reason(&error)))
+}
+
+/// What hyper says, with what lies under it: alone it says little.
+pub(crate) fn reason(error: &hyper::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error} ({source})"),
+        None => error.to_string(),
+    }
+}
+
+/// A connection to the daemon, and the `Host` for requests over it.
+async fn connect(address: &str) -> io::Result<(TokioIo<Box<dyn Transport>>, &str)> {
+    let (stream, host): (Box<dyn Transport>, &str) = match address.strip_prefix("unix:") {
+        Some(path) => (Box::new(UnixStream::connect(path).await?), "localhost"),
+        None => (Box::new(TcpStream::connect(address).await?), address),
+    };
+    Ok((TokioIo::new(stream), host))
+}
+
+trait Transport: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transport for S {}
+
+fn bearer(path: &Path) -> Result<HeaderValue, Error> {
+    let error = |source| Error::Token { path: path.into(), source };
+    let token = fs::read_to_string(path).map_err(error)?;
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
+        .map_err(|_| error(io::Error::new(io::ErrorKind::InvalidData, "it does not hold a token")))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
