@@ -31,8 +31,10 @@ pub struct Exchange {
     pub raida: u8,
     /// What it did.
     pub state: State,
-    /// Milliseconds since it was asked, where it did something.
+    /// Milliseconds from asking to its answer.
     pub ms: Option<f64>,
+    /// Why it failed, for people.
+    pub fault: Option<String>,
 }
 
 /// What a RAIDA did.
@@ -142,7 +144,8 @@ mod tests {
             "ange\r\nid: 1\r\ndata: {\"domain\":\"a\",\"raida\":7,",
             "\"state\":\"answered\",\"ms\":1.5}\r\n\r\n",
         ];
-        let exchange = Exchange { domain: "a".into(), raida: 7, state: State::Answered, ms: Some(1.5) };
+        let exchange =
+            Exchange { domain: "a".into(), raida: 7, state: State::Answered, ms: Some(1.5), fault: None };
         assert_eq!(events(&pieces), [Event::Exchange(exchange)]);
     }
 

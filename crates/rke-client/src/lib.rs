@@ -18,3 +18,5 @@ pub use error::{Error, Refusal};
 pub use events::{Event, Events, Exchange, State};
 pub use session::Session;
 pub use stream::Stream;
+
+pub use hyper::Method;

@@ -16,6 +16,8 @@ use rke_secret::{Secret, SecretError};
 
 use crate::sealed::open_regular;
 
+pub mod examine;
+
 /// The folders of a wallet whose coins may be used, in order of preference.
 const COIN_FOLDERS: [&str; 2] = ["Bank", "Fracked"];
 

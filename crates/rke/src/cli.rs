@@ -1,12 +1,19 @@
-//! The commands and their flags. The texts here are what `--help` says.
+//! The commands and their flags. The texts here are what `--help` says; those of the commands that ask
+//! a daemon are in `ask.rs`, and how the list of all is grouped is in `help.rs`.
+
+pub(crate) mod ask;
+mod examples;
+pub(crate) mod help;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use rke_proto::coin::CoinId;
 use rke_proto::{ContentServerId, KeyId, RaidaIndex};
 
+use self::ask::AskCommand;
 use crate::access::AccessOptions;
 use crate::protection::Protection;
 use crate::settings::ServeOptions;
@@ -25,6 +32,8 @@ pub(crate) enum Command {
     Run(RunCommand),
     #[command(flatten)]
     Ask(AskCommand),
+    #[command(flatten)]
+    Describe(DescribeCommand),
     /// Check the daemon's audit log.
     Audit {
         #[command(subcommand)]
@@ -54,128 +63,41 @@ pub(crate) enum AuditCommand {
     },
 }
 
+/// Commands that write what describes the program.
+#[derive(Subcommand)]
+pub(crate) enum DescribeCommand {
+    /// Print what makes a shell complete commands, flags and values.
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Write the man pages of all commands into a folder.
+    #[command(after_help = examples::MAN)]
+    Man {
+        /// The folder; it is made where it is missing.
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
+}
+
 /// Commands that hold secrets.
 #[derive(Subcommand)]
 pub(crate) enum RunCommand {
     /// Run the daemon against the real world.
+    #[command(after_help = examples::SERVE)]
     Serve(Box<ServeOptions>),
     /// Run everything on this machine: 25 RAIDA nodes, DNS, a Content Server, a wallet, the daemon.
+    #[command(after_help = examples::DEV)]
     Dev(DevOptions),
     /// Run one RAIDA node.
     Raida(RaidaOptions),
     /// Run a Content Server, make and preload its master secrets, rotate them.
+    #[command(after_help = examples::CONTENT_SERVER)]
     ContentServer {
         #[command(subcommand)]
         command: ContentServerCommand,
     },
-}
-
-/// Commands that ask a running daemon.
-#[derive(Subcommand)]
-pub(crate) enum AskCommand {
-    /// Open, list, show and delete sessions of a running daemon.
-    Session {
-        #[command(subcommand)]
-        command: SessionCommand,
-        #[command(flatten)]
-        output: Output,
-    },
-    /// Encrypt standard input with a session; one line for each chunk: nonce, space, Base64.
-    Encrypt {
-        /// The session's id.
-        #[arg(value_name = "SESSION")]
-        session: String,
-        #[command(flatten)]
-        output: Output,
-    },
-    /// Decrypt what `rke encrypt` wrote.
-    Decrypt {
-        /// The session's id, of the session that encrypted or another with the same key.
-        #[arg(value_name = "SESSION")]
-        session: String,
-        #[command(flatten)]
-        output: Output,
-    },
-    /// Talk to the Content Server of a session: standard input to it, what it says to standard output.
-    Connect {
-        /// The session's id.
-        #[arg(value_name = "SESSION")]
-        session: String,
-        #[command(flatten)]
-        output: Output,
-    },
-    /// Show how the 25 RAIDAs have been doing, and how many more may fail.
-    Raidas {
-        #[command(flatten)]
-        output: Output,
-    },
-    /// Find a Content Server in DNS.
-    Discover {
-        /// Its domain.
-        domain: String,
-        #[command(flatten)]
-        output: Output,
-    },
-    /// Show how a running daemon is doing.
-    Status {
-        #[command(flatten)]
-        output: Output,
-    },
-}
-
-#[derive(Subcommand)]
-pub(crate) enum SessionCommand {
-    /// Open a session with a domain's Content Server.
-    Create {
-        /// Its domain.
-        domain: String,
-        /// The wallet folder whose coins prove you to the RAIDAs.
-        #[arg(long, value_name = "DIR")]
-        wallet: PathBuf,
-    },
-    /// List the sessions.
-    List,
-    /// Show one session.
-    Show {
-        /// Its id.
-        id: String,
-    },
-    /// End a session and wipe its key.
-    Delete {
-        /// Its id.
-        #[arg(required_unless_present = "all", conflicts_with = "all")]
-        id: Option<String>,
-        /// End every session.
-        #[arg(long)]
-        all: bool,
-    },
-}
-
-/// Which daemon to ask, and what shows it that one may.
-#[derive(Args)]
-pub(crate) struct DaemonOptions {
-    /// Where the daemon listens: HOST:PORT, or unix:PATH for its unix socket.
-    #[arg(
-        long = "daemon",
-        global = true,
-        value_name = "ADDRESS",
-        env = "RKE_DAEMON",
-        default_value = "127.0.0.1:8080"
-    )]
-    pub(crate) address: String,
-    /// The daemon's token file, for a daemon with --require-token: `token` in its data folder.
-    #[arg(long, global = true, value_name = "FILE", env = "RKE_TOKEN_FILE")]
-    pub(crate) token_file: Option<PathBuf>,
-}
-
-/// Which daemon to ask, and how to print what it says.
-#[derive(Args)]
-pub(crate) struct Output {
-    #[command(flatten)]
-    pub(crate) daemon: DaemonOptions,
-    /// Print the daemon's JSON instead of text.
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
 }
 
 /// A whole network on loopback.

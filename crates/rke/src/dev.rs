@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use rke_client::Client;
+use rke_client::call::target;
 use rke_daemon::config::Example;
 use rke_daemon::{Config, Daemon, Domain};
 use rke_proto::ContentServerId;
@@ -11,8 +13,7 @@ use rke_raida::dns::DnsError;
 use rke_raida::network::{LocalNetwork, LocalNetworkConfig, NetworkError};
 use rke_raida::node::NodeError;
 
-use crate::cli::{DaemonOptions, DevOptions};
-use crate::client::target;
+use crate::cli::DevOptions;
 use crate::settings::LogFormat;
 use crate::signals::{Order, Orders};
 use crate::{log, protection, tour};
@@ -50,9 +51,12 @@ async fn run_network(options: DevOptions) -> Result<()> {
     };
     let daemon = Daemon::start(config).await?;
     let result = if options.once {
-        let address = daemon.address().to_string();
-        let options = DaemonOptions { address, token_file: daemon.token_file().map(Path::to_path_buf) };
-        tour::make(&options, network.wallet()).await
+        let client = Client::new(daemon.address().to_string());
+        let client = match daemon.token_file() {
+            Some(path) => client.with_token_file(path),
+            None => client,
+        };
+        tour::make(&client, network.wallet()).await
     } else {
         describe(&network, &daemon, &dir);
         while orders.next().await == Order::DropEverything {

@@ -3,117 +3,186 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use serde_json::Value;
+use rke_client::answer::{Created, Row, Shown, Wipe};
+use rke_client::{Error, Receipt, call};
 
-use crate::cli::{Output, SessionCommand};
-use crate::client::ask;
-use crate::print::{self, answer_or_text, table};
+use crate::cli::ask::{DeleteOptions, Output, SessionCommand, key_choice};
+use crate::terminal::{
+    BAD, Cell, DIM, DOUBTFUL, answer, clean, from_now, out, paint, print, say, table, watched,
+};
 
 /// What is said of a session whose key has 8 bits.
 const WEAK: &str = "WEAK: the key comes from 1-byte shares. Whoever sees the traffic finds it in 256 tries.";
 
 pub(crate) async fn run(command: SessionCommand, output: &Output) -> Result<()> {
     match command {
-        SessionCommand::Create { domain, wallet } => create(&domain, &wallet, output).await,
+        SessionCommand::Create { domain, wallet, fresh } => create(&domain, &wallet, fresh, output).await,
         SessionCommand::List => list(output).await,
         SessionCommand::Show { id } => show(&id, output).await,
-        SessionCommand::Delete { id: Some(id), .. } => delete(&id, output).await,
-        SessionCommand::Delete { id: None, .. } => delete_all(output).await,
+        SessionCommand::Renew { id } => renew(&id, output).await,
+        SessionCommand::Delete(options) => match &options.id {
+            Some(id) => delete(id, &options, output).await,
+            None => delete_all(&options, output).await,
+        },
     }
 }
 
-async fn create(domain: &str, wallet: &Path, output: &Output) -> Result<()> {
+async fn create(domain: &str, wallet: &Path, fresh: bool, output: &Output) -> Result<()> {
     let wallet = std::path::absolute(wallet).context("cannot make the wallet path absolute")?;
-    let wallet = wallet.to_str().context("the wallet path is not UTF-8")?;
-    let parameters = [("domain", domain), ("wallet_path", wallet)];
-    let created = ask(&output.daemon, "/api/rke/session", &parameters).await;
-    let id = created.as_ref().ok().and_then(|answer| answer.json["session_id"].as_str().map(str::to_owned));
-    answer_or_text(created, output, |answer| {
-        let key = if answer["from_cache"] == true { "the cached key" } else { "a new key" };
-        println!("{}", text(&answer["session_id"]));
-        eprintln!(
-            "Session with {} ({}) opened with {key}; it ends at {}.",
-            text(&answer["domain"]),
-            text(&answer["cs_id"]),
-            text(&answer["expires_at"])
-        );
-    })?;
-    match id {
-        Some(id) if !output.json => warn_of(&id, output).await,
-        _ => Ok(()),
+    wallet.to_str().context("the wallet path is not UTF-8")?;
+    let client = output.daemon.client();
+    let call = call::create(domain, &wallet, key_choice(fresh));
+    let created = watched(&client, domain, client.reply(&call)).await;
+    let created = print(output, created, |created: &Created| created.session_id.as_str().into())?;
+    if output.json {
+        return Ok(());
     }
-}
-
-/// Says what is wrong with a new session's key, if anything is.
-async fn warn_of(id: &str, output: &Output) -> Result<()> {
-    let shown = ask(&output.daemon, &path_of(id), &[]).await?.json;
-    if shown["key_bits"] == 8 {
-        eprintln!("{WEAK}");
-    }
-    if shown["confirmed"] == false {
-        eprintln!("The Content Server has not confirmed the key; `rke connect` will not work with it.");
-    }
-    for raida in shown["liars"].as_array().into_iter().flatten() {
-        eprintln!("RAIDA {raida} gave a wrong share, which was left out.");
-    }
+    let key = if created.from_cache { "the cached key" } else { "a new key" };
+    say(&format!(
+        "Session with {} ({}) opened with {key}; it ends {}.",
+        created.domain,
+        clean(&created.cs_id),
+        from_now(created.expires_at)
+    ));
+    let shown = client.ask(&call::show(created.session_id.as_str())).await?;
+    warnings(&shown).iter().for_each(|warning| say(warning));
     Ok(())
 }
 
-fn path_of(id: &str) -> String {
-    format!("/api/rke/session/{}", print::path_segment(id))
+/// What is wrong with a session's key, if anything is.
+fn warnings(shown: &Shown) -> Vec<String> {
+    let weak = (shown.key_bits == 8).then(|| paint(BAD, WEAK));
+    let unconfirmed = (!shown.confirmed).then(|| {
+        let text = "The Content Server has not confirmed the key; `rke connect` will not work with it.";
+        paint(DOUBTFUL, text)
+    });
+    let lied = |raida: &u8| paint(DOUBTFUL, format!("RAIDA {raida} gave a wrong share, which was left out."));
+    weak.into_iter().chain(unconfirmed).chain(shown.liars.iter().map(lied)).collect()
 }
 
 async fn list(output: &Output) -> Result<()> {
-    answer_or_text(ask(&output.daemon, "/api/rke/sessions", &[]).await, output, |answer| {
-        let sessions = answer["sessions"].as_array().map_or(&[][..], Vec::as_slice);
-        if sessions.is_empty() {
-            println!("No sessions.");
-            return;
-        }
-        let columns =
-            ["session_id", "domain", "cs_id", "created_at", "expires_at", "encrypt_count", "decrypt_count"];
-        table(
-            &["SESSION", "DOMAIN", "CS ID", "CREATED", "EXPIRES", "ENCRYPTED", "DECRYPTED"],
-            sessions,
-            &columns,
-        );
+    let row = |row: &Row| {
+        vec![
+            Cell::new(row.session_id.as_str()),
+            Cell::new(clean(&row.domain)),
+            Cell::new(clean(&row.cs_id)),
+            Cell::new(from_now(row.created_at)),
+            Cell::new(from_now(row.expires_at)),
+            Cell::new(row.encrypt_count),
+            Cell::new(row.decrypt_count),
+        ]
+    };
+    let titles = ["SESSION", "DOMAIN", "CS ID", "OPENED", "EXPIRES", "ENCRYPTED", "DECRYPTED"];
+    answer(output, &call::list(), |listed| match listed.sessions.as_slice() {
+        [] => "No sessions.".into(),
+        sessions => table(&titles, sessions.iter().map(row)),
     })
-}
-
-async fn show(id: &str, output: &Output) -> Result<()> {
-    answer_or_text(ask(&output.daemon, &path_of(id), &[]).await, output, |answer| {
-        print::fields(answer);
-        if answer["key_bits"] == 8 {
-            println!("\n{WEAK}");
-        }
-    })
-}
-
-async fn delete(id: &str, output: &Output) -> Result<()> {
-    let deleted = ask(&output.daemon, "/api/rke/session/delete", &[("session_id", id)]).await;
-    answer_or_text(deleted, output, |_| println!("Session ended, its key is wiped."))
-}
-
-async fn delete_all(output: &Output) -> Result<()> {
-    let listed = ask(&output.daemon, "/api/rke/sessions", &[]).await?.json;
-    let ids = listed["sessions"].as_array().into_iter().flatten().map(|row| text(&row["session_id"]));
-    let mut ended = 0;
-    for id in ids {
-        match ask(&output.daemon, "/api/rke/session/delete", &[("session_id", id)]).await {
-            Ok(answer) if output.json => println!("{}", answer.text),
-            Ok(_) => (),
-            // It expired, or somebody else ended it, meanwhile: gone is gone.
-            Err(crate::client::ClientError::Refused { answer, .. }) if answer["code"] == 404 => continue,
-            Err(error) => return Err(error.into()),
-        }
-        ended += 1;
-    }
-    if !output.json {
-        println!("{ended} sessions ended, their keys are wiped.");
-    }
+    .await?;
     Ok(())
 }
 
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or("?")
+async fn show(id: &str, output: &Output) -> Result<()> {
+    answer(output, &call::show(id), |shown| {
+        let lines = details(shown).map(|(name, value)| format!("{name:<16}{value}"));
+        lines.into_iter().chain(warnings(shown)).collect::<Vec<_>>().join("\n")
+    })
+    .await?;
+    Ok(())
+}
+
+fn details(shown: &Shown) -> [(&'static str, String); 12] {
+    let row = &shown.row;
+    let list = |numbers: &[u8]| match numbers {
+        [] => "none".into(),
+        numbers => numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+    };
+    let time = |at| format!("{at} {}", paint(DIM, format!("({})", from_now(at))));
+    let yes = |is: bool| String::from(if is { "yes" } else { "no" });
+    [
+        ("session", row.session_id.as_str().into()),
+        ("domain", clean(&row.domain)),
+        ("cs id", clean(&row.cs_id)),
+        ("opened", time(row.created_at)),
+        ("expires", time(row.expires_at)),
+        ("encrypted", format!("{} times", row.encrypt_count)),
+        ("decrypted", format!("{} times", row.decrypt_count)),
+        ("key bits", shown.key_bits.to_string()),
+        ("raidas", list(&shown.raidas)),
+        ("liars", list(&shown.liars)),
+        ("from cache", yes(shown.from_cache)),
+        ("confirmed", yes(shown.confirmed)),
+    ]
+}
+
+async fn renew(id: &str, output: &Output) -> Result<()> {
+    let text = |at| format!("Session renewed, it ends {}.", from_now(at));
+    answer(output, &call::renew(id), |renewed| text(renewed.expires_at)).await?;
+    Ok(())
+}
+
+async fn delete(id: &str, options: &DeleteOptions, output: &Output) -> Result<()> {
+    let call = call::delete(id, options.cached(), options.receipt());
+    answer(output, &call, |deleted| match deleted.wipe {
+        Some(wipe) => format!("Session ended, its key is wiped. {}", receipt(&wipe)),
+        None => "Session ended, its key is wiped.".into(),
+    })
+    .await?;
+    Ok(())
+}
+
+fn receipt(wipe: &Wipe) -> String {
+    let (scanned, millis) = (indicatif::HumanBytes(wipe.scanned_bytes), wipe.micros / 1000);
+    match wipe.hits {
+        0 => format!("Nothing of it was found in {scanned} of the daemon's memory ({millis} ms)."),
+        hits => paint(
+            BAD,
+            format!("{hits} pieces of it were found in {scanned} of memory and overwritten: a bug in rke."),
+        ),
+    }
+}
+
+async fn delete_all(options: &DeleteOptions, output: &Output) -> Result<()> {
+    if options.receipt() == Receipt::Wanted {
+        return delete_each(options, output).await;
+    }
+    let call = call::delete_all(options.domain.as_deref(), options.cached());
+    answer(output, &call, |count| ended(count.deleted)).await?;
+    Ok(())
+}
+
+/// One after the other, because a receipt is about one key; no faster than the daemon gives them.
+async fn delete_each(options: &DeleteOptions, output: &Output) -> Result<()> {
+    let client = output.daemon.client();
+    let wanted = options.domain.as_ref().map(|domain| domain.trim_end_matches('.').to_lowercase());
+    let sessions = client.sessions().await?.sessions.into_iter();
+    let mut count = 0;
+    for row in sessions.filter(|row| wanted.as_ref().is_none_or(|domain| row.domain == *domain)) {
+        let call = call::delete(row.session_id.as_str(), options.cached(), Receipt::Wanted);
+        let deleted = loop {
+            match client.reply(&call).await {
+                Err(Error::TryLater(refusal)) => match refusal.retry_after {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => break Err(Error::TryLater(refusal)),
+                },
+                other => break other,
+            }
+        };
+        // It expired, or somebody else ended it, meanwhile: gone is gone.
+        if let Err(Error::SessionGone(_)) = deleted {
+            continue;
+        }
+        let text = |wipe: Option<Wipe>| {
+            format!("{}… {}", row.session_id.short(), wipe.as_ref().map(receipt).unwrap_or_default())
+        };
+        print(output, deleted, |deleted| text(deleted.wipe))?;
+        count += 1;
+    }
+    if output.json { Ok(()) } else { out(&ended(count)) }
+}
+
+fn ended(count: u64) -> String {
+    match count {
+        1 => "1 session ended, its key is wiped.".into(),
+        _ => format!("{count} sessions ended, their keys are wiped."),
+    }
 }

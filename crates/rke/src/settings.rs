@@ -275,7 +275,8 @@ fn read_file(path: &Path) -> Result<ServeOptions> {
     toml::from_str(&text).with_context(|| format!("the configuration file {} is wrong", path.display()))
 }
 
-fn default_data_dir() -> Result<PathBuf> {
+/// Where the data lies unless something else is said.
+pub(crate) fn default_data_dir() -> Result<PathBuf> {
     let folders = etcetera::choose_base_strategy();
     let folders = folders.context("no home folder is known; name a folder with --data-dir")?;
     Ok(folders.data_dir().join("rke"))

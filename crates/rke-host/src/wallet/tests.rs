@@ -127,3 +127,28 @@ fn each_wrong_path_has_its_own_error() {
     put(&wallet, "file", b"");
     assert!(matches!(prove(&wallet.path().join("file")), WalletError::NotAFolder));
 }
+
+#[test]
+fn a_look_counts_what_can_be_used_where_and_names_what_cannot() {
+    let wallet = wallet();
+    assert!(matches!(examine::examine(wallet.path()), Err(WalletError::Empty)));
+    let mut some = ALL;
+    some[7] = CoinStatus::Unusable;
+    put(&wallet, "Bank/a.bin", &coin_file(ALL, &[1, 2]));
+    put(&wallet, "Fracked/b.bin", &coin_file(some, &[3]));
+    put(&wallet, "Bank/c.bin", b"no coin");
+    let mode = |name: &str, mode| {
+        let permissions = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(mode);
+        fs::set_permissions(wallet.path().join(name), permissions).expect("a mode");
+    };
+    mode("Bank/a.bin", 0o600);
+    mode("Bank/c.bin", 0o600);
+    mode("Fracked/b.bin", 0o640);
+    mode("Fracked", 0o750);
+    assert_eq!(examine::examine(wallet.path()).expect("a look").exposed, [] as [PathBuf; 0]);
+    mode("", 0o750);
+    let contents = examine::examine(wallet.path()).expect("a look");
+    assert_eq!((contents.files, contents.usable[0], contents.usable[7]), (2, 3, 2));
+    assert!(contents.unusable.len() == 1 && contents.unusable[0].starts_with("c.bin: "));
+    assert_eq!(contents.exposed, [wallet.path().join("Fracked/b.bin")]);
+}

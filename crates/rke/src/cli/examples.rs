@@ -1,0 +1,125 @@
+//! The examples that `--help` ends with. A test reads each of them as the program would.
+
+pub(crate) const SERVE: &str = "\
+Examples:
+  rke serve
+  rke serve --config /etc/rke.toml --log-format json
+  rke serve --require-token --unix-socket /run/rke/rke.sock";
+
+pub(crate) const DEV: &str = "\
+Examples:
+  rke dev
+  rke dev --once
+  rke dev --listen 127.0.0.1:0 --raida-port 0 --dns-port 0 --content-server-port 0";
+
+pub(crate) const CONTENT_SERVER: &str = "\
+Examples:
+  rke content-server preload --cs-id CONTENT-SERVER01 --data-dir keys --domain content.example.com \\
+      --host cs1.example.com --raida-directory raidas.txt --wallet wallet
+  rke content-server serve --cs-id CONTENT-SERVER01 --data-dir keys --exec 'tr a-z A-Z'";
+
+pub(crate) const SESSION: &str = "\
+Examples:
+  SESSION_ID=$(rke session create content.example.com --wallet ~/wallet)
+  rke session list
+  rke session renew $SESSION_ID
+  rke session delete $SESSION_ID --forget --verify
+  rke session delete --all --domain content.example.com";
+
+pub(crate) const KEYS: &str = "\
+Examples:
+  rke keys list
+  rke keys forget content.example.com
+  rke keys forget --all";
+
+pub(crate) const ENCRYPT: &str = "\
+Examples:
+  rke encrypt $SESSION_ID letter.txt -o letter.sealed
+  rke encrypt $SESSION_ID letter.txt -o letter.sealed --aad letter.txt
+  tar c photos | rke encrypt $SESSION_ID > photos.sealed
+  echo hello | rke encrypt $SESSION_ID --lines
+
+The data stays readable as long as a session has this key, or the daemon's cache does (`rke keys list`):
+a day, unless the daemon was told otherwise. It is meant for the way to the Content Server, not for keeping.";
+
+pub(crate) const DECRYPT: &str = "\
+Examples:
+  rke decrypt $SESSION_ID letter.sealed -o letter.txt
+  rke decrypt $SESSION_ID < photos.sealed | tar x
+  rke decrypt $SESSION_ID --lines < lines.txt
+  rke decrypt $SESSION_ID --raw data.bin -o data
+
+The session is the one that encrypted, or another with the same key. What does not say of itself whether
+it was altered is decrypted only when --raw or --lines asks for it. To standard output, sealed data goes as
+it proves good: only exit code 0 says that all of it was there.";
+
+pub(crate) const CONNECT: &str = "\
+Examples:
+  echo hello | rke connect $SESSION_ID";
+
+pub(crate) const WATCH: &str = "\
+Examples:
+  rke watch
+  rke watch --daemon unix:/run/rke/rke.sock
+
+q, Esc and Ctrl-C leave.";
+
+pub(crate) const DISCOVER: &str = "\
+Examples:
+  rke discover content.example.com
+  rke discover content.example.com --json";
+
+pub(crate) const DOCTOR: &str = "\
+Examples:
+  rke doctor
+  rke doctor content.example.com --wallet ~/wallet
+  rke doctor content.example.com --json
+
+Exit code 1 where something fails. Nothing is changed, and no coin or key is used.";
+
+pub(crate) const COMPLETIONS: &str = "\
+Examples:
+  rke completions bash > /etc/bash_completion.d/rke
+  rke completions zsh > ~/.zfunc/_rke
+  rke completions fish > ~/.config/fish/completions/rke.fish";
+
+pub(crate) const MAN: &str = "\
+Examples:
+  rke man /usr/local/share/man/man1";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use crate::cli::Cli;
+
+    /// All examples, as lists of words. Enough of a shell for what stands there.
+    fn lines(text: &str) -> Vec<Vec<String>> {
+        let text = text.replace("\\\n", " ").replace("$(rke", "\nrke").replace(')', " ");
+        let commands = text.lines().flat_map(|line| line.split('|')).map(str::trim);
+        let commands = commands.filter(|line| line.starts_with("rke ") && !line.contains('`'));
+        let words = |line: &str| {
+            let line = line.split(['<', '>']).next().unwrap_or_default().replace("'tr a-z A-Z'", "tr");
+            line.split_whitespace().map(str::to_owned).collect()
+        };
+        commands.map(words).collect()
+    }
+
+    fn check(command: &clap::Command, found: &mut usize) {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        for words in lines(&help) {
+            *found += 1;
+            if let Err(error) = Cli::command().try_get_matches_from(&words) {
+                panic!("{words:?}: {error}");
+            }
+        }
+        command.get_subcommands().for_each(|command| check(command, found));
+    }
+
+    #[test]
+    fn every_example_is_a_command_that_the_program_takes() {
+        let mut found = 0;
+        check(&Cli::command(), &mut found);
+        assert!(found > 30, "{found} examples were found");
+    }
+}

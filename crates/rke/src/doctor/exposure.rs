@@ -1,0 +1,111 @@
+//! Who can reach the daemon: web pages, other machines, other users.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use procfs::net::{TcpNetEntry, TcpState, tcp, tcp6};
+use rke_client::{Client, Error, call};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+
+use super::report::Report;
+
+const PATIENCE: Duration = Duration::from_secs(3);
+
+pub(super) async fn check(report: &mut Report, client: &Client) {
+    for (header, status, who) in [
+        ("Host: rke-doctor.example", 421, "a page that calls its own name by this address (DNS rebinding)"),
+        ("Host: localhost\r\nOrigin: https://rke-doctor.example", 403, "a page of another site"),
+    ] {
+        match status_of(client.address(), header).await {
+            Some(answered) if answered == status => report.ok("pages", format!("{who} is refused")),
+            Some(answered) => report.fail(
+                "pages",
+                format!("{who} is answered with status {answered} in place of {status}"),
+                "see --allow-host and --allow-origin; something else than rke may listen there",
+            ),
+            None => report.warn("pages", format!("no answer to {who}"), "try again"),
+        }
+    }
+    let token = needs_token(client).await;
+    match beyond_loopback(client.address()) {
+        Some(address) if token => report.warn(
+            "network",
+            format!("other machines reach it at {address}; they need the token"),
+            "make sure of TLS (--tls-cert, --tls-key): without it the token can be read on the way",
+        ),
+        Some(address) => report.fail(
+            "network",
+            format!("other machines reach it at {address}, and it asks for no token"),
+            "listen on 127.0.0.1, or use --require-token or --tls-client-ca",
+        ),
+        None => report.ok("network", "other machines do not reach it"),
+    }
+    match (token, client.address().starts_with("unix:")) {
+        (true, _) => report.ok("users", "who has no token is refused"),
+        (false, true) => report.ok("users", "its unix socket is its own user's"),
+        (false, false) => {
+            report.ok("users", "every user of this machine may use it; --require-token changes that")
+        }
+    }
+}
+
+async fn needs_token(client: &Client) -> bool {
+    let without = Client::new(client.address());
+    matches!(without.ask(&call::status()).await, Err(Error::NotAllowed(refusal)) if refusal.code == 401)
+}
+
+/// The status of the answer to a request with these headers, which no honest client sends.
+async fn status_of(address: &str, headers: &str) -> Option<u16> {
+    let ask = async {
+        match address.strip_prefix("unix:") {
+            Some(path) => exchange(UnixStream::connect(path).await.ok()?, headers).await,
+            None => exchange(TcpStream::connect(address).await.ok()?, headers).await,
+        }
+    };
+    timeout(PATIENCE, ask).await.ok().flatten()
+}
+
+async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, headers: &str) -> Option<u16> {
+    let request = format!("GET /api/rke/status HTTP/1.1\r\n{headers}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.ok()?;
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).await.ok()?;
+    std::str::from_utf8(&head).ok()?.strip_prefix("HTTP/1.1 ")?.parse().ok()
+}
+
+/// Where this machine listens on the daemon's port and others can reach it.
+fn beyond_loopback(address: &str) -> Option<SocketAddr> {
+    let port = address.rsplit_once(':')?.1.parse().ok()?;
+    let entries = [tcp(), tcp6()].into_iter().flatten().flatten();
+    exposed(entries, port)
+}
+
+fn exposed(entries: impl Iterator<Item = TcpNetEntry>, port: u16) -> Option<SocketAddr> {
+    let listening = entries.filter(|entry| entry.state == TcpState::Listen).map(|entry| entry.local_address);
+    let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
+    listening.filter(|address| address.port() == port).find(|address| !is_loopback(address.ip()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_port_that_others_reach_is_found() {
+        for (listen, expected) in
+            [("127.0.0.1:0", false), ("0.0.0.0:0", true), ("[::1]:0", false), ("[::]:0", true)]
+        {
+            let Ok(listener) = TcpListener::bind(listen) else {
+                assert!(listen.starts_with('['), "only IPv6 may be missing");
+                continue;
+            };
+            let address = listener.local_addr().expect("an address").to_string();
+            assert_eq!(beyond_loopback(&address).is_some(), expected, "{address}");
+        }
+        assert_eq!(beyond_loopback("unix:/run/rke.sock"), None);
+    }
+}

@@ -1,0 +1,44 @@
+//! `rke doctor`: looks for what is wrong and says what cures it. It changes nothing, and uses no coin and
+//! no key.
+
+mod clock;
+mod daemon;
+mod domain;
+mod exposure;
+mod machine;
+mod probe;
+mod report;
+mod wallet;
+
+use anyhow::{Result, bail};
+
+use self::report::Report;
+use crate::cli::ask::DoctorOptions;
+use crate::terminal::out;
+
+pub(crate) async fn run(options: &DoctorOptions) -> Result<()> {
+    let mut report = Report::default();
+    machine::check(&mut report, options.data_dir.as_deref());
+    let client = options.output.daemon.client();
+    let status = daemon::check(&mut report, &client).await;
+    if status.is_some() {
+        exposure::check(&mut report, &client).await;
+    }
+    let faults = daemon::check_raidas(&mut report, &client, status.is_some()).await;
+    clock::check(&mut report, &faults);
+    if let Some(path) = &options.wallet {
+        wallet::check(&mut report, path);
+    }
+    if let Some(domain) = &options.domain {
+        domain::check(&mut report, options, domain, status.as_ref(), &client).await;
+    }
+    match options.output.json {
+        true => out(&report.json())?,
+        false => out(&report.text())?,
+    }
+    match report.failures() {
+        0 => Ok(()),
+        1 => bail!("1 check failed"),
+        failures => bail!("{failures} checks failed"),
+    }
+}

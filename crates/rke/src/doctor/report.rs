@@ -1,0 +1,123 @@
+//! Findings, each with its cure, and how they are printed.
+
+use anstyle::Style;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::terminal::{BAD, DIM, DOUBTFUL, GOOD, clean, paint};
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Verdict {
+    Ok,
+    Warn,
+    Fail,
+}
+
+impl Verdict {
+    fn shown(self) -> (&'static str, Style) {
+        match self {
+            Self::Ok => ("OK", GOOD),
+            Self::Warn => ("WARN", DOUBTFUL),
+            Self::Fail => ("FAIL", BAD),
+        }
+    }
+}
+
+/// What a check found.
+#[derive(Debug, Serialize)]
+struct Finding {
+    check: &'static str,
+    result: Verdict,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cure: Option<String>,
+}
+
+/// What all checks found so far.
+#[derive(Debug, Default)]
+pub(super) struct Report(Vec<Finding>);
+
+impl Report {
+    /// All is well.
+    pub(super) fn ok(&mut self, check: &'static str, message: impl Into<String>) {
+        self.add(check, Verdict::Ok, message.into(), None);
+    }
+
+    /// Something is not as it should be, or may be.
+    pub(super) fn warn(&mut self, check: &'static str, message: impl Into<String>, cure: impl Into<String>) {
+        self.add(check, Verdict::Warn, message.into(), Some(cure.into()));
+    }
+
+    /// Something does not work.
+    pub(super) fn fail(&mut self, check: &'static str, message: impl Into<String>, cure: impl Into<String>) {
+        self.add(check, Verdict::Fail, message.into(), Some(cure.into()));
+    }
+
+    fn add(&mut self, check: &'static str, result: Verdict, message: String, cure: Option<String>) {
+        self.0.push(Finding { check, result, message: clean(&message), cure });
+    }
+
+    fn count(&self, verdict: Verdict) -> usize {
+        self.0.iter().filter(|finding| finding.result == verdict).count()
+    }
+
+    /// How many checks failed.
+    pub(super) fn failures(&self) -> usize {
+        self.count(Verdict::Fail)
+    }
+
+    /// For people.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        for Finding { check, result, message, cure } in &self.0 {
+            let (name, style) = result.shown();
+            text += &format!("{}  {check:<10} {message}\n", paint(style, format!("{name:<4}")));
+            if let Some(cure) = cure {
+                text += &format!("{:17}{}\n", "", paint(DIM, format!("→ {cure}")));
+            }
+        }
+        let [ok, warn, fail] = [Verdict::Ok, Verdict::Warn, Verdict::Fail].map(|verdict| self.count(verdict));
+        text + &format!("{ok} ok, {warn} to look at, {fail} failed")
+    }
+
+    /// For programs.
+    pub(super) fn json(&self) -> String {
+        json!({"command": "rke_doctor", "success": self.failures() == 0, "findings": self.0}).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> Report {
+        let mut report = Report::default();
+        report.ok("memory", "all is well");
+        report.warn("clock", "it may be wrong\x1b[2J", "set it");
+        report.fail("daemon", "it is not there", "start it");
+        report
+    }
+
+    #[test]
+    fn each_finding_has_its_cure_below() {
+        let text = anstream::adapter::strip_str(&report().text()).to_string();
+        let expected = "\
+OK    memory     all is well
+WARN  clock      it may be wrong\u{fffd}[2J
+                 → set it
+FAIL  daemon     it is not there
+                 → start it
+1 ok, 1 to look at, 1 failed";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn programs_get_the_same_as_json() {
+        let json: serde_json::Value = serde_json::from_str(&report().json()).expect("JSON");
+        assert_eq!((&json["command"], &json["success"]), (&"rke_doctor".into(), &false.into()));
+        assert_eq!(json["findings"][0], json!({"check": "memory", "result": "ok", "message": "all is well"}));
+        assert_eq!(json["findings"][2]["cure"], "start it");
+    }
+}

@@ -1,0 +1,60 @@
+//! A wallet: whether its coins can be read, for how many RAIDAs they do, and who else can read them.
+
+use std::path::Path;
+
+use rke_host::wallet::examine::{Contents, examine};
+use rke_proto::{MIN_REQUIRED, RAIDA_COUNT};
+
+use super::report::Report;
+
+/// Names of files in a message, at most.
+const SHOWN: usize = 5;
+
+pub(super) fn check(report: &mut Report, path: &Path) {
+    let found = std::path::absolute(path).map_err(|error| error.to_string());
+    match found.and_then(|path| examine(&path).map_err(|error| error.to_string())) {
+        Ok(contents) => coins(report, path, &contents),
+        Err(error) => {
+            let message = format!("{}: {error}", path.display());
+            report.fail(
+                "wallet",
+                message,
+                "name the folder that has Bank and Fracked in it, and run this as the daemon's user",
+            );
+        }
+    }
+}
+
+fn coins(report: &mut Report, path: &Path, contents: &Contents) {
+    let usable = contents.usable.iter().filter(|coins| **coins > 0).count();
+    let two = contents.usable.iter().filter(|coins| **coins > 1).count();
+    let message = format!("{} coin files, usable at {usable} of {RAIDA_COUNT} RAIDAs", contents.files);
+    if usable < usize::from(MIN_REQUIRED) {
+        report.fail(
+            "wallet",
+            format!("{message}: too few for a session, which takes {MIN_REQUIRED}"),
+            "put authentic coins into its Bank folder",
+        );
+    } else if two < usable {
+        report.warn(
+            "wallet",
+            format!("{message}, at only {two} with two coins"),
+            "put a second coin into its Bank folder: two prove more than one",
+        );
+    } else {
+        report.ok("wallet", message);
+    }
+    if !contents.unusable.is_empty() {
+        let names = contents.unusable.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("; ");
+        let message = format!("{} files cannot be used: {names}", contents.unusable.len());
+        report.warn("wallet", message, "repair them, or move them out of the wallet");
+    }
+    if let Some(first) = contents.exposed.first() {
+        let message = format!(
+            "{} coin files may be read by others, {} for one",
+            contents.exposed.len(),
+            first.display()
+        );
+        report.warn("wallet", message, format!("chmod -R go= {}", path.display()));
+    }
+}

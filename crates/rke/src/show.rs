@@ -1,0 +1,106 @@
+//! `rke status`, `rke raidas` and `rke discover`: what a running daemon knows.
+
+use anyhow::Result;
+use comfy_table::Color;
+use rke_client::answer::{Found, KeySet, Raida, Raidas, Status};
+use rke_client::call;
+
+use crate::cli::ask::Output;
+use crate::terminal::{BAD, Cell, DOUBTFUL, GOOD, answer, clean, paint, span, table};
+
+pub(crate) async fn discover(domain: &str, output: &Output) -> Result<()> {
+    answer(output, &call::discover(domain), |found: &Found| {
+        let row = |set: &KeySet| {
+            vec![Cell::new(clean(&set.key_id)), Cell::new(clean(&set.cs_id)), Cell::new(set.server_count)]
+        };
+        let warning = |text: &String| paint(DOUBTFUL, format!("\nWarning: {}", clean(text)));
+        format!(
+            "The Content Server of {} is {}:{}. At least {} RAIDAs make a key.\n{}{}",
+            found.domain,
+            clean(&found.target_host),
+            found.target_port,
+            found.min_raidas_required,
+            table(&["KEY SET", "CS ID", "RAIDAS"], found.key_sets.iter().map(row)),
+            found.warnings.iter().map(warning).collect::<String>()
+        )
+    })
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn status(output: &Output) -> Result<()> {
+    answer(output, &call::status(), |status: &Status| {
+        let (sessions, keys, memory) = (&status.sessions, &status.keystore, &status.secret_memory);
+        let mut text = format!(
+            "Sessions: {} of at most {}, each for {}.\n\
+             Cached keys: {} valid of at most {}, each for {}.\n\
+             Keys are held in {} memory; looking at the process is {}.",
+            sessions.active,
+            sessions.max,
+            span(status.config.session_timeout_sec),
+            keys.valid,
+            keys.max,
+            span(keys.default_ttl_hours.saturating_mul(3600)),
+            clean(&memory.kind),
+            clean(&memory.inspection),
+        );
+        for (name, value) in [("DNS", &status.config.dns_server), ("Version", &status.config.version)] {
+            text += &value.as_ref().map(|value| format!("\n{name}: {}.", clean(value))).unwrap_or_default();
+        }
+        if memory.residues_found > 0 {
+            let found = format!(
+                "\n{} pieces of deleted keys were found in memory: a bug in rke.",
+                memory.residues_found
+            );
+            text += &paint(BAD, found);
+        }
+        text
+    })
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn raidas(output: &Output) -> Result<()> {
+    let titles =
+        ["RAIDA", "ENDPOINT", "STATE", "LAST MS", "MEDIAN MS", "ASKED", "ANSWERED", "LIES", "LAST FAULT"];
+    answer(output, &call::raidas(), |known: &Raidas| {
+        format!("{}\n{}", table(&titles, known.raidas.iter().map(raida)), margin(known))
+    })
+    .await?;
+    Ok(())
+}
+
+fn raida(raida: &Raida) -> Vec<Cell> {
+    let text = |text: &Option<String>| text.as_deref().map_or("-".into(), clean);
+    let number = |number: Option<f64>| number.map_or("-".into(), |number| format!("{number:.1}"));
+    let state = Cell::new(clean(&raida.state));
+    let state = match raida.state.as_str() {
+        "well" => state.fg(Color::DarkGreen),
+        "failing" => state.fg(Color::DarkYellow),
+        "lying" => state.fg(Color::DarkRed),
+        _ => state,
+    };
+    vec![
+        Cell::new(raida.raida),
+        Cell::new(text(&raida.endpoint)),
+        state,
+        Cell::new(number(raida.last_ms)),
+        Cell::new(number(raida.median_ms)),
+        Cell::new(raida.asked),
+        Cell::new(raida.answered),
+        Cell::new(raida.lies),
+        Cell::new(text(&raida.last_fault)),
+    ]
+}
+
+fn margin(known: &Raidas) -> String {
+    let Some(margin) = known.margin else {
+        return "margin: unknown, no exchange has been made yet".into();
+    };
+    let style = match margin {
+        0 => BAD,
+        1..4 => DOUBTFUL,
+        _ => GOOD,
+    };
+    paint(style, format!("margin: {margin} spare (at least {} must answer)", known.required))
+}

@@ -1,0 +1,84 @@
+//! Bars on standard error, where that is a terminal.
+
+use std::io::{IsTerminal, stderr};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressBarIter, ProgressDrawTarget, ProgressStyle};
+use tokio::io::AsyncRead;
+
+/// How often a bar is drawn anew while nothing happens.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Whether somebody sees a bar.
+pub(super) fn is_seen() -> bool {
+    stderr().is_terminal() && std::env::var_os("TERM").is_some_and(|kind| kind != "dumb")
+}
+
+/// Whether the terminal shows signs beyond ASCII.
+pub(crate) fn shows_unicode() -> bool {
+    let set = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|set| !set.is_empty()));
+    set.is_some_and(|set| set.to_uppercase().replace('-', "").contains("UTF8"))
+}
+
+/// A bar or a spinner. It goes away when it is dropped.
+pub(crate) struct Bar(ProgressBar);
+
+impl Bar {
+    /// A bar for data of this length, or a spinner that counts where that is not known.
+    pub(crate) fn of_bytes(what: &'static str, len: Option<u64>) -> Self {
+        let template = match len {
+            Some(_) => "{prefix} {bar:30} {bytes} of {total_bytes}, {binary_bytes_per_sec}, {eta} left",
+            None => "{prefix} {spinner} {bytes}, {binary_bytes_per_sec}",
+        };
+        Self::new(len, template).with_prefix(what)
+    }
+
+    /// No bar.
+    pub(crate) fn hidden() -> Self {
+        Self(ProgressBar::hidden())
+    }
+
+    /// A spinner with text beside it.
+    pub(super) fn spinner() -> Self {
+        Self::new(None, "{spinner} {msg}")
+    }
+
+    fn new(len: Option<u64>, template: &str) -> Self {
+        if !is_seen() {
+            return Self::hidden();
+        }
+        let bar = ProgressBar::with_draw_target(len, ProgressDrawTarget::stderr());
+        let style = ProgressStyle::with_template(template);
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        bar.set_style(if shows_unicode() { style } else { style.progress_chars("=> ").tick_chars("|/-\\ ") });
+        bar.enable_steady_tick(TICK);
+        Self(bar)
+    }
+
+    fn with_prefix(self, prefix: &'static str) -> Self {
+        self.0.set_prefix(prefix);
+        self
+    }
+
+    pub(super) fn set_text(&self, text: String) {
+        self.0.set_message(text);
+    }
+
+    /// Leaves this line where the bar was.
+    pub(super) fn leave(self, text: String) {
+        self.0.suspend(|| super::say(&text));
+    }
+
+    /// What is read through this moves the bar on.
+    pub(crate) fn reading<R: AsyncRead + Unpin>(&self, from: R) -> ProgressBarIter<R> {
+        self.0.wrap_async_read(from)
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

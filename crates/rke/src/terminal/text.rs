@@ -1,0 +1,69 @@
+//! Text for people on standard output, or the daemon's JSON in its place.
+
+use std::io::Write;
+
+use anyhow::{Context, Result};
+use rke_client::{Call, Error};
+use serde::de::DeserializeOwned;
+
+use crate::cli::ask::Output;
+
+/// Prints text and an end of line.
+pub(crate) fn out(text: &str) -> Result<()> {
+    writeln!(anstream::stdout().lock(), "{text}").context("cannot write standard output")
+}
+
+/// Tells something beside the output, on standard error.
+pub(crate) fn say(text: &str) {
+    // Nobody is left to tell that it cannot be told.
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
+}
+
+/// Makes a call and prints its answer: as it came with `--json`, else as `as_text` puts it. A refusal is
+/// printed as JSON too where that was asked for, and stays an error.
+pub(crate) async fn answer<T: DeserializeOwned>(
+    output: &Output,
+    call: &Call<T>,
+    as_text: impl FnOnce(&T) -> String,
+) -> Result<T> {
+    print(output, output.daemon.client().reply(call).await, as_text)
+}
+
+/// The same for an answer that has come already.
+pub(crate) fn print<T>(
+    output: &Output,
+    reply: Result<rke_client::Reply<T>, Error>,
+    as_text: impl FnOnce(&T) -> String,
+) -> Result<T> {
+    match reply {
+        Ok(reply) => {
+            out(if output.json { reply.text.clone() } else { as_text(&reply.value) }.as_str())?;
+            Ok(reply.value)
+        }
+        Err(error) => {
+            if let (true, Some(refusal)) = (output.json, error.refusal()) {
+                out(&refusal.text)?;
+            }
+            Err(error.into())
+        }
+    }
+}
+
+/// A text from elsewhere without what could command a terminal or turn its writing around.
+pub(crate) fn clean(text: &str) -> String {
+    let commands = |sign: char| {
+        (sign.is_control() && sign != '\n')
+            || matches!(sign, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.replace(commands, "\u{fffd}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_from_elsewhere_cannot_command_the_terminal() {
+        assert_eq!(clean("a\x1b[2Jb\r\u{9b}c\u{202e}d\ne ü"), "a\u{fffd}[2Jb\u{fffd}\u{fffd}c\u{fffd}d\ne ü");
+    }
+}
