@@ -141,6 +141,7 @@ fn a_look_counts_what_can_be_used_where_and_names_what_cannot() {
         let permissions = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(mode);
         fs::set_permissions(wallet.path().join(name), permissions).expect("a mode");
     };
+    mode("", 0o700);
     mode("Bank/a.bin", 0o600);
     mode("Bank/c.bin", 0o600);
     mode("Fracked/b.bin", 0o640);

@@ -101,6 +101,7 @@ mod tests {
             folder(&mut report, path);
             (report.failures(), report.text())
         };
+        fs::set_permissions(dir.path(), Permissions::from_mode(0o700)).expect("a mode");
         assert_eq!(look(dir.path()).0, 0);
         let key = dir.path().join("master.key");
         fs::write(&key, "x").expect("written");
