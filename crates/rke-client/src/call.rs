@@ -76,11 +76,12 @@ pub enum Receipt {
 
 /// Opens a session. The wallet's path is one on the daemon's machine.
 pub fn create(domain: &str, wallet: &Path, key: KeyChoice) -> Call<Created> {
-    let mut body = json!({"domain": domain, "wallet_path": wallet.to_string_lossy()});
+    let wallet = wallet.to_string_lossy();
+    let mut parameters = vec![("domain", domain), ("wallet_path", &*wallet)];
     if key == KeyChoice::Fresh {
-        body["fresh"] = true.into();
+        parameters.push(("fresh", "true"));
     }
-    Call::post("/api/rke/session", body)
+    Call::get(target("/api/rke/session", &parameters))
 }
 
 /// Lists the sessions.
@@ -194,9 +195,9 @@ mod tests {
     #[test]
     fn what_is_not_asked_for_is_not_in_the_request() {
         let call = create("a.test", Path::new("/w"), KeyChoice::Cached);
-        assert_eq!(call.body, Some(json!({"domain": "a.test", "wallet_path": "/w"})));
+        assert_eq!(call.target, "/api/rke/session?domain=a.test&wallet_path=/w");
         let call = create("a.test", Path::new("/w"), KeyChoice::Fresh);
-        assert_eq!(call.body, Some(json!({"domain": "a.test", "wallet_path": "/w", "fresh": true})));
+        assert_eq!(call.target, "/api/rke/session?domain=a.test&wallet_path=/w&fresh=true");
         assert_eq!(delete("x", CachedKey::Keep, Receipt::None).target, "/api/rke/session/x");
         let call = delete("x", CachedKey::Forget, Receipt::Wanted);
         assert_eq!(call.target, "/api/rke/session/x?forget=true&verify=true");

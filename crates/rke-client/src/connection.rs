@@ -62,10 +62,10 @@ trait Transport: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transport for S {}
 
 fn bearer(path: &Path) -> Result<HeaderValue, Error> {
-    let error = |source| Error::Token { path: path.into(), source };
-    let token = fs::read_to_string(path).map_err(error)?;
+    let wrong = |error| Error::Token { path: path.into(), error };
+    let token = fs::read_to_string(path).map_err(wrong)?;
     let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
-        .map_err(|_| error(io::Error::new(io::ErrorKind::InvalidData, "it does not hold a token")))?;
+        .map_err(|_| wrong(io::Error::new(io::ErrorKind::InvalidData, "it does not hold a token")))?;
     value.set_sensitive(true);
     Ok(value)
 }

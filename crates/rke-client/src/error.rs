@@ -12,7 +12,7 @@ use serde_json::Value;
 #[non_exhaustive]
 pub enum Error {
     /// Nobody answers there, or not over HTTP.
-    #[error("no daemon answers at {address}: {reason}; start one with `rke serve`, or name another address")]
+    #[error("no daemon answers at {address}: {reason}")]
     NoDaemon {
         /// Where it was looked for.
         address: String,
@@ -28,14 +28,12 @@ pub enum Error {
         reason: String,
     },
     /// The token cannot be read.
-    #[error(
-        "cannot read the daemon's token from {path}: {source}; it is the file `token` of its data folder"
-    )]
+    #[error("cannot read the daemon's token from {path}: {error}")]
     Token {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        error: io::Error,
     },
     /// There is no such session, or it has expired.
     #[error("{0}")]
@@ -86,7 +84,7 @@ impl Error {
     /// What helps, in a few words.
     pub fn remedy(&self) -> &'static str {
         match self {
-            Self::NoDaemon { .. } => "start the daemon, or name another address",
+            Self::NoDaemon { .. } => "start a daemon with `rke serve`, or name another address",
             Self::NotUnderstood { .. } => {
                 "see what listens there, and whether daemon and client are of one version"
             }

@@ -1,6 +1,6 @@
-//! A client for the rke daemon: opens sessions, encrypts and seals with them, renews and ends them, and
-//! follows what the daemon does. It holds no key: all of them stay in the daemon. `README.md` shows
-//! how it is used, `docs/api.md` of the project describes what it speaks.
+#![doc = include_str!("../README.md")]
+//!
+//! # Modules
 
 pub mod answer;
 pub mod call;

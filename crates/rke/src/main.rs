@@ -104,8 +104,12 @@ fn has_no_reader(cause: &(dyn std::error::Error + 'static)) -> bool {
 /// What to type next, where the message does not say it.
 fn hint(error: &Error) -> Option<String> {
     match error {
-        Error::NoDaemon { .. } => Some("--daemon names another address".into()),
-        Error::Token { .. } => Some("--token-file names it".into()),
+        Error::NoDaemon { .. } => {
+            Some("start one with `rke serve`, or name another address with --daemon".into())
+        }
+        Error::Token { .. } => {
+            Some("name the file `token` of the daemon's data folder with --token-file".into())
+        }
         Error::SessionGone(_) => {
             Some("`rke session list` shows those that there are, `rke session create` opens a new one".into())
         }

@@ -8,7 +8,7 @@ mod target;
 
 use std::io::{Cursor, IsTerminal, Write, stdout};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use rke_client::Stream;
@@ -70,9 +70,10 @@ pub(crate) async fn decrypt(options: &DecryptOptions) -> Result<()> {
         Form::Sealed => {
             let head = head(&mut source, SEALED.len()).await?;
             check_sealed(&head, &source)?;
-            let bar = ends.bar("Opening", &source);
+            let (bar, name) = (ends.bar("Opening", &source), source.name().to_owned());
             let data = bar.reading(Cursor::new(head).chain(source));
-            copy(client.open_stream(&ends.session, data, ends.aad.as_bytes()).await?, &mut target).await?;
+            let stream = client.open_stream(&ends.session, data, ends.aad.as_bytes()).await?;
+            copy(stream, &mut target).await.map_err(|error| explain_cut(error, &name))?;
         }
         Form::Raw => {
             let nonce = match &options.nonce {
@@ -114,6 +115,16 @@ async fn copy(mut stream: Stream, target: &mut Target) -> Result<()> {
         target.write_all(&piece).map_err(target.wrong())?;
     }
     Ok(())
+}
+
+/// A daemon that finds in the middle of sealed data that it is not what was sealed can only break off.
+fn explain_cut(error: Error, name: &str) -> Error {
+    match error.downcast_ref() {
+        Some(rke_client::Error::CutShort { .. }) => {
+            error.context(format!("{name} was altered or is cut short, or its session ended meanwhile"))
+        }
+        _ => error,
+    }
 }
 
 /// The first bytes, as many of `len` as there are.

@@ -2,7 +2,7 @@
 //! however the program ends; where the file system has no such files it has a name of its own.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -33,6 +33,10 @@ impl NewFile {
         let mode = old.map(|old| old.permissions().mode() & 0o777).or(mode).unwrap_or(0o600);
         let (file, name) = match nameless(folder(&path)) {
             Ok(file) => (file, None),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {
+                return Err(error);
+            }
+            // The file system has no files without a name.
             Err(_) => {
                 let (file, name) = Builder::new().prefix(PREFIX).tempfile_in(folder(&path))?.into_parts();
                 (file, Some(name))

@@ -28,8 +28,19 @@ pub(super) async fn check(report: &mut Report, client: &Client) {
             None => report.warn("pages", format!("no answer to {who}"), "try again"),
         }
     }
+    if client.address().starts_with("unix:") {
+        return report.ok("network", "it was asked over a unix socket: its port was not looked at");
+    }
     let token = needs_token(client).await;
-    match beyond_loopback(client.address()) {
+    network(report, client.address(), token);
+    match token {
+        true => report.ok("users", "who has no token is refused"),
+        false => report.ok("users", "every user of this machine may use it; --require-token changes that"),
+    }
+}
+
+fn network(report: &mut Report, address: &str, token: bool) {
+    match beyond_loopback(address) {
         Some(address) if token => report.warn(
             "network",
             format!("other machines reach it at {address}; they need the token"),
@@ -41,13 +52,6 @@ pub(super) async fn check(report: &mut Report, client: &Client) {
             "listen on 127.0.0.1, or use --require-token or --tls-client-ca",
         ),
         None => report.ok("network", "other machines do not reach it"),
-    }
-    match (token, client.address().starts_with("unix:")) {
-        (true, _) => report.ok("users", "who has no token is refused"),
-        (false, true) => report.ok("users", "its unix socket is its own user's"),
-        (false, false) => {
-            report.ok("users", "every user of this machine may use it; --require-token changes that")
-        }
     }
 }
 
@@ -75,11 +79,15 @@ async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, headers: &str
     std::str::from_utf8(&head).ok()?.strip_prefix("HTTP/1.1 ")?.parse().ok()
 }
 
-/// Where this machine listens on the daemon's port and others can reach it.
+/// Where others than this machine reach the daemon.
 fn beyond_loopback(address: &str) -> Option<SocketAddr> {
+    if let Ok(address) = address.parse::<SocketAddr>()
+        && !address.ip().to_canonical().is_loopback()
+    {
+        return Some(address);
+    }
     let port = address.rsplit_once(':')?.1.parse().ok()?;
-    let entries = [tcp(), tcp6()].into_iter().flatten().flatten();
-    exposed(entries, port)
+    exposed([tcp(), tcp6()].into_iter().flatten().flatten(), port)
 }
 
 fn exposed(entries: impl Iterator<Item = TcpNetEntry>, port: u16) -> Option<SocketAddr> {
@@ -106,6 +114,6 @@ mod tests {
             let address = listener.local_addr().expect("an address").to_string();
             assert_eq!(beyond_loopback(&address).is_some(), expected, "{address}");
         }
-        assert_eq!(beyond_loopback("unix:/run/rke.sock"), None);
+        assert!(beyond_loopback("192.0.2.1:1").is_some());
     }
 }

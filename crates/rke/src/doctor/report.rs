@@ -2,7 +2,6 @@
 
 use anstyle::Style;
 use serde::Serialize;
-use serde_json::json;
 
 use crate::terminal::{BAD, DIM, DOUBTFUL, GOOD, clean, paint};
 
@@ -33,6 +32,13 @@ struct Finding {
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     cure: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Printed<'a> {
+    command: &'static str,
+    success: bool,
+    findings: &'a [Finding],
 }
 
 /// What all checks found so far.
@@ -84,12 +90,15 @@ impl Report {
 
     /// For programs.
     pub(super) fn json(&self) -> String {
-        json!({"command": "rke_doctor", "success": self.failures() == 0, "findings": self.0}).to_string()
+        let printed = Printed { command: "rke_doctor", success: self.failures() == 0, findings: &self.0 };
+        serde_json::to_string(&printed).unwrap_or_default()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     fn report() -> Report {
@@ -115,7 +124,7 @@ FAIL  daemon     it is not there
 
     #[test]
     fn programs_get_the_same_as_json() {
-        let json: serde_json::Value = serde_json::from_str(&report().json()).expect("JSON");
+        let json: Value = serde_json::from_str(&report().json()).expect("JSON");
         assert_eq!((&json["command"], &json["success"]), (&"rke_doctor".into(), &false.into()));
         assert_eq!(json["findings"][0], json!({"check": "memory", "result": "ok", "message": "all is well"}));
         assert_eq!(json["findings"][2]["cure"], "start it");

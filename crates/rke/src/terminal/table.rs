@@ -11,5 +11,9 @@ pub(crate) fn table(titles: &[&str], rows: impl IntoIterator<Item = Vec<Cell>>) 
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(titles);
     // What prints the table takes the styles off where they are not wanted.
     table.enforce_styling().add_rows(rows);
+    table.style_text_only();
+    table.column_iter_mut().for_each(|column| {
+        column.set_padding((0, 2));
+    });
     table.trim_fmt()
 }

@@ -45,12 +45,11 @@ impl Screen {
         let mut drawn = Vec::new();
         queue!(drawn, BeginSynchronizedUpdate)?;
         for (row, line) in (0..height).zip(&lines) {
-            queue!(drawn, MoveTo(0, row))?;
+            queue!(drawn, MoveTo(0, row), Clear(ClearType::CurrentLine))?;
             match self.colours {
                 ColorChoice::Never => drawn.extend(line.plain().bytes()),
                 _ => drawn.extend(line.painted().bytes()),
             }
-            queue!(drawn, Clear(ClearType::UntilNewLine))?;
         }
         if lines.len() < usize::from(height) {
             queue!(drawn, MoveTo(0, lines.len() as u16), Clear(ClearType::FromCursorDown))?;

@@ -64,7 +64,7 @@ impl View {
     pub(super) fn lines(&self, width: usize, height: usize) -> Vec<Line> {
         let mut lines = match &self.latest {
             None => vec![Line::of(BOLD, "rke watch"), Line::of(DIM, format!("asking {} …", self.address))],
-            Some(Err(reason)) => self.gone(reason),
+            Some(Err(reason)) => self.gone(reason, width),
             Some(Ok(seen)) => self.seen(seen, width, height),
         };
         lines.truncate(height.saturating_sub(1));
@@ -72,9 +72,12 @@ impl View {
         lines.into_iter().take(height).map(|line| line.cut(width)).collect()
     }
 
-    fn gone(&self, reason: &str) -> Vec<Line> {
+    fn gone(&self, reason: &str, width: usize) -> Vec<Line> {
         let mut lines = vec![Line::of(BOLD, "rke watch").plus(Style::new(), format!("  {}", self.address))];
-        lines.extend(clean(reason).lines().map(|line| Line::of(BAD, line)));
+        for line in clean(reason).lines() {
+            let signs: Vec<char> = line.chars().collect();
+            lines.extend(signs.chunks(width.max(1)).map(|signs| Line::of(BAD, String::from_iter(signs))));
+        }
         lines.push(Line::of(DIM, "Waiting for it to come back."));
         lines
     }

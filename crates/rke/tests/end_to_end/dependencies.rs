@@ -5,13 +5,14 @@ use std::process::Command;
 
 use serde_json::Value;
 
-const EDGES: [(&str, &[&str]); 9] = [
+const EDGES: [(&str, &[&str]); 10] = [
+    ("rke-client", &[]),
     ("rke-secret", &[]),
     ("rke-proto", &["rke-secret"]),
     ("rke-host", &["rke-proto", "rke-secret"]),
     ("rke-daemon", &["rke-host", "rke-proto", "rke-secret"]),
     ("rke-raida", &["rke-host", "rke-proto", "rke-secret"]),
-    ("rke", &["rke-daemon", "rke-host", "rke-proto", "rke-raida", "rke-secret"]),
+    ("rke", &["rke-client", "rke-daemon", "rke-host", "rke-proto", "rke-raida", "rke-secret"]),
     ("rke-fuzz", &["rke-proto", "rke-secret"]),
     ("rke-scan", &["rke-host", "rke-proto", "rke-raida", "rke-secret"]),
     ("xtask", &[]),

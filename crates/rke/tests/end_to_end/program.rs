@@ -149,13 +149,13 @@ fn drive(daemon: &str, wallet: &str) {
     assert!(ask(&["status"]).1.contains("Sessions: 1 of at most 16."));
     let secret: Vec<u8> =
         (0..100_000_u32).map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
-    let encrypted = pipe(&["encrypt", id, "--daemon", daemon], &secret);
+    let encrypted = pipe(&["encrypt", id, "--lines", "--daemon", daemon], &secret);
     assert!(
         encrypted.status.success() && encrypted.stdout.iter().filter(|byte| **byte == b'\n').count() == 5
     );
-    let decrypted = pipe(&["decrypt", id, "--daemon", daemon], &encrypted.stdout);
+    let decrypted = pipe(&["decrypt", id, "--lines", "--daemon", daemon], &encrypted.stdout);
     assert!(decrypted.status.success() && decrypted.stdout == secret);
-    assert_eq!(pipe(&["encrypt", id, "--daemon", daemon], b"").status.code(), Some(1));
+    assert_eq!(pipe(&["encrypt", id, "--lines", "--daemon", daemon], b"").status.code(), Some(1));
     assert_eq!(ask(&["session", "delete", id]).0, Some(0));
     let (code, _, error) = ask(&["session", "delete", id]);
     assert!(code == Some(1) && error.contains("Session not found"), "{error}");
