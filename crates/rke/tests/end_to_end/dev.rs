@@ -1,0 +1,119 @@
+//! `rke dev` as a process of its own, and `rke` commands that ask it, as a person would type them.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use crate::support::DOMAIN;
+
+/// A whole network in a process. Dropping it kills it.
+pub(crate) struct Dev {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) daemon: String,
+    pub(crate) wallet: PathBuf,
+    child: Child,
+}
+
+/// What a command did.
+pub(crate) struct Done {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: Vec<u8>,
+    pub(crate) err: String,
+}
+
+impl Done {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.out).into_owned()
+    }
+}
+
+impl From<Output> for Done {
+    fn from(output: Output) -> Self {
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        Self { code: output.status.code(), out: output.stdout, err }
+    }
+}
+
+impl Dev {
+    pub(crate) fn start() -> Self {
+        Self::start_at("127.0.0.1:0")
+    }
+
+    pub(crate) fn start_at(listen: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let ports = ["--raida-port", "0", "--dns-port", "0", "--content-server-port", "0"];
+        let mut child = Command::new(env!("CARGO_BIN_EXE_rke"))
+            .args(["dev", "--listen", listen, "--data-dir"])
+            .arg(dir.path().join("dev"))
+            .args(ports)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("rke runs");
+        let lines = BufReader::new(child.stdout.as_mut().expect("an output")).lines();
+        let lines: Vec<String> =
+            lines.map_while(Result::ok).take_while(|line| !line.starts_with("Ctrl-C")).collect();
+        let value = |name: &str| {
+            let line = lines.iter().find_map(|line| line.trim().strip_prefix(name));
+            line.unwrap_or_else(|| panic!("no {name} in {lines:?}")).trim().to_owned()
+        };
+        let daemon = value("daemon").trim_start_matches("http://").to_owned();
+        Self { dir, daemon, wallet: value("wallet").into(), child }
+    }
+
+    /// Where a file of a test is.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A command in the folder of the test's files, with nothing of this process's settings.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = rke(arguments, self.dir.path());
+        command.env("RKE_DAEMON", &self.daemon);
+        command
+    }
+
+    pub(crate) fn rke(&self, arguments: &[&str]) -> Done {
+        self.command(arguments).output().expect("rke runs").into()
+    }
+
+    /// The same with something on standard input.
+    pub(crate) fn pipe(&self, arguments: &[&str], input: &[u8]) -> Done {
+        let mut child = self.command(arguments).stdin(Stdio::piped()).spawn().expect("rke runs");
+        let (mut stdin, input) = (child.stdin.take().expect("an input"), input.to_vec());
+        let writer = std::thread::spawn(move || {
+            let _ = stdin.write_all(&input);
+        });
+        let done = child.wait_with_output().expect("rke ends").into();
+        writer.join().expect("written");
+        done
+    }
+
+    /// Opens a session and gives its id.
+    pub(crate) fn create_id(&self) -> String {
+        let wallet = self.wallet.to_str().expect("UTF-8");
+        let created = self.rke(&["session", "create", DOMAIN, "--wallet", wallet]);
+        assert_eq!(created.code, Some(0), "{}", created.err);
+        created.text().trim().to_owned()
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("an end");
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `rke` with these arguments, in this folder, in a clean environment.
+pub(crate) fn rke(arguments: &[&str], dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rke"));
+    command.args(arguments).current_dir(dir).env_clear().env("HOME", dir).env("PATH", "/usr/bin:/bin");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}

@@ -1,0 +1,156 @@
+//! `rke doctor`: nothing to find where all is well, and each thing that is wrong, with its cure.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
+use rke_raida::network::LocalNetwork;
+use serde_json::Value;
+
+use crate::dev::{Dev, Done, rke};
+use crate::real::Real;
+use crate::records::{Detour, with_endpoints};
+use crate::relay::{Fault, Relays};
+use crate::support::DOMAIN;
+
+/// The findings with this verdict, each as check and message.
+fn findings(json: &Value, verdict: &str) -> Vec<(String, String)> {
+    let all = json["findings"].as_array().expect("findings").iter();
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    all.filter(|found| found["result"] == verdict)
+        .inspect(|found| assert_eq!(found.get("cure").is_some(), verdict != "ok", "{found}"))
+        .map(|found| (text(&found["check"]), text(&found["message"])))
+        .collect()
+}
+
+fn examine(dev: &Dev, arguments: &[&str]) -> (Option<i32>, Value) {
+    let done = dev.rke(&[&["doctor", "--json"], arguments].concat());
+    (done.code, serde_json::from_str(&done.text()).unwrap_or_else(|_| panic!("{}", done.err)))
+}
+
+/// Whether there is a finding of that check which says that.
+fn says(found: &[(String, String)], check: &str, text: &str) -> bool {
+    found.iter().any(|(of, message)| of == check && message.contains(text))
+}
+
+#[test]
+fn where_all_is_well_nothing_fails() {
+    let dev = Dev::start();
+    let wallet = dev.wallet.to_str().expect("UTF-8");
+    let data = dev.path("dev/daemon");
+    let arguments = [DOMAIN, "--wallet", wallet, "--data-dir", data.to_str().expect("UTF-8")];
+    let (code, json) = examine(&dev, &arguments);
+    assert_eq!((code, &json["success"]), (Some(0), &true.into()), "{json:#}");
+    let ok = findings(&json, "ok");
+    for (check, text) in [
+        ("memory", "may be locked"),
+        ("data", "its owner's alone"),
+        ("daemon", "version 0"),
+        ("keys", "the daemon holds keys"),
+        ("sessions", "0 of at most 16"),
+        ("pages", "DNS rebinding"),
+        ("pages", "another site"),
+        ("network", "do not reach it"),
+        ("users", "--require-token"),
+        ("raidas", "25 of 25 answer"),
+        ("server", "takes connections"),
+        ("wallet", "usable at 25 of 25 RAIDAs"),
+        ("dns", "25 RAIDA servers, 13 are required"),
+        ("dns", "the daemon finds the domain too"),
+    ] {
+        assert!(says(&ok, check, text), "{check}, {text}: {json:#}");
+    }
+    let text = dev.rke(&[&["doctor"], &arguments[..]].concat());
+    assert!(text.code == Some(0) && text.text().contains(" 0 failed"), "{}", text.text());
+    assert_eq!(dev.rke(&["session", "list"]).text(), "No sessions.\n", "it opens none");
+}
+
+#[test]
+fn what_is_wrong_is_found() {
+    let dev = Dev::start();
+    let (data, wallet) = (dev.path("data"), dev.path("wallet"));
+    fs::create_dir_all(wallet.join("Bank")).expect("a folder");
+    fs::create_dir(&data).expect("a folder");
+    fs::set_permissions(&data, Permissions::from_mode(0o755)).expect("a mode");
+    fs::write(wallet.join("Bank/x.bin"), "no coin").expect("written");
+    let paths = [&data, &wallet].map(|path| path.to_str().expect("UTF-8").to_owned());
+    let arguments = ["nowhere.test", "--data-dir", &paths[0], "--wallet", &paths[1]];
+    let (code, json) = examine(&dev, &arguments);
+    assert_eq!((code, &json["success"]), (Some(1), &false.into()));
+    let failed = findings(&json, "fail");
+    for (check, text) in [
+        ("data", "open to others"),
+        ("wallet", "usable at 0 of 25 RAIDAs"),
+        ("dns", "look-up of _rke._udp.nowhere.test"),
+        ("dns", "the daemon: DNS discovery failed"),
+    ] {
+        assert!(says(&failed, check, text), "{check}, {text}: {json:#}");
+    }
+    assert!(says(&findings(&json, "warn"), "wallet", "x.bin"), "{json:#}");
+    let (code, json) = examine(&dev, &["--daemon", "127.0.0.1:1", "--wallet", "/nowhere"]);
+    assert!(code == Some(1) && says(&findings(&json, "fail"), "daemon", "no daemon answers"), "{json:#}");
+    assert!(says(&findings(&json, "fail"), "wallet", "cannot open the wallet folder"), "{json:#}");
+}
+
+/// What `rke doctor` finds with nothing but these arguments.
+async fn found(arguments: &[&str]) -> Value {
+    let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+    let run = move || {
+        let dir = tempfile::tempdir().expect("a folder");
+        let all: Vec<&str> =
+            ["doctor", "--json"].into_iter().chain(arguments.iter().map(String::as_str)).collect();
+        let done: Done = rke(&all, dir.path()).output().expect("rke runs").into();
+        serde_json::from_str::<Value>(&done.text()).unwrap_or_else(|_| panic!("{}", done.err))
+    };
+    tokio::task::spawn_blocking(run).await.expect("no panic")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_else_reaches_the_daemon_is_told() {
+    let real = Real::start(&["--listen", "0.0.0.0:0", "--require-token", "--insecure-debug"]).await;
+    let (daemon, token) = (format!("127.0.0.1:{}", real.port()), real.data_dir().join("token"));
+    let json = found(&["--daemon", &daemon, "--token-file", token.to_str().expect("UTF-8")]).await;
+    assert!(says(&findings(&json, "warn"), "network", "they need the token"), "{json:#}");
+    assert!(says(&findings(&json, "ok"), "users", "who has no token is refused"), "{json:#}");
+    assert!(says(&findings(&json, "fail"), "keys", "debuggers"), "{json:#}");
+    let json = found(&["--daemon", &daemon]).await;
+    assert!(says(&findings(&json, "fail"), "daemon", "token"), "{json:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_raida_that_does_not_answer_is_named() {
+    for (dead, verdict) in [(12, "ok"), (13, "fail")] {
+        let faults = (0..25).map(|at| if at < dead { Fault::Dead } else { Fault::None }).collect();
+        let detour = async |network: &LocalNetwork, _: &tempfile::TempDir| {
+            let relays = Relays::start(network.node_addresses(), faults, 0).await;
+            with_endpoints(network, &relays.endpoints())
+        };
+        let detour = Detour::new(detour, |_| ()).await;
+        let json = found(&[DOMAIN, "--daemon", &detour.daemon.address().to_string()]).await;
+        let silent =
+            findings(&json, "warn").into_iter().filter(|(_, text)| text.ends_with("does not answer"));
+        assert_eq!(silent.count(), dead, "{json:#}");
+        assert!(
+            says(&findings(&json, verdict), "raidas", &format!("{} of 25 answer", 25 - dead)),
+            "{json:#}"
+        );
+        detour.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_with_the_wrong_index_is_found() {
+    let detour = async |network: &LocalNetwork, _: &tempfile::TempDir| {
+        let mut endpoints = network.node_addresses().to_vec();
+        endpoints.swap(3, 4);
+        with_endpoints(network, &endpoints)
+    };
+    let detour = Detour::new(detour, |_| ()).await;
+    let json = found(&[DOMAIN, "--daemon", &detour.daemon.address().to_string()]).await;
+    let warned = findings(&json, "warn");
+    assert!(
+        says(&warned, "raidas", "is not RAIDA 3") && says(&warned, "raidas", "is not RAIDA 4"),
+        "{json:#}"
+    );
+    assert!(says(&findings(&json, "ok"), "raidas", "23 of 25 answer"), "{json:#}");
+    detour.stop().await;
+}

@@ -1,0 +1,201 @@
+//! What is seen in a terminal, in a real one: `rke watch`, and the bar while a session is opened.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::dev::Dev;
+use crate::support::DOMAIN;
+
+/// A terminal with a shell in it.
+struct Terminal {
+    name: String,
+    dir: std::path::PathBuf,
+}
+
+impl Terminal {
+    fn open(dev: &Dev, (width, height): (u16, u16)) -> Self {
+        let name = format!("rke-{}", dev.daemon.replace([':', '.'], "-"));
+        let terminal = Self { name, dir: dev.dir.path().into() };
+        let shell =
+            format!("env -i PATH=$PATH TERM=$TERM LANG=C.UTF-8 PS1='$ ' RKE_DAEMON={} sh", dev.daemon);
+        let (width, height) = (width.to_string(), height.to_string());
+        terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", &width, "-y", &height, &shell]);
+        terminal
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new("tmux");
+        command.args(["-L", &self.name]).args(arguments).current_dir(&self.dir);
+        let output = command.output().expect("tmux is needed for this test");
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn type_in(&self, text: &str) {
+        self.tmux(&["send-keys", "-l", text]);
+        self.tmux(&["send-keys", "Enter"]);
+    }
+
+    fn press(&self, key: &str) {
+        self.tmux(&["send-keys", key]);
+    }
+
+    fn resize(&self, width: u16, height: u16) {
+        self.tmux(&["resize-window", "-x", &width.to_string(), "-y", &height.to_string()]);
+    }
+
+    fn screen(&self) -> String {
+        self.tmux(&["capture-pane", "-p"])
+    }
+
+    /// Waits until the screen is as it should be, and gives it.
+    fn wait(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let screen = self.screen();
+            if is_so(&screen) {
+                return screen;
+            }
+            assert!(Instant::now() < deadline, "{what} does not come: {screen}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// What the shell runs.
+    fn running(&self) -> Pid {
+        let shell = self.tmux(&["display-message", "-p", "#{pane_pid}"]).trim().to_owned();
+        let child =
+            std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).expect("children");
+        child.trim().parse().ok().and_then(Pid::from_raw).expect("one child")
+    }
+
+    /// The other screen, the one without a history, is shown.
+    fn is_other_screen(&self) -> bool {
+        self.tmux(&["display-message", "-p", "#{alternate_on}"]).trim() == "1"
+    }
+
+    /// The terminal is as a shell wants it: the screen from before, lines with echo.
+    fn assert_restored(&self) {
+        self.wait("the screen from before", |screen| screen.contains("before"));
+        assert!(!self.is_other_screen());
+        self.type_in("stty -a | tr ' ' '\\n' | grep -x -e icanon -e echo -e isig | tr '\\n' '+'");
+        self.wait("a terminal in order", |screen| screen.contains("isig+icanon+echo+"));
+        assert_eq!(self.tmux(&["display-message", "-p", "#{cursor_flag}"]).trim(), "1", "the cursor");
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = Command::new("tmux").args(["-L", &self.name, "kill-server"]).output();
+    }
+}
+
+/// How somebody ends it.
+#[derive(Clone, Copy)]
+enum End {
+    Key(&'static str),
+    Signal(Signal),
+}
+
+fn watch(terminal: &Terminal) {
+    terminal.type_in(&format!("echo before; {} watch", env!("CARGO_BIN_EXE_rke")));
+}
+
+#[test]
+fn watch_shows_what_changes_and_leaves_the_terminal_as_it_was() {
+    let dev = Dev::start();
+    let terminal = Terminal::open(&dev, (100, 30));
+    watch(&terminal);
+    terminal.wait("the first look", |screen| {
+        screen.contains("0 of 16 sessions") && screen.contains("No sessions.")
+    });
+    assert!(terminal.is_other_screen());
+    let id = dev.create_id();
+    let screen = terminal.wait("the session", |screen| screen.contains(&id[..8]));
+    assert!(!screen.contains(&id), "only the beginning of the id: {screen}");
+    assert!(screen.contains("in 60 min") && screen.contains(DOMAIN), "{screen}");
+    terminal.wait("the RAIDAs", |screen| {
+        screen.matches('●').count() == 25 && screen.contains("12 RAIDAs to spare")
+    });
+    terminal.press("q");
+    terminal.assert_restored();
+}
+
+#[test]
+fn watch_fits_every_size_and_ends_with_ctrl_c_and_signals() {
+    let dev = Dev::start();
+    dev.create_id();
+    let terminal = Terminal::open(&dev, (100, 30));
+    for end in [End::Key("C-c"), End::Key("Escape"), End::Signal(Signal::TERM), End::Signal(Signal::HUP)] {
+        watch(&terminal);
+        terminal.wait("the first look", |screen| screen.contains("1 of 16 sessions"));
+        for (width, height) in [(20, 6), (7, 2), (30, 40), (100, 30)] {
+            terminal.resize(width, height);
+            let way_out = &"q leaves"[..8.min(usize::from(width))];
+            let last = |screen: &str| screen.trim_end().lines().last().unwrap_or_default().to_owned();
+            terminal.wait("the way out", |screen| last(screen) == way_out);
+        }
+        match end {
+            End::Key(key) => terminal.press(key),
+            End::Signal(signal) => kill_process(terminal.running(), signal).expect("a signal"),
+        }
+        terminal.assert_restored();
+        terminal.type_in("clear");
+        terminal.wait("an empty screen", |screen| !screen.contains("before"));
+    }
+}
+
+#[test]
+fn watch_says_that_the_daemon_went_away_and_shows_it_again() {
+    let mut dev = Dev::start();
+    let terminal = Terminal::open(&dev, (80, 24));
+    watch(&terminal);
+    terminal.wait("the first look", |screen| screen.contains("0 of 16 sessions"));
+    dev.kill();
+    let screen =
+        terminal.wait("the end of the daemon", |screen| screen.contains("Waiting for it to come back."));
+    assert!(screen.contains("no daemon answers at"), "{screen}");
+    let again = Dev::start_at(&dev.daemon);
+    terminal.wait("the daemon again", |screen| screen.contains("0 of 16 sessions"));
+    drop(again);
+    terminal.press("q");
+    terminal.assert_restored();
+}
+
+#[test]
+fn the_places_of_a_new_key_fill_as_raidas_answer() {
+    let dev = Dev::start();
+    let terminal = Terminal::open(&dev, (100, 30));
+    let program = env!("CARGO_BIN_EXE_rke");
+    terminal.type_in(&format!("{program} session create {DOMAIN} --wallet {}", dev.wallet.display()));
+    let screen = terminal.wait("the session", |screen| screen.contains("opened with a new key"));
+    let row = format!("[{}] 25 of 25 RAIDAs answered", "✓".repeat(25));
+    assert!(screen.contains(&row), "{screen}");
+    let piped =
+        dev.rke(&["session", "create", DOMAIN, "--wallet", dev.wallet.to_str().expect("UTF-8"), "--fresh"]);
+    assert!(
+        !piped.err.contains('✓') && !piped.err.contains('\x1b'),
+        "no bar without a terminal: {}",
+        piped.err
+    );
+}
+
+#[test]
+fn colours_are_for_terminals_that_want_them() {
+    let dev = Dev::start();
+    let terminal = Terminal::open(&dev, (120, 30));
+    let program = env!("CARGO_BIN_EXE_rke");
+    let coloured = || terminal.tmux(&["capture-pane", "-p", "-e"]).contains("\x1b[31m");
+    terminal.type_in(&format!("clear; NO_COLOR=1 {program} session show 00; echo done"));
+    terminal.wait("the error", |screen| screen.contains("Session not found") && screen.contains("done"));
+    assert!(!coloured());
+    terminal.type_in(&format!("clear; {program} session show 00; echo done; clear=1"));
+    terminal.wait("the error", |screen| screen.contains("Session not found") && screen.contains("clear=1"));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !coloured() {
+        assert!(Instant::now() < deadline, "no colour");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
