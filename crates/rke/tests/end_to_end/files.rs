@@ -26,17 +26,18 @@ fn names(dir: &Path) -> Vec<String> {
 fn a_file_comes_back_as_it_was_with_its_mode() {
     let dev = Dev::start();
     let id = dev.create_id();
-    fs::write(dev.path("letter"), data()).expect("written");
+    let data = data();
+    fs::write(dev.path("letter"), &data).expect("written");
     fs::set_permissions(dev.path("letter"), fs::Permissions::from_mode(0o640)).expect("a mode");
     for (form, grown) in [(&["--seal"][..], None), (&["--raw"], Some(24)), (&["--aad", "letter"], None)] {
         let encrypted = dev.rke(&[&["encrypt", &id, "letter", "-o", "out"], form].concat());
         assert_eq!((encrypted.code, encrypted.err.as_str()), (Some(0), ""), "{form:?}");
         let sealed = fs::read(dev.path("out")).expect("a file");
-        assert!(!sealed.windows(64).any(|part| part == &data()[1000..1064]), "{form:?}");
+        assert!(!sealed.windows(64).any(|part| *part == data[1000..1064]), "{form:?}");
         assert!(grown.is_none_or(|grown| sealed.len() == LEN + grown), "{form:?}");
         let decrypted = dev.rke(&[&["decrypt", &id, "out", "-o", "back"], form].concat());
         assert_eq!((decrypted.code, decrypted.err.as_str()), (Some(0), ""), "{form:?}");
-        assert!(fs::read(dev.path("back")).expect("a file") == data(), "{form:?}");
+        assert!(fs::read(dev.path("back")).expect("a file") == data, "{form:?}");
         let mode = fs::metadata(dev.path("back")).expect("metadata").permissions().mode() & 0o777;
         assert_eq!(mode, 0o640, "{form:?}");
     }
