@@ -76,12 +76,11 @@ pub enum Receipt {
 
 /// Opens a session. The wallet's path is one on the daemon's machine.
 pub fn create(domain: &str, wallet: &Path, key: KeyChoice) -> Call<Created> {
-    let wallet = wallet.to_string_lossy();
-    let mut parameters = vec![("domain", domain), ("wallet_path", &*wallet)];
+    let mut body = json!({"domain": domain, "wallet_path": wallet.to_string_lossy()});
     if key == KeyChoice::Fresh {
-        parameters.push(("fresh", "true"));
+        body["fresh"] = true.into();
     }
-    Call::get(target("/api/rke/session", &parameters))
+    Call::post("/api/rke/session", body)
 }
 
 /// Lists the sessions.
@@ -195,9 +194,9 @@ mod tests {
     #[test]
     fn what_is_not_asked_for_is_not_in_the_request() {
         let call = create("a.test", Path::new("/w"), KeyChoice::Cached);
-        assert_eq!(call.target, "/api/rke/session?domain=a.test&wallet_path=/w");
+        assert_eq!(call.body, Some(json!({"domain": "a.test", "wallet_path": "/w"})));
         let call = create("a.test", Path::new("/w"), KeyChoice::Fresh);
-        assert_eq!(call.target, "/api/rke/session?domain=a.test&wallet_path=/w&fresh=true");
+        assert_eq!(call.body, Some(json!({"domain": "a.test", "wallet_path": "/w", "fresh": true})));
         assert_eq!(delete("x", CachedKey::Keep, Receipt::None).target, "/api/rke/session/x");
         let call = delete("x", CachedKey::Forget, Receipt::Wanted);
         assert_eq!(call.target, "/api/rke/session/x?forget=true&verify=true");

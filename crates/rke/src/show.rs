@@ -32,8 +32,8 @@ pub(crate) async fn status(output: &Output) -> Result<()> {
     answer(output, &call::status(), |status: &Status| {
         let (sessions, keys, memory) = (&status.sessions, &status.keystore, &status.secret_memory);
         let mut text = format!(
-            "Sessions: {} of at most {}, each for {}.\n\
-             Cached keys: {} valid of at most {}, each for {}.\n\
+            "Sessions: {} of at most {}. Each lives for {}.\n\
+             Cached keys: {} valid of at most {}. Each is used for {}.\n\
              Keys are held in {} memory; looking at the process is {}.",
             sessions.active,
             sessions.max,

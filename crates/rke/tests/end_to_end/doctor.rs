@@ -106,12 +106,11 @@ async fn found(arguments: &[&str]) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_else_reaches_the_daemon_is_told() {
-    let real = Real::start(&["--listen", "0.0.0.0:0", "--require-token", "--insecure-debug"]).await;
+    let real = Real::start(&["--listen", "0.0.0.0:0", "--require-token"]).await;
     let (daemon, token) = (format!("127.0.0.1:{}", real.port()), real.data_dir().join("token"));
     let json = found(&["--daemon", &daemon, "--token-file", token.to_str().expect("UTF-8")]).await;
     assert!(says(&findings(&json, "warn"), "network", "they need the token"), "{json:#}");
     assert!(says(&findings(&json, "ok"), "users", "who has no token is refused"), "{json:#}");
-    assert!(says(&findings(&json, "fail"), "keys", "debuggers"), "{json:#}");
     let json = found(&["--daemon", &daemon]).await;
     assert!(says(&findings(&json, "fail"), "daemon", "token"), "{json:#}");
 }
@@ -141,16 +140,12 @@ async fn each_raida_that_does_not_answer_is_named() {
 async fn a_record_with_the_wrong_index_is_found() {
     let detour = async |network: &LocalNetwork, _: &tempfile::TempDir| {
         let mut endpoints = network.node_addresses().to_vec();
-        endpoints.swap(3, 4);
+        endpoints[3] = endpoints[4];
         with_endpoints(network, &endpoints)
     };
     let detour = Detour::new(detour, |_| ()).await;
     let json = found(&[DOMAIN, "--daemon", &detour.daemon.address().to_string()]).await;
-    let warned = findings(&json, "warn");
-    assert!(
-        says(&warned, "raidas", "is not RAIDA 3") && says(&warned, "raidas", "is not RAIDA 4"),
-        "{json:#}"
-    );
-    assert!(says(&findings(&json, "ok"), "raidas", "23 of 25 answer"), "{json:#}");
+    assert!(says(&findings(&json, "warn"), "raidas", "is not RAIDA 3"), "{json:#}");
+    assert!(says(&findings(&json, "ok"), "raidas", "24 of 25 answer"), "{json:#}");
     detour.stop().await;
 }
