@@ -49,9 +49,15 @@ pub struct Raw {
 }
 
 impl Client {
-    /// A client of the daemon at `HOST:PORT`, or at `unix:PATH` for its unix socket.
+    /// A client of the daemon at `HOST:PORT` (with or without `http://`), or at `unix:PATH` for its unix
+    /// socket.
     pub fn new(address: impl Into<String>) -> Self {
-        Self { address: address.into(), token_file: None }
+        let address = address.into();
+        let address = match address.strip_prefix("http://") {
+            Some(host) => host.trim_end_matches('/').into(),
+            None => address,
+        };
+        Self { address, token_file: None }
     }
 
     /// The same with the file that holds the daemon's token. It is read for each request, because each
@@ -296,5 +302,21 @@ impl Client {
         }
         let (head, body) = answer.into_parts();
         Ok((head.headers, Stream::new(body, fault)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_may_come_from_a_browser() {
+        for (given, address) in [
+            ("127.0.0.1:8080", "127.0.0.1:8080"),
+            ("http://localhost:8080/", "localhost:8080"),
+            ("unix:/run/rke.sock", "unix:/run/rke.sock"),
+        ] {
+            assert_eq!(Client::new(given).address(), address);
+        }
     }
 }

@@ -87,7 +87,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     }
     let cannot_tell = error.is::<audit::Unknown>();
     ExitCode::from(match cause {
-        Some(Error::NoDaemon { .. }) => 3,
+        Some(Error::NoDaemon { .. } | Error::NotUnderstood { .. }) => 3,
         _ if cannot_tell => 2,
         _ => 1,
     })

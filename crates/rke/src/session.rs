@@ -182,6 +182,7 @@ async fn delete_each(options: &DeleteOptions, output: &Output) -> Result<()> {
 
 fn ended(count: u64) -> String {
     match count {
+        0 => "No sessions to end.".into(),
         1 => "1 session ended, its key is wiped.".into(),
         _ => format!("{count} sessions ended, their keys are wiped."),
     }

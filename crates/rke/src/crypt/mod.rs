@@ -9,15 +9,14 @@ mod target;
 use std::io::{Cursor, IsTerminal, Write, stdout};
 
 use anyhow::{Context, Error, Result, bail};
-use clap::CommandFactory;
 use clap::error::ErrorKind;
 use rke_client::Stream;
 use tokio::io::AsyncReadExt;
 
 use self::source::Source;
 use self::target::Target;
-use crate::cli::Cli;
 use crate::cli::ask::{DecryptOptions, EncryptOptions, Ends, Form, Output};
+use crate::cli::help;
 use crate::terminal::Bar;
 
 /// What sealed data begins with; `docs/seal-format.md`.
@@ -30,7 +29,7 @@ const NONCE_LEN: usize = 16;
 
 pub(crate) async fn encrypt(options: &EncryptOptions) -> Result<()> {
     let (ends, output, form) = (&options.ends, &options.output, options.form.form());
-    check_json(form, output);
+    check_json("encrypt", form, output);
     if form != Form::Lines && ends.goes_to_stdout() && stdout().is_terminal() {
         bail!("will not write data to a terminal; name a file with -o, or use --lines");
     }
@@ -61,7 +60,7 @@ pub(crate) async fn encrypt(options: &EncryptOptions) -> Result<()> {
 
 pub(crate) async fn decrypt(options: &DecryptOptions) -> Result<()> {
     let (ends, output, form) = (&options.ends, &options.output, options.form.form());
-    check_json(form, output);
+    check_json("decrypt", form, output);
     let mut source = Source::open(ends.file.as_deref()).await?;
     let mut target = Target::open(ends.out.as_deref(), source.mode())?;
     let client = output.daemon.client();
@@ -103,10 +102,13 @@ impl Ends {
 }
 
 /// `--json` prints the daemon's answers, and only lines come as such.
-fn check_json(form: Form, output: &Output) {
+fn check_json(name: &str, form: Form, output: &Output) {
     if output.json && form != Form::Lines {
         let text = "--json is for the answers that --lines is made of; sealed and raw data has none";
-        Cli::command().error(ErrorKind::ArgumentConflict, text).exit();
+        let mut command = help::command();
+        command.build();
+        let command = command.find_subcommand_mut(name).cloned();
+        command.unwrap_or_default().error(ErrorKind::ArgumentConflict, text).exit();
     }
 }
 

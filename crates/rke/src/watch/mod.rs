@@ -16,7 +16,7 @@ use crate::cli::ask::DaemonOptions;
 
 pub(crate) async fn run(daemon: &DaemonOptions) -> Result<()> {
     if !stdout().is_terminal() {
-        bail!("rke watch needs a terminal; `rke status`, `rke session list` and `rke raidas` print once");
+        bail!("watch needs a terminal; `rke status`, `rke session list` and `rke raidas` print once");
     }
     let mut stop = Stop::listen()?;
     let mut observations = observer::start(daemon.client());

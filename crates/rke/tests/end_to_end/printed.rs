@@ -18,7 +18,10 @@ fn printed(dev: &Dev, done: &Done) -> String {
 /// Cells are two spaces apart here, however wide the masked ones were.
 fn masked(dev: &Dev, line: &str) -> String {
     let dir = dev.dir.path().to_str().expect("UTF-8");
-    let line = line.replace(dir, "DIR").replace(&dev.daemon, "DAEMON");
+    let line = without_ids(line).replace(dir, "DIR").replace(&dev.daemon, "DAEMON");
+    // What the machine has.
+    let line =
+        line.replace("in secretmem memory", "in KIND memory").replace("in locked memory", "in KIND memory");
     let cells = line.split("  ").map(str::trim).filter(|cell| !cell.is_empty());
     cells.map(masked_cell).collect::<Vec<_>>().join("  ")
 }
@@ -37,17 +40,29 @@ fn masked_cell(cell: &str) -> String {
 }
 
 fn masked_word(word: &str) -> String {
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if word.len() == 32 && digits(word) {
-        return "ID".into();
-    }
     if word.len() == 20 && word.ends_with('Z') && word.contains('T') {
         return "TIME".into();
     }
-    match word.rsplit_once(':') {
-        Some((host, port)) if port.trim_end_matches('.').parse::<u16>().is_ok() => format!("{host}:PORT"),
+    let end = if word.ends_with('.') { "." } else { "" };
+    match word.trim_end_matches('.').rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => format!("{host}:PORT{end}"),
         _ => word.into(),
     }
+}
+
+/// Ids wherever they stand.
+fn without_ids(line: &str) -> String {
+    let is_digit = |sign: char| sign.is_ascii_digit() || ('a'..='f').contains(&sign);
+    let words = line.split_inclusive(|sign| !is_digit(sign));
+    words
+        .map(|word| {
+            if word.trim_end_matches(|sign| !is_digit(sign)).len() == 32 {
+                format!("ID{}", &word[32..])
+            } else {
+                word.into()
+            }
+        })
+        .collect()
 }
 
 fn show(dev: &Dev, arguments: &[&str]) -> String {
@@ -58,23 +73,82 @@ fn show(dev: &Dev, arguments: &[&str]) -> String {
 fn sessions_and_keys() {
     let dev = Dev::start();
     let wallet = dev.wallet.to_str().expect("UTF-8");
-    assert_snapshot!(show(&dev, &["session", "list"]), @"");
-    assert_snapshot!(show(&dev, &["keys", "list"]), @"");
-    assert_snapshot!(show(&dev, &["session", "create", DOMAIN, "--wallet", wallet]), @"");
+    assert_snapshot!(show(&dev, &["session", "list"]), @r"
+No sessions.
+exit code 0
+");
+    assert_snapshot!(show(&dev, &["keys", "list"]), @r"
+No cached keys.
+exit code 0
+");
+    assert_snapshot!(show(&dev, &["session", "create", DOMAIN, "--wallet", wallet]), @r"
+ID
+stderr: Session with content.rke.test (RKE-TEST-SERVER) opened with a new key; it ends in 60 min.
+exit code 0
+");
     let id = dev.create_id();
     assert_eq!(dev.rke(&["session", "delete", &id]).code, Some(0));
     let id = dev.rke(&["session", "list"]).text().lines().nth(1).expect("a row")[..32].to_owned();
-    assert_snapshot!(show(&dev, &["session", "list"]), @"");
-    assert_snapshot!(show(&dev, &["session", "show", &id]), @"");
-    assert_snapshot!(show(&dev, &["session", "renew", &id]), @"");
-    assert_snapshot!(show(&dev, &["keys", "list"]), @"");
-    assert_snapshot!(show(&dev, &["session", "delete", &id]), @"");
-    assert_snapshot!(show(&dev, &["session", "delete", &id]), @"");
-    assert_snapshot!(show(&dev, &["session", "delete", &id, "--json"]), @"");
-    assert_snapshot!(show(&dev, &["keys", "forget", "other.test"]), @"");
-    assert_snapshot!(show(&dev, &["keys", "forget", DOMAIN]), @"");
-    assert_snapshot!(show(&dev, &["keys", "forget", "--all"]), @"");
-    assert_snapshot!(show(&dev, &["keys", "forget", "--all", "--json"]), @"");
+    assert_snapshot!(show(&dev, &["session", "list"]), @r"
+SESSION  DOMAIN  CS ID  OPENED  EXPIRES  ENCRYPTED  DECRYPTED
+ID  content.rke.test  RKE-TEST-SERVER  AGO  in 60 min  0  0
+exit code 0
+");
+    assert_snapshot!(show(&dev, &["session", "show", &id]), @r"
+session  ID
+domain  content.rke.test
+cs id  RKE-TEST-SERVER
+opened  TIME (AGO)
+expires  TIME (in 60 min)
+encrypted  0 times
+decrypted  0 times
+key bits  256
+raidas  0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24
+liars  none
+from cache  no
+confirmed  yes
+exit code 0
+");
+    assert_snapshot!(show(&dev, &["session", "renew", &id]), @r"
+Session renewed, it ends in 60 min.
+exit code 0
+");
+    assert_snapshot!(show(&dev, &["keys", "list"]), @r"
+DOMAIN  CS ID  EXPIRES  STRENGTH
+content.rke.test  RKE-TEST-SERVER  in 24 h  256 bits
+exit code 0
+");
+    assert_snapshot!(show(&dev, &["session", "delete", &id]), @r"
+Session ended, its key is wiped.
+exit code 0
+");
+    assert_snapshot!(show(&dev, &["session", "delete", &id]), @r"
+stderr: rke: Session not found
+stderr: `rke session list` shows those that there are, `rke session create` opens a new one
+exit code 1
+");
+    assert_snapshot!(show(&dev, &["session", "delete", &id, "--json"]), @r#"
+{"error":true,"message":"Session not found","code":404,"session_id":"ID"}
+stderr: rke: Session not found
+stderr: `rke session list` shows those that there are, `rke session create` opens a new one
+exit code 1
+"#);
+    assert_snapshot!(show(&dev, &["keys", "forget", "other.test"]), @r"
+There is no cached key of other.test.
+exit code 0
+");
+    assert_snapshot!(show(&dev, &["keys", "forget", DOMAIN]), @r"
+1 cached key forgotten.
+exit code 0
+");
+    assert_snapshot!(show(&dev, &["keys", "forget", "--all"]), @r"
+There are no cached keys.
+exit code 0
+");
+    assert_snapshot!(show(&dev, &["keys", "forget", "--all", "--json"]), @r#"
+{"command":"rke_keys_delete","success":true,"deleted":0}
+exit code 0
+"#);
 }
 
 #[test]
@@ -82,8 +156,14 @@ fn all_sessions_end_at_once_with_receipts_where_they_are_wanted() {
     let dev = Dev::start();
     let open = |count: usize| (0..count).for_each(|_| drop(dev.create_id()));
     open(2);
-    assert_snapshot!(show(&dev, &["session", "delete", "--all", "--domain", "other.test"]), @"");
-    assert_snapshot!(show(&dev, &["session", "delete", "--all", "--domain", "Content.RKE.test."]), @"");
+    assert_snapshot!(show(&dev, &["session", "delete", "--all", "--domain", "other.test"]), @r"
+No sessions to end.
+exit code 0
+");
+    assert_snapshot!(show(&dev, &["session", "delete", "--all", "--domain", "Content.RKE.test."]), @r"
+2 sessions ended, their keys are wiped.
+exit code 0
+");
     open(1);
     let receipt = dev.rke(&["session", "delete", "--all", "--verify", "--forget", "--domain", DOMAIN]);
     let text = receipt.text();
@@ -91,7 +171,10 @@ fn all_sessions_end_at_once_with_receipts_where_they_are_wanted() {
         text.contains("… Nothing of it was found in ")
             && text.ends_with("1 session ended, its key is wiped.\n")
     );
-    assert_snapshot!(show(&dev, &["keys", "list"]), @"");
+    assert_snapshot!(show(&dev, &["keys", "list"]), @r"
+No cached keys.
+exit code 0
+");
     let id = dev.create_id();
     let receipt = dev.rke(&["session", "delete", &id, "--verify"]).text();
     assert!(receipt.starts_with("Session ended, its key is wiped. Nothing of it was found in "), "{receipt}");
@@ -100,12 +183,32 @@ fn all_sessions_end_at_once_with_receipts_where_they_are_wanted() {
 #[test]
 fn what_the_daemon_knows() {
     let dev = Dev::start();
-    assert_snapshot!(show(&dev, &["status"]), @"");
-    assert_snapshot!(show(&dev, &["discover", DOMAIN]), @"");
-    assert_snapshot!(show(&dev, &["discover", "nowhere.test"]), @"");
+    assert_snapshot!(show(&dev, &["status"]), @r"
+Sessions: 0 of at most 16. Each lives for 60 min.
+Cached keys: 0 valid of at most 64. Each is used for 24 h.
+Keys are held in KIND memory; looking at the process is refused.
+DNS: 127.0.0.1:PORT.
+Version: 0.1.0.
+exit code 0
+");
+    assert_snapshot!(show(&dev, &["discover", DOMAIN]), @r"
+The Content Server of content.rke.test is cs.content.rke.test:PORT. At least 13 RAIDAs make a key.
+KEY SET  CS ID  RAIDAS
+k1  RKE-TEST-SERVER  25
+exit code 0
+");
+    assert_snapshot!(show(&dev, &["discover", "nowhere.test"]), @r"
+stderr: rke: DNS discovery failed: TXT look-up of _rke._udp.nowhere.test.: DNS error: error response: Query Refused
+exit code 1
+");
     let raidas = show(&dev, &["raidas"]);
     let lines: Vec<&str> = raidas.lines().collect();
-    assert_snapshot!([lines[0], lines[1], lines[26], lines[27]].join("\n"), @"");
+    assert_snapshot!([lines[0], lines[1], lines[26], lines[27]].join("\n"), @r"
+RAIDA  ENDPOINT  STATE  LAST MS  MEDIAN MS  ASKED  ANSWERED  LIES  LAST FAULT
+0  -  unknown  -  -  0  0  0  -
+margin: unknown, no exchange has been made yet
+exit code 0
+");
 }
 
 #[test]
@@ -115,18 +218,78 @@ fn a_daemon_that_is_not_there_and_wrong_usage() {
         let done: Done = rke(arguments, dev.dir.path()).output().expect("rke runs").into();
         printed(&dev, &done)
     };
-    assert_snapshot!(nobody(&["status", "--daemon", "127.0.0.1:1"]), @"");
-    assert_snapshot!(nobody(&["status", "--daemon", "unix:/nowhere"]), @"");
-    assert_snapshot!(nobody(&["status", "--token-file", "/nowhere", "--daemon", "127.0.0.1:1"]), @"");
-    assert_snapshot!(nobody(&["watch"]), @"");
-    assert_snapshot!(nobody(&["decrypt", "00", "--json"]), @"");
+    assert_snapshot!(nobody(&["status", "--daemon", "127.0.0.1:1"]), @r"
+stderr: rke: no daemon answers at 127.0.0.1:1: Connection refused (os error 111)
+stderr: start one with `rke serve`, or name another address with --daemon
+exit code 3
+");
+    assert_snapshot!(nobody(&["status", "--daemon", "unix:/nowhere"]), @r"
+stderr: rke: no daemon answers at unix:/nowhere: No such file or directory (os error 2)
+stderr: start one with `rke serve`, or name another address with --daemon
+exit code 3
+");
+    assert_snapshot!(show(&dev, &["status", "--token-file", "/nowhere"]), @r"
+stderr: rke: cannot read the daemon's token from /nowhere: No such file or directory (os error 2)
+stderr: name the file `token` of the daemon's data folder with --token-file
+exit code 1
+");
+    assert_snapshot!(nobody(&["watch"]), @r"
+stderr: rke: watch needs a terminal; `rke status`, `rke session list` and `rke raidas` print once
+exit code 1
+");
+    assert_snapshot!(nobody(&["decrypt", "00", "--json"]), @r"
+stderr: error: --json is for the answers that --lines is made of; sealed and raw data has none
+stderr: 
+stderr: Usage: rke decrypt [OPTIONS] <SESSION> [FILE]
+stderr: 
+stderr: For more information, try '--help'.
+exit code 2
+");
 }
 
 #[test]
 fn the_commands_are_shown_in_groups() {
     let dir = tempfile::tempdir().expect("a folder");
     let help: Done = rke(&["help"], dir.path()).output().expect("rke runs").into();
-    assert_snapshot!(help.text(), @"");
+    assert_snapshot!(help.text(), @r"
+RAIDA Key Exchange sessions: encryption keys that nobody handed you and no single server knows
+
+Usage: rke <COMMAND>
+
+Sessions:
+  session         Open, list, show, renew and delete sessions
+  keys            List and forget the keys that the daemon keeps for new sessions
+
+Data:
+  encrypt         Encrypt a file or standard input with a session's key
+  decrypt         Decrypt what `rke encrypt` wrote
+  connect         Talk to the Content Server of a session: standard input to it, what it says to standard output
+
+What is going on:
+  status          Show how a running daemon is doing
+  watch           Watch sessions and RAIDAs as they change
+  raidas          Show how the 25 RAIDAs have been doing, and how many more may fail
+  discover        Find a Content Server in DNS
+  doctor          Look for what is wrong: this machine, the daemon, a domain, a wallet; and say what cures it
+
+Programs that go on running:
+  serve           Run the daemon against the real world
+  dev             Run everything on this machine: 25 RAIDA nodes, DNS, a Content Server, a wallet, the daemon
+  raida           Run one RAIDA node
+  content-server  Run a Content Server, make and preload its master secrets, rotate them
+
+Around the program:
+  completions     Print what makes a shell complete commands, flags and values
+  man             Write the man pages of all commands into a folder
+  help            Show this, or the help of a command
+
+Options:
+  -h, --help     Print help
+  -V, --version  Print version
+
+`rke COMMAND --help` says more, with examples. Exit codes: 0 done, 1 refused, 2 usage, 3 no daemon.
+Colours are left out where NO_COLOR is set or the output is not a terminal.
+");
     let none: Done = rke(&[], dir.path()).output().expect("rke runs").into();
     assert_eq!((none.code, none.err), (Some(2), help.text()));
 }
