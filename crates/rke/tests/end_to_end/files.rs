@@ -92,7 +92,7 @@ fn what_was_altered_or_cut_does_not_open_and_the_old_file_stays() {
             assert_eq!(decrypted.code, Some(1), "{number}");
             assert!(decrypted.err.contains("rke: "), "{number}: {}", decrypted.err);
         }
-        assert_eq!(fs::read(dev.path("old")).expect("a file"), b"old", "{number}");
+        assert!(fs::read(dev.path("old")).expect("a file") == b"old", "{number}");
         assert_eq!(names(dev.dir.path()), ["damaged", "dev", "old"], "{number}");
     }
     fs::write(dev.path("damaged"), altered(LEN / 2)).expect("written");
@@ -194,7 +194,7 @@ fn one_that_is_killed_in_the_middle_leaves_nothing_and_the_old_file() {
     }
     child.kill().expect("killed");
     child.wait().expect("an end");
-    assert_eq!(fs::read(dev.path("old")).expect("a file"), b"old");
+    assert!(fs::read(dev.path("old")).expect("a file") == b"old");
     assert_eq!(names(dev.dir.path()), ["dev", "old"]);
 }
 
