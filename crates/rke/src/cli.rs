@@ -35,6 +35,7 @@ pub(crate) enum Command {
     #[command(flatten)]
     Describe(DescribeCommand),
     /// Check the daemon's audit log.
+    #[command(after_help = examples::AUDIT)]
     Audit {
         #[command(subcommand)]
         command: AuditCommand,

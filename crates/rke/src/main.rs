@@ -11,6 +11,7 @@ mod crypt;
 mod describe;
 mod dev;
 mod doctor;
+mod failure;
 mod keys;
 mod log;
 mod protection;
@@ -25,19 +26,15 @@ mod terminal;
 mod tour;
 mod watch;
 
-use std::io;
 use std::process::ExitCode;
-
-use rke_client::Error;
 
 use cli::ask::AskCommand;
 use cli::{Command, RunCommand, help};
-use terminal::{BAD, DIM, clean, paint, say};
 
 fn main() -> ExitCode {
     match run(help::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
+        Err(error) => failure::tell(&error),
     }
 }
 
@@ -72,51 +69,5 @@ async fn ask(command: AskCommand) -> anyhow::Result<()> {
         AskCommand::Discover { domain, output } => show::discover(&domain, &output).await,
         AskCommand::Status { output } => show::status(&output).await,
         AskCommand::Doctor(options) => doctor::run(&options).await,
-    }
-}
-
-fn fail(error: &anyhow::Error) -> ExitCode {
-    if error.chain().any(has_no_reader) {
-        // Whoever read the output has seen enough.
-        return ExitCode::SUCCESS;
-    }
-    say(&format!("{} {}", paint(BAD, "rke:"), clean(&format!("{error:#}"))));
-    let cause = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
-    if let Some(hint) = cause.and_then(hint) {
-        say(&paint(DIM, format!("     {hint}")));
-    }
-    let cannot_tell = error.is::<audit::Unknown>();
-    ExitCode::from(match cause {
-        Some(Error::NoDaemon { .. } | Error::NotUnderstood { .. }) => 3,
-        _ if cannot_tell => 2,
-        _ => 1,
-    })
-}
-
-fn has_no_reader(cause: &(dyn std::error::Error + 'static)) -> bool {
-    let of_client = cause.downcast_ref().and_then(|error: &Error| match error {
-        Error::Output(error) => Some(error),
-        _ => None,
-    });
-    of_client.or(cause.downcast_ref()).is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-}
-
-/// What to type next, where the message does not say it.
-fn hint(error: &Error) -> Option<String> {
-    match error {
-        Error::NoDaemon { .. } => {
-            Some("start one with `rke serve`, or name another address with --daemon".into())
-        }
-        Error::Token { .. } => {
-            Some("name the file `token` of the daemon's data folder with --token-file".into())
-        }
-        Error::SessionGone(_) => {
-            Some("`rke session list` shows those that there are, `rke session create` opens a new one".into())
-        }
-        Error::FreshKeyNeeded(_) => Some("`rke session create … --fresh` opens one with a new key".into()),
-        Error::TryLater(refusal) => {
-            refusal.retry_after.map(|wait| format!("try again in {}", terminal::span(wait.as_secs())))
-        }
-        _ => None,
     }
 }

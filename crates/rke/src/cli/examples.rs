@@ -77,6 +77,11 @@ Examples:
 
 Exit code 1 where something fails. Nothing is changed, and no coin or key is used.";
 
+pub(crate) const AUDIT: &str = "\
+Examples:
+  rke audit verify audit.log.1 audit.log --data-dir ~/.local/share/rke
+  rke audit tag $SESSION_ID --data-dir ~/.local/share/rke";
+
 pub(crate) const COMPLETIONS: &str = "\
 Examples:
   rke completions bash > /etc/bash_completion.d/rke

@@ -11,7 +11,7 @@ use super::Cli;
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Sessions", &["session", "keys"]),
     ("Data", &["encrypt", "decrypt", "connect"]),
-    ("What is going on", &["status", "watch", "raidas", "discover", "doctor"]),
+    ("What is going on", &["status", "watch", "raidas", "discover", "doctor", "audit"]),
     ("Programs that go on running", &["serve", "dev", "raida", "content-server"]),
     ("Around the program", &["completions", "man", "help"]),
 ];

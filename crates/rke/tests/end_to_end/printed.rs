@@ -273,6 +273,7 @@ What is going on:
   raidas          Show how the 25 RAIDAs have been doing, and how many more may fail
   discover        Find a Content Server in DNS
   doctor          Look for what is wrong: this machine, the daemon, a domain, a wallet; and say what cures it
+  audit           Check the daemon's audit log
 
 Programs that go on running:
   serve           Run the daemon against the real world
