@@ -22,6 +22,7 @@ impl Terminal {
             format!("env -i PATH=$PATH TERM=$TERM LANG=C.UTF-8 PS1='$ ' RKE_DAEMON={} sh", dev.daemon);
         let (width, height) = (width.to_string(), height.to_string());
         terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", &width, "-y", &height, &shell]);
+        terminal.wait("a shell", |screen| screen.starts_with('$'));
         terminal
     }
 
