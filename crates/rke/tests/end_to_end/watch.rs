@@ -195,4 +195,12 @@ fn colours_are_for_terminals_that_want_them() {
         let coloured = terminal.tmux(&["capture-pane", "-p", "-e"]).contains(red);
         assert_eq!(coloured, sign == "coloured", "{sign}");
     }
+    for (settings, styled) in [("NO_COLOR=1", false), ("", true)] {
+        terminal.type_in(&format!("clear; {settings} {program} watch"));
+        terminal.wait("the first look", |screen| screen.contains("No sessions."));
+        let bold = terminal.tmux(&["capture-pane", "-p", "-e"]).contains("\x1b[1mrke watch");
+        assert_eq!(bold, styled, "{settings}");
+        terminal.press("q");
+        terminal.wait("the shell", |screen| !screen.contains("No sessions."));
+    }
 }
