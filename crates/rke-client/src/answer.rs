@@ -267,6 +267,17 @@ pub struct Status {
     pub config: Settings,
     /// How it holds keys.
     pub secret_memory: SecretMemory,
+    /// The daemon as a program that runs.
+    pub daemon: Option<Running>,
+}
+
+/// A daemon that runs.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct Running {
+    /// For how long, in seconds.
+    pub uptime_sec: u64,
+    /// Since when.
+    pub started_at: Timestamp,
 }
 
 /// Numbers of sessions.

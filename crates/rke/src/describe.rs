@@ -1,7 +1,7 @@
 //! `rke completions` and `rke man`: what is generated from the definitions of the commands.
 
 use std::fs;
-use std::io::stdout;
+use std::io::{Write, stdout};
 
 use anyhow::{Context, Result};
 
@@ -10,7 +10,10 @@ use crate::cli::{DescribeCommand, help};
 pub(crate) fn run(command: DescribeCommand) -> Result<()> {
     match command {
         DescribeCommand::Completions { shell } => {
-            clap_complete::generate(shell, &mut help::command(), "rke", &mut stdout());
+            // Into memory first: what generates them cannot fail.
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut help::command(), "rke", &mut text);
+            stdout().write_all(&text).context("cannot write standard output")?;
         }
         DescribeCommand::Man { folder } => {
             let wrong = || format!("cannot write man pages into {}", folder.display());

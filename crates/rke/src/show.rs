@@ -47,6 +47,9 @@ pub(crate) async fn status(output: &Output) -> Result<()> {
         for (name, value) in [("DNS", &status.config.dns_server), ("Version", &status.config.version)] {
             text += &value.as_ref().map(|value| format!("\n{name}: {}.", clean(value))).unwrap_or_default();
         }
+        if let Some(daemon) = &status.daemon {
+            text += &format!("\nUp for {}.", span(daemon.uptime_sec));
+        }
         if memory.residues_found > 0 {
             let found = format!(
                 "\n{} pieces of deleted keys were found in memory: a bug in rke.",

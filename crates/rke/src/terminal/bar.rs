@@ -32,7 +32,7 @@ impl Bar {
             Some(_) => "{prefix} {bar:30} {bytes} of {total_bytes}, {binary_bytes_per_sec}, {eta} left",
             None => "{prefix} {spinner} {bytes}, {binary_bytes_per_sec}",
         };
-        Self::new(len, template).with_prefix(what)
+        Self::new(len, template, |bar| bar.set_prefix(what))
     }
 
     /// No bar.
@@ -41,11 +41,11 @@ impl Bar {
     }
 
     /// A spinner with text beside it.
-    pub(super) fn spinner() -> Self {
-        Self::new(None, "{spinner} {msg}")
+    pub(super) fn spinner(text: String) -> Self {
+        Self::new(None, "{spinner} {msg}", |bar| bar.set_message(text))
     }
 
-    fn new(len: Option<u64>, template: &str) -> Self {
+    fn new(len: Option<u64>, template: &str, label: impl FnOnce(&ProgressBar)) -> Self {
         if !is_seen() {
             return Self::hidden();
         }
@@ -53,13 +53,9 @@ impl Bar {
         let style = ProgressStyle::with_template(template);
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(if shows_unicode() { style } else { style.progress_chars("=> ").tick_chars("|/-\\ ") });
+        label(&bar);
         bar.enable_steady_tick(TICK);
         Self(bar)
-    }
-
-    fn with_prefix(self, prefix: &'static str) -> Self {
-        self.0.set_prefix(prefix);
-        self
     }
 
     pub(super) fn set_text(&self, text: String) {

@@ -19,9 +19,9 @@ pub(crate) async fn watched<T>(client: &Client, domain: &str, work: impl Future<
     if !bar::is_seen() {
         return work.await;
     }
-    let (row, bar) = (Row::new(domain), Bar::spinner());
+    let row = Row::new(domain);
+    let bar = Bar::spinner(row.line(Signs::of_terminal()));
     let mut watched = Watched { row, bar, events: client.events().await.ok() };
-    watched.show();
     tokio::pin!(work);
     let outcome = loop {
         tokio::select! {

@@ -4,7 +4,7 @@ use anstyle::Style;
 use rke_client::answer::{Raida, Row};
 
 use super::observer::{Observation, Seen};
-use crate::terminal::{BAD, BOLD, DIM, DOUBTFUL, GOOD, clean, from_now, paint, shows_unicode};
+use crate::terminal::{BAD, BOLD, DIM, DOUBTFUL, GOOD, clean, from_now, paint, shows_unicode, span};
 
 /// Places that a RAIDA takes.
 const CELL_WIDTH: usize = 15;
@@ -94,11 +94,12 @@ impl View {
     }
 
     fn head(&self, seen: &Seen) -> Line {
-        let version =
-            seen.status.config.version.as_deref().map(|version| format!("  version {}", clean(version)));
+        let status = &seen.status;
+        let version = status.config.version.as_deref().map(|version| format!("  version {}", clean(version)));
+        let up = status.daemon.map(|daemon| format!("  up {}", span(daemon.uptime_sec)));
         Line::of(BOLD, "rke watch")
             .plus(Style::new(), format!("  {}", self.address))
-            .plus(DIM, version.unwrap_or_default())
+            .plus(DIM, version.unwrap_or_default() + &up.unwrap_or_default())
     }
 
     fn raidas(&self, raidas: &[Raida], width: usize) -> Vec<Line> {
@@ -190,7 +191,8 @@ mod tests {
         let status = json!({"sessions": {"total": sessions, "active": sessions, "max": 16},
             "keystore": {"total": 1, "valid": 1, "expired": 0, "max": 64, "default_ttl_hours": 24},
             "config": {"session_timeout_sec": 3600, "version": "0.1.0"},
-            "secret_memory": {"kind": "secretmem", "bytes": 1, "inspection": "refused", "residues_found": 0}});
+            "secret_memory": {"kind": "secretmem", "bytes": 1, "inspection": "refused", "residues_found": 0},
+            "daemon": {"uptime_sec": 7200, "started_at": "2025-11-30T10:00:00Z"}});
         let rows: Vec<Value> = (0..sessions).map(row).collect();
         let raidas: Vec<Value> = (0..25).map(raida).collect();
         Seen {
@@ -212,7 +214,7 @@ mod tests {
     #[test]
     fn all_is_there_where_there_is_room() {
         let lines = shown(Some(Ok(seen(2))), 80, 24);
-        assert_eq!(lines[0], "rke watch  127.0.0.1:8080  version 0.1.0");
+        assert_eq!(lines[0], "rke watch  127.0.0.1:8080  version 0.1.0  up 2 h");
         assert_eq!(lines[1], "2 of 16 sessions   1 of 64 cached keys   3 RAIDAs to spare");
         assert!(lines[3].starts_with("SESSION") && lines[4].starts_with("00000000  "), "{lines:?}");
         assert_eq!(lines[7], " 0 o 12 ms      1 - 12 ms      2 x 12 ms      3 . 12 ms      4 o 12 ms     ");
