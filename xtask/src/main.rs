@@ -12,8 +12,14 @@ use erase::{Length, erase};
 use screenshots::screenshots;
 
 /// Programs that tests run, and the Debian packages that hold them.
-const NEEDED: [(&str, &str); 5] =
-    [("node", "nodejs"), ("curl", "curl"), ("go", "golang-go"), ("chromium", "chromium"), ("tmux", "tmux")];
+const NEEDED: [(&str, &str); 6] = [
+    ("node", "nodejs"),
+    ("curl", "curl"),
+    ("go", "golang-go"),
+    ("chromium", "chromium"),
+    ("tmux", "tmux"),
+    ("openssl", "openssl"),
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
