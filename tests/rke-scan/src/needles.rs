@@ -26,6 +26,7 @@ pub(crate) enum Secret {
     SessionKey,
     MasterSecret,
     CacheMasterKey,
+    AuditKey,
     StreamKey,
     GhashKey,
 }

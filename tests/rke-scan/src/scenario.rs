@@ -11,6 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use nix::sys::signal::Signal;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use rke_proto::cipher::hmac_sha256;
 use rke_secret::trace::signal_thread;
 
 use crate::daemon::{Api, Program, cache_master_key};
@@ -19,6 +20,9 @@ use crate::network::{Behaviour, DOMAIN, Network, random};
 use crate::process::{Scan, scan, scan_at_exit, threads_of};
 use crate::report::{Expected, Report};
 use crate::stream::use_streams;
+
+/// The daemon's audit log, in the network's folder.
+const AUDIT_LOG: &str = "audit.log";
 
 /// How secrets are held by the daemon that is scanned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -74,8 +78,10 @@ impl Subject {
             plan.memory.name(),
         );
         let mut arguments: Vec<String> = fixed.split(' ').map(str::to_owned).collect();
-        arguments.extend(["--log-format", "json", "--data-dir"].map(str::to_owned));
-        arguments.push(data_dir.to_string_lossy().into_owned());
+        arguments.extend(["--log-format", "json", "--log", "trace"].map(str::to_owned));
+        for (flag, path) in [("--data-dir", &data_dir), ("--audit-log", &network.folder().join(AUDIT_LOG))] {
+            arguments.extend([flag.to_owned(), path.to_string_lossy().into_owned()]);
+        }
         arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
         let mut program = Program::start(plan.program, &arguments, control, network.folder())?;
         let address = program.wait_for_line(|line| {
@@ -89,6 +95,10 @@ impl Subject {
             let key = cache_master_key(&data_dir)?;
             needles.add_plain(Secret::CacheMasterKey, &key);
             needles.add_aes_key(Secret::CacheMasterKey, &key);
+            needles.add_hmac_key(Secret::CacheMasterKey, &key);
+            let audit_key = hmac_sha256(&key, &[b"rke audit log v1"]);
+            needles.add_plain(Secret::AuditKey, &audit_key);
+            needles.add_hmac_key(Secret::AuditKey, &audit_key);
         }
         Ok(Self { api: Api(address), program, network, needles, memory: plan.memory })
     }
@@ -104,6 +114,22 @@ impl Subject {
 
     fn create_target(&self, wallet: &Path) -> String {
         format!("session?domain={DOMAIN}&wallet_path={}&fresh=true", wallet.display())
+    }
+
+    /// Looks for what is secret in all that the daemon has told so far.
+    fn check_told(&self, report: &mut Report, scenario: &str) -> Result<()> {
+        let log = self.program.lines().join("\n");
+        let audit_log = std::fs::read_to_string(file_in(self, AUDIT_LOG))?;
+        ensure!(
+            log.contains("TRACE") && audit_log.contains("session_"),
+            "nothing is told: {log} {audit_log}"
+        );
+        for (name, text) in [("log", log), ("audit log", audit_log)] {
+            if let Some((at, label)) = self.needles.find(text.as_bytes()).next() {
+                report.fail(format!("{scenario}: {label} in the {name} at {at}"));
+            }
+        }
+        Ok(())
     }
 
     /// Scans and checks that the scan saw what there is to see.
@@ -216,6 +242,7 @@ pub(crate) fn run_all(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
             result
         });
         result.with_context(|| format!("{name}: {}", subject.program.lines().join("\n")))?;
+        subject.check_told(report, name).context(name)?;
         plan.runtime.block_on(subject.network.stop());
     }
     expiry(plan, report).context("expiry")?;

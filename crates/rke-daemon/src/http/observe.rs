@@ -80,11 +80,9 @@ pub(super) async fn observe(State(observer): State<Arc<Observer>>, request: Requ
     let route = observer.traffic.route(matched.map(MatchedPath::as_str));
     let (id, method) = (observer.next_id(), MethodName::of(request.method()));
     let weight = weight(method, route);
+    let seen = Seen { id: id.as_str(), method, route, weight, started, is_answered: false };
     let mut response = next.run(request).instrument(span(weight, id.as_str())).await;
-    let took = started.elapsed();
-    route.answered(method, response.status(), took);
-    let seen = Seen { id: id.as_str(), method, route, weight, took };
-    seen.log(response.status(), response.extensions().get().copied());
+    seen.answered(response.status(), response.extensions().get().copied());
     headers::complete(&mut response);
     if let Ok(id) = HeaderValue::from_bytes(&id.0) {
         response.headers_mut().insert(REQUEST_ID, id);
@@ -110,21 +108,29 @@ fn span(weight: Weight, id: &str) -> Span {
     }
 }
 
+/// A request that was begun. It goes without an answer when the client hangs up first.
 struct Seen<'a> {
     id: &'a str,
     method: MethodName,
     route: &'a Route,
     weight: Weight,
-    took: Duration,
+    started: Instant,
+    is_answered: bool,
 }
 
 impl Seen<'_> {
+    fn answered(mut self, status: StatusCode, refused: Option<RefusedBy>) {
+        self.is_answered = true;
+        let took = self.started.elapsed();
+        self.route.answered(self.method, status, took);
+        self.log(status, refused, took);
+    }
+
     /// Refusals of the gate are for debugging: a hostile page could fill the log with them. They are
     /// counted, and audited.
-    fn log(&self, status: StatusCode, refused: Option<RefusedBy>) {
-        let Self { id: request, .. } = self;
-        let (method, route) = (self.method.as_str(), self.route.pattern());
-        let (code, micros) = (status.as_u16(), self.took.as_micros() as u64);
+    fn log(&self, status: StatusCode, refused: Option<RefusedBy>, took: Duration) {
+        let (request, method, route) = (self.id, self.method.as_str(), self.route.pattern());
+        let (code, micros) = (status.as_u16(), took.as_micros() as u64);
         let failed = status.is_client_error() || status.is_server_error();
         match refused {
             Some(RefusedBy(rule)) => {
@@ -135,6 +141,17 @@ impl Seen<'_> {
                 tracing::info!(request, method, route, status = code, micros, "answered");
             }
             None => tracing::debug!(request, method, route, status = code, micros, "answered"),
+        }
+    }
+}
+
+impl Drop for Seen<'_> {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.route.abandoned(self.method);
+            let (request, method, route) = (self.id, self.method.as_str(), self.route.pattern());
+            let micros = self.started.elapsed().as_micros() as u64;
+            tracing::info!(request, method, route, micros, "abandoned");
         }
     }
 }

@@ -18,8 +18,8 @@ const NO_ROUTE: &str = "none";
 /// Methods that are told apart; the last stands for all others, which clients may make up.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "other"];
 
-/// Kinds of answers.
-const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+/// Kinds of answers; the last is none at all.
+const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
 
 /// What goes through all doors of a daemon.
 pub struct Traffic {
@@ -78,9 +78,14 @@ impl Route {
 
     /// Counts an answer.
     pub(super) fn answered(&self, method: MethodName, status: StatusCode, took: Duration) {
-        let class = usize::from(status.as_u16() / 100).clamp(1, CLASSES.len()) - 1;
+        let class = usize::from(status.as_u16() / 100).clamp(1, CLASSES.len() - 1) - 1;
         self.answers[method.0][class].fetch_add(1, Ordering::Relaxed);
         self.times.add(took);
+    }
+
+    /// Counts a request that nobody waits for any more.
+    pub(super) fn abandoned(&self, method: MethodName) {
+        self.answers[method.0][CLASSES.len() - 1].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Method, kind and number of the answers that there were.

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
+use rke_proto::RaidaIndex;
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -277,6 +278,26 @@ async fn each_request_has_an_id_of_its_own_that_its_lines_carry() {
         assert_eq!((&fields["status"], fields["micros"].is_u64()), (&answer.status.into(), true));
         assert!(of_request.next().is_none());
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_whose_client_hangs_up_is_noted_too() {
+    let mut real = Real::start(&["--exchange-timeout", "20"]).await;
+    for raida in RaidaIndex::all() {
+        real.network.stop_node(raida).await;
+    }
+    let mut stream = real.connect();
+    stream.write_all(get_with(&real.create_target(), "host: localhost").as_bytes()).expect("sent");
+    std::thread::sleep(Duration::from_millis(200));
+    drop(stream);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !real.log().contains("abandoned") {
+        assert!(Instant::now() < deadline, "{}", real.log());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let labels = [("route", "/api/rke/session"), ("method", "GET"), ("status", "none")];
+    let metrics = Metrics::read(&real.get("/metrics").body);
+    assert_eq!(metrics.value("rke_http_requests_total", &labels), 1.0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
