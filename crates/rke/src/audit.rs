@@ -71,10 +71,7 @@ fn print(report: &Report, data_dir: Option<&Path>) -> Result<()> {
         println!("Ends where its file was moved away; later lines are in later files, which were not given.");
     }
     if report.torn > 0 {
-        println!(
-            "{} torn by a daemon that was killed, each told of by the line after it.",
-            torn(report.torn)
-        );
+        println!("{} torn by a daemon that was killed; the log itself tells of that.", torn(report.torn));
     }
     println!("{}", checked(data_dir));
     if !report.findings.is_empty() {

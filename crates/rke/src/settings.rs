@@ -109,7 +109,7 @@ pub(crate) struct ServeOptions {
     #[arg(long, env = "RKE_INSECURE_DEBUG")]
     #[serde(alias = "insecure_debug", default)]
     insecure_debug: bool,
-    /// Write an audit log to this file: who opened and ended sessions, so that changes to it show. See docs/audit-log.md.
+    /// Tell in this file what happens to sessions and keys, in lines that nobody changes unseen. See docs/audit-log.md.
     #[arg(long, value_name = "FILE", env = "RKE_AUDIT_LOG")]
     #[serde(alias = "audit_log")]
     audit_log: Option<PathBuf>,
