@@ -121,7 +121,7 @@ impl Subject {
         let log = self.program.lines().join("\n");
         let audit_log = std::fs::read_to_string(file_in(self, AUDIT_LOG))?;
         ensure!(
-            log.contains("TRACE") && audit_log.contains("session_"),
+            log.contains("TRACE") && audit_log.contains("daemon_started"),
             "nothing is told: {log} {audit_log}"
         );
         for (name, text) in [("log", log), ("audit log", audit_log)] {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rke_proto::RaidaIndex;
 
 use crate::real::{Files, Real, get_with, read_to_end, request_with};
-use crate::support::{Answer, DOMAIN, percent};
+use crate::support::{Answer, DOMAIN, percent, read_some};
 
 /// A refusal in the documented form, with the headers that every answer has.
 fn is_refusal(answer: &Answer, status: u16) -> bool {
@@ -339,7 +339,7 @@ async fn connections_beyond_the_limit_wait_and_those_that_are_in_go_on() {
     let mut text = vec![0; 4096];
     let mut seen = String::new();
     while !seen.contains("HTTP/1.1 200") {
-        let len = first.read(&mut text).expect("who is in is answered");
+        let len = read_some(&mut first, &mut text).expect("who is in is answered");
         seen += &String::from_utf8_lossy(&text[..len]);
     }
     drop(crowd);

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::real::{Real, get_with, read_to_end};
+use crate::support::read_some;
 
 const NONSENSE: usize = 10_000;
 
@@ -193,7 +194,7 @@ fn work(address: SocketAddr, id: &str, until: Instant, done: &AtomicUsize) {
         stream.write_all(request.as_bytes()).expect("sent");
         let mut len = 0;
         while !answer[..len].ends_with(b"}") {
-            let read = stream.read(&mut answer[len..]).expect("an answer in time");
+            let read = read_some(&mut stream, &mut answer[len..]).expect("an answer in time");
             assert_ne!(read, 0, "the daemon hung up on a client that works");
             len += read;
         }

@@ -1,6 +1,6 @@
 //! The real pieces on free ports, and a client that shows answers as they came.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -122,6 +122,16 @@ pub(crate) async fn raw(address: SocketAddr, request: impl Into<Vec<u8>>) -> Ans
     };
     let text = tokio::task::spawn_blocking(exchange).await.expect("no panic");
     Answer::parse(&text)
+}
+
+/// Reads what has come. A child of another test that ends interrupts reads that have a time limit.
+pub(crate) fn read_some(stream: &mut TcpStream, bytes: &mut [u8]) -> std::io::Result<usize> {
+    loop {
+        match stream.read(bytes) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => (),
+            read => return read,
+        }
+    }
 }
 
 /// A text as a query value.

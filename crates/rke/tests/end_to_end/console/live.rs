@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{Program, behind_relays, console_of, live, until_sessions};
 use crate::relay::Fault;
-use crate::support::{Stage, raw};
+use crate::support::{Stage, raw, read_some};
 
 /// A listener that is not a browser.
 fn listen(daemon: SocketAddr) -> TcpStream {
@@ -22,7 +22,7 @@ fn listen(daemon: SocketAddr) -> TcpStream {
 fn until(stream: &mut TcpStream, text: &str) -> String {
     let (mut came, mut bytes) = (String::new(), [0; 4096]);
     while !came.contains(text) {
-        let len = stream.read(&mut bytes).expect("it goes on");
+        let len = read_some(stream, &mut bytes).expect("it goes on");
         assert!(len > 0, "it ended with {came}");
         came += &String::from_utf8_lossy(&bytes[..len]);
     }
