@@ -32,6 +32,14 @@ impl Query {
     /// # Errors
     /// 400 where it is given twice, is not UTF-8 or holds a NUL byte.
     pub(super) fn optional(&self, name: &str) -> Result<Option<String>, Failure> {
+        Ok(self.given(name)?.filter(|value| !value.is_empty()))
+    }
+
+    /// A parameter's value, which may be empty. `None` where it is missing.
+    ///
+    /// # Errors
+    /// 400 as in [`Query::optional`].
+    pub(super) fn given(&self, name: &str) -> Result<Option<String>, Failure> {
         let pairs = self.0.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         let mut values = pairs.filter(|(key, _)| *key == name).map(|(_, value)| value);
         let Some(value) = values.next() else { return Ok(None) };
@@ -44,7 +52,7 @@ impl Query {
         if decoded.contains('\0') {
             return Err(Failure::invalid(name, "without NUL bytes"));
         }
-        Ok(Some(decoded.into_owned()).filter(|value| !value.is_empty()))
+        Ok(Some(decoded.into_owned()))
     }
 
     /// A parameter's value.
