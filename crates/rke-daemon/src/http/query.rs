@@ -66,9 +66,9 @@ impl Query {
     /// A switch: `true`, or `false` as when it is missing.
     ///
     /// # Errors
-    /// 400 for any other value.
+    /// 400 for any other value, an empty one too.
     pub(super) fn flag(&self, name: &str) -> Result<bool, Failure> {
-        match self.optional(name)?.as_deref() {
+        match self.given(name)?.as_deref() {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
             Some(_) => Err(Failure::invalid(name, "true or false")),
@@ -114,6 +114,15 @@ mod tests {
         assert_eq!(query.required("a").expect("a"), "x y z+");
         assert_eq!(query.required("d").expect("d"), "\u{e9}");
         assert!(query.required("b").is_err() && query.required("c").is_err() && query.required("e").is_err());
+    }
+
+    #[test]
+    fn a_switch_is_true_or_false_and_nothing_else() {
+        assert!(query("a=true").flag("a").expect("a") && !query("a=false").flag("a").expect("a"));
+        assert!(!query("b=true").flag("a").expect("a"));
+        for text in ["a=", "a", "a=1", "a=TRUE", "a=true&a=true"] {
+            assert!(query(text).flag("a").is_err(), "{text}");
+        }
     }
 
     #[test]
