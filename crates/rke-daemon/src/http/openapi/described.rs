@@ -73,10 +73,15 @@ impl Described {
         self
     }
 
-    /// The answer of a success, of another type.
-    pub(super) fn gives_text(mut self, description: &str, kind: &str, example: Option<&str>) -> Self {
-        let text = ObjectBuilder::new().schema_type(Type::String);
-        let content = ContentBuilder::new().schema(Some(text)).example(example.map(Value::from)).build();
+    /// The answer of a success, as text of this kind and form.
+    pub(super) fn gives_text(
+        mut self,
+        description: &str,
+        kind: &str,
+        form: ObjectBuilder,
+        example: &str,
+    ) -> Self {
+        let content = ContentBuilder::new().schema(Some(form)).example(Some(example.into())).build();
         self.success = self.success.description(description).content(kind, content);
         self
     }

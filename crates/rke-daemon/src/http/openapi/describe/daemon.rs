@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::Schema;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::http::answer::Status;
@@ -11,7 +11,7 @@ use crate::http::openapi::{Described, Part};
 use crate::http::refusals::Refused;
 
 pub(in crate::http) fn status() -> Described {
-    let example = r#"{"command":"rke_status","success":true,"sessions":{"total":2,"active":2,"max":16},"keystore":{"total":1,"valid":1,"expired":0,"max":64,"default_ttl_hours":24},"config":{"session_timeout_sec":3600,"exchange_timeout_sec":4.0,"min_raidas_required":13,"dns_server":"system","weak_shares_allowed":[],"version":"0.1.0"},"secret_memory":{"kind":"secretmem","bytes":65536,"slots":1024,"slots_used":3,"inspection":"refused","residues_found":0},"daemon":{"uptime_sec":86400,"started_at":"2025-11-29T10:00:00Z"}}"#;
+    let example = r#"{"command":"rke_status","success":true,"sessions":{"total":2,"active":2,"max":16},"keystore":{"total":1,"valid":1,"expired":0,"max":64,"default_ttl_hours":24},"config":{"session_timeout_sec":3600,"exchange_timeout_sec":5.0,"min_raidas_required":13,"dns_server":"system","weak_shares_allowed":[],"version":"0.1.0"},"secret_memory":{"kind":"secretmem","bytes":2019328,"slots":1152,"slots_used":229,"inspection":"refused","residues_found":0},"daemon":{"uptime_sec":86400,"started_at":"2025-11-29T10:00:00Z"}}"#;
     Described::new(Part::Daemon, "status", "Shows counts and settings", "Other settings may follow.")
         .gives::<Status>("Counts and settings.", example)
 }
@@ -39,12 +39,24 @@ of exchanges, and is told then that everything has changed.";
 pub(in crate::http) fn events() -> Described {
     let example = "event: sessions\ndata: {}\n\nevent: exchange\ndata: {\"domain\":\"content.example.com\",\"raida\":4,\"state\":\"answered\",\"ms\":12.408,\"fault\":null}\n\n";
     Described::new(Part::Daemon, "events", "Tells what changes, as server-sent events", EVENTS)
-        .gives_text("Events.", "text/event-stream", Some(example))
+        .gives_text("Events, each of this form.", "text/event-stream", event(), example)
         .fails(
             503,
             "32 listen already.",
             Some(r#"{"error":true,"message":"32 pages watch already; close one of them","code":503}"#),
         )
+}
+
+/// The form of an event.
+fn event() -> ObjectBuilder {
+    let names = ["sessions", "keys", "raidas", "refusals", "exchange"];
+    let name = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names));
+    let data = ObjectBuilder::new().schema_type(Type::String).content_media_type("application/json");
+    ObjectBuilder::new()
+        .property("event", name.description(Some("What has changed, or `exchange`.")))
+        .property("data", data.description(Some("`{}`, or the step of an exchange.")))
+        .required("event")
+        .required("data")
 }
 
 pub(in crate::http) fn live() -> Described {
@@ -73,7 +85,8 @@ pub(in crate::http) fn metrics() -> Described {
     Described::new(Part::Daemon, "metrics", "The daemon's counts for Prometheus", text).gives_text(
         "The counts.",
         "application/openmetrics-text",
-        Some("# HELP rke_sessions Sessions that have not expired.\n# TYPE rke_sessions gauge\nrke_sessions 2\n# EOF\n"),
+        ObjectBuilder::new().schema_type(Type::String),
+        "# HELP rke_sessions Sessions that have not expired.\n# TYPE rke_sessions gauge\nrke_sessions 2\n# EOF\n",
     )
 }
 
@@ -90,7 +103,6 @@ impl ToSchema for OpenApi {}
 
 impl PartialSchema for OpenApi {
     fn schema() -> RefOr<Schema> {
-        use utoipa::openapi::schema::{ObjectBuilder, Type};
         let version =
             ObjectBuilder::new().schema_type(Type::String).enum_values(Some([Value::from("3.1.0")]));
         let document = ObjectBuilder::new().property("openapi", version).required("openapi");
