@@ -140,3 +140,33 @@ fn only<S: Clone + Send + Sync + 'static>(allow: &'static str, methods: MethodRo
         .options(move || async move { (StatusCode::NO_CONTENT, [(header::ALLOW, allow)]) })
         .fallback(refuse)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    /// Sources below a folder that make routes, those of tests left out.
+    fn makers(folder: &Path) -> Vec<String> {
+        let mut makers = Vec::new();
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                makers.extend(self::makers(&path));
+                continue;
+            }
+            let text = fs::read_to_string(&path).expect("a source");
+            let program = text.split("#[cfg(test)]").next().unwrap_or_default();
+            if [".route(", ".route_service(", ".nest("].iter().any(|maker| program.contains(maker)) {
+                makers.push(path.file_name().expect("a name").to_string_lossy().into_owned());
+            }
+        }
+        makers
+    }
+
+    #[test]
+    fn routes_are_made_here_only_where_each_is_described() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        assert_eq!(makers(&folder), ["table.rs"]);
+    }
+}

@@ -16,7 +16,7 @@ use crate::wire::post_json;
 pub(crate) type Row = (u16, String);
 
 /// Rows that no request from outside can bring about here, and where else they are tested.
-const ELSEWHERE: [(&str, &str); 14] = [
+const ELSEWHERE: [(&str, &str); 15] = [
     ("The key was not confirmed: …", "faults.rs"),
     ("The request's body broke off; send it again", "bodies.rs"),
     ("Prefetching is refused: …", "attacks.rs"),
@@ -27,6 +27,7 @@ const ELSEWHERE: [(&str, &str); 14] = [
     ("Another exchange for … is still running; …", "gate.rs in rke-daemon"),
     ("All sessions and keys were dropped while this session was opened; …", "lifetimes.rs"),
     ("The daemon is not ready: …", "operate.rs"),
+    ("… pages watch already; close one of them", "progress.rs in rke-daemon"),
     ("Internal error; the daemon's log says more", "http/mod.rs in rke-daemon"),
     ("The session is deleted, but …", "keystore.rs in rke-daemon"),
     ("Too many sessions are opened; …", "attacks.rs"),

@@ -69,7 +69,7 @@ impl Document {
     fn check(&self, schema: &Value, value: &Value, what: &str) {
         let validator = self.validator(schema);
         let wrong: Vec<String> = validator.iter_errors(value).map(|error| error.to_string()).collect();
-        assert_eq!(wrong, [""; 0], "{what}: {value}");
+        assert_eq!(wrong, [""; 0], "{what}: {value:.2000}");
     }
 
     /// Fails where a value is no error as the document has them.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::http::answer::Status;
@@ -106,6 +106,7 @@ impl PartialSchema for OpenApi {
         let version =
             ObjectBuilder::new().schema_type(Type::String).enum_values(Some([Value::from("3.1.0")]));
         let document = ObjectBuilder::new().property("openapi", version).required("openapi");
+        let document = document.additional_properties(Some(AdditionalProperties::FreeForm(true)));
         document.description(Some("An OpenAPI document.")).into()
     }
 }
