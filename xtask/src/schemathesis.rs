@@ -15,6 +15,10 @@ const MOST_SECONDS: &str = "600";
 /// What Schemathesis installs with, where it is missing.
 const REPAIR: &str = "sudo apt-get install python3 python3-venv";
 
+/// Each run: its settings, and what of the document it is about.
+const RUNS: [(&str, &[&str]); 2] =
+    [("data.toml", &["--include-tag", "Data", "--phases", "fuzzing"]), ("api.toml", &[])];
+
 pub(crate) fn schemathesis() -> Result<()> {
     let program = install()?;
     cargo(&["build", "--locked", "-p", "rke"])?;
@@ -23,22 +27,18 @@ pub(crate) fn schemathesis() -> Result<()> {
     std::fs::create_dir_all(&work).context("cannot make a folder to work in")?;
     let network = Network::start(&work)?;
     let session = network.open_session()?;
-    eprintln!("cargo xtask: schemathesis run {}/openapi.json", network.daemon);
-    let status = Command::new("timeout")
-        .arg(MOST_SECONDS)
-        .arg(program)
-        .arg("--config-file")
-        .arg(folder().join("schemathesis.toml"))
-        .args(["run", &format!("{}/openapi.json", network.daemon)])
-        .args(["--header", &format!("Authorization: Bearer {}", network.token)])
-        .env("RKE_TOKEN", &network.token)
-        .env("RKE_WALLET", &network.wallet)
-        .env("RKE_SESSION", session)
-        .current_dir(&work)
-        .status()
-        .context("cannot run schemathesis")?;
-    ensure!(status.success(), "the daemon and its OpenAPI document do not agree, see above ({status})");
-    Ok(())
+    RUNS.iter().try_for_each(|(settings, about)| {
+        let document = format!("{}/openapi.json", network.daemon);
+        eprintln!("cargo xtask: schemathesis --config-file {settings} run {document} {}", about.join(" "));
+        let mut command = Command::new("timeout");
+        command.arg(MOST_SECONDS).arg(&program).arg("--config-file").arg(folder().join(settings));
+        command.args(["run", &document, "--header", &format!("Authorization: Bearer {}", network.token)]);
+        command.args(*about).current_dir(&work).env("RKE_SESSION", &session);
+        command.env("RKE_TOKEN", &network.token).env("RKE_WALLET", &network.wallet);
+        let status = command.status().context("cannot run schemathesis")?;
+        ensure!(status.success(), "the daemon and its OpenAPI document do not agree, see above ({status})");
+        Ok(())
+    })
 }
 
 /// Where its settings and its requirements are.
