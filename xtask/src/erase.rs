@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{cargo, need};
+use crate::{cargo, need, target_dir};
 
 /// How often each scenario is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,11 +52,6 @@ fn keep(built: &str, name: &str) -> Result<PathBuf> {
     let _ = std::fs::remove_file(&to);
     std::fs::copy(&from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
     Ok(to)
-}
-
-fn target_dir() -> PathBuf {
-    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
-    std::env::var_os("CARGO_TARGET_DIR").map_or(default, PathBuf::from)
 }
 
 fn scan(what: &str, program: &Path, repetitions: &str) -> Result<()> {

@@ -2,13 +2,18 @@
 //! names what one of them needs. Nothing is skipped silently: what cannot run fails the run.
 
 mod erase;
+mod openapi;
+mod schemathesis;
 mod screenshots;
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
 
 use erase::{Length, erase};
+use openapi::openapi;
+use schemathesis::schemathesis;
 use screenshots::screenshots;
 
 /// Programs that tests run, and the Debian packages that hold them.
@@ -27,10 +32,16 @@ fn main() -> ExitCode {
         ["test"] => test(),
         ["erase"] => erase(Length::Ordinary),
         ["erase", "--long"] => erase(Length::Long),
+        ["schemathesis"] => schemathesis(),
+        ["openapi"] => openapi(),
         ["screenshots"] => screenshots(),
         _ => {
             eprintln!("usage: cargo xtask test            run every check and every test");
             eprintln!("       cargo xtask erase [--long]  look for keys in the memory of running programs");
+            eprintln!(
+                "       cargo xtask schemathesis    ask a daemon for all that its OpenAPI document describes"
+            );
+            eprintln!("       cargo xtask openapi         write docs/openapi.json again");
             eprintln!("       cargo xtask screenshots     take the pictures of docs/console again");
             return ExitCode::from(2);
         }
@@ -51,6 +62,7 @@ fn test() -> Result<()> {
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"])?;
     cargo(&["test", "--workspace", "--locked"])?;
+    schemathesis()?;
     erase(Length::Ordinary)
 }
 
@@ -71,6 +83,12 @@ fn need(program: &str, package: &str) -> Result<()> {
 fn is_there(program: &str) -> bool {
     let find = format!("command -v {program}");
     Command::new("sh").args(["-c", &find]).stdout(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+/// Where cargo puts what it builds.
+fn target_dir() -> PathBuf {
+    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+    std::env::var_os("CARGO_TARGET_DIR").map_or(default, PathBuf::from)
 }
 
 fn cargo(arguments: &[&str]) -> Result<()> {

@@ -108,6 +108,7 @@ fn describe(network: &LocalNetwork, daemon: &Daemon, dir: &Path) {
     println!("  wallet             {}", network.wallet().display());
     println!("  daemon             http://{}", daemon.address());
     println!("  console            http://{}/ in a browser", daemon.address());
+    println!("  reference          http://{}/docs in a browser", daemon.address());
     println!("  files              {}", dir.display());
     if let Some(file) = daemon.token_file() {
         println!("  token              {}", file.display());

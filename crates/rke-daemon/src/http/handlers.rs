@@ -132,7 +132,7 @@ pub(super) fn decrypt_whole(
 }
 
 pub(super) async fn delete_all(State(sessions): State<Shared>, query: Query) -> Answer<DeletedAll> {
-    let domain = optional_domain(&query)?;
+    let domain = domain_to_narrow(&query)?;
     let cached = if query.flag("forget")? { CachedKey::Forget } else { CachedKey::Keep };
     let deleted = sessions.delete_all(domain, cached).await;
     Ok(Json(DeletedAll::sessions(deleted.map_err(|error| Failure::delete_all(&error))?)))
@@ -148,7 +148,7 @@ pub(super) async fn keys(State(sessions): State<Shared>) -> Json<Keys> {
 }
 
 pub(super) async fn forget_keys(State(sessions): State<Shared>, query: Query) -> Answer<DeletedAll> {
-    let domain = optional_domain(&query)?;
+    let domain = domain_to_narrow(&query)?;
     let forgotten = sessions.forget_keys(domain).await.map_err(DeleteError::Cache);
     Ok(Json(DeletedAll::keys(forgotten.map_err(|error| Failure::delete_all(&error))?)))
 }
@@ -162,11 +162,13 @@ pub(super) async fn status(State(sessions): State<Shared>) -> Json<Status> {
 }
 
 fn domain(query: &Query) -> Result<Domain, Failure> {
-    optional_domain(query)?.ok_or_else(|| Failure::missing("domain"))
+    parse_domain(query.required("domain")?)
 }
 
-fn optional_domain(query: &Query) -> Result<Option<Domain>, Failure> {
-    query.optional("domain")?.map(parse_domain).transpose()
+/// The domain that a deletion is narrowed to. An empty one is a mistake: taken for none it would delete
+/// everything.
+fn domain_to_narrow(query: &Query) -> Result<Option<Domain>, Failure> {
+    query.given("domain")?.map(parse_domain).transpose()
 }
 
 pub(super) fn parse_domain(given: String) -> Result<Domain, Failure> {

@@ -10,6 +10,7 @@ use rustix::fs::{Access, access, statvfs};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
+use utoipa::ToSchema;
 
 use super::Shared;
 use super::failure::Failure;
@@ -24,8 +25,10 @@ pub(super) struct Sources {
     pub(super) stopped: watch::Receiver<bool>,
 }
 
-#[derive(Serialize)]
+/// How the daemon is.
+#[derive(Serialize, ToSchema)]
 pub(super) struct Health {
+    /// `live` or `ready`.
     status: &'static str,
 }
 

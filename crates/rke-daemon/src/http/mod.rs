@@ -6,7 +6,6 @@ mod answer;
 mod bodies;
 mod caller;
 mod connection;
-mod console;
 mod events;
 mod failure;
 mod handlers;
@@ -15,10 +14,13 @@ mod health;
 mod limits;
 mod metrics;
 mod observe;
+mod openapi;
+mod pages;
 mod patience;
 mod query;
 mod refusals;
 pub mod server;
+mod table;
 pub mod tls;
 pub mod traffic;
 mod tunnel;
@@ -29,11 +31,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::handler::Handler;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -42,6 +42,9 @@ use crate::sessions::Sessions;
 use admission::Admission;
 use failure::Failure;
 use observe::Observer;
+use openapi::{Document, describe};
+use pages::File;
+use table::{Table, changes, posts, reads};
 use traffic::Traffic;
 
 type Shared = Arc<Sessions>;
@@ -61,40 +64,63 @@ pub fn router(
     };
     let health = health::Sources { sessions: Arc::clone(&sessions), stopped };
     let awake = from_fn_with_state(Arc::clone(&sessions), drop_after_sleep);
-    let refusals = Router::new().route("/api/rke/refusals", reads(refusals::show));
+    let refusals = Table::new().path("/api/rke/refusals", reads(refusals::show, describe::refusals));
     let refusals = refusals.with_state(Arc::clone(&admission));
-    let routes =
-        routes(sessions).merge(console::routes()).merge(for_operators(metrics, health)).merge(refusals);
-    guarded(routes.layer(awake), admission, traffic)
+    let document = Document::default();
+    let openapi = Table::new().path("/openapi.json", reads(openapi::show, describe::openapi));
+    let table = api().with_state(sessions).merge(for_operators(metrics, health)).merge(refusals);
+    let table = table.merge(pages()).merge(openapi.with_state(document.clone()));
+    document.write(table.described());
+    let nowhere = || async { Failure::new(StatusCode::NOT_FOUND, "No such path; see docs/api.md") };
+    guarded(table.into_router().fallback(nowhere).layer(awake), admission, traffic)
 }
 
-fn for_operators(metrics: metrics::Sources, health: health::Sources) -> Router {
-    let health = Router::new()
-        .route("/health/live", reads(health::live))
-        .route("/health/ready", reads(health::ready))
+/// What browsers are shown.
+fn pages() -> Table {
+    let file = |table: Table, file: &'static File| table.file(file.path(), move || async { file.answer() });
+    pages::FILES.iter().fold(Table::new(), file)
+}
+
+fn for_operators(metrics: metrics::Sources, health: health::Sources) -> Table {
+    let metrics = Table::new()
+        .path("/metrics", reads(metrics::show, describe::metrics))
+        .path("/api/rke/events", changes(events::show, describe::events))
+        .with_state(metrics);
+    let health = Table::new()
+        .path("/health/live", reads(health::live, describe::live))
+        .path("/health/ready", reads(health::ready, describe::ready))
         .with_state(health);
-    let events = Router::new().route("/api/rke/events", changes(events::show)).with_state(metrics.clone());
-    Router::new().route("/metrics", reads(metrics::show)).with_state(metrics).merge(events).merge(health)
+    metrics.merge(health)
 }
 
-fn routes(sessions: Shared) -> Router {
-    Router::new()
-        .route("/api/rke/discover", reads(handlers::discover))
-        .route("/api/rke/session", changes_and_posts(handlers::create, bodies::create))
-        .route("/api/rke/session/{id}", reads_and_deletes(handlers::show, handlers::delete_by_path))
-        .route("/api/rke/session/delete", changes(handlers::delete))
-        .route("/api/rke/session/{id}/renew", posts(handlers::renew))
-        .route("/api/rke/session/{id}/tunnel", posts(tunnel::connect))
-        .route("/api/rke/raidas", reads(handlers::raidas))
-        .route("/api/rke/sessions", reads_and_deletes(handlers::list, handlers::delete_all))
-        .route("/api/rke/keys", reads_and_deletes(handlers::keys, handlers::forget_keys))
-        .route("/api/rke/encrypt", changes_and_posts(handlers::encrypt, bodies::encrypt))
-        .route("/api/rke/decrypt", changes_and_posts(handlers::decrypt, bodies::decrypt))
-        .route("/api/rke/seal", posts(bodies::seal))
-        .route("/api/rke/open", posts(bodies::open))
-        .route("/api/rke/status", reads(handlers::status))
-        .fallback(|| async { Failure::new(StatusCode::NOT_FOUND, "No such path; see docs/api.md") })
-        .with_state(sessions)
+fn api() -> Table<Shared> {
+    let session = changes(handlers::create, describe::create_session)
+        .and_posts(bodies::create, describe::create_session_by_post);
+    let one_session = reads(handlers::show, describe::show_session)
+        .and_deletes(handlers::delete_by_path, describe::delete_session_by_path);
+    let sessions = reads(handlers::list, describe::list_sessions)
+        .and_deletes(handlers::delete_all, describe::delete_sessions);
+    let keys =
+        reads(handlers::keys, describe::list_keys).and_deletes(handlers::forget_keys, describe::forget_keys);
+    let encrypt =
+        changes(handlers::encrypt, describe::encrypt).and_posts(bodies::encrypt, describe::encrypt_by_post);
+    let decrypt =
+        changes(handlers::decrypt, describe::decrypt).and_posts(bodies::decrypt, describe::decrypt_by_post);
+    Table::new()
+        .path("/api/rke/discover", reads(handlers::discover, describe::discover))
+        .path("/api/rke/session", session)
+        .path("/api/rke/sessions", sessions)
+        .path("/api/rke/session/{id}", one_session)
+        .path("/api/rke/session/{id}/renew", posts(handlers::renew, describe::renew_session))
+        .path("/api/rke/session/delete", changes(handlers::delete, describe::delete_session))
+        .path("/api/rke/encrypt", encrypt)
+        .path("/api/rke/decrypt", decrypt)
+        .path("/api/rke/seal", posts(bodies::seal, describe::seal))
+        .path("/api/rke/open", posts(bodies::open, describe::open))
+        .path("/api/rke/session/{id}/tunnel", posts(tunnel::connect, describe::tunnel))
+        .path("/api/rke/keys", keys)
+        .path("/api/rke/raidas", reads(handlers::raidas, describe::raidas))
+        .path("/api/rke/status", reads(handlers::status, describe::status))
 }
 
 /// What every request goes through, from the last of these lines to the first.
@@ -113,67 +139,6 @@ async fn drop_after_sleep(State(sessions): State<Shared>, request: Request, next
     next.run(request).await
 }
 
-/// GET that changes nothing, so HEAD may do the same.
-fn reads<H, T, S>(handler: H) -> MethodRouter<S>
-where
-    H: Handler<T, S>,
-    T: 'static,
-    S: Clone + Send + Sync + 'static,
-{
-    only("GET, HEAD, OPTIONS", get(handler))
-}
-
-/// The same, and DELETE.
-fn reads_and_deletes<R, D, T, U>(read: R, delete: D) -> MethodRouter<Shared>
-where
-    R: Handler<T, Shared>,
-    D: Handler<U, Shared>,
-    T: 'static,
-    U: 'static,
-{
-    only("GET, HEAD, DELETE, OPTIONS", get(read).delete(delete))
-}
-
-/// GET that changes something, or whose answer has no end. axum would run it for HEAD too, so HEAD is
-/// refused by name.
-fn changes<H, T, S>(handler: H) -> MethodRouter<S>
-where
-    H: Handler<T, S>,
-    T: 'static,
-    S: Clone + Send + Sync + 'static,
-{
-    const ALLOW: &str = "GET, OPTIONS";
-    only(ALLOW, get(handler).head(|| async { Failure::method(ALLOW) }))
-}
-
-/// The same, and POST.
-fn changes_and_posts<G, P, T, U>(change: G, post: P) -> MethodRouter<Shared>
-where
-    G: Handler<T, Shared>,
-    P: Handler<U, Shared>,
-    T: 'static,
-    U: 'static,
-{
-    const ALLOW: &str = "GET, POST, OPTIONS";
-    only(ALLOW, get(change).post(post).head(|| async { Failure::method(ALLOW) }))
-}
-
-/// POST.
-fn posts<H, T>(handler: H) -> MethodRouter<Shared>
-where
-    H: Handler<T, Shared>,
-    T: 'static,
-{
-    only("POST, OPTIONS", post(handler))
-}
-
-/// What OPTIONS and every other method are answered.
-fn only<S: Clone + Send + Sync + 'static>(allow: &'static str, methods: MethodRouter<S>) -> MethodRouter<S> {
-    methods
-        .options(move || async move { (StatusCode::NO_CONTENT, [(header::ALLOW, allow)]) })
-        .fallback(move || async move { Failure::method(allow) })
-}
-
 /// The answer where a handler panicked. The panic's text may hold anything, so it stays out.
 fn answer_panic(_: Box<dyn Any + Send>) -> Response {
     tracing::error!("a request handler panicked: this is a bug in rke");
@@ -184,6 +149,7 @@ fn answer_panic(_: Box<dyn Any + Send>) -> Response {
 mod tests {
     use axum::body::{Body, to_bytes};
     use axum::extract::Request;
+    use axum::routing::get;
     use tower::ServiceExt;
 
     use super::*;

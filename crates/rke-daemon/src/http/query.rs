@@ -32,6 +32,14 @@ impl Query {
     /// # Errors
     /// 400 where it is given twice, is not UTF-8 or holds a NUL byte.
     pub(super) fn optional(&self, name: &str) -> Result<Option<String>, Failure> {
+        Ok(self.given(name)?.filter(|value| !value.is_empty()))
+    }
+
+    /// A parameter's value, which may be empty. `None` where it is missing.
+    ///
+    /// # Errors
+    /// 400 as in [`Query::optional`].
+    pub(super) fn given(&self, name: &str) -> Result<Option<String>, Failure> {
         let pairs = self.0.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         let mut values = pairs.filter(|(key, _)| *key == name).map(|(_, value)| value);
         let Some(value) = values.next() else { return Ok(None) };
@@ -44,7 +52,7 @@ impl Query {
         if decoded.contains('\0') {
             return Err(Failure::invalid(name, "without NUL bytes"));
         }
-        Ok(Some(decoded.into_owned()).filter(|value| !value.is_empty()))
+        Ok(Some(decoded.into_owned()))
     }
 
     /// A parameter's value.
@@ -58,9 +66,9 @@ impl Query {
     /// A switch: `true`, or `false` as when it is missing.
     ///
     /// # Errors
-    /// 400 for any other value.
+    /// 400 for any other value, an empty one too.
     pub(super) fn flag(&self, name: &str) -> Result<bool, Failure> {
-        match self.optional(name)?.as_deref() {
+        match self.given(name)?.as_deref() {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
             Some(_) => Err(Failure::invalid(name, "true or false")),
@@ -106,6 +114,15 @@ mod tests {
         assert_eq!(query.required("a").expect("a"), "x y z+");
         assert_eq!(query.required("d").expect("d"), "\u{e9}");
         assert!(query.required("b").is_err() && query.required("c").is_err() && query.required("e").is_err());
+    }
+
+    #[test]
+    fn a_switch_is_true_or_false_and_nothing_else() {
+        assert!(query("a=true").flag("a").expect("a") && !query("a=false").flag("a").expect("a"));
+        assert!(!query("b=true").flag("a").expect("a"));
+        for text in ["a=", "a", "a=1", "a=TRUE", "a=true&a=true"] {
+            assert!(query(text).flag("a").is_err(), "{text}");
+        }
     }
 
     #[test]

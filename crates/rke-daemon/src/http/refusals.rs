@@ -5,30 +5,52 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::admission::{Admission, LastRefusal, Rule};
+use super::answer::success;
 
-#[derive(Serialize)]
+/// A rule that has refused something.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RuleCount)]
 struct Count {
+    /// `size`, `host`, `origin`, `prefetch`, `fetch`, `token`, `method`, `session_rate` or `receipt_rate`.
     rule: &'static str,
+    /// How often.
     count: u64,
 }
 
-#[derive(Serialize)]
+/// The last request that was refused.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LastRefusal)]
 struct Last {
+    /// By which rule.
     rule: &'static str,
+    /// The start of its `Origin`, if it had one.
+    #[schema(required)]
     origin: Option<String>,
+    /// What it was after: `open_session`, `renew_session`, `delete_session`, `delete_sessions`,
+    /// `forget_keys`, `use_key`, `tunnel`, `read` or `other`.
     attempt: &'static str,
+    /// When.
+    #[schema(format = DateTime)]
     at: String,
 }
 
 /// What has been refused since the start.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Refusals)]
 pub(super) struct Refused {
+    /// Which answer this is.
     command: &'static str,
+    #[schema(schema_with = success)]
     success: bool,
+    /// All of them.
     total: u64,
+    /// The rules that have refused something, in the order in which they are applied.
     rules: Vec<Count>,
+    /// The last one.
+    #[schema(required)]
     last: Option<Last>,
 }
 

@@ -7,15 +7,16 @@ use std::fs;
 use rke_proto::RaidaIndex;
 use serde_json::json;
 
+use crate::openapi::Document;
 use crate::real::{Real, get_with, request_with};
 use crate::support::{Answer, DOMAIN};
 use crate::wire::post_json;
 
 /// A row of the page: status, and the message in parts around what differs.
-type Row = (u16, String);
+pub(crate) type Row = (u16, String);
 
 /// Rows that no request from outside can bring about here, and where else they are tested.
-const ELSEWHERE: [(&str, &str); 14] = [
+const ELSEWHERE: [(&str, &str); 15] = [
     ("The key was not confirmed: …", "faults.rs"),
     ("The request's body broke off; send it again", "bodies.rs"),
     ("Prefetching is refused: …", "attacks.rs"),
@@ -26,13 +27,14 @@ const ELSEWHERE: [(&str, &str); 14] = [
     ("Another exchange for … is still running; …", "gate.rs in rke-daemon"),
     ("All sessions and keys were dropped while this session was opened; …", "lifetimes.rs"),
     ("The daemon is not ready: …", "operate.rs"),
+    ("… pages watch already; close one of them", "progress.rs in rke-daemon"),
     ("Internal error; the daemon's log says more", "http/mod.rs in rke-daemon"),
     ("The session is deleted, but …", "keystore.rs in rke-daemon"),
     ("Too many sessions are opened; …", "attacks.rs"),
     ("Too many deletions with verify=true; …", "attacks.rs"),
 ];
 
-fn page() -> Vec<Row> {
+pub(crate) fn page() -> Vec<Row> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors.md");
     let text = fs::read_to_string(path).expect("docs/errors.md");
     let rows = text.lines().filter_map(|line| {
@@ -43,7 +45,7 @@ fn page() -> Vec<Row> {
 }
 
 /// Whether the row's pattern is that of the message: its parts in order, from the start to the end.
-fn matches(pattern: &str, message: &str) -> bool {
+pub(crate) fn matches(pattern: &str, message: &str) -> bool {
     let mut parts = pattern.split('…');
     let Some(mut rest) = message.strip_prefix(parts.next().unwrap_or_default()) else { return false };
     let parts: Vec<&str> = parts.collect();
@@ -118,8 +120,10 @@ async fn every_error_is_on_the_page_and_the_page_has_no_others() {
     let page = page();
     assert!(page.len() > 40, "{page:?}");
     let mut missing: BTreeSet<Row> = page.iter().cloned().collect();
+    let document = Document::copy();
     let mut seen = |answer: &Answer| {
         let json = answer.json();
+        document.check_error(&json);
         assert_eq!((&json["error"], &json["code"]), (&true.into(), &answer.status.into()), "{json}");
         look_up(&page, &mut missing, answer.status, json["message"].as_str().expect("a message"));
     };

@@ -22,6 +22,7 @@ mod key;
 mod leaks;
 mod liars;
 mod lifetimes;
+mod openapi;
 mod operate;
 mod page;
 mod printed;

@@ -25,10 +25,9 @@ use self::origin::{Origin, OriginRules};
 pub(super) use self::refusals::Refusal;
 pub use self::refusals::{LastRefusal, Refusals, Rule};
 use super::caller::{Caller, Scheme};
-use super::console;
 use super::observe::RefusedBy;
 use super::query::Query;
-use super::{health, limits};
+use super::{health, limits, pages};
 use crate::access::Access;
 use crate::allowance::Allowance;
 use crate::clock::Moment;
@@ -137,7 +136,7 @@ impl Admission {
             fetch::check(request.headers(), named)?;
         }
         let path = request.uri().path();
-        let is_open = path.starts_with(health::PREFIX) || console::has(path);
+        let is_open = path.starts_with(health::PREFIX) || pages::has(path);
         if let Some(token) = self.token.as_ref().filter(|_| !is_open) {
             bearer::check(request.headers(), token)?;
         }

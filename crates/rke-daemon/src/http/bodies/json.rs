@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use utoipa::ToSchema;
 
 use super::Answered;
 use crate::http::Shared;
@@ -18,6 +19,7 @@ use crate::http::answer::{Opened, Sealed};
 use crate::http::failure::Failure;
 use crate::http::handlers::{create_session, decrypt_whole, encrypt_whole, parse_domain, parse_id};
 use crate::http::limits::JSON_TOO_LARGE;
+use crate::http::openapi::texts;
 use crate::http::patience::Patience;
 use crate::http::query::parse_nonce;
 use crate::sessions::{KeyChoice, Sessions};
@@ -27,43 +29,67 @@ use crate::streams::{Direction, Opening, Sealing, StreamKey, whole};
 /// Longest JSON body, in bytes.
 pub(in crate::http) const MAX_JSON_LEN: u64 = 1024 * 1024;
 
-#[derive(Deserialize)]
+/// What a session is opened with.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = CreateRequest)]
 #[serde(deny_unknown_fields)]
-struct ToCreate {
+pub(in crate::http) struct ToCreate {
+    #[schema(schema_with = texts::domain, required)]
     domain: Option<String>,
+    #[schema(schema_with = texts::wallet_path, required)]
     wallet_path: Option<String>,
+    /// `true` makes a new key although a cached one would do.
     #[serde(default)]
     fresh: bool,
 }
 
-#[derive(Deserialize)]
+/// Data to encrypt.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = EncryptRequest)]
 #[serde(deny_unknown_fields)]
-struct ToEncrypt {
+pub(in crate::http) struct ToEncrypt {
+    #[schema(schema_with = texts::session_id, required)]
     session_id: Option<String>,
+    #[schema(schema_with = texts::plaintext, required)]
     plaintext: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// Data to decrypt.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = DecryptRequest)]
 #[serde(deny_unknown_fields)]
-struct ToDecrypt {
+pub(in crate::http) struct ToDecrypt {
+    #[schema(schema_with = texts::session_id, required)]
     session_id: Option<String>,
+    #[schema(schema_with = texts::ciphertext, required)]
     ciphertext: Option<String>,
+    #[schema(schema_with = texts::nonce, required)]
     nonce: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// Data to seal.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = SealRequest)]
 #[serde(deny_unknown_fields)]
-struct ToSeal {
+pub(in crate::http) struct ToSeal {
+    #[schema(schema_with = texts::session_id, required)]
     session_id: Option<String>,
+    #[schema(schema_with = texts::plaintext, required)]
     plaintext: Option<String>,
+    #[schema(schema_with = texts::associated_data)]
     associated_data: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// Data to open.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = OpenRequest)]
 #[serde(deny_unknown_fields)]
-struct ToOpen {
+pub(in crate::http) struct ToOpen {
+    #[schema(schema_with = texts::session_id, required)]
     session_id: Option<String>,
+    #[schema(schema_with = texts::sealed, required)]
     sealed: Option<String>,
+    #[schema(schema_with = texts::associated_data)]
     associated_data: Option<String>,
 }
 

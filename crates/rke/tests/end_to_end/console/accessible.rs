@@ -10,7 +10,7 @@ use crate::relay::Fault;
 use crate::support::Stage;
 
 /// Fails with what axe-core finds that is serious or critical, in both themes.
-fn check(browser: &mut Browser, state: &str) {
+pub(crate) fn check(browser: &mut Browser, state: &str) {
     let axe = std::fs::read_to_string(beside("tests/axe/axe.min.js")).expect("axe-core");
     browser.evaluate(&axe);
     for theme in [Theme::Light, Theme::Dark] {

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+pub(crate) use accessible::check as check_with_axe;
 use rke_daemon::Config;
 use rke_raida::network::LocalNetwork;
 

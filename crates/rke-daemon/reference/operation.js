@@ -1,0 +1,51 @@
+// One operation: what it does, takes and answers, and a form to try it.
+
+import { make } from '/console/dom.js';
+import { line, prose } from './prose.js';
+import { json, kind, resolve, scrolled, table } from './schema.js';
+import { tryIt } from './tryit.js';
+
+export function operation(document, one) {
+  const article = make('details', { class: 'card operation', id: one.operationId }, make('summary', {},
+    make('span', { class: `method ${one.method}` }, one.method.toUpperCase()),
+    make('code', { class: 'path' }, one.path),
+    make('span', { class: 'quiet' }, one.summary)));
+  // Most operations are never opened.
+  article.addEventListener('toggle', () => article.append(...parts(document, one)), { once: true });
+  return article;
+}
+
+const parts = (document, one) => [
+  ...prose(one.description),
+  ...parameters(document, one.parameters ?? []),
+  ...body(document, one.requestBody),
+  ...tryIt(document, one),
+  make('h3', {}, 'Answers'),
+  make('ul', { class: 'answers' }, Object.entries(one.responses).map(([code, answer]) => response(document, code, resolve(document, answer)))),
+];
+
+function parameters(document, all) {
+  if (all.length === 0) return [];
+  const row = (one) => make('tr', {},
+    make('th', { scope: 'row' }, make('code', {}, one.name)),
+    make('td', { class: 'kind' }, `${kind(document, one.schema)} in ${one.in}`, one.required ? null : make('span', { class: 'quiet' }, ' optional')),
+    make('td', {}, line(one.description)));
+  const rows = make('table', { class: 'fields' }, make('tbody', {}, all.map(row)));
+  return [make('h3', {}, 'Parameters'), scrolled(rows, 'Parameters')];
+}
+
+const body = (document, given) => (given ? [make('h3', {}, 'Body'), ...contents(document, given.content)] : []);
+
+const contents = (document, content = {}) => Object.entries(content).map(([type, media]) => make('div', { class: 'media' },
+  make('p', {}, make('code', {}, type)),
+  media.schema ? table(document, media.schema) : null,
+  media.example === undefined ? null : example(media.example)));
+
+const example = (value) => make('pre', { tabindex: '0', 'aria-label': 'Example' }, typeof value === 'string' ? value : json(value));
+
+function response(document, code, answer) {
+  const headers = Object.entries(answer.headers ?? {}).map(([name, header]) =>
+    make('p', {}, make('code', {}, name), ' ', line(header.description)));
+  const summary = make('summary', {}, make('span', { class: `code-${code[0]}` }, code), ' ', line(answer.description));
+  return make('li', {}, make('details', { open: code === '200' }, summary, headers, contents(document, answer.content)));
+}

@@ -1,0 +1,90 @@
+//! What comes of encrypting, decrypting, sealing and opening.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::success;
+
+/// Encrypted data.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct Encrypted {
+    /// Which answer this is.
+    command: &'static str,
+    #[schema(schema_with = success)]
+    success: bool,
+    /// The encrypted data, in Base64.
+    #[schema(content_encoding = "base64")]
+    ciphertext: String,
+    /// The first counter block, 32 hexadecimal digits. Keep it with the ciphertext.
+    #[schema(pattern = "^[0-9a-f]{32}$")]
+    nonce: String,
+    /// Bytes of the data, before Base64. Plaintext and ciphertext have the same length.
+    length: usize,
+}
+
+impl Encrypted {
+    pub(in crate::http) fn new(ciphertext: String, nonce: String, length: usize) -> Self {
+        Self { command: "rke_encrypt", success: true, ciphertext, nonce, length }
+    }
+}
+
+/// Decrypted data.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct Decrypted {
+    /// Which answer this is.
+    command: &'static str,
+    #[schema(schema_with = success)]
+    success: bool,
+    /// The data, in Base64.
+    #[schema(content_encoding = "base64")]
+    plaintext: String,
+    /// Bytes of the data, before Base64.
+    length: usize,
+}
+
+impl Decrypted {
+    pub(in crate::http) fn new(plaintext: String, length: usize) -> Self {
+        Self { command: "rke_decrypt", success: true, plaintext, length }
+    }
+}
+
+/// Sealed data.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct Sealed {
+    /// Which answer this is.
+    command: &'static str,
+    #[schema(schema_with = success)]
+    success: bool,
+    /// The sealed data, in Base64: 72 bytes more than the data, and 16 for each 64 KiB of it that are
+    /// begun.
+    #[schema(content_encoding = "base64")]
+    sealed: String,
+    /// Bytes of the data before it was sealed.
+    length: usize,
+}
+
+impl Sealed {
+    pub(in crate::http) fn new(sealed: String, length: usize) -> Self {
+        Self { command: "rke_seal", success: true, sealed, length }
+    }
+}
+
+/// Opened data: authentic, and all of it.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct Opened {
+    /// Which answer this is.
+    command: &'static str,
+    #[schema(schema_with = success)]
+    success: bool,
+    /// The data, in Base64.
+    #[schema(content_encoding = "base64")]
+    plaintext: String,
+    /// Bytes of the data, before Base64.
+    length: usize,
+}
+
+impl Opened {
+    pub(in crate::http) fn new(plaintext: String, length: usize) -> Self {
+        Self { command: "rke_open", success: true, plaintext, length }
+    }
+}

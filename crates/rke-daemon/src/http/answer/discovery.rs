@@ -1,0 +1,64 @@
+//! What DNS says of a domain.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::success;
+use crate::discovery::Discovered;
+
+/// A key set of a Content Server.
+#[derive(Serialize, ToSchema)]
+#[schema(as = KeySet)]
+struct KeySetRow {
+    /// `k1` to `k255`.
+    #[schema(pattern = "^k[0-9]{1,3}$")]
+    key_id: String,
+    /// Content Server ID of the key set.
+    cs_id: String,
+    /// RAIDA servers of the key set that can be used.
+    server_count: usize,
+}
+
+/// A Content Server, as DNS describes it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Discovery)]
+pub(in crate::http) struct Found {
+    /// Which answer this is.
+    command: &'static str,
+    #[schema(schema_with = success)]
+    success: bool,
+    /// The domain that was looked up.
+    domain: String,
+    /// Host of the Content Server, from its SRV record.
+    target_host: String,
+    /// Its port.
+    target_port: u16,
+    /// How many RAIDAs have to contribute to a key, 13 or more.
+    #[schema(minimum = 13, maximum = 25)]
+    min_raidas_required: u8,
+    /// Its key sets.
+    key_sets: Vec<KeySetRow>,
+    /// Only where there are any: what was left out of the records, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+impl Found {
+    pub(in crate::http) fn new(domain: String, found: Discovered) -> Self {
+        let key_sets = found.sets.all.iter().map(|set| KeySetRow {
+            key_id: set.key_id.to_string(),
+            cs_id: set.cs_id.to_string(),
+            server_count: set.servers.len(),
+        });
+        Self {
+            command: "rke_discover",
+            success: true,
+            domain,
+            target_host: found.target_host,
+            target_port: found.target_port,
+            min_raidas_required: found.sets.required,
+            key_sets: key_sets.collect(),
+            warnings: found.sets.warnings,
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The cached keys.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{rfc3339, success};
+use crate::keystore;
+
+/// What is told of a cached key. The key itself is not in it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CachedKey)]
+struct KeyRow {
+    /// The domain that it is for.
+    domain: String,
+    /// Content Server ID.
+    cs_id: String,
+    /// From when on it is not used any more.
+    #[serde(serialize_with = "rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+    /// Strength of the key: 256, or 8 where it comes from 1-byte shares.
+    key_bits: u16,
+}
+
+/// The cached keys that have not expired.
+#[derive(Serialize, ToSchema)]
+#[schema(as = KeyList)]
+pub(in crate::http) struct Keys {
+    /// Which answer this is.
+    command: &'static str,
+    #[schema(schema_with = success)]
+    success: bool,
+    /// How many there are.
+    total: usize,
+    /// One for each domain.
+    keys: Vec<KeyRow>,
+}
+
+impl Keys {
+    pub(in crate::http) fn new(keys: &[keystore::Row]) -> Self {
+        let row = |key: &keystore::Row| KeyRow {
+            domain: key.domain.to_string(),
+            cs_id: key.cs_id.to_string(),
+            expires_at: key.expires_at,
+            key_bits: key.width.key_bits(),
+        };
+        Self { command: "rke_keys", success: true, total: keys.len(), keys: keys.iter().map(row).collect() }
+    }
+}

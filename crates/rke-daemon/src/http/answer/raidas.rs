@@ -1,0 +1,116 @@
+//! How the RAIDAs have been doing.
+
+use rke_proto::MIN_REQUIRED;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{milliseconds, success};
+use crate::raidas::{self, Raidas};
+
+/// How a RAIDA did when it was asked last.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum RaidaState {
+    Well,
+    Failing,
+    Lying,
+    Unknown,
+}
+
+impl From<raidas::State> for RaidaState {
+    fn from(state: raidas::State) -> Self {
+        match state {
+            raidas::State::Well => Self::Well,
+            raidas::State::Failing => Self::Failing,
+            raidas::State::Lying => Self::Lying,
+            raidas::State::Unknown => Self::Unknown,
+        }
+    }
+}
+
+/// What is known of one RAIDA.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Raida)]
+struct RaidaRow {
+    /// Index.
+    #[schema(maximum = 24)]
+    raida: u8,
+    /// Where it was asked last.
+    #[schema(required)]
+    endpoint: Option<String>,
+    /// How it did then: `well`, `failing` (no share), `lying` (a wrong share), `unknown` (not asked
+    /// yet).
+    state: RaidaState,
+    /// Milliseconds from asking to its last answer, resends included.
+    #[schema(required)]
+    last_ms: Option<f64>,
+    /// The median of the last 32.
+    #[schema(required)]
+    median_ms: Option<f64>,
+    /// Exchanges that asked it.
+    asked: u64,
+    /// Exchanges in which it answered.
+    answered: u64,
+    /// Wrong shares that it gave.
+    lies: u64,
+    /// What went wrong last.
+    #[schema(required)]
+    last_fault: Option<String>,
+    /// When that was.
+    #[schema(required, format = DateTime)]
+    last_fault_at: Option<String>,
+    /// How long it took the last 32 times that it was asked, oldest first; `null` where it gave no right
+    /// share.
+    #[schema(max_items = 32)]
+    history_ms: Vec<Option<f64>>,
+}
+
+impl From<&raidas::Row> for RaidaRow {
+    fn from(row: &raidas::Row) -> Self {
+        Self {
+            raida: row.raida.get(),
+            endpoint: row.endpoint.map(|endpoint| endpoint.to_string()),
+            state: row.state.into(),
+            last_ms: row.last.map(milliseconds),
+            median_ms: row.median.map(milliseconds),
+            asked: row.asked,
+            answered: row.answered,
+            lies: row.lies,
+            last_fault: row.last_fault.as_ref().map(|(fault, _)| fault.clone()),
+            last_fault_at: row.last_fault.as_ref().map(|(_, at)| at.to_string()),
+            history_ms: row.history.iter().map(|time| time.map(milliseconds)).collect(),
+        }
+    }
+}
+
+/// What is known of the RAIDAs.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RaidaList)]
+pub(in crate::http) struct KnownRaidas {
+    /// Which answer this is.
+    command: &'static str,
+    #[schema(schema_with = success)]
+    success: bool,
+    /// The fewest RAIDAs that make a key.
+    required: u8,
+    /// How many of those that did well may still fail before no session opens any more. `null` before
+    /// the first exchange.
+    #[schema(required)]
+    margin: Option<usize>,
+    /// All 25, in order.
+    #[schema(min_items = 25, max_items = 25)]
+    raidas: Vec<RaidaRow>,
+}
+
+impl KnownRaidas {
+    pub(in crate::http) fn new(known: &Raidas) -> Self {
+        let rows = known.rows();
+        Self {
+            command: "rke_raidas",
+            success: true,
+            required: MIN_REQUIRED,
+            margin: raidas::margin(&rows, MIN_REQUIRED.into()),
+            raidas: rows.iter().map(RaidaRow::from).collect(),
+        }
+    }
+}

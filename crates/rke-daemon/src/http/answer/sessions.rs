@@ -1,0 +1,241 @@
+//! Sessions: opened, listed, shown, renewed, ended.
+
+use jiff::Timestamp;
+use rke_secret::residue::Look;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{rfc3339, success};
+use crate::sessions::Sessions;
+use crate::store::Row;
+
+/// A session that was opened.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SessionCreated)]
+pub(in crate::http) struct Created {
+    /// Which answer this is.
+    command: &'static str,
+    #[schema(schema_with = success)]
+    success: bool,
+    /// The new id, 32 hexadecimal digits. Whoever knows it can use the session.
+    #[schema(pattern = "^[0-9a-f]{32}$")]
+    session_id: String,
+    /// The domain that was asked for.
+    domain: String,
+    /// Content Server ID of the key set that was used.
+    cs_id: String,
+    /// When the session ends by itself.
+    #[serde(serialize_with = "rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+    /// Whether the key came from the cache.
+    from_cache: bool,
+}
+
+impl From<Row> for Created {
+    fn from(row: Row) -> Self {
+        Self {
+            command: "rke_session_create",
+            success: true,
+            session_id: row.session_id,
+            domain: row.domain.to_string(),
+            cs_id: row.origin.cs_id.to_string(),
+            expires_at: row.expires_at,
+            from_cache: row.from_cache,
+        }
+    }
+}
+
+/// A session in the list.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Session)]
+struct SessionRow {
+    /// The id.
+    #[schema(pattern = "^[0-9a-f]{32}$")]
+    session_id: String,
+    /// The domain that it was opened for.
+    domain: String,
+    /// Content Server ID.
+    cs_id: String,
+    /// When it was opened.
+    #[serde(serialize_with = "rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When it ends by itself.
+    #[serde(serialize_with = "rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+    /// Encryptions and sealings so far.
+    encrypt_count: u64,
+    /// Decryptions and openings so far.
+    decrypt_count: u64,
+}
+
+impl From<&Row> for SessionRow {
+    fn from(row: &Row) -> Self {
+        Self {
+            session_id: row.session_id.clone(),
+            domain: row.domain.to_string(),
+            cs_id: row.origin.cs_id.to_string(),
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+            encrypt_count: row.encrypt_count,
+            decrypt_count: row.decrypt_count,
+        }
+    }
+}
+
+/// The sessions that have not expired.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SessionList)]
+pub(in crate::http) struct Listed {
+    /// Which answer this is.
+    command: &'static str,
+    #[schema(schema_with = success)]
+    success: bool,
+    /// Sessions in the store, those included that have expired and wait for the clean-up.
+    total: usize,
+    /// Sessions that have not expired.
+    active: usize,
+    /// The sessions, oldest first.
+    sessions: Vec<SessionRow>,
+}
+
+impl Listed {
+    pub(in crate::http) fn new(sessions: &Sessions) -> Self {
+        let (count, rows) = sessions.store().rows();
+        let rows = rows.iter().map(SessionRow::from).collect();
+        Self {
+            command: "rke_sessions",
+            success: true,
+            total: count.total,
+            active: count.active,
+            sessions: rows,
+        }
+    }
+}
+
+/// One session, and how its key was made.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SessionDetail)]
+pub(in crate::http) struct Shown {
+    #[serde(flatten)]
+    row: SessionRow,
+    /// Strength of the key: 256, or 8 where it comes from 1-byte shares. A session of 8 bits protects
+    /// nothing from somebody who saw the exchange.
+    key_bits: u16,
+    /// Envelope types of the requests to the RAIDAs.
+    #[schema(value_type = Vec<u16>)]
+    envelope: Vec<u8>,
+    /// Indexes of the RAIDAs whose shares made the key.
+    #[schema(value_type = Vec<u16>)]
+    raidas: Vec<u8>,
+    /// Indexes of the RAIDAs that gave a wrong share when the key was made.
+    #[schema(value_type = Vec<u16>)]
+    liars: Vec<u8>,
+    /// Whether the key came from the cache.
+    from_cache: bool,
+    /// Whether the Content Server has shown that it has the same key.
+    confirmed: bool,
+}
+
+impl From<Row> for Shown {
+    fn from(row: Row) -> Self {
+        Self {
+            row: SessionRow::from(&row),
+            key_bits: row.origin.width.key_bits(),
+            envelope: row.origin.envelopes,
+            raidas: row.origin.raidas,
+            liars: row.origin.liars,
+            from_cache: row.from_cache,
+            confirmed: row.origin.tunnel.is_some(),
+        }
+    }
+}
+
+/// A session that has its whole time again.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SessionRenewed)]
+pub(in crate::http) struct Renewed {
+    /// Which answer this is.
+    command: &'static str,
+    #[schema(schema_with = success)]
+    success: bool,
+    /// The session.
+    #[schema(pattern = "^[0-9a-f]{32}$")]
+    session_id: String,
+    /// When it ends by itself now.
+    #[serde(serialize_with = "rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+}
+
+impl From<Row> for Renewed {
+    fn from(row: Row) -> Self {
+        let (session_id, expires_at) = (row.session_id, row.expires_at);
+        Self { command: "rke_session_renew", success: true, session_id, expires_at }
+    }
+}
+
+/// A session that has ended.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SessionDeleted)]
+pub(in crate::http) struct Deleted {
+    /// Which answer this is.
+    command: &'static str,
+    #[schema(schema_with = success)]
+    success: bool,
+    /// The session that has ended, as it was given.
+    #[schema(pattern = "^[0-9a-fA-F]{32}$")]
+    session_id: String,
+    /// Only with `verify=true`: the receipt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    wipe: Option<Wipe>,
+}
+
+/// The receipt of a deletion: what a look through all of the daemon's memory has found.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Receipt)]
+struct Wipe {
+    /// Bytes that were looked at, the registers of all threads among them.
+    scanned_bytes: u64,
+    /// Pieces of the key or of its AES key schedule that were found: 0. Anything else is a bug in rke,
+    /// and what was found has been overwritten.
+    hits: u64,
+    /// How long the look took, in microseconds.
+    micros: u64,
+}
+
+impl Deleted {
+    pub(in crate::http) fn new(session_id: String, receipt: Option<Look>) -> Self {
+        let wipe = receipt.map(|look| Wipe {
+            scanned_bytes: look.scanned_bytes,
+            hits: look.hits,
+            micros: look.took.as_micros().try_into().unwrap_or(u64::MAX),
+        });
+        Self { command: "rke_session_delete", success: true, session_id, wipe }
+    }
+}
+
+/// How many were deleted.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeletedCount)]
+pub(in crate::http) struct DeletedAll {
+    /// Which answer this is.
+    command: &'static str,
+    #[schema(schema_with = success)]
+    success: bool,
+    /// How many.
+    deleted: usize,
+}
+
+impl DeletedAll {
+    pub(in crate::http) fn sessions(deleted: usize) -> Self {
+        Self { command: "rke_sessions_delete", success: true, deleted }
+    }
+
+    pub(in crate::http) fn keys(deleted: usize) -> Self {
+        Self { command: "rke_keys_delete", success: true, deleted }
+    }
+}

@@ -1,0 +1,168 @@
+//! How the daemon is doing.
+
+use jiff::Timestamp;
+use rke_proto::MIN_REQUIRED;
+use rke_secret::MemoryReport;
+use rke_secret::process::Inspection;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{rfc3339, success};
+use crate::sessions::Sessions;
+
+/// How many sessions there are.
+#[derive(Serialize, ToSchema)]
+struct SessionCounts {
+    /// Sessions in the store, those included that have expired and wait for the clean-up.
+    total: usize,
+    /// Sessions that have not expired.
+    active: usize,
+    /// Most sessions at one time.
+    max: usize,
+}
+
+/// How many cached keys there are.
+#[derive(Serialize, ToSchema)]
+struct KeystoreCounts {
+    /// Cached keys.
+    total: usize,
+    /// Of these, still usable.
+    valid: usize,
+    /// Of these, no longer usable.
+    expired: usize,
+    /// Most cached keys.
+    max: usize,
+    /// How long a cached key is used, in hours.
+    default_ttl_hours: u64,
+}
+
+/// Settings. Others may follow.
+#[derive(Serialize, ToSchema)]
+struct Settings {
+    /// Life of a session in seconds.
+    session_timeout_sec: u64,
+    /// Longest time for an exchange, in seconds.
+    exchange_timeout_sec: f64,
+    /// The fewest RAIDAs that make a key.
+    min_raidas_required: u8,
+    /// The DNS server that is asked, or `system`.
+    dns_server: String,
+    /// Domains for which keys of 1-byte shares are allowed.
+    weak_shares_allowed: Vec<String>,
+    /// The daemon's version.
+    version: &'static str,
+}
+
+/// How keys are held on this machine.
+#[derive(Serialize, ToSchema)]
+struct SecretMemory {
+    /// `secretmem` (not even root reads them from outside) or `locked`; `none` before there are any.
+    kind: &'static str,
+    /// Memory that is set aside for it.
+    bytes: u64,
+    /// Secrets that there is room for.
+    slots: usize,
+    /// Secrets that there are.
+    slots_used: usize,
+    /// Whether other programs may look into the daemon: `refused`, or `allowed` with `--insecure-debug`.
+    inspection: &'static str,
+    /// Pieces of deleted keys that receipts have found: 0, or a bug.
+    residues_found: u64,
+}
+
+impl SecretMemory {
+    fn now(residues_found: u64) -> Self {
+        let report = MemoryReport::now();
+        let inspection = match Inspection::now() {
+            Inspection::Refused => "refused",
+            Inspection::Allowed => "allowed",
+        };
+        Self {
+            kind: report.map_or("none", |report| report.kind),
+            bytes: report.map_or(0, |report| report.bytes),
+            slots: report.map_or(0, |report| report.slots),
+            slots_used: report.map_or(0, |report| report.slots_used),
+            inspection,
+            residues_found,
+        }
+    }
+}
+
+/// The daemon as a program that runs.
+#[derive(Serialize, ToSchema)]
+struct Running {
+    /// For how long it has been running, in seconds.
+    uptime_sec: u64,
+    /// Since when.
+    #[serde(serialize_with = "rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    started_at: Timestamp,
+    /// Only from `rke dev`: a session that can be opened here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    example: Option<ExampleRow>,
+}
+
+/// A session that can be opened here.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SessionExample)]
+struct ExampleRow {
+    /// The domain.
+    domain: String,
+    /// The wallet.
+    wallet_path: String,
+}
+
+impl Running {
+    fn now(sessions: &Sessions) -> Self {
+        let (uptime, started_at) = sessions.uptime();
+        let example = sessions.config().example.as_ref().map(|example| ExampleRow {
+            domain: example.domain.to_string(),
+            wallet_path: example.wallet.to_string_lossy().into_owned(),
+        });
+        Self { uptime_sec: uptime.as_secs(), started_at, example }
+    }
+}
+
+/// Counts and settings.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct Status {
+    /// Which answer this is.
+    command: &'static str,
+    #[schema(schema_with = success)]
+    success: bool,
+    sessions: SessionCounts,
+    keystore: KeystoreCounts,
+    config: Settings,
+    secret_memory: SecretMemory,
+    daemon: Running,
+}
+
+impl Status {
+    pub(in crate::http) fn new(sessions: &Sessions) -> Self {
+        let (config, stored, keys) =
+            (sessions.config(), sessions.store().count(), sessions.keystore().count());
+        Self {
+            command: "rke_status",
+            success: true,
+            sessions: SessionCounts { total: stored.total, active: stored.active, max: config.max_sessions },
+            keystore: KeystoreCounts {
+                total: keys.total,
+                valid: keys.valid,
+                expired: keys.total - keys.valid,
+                max: config.max_keys,
+                default_ttl_hours: config.key_ttl_hours,
+            },
+            config: Settings {
+                session_timeout_sec: config.session_ttl.as_secs(),
+                exchange_timeout_sec: config.exchange_timeout.as_secs_f64(),
+                min_raidas_required: MIN_REQUIRED,
+                dns_server: config.dns_server.map_or("system".into(), |server| server.to_string()),
+                weak_shares_allowed: config.allow_weak_shares.iter().map(ToString::to_string).collect(),
+                version: env!("CARGO_PKG_VERSION"),
+            },
+            secret_memory: SecretMemory::now(sessions.residues_found()),
+            daemon: Running::now(sessions),
+        }
+    }
+}

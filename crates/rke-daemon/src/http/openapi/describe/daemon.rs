@@ -1,0 +1,112 @@
+//! How the daemon is doing, and the document itself.
+
+use serde_json::Value;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::http::answer::Status;
+use crate::http::health::Health;
+use crate::http::openapi::{Described, Part};
+use crate::http::refusals::Refused;
+
+pub(in crate::http) fn status() -> Described {
+    let example = r#"{"command":"rke_status","success":true,"sessions":{"total":2,"active":2,"max":16},"keystore":{"total":1,"valid":1,"expired":0,"max":64,"default_ttl_hours":24},"config":{"session_timeout_sec":3600,"exchange_timeout_sec":5.0,"min_raidas_required":13,"dns_server":"system","weak_shares_allowed":[],"version":"0.1.0"},"secret_memory":{"kind":"secretmem","bytes":2019328,"slots":1152,"slots_used":229,"inspection":"refused","residues_found":0},"daemon":{"uptime_sec":86400,"started_at":"2025-11-29T10:00:00Z"}}"#;
+    Described::new(Part::Daemon, "status", "Shows counts and settings", "Other settings may follow.")
+        .gives::<Status>("Counts and settings.", example)
+}
+
+pub(in crate::http) fn refusals() -> Described {
+    let example = r#"{"command":"rke_refusals","success":true,"total":3,"rules":[{"rule":"host","count":1},{"rule":"origin","count":2}],"last":{"rule":"origin","origin":"https://evil.example","attempt":"delete_session","at":"2025-11-30T10:00:00Z"}}"#;
+    let text = "Shows what was refused before anything was looked up, since the daemon has started. Nothing of a request is kept but \
+                its origin and what it was after.";
+    Described::new(Part::Daemon, "refusals", "Shows who was refused at the gate", text)
+        .gives::<Refused>("What was refused.", example)
+}
+
+const EVENTS: &str = "\
+The answer goes on until one side ends it.
+
+`sessions`, `keys`, `raidas` and `refusals` say that what the endpoint of that name answers has changed: ask for it again. \
+`sessions` stands for `status` too. Each comes once at the beginning, and at most four times a second after that.
+
+`exchange` is one step of a running exchange: `domain`; `raida`, an index; `state`, which is `asked`, `answered` or `failed`; \
+`ms`, how long an answer took; `fault`, why there is none.
+
+A line with nothing but a colon comes after ten seconds without an event. A listener that takes events too slowly misses steps \
+of exchanges, and is told then that everything has changed.";
+
+pub(in crate::http) fn events() -> Described {
+    let example = "event: sessions\ndata: {}\n\nevent: exchange\ndata: {\"domain\":\"content.example.com\",\"raida\":4,\"state\":\"answered\",\"ms\":12.408,\"fault\":null}\n\n";
+    Described::new(Part::Daemon, "events", "Tells what changes, as server-sent events", EVENTS)
+        .gives_text("Events, each of this form.", "text/event-stream", event(), example)
+        .fails(
+            503,
+            "32 listen already.",
+            Some(r#"{"error":true,"message":"32 pages watch already; close one of them","code":503}"#),
+        )
+}
+
+/// The form of an event.
+fn event() -> ObjectBuilder {
+    let names = ["sessions", "keys", "raidas", "refusals", "exchange"];
+    let name = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names));
+    let data = ObjectBuilder::new().schema_type(Type::String).content_media_type("application/json");
+    ObjectBuilder::new()
+        .property("event", name.description(Some("What has changed, or `exchange`.")))
+        .property("data", data.description(Some("`{}`, or the step of an exchange.")))
+        .required("event")
+        .required("data")
+}
+
+pub(in crate::http) fn live() -> Described {
+    let text = "Answers as soon as the daemon serves.";
+    Described::new(Part::Daemon, "live", "Whether the daemon lives", text)
+        .for_everybody()
+        .gives::<Health>("It lives.", r#"{"status":"live"}"#)
+}
+
+pub(in crate::http) fn ready() -> Described {
+    let text = "Answers 200 when it makes sense to send work.";
+    Described::new(Part::Daemon, "ready", "Whether the daemon is ready", text)
+        .for_everybody()
+        .gives::<Health>("It is ready.", r#"{"status":"ready"}"#)
+        .fails(
+            503,
+            "It is not, and `reasons` says why: it is stopping, its data directory cannot be written or is full, or the audit log cannot be written.",
+            Some(
+                r#"{"error":true,"message":"The daemon is not ready: the data directory cannot be written","code":503,"reasons":["the data directory cannot be written"]}"#,
+            ),
+        )
+}
+
+pub(in crate::http) fn metrics() -> Described {
+    let text = "In the text format that Prometheus reads. No label holds a session id, a domain or a path.";
+    Described::new(Part::Daemon, "metrics", "The daemon's counts for Prometheus", text).gives_text(
+        "The counts.",
+        "application/openmetrics-text",
+        ObjectBuilder::new().schema_type(Type::String),
+        "# HELP rke_sessions Sessions that have not expired.\n# TYPE rke_sessions gauge\nrke_sessions 2\n# EOF\n",
+    )
+}
+
+pub(in crate::http) fn openapi() -> Described {
+    let text = "The OpenAPI 3.1 document of this API. The page `/docs` shows it.";
+    Described::new(Part::Daemon, "openapi", "This document", text)
+        .gives::<OpenApi>("The document.", r#"{"openapi":"3.1.0"}"#)
+}
+
+/// An OpenAPI document, of which only this is said.
+struct OpenApi;
+
+impl ToSchema for OpenApi {}
+
+impl PartialSchema for OpenApi {
+    fn schema() -> RefOr<Schema> {
+        let version =
+            ObjectBuilder::new().schema_type(Type::String).enum_values(Some([Value::from("3.1.0")]));
+        let document = ObjectBuilder::new().property("openapi", version).required("openapi");
+        let document = document.additional_properties(Some(AdditionalProperties::FreeForm(true)));
+        document.description(Some("An OpenAPI document.")).into()
+    }
+}

@@ -1,0 +1,194 @@
+//! What is done with a session's key.
+
+use serde_json::json;
+
+use crate::http::answer::{Decrypted, Encrypted, Opened, Sealed};
+use crate::http::bodies::{ToDecrypt, ToEncrypt, ToOpen, ToSeal};
+use crate::http::openapi::{Described, Part, examples, parameters, texts};
+
+const ENCRYPTS: &str = "\
+Encrypts with AES-256 in counter mode. The nonce is the first counter block: 16 bytes, drawn anew for each call. Keep it with \
+the ciphertext.
+
+Counter mode does not detect changes: somebody who can alter the ciphertext alters the plaintext at the same place. Where that \
+has to be noticed, use `seal`.";
+
+const DECRYPTS: &str = "\
+The session must be the one that encrypted, or another one with the same key. A wrong key, nonce or ciphertext is not noticed: \
+the call succeeds, and the plaintext is meaningless.";
+
+const BODIES: &str = "\
+The body is an object in JSON, of at most 1 MiB, in which data is Base64; or, with any other `Content-Type`, the data itself, of \
+any size. Then everything else is in headers, and the answer is raw too: it begins as soon as the first bytes of the body are \
+there, and goes on while the rest comes. What goes wrong after the answer has begun breaks the connection off.";
+
+const SEALS: &str = "\
+Encrypts with AES-256-GCM in a format of its own (`docs/seal-format.md`): no change to sealed data goes unnoticed, wherever it is, \
+nor a missing end. Data may be sealed together with associated data, which is not part of the result, and has to be given \
+again to open it.";
+
+const OPENS: &str = "\
+Opens sealed data. The session must be the one that sealed it, or another one with the same key. JSON is opened whole before it \
+is answered. A raw answer goes on chunk by chunk, each after it was found authentic: an answer that is broken off is authentic, but \
+not all there is.";
+
+const ENCRYPTED: &str = r#"{"command":"rke_encrypt","success":true,"ciphertext":"3q2+7wEjRWeJq83v","nonce":"0f1e2d3c4b5a69788796a5b4c3d2e1f0","length":12}"#;
+const DECRYPTED: &str =
+    r#"{"command":"rke_decrypt","success":true,"plaintext":"SGVsbG8gV29ybGQh","length":12}"#;
+
+pub(in crate::http) fn encrypt() -> Described {
+    let described = Described::new(Part::Data, "encrypt", "Encrypts with a session's key", ENCRYPTS)
+        .takes(parameters::session_id())
+        .takes(parameters::plaintext())
+        .gives::<Encrypted>("The encrypted data.", ENCRYPTED)
+        .leads_to("decrypt", &from_encryption("$request.query.session_id"));
+    using(
+        used_up(described),
+        "`session_id` or `plaintext` is missing or unreadable, or `plaintext` is not Base64.",
+    )
+}
+
+pub(in crate::http) fn encrypt_by_post() -> Described {
+    let text = format!("{ENCRYPTS}\n\n{BODIES}");
+    let described = Described::new(Part::Data, "encrypt_by_post", "Encrypts data of any size", &text)
+        .takes(parameters::session_header())
+        .takes_json::<ToEncrypt>(
+            r#"{"session_id":"a1b2c3d4e5f67890a1b2c3d4e5f67890","plaintext":"SGVsbG8gV29ybGQh"}"#,
+        )
+        .takes_raw(Some(examples::TEXT))
+        .gives::<Encrypted>("The encrypted data, in the form in which the data came.", ENCRYPTED)
+        .gives_raw("The encrypted data, in the form in which the data came.")
+        .with_header("X-RKE-Nonce", "With raw data: the nonce, 32 hexadecimal digits.", texts::HEX)
+        .leads_to_body(
+            "decrypt_by_post",
+            json!({
+                "session_id": "$request.body#/session_id",
+                "ciphertext": "$response.body#/ciphertext",
+                "nonce": "$response.body#/nonce",
+            }),
+        );
+    posting(used_up(described))
+}
+
+pub(in crate::http) fn decrypt() -> Described {
+    let described = Described::new(Part::Data, "decrypt", "Decrypts with a session's key", DECRYPTS)
+        .takes(parameters::session_id())
+        .takes(parameters::ciphertext())
+        .takes(parameters::nonce())
+        .gives::<Decrypted>("The data.", DECRYPTED);
+    using(
+        described,
+        "`session_id` or `ciphertext` is missing or unreadable, `ciphertext` is not Base64, or `nonce` is missing or not 32 hexadecimal digits.",
+    )
+}
+
+pub(in crate::http) fn decrypt_by_post() -> Described {
+    let text = format!("{DECRYPTS}\n\n{BODIES}");
+    let described = Described::new(Part::Data, "decrypt_by_post", "Decrypts data of any size", &text)
+        .takes(parameters::session_header())
+        .takes(parameters::nonce_header())
+        .takes_json::<ToDecrypt>(
+            r#"{"session_id":"a1b2c3d4e5f67890a1b2c3d4e5f67890","ciphertext":"3q2+7wEjRWeJq83v","nonce":"0f1e2d3c4b5a69788796a5b4c3d2e1f0"}"#,
+        )
+        .takes_raw(Some(examples::TEXT))
+        .gives::<Decrypted>("The data, in the form in which it came.", DECRYPTED)
+        .gives_raw("The data, in the form in which it came.");
+    posting(described)
+}
+
+pub(in crate::http) fn seal() -> Described {
+    let text = format!("{SEALS}\n\n{BODIES}");
+    let described =
+        Described::new(Part::Data, "seal", "Encrypts so that every change is noticed", &text)
+            .takes(parameters::session_header())
+            .takes(parameters::associated_data_header(
+                "Associated data in Base64, with a raw body; none where it is missing.",
+            ))
+            .takes_json::<ToSeal>(
+                r#"{"session_id":"a1b2c3d4e5f67890a1b2c3d4e5f67890","plaintext":"SGVsbG8gV29ybGQh","associated_data":"aW52b2ljZSAxNw=="}"#,
+            )
+            .takes_raw(Some(examples::TEXT))
+            .gives::<Sealed>("The sealed data, in the form in which the data came.", &SEALED.replace("DATA", examples::SEALED))
+            .gives_raw("The sealed data, in the form in which the data came.")
+            .leads_to_body(
+                "open",
+                json!({
+                    "session_id": "$request.body#/session_id",
+                    "sealed": "$response.body#/sealed",
+                    "associated_data": "$request.body#/associated_data",
+                }),
+            );
+    posting(used_up(described))
+}
+
+pub(in crate::http) fn open() -> Described {
+    let text = format!("{OPENS}\n\n{BODIES}");
+    let example = r#"{"session_id":"a1b2c3d4e5f67890a1b2c3d4e5f67890","sealed":"DATA","associated_data":"aW52b2ljZSAxNw=="}"#;
+    let described =
+        Described::new(Part::Data, "open", "Opens what was sealed, if nothing was changed", &text)
+            .takes(parameters::session_header())
+            .takes(parameters::associated_data_header(
+                "What the data was sealed with, in Base64, with a raw body; nothing where there was none.",
+            ))
+            .takes_json::<ToOpen>(&example.replace("DATA", examples::SEALED))
+            .takes_raw(None)
+            .gives::<Opened>("The data, in the form in which it came.", OPENED)
+            .gives_raw("The data, in the form in which it came.")
+            .fails(
+                422,
+                "It is not sealed data, was sealed under another key or with other associated data, was altered, or is cut short.",
+                None,
+            );
+    posting(described)
+}
+
+pub(in crate::http) fn tunnel() -> Described {
+    let text = "Connects to the Content Server over TCP. The body of the request goes to it, and what it says is the body of the answer; \
+                both may go on for as long as one likes, at the same time. The daemon seals and opens every packet, so the key stays where it \
+                is. The end of the request's body ends the data to the Content Server, and the answer ends when it has no more to say.";
+    let summary = "Sends data to the Content Server and brings back what it says";
+    Described::new(Part::Data, "tunnel", summary, text)
+        .takes(parameters::session_in_path())
+        .takes_raw(Some(examples::TEXT))
+        .gives_raw("What the Content Server says. A tunnel that breaks ends it in its middle.")
+        .fails(400, "The id has more than 64 characters.", None)
+        .fails(404, "There is no such session; `session_id` is repeated.", Some(NOT_FOUND))
+        .fails(409, "The Content Server has not confirmed the session's key, or the key has encrypted as much as one key may.", None)
+        .fails(502, "The Content Server does not answer where DNS says that it is.", None)
+}
+
+const NOT_FOUND: &str = r#"{"error":true,"message":"Session not found or expired","code":404,"session_id":"nonexistent00000000000000000000"}"#;
+
+const SEALED: &str = r#"{"command":"rke_seal","success":true,"sealed":"DATA","length":12}"#;
+const OPENED: &str = r#"{"command":"rke_open","success":true,"plaintext":"SGVsbG8gV29ybGQh","length":12}"#;
+
+/// What decrypting needs of an encryption.
+fn from_encryption(session: &'static str) -> [(&'static str, &'static str); 3] {
+    [
+        ("session_id", session),
+        ("ciphertext", "$response.body#/ciphertext"),
+        ("nonce", "$response.body#/nonce"),
+    ]
+}
+
+/// The errors of all that use a key.
+fn using(described: Described, malformed: &str) -> Described {
+    let base64 = r#"{"error":true,"message":"Invalid base64 encoding","code":400}"#;
+    described.fails(400, malformed, Some(base64)).fails(
+        404,
+        "There is no such session; `session_id` is repeated.",
+        Some(NOT_FOUND),
+    )
+}
+
+/// The errors of those that take a body.
+fn posting(described: Described) -> Described {
+    let malformed = "A field of the body or a header that is needed is missing or malformed, data is not Base64, or the body broke off.";
+    using(described, malformed).fails(413, "The body in JSON is over 1 MiB.", None)
+}
+
+/// The error of a key that may encrypt no more.
+fn used_up(described: Described) -> Described {
+    let text = "The key has encrypted as much as one key may; open a session with `fresh=true`. `session_id` is repeated.";
+    described.fails(409, text, None)
+}

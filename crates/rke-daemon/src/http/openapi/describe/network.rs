@@ -1,0 +1,45 @@
+//! DNS and the RAIDAs.
+
+use crate::http::answer::{Found, KnownRaidas};
+use crate::http::openapi::{Described, Part, parameters};
+
+pub(in crate::http) fn discover() -> Described {
+    let example = r#"{"command":"rke_discover","success":true,"domain":"content.example.com","target_host":"cs1.example.com","target_port":443,"min_raidas_required":13,"key_sets":[{"key_id":"k1","cs_id":"CONTENT-SERVER01","server_count":25}]}"#;
+    let text = "Looks a domain up in DNS. Opens no session and asks no RAIDA.";
+    Described::new(Part::Network, "discover", "Finds a domain's Content Server in DNS", text)
+        .takes(parameters::domain())
+        .gives::<Found>("What DNS says.", example)
+        .leads_to("create_session", &[("domain", "$response.body#/domain")])
+        .fails(
+            400,
+            "`domain` is missing, or no domain name; it is repeated then.",
+            Some(r#"{"error":true,"message":"Missing 'domain' parameter","code":400}"#),
+        )
+        .fails(
+            502,
+            "DNS gave no usable answer.",
+            Some(
+                r#"{"error":true,"message":"DNS discovery failed: no Content Server: _rke._tcp.nowhere.example.com has no SRV record","code":502,"domain":"nowhere.example.com"}"#,
+            ),
+        )
+}
+
+pub(in crate::http) fn raidas() -> Described {
+    let text = "Shows how the RAIDAs did in earlier exchanges. It is kept in memory only, and shapes when each of them is \
+                asked again.";
+    Described::new(Part::Network, "raidas", "Shows how the 25 RAIDAs have been doing", text)
+        .gives::<KnownRaidas>("All 25 RAIDAs.", &raidas_example())
+}
+
+/// One that did well, and others that were not asked.
+fn raidas_example() -> String {
+    let well = r#"{"raida":0,"endpoint":"192.0.2.7:50000","state":"well","last_ms":12.408,"median_ms":11.9,"asked":7,"answered":7,"lies":0,"last_fault":null,"last_fault_at":null,"history_ms":[11.2,11.9,null,12.408]}"#;
+    let unknown = |raida: u8| {
+        format!(
+            r#"{{"raida":{raida},"endpoint":null,"state":"unknown","last_ms":null,"median_ms":null,"asked":0,"answered":0,"lies":0,"last_fault":null,"last_fault_at":null,"history_ms":[]}}"#
+        )
+    };
+    let rows: Vec<String> = std::iter::once(well.to_owned()).chain((1..25).map(unknown)).collect();
+    let rows = rows.join(",");
+    format!(r#"{{"command":"rke_raidas","success":true,"required":13,"margin":9,"raidas":[{rows}]}}"#)
+}

@@ -1,0 +1,188 @@
+//! Sessions from their beginning to their end.
+
+use serde_json::json;
+
+use crate::http::answer::{Created, Deleted, DeletedAll, Listed, Renewed, Shown};
+use crate::http::bodies::ToCreate;
+use crate::http::openapi::{Described, Part, parameters};
+
+const NOT_FOUND: &str = r#"{"error":true,"message":"Session not found","code":404,"session_id":"nonexistent00000000000000000000"}"#;
+const NOT_FOUND_OR_EXPIRED: &str = r#"{"error":true,"message":"Session not found or expired","code":404,"session_id":"nonexistent00000000000000000000"}"#;
+
+const OPENS: &str = "\
+A valid cached key for the domain is used at once. Without one, the daemon looks the domain up, collects key shares from the \
+RAIDAs with the coins of the wallet, derives the key, has it confirmed by the Content Server, and caches it.
+
+Coins prove the user to the RAIDAs. They are not spent, and the wallet is not changed.
+
+Only one exchange runs for one domain at a time. Requests that come meanwhile wait for it and then use its key; their \
+`from_cache` is `true`. A session never pushes out another one.";
+
+pub(in crate::http) fn create_session() -> Described {
+    let described = Described::new(Part::Sessions, "create_session", "Opens a session", OPENS)
+        .takes(parameters::domain())
+        .takes(parameters::wallet_path())
+        .takes(parameters::fresh());
+    opening(described)
+}
+
+pub(in crate::http) fn create_session_by_post() -> Described {
+    let text = format!("The same as the GET, with its parameters in a JSON body.\n\n{OPENS}");
+    let described = Described::new(Part::Sessions, "create_session_by_post", "Opens a session", &text)
+        .takes_json::<ToCreate>(
+        r#"{"domain":"content.example.com","wallet_path":"/home/alice/wallet","fresh":true}"#,
+    );
+    opening(described)
+}
+
+/// What both ways of opening a session are answered, and what can be done with it.
+fn opening(described: Described) -> Described {
+    let id = "$response.body#/session_id";
+    let described = described
+        .gives::<Created>(
+            "The new session.",
+            r#"{"command":"rke_session_create","success":true,"session_id":"a1b2c3d4e5f67890a1b2c3d4e5f67890","domain":"content.example.com","cs_id":"CONTENT-SERVER01","expires_at":"2025-11-30T11:00:00Z","from_cache":false}"#,
+        )
+        .leads_to("show_session", &[("id", id)])
+        .leads_to("renew_session", &[("id", id)])
+        .leads_to("tunnel", &[("id", id)])
+        .leads_to("encrypt", &[("session_id", id)])
+        .leads_to_body("encrypt_by_post", json!({"session_id": id, "plaintext": "SGVsbG8gV29ybGQh"}))
+        .leads_to_body("seal", json!({"session_id": id, "plaintext": "SGVsbG8gV29ybGQh"}))
+        .leads_to("delete_session", &[("session_id", id)])
+        .leads_to("delete_session_by_path", &[("id", id)]);
+    failing_to_open(described)
+}
+
+fn failing_to_open(described: Described) -> Described {
+    described
+        .fails(
+            400,
+            "`domain` or `wallet_path` is missing, `domain` is no domain name (it is repeated then), or the wallet is of no \
+             use (`wallet_path` is repeated): it is not absolute, is not a folder, cannot be read, or has usable coins for \
+             too few RAIDAs.",
+            Some(r#"{"error":true,"message":"Missing 'wallet_path' parameter","code":400}"#),
+        )
+        .fails(
+            403,
+            "The Content Server has only 1-byte shares, and the operator has not allowed them for this domain; or the wallet is outside `--wallet-root`.",
+            None,
+        )
+        .fails(
+            429,
+            "No place is free, or too many sessions are opened in a short time.",
+            Some(r#"{"error":true,"message":"Maximum of 16 sessions reached","code":429}"#),
+        )
+        .fails(
+            502,
+            "DNS gave no usable answer, or no key set has enough RAIDA servers; or too many RAIDAs lied, and `liars` has their indexes; or the key was not confirmed, where the daemon runs with `--confirm require`.",
+            None,
+        )
+        .fails(
+            503,
+            "Too few RAIDAs gave a share, and `answered` and `faults` say which; or the exchange of another request, which this one waited for, took too long; or everything was dropped meanwhile.",
+            Some(
+                r#"{"error":true,"message":"Only 12 of 13 required RAIDAs answered","code":503,"answered":[0,1,2,3,4,5,6,7,8,9,10,11],"faults":[{"raida":12,"fault":"no answer"}]}"#,
+            ),
+        )
+}
+
+pub(in crate::http) fn list_sessions() -> Described {
+    let example = r#"{"command":"rke_sessions","success":true,"total":1,"active":1,"sessions":[{"session_id":"a1b2c3d4e5f67890a1b2c3d4e5f67890","domain":"content.example.com","cs_id":"CONTENT-SERVER01","created_at":"2025-11-30T10:00:00Z","expires_at":"2025-11-30T11:00:00Z","encrypt_count":15,"decrypt_count":12}]}"#;
+    let text = "Lists the sessions that have not expired.";
+    Described::new(Part::Sessions, "list_sessions", "Lists the sessions", text)
+        .gives::<Listed>("The sessions.", example)
+}
+
+pub(in crate::http) fn show_session() -> Described {
+    let example = r#"{"session_id":"a1b2c3d4e5f67890a1b2c3d4e5f67890","domain":"content.example.com","cs_id":"CONTENT-SERVER01","created_at":"2025-11-30T10:00:00Z","expires_at":"2025-11-30T11:00:00Z","encrypt_count":15,"decrypt_count":12,"key_bits":256,"envelope":[5],"raidas":[0,1,2,3,4,5,6,7,8,9,10,11,12,13],"liars":[],"from_cache":false,"confirmed":true}"#;
+    let text = "Shows one session, and how its key was made.";
+    let described = Described::new(Part::Sessions, "show_session", "Shows one session in detail", text)
+        .takes(parameters::session_in_path())
+        .gives::<Shown>("The session. It has no `command` and no `success`.", example);
+    not_found(described, "There is no such session, or it has expired; `session_id` is repeated.", NOT_FOUND)
+}
+
+pub(in crate::http) fn renew_session() -> Described {
+    let text = "Gives a session its whole time again from now on, but not beyond its longest lifetime (`--session-max-lifetime`, \
+                a day by default). Renewing a session that has reached it changes nothing: look at `expires_at`.";
+    let described =
+        Described::new(Part::Sessions, "renew_session", "Gives a session its whole time again", text)
+            .takes(parameters::session_in_path())
+            .gives::<Renewed>(
+                "The session has a new end.",
+                r#"{"command":"rke_session_renew","success":true,"session_id":"a1b2c3d4e5f67890a1b2c3d4e5f67890","expires_at":"2025-11-30T11:40:00Z"}"#,
+            );
+    not_found(described, "There is no such session; `session_id` is repeated.", NOT_FOUND_OR_EXPIRED)
+}
+
+const ENDS: &str = "\
+When the answer arrives, the id is dead and the session's key is wiped from memory.
+
+Without `forget=true` the domain's cached key stays. The next session for this domain has that key again, until it expires \
+from the cache. Other sessions with the same key go on.";
+
+pub(in crate::http) fn delete_session() -> Described {
+    let described = Described::new(Part::Sessions, "delete_session", "Ends a session", ENDS)
+        .takes(parameters::session_id());
+    ending(described)
+}
+
+pub(in crate::http) fn delete_session_by_path() -> Described {
+    let described = Described::new(Part::Sessions, "delete_session_by_path", "Ends a session", ENDS)
+        .takes(parameters::session_in_path());
+    ending(described)
+}
+
+/// What both ways of ending a session take and answer.
+fn ending(described: Described) -> Described {
+    let described = described
+        .takes(parameters::forget(
+            "`true` removes the domain's cached key too. Its file is overwritten first.",
+        ))
+        .takes(parameters::verify())
+        .gives::<Deleted>(
+            "The session has ended. `wipe` is there with `verify=true` only.",
+            r#"{"command":"rke_session_delete","success":true,"session_id":"a1b2c3d4e5f67890a1b2c3d4e5f67890"}"#,
+        )
+        .fails(
+            429,
+            "More receipts were asked for with `verify=true` than 20 at once, or 5 a second. Nothing was deleted; without `verify` it can be at once.",
+            None,
+        )
+        .fails(
+            500,
+            "The session has ended, but not all that was asked for could be done: the message says what.",
+            None,
+        );
+    let gone =
+        "There is no such session, it has expired, or it has been deleted before; `session_id` is repeated.";
+    not_found(described, gone, NOT_FOUND)
+}
+
+pub(in crate::http) fn delete_sessions() -> Described {
+    let text = "Ends all sessions, or those of a domain. When the answer arrives, their ids are dead and their keys are wiped from \
+                memory. Exchanges that run go on; SIGUSR1 to the daemon ends them too, and drops all cached keys.";
+    Described::new(Part::Sessions, "delete_sessions", "Ends all sessions, or those of a domain", text)
+        .takes(parameters::domain_to_narrow("Only the sessions of this domain."))
+        .takes(parameters::forget("`true` removes the cached keys too: of the domain, or all of them."))
+        .gives::<DeletedAll>(
+            "How many have ended.",
+            r#"{"command":"rke_sessions_delete","success":true,"deleted":2}"#,
+        )
+        .fails(
+            400,
+            "`domain` is no domain name (it is repeated), or `forget` is neither `true` nor `false`.",
+            None,
+        )
+        .fails(500, "The sessions have ended, but the file of a cached key could not be removed.", None)
+}
+
+/// The errors of an id that names no session.
+fn not_found(described: Described, text: &str, example: &str) -> Described {
+    described.fails(400, "The id is missing, unreadable, or has more than 64 characters.", None).fails(
+        404,
+        text,
+        Some(example),
+    )
+}

@@ -1,0 +1,163 @@
+//! The description of one operation while it is put together: parameters, body, answers. What every
+//! request may be answered is added to each.
+
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa::openapi::content::{Content, ContentBuilder};
+use utoipa::openapi::header::{Header, HeaderBuilder};
+use utoipa::openapi::link::LinkBuilder;
+use utoipa::openapi::path::{Operation, OperationBuilder, Parameter};
+use utoipa::openapi::request_body::RequestBody;
+use utoipa::openapi::response::{ResponseBuilder, ResponsesBuilder};
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::openapi::security::SecurityRequirement;
+use utoipa::openapi::{Ref, RefOr, Required};
+
+use super::{Part, errors};
+
+pub(super) const JSON: &str = "application/json";
+pub(super) const RAW: &str = "application/octet-stream";
+
+type Schemas = Vec<(String, RefOr<Schema>)>;
+
+/// An operation, described.
+pub(in crate::http) struct Described {
+    operation: OperationBuilder,
+    body: Option<RequestBody>,
+    success: ResponseBuilder,
+    failures: ResponsesBuilder,
+    schemas: Schemas,
+}
+
+impl Described {
+    /// An operation with its id, and what it does in a few words and in more of them.
+    pub(super) fn new(part: Part, id: &str, summary: &str, description: &str) -> Self {
+        let operation = OperationBuilder::new()
+            .tag(part.name())
+            .operation_id(Some(id))
+            .summary(Some(summary))
+            .description(Some(description));
+        let failures = errors::names().map(|(name, code)| (code.to_string(), Ref::from_response_name(name)));
+        Self {
+            operation,
+            body: None,
+            success: ResponseBuilder::new(),
+            failures: ResponsesBuilder::new().responses_from_iter(failures),
+            schemas: Vec::new(),
+        }
+    }
+
+    pub(super) fn takes(mut self, parameter: impl Into<Parameter>) -> Self {
+        self.operation = self.operation.parameter(parameter);
+        self
+    }
+
+    /// A body in JSON.
+    pub(super) fn takes_json<T: ToSchema>(mut self, example: &str) -> Self {
+        let content = self.json::<T>(example);
+        self.body.get_or_insert_with(body).content.insert(JSON.into(), RefOr::T(content));
+        self
+    }
+
+    /// A body that is the data itself.
+    pub(super) fn takes_raw(mut self, example: Option<&str>) -> Self {
+        let content = ContentBuilder::new().schema(Some(raw())).example(example.map(Value::from)).build();
+        self.body.get_or_insert_with(body).content.insert(RAW.into(), RefOr::T(content));
+        self
+    }
+
+    /// The answer of a success, in JSON.
+    pub(super) fn gives<T: ToSchema>(mut self, description: &str, example: &str) -> Self {
+        let content = self.json::<T>(example);
+        self.success = self.success.description(description).content(JSON, content);
+        self
+    }
+
+    /// The answer of a success, as text of this kind and form.
+    pub(super) fn gives_text(
+        mut self,
+        description: &str,
+        kind: &str,
+        form: ObjectBuilder,
+        example: &str,
+    ) -> Self {
+        let content = ContentBuilder::new().schema(Some(form)).example(Some(example.into())).build();
+        self.success = self.success.description(description).content(kind, content);
+        self
+    }
+
+    /// The answer of a success, as raw data.
+    pub(super) fn gives_raw(mut self, description: &str) -> Self {
+        let content = ContentBuilder::new().schema(Some(raw())).build();
+        self.success = self.success.description(description).content(RAW, content);
+        self
+    }
+
+    /// A header of that answer.
+    pub(super) fn with_header(mut self, name: &str, description: &str, pattern: &str) -> Self {
+        self.success = self.success.header(name, header(description, pattern));
+        self
+    }
+
+    /// What can be done with the answer: `parameters` of another operation, and where they are in this one.
+    pub(super) fn leads_to(mut self, id: &str, parameters: &[(&str, &str)]) -> Self {
+        let link = parameters
+            .iter()
+            .fold(LinkBuilder::new().operation_id(id), |link, (name, place)| link.parameter(*name, *place));
+        self.success = self.success.link(id, link.build());
+        self
+    }
+
+    /// The same with a body, in which the texts that begin with `$` are places.
+    pub(super) fn leads_to_body(mut self, id: &str, body: Value) -> Self {
+        let link = LinkBuilder::new().operation_id(id).request_body(Some(body));
+        self.success = self.success.link(id, link.build());
+        self
+    }
+
+    /// An error of this operation. It takes the place of what every request may be answered with that
+    /// code, so its description says that too.
+    pub(super) fn fails(mut self, code: u16, description: &str, example: Option<&str>) -> Self {
+        let also =
+            errors::also(code).map_or(String::new(), |also| format!(" Or, as for every request: {also}"));
+        let failure = errors::response(code, &format!("{description}{also}"), example);
+        self.failures = self.failures.response(code.to_string(), failure);
+        self
+    }
+
+    /// No token is needed.
+    pub(super) fn for_everybody(mut self) -> Self {
+        self.operation = self.operation.securities(Some([SecurityRequirement::default()]));
+        self
+    }
+
+    /// The operation, and the schemas that it speaks of.
+    pub(super) fn into_parts(self) -> (Operation, Schemas) {
+        let responses = self.failures.response("200", self.success.build());
+        (self.operation.request_body(self.body).responses(responses.build()).build(), self.schemas)
+    }
+
+    fn json<T: ToSchema>(&mut self, example: &str) -> Content {
+        let name = T::name();
+        T::schemas(&mut self.schemas);
+        self.schemas.push((name.to_string(), T::schema()));
+        let schema = Ref::from_schema_name(name.as_ref());
+        ContentBuilder::new().schema(Some(schema)).example(serde_json::from_str(example).ok()).build()
+    }
+}
+
+fn body() -> RequestBody {
+    RequestBody::builder().required(Some(Required::True)).build()
+}
+
+/// Bytes.
+fn raw() -> Schema {
+    let format = SchemaFormat::KnownFormat(KnownFormat::Binary);
+    ObjectBuilder::new().schema_type(Type::String).format(Some(format)).into()
+}
+
+/// A header whose text matches `pattern`.
+pub(super) fn header(description: &str, pattern: &str) -> Header {
+    let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern));
+    HeaderBuilder::new().schema(Some(text)).description(Some(description)).build()
+}
