@@ -1,0 +1,300 @@
+// The types of the library. What the daemon answers keeps the daemon's names: docs/api.md describes it.
+
+declare global {
+  interface SymbolConstructor {
+    /** Known to engines that have `await using`. */
+    readonly asyncDispose: unique symbol;
+  }
+}
+
+/** Data that is all there. Of a text its UTF-8 is meant. */
+export type Data = string | ArrayBuffer | ArrayBufferView | Blob;
+
+/** Data that is read bit by bit. */
+export type DataStream =
+  | ReadableStream<Uint8Array | string>
+  | AsyncIterable<Uint8Array | string>
+  | Iterable<Uint8Array | string>
+  | Blob;
+
+export interface Cancellable {
+  /** Calls the request off, and its stream. */
+  signal?: AbortSignal;
+}
+
+export interface Sealing extends Cancellable {
+  /** Bytes that are not in the sealed data, and have to be the same when it is opened. */
+  associatedData?: string | ArrayBuffer | ArrayBufferView;
+}
+
+export interface RkeOptions {
+  /** Where the daemon is: `http://127.0.0.1:8080` if nothing is said. */
+  url?: string;
+  /** The token of a daemon with `--require-token`, or a function that gets it, called for each request. */
+  token?: string | (() => string | undefined | Promise<string | undefined>);
+  /** Sends the requests in place of the engine's own `fetch`. */
+  fetch?: typeof fetch;
+}
+
+export interface OpenOptions extends Cancellable {
+  /** The domain of the Content Server. */
+  domain: string;
+  /** Absolute path of the wallet folder on the daemon's machine. */
+  walletPath: string;
+  /** Makes a new key although a cached one would do. */
+  fresh?: boolean;
+}
+
+export interface Created {
+  command: 'rke_session_create';
+  success: true;
+  session_id: string;
+  domain: string;
+  cs_id: string;
+  expires_at: string;
+  from_cache: boolean;
+}
+
+export interface SessionRow {
+  session_id: string;
+  domain: string;
+  cs_id: string;
+  created_at: string;
+  expires_at: string;
+  encrypt_count: number;
+  decrypt_count: number;
+}
+
+export interface Shown extends SessionRow {
+  key_bits: number;
+  envelope: number[];
+  raidas: number[];
+  liars: number[];
+  from_cache: boolean;
+  confirmed: boolean;
+}
+
+export interface Sessions {
+  command: 'rke_sessions';
+  success: true;
+  total: number;
+  active: number;
+  sessions: SessionRow[];
+}
+
+export interface Renewed {
+  command: 'rke_session_renew';
+  success: true;
+  session_id: string;
+  expires_at: string;
+}
+
+export interface Wipe {
+  scanned_bytes: number;
+  hits: number;
+  micros: number;
+}
+
+export interface Deleted {
+  command: 'rke_session_delete';
+  success: true;
+  session_id: string;
+  /** Only where it was asked for with `verify`. */
+  wipe?: Wipe;
+}
+
+export interface Keys {
+  command: 'rke_keys';
+  success: true;
+  total: number;
+  keys: { domain: string; cs_id: string; expires_at: string; key_bits: number }[];
+}
+
+export interface Discovered {
+  command: 'rke_discover';
+  success: true;
+  domain: string;
+  target_host: string;
+  target_port: number;
+  min_raidas_required: number;
+  key_sets: { key_id: string; cs_id: string; server_count: number }[];
+  warnings?: string[];
+}
+
+export interface Raida {
+  raida: number;
+  endpoint: string | null;
+  state: 'well' | 'failing' | 'lying' | 'unknown';
+  last_ms: number | null;
+  median_ms: number | null;
+  asked: number;
+  answered: number;
+  lies: number;
+  last_fault: string | null;
+  last_fault_at: string | null;
+}
+
+export interface Raidas {
+  command: 'rke_raidas';
+  success: true;
+  required: number;
+  margin: number | null;
+  raidas: Raida[];
+}
+
+export interface Status {
+  command: 'rke_status';
+  success: true;
+  sessions: { total: number; active: number; max: number };
+  keystore: { total: number; valid: number; expired: number; max: number; default_ttl_hours: number };
+  config: { session_timeout_sec: number; [setting: string]: unknown };
+  secret_memory: {
+    kind: 'secretmem' | 'locked';
+    bytes: number;
+    slots: number;
+    slots_used: number;
+    inspection: 'refused' | 'allowed';
+    residues_found: number;
+  };
+}
+
+export interface Encrypted {
+  ciphertext: Uint8Array;
+  /** 32 hexadecimal digits. Keep it with the ciphertext. */
+  nonce: string;
+}
+
+export interface EncryptedStream {
+  stream: ReadableStream<Uint8Array>;
+  /** 32 hexadecimal digits. Keep it with the ciphertext. */
+  nonce: string;
+}
+
+/** A daemon. */
+export class Rke {
+  constructor(options?: RkeOptions);
+  /** Where the daemon is asked. */
+  readonly url: string;
+  /** Opens a session. */
+  open(options: OpenOptions): Promise<Session>;
+  /** A session that was opened elsewhere. Nothing is asked: whether it lives shows when it is used. */
+  session(id: string): Session;
+  /** Lists the sessions. */
+  sessions(options?: Cancellable): Promise<Sessions>;
+  /** Ends all sessions, or those of a domain, and gives their number. */
+  deleteSessions(options?: { domain?: string; forget?: boolean } & Cancellable): Promise<number>;
+  /** Lists the cached keys. The keys themselves are not in it. */
+  keys(options?: Cancellable): Promise<Keys>;
+  /** Forgets all cached keys, or that of a domain, and gives their number. Sessions go on. */
+  deleteKeys(options?: { domain?: string } & Cancellable): Promise<number>;
+  /** Looks up a domain's Content Server in DNS. */
+  discover(domain: string, options?: Cancellable): Promise<Discovered>;
+  /** Shows how the RAIDAs have been doing. */
+  raidas(options?: Cancellable): Promise<Raidas>;
+  /** Shows how the daemon is doing. */
+  status(options?: Cancellable): Promise<Status>;
+}
+
+/** A session of a daemon, from `Rke.open` or `Rke.session`. Its key never leaves the daemon. */
+export class Session {
+  private constructor();
+  /** The id. Who has it can use the session. */
+  readonly id: string;
+  /** The answer with which it was opened; undefined where that was done elsewhere. */
+  readonly created: Created | undefined;
+  /** When it ends by itself, as far as this object knows. */
+  readonly expiresAt: Date | undefined;
+  /** How its key was made, and how often it was used. */
+  show(options?: Cancellable): Promise<Shown>;
+  /** Gives it its whole time again. The new end is in `expiresAt`, too. */
+  renew(options?: Cancellable): Promise<Renewed>;
+  /** Seals data: nobody can read it without the key, nor alter it unnoticed. */
+  seal(data: Data, options?: Sealing): Promise<Uint8Array>;
+  /** Opens what was sealed, or throws a DamagedError. */
+  open(sealed: Data, options?: Sealing): Promise<Uint8Array>;
+  /** The same for a text that was sealed. */
+  openText(sealed: Data, options?: Sealing): Promise<string>;
+  /** Seals a stream of any size as it is read. */
+  sealStream(data: DataStream, options?: Sealing): Promise<ReadableStream<Uint8Array>>;
+  /** Opens a sealed stream as it comes. Only its good end shows that nothing is missing. */
+  openStream(sealed: DataStream, options?: Sealing): Promise<ReadableStream<Uint8Array>>;
+  /** Encrypts data in counter mode. Alterations go unnoticed; `seal` is for where they must not. */
+  encrypt(data: Data, options?: Cancellable): Promise<Encrypted>;
+  /** The reverse of `encrypt`. */
+  decrypt(ciphertext: Data, nonce: string, options?: Cancellable): Promise<Uint8Array>;
+  /** The same for a text that was encrypted. */
+  decryptText(ciphertext: Data, nonce: string, options?: Cancellable): Promise<string>;
+  /** Encrypts a stream of any size as it is read. Its nonce is known at once. */
+  encryptStream(data: DataStream, options?: Cancellable): Promise<EncryptedStream>;
+  /** The reverse of `encryptStream`. */
+  decryptStream(
+    ciphertext: DataStream,
+    nonce: string,
+    options?: Cancellable,
+  ): Promise<ReadableStream<Uint8Array>>;
+  /** Ends it: its id is dead and its key is wiped when this resolves. */
+  delete(options?: { forget?: boolean; verify?: boolean } & Cancellable): Promise<Deleted>;
+  /** Ends it, if it has not ended by itself. */
+  close(options?: Cancellable): Promise<void>;
+  /** What `await using` does: `close()`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** The base of all errors of this library. `message` is `reason` and `remedy` together. */
+export class RkeError extends Error {
+  /** What is wrong: the daemon's own words, where it has answered. */
+  readonly reason: string;
+  /** What to do about it; empty where the reason says it. */
+  readonly remedy: string;
+  /** The HTTP status, where the daemon has answered. */
+  readonly status: number | undefined;
+  /** The `code` of its answer: the same number. */
+  readonly code: number | undefined;
+  /** What else its answer says: `session_id`, `domain`, `wallet_path` and others. */
+  readonly fields: Record<string, unknown>;
+  protected constructor(...parts: never[]);
+}
+
+/** Nobody answers there, or the browser does not let this page read what they answer. */
+export class NoDaemonError extends RkeError {}
+/** The answer ended before its end. What came of it is not whole and must not be used. */
+export class BrokenOffError extends RkeError {}
+/** What answers there is no daemon that this library understands. */
+export class AnswerError extends RkeError {}
+/** More data than a browser can send to a daemon in one body. */
+export class TooLargeError extends RkeError {}
+/** 400, 405, 413, 414, 431: the request is wrong, and the reason says how. */
+export class RequestError extends RkeError {}
+/** 401, 403, 421: the daemon does not let this client do it. */
+export class NotAllowedError extends RkeError {}
+/** 404: there is no such session. It has expired, was deleted, or never was. */
+export class NotFoundError extends RkeError {}
+/** 409: the session's key has been used as much as it may be. */
+export class FreshKeyError extends RkeError {}
+/** 422: the sealed data was altered or cut, or sealed under another key or with other associated data. */
+export class DamagedError extends RkeError {}
+/** 502: what the daemon needs from others failed: DNS, or the Content Server. */
+export class UpstreamError extends RkeError {}
+/** 408, 500: the daemon could not do it. */
+export class DaemonError extends RkeError {}
+
+/** 429: no place is free. */
+export class LimitError extends RkeError {
+  /** After how many seconds it is worth to try again, where the daemon says so. */
+  readonly retryAfter: number | undefined;
+}
+
+/** 503, or 502 with liars: the RAIDAs made no key. */
+export class ExchangeError extends RkeError {
+  /** Indexes of the RAIDAs that gave a share. */
+  readonly answered: number[];
+  /** The RAIDAs that gave none, and why. */
+  readonly faults: { raida: number; fault: string }[];
+  /** Indexes of the RAIDAs that gave a wrong share. */
+  readonly liars: number[];
+}
+
+/** Bytes, or the UTF-8 of a text, in standard Base64. */
+export function toBase64(data: string | ArrayBuffer | ArrayBufferView): string;
+/** The bytes that a standard Base64 text stands for. */
+export function fromBase64(text: string): Uint8Array;

@@ -1,0 +1,76 @@
+// A daemon: opens sessions, and tells of itself.
+
+import { Calls } from './calls.js';
+import { Session } from './session.js';
+
+/** Where a daemon listens that was told nothing else. */
+const DEFAULT_URL = 'http://127.0.0.1:8080';
+
+/** A daemon. */
+export class Rke {
+  #calls;
+
+  /**
+   * `token` is the daemon's token or a function that gets it, which is called for each request; `fetch` is
+   * what sends requests in place of the engine's.
+   */
+  constructor({ url = DEFAULT_URL, token, fetch } = {}) {
+    this.#calls = new Calls(url, token, fetch);
+  }
+
+  /** Where the daemon is asked. */
+  get url() {
+    return this.#calls.url;
+  }
+
+  /**
+   * Opens a session. The wallet is a folder on the daemon's machine; `fresh` makes a new key although a
+   * cached one would do.
+   */
+  async open({ domain, walletPath, fresh = false, signal }) {
+    const json = { domain, wallet_path: walletPath, fresh };
+    const created = await this.#calls.json('POST', '/api/rke/session', { json, signal });
+    return new Session(this.#calls, created.session_id, created);
+  }
+
+  /** A session that was opened elsewhere. Nothing is asked: whether it lives shows when it is used. */
+  session(id) {
+    return new Session(this.#calls, id);
+  }
+
+  /** Lists the sessions. */
+  async sessions({ signal } = {}) {
+    return this.#calls.json('GET', '/api/rke/sessions', { signal });
+  }
+
+  /** Ends all sessions, or those of a domain, and gives their number. */
+  async deleteSessions({ domain, forget, signal } = {}) {
+    const query = { domain, forget };
+    return (await this.#calls.json('DELETE', '/api/rke/sessions', { query, signal })).deleted;
+  }
+
+  /** Lists the cached keys. The keys themselves are not in it. */
+  async keys({ signal } = {}) {
+    return this.#calls.json('GET', '/api/rke/keys', { signal });
+  }
+
+  /** Forgets all cached keys, or that of a domain, and gives their number. Sessions go on. */
+  async deleteKeys({ domain, signal } = {}) {
+    return (await this.#calls.json('DELETE', '/api/rke/keys', { query: { domain }, signal })).deleted;
+  }
+
+  /** Looks up a domain's Content Server in DNS. */
+  async discover(domain, { signal } = {}) {
+    return this.#calls.json('GET', '/api/rke/discover', { query: { domain }, signal });
+  }
+
+  /** Shows how the RAIDAs have been doing. */
+  async raidas({ signal } = {}) {
+    return this.#calls.json('GET', '/api/rke/raidas', { signal });
+  }
+
+  /** Shows how the daemon is doing. */
+  async status({ signal } = {}) {
+    return this.#calls.json('GET', '/api/rke/status', { signal });
+  }
+}

@@ -1,0 +1,140 @@
+// A session: what is done with its key, and its end.
+
+import { textOf } from './bytes.js';
+import { NotFoundError } from './errors.js';
+import { Work, associated } from './work.js';
+
+/** A session of a daemon. Its key never leaves the daemon. */
+export class Session {
+  #calls;
+  #id;
+  #created;
+  #expiresAt;
+
+  /** Use `rke.open` or `rke.session`. */
+  constructor(calls, id, created) {
+    if (typeof id !== 'string' || !/^[\x21-\x7e]+$/.test(id) || /^\.+$/.test(id)) {
+      throw new TypeError("a session's id is a text of 32 hexadecimal digits");
+    }
+    this.#calls = calls;
+    this.#id = id;
+    this.#created = created;
+    if (created) this.#expiresAt = new Date(created.expires_at);
+  }
+
+  /** The id. Who has it can use the session. */
+  get id() {
+    return this.#id;
+  }
+
+  /** The answer with which it was opened; undefined where that was done elsewhere. */
+  get created() {
+    return this.#created;
+  }
+
+  /** When it ends by itself, as far as this object knows. */
+  get expiresAt() {
+    return this.#expiresAt;
+  }
+
+  /** How its key was made, and how often it was used. */
+  async show({ signal } = {}) {
+    return this.#calls.json('GET', this.#path(), { signal });
+  }
+
+  /** Gives it its whole time again. The new end is in `expiresAt`, too. */
+  async renew({ signal } = {}) {
+    const answer = await this.#calls.json('POST', `${this.#path()}/renew`, { signal });
+    this.#expiresAt = new Date(answer.expires_at);
+    return answer;
+  }
+
+  /** Seals data: nobody can read it without the key, nor alter it unnoticed. */
+  async seal(data, { associatedData, signal } = {}) {
+    return (await this.#sealing('seal', associatedData).whole(data, signal)).bytes;
+  }
+
+  /** Opens what was sealed, or throws a DamagedError. */
+  async open(sealed, { associatedData, signal } = {}) {
+    return (await this.#sealing('open', associatedData).whole(sealed, signal)).bytes;
+  }
+
+  /** The same for a text that was sealed. */
+  async openText(sealed, options) {
+    return textOf(await this.open(sealed, options));
+  }
+
+  /** Seals a stream of any size as it is read. */
+  async sealStream(data, { associatedData, signal } = {}) {
+    return (await this.#sealing('seal', associatedData).stream(data, signal)).stream;
+  }
+
+  /**
+   * Opens a sealed stream as it comes. What it gives is authentic as far as it has come; only its good end
+   * shows that nothing is missing.
+   */
+  async openStream(sealed, { associatedData, signal } = {}) {
+    return (await this.#sealing('open', associatedData).stream(sealed, signal)).stream;
+  }
+
+  /** Encrypts data in counter mode. Alterations go unnoticed; `seal` is for where they must not. */
+  async encrypt(data, { signal } = {}) {
+    const { bytes, nonce } = await this.#work('encrypt').whole(data, signal);
+    return { ciphertext: bytes, nonce };
+  }
+
+  /** The reverse of `encrypt`. */
+  async decrypt(ciphertext, nonce, { signal } = {}) {
+    return (await this.#work('decrypt', { nonce }).whole(ciphertext, signal)).bytes;
+  }
+
+  /** The same for a text that was encrypted. */
+  async decryptText(ciphertext, nonce, options) {
+    return textOf(await this.decrypt(ciphertext, nonce, options));
+  }
+
+  /** Encrypts a stream of any size as it is read. Its nonce is known at once. */
+  async encryptStream(data, { signal } = {}) {
+    return this.#work('encrypt').stream(data, signal);
+  }
+
+  /** The reverse of `encryptStream`. */
+  async decryptStream(ciphertext, nonce, { signal } = {}) {
+    return (await this.#work('decrypt', { nonce }).stream(ciphertext, signal)).stream;
+  }
+
+  /**
+   * Ends it: when this resolves, its id is dead and its key is wiped. `forget` removes the domain's cached
+   * key too, `verify` gives a receipt.
+   */
+  async delete({ forget, verify, signal } = {}) {
+    // With `keepalive` a page that is being left still ends its session.
+    return this.#calls.json('DELETE', this.#path(), { query: { forget, verify }, signal, keepalive: true });
+  }
+
+  /** Ends it, if it has not ended by itself. `await using` does this. */
+  async close({ signal } = {}) {
+    try {
+      await this.delete({ signal });
+    } catch (error) {
+      if (!(error instanceof NotFoundError)) throw error;
+    }
+  }
+
+  #path() {
+    return `/api/rke/session/${encodeURIComponent(this.#id)}`;
+  }
+
+  #work(what, beside) {
+    return new Work(this.#calls, this.#id, what, beside);
+  }
+
+  #sealing(what, associatedData) {
+    return this.#work(what, { associated_data: associated(associatedData) });
+  }
+}
+
+// Engines that know `await using` have this symbol; to others it means nothing.
+if (Symbol.asyncDispose) {
+  Object.defineProperty(Session.prototype, Symbol.asyncDispose, { value: Session.prototype.close });
+}

@@ -1,0 +1,27 @@
+// For Node: requests over a daemon's unix socket, which the engine's own `fetch` cannot make.
+
+import { request } from 'node:http';
+import { Readable, pipeline } from 'node:stream';
+
+/** A `fetch` that asks the daemon at this socket, whatever host the URL names. */
+export function unixSocket(socketPath) {
+  return (url, { method, headers, body, signal }) =>
+    new Promise((resolve, reject) => {
+      const asked = request(url, { socketPath, method, headers: Object.fromEntries(headers), signal });
+      asked.on('error', reject);
+      asked.on('response', (answer) => resolve(responseOf(answer)));
+      send(body, asked, reject);
+    });
+}
+
+function responseOf(answer) {
+  const headers = Object.entries(answer.headers).map(([name, value]) => [name, String(value)]);
+  return new Response(Readable.toWeb(answer), { status: answer.statusCode, headers });
+}
+
+function send(body, asked, reject) {
+  if (body instanceof Blob) return send(body.stream(), asked, reject);
+  if (!(body instanceof ReadableStream)) return asked.end(body);
+  // Once there is an answer it is the answer that says what went wrong.
+  pipeline(Readable.fromWeb(body), asked, (error) => error && reject(error));
+}

@@ -1,0 +1,84 @@
+// What a session's key does with data: whole, or as a stream.
+
+import { bytesOf, fromBase64, isBlob, readBytes, toBase64 } from './bytes.js';
+import { AnswerError } from './errors.js';
+import { Source, answerStream, checkSize } from './streams.js';
+
+/** The field of the JSON that the data is in, and the one that the result is in. */
+const FIELDS = {
+  seal: ['plaintext', 'sealed'],
+  open: ['sealed', 'plaintext'],
+  encrypt: ['plaintext', 'ciphertext'],
+  decrypt: ['ciphertext', 'plaintext'],
+};
+
+/** The headers of a raw body that stand for fields beside the data. */
+const HEADERS = { nonce: 'X-RKE-Nonce', associated_data: 'X-RKE-Associated-Data' };
+
+/**
+ * Up to this many bytes go as JSON, which the daemon reads and judges whole before it answers; more goes as
+ * a raw body. JSON may have 1 MiB, and Base64 makes four bytes of three.
+ */
+const JSON_LIMIT = 512 * 1024;
+
+/** One thing that can be done with a session's key. */
+export class Work {
+  #calls;
+  #id;
+  #what;
+  #beside;
+
+  /** `beside` are the fields beside the data, as the daemon names them. */
+  constructor(calls, id, what, beside = {}) {
+    this.#calls = calls;
+    this.#id = id;
+    this.#what = what;
+    this.#beside = Object.fromEntries(Object.entries(beside).filter(([, value]) => value !== undefined));
+  }
+
+  get #path() {
+    return `/api/rke/${this.#what}`;
+  }
+
+  /** Does it with data that is all there. Gives the result, and the nonce where there is one. */
+  async whole(data, signal) {
+    const body = isBlob(data) ? data : bytesOf(data);
+    const size = isBlob(body) ? body.size : body.byteLength;
+    if (size <= JSON_LIMIT) return this.#json(await readBytes(body), signal);
+    checkSize(size);
+    const { bytes, headers } = await this.#calls.bytes(this.#path, this.#headers, body, signal);
+    return { bytes, nonce: this.#nonceIn(headers) };
+  }
+
+  /** Does it with data as it is read. */
+  async stream(data, signal) {
+    const source = new Source(data);
+    const body = await source.body(signal);
+    const response = await this.#calls.raw(this.#path, this.#headers, body, { signal, source });
+    return { stream: answerStream(response, { signal, source }), nonce: this.#nonceIn(response.headers) };
+  }
+
+  async #json(bytes, signal) {
+    const [given, result] = FIELDS[this.#what];
+    const json = { session_id: this.#id, [given]: toBase64(bytes), ...this.#beside };
+    const answer = await this.#calls.json('POST', this.#path, { json, signal });
+    return { bytes: fromBase64(answer[result]), nonce: answer.nonce };
+  }
+
+  get #headers() {
+    const beside = Object.entries(this.#beside).map(([name, value]) => [HEADERS[name], value]);
+    return { 'X-RKE-Session': this.#id, ...Object.fromEntries(beside) };
+  }
+
+  #nonceIn(headers) {
+    if (this.#what !== 'encrypt') return undefined;
+    const nonce = headers.get(HEADERS.nonce);
+    if (nonce === null) throw new AnswerError(this.#calls.url, 'its answer has no nonce');
+    return nonce;
+  }
+}
+
+/** Associated data as the daemon takes it. */
+export function associated(data) {
+  return data === undefined ? undefined : toBase64(data);
+}
