@@ -43,7 +43,8 @@ export class Calls {
 
   /** A good answer to raw data, whose body is still to be read. */
   async raw(path, headers, body, { signal, source }) {
-    const all = { 'Content-Type': 'application/octet-stream', ...headers };
+    // A daemon may answer before it has heard all, and hang up then: such a connection must not be used again.
+    const all = { 'Content-Type': 'application/octet-stream', Connection: 'close', ...headers };
     return this.send('POST', path, { headers: all, body, signal, source });
   }
 
@@ -60,8 +61,9 @@ export class Calls {
       throw interruption({ signal, source }) ?? new NoDaemonError(this.#url, error);
     }
     if (response.ok) return response;
+    const error = await this.#refused(response, signal);
     source?.stop();
-    throw await this.#refused(response, signal);
+    throw error;
   }
 
   async #headers(given) {

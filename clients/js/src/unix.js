@@ -7,7 +7,9 @@ import { Readable, pipeline } from 'node:stream';
 export function unixSocket(socketPath) {
   return (url, { method, headers, body, signal }) =>
     new Promise((resolve, reject) => {
-      const asked = request(url, { socketPath, method, headers: Object.fromEntries(headers), signal });
+      // A connection for each request: none is found closed by a daemon that answered before it had heard all.
+      const options = { socketPath, agent: false, method, headers: Object.fromEntries(headers), signal };
+      const asked = request(url, options);
       asked.on('error', reject);
       asked.on('response', (answer) => resolve(responseOf(answer)));
       send(body, asked, reject);

@@ -1,0 +1,157 @@
+package rke
+
+import "time"
+
+// Created is a session that was opened.
+type Created struct {
+	SessionID string    `json:"session_id"`
+	Domain    string    `json:"domain"`
+	CsID      string    `json:"cs_id"`
+	ExpiresAt time.Time `json:"expires_at"`
+	// FromCache tells whether its key came from the cache.
+	FromCache bool `json:"from_cache"`
+}
+
+// Row is what a list of sessions says of one.
+type Row struct {
+	SessionID string    `json:"session_id"`
+	Domain    string    `json:"domain"`
+	CsID      string    `json:"cs_id"`
+	CreatedAt time.Time `json:"created_at"`
+	ExpiresAt time.Time `json:"expires_at"`
+	// EncryptCount counts encryptions and sealings.
+	EncryptCount uint64 `json:"encrypt_count"`
+	// DecryptCount counts decryptions and openings.
+	DecryptCount uint64 `json:"decrypt_count"`
+}
+
+// Shown is a session, and how its key was made.
+type Shown struct {
+	Row
+	// KeyBits is the strength of the key: 256, or 8.
+	KeyBits  int   `json:"key_bits"`
+	Envelope []int `json:"envelope"`
+	// Raidas are the indexes of the RAIDAs whose shares made the key.
+	Raidas []int `json:"raidas"`
+	// Liars are the indexes of the RAIDAs that gave a wrong share.
+	Liars     []int `json:"liars"`
+	FromCache bool  `json:"from_cache"`
+	// Confirmed tells whether the Content Server has shown that it has the same key.
+	Confirmed bool `json:"confirmed"`
+}
+
+// Sessions are the sessions of a daemon.
+type Sessions struct {
+	// Total counts those that have expired and wait for the clean-up, too.
+	Total    int   `json:"total"`
+	Active   int   `json:"active"`
+	Sessions []Row `json:"sessions"`
+}
+
+// Renewed is a session that lives longer now.
+type Renewed struct {
+	SessionID string    `json:"session_id"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// Deleted is a session that has ended.
+type Deleted struct {
+	SessionID string `json:"session_id"`
+	// Wipe is the receipt, where one was asked for.
+	Wipe *Wipe `json:"wipe,omitempty"`
+}
+
+// Wipe is what a look through the daemon's memory found after a key was wiped.
+type Wipe struct {
+	ScannedBytes uint64 `json:"scanned_bytes"`
+	// Hits are pieces of the key that were found: 0, or a bug of the daemon.
+	Hits   uint64 `json:"hits"`
+	Micros uint64 `json:"micros"`
+}
+
+// Keys are the cached keys.
+type Keys struct {
+	Total int   `json:"total"`
+	Keys  []Key `json:"keys"`
+}
+
+// Key is what is known of a cached key.
+type Key struct {
+	Domain    string    `json:"domain"`
+	CsID      string    `json:"cs_id"`
+	ExpiresAt time.Time `json:"expires_at"`
+	KeyBits   int       `json:"key_bits"`
+}
+
+// Discovered is what DNS says of a domain.
+type Discovered struct {
+	Domain            string   `json:"domain"`
+	TargetHost        string   `json:"target_host"`
+	TargetPort        int      `json:"target_port"`
+	MinRaidasRequired int      `json:"min_raidas_required"`
+	KeySets           []KeySet `json:"key_sets"`
+	// Warnings say what was left out of the records, and why.
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// KeySet is a key set of a Content Server.
+type KeySet struct {
+	KeyID string `json:"key_id"`
+	CsID  string `json:"cs_id"`
+	// ServerCount counts the RAIDA servers that can be used.
+	ServerCount int `json:"server_count"`
+}
+
+// Raidas is how the RAIDAs have been doing.
+type Raidas struct {
+	// Required is the fewest that make a key.
+	Required int `json:"required"`
+	// Margin is how many of those that did well may still fail; nil before the first exchange.
+	Margin *int    `json:"margin"`
+	Raidas []Raida `json:"raidas"`
+}
+
+// Raida is how one RAIDA has been doing.
+type Raida struct {
+	Raida    int     `json:"raida"`
+	Endpoint *string `json:"endpoint"`
+	// State is "well", "failing", "lying" or "unknown".
+	State       string     `json:"state"`
+	LastMs      *float64   `json:"last_ms"`
+	MedianMs    *float64   `json:"median_ms"`
+	Asked       uint64     `json:"asked"`
+	Answered    uint64     `json:"answered"`
+	Lies        uint64     `json:"lies"`
+	LastFault   *string    `json:"last_fault"`
+	LastFaultAt *time.Time `json:"last_fault_at"`
+}
+
+// Status is how the daemon is doing.
+type Status struct {
+	Sessions struct {
+		Total  int `json:"total"`
+		Active int `json:"active"`
+		Max    int `json:"max"`
+	} `json:"sessions"`
+	Keystore struct {
+		Total           int `json:"total"`
+		Valid           int `json:"valid"`
+		Expired         int `json:"expired"`
+		Max             int `json:"max"`
+		DefaultTTLHours int `json:"default_ttl_hours"`
+	} `json:"keystore"`
+	Config struct {
+		SessionTimeoutSec int `json:"session_timeout_sec"`
+	} `json:"config"`
+	SecretMemory struct {
+		// Kind is "secretmem" or "locked".
+		Kind      string `json:"kind"`
+		Bytes     uint64 `json:"bytes"`
+		Slots     int    `json:"slots"`
+		SlotsUsed int    `json:"slots_used"`
+		// Inspection is "refused" or "allowed".
+		Inspection string `json:"inspection"`
+		// ResiduesFound are pieces of deleted keys that receipts found: 0, or a bug of the daemon.
+		ResiduesFound uint64 `json:"residues_found"`
+	} `json:"secret_memory"`
+}

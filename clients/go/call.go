@@ -1,0 +1,90 @@
+package rke
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// call makes a request with a JSON body, if there is one, and reads the JSON of a good answer.
+func (c *Client) call(ctx context.Context, method, target string, body, answer any) error {
+	var data io.Reader
+	header := http.Header{}
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return fmt.Errorf("rke: %w", err)
+		}
+		data = bytes.NewReader(text)
+		header.Set("Content-Type", "application/json")
+	}
+	response, err := c.send(ctx, method, target, header, data)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	text, err := readAll(ctx, response.Body)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, answer); err != nil {
+		return noAnswer(c.address, err.Error())
+	}
+	return nil
+}
+
+// raw sends raw data and gives a good answer, whose body is still to be read.
+func (c *Client) raw(ctx context.Context, target string, header http.Header, data io.Reader) (*http.Response, error) {
+	header.Set("Content-Type", "application/octet-stream")
+	// A daemon may answer before it has heard all, and hang up then: such a connection must not be used again.
+	header.Set("Connection", "close")
+	return c.send(ctx, http.MethodPost, target, header, data)
+}
+
+// send makes a request and gives a good answer.
+func (c *Client) send(ctx context.Context, method, target string, header http.Header, data io.Reader) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, method, c.base+target, data)
+	if err != nil {
+		return nil, fmt.Errorf("rke: %w", err)
+	}
+	request.Header = header
+	if c.token != nil {
+		token, err := c.token()
+		if err != nil {
+			return nil, fmt.Errorf("rke: cannot get the daemon's token: %w", err)
+		}
+		header.Set("Authorization", "Bearer "+token)
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		from, _ := data.(*source)
+		if interrupted := interruption(ctx, from); interrupted != nil {
+			return nil, interrupted
+		}
+		return nil, noDaemon(c.address, err)
+	}
+	if response.StatusCode == http.StatusOK {
+		return response, nil
+	}
+	defer response.Body.Close()
+	body, err := readAll(ctx, response.Body)
+	if err != nil {
+		return nil, err
+	}
+	return nil, refusal(c.address, response, body)
+}
+
+// readAll reads an answer to its end, or says why it has none.
+func readAll(ctx context.Context, body io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(body)
+	if err == nil {
+		return data, nil
+	}
+	if interrupted := interruption(ctx, nil); interrupted != nil {
+		return nil, interrupted
+	}
+	return nil, brokenOff(err)
+}

@@ -1,0 +1,197 @@
+package rke
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// The kinds of errors, for errors.Is. Each says what a caller can do.
+var (
+	// ErrNoDaemon: nobody answers. Start a daemon, or name another address.
+	ErrNoDaemon = errors.New("no daemon")
+	// ErrBrokenOff: the answer ended before its end. Throw away what came of it.
+	ErrBrokenOff = errors.New("broken off")
+	// ErrAnswer: what answers is no daemon that this package understands.
+	ErrAnswer = errors.New("no daemon's answer")
+	// ErrRequest (400, 405, 413, 414, 431): change the request; the message says how.
+	ErrRequest = errors.New("wrong request")
+	// ErrNotAllowed (401, 403, 421): ask whoever runs the daemon.
+	ErrNotAllowed = errors.New("not allowed")
+	// ErrNotFound (404): the session has expired, was deleted or never was. Open a new one.
+	ErrNotFound = errors.New("no such session")
+	// ErrFreshKey (409): the key has been used as much as it may be. Use OpenFresh.
+	ErrFreshKey = errors.New("fresh key needed")
+	// ErrDamaged (422): the sealed data was altered or cut, or sealed under another key or with other
+	// associated data. Do not use it.
+	ErrDamaged = errors.New("damaged data")
+	// ErrLimit (429): no place is free. Delete a session, or wait for Error.RetryAfter.
+	ErrLimit = errors.New("limit reached")
+	// ErrExchange (503, or 502 with liars): the RAIDAs made no key. Try again later; Error.Answered,
+	// Error.Faults and Error.Liars name those that are the trouble.
+	ErrExchange = errors.New("no key exchanged")
+	// ErrUpstream (502): DNS or the Content Server failed. Check the domain.
+	ErrUpstream = errors.New("upstream failed")
+	// ErrDaemon (408, 500): try again; if it stays, look into the daemon's log.
+	ErrDaemon = errors.New("the daemon failed")
+)
+
+var remedies = map[error]string{
+	ErrNotAllowed: "ask whoever runs the daemon",
+	ErrNotFound:   "open a new one",
+	ErrFreshKey:   "use OpenFresh",
+	ErrDamaged:    "do not use this data; check session and associated data, or get it again",
+	ErrLimit:      "delete a session, or wait",
+	ErrExchange:   "try again later; the fields say which RAIDAs are the trouble",
+	ErrUpstream:   "check the domain and its DNS records",
+	ErrDaemon:     "try again; if it stays, look into the daemon's log",
+}
+
+// Error is an error answer of the daemon. errors.Is tells its kind.
+type Error struct {
+	// Status is the HTTP status, and the code in the answer.
+	Status int
+	// Message is what the daemon says is wrong.
+	Message string
+	// Fields are what else it says: session_id, domain, wallet_path and others.
+	Fields map[string]any
+	// RetryAfter is how long it asks to wait; 0 where it does not say.
+	RetryAfter time.Duration
+	// Answered are the indexes of the RAIDAs that gave a share, of an ErrExchange.
+	Answered []int
+	// Faults are the RAIDAs that gave none, of an ErrExchange.
+	Faults []Fault
+	// Liars are the indexes of the RAIDAs that gave a wrong share, of an ErrExchange.
+	Liars []int
+
+	kind error
+}
+
+// Fault is why a RAIDA gave no share.
+type Fault struct {
+	Raida int    `json:"raida"`
+	Fault string `json:"fault"`
+}
+
+// Error says what is wrong, and what to do about it.
+func (e *Error) Error() string {
+	text := fmt.Sprintf("rke: %s (%d)", e.Message, e.Status)
+	if remedy := remedies[e.kind]; remedy != "" {
+		text += ": " + remedy
+	}
+	return text
+}
+
+// Is tells whether the error is of this kind, one of the Err variables.
+func (e *Error) Is(kind error) bool {
+	return e.kind == kind
+}
+
+// failure is an error that is no answer of the daemon.
+type failure struct {
+	kind  error
+	text  string
+	cause error
+}
+
+func (f *failure) Error() string {
+	return f.text
+}
+
+func (f *failure) Is(kind error) bool {
+	return f.kind == kind
+}
+
+func (f *failure) Unwrap() error {
+	return f.cause
+}
+
+func noDaemon(address string, cause error) error {
+	text := fmt.Sprintf("rke: no daemon answers at %s (%v): start one with `rke serve`, or name another address", address, cause)
+	return &failure{ErrNoDaemon, text, cause}
+}
+
+func noAnswer(address, oddity string) error {
+	text := fmt.Sprintf("rke: what answers at %s is no rke daemon: %s: see what listens there, and whether daemon and package are of one version", address, oddity)
+	return &failure{ErrAnswer, text, nil}
+}
+
+func brokenOff(cause error) error {
+	text := fmt.Sprintf("rke: the daemon broke the answer off (%v): throw away what came; the session has ended, the data was altered, or the daemon is gone", cause)
+	return &failure{ErrBrokenOff, text, cause}
+}
+
+// refusal reads the error answer of a daemon.
+func refusal(address string, response *http.Response, body []byte) error {
+	var answer struct {
+		Error    bool    `json:"error"`
+		Message  string  `json:"message"`
+		Answered []int   `json:"answered"`
+		Faults   []Fault `json:"faults"`
+		Liars    []int   `json:"liars"`
+	}
+	fields := map[string]any{}
+	if json.Unmarshal(body, &answer) != nil || json.Unmarshal(body, &fields) != nil || !answer.Error {
+		return noAnswer(address, fmt.Sprintf("status %d without the JSON of an error", response.StatusCode))
+	}
+	for _, name := range []string{"error", "message", "code"} {
+		delete(fields, name)
+	}
+	seconds, _ := strconv.Atoi(response.Header.Get("Retry-After"))
+	return &Error{
+		Status:     response.StatusCode,
+		Message:    answer.Message,
+		Fields:     fields,
+		RetryAfter: time.Duration(seconds) * time.Second,
+		Answered:   answer.Answered,
+		Faults:     answer.Faults,
+		Liars:      answer.Liars,
+		kind:       kindOf(response.StatusCode, fields),
+	}
+}
+
+var kinds = map[int]error{
+	http.StatusUnauthorized:        ErrNotAllowed,
+	http.StatusForbidden:           ErrNotAllowed,
+	http.StatusNotFound:            ErrNotFound,
+	http.StatusRequestTimeout:      ErrDaemon,
+	http.StatusConflict:            ErrFreshKey,
+	http.StatusMisdirectedRequest:  ErrNotAllowed,
+	http.StatusUnprocessableEntity: ErrDamaged,
+	http.StatusTooManyRequests:     ErrLimit,
+	http.StatusBadGateway:          ErrUpstream,
+	http.StatusServiceUnavailable:  ErrExchange,
+}
+
+func kindOf(status int, fields map[string]any) error {
+	_, aboutSession := fields["session_id"]
+	_, aboutLiars := fields["liars"]
+	kind, known := kinds[status]
+	switch {
+	case status == http.StatusNotFound && !aboutSession:
+		return ErrRequest
+	case status == http.StatusBadGateway && aboutLiars:
+		return ErrExchange
+	case known:
+		return kind
+	case status >= http.StatusInternalServerError:
+		return ErrDaemon
+	default:
+		return ErrRequest
+	}
+}
+
+// interruption is the caller's own reason why a request does not go on, if there is one.
+func interruption(ctx context.Context, from *source) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("rke: %w", err)
+	}
+	if err := from.fault(); err != nil {
+		return fmt.Errorf("rke: cannot read the data to send: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,3 @@
+module rke
+
+go 1.19

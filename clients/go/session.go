@@ -1,0 +1,86 @@
+package rke
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// closeTimeout is how long Close waits for the daemon.
+const closeTimeout = 10 * time.Second
+
+// Session is a session of a daemon. Its key never leaves the daemon. It can be used by many goroutines at
+// once, except for Renew.
+type Session struct {
+	client    *Client
+	id        string
+	created   *Created
+	expiresAt time.Time
+}
+
+// ID is the session's id. Who has it can use the session.
+func (s *Session) ID() string {
+	return s.id
+}
+
+// Created is the answer with which it was opened; nil where that was done elsewhere.
+func (s *Session) Created() *Created {
+	return s.created
+}
+
+// ExpiresAt is when it ends by itself, as far as this value knows.
+func (s *Session) ExpiresAt() time.Time {
+	return s.expiresAt
+}
+
+// Show tells how its key was made, and how often it was used.
+func (s *Session) Show(ctx context.Context) (*Shown, error) {
+	return get[Shown](ctx, s.client, s.path(), nil)
+}
+
+// Renew gives it its whole time again. The new end is in ExpiresAt, too.
+func (s *Session) Renew(ctx context.Context) (*Renewed, error) {
+	var renewed Renewed
+	if err := s.client.call(ctx, http.MethodPost, s.path()+"/renew", nil, &renewed); err != nil {
+		return nil, err
+	}
+	s.expiresAt = renewed.ExpiresAt
+	return &renewed, nil
+}
+
+// DeleteOptions says what else a deletion does.
+type DeleteOptions struct {
+	// Forget removes the domain's cached key too.
+	Forget bool
+	// Verify has the daemon look for the wiped key in its memory, and asks for the receipt.
+	Verify bool
+}
+
+// Delete ends it: when it returns, its id is dead and its key is wiped.
+func (s *Session) Delete(ctx context.Context, options DeleteOptions) (*Deleted, error) {
+	query := url.Values{}
+	setFlag(query, "forget", options.Forget)
+	setFlag(query, "verify", options.Verify)
+	var deleted Deleted
+	if err := s.client.call(ctx, http.MethodDelete, withQuery(s.path(), query), nil, &deleted); err != nil {
+		return nil, err
+	}
+	return &deleted, nil
+}
+
+// Close ends it, if it has not ended by itself. It waits ten seconds at most; Delete takes a context.
+func (s *Session) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	_, err := s.Delete(ctx, DeleteOptions{})
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+func (s *Session) path() string {
+	return "/api/rke/session/" + url.PathEscape(s.id)
+}
