@@ -124,6 +124,8 @@ type Raida struct {
 	Lies        uint64     `json:"lies"`
 	LastFault   *string    `json:"last_fault"`
 	LastFaultAt *time.Time `json:"last_fault_at"`
+	// HistoryMs are the last exchanges that asked it, oldest first; nil where it gave no right share.
+	HistoryMs []*float64 `json:"history_ms"`
 }
 
 // Status is how the daemon is doing.
@@ -154,4 +156,13 @@ type Status struct {
 		// ResiduesFound are pieces of deleted keys that receipts found: 0, or a bug of the daemon.
 		ResiduesFound uint64 `json:"residues_found"`
 	} `json:"secret_memory"`
+	Daemon struct {
+		UptimeSec uint64    `json:"uptime_sec"`
+		StartedAt time.Time `json:"started_at"`
+		// Example is a session that can be opened here; with `rke dev` only.
+		Example *struct {
+			Domain     string `json:"domain"`
+			WalletPath string `json:"wallet_path"`
+		} `json:"example,omitempty"`
+	} `json:"daemon"`
 }

@@ -118,7 +118,31 @@ func (w work) whole(ctx context.Context, data []byte) ([]byte, string, error) {
 		return nil, "", err
 	}
 	result, err := readAll(ctx, response.Body)
+	if err == nil && !w.isWhole(int64(len(data)), int64(len(result))) {
+		err = brokenOff(errNotWhole)
+	}
 	return result, nonce, err
+}
+
+// isWhole judges whether so many bytes of an answer are all that becomes of so many bytes.
+func (w work) isWhole(given, got int64) bool {
+	switch w.name {
+	case "seal":
+		return got == sealedLength(given)
+	case "open":
+		return given == sealedLength(got)
+	default:
+		return given == got
+	}
+}
+
+// sealedLength is how long sealed data is: docs/seal-format.md, section 2.
+func sealedLength(length int64) int64 {
+	chunks := (length + 65535) / 65536
+	if chunks == 0 {
+		chunks = 1
+	}
+	return 72 + length + 16*chunks
 }
 
 func (w work) json(ctx context.Context, data []byte) ([]byte, string, error) {
@@ -147,7 +171,7 @@ func (w work) stream(ctx context.Context, data io.Reader) (io.ReadCloser, string
 		from.stop()
 		return nil, "", err
 	}
-	result := &reader{ctx, response.Body, from}
+	result := &reader{ctx: ctx, body: response.Body, from: from, work: w}
 	nonce, err := w.nonce(response)
 	if err != nil {
 		result.Close()

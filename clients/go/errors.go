@@ -59,6 +59,8 @@ type Error struct {
 	Message string
 	// Fields are what else it says: session_id, domain, wallet_path and others.
 	Fields map[string]any
+	// RequestID is by what the daemon's log names the request.
+	RequestID string
 	// RetryAfter is how long it asks to wait; 0 where it does not say.
 	RetryAfter time.Duration
 	// Answered are the indexes of the RAIDAs that gave a share, of an ErrExchange.
@@ -146,6 +148,7 @@ func refusal(address string, response *http.Response, body []byte) error {
 		Status:     response.StatusCode,
 		Message:    answer.Message,
 		Fields:     fields,
+		RequestID:  response.Header.Get("X-Request-Id"),
 		RetryAfter: time.Duration(seconds) * time.Second,
 		Answered:   answer.Answered,
 		Faults:     answer.Faults,

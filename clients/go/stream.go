@@ -7,16 +7,22 @@ import (
 	"sync"
 )
 
-// errStopped ends a request whose answer nobody wants any more.
-var errStopped = errors.New("nobody wants more")
+var (
+	// errStopped ends a request whose answer nobody wants any more.
+	errStopped = errors.New("nobody wants more")
+	// errNotWhole is why an answer is broken off that HTTP takes for whole.
+	errNotWhole = errors.New("it is not whole")
+)
 
-// source is where the data of a request comes from. It remembers why it broke: HTTP only shows that the
+// source is where the data of a request comes from. It remembers how it ended: HTTP only shows that the
 // request did not go on.
 type source struct {
 	reader io.Reader
 
-	mutex   sync.Mutex
+	mutex sync.Mutex
+	// err is why it gives no more: io.EOF at its good end.
 	err     error
+	size    int64
 	stopped bool
 }
 
@@ -26,11 +32,10 @@ func (s *source) Read(buffer []byte) (int, error) {
 		return 0, errStopped
 	}
 	n, err := s.reader.Read(buffer)
-	if err != nil && err != io.EOF {
-		s.mutex.Lock()
-		defer s.mutex.Unlock()
-		s.err = err
-	}
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.size += int64(n)
+	s.err = err
 	return n, err
 }
 
@@ -54,7 +59,17 @@ func (s *source) fault() error {
 	}
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
+	if s.err == io.EOF {
+		return nil
+	}
 	return s.err
+}
+
+// given is how many bytes it gave, if it gave all that there is.
+func (s *source) given() (int64, bool) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return s.size, s.err == io.EOF
 }
 
 // reader is the body of an answer. It ends with io.EOF, or with an error that says why it does not go on.
@@ -62,10 +77,16 @@ type reader struct {
 	ctx  context.Context
 	body io.ReadCloser
 	from *source
+	work work
+	size int64
 }
 
 func (r *reader) Read(buffer []byte) (int, error) {
 	n, err := r.body.Read(buffer)
+	r.size += int64(n)
+	if err == io.EOF && !r.isWhole() {
+		err = errNotWhole
+	}
 	if err == nil || err == io.EOF {
 		return n, err
 	}
@@ -73,6 +94,11 @@ func (r *reader) Read(buffer []byte) (int, error) {
 		return n, interrupted
 	}
 	return n, brokenOff(err)
+}
+
+func (r *reader) isWhole() bool {
+	given, ended := r.from.given()
+	return ended && r.work.isWhole(given, r.size)
 }
 
 // Close ends the request, however much of the answer is still to come.

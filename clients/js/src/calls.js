@@ -31,11 +31,13 @@ export class Calls {
     return answer;
   }
 
-  /** The bytes of a good answer to raw data. */
-  async bytes(path, headers, body, signal) {
+  /** The bytes of a good answer to raw data. `isWhole` judges how many there are. */
+  async bytes(path, headers, body, { signal, isWhole }) {
     const response = await this.raw(path, headers, body, { signal });
     try {
-      return { bytes: new Uint8Array(await response.arrayBuffer()), headers: response.headers };
+      const bytes = new Uint8Array(await response.arrayBuffer());
+      if (!isWhole(bytes.length)) throw new Error('it is not whole');
+      return { bytes, headers: response.headers };
     } catch (error) {
       throw brokenOff(error, { signal });
     }

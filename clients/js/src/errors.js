@@ -17,6 +17,8 @@ export class RkeError extends Error {
     this.code = undefined;
     /** What else its answer says: `session_id`, `domain`, `wallet_path` and others. */
     this.fields = {};
+    /** By which the daemon's log names the request, where the engine shows it. */
+    this.requestId = undefined;
   }
 }
 
@@ -153,7 +155,9 @@ const CLASSES = new Map([
 
 /** The error that an error answer of the daemon stands for. */
 export function refusal(status, answer, headers) {
-  return new (classOf(status, answer))(status, answer, headers);
+  const error = new (classOf(status, answer))(status, answer, headers);
+  error.requestId = headers.get('X-Request-Id') ?? undefined;
+  return error;
 }
 
 function classOf(status, answer) {

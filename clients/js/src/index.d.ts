@@ -14,7 +14,7 @@ export type Data = string | ArrayBuffer | ArrayBufferView | Blob;
 export type DataStream =
   | ReadableStream<Uint8Array | string>
   | AsyncIterable<Uint8Array | string>
-  | Iterable<Uint8Array | string>
+  | Iterable<Uint8Array>
   | Blob;
 
 export interface Cancellable {
@@ -132,6 +132,7 @@ export interface Raida {
   lies: number;
   last_fault: string | null;
   last_fault_at: string | null;
+  history_ms: (number | null)[];
 }
 
 export interface Raidas {
@@ -155,6 +156,12 @@ export interface Status {
     slots_used: number;
     inspection: 'refused' | 'allowed';
     residues_found: number;
+  };
+  daemon: {
+    uptime_sec: number;
+    started_at: string;
+    /** Only with `rke dev`: a session that can be opened here. */
+    example?: { domain: string; wallet_path: string };
   };
 }
 
@@ -252,6 +259,8 @@ export class RkeError extends Error {
   readonly code: number | undefined;
   /** What else its answer says: `session_id`, `domain`, `wallet_path` and others. */
   readonly fields: Record<string, unknown>;
+  /** By which the daemon's log names the request, where the engine shows it. */
+  readonly requestId: string | undefined;
   protected constructor(...parts: never[]);
 }
 

@@ -25,6 +25,10 @@ export function checkSize(length) {
 export class Source {
   /** Why it broke, once it has. */
   fault;
+  /** How many bytes it has given. */
+  size = 0;
+  /** Whether it has given all that there is. */
+  ended = false;
   #chunks;
   #blob;
   #stream;
@@ -37,9 +41,11 @@ export class Source {
   /** It as a body that `fetch` takes: the whole of it where the engine cannot send it bit by bit. */
   async body(signal) {
     this.#stream = this.#blob ? undefined : this.#read();
-    if (CAN_STREAM) return this.#blob ?? this.#stream;
+    if (CAN_STREAM && this.#stream) return this.#stream;
     const blob = this.#blob ?? (await collected(this.#stream, signal));
     checkSize(blob.size);
+    this.size = blob.size;
+    this.ended = true;
     return blob;
   }
 
@@ -54,8 +60,8 @@ export class Source {
       try {
         const { done, value } = (await this.#chunks?.next()) ?? {};
         if (this.#chunks === undefined) controller.error(new Error('nobody wants more'));
-        else if (done) controller.close();
-        else controller.enqueue(bytesOf(value));
+        else if (done) this.#close(controller);
+        else this.#give(controller, bytesOf(value));
       } catch (error) {
         this.fault = error;
         this.stop();
@@ -63,6 +69,16 @@ export class Source {
       }
     };
     return new ReadableStream({ pull, cancel: () => this.stop() }, { highWaterMark: 0 });
+  }
+
+  #give(controller, bytes) {
+    this.size += bytes.byteLength;
+    controller.enqueue(bytes);
+  }
+
+  #close(controller) {
+    this.ended = true;
+    controller.close();
   }
 }
 
@@ -96,13 +112,22 @@ function chunksOfStream(stream) {
   return { next: () => reader.read(), return: () => reader.cancel() };
 }
 
-/** The body of an answer. It ends well, or with an error that says why it does not go on. */
-export function answerStream(response, { signal, source }) {
+/**
+ * The body of an answer. It ends well, or with an error that says why it does not go on. `isWhole` judges
+ * the bytes that the source gave and those that came: Node takes an answer for whole whose connection was to
+ * close after it, wherever it closed.
+ */
+export function answerStream(response, { signal, source, isWhole }) {
   const reader = response.body.getReader();
+  let size = 0;
   const pull = async (controller) => {
     try {
       const { done, value } = await reader.read();
-      if (!done) return controller.enqueue(value);
+      if (!done) {
+        size += value.byteLength;
+        return controller.enqueue(value);
+      }
+      if (!source.ended || !isWhole(source.size, size)) throw new Error('it is not whole');
       controller.close();
     } catch (error) {
       controller.error(brokenOff(error, { signal, source }));

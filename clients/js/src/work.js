@@ -12,6 +12,19 @@ const FIELDS = {
   decrypt: ['ciphertext', 'plaintext'],
 };
 
+/** Whether so many bytes of an answer are all that becomes of so many bytes. */
+const IS_WHOLE = {
+  seal: (given, got) => got === sealedLength(given),
+  open: (given, got) => given === sealedLength(got),
+  encrypt: (given, got) => got === given,
+  decrypt: (given, got) => got === given,
+};
+
+/** How long sealed data is: docs/seal-format.md, section 2. */
+function sealedLength(length) {
+  return 72 + length + 16 * Math.max(1, Math.ceil(length / 65536));
+}
+
 /** The headers of a raw body that stand for fields beside the data. */
 const HEADERS = { nonce: 'X-RKE-Nonce', associated_data: 'X-RKE-Associated-Data' };
 
@@ -46,7 +59,8 @@ export class Work {
     const size = isBlob(body) ? body.size : body.byteLength;
     if (size <= JSON_LIMIT) return this.#json(await readBytes(body), signal);
     checkSize(size);
-    const { bytes, headers } = await this.#calls.bytes(this.#path, this.#headers, body, signal);
+    const isWhole = (got) => IS_WHOLE[this.#what](size, got);
+    const { bytes, headers } = await this.#calls.bytes(this.#path, this.#headers, body, { signal, isWhole });
     return { bytes, nonce: this.#nonceIn(headers) };
   }
 
@@ -55,7 +69,8 @@ export class Work {
     const source = new Source(data);
     const body = await source.body(signal);
     const response = await this.#calls.raw(this.#path, this.#headers, body, { signal, source });
-    return { stream: answerStream(response, { signal, source }), nonce: this.#nonceIn(response.headers) };
+    const stream = answerStream(response, { signal, source, isWhole: IS_WHOLE[this.#what] });
+    return { stream, nonce: this.#nonceIn(response.headers) };
   }
 
   async #json(bytes, signal) {

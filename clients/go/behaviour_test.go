@@ -1,0 +1,159 @@
+package rke_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"rke"
+)
+
+// open opens a session of the real daemon that ends with the test.
+func open(t *testing.T) *rke.Session {
+	daemon := stage.Daemons["dev"]
+	session, err := rke.New(daemon.URL).Open(context.Background(), stage.Domain, daemon.Wallet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := session.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return session
+}
+
+func TestCloseEndsASessionOnce(t *testing.T) {
+	session := open(t)
+	if err := session.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := session.Show(context.Background()); !errors.Is(err, rke.ErrNotFound) {
+		t.Fatal(err)
+	}
+	if err := session.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWholeDataMayBeLargerThanJSONMay(t *testing.T) {
+	ctx, session := context.Background(), open(t)
+	for _, length := range []int{524_288, 524_289, 3_000_017} {
+		data := pattern(length)
+		ciphertext, nonce, err := session.Encrypt(ctx, data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back, err := session.Decrypt(ctx, ciphertext, nonce); err != nil || !bytes.Equal(back, data) {
+			t.Fatal(length, err)
+		}
+		sealed, err := session.Seal(ctx, data, []byte("a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back, err := session.Open(ctx, sealed, []byte("a")); err != nil || !bytes.Equal(back, data) {
+			t.Fatal(length, err)
+		}
+	}
+}
+
+// zeros gives zeros for ever, and notes that it is read.
+type zeros struct{ reads chan struct{} }
+
+func (z zeros) Read(buffer []byte) (int, error) {
+	select {
+	case z.reads <- struct{}{}:
+	default:
+	}
+	return len(buffer), nil
+}
+
+// isLeftAlone waits until a source is read no more.
+func (z zeros) isLeftAlone(t *testing.T) {
+	for started := time.Now(); time.Since(started) < 20*time.Second; {
+		select {
+		case <-z.reads:
+		case <-time.After(500 * time.Millisecond):
+			return
+		}
+	}
+	t.Fatal("the source is still read")
+}
+
+func TestAContextBreaksAStreamOff(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	from := zeros{make(chan struct{}, 1)}
+	sealed, err := open(t).SealReader(ctx, from, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sealed.Close()
+	if _, err := io.CopyN(io.Discard, sealed, 200_000); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if _, err := io.Copy(io.Discard, sealed); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	from.isLeftAlone(t)
+}
+
+func TestAStreamThatIsClosedLeavesItsSourceAlone(t *testing.T) {
+	from := zeros{make(chan struct{}, 1)}
+	sealed, nonce, err := open(t).EncryptReader(context.Background(), from)
+	if err != nil || len(nonce) != 32 {
+		t.Fatal(nonce, err)
+	}
+	sealed.Close()
+	from.isLeftAlone(t)
+}
+
+func TestACancelledContextAsksNothing(t *testing.T) {
+	session := open(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := session.Seal(ctx, []byte("x"), nil); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if _, err := session.SealReader(ctx, strings.NewReader("x"), nil); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	shown, err := session.Show(context.Background())
+	if err != nil || shown.EncryptCount != 0 {
+		t.Fatal(shown, err)
+	}
+}
+
+func TestATokenFileIsReadForEachRequest(t *testing.T) {
+	daemon := stage.Daemons["token"]
+	file := filepath.Join(t.TempDir(), "token")
+	client := rke.New(daemon.URL, rke.WithTokenFile(file))
+	status := func() error {
+		_, err := client.Status(context.Background())
+		return err
+	}
+	if err := status(); !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	for _, token := range []string{"00", daemon.Token + "\n"} {
+		if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := status(); errors.Is(err, rke.ErrNotAllowed) != (token == "00") {
+			t.Fatal(token, err)
+		}
+	}
+}
+
+func TestAHeaderThatCannotBeSentIsAWrongRequest(t *testing.T) {
+	_, err := open(t).DecryptReader(context.Background(), strings.NewReader("x"), "a\nb")
+	if !errors.Is(err, rke.ErrRequest) {
+		t.Fatal(err)
+	}
+}

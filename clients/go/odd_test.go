@@ -1,0 +1,115 @@
+package rke_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"rke"
+)
+
+// asking is a client of a server that answers each request with these bytes and hangs up.
+func asking(t *testing.T, answer string) *rke.Client {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			connection.Read(make([]byte, 1<<16))
+			io.WriteString(connection, answer)
+			connection.(*net.TCPConn).CloseWrite()
+			go io.Copy(io.Discard, connection)
+		}
+	}()
+	return rke.New(listener.Addr().String())
+}
+
+func raw(head, body string) string {
+	return "HTTP/1.1 200 OK\r\n" + head + "\r\n\r\n" + body
+}
+
+func withStatus(status int, body string) string {
+	return fmt.Sprintf("HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", status, len(body), body)
+}
+
+func TestOddAnswersAreToldApart(t *testing.T) {
+	ctx := context.Background()
+	status := func(client *rke.Client) error {
+		_, err := client.Status(ctx)
+		return err
+	}
+	whole := func(client *rke.Client) error {
+		_, err := client.Session("a").Seal(ctx, make([]byte, 600_000), nil)
+		return err
+	}
+	stream := func(client *rke.Client) error {
+		sealed, err := client.Session("a").SealReader(ctx, strings.NewReader("123456789"), nil)
+		if err != nil {
+			return err
+		}
+		defer sealed.Close()
+		_, err = io.ReadAll(sealed)
+		return err
+	}
+	encrypt := func(client *rke.Client) error {
+		_, _, err := client.Session("a").EncryptReader(ctx, strings.NewReader("x"))
+		return err
+	}
+	const chunked = "Transfer-Encoding: chunked"
+	half := withStatus(200, `{"command":"x"}`)
+	for _, test := range []struct {
+		name, answer string
+		ask          func(*rke.Client) error
+		expected     error
+	}{
+		{"a page of something else", raw("Content-Length: 4", "Hi!!"), status, rke.ErrAnswer},
+		{"a number", withStatus(200, "1"), status, rke.ErrAnswer},
+		{"an error page", withStatus(500, "<html>"), status, rke.ErrAnswer},
+		{"an error of another kind", withStatus(404, `{"error":"x"}`), status, rke.ErrAnswer},
+		{"a redirect", "HTTP/1.1 302 X\r\nLocation: /\r\nContent-Length: 0\r\n\r\n", status, rke.ErrAnswer},
+		{"no HTTP", "SSH-2.0-x\r\n", status, rke.ErrNoDaemon},
+		{"nothing", "", status, rke.ErrNoDaemon},
+		{"half an answer", half[:len(half)-1], status, rke.ErrBrokenOff},
+		{"no nonce", raw("Content-Length: 1", "x"), encrypt, rke.ErrAnswer},
+		{"half a body of known length", raw("Content-Length: 20", "xxxxxxxxxx"), whole, rke.ErrBrokenOff},
+		{"half a body of unknown length", raw(chunked, "4\r\nabcd\r\n"), whole, rke.ErrBrokenOff},
+		{"a body without length", raw("X: y", "abcd"), whole, rke.ErrBrokenOff},
+		{"half a stream of known length", raw("Content-Length: 20", "xxxxxxxxxx"), stream, rke.ErrBrokenOff},
+		{"half a stream of unknown length", raw(chunked, "4\r\nabcd\r\n"), stream, rke.ErrBrokenOff},
+		{"a stream without length", raw("X: y", "abcd"), stream, rke.ErrBrokenOff},
+		{"a stream that ends too early", raw(chunked, "4\r\nabcd\r\n0\r\n\r\n"), stream, rke.ErrBrokenOff},
+		{"an unknown path", withStatus(404, `{"error":true,"message":"No such path","code":404}`), status, rke.ErrRequest},
+		{"a failure", withStatus(500, `{"error":true,"message":"Internal","code":500}`), status, rke.ErrDaemon},
+		{"an unknown failure", withStatus(507, `{"error":true,"message":"Full","code":507}`), status, rke.ErrDaemon},
+		{"impatience", withStatus(408, `{"error":true,"message":"Slow","code":408}`), status, rke.ErrDaemon},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if err := test.ask(asking(t, test.answer)); !errors.Is(err, test.expected) {
+				t.Fatalf("%v instead of %v", err, test.expected)
+			}
+		})
+	}
+}
+
+func TestAnErrorSaysWhatIsWrongAndWhatToDo(t *testing.T) {
+	answer := withStatus(404, `{"error":true,"message":"Session not found","code":404,"session_id":"a"}`)
+	client := asking(t, strings.Replace(answer, "\r\n", "\r\nX-Request-Id: 7f\r\n", 1))
+	_, err := client.Session("a").Show(context.Background())
+	var refused *rke.Error
+	if !errors.As(err, &refused) || refused.RequestID != "7f" || refused.Fields["session_id"] != "a" {
+		t.Fatalf("%#v", err)
+	}
+	if expected := "rke: Session not found (404): open a new one"; err.Error() != expected {
+		t.Fatal(err)
+	}
+}

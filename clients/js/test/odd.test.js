@@ -1,0 +1,66 @@
+// Servers that answer what no daemon would, or break off: each is told apart, and nothing looks whole.
+
+import assert from 'node:assert/strict';
+import { createServer } from 'node:net';
+import { test } from 'node:test';
+
+import { AnswerError, BrokenOffError, DaemonError, NoDaemonError, RequestError, Rke } from '../src/index.js';
+
+/** Asks a server that answers each request with these bytes and hangs up. */
+async function asking(answer, ask) {
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () => socket.end(answer));
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  try {
+    return await ask(new Rke({ url: `http://127.0.0.1:${server.address().port}` }));
+  } finally {
+    server.close();
+  }
+}
+
+const json = (status, body) =>
+  `HTTP/1.1 ${status} X\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+const raw = (head, body) => `HTTP/1.1 200 OK\r\n${head}\r\n\r\n${body}`;
+
+const seal = (rke) => rke.session('a').seal(new Uint8Array(600_000));
+const stream = async (rke) => new Response(await rke.session('a').sealStream([new Uint8Array(9)])).arrayBuffer();
+
+for (const [name, answer, ask, expected] of [
+  ['a page of something else', raw('Content-Length: 4', 'Hi!!'), (rke) => rke.status(), AnswerError],
+  ['a number', json(200, '1'), (rke) => rke.status(), AnswerError],
+  ['an error page', json(500, '<html>'), (rke) => rke.status(), AnswerError],
+  ['an error of another kind', json(404, '{"error":"x"}'), (rke) => rke.status(), AnswerError],
+  ['a redirect', 'HTTP/1.1 302 X\r\nLocation: /\r\nContent-Length: 0\r\n\r\n', (rke) => rke.status(), NoDaemonError],
+  ['no HTTP', 'SSH-2.0-x\r\n', (rke) => rke.status(), NoDaemonError],
+  ['nothing', '', (rke) => rke.status(), NoDaemonError],
+  ['half an answer', json(200, '{"command":"x"}').slice(0, -1), (rke) => rke.status(), BrokenOffError],
+  ['half an error', json(404, '{"error":true}').slice(0, -1), (rke) => rke.status(), BrokenOffError],
+  ['no nonce', raw('Content-Length: 1', 'x'), (rke) => rke.session('a').encryptStream([]), AnswerError],
+  ['half a body of known length', raw('Content-Length: 20', 'x'.repeat(10)), seal, BrokenOffError],
+  ['half a body of unknown length', raw('Transfer-Encoding: chunked', '4\r\nabcd\r\n'), seal, BrokenOffError],
+  ['half a stream of known length', raw('Content-Length: 20', 'x'.repeat(10)), stream, BrokenOffError],
+  ['half a stream of unknown length', raw('Transfer-Encoding: chunked', '4\r\nabcd\r\n'), stream, BrokenOffError],
+  ['half a body of a last answer', raw('Connection: close\r\nTransfer-Encoding: chunked', '4\r\nabcd\r\n'), seal, BrokenOffError],
+  ['half a stream of a last answer', raw('Connection: close\r\nTransfer-Encoding: chunked', '4\r\nabcd\r\n'), stream, BrokenOffError],
+  ['a stream without length', raw('X: y', 'abcd'), stream, BrokenOffError],
+  ['a stream that ends too early', raw('Transfer-Encoding: chunked', '4\r\nabcd\r\n0\r\n\r\n'), stream, BrokenOffError],
+  ['half a chunk', raw('Transfer-Encoding: chunked', '4\r\nab'), stream, BrokenOffError],
+  ['an unknown path', json(404, '{"error":true,"message":"No such path","code":404}'), (rke) => rke.keys(), RequestError],
+  ['a failure', json(500, '{"error":true,"message":"Internal","code":500}'), (rke) => rke.status(), DaemonError],
+  ['an unknown failure', json(507, '{"error":true,"message":"Full","code":507}'), (rke) => rke.status(), DaemonError],
+  ['impatience', json(408, '{"error":true,"message":"Slow","code":408}'), (rke) => rke.status(), DaemonError],
+]) {
+  test(`${name} is a ${expected.name}`, () =>
+    assert.rejects(asking(answer, ask), (error) => {
+      assert.equal(error.constructor, expected, String(error));
+      assert.equal(error.name, expected.name);
+      return true;
+    }));
+}
+
+test('a failure tells how the log names it', async () => {
+  const answer = json(500, '{"error":true,"message":"Internal","code":500}').replace('\r\n', '\r\nX-Request-Id: 7f\r\n');
+  await assert.rejects(asking(answer, (rke) => rke.status()), { requestId: '7f', status: 500, code: 500 });
+});
