@@ -12,7 +12,7 @@ use crate::relay::{Dice, Fault, Relays};
 use crate::support::get;
 
 /// A daemon that asks through relays with these faults, and requires that its keys are confirmed.
-async fn through(faults: Vec<Fault>, seed: u64) -> Detour {
+pub(crate) async fn through(faults: Vec<Fault>, seed: u64) -> Detour {
     let detour = async |network: &LocalNetwork, _: &tempfile::TempDir| {
         let relays = Relays::start(network.node_addresses(), faults, seed).await;
         with_endpoints(network, &relays.endpoints())

@@ -25,7 +25,8 @@ pub(crate) async fn make_liars(network: &LocalNetwork, dir: &tempfile::TempDir, 
     assert_eq!(report.done.count(), count);
 }
 
-async fn with_liars(count: usize) -> Detour {
+/// A daemon on a network with so many liars.
+pub(crate) async fn with_liars(count: usize) -> Detour {
     let detour = async |network: &LocalNetwork, dir: &tempfile::TempDir| {
         make_liars(network, dir, count).await;
         network.records().clone()

@@ -10,6 +10,7 @@ mod bodies;
 mod browser;
 mod chromium;
 mod client;
+mod clients;
 mod console;
 mod dependencies;
 mod dev;

@@ -75,14 +75,14 @@ async fn behind_relays(faults: [Fault; 25], change: impl FnOnce(&mut Config)) ->
 }
 
 /// `rke` as a program of its own.
-struct Program {
+pub(crate) struct Program {
     child: Child,
-    daemon: SocketAddr,
+    pub(crate) daemon: SocketAddr,
 }
 
 impl Program {
     /// `rke dev` with free ports.
-    fn dev(dir: &Path, more: &[&str]) -> Self {
+    pub(crate) fn dev(dir: &Path, more: &[&str]) -> Self {
         let ports = ["--raida-port", "0", "--dns-port", "0", "--content-server-port", "0"];
         let dir = ["--data-dir", dir.to_str().expect("UTF-8")];
         Self::start(&[&["dev", "--log", "info", "--listen", "127.0.0.1:0"], &ports[..], &dir, more].concat())

@@ -1,0 +1,97 @@
+//! The daemons that the clients' tests ask, and the file that says where they are:
+//! `clients/conformance/README.md`.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use rke_daemon::usage::UsageLimits;
+use serde_json::{Value, json};
+
+use crate::console::Program;
+use crate::faults::through;
+use crate::liars::with_liars;
+use crate::records::Detour;
+use crate::relay::Fault;
+use crate::support::{DOMAIN, Stage};
+
+/// All of them.
+pub(super) struct Cast {
+    dir: tempfile::TempDir,
+    dev: Program,
+    guarded: Program,
+    silent: Detour,
+    lying: Detour,
+    two_messages: Stage,
+}
+
+impl Cast {
+    pub(super) async fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let of = |name: &str| dir.path().join(name);
+        let socket = dir.path().join("socket");
+        let dev = Program::dev(&of("dev"), &["--unix-socket", utf8(&socket)]);
+        let root = of("guarded");
+        let guarded = Program::dev(&root, &["--require-token", "--wallet-root", utf8(&root)]);
+        let dead = (0..25).map(|at| if at < 13 { Fault::Dead } else { Fault::None }).collect();
+        let limits = UsageLimits { messages: 2, ..UsageLimits::default() };
+        let cast = Self {
+            dev,
+            guarded,
+            silent: through(dead, 0).await,
+            lying: with_liars(13).await,
+            two_messages: Stage::with(|config| config.key_limits = limits).await,
+            dir,
+        };
+        std::fs::write(cast.file(), cast.description().to_string()).expect("written");
+        cast
+    }
+
+    /// Where the ordinary daemon is.
+    pub(super) fn dev(&self) -> SocketAddr {
+        self.dev.daemon
+    }
+
+    /// Where the description is.
+    pub(super) fn file(&self) -> PathBuf {
+        self.dir.path().join("daemons.json")
+    }
+
+    /// What the file says.
+    pub(super) fn description(&self) -> Value {
+        let guarded = self.dir.path().join("guarded");
+        let token = std::fs::read_to_string(guarded.join("daemon/token")).expect("a token");
+        let there = |address: SocketAddr, wallet: &Path| json!({"url": format!("http://{address}"), "wallet": utf8(wallet)});
+        let with = |mut daemon: Value, field: &str, value: &str| {
+            daemon[field] = value.into();
+            daemon
+        };
+        let dev = there(self.dev.daemon, &self.dir.path().join("dev/wallet"));
+        let guarded = there(self.guarded.daemon, &guarded.join("wallet"));
+        let daemons = json!({
+            "dev": with(dev, "unix", utf8(&self.dir.path().join("socket"))),
+            "token": with(guarded.clone(), "token", token.trim()),
+            "wrong token": with(guarded.clone(), "token", &"0".repeat(64)),
+            "no token": guarded,
+            "silent": there(self.silent.daemon.address(), self.silent.network.wallet()),
+            "lying": there(self.lying.daemon.address(), self.lying.network.wallet()),
+            "two messages": there(self.two_messages.daemon.address(), self.two_messages.network.wallet()),
+            "nobody": there(nobody(), Path::new("/nowhere")),
+        });
+        json!({"domain": DOMAIN, "daemons": daemons})
+    }
+
+    pub(super) async fn stop(self) {
+        self.silent.stop().await;
+        self.lying.stop().await;
+        self.two_messages.stop().await;
+    }
+}
+
+/// Where nobody listens: a port that was free, of an address that others hardly take ports of.
+fn nobody() -> SocketAddr {
+    TcpListener::bind("127.77.77.77:0").and_then(|free| free.local_addr()).expect("a port")
+}
+
+fn utf8(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
