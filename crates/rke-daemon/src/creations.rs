@@ -48,6 +48,13 @@ mod tests {
 
     use super::*;
 
+    /// Returns once a creation runs.
+    async fn begun(creations: &Creations) {
+        while creations.running.try_write().is_ok() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     #[tokio::test]
     async fn a_creation_that_is_called_off_ends_and_later_ones_do_not() {
         let creations = Arc::new(Creations::new());
@@ -55,7 +62,7 @@ mod tests {
             let creations = Arc::clone(&creations);
             async move { creations.run(async |_leave| std::future::pending::<()>().await).await }
         });
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        begun(&creations).await;
         drop(creations.call_off().await);
         assert_eq!(waiting.await.expect("no panic"), None);
         assert_eq!(creations.run(async |_leave| 7).await, Some(7));
@@ -79,7 +86,7 @@ mod tests {
                 creations.run(write).await.is_none()
             }
         });
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        begun(&creations).await;
         let standstill = creations.call_off().await;
         assert!(written.load(Ordering::SeqCst));
         assert!(creation.await.expect("no panic"));
