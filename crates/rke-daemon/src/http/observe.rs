@@ -77,7 +77,7 @@ impl Observer {
 pub(super) async fn observe(State(observer): State<Arc<Observer>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let matched = request.extensions().get::<MatchedPath>();
-    let route = observer.traffic.route(matched.map(MatchedPath::as_str));
+    let route = observer.traffic.route_of(matched.map(MatchedPath::as_str));
     let (id, method) = (observer.next_id(), MethodName::of(request.method()));
     let weight = weight(method, route);
     let seen = Seen { id: id.as_str(), method, route, weight, started, is_answered: false };

@@ -44,7 +44,7 @@ impl Default for Traffic {
 
 impl Traffic {
     /// The route of this pattern.
-    pub(super) fn route(&self, pattern: Option<&str>) -> &Route {
+    pub(super) fn route_of(&self, pattern: Option<&str>) -> &Route {
         let Some(pattern) = pattern else { return &self.no_route };
         let mut made = self.routes.iter().map(|slot| slot.get_or_init(|| Box::new(Route::new(pattern))));
         made.find(|route| route.pattern == pattern).map_or(&self.no_route, Box::as_ref)
@@ -136,11 +136,11 @@ mod tests {
         let patterns: Vec<String> = (0..MAX_ROUTES + 2).map(|at| format!("/{at}")).collect();
         for _ in 0..2 {
             for pattern in &patterns {
-                let route = traffic.route(Some(pattern));
+                let route = traffic.route_of(Some(pattern));
                 route.answered(MethodName::of(&Method::GET), StatusCode::OK, Duration::ZERO);
             }
         }
-        traffic.route(None).answered(
+        traffic.route_of(None).answered(
             MethodName::of(&"BREW".parse().expect("a method")),
             StatusCode::NOT_FOUND,
             Duration::ZERO,
