@@ -423,11 +423,11 @@ func match(value, expected any, where string) error {
 			return fmt.Errorf("%s: other data, %d of %d bytes", where, len(given), len(expected.bytes))
 		}
 	case string:
-		if pattern := strings.TrimPrefix(expected, "~"); pattern != expected {
-			if !regexp.MustCompile(pattern).MatchString(asText(value)) {
+		if kind, ok := kindsOfText[expected]; ok {
+			if !kind.MatchString(asText(value)) {
 				return differs
 			}
-		} else if value != expected {
+		} else if text, ok := value.(string); !ok || !isLike(text, expected) {
 			return differs
 		}
 	case []any:
@@ -453,6 +453,22 @@ func match(value, expected any, where string) error {
 		}
 	}
 	return nil
+}
+
+var kindsOfText = map[string]*regexp.Regexp{
+	"<hex>":      regexp.MustCompile(`^[0-9a-f]{32}$`),
+	"<time>":     regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`),
+	"<number>":   regexp.MustCompile(`^\d+$`),
+	"<positive>": regexp.MustCompile(`^[1-9]\d*$`),
+}
+
+// isLike tells whether a text is as it is expected; … stands for any text.
+func isLike(text, expected string) bool {
+	parts := strings.Split(expected, "…")
+	for at, part := range parts {
+		parts[at] = regexp.QuoteMeta(part)
+	}
+	return regexp.MustCompile("(?s)^" + strings.Join(parts, ".*") + "$").MatchString(text)
 }
 
 // asText is a text itself, and anything else as JSON writes it.

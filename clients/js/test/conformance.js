@@ -178,14 +178,29 @@ function described(error) {
   return { message, retry_after, code, fields, answered, faults, liars };
 }
 
+const KINDS = {
+  '<hex>': /^[0-9a-f]{32}$/,
+  '<time>': /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/,
+  '<number>': /^\d+$/,
+  '<positive>': /^[1-9]\d*$/,
+};
+
+/** Whether a text is as it is expected; `…` stands for any text. */
+function isLike(text, expected) {
+  const escaped = expected.split('…').map((part) => part.replace(/[^\w ]/g, '\\$&'));
+  return new RegExp(`^${escaped.join('.*')}$`, 's').test(text);
+}
+
 /** Throws where a value is not what the list expects. */
 function match(value, expected, where) {
   const differs = () => new Error(`${where}: ${JSON.stringify(value)} instead of ${JSON.stringify(expected)}`);
   if (expected instanceof Uint8Array) {
     const same = value.length === expected.length && expected.every((byte, at) => byte === value[at]);
     if (!same) throw new Error(`${where}: other data, ${value.length} of ${expected.length} bytes`);
-  } else if (typeof expected === 'string' && expected.startsWith('~')) {
-    if (!new RegExp(expected.slice(1)).test(String(value))) throw differs();
+  } else if (expected in KINDS) {
+    if (!KINDS[expected].test(value)) throw differs();
+  } else if (typeof expected === 'string' && typeof value === 'string') {
+    if (!isLike(value, expected)) throw differs();
   } else if (Array.isArray(expected)) {
     if (value?.length !== expected.length) throw differs();
     expected.forEach((item, at) => match(value[at], item, `${where}[${at}]`));

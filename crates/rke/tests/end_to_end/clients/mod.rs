@@ -2,7 +2,9 @@
 //! calls of `clients/conformance`.
 
 mod cast;
+mod list;
 mod page;
+mod rust;
 
 use std::path::PathBuf;
 use std::process::Command;
