@@ -17,8 +17,9 @@ use schemathesis::schemathesis;
 use screenshots::screenshots;
 
 /// Programs that tests run, and the Debian packages that hold them.
-const NEEDED: [(&str, &str); 6] = [
+const NEEDED: [(&str, &str); 7] = [
     ("node", "nodejs"),
+    ("tsc", "node-typescript"),
     ("curl", "curl"),
     ("go", "golang-go"),
     ("chromium", "chromium"),

@@ -2,6 +2,7 @@
 // otherwise.
 
 import { NoDaemonError, NotFoundError, Rke, TooLargeError } from '../src/index.js';
+import { adapted, blocksOf, isForPages } from './blocks.js';
 import { run } from './conformance.js';
 
 const LIMIT = 8 * 1024 * 1024;
@@ -87,6 +88,31 @@ export async function endsWhenLeft() {
   const session = await open();
   addEventListener('pagehide', () => session.close());
   return session.id;
+}
+
+/** The code of README.md that pages can run. */
+export function readme() {
+  return expected(async () => {
+    const blocks = blocksOf(await (await fetch('../README.md')).text()).filter(({ code }) => isForPages(code));
+    same(blocks.length >= 5, true);
+    for (const { code, prints } of blocks) await does(code, prints);
+  });
+}
+
+async function does(code, prints) {
+  const stored = await open();
+  sessionStorage.setItem('rke_session_id', stored.id);
+  globalThis.printed = [];
+  const shown = 'const console = { log: (...parts) => printed.push(parts.join(" ")), error: (...parts) => { throw parts } };\n';
+  const program = shown + adapted(code, stage, new URL('../src', location).href);
+  await import(URL.createObjectURL(new Blob([program], { type: 'text/javascript' })));
+  for (const line of prints) same(printed.includes(line), true);
+  // The documented program does not wait for its own end.
+  while (code.includes('sessionStorage') && sessionStorage.getItem('rke_session_id')) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  if (code.includes('sessionStorage')) await fails(stored.show(), NotFoundError);
+  await stored.close();
 }
 
 async function expected(check) {

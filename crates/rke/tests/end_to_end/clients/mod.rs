@@ -30,7 +30,7 @@ fn run(cast: &Cast, folder: &str, program: &str, arguments: &[&str]) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_javascript_client_passes_its_tests_in_node() {
     let cast = Cast::start().await;
-    let report = run(&cast, "js", "sh", &["-c", "node --test test/*.test.js"]);
+    let report = run(&cast, "js", "sh", &["-c", "node --test --test-reporter=tap test/*.test.js"]);
     assert!(report.contains("\n# skipped 0\n") && report.contains("\n# todo 0\n"), "{report}");
     cast.stop().await;
 }

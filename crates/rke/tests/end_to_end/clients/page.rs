@@ -80,7 +80,9 @@ async fn the_javascript_client_keeps_to_the_list_in_a_browser() {
 async fn a_page_does_what_only_pages_do() {
     let cast = Cast::start().await;
     let mut browser = open_page(&cast);
-    for check in ["endsWithItsBlock", "engineSendsNoStreams", "largestBody", "tooLarge", "foreignPage"] {
+    for check in
+        ["endsWithItsBlock", "engineSendsNoStreams", "largestBody", "tooLarge", "foreignPage", "readme"]
+    {
         assert_eq!(browser.evaluate(&format!("page.{check}()")), "as expected", "{check}");
     }
     let complaints = browser.complaints();
