@@ -168,7 +168,6 @@ func (w work) stream(ctx context.Context, data io.Reader) (io.ReadCloser, string
 	from := &source{reader: data}
 	response, err := w.raw(ctx, from)
 	if err != nil {
-		from.stop()
 		return nil, "", err
 	}
 	result := &reader{ctx: ctx, body: response.Body, from: from, work: w}

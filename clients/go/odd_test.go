@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"rke"
 )
@@ -98,6 +99,38 @@ func TestOddAnswersAreToldApart(t *testing.T) {
 				t.Fatalf("%v instead of %v", err, test.expected)
 			}
 		})
+	}
+}
+
+// A daemon that refuses data before it has heard all of it hangs up, and does not always say so.
+func TestAConnectionOnWhichDataWasRefusedIsNotUsedAgain(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	answer := withStatus(404, `{"error":true,"message":"Gone","code":404,"session_id":"a"}`)
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				connection.Read(make([]byte, 1<<16))
+				go io.Copy(io.Discard, connection)
+				io.WriteString(connection, answer)
+				time.Sleep(300 * time.Millisecond)
+				connection.Close()
+			}()
+		}
+	}()
+	session := rke.New(listener.Addr().String()).Session("a")
+	for time := 0; time < 3; time++ {
+		_, err := session.SealReader(context.Background(), strings.NewReader("x"), nil)
+		if !errors.Is(err, rke.ErrNotFound) {
+			t.Fatal(err)
+		}
 	}
 }
 

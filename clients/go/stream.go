@@ -7,12 +7,8 @@ import (
 	"sync"
 )
 
-var (
-	// errStopped ends a request whose answer nobody wants any more.
-	errStopped = errors.New("nobody wants more")
-	// errNotWhole is why an answer is broken off that HTTP takes for whole.
-	errNotWhole = errors.New("it is not whole")
-)
+// errNotWhole is why an answer is broken off that HTTP takes for whole.
+var errNotWhole = errors.New("it is not whole")
 
 // source is where the data of a request comes from. It remembers how it ended: HTTP only shows that the
 // request did not go on.
@@ -21,35 +17,17 @@ type source struct {
 
 	mutex sync.Mutex
 	// err is why it gives no more: io.EOF at its good end.
-	err     error
-	size    int64
-	stopped bool
+	err  error
+	size int64
 }
 
-// Read reads on, unless nobody wants more.
 func (s *source) Read(buffer []byte) (int, error) {
-	if s.isStopped() {
-		return 0, errStopped
-	}
 	n, err := s.reader.Read(buffer)
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	s.size += int64(n)
 	s.err = err
 	return n, err
-}
-
-func (s *source) isStopped() bool {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	return s.stopped
-}
-
-// stop says that nobody wants more of it.
-func (s *source) stop() {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	s.stopped = true
 }
 
 // fault is why it broke, or nil. A source that is not there never breaks.
@@ -103,6 +81,5 @@ func (r *reader) isWhole() bool {
 
 // Close ends the request, however much of the answer is still to come.
 func (r *reader) Close() error {
-	r.from.stop()
 	return r.body.Close()
 }

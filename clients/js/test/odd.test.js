@@ -2,9 +2,20 @@
 
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { AnswerError, BrokenOffError, DaemonError, NoDaemonError, RequestError, Rke } from '../src/index.js';
+import {
+  AnswerError,
+  BrokenOffError,
+  DaemonError,
+  NoDaemonError,
+  NotFoundError,
+  RequestError,
+  Rke,
+} from '../src/index.js';
+import { unixSocket } from '../src/unix.js';
 
 /** Asks a server that answers each request with these bytes and hangs up. */
 async function asking(answer, ask) {
@@ -58,6 +69,37 @@ for (const [name, answer, ask, expected] of [
       assert.equal(error.name, expected.name);
       return true;
     }));
+}
+
+/** A server that answers once on a connection, and hangs up later without having said so. */
+function refusingOnce() {
+  const answer = json(404, '{"error":true,"message":"Gone","code":404,"session_id":"a"}');
+  return createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () => {
+      socket.on('data', () => {});
+      socket.write(answer);
+      setTimeout(() => socket.destroy(), 300);
+    });
+  });
+}
+
+for (const way of ['TCP', 'the unix socket']) {
+  test(`a connection on which data was refused is not used again, over ${way}`, async () => {
+    const server = refusingOnce();
+    const path = join(tmpdir(), `rke-odd-${process.pid}.sock`);
+    await new Promise((resolve) => (way === 'TCP' ? server.listen(0, '127.0.0.1', resolve) : server.listen(path, resolve)));
+    const url = `http://127.0.0.1:${server.address().port ?? 80}`;
+    const rke = new Rke(way === 'TCP' ? { url } : { fetch: unixSocket(path) });
+    try {
+      for (let time = 0; time < 3; time += 1) {
+        await assert.rejects(rke.session('a').sealStream(['x']), NotFoundError);
+        await assert.rejects(rke.session('a').seal(new Uint8Array(600_000)), NotFoundError);
+      }
+    } finally {
+      server.close();
+    }
+  });
 }
 
 test('a failure tells how the log names it', async () => {
