@@ -21,7 +21,11 @@ func (c *Client) call(ctx context.Context, method, target string, body, answer a
 		data = bytes.NewReader(text)
 		header.Set("Content-Type", "application/json")
 	}
-	response, err := c.send(ctx, method, target, header, data)
+	request, err := c.request(ctx, method, target, header, data)
+	if err != nil {
+		return err
+	}
+	response, err := c.send(request)
 	if err != nil {
 		return err
 	}
@@ -39,13 +43,17 @@ func (c *Client) call(ctx context.Context, method, target string, body, answer a
 // raw sends raw data and gives a good answer, whose body is still to be read.
 func (c *Client) raw(ctx context.Context, target string, header http.Header, data io.Reader) (*http.Response, error) {
 	header.Set("Content-Type", "application/octet-stream")
+	request, err := c.request(ctx, http.MethodPost, target, header, data)
+	if err != nil {
+		return nil, err
+	}
 	// A daemon may answer before it has heard all, and hang up then: such a connection must not be used again.
-	header.Set("Connection", "close")
-	return c.send(ctx, http.MethodPost, target, header, data)
+	request.Close = true
+	return c.send(request)
 }
 
-// send makes a request and gives a good answer.
-func (c *Client) send(ctx context.Context, method, target string, header http.Header, data io.Reader) (*http.Response, error) {
+// request is a request with the daemon's token.
+func (c *Client) request(ctx context.Context, method, target string, header http.Header, data io.Reader) (*http.Request, error) {
 	request, err := http.NewRequestWithContext(ctx, method, c.base+target, data)
 	if err != nil {
 		return nil, fmt.Errorf("rke: %w", err)
@@ -58,9 +66,15 @@ func (c *Client) send(ctx context.Context, method, target string, header http.He
 		}
 		header.Set("Authorization", "Bearer "+token)
 	}
+	return request, nil
+}
+
+// send makes a request and gives a good answer.
+func (c *Client) send(request *http.Request) (*http.Response, error) {
+	ctx := request.Context()
 	response, err := c.http.Do(request)
 	if err != nil {
-		from, _ := data.(*source)
+		from, _ := request.Body.(*source)
 		if interrupted := interruption(ctx, from); interrupted != nil {
 			return nil, interrupted
 		}

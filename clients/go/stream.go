@@ -30,6 +30,11 @@ func (s *source) Read(buffer []byte) (int, error) {
 	return n, err
 }
 
+// Close leaves the reader open: it is the caller's.
+func (s *source) Close() error {
+	return nil
+}
+
 // fault is why it broke, or nil. A source that is not there never breaks.
 func (s *source) fault() error {
 	if s == nil {
