@@ -87,6 +87,8 @@ export function foreignPage() {
 export async function endsWhenLeft() {
   const session = await open();
   addEventListener('pagehide', () => session.close());
+  // A page that listens to this is not kept alive in the background, where its requests would go on anyway.
+  addEventListener('unload', () => {});
   return session.id;
 }
 
