@@ -1,11 +1,12 @@
 // Shows /openapi.json: what there is to ask, grouped, with a form to ask it. The page knows nothing of the
-// API that the document does not say.
+// API that the document does not say, but where a daemon proposes a session.
 
 import { hasToken, keepToken } from '/console/api.js';
 import { byId, make, show, write } from '/console/dom.js';
 import { operation } from './operation.js';
 import { prose } from './prose.js';
 import { send } from './request.js';
+import { learn } from './tryit.js';
 
 const METHODS = ['get', 'post', 'delete'];
 
@@ -56,6 +57,13 @@ const entry = (one) => make('li', {}, make('a', { href: `#${one.operationId}` },
   make('span', { class: `method ${one.method}` }, one.method.toUpperCase()), ' ',
   make('span', { class: 'path' }, one.path.replace('/api/rke/', ''))));
 
+// `rke dev` says which session can be opened here.
+async function propose() {
+  const response = await send('GET', '/api/rke/status');
+  const { daemon } = await response.json();
+  if (daemon.example) learn(daemon.example);
+}
+
 // Opens the operation that the address names.
 function open() {
   const named = location.hash && document.getElementById(location.hash.slice(1));
@@ -67,6 +75,7 @@ function open() {
 
 try {
   render(await load());
+  await propose();
   document.body.dataset.shown = true;
   addEventListener('hashchange', open);
   open();

@@ -13,9 +13,13 @@ const SAME = { id: 'session_id', 'X-RKE-Session': 'session_id', 'X-RKE-Nonce': '
 
 const known = new Map();
 
+// What brings the command lines up to date.
+const tellers = [];
+
 const meaning = (name) => SAME[name] ?? name;
 
-function learn(answer) {
+// Proposes the texts of an answer where nobody has written anything else.
+export function learn(answer) {
   for (const [name, value] of Object.entries(answer)) {
     if (typeof value === 'string') known.set(meaning(name), value);
   }
@@ -25,6 +29,7 @@ function learn(answer) {
   for (const field of document.querySelectorAll('textarea[data-json]')) {
     if (field.dataset.touched === undefined) field.value = json(proposed(JSON.parse(field.value)));
   }
+  for (const tell of tellers) tell();
 }
 
 const proposed = (body) =>
@@ -49,7 +54,7 @@ export function tryIt(document, one) {
     event.target.dataset.touched = '';
     tell();
   });
-  form.addEventListener('focusin', tell);
+  tellers.push(tell);
   form.addEventListener('submit', () => run(request(), result, button, stop));
   tell();
   return [make('h3', {}, 'Try it'), form, result];
@@ -64,10 +69,10 @@ function field(document, one, parameter) {
     const input = make('select', { id }, ['', 'true', 'false'].map((value) => make('option', { value }, value || 'not sent')));
     return { parameter, element: make('div', {}, label, input), read: () => input.value };
   }
-  const optional = !parameter.required;
-  const value = known.get(meaning(parameter.name)) ?? (optional ? '' : parameter.example ?? '');
+  const proposes = parameter.required || parameter.name in SAME;
+  const value = (proposes && known.get(meaning(parameter.name))) || (parameter.required ? parameter.example : '');
   const input = make('input', { id, autocomplete: 'off', spellcheck: 'false', placeholder: kind(document, schema), value });
-  if (!optional) input.dataset.meaning = meaning(parameter.name);
+  if (proposes) input.dataset.meaning = meaning(parameter.name);
   return { parameter, element: make('div', {}, label, input), read: () => input.value };
 }
 

@@ -1,6 +1,8 @@
 //! The description of one operation while it is put together: parameters, body, answers. What every
 //! request may be answered is added to each.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa::openapi::content::{Content, ContentBuilder};
@@ -8,7 +10,7 @@ use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::link::LinkBuilder;
 use utoipa::openapi::path::{Operation, OperationBuilder, Parameter};
 use utoipa::openapi::request_body::RequestBody;
-use utoipa::openapi::response::{ResponseBuilder, ResponsesBuilder};
+use utoipa::openapi::response::{Response, ResponseBuilder, ResponsesBuilder};
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Ref, RefOr, Required};
@@ -25,7 +27,7 @@ pub(in crate::http) struct Described {
     operation: OperationBuilder,
     body: Option<RequestBody>,
     success: ResponseBuilder,
-    failures: ResponsesBuilder,
+    failures: BTreeMap<u16, RefOr<Response>>,
     schemas: Schemas,
 }
 
@@ -37,12 +39,12 @@ impl Described {
             .operation_id(Some(id))
             .summary(Some(summary))
             .description(Some(description));
-        let failures = errors::names().map(|(name, code)| (code.to_string(), Ref::from_response_name(name)));
+        let failures = errors::names().map(|(name, code)| (code, Ref::from_response_name(name).into()));
         Self {
             operation,
             body: None,
             success: ResponseBuilder::new(),
-            failures: ResponsesBuilder::new().responses_from_iter(failures),
+            failures: failures.collect(),
             schemas: Vec::new(),
         }
     }
@@ -121,19 +123,22 @@ impl Described {
         let also =
             errors::also(code).map_or(String::new(), |also| format!(" Or, as for every request: {also}"));
         let failure = errors::response(code, &format!("{description}{also}"), example);
-        self.failures = self.failures.response(code.to_string(), failure);
+        self.failures.insert(code, failure.into());
         self
     }
 
     /// No token is needed.
     pub(super) fn for_everybody(mut self) -> Self {
         self.operation = self.operation.securities(Some([SecurityRequirement::default()]));
+        self.failures.remove(&401);
         self
     }
 
     /// The operation, and the schemas that it speaks of.
     pub(super) fn into_parts(self) -> (Operation, Schemas) {
-        let responses = self.failures.response("200", self.success.build());
+        let failures = self.failures.into_iter().map(|(code, failure)| (code.to_string(), failure));
+        let responses =
+            ResponsesBuilder::new().response("200", self.success.build()).responses_from_iter(failures);
         (self.operation.request_body(self.body).responses(responses.build()).build(), self.schemas)
     }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::Document;
 use crate::browser::{browse, dom, site};
 use crate::chromium::{Browser, Theme};
-use crate::console::check_with_axe;
+use crate::console::{Program, check_with_axe};
 use crate::support::{DOMAIN, Stage, get};
 
 /// A browser that shows the page, with an operation open.
@@ -58,13 +58,27 @@ async fn it_shows_every_operation_and_tries_them() {
     browser.evaluate("location.hash = 'encrypt_by_post'");
     browser.until("document.querySelector('#try-encrypt_by_post-body-type')");
     browser.evaluate("{ const type = document.querySelector('#try-encrypt_by_post-body-type'); type.value = 'application/octet-stream'; type.dispatchEvent(new Event('change')); }");
-    let id = browser.evaluate("document.querySelector('#try-encrypt-session_id').value");
-    let id = id.as_str().expect("an id").to_owned();
-    assert_eq!(try_it(&mut browser, "encrypt_by_post", &[("X-RKE-Session", &id)]), "200 OK");
+    assert_eq!(try_it(&mut browser, "encrypt_by_post", &[]), "200 OK");
     browser.until_text("#encrypt_by_post .answer", "12 bytes");
+    let id = browser.evaluate("document.querySelector('#try-encrypt-session_id').value");
+    browser.until_text(
+        "#encrypt_by_post .try > pre",
+        &format!("X-RKE-Session: {}", id.as_str().expect("an id")),
+    );
     assert_eq!(try_it(&mut browser, "discover", &[("domain", "a..b")]), "400 Bad Request");
     assert_eq!(browser.complaints(), [""; 0]);
     stage.stop().await;
+}
+
+#[test]
+fn a_network_to_try_proposes_its_session() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let program = Program::dev(dir.path(), &[]);
+    let mut browser = Browser::start();
+    browser.visit(&format!("http://{}/docs", program.daemon));
+    browser.until("document.body.dataset.shown");
+    assert_eq!(try_it(&mut browser, "create_session", &[]), "200 OK");
+    assert_eq!(try_it(&mut browser, "create_session_by_post", &[]), "200 OK");
 }
 
 #[tokio::test(flavor = "multi_thread")]

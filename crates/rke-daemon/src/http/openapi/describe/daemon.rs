@@ -42,7 +42,7 @@ pub(in crate::http) fn events() -> Described {
         .gives_text("Events, each of this form.", "text/event-stream", event(), example)
         .fails(
             503,
-            "32 listen already.",
+            "32 listen already. The header `Retry-After` is there.",
             Some(r#"{"error":true,"message":"32 pages watch already; close one of them","code":503}"#),
         )
 }

@@ -19,7 +19,7 @@ pub(in crate::http) fn discover() -> Described {
             502,
             "DNS gave no usable answer.",
             Some(
-                r#"{"error":true,"message":"DNS discovery failed: no Content Server: _rke._tcp.nowhere.example.com has no SRV record","code":502,"domain":"nowhere.example.com"}"#,
+                r#"{"error":true,"message":"DNS discovery failed: SRV look-up of _rke._udp.nowhere.example.com.: DNS error: error response: Query Refused","code":502,"domain":"nowhere.example.com"}"#,
             ),
         )
 }
