@@ -44,6 +44,12 @@ pub(super) fn check<B>(request: &Request<B>) -> Result<(), Refusal> {
     }
 }
 
+/// Whether a request brings a body that is read as a stream. Where it is refused the rest is not read, so
+/// its connection has to end.
+pub(super) fn brings_stream<B>(request: &Request<B>) -> bool {
+    matches!(BodyRule::of(request), BodyRule::Any)
+}
+
 /// How much of a body a request may bring.
 enum BodyRule {
     /// As much as there is: it is worked on a piece at a time.

@@ -206,6 +206,7 @@ async fn a_raw_request_that_is_wrong_is_refused_before_its_body_is_read() {
             raw(stage.daemon.address(), format!("{head}expect: 100-continue\r\n{headers}\r\n\r\n")).await;
         assert!(answer.status == status && answer.body.contains(message), "{path} {headers}: {answer:?}");
         assert_eq!((&answer.json()["code"], &answer.json()["error"]), (&status.into(), &true.into()));
+        assert_eq!(answer.header("connection"), Some("close"), "{path} {headers}");
     }
     let shown = stage.get(&format!("/api/rke/session/{id}")).await.json();
     assert_eq!((&shown["encrypt_count"], &shown["decrypt_count"]), (&0.into(), &0.into()));
@@ -346,6 +347,7 @@ async fn the_gate_refuses_a_post_before_its_body_is_read() {
             // No `100 Continue` comes first: nobody asked for the body.
             let answer = post(path, headers).await;
             assert_eq!((answer.status, &answer.json()["code"]), (status, &status.into()), "{path} {headers}");
+            assert_eq!(answer.header("connection"), Some("close"), "{path} {headers}");
         }
     }
     let shown = stage.get(&format!("/api/rke/session/{id}")).await.json();

@@ -41,9 +41,13 @@ fn serve(data_dir: &Path, more: &[&str]) -> (Child, String) {
     (child, log)
 }
 
+/// A tour beside other tests, which have Content Servers of their own.
+const ONCE: [&str; 4] = ["dev", "--once", "--content-server-port", "0"];
+
 #[test]
 fn dev_makes_the_tour_by_itself() {
-    let output = run(&["dev", "--once", "--listen", "127.0.0.1:0", "--raida-port", "0", "--dns-port", "0"]);
+    let output =
+        run(&[&ONCE[..], &["--listen", "127.0.0.1:0", "--raida-port", "0", "--dns-port", "0"]].concat());
     let printed = text(&output.stdout);
     assert!(output.status.success(), "{printed}{}", text(&output.stderr));
     for step in ["discover", "create", "encrypt", "decrypt", "list", "delete", "use after delete"] {
@@ -67,7 +71,8 @@ fn a_busy_port_is_named_with_its_flag() {
         ([free, "0", &tcp_port], &tcp_port, "--dns-port"),
     ] {
         let [listen, raida, dns] = arguments;
-        let output = run(&["dev", "--once", "--listen", listen, "--raida-port", raida, "--dns-port", dns]);
+        let ports = ["--listen", listen, "--raida-port", raida, "--dns-port", dns];
+        let output = run(&[&ONCE[..], &ports].concat());
         let error = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{error}");
         assert!(error.contains(port.as_str()) && error.contains(flag), "{flag}: {error}");

@@ -186,18 +186,20 @@ impl Costly {
 /// Judges a request, and hands it on if it may pass.
 pub(super) async fn check(State(admission): State<Arc<Admission>>, request: Request, next: Next) -> Response {
     let given = request.headers().get(header::ORIGIN).cloned();
-    let attempt = Attempt::of(&request);
+    let (attempt, brings_stream) = (Attempt::of(&request), limits::brings_stream(&request));
     let refuse = |refusal: Refusal| {
         admission.note(refusal.rule, given.as_ref(), attempt);
         let mut response = refusal.failure.into_response();
         response.extensions_mut().insert(RefusedBy(refusal.rule));
         response
     };
-    let origin = match admission.origin(&request) {
-        Ok(origin) => origin,
-        Err(refusal) => return refuse(refusal),
+    let (origin, refused) = match admission.origin(&request) {
+        Ok(origin) => (origin, None),
+        Err(refusal) => (None, Some(refusal)),
     };
-    let mut response = if origin.is_some() && cors::is_preflight(&request) {
+    let mut response = if let Some(refusal) = refused {
+        refuse(refusal)
+    } else if origin.is_some() && cors::is_preflight(&request) {
         cors::preflight_answer(request.headers())
     } else {
         match admission.admit(&request, origin.as_ref()) {
@@ -207,6 +209,9 @@ pub(super) async fn check(State(admission): State<Arc<Admission>>, request: Requ
     };
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
         admission.note(Rule::Method, given.as_ref(), attempt);
+    }
+    if brings_stream && response.status().is_client_error() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if let Some(origin) = origin {
         cors::let_read(&mut response, origin);
