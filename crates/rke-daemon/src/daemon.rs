@@ -168,9 +168,9 @@ impl Daemon {
         let (stop, stopped) = watch::channel(false);
         let traffic = Arc::new(Traffic::default());
         let (shared, gate) = (Arc::clone(&sessions), Arc::clone(&admission));
-        let router = http::router(shared, gate, Arc::clone(&traffic), stopped.clone());
+        let front = Arc::new(http::front(shared, gate, Arc::clone(&traffic), stopped.clone()));
         let serve_door =
-            |door| serve(door, router.clone(), Arc::clone(&traffic), body_timeout, stopped.clone());
+            |door| serve(door, Arc::clone(&front), Arc::clone(&traffic), body_timeout, stopped.clone());
         let servers = doors.into_iter().map(serve_door).collect();
         tracing::info!(%address, "listening");
         journal.daemon_started();

@@ -20,6 +20,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
 
 use needles::Needles;
 use report::Report;
@@ -76,22 +77,30 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<bool> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let mut report = Report::default();
+    // What was found so far is shown in any case.
+    if let Err(error) = scan(command, &runtime, &mut report) {
+        report.fail(format!("{error:#}"));
+    }
+    Ok(report.finish())
+}
+
+fn scan(command: Command, runtime: &Runtime, report: &mut Report) -> Result<()> {
     match command {
         Command::Erase { program, repetitions, memory } => {
             let program = std::path::absolute(program)?;
             for kind in [Memory::Secretmem, Memory::Locked] {
                 if memory.is_none_or(|memory| memory == kind) {
-                    let plan = Plan { program: &program, memory: kind, repetitions, runtime: &runtime };
-                    scenario::run_all(&plan, &mut report).with_context(|| kind.name())?;
-                    nodes::run_all(&plan, &mut report).with_context(|| kind.name())?;
-                    dump::run_all(&plan, &mut report).with_context(|| kind.name())?;
+                    let plan = Plan { program: &program, memory: kind, repetitions, runtime };
+                    scenario::run_all(&plan, report).with_context(|| kind.name())?;
+                    nodes::run_all(&plan, report).with_context(|| kind.name())?;
+                    dump::run_all(&plan, report).with_context(|| kind.name())?;
                 }
             }
         }
         Command::Controls { program, repetitions } => {
             let program = std::path::absolute(program)?;
-            let plan = Plan { program: &program, memory: Memory::Locked, repetitions, runtime: &runtime };
-            control::run_all(&plan, &mut report)?;
+            let plan = Plan { program: &program, memory: Memory::Locked, repetitions, runtime };
+            control::run_all(&plan, report)?;
         }
         Command::Process { id } => {
             report.add_row(
@@ -101,5 +110,5 @@ fn run(command: Command) -> Result<bool> {
             );
         }
     }
-    Ok(report.finish())
+    Ok(())
 }

@@ -2,8 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use nix::sys::ptrace::{self, Options};
@@ -19,6 +24,8 @@ const CHUNK: usize = 1024 * 1024;
 /// A schedule may lie across two chunks.
 const OVERLAP: usize = 256;
 const PAGE: usize = 4096;
+/// Zeros in so many bytes in a row hide no secret.
+const ZEROS: usize = 1024;
 
 /// What a scan found.
 #[derive(Debug, Default, Clone)]
@@ -38,14 +45,40 @@ impl Scan {
 
     fn look(&mut self, needles: &Needles, bytes: &[u8], place: &str, overlap: usize) {
         self.scanned_bytes += (bytes.len() - overlap) as u64;
-        for (_, label) in needles.find(bytes) {
-            *self.hits.entry(format!("{label} in {place}")).or_default() += 1;
-        }
-        let schedules = needles.schedules(bytes);
-        if schedules > 0 {
-            *self.hits.entry(format!("some AES-256 key schedule in {place}")).or_default() += schedules;
+        for bytes in without_zeros(bytes) {
+            for (_, label) in needles.find(bytes) {
+                *self.hits.entry(format!("{label} in {place}")).or_default() += 1;
+            }
+            let schedules = needles.schedules(bytes);
+            if schedules > 0 {
+                *self.hits.entry(format!("some AES-256 key schedule in {place}")).or_default() += schedules;
+            }
         }
     }
+
+    fn add(&mut self, other: Self) {
+        other.hits.into_iter().for_each(|(what, count)| *self.hits.entry(what).or_default() += count);
+        self.scanned_bytes += other.scanned_bytes;
+        self.unreadable_bytes += other.unreadable_bytes;
+    }
+}
+
+/// The stretches that are not all zeros, with what lies before and after as far as a secret may reach.
+fn without_zeros(bytes: &[u8]) -> Vec<&[u8]> {
+    let is_zero = |block: &[u8]| block.iter().fold(0, |sum, byte| sum | byte) == 0;
+    let mut stretches: Vec<Range<usize>> = Vec::new();
+    for (at, block) in bytes.chunks(ZEROS).enumerate() {
+        if is_zero(block) {
+            continue;
+        }
+        let (start, end) =
+            ((at * ZEROS).saturating_sub(OVERLAP), ((at + 1) * ZEROS + OVERLAP).min(bytes.len()));
+        match stretches.last_mut() {
+            Some(last) if start <= last.end => last.end = end,
+            _ => stretches.push(start..end),
+        }
+    }
+    stretches.into_iter().map(|stretch| &bytes[stretch]).collect()
 }
 
 /// Scans a running process, which goes on afterwards.
@@ -77,8 +110,7 @@ pub(crate) fn scan_at_exit(
     for thread in threads_of(process)? {
         // Threads that this one starts are traced with it.
         let options = Options::PTRACE_O_TRACEEXIT | Options::PTRACE_O_TRACECLONE;
-        ptrace::seize(thread, options)
-            .with_context(|| format!("cannot trace thread {thread}; run as root"))?;
+        seize(thread, options)?;
     }
     before()?;
     let mut others: BTreeSet<Pid> = threads_of(process)?.into_iter().collect();
@@ -132,6 +164,19 @@ pub(crate) fn threads_of(process: i32) -> Result<Vec<Pid>> {
     Ok(tasks.flatten().map(|task| Pid::from_raw(task.tid)).collect())
 }
 
+/// Begins to trace a thread. False where it has ended; the kernel forbids it for one that is just ending.
+fn seize(thread: Pid, options: Options) -> Result<bool> {
+    for _ in 0..100 {
+        match ptrace::seize(thread, options) {
+            Ok(()) => return Ok(true),
+            Err(nix::Error::ESRCH) => return Ok(false),
+            Err(nix::Error::EPERM) => thread::sleep(Duration::from_millis(2)),
+            Err(error) => bail!("cannot trace thread {thread}: {error}"),
+        }
+    }
+    bail!("cannot trace thread {thread}; scanning needs root")
+}
+
 /// Stops every thread, those too that start meanwhile.
 fn stop_all(process: i32) -> Result<Vec<Pid>> {
     let mut stopped = Vec::new();
@@ -142,11 +187,8 @@ fn stop_all(process: i32) -> Result<Vec<Pid>> {
             return Ok(stopped);
         }
         for thread in new {
-            match ptrace::seize(thread, Options::empty()) {
-                Ok(()) => (),
-                // It has ended.
-                Err(nix::Error::ESRCH) => continue,
-                Err(error) => bail!("cannot trace thread {thread}: {error}; scanning needs root"),
+            if !seize(thread, Options::empty())? {
+                continue;
             }
             ptrace::interrupt(thread)?;
             loop {
@@ -178,20 +220,38 @@ fn scan_stopped(process: i32, threads: &[Pid], needles: &Needles) -> Result<Scan
             scan.look(needles, &buffer[..len], "registers", 0);
         }
     }
-    let maps = Process::new(process)?.smaps().context("cannot list the memory of the process")?;
+    let ranges = memory_of(process)?;
     let memory =
         File::open(format!("/proc/{process}/mem")).context("cannot open the memory of the process")?;
-    let mut buffer = vec![0; CHUNK];
+    let (next, all) = (AtomicUsize::new(0), Mutex::new(scan));
+    let look = || {
+        let (mut scan, mut buffer) = (Scan::default(), vec![0; CHUNK]);
+        while let Some((range, place)) = ranges.get(next.fetch_add(1, Ordering::Relaxed)) {
+            scan_range(&memory, range.clone(), place, &mut buffer, needles, &mut scan);
+        }
+        all.lock().unwrap_or_else(PoisonError::into_inner).add(scan);
+    };
+    // The process stands still meanwhile, so its processors are free.
+    thread::scope(|threads| {
+        (0..thread::available_parallelism().map_or(1, usize::from)).for_each(|_| drop(threads.spawn(look)));
+    });
+    Ok(all.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// The memory that a process really has, the largest ranges first.
+fn memory_of(process: i32) -> Result<Vec<(Range<u64>, String)>> {
+    let maps = Process::new(process)?.smaps().context("cannot list the memory of the process")?;
+    let mut ranges = Vec::new();
     for map in maps {
         let size = |field: &str| map.extension.map.get(field).copied().unwrap_or(0);
         let kernels_own = matches!(map.pathname, MMapPath::Vsyscall | MMapPath::Vvar);
         if (size("Rss") == 0 && size("Swap") == 0) || kernels_own {
             continue;
         }
-        let place = place_of(&map.pathname);
-        scan_range(&memory, map.address.0..map.address.1, &place, &mut buffer, needles, &mut scan);
+        ranges.push((map.address.0..map.address.1, place_of(&map.pathname)));
     }
-    Ok(scan)
+    ranges.sort_by_key(|(range, _)| std::cmp::Reverse(range.end - range.start));
+    Ok(ranges)
 }
 
 fn place_of(path: &MMapPath) -> String {
@@ -204,7 +264,7 @@ fn place_of(path: &MMapPath) -> String {
 
 fn scan_range(
     memory: &File,
-    range: std::ops::Range<u64>,
+    range: Range<u64>,
     place: &str,
     buffer: &mut [u8],
     needles: &Needles,

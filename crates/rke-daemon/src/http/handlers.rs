@@ -6,8 +6,7 @@ use axum::Json;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 
 use super::Shared;
 use super::answer::{
@@ -63,7 +62,7 @@ pub(super) async fn show(State(sessions): State<Shared>, PathId(id): PathId) -> 
     Ok(Json(row.ok_or_else(|| Failure::session(NOT_FOUND, &id))?.into()))
 }
 
-pub(super) async fn delete(State(sessions): State<Shared>, query: Query) -> Answer<Deleted> {
+pub(super) async fn delete(State(sessions): State<Shared>, query: Query) -> Result<Deleted, Failure> {
     delete_session(&sessions, query.required("session_id")?, &query).await
 }
 
@@ -71,11 +70,11 @@ pub(super) async fn delete_by_path(
     State(sessions): State<Shared>,
     PathId(id): PathId,
     query: Query,
-) -> Answer<Deleted> {
+) -> Result<Deleted, Failure> {
     delete_session(&sessions, id, &query).await
 }
 
-async fn delete_session(sessions: &Sessions, id: String, query: &Query) -> Answer<Deleted> {
+async fn delete_session(sessions: &Sessions, id: String, query: &Query) -> Result<Deleted, Failure> {
     let (forget, verify) = (query.flag("forget")?, query.flag("verify")?);
     let cached = if forget { CachedKey::Forget } else { CachedKey::Keep };
     let receipt = match (parse_id(&id)?, verify) {
@@ -84,10 +83,10 @@ async fn delete_session(sessions: &Sessions, id: String, query: &Query) -> Answe
         (Some(parsed), true) => sessions.delete_with_receipt(parsed, cached).await.map(Some),
     };
     let receipt = receipt.map_err(|error| Failure::delete(&error, &id))?;
-    Ok(Json(Deleted::new(id, receipt)))
+    Ok(Deleted::new(id, receipt))
 }
 
-pub(super) async fn encrypt(State(sessions): State<Shared>, query: Query) -> Answer<Encrypted> {
+pub(super) async fn encrypt(State(sessions): State<Shared>, query: Query) -> Result<Encrypted, Failure> {
     let id = query.required("session_id")?;
     let parsed = parse_id(&id)?;
     encrypt_whole(&sessions, &id, parsed, query.base64("plaintext")?)
@@ -99,16 +98,16 @@ pub(super) fn encrypt_whole(
     id: &str,
     parsed: Option<SessionId>,
     mut data: Vec<u8>,
-) -> Answer<Encrypted> {
+) -> Result<Encrypted, Failure> {
     let encrypted = match parsed {
         Some(id) => sessions.encrypt(id, &mut data),
         None => Err(KeyError::NotFound.into()),
     };
     let nonce = encrypted.map_err(|error| Failure::crypt(&error, id))?;
-    Ok(Json(Encrypted::new(STANDARD.encode(&data), hex::encode(nonce), data.len())))
+    Ok(Encrypted::new(STANDARD.encode_to_string(&data), hex::encode(nonce), data.len()))
 }
 
-pub(super) async fn decrypt(State(sessions): State<Shared>, query: Query) -> Answer<Decrypted> {
+pub(super) async fn decrypt(State(sessions): State<Shared>, query: Query) -> Result<Decrypted, Failure> {
     let id = query.required("session_id")?;
     let parsed = parse_id(&id)?;
     let data = query.base64("ciphertext")?;
@@ -122,13 +121,13 @@ pub(super) fn decrypt_whole(
     parsed: Option<SessionId>,
     nonce: &Nonce,
     mut data: Vec<u8>,
-) -> Answer<Decrypted> {
+) -> Result<Decrypted, Failure> {
     let decrypted = match parsed {
         Some(id) => sessions.decrypt(id, nonce, &mut data),
         None => Err(KeyError::NotFound),
     };
     decrypted.map_err(|error| Failure::key(error, id))?;
-    Ok(Json(Decrypted::new(STANDARD.encode(&data), data.len())))
+    Ok(Decrypted::new(STANDARD.encode_to_string(&data), data.len()))
 }
 
 pub(super) async fn delete_all(State(sessions): State<Shared>, query: Query) -> Answer<DeletedAll> {

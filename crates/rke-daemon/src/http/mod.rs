@@ -8,6 +8,7 @@ mod caller;
 mod connection;
 mod events;
 mod failure;
+pub mod front;
 mod handlers;
 mod headers;
 mod health;
@@ -41,6 +42,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::sessions::Sessions;
 use admission::Admission;
 use failure::Failure;
+use front::Front;
 use observe::Observer;
 use openapi::{Document, describe};
 use pages::File;
@@ -50,12 +52,12 @@ use traffic::Traffic;
 type Shared = Arc<Sessions>;
 
 /// The whole API over `sessions`, behind its gate, until `stopped`.
-pub fn router(
+pub fn front(
     sessions: Shared,
     admission: Arc<Admission>,
     traffic: Arc<Traffic>,
     stopped: watch::Receiver<bool>,
-) -> Router {
+) -> Front {
     let metrics = metrics::Sources {
         sessions: Arc::clone(&sessions),
         admission: Arc::clone(&admission),
@@ -68,11 +70,14 @@ pub fn router(
     let refusals = refusals.with_state(Arc::clone(&admission));
     let document = Document::default();
     let openapi = Table::new().path("/openapi.json", reads(openapi::show, describe::openapi));
-    let table = api().with_state(sessions).merge(for_operators(metrics, health)).merge(refusals);
+    let table = api().with_state(Arc::clone(&sessions)).merge(for_operators(metrics, health)).merge(refusals);
     let table = table.merge(pages()).merge(openapi.with_state(document.clone()));
     document.write(table.described());
     let nowhere = || async { Failure::new(StatusCode::NOT_FOUND, "No such path; see docs/api.md") };
-    guarded(table.into_router().fallback(nowhere).layer(awake), admission, traffic)
+    let observer = Arc::new(Observer::new(traffic));
+    let routes = table.into_router().fallback(nowhere).layer(awake);
+    let router = guarded(routes, Arc::clone(&admission), Arc::clone(&observer));
+    Front { router, sessions, admission, observer }
 }
 
 /// What browsers are shown.
@@ -112,9 +117,9 @@ fn api() -> Table<Shared> {
         .path("/api/rke/sessions", sessions)
         .path("/api/rke/session/{id}", one_session)
         .path("/api/rke/session/{id}/renew", posts(handlers::renew, describe::renew_session))
-        .path("/api/rke/session/delete", changes(handlers::delete, describe::delete_session))
-        .path("/api/rke/encrypt", encrypt)
-        .path("/api/rke/decrypt", decrypt)
+        .path(front::DELETE, changes(handlers::delete, describe::delete_session))
+        .path(front::ENCRYPT, encrypt)
+        .path(front::DECRYPT, decrypt)
         .path("/api/rke/seal", posts(bodies::seal, describe::seal))
         .path("/api/rke/open", posts(bodies::open, describe::open))
         .path("/api/rke/session/{id}/tunnel", posts(tunnel::connect, describe::tunnel))
@@ -124,8 +129,7 @@ fn api() -> Table<Shared> {
 }
 
 /// What every request goes through, from the last of these lines to the first.
-fn guarded(routes: Router, admission: Arc<Admission>, traffic: Arc<Traffic>) -> Router {
-    let observer = Arc::new(Observer::new(traffic));
+fn guarded(routes: Router, admission: Arc<Admission>, observer: Arc<Observer>) -> Router {
     routes
         .layer(CatchPanicLayer::custom(answer_panic))
         .layer(from_fn_with_state(admission, admission::check))
@@ -161,8 +165,9 @@ mod tests {
         let admission = Admission::new(&Access::default(), None, Arc::default()).expect("settings");
         let request = Request::get("/").header("host", "localhost").header("origin", "http://localhost:3000");
         let request = request.body(Body::empty()).expect("a request");
-        let response =
-            guarded(routes, Arc::new(admission), Arc::default()).oneshot(request).await.expect("an answer");
+        let observer = Arc::new(Observer::new(Arc::default()));
+        let guarded = guarded(routes, Arc::new(admission), observer);
+        let response = guarded.oneshot(request).await.expect("an answer");
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(response.headers()["access-control-allow-origin"], "http://localhost:3000");
         assert_eq!(response.headers()["cache-control"], "no-store");

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::{Instrument, Span};
@@ -61,6 +61,14 @@ impl Observer {
         Self { traffic, run, next: AtomicU64::new(1) }
     }
 
+    /// Notes that a request has come. A client's own `X-Request-Id` is not taken: whoever can choose ids can
+    /// make two requests look like one.
+    pub(super) fn begin(&self, method: &Method, pattern: Option<&str>) -> Seen<'_> {
+        let (route, method) = (self.traffic.route_of(pattern), MethodName::of(method));
+        let (id, weight, started) = (self.next_id(), weight(method, route), Instant::now());
+        Seen { id, method, route, weight, started, is_answered: false }
+    }
+
     fn next_id(&self) -> RequestId {
         let mut id = [b'-'; ID_LEN];
         let count = self.next.fetch_add(1, Ordering::Relaxed).to_be_bytes();
@@ -72,21 +80,12 @@ impl Observer {
 }
 
 /// Notes a request, whatever becomes of it, and completes the answer: one layer for both, because each
-/// layer costs every request about a microsecond. A client's own `X-Request-Id` is not taken: whoever can choose
-/// ids can make two requests look like one.
+/// layer costs every request about a microsecond.
 pub(super) async fn observe(State(observer): State<Arc<Observer>>, request: Request, next: Next) -> Response {
-    let started = Instant::now();
     let matched = request.extensions().get::<MatchedPath>();
-    let route = observer.traffic.route_of(matched.map(MatchedPath::as_str));
-    let (id, method) = (observer.next_id(), MethodName::of(request.method()));
-    let weight = weight(method, route);
-    let seen = Seen { id: id.as_str(), method, route, weight, started, is_answered: false };
-    let mut response = next.run(request).instrument(span(weight, id.as_str())).await;
-    seen.answered(response.status(), response.extensions().get().copied());
-    headers::complete(&mut response);
-    if let Ok(id) = HeaderValue::from_bytes(&id.0) {
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
+    let seen = observer.begin(request.method(), matched.map(MatchedPath::as_str));
+    let mut response = next.run(request).instrument(seen.span()).await;
+    seen.answered(&mut response);
     response
 }
 
@@ -99,18 +98,9 @@ fn weight(method: MethodName, route: &Route) -> Weight {
     }
 }
 
-/// What carries the id to the log lines inside a request. The many small requests have it only where
-/// their own line is logged too: it costs as much as they do.
-fn span(weight: Weight, id: &str) -> Span {
-    match weight {
-        Weight::Change => tracing::info_span!("request", id),
-        Weight::Use => tracing::debug_span!("request", id),
-    }
-}
-
 /// A request that was begun. It goes without an answer when the client hangs up first.
-struct Seen<'a> {
-    id: &'a str,
+pub(super) struct Seen<'a> {
+    id: RequestId,
     method: MethodName,
     route: &'a Route,
     weight: Weight,
@@ -119,17 +109,31 @@ struct Seen<'a> {
 }
 
 impl Seen<'_> {
-    fn answered(mut self, status: StatusCode, refused: Option<RefusedBy>) {
+    /// What carries the id to the log lines inside a request. The many small requests have it only where
+    /// their own line is logged too: it costs as much as they do.
+    pub(super) fn span(&self) -> Span {
+        match self.weight {
+            Weight::Change => tracing::info_span!("request", id = self.id.as_str()),
+            Weight::Use => tracing::debug_span!("request", id = self.id.as_str()),
+        }
+    }
+
+    /// Notes the answer, and completes it.
+    pub(super) fn answered(mut self, response: &mut Response) {
         self.is_answered = true;
         let took = self.started.elapsed();
-        self.route.answered(self.method, status, took);
-        self.log(status, refused, took);
+        self.route.answered(self.method, response.status(), took);
+        self.log(response.status(), response.extensions().get().copied(), took);
+        headers::complete(response);
+        if let Ok(id) = HeaderValue::from_bytes(&self.id.0) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
     }
 
     /// Refusals of the gate are for debugging: a hostile page could fill the log with them. They are
     /// counted, and audited.
     fn log(&self, status: StatusCode, refused: Option<RefusedBy>, took: Duration) {
-        let (request, method, route) = (self.id, self.method.as_str(), self.route.pattern());
+        let (request, method, route) = (self.id.as_str(), self.method.as_str(), self.route.pattern());
         let (code, micros) = (status.as_u16(), took.as_micros() as u64);
         let failed = status.is_client_error() || status.is_server_error();
         match refused {
@@ -149,7 +153,7 @@ impl Drop for Seen<'_> {
     fn drop(&mut self) {
         if !self.is_answered {
             self.route.abandoned(self.method);
-            let (request, method, route) = (self.id, self.method.as_str(), self.route.pattern());
+            let (request, method, route) = (self.id.as_str(), self.method.as_str(), self.route.pattern());
             let micros = self.started.elapsed().as_micros() as u64;
             tracing::info!(request, method, route, micros, "abandoned");
         }

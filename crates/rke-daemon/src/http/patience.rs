@@ -46,6 +46,11 @@ impl Patience {
         Watch(self.clone())
     }
 
+    /// Whether a body is under way.
+    pub(super) fn watches_body(&self) -> bool {
+        self.lock().is_some()
+    }
+
     /// A byte went one way or the other.
     pub(super) fn renew(&self) {
         if let Some(watched) = &mut *self.lock() {

@@ -6,12 +6,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::Request;
-use axum::http::StatusCode;
+use axum::http::{Request, StatusCode};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -19,10 +18,10 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
-use tower::ServiceExt;
 
 use super::caller::{Caller, Scheme};
 use super::connection::{Connection, closing_answer};
+use super::front::Front;
 use super::patience::{Patience, Stage};
 use super::tls::Acceptor;
 use super::traffic::Traffic;
@@ -75,7 +74,7 @@ impl Door {
 /// Serves until `stop` changes, then lets the requests that run finish for half a second.
 pub async fn serve(
     door: Door,
-    router: Router,
+    front: Arc<Front>,
     traffic: Arc<Traffic>,
     body_timeout: Duration,
     mut stop: watch::Receiver<bool>,
@@ -92,9 +91,9 @@ pub async fn serve(
             Some(_) = connections.join_next() => (),
             (accepted, permit) = accept => match accepted {
                 Ok(arrival) => {
-                    let (router, stop, open) = (router.clone(), stop.clone(), traffic.connected());
+                    let (front, stop, open) = (Arc::clone(&front), stop.clone(), traffic.connected());
                     connections.spawn(async move {
-                        receive(arrival, router, Patience::new(body_timeout), stop).await;
+                        receive(arrival, front, Patience::new(body_timeout), stop).await;
                         drop((open, permit));
                     });
                 }
@@ -126,26 +125,26 @@ fn most_connections() -> usize {
     MAX_CONNECTIONS.min(descriptors / 4).max(1) as usize
 }
 
-async fn receive(arrival: Arrival, router: Router, patience: Patience, stop: watch::Receiver<bool>) {
+async fn receive(arrival: Arrival, front: Arc<Front>, patience: Patience, stop: watch::Receiver<bool>) {
     match arrival {
         Arrival::Tcp(stream, from) => {
             let _ = stream.set_nodelay(true);
             let caller = Caller::from_address(Scheme::Http, from);
-            serve_connection(stream, caller, router, patience, stop).await;
+            serve_connection(stream, caller, front, patience, stop).await;
         }
         Arrival::Tls(stream, from, acceptor) => {
             let _ = stream.set_nodelay(true);
             match timeout(HEADER_TIMEOUT, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => {
                     let caller = Caller::from_address(Scheme::Https, from);
-                    serve_connection(stream, caller, router, patience, stop).await;
+                    serve_connection(stream, caller, front, patience, stop).await;
                 }
                 Ok(Err(error)) => tracing::debug!(%error, "a TLS connection was refused"),
                 Err(_) => tracing::debug!("a TLS handshake took too long"),
             }
         }
         Arrival::Unix(stream) => match unix_socket::known_user(&stream) {
-            Some(user) => serve_connection(stream, Caller::from_user(user), router, patience, stop).await,
+            Some(user) => serve_connection(stream, Caller::from_user(user), front, patience, stop).await,
             None => tracing::warn!("another user was refused at the unix socket"),
         },
     }
@@ -162,23 +161,26 @@ enum Ended {
 async fn serve_connection<S>(
     stream: S,
     caller: Caller,
-    router: Router,
+    front: Arc<Front>,
     patience: Patience,
     mut stop: watch::Receiver<bool>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let for_requests = patience.clone();
-    let router = router.map_request(move |mut request: Request<_>| {
-        request.extensions_mut().insert(caller.clone());
-        request.extensions_mut().insert(for_requests.clone());
-        request
+    let for_requests = Arc::new((front, caller, patience.clone()));
+    let service = service_fn(move |request: Request<Incoming>| {
+        let for_request = Arc::clone(&for_requests);
+        Box::pin(async move {
+            let (front, caller, patience) = &*for_request;
+            front.answer(request, caller, patience).await
+        })
     });
     let stream = Connection::new(stream, patience.clone());
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .pipeline_flush(true)
+        .serve_connection(TokioIo::new(stream), service);
     let mut still = std::pin::pin!(patience.runs_out());
     let mut stopping = *stop.borrow();
     let ended = loop {

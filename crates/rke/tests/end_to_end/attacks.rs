@@ -381,6 +381,17 @@ fn repeat(real: &Real, target: &str, times: usize) -> Vec<Answer> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nonsense_behind_good_requests_is_told_after_their_answers() {
+    let real = Real::start(&[]).await;
+    let good = "GET /api/rke/status HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let text = real.send_raw(good.repeat(3) + "NONSENSE\r\n\r\n");
+    let answers: Vec<Answer> =
+        text.split("HTTP/1.1 ").skip(1).map(|text| Answer::parse(&format!("HTTP/1.1 {text}"))).collect();
+    assert_eq!(answers.iter().map(|answer| answer.status).collect::<Vec<_>>(), [200, 200, 200, 400]);
+    assert!(is_refusal(&answers[3], 400), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_session_creations_is_held_up_and_nothing_else_is() {
     let real = Real::start(&[]).await;
     let id = real.create_id();

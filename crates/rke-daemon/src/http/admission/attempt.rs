@@ -29,7 +29,7 @@ pub enum Attempt {
 
 impl Attempt {
     /// What a request is after; a preflight is after what it asks leave for.
-    pub(super) fn of(request: &Request) -> Self {
+    pub(super) fn of<B>(request: &Request<B>) -> Self {
         let asked = request.headers().get(header::ACCESS_CONTROL_REQUEST_METHOD);
         let asked = asked.and_then(|method| Method::from_bytes(method.as_bytes()).ok());
         Self::with(asked.as_ref().unwrap_or(request.method()), request.uri().path())

@@ -120,17 +120,26 @@ impl Admission {
     }
 
     /// Size, then `Host`, then `Origin`. Whoever fails here gets no leave to read the answer.
-    fn origin(&self, request: &Request) -> Result<Option<HeaderValue>, Refusal> {
+    fn origin<B>(
+        &self,
+        request: &Request<B>,
+        caller: Option<&Caller>,
+    ) -> Result<Option<HeaderValue>, Refusal> {
         limits::check(request)?;
         let rules = self.rules.load();
         let host: Authority = host::check(request.uri(), request.headers(), &rules.hosts)?;
-        let scheme = request.extensions().get().map_or(Scheme::Http, |caller: &Caller| caller.scheme);
+        let scheme = caller.map_or(Scheme::Http, |caller| caller.scheme);
         rules.origins.check(request.headers(), scheme, &host)
     }
 
     /// What comes after the preflight: `Sec-Fetch-*`, token, rate. The method is left to the routes;
     /// requests with a wrong one do nothing and use up nothing.
-    fn admit(&self, request: &Request, origin: Option<&HeaderValue>) -> Result<(), Refusal> {
+    fn admit<B>(
+        &self,
+        request: &Request<B>,
+        caller: Option<&Caller>,
+        origin: Option<&HeaderValue>,
+    ) -> Result<(), Refusal> {
         let named = if origin.is_some() { NamedOrigin::Passed } else { NamedOrigin::None };
         if request.uri().path().starts_with("/api/") {
             fetch::check(request.headers(), named)?;
@@ -141,7 +150,7 @@ impl Admission {
             bearer::check(request.headers(), token)?;
         }
         let Some(costly) = Costly::of(request) else { return Ok(()) };
-        let peer = request.extensions().get().map_or("unknown", |caller: &Caller| caller.peer.as_str());
+        let peer = caller.map_or("unknown", |caller| caller.peer.as_str());
         let user = origin.and_then(|origin| origin.to_str().ok()).unwrap_or(peer);
         self.take(costly, user)
     }
@@ -169,7 +178,7 @@ enum Costly {
 }
 
 impl Costly {
-    fn of(request: &Request) -> Option<Self> {
+    fn of<B>(request: &Request<B>) -> Option<Self> {
         let path = request.uri().path();
         let deletes = match *request.method() {
             Method::GET if path == "/api/rke/session" => return Some(Self::Creation),
@@ -183,38 +192,70 @@ impl Costly {
     }
 }
 
+/// What the gate says of a request.
+pub(super) struct Judged {
+    /// Its answer, where it may not pass.
+    pub(super) answer: Option<Response>,
+    given: Option<HeaderValue>,
+    /// The origin of the page that may read the answer.
+    origin: Option<HeaderValue>,
+    attempt: Attempt,
+    brings_stream: bool,
+}
+
+impl Admission {
+    /// Judges a request.
+    pub(super) fn judge<B>(&self, request: &Request<B>, caller: Option<&Caller>) -> Judged {
+        let mut judged = Judged {
+            answer: None,
+            given: request.headers().get(header::ORIGIN).cloned(),
+            origin: None,
+            attempt: Attempt::of(request),
+            brings_stream: limits::brings_stream(request),
+        };
+        match self.origin(request, caller) {
+            Ok(origin) => judged.origin = origin,
+            Err(refusal) => {
+                self.refuse(&mut judged, refusal);
+                return judged;
+            }
+        }
+        if judged.origin.is_some() && cors::is_preflight(request) {
+            judged.answer = Some(cors::preflight_answer(request.headers()));
+        } else if let Err(refusal) = self.admit(request, caller, judged.origin.as_ref()) {
+            self.refuse(&mut judged, refusal);
+        }
+        judged
+    }
+
+    fn refuse(&self, judged: &mut Judged, refusal: Refusal) {
+        self.note(refusal.rule, judged.given.as_ref(), judged.attempt);
+        let mut answer = refusal.failure.into_response();
+        answer.extensions_mut().insert(RefusedBy(refusal.rule));
+        judged.answer = Some(answer);
+    }
+
+    /// Completes the answer to a request that was judged, whoever has given it.
+    pub(super) fn complete(&self, judged: Judged, response: &mut Response) {
+        if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+            self.note(Rule::Method, judged.given.as_ref(), judged.attempt);
+        }
+        if judged.brings_stream && response.status().is_client_error() {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Some(origin) = judged.origin {
+            cors::let_read(response, origin);
+        }
+    }
+}
+
 /// Judges a request, and hands it on if it may pass.
 pub(super) async fn check(State(admission): State<Arc<Admission>>, request: Request, next: Next) -> Response {
-    let given = request.headers().get(header::ORIGIN).cloned();
-    let (attempt, brings_stream) = (Attempt::of(&request), limits::brings_stream(&request));
-    let refuse = |refusal: Refusal| {
-        admission.note(refusal.rule, given.as_ref(), attempt);
-        let mut response = refusal.failure.into_response();
-        response.extensions_mut().insert(RefusedBy(refusal.rule));
-        response
+    let mut judged = admission.judge(&request, request.extensions().get());
+    let mut response = match judged.answer.take() {
+        Some(answer) => answer,
+        None => next.run(request).await,
     };
-    let (origin, refused) = match admission.origin(&request) {
-        Ok(origin) => (origin, None),
-        Err(refusal) => (None, Some(refusal)),
-    };
-    let mut response = if let Some(refusal) = refused {
-        refuse(refusal)
-    } else if origin.is_some() && cors::is_preflight(&request) {
-        cors::preflight_answer(request.headers())
-    } else {
-        match admission.admit(&request, origin.as_ref()) {
-            Ok(()) => next.run(request).await,
-            Err(refusal) => refuse(refusal),
-        }
-    };
-    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        admission.note(Rule::Method, given.as_ref(), attempt);
-    }
-    if brings_stream && response.status().is_client_error() {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    if let Some(origin) = origin {
-        cors::let_read(&mut response, origin);
-    }
+    admission.complete(judged, &mut response);
     response
 }

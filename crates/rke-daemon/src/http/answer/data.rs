@@ -1,9 +1,10 @@
 //! What comes of encrypting, decrypting, sealing and opening.
 
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::success;
+use super::{success, written};
 
 /// Encrypted data.
 #[derive(Serialize, ToSchema)]
@@ -28,6 +29,21 @@ impl Encrypted {
     }
 }
 
+impl IntoResponse for Encrypted {
+    fn into_response(self) -> Response {
+        let Self { ciphertext, nonce, length, .. } = self;
+        written(&[
+            r#"{"command":"rke_encrypt","success":true,"ciphertext":""#,
+            &ciphertext,
+            r#"","nonce":""#,
+            &nonce,
+            r#"","length":"#,
+            &length.to_string(),
+            "}",
+        ])
+    }
+}
+
 /// Decrypted data.
 #[derive(Serialize, ToSchema)]
 pub(in crate::http) struct Decrypted {
@@ -45,6 +61,19 @@ pub(in crate::http) struct Decrypted {
 impl Decrypted {
     pub(in crate::http) fn new(plaintext: String, length: usize) -> Self {
         Self { command: "rke_decrypt", success: true, plaintext, length }
+    }
+}
+
+impl IntoResponse for Decrypted {
+    fn into_response(self) -> Response {
+        let Self { plaintext, length, .. } = self;
+        written(&[
+            r#"{"command":"rke_decrypt","success":true,"plaintext":""#,
+            &plaintext,
+            r#"","length":"#,
+            &length.to_string(),
+            "}",
+        ])
     }
 }
 
@@ -86,5 +115,19 @@ pub(in crate::http) struct Opened {
 impl Opened {
     pub(in crate::http) fn new(plaintext: String, length: usize) -> Self {
         Self { command: "rke_open", success: true, plaintext, length }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::check_written;
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_written_by_hand_is_what_serde_writes() {
+        let nonce = "00112233445566778899aabbccddeeff";
+        check_written(|| Encrypted::new("SGVsbG8+/w==".into(), nonce.into(), 7)).await;
+        check_written(|| Decrypted::new(String::new(), 0)).await;
+        check_written(|| Decrypted::new("SGVsbG8+/w==".into(), 123_456)).await;
     }
 }

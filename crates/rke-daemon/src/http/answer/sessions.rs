@@ -1,11 +1,13 @@
 //! Sessions: opened, listed, shown, renewed, ended.
 
+use axum::Json;
+use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use rke_secret::residue::Look;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{rfc3339, success};
+use super::{rfc3339, success, written};
 use crate::sessions::Sessions;
 use crate::store::Row;
 
@@ -208,6 +210,7 @@ struct Wipe {
 }
 
 impl Deleted {
+    /// The answer for the session of this id, which is one: 32 hexadecimal digits.
     pub(in crate::http) fn new(session_id: String, receipt: Option<Look>) -> Self {
         let wipe = receipt.map(|look| Wipe {
             scanned_bytes: look.scanned_bytes,
@@ -215,6 +218,16 @@ impl Deleted {
             micros: look.took.as_micros().try_into().unwrap_or(u64::MAX),
         });
         Self { command: "rke_session_delete", success: true, session_id, wipe }
+    }
+}
+
+impl IntoResponse for Deleted {
+    fn into_response(self) -> Response {
+        if self.wipe.is_some() {
+            return Json(self).into_response();
+        }
+        let head = r#"{"command":"rke_session_delete","success":true,"session_id":""#;
+        written(&[head, &self.session_id, r#""}"#])
     }
 }
 
@@ -237,5 +250,16 @@ impl DeletedAll {
 
     pub(in crate::http) fn keys(deleted: usize) -> Self {
         Self { command: "rke_keys_delete", success: true, deleted }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::check_written;
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_written_by_hand_is_what_serde_writes() {
+        check_written(|| Deleted::new("0123456789abcdefABCDEF0123456789".into(), None)).await;
     }
 }

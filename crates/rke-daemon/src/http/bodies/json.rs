@@ -6,8 +6,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -125,7 +124,7 @@ pub(super) async fn seal(sessions: Shared, request: Request) -> Answered {
         whole(Sealing::new(key, &associated_data)?, &data)
     };
     let sealed = seal().map_err(|error| Failure::stream(&error, &id))?;
-    Ok(Json(Sealed::new(STANDARD.encode(sealed), data.len())).into_response())
+    Ok(Json(Sealed::new(STANDARD.encode_to_string(sealed), data.len())).into_response())
 }
 
 pub(super) async fn open(sessions: Shared, request: Request) -> Answered {
@@ -138,7 +137,7 @@ pub(super) async fn open(sessions: Shared, request: Request) -> Answered {
         whole(Opening::new(key, associated_data), &sealed)
     };
     let data = open().map_err(|error| Failure::stream(&error, &id))?;
-    Ok(Json(Opened::new(STANDARD.encode(&data), data.len())).into_response())
+    Ok(Json(Opened::new(STANDARD.encode_to_string(&data), data.len())).into_response())
 }
 
 /// The body as a `T`. `takes` names its fields, for people.
@@ -176,5 +175,5 @@ fn required(name: &str, given: Option<String>) -> Result<String, Failure> {
 
 /// The bytes of a field. There may be none of them, but the field has to be there.
 fn base64(name: &str, given: Option<String>) -> Result<Vec<u8>, Failure> {
-    STANDARD.decode(given.ok_or_else(|| Failure::missing(name))?).map_err(|_| Failure::base64())
+    STANDARD.decode_to_vec(given.ok_or_else(|| Failure::missing(name))?).map_err(|_| Failure::base64())
 }

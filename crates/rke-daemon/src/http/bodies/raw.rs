@@ -6,8 +6,7 @@ use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::IntoResponse;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 
 use super::Answered;
 use super::streamed::{BodyError, Streamed};
@@ -102,7 +101,7 @@ fn nonce(headers: &HeaderMap) -> Result<Nonce, Failure> {
 /// What the header says, or nothing where there is none: that is as good as an empty one.
 fn associated_data(headers: &HeaderMap) -> Result<Vec<u8>, Failure> {
     let text = one(headers, ASSOCIATED_DATA)?.unwrap_or_default();
-    STANDARD.decode(text).map_err(|_| Failure::base64())
+    STANDARD.decode_to_vec(text).map_err(|_| Failure::base64())
 }
 
 /// The one value of a header. `None` where there is none, or an empty one.
