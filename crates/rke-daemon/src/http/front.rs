@@ -19,8 +19,16 @@ use super::admission::Admission;
 use super::caller::Caller;
 use super::observe::Observer;
 use super::patience::Patience;
+use super::pipeline::Pipeline;
 use super::query::Query;
 use super::{Shared, answer_panic, handlers};
+
+/// What belongs to the connection that a request came by.
+pub(super) struct ForConnection {
+    pub(super) caller: Caller,
+    pub(super) patience: Patience,
+    pub(super) pipeline: Pipeline,
+}
 
 /// What answers requests.
 pub struct Front {
@@ -35,19 +43,20 @@ impl Front {
     pub(super) async fn answer<B>(
         &self,
         request: Request<B>,
-        caller: &Caller,
-        patience: &Patience,
+        connection: &ForConnection,
     ) -> Result<Response, Infallible>
     where
         B: HttpBody<Data = axum::body::Bytes, Error: Into<axum::BoxError>> + Send + 'static,
     {
         if let Some(call) = Frequent::of(request.method(), request.uri()) {
             // Its body, if it has one, is not looked at.
-            return Ok(self.answer_frequent(call, request.map(drop), caller).await);
+            let answer = self.answer_frequent(call, request.map(drop), &connection.caller).await;
+            connection.pipeline.answer_is_whole();
+            return Ok(answer);
         }
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(caller.clone());
-        request.extensions_mut().insert(patience.clone());
+        request.extensions_mut().insert(connection.caller.clone());
+        request.extensions_mut().insert(connection.patience.clone());
         self.router.clone().oneshot(request).await
     }
 

@@ -18,6 +18,7 @@ mod observe;
 mod openapi;
 mod pages;
 mod patience;
+mod pipeline;
 mod query;
 mod refusals;
 pub mod server;

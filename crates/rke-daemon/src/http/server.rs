@@ -21,8 +21,9 @@ use tokio_rustls::TlsAcceptor;
 
 use super::caller::{Caller, Scheme};
 use super::connection::{Connection, closing_answer};
-use super::front::Front;
+use super::front::{ForConnection, Front};
 use super::patience::{Patience, Stage};
+use super::pipeline::Pipeline;
 use super::tls::Acceptor;
 use super::traffic::Traffic;
 use super::unix_socket;
@@ -167,19 +168,19 @@ async fn serve_connection<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let for_requests = Arc::new((front, caller, patience.clone()));
+    let for_connection = ForConnection { caller, patience: patience.clone(), pipeline: Pipeline::default() };
+    let stream = Connection::new(stream, patience.clone(), for_connection.pipeline.clone());
+    let for_requests = Arc::new((front, for_connection));
     let service = service_fn(move |request: Request<Incoming>| {
         let for_request = Arc::clone(&for_requests);
         Box::pin(async move {
-            let (front, caller, patience) = &*for_request;
-            front.answer(request, caller, patience).await
+            let (front, connection) = &*for_request;
+            front.answer(request, connection).await
         })
     });
-    let stream = Connection::new(stream, patience.clone());
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
-        .pipeline_flush(true)
         .serve_connection(TokioIo::new(stream), service);
     let mut still = std::pin::pin!(patience.runs_out());
     let mut stopping = *stop.borrow();
