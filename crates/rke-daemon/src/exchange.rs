@@ -78,7 +78,7 @@ pub enum ExchangeError {
     )]
     WeakShares(Domain),
     /// Too few RAIDAs gave a share.
-    #[error("Only {} of {required} required RAIDAs answered", .answered.len())]
+    #[error("Only {} of {required} required RAIDAs answered{}", .answered.len(), refusals(.faults))]
     TooFewAnswered {
         /// RAIDAs that are required.
         required: usize,
@@ -430,6 +430,17 @@ fn tell_who_failed(round: &Round, liars: Bitmap, watcher: Watcher<'_>) {
     let silent = round.outcomes().filter_map(|outcome| Some((outcome.raida, outcome.result.err()?)));
     let lied = liars.iter().map(|raida| (raida, Fault::WrongShare));
     silent.chain(lied).for_each(|(raida, fault)| watcher(Step::Settled(raida, Err(fault))));
+}
+
+/// What there is to say where RAIDAs refused the coin: then it is the wallet that has to be looked at.
+fn refusals(faults: &[(RaidaIndex, Fault)]) -> String {
+    let refuses = |fault: &Fault| matches!(fault, Fault::Refused(status) if status.refuses_coin());
+    match faults.iter().filter(|(_, fault)| refuses(fault)).count() {
+        0 => String::new(),
+        count => {
+            format!("; {count} refused the wallet's coin: is this wallet the right one, and up to date?")
+        }
+    }
 }
 
 fn indexes(raidas: Bitmap) -> Vec<u8> {

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rke_proto::round::{Outcome, Pace};
+use rke_proto::round::{Fault, Outcome, Pace};
 use rke_proto::{Bitmap, RAIDA_COUNT, RaidaIndex};
 
 use crate::clock::{Moment, wall_clock};
@@ -113,6 +113,10 @@ impl Raidas {
         let records = &mut known.records;
         let now = Moment::now();
         for Outcome { raida, endpoint, result } in outcomes {
+            // A coin that is refused says nothing of the RAIDA.
+            if matches!(result, Err(Fault::Refused(status)) if status.refuses_coin()) {
+                continue;
+            }
             let record = records.entry((raida, endpoint)).or_default();
             record.asked += 1;
             record.last_asked = Some(now);
@@ -222,7 +226,6 @@ impl Row {
 
 #[cfg(test)]
 mod tests {
-    use rke_proto::round::Fault;
 
     use super::*;
 

@@ -35,6 +35,11 @@ impl Status {
     pub const UNKNOWN_KEY: Self = Self(251);
     /// 252: the RAIDA's own fault.
     pub const INTERNAL: Self = Self(252);
+
+    /// Whether it says that the coin is at fault, and not the RAIDA.
+    pub fn refuses_coin(self) -> bool {
+        matches!(self, Self::COIN_NOT_FOUND | Self::BAD_CHALLENGE | Self::BAD_HMAC)
+    }
 }
 
 impl fmt::Display for Status {

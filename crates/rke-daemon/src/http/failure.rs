@@ -49,6 +49,12 @@ impl Failure {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 
+    /// 400 where a parameter is none of those that there are. What it was called is not repeated.
+    pub(super) fn unknown_parameter(known: &[&str]) -> Self {
+        let message = format!("Unknown parameter; there are only: {}", known.join(", "));
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
     /// 400 for a nonce, with one documented message for a missing and for a malformed one.
     pub(super) fn nonce() -> Self {
         Self::invalid("nonce", "32 hex chars")

@@ -71,6 +71,7 @@ pub(super) async fn delete_by_path(
     PathId(id): PathId,
     query: Query,
 ) -> Result<Deleted, Failure> {
+    query.only(&["forget", "verify"])?;
     delete_session(&sessions, id, &query).await
 }
 
@@ -131,6 +132,7 @@ pub(super) fn decrypt_whole(
 }
 
 pub(super) async fn delete_all(State(sessions): State<Shared>, query: Query) -> Answer<DeletedAll> {
+    query.only(&["domain", "forget"])?;
     let domain = domain_to_narrow(&query)?;
     let cached = if query.flag("forget")? { CachedKey::Forget } else { CachedKey::Keep };
     let deleted = sessions.delete_all(domain, cached).await;
@@ -147,6 +149,7 @@ pub(super) async fn keys(State(sessions): State<Shared>) -> Json<Keys> {
 }
 
 pub(super) async fn forget_keys(State(sessions): State<Shared>, query: Query) -> Answer<DeletedAll> {
+    query.only(&["domain"])?;
     let domain = domain_to_narrow(&query)?;
     let forgotten = sessions.forget_keys(domain).await.map_err(DeleteError::Cache);
     Ok(Json(DeletedAll::keys(forgotten.map_err(|error| Failure::delete_all(&error))?)))

@@ -45,6 +45,20 @@ impl Query {
         Ok(value)
     }
 
+    /// Refuses parameters that are not named: where one narrows what is deleted, a misspelt one would delete
+    /// everything.
+    ///
+    /// # Errors
+    /// 400 that names the first.
+    pub(super) fn only(&self, names: &[&str]) -> Result<(), Failure> {
+        let query = self.0.as_ref().and_then(PathAndQuery::query).unwrap_or_default();
+        let mut keys = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(key, _)| key));
+        match keys.find(|key| !key.is_empty() && !names.contains(key)) {
+            Some(_) => Err(Failure::unknown_parameter(names)),
+            None => Ok(()),
+        }
+    }
+
     /// A parameter's value. `None` where it is missing or empty.
     ///
     /// # Errors
@@ -155,6 +169,16 @@ mod tests {
         assert!(!query("b=true").flag("a").expect("a"));
         for text in ["a=", "a", "a=1", "a=TRUE", "a=true&a=true"] {
             assert!(query(text).flag("a").is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_named_parameters_pass_where_that_is_asked_for() {
+        for text in ["", "&", "domain=x", "domain=x&forget=true&"] {
+            assert!(query(text).only(&["domain", "forget"]).is_ok(), "{text}");
+        }
+        for text in ["domian=x", "forget=true&Domain=x", "session_id", "domain[]=x"] {
+            assert!(query(text).only(&["domain", "forget"]).is_err(), "{text}");
         }
     }
 

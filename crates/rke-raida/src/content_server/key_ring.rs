@@ -87,7 +87,7 @@ impl KeyRing {
         Ok(Arc::new(secrets))
     }
 
-    /// The key set to rotate to: one that the RAIDAs do not have yet, left by a rotation that failed,
+    /// The key set to rotate to, beside those that there are: one that the RAIDAs do not have yet, left by a rotation that failed,
     /// or a new one.
     ///
     /// # Errors
@@ -97,7 +97,7 @@ impl KeyRing {
         let next = match newest {
             Some(newest) if !self.folder(newest).join(PRELOADED).exists() => newest.get(),
             Some(newest) => newest.get().checked_add(1).ok_or(ContentServerError::NoKeyIdLeft)?,
-            None => 1,
+            None => return Err(ContentServerError::NoKeySet(self.data_dir.path().into())),
         };
         self.open_or_make(KeyId::new(next).ok_or(ContentServerError::NoKeyIdLeft)?)
     }
@@ -182,6 +182,10 @@ mod tests {
         KeyRing::open(ContentServerId::new("CS").expect("an ID"), dir).expect("a key ring")
     }
 
+    fn first(ring: &mut KeyRing) -> Arc<MasterSecrets> {
+        ring.open_or_make(KeyId::new(1).expect("k1")).expect("a key set")
+    }
+
     fn ids(ring: &KeyRing) -> Vec<u8> {
         ring.sets().iter().map(|set| set.secrets.key_id().get()).collect()
     }
@@ -190,9 +194,12 @@ mod tests {
     fn rotating_makes_one_key_set_after_the_other_and_a_failed_rotation_is_taken_up_again() {
         let dir = tempfile::tempdir().expect("a folder");
         let mut ring = ring(dir.path());
-        for _ in 0..2 {
-            assert_eq!(ring.next_key_set().expect("a key set").key_id().get(), 1);
-        }
+        assert!(
+            matches!(ring.next_key_set(), Err(ContentServerError::NoKeySet(_))),
+            "nothing to rotate from"
+        );
+        assert_eq!(first(&mut ring).key_id().get(), 1);
+        assert_eq!(ring.next_key_set().expect("a key set").key_id().get(), 1);
         ring.note_preloaded(KeyId::new(1).expect("k1")).expect("noted");
         assert_eq!(ring.next_key_set().expect("a key set").key_id().get(), 2);
         assert_eq!(ids(&ring), [1, 2]);
@@ -201,23 +208,23 @@ mod tests {
     #[test]
     fn another_process_sees_what_was_added_and_when_it_retires() {
         let dir = tempfile::tempdir().expect("a folder");
-        let (mut first, mut second) = (ring(dir.path()), ring(dir.path()));
-        let made = first.next_key_set().expect("a key set");
-        first.note_preloaded(made.key_id()).expect("noted");
-        let newer = first.next_key_set().expect("a key set");
-        first.retire_below(newer.key_id(), 1234).expect("retired");
+        let (mut writer, mut second) = (ring(dir.path()), ring(dir.path()));
+        let made = first(&mut writer);
+        writer.note_preloaded(made.key_id()).expect("noted");
+        let newer = writer.next_key_set().expect("a key set");
+        writer.retire_below(newer.key_id(), 1234).expect("retired");
         second.refresh().expect("refreshed");
         assert_eq!(ids(&second), [1, 2]);
         assert_eq!(second.sets()[0].retires_at, Some(1234));
         assert_eq!(second.sets()[1].retires_at, None);
-        first.retire_below(newer.key_id(), 9999).expect("retired");
-        assert_eq!(first.sets()[0].retires_at, Some(1234), "not later than said before");
+        writer.retire_below(newer.key_id(), 9999).expect("retired");
+        assert_eq!(writer.sets()[0].retires_at, Some(1234), "not later than said before");
     }
 
     #[test]
     fn a_damaged_master_secret_is_an_error_and_not_a_new_one() {
         let dir = tempfile::tempdir().expect("a folder");
-        drop(ring(dir.path()).next_key_set().expect("a key set"));
+        drop(first(&mut ring(dir.path())));
         let folder = ring(dir.path()).folder(KeyId::new(1).expect("k1"));
         fs::write(folder.join("raida-03"), b"damaged").expect("written");
         assert!(KeyRing::open(ContentServerId::new("CS").expect("an ID"), dir.path()).is_err());

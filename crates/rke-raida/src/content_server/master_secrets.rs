@@ -33,6 +33,12 @@ pub enum ContentServerError {
     /// The wallet whose coins preload.
     #[error("cannot preload: {0}")]
     Wallet(#[from] WalletError),
+    /// Nothing to rotate from. Making a first key set here could replace that of the RAIDAs.
+    #[error(
+        "{0} has no key set of this Content Server to rotate from; give the folder that it is served from with \
+         --data-dir, or make the first one with `rke content-server preload`"
+    )]
+    NoKeySet(PathBuf),
     /// 255 key sets were made.
     #[error("there is no key set number after k255")]
     NoKeyIdLeft,

@@ -104,6 +104,7 @@ fn requests(id: &str) -> Vec<Vec<u8>> {
         ),
         post("/api/rke/encrypt", "content-type: application/json", "["),
         post("/api/rke/open", &format!("content-type: text/plain\nx-rke-session: {id}"), "not sealed"),
+        request_with("DELETE", "/api/rke/sessions?domian=x.test", "host: localhost"),
         request_with("GET", "/api/rke/status", "host: localhost\ncontent-length: 70000"),
         request_with("GET", "/api/rke/status", "host: localhost\ntransfer-encoding: chunked"),
         request_with(

@@ -1,15 +1,17 @@
 //! The network at its worst, on real sockets: every fault, at up to 12 of 25 RAIDAs.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rke_daemon::confirm::Confirm;
 use rke_raida::network::LocalNetwork;
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::records::{Detour, with_endpoints};
 use crate::relay::{Dice, Fault, Relays};
-use crate::support::get;
+use crate::support::{DOMAIN, Stage, get};
 
 /// A daemon that asks through relays with these faults, and requires that its keys are confirmed.
 pub(crate) async fn through(faults: Vec<Fault>, seed: u64) -> Detour {
@@ -100,4 +102,37 @@ async fn exchanges_that_hang_hold_up_nobody_else() {
     }
     good.stop().await;
     bad.stop().await;
+}
+
+/// A copy of a wallet whose coins have other ANs.
+fn with_other_ans(wallet: &Path) -> TempDir {
+    let copy = tempfile::tempdir().expect("a folder");
+    let bank = copy.path().join("Bank");
+    std::fs::create_dir(&bank).expect("a folder");
+    for path in rke_host::wallet::all_coin_files(wallet) {
+        let mut coin = std::fs::read(&path).expect("a coin");
+        let ans = coin.len() - 25 * 16;
+        coin[ans..].iter_mut().for_each(|byte| *byte ^= 1);
+        std::fs::write(bank.join(path.file_name().expect("a name")), coin).expect("written");
+    }
+    copy
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_wallet_is_named_as_the_cause_and_no_raida_is_blamed() {
+    let stage = Stage::new().await;
+    let wrong = with_other_ans(stage.network.wallet());
+    let target = format!("/api/rke/session?domain={DOMAIN}&wallet_path={}", wrong.path().display());
+    let refused = stage.get(&target).await;
+    assert_eq!(refused.status, 503, "{refused:?}");
+    let expected = "Only 0 of 13 required RAIDAs answered; 25 refused the wallet's coin: ";
+    assert!(refused.body.contains(expected), "{refused:?}");
+    let raidas = stage.get("/api/rke/raidas").await.json();
+    assert!(
+        raidas["raidas"].as_array().expect("rows").iter().all(|row| row["last_fault"].is_null()),
+        "{raidas}"
+    );
+    assert!(raidas["margin"].is_null(), "{raidas}");
+    stage.create().await;
+    stage.stop().await;
 }

@@ -75,6 +75,13 @@ async fn all_sessions_of_a_domain_or_all_there_are_end_at_once() {
     let ids = [real.create_id(), real.create_id(), real.create_id()];
     let none = request(&real, "DELETE", "/api/rke/sessions?domain=other.test");
     assert_eq!(none.body, r#"{"command":"rke_sessions_delete","success":true,"deleted":0}"#);
+    for misspelt in ["sessions?domian=other.test", "sessions?session_id=x", "keys?domian=other.test"] {
+        let refused = request(&real, "DELETE", &format!("/api/rke/{misspelt}"));
+        assert!(
+            refused.status == 400 && refused.body.contains("Unknown parameter"),
+            "{misspelt}: {refused:?}"
+        );
+    }
     assert!(ids.iter().all(|id| real.lives(id)));
     let of_domain = request(&real, "DELETE", &format!("/api/rke/sessions?domain={DOMAIN}"));
     assert_eq!(of_domain.json()["deleted"], 3);
