@@ -76,14 +76,14 @@ fn chunks(store: &Store, id: SessionId) {
 fn session() -> NewSession {
     NewSession {
         domain: Domain::new("content.rke.test").expect("a domain"),
-        origin: KeyOrigin {
+        origin: Arc::new(KeyOrigin {
             cs_id: ContentServerId::new("CS").expect("a CSID"),
             width: ShareWidth::Wide,
             envelopes: vec![5],
             raidas: (0..25).collect(),
             liars: Vec::new(),
             tunnel: None,
-        },
+        }),
         from_cache: false,
         key: Secret::random().expect("a secret"),
         usage: Arc::default(),

@@ -30,6 +30,11 @@ impl Moment {
         Self(self.0.saturating_add(wait))
     }
 
+    /// Nanoseconds since the machine's start.
+    pub(crate) fn nanos(self) -> u64 {
+        self.0.as_nanos().try_into().unwrap_or(u64::MAX)
+    }
+
     /// How long it is from `earlier` to here; zero where it lies behind.
     pub fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)

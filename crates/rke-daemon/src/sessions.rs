@@ -224,7 +224,7 @@ impl Sessions {
             tracing::warn!(%domain, "opened a WEAK session: its key comes from 1-byte shares and has 8 bits");
         }
         let raidas = origin.raidas.len();
-        let session = NewSession { domain: domain.clone(), origin, from_cache, key, usage };
+        let session = NewSession { domain: domain.clone(), origin: Arc::new(origin), from_cache, key, usage };
         let row = self.store.insert(id, session).map_err(ExchangeError::from)?;
         tracing::info!(%domain, raidas, from_cache, "session opened");
         self.journal.session_created(id, domain, &row);

@@ -70,7 +70,7 @@ pub struct Receiver {
 /// [`TunnelError`].
 pub async fn open(sessions: Arc<Sessions>, id: SessionId) -> Result<(Sender, Receiver), TunnelError> {
     let row = sessions.store().row(id).ok_or(KeyError::NotFound)?;
-    let name = row.origin.tunnel.ok_or(TunnelError::Unconfirmed)?;
+    let name = row.origin.tunnel.clone().ok_or(TunnelError::Unconfirmed)?;
     let stream: TcpStream = sessions.exchange().connect(&name).await?;
     let seen = sessions.seen_under(name.key_id);
     let ends = Ends { sessions, id, name, seen };

@@ -2,20 +2,23 @@
 
 use rke_proto::ContentServerId;
 use rke_proto::derive::ShareWidth;
+use rke_secret::Secret;
 
 use super::*;
+use crate::exchange::KeyOrigin;
+use crate::usage::{Usage, UsageLimits, UsedUp};
 
 fn session(byte: u8) -> NewSession {
     NewSession {
         domain: Domain::new("content.rke.test").expect("a domain"),
-        origin: KeyOrigin {
+        origin: Arc::new(KeyOrigin {
             cs_id: ContentServerId::new("CS").expect("a CSID"),
             width: ShareWidth::Wide,
             envelopes: vec![5],
             raidas: (0..25).collect(),
             liars: Vec::new(),
             tunnel: None,
-        },
+        }),
         from_cache: false,
         key: Secret::fill(|key| *key = [byte; 32]).expect("a secret"),
         usage: Arc::default(),
@@ -181,4 +184,37 @@ async fn of_two_that_remove_the_same_session_one_succeeds() {
         }
         assert_eq!(done, 1);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_limit_holds_however_many_open_sessions_at_once() {
+    let store = Arc::new(Store::new(rules(50, Duration::from_secs(60)), Arc::default()));
+    let opening: Vec<_> = (0..200)
+        .map(|byte| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { store.insert(id(byte), session(byte)).is_ok() })
+        })
+        .collect();
+    let mut opened = 0;
+    for opening in opening {
+        opened += usize::from(opening.await.expect("no panic"));
+    }
+    assert_eq!((opened, store.count().total), (50, 50));
+}
+
+#[tokio::test]
+async fn many_that_end_together_are_all_swept_and_others_stay() {
+    let store = Store::new(rules(1000, Duration::from_millis(60)), Arc::default());
+    for byte in 1..=200 {
+        store.insert(id(byte), session(byte)).expect("room");
+        // All in one part, which is swept a batch at a time.
+        let mut same_part = [byte; 16];
+        same_part[0] = 0;
+        store.insert(SessionId(same_part), session(byte)).expect("room");
+    }
+    store.set_rules(rules(1000, Duration::from_secs(60)));
+    store.insert(id(255), session(1)).expect("room");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(store.count(), Count { total: 1, active: 1 });
+    assert!(store.row(id(255)).is_some() && store.changes() > 400);
 }

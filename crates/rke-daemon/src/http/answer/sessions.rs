@@ -146,9 +146,9 @@ impl From<Row> for Shown {
         Self {
             row: SessionRow::from(&row),
             key_bits: row.origin.width.key_bits(),
-            envelope: row.origin.envelopes,
-            raidas: row.origin.raidas,
-            liars: row.origin.liars,
+            envelope: row.origin.envelopes.clone(),
+            raidas: row.origin.raidas.clone(),
+            liars: row.origin.liars.clone(),
             from_cache: row.from_cache,
             confirmed: row.origin.tunnel.is_some(),
         }
