@@ -102,6 +102,10 @@ impl Asker<'_> {
     }
 }
 
+/// Seconds that a client's key lives: time enough for the client to agree on it and to use it, on a machine
+/// that has other work too.
+const KEY_LIFETIME: u64 = 3;
+
 /// A Content Server makes 25 master secrets, preloads them and ends; then it serves a client.
 fn content_server(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
     let mut network = plan.runtime.block_on(Network::start())?;
@@ -139,7 +143,7 @@ fn content_server(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
 /// A client agrees on a key and uses it; the key expires; the server ends.
 fn serve(plan: &Plan<'_>, report: &mut Report, network: &Network, data_dir: &Path) -> Result<()> {
     let fixed = format!(
-        "content-server serve --cs-id SCANNED-SERVER --listen 127.0.0.1:0 --key-lifetime 1 --secret-memory {} --data-dir",
+        "content-server serve --cs-id SCANNED-SERVER --listen 127.0.0.1:0 --key-lifetime {KEY_LIFETIME} --secret-memory {} --data-dir",
         plan.memory.name()
     );
     let mut arguments: Vec<String> = fixed.split(' ').map(str::to_owned).collect();
@@ -158,8 +162,8 @@ fn serve(plan: &Plan<'_>, report: &mut Report, network: &Network, data_dir: &Pat
     network.add_needles(&mut needles);
     network.add_masters(&mut needles);
     report.add(plan, "Content Server", "alive", plan.memory.alive(), &scan(program.process(), &needles)?);
-    // A second of life, and up to one more until it is swept.
-    thread::sleep(Duration::from_millis(2200));
+    // All its life, and up to a second more until it is swept.
+    thread::sleep(Duration::from_millis(1000 * KEY_LIFETIME + 1200));
     report.add(plan, "its client's key", "gone", Expected::Nothing, &scan(program.process(), &key_needles)?);
     let scan = scan_at_exit(program.process(), || Ok(needles), || program.terminate())?;
     report.add(plan, "Content Server", "gone", Expected::Nothing, &scan);
