@@ -163,7 +163,7 @@ fn wrong_settings_are_refused_with_their_name() {
         (["serve", "--max-sessions", "18446744073709551615"], "from 1 to 16000000"),
         (["content-server", "preload", "--domain=b d"], "not a domain name"),
         (["content-server", "preload", "--host=b d"], "not a domain name"),
-        (["session", "delete", "--forget"], "rke session delete [OPTIONS] <ID|--all>"),
+        (["session", "delete", "--forget"], "Usage: rke session delete --forget <ID|--all>"),
     ] {
         let output = run(&arguments);
         let error = text(&output.stderr);
