@@ -74,6 +74,11 @@ pub enum Receipt {
     Wanted,
 }
 
+/// Asks whether it makes sense to send the daemon work. Where it does not, the refusal has `reasons`.
+pub fn ready() -> Call<Value> {
+    Call::get("/health/ready")
+}
+
 /// Opens a session. The wallet's path is one on the daemon's machine.
 pub fn create(domain: &str, wallet: &Path, key: KeyChoice) -> Call<Created> {
     let mut body = json!({"domain": domain, "wallet_path": wallet.to_string_lossy()});

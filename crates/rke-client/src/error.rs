@@ -134,6 +134,12 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// Whether all places for sessions are taken: one that ends makes room.
+    pub fn is_full(&self) -> bool {
+        self.code == 429
+            && self.answer["message"].as_str().is_some_and(|text| text.starts_with("Maximum of "))
+    }
+
     /// The error of this kind of refusal.
     pub(crate) fn into_error(self) -> Error {
         match self.code {

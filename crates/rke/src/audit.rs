@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
-use rke_daemon::audit::{AuditKey, Check, Finding, Report, verify};
+use rke_daemon::audit::{AuditKey, Check, Finding, Report, Wrong, verify};
 use rke_daemon::store::SessionId;
 use rke_host::data_dir::read_sealer;
 use rke_secret::process::{Inspection, harden};
 
 use crate::cli::AuditCommand;
+use crate::failure::in_words;
 
 /// Most findings that are printed.
 const MAX_PRINTED: usize = 20;
@@ -20,7 +21,7 @@ pub(crate) struct Broken;
 
 /// It could not be found out.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:#}")]
+#[error("{}", in_words(.0))]
 pub(crate) struct Unknown(anyhow::Error);
 
 pub(crate) fn run(command: AuditCommand) -> Result<()> {
@@ -28,7 +29,7 @@ pub(crate) fn run(command: AuditCommand) -> Result<()> {
     match command {
         AuditCommand::Verify { files, data_dir } => {
             let report = look(&files, data_dir.as_deref()).map_err(Unknown)?;
-            print(&report, data_dir.as_deref())
+            print(&report, &files, data_dir.as_deref())
         }
         AuditCommand::Tag { session, data_dir } => {
             println!("{}", tag(&session, &data_dir).map_err(Unknown)?);
@@ -55,7 +56,10 @@ fn tag(session: &str, data_dir: &Path) -> Result<String> {
     Ok(AuditKey::of(&read_sealer(data_dir).map_err(no_key)?)?.tag(session))
 }
 
-fn print(report: &Report, data_dir: Option<&Path>) -> Result<()> {
+fn print(report: &Report, files: &[PathBuf], data_dir: Option<&Path>) -> Result<()> {
+    if let Some(mistake) = mistake(report, files, data_dir) {
+        println!("{mistake}");
+    }
     for Finding { file, line, wrong } in report.findings.iter().take(MAX_PRINTED) {
         println!("{}: line {line}: {wrong}", file.display());
     }
@@ -84,6 +88,25 @@ fn print(report: &Report, data_dir: Option<&Path>) -> Result<()> {
         None => println!("Whole: no lines."),
     }
     Ok(())
+}
+
+/// What those who check may have done wrong, where that explains what was found better than a changed log.
+fn mistake(report: &Report, files: &[PathBuf], data_dir: Option<&Path>) -> Option<String> {
+    let none_is_sealed =
+        report.last.is_none() && report.findings.iter().any(|found| found.wrong == Wrong::Forged);
+    if let (true, Some(folder)) = (none_is_sealed, data_dir) {
+        let folder = folder.display();
+        return Some(format!(
+            "Not one line is sealed with the key in {folder}: --data-dir may be the wrong one. It has to name the \
+             folder of the daemon that wrote this log."
+        ));
+    }
+    let goes_back = |found: &Finding| {
+        found.line == 1 && matches!(found.wrong, Wrong::OutOfPlace(..)) && files.first() != Some(&found.file)
+    };
+    report.findings.iter().any(goes_back).then(|| {
+        "The files may be in the wrong order, or one of them is given twice: name each once, the oldest first.".into()
+    })
 }
 
 fn torn(count: u64) -> String {

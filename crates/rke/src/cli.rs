@@ -10,12 +10,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use rke_daemon::Domain;
 use rke_proto::coin::CoinId;
 use rke_proto::{ContentServerId, KeyId, RaidaIndex};
 
 use self::ask::AskCommand;
 use crate::access::AccessOptions;
-use crate::protection::Protection;
+use crate::protection::{Protection, parse_places};
 use crate::settings::ServeOptions;
 
 /// RAIDA Key Exchange sessions: encryption keys that nobody handed you and no single server knows.
@@ -105,7 +106,7 @@ pub(crate) enum RunCommand {
 #[derive(Args)]
 pub(crate) struct DevOptions {
     /// Where the HTTP API listens; port 0 takes any free one.
-    #[arg(long, value_name = "ADDR", env = "RKE_LISTEN", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "ADDR", env = "RKE_LISTEN", default_value = "127.0.0.1:8080", value_parser = parse_address)]
     pub(crate) listen: SocketAddr,
     /// UDP port of RAIDA 0; RAIDA i listens on the i-th after it. 0 takes any free ones.
     #[arg(long, value_name = "PORT", default_value_t = 25000)]
@@ -137,7 +138,7 @@ pub(crate) struct RaidaOptions {
     #[arg(long, value_name = "INDEX", env = "RKE_INDEX", value_parser = parse_raida)]
     pub(crate) index: RaidaIndex,
     /// Where it listens (UDP).
-    #[arg(long, value_name = "ADDR", env = "RKE_LISTEN")]
+    #[arg(long, value_name = "ADDR", env = "RKE_LISTEN", value_parser = parse_address)]
     pub(crate) listen: SocketAddr,
     /// Folder of coin files from which it takes its own AN of each coin. Repeatable.
     #[arg(long, value_name = "DIR", env = "RKE_COINS", required = true, value_delimiter = ',')]
@@ -200,10 +201,10 @@ pub(crate) struct PreloadOptions {
     #[command(flatten)]
     pub(crate) keys: KeyRingOptions,
     /// The domain that its records are published under.
-    #[arg(long, value_name = "DOMAIN", env = "RKE_DOMAIN")]
+    #[arg(long, value_name = "DOMAIN", env = "RKE_DOMAIN", value_parser = parse_domain)]
     pub(crate) domain: String,
     /// The host name that the SRV record names.
-    #[arg(long, value_name = "HOST", env = "RKE_HOST")]
+    #[arg(long, value_name = "HOST", env = "RKE_HOST", value_parser = parse_domain)]
     pub(crate) host: String,
     /// The port that the SRV record names.
     #[arg(long, value_name = "PORT", env = "RKE_PORT", default_value_t = 443)]
@@ -229,7 +230,7 @@ pub(crate) struct ContentServerOptions {
     #[command(flatten)]
     pub(crate) keys: KeyRingOptions,
     /// Where it listens (TCP).
-    #[arg(long, value_name = "ADDR", env = "RKE_LISTEN", default_value = "0.0.0.0:443")]
+    #[arg(long, value_name = "ADDR", env = "RKE_LISTEN", default_value = "0.0.0.0:443", value_parser = parse_address)]
     pub(crate) listen: SocketAddr,
     /// Shell command, run once for each connection: the client's data on its standard input, its
     /// standard output to the client. Without it, what clients send comes back to them.
@@ -239,7 +240,7 @@ pub(crate) struct ContentServerOptions {
     #[arg(long, value_name = "SECONDS", env = "RKE_KEY_LIFETIME", default_value_t = 86_400)]
     pub(crate) key_lifetime: u32,
     /// Most keys at one time.
-    #[arg(long, value_name = "N", env = "RKE_MAX_KEYS", default_value_t = 10_000)]
+    #[arg(long, value_name = "N", env = "RKE_MAX_KEYS", default_value_t = 10_000, value_parser = parse_places)]
     pub(crate) max_keys: usize,
     /// Seconds after which a silent connection is closed.
     #[arg(long, value_name = "SECONDS", env = "RKE_IDLE_TIMEOUT", default_value_t = 300)]
@@ -268,10 +269,21 @@ fn parse_raida(text: &str) -> Result<RaidaIndex, &'static str> {
     text.parse().ok().and_then(RaidaIndex::new).ok_or("a RAIDA index is a number from 0 to 24")
 }
 
+/// An address to listen on or to ask. Names have no place here: which of their addresses would it be?
+pub(crate) fn parse_address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "an IP address with a port is wanted, as in 127.0.0.1:8080 or [::1]:8080")
+}
+
+fn parse_domain(text: &str) -> Result<String, &'static str> {
+    let domain = Domain::new(text).ok_or("it is not a domain name, such as content.example.com")?;
+    Ok(domain.as_str().to_owned())
+}
+
 fn parse_key_id(text: &str) -> Result<KeyId, &'static str> {
     text.parse().ok().and_then(KeyId::new).ok_or("a key set's number is from 1 to 255")
 }
 
 fn parse_cs_id(text: &str) -> Result<ContentServerId, &'static str> {
-    ContentServerId::new(text).ok_or("a Content Server ID is 1 to 16 printable ASCII characters")
+    ContentServerId::new(text)
+        .ok_or("a Content Server ID is 1 to 32 printable ASCII characters, without a space at its ends")
 }

@@ -4,8 +4,10 @@ use std::fs;
 use std::io::{Write, stdout};
 
 use anyhow::{Context, Result};
+use clap::Command;
 
 use crate::cli::{DescribeCommand, help};
+use crate::terminal::printed;
 
 pub(crate) fn run(command: DescribeCommand) -> Result<()> {
     match command {
@@ -13,13 +15,22 @@ pub(crate) fn run(command: DescribeCommand) -> Result<()> {
             // Into memory first: what generates them cannot fail.
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut help::command(), "rke", &mut text);
-            stdout().write_all(&text).context("cannot write standard output")?;
+            printed(stdout().write_all(&text))?;
         }
         DescribeCommand::Man { folder } => {
             let wrong = || format!("cannot write man pages into {}", folder.display());
             fs::create_dir_all(&folder).with_context(wrong)?;
-            clap_mangen::generate_to(help::command(), &folder).with_context(wrong)?;
+            let mut command = help::command().disable_help_subcommand(true);
+            command.build();
+            clap_mangen::generate_to(with_usage(command), &folder).with_context(wrong)?;
         }
     }
     Ok(())
+}
+
+/// The command with the usage that `--help` shows, which has the values of flags.
+fn with_usage(mut command: Command) -> Command {
+    let usage = command.render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage:").trim().to_owned();
+    command.override_usage(usage).mut_subcommands(with_usage)
 }

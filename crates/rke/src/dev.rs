@@ -14,6 +14,7 @@ use rke_raida::network::{LocalNetwork, LocalNetworkConfig, NetworkError};
 use rke_raida::node::NodeError;
 
 use crate::cli::DevOptions;
+use crate::failure::in_words;
 use crate::settings::LogFormat;
 use crate::signals::{Order, Orders};
 use crate::{log, protection, tour};
@@ -89,12 +90,20 @@ fn name_the_flag(error: NetworkError) -> anyhow::Error {
     let flag = match &error {
         NetworkError::Node(NodeError::Bind { .. }) | NetworkError::PortsTooHigh(_) => Some("--raida-port"),
         NetworkError::Dns(DnsError::Bind { .. }) => Some("--dns-port"),
-        NetworkError::ContentServer(ServerError::Listen { .. }) => Some("--content-server-port"),
         _ => None,
     };
+    // This error names the flag of another command.
+    if let NetworkError::ContentServer(ServerError::Listen { address, source }) = &error {
+        return anyhow::anyhow!(
+            "the Content Server cannot listen on {address}: {source}; choose another port with \
+             --content-server-port (0 takes any free one)"
+        );
+    }
     let error = anyhow::Error::new(error);
     match flag {
-        Some(flag) => anyhow::anyhow!("{error:#}; choose another port with {flag} (0 takes any free one)"),
+        Some(flag) => {
+            anyhow::anyhow!("{}; choose another port with {flag} (0 takes any free one)", in_words(&error))
+        }
         None => error,
     }
 }
@@ -114,7 +123,7 @@ fn describe(network: &LocalNetwork, daemon: &Daemon, dir: &Path) {
         println!("  token              {}", file.display());
     }
     println!();
-    println!("Try each endpoint (the later lines use the SESSION_ID that the second gives):");
+    println!("Try each endpoint (later lines use SESSION_ID and ENCRYPTED, which those before them set):");
     let api = format!("http://{}", daemon.address());
     let wallet = network.wallet().to_string_lossy();
     let curl = match daemon.token_file() {
@@ -128,11 +137,17 @@ fn describe(network: &LocalNetwork, daemon: &Daemon, dir: &Path) {
     let with_id = |path: &str, rest: &str| println!("  {curl} \"{api}{path}?session_id=$SESSION_ID{rest}\"");
     get("/api/rke/sessions", &[]);
     println!("  {curl} \"{api}/api/rke/session/$SESSION_ID\"");
-    with_id("/api/rke/encrypt", "&plaintext=SGVsbG8gV29ybGQh");
-    println!("  {curl} \"{api}/api/rke/decrypt?session_id=$SESSION_ID&ciphertext=CIPHERTEXT&nonce=NONCE\"");
+    println!(
+        "  ENCRYPTED=$({curl} -s \"{api}/api/rke/encrypt?session_id=$SESSION_ID&plaintext=SGVsbG8gV29ybGQh\"); echo $ENCRYPTED"
+    );
+    let field = |name| format!("$(echo $ENCRYPTED | sed 's/.*\"{name}\":\"\\([^\"]*\\).*/\\1/')");
+    let rest = format!("&ciphertext={}&nonce={}", field("ciphertext"), field("nonce"));
+    with_id("/api/rke/decrypt", &rest);
     get("/api/rke/status", &[]);
     get("/api/rke/raidas", &[]);
-    println!("  echo hello | curl -sN -X POST --data-binary @- \"{api}/api/rke/session/$SESSION_ID/tunnel\"");
+    println!(
+        "  echo hello | {curl} -sN -X POST --data-binary @- \"{api}/api/rke/session/$SESSION_ID/tunnel\""
+    );
     with_id("/api/rke/session/delete", "");
     println!();
     println!("Ctrl-C stops all of it.");

@@ -1,20 +1,18 @@
 //! How the program ends when a command fails: the error on standard error, what to type next, an exit code.
 
-use std::io;
 use std::process::ExitCode;
 
 use rke_client::Error;
 
 use crate::audit::Unknown;
-use crate::terminal::{BAD, DIM, clean, paint, say, span};
+use crate::terminal::{BAD, DIM, SeenEnough, clean, paint, say, span};
 
 /// Tells of the error, and gives the exit code that says what kind it is.
 pub(crate) fn tell(error: &anyhow::Error) -> ExitCode {
-    if error.chain().any(has_no_reader) {
-        // Whoever read the output has seen enough.
+    if error.is::<SeenEnough>() {
         return ExitCode::SUCCESS;
     }
-    say(&format!("{} {}", paint(BAD, "rke:"), clean(&format!("{error:#}"))));
+    say(&format!("{} {}", paint(BAD, "rke:"), clean(&in_words(error))));
     let cause = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
     if let Some(hint) = cause.and_then(hint) {
         say(&paint(DIM, format!("     {hint}")));
@@ -26,12 +24,15 @@ pub(crate) fn tell(error: &anyhow::Error) -> ExitCode {
     })
 }
 
-fn has_no_reader(cause: &(dyn std::error::Error + 'static)) -> bool {
-    let of_client = cause.downcast_ref().and_then(|error: &Error| match error {
-        Error::Output(error) => Some(error),
-        _ => None,
-    });
-    of_client.or(cause.downcast_ref()).is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+/// The error and its causes, each unless it has been said: many errors say their cause themselves.
+pub(crate) fn in_words(error: &anyhow::Error) -> String {
+    let mut words = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !words.contains(&cause) {
+            words = format!("{words}: {cause}");
+        }
+    }
+    words
 }
 
 /// What to type next, where the message does not say it.
@@ -48,8 +49,34 @@ fn hint(error: &Error) -> Option<String> {
         }
         Error::FreshKeyNeeded(_) => Some("`rke session create … --fresh` opens one with a new key".into()),
         Error::TryLater(refusal) => {
-            refusal.retry_after.map(|wait| format!("try again in {}", span(wait.as_secs())))
+            let wait = refusal.retry_after?.as_secs();
+            Some(match refusal.is_full() {
+                true => format!(
+                    "end one with `rke session delete` (`rke session list` shows them), or try again in {}",
+                    span(wait)
+                ),
+                false => format!("try again in {}", span(wait)),
+            })
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error as IoError, ErrorKind};
+
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_that_has_been_said_is_not_said_again() {
+        let cause = || IoError::from(ErrorKind::AddrInUse);
+        let said = anyhow::Error::new(cause()).context(format!("cannot listen: {}; choose another", cause()));
+        assert_eq!(in_words(&said), format!("cannot listen: {}; choose another", cause()));
+        let unsaid = anyhow::Error::new(cause()).context("cannot listen");
+        assert_eq!(in_words(&unsaid), format!("cannot listen: {}", cause()));
+        assert_eq!(in_words(&anyhow!("alone")), "alone");
     }
 }

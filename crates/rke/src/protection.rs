@@ -11,6 +11,15 @@ use tokio::runtime::{Builder, Runtime};
 /// Room for the secrets of a few exchanges at once; there is more when it is needed.
 const SLOTS_BESIDE_SESSIONS: usize = 1024;
 
+/// Most keys that room can be made for: at 16 million it takes gigabytes.
+pub(crate) const MAX_PLACES: usize = 16_000_000;
+
+/// How many keys there is to be room for.
+pub(crate) fn parse_places(text: &str) -> Result<usize, String> {
+    let places = text.parse().ok().filter(|places| (1..=MAX_PLACES).contains(places));
+    places.ok_or_else(|| format!("it must be a number from 1 to {MAX_PLACES}"))
+}
+
 /// How secrets are held.
 #[derive(Args, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Protection {

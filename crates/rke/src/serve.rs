@@ -3,6 +3,7 @@
 use anyhow::Result;
 use rke_daemon::Daemon;
 
+use crate::failure::in_words;
 use crate::log::LogFilter;
 use crate::settings::{ServeOptions, ServeSettings};
 use crate::signals::{Order, Orders};
@@ -45,7 +46,7 @@ impl Running {
                     systemd::reloading();
                     self.daemon.reopen_audit_log();
                     if let Err(error) = self.reload().await {
-                        tracing::error!("the configuration is not changed: {error:#}");
+                        tracing::error!("the configuration is not changed: {}", in_words(&error));
                     }
                     systemd::ready();
                 }

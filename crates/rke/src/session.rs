@@ -14,6 +14,9 @@ use crate::terminal::{
 /// What is said of a session whose key has 8 bits.
 const WEAK: &str = "WEAK: the key comes from 1-byte shares. Whoever sees the traffic finds it in 256 tries.";
 
+/// What the daemon answers where there is no session to delete.
+const NONE_DELETED: &str = r#"{"command":"rke_sessions_delete","success":true,"deleted":0}"#;
+
 pub(crate) async fn run(command: SessionCommand, output: &Output) -> Result<()> {
     match command {
         SessionCommand::Create { domain, wallet, fresh } => create(&domain, &wallet, fresh, output).await,
@@ -34,16 +37,15 @@ async fn create(domain: &str, wallet: &Path, fresh: bool, output: &Output) -> Re
     let call = call::create(domain, &wallet, key_choice(fresh));
     let created = watched(&client, domain, client.reply(&call)).await;
     let created = print(output, created, |created: &Created| created.session_id.as_str().into())?;
-    if output.json {
-        return Ok(());
+    if !output.json {
+        let key = if created.from_cache { "the cached key" } else { "a new key" };
+        say(&format!(
+            "Session with {} ({}) opened with {key}; it ends {}.",
+            created.domain,
+            clean(&created.cs_id),
+            from_now(created.expires_at)
+        ));
     }
-    let key = if created.from_cache { "the cached key" } else { "a new key" };
-    say(&format!(
-        "Session with {} ({}) opened with {key}; it ends {}.",
-        created.domain,
-        clean(&created.cs_id),
-        from_now(created.expires_at)
-    ));
     let shown = client.ask(&call::show(created.session_id.as_str())).await?;
     warnings(&shown).iter().for_each(|warning| say(warning));
     Ok(())
@@ -177,7 +179,11 @@ async fn delete_each(options: &DeleteOptions, output: &Output) -> Result<()> {
         print(output, deleted, |deleted| text(deleted.wipe))?;
         count += 1;
     }
-    if output.json { Ok(()) } else { out(&ended(count)) }
+    match (output.json, count) {
+        (true, 0) => out(NONE_DELETED),
+        (true, _) => Ok(()),
+        (false, count) => out(&ended(count)),
+    }
 }
 
 fn ended(count: u64) -> String {

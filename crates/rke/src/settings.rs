@@ -15,7 +15,8 @@ use rke_daemon::{Config, Domain};
 use serde::Deserialize;
 
 use crate::access::{AccessOptions, TlsOptions};
-use crate::protection::{Protection, SecretMemoryChoice};
+use crate::cli::parse_address;
+use crate::protection::{MAX_PLACES, Protection, SecretMemoryChoice, parse_places};
 
 /// `rke serve`. The same structure is read from flags, environment and file.
 #[derive(Args, Clone, Deserialize, Default)]
@@ -26,18 +27,18 @@ pub(crate) struct ServeOptions {
     #[serde(skip)]
     config: Option<PathBuf>,
     /// Where the HTTP API listens [default: 127.0.0.1:8080].
-    #[arg(long, value_name = "ADDR", env = "RKE_LISTEN")]
+    #[arg(long, value_name = "ADDR", env = "RKE_LISTEN", value_parser = parse_address)]
     listen: Option<SocketAddr>,
     /// Where the sealed key cache lies [default: rke in the XDG data folder].
     #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]
     #[serde(alias = "data_dir")]
     data_dir: Option<PathBuf>,
     /// The DNS server to ask [default: the system's].
-    #[arg(long, value_name = "IP:PORT", env = "RKE_DNS_SERVER")]
+    #[arg(long, value_name = "IP:PORT", env = "RKE_DNS_SERVER", value_parser = parse_address)]
     #[serde(alias = "dns_server")]
     dns_server: Option<SocketAddr>,
     /// Most sessions at one time [default: 16].
-    #[arg(long, value_name = "N", env = "RKE_MAX_SESSIONS")]
+    #[arg(long, value_name = "N", env = "RKE_MAX_SESSIONS", value_parser = parse_places)]
     #[serde(alias = "max_sessions")]
     max_sessions: Option<usize>,
     /// How long a session lives [default: 3600].
@@ -232,8 +233,8 @@ impl ServeOptions {
 fn check(config: &Config) -> Result<()> {
     const MAX_SECONDS: u64 = 365 * 24 * 3600;
     const MAX_HOURS: u64 = 100 * 365 * 24;
-    if config.max_sessions == 0 {
-        bail!("--max-sessions must be at least 1");
+    if !(1..=MAX_PLACES).contains(&config.max_sessions) {
+        bail!("--max-sessions must be from 1 to {MAX_PLACES}");
     }
     if !(1..=MAX_SECONDS).contains(&config.session_ttl.as_secs()) {
         bail!("--session-ttl must be from 1 to {MAX_SECONDS} seconds");

@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use rke_client::{CachedKey, Client, KeyChoice, Receipt};
 
-use super::examples;
+use super::{examples, parse_address};
 
 /// Commands that ask a running daemon.
 #[derive(Subcommand)]
@@ -102,9 +102,9 @@ pub(crate) enum SessionCommand {
 
 /// What is to end, and what goes with it.
 #[derive(Args)]
+#[command(group(ArgGroup::new("which").required(true).args(["id", "all"])))]
 pub(crate) struct DeleteOptions {
     /// The session's id.
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
     pub(crate) id: Option<String>,
     /// End every session.
     #[arg(long)]
@@ -135,9 +135,9 @@ pub(crate) enum KeysCommand {
     /// List the cached keys: for which domain, and until when.
     List,
     /// Forget cached keys; their files are overwritten first. Open sessions go on.
+    #[command(group(ArgGroup::new("which").required(true).args(["domain", "all"])))]
     Forget {
         /// The domain whose key to forget.
-        #[arg(required_unless_present = "all", conflicts_with = "all")]
         domain: Option<String>,
         /// Forget the keys of every domain.
         #[arg(long)]
@@ -229,7 +229,7 @@ pub(crate) struct DoctorOptions {
     #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// The DNS server to ask [default: the daemon's, else the system's].
-    #[arg(long, value_name = "IP:PORT", env = "RKE_DNS_SERVER")]
+    #[arg(long, value_name = "IP:PORT", env = "RKE_DNS_SERVER", value_parser = parse_address)]
     pub(crate) dns_server: Option<SocketAddr>,
     /// File of lines `host:port index` for records that do not name their RAIDA.
     #[arg(long, value_name = "FILE", env = "RKE_RAIDA_DIRECTORY")]
@@ -241,7 +241,7 @@ pub(crate) struct DoctorOptions {
 /// Which daemon to ask, and what shows it that one may.
 #[derive(Args)]
 pub(crate) struct DaemonOptions {
-    /// Where the daemon listens: HOST:PORT, or unix:PATH for its unix socket.
+    /// Where the daemon listens: HOST:PORT, or unix:PATH for its unix socket. These commands speak no TLS.
     #[arg(
         long = "daemon",
         global = true,

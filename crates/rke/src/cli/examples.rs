@@ -75,7 +75,8 @@ Examples:
   rke doctor content.example.com --wallet ~/wallet
   rke doctor content.example.com --json
 
-Exit code 1 where something fails. Nothing is changed, and no coin or key is used.";
+Exit code 1 where something fails. No coin or key is used, and nothing is changed, except that the daemon counts
+the requests that it has to refuse here among its refusals.";
 
 pub(crate) const AUDIT: &str = "\
 Examples:
@@ -85,8 +86,11 @@ Examples:
 pub(crate) const COMPLETIONS: &str = "\
 Examples:
   rke completions bash > /etc/bash_completion.d/rke
+  mkdir -p ~/.zfunc
   rke completions zsh > ~/.zfunc/_rke
-  rke completions fish > ~/.config/fish/completions/rke.fish";
+  rke completions fish > ~/.config/fish/completions/rke.fish
+
+For zsh, ~/.zshrc has to have before `compinit`: fpath+=~/.zfunc";
 
 pub(crate) const MAN: &str = "\
 Examples:

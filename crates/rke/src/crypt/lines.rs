@@ -14,6 +14,7 @@ use super::parse_nonce;
 use super::source::Source;
 use super::target::Target;
 use crate::cli::ask::Output;
+use crate::terminal::out_refusal;
 
 const CHUNK_LEN: usize = 24 * 1024;
 
@@ -88,7 +89,7 @@ fn parse(line: &str) -> Option<(&str, Vec<u8>)> {
 async fn reply<T: DeserializeOwned>(output: &Output, call: &Call<T>) -> Result<(String, T)> {
     let reply = output.daemon.client().reply(call).await;
     if let (true, Err(error)) = (output.json, &reply) {
-        error.refusal().map_or(Ok(()), |refusal| crate::terminal::out(&refusal.text))?;
+        out_refusal(error);
     }
     let reply = reply?;
     Ok((reply.text, reply.value))

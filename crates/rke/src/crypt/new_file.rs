@@ -8,9 +8,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, access, linkat, openat};
+use rustix::io::Errno;
 use tempfile::{Builder, TempPath};
 
 const PREFIX: &str = ".rke-";
+
+/// Most links that lead to each other, as the system has it.
+const MAX_LINKS: usize = 40;
 
 /// A file that is being written.
 pub(super) struct NewFile {
@@ -25,7 +29,7 @@ impl NewFile {
     /// A file that will be at `path`, or in place of the file that a link there leads to. It will have the
     /// mode of a file that it replaces, else `mode`, else be its owner's alone.
     pub(super) fn create(path: &Path, mode: Option<u32>) -> io::Result<Self> {
-        let path = fs::canonicalize(path).unwrap_or_else(|_| path.into());
+        let path = end_of_links(path)?;
         let old = fs::metadata(&path).ok();
         if old.is_some() {
             access(&path, Access::WRITE_OK)?;
@@ -67,6 +71,18 @@ impl Write for NewFile {
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
+}
+
+/// Where the links at `path` lead in the end, be there a file or not.
+fn end_of_links(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_path_buf();
+    for _ in 0..MAX_LINKS {
+        match fs::read_link(&path) {
+            Ok(target) => path = folder(&path).join(target),
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(Errno::LOOP.into())
 }
 
 fn folder(path: &Path) -> &Path {
@@ -148,6 +164,21 @@ mod tests {
         new.finish().expect("in its place");
         assert!(fs::symlink_metadata(&link).expect("metadata").is_symlink());
         assert_eq!(fs::read(&file).expect("a file"), b"new");
+    }
+
+    #[test]
+    fn a_link_to_what_is_not_there_yet_leads_to_it_afterwards() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (link, second) = (dir.path().join("link"), dir.path().join("second"));
+        std::os::unix::fs::symlink("second", &link).expect("a link");
+        std::os::unix::fs::symlink("file", &second).expect("a link");
+        NewFile::create(&link, None).expect("a file").finish().expect("in its place");
+        for link in [&link, &second] {
+            assert!(fs::symlink_metadata(link).expect("metadata").is_symlink());
+        }
+        assert!(fs::symlink_metadata(dir.path().join("file")).expect("metadata").is_file());
+        std::os::unix::fs::symlink("ring", dir.path().join("ring")).expect("a link");
+        assert!(NewFile::create(&dir.path().join("ring"), None).is_err());
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The running daemon: whether it answers, is of this version, holds keys well, and how its RAIDAs do.
 
 use rke_client::answer::{Raidas, Status};
-use rke_client::{Client, Error};
+use rke_client::{Client, Error, call};
+use serde_json::Value;
 
 use super::report::Report;
 
@@ -37,6 +38,32 @@ pub(super) async fn check(report: &mut Report, client: &Client) -> Option<Status
         ),
     }
     Some(status)
+}
+
+/// Asks it whether it is ready for work.
+pub(super) async fn check_ready(report: &mut Report, client: &Client) {
+    match client.ask(&call::ready()).await {
+        Ok(_) => report.ok("ready", "it says that it is ready for work"),
+        Err(Error::TryLater(refusal)) => not_ready(report, &refusal.answer["reasons"]),
+        Err(error) => report.warn("ready", error.to_string(), error.remedy()),
+    }
+}
+
+fn not_ready(report: &mut Report, reasons: &Value) {
+    for reason in reasons.as_array().into_iter().flatten().filter_map(Value::as_str) {
+        let cure = match reason {
+            "the data directory cannot be written" => {
+                "see that its data folder is there and belongs to its user; it is made at a new start"
+            }
+            "the data directory's disk is full" => "make room on that disk",
+            "the audit log cannot be written" => {
+                "see to the file of --audit-log and its disk; the daemon's log says more"
+            }
+            "it is stopping" => "start it anew",
+            _ => "see the daemon's log",
+        };
+        report.fail("ready", reason, cure);
+    }
 }
 
 fn cure(error: &Error) -> &'static str {
@@ -139,6 +166,13 @@ mod tests {
             text.contains("root can read") && text.contains("debuggers") && text.contains("2 pieces"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn each_reason_against_sending_work_is_a_failure() {
+        let mut report = Report::default();
+        not_ready(&mut report, &json!(["the audit log cannot be written", "a new one"]));
+        assert!(report.failures() == 2 && report.text().contains("--audit-log"), "{}", report.text());
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub(crate) async fn run(options: &DoctorOptions) -> Result<()> {
     let client = options.output.daemon.client();
     let status = daemon::check(&mut report, &client).await;
     if status.is_some() {
+        daemon::check_ready(&mut report, &client).await;
         exposure::check(&mut report, &client).await;
     }
     let faults = daemon::check_raidas(&mut report, &client, status.is_some()).await;

@@ -1,6 +1,6 @@
 //! Text for people on standard output, or the daemon's JSON in its place.
 
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 
 use anyhow::{Context, Result};
 use rke_client::{Call, Error};
@@ -8,9 +8,30 @@ use serde::de::DeserializeOwned;
 
 use crate::cli::ask::Output;
 
+/// Whoever read what was printed for people has seen enough and went away.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads standard output any more")]
+pub(crate) struct SeenEnough;
+
 /// Prints text and an end of line.
 pub(crate) fn out(text: &str) -> Result<()> {
-    writeln!(anstream::stdout().lock(), "{text}").context("cannot write standard output")
+    printed(writeln!(anstream::stdout().lock(), "{text}"))
+}
+
+/// What came of printing something for people, of whom nobody has to read all.
+pub(crate) fn printed(written: io::Result<()>) -> Result<()> {
+    match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(SeenEnough.into()),
+        other => other.context("cannot write standard output"),
+    }
+}
+
+/// Prints a refusal that the daemon gave as JSON. Whether that succeeds changes nothing: it is told of as
+/// an error too.
+pub(crate) fn out_refusal(error: &Error) {
+    if let Some(refusal) = error.refusal() {
+        let _ = out(&refusal.text);
+    }
 }
 
 /// Tells something beside the output, on standard error.
@@ -41,8 +62,8 @@ pub(crate) fn print<T>(
             Ok(reply.value)
         }
         Err(error) => {
-            if let (true, Some(refusal)) = (output.json, error.refusal()) {
-                out(&refusal.text)?;
+            if output.json {
+                out_refusal(&error);
             }
             Err(error.into())
         }

@@ -210,6 +210,7 @@ async fn whatever_is_done_to_it_is_found() {
     let (log, key) = (audited.log.to_str().expect("UTF-8"), foreign.real.data_dir());
     let verdict = audited.rke(&["audit", "verify", log, "--data-dir", key.to_str().expect("UTF-8")]);
     assert!(verdict.is_broken(1, "is not of this data directory"), "{verdict:?}");
+    assert!(verdict.text.starts_with("Not one line is sealed with the key in "), "{verdict:?}");
     for arguments in
         [&["audit", "verify", "/nowhere"][..], &["audit", "verify", log, "--data-dir", "/nowhere"]]
     {
@@ -305,6 +306,7 @@ async fn sighup_takes_it_up_anew_and_all_its_files_are_one_chain() {
     assert!(first.is_whole() && first.text.contains("in later files"), "{first:?}");
     let turned = audited.rke(&[&["audit", "verify", log, old], &key[..]].concat());
     assert!(turned.is_broken(1, "moved or repeated"), "{turned:?}");
+    assert!(turned.text.starts_with("The files may be in the wrong order"), "{turned:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,6 +11,8 @@ pub(crate) struct Dev {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) daemon: String,
     pub(crate) wallet: PathBuf,
+    /// The lines to try that it printed.
+    pub(crate) to_try: Vec<String>,
     child: Child,
 }
 
@@ -40,12 +42,17 @@ impl Dev {
     }
 
     pub(crate) fn start_at(listen: &str) -> Self {
+        Self::start_with(&["--listen", listen])
+    }
+
+    pub(crate) fn start_with(more: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let ports = ["--raida-port", "0", "--dns-port", "0", "--content-server-port", "0"];
         let mut child = Command::new(env!("CARGO_BIN_EXE_rke"))
-            .args(["dev", "--listen", listen, "--data-dir"])
+            .args(["dev", "--data-dir"])
             .arg(dir.path().join("dev"))
             .args(ports)
+            .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -58,7 +65,8 @@ impl Dev {
             line.unwrap_or_else(|| panic!("no {name} in {lines:?}")).trim().to_owned()
         };
         let daemon = value("daemon").trim_start_matches("http://").to_owned();
-        Self { dir, daemon, wallet: value("wallet").into(), child }
+        let to_try = lines.iter().skip_while(|line| !line.starts_with("Try each")).skip(1).cloned().collect();
+        Self { dir, daemon, wallet: value("wallet").into(), to_try, child }
     }
 
     /// Where a file of a test is.

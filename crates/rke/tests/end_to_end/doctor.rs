@@ -46,6 +46,7 @@ fn where_all_is_well_nothing_fails() {
         ("data", "its owner's alone"),
         ("daemon", "version 0"),
         ("keys", "the daemon holds keys"),
+        ("ready", "ready for work"),
         ("sessions", "0 of at most 16"),
         ("pages", "DNS rebinding"),
         ("pages", "another site"),
@@ -89,6 +90,15 @@ fn what_is_wrong_is_found() {
     let (code, json) = examine(&dev, &["--daemon", "127.0.0.1:1", "--wallet", "/nowhere"]);
     assert!(code == Some(1) && says(&findings(&json, "fail"), "daemon", "no daemon answers"), "{json:#}");
     assert!(says(&findings(&json, "fail"), "wallet", "cannot open the wallet folder"), "{json:#}");
+}
+
+#[test]
+fn a_daemon_that_is_not_ready_is_found_though_it_answers() {
+    let dev = Dev::start();
+    fs::remove_dir_all(dev.path("dev/daemon")).expect("removed");
+    let (code, json) = examine(&dev, &[]);
+    assert_eq!(code, Some(1), "{json:#}");
+    assert!(says(&findings(&json, "fail"), "ready", "data directory cannot be written"), "{json:#}");
 }
 
 /// What `rke doctor` finds with nothing but these arguments.

@@ -172,6 +172,29 @@ fn a_full_disk_is_said_and_leaves_nothing() {
 }
 
 #[test]
+fn data_that_nobody_reads_is_an_error_and_a_list_that_nobody_reads_is_none() {
+    let dev = Dev::start();
+    let id = dev.create_id();
+    fs::write(dev.path("letter"), data()).expect("written");
+    assert_eq!(dev.rke(&["encrypt", &id, "letter", "-o", "sealed"]).code, Some(0));
+    let code = |arguments: &[&str]| {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        dev.command(arguments).stdout(writer).status().expect("rke runs").code()
+    };
+    for arguments in
+        [&["encrypt", &id, "letter"][..], &["decrypt", &id, "sealed"], &["encrypt", &id, "letter", "--lines"]]
+    {
+        assert_eq!(code(arguments), Some(1), "{arguments:?}");
+    }
+    for arguments in [&["session", "list"][..], &["status", "--json"], &["completions", "bash"]] {
+        assert_eq!(code(arguments), Some(0), "{arguments:?}");
+    }
+    let zeros = "0".repeat(32);
+    assert_eq!(code(&["session", "show", &zeros, "--json"]), Some(1), "a refusal stays one");
+}
+
+#[test]
 fn one_that_is_killed_in_the_middle_leaves_nothing_and_the_old_file() {
     let dev = Dev::start();
     let id = dev.create_id();

@@ -177,6 +177,10 @@ exit code 0
 ");
     open(1);
     let receipt = dev.rke(&["session", "delete", "--all", "--verify", "--forget", "--domain", DOMAIN]);
+    assert_snapshot!(show(&dev, &["session", "delete", "--all", "--verify", "--json"]), @r#"
+{"command":"rke_sessions_delete","success":true,"deleted":0}
+exit code 0
+"#);
     let text = receipt.text();
     assert!(
         text.contains("… Nothing of it was found in ")
@@ -189,6 +193,18 @@ exit code 0
     let id = dev.create_id();
     let receipt = dev.rke(&["session", "delete", &id, "--verify"]).text();
     assert!(receipt.starts_with("Session ended, its key is wiped. Nothing of it was found in "), "{receipt}");
+}
+
+#[test]
+fn where_all_places_are_taken_it_is_said_how_one_becomes_free() {
+    let dev = Dev::start();
+    (0..16).for_each(|_| drop(dev.create_id()));
+    let wallet = dev.wallet.to_str().expect("UTF-8");
+    let full = dev.rke(&["session", "create", DOMAIN, "--wallet", wallet]);
+    assert_eq!(full.code, Some(1));
+    for part in ["Maximum of 16 sessions reached", "rke session delete", "try again in "] {
+        assert!(full.err.contains(part), "{part}: {}", full.err);
+    }
 }
 
 #[test]
@@ -326,4 +342,8 @@ fn completions_and_man_pages_come_from_the_same_definitions() {
     }
     let encrypt = std::fs::read_to_string(dir.path().join("pages/man1/rke-encrypt.1")).expect("a page");
     assert!(encrypt.contains("letter.sealed"), "examples are in it");
+    assert!(encrypt.contains("RKE_DAEMON"), "variables are in it");
+    let create = std::fs::read_to_string(dir.path().join("pages/man1/rke-session-create.1")).expect("a page");
+    let synopsis = create.replace('\\', "");
+    assert!(synopsis.contains("--wallet <DIR>"), "{synopsis}");
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::dev::Dev;
 use crate::support::{DOMAIN, Stage};
 
 fn rke(arguments: &[&str]) -> Command {
@@ -56,6 +57,25 @@ fn dev_makes_the_tour_by_itself() {
 }
 
 #[test]
+fn the_lines_that_dev_prints_work_when_they_are_pasted() {
+    for more in [&[][..], &["--require-token"]] {
+        let dev = Dev::start_with(&[&["--listen", "127.0.0.1:0"], more].concat());
+        let output = Command::new("sh").args(["-c", &dev.to_try.join("\n")]).output().expect("sh runs");
+        let printed = text(&output.stdout);
+        assert!(!printed.contains("\"error\""), "{printed}");
+        for part in [
+            "rke_discover",
+            "rke_encrypt",
+            "\"plaintext\":\"SGVsbG8gV29ybGQh\"",
+            "hello\n",
+            "rke_session_delete",
+        ] {
+            assert!(printed.contains(part), "{part}: {printed}");
+        }
+    }
+}
+
+#[test]
 fn a_busy_port_is_named_with_its_flag() {
     let tcp = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let udp = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
@@ -76,7 +96,16 @@ fn a_busy_port_is_named_with_its_flag() {
         let error = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{error}");
         assert!(error.contains(port.as_str()) && error.contains(flag), "{flag}: {error}");
+        assert_eq!(error.matches("in use").count(), 1, "the cause is said once: {error}");
     }
+    let output = run(&[
+        &ONCE[..2],
+        &["--listen", free, "--raida-port", "0", "--dns-port", "0", "--content-server-port", &tcp_port],
+    ]
+    .concat());
+    let error = text(&output.stderr);
+    assert!(error.contains("--content-server-port") && !error.contains("--listen"), "{error}");
+    assert_eq!(error.matches("in use").count(), 1, "the cause is said once: {error}");
 }
 
 #[test]
@@ -115,7 +144,6 @@ fn wrong_settings_are_refused_with_their_name() {
     for (arguments, name) in [
         (&["--config", config][..], "max-sesions"),
         (&["--session-ttl", "0"], "--session-ttl"),
-        (&["--max-sessions", "0"], "--max-sessions"),
         (&["--allow-weak-shares", "no domain"], "--allow-weak-shares"),
         (&["--raida-directory", "/nowhere"], "/nowhere"),
         (&["--log", "=="], "--log"),
@@ -125,7 +153,25 @@ fn wrong_settings_are_refused_with_their_name() {
         let error = text(&output.stderr);
         assert!(output.status.code() == Some(1) && error.contains(name), "{arguments:?}: {error}");
     }
-    assert_eq!(run(&["serve", "--listen", "here"]).status.code(), Some(2));
+    for (arguments, expected) in [
+        (
+            ["serve", "--listen", "localhost:18091"],
+            "an IP address with a port is wanted, as in 127.0.0.1:8080",
+        ),
+        (["serve", "--max-sessions", "0"], "from 1 to 16000000"),
+        (["serve", "--max-sessions", "99999999999"], "from 1 to 16000000"),
+        (["serve", "--max-sessions", "18446744073709551615"], "from 1 to 16000000"),
+        (["content-server", "preload", "--domain=b d"], "not a domain name"),
+        (["content-server", "preload", "--host=b d"], "not a domain name"),
+        (["session", "delete", "--forget"], "Usage: rke session delete --forget <ID|--all>"),
+    ] {
+        let output = run(&arguments);
+        let error = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && error.contains(expected), "{arguments:?}: {error}");
+    }
+    std::fs::write(&file, "max-sessions = 99999999999").expect("written");
+    let output = run(&["serve", "--config", config]);
+    assert!(output.status.code() == Some(1) && text(&output.stderr).contains("from 1 to 16000000"));
     assert_eq!(run(&["raida", "--index", "25"]).status.code(), Some(2));
 }
 

@@ -73,6 +73,8 @@ async fn a_weak_key_is_found_in_256_tries_by_whoever_sees_the_handshake() {
     let create = format!("session create {DOMAIN} --wallet {wallet} --daemon {daemon}");
     let (success, _, log) = rke(arguments(&create), "").await;
     assert!(success && log.contains("WEAK") && log.contains("has not confirmed the key"), "{log}");
+    let (success, _, log) = rke(arguments(&format!("{create} --json")), "").await;
+    assert!(success && log.contains("WEAK") && !log.contains("opened with"), "{log}");
     // Nothing but what went over the wire in clear.
     let header: [u8; 32] = seen.lock().expect("unpoisoned").clone().try_into().expect("a header");
     let header = PacketHeader::decode(&header).expect("a packet");

@@ -45,7 +45,8 @@ Every answer has a header `X-Request-Id`, by which the daemon's log names the re
 HEAD works where GET changes nothing, and OPTIONS on every path. Any other method is a 405, whose header `Allow` lists those that there are.
 
 Before anything is looked up, a request is judged by its size, `Host`, `Origin`, `Sec-Fetch-Site`, token and rate. The token \
-is needed where the daemon runs with `--require-token`, for all but `/health/…`.";
+is needed where the daemon runs with `--require-token`, for all but `/health/…` and the files of the console and of \
+`/docs`.";
 
 /// The parts of the API.
 #[derive(Clone, Copy)]
