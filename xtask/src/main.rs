@@ -1,6 +1,7 @@
 //! The project's own chores. `cargo xtask test` runs every check and every test, and installs or
 //! names what one of them needs. Nothing is skipped silently: what cannot run fails the run.
 
+mod bench;
 mod erase;
 mod openapi;
 mod schemathesis;
@@ -11,6 +12,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use bench::bench;
 use erase::{Length, erase};
 use openapi::openapi;
 use schemathesis::schemathesis;
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         ["schemathesis"] => schemathesis(),
         ["openapi"] => openapi(),
         ["screenshots"] => screenshots(),
+        ["bench", ref rest @ ..] => bench(rest),
         _ => {
             eprintln!("usage: cargo xtask test            run every check and every test");
             eprintln!("       cargo xtask erase [--long]  look for keys in the memory of running programs");
@@ -44,6 +47,9 @@ fn main() -> ExitCode {
             );
             eprintln!("       cargo xtask openapi         write docs/openapi.json again");
             eprintln!("       cargo xtask screenshots     take the pictures of docs/console again");
+            eprintln!(
+                "       cargo xtask bench [--write] [ROW]…  measure the program beside nginx and openssl"
+            );
             return ExitCode::from(2);
         }
     };

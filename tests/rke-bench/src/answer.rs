@@ -47,8 +47,6 @@ fn length(head: &[u8]) -> Result<usize> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::expect_used, reason = "tests may end by a panic")]
-
     use super::*;
 
     const TWO: &[u8] = b"HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Length: 3\r\n\r\nabcHTTP/1.1 404 Not \

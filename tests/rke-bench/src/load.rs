@@ -57,7 +57,11 @@ pub(crate) struct Run {
 impl Run {
     /// Answers a second.
     pub(crate) fn rate(&self) -> f64 {
-        self.answers as f64 / self.elapsed.as_secs_f64()
+        self.answers as f64 / self.seconds()
+    }
+
+    pub(crate) fn seconds(&self) -> f64 {
+        self.elapsed.as_secs_f64()
     }
 
     /// Microseconds of the server for each request.
@@ -166,7 +170,11 @@ impl Connection {
     }
 
     /// Reads what is there, and takes the whole answers out of it.
-    fn take_answers(&mut self, requests: &mut impl Requests, latencies: &mut Histogram<u64>) -> Result<usize> {
+    fn take_answers(
+        &mut self,
+        requests: &mut impl Requests,
+        latencies: &mut Histogram<u64>,
+    ) -> Result<usize> {
         match self.stream.read(&mut self.buffer[self.filled..]) {
             Ok(0) => bail!("the server closed a connection"),
             Ok(read) => self.filled += read,

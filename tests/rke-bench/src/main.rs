@@ -10,6 +10,7 @@ mod process;
 mod report;
 mod rows;
 mod sessions;
+mod shares;
 mod stage;
 
 use std::path::PathBuf;

@@ -95,8 +95,6 @@ impl<T> Triples<T> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::expect_used, reason = "tests may end by a panic")]
-
     use super::*;
 
     /// Gives the numbers one after the other.

@@ -15,7 +15,8 @@ const PADDING_NAME: &str = "X-Padding: \r\n";
 /// answer to `request` is, head and body, as long as `like`.
 pub(crate) fn answering(folder: &Path, body: &str, request: &str, like: &Whole) -> Result<Server> {
     let start = |padding: &str| {
-        let header = if padding.is_empty() { String::new() } else { format!("add_header X-Padding {padding};") };
+        let header =
+            if padding.is_empty() { String::new() } else { format!("add_header X-Padding {padding};") };
         serving(folder, &format!("location / {{ {header} return 200 '{body}'; }}"))
     };
     let bare = Whole::of(&start("")?, request)?;

@@ -24,7 +24,12 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a program that is going to listen on `address`, and waits until it is this very process
     /// that listens there. What it says is kept in `log`.
-    pub(crate) fn start(program: &Path, arguments: &[String], address: SocketAddr, log: &Path) -> Result<Self> {
+    pub(crate) fn start(
+        program: &Path,
+        arguments: &[String],
+        address: SocketAddr,
+        log: &Path,
+    ) -> Result<Self> {
         let output = File::create(log).with_context(|| format!("cannot make {}", log.display()))?;
         // It dies with this program, whatever becomes of that.
         let mut command = Command::new("setpriv");

@@ -35,8 +35,13 @@ pub(crate) struct Creations<'a> {
 impl<'a> Creations<'a> {
     pub(crate) fn new(daemon: &Daemon, count: usize, ids: &'a mut Vec<Id>) -> Self {
         let plain = get(&daemon.create);
-        let before = format!("{}Origin: http://localhost:", plain.trim_end_matches("\r\n").to_owned() + "\r\n");
+        let before = format!("{}\r\nOrigin: http://localhost:", plain.trim_end());
         Self { request: (before, "\r\n\r\n"), left: count, page: 0, ids, refused: 0 }
+    }
+
+    /// Has another page than the first open the first session.
+    pub(crate) fn begin_at(&mut self, page: usize) {
+        self.page = page % ORIGINS;
     }
 }
 
@@ -97,7 +102,7 @@ pub(crate) fn fill_evenly(daemon: &Daemon, count: usize, over: Duration) -> Resu
         let due = over.mul_f64(step as f64 / steps as f64);
         std::thread::sleep(due.saturating_sub(started.elapsed()));
         let mut creations = Creations::new(daemon, AT_ONCE, &mut ids);
-        creations.page = step * AT_ONCE;
+        creations.begin_at(step * AT_ONCE);
         generator.run(load, &mut creations)?;
     }
     Ok(ids)
@@ -142,17 +147,24 @@ impl Template {
 pub(crate) struct InTurn<'a> {
     template: &'a Template,
     ids: std::iter::Cycle<std::slice::Iter<'a, Id>>,
+    left: usize,
 }
 
 impl<'a> InTurn<'a> {
     pub(crate) fn new(template: &'a Template, ids: &'a [Id]) -> Self {
-        Self { template, ids: ids.iter().cycle() }
+        Self { template, ids: ids.iter().cycle(), left: usize::MAX }
+    }
+
+    /// Ends after so many.
+    pub(crate) fn take_only(self, left: usize) -> Self {
+        Self { left, ..self }
     }
 }
 
 impl Requests for InTurn<'_> {
     fn add(&mut self, out: &mut Vec<u8>) -> bool {
-        let Some(id) = self.ids.next() else { return false };
+        let Some(id) = self.ids.next().filter(|_| self.left > 0) else { return false };
+        self.left -= 1;
         self.template.add(id, out);
         true
     }

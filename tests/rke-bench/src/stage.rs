@@ -3,11 +3,15 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rke_daemon::exchange::{ExchangedKey, KeyOrigin};
 use rke_proto::ContentServerId;
+use rke_proto::derive::ShareWidth;
 use rke_raida::network::{LocalNetwork, LocalNetworkConfig};
+use rke_secret::Secret;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
@@ -29,7 +33,8 @@ impl Stage {
     pub(crate) fn start(program: &Path) -> Result<Self> {
         let folder = tempfile::tempdir().context("cannot make a folder")?;
         let stay = || drop(stay_on(SERVER_CORE));
-        let runtime = Builder::new_multi_thread().worker_threads(1).on_thread_start(stay).enable_all().build()?;
+        let runtime =
+            Builder::new_multi_thread().worker_threads(1).on_thread_start(stay).enable_all().build()?;
         let config = LocalNetworkConfig {
             dir: folder.path().join("network"),
             domain: DOMAIN.into(),
@@ -107,6 +112,19 @@ impl Daemon {
         }
         anyhow::bail!("the daemon did not take its new settings")
     }
+}
+
+/// A key that no exchange has made.
+pub(crate) fn made_up_key() -> Result<ExchangedKey> {
+    let origin = KeyOrigin {
+        cs_id: ContentServerId::new("CS").context("an ID that is none")?,
+        width: ShareWidth::Wide,
+        envelopes: vec![5],
+        raidas: (0..25).collect(),
+        liars: Vec::new(),
+        tunnel: None,
+    };
+    Ok(ExchangedKey { key: Secret::random()?, origin, usage: Arc::default() })
 }
 
 /// A request for a target.

@@ -23,7 +23,8 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
     let mut ids = Vec::new();
     fill(&daemon, &mut ids, 1)?;
     let source = Source::make()?;
-    let locations = format!("location /sink {{ return 200; }} location /source {{ root {}; }}", source.root());
+    let locations =
+        format!("location /sink {{ return 200; }} location /source {{ root {}; }}", source.root());
     let peer = nginx::serving(stage.folder(), &locations)?;
     let triples = triples(
         |speed| *speed,

@@ -7,19 +7,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use rke_daemon::Domain;
-use rke_daemon::exchange::KeyOrigin;
+use rke_daemon::exchange::ExchangedKey;
 use rke_daemon::store::{KeyUse, NewSession, Rules, SessionId, Store};
 use rke_daemon::usage::UsageLimits;
-use rke_proto::ContentServerId;
 use rke_proto::cipher::aes256_ctr;
-use rke_proto::derive::ShareWidth;
 use rke_proto::seal::{CHUNK_LEN, Sealer, TAG_LEN};
-use rke_secret::Secret;
 
 use crate::machine::{LOAD_CORE, SERVER_CORE, stay_on};
 use crate::method::{Side, triples};
 use crate::report::{Goal, Row};
-use crate::stage::{DOMAIN, Stage};
+use crate::stage::{DOMAIN, Stage, made_up_key};
 
 const SECOND: Duration = Duration::from_secs(1);
 const CTR: &str = "aes-256-ctr";
@@ -99,16 +96,9 @@ fn speed_in(line: &str) -> Option<f64> {
 }
 
 fn session() -> Result<NewSession> {
-    let origin = KeyOrigin {
-        cs_id: ContentServerId::new("CS").context("an ID that is none")?,
-        width: ShareWidth::Wide,
-        envelopes: vec![5],
-        raidas: (0..25).collect(),
-        liars: Vec::new(),
-        tunnel: None,
-    };
+    let ExchangedKey { key, origin, usage } = made_up_key()?;
     let domain = Domain::new(DOMAIN).context("a domain that is none")?;
-    Ok(NewSession { domain, origin, from_cache: false, key: Secret::random()?, usage: Arc::default() })
+    Ok(NewSession { domain, origin, from_cache: false, key, usage })
 }
 
 #[cfg(test)]

@@ -4,6 +4,11 @@ mod bulk;
 mod crypto;
 mod delete;
 mod encrypt;
+mod exchange;
+mod growth;
+mod memory;
+mod node;
+mod start;
 
 use anyhow::Result;
 
@@ -19,4 +24,9 @@ pub(crate) const ALL: &[Measurement] = &[
     ("encrypt", encrypt::rows),
     ("bulk", bulk::rows),
     ("crypto", crypto::rows),
+    ("exchange", exchange::rows),
+    ("node", node::rows),
+    ("memory", memory::rows),
+    ("growth", growth::rows),
+    ("start", start::rows),
 ];
