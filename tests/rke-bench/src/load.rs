@@ -7,18 +7,17 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use hdrhistogram::Histogram;
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::fd::OwnedFd;
 
 use crate::answer::Answer;
 use crate::process::Server;
+use crate::times::Times;
 
 /// A server that says nothing for so long is broken.
 const SILENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 const BUFFER: usize = 256 * 1024;
-const SLOWEST: u64 = 60_000_000_000;
 
 /// What is asked, and what is to be answered.
 pub(crate) trait Requests {
@@ -48,16 +47,15 @@ impl Load {
 
 /// What came of it.
 pub(crate) struct Run {
-    answers: u64,
     elapsed: Duration,
     cpu: Duration,
-    latencies: Histogram<u64>,
+    latencies: Times,
 }
 
 impl Run {
     /// Answers a second.
     pub(crate) fn rate(&self) -> f64 {
-        self.answers as f64 / self.seconds()
+        self.latencies.count() as f64 / self.seconds()
     }
 
     pub(crate) fn seconds(&self) -> f64 {
@@ -66,20 +64,15 @@ impl Run {
 
     /// Microseconds of the server for each request.
     pub(crate) fn cpu_each(&self) -> f64 {
-        self.cpu.as_secs_f64() * 1e6 / self.answers as f64
-    }
-
-    /// Microseconds within which so large a part of the answers came.
-    pub(crate) fn within(&self, part: f64) -> f64 {
-        self.latencies.value_at_quantile(part) as f64 / 1e3
+        self.cpu.as_secs_f64() * 1e6 / self.latencies.count() as f64
     }
 
     pub(crate) fn p50(&self) -> f64 {
-        self.within(0.5)
+        self.latencies.p50()
     }
 
     pub(crate) fn p99(&self) -> f64 {
-        self.within(0.99)
+        self.latencies.p99()
     }
 }
 
@@ -112,7 +105,7 @@ impl Generator {
     }
 
     pub(crate) fn run(&mut self, load: Load, requests: &mut impl Requests) -> Result<Run> {
-        let mut latencies = Histogram::new_with_bounds(1, SLOWEST, 3).context("no histogram")?;
+        let mut latencies = Times::new()?;
         let started = Instant::now();
         let mut waiting = 0;
         for connection in &mut self.connections {
@@ -133,7 +126,7 @@ impl Generator {
             }
         }
         let elapsed = started.elapsed();
-        Ok(Run { answers: latencies.len(), elapsed, cpu: Duration::ZERO, latencies })
+        Ok(Run { elapsed, cpu: Duration::ZERO, latencies })
     }
 }
 
@@ -170,11 +163,7 @@ impl Connection {
     }
 
     /// Reads what is there, and takes the whole answers out of it.
-    fn take_answers(
-        &mut self,
-        requests: &mut impl Requests,
-        latencies: &mut Histogram<u64>,
-    ) -> Result<usize> {
+    fn take_answers(&mut self, requests: &mut impl Requests, latencies: &mut Times) -> Result<usize> {
         match self.stream.read(&mut self.buffer[self.filled..]) {
             Ok(0) => bail!("the server closed a connection"),
             Ok(read) => self.filled += read,
@@ -185,7 +174,7 @@ impl Connection {
         let (mut at, mut count) = (0, 0);
         while let Some(answer) = Answer::parse(&self.buffer[at..self.filled])? {
             let asked = self.asked.pop_front().context("an answer that nobody asked for")?;
-            latencies.saturating_record((now - asked).as_nanos() as u64);
+            latencies.add(now - asked);
             requests.take(&answer)?;
             at += answer.len();
             count += 1;

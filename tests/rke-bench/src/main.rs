@@ -12,6 +12,7 @@ mod rows;
 mod sessions;
 mod shares;
 mod stage;
+mod times;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -5,7 +5,6 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use hdrhistogram::Histogram;
 use rke_host::udp::{self, Ended};
 use rke_proto::RaidaIndex;
 use rke_proto::round::{MAX_DATAGRAM_LEN, Round};
@@ -15,6 +14,7 @@ use crate::method::{Side, Triples, triples};
 use crate::report::{Goal, Row};
 use crate::shares;
 use crate::stage::Stage;
+use crate::times::Times;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -23,13 +23,11 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
     let sides = Sides { stage, runtime, raidas: RaidaIndex::all().collect() };
     let whole = sides.measure(|| sides.whole())?;
     let sockets = sides.measure(|| sides.sockets())?;
-    let p50: fn(&Times) -> f64 = |times| times.value_at_quantile(0.5) as f64 / 1e3;
-    let p99: fn(&Times) -> f64 = |times| times.value_at_quantile(0.99) as f64 / 1e3;
     Ok(vec![
-        row("from wallet to key, p50", &whole, p50, Goal::AtMost(1.2)),
-        row("from wallet to key, p99", &whole, p99, Goal::AtMost(1.3)),
-        row("sending and taking answers alone, p50", &sockets, p50, Goal::None),
-        row("sending and taking answers alone, p99", &sockets, p99, Goal::None),
+        row("from wallet to key, p50", &whole, Times::p50, Goal::AtMost(1.2)),
+        row("from wallet to key, p99", &whole, Times::p99, Goal::AtMost(1.3)),
+        row("sending and taking answers alone, p50", &sockets, Times::p50, Goal::None),
+        row("sending and taking answers alone, p99", &sockets, Times::p99, Goal::None),
     ])
 }
 
@@ -44,9 +42,6 @@ fn row(name: &str, triples: &Triples<Times>, metric: fn(&Times) -> f64, goal: Go
     }
 }
 
-/// How long each of many exchanges took, in nanoseconds.
-type Times = Histogram<u64>;
-
 struct Sides<'a> {
     stage: &'a Stage,
     runtime: Runtime,
@@ -57,20 +52,16 @@ impl Sides<'_> {
     fn measure(&self, ours: impl Fn() -> Result<Duration>) -> Result<Triples<Times>> {
         let socket = UdpSocket::bind("127.0.0.1:0").context("no socket")?;
         socket.set_read_timeout(Some(SECOND))?;
-        triples(
-            |times: &Times| times.value_at_quantile(0.5) as f64,
-            |side| {
-                let (started, mut times) = (Instant::now(), Histogram::new(3)?);
-                while started.elapsed() < SECOND {
-                    let took = match side {
-                        Side::Peer => self.bare_loop(&socket)?,
-                        Side::Ours => ours()?,
-                    };
-                    times.saturating_record(took.as_nanos() as u64);
-                }
-                Ok(times)
-            },
-        )
+        triples(Times::p50, |side| {
+            let (started, mut times) = (Instant::now(), Times::new()?);
+            while started.elapsed() < SECOND {
+                times.add(match side {
+                    Side::Peer => self.bare_loop(&socket)?,
+                    Side::Ours => ours()?,
+                });
+            }
+            Ok(times)
+        })
     }
 
     /// All that the daemon does between discovery and the key.
