@@ -14,7 +14,7 @@ const EDGES: [(&str, &[&str]); 11] = [
     ("rke-raida", &["rke-host", "rke-proto", "rke-secret"]),
     ("rke", &["rke-client", "rke-daemon", "rke-host", "rke-proto", "rke-raida", "rke-secret"]),
     ("rke-fuzz", &["rke-proto", "rke-secret"]),
-    ("rke-bench", &["rke-daemon", "rke-host", "rke-proto", "rke-raida", "rke-secret"]),
+    ("rke-bench", &["rke-daemon", "rke-fuzz", "rke-host", "rke-proto", "rke-raida", "rke-secret"]),
     ("rke-scan", &["rke-host", "rke-proto", "rke-raida", "rke-secret"]),
     ("xtask", &[]),
 ];
