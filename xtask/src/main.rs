@@ -3,6 +3,7 @@
 
 mod bench;
 mod erase;
+mod instructions;
 mod openapi;
 mod schemathesis;
 mod screenshots;
@@ -14,6 +15,7 @@ use anyhow::{Context, Result, bail};
 
 use bench::bench;
 use erase::{Length, erase};
+use instructions::{Counts, instructions};
 use openapi::openapi;
 use schemathesis::schemathesis;
 use screenshots::screenshots;
@@ -38,6 +40,8 @@ fn main() -> ExitCode {
         ["schemathesis"] => schemathesis(),
         ["openapi"] => openapi(),
         ["screenshots"] => screenshots(),
+        ["instructions"] => instructions(Counts::Compare),
+        ["instructions", "--write"] => instructions(Counts::Write),
         ["bench", ref rest @ ..] => bench(rest),
         _ => {
             eprintln!("usage: cargo xtask test            run every check and every test");

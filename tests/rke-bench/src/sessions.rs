@@ -76,7 +76,9 @@ fn id_in(body: &[u8]) -> Result<Id> {
 
 /// Opens sessions until there are so many ids.
 pub(crate) fn fill(daemon: &Daemon, ids: &mut Vec<Id>, wanted: usize) -> Result<()> {
-    let load = Load { depth: 8, time: Duration::MAX, ..Load::USUAL };
+    // Few are opened over few connections, for each takes memory.
+    let connections = (wanted / 1000).clamp(1, Load::USUAL.connections);
+    let load = Load { connections, depth: 8, time: Duration::MAX };
     while ids.len() < wanted {
         let mut creations = Creations::new(daemon, wanted - ids.len(), ids);
         Generator::connect(&daemon.server, load.connections)?.run(load, &mut creations)?;
