@@ -107,6 +107,7 @@ pub(crate) fn fill_evenly(daemon: &Daemon, count: usize, over: Duration) -> Resu
         creations.begin_at(step * AT_ONCE);
         generator.run(load, &mut creations)?;
     }
+    ensure!(ids.len() * 20 >= count * 19, "only {} of {count} sessions were opened", ids.len());
     Ok(ids)
 }
 

@@ -84,6 +84,8 @@ impl Deletions<'_> {
         }
         self.daemon.set_session_ttl(LONG_TTL)?;
         fill(self.daemon, &mut self.ids, LIVE)?;
+        // Filling up has used what the pages may open at once, which comes back with time.
+        std::thread::sleep(Duration::from_secs(2));
         self.daemon.set_session_ttl(SHORT_TTL)?;
         let first_opened = Instant::now();
         let count = EXPIRE_A_SECOND * EXPIRE_FOR.as_secs() as usize;
