@@ -1,7 +1,9 @@
 //! The project's own chores. `cargo xtask test` runs every check and every test, and installs or
 //! names what one of them needs. Nothing is skipped silently: what cannot run fails the run.
 
+mod bench;
 mod erase;
+mod instructions;
 mod openapi;
 mod schemathesis;
 mod screenshots;
@@ -11,7 +13,9 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use bench::bench;
 use erase::{Length, erase};
+use instructions::{Counts, instructions};
 use openapi::openapi;
 use schemathesis::schemathesis;
 use screenshots::screenshots;
@@ -36,6 +40,9 @@ fn main() -> ExitCode {
         ["schemathesis"] => schemathesis(),
         ["openapi"] => openapi(),
         ["screenshots"] => screenshots(),
+        ["instructions"] => instructions(Counts::Compare),
+        ["instructions", "--write"] => instructions(Counts::Write),
+        ["bench", ref rest @ ..] => bench(rest),
         _ => {
             eprintln!("usage: cargo xtask test            run every check and every test");
             eprintln!("       cargo xtask erase [--long]  look for keys in the memory of running programs");
@@ -44,6 +51,9 @@ fn main() -> ExitCode {
             );
             eprintln!("       cargo xtask openapi         write docs/openapi.json again");
             eprintln!("       cargo xtask screenshots     take the pictures of docs/console again");
+            eprintln!(
+                "       cargo xtask bench [--write] [ROW]…  measure the program beside nginx and openssl"
+            );
             return ExitCode::from(2);
         }
     };

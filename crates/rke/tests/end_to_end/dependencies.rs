@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-const EDGES: [(&str, &[&str]); 10] = [
+const EDGES: [(&str, &[&str]); 12] = [
     ("rke-client", &[]),
     ("rke-secret", &[]),
     ("rke-proto", &["rke-secret"]),
@@ -14,6 +14,8 @@ const EDGES: [(&str, &[&str]); 10] = [
     ("rke-raida", &["rke-host", "rke-proto", "rke-secret"]),
     ("rke", &["rke-client", "rke-daemon", "rke-host", "rke-proto", "rke-raida", "rke-secret"]),
     ("rke-fuzz", &["rke-proto", "rke-secret"]),
+    ("rke-bench", &["rke-daemon", "rke-host", "rke-proto", "rke-raida", "rke-secret"]),
+    ("rke-instructions", &["rke-daemon", "rke-fuzz", "rke-host", "rke-proto", "rke-secret"]),
     ("rke-scan", &["rke-host", "rke-proto", "rke-raida", "rke-secret"]),
     ("xtask", &[]),
 ];

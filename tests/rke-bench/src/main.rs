@@ -1,0 +1,74 @@
+//! Test only, never shipped. Measures what `docs/performance.md` tells, beside peers in the same run: servers
+//! on one core, load on another, each number between two of its peer. `cargo xtask bench` runs it.
+
+mod answer;
+mod load;
+mod machine;
+mod method;
+mod nginx;
+mod process;
+mod report;
+mod rows;
+mod sessions;
+mod shares;
+mod stage;
+mod times;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Parser;
+
+use rows::Measurement;
+use stage::Stage;
+
+#[derive(Parser)]
+#[command(about = "Measures rke beside its peers. Needs two cores, nginx and openssl.")]
+struct Cli {
+    /// The program that is measured.
+    #[arg(long)]
+    program: PathBuf,
+    /// Put the table into this document too, between its marks.
+    #[arg(long)]
+    write: Option<PathBuf>,
+    /// What to measure; all where nothing is named.
+    rows: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("rke-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<()> {
+    let wanted = wanted(&cli.rows)?;
+    ensure!(
+        cli.write.is_none() || cli.rows.is_empty(),
+        "a document holds all rows, so --write goes with no names"
+    );
+    machine::raise_limits();
+    machine::stay_on(machine::LOAD_CORE)?;
+    let stage = Stage::start(&cli.program)?;
+    let mut rows = Vec::new();
+    for (name, measure) in wanted {
+        eprintln!("rke-bench: {name}");
+        rows.extend(measure(&stage).with_context(|| format!("cannot measure {name}"))?);
+    }
+    println!("{}\n{}", machine::describe(), report::table(&rows));
+    cli.write.as_ref().map_or(Ok(()), |path| report::write(path, &rows))
+}
+
+fn wanted(names: &[String]) -> Result<Vec<Measurement>> {
+    let known: Vec<&str> = rows::ALL.iter().map(|(name, _)| *name).collect();
+    if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
+        bail!("there is nothing named {unknown}; there are: {}", known.join(", "));
+    }
+    let all = rows::ALL.iter().copied();
+    Ok(all.filter(|(name, _)| names.is_empty() || names.iter().any(|wanted| wanted == name)).collect())
+}

@@ -1,0 +1,137 @@
+//! How a ratio comes about: peer, ours, peer, one after the other, for a machine changes its speed from one
+//! moment to the next. Where the two runs of the peer differ, the three are thrown away.
+
+use anyhow::Result;
+
+/// How much the two runs of the peer may differ.
+const MOST_DIFFERENCE: f64 = 0.08;
+/// Triples that make a number.
+const WANTED: usize = 5;
+/// Triples after which the machine counts as unsteady.
+const MOST_TRIES: usize = 15;
+
+/// Whose turn it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Peer,
+    Ours,
+}
+
+/// One measurement of ours between two of the peer.
+pub(crate) struct Triple<T> {
+    before: T,
+    ours: T,
+    after: T,
+}
+
+/// The triples that count.
+pub(crate) struct Triples<T> {
+    kept: Vec<Triple<T>>,
+    /// Whether enough of them were steady. Where not, all count.
+    pub(crate) steady: bool,
+}
+
+/// A median with the range around it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Spread {
+    pub(crate) median: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+}
+
+impl Spread {
+    /// Of nothing it is not a number, and no goal is met by that.
+    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.into_iter().collect();
+        values.sort_by(f64::total_cmp);
+        let at = |at: usize| values.get(at).copied().unwrap_or(f64::NAN);
+        let last = values.len().saturating_sub(1);
+        Self { median: (at(last / 2) + at(last.div_ceil(2))) / 2.0, min: at(0), max: at(last) }
+    }
+}
+
+/// Measures until there are enough triples in which the peer was steady, as `speed` tells.
+pub(crate) fn triples<T>(
+    speed: impl Fn(&T) -> f64,
+    mut measure: impl FnMut(Side) -> Result<T>,
+) -> Result<Triples<T>> {
+    let (mut kept, mut dropped) = (Vec::new(), Vec::new());
+    for _ in 0..MOST_TRIES {
+        let before = measure(Side::Peer)?;
+        let ours = measure(Side::Ours)?;
+        let triple = Triple { before, ours, after: measure(Side::Peer)? };
+        let steady = difference(speed(&triple.before), speed(&triple.after)) <= MOST_DIFFERENCE;
+        if steady { &mut kept } else { &mut dropped }.push(triple);
+        if kept.len() == WANTED {
+            return Ok(Triples { kept, steady: true });
+        }
+    }
+    kept.append(&mut dropped);
+    Ok(Triples { kept, steady: false })
+}
+
+fn difference(one: f64, other: f64) -> f64 {
+    (one - other).abs() / ((one + other) / 2.0)
+}
+
+impl<T> Triples<T> {
+    /// Ours by the peer's.
+    pub(crate) fn ratio(&self, metric: impl Fn(&T) -> f64) -> Spread {
+        Spread::of(self.kept.iter().map(|triple| {
+            let peer = (metric(&triple.before) + metric(&triple.after)) / 2.0;
+            metric(&triple.ours) / peer
+        }))
+    }
+
+    pub(crate) fn ours(&self, metric: impl Fn(&T) -> f64) -> f64 {
+        Spread::of(self.kept.iter().map(|triple| metric(&triple.ours))).median
+    }
+
+    pub(crate) fn peer(&self, metric: impl Fn(&T) -> f64) -> f64 {
+        let both = self.kept.iter().flat_map(|triple| [&triple.before, &triple.after]);
+        Spread::of(both.map(metric)).median
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives the numbers one after the other.
+    fn measured(numbers: &[f64]) -> Triples<f64> {
+        let mut numbers = numbers.iter().copied().cycle();
+        triples(|number| *number, |_| Ok(numbers.next().expect("a cycle has no end"))).expect("no errors")
+    }
+
+    #[test]
+    fn the_ratio_is_to_the_mean_of_both_runs_of_the_peer() {
+        let triples = measured(&[100.0, 95.0, 104.0]);
+        assert!(triples.steady);
+        assert_eq!(triples.kept.len(), WANTED);
+        let ratio = triples.ratio(|number| *number);
+        assert!((ratio.median - 95.0 / 102.0).abs() < 1e-9);
+        assert!((triples.ours(|number| *number) - 95.0).abs() < 1e-9);
+        assert!((triples.peer(|number| *number) - 102.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn triples_with_an_unsteady_peer_do_not_count() {
+        let triples = measured(&[100.0, 90.0, 100.0, 100.0, 10.0, 150.0]);
+        assert!(triples.steady);
+        assert!((triples.ratio(|number| *number).min - 0.9).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_peer_that_is_never_steady_is_told() {
+        let triples = measured(&[100.0, 90.0, 120.0]);
+        assert!(!triples.steady);
+        assert_eq!(triples.kept.len(), MOST_TRIES);
+    }
+
+    #[test]
+    fn the_median_of_an_even_number_lies_between_the_two_in_the_middle() {
+        let spread = Spread::of([4.0, 1.0, 2.0, 3.0]);
+        assert_eq!(spread, Spread { median: 2.5, min: 1.0, max: 4.0 });
+        assert!(Spread::of([]).median.is_nan());
+    }
+}

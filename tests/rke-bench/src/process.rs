@@ -1,0 +1,100 @@
+//! A server that is measured: a child on the server's core, which ends with this program, and what the
+//! system knows of it.
+
+use std::fs::File;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use procfs::net::TcpState;
+use procfs::process::{FDTarget, Process};
+
+use crate::machine::SERVER_CORE;
+
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A running server. Dropping it kills it.
+pub(crate) struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Starts a program that is going to listen on `address`, and waits until it is this very process
+    /// that listens there. What it says is kept in `log`.
+    pub(crate) fn start(
+        program: &Path,
+        arguments: &[String],
+        address: SocketAddr,
+        log: &Path,
+    ) -> Result<Self> {
+        let output = File::create(log).with_context(|| format!("cannot make {}", log.display()))?;
+        // It dies with this program, whatever becomes of that.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "taskset", "--cpu-list", &SERVER_CORE.to_string()]);
+        command.arg(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(output);
+        let child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
+        let mut server = Self { child, address };
+        let deadline = Instant::now() + START_TIMEOUT;
+        while !server.listens()? {
+            let ended = server.child.try_wait()?;
+            if ended.is_some() || Instant::now() > deadline {
+                let said = std::fs::read_to_string(log).unwrap_or_default();
+                bail!("{} does not listen on {address}: {}", program.display(), said.trim());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(server)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn id(&self) -> i32 {
+        self.child.id() as i32
+    }
+
+    /// Whether the socket that listens on the address is this process's.
+    fn listens(&self) -> Result<bool> {
+        let sockets = procfs::net::tcp().context("cannot list the system's sockets")?;
+        let listener = sockets
+            .into_iter()
+            .find(|socket| socket.local_address == self.address && socket.state == TcpState::Listen);
+        let Some(listener) = listener else { return Ok(false) };
+        let Ok(descriptors) = Process::new(self.id()).and_then(|process| process.fd()) else {
+            return Ok(false);
+        };
+        Ok(descriptors.flatten().any(|descriptor| descriptor.target == FDTarget::Socket(listener.inode)))
+    }
+
+    /// The time that it has been running on a core so far.
+    pub(crate) fn cpu_time(&self) -> Result<Duration> {
+        let stat = Process::new(self.id()).and_then(|process| process.stat());
+        let stat = stat.context("the server is gone")?;
+        let ticks = (stat.utime + stat.stime) as f64;
+        Ok(Duration::from_secs_f64(ticks / procfs::ticks_per_second() as f64))
+    }
+
+    /// Its resident memory in bytes, secret memory included.
+    pub(crate) fn resident(&self) -> Result<u64> {
+        let status = Process::new(self.id()).and_then(|process| process.status());
+        let kib = status.context("the server is gone")?.vmrss.context("the system tells no VmRSS")?;
+        Ok(kib * 1024)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An address of loopback with a port that nobody uses.
+pub(crate) fn free_address() -> Result<SocketAddr> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).context("no port is free")?;
+    Ok(listener.local_addr()?)
+}

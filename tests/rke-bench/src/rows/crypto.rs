@@ -1,0 +1,113 @@
+//! The ciphers as a session uses them, with the key in secret memory and expanded for each operation, beside
+//! `openssl speed` on the same core.
+
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use rke_daemon::Domain;
+use rke_daemon::exchange::ExchangedKey;
+use rke_daemon::store::{KeyUse, NewSession, Rules, SessionId, Store};
+use rke_daemon::usage::UsageLimits;
+use rke_proto::cipher::aes256_ctr;
+use rke_proto::seal::{CHUNK_LEN, Sealer, TAG_LEN};
+
+use crate::machine::{LOAD_CORE, SERVER_CORE, stay_on};
+use crate::method::{Side, triples};
+use crate::report::{Goal, Row};
+use crate::stage::{DOMAIN, Stage, made_up_key};
+
+const SECOND: Duration = Duration::from_secs(1);
+const CTR: &str = "aes-256-ctr";
+const GCM: &str = "aes-256-gcm";
+
+pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
+    let _in_runtime = stage.runtime.enter();
+    let hour = Duration::from_secs(3600);
+    let usage = UsageLimits { messages: u64::MAX, bytes: u64::MAX };
+    let rules = Rules { max: 16, ttl: hour, max_lifetime: hour, idle: None, usage };
+    let (store, id) = (Store::new(rules, Arc::default()), SessionId::random()?);
+    store.insert(id, session()?)?;
+    stay_on(SERVER_CORE)?;
+    let rows = [("1 KiB", 1024, 0.95), ("8 KiB", 8192, 1.05), ("1 MiB", 1 << 20, 1.05)];
+    let rows = rows.map(|(name, len, goal)| {
+        let mut data = vec![0; len];
+        row(&format!("{CTR} {name}"), CTR, len, goal, || {
+            store.with_key(id, KeyUse::Encrypt(len), |key| aes256_ctr(key, &[9; 16], &mut data))?;
+            Ok(())
+        })
+    });
+    let mut rows: Vec<Row> = rows.into_iter().collect::<Result<_>>()?;
+    let (mut sealer, mut chunk) = (Sealer::new(&[1; 32], b""), vec![0; CHUNK_LEN + TAG_LEN]);
+    rows.push(row("seal 64 KiB", GCM, CHUNK_LEN, 1.0, || {
+        chunk.truncate(CHUNK_LEN);
+        store.with_key(id, KeyUse::EncryptMore(CHUNK_LEN), |key| sealer.seal(key, &mut chunk))??;
+        Ok(())
+    })?);
+    stay_on(LOAD_CORE)?;
+    Ok(rows)
+}
+
+/// Bytes a second of `work`, which is about `len` bytes, beside a cipher of OpenSSL.
+fn row(name: &str, cipher: &str, len: usize, goal: f64, mut work: impl FnMut() -> Result<()>) -> Result<Row> {
+    let triples = triples(
+        |speed| *speed,
+        |side| match side {
+            Side::Peer => openssl(cipher, len),
+            Side::Ours => speed(len, &mut work),
+        },
+    )?;
+    Ok(Row {
+        name: format!("{name}, in process"),
+        ours: format!("{:.2} GB/s", triples.ours(|speed| *speed) / 1e9),
+        peer: format!("openssl {:.2} GB/s", triples.peer(|speed| *speed) / 1e9),
+        value: triples.ratio(|speed| *speed),
+        goal: Goal::AtLeast(goal),
+        steady: triples.steady,
+    })
+}
+
+fn speed(len: usize, work: &mut impl FnMut() -> Result<()>) -> Result<f64> {
+    // The clock is not looked at for each message.
+    const AT_ONCE: usize = 16;
+    let (started, mut bytes) = (Instant::now(), 0);
+    while started.elapsed() < SECOND {
+        (0..AT_ONCE).try_for_each(|_| work())?;
+        bytes += AT_ONCE * len;
+    }
+    Ok(bytes as f64 / started.elapsed().as_secs_f64())
+}
+
+/// Bytes a second, as `openssl speed` has them for programs to read. It inherits the core.
+fn openssl(cipher: &str, len: usize) -> Result<f64> {
+    let mut command = Command::new("openssl");
+    command.args(["speed", "-mr", "-elapsed", "-seconds", "1", "-bytes", &len.to_string(), "-evp", cipher]);
+    let output = command.stderr(Stdio::null()).output().context("cannot run openssl")?;
+    ensure!(output.status.success(), "openssl speed ended with {}", output.status);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let speed = said.lines().find_map(speed_in);
+    speed.with_context(|| format!("openssl speed said something else: {said}"))
+}
+
+/// The number of a line such as `+F:25:AES-256-CTR:7730855936.00`.
+fn speed_in(line: &str) -> Option<f64> {
+    line.strip_prefix("+F:")?.rsplit(':').next()?.parse().ok()
+}
+
+fn session() -> Result<NewSession> {
+    let ExchangedKey { key, origin, usage } = made_up_key()?;
+    let domain = Domain::new(DOMAIN).context("a domain that is none")?;
+    Ok(NewSession { domain, origin, from_cache: false, key, usage })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_speed_is_the_last_field_of_its_line() {
+        assert_eq!(speed_in("+F:25:AES-256-CTR:7730855936.00"), Some(7_730_855_936.0));
+        assert_eq!(speed_in("+H:8192"), None);
+    }
+}

@@ -1,0 +1,32 @@
+//! What is measured: each module makes the rows of one name.
+
+mod bulk;
+mod crypto;
+mod delete;
+mod encrypt;
+mod exchange;
+mod growth;
+mod memory;
+mod node;
+mod start;
+
+use anyhow::Result;
+
+use crate::report::Row;
+use crate::stage::Stage;
+
+/// A measurement: its name on the command line, and what makes its rows.
+pub(crate) type Measurement = (&'static str, fn(&Stage) -> Result<Vec<Row>>);
+
+/// All of them, in the order of the table.
+pub(crate) const ALL: &[Measurement] = &[
+    ("delete", delete::rows),
+    ("encrypt", encrypt::rows),
+    ("bulk", bulk::rows),
+    ("crypto", crypto::rows),
+    ("exchange", exchange::rows),
+    ("node", node::rows),
+    ("memory", memory::rows),
+    ("growth", growth::rows),
+    ("start", start::rows),
+];

@@ -1,0 +1,89 @@
+//! The time from starting the program to its first answer.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use rke_daemon::Domain;
+use rke_daemon::keystore::{Keystore, Limits};
+use rke_host::data_dir::{DataDir, Sharing};
+
+use crate::machine::{LOAD_CORE, SERVER_CORE, stay_on};
+use crate::method::Spread;
+use crate::process::free_address;
+use crate::report::{Goal, Row};
+use crate::stage::{Stage, get, made_up_key};
+
+const STARTS: usize = 21;
+const KEYS: usize = 64;
+
+pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
+    let (empty, full) = (stage.folder().join("empty"), stage.folder().join("full"));
+    fill_cache(&full)?;
+    Ok(vec![
+        row(stage, "start to first answer, ms", &empty, 15.0)?,
+        row(stage, "the same with 64 cached keys, ms", &full, 50.0)?,
+    ])
+}
+
+fn row(stage: &Stage, name: &str, data_dir: &Path, goal: f64) -> Result<Row> {
+    let times: Vec<f64> = (0..STARTS).map(|_| start(stage, data_dir)).collect::<Result<_>>()?;
+    let value = Spread::of(times);
+    Ok(Row {
+        name: name.into(),
+        ours: format!("{:.1} ms", value.median),
+        peer: String::new(),
+        value,
+        goal: Goal::AtMost(goal),
+        steady: true,
+    })
+}
+
+fn fill_cache(data_dir: &Path) -> Result<()> {
+    let data_dir = DataDir::open(data_dir, Sharing::Alone)?;
+    let keystore = Keystore::open(Arc::new(data_dir), Limits { ttl_hours: 24, max: KEYS })?;
+    for key in 0..KEYS {
+        let domain = Domain::new(&format!("key{key}.rke.test")).context("a domain that is none")?;
+        keystore.put(&domain, &made_up_key()?)?;
+    }
+    Ok(())
+}
+
+/// Milliseconds until a daemon has answered.
+fn start(stage: &Stage, data_dir: &Path) -> Result<f64> {
+    let address = free_address()?;
+    let mut command = Command::new(stage.program());
+    command.args(stage.flags(address, data_dir)).stdout(Stdio::null()).stderr(Stdio::null());
+    // A child begins where its parent is.
+    stay_on(SERVER_CORE)?;
+    let started = Instant::now();
+    let child = command.spawn();
+    stay_on(LOAD_CORE)?;
+    let mut child = child.context("cannot start the daemon")?;
+    let answered = first_answer(address, started);
+    child.kill()?;
+    child.wait()?;
+    Ok(answered?.as_secs_f64() * 1e3)
+}
+
+fn first_answer(address: SocketAddr, started: Instant) -> Result<Duration> {
+    let mut stream = loop {
+        match TcpStream::connect(address) {
+            Ok(stream) => break stream,
+            Err(error) if started.elapsed() > Duration::from_secs(10) => {
+                return Err(error).context("the daemon does not listen");
+            }
+            Err(_) => std::thread::yield_now(),
+        }
+    };
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    stream.write_all(get("/health/live").as_bytes())?;
+    let mut answer = [0; 1024];
+    let len = stream.read(&mut answer)?;
+    ensure!(answer[..len].starts_with(b"HTTP/1.1 200"), "the daemon's first answer is no success");
+    Ok(started.elapsed())
+}

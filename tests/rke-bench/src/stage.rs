@@ -1,0 +1,133 @@
+//! A local network of 25 nodes on the server's core, and daemons on it. What a daemon has cached, the next
+//! one finds.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rke_daemon::exchange::{ExchangedKey, KeyOrigin};
+use rke_proto::ContentServerId;
+use rke_proto::derive::ShareWidth;
+use rke_raida::network::{LocalNetwork, LocalNetworkConfig};
+use rke_secret::Secret;
+use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::machine::{SERVER_CORE, stay_on};
+use crate::nginx::Whole;
+use crate::process::{Server, free_address};
+
+pub(crate) const DOMAIN: &str = "content.rke.test";
+
+/// The network, and the program that is measured.
+pub(crate) struct Stage {
+    program: PathBuf,
+    folder: TempDir,
+    pub(crate) network: LocalNetwork,
+    pub(crate) runtime: Runtime,
+}
+
+impl Stage {
+    pub(crate) fn start(program: &Path) -> Result<Self> {
+        let folder = tempfile::tempdir().context("cannot make a folder")?;
+        let stay = || drop(stay_on(SERVER_CORE));
+        let runtime =
+            Builder::new_multi_thread().worker_threads(1).on_thread_start(stay).enable_all().build()?;
+        let config = LocalNetworkConfig {
+            dir: folder.path().join("network"),
+            domain: DOMAIN.into(),
+            cs_id: ContentServerId::new("CONTENT-SERVER01").context("an ID that is none")?,
+            first_raida_port: 0,
+            dns_port: 0,
+            content_server_port: 0,
+        };
+        std::fs::create_dir_all(&config.dir)?;
+        let network = runtime.block_on(LocalNetwork::start(config)).context("no local network")?;
+        Ok(Self { program: std::path::absolute(program)?, folder, network, runtime })
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// The flags of a daemon that finds the network.
+    pub(crate) fn flags(&self, address: SocketAddr, data_dir: &Path) -> Vec<String> {
+        let flags = ["serve", "--log", "warn", "--listen", &address.to_string(), "--data-dir"];
+        let mut flags: Vec<String> = flags.map(str::to_owned).into();
+        flags.extend([data_dir.display().to_string(), "--dns-server".into()]);
+        flags.push(self.network.dns_address().to_string());
+        flags
+    }
+
+    /// A daemon with room for so many sessions, whose key cache holds the key.
+    pub(crate) fn daemon(&self, max_sessions: usize) -> Result<Daemon> {
+        let (address, settings) = (free_address()?, self.folder().join("rke.toml"));
+        let mut flags = self.flags(address, &self.folder().join("daemon"));
+        flags.extend(["--max-sessions".into(), max_sessions.to_string()]);
+        flags.extend(["--config".into(), settings.display().to_string()]);
+        std::fs::write(&settings, "").context("cannot write settings")?;
+        let server = Server::start(&self.program, &flags, address, &self.folder().join("rke.log"))?;
+        let daemon = Daemon { server, settings, create: self.create_target() };
+        Whole::of(&daemon.server, &get(&daemon.create)).context("no session opens")?;
+        delete_all(&daemon.server)?;
+        Ok(daemon)
+    }
+
+    fn create_target(&self) -> String {
+        format!("/api/rke/session?domain={DOMAIN}&wallet_path={}", self.network.wallet().display())
+    }
+}
+
+/// Ends all sessions of a daemon.
+pub(crate) fn delete_all(server: &Server) -> Result<()> {
+    Whole::of(server, "DELETE /api/rke/sessions HTTP/1.1\r\nHost: localhost\r\n\r\n").map(drop)
+}
+
+/// A running daemon.
+pub(crate) struct Daemon {
+    pub(crate) server: Server,
+    settings: PathBuf,
+    /// The target of requests that open a session.
+    pub(crate) create: String,
+}
+
+impl Daemon {
+    /// Sessions that are opened from now on live for so long.
+    pub(crate) fn set_session_ttl(&self, ttl: Duration) -> Result<()> {
+        std::fs::write(&self.settings, format!("session-ttl = {}\n", ttl.as_secs()))?;
+        let process = rustix::process::Pid::from_raw(self.server.id()).context("no process")?;
+        rustix::process::kill_process(process, rustix::process::Signal::HUP)?;
+        let wanted = format!("\"session_timeout_sec\":{}", ttl.as_secs());
+        for _ in 0..200 {
+            if Whole::of(&self.server, &get("/api/rke/status"))?.body.contains(&wanted) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        anyhow::bail!("the daemon did not take its new settings")
+    }
+}
+
+/// A key that no exchange has made.
+pub(crate) fn made_up_key() -> Result<ExchangedKey> {
+    let origin = KeyOrigin {
+        cs_id: ContentServerId::new("CS").context("an ID that is none")?,
+        width: ShareWidth::Wide,
+        envelopes: vec![5],
+        raidas: (0..25).collect(),
+        liars: Vec::new(),
+        tunnel: None,
+    };
+    Ok(ExchangedKey { key: Secret::random()?, origin, usage: Arc::default() })
+}
+
+/// A request for a target.
+pub(crate) fn get(target: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")
+}

@@ -1,0 +1,155 @@
+//! Test only, never shipped. Does one thing as often as it is told, for valgrind to count its instructions: what
+//! twice as many take more is what they take, without the start. `cargo xtask instructions` runs it.
+
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use rke_daemon::exchange::{ExchangedKey, KeyOrigin};
+use rke_daemon::keystore::{Keystore, Limits};
+use rke_daemon::{Config, Daemon, Domain};
+use rke_fuzz::samples::{self, Request};
+use rke_host::data_dir::{DataDir, Sharing};
+use rke_proto::derive::ShareWidth;
+use rke_proto::header::RequestHeader;
+use rke_proto::{ContentServerId, Status, command, envelope};
+use rke_secret::{Secret, scoped};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const DOMAIN: &str = "content.rke.test";
+/// Sessions that are opened in any case; so many can be deleted.
+const SESSIONS: usize = 1000;
+/// As many as one web page may open at once.
+const SESSIONS_OF_A_PAGE: usize = 200;
+const FIRST_PORT: usize = 10_000;
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["list"] => names().iter().for_each(|name| println!("{name}")),
+        [name, times] => work(name, times.parse().context("how often?")?)?,
+        _ => bail!("usage: rke-instructions list | NAME TIMES"),
+    }
+    Ok(())
+}
+
+/// All that there is to do.
+fn names() -> Vec<String> {
+    let packets = samples::REQUESTS
+        .iter()
+        .flat_map(|packet| [format!("open request {}", packet.name), format!("open answer {}", packet.name)]);
+    ["delete", "encrypt 1 KiB"].into_iter().map(str::to_owned).chain(packets).collect()
+}
+
+fn work(name: &str, times: usize) -> Result<()> {
+    if let Some(name) = name.strip_prefix("open request ") {
+        let packet = packet(name)?;
+        return open_many(times, &packet.datagram, open_request);
+    }
+    if let Some(name) = name.strip_prefix("open answer ") {
+        let packet = packet(name)?;
+        let answer = samples::answer(packet, Status::SUCCESS, &packet.answer);
+        return open_many(times, &answer, |datagram| open_answer(packet, datagram));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(ask(name, times))
+}
+
+fn packet(name: &str) -> Result<&'static Request> {
+    samples::REQUESTS.iter().find(|packet| packet.name == name).context("there is no such packet")
+}
+
+/// Opens the same datagram over and over, where secrets may lie.
+fn open_many(times: usize, datagram: &[u8], open: impl Fn(&mut [u8]) -> Option<()>) -> Result<()> {
+    let mut copy = datagram.to_vec();
+    let opened = scoped(|| {
+        (0..times).all(|_| {
+            copy.copy_from_slice(datagram);
+            open(black_box(&mut copy)).is_some()
+        })
+    })?;
+    ensure!(opened, "an honest packet does not open");
+    Ok(())
+}
+
+/// What a node does, up to the challenge.
+fn open_request(datagram: &mut [u8]) -> Option<()> {
+    let header = RequestHeader::decode(datagram).ok()?;
+    envelope::check_request_frame(&header, datagram).ok()?;
+    let body = envelope::open_request(&header, samples::key(header.envelope)?, datagram).ok()?;
+    command::split_challenge(body).ok().map(drop)
+}
+
+/// What a client does.
+fn open_answer(to: &Request, datagram: &mut [u8]) -> Option<()> {
+    let key = samples::key(to.header.envelope)?;
+    envelope::open_response(&to.header, &samples::challenge(), key, datagram).ok().map(drop)
+}
+
+/// Asks a daemon in this process, on this thread, over one connection.
+async fn ask(name: &str, times: usize) -> Result<()> {
+    let folder = tempfile::tempdir().context("cannot make a folder")?;
+    let data_dir = folder.path().join("daemon");
+    cache_a_key(&data_dir)?;
+    let config = Config {
+        listen: ([127, 0, 0, 1], 0).into(),
+        max_sessions: SESSIONS,
+        session_ttl: Duration::from_secs(24 * 3600),
+        ..Config::new(data_dir)
+    };
+    let daemon = Daemon::start(config).await?;
+    let mut connection = TcpStream::connect(daemon.address()).await?;
+    let mut ids = Vec::with_capacity(SESSIONS);
+    for at in 0..SESSIONS {
+        ids.push(open_session(&mut connection, folder.path(), at).await?);
+    }
+    let plaintext = "QUJD".repeat(341) + "QQ==";
+    for id in ids.iter().cycle().take(times) {
+        let target = match name {
+            "delete" => format!("session/delete?session_id={id}"),
+            "encrypt 1 KiB" => format!("encrypt?session_id={id}&plaintext={plaintext}"),
+            _ => bail!("there is nothing named {name}"),
+        };
+        get(&mut connection, &target, "").await?;
+    }
+    daemon.stop().await;
+    Ok(())
+}
+
+fn cache_a_key(data_dir: &Path) -> Result<()> {
+    let data_dir = DataDir::open(data_dir, Sharing::Alone)?;
+    let keystore = Keystore::open(Arc::new(data_dir), Limits { ttl_hours: 24, max: 1 })?;
+    let origin = KeyOrigin {
+        cs_id: ContentServerId::new("CS").context("an ID that is none")?,
+        width: ShareWidth::Wide,
+        envelopes: vec![5],
+        raidas: (0..25).collect(),
+        liars: Vec::new(),
+        tunnel: None,
+    };
+    let domain = Domain::new(DOMAIN).context("a domain that is none")?;
+    let key = ExchangedKey { key: Secret::random()?, origin, usage: Arc::default() };
+    Ok(keystore.put(&domain, &key)?)
+}
+
+async fn open_session(connection: &mut TcpStream, wallet: &Path, at: usize) -> Result<String> {
+    let target = format!("session?domain={DOMAIN}&wallet_path={}", wallet.display());
+    let page = FIRST_PORT + at / SESSIONS_OF_A_PAGE;
+    let answer = get(connection, &target, &format!("Origin: http://localhost:{page}\r\n")).await?;
+    let (_, rest) = answer.split_once("\"session_id\":\"").context("an answer without a session")?;
+    Ok(rest.split('"').next().unwrap_or_default().to_owned())
+}
+
+/// Asks for a target. Every answer here fits in one read.
+async fn get(connection: &mut TcpStream, target: &str, headers: &str) -> Result<String> {
+    let request = format!("GET /api/rke/{target} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
+    connection.write_all(request.as_bytes()).await?;
+    let mut answer = vec![0; 8192];
+    let len = connection.read(&mut answer).await?;
+    let answer = String::from_utf8_lossy(&answer[..len]).into_owned();
+    ensure!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    Ok(answer)
+}

@@ -1,0 +1,85 @@
+//! `cargo xtask instructions`: counts the instructions that requests and packets take, and compares them with
+//! what they took before. Unlike time, that is the same on a machine that is busy.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::{cargo, need, target_dir};
+
+/// How much a count may differ from the one that was noted.
+const MOST_DIFFERENCE: f64 = 0.03;
+
+/// Everything is done so often, and twice as often: what comes on top is what it takes.
+const TIMES: u64 = 400;
+
+/// What to do with the counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counts {
+    Compare,
+    Write,
+}
+
+pub(crate) fn instructions(what: Counts) -> Result<()> {
+    need("valgrind", "valgrind")?;
+    cargo(&["build", "--release", "--locked", "-p", "rke-instructions"])?;
+    let program = target_dir().join("release/rke-instructions");
+    let output = Command::new(&program).arg("list").output().context("cannot run rke-instructions")?;
+    let names = String::from_utf8_lossy(&output.stdout).into_owned();
+    let counts = names.lines().map(|name| Ok((count_one(&program, name)?, name)));
+    let counts: Vec<(u64, &str)> = counts.collect::<Result<_>>()?;
+    match what {
+        Counts::Compare => compare(&counts),
+        Counts::Write => {
+            let text = counts.iter().fold(String::new(), |mut text, (count, name)| {
+                let _ = writeln!(text, "{count} {name}");
+                text
+            });
+            std::fs::write(noted_in(), text).context("cannot write the counts")
+        }
+    }
+}
+
+/// The file with what was counted before.
+fn noted_in() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/rke-instructions/counts.txt")
+}
+
+fn compare(counts: &[(u64, &str)]) -> Result<()> {
+    let noted = std::fs::read_to_string(noted_in()).context("cannot read the counts")?;
+    let mut different = 0;
+    for (count, name) in counts {
+        let line = noted.lines().find_map(|line| line.split_once(' ').filter(|(_, of)| of == name));
+        let Some((before, _)) = line else { bail!("counts.txt has no count of: {name}") };
+        let before: u64 = before.parse().with_context(|| format!("counts.txt: {before}"))?;
+        let change = *count as f64 / before as f64 - 1.0;
+        println!("{name}: {count} instructions, {:+.1} %", change * 100.0);
+        different += usize::from(change.abs() > MOST_DIFFERENCE);
+    }
+    ensure!(
+        different == 0,
+        "{different} counts differ by more than {:.0} %; where that is meant: cargo xtask instructions --write",
+        MOST_DIFFERENCE * 100.0
+    );
+    Ok(())
+}
+
+fn count_one(program: &Path, name: &str) -> Result<u64> {
+    let (once, twice) = (count(program, name, TIMES)?, count(program, name, 2 * TIMES)?);
+    let more =
+        twice.checked_sub(once).with_context(|| format!("{name}: more work took fewer instructions"))?;
+    Ok(more / TIMES)
+}
+
+/// All instructions of a run.
+fn count(program: &Path, name: &str, times: u64) -> Result<u64> {
+    let mut command = Command::new("valgrind");
+    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(program);
+    let output = command.args([name, &times.to_string()]).output().context("cannot run valgrind")?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.success(), "{name}: {said}");
+    let count = said.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
+    count.with_context(|| format!("valgrind counted nothing: {said}"))
+}
