@@ -98,7 +98,7 @@ fn speed_in(line: &str) -> Option<f64> {
 fn session() -> Result<NewSession> {
     let ExchangedKey { key, origin, usage } = made_up_key()?;
     let domain = Domain::new(DOMAIN).context("a domain that is none")?;
-    Ok(NewSession { domain, origin, from_cache: false, key, usage })
+    Ok(NewSession { domain, origin: origin.into(), from_cache: false, key, usage })
 }
 
 #[cfg(test)]
