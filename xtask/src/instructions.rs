@@ -13,7 +13,7 @@ use crate::{cargo, need, target_dir};
 const MOST_DIFFERENCE: f64 = 0.03;
 
 /// Everything is done so often, and twice as often: what comes on top is what it takes.
-const TIMES: u64 = 400;
+const TIMES: u64 = 2000;
 
 /// What to do with the counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 
 const DOMAIN: &str = "content.rke.test";
 /// Sessions that are opened in any case; so many can be deleted.
-const SESSIONS: usize = 1000;
+const SESSIONS: usize = 4000;
 /// As many as one web page may open at once.
 const SESSIONS_OF_A_PAGE: usize = 200;
 const FIRST_PORT: usize = 10_000;
