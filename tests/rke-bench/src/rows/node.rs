@@ -16,6 +16,8 @@ use crate::stage::Stage;
 const SECOND: Duration = Duration::from_secs(1);
 /// Requests that are made ahead, each of its own: more than a node can answer in a second.
 const REQUESTS: usize = 150_000;
+/// Requests that are made together.
+const AT_ONCE: usize = 500;
 /// Requests that wait for their answer.
 const DEPTH: usize = 32;
 
@@ -52,7 +54,10 @@ fn client(server: std::net::SocketAddr) -> Result<UdpSocket> {
 
 /// Sealed requests to the first node, no two alike.
 fn requests(stage: &Stage, count: usize) -> Result<Vec<Vec<u8>>> {
-    let (network, first) = (&stage.network, RaidaIndex::all().take(1).collect::<Vec<_>>());
+    // The wallet is read once for so many.
+    let network = &stage.network;
+    let first = RaidaIndex::all().next().context("there is no RAIDA")?;
+    let first = vec![first; AT_ONCE.min(count)];
     let context = shares::context(network)?;
     let mut requests = Vec::with_capacity(count);
     while requests.len() < count {
