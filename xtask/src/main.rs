@@ -31,6 +31,16 @@ const NEEDED: [(&str, &str); 7] = [
     ("openssl", "openssl"),
 ];
 
+const USAGE: &str = "\
+usage: cargo xtask test                    run every check and every test
+       cargo xtask erase [--long]          look for keys in the memory of running programs
+       cargo xtask schemathesis            ask a daemon for all that its OpenAPI document describes
+       cargo xtask openapi                 write docs/openapi.json again
+       cargo xtask screenshots             take the pictures of docs/console again
+       cargo xtask bench [--write] [ROW]…  measure the program beside nginx and openssl
+       cargo xtask instructions [--write]  count the instructions of requests and packets
+";
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
@@ -44,16 +54,7 @@ fn main() -> ExitCode {
         ["instructions", "--write"] => instructions(Counts::Write),
         ["bench", ref rest @ ..] => bench(rest),
         _ => {
-            eprintln!("usage: cargo xtask test            run every check and every test");
-            eprintln!("       cargo xtask erase [--long]  look for keys in the memory of running programs");
-            eprintln!(
-                "       cargo xtask schemathesis    ask a daemon for all that its OpenAPI document describes"
-            );
-            eprintln!("       cargo xtask openapi         write docs/openapi.json again");
-            eprintln!("       cargo xtask screenshots     take the pictures of docs/console again");
-            eprintln!(
-                "       cargo xtask bench [--write] [ROW]…  measure the program beside nginx and openssl"
-            );
+            eprint!("{USAGE}");
             return ExitCode::from(2);
         }
     };
