@@ -58,6 +58,13 @@ struct Description {
     bytes: u64,
 }
 
+/// A key's description with what the key has encrypted by now.
+fn with_usage(description: &[u8], (messages, bytes): (u64, u64)) -> Result<Vec<u8>, SealError> {
+    let description: Description = serde_json::from_slice(description).map_err(|_| SealError::Malformed)?;
+    let description = Description { messages, bytes, ..description };
+    serde_json::to_vec(&description).map_err(|_| SealError::Malformed)
+}
+
 /// Under what names the Content Server knows the key, in hex, and where it is.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -214,22 +221,27 @@ impl Keystore {
         self.data_dir.sealer().write(&self.path_of(domain), &description, &key.key)
     }
 
-    /// Writes down what the keys have encrypted since that was last written.
+    /// Writes down what the keys have encrypted since that was last written. No key lies in memory for it.
     pub fn save_usage(&self) {
-        let used: Vec<Domain> = {
+        let used: Vec<(Domain, (u64, u64))> = {
             let index = self.lock();
-            let used = index.iter().filter(|(_, indexed)| indexed.usage.so_far() != indexed.written);
-            used.map(|(domain, _)| domain.clone()).collect()
+            let used =
+                index.iter().map(|(domain, indexed)| (domain, indexed.usage.so_far(), indexed.written));
+            used.filter(|(_, now, written)| now != written).map(|(of, now, _)| (of.clone(), now)).collect()
         };
         let _files = self.lock_files();
-        for domain in used {
-            let Some(key) = self.get(&domain) else { continue };
-            let Some(expires_at) = self.lock().get(&domain).map(|indexed| indexed.expires_at) else {
+        for (domain, usage) in used {
+            // It may have been forgotten meanwhile.
+            if !self.lock().contains_key(&domain) {
                 continue;
-            };
-            let indexed = Indexed::new(&key, expires_at);
-            match self.write(&domain, &key, &indexed) {
-                Ok(()) => drop(self.lock().insert(domain, indexed)),
+            }
+            let change = |description: &[u8]| with_usage(description, usage);
+            match self.data_dir.sealer().describe_anew::<32>(&self.path_of(&domain), change) {
+                Ok(()) => {
+                    if let Some(indexed) = self.lock().get_mut(&domain) {
+                        indexed.written = usage;
+                    }
+                }
                 Err(error) => {
                     tracing::warn!(%domain, %error, "cannot write down how much a key was used");
                 }
