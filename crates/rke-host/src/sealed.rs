@@ -89,10 +89,10 @@ impl Sealer {
     ) -> Result<(), SealError> {
         let mut file = open_regular(path)?;
         let old = read_description(&mut file)?;
-        let (mut nonce, mut sealed, mut tag) = ([0; NONCE_LEN], [0; N], [0; TAG_LEN]);
+        let (mut nonce, mut sealed) = ([0; NONCE_LEN], [0; N]);
         file.read_exact(&mut nonce)?;
         file.read_exact(&mut sealed)?;
-        file.read_exact(&mut tag)?;
+        let tag = read_end(&mut file)?;
         let (old_head, head) = (head(&old), head(&change(&old)?));
         let mut new_nonce = [0; NONCE_LEN];
         getrandom::fill(&mut new_nonce).map_err(SecretError::from)?;
@@ -125,13 +125,9 @@ impl Sealer {
         let description = read_description(&mut file)?;
         let head = head(&description);
         let mut nonce = [0; NONCE_LEN];
-        let mut tag = [0; TAG_LEN];
         file.read_exact(&mut nonce)?;
         let mut secret = Secret::<N>::try_fill(|sealed| file.read_exact(sealed))?;
-        file.read_exact(&mut tag)?;
-        if file.read(&mut [0])? != 0 {
-            return Err(SealError::Malformed);
-        }
+        let tag = read_end(&mut file)?;
         let opened = secret.expose_mut(|bytes| {
             self.with_cipher(|cipher| {
                 cipher.decrypt_inout_detached(&nonce.into(), &head, bytes.as_mut_slice().into(), &tag.into())
@@ -213,6 +209,16 @@ fn read_description(file: &mut File) -> Result<Vec<u8>, SealError> {
     Ok(description)
 }
 
+/// The tag, which a file ends with.
+fn read_end(file: &mut File) -> Result<[u8; TAG_LEN], SealError> {
+    let mut tag = [0; TAG_LEN];
+    file.read_exact(&mut tag)?;
+    match file.read(&mut [0])? {
+        0 => Ok(tag),
+        _ => Err(SealError::Malformed),
+    }
+}
+
 /// Opens a file only if it is a regular one: a FIFO would block, a device may do anything.
 pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)?;
@@ -267,6 +273,8 @@ mod tests {
             let changed = sealer(1).describe_anew::<32>(&path, |old| Ok(old.to_vec()));
             assert!(changed.is_err() && std::fs::read(&path).expect("read") == altered, "byte {at} altered");
         }
+        std::fs::write(&path, [&good[..], b"!"].concat()).expect("written");
+        assert!(sealer(1).describe_anew::<32>(&path, |old| Ok(old.to_vec())).is_err(), "a byte more");
         std::fs::write(&path, &good).expect("written");
         assert!(sealer(1).describe_anew::<32>(&path, |_| Err(SealError::Malformed)).is_err());
         assert!(sealer(2).describe_anew::<32>(&path, |old| Ok(old.to_vec())).is_err());
