@@ -13,6 +13,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+/// How long to wait after a request that was one too many, and how often.
+const WAIT: Duration = Duration::from_millis(500);
+const MOST_WAITS: usize = 20;
+
 /// A running `rke`. Dropping it kills it.
 pub(crate) struct Program {
     child: Child,
@@ -116,12 +120,16 @@ impl Api {
         Ok((status.context("no status")?, serde_json::from_str(body)?))
     }
 
-    /// The body of a successful answer.
+    /// The body of a successful answer. Where the daemon wants a client to slow down, it is asked again.
     pub(crate) fn expect(self, target: &str) -> Result<Value> {
-        match self.get(target)? {
-            (200, body) => Ok(body),
-            (status, body) => bail!("{target}: {status} {body}"),
+        for _ in 0..MOST_WAITS {
+            match self.get(target)? {
+                (200, body) => return Ok(body),
+                (429, _) => std::thread::sleep(WAIT),
+                (status, body) => bail!("{target}: {status} {body}"),
+            }
         }
+        bail!("{target}: still refused as one too many")
     }
 }
 
