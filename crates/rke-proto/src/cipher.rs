@@ -1,12 +1,13 @@
 //! The ciphers of the wire and of the sessions, in place: AES in counter mode and HMAC-SHA256.
 //! `docs/protocol.md` sections 3, 4 and 7; the session's own use is in `docs/api.md`.
 
-use aes::cipher::{InnerIvInit, KeyInit, StreamCipher, StreamCipherCoreWrapper};
+use aes::cipher::KeyInit;
 use aes::hazmat::{cipher_round, inv_mix_columns};
 use aes::{Aes128Enc, Aes256Enc, Block};
-use ctr::CtrCore;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
+
+use crate::ctr::apply;
 
 /// Length of a counter block, and of a session's nonce.
 pub const BLOCK_LEN: usize = 16;
@@ -14,12 +15,9 @@ pub const BLOCK_LEN: usize = 16;
 /// Length of an HMAC-SHA256.
 pub const HMAC_LEN: usize = 32;
 
-type Ctr128<C> = StreamCipherCoreWrapper<CtrCore<C, ctr::flavors::Ctr128BE>>;
-
 /// AES-128-CTR over `data`, starting at `counter_block`. The same call encrypts and decrypts.
 pub fn aes128_ctr(key: &[u8; 16], counter_block: &[u8; BLOCK_LEN], data: &mut [u8]) {
-    let core = CtrCore::inner_iv_init(Aes128Enc::new(key.into()), counter_block.into());
-    Ctr128::<Aes128Enc>::from_core(core).apply_keystream(data);
+    apply(&Aes128Enc::new(key.into()), u128::from_be_bytes(*counter_block), 0, data);
 }
 
 /// AES-256-CTR over `data`, starting at `counter_block`. The same call encrypts and decrypts.
@@ -30,14 +28,9 @@ pub fn aes256_ctr(key: &[u8; 32], counter_block: &[u8; BLOCK_LEN], data: &mut [u
 /// AES-256-CTR over a part of a stream that begins at `counter_block`: over the bytes from `position`
 /// on. The counter is the whole block and begins anew after its last value.
 pub fn aes256_ctr_from(key: &[u8; 32], counter_block: &[u8; BLOCK_LEN], position: u64, data: &mut [u8]) {
-    let blocks = u128::from(position / BLOCK_LEN as u64);
-    let counter_block = u128::from_be_bytes(*counter_block).wrapping_add(blocks).to_be_bytes();
-    let core = CtrCore::inner_iv_init(Aes256Enc::new(key.into()), &counter_block.into());
-    let mut cipher = Ctr128::<Aes256Enc>::from_core(core);
-    // The part of the first block that is over already.
-    let mut over = [0; BLOCK_LEN];
-    cipher.apply_keystream(&mut over[..(position % BLOCK_LEN as u64) as usize]);
-    cipher.apply_keystream(data);
+    let (blocks, skip) = (position / BLOCK_LEN as u64, position % BLOCK_LEN as u64);
+    let counter = u128::from_be_bytes(*counter_block).wrapping_add(blocks.into());
+    apply(&Aes256Enc::new(key.into()), counter, skip as usize, data);
 }
 
 /// Gives each 16 bytes of AES-256's key schedule to `each`, the key's own halves first, and each of

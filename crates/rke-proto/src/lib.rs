@@ -6,6 +6,7 @@ pub mod challenge;
 pub mod cipher;
 pub mod coin;
 pub mod command;
+mod ctr;
 pub mod cursor;
 pub mod derive;
 pub mod directory;

@@ -1,43 +1,70 @@
-//! A connection whose every answer is JSON. hyper answers a malformed request line, a target that
-//! is far too long or headers that never end by itself, with an empty body: such an answer is
-//! replaced on its way out by one in the documented form. Short answers to requests that came together
-//! leave together.
+//! A connection as hyper sees it. hyper answers a malformed request line, a target that is far too long
+//! or headers that never end by itself, with an empty body: such an answer is replaced on its way out by one
+//! in the documented form. hyper may be given a single request, and the connection taken back after it.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use axum::http::StatusCode;
+use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::failure::Failure;
 use super::headers::{ALWAYS, CONTENT_POLICY};
 use super::limits::{HEADERS_TOO_LARGE, URI_TOO_LONG};
 use super::patience::Patience;
-use super::pipeline::Pipeline;
+use super::turn::Turn;
 
-/// How much of answers may wait for each other.
-const MOST_WAITING: usize = 64 * 1024;
+/// What hyper is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Given {
+    /// One request without a body, whose head was read. What follows it was not all read.
+    Single,
+    /// The same, and what follows it was read, at least in part.
+    SingleOfSeveral,
+    /// The connection, to its end.
+    Connection,
+}
 
 /// A stream to a client, seen from the server.
 pub(super) struct Connection<S> {
     stream: S,
+    /// What was read before.
+    lead: BytesMut,
+    given: Given,
     /// What goes out before anything else, and how much of it is written.
     waiting: Vec<u8>,
     written: usize,
     unanswered: bool,
     patience: Patience,
-    pipeline: Pipeline,
+    turn: Turn,
+    taken_back: bool,
 }
 
 impl<S: AsyncWrite + Unpin> Connection<S> {
-    pub(super) fn new(stream: S, patience: Patience, pipeline: Pipeline) -> Self {
-        Self { stream, waiting: Vec::new(), written: 0, unanswered: false, patience, pipeline }
+    pub(super) fn new(stream: S, lead: BytesMut, given: Given, patience: Patience, turn: Turn) -> Self {
+        Self {
+            stream,
+            lead,
+            given,
+            waiting: Vec::new(),
+            written: 0,
+            unanswered: false,
+            patience,
+            turn,
+            taken_back: false,
+        }
     }
 
     /// Whether part of a request came in and nothing went out since.
     pub(super) fn has_unanswered_bytes(&self) -> bool {
         self.unanswered
+    }
+
+    /// The stream, if hyper has ended because it was taken back.
+    pub(super) fn back(self) -> Result<S, Self> {
+        if self.taken_back { Ok(self.stream) } else { Err(self) }
     }
 
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -53,9 +80,19 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Whether an answer may wait for the next.
-    fn may_wait(&self, buf: &[u8]) -> bool {
-        self.pipeline.is_whole() && self.waiting.len() + buf.len() <= MOST_WAITING
+    /// What hyper reads when its single request is done, or waits for an answer. `None` where it may read on.
+    fn poll_single(&mut self) -> Option<Poll<io::Result<()>>> {
+        if self.given == Given::Connection {
+            return None;
+        }
+        if self.turn.is_over() {
+            // No bytes: for hyper that is a client which has gone in peace.
+            self.taken_back = true;
+            return Some(Poll::Ready(Ok(())));
+        }
+        // hyper looks whether the client is still there. The next request must not overtake one that was
+        // read already; who has sent that is there.
+        (self.given == Given::SingleOfSeveral).then_some(Poll::Pending)
     }
 }
 
@@ -94,11 +131,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // hyper has no further request at hand: who waits for an answer gets it.
-        ready!(self.poll_waiting(cx))?;
+        if !self.lead.is_empty() {
+            let len = self.lead.len().min(buf.remaining());
+            buf.put_slice(&self.lead[..len]);
+            self.lead.advance(len);
+            self.unanswered = true;
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(read) = self.poll_single() {
+            return read;
+        }
         let before = buf.filled().len();
         let result = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
         if buf.filled().len() > before {
+            // hyper has part of what follows, so the rest has to be its own too.
+            self.given = Given::Connection;
             self.unanswered = true;
             self.patience.renew();
         }
@@ -115,10 +162,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
             self.waiting.extend(closing_answer(status));
             return Poll::Ready(Ok(buf.len()));
         }
-        if self.may_wait(buf) {
-            self.waiting.extend_from_slice(buf);
-            return Poll::Ready(Ok(buf.len()));
-        }
         ready!(self.poll_waiting(cx))?;
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf));
         self.patience.renew();
@@ -126,13 +169,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // After a whole answer hyper looks for the next request, and asks for bytes when it finds none.
-        if self.pipeline.take_whole() {
-            return Poll::Ready(Ok(()));
-        }
         ready!(self.poll_waiting(cx))?;
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
         self.patience.all_is_out();
+        self.turn.all_is_out();
         Poll::Ready(Ok(()))
     }
 
@@ -146,6 +186,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
 mod tests {
     use std::time::Duration;
 
+    use axum::body::{Body, HttpBody};
+    use axum::response::Response;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     use super::*;
@@ -156,14 +198,14 @@ mod tests {
         client: DuplexStream,
         server: Connection<DuplexStream>,
         patience: Patience,
-        pipeline: Pipeline,
+        turn: Turn,
     }
 
-    fn pair() -> Pair {
+    fn pair(lead: &str, given: Given) -> Pair {
         let (client, server) = duplex(10_000);
-        let (patience, pipeline) = (Patience::new(Duration::from_secs(60)), Pipeline::default());
-        let server = Connection::new(server, patience.clone(), pipeline.clone());
-        Pair { client, server, patience, pipeline }
+        let (patience, turn) = (Patience::new(Duration::from_secs(60)), Turn::default());
+        let server = Connection::new(server, lead.into(), given, patience.clone(), turn.clone());
+        Pair { client, server, patience, turn }
     }
 
     /// All that the client gets.
@@ -181,7 +223,7 @@ mod tests {
         let ours = "HTTP/1.1 404 Not Found\r\ncontent-type: a/b\r\ncontent-length: 2\r\n\r\n{}";
         let without_body = "HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n";
         for (written, expected) in [(OWN, json.as_str()), (ours, ours), (without_body, without_body)] {
-            let mut pair = pair();
+            let mut pair = pair("", Given::Connection);
             pair.server.write_all(written.as_bytes()).await.expect("written");
             assert_eq!(got(pair).await, expected);
         }
@@ -189,27 +231,47 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_that_looks_like_one_is_left_alone() {
-        let mut pair = pair();
+        let mut pair = pair("", Given::Connection);
         let _watch = pair.patience.watch();
         pair.server.write_all(OWN.as_bytes()).await.expect("written");
         assert_eq!(got(pair).await, OWN);
     }
 
+    /// What hyper reads now: `None` where it has to wait.
+    async fn reads(server: &mut Connection<DuplexStream>) -> Option<String> {
+        let mut bytes = vec![0; 100];
+        let len = tokio::time::timeout(Duration::from_millis(20), server.read(&mut bytes)).await.ok()?;
+        bytes.truncate(len.expect("read"));
+        Some(String::from_utf8(bytes).expect("text"))
+    }
+
     #[tokio::test]
-    async fn whole_answers_wait_until_bytes_are_asked_for_and_others_do_not() {
-        let mut pair = pair();
-        let mut buffer = [0; 100];
-        for answer in ["one ", "two "] {
-            pair.pipeline.answer_is_whole();
-            pair.server.write_all(answer.as_bytes()).await.expect("written");
+    async fn it_is_taken_back_when_the_answer_has_ended_and_is_out() {
+        for given in [Given::Single, Given::SingleOfSeveral] {
+            let mut pair = pair("one", given);
+            assert_eq!(reads(&mut pair.server).await.as_deref(), Some("one"));
+            let answer = pair.turn.follow(Response::new(Body::from("answer")));
             pair.server.flush().await.expect("flushed");
-            let early = tokio::time::timeout(Duration::from_millis(20), pair.client.read(&mut buffer)).await;
-            assert!(early.is_err(), "{answer} did not wait");
+            assert_eq!(reads(&mut pair.server).await, None, "the answer has not ended");
+            assert!(!answer.body().is_end_stream());
+            drop(answer);
+            assert_eq!(reads(&mut pair.server).await, None, "the answer is not out");
+            pair.server.flush().await.expect("flushed");
+            assert_eq!(reads(&mut pair.server).await.as_deref(), Some(""));
+            assert!(pair.server.back().is_ok());
         }
-        let asks = tokio::time::timeout(Duration::from_millis(20), pair.server.read(&mut buffer)).await;
-        assert!(asks.is_err() && pair.client.read(&mut buffer).await.expect("read") == 8);
-        pair.server.write_all(b"three").await.expect("written");
+    }
+
+    #[tokio::test]
+    async fn what_hyper_has_begun_to_read_it_keeps() {
+        let mut pair = pair("one", Given::Single);
+        assert_eq!(reads(&mut pair.server).await.as_deref(), Some("one"));
+        let answer = pair.turn.follow(Response::new(Body::empty()));
+        pair.client.write_all(b"two").await.expect("written");
+        assert_eq!(reads(&mut pair.server).await.as_deref(), Some("two"));
+        drop(answer);
         pair.server.flush().await.expect("flushed");
-        assert_eq!(pair.client.read(&mut buffer).await.expect("read"), 5);
+        assert_eq!(reads(&mut pair.server).await, None);
+        assert!(pair.server.back().is_err());
     }
 }

@@ -1,34 +1,29 @@
-//! Where each request goes. Those that come by the thousand are answered here at once, all others through
+//! Where each request goes. Those that come by the thousand are answered at once, all others through
 //! axum's router, whose layers cost more than such a request does. The gate, what is noted, and the
 //! handlers are the same for both.
 
-use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::State;
-use axum::http::{Method, Request, Uri};
+use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use tower::ServiceExt;
 use tracing::Instrument;
 
 use super::admission::Admission;
+use super::answer::json;
 use super::caller::Caller;
+use super::failure::Failure;
+use super::head::Frequent;
 use super::observe::Observer;
+use super::outgoing::Outgoing;
 use super::patience::Patience;
-use super::pipeline::Pipeline;
 use super::query::Query;
 use super::{Shared, answer_panic, handlers};
-
-/// What belongs to the connection that a request came by.
-pub(super) struct ForConnection {
-    pub(super) caller: Caller,
-    pub(super) patience: Patience,
-    pub(super) pipeline: Pipeline,
-}
 
 /// What answers requests.
 pub struct Front {
@@ -43,77 +38,64 @@ impl Front {
     pub(super) async fn answer<B>(
         &self,
         request: Request<B>,
-        connection: &ForConnection,
-    ) -> Result<Response, Infallible>
+        caller: &Caller,
+        patience: &Patience,
+    ) -> Response
     where
         B: HttpBody<Data = axum::body::Bytes, Error: Into<axum::BoxError>> + Send + 'static,
     {
-        if let Some(call) = Frequent::of(request.method(), request.uri()) {
-            // Its body, if it has one, is not looked at.
-            let answer = self.answer_frequent(call, request.map(drop), &connection.caller).await;
-            connection.pipeline.answer_is_whole();
-            return Ok(answer);
-        }
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(connection.caller.clone());
-        request.extensions_mut().insert(connection.patience.clone());
-        self.router.clone().oneshot(request).await
+        request.extensions_mut().insert(caller.clone());
+        request.extensions_mut().insert(patience.clone());
+        let Ok(answer) = self.router.clone().oneshot(request).await;
+        answer
     }
 
-    async fn answer_frequent(&self, call: Frequent, request: Request<()>, caller: &Caller) -> Response {
-        let seen = self.observer.begin(request.method(), Some(call.path()));
-        let work = async {
-            let mut judged = self.admission.judge(&request, Some(caller));
-            let mut response = match judged.answer.take() {
-                Some(answer) => answer,
-                None => {
-                    let answer = AssertUnwindSafe(self.call(call, Query::of(request.uri())));
-                    answer.catch_unwind().await.unwrap_or_else(answer_panic)
-                }
-            };
-            self.admission.complete(judged, &mut response);
-            response
+    /// Answers a frequent request. Says whether the connection goes on.
+    pub(super) async fn answer_frequent(
+        &self,
+        call: Frequent,
+        request: &Request<()>,
+        caller: &Caller,
+        outgoing: &mut Outgoing,
+    ) -> bool {
+        let mut seen = self.observer.begin(request.method(), Some(call.path()));
+        let mut judged = self.admission.judge(request, Some(caller));
+        let said = match judged.answer.take() {
+            Some(answer) => Err(answer),
+            None => self.say(call, Query::of(request.uri())).instrument(seen.span()).await,
         };
-        let mut response = work.instrument(seen.span()).await;
+        let mut response = match said {
+            Ok(written) if judged.is_for_no_page() => {
+                seen.note(StatusCode::OK, None);
+                outgoing.add_success(seen.id(), &written);
+                return true;
+            }
+            Ok(written) => json(written),
+            Err(response) => response,
+        };
+        self.admission.complete(judged, &mut response);
         seen.answered(&mut response);
-        response
+        outgoing.add(response).await
     }
 
-    async fn call(&self, call: Frequent, query: Query) -> Response {
+    /// What the handler says: the JSON of a success, or another answer.
+    async fn say(&self, call: Frequent, query: Query) -> Result<Vec<u8>, Response> {
+        let said = AssertUnwindSafe(self.call(call, query)).catch_unwind().await;
+        said.map_err(answer_panic)?.map_err(IntoResponse::into_response)
+    }
+
+    async fn call(&self, call: Frequent, query: Query) -> Result<Vec<u8>, Failure> {
         self.sessions.drop_after_sleep().await;
         let sessions = State(Arc::clone(&self.sessions));
         match call {
-            Frequent::Delete => handlers::delete(sessions, query).await.into_response(),
-            Frequent::Encrypt => handlers::encrypt(sessions, query).await.into_response(),
-            Frequent::Decrypt => handlers::decrypt(sessions, query).await.into_response(),
+            Frequent::Delete => handlers::delete(sessions, query).await.map(|deleted| deleted.to_json()),
+            Frequent::Encrypt => {
+                handlers::encrypt(sessions, query).await.map(|encrypted| encrypted.to_json())
+            }
+            Frequent::Decrypt => {
+                handlers::decrypt(sessions, query).await.map(|decrypted| decrypted.to_json())
+            }
         }
     }
 }
-
-/// Requests that come by the thousand. All are GET.
-#[derive(Clone, Copy)]
-enum Frequent {
-    Delete,
-    Encrypt,
-    Decrypt,
-}
-
-impl Frequent {
-    fn of(method: &Method, uri: &Uri) -> Option<Self> {
-        let all = [Self::Delete, Self::Encrypt, Self::Decrypt];
-        all.into_iter().find(|call| method == Method::GET && uri.path() == call.path())
-    }
-
-    /// Where the router has it too, for other methods.
-    fn path(self) -> &'static str {
-        match self {
-            Self::Delete => DELETE,
-            Self::Encrypt => ENCRYPT,
-            Self::Decrypt => DECRYPT,
-        }
-    }
-}
-
-pub(super) const DELETE: &str = "/api/rke/session/delete";
-pub(super) const ENCRYPT: &str = "/api/rke/encrypt";
-pub(super) const DECRYPT: &str = "/api/rke/decrypt";

@@ -10,22 +10,25 @@ mod events;
 mod failure;
 pub mod front;
 mod handlers;
+mod head;
 mod headers;
 mod health;
 mod limits;
 mod metrics;
 mod observe;
 mod openapi;
+mod outgoing;
 mod pages;
 mod patience;
-mod pipeline;
 mod query;
 mod refusals;
 pub mod server;
+mod serving;
 mod table;
 pub mod tls;
 pub mod traffic;
 mod tunnel;
+mod turn;
 pub mod unix_socket;
 
 use std::any::Any;
@@ -118,9 +121,9 @@ fn api() -> Table<Shared> {
         .path("/api/rke/sessions", sessions)
         .path("/api/rke/session/{id}", one_session)
         .path("/api/rke/session/{id}/renew", posts(handlers::renew, describe::renew_session))
-        .path(front::DELETE, changes(handlers::delete, describe::delete_session))
-        .path(front::ENCRYPT, encrypt)
-        .path(front::DECRYPT, decrypt)
+        .path(head::DELETE, changes(handlers::delete, describe::delete_session))
+        .path(head::ENCRYPT, encrypt)
+        .path(head::DECRYPT, decrypt)
         .path("/api/rke/seal", posts(bodies::seal, describe::seal))
         .path("/api/rke/open", posts(bodies::open, describe::open))
         .path("/api/rke/session/{id}/tunnel", posts(tunnel::connect, describe::tunnel))

@@ -118,14 +118,24 @@ impl Seen<'_> {
         }
     }
 
-    /// Notes the answer, and completes it.
-    pub(super) fn answered(mut self, response: &mut Response) {
+    /// The request's name.
+    pub(super) fn id(&self) -> &[u8] {
+        &self.id.0
+    }
+
+    /// Notes the answer.
+    pub(super) fn note(&mut self, status: StatusCode, refused: Option<RefusedBy>) {
         self.is_answered = true;
         let took = self.started.elapsed();
-        self.route.answered(self.method, response.status(), took);
-        self.log(response.status(), response.extensions().get().copied(), took);
+        self.route.answered(self.method, status, took);
+        self.log(status, refused, took);
+    }
+
+    /// Notes the answer, and completes it.
+    pub(super) fn answered(mut self, response: &mut Response) {
+        self.note(response.status(), response.extensions().get().copied());
         headers::complete(response);
-        if let Ok(id) = HeaderValue::from_bytes(&self.id.0) {
+        if let Ok(id) = HeaderValue::from_bytes(self.id()) {
             response.headers_mut().insert(REQUEST_ID, id);
         }
     }

@@ -8,7 +8,7 @@ use axum::http::Uri;
 use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
 use base64_simd::STANDARD;
-use memchr::memchr;
+use memchr::{memchr, memchr_iter, memchr3};
 use percent_encoding::percent_decode;
 
 use super::failure::Failure;
@@ -33,11 +33,19 @@ impl Query {
         Self(uri.path_and_query().cloned())
     }
 
+    /// The parameters as they were sent.
+    fn pairs(&self) -> impl Iterator<Item = &str> {
+        let query = self.0.as_ref().and_then(PathAndQuery::query).unwrap_or_default();
+        let ends = memchr_iter(b'&', query.as_bytes()).chain([query.len()]);
+        ends.scan(0, |start, end| Some(&query[std::mem::replace(start, end + 1)..end]))
+    }
+
     /// A parameter's value as it was sent.
     fn sent(&self, name: &str) -> Result<Option<&str>, Failure> {
-        let query = self.0.as_ref().and_then(PathAndQuery::query).unwrap_or_default();
-        let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        let mut values = pairs.filter(|(key, _)| *key == name).map(|(_, value)| value);
+        let mut values = self.pairs().filter_map(|pair| match pair.strip_prefix(name)? {
+            "" => Some(""),
+            rest => rest.strip_prefix('='),
+        });
         let value = values.next();
         if values.next().is_some() {
             return Err(Failure::invalid(name, "given once"));
@@ -51,8 +59,7 @@ impl Query {
     /// # Errors
     /// 400 that names the first.
     pub(super) fn only(&self, names: &[&str]) -> Result<(), Failure> {
-        let query = self.0.as_ref().and_then(PathAndQuery::query).unwrap_or_default();
-        let mut keys = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(key, _)| key));
+        let mut keys = self.pairs().map(|pair| pair.split_once('=').map_or(pair, |(key, _)| key));
         match keys.find(|key| !key.is_empty() && !names.contains(key)) {
             Some(_) => Err(Failure::unknown_parameter(names)),
             None => Ok(()),
@@ -73,6 +80,9 @@ impl Query {
     /// 400 as in [`Query::optional`].
     pub(super) fn given(&self, name: &str) -> Result<Option<String>, Failure> {
         let Some(value) = self.sent(name)? else { return Ok(None) };
+        if memchr3(b'%', b'+', b'\0', value.as_bytes()).is_none() {
+            return Ok(Some(value.into()));
+        }
         let spaced = if value.contains('+') { value.replace('+', " ").into() } else { Cow::from(value) };
         let decoded = percent_decode(spaced.as_bytes()).decode_utf8();
         let decoded = decoded.map_err(|_| Failure::invalid(name, "valid UTF-8"))?;

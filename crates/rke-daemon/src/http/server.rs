@@ -1,18 +1,11 @@
-//! Accepts connections and serves each with hyper, because axum's own server has no time limit for
-//! headers. Every connection is bounded in time and the connections in number.
+//! Accepts connections. They are bounded in number, and each of them in time.
 
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{Request, StatusCode};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -20,10 +13,9 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::caller::{Caller, Scheme};
-use super::connection::{Connection, closing_answer};
-use super::front::{ForConnection, Front};
-use super::patience::{Patience, Stage};
-use super::pipeline::Pipeline;
+use super::front::Front;
+use super::patience::Patience;
+use super::serving::{HEADER_TIMEOUT, Serving};
 use super::tls::Acceptor;
 use super::traffic::Traffic;
 use super::unix_socket;
@@ -31,14 +23,8 @@ use super::unix_socket;
 /// Connections at one time through one door; more wait to be accepted.
 const MAX_CONNECTIONS: u64 = 2048;
 
-/// How long a client may take to send a request's head, and how long it may idle.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// How long requests may go on once the daemon has been told to stop.
 const STOP_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// How long a client may go on sending after it has been answered for the last time.
-const LINGER: Duration = Duration::from_secs(1);
 
 /// A way in. Each has connections of its own, so that a crowd at one leaves the other free.
 pub enum Door {
@@ -131,89 +117,24 @@ async fn receive(arrival: Arrival, front: Arc<Front>, patience: Patience, stop: 
         Arrival::Tcp(stream, from) => {
             let _ = stream.set_nodelay(true);
             let caller = Caller::from_address(Scheme::Http, from);
-            serve_connection(stream, caller, front, patience, stop).await;
+            Serving { stream, caller, front, patience, stop }.run().await;
         }
         Arrival::Tls(stream, from, acceptor) => {
             let _ = stream.set_nodelay(true);
             match timeout(HEADER_TIMEOUT, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => {
                     let caller = Caller::from_address(Scheme::Https, from);
-                    serve_connection(stream, caller, front, patience, stop).await;
+                    Serving { stream, caller, front, patience, stop }.run().await;
                 }
                 Ok(Err(error)) => tracing::debug!(%error, "a TLS connection was refused"),
                 Err(_) => tracing::debug!("a TLS handshake took too long"),
             }
         }
         Arrival::Unix(stream) => match unix_socket::known_user(&stream) {
-            Some(user) => serve_connection(stream, Caller::from_user(user), front, patience, stop).await,
+            Some(user) => {
+                Serving { stream, caller: Caller::from_user(user), front, patience, stop }.run().await
+            }
             None => tracing::warn!("another user was refused at the unix socket"),
         },
     }
-}
-
-/// How the serving of a connection ended.
-enum Ended {
-    /// By HTTP's rules, or because it broke.
-    Over(hyper::Result<()>),
-    /// A body stood still.
-    Still(Stage),
-}
-
-async fn serve_connection<S>(
-    stream: S,
-    caller: Caller,
-    front: Arc<Front>,
-    patience: Patience,
-    mut stop: watch::Receiver<bool>,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let for_connection = ForConnection { caller, patience: patience.clone(), pipeline: Pipeline::default() };
-    let stream = Connection::new(stream, patience.clone(), for_connection.pipeline.clone());
-    let for_requests = Arc::new((front, for_connection));
-    let service = service_fn(move |request: Request<Incoming>| {
-        let for_request = Arc::clone(&for_requests);
-        Box::pin(async move {
-            let (front, connection) = &*for_request;
-            front.answer(request, connection).await
-        })
-    });
-    let mut connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut still = std::pin::pin!(patience.runs_out());
-    let mut stopping = *stop.borrow();
-    let ended = loop {
-        if stopping {
-            std::pin::Pin::new(&mut connection).graceful_shutdown();
-        }
-        let run = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx));
-        tokio::select! {
-            ended = run => break Ended::Over(ended),
-            stage = &mut still => break Ended::Still(stage),
-            _ = stop.changed(), if !stopping => stopping = true,
-        }
-    };
-    let mut io = connection.into_parts().io.into_inner();
-    let timed_out = match ended {
-        Ended::Over(ended) => ended.is_err_and(|error| error.is_timeout()) && io.has_unanswered_bytes(),
-        Ended::Still(Stage::Asked) => true,
-        // Half an answer is out: nothing but the end of the connection can be added to it.
-        Ended::Still(Stage::Answered) => return,
-    };
-    if timed_out {
-        let _ = io.write_all(&closing_answer(StatusCode::REQUEST_TIMEOUT)).await;
-    }
-    let _ = io.shutdown().await;
-    if !stopping {
-        let _ = timeout(LINGER, read_away(io)).await;
-    }
-}
-
-/// Reads until the client has closed too: closing on bytes that nobody has read would make the
-/// system throw away the answer to them.
-async fn read_away(mut io: impl AsyncRead + Unpin) {
-    let mut bytes = vec![0; 16 * 1024];
-    while io.read(&mut bytes).await.is_ok_and(|len| len > 0) {}
 }

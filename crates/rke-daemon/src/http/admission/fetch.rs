@@ -1,9 +1,14 @@
 //! `Sec-Fetch-*` and `Sec-Purpose`: what a browser says about how a page made a request. An image,
 //! a link or a form names no origin; these headers, which pages cannot set, give them away.
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 
 use super::refusals::{Refusal, Rule};
+
+const PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
+const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// Whether a request came with an `Origin`, which has passed then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,11 +20,10 @@ pub(super) enum NamedOrigin {
 /// Lets through what is not from another site, and a `fetch` from an origin that has passed.
 pub(super) fn check(headers: &HeaderMap, origin: NamedOrigin) -> Result<(), Refusal> {
     let refuse = |rule, message: &str| Err(Refusal::new(rule, StatusCode::FORBIDDEN, message));
-    if all(headers, "sec-purpose").any(|value| value.to_ascii_lowercase().contains("prefetch")) {
+    if all(headers, &PURPOSE).any(|value| value.to_ascii_lowercase().contains("prefetch")) {
         return refuse(Rule::Prefetch, "Prefetching is refused: it would do what nobody has asked for");
     }
-    let from_another_site =
-        all(headers, "sec-fetch-site").any(|site| !matches!(site, "none" | "same-origin"));
+    let from_another_site = all(headers, &SITE).any(|site| !matches!(site, "none" | "same-origin"));
     if !from_another_site || (origin == NamedOrigin::Passed && is_fetch(headers)) {
         return Ok(());
     }
@@ -31,18 +35,16 @@ pub(super) fn check(headers: &HeaderMap, origin: NamedOrigin) -> Result<(), Refu
 
 /// A call of `fetch` whose answer the page may read, and not an element with `crossorigin`.
 fn is_fetch(headers: &HeaderMap) -> bool {
-    all(headers, "sec-fetch-mode").eq(["cors"]) && all(headers, "sec-fetch-dest").all(|dest| dest == "empty")
+    all(headers, &MODE).eq(["cors"]) && all(headers, &DEST).all(|dest| dest == "empty")
 }
 
-fn all<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
+fn all<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     // What is not text is kept, as a value that nothing allows.
     headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?"))
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderName;
-
     use super::*;
 
     fn passes(pairs: &[(&str, &str)], origin: NamedOrigin) -> bool {

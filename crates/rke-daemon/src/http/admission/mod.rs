@@ -203,6 +203,13 @@ pub(super) struct Judged {
     brings_stream: bool,
 }
 
+impl Judged {
+    /// Whether no page waits for the answer: then [`Admission::complete`] adds nothing to a success.
+    pub(super) fn is_for_no_page(&self) -> bool {
+        self.origin.is_none()
+    }
+}
+
 impl Admission {
     /// Judges a request.
     pub(super) fn judge<B>(&self, request: &Request<B>, caller: Option<&Caller>) -> Judged {

@@ -4,7 +4,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{success, written};
+use super::{json, success, written};
 
 /// Encrypted data.
 #[derive(Serialize, ToSchema)]
@@ -29,18 +29,25 @@ impl Encrypted {
     }
 }
 
-impl IntoResponse for Encrypted {
-    fn into_response(self) -> Response {
+impl Encrypted {
+    /// The body.
+    pub(in crate::http) fn to_json(&self) -> Vec<u8> {
         let Self { ciphertext, nonce, length, .. } = self;
         written(&[
             r#"{"command":"rke_encrypt","success":true,"ciphertext":""#,
-            &ciphertext,
+            ciphertext,
             r#"","nonce":""#,
-            &nonce,
+            nonce,
             r#"","length":"#,
             &length.to_string(),
             "}",
         ])
+    }
+}
+
+impl IntoResponse for Encrypted {
+    fn into_response(self) -> Response {
+        json(self.to_json())
     }
 }
 
@@ -64,16 +71,23 @@ impl Decrypted {
     }
 }
 
-impl IntoResponse for Decrypted {
-    fn into_response(self) -> Response {
+impl Decrypted {
+    /// The body.
+    pub(in crate::http) fn to_json(&self) -> Vec<u8> {
         let Self { plaintext, length, .. } = self;
         written(&[
             r#"{"command":"rke_decrypt","success":true,"plaintext":""#,
-            &plaintext,
+            plaintext,
             r#"","length":"#,
             &length.to_string(),
             "}",
         ])
+    }
+}
+
+impl IntoResponse for Decrypted {
+    fn into_response(self) -> Response {
+        json(self.to_json())
     }
 }
 

@@ -1,13 +1,12 @@
 //! Sessions: opened, listed, shown, renewed, ended.
 
-use axum::Json;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use rke_secret::residue::Look;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{rfc3339, success, written};
+use super::{json, rfc3339, success, written};
 use crate::sessions::Sessions;
 use crate::store::Row;
 
@@ -219,15 +218,21 @@ impl Deleted {
         });
         Self { command: "rke_session_delete", success: true, session_id, wipe }
     }
+
+    /// The body.
+    pub(in crate::http) fn to_json(&self) -> Vec<u8> {
+        if self.wipe.is_some() {
+            // Numbers and text cannot fail to be JSON.
+            return serde_json::to_vec(self).unwrap_or_default();
+        }
+        let head = r#"{"command":"rke_session_delete","success":true,"session_id":""#;
+        written(&[head, &self.session_id, r#""}"#])
+    }
 }
 
 impl IntoResponse for Deleted {
     fn into_response(self) -> Response {
-        if self.wipe.is_some() {
-            return Json(self).into_response();
-        }
-        let head = r#"{"command":"rke_session_delete","success":true,"session_id":""#;
-        written(&[head, &self.session_id, r#""}"#])
+        json(self.to_json())
     }
 }
 

@@ -1,0 +1,146 @@
+//! Answers that go out without hyper: the same head that hyper would write, as bytes that wait until the
+//! client has no further request at hand.
+
+use std::io::Write;
+
+use axum::body::to_bytes;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
+
+use super::headers::{ALWAYS, CONTENT_POLICY};
+use crate::clock::unix_seconds;
+
+/// How much may wait.
+const MOST: usize = 64 * 1024;
+
+/// Answers to one connection.
+pub(super) struct Outgoing {
+    bytes: Vec<u8>,
+    /// The head of a success up to the length of its body.
+    success: String,
+    date: Date,
+}
+
+impl Outgoing {
+    pub(super) fn new() -> Self {
+        let mut success = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n".to_owned();
+        for (name, value) in ALWAYS.into_iter().chain([CONTENT_POLICY]) {
+            success.extend([name.as_str(), ": ", value, "\r\n"]);
+        }
+        success += "content-length: ";
+        Self { bytes: Vec::new(), success, date: Date::default() }
+    }
+
+    /// What waits.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Whether no more should wait.
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes.len() >= MOST
+    }
+
+    /// What has waited is out.
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
+    /// Adds a success with this JSON, for who is no page.
+    pub(super) fn add_success(&mut self, request_id: &[u8], json: &[u8]) {
+        let out = &mut self.bytes;
+        out.reserve(self.success.len() + json.len() + 128);
+        out.extend_from_slice(self.success.as_bytes());
+        // Writing to memory does not fail.
+        let _ = write!(out, "{}", json.len());
+        for part in
+            [&b"\r\nx-request-id: "[..], request_id, b"\r\ndate: ", self.date.text(), b"\r\n\r\n", json]
+        {
+            out.extend_from_slice(part);
+        }
+    }
+
+    /// Adds any answer whose body is at hand. Says whether the connection goes on.
+    pub(super) async fn add(&mut self, response: Response) -> bool {
+        let (head, body) = response.into_parts();
+        // A body in memory cannot fail.
+        let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+        let out = &mut self.bytes;
+        let _ = write!(out, "HTTP/1.1 {}\r\n", head.status);
+        for (name, value) in &head.headers {
+            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                out.extend_from_slice(part);
+            }
+        }
+        if !head.headers.contains_key(header::CONTENT_LENGTH) {
+            let _ = write!(out, "content-length: {}\r\n", body.len());
+        }
+        for part in [b"date: ", self.date.text(), b"\r\n\r\n", &body] {
+            out.extend_from_slice(part);
+        }
+        head.headers.get(header::CONNECTION) != Some(&HeaderValue::from_static("close"))
+    }
+}
+
+/// The time of an answer, written once a second.
+#[derive(Default)]
+struct Date {
+    second: Option<u64>,
+    text: String,
+}
+
+impl Date {
+    fn text(&mut self) -> &[u8] {
+        let now = unix_seconds();
+        if self.second != Some(now) {
+            self.second = Some(now);
+            let now = Timestamp::now();
+            // Every time that a clock can show has a year of four digits.
+            self.text = DateTimePrinter::new().timestamp_to_rfc9110_string(&now).unwrap_or_default();
+        }
+        self.text.as_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+    use axum::response::IntoResponse;
+
+    use super::super::{failure::Failure, headers};
+    use super::*;
+
+    fn lines(outgoing: &Outgoing) -> Vec<String> {
+        let text = String::from_utf8_lossy(outgoing.bytes()).into_owned();
+        let mut lines: Vec<String> = text.split("\r\n").map(str::to_owned).collect();
+        lines.sort();
+        lines
+    }
+
+    #[tokio::test]
+    async fn both_ways_of_writing_a_success_write_the_same() {
+        let (mut quick, mut any) = (Outgoing::new(), Outgoing::new());
+        quick.add_success(b"the-id", b"{}");
+        let mut response = ([(header::CONTENT_TYPE, "application/json")], "{}").into_response();
+        headers::complete(&mut response);
+        response.headers_mut().insert("x-request-id", HeaderValue::from_static("the-id"));
+        assert!(any.add(response).await);
+        assert_eq!(lines(&quick), lines(&any));
+        let date = lines(&quick).into_iter().find(|line| line.starts_with("date: ")).expect("a date");
+        assert!(
+            date.ends_with(" GMT") && date.len() == "date: Sun, 06 Nov 1994 08:49:37 GMT".len(),
+            "{date}"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_answer_may_end_the_connection() {
+        let mut outgoing = Outgoing::new();
+        let failure = Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too much").closing();
+        assert!(!outgoing.add(failure.into_response()).await);
+        let lines = lines(&outgoing);
+        assert!(lines.iter().any(|line| line == "HTTP/1.1 413 Payload Too Large"), "{lines:?}");
+    }
+}

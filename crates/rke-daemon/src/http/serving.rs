@@ -1,0 +1,274 @@
+//! Serves one connection: frequent requests directly, all others with hyper, which gets the connection for
+//! as long as it needs it. Every wait for the client is bounded in time.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{Request, StatusCode};
+use bytes::BytesMut;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep, sleep, timeout};
+
+use super::caller::Caller;
+use super::connection::{Connection, Given, closing_answer};
+use super::front::Front;
+use super::head::{Next, next};
+use super::outgoing::Outgoing;
+use super::patience::{Patience, Stage};
+use super::turn::Turn;
+
+/// How long a client may take to send a request's head, and how long it may idle.
+pub(super) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a client may go on sending after it has been answered for the last time.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Room for what is read at one time.
+const READ_LEN: usize = 8 * 1024;
+
+/// A connection that is served.
+pub(super) struct Serving<S> {
+    pub(super) stream: S,
+    pub(super) caller: Caller,
+    pub(super) front: Arc<Front>,
+    pub(super) patience: Patience,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Serving<S> {
+    /// Serves until one of both ends it.
+    pub(super) async fn run(self) {
+        let Self { mut stream, caller, front, patience, stop } = self;
+        let shared = Arc::new(Shared { caller, front, patience });
+        let mut direct = Direct::new(Arc::clone(&shared), stop.clone());
+        loop {
+            let (lead, given) = match direct.run(&mut stream).await {
+                Turned::Over(lead, given) => (lead, given),
+                Turned::Closed(status) => {
+                    let stopping = *stop.borrow();
+                    return close(stream, status, stopping).await;
+                }
+            };
+            match serve_by_hyper(stream, (lead, given), Arc::clone(&shared), stop.clone()).await {
+                Some(back) => stream = back,
+                None => return,
+            }
+        }
+    }
+}
+
+/// What all requests of a connection have in common.
+struct Shared {
+    caller: Caller,
+    front: Arc<Front>,
+    patience: Patience,
+}
+
+/// How the direct part of a connection ended.
+enum Turned {
+    /// hyper is to go on.
+    Over(BytesMut, Given),
+    /// There is no more to do but to say this, where somebody waits for an answer.
+    Closed(Option<StatusCode>),
+}
+
+/// The part of a connection that goes without hyper.
+struct Direct {
+    shared: Arc<Shared>,
+    unread: BytesMut,
+    outgoing: Outgoing,
+    /// Until when the next head has to be there.
+    deadline: Instant,
+    clock: Pin<Box<Sleep>>,
+    stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl Direct {
+    fn new(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) -> Self {
+        let stopped = async move {
+            // Without a sender nobody keeps the daemon running either.
+            let _ = stop.wait_for(|stop| *stop).await;
+        };
+        Self {
+            shared,
+            unread: BytesMut::new(),
+            outgoing: Outgoing::new(),
+            deadline: Instant::now(),
+            clock: Box::pin(sleep(HEADER_TIMEOUT)),
+            stopped: Box::pin(stopped),
+        }
+    }
+
+    /// Answers frequent requests until another one comes.
+    async fn run(&mut self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Turned {
+        self.deadline = Instant::now() + HEADER_TIMEOUT;
+        loop {
+            let coming = next(&mut self.unread);
+            if let Next::Frequent(call, request) = coming {
+                let Shared { caller, front, .. } = &*self.shared;
+                let goes_on = front.answer_frequent(call, &request, caller, &mut self.outgoing).await;
+                let is_out = (goes_on && !self.outgoing.is_full()) || self.write(stream).await;
+                if !goes_on || !is_out {
+                    return Turned::Closed(None);
+                }
+                continue;
+            }
+            if !self.write(stream).await {
+                return Turned::Closed(None);
+            }
+            match coming {
+                Next::Single(head) if self.unread.is_empty() => return Turned::Over(head, Given::Single),
+                Next::Single(head) => return Turned::Over(head, Given::SingleOfSeveral),
+                Next::Open(all) => return Turned::Over(all, Given::Connection),
+                Next::Unfinished | Next::Frequent(..) => {
+                    if let Some(turned) = self.read(stream).await {
+                        return turned;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes what waits. Says whether the client took it.
+    async fn write(&mut self, stream: &mut (impl AsyncWrite + Unpin)) -> bool {
+        if self.outgoing.bytes().is_empty() {
+            return true;
+        }
+        self.deadline = Instant::now() + HEADER_TIMEOUT;
+        let bytes = self.outgoing.bytes();
+        let write = async {
+            stream.write_all(bytes).await?;
+            stream.flush().await
+        };
+        let written = in_time(&mut self.clock, self.deadline, write).await;
+        self.outgoing.clear();
+        matches!(written, Some(Ok(())))
+    }
+
+    /// Reads on. Gives how it ends, where it does.
+    async fn read(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> Option<Turned> {
+        self.unread.reserve(READ_LEN);
+        let read = in_time(&mut self.clock, self.deadline, stream.read_buf(&mut self.unread));
+        let read = tokio::select! {
+            biased;
+            read = read => read,
+            () = &mut self.stopped => return Some(match self.unread.is_empty() {
+                true => Turned::Closed(None),
+                false => Turned::Over(self.unread.split(), Given::Connection),
+            }),
+        };
+        match read {
+            Some(Ok(len)) if len > 0 => None,
+            Some(_) => Some(Turned::Closed(None)),
+            None => Some(Turned::Closed((!self.unread.is_empty()).then_some(StatusCode::REQUEST_TIMEOUT))),
+        }
+    }
+}
+
+/// What `work` gives, unless it takes beyond the deadline. The clock is set anew only when it has run out:
+/// a deadline that moves with each request costs nothing.
+async fn in_time<T>(
+    clock: &mut Pin<Box<Sleep>>,
+    deadline: Instant,
+    work: impl Future<Output = io::Result<T>>,
+) -> Option<io::Result<T>> {
+    let mut work = pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return Some(done),
+            () = clock.as_mut() => match deadline <= Instant::now() {
+                true => return None,
+                false => clock.as_mut().reset(deadline),
+            },
+        }
+    }
+}
+
+/// How the serving of a connection by hyper ended.
+enum Ended {
+    /// By HTTP's rules, or because it broke.
+    Over(hyper::Result<()>),
+    /// A body stood still.
+    Still(Stage),
+}
+
+/// Has hyper serve what it is given. Gives the stream back where the connection goes on.
+async fn serve_by_hyper<S>(
+    stream: S,
+    (lead, given): (BytesMut, Given),
+    shared: Arc<Shared>,
+    mut stop: watch::Receiver<bool>,
+) -> Option<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (patience, turn) = (shared.patience.clone(), Turn::default());
+    let stream = Connection::new(stream, lead, given, patience.clone(), turn.clone());
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (shared, turn) = (Arc::clone(&shared), turn.clone());
+        Box::pin(async move {
+            let Shared { caller, front, patience } = &*shared;
+            let answer = front.answer(request, caller, patience).await;
+            Ok::<_, Infallible>(turn.follow(answer))
+        })
+    });
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut still = pin!(patience.runs_out());
+    let mut stopping = false;
+    let ended = loop {
+        if stopping {
+            Pin::new(&mut connection).graceful_shutdown();
+        }
+        let run = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx));
+        tokio::select! {
+            // First hyper has to see that a request has begun: it lets no other connection finish.
+            biased;
+            ended = run => break Ended::Over(ended),
+            stage = &mut still => break Ended::Still(stage),
+            _ = stop.changed(), if !stopping => stopping = true,
+        }
+    };
+    let stream = match connection.into_parts().io.into_inner().back() {
+        Ok(stream) => return Some(stream),
+        Err(stream) => stream,
+    };
+    let timed_out = match ended {
+        Ended::Over(ended) => ended.is_err_and(|error| error.is_timeout()) && stream.has_unanswered_bytes(),
+        Ended::Still(Stage::Asked) => true,
+        // Half an answer is out: nothing but the end of the connection can be added to it.
+        Ended::Still(Stage::Answered) => return None,
+    };
+    close(stream, timed_out.then_some(StatusCode::REQUEST_TIMEOUT), stopping).await;
+    None
+}
+
+/// Ends a connection, after this answer if somebody waits for one.
+async fn close(mut stream: impl AsyncRead + AsyncWrite + Unpin, status: Option<StatusCode>, stopping: bool) {
+    if let Some(status) = status {
+        let _ = stream.write_all(&closing_answer(status)).await;
+    }
+    let _ = stream.shutdown().await;
+    if !stopping {
+        let _ = timeout(LINGER, read_away(stream)).await;
+    }
+}
+
+/// Reads until the client has closed too: closing on bytes that nobody has read would make the
+/// system throw away the answer to them.
+async fn read_away(mut stream: impl AsyncRead + Unpin) {
+    let mut bytes = vec![0; 16 * 1024];
+    while stream.read(&mut bytes).await.is_ok_and(|len| len > 0) {}
+}
