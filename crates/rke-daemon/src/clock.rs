@@ -14,31 +14,36 @@ use rustix::time::{
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// A moment on the clock that counts from the machine's start and never jumps.
+/// A moment on the clock that counts from the machine's start and never jumps, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Moment(Duration);
+pub struct Moment(u64);
 
 impl Moment {
     /// Now.
     pub fn now() -> Self {
         let time = clock_gettime(ClockId::Boottime);
-        Self(Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32))
+        Self(nanos(Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)))
     }
 
     /// The moment `wait` from here.
     pub fn after(self, wait: Duration) -> Self {
-        Self(self.0.saturating_add(wait))
+        Self(self.0.saturating_add(nanos(wait)))
     }
 
     /// Nanoseconds since the machine's start.
     pub(crate) fn nanos(self) -> u64 {
-        self.0.as_nanos().try_into().unwrap_or(u64::MAX)
+        self.0
     }
 
     /// How long it is from `earlier` to here; zero where it lies behind.
     pub fn since(self, earlier: Self) -> Duration {
-        self.0.saturating_sub(earlier.0)
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
+}
+
+/// All of a time that five centuries hold.
+fn nanos(time: Duration) -> u64 {
+    time.as_nanos().try_into().unwrap_or(u64::MAX)
 }
 
 /// Waits on the clock that counts sleep, so that what is due when the machine wakes up happens then.
@@ -62,9 +67,10 @@ impl Alarm {
     /// # Errors
     /// What the system said.
     pub(crate) async fn wait_until(&self, moment: Moment) -> io::Result<()> {
+        let since_start = Duration::from_nanos(moment.0);
         let it_value = Timespec {
-            tv_sec: moment.0.as_secs().try_into().unwrap_or(i64::MAX),
-            tv_nsec: moment.0.subsec_nanos().into(),
+            tv_sec: since_start.as_secs().try_into().unwrap_or(i64::MAX),
+            tv_nsec: since_start.subsec_nanos().into(),
         };
         let it_interval = Timespec { tv_sec: 0, tv_nsec: 0 };
         let setting = Itimerspec { it_interval, it_value };
@@ -104,6 +110,6 @@ mod tests {
             let late = Moment::now().since(moment);
             assert!(Moment::now() >= moment && late < Duration::from_secs(5), "{late:?}");
         }
-        alarm.wait_until(Moment(Duration::from_nanos(1))).await.expect("long ago");
+        alarm.wait_until(Moment(1)).await.expect("long ago");
     }
 }

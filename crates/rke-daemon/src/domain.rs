@@ -1,15 +1,16 @@
 //! A domain name as discovery takes it: checked, in lower case, without the final dot.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
 const MAX_NAME_LEN: usize = 253;
 const MAX_LABEL_LEN: usize = 63;
 
-/// A domain name of ASCII letters, digits, hyphens and underscores.
+/// A domain name of ASCII letters, digits, hyphens and underscores. Clones share its text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Domain(String);
+pub struct Domain(Arc<str>);
 
 impl Domain {
     /// The domain that `text` names, or `None` where it cannot be one. International names are
@@ -17,7 +18,7 @@ impl Domain {
     pub fn new(text: &str) -> Option<Self> {
         let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
         let valid = name.len() <= MAX_NAME_LEN && name.split('.').all(is_label);
-        valid.then_some(Self(name))
+        valid.then(|| Self(name.into()))
     }
 
     /// The name.

@@ -51,10 +51,12 @@ pub struct KeyOrigin {
 
 /// A key and where it comes from.
 pub struct ExchangedKey {
+    /// The domain that it was asked for.
+    pub domain: Domain,
     /// The key.
     pub key: Secret<32>,
-    /// Where it comes from.
-    pub origin: KeyOrigin,
+    /// Where it comes from. All who hold the key share it.
+    pub origin: Arc<KeyOrigin>,
     /// What it has encrypted so far.
     pub usage: Arc<Usage>,
 }
@@ -263,7 +265,8 @@ impl Exchange {
             liars: indexes(liars),
             tunnel: agreed.tunnel,
         };
-        Ok(ExchangedKey { key: agreed.key, origin, usage: Arc::default() })
+        let (domain, origin) = (domain.clone(), Arc::new(origin));
+        Ok(ExchangedKey { domain, key: agreed.key, origin, usage: Arc::default() })
     }
 
     /// Collects shares until there is a key of them that both sides agree on, and says who lied. Where

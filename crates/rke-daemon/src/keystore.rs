@@ -112,9 +112,8 @@ pub struct Limits {
 struct Indexed {
     /// Unix seconds.
     expires_at: u64,
-    cs_id: ContentServerId,
-    width: ShareWidth,
-    /// Shared with the sessions that hold the key.
+    /// Shared with the sessions that hold the key, as its usage is.
+    origin: Arc<KeyOrigin>,
     usage: Arc<Usage>,
     /// What the file says of it.
     written: (u64, u64),
@@ -123,8 +122,7 @@ struct Indexed {
 impl Indexed {
     fn new(key: &ExchangedKey, expires_at: u64) -> Self {
         let ExchangedKey { origin, usage, .. } = key;
-        let (usage, written) = (Arc::clone(usage), usage.so_far());
-        Self { expires_at, cs_id: origin.cs_id, width: origin.width, usage, written }
+        Self { expires_at, origin: Arc::clone(origin), usage: Arc::clone(usage), written: usage.so_far() }
     }
 }
 
@@ -153,8 +151,8 @@ impl Keystore {
         let found = fs::read_dir(&keystore.folder).into_iter().flatten().flatten();
         for path in found.map(|entry| entry.path()) {
             match keystore.load(&path) {
-                Ok((domain, key, expires_at)) => {
-                    keystore.lock().insert(domain, Indexed::new(&key, expires_at));
+                Ok((key, expires_at)) => {
+                    keystore.lock().insert(key.domain.clone(), Indexed::new(&key, expires_at));
                 }
                 Err(reason) => discard(&path, &reason),
             }
@@ -172,41 +170,47 @@ impl Keystore {
 
     /// The cached key of a domain, if there is one that is valid.
     pub fn get(&self, domain: &Domain) -> Option<ExchangedKey> {
-        let usage = Arc::clone(&self.lock().get(domain)?.usage);
-        let path = self.path_of(domain);
+        let (domain, origin, usage) = {
+            let index = self.lock();
+            let (domain, Indexed { origin, usage, .. }) = index.get_key_value(domain)?;
+            (domain.clone(), Arc::clone(origin), Arc::clone(usage))
+        };
+        let path = self.path_of(&domain);
         match self.load(&path) {
-            Ok((_, key, _)) => Some(ExchangedKey { usage, ..key }),
+            Ok((key, _)) if key.origin == origin => Some(ExchangedKey { domain, origin, usage, ..key }),
+            // Somebody has put another file of this daemon's there.
+            Ok((key, _)) => Some(ExchangedKey { usage, ..key }),
             Err(reason) => {
-                self.lock().remove(domain);
+                self.lock().remove(&domain);
                 discard(&path, &reason);
                 None
             }
         }
     }
 
-    /// Caches a key for a domain, in place of an older one. A full cache gives up the key that
+    /// Caches a key for its domain, in place of an older one. A full cache gives up the key that
     /// would expire first.
     ///
     /// # Errors
     /// [`SealError`]; an older key of the domain is unchanged.
-    pub fn put(&self, domain: &Domain, key: &ExchangedKey) -> Result<(), SealError> {
+    pub fn put(&self, key: &ExchangedKey) -> Result<(), SealError> {
         let limits = **self.limits.load();
         if limits.max == 0 {
             return Ok(());
         }
         let _files = self.lock_files();
-        if !self.lock().contains_key(domain) {
+        if !self.lock().contains_key(&key.domain) {
             self.shrink_to(limits.max - 1);
         }
         let indexed = Indexed::new(key, unix_seconds().saturating_add(limits.ttl_hours.saturating_mul(3600)));
-        self.write(domain, key, &indexed)?;
-        self.lock().insert(domain.clone(), indexed);
+        self.write(key, &indexed)?;
+        self.lock().insert(key.domain.clone(), indexed);
         Ok(())
     }
 
-    fn write(&self, domain: &Domain, key: &ExchangedKey, indexed: &Indexed) -> Result<(), SealError> {
+    fn write(&self, key: &ExchangedKey, indexed: &Indexed) -> Result<(), SealError> {
         let description = Description {
-            domain: domain.to_string(),
+            domain: key.domain.to_string(),
             expires_at: indexed.expires_at,
             cs_id: key.origin.cs_id.to_string(),
             share_bytes: key.origin.width.share_len(),
@@ -218,7 +222,7 @@ impl Keystore {
             bytes: indexed.written.1,
         };
         let description = serde_json::to_vec(&description).map_err(|_| SealError::Malformed)?;
-        self.data_dir.sealer().write(&self.path_of(domain), &description, &key.key)
+        self.data_dir.sealer().write(&self.path_of(&key.domain), &description, &key.key)
     }
 
     /// Writes down what the keys have encrypted since that was last written. No key lies in memory for it.
@@ -279,8 +283,8 @@ impl Keystore {
         let valid = index.iter().filter(|(_, indexed)| indexed.expires_at > now);
         let row = |(domain, indexed): (&Domain, &Indexed)| Row {
             domain: domain.clone(),
-            cs_id: indexed.cs_id,
-            width: indexed.width,
+            cs_id: indexed.origin.cs_id,
+            width: indexed.origin.width,
             expires_at: indexed
                 .expires_at
                 .try_into()
@@ -343,8 +347,8 @@ impl Keystore {
         discard(&self.path_of(domain), reason);
     }
 
-    /// Opens a file of the cache: its domain, its key, its expiry; or why it cannot be used.
-    fn load(&self, path: &Path) -> Result<(Domain, ExchangedKey, u64), String> {
+    /// Opens a file of the cache: its key, its expiry; or why it cannot be used.
+    fn load(&self, path: &Path) -> Result<(ExchangedKey, u64), String> {
         let (description, key) =
             self.data_dir.sealer().read::<32>(path).map_err(|error| error.to_string())?;
         let description: Description =
@@ -364,9 +368,9 @@ impl Keystore {
         let cs_id = ContentServerId::new(&description.cs_id).ok_or("its Content Server ID is malformed")?;
         let Description { envelopes, raidas, liars, tunnel, expires_at, messages, bytes, .. } = description;
         let tunnel = tunnel.map(|tunnel| tunnel.name().ok_or("its tunnel is malformed")).transpose()?;
-        let origin = KeyOrigin { cs_id, width, envelopes, raidas, liars, tunnel };
+        let origin = Arc::new(KeyOrigin { cs_id, width, envelopes, raidas, liars, tunnel });
         let usage = Arc::new(Usage::new(messages, bytes));
-        Ok((domain, ExchangedKey { key, origin, usage }, expires_at))
+        Ok((ExchangedKey { domain, key, origin, usage }, expires_at))
     }
 
     fn path_of(&self, domain: &Domain) -> PathBuf {
@@ -399,10 +403,11 @@ mod tests {
     use super::*;
     use crate::usage::UsageLimits;
 
-    fn key(byte: u8) -> ExchangedKey {
+    fn key(of: &str, byte: u8) -> ExchangedKey {
         ExchangedKey {
+            domain: domain(of),
             key: Secret::fill(|key| *key = [byte; 32]).expect("a secret"),
-            origin: KeyOrigin {
+            origin: Arc::new(KeyOrigin {
                 cs_id: ContentServerId::new("CS").expect("a CSID"),
                 width: ShareWidth::Wide,
                 envelopes: vec![4, 5],
@@ -414,7 +419,7 @@ mod tests {
                     host: "cs.rke.test".into(),
                     port: 443,
                 }),
-            },
+            }),
             usage: Arc::default(),
         }
     }
@@ -435,10 +440,10 @@ mod tests {
     #[test]
     fn a_key_comes_back_after_a_restart() {
         let dir = tempfile::tempdir().expect("a folder");
-        open(&dir, 24, 64).put(&domain("a.test"), &key(1)).expect("cached");
+        open(&dir, 24, 64).put(&key("a.test", 1)).expect("cached");
         let again = open(&dir, 24, 64);
         let cached = again.get(&domain("a.test")).expect("a cached key");
-        assert!(cached.key.matches(&key(1).key) && cached.origin == key(1).origin);
+        assert!(cached.key.matches(&key("a.test", 1).key) && cached.origin == key("a.test", 1).origin);
         assert!(again.get(&domain("b.test")).is_none());
         assert_eq!(again.count(), Count { total: 1, valid: 1 });
     }
@@ -447,11 +452,11 @@ mod tests {
     fn an_expired_key_is_removed() {
         let dir = tempfile::tempdir().expect("a folder");
         let keystore = open(&dir, 0, 64);
-        keystore.put(&domain("a.test"), &key(1)).expect("cached");
+        keystore.put(&key("a.test", 1)).expect("cached");
         assert_eq!(keystore.count(), Count { total: 1, valid: 0 });
         keystore.sweep();
         assert_eq!((keystore.count().total, files(&dir).len()), (0, 0));
-        keystore.put(&domain("a.test"), &key(1)).expect("cached");
+        keystore.put(&key("a.test", 1)).expect("cached");
         assert!(keystore.get(&domain("a.test")).is_none());
         assert!(files(&dir).is_empty());
     }
@@ -460,12 +465,12 @@ mod tests {
     fn a_full_cache_gives_up_the_first_to_expire() {
         let dir = tempfile::tempdir().expect("a folder");
         let keystore = open(&dir, 24, 2);
-        keystore.put(&domain("a.test"), &key(1)).expect("cached");
-        keystore.lock().insert(domain("a.test"), Indexed::new(&key(1), unix_seconds() + 10));
-        keystore.put(&domain("b.test"), &key(2)).expect("cached");
-        keystore.put(&domain("b.test"), &key(3)).expect("replaced");
+        keystore.put(&key("a.test", 1)).expect("cached");
+        keystore.lock().insert(domain("a.test"), Indexed::new(&key("a.test", 1), unix_seconds() + 10));
+        keystore.put(&key("b.test", 2)).expect("cached");
+        keystore.put(&key("b.test", 3)).expect("replaced");
         assert!(keystore.get(&domain("a.test")).is_some());
-        keystore.put(&domain("c.test"), &key(4)).expect("cached");
+        keystore.put(&key("c.test", 4)).expect("cached");
         assert!(keystore.get(&domain("a.test")).is_none());
         assert_eq!((keystore.count().total, files(&dir).len()), (2, 2));
     }
@@ -474,8 +479,8 @@ mod tests {
     fn damaged_and_foreign_files_are_removed_and_not_fatal() {
         let dir = tempfile::tempdir().expect("a folder");
         let keystore = open(&dir, 24, 64);
-        keystore.put(&domain("good.test"), &key(1)).expect("cached");
-        keystore.put(&domain("bad.test"), &key(2)).expect("cached");
+        keystore.put(&key("good.test", 1)).expect("cached");
+        keystore.put(&key("bad.test", 2)).expect("cached");
         let bad = keystore.path_of(&domain("bad.test"));
         let good = keystore.path_of(&domain("good.test"));
         let mut bytes = fs::read(&bad).expect("read");
@@ -494,8 +499,8 @@ mod tests {
     fn a_forgotten_key_is_gone_from_memory_and_disk() {
         let dir = tempfile::tempdir().expect("a folder");
         let keystore = open(&dir, 24, 64);
-        keystore.put(&domain("a.test"), &key(1)).expect("cached");
-        keystore.put(&domain("b.test"), &key(2)).expect("cached");
+        keystore.put(&key("a.test", 1)).expect("cached");
+        keystore.put(&key("b.test", 2)).expect("cached");
         assert_eq!(keystore.forget(&domain("a.test")).expect("forgotten"), 1);
         assert_eq!(keystore.forget(&domain("c.test")).expect("nothing to forget"), 0);
         assert!(keystore.get(&domain("a.test")).is_none() && keystore.get(&domain("b.test")).is_some());
@@ -506,8 +511,8 @@ mod tests {
     fn all_keys_are_forgotten_at_once() {
         let dir = tempfile::tempdir().expect("a folder");
         let keystore = open(&dir, 24, 64);
-        keystore.put(&domain("a.test"), &key(1)).expect("cached");
-        keystore.put(&domain("b.test"), &key(2)).expect("cached");
+        keystore.put(&key("a.test", 1)).expect("cached");
+        keystore.put(&key("b.test", 2)).expect("cached");
         assert_eq!(keystore.rows().len(), 2);
         assert_eq!(keystore.forget_all().expect("forgotten"), 2);
         assert!(keystore.rows().is_empty() && files(&dir).is_empty());
@@ -517,7 +522,7 @@ mod tests {
     fn what_a_key_has_encrypted_is_known_after_a_restart() {
         let dir = tempfile::tempdir().expect("a folder");
         let keystore = open(&dir, 24, 64);
-        keystore.put(&domain("a.test"), &key(1)).expect("cached");
+        keystore.put(&key("a.test", 1)).expect("cached");
         let limits = UsageLimits::default();
         let usage = keystore.get(&domain("a.test")).expect("a key").usage;
         usage.add(3, 500, limits).expect("within the limits");
@@ -528,14 +533,14 @@ mod tests {
         drop(keystore);
         let again = open(&dir, 24, 64).get(&domain("a.test")).expect("a key");
         assert_eq!(again.usage.so_far(), (3, 500));
-        assert!(again.key.matches(&key(1).key));
+        assert!(again.key.matches(&key("a.test", 1).key));
     }
 
     #[test]
     fn a_cache_of_no_keys_keeps_none() {
         let dir = tempfile::tempdir().expect("a folder");
         let keystore = open(&dir, 24, 0);
-        keystore.put(&domain("a.test"), &key(1)).expect("not an error");
+        keystore.put(&key("a.test", 1)).expect("not an error");
         assert!(keystore.get(&domain("a.test")).is_none() && files(&dir).is_empty());
     }
 }

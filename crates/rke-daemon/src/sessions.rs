@@ -218,13 +218,13 @@ impl Sessions {
         wallet::check_path(&wallet).map_err(ExchangeError::from)?;
         self.store.check_room().map_err(ExchangeError::from)?;
         let exchanged = self.key_for(&domain, wallet, choice, leave).await?;
-        let (ExchangedKey { key, origin, usage }, from_cache) = exchanged;
+        let (ExchangedKey { domain, key, origin, usage }, from_cache) = exchanged;
         let id = SessionId::random().map_err(|error| ExchangeError::Machine(error.into()))?;
         if origin.width == ShareWidth::Narrow {
             tracing::warn!(%domain, "opened a WEAK session: its key comes from 1-byte shares and has 8 bits");
         }
         let raidas = origin.raidas.len();
-        let session = NewSession { domain: domain.clone(), origin: Arc::new(origin), from_cache, key, usage };
+        let session = NewSession { domain: domain.clone(), origin, from_cache, key, usage };
         let row = self.store.insert(id, session).map_err(ExchangeError::from)?;
         tracing::info!(%domain, raidas, from_cache, "session opened");
         self.journal.session_created(id, domain, &row);
@@ -267,7 +267,7 @@ impl Sessions {
         let ended = self.exchange.run(domain, wallet, deadline).await;
         self.journal.exchange_ended(&ended, started.elapsed());
         match ended {
-            Ok(key) => Ok((self.cache(domain, key, leave).await?, false)),
+            Ok(key) => Ok((self.cache(key, leave).await?, false)),
             Err(error) => {
                 let error = Arc::new(error);
                 tracing::warn!(%domain, %error, "no session");
@@ -292,16 +292,11 @@ impl Sessions {
 
     /// Caches a key and gives it back. A cache that cannot be written is reported, and the session
     /// is opened all the same.
-    async fn cache(
-        &self,
-        domain: &Domain,
-        key: ExchangedKey,
-        leave: Leave,
-    ) -> Result<ExchangedKey, ExchangeError> {
-        let (keystore, domain) = (Arc::clone(&self.keystore), domain.clone());
+    async fn cache(&self, key: ExchangedKey, leave: Leave) -> Result<ExchangedKey, ExchangeError> {
+        let keystore = Arc::clone(&self.keystore);
         let write = move || {
-            if let Err(error) = keystore.put(&domain, &key) {
-                tracing::warn!(%domain, %error, "the new key could not be cached");
+            if let Err(error) = keystore.put(&key) {
+                tracing::warn!(domain = %key.domain, %error, "the new key could not be cached");
             }
             drop(leave);
             key

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rke_daemon::Domain;
 use rke_daemon::exchange::{ExchangedKey, KeyOrigin};
 use rke_proto::ContentServerId;
 use rke_proto::derive::ShareWidth;
@@ -114,8 +115,9 @@ impl Daemon {
     }
 }
 
-/// A key that no exchange has made.
-pub(crate) fn made_up_key() -> Result<ExchangedKey> {
+/// A key for a domain that no exchange has made.
+pub(crate) fn made_up_key(domain: &str) -> Result<ExchangedKey> {
+    let domain = Domain::new(domain).context("a domain that is none")?;
     let origin = KeyOrigin {
         cs_id: ContentServerId::new("CS").context("an ID that is none")?,
         width: ShareWidth::Wide,
@@ -124,7 +126,7 @@ pub(crate) fn made_up_key() -> Result<ExchangedKey> {
         liars: Vec::new(),
         tunnel: None,
     };
-    Ok(ExchangedKey { key: Secret::random()?, origin, usage: Arc::default() })
+    Ok(ExchangedKey { domain, key: Secret::random()?, origin: Arc::new(origin), usage: Arc::default() })
 }
 
 /// A request for a target.

@@ -134,8 +134,9 @@ fn cache_a_key(data_dir: &Path) -> Result<()> {
         tunnel: None,
     };
     let domain = Domain::new(DOMAIN).context("a domain that is none")?;
-    let key = ExchangedKey { key: Secret::random()?, origin, usage: Arc::default() };
-    Ok(keystore.put(&domain, &key)?)
+    let key =
+        ExchangedKey { domain, key: Secret::random()?, origin: Arc::new(origin), usage: Arc::default() };
+    Ok(keystore.put(&key)?)
 }
 
 async fn open_session(connection: &mut TcpStream, wallet: &Path, at: usize) -> Result<String> {

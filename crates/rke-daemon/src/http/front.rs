@@ -55,15 +55,15 @@ impl Front {
     pub(super) async fn answer_frequent(
         &self,
         call: Frequent,
-        request: &Request<()>,
+        request: Request<Query>,
         caller: &Caller,
         outgoing: &mut Outgoing,
     ) -> bool {
         let mut seen = self.observer.begin(request.method(), Some(call.path()));
-        let mut judged = self.admission.judge(request, Some(caller));
+        let mut judged = self.admission.judge(&request, request.body(), Some(caller));
         let said = match judged.answer.take() {
             Some(answer) => Err(answer),
-            None => self.say(call, Query::of(request.uri())).instrument(seen.span()).await,
+            None => self.say(call, request.into_body()).instrument(seen.span()).await,
         };
         let mut response = match said {
             Ok(written) if judged.is_for_no_page() => {

@@ -7,6 +7,7 @@ use axum::extract::{FromRequestParts, Path, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use base64_simd::STANDARD;
+use hex_simd::AsciiCase;
 
 use super::Shared;
 use super::answer::{
@@ -105,7 +106,11 @@ pub(super) fn encrypt_whole(
         None => Err(KeyError::NotFound.into()),
     };
     let nonce = encrypted.map_err(|error| Failure::crypt(&error, id))?;
-    Ok(Encrypted::new(STANDARD.encode_to_string(&data), hex::encode(nonce), data.len()))
+    Ok(Encrypted::new(
+        STANDARD.encode_to_string(&data),
+        hex_simd::encode_to_string(nonce, AsciiCase::Lower),
+        data.len(),
+    ))
 }
 
 pub(super) async fn decrypt(State(sessions): State<Shared>, query: Query) -> Result<Decrypted, Failure> {

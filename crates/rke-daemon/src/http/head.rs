@@ -6,6 +6,9 @@ use std::mem::MaybeUninit;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use bytes::{Buf, BytesMut};
 use httparse::{Header, Status};
+use memchr::{memchr, memchr3};
+
+use super::query::Query;
 
 /// More headers than a frequent request has; hyper looks at those that bring more.
 const MAX_HEADERS: usize = 32;
@@ -26,8 +29,7 @@ pub(super) enum Frequent {
 }
 
 impl Frequent {
-    fn of(method: &str, target: &str) -> Option<Self> {
-        let path = target.split_once('?').map_or(target, |(path, _)| path);
+    fn of(method: &str, path: &str) -> Option<Self> {
         let all = [Self::Delete, Self::Encrypt, Self::Decrypt];
         all.into_iter().find(|call| method == "GET" && path == call.path())
     }
@@ -44,9 +46,10 @@ impl Frequent {
 
 /// What comes next on a connection.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "the large one is the frequent one, and it is moved once")]
 pub(super) enum Next {
-    /// A frequent request, whole.
-    Frequent(Frequent, Request<()>),
+    /// A frequent request, whole, with its query in place of a body.
+    Frequent(Frequent, Request<Query>),
     /// The whole of another request, which has no body. More requests may follow it.
     Single(BytesMut),
     /// Anything else: from here on the connection is hyper's.
@@ -88,17 +91,22 @@ fn is_plain(header: &Header<'_>) -> bool {
 }
 
 /// A frequent request. `None` for another one, and where hyper would find something wrong with it.
-fn frequent(parsed: &httparse::Request<'_, '_>) -> Option<(Frequent, Request<()>)> {
-    let target = parsed.path?;
-    let call = Frequent::of(parsed.method?, target)?;
+fn frequent(parsed: &httparse::Request<'_, '_>) -> Option<(Frequent, Request<Query>)> {
+    let (path, query) = parsed.path?.split_once('?').unwrap_or((parsed.path?, ""));
+    let call = Frequent::of(parsed.method?, path)?;
+    let bytes = query.as_bytes();
+    // What httparse lets pass and a URI cannot have.
+    if memchr3(b'"', b'<', b'>', bytes).or_else(|| memchr(b'#', bytes)).is_some() {
+        return None;
+    }
     let mut headers = HeaderMap::with_capacity(parsed.headers.len());
     for Header { name, value } in parsed.headers.iter() {
         let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
         headers.append(name, HeaderValue::from_bytes(value).ok()?);
     }
-    let mut request = Request::new(());
+    let mut request = Request::new(Query::new(query));
     *request.method_mut() = Method::GET;
-    *request.uri_mut() = Uri::try_from(target).ok()?;
+    *request.uri_mut() = Uri::from_static(call.path());
     *request.headers_mut() = headers;
     Some((call, request))
 }
@@ -118,7 +126,8 @@ mod tests {
         let headers = "Connection: Keep-Alive\r\nX-Two: 1\r\nX-Two: 2\r\n\r\n";
         let mut bytes = unread(&format!("{DELETION}{headers}GET /api/rke/encrypt HTTP/1.1\r\n\r\nGET /ap"));
         let Next::Frequent(Frequent::Delete, request) = next(&mut bytes) else { panic!("no deletion") };
-        assert_eq!(request.uri(), "/api/rke/session/delete?session_id=ab");
+        assert_eq!(request.uri(), "/api/rke/session/delete");
+        assert_eq!(request.body(), &Query::new("session_id=ab"));
         assert_eq!(request.headers()["host"], "localhost");
         assert_eq!(request.headers().get_all("x-two").iter().count(), 2);
         assert!(matches!(next(&mut bytes), Next::Frequent(Frequent::Encrypt, _)));
@@ -131,6 +140,10 @@ mod tests {
         let mut bytes = unread(&format!("{first}{DELETION}\r\n"));
         assert!(matches!(next(&mut bytes), Next::Single(head) if head == first));
         assert!(matches!(next(&mut bytes), Next::Frequent(Frequent::Delete, _)));
+        for not_in_a_uri in ["\"", "<", ">", "#"] {
+            let text = DELETION.replace("=ab", not_in_a_uri) + "\r\n";
+            assert!(matches!(next(&mut unread(&text)), Next::Single(head) if head == text), "{text}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 
 use super::admission::{Refusal, Rule};
 use super::bodies::{Kind, MAX_JSON_LEN};
+use super::query::Query;
 
 const MAX_URI_LEN: usize = 48 * 1024;
 const MAX_HEADERS: usize = 64;
@@ -19,9 +20,9 @@ pub(super) const JSON_TOO_LARGE: &str =
 pub(super) const HEADERS_TOO_LARGE: &str = "The request has over 64 headers or over 16 KiB of them";
 
 /// Refuses what is too large.
-pub(super) fn check<B>(request: &Request<B>) -> Result<(), Refusal> {
+pub(super) fn check<B>(request: &Request<B>, query: &Query) -> Result<(), Refusal> {
     let refuse = |status, message: &str| Err(Refusal::new(Rule::Size, status, message));
-    if request.uri().path_and_query().is_some_and(|target| target.as_str().len() > MAX_URI_LEN) {
+    if request.uri().path().len() + query.len() > MAX_URI_LEN {
         return refuse(StatusCode::URI_TOO_LONG, URI_TOO_LONG);
     }
     let headers = request.headers();

@@ -6,7 +6,6 @@ use std::borrow::Cow;
 use axum::extract::FromRequestParts;
 use axum::http::Uri;
 use axum::http::request::Parts;
-use axum::http::uri::PathAndQuery;
 use base64_simd::STANDARD;
 use memchr::{memchr, memchr_iter, memchr3};
 use percent_encoding::percent_decode;
@@ -17,8 +16,9 @@ use crate::sessions::Nonce;
 /// `%`, and two digits.
 const ESCAPE_LEN: usize = 3;
 
-/// The query string of a request, undecoded, where it lies: a long one is not copied.
-pub(super) struct Query(Option<PathAndQuery>);
+/// The query string of a request, undecoded.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Query(String);
 
 impl<S: Sync> FromRequestParts<S> for Query {
     type Rejection = std::convert::Infallible;
@@ -30,14 +30,23 @@ impl<S: Sync> FromRequestParts<S> for Query {
 
 impl Query {
     pub(super) fn of(uri: &Uri) -> Self {
-        Self(uri.path_and_query().cloned())
+        Self::new(uri.query().unwrap_or_default())
+    }
+
+    /// What stands behind the `?` of a target.
+    pub(super) fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// Its length in bytes, with its `?`.
+    pub(super) fn len(&self) -> usize {
+        if self.0.is_empty() { 0 } else { 1 + self.0.len() }
     }
 
     /// The parameters as they were sent.
     fn pairs(&self) -> impl Iterator<Item = &str> {
-        let query = self.0.as_ref().and_then(PathAndQuery::query).unwrap_or_default();
-        let ends = memchr_iter(b'&', query.as_bytes()).chain([query.len()]);
-        ends.scan(0, |start, end| Some(&query[std::mem::replace(start, end + 1)..end]))
+        let ends = memchr_iter(b'&', self.0.as_bytes()).chain([self.0.len()]);
+        ends.scan(0, |start, end| Some(&self.0[std::mem::replace(start, end + 1)..end]))
     }
 
     /// A parameter's value as it was sent.
@@ -162,7 +171,7 @@ mod tests {
     use super::*;
 
     fn query(text: &str) -> Query {
-        Query::of(&format!("/?{text}").parse().expect("a URI"))
+        Query::new(text)
     }
 
     #[test]

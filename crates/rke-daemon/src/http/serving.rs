@@ -115,7 +115,7 @@ impl Direct {
             let coming = next(&mut self.unread);
             if let Next::Frequent(call, request) = coming {
                 let Shared { caller, front, .. } = &*self.shared;
-                let goes_on = front.answer_frequent(call, &request, caller, &mut self.outgoing).await;
+                let goes_on = front.answer_frequent(call, request, caller, &mut self.outgoing).await;
                 let is_out = (goes_on && !self.outgoing.is_full()) || self.write(stream).await;
                 if !goes_on || !is_out {
                     return Turned::Closed(None);

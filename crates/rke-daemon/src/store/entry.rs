@@ -1,5 +1,7 @@
 //! One session in the store: when it ends, what it has done, what may be told of it.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::{KeyUse, NewSession, Row, Rules, SessionId};
@@ -9,8 +11,9 @@ use crate::usage::{UsageLimits, UsedUp};
 /// A session in the store.
 pub(super) struct Entry {
     pub(super) session: NewSession,
-    created_at: Timestamp,
-    expires_at: Timestamp,
+    /// Times that people see, in Unix seconds.
+    created_at: i64,
+    expires_at: i64,
     pub(super) created: Moment,
     /// When it ends however much it is used.
     deadline: Moment,
@@ -23,9 +26,9 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn new(session: NewSession, rules: &Rules) -> Self {
-        let (created_at, created) = (wall_clock(), Moment::now());
+        let (now, created) = (wall_clock(), Moment::now());
         let deadline = created.after(rules.ttl);
-        let expires_at = created_at.saturating_add(rules.ttl).unwrap_or(Timestamp::MAX);
+        let (created_at, expires_at) = (now.as_second(), seconds_after(now, rules.ttl));
         let mut entry = Self {
             session,
             created_at,
@@ -53,7 +56,7 @@ impl Entry {
     pub(super) fn renew(&mut self, now: Moment, rules: &Rules) {
         let latest = self.created.after(rules.max_lifetime);
         self.deadline = self.deadline.max(now.after(rules.ttl).min(latest));
-        self.expires_at = wall_clock().saturating_add(self.deadline.since(now)).unwrap_or(Timestamp::MAX);
+        self.expires_at = seconds_after(wall_clock(), self.deadline.since(now));
         self.last_used = now;
     }
 
@@ -79,12 +82,20 @@ impl Entry {
         Row {
             session_id: id.to_string(),
             domain: self.session.domain.clone(),
-            created_at: self.created_at,
-            expires_at: self.expires_at,
+            created_at: timestamp(self.created_at),
+            expires_at: timestamp(self.expires_at),
             encrypt_count: self.encrypt_count,
             decrypt_count: self.decrypt_count,
             from_cache: self.session.from_cache,
             origin: self.session.origin.clone(),
         }
     }
+}
+
+fn seconds_after(time: Timestamp, wait: Duration) -> i64 {
+    time.saturating_add(wait).unwrap_or(Timestamp::MAX).as_second()
+}
+
+fn timestamp(seconds: i64) -> Timestamp {
+    Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)
 }

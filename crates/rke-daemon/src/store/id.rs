@@ -4,6 +4,7 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
+use hex_simd::AsOut;
 use subtle::ConstantTimeEq;
 
 /// Length of a session id in bytes; on the outside it is twice as many hex digits.
@@ -28,7 +29,10 @@ impl SessionId {
     /// The id that 32 hex digits of either case spell.
     pub fn parse(text: &str) -> Option<Self> {
         let mut bytes = [0; SESSION_ID_LEN];
-        hex::decode_to_slice(text, &mut bytes).ok()?;
+        if text.len() != 2 * SESSION_ID_LEN {
+            return None;
+        }
+        hex_simd::decode(text.as_bytes(), bytes.as_mut_slice().as_out()).ok()?;
         Some(Self(bytes))
     }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use rke_daemon::Domain;
 use rke_daemon::exchange::ExchangedKey;
 use rke_daemon::store::{KeyUse, NewSession, Rules, SessionId, Store};
 use rke_daemon::usage::UsageLimits;
@@ -96,9 +95,8 @@ fn speed_in(line: &str) -> Option<f64> {
 }
 
 fn session() -> Result<NewSession> {
-    let ExchangedKey { key, origin, usage } = made_up_key()?;
-    let domain = Domain::new(DOMAIN).context("a domain that is none")?;
-    Ok(NewSession { domain, origin: origin.into(), from_cache: false, key, usage })
+    let ExchangedKey { domain, key, origin, usage } = made_up_key(DOMAIN)?;
+    Ok(NewSession { domain, origin, from_cache: false, key, usage })
 }
 
 #[cfg(test)]

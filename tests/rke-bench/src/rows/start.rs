@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use rke_daemon::Domain;
 use rke_daemon::keystore::{Keystore, Limits};
 use rke_host::data_dir::{DataDir, Sharing};
 
@@ -47,8 +46,7 @@ fn fill_cache(data_dir: &Path) -> Result<()> {
     let data_dir = DataDir::open(data_dir, Sharing::Alone)?;
     let keystore = Keystore::open(Arc::new(data_dir), Limits { ttl_hours: 24, max: KEYS })?;
     for key in 0..KEYS {
-        let domain = Domain::new(&format!("key{key}.rke.test")).context("a domain that is none")?;
-        keystore.put(&domain, &made_up_key()?)?;
+        keystore.put(&made_up_key(&format!("key{key}.rke.test"))?)?;
     }
     Ok(())
 }

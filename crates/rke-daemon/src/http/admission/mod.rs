@@ -123,9 +123,10 @@ impl Admission {
     fn origin<B>(
         &self,
         request: &Request<B>,
+        query: &Query,
         caller: Option<&Caller>,
     ) -> Result<Option<HeaderValue>, Refusal> {
-        limits::check(request)?;
+        limits::check(request, query)?;
         let rules = self.rules.load();
         let host: Authority = host::check(request.uri(), request.headers(), &rules.hosts)?;
         let scheme = caller.map_or(Scheme::Http, |caller| caller.scheme);
@@ -137,6 +138,7 @@ impl Admission {
     fn admit<B>(
         &self,
         request: &Request<B>,
+        query: &Query,
         caller: Option<&Caller>,
         origin: Option<&HeaderValue>,
     ) -> Result<(), Refusal> {
@@ -149,7 +151,7 @@ impl Admission {
         if let Some(token) = self.token.as_ref().filter(|_| !is_open) {
             bearer::check(request.headers(), token)?;
         }
-        let Some(costly) = Costly::of(request) else { return Ok(()) };
+        let Some(costly) = Costly::of(request, query) else { return Ok(()) };
         let peer = caller.map_or("unknown", |caller| caller.peer.as_str());
         let user = origin.and_then(|origin| origin.to_str().ok()).unwrap_or(peer);
         self.take(costly, user)
@@ -178,7 +180,7 @@ enum Costly {
 }
 
 impl Costly {
-    fn of<B>(request: &Request<B>) -> Option<Self> {
+    fn of<B>(request: &Request<B>, query: &Query) -> Option<Self> {
         let path = request.uri().path();
         let deletes = match *request.method() {
             Method::GET if path == "/api/rke/session" => return Some(Self::Creation),
@@ -187,7 +189,7 @@ impl Costly {
             Method::DELETE => path.starts_with("/api/rke/session/"),
             _ => false,
         };
-        let verify = deletes && Query::of(request.uri()).flag("verify").is_ok_and(|verify| verify);
+        let verify = deletes && query.flag("verify").is_ok_and(|verify| verify);
         verify.then_some(Self::Receipt)
     }
 }
@@ -211,8 +213,9 @@ impl Judged {
 }
 
 impl Admission {
-    /// Judges a request.
-    pub(super) fn judge<B>(&self, request: &Request<B>, caller: Option<&Caller>) -> Judged {
+    /// Judges a request. Its query comes beside it: checking a long one as a part of a URI takes longer than
+    /// encrypting what is in it.
+    pub(super) fn judge<B>(&self, request: &Request<B>, query: &Query, caller: Option<&Caller>) -> Judged {
         let mut judged = Judged {
             answer: None,
             given: request.headers().get(header::ORIGIN).cloned(),
@@ -220,7 +223,7 @@ impl Admission {
             attempt: Attempt::of(request),
             brings_stream: limits::brings_stream(request),
         };
-        match self.origin(request, caller) {
+        match self.origin(request, query, caller) {
             Ok(origin) => judged.origin = origin,
             Err(refusal) => {
                 self.refuse(&mut judged, refusal);
@@ -229,7 +232,7 @@ impl Admission {
         }
         if judged.origin.is_some() && cors::is_preflight(request) {
             judged.answer = Some(cors::preflight_answer(request.headers()));
-        } else if let Err(refusal) = self.admit(request, caller, judged.origin.as_ref()) {
+        } else if let Err(refusal) = self.admit(request, query, caller, judged.origin.as_ref()) {
             self.refuse(&mut judged, refusal);
         }
         judged
@@ -258,7 +261,8 @@ impl Admission {
 
 /// Judges a request, and hands it on if it may pass.
 pub(super) async fn check(State(admission): State<Arc<Admission>>, request: Request, next: Next) -> Response {
-    let mut judged = admission.judge(&request, request.extensions().get());
+    let query = Query::of(request.uri());
+    let mut judged = admission.judge(&request, &query, request.extensions().get());
     let mut response = match judged.answer.take() {
         Some(answer) => answer,
         None => next.run(request).await,
