@@ -14,9 +14,9 @@ use rke_host::wallet::{self, Proof, WalletError};
 use rke_proto::derive::ShareWidth;
 use rke_proto::directory::Directory;
 use rke_proto::records::KeySet;
-use rke_proto::round::{self, Fault, Pace, REQUEST_RANDOM_LEN, Recipient, Round};
+use rke_proto::round::{self, Fault, REQUEST_RANDOM_LEN, Recipient, Round};
 use rke_proto::tunnel::confirm::ConfirmError;
-use rke_proto::{Bitmap, ClientSn, ContentServerId, KeyContext, RaidaIndex};
+use rke_proto::{Bitmap, ClientSn, ContentServerId, KeyContext, RAIDA_COUNT, RaidaIndex};
 use rke_secret::Secret;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -372,11 +372,14 @@ impl Exchange {
         let raidas: Vec<RaidaIndex> = servers.iter().map(|(raida, _)| *raida).collect();
         let read = move || wallet::prove(Path::new(&wallet), &raidas, width, required);
         let proofs = spawn_blocking(read).await.map_err(io::Error::other)??;
-        let recipients = proofs.into_iter().filter_map(|proof| {
-            let (raida, endpoint) = servers.iter().find(|(raida, _)| *raida == proof.raida)?;
-            Some(recipient(proof, *endpoint, self.raidas.pace(*raida, *endpoint)))
+        let mut random = [[0; REQUEST_RANDOM_LEN]; RAIDA_COUNT];
+        getrandom::fill(random.as_flattened_mut()).map_err(io::Error::from)?;
+        let recipients = proofs.into_iter().zip(random).filter_map(|(proof, random)| {
+            let (raida, endpoint) = *servers.iter().find(|(raida, _)| *raida == proof.raida)?;
+            let (Proof { envelope, key, .. }, pace) = (proof, self.raidas.pace(raida, endpoint));
+            Some(Recipient { raida, endpoint, envelope, key, random, pace })
         });
-        Ok(recipients.collect::<io::Result<_>>()?)
+        Ok(recipients.collect())
     }
 }
 
@@ -469,11 +472,4 @@ fn new_context(set: &KeySet) -> io::Result<KeyContext> {
         client_sn: ClientSn(client_sn),
         timestamp: unix_seconds(),
     })
-}
-
-fn recipient(proof: Proof, endpoint: SocketAddr, pace: Pace) -> io::Result<Recipient> {
-    let mut random = [0; REQUEST_RANDOM_LEN];
-    getrandom::fill(&mut random)?;
-    let Proof { raida, envelope, key } = proof;
-    Ok(Recipient { raida, endpoint, envelope, key, random, pace })
 }

@@ -12,7 +12,7 @@ use rke_proto::coin::{
 };
 use rke_proto::derive::ShareWidth;
 use rke_proto::{Envelope, EnvelopeKey, RAIDA_COUNT, RaidaIndex};
-use rke_secret::{Secret, SecretError};
+use rke_secret::{Secret, SecretError, scoped};
 
 use crate::sealed::open_regular;
 
@@ -118,7 +118,8 @@ pub fn prove(
         return Err(WalletError::Empty);
     }
     let proofs = raidas.iter().map(|raida| proof(*raida, &found.coins[raida.position()], width));
-    let proofs: Vec<Proof> = proofs.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+    // All keys in one scope, of which each costs as much as what is done in it.
+    let proofs: Vec<Proof> = scoped(|| proofs.filter_map(Result::transpose).collect::<Result<_, _>>())??;
     if proofs.len() < required {
         return Err(WalletError::TooFewCoins { usable: proofs.len(), required, skipped: found.skipped });
     }
@@ -162,16 +163,19 @@ impl Found {
         coins_each: usize,
     ) -> Result<(), CoinFileReadError> {
         let file = CoinFile::open(path)?;
-        for raida in raidas.iter().filter(|raida| file.header.status(**raida) == CoinStatus::Passed) {
-            let coins = &mut self.coins[raida.position()];
-            for at in 0..file.header.coins() {
-                if coins.len() == coins_each {
-                    break;
-                }
-                let id = file.coin_id(at)?;
-                if coins.iter().all(|(known, _)| *known != id) {
-                    coins.push((id, file.an(at, *raida)?));
-                }
+        let passed = raidas.iter().filter(|raida| file.header.status(**raida) == CoinStatus::Passed);
+        let mut wanting: Vec<RaidaIndex> = passed.copied().collect();
+        for at in 0..file.header.coins() {
+            wanting.retain(|raida| self.coins[raida.position()].len() < coins_each);
+            if wanting.is_empty() {
+                break;
+            }
+            let id = file.coin_id(at)?;
+            let is_new =
+                |raida: &RaidaIndex| self.coins[raida.position()].iter().all(|(known, _)| *known != id);
+            let new: Vec<RaidaIndex> = wanting.iter().copied().filter(is_new).collect();
+            for (raida, an) in new.iter().zip(file.ans(at, &new)?) {
+                self.coins[raida.position()].push((id, an));
             }
         }
         Ok(())
@@ -189,7 +193,7 @@ pub enum CoinFileReadError {
     Format(#[from] CoinFileError),
 }
 
-/// An open coin file. ANs are read from it one at a time, each straight into its secret.
+/// An open coin file. ANs are read from it straight into secrets.
 pub struct CoinFile {
     file: File,
     header: FileHeader,
@@ -226,6 +230,20 @@ impl CoinFile {
         let mut bytes = [0; COIN_HEADER_LEN];
         self.file.read_exact_at(&mut bytes, self.header.coin_position(at))?;
         Ok(decode_coin_header(bytes))
+    }
+
+    /// The ANs of its coin `at`, from 0, at these RAIDAs, in their order.
+    ///
+    /// # Errors
+    /// What the system said.
+    fn ans(&self, at: u16, raidas: &[RaidaIndex]) -> io::Result<Vec<Secret<AN_LEN>>> {
+        scoped(|| {
+            let mut all = [[0; AN_LEN]; RAIDA_COUNT];
+            let position = self.header.coin_position(at) + COIN_HEADER_LEN as u64;
+            self.file.read_exact_at(all.as_flattened_mut(), position)?;
+            let an = |raida: &RaidaIndex| Ok(Secret::fill(|an| *an = all[raida.position()])?);
+            raidas.iter().map(an).collect()
+        })?
     }
 
     /// The AN of its coin `at`, from 0, at a RAIDA.

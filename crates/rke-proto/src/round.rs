@@ -7,7 +7,7 @@ mod request;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rke_secret::{Secret, SecretError};
+use rke_secret::{Secret, SecretError, scoped};
 use zeroize::Zeroize;
 
 use self::request::{Payload, Request, State};
@@ -145,7 +145,8 @@ impl Round {
                 command::write_share_request(challenge, context, body);
             })
         });
-        Ok(Self::new(requests.collect::<Result<_, _>>()?, Payload::Share(width), rules))
+        let requests = scoped(|| requests.collect::<Result<_, _>>())??;
+        Ok(Self::new(requests, Payload::Share(width), rules))
     }
 
     /// A round that gives each RAIDA its own master secret of a key set.

@@ -28,12 +28,11 @@ pub(crate) fn prove(wallet: &Path, raidas: &[RaidaIndex]) -> Result<Vec<Proof>> 
 /// A round that asks for a share of everyone to whom there is a proof, and needs all of them.
 pub(crate) fn round(network: &LocalNetwork, proofs: Vec<Proof>, context: &KeyContext) -> Result<Round> {
     let rules = Rules::new(proofs.len().min(RAIDA_COUNT));
-    let recipients = proofs.into_iter().map(|Proof { raida, envelope, key }| {
-        let mut random = [0; REQUEST_RANDOM_LEN];
-        getrandom::fill(&mut random)?;
+    let mut random = [[0; REQUEST_RANDOM_LEN]; RAIDA_COUNT];
+    getrandom::fill(random.as_flattened_mut())?;
+    let recipients = proofs.into_iter().zip(random).map(|(Proof { raida, envelope, key }, random)| {
         let endpoint = network.node_addresses()[raida.position()];
-        Ok(Recipient { raida, endpoint, envelope, key, random, pace: Pace::default() })
+        Recipient { raida, endpoint, envelope, key, random, pace: Pace::default() }
     });
-    let recipients = recipients.collect::<Result<_>>()?;
-    Ok(Round::collect_shares(recipients, ShareWidth::Wide, context, rules)?)
+    Ok(Round::collect_shares(recipients.collect(), ShareWidth::Wide, context, rules)?)
 }
