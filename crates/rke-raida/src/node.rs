@@ -65,6 +65,9 @@ pub enum NodeError {
     Secret(#[from] SecretError),
 }
 
+/// Datagrams that are answered before the scratch stack is wiped.
+const AT_ONCE: usize = 16;
+
 /// A running node. Dropping it stops it.
 pub struct Node {
     address: SocketAddr,
@@ -114,17 +117,18 @@ async fn serve(socket: UdpSocket, mut buffer: SecretBuffer, mut responder: Respo
             return;
         }
         // A preload carries master secrets, which are decrypted where the datagram lies.
-        let answer = buffer.expose_mut(|buffer| {
-            // An error here is about an earlier datagram that could not be delivered.
-            let (len, peer) = socket.try_recv_from(buffer).ok()?;
-            let answer = answer(&mut responder, peer, &mut buffer[..len]);
-            buffer[..len].zeroize();
-            Some((answer?, peer))
+        buffer.expose_mut(|buffer| {
+            for _ in 0..AT_ONCE {
+                // An error is about an earlier datagram that could not be delivered.
+                let Ok((len, peer)) = socket.try_recv_from(buffer) else { break };
+                let answer = answer(&mut responder, peer, &mut buffer[..len]);
+                buffer[..len].zeroize();
+                if let Some(answer) = answer {
+                    // A lost answer is asked for again.
+                    let _ = socket.try_send_to(&answer, peer);
+                }
+            }
         });
-        if let Some((answer, peer)) = answer {
-            // A lost answer is asked for again.
-            let _ = socket.send_to(&answer, peer).await;
-        }
     }
 }
 
