@@ -6,6 +6,7 @@ mod load;
 mod machine;
 mod method;
 mod nginx;
+mod plot;
 mod process;
 mod report;
 mod rows;
@@ -29,7 +30,7 @@ struct Cli {
     /// The program that is measured.
     #[arg(long)]
     program: PathBuf,
-    /// Put the table into this document too, between its marks.
+    /// Put the table into this document too, between its marks, and the plot of the growth beside it.
     #[arg(long)]
     write: Option<PathBuf>,
     /// What to measure; all where nothing is named.
@@ -61,7 +62,9 @@ fn run(cli: &Cli) -> Result<()> {
         rows.extend(measure(&stage).with_context(|| format!("cannot measure {name}"))?);
     }
     println!("{}\n{}", machine::describe(), report::table(&rows));
-    cli.write.as_ref().map_or(Ok(()), |path| report::write(path, &rows))
+    let Some(path) = &cli.write else { return Ok(()) };
+    plot::draw(&path.with_file_name("growth.svg"), &rows)?;
+    report::write(path, &rows)
 }
 
 fn wanted(names: &[String]) -> Result<Vec<Measurement>> {

@@ -50,6 +50,8 @@ pub(crate) struct Row {
     pub(crate) value: Spread,
     pub(crate) goal: Goal,
     pub(crate) steady: bool,
+    /// The line of the plot that the value is a point of, and where on it.
+    pub(crate) plotted: Option<(&'static str, f64)>,
 }
 
 impl Row {
@@ -117,7 +119,15 @@ mod tests {
 
     fn row(median: f64, goal: Goal, steady: bool) -> Row {
         let value = Spread { median, min: 0.5, max: 250.4 };
-        Row { name: "delete".into(), ours: "9 µs".into(), peer: "8 µs".into(), value, goal, steady }
+        Row {
+            name: "delete".into(),
+            ours: "9 µs".into(),
+            peer: "8 µs".into(),
+            value,
+            goal,
+            steady,
+            plotted: None,
+        }
     }
 
     #[test]

@@ -40,6 +40,7 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
         value: triples.ratio(|speed| *speed),
         goal: Goal::AtLeast(0.9),
         steady: triples.steady,
+        plotted: None,
     }])
 }
 

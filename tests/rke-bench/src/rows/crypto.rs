@@ -64,6 +64,7 @@ fn row(name: &str, cipher: &str, len: usize, goal: f64, mut work: impl FnMut() -
         value: triples.ratio(|speed| *speed),
         goal: Goal::AtLeast(goal),
         steady: triples.steady,
+        plotted: None,
     })
 }
 

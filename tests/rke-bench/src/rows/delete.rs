@@ -48,6 +48,7 @@ fn table(plain: &Triples<Run>, under: &Triples<Run>) -> Vec<Row> {
         value: triples.ratio(metric),
         goal,
         steady: triples.steady,
+        plotted: None,
     };
     vec![
         row("answers a second", plain, "k/s", |run| run.rate() / 1e3, Goal::AtLeast(0.95)),

@@ -60,6 +60,7 @@ impl Sides<'_> {
             value: triples.ratio(metric),
             goal,
             steady: triples.steady,
+            plotted: None,
         };
         let rate: fn(&Run) -> f64 = |run| run.rate() / 1e3;
         Ok(vec![

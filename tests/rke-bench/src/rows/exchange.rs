@@ -39,6 +39,7 @@ fn row(name: &str, triples: &Triples<Times>, metric: fn(&Times) -> f64, goal: Go
         value: triples.ratio(metric),
         goal,
         steady: triples.steady,
+        plotted: None,
     }
 }
 

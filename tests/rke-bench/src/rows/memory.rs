@@ -21,6 +21,7 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
         value: Spread::of([value]),
         goal: Goal::AtMost(goal),
         steady: true,
+        plotted: None,
     };
     let (few_mib, many_mib) = (few / MIB, many / MIB);
     Ok(vec![

@@ -42,6 +42,7 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
         value: triples.ratio(|rate| *rate),
         goal: Goal::AtLeast(0.5),
         steady: triples.steady,
+        plotted: None,
     }])
 }
 

@@ -39,6 +39,7 @@ fn row(stage: &Stage, name: &str, data_dir: &Path, goal: f64) -> Result<Row> {
         value,
         goal: Goal::AtMost(goal),
         steady: true,
+        plotted: None,
     })
 }
 

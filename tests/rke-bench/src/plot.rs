@@ -1,0 +1,95 @@
+//! How costs grow with the sessions that there are, as a picture for `docs/performance.md`.
+
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
+use plotters::prelude::{
+    BLACK, BLUE, ChartBuilder, GREEN, IntoDrawingArea, IntoLogRange, LineSeries, MAGENTA, PathElement, RED,
+    RGBColor, SVGBackend, WHITE,
+};
+
+use crate::report::Row;
+
+const SIZE: (u32, u32) = (760, 420);
+const COLOURS: [RGBColor; 4] = [BLUE, RED, GREEN, MAGENTA];
+
+/// What one thing costs: sessions, and times its cost with the fewest.
+struct Line {
+    name: &'static str,
+    points: Vec<(f64, f64)>,
+}
+
+/// Draws the rows that are points of lines to an SVG file.
+pub(crate) fn draw(path: &Path, rows: &[Row]) -> Result<()> {
+    let lines = lines(rows);
+    let all = || lines.iter().flat_map(|line| &line.points);
+    let (least, most) = all().fold((f64::MAX, 1.0), |(least, most), (x, _)| (x.min(least), x.max(most)));
+    let highest = all().fold(1.0, |highest: f64, (_, y)| y.max(highest));
+    let mut picture = String::new();
+    {
+        let area = SVGBackend::with_string(&mut picture, SIZE).into_drawing_area();
+        area.fill(&WHITE).map_err(failed)?;
+        let mut chart = ChartBuilder::on(&area)
+            .margin(16)
+            .x_label_area_size(44)
+            .y_label_area_size(56)
+            .build_cartesian_2d((least..most).log_scale(), 0.0..highest * 1.25)
+            .map_err(failed)?;
+        let mut mesh = chart.configure_mesh();
+        mesh.x_desc("sessions").y_desc("cost, as times that with 16 sessions").draw().map_err(failed)?;
+        for (line, colour) in lines.iter().zip(COLOURS) {
+            let series = LineSeries::new(line.points.iter().copied(), colour).point_size(3);
+            let drawn = chart.draw_series(series).map_err(failed)?;
+            drawn.label(line.name).legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour));
+        }
+        chart.configure_series_labels().border_style(BLACK).background_style(WHITE).draw().map_err(failed)?;
+        area.present().map_err(failed)?;
+    }
+    Ok(std::fs::write(path, picture)?)
+}
+
+fn lines(rows: &[Row]) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    for row in rows {
+        let Some((name, at)) = row.plotted else { continue };
+        let point = (at, row.value.median);
+        match lines.iter_mut().find(|line| line.name == name) {
+            Some(line) => line.points.push(point),
+            None => lines.push(Line { name, points: vec![point] }),
+        }
+    }
+    lines
+}
+
+fn failed(error: impl std::fmt::Display) -> anyhow::Error {
+    anyhow!("cannot draw: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::method::Spread;
+    use crate::report::Goal;
+
+    #[test]
+    fn every_line_is_drawn_and_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("growth.svg");
+        let row = |name, at, cost| Row {
+            name: String::new(),
+            ours: String::new(),
+            peer: String::new(),
+            value: Spread::of([cost]),
+            goal: Goal::None,
+            steady: true,
+            plotted: Some((name, at)),
+        };
+        let [first, last] = [("delete", 1.0), ("encrypt 64 B", 1.1)]
+            .map(|(name, cost)| [row(name, 16.0, 1.0), row(name, 1e6, cost)]);
+        draw(&path, &[first, last].into_iter().flatten().collect::<Vec<_>>()).expect("drawn");
+        let picture = std::fs::read_to_string(path).expect("a file");
+        for text in ["<svg", "delete", "encrypt 64 B", "sessions", "</svg>"] {
+            assert!(picture.contains(text), "{text}");
+        }
+    }
+}
