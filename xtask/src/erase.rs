@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{cargo, need, target_dir};
+use crate::{RELEASE, cargo, need, target_dir};
 
 /// How often each scenario is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,25 +22,44 @@ const NEEDED: [(&str, &str); 4] =
     [("gcore", "gdb"), ("mkswap", "util-linux"), ("swapon", "mount"), ("prlimit", "util-linux")];
 
 pub(crate) fn erase(length: Length) -> Result<()> {
-    for (program, package) in NEEDED {
-        need(program, package)?;
+    Programs::build()?.scan(length)
+}
+
+/// The programs that are scanned.
+pub(crate) struct Programs {
+    controls: PathBuf,
+    debug: PathBuf,
+    release: PathBuf,
+}
+
+impl Programs {
+    /// Builds them, and what scans them.
+    pub(crate) fn build() -> Result<Self> {
+        for (program, package) in NEEDED {
+            need(program, package)?;
+        }
+        if !rustix::process::geteuid().is_root() {
+            bail!("reading another process's memory needs root; run: sudo -E cargo xtask erase");
+        }
+        cargo(&["build", "--release", "--locked", "-p", "rke", "--features", "controls"])?;
+        let controls = keep("release/rke", "erase/rke-controls")?;
+        cargo(&["build", "--locked", "-p", "rke"])?;
+        let debug = keep("debug/rke", "erase/rke-debug")?;
+        cargo(&RELEASE)?;
+        let release = keep("release/rke", "erase/rke-release")?;
+        Ok(Self { controls, debug, release })
     }
-    if !rustix::process::geteuid().is_root() {
-        bail!("reading another process's memory needs root; run: sudo -E cargo xtask erase");
+
+    /// Scans all of them.
+    pub(crate) fn scan(&self, length: Length) -> Result<()> {
+        let repetitions = match length {
+            Length::Ordinary => "20",
+            Length::Long => "200",
+        };
+        scan("controls", &self.controls, repetitions)?;
+        scan("erase", &self.release, repetitions)?;
+        scan("erase", &self.debug, repetitions)
     }
-    let repetitions = match length {
-        Length::Ordinary => "20",
-        Length::Long => "200",
-    };
-    cargo(&["build", "--release", "--locked", "-p", "rke", "--features", "controls"])?;
-    let controls = keep("release/rke", "erase/rke-controls")?;
-    cargo(&["build", "--locked", "-p", "rke"])?;
-    let debug = keep("debug/rke", "erase/rke-debug")?;
-    cargo(&["build", "--release", "--locked", "-p", "rke", "-p", "rke-scan"])?;
-    let release = keep("release/rke", "erase/rke-release")?;
-    scan("controls", &controls, repetitions)?;
-    scan("erase", &release, repetitions)?;
-    scan("erase", &debug, repetitions)
 }
 
 /// A copy of a program that the next build does not replace.

@@ -11,17 +11,17 @@ mod screenshots;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use bench::bench;
-use erase::{Length, erase};
-use instructions::{Counts, instructions};
+use erase::{Length, Programs, erase};
+use instructions::{Counts, count_built, instructions};
 use openapi::openapi;
 use schemathesis::schemathesis;
 use screenshots::screenshots;
 
 /// Programs that tests run, and the Debian packages that hold them.
-const NEEDED: [(&str, &str); 7] = [
+const NEEDED: [(&str, &str); 8] = [
     ("node", "nodejs"),
     ("tsc", "node-typescript"),
     ("curl", "curl"),
@@ -29,7 +29,12 @@ const NEEDED: [(&str, &str); 7] = [
     ("chromium", "chromium"),
     ("tmux", "tmux"),
     ("openssl", "openssl"),
+    ("valgrind", "valgrind"),
 ];
+
+/// Builds the program and what scans and counts it, at once: the last step of each takes one core only.
+const RELEASE: [&str; 9] =
+    ["build", "--release", "--locked", "-p", "rke", "-p", "rke-scan", "-p", "rke-instructions"];
 
 const USAGE: &str = "\
 usage: cargo xtask test                    run every check and every test
@@ -75,7 +80,13 @@ fn test() -> Result<()> {
     cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"])?;
     cargo(&["test", "--workspace", "--locked"])?;
     schemathesis()?;
-    erase(Length::Ordinary)
+    let programs = Programs::build()?;
+    // Counting needs no quiet machine, and scanning not every core.
+    std::thread::scope(|scope| {
+        let counted = scope.spawn(|| count_built(Counts::Compare));
+        programs.scan(Length::Ordinary)?;
+        counted.join().map_err(|_| anyhow!("counting instructions panicked"))?
+    })
 }
 
 /// Sees to it that a program is there: installs it from Debian where that is possible.
