@@ -14,7 +14,8 @@ use super::registers;
 /// deeper frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Depth {
-    /// For a cipher: twice what the deepest was measured to need.
+    /// For a cipher. The deepest was measured to need 4.5 KiB; wiping is most of what a short use of a key
+    /// costs. A panic would need more and end the program at the guard page: ciphers have none.
     Shallow,
     /// For whatever else works on secrets.
     Deep,
@@ -24,7 +25,7 @@ impl Depth {
     const fn len(self) -> usize {
         match self {
             _ if cfg!(debug_assertions) => 128 * 1024,
-            Self::Shallow => 16 * 1024,
+            Self::Shallow => 8 * 1024,
             Self::Deep => 32 * 1024,
         }
     }
