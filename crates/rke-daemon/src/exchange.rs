@@ -1,6 +1,9 @@
 //! One exchange from domain and wallet to a key: discovery, proofs, shares, key, under one deadline.
 //! Whatever happens, it ends in a whole key or in an error that says what each RAIDA did.
 
+mod agreement;
+mod error;
+
 use std::collections::HashSet;
 use std::io;
 use std::net::SocketAddr;
@@ -10,7 +13,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rke_host::udp::{Courier, Ended, Step, Watcher};
-use rke_host::wallet::{self, Proof, WalletError};
+use rke_host::wallet::{self, Proof};
 use rke_proto::derive::ShareWidth;
 use rke_proto::directory::Directory;
 use rke_proto::records::KeySet;
@@ -21,6 +24,8 @@ use rke_secret::Secret;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
+use self::agreement::{AgreedKey, Disagreed};
+pub use self::error::ExchangeError;
 use crate::Domain;
 use crate::blocking::spawn_blocking;
 use crate::clock::unix_seconds;
@@ -29,7 +34,6 @@ use crate::confirm::{Confirm, ConfirmedKey, TunnelName, Unconfirmed, confirm, co
 use crate::discovery::{Discovered, Discovery, DiscoveryError};
 use crate::progress::Progress;
 use crate::raidas::Raidas;
-use crate::store::Full;
 use crate::usage::Usage;
 
 /// Where a key comes from: everything about it that is not secret.
@@ -59,96 +63,6 @@ pub struct ExchangedKey {
     pub origin: Arc<KeyOrigin>,
     /// What it has encrypted so far.
     pub usage: Arc<Usage>,
-}
-
-/// Why there is no key.
-#[derive(Debug, thiserror::Error)]
-pub enum ExchangeError {
-    /// The caller's wallet cannot be used.
-    #[error("Cannot use the wallet: {0}")]
-    Wallet(#[from] WalletError),
-    /// The wallet lies elsewhere than the operator wants wallets to lie.
-    #[error("The wallet path leads out of the folder that the daemon's --wallet-root names")]
-    WalletOutside,
-    /// The Content Server was not found.
-    #[error("DNS discovery failed: {0}")]
-    Discovery(#[from] DiscoveryError),
-    /// The Content Server has only 1-byte shares, and nobody allowed them.
-    #[error(
-        "{0} offers only weak (1-byte) key shares, which make a key of 8 bits; \
-         to accept them, start the daemon with --allow-weak-shares {0}"
-    )]
-    WeakShares(Domain),
-    /// Too few RAIDAs gave a share.
-    #[error("Only {} of {required} required RAIDAs answered{}", .answered.len(), refusals(.faults))]
-    TooFewAnswered {
-        /// RAIDAs that are required.
-        required: usize,
-        /// Those that gave a share.
-        answered: Vec<u8>,
-        /// What kept each of the others.
-        faults: Vec<(RaidaIndex, Fault)>,
-    },
-    /// Too many RAIDAs gave wrong shares.
-    #[error(
-        "Only {honest} of {required} required shares are right; {} RAIDAs gave wrong ones",
-        .liars.len()
-    )]
-    TooManyLiars {
-        /// RAIDAs that are required.
-        required: usize,
-        /// How many gave a right share.
-        honest: usize,
-        /// Those that gave a wrong one.
-        liars: Vec<u8>,
-    },
-    /// The Content Server did not confirm the key, and the daemon is told to require that.
-    #[error(
-        "The key was not confirmed: {0}; to open sessions all the same, start the daemon with --confirm try"
-    )]
-    Unconfirmed(String),
-    /// Another exchange for the domain took all the time that this one had.
-    #[error("Another exchange for {0} is still running; try again in a few seconds")]
-    StillRunning(Domain),
-    /// All keys were dropped while this one was made.
-    #[error("All sessions and keys were dropped while this session was opened; try again")]
-    CalledOff,
-    /// No room for the session.
-    #[error(transparent)]
-    Full(#[from] Full),
-    /// The machine's fault.
-    #[error("The exchange could not run: {0}")]
-    Machine(#[from] io::Error),
-}
-
-impl ExchangeError {
-    /// Its name, for metrics.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Wallet(_) | Self::WalletOutside => "wallet",
-            Self::Discovery(_) => "discovery",
-            Self::WeakShares(_) => "weak_shares",
-            Self::TooFewAnswered { .. } => "too_few_answered",
-            Self::TooManyLiars { .. } => "too_many_liars",
-            Self::Unconfirmed(_) => "unconfirmed",
-            Self::StillRunning(_) => "still_running",
-            Self::CalledOff => "called_off",
-            Self::Full(_) => "full",
-            Self::Machine(_) => "machine",
-        }
-    }
-
-    /// Whether another request for the same domain would end the same way now.
-    pub fn holds_for_everyone(&self) -> bool {
-        matches!(
-            self,
-            Self::Discovery(_)
-                | Self::WeakShares(_)
-                | Self::TooFewAnswered { .. }
-                | Self::TooManyLiars { .. }
-                | Self::Unconfirmed(_)
-        )
-    }
 }
 
 /// Exchanges keys.
@@ -383,70 +297,11 @@ impl Exchange {
     }
 }
 
-/// A key that the exchange ends with.
-struct AgreedKey {
-    key: Secret<32>,
-    raidas: Bitmap,
-    liars: Bitmap,
-    tunnel: Option<TunnelName>,
-}
-
-impl AgreedKey {
-    fn confirmed(confirmed: ConfirmedKey, by: &Discovered) -> Self {
-        let ConfirmedKey { key, raidas, liars, key_id, session } = confirmed;
-        let (host, port) = (by.target_host.clone(), by.target_port);
-        Self { key, raidas, liars, tunnel: Some(TunnelName { key_id, session, host, port }) }
-    }
-}
-
-/// Why there is no key.
-enum Disagreed {
-    TooFewShares,
-    /// These RAIDAs lied, and without them there are too few shares so far.
-    TooManyLiars(Bitmap),
-    Unconfirmed(String),
-    Machine(io::Error),
-}
-
-impl Disagreed {
-    fn into_exchange_error(self, round: &Round, required: usize, liars: Bitmap) -> ExchangeError {
-        match self {
-            Self::TooFewShares | Self::TooManyLiars(_) if liars.count() > 0 => {
-                let honest = round.answered().count();
-                ExchangeError::TooManyLiars { required, honest, liars: indexes(liars) }
-            }
-            Self::TooFewShares | Self::TooManyLiars(_) => {
-                let (answered, faults) = (indexes(round.answered()), round.faults());
-                ExchangeError::TooFewAnswered { required, answered, faults }
-            }
-            Self::Unconfirmed(reason) => ExchangeError::Unconfirmed(reason),
-            Self::Machine(error) => ExchangeError::Machine(error),
-        }
-    }
-}
-
-impl From<io::Error> for Disagreed {
-    fn from(error: io::Error) -> Self {
-        Self::Machine(error)
-    }
-}
-
 /// Tells a watcher of those whose part in the exchange ended without a right share.
 fn tell_who_failed(round: &Round, liars: Bitmap, watcher: Watcher<'_>) {
     let silent = round.outcomes().filter_map(|outcome| Some((outcome.raida, outcome.result.err()?)));
     let lied = liars.iter().map(|raida| (raida, Fault::WrongShare));
     silent.chain(lied).for_each(|(raida, fault)| watcher(Step::Settled(raida, Err(fault))));
-}
-
-/// What there is to say where RAIDAs refused the coin: then it is the wallet that has to be looked at.
-fn refusals(faults: &[(RaidaIndex, Fault)]) -> String {
-    let refuses = |fault: &Fault| matches!(fault, Fault::Refused(status) if status.refuses_coin());
-    match faults.iter().filter(|(_, fault)| refuses(fault)).count() {
-        0 => String::new(),
-        count => {
-            format!("; {count} refused the wallet's coin: is this wallet the right one, and up to date?")
-        }
-    }
 }
 
 fn indexes(raidas: Bitmap) -> Vec<u8> {

@@ -1,0 +1,112 @@
+//! Why an exchange ended without a key, for people and for metrics.
+
+use std::io;
+
+use rke_host::wallet::WalletError;
+use rke_proto::RaidaIndex;
+use rke_proto::round::Fault;
+
+use crate::Domain;
+use crate::discovery::DiscoveryError;
+use crate::store::Full;
+
+/// Why there is no key.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    /// The caller's wallet cannot be used.
+    #[error("Cannot use the wallet: {0}")]
+    Wallet(#[from] WalletError),
+    /// The wallet lies elsewhere than the operator wants wallets to lie.
+    #[error("The wallet path leads out of the folder that the daemon's --wallet-root names")]
+    WalletOutside,
+    /// The Content Server was not found.
+    #[error("DNS discovery failed: {0}")]
+    Discovery(#[from] DiscoveryError),
+    /// The Content Server has only 1-byte shares, and nobody allowed them.
+    #[error(
+        "{0} offers only weak (1-byte) key shares, which make a key of 8 bits; \
+         to accept them, start the daemon with --allow-weak-shares {0}"
+    )]
+    WeakShares(Domain),
+    /// Too few RAIDAs gave a share.
+    #[error("Only {} of {required} required RAIDAs answered{}", .answered.len(), refusals(.faults))]
+    TooFewAnswered {
+        /// RAIDAs that are required.
+        required: usize,
+        /// Those that gave a share.
+        answered: Vec<u8>,
+        /// What kept each of the others.
+        faults: Vec<(RaidaIndex, Fault)>,
+    },
+    /// Too many RAIDAs gave wrong shares.
+    #[error(
+        "Only {honest} of {required} required shares are right; {} RAIDAs gave wrong ones",
+        .liars.len()
+    )]
+    TooManyLiars {
+        /// RAIDAs that are required.
+        required: usize,
+        /// How many gave a right share.
+        honest: usize,
+        /// Those that gave a wrong one.
+        liars: Vec<u8>,
+    },
+    /// The Content Server did not confirm the key, and the daemon is told to require that.
+    #[error(
+        "The key was not confirmed: {0}; to open sessions all the same, start the daemon with --confirm try"
+    )]
+    Unconfirmed(String),
+    /// Another exchange for the domain took all the time that this one had.
+    #[error("Another exchange for {0} is still running; try again in a few seconds")]
+    StillRunning(Domain),
+    /// All keys were dropped while this one was made.
+    #[error("All sessions and keys were dropped while this session was opened; try again")]
+    CalledOff,
+    /// No room for the session.
+    #[error(transparent)]
+    Full(#[from] Full),
+    /// The machine's fault.
+    #[error("The exchange could not run: {0}")]
+    Machine(#[from] io::Error),
+}
+
+impl ExchangeError {
+    /// Its name, for metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Wallet(_) | Self::WalletOutside => "wallet",
+            Self::Discovery(_) => "discovery",
+            Self::WeakShares(_) => "weak_shares",
+            Self::TooFewAnswered { .. } => "too_few_answered",
+            Self::TooManyLiars { .. } => "too_many_liars",
+            Self::Unconfirmed(_) => "unconfirmed",
+            Self::StillRunning(_) => "still_running",
+            Self::CalledOff => "called_off",
+            Self::Full(_) => "full",
+            Self::Machine(_) => "machine",
+        }
+    }
+
+    /// Whether another request for the same domain would end the same way now.
+    pub fn holds_for_everyone(&self) -> bool {
+        matches!(
+            self,
+            Self::Discovery(_)
+                | Self::WeakShares(_)
+                | Self::TooFewAnswered { .. }
+                | Self::TooManyLiars { .. }
+                | Self::Unconfirmed(_)
+        )
+    }
+}
+
+/// What there is to say where RAIDAs refused the coin: then it is the wallet that has to be looked at.
+fn refusals(faults: &[(RaidaIndex, Fault)]) -> String {
+    let refuses = |fault: &Fault| matches!(fault, Fault::Refused(status) if status.refuses_coin());
+    match faults.iter().filter(|(_, fault)| refuses(fault)).count() {
+        0 => String::new(),
+        count => {
+            format!("; {count} refused the wallet's coin: is this wallet the right one, and up to date?")
+        }
+    }
+}
