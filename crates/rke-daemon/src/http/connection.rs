@@ -2,7 +2,7 @@
 //! or headers that never end by itself, with an empty body: such an answer is replaced on its way out by one
 //! in the documented form. hyper may be given a single request, and the connection taken back after it.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -154,16 +154,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         self.unanswered = false;
         // While a body is under way, bytes that look like an answer of hyper's are a part of it.
-        let own = if self.patience.watches_body() { None } else { hypers_own(buf) };
-        if let Some(status) = own {
+        let first = if self.patience.watches_body() { None } else { bufs.first() };
+        if let Some(status) = first.and_then(|first| hypers_own(first)) {
             self.waiting.extend(closing_answer(status));
-            return Poll::Ready(Ok(buf.len()));
+            return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
         }
         ready!(self.poll_waiting(cx))?;
-        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf));
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs));
         self.patience.renew();
         Poll::Ready(written)
     }
