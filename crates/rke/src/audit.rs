@@ -10,6 +10,7 @@ use rke_secret::process::{Inspection, harden};
 
 use crate::cli::AuditCommand;
 use crate::failure::in_words;
+use crate::terminal::out;
 
 /// Most findings that are printed.
 const MAX_PRINTED: usize = 20;
@@ -31,10 +32,7 @@ pub(crate) fn run(command: AuditCommand) -> Result<()> {
             let report = look(&files, data_dir.as_deref()).map_err(Unknown)?;
             print(&report, &files, data_dir.as_deref())
         }
-        AuditCommand::Tag { session, data_dir } => {
-            println!("{}", tag(&session, &data_dir).map_err(Unknown)?);
-            Ok(())
-        }
+        AuditCommand::Tag { session, data_dir } => out(&tag(&session, &data_dir).map_err(Unknown)?),
     }
 }
 
@@ -57,37 +55,46 @@ fn tag(session: &str, data_dir: &Path) -> Result<String> {
 }
 
 fn print(report: &Report, files: &[PathBuf], data_dir: Option<&Path>) -> Result<()> {
-    if let Some(mistake) = mistake(report, files, data_dir) {
-        println!("{mistake}");
-    }
-    for Finding { file, line, wrong } in report.findings.iter().take(MAX_PRINTED) {
-        println!("{}: line {line}: {wrong}", file.display());
-    }
+    let told = out(&text(report, files, data_dir));
+    // What was found decides how this ends, whether or not somebody read it.
+    if report.findings.is_empty() { told } else { Err(Broken.into()) }
+}
+
+fn text(report: &Report, files: &[PathBuf], data_dir: Option<&Path>) -> String {
+    let mut lines: Vec<String> = mistake(report, files, data_dir).into_iter().collect();
+    let found = report.findings.iter().take(MAX_PRINTED);
+    lines.extend(
+        found.map(|Finding { file, line, wrong }| format!("{}: line {line}: {wrong}", file.display())),
+    );
     if report.findings.len() > MAX_PRINTED {
-        println!("… and {} more.", report.findings.len() - MAX_PRINTED);
+        lines.push(format!("… and {} more.", report.findings.len() - MAX_PRINTED));
     }
     if let (Some(first @ 2..), true) = (report.first, report.findings.is_empty()) {
-        println!(
+        lines.push(format!(
             "Begins with line number {first}; those before it are in earlier files, which were not given."
-        );
+        ));
     }
     if report.goes_on {
-        println!("Ends where its file was moved away; later lines are in later files, which were not given.");
+        let later =
+            "Ends where its file was moved away; later lines are in later files, which were not given.";
+        lines.push(later.into());
     }
     if report.torn > 0 {
-        println!("{} torn by a daemon that was killed; the log itself tells of that.", torn(report.torn));
+        let torn = torn(report.torn);
+        lines.push(format!("{torn} torn by a daemon that was killed; the log itself tells of that."));
     }
-    println!("{}", checked(data_dir));
-    if !report.findings.is_empty() {
-        return Err(Broken.into());
-    }
+    lines.push(checked(data_dir).into());
     match report.last {
-        Some(last) => {
-            println!("Whole: {} lines, up to number {} ({}).", report.lines, last.number, hex(&last.hash));
-        }
-        None => println!("Whole: no lines."),
+        _ if !report.findings.is_empty() => (),
+        Some(last) => lines.push(format!(
+            "Whole: {} lines, up to number {} ({}).",
+            report.lines,
+            last.number,
+            hex(&last.hash)
+        )),
+        None => lines.push("Whole: no lines.".into()),
     }
-    Ok(())
+    lines.join("\n")
 }
 
 /// What those who check may have done wrong, where that explains what was found better than a changed log.

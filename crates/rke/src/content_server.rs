@@ -10,6 +10,7 @@ use rke_raida::content_server::{Application, ContentServer, KeyRing, MasterSecre
 
 use crate::cli::{ContentServerCommand, ContentServerOptions, PreloadOptions};
 use crate::settings::LogFormat;
+use crate::terminal::out;
 use crate::{log, protection, signals};
 
 pub(crate) fn run(command: ContentServerCommand) -> Result<()> {
@@ -62,8 +63,7 @@ async fn publish(keys: &KeyRing, secrets: &MasterSecrets, options: &PreloadOptio
     keys.note_preloaded(secrets.key_id())?;
     eprintln!("Publish these DNS records:");
     let records = secrets.records(&options.domain, &options.host, options.port, &directory);
-    records.zone_lines().iter().for_each(|line| println!("{line}"));
-    Ok(())
+    out(&records.zone_lines().join("\n"))
 }
 
 async fn serve(options: ContentServerOptions) -> Result<()> {

@@ -17,6 +17,7 @@ use crate::cli::DevOptions;
 use crate::failure::in_words;
 use crate::settings::LogFormat;
 use crate::signals::{Order, Orders};
+use crate::terminal::out;
 use crate::{log, protection, tour};
 
 /// The domain of the local Content Server.
@@ -59,7 +60,8 @@ async fn run_network(options: DevOptions) -> Result<()> {
         };
         tour::make(&client, network.wallet()).await
     } else {
-        describe(&network, &daemon, &dir);
+        // The network runs whether or not somebody reads this.
+        let _ = out(&describe(&network, &daemon, &dir));
         while orders.next().await == Order::DropEverything {
             daemon.drop_everything().await;
         }
@@ -108,47 +110,56 @@ fn name_the_flag(error: NetworkError) -> anyhow::Error {
     }
 }
 
-fn describe(network: &LocalNetwork, daemon: &Daemon, dir: &Path) {
-    let [first, .., last] = network.node_addresses() else { return };
-    println!("A complete key exchange network runs on this machine:");
-    println!("  25 RAIDA nodes     {first} to {last} (UDP)");
-    println!("  DNS                {} (UDP and TCP), for {DOMAIN}", network.dns_address());
-    println!("  Content Server     {} (TCP), echoes what is sent to it", network.content_server_address());
-    println!("  wallet             {}", network.wallet().display());
-    println!("  daemon             http://{}", daemon.address());
-    println!("  console            http://{}/ in a browser", daemon.address());
-    println!("  reference          http://{}/docs in a browser", daemon.address());
-    println!("  files              {}", dir.display());
+fn describe(network: &LocalNetwork, daemon: &Daemon, dir: &Path) -> String {
+    let [first, .., last] = network.node_addresses() else { return String::new() };
+    let mut lines = Vec::new();
+    lines.push("A complete key exchange network runs on this machine:".into());
+    lines.push(format!("  25 RAIDA nodes     {first} to {last} (UDP)"));
+    lines.push(format!("  DNS                {} (UDP and TCP), for {DOMAIN}", network.dns_address()));
+    lines.push(format!(
+        "  Content Server     {} (TCP), echoes what is sent to it",
+        network.content_server_address()
+    ));
+    lines.push(format!("  wallet             {}", network.wallet().display()));
+    lines.push(format!("  daemon             http://{}", daemon.address()));
+    lines.push(format!("  console            http://{}/ in a browser", daemon.address()));
+    lines.push(format!("  reference          http://{}/docs in a browser", daemon.address()));
+    lines.push(format!("  files              {}", dir.display()));
     if let Some(file) = daemon.token_file() {
-        println!("  token              {}", file.display());
+        lines.push(format!("  token              {}", file.display()));
     }
-    println!();
-    println!("Try each endpoint (later lines use SESSION_ID and ENCRYPTED, which those before them set):");
+    lines.push(String::new());
+    let try_each =
+        "Try each endpoint (later lines use SESSION_ID and ENCRYPTED, which those before them set):";
+    lines.push(try_each.into());
     let api = format!("http://{}", daemon.address());
     let wallet = network.wallet().to_string_lossy();
     let curl = match daemon.token_file() {
         Some(file) => format!("curl -H \"Authorization: Bearer $(cat '{}')\"", file.display()),
         None => "curl".into(),
     };
-    let get = |path, parameters: &[(&str, &str)]| println!("  {curl} '{api}{}'", target(path, parameters));
-    get("/api/rke/discover", &[("domain", DOMAIN)]);
+    let get = |path, parameters: &[(&str, &str)]| format!("  {curl} '{api}{}'", target(path, parameters));
+    lines.push(get("/api/rke/discover", &[("domain", DOMAIN)]));
     let create = target("/api/rke/session", &[("domain", DOMAIN), ("wallet_path", &wallet)]);
-    println!("  SESSION_ID=$({curl} -s '{api}{create}' | grep -o '[0-9a-f]\\{{32\\}}'); echo $SESSION_ID");
-    let with_id = |path: &str, rest: &str| println!("  {curl} \"{api}{path}?session_id=$SESSION_ID{rest}\"");
-    get("/api/rke/sessions", &[]);
-    println!("  {curl} \"{api}/api/rke/session/$SESSION_ID\"");
-    println!(
+    lines.push(format!(
+        "  SESSION_ID=$({curl} -s '{api}{create}' | grep -o '[0-9a-f]\\{{32\\}}'); echo $SESSION_ID"
+    ));
+    let with_id = |path: &str, rest: &str| format!("  {curl} \"{api}{path}?session_id=$SESSION_ID{rest}\"");
+    lines.push(get("/api/rke/sessions", &[]));
+    lines.push(format!("  {curl} \"{api}/api/rke/session/$SESSION_ID\""));
+    lines.push(format!(
         "  ENCRYPTED=$({curl} -s \"{api}/api/rke/encrypt?session_id=$SESSION_ID&plaintext=SGVsbG8gV29ybGQh\"); echo $ENCRYPTED"
-    );
+    ));
     let field = |name| format!("$(echo $ENCRYPTED | sed 's/.*\"{name}\":\"\\([^\"]*\\).*/\\1/')");
     let rest = format!("&ciphertext={}&nonce={}", field("ciphertext"), field("nonce"));
-    with_id("/api/rke/decrypt", &rest);
-    get("/api/rke/status", &[]);
-    get("/api/rke/raidas", &[]);
-    println!(
+    lines.push(with_id("/api/rke/decrypt", &rest));
+    lines.push(get("/api/rke/status", &[]));
+    lines.push(get("/api/rke/raidas", &[]));
+    lines.push(format!(
         "  echo hello | {curl} -sN -X POST --data-binary @- \"{api}/api/rke/session/$SESSION_ID/tunnel\""
-    );
-    with_id("/api/rke/session/delete", "");
-    println!();
-    println!("Ctrl-C stops all of it.");
+    ));
+    lines.push(with_id("/api/rke/session/delete", ""));
+    lines.push(String::new());
+    lines.push("Ctrl-C stops all of it.".into());
+    lines.join("\n")
 }

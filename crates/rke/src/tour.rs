@@ -8,6 +8,7 @@ use rke_client::{Call, Client, Method};
 use serde_json::Value;
 
 use crate::dev::DOMAIN;
+use crate::terminal::out;
 
 /// `Hello World!` in Base64.
 const PLAINTEXT: &str = "SGVsbG8gV29ybGQh";
@@ -37,8 +38,7 @@ pub(crate) async fn make(client: &Client, wallet: &Path) -> Result<()> {
     tour.step("delete", "/api/rke/session/delete", &[("session_id", id)], 200).await?;
     let parameters = [("session_id", id), ("plaintext", PLAINTEXT)];
     tour.step("use after delete", "/api/rke/encrypt", &parameters, 404).await?;
-    println!("\nThe tour is complete: every step did what it should.");
-    Ok(())
+    out("\nThe tour is complete: every step did what it should.")
 }
 
 struct Tour<'a> {
@@ -48,10 +48,10 @@ struct Tour<'a> {
 impl Tour<'_> {
     async fn step(&self, name: &str, path: &str, parameters: &[(&str, &str)], status: u16) -> Result<Value> {
         let target = target(path, parameters);
-        println!("\n== {name}\nGET {target}");
+        out(&format!("\n== {name}\nGET {target}"))?;
         let answer = self.client.raw(&Call::<Value>::new(Method::GET, target, None)).await;
         let answer = answer.with_context(|| format!("step `{name}` failed"))?;
-        println!("{} {}", answer.status, answer.text);
+        out(&format!("{} {}", answer.status, answer.text))?;
         ensure!(
             answer.status == status,
             "step `{name}` failed: status {} instead of {status}",
