@@ -88,25 +88,39 @@ impl<'a> Courier<'a> {
                 Progress::Waiting { until } => (started + until).min(deadline),
             };
             tokio::select! {
-                socket = sockets.readable() => if let Some(outcome) = receive(socket?, round, started)? {
+                // Who waits for an answer need not set a timer where there is one already.
+                biased;
+                socket = sockets.readable() => for outcome in receive(socket?, round, started)? {
                     watcher(Step::Settled(outcome.raida, outcome.result));
                 },
-                () = tokio::time::sleep_until(until) => if Instant::now() >= deadline {
-                    return Ok(if round.is_satisfied() { Ended::Ready } else { Ended::TimedOut });
-                },
+                () = tokio::time::sleep_until(until) => (),
+            }
+            if Instant::now() >= deadline {
+                return Ok(if round.is_satisfied() { Ended::Ready } else { Ended::TimedOut });
             }
         }
     }
 }
 
-/// Takes in the datagram that waits at `socket`, if there still is one. It lands on a scratch stack,
-/// because a share is decrypted where it lies. Gives what has become of its sender, where it says so.
-fn receive(socket: &UdpSocket, round: &mut Round, started: Instant) -> io::Result<Option<Outcome>> {
+/// Datagrams that are taken in before the scratch stack is wiped: all answers of a round, and some more.
+const AT_ONCE: usize = 32;
+
+/// Takes in the datagrams that wait at `socket`. They land on a scratch stack, because a share is decrypted
+/// where it lies. Gives what has become of their senders, where they say so.
+fn receive(socket: &UdpSocket, round: &mut Round, started: Instant) -> io::Result<Vec<Outcome>> {
     let settled = scoped(|| {
-        let mut datagram = [0; MAX_DATAGRAM_LEN];
-        // An error here is about an earlier datagram that could not be delivered.
-        let (len, from) = socket.try_recv_from(&mut datagram).ok()?;
-        round.receive(from, &mut datagram[..len], started.elapsed())
+        let (mut datagram, mut settled) = ([0; MAX_DATAGRAM_LEN], Vec::new());
+        for _ in 0..AT_ONCE {
+            match socket.try_recv_from(&mut datagram) {
+                Ok((len, from)) => {
+                    settled.extend(round.receive(from, &mut datagram[..len], started.elapsed()));
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                // It is about an earlier datagram that could not be delivered.
+                Err(_) => (),
+            }
+        }
+        settled
     })?;
     Ok(settled)
 }
