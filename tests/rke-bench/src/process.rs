@@ -78,11 +78,14 @@ impl Server {
         Ok(Duration::from_secs_f64(ticks / procfs::ticks_per_second() as f64))
     }
 
-    /// Its resident memory in bytes, secret memory included.
-    pub(crate) fn resident(&self) -> Result<u64> {
+    /// Its resident memory in bytes, secret memory included, and what of it is neither secret memory nor
+    /// mapped from files.
+    pub(crate) fn resident(&self) -> Result<(f64, f64)> {
         let status = Process::new(self.id()).and_then(|process| process.status());
-        let kib = status.context("the server is gone")?.vmrss.context("the system tells no VmRSS")?;
-        Ok(kib * 1024)
+        let status = status.context("the server is gone")?;
+        let bytes =
+            |kib: Option<u64>| kib.map(|kib| (kib * 1024) as f64).context("the system tells no VmRSS");
+        Ok((bytes(status.vmrss)?, bytes(status.rssanon)?))
     }
 }
 
