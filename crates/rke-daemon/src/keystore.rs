@@ -170,20 +170,28 @@ impl Keystore {
 
     /// The cached key of a domain, if there is one that is valid.
     pub fn get(&self, domain: &Domain) -> Option<ExchangedKey> {
-        let (domain, origin, usage) = {
-            let index = self.lock();
-            let (domain, Indexed { origin, usage, .. }) = index.get_key_value(domain)?;
-            (domain.clone(), Arc::clone(origin), Arc::clone(usage))
-        };
-        let path = self.path_of(&domain);
-        match self.load(&path) {
-            Ok((key, _)) if key.origin == origin => Some(ExchangedKey { domain, origin, usage, ..key }),
-            // Somebody has put another file of this daemon's there.
-            Ok((key, _)) => Some(ExchangedKey { usage, ..key }),
-            Err(reason) => {
-                self.lock().remove(&domain);
-                discard(&path, &reason);
-                None
+        loop {
+            let (domain, origin, usage) = {
+                let index = self.lock();
+                let (domain, Indexed { origin, usage, .. }) = index.get_key_value(domain)?;
+                (domain.clone(), Arc::clone(origin), Arc::clone(usage))
+            };
+            let path = self.path_of(&domain);
+            let loaded = self.load(&path);
+            let is_current = |indexed: &Indexed| Arc::ptr_eq(&indexed.usage, &usage);
+            match loaded {
+                // Another key has taken its place meanwhile.
+                _ if !self.lock().get(&domain).is_some_and(is_current) => (),
+                Ok((key, _)) if key.origin == origin => {
+                    return Some(ExchangedKey { domain, origin, usage, ..key });
+                }
+                // Somebody has put an older file of this daemon's there.
+                Ok((key, _)) => return Some(ExchangedKey { usage, ..key }),
+                Err(reason) => {
+                    self.lock().remove(&domain);
+                    discard(&path, &reason);
+                    return None;
+                }
             }
         }
     }

@@ -119,7 +119,7 @@ async fn serve(socket: UdpSocket, mut buffer: SecretBuffer, mut responder: Respo
         // A preload carries master secrets, which are decrypted where the datagram lies.
         buffer.expose_mut(|buffer| {
             for _ in 0..AT_ONCE {
-                // An error is about an earlier datagram that could not be delivered.
+                // There is no other, or an earlier one could not be delivered: then there will be a next time.
                 let Ok((len, peer)) = socket.try_recv_from(buffer) else { break };
                 let answer = answer(&mut responder, peer, &mut buffer[..len]);
                 buffer[..len].zeroize();

@@ -129,9 +129,17 @@ fn describe(network: &LocalNetwork, daemon: &Daemon, dir: &Path) -> String {
         lines.push(format!("  token              {}", file.display()));
     }
     lines.push(String::new());
+    lines.extend(requests(network, daemon));
+    lines.push(String::new());
+    lines.push("Ctrl-C stops all of it.".into());
+    lines.join("\n")
+}
+
+/// A line to copy for each endpoint.
+fn requests(network: &LocalNetwork, daemon: &Daemon) -> Vec<String> {
     let try_each =
         "Try each endpoint (later lines use SESSION_ID and ENCRYPTED, which those before them set):";
-    lines.push(try_each.into());
+    let mut lines = vec![try_each.to_owned()];
     let api = format!("http://{}", daemon.address());
     let wallet = network.wallet().to_string_lossy();
     let curl = match daemon.token_file() {
@@ -159,7 +167,5 @@ fn describe(network: &LocalNetwork, daemon: &Daemon, dir: &Path) -> String {
         "  echo hello | {curl} -sN -X POST --data-binary @- \"{api}/api/rke/session/$SESSION_ID/tunnel\""
     ));
     lines.push(with_id("/api/rke/session/delete", ""));
-    lines.push(String::new());
-    lines.push("Ctrl-C stops all of it.".into());
-    lines.join("\n")
+    lines
 }

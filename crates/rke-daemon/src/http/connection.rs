@@ -2,6 +2,7 @@
 //! or headers that never end by itself, with an empty body: such an answer is replaced on its way out by one
 //! in the documented form. hyper may be given a single request, and the connection taken back after it.
 
+use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use axum::http::StatusCode;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
 
 use super::failure::Failure;
 use super::headers::{ALWAYS, CONTENT_POLICY};
@@ -38,6 +40,8 @@ pub(super) struct Connection<S> {
     written: usize,
     unanswered: bool,
     patience: Patience,
+    /// Runs while the client takes nothing of what is to be written.
+    stuck: Option<Pin<Box<Sleep>>>,
     turn: Turn,
     taken_back: bool,
 }
@@ -52,6 +56,7 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
             written: 0,
             unanswered: false,
             patience,
+            stuck: None,
             turn,
             taken_back: false,
         }
@@ -67,10 +72,25 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
         if self.taken_back { Ok(self.stream) } else { Err(self) }
     }
 
+    /// Has a client that takes nothing for too long lose its connection.
+    fn bounded<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        let limit = match (&written, self.patience.limit()) {
+            (Poll::Pending, Some(limit)) => limit,
+            _ => {
+                self.stuck = None;
+                return written;
+            }
+        };
+        let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(limit)));
+        ready!(stuck.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.written < self.waiting.len() {
             let rest = &self.waiting[self.written..];
-            match ready!(Pin::new(&mut self.stream).poll_write(cx, rest))? {
+            let written = Pin::new(&mut self.stream).poll_write(cx, rest);
+            match ready!(self.bounded(cx, written))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 len => self.written += len,
             }
@@ -175,14 +195,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
             return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
         }
         ready!(self.poll_waiting(cx))?;
-        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs));
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        let written = ready!(self.bounded(cx, written));
         self.patience.renew();
         Poll::Ready(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_waiting(cx))?;
-        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        ready!(self.bounded(cx, flushed))?;
         self.patience.all_is_out();
         self.turn.all_is_out();
         Poll::Ready(Ok(()))

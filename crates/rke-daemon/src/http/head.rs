@@ -1,20 +1,25 @@
 //! The head of the next request on a connection, told by httparse: a frequent one is taken apart here,
 //! any other is hyper's, with all that hyper does about bodies and about what is not well formed.
 
+use std::io;
 use std::mem::MaybeUninit;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use bytes::{Buf, BytesMut};
 use httparse::{Header, Status};
-use memchr::{memchr, memchr3};
+use memchr::{memchr, memchr_iter, memchr3};
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::query::Query;
 
 /// More headers than a frequent request has; hyper looks at those that bring more.
 const MAX_HEADERS: usize = 32;
 
-/// A head that is longer, and not at its end, is hyper's to refuse.
+/// A head that is longer, and not at its end, is hyper's, which refuses it when it is far too long.
 const MAX_LEN: usize = 64 * 1024;
+
+/// Room for what is read at one time.
+const READ_LEN: usize = 8 * 1024;
 
 pub(super) const DELETE: &str = "/api/rke/session/delete";
 pub(super) const ENCRYPT: &str = "/api/rke/encrypt";
@@ -32,6 +37,12 @@ impl Frequent {
     fn of(method: &str, path: &str) -> Option<Self> {
         let all = [Self::Delete, Self::Encrypt, Self::Decrypt];
         all.into_iter().find(|call| method == "GET" && path == call.path())
+    }
+
+    /// Whether it is answered at once, whatever its parameters: a deletion may have to look through memory, or
+    /// to remove a file.
+    pub(super) fn is_quick(self, query: &Query) -> bool {
+        self != Self::Delete || !query.has_several()
     }
 
     /// Where the router has it too.
@@ -58,23 +69,65 @@ pub(super) enum Next {
     Unfinished,
 }
 
-/// Takes what comes next from the bytes that were read.
-pub(super) fn next(unread: &mut BytesMut) -> Next {
-    let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
-    let mut parsed = httparse::Request::new(&mut []);
-    match parsed.parse_with_uninit_headers(unread, &mut headers) {
-        Ok(Status::Partial) if unread.len() <= MAX_LEN => Next::Unfinished,
-        Ok(Status::Complete(len)) if parsed.version == Some(1) && parsed.headers.iter().all(is_plain) => {
-            match frequent(&parsed) {
-                Some((call, request)) => {
-                    unread.advance(len);
-                    Next::Frequent(call, request)
-                }
-                None => Next::Single(unread.split_to(len)),
-            }
-        }
-        _ => Next::Open(unread.split()),
+/// Bytes that were read from a connection, and nobody has looked at but for heads.
+#[derive(Default)]
+pub(super) struct Unread {
+    bytes: BytesMut,
+    /// How many of them were there when a head was looked for last, and not found.
+    looked_at: usize,
+}
+
+impl Unread {
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
     }
+
+    /// Takes all that there is.
+    pub(super) fn take(&mut self) -> BytesMut {
+        self.looked_at = 0;
+        self.bytes.split()
+    }
+
+    /// Reads more. Says how much came.
+    pub(super) async fn read(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> io::Result<usize> {
+        self.bytes.reserve(READ_LEN);
+        stream.read_buf(&mut self.bytes).await
+    }
+
+    /// Takes what comes next.
+    pub(super) fn next(&mut self) -> Next {
+        // A head that comes byte by byte is not parsed as often.
+        if self.looked_at > 0 && !ends_a_head(&self.bytes[self.looked_at.saturating_sub(3)..]) {
+            return self.unfinished();
+        }
+        let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+        let mut parsed = httparse::Request::new(&mut []);
+        match parsed.parse_with_uninit_headers(&self.bytes, &mut headers) {
+            Ok(Status::Partial) => self.unfinished(),
+            Ok(Status::Complete(len)) if parsed.version == Some(1) && parsed.headers.iter().all(is_plain) => {
+                let frequent = frequent(&parsed);
+                self.looked_at = 0;
+                match frequent {
+                    Some((call, request)) => {
+                        self.bytes.advance(len);
+                        Next::Frequent(call, request)
+                    }
+                    None => Next::Single(self.bytes.split_to(len)),
+                }
+            }
+            _ => Next::Open(self.take()),
+        }
+    }
+
+    fn unfinished(&mut self) -> Next {
+        self.looked_at = self.bytes.len();
+        if self.bytes.len() > MAX_LEN { Next::Open(self.take()) } else { Next::Unfinished }
+    }
+}
+
+/// Whether there is an empty line.
+fn ends_a_head(bytes: &[u8]) -> bool {
+    memchr_iter(b'\n', bytes).any(|at| matches!(&bytes[at + 1..], [b'\n', ..] | [b'\r', b'\n', ..]))
 }
 
 /// Whether a header leaves the request where its head ends, and the connection as it is.
@@ -117,32 +170,32 @@ mod tests {
 
     const DELETION: &str = "GET /api/rke/session/delete?session_id=ab HTTP/1.1\r\nHost: localhost\r\n";
 
-    fn unread(text: &str) -> BytesMut {
-        BytesMut::from(text)
+    fn unread(text: &str) -> Unread {
+        Unread { bytes: text.into(), looked_at: 0 }
     }
 
     #[test]
     fn frequent_requests_are_taken_one_by_one() {
         let headers = "Connection: Keep-Alive\r\nX-Two: 1\r\nX-Two: 2\r\n\r\n";
         let mut bytes = unread(&format!("{DELETION}{headers}GET /api/rke/encrypt HTTP/1.1\r\n\r\nGET /ap"));
-        let Next::Frequent(Frequent::Delete, request) = next(&mut bytes) else { panic!("no deletion") };
+        let Next::Frequent(Frequent::Delete, request) = bytes.next() else { panic!("no deletion") };
         assert_eq!(request.uri(), "/api/rke/session/delete");
         assert_eq!(request.body(), &Query::new("session_id=ab"));
         assert_eq!(request.headers()["host"], "localhost");
         assert_eq!(request.headers().get_all("x-two").iter().count(), 2);
-        assert!(matches!(next(&mut bytes), Next::Frequent(Frequent::Encrypt, _)));
-        assert!(matches!(next(&mut bytes), Next::Unfinished) && bytes == "GET /ap");
+        assert!(matches!(bytes.next(), Next::Frequent(Frequent::Encrypt, _)));
+        assert!(matches!(bytes.next(), Next::Unfinished) && bytes.bytes == "GET /ap");
     }
 
     #[test]
     fn other_requests_go_alone_when_they_have_no_body() {
         let first = "HEAD /api/rke/status HTTP/1.1\r\nHost: localhost\r\n\r\n";
         let mut bytes = unread(&format!("{first}{DELETION}\r\n"));
-        assert!(matches!(next(&mut bytes), Next::Single(head) if head == first));
-        assert!(matches!(next(&mut bytes), Next::Frequent(Frequent::Delete, _)));
+        assert!(matches!(bytes.next(), Next::Single(head) if head == first));
+        assert!(matches!(bytes.next(), Next::Frequent(Frequent::Delete, _)));
         for not_in_a_uri in ["\"", "<", ">", "#"] {
             let text = DELETION.replace("=ab", not_in_a_uri) + "\r\n";
-            assert!(matches!(next(&mut unread(&text)), Next::Single(head) if head == text), "{text}");
+            assert!(matches!(unread(&text).next(), Next::Single(head) if head == text), "{text}");
         }
     }
 
@@ -167,8 +220,21 @@ mod tests {
         ] {
             let text = text + "GET / HTTP/1.1\r\n\r\n";
             let mut bytes = unread(&text);
-            let next = next(&mut bytes);
+            let next = bytes.next();
             assert!(matches!(&next, Next::Open(all) if *all == text), "{text}: {next:?}");
+            assert!(bytes.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_head_that_comes_byte_by_byte_is_found_at_its_last() {
+        for end in ["\r\n\r\n", "\n\n", "\n\r\n"] {
+            let head = DELETION.trim_end().to_owned() + end;
+            let (mut bytes, last) = (unread(""), head.len() - 1);
+            for (at, byte) in head.bytes().enumerate() {
+                bytes.bytes.extend_from_slice(&[byte]);
+                assert!(matches!(bytes.next(), Next::Unfinished) == (at < last), "{head:?} {at}");
+            }
             assert!(bytes.is_empty());
         }
     }
@@ -176,8 +242,8 @@ mod tests {
     #[test]
     fn a_head_without_end_is_waited_for_only_so_long() {
         let mut bytes = unread(&format!("{DELETION}A: {}", "b".repeat(MAX_LEN - DELETION.len() - 3)));
-        assert!(matches!(next(&mut bytes), Next::Unfinished) && bytes.len() == MAX_LEN);
-        bytes.extend_from_slice(b"b");
-        assert!(matches!(next(&mut bytes), Next::Open(all) if all.len() == MAX_LEN + 1));
+        assert!(matches!(bytes.next(), Next::Unfinished) && bytes.bytes.len() == MAX_LEN);
+        bytes.bytes.extend_from_slice(b"b");
+        assert!(matches!(bytes.next(), Next::Open(all) if all.len() == MAX_LEN + 1));
     }
 }

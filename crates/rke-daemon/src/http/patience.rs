@@ -1,6 +1,7 @@
-//! How long a body may stand still. While one is under way, a client that neither sends nor takes a
-//! byte for too long loses its connection, so that nobody holds one for ever.
+//! How long a client may stand still: one that takes nothing of an answer, or neither sends nor takes a byte
+//! while a body is under way, loses its connection, so that nobody holds one for ever.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ pub(super) struct Patience(Arc<Inner>);
 
 struct Inner {
     limit: Duration,
+    /// Whether the client may take as long as it likes.
+    endless: AtomicBool,
     /// `None` while no body is under way.
     watched: Mutex<Option<Watched>>,
     begun: Notify,
@@ -36,7 +39,18 @@ pub(super) enum Stage {
 
 impl Patience {
     pub(super) fn new(limit: Duration) -> Self {
-        Self(Arc::new(Inner { limit, watched: Mutex::default(), begun: Notify::new() }))
+        let (endless, watched, begun) = (AtomicBool::new(false), Mutex::default(), Notify::new());
+        Self(Arc::new(Inner { limit, endless, watched, begun }))
+    }
+
+    /// How long a client may take nothing of an answer. `None` for as long as it likes.
+    pub(super) fn limit(&self) -> Option<Duration> {
+        (!self.0.endless.load(Ordering::Relaxed)).then_some(self.0.limit)
+    }
+
+    /// From here on the connection is one to somebody else, who waits as long as both like.
+    pub(super) fn have_no_end(&self) {
+        self.0.endless.store(true, Ordering::Relaxed);
     }
 
     /// Says that a body is under way, until what this gives is dropped and the answer is out.

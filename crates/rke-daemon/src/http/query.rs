@@ -38,6 +38,11 @@ impl Query {
         Self(text.into())
     }
 
+    /// Whether there may be more than one parameter.
+    pub(super) fn has_several(&self) -> bool {
+        memchr(b'&', self.0.as_bytes()).is_some()
+    }
+
     /// Its length in bytes, with its `?`.
     pub(super) fn len(&self) -> usize {
         if self.0.is_empty() { 0 } else { 1 + self.0.len() }

@@ -21,7 +21,7 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 use super::caller::Caller;
 use super::connection::{Connection, Given, closing_answer};
 use super::front::Front;
-use super::head::{Next, next};
+use super::head::{Next, Unread};
 use super::outgoing::Outgoing;
 use super::patience::{Patience, Stage};
 use super::turn::Turn;
@@ -31,9 +31,6 @@ pub(super) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a client may go on sending after it has been answered for the last time.
 const LINGER: Duration = Duration::from_secs(1);
-
-/// Room for what is read at one time.
-const READ_LEN: usize = 8 * 1024;
 
 /// A connection that is served.
 pub(super) struct Serving<S> {
@@ -84,7 +81,7 @@ enum Turned {
 /// The part of a connection that goes without hyper.
 struct Direct {
     shared: Arc<Shared>,
-    unread: BytesMut,
+    unread: Unread,
     outgoing: Outgoing,
     /// Until when the next head has to be there.
     deadline: Instant,
@@ -100,7 +97,7 @@ impl Direct {
         };
         Self {
             shared,
-            unread: BytesMut::new(),
+            unread: Unread::default(),
             outgoing: Outgoing::new(),
             deadline: Instant::now(),
             clock: Box::pin(sleep(HEADER_TIMEOUT)),
@@ -112,24 +109,26 @@ impl Direct {
     async fn run(&mut self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Turned {
         self.deadline = Instant::now() + HEADER_TIMEOUT;
         loop {
-            let coming = next(&mut self.unread);
-            if let Next::Frequent(call, request) = coming {
-                let Shared { caller, front, .. } = &*self.shared;
-                let goes_on = front.answer_frequent(call, request, caller, &mut self.outgoing).await;
-                let is_out = (goes_on && !self.outgoing.is_full()) || self.write(stream).await;
-                if !goes_on || !is_out {
-                    return Turned::Closed(None);
-                }
-                continue;
-            }
-            if !self.write(stream).await {
+            let coming = self.unread.next();
+            // Answers that are there do not wait for one that may take long, or for a client to go on.
+            if !matches!(&coming, Next::Frequent(call, request) if call.is_quick(request.body()))
+                && !self.write(stream).await
+            {
                 return Turned::Closed(None);
             }
             match coming {
+                Next::Frequent(call, request) => {
+                    let Shared { caller, front, .. } = &*self.shared;
+                    let goes_on = front.answer_frequent(call, request, caller, &mut self.outgoing).await;
+                    let is_out = (goes_on && !self.outgoing.is_full()) || self.write(stream).await;
+                    if !goes_on || !is_out {
+                        return Turned::Closed(None);
+                    }
+                }
                 Next::Single(head) if self.unread.is_empty() => return Turned::Over(head, Given::Single),
                 Next::Single(head) => return Turned::Over(head, Given::SingleOfSeveral),
                 Next::Open(all) => return Turned::Over(all, Given::Connection),
-                Next::Unfinished | Next::Frequent(..) => {
+                Next::Unfinished => {
                     if let Some(turned) = self.read(stream).await {
                         return turned;
                     }
@@ -138,33 +137,35 @@ impl Direct {
         }
     }
 
-    /// Writes what waits. Says whether the client took it.
+    /// Writes what waits. Says whether the client took it: something of it at least each time that it would
+    /// have to send a head.
     async fn write(&mut self, stream: &mut (impl AsyncWrite + Unpin)) -> bool {
-        if self.outgoing.bytes().is_empty() {
-            return true;
+        let mut rest = self.outgoing.bytes();
+        while !rest.is_empty() {
+            self.deadline = Instant::now() + HEADER_TIMEOUT;
+            match in_time(&mut self.clock, self.deadline, stream.write(rest)).await {
+                Some(Ok(len)) if len > 0 => rest = &rest[len..],
+                _ => return false,
+            }
         }
-        self.deadline = Instant::now() + HEADER_TIMEOUT;
-        let bytes = self.outgoing.bytes();
-        let write = async {
-            stream.write_all(bytes).await?;
-            stream.flush().await
-        };
-        let written = in_time(&mut self.clock, self.deadline, write).await;
         self.outgoing.clear();
-        matches!(written, Some(Ok(())))
+        matches!(in_time(&mut self.clock, self.deadline, stream.flush()).await, Some(Ok(())))
     }
 
     /// Reads on. Gives how it ends, where it does.
     async fn read(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> Option<Turned> {
-        self.unread.reserve(READ_LEN);
-        let read = in_time(&mut self.clock, self.deadline, stream.read_buf(&mut self.unread));
+        let read = in_time(&mut self.clock, self.deadline, self.unread.read(stream));
         let read = tokio::select! {
+            // Also where the next bytes are always there.
             biased;
-            read = read => read,
-            () = &mut self.stopped => return Some(match self.unread.is_empty() {
+            () = &mut self.stopped => None,
+            read = read => Some(read),
+        };
+        let Some(read) = read else {
+            return Some(match self.unread.is_empty() {
                 true => Turned::Closed(None),
-                false => Turned::Over(self.unread.split(), Given::Connection),
-            }),
+                false => Turned::Over(self.unread.take(), Given::Connection),
+            });
         };
         match read {
             Some(Ok(len)) if len > 0 => None,
@@ -224,6 +225,8 @@ where
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        // hyper looks for a next request when it has answered only where this is set: `Connection` needs that
+        // to take the connection back.
         .header_read_timeout(HEADER_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
     let mut still = pin!(patience.runs_out());
@@ -234,7 +237,7 @@ where
         }
         let run = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx));
         tokio::select! {
-            // First hyper has to see that a request has begun: it lets no other connection finish.
+            // hyper first: it ends a connection of which it has read nothing yet when it is told to stop.
             biased;
             ended = run => break Ended::Over(ended),
             stage = &mut still => break Ended::Still(stage),
@@ -257,11 +260,15 @@ where
 
 /// Ends a connection, after this answer if somebody waits for one.
 async fn close(mut stream: impl AsyncRead + AsyncWrite + Unpin, status: Option<StatusCode>, stopping: bool) {
-    if let Some(status) = status {
-        let _ = stream.write_all(&closing_answer(status)).await;
-    }
-    let _ = stream.shutdown().await;
-    if !stopping {
+    let end = async {
+        if let Some(status) = status {
+            stream.write_all(&closing_answer(status)).await?;
+        }
+        stream.shutdown().await
+    };
+    // A client that takes nothing cannot be told anything either.
+    let ended = timeout(LINGER, end).await;
+    if matches!(ended, Ok(Ok(()))) && !stopping {
         let _ = timeout(LINGER, read_away(stream)).await;
     }
 }

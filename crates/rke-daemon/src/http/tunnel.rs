@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -13,6 +14,7 @@ use http_body_util::channel::{Channel, Sender as BodySender};
 use super::Shared;
 use super::failure::Failure;
 use super::handlers::{NOT_FOUND_OR_EXPIRED, PathId, parse_id};
+use super::patience::Patience;
 use crate::tunnel::{self, Receiver, Sender, TunnelError};
 
 /// Answers that wait to be read by the client.
@@ -21,11 +23,13 @@ const WAITING: usize = 4;
 pub(super) async fn connect(
     State(sessions): State<Shared>,
     PathId(id): PathId,
+    Extension(patience): Extension<Patience>,
     body: Body,
 ) -> Result<Response, Failure> {
     let parsed = parse_id(&id)?.ok_or_else(|| Failure::session(NOT_FOUND_OR_EXPIRED, &id))?;
     let opened = tunnel::open(Arc::clone(&sessions), parsed).await;
     let (sender, receiver) = opened.map_err(|error| refusal(&error, &id))?;
+    patience.have_no_end();
     let (answer, answer_body) = Channel::<Bytes, TunnelError>::new(WAITING);
     tokio::spawn(async move {
         // Either direction may end first; the tunnel ends with the second, or when one breaks.

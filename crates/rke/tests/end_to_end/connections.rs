@@ -114,14 +114,24 @@ async fn a_connection_is_handed_to_and_fro_without_end() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn who_asks_and_takes_no_answer_loses_the_connection() {
-    let real = Real::start(&[]).await;
-    let request = get_with("/api/rke/encrypt?session_id=0&plaintext=YQ==", HOST).repeat(500);
+/// How long it takes until a client that asks on and on, and takes no answer, loses its connection.
+fn loses_after(real: &Real, target: &str) -> Duration {
+    let requests = get_with(target, HOST).repeat(500);
     let mut stream = real.connect();
     stream.set_write_timeout(Some(Duration::from_secs(30))).expect("a limit");
     let started = Instant::now();
-    while stream.write_all(request.as_bytes()).is_ok() {}
-    let took = started.elapsed();
-    assert!((Duration::from_secs(8)..Duration::from_secs(25)).contains(&took), "{took:?}");
+    while stream.write_all(requests.as_bytes()).is_ok() {}
+    started.elapsed()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_and_takes_no_answer_loses_the_connection() {
+    let real = Real::start(&["--body-timeout", "3"]).await;
+    let took = loses_after(&real, "/api/rke/encrypt?session_id=0&plaintext=YQ==");
+    assert!(
+        (Duration::from_secs(8)..Duration::from_secs(25)).contains(&took),
+        "a frequent request: {took:?}"
+    );
+    let took = loses_after(&real, "/openapi.json");
+    assert!((Duration::from_secs(2)..Duration::from_secs(15)).contains(&took), "another: {took:?}");
 }
