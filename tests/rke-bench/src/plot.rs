@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, anyhow};
 use plotters::prelude::{
     BLACK, BLUE, ChartBuilder, GREEN, IntoDrawingArea, IntoLogRange, LineSeries, MAGENTA, PathElement, RED,
-    RGBColor, SVGBackend, WHITE,
+    RGBColor, SVGBackend, SeriesLabelPosition, TRANSPARENT, WHITE,
 };
 
 use crate::report::Row;
@@ -31,18 +31,23 @@ pub(crate) fn draw(path: &Path, rows: &[Row]) -> Result<()> {
         area.fill(&WHITE).map_err(failed)?;
         let mut chart = ChartBuilder::on(&area)
             .margin(16)
+            .margin_right(40)
             .x_label_area_size(44)
             .y_label_area_size(56)
             .build_cartesian_2d((least..most).log_scale(), 0.0..highest * 1.25)
             .map_err(failed)?;
         let mut mesh = chart.configure_mesh();
-        mesh.x_desc("sessions").y_desc("cost, as times that with 16 sessions").draw().map_err(failed)?;
+        let mesh = mesh.x_desc("sessions").y_desc("cost, as times that with 16 sessions");
+        let mesh = mesh.light_line_style(TRANSPARENT).x_label_formatter(&|sessions| format!("{sessions:.0}"));
+        mesh.draw().map_err(failed)?;
         for (line, colour) in lines.iter().zip(COLOURS) {
             let series = LineSeries::new(line.points.iter().copied(), colour).point_size(3);
             let drawn = chart.draw_series(series).map_err(failed)?;
             drawn.label(line.name).legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour));
         }
-        chart.configure_series_labels().border_style(BLACK).background_style(WHITE).draw().map_err(failed)?;
+        let mut legend = chart.configure_series_labels();
+        let legend = legend.position(SeriesLabelPosition::UpperLeft).border_style(BLACK);
+        legend.background_style(WHITE).draw().map_err(failed)?;
         area.present().map_err(failed)?;
     }
     Ok(std::fs::write(path, picture)?)
