@@ -42,7 +42,7 @@ impl Moment {
 }
 
 /// All of a time that five centuries hold.
-fn nanos(time: Duration) -> u64 {
+pub(crate) fn nanos(time: Duration) -> u64 {
     time.as_nanos().try_into().unwrap_or(u64::MAX)
 }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::clock::nanos;
+
 /// Two clocks that are read one after the other are never quite equal.
 const TOLERANCE: Duration = Duration::from_millis(50);
 
@@ -49,10 +51,6 @@ fn slept() -> Duration {
     // In this order, so that what lies between the two readings makes it less, never more.
     let with_sleep = read(ClockId::Boottime);
     with_sleep.saturating_sub(read(ClockId::Monotonic))
-}
-
-fn nanos(time: Duration) -> u64 {
-    time.as_nanos().try_into().unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 use super::failure::Failure;
-use super::headers::{ALWAYS, CONTENT_POLICY};
+use super::headers;
 use super::limits::{HEADERS_TOO_LARGE, URI_TOO_LONG};
 use super::patience::Patience;
 use super::turn::Turn;
@@ -125,14 +125,12 @@ pub(super) fn closing_answer(status: StatusCode) -> Vec<u8> {
         _ => "The request is not valid HTTP/1.1",
     };
     let body = Failure::new(status, message).to_json();
-    let mut head = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n",
-        body.len()
+    let head = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n{}\r\n",
+        body.len(),
+        headers::lines()
     );
-    for (name, value) in ALWAYS.into_iter().chain([CONTENT_POLICY]) {
-        head += &format!("{name}: {value}\r\n");
-    }
-    [head.as_bytes(), b"\r\n", &body].concat()
+    [head.as_bytes(), &body].concat()
 }
 
 /// The status of an answer that hyper made by itself: it has no body, and none of ours is like it.

@@ -21,10 +21,6 @@ const MAX_LEN: usize = 64 * 1024;
 /// Room for what is read at one time.
 const READ_LEN: usize = 8 * 1024;
 
-pub(super) const DELETE: &str = "/api/rke/session/delete";
-pub(super) const ENCRYPT: &str = "/api/rke/encrypt";
-pub(super) const DECRYPT: &str = "/api/rke/decrypt";
-
 /// Requests that come by the thousand. All are GET, without a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Frequent {
@@ -48,9 +44,9 @@ impl Frequent {
     /// Where the router has it too.
     pub(super) fn path(self) -> &'static str {
         match self {
-            Self::Delete => DELETE,
-            Self::Encrypt => ENCRYPT,
-            Self::Decrypt => DECRYPT,
+            Self::Delete => "/api/rke/session/delete",
+            Self::Encrypt => "/api/rke/encrypt",
+            Self::Decrypt => "/api/rke/decrypt",
         }
     }
 }

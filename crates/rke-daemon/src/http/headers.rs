@@ -5,7 +5,7 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;
 
 /// On every answer.
-pub(super) const ALWAYS: [(HeaderName, &str); 5] = [
+const ALWAYS: [(HeaderName, &str); 5] = [
     (header::CACHE_CONTROL, "no-store"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
@@ -14,8 +14,14 @@ pub(super) const ALWAYS: [(HeaderName, &str); 5] = [
 ];
 
 /// On answers that have no policy of their own: nothing is loaded, nothing frames it.
-pub(super) const CONTENT_POLICY: (HeaderName, &str) =
+const CONTENT_POLICY: (HeaderName, &str) =
     (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+
+/// All of them as lines, for answers that are written as bytes.
+pub(super) fn lines() -> String {
+    let all = ALWAYS.into_iter().chain([CONTENT_POLICY]);
+    all.map(|(name, value)| format!("{name}: {value}\r\n")).collect()
+}
 
 /// Puts them on an answer.
 pub(super) fn complete(response: &mut Response) {

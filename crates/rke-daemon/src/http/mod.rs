@@ -47,6 +47,7 @@ use crate::sessions::Sessions;
 use admission::Admission;
 use failure::Failure;
 use front::Front;
+use head::Frequent;
 use observe::Observer;
 use openapi::{Document, describe};
 use pages::File;
@@ -121,9 +122,9 @@ fn api() -> Table<Shared> {
         .path("/api/rke/sessions", sessions)
         .path("/api/rke/session/{id}", one_session)
         .path("/api/rke/session/{id}/renew", posts(handlers::renew, describe::renew_session))
-        .path(head::DELETE, changes(handlers::delete, describe::delete_session))
-        .path(head::ENCRYPT, encrypt)
-        .path(head::DECRYPT, decrypt)
+        .path(Frequent::Delete.path(), changes(handlers::delete, describe::delete_session))
+        .path(Frequent::Encrypt.path(), encrypt)
+        .path(Frequent::Decrypt.path(), decrypt)
         .path("/api/rke/seal", posts(bodies::seal, describe::seal))
         .path("/api/rke/open", posts(bodies::open, describe::open))
         .path("/api/rke/session/{id}/tunnel", posts(tunnel::connect, describe::tunnel))

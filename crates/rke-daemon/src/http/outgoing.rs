@@ -9,7 +9,7 @@ use axum::response::Response;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 
-use super::headers::{ALWAYS, CONTENT_POLICY};
+use super::headers;
 use crate::clock::unix_seconds;
 
 /// How much may wait.
@@ -25,11 +25,9 @@ pub(super) struct Outgoing {
 
 impl Outgoing {
     pub(super) fn new() -> Self {
-        let mut success = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n".to_owned();
-        for (name, value) in ALWAYS.into_iter().chain([CONTENT_POLICY]) {
-            success.extend([name.as_str(), ": ", value, "\r\n"]);
-        }
-        success += "content-length: ";
+        let always = headers::lines();
+        let success =
+            format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{always}content-length: ");
         Self { bytes: Vec::new(), success, date: Date::default() }
     }
 
@@ -109,7 +107,7 @@ mod tests {
     use axum::http::StatusCode;
     use axum::response::IntoResponse;
 
-    use super::super::{failure::Failure, headers};
+    use super::super::failure::Failure;
     use super::*;
 
     fn lines(outgoing: &Outgoing) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! Serves one connection: frequent requests directly, all others with hyper, which gets the connection for
-//! as long as it needs it. Every wait for the client is bounded in time.
+//! as long as it needs it. Every wait for the client is bounded in time, but
+//! for that of a tunnel.
 
 use std::convert::Infallible;
 use std::future::Future;

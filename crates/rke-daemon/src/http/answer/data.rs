@@ -27,9 +27,7 @@ impl Encrypted {
     pub(in crate::http) fn new(ciphertext: String, nonce: String, length: usize) -> Self {
         Self { command: "rke_encrypt", success: true, ciphertext, nonce, length }
     }
-}
 
-impl Encrypted {
     /// The body.
     pub(in crate::http) fn to_json(&self) -> Vec<u8> {
         let Self { ciphertext, nonce, length, .. } = self;
@@ -69,9 +67,7 @@ impl Decrypted {
     pub(in crate::http) fn new(plaintext: String, length: usize) -> Self {
         Self { command: "rke_decrypt", success: true, plaintext, length }
     }
-}
 
-impl Decrypted {
     /// The body.
     pub(in crate::http) fn to_json(&self) -> Vec<u8> {
         let Self { plaintext, length, .. } = self;
