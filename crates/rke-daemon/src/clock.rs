@@ -3,7 +3,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{Timestamp, TimestampRound, Unit};
 use rustix::io::Errno;
@@ -38,6 +38,25 @@ impl Moment {
     /// How long it is from `earlier` to here; zero where it lies behind.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// A moment, and the same on the clock that stands still while the machine is suspended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reading {
+    pub(crate) moment: Moment,
+    pub(crate) awake: Instant,
+}
+
+impl Reading {
+    /// Now. The clocks are read in this order, so that what lies between makes a sleep less, never more.
+    pub(crate) fn now() -> Self {
+        Self { moment: Moment::now(), awake: Instant::now() }
+    }
+
+    /// How long the machine was suspended between `earlier` and here.
+    pub(crate) fn slept_since(&self, earlier: &Self) -> Duration {
+        self.moment.since(earlier.moment).saturating_sub(self.awake - earlier.awake)
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::access::{Access, TokenRule};
 use crate::audit::{Audit, AuditError};
+use crate::clock::Reading;
 use crate::config::Config;
 use crate::discovery::{Discovery, ResolverError};
 use crate::exchange::{Exchange, Rules};
@@ -326,6 +327,6 @@ async fn keep_keys(keystore: Arc<Keystore>) {
 async fn keep_awake(sessions: Arc<Sessions>) {
     loop {
         tokio::time::sleep(SLEEP_CHECK_INTERVAL).await;
-        sessions.drop_after_sleep().await;
+        sessions.drop_after_sleep(&Reading::now()).await;
     }
 }

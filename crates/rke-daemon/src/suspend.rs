@@ -4,34 +4,33 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
-
-use crate::clock::nanos;
+use crate::clock::{Reading, nanos};
 
 /// Two clocks that are read one after the other are never quite equal.
 const TOLERANCE: Duration = Duration::from_millis(50);
 
 /// Remembers how long the machine had slept when keys were last dropped for that.
 pub(crate) struct SuspendWatch {
+    begun: Reading,
     slept_nanos: AtomicU64,
 }
 
-/// A sleep that nothing was done about yet: how long the machine has slept in all.
+/// A sleep that nothing was done about yet: how long the machine has slept since the watch began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slept(Duration);
 
 impl SuspendWatch {
     pub(crate) fn new() -> Self {
-        Self { slept_nanos: nanos(slept()).into() }
+        Self { begun: Reading::now(), slept_nanos: AtomicU64::new(0) }
     }
 
     /// Whether the machine has slept. It goes on to say so until that is [settled](Self::settle), so that
     /// nobody who asks meanwhile goes on with a key that is about to be dropped.
-    pub(crate) fn has_slept(&self) -> Option<Slept> {
-        self.has_slept_until(slept())
+    pub(crate) fn has_slept(&self, now: &Reading) -> Option<Slept> {
+        self.has_slept_for(now.slept_since(&self.begun))
     }
 
-    fn has_slept_until(&self, slept: Duration) -> Option<Slept> {
+    fn has_slept_for(&self, slept: Duration) -> Option<Slept> {
         let before = Duration::from_nanos(self.slept_nanos.load(Ordering::Relaxed));
         (slept >= before + TOLERANCE).then_some(Slept(slept))
     }
@@ -42,38 +41,27 @@ impl SuspendWatch {
     }
 }
 
-/// How long the machine has slept since it was started.
-fn slept() -> Duration {
-    let read = |clock| {
-        let time = clock_gettime(clock);
-        Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
-    };
-    // In this order, so that what lies between the two readings makes it less, never more.
-    let with_sleep = read(ClockId::Boottime);
-    with_sleep.saturating_sub(read(ClockId::Monotonic))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_sleep_is_seen_until_it_is_settled() {
-        let watch = SuspendWatch { slept_nanos: nanos(Duration::from_secs(100)).into() };
-        assert_eq!(watch.has_slept_until(Duration::from_secs(100)), None);
-        assert_eq!(watch.has_slept_until(Duration::from_millis(100_049)), None);
+        let watch = SuspendWatch { slept_nanos: nanos(Duration::from_secs(100)).into(), ..SuspendWatch::new() };
+        assert_eq!(watch.has_slept_for(Duration::from_secs(100)), None);
+        assert_eq!(watch.has_slept_for(Duration::from_millis(100_049)), None);
         let slept = Duration::from_millis(100_050);
-        assert_eq!(watch.has_slept_until(slept), Some(Slept(slept)));
-        assert_eq!(watch.has_slept_until(slept), Some(Slept(slept)));
+        assert_eq!(watch.has_slept_for(slept), Some(Slept(slept)));
+        assert_eq!(watch.has_slept_for(slept), Some(Slept(slept)));
         watch.settle(Slept(slept));
-        assert_eq!(watch.has_slept_until(slept), None);
-        assert!(watch.has_slept_until(Duration::from_secs(160)).is_some());
+        assert_eq!(watch.has_slept_for(slept), None);
+        assert!(watch.has_slept_for(Duration::from_secs(160)).is_some());
     }
 
     #[test]
     fn a_machine_that_is_awake_has_not_slept() {
         let watch = SuspendWatch::new();
         std::thread::sleep(Duration::from_millis(120));
-        assert_eq!(watch.has_slept(), None);
+        assert_eq!(watch.has_slept(&Reading::now()), None);
     }
 }

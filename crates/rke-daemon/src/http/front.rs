@@ -2,24 +2,23 @@
 //! axum's router, whose layers cost more than such a request does. The gate, what is noted, and the
 //! handlers are the same for both.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
-use axum::extract::State;
 use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse, Response};
-use futures_util::FutureExt;
 use tower::ServiceExt;
-use tracing::Instrument;
 
-use super::admission::Admission;
+use super::admission::{Admission, Judged};
 use super::answer::json;
+use super::asked::Asked;
 use super::caller::Caller;
 use super::failure::Failure;
 use super::head::Frequent;
-use super::observe::Observer;
+use super::observe::{Observer, Seen};
 use super::outgoing::Outgoing;
 use super::patience::Patience;
 use super::query::Query;
@@ -51,51 +50,68 @@ impl Front {
         answer
     }
 
-    /// Answers a frequent request. Says whether the connection goes on.
+    /// Begins a frequent request: notes that it has come, and judges it.
+    pub(super) fn begin(&self, call: Frequent, asked: &Asked<'_>, caller: &Caller) -> Begun<'_> {
+        let seen = self.observer.begin(asked.method, Some(call.path()));
+        Begun { call, seen, judged: self.admission.judge(asked, Some(caller)) }
+    }
+
+    /// Answers a frequent request.
     pub(super) async fn answer_frequent(
         &self,
-        call: Frequent,
-        request: Request<Query>,
-        caller: &Caller,
+        begun: Begun<'_>,
+        query: Query,
         outgoing: &mut Outgoing,
-    ) -> bool {
-        let mut seen = self.observer.begin(request.method(), Some(call.path()));
-        let mut judged = self.admission.judge(&request, request.body(), Some(caller));
+    ) -> Answered {
+        let Begun { call, mut seen, mut judged } = begun;
         let said = match judged.answer.take() {
             Some(answer) => Err(answer),
-            None => self.say(call, request.into_body()).instrument(seen.span()).await,
+            None => {
+                self.sessions.drop_after_sleep(seen.began()).await;
+                seen.span().in_scope(|| self.say(call, &query))
+            }
         };
         let mut response = match said {
             Ok(written) if judged.is_for_no_page() => {
-                seen.note(StatusCode::OK, None);
-                outgoing.add_success(seen.id(), &written);
-                return true;
+                let at = seen.note(StatusCode::OK, None);
+                outgoing.add_success(at, seen.id(), &written);
+                return Answered { goes_on: true, at };
             }
             Ok(written) => json(written),
             Err(response) => response,
         };
         self.admission.complete(judged, &mut response);
-        seen.answered(&mut response);
-        outgoing.add(response).await
+        let at = seen.answered(&mut response);
+        Answered { goes_on: outgoing.add(at, response).await, at }
     }
 
     /// What the handler says: the JSON of a success, or another answer.
-    async fn say(&self, call: Frequent, query: Query) -> Result<Vec<u8>, Response> {
-        let said = AssertUnwindSafe(self.call(call, query)).catch_unwind().await;
+    fn say(&self, call: Frequent, query: &Query) -> Result<Vec<u8>, Response> {
+        let said = catch_unwind(AssertUnwindSafe(|| self.call(call, query)));
         said.map_err(answer_panic)?.map_err(IntoResponse::into_response)
     }
 
-    async fn call(&self, call: Frequent, query: Query) -> Result<Vec<u8>, Failure> {
-        self.sessions.drop_after_sleep().await;
-        let sessions = State(Arc::clone(&self.sessions));
+    fn call(&self, call: Frequent, query: &Query) -> Result<Vec<u8>, Failure> {
+        let sessions = &self.sessions;
         match call {
-            Frequent::Delete => handlers::delete(sessions, query).await.map(|deleted| deleted.to_json()),
-            Frequent::Encrypt => {
-                handlers::encrypt(sessions, query).await.map(|encrypted| encrypted.to_json())
-            }
-            Frequent::Decrypt => {
-                handlers::decrypt(sessions, query).await.map(|decrypted| decrypted.to_json())
-            }
+            Frequent::Delete => handlers::delete_only(sessions, query).map(|deleted| deleted.to_json()),
+            Frequent::Encrypt => handlers::encrypt_sent(sessions, query).map(|encrypted| encrypted.to_json()),
+            Frequent::Decrypt => handlers::decrypt_sent(sessions, query).map(|decrypted| decrypted.to_json()),
         }
     }
+}
+
+/// A frequent request that was judged, and waits for its answer.
+pub(super) struct Begun<'a> {
+    call: Frequent,
+    seen: Seen<'a>,
+    judged: Judged,
+}
+
+/// What came of it.
+pub(super) struct Answered {
+    /// Whether the connection goes on.
+    pub(super) goes_on: bool,
+    /// When.
+    pub(super) at: Instant,
 }

@@ -76,6 +76,14 @@ pub(super) async fn delete_by_path(
     delete_session(&sessions, id, &query).await
 }
 
+/// Ends the session that `session_id` names, where nothing else was asked for.
+pub(super) fn delete_only(sessions: &Sessions, query: &Query) -> Result<Deleted, Failure> {
+    let id = query.required("session_id")?;
+    let ended = parse_id(&id)?.map_or(Err(DeleteError::NotFound), |parsed| sessions.end(parsed));
+    ended.map_err(|error| Failure::delete(&error, &id))?;
+    Ok(Deleted::new(id, None))
+}
+
 async fn delete_session(sessions: &Sessions, id: String, query: &Query) -> Result<Deleted, Failure> {
     let (forget, verify) = (query.flag("forget")?, query.flag("verify")?);
     let cached = if forget { CachedKey::Forget } else { CachedKey::Keep };
@@ -89,9 +97,14 @@ async fn delete_session(sessions: &Sessions, id: String, query: &Query) -> Resul
 }
 
 pub(super) async fn encrypt(State(sessions): State<Shared>, query: Query) -> Result<Encrypted, Failure> {
+    encrypt_sent(&sessions, &query)
+}
+
+/// Encrypts what the parameters hold.
+pub(super) fn encrypt_sent(sessions: &Sessions, query: &Query) -> Result<Encrypted, Failure> {
     let id = query.required("session_id")?;
     let parsed = parse_id(&id)?;
-    encrypt_whole(&sessions, &id, parsed, query.base64("plaintext")?)
+    encrypt_whole(sessions, &id, parsed, query.base64("plaintext")?)
 }
 
 /// Encrypts data that is all there, with the session that `id` spells.
@@ -114,10 +127,15 @@ pub(super) fn encrypt_whole(
 }
 
 pub(super) async fn decrypt(State(sessions): State<Shared>, query: Query) -> Result<Decrypted, Failure> {
+    decrypt_sent(&sessions, &query)
+}
+
+/// Decrypts what the parameters hold.
+pub(super) fn decrypt_sent(sessions: &Sessions, query: &Query) -> Result<Decrypted, Failure> {
     let id = query.required("session_id")?;
     let parsed = parse_id(&id)?;
     let data = query.base64("ciphertext")?;
-    decrypt_whole(&sessions, &id, parsed, &query.nonce()?, data)
+    decrypt_whole(sessions, &id, parsed, &query.nonce()?, data)
 }
 
 /// Decrypts data that is all there, with the session that `id` spells.

@@ -4,12 +4,13 @@
 use std::io;
 use std::mem::MaybeUninit;
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use axum::http::Method;
 use bytes::{Buf, BytesMut};
 use httparse::{Header, Status};
-use memchr::{memchr, memchr_iter, memchr3};
+use memchr::{memchr, memchr_iter};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::asked::Asked;
 use super::query::Query;
 
 /// More headers than a frequent request has; hyper looks at those that bring more.
@@ -21,7 +22,7 @@ const MAX_LEN: usize = 64 * 1024;
 /// Room for what is read at one time.
 const READ_LEN: usize = 8 * 1024;
 
-/// Requests that come by the thousand. All are GET, without a body.
+/// Requests that come by the thousand. All are GET, without a body, and answered at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Frequent {
     Delete,
@@ -30,15 +31,11 @@ pub(super) enum Frequent {
 }
 
 impl Frequent {
-    fn of(method: &str, path: &str) -> Option<Self> {
+    fn of(method: &str, path: &str, query: &Query) -> Option<Self> {
         let all = [Self::Delete, Self::Encrypt, Self::Decrypt];
-        all.into_iter().find(|call| method == "GET" && path == call.path())
-    }
-
-    /// Whether it is answered at once, whatever its parameters: a deletion may have to look through memory, or
-    /// to remove a file.
-    pub(super) fn is_quick(self, query: &Query) -> bool {
-        self != Self::Delete || !query.has_several()
+        let call = all.into_iter().find(|call| method == "GET" && path == call.path())?;
+        // A deletion may be asked to look through memory, or to remove a file.
+        (call != Self::Delete || !query.has_several()).then_some(call)
     }
 
     /// Where the router has it too.
@@ -53,10 +50,9 @@ impl Frequent {
 
 /// What comes next on a connection.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "the large one is the frequent one, and it is moved once")]
-pub(super) enum Next {
-    /// A frequent request, whole, with its query in place of a body.
-    Frequent(Frequent, Request<Query>),
+pub(super) enum Next<B> {
+    /// A frequent request, whole: what was begun with its head, and its query.
+    Frequent(B, Query),
     /// The whole of another request, which has no body. More requests may follow it.
     Single(BytesMut),
     /// Anything else: from here on the connection is hyper's.
@@ -90,8 +86,8 @@ impl Unread {
         stream.read_buf(&mut self.bytes).await
     }
 
-    /// Takes what comes next.
-    pub(super) fn next(&mut self) -> Next {
+    /// Takes what comes next, and begins a frequent request while its head is at hand.
+    pub(super) fn next<B>(&mut self, begin: impl FnOnce(Frequent, &Asked<'_>) -> B) -> Next<B> {
         // A head that comes byte by byte is not parsed as often.
         if self.looked_at > 0 && !ends_a_head(&self.bytes[self.looked_at.saturating_sub(3)..]) {
             return self.unfinished();
@@ -101,12 +97,11 @@ impl Unread {
         match parsed.parse_with_uninit_headers(&self.bytes, &mut headers) {
             Ok(Status::Partial) => self.unfinished(),
             Ok(Status::Complete(len)) if parsed.version == Some(1) && parsed.headers.iter().all(is_plain) => {
-                let frequent = frequent(&parsed);
                 self.looked_at = 0;
-                match frequent {
-                    Some((call, request)) => {
+                match frequent(&parsed, begin) {
+                    Some((begun, query)) => {
                         self.bytes.advance(len);
-                        Next::Frequent(call, request)
+                        Next::Frequent(begun, query)
                     }
                     None => Next::Single(self.bytes.split_to(len)),
                 }
@@ -115,7 +110,7 @@ impl Unread {
         }
     }
 
-    fn unfinished(&mut self) -> Next {
+    fn unfinished<B>(&mut self) -> Next<B> {
         self.looked_at = self.bytes.len();
         if self.bytes.len() > MAX_LEN { Next::Open(self.take()) } else { Next::Unfinished }
     }
@@ -139,25 +134,21 @@ fn is_plain(header: &Header<'_>) -> bool {
     }
 }
 
-/// A frequent request. `None` for another one, and where hyper would find something wrong with it.
-fn frequent(parsed: &httparse::Request<'_, '_>) -> Option<(Frequent, Request<Query>)> {
-    let (path, query) = parsed.path?.split_once('?').unwrap_or((parsed.path?, ""));
-    let call = Frequent::of(parsed.method?, path)?;
-    let bytes = query.as_bytes();
-    // What httparse lets pass and a URI cannot have.
-    if memchr3(b'"', b'<', b'>', bytes).or_else(|| memchr(b'#', bytes)).is_some() {
+/// Begins a frequent request. `None` for another one, and where hyper would find something wrong with it.
+fn frequent<B>(
+    parsed: &httparse::Request<'_, '_>,
+    begin: impl FnOnce(Frequent, &Asked<'_>) -> B,
+) -> Option<(B, Query)> {
+    let target = parsed.path?;
+    let end = memchr(b'?', target.as_bytes()).unwrap_or(target.len());
+    let (path, query) = (&target[..end], Query::new(target.get(end + 1..).unwrap_or_default()));
+    let call = Frequent::of(parsed.method?, path, &query)?;
+    if query.has_what_no_uri_has() {
         return None;
     }
-    let mut headers = HeaderMap::with_capacity(parsed.headers.len());
-    for Header { name, value } in parsed.headers.iter() {
-        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-        headers.append(name, HeaderValue::from_bytes(value).ok()?);
-    }
-    let mut request = Request::new(Query::new(query));
-    *request.method_mut() = Method::GET;
-    *request.uri_mut() = Uri::from_static(call.path());
-    *request.headers_mut() = headers;
-    Some((call, request))
+    let headers = &*parsed.headers;
+    let asked = Asked { method: &Method::GET, path, query: &query, authority: None, headers };
+    Some((begin(call, &asked), query))
 }
 
 #[cfg(test)]
@@ -170,28 +161,36 @@ mod tests {
         Unread { bytes: text.into(), looked_at: 0 }
     }
 
+    /// What comes next; of a frequent request what it is, and its headers.
+    fn next(unread: &mut Unread) -> Next<(Frequent, Vec<(String, String)>)> {
+        unread.next(|call, asked| {
+            assert_eq!((asked.method, asked.path, asked.authority), (&Method::GET, call.path(), None));
+            let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+            (call, asked.headers.iter().map(|header| (header.name.into(), text(header.value))).collect())
+        })
+    }
+
     #[test]
     fn frequent_requests_are_taken_one_by_one() {
         let headers = "Connection: Keep-Alive\r\nX-Two: 1\r\nX-Two: 2\r\n\r\n";
         let mut bytes = unread(&format!("{DELETION}{headers}GET /api/rke/encrypt HTTP/1.1\r\n\r\nGET /ap"));
-        let Next::Frequent(Frequent::Delete, request) = bytes.next() else { panic!("no deletion") };
-        assert_eq!(request.uri(), "/api/rke/session/delete");
-        assert_eq!(request.body(), &Query::new("session_id=ab"));
-        assert_eq!(request.headers()["host"], "localhost");
-        assert_eq!(request.headers().get_all("x-two").iter().count(), 2);
-        assert!(matches!(bytes.next(), Next::Frequent(Frequent::Encrypt, _)));
-        assert!(matches!(bytes.next(), Next::Unfinished) && bytes.bytes == "GET /ap");
+        let Next::Frequent((call, headers), query) = next(&mut bytes) else { panic!("no deletion") };
+        assert_eq!((call, query), (Frequent::Delete, Query::new("session_id=ab")));
+        let given = [("Host", "localhost"), ("Connection", "Keep-Alive"), ("X-Two", "1"), ("X-Two", "2")];
+        assert!(headers.iter().map(|(name, value)| (&name[..], &value[..])).eq(given), "{headers:?}");
+        assert!(matches!(next(&mut bytes), Next::Frequent((Frequent::Encrypt, _), _)));
+        assert!(matches!(next(&mut bytes), Next::Unfinished) && bytes.bytes == "GET /ap");
     }
 
     #[test]
     fn other_requests_go_alone_when_they_have_no_body() {
         let first = "HEAD /api/rke/status HTTP/1.1\r\nHost: localhost\r\n\r\n";
         let mut bytes = unread(&format!("{first}{DELETION}\r\n"));
-        assert!(matches!(bytes.next(), Next::Single(head) if head == first));
-        assert!(matches!(bytes.next(), Next::Frequent(Frequent::Delete, _)));
-        for not_in_a_uri in ["\"", "<", ">", "#"] {
-            let text = DELETION.replace("=ab", not_in_a_uri) + "\r\n";
-            assert!(matches!(unread(&text).next(), Next::Single(head) if head == text), "{text}");
+        assert!(matches!(next(&mut bytes), Next::Single(head) if head == first));
+        assert!(matches!(next(&mut bytes), Next::Frequent((Frequent::Delete, _), _)));
+        for not_quick_or_in_no_uri in ["&a", "\"", "<", ">", "#"] {
+            let text = DELETION.replace("=ab", not_quick_or_in_no_uri) + "\r\n";
+            assert!(matches!(next(&mut unread(&text)), Next::Single(head) if head == text), "{text}");
         }
     }
 
@@ -216,7 +215,7 @@ mod tests {
         ] {
             let text = text + "GET / HTTP/1.1\r\n\r\n";
             let mut bytes = unread(&text);
-            let next = bytes.next();
+            let next = next(&mut bytes);
             assert!(matches!(&next, Next::Open(all) if *all == text), "{text}: {next:?}");
             assert!(bytes.is_empty());
         }
@@ -229,7 +228,7 @@ mod tests {
             let (mut bytes, last) = (unread(""), head.len() - 1);
             for (at, byte) in head.bytes().enumerate() {
                 bytes.bytes.extend_from_slice(&[byte]);
-                assert!(matches!(bytes.next(), Next::Unfinished) == (at < last), "{head:?} {at}");
+                assert!(matches!(next(&mut bytes), Next::Unfinished) == (at < last), "{head:?} {at}");
             }
             assert!(bytes.is_empty());
         }
@@ -238,8 +237,8 @@ mod tests {
     #[test]
     fn a_head_without_end_is_waited_for_only_so_long() {
         let mut bytes = unread(&format!("{DELETION}A: {}", "b".repeat(MAX_LEN - DELETION.len() - 3)));
-        assert!(matches!(bytes.next(), Next::Unfinished) && bytes.bytes.len() == MAX_LEN);
+        assert!(matches!(next(&mut bytes), Next::Unfinished) && bytes.bytes.len() == MAX_LEN);
         bytes.bytes.extend_from_slice(b"b");
-        assert!(matches!(bytes.next(), Next::Open(all) if all.len() == MAX_LEN + 1));
+        assert!(matches!(next(&mut bytes), Next::Open(all) if all.len() == MAX_LEN + 1));
     }
 }

@@ -1,12 +1,12 @@
 //! Bounds on what a request may bring, checked before anything else looks at it. hyper has wider
 //! ones of its own, which [`super::connection`] answers for.
 
-use axum::extract::Request;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{Method, StatusCode, header};
+use httparse::Header;
 
 use super::admission::{Refusal, Rule};
+use super::asked::Asked;
 use super::bodies::{Kind, MAX_JSON_LEN};
-use super::query::Query;
 
 const MAX_URI_LEN: usize = 48 * 1024;
 const MAX_HEADERS: usize = 64;
@@ -20,22 +20,21 @@ pub(super) const JSON_TOO_LARGE: &str =
 pub(super) const HEADERS_TOO_LARGE: &str = "The request has over 64 headers or over 16 KiB of them";
 
 /// Refuses what is too large.
-pub(super) fn check<B>(request: &Request<B>, query: &Query) -> Result<(), Refusal> {
+pub(super) fn check(asked: &Asked<'_>) -> Result<(), Refusal> {
     let refuse = |status, message: &str| Err(Refusal::new(Rule::Size, status, message));
-    if request.uri().path().len() + query.len() > MAX_URI_LEN {
+    if asked.path.len() + asked.query.len() > MAX_URI_LEN {
         return refuse(StatusCode::URI_TOO_LONG, URI_TOO_LONG);
     }
-    let headers = request.headers();
-    if headers.len() > MAX_HEADERS || headers_len(headers) > MAX_HEADERS_LEN {
+    if asked.headers.len() > MAX_HEADERS || headers_len(asked.headers) > MAX_HEADERS_LEN {
         return refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, HEADERS_TOO_LARGE);
     }
-    let declared = declared_len(headers);
-    match BodyRule::of(request) {
+    let declared = declared_len(asked);
+    match BodyRule::of(asked) {
         BodyRule::Any => Ok(()),
         // What declares no length is counted while it is read.
         BodyRule::Json if declared.is_some_and(|len| len > MAX_JSON_LEN) => too_large(JSON_TOO_LARGE),
         BodyRule::Json => Ok(()),
-        BodyRule::Small if headers.contains_key(header::TRANSFER_ENCODING) => {
+        BodyRule::Small if asked.has(&header::TRANSFER_ENCODING) => {
             too_large("The request's body must declare its length, of at most 64 KiB")
         }
         BodyRule::Small if declared.is_some_and(|len| len > MAX_BODY_LEN) => {
@@ -47,8 +46,8 @@ pub(super) fn check<B>(request: &Request<B>, query: &Query) -> Result<(), Refusa
 
 /// Whether a request brings a body that is read as a stream. Where it is refused the rest is not read, so
 /// its connection has to end.
-pub(super) fn brings_stream<B>(request: &Request<B>) -> bool {
-    matches!(BodyRule::of(request), BodyRule::Any)
+pub(super) fn brings_stream(asked: &Asked<'_>) -> bool {
+    matches!(BodyRule::of(asked), BodyRule::Any)
 }
 
 /// How much of a body a request may bring.
@@ -62,11 +61,10 @@ enum BodyRule {
 }
 
 impl BodyRule {
-    fn of<B>(request: &Request<B>) -> Self {
-        let path = request.uri().path();
-        match path.strip_prefix("/api/rke/") {
-            Some(path) if request.method() == Method::POST => match path {
-                "encrypt" | "decrypt" | "seal" | "open" => match Kind::of(request.headers()) {
+    fn of(asked: &Asked<'_>) -> Self {
+        match asked.path.strip_prefix("/api/rke/") {
+            Some(path) if asked.method == Method::POST => match path {
+                "encrypt" | "decrypt" | "seal" | "open" => match Kind::told_by(asked.all(&header::CONTENT_TYPE)) {
                     Ok(Kind::Json) => Self::Json,
                     // Whose kind is unclear is refused before its body is read.
                     Ok(Kind::Raw) | Err(_) => Self::Any,
@@ -86,10 +84,10 @@ fn too_large(message: &str) -> Result<(), Refusal> {
     Err(refusal)
 }
 
-fn headers_len(headers: &HeaderMap) -> usize {
-    headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
+fn headers_len(headers: &[Header<'_>]) -> usize {
+    headers.iter().map(|header| header.name.len() + header.value.len()).sum()
 }
 
-fn declared_len(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+fn declared_len(asked: &Asked<'_>) -> Option<u64> {
+    std::str::from_utf8(asked.first(&header::CONTENT_LENGTH)?).ok()?.parse().ok()
 }

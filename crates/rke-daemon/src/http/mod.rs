@@ -3,6 +3,7 @@
 
 pub mod admission;
 mod answer;
+mod asked;
 mod bodies;
 mod caller;
 mod connection;
@@ -43,6 +44,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::clock::Reading;
 use crate::sessions::Sessions;
 use admission::Admission;
 use failure::Failure;
@@ -144,7 +146,7 @@ fn guarded(routes: Router, admission: Arc<Admission>, observer: Arc<Observer>) -
 /// Keys that lay in memory while the machine slept are gone before anybody can use them, where the
 /// settings want that.
 async fn drop_after_sleep(State(sessions): State<Shared>, request: Request, next: Next) -> Response {
-    sessions.drop_after_sleep().await;
+    sessions.drop_after_sleep(&Reading::now()).await;
     next.run(request).await
 }
 

@@ -15,6 +15,7 @@ use tracing::{Instrument, Span};
 use super::admission::Rule;
 use super::headers;
 use super::traffic::{MethodName, Route, Traffic};
+use crate::clock::Reading;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -65,8 +66,8 @@ impl Observer {
     /// make two requests look like one.
     pub(super) fn begin(&self, method: &Method, pattern: Option<&str>) -> Seen<'_> {
         let (route, method) = (self.traffic.route_of(pattern), MethodName::of(method));
-        let (id, weight, started) = (self.next_id(), weight(method, route), Instant::now());
-        Seen { id, method, route, weight, started, is_answered: false }
+        let (id, weight, began) = (self.next_id(), weight(method, route), Reading::now());
+        Seen { id, method, route, weight, began, is_answered: false }
     }
 
     fn next_id(&self) -> RequestId {
@@ -104,7 +105,7 @@ pub(super) struct Seen<'a> {
     method: MethodName,
     route: &'a Route,
     weight: Weight,
-    started: Instant,
+    began: Reading,
     is_answered: bool,
 }
 
@@ -123,21 +124,29 @@ impl Seen<'_> {
         &self.id.0
     }
 
-    /// Notes the answer.
-    pub(super) fn note(&mut self, status: StatusCode, refused: Option<RefusedBy>) {
-        self.is_answered = true;
-        let took = self.started.elapsed();
-        self.route.answered(self.method, status, took);
-        self.log(status, refused, took);
+    /// When it has come.
+    pub(super) fn began(&self) -> &Reading {
+        &self.began
     }
 
-    /// Notes the answer, and completes it.
-    pub(super) fn answered(mut self, response: &mut Response) {
-        self.note(response.status(), response.extensions().get().copied());
+    /// Notes the answer. Gives the time.
+    pub(super) fn note(&mut self, status: StatusCode, refused: Option<RefusedBy>) -> Instant {
+        self.is_answered = true;
+        let now = Instant::now();
+        let took = now - self.began.awake;
+        self.route.answered(self.method, status, took);
+        self.log(status, refused, took);
+        now
+    }
+
+    /// Notes the answer, and completes it. Gives the time.
+    pub(super) fn answered(mut self, response: &mut Response) -> Instant {
+        let now = self.note(response.status(), response.extensions().get().copied());
         headers::complete(response);
         if let Ok(id) = HeaderValue::from_bytes(self.id()) {
             response.headers_mut().insert(REQUEST_ID, id);
         }
+        now
     }
 
     /// Refusals of the gate are for debugging: a hostile page could fill the log with them. They are
@@ -164,7 +173,7 @@ impl Drop for Seen<'_> {
         if !self.is_answered {
             self.route.abandoned(self.method);
             let (request, method, route) = (self.id.as_str(), self.method.as_str(), self.route.pattern());
-            let micros = self.started.elapsed().as_micros() as u64;
+            let micros = self.began.awake.elapsed().as_micros() as u64;
             tracing::info!(request, method, route, micros, "abandoned");
         }
     }

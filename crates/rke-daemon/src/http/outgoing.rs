@@ -2,6 +2,7 @@
 //! client has no further request at hand.
 
 use std::io::Write;
+use std::time::{Duration, Instant};
 
 use axum::body::to_bytes;
 use axum::http::{HeaderValue, header};
@@ -10,7 +11,6 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 
 use super::headers;
-use crate::clock::unix_seconds;
 
 /// How much may wait.
 const MOST: usize = 64 * 1024;
@@ -46,22 +46,22 @@ impl Outgoing {
         self.bytes.clear();
     }
 
-    /// Adds a success with this JSON, for who is no page.
-    pub(super) fn add_success(&mut self, request_id: &[u8], json: &[u8]) {
+    /// Adds a success of now, which is `at`, with this JSON, for who is no page.
+    pub(super) fn add_success(&mut self, at: Instant, request_id: &[u8], json: &[u8]) {
         let out = &mut self.bytes;
         out.reserve(self.success.len() + json.len() + 128);
         out.extend_from_slice(self.success.as_bytes());
         // Writing to memory does not fail.
         let _ = write!(out, "{}", json.len());
         for part in
-            [&b"\r\nx-request-id: "[..], request_id, b"\r\ndate: ", self.date.text(), b"\r\n\r\n", json]
+            [&b"\r\nx-request-id: "[..], request_id, b"\r\ndate: ", self.date.text(at), b"\r\n\r\n", json]
         {
             out.extend_from_slice(part);
         }
     }
 
-    /// Adds any answer whose body is at hand. Says whether the connection goes on.
-    pub(super) async fn add(&mut self, response: Response) -> bool {
+    /// Adds any answer of now, which is `at`, whose body is at hand. Says whether the connection goes on.
+    pub(super) async fn add(&mut self, at: Instant, response: Response) -> bool {
         let (head, body) = response.into_parts();
         // A body in memory cannot fail.
         let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
@@ -75,7 +75,7 @@ impl Outgoing {
         if !head.headers.contains_key(header::CONTENT_LENGTH) {
             let _ = write!(out, "content-length: {}\r\n", body.len());
         }
-        for part in [b"date: ", self.date.text(), b"\r\n\r\n", &body] {
+        for part in [b"date: ", self.date.text(at), b"\r\n\r\n", &body] {
             out.extend_from_slice(part);
         }
         head.headers.get(header::CONNECTION) != Some(&HeaderValue::from_static("close"))
@@ -85,16 +85,18 @@ impl Outgoing {
 /// The time of an answer, written once a second.
 #[derive(Default)]
 struct Date {
-    second: Option<u64>,
     text: String,
+    /// When the second ends that it tells.
+    until: Option<Instant>,
 }
 
 impl Date {
-    fn text(&mut self) -> &[u8] {
-        let now = unix_seconds();
-        if self.second != Some(now) {
-            self.second = Some(now);
+    /// The text for now, which is `at`.
+    fn text(&mut self, at: Instant) -> &[u8] {
+        if self.until.is_none_or(|until| until <= at) {
             let now = Timestamp::now();
+            let passed = Duration::from_nanos(now.subsec_nanosecond().unsigned_abs().into());
+            self.until = Some(at + Duration::from_secs(1).saturating_sub(passed));
             // Every time that a clock can show has a year of four digits.
             self.text = DateTimePrinter::new().timestamp_to_rfc9110_string(&now).unwrap_or_default();
         }
@@ -120,11 +122,11 @@ mod tests {
     #[tokio::test]
     async fn both_ways_of_writing_a_success_write_the_same() {
         let (mut quick, mut any) = (Outgoing::new(), Outgoing::new());
-        quick.add_success(b"the-id", b"{}");
+        quick.add_success(Instant::now(), b"the-id", b"{}");
         let mut response = ([(header::CONTENT_TYPE, "application/json")], "{}").into_response();
         headers::complete(&mut response);
         response.headers_mut().insert("x-request-id", HeaderValue::from_static("the-id"));
-        assert!(any.add(response).await);
+        assert!(any.add(Instant::now(), response).await);
         assert_eq!(lines(&quick), lines(&any));
         let date = lines(&quick).into_iter().find(|line| line.starts_with("date: ")).expect("a date");
         assert!(
@@ -137,7 +139,7 @@ mod tests {
     async fn an_answer_may_end_the_connection() {
         let mut outgoing = Outgoing::new();
         let failure = Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too much").closing();
-        assert!(!outgoing.add(failure.into_response()).await);
+        assert!(!outgoing.add(Instant::now(), failure.into_response()).await);
         let lines = lines(&outgoing);
         assert!(lines.iter().any(|line| line == "HTTP/1.1 413 Payload Too Large"), "{lines:?}");
     }

@@ -7,7 +7,7 @@ use axum::extract::FromRequestParts;
 use axum::http::Uri;
 use axum::http::request::Parts;
 use base64_simd::STANDARD;
-use memchr::{memchr, memchr_iter, memchr3};
+use memchr::{memchr, memchr3};
 use percent_encoding::percent_decode;
 
 use super::failure::Failure;
@@ -43,6 +43,12 @@ impl Query {
         memchr(b'&', self.0.as_bytes()).is_some()
     }
 
+    /// Whether it holds what httparse lets pass and hyper refuses.
+    pub(super) fn has_what_no_uri_has(&self) -> bool {
+        let bytes = self.0.as_bytes();
+        memchr3(b'"', b'<', b'>', bytes).or_else(|| memchr(b'#', bytes)).is_some()
+    }
+
     /// Its length in bytes, with its `?`.
     pub(super) fn len(&self) -> usize {
         if self.0.is_empty() { 0 } else { 1 + self.0.len() }
@@ -50,8 +56,13 @@ impl Query {
 
     /// The parameters as they were sent.
     fn pairs(&self) -> impl Iterator<Item = &str> {
-        let ends = memchr_iter(b'&', self.0.as_bytes()).chain([self.0.len()]);
-        ends.scan(0, |start, end| Some(&self.0[std::mem::replace(start, end + 1)..end]))
+        let mut rest = Some(self.0.as_str());
+        std::iter::from_fn(move || {
+            let text = rest?;
+            let end = memchr(b'&', text.as_bytes()).unwrap_or(text.len());
+            rest = text.get(end + 1..);
+            Some(&text[..end])
+        })
     }
 
     /// A parameter's value as it was sent.

@@ -3,7 +3,7 @@
 //! for that of a tunnel.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -87,14 +87,16 @@ struct Direct {
     /// Until when the next head has to be there.
     deadline: Instant,
     clock: Pin<Box<Sleep>>,
+    stop: watch::Receiver<bool>,
     stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 impl Direct {
-    fn new(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) -> Self {
+    fn new(shared: Arc<Shared>, stop: watch::Receiver<bool>) -> Self {
+        let mut stopping = stop.clone();
         let stopped = async move {
             // Without a sender nobody keeps the daemon running either.
-            let _ = stop.wait_for(|stop| *stop).await;
+            let _ = stopping.wait_for(|stop| *stop).await;
         };
         Self {
             shared,
@@ -102,6 +104,7 @@ impl Direct {
             outgoing: Outgoing::new(),
             deadline: Instant::now(),
             clock: Box::pin(sleep(HEADER_TIMEOUT)),
+            stop,
             stopped: Box::pin(stopped),
         }
     }
@@ -109,20 +112,21 @@ impl Direct {
     /// Answers frequent requests until another one comes.
     async fn run(&mut self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Turned {
         self.deadline = Instant::now() + HEADER_TIMEOUT;
+        let shared = Arc::clone(&self.shared);
+        let Shared { caller, front, .. } = &*shared;
         loop {
-            let coming = self.unread.next();
+            let coming = self.unread.next(|call, asked| front.begin(call, asked, caller));
             // Answers that are there do not wait for one that may take long, or for a client to go on.
-            if !matches!(&coming, Next::Frequent(call, request) if call.is_quick(request.body()))
-                && !self.write(stream).await
-            {
+            if !matches!(coming, Next::Frequent(..)) && !self.write(stream).await {
                 return Turned::Closed(None);
             }
             match coming {
-                Next::Frequent(call, request) => {
-                    let Shared { caller, front, .. } = &*self.shared;
-                    let goes_on = front.answer_frequent(call, request, caller, &mut self.outgoing).await;
-                    let is_out = (goes_on && !self.outgoing.is_full()) || self.write(stream).await;
-                    if !goes_on || !is_out {
+                Next::Frequent(begun, query) => {
+                    let answered = front.answer_frequent(begun, query, &mut self.outgoing).await;
+                    self.deadline = Instant::from_std(answered.at) + HEADER_TIMEOUT;
+                    let waits = answered.goes_on && !self.outgoing.is_full();
+                    let is_out = waits || self.write(stream).await;
+                    if !answered.goes_on || !is_out {
                         return Turned::Closed(None);
                     }
                 }
@@ -143,11 +147,12 @@ impl Direct {
     async fn write(&mut self, stream: &mut (impl AsyncWrite + Unpin)) -> bool {
         let mut rest = self.outgoing.bytes();
         while !rest.is_empty() {
-            self.deadline = Instant::now() + HEADER_TIMEOUT;
             match in_time(&mut self.clock, self.deadline, stream.write(rest)).await {
+                Some(Ok(len)) if len == rest.len() => break,
                 Some(Ok(len)) if len > 0 => rest = &rest[len..],
                 _ => return false,
             }
+            self.deadline = Instant::now() + HEADER_TIMEOUT;
         }
         self.outgoing.clear();
         matches!(in_time(&mut self.clock, self.deadline, stream.flush()).await, Some(Ok(())))
@@ -157,10 +162,11 @@ impl Direct {
     async fn read(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> Option<Turned> {
         let read = in_time(&mut self.clock, self.deadline, self.unread.read(stream));
         let read = tokio::select! {
-            // Also where the next bytes are always there.
             biased;
-            () = &mut self.stopped => None,
+            // Who always has a next request at hand is told to stop too.
+            () = ready(()), if *self.stop.borrow() => None,
             read = read => Some(read),
+            () = &mut self.stopped => None,
         };
         let Some(read) = read else {
             return Some(match self.unread.is_empty() {

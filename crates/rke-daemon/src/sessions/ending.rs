@@ -11,6 +11,7 @@ use rke_secret::residue::{Fingerprint, Look};
 use super::Sessions;
 use crate::Domain;
 use crate::blocking::spawn_blocking;
+use crate::clock::Reading;
 use crate::config::OnSuspend;
 use crate::store::{NewSession, SessionId};
 
@@ -41,13 +42,26 @@ impl Sessions {
     /// Ends a session: when this returns, the id is dead and the key is wiped.
     ///
     /// # Errors
+    /// [`DeleteError::NotFound`].
+    pub fn end(&self, id: SessionId) -> Result<(), DeleteError> {
+        self.end_one(id).map(drop)
+    }
+
+    /// As [`Sessions::end`], and then the cached key goes too if that is wanted.
+    ///
+    /// # Errors
     /// [`DeleteError::NotFound`] or [`DeleteError::Cache`].
     pub async fn delete(&self, id: SessionId, cached: CachedKey) -> Result<(), DeleteError> {
+        let domain = self.end_one(id)?;
+        self.forget(domain, cached).await
+    }
+
+    fn end_one(&self, id: SessionId) -> Result<Domain, DeleteError> {
         let NewSession { domain, key, .. } = self.store.remove(id).ok_or(DeleteError::NotFound)?;
         drop(key);
         tracing::info!("session deleted");
         self.journal.session_deleted(id, domain.clone());
-        self.forget(domain, cached).await
+        Ok(domain)
     }
 
     /// As [`Sessions::delete`], then looks for the key in all of the process. It is found by hashes
@@ -145,8 +159,8 @@ impl Sessions {
     }
 
     /// Drops everything if the machine has slept and the settings want that. Asked before each request.
-    pub(crate) async fn drop_after_sleep(&self) {
-        let Some(slept) = self.suspend.has_slept() else { return };
+    pub(crate) async fn drop_after_sleep(&self, now: &Reading) {
+        let Some(slept) = self.suspend.has_slept(now) else { return };
         if self.config().on_suspend == OnSuspend::Keep {
             return self.suspend.settle(slept);
         }

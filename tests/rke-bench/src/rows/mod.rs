@@ -1,6 +1,7 @@
 //! What is measured: each module makes the rows of one name.
 
 mod bulk;
+mod churn;
 mod crypto;
 mod delete;
 mod encrypt;
@@ -18,7 +19,10 @@ use crate::stage::Stage;
 /// A measurement: its name on the command line, and what makes its rows.
 pub(crate) type Measurement = (&'static str, fn(&Stage) -> Result<Vec<Row>>);
 
-/// All of them, in the order of the table.
+/// What takes an hour: measured only where it is named.
+pub(crate) const LONG: &[Measurement] = &[("churn", churn::rows)];
+
+/// All others, in the order of the table.
 pub(crate) const ALL: &[Measurement] = &[
     ("delete", delete::rows),
     ("encrypt", encrypt::rows),

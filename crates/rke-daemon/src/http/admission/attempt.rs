@@ -1,8 +1,9 @@
 //! What a refused request was after, for people: told from its method and path, and nothing of
 //! either is kept.
 
-use axum::extract::Request;
 use axum::http::{Method, header};
+
+use crate::http::asked::Asked;
 
 /// What a request would have done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,10 +30,10 @@ pub enum Attempt {
 
 impl Attempt {
     /// What a request is after; a preflight is after what it asks leave for.
-    pub(super) fn of<B>(request: &Request<B>) -> Self {
-        let asked = request.headers().get(header::ACCESS_CONTROL_REQUEST_METHOD);
-        let asked = asked.and_then(|method| Method::from_bytes(method.as_bytes()).ok());
-        Self::with(asked.as_ref().unwrap_or(request.method()), request.uri().path())
+    pub(super) fn of(asked: &Asked<'_>) -> Self {
+        let wanted = asked.first(&header::ACCESS_CONTROL_REQUEST_METHOD);
+        let wanted = wanted.and_then(|method| Method::from_bytes(method).ok());
+        Self::with(wanted.as_ref().unwrap_or(asked.method), asked.path)
     }
 
     fn with(method: &Method, path: &str) -> Self {

@@ -1,16 +1,17 @@
 //! `Authorization: Bearer …`: the token that a daemon may want of every request. It is asked for
 //! before a method or a session is looked at, so that nothing answers differently without it.
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 
 use super::refusals::{Refusal, Rule};
+use crate::http::asked::Asked;
 use crate::token::Token;
 
 /// Lets through who has sent the token.
-pub(super) fn check(headers: &HeaderMap, token: &Token) -> Result<(), Refusal> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+pub(super) fn check(asked: &Asked<'_>, token: &Token) -> Result<(), Refusal> {
+    let mut values = asked.all(&header::AUTHORIZATION);
     let sent = match (values.next(), values.next()) {
-        (Some(value), None) => bearer(value.as_bytes()),
+        (Some(value), None) => bearer(value),
         _ => None,
     };
     if sent.is_some_and(|sent| token.matches(sent)) {

@@ -1,9 +1,10 @@
 //! CORS: what the daemon tells a browser about a page whose origin has passed. The origin is given
 //! back as it came; never `*`, and never leave to send cookies.
 
-use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+
+use crate::http::asked::Asked;
 
 /// What pages may send.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, DELETE");
@@ -22,20 +23,19 @@ const REQUEST_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-cont
 const ALLOW_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-allow-private-network");
 
 /// Whether a request, which has an origin, asks for leave to send another one.
-pub(super) fn is_preflight<B>(request: &Request<B>) -> bool {
-    request.method() == Method::OPTIONS
-        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+pub(super) fn is_preflight(asked: &Asked<'_>) -> bool {
+    asked.method == Method::OPTIONS && asked.has(&header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 /// The answer to it.
-pub(super) fn preflight_answer(headers: &HeaderMap) -> Response {
+pub(super) fn preflight_answer(asked: &Asked<'_>) -> Response {
     let leave = [
         (header::ACCESS_CONTROL_ALLOW_METHODS, METHODS),
         (header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS),
         (header::ACCESS_CONTROL_MAX_AGE, MAX_AGE),
     ];
     let mut response = (StatusCode::NO_CONTENT, leave).into_response();
-    if headers.get(REQUEST_PRIVATE_NETWORK).is_some_and(|asked| asked == "true") {
+    if asked.first(&REQUEST_PRIVATE_NETWORK).is_some_and(|wanted| wanted == b"true") {
         response.headers_mut().insert(ALLOW_PRIVATE_NETWORK, HeaderValue::from_static("true"));
     }
     response

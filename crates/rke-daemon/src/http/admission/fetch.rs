@@ -1,9 +1,10 @@
 //! `Sec-Fetch-*` and `Sec-Purpose`: what a browser says about how a page made a request. An image,
 //! a link or a form names no origin; these headers, which pages cannot set, give them away.
 
-use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::http::{HeaderName, StatusCode};
 
 use super::refusals::{Refusal, Rule};
+use crate::http::asked::Asked;
 
 const PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
 const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -18,13 +19,13 @@ pub(super) enum NamedOrigin {
 }
 
 /// Lets through what is not from another site, and a `fetch` from an origin that has passed.
-pub(super) fn check(headers: &HeaderMap, origin: NamedOrigin) -> Result<(), Refusal> {
+pub(super) fn check(asked: &Asked<'_>, origin: NamedOrigin) -> Result<(), Refusal> {
     let refuse = |rule, message: &str| Err(Refusal::new(rule, StatusCode::FORBIDDEN, message));
-    if all(headers, &PURPOSE).any(|value| value.to_ascii_lowercase().contains("prefetch")) {
+    if all(asked, &PURPOSE).any(|value| value.to_ascii_lowercase().contains("prefetch")) {
         return refuse(Rule::Prefetch, "Prefetching is refused: it would do what nobody has asked for");
     }
-    let from_another_site = all(headers, &SITE).any(|site| !matches!(site, "none" | "same-origin"));
-    if !from_another_site || (origin == NamedOrigin::Passed && is_fetch(headers)) {
+    let from_another_site = all(asked, &SITE).any(|site| !matches!(site, "none" | "same-origin"));
+    if !from_another_site || (origin == NamedOrigin::Passed && is_fetch(asked)) {
         return Ok(());
     }
     refuse(
@@ -34,26 +35,30 @@ pub(super) fn check(headers: &HeaderMap, origin: NamedOrigin) -> Result<(), Refu
 }
 
 /// A call of `fetch` whose answer the page may read, and not an element with `crossorigin`.
-fn is_fetch(headers: &HeaderMap) -> bool {
-    all(headers, &MODE).eq(["cors"]) && all(headers, &DEST).all(|dest| dest == "empty")
+fn is_fetch(asked: &Asked<'_>) -> bool {
+    all(asked, &MODE).eq(["cors"]) && all(asked, &DEST).all(|dest| dest == "empty")
 }
 
-fn all<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+fn all<'a>(asked: &Asked<'a>, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     // What is not text is kept, as a value that nothing allows.
-    headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?"))
+    asked.all(name).map(|value| std::str::from_utf8(value).unwrap_or("?"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use axum::http::Method;
+    use httparse::Header;
 
-    fn passes(pairs: &[(&str, &str)], origin: NamedOrigin) -> bool {
-        let mut headers = HeaderMap::new();
-        for (name, value) in pairs {
-            let name: HeaderName = name.parse().expect("a name");
-            headers.append(name, value.parse().expect("a value"));
-        }
-        check(&headers, origin).is_ok()
+    use super::*;
+    use crate::http::query::Query;
+
+    fn passes(pairs: &[(&'static str, &'static str)], origin: NamedOrigin) -> bool {
+        let header = |(name, value): &(&'static str, &'static str)| Header { name, value: value.as_bytes() };
+        let headers: Vec<Header<'_>> = pairs.iter().map(header).collect();
+        let query = Query::new("");
+        let asked =
+            Asked { method: &Method::GET, path: "/", query: &query, authority: None, headers: &headers };
+        check(&asked, origin).is_ok()
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! `Host`: which server a request is meant for. A name that an attacker's DNS points here gives
 //! itself away by nothing else, so only addresses of loopback and listed names are answered.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{StatusCode, header};
 
 use super::refusals::{Refusal, Rule};
+use crate::http::asked::Asked;
 
 /// The longest name in DNS, and the longest of its labels.
 const MAX_NAME_LEN: usize = 253;
@@ -13,16 +15,16 @@ const MAX_LABEL_LEN: usize = 63;
 
 /// A host, read whole: never compared by how its text begins or ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Host {
+pub(super) enum Host<'a> {
     /// A name, in lower case, without a final dot.
-    Name(String),
+    Name(Cow<'a, str>),
     /// An address; IPv4 inside IPv6 is IPv4.
     Address(IpAddr),
 }
 
-impl Host {
+impl<'a> Host<'a> {
     /// The host that `text` spells in a URL. `None` where it spells none.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &'a str) -> Option<Self> {
         if let Some(inner) = text.strip_prefix('[') {
             let address: Ipv6Addr = inner.strip_suffix(']')?.parse().ok()?;
             return Some(Self::Address(IpAddr::V6(address).to_canonical()));
@@ -35,7 +37,19 @@ impl Host {
         let last = name.rsplit('.').next()?;
         let is_number = last.starts_with("0x") || last.bytes().all(|byte| byte.is_ascii_digit());
         let is_name = name.len() <= MAX_NAME_LEN && name.split('.').all(is_label) && !is_number;
-        is_name.then(|| Self::Name(name.to_ascii_lowercase()))
+        let has_capitals = name.bytes().any(|byte| byte.is_ascii_uppercase());
+        is_name.then(|| match has_capitals {
+            true => Self::Name(name.to_ascii_lowercase().into()),
+            false => Self::Name(name.into()),
+        })
+    }
+
+    /// The same, borrowed from nothing.
+    pub(super) fn into_owned(self) -> Host<'static> {
+        match self {
+            Self::Name(name) => Host::Name(name.into_owned().into()),
+            Self::Address(address) => Host::Address(address),
+        }
     }
 
     pub(super) fn is_loopback(&self) -> bool {
@@ -53,15 +67,15 @@ fn is_label(label: &str) -> bool {
 
 /// A host with a port, as `Host` and origins have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Authority {
-    pub(super) host: Host,
+pub(super) struct Authority<'a> {
+    pub(super) host: Host<'a>,
     pub(super) port: Option<u16>,
 }
 
-impl Authority {
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let end = text.find(']').map_or(0, |end| end + 1);
-        let colon = text.get(end..)?.find(':').map(|at| end + at);
+impl<'a> Authority<'a> {
+    pub(super) fn parse(text: &'a str) -> Option<Self> {
+        let end = text.bytes().position(|byte| byte == b']').map_or(0, |end| end + 1);
+        let colon = text.bytes().skip(end).position(|byte| byte == b':').map(|at| end + at);
         let (host, port) = colon.map_or((text, ""), |at| (&text[..at], &text[at + 1..]));
         let port = match port {
             "" => None,
@@ -73,26 +87,26 @@ impl Authority {
 }
 
 /// The host that a request is meant for, if it is this daemon.
-pub(super) fn check(uri: &Uri, headers: &HeaderMap, allowed: &[Host]) -> Result<Authority, Refusal> {
+pub(super) fn check<'a>(asked: &Asked<'a>, allowed: &[Host<'_>]) -> Result<Authority<'a>, Refusal> {
     let refuse = |status, message: &str| Err(Refusal::new(Rule::Host, status, message));
-    let mut values = headers.get_all(header::HOST).iter();
+    let mut values = asked.all(&header::HOST);
     let (Some(host), None) = (values.next(), values.next()) else {
         return refuse(StatusCode::BAD_REQUEST, "A request must have one Host header");
     };
-    let authority = host.to_str().ok().and_then(Authority::parse);
+    let authority = std::str::from_utf8(host).ok().and_then(Authority::parse);
     let Some(authority) = authority.filter(|authority| is_ours(&authority.host, allowed)) else {
         return refuse(
             StatusCode::MISDIRECTED_REQUEST,
             "This daemon does not answer to the request's Host; start it with --allow-host NAME if it should",
         );
     };
-    if uri.authority().is_some_and(|target| Authority::parse(target.as_str()).as_ref() != Some(&authority)) {
+    if asked.authority.is_some_and(|target| Authority::parse(target).as_ref() != Some(&authority)) {
         return refuse(StatusCode::MISDIRECTED_REQUEST, "The request's target and its Host differ");
     }
     Ok(authority)
 }
 
-fn is_ours(host: &Host, allowed: &[Host]) -> bool {
+fn is_ours(host: &Host<'_>, allowed: &[Host<'_>]) -> bool {
     host.is_loopback() || allowed.contains(host)
 }
 

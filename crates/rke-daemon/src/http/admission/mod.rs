@@ -20,10 +20,11 @@ use axum::response::{IntoResponse, Response};
 
 pub use self::attempt::Attempt;
 use self::fetch::NamedOrigin;
-use self::host::{Authority, Host};
+use self::host::Host;
 use self::origin::{Origin, OriginRules};
 pub(super) use self::refusals::Refusal;
 pub use self::refusals::{LastRefusal, Refusals, Rule};
+use super::asked::{Asked, lines};
 use super::caller::{Caller, Scheme};
 use super::observe::RefusedBy;
 use super::query::Query;
@@ -67,15 +68,19 @@ pub struct Admission {
 
 /// The names and web origins that are let in.
 pub(crate) struct Rules {
-    hosts: Vec<Host>,
+    hosts: Vec<Host<'static>>,
     origins: OriginRules,
 }
 
 impl Rules {
     /// As the settings say.
     pub(crate) fn new(access: &Access) -> Result<Self, AdmissionError> {
-        let host = |text: &String| Host::parse(text).ok_or_else(|| AdmissionError::Host(text.clone()));
-        let origin = |text: &String| Origin::parse(text).ok_or_else(|| AdmissionError::Origin(text.clone()));
+        let host = |text: &String| {
+            Host::parse(text).map(Host::into_owned).ok_or_else(|| AdmissionError::Host(text.clone()))
+        };
+        let origin = |text: &String| {
+            Origin::parse(text).map(Origin::into_owned).ok_or_else(|| AdmissionError::Origin(text.clone()))
+        };
         Ok(Self {
             hosts: access.allow_hosts.iter().map(host).collect::<Result<_, _>>()?,
             origins: OriginRules {
@@ -120,38 +125,31 @@ impl Admission {
     }
 
     /// Size, then `Host`, then `Origin`. Whoever fails here gets no leave to read the answer.
-    fn origin<B>(
-        &self,
-        request: &Request<B>,
-        query: &Query,
-        caller: Option<&Caller>,
-    ) -> Result<Option<HeaderValue>, Refusal> {
-        limits::check(request, query)?;
+    fn origin(&self, asked: &Asked<'_>, caller: Option<&Caller>) -> Result<Option<HeaderValue>, Refusal> {
+        limits::check(asked)?;
         let rules = self.rules.load();
-        let host: Authority = host::check(request.uri(), request.headers(), &rules.hosts)?;
+        let host = host::check(asked, &rules.hosts)?;
         let scheme = caller.map_or(Scheme::Http, |caller| caller.scheme);
-        rules.origins.check(request.headers(), scheme, &host)
+        rules.origins.check(asked, scheme, host)
     }
 
     /// What comes after the preflight: `Sec-Fetch-*`, token, rate. The method is left to the routes;
     /// requests with a wrong one do nothing and use up nothing.
-    fn admit<B>(
+    fn admit(
         &self,
-        request: &Request<B>,
-        query: &Query,
+        asked: &Asked<'_>,
         caller: Option<&Caller>,
         origin: Option<&HeaderValue>,
     ) -> Result<(), Refusal> {
         let named = if origin.is_some() { NamedOrigin::Passed } else { NamedOrigin::None };
-        if request.uri().path().starts_with("/api/") {
-            fetch::check(request.headers(), named)?;
+        if asked.path.starts_with("/api/") {
+            fetch::check(asked, named)?;
         }
-        let path = request.uri().path();
-        let is_open = path.starts_with(health::PREFIX) || pages::has(path);
-        if let Some(token) = self.token.as_ref().filter(|_| !is_open) {
-            bearer::check(request.headers(), token)?;
+        let is_open = || asked.path.starts_with(health::PREFIX) || pages::has(asked.path);
+        if let Some(token) = self.token.as_ref().filter(|_| !is_open()) {
+            bearer::check(asked, token)?;
         }
-        let Some(costly) = Costly::of(request, query) else { return Ok(()) };
+        let Some(costly) = Costly::of(asked) else { return Ok(()) };
         let peer = caller.map_or("unknown", |caller| caller.peer.as_str());
         let user = origin.and_then(|origin| origin.to_str().ok()).unwrap_or(peer);
         self.take(costly, user)
@@ -180,9 +178,9 @@ enum Costly {
 }
 
 impl Costly {
-    fn of<B>(request: &Request<B>, query: &Query) -> Option<Self> {
-        let path = request.uri().path();
-        let deletes = match *request.method() {
+    fn of(asked: &Asked<'_>) -> Option<Self> {
+        let Asked { method, path, query, .. } = *asked;
+        let deletes = match *method {
             Method::GET if path == "/api/rke/session" => return Some(Self::Creation),
             Method::POST if path == "/api/rke/session" => return Some(Self::Creation),
             Method::GET => path == "/api/rke/session/delete",
@@ -213,26 +211,26 @@ impl Judged {
 }
 
 impl Admission {
-    /// Judges a request. Its query comes beside it: checking a long one as a part of a URI takes longer than
-    /// encrypting what is in it.
-    pub(super) fn judge<B>(&self, request: &Request<B>, query: &Query, caller: Option<&Caller>) -> Judged {
+    /// Judges a request.
+    pub(super) fn judge(&self, asked: &Asked<'_>, caller: Option<&Caller>) -> Judged {
+        let given = asked.first(&header::ORIGIN).and_then(|origin| HeaderValue::from_bytes(origin).ok());
         let mut judged = Judged {
             answer: None,
-            given: request.headers().get(header::ORIGIN).cloned(),
+            given,
             origin: None,
-            attempt: Attempt::of(request),
-            brings_stream: limits::brings_stream(request),
+            attempt: Attempt::of(asked),
+            brings_stream: limits::brings_stream(asked),
         };
-        match self.origin(request, query, caller) {
+        match self.origin(asked, caller) {
             Ok(origin) => judged.origin = origin,
             Err(refusal) => {
                 self.refuse(&mut judged, refusal);
                 return judged;
             }
         }
-        if judged.origin.is_some() && cors::is_preflight(request) {
-            judged.answer = Some(cors::preflight_answer(request.headers()));
-        } else if let Err(refusal) = self.admit(request, query, caller, judged.origin.as_ref()) {
+        if judged.origin.is_some() && cors::is_preflight(asked) {
+            judged.answer = Some(cors::preflight_answer(asked));
+        } else if let Err(refusal) = self.admit(asked, caller, judged.origin.as_ref()) {
             self.refuse(&mut judged, refusal);
         }
         judged
@@ -261,8 +259,10 @@ impl Admission {
 
 /// Judges a request, and hands it on if it may pass.
 pub(super) async fn check(State(admission): State<Arc<Admission>>, request: Request, next: Next) -> Response {
-    let query = Query::of(request.uri());
-    let mut judged = admission.judge(&request, &query, request.extensions().get());
+    let mut judged = {
+        let (query, headers) = (Query::of(request.uri()), lines(request.headers()));
+        admission.judge(&Asked::of(&request, &query, &headers), request.extensions().get())
+    };
     let mut response = match judged.answer.take() {
         Some(answer) => answer,
         None => next.run(request).await,

@@ -1,23 +1,24 @@
 //! `Origin`: the web page that a request comes from. Programs that are not browsers send none, and
 //! pages that this machine serves itself pass unless the operator has said otherwise.
 
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 
 use super::host::Authority;
 use super::refusals::{Refusal, Rule};
 use crate::access::{LoopbackOrigins, NullOrigin};
+use crate::http::asked::Asked;
 use crate::http::caller::Scheme;
 
 /// Scheme, host and port, compared as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Origin {
+pub(super) struct Origin<'a> {
     scheme: String,
-    authority: Authority,
+    authority: Authority<'a>,
 }
 
-impl Origin {
+impl<'a> Origin<'a> {
     /// The origin that `text` spells. `None` for `null`, and for anything with a path.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &'a str) -> Option<Self> {
         let (scheme, authority) = text.split_once("://")?;
         let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
             && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
@@ -25,7 +26,7 @@ impl Origin {
         Some(Self::new(scheme, Authority::parse(authority)?))
     }
 
-    fn new(scheme: &str, mut authority: Authority) -> Self {
+    fn new(scheme: &str, mut authority: Authority<'a>) -> Self {
         let scheme = scheme.to_ascii_lowercase();
         authority.port = authority.port.or(match scheme.as_str() {
             "http" => Some(80),
@@ -33,6 +34,12 @@ impl Origin {
             _ => None,
         });
         Self { scheme, authority }
+    }
+
+    /// The same, borrowed from nothing.
+    pub(super) fn into_owned(self) -> Origin<'static> {
+        let Self { scheme, authority: Authority { host, port } } = self;
+        Origin { scheme, authority: Authority { host: host.into_owned(), port } }
     }
 
     fn is_loopback(&self) -> bool {
@@ -43,7 +50,7 @@ impl Origin {
 /// Which pages pass.
 #[derive(Debug)]
 pub(super) struct OriginRules {
-    pub(super) listed: Vec<Origin>,
+    pub(super) listed: Vec<Origin<'static>>,
     pub(super) null: NullOrigin,
     pub(super) loopback: LoopbackOrigins,
 }
@@ -52,16 +59,16 @@ impl OriginRules {
     /// The request's origin as it was given, if it has one.
     pub(super) fn check(
         &self,
-        headers: &HeaderMap,
+        asked: &Asked<'_>,
         scheme: Scheme,
-        own: &Authority,
+        own: Authority<'_>,
     ) -> Result<Option<HeaderValue>, Refusal> {
-        let mut values = headers.get_all(header::ORIGIN).iter();
+        let mut values = asked.all(&header::ORIGIN);
         let Some(value) = values.next() else { return Ok(None) };
-        let text = value.to_str().unwrap_or_default();
-        let own = Origin::new(scheme.as_str(), own.clone());
+        let text = std::str::from_utf8(value).unwrap_or_default();
+        let own = Origin::new(scheme.as_str(), own);
         if values.next().is_none() && self.pass(text, &own) {
-            return Ok(Some(value.clone()));
+            return Ok(HeaderValue::from_bytes(value).ok());
         }
         let message = match text {
             "null" => "Pages without an origin may not use this daemon; --allow-null-origin lets them",
@@ -72,7 +79,7 @@ impl OriginRules {
         Err(Refusal::new(Rule::Origin, StatusCode::FORBIDDEN, message))
     }
 
-    fn pass(&self, text: &str, own: &Origin) -> bool {
+    fn pass(&self, text: &str, own: &Origin<'_>) -> bool {
         if text == "null" {
             return self.null == NullOrigin::Allowed;
         }

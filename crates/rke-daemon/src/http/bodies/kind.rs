@@ -1,6 +1,6 @@
 //! What a request's `Content-Type` says that its body is.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 
 use crate::http::failure::Failure;
 
@@ -19,12 +19,19 @@ impl Kind {
     /// # Errors
     /// 400 where they name two.
     pub(in crate::http) fn of(headers: &HeaderMap) -> Result<Self, Failure> {
-        let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+        Self::told_by(headers.get_all(header::CONTENT_TYPE).iter().map(HeaderValue::as_bytes))
+    }
+
+    /// The kind that these values of the header name.
+    ///
+    /// # Errors
+    /// As [`Kind::of`].
+    pub(in crate::http) fn told_by<'a>(mut types: impl Iterator<Item = &'a [u8]>) -> Result<Self, Failure> {
         let (Some(first), second) = (types.next(), types.next()) else { return Ok(Self::Raw) };
         if second.is_some() {
             return Err(Failure::invalid_header("Content-Type", "given once"));
         }
-        let essence = first.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+        let essence = first.split(|byte| *byte == b';').next().unwrap_or_default();
         let is_json = essence.trim_ascii().eq_ignore_ascii_case(b"application/json");
         Ok(if is_json { Self::Json } else { Self::Raw })
     }

@@ -1,0 +1,68 @@
+//! Whether memory stays what it is when sessions come and go for an hour: each second some hundred are opened,
+//! used, and deleted or left to expire, and one key is exchanged anew.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::load::{Load, run};
+use crate::method::Spread;
+use crate::nginx::Whole;
+use crate::report::{Goal, Row};
+use crate::sessions::{InTurn, OnceEach, Template, fill_evenly};
+use crate::stage::{Daemon, Stage, get};
+
+const HOUR: Duration = Duration::from_secs(3600);
+/// When as many sessions are open as there will ever be, and everything was used once.
+const WARM: Duration = Duration::from_secs(300);
+const SECOND: Duration = Duration::from_secs(1);
+
+const SESSION_TTL: Duration = Duration::from_secs(30);
+const OPENED_A_SECOND: usize = 500;
+const DELETED_A_SECOND: usize = 250;
+const MAX_SESSIONS: usize = 20_000;
+
+const MIB: f64 = 1024.0 * 1024.0;
+
+pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
+    let daemon = stage.daemon(MAX_SESSIONS)?;
+    daemon.set_session_ttl(SESSION_TTL)?;
+    let (started, mut warm, mut later) = (Instant::now(), None, Vec::new());
+    for second in 1u32.. {
+        churn(&daemon)?;
+        let elapsed = started.elapsed();
+        let (resident, _) = daemon.server.resident()?;
+        if elapsed >= WARM {
+            warm.get_or_insert(resident);
+            later.push(resident);
+        }
+        if second.is_multiple_of(60) {
+            eprintln!("rke-bench: after {} s {:.2} MiB", elapsed.as_secs(), resident / MIB);
+        }
+        if elapsed >= HOUR {
+            break;
+        }
+        std::thread::sleep((second * SECOND).saturating_sub(started.elapsed()));
+    }
+    let (warm, last) = (warm.context("too short")?, *later.last().context("too short")?);
+    Ok(vec![Row {
+        name: "resident after an hour of churn".into(),
+        ours: format!("{:.2} MiB", last / MIB),
+        peer: format!("after five minutes {:.2} MiB", warm / MIB),
+        value: Spread { median: last / warm, ..Spread::of(later.iter().map(|resident| resident / warm)) },
+        goal: Goal::AtMost(1.02),
+        steady: true,
+        plotted: None,
+    }])
+}
+
+/// What happens in a second.
+fn churn(daemon: &Daemon) -> Result<()> {
+    let mut ids = fill_evenly(daemon, OPENED_A_SECOND, SECOND / 2)?;
+    let encrypt = Template::encrypt(&"QUJD".repeat(85));
+    run(&daemon.server, Load::USUAL, &mut InTurn::new(&encrypt, &ids).take_only(ids.len()))?;
+    ids.truncate(DELETED_A_SECOND);
+    run(&daemon.server, Load::USUAL, &mut OnceEach { template: &Template::delete(), ids: &mut ids })?;
+    Whole::of(&daemon.server, &get(&format!("{}&fresh=true", daemon.create))).context("no exchange")?;
+    Ok(())
+}
