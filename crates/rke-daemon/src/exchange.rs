@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use rke_host::udp::{Courier, Ended, Step, Watcher};
+use rke_host::udp::{Courier, Ended, Pool, Step, Watcher};
 use rke_host::wallet::{self, Proof};
 use rke_proto::derive::ShareWidth;
 use rke_proto::directory::Directory;
@@ -70,6 +70,7 @@ pub struct Exchange {
     discovery: Discovery,
     raidas: Raidas,
     progress: Progress,
+    pool: Pool,
     rules: ArcSwap<Rules>,
 }
 
@@ -101,8 +102,8 @@ impl Rules {
 impl Exchange {
     /// Exchanges by these rules.
     pub fn new(discovery: Discovery, rules: Rules) -> Self {
-        let (raidas, progress) = (Raidas::default(), Progress::default());
-        Self { discovery, raidas, progress, rules: ArcSwap::from_pointee(rules) }
+        let (raidas, progress, pool) = (Raidas::default(), Progress::default(), Pool::default());
+        Self { discovery, raidas, progress, pool, rules: ArcSwap::from_pointee(rules) }
     }
 
     /// Goes on by other rules, and with another directory of RAIDAs.
@@ -150,6 +151,8 @@ impl Exchange {
         wallet: PathBuf,
         deadline: Instant,
     ) -> Result<ExchangedKey, ExchangeError> {
+        // First of all, so that many exchanges at once do not send many DNS queries at once either.
+        let seat = timeout_at(deadline, self.pool.take()).await.map_err(|_| ExchangeError::Crowded)?;
         let discovered = self.discover(domain, deadline).await?;
         let sets = &discovered.sets;
         let width = sets.width.ok_or(DiscoveryError::UnknownWidth)?;
@@ -163,7 +166,8 @@ impl Exchange {
         let round = Round::collect_shares(recipients, width, &context, round::Rules::new(required));
         let mut round = round.map_err(io::Error::from)?;
         let watcher = |step| self.progress.step(domain, step);
-        let agreed = self.collect_and_agree(&discovered, &mut round, &context, deadline, &watcher);
+        let mut courier = Courier::new(seat, &watcher);
+        let agreed = self.collect_and_agree(&discovered, &mut round, &context, deadline, &mut courier);
         let (agreed, liars) = agreed.await;
         tell_who_failed(&round, liars, &watcher);
         self.raidas.note(round.outcomes(), liars);
@@ -191,9 +195,9 @@ impl Exchange {
         round: &mut Round,
         context: &KeyContext,
         deadline: Instant,
-        watcher: Watcher<'_>,
+        courier: &mut Courier<'_>,
     ) -> (Result<AgreedKey, Disagreed>, Bitmap) {
-        let (mut courier, mut liars) = (Courier::new(watcher), Bitmap::default());
+        let mut liars = Bitmap::default();
         loop {
             match courier.run(round, deadline).await {
                 Ok(Ended::Ready) => (),

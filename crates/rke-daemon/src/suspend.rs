@@ -47,7 +47,8 @@ mod tests {
 
     #[test]
     fn a_sleep_is_seen_until_it_is_settled() {
-        let watch = SuspendWatch { slept_nanos: nanos(Duration::from_secs(100)).into(), ..SuspendWatch::new() };
+        let watch =
+            SuspendWatch { slept_nanos: nanos(Duration::from_secs(100)).into(), ..SuspendWatch::new() };
         assert_eq!(watch.has_slept_for(Duration::from_secs(100)), None);
         assert_eq!(watch.has_slept_for(Duration::from_millis(100_049)), None);
         let slept = Duration::from_millis(100_050);

@@ -1,15 +1,26 @@
 //! Runs a [`Round`] over UDP: one loop that owns the sockets, the resends and the deadline.
-//! One socket for each address family in use serves all recipients.
+//! One socket for each address family in use serves all recipients, and then the next round.
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rke_proto::RaidaIndex;
 use rke_proto::round::{Fault, MAX_DATAGRAM_LEN, Outcome, Progress, Round};
 use rke_secret::scoped;
 use tokio::net::UdpSocket;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+
+/// Rounds that run at one time; more wait for their turn, so that a crowd of them needs no crowd of sockets.
+pub const MAX_ROUNDS: usize = 64;
+
+/// Datagrams for earlier rounds that are thrown away before the next; who sends on and on is not waited for.
+const MOST_DRAINED: usize = 256;
+
+/// Rounds whose sockets stay open for those that come next.
+const KEPT: usize = 8;
 
 /// How a round ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,21 +49,62 @@ pub type Watcher<'a> = &'a (dyn Fn(Step) + Sync);
 ///
 /// # Errors
 /// As [`Courier::run`].
-pub async fn run(round: &mut Round, deadline: Instant) -> io::Result<Ended> {
-    Courier::new(&|_| ()).run(round, deadline).await
+pub async fn run(pool: &Pool, round: &mut Round, deadline: Instant) -> io::Result<Ended> {
+    Courier::new(pool.take().await, &|_| ()).run(round, deadline).await
+}
+
+/// The sockets of all rounds.
+pub struct Pool {
+    seats: Arc<Semaphore>,
+    idle: Arc<Mutex<Vec<Sockets>>>,
+}
+
+impl Default for Pool {
+    /// No sockets yet.
+    fn default() -> Self {
+        Self { seats: Arc::new(Semaphore::new(MAX_ROUNDS)), idle: Arc::default() }
+    }
+}
+
+impl Pool {
+    /// A place for one round, as soon as there is one.
+    pub async fn take(&self) -> Seat {
+        // Nobody closes the semaphore.
+        let permit = Arc::clone(&self.seats).acquire_owned().await.ok();
+        let idle = Arc::clone(&self.idle);
+        let sockets = idle.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        sockets.drain();
+        Seat { sockets, idle, _permit: permit }
+    }
+}
+
+/// A place for one round, and the sockets that it has.
+pub struct Seat {
+    sockets: Sockets,
+    idle: Arc<Mutex<Vec<Sockets>>>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < KEPT {
+            idle.push(std::mem::take(&mut self.sockets));
+        }
+    }
 }
 
 /// Carries the datagrams of one round, which may go on after it had ended.
 pub struct Courier<'a> {
     started: Instant,
-    sockets: Sockets,
+    seat: Seat,
     watcher: Watcher<'a>,
 }
 
 impl<'a> Courier<'a> {
     /// A courier that has somebody watch.
-    pub fn new(watcher: Watcher<'a>) -> Self {
-        Self { started: Instant::now(), sockets: Sockets::default(), watcher }
+    pub fn new(seat: Seat, watcher: Watcher<'a>) -> Self {
+        Self { started: Instant::now(), seat, watcher }
     }
 
     /// The round's time.
@@ -66,7 +118,7 @@ impl<'a> Courier<'a> {
     /// When no socket can be opened, or there is no secret memory. Trouble with single recipients is
     /// noted in the round.
     pub async fn run(&mut self, round: &mut Round, deadline: Instant) -> io::Result<Ended> {
-        let Self { started, sockets, watcher } = self;
+        let Self { started, seat: Seat { sockets, .. }, watcher } = self;
         let started = *started;
         loop {
             let now = started.elapsed();
@@ -138,6 +190,14 @@ enum SendError {
 }
 
 impl Sockets {
+    /// Throws away what has come for earlier rounds: it would be taken for malformed answers.
+    fn drain(&self) {
+        let mut datagram = [0; MAX_DATAGRAM_LEN];
+        for socket in self.v4.iter().chain(&self.v6) {
+            let _ = (0..MOST_DRAINED).try_for_each(|_| socket.try_recv_from(&mut datagram).map(drop));
+        }
+    }
+
     async fn send(&mut self, to: SocketAddr, datagram: &[u8]) -> Result<(), SendError> {
         let (socket, any): (_, SocketAddr) = match to {
             SocketAddr::V4(_) => (&mut self.v4, (Ipv4Addr::UNSPECIFIED, 0).into()),

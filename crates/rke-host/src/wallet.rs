@@ -100,7 +100,9 @@ pub fn prove(
     width: ShareWidth,
     required: usize,
 ) -> Result<Vec<Proof>, WalletError> {
-    check_path(path)?;
+    if !path.is_absolute() {
+        return Err(WalletError::NotAbsolute);
+    }
     let coins_each = match width {
         ShareWidth::Narrow => 1,
         ShareWidth::Wide => 2,
@@ -115,7 +117,7 @@ pub fn prove(
         }
     }
     if files == 0 {
-        return Err(WalletError::Empty);
+        return Err(check_path(path).err().unwrap_or(WalletError::Empty));
     }
     let proofs = raidas.iter().map(|raida| proof(*raida, &found.coins[raida.position()], width));
     // All keys in one scope, of which each costs as much as what is done in it.
@@ -172,12 +174,12 @@ impl Found {
             if wanting.is_empty() {
                 break;
             }
-            let id = file.coin_id(at)?;
-            let is_new =
-                |raida: &RaidaIndex| self.coins[raida.position()].iter().all(|(known, _)| *known != id);
-            let new: Vec<RaidaIndex> = wanting.iter().copied().filter(is_new).collect();
-            for (raida, an) in new.iter().zip(file.ans(at, &new)?) {
-                self.coins[raida.position()].push((id, an));
+            let (id, ans) = file.coin(at, &wanting)?;
+            for (raida, an) in wanting.iter().zip(ans) {
+                let known = &mut self.coins[raida.position()];
+                if known.iter().all(|(known, _)| *known != id) {
+                    known.push((id, an));
+                }
             }
         }
         Ok(())
@@ -234,17 +236,18 @@ impl CoinFile {
         Ok(decode_coin_header(bytes))
     }
 
-    /// The ANs of its coin `at`, from 0, at these RAIDAs, in their order.
+    /// The name of its coin `at`, from 0, and its ANs at these RAIDAs, in their order.
     ///
     /// # Errors
     /// What the system said.
-    fn ans(&self, at: u16, raidas: &[RaidaIndex]) -> io::Result<Vec<Secret<AN_LEN>>> {
+    fn coin(&self, at: u16, raidas: &[RaidaIndex]) -> io::Result<(CoinId, Vec<Secret<AN_LEN>>)> {
         scoped(|| {
-            let mut all = [[0; AN_LEN]; RAIDA_COUNT];
-            let position = self.header.coin_position(at) + COIN_HEADER_LEN as u64;
-            self.file.read_exact_at(all.as_flattened_mut(), position)?;
-            let an = |raida: &RaidaIndex| Ok(Secret::fill(|an| *an = all[raida.position()])?);
-            raidas.iter().map(an).collect()
+            let mut coin = [0; COIN_HEADER_LEN + RAIDA_COUNT * AN_LEN];
+            self.file.read_exact_at(&mut coin, self.header.coin_position(at))?;
+            let (header, ans) = coin.split_first_chunk().ok_or(io::ErrorKind::UnexpectedEof)?;
+            let (ans, _) = ans.as_chunks::<AN_LEN>();
+            let an = |raida: &RaidaIndex| Ok(Secret::fill(|an| *an = ans[raida.position()])?);
+            Ok((decode_coin_header(*header), raidas.iter().map(an).collect::<io::Result<_>>()?))
         })?
     }
 

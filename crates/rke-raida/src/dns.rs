@@ -48,17 +48,19 @@ pub struct DnsServer {
 }
 
 impl DnsServer {
-    /// Serves the records of a Content Server, whose host has the address `host`. Port 0 takes a
-    /// port that is free for both.
+    /// Serves the records of Content Servers, one set for each domain; their hosts have the address `host`.
+    /// Port 0 takes a port that is free for both.
     ///
     /// # Errors
     /// [`DnsError`].
-    pub async fn start(listen: SocketAddr, records: &DnsRecords, host: IpAddr) -> Result<Self, DnsError> {
+    pub async fn start(listen: SocketAddr, records: &[DnsRecords], host: IpAddr) -> Result<Self, DnsError> {
         let (udp, tcp) = bind(listen).await.map_err(|source| DnsError::Bind { address: listen, source })?;
         let address = udp.local_addr().map_err(|source| DnsError::Bind { address: listen, source })?;
         let mut catalog = Catalog::new();
-        let origin = Name::from_str(&records.domain)?.append_domain(&Name::root())?;
-        catalog.upsert(LowerName::new(&origin), vec![Arc::new(zone(&origin, records, host)?)]);
+        for records in records {
+            let origin = Name::from_str(&records.domain)?.append_domain(&Name::root())?;
+            catalog.upsert(LowerName::new(&origin), vec![Arc::new(zone(&origin, records, host)?)]);
+        }
         let mut server = Server::new(catalog);
         server.register_socket(udp);
         server.register_listener(tcp, TCP_TIMEOUT, TCP_BUFFER);

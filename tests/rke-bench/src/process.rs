@@ -1,6 +1,7 @@
 //! A server that is measured: a child on the server's core, which ends with this program, and what the
 //! system knows of it.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -76,6 +77,16 @@ impl Server {
         let stat = stat.context("the server is gone")?;
         let ticks = (stat.utime + stat.stime) as f64;
         Ok(Duration::from_secs_f64(ticks / procfs::ticks_per_second() as f64))
+    }
+
+    /// How many UDP sockets it has open.
+    pub(crate) fn udp_sockets(&self) -> Result<usize> {
+        let all = procfs::net::udp()?.into_iter().chain(procfs::net::udp6().unwrap_or_default());
+        let all: HashSet<u64> = all.map(|socket| socket.inode).collect();
+        let is_udp = |target: &FDTarget| matches!(target, FDTarget::Socket(inode) if all.contains(inode));
+        let descriptors = Process::new(self.id()).and_then(|process| process.fd());
+        let descriptors = descriptors.context("the server is gone")?.flatten();
+        Ok(descriptors.filter(|descriptor| is_udp(&descriptor.target)).count())
     }
 
     /// Its resident memory in bytes, secret memory included, and what of it is neither secret memory nor

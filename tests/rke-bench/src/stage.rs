@@ -59,11 +59,7 @@ impl Stage {
 
     /// The flags of a daemon that finds the network.
     pub(crate) fn flags(&self, address: SocketAddr, data_dir: &Path) -> Vec<String> {
-        let flags = ["serve", "--log", "warn", "--listen", &address.to_string(), "--data-dir"];
-        let mut flags: Vec<String> = flags.map(str::to_owned).into();
-        flags.extend([data_dir.display().to_string(), "--dns-server".into()]);
-        flags.push(self.network.dns_address().to_string());
-        flags
+        flags_with(address, data_dir, self.network.dns_address())
     }
 
     /// A daemon with room for so many sessions, whose key cache holds the key.
@@ -83,6 +79,14 @@ impl Stage {
     fn create_target(&self) -> String {
         format!("/api/rke/session?domain={DOMAIN}&wallet_path={}", self.network.wallet().display())
     }
+}
+
+/// The flags of a daemon that asks this DNS server.
+pub(crate) fn flags_with(address: SocketAddr, data_dir: &Path, dns: SocketAddr) -> Vec<String> {
+    let (address, data_dir, dns) = (address.to_string(), data_dir.display().to_string(), dns.to_string());
+    let flags =
+        ["serve", "--log", "warn", "--listen", &address, "--data-dir", &data_dir, "--dns-server", &dns];
+    flags.map(str::to_owned).into()
 }
 
 /// Ends all sessions of a daemon.

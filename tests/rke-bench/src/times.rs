@@ -35,6 +35,11 @@ impl Times {
         self.within(0.99)
     }
 
+    /// Microseconds of the longest.
+    pub(crate) fn longest(&self) -> f64 {
+        self.within(1.0)
+    }
+
     fn within(&self, part: f64) -> f64 {
         self.0.value_at_quantile(part) as f64 / 1e3
     }

@@ -59,6 +59,9 @@ pub enum ExchangeError {
     /// Another exchange for the domain took all the time that this one had.
     #[error("Another exchange for {0} is still running; try again in a few seconds")]
     StillRunning(Domain),
+    /// So many exchanges run that this one had no turn in its time.
+    #[error("Too many exchanges are running; try again in a few seconds")]
+    Crowded,
     /// All keys were dropped while this one was made.
     #[error("All sessions and keys were dropped while this session was opened; try again")]
     CalledOff,
@@ -81,6 +84,7 @@ impl ExchangeError {
             Self::TooManyLiars { .. } => "too_many_liars",
             Self::Unconfirmed(_) => "unconfirmed",
             Self::StillRunning(_) => "still_running",
+            Self::Crowded => "crowded",
             Self::CalledOff => "called_off",
             Self::Full(_) => "full",
             Self::Machine(_) => "machine",

@@ -130,7 +130,7 @@ impl Failure {
             ExchangeError::Unconfirmed(_) => {
                 Self::new(StatusCode::BAD_GATEWAY, message).with("domain", domain)
             }
-            ExchangeError::StillRunning(_) | ExchangeError::CalledOff => {
+            ExchangeError::StillRunning(_) | ExchangeError::Crowded | ExchangeError::CalledOff => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, message).with("domain", domain)
             }
             ExchangeError::Full(full) => {

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use tower::ServiceExt;
 
 use super::admission::{Admission, Judged};
-use super::answer::json;
+use super::answer::json_written;
 use super::asked::Asked;
 use super::caller::Caller;
 use super::failure::Failure;
@@ -68,36 +68,37 @@ impl Front {
             Some(answer) => Err(answer),
             None => {
                 self.sessions.drop_after_sleep(seen.began()).await;
-                seen.span().in_scope(|| self.say(call, &query))
+                seen.span().in_scope(|| self.say(call, &query, outgoing.body()))
             }
         };
         let mut response = match said {
-            Ok(written) if judged.is_for_no_page() => {
+            Ok(()) if judged.is_for_no_page() => {
                 let at = seen.note(StatusCode::OK, None);
-                outgoing.add_success(at, seen.id(), &written);
+                outgoing.add_success(at, seen.id());
                 return Answered { goes_on: true, at };
             }
-            Ok(written) => json(written),
-            Err(response) => response,
+            Ok(()) => json_written(outgoing.take_body()),
+            Err(response) => *response,
         };
         self.admission.complete(judged, &mut response);
         let at = seen.answered(&mut response);
         Answered { goes_on: outgoing.add(at, response).await, at }
     }
 
-    /// What the handler says: the JSON of a success, or another answer.
-    fn say(&self, call: Frequent, query: &Query) -> Result<Vec<u8>, Response> {
-        let said = catch_unwind(AssertUnwindSafe(|| self.call(call, query)));
-        said.map_err(answer_panic)?.map_err(IntoResponse::into_response)
+    /// Writes what the handler says, where it is a success; gives any other answer.
+    fn say(&self, call: Frequent, query: &Query, json: &mut Vec<u8>) -> Result<(), Box<Response>> {
+        let said = catch_unwind(AssertUnwindSafe(|| self.call(call, query, json)));
+        said.map_err(answer_panic)?.map_err(|failure| Box::new(failure.into_response()))
     }
 
-    fn call(&self, call: Frequent, query: &Query) -> Result<Vec<u8>, Failure> {
+    fn call(&self, call: Frequent, query: &Query, json: &mut Vec<u8>) -> Result<(), Failure> {
         let sessions = &self.sessions;
         match call {
-            Frequent::Delete => handlers::delete_only(sessions, query).map(|deleted| deleted.to_json()),
-            Frequent::Encrypt => handlers::encrypt_sent(sessions, query).map(|encrypted| encrypted.to_json()),
-            Frequent::Decrypt => handlers::decrypt_sent(sessions, query).map(|decrypted| decrypted.to_json()),
+            Frequent::Delete => handlers::delete_only(sessions, query)?.write_json(json),
+            Frequent::Encrypt => handlers::encrypt_sent(sessions, query)?.write_json(json),
+            Frequent::Decrypt => handlers::decrypt_sent(sessions, query)?.write_json(json),
         }
+        Ok(())
     }
 }
 

@@ -6,8 +6,6 @@ use axum::Json;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use base64_simd::STANDARD;
-use hex_simd::AsciiCase;
 
 use super::Shared;
 use super::answer::{
@@ -119,11 +117,7 @@ pub(super) fn encrypt_whole(
         None => Err(KeyError::NotFound.into()),
     };
     let nonce = encrypted.map_err(|error| Failure::crypt(&error, id))?;
-    Ok(Encrypted::new(
-        STANDARD.encode_to_string(&data),
-        hex_simd::encode_to_string(nonce, AsciiCase::Lower),
-        data.len(),
-    ))
+    Ok(Encrypted::new(data, nonce))
 }
 
 pub(super) async fn decrypt(State(sessions): State<Shared>, query: Query) -> Result<Decrypted, Failure> {
@@ -151,7 +145,7 @@ pub(super) fn decrypt_whole(
         None => Err(KeyError::NotFound),
     };
     decrypted.map_err(|error| Failure::key(error, id))?;
-    Ok(Decrypted::new(STANDARD.encode_to_string(&data), data.len()))
+    Ok(Decrypted::new(data))
 }
 
 pub(super) async fn delete_all(State(sessions): State<Shared>, query: Query) -> Answer<DeletedAll> {

@@ -64,11 +64,13 @@ impl BodyRule {
     fn of(asked: &Asked<'_>) -> Self {
         match asked.path.strip_prefix("/api/rke/") {
             Some(path) if asked.method == Method::POST => match path {
-                "encrypt" | "decrypt" | "seal" | "open" => match Kind::told_by(asked.all(&header::CONTENT_TYPE)) {
-                    Ok(Kind::Json) => Self::Json,
-                    // Whose kind is unclear is refused before its body is read.
-                    Ok(Kind::Raw) | Err(_) => Self::Any,
-                },
+                "encrypt" | "decrypt" | "seal" | "open" => {
+                    match Kind::told_by(asked.all(&header::CONTENT_TYPE)) {
+                        Ok(Kind::Json) => Self::Json,
+                        // Whose kind is unclear is refused before its body is read.
+                        Ok(Kind::Raw) | Err(_) => Self::Any,
+                    }
+                }
                 path if path.starts_with("session/") && path.ends_with("/tunnel") => Self::Any,
                 _ => Self::Small,
             },

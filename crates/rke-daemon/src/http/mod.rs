@@ -79,10 +79,11 @@ pub fn front(
     let openapi = Table::new().path("/openapi.json", reads(openapi::show, describe::openapi));
     let table = api().with_state(Arc::clone(&sessions)).merge(for_operators(metrics, health)).merge(refusals);
     let table = table.merge(pages()).merge(openapi.with_state(document.clone()));
-    document.write(table.described());
     let nowhere = || async { Failure::new(StatusCode::NOT_FOUND, "No such path; see docs/api.md") };
     let observer = Arc::new(Observer::new(traffic));
-    let routes = table.into_router().fallback(nowhere).layer(awake);
+    let (router, described) = table.into_parts();
+    document.describe(described);
+    let routes = router.fallback(nowhere).layer(awake);
     let router = guarded(routes, Arc::clone(&admission), Arc::clone(&observer));
     Front { router, sessions, admission, observer }
 }

@@ -18,6 +18,8 @@ const MOST: usize = 64 * 1024;
 /// Answers to one connection.
 pub(super) struct Outgoing {
     bytes: Vec<u8>,
+    /// The body of the next success.
+    body: Vec<u8>,
     /// The head of a success up to the length of its body.
     success: String,
     date: Date,
@@ -28,7 +30,7 @@ impl Outgoing {
         let always = headers::lines();
         let success =
             format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{always}content-length: ");
-        Self { bytes: Vec::new(), success, date: Date::default() }
+        Self { bytes: Vec::new(), body: Vec::new(), success, date: Date::default() }
     }
 
     /// What waits.
@@ -46,9 +48,20 @@ impl Outgoing {
         self.bytes.clear();
     }
 
-    /// Adds a success of now, which is `at`, with this JSON, for who is no page.
-    pub(super) fn add_success(&mut self, at: Instant, request_id: &[u8], json: &[u8]) {
-        let out = &mut self.bytes;
+    /// Where the JSON of the next success is written: its memory is used over and over.
+    pub(super) fn body(&mut self) -> &mut Vec<u8> {
+        self.body.clear();
+        &mut self.body
+    }
+
+    /// Takes what was written there.
+    pub(super) fn take_body(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.body)
+    }
+
+    /// Adds a success of now, which is `at`, with the JSON that was written, for who is no page.
+    pub(super) fn add_success(&mut self, at: Instant, request_id: &[u8]) {
+        let (out, json) = (&mut self.bytes, self.body.as_slice());
         out.reserve(self.success.len() + json.len() + 128);
         out.extend_from_slice(self.success.as_bytes());
         // Writing to memory does not fail.
@@ -122,7 +135,8 @@ mod tests {
     #[tokio::test]
     async fn both_ways_of_writing_a_success_write_the_same() {
         let (mut quick, mut any) = (Outgoing::new(), Outgoing::new());
-        quick.add_success(Instant::now(), b"the-id", b"{}");
+        quick.body().extend_from_slice(b"{}");
+        quick.add_success(Instant::now(), b"the-id");
         let mut response = ([(header::CONTENT_TYPE, "application/json")], "{}").into_response();
         headers::complete(&mut response);
         response.headers_mut().insert("x-request-id", HeaderValue::from_static("the-id"));

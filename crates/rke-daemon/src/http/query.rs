@@ -143,9 +143,8 @@ impl Query {
     /// 400.
     pub(super) fn base64(&self, name: &str) -> Result<Vec<u8>, Failure> {
         let sent = self.sent(name)?.unwrap_or_default();
-        let text = decode_long(sent.as_bytes());
-        match STANDARD.decode_to_vec(&text) {
-            Ok(data) if !text.is_empty() => Ok(data),
+        match STANDARD.decode_to_vec(decode_long(sent.as_bytes())) {
+            Ok(data) if !sent.is_empty() => Ok(data),
             // What else may be wrong with it is said first.
             _ => self.required(name).and(Err(Failure::base64())),
         }
@@ -160,9 +159,12 @@ impl Query {
     }
 }
 
-/// Percent-decodes a long text, of which little is encoded, with spaces turned to `+`. What is not well encoded
-/// keeps a `%`, which no Base64 has.
-fn decode_long(mut text: &[u8]) -> Vec<u8> {
+/// Percent-decodes a long text, of which little is encoded or nothing, with spaces turned to `+`. What is not
+/// well encoded keeps a `%`, which no Base64 has.
+fn decode_long(mut text: &[u8]) -> Cow<'_, [u8]> {
+    if memchr(b'%', text).is_none() {
+        return text.into();
+    }
     let mut decoded = Vec::with_capacity(text.len());
     while let Some(at) = memchr(b'%', text) {
         let (plain, rest) = text.split_at(at);
@@ -172,7 +174,7 @@ fn decode_long(mut text: &[u8]) -> Vec<u8> {
         text = rest;
     }
     decoded.extend_from_slice(text);
-    decoded
+    decoded.into()
 }
 
 /// The nonce that 32 hex characters spell.

@@ -59,14 +59,9 @@ impl<S: Clone + Send + Sync + 'static> Table<S> {
         self
     }
 
-    /// All operations, in the order of the table.
-    pub(super) fn described(&self) -> &[Row] {
-        &self.described
-    }
-
-    /// What answers requests.
-    pub(super) fn into_router(self) -> Router<S> {
-        self.router
+    /// What answers requests; and all operations, in the order of the table.
+    pub(super) fn into_parts(self) -> (Router<S>, Vec<Row>) {
+        (self.router, self.described)
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rke_host::data_dir::{DataDir, DataDirError};
 use rke_host::sealed::SealError;
-use rke_host::udp;
+use rke_host::udp::{self, Pool};
 use rke_host::wallet::{self, Proof, WalletError};
 use rke_proto::derive::{self, ShareWidth};
 use rke_proto::directory::Directory;
@@ -190,7 +190,7 @@ impl MasterSecrets {
             Ok(Recipient { raida, endpoint: *endpoint, envelope, key, random, pace })
         });
         let mut round = self.preload_round(recipients.collect::<io::Result<_>>()?)?;
-        udp::run(&mut round, Instant::now() + timeout).await?;
+        udp::run(&Pool::default(), &mut round, Instant::now() + timeout).await?;
         Ok(PreloadReport { done: round.answered(), faults: round.faults() })
     }
 

@@ -24,6 +24,7 @@ mod key;
 mod leaks;
 mod liars;
 mod lifetimes;
+mod many_domains;
 mod openapi;
 mod operate;
 mod page;

@@ -36,6 +36,16 @@ impl Real {
     pub(crate) async fn start_with(flags: &[&str], files: Files) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let network = network(&dir).await;
+        Self::start_on(dir, network, flags, files)
+    }
+
+    /// Starts it on a network that runs already.
+    pub(crate) fn start_on(
+        dir: tempfile::TempDir,
+        network: LocalNetwork,
+        flags: &[&str],
+        files: Files,
+    ) -> Self {
         let Running { child, log, address } = launch(&dir, &network, flags, files);
         Self { dir, network, address, log, child }
     }
@@ -145,13 +155,9 @@ fn launch(dir: &tempfile::TempDir, network: &LocalNetwork, flags: &[&str], files
             shell
         }
     };
-    command
-        .args(["serve", "--dns-server", &dns])
-        .arg("--data-dir")
-        .arg(dir.path().join("daemon"))
-        .args(flags);
-    for (flag, value) in [("--listen", "127.0.0.1:0"), ("--exchange-timeout", "1"), ("--log-format", "json")]
-    {
+    command.arg("serve").arg("--data-dir").arg(dir.path().join("daemon")).args(flags);
+    let usual = [("--listen", "127.0.0.1:0"), ("--exchange-timeout", "1"), ("--log-format", "json")];
+    for (flag, value) in usual.into_iter().chain([("--dns-server", dns.as_str())]) {
         if !flags.contains(&flag) {
             command.args([flag, value]);
         }

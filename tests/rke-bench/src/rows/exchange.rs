@@ -5,7 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use rke_host::udp::{self, Ended};
+use rke_host::udp::{self, Ended, Pool};
 use rke_proto::RaidaIndex;
 use rke_proto::round::{MAX_DATAGRAM_LEN, Round};
 use tokio::runtime::{Builder, Runtime};
@@ -20,7 +20,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let sides = Sides { stage, runtime, raidas: RaidaIndex::all().collect() };
+    let sides = Sides { stage, runtime, raidas: RaidaIndex::all().collect(), pool: Pool::default() };
     let whole = sides.measure(|| sides.whole())?;
     let sockets = sides.measure(|| sides.sockets())?;
     Ok(vec![
@@ -47,6 +47,7 @@ struct Sides<'a> {
     stage: &'a Stage,
     runtime: Runtime,
     raidas: Vec<RaidaIndex>,
+    pool: Pool,
 }
 
 impl Sides<'_> {
@@ -92,7 +93,7 @@ impl Sides<'_> {
 
     fn carry(&self, round: &mut Round) -> Result<()> {
         let deadline = tokio::time::Instant::now() + 2 * SECOND;
-        let ended = self.runtime.block_on(udp::run(round, deadline))?;
+        let ended = self.runtime.block_on(udp::run(&self.pool, round, deadline))?;
         ensure!(ended == Ended::Ready, "only {} nodes answered", round.answered().count());
         Ok(())
     }

@@ -4,12 +4,14 @@ mod bulk;
 mod churn;
 mod crypto;
 mod delete;
+mod domains;
 mod encrypt;
 mod exchange;
 mod growth;
 mod memory;
 mod node;
 mod start;
+mod store;
 
 use anyhow::Result;
 
@@ -25,10 +27,12 @@ pub(crate) const LONG: &[Measurement] = &[("churn", churn::rows)];
 /// All others, in the order of the table.
 pub(crate) const ALL: &[Measurement] = &[
     ("delete", delete::rows),
+    ("store", store::rows),
     ("encrypt", encrypt::rows),
     ("bulk", bulk::rows),
     ("crypto", crypto::rows),
     ("exchange", exchange::rows),
+    ("domains", domains::rows),
     ("node", node::rows),
     ("memory", memory::rows),
     ("growth", growth::rows),

@@ -194,8 +194,8 @@ impl Costly {
 
 /// What the gate says of a request.
 pub(super) struct Judged {
-    /// Its answer, where it may not pass.
-    pub(super) answer: Option<Response>,
+    /// Its answer, where it may not pass: boxed, because hardly any has one and all are moved.
+    pub(super) answer: Option<Box<Response>>,
     given: Option<HeaderValue>,
     /// The origin of the page that may read the answer.
     origin: Option<HeaderValue>,
@@ -229,7 +229,7 @@ impl Admission {
             }
         }
         if judged.origin.is_some() && cors::is_preflight(asked) {
-            judged.answer = Some(cors::preflight_answer(asked));
+            judged.answer = Some(cors::preflight_answer(asked).into());
         } else if let Err(refusal) = self.admit(asked, caller, judged.origin.as_ref()) {
             self.refuse(&mut judged, refusal);
         }
@@ -240,7 +240,7 @@ impl Admission {
         self.note(refusal.rule, judged.given.as_ref(), judged.attempt);
         let mut answer = refusal.failure.into_response();
         answer.extensions_mut().insert(RefusedBy(refusal.rule));
-        judged.answer = Some(answer);
+        judged.answer = Some(answer.into());
     }
 
     /// Completes the answer to a request that was judged, whoever has given it.
@@ -264,7 +264,7 @@ pub(super) async fn check(State(admission): State<Arc<Admission>>, request: Requ
         admission.judge(&Asked::of(&request, &query, &headers), request.extensions().get())
     };
     let mut response = match judged.answer.take() {
-        Some(answer) => answer,
+        Some(answer) => *answer,
         None => next.run(request).await,
     };
     admission.complete(judged, &mut response);

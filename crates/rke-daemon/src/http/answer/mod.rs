@@ -38,14 +38,15 @@ pub(super) fn success() -> Object {
     only.description(Some("Always `true`.")).build()
 }
 
-/// JSON of parts that need no escaping: for the answers that are given by the thousand, of which serde
-/// would look at every byte.
-fn written(parts: &[&str]) -> Vec<u8> {
-    parts.concat().into_bytes()
+/// An answer of the JSON that `write` writes.
+pub(super) fn json(write: impl FnOnce(&mut Vec<u8>)) -> Response {
+    let mut written = Vec::new();
+    write(&mut written);
+    json_written(written)
 }
 
 /// An answer of JSON that is written already.
-pub(super) fn json(written: Vec<u8>) -> Response {
+pub(super) fn json_written(written: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], written).into_response()
 }
 

@@ -6,7 +6,7 @@ use rke_secret::residue::Look;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{json, rfc3339, success, written};
+use super::{json, rfc3339, success};
 use crate::sessions::Sessions;
 use crate::store::Row;
 
@@ -219,20 +219,24 @@ impl Deleted {
         Self { command: "rke_session_delete", success: true, session_id, wipe }
     }
 
-    /// The body.
-    pub(in crate::http) fn to_json(&self) -> Vec<u8> {
+    /// Writes the body.
+    pub(in crate::http) fn write_json(&self, json: &mut Vec<u8>) {
         if self.wipe.is_some() {
-            // Numbers and text cannot fail to be JSON.
-            return serde_json::to_vec(self).unwrap_or_default();
+            // Numbers and text cannot fail to be JSON, nor memory to be written.
+            return serde_json::to_writer(json, self).unwrap_or_default();
         }
-        let head = r#"{"command":"rke_session_delete","success":true,"session_id":""#;
-        written(&[head, &self.session_id, r#""}"#])
+        // Nothing of this needs escaping, and serde would look at every byte.
+        for part in
+            [r#"{"command":"rke_session_delete","success":true,"session_id":""#, &self.session_id, r#""}"#]
+        {
+            json.extend_from_slice(part.as_bytes());
+        }
     }
 }
 
 impl IntoResponse for Deleted {
     fn into_response(self) -> Response {
-        json(self.to_json())
+        json(|body| self.write_json(body))
     }
 }
 

@@ -84,24 +84,38 @@ impl Part {
     }
 }
 
-/// The document as it is answered. It is written when all paths are known, its own among them.
+/// The document as it is answered. It is written when somebody asks for it: most daemons never need it, and it
+/// takes a megabyte to make.
 #[derive(Clone, Default)]
-pub(super) struct Document(Arc<OnceLock<Bytes>>);
+pub(super) struct Document(Arc<Parts>);
+
+#[derive(Default)]
+struct Parts {
+    /// The operations, when all paths are known, its own among them.
+    table: OnceLock<Vec<Row>>,
+    text: OnceLock<Bytes>,
+}
 
 impl Document {
-    /// Writes the document of these operations, once.
-    pub(super) fn write(&self, table: &[Row]) {
-        self.0.get_or_init(|| {
+    /// Says which operations it is about, once.
+    pub(super) fn describe(&self, table: Vec<Row>) {
+        self.0.table.get_or_init(|| table);
+    }
+
+    fn text(&self) -> Bytes {
+        let write = || {
             // There is nothing in it that JSON cannot hold.
+            let table = self.0.table.get().map_or(&[][..], Vec::as_slice);
             let mut text = assemble(table).to_pretty_json().unwrap_or_default();
             text.push('\n');
             text.into()
-        });
+        };
+        self.0.text.get_or_init(write).clone()
     }
 }
 
-pub(super) async fn show(State(Document(text)): State<Document>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], text.get().cloned().unwrap_or_default())
+pub(super) async fn show(State(document): State<Document>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], document.text())
 }
 
 fn assemble(table: &[Row]) -> OpenApi {

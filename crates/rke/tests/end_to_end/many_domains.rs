@@ -1,0 +1,79 @@
+//! Sessions for many domains, asked for at once: all are opened, over few sockets.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use procfs::process::{FDTarget, Process};
+use rke_host::udp::MAX_ROUNDS;
+use rke_raida::content_server::DnsRecords;
+use rke_raida::dns::DnsServer;
+
+use crate::real::{Files, Real, get_with};
+use crate::support::{DOMAIN, network, percent};
+
+const DOMAINS: usize = 380;
+
+/// As many as one web page may open at once.
+const SESSIONS_OF_A_PAGE: usize = 190;
+
+/// An exchange asks for two DNS records at a time, each from a socket of its own, beside the one of its round.
+/// Without a bound there would be three for each domain.
+const MOST_SOCKETS: usize = 3 * MAX_ROUNDS + 8;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_domains_at_once_all_get_a_session_over_few_sockets() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let network = network(&dir).await;
+    let own = network.records().clone();
+    let other = |at| DnsRecords { domain: format!("d{at}.{DOMAIN}"), ..own.clone() };
+    let records: Vec<DnsRecords> = (0..DOMAINS).map(other).chain([own.clone()]).collect();
+    let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+    let dns = DnsServer::start(loopback, &records, loopback.ip()).await.expect("a DNS server");
+    let dns_address = dns.address().to_string();
+    let flags = ["--dns-server", &dns_address, "--max-sessions", "1000", "--exchange-timeout", "60"];
+    let real = Real::start_on(dir, network, &flags, Files::AsMany);
+    let wallet = percent(real.network.wallet().to_str().expect("UTF-8"));
+    let opened = AtomicBool::new(false);
+    let most = thread::scope(|threads| {
+        let watcher = threads.spawn(|| most_sockets(real.process(), &opened));
+        let open = |at| {
+            let (real, wallet) = (&real, &wallet);
+            threads.spawn(move || {
+                let target = format!("/api/rke/session?domain=d{at}.{DOMAIN}&wallet_path={wallet}");
+                let port = 10_000 + at / SESSIONS_OF_A_PAGE;
+                real.send(get_with(&target, &format!("host: localhost\norigin: http://localhost:{port}")))
+            })
+        };
+        let opening: Vec<_> = (0..DOMAINS).map(open).collect();
+        for answer in opening {
+            let answer = answer.join().expect("an answer");
+            assert_eq!((answer.status, &answer.json()["from_cache"]), (200, &false.into()), "{answer:?}");
+        }
+        opened.store(true, Ordering::Relaxed);
+        watcher.join().expect("a number")
+    });
+    assert!((1..=MOST_SOCKETS).contains(&most), "{most} sockets for {DOMAINS} domains");
+    dns.stop().await;
+}
+
+/// The most UDP sockets that a process had at one time until it is `over`.
+fn most_sockets(process: u32, over: &AtomicBool) -> usize {
+    let mut most = 0;
+    while !over.load(Ordering::Relaxed) {
+        most = most.max(sockets(process));
+        thread::sleep(Duration::from_millis(2));
+    }
+    most
+}
+
+fn sockets(process: u32) -> usize {
+    let all = procfs::net::udp().into_iter().chain(procfs::net::udp6()).flatten();
+    let all: HashSet<u64> = all.map(|socket| socket.inode).collect();
+    let process = Process::new(process as i32).expect("the daemon runs");
+    let descriptors = process.fd().expect("its descriptors").flatten();
+    let is_udp = |target: &FDTarget| matches!(target, FDTarget::Socket(inode) if all.contains(inode));
+    descriptors.filter(|descriptor| is_udp(&descriptor.target)).count()
+}
