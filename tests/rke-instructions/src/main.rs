@@ -14,7 +14,7 @@ use rke_fuzz::samples::{self, Request};
 use rke_host::data_dir::{DataDir, Sharing};
 use rke_proto::derive::ShareWidth;
 use rke_proto::header::RequestHeader;
-use rke_proto::{ContentServerId, Status, command, envelope};
+use rke_proto::{ContentServerId, EnvelopeKey, Status, command, envelope};
 use rke_secret::{Secret, scoped};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -49,12 +49,14 @@ fn names() -> Vec<String> {
 fn work(name: &str, times: usize) -> Result<()> {
     if let Some(name) = name.strip_prefix("open request ") {
         let packet = packet(name)?;
-        return open_many(times, &packet.datagram, open_request);
+        let key = samples::key(packet.header.envelope).context("the packet has no key")?;
+        return open_many(times, &packet.datagram, |datagram| open_request(key, datagram));
     }
     if let Some(name) = name.strip_prefix("open answer ") {
         let packet = packet(name)?;
         let answer = samples::answer(packet, Status::SUCCESS, &packet.answer);
-        return open_many(times, &answer, |datagram| open_answer(packet, datagram));
+        let key = samples::key(packet.header.envelope).context("the packet has no key")?;
+        return open_many(times, &answer, |datagram| open_answer(packet, key, datagram));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let folder = tempfile::tempdir().context("cannot make a folder")?;
@@ -91,16 +93,15 @@ fn open_many(times: usize, datagram: &[u8], open: impl Fn(&mut [u8]) -> Option<(
 }
 
 /// What a node does, up to the challenge.
-fn open_request(datagram: &mut [u8]) -> Option<()> {
+fn open_request(key: &EnvelopeKey, datagram: &mut [u8]) -> Option<()> {
     let header = RequestHeader::decode(datagram).ok()?;
     envelope::check_request_frame(&header, datagram).ok()?;
-    let body = envelope::open_request(&header, samples::key(header.envelope)?, datagram).ok()?;
+    let body = envelope::open_request(&header, key, datagram).ok()?;
     command::split_challenge(body).ok().map(drop)
 }
 
 /// What a client does.
-fn open_answer(to: &Request, datagram: &mut [u8]) -> Option<()> {
-    let key = samples::key(to.header.envelope)?;
+fn open_answer(to: &Request, key: &EnvelopeKey, datagram: &mut [u8]) -> Option<()> {
     envelope::open_response(&to.header, &samples::challenge(), key, datagram).ok().map(drop)
 }
 

@@ -5,8 +5,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use rke_daemon::{Config, Daemon};
+use rke_host::data_dir::DataDirError;
 use rke_proto::ContentServerId;
-use rke_raida::network::{LocalNetwork, LocalNetworkConfig};
+use rke_raida::content_server::ContentServerError;
+use rke_raida::network::{LocalNetwork, LocalNetworkConfig, NetworkError};
 use serde_json::Value;
 
 pub(crate) const DOMAIN: &str = "content.rke.test";
@@ -18,16 +20,29 @@ pub(crate) struct Stage {
     pub(crate) daemon: Daemon,
 }
 
+/// Starts a network, also where another has just stopped: what another test starts at that moment is, until it
+/// is a program of its own, a copy of this process that holds the locks of all data directories.
 pub(crate) async fn network(dir: &tempfile::TempDir) -> LocalNetwork {
-    let config = LocalNetworkConfig {
+    for _ in 0..40 {
+        match LocalNetwork::start(network_config(dir)).await {
+            Err(NetworkError::Keys(ContentServerError::DataDir(DataDirError::InUse(_)))) => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            started => return started.expect("a local network"),
+        }
+    }
+    panic!("the data directory stays in use");
+}
+
+fn network_config(dir: &tempfile::TempDir) -> LocalNetworkConfig {
+    LocalNetworkConfig {
         dir: dir.path().into(),
         domain: DOMAIN.into(),
         cs_id: ContentServerId::new("CONTENT-SERVER01").expect("an ID"),
         first_raida_port: 0,
         dns_port: 0,
         content_server_port: 0,
-    };
-    LocalNetwork::start(config).await.expect("a local network")
+    }
 }
 
 pub(crate) fn config(dir: &tempfile::TempDir, dns: SocketAddr) -> Config {

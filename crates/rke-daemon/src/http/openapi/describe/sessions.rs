@@ -80,7 +80,7 @@ fn failing_to_open(described: Described) -> Described {
         )
         .fails(
             503,
-            "Too few RAIDAs gave a share, and `answered` and `faults` say which; or the exchange of another request, which this one waited for, took too long; or everything was dropped meanwhile.",
+            "Too few RAIDAs gave a share, and `answered` and `faults` say which; or the exchange of another request, which this one waited for, or those of 64 others, took too long; or everything was dropped meanwhile.",
             Some(
                 r#"{"error":true,"message":"Only 12 of 13 required RAIDAs answered","code":503,"answered":[0,1,2,3,4,5,6,7,8,9,10,11],"faults":[{"raida":12,"fault":"no answer"}]}"#,
             ),
