@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rke_host::udp::{Courier, Ended, Pool, Step, Watcher};
-use rke_host::wallet::{self, Proof};
+use rke_host::wallet::{self, Proof, WalletError};
 use rke_proto::derive::ShareWidth;
 use rke_proto::directory::Directory;
 use rke_proto::records::KeySet;
@@ -141,7 +141,8 @@ impl Exchange {
         discovered.unwrap_or(Err(DiscoveryError::TimedOut))
     }
 
-    /// Makes a new key for `domain`, proving the user with coins of the wallet.
+    /// Makes a new key for `domain`, proving the user with coins of the wallet. Its turn has to come before
+    /// `deadline`; then it has all the time that an exchange may take.
     ///
     /// # Errors
     /// [`ExchangeError`]; partial shares are wiped, also when the future is dropped.
@@ -153,6 +154,7 @@ impl Exchange {
     ) -> Result<ExchangedKey, ExchangeError> {
         // First of all, so that many exchanges at once do not send many DNS queries at once either.
         let seat = timeout_at(deadline, self.pool.take()).await.map_err(|_| ExchangeError::Crowded)?;
+        let deadline = self.deadline();
         let discovered = self.discover(domain, deadline).await?;
         let sets = &discovered.sets;
         let width = sets.width.ok_or(DiscoveryError::UnknownWidth)?;
@@ -162,7 +164,8 @@ impl Exchange {
         let set = sets.choose().ok_or_else(|| no_key_set(&discovered))?;
         let required = usize::from(sets.required);
         let context = new_context(set)?;
-        let recipients = self.prove(set, wallet, width, required).await?;
+        let proven = timeout_at(deadline, self.prove(set, wallet, width, required)).await;
+        let recipients = proven.map_err(|_| WalletError::Unreadable(io::ErrorKind::TimedOut.into()))??;
         let round = Round::collect_shares(recipients, width, &context, round::Rules::new(required));
         let mut round = round.map_err(io::Error::from)?;
         let watcher = |step| self.progress.step(domain, step);

@@ -2,9 +2,9 @@
 //! not. Keys that lay in memory meanwhile can be dropped before anybody uses them again.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::clock::{Reading, nanos};
+use crate::clock::{Moment, Reading, nanos};
 
 /// Two clocks that are read one after the other are never quite equal.
 const TOLERANCE: Duration = Duration::from_millis(50);
@@ -21,7 +21,10 @@ pub(crate) struct Slept(Duration);
 
 impl SuspendWatch {
     pub(crate) fn new() -> Self {
-        Self { begun: Reading::now(), slept_nanos: AtomicU64::new(0) }
+        // The other way round than later, so that what lies between the two clocks makes a sleep less here too.
+        let awake = Instant::now();
+        let begun = Reading { moment: Moment::now(), awake };
+        Self { begun, slept_nanos: AtomicU64::new(0) }
     }
 
     /// Whether the machine has slept. It goes on to say so until that is [settled](Self::settle), so that

@@ -11,7 +11,7 @@ use rke_proto::round::{Fault, MAX_DATAGRAM_LEN, Outcome, Progress, Round};
 use rke_secret::scoped;
 use tokio::net::UdpSocket;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 /// Rounds that run at one time; more wait for their turn, so that a crowd of them needs no crowd of sockets.
 pub const MAX_ROUNDS: usize = 64;
@@ -50,7 +50,10 @@ pub type Watcher<'a> = &'a (dyn Fn(Step) + Sync);
 /// # Errors
 /// As [`Courier::run`].
 pub async fn run(pool: &Pool, round: &mut Round, deadline: Instant) -> io::Result<Ended> {
-    Courier::new(pool.take().await, &|_| ()).run(round, deadline).await
+    match timeout_at(deadline, pool.take()).await {
+        Ok(seat) => Courier::new(seat, &|_| ()).run(round, deadline).await,
+        Err(_) => Ok(Ended::TimedOut),
+    }
 }
 
 /// The sockets of all rounds.
@@ -190,7 +193,8 @@ enum SendError {
 }
 
 impl Sockets {
-    /// Throws away what has come for earlier rounds: it would be taken for malformed answers.
+    /// Throws away what is known to have come for earlier rounds: it would be taken for malformed answers. What
+    /// comes later still is no harm but in that.
     fn drain(&self) {
         let mut datagram = [0; MAX_DATAGRAM_LEN];
         for socket in self.v4.iter().chain(&self.v6) {
@@ -236,4 +240,53 @@ impl Sockets {
 fn is_final(kind: ErrorKind) -> bool {
     use ErrorKind::{AddrNotAvailable, HostUnreachable, InvalidInput, NetworkUnreachable, PermissionDenied};
     matches!(kind, AddrNotAvailable | HostUnreachable | InvalidInput | NetworkUnreachable | PermissionDenied)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(50);
+    const LONG: Duration = Duration::from_secs(10);
+
+    async fn peer() -> UdpSocket {
+        UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a socket")
+    }
+
+    /// Has a seat send something, and gives the port that it came from.
+    async fn port(seat: &mut Seat, peer: &UdpSocket) -> u16 {
+        assert!(seat.sockets.send(peer.local_addr().expect("an address"), b"x").await.is_ok());
+        peer.recv_from(&mut [0; 8]).await.expect("a datagram").1.port()
+    }
+
+    #[tokio::test]
+    async fn a_round_too_many_waits_for_a_seat_and_has_its_sockets() {
+        let (pool, peer, mut seats) = (Pool::default(), peer().await, Vec::new());
+        for _ in 0..MAX_ROUNDS {
+            seats.push(pool.take().await);
+        }
+        assert!(timeout(SHORT, pool.take()).await.is_err());
+        let mut seat = seats.pop().expect("a seat");
+        let before = port(&mut seat, &peer).await;
+        drop(seat);
+        let mut seat = timeout(LONG, pool.take()).await.expect("a seat");
+        assert_eq!(port(&mut seat, &peer).await, before);
+        assert!(timeout(SHORT, pool.take()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_came_for_an_earlier_round_is_thrown_away() {
+        let (pool, peer) = (Pool::default(), peer().await);
+        let mut seat = pool.take().await;
+        let to = (Ipv4Addr::LOCALHOST, port(&mut seat, &peer).await);
+        drop(seat);
+        peer.send_to(b"late", to).await.expect("sent");
+        sleep(SHORT).await;
+        let seat = pool.take().await;
+        assert!(timeout(SHORT, seat.sockets.readable()).await.is_err());
+        peer.send_to(b"new", to).await.expect("sent");
+        assert!(timeout(LONG, seat.sockets.readable()).await.is_ok());
+    }
 }

@@ -167,8 +167,6 @@ impl Found {
         let file = CoinFile::open(path)?;
         let passed = raidas.iter().filter(|raida| file.header.status(**raida) == CoinStatus::Passed);
         let mut wanting: Vec<RaidaIndex> = passed.copied().collect();
-        // One that is asked for many times gives no coin twice.
-        wanting.dedup();
         for at in 0..file.header.coins() {
             wanting.retain(|raida| self.coins[raida.position()].len() < coins_each);
             if wanting.is_empty() {

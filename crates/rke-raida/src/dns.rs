@@ -53,7 +53,11 @@ impl DnsServer {
     ///
     /// # Errors
     /// [`DnsError`].
-    pub async fn start(listen: SocketAddr, records: &[DnsRecords], host: IpAddr) -> Result<Self, DnsError> {
+    pub async fn start(
+        listen: SocketAddr,
+        records: impl IntoIterator<Item = &DnsRecords>,
+        host: IpAddr,
+    ) -> Result<Self, DnsError> {
         let (udp, tcp) = bind(listen).await.map_err(|source| DnsError::Bind { address: listen, source })?;
         let address = udp.local_addr().map_err(|source| DnsError::Bind { address: listen, source })?;
         let mut catalog = Catalog::new();

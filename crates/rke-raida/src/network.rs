@@ -123,7 +123,7 @@ impl LocalNetwork {
         let (host, port) = (format!("cs.{}", config.domain), content_server.address().port());
         let records = master_secrets.records(&config.domain, &host, port, &directory);
         let listen = SocketAddr::new(LOOPBACK, config.dns_port);
-        let dns = DnsServer::start(listen, std::slice::from_ref(&records), LOOPBACK).await?;
+        let dns = DnsServer::start(listen, [&records], LOOPBACK).await?;
         let nodes = nodes.into_iter().map(Some).collect();
         Ok(Self { wallet, directory_file, addresses, nodes, master_secrets, content_server, records, dns })
     }

@@ -118,7 +118,10 @@ impl Generator {
             ensure!(!events.is_empty(), "no answer came for {} seconds", SILENCE.tv_sec);
             for event in &events {
                 let connection = &mut self.connections[event.data.u64() as usize];
-                let answered = connection.take_answers(requests, &mut latencies)?;
+                let Some(answered) = connection.take_answers(requests, &mut latencies)? else {
+                    epoll::delete(&self.epoll, &connection.stream)?;
+                    continue;
+                };
                 waiting -= answered;
                 if started.elapsed() < load.time {
                     waiting += connection.ask(answered, requests)?;
@@ -162,12 +165,14 @@ impl Connection {
         Ok(added)
     }
 
-    /// Reads what is there, and takes the whole answers out of it.
-    fn take_answers(&mut self, requests: &mut impl Requests, latencies: &mut Times) -> Result<usize> {
+    /// Reads what is there, and takes the whole answers out of it. `None` where the server has closed a connection
+    /// on which nobody waits.
+    fn take_answers(&mut self, requests: &mut impl Requests, latencies: &mut Times) -> Result<Option<usize>> {
         match self.stream.read(&mut self.buffer[self.filled..]) {
+            Ok(0) if self.asked.is_empty() => return Ok(None),
             Ok(0) => bail!("the server closed a connection"),
             Ok(read) => self.filled += read,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Some(0)),
             Err(error) => return Err(error).context("cannot read answers"),
         }
         let now = Instant::now();
@@ -181,6 +186,6 @@ impl Connection {
         }
         self.buffer.copy_within(at..self.filled, 0);
         self.filled -= at;
-        Ok(count)
+        Ok(Some(count))
     }
 }

@@ -80,8 +80,7 @@ impl Network {
         let port = listener.local_addr()?.port();
         tokio::spawn(content_server::serve(listener, Arc::clone(&state)));
         let records = DnsRecords { domain: DOMAIN.into(), host: format!("cs.{DOMAIN}"), port, texts };
-        let dns =
-            DnsServer::start(SocketAddr::new(LOOPBACK, 0), std::slice::from_ref(&records), LOOPBACK).await?;
+        let dns = DnsServer::start(SocketAddr::new(LOOPBACK, 0), [&records], LOOPBACK).await?;
         let folder = tempfile::tempdir().context("cannot make a folder for wallets")?;
         Ok(Self { state, addresses, dns, folder, wallets: 0 })
     }

@@ -11,6 +11,7 @@ use axum::body::{Body, HttpBody};
 use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use tower::ServiceExt;
+use tracing::Instrument;
 
 use super::admission::{Admission, Judged};
 use super::answer::json_written;
@@ -64,17 +65,19 @@ impl Front {
         outgoing: &mut Outgoing,
     ) -> Answered {
         let Begun { call, mut seen, mut judged } = begun;
+        let began = seen.began().moment;
         let said = match judged.answer.take() {
             Some(answer) => Err(answer),
             None => {
-                self.sessions.drop_after_sleep(seen.began()).await;
-                seen.span().in_scope(|| self.say(call, &query, outgoing.body()))
+                let span = seen.span();
+                self.sessions.drop_after_sleep(seen.began()).instrument(span.clone()).await;
+                span.in_scope(|| self.say(call, &query, outgoing.body()))
             }
         };
         let mut response = match said {
             Ok(()) if judged.is_for_no_page() => {
                 let at = seen.note(StatusCode::OK, None);
-                outgoing.add_success(at, seen.id());
+                outgoing.add_success(began, seen.id());
                 return Answered { goes_on: true, at };
             }
             Ok(()) => json_written(outgoing.take_body()),
@@ -82,7 +85,7 @@ impl Front {
         };
         self.admission.complete(judged, &mut response);
         let at = seen.answered(&mut response);
-        Answered { goes_on: outgoing.add(at, response).await, at }
+        Answered { goes_on: outgoing.add(began, response).await, at }
     }
 
     /// Writes what the handler says, where it is a success; gives any other answer.

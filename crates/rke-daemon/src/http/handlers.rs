@@ -74,7 +74,7 @@ pub(super) async fn delete_by_path(
     delete_session(&sessions, id, &query).await
 }
 
-/// Ends the session that `session_id` names, where nothing else was asked for.
+/// Ends the session that `session_id` names, where it is the only parameter: nothing else can be asked for then.
 pub(super) fn delete_only(sessions: &Sessions, query: &Query) -> Result<Deleted, Failure> {
     let id = query.required("session_id")?;
     let ended = parse_id(&id)?.map_or(Err(DeleteError::NotFound), |parsed| sessions.end(parsed));

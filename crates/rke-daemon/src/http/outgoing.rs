@@ -2,7 +2,7 @@
 //! client has no further request at hand.
 
 use std::io::Write;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::to_bytes;
 use axum::http::{HeaderValue, header};
@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 
 use super::headers;
+use crate::clock::Moment;
 
 /// How much may wait.
 const MOST: usize = 64 * 1024;
@@ -60,7 +61,7 @@ impl Outgoing {
     }
 
     /// Adds a success of now, which is `at`, with the JSON that was written, for who is no page.
-    pub(super) fn add_success(&mut self, at: Instant, request_id: &[u8]) {
+    pub(super) fn add_success(&mut self, at: Moment, request_id: &[u8]) {
         let (out, json) = (&mut self.bytes, self.body.as_slice());
         out.reserve(self.success.len() + json.len() + 128);
         out.extend_from_slice(self.success.as_bytes());
@@ -74,7 +75,7 @@ impl Outgoing {
     }
 
     /// Adds any answer of now, which is `at`, whose body is at hand. Says whether the connection goes on.
-    pub(super) async fn add(&mut self, at: Instant, response: Response) -> bool {
+    pub(super) async fn add(&mut self, at: Moment, response: Response) -> bool {
         let (head, body) = response.into_parts();
         // A body in memory cannot fail.
         let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
@@ -100,16 +101,16 @@ impl Outgoing {
 struct Date {
     text: String,
     /// When the second ends that it tells.
-    until: Option<Instant>,
+    until: Option<Moment>,
 }
 
 impl Date {
     /// The text for now, which is `at`.
-    fn text(&mut self, at: Instant) -> &[u8] {
+    fn text(&mut self, at: Moment) -> &[u8] {
         if self.until.is_none_or(|until| until <= at) {
             let now = Timestamp::now();
             let passed = Duration::from_nanos(now.subsec_nanosecond().unsigned_abs().into());
-            self.until = Some(at + Duration::from_secs(1).saturating_sub(passed));
+            self.until = Some(at.after(Duration::from_secs(1).saturating_sub(passed)));
             // Every time that a clock can show has a year of four digits.
             self.text = DateTimePrinter::new().timestamp_to_rfc9110_string(&now).unwrap_or_default();
         }
@@ -136,11 +137,11 @@ mod tests {
     async fn both_ways_of_writing_a_success_write_the_same() {
         let (mut quick, mut any) = (Outgoing::new(), Outgoing::new());
         quick.body().extend_from_slice(b"{}");
-        quick.add_success(Instant::now(), b"the-id");
+        quick.add_success(Moment::now(), b"the-id");
         let mut response = ([(header::CONTENT_TYPE, "application/json")], "{}").into_response();
         headers::complete(&mut response);
         response.headers_mut().insert("x-request-id", HeaderValue::from_static("the-id"));
-        assert!(any.add(Instant::now(), response).await);
+        assert!(any.add(Moment::now(), response).await);
         assert_eq!(lines(&quick), lines(&any));
         let date = lines(&quick).into_iter().find(|line| line.starts_with("date: ")).expect("a date");
         assert!(
@@ -153,7 +154,7 @@ mod tests {
     async fn an_answer_may_end_the_connection() {
         let mut outgoing = Outgoing::new();
         let failure = Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too much").closing();
-        assert!(!outgoing.add(Instant::now(), failure.into_response()).await);
+        assert!(!outgoing.add(Moment::now(), failure.into_response()).await);
         let lines = lines(&outgoing);
         assert!(lines.iter().any(|line| line == "HTTP/1.1 413 Payload Too Large"), "{lines:?}");
     }

@@ -16,7 +16,7 @@ use crate::wire::post_json;
 pub(crate) type Row = (u16, String);
 
 /// Rows that no request from outside can bring about here, and where else they are tested.
-const ELSEWHERE: [(&str, &str); 15] = [
+const ELSEWHERE: [(&str, &str); 16] = [
     ("The key was not confirmed: …", "faults.rs"),
     ("The request's body broke off; send it again", "bodies.rs"),
     ("Prefetching is refused: …", "attacks.rs"),
@@ -25,6 +25,7 @@ const ELSEWHERE: [(&str, &str); 15] = [
     ("Only … of … required shares are right; … RAIDAs gave wrong ones", "liars.rs"),
     ("The Content Server …", "tunnel.rs"),
     ("Another exchange for … is still running; …", "gate.rs in rke-daemon"),
+    ("Too many exchanges are running; …", "udp.rs in rke-host"),
     ("All sessions and keys were dropped while this session was opened; …", "lifetimes.rs"),
     ("The daemon is not ready: …", "operate.rs"),
     ("… pages watch already; close one of them", "progress.rs in rke-daemon"),

@@ -73,12 +73,7 @@ impl KnownKey {
         let texts = records.texts.iter_mut();
         texts.for_each(|text| *text = text.replace(&node.to_string(), &tapped.to_string()));
         let loopback = "127.0.0.1".parse().expect("an address");
-        let dns = DnsServer::start(
-            "127.0.0.1:0".parse().expect("an address"),
-            std::slice::from_ref(&records),
-            loopback,
-        )
-        .await;
+        let dns = DnsServer::start("127.0.0.1:0".parse().expect("an address"), [&records], loopback).await;
         let dns = dns.expect("a DNS server");
         let daemon = Daemon::start(config(&dir, dns.address())).await.expect("a daemon");
         let target = format!("/api/rke/session?domain={DOMAIN}&wallet_path={}", network.wallet().display());

@@ -14,10 +14,10 @@ use rke_raida::dns::DnsServer;
 use crate::real::{Files, Real, get_with};
 use crate::support::{DOMAIN, network, percent};
 
-const DOMAINS: usize = 380;
+const DOMAINS: usize = 300;
 
-/// As many as one web page may open at once.
-const SESSIONS_OF_A_PAGE: usize = 190;
+/// Fewer than one web page may open at once.
+const SESSIONS_OF_A_PAGE: usize = 150;
 
 /// An exchange asks for two DNS records at a time, each from a socket of its own, beside the one of its round.
 /// Without a bound there would be three for each domain.

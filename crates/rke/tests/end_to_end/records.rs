@@ -27,9 +27,7 @@ impl Detour {
         let network = network(&dir).await;
         let records = records(&network, &dir).await;
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-        let dns = DnsServer::start(loopback, std::slice::from_ref(&records), loopback.ip())
-            .await
-            .expect("a DNS server");
+        let dns = DnsServer::start(loopback, [&records], loopback.ip()).await.expect("a DNS server");
         let mut config = config(&dir, dns.address());
         change(&mut config);
         let daemon = Daemon::start(config).await.expect("a daemon");

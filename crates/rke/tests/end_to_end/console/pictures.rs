@@ -41,11 +41,7 @@ impl Scenery {
         if let Some(dns) = self.dns.take() {
             dns.stop().await;
         }
-        self.dns = Some(
-            DnsServer::start(self.at, std::slice::from_ref(records), LOOPBACK.ip())
-                .await
-                .expect("a DNS server"),
-        );
+        self.dns = Some(DnsServer::start(self.at, [records], LOOPBACK.ip()).await.expect("a DNS server"));
     }
 
     /// Opens a session some time after the one before.
@@ -106,9 +102,7 @@ async fn pictures() {
     let network = network(&dir).await;
     let relays = Relays::start(network.node_addresses(), faults().to_vec(), 3).await;
     let records = with_endpoints(&network, &relays.endpoints());
-    let dns = DnsServer::start(LOOPBACK, std::slice::from_ref(&records), LOOPBACK.ip())
-        .await
-        .expect("a DNS server");
+    let dns = DnsServer::start(LOOPBACK, [&records], LOOPBACK.ip()).await.expect("a DNS server");
     let at = dns.address();
     let settings = Config {
         exchange_timeout: Duration::from_secs(8),
