@@ -39,12 +39,16 @@ pub enum DeleteError {
 }
 
 impl Sessions {
-    /// Ends a session: when this returns, the id is dead and the key is wiped.
+    /// Ends a session: when this returns, the id is dead and the key is wiped. Gives the session's domain.
     ///
     /// # Errors
     /// [`DeleteError::NotFound`].
-    pub fn end(&self, id: SessionId) -> Result<(), DeleteError> {
-        self.end_one(id).map(drop)
+    pub fn end(&self, id: SessionId) -> Result<Domain, DeleteError> {
+        let NewSession { domain, key, .. } = self.store.remove(id).ok_or(DeleteError::NotFound)?;
+        drop(key);
+        tracing::info!("session deleted");
+        self.journal.session_deleted(id, domain.clone());
+        Ok(domain)
     }
 
     /// As [`Sessions::end`], and then the cached key goes too if that is wanted.
@@ -52,16 +56,8 @@ impl Sessions {
     /// # Errors
     /// [`DeleteError::NotFound`] or [`DeleteError::Cache`].
     pub async fn delete(&self, id: SessionId, cached: CachedKey) -> Result<(), DeleteError> {
-        let domain = self.end_one(id)?;
+        let domain = self.end(id)?;
         self.forget(domain, cached).await
-    }
-
-    fn end_one(&self, id: SessionId) -> Result<Domain, DeleteError> {
-        let NewSession { domain, key, .. } = self.store.remove(id).ok_or(DeleteError::NotFound)?;
-        drop(key);
-        tracing::info!("session deleted");
-        self.journal.session_deleted(id, domain.clone());
-        Ok(domain)
     }
 
     /// As [`Sessions::delete`], then looks for the key in all of the process. It is found by hashes
