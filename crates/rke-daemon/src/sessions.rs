@@ -15,6 +15,7 @@ use rke_host::wallet;
 use rke_proto::cipher::{BLOCK_LEN, aes256_ctr};
 use rke_proto::derive::ShareWidth;
 use rke_proto::tunnel::{ClientKeyId, NonceMemory};
+use rke_secret::fill_random;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::ending::{CachedKey, DeleteError};
@@ -287,7 +288,7 @@ impl Sessions {
     /// [`CryptError`]; then nothing is encrypted.
     pub fn encrypt(&self, id: SessionId, data: &mut [u8]) -> Result<Nonce, CryptError> {
         let mut nonce = Nonce::default();
-        getrandom::fill(&mut nonce)?;
+        fill_random(&mut nonce)?;
         self.store.with_key(id, KeyUse::Encrypt(data.len()), |key| aes256_ctr(key, &nonce, data))?;
         Ok(nonce)
     }

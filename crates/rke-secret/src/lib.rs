@@ -8,12 +8,14 @@ pub mod control;
 mod error;
 mod memory;
 pub mod process;
+mod random;
 mod raw;
 pub mod residue;
 mod secret;
 
 pub use error::SecretError;
 pub use memory::{MemoryReport, SecretMemory, scoped, start};
+pub use random::fill_random;
 #[cfg(feature = "trace")]
 pub use raw::trace;
 pub use secret::{Secret, SecretBuffer, SecretHandle};

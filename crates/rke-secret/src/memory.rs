@@ -12,7 +12,7 @@ use std::thread;
 use rustix::process::{Resource, getrlimit};
 
 use crate::SecretError;
-use crate::raw::{Depth, Kind, Map, SLOT_LEN, Slot, Stack};
+use crate::raw::{Depth, Kind, Map, SLOT_ROOM, Slot, Stack};
 
 /// Slots that are there from the start, and fewest by which they grow.
 const MIN_SLOTS: usize = 1024;
@@ -135,7 +135,7 @@ impl Memory {
     }
 
     fn grow(&self, free: &mut Vec<Slot>, slots: usize) -> Result<(), SecretError> {
-        let map = self.map(slots * SLOT_LEN)?;
+        let map = self.map(slots * SLOT_ROOM)?;
         let mut carved: Vec<Slot> = Slot::carve(map).collect();
         self.slots.fetch_add(carved.len(), Ordering::Relaxed);
         carved.reverse();

@@ -8,7 +8,7 @@ use super::*;
 use crate::exchange::KeyOrigin;
 use crate::usage::{Usage, UsageLimits, UsedUp};
 
-fn session(byte: u8) -> NewSession {
+pub(super) fn session(byte: u8) -> NewSession {
     NewSession {
         domain: Domain::new("content.rke.test").expect("a domain"),
         origin: Arc::new(KeyOrigin {
@@ -25,12 +25,12 @@ fn session(byte: u8) -> NewSession {
     }
 }
 
-fn rules(max: usize, ttl: Duration) -> Rules {
+pub(super) fn rules(max: usize, ttl: Duration) -> Rules {
     let usage = UsageLimits { messages: 5, bytes: 1000 };
     Rules { max, ttl, max_lifetime: ttl * 10, idle: None, usage }
 }
 
-fn id(byte: u8) -> SessionId {
+pub(super) fn id(byte: u8) -> SessionId {
     SessionId([byte; 16])
 }
 

@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 mod map;
+mod random;
 mod registers;
 mod slot;
 mod stack;
@@ -12,6 +13,7 @@ mod system;
 pub mod trace;
 
 pub(crate) use map::{Kind, Map};
-pub(crate) use slot::{SLOT_LEN, Slot, Visitor};
+pub(crate) use random::fill as fill_random;
+pub(crate) use slot::{SLOT_LEN, SLOT_ROOM, Slot, Visitor};
 pub(crate) use stack::{Depth, Stack};
 pub(crate) use system::{install_standstill, refuse_exec_gain, set_standstill, signal_thread, standing};

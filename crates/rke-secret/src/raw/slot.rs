@@ -10,6 +10,11 @@ use super::map::Map;
 /// Length of a slot.
 pub(crate) const SLOT_LEN: usize = 32;
 
+/// What a slot takes of secret memory: its state, then its bytes. Among a million slots each place that has to
+/// be found costs more than wiping, so there is one.
+pub(crate) const SLOT_ROOM: usize = STATE_LEN + SLOT_LEN;
+const STATE_LEN: usize = size_of::<AtomicU64>();
+
 /// One more generation; the bits below count the visits that run.
 const GENERATION: u64 = 1 << 32;
 
@@ -44,12 +49,15 @@ impl Slot {
     /// All slots of a mapping, which stays for the life of the process.
     pub(crate) fn carve(map: Map) -> impl Iterator<Item = Self> {
         let (base, len) = map.leak();
-        let count = len / SLOT_LEN;
-        let states: Box<[AtomicU64]> = (0..count).map(|_| AtomicU64::new(0)).collect();
-        let base = base.cast::<[u8; SLOT_LEN]>();
-        Box::leak(states).iter().enumerate().map(move |(at, state)| {
+        (0..len / SLOT_ROOM).map(move |at| {
             // SAFETY: `at` is below the number of whole slots in the mapping.
-            Self { bytes: unsafe { base.add(at) }, state }
+            let room = unsafe { base.add(at * SLOT_ROOM) };
+            // SAFETY: aligned, for mappings begin with a page and rooms are multiples of 8 bytes; zero, which is a
+            // state; never unmapped, and reached only through this reference.
+            let state = unsafe { AtomicU64::from_ptr(room.as_ptr().cast()) };
+            // SAFETY: within the same room.
+            let bytes = unsafe { room.add(STATE_LEN) }.cast();
+            Self { bytes, state }
         })
     }
 
