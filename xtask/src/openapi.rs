@@ -4,14 +4,13 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-const WRITE: [&str; 8] = [
+const WRITE: [&str; 7] = [
     "test",
     "--locked",
     "-p",
-    "rke",
-    "--test",
-    "end_to_end",
-    "openapi::document::the_copy_in_docs_is_the_document",
+    "rke-daemon",
+    "--lib",
+    "http::openapi::tests::the_document_is_that_of_the_tables",
     "--",
 ];
 

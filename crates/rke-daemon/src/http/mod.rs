@@ -51,7 +51,7 @@ use failure::Failure;
 use front::Front;
 use head::Frequent;
 use observe::Observer;
-use openapi::{Document, describe};
+use openapi::describe;
 use pages::File;
 use table::{Table, changes, posts, reads};
 use traffic::Traffic;
@@ -73,37 +73,55 @@ pub fn front(
     };
     let health = health::Sources { sessions: Arc::clone(&sessions), stopped };
     let awake = from_fn_with_state(Arc::clone(&sessions), drop_after_sleep);
-    let refusals = Table::new().path("/api/rke/refusals", reads(refusals::show, describe::refusals));
-    let refusals = refusals.with_state(Arc::clone(&admission));
-    let document = Document::default();
-    let openapi = Table::new().path("/openapi.json", reads(openapi::show, describe::openapi));
-    let table = api().with_state(Arc::clone(&sessions)).merge(for_operators(metrics, health)).merge(refusals);
-    let table = table.merge(pages()).merge(openapi.with_state(document.clone()));
+    let Tables { api, operators, health: probes, refusals, document } = Tables::new();
+    let table = api.with_state(Arc::clone(&sessions)).merge(operators.with_state(metrics));
+    let table = table.merge(probes.with_state(health)).merge(refusals.with_state(Arc::clone(&admission)));
     let nowhere = || async { Failure::new(StatusCode::NOT_FOUND, "No such path; see docs/api.md") };
     let observer = Arc::new(Observer::new(traffic));
-    let (router, described) = table.into_parts();
-    document.describe(described);
+    let router = table.merge(document).merge(pages()).into_router();
     let routes = router.fallback(nowhere).layer(awake);
     let router = guarded(routes, Arc::clone(&admission), Arc::clone(&observer));
     Front { router, sessions, admission, observer }
+}
+
+/// All paths of the API, by what answers them.
+struct Tables {
+    api: Table<Shared>,
+    operators: Table<metrics::Sources>,
+    health: Table<health::Sources>,
+    refusals: Table<Arc<Admission>>,
+    document: Table,
+}
+
+impl Tables {
+    fn new() -> Self {
+        Self {
+            api: api(),
+            operators: Table::new()
+                .path("/metrics", reads(metrics::show, describe::metrics))
+                .path("/api/rke/events", changes(events::show, describe::events)),
+            health: Table::new()
+                .path("/health/live", reads(health::live, describe::live))
+                .path("/health/ready", reads(health::ready, describe::ready)),
+            refusals: Table::new().path("/api/rke/refusals", reads(refusals::show, describe::refusals)),
+            document: Table::new().path("/openapi.json", reads(openapi::show, describe::openapi)),
+        }
+    }
+
+    /// What the OpenAPI document is about.
+    #[cfg(test)]
+    fn operations(self) -> openapi::Operations {
+        let Self { api, operators, health, refusals, document } = self;
+        let operations = api.into_operations().and(operators.into_operations());
+        let operations = operations.and(health.into_operations()).and(refusals.into_operations());
+        operations.and(document.into_operations())
+    }
 }
 
 /// What browsers are shown.
 fn pages() -> Table {
     let file = |table: Table, file: &'static File| table.file(file.path(), move || async { file.answer() });
     pages::FILES.iter().fold(Table::new(), file)
-}
-
-fn for_operators(metrics: metrics::Sources, health: health::Sources) -> Table {
-    let metrics = Table::new()
-        .path("/metrics", reads(metrics::show, describe::metrics))
-        .path("/api/rke/events", changes(events::show, describe::events))
-        .with_state(metrics);
-    let health = Table::new()
-        .path("/health/live", reads(health::live, describe::live))
-        .path("/health/ready", reads(health::ready, describe::ready))
-        .with_state(health);
-    metrics.merge(health)
 }
 
 fn api() -> Table<Shared> {

@@ -8,33 +8,22 @@ use axum::routing::{MethodRouter, get, post};
 use utoipa::openapi::HttpMethod;
 
 use super::failure::Failure;
-use super::openapi::Described;
-
-/// What describes an operation.
-pub(super) type Describe = fn() -> Described;
+use super::openapi::{Describe, Operations};
 
 /// Paths, and what is said of them.
 pub(super) struct Table<S = ()> {
     router: Router<S>,
-    described: Vec<Row>,
-}
-
-/// An operation of the API.
-pub(super) struct Row {
-    pub(super) path: &'static str,
-    pub(super) method: HttpMethod,
-    pub(super) describe: Describe,
+    operations: Operations,
 }
 
 impl<S: Clone + Send + Sync + 'static> Table<S> {
     pub(super) fn new() -> Self {
-        Self { router: Router::new(), described: Vec::new() }
+        Self { router: Router::new(), operations: Operations::default() }
     }
 
     /// Adds a path of the API.
     pub(super) fn path(mut self, path: &'static str, methods: Methods<S>) -> Self {
-        let rows = methods.described.into_iter().map(|(method, describe)| Row { path, method, describe });
-        self.described.extend(rows);
+        self.operations = self.operations.and(methods.operations.at(path));
         self.router = self.router.route(path, only(methods.allow, methods.answers));
         self
     }
@@ -50,18 +39,24 @@ impl<S: Clone + Send + Sync + 'static> Table<S> {
     }
 
     pub(super) fn with_state(self, state: S) -> Table {
-        Table { router: self.router.with_state(state), described: self.described }
+        Table { router: self.router.with_state(state), operations: self.operations }
     }
 
     pub(super) fn merge(mut self, other: Self) -> Self {
-        self.described.extend(other.described);
+        self.operations = self.operations.and(other.operations);
         self.router = self.router.merge(other.router);
         self
     }
 
-    /// What answers requests; and all operations, in the order of the table.
-    pub(super) fn into_parts(self) -> (Router<S>, Vec<Row>) {
-        (self.router, self.described)
+    /// What answers requests.
+    pub(super) fn into_router(self) -> Router<S> {
+        self.router
+    }
+
+    /// All operations, in the order of the table.
+    #[cfg(test)]
+    pub(super) fn into_operations(self) -> Operations {
+        self.operations
     }
 }
 
@@ -69,7 +64,7 @@ impl<S: Clone + Send + Sync + 'static> Table<S> {
 pub(super) struct Methods<S> {
     allow: &'static str,
     answers: MethodRouter<S>,
-    described: Vec<(HttpMethod, Describe)>,
+    operations: Operations,
 }
 
 const READS: &str = "GET, HEAD, OPTIONS";
@@ -81,7 +76,7 @@ where
     T: 'static,
     S: Clone + Send + Sync + 'static,
 {
-    Methods { allow: READS, answers: get(read), described: vec![(HttpMethod::Get, describe)] }
+    Methods { allow: READS, answers: get(read), operations: Operations::of(HttpMethod::Get, describe) }
 }
 
 /// GET that changes something, or whose answer has no end.
@@ -91,7 +86,11 @@ where
     T: 'static,
     S: Clone + Send + Sync + 'static,
 {
-    Methods { allow: "GET, OPTIONS", answers: get(change), described: vec![(HttpMethod::Get, describe)] }
+    Methods {
+        allow: "GET, OPTIONS",
+        answers: get(change),
+        operations: Operations::of(HttpMethod::Get, describe),
+    }
 }
 
 /// POST.
@@ -101,28 +100,32 @@ where
     T: 'static,
     S: Clone + Send + Sync + 'static,
 {
-    Methods { allow: "POST, OPTIONS", answers: post(handler), described: vec![(HttpMethod::Post, describe)] }
+    Methods {
+        allow: "POST, OPTIONS",
+        answers: post(handler),
+        operations: Operations::of(HttpMethod::Post, describe),
+    }
 }
 
 impl<S: Clone + Send + Sync + 'static> Methods<S> {
     /// The path of something to read, which DELETE removes.
-    pub(super) fn and_deletes<H, T>(mut self, delete: H, describe: Describe) -> Self
+    pub(super) fn and_deletes<H, T>(self, delete: H, describe: Describe) -> Self
     where
         H: Handler<T, S>,
         T: 'static,
     {
-        self.described.push((HttpMethod::Delete, describe));
-        Self { allow: "GET, HEAD, DELETE, OPTIONS", answers: self.answers.delete(delete), ..self }
+        let operations = self.operations.and(Operations::of(HttpMethod::Delete, describe));
+        Self { allow: "GET, HEAD, DELETE, OPTIONS", answers: self.answers.delete(delete), operations }
     }
 
     /// What GET changes, POST changes too.
-    pub(super) fn and_posts<H, T>(mut self, post: H, describe: Describe) -> Self
+    pub(super) fn and_posts<H, T>(self, post: H, describe: Describe) -> Self
     where
         H: Handler<T, S>,
         T: 'static,
     {
-        self.described.push((HttpMethod::Post, describe));
-        Self { allow: "GET, POST, OPTIONS", answers: self.answers.post(post), ..self }
+        let operations = self.operations.and(Operations::of(HttpMethod::Post, describe));
+        Self { allow: "GET, POST, OPTIONS", answers: self.answers.post(post), operations }
     }
 }
 

@@ -1,5 +1,7 @@
-//! The OpenAPI document: made from the table of paths, the types of the answers and the descriptions
-//! that stand here. `docs/openapi.json` is a copy that a test compares.
+//! The OpenAPI document. `docs/openapi.json` is part of the program; a test makes it from the table of paths, the
+//! types of the answers and the descriptions that stand here, and compares. What makes it is a twentieth of the
+//! program where it is part of it too.
+#![cfg_attr(not(test), allow(dead_code, reason = "a test puts together what is described here"))]
 
 pub(super) mod describe;
 mod described;
@@ -9,20 +11,16 @@ mod parameters;
 pub(super) mod texts;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
 
-use axum::body::Bytes;
-use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 use utoipa::openapi::path::Paths;
 use utoipa::openapi::schema::Components;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
-use utoipa::openapi::{Info, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Server};
+use utoipa::openapi::{HttpMethod, Info, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Server};
 
 pub(super) use self::described::Described;
-use super::table::Row;
 
 /// Name of the token among the security schemes.
 const TOKEN: &str = "token";
@@ -84,38 +82,52 @@ impl Part {
     }
 }
 
-/// The document as it is answered. It is written when somebody asks for it: most daemons never need it, and it
-/// takes a megabyte to make.
-#[derive(Clone, Default)]
-pub(super) struct Document(Arc<Parts>);
+const DOCUMENT: &str = include_str!("../../../../../docs/openapi.json");
 
+pub(super) async fn show() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT)
+}
+
+/// What describes an operation.
+pub(super) type Describe = fn() -> Described;
+
+/// An operation of the API.
+struct Row {
+    path: &'static str,
+    method: HttpMethod,
+    describe: Describe,
+}
+
+/// Operations in their order, as the tables of paths have them. They are kept for the test alone.
 #[derive(Default)]
-struct Parts {
-    /// The operations, when all paths are known, its own among them.
-    table: OnceLock<Vec<Row>>,
-    text: OnceLock<Bytes>,
+pub(super) struct Operations {
+    #[cfg(test)]
+    rows: Vec<Row>,
 }
 
-impl Document {
-    /// Says which operations it is about, once.
-    pub(super) fn describe(&self, table: Vec<Row>) {
-        self.0.table.get_or_init(|| table);
+#[cfg_attr(not(test), expect(unused_mut, unused_variables, reason = "nothing is kept"))]
+impl Operations {
+    /// One, whose path is still to come.
+    pub(super) fn of(method: HttpMethod, describe: Describe) -> Self {
+        Self {
+            #[cfg(test)]
+            rows: vec![Row { path: "", method, describe }],
+        }
     }
 
-    fn text(&self) -> Bytes {
-        let write = || {
-            // There is nothing in it that JSON cannot hold.
-            let table = self.0.table.get().map_or(&[][..], Vec::as_slice);
-            let mut text = assemble(table).to_pretty_json().unwrap_or_default();
-            text.push('\n');
-            text.into()
-        };
-        self.0.text.get_or_init(write).clone()
+    /// The same on this path.
+    pub(super) fn at(mut self, path: &'static str) -> Self {
+        #[cfg(test)]
+        self.rows.iter_mut().for_each(|row| row.path = path);
+        self
     }
-}
 
-pub(super) async fn show(State(document): State<Document>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], document.text())
+    /// These, and others after them.
+    pub(super) fn and(mut self, others: Self) -> Self {
+        #[cfg(test)]
+        self.rows.extend(others.rows);
+        self
+    }
 }
 
 fn assemble(table: &[Row]) -> OpenApi {
@@ -151,4 +163,27 @@ fn info() -> Info {
         .license(Some(license.build()))
         .version(env!("CARGO_PKG_VERSION"))
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Tables;
+
+    /// Set by `cargo xtask openapi`: the document is written, not compared.
+    const RENEW: &str = "RKE_RENEW_OPENAPI";
+
+    #[test]
+    fn the_document_is_that_of_the_tables() {
+        let mut text = assemble(&Tables::new().operations().rows).to_pretty_json().expect("JSON");
+        text.push('\n');
+        if std::env::var_os(RENEW).is_some() {
+            let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
+            return std::fs::write(file, text).expect("written");
+        }
+        assert!(
+            text == DOCUMENT,
+            "docs/openapi.json is another document; renew it with: cargo xtask openapi"
+        );
+    }
 }
