@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{RELEASE, cargo, need, target_dir};
+use crate::{DEBUG, RELEASE, cargo, need, target_dir};
 
 /// How often each scenario is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,10 +18,11 @@ pub(crate) enum Length {
 }
 
 /// Programs that the scenarios run beside the project's own, and the Debian packages that hold them.
-const NEEDED: [(&str, &str); 4] =
+pub(crate) const NEEDED: [(&str, &str); 4] =
     [("gcore", "gdb"), ("mkswap", "util-linux"), ("swapon", "mount"), ("prlimit", "util-linux")];
 
 pub(crate) fn erase(length: Length) -> Result<()> {
+    cargo(&["build", "--locked", "-p", "rke"])?;
     Programs::build()?.scan(length)
 }
 
@@ -33,7 +34,7 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Builds them, and what scans them.
+    /// Builds them, and what scans them. The debug build of the program is there already.
     pub(crate) fn build() -> Result<Self> {
         for (program, package) in NEEDED {
             need(program, package)?;
@@ -41,10 +42,10 @@ impl Programs {
         if !rustix::process::geteuid().is_root() {
             bail!("reading another process's memory needs root; run: sudo -E cargo xtask erase");
         }
+        let debug = keep(DEBUG, "erase/rke-debug")?;
+        // Where nothing is optimised, what is left in registers does not stay for long enough to be found.
         cargo(&["build", "--release", "--locked", "-p", "rke", "--features", "controls"])?;
         let controls = keep("release/rke", "erase/rke-controls")?;
-        cargo(&["build", "--locked", "-p", "rke"])?;
-        let debug = keep("debug/rke", "erase/rke-debug")?;
         cargo(&RELEASE)?;
         let release = keep("release/rke", "erase/rke-release")?;
         Ok(Self { controls, debug, release })

@@ -17,7 +17,7 @@ use bench::bench;
 use erase::{Length, Programs, erase};
 use instructions::{Counts, count_built, instructions};
 use openapi::openapi;
-use schemathesis::schemathesis;
+use schemathesis::{ask_built, schemathesis};
 use screenshots::screenshots;
 
 /// Programs that tests run, and the Debian packages that hold them.
@@ -35,6 +35,9 @@ const NEEDED: [(&str, &str); 8] = [
 /// Builds the program and what scans and counts it, at once: the last step of each takes one core only.
 const RELEASE: [&str; 9] =
     ["build", "--release", "--locked", "-p", "rke", "-p", "rke-scan", "-p", "rke-instructions"];
+
+/// Where cargo leaves the debug build of the program.
+const DEBUG: &str = "debug/rke";
 
 const USAGE: &str = "\
 usage: cargo xtask test                    run every check and every test
@@ -73,19 +76,28 @@ fn main() -> ExitCode {
 }
 
 fn test() -> Result<()> {
-    for (program, package) in NEEDED {
+    for (program, package) in NEEDED.into_iter().chain(erase::NEEDED) {
         need(program, package)?;
     }
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"])?;
+    // This leaves the debug build of the program, of which what follows makes use.
     cargo(&["test", "--workspace", "--locked"])?;
-    schemathesis()?;
-    let programs = Programs::build()?;
+    // Of most of that build each step takes one core only.
+    let programs = while_waiting(Programs::build, ask_built)?;
     // Counting needs no quiet machine, and scanning not every core.
+    while_waiting(|| count_built(Counts::Compare), || programs.scan(Length::Ordinary))
+}
+
+/// Does both at once. Gives what `long` gives, when both went well.
+fn while_waiting<T: Send>(
+    long: impl FnOnce() -> Result<T> + Send,
+    meanwhile: impl FnOnce() -> Result<()>,
+) -> Result<T> {
     std::thread::scope(|scope| {
-        let counted = scope.spawn(|| count_built(Counts::Compare));
-        programs.scan(Length::Ordinary)?;
-        counted.join().map_err(|_| anyhow!("counting instructions panicked"))?
+        let long = scope.spawn(long);
+        meanwhile()?;
+        long.join().map_err(|_| anyhow!("one of the steps panicked"))?
     })
 }
 
