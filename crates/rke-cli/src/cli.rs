@@ -21,7 +21,7 @@ use crate::settings::ServeOptions;
 
 /// RAIDA Key Exchange sessions: encryption keys that nobody handed you and no single server knows.
 #[derive(Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(name = "rke", version, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use rke_client::Error;
 
 use crate::audit::Unknown;
+use crate::settings::WrongSettings;
 use crate::terminal::{BAD, DIM, SeenEnough, clean, paint, say, span};
 
 /// Tells of the error, and gives the exit code that says what kind it is.
@@ -19,7 +20,7 @@ pub(crate) fn tell(error: &anyhow::Error) -> ExitCode {
     }
     ExitCode::from(match cause {
         Some(Error::NoDaemon { .. } | Error::NotUnderstood { .. }) => 3,
-        _ if error.is::<Unknown>() => 2,
+        _ if error.is::<Unknown>() || error.is::<WrongSettings>() => 2,
         _ => 1,
     })
 }

@@ -5,13 +5,13 @@ use rke_daemon::Daemon;
 
 use crate::failure::in_words;
 use crate::log::LogFilter;
-use crate::settings::{ServeOptions, ServeSettings};
+use crate::settings::{ServeOptions, ServeSettings, WrongSettings};
 use crate::signals::{Order, Orders};
 use crate::{log, protection, systemd};
 
 pub(crate) fn run(options: ServeOptions) -> Result<()> {
     let settings = options.clone().settle()?;
-    let log_filter = log::start(&settings.log, settings.log_format)?;
+    let log_filter = log::start(&settings.log, settings.log_format).map_err(WrongSettings)?;
     protection::start_runtime(settings.protection, settings.daemon.max_sessions)?.block_on(async {
         let mut orders = Orders::listen()?;
         let daemon = Daemon::start_on(settings.daemon.clone(), systemd::inherited()?).await?;

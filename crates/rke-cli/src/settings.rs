@@ -16,6 +16,7 @@ use serde::Deserialize;
 
 use crate::access::{AccessOptions, TlsOptions};
 use crate::cli::parse_address;
+use crate::failure::in_words;
 use crate::protection::{MAX_PLACES, Protection, SecretMemoryChoice, parse_places};
 
 /// `rke serve`. The same structure is read from flags, environment and file.
@@ -163,9 +164,22 @@ pub(crate) struct ServeSettings {
     pub(crate) log_format: LogFormat,
 }
 
+/// The settings are not such that a daemon could run with them.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", in_words(.0))]
+pub(crate) struct WrongSettings(pub(crate) anyhow::Error);
+
 impl ServeOptions {
+    /// The settings that these options, the environment and the file make.
+    ///
+    /// # Errors
+    /// [`WrongSettings`].
+    pub(crate) fn settle(self) -> Result<ServeSettings, WrongSettings> {
+        self.fill().map_err(WrongSettings)
+    }
+
     /// Fills what flags and environment left open from the file, then from the defaults.
-    pub(crate) fn settle(self) -> Result<ServeSettings> {
+    fn fill(self) -> Result<ServeSettings> {
         let file = match &self.config {
             Some(path) => read_file(path)?,
             None => Self::default(),

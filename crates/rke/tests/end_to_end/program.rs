@@ -136,22 +136,29 @@ fn serve_recovers_from_being_killed() {
 }
 
 #[test]
+fn the_program_says_its_name_and_version() {
+    let output = run(&["--version"]);
+    assert_eq!(text(&output.stdout), concat!("rke ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
 fn wrong_settings_are_refused_with_their_name() {
     let dir = tempfile::tempdir().expect("a folder");
     let file = dir.path().join("rke.toml");
     std::fs::write(&file, "max-sesions = 3").expect("written");
     let config = file.to_str().expect("UTF-8");
-    for (arguments, name) in [
-        (&["--config", config][..], "max-sesions"),
-        (&["--session-ttl", "0"], "--session-ttl"),
-        (&["--allow-weak-shares", "no domain"], "--allow-weak-shares"),
-        (&["--raida-directory", "/nowhere"], "/nowhere"),
-        (&["--log", "=="], "--log"),
+    for (arguments, name, code) in [
+        (&["--config", config][..], "max-sesions", 2),
+        (&["--config", "/nowhere"], "/nowhere", 2),
+        (&["--session-ttl", "0"], "--session-ttl", 2),
+        (&["--allow-weak-shares", "no domain"], "--allow-weak-shares", 2),
+        (&["--raida-directory", "/nowhere"], "/nowhere", 1),
+        (&["--log", "=="], "--log", 2),
     ] {
         let output =
             run(&[&["serve", "--listen", "127.0.0.1:0", "--data-dir", "/nonexistent/x"], arguments].concat());
         let error = text(&output.stderr);
-        assert!(output.status.code() == Some(1) && error.contains(name), "{arguments:?}: {error}");
+        assert!(output.status.code() == Some(code) && error.contains(name), "{arguments:?}: {error}");
     }
     for (arguments, expected) in [
         (
@@ -171,7 +178,7 @@ fn wrong_settings_are_refused_with_their_name() {
     }
     std::fs::write(&file, "max-sessions = 99999999999").expect("written");
     let output = run(&["serve", "--config", config]);
-    assert!(output.status.code() == Some(1) && text(&output.stderr).contains("from 1 to 16000000"));
+    assert!(output.status.code() == Some(2) && text(&output.stderr).contains("from 1 to 16000000"));
     assert_eq!(run(&["raida", "--index", "25"]).status.code(), Some(2));
 }
 
