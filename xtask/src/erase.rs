@@ -22,8 +22,17 @@ pub(crate) const NEEDED: [(&str, &str); 4] =
     [("gcore", "gdb"), ("mkswap", "util-linux"), ("swapon", "mount"), ("prlimit", "util-linux")];
 
 pub(crate) fn erase(length: Length) -> Result<()> {
+    need_root()?;
     cargo(&["build", "--locked", "-p", "rke"])?;
     Programs::build()?.scan(length)
+}
+
+/// Says so where the scans could not be made.
+pub(crate) fn need_root() -> Result<()> {
+    match rustix::process::geteuid().is_root() {
+        true => Ok(()),
+        false => bail!("reading another process's memory needs root; run it with: sudo -E"),
+    }
 }
 
 /// The programs that are scanned.
@@ -38,9 +47,6 @@ impl Programs {
     pub(crate) fn build() -> Result<Self> {
         for (program, package) in NEEDED {
             need(program, package)?;
-        }
-        if !rustix::process::geteuid().is_root() {
-            bail!("reading another process's memory needs root; run: sudo -E cargo xtask erase");
         }
         let debug = keep(DEBUG, "erase/rke-debug")?;
         // Where nothing is optimised, what is left in registers does not stay for long enough to be found.

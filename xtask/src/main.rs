@@ -14,7 +14,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context, Result, anyhow, bail};
 
 use bench::bench;
-use erase::{Length, Programs, erase};
+use erase::{Length, Programs, erase, need_root};
 use instructions::{Counts, count_built, instructions};
 use openapi::openapi;
 use schemathesis::{ask_built, schemathesis};
@@ -79,6 +79,7 @@ fn test() -> Result<()> {
     for (program, package) in NEEDED.into_iter().chain(erase::NEEDED) {
         need(program, package)?;
     }
+    need_root()?;
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"])?;
     // This leaves the debug build of the program, of which what follows makes use.

@@ -73,24 +73,24 @@ pub fn front(
     };
     let health = health::Sources { sessions: Arc::clone(&sessions), stopped };
     let awake = from_fn_with_state(Arc::clone(&sessions), drop_after_sleep);
-    let Tables { api, operators, health: probes, refusals, document } = Tables::new();
+    let Tables { api, operators, health: probes, refusals, stateless } = Tables::new();
     let table = api.with_state(Arc::clone(&sessions)).merge(operators.with_state(metrics));
     let table = table.merge(probes.with_state(health)).merge(refusals.with_state(Arc::clone(&admission)));
     let nowhere = || async { Failure::new(StatusCode::NOT_FOUND, "No such path; see docs/api.md") };
     let observer = Arc::new(Observer::new(traffic));
-    let router = table.merge(document).merge(pages()).into_router();
+    let router = table.merge(stateless).into_router();
     let routes = router.fallback(nowhere).layer(awake);
     let router = guarded(routes, Arc::clone(&admission), Arc::clone(&observer));
     Front { router, sessions, admission, observer }
 }
 
-/// All paths of the API, by what answers them.
+/// All paths that there are, by what answers them.
 struct Tables {
     api: Table<Shared>,
     operators: Table<metrics::Sources>,
     health: Table<health::Sources>,
     refusals: Table<Arc<Admission>>,
-    document: Table,
+    stateless: Table,
 }
 
 impl Tables {
@@ -104,17 +104,17 @@ impl Tables {
                 .path("/health/live", reads(health::live, describe::live))
                 .path("/health/ready", reads(health::ready, describe::ready)),
             refusals: Table::new().path("/api/rke/refusals", reads(refusals::show, describe::refusals)),
-            document: Table::new().path("/openapi.json", reads(openapi::show, describe::openapi)),
+            stateless: pages().path("/openapi.json", reads(openapi::show, describe::openapi)),
         }
     }
 
     /// What the OpenAPI document is about.
     #[cfg(test)]
     fn operations(self) -> openapi::Operations {
-        let Self { api, operators, health, refusals, document } = self;
+        let Self { api, operators, health, refusals, stateless } = self;
         let operations = api.into_operations().and(operators.into_operations());
         let operations = operations.and(health.into_operations()).and(refusals.into_operations());
-        operations.and(document.into_operations())
+        operations.and(stateless.into_operations())
     }
 }
 

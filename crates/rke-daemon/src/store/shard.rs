@@ -122,10 +122,11 @@ impl Shard {
         self.entries.get(id).is_some_and(|entry| entry.queued == *deadline)
     }
 
-    /// Makes the order anew, in the memory that it has.
+    /// Makes the order anew, in no more memory than it takes until the next time.
     fn put_in_order(&mut self) {
         let mut deadlines = std::mem::take(&mut self.deadlines).into_vec();
         deadlines.clear();
+        deadlines.shrink_to(2 * self.entries.len() + SPARE + 1);
         deadlines.extend(self.entries.iter().map(|(id, entry)| Reverse((entry.queued, *id))));
         self.deadlines = deadlines.into();
     }

@@ -5,14 +5,15 @@ use std::process::Command;
 
 use serde_json::Value;
 
-const EDGES: [(&str, &[&str]); 12] = [
+const EDGES: [(&str, &[&str]); 13] = [
     ("rke-client", &[]),
     ("rke-secret", &[]),
     ("rke-proto", &["rke-secret"]),
     ("rke-host", &["rke-proto", "rke-secret"]),
     ("rke-daemon", &["rke-host", "rke-proto", "rke-secret"]),
     ("rke-raida", &["rke-host", "rke-proto", "rke-secret"]),
-    ("rke", &["rke-client", "rke-daemon", "rke-host", "rke-proto", "rke-raida", "rke-secret"]),
+    ("rke-cli", &["rke-client", "rke-daemon", "rke-host", "rke-proto", "rke-raida", "rke-secret"]),
+    ("rke", &["rke-cli", "rke-client", "rke-daemon", "rke-host", "rke-proto", "rke-raida", "rke-secret"]),
     ("rke-fuzz", &["rke-proto", "rke-secret"]),
     ("rke-bench", &["rke-daemon", "rke-host", "rke-proto", "rke-raida", "rke-secret"]),
     ("rke-instructions", &["rke-daemon", "rke-fuzz", "rke-host", "rke-proto", "rke-secret"]),
