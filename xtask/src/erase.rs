@@ -18,17 +18,20 @@ pub(crate) enum Length {
 }
 
 /// Programs that the scenarios run beside the project's own, and the Debian packages that hold them.
-pub(crate) const NEEDED: [(&str, &str); 4] =
+const NEEDED: [(&str, &str); 4] =
     [("gcore", "gdb"), ("mkswap", "util-linux"), ("swapon", "mount"), ("prlimit", "util-linux")];
 
 pub(crate) fn erase(length: Length) -> Result<()> {
-    need_root()?;
+    need_what_scans_need()?;
     cargo(&["build", "--locked", "-p", "rke"])?;
     Programs::build()?.scan(length)
 }
 
-/// Says so where the scans could not be made.
-pub(crate) fn need_root() -> Result<()> {
+/// Sees to it that the scans can be made, or says what is missing.
+pub(crate) fn need_what_scans_need() -> Result<()> {
+    for (program, package) in NEEDED {
+        need(program, package)?;
+    }
     match rustix::process::geteuid().is_root() {
         true => Ok(()),
         false => bail!("reading another process's memory needs root; run it with: sudo -E"),
@@ -45,9 +48,6 @@ pub(crate) struct Programs {
 impl Programs {
     /// Builds them, and what scans them. The debug build of the program is there already.
     pub(crate) fn build() -> Result<Self> {
-        for (program, package) in NEEDED {
-            need(program, package)?;
-        }
         let debug = keep(DEBUG, "erase/rke-debug")?;
         // Where nothing is optimised, what is left in registers does not stay for long enough to be found.
         cargo(&["build", "--release", "--locked", "-p", "rke", "--features", "controls"])?;

@@ -14,7 +14,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context, Result, anyhow, bail};
 
 use bench::bench;
-use erase::{Length, Programs, erase, need_root};
+use erase::{Length, Programs, erase, need_what_scans_need};
 use instructions::{Counts, count_built, instructions};
 use openapi::openapi;
 use schemathesis::{ask_built, schemathesis};
@@ -76,10 +76,10 @@ fn main() -> ExitCode {
 }
 
 fn test() -> Result<()> {
-    for (program, package) in NEEDED.into_iter().chain(erase::NEEDED) {
+    for (program, package) in NEEDED {
         need(program, package)?;
     }
-    need_root()?;
+    need_what_scans_need()?;
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"])?;
     // This leaves the debug build of the program, of which what follows makes use.

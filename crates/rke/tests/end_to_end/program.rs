@@ -154,6 +154,7 @@ fn wrong_settings_are_refused_with_their_name() {
         (&["--allow-weak-shares", "no domain"], "--allow-weak-shares", 2),
         (&["--raida-directory", "/nowhere"], "/nowhere", 1),
         (&["--log", "=="], "--log", 2),
+        (&["--tls-cert", "/x"], "--tls-key", 2),
     ] {
         let output =
             run(&[&["serve", "--listen", "127.0.0.1:0", "--data-dir", "/nonexistent/x"], arguments].concat());
