@@ -89,7 +89,7 @@ impl Node {
         tracing::info!(%raida, %address, coins = ans.len(), key_sets = key_sets.len(), "node listens");
         let responder = Responder::new(raida, ans, config.preloaders.into_iter().collect(), key_sets);
         let buffer = SecretBuffer::new(MAX_REQUEST_LEN)?;
-        Ok(Self { address, task: tokio::spawn(serve(socket, buffer, responder)) })
+        Ok(Self { address, task: spawn(socket, buffer, responder) })
     }
 
     /// Where it listens.
@@ -108,6 +108,13 @@ impl Drop for Node {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// Has the node answer. A plain function: the code of an async one is made where its future is polled or spawned,
+/// with the `opt-level` of that crate, and answers are to be made as quick as this crate is.
+#[inline(never)]
+fn spawn(socket: UdpSocket, buffer: SecretBuffer, responder: Responder) -> JoinHandle<()> {
+    tokio::spawn(serve(socket, buffer, responder))
 }
 
 async fn serve(socket: UdpSocket, mut buffer: SecretBuffer, mut responder: Responder) {

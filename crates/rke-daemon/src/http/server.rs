@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -17,7 +17,7 @@ use super::front::Front;
 use super::patience::Patience;
 use super::serving::{HEADER_TIMEOUT, Serving};
 use super::tls::Acceptor;
-use super::traffic::Traffic;
+use super::traffic::{OpenConnection, Traffic};
 use super::unix_socket;
 
 /// Connections at one time through one door; more wait to be accepted.
@@ -41,6 +41,14 @@ enum Arrival {
     Tcp(TcpStream, IpAddr),
     Tls(TcpStream, IpAddr, TlsAcceptor),
     Unix(UnixStream),
+}
+
+/// A connection that was accepted, and what it is served with.
+struct Accepted {
+    arrival: Arrival,
+    front: Arc<Front>,
+    patience: Patience,
+    stop: watch::Receiver<bool>,
 }
 
 impl Door {
@@ -70,7 +78,7 @@ pub async fn serve(
     let mut connections = JoinSet::new();
     loop {
         let accept = async {
-            let permit = Arc::clone(&room).acquire_owned().await;
+            let permit = Arc::clone(&room).acquire_owned().await.ok();
             (door.accept().await, permit)
         };
         tokio::select! {
@@ -78,11 +86,9 @@ pub async fn serve(
             Some(_) = connections.join_next() => (),
             (accepted, permit) = accept => match accepted {
                 Ok(arrival) => {
-                    let (front, stop, open) = (Arc::clone(&front), stop.clone(), traffic.connected());
-                    connections.spawn(async move {
-                        receive(arrival, front, Patience::new(body_timeout), stop).await;
-                        drop((open, permit));
-                    });
+                    let held = (traffic.connected(), permit);
+                    let (front, patience) = (Arc::clone(&front), Patience::new(body_timeout));
+                    spawn(&mut connections, Accepted { arrival, front, patience, stop: stop.clone() }, held);
                 }
                 // Out of file descriptors, say: the next moment may be better.
                 Err(error) => {
@@ -95,6 +101,21 @@ pub async fn serve(
     drop(door);
     let finish = async { while connections.join_next().await.is_some() {} };
     let _ = timeout(STOP_TIMEOUT, finish).await;
+}
+
+/// Has a connection served, while `held` is held. A plain function: the code of an async one is made where its
+/// future is polled or spawned, with the `opt-level` of that crate. So this is where it is spawned, and what serves
+/// it is as quick as this crate.
+#[inline(never)]
+fn spawn(
+    connections: &mut JoinSet<()>,
+    accepted: Accepted,
+    held: (OpenConnection, Option<OwnedSemaphorePermit>),
+) {
+    connections.spawn(async move {
+        receive(accepted).await;
+        drop(held);
+    });
 }
 
 /// Takes as many file descriptors as the system lets the process have; shells and systemd start it with
@@ -112,7 +133,7 @@ fn most_connections() -> usize {
     MAX_CONNECTIONS.min(descriptors / 4).max(1) as usize
 }
 
-async fn receive(arrival: Arrival, front: Arc<Front>, patience: Patience, stop: watch::Receiver<bool>) {
+async fn receive(Accepted { arrival, front, patience, stop }: Accepted) {
     match arrival {
         Arrival::Tcp(stream, from) => {
             let _ = stream.set_nodelay(true);
