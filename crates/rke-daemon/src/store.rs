@@ -6,6 +6,7 @@ mod id;
 mod model;
 mod shard;
 mod sweeper;
+mod table;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -14,9 +14,9 @@ use crate::raw::{Map, SLOT_LEN, Slot, Visitor};
 ///
 /// What reads or writes them runs on a scratch stack that is wiped together with the registers.
 pub struct Secret<const N: usize> {
-    /// `None` only while it is dropped.
+    /// `None` only while it is dropped. What it lies in is not noted: there is one such memory, and there may be a
+    /// million secrets.
     slot: Option<Slot>,
-    memory: &'static Memory,
 }
 
 /// The right to use a [`Secret`] without owning it, for as long as its owner neither writes nor
@@ -24,7 +24,6 @@ pub struct Secret<const N: usize> {
 #[derive(Clone, Copy)]
 pub struct SecretHandle<const N: usize> {
     visitor: Visitor,
-    memory: &'static Memory,
     length: PhantomData<[u8; N]>,
 }
 
@@ -37,8 +36,7 @@ impl<const N: usize> Secret<N> {
     /// [`SecretError`] when there is no secret memory left.
     pub fn zeros() -> Result<Self, SecretError> {
         let () = Self::FITS;
-        let memory = Memory::get()?;
-        Ok(Self { slot: Some(memory.lend()?), memory })
+        Ok(Self { slot: Some(Memory::get()?.lend()?) })
     }
 
     /// A secret whose bytes `fill` writes in their final place. They are zero before.
@@ -81,20 +79,19 @@ impl<const N: usize> Secret<N> {
 
     /// The one door to the bytes. What leaves `read` must not be secret.
     pub fn expose<R>(&self, read: impl FnOnce(&[u8; N]) -> R) -> R {
-        self.memory.scoped(|| read(prefix(self.slot().bytes())))
+        Memory::of_secrets().scoped(|| read(prefix(self.slot().bytes())))
     }
 
     /// The same door for operations that work in place. Handles to the secret are refused from
     /// here on.
     pub fn expose_mut<R>(&mut self, write: impl FnOnce(&mut [u8; N]) -> R) -> R {
-        let memory = self.memory;
         let bytes = self.slot_mut().bytes_mut();
-        memory.scoped(|| write(prefix_mut(bytes)))
+        Memory::of_secrets().scoped(|| write(prefix_mut(bytes)))
     }
 
     /// A handle to use the secret with while somebody else owns it.
     pub fn handle(&self) -> SecretHandle<N> {
-        SecretHandle { visitor: self.slot().visitor(), memory: self.memory, length: PhantomData }
+        SecretHandle { visitor: self.slot().visitor(), length: PhantomData }
     }
 
     /// Whether both hold the same bytes, in constant time.
@@ -116,7 +113,7 @@ impl<const N: usize> Drop for Secret<N> {
     fn drop(&mut self) {
         if let Some(mut slot) = self.slot.take() {
             slot.bytes_mut().zeroize();
-            self.memory.take_back(slot);
+            Memory::of_secrets().take_back(slot);
         }
     }
 }
@@ -127,7 +124,7 @@ impl<const N: usize> SecretHandle<N> {
     /// ciphers: the stack that it runs on is shallow.
     pub fn expose<R>(self, read: impl FnOnce(&[u8; N]) -> R) -> Option<R> {
         // A stack of its own, in a scope or not: the visit may end only when its stack is wiped.
-        let mut stack = self.memory.shallow_stack();
+        let mut stack = Memory::of_secrets().shallow_stack();
         let visit = self.visitor.enter()?;
         Some(run(&mut stack, || read(prefix(visit.bytes()))))
     }

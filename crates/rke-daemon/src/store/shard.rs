@@ -2,9 +2,10 @@
 //! holds up only those who want a session in the same part.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 
 use super::entry::Entry;
+use super::table::Table;
 use super::{Rules, SessionId};
 use crate::clock::Moment;
 
@@ -18,22 +19,25 @@ const SPARE: usize = 64;
 /// The first deadline is never out of date.
 #[derive(Default)]
 pub(super) struct Shard {
-    entries: HashMap<SessionId, Entry>,
+    entries: Table,
     deadlines: BinaryHeap<Reverse<(Moment, SessionId)>>,
+    /// The first of them: known without a look at the heap, which is in no cache when a session ends that is
+    /// not its first.
+    first_deadline: Option<Moment>,
 }
 
 impl Shard {
     pub(super) fn insert(&mut self, id: SessionId, entry: Entry) {
-        self.deadlines.push(Reverse((entry.queued, id)));
+        self.queue(entry.queued, id);
         self.entries.insert(id, entry);
     }
 
     pub(super) fn live(&mut self, id: SessionId, now: Moment, rules: &Rules) -> Option<&mut Entry> {
-        self.entries.get_mut(&id).filter(|entry| !entry.has_ended(now, rules))
+        self.entries.get_mut(id).filter(|entry| !entry.has_ended(now, rules))
     }
 
     pub(super) fn take(&mut self, id: SessionId) -> Option<Entry> {
-        let entry = self.entries.remove(&id)?;
+        let entry = self.entries.remove(id)?;
         self.outdated(entry.queued, id);
         Some(entry)
     }
@@ -41,7 +45,7 @@ impl Shard {
     /// Takes all that `chosen` says yes to.
     pub(super) fn take_all(&mut self, chosen: impl Fn(&Entry) -> bool) -> Vec<(SessionId, Entry)> {
         let ids: Vec<SessionId> =
-            self.entries.iter().filter(|(_, entry)| chosen(entry)).map(|(id, _)| *id).collect();
+            self.entries.iter().filter(|(_, entry)| chosen(entry)).map(|(id, _)| id).collect();
         ids.into_iter().filter_map(|id| Some((id, self.take(id)?))).collect()
     }
 
@@ -70,22 +74,22 @@ impl Shard {
 
     /// Puts a session where its end belongs in the order of deadlines.
     pub(super) fn requeue(&mut self, id: SessionId, rules: &Rules) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let Some(entry) = self.entries.get_mut(id) else { return };
         let (before, now) = (entry.queued, entry.end(rules));
         if before != now {
             entry.queued = now;
-            self.deadlines.push(Reverse((now, id)));
+            self.queue(now, id);
             self.outdated(before, id);
         }
     }
 
     pub(super) fn requeue_all(&mut self, rules: &Rules) {
-        self.entries.values_mut().for_each(|entry| entry.queued = entry.end(rules));
+        self.entries.entries_mut().for_each(|entry| entry.queued = entry.end(rules));
         self.put_in_order();
     }
 
     pub(super) fn entries(&self) -> impl Iterator<Item = (SessionId, &Entry)> {
-        self.entries.iter().map(|(id, entry)| (*id, entry))
+        self.entries.iter()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -94,14 +98,20 @@ impl Shard {
 
     /// Those that have ended and wait to be swept.
     pub(super) fn count_ended(&self, now: Moment, rules: &Rules) -> usize {
-        if self.first().is_none_or(|(deadline, _)| deadline > now) {
+        if self.first_deadline.is_none_or(|deadline| deadline > now) {
             return 0;
         }
-        self.entries.values().filter(|entry| entry.has_ended(now, rules)).count()
+        self.entries.iter().filter(|(_, entry)| entry.has_ended(now, rules)).count()
     }
 
     fn first(&self) -> Option<(Moment, SessionId)> {
         self.deadlines.peek().map(|Reverse(first)| *first)
+    }
+
+    /// Adds a deadline.
+    fn queue(&mut self, deadline: Moment, id: SessionId) {
+        self.deadlines.push(Reverse((deadline, id)));
+        self.first_deadline = Some(self.first_deadline.map_or(deadline, |first| first.min(deadline)));
     }
 
     /// A deadline has gone out of date. It goes when it is the first, or when such are more than half of all.
@@ -109,17 +119,18 @@ impl Shard {
         if self.deadlines.len() > 2 * self.entries.len() + SPARE {
             return self.put_in_order();
         }
-        if self.first() == Some((deadline, id)) {
+        if self.first_deadline == Some(deadline) && self.first() == Some((deadline, id)) {
             self.deadlines.pop();
             while self.first().is_some_and(|first| !self.holds(&first)) {
                 self.deadlines.pop();
             }
+            self.first_deadline = self.first().map(|(deadline, _)| deadline);
         }
     }
 
     /// Whether a deadline is that of a session.
     fn holds(&self, (deadline, id): &(Moment, SessionId)) -> bool {
-        self.entries.get(id).is_some_and(|entry| entry.queued == *deadline)
+        self.entries.get(*id).is_some_and(|entry| entry.queued == *deadline)
     }
 
     /// Makes the order anew, in no more memory than it takes until the next time.
@@ -127,8 +138,9 @@ impl Shard {
         let mut deadlines = std::mem::take(&mut self.deadlines).into_vec();
         deadlines.clear();
         deadlines.shrink_to(2 * self.entries.len() + SPARE + 1);
-        deadlines.extend(self.entries.iter().map(|(id, entry)| Reverse((entry.queued, *id))));
+        deadlines.extend(self.entries.iter().map(|(id, entry)| Reverse((entry.queued, id))));
         self.deadlines = deadlines.into();
+        self.first_deadline = self.first().map(|(deadline, _)| deadline);
     }
 }
 
@@ -171,6 +183,6 @@ mod tests {
         assert_eq!(shard.count_ended(in_a_while, &short), 1);
         let next = shard.take_ended(in_a_while, &short, 64, &mut ended);
         assert!(ended.len() == 1 && ended[0].0 == id(3) && shard.len() == 2);
-        assert_eq!(next, shard.entries.get(&id(9)).map(|entry| entry.queued));
+        assert_eq!(next, shard.entries.get(id(9)).map(|entry| entry.queued));
     }
 }

@@ -1,0 +1,206 @@
+//! Sessions by id. Each lies where the hash of its id says, or in one of the next places: among a million, what
+//! costs is each place in memory that is in no cache, and a map with a directory of its own has two of them.
+
+use std::hash::{BuildHasher, RandomState};
+use std::mem::replace;
+
+use super::SessionId;
+use super::entry::Entry;
+
+/// Fewest places of a table that has any. There are always a power of two.
+const MIN_PLACES: usize = 8;
+
+/// Where a session may lie: two lines of a processor's cache, and not parts of three.
+#[repr(align(64))]
+#[derive(Default)]
+struct Place(Option<(SessionId, Entry)>);
+
+/// Sessions by id. The hash has a key of its own, so that nobody learns from times which ids there are.
+#[derive(Default)]
+pub(super) struct Table {
+    places: Box<[Place]>,
+    hash: RandomState,
+    len: usize,
+}
+
+impl Table {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn get(&self, id: SessionId) -> Option<&Entry> {
+        self.places[self.find(id)?].0.as_ref().map(|(_, entry)| entry)
+    }
+
+    pub(super) fn get_mut(&mut self, id: SessionId) -> Option<&mut Entry> {
+        let at = self.find(id)?;
+        self.places[at].0.as_mut().map(|(_, entry)| entry)
+    }
+
+    /// Adds a session whose id no other has.
+    pub(super) fn insert(&mut self, id: SessionId, entry: Entry) {
+        debug_assert!(self.find(id).is_none(), "a session id was given out twice");
+        // A quarter of the places stays free, so that few have to be looked at.
+        if 4 * (self.len + 1) > 3 * self.places.len() {
+            self.resize((2 * self.places.len()).max(MIN_PLACES));
+        }
+        self.put(id, entry);
+        self.len += 1;
+    }
+
+    pub(super) fn remove(&mut self, id: SessionId) -> Option<Entry> {
+        let at = self.find(id)?;
+        let (_, entry) = self.places[at].0.take()?;
+        self.len -= 1;
+        self.close_gap(at);
+        // Whoever goes through all sessions goes through all places.
+        if self.places.len() > MIN_PLACES && 8 * self.len < self.places.len() {
+            self.resize(self.places.len() / 2);
+        }
+        Some(entry)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (SessionId, &Entry)> {
+        self.places.iter().filter_map(|place| place.0.as_ref()).map(|(id, entry)| (*id, entry))
+    }
+
+    pub(super) fn entries_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.places.iter_mut().filter_map(|place| place.0.as_mut()).map(|(_, entry)| entry)
+    }
+
+    /// The place where a session of this id lies if no other is there.
+    fn home(&self, id: SessionId) -> usize {
+        self.hash.hash_one(id) as usize & self.mask()
+    }
+
+    /// What makes a number that of a place. Not for a table without places.
+    fn mask(&self) -> usize {
+        self.places.len() - 1
+    }
+
+    /// Where a session is. Where there are places, some are free, so each search ends.
+    fn find(&self, id: SessionId) -> Option<usize> {
+        if self.places.is_empty() {
+            return None;
+        }
+        let mut at = self.home(id);
+        while let Some((other, _)) = &self.places[at].0 {
+            if *other == id {
+                return Some(at);
+            }
+            at = (at + 1) & self.mask();
+        }
+        None
+    }
+
+    fn resize(&mut self, places: usize) {
+        let places = (0..places).map(|_| Place::default()).collect();
+        let before = replace(&mut self.places, places);
+        before.into_iter().filter_map(|place| place.0).for_each(|(id, entry)| self.put(id, entry));
+    }
+
+    /// Puts a session where it belongs; there is room.
+    fn put(&mut self, id: SessionId, entry: Entry) {
+        let mut at = self.home(id);
+        while self.places[at].0.is_some() {
+            at = (at + 1) & self.mask();
+        }
+        self.places[at].0 = Some((id, entry));
+    }
+
+    /// Moves sessions up that would not be found any more with nothing in this place.
+    fn close_gap(&mut self, mut gap: usize) {
+        let mut at = (gap + 1) & self.mask();
+        while let Some((id, _)) = &self.places[at].0 {
+            let from_home = at.wrapping_sub(self.home(*id)) & self.mask();
+            let from_gap = at.wrapping_sub(gap) & self.mask();
+            if from_home >= from_gap {
+                self.places.swap(gap, at);
+                gap = at;
+            }
+            at = (at + 1) & self.mask();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::tests::{rules, session};
+    use super::*;
+    use crate::clock::Moment;
+
+    /// An entry that can be told from others by its deadline.
+    fn entry(number: u64) -> Entry {
+        let mut entry = Entry::new(session(0), &rules(1, std::time::Duration::from_secs(60)));
+        entry.queued = Moment::now().after(std::time::Duration::from_secs(number));
+        entry
+    }
+
+    fn check(table: &Table, model: &BTreeMap<SessionId, Moment>) {
+        assert_eq!(table.len(), model.len());
+        assert!(model.iter().all(|(id, queued)| table.get(*id).is_some_and(|entry| entry.queued == *queued)));
+        let all: BTreeMap<_, _> = table.iter().map(|(id, entry)| (id, entry.queued)).collect();
+        assert!(all == *model && 4 * table.len() <= 3 * table.places.len());
+        assert!(table.places.len() <= MIN_PLACES.max(8 * table.len()));
+    }
+
+    #[test]
+    fn a_session_takes_two_lines_of_the_cache() {
+        assert_eq!(size_of::<Place>(), 2 * 64);
+    }
+
+    #[tokio::test]
+    async fn it_holds_what_a_map_would_through_any_order_of_insertions_and_removals() {
+        let (mut table, mut model) = (Table::default(), BTreeMap::new());
+        let ids: Vec<SessionId> = (0..200).map(|_| SessionId::random().expect("random bytes")).collect();
+        assert!(table.get(ids[0]).is_none() && table.remove(ids[0]).is_none());
+        for step in 0..20_000_usize {
+            // Few ids, so that places are given up and taken again, with growth in the first steps.
+            let id = ids[(step * step + step / 7) % ids.len()];
+            match model.remove(&id) {
+                Some(queued) => {
+                    assert!(table.get_mut(id).is_some_and(|entry| entry.queued == queued));
+                    assert!(table.remove(id).is_some_and(|entry| entry.queued == queued));
+                    assert!(table.get(id).is_none() && table.remove(id).is_none());
+                }
+                None => {
+                    let entry = entry(step as u64);
+                    model.insert(id, entry.queued);
+                    table.insert(id, entry);
+                }
+            }
+            if step % 50 == 0 {
+                check(&table, &model);
+            }
+        }
+        check(&table, &model);
+        for id in ids {
+            assert_eq!(table.remove(id).is_some(), model.remove(&id).is_some());
+            check(&table, &model);
+        }
+    }
+
+    #[tokio::test]
+    async fn sessions_that_belong_in_one_place_are_found_however_the_others_go() {
+        let mut table = Table::default();
+        table.insert(SessionId([0; 16]), entry(0));
+        let last = table.mask();
+        let ids = (1..=u16::MAX).map(|number| {
+            let mut bytes = [0; 16];
+            bytes[..2].copy_from_slice(&number.to_be_bytes());
+            SessionId(bytes)
+        });
+        // The last place, so that the others begin anew with the first.
+        let crowd: Vec<SessionId> = ids.filter(|id| table.home(*id) == last).take(5).collect();
+        crowd.iter().for_each(|id| table.insert(*id, entry(1)));
+        assert_eq!(table.mask(), last);
+        for (gone, id) in crowd.iter().enumerate() {
+            assert!(table.remove(*id).is_some());
+            assert!(crowd[gone + 1..].iter().all(|id| table.get(*id).is_some()));
+            assert!(crowd[..=gone].iter().all(|id| table.get(*id).is_none()));
+        }
+        assert!(table.get(SessionId([0; 16])).is_some());
+    }
+}
