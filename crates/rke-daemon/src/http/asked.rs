@@ -13,7 +13,7 @@ pub(super) struct Asked<'a> {
     pub(super) path: &'a str,
     /// The query, which comes beside the path: checking a long one as a part of a URI takes longer than
     /// encrypting what is in it.
-    pub(super) query: &'a Query,
+    pub(super) query: &'a Query<'a>,
     /// Host and port, where the target is a whole URL.
     pub(super) authority: Option<&'a str>,
     pub(super) headers: &'a [Header<'a>],
@@ -21,15 +21,15 @@ pub(super) struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     /// Of a request whose headers are [`lines`].
-    pub(super) fn of<B>(request: &'a Request<B>, query: &'a Query, headers: &'a [Header<'a>]) -> Self {
+    pub(super) fn of<B>(request: &'a Request<B>, query: &'a Query<'a>, headers: &'a [Header<'a>]) -> Self {
         let (method, uri) = (request.method(), request.uri());
         Self { method, path: uri.path(), query, authority: uri.authority().map(|it| it.as_str()), headers }
     }
 
     /// All values of a header.
     pub(super) fn all(&self, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
-        let headers = self.headers.iter();
-        let named = headers.filter(move |header| header.name.eq_ignore_ascii_case(name.as_str()));
+        let (headers, name) = (self.headers.iter(), name.as_str());
+        let named = headers.filter(move |header| header.name.eq_ignore_ascii_case(name));
         named.map(|header| header.value)
     }
 

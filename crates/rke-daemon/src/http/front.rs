@@ -3,7 +3,7 @@
 //! handlers are the same for both.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use axum::Router;
@@ -11,19 +11,19 @@ use axum::body::{Body, HttpBody};
 use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use tower::ServiceExt;
-use tracing::Instrument;
 
-use super::admission::{Admission, Judged};
+use super::admission::Admission;
 use super::answer::json_written;
 use super::asked::Asked;
 use super::caller::Caller;
 use super::failure::Failure;
 use super::head::Frequent;
-use super::observe::{Observer, Seen};
+use super::observe::{Kind, Observer};
 use super::outgoing::Outgoing;
 use super::patience::Patience;
 use super::query::Query;
 use super::{Shared, answer_panic, handlers};
+use crate::clock::Reading;
 
 /// What answers requests.
 pub struct Front {
@@ -31,6 +31,8 @@ pub struct Front {
     pub(super) sessions: Shared,
     pub(super) admission: Arc<Admission>,
     pub(super) observer: Arc<Observer>,
+    /// What frequent requests are noted as, by the number of the call.
+    pub(super) kinds: [OnceLock<Kind>; Frequent::COUNT],
 }
 
 impl Front {
@@ -51,50 +53,47 @@ impl Front {
         answer
     }
 
-    /// Begins a frequent request: notes that it has come, and judges it.
-    pub(super) fn begin(&self, call: Frequent, asked: &Asked<'_>, caller: &Caller) -> Begun<'_> {
-        let seen = self.observer.begin(asked.method, Some(call.path()));
-        Begun { call, seen, judged: self.admission.judge(asked, Some(caller)) }
-    }
-
-    /// Answers a frequent request.
-    pub(super) async fn answer_frequent(
+    /// Answers a frequent request. `None` where that may take longer than an answer does: the router's way does
+    /// the same and may wait.
+    pub(super) fn answer_frequent(
         &self,
-        begun: Begun<'_>,
-        query: Query,
+        call: Frequent,
+        asked: &Asked<'_>,
+        caller: &Caller,
         outgoing: &mut Outgoing,
-    ) -> Answered {
-        let Begun { call, mut seen, mut judged } = begun;
-        let began = seen.began().moment;
+    ) -> Option<Answered> {
+        let began = Reading::now();
+        if self.sessions.has_slept(&began) {
+            return None;
+        }
+        let kind = || self.observer.kind(asked.method, Some(call.path()));
+        let mut seen = self.observer.begin(*self.kinds[call as usize].get_or_init(kind), began);
+        let mut judged = self.admission.judge(asked, Some(caller));
         let said = match judged.answer.take() {
             Some(answer) => Err(answer),
-            None => {
-                let span = seen.span();
-                self.sessions.drop_after_sleep(seen.began()).instrument(span.clone()).await;
-                span.in_scope(|| self.say(call, &query, outgoing.body()))
-            }
+            None => seen.span().in_scope(|| self.say(call, asked.query, outgoing.body())),
         };
         let mut response = match said {
             Ok(()) if judged.is_for_no_page() => {
                 let at = seen.note(StatusCode::OK, None);
-                outgoing.add_success(began, seen.id());
-                return Answered { goes_on: true, at };
+                outgoing.add_success(began.moment, seen.id());
+                return Some(Answered { goes_on: true, at });
             }
             Ok(()) => json_written(outgoing.take_body()),
             Err(response) => *response,
         };
         self.admission.complete(judged, &mut response);
         let at = seen.answered(&mut response);
-        Answered { goes_on: outgoing.add(began, response).await, at }
+        Some(Answered { goes_on: outgoing.add(began.moment, response), at })
     }
 
     /// Writes what the handler says, where it is a success; gives any other answer.
-    fn say(&self, call: Frequent, query: &Query, json: &mut Vec<u8>) -> Result<(), Box<Response>> {
+    fn say(&self, call: Frequent, query: &Query<'_>, json: &mut Vec<u8>) -> Result<(), Box<Response>> {
         let said = catch_unwind(AssertUnwindSafe(|| self.call(call, query, json)));
         said.map_err(answer_panic)?.map_err(|failure| Box::new(failure.into_response()))
     }
 
-    fn call(&self, call: Frequent, query: &Query, json: &mut Vec<u8>) -> Result<(), Failure> {
+    fn call(&self, call: Frequent, query: &Query<'_>, json: &mut Vec<u8>) -> Result<(), Failure> {
         let sessions = &self.sessions;
         match call {
             Frequent::Delete => handlers::delete_only(sessions, query)?.write_json(json),
@@ -105,14 +104,7 @@ impl Front {
     }
 }
 
-/// A frequent request that was judged, and waits for its answer.
-pub(super) struct Begun<'a> {
-    call: Frequent,
-    seen: Seen<'a>,
-    judged: Judged,
-}
-
-/// What came of it.
+/// What came of a frequent request.
 pub(super) struct Answered {
     /// Whether the connection goes on.
     pub(super) goes_on: bool,

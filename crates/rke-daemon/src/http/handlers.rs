@@ -26,16 +26,16 @@ pub(super) const NOT_FOUND_OR_EXPIRED: &str = "Session not found or expired";
 
 pub(super) type Answer<T> = Result<Json<T>, Failure>;
 
-pub(super) async fn discover(State(sessions): State<Shared>, query: Query) -> Answer<Found> {
+pub(super) async fn discover(State(sessions): State<Shared>, query: Query<'static>) -> Answer<Found> {
     let domain = domain(&query)?;
     let found = sessions.discover(&domain).await;
     let found = found.map_err(|error| Failure::discovery(&error, domain.as_str()))?;
     Ok(Json(Found::new(domain.to_string(), found)))
 }
 
-pub(super) async fn create(State(sessions): State<Shared>, query: Query) -> Answer<Created> {
+pub(super) async fn create(State(sessions): State<Shared>, query: Query<'static>) -> Answer<Created> {
     let domain = domain(&query)?;
-    let wallet = query.required("wallet_path")?;
+    let wallet = query.required("wallet_path")?.into_owned();
     let choice = if query.flag("fresh")? { KeyChoice::Fresh } else { KeyChoice::Cached };
     create_session(&sessions, domain, wallet, choice).await
 }
@@ -61,28 +61,31 @@ pub(super) async fn show(State(sessions): State<Shared>, PathId(id): PathId) -> 
     Ok(Json(row.ok_or_else(|| Failure::session(NOT_FOUND, &id))?.into()))
 }
 
-pub(super) async fn delete(State(sessions): State<Shared>, query: Query) -> Result<Deleted, Failure> {
-    delete_session(&sessions, query.required("session_id")?, &query).await
+pub(super) async fn delete(
+    State(sessions): State<Shared>,
+    query: Query<'static>,
+) -> Result<Deleted, Failure> {
+    delete_session(&sessions, query.required("session_id")?.into_owned(), &query).await
 }
 
 pub(super) async fn delete_by_path(
     State(sessions): State<Shared>,
     PathId(id): PathId,
-    query: Query,
+    query: Query<'static>,
 ) -> Result<Deleted, Failure> {
     query.only(&["forget", "verify"])?;
     delete_session(&sessions, id, &query).await
 }
 
 /// Ends the session that `session_id` names, where it is the only parameter: nothing else can be asked for then.
-pub(super) fn delete_only(sessions: &Sessions, query: &Query) -> Result<Deleted, Failure> {
+pub(super) fn delete_only(sessions: &Sessions, query: &Query<'_>) -> Result<Deleted, Failure> {
     let id = query.required("session_id")?;
     let ended = parse_id(&id)?.map_or(Err(DeleteError::NotFound), |parsed| sessions.end(parsed));
     ended.map_err(|error| Failure::delete(&error, &id))?;
-    Ok(Deleted::new(id, None))
+    Ok(Deleted::new(id.into_owned(), None))
 }
 
-async fn delete_session(sessions: &Sessions, id: String, query: &Query) -> Result<Deleted, Failure> {
+async fn delete_session(sessions: &Sessions, id: String, query: &Query<'_>) -> Result<Deleted, Failure> {
     let (forget, verify) = (query.flag("forget")?, query.flag("verify")?);
     let cached = if forget { CachedKey::Forget } else { CachedKey::Keep };
     let receipt = match (parse_id(&id)?, verify) {
@@ -94,12 +97,15 @@ async fn delete_session(sessions: &Sessions, id: String, query: &Query) -> Resul
     Ok(Deleted::new(id, receipt))
 }
 
-pub(super) async fn encrypt(State(sessions): State<Shared>, query: Query) -> Result<Encrypted, Failure> {
+pub(super) async fn encrypt(
+    State(sessions): State<Shared>,
+    query: Query<'static>,
+) -> Result<Encrypted, Failure> {
     encrypt_sent(&sessions, &query)
 }
 
 /// Encrypts what the parameters hold.
-pub(super) fn encrypt_sent(sessions: &Sessions, query: &Query) -> Result<Encrypted, Failure> {
+pub(super) fn encrypt_sent(sessions: &Sessions, query: &Query<'_>) -> Result<Encrypted, Failure> {
     let id = query.required("session_id")?;
     let parsed = parse_id(&id)?;
     encrypt_whole(sessions, &id, parsed, query.base64("plaintext")?)
@@ -120,12 +126,15 @@ pub(super) fn encrypt_whole(
     Ok(Encrypted::new(data, nonce))
 }
 
-pub(super) async fn decrypt(State(sessions): State<Shared>, query: Query) -> Result<Decrypted, Failure> {
+pub(super) async fn decrypt(
+    State(sessions): State<Shared>,
+    query: Query<'static>,
+) -> Result<Decrypted, Failure> {
     decrypt_sent(&sessions, &query)
 }
 
 /// Decrypts what the parameters hold.
-pub(super) fn decrypt_sent(sessions: &Sessions, query: &Query) -> Result<Decrypted, Failure> {
+pub(super) fn decrypt_sent(sessions: &Sessions, query: &Query<'_>) -> Result<Decrypted, Failure> {
     let id = query.required("session_id")?;
     let parsed = parse_id(&id)?;
     let data = query.base64("ciphertext")?;
@@ -148,7 +157,7 @@ pub(super) fn decrypt_whole(
     Ok(Decrypted::new(data))
 }
 
-pub(super) async fn delete_all(State(sessions): State<Shared>, query: Query) -> Answer<DeletedAll> {
+pub(super) async fn delete_all(State(sessions): State<Shared>, query: Query<'static>) -> Answer<DeletedAll> {
     query.only(&["domain", "forget"])?;
     let domain = domain_to_narrow(&query)?;
     let cached = if query.flag("forget")? { CachedKey::Forget } else { CachedKey::Keep };
@@ -165,7 +174,7 @@ pub(super) async fn keys(State(sessions): State<Shared>) -> Json<Keys> {
     Json(Keys::new(&sessions.keystore().rows()))
 }
 
-pub(super) async fn forget_keys(State(sessions): State<Shared>, query: Query) -> Answer<DeletedAll> {
+pub(super) async fn forget_keys(State(sessions): State<Shared>, query: Query<'static>) -> Answer<DeletedAll> {
     query.only(&["domain"])?;
     let domain = domain_to_narrow(&query)?;
     let forgotten = sessions.forget_keys(domain).await.map_err(DeleteError::Cache);
@@ -180,18 +189,18 @@ pub(super) async fn status(State(sessions): State<Shared>) -> Json<Status> {
     Json(Status::new(&sessions))
 }
 
-fn domain(query: &Query) -> Result<Domain, Failure> {
-    parse_domain(query.required("domain")?)
+fn domain(query: &Query<'_>) -> Result<Domain, Failure> {
+    parse_domain(&query.required("domain")?)
 }
 
 /// The domain that a deletion is narrowed to. An empty one is a mistake: taken for none it would delete
 /// everything.
-fn domain_to_narrow(query: &Query) -> Result<Option<Domain>, Failure> {
-    query.given("domain")?.map(parse_domain).transpose()
+fn domain_to_narrow(query: &Query<'_>) -> Result<Option<Domain>, Failure> {
+    query.given("domain")?.map(|given| parse_domain(&given)).transpose()
 }
 
-pub(super) fn parse_domain(given: String) -> Result<Domain, Failure> {
-    Domain::new(&given).ok_or_else(|| {
+pub(super) fn parse_domain(given: &str) -> Result<Domain, Failure> {
+    Domain::new(given).ok_or_else(|| {
         Failure::invalid("domain", "a domain name such as content.example.com").with("domain", given)
     })
 }

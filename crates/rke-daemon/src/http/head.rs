@@ -1,5 +1,5 @@
-//! The head of the next request on a connection, told by httparse: a frequent one is taken apart here,
-//! any other is hyper's, with all that hyper does about bodies and about what is not well formed.
+//! The head of the next request on a connection, told by httparse: a frequent one is answered where it
+//! stands, any other is hyper's, with all that hyper does about bodies and about what is not well formed.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -19,8 +19,9 @@ const MAX_HEADERS: usize = 32;
 /// A head that is longer, and not at its end, is hyper's, which refuses it when it is far too long.
 const MAX_LEN: usize = 64 * 1024;
 
-/// Room for what is read at one time.
+/// Room for what is read at one time, and for a client that has filled that.
 const READ_LEN: usize = 8 * 1024;
+const LONG_READ_LEN: usize = 32 * 1024;
 
 /// Requests that come by the thousand. All are GET, without a body, and answered at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,9 +32,13 @@ pub(super) enum Frequent {
 }
 
 impl Frequent {
-    fn of(method: &str, path: &str, query: &Query) -> Option<Self> {
-        let all = [Self::Delete, Self::Encrypt, Self::Decrypt];
-        let call = all.into_iter().find(|call| method == "GET" && path == call.path())?;
+    const ALL: [Self; 3] = [Self::Delete, Self::Encrypt, Self::Decrypt];
+
+    /// How many there are.
+    pub(super) const COUNT: usize = Self::ALL.len();
+
+    fn of(method: &str, path: &str, query: &Query<'_>) -> Option<Self> {
+        let call = Self::ALL.into_iter().find(|call| method == "GET" && path == call.path())?;
         // A deletion may be asked to look through memory, or to remove a file.
         (call != Self::Delete || !query.has_several()).then_some(call)
     }
@@ -50,10 +55,10 @@ impl Frequent {
 
 /// What comes next on a connection.
 #[derive(Debug)]
-pub(super) enum Next<B> {
-    /// A frequent request, whole: what was begun with its head, and its query.
-    Frequent(B, Query),
-    /// The whole of another request, which has no body. More requests may follow it.
+pub(super) enum Next<A> {
+    /// A frequent request, and what came of it.
+    Answered(A),
+    /// The whole of another request, or of one that is left, which has no body. More requests may follow it.
     Single(BytesMut),
     /// Anything else: from here on the connection is hyper's.
     Open(BytesMut),
@@ -67,6 +72,8 @@ pub(super) struct Unread {
     bytes: BytesMut,
     /// How many of them were there when a head was looked for last, and not found.
     looked_at: usize,
+    /// Whether the client has filled the usual room the last time.
+    comes_in_bulk: bool,
 }
 
 impl Unread {
@@ -82,12 +89,15 @@ impl Unread {
 
     /// Reads more. Says how much came.
     pub(super) async fn read(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> io::Result<usize> {
-        self.bytes.reserve(READ_LEN);
-        stream.read_buf(&mut self.bytes).await
+        let room = if self.comes_in_bulk { LONG_READ_LEN } else { READ_LEN };
+        self.bytes.reserve(room);
+        let len = stream.read_buf(&mut self.bytes).await?;
+        self.comes_in_bulk = len >= READ_LEN;
+        Ok(len)
     }
 
-    /// Takes what comes next, and begins a frequent request while its head is at hand.
-    pub(super) fn next<B>(&mut self, begin: impl FnOnce(Frequent, &Asked<'_>) -> B) -> Next<B> {
+    /// Takes what comes next. A frequent request is answered by `answer`, which may leave it to hyper.
+    pub(super) fn next<A>(&mut self, answer: impl FnOnce(Frequent, &Asked<'_>) -> Option<A>) -> Next<A> {
         // A head that comes byte by byte is not parsed as often.
         if self.looked_at > 0 && !ends_a_head(&self.bytes[self.looked_at.saturating_sub(3)..]) {
             return self.unfinished();
@@ -98,10 +108,10 @@ impl Unread {
             Ok(Status::Partial) => self.unfinished(),
             Ok(Status::Complete(len)) if parsed.version == Some(1) && parsed.headers.iter().all(is_plain) => {
                 self.looked_at = 0;
-                match frequent(&parsed, begin) {
-                    Some((begun, query)) => {
+                match frequent(&parsed, answer) {
+                    Some(answered) => {
                         self.bytes.advance(len);
-                        Next::Frequent(begun, query)
+                        Next::Answered(answered)
                     }
                     None => Next::Single(self.bytes.split_to(len)),
                 }
@@ -110,7 +120,7 @@ impl Unread {
         }
     }
 
-    fn unfinished<B>(&mut self) -> Next<B> {
+    fn unfinished<A>(&mut self) -> Next<A> {
         self.looked_at = self.bytes.len();
         if self.bytes.len() > MAX_LEN { Next::Open(self.take()) } else { Next::Unfinished }
     }
@@ -134,11 +144,12 @@ fn is_plain(header: &Header<'_>) -> bool {
     }
 }
 
-/// Begins a frequent request. `None` for another one, and where hyper would find something wrong with it.
-fn frequent<B>(
+/// Answers a frequent request. `None` for another one, where hyper would find something wrong with it, and where
+/// `answer` leaves it.
+fn frequent<A>(
     parsed: &httparse::Request<'_, '_>,
-    begin: impl FnOnce(Frequent, &Asked<'_>) -> B,
-) -> Option<(B, Query)> {
+    answer: impl FnOnce(Frequent, &Asked<'_>) -> Option<A>,
+) -> Option<A> {
     let target = parsed.path?;
     let end = memchr(b'?', target.as_bytes()).unwrap_or(target.len());
     let (path, query) = (&target[..end], Query::new(target.get(end + 1..).unwrap_or_default()));
@@ -147,26 +158,31 @@ fn frequent<B>(
         return None;
     }
     let headers = &*parsed.headers;
-    let asked = Asked { method: &Method::GET, path, query: &query, authority: None, headers };
-    Some((begin(call, &asked), query))
+    answer(call, &Asked { method: &Method::GET, path, query: &query, authority: None, headers })
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt;
+
     use super::*;
 
     const DELETION: &str = "GET /api/rke/session/delete?session_id=ab HTTP/1.1\r\nHost: localhost\r\n";
 
     fn unread(text: &str) -> Unread {
-        Unread { bytes: text.into(), looked_at: 0 }
+        Unread { bytes: text.into(), ..Unread::default() }
     }
 
-    /// What comes next; of a frequent request what it is, and its headers.
-    fn next(unread: &mut Unread) -> Next<(Frequent, Vec<(String, String)>)> {
+    /// A frequent request as it was told: what it is, the length of its query, and its headers.
+    type Told = (Frequent, usize, Vec<(String, String)>);
+
+    /// What comes next.
+    fn next(unread: &mut Unread) -> Next<Told> {
         unread.next(|call, asked| {
             assert_eq!((asked.method, asked.path, asked.authority), (&Method::GET, call.path(), None));
             let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-            (call, asked.headers.iter().map(|header| (header.name.into(), text(header.value))).collect())
+            let headers = asked.headers.iter().map(|header| (header.name.into(), text(header.value)));
+            Some((call, asked.query.len(), headers.collect()))
         })
     }
 
@@ -174,11 +190,11 @@ mod tests {
     fn frequent_requests_are_taken_one_by_one() {
         let headers = "Connection: Keep-Alive\r\nX-Two: 1\r\nX-Two: 2\r\n\r\n";
         let mut bytes = unread(&format!("{DELETION}{headers}GET /api/rke/encrypt HTTP/1.1\r\n\r\nGET /ap"));
-        let Next::Frequent((call, headers), query) = next(&mut bytes) else { panic!("no deletion") };
-        assert_eq!((call, query), (Frequent::Delete, Query::new("session_id=ab")));
+        let Next::Answered((call, query_len, headers)) = next(&mut bytes) else { panic!("no deletion") };
+        assert_eq!((call, query_len), (Frequent::Delete, "?session_id=ab".len()));
         let given = [("Host", "localhost"), ("Connection", "Keep-Alive"), ("X-Two", "1"), ("X-Two", "2")];
         assert!(headers.iter().map(|(name, value)| (&name[..], &value[..])).eq(given), "{headers:?}");
-        assert!(matches!(next(&mut bytes), Next::Frequent((Frequent::Encrypt, _), _)));
+        assert!(matches!(next(&mut bytes), Next::Answered((Frequent::Encrypt, ..))));
         assert!(matches!(next(&mut bytes), Next::Unfinished) && bytes.bytes == "GET /ap");
     }
 
@@ -187,11 +203,31 @@ mod tests {
         let first = "HEAD /api/rke/status HTTP/1.1\r\nHost: localhost\r\n\r\n";
         let mut bytes = unread(&format!("{first}{DELETION}\r\n"));
         assert!(matches!(next(&mut bytes), Next::Single(head) if head == first));
-        assert!(matches!(next(&mut bytes), Next::Frequent((Frequent::Delete, _), _)));
+        assert!(matches!(next(&mut bytes), Next::Answered((Frequent::Delete, ..))));
         for not_quick_or_in_no_uri in ["&a", "\"", "<", ">", "#"] {
             let text = DELETION.replace("=ab", not_quick_or_in_no_uri) + "\r\n";
             assert!(matches!(next(&mut unread(&text)), Next::Single(head) if head == text), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_not_answered_here_goes_alone() {
+        let text = format!("{DELETION}\r\n");
+        let mut bytes = unread(&text);
+        assert!(matches!(bytes.next(|_, _| None::<()>), Next::Single(head) if head == text));
+    }
+
+    #[tokio::test]
+    async fn there_is_more_room_for_a_client_that_has_filled_what_there_was() {
+        let (mut client, mut server) = tokio::io::duplex(100_000);
+        let mut unread = Unread::default();
+        client.write_all(&[b'a'; 90_000]).await.expect("written");
+        let mut read = [0; 3];
+        for len in &mut read {
+            *len = unread.read(&mut server).await.expect("read");
+            unread.take();
+        }
+        assert!(read[0] < LONG_READ_LEN && read[1..].iter().all(|len| *len >= LONG_READ_LEN), "{read:?}");
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub mod traffic;
 mod tunnel;
 mod turn;
 pub mod unix_socket;
+mod waiting;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -81,7 +82,7 @@ pub fn front(
     let router = table.merge(stateless).into_router();
     let routes = router.fallback(nowhere).layer(awake);
     let router = guarded(routes, Arc::clone(&admission), Arc::clone(&observer));
-    Front { router, sessions, admission, observer }
+    Front { router, sessions, admission, observer, kinds: Default::default() }
 }
 
 /// All paths that there are, by what answers them.

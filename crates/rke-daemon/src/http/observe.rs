@@ -14,7 +14,7 @@ use tracing::{Instrument, Span};
 
 use super::admission::Rule;
 use super::headers;
-use super::traffic::{MethodName, Route, Traffic};
+use super::traffic::{MethodName, Route, RouteIndex, Traffic};
 use crate::clock::Reading;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -22,8 +22,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What notes requests.
 pub(super) struct Observer {
     traffic: Arc<Traffic>,
-    /// Tells this run of the daemon from others.
-    run: [u8; RUN_LEN],
+    /// An id that tells this run of the daemon from others, and counts nothing yet.
+    run: [u8; ID_LEN],
     next: AtomicU64,
 }
 
@@ -45,6 +45,14 @@ impl RequestId {
 #[derive(Clone, Copy)]
 pub(super) struct RefusedBy(pub(super) Rule);
 
+/// What requests have in common that go the same way: found once for those that come by the thousand.
+#[derive(Clone, Copy)]
+pub(super) struct Kind {
+    method: MethodName,
+    route: RouteIndex,
+    weight: Weight,
+}
+
 /// How much an operator wants to know of a request that succeeds.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Weight {
@@ -56,25 +64,29 @@ enum Weight {
 
 impl Observer {
     pub(super) fn new(traffic: Arc<Traffic>) -> Self {
-        let mut run = [0; RUN_LEN];
+        let (mut bytes, mut run) = ([0; RUN_LEN], [b'-'; ID_LEN]);
         // Without random bytes the ids of two runs may be alike, which harms nothing but a search.
-        let _ = getrandom::fill(&mut run);
+        let _ = getrandom::fill(&mut bytes);
+        // The length fits, so it cannot fail.
+        let _ = hex::encode_to_slice(bytes, &mut run[..2 * RUN_LEN]);
         Self { traffic, run, next: AtomicU64::new(1) }
+    }
+
+    /// The kind of requests with this method, to the route of this pattern.
+    pub(super) fn kind(&self, method: &Method, pattern: Option<&str>) -> Kind {
+        let (route, method) = (self.traffic.route_of(pattern), MethodName::of(method));
+        Kind { method, route, weight: weight(method, self.traffic.at(route)) }
     }
 
     /// Notes that a request has come. A client's own `X-Request-Id` is not taken: whoever can choose ids can
     /// make two requests look like one.
-    pub(super) fn begin(&self, method: &Method, pattern: Option<&str>) -> Seen<'_> {
-        let (route, method) = (self.traffic.route_of(pattern), MethodName::of(method));
-        let (id, weight, began) = (self.next_id(), weight(method, route), Reading::now());
-        Seen { id, method, route, weight, began, is_answered: false }
+    pub(super) fn begin(&self, Kind { method, route, weight }: Kind, began: Reading) -> Seen<'_> {
+        Seen { id: self.next_id(), method, route: self.traffic.at(route), weight, began, is_answered: false }
     }
 
     fn next_id(&self) -> RequestId {
-        let mut id = [b'-'; ID_LEN];
-        let count = self.next.fetch_add(1, Ordering::Relaxed).to_be_bytes();
-        // The lengths fit, so neither can fail.
-        let _ = hex::encode_to_slice(self.run, &mut id[..2 * RUN_LEN]);
+        let (mut id, count) = (self.run, self.next.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        // The length fits, so it cannot fail.
         let _ = hex::encode_to_slice(&count[count.len() - COUNT_LEN..], &mut id[2 * RUN_LEN + 1..]);
         RequestId(id)
     }
@@ -84,7 +96,8 @@ impl Observer {
 /// layer costs every request about a microsecond.
 pub(super) async fn observe(State(observer): State<Arc<Observer>>, request: Request, next: Next) -> Response {
     let matched = request.extensions().get::<MatchedPath>();
-    let seen = observer.begin(request.method(), matched.map(MatchedPath::as_str));
+    let kind = observer.kind(request.method(), matched.map(MatchedPath::as_str));
+    let seen = observer.begin(kind, Reading::now());
     let mut response = next.run(request).instrument(seen.span()).await;
     seen.answered(&mut response);
     response
@@ -122,11 +135,6 @@ impl Seen<'_> {
     /// The request's name.
     pub(super) fn id(&self) -> &[u8] {
         &self.id.0
-    }
-
-    /// When it has come.
-    pub(super) fn began(&self) -> &Reading {
-        &self.began
     }
 
     /// Notes the answer. Gives the time.

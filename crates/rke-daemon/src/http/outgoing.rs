@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::body::to_bytes;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
+use futures_util::FutureExt;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 
@@ -65,8 +66,7 @@ impl Outgoing {
         let (out, json) = (&mut self.bytes, self.body.as_slice());
         out.reserve(self.success.len() + json.len() + 128);
         out.extend_from_slice(self.success.as_bytes());
-        // Writing to memory does not fail.
-        let _ = write!(out, "{}", json.len());
+        out.extend_from_slice(itoa::Buffer::new().format(json.len()).as_bytes());
         for part in
             [&b"\r\nx-request-id: "[..], request_id, b"\r\ndate: ", self.date.text(at), b"\r\n\r\n", json]
         {
@@ -75,11 +75,12 @@ impl Outgoing {
     }
 
     /// Adds any answer of now, which is `at`, whose body is at hand. Says whether the connection goes on.
-    pub(super) async fn add(&mut self, at: Moment, response: Response) -> bool {
+    pub(super) fn add(&mut self, at: Moment, response: Response) -> bool {
         let (head, body) = response.into_parts();
-        // A body in memory cannot fail.
-        let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+        // A body in memory cannot fail, and nobody waits for it.
+        let body = to_bytes(body, usize::MAX).now_or_never().and_then(Result::ok).unwrap_or_default();
         let out = &mut self.bytes;
+        // Writing to memory does not fail.
         let _ = write!(out, "HTTP/1.1 {}\r\n", head.status);
         for (name, value) in &head.headers {
             for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
@@ -133,15 +134,15 @@ mod tests {
         lines
     }
 
-    #[tokio::test]
-    async fn both_ways_of_writing_a_success_write_the_same() {
+    #[test]
+    fn both_ways_of_writing_a_success_write_the_same() {
         let (mut quick, mut any) = (Outgoing::new(), Outgoing::new());
         quick.body().extend_from_slice(b"{}");
         quick.add_success(Moment::now(), b"the-id");
         let mut response = ([(header::CONTENT_TYPE, "application/json")], "{}").into_response();
         headers::complete(&mut response);
         response.headers_mut().insert("x-request-id", HeaderValue::from_static("the-id"));
-        assert!(any.add(Moment::now(), response).await);
+        assert!(any.add(Moment::now(), response));
         assert_eq!(lines(&quick), lines(&any));
         let date = lines(&quick).into_iter().find(|line| line.starts_with("date: ")).expect("a date");
         assert!(
@@ -150,11 +151,11 @@ mod tests {
         );
     }
 
-    #[tokio::test]
-    async fn an_answer_may_end_the_connection() {
+    #[test]
+    fn an_answer_may_end_the_connection() {
         let mut outgoing = Outgoing::new();
         let failure = Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too much").closing();
-        assert!(!outgoing.add(Moment::now(), failure.into_response()).await);
+        assert!(!outgoing.add(Moment::now(), failure.into_response()));
         let lines = lines(&outgoing);
         assert!(lines.iter().any(|line| line == "HTTP/1.1 413 Payload Too Large"), "{lines:?}");
     }

@@ -16,25 +16,25 @@ use crate::sessions::Nonce;
 /// `%`, and two digits.
 const ESCAPE_LEN: usize = 3;
 
-/// The query string of a request, undecoded.
+/// The query string of a request, undecoded. Frequent requests borrow it from where it was read.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Query(String);
+pub(super) struct Query<'a>(Cow<'a, str>);
 
-impl<S: Sync> FromRequestParts<S> for Query {
+impl<S: Sync> FromRequestParts<S> for Query<'static> {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self::of(&parts.uri))
+        Ok(Query(Query::of(&parts.uri).0.into_owned().into()))
     }
 }
 
-impl Query {
-    pub(super) fn of(uri: &Uri) -> Self {
+impl<'a> Query<'a> {
+    pub(super) fn of(uri: &'a Uri) -> Self {
         Self::new(uri.query().unwrap_or_default())
     }
 
     /// What stands behind the `?` of a target.
-    pub(super) fn new(text: &str) -> Self {
+    pub(super) fn new(text: &'a str) -> Self {
         Self(text.into())
     }
 
@@ -56,7 +56,7 @@ impl Query {
 
     /// The parameters as they were sent.
     fn pairs(&self) -> impl Iterator<Item = &str> {
-        let mut rest = Some(self.0.as_str());
+        let mut rest = Some(&*self.0);
         std::iter::from_fn(move || {
             let text = rest?;
             let end = memchr(b'&', text.as_bytes()).unwrap_or(text.len());
@@ -95,7 +95,7 @@ impl Query {
     ///
     /// # Errors
     /// 400 where it is given twice, is not UTF-8 or holds a NUL byte.
-    pub(super) fn optional(&self, name: &str) -> Result<Option<String>, Failure> {
+    pub(super) fn optional(&self, name: &str) -> Result<Option<Cow<'_, str>>, Failure> {
         Ok(self.given(name)?.filter(|value| !value.is_empty()))
     }
 
@@ -103,7 +103,7 @@ impl Query {
     ///
     /// # Errors
     /// 400 as in [`Query::optional`].
-    pub(super) fn given(&self, name: &str) -> Result<Option<String>, Failure> {
+    pub(super) fn given(&self, name: &str) -> Result<Option<Cow<'_, str>>, Failure> {
         let Some(value) = self.sent(name)? else { return Ok(None) };
         if memchr3(b'%', b'+', b'\0', value.as_bytes()).is_none() {
             return Ok(Some(value.into()));
@@ -114,14 +114,14 @@ impl Query {
         if decoded.contains('\0') {
             return Err(Failure::invalid(name, "without NUL bytes"));
         }
-        Ok(Some(decoded.into_owned()))
+        Ok(Some(decoded.into_owned().into()))
     }
 
     /// A parameter's value.
     ///
     /// # Errors
     /// 400 as in the rules above, and where it is missing or empty.
-    pub(super) fn required(&self, name: &str) -> Result<String, Failure> {
+    pub(super) fn required(&self, name: &str) -> Result<Cow<'_, str>, Failure> {
         self.optional(name)?.ok_or_else(|| Failure::missing(name))
     }
 
@@ -188,7 +188,7 @@ pub(super) fn parse_nonce(text: &str) -> Option<Nonce> {
 mod tests {
     use super::*;
 
-    fn query(text: &str) -> Query {
+    fn query(text: &str) -> Query<'_> {
         Query::new(text)
     }
 

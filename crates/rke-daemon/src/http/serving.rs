@@ -3,8 +3,6 @@
 //! for that of a tunnel.
 
 use std::convert::Infallible;
-use std::future::{Future, ready};
-use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
-use tokio::task::yield_now;
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::caller::Caller;
 use super::connection::{Connection, Given, closing_answer};
@@ -27,6 +24,7 @@ use super::head::{Next, Unread};
 use super::outgoing::Outgoing;
 use super::patience::{Patience, Stage};
 use super::turn::Turn;
+use super::waiting::{End, Waiting};
 
 /// How long a client may take to send a request's head, and how long it may idle.
 pub(super) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -85,46 +83,30 @@ struct Direct {
     shared: Arc<Shared>,
     unread: Unread,
     outgoing: Outgoing,
-    /// Until when the next head has to be there.
-    deadline: Instant,
-    clock: Pin<Box<Sleep>>,
-    stop: watch::Receiver<bool>,
-    stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
+    waiting: Waiting,
 }
 
 impl Direct {
     fn new(shared: Arc<Shared>, stop: watch::Receiver<bool>) -> Self {
-        let mut stopping = stop.clone();
-        let stopped = async move {
-            // Without a sender nobody keeps the daemon running either.
-            let _ = stopping.wait_for(|stop| *stop).await;
-        };
-        Self {
-            shared,
-            unread: Unread::default(),
-            outgoing: Outgoing::new(),
-            deadline: Instant::now(),
-            clock: Box::pin(sleep(HEADER_TIMEOUT)),
-            stop,
-            stopped: Box::pin(stopped),
-        }
+        let waiting = Waiting::new(HEADER_TIMEOUT, stop);
+        Self { shared, unread: Unread::default(), outgoing: Outgoing::new(), waiting }
     }
 
     /// Answers frequent requests until another one comes.
     async fn run(&mut self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Turned {
-        self.deadline = Instant::now() + HEADER_TIMEOUT;
+        self.waiting.renew(Instant::now());
         let shared = Arc::clone(&self.shared);
         let Shared { caller, front, .. } = &*shared;
         loop {
-            let coming = self.unread.next(|call, asked| front.begin(call, asked, caller));
+            let outgoing = &mut self.outgoing;
+            let coming = self.unread.next(|call, asked| front.answer_frequent(call, asked, caller, outgoing));
             // Answers that are there do not wait for one that may take long, or for a client to go on.
-            if !matches!(coming, Next::Frequent(..)) && !self.write(stream).await {
+            if !matches!(coming, Next::Answered(_)) && !self.write(stream).await {
                 return Turned::Closed(None);
             }
             match coming {
-                Next::Frequent(begun, query) => {
-                    let answered = front.answer_frequent(begun, query, &mut self.outgoing).await;
-                    self.deadline = Instant::from_std(answered.at) + HEADER_TIMEOUT;
+                Next::Answered(answered) => {
+                    self.waiting.renew(Instant::from_std(answered.at));
                     let waits = answered.goes_on && !self.outgoing.is_full();
                     let is_out = waits || self.write(stream).await;
                     if !answered.goes_on || !is_out {
@@ -148,62 +130,27 @@ impl Direct {
     async fn write(&mut self, stream: &mut (impl AsyncWrite + Unpin)) -> bool {
         let mut rest = self.outgoing.bytes();
         while !rest.is_empty() {
-            match in_time(&mut self.clock, self.deadline, stream.write(rest)).await {
-                Some(Ok(len)) if len == rest.len() => break,
-                Some(Ok(len)) if len > 0 => rest = &rest[len..],
+            match self.waiting.in_time(stream.write(rest)).await {
+                Ok(Ok(len)) if len == rest.len() => break,
+                Ok(Ok(len)) if len > 0 => rest = &rest[len..],
                 _ => return false,
             }
-            self.deadline = Instant::now() + HEADER_TIMEOUT;
+            self.waiting.renew(Instant::now());
         }
         self.outgoing.clear();
-        matches!(in_time(&mut self.clock, self.deadline, stream.flush()).await, Some(Ok(())))
+        matches!(self.waiting.in_time(stream.flush()).await, Ok(Ok(())))
     }
 
     /// Reads on. Gives how it ends, where it does.
     async fn read(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> Option<Turned> {
-        let read = in_time(&mut self.clock, self.deadline, self.unread.read(stream));
-        let read = tokio::select! {
-            biased;
-            // Who always has a next request at hand is told to stop too.
-            () = ready(()), if *self.stop.borrow() => None,
-            read = read => Some(read),
-            () = &mut self.stopped => None,
-        };
-        let Some(read) = read else {
-            return Some(match self.unread.is_empty() {
-                true => Turned::Closed(None),
-                false => Turned::Over(self.unread.take(), Given::Connection),
-            });
-        };
+        let read = self.waiting.or_stop(self.unread.read(stream)).await;
+        let has_begun = !self.unread.is_empty();
         match read {
-            Some(Ok(len)) if len > 0 => None,
-            Some(_) => Some(Turned::Closed(None)),
-            None => Some(Turned::Closed((!self.unread.is_empty()).then_some(StatusCode::REQUEST_TIMEOUT))),
-        }
-    }
-}
-
-/// What `work` gives, unless it takes beyond the deadline. The clock is set anew only when it has run out:
-/// a deadline that moves with each request costs nothing.
-async fn in_time<T>(
-    clock: &mut Pin<Box<Sleep>>,
-    deadline: Instant,
-    work: impl Future<Output = io::Result<T>>,
-) -> Option<io::Result<T>> {
-    let (mut work, mut is_over) = (pin!(work), false);
-    loop {
-        tokio::select! {
-            biased;
-            done = &mut work => return Some(done),
-            () = clock.as_mut() => match deadline <= Instant::now() {
-                true if is_over => return None,
-                // On a busy machine the runtime may be as late as the client: it looks once more.
-                true => {
-                    is_over = true;
-                    yield_now().await;
-                }
-                false => clock.as_mut().reset(deadline),
-            },
+            Ok(Ok(len)) if len > 0 => None,
+            Ok(_) => Some(Turned::Closed(None)),
+            Err(End::Overdue) => Some(Turned::Closed(has_begun.then_some(StatusCode::REQUEST_TIMEOUT))),
+            Err(End::Stopped) if has_begun => Some(Turned::Over(self.unread.take(), Given::Connection)),
+            Err(End::Stopped) => Some(Turned::Closed(None)),
         }
     }
 }

@@ -28,6 +28,10 @@ pub struct Traffic {
     connections: AtomicU64,
 }
 
+/// One of the routes. `None` for what is none of the API's.
+#[derive(Clone, Copy)]
+pub(super) struct RouteIndex(Option<usize>);
+
 /// What goes to one route.
 pub(super) struct Route {
     pattern: String,
@@ -43,11 +47,16 @@ impl Default for Traffic {
 }
 
 impl Traffic {
-    /// The route of this pattern.
-    pub(super) fn route_of(&self, pattern: Option<&str>) -> &Route {
-        let Some(pattern) = pattern else { return &self.no_route };
+    /// Which route is that of this pattern.
+    pub(super) fn route_of(&self, pattern: Option<&str>) -> RouteIndex {
+        let Some(pattern) = pattern else { return RouteIndex(None) };
         let mut made = self.routes.iter().map(|slot| slot.get_or_init(|| Box::new(Route::new(pattern))));
-        made.find(|route| route.pattern == pattern).map_or(&self.no_route, Box::as_ref)
+        RouteIndex(made.position(|route| route.pattern == pattern))
+    }
+
+    /// The route that [`Traffic::route_of`] has found.
+    pub(super) fn at(&self, RouteIndex(at): RouteIndex) -> &Route {
+        at.and_then(|at| self.routes[at].get()).map_or(&self.no_route, Box::as_ref)
     }
 
     /// All routes that were asked.
@@ -136,11 +145,11 @@ mod tests {
         let patterns: Vec<String> = (0..MAX_ROUTES + 2).map(|at| format!("/{at}")).collect();
         for _ in 0..2 {
             for pattern in &patterns {
-                let route = traffic.route_of(Some(pattern));
+                let route = traffic.at(traffic.route_of(Some(pattern)));
                 route.answered(MethodName::of(&Method::GET), StatusCode::OK, Duration::ZERO);
             }
         }
-        traffic.route_of(None).answered(
+        traffic.at(traffic.route_of(None)).answered(
             MethodName::of(&"BREW".parse().expect("a method")),
             StatusCode::NOT_FOUND,
             Duration::ZERO,

@@ -154,6 +154,11 @@ impl Sessions {
         self.forget_keys(None).await.map(drop)
     }
 
+    /// Whether the machine has slept and [`Sessions::drop_after_sleep`] has something to do about it.
+    pub(crate) fn has_slept(&self, now: &Reading) -> bool {
+        self.suspend.has_slept(now).is_some()
+    }
+
     /// Drops everything if the machine has slept and the settings want that. Asked before each request.
     pub(crate) async fn drop_after_sleep(&self, now: &Reading) {
         let Some(slept) = self.suspend.has_slept(now) else { return };

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use axum::http::{StatusCode, header};
+use memchr::memchr;
 
 use super::refusals::{Refusal, Rule};
 use crate::http::asked::Asked;
@@ -12,6 +13,8 @@ use crate::http::asked::Asked;
 /// The longest name in DNS, and the longest of its labels.
 const MAX_NAME_LEN: usize = 253;
 const MAX_LABEL_LEN: usize = 63;
+
+const LOCALHOST: &str = "localhost";
 
 /// A host, read whole: never compared by how its text begins or ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +28,10 @@ pub(super) enum Host<'a> {
 impl<'a> Host<'a> {
     /// The host that `text` spells in a URL. `None` where it spells none.
     pub(super) fn parse(text: &'a str) -> Option<Self> {
+        // The name that most requests have.
+        if text == LOCALHOST {
+            return Some(Self::Name(text.into()));
+        }
         if let Some(inner) = text.strip_prefix('[') {
             let address: Ipv6Addr = inner.strip_suffix(']')?.parse().ok()?;
             return Some(Self::Address(IpAddr::V6(address).to_canonical()));
@@ -54,7 +61,7 @@ impl<'a> Host<'a> {
 
     pub(super) fn is_loopback(&self) -> bool {
         match self {
-            Self::Name(name) => name == "localhost",
+            Self::Name(name) => name == LOCALHOST,
             Self::Address(address) => address.is_loopback(),
         }
     }
@@ -74,8 +81,8 @@ pub(super) struct Authority<'a> {
 
 impl<'a> Authority<'a> {
     pub(super) fn parse(text: &'a str) -> Option<Self> {
-        let end = text.bytes().position(|byte| byte == b']').map_or(0, |end| end + 1);
-        let colon = text.bytes().skip(end).position(|byte| byte == b':').map(|at| end + at);
+        let end = memchr(b']', text.as_bytes()).map_or(0, |end| end + 1);
+        let colon = memchr(b':', &text.as_bytes()[end..]).map(|at| end + at);
         let (host, port) = colon.map_or((text, ""), |at| (&text[..at], &text[at + 1..]));
         let port = match port {
             "" => None,

@@ -21,24 +21,26 @@ pub(in crate::http) struct Encrypted {
     #[schema(value_type = String, content_encoding = "base64")]
     ciphertext: Vec<u8>,
     /// The first counter block, 32 hexadecimal digits. Keep it with the ciphertext.
-    #[schema(pattern = "^[0-9a-f]{32}$")]
-    nonce: String,
+    #[serde(serialize_with = "hex")]
+    #[schema(value_type = String, pattern = "^[0-9a-f]{32}$")]
+    nonce: Nonce,
     /// Bytes of the data, before Base64. Plaintext and ciphertext have the same length.
     length: usize,
 }
 
 impl Encrypted {
     pub(in crate::http) fn new(ciphertext: Vec<u8>, nonce: Nonce) -> Self {
-        let (nonce, length) = (hex_simd::encode_to_string(nonce, AsciiCase::Lower), ciphertext.len());
+        let length = ciphertext.len();
         Self { command: "rke_encrypt", success: true, ciphertext, nonce, length }
     }
 
     /// Writes the body.
     pub(in crate::http) fn write_json(&self, json: &mut Vec<u8>) {
         let Self { ciphertext, nonce, length, .. } = self;
-        let head = r#"{"command":"rke_encrypt","success":true,"ciphertext":""#;
-        let rest = [r#"","nonce":""#, nonce, r#"","length":"#, &length.to_string(), "}"];
-        write(json, head, ciphertext, &rest);
+        write_data(json, r#"{"command":"rke_encrypt","success":true,"ciphertext":""#, ciphertext);
+        json.extend_from_slice(br#"","nonce":""#);
+        hex_simd::encode_append(nonce, json, AsciiCase::Lower);
+        write_length(json, *length);
     }
 }
 
@@ -72,8 +74,8 @@ impl Decrypted {
     /// Writes the body.
     pub(in crate::http) fn write_json(&self, json: &mut Vec<u8>) {
         let Self { plaintext, length, .. } = self;
-        let head = r#"{"command":"rke_decrypt","success":true,"plaintext":""#;
-        write(json, head, plaintext, &[r#"","length":"#, &length.to_string(), "}"]);
+        write_data(json, r#"{"command":"rke_decrypt","success":true,"plaintext":""#, plaintext);
+        write_length(json, *length);
     }
 }
 
@@ -87,14 +89,26 @@ fn base64<S: Serializer>(data: &[u8], serializer: S) -> Result<S::Ok, S::Error> 
     serializer.serialize_str(&STANDARD.encode_to_string(data))
 }
 
-/// Writes JSON that has this data in Base64 after its head, and needs no escaping: for the answers that are given
-/// by the thousand, of which serde would look at every byte.
-fn write(json: &mut Vec<u8>, head: &str, data: &[u8], rest: &[&str]) {
-    let rest_len: usize = rest.iter().map(|part| part.len()).sum();
-    json.reserve(head.len() + STANDARD.encoded_length(data.len()) + rest_len);
+fn hex<S: Serializer>(bytes: &Nonce, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&hex_simd::encode_to_string(bytes, AsciiCase::Lower))
+}
+
+/// Room for what stands behind the data.
+const REST_LEN: usize = 96;
+
+/// Writes the head of JSON, and this data in Base64: no escaping is needed in the answers that are given by the
+/// thousand, of which serde would look at every byte.
+fn write_data(json: &mut Vec<u8>, head: &str, data: &[u8]) {
+    json.reserve(head.len() + STANDARD.encoded_length(data.len()) + REST_LEN);
     json.extend_from_slice(head.as_bytes());
     STANDARD.encode_append(data, json);
-    rest.iter().for_each(|part| json.extend_from_slice(part.as_bytes()));
+}
+
+/// Writes the last field, after a text.
+fn write_length(json: &mut Vec<u8>, length: usize) {
+    json.extend_from_slice(br#"","length":"#);
+    json.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+    json.push(b'}');
 }
 
 /// Sealed data.

@@ -96,7 +96,7 @@ pub(super) async fn create(sessions: &Sessions, request: Request) -> Answered {
     let given: ToCreate = read(request, "domain, wallet_path and fresh").await?;
     let (domain, wallet) = (required("domain", given.domain)?, required("wallet_path", given.wallet_path)?);
     let choice = if given.fresh { KeyChoice::Fresh } else { KeyChoice::Cached };
-    Ok(create_session(sessions, parse_domain(domain)?, wallet, choice).await?.into_response())
+    Ok(create_session(sessions, parse_domain(&domain)?, wallet, choice).await?.into_response())
 }
 
 pub(super) async fn encrypt(sessions: &Sessions, request: Request) -> Answered {
