@@ -1,5 +1,5 @@
-//! The ciphers as a session uses them, with the key in secret memory and expanded for each operation, beside
-//! `openssl speed` on the same core.
+//! The ciphers with the key expanded for each operation, alone and as a session uses them, with the key in secret
+//! memory and everything wiped, beside `openssl speed` on the same core.
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -29,17 +29,20 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
     let (store, id) = (Store::new(rules, Arc::default()), SessionId::random()?);
     store.insert(id, session()?)?;
     stay_on(SERVER_CORE)?;
-    let rows = [("1 KiB", 1024, 0.95), ("8 KiB", 8192, 1.05), ("1 MiB", 1 << 20, 1.05)];
-    let rows = rows.map(|(name, len, goal)| {
-        let mut data = vec![0; len];
-        row(&format!("{CTR} {name}"), CTR, len, goal, || {
+    let mut rows = Vec::new();
+    for (name, len, goal) in [("1 KiB", 1024, 0.95), ("8 KiB", 8192, 1.05), ("1 MiB", 1 << 20, 1.05)] {
+        let (key, mut data) = ([7; 32], vec![0; len]);
+        rows.push(row(&format!("{CTR} {name}, the cipher alone"), CTR, len, Goal::AtLeast(goal), || {
+            aes256_ctr(&key, &[9; 16], &mut data);
+            Ok(())
+        })?);
+        rows.push(row(&format!("{CTR} {name}, with a session's key"), CTR, len, Goal::None, || {
             store.with_key(id, KeyUse::Encrypt(len), |key| aes256_ctr(key, &[9; 16], &mut data))?;
             Ok(())
-        })
-    });
-    let mut rows: Vec<Row> = rows.into_iter().collect::<Result<_>>()?;
+        })?);
+    }
     let (mut sealer, mut chunk) = (Sealer::new(&[1; 32], b""), vec![0; CHUNK_LEN + TAG_LEN]);
-    rows.push(row("seal 64 KiB", GCM, CHUNK_LEN, 1.0, || {
+    rows.push(row("seal 64 KiB, with a session's key", GCM, CHUNK_LEN, Goal::AtLeast(1.0), || {
         chunk.truncate(CHUNK_LEN);
         store.with_key(id, KeyUse::EncryptMore(CHUNK_LEN), |key| sealer.seal(key, &mut chunk))??;
         Ok(())
@@ -49,7 +52,13 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
 }
 
 /// Bytes a second of `work`, which is about `len` bytes, beside a cipher of OpenSSL.
-fn row(name: &str, cipher: &str, len: usize, goal: f64, mut work: impl FnMut() -> Result<()>) -> Result<Row> {
+fn row(
+    name: &str,
+    cipher: &str,
+    len: usize,
+    goal: Goal,
+    mut work: impl FnMut() -> Result<()>,
+) -> Result<Row> {
     let triples = triples(
         |speed| *speed,
         |side| match side {
@@ -58,11 +67,11 @@ fn row(name: &str, cipher: &str, len: usize, goal: f64, mut work: impl FnMut() -
         },
     )?;
     Ok(Row {
-        name: format!("{name}, in process"),
+        name: name.into(),
         ours: format!("{:.2} GB/s", triples.ours(|speed| *speed) / 1e9),
         peer: format!("openssl {:.2} GB/s", triples.peer(|speed| *speed) / 1e9),
         value: triples.ratio(|speed| *speed),
-        goal: Goal::AtLeast(goal),
+        goal,
         steady: triples.steady,
         plotted: None,
     })
