@@ -12,8 +12,7 @@ use crate::report::{Goal, Row};
 use crate::sessions::{Id, InTurn, Template, fill};
 use crate::stage::{Daemon, Stage};
 
-/// As many as a daemon holds unless it is told otherwise; `growth` has what more of them cost.
-const SESSIONS: usize = 16;
+const SESSIONS: usize = 1000;
 const ALONE: Load = Load { connections: 1, ..Load::USUAL };
 const PIPELINED: Load = Load { depth: 16, ..Load::USUAL };
 
