@@ -1,10 +1,14 @@
 //! The ciphers of the wire and of the sessions, in place: AES in counter mode and HMAC-SHA256.
 //! `docs/protocol.md` sections 3, 4 and 7; the session's own use is in `docs/api.md`.
 
+use std::hint::black_box;
+use std::sync::OnceLock;
+
 use aes::cipher::KeyInit;
 use aes::hazmat::{cipher_round, inv_mix_columns};
 use aes::{Aes128Enc, Aes256Enc, Block};
 use hmac::{Hmac, Mac};
+use rke_secret::StackUse;
 use sha2::Sha256;
 
 use crate::ctr::apply;
@@ -20,7 +24,29 @@ pub fn aes128_ctr(key: &[u8; 16], counter_block: &[u8; BLOCK_LEN], data: &mut [u
     apply(&Aes128Enc::new(key.into()), u128::from_be_bytes(*counter_block), 0, data);
 }
 
+/// What [`aes256_ctr`] needs of a scratch stack, for those who use it with a key that somebody else owns.
+pub fn aes256_ctr_stack_use() -> StackUse {
+    static MEASURED: OnceLock<StackUse> = OnceLock::new();
+    *MEASURED.get_or_init(|| {
+        // The compiler is not to make another function for what it knows of these.
+        let encrypt = black_box(aes256_ctr as fn(&[u8; 32], &[u8; BLOCK_LEN], &mut [u8]));
+        let (key, mut data) = (black_box([0; 32]), vec![0; 2048 + 7]);
+        let all_it_does = || {
+            // All numbers of blocks that may be left over from those that are encrypted at once, with and without a
+            // part of one, and with the counter's carry.
+            for blocks in 0..=data.len() / BLOCK_LEN {
+                let (len, part) = (blocks * BLOCK_LEN, data.len() % BLOCK_LEN);
+                encrypt(&key, &[0; BLOCK_LEN], &mut data[..len]);
+                encrypt(&key, &[0xFF; BLOCK_LEN], &mut data[..len + part]);
+            }
+        };
+        // Where there is no secret memory, there is no key to use either.
+        StackUse::measure(all_it_does).unwrap_or(StackUse::UNKNOWN)
+    })
+}
+
 /// AES-256-CTR over `data`, starting at `counter_block`. The same call encrypts and decrypts.
+#[inline(never)]
 pub fn aes256_ctr(key: &[u8; 32], counter_block: &[u8; BLOCK_LEN], data: &mut [u8]) {
     aes256_ctr_from(key, counter_block, 0, data);
 }
@@ -30,7 +56,14 @@ pub fn aes256_ctr(key: &[u8; 32], counter_block: &[u8; BLOCK_LEN], data: &mut [u
 pub fn aes256_ctr_from(key: &[u8; 32], counter_block: &[u8; BLOCK_LEN], position: u64, data: &mut [u8]) {
     let (blocks, skip) = (position / BLOCK_LEN as u64, position % BLOCK_LEN as u64);
     let counter = u128::from_be_bytes(*counter_block).wrapping_add(blocks.into());
-    apply(&Aes256Enc::new(key.into()), counter, skip as usize, data);
+    apply(&expand_256(key), counter, skip as usize, data);
+}
+
+/// The key schedule, made in its final place. Apart, because most of its frame is there for processors without AES
+/// and would lie beneath all that follows: see `ctr::run`.
+#[inline(never)]
+fn expand_256(key: &[u8; 32]) -> Aes256Enc {
+    Aes256Enc::new(key.into())
 }
 
 /// Gives each 16 bytes of AES-256's key schedule to `each`, the key's own halves first, and each of
@@ -101,7 +134,27 @@ pub fn hmac_matches(key: &[u8; 32], parts: &[&[u8]], tag: &[u8; HMAC_LEN]) -> bo
 
 #[cfg(test)]
 mod tests {
+    use rke_secret::Secret;
+    use rke_secret::process::block_signals;
+    use rke_secret::residue::Fingerprint;
+
     use super::*;
+
+    #[test]
+    fn within_its_stack_use_it_leaves_nothing_on_the_stack() {
+        block_signals().expect("signals to be blocked");
+        let secret = Secret::random().expect("a secret");
+        for len in (0..1100).step_by(37).chain([1024, 2048, 5000, 100_000]) {
+            let mut data = vec![0; len];
+            let encrypted = secret.handle().expose_within(aes256_ctr_stack_use(), |key: &[u8; 32]| {
+                aes256_ctr(key, &[7; BLOCK_LEN], &mut data);
+            });
+            assert!(encrypted.is_some());
+        }
+        // Nothing to look for but stacks that are not wiped.
+        let look = Fingerprint::new().and_then(|nothing| nothing.look()).expect("a look");
+        assert_eq!(look.hits, 0, "{look:?}");
+    }
 
     #[test]
     fn a_stream_may_be_cut_anywhere() {

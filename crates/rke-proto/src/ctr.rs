@@ -18,7 +18,14 @@ pub(crate) fn apply(
     skip: usize,
     data: &mut [u8],
 ) {
-    cipher.encrypt_with_backend(Keystream { counter, skip, data });
+    run(cipher, Keystream { counter, skip, data });
+}
+
+/// Apart, because the code for the processor is the last that it calls: it takes the place of this function's frame,
+/// most of which is there for processors without AES. What a frame takes, the scratch stack has to be wiped of.
+#[inline(never)]
+fn run(cipher: &impl BlockCipherEncrypt<BlockSize = U16>, keystream: Keystream<'_>) {
+    cipher.encrypt_with_backend(keystream);
 }
 
 struct Keystream<'a> {

@@ -16,6 +16,7 @@ mod secret;
 pub use error::SecretError;
 pub use memory::{MemoryReport, SecretMemory, scoped, start};
 pub use random::fill_random;
+pub use raw::prefetch;
 #[cfg(feature = "trace")]
 pub use raw::trace;
-pub use secret::{Secret, SecretBuffer, SecretHandle};
+pub use secret::{Secret, SecretBuffer, SecretHandle, StackUse};

@@ -6,13 +6,13 @@ use std::io;
 use std::ops::Range;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::thread;
 
 use rustix::process::{Resource, getrlimit};
 
 use crate::SecretError;
-use crate::raw::{Depth, Kind, Map, SLOT_ROOM, Slot, Stack};
+use crate::raw::{Depth, Kind, Map, Reach, SLOT_ROOM, Slot, Stack};
 
 /// Slots that are there from the start, and fewest by which they grow.
 const MIN_SLOTS: usize = 1024;
@@ -63,7 +63,8 @@ thread_local! {
     /// The scratch stack that this thread tries first.
     static FIRST_STACK: usize = {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
-        NEXT.fetch_add(1, Ordering::Relaxed)
+        let stacks = MEMORY.get().map_or(1, |memory| memory.deep_stacks.len());
+        NEXT.fetch_add(1, Ordering::Relaxed) % stacks
     };
 }
 
@@ -123,8 +124,10 @@ impl Memory {
                 _ => Kind::Secretmem,
             },
         };
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let count = (cores + 4).min(32);
         let (deep_stacks, shallow_stacks) =
-            (new_stacks(kind, Depth::Deep)?, new_stacks(kind, Depth::Shallow)?);
+            (new_stacks(kind, Depth::Deep, count)?, new_stacks(kind, Depth::Shallow, count)?);
         let stacks = deep_stacks.iter().chain(&shallow_stacks);
         let ranges = stacks.map(|stack| lock(stack).addresses()).collect();
         let memory = Self {
@@ -182,7 +185,7 @@ impl Memory {
         if ON_STACK.get() {
             return work();
         }
-        run(&mut any_of(&self.deep_stacks), work)
+        run(&mut any_of(&self.deep_stacks), Reach::WHOLE, work)
     }
 
     /// A scratch stack for a cipher.
@@ -197,7 +200,7 @@ impl Memory {
     /// Scratch stacks that are idle but not wiped, and bytes of those that were looked at.
     pub(crate) fn look_at_stacks(&self) -> (usize, u64) {
         let stacks = self.deep_stacks.iter().chain(&self.shallow_stacks);
-        let idle = stacks.filter_map(|stack| stack.try_lock().ok());
+        let idle = stacks.filter_map(try_lock);
         idle.fold((0, 0), |(dirty, bytes), stack| {
             let range = stack.addresses();
             (dirty + usize::from(!stack.is_wiped()), bytes + (range.end - range.start))
@@ -219,26 +222,43 @@ impl Memory {
     }
 }
 
-fn new_stacks(kind: Kind, depth: Depth) -> Result<Stacks, SecretError> {
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let stacks = (0..(cores + 4).min(32)).map(|_| Stack::new(kind, depth).map(Mutex::new));
+fn new_stacks(kind: Kind, depth: Depth, count: usize) -> Result<Stacks, SecretError> {
+    let stacks = (0..count).map(|_| Stack::new(kind, depth).map(Mutex::new));
     stacks.collect::<io::Result<_>>().map_err(no_memory(32 * 1024))
 }
 
 /// The stack that this thread had before if it is free, else any, else a wait.
 fn any_of(stacks: &Stacks) -> MutexGuard<'_, Stack> {
-    let first = FIRST_STACK.with(|first| *first);
-    let in_turn = (0..stacks.len()).map(|at| &stacks[(first + at) % stacks.len()]);
-    let free = in_turn.into_iter().find_map(|stack| stack.try_lock().ok());
-    free.unwrap_or_else(|| lock(&stacks[first % stacks.len()]))
+    // There are as many of either kind.
+    let first = &stacks[FIRST_STACK.with(|first| *first)];
+    let free = try_lock(first).or_else(|| stacks.iter().find_map(try_lock));
+    free.unwrap_or_else(|| lock(first))
 }
 
 /// Runs `work` on `stack`, whether or not this thread is on another one.
-pub(crate) fn run<R>(stack: &mut Stack, work: impl FnOnce() -> R) -> R {
+pub(crate) fn run<R>(stack: &mut Stack, reach: Reach, work: impl FnOnce() -> R) -> R {
     let before = ON_STACK.replace(true);
-    let outcome = stack.run(work);
+    let outcome = stack.run(reach, work);
     ON_STACK.set(before);
     outcome.unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+/// How far down on a scratch stack for ciphers `work` gets, where a scope in it is part of it.
+pub(crate) fn measure(work: impl FnMut()) -> Result<Reach, SecretError> {
+    let mut stack = Memory::get()?.shallow_stack();
+    let before = ON_STACK.replace(true);
+    let outcome = stack.measure(work);
+    ON_STACK.set(before);
+    Ok(outcome.unwrap_or_else(|panic| resume_unwind(panic)))
+}
+
+/// A lock that nobody holds.
+fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(guard)) => Some(guard.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
 }
 
 /// A panic elsewhere leaves what these locks guard whole: go on with it.

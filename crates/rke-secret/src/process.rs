@@ -10,7 +10,7 @@ use rustix::process::{
 use rustix::thread::set_no_new_privs;
 
 use crate::SecretError;
-use crate::raw::refuse_exec_gain;
+use crate::raw::{others_are_blocked, refuse_exec_gain};
 
 /// The one signal that threads with secrets take, for the standstill of [`crate::residue`]. Its
 /// default is to be ignored, so it harms nobody before that is set up.
@@ -39,7 +39,8 @@ impl Inspection {
 /// Blocks signals on this thread and on those that it starts, so that no handler's frame keeps the
 /// registers of a thread that uses a secret. To be called before any thread starts; one thread that
 /// never touches a secret then waits for signals. Job control and SIGABRT go on working: they have no
-/// handlers.
+/// handlers, and must get none. From here on scratch stacks are not wiped of signals' frames that could come
+/// otherwise.
 ///
 /// # Errors
 /// [`SecretError::System`].
@@ -49,7 +50,9 @@ pub fn block_signals() -> Result<(), SecretError> {
         [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU, Signal::SIGCONT, Signal::SIGABRT];
     without_handlers.into_iter().chain([STANDSTILL_SIGNAL]).for_each(|signal| blocked.remove(signal));
     let failed = |error: nix::Error| SecretError::System { action: "block signals", source: error.into() };
-    blocked.thread_block().map_err(failed)
+    blocked.thread_block().map_err(failed)?;
+    others_are_blocked();
+    Ok(())
 }
 
 /// Hardens the process, in this order: no core files, not dumpable (which also keeps other

@@ -7,8 +7,8 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
 use crate::SecretError;
-use crate::memory::{Memory, run};
-use crate::raw::{Map, SLOT_LEN, Slot, Visitor};
+use crate::memory::{Memory, measure, run};
+use crate::raw::{Map, Reach, SLOT_LEN, Slot, Visitor};
 
 /// `N` secret bytes (at most 32) in a slot of secret memory, wiped when dropped.
 ///
@@ -123,10 +123,33 @@ impl<const N: usize> SecretHandle<N> {
     /// until `read` has returned and its traces are wiped: so `read` should not take long. It is for
     /// ciphers: the stack that it runs on is shallow.
     pub fn expose<R>(self, read: impl FnOnce(&[u8; N]) -> R) -> Option<R> {
+        self.expose_within(StackUse::UNKNOWN, read)
+    }
+
+    /// The same for work whose use of the stack is known, of which less is wiped then.
+    pub fn expose_within<R>(self, stack_use: StackUse, read: impl FnOnce(&[u8; N]) -> R) -> Option<R> {
         // A stack of its own, in a scope or not: the visit may end only when its stack is wiped.
         let mut stack = Memory::of_secrets().shallow_stack();
         let visit = self.visitor.enter()?;
-        Some(run(&mut stack, || read(prefix(visit.bytes()))))
+        Some(run(&mut stack, stack_use.0, || read(prefix(visit.bytes()))))
+    }
+}
+
+/// How much of a scratch stack some kind of work needs on this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StackUse(Reach);
+
+impl StackUse {
+    /// Of work that nobody has measured: perhaps the whole stack.
+    pub const UNKNOWN: Self = Self(Reach::WHOLE);
+
+    /// Does the work some times, with bytes that are no secret, to see how much it needs. It must do all that the
+    /// kind of work can do; what goes deeper later is not sure to be wiped.
+    ///
+    /// # Errors
+    /// [`SecretError`] when there is no secret memory.
+    pub fn measure(work: impl FnMut()) -> Result<Self, SecretError> {
+        measure(work).map(Self)
     }
 }
 

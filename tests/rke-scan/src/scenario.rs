@@ -243,6 +243,7 @@ const IN_ONE_DAEMON: [(&str, Scenario, &str); 7] = [
 pub(crate) fn run_all(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
     for (name, scenario, seconds) in IN_ONE_DAEMON {
         let mut subject = Subject::start(plan, &["--exchange-timeout", seconds], None)?;
+        take_signals(&mut subject)?;
         let (on, over, process) = (AtomicBool::new(false), AtomicBool::new(false), subject.program.process());
         let storm = Storm { on: &on, over: &over };
         let result = thread::scope(|threads| {
@@ -269,6 +270,14 @@ pub(crate) fn run_all(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
         sigterm(plan, report, at).context("SIGTERM")?;
     }
     Ok(())
+}
+
+/// A first receipt: from then on the daemon's threads take the signal that is for receipts, in storms as well.
+fn take_signals(subject: &mut Subject) -> Result<()> {
+    let wallet = subject.network.renew()?;
+    let id = subject.create(&wallet)?;
+    subject.network.add_needles(&mut subject.needles);
+    delete(subject.api, &id, true)
 }
 
 fn single(subject: &mut Subject, at: usize) -> Result<(Scan, Scan)> {

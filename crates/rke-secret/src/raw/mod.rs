@@ -1,9 +1,10 @@
 //! The only `unsafe` code of the project: mappings, the slots in them, the switch to a scratch
-//! stack, the wiping of registers, and a few calls to the system that no crate wraps. Everything
+//! stack, the wiping of registers, and a few calls to the system and an instruction that no crate wraps. Everything
 //! that leaves this module is safe to call in any order from any thread.
 #![allow(unsafe_code)]
 
 mod map;
+mod prefetch;
 mod random;
 mod registers;
 mod slot;
@@ -13,7 +14,10 @@ mod system;
 pub mod trace;
 
 pub(crate) use map::{Kind, Map};
+pub use prefetch::prefetch;
 pub(crate) use random::fill as fill_random;
 pub(crate) use slot::{SLOT_LEN, SLOT_ROOM, Slot, Visitor};
-pub(crate) use stack::{Depth, Stack};
-pub(crate) use system::{install_standstill, refuse_exec_gain, set_standstill, signal_thread, standing};
+pub(crate) use stack::{Depth, Reach, Stack};
+pub(crate) use system::{
+    install_standstill, others_are_blocked, refuse_exec_gain, set_standstill, signal_thread, standing,
+};

@@ -1,6 +1,6 @@
 //! Slots: 32 bytes of secret memory each, lent to one owner at a time. A [`Visitor`] may read along
 //! without owning: it is refused once the owner has written or given up the slot, and both of these
-//! wait for the visits that run.
+//! wait for the visits that run, and for those that are just being refused.
 
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -79,15 +79,10 @@ impl Slot {
 impl Visitor {
     /// Begins a visit. `None` once the owner has written the slot or given it up.
     pub(crate) fn enter(self) -> Option<Visit> {
-        let state = &self.room.state;
-        let mut now = state.load(Ordering::Acquire);
-        while now / GENERATION == self.generation {
-            match state.compare_exchange_weak(now, now + 1, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Some(Visit(self)),
-                Err(changed) => now = changed,
-            }
-        }
-        None
+        // Counted first, so that an owner who comes now waits for it.
+        let visit = Visit(self);
+        let before = self.room.state.fetch_add(1, Ordering::AcqRel);
+        (before / GENERATION == self.generation).then_some(visit)
     }
 }
 

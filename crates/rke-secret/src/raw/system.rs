@@ -1,7 +1,7 @@
 //! Calls to the system that no crate wraps safely.
 
 use std::io;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use rustix::thread::futex;
@@ -10,6 +10,10 @@ use rustix::thread::futex;
 static STANDSTILL: AtomicU32 = AtomicU32::new(0);
 /// Threads that stand still.
 static STANDING: AtomicU32 = AtomicU32::new(0);
+/// Signals of the standstill that threads have taken.
+static TAKEN: AtomicU64 = AtomicU64::new(0);
+/// Whether threads that use secrets take no others.
+static OTHERS_BLOCKED: AtomicBool = AtomicBool::new(false);
 
 /// Memory that was writable shall never become executable, nor the other way round.
 pub(crate) fn refuse_exec_gain() -> io::Result<()> {
@@ -34,6 +38,7 @@ pub(crate) fn install_standstill(signal: Signal) -> io::Result<()> {
 }
 
 extern "C" fn stand_still(_: libc::c_int) {
+    TAKEN.fetch_add(1, Ordering::Relaxed);
     if STANDSTILL.load(Ordering::Acquire) == 0 {
         return;
     }
@@ -42,6 +47,17 @@ extern "C" fn stand_still(_: libc::c_int) {
         let _ = futex::wait(&STANDSTILL, futex::Flags::PRIVATE, 1, None);
     }
     STANDING.fetch_sub(1, Ordering::AcqRel);
+}
+
+/// Says that threads that use secrets take no signals that have handlers, but those of the standstill.
+pub(crate) fn others_are_blocked() {
+    OTHERS_BLOCKED.store(true, Ordering::Relaxed);
+}
+
+/// How many signals have left frames on stacks so far. `None` where that is not known. Relaxed is enough: what
+/// counts is what this thread itself has taken.
+pub(super) fn signals_taken() -> Option<u64> {
+    OTHERS_BLOCKED.load(Ordering::Relaxed).then(|| TAKEN.load(Ordering::Relaxed))
 }
 
 /// Begins or ends a standstill; who is to stand still gets the signal besides.
