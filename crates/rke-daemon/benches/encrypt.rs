@@ -13,14 +13,17 @@ use rke_daemon::exchange::KeyOrigin;
 use rke_daemon::store::{KeyUse, NewSession, Rules, SessionId, Store};
 use rke_daemon::usage::UsageLimits;
 use rke_proto::ContentServerId;
-use rke_proto::cipher::{aes256_ctr, aes256_ctr_from};
+use rke_proto::cipher::{aes256_ctr, aes256_ctr_from, aes256_ctr_stack_use};
 use rke_proto::derive::ShareWidth;
 use rke_proto::seal::{CHUNK_LEN, Sealer, TAG_LEN};
 use rke_secret::Secret;
+use rke_secret::process::block_signals;
 
 const ROUNDS: usize = 21;
 
 fn main() {
+    // As the daemon does, which wipes more where it has to reckon with signals.
+    block_signals().expect("signals to be blocked");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let _in_runtime = runtime.enter();
     let hour = Duration::from_secs(3600);
@@ -37,9 +40,9 @@ fn main() {
         // In turn, so that a change of the machine's speed meets both.
         for _ in 0..ROUNDS {
             wiped.push(time(per_round, || {
-                let encrypted =
-                    store.with_key(id, KeyUse::Encrypt(len), |key| aes256_ctr(key, &[9; 16], &mut data));
-                encrypted.expect("a session");
+                let encrypt = |key: &[u8; 32]| aes256_ctr(key, &[9; 16], &mut data);
+                let (key_use, stack_use) = (KeyUse::Encrypt(len), aes256_ctr_stack_use());
+                store.with_key_within(id, key_use, stack_use, encrypt).expect("a session");
             }));
             let key = black_box([7; 32]);
             bare.push(time(per_round, || aes256_ctr(&key, &[9; 16], black_box(&mut data))));

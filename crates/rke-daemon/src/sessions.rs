@@ -12,7 +12,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
 use rke_host::wallet;
-use rke_proto::cipher::{BLOCK_LEN, aes256_ctr};
+use rke_proto::cipher::{BLOCK_LEN, aes256_ctr, aes256_ctr_stack_use};
 use rke_proto::derive::ShareWidth;
 use rke_proto::tunnel::{ClientKeyId, NonceMemory};
 use rke_secret::fill_random;
@@ -289,7 +289,9 @@ impl Sessions {
     pub fn encrypt(&self, id: SessionId, data: &mut [u8]) -> Result<Nonce, CryptError> {
         let mut nonce = Nonce::default();
         fill_random(&mut nonce)?;
-        self.store.with_key(id, KeyUse::Encrypt(data.len()), |key| aes256_ctr(key, &nonce, data))?;
+        let key_use = KeyUse::Encrypt(data.len());
+        let encrypt = |key: &[u8; 32]| aes256_ctr(key, &nonce, data);
+        self.store.with_key_within(id, key_use, aes256_ctr_stack_use(), encrypt)?;
         Ok(nonce)
     }
 
@@ -298,7 +300,8 @@ impl Sessions {
     /// # Errors
     /// [`KeyError`]; then nothing is decrypted.
     pub fn decrypt(&self, id: SessionId, nonce: &Nonce, data: &mut [u8]) -> Result<(), KeyError> {
-        self.store.with_key(id, KeyUse::Decrypt, |key| aes256_ctr(key, nonce, data))
+        let decrypt = |key: &[u8; 32]| aes256_ctr(key, nonce, data);
+        self.store.with_key_within(id, KeyUse::Decrypt, aes256_ctr_stack_use(), decrypt)
     }
 
     /// Pieces of deleted keys that looks through memory have found: 0, or a bug.

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use rke_secret::StackUse;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -26,6 +27,9 @@ use crate::journal::Journal;
 
 /// Into how many parts the sessions are split. Ids are random, so the parts are alike.
 const SHARDS: usize = 256;
+
+/// So many sessions are in the processor's caches anyway.
+const FEW: usize = 4096;
 
 /// How many sessions are wiped at a time while others wait for nothing.
 const BATCH: usize = 64;
@@ -102,6 +106,19 @@ impl Store {
         Ok(row)
     }
 
+    /// Has the processor fetch a session that is wanted soon, where there are so many that it is in no cache.
+    pub fn fetch(&self, wanted: impl FnOnce() -> Option<SessionId>) {
+        if self.shared.total.load(Ordering::Relaxed) <= FEW {
+            return;
+        }
+        // Nobody waits for this.
+        if let Some(id) = wanted()
+            && let Ok(shard) = self.shared.shard_of(id).try_lock()
+        {
+            shard.fetch(id);
+        }
+    }
+
     /// Ends a session: when this returns, the id is dead. Its key is wiped when what this gives is
     /// dropped, which waits for the uses that run. `None` where there is no such session, or it has
     /// expired.
@@ -145,6 +162,20 @@ impl Store {
         key_use: KeyUse,
         work: impl FnOnce(&[u8; 32]) -> R,
     ) -> Result<R, KeyError> {
+        self.with_key_within(id, key_use, StackUse::UNKNOWN, work)
+    }
+
+    /// The same for work of which is known how much of a scratch stack it uses.
+    ///
+    /// # Errors
+    /// As [`Store::with_key`].
+    pub fn with_key_within<R>(
+        &self,
+        id: SessionId,
+        key_use: KeyUse,
+        stack_use: StackUse,
+        work: impl FnOnce(&[u8; 32]) -> R,
+    ) -> Result<R, KeyError> {
         let key = {
             let (rules, now) = (self.shared.rules(), Moment::now());
             let mut shard = self.shared.shard(id);
@@ -153,7 +184,7 @@ impl Store {
             entry.session.key.handle()
         };
         self.shared.changed();
-        let used = key.expose(|key| {
+        let used = key.expose_within(stack_use, |key| {
             let done = work(key);
             #[cfg(feature = "controls")]
             crate::controls::key_in_use(key);
@@ -211,8 +242,12 @@ impl Shared {
     }
 
     /// The part that a session of this id is in.
+    fn shard_of(&self, id: SessionId) -> &Mutex<Shard> {
+        &self.shards[usize::from(id.as_bytes()[0]) % SHARDS]
+    }
+
     fn shard(&self, id: SessionId) -> MutexGuard<'_, Shard> {
-        lock(&self.shards[usize::from(id.as_bytes()[0]) % SHARDS])
+        lock(self.shard_of(id))
     }
 
     fn each(&self, mut work: impl FnMut(&mut Shard)) {

@@ -62,6 +62,8 @@ impl Front {
         caller: &Caller,
         outgoing: &mut Outgoing,
     ) -> Option<Answered> {
+        // The session comes out of memory while the gate works. Nothing is read of it before.
+        self.sessions.store().fetch(|| asked.query.session());
         let began = Reading::now();
         if self.sessions.has_slept(&began) {
             return None;

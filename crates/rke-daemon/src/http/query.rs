@@ -12,6 +12,7 @@ use percent_encoding::percent_decode;
 
 use super::failure::Failure;
 use crate::sessions::Nonce;
+use crate::store::SessionId;
 
 /// `%`, and two digits.
 const ESCAPE_LEN: usize = 3;
@@ -76,6 +77,11 @@ impl<'a> Query<'a> {
             return Err(Failure::invalid(name, "given once"));
         }
         Ok(value)
+    }
+
+    /// The session that is meant, where it is given as plainly as usual.
+    pub(super) fn session(&self) -> Option<SessionId> {
+        SessionId::parse(self.sent("session_id").ok()??)
     }
 
     /// Refuses parameters that are not named: where one narrows what is deleted, a misspelt one would delete
@@ -198,6 +204,18 @@ mod tests {
         assert_eq!(query.required("a").expect("a"), "x y z+");
         assert_eq!(query.required("d").expect("d"), "\u{e9}");
         assert!(query.required("b").is_err() && query.required("c").is_err() && query.required("e").is_err());
+    }
+
+    #[test]
+    fn a_session_is_told_where_it_is_given_plainly() {
+        let id = "0123456789abcdefABCDEF0123456789";
+        let told = query(&format!("a=b&session_id={id}&c")).session();
+        assert!(told.is_some_and(|told| told == SessionId::parse(id).expect("an id")));
+        for text in
+            ["", "session_id", "session_id=", "session_id=%30", &format!("session_id={id}&session_id={id}")]
+        {
+            assert!(query(text).session().is_none(), "{text}");
+        }
     }
 
     #[test]

@@ -32,6 +32,10 @@ impl Shard {
         self.entries.insert(id, entry);
     }
 
+    pub(super) fn fetch(&self, id: SessionId) {
+        self.entries.fetch(id);
+    }
+
     pub(super) fn live(&mut self, id: SessionId, now: Moment, rules: &Rules) -> Option<&mut Entry> {
         self.entries.get_mut(id).filter(|entry| !entry.has_ended(now, rules))
     }

@@ -4,6 +4,8 @@
 use std::hash::{BuildHasher, RandomState};
 use std::mem::replace;
 
+use rke_secret::prefetch;
+
 use super::SessionId;
 use super::entry::Entry;
 
@@ -35,6 +37,13 @@ impl Table {
     pub(super) fn get_mut(&mut self, id: SessionId) -> Option<&mut Entry> {
         let at = self.find(id)?;
         self.places[at].0.as_mut().map(|(_, entry)| entry)
+    }
+
+    /// Has the processor fetch the place where a session of this id is likely to lie.
+    pub(super) fn fetch(&self, id: SessionId) {
+        if !self.places.is_empty() {
+            prefetch(&self.places[self.home(id)]);
+        }
     }
 
     /// Adds a session whose id no other has.
@@ -156,6 +165,7 @@ mod tests {
         let (mut table, mut model) = (Table::default(), BTreeMap::new());
         let ids: Vec<SessionId> = (0..200).map(|_| SessionId::random().expect("random bytes")).collect();
         assert!(table.get(ids[0]).is_none() && table.remove(ids[0]).is_none());
+        table.fetch(ids[0]);
         for step in 0..20_000_usize {
             // Few ids, so that places are given up and taken again, with growth in the first steps.
             let id = ids[(step * step + step / 7) % ids.len()];
