@@ -10,7 +10,7 @@ use rke_host::wallet::{CoinFile, CoinFileReadError, all_coin_files};
 use rke_proto::RaidaIndex;
 use rke_proto::coin::{AN_LEN, CoinId};
 use rke_proto::header::NONCE_LEN;
-use rke_secret::{Secret, SecretBuffer, SecretError};
+use rke_secret::{Secret, SecretBuffer, SecretError, fill_random};
 use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 use zeroize::Zeroize;
@@ -65,7 +65,7 @@ pub enum NodeError {
     Secret(#[from] SecretError),
 }
 
-/// Datagrams that are answered before the scratch stack is wiped.
+/// Datagrams that are taken in, at most, before the scratch stack is wiped and answers are sent.
 const AT_ONCE: usize = 16;
 
 /// A running node. Dropping it stops it.
@@ -118,6 +118,7 @@ fn spawn(socket: UdpSocket, buffer: SecretBuffer, responder: Responder) -> JoinH
 }
 
 async fn serve(socket: UdpSocket, mut buffer: SecretBuffer, mut responder: Responder) {
+    let mut answers = Vec::with_capacity(AT_ONCE);
     loop {
         if let Err(error) = socket.readable().await {
             tracing::error!(%error, "a node's socket is broken, the node ends");
@@ -126,22 +127,24 @@ async fn serve(socket: UdpSocket, mut buffer: SecretBuffer, mut responder: Respo
         // A preload carries master secrets, which are decrypted where the datagram lies.
         buffer.expose_mut(|buffer| {
             for _ in 0..AT_ONCE {
-                // There is no other, or an earlier one could not be delivered: then there will be a next time.
+                // There is no other, or an earlier answer could not be delivered: then there will be a next time.
                 let Ok((len, peer)) = socket.try_recv_from(buffer) else { break };
                 let answer = answer(&mut responder, peer, &mut buffer[..len]);
                 buffer[..len].zeroize();
-                if let Some(answer) = answer {
-                    // A lost answer is asked for again.
-                    let _ = socket.try_send_to(&answer, peer);
-                }
+                answers.extend(answer.map(|answer| (answer, peer)));
             }
         });
+        // One after the other: who waits for several is busy with the first while the next ones come.
+        for (answer, peer) in answers.drain(..) {
+            // A lost answer is asked for again.
+            let _ = socket.try_send_to(&answer, peer);
+        }
     }
 }
 
 fn answer(responder: &mut Responder, peer: SocketAddr, datagram: &mut [u8]) -> Option<Vec<u8>> {
     let mut random = [0; NONCE_LEN];
-    if let Err(error) = getrandom::fill(&mut random) {
+    if let Err(error) = fill_random(&mut random) {
         tracing::error!(%error, "no random bytes, a request stays unanswered");
         return None;
     }

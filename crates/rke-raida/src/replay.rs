@@ -30,17 +30,23 @@ pub enum Seen {
 }
 
 struct Remembered {
+    challenge: Challenge,
+    /// When it may be forgotten.
+    until: u64,
     datagram: [u8; 32],
     body: [u8; 32],
-    answer: Vec<u8>,
+    answer: Box<[u8]>,
 }
 
 /// The challenges of the last ten minutes.
 #[derive(Default)]
 pub struct Replays {
-    by_challenge: HashMap<Challenge, Remembered>,
-    /// In order of arrival, with the time when each may be forgotten.
-    order: VecDeque<(u64, Challenge)>,
+    /// In order of arrival.
+    remembered: VecDeque<Remembered>,
+    /// How many have been forgotten: the number of the first.
+    forgotten: u64,
+    /// The number of each.
+    by_challenge: HashMap<Challenge, u64>,
 }
 
 /// Hashes that tell one request from another without keeping it.
@@ -69,12 +75,13 @@ impl Fingerprint {
 impl Replays {
     /// What is known of a challenge at `now`, in Unix seconds.
     pub fn look_up(&mut self, challenge: &Challenge, fingerprint: &Fingerprint, now: u64) -> Seen {
-        while self.order.front().is_some_and(|(until, _)| *until <= now) {
+        while self.remembered.front().is_some_and(|oldest| oldest.until <= now) {
             self.forget_oldest();
         }
-        match self.by_challenge.get(challenge) {
+        let number = self.by_challenge.get(challenge);
+        match number.and_then(|number| self.remembered.get((number - self.forgotten) as usize)) {
             None => Seen::New,
-            Some(seen) if seen.datagram == fingerprint.datagram => Seen::Retransmitted(seen.answer.clone()),
+            Some(seen) if seen.datagram == fingerprint.datagram => Seen::Retransmitted(seen.answer.to_vec()),
             Some(seen) if seen.body == fingerprint.body => Seen::Resealed,
             Some(_) => Seen::Reused,
         }
@@ -82,17 +89,19 @@ impl Replays {
 
     /// Keeps the answer to a new challenge.
     pub fn remember(&mut self, challenge: Challenge, fingerprint: Fingerprint, answer: &[u8], now: u64) {
-        if self.order.len() >= MAX_REMEMBERED {
+        if self.remembered.len() >= MAX_REMEMBERED {
             self.forget_oldest();
         }
         let Fingerprint { datagram, body } = fingerprint;
-        self.by_challenge.insert(challenge, Remembered { datagram, body, answer: answer.into() });
-        self.order.push_back((now.saturating_add(REMEMBERED_SECONDS), challenge));
+        let until = now.saturating_add(REMEMBERED_SECONDS);
+        self.by_challenge.insert(challenge, self.forgotten + self.remembered.len() as u64);
+        self.remembered.push_back(Remembered { challenge, until, datagram, body, answer: answer.into() });
     }
 
     fn forget_oldest(&mut self) {
-        if let Some((_, challenge)) = self.order.pop_front() {
-            self.by_challenge.remove(&challenge);
+        if let Some(oldest) = self.remembered.pop_front() {
+            self.by_challenge.remove(&oldest.challenge);
+            self.forgotten += 1;
         }
     }
 }
@@ -100,6 +109,30 @@ impl Replays {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn finds_what_is_left_when_others_are_forgotten() {
+        let mut replays = Replays::default();
+        let challenge = |at: u32| Challenge::new(std::array::from_fn(|byte| (at >> (8 * (byte % 4))) as u8));
+        let fingerprint = |at: u32| Fingerprint::of_datagram(&at.to_be_bytes());
+        let most = MAX_REMEMBERED as u32;
+        for at in 0..most + 3 {
+            assert_eq!(replays.look_up(&challenge(at), &fingerprint(at), 1000), Seen::New);
+            replays.remember(challenge(at), fingerprint(at), &at.to_be_bytes(), 1000 + u64::from(at > 9));
+        }
+        let answer = |at: u32| Seen::Retransmitted(at.to_be_bytes().into());
+        for at in [3, 9, 10, most, most + 2] {
+            assert_eq!(replays.look_up(&challenge(at), &fingerprint(at), 1000), answer(at), "{at}");
+        }
+        assert_eq!(
+            replays.look_up(&challenge(2), &fingerprint(2), 1000),
+            Seen::New,
+            "the oldest are forgotten"
+        );
+        let later = 1000 + REMEMBERED_SECONDS;
+        assert_eq!(replays.look_up(&challenge(9), &fingerprint(9), later), Seen::New);
+        assert_eq!(replays.look_up(&challenge(10), &fingerprint(10), later), answer(10));
+    }
 
     #[test]
     fn tells_retransmissions_from_reuse_and_forgets_in_time() {
