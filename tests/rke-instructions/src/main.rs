@@ -15,6 +15,7 @@ use rke_host::data_dir::{DataDir, Sharing};
 use rke_proto::derive::ShareWidth;
 use rke_proto::header::RequestHeader;
 use rke_proto::{ContentServerId, EnvelopeKey, Status, command, envelope};
+use rke_secret::process::block_signals;
 use rke_secret::{Secret, scoped};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -47,6 +48,8 @@ fn names() -> Vec<String> {
 }
 
 fn work(name: &str, times: usize) -> Result<()> {
+    // As the daemon does, which wipes more where it has to reckon with signals.
+    block_signals()?;
     if let Some(name) = name.strip_prefix("open request ") {
         let packet = packet(name)?;
         let key = samples::key(packet.header.envelope).context("the packet has no key")?;

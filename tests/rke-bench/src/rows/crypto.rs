@@ -1,16 +1,18 @@
-//! The ciphers with the key expanded for each operation, alone and as a session uses them, with the key in secret
-//! memory and everything wiped, beside `openssl speed` on the same core.
+//! The ciphers with the key expanded for each operation: alone, with a key in secret memory and everything wiped,
+//! and with a session's key. Beside `openssl speed` on the same core.
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use rke_daemon::exchange::ExchangedKey;
 use rke_daemon::store::{KeyUse, NewSession, Rules, SessionId, Store};
 use rke_daemon::usage::UsageLimits;
-use rke_proto::cipher::aes256_ctr;
+use rke_proto::cipher::{aes256_ctr, aes256_ctr_stack_use};
 use rke_proto::seal::{CHUNK_LEN, Sealer, TAG_LEN};
+use rke_secret::Secret;
+use rke_secret::process::block_signals;
 
 use crate::machine::{LOAD_CORE, SERVER_CORE, stay_on};
 use crate::method::{Side, triples};
@@ -28,24 +30,31 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
     let rules = Rules { max: 16, ttl: hour, max_lifetime: hour, idle: None, usage };
     let (store, id) = (Store::new(rules, Arc::default()), SessionId::random()?);
     store.insert(id, session()?)?;
+    let secret = Secret::<32>::random()?;
+    let (handle, stack_use) = (secret.handle(), aes256_ctr_stack_use());
     stay_on(SERVER_CORE)?;
     let mut rows = Vec::new();
-    for (name, len, goal) in [("1 KiB", 1024, 0.95), ("8 KiB", 8192, 1.05), ("1 MiB", 1 << 20, 1.05)] {
+    let lengths = [
+        ("1 KiB", 1024, Goal::AtLeast(0.95), Goal::None),
+        ("8 KiB", 8192, Goal::AtLeast(1.05), Goal::AtLeast(1.05)),
+        ("1 MiB", 1 << 20, Goal::AtLeast(1.05), Goal::AtLeast(1.05)),
+    ];
+    for (name, len, goal, with_session) in lengths {
         let (key, mut data) = ([7; 32], vec![0; len]);
         rows.push(row(&format!("{CTR} {name}, the cipher alone"), CTR, len, Goal::None, || {
             aes256_ctr(&key, &[9; 16], &mut data);
             Ok(())
         })?);
-        rows.push(row(
-            &format!("{CTR} {name}, with a session's key"),
-            CTR,
-            len,
-            Goal::AtLeast(goal),
-            || {
-                store.with_key(id, KeyUse::Encrypt(len), |key| aes256_ctr(key, &[9; 16], &mut data))?;
-                Ok(())
-            },
-        )?);
+        let in_secret = format!("{CTR} {name}, the key in secret memory");
+        rows.push(row(&in_secret, CTR, len, goal, || {
+            let encrypted = handle.expose_within(stack_use, |key| aes256_ctr(key, &[9; 16], &mut data));
+            encrypted.context("the key is gone")
+        })?);
+        rows.push(row(&format!("{CTR} {name}, with a session's key"), CTR, len, with_session, || {
+            let encrypt = |key: &[u8; 32]| aes256_ctr(key, &[9; 16], &mut data);
+            store.with_key_within(id, KeyUse::Encrypt(len), stack_use, encrypt)?;
+            Ok(())
+        })?);
     }
     let (mut sealer, mut chunk) = (Sealer::new(&[1; 32], b""), vec![0; CHUNK_LEN + TAG_LEN]);
     rows.push(row("seal 64 KiB, with a session's key", GCM, CHUNK_LEN, Goal::AtLeast(1.0), || {
@@ -63,13 +72,13 @@ fn row(
     cipher: &str,
     len: usize,
     goal: Goal,
-    mut work: impl FnMut() -> Result<()>,
+    mut work: impl FnMut() -> Result<()> + Send,
 ) -> Result<Row> {
     let triples = triples(
         |speed| *speed,
         |side| match side {
             Side::Peer => openssl(cipher, len),
-            Side::Ours => speed(len, &mut work),
+            Side::Ours => undisturbed(|| speed(len, &mut work)),
         },
     )?;
     Ok(Row {
@@ -81,6 +90,15 @@ fn row(
         steady: triples.steady,
         plotted: None,
     })
+}
+
+/// Runs `measure` on a thread like those of the daemon that use keys, which take no signals but one.
+fn undisturbed<T: Send>(measure: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let measure = || {
+        block_signals()?;
+        measure()
+    };
+    std::thread::scope(|scope| scope.spawn(measure).join()).map_err(|_| anyhow!("measuring panicked"))?
 }
 
 fn speed(len: usize, work: &mut impl FnMut() -> Result<()>) -> Result<f64> {
