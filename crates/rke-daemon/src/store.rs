@@ -246,6 +246,7 @@ impl Shared {
         &self.shards[usize::from(id.as_bytes()[0]) % SHARDS]
     }
 
+    /// The same, locked.
     fn shard(&self, id: SessionId) -> MutexGuard<'_, Shard> {
         lock(self.shard_of(id))
     }
