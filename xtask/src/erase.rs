@@ -8,6 +8,10 @@ use anyhow::{Context, Result, bail};
 
 use crate::{DEBUG, RELEASE, cargo, need, target_dir};
 
+/// Where cargo leaves the release build of the program, and where a copy of it is kept.
+const BUILT: &str = "release/rke";
+const KEPT_RELEASE: &str = "erase/rke-release";
+
 /// How often each scenario is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Length {
@@ -17,6 +21,15 @@ pub(crate) enum Length {
     Long,
 }
 
+impl Length {
+    fn repetitions(self) -> &'static str {
+        match self {
+            Self::Ordinary => "20",
+            Self::Long => "200",
+        }
+    }
+}
+
 /// Programs that the scenarios run beside the project's own, and the Debian packages that hold them.
 const NEEDED: [(&str, &str); 4] =
     [("gcore", "gdb"), ("mkswap", "util-linux"), ("swapon", "mount"), ("prlimit", "util-linux")];
@@ -24,7 +37,10 @@ const NEEDED: [(&str, &str); 4] =
 pub(crate) fn erase(length: Length) -> Result<()> {
     need_what_scans_need()?;
     cargo(&["build", "--locked", "-p", "rke"])?;
-    Programs::build()?.scan(length)
+    let programs = Programs::build()?;
+    Controls::build()?.scan(length)?;
+    programs.scan_release(length)?;
+    programs.scan_debug(length)
 }
 
 /// Sees to it that the scans can be made, or says what is missing.
@@ -38,34 +54,45 @@ pub(crate) fn need_what_scans_need() -> Result<()> {
     }
 }
 
-/// The programs that are scanned.
+/// The program, in which nothing may be found.
 pub(crate) struct Programs {
-    controls: PathBuf,
     debug: PathBuf,
     release: PathBuf,
 }
+
+/// The program built to break the rules, in which something has to be found.
+pub(crate) struct Controls(PathBuf);
 
 impl Programs {
     /// Builds them, and what scans them. The debug build of the program is there already.
     pub(crate) fn build() -> Result<Self> {
         let debug = keep(DEBUG, "erase/rke-debug")?;
-        // Where nothing is optimised, what is left in registers does not stay for long enough to be found.
-        cargo(&["build", "--release", "--locked", "-p", "rke", "--features", "controls"])?;
-        let controls = keep("release/rke", "erase/rke-controls")?;
         cargo(&RELEASE)?;
-        let release = keep("release/rke", "erase/rke-release")?;
-        Ok(Self { controls, debug, release })
+        Ok(Self { debug, release: keep(BUILT, KEPT_RELEASE)? })
     }
 
-    /// Scans all of them.
+    pub(crate) fn scan_release(&self, length: Length) -> Result<()> {
+        scan("erase", &self.release, length)
+    }
+
+    pub(crate) fn scan_debug(&self, length: Length) -> Result<()> {
+        scan("erase", &self.debug, length)
+    }
+}
+
+impl Controls {
+    /// Builds it, after [`Programs::build`].
+    pub(crate) fn build() -> Result<Self> {
+        // Where nothing is optimised, what is left in registers does not stay for long enough to be found.
+        cargo(&["build", "--release", "--locked", "-p", "rke", "--features", "controls"])?;
+        let controls = keep(BUILT, "erase/rke-controls")?;
+        // It must not lie where people look for the program.
+        keep(KEPT_RELEASE, BUILT)?;
+        Ok(Self(controls))
+    }
+
     pub(crate) fn scan(&self, length: Length) -> Result<()> {
-        let repetitions = match length {
-            Length::Ordinary => "20",
-            Length::Long => "200",
-        };
-        scan("controls", &self.controls, repetitions)?;
-        scan("erase", &self.release, repetitions)?;
-        scan("erase", &self.debug, repetitions)
+        scan("controls", &self.0, length)
     }
 }
 
@@ -80,10 +107,10 @@ fn keep(built: &str, name: &str) -> Result<PathBuf> {
     Ok(to)
 }
 
-fn scan(what: &str, program: &Path, repetitions: &str) -> Result<()> {
+fn scan(what: &str, program: &Path, length: Length) -> Result<()> {
     eprintln!("cargo xtask: rke-scan {what} --program {}", program.display());
     let mut command = Command::new(target_dir().join("release/rke-scan"));
-    command.args([what, "--repetitions", repetitions, "--program"]).arg(program);
+    command.args([what, "--repetitions", length.repetitions(), "--program"]).arg(program);
     let output = command.output().context("cannot run rke-scan")?;
     println!("{what} of {}:\n{}", program.display(), String::from_utf8_lossy(&output.stdout));
     eprint!("{}", String::from_utf8_lossy(&output.stderr));

@@ -14,7 +14,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context, Result, anyhow, bail};
 
 use bench::bench;
-use erase::{Length, Programs, erase, need_what_scans_need};
+use erase::{Controls, Length, Programs, erase, need_what_scans_need};
 use instructions::{Counts, count_built, instructions};
 use openapi::openapi;
 use schemathesis::{ask_built, schemathesis};
@@ -84,10 +84,17 @@ fn test() -> Result<()> {
     cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"])?;
     // This leaves the debug build of the program, of which what follows makes use.
     cargo(&["test", "--workspace", "--locked"])?;
-    // Of most of that build each step takes one core only.
+    // Most steps of a release build take one core only, so there is something else to do beside each. Scanning and
+    // counting need no quiet machine.
     let programs = while_waiting(Programs::build, ask_built)?;
-    // Counting needs no quiet machine, and scanning not every core.
-    while_waiting(|| count_built(Counts::Compare), || programs.scan(Length::Ordinary))
+    let controls = while_waiting(Controls::build, || programs.scan_debug(Length::Ordinary))?;
+    while_waiting(
+        || count_built(Counts::Compare),
+        || {
+            controls.scan(Length::Ordinary)?;
+            programs.scan_release(Length::Ordinary)
+        },
+    )
 }
 
 /// Does both at once. Gives what `long` gives, when both went well.

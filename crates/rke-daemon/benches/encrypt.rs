@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rke_daemon::Domain;
+use rke_daemon::clock::Moment;
 use rke_daemon::exchange::KeyOrigin;
 use rke_daemon::store::{KeyUse, NewSession, Rules, SessionId, Store};
 use rke_daemon::usage::UsageLimits;
@@ -41,8 +42,9 @@ fn main() {
         for _ in 0..ROUNDS {
             wiped.push(time(per_round, || {
                 let encrypt = |key: &[u8; 32]| aes256_ctr(key, &[9; 16], &mut data);
-                let (key_use, stack_use) = (KeyUse::Encrypt(len), aes256_ctr_stack_use());
-                store.with_key_within(id, key_use, stack_use, encrypt).expect("a session");
+                let (key_use, now) = (KeyUse::Encrypt(len), Moment::now());
+                let stack_use = aes256_ctr_stack_use();
+                store.with_key_within(id, key_use, now, stack_use, encrypt).expect("a session");
             }));
             let key = black_box([7; 32]);
             bare.push(time(per_round, || aes256_ctr(&key, &[9; 16], black_box(&mut data))));

@@ -282,26 +282,32 @@ impl Sessions {
         spawn_blocking(write).await.map_err(|error| ExchangeError::Machine(std::io::Error::other(error)))
     }
 
-    /// Encrypts in place under a fresh random nonce.
+    /// Encrypts in place under a fresh random nonce, with a session that has not expired by `now`.
     ///
     /// # Errors
     /// [`CryptError`]; then nothing is encrypted.
-    pub fn encrypt(&self, id: SessionId, data: &mut [u8]) -> Result<Nonce, CryptError> {
+    pub fn encrypt(&self, id: SessionId, now: Moment, data: &mut [u8]) -> Result<Nonce, CryptError> {
         let mut nonce = Nonce::default();
         fill_random(&mut nonce)?;
         let key_use = KeyUse::Encrypt(data.len());
         let encrypt = |key: &[u8; 32]| aes256_ctr(key, &nonce, data);
-        self.store.with_key_within(id, key_use, aes256_ctr_stack_use(), encrypt)?;
+        self.store.with_key_within(id, key_use, now, aes256_ctr_stack_use(), encrypt)?;
         Ok(nonce)
     }
 
-    /// Decrypts in place.
+    /// Decrypts in place, with a session that has not expired by `now`.
     ///
     /// # Errors
     /// [`KeyError`]; then nothing is decrypted.
-    pub fn decrypt(&self, id: SessionId, nonce: &Nonce, data: &mut [u8]) -> Result<(), KeyError> {
+    pub fn decrypt(
+        &self,
+        id: SessionId,
+        now: Moment,
+        nonce: &Nonce,
+        data: &mut [u8],
+    ) -> Result<(), KeyError> {
         let decrypt = |key: &[u8; 32]| aes256_ctr(key, nonce, data);
-        self.store.with_key_within(id, KeyUse::Decrypt, aes256_ctr_stack_use(), decrypt)
+        self.store.with_key_within(id, KeyUse::Decrypt, now, aes256_ctr_stack_use(), decrypt)
     }
 
     /// Pieces of deleted keys that looks through memory have found: 0, or a bug.

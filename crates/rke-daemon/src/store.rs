@@ -12,24 +12,19 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use rke_secret::StackUse;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use self::entry::Entry;
 pub use self::id::{SESSION_ID_LEN, SessionId};
 pub use self::model::{Count, Full, KeyError, KeyUse, NewSession, Row, Rules};
-use self::shard::Shard;
+use self::shard::{Shard, Taken};
 use crate::Domain;
 use crate::clock::Moment;
 use crate::journal::Journal;
 
 /// Into how many parts the sessions are split. Ids are random, so the parts are alike.
 const SHARDS: usize = 256;
-
-/// So many sessions are in the processor's caches anyway.
-const FEW: usize = 4096;
 
 /// How many sessions are wiped at a time while others wait for nothing.
 const BATCH: usize = 64;
@@ -41,13 +36,14 @@ pub struct Store {
 }
 
 struct Shared {
-    rules: ArcSwap<Rules>,
+    /// Most sessions at one time. The other rules are with the parts.
+    max: AtomicUsize,
+    /// Held while the rules change, so that all parts have the same in the end.
+    changing: Mutex<()>,
     shards: [Mutex<Shard>; SHARDS],
     /// Sessions in all of them.
     total: AtomicUsize,
     journal: Arc<Journal>,
-    /// Counts what changes in the rows.
-    changes: AtomicU64,
     /// Until when the sweeper sleeps, in nanoseconds on its clock.
     sleeps_until: AtomicU64,
     /// Wakes the sweeper when an earlier deadline than the one it sleeps for has appeared.
@@ -58,11 +54,11 @@ impl Store {
     /// An empty store, which tells the journal of sessions that come to their end. Needs a tokio runtime.
     pub fn new(rules: Rules, journal: Arc<Journal>) -> Self {
         let shared = Arc::new(Shared {
-            rules: ArcSwap::from_pointee(rules),
-            shards: std::array::from_fn(|_| Mutex::default()),
+            max: AtomicUsize::new(rules.max),
+            changing: Mutex::default(),
+            shards: std::array::from_fn(|_| Mutex::new(Shard::new(rules))),
             total: AtomicUsize::new(0),
             journal,
-            changes: AtomicU64::new(0),
             sleeps_until: AtomicU64::new(sweeper::AWAKE),
             earlier_deadline: Notify::new(),
         });
@@ -73,9 +69,9 @@ impl Store {
     /// Goes on by other rules. How long a session lives changes for those that are opened or renewed
     /// later; all else holds for every session at once.
     pub fn set_rules(&self, rules: Rules) {
-        self.shared.rules.store(Arc::new(rules));
-        self.shared.changed();
-        self.shared.each(|shard| shard.requeue_all(&rules));
+        let _changing = lock(&self.shared.changing);
+        self.shared.max.store(rules.max, Ordering::SeqCst);
+        self.shared.each(|shard| shard.set_rules(rules));
         self.shared.earlier_deadline.notify_one();
     }
 
@@ -93,41 +89,32 @@ impl Store {
     /// [`Full`]; the key is wiped.
     pub fn insert(&self, id: SessionId, session: NewSession) -> Result<Row, Full> {
         let shared = &self.shared;
-        let entry = Entry::new(session, &shared.rules());
-        let (row, deadline) = (entry.row(id), entry.queued);
         shared.take_room()?;
-        #[cfg(feature = "controls")]
-        crate::controls::session_inserted(id, &entry.session.key);
-        shared.shard(id).insert(id, entry);
-        shared.changed();
+        let (row, deadline) = shared.shard(id).insert(id, session);
         if deadline.nanos() < shared.sleeps_until.load(Ordering::SeqCst) {
             shared.earlier_deadline.notify_one();
         }
         Ok(row)
     }
 
-    /// Has the processor fetch a session that is wanted soon, where there are so many that it is in no cache.
-    pub fn fetch(&self, wanted: impl FnOnce() -> Option<SessionId>) {
-        if self.shared.total.load(Ordering::Relaxed) <= FEW {
-            return;
-        }
+    /// Has the processor fetch a session that is wanted soon: what a request needs of the kernel leaves little else in
+    /// the nearest caches.
+    pub fn fetch(&self, id: SessionId) {
         // Nobody waits for this.
-        if let Some(id) = wanted()
-            && let Ok(shard) = self.shared.shard_of(id).try_lock()
-        {
+        if let Ok(shard) = self.shared.shard_of(id).try_lock() {
             shard.fetch(id);
         }
     }
 
     /// Ends a session: when this returns, the id is dead. Its key is wiped when what this gives is
     /// dropped, which waits for the uses that run. `None` where there is no such session, or it has
-    /// expired.
-    pub fn remove(&self, id: SessionId) -> Option<NewSession> {
-        let entry = self.shared.shard(id).take(id)?;
+    /// expired by `now`.
+    pub fn remove(&self, id: SessionId, now: Moment) -> Option<NewSession> {
+        let taken = self.shared.shard(id).take(id)?;
         #[cfg(feature = "controls")]
         crate::controls::session_removed(id);
         self.shared.taken(1);
-        self.shared.if_live(id, entry)
+        self.shared.if_live(id, taken, now)
     }
 
     /// Ends all sessions that `chosen` says yes to, as [`Store::remove`] ends one.
@@ -135,20 +122,15 @@ impl Store {
         let mut taken = Vec::new();
         self.shared.each(|shard| taken.extend(shard.take_all(|entry| chosen(&entry.session.domain))));
         self.shared.taken(taken.len());
-        let live = |(id, entry)| Some((id, self.shared.if_live(id, entry)?));
+        let now = Moment::now();
+        let live = |(id, taken)| Some((id, self.shared.if_live(id, taken, now)?));
         taken.into_iter().filter_map(live).collect()
     }
 
     /// Gives a session its whole time again, as far as the longest lifetime allows.
     pub fn renew(&self, id: SessionId) -> Option<Row> {
-        let (rules, now) = (self.shared.rules(), Moment::now());
-        let mut shard = self.shared.shard(id);
-        let entry = shard.live(id, now, &rules)?;
-        entry.renew(now, &rules);
-        let row = entry.row(id);
-        shard.requeue(id, &rules);
-        self.shared.changed();
-        Some(row)
+        let now = Moment::now();
+        self.shared.shard(id).renew(id, now)
     }
 
     /// Uses a session's key, and counts that. The end of the session waits meanwhile, so `work` should
@@ -162,10 +144,10 @@ impl Store {
         key_use: KeyUse,
         work: impl FnOnce(&[u8; 32]) -> R,
     ) -> Result<R, KeyError> {
-        self.with_key_within(id, key_use, StackUse::UNKNOWN, work)
+        self.with_key_within(id, key_use, Moment::now(), StackUse::UNKNOWN, work)
     }
 
-    /// The same for work of which is known how much of a scratch stack it uses.
+    /// The same for who knows what time it is, and how much of a scratch stack the work uses.
     ///
     /// # Errors
     /// As [`Store::with_key`].
@@ -173,17 +155,11 @@ impl Store {
         &self,
         id: SessionId,
         key_use: KeyUse,
+        now: Moment,
         stack_use: StackUse,
         work: impl FnOnce(&[u8; 32]) -> R,
     ) -> Result<R, KeyError> {
-        let key = {
-            let (rules, now) = (self.shared.rules(), Moment::now());
-            let mut shard = self.shared.shard(id);
-            let entry = shard.live(id, now, &rules).ok_or(KeyError::NotFound)?;
-            entry.use_key(key_use, now, rules.usage)?;
-            entry.session.key.handle()
-        };
-        self.shared.changed();
+        let key = self.shared.shard(id).use_key(id, key_use, now)?;
         let used = key.expose_within(stack_use, |key| {
             let done = work(key);
             #[cfg(feature = "controls")]
@@ -195,35 +171,34 @@ impl Store {
 
     /// What may be told of a session. `None` as in [`Store::remove`].
     pub fn row(&self, id: SessionId) -> Option<Row> {
-        let rules = self.shared.rules();
-        self.shared.shard(id).live(id, Moment::now(), &rules).map(|entry| entry.row(id))
+        let now = Moment::now();
+        self.shared.shard(id).live(id, now).map(|entry| entry.row(id))
     }
 
     /// All sessions that have not expired, oldest first, and how many there are.
     pub fn rows(&self) -> (Count, Vec<Row>) {
-        let (rules, now) = (self.shared.rules(), Moment::now());
-        let (mut total, mut rows) = (0, Vec::new());
+        let (now, mut total, mut rows) = (Moment::now(), 0, Vec::new());
         self.shared.each(|shard| {
             total += shard.len();
-            let live = shard.entries().filter(|(_, entry)| !entry.has_ended(now, &rules));
-            rows.extend(live.map(|(id, entry)| (entry.created, entry.row(id))));
+            rows.extend(shard.all_live(now).map(|(id, entry)| (entry.created, entry.row(id))));
         });
         rows.sort_by_key(|(created, _)| *created);
         (Count { total, active: rows.len() }, rows.into_iter().map(|(_, row)| row).collect())
     }
 
-    /// A number that grows when something changes in what [`Store::rows`] gives.
+    /// A number that grows when something changes in what [`Store::rows`] gives: the sum of one for each part.
     pub fn changes(&self) -> u64 {
-        self.shared.changes.load(Ordering::Relaxed)
+        let mut changes = 0;
+        self.shared.each(|shard| changes += shard.changes);
+        changes
     }
 
     /// How many sessions there are.
     pub fn count(&self) -> Count {
-        let (rules, now) = (self.shared.rules(), Moment::now());
-        let (mut total, mut ended) = (0, 0);
+        let (now, mut total, mut ended) = (Moment::now(), 0, 0);
         self.shared.each(|shard| {
             total += shard.len();
-            ended += shard.count_ended(now, &rules);
+            ended += shard.count_ended(now);
         });
         Count { total, active: total - ended }
     }
@@ -237,8 +212,8 @@ impl Drop for Store {
 }
 
 impl Shared {
-    fn rules(&self) -> Rules {
-        **self.rules.load()
+    fn max(&self) -> usize {
+        self.max.load(Ordering::SeqCst)
     }
 
     /// The part that a session of this id is in.
@@ -255,17 +230,12 @@ impl Shared {
         self.shards.iter().for_each(|shard| work(&mut lock(shard)));
     }
 
-    fn changed(&self) {
-        self.changes.fetch_add(1, Ordering::Relaxed);
-    }
-
     fn taken(&self, count: usize) {
         self.total.fetch_sub(count, Ordering::SeqCst);
-        self.changed();
     }
 
     fn check_room(&self) -> Result<(), Full> {
-        let has_room = || self.total.load(Ordering::SeqCst) < self.rules().max;
+        let has_room = || self.total.load(Ordering::SeqCst) < self.max();
         if has_room() {
             return Ok(());
         }
@@ -275,14 +245,14 @@ impl Shared {
         if has_room() {
             return Ok(());
         }
-        Err(Full { max: self.rules().max, retry_after: next.map_or(Duration::ZERO, |next| next.since(now)) })
+        Err(Full { max: self.max(), retry_after: next.map_or(Duration::ZERO, |next| next.since(now)) })
     }
 
     /// Counts a session that is about to be added.
     fn take_room(&self) -> Result<(), Full> {
         loop {
             self.check_room()?;
-            let max = self.rules().max;
+            let max = self.max();
             let one_more = |total: usize| (total < max).then_some(total + 1);
             if self.total.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).is_ok() {
                 return Ok(());
@@ -292,39 +262,37 @@ impl Shared {
 
     /// Wipes what has ended and gives the next deadline. Keys are wiped when no lock is held.
     fn sweep(&self, now: Moment) -> Option<Moment> {
-        let rules = self.rules();
         let sweep = |shard: &Mutex<Shard>| loop {
             let mut ended = Vec::new();
-            let next = lock(shard).take_ended(now, &rules, BATCH, &mut ended);
+            let next = lock(shard).take_ended(now, BATCH, &mut ended);
             if ended.is_empty() {
                 return next;
             }
             self.taken(ended.len());
-            ended.into_iter().for_each(|(id, entry)| self.wipe_ended(id, entry));
+            ended.into_iter().for_each(|(id, taken)| self.wipe_ended(id, taken));
         };
         self.shards.iter().filter_map(sweep).min()
     }
 
-    /// What was taken, unless it had come to its end before.
-    fn if_live(&self, id: SessionId, entry: Entry) -> Option<NewSession> {
-        if !entry.has_ended(Moment::now(), &self.rules()) {
-            return Some(entry.session);
+    /// What was taken, unless it had come to its end by `now`.
+    fn if_live(&self, id: SessionId, taken: Taken, now: Moment) -> Option<NewSession> {
+        if taken.end > now {
+            return Some(taken.session);
         }
-        self.wipe_ended(id, entry);
+        self.wipe_ended(id, taken);
         None
     }
 
-    fn wipe_ended(&self, id: SessionId, entry: Entry) {
-        let end = entry.end(&self.rules());
-        let NewSession { domain, key, .. } = entry.session;
+    fn wipe_ended(&self, id: SessionId, Taken { session, end }: Taken) {
+        let NewSession { domain, key, .. } = session;
         drop(key);
         self.journal.session_expired(id, domain, Moment::now().since(end));
     }
 }
 
 /// A panic elsewhere leaves a shard whole, for every change to it is one call: go on with it.
-fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -43,6 +43,9 @@ pub(crate) struct Load {
 impl Load {
     /// What rows have unless they say otherwise.
     pub(crate) const USUAL: Self = Self { connections: 64, depth: 1, time: Duration::from_secs(1) };
+
+    /// The same for triples of [`Pace::BRIEF`](crate::method::Pace::BRIEF).
+    pub(crate) const BRIEF: Self = Self { time: Duration::from_millis(200), ..Self::USUAL };
 }
 
 /// What came of it.

@@ -5,10 +5,24 @@ use anyhow::Result;
 
 /// How much the two runs of the peer may differ.
 const MOST_DIFFERENCE: f64 = 0.08;
-/// Triples that make a number.
-const WANTED: usize = 5;
-/// Triples after which the machine counts as unsteady.
-const MOST_TRIES: usize = 15;
+
+/// How often one measures.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    /// Triples that make a number.
+    wanted: usize,
+    /// Triples after which the machine counts as unsteady.
+    most_tries: usize,
+}
+
+impl Pace {
+    /// For measurements of a fifth of a second: the machine seldom changes its speed in between, and where one triple
+    /// still meets that, there are many others.
+    pub(crate) const BRIEF: Self = Self { wanted: 25, most_tries: 75 };
+
+    /// For those that need a second or more.
+    pub(crate) const LONG: Self = Self { wanted: 5, most_tries: 15 };
+}
 
 /// Whose turn it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,17 +66,18 @@ impl Spread {
 
 /// Measures until there are enough triples in which the peer was steady, as `speed` tells.
 pub(crate) fn triples<T>(
+    pace: Pace,
     speed: impl Fn(&T) -> f64,
     mut measure: impl FnMut(Side) -> Result<T>,
 ) -> Result<Triples<T>> {
     let (mut kept, mut dropped) = (Vec::new(), Vec::new());
-    for _ in 0..MOST_TRIES {
+    for _ in 0..pace.most_tries {
         let before = measure(Side::Peer)?;
         let ours = measure(Side::Ours)?;
         let triple = Triple { before, ours, after: measure(Side::Peer)? };
         let steady = difference(speed(&triple.before), speed(&triple.after)) <= MOST_DIFFERENCE;
         if steady { &mut kept } else { &mut dropped }.push(triple);
-        if kept.len() == WANTED {
+        if kept.len() == pace.wanted {
             return Ok(Triples { kept, steady: true });
         }
     }
@@ -100,14 +115,15 @@ mod tests {
     /// Gives the numbers one after the other.
     fn measured(numbers: &[f64]) -> Triples<f64> {
         let mut numbers = numbers.iter().copied().cycle();
-        triples(|number| *number, |_| Ok(numbers.next().expect("a cycle has no end"))).expect("no errors")
+        triples(Pace::LONG, |number| *number, |_| Ok(numbers.next().expect("a cycle has no end")))
+            .expect("no errors")
     }
 
     #[test]
     fn the_ratio_is_to_the_mean_of_both_runs_of_the_peer() {
         let triples = measured(&[100.0, 95.0, 104.0]);
         assert!(triples.steady);
-        assert_eq!(triples.kept.len(), WANTED);
+        assert_eq!(triples.kept.len(), Pace::LONG.wanted);
         let ratio = triples.ratio(|number| *number);
         assert!((ratio.median - 95.0 / 102.0).abs() < 1e-9);
         assert!((triples.ours(|number| *number) - 95.0).abs() < 1e-9);
@@ -125,7 +141,7 @@ mod tests {
     fn a_peer_that_is_never_steady_is_told() {
         let triples = measured(&[100.0, 90.0, 120.0]);
         assert!(!triples.steady);
-        assert_eq!(triples.kept.len(), MOST_TRIES);
+        assert_eq!(triples.kept.len(), Pace::LONG.most_tries);
     }
 
     #[test]

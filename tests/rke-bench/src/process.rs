@@ -9,6 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use nix::time::clock_getcpuclockid;
+use nix::unistd::Pid;
 use procfs::net::TcpState;
 use procfs::process::{FDTarget, Process};
 
@@ -73,10 +75,8 @@ impl Server {
 
     /// The time that it has been running on a core so far.
     pub(crate) fn cpu_time(&self) -> Result<Duration> {
-        let stat = Process::new(self.id()).and_then(|process| process.stat());
-        let stat = stat.context("the server is gone")?;
-        let ticks = (stat.utime + stat.stime) as f64;
-        Ok(Duration::from_secs_f64(ticks / procfs::ticks_per_second() as f64))
+        let clock = clock_getcpuclockid(Pid::from_raw(self.id())).context("the server is gone")?;
+        Ok(clock.now().context("the server is gone")?.into())
     }
 
     /// How many UDP sockets it has open.

@@ -177,7 +177,7 @@ impl Requests for InTurn<'_> {
     }
 }
 
-/// The request once for each session, which is taken from the list.
+/// The request once for each session, which is taken from the end of the list.
 pub(crate) struct OnceEach<'a> {
     pub(crate) template: &'a Template,
     pub(crate) ids: &'a mut Vec<Id>,

@@ -23,7 +23,7 @@ use super::outgoing::Outgoing;
 use super::patience::Patience;
 use super::query::Query;
 use super::{Shared, answer_panic, handlers};
-use crate::clock::Reading;
+use crate::clock::{Moment, Reading};
 
 /// What answers requests.
 pub struct Front {
@@ -63,7 +63,9 @@ impl Front {
         outgoing: &mut Outgoing,
     ) -> Option<Answered> {
         // The session comes out of memory while the gate works. Nothing is read of it before.
-        self.sessions.store().fetch(|| asked.query.session());
+        if let Some(id) = asked.query.probable_session() {
+            self.sessions.store().fetch(id);
+        }
         let began = Reading::now();
         if self.sessions.has_slept(&began) {
             return None;
@@ -73,7 +75,7 @@ impl Front {
         let mut judged = self.admission.judge(asked, Some(caller));
         let said = match judged.answer.take() {
             Some(answer) => Err(answer),
-            None => seen.span().in_scope(|| self.say(call, asked.query, outgoing.body())),
+            None => seen.span().in_scope(|| self.say((call, began.moment), asked.query, outgoing.body())),
         };
         let mut response = match said {
             Ok(()) if judged.is_for_no_page() => {
@@ -90,17 +92,28 @@ impl Front {
     }
 
     /// Writes what the handler says, where it is a success; gives any other answer.
-    fn say(&self, call: Frequent, query: &Query<'_>, json: &mut Vec<u8>) -> Result<(), Box<Response>> {
-        let said = catch_unwind(AssertUnwindSafe(|| self.call(call, query, json)));
+    fn say(
+        &self,
+        (call, now): (Frequent, Moment),
+        query: &Query<'_>,
+        json: &mut Vec<u8>,
+    ) -> Result<(), Box<Response>> {
+        let said = catch_unwind(AssertUnwindSafe(|| self.call(call, now, query, json)));
         said.map_err(answer_panic)?.map_err(|failure| Box::new(failure.into_response()))
     }
 
-    fn call(&self, call: Frequent, query: &Query<'_>, json: &mut Vec<u8>) -> Result<(), Failure> {
+    fn call(
+        &self,
+        call: Frequent,
+        now: Moment,
+        query: &Query<'_>,
+        json: &mut Vec<u8>,
+    ) -> Result<(), Failure> {
         let sessions = &self.sessions;
         match call {
-            Frequent::Delete => handlers::delete_only(sessions, query)?.write_json(json),
-            Frequent::Encrypt => handlers::encrypt_sent(sessions, query)?.write_json(json),
-            Frequent::Decrypt => handlers::decrypt_sent(sessions, query)?.write_json(json),
+            Frequent::Delete => handlers::delete_only(sessions, now, query)?.write_json(json),
+            Frequent::Encrypt => handlers::encrypt_sent(sessions, now, query)?.write_json(json),
+            Frequent::Decrypt => handlers::decrypt_sent(sessions, now, query)?.write_json(json),
         }
         Ok(())
     }

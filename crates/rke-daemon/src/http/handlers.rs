@@ -15,6 +15,7 @@ use super::answer::{
 use super::failure::Failure;
 use super::query::Query;
 use crate::Domain;
+use crate::clock::Moment;
 use crate::sessions::{CachedKey, DeleteError, KeyChoice, Nonce, Sessions};
 use crate::store::{KeyError, SessionId};
 
@@ -78,9 +79,9 @@ pub(super) async fn delete_by_path(
 }
 
 /// Ends the session that `session_id` names, where it is the only parameter: nothing else can be asked for then.
-pub(super) fn delete_only(sessions: &Sessions, query: &Query<'_>) -> Result<Deleted, Failure> {
+pub(super) fn delete_only(sessions: &Sessions, now: Moment, query: &Query<'_>) -> Result<Deleted, Failure> {
     let id = query.required("session_id")?;
-    let ended = parse_id(&id)?.map_or(Err(DeleteError::NotFound), |parsed| sessions.end(parsed));
+    let ended = parse_id(&id)?.map_or(Err(DeleteError::NotFound), |parsed| sessions.end(parsed, now));
     ended.map_err(|error| Failure::delete(&error, &id))?;
     Ok(Deleted::new(id.into_owned(), None))
 }
@@ -101,25 +102,29 @@ pub(super) async fn encrypt(
     State(sessions): State<Shared>,
     query: Query<'static>,
 ) -> Result<Encrypted, Failure> {
-    encrypt_sent(&sessions, &query)
+    encrypt_sent(&sessions, Moment::now(), &query)
 }
 
 /// Encrypts what the parameters hold.
-pub(super) fn encrypt_sent(sessions: &Sessions, query: &Query<'_>) -> Result<Encrypted, Failure> {
+pub(super) fn encrypt_sent(
+    sessions: &Sessions,
+    now: Moment,
+    query: &Query<'_>,
+) -> Result<Encrypted, Failure> {
     let id = query.required("session_id")?;
     let parsed = parse_id(&id)?;
-    encrypt_whole(sessions, &id, parsed, query.base64("plaintext")?)
+    encrypt_whole(sessions, now, (&id, parsed), query.base64("plaintext")?)
 }
 
 /// Encrypts data that is all there, with the session that `id` spells.
 pub(super) fn encrypt_whole(
     sessions: &Sessions,
-    id: &str,
-    parsed: Option<SessionId>,
+    now: Moment,
+    (id, parsed): (&str, Option<SessionId>),
     mut data: Vec<u8>,
 ) -> Result<Encrypted, Failure> {
     let encrypted = match parsed {
-        Some(id) => sessions.encrypt(id, &mut data),
+        Some(id) => sessions.encrypt(id, now, &mut data),
         None => Err(KeyError::NotFound.into()),
     };
     let nonce = encrypted.map_err(|error| Failure::crypt(&error, id))?;
@@ -130,27 +135,31 @@ pub(super) async fn decrypt(
     State(sessions): State<Shared>,
     query: Query<'static>,
 ) -> Result<Decrypted, Failure> {
-    decrypt_sent(&sessions, &query)
+    decrypt_sent(&sessions, Moment::now(), &query)
 }
 
 /// Decrypts what the parameters hold.
-pub(super) fn decrypt_sent(sessions: &Sessions, query: &Query<'_>) -> Result<Decrypted, Failure> {
+pub(super) fn decrypt_sent(
+    sessions: &Sessions,
+    now: Moment,
+    query: &Query<'_>,
+) -> Result<Decrypted, Failure> {
     let id = query.required("session_id")?;
     let parsed = parse_id(&id)?;
     let data = query.base64("ciphertext")?;
-    decrypt_whole(sessions, &id, parsed, &query.nonce()?, data)
+    decrypt_whole(sessions, now, (&id, parsed), &query.nonce()?, data)
 }
 
 /// Decrypts data that is all there, with the session that `id` spells.
 pub(super) fn decrypt_whole(
     sessions: &Sessions,
-    id: &str,
-    parsed: Option<SessionId>,
+    now: Moment,
+    (id, parsed): (&str, Option<SessionId>),
     nonce: &Nonce,
     mut data: Vec<u8>,
 ) -> Result<Decrypted, Failure> {
     let decrypted = match parsed {
-        Some(id) => sessions.decrypt(id, nonce, &mut data),
+        Some(id) => sessions.decrypt(id, now, nonce, &mut data),
         None => Err(KeyError::NotFound),
     };
     decrypted.map_err(|error| Failure::key(error, id))?;

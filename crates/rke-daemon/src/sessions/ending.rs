@@ -11,7 +11,7 @@ use rke_secret::residue::{Fingerprint, Look};
 use super::Sessions;
 use crate::Domain;
 use crate::blocking::spawn_blocking;
-use crate::clock::Reading;
+use crate::clock::{Moment, Reading};
 use crate::config::OnSuspend;
 use crate::store::{NewSession, SessionId};
 
@@ -42,9 +42,9 @@ impl Sessions {
     /// Ends a session: when this returns, the id is dead and the key is wiped. Gives the session's domain.
     ///
     /// # Errors
-    /// [`DeleteError::NotFound`].
-    pub fn end(&self, id: SessionId) -> Result<Domain, DeleteError> {
-        let NewSession { domain, key, .. } = self.store.remove(id).ok_or(DeleteError::NotFound)?;
+    /// [`DeleteError::NotFound`], also where the session has expired by `now`.
+    pub fn end(&self, id: SessionId, now: Moment) -> Result<Domain, DeleteError> {
+        let NewSession { domain, key, .. } = self.store.remove(id, now).ok_or(DeleteError::NotFound)?;
         drop(key);
         tracing::info!("session deleted");
         self.journal.session_deleted(id, domain.clone());
@@ -56,7 +56,7 @@ impl Sessions {
     /// # Errors
     /// [`DeleteError::NotFound`] or [`DeleteError::Cache`].
     pub async fn delete(&self, id: SessionId, cached: CachedKey) -> Result<(), DeleteError> {
-        let domain = self.end(id)?;
+        let domain = self.end(id, Moment::now())?;
         self.forget(domain, cached).await
     }
 
@@ -67,7 +67,8 @@ impl Sessions {
     /// [`DeleteError`].
     pub async fn delete_with_receipt(&self, id: SessionId, cached: CachedKey) -> Result<Look, DeleteError> {
         let mut fingerprint = Fingerprint::new().map_err(DeleteError::Look)?;
-        let NewSession { domain, key, .. } = self.store.remove(id).ok_or(DeleteError::NotFound)?;
+        let removed = self.store.remove(id, Moment::now());
+        let NewSession { domain, key, .. } = removed.ok_or(DeleteError::NotFound)?;
         key.expose(|key| for_each_round_key(key, |piece| fingerprint.add(piece)));
         drop(key);
         self.journal.session_deleted(id, domain.clone());

@@ -17,6 +17,7 @@ pub(super) struct Entry {
     pub(super) created: Moment,
     /// When it ends however much it is used.
     deadline: Moment,
+    /// Of all uses the last; requests that overlap may be noted in any order.
     last_used: Moment,
     /// Under what moment it stands in the order of deadlines: its end, or earlier where it was used since.
     pub(super) queued: Moment,
@@ -57,7 +58,7 @@ impl Entry {
         let latest = self.created.after(rules.max_lifetime);
         self.deadline = self.deadline.max(now.after(rules.ttl).min(latest));
         self.expires_at = seconds_after(wall_clock(), self.deadline.since(now));
-        self.last_used = now;
+        self.last_used = self.last_used.max(now);
     }
 
     /// Counts a use of the key.
@@ -69,7 +70,7 @@ impl Entry {
     ) -> Result<(), UsedUp> {
         let (messages, bytes) = key_use.encrypts();
         self.session.usage.add(messages, bytes, limits)?;
-        self.last_used = now;
+        self.last_used = self.last_used.max(now);
         match key_use {
             KeyUse::Encrypt(_) => self.encrypt_count += 1,
             KeyUse::Decrypt => self.decrypt_count += 1,

@@ -50,7 +50,7 @@ impl PartialEq for SessionId {
 
 impl Hash for SessionId {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
+        state.write_u128(u128::from_ne_bytes(self.0));
     }
 }
 

@@ -4,50 +4,110 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use rke_secret::SecretHandle;
+
 use super::entry::Entry;
 use super::table::Table;
-use super::{Rules, SessionId};
+use super::{KeyError, KeyUse, NewSession, Row, Rules, SessionId};
 use crate::clock::Moment;
 
 /// How many deadlines may be out of date in any case.
 const SPARE: usize = 64;
+
+/// A session that was taken out, and when it ends by the rules.
+pub(super) struct Taken {
+    pub(super) session: NewSession,
+    pub(super) end: Moment,
+}
 
 /// A part of the sessions, and their deadlines.
 ///
 /// What a deadline belongs to may have gone, or end at another time by now. Then it is passed over when its
 /// turn comes: taking a session out of the middle of an order would cost more than all else about a deletion.
 /// The first deadline is never out of date.
-#[derive(Default)]
 pub(super) struct Shard {
+    /// Known to each part, so that whoever wants a session has them with it.
+    rules: Rules,
     entries: Table,
     deadlines: BinaryHeap<Reverse<(Moment, SessionId)>>,
     /// The first of them: known without a look at the heap, which is in no cache when a session ends that is
     /// not its first.
     first_deadline: Option<Moment>,
+    /// Grows with each change in the rows.
+    pub(super) changes: u64,
 }
 
 impl Shard {
-    pub(super) fn insert(&mut self, id: SessionId, entry: Entry) {
-        self.queue(entry.queued, id);
+    pub(super) fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            entries: Table::default(),
+            deadlines: BinaryHeap::new(),
+            first_deadline: None,
+            changes: 0,
+        }
+    }
+
+    /// Adds a session. Gives its row, and its first deadline.
+    pub(super) fn insert(&mut self, id: SessionId, session: NewSession) -> (Row, Moment) {
+        let entry = Entry::new(session, &self.rules);
+        let (row, deadline) = (entry.row(id), entry.queued);
+        #[cfg(feature = "controls")]
+        crate::controls::session_inserted(id, &entry.session.key);
+        self.queue(deadline, id);
         self.entries.insert(id, entry);
+        self.changes += 1;
+        (row, deadline)
     }
 
     pub(super) fn fetch(&self, id: SessionId) {
         self.entries.fetch(id);
     }
 
-    pub(super) fn live(&mut self, id: SessionId, now: Moment, rules: &Rules) -> Option<&mut Entry> {
-        self.entries.get_mut(id).filter(|entry| !entry.has_ended(now, rules))
+    /// A session that has not ended by `now`.
+    pub(super) fn live(&self, id: SessionId, now: Moment) -> Option<&Entry> {
+        self.entries.get(id).filter(|entry| !entry.has_ended(now, &self.rules))
     }
 
-    pub(super) fn take(&mut self, id: SessionId) -> Option<Entry> {
+    fn live_mut(&mut self, id: SessionId, now: Moment) -> Option<&mut Entry> {
+        self.entries.get_mut(id).filter(|entry| !entry.has_ended(now, &self.rules))
+    }
+
+    /// Notes a use of a session's key, and gives the right to it.
+    pub(super) fn use_key(
+        &mut self,
+        id: SessionId,
+        key_use: KeyUse,
+        now: Moment,
+    ) -> Result<SecretHandle<32>, KeyError> {
+        let limits = self.rules.usage;
+        let entry = self.live_mut(id, now).ok_or(KeyError::NotFound)?;
+        entry.use_key(key_use, now, limits)?;
+        let key = entry.session.key.handle();
+        self.changes += 1;
+        Ok(key)
+    }
+
+    /// Gives a session its whole time again.
+    pub(super) fn renew(&mut self, id: SessionId, now: Moment) -> Option<Row> {
+        let rules = self.rules;
+        let entry = self.live_mut(id, now)?;
+        entry.renew(now, &rules);
+        let row = entry.row(id);
+        self.requeue(id);
+        self.changes += 1;
+        Some(row)
+    }
+
+    pub(super) fn take(&mut self, id: SessionId) -> Option<Taken> {
         let entry = self.entries.remove(id)?;
         self.outdated(entry.queued, id);
-        Some(entry)
+        self.changes += 1;
+        Some(Taken { end: entry.end(&self.rules), session: entry.session })
     }
 
     /// Takes all that `chosen` says yes to.
-    pub(super) fn take_all(&mut self, chosen: impl Fn(&Entry) -> bool) -> Vec<(SessionId, Entry)> {
+    pub(super) fn take_all(&mut self, chosen: impl Fn(&Entry) -> bool) -> Vec<(SessionId, Taken)> {
         let ids: Vec<SessionId> =
             self.entries.iter().filter(|(_, entry)| chosen(entry)).map(|(id, _)| id).collect();
         ids.into_iter().filter_map(|id| Some((id, self.take(id)?))).collect()
@@ -59,27 +119,26 @@ impl Shard {
     pub(super) fn take_ended(
         &mut self,
         now: Moment,
-        rules: &Rules,
         most: usize,
-        ended: &mut Vec<(SessionId, Entry)>,
+        ended: &mut Vec<(SessionId, Taken)>,
     ) -> Option<Moment> {
         while let Some((deadline, id)) = self.first() {
             if deadline > now || ended.len() >= most {
                 return Some(deadline);
             }
-            if self.live(id, now, rules).is_some() {
-                self.requeue(id, rules);
-            } else if let Some(entry) = self.take(id) {
-                ended.push((id, entry));
+            if self.live(id, now).is_some() {
+                self.requeue(id);
+            } else if let Some(taken) = self.take(id) {
+                ended.push((id, taken));
             }
         }
         None
     }
 
     /// Puts a session where its end belongs in the order of deadlines.
-    pub(super) fn requeue(&mut self, id: SessionId, rules: &Rules) {
+    fn requeue(&mut self, id: SessionId) {
         let Some(entry) = self.entries.get_mut(id) else { return };
-        let (before, now) = (entry.queued, entry.end(rules));
+        let (before, now) = (entry.queued, entry.end(&self.rules));
         if before != now {
             entry.queued = now;
             self.queue(now, id);
@@ -87,13 +146,17 @@ impl Shard {
         }
     }
 
-    pub(super) fn requeue_all(&mut self, rules: &Rules) {
-        self.entries.entries_mut().for_each(|entry| entry.queued = entry.end(rules));
+    /// Goes on by other rules.
+    pub(super) fn set_rules(&mut self, rules: Rules) {
+        self.rules = rules;
+        self.entries.entries_mut().for_each(|entry| entry.queued = entry.end(&rules));
         self.put_in_order();
+        self.changes += 1;
     }
 
-    pub(super) fn entries(&self) -> impl Iterator<Item = (SessionId, &Entry)> {
-        self.entries.iter()
+    /// Those that have not ended by `now`.
+    pub(super) fn all_live(&self, now: Moment) -> impl Iterator<Item = (SessionId, &Entry)> {
+        self.entries.iter().filter(move |(_, entry)| !entry.has_ended(now, &self.rules))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -101,11 +164,11 @@ impl Shard {
     }
 
     /// Those that have ended and wait to be swept.
-    pub(super) fn count_ended(&self, now: Moment, rules: &Rules) -> usize {
+    pub(super) fn count_ended(&self, now: Moment) -> usize {
         if self.first_deadline.is_none_or(|deadline| deadline > now) {
             return 0;
         }
-        self.entries.iter().filter(|(_, entry)| entry.has_ended(now, rules)).count()
+        self.entries.iter().filter(|(_, entry)| entry.has_ended(now, &self.rules)).count()
     }
 
     fn first(&self) -> Option<(Moment, SessionId)> {
@@ -157,12 +220,12 @@ mod tests {
 
     #[test]
     fn deadlines_of_sessions_that_are_gone_do_not_pile_up() {
-        let (mut shard, rules) = (Shard::default(), rules(16, Duration::from_secs(60)));
+        let mut shard = Shard::new(rules(16, Duration::from_secs(60)));
         // What stands first stays, so that none goes because its turn has come.
-        shard.insert(id(0), Entry::new(session(0), &rules));
+        shard.insert(id(0), session(0));
         for round in 0..1000_u32 {
             let id = id((round % 200) as u8 + 1);
-            shard.insert(id, Entry::new(session(1), &rules));
+            shard.insert(id, session(1));
             assert!(shard.take(id).is_some());
         }
         assert!(shard.deadlines.len() <= 2 + SPARE, "{}", shard.deadlines.len());
@@ -172,20 +235,20 @@ mod tests {
 
     #[test]
     fn what_is_swept_next_is_there_whatever_went_or_moved_before_it() {
-        let (mut shard, short) = (Shard::default(), rules(16, Duration::from_secs(60)));
-        let long = rules(16, Duration::from_secs(600));
+        let (short, long) = (rules(16, Duration::from_secs(60)), rules(16, Duration::from_secs(600)));
+        let mut shard = Shard::new(short);
         for byte in 0..4 {
-            shard.insert(id(byte), Entry::new(session(byte), &short));
+            shard.insert(id(byte), session(byte));
         }
-        shard.insert(id(9), Entry::new(session(9), &long));
+        shard.rules = long;
+        shard.insert(id(9), session(9));
         // The second moves behind all others; the third goes, then the first, which uncovers both.
-        let renewed = shard.live(id(1), Moment::now(), &long).expect("a session");
-        renewed.renew(Moment::now(), &long);
-        shard.requeue(id(1), &long);
+        assert!(shard.renew(id(1), Moment::now()).is_some());
+        shard.rules = short;
         assert!(shard.take(id(2)).is_some() && shard.take(id(0)).is_some());
         let (in_a_while, mut ended) = (Moment::now().after(Duration::from_secs(61)), Vec::new());
-        assert_eq!(shard.count_ended(in_a_while, &short), 1);
-        let next = shard.take_ended(in_a_while, &short, 64, &mut ended);
+        assert_eq!(shard.count_ended(in_a_while), 1);
+        let next = shard.take_ended(in_a_while, 64, &mut ended);
         assert!(ended.len() == 1 && ended[0].0 == id(3) && shard.len() == 2);
         assert_eq!(next, shard.entries.get(id(9)).map(|entry| entry.queued));
     }

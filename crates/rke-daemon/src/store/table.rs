@@ -1,9 +1,10 @@
 //! Sessions by id. Each lies where the hash of its id says, or in one of the next places: among a million, what
 //! costs is each place in memory that is in no cache, and a map with a directory of its own has two of them.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::mem::replace;
 
+use foldhash::quality::RandomState;
 use rke_secret::prefetch;
 
 use super::SessionId;
@@ -17,7 +18,8 @@ const MIN_PLACES: usize = 8;
 #[derive(Default)]
 struct Place(Option<(SessionId, Entry)>);
 
-/// Sessions by id. The hash has a key of its own, so that nobody learns from times which ids there are.
+/// Sessions by id. The hash is seeded, so that times tell nobody which ids there are; it is a quick one and no more, for
+/// all ids in here are random, and all that a place could tell is some 20 of an id's 128 bits.
 #[derive(Default)]
 pub(super) struct Table {
     places: Box<[Place]>,
@@ -39,10 +41,13 @@ impl Table {
         self.places[at].0.as_mut().map(|(_, entry)| entry)
     }
 
-    /// Has the processor fetch the place where a session of this id is likely to lie.
+    /// Has the processor fetch the places where a session of this id is likely to lie: the second is looked at in any
+    /// case when it goes.
     pub(super) fn fetch(&self, id: SessionId) {
         if !self.places.is_empty() {
-            prefetch(&self.places[self.home(id)]);
+            let home = self.home(id);
+            prefetch(&self.places[home]);
+            prefetch(&self.places[(home + 1) & self.mask()]);
         }
     }
 
@@ -60,6 +65,7 @@ impl Table {
     pub(super) fn remove(&mut self, id: SessionId) -> Option<Entry> {
         let at = self.find(id)?;
         let (_, entry) = self.places[at].0.take()?;
+        entry.session.key.fetch();
         self.len -= 1;
         self.close_gap(at);
         // Whoever goes through all sessions goes through all places.

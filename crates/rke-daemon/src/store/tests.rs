@@ -60,8 +60,8 @@ async fn each_session_has_its_own_key_and_counts() {
 async fn a_removed_session_is_gone_and_removing_it_again_finds_nothing() {
     let store = Store::new(rules(16, Duration::from_secs(60)), Arc::default());
     store.insert(id(1), session(1)).expect("room");
-    assert!(store.remove(id(1)).is_some());
-    assert!(store.remove(id(1)).is_none());
+    assert!(store.remove(id(1), Moment::now()).is_some());
+    assert!(store.remove(id(1), Moment::now()).is_none());
     assert_eq!(store.with_key(id(1), KeyUse::Encrypt(1), |_| ()), Err(KeyError::NotFound));
     assert!(store.row(id(1)).is_none());
     assert_eq!(store.rows().1.len(), 0);
@@ -76,7 +76,7 @@ async fn a_full_store_says_when_there_will_be_room_and_ends_nothing() {
     assert!(full.retry_after <= Duration::from_secs(60) && full.retry_after > Duration::from_secs(58));
     assert_eq!(full.to_string(), "Maximum of 2 sessions reached");
     assert_eq!(store.count().active, 2);
-    drop(store.remove(id(1)).expect("a session"));
+    drop(store.remove(id(1), Moment::now()).expect("a session"));
     store.insert(id(3), session(3)).expect("room again");
 }
 
@@ -87,7 +87,7 @@ async fn expires_at_the_deadline_and_sweeps_without_being_asked() {
     assert!(store.row(id(1)).is_some());
     // Sleeping at least until the deadline: the session must be dead, and soon swept.
     tokio::time::sleep(Duration::from_millis(45)).await;
-    assert!(store.row(id(1)).is_none() && store.remove(id(1)).is_none());
+    assert!(store.row(id(1)).is_none() && store.remove(id(1), Moment::now()).is_none());
     for _ in 0..500 {
         if store.count().total == 0 {
             return;
@@ -175,7 +175,7 @@ async fn of_two_that_remove_the_same_session_one_succeeds() {
         let removals: Vec<_> = (0..2)
             .map(|_| {
                 let store = Arc::clone(&store);
-                tokio::spawn(async move { store.remove(id(round)) })
+                tokio::spawn(async move { store.remove(id(round), Moment::now()) })
             })
             .collect();
         let mut done = 0;
@@ -216,5 +216,48 @@ async fn many_that_end_together_are_all_swept_and_others_stay() {
     store.insert(id(255), session(1)).expect("room");
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(store.count(), Count { total: 1, active: 1 });
-    assert!(store.row(id(255)).is_some() && store.changes() > 400);
+    assert!(store.row(id(255)).is_some());
+    // Opened, swept, and other rules for each part.
+    assert_eq!(store.changes(), 401 + 400 + SHARDS as u64);
+}
+
+#[tokio::test]
+async fn each_change_of_a_row_counts_and_a_refusal_does_not() {
+    let store = Store::new(rules(16, Duration::from_secs(60)), Arc::default());
+    store.insert(id(1), session(1)).expect("room");
+    assert_eq!(store.changes(), 1);
+    store.with_key(id(1), KeyUse::Encrypt(1000), |_| ()).expect("a use");
+    assert_eq!(store.changes(), 2);
+    assert!(store.with_key(id(1), KeyUse::Encrypt(1), |_| ()).is_err() && store.renew(id(2)).is_none());
+    assert_eq!(store.changes(), 2);
+    assert!(store.renew(id(1)).is_some());
+    assert_eq!(store.changes(), 3);
+    assert!(store.remove(id(1), Moment::now()).is_some() && store.remove(id(1), Moment::now()).is_none());
+    assert_eq!(store.changes(), 4);
+}
+
+#[tokio::test]
+async fn what_has_expired_when_a_request_came_is_not_there_for_it() {
+    let ttl = Duration::from_secs(60);
+    let store = Store::new(rules(16, ttl), Arc::default());
+    store.insert(id(1), session(1)).expect("room");
+    let later = Moment::now().after(ttl);
+    let used = store.with_key_within(id(1), KeyUse::Decrypt, later, StackUse::UNKNOWN, |_| ());
+    assert_eq!(used, Err(KeyError::NotFound));
+    assert_eq!(store.with_key(id(1), KeyUse::Decrypt, |_| ()), Ok(()));
+    assert!(store.remove(id(1), later).is_none());
+    assert_eq!(store.count().total, 0);
+}
+
+#[tokio::test]
+async fn a_request_that_came_earlier_leaves_a_later_use_as_it_is() {
+    let idle = Duration::from_secs(10);
+    let store = Store::new(Rules { idle: Some(idle), ..rules(16, Duration::from_secs(60)) }, Arc::default());
+    store.insert(id(1), session(1)).expect("room");
+    let came = Moment::now();
+    let later = came.after(Duration::from_secs(8));
+    for now in [later, came, later.after(Duration::from_secs(8))] {
+        let used = store.with_key_within(id(1), KeyUse::Decrypt, now, StackUse::UNKNOWN, |_| ());
+        assert_eq!(used, Ok(()));
+    }
 }

@@ -6,6 +6,7 @@ use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::map::Map;
+use super::prefetch;
 
 /// Length of a slot.
 pub(crate) const SLOT_LEN: usize = 32;
@@ -69,6 +70,10 @@ impl Slot {
         }
         // SAFETY: as in `bytes`; no visit runs, and none can begin with an older generation.
         unsafe { &mut *self.0.bytes.get() }
+    }
+
+    pub(crate) fn fetch(&self) {
+        prefetch(self.0);
     }
 
     pub(crate) fn visitor(&self) -> Visitor {

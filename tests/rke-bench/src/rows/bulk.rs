@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, ensure};
 
-use crate::method::{Side, triples};
+use crate::method::{Pace, Side, triples};
 use crate::nginx;
 use crate::process::Server;
 use crate::report::{Goal, Row};
@@ -27,6 +27,7 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
         format!("location /sink {{ return 200; }} location /source {{ root {}; }}", source.root());
     let peer = nginx::serving(stage.folder(), &locations)?;
     let triples = triples(
+        Pace::LONG,
         |speed| *speed,
         |side| match side {
             Side::Ours => through_daemon(&daemon.server, &ids[0]),

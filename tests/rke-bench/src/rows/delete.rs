@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::load::{Load, Run, run};
-use crate::method::{Side, Triples, triples};
+use crate::method::{Pace, Side, Triples, triples};
 use crate::nginx::{self, Whole};
 use crate::process::Server;
 use crate::report::{Goal, Row};
@@ -32,11 +32,11 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
     let like = Whole::of(&daemon.server, &request)?;
     let peer = nginx::answering(stage.folder(), &like.body, &request, &like)?;
     let mut quiet = Deletions { daemon: &daemon, peer: &peer, template: &template, ids };
-    let plain = triples(Run::rate, |side| {
-        fill(&daemon, &mut quiet.ids, LIVE)?;
-        quiet.measure(side)
+    let plain = triples(Pace::BRIEF, Run::rate, |side| {
+        quiet.fill_up()?;
+        quiet.measure(side, Load::BRIEF)
     })?;
-    let under = triples(Run::rate, |side| quiet.measure_under_the_sweeper(side))?;
+    let under = triples(Pace::LONG, Run::rate, |side| quiet.measure_under_the_sweeper(side))?;
     Ok(table(&plain, &under))
 }
 
@@ -68,12 +68,21 @@ struct Deletions<'a> {
 }
 
 impl Deletions<'_> {
-    fn measure(&mut self, side: Side) -> Result<Run> {
+    /// Opens as many sessions as are missing. Their turn comes last, for those that were just opened are in the
+    /// processor's caches.
+    fn fill_up(&mut self) -> Result<()> {
+        let before = self.ids.len();
+        fill(self.daemon, &mut self.ids, LIVE)?;
+        self.ids.rotate_left(before);
+        Ok(())
+    }
+
+    fn measure(&mut self, side: Side, load: Load) -> Result<Run> {
         match side {
-            Side::Peer => run(self.peer, Load::USUAL, &mut InTurn::new(self.template, &self.ids)),
+            Side::Peer => run(self.peer, load, &mut InTurn::new(self.template, &self.ids)),
             Side::Ours => {
                 let mut once = OnceEach { template: self.template, ids: &mut self.ids };
-                run(&self.daemon.server, Load::USUAL, &mut once)
+                run(&self.daemon.server, load, &mut once)
             }
         }
     }
@@ -81,10 +90,10 @@ impl Deletions<'_> {
     /// The peer is asked while nothing expires: the sweeper would take its core from it.
     fn measure_under_the_sweeper(&mut self, side: Side) -> Result<Run> {
         if side == Side::Peer {
-            return self.measure(side);
+            return self.measure(side, Load::USUAL);
         }
         self.daemon.set_session_ttl(LONG_TTL)?;
-        fill(self.daemon, &mut self.ids, LIVE)?;
+        self.fill_up()?;
         // Filling up has used what the pages may open at once, which comes back with time.
         std::thread::sleep(Duration::from_secs(2));
         self.daemon.set_session_ttl(SHORT_TTL)?;
@@ -93,7 +102,7 @@ impl Deletions<'_> {
         fill_evenly(self.daemon, count, EXPIRE_FOR)?;
         let middle = SHORT_TTL + EXPIRE_FOR / 4;
         std::thread::sleep(middle.saturating_sub(first_opened.elapsed()));
-        let run = self.measure(side)?;
+        let run = self.measure(side, Load::USUAL)?;
         std::thread::sleep((SHORT_TTL + 2 * EXPIRE_FOR).saturating_sub(first_opened.elapsed()));
         Ok(run)
     }

@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::load::{Load, Run, run};
-use crate::method::{Side, Triples, triples};
+use crate::method::{Pace, Side, Triples, triples};
 use crate::nginx::{self, Whole};
 use crate::process::Server;
 use crate::report::{Goal, Row};
@@ -13,8 +13,8 @@ use crate::sessions::{Id, InTurn, Template, fill};
 use crate::stage::{Daemon, Stage};
 
 const SESSIONS: usize = 1000;
-const ALONE: Load = Load { connections: 1, ..Load::USUAL };
-const PIPELINED: Load = Load { depth: 16, ..Load::USUAL };
+const ALONE: Load = Load { connections: 1, ..Load::BRIEF };
+const PIPELINED: Load = Load { depth: 16, ..Load::BRIEF };
 
 pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
     let daemon = stage.daemon(SESSIONS)?;
@@ -50,9 +50,9 @@ struct Sides<'a> {
 
 impl Sides<'_> {
     fn rows(&self, len: &str) -> Result<Vec<Row>> {
-        let usual = self.measure(Load::USUAL, Load::USUAL, Run::rate)?;
+        let usual = self.measure(Load::BRIEF, Load::BRIEF, Run::rate)?;
         let alone = self.measure(ALONE, ALONE, Run::p50)?;
-        let pipelined = self.measure(PIPELINED, Load::USUAL, Run::rate)?;
+        let pipelined = self.measure(PIPELINED, Load::BRIEF, Run::rate)?;
         let row = |name: &str, triples: &Triples<Run>, unit: &str, metric: fn(&Run) -> f64, goal| Row {
             name: format!("encrypt {len}: {name}"),
             ours: format!("{:.1} {unit}", triples.ours(metric)),
@@ -73,7 +73,7 @@ impl Sides<'_> {
     }
 
     fn measure(&self, ours: Load, peers: Load, speed: fn(&Run) -> f64) -> Result<Triples<Run>> {
-        triples(speed, |side| {
+        triples(Pace::BRIEF, speed, |side| {
             let mut requests = InTurn::new(self.template, self.ids);
             match side {
                 Side::Ours => run(&self.daemon.server, ours, &mut requests),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::load::{Generator, Load, Requests};
 use crate::method::Spread;
@@ -30,7 +30,7 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
     let mut costs = Vec::new();
     for level in LEVELS {
         fill(&daemon, &mut ids, level)?;
-        costs.push(costs_at(&daemon, &ids)?);
+        costs.push(costs_at(&daemon, &mut ids)?);
     }
     let rows = NAMES.iter().enumerate().flat_map(|(what, name)| {
         let costs = &costs;
@@ -54,7 +54,7 @@ fn row(name: &'static str, level: usize, cost: Spread, least: f64) -> Row {
 }
 
 /// Microseconds for each of [`NAMES`], beside these sessions.
-fn costs_at(daemon: &Daemon, ids: &[Id]) -> Result<[Spread; 4]> {
+fn costs_at(daemon: &Daemon, ids: &mut [Id]) -> Result<[Spread; 4]> {
     let (delete, encrypt) = (Template::delete(), Template::encrypt(&"QUJD".repeat(21)));
     let mut connection = Generator::connect(&daemon.server, 1)?;
     let mut costs: [Vec<f64>; 3] = Default::default();
@@ -63,9 +63,13 @@ fn costs_at(daemon: &Daemon, ids: &[Id]) -> Result<[Spread; 4]> {
         let mut creations = Creations::new(daemon, AT_ONCE, &mut new);
         creations.begin_at(batch * AT_ONCE);
         costs[0].push(each(&mut connection, &mut creations)?);
-        let from = (batch * AT_ONCE) % (ids.len() - AT_ONCE + 1);
-        let some = &ids[from..from + AT_ONCE];
-        costs[1].push(each(&mut connection, &mut InTurn::new(&encrypt, some).take_only(AT_ONCE))?);
+        // Those that are used and those that are deleted were both left alone for long, where there are many.
+        let first_of = |piece: usize| piece % (ids.len() - AT_ONCE + 1);
+        let (used, ended) = (first_of(batch * AT_ONCE), first_of(batch * AT_ONCE + ids.len() / 2));
+        let mut uses = InTurn::new(&encrypt, &ids[used..][..AT_ONCE]).take_only(AT_ONCE);
+        costs[1].push(each(&mut connection, &mut uses)?);
+        ensure!(new.len() == AT_ONCE, "not all sessions were opened");
+        new.swap_with_slice(&mut ids[ended..][..AT_ONCE]);
         costs[2].push(each(&mut connection, &mut OnceEach { template: &delete, ids: &mut new })?);
     }
     let [create, encrypt, delete] = costs.map(Spread::of);

@@ -8,7 +8,7 @@ use rke_proto::RaidaIndex;
 use rke_proto::round::MAX_DATAGRAM_LEN;
 
 use crate::machine::{SERVER_CORE, stay_on};
-use crate::method::{Side, triples};
+use crate::method::{Pace, Side, triples};
 use crate::report::{Goal, Row};
 use crate::shares;
 use crate::stage::Stage;
@@ -29,6 +29,7 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
     let answer_len = socket.recv(&mut [0; MAX_DATAGRAM_LEN]).context("the node does not answer")?;
     let echo = Echo::start(answer_len)?;
     let triples = triples(
+        Pace::LONG,
         |rate| *rate,
         |side| match side {
             Side::Ours => rate(&client(node)?, &requests(stage, REQUESTS)?),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use rke_daemon::clock::Moment;
 use rke_daemon::exchange::ExchangedKey;
 use rke_daemon::store::{NewSession, Rules, SessionId, Store};
 use rke_daemon::usage::UsageLimits;
@@ -41,7 +42,7 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
             && let Some(id) = ids.pop()
         {
             let begun = Instant::now();
-            drop(store.remove(id).context("no such session")?);
+            drop(store.remove(id, Moment::now()).context("no such session")?);
             deletes.add(begun.elapsed());
         }
     }
