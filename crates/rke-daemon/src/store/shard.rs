@@ -200,11 +200,16 @@ impl Shard {
         self.entries.get(*id).is_some_and(|entry| entry.queued == *deadline)
     }
 
-    /// Makes the order anew, in no more memory than it takes until the next time.
+    /// Makes the order anew, in little more memory than it takes until the next time. Its room is a power of two, and
+    /// given up only where it is far too much: rooms of many sizes, exchanged for others over and over, would leave
+    /// the heap full of gaps.
     fn put_in_order(&mut self) {
         let mut deadlines = std::mem::take(&mut self.deadlines).into_vec();
+        let room = (2 * self.entries.len() + SPARE + 1).next_power_of_two();
         deadlines.clear();
-        deadlines.shrink_to(2 * self.entries.len() + SPARE + 1);
+        if deadlines.capacity() > 2 * room {
+            deadlines.shrink_to(room);
+        }
         deadlines.extend(self.entries.iter().map(|(id, entry)| Reverse((entry.queued, id))));
         self.deadlines = deadlines.into();
         self.first_deadline = self.first().map(|(deadline, _)| deadline);
@@ -231,6 +236,19 @@ mod tests {
         assert!(shard.deadlines.len() <= 2 + SPARE, "{}", shard.deadlines.len());
         assert_eq!(shard.first().map(|(_, first)| first == id(0)), Some(true));
         assert!(shard.take(id(0)).is_some() && shard.first().is_none());
+    }
+
+    #[test]
+    fn the_room_of_many_deadlines_is_given_up_when_few_are_left() {
+        let mut shard = Shard::new(rules(16, Duration::from_secs(60)));
+        let ids: Vec<SessionId> = (0..2000_u128).map(|number| SessionId(number.to_be_bytes())).collect();
+        for id in &ids {
+            shard.insert(*id, session(1));
+        }
+        let most = shard.deadlines.capacity();
+        // The first stays, so that no deadline goes because its turn has come.
+        assert!(most >= 2000 && ids[1..].iter().all(|id| shard.take(*id).is_some()));
+        assert!(shard.deadlines.capacity() <= most / 4, "{} of {most}", shard.deadlines.capacity());
     }
 
     #[test]
