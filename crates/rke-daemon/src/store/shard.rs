@@ -200,16 +200,11 @@ impl Shard {
         self.entries.get(*id).is_some_and(|entry| entry.queued == *deadline)
     }
 
-    /// Makes the order anew, in little more memory than it takes until the next time. Its room is a power of two, and
-    /// given up only where it is far too much: rooms of many sizes, exchanged for others over and over, would leave
-    /// the heap full of gaps.
+    /// Makes the order anew, in no more memory than it takes until the next time.
     fn put_in_order(&mut self) {
         let mut deadlines = std::mem::take(&mut self.deadlines).into_vec();
-        let room = (2 * self.entries.len() + SPARE + 1).next_power_of_two();
         deadlines.clear();
-        if deadlines.capacity() > 2 * room {
-            deadlines.shrink_to(room);
-        }
+        deadlines.shrink_to(2 * self.entries.len() + SPARE + 1);
         deadlines.extend(self.entries.iter().map(|(id, entry)| Reverse((entry.queued, id))));
         self.deadlines = deadlines.into();
         self.first_deadline = self.first().map(|(deadline, _)| deadline);
