@@ -75,7 +75,7 @@ impl Front {
         let mut judged = self.admission.judge(asked, Some(caller));
         let said = match judged.answer.take() {
             Some(answer) => Err(answer),
-            None => seen.span().in_scope(|| self.say((call, began.moment), asked.query, outgoing.body())),
+            None => seen.span().in_scope(|| self.say(call, began.moment, asked.query, outgoing.body())),
         };
         let mut response = match said {
             Ok(()) if judged.is_for_no_page() => {
@@ -94,7 +94,8 @@ impl Front {
     /// Writes what the handler says, where it is a success; gives any other answer.
     fn say(
         &self,
-        (call, now): (Frequent, Moment),
+        call: Frequent,
+        now: Moment,
         query: &Query<'_>,
         json: &mut Vec<u8>,
     ) -> Result<(), Box<Response>> {

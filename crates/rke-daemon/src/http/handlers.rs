@@ -113,14 +113,15 @@ pub(super) fn encrypt_sent(
 ) -> Result<Encrypted, Failure> {
     let id = query.required("session_id")?;
     let parsed = parse_id(&id)?;
-    encrypt_whole(sessions, now, (&id, parsed), query.base64("plaintext")?)
+    encrypt_whole(sessions, now, &id, parsed, query.base64("plaintext")?)
 }
 
 /// Encrypts data that is all there, with the session that `id` spells.
 pub(super) fn encrypt_whole(
     sessions: &Sessions,
     now: Moment,
-    (id, parsed): (&str, Option<SessionId>),
+    id: &str,
+    parsed: Option<SessionId>,
     mut data: Vec<u8>,
 ) -> Result<Encrypted, Failure> {
     let encrypted = match parsed {
@@ -147,14 +148,15 @@ pub(super) fn decrypt_sent(
     let id = query.required("session_id")?;
     let parsed = parse_id(&id)?;
     let data = query.base64("ciphertext")?;
-    decrypt_whole(sessions, now, (&id, parsed), &query.nonce()?, data)
+    decrypt_whole(sessions, now, &id, parsed, &query.nonce()?, data)
 }
 
 /// Decrypts data that is all there, with the session that `id` spells.
 pub(super) fn decrypt_whole(
     sessions: &Sessions,
     now: Moment,
-    (id, parsed): (&str, Option<SessionId>),
+    id: &str,
+    parsed: Option<SessionId>,
     nonce: &Nonce,
     mut data: Vec<u8>,
 ) -> Result<Decrypted, Failure> {

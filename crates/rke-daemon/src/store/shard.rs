@@ -65,11 +65,7 @@ impl Shard {
     }
 
     /// A session that has not ended by `now`.
-    pub(super) fn live(&self, id: SessionId, now: Moment) -> Option<&Entry> {
-        self.entries.get(id).filter(|entry| !entry.has_ended(now, &self.rules))
-    }
-
-    fn live_mut(&mut self, id: SessionId, now: Moment) -> Option<&mut Entry> {
+    pub(super) fn live(&mut self, id: SessionId, now: Moment) -> Option<&mut Entry> {
         self.entries.get_mut(id).filter(|entry| !entry.has_ended(now, &self.rules))
     }
 
@@ -81,7 +77,7 @@ impl Shard {
         now: Moment,
     ) -> Result<SecretHandle<32>, KeyError> {
         let limits = self.rules.usage;
-        let entry = self.live_mut(id, now).ok_or(KeyError::NotFound)?;
+        let entry = self.live(id, now).ok_or(KeyError::NotFound)?;
         entry.use_key(key_use, now, limits)?;
         let key = entry.session.key.handle();
         self.changes += 1;
@@ -91,7 +87,7 @@ impl Shard {
     /// Gives a session its whole time again.
     pub(super) fn renew(&mut self, id: SessionId, now: Moment) -> Option<Row> {
         let rules = self.rules;
-        let entry = self.live_mut(id, now)?;
+        let entry = self.live(id, now)?;
         entry.renew(now, &rules);
         let row = entry.row(id);
         self.requeue(id);

@@ -104,7 +104,7 @@ pub(super) async fn encrypt(sessions: &Sessions, request: Request) -> Answered {
     let given: ToEncrypt = read(request, "session_id and plaintext").await?;
     let id = required("session_id", given.session_id)?;
     let (parsed, data) = (parse_id(&id)?, base64("plaintext", given.plaintext)?);
-    Ok(encrypt_whole(sessions, Moment::now(), (&id, parsed), data)?.into_response())
+    Ok(encrypt_whole(sessions, Moment::now(), &id, parsed, data)?.into_response())
 }
 
 pub(super) async fn decrypt(sessions: &Sessions, request: Request) -> Answered {
@@ -112,7 +112,7 @@ pub(super) async fn decrypt(sessions: &Sessions, request: Request) -> Answered {
     let id = required("session_id", given.session_id)?;
     let (parsed, data) = (parse_id(&id)?, base64("ciphertext", given.ciphertext)?);
     let nonce = given.nonce.as_deref().and_then(parse_nonce).ok_or_else(Failure::nonce)?;
-    Ok(decrypt_whole(sessions, Moment::now(), (&id, parsed), &nonce, data)?.into_response())
+    Ok(decrypt_whole(sessions, Moment::now(), &id, parsed, &nonce, data)?.into_response())
 }
 
 pub(super) async fn seal(sessions: Shared, request: Request) -> Answered {
