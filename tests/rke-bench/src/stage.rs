@@ -64,12 +64,18 @@ impl Stage {
 
     /// A daemon with room for so many sessions, whose key cache holds the key.
     pub(crate) fn daemon(&self, max_sessions: usize) -> Result<Daemon> {
-        let (address, settings) = (free_address()?, self.folder().join("rke.toml"));
-        let mut flags = self.flags(address, &self.folder().join("daemon"));
+        self.daemon_in("daemon", max_sessions)
+    }
+
+    /// The same in a folder of its own, for several at one time.
+    pub(crate) fn daemon_in(&self, folder: &str, max_sessions: usize) -> Result<Daemon> {
+        let folder = self.folder().join(folder);
+        let (address, settings) = (free_address()?, folder.with_extension("toml"));
+        let mut flags = self.flags(address, &folder);
         flags.extend(["--max-sessions".into(), max_sessions.to_string()]);
         flags.extend(["--config".into(), settings.display().to_string()]);
         std::fs::write(&settings, "").context("cannot write settings")?;
-        let server = Server::start(&self.program, &flags, address, &self.folder().join("rke.log"))?;
+        let server = Server::start(&self.program, &flags, address, &folder.with_extension("log"))?;
         let daemon = Daemon { server, settings, create: self.create_target() };
         Whole::of(&daemon.server, &get(&daemon.create)).context("no session opens")?;
         delete_all(&daemon.server)?;

@@ -142,11 +142,11 @@ async fn receive(Accepted { arrival, front, patience, stop }: Accepted) {
         }
         Arrival::Tls(stream, from, acceptor) => {
             let _ = stream.set_nodelay(true);
-            match timeout(HEADER_TIMEOUT, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => {
-                    let caller = Caller::from_address(Scheme::Https, from);
-                    Serving { stream, caller, front, patience, stop }.run().await;
-                }
+            let caller = Caller::from_address(Scheme::Https, from);
+            // What a handshake and its stream take is large: apart, only connections with TLS have the memory.
+            let handshake = Box::pin(timeout(HEADER_TIMEOUT, acceptor.accept(stream)));
+            match handshake.await {
+                Ok(Ok(stream)) => Box::pin(Serving { stream, caller, front, patience, stop }.run()).await,
                 Ok(Err(error)) => tracing::debug!(%error, "a TLS connection was refused"),
                 Err(_) => tracing::debug!("a TLS handshake took too long"),
             }

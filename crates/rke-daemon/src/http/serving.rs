@@ -55,7 +55,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Serving<S> {
                     return close(stream, status, stopping).await;
                 }
             };
-            match serve_by_hyper(stream, (lead, given), Arc::clone(&shared), stop.clone()).await {
+            // hyper's part is large: apart, it takes no memory where all requests are frequent ones, or none comes.
+            let by_hyper = serve_by_hyper(stream, (lead, given), Arc::clone(&shared), stop.clone());
+            match Box::pin(by_hyper).await {
                 Some(back) => stream = back,
                 None => return,
             }

@@ -27,15 +27,12 @@ const MIB: f64 = 1024.0 * 1024.0;
 pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
     let daemon = stage.daemon(MAX_SESSIONS)?;
     daemon.set_session_ttl(SESSION_TTL)?;
-    let (started, mut warm, mut later) = (Instant::now(), None, Vec::new());
+    let (started, mut warm, mut later) = (Instant::now(), Vec::new(), Vec::new());
     for second in 1u32.. {
         churn(&daemon)?;
         let elapsed = started.elapsed();
         let (resident, _) = daemon.server.resident()?;
-        if elapsed >= WARM {
-            warm.get_or_insert(resident);
-            later.push(resident);
-        }
+        if elapsed >= WARM { &mut later } else { &mut warm }.push(resident);
         if second.is_multiple_of(60) {
             eprintln!("rke-bench: after {} s {:.2} MiB", elapsed.as_secs(), resident / MIB);
         }
@@ -44,7 +41,7 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
         }
         std::thread::sleep((second * SECOND).saturating_sub(started.elapsed()));
     }
-    let (warm, last) = (warm.context("too short")?, *later.last().context("too short")?);
+    let [warm, last] = [&warm, &later].map(|seconds| last_minute(seconds).median);
     Ok(vec![Row {
         name: "resident after an hour of churn".into(),
         ours: format!("{:.2} MiB", last / MIB),
@@ -54,6 +51,11 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
         steady: true,
         plotted: None,
     }])
+}
+
+/// From one second to the next some hundred KiB come and go.
+fn last_minute(seconds: &[f64]) -> Spread {
+    Spread::of(seconds.iter().rev().take(60).copied())
 }
 
 /// What happens in a second.

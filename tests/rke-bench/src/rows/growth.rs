@@ -13,67 +13,95 @@ use crate::stage::{Daemon, Stage};
 const LEVELS: [usize; 4] = [16, 1000, 100_000, 1_000_000];
 /// Requests that are sent in one piece, on one connection.
 const AT_ONCE: usize = 16;
-const BATCHES: usize = 500;
+/// How often all levels have their turn, and the pieces of a turn. Within a round the machine seldom changes its speed.
+const ROUNDS: usize = 25;
+const BATCHES: usize = 100;
 /// Sessions that expire at one time, and how long they live. They are opened well before.
 const EXPIRING: usize = 50_000;
 const SHORT_TTL: Duration = Duration::from_secs(6);
 const LONG_TTL: Duration = Duration::from_secs(3600);
+/// Expiries have fewer turns, for each takes as long as the sessions live.
+const EXPIRY_ROUNDS: usize = 5;
 
-/// What is measured at each level.
-const NAMES: [&str; 4] = ["create from the cache", "encrypt 64 B", "delete", "expiry (CPU)"];
-/// What may hardly grow.
-const BOUNDED: [&str; 2] = ["encrypt 64 B", "delete"];
+/// What is measured at each level by requests, and whether it is bounded: it may hardly grow. What creations cost, and
+/// expiries, is told.
+const REQUESTS: [(&str, bool); 3] =
+    [("create from the cache", false), ("encrypt 64 B", true), ("delete", true)];
+const EXPIRY: (&str, bool) = ("expiry (CPU)", false);
 
 pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
-    let daemon = stage.daemon(LEVELS[3] + EXPIRING)?;
-    let mut ids = Vec::with_capacity(LEVELS[3]);
-    let mut costs = Vec::new();
-    for level in LEVELS {
-        fill(&daemon, &mut ids, level)?;
-        costs.push(costs_at(&daemon, &mut ids)?);
+    let levels = LEVELS.map(|sessions| Level::fill(stage, sessions));
+    let mut levels = levels.into_iter().collect::<Result<Vec<_>>>()?;
+    let mut rounds = Vec::with_capacity(ROUNDS);
+    for _ in 0..ROUNDS {
+        rounds.push(levels.iter_mut().map(Level::requests).collect::<Result<Vec<_>>>()?);
     }
-    let rows = NAMES.iter().enumerate().flat_map(|(what, name)| {
-        let costs = &costs;
-        LEVELS.iter().zip(costs).map(move |(level, at)| row(name, *level, at[what], costs[0][what].median))
-    });
-    Ok(rows.collect())
+    let mut rows = Vec::new();
+    for (what, name) in REQUESTS.into_iter().enumerate() {
+        let costs = |round: &Vec<[f64; 3]>| round.iter().map(|level| level[what]).collect();
+        rows.extend(rows_of(name, &rounds.iter().map(costs).collect::<Vec<_>>()));
+    }
+    let mut rounds = Vec::with_capacity(EXPIRY_ROUNDS);
+    for _ in 0..EXPIRY_ROUNDS {
+        rounds.push(levels.iter().map(|level| expiry(&level.daemon)).collect::<Result<_>>()?);
+    }
+    rows.extend(rows_of(EXPIRY, &rounds));
+    Ok(rows)
 }
 
-fn row(name: &'static str, level: usize, cost: Spread, least: f64) -> Row {
-    let Spread { median, min, max } = cost;
-    Row {
-        name: format!("growth: {name}, {level} sessions"),
-        ours: format!("{median:.2} µs"),
-        peer: format!("16 sessions {least:.2} µs"),
-        value: Spread { median: median / least, min: min / least, max: max / least },
-        // What an expiry or a creation may cost is told, and not bounded.
-        goal: if level == LEVELS[3] && BOUNDED.contains(&name) { Goal::AtMost(1.3) } else { Goal::None },
+/// A row for each level, of what something cost there in each round.
+fn rows_of((name, is_bounded): (&'static str, bool), rounds: &[Vec<f64>]) -> Vec<Row> {
+    let cost = |at: usize| Spread::of(rounds.iter().map(|round| round[at])).median;
+    let row = |(at, sessions): (usize, usize)| Row {
+        name: format!("growth: {name}, {sessions} sessions"),
+        ours: format!("{:.2} µs", cost(at)),
+        peer: format!("{} sessions {:.2} µs", LEVELS[0], cost(0)),
+        value: Spread::of(rounds.iter().map(|round| round[at] / round[0])),
+        goal: if is_bounded && at == LEVELS.len() - 1 { Goal::AtMost(1.3) } else { Goal::None },
         steady: true,
-        plotted: Some((name, level as f64)),
-    }
+        plotted: Some((name, sessions as f64)),
+    };
+    LEVELS.into_iter().enumerate().map(row).collect()
 }
 
-/// Microseconds for each of [`NAMES`], beside these sessions.
-fn costs_at(daemon: &Daemon, ids: &mut [Id]) -> Result<[Spread; 4]> {
-    let (delete, encrypt) = (Template::delete(), Template::encrypt(&"QUJD".repeat(21)));
-    let mut connection = Generator::connect(&daemon.server, 1)?;
-    let mut costs: [Vec<f64>; 3] = Default::default();
-    for batch in 0..BATCHES {
-        let mut new = Vec::new();
-        let mut creations = Creations::new(daemon, AT_ONCE, &mut new);
-        creations.begin_at(batch * AT_ONCE);
-        costs[0].push(each(&mut connection, &mut creations)?);
-        // Those that are used and those that are deleted were both left alone for long, where there are many.
-        let first_of = |piece: usize| piece % (ids.len() - AT_ONCE + 1);
-        let (used, ended) = (first_of(batch * AT_ONCE), first_of(batch * AT_ONCE + ids.len() / 2));
-        let mut uses = InTurn::new(&encrypt, &ids[used..][..AT_ONCE]).take_only(AT_ONCE);
-        costs[1].push(each(&mut connection, &mut uses)?);
-        ensure!(new.len() == AT_ONCE, "not all sessions were opened");
-        new.swap_with_slice(&mut ids[ended..][..AT_ONCE]);
-        costs[2].push(each(&mut connection, &mut OnceEach { template: &delete, ids: &mut new })?);
+/// A daemon with so many sessions.
+struct Level {
+    daemon: Daemon,
+    ids: Vec<Id>,
+    /// Pieces that were sent so far.
+    sent: usize,
+}
+
+impl Level {
+    fn fill(stage: &Stage, sessions: usize) -> Result<Self> {
+        let daemon = stage.daemon_in(&format!("with-{sessions}"), sessions + EXPIRING)?;
+        let mut ids = Vec::with_capacity(sessions);
+        fill(&daemon, &mut ids, sessions)?;
+        Ok(Self { daemon, ids, sent: 0 })
     }
-    let [create, encrypt, delete] = costs.map(Spread::of);
-    Ok([create, encrypt, delete, expiry(daemon)?])
+
+    /// Microseconds for each of [`REQUESTS`] in one turn.
+    fn requests(&mut self) -> Result<[f64; 3]> {
+        let (delete, encrypt) = (Template::delete(), Template::encrypt(&"QUJD".repeat(21)));
+        let mut connection = Generator::connect(&self.daemon.server, 1)?;
+        let mut costs: [Vec<f64>; 3] = Default::default();
+        for _ in 0..BATCHES {
+            self.sent += AT_ONCE;
+            let mut new = Vec::new();
+            let mut creations = Creations::new(&self.daemon, AT_ONCE, &mut new);
+            creations.begin_at(self.sent);
+            costs[0].push(each(&mut connection, &mut creations)?);
+            // Those that are used and those that are deleted were both left alone for long, where there are many.
+            let first_of = |piece: usize| piece % (self.ids.len() - AT_ONCE + 1);
+            let (used, ended) = (first_of(self.sent), first_of(self.sent + self.ids.len() / 2));
+            let mut uses = InTurn::new(&encrypt, &self.ids[used..][..AT_ONCE]).take_only(AT_ONCE);
+            costs[1].push(each(&mut connection, &mut uses)?);
+            ensure!(new.len() == AT_ONCE, "not all sessions were opened");
+            new.swap_with_slice(&mut self.ids[ended..][..AT_ONCE]);
+            costs[2].push(each(&mut connection, &mut OnceEach { template: &delete, ids: &mut new })?);
+        }
+        Ok(costs.map(|costs| Spread::of(costs).median))
+    }
 }
 
 /// Microseconds for each request of a piece.
@@ -83,12 +111,12 @@ fn each(connection: &mut Generator, requests: &mut impl Requests) -> Result<f64>
 }
 
 /// Microseconds of the daemon for each session that expires, while it has nothing else to do.
-fn expiry(daemon: &Daemon) -> Result<Spread> {
+fn expiry(daemon: &Daemon) -> Result<f64> {
     daemon.set_session_ttl(SHORT_TTL)?;
     fill(daemon, &mut Vec::new(), EXPIRING)?;
     let before = daemon.server.cpu_time()?;
     std::thread::sleep(SHORT_TTL + Duration::from_secs(1));
     let cpu = daemon.server.cpu_time()? - before;
     daemon.set_session_ttl(LONG_TTL)?;
-    Ok(Spread::of([cpu.as_secs_f64() * 1e6 / EXPIRING as f64]))
+    Ok(cpu.as_secs_f64() * 1e6 / EXPIRING as f64)
 }
