@@ -20,10 +20,6 @@ pub(crate) fn parse_places(text: &str) -> Result<usize, String> {
     places.ok_or_else(|| format!("it must be a number from 1 to {MAX_PLACES}"))
 }
 
-/// Most threads for work on files. Each has a stack and, in glibc, a heap of its own, so that a thread for
-/// each of some hundred requests at once would cost megabytes for good; files are no faster for more of them.
-const FILE_THREADS: usize = 8;
-
 /// How secrets are held.
 #[derive(Args, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Protection {
@@ -74,6 +70,5 @@ pub(crate) fn start_runtime(protection: Protection, sessions: usize) -> Result<R
         );
     }
     block_signals()?;
-    let mut runtime = Builder::new_multi_thread();
-    runtime.enable_all().max_blocking_threads(FILE_THREADS).build().context("cannot start the runtime")
+    Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
 }

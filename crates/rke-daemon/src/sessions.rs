@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout_at};
 
 pub use self::ending::{CachedKey, DeleteError};
 use crate::Domain;
-use crate::blocking::spawn_blocking;
+use crate::blocking::{FewAtOnce, spawn_blocking};
 use crate::clock::{Moment, wall_clock};
 use crate::config::Config;
 use crate::creations::{Creations, Leave};
@@ -56,10 +56,14 @@ pub enum CryptError {
 /// The nonce of one encryption: AES-CTR's first counter block.
 pub type Nonce = [u8; BLOCK_LEN];
 
+/// Keys that are read from the cache at one time: files are no faster for more of them.
+const CACHE_READS: usize = 8;
+
 /// The sessions of a daemon, and all that opening one takes.
 pub struct Sessions {
     store: Store,
     keystore: Arc<Keystore>,
+    cache_reads: FewAtOnce,
     exchange: Exchange,
     gates: Gates<Arc<ExchangeError>>,
     creations: Creations,
@@ -87,6 +91,7 @@ impl Sessions {
         Self {
             store: Store::new(store_rules(&config), Arc::clone(&journal)),
             keystore,
+            cache_reads: FewAtOnce::new(CACHE_READS),
             exchange,
             gates: Gates::default(),
             creations: Creations::new(),
@@ -263,7 +268,7 @@ impl Sessions {
             return None;
         }
         let (keystore, wanted) = (Arc::clone(&self.keystore), domain.clone());
-        let key = spawn_blocking(move || keystore.get(&wanted)).await.ok()??;
+        let key = self.cache_reads.run(move || keystore.get(&wanted)).await??;
         let accepted = self.exchange.accepts(domain, key.origin.width);
         (accepted && !key.usage.is_used_up(self.config().key_limits)).then_some(key)
     }

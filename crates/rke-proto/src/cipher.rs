@@ -30,14 +30,18 @@ pub fn aes256_ctr_stack_use() -> StackUse {
     *MEASURED.get_or_init(|| {
         // The compiler is not to make another function for what it knows of these.
         let encrypt = black_box(aes256_ctr as fn(&[u8; 32], &[u8; BLOCK_LEN], &mut [u8]));
-        let (key, mut data) = (black_box([0; 32]), vec![0; 2048 + 7]);
+        let (key, mut data) = (black_box([0; 32]), vec![0; 2048 + 15]);
+        // No carry, one in the first blocks, and one between blocks that are encrypted at once.
+        let counters = [0, u128::MAX, u128::from(u64::MAX) - 100].map(u128::to_be_bytes);
         let all_it_does = || {
             // All numbers of blocks that may be left over from those that are encrypted at once, with and without a
-            // part of one, and with the counter's carry.
-            for blocks in 0..=data.len() / BLOCK_LEN {
-                let (len, part) = (blocks * BLOCK_LEN, data.len() % BLOCK_LEN);
-                encrypt(&key, &[0; BLOCK_LEN], &mut data[..len]);
-                encrypt(&key, &[0xFF; BLOCK_LEN], &mut data[..len + part]);
+            // part of one.
+            for len in (0..=data.len()).step_by(BLOCK_LEN) {
+                for (counter, part) in
+                    counters.iter().flat_map(|counter| [0, 7, 15].map(|part| (counter, part)))
+                {
+                    encrypt(&key, counter, &mut data[..len + part]);
+                }
             }
         };
         // Where there is no secret memory, there is no key to use either.
@@ -144,12 +148,15 @@ mod tests {
     fn within_its_stack_use_it_leaves_nothing_on_the_stack() {
         block_signals().expect("signals to be blocked");
         let secret = Secret::random().expect("a secret");
+        let carried_later = (u128::from(u64::MAX) - 80).to_be_bytes();
         for len in (0..1100).step_by(37).chain([1024, 2048, 5000, 100_000]) {
-            let mut data = vec![0; len];
-            let encrypted = secret.handle().expose_within(aes256_ctr_stack_use(), |key: &[u8; 32]| {
-                aes256_ctr(key, &[7; BLOCK_LEN], &mut data);
-            });
-            assert!(encrypted.is_some());
+            for counter in [[7; BLOCK_LEN], [0xFF; BLOCK_LEN], carried_later] {
+                let mut data = vec![0; len];
+                let encrypted = secret.handle().expose_within(aes256_ctr_stack_use(), |key: &[u8; 32]| {
+                    aes256_ctr(key, &counter, &mut data);
+                });
+                assert!(encrypted.is_some());
+            }
         }
         // Nothing to look for but stacks that are not wiped.
         let look = Fingerprint::new().and_then(|nothing| nothing.look()).expect("a look");

@@ -68,13 +68,18 @@ impl BlockCipherEncClosure for Keystream<'_> {
             counter = counter.wrapping_add(at_once as u128);
             data = later;
         }
-        // So many cost more one by one, but where registers are not wider than a block, and there as much.
-        if data.len() > (at_once * BLOCK_LEN / 4).max(PIECE)
-            && let Some(halves) = halves::<B>(counter)
-        {
-            let len = data.len();
-            data = xor_pieces(data, Array::slice_as_flattened(&many(halves)));
-            counter = counter.wrapping_add(((len - data.len()) / BLOCK_LEN) as u128);
+        // A group costs less than so many blocks one by one, where a register holds several of them.
+        let (is_wide, few) = (at_once * BLOCK_LEN > 2 * PIECE, at_once * BLOCK_LEN / 4);
+        match halves::<B>(counter) {
+            Some(halves) if is_wide && data.len() > few => {
+                let len = data.len();
+                data = xor_pieces(data, Array::slice_as_flattened(&many(halves)));
+                counter = counter.wrapping_add(((len - data.len()) / BLOCK_LEN) as u128);
+            }
+            Some(halves) if !is_wide && data.len() > 2 * few => {
+                return xor(data, Array::slice_as_flattened(&many(halves)));
+            }
+            _ => (),
         }
         for block in data.chunks_mut(BLOCK_LEN) {
             xor(block, &one(counter));
@@ -83,8 +88,8 @@ impl BlockCipherEncClosure for Keystream<'_> {
     }
 }
 
-/// A counter's high and low half, unless the low one overflows within as many blocks as the processor encrypts at once:
-/// that happens to one of 2^57 random counters.
+/// A counter's high and low half. `None` where the low one overflows within as many blocks as the processor encrypts at
+/// once, or after them: that happens to one of 2^58 random counters, and all that follows is encrypted block by block.
 #[inline(always)]
 fn halves<B: BlockCipherEncBackend<BlockSize = U16>>(counter: u128) -> Option<(u64, u64)> {
     let (high, low) = ((counter >> u64::BITS) as u64, counter as u64);
@@ -106,8 +111,8 @@ fn counters<B: BlockCipherEncBackend<BlockSize = U16>>((high, low): (u64, u64)) 
 /// Bytes that one register of the widest kind holds.
 const PIECE: usize = 64;
 
-/// XORs the whole pieces of `data`, up to 16, with a longer keystream, and gives back what is left. They are written out
-/// one by one, because a loop would pick pieces by number, for which the keystream has to lie in memory: a kilobyte of
+/// XORs the whole pieces of `data`, as many as there is keystream for, up to 16, and gives back what is left. They are
+/// written out one by one, because a loop would pick pieces by number, for which the keystream has to lie in memory: a kilobyte of
 /// stack that would be wiped after each use of a key.
 #[inline(always)]
 fn xor_pieces<'a>(data: &'a mut [u8], stream: &[u8]) -> &'a mut [u8] {
@@ -145,12 +150,66 @@ fn xor(data: &mut [u8], stream: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use std::marker::PhantomData;
+
+    use aes::cipher::array::ArraySize;
+    use aes::cipher::common::{BlockSizeUser, ParBlocksSizeUser};
+    use aes::cipher::consts::{U1, U4, U8, U9, U30, U64, U100};
+    use aes::cipher::inout::InOut;
     use aes::cipher::{InnerIvInit, KeyInit, StreamCipher, StreamCipherCoreWrapper};
     use aes::{Aes128Enc, Aes256Enc};
     use ctr::CtrCore;
     use ctr::flavors::Ctr128BE;
 
     use super::*;
+
+    /// A processor that encrypts so many blocks at once.
+    struct AtOnce<N>(Aes256Enc, PhantomData<N>);
+
+    impl<N> BlockSizeUser for AtOnce<N> {
+        type BlockSize = U16;
+    }
+
+    impl<N: ArraySize> ParBlocksSizeUser for AtOnce<N> {
+        type ParBlocksSize = N;
+    }
+
+    impl<N: ArraySize> BlockCipherEncBackend for AtOnce<N> {
+        fn encrypt_block(&self, block: InOut<'_, '_, Block<Self>>) {
+            self.0.encrypt_block_inout(block);
+        }
+    }
+
+    impl<N: ArraySize> BlockCipherEncrypt for AtOnce<N> {
+        fn encrypt_with_backend(&self, run: impl BlockCipherEncClosure<BlockSize = U16>) {
+            run.call(self);
+        }
+    }
+
+    fn applied_with<N: ArraySize>(counter: u128, len: usize) -> Vec<u8> {
+        let mut data = vec![0x5A; len];
+        apply(&AtOnce::<N>(Aes256Enc::new(&[7; 32].into()), PhantomData), counter, 0, &mut data);
+        data
+    }
+
+    #[test]
+    fn it_is_the_same_however_many_blocks_a_processor_encrypts_at_once() {
+        let carried_later = u128::from(u64::MAX) - 70;
+        for len in (0..300).chain((300..4000).step_by(37)).chain([1024, 1040, 2048]) {
+            for counter in [0, carried_later, u128::MAX - 3] {
+                let expected = applied_with::<U1>(counter, len);
+                let all = [
+                    applied_with::<U4>(counter, len),
+                    applied_with::<U8>(counter, len),
+                    applied_with::<U9>(counter, len),
+                    applied_with::<U30>(counter, len),
+                    applied_with::<U64>(counter, len),
+                    applied_with::<U100>(counter, len),
+                ];
+                assert!(all.iter().all(|data| *data == expected), "{len} bytes from {counter}");
+            }
+        }
+    }
 
     fn theirs<C: BlockCipherEncrypt<BlockSize = U16>>(cipher: C, counter: u128, data: &mut [u8]) {
         let core = CtrCore::<C, Ctr128BE>::inner_iv_init(cipher, &counter.to_be_bytes().into());

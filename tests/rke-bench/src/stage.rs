@@ -1,5 +1,5 @@
 //! A local network of 25 nodes on the server's core, and daemons on it. What a daemon has cached, the next
-//! one finds.
+//! one in its folder finds.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

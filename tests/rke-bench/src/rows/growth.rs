@@ -1,6 +1,6 @@
 //! How the cost of one request, and of one expiry, grows with the sessions that there are.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
@@ -13,8 +13,9 @@ use crate::stage::{Daemon, Stage};
 const LEVELS: [usize; 4] = [16, 1000, 100_000, 1_000_000];
 /// Requests that are sent in one piece, on one connection.
 const AT_ONCE: usize = 16;
-/// How often all levels have their turn, and the pieces of a turn. Within a round the machine seldom changes its speed.
-const ROUNDS: usize = 25;
+/// How often all levels have their turn, there and back, and the pieces of a turn. Within a round the machine seldom
+/// changes its speed.
+const ROUNDS: usize = 15;
 const BATCHES: usize = 100;
 /// Sessions that expire at one time, and how long they live. They are opened well before.
 const EXPIRING: usize = 50_000;
@@ -34,7 +35,11 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
     let mut levels = levels.into_iter().collect::<Result<Vec<_>>>()?;
     let mut rounds = Vec::with_capacity(ROUNDS);
     for _ in 0..ROUNDS {
-        rounds.push(levels.iter_mut().map(Level::requests).collect::<Result<Vec<_>>>()?);
+        // In either order by turns.
+        let there = levels.iter_mut().map(Level::requests).collect::<Result<Vec<_>>>()?;
+        let mut back = levels.iter_mut().rev().map(Level::requests).collect::<Result<Vec<_>>>()?;
+        back.reverse();
+        rounds.extend([there, back]);
     }
     let mut rows = Vec::new();
     for (what, name) in REQUESTS.into_iter().enumerate() {
@@ -52,11 +57,13 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
 /// A row for each level, of what something cost there in each round.
 fn rows_of((name, is_bounded): (&'static str, bool), rounds: &[Vec<f64>]) -> Vec<Row> {
     let cost = |at: usize| Spread::of(rounds.iter().map(|round| round[at])).median;
+    // The first level has nobody but itself to be compared with.
+    let least = |at: usize, round: &[f64]| if at == 0 { cost(0) } else { round[0] };
     let row = |(at, sessions): (usize, usize)| Row {
         name: format!("growth: {name}, {sessions} sessions"),
         ours: format!("{:.2} µs", cost(at)),
         peer: format!("{} sessions {:.2} µs", LEVELS[0], cost(0)),
-        value: Spread::of(rounds.iter().map(|round| round[at] / round[0])),
+        value: Spread::of(rounds.iter().map(|round| round[at] / least(at, round))),
         goal: if is_bounded && at == LEVELS.len() - 1 { Goal::AtMost(1.3) } else { Goal::None },
         steady: true,
         plotted: Some((name, sessions as f64)),
@@ -113,7 +120,9 @@ fn each(connection: &mut Generator, requests: &mut impl Requests) -> Result<f64>
 /// Microseconds of the daemon for each session that expires, while it has nothing else to do.
 fn expiry(daemon: &Daemon) -> Result<f64> {
     daemon.set_session_ttl(SHORT_TTL)?;
+    let started = Instant::now();
     fill(daemon, &mut Vec::new(), EXPIRING)?;
+    ensure!(started.elapsed() < SHORT_TTL, "the first sessions expire before the last are opened");
     let before = daemon.server.cpu_time()?;
     std::thread::sleep(SHORT_TTL + Duration::from_secs(1));
     let cpu = daemon.server.cpu_time()? - before;
