@@ -26,21 +26,22 @@ pub fn aes128_ctr(key: &[u8; 16], counter_block: &[u8; BLOCK_LEN], data: &mut [u
 
 /// What [`aes256_ctr`] needs of a scratch stack, for those who use it with a key that somebody else owns.
 pub fn aes256_ctr_stack_use() -> StackUse {
+    /// Blocks, of any processor.
+    const MOST_AT_ONCE: usize = 64;
     static MEASURED: OnceLock<StackUse> = OnceLock::new();
     *MEASURED.get_or_init(|| {
         // The compiler is not to make another function for what it knows of these.
         let encrypt = black_box(aes256_ctr as fn(&[u8; 32], &[u8; BLOCK_LEN], &mut [u8]));
-        let (key, mut data) = (black_box([0; 32]), vec![0; 2048 + 15]);
+        let (key, mut data) = (black_box([0; 32]), vec![0; (2 * MOST_AT_ONCE + 1) * BLOCK_LEN]);
         // No carry, one in the first blocks, and one between blocks that are encrypted at once.
         let counters = [0, u128::MAX, u128::from(u64::MAX) - 100].map(u128::to_be_bytes);
         let all_it_does = || {
-            // All numbers of blocks that may be left over from those that are encrypted at once, with and without a
-            // part of one.
-            for len in (0..=data.len()).step_by(BLOCK_LEN) {
-                for (counter, part) in
-                    counters.iter().flat_map(|counter| [0, 7, 15].map(|part| (counter, part)))
-                {
-                    encrypt(&key, counter, &mut data[..len + part]);
+            // All numbers of blocks that may be left over from those that are encrypted at once, and some after such,
+            // with and without a part of one.
+            let blocks = (0..=MOST_AT_ONCE).chain((MOST_AT_ONCE..=2 * MOST_AT_ONCE).step_by(7));
+            for (blocks, part) in blocks.flat_map(|blocks| [(blocks, 0), (blocks, BLOCK_LEN - 1)]) {
+                for counter in &counters {
+                    encrypt(&key, counter, &mut data[..blocks * BLOCK_LEN + part]);
                 }
             }
         };
