@@ -68,8 +68,9 @@ impl Table {
         entry.session.key.fetch();
         self.len -= 1;
         self.close_gap(at);
-        // Whoever goes through all sessions goes through all places.
-        if self.places.len() > MIN_PLACES && 8 * self.len < self.places.len() {
+        // Soon after it was too large: a crowd in one part would keep its places for long, and within an hour each part
+        // has had one.
+        if self.places.len() > MIN_PLACES && 4 * self.len < self.places.len() {
             self.resize(self.places.len() / 2);
         }
         Some(entry)
@@ -158,7 +159,7 @@ mod tests {
         assert!(model.iter().all(|(id, queued)| table.get(*id).is_some_and(|entry| entry.queued == *queued)));
         let all: BTreeMap<_, _> = table.iter().map(|(id, entry)| (id, entry.queued)).collect();
         assert!(all == *model && 4 * table.len() <= 3 * table.places.len());
-        assert!(table.places.len() <= MIN_PLACES.max(8 * table.len()));
+        assert!(table.places.len() <= MIN_PLACES.max(4 * table.len()));
     }
 
     #[test]
