@@ -47,8 +47,8 @@ mod tests {
 
     #[tokio::test]
     async fn never_more_than_few_work_and_all_have_their_turn() {
-        let (few, now, most) = (Arc::new(FewAtOnce::new(3)), AtomicUsize::new(0), AtomicUsize::new(0));
-        let (now, most, mut all) = (Arc::new(now), Arc::new(most), JoinSet::new());
+        let (few, mut all) = (Arc::new(FewAtOnce::new(3)), JoinSet::new());
+        let [now, most] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
         for number in 0..40 {
             let (few, now, most) = (Arc::clone(&few), Arc::clone(&now), Arc::clone(&most));
             all.spawn(async move {

@@ -75,7 +75,7 @@ fn rows_of((name, is_bounded): (&'static str, bool), rounds: &[Vec<f64>]) -> Vec
 struct Level {
     daemon: Daemon,
     ids: Vec<Id>,
-    /// Pieces that were sent so far.
+    /// Requests of each kind that were sent so far.
     sent: usize,
 }
 
