@@ -112,8 +112,8 @@ fn counters<B: BlockCipherEncBackend<BlockSize = U16>>((high, low): (u64, u64)) 
 const PIECE: usize = 64;
 
 /// XORs the whole pieces of `data`, as many as there is keystream for, up to 16, and gives back what is left. They are
-/// written out one by one, because a loop would pick pieces by number, for which the keystream has to lie in memory: a kilobyte of
-/// stack that would be wiped after each use of a key.
+/// written out one by one, because a loop would pick pieces by number, for which the keystream has to lie in memory: a
+/// kilobyte of stack that would be wiped after each use of a key.
 #[inline(always)]
 fn xor_pieces<'a>(data: &'a mut [u8], stream: &[u8]) -> &'a mut [u8] {
     let len = data.len().min(16 * PIECE).min(stream.len()) / PIECE * PIECE;
