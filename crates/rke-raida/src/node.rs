@@ -15,6 +15,7 @@ use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 use zeroize::Zeroize;
 
+use crate::answers;
 use crate::clock::unix_seconds;
 use crate::key_sets::KeySets;
 use crate::responder::{Arrival, Responder};
@@ -134,11 +135,9 @@ async fn serve(socket: UdpSocket, mut buffer: SecretBuffer, mut responder: Respo
                 answers.extend(answer.map(|answer| (answer, peer)));
             }
         });
-        // One after the other: who waits for several is busy with the first while the next ones come.
-        for (answer, peer) in answers.drain(..) {
-            // A lost answer is asked for again.
-            let _ = socket.try_send_to(&answer, peer);
-        }
+        // Together: who waits for several is busy with the first while the next ones come.
+        answers::send(&socket, &answers);
+        answers.clear();
     }
 }
 
