@@ -257,18 +257,9 @@ fn what_would_open_the_daemon_up_is_refused_at_the_start() {
 
 #[test]
 fn dev_takes_a_token_too() {
-    let arguments = [
-        "dev",
-        "--once",
-        "--listen",
-        "127.0.0.1:0",
-        "--raida-port",
-        "0",
-        "--dns-port",
-        "0",
-        "--require-token",
-    ];
-    let output = rke(&arguments);
+    let ports =
+        ["--listen", "127.0.0.1:0", "--raida-port", "0", "--dns-port", "0", "--content-server-port", "0"];
+    let output = rke(&[&["dev", "--once", "--require-token"], &ports[..]].concat());
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
     assert!(text(&output.stdout).contains(DOMAIN));
 }
