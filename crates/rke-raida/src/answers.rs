@@ -3,9 +3,9 @@
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
 
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, sendmmsg};
+use rustix::net::addr::SocketAddrArg;
+use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, sendmmsg};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
@@ -29,13 +29,16 @@ pub(crate) fn send(socket: &UdpSocket, answers: &[Answer]) {
 
 /// How many went out, from the front.
 fn send_some(socket: &UdpSocket, answers: &[Answer]) -> io::Result<usize> {
-    let bytes: Vec<_> = answers.iter().map(|(answer, _)| [IoSlice::new(answer)]).collect();
-    let peers: Vec<_> = answers.iter().map(|(_, peer)| Some(SockaddrStorage::from(*peer))).collect();
-    let mut headers = MultiHeaders::preallocate(answers.len(), None);
-    socket.try_io(Interest::WRITABLE, || {
-        let sent = sendmmsg(socket.as_raw_fd(), &mut headers, &bytes, &peers, [], MsgFlags::empty())?;
-        Ok(sent.count())
-    })
+    let parts: Vec<_> =
+        answers.iter().map(|(answer, peer)| (peer.as_any(), [IoSlice::new(answer)])).collect();
+    let mut nothing_else: Vec<_> = answers.iter().map(|_| SendAncillaryBuffer::default()).collect();
+    let mut datagrams: Vec<_> = parts
+        .iter()
+        .zip(&mut nothing_else)
+        .map(|((peer, bytes), nothing_else)| MMsgHdr::new_with_addr(peer, bytes, nothing_else))
+        .collect();
+    let send = || Ok(sendmmsg(socket, &mut datagrams, SendFlags::empty())?);
+    socket.try_io(Interest::WRITABLE, send)
 }
 
 #[cfg(test)]
