@@ -8,7 +8,7 @@ type Created struct {
 	Domain    string    `json:"domain"`
 	CsID      string    `json:"cs_id"`
 	ExpiresAt time.Time `json:"expires_at"`
-	// FromCache tells whether its key came from the cache.
+	// FromCache tells whether it was opened from the cache, without asking a RAIDA. It has a key of its own all the same.
 	FromCache bool `json:"from_cache"`
 }
 
@@ -31,13 +31,23 @@ type Shown struct {
 	// KeyBits is the strength of the key: 256, or 8.
 	KeyBits  int   `json:"key_bits"`
 	Envelope []int `json:"envelope"`
-	// Raidas are the indexes of the RAIDAs whose shares made the key.
+	// Raidas are the indexes of the RAIDAs whose shares were used.
 	Raidas []int `json:"raidas"`
 	// Liars are the indexes of the RAIDAs that gave a wrong share.
 	Liars     []int `json:"liars"`
 	FromCache bool  `json:"from_cache"`
 	// Confirmed tells whether the Content Server has shown that it has the same key.
 	Confirmed bool `json:"confirmed"`
+	// KeyID is the name of the session's key, the same at the Content Server: 32 hexadecimal digits. Not secret. Nil where
+	// the key has 8 bits.
+	KeyID *string `json:"key_id"`
+	// ForwardSecret tells whether recorded traffic stays secret when the coins and the secrets of all servers are stolen
+	// later.
+	ForwardSecret bool `json:"forward_secret"`
+	// Authenticated is how well the two ends know each other: "strong", "weak", or "no" where the key has 8 bits.
+	Authenticated string `json:"authenticated"`
+	// Coin is the coin that the Content Server has seen proven, as "0:1001"; nil where it has seen none.
+	Coin *string `json:"coin"`
 }
 
 // Sessions are the sessions of a daemon.
@@ -59,6 +69,9 @@ type Deleted struct {
 	SessionID string `json:"session_id"`
 	// Wipe is the receipt, where one was asked for.
 	Wipe *Wipe `json:"wipe,omitempty"`
+	// Remote is what has become of the key at the Content Server, where the deletion waited for that: "forgotten",
+	// "pending", or "unsupported" where the key had 8 bits.
+	Remote string `json:"remote,omitempty"`
 }
 
 // Wipe is what a look through the daemon's memory found after a key was wiped.
@@ -75,12 +88,14 @@ type Keys struct {
 	Keys  []Key `json:"keys"`
 }
 
-// Key is what is known of a cached key.
+// Key is what is known of a cached key, which opens later sessions without asking a RAIDA.
 type Key struct {
 	Domain    string    `json:"domain"`
 	CsID      string    `json:"cs_id"`
 	ExpiresAt time.Time `json:"expires_at"`
 	KeyBits   int       `json:"key_bits"`
+	// Coins are those that a wallet must hold to be served by it, as "0:1001".
+	Coins []string `json:"coins"`
 }
 
 // Discovered is what DNS says of a domain.
@@ -165,4 +180,11 @@ type Status struct {
 			WalletPath string `json:"wallet_path"`
 		} `json:"example,omitempty"`
 	} `json:"daemon"`
+	// RemoteDeletions counts deleted keys at Content Servers.
+	RemoteDeletions struct {
+		// Pending are those not confirmed yet.
+		Pending uint64 `json:"pending"`
+		// Confirmed are those confirmed since the daemon started.
+		Confirmed uint64 `json:"confirmed"`
+	} `json:"remote_deletions"`
 }

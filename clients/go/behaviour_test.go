@@ -131,6 +131,65 @@ func TestACancelledContextAsksNothing(t *testing.T) {
 	}
 }
 
+func TestATunnelGoesBothWaysAtTheSameTime(t *testing.T) {
+	session := open(t)
+	reader, writer := io.Pipe()
+	tunnel, err := session.Tunnel(context.Background(), reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tunnel.Close()
+	for _, text := range []string{"one", "two", "three"} {
+		io.WriteString(writer, text)
+		echo := make([]byte, len(text))
+		if _, err := io.ReadFull(tunnel, echo); err != nil || string(echo) != text {
+			t.Fatal(string(echo), err)
+		}
+	}
+	if _, known := tunnel.ExitStatus(); known {
+		t.Fatal("a status before the end")
+	}
+	writer.Close()
+	if rest, err := io.ReadAll(tunnel); err != nil || len(rest) > 0 {
+		t.Fatal(rest, err)
+	}
+	if status, known := tunnel.ExitStatus(); status != 0 || !known {
+		t.Fatal(status, known)
+	}
+}
+
+func TestATunnelIsCutWhereItsSessionOrItsSourceOrItsContextEnds(t *testing.T) {
+	broke := errors.New("broke")
+	for name, test := range map[string]struct {
+		end      func(*rke.Session, *io.PipeWriter, context.CancelFunc)
+		expected error
+	}{
+		"session": {func(s *rke.Session, _ *io.PipeWriter, _ context.CancelFunc) { s.Close() }, rke.ErrBrokenOff},
+		"source":  {func(_ *rke.Session, w *io.PipeWriter, _ context.CancelFunc) { w.CloseWithError(broke) }, broke},
+		"context": {func(_ *rke.Session, _ *io.PipeWriter, c context.CancelFunc) { c() }, context.Canceled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			session := open(t)
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			reader, writer := io.Pipe()
+			tunnel, err := session.Tunnel(ctx, reader)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer tunnel.Close()
+			io.WriteString(writer, "DELETE FROM users")
+			if _, err := io.ReadFull(tunnel, make([]byte, 17)); err != nil {
+				t.Fatal(err)
+			}
+			test.end(session, writer, cancel)
+			if _, err := io.ReadAll(tunnel); !errors.Is(err, test.expected) {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
 func TestATokenFileIsReadForEachRequest(t *testing.T) {
 	daemon := stage.Daemons["token"]
 	file := filepath.Join(t.TempDir(), "token")

@@ -79,13 +79,13 @@ func New(address string, options ...Option) *Client {
 	return client
 }
 
-// Open opens a session with a domain's Content Server. The wallet is a folder on the daemon's machine. A
-// cached key is used where there is one.
+// Open opens a session with a domain's Content Server. The wallet is a folder on the daemon's machine. Where the
+// daemon's cache will do, no RAIDA is asked. The session has a key of its own in any case.
 func (c *Client) Open(ctx context.Context, domain, walletPath string) (*Session, error) {
 	return c.open(ctx, map[string]any{"domain": domain, "wallet_path": walletPath})
 }
 
-// OpenFresh is Open with a new key, also where a cached one would do.
+// OpenFresh is Open that asks the RAIDAs even if the cache would do.
 func (c *Client) OpenFresh(ctx context.Context, domain, walletPath string) (*Session, error) {
 	return c.open(ctx, map[string]any{"domain": domain, "wallet_path": walletPath, "fresh": true})
 }
@@ -125,12 +125,12 @@ func (c *Client) DeleteSessions(ctx context.Context, options DeleteAllOptions) (
 	return c.deleteMany(ctx, "/api/rke/sessions", query)
 }
 
-// Keys lists the cached keys. The keys themselves are not in it.
+// Keys lists the cached keys. No secret is in it.
 func (c *Client) Keys(ctx context.Context) (*Keys, error) {
 	return get[Keys](ctx, c, "/api/rke/keys", nil)
 }
 
-// DeleteKeys forgets the cached key of a domain, or all of them where the domain is empty, and gives their
+// DeleteKeys removes the cached keys of a domain, or all of them where the domain is empty, and gives their
 // number. Sessions go on.
 func (c *Client) DeleteKeys(ctx context.Context, domain string) (int, error) {
 	query := url.Values{}

@@ -260,7 +260,7 @@ func init() {
 			return fields(session(client, step).Renew(ctx))
 		},
 		"delete": func(client *rke.Client, step object) (object, error) {
-			options := rke.DeleteOptions{Forget: flag(step, "forget"), Verify: flag(step, "verify")}
+			options := rke.DeleteOptions{Forget: flag(step, "forget"), Verify: flag(step, "verify"), Everywhere: flag(step, "everywhere")}
 			return fields(session(client, step).Delete(ctx, options))
 		},
 		"encrypt": func(client *rke.Client, step object) (object, error) {
@@ -290,6 +290,13 @@ func init() {
 		"seal_stream": func(client *rke.Client, step object) (object, error) {
 			reader, err := session(client, step).SealReader(ctx, source(step), bytesOf(step, "associated_data"))
 			return streamed(client, step, reader, "", err)
+		},
+		"tunnel": func(client *rke.Client, step object) (object, error) {
+			tunnel, err := session(client, step).Tunnel(ctx, source(step))
+			if err != nil {
+				return nil, err
+			}
+			return streamed(client, step, tunnel, "", nil)
 		},
 		"open_stream": func(client *rke.Client, step object) (object, error) {
 			reader, err := session(client, step).OpenReader(ctx, source(step), bytesOf(step, "associated_data"))
@@ -364,18 +371,19 @@ func streamed(client *rke.Client, step object, reader io.ReadCloser, nonce strin
 }
 
 var kinds = map[string]error{
-	"request":     rke.ErrRequest,
-	"not_allowed": rke.ErrNotAllowed,
-	"not_found":   rke.ErrNotFound,
-	"fresh_key":   rke.ErrFreshKey,
-	"damaged":     rke.ErrDamaged,
-	"limit":       rke.ErrLimit,
-	"exchange":    rke.ErrExchange,
-	"upstream":    rke.ErrUpstream,
-	"daemon":      rke.ErrDaemon,
-	"no_daemon":   rke.ErrNoDaemon,
-	"broken_off":  rke.ErrBrokenOff,
-	"source":      errSourceBroke,
+	"request":        rke.ErrRequest,
+	"not_allowed":    rke.ErrNotAllowed,
+	"not_found":      rke.ErrNotFound,
+	"fresh_key":      rke.ErrFreshKey,
+	"damaged":        rke.ErrDamaged,
+	"limit":          rke.ErrLimit,
+	"exchange":       rke.ErrExchange,
+	"upstream":       rke.ErrUpstream,
+	"daemon":         rke.ErrDaemon,
+	"no_daemon":      rke.ErrNoDaemon,
+	"broken_off":     rke.ErrBrokenOff,
+	"command_failed": rke.ErrCommandFailed,
+	"source":         errSourceBroke,
 }
 
 func check(step, gives object, err error) error {
@@ -398,6 +406,10 @@ func check(step, gives object, err error) error {
 
 // described is an error as the list describes it.
 func described(err error) object {
+	var failed *rke.ExitError
+	if errors.As(err, &failed) {
+		return object{"status": float64(failed.Status)}
+	}
 	var answer *rke.Error
 	if !errors.As(err, &answer) {
 		return nil
@@ -405,8 +417,7 @@ func described(err error) object {
 	lists, _ := fields(struct {
 		Answered []int       `json:"answered"`
 		Faults   []rke.Fault `json:"faults"`
-		Liars    []int       `json:"liars"`
-	}{answer.Answered, answer.Faults, answer.Liars}, nil)
+	}{answer.Answered, answer.Faults}, nil)
 	lists["code"] = float64(answer.Status)
 	lists["message"] = answer.Message
 	lists["fields"] = answer.Fields

@@ -49,7 +49,7 @@ func withAssociated(data []byte) map[string]string {
 }
 
 // Seal seals data together with associated data, which is not in the result: nobody can read it without the
-// key, nor alter it unnoticed.
+// key, nor alter it unnoticed. It opens only in this session, and only while the session lives.
 func (s *Session) Seal(ctx context.Context, data, associated []byte) ([]byte, error) {
 	sealed, _, err := s.sealing(associated).whole(ctx, data)
 	return sealed, err
@@ -61,8 +61,8 @@ func (s *Session) Open(ctx context.Context, sealed, associated []byte) ([]byte, 
 	return data, err
 }
 
-// Encrypt encrypts data in counter mode and gives the nonce too, 32 hexadecimal digits. Alterations go
-// unnoticed; Seal is for where they must not.
+// Encrypt encrypts data in counter mode and gives the nonce too, 32 hexadecimal digits. Only this session decrypts
+// it, while it lives. Alterations go unnoticed; Seal is for where they must not.
 func (s *Session) Encrypt(ctx context.Context, data []byte) (ciphertext []byte, nonce string, err error) {
 	return s.encrypting().whole(ctx, data)
 }

@@ -20,21 +20,23 @@ var (
 	ErrAnswer = errors.New("no daemon's answer")
 	// ErrRequest (400, 405, 413, 414, 431): change the request; the message says how.
 	ErrRequest = errors.New("wrong request")
-	// ErrNotAllowed (401, 403, 421): ask whoever runs the daemon.
+	// ErrNotAllowed (401, 403, 421): ask whoever runs the daemon, which may know the domain by another Content Server.
 	ErrNotAllowed = errors.New("not allowed")
 	// ErrNotFound (404): the session has expired, was deleted or never was. Open a new one.
 	ErrNotFound = errors.New("no such session")
 	// ErrFreshKey (409): the key has been used as much as it may be. Use OpenFresh.
 	ErrFreshKey = errors.New("fresh key needed")
-	// ErrDamaged (422): the sealed data was altered or cut, or sealed under another key or with other
+	// ErrDamaged (422): the sealed data was altered or cut, or sealed in another session or with other
 	// associated data. Do not use it.
 	ErrDamaged = errors.New("damaged data")
 	// ErrLimit (429): no place is free. Delete a session, or wait for Error.RetryAfter.
 	ErrLimit = errors.New("limit reached")
-	// ErrExchange (503, or 502 with liars): the RAIDAs made no key. Try again later; Error.Answered,
-	// Error.Faults and Error.Liars name those that are the trouble.
+	// ErrCommandFailed: the command behind a tunnel ended with a status other than 0. ExitError has it.
+	ErrCommandFailed = errors.New("the command failed")
+	// ErrExchange (503): the RAIDAs made no key. Try again later; Error.Answered and Error.Faults name those that are
+	// the trouble.
 	ErrExchange = errors.New("no key exchanged")
-	// ErrUpstream (502): DNS or the Content Server failed. Check the domain.
+	// ErrUpstream (502): DNS, the Content Server, or the shares of too many RAIDAs failed. The message says which.
 	ErrUpstream = errors.New("upstream failed")
 	// ErrDaemon (408, 500): try again; if it stays, look into the daemon's log.
 	ErrDaemon = errors.New("the daemon failed")
@@ -47,7 +49,7 @@ var remedies = map[error]string{
 	ErrDamaged:    "do not use this data; check session and associated data, or get it again",
 	ErrLimit:      "delete a session, or wait",
 	ErrExchange:   "try again later; the fields say which RAIDAs are the trouble",
-	ErrUpstream:   "check the domain and its DNS records",
+	ErrUpstream:   "check the domain, its DNS records and its Content Server",
 	ErrDaemon:     "try again; if it stays, look into the daemon's log",
 }
 
@@ -67,8 +69,6 @@ type Error struct {
 	Answered []int
 	// Faults are the RAIDAs that gave none, of an ErrExchange.
 	Faults []Fault
-	// Liars are the indexes of the RAIDAs that gave a wrong share, of an ErrExchange.
-	Liars []int
 
 	kind error
 }
@@ -91,6 +91,22 @@ func (e *Error) Error() string {
 // Is tells whether the error is of this kind, one of the Err variables.
 func (e *Error) Is(kind error) bool {
 	return e.kind == kind
+}
+
+// ExitError is the end of a tunnel whose command failed.
+type ExitError struct {
+	// Status is its exit status; 128 and more where a signal ended it.
+	Status int
+}
+
+// Error says what is wrong, and what to do about it.
+func (e *ExitError) Error() string {
+	return fmt.Sprintf("rke: the command behind the tunnel ended with status %d: what came may not be complete", e.Status)
+}
+
+// Is tells whether it is ErrCommandFailed.
+func (e *ExitError) Is(kind error) bool {
+	return kind == ErrCommandFailed
 }
 
 // failure is an error that is no answer of the daemon.
@@ -134,7 +150,6 @@ func refusal(address string, response *http.Response, body []byte) error {
 		Message  string  `json:"message"`
 		Answered []int   `json:"answered"`
 		Faults   []Fault `json:"faults"`
-		Liars    []int   `json:"liars"`
 	}
 	fields := map[string]any{}
 	if json.Unmarshal(body, &answer) != nil || json.Unmarshal(body, &fields) != nil || !answer.Error {
@@ -152,7 +167,6 @@ func refusal(address string, response *http.Response, body []byte) error {
 		RetryAfter: time.Duration(seconds) * time.Second,
 		Answered:   answer.Answered,
 		Faults:     answer.Faults,
-		Liars:      answer.Liars,
 		kind:       kindOf(response.StatusCode, fields),
 	}
 }
@@ -172,13 +186,10 @@ var kinds = map[int]error{
 
 func kindOf(status int, fields map[string]any) error {
 	_, aboutSession := fields["session_id"]
-	_, aboutLiars := fields["liars"]
 	kind, known := kinds[status]
 	switch {
 	case status == http.StatusNotFound && !aboutSession:
 		return ErrRequest
-	case status == http.StatusBadGateway && aboutLiars:
-		return ErrExchange
 	case known:
 		return kind
 	case status >= http.StatusInternalServerError:

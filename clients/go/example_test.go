@@ -74,6 +74,24 @@ func ExampleSession_EncryptReader() {
 	// Output: a long text <nil>
 }
 
+func ExampleSession_Tunnel() {
+	ctx := context.Background()
+	session, err := rke.New(os.Getenv("RKE_DAEMON")).Open(ctx, "content.rke.test", os.Getenv("RKE_WALLET"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer session.Close()
+	tunnel, err := session.Tunnel(ctx, strings.NewReader("hello"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer tunnel.Close()
+	// Only an error of nil shows that this is all of it, and that the command succeeded.
+	_, err = io.Copy(os.Stdout, tunnel)
+	fmt.Println("", err)
+	// Output: hello <nil>
+}
+
 func ExampleError() {
 	client := rke.New(os.Getenv("RKE_DAEMON"))
 	_, err := client.Session("nonexistent00000000000000000000").Show(context.Background())
@@ -98,10 +116,13 @@ func ExampleSession_Delete() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	deleted, err := session.Delete(ctx, rke.DeleteOptions{Forget: true, Verify: true})
+	deleted, err := session.Delete(ctx, rke.DeleteOptions{Forget: true, Verify: true, Everywhere: true})
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println("pieces of the key that were found in memory:", deleted.Wipe.Hits)
-	// Output: pieces of the key that were found in memory: 0
+	fmt.Println("at the Content Server:", deleted.Remote)
+	// Output:
+	// pieces of the key that were found in memory: 0
+	// at the Content Server: forgotten
 }

@@ -62,11 +62,21 @@ func TestOddAnswersAreToldApart(t *testing.T) {
 		_, err = io.ReadAll(sealed)
 		return err
 	}
+	tunnel := func(client *rke.Client) error {
+		tunnel, err := client.Session("a").Tunnel(ctx, strings.NewReader("123456789"))
+		if err != nil {
+			return err
+		}
+		defer tunnel.Close()
+		_, err = io.ReadAll(tunnel)
+		return err
+	}
 	encrypt := func(client *rke.Client) error {
 		_, _, err := client.Session("a").EncryptReader(ctx, strings.NewReader("x"))
 		return err
 	}
 	const chunked = "Transfer-Encoding: chunked"
+	const announced = chunked + "\r\nTrailer: RKE-Exit-Status"
 	half := withStatus(200, `{"command":"x"}`)
 	for _, test := range []struct {
 		name, answer string
@@ -89,6 +99,16 @@ func TestOddAnswersAreToldApart(t *testing.T) {
 		{"half a stream of unknown length", raw(chunked, "4\r\nabcd\r\n"), stream, rke.ErrBrokenOff},
 		{"a stream without length", raw("X: y", "abcd"), stream, rke.ErrBrokenOff},
 		{"a stream that ends too early", raw(chunked, "4\r\nabcd\r\n0\r\n\r\n"), stream, rke.ErrBrokenOff},
+		{"a tunnel that was cut between two chunks", raw(chunked, "4\r\nabcd\r\n"), tunnel, rke.ErrBrokenOff},
+		{"a tunnel that was cut in a chunk", raw(chunked, "4\r\nab"), tunnel, rke.ErrBrokenOff},
+		{"a tunnel that was cut after a close was announced", raw("Connection: close\r\n"+chunked, "4\r\nabcd\r\n"), tunnel, rke.ErrBrokenOff},
+		{"a tunnel whose end cannot be told from a cut", raw("X: y", "abcd"), tunnel, rke.ErrAnswer},
+		{"a tunnel that was cut before its trailer", raw(announced, "4\r\nabcd\r\n0\r\n"), tunnel, rke.ErrBrokenOff},
+		{"a tunnel without the trailer that it announced", raw(announced, "4\r\nabcd\r\n0\r\n\r\n"), tunnel, rke.ErrBrokenOff},
+		{"a tunnel with an odd trailer", raw(announced, "0\r\nRKE-Exit-Status: well\r\n\r\n"), tunnel, rke.ErrBrokenOff},
+		{"a tunnel whose command failed", raw(announced, "0\r\nRKE-Exit-Status: 3\r\n\r\n"), tunnel, rke.ErrCommandFailed},
+		{"a tunnel whose command was killed", raw(announced, "0\r\nRKE-Exit-Status: 137\r\n\r\n"), tunnel, rke.ErrCommandFailed},
+		{"a tunnel whose command did well", raw(announced, "0\r\nRKE-Exit-Status: 0\r\n\r\n"), tunnel, nil},
 		{"an unknown path", withStatus(404, `{"error":true,"message":"No such path","code":404}`), status, rke.ErrRequest},
 		{"a failure", withStatus(500, `{"error":true,"message":"Internal","code":500}`), status, rke.ErrDaemon},
 		{"an unknown failure", withStatus(507, `{"error":true,"message":"Full","code":507}`), status, rke.ErrDaemon},

@@ -52,17 +52,22 @@ func (s *Session) Renew(ctx context.Context) (*Renewed, error) {
 
 // DeleteOptions says what else a deletion does.
 type DeleteOptions struct {
-	// Forget removes the domain's cached key too.
+	// Forget removes what the cache keeps for the domain too.
 	Forget bool
-	// Verify has the daemon look for the wiped key in its memory, and asks for the receipt.
+	// Verify makes the daemon look for the wiped key in its memory, and asks for the receipt.
 	Verify bool
+	// Everywhere waits up to five seconds for the Content Server to wipe its copy of the key too; Deleted.Remote says
+	// whether it has. Without it the daemon sees to that in the background.
+	Everywhere bool
 }
 
-// Delete ends it: when it returns, its id is dead and its key is wiped.
+// Delete ends it: when it returns, its id is dead, its key is wiped and cannot be made again. What was sealed or
+// encrypted in it stays unreadable.
 func (s *Session) Delete(ctx context.Context, options DeleteOptions) (*Deleted, error) {
 	query := url.Values{}
 	setFlag(query, "forget", options.Forget)
 	setFlag(query, "verify", options.Verify)
+	setFlag(query, "everywhere", options.Everywhere)
 	var deleted Deleted
 	if err := s.client.call(ctx, http.MethodDelete, withQuery(s.path(), query), nil, &deleted); err != nil {
 		return nil, err

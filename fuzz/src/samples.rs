@@ -1,13 +1,13 @@
-//! Honest packets: those of `vectors/known-answers.json`, a preload, and the answers to all of them.
+//! Honest packets: those of `vectors/rke-vectors.json`, preloads, and the answers to all of them.
 //! The key ring is that of a node which knows the two coins of the vectors and no others.
 
 use std::sync::LazyLock;
 
 use rke_proto::coin::CoinId;
-use rke_proto::command::{self, Command};
+use rke_proto::command::{Command, Preloading};
 use rke_proto::envelope::{self, RequestParts, ResponseParts};
 use rke_proto::header::RequestHeader;
-use rke_proto::{Challenge, ContentServerId, Envelope, EnvelopeKey, KeyId, RaidaIndex, Status};
+use rke_proto::{Challenge, ContentServerId, Envelope, EnvelopeKey, KeySetId, RaidaIndex, Status};
 use rke_secret::Secret;
 use serde_json::Value;
 
@@ -32,7 +32,7 @@ struct KeyRing {
 }
 
 static VECTORS: LazyLock<Value> = LazyLock::new(|| {
-    let text = include_str!("../../vectors/known-answers.json");
+    let text = include_str!("../../vectors/rke-vectors.json");
     serde_json::from_str(text).expect("the vectors are JSON")
 });
 
@@ -53,7 +53,10 @@ static KEYS: LazyLock<KeyRing> = LazyLock::new(|| {
 pub static REQUESTS: LazyLock<Vec<Request>> = LazyLock::new(|| {
     let packets = VECTORS["packets"].as_object().expect("packets").iter();
     let known = packets.map(|(name, packet)| request(name, bytes(packet)));
-    known.chain([4, 5].map(preload)).collect()
+    let preloads = [Preloading::Public, Preloading::Dated(PRELOADED_AT)];
+    known
+        .chain(preloads.into_iter().flat_map(|preloading| [4, 5].map(|kind| preload(kind, preloading))))
+        .collect()
 });
 
 fn bytes(value: &Value) -> Vec<u8> {
@@ -76,13 +79,16 @@ pub fn share_request() -> Vec<u8> {
     bytes(&VECTORS["get_key_share_body"])
 }
 
+/// When the honest preload by command 33 was made.
+pub const PRELOADED_AT: u64 = 1_785_312_000;
+
 /// The body of a preload, the challenge included.
-pub fn preload_body() -> Vec<u8> {
+pub fn preload_body(preloading: Preloading) -> Vec<u8> {
     let cs_id = ContentServerId::new("CLOUDCOIN_CONTENT").expect("an ID");
     let master = Secret::fill(|master| *master = [0x5A; 32]).expect("secret memory");
-    let key_sets = [1, 255].map(|key_id| (KeyId::new(key_id).expect("a key id"), &master));
-    let mut body = vec![0; command::preload_len(&cs_id, key_sets.len())];
-    command::write_preload(&challenge(), &cs_id, &key_sets, &mut body);
+    let key_sets = [1, 255].map(|key_set| (KeySetId::new(key_set).expect("a key set"), &master));
+    let mut body = vec![0; preloading.body_len(&cs_id, key_sets.len())];
+    preloading.write(&challenge(), &cs_id, &key_sets, &mut body);
     body
 }
 
@@ -114,16 +120,19 @@ pub fn raida() -> RaidaIndex {
     RaidaIndex::new(7).expect("RAIDA 7")
 }
 
-fn preload(wire_type: u8) -> Request {
-    let body = preload_body();
+fn preload(wire_type: u8, preloading: Preloading) -> Request {
+    let body = preload_body(preloading);
     let envelope = envelope(wire_type);
     let random = std::array::from_fn(|at| 0x40 + at as u8);
-    let parts =
-        RequestParts { raida: raida(), command: Command::PreloadMasterKey.to_wire(), envelope, random };
+    let parts = RequestParts { raida: raida(), command: preloading.command().to_wire(), envelope, random };
     let key = key(envelope).expect("a known coin");
     let write = |out: &mut [u8]| out.copy_from_slice(&body);
     let (_, datagram) = envelope::seal_request(&parts, key, body.len(), write).expect("secret memory");
-    request(&format!("type_{wire_type}_preload"), datagram)
+    let name = match preloading {
+        Preloading::Public => "preload",
+        Preloading::Dated(_) => "preload_key_set",
+    };
+    request(&format!("type_{wire_type}_{name}"), datagram)
 }
 
 fn request(name: &str, datagram: Vec<u8>) -> Request {
@@ -131,7 +140,8 @@ fn request(name: &str, datagram: Vec<u8>) -> Request {
     let answer = match Command::from_wire(header.group, header.command) {
         Some(Command::GetKeyShare) => vec![0x36],
         Some(Command::GetWideKeyShare) => [challenge().as_bytes().as_slice(), &[0xA5; 32]].concat(),
-        _ => Vec::new(),
+        Some(Command::PreloadKeySet) => challenge().as_bytes().to_vec(),
+        Some(Command::PreloadMasterKey) | None => Vec::new(),
     };
     Request { name: name.to_owned(), datagram, header, answer }
 }

@@ -1,19 +1,19 @@
-//! Content Server IDs and key ids, in text and on the wire.
+//! Content Server IDs and key sets' numbers, in text and on the wire.
 
 use rke_fuzz::memory;
 use rke_proto::ident::CSID_LEN;
-use rke_proto::{ContentServerId, KeyId};
+use rke_proto::{ContentServerId, KeySetId};
 
 rke_fuzz::target!(content_server_id, check_cs_id);
 rke_fuzz::target!(content_server_id_field, check_field);
-rke_fuzz::target!(key_id, check_key_id);
+rke_fuzz::target!(key_set, check_key_set);
 
 fn check_cs_id(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
     let Some(id) = memory::none(|| ContentServerId::new(text)) else { return false };
     assert_eq!(id.as_str(), text);
     assert_eq!(ContentServerId::from_padded(*id.padded()), Some(id), "{text:?} comes back from the wire");
-    assert!(id.padded().starts_with(id.wire_text()) && text.as_bytes().starts_with(id.wire_text()));
+    assert_eq!(ContentServerId::from_wire_text(bytes), Some(id));
     true
 }
 
@@ -24,10 +24,10 @@ fn check_field(bytes: &[u8]) -> bool {
     true
 }
 
-fn check_key_id(bytes: &[u8]) -> bool {
+fn check_key_set(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
-    let Some(id) = memory::none(|| KeyId::parse(text)) else { return false };
+    let Some(id) = memory::none(|| KeySetId::parse(text)) else { return false };
     assert_eq!(id.to_string(), text.to_ascii_lowercase());
-    assert_eq!(KeyId::new(id.get()), Some(id));
+    assert_eq!(KeySetId::new(id.get()), Some(id));
     true
 }

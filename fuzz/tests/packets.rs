@@ -1,23 +1,21 @@
-//! Packets of type 6 (`docs/protocol.md` section 7): the frame, the handshake under the key of the
-//! vectors, answers in clear, share checks. What decodes encodes back to the same bytes, and no change
-//! to a handshake verifies.
+//! Packets of type 6 (`docs/protocol.md` section 8): the frame, the handshake and data under the key of the vectors,
+//! answers in the clear. What decodes encodes back to the same bytes, and no changed handshake or data opens.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on ends by a panic")]
 
 use std::sync::LazyLock;
 
 use rke_fuzz::{corpus, memory};
-use rke_proto::tunnel::answer::{self, Form, LongForm};
+use rke_proto::tunnel::answer::{self, Form};
 use rke_proto::tunnel::packet::{self, TRAILER};
-use rke_proto::tunnel::share_check::ShareCheck;
-use rke_proto::tunnel::{ClientKeyId, Handshake, HandshakeNonce};
+use rke_proto::tunnel::{ClientKeyId, Covered, Handshake, HandshakeNonce};
 use serde_json::Value;
 
 rke_fuzz::target!(tunnel_packet, check_packet);
 rke_fuzz::target!(tunnel_handshake_nonce, check_nonce);
 rke_fuzz::target!(tunnel_handshake, check_handshake);
 rke_fuzz::target!(tunnel_answer, check_answer);
-rke_fuzz::target!(tunnel_share_check, check_share_check);
+rke_fuzz::target!(tunnel_data, check_data);
 
 static VECTORS: LazyLock<Value> = LazyLock::new(|| {
     let text = include_str!("../../vectors/content-server.json");
@@ -25,6 +23,20 @@ static VECTORS: LazyLock<Value> = LazyLock::new(|| {
 });
 
 const HEADER_LEN: usize = packet::HEADER_LEN;
+
+const HANDSHAKES: [(&str, Covered); 4] = [
+    ("/handshake", Covered::Payload),
+    ("/handshake_that_covers_its_header", Covered::HeaderAndPayload),
+    ("/short_handshake", Covered::Payload),
+    ("/short_handshake_that_covers_its_header", Covered::HeaderAndPayload),
+];
+
+const DATA: [(&str, Covered); 4] = [
+    ("/data_to_the_server/header_and_payload", Covered::HeaderAndPayload),
+    ("/data_to_the_server/payload", Covered::Payload),
+    ("/data_to_the_client/header_and_payload", Covered::HeaderAndPayload),
+    ("/data_to_the_client/payload", Covered::Payload),
+];
 
 fn known(path: &str) -> Vec<u8> {
     hex::decode(VECTORS.pointer(path).and_then(Value::as_str).expect(path)).expect("hex")
@@ -52,38 +64,44 @@ fn check_nonce(bytes: &[u8]) -> bool {
     })
 }
 
-/// Under the key of the vectors nothing opens but the two handshakes that are known. The HMAC of the
-/// first does not cover the header, so what counts is the counter block and the payload. The other
-/// bytes of the nonce say which key is meant, and that is given here.
+/// Under the key of the vectors only the known handshakes open. Where the HMAC does not cover the header, what counts
+/// is the counter block and the payload. The other bytes of the nonce say which key is meant, and that is given here.
 fn check_handshake(bytes: &[u8]) -> bool {
     let mut packet = bytes.to_vec();
     let Ok((header, payload)) = packet::split(&mut packet) else { return false };
     let key = known("/key").try_into().expect("a key");
-    let opened = Handshake::open(&key, &header, payload).is_ok();
-    let honest = ["/handshake", "/handshake_that_covers_its_header"].map(known);
-    let is_known = honest.iter().any(|known| known[8..24] == bytes[8..24] && known[32..] == bytes[32..]);
-    assert!(!opened || is_known, "a changed handshake verifies");
+    let opened = memory::none(|| Handshake::open(&key, &header, payload)).is_ok();
+    assert_eq!(opened, is_known(bytes, &HANDSHAKES), "a changed handshake opens");
     opened
 }
 
-fn check_answer(payload: &[u8]) -> bool {
-    let clear = |long| match memory::none(|| answer::form(payload, long)) {
-        Ok(Form::Clear(answer, tag)) => {
-            let packet = answer.in_clear(ClientKeyId([0; 5]), [0; 24]);
-            let tag = tag.map_or(&[][..], |tag| tag);
-            let encoded = [&packet[HEADER_LEN..packet.len() - TRAILER.len()], tag].concat();
-            assert_eq!(encoded, payload);
-            true
-        }
-        Ok(Form::Encrypted) | Err(_) => false,
-    };
-    clear(LongForm::Encrypted) | clear(LongForm::Clear)
+/// Under the key of the vectors only their packets of data open.
+fn check_data(bytes: &[u8]) -> bool {
+    let mut packet = bytes.to_vec();
+    let Ok((header, payload)) = packet::split(&mut packet) else { return false };
+    let key = known("/key").try_into().expect("a key");
+    let session = known("/session").try_into().expect("a session identifier");
+    let opened = memory::none(|| packet::open_data(&key, &header, &session, payload).is_ok());
+    assert_eq!(opened, is_known(bytes, &DATA), "changed data opens");
+    opened
 }
 
-fn check_share_check(payload: &[u8]) -> bool {
-    let taken = memory::none(|| ShareCheck::decode(payload)).is_ok();
-    assert_eq!(taken, payload.len() == 108 && payload.starts_with(b"RKESHARE"));
-    taken
+fn is_known(packet: &[u8], paths: &[(&str, Covered)]) -> bool {
+    paths.iter().any(|(path, covered)| {
+        let known = known(path);
+        match covered {
+            Covered::HeaderAndPayload => known == packet,
+            Covered::Payload => known[8..24] == packet[8..24] && known[HEADER_LEN..] == packet[HEADER_LEN..],
+        }
+    })
+}
+
+fn check_answer(payload: &[u8]) -> bool {
+    let Ok(Form::Clear(answer)) = memory::none(|| answer::form(payload)) else { return false };
+    assert!(!answer.is_established(), "an answer in the clear establishes a key");
+    let packet = answer.in_clear(ClientKeyId([0; 5]), [0; 24]);
+    assert_eq!(packet[HEADER_LEN..packet.len() - TRAILER.len()], *payload);
+    true
 }
 
 #[test]
@@ -91,6 +109,7 @@ fn the_corpora_have_the_packets_of_the_vectors() {
     let good = |name: &str, bytes: Vec<u8>| (format!("good_{name}"), bytes);
     let refused = |name: &str, bytes: Vec<u8>| (format!("refused_{name}"), bytes);
     let handshake = known("/handshake");
+    let later_packet = known("/data_to_the_server/header_and_payload");
     let cut = handshake[..handshake.len() - 1].to_vec();
     let other_trailer = [&handshake[..handshake.len() - 2], &[0x3E, 0x3E]].concat();
     let mut other_type = handshake.clone();
@@ -99,8 +118,7 @@ fn the_corpora_have_the_packets_of_the_vectors() {
         "tunnel_packet",
         vec![
             good("handshake", handshake.clone()),
-            good("share_check", known("/share_check/packet")),
-            good("later_packet", known("/later_packet/packet")),
+            good("later_packet", later_packet.clone()),
             refused("cut", cut),
             refused("trailer_of_udp", other_trailer),
             refused("another_type", other_type),
@@ -120,31 +138,39 @@ fn the_corpora_have_the_packets_of_the_vectors() {
     corpus::holds(
         "tunnel_handshake",
         vec![
-            good("over_the_payload", handshake),
+            good("over_the_payload", handshake.clone()),
             good("over_the_header_too", known("/handshake_that_covers_its_header")),
+            good("short", known("/short_handshake")),
+            good("short_over_the_header_too", known("/short_handshake_that_covers_its_header")),
             refused("altered", altered),
-            refused("a_later_packet", known("/later_packet/packet")),
+            refused("a_later_packet", later_packet.clone()),
         ],
     );
-    let unknown_key = known_payload("/unknown_key_answer");
-    let mut raida_25 = unknown_key.clone();
+    let mut altered = later_packet.clone();
+    altered[45] ^= 1;
+    corpus::holds(
+        "tunnel_data",
+        vec![
+            good("to_the_server", later_packet),
+            good("to_the_server_over_the_payload", known("/data_to_the_server/payload")),
+            good("to_the_client", known("/data_to_the_client/header_and_payload")),
+            good("to_the_client_over_the_payload", known("/data_to_the_client/payload")),
+            refused("altered", altered),
+            refused("a_handshake", handshake),
+        ],
+    );
+    let unknown_key = known_payload("/refusals/3/packet");
+    let (mut raida_25, mut established) = (unknown_key.clone(), unknown_key.clone());
     raida_25[21] = 0x02;
+    established[0] = 250;
     corpus::holds(
         "tunnel_answer",
         vec![
             good("unknown_key", unknown_key.clone()),
-            good("to_a_share_check", known_payload("/share_check/answer")),
             refused("raida_25", raida_25),
+            refused("established", established),
             refused("cut", unknown_key[..24].to_vec()),
-        ],
-    );
-    let check = known_payload("/share_check/packet");
-    corpus::holds(
-        "tunnel_share_check",
-        vec![
-            good("of_the_vectors", check.clone()),
-            refused("cut", check[..107].to_vec()),
-            refused("another_magic", [b"RKESHARD", &check[8..]].concat()),
+            refused("encrypted", known_payload("/answer/packet")),
         ],
     );
 }

@@ -41,7 +41,7 @@ fn directory() -> Directory {
 
 fn check_rules(sets: &KeySets) {
     assert!(sets.required >= MIN_REQUIRED);
-    assert!(sets.all.is_sorted_by(|one, next| one.key_id < next.key_id));
+    assert!(sets.all.is_sorted_by(|one, next| one.key_set < next.key_set));
     for set in &sets.all {
         assert!(set.servers.is_sorted_by(|(one, _), (next, _)| one < next), "one server for each RAIDA");
         assert!(!set.cs_id.as_str().is_empty());
@@ -68,9 +68,9 @@ fn written(sets: &KeySets) -> String {
     };
     let _ = writeln!(text, "required share-bytes>={share_bytes}");
     for set in &sets.all {
-        let _ = writeln!(text, "{} = {}", set.key_id, set.cs_id);
+        let _ = writeln!(text, "{} = {}", set.key_set, set.cs_id);
         for (raida, endpoint) in &set.servers {
-            let _ = writeln!(text, "{endpoint} {} raida={raida}", set.key_id);
+            let _ = writeln!(text, "{endpoint} {} raida={raida}", set.key_set);
         }
     }
     text

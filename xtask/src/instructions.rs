@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{RELEASE, cargo, need, target_dir};
+use crate::{cargo, need, target_dir};
 
 /// How much a count may differ from the one that was noted.
 const MOST_DIFFERENCE: f64 = 0.03;
@@ -24,12 +24,7 @@ pub(crate) enum Counts {
 
 pub(crate) fn instructions(what: Counts) -> Result<()> {
     need("valgrind", "valgrind")?;
-    cargo(&RELEASE)?;
-    count_built(what)
-}
-
-/// The same with what is built already.
-pub(crate) fn count_built(what: Counts) -> Result<()> {
+    cargo(&["build", "--release", "--locked", "-p", "rke-instructions"])?;
     let program = target_dir().join("release/rke-instructions");
     let output = Command::new(&program).arg("list").output().context("cannot run rke-instructions")?;
     let names = String::from_utf8_lossy(&output.stdout).into_owned();

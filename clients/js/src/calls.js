@@ -101,8 +101,8 @@ export class Calls {
 }
 
 /** What the error of a body that does not go on means. */
-export function brokenOff(error, { signal, source }) {
-  return interruption({ signal, source }) ?? new BrokenOffError(error);
+export function brokenOff(error, { signal, source, remedy }) {
+  return interruption({ signal, source }) ?? new BrokenOffError(error, remedy);
 }
 
 /** The caller's own reason why a request does not go on: the signal's, or that of the data's source. */

@@ -34,8 +34,7 @@ export class NoDaemonError extends RkeError {
 
 /** The answer ended before its end. What came of it is not whole and must not be used. */
 export class BrokenOffError extends RkeError {
-  constructor(cause) {
-    const remedy = 'throw away what came; the session has ended, the data was altered, or the daemon is gone';
+  constructor(cause, remedy = 'throw away what came; the session has ended, the data was altered, or the daemon is gone') {
     super(`The daemon broke the answer off (${innermost(cause)})`, remedy, { cause });
   }
 }
@@ -74,7 +73,7 @@ export class RequestError extends Refusal {
   }
 }
 
-/** 401, 403, 421: the daemon does not let this client do it. */
+/** 401, 403, 421: the daemon does not let this client do it, or knows the domain by another Content Server. */
 export class NotAllowedError extends Refusal {
   constructor(status, answer) {
     super(status, answer, status === 401 ? '' : 'ask whoever runs the daemon');
@@ -95,7 +94,7 @@ export class FreshKeyError extends Refusal {
   }
 }
 
-/** 422: the sealed data was altered or cut, or sealed under another key or with other associated data. */
+/** 422: the sealed data was altered or cut, or sealed in another session or with other associated data. */
 export class DamagedError extends Refusal {
   constructor(status, answer) {
     super(status, answer, 'do not use this data; check session and associated data, or get it again');
@@ -113,7 +112,7 @@ export class LimitError extends Refusal {
   }
 }
 
-/** 503, or 502 with liars: the RAIDAs made no key. */
+/** 503: the RAIDAs made no key. */
 export class ExchangeError extends Refusal {
   constructor(status, answer) {
     super(status, answer, 'try again later; the fields say which RAIDAs are the trouble');
@@ -121,15 +120,13 @@ export class ExchangeError extends Refusal {
     this.answered = answer.answered ?? [];
     /** The RAIDAs that gave none, and why. */
     this.faults = answer.faults ?? [];
-    /** Indexes of the RAIDAs that gave a wrong share. */
-    this.liars = answer.liars ?? [];
   }
 }
 
-/** 502: what the daemon needs from others failed: DNS, or the Content Server. */
+/** 502: what the daemon needs from others failed: DNS, the Content Server, or the shares of too many RAIDAs. */
 export class UpstreamError extends Refusal {
   constructor(status, answer) {
-    super(status, answer, 'check the domain and its DNS records');
+    super(status, answer, 'check the domain, its DNS records and its Content Server');
   }
 }
 
@@ -162,7 +159,6 @@ export function refusal(status, answer, headers) {
 
 function classOf(status, answer) {
   if (status === 404 && !('session_id' in answer)) return RequestError;
-  if (status === 502 && 'liars' in answer) return ExchangeError;
   return CLASSES.get(status) ?? (status < 500 ? RequestError : DaemonError);
 }
 

@@ -41,7 +41,7 @@ export interface OpenOptions extends Cancellable {
   domain: string;
   /** Absolute path of the wallet folder on the daemon's machine. */
   walletPath: string;
-  /** Makes a new key although a cached one would do. */
+  /** Asks the RAIDAs even if the daemon's cache would do. */
   fresh?: boolean;
 }
 
@@ -52,6 +52,7 @@ export interface Created {
   domain: string;
   cs_id: string;
   expires_at: string;
+  /** Whether it was opened without asking a RAIDA. It has a key of its own all the same. */
   from_cache: boolean;
 }
 
@@ -72,6 +73,14 @@ export interface Shown extends SessionRow {
   liars: number[];
   from_cache: boolean;
   confirmed: boolean;
+  /** The name of its key, the same at the Content Server: 32 hexadecimal digits. Not secret. Null where the key has 8 bits. */
+  key_id: string | null;
+  /** Whether recorded traffic stays secret when the coins and the secrets of all servers are stolen later. */
+  forward_secret: boolean;
+  /** How well the two ends know each other; `no` where the key has 8 bits. */
+  authenticated: 'strong' | 'weak' | 'no';
+  /** The coin that the Content Server has seen proven, as `0:1001`; null where it has seen none. */
+  coin: string | null;
 }
 
 export interface Sessions {
@@ -101,13 +110,15 @@ export interface Deleted {
   session_id: string;
   /** Only where it was asked for with `verify`. */
   wipe?: Wipe;
+  /** Only with `everywhere`: what has become of the key at the Content Server. */
+  remote?: 'forgotten' | 'pending' | 'unsupported';
 }
 
 export interface Keys {
   command: 'rke_keys';
   success: true;
   total: number;
-  keys: { domain: string; cs_id: string; expires_at: string; key_bits: number }[];
+  keys: { domain: string; cs_id: string; expires_at: string; key_bits: number; coins: string[] }[];
 }
 
 export interface Discovered {
@@ -163,6 +174,17 @@ export interface Status {
     /** Only with `rke dev`: a session that can be opened here. */
     example?: { domain: string; wallet_path: string };
   };
+  /** Deleted keys at Content Servers. */
+  remote_deletions: { pending: number; confirmed: number };
+}
+
+export interface DeleteOptions extends Cancellable {
+  /** Removes what the cache keeps for the domain too. */
+  forget?: boolean;
+  /** Makes the daemon look for the wiped key in its memory; the receipt is in `wipe`. */
+  verify?: boolean;
+  /** Waits up to five seconds for the Content Server to wipe the key too; `remote` says whether it has. */
+  everywhere?: boolean;
 }
 
 export interface Encrypted {
@@ -190,9 +212,9 @@ export class Rke {
   sessions(options?: Cancellable): Promise<Sessions>;
   /** Ends all sessions, or those of a domain, and gives their number. */
   deleteSessions(options?: { domain?: string; forget?: boolean } & Cancellable): Promise<number>;
-  /** Lists the cached keys. The keys themselves are not in it. */
+  /** Lists the cached keys, which open later sessions without asking the RAIDAs. No secret is in it. */
   keys(options?: Cancellable): Promise<Keys>;
-  /** Forgets all cached keys, or that of a domain, and gives their number. Sessions go on. */
+  /** Removes all cached keys, or those of a domain, and gives their number. Sessions go on. */
   deleteKeys(options?: { domain?: string } & Cancellable): Promise<number>;
   /** Looks up a domain's Content Server in DNS. */
   discover(domain: string, options?: Cancellable): Promise<Discovered>;
@@ -215,7 +237,7 @@ export class Session {
   show(options?: Cancellable): Promise<Shown>;
   /** Gives it its whole time again. The new end is in `expiresAt`, too. */
   renew(options?: Cancellable): Promise<Renewed>;
-  /** Seals data: nobody can read it without the key, nor alter it unnoticed. */
+  /** Seals data. It opens only in this session and while the session lives, and alterations are noticed. */
   seal(data: Data, options?: Sealing): Promise<Uint8Array>;
   /** Opens what was sealed, or throws a DamagedError. */
   open(sealed: Data, options?: Sealing): Promise<Uint8Array>;
@@ -225,7 +247,7 @@ export class Session {
   sealStream(data: DataStream, options?: Sealing): Promise<ReadableStream<Uint8Array>>;
   /** Opens a sealed stream as it comes. Only its good end shows that nothing is missing. */
   openStream(sealed: DataStream, options?: Sealing): Promise<ReadableStream<Uint8Array>>;
-  /** Encrypts data in counter mode. Alterations go unnoticed; `seal` is for where they must not. */
+  /** Encrypts data in counter mode for this session, while it lives. Alterations go unnoticed. */
   encrypt(data: Data, options?: Cancellable): Promise<Encrypted>;
   /** The reverse of `encrypt`. */
   decrypt(ciphertext: Data, nonce: string, options?: Cancellable): Promise<Uint8Array>;
@@ -239,8 +261,10 @@ export class Session {
     nonce: string,
     options?: Cancellable,
   ): Promise<ReadableStream<Uint8Array>>;
-  /** Ends it: its id is dead and its key is wiped when this resolves. */
-  delete(options?: { forget?: boolean; verify?: boolean } & Cancellable): Promise<Deleted>;
+  /** Sends data to the Content Server and gives what comes back. Only its good end shows that nothing is missing. */
+  tunnel(data?: DataStream, options?: Cancellable): Promise<ReadableStream<Uint8Array>>;
+  /** Ends it: its id is dead, its key is wiped and cannot be made again when this resolves. */
+  delete(options?: DeleteOptions): Promise<Deleted>;
   /** Ends it, if it has not ended by itself. */
   close(options?: Cancellable): Promise<void>;
   /** What `await using` does: `close()`. */
@@ -274,15 +298,15 @@ export class AnswerError extends RkeError {}
 export class TooLargeError extends RkeError {}
 /** 400, 405, 413, 414, 431: the request is wrong, and the reason says how. */
 export class RequestError extends RkeError {}
-/** 401, 403, 421: the daemon does not let this client do it. */
+/** 401, 403, 421: the daemon does not let this client do it, or knows the domain by another Content Server. */
 export class NotAllowedError extends RkeError {}
 /** 404: there is no such session. It has expired, was deleted, or never was. */
 export class NotFoundError extends RkeError {}
 /** 409: the session's key has been used as much as it may be. */
 export class FreshKeyError extends RkeError {}
-/** 422: the sealed data was altered or cut, or sealed under another key or with other associated data. */
+/** 422: the sealed data was altered or cut, or sealed in another session or with other associated data. */
 export class DamagedError extends RkeError {}
-/** 502: what the daemon needs from others failed: DNS, or the Content Server. */
+/** 502: what the daemon needs from others failed: DNS, the Content Server, or the shares of too many RAIDAs. */
 export class UpstreamError extends RkeError {}
 /** 408, 500: the daemon could not do it. */
 export class DaemonError extends RkeError {}
@@ -293,14 +317,12 @@ export class LimitError extends RkeError {
   readonly retryAfter: number | undefined;
 }
 
-/** 503, or 502 with liars: the RAIDAs made no key. */
+/** 503: the RAIDAs made no key. */
 export class ExchangeError extends RkeError {
   /** Indexes of the RAIDAs that gave a share. */
   readonly answered: number[];
   /** The RAIDAs that gave none, and why. */
   readonly faults: { raida: number; fault: string }[];
-  /** Indexes of the RAIDAs that gave a wrong share. */
-  readonly liars: number[];
 }
 
 /** Bytes, or the UTF-8 of a text, in standard Base64. */

@@ -24,8 +24,8 @@ export class Rke {
   }
 
   /**
-   * Opens a session. The wallet is a folder on the daemon's machine; `fresh` makes a new key although a
-   * cached one would do.
+   * Opens a session, with a key of its own. The wallet is a folder on the daemon's machine; `fresh` asks the RAIDAs
+   * even if the daemon's cache would do.
    */
   async open({ domain, walletPath, fresh = false, signal }) {
     const json = { domain, wallet_path: walletPath, fresh };
@@ -49,12 +49,12 @@ export class Rke {
     return (await this.#calls.json('DELETE', '/api/rke/sessions', { query, signal })).deleted;
   }
 
-  /** Lists the cached keys. The keys themselves are not in it. */
+  /** Lists the cached keys, which open later sessions without asking the RAIDAs. No secret is in it. */
   async keys({ signal } = {}) {
     return this.#calls.json('GET', '/api/rke/keys', { signal });
   }
 
-  /** Forgets all cached keys, or that of a domain, and gives their number. Sessions go on. */
+  /** Removes all cached keys, or those of a domain, and gives their number. Sessions go on. */
   async deleteKeys({ domain, signal } = {}) {
     return (await this.#calls.json('DELETE', '/api/rke/keys', { query: { domain }, signal })).deleted;
   }

@@ -2,6 +2,7 @@
 
 import { textOf } from './bytes.js';
 import { NotFoundError } from './errors.js';
+import { tunnel } from './tunnel.js';
 import { Work, associated } from './work.js';
 
 /** A session of a daemon. Its key never leaves the daemon. */
@@ -49,7 +50,10 @@ export class Session {
     return answer;
   }
 
-  /** Seals data: nobody can read it without the key, nor alter it unnoticed. */
+  /**
+   * Seals data: nobody can read it without the key, nor alter it unnoticed. It opens only in this session, and only
+   * while the session lives.
+   */
   async seal(data, { associatedData, signal } = {}) {
     return (await this.#sealing('seal', associatedData).whole(data, signal)).bytes;
   }
@@ -77,7 +81,10 @@ export class Session {
     return (await this.#sealing('open', associatedData).stream(sealed, signal)).stream;
   }
 
-  /** Encrypts data in counter mode. Alterations go unnoticed; `seal` is for where they must not. */
+  /**
+   * Encrypts data in counter mode. Only this session decrypts it, while it lives. Alterations go unnoticed; `seal` is
+   * for where they must not.
+   */
   async encrypt(data, { signal } = {}) {
     const { bytes, nonce } = await this.#work('encrypt').whole(data, signal);
     return { ciphertext: bytes, nonce };
@@ -104,12 +111,23 @@ export class Session {
   }
 
   /**
-   * Ends it: when this resolves, its id is dead and its key is wiped. `forget` removes the domain's cached
-   * key too, `verify` gives a receipt.
+   * Sends data to the Content Server as it is read, and gives what comes back, as it comes. A good end is one that the
+   * Content Server itself has sent, after a command that ended with status 0; everything else is a BrokenOffError. Node sends
+   * nothing before the first piece of data is there, browsers send all of it before they read anything.
    */
-  async delete({ forget, verify, signal } = {}) {
+  async tunnel(data = [], { signal } = {}) {
+    return tunnel(this.#calls, `${this.#path()}/tunnel`, data, signal);
+  }
+
+  /**
+   * Ends it: when this resolves, its id is dead, its key is wiped and cannot be made again. `forget` removes what the
+   * cache keeps for the domain too, `verify` gives a receipt, `everywhere` waits up to five seconds for the Content
+   * Server to wipe the key too and says in `remote` whether it has.
+   */
+  async delete({ forget, verify, everywhere, signal } = {}) {
+    const query = { forget, verify, everywhere };
     // With `keepalive` a page that is being left still ends its session.
-    return this.#calls.json('DELETE', this.#path(), { query: { forget, verify }, signal, keepalive: true });
+    return this.#calls.json('DELETE', this.#path(), { query, signal, keepalive: true });
   }
 
   /** Ends it, if it has not ended by itself. `await using` does this. */

@@ -8,7 +8,7 @@ import { TooLargeError } from './errors.js';
  * Whether request bodies can be sent while they are made. Browsers do that over HTTP/2 only, which no
  * daemon speaks; Node, Deno and Bun do it over HTTP/1.1.
  */
-const CAN_STREAM = globalThis.process?.versions?.node !== undefined;
+export const CAN_STREAM = globalThis.process?.versions?.node !== undefined;
 
 /**
  * The longest raw body that a browser sends, in bytes. A browser reads no answer before all of the body is
@@ -114,10 +114,10 @@ function chunksOfStream(stream) {
 
 /**
  * The body of an answer. It ends well, or with an error that says why it does not go on. `isWhole` judges
- * the bytes that the source gave and those that came: Node takes an answer for whole whose connection was to
- * close after it, wherever it closed.
+ * the bytes that the source gave and those that came, whether the source has ended, too: Node takes an answer
+ * for whole whose connection was to close after it, wherever it closed.
  */
-export function answerStream(response, { signal, source, isWhole }) {
+export function answerStream(response, { signal, source, isWhole, remedy }) {
   const reader = response.body.getReader();
   let size = 0;
   const pull = async (controller) => {
@@ -127,10 +127,10 @@ export function answerStream(response, { signal, source, isWhole }) {
         size += value.byteLength;
         return controller.enqueue(value);
       }
-      if (!source.ended || !isWhole(source.size, size)) throw new Error('it is not whole');
+      if (!isWhole(source, size)) throw new Error('it is not whole');
       controller.close();
     } catch (error) {
-      controller.error(brokenOff(error, { signal, source }));
+      controller.error(brokenOff(error, { signal, source, remedy }));
     }
     source.stop();
   };

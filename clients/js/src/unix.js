@@ -16,8 +16,10 @@ export function unixSocket(socketPath) {
     });
 }
 
+/** Without `Connection`: each one is used once, and `node:http` notices when it is cut, whatever was announced. */
 function responseOf(answer) {
-  const headers = Object.entries(answer.headers).map(([name, value]) => [name, String(value)]);
+  const { connection: _, ...given } = answer.headers;
+  const headers = Object.entries(given).map(([name, value]) => [name, String(value)]);
   return new Response(Readable.toWeb(answer), { status: answer.statusCode, headers });
 }
 

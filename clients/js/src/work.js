@@ -69,7 +69,8 @@ export class Work {
     const source = new Source(data);
     const body = await source.body(signal);
     const response = await this.#calls.raw(this.#path, this.#headers, body, { signal, source });
-    const stream = answerStream(response, { signal, source, isWhole: IS_WHOLE[this.#what] });
+    const isWhole = ({ ended, size }, got) => ended && IS_WHOLE[this.#what](size, got);
+    const stream = answerStream(response, { signal, source, isWhole });
     return { stream, nonce: this.#nonceIn(response.headers) };
   }
 

@@ -126,6 +126,7 @@ test('a signal calls everything off', () =>
       () => session.decrypt('x', '0'.repeat(32), options),
       () => session.sealStream(['x'], options),
       () => session.openStream(['x'], options),
+      () => session.tunnel(['x'], options),
       () => session.encryptStream(['x'], options),
       () => session.decryptStream(['x'], '0'.repeat(32), options),
       () => session.openText('x', options),
@@ -175,6 +176,74 @@ test('a stream that is broken off lets go of its source', () =>
     await ended;
     await rke.status();
   }));
+
+/** What is sent piece by piece; `ended` resolves when nobody wants more. */
+function sending() {
+  const waiting = [];
+  let wake = () => {};
+  let end;
+  const ended = new Promise((resolve) => (end = resolve));
+  async function* pieces() {
+    try {
+      for (;;) {
+        while (waiting.length === 0) await new Promise((resolve) => (wake = resolve));
+        const next = waiting.shift();
+        if (next === null) return;
+        if (next instanceof Error) throw next;
+        yield new TextEncoder().encode(next);
+      }
+    } finally {
+      end();
+    }
+  }
+  const send = (piece) => {
+    waiting.push(piece);
+    wake();
+  };
+  return { pieces: pieces(), send, ended };
+}
+
+/** The next text of so many bytes that a stream gives. */
+async function next(reader, length) {
+  let text = '';
+  while (text.length < length) {
+    const { done, value } = await reader.read();
+    if (done) throw new Error(`it ended after ${text}`);
+    text += new TextDecoder().decode(value);
+  }
+  return text;
+}
+
+test('a tunnel goes both ways at the same time, and ends when both have', () =>
+  withSession(async (session) => {
+    const { pieces, send } = sending();
+    // Node sends nothing of a request before there is a first piece.
+    send('zero');
+    const reader = (await session.tunnel(pieces)).getReader();
+    assert.equal(await next(reader, 4), 'zero');
+    for (const text of ['one', 'two', 'three']) {
+      send(text);
+      assert.equal(await next(reader, text.length), text);
+    }
+    send(null);
+    assert.equal((await reader.read()).done, true);
+  }));
+
+for (const [what, cut, expected] of [
+  ['its session', ({ session }) => session.close(), BrokenOffError],
+  ['its source', ({ send }) => send(new RangeError('broke')), RangeError],
+  ['its signal', ({ control }) => control.abort(new RangeError('enough')), RangeError],
+]) {
+  test(`a tunnel is cut where ${what} ends, and is never whole`, () =>
+    withSession(async (session) => {
+      const [{ pieces, send }, control] = [sending(), new AbortController()];
+      send('DELETE FROM users');
+      const reader = (await session.tunnel(pieces, { signal: control.signal })).getReader();
+      assert.equal(await next(reader, 17), 'DELETE FROM users');
+      await cut({ session, send, control });
+      await assert.rejects(reader.read(), (error) => error.constructor === expected);
+    }));
+}
 
 test('the token is got for each request', async () => {
   const { url, token } = stage.daemons.token;

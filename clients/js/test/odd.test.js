@@ -38,6 +38,8 @@ const raw = (head, body) => `HTTP/1.1 200 OK\r\n${head}\r\n\r\n${body}`;
 const seal = (rke) => rke.session('a').seal(new Uint8Array(600_000));
 const stream = async (rke) => new Response(await rke.session('a').sealStream([new Uint8Array(9)])).arrayBuffer();
 
+const tunnel = async (rke) => new Response(await rke.session('a').tunnel([new Uint8Array(9)])).text();
+
 for (const [name, answer, ask, expected] of [
   ['a page of something else', raw('Content-Length: 4', 'Hi!!'), (rke) => rke.status(), AnswerError],
   ['a number', json(200, '1'), (rke) => rke.status(), AnswerError],
@@ -58,6 +60,11 @@ for (const [name, answer, ask, expected] of [
   ['a stream without length', raw('X: y', 'abcd'), stream, BrokenOffError],
   ['a stream that ends too early', raw('Transfer-Encoding: chunked', '4\r\nabcd\r\n0\r\n\r\n'), stream, BrokenOffError],
   ['half a chunk', raw('Transfer-Encoding: chunked', '4\r\nab'), stream, BrokenOffError],
+  ['a tunnel that was cut between two chunks', raw('Transfer-Encoding: chunked', '4\r\nabcd\r\n'), tunnel, BrokenOffError],
+  ['a tunnel that was cut in a chunk', raw('Transfer-Encoding: chunked', '4\r\nab'), tunnel, BrokenOffError],
+  ['a tunnel that was cut in its last chunk', raw('Transfer-Encoding: chunked', '4\r\nabcd\r\n0\r\n'), tunnel, BrokenOffError],
+  ['a tunnel whose cut Node would not notice', raw('Connection: close\r\nTransfer-Encoding: chunked', '4\r\nabcd\r\n'), tunnel, AnswerError],
+  ['a tunnel whose end cannot be told from a cut', raw('X: y', 'abcd'), tunnel, AnswerError],
   ['an unknown path', json(404, '{"error":true,"message":"No such path","code":404}'), (rke) => rke.keys(), RequestError],
   ['a failure', json(500, '{"error":true,"message":"Internal","code":500}'), (rke) => rke.status(), DaemonError],
   ['an unknown failure', json(507, '{"error":true,"message":"Full","code":507}'), (rke) => rke.status(), DaemonError],
@@ -70,6 +77,30 @@ for (const [name, answer, ask, expected] of [
       return true;
     }));
 }
+
+test('a tunnel ends with what its other end has said', async () => {
+  const whole = raw('Transfer-Encoding: chunked', '4\r\nabcd\r\n0\r\n\r\n');
+  assert.equal(await asking(whole, tunnel), 'abcd');
+});
+
+test('over the unix socket a cut is noticed, also where the answer was the last one', async () => {
+  const path = join(tmpdir(), `rke-cut-${process.pid}.sock`);
+  const head = raw('Connection: close\r\nTransfer-Encoding: chunked', '4\r\nabcd\r\n');
+  for (const [answer, whole] of [[head, false], [`${head}0\r\n`, false], [`${head}0\r\n\r\n`, true]]) {
+    const server = createServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', () => socket.end(answer));
+    });
+    await new Promise((resolve) => server.listen(path, resolve));
+    try {
+      const asked = tunnel(new Rke({ fetch: unixSocket(path) }));
+      if (whole) assert.equal(await asked, 'abcd');
+      else await assert.rejects(asked, BrokenOffError);
+    } finally {
+      server.close();
+    }
+  }
+});
 
 /** A server that answers once on a connection, and hangs up later without having said so. */
 function refusingOnce() {

@@ -15,11 +15,14 @@ export async function allowed(signal: AbortSignal): Promise<void> {
   await opened.getReader().read();
   const renewed: string = (await session.renew()).expires_at;
   const end: number | undefined = session.expiresAt?.getTime();
-  const hits: number | undefined = (await session.delete({ verify: true, forget: true })).wipe?.hits;
+  const hits: number | undefined = (await session.delete({ verify: true, forget: true, everywhere: true })).wipe?.hits;
+  const echo: ReadableStream<Uint8Array> = await session.tunnel([new Uint8Array(1)], { signal });
+  const { key_id, coin, authenticated } = await session.show();
+  const known: [string | null, string | null, 'strong' | 'weak' | 'no'] = [key_id, coin, authenticated];
   const deleted: number = await rke.deleteSessions({ domain: 'content.example.com' });
   const margin: number | null = (await rke.raidas()).margin;
   await session[Symbol.asyncDispose]();
-  console.log(text, back, renewed, end, hits, deleted, margin, fromBase64(toBase64('x')));
+  console.log(echo, known, text, back, renewed, end, hits, deleted, margin, fromBase64(toBase64('x')));
 }
 
 export function caught(error: unknown): string {

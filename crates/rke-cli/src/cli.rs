@@ -1,9 +1,10 @@
 //! The commands and their flags. The texts here are what `--help` says; those of the commands that ask
-//! a daemon are in `ask.rs`, and how the list of all is grouped is in `help.rs`.
+//! a daemon are in `ask.rs`, those of `rke trust` in `trust.rs`, and how the list of all is grouped is in `help.rs`.
 
 pub(crate) mod ask;
 mod examples;
 pub(crate) mod help;
+pub(crate) mod trust;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,14 +13,21 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use rke_daemon::Domain;
 use rke_proto::coin::CoinId;
-use rke_proto::{ContentServerId, KeyId, RaidaIndex};
+use rke_proto::{ContentServerId, KeySetId, RaidaIndex};
+use rke_raida::content_server::MAX_LIFETIME_SECONDS;
+use rke_raida::owners::Preloader;
+use rke_raida::replay::{DEFAULT_PLACES, SHARES};
 
 use self::ask::AskCommand;
+use self::trust::TrustCommand;
 use crate::access::AccessOptions;
 use crate::protection::{Protection, parse_places};
 use crate::settings::ServeOptions;
 
-/// RAIDA Key Exchange sessions: encryption keys that nobody handed you and no single server knows.
+/// Far more than a machine has memory for.
+const MAX_REPLAY_PLACES: usize = 1 << 30;
+
+/// RAIDA Key Exchange sessions: encryption keys shared with a Content Server, without a key ever being sent.
 #[derive(Parser)]
 #[command(name = "rke", version, arg_required_else_help = true)]
 pub(crate) struct Cli {
@@ -35,6 +43,12 @@ pub(crate) enum Command {
     Ask(AskCommand),
     #[command(flatten)]
     Describe(DescribeCommand),
+    /// List, accept and remove the Content Servers that the daemon remembers.
+    #[command(after_help = examples::TRUST)]
+    Trust {
+        #[command(subcommand)]
+        command: TrustCommand,
+    },
     /// Check the daemon's audit log.
     #[command(after_help = examples::AUDIT)]
     Audit {
@@ -92,8 +106,9 @@ pub(crate) enum RunCommand {
     /// Run everything on this machine: 25 RAIDA nodes, DNS, a Content Server, a wallet, the daemon.
     #[command(after_help = examples::DEV)]
     Dev(DevOptions),
-    /// Run one RAIDA node.
-    Raida(RaidaOptions),
+    /// Run one RAIDA node, or see and change who owns which Content Server ID there.
+    #[command(after_help = examples::RAIDA)]
+    Raida(RaidaCommand),
     /// Run a Content Server, make and preload its master secrets, rotate them.
     #[command(after_help = examples::CONTENT_SERVER)]
     ContentServer {
@@ -131,30 +146,81 @@ pub(crate) struct DevOptions {
     pub(crate) log: LogOptions,
 }
 
-/// One RAIDA node.
+/// One RAIDA node, or a look at what it keeps.
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct RaidaCommand {
+    #[command(subcommand)]
+    pub(crate) command: Option<RaidaSubcommand>,
+    #[command(flatten)]
+    pub(crate) options: RaidaOptions,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum RaidaSubcommand {
+    /// See and change which coin owns which Content Server ID at a node: the first to preload it does.
+    Owner {
+        #[command(subcommand)]
+        command: OwnerCommand,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum OwnerCommand {
+    /// List the Content Server IDs that are preloaded at a node, with the coins that own them. The node may be running.
+    List {
+        /// The node's data folder.
+        #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]
+        data_dir: PathBuf,
+    },
+    /// Give a Content Server ID to another coin. Its key sets at the node are removed: preload them again with that
+    /// coin. The node must not be running.
+    Move {
+        /// The Content Server ID.
+        #[arg(value_name = "CSID", value_parser = parse_cs_id)]
+        cs_id: ContentServerId,
+        /// The coin that is to own it.
+        #[arg(value_name = "DENOMINATION:SERIAL", allow_hyphen_values = true)]
+        coin: CoinId,
+        /// The node's data folder.
+        #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]
+        data_dir: PathBuf,
+    },
+}
+
+/// One RAIDA node. The required options are required only without a subcommand.
 #[derive(Args)]
 pub(crate) struct RaidaOptions {
     /// Which RAIDA it is, 0 to 24.
-    #[arg(long, value_name = "INDEX", env = "RKE_INDEX", value_parser = parse_raida)]
-    pub(crate) index: RaidaIndex,
+    #[arg(long, value_name = "INDEX", env = "RKE_INDEX", required = true, value_parser = parse_raida)]
+    pub(crate) index: Option<RaidaIndex>,
     /// Where it listens (UDP).
-    #[arg(long, value_name = "ADDR", env = "RKE_LISTEN", value_parser = parse_address)]
-    pub(crate) listen: SocketAddr,
+    #[arg(long, value_name = "ADDR", env = "RKE_LISTEN", required = true, value_parser = parse_address)]
+    pub(crate) listen: Option<SocketAddr>,
     /// Folder of coin files from which it takes its own AN of each coin. Repeatable.
     #[arg(long, value_name = "DIR", env = "RKE_COINS", required = true, value_delimiter = ',')]
     pub(crate) coins: Vec<PathBuf>,
     /// Where its master secrets are kept, sealed.
-    #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]
-    pub(crate) data_dir: PathBuf,
-    /// A coin that may preload master secrets. Repeatable.
+    #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR", required = true)]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// A coin that may preload master secrets, and the Content Server IDs that it may preload, as in 0:42=SHOP+SHOP-TEST;
+    /// without IDs, any that no other coin owns or is named for. Repeatable, or with commas between coins. The first
+    /// coin of the wallet that preloads counts.
     #[arg(
         long,
-        value_name = "DENOMINATION:SERIAL",
+        value_name = "COIN[=ID+ID…]",
         env = "RKE_PRELOADER",
         value_delimiter = ',',
         allow_hyphen_values = true
     )]
-    pub(crate) preloader: Vec<CoinId>,
+    pub(crate) preloader: Vec<Preloader>,
+    /// Most requests to remember, for five minutes each, so that none is accepted twice. One coin gets a sixteenth of
+    /// these places. When they are full, requests are refused.
+    #[arg(long, value_name = "N", env = "RKE_REPLAY_MEMORY", default_value_t = DEFAULT_PLACES, value_parser = parse_replay_places)]
+    pub(crate) replay_memory: usize,
+    /// Respond to requests in envelope 1, as older clients send them. It can give the coin's AN away.
+    #[arg(long, env = "RKE_ALLOW_ENVELOPE_1")]
+    pub(crate) allow_envelope_1: bool,
     #[command(flatten)]
     pub(crate) protection: Protection,
     #[command(flatten)]
@@ -166,17 +232,21 @@ pub(crate) enum ContentServerCommand {
     /// Make a key set's master secrets, preload them to the RAIDAs, print the DNS records to publish.
     Preload {
         /// The number of the key set.
-        #[arg(long, value_name = "NUMBER", env = "RKE_KEY_ID", default_value = "1", value_parser = parse_key_id)]
-        key_id: KeyId,
+        #[arg(long, value_name = "NUMBER", env = "RKE_KEY_SET", default_value = "1", value_parser = parse_key_set)]
+        key_set: KeySetId,
+        /// Make it a key set of narrow shares: 1 byte each, whose keys have 8 bits, for clients of the public network. It
+        /// needs a domain of its own, and a `serve` with --allow-weak-shares.
+        #[arg(long, env = "RKE_NARROW")]
+        narrow: bool,
         #[command(flatten)]
         options: PreloadOptions,
     },
     /// Accept clients: agree on keys with them, and put a command behind their tunnels.
     Serve(ContentServerOptions),
-    /// Make the next key set beside the old ones, preload it, print the records to publish instead,
-    /// and retire the old ones after a while. A running `serve` with the same --data-dir takes it up.
+    /// Make the next key set next to the old ones, preload it, print the records to publish instead,
+    /// and retire the old ones after a while. A running `serve` with the same --data-dir picks it up.
     Rotate {
-        /// Seconds until the old key sets are not served any more.
+        /// Seconds until the old key sets are no longer served.
         #[arg(long, value_name = "SECONDS", env = "RKE_RETIRE_AFTER", default_value_t = 172_800)]
         retire_after: u64,
         #[command(flatten)]
@@ -232,23 +302,37 @@ pub(crate) struct ContentServerOptions {
     /// Where it listens (TCP).
     #[arg(long, value_name = "ADDR", env = "RKE_LISTEN", default_value = "0.0.0.0:443", value_parser = parse_address)]
     pub(crate) listen: SocketAddr,
+    /// A domain that it serves: others are refused. Repeatable, or with commas between domains. Without it, all
+    /// domains are served.
+    #[arg(long = "domain", value_name = "DOMAIN", env = "RKE_DOMAIN", value_delimiter = ',', value_parser = parse_domain)]
+    pub(crate) domains: Vec<String>,
     /// Shell command, run once for each connection: the client's data on its standard input, its
     /// standard output to the client. Without it, what clients send comes back to them.
     #[arg(long, value_name = "COMMAND", env = "RKE_EXEC")]
     pub(crate) exec: Option<String>,
-    /// Seconds that a key is good for after its handshake.
-    #[arg(long, value_name = "SECONDS", env = "RKE_KEY_LIFETIME", default_value_t = 86_400)]
+    /// Seconds that a key is good for after its handshake, at most a day.
+    #[arg(long, value_name = "SECONDS", env = "RKE_KEY_LIFETIME", default_value_t = MAX_LIFETIME_SECONDS, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_LIFETIME_SECONDS)))]
     pub(crate) key_lifetime: u32,
-    /// Most keys at one time.
+    /// Most keys at one time. One more takes the place of the key unused for longest.
     #[arg(long, value_name = "N", env = "RKE_MAX_KEYS", default_value_t = 10_000, value_parser = parse_places)]
     pub(crate) max_keys: usize,
+    /// Most keys of one coin, so most sessions of a client that has one coin. One more takes the place of the coin's
+    /// key unused for longest.
+    #[arg(long, value_name = "N", env = "RKE_KEYS_PER_COIN", default_value_t = 32, value_parser = parse_places)]
+    pub(crate) keys_per_coin: usize,
+    /// Most keys of all sessions that prove no coin, together.
+    #[arg(long, value_name = "N", env = "RKE_UNPROVEN_KEYS", default_value_t = 256, value_parser = parse_places)]
+    pub(crate) unproven_keys: usize,
+    /// Most handshakes to remember, for ten minutes each, so that none is accepted twice. Memory is used only as needed.
+    #[arg(long, value_name = "N", env = "RKE_REPLAY_MEMORY", default_value_t = DEFAULT_PLACES, value_parser = parse_replay_places)]
+    pub(crate) replay_memory: usize,
     /// Seconds after which a silent connection is closed.
     #[arg(long, value_name = "SECONDS", env = "RKE_IDLE_TIMEOUT", default_value_t = 300)]
     pub(crate) idle_timeout: u64,
     /// Most connections at one time; more wait.
     #[arg(long, value_name = "N", env = "RKE_MAX_CONNECTIONS", default_value_t = 1024)]
     pub(crate) max_connections: usize,
-    /// Accept keys from 1-byte shares, which have 8 bits, as the public network makes them.
+    /// Serve key sets of 1-byte shares too, whose keys have 8 bits, as the public network makes them.
     #[arg(long, env = "RKE_ALLOW_WEAK_SHARES")]
     pub(crate) allow_weak_shares: bool,
     #[command(flatten)]
@@ -279,11 +363,17 @@ fn parse_domain(text: &str) -> Result<String, &'static str> {
     Ok(domain.as_str().to_owned())
 }
 
-fn parse_key_id(text: &str) -> Result<KeyId, &'static str> {
-    text.parse().ok().and_then(KeyId::new).ok_or("a key set's number is from 1 to 255")
+fn parse_key_set(text: &str) -> Result<KeySetId, &'static str> {
+    text.parse().ok().and_then(KeySetId::new).ok_or("a key set's number is from 1 to 255")
+}
+
+/// With fewer places nobody's share would hold one.
+fn parse_replay_places(text: &str) -> Result<usize, String> {
+    let places = text.parse().ok().filter(|places| (SHARES..=MAX_REPLAY_PLACES).contains(places));
+    places.ok_or_else(|| format!("the number of places is from {SHARES} to {MAX_REPLAY_PLACES}"))
 }
 
 fn parse_cs_id(text: &str) -> Result<ContentServerId, &'static str> {
     ContentServerId::new(text)
-        .ok_or("a Content Server ID is 1 to 32 printable ASCII characters, without a space at its ends")
+        .ok_or("a Content Server ID is 1 to 32 printable ASCII characters, without spaces")
 }

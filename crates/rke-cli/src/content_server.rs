@@ -5,13 +5,28 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Result, bail};
 use rke_host::directory;
 use rke_proto::derive::ShareWidth;
-use rke_proto::{KeyId, MIN_REQUIRED};
+use rke_proto::round::Fault;
+use rke_proto::{KeySetId, MIN_REQUIRED, Status};
 use rke_raida::content_server::{Application, ContentServer, KeyRing, MasterSecrets, Rules, ServerConfig};
 
 use crate::cli::{ContentServerCommand, ContentServerOptions, PreloadOptions};
 use crate::settings::LogFormat;
 use crate::terminal::out;
 use crate::{log, protection, signals};
+
+/// What nodes mean by refusing a preload.
+const REFUSALS: [(Status, &str); 2] = [
+    (
+        Status::BAD_PARAMETER,
+        "A node refuses with 198 where its operator has not listed the wallet's first coin for this Content Server ID \
+         (`rke raida --preloader`), or where its clock and this one differ by more than five minutes.",
+    ),
+    (
+        Status::OWNED_BY_ANOTHER,
+        "A node refuses with 213 where this Content Server ID belongs to another coin. Its operator can move it to yours \
+         (`rke raida owner move`).",
+    ),
+];
 
 pub(crate) fn run(command: ContentServerCommand) -> Result<()> {
     let (protection, log) = match &command {
@@ -21,19 +36,30 @@ pub(crate) fn run(command: ContentServerCommand) -> Result<()> {
         ContentServerCommand::Serve(options) => (options.protection, &options.log),
     };
     log::start(&log.log, LogFormat::Text)?;
-    let keys = if let ContentServerCommand::Serve(options) = &command { options.max_keys } else { 0 };
-    protection::start_runtime(protection, keys)?.block_on(async {
+    let secrets = if let ContentServerCommand::Serve(options) = &command { secrets_of(options) } else { 0 };
+    protection::start_runtime(protection, secrets)?.block_on(async {
         match command {
-            ContentServerCommand::Preload { key_id, options } => preload(key_id, &options).await,
+            ContentServerCommand::Preload { key_set, narrow, options } => {
+                let width = if narrow { ShareWidth::Narrow } else { ShareWidth::Wide };
+                preload(key_set, width, &options).await
+            }
             ContentServerCommand::Serve(options) => serve(options).await,
             ContentServerCommand::Rotate { retire_after, options } => rotate(retire_after, &options).await,
         }
     })
 }
 
-async fn preload(key_id: KeyId, options: &PreloadOptions) -> Result<()> {
+async fn preload(key_set: KeySetId, width: ShareWidth, options: &PreloadOptions) -> Result<()> {
     let mut keys = KeyRing::open(options.keys.cs_id, &options.keys.data_dir)?;
-    let secrets = keys.open_or_make(key_id)?;
+    if keys.sets().iter().any(|set| set.secrets.key_set() == key_set && set.width != width) {
+        bail!(
+            "{key_set} exists already, for shares of the other width; choose another number with --key-set"
+        );
+    }
+    let secrets = keys.open_or_make(key_set)?;
+    if width == ShareWidth::Narrow {
+        keys.note_narrow(key_set)?;
+    }
     publish(&keys, &secrets, options).await
 }
 
@@ -42,7 +68,7 @@ async fn rotate(retire_after: u64, options: &PreloadOptions) -> Result<()> {
     let secrets = keys.next_key_set()?;
     publish(&keys, &secrets, options).await?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    keys.retire_below(secrets.key_id(), now.saturating_add(retire_after))?;
+    keys.retire_below(secrets.key_set(), now.saturating_add(retire_after))?;
     eprintln!("These records replace the old ones. Older key sets retire in {retire_after} seconds.");
     Ok(())
 }
@@ -51,19 +77,33 @@ async fn rotate(retire_after: u64, options: &PreloadOptions) -> Result<()> {
 async fn publish(keys: &KeyRing, secrets: &MasterSecrets, options: &PreloadOptions) -> Result<()> {
     let directory = directory::load(&options.raida_directory).await?;
     let wallet = std::path::absolute(&options.wallet)?;
-    let report = secrets.preload(&directory, &wallet, Duration::from_secs(options.timeout)).await?;
+    let report = keys.preload(secrets, &directory, &wallet, Duration::from_secs(options.timeout)).await?;
     let (asked, done) = (directory.entries().len(), report.done.count());
-    eprintln!("{done} of {asked} RAIDAs hold the master secrets of {}.", secrets.key_id());
+    eprintln!("{done} of {asked} RAIDAs hold the master secrets of {}.", secrets.key_set());
     for (raida, fault) in &report.faults {
         eprintln!("  RAIDA {raida}: {fault}");
+    }
+    for (status, meaning) in REFUSALS {
+        if report.faults.iter().any(|(_, fault)| *fault == Fault::Refused(status)) {
+            eprintln!("{meaning}");
+        }
     }
     if done < usize::from(MIN_REQUIRED) {
         bail!("at least {MIN_REQUIRED} RAIDAs must hold them; run this again when the others are reachable");
     }
-    keys.note_preloaded(secrets.key_id())?;
+    keys.note_preloaded(secrets.key_set())?;
     eprintln!("Publish these DNS records:");
-    let records = secrets.records(&options.domain, &options.host, options.port, &directory);
+    let mut records = secrets.records(&options.domain, &options.host, options.port, &directory);
+    if keys.width(secrets.key_set()) == ShareWidth::Narrow {
+        records.texts.retain(|text| !text.contains("share-bytes"));
+    }
     out(&records.zone_lines().join("\n"))
+}
+
+/// How many secrets a Content Server holds at most: of each session its key and its resumption, and of each connection
+/// the keys of its two directions.
+fn secrets_of(options: &ContentServerOptions) -> usize {
+    2 * (options.max_keys + options.max_connections)
 }
 
 async fn serve(options: ContentServerOptions) -> Result<()> {
@@ -76,11 +116,15 @@ async fn serve(options: ContentServerOptions) -> Result<()> {
             options.keys.cs_id
         );
     }
-    let sets: Vec<String> = keys.sets().iter().map(|set| set.secrets.key_id().to_string()).collect();
+    let sets: Vec<String> = keys.sets().iter().map(|set| set.secrets.key_set().to_string()).collect();
     let rules = Rules {
         lifetime_seconds: options.key_lifetime,
         max_keys: options.max_keys,
-        narrowest: if options.allow_weak_shares { ShareWidth::Narrow } else { ShareWidth::Wide },
+        keys_per_coin: options.keys_per_coin,
+        unproven_keys: options.unproven_keys,
+        replay_memory: options.replay_memory,
+        domains: options.domains,
+        allow_narrow: options.allow_weak_shares,
         ..Rules::default()
     };
     let config = ServerConfig {

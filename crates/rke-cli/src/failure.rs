@@ -8,10 +8,18 @@ use crate::audit::Unknown;
 use crate::settings::WrongSettings;
 use crate::terminal::{BAD, DIM, SeenEnough, clean, paint, say, span};
 
+/// The program ends with this exit code, and all has been said.
+#[derive(Debug, thiserror::Error)]
+#[error("the exit code is {0}")]
+pub(crate) struct Exit(pub(crate) u8);
+
 /// Tells of the error, and gives the exit code that says what kind it is.
 pub(crate) fn tell(error: &anyhow::Error) -> ExitCode {
     if error.is::<SeenEnough>() {
         return ExitCode::SUCCESS;
+    }
+    if let Some(Exit(code)) = error.downcast_ref() {
+        return ExitCode::from(*code);
     }
     say(&format!("{} {}", paint(BAD, "rke:"), clean(&in_words(error))));
     let cause = error.chain().find_map(|cause| cause.downcast_ref::<Error>());

@@ -1,6 +1,6 @@
 //! The `rke` program: the daemon, the other side of the exchange to run oneself, and a command line
 //! for a running daemon. Exit codes: 0 done, 1 refused, 2 usage, 3 no daemon;
-//! of `audit`, 1 is a broken log and 2 one that cannot be checked.
+//! of `audit`, 1 is a broken log and 2 one that cannot be checked; of `connect`, the command's or 255.
 
 mod access;
 mod audit;
@@ -24,6 +24,7 @@ mod signals;
 mod systemd;
 mod terminal;
 mod tour;
+mod trust;
 mod watch;
 
 use std::process::ExitCode;
@@ -42,10 +43,11 @@ pub fn main() -> ExitCode {
 /// Commands that hold secrets make their own runtime, once the process is protected.
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
+        Command::Trust { command } => trust::run(command),
         Command::Audit { command } => audit::run(command),
         Command::Run(RunCommand::Serve(options)) => serve::run(*options),
         Command::Run(RunCommand::Dev(options)) => dev::run(options),
-        Command::Run(RunCommand::Raida(options)) => raida::run(options),
+        Command::Run(RunCommand::Raida(command)) => raida::run(command),
         Command::Run(RunCommand::ContentServer { command }) => content_server::run(command),
         Command::Describe(command) => describe::run(command),
         Command::Ask(command) => {

@@ -45,6 +45,10 @@ fn has_colours() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty())
 }
 
+/// The DNSSEC validator puts whole responses into its warnings. Our own messages say what is wrong with them.
+const QUIET: &str = "hickory_net::dnssec=error";
+
 fn parse(filter: &str) -> Result<EnvFilter> {
-    EnvFilter::try_new(filter).with_context(|| format!("--log {filter:?} is not a log filter"))
+    EnvFilter::try_new(format!("{QUIET},{filter}"))
+        .with_context(|| format!("--log {filter:?} is not a log filter"))
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use rke_client::answer::{Created, Row, Shown, Wipe};
+use rke_client::answer::{Authenticated, Created, Deleted, Remote, Row, Shown, Wipe};
 use rke_client::{Error, Receipt, call};
 
 use crate::cli::ask::{DeleteOptions, Output, SessionCommand, key_choice};
@@ -12,7 +12,8 @@ use crate::terminal::{
 };
 
 /// What is said of a session whose key has 8 bits.
-const WEAK: &str = "WEAK: the key comes from 1-byte shares. Whoever sees the traffic finds it in 256 tries.";
+const WEAK: &str =
+    "WEAK: the key comes from 1-byte shares. Anyone who sees the traffic finds it in 256 tries.";
 
 /// What the daemon answers where there is no session to delete.
 const NONE_DELETED: &str = r#"{"command":"rke_sessions_delete","success":true,"deleted":0}"#;
@@ -38,9 +39,12 @@ async fn create(domain: &str, wallet: &Path, fresh: bool, output: &Output) -> Re
     let created = watched(&client, domain, client.reply(&call)).await;
     let created = print(output, created, |created: &Created| created.session_id.as_str().into())?;
     if !output.json {
-        let key = if created.from_cache { "the cached key" } else { "a new key" };
+        let how = match created.from_cache {
+            true => "from the cache, without asking the RAIDAs",
+            false => "with new shares from the RAIDAs",
+        };
         say(&format!(
-            "Session with {} ({}) opened with {key}; it ends {}.",
+            "Session with {} ({}) opened {how}; it expires {}.",
             created.domain,
             clean(&created.cs_id),
             from_now(created.expires_at)
@@ -92,7 +96,7 @@ async fn show(id: &str, output: &Output) -> Result<()> {
     Ok(())
 }
 
-fn details(shown: &Shown) -> [(&'static str, String); 12] {
+fn details(shown: &Shown) -> [(&'static str, String); 16] {
     let row = &shown.row;
     let list = |numbers: &[u8]| match numbers {
         [] => "none".into(),
@@ -113,23 +117,48 @@ fn details(shown: &Shown) -> [(&'static str, String); 12] {
         ("liars", list(&shown.liars)),
         ("from cache", yes(shown.from_cache)),
         ("confirmed", yes(shown.confirmed)),
+        ("key id", shown.key_id.as_deref().map_or("none".into(), clean)),
+        ("forward secret", yes(shown.forward_secret)),
+        ("authenticated", authenticated(shown.authenticated).into()),
+        ("proven coin", shown.coin.as_deref().map_or("none".into(), clean)),
     ]
 }
 
+fn authenticated(how: Authenticated) -> &'static str {
+    match how {
+        Authenticated::Strong => "strong (32-byte shares)",
+        Authenticated::Weak => "weak (1-byte shares)",
+        Authenticated::No => "no",
+    }
+}
+
 async fn renew(id: &str, output: &Output) -> Result<()> {
-    let text = |at| format!("Session renewed, it ends {}.", from_now(at));
+    let text = |at| format!("Session renewed; it expires {}.", from_now(at));
     answer(output, &call::renew(id), |renewed| text(renewed.expires_at)).await?;
     Ok(())
 }
 
 async fn delete(id: &str, options: &DeleteOptions, output: &Output) -> Result<()> {
-    let call = call::delete(id, options.cached(), options.receipt());
-    answer(output, &call, |deleted| match deleted.wipe {
-        Some(wipe) => format!("Session ended, its key is wiped. {}", receipt(&wipe)),
-        None => "Session ended, its key is wiped.".into(),
-    })
-    .await?;
+    let call = call::delete(id, options.cached(), options.receipt(), options.other_end());
+    answer(output, &call, |deleted| format!("Session ended, its key is wiped.{}", proofs(deleted))).await?;
     Ok(())
+}
+
+/// What was asked for beyond the deletion.
+fn proofs(deleted: &Deleted) -> String {
+    let wipe = deleted.wipe.as_ref().map(receipt);
+    let remote = deleted.remote.map(|remote| remotely(remote).to_owned());
+    wipe.into_iter().chain(remote).map(|text| format!(" {text}")).collect()
+}
+
+fn remotely(remote: Remote) -> &'static str {
+    match remote {
+        Remote::Forgotten => "The Content Server has shown that it has wiped it too.",
+        Remote::Pending => {
+            "The Content Server has not yet shown that it has wiped it too; the daemon goes on asking."
+        }
+        Remote::Unsupported => "The Content Server keeps a key of 8 bits until it expires there.",
+    }
 }
 
 fn receipt(wipe: &Wipe) -> String {
@@ -159,7 +188,8 @@ async fn delete_each(options: &DeleteOptions, output: &Output) -> Result<()> {
     let sessions = client.sessions().await?.sessions.into_iter();
     let mut count = 0;
     for row in sessions.filter(|row| wanted.as_ref().is_none_or(|domain| row.domain == *domain)) {
-        let call = call::delete(row.session_id.as_str(), options.cached(), Receipt::Wanted);
+        let id = row.session_id.as_str();
+        let call = call::delete(id, options.cached(), options.receipt(), options.other_end());
         let deleted = loop {
             match client.reply(&call).await {
                 Err(Error::TryLater(refusal)) => match refusal.retry_after {
@@ -173,10 +203,7 @@ async fn delete_each(options: &DeleteOptions, output: &Output) -> Result<()> {
         if let Err(Error::SessionGone(_)) = deleted {
             continue;
         }
-        let text = |wipe: Option<Wipe>| {
-            format!("{}… {}", row.session_id.short(), wipe.as_ref().map(receipt).unwrap_or_default())
-        };
-        print(output, deleted, |deleted| text(deleted.wipe))?;
+        print(output, deleted, |deleted| format!("{}…{}", row.session_id.short(), proofs(deleted)))?;
         count += 1;
     }
     match (output.json, count) {

@@ -18,6 +18,7 @@ use crate::access::{AccessOptions, TlsOptions};
 use crate::cli::parse_address;
 use crate::failure::in_words;
 use crate::protection::{MAX_PLACES, Protection, SecretMemoryChoice, parse_places};
+use crate::trust::TrustOptions;
 
 /// `rke serve`. The same structure is read from flags, environment and file.
 #[derive(Args, Clone, Deserialize, Default)]
@@ -86,10 +87,14 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "DOMAIN", env = "RKE_ALLOW_WEAK_SHARES", value_delimiter = ',')]
     #[serde(alias = "allow_weak_shares", default)]
     allow_weak_shares: Vec<String>,
-    /// Whether the Content Server has to confirm a fresh key [default: try].
+    /// Ask for 1-byte shares of this domain in envelope 1. A listener may learn the coin's ANs from the responses. Repeatable.
+    #[arg(long, value_name = "DOMAIN", env = "RKE_ALLOW_ENVELOPE_1", value_delimiter = ',')]
+    #[serde(alias = "allow_envelope_1", default)]
+    allow_envelope_1: Vec<String>,
+    /// Whether the Content Server has to confirm a fresh key of 8 bits [default: try]. It always proves all other keys.
     #[arg(long, value_name = "WHEN", env = "RKE_CONFIRM")]
     confirm: Option<ConfirmChoice>,
-    /// Seconds that the Content Server has for that [default: 2].
+    /// Seconds that each address of a Content Server has for a handshake, and for that [default: 2].
     #[arg(long, value_name = "SECONDS", env = "RKE_CONFIRM_TIMEOUT")]
     #[serde(alias = "confirm_timeout")]
     confirm_timeout: Option<u64>,
@@ -97,6 +102,9 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "SECONDS", env = "RKE_BODY_TIMEOUT")]
     #[serde(alias = "body_timeout")]
     body_timeout: Option<u64>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    trust: TrustOptions,
     #[command(flatten)]
     #[serde(flatten)]
     access: AccessOptions,
@@ -111,7 +119,7 @@ pub(crate) struct ServeOptions {
     #[arg(long, env = "RKE_INSECURE_DEBUG")]
     #[serde(alias = "insecure_debug", default)]
     insecure_debug: bool,
-    /// Tell in this file what happens to sessions and keys, in lines that nobody changes unseen. See docs/audit-log.md.
+    /// Write a tamper-evident log of session and key events to this file. See docs/audit-log.md.
     #[arg(long, value_name = "FILE", env = "RKE_AUDIT_LOG")]
     #[serde(alias = "audit_log")]
     audit_log: Option<PathBuf>,
@@ -124,7 +132,7 @@ pub(crate) struct ServeOptions {
     log_format: Option<LogFormat>,
 }
 
-/// Whether the Content Server has to confirm a fresh key.
+/// Whether the Content Server has to confirm a fresh key of 8 bits.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ConfirmChoice {
@@ -191,10 +199,12 @@ impl ServeOptions {
         let defaults = Config::new(data_dir);
         let weak =
             if self.allow_weak_shares.is_empty() { file.allow_weak_shares } else { self.allow_weak_shares };
+        let envelope_1 =
+            if self.allow_envelope_1.is_empty() { file.allow_envelope_1 } else { self.allow_envelope_1 };
         let seconds = |flag: Option<u64>, file: Option<u64>, default| {
             flag.or(file).map_or(default, Duration::from_secs)
         };
-        let daemon = Config {
+        let mut daemon = Config {
             listen: self.listen.or(file.listen).unwrap_or(defaults.listen),
             dns_server: self.dns_server.or(file.dns_server),
             max_sessions: self.max_sessions.or(file.max_sessions).unwrap_or(defaults.max_sessions),
@@ -224,12 +234,15 @@ impl ServeOptions {
             confirm: self.confirm.or(file.confirm).map_or(defaults.confirm, Confirm::from),
             confirm_timeout: seconds(self.confirm_timeout, file.confirm_timeout, defaults.confirm_timeout),
             body_timeout: seconds(self.body_timeout, file.body_timeout, defaults.body_timeout),
-            allow_weak_shares: weak.iter().map(|name| parse_domain(name)).collect::<Result<_>>()?,
+            allow_weak_shares: parse_domains("--allow-weak-shares", &weak)?,
+            allow_envelope_1: parse_domains("--allow-envelope-1", &envelope_1)?,
             access: self.access.or(file.access).settle(self.tls.or(file.tls).settle()?),
             audit_log: self.audit_log.or(file.audit_log),
             data_dir: defaults.data_dir,
             example: None,
+            ..defaults
         };
+        self.trust.or(file.trust).settle(&mut daemon)?;
         check(&daemon)?;
         Ok(ServeSettings {
             daemon,
@@ -280,8 +293,10 @@ fn check(config: &Config) -> Result<()> {
     Ok(())
 }
 
-fn parse_domain(name: &str) -> Result<Domain> {
-    Domain::new(name).with_context(|| format!("--allow-weak-shares {name:?} is not a domain name"))
+fn parse_domains(flag: &str, names: &[String]) -> Result<Vec<Domain>> {
+    let parse =
+        |name: &String| Domain::new(name).with_context(|| format!("{flag} {name:?} is not a domain name"));
+    names.iter().map(parse).collect()
 }
 
 fn read_file(path: &Path) -> Result<ServeOptions> {
@@ -343,7 +358,21 @@ mod tests {
         ] {
             assert!(file(text).is_err(), "{text}");
         }
-        assert!(file("allow-weak-shares = ['a.test']\nlisten = '[::1]:1'").is_ok());
+        let lists = "allow-weak-shares = ['a.test']\nallow-envelope-1 = ['b.test']\nlisten = '[::1]:1'";
+        assert!(file(lists).is_ok());
+    }
+
+    #[test]
+    fn envelope_1_is_off_but_for_the_domains_that_are_named() {
+        let settle = |text: &str| {
+            let options = ServeOptions { data_dir: Some("/x".into()), ..file(text).expect("options") };
+            options.settle().map(|settings| settings.daemon.allow_envelope_1)
+        };
+        assert_eq!(settle("").ok(), Some(Vec::new()));
+        let named = settle("allow-envelope-1 = ['a.test', 'B.test']").ok();
+        assert_eq!(named, Some(vec![Domain::new("a.test").expect("a"), Domain::new("b.test").expect("b")]));
+        let Err(wrong) = settle("allow_envelope_1 = ['a b']") else { panic!("a space in a domain") };
+        assert!(wrong.to_string().contains("--allow-envelope-1 \"a b\""), "{wrong}");
     }
 
     #[test]

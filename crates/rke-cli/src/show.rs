@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use comfy_table::Color;
-use rke_client::answer::{Found, KeySet, Raida, Raidas, Status};
+use rke_client::answer::{Found, KeySet, Raida, Raidas, RemoteDeletions, Status};
 use rke_client::call;
 
 use crate::cli::ask::Output;
@@ -34,7 +34,7 @@ pub(crate) async fn status(output: &Output) -> Result<()> {
         let mut text = format!(
             "Sessions: {} of at most {}. Each lives for {}.\n\
              Cached keys: {} valid of at most {}. Each is used for {}.\n\
-             Keys are held in {} memory; looking at the process is {}.",
+             Keys are held in {} memory; looking at the process is {}.{}",
             sessions.active,
             sessions.max,
             span(status.config.session_timeout_sec),
@@ -43,6 +43,7 @@ pub(crate) async fn status(output: &Output) -> Result<()> {
             span(keys.default_ttl_hours.saturating_mul(3600)),
             clean(&memory.kind),
             clean(&memory.inspection),
+            status.remote_deletions.map(remote).unwrap_or_default(),
         );
         for (name, value) in [("DNS", &status.config.dns_server), ("Version", &status.config.version)] {
             text += &value.as_ref().map(|value| format!("\n{name}: {}.", clean(value))).unwrap_or_default();
@@ -61,6 +62,10 @@ pub(crate) async fn status(output: &Output) -> Result<()> {
     })
     .await?;
     Ok(())
+}
+
+fn remote(RemoteDeletions { pending, confirmed }: RemoteDeletions) -> String {
+    format!("\nDeleted keys at Content Servers: {confirmed} wiped there too, {pending} not confirmed yet.")
 }
 
 pub(crate) async fn raidas(output: &Output) -> Result<()> {

@@ -47,7 +47,7 @@ pub struct Created {
     pub cs_id: String,
     /// When it ends by itself.
     pub expires_at: Timestamp,
-    /// Whether its key came from the cache.
+    /// Whether it was opened from the cache, without asking a RAIDA.
     pub from_cache: bool,
 }
 
@@ -91,14 +91,36 @@ pub struct Shown {
     pub key_bits: u16,
     /// Envelope types of the requests for shares.
     pub envelope: Vec<u8>,
-    /// RAIDAs whose shares made the key.
+    /// RAIDAs whose shares were used.
     pub raidas: Vec<u8>,
     /// RAIDAs that gave a wrong share.
     pub liars: Vec<u8>,
-    /// Whether its key came from the cache.
+    /// Whether it was opened from the cache, without asking a RAIDA.
     pub from_cache: bool,
     /// Whether the Content Server has shown that it has the same key.
     pub confirmed: bool,
+    /// The name of its key, the same at the Content Server: 32 hexadecimal digits. Not secret. `None` where
+    /// the key has 8 bits.
+    pub key_id: Option<String>,
+    /// Whether recorded traffic stays secret when the coins and the secrets of all servers are stolen later.
+    pub forward_secret: bool,
+    /// How well the two ends know each other.
+    pub authenticated: Authenticated,
+    /// The coin that the Content Server has seen proven, as `0:1001`: denomination and serial number.
+    pub coin: Option<String>,
+}
+
+/// How well the two ends of a session know each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Authenticated {
+    /// By 32-byte shares.
+    Strong,
+    /// By 1-byte shares; the key has 256 bits all the same.
+    Weak,
+    /// Not at all: the key has 8 bits. So is taken what a later daemon may say.
+    #[serde(other)]
+    No,
 }
 
 /// A session that lives longer now.
@@ -117,6 +139,21 @@ pub struct Deleted {
     pub session_id: SessionId,
     /// The receipt, where one was asked for.
     pub wipe: Option<Wipe>,
+    /// What has become of the key at the Content Server, where the deletion waited for that.
+    pub remote: Option<Remote>,
+}
+
+/// What has become of a deleted key at the Content Server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Remote {
+    /// It has shown that the key is wiped there too.
+    Forgotten,
+    /// A key of 8 bits: there is no way to have it wiped there.
+    Unsupported,
+    /// The daemon goes on asking for it. So is taken what a later daemon may say.
+    #[serde(other)]
+    Pending,
 }
 
 /// What a look through the daemon's memory found after a key was wiped.
@@ -169,26 +206,28 @@ fn base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Erro
         .map_err(|_| de::Error::custom("data that is not Base64"))
 }
 
-/// The keys in the daemon's cache.
+/// What the daemon's cache keeps.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Keys {
     /// How many there are.
     pub total: usize,
-    /// What is known of each.
+    /// What is known of each, one for each domain and set of coins.
     pub keys: Vec<Key>,
 }
 
-/// A cached key, without the key.
+/// What is shown of a cached key, which opens later sessions without asking a RAIDA.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Key {
     /// The domain that it is for.
     pub domain: String,
     /// Content Server ID of the key set.
     pub cs_id: String,
-    /// Until when new sessions have it.
+    /// Until when new sessions are opened with it.
     pub expires_at: Timestamp,
-    /// Its strength in bits: 256, or 8.
+    /// Strength of their keys in bits: 256, or 8.
     pub key_bits: u16,
+    /// The coins that a wallet must hold to be served by it, as `0:1001`.
+    pub coins: Vec<String>,
 }
 
 /// What DNS says of a domain.
@@ -269,6 +308,17 @@ pub struct Status {
     pub secret_memory: SecretMemory,
     /// The daemon as a program that runs.
     pub daemon: Option<Running>,
+    /// Deleted keys at Content Servers.
+    pub remote_deletions: Option<RemoteDeletions>,
+}
+
+/// How many deleted keys Content Servers still have to wipe, and have wiped.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct RemoteDeletions {
+    /// Not confirmed yet.
+    pub pending: u64,
+    /// Confirmed since the daemon started.
+    pub confirmed: u64,
 }
 
 /// A daemon that runs.
@@ -346,5 +396,34 @@ mod tests {
         let plain: Plain = serde_json::from_str(r#"{"plaintext":"SGk=","length":2,"new":1}"#).expect("data");
         assert_eq!(plain.plaintext, b"Hi");
         assert!(serde_json::from_str::<Plain>(r#"{"plaintext":"SGk"}"#).is_err());
+    }
+
+    fn shown(more: &str) -> Shown {
+        let row = r#""session_id":"00","domain":"a.test","cs_id":"CS","created_at":"2025-11-30T10:00:00Z",
+            "expires_at":"2025-11-30T11:00:00Z","encrypt_count":0,"decrypt_count":0,"key_bits":256,"envelope":[4],
+            "raidas":[0],"liars":[],"from_cache":true,"confirmed":true"#;
+        serde_json::from_str(&format!("{{{row},{more}}}")).expect("a session")
+    }
+
+    #[test]
+    fn a_session_names_its_key_and_its_coin() {
+        let wide = shown(r#""key_id":"ab","forward_secret":true,"authenticated":"strong","coin":"0:1001""#);
+        assert_eq!((wide.key_id.as_deref(), wide.coin.as_deref()), (Some("ab"), Some("0:1001")));
+        assert_eq!((wide.forward_secret, wide.authenticated), (true, Authenticated::Strong));
+        let weak = shown(r#""key_id":null,"forward_secret":false,"authenticated":"no","coin":null"#);
+        assert_eq!((weak.key_id, weak.coin, weak.authenticated), (None, None, Authenticated::No));
+    }
+
+    #[test]
+    fn what_a_later_daemon_says_passes_for_the_worst() {
+        let odd = shown(r#""key_id":null,"forward_secret":true,"authenticated":"perfect","coin":null"#);
+        assert_eq!(odd.authenticated, Authenticated::No);
+        let deleted = |remote: &str| {
+            let text = format!(r#"{{"session_id":"00","remote":"{remote}"}}"#);
+            serde_json::from_str::<Deleted>(&text).expect("an end").remote
+        };
+        assert_eq!(deleted("forgotten"), Some(Remote::Forgotten));
+        assert_eq!(deleted("unsupported"), Some(Remote::Unsupported));
+        assert_eq!((deleted("pending"), deleted("perhaps")), (Some(Remote::Pending), Some(Remote::Pending)));
     }
 }

@@ -44,13 +44,13 @@ impl<T> Call<T> {
     }
 }
 
-/// Which key a new session gets.
+/// Whether the RAIDAs are asked for a new session. Its key is its own in any case, except where keys have 8 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum KeyChoice {
-    /// The cached one, if there is one.
+    /// Not where the cache will do.
     #[default]
     Cached,
-    /// A new one.
+    /// Always.
     Fresh,
 }
 
@@ -62,6 +62,16 @@ pub enum CachedKey {
     Keep,
     /// It goes too.
     Forget,
+}
+
+/// Whether a deletion waits for the Content Server, which is to wipe its copy of the key too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OtherEnd {
+    /// No: the daemon sees to that in the background.
+    #[default]
+    Background,
+    /// Up to five seconds, and the answer says whether it has.
+    Wait,
 }
 
 /// Whether the daemon is to look for a wiped key in its memory.
@@ -104,10 +114,11 @@ pub fn renew(id: &str) -> Call<Renewed> {
 }
 
 /// Ends a session and wipes its key.
-pub fn delete(id: &str, cached: CachedKey, receipt: Receipt) -> Call<Deleted> {
+pub fn delete(id: &str, cached: CachedKey, receipt: Receipt, other_end: OtherEnd) -> Call<Deleted> {
     let forget = (cached == CachedKey::Forget).then_some(("forget", "true"));
     let verify = (receipt == Receipt::Wanted).then_some(("verify", "true"));
-    let parameters: Vec<_> = [forget, verify].into_iter().flatten().collect();
+    let everywhere = (other_end == OtherEnd::Wait).then_some(("everywhere", "true"));
+    let parameters: Vec<_> = [forget, verify, everywhere].into_iter().flatten().collect();
     Call::delete(target(&format!("/api/rke/session/{}", segment(id)), &parameters))
 }
 
@@ -130,7 +141,8 @@ pub fn decrypt(id: &str, data: &[u8], nonce: &str) -> Call<Plain> {
     Call::post("/api/rke/decrypt", body)
 }
 
-/// Seals a little data together with associated data, which is not in the result.
+/// Seals a little data together with associated data, which is not in the result. It opens only in this
+/// session, and only while that session lives.
 pub fn seal(id: &str, data: &[u8], associated: &[u8]) -> Call<Sealed> {
     Call::post(
         "/api/rke/seal",
@@ -158,7 +170,7 @@ pub fn keys() -> Call<Keys> {
     Call::get("/api/rke/keys")
 }
 
-/// Forgets all cached keys, or that of a domain.
+/// Forgets all cached keys, or those of a domain.
 pub fn forget_keys(domain: Option<&str>) -> Call<Count> {
     let parameters: Vec<_> = domain.into_iter().map(|domain| ("domain", domain)).collect();
     Call::delete(target("/api/rke/keys", &parameters))
@@ -202,9 +214,10 @@ mod tests {
         assert_eq!(call.body, Some(json!({"domain": "a.test", "wallet_path": "/w"})));
         let call = create("a.test", Path::new("/w"), KeyChoice::Fresh);
         assert_eq!(call.body, Some(json!({"domain": "a.test", "wallet_path": "/w", "fresh": true})));
-        assert_eq!(delete("x", CachedKey::Keep, Receipt::None).target, "/api/rke/session/x");
-        let call = delete("x", CachedKey::Forget, Receipt::Wanted);
-        assert_eq!(call.target, "/api/rke/session/x?forget=true&verify=true");
+        let call = delete("x", CachedKey::Keep, Receipt::None, OtherEnd::Background);
+        assert_eq!(call.target, "/api/rke/session/x");
+        let call = delete("x", CachedKey::Forget, Receipt::Wanted, OtherEnd::Wait);
+        assert_eq!(call.target, "/api/rke/session/x?forget=true&verify=true&everywhere=true");
         assert_eq!(
             delete_all(Some("a.test"), CachedKey::Forget).target,
             "/api/rke/sessions?domain=a.test&forget=true"

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING};
 use hyper::{Method, Response};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -252,16 +252,23 @@ impl Client {
         Ok(self.stream(path, &headers, data).await?.1)
     }
 
-    /// Sends data to a session's Content Server and gives what it says, both as long as they last.
+    /// Sends data to a session's Content Server and gives what it says, both as long as they last. The end of the
+    /// [`Stream`] has the exit status of the command behind the tunnel; data whose reading fails is not ended but broken
+    /// off.
     ///
     /// # Errors
-    /// [`Error`]; the [`Stream`] has its own.
+    /// [`Error`]; the [`Stream`] has its own: [`Error::CutShort`] for everything that is not the end of the data,
+    /// [`Error::CommandFailed`] for the end of a command that failed.
     pub async fn tunnel<R>(&self, id: &str, data: R) -> Result<Stream, Error>
     where
         R: AsyncRead + Unpin + Send + 'static,
     {
         let path = format!("/api/rke/session/{}/tunnel", call::segment(id));
-        Ok(self.stream(&path, &[], data).await?.1)
+        let (head, stream) = self.stream(&path, &[("te", "trailers"), ("connection", "te")], data).await?;
+        match shows_its_end(&head) {
+            true => Ok(stream),
+            false => Err(self.not_understood("nothing shows where its response ends")),
+        }
     }
 
     /// What the daemon does from now on.
@@ -301,13 +308,32 @@ impl Client {
             return Err(self.refused(self.whole(answer).await?));
         }
         let (head, body) = answer.into_parts();
-        Ok((head.headers, Stream::new(body, fault)))
+        let stream = Stream::new(&head.headers, body, fault);
+        Ok((head.headers, stream))
     }
+}
+
+/// Whether a cut can be told from an end. A response with neither header, as from a proxy, ends wherever it is cut.
+fn shows_its_end(head: &HeaderMap) -> bool {
+    head.contains_key(TRANSFER_ENCODING) || head.contains_key(CONTENT_LENGTH)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_response_that_ends_where_its_connection_does_shows_no_end() {
+        for (name, value, shown) in [
+            ("transfer-encoding", "chunked", true),
+            ("content-length", "7", true),
+            ("connection", "close", false),
+        ] {
+            let head =
+                HeaderMap::from_iter([(name.parse().expect("a name"), HeaderValue::from_static(value))]);
+            assert_eq!(shows_its_end(&head), shown, "{name}");
+        }
+    }
 
     #[test]
     fn an_address_may_come_from_a_browser() {

@@ -72,6 +72,12 @@ pub enum Error {
     /// What came cannot be written where it should go.
     #[error("cannot write the data that came: {0}")]
     Output(io::Error),
+    /// The command behind a tunnel has failed. All that it wrote has come.
+    #[error("the command behind the tunnel ended with exit status {status}")]
+    CommandFailed {
+        /// Its exit status, which is not 0; 128 + n where signal n killed it.
+        status: i32,
+    },
     /// The answer broke off in its middle: what came so far is not whole and must not be used.
     #[error("the daemon broke the answer off: {reason}; what came so far is not whole")]
     CutShort {
@@ -96,10 +102,11 @@ impl Error {
             }
             Self::TryLater(_) => "try again later",
             Self::NotAllowed(_) => "ask whoever runs the daemon",
-            Self::Elsewhere(_) => "check the domain and its DNS records",
+            Self::Elsewhere(_) => "check the domain, its DNS records and its Content Server",
             Self::Wrong(_) | Self::Unsendable { .. } => "change the request",
             Self::Daemon(_) => "look into the daemon's log",
             Self::Input(_) | Self::Output(_) => "see to the file",
+            Self::CommandFailed { .. } => "ask whoever runs the Content Server",
             Self::CutShort { .. } => "throw away what came, and try again",
         }
     }
@@ -188,7 +195,7 @@ mod tests {
             (413, "change the request"),
             (429, "try again later"),
             (500, "look into the daemon's log"),
-            (502, "check the domain and its DNS records"),
+            (502, "check the domain, its DNS records and its Content Server"),
             (503, "try again later"),
         ] {
             assert_eq!(error(code, json!({})).remedy(), remedy, "{code}");

@@ -12,7 +12,7 @@ mod reading;
 mod session;
 mod stream;
 
-pub use call::{CachedKey, Call, KeyChoice, Receipt};
+pub use call::{CachedKey, Call, KeyChoice, OtherEnd, Receipt};
 pub use client::{Client, Raw, Reply};
 pub use error::{Error, Refusal};
 pub use events::{Event, Events, Exchange, State};

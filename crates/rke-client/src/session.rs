@@ -3,7 +3,7 @@
 use tokio::io::AsyncRead;
 
 use crate::answer::{Created, Deleted, Encrypted, Renewed, Shown};
-use crate::call::{self, CachedKey, Receipt};
+use crate::call::{self, CachedKey, OtherEnd, Receipt};
 use crate::{Client, Error, Stream};
 
 /// An open session. [`Session::close`] ends it and has its key wiped; without that it ends when it
@@ -47,7 +47,8 @@ impl Session {
         Ok(renewed)
     }
 
-    /// Seals data together with associated data, which [`Session::open`] needs too.
+    /// Seals data together with associated data, which [`Session::open`] needs too. It opens only in this
+    /// session, and only while that session lives: afterwards nobody can read it.
     ///
     /// # Errors
     /// [`Error`].
@@ -101,19 +102,22 @@ impl Session {
         self.client.open_stream(self.id(), data, associated).await
     }
 
-    /// Ends it. Its key is wiped when this returns. The domain's cached key stays.
+    /// Ends it. Its key is wiped when this returns, and cannot be made again. What the cache keeps for the
+    /// domain stays.
     ///
     /// # Errors
     /// [`Error`].
     pub async fn close(self) -> Result<Deleted, Error> {
-        self.client.ask(&call::delete(self.id(), CachedKey::Keep, Receipt::None)).await
+        self.client.ask(&call::delete(self.id(), CachedKey::Keep, Receipt::None, OtherEnd::Background)).await
     }
 
-    /// Ends it, forgets the domain's cached key too, and has the daemon look for the key in its memory.
+    /// Ends it, removes what the cache keeps for the domain too, has the daemon look for the key in its memory,
+    /// and waits up to five seconds for the Content Server to wipe its copy.
     ///
     /// # Errors
     /// [`Error`].
     pub async fn erase(self) -> Result<Deleted, Error> {
-        self.client.ask(&call::delete(self.id(), CachedKey::Forget, Receipt::Wanted)).await
+        let call = call::delete(self.id(), CachedKey::Forget, Receipt::Wanted, OtherEnd::Wait);
+        self.client.ask(&call).await
     }
 }

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use rke_daemon::Domain;
 use rke_daemon::clock::Moment;
 use rke_daemon::exchange::KeyOrigin;
+use rke_daemon::server::ServerName;
+use rke_daemon::session_key::SessionKey;
 use rke_daemon::store::{KeyUse, NewSession, Rules, SessionId, Store};
 use rke_daemon::usage::UsageLimits;
 use rke_proto::ContentServerId;
@@ -29,8 +31,10 @@ fn main() {
     let _in_runtime = runtime.enter();
     let hour = Duration::from_secs(3600);
     let usage = UsageLimits { messages: u64::MAX, bytes: u64::MAX };
-    let store =
-        Store::new(Rules { max: 16, ttl: hour, max_lifetime: hour, idle: None, usage }, Arc::default());
+    let store = Store::new(
+        Rules { max: 16, ttl: hour, max_lifetime: hour, idle: None, usage },
+        Box::new(|_, ended, _| drop(ended)),
+    );
     let id = SessionId::random().expect("an id");
     store.insert(id, session()).expect("room");
     println!("{:>9} {:>12} {:>12} {:>7}", "bytes", "wiped ns", "bare ns", "ratio");
@@ -87,11 +91,13 @@ fn session() -> NewSession {
             envelopes: vec![5],
             raidas: (0..25).collect(),
             liars: Vec::new(),
+            coins: Vec::new(),
+            proven: None,
+            server: ServerName { host: "cs.rke.test".into(), port: 443 },
             tunnel: None,
         }),
         from_cache: false,
-        key: Secret::random().expect("a secret"),
-        usage: Arc::default(),
+        key: SessionKey::Narrow { key: Secret::random().expect("a secret"), usage: Arc::default() },
     }
 }
 

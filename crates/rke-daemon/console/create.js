@@ -71,9 +71,9 @@ function begin(domain) {
 }
 
 function succeed(session) {
-  const how = session.from_cache ? 'with its cached key; no RAIDA had to be asked' : 'with a new key';
+  const how = session.from_cache ? 'from the cache, without asking a RAIDA' : 'with new shares from the RAIDAs';
   if (session.from_cache) write(byId('share-count'), 'No RAIDA was asked');
-  write(byId('share-need'), session.from_cache ? 'The key was cached' : 'The session is open');
+  write(byId('share-need'), session.from_cache ? 'The cache was enough' : 'The session is open');
   byId('open-result').replaceChildren(make('p', { class: 'notice good' }, `Session with ${session.domain} opened ${how}.`));
 }
 

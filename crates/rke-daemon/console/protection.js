@@ -40,14 +40,15 @@ export function start() {
   setInterval(tellLast, 10000);
 }
 
-export function memory({ secret_memory: held }) {
+export function memory({ secret_memory: held, remote_deletions: remote }) {
   write(byId('memory-kind'), KINDS[held.kind] ?? held.kind);
   const pair = (name, value) => [make('dt', {}, name), make('dd', {}, value)];
   byId('memory-facts').replaceChildren(
     ...pair('debuggers', held.inspection === 'refused' ? 'refused' : 'let in'),
     ...pair('secrets held', `${number(held.slots_used)}, room for ${number(held.slots)}`),
     ...pair('set aside', bytes(held.bytes)),
-    ...pair('traces of deleted keys', held.residues_found === 0 ? 'none found' : number(held.residues_found)));
+    ...pair('traces of deleted keys', held.residues_found === 0 ? 'none found' : number(held.residues_found)),
+    ...pair('deleted keys at Content Servers', `${number(remote.confirmed)} wiped too, ${number(remote.pending)} not confirmed yet`));
   const alarm = held.residues_found > 0
     ? 'Traces of deleted keys were found in memory and wiped. This is a bug in rke: please report it.'
     : held.inspection === 'allowed' ? 'The daemon runs with --insecure-debug: debuggers and core dumps see every key.' : '';

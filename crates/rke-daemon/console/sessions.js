@@ -73,14 +73,17 @@ function create(session) {
       class: 'button danger', type: 'button',
       'aria-label': `Delete the session with ${session.domain}, ${short}`, onclick: () => deleteOne(session),
     }, 'Delete'),
-    make('p', { class: 'session-warning', hidden: true }));
+    make('p', { class: 'session-warning', hidden: true }),
+    make('details', { class: 'session-details', hidden: true },
+      make('summary', { 'aria-label': `Details of the session with ${session.domain}, ${short}` }, 'Details'),
+      make('dl', { class: 'pairs' })));
 }
 
 function update(row, session) {
   turn(row.querySelector('.ring'), session, life);
   write(row.querySelector('.counts'),
     `${number(session.encrypt_count)} encrypted, ${number(session.decrypt_count)} decrypted`);
-  write(row.querySelector('.ends'), `ends ${clock(new Date(session.expires_at))}`);
+  write(row.querySelector('.ends'), `expires ${clock(new Date(session.expires_at))}`);
   describe(row, details.get(session.session_id));
 }
 
@@ -98,25 +101,52 @@ function describe(row, detail) {
   const badge = (kind, text) => make('span', { class: `badge ${kind}` }, text);
   badges.append(
     badge(weak ? 'loud' : 'plain', weak ? `${detail.key_bits}-bit, weak` : `${detail.key_bits}-bit`),
-    ' ', badge(detail.confirmed ? 'good' : 'doubt', detail.confirmed ? 'Confirmed' : 'Not confirmed'),
+    ' ', badge(...trust(detail)),
     detail.liars.length > 0 ? make('span', {}, ' ', badge('bad', `${plural(detail.liars.length, 'liar')} left out`)) : '');
   row.classList.toggle('weak', weak);
   const warning = row.querySelector('.session-warning');
   warning.textContent = warningOf(detail, weak);
   show(warning, warning.textContent !== '');
+  row.querySelector('.session-details dl').replaceChildren(...facts(detail));
+  show(row.querySelector('.session-details'), true);
+}
+
+// What the other end is known by, as a badge.
+function trust({ authenticated, confirmed }) {
+  if (authenticated === 'strong') return ['good', 'Authenticated'];
+  if (authenticated === 'weak') return ['doubt', 'Weakly authenticated'];
+  return confirmed ? ['plain', 'Confirmed'] : ['doubt', 'Not confirmed'];
+}
+
+const AUTHENTICATED = {
+  strong: 'strongly, by 32-byte shares',
+  weak: 'weakly, by 1-byte shares',
+  no: 'no: the key has 8 bits',
+};
+
+function facts(detail) {
+  const pair = (name, value) => [make('dt', {}, name), make('dd', {}, value)];
+  return [
+    ...pair('key id', detail.key_id === null ? 'none' : make('code', {}, detail.key_id)),
+    ...pair('authenticated', AUTHENTICATED[detail.authenticated] ?? detail.authenticated),
+    ...pair('proven coin', detail.coin ?? 'none'),
+    ...pair('forward secret', detail.forward_secret ? 'yes' : 'no'),
+    ...pair('opened', detail.from_cache ? 'from the cache, without asking a RAIDA' : `with the shares of ${plural(detail.raidas.length, 'RAIDA')}`),
+  ];
 }
 
 function warningOf(detail, weak) {
-  if (weak) return 'Whoever saw the exchange finds this key in 256 tries. It protects nothing from them.';
-  if (!detail.confirmed) return 'The Content Server has not shown that it has the same key. If data turns out unreadable, delete the session and open a new one.';
-  if (detail.liars.length > 0) return `RAIDA ${list(detail.liars)} gave a wrong share. The key was made without.`;
+  const shared = 'Sessions from the cache share it.';
+  if (weak && !detail.confirmed) return `Anyone who saw the exchange finds this key in 256 tries. ${shared} The Content Server has not shown that it has it.`;
+  if (weak) return `Anyone who saw the exchange finds this key in 256 tries. ${shared}`;
+  if (detail.liars.length > 0) return `RAIDA ${list(detail.liars)} gave a wrong share, which was left out.`;
   return '';
 }
 
 async function renew(id) {
   try {
     const { expires_at } = await ask('POST', `session/${id}/renew`);
-    say(`Renewed: ends ${clock(new Date(expires_at))}.`);
+    say(`Renewed: expires ${clock(new Date(expires_at))}.`);
   } catch (error) {
     say(`Not renewed: ${error.message}`);
   }
@@ -125,30 +155,37 @@ async function renew(id) {
 async function deleteOne(session) {
   const choices = await confirm({
     title: `Delete the session with ${session.domain}?`,
-    text: `Applications that use ${shortOf(session.session_id)} are refused from then on, and its key is wiped from memory. This cannot be undone.`,
+    text: `Applications that use ${shortOf(session.session_id)} are refused from then on. Its key is wiped here and at the Content Server and cannot be made again: what was encrypted with it stays unreadable.`,
     yes: 'Delete session',
     choices: [
-      { name: 'verify', label: 'Look through memory afterwards for traces of the key', checked: true },
-      { name: 'forget', label: 'Forget the cached key of this domain too', checked: false },
+      { name: 'verify', label: 'Scan memory for the key afterwards', checked: true },
+      { name: 'everywhere', label: 'Wait up to 5 seconds for the Content Server to wipe the key too', checked: true },
+      { name: 'forget', label: 'Remove what is cached for this domain too', checked: false },
     ],
   });
   if (choices === null) return;
   await attempt(async () => {
     const done = await remove(session.session_id, choices);
-    say(`Session deleted.${receipt(done.wipe)}`);
+    say(`Session deleted.${receipt(done.wipe)}${REMOTE[done.remote] ?? ''}`);
   });
   byId('sessions').focus();
 }
 
-async function remove(id, { forget, verify }) {
+async function remove(id, choices) {
   try {
-    return await ask('DELETE', `session/${id}`, { forget, verify });
+    return await ask('DELETE', `session/${id}`, choices);
   } catch (error) {
     // Receipts are rationed, deletions are not.
-    if (verify && error.status === 429) return remove(id, { forget, verify: false });
+    if (choices.verify && error.status === 429) return remove(id, { ...choices, verify: false });
     throw error;
   }
 }
+
+const REMOTE = {
+  forgotten: ' The Content Server has wiped it too.',
+  pending: ' The Content Server has not yet shown that it has wiped it too; the daemon goes on asking.',
+  unsupported: ' The Content Server keeps its copy of an 8-bit key until that expires.',
+};
 
 function receipt(wipe) {
   if (!wipe) return '';
@@ -162,9 +199,9 @@ async function deleteAll() {
   const named = domains.length > 4 ? [...domains.slice(0, 3), `${domains.length - 3} more`] : domains;
   const choices = await confirm({
     title: count === 1 ? 'Delete the only session?' : `Delete all ${number(count)} sessions?`,
-    text: `Applications that use them (${list(named)}) are refused from then on, and their keys are wiped from memory. This cannot be undone.`,
+    text: `Applications that use them (${list(named)}) are refused from then on. Their keys are wiped here and at the Content Servers and cannot be made again: what was encrypted with them stays unreadable.`,
     yes: `Delete ${plural(count, 'session')}`,
-    choices: [{ name: 'forget', label: 'Forget the cached keys too', checked: false }],
+    choices: [{ name: 'forget', label: 'Remove the cached keys too', checked: false }],
   });
   if (choices === null) return;
   await attempt(async () => {

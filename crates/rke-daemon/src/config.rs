@@ -7,6 +7,8 @@ use std::time::Duration;
 use crate::Domain;
 use crate::access::Access;
 use crate::confirm::Confirm;
+use crate::discovery::Dnssec;
+use crate::trust::Pin;
 use crate::usage::UsageLimits;
 
 /// The daemon's settings.
@@ -18,6 +20,12 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The DNS server to ask; the system's where there is none.
     pub dns_server: Option<SocketAddr>,
+    /// Which responses of DNS are accepted.
+    pub dnssec: Dnssec,
+    /// The DNSKEY records that validation begins with; the root's where there is no file.
+    pub dnssec_anchors: Option<PathBuf>,
+    /// The Content Servers that domains must have.
+    pub pins: Vec<Pin>,
     /// Most sessions at one time.
     pub max_sessions: usize,
     /// How long a session lives.
@@ -44,6 +52,8 @@ pub struct Config {
     pub confirm_timeout: Duration,
     /// Domains whose keys may be made from 1-byte shares.
     pub allow_weak_shares: Vec<Domain>,
+    /// Domains whose RAIDAs may be asked for 1-byte shares in envelope 1.
+    pub allow_envelope_1: Vec<Domain>,
     /// How long a client may neither send nor take a byte of a body.
     pub body_timeout: Duration,
     /// Who may use the daemon, and the ways in.
@@ -80,6 +90,9 @@ impl Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             data_dir,
             dns_server: None,
+            dnssec: Dnssec::default(),
+            dnssec_anchors: None,
+            pins: Vec::new(),
             max_sessions: 16,
             session_ttl: Duration::from_secs(3600),
             session_max_lifetime: Duration::from_secs(24 * 3600),
@@ -93,6 +106,7 @@ impl Config {
             confirm: Confirm::default(),
             confirm_timeout: Duration::from_secs(2),
             allow_weak_shares: Vec::new(),
+            allow_envelope_1: Vec::new(),
             body_timeout: Duration::from_secs(60),
             access: Access::default(),
             audit_log: None,

@@ -1,5 +1,5 @@
-//! Has a fresh key confirmed by the Content Server over TCP: the loop around a [`Confirmation`].
-//! `docs/protocol.md` sections 7.2 to 7.4.
+//! Has a fresh narrow key confirmed by the Content Server over TCP: the loop around a [`Confirmation`].
+//! `docs/protocol.md` section 8.
 
 use std::fmt;
 use std::io;
@@ -7,16 +7,17 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use rke_host::framing::read_packet;
+use rke_proto::KeyContext;
 use rke_proto::round::Round;
-use rke_proto::tunnel::confirm::{ConfirmError, Next};
+use rke_proto::tunnel::confirm::ConfirmError;
 use rke_proto::tunnel::{ClientKeyId, Confirmation, Handshake, PacketHeader, SessionIdentifier};
-use rke_proto::{Bitmap, KeyContext};
 use rke_secret::Secret;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// Whether the Content Server has to confirm a fresh key.
+use crate::server::connect;
+
+/// Whether the Content Server has to confirm a fresh narrow key. It has always confirmed a wide one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Confirm {
     /// A key that is not confirmed opens no session.
@@ -31,26 +32,19 @@ pub enum Confirm {
 /// Wait before a lost packet is sent again, on a new connection.
 const RETRY_WAIT: Duration = Duration::from_millis(100);
 
-/// The names under which a Content Server knows a confirmed key, and where it is.
+/// The names under which a Content Server knows a narrow key that it has confirmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TunnelName {
     /// The client's name for the key.
     pub key_id: ClientKeyId,
     /// What stands in every packet.
     pub session: SessionIdentifier,
-    /// Host of the Content Server.
-    pub host: String,
-    /// Its TCP port.
-    pub port: u16,
 }
 
 /// A key that both sides have.
 pub(crate) struct ConfirmedKey {
     pub(crate) key: Secret<32>,
-    pub(crate) raidas: Bitmap,
-    pub(crate) liars: Bitmap,
-    pub(crate) key_id: ClientKeyId,
-    pub(crate) session: SessionIdentifier,
+    pub(crate) name: TunnelName,
 }
 
 /// Why a key is not confirmed.
@@ -88,19 +82,10 @@ pub(crate) async fn confirm(
     let (key_id, session) = (ClientKeyId(random()?), random()?);
     let begun = Confirmation::begin(round, context, key_id, Handshake { coin, session });
     let begun = begun.map_err(io::Error::from)?;
-    let mut confirmation = begun.ok_or_else(|| io::Error::other("there are too few shares"))?;
-    loop {
-        let (header, mut payload) = ask(addresses, confirmation.packet(), deadline).await?;
-        match confirmation.receive(round, &header, &mut payload) {
-            Ok(Next::Send) => (),
-            Ok(Next::Confirmed) => {
-                let liars = confirmation.liars();
-                let (key, raidas) = confirmation.into_key();
-                return Ok(ConfirmedKey { key, raidas, liars, key_id, session });
-            }
-            Err(error) => return Err(Unconfirmed::Refused(error)),
-        }
-    }
+    let confirmation = begun.ok_or_else(|| io::Error::other("there are too few shares"))?;
+    let (header, mut payload) = ask(addresses, confirmation.packet(), deadline).await?;
+    confirmation.receive(&header, &mut payload).map_err(Unconfirmed::Refused)?;
+    Ok(ConfirmedKey { key: confirmation.into_key(), name: TunnelName { key_id, session } })
 }
 
 /// The answer to a packet, which is sent again on a new connection where it got lost.
@@ -123,13 +108,6 @@ async fn ask_once(addresses: &[SocketAddr], packet: &[u8]) -> io::Result<(Packet
     let mut stream = connect(addresses).await?;
     stream.write_all(packet).await?;
     read_packet(&mut stream).await?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
-}
-
-/// A connection to the first of these addresses that accepts one.
-pub(crate) async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(addresses).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
 }
 
 /// Whether asking again may help: the connection broke.

@@ -27,6 +27,8 @@ impl Creations {
     pub(crate) async fn run<T>(&self, create: impl AsyncFnOnce(Leave) -> T) -> Option<T> {
         let mut called_off = self.called_off.subscribe();
         let leave = Arc::new(Arc::clone(&self.running).read_owned().await);
+        // The creation may give its own away before its last step, and what it holds goes only when this does.
+        let _to_its_end = Arc::clone(&leave);
         tokio::select! {
             biased;
             _ = called_off.changed() => None,
@@ -91,5 +93,30 @@ mod tests {
         assert!(written.load(Ordering::SeqCst));
         assert!(creation.await.expect("no panic"));
         drop(standstill);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn calling_off_waits_for_a_creation_in_its_last_step() {
+        let creations = Arc::new(Creations::new());
+        let [is_last_step, inserted] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
+        let creation = tokio::spawn({
+            let (creations, is_last_step, inserted) =
+                (Arc::clone(&creations), Arc::clone(&is_last_step), Arc::clone(&inserted));
+            async move {
+                let insert = async |leave: Leave| {
+                    drop(leave);
+                    is_last_step.store(true, Ordering::SeqCst);
+                    std::thread::sleep(Duration::from_millis(100));
+                    inserted.store(true, Ordering::SeqCst);
+                };
+                creations.run(insert).await
+            }
+        });
+        while !is_last_step.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        drop(creations.call_off().await);
+        assert!(inserted.load(Ordering::SeqCst), "a session would be there after all were dropped");
+        assert_eq!(creation.await.expect("no panic"), Some(()));
     }
 }

@@ -12,12 +12,14 @@ use rke_proto::directory::Directory;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::Instant;
+use tokio::time::timeout;
 
 use crate::access::{Access, TokenRule};
 use crate::audit::{Audit, AuditError};
 use crate::clock::Reading;
 use crate::config::Config;
-use crate::discovery::{Discovery, ResolverError};
+use crate::discovery::{Discovery, ResolverError, Validation};
 use crate::exchange::{Exchange, Rules};
 use crate::http;
 use crate::http::admission::{Admission, AdmissionError, Refusals};
@@ -28,8 +30,10 @@ use crate::http::unix_socket::{self, UnixSocketError};
 use crate::journal::Journal;
 use crate::keystore::{self, Keystore};
 use crate::reload;
+use crate::remote_deletions::RemoteDeletions;
 use crate::sessions::Sessions;
 use crate::token::Token;
+use crate::trust::{KnownServers, TrustFileError};
 use crate::wallet_root::WalletRoot;
 
 /// How often expired keys are looked for; they are refused from their expiry on in any case.
@@ -37,6 +41,12 @@ const KEY_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How often the daemon looks whether the machine has slept; each request looks too.
 const SLEEP_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long Content Servers have to wipe keys when the daemon stops.
+const REMOTE_TIME: Duration = Duration::from_millis(700);
+
+/// How long the other ends of tunnels have to take notice that the daemon stops.
+const TUNNELS_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Why the daemon cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +90,9 @@ pub enum StartError {
     /// The audit log.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// The file of known Content Servers.
+    #[error(transparent)]
+    Known(#[from] TrustFileError),
     /// The folder for wallets.
     #[error("cannot use {path} as the folder for wallets: {source}; name a folder with --wallet-root")]
     WalletRoot {
@@ -133,7 +146,8 @@ impl Daemon {
     /// [`StartError`]; then nothing is left running.
     pub async fn start_on(config: Config, inherited: Inherited) -> Result<Self, StartError> {
         raise_descriptor_limit();
-        let discovery = Discovery::new(config.dns_server, read_directory(&config).await?)?;
+        let validation = Validation::load(config.dnssec, config.dnssec_anchors.as_deref())?;
+        let discovery = Discovery::new(config.dns_server, validation, read_directory(&config).await?)?;
         let wallet_root = open_wallet_root(&config)?;
         let tls = config.access.tls.as_ref().map(Acceptor::new).transpose()?.map(Arc::new);
         let listeners = listen(&config, inherited.tcp).await?;
@@ -148,7 +162,10 @@ impl Daemon {
         let admission = Arc::new(admission(&config.access, &data_dir, &mut files, Arc::clone(&journal))?);
         let key_limits = keystore::Limits { ttl_hours: config.key_ttl_hours, max: config.max_keys };
         let keystore = Arc::new(Keystore::open(data_dir, key_limits)?);
-        let exchange = Exchange::new(discovery, Rules::of(&config));
+        let known = KnownServers::open(&config.data_dir, config.pins.clone())?;
+        let exchange = Arc::new(Exchange::new(discovery, known, Rules::of(&config)));
+        let remote = RemoteDeletions::open(&config.data_dir, Arc::clone(&exchange), Arc::clone(&journal));
+        let remote = Arc::new(remote);
         let door = |(listener, _)| match &tls {
             Some(acceptor) => Door::Tls(listener, Arc::clone(acceptor)),
             None => Door::Tcp(listener),
@@ -164,7 +181,8 @@ impl Daemon {
         let mut keepers = JoinSet::new();
         keepers.spawn(keep_keys(Arc::clone(&keystore)));
         let body_timeout = config.body_timeout;
-        let sessions = Arc::new(Sessions::new(config, keystore, exchange, wallet_root, Arc::clone(&journal)));
+        let sessions = Sessions::new(config, keystore, exchange, remote, wallet_root, Arc::clone(&journal));
+        let sessions = Arc::new(sessions);
         keepers.spawn(keep_awake(Arc::clone(&sessions)));
         let (stop, stopped) = watch::channel(false);
         let traffic = Arc::new(Traffic::default());
@@ -181,6 +199,12 @@ impl Daemon {
     /// Where the HTTP API listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What the API works on.
+    #[cfg(test)]
+    pub(crate) fn sessions(&self) -> &Arc<Sessions> {
+        &self.sessions
     }
 
     /// The file with the token that requests must carry, where they must.
@@ -217,14 +241,19 @@ impl Daemon {
         self.sessions.store().count();
     }
 
-    /// Stops within a second. All sessions end and their keys are wiped.
+    /// Stops within a second. All sessions end and their keys are wiped, at the Content Servers too where those answer in
+    /// that time; the next start goes on with the others.
     pub async fn stop(mut self) {
+        let remote_deadline = Instant::now() + REMOTE_TIME;
         self.keepers.shutdown().await;
         let _ = self.stop.send(true);
         self.sessions.exchange().progress().close();
-        self.servers.join_all().await;
-        let ended = self.sessions.store().remove_all(|_| true).len();
-        self.sessions.journal().daemon_stopped(ended);
+        self.sessions.remote_deletions().close();
+        let _ =
+            tokio::join!(self.servers.join_all(), timeout(TUNNELS_TIMEOUT, self.sessions.tunnels().stop()));
+        let ended = self.sessions.stop();
+        self.sessions.remote_deletions().stop(remote_deadline).await;
+        self.sessions.journal().daemon_stopped(ended, self.sessions.remote_deletions().counts());
         let sessions = self.sessions;
         let work = move || {
             sessions.keystore().save_usage();

@@ -1,56 +1,22 @@
 //! Finds a Content Server in DNS: its SRV target, and the key sets that its TXT records give.
 //! `docs/protocol.md` section 1.
 
+mod anchors;
+mod error;
+mod resolvers;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
-use hickory_resolver::net::NetError;
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{RData, RecordType};
-use hickory_resolver::{Resolver, TokioResolver};
 use rke_proto::directory::Directory;
 use rke_proto::records::{KeySets, Records};
 
+pub use self::anchors::{Dnssec, Validation};
+pub use self::error::{DiscoveryError, ResolverError};
+use self::resolvers::Resolvers;
 use crate::Domain;
-
-/// Why a Content Server could not be found.
-#[derive(Debug, thiserror::Error)]
-pub enum DiscoveryError {
-    /// The look-up itself failed.
-    #[error("{record} look-up of {name}: {source}")]
-    LookUp {
-        /// `SRV` or `TXT`.
-        record: RecordType,
-        /// The name that was looked up.
-        name: String,
-        /// What the resolver said.
-        source: NetError,
-    },
-    /// The records do not say where the Content Server is.
-    #[error("{0} has no SRV record that names a Content Server")]
-    NoTarget(String),
-    /// No key set can make a key.
-    #[error("no key set has {required} RAIDA servers with a known index{found}")]
-    NoKeySet {
-        /// RAIDAs that are required.
-        required: u8,
-        /// What there is instead, for a person to read.
-        found: String,
-    },
-    /// The records ask for shares that this version does not have.
-    #[error("the Content Server asks for wider shares than 32 bytes; a newer version of rke is needed")]
-    UnknownWidth,
-    /// The deadline came first.
-    #[error("no answer from DNS in time")]
-    TimedOut,
-}
-
-/// Why the resolver could not be set up.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot set up the DNS resolver: {0}; name a server with --dns-server")]
-pub struct ResolverError(#[from] NetError);
 
 /// What DNS says of a domain.
 #[derive(Debug, Clone)]
@@ -65,26 +31,32 @@ pub struct Discovered {
 
 /// Asks DNS.
 pub struct Discovery {
-    resolver: TokioResolver,
+    resolvers: Resolvers,
     directory: ArcSwap<Directory>,
 }
 
 impl Discovery {
-    /// A discovery that asks `dns_server`, or the system's servers.
+    /// A discovery that asks `dns_server`, or the system's servers, and validates what they say.
     ///
     /// # Errors
     /// [`ResolverError`], such as a system configuration that cannot be read.
-    pub fn new(dns_server: Option<SocketAddr>, directory: Directory) -> Result<Self, ResolverError> {
-        let builder = match dns_server {
-            Some(server) => Resolver::builder_with_config(only(server), TokioRuntimeProvider::default()),
-            None => TokioResolver::builder_tokio()?,
-        };
-        Ok(Self { resolver: builder.build()?, directory: ArcSwap::from_pointee(directory) })
+    pub fn new(
+        dns_server: Option<SocketAddr>,
+        validation: Validation,
+        directory: Directory,
+    ) -> Result<Self, ResolverError> {
+        let resolvers = Resolvers::new(dns_server, validation)?;
+        Ok(Self { resolvers, directory: ArcSwap::from_pointee(directory) })
     }
 
     /// Goes on with another directory of RAIDAs.
     pub(crate) fn set_directory(&self, directory: Directory) {
         self.directory.store(Arc::new(directory));
+    }
+
+    /// Looks everything up again from here on, whatever its time to live.
+    pub(crate) fn look_again(&self) {
+        self.resolvers.clear();
     }
 
     /// Finds the Content Server of `domain`. Has no deadline of its own: look-ups can outlive the
@@ -94,8 +66,8 @@ impl Discovery {
     /// [`DiscoveryError`].
     pub async fn discover(&self, domain: &Domain) -> Result<Discovered, DiscoveryError> {
         let name = format!("_rke._udp.{domain}.");
-        let (srv, txt) =
-            tokio::try_join!(self.look_up(&name, RecordType::SRV), self.look_up(&name, RecordType::TXT))?;
+        let look_up = async |record| self.resolvers.look_up(&name, &[record]).await;
+        let (srv, txt) = tokio::try_join!(look_up(RecordType::SRV), look_up(RecordType::TXT))?;
         let targets = srv.iter().filter_map(|data| match data {
             RData::SRV(srv) if !srv.target.is_root() => Some(srv),
             _ => None,
@@ -111,35 +83,19 @@ impl Discovery {
         })
     }
 
-    /// The addresses of the host that an SRV record names.
+    /// The addresses of the host that an SRV record names, those of IPv6 first.
     ///
     /// # Errors
-    /// [`DiscoveryError::LookUp`].
+    /// [`DiscoveryError`], where there is no address of either kind.
     pub async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, DiscoveryError> {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(address, port)]);
         }
         let name = format!("{host}.");
-        let found = self.resolver.lookup_ip(name.as_str()).await;
-        let found = found.map_err(|source| DiscoveryError::LookUp { record: RecordType::A, name, source })?;
-        Ok(found.iter().map(|address| SocketAddr::new(address, port)).collect())
+        let found = self.resolvers.look_up(&name, &[RecordType::AAAA, RecordType::A]).await?;
+        let addresses = found.iter().filter_map(RData::ip_addr);
+        Ok(addresses.map(|address| SocketAddr::new(address, port)).collect())
     }
-
-    async fn look_up(&self, name: &str, record: RecordType) -> Result<Vec<RData>, DiscoveryError> {
-        let answer = self.resolver.lookup(name, record).await;
-        let answer = answer.map_err(|source| DiscoveryError::LookUp { record, name: name.into(), source })?;
-        Ok(answer.answers().iter().map(|record| record.data.clone()).collect())
-    }
-}
-
-fn only(server: SocketAddr) -> ResolverConfig {
-    let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
-    let connections = connections.map(|mut connection| {
-        connection.port = server.port();
-        connection
-    });
-    let server = NameServerConfig::new(server.ip(), true, connections.into());
-    ResolverConfig::from_parts(None, Vec::new(), vec![server])
 }
 
 /// The character-strings of a TXT record, joined without a separator.
@@ -149,3 +105,6 @@ fn joined_text(data: &RData) -> Option<String> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,10 @@
 //! One exchange from domain and wallet to a key: discovery, proofs, shares, key, under one deadline.
 //! Whatever happens, it ends in a whole key or in an error that says what each RAIDA did.
 
-mod agreement;
 mod error;
+mod key;
+mod narrow;
+mod wide;
 
 use std::collections::HashSet;
 use std::io;
@@ -13,57 +15,31 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rke_host::udp::{Courier, Ended, Pool, Step, Watcher};
-use rke_host::wallet::{self, Proof, WalletError};
+use rke_host::wallet::{self, Envelope1, Proof, WalletError};
 use rke_proto::derive::ShareWidth;
 use rke_proto::directory::Directory;
+use rke_proto::handshake::Reason;
 use rke_proto::records::KeySet;
 use rke_proto::round::{self, Fault, REQUEST_RANDOM_LEN, Recipient, Round};
-use rke_proto::tunnel::confirm::ConfirmError;
 use rke_proto::{Bitmap, ClientSn, ContentServerId, KeyContext, RAIDA_COUNT, RaidaIndex};
-use rke_secret::Secret;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
-use self::agreement::{AgreedKey, Disagreed};
 pub use self::error::ExchangeError;
+pub(crate) use self::key::GiveUp;
+#[cfg(test)]
+pub(crate) use self::key::samples;
+pub use self::key::{Authenticated, Kept, KeptSecret, KeyOrigin, OpenedKey, UnclaimedKey};
+use self::wide::{Subject, server_of};
 use crate::Domain;
 use crate::blocking::spawn_blocking;
 use crate::clock::unix_seconds;
 use crate::config::Config;
-use crate::confirm::{Confirm, ConfirmedKey, TunnelName, Unconfirmed, confirm, connect};
+use crate::confirm::Confirm;
 use crate::discovery::{Discovered, Discovery, DiscoveryError};
 use crate::progress::Progress;
 use crate::raidas::Raidas;
-use crate::usage::Usage;
-
-/// Where a key comes from: everything about it that is not secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyOrigin {
-    /// The Content Server that has the key too.
-    pub cs_id: ContentServerId,
-    /// How wide the shares were.
-    pub width: ShareWidth,
-    /// Types of the envelopes that the shares came in.
-    pub envelopes: Vec<u8>,
-    /// The RAIDAs whose shares made it, in order.
-    pub raidas: Vec<u8>,
-    /// The RAIDAs whose shares turned out wrong, in order.
-    pub liars: Vec<u8>,
-    /// Under what names the Content Server knows the key. `None` where it has not confirmed it.
-    pub tunnel: Option<TunnelName>,
-}
-
-/// A key and where it comes from.
-pub struct ExchangedKey {
-    /// The domain that it was asked for.
-    pub domain: Domain,
-    /// The key.
-    pub key: Secret<32>,
-    /// Where it comes from. All who hold the key share it.
-    pub origin: Arc<KeyOrigin>,
-    /// What it has encrypted so far.
-    pub usage: Arc<Usage>,
-}
+use crate::server::{ContactError, ServerName};
+use crate::trust::{Form, KnownServers, Offer, Pin, Untrusted};
 
 /// Exchanges keys.
 pub struct Exchange {
@@ -71,6 +47,8 @@ pub struct Exchange {
     raidas: Raidas,
     progress: Progress,
     pool: Pool,
+    known: Arc<KnownServers>,
+    give_up: GiveUp,
     rules: ArcSwap<Rules>,
 }
 
@@ -79,12 +57,14 @@ pub struct Exchange {
 pub struct Rules {
     /// How long discovery and shares may take.
     pub timeout: Duration,
-    /// Whether the Content Server has to confirm a key.
+    /// Whether the Content Server has to confirm a narrow key.
     pub confirm: Confirm,
-    /// How long it has for that.
+    /// How long each of its addresses has for that, and for a handshake.
     pub confirm_timeout: Duration,
     /// Domains for which narrow shares are accepted.
     pub allow_weak_shares: HashSet<Domain>,
+    /// Domains whose narrow shares travel in envelope 1.
+    pub allow_envelope_1: HashSet<Domain>,
 }
 
 impl Rules {
@@ -95,21 +75,36 @@ impl Rules {
             confirm: config.confirm,
             confirm_timeout: config.confirm_timeout,
             allow_weak_shares: config.allow_weak_shares.iter().cloned().collect(),
+            allow_envelope_1: config.allow_envelope_1.iter().cloned().collect(),
         }
     }
 }
 
 impl Exchange {
     /// Exchanges by these rules.
-    pub fn new(discovery: Discovery, rules: Rules) -> Self {
+    pub fn new(discovery: Discovery, known: KnownServers, rules: Rules) -> Self {
         let (raidas, progress, pool) = (Raidas::default(), Progress::default(), Pool::default());
-        Self { discovery, raidas, progress, pool, rules: ArcSwap::from_pointee(rules) }
+        Self {
+            discovery,
+            raidas,
+            progress,
+            pool,
+            known: Arc::new(known),
+            give_up: GiveUp::default(),
+            rules: ArcSwap::from_pointee(rules),
+        }
     }
 
-    /// Goes on by other rules, and with another directory of RAIDAs.
-    pub(crate) fn change(&self, rules: Rules, directory: Directory) {
+    /// Goes on by other rules, and with another directory of RAIDAs and other pins.
+    pub(crate) fn change(&self, rules: Rules, directory: Directory, pins: Vec<Pin>) {
         self.rules.store(Arc::new(rules));
+        self.known.set_pins(pins);
         self.discovery.set_directory(directory);
+    }
+
+    /// What is done about keys that no session takes.
+    pub(crate) fn give_up(&self) -> &GiveUp {
+        &self.give_up
     }
 
     /// What is known of the RAIDAs.
@@ -132,6 +127,53 @@ impl Exchange {
         width == ShareWidth::Wide || self.rules.load().allow_weak_shares.contains(domain)
     }
 
+    /// Whether the Content Server is the one that the domain had before. Comes before any RAIDA is asked.
+    ///
+    /// # Errors
+    /// [`ExchangeError::Untrusted`].
+    pub(crate) async fn check_trust(
+        &self,
+        domain: &Domain,
+        cs_id: ContentServerId,
+        width: ShareWidth,
+    ) -> Result<(), ExchangeError> {
+        self.with_known(domain, cs_id, width, KnownServers::check).await
+    }
+
+    /// Remembers what a handshake has proven.
+    async fn remember(&self, domain: &Domain, origin: &KeyOrigin) -> Result<(), ExchangeError> {
+        self.with_known(domain, origin.cs_id, origin.width, KnownServers::remember).await
+    }
+
+    /// The file may have to be read, off the runtime's threads.
+    async fn with_known(
+        &self,
+        domain: &Domain,
+        cs_id: ContentServerId,
+        width: ShareWidth,
+        work: fn(&KnownServers, &Domain, &Offer) -> Result<(), Untrusted>,
+    ) -> Result<(), ExchangeError> {
+        #[cfg(feature = "controls")]
+        if rke_secret::control::is_on(rke_secret::control::Control::NoKnownServers) {
+            return Ok(());
+        }
+        let form = match width {
+            ShareWidth::Wide => Form::Wide,
+            ShareWidth::Narrow => Form::Live,
+        };
+        let (known, domain) = (Arc::clone(&self.known), domain.clone());
+        let judged = spawn_blocking(move || work(&known, &domain, &Offer { cs_id, form }));
+        Ok(judged.await.map_err(io::Error::other)??)
+    }
+
+    /// Whether narrow shares may travel in envelope 1 for the domain.
+    fn envelope_1(&self, domain: &Domain) -> Envelope1 {
+        match self.rules.load().allow_envelope_1.contains(domain) {
+            true => Envelope1::Allowed,
+            false => Envelope1::Refused,
+        }
+    }
+
     /// Finds a domain's Content Server.
     ///
     /// # Errors
@@ -141,8 +183,9 @@ impl Exchange {
         discovered.unwrap_or(Err(DiscoveryError::TimedOut))
     }
 
-    /// Makes a new key for `domain`, proving the user with coins of the wallet. Its turn has to come before
-    /// `deadline`; then it has all the time that an exchange may take.
+    /// Makes a new key for `domain`, and what is kept of it for later sessions, proving the user with coins of the wallet.
+    /// Its turn has to come before `deadline`; then it has all the time that an exchange may take. Where the Content Server
+    /// has retired the key set, DNS is asked again, and the exchange made again: once, for anybody could say so.
     ///
     /// # Errors
     /// [`ExchangeError`]; partial shares are wiped, also when the future is dropped.
@@ -151,133 +194,125 @@ impl Exchange {
         domain: &Domain,
         wallet: PathBuf,
         deadline: Instant,
-    ) -> Result<ExchangedKey, ExchangeError> {
+    ) -> Result<(OpenedKey, Option<Kept>), ExchangeError> {
+        match self.run_once(domain, wallet.clone(), deadline).await {
+            Err(ExchangeError::ContentServer { reason: ContactError::Refused(Reason::Retired), .. }) => {
+                tracing::info!(%domain, "the key set has been retired; looking in DNS for another");
+                self.discovery.look_again();
+                self.run_once(domain, wallet, self.deadline()).await
+            }
+            ended => ended,
+        }
+    }
+
+    async fn run_once(
+        &self,
+        domain: &Domain,
+        wallet: PathBuf,
+        deadline: Instant,
+    ) -> Result<(OpenedKey, Option<Kept>), ExchangeError> {
         // First of all, so that many exchanges at once do not send many DNS queries at once either.
         let seat = timeout_at(deadline, self.pool.take()).await.map_err(|_| ExchangeError::Crowded)?;
         let deadline = self.deadline();
         let discovered = self.discover(domain, deadline).await?;
         let sets = &discovered.sets;
-        let width = sets.width.ok_or(DiscoveryError::UnknownWidth)?;
+        let width = sets.width.ok_or(DiscoveryError::Unsupported)?;
         if !self.accepts(domain, width) {
             return Err(ExchangeError::WeakShares(domain.clone()));
         }
         let set = sets.choose().ok_or_else(|| no_key_set(&discovered))?;
+        self.check_trust(domain, set.cs_id, width).await?;
         let required = usize::from(sets.required);
         let context = new_context(set)?;
-        let proven = timeout_at(deadline, self.prove(set, wallet, width, required)).await;
+        let proven =
+            timeout_at(deadline, self.prove(set, wallet, (width, self.envelope_1(domain)), required)).await;
         let recipients = proven.map_err(|_| WalletError::Unreadable(io::ErrorKind::TimedOut.into()))??;
         let round = Round::collect_shares(recipients, width, &context, round::Rules::new(required));
         let mut round = round.map_err(io::Error::from)?;
         let watcher = |step| self.progress.step(domain, step);
-        let mut courier = Courier::new(seat, &watcher);
-        let agreed = self.collect_and_agree(&discovered, &mut round, &context, deadline, &mut courier);
-        let (agreed, liars) = agreed.await;
+        let courier = Courier::new(seat, &watcher);
+        let subject = Subject { domain, context: &context, required };
+        let (opened, liars) =
+            self.collect_and_agree(&discovered, &mut round, &subject, deadline, courier).await;
         tell_who_failed(&round, liars, &watcher);
         self.raidas.note(round.outcomes(), liars);
         if liars.count() > 0 {
             tracing::warn!(%domain, raidas = ?indexes(liars), "RAIDAs gave WRONG shares");
         }
-        let agreed = agreed.map_err(|error| error.into_exchange_error(&round, required, liars))?;
-        let origin = KeyOrigin {
-            cs_id: set.cs_id,
-            width,
-            envelopes: round.envelopes(),
-            raidas: indexes(agreed.raidas),
-            liars: indexes(liars),
-            tunnel: agreed.tunnel,
-        };
-        let (domain, origin) = (domain.clone(), Arc::new(origin));
-        Ok(ExchangedKey { domain, key: agreed.key, origin, usage: Arc::default() })
+        let opened = opened?;
+        if opened.0.origin.is_confirmed() {
+            self.remember(domain, &opened.0.origin).await?;
+        }
+        Ok(opened)
     }
 
-    /// Collects shares until there is a key of them that both sides agree on, and says who lied. Where
-    /// too many have lied, it goes on with the RAIDAs that have not answered yet.
+    /// Collects shares until there is a key of them, and says who was proven to have lied. Where too few are right, it goes
+    /// on with the RAIDAs that have not answered yet: liars that are quick keep out nobody. How many are right is a hint,
+    /// which anyone on the path can give: it costs time, and no RAIDA is left out for it.
     async fn collect_and_agree(
         &self,
         discovered: &Discovered,
         round: &mut Round,
-        context: &KeyContext,
+        subject: &Subject<'_>,
         deadline: Instant,
-        courier: &mut Courier<'_>,
-    ) -> (Result<AgreedKey, Disagreed>, Bitmap) {
-        let mut liars = Bitmap::default();
+        mut courier: Courier<'_>,
+    ) -> (Result<(OpenedKey, Option<Kept>), ExchangeError>, Bitmap) {
+        let mut failed = None;
         loop {
             match courier.run(round, deadline).await {
                 Ok(Ended::Ready) => (),
-                Ok(Ended::Hopeless | Ended::TimedOut) => return (Err(Disagreed::TooFewShares), liars),
-                Err(error) => return (Err(error.into()), liars),
+                Ok(Ended::Hopeless | Ended::TimedOut) => {
+                    let error = failed.unwrap_or_else(|| too_few(round, subject.required));
+                    return (Err(error), Bitmap::default());
+                }
+                Err(error) => return (Err(error.into()), Bitmap::default()),
             }
-            match self.agree(discovered, round, context).await {
-                Err(Disagreed::TooManyLiars(found)) => {
-                    liars = liars.union(found);
-                    round.exclude(found, courier.elapsed());
+            match self.key_of(discovered, round, subject).await {
+                (Err(error @ ExchangeError::TooFewRight { required, right }), _) => {
+                    let wanted = round.answered().count() + required.saturating_sub(right);
+                    round.require(wanted, courier.elapsed());
+                    failed = Some(error);
                 }
-                Ok(key) => {
-                    liars = liars.union(key.liars);
-                    return (Ok(key), liars);
-                }
-                Err(error) => return (Err(error), liars),
+                done => return done,
             }
         }
     }
 
-    /// The key of a finished round, confirmed by the Content Server as far as the rules want it.
-    async fn agree(
+    /// The key of a finished round, and who was proven to have lied.
+    async fn key_of(
         &self,
         discovered: &Discovered,
         round: &Round,
-        context: &KeyContext,
-    ) -> Result<AgreedKey, Disagreed> {
-        let wanted = self.rules.load().confirm;
-        let unconfirmed = match wanted {
-            Confirm::Off => None,
-            Confirm::Require | Confirm::Try => match self.confirm(discovered, round, context).await {
-                Ok(key) => return Ok(AgreedKey::confirmed(key, discovered)),
-                Err(Unconfirmed::Refused(ConfirmError::TooManyLiars { liars, .. })) => {
-                    return Err(Disagreed::TooManyLiars(liars));
-                }
-                Err(reason) => Some(reason),
-            },
-        };
-        if let Some(reason) = unconfirmed {
-            if wanted == Confirm::Require {
-                return Err(Disagreed::Unconfirmed(reason.to_string()));
-            }
-            tracing::warn!(host = discovered.target_host, %reason, "the key is not confirmed");
+        subject: &Subject<'_>,
+    ) -> (Result<(OpenedKey, Option<Kept>), ExchangeError>, Bitmap) {
+        if round.share_width() == Some(ShareWidth::Narrow) {
+            return (self.narrow_key(discovered, round, subject).await, Bitmap::default());
         }
-        let key = round.derive_key(context).map_err(io::Error::from)?;
-        let key = key.ok_or_else(|| io::Error::other("there are too few shares"))?;
-        Ok(AgreedKey { key, raidas: round.answered(), liars: Bitmap::default(), tunnel: None })
+        match self.agree(discovered, round, subject).await {
+            Ok(agreed) => {
+                let liars = agreed.liars;
+                let opened = wide::opened(discovered, round, subject, agreed, &self.give_up);
+                (opened.map_err(|error| io::Error::from(error).into()), liars)
+            }
+            Err(error) => {
+                let server = server_of(discovered);
+                (Err(ExchangeError::contact(server, error, subject.required)), Bitmap::default())
+            }
+        }
     }
 
-    async fn confirm(
-        &self,
-        discovered: &Discovered,
-        round: &Round,
-        context: &KeyContext,
-    ) -> Result<ConfirmedKey, Unconfirmed> {
-        let deadline = Instant::now() + self.rules.load().confirm_timeout;
-        let addresses = timeout_at(deadline, self.addresses(discovered)).await;
-        let addresses = addresses.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
-        confirm(round, context, &addresses, deadline).await
-    }
-
-    async fn addresses(&self, discovered: &Discovered) -> io::Result<Vec<SocketAddr>> {
-        let found = self.discovery.addresses(&discovered.target_host, discovered.target_port);
+    /// The addresses of a Content Server.
+    ///
+    /// # Errors
+    /// What DNS said.
+    pub(crate) async fn addresses(&self, server: &ServerName) -> io::Result<Vec<SocketAddr>> {
+        let found = self.discovery.addresses(&server.host, server.port);
         found.await.map_err(io::Error::other)
     }
 
-    /// A connection to the Content Server that has confirmed a key.
-    ///
-    /// # Errors
-    /// What DNS or the system said.
-    pub(crate) async fn connect(&self, name: &TunnelName) -> io::Result<TcpStream> {
-        let connected = async {
-            let addresses = self.discovery.addresses(&name.host, name.port).await;
-            connect(&addresses.map_err(io::Error::other)?).await
-        };
-        let deadline = Instant::now() + self.rules.load().confirm_timeout;
-        timeout_at(deadline, connected).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    /// How long each address of a Content Server has.
+    pub(crate) fn contact_timeout(&self) -> Duration {
+        self.rules.load().confirm_timeout
     }
 
     /// Whom to ask, each with the proof that the wallet has for it. Wallets are read off the
@@ -286,12 +321,12 @@ impl Exchange {
         &self,
         set: &KeySet,
         wallet: PathBuf,
-        width: ShareWidth,
+        (width, envelope_1): (ShareWidth, Envelope1),
         required: usize,
     ) -> Result<Vec<Recipient>, ExchangeError> {
         let servers: Arc<[(RaidaIndex, SocketAddr)]> = set.servers.as_slice().into();
         let raidas: Vec<RaidaIndex> = servers.iter().map(|(raida, _)| *raida).collect();
-        let read = move || wallet::prove(Path::new(&wallet), &raidas, width, required);
+        let read = move || wallet::prove(Path::new(&wallet), &raidas, width, envelope_1, required);
         let proofs = spawn_blocking(read).await.map_err(io::Error::other)??;
         let mut random = [[0; REQUEST_RANDOM_LEN]; RAIDA_COUNT];
         getrandom::fill(random.as_flattened_mut()).map_err(io::Error::from)?;
@@ -302,6 +337,10 @@ impl Exchange {
         });
         Ok(recipients.collect())
     }
+}
+
+fn too_few(round: &Round, required: usize) -> ExchangeError {
+    ExchangeError::TooFewAnswered { required, answered: indexes(round.answered()), faults: round.faults() }
 }
 
 /// Tells a watcher of those whose part in the exchange ended without a right share.
@@ -316,7 +355,7 @@ fn indexes(raidas: Bitmap) -> Vec<u8> {
 }
 
 fn no_key_set(discovered: &Discovered) -> DiscoveryError {
-    let counts = discovered.sets.all.iter().map(|set| format!("{} has {}", set.key_id, set.servers.len()));
+    let counts = discovered.sets.all.iter().map(|set| format!("{} has {}", set.key_set, set.servers.len()));
     let warnings = discovered.sets.warnings.first().map(|warning| format!("first warning: {warning}"));
     let found: Vec<String> = counts.chain(warnings).collect();
     DiscoveryError::NoKeySet {
@@ -330,7 +369,7 @@ fn new_context(set: &KeySet) -> io::Result<KeyContext> {
     getrandom::fill(&mut client_sn)?;
     Ok(KeyContext {
         cs_id: set.cs_id,
-        key_id: set.key_id,
+        key_set: set.key_set,
         client_sn: ClientSn(client_sn),
         timestamp: unix_seconds(),
     })

@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rke_proto::handshake::KeyId;
+
 use crate::Domain;
 use crate::audit::{Audit, Event};
 use crate::exchange::ExchangeError;
 use crate::histogram::Histogram;
+use crate::remote_deletions::RemoteCounts;
+use crate::server::ServerName;
 use crate::store::{Row, SessionId};
 
 /// The place. By default nothing is audited, only counted.
@@ -46,13 +50,13 @@ impl Journal {
     }
 
     /// The daemon stops.
-    pub fn daemon_stopped(&self, sessions_ended: usize) {
-        self.audit.record(Event::DaemonStopped { sessions_ended });
+    pub fn daemon_stopped(&self, sessions_ended: usize, remote_deletions: RemoteCounts) {
+        self.audit.record(Event::DaemonStopped { sessions_ended, remote_deletions });
     }
 
     /// A session was opened.
     pub fn session_created(&self, id: SessionId, domain: Domain, row: &Row) {
-        let (from_cache, confirmed) = (row.from_cache, row.origin.tunnel.is_some());
+        let (from_cache, confirmed) = (row.from_cache, row.origin.is_confirmed());
         let key_bits = row.origin.width.key_bits();
         self.audit.record_of(id, Event::SessionCreated { domain, from_cache, key_bits, confirmed });
     }
@@ -86,6 +90,18 @@ impl Journal {
     /// Cached keys, of a domain or all there were, were removed because somebody wanted that.
     pub fn keys_forgotten(&self, domain: Option<Domain>, count: usize) {
         self.audit.record(Event::KeysForgotten { domain, count });
+    }
+
+    /// A Content Server has shown that it has wiped a key or a resumption; this many are left.
+    pub fn remote_deletion_confirmed(&self, id: KeyId, server: &ServerName, remote_deletions: RemoteCounts) {
+        let (id, server) = (id.to_string(), server.to_string());
+        self.audit.record(Event::RemoteDeletionConfirmed { id, server, remote_deletions });
+    }
+
+    /// A Content Server has not shown that before the lifetime was over.
+    pub fn remote_deletion_given_up(&self, id: KeyId, server: &ServerName, remote_deletions: RemoteCounts) {
+        let (id, server) = (id.to_string(), server.to_string());
+        self.audit.record(Event::RemoteDeletionGivenUp { id, server, remote_deletions });
     }
 
     /// An exchange ended.

@@ -1,6 +1,9 @@
-//! The key cache: one sealed file for each domain, so that a valid key saves the exchange, also
-//! after a restart. In memory only names and expiry times are kept; a file is opened when its key
-//! is needed. A file that is damaged, foreign or expired is reported, removed, and never fatal.
+//! The key cache: what is kept of an exchange in one sealed file for each domain and set of coins, so that it saves
+//! the next exchange, also after a restart. Over wide shares that is a resumption secret, over narrow ones the key.
+//! In memory only names and expiry times are kept; a file is opened when it is needed. A file that is damaged,
+//! foreign or expired is reported, removed, and never fatal.
+
+mod description;
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,15 +16,16 @@ use jiff::Timestamp;
 use rke_host::data_dir::{DataDir, DataDirError};
 use rke_host::sealed::{SealError, Sealer};
 use rke_proto::ContentServerId;
+use rke_proto::coin::CoinId;
 use rke_proto::derive::ShareWidth;
-use rke_proto::tunnel::ClientKeyId;
-use serde::{Deserialize, Serialize};
+use rke_proto::handshake::keys::{forget_proof, forget_token};
 use sha2::{Digest, Sha256};
 
+use self::description::Description;
 use crate::Domain;
 use crate::clock::unix_seconds;
-use crate::confirm::TunnelName;
-use crate::exchange::{ExchangedKey, KeyOrigin};
+use crate::exchange::{Kept, KeptSecret, KeyOrigin};
+use crate::remote_deletions::RemoteDeletion;
 use crate::usage::Usage;
 
 const FOLDER: &str = "keys";
@@ -36,65 +40,15 @@ pub struct Count {
     pub valid: usize,
 }
 
-/// What stands in clear, and authenticated, before a sealed key.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Description {
-    domain: String,
-    /// Unix seconds.
-    expires_at: u64,
-    cs_id: String,
-    share_bytes: usize,
-    envelopes: Vec<u8>,
-    raidas: Vec<u8>,
-    #[serde(default)]
-    liars: Vec<u8>,
-    #[serde(default)]
-    tunnel: Option<TunnelDescription>,
-    /// What the key had encrypted when this was written.
-    #[serde(default)]
-    messages: u64,
-    #[serde(default)]
-    bytes: u64,
-}
-
-/// A key's description with what the key has encrypted by now.
-fn with_usage(description: &[u8], (messages, bytes): (u64, u64)) -> Result<Vec<u8>, SealError> {
-    let description: Description = serde_json::from_slice(description).map_err(|_| SealError::Malformed)?;
-    let description = Description { messages, bytes, ..description };
-    serde_json::to_vec(&description).map_err(|_| SealError::Malformed)
-}
-
-/// Under what names the Content Server knows the key, in hex, and where it is.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TunnelDescription {
-    key_id: String,
-    session: String,
-    host: String,
-    port: u16,
-}
-
-impl TunnelDescription {
-    fn new(name: &TunnelName) -> Self {
-        let TunnelName { key_id, session, host, port } = name;
-        Self { key_id: hex::encode(key_id.0), session: hex::encode(session), host: host.clone(), port: *port }
-    }
-
-    fn name(self) -> Option<TunnelName> {
-        let (mut key_id, mut session) = ([0; 5], [0; 8]);
-        hex::decode_to_slice(self.key_id, &mut key_id).ok()?;
-        hex::decode_to_slice(self.session, &mut session).ok()?;
-        Some(TunnelName { key_id: ClientKeyId(key_id), session, host: self.host, port: self.port })
-    }
-}
+/// Whose it is: a domain's, for those who have these coins.
+type Whose = (Domain, Vec<CoinId>);
 
 /// The cache. Its calls block on the file system for as long as a small file takes.
 pub struct Keystore {
     data_dir: Arc<DataDir>,
     folder: PathBuf,
     limits: ArcSwap<Limits>,
-    index: Mutex<BTreeMap<Domain, Indexed>>,
+    index: Mutex<BTreeMap<Whose, Indexed>>,
     /// Held while files change, so that none comes back that is being removed.
     files: Mutex<()>,
 }
@@ -108,25 +62,52 @@ pub struct Limits {
     pub max: usize,
 }
 
-/// What is kept in memory of a key that is there.
+/// What is kept in memory of an existing file.
 struct Indexed {
     /// Unix seconds.
     expires_at: u64,
-    /// Shared with the sessions that hold the key, as its usage is.
+    /// Shared with the sessions that come from it.
     origin: Arc<KeyOrigin>,
+    /// Of a narrow key.
+    usage: Option<IndexedUsage>,
+}
+
+/// What a narrow key has encrypted, shared with the sessions that hold it, and what the file says of that.
+struct IndexedUsage {
     usage: Arc<Usage>,
-    /// What the file says of it.
     written: (u64, u64),
 }
 
 impl Indexed {
-    fn new(key: &ExchangedKey, expires_at: u64) -> Self {
-        let ExchangedKey { origin, usage, .. } = key;
-        Self { expires_at, origin: Arc::clone(origin), usage: Arc::clone(usage), written: usage.so_far() }
+    fn new(kept: &Kept, expires_at: u64) -> Self {
+        let usage = match &kept.secret {
+            KeptSecret::Resumption { .. } => None,
+            KeptSecret::Narrow { usage, .. } => {
+                Some(IndexedUsage { usage: Arc::clone(usage), written: usage.so_far() })
+            }
+        };
+        Self { expires_at, origin: Arc::clone(&kept.origin), usage }
+    }
+
+    /// What was read from the file, with what is shared in memory in place of its own.
+    fn share_with(&self, kept: Kept) -> Kept {
+        let Kept { domain, origin, secret } = kept;
+        match (secret, &self.usage) {
+            (KeptSecret::Narrow { key, .. }, Some(IndexedUsage { usage, .. })) => {
+                let secret = KeptSecret::Narrow { key, usage: Arc::clone(usage) };
+                Kept { domain, origin: self.shared(origin), secret }
+            }
+            (secret, _) => Kept { domain, origin: self.shared(origin), secret },
+        }
+    }
+
+    /// Where somebody has put an older file of this daemon there, what that file says counts.
+    fn shared(&self, read: Arc<KeyOrigin>) -> Arc<KeyOrigin> {
+        if read == self.origin { Arc::clone(&self.origin) } else { read }
     }
 }
 
-/// What may be told of a cached key.
+/// What may be shown of a cached key.
 #[derive(Debug, Clone)]
 pub struct Row {
     /// The domain whose key it is.
@@ -135,12 +116,25 @@ pub struct Row {
     pub cs_id: ContentServerId,
     /// How wide its shares were.
     pub width: ShareWidth,
-    /// When it is not used any more.
+    /// The coins that a wallet must hold for it to be used.
+    pub coins: Vec<CoinId>,
+    /// When it is no longer used.
     pub expires_at: Timestamp,
 }
 
+/// What became of cached keys that were removed on request.
+#[derive(Default)]
+pub struct Removed {
+    /// How many there were.
+    pub count: usize,
+    /// What is to be wiped at the other end too.
+    pub remote: Vec<RemoteDeletion>,
+    /// The first error of the system. None of the keys is used from then on in any case.
+    pub failed: Option<io::Error>,
+}
+
 impl Keystore {
-    /// Opens the cache in a data directory and removes from it what cannot be used any more.
+    /// Opens the cache in a data directory and removes from it what can no longer be used.
     ///
     /// # Errors
     /// When its folder cannot be made.
@@ -151,8 +145,8 @@ impl Keystore {
         let found = fs::read_dir(&keystore.folder).into_iter().flatten().flatten();
         for path in found.map(|entry| entry.path()) {
             match keystore.load(&path) {
-                Ok((key, expires_at)) => {
-                    keystore.lock().insert(key.domain.clone(), Indexed::new(&key, expires_at));
+                Ok((kept, expires_at)) => {
+                    keystore.lock().insert(whose(&kept), Indexed::new(&kept, expires_at));
                 }
                 Err(reason) => discard(&path, &reason),
             }
@@ -168,27 +162,27 @@ impl Keystore {
         self.shrink_to(limits.max);
     }
 
-    /// The cached key of a domain, if there is one that is valid.
-    pub fn get(&self, domain: &Domain) -> Option<ExchangedKey> {
+    /// What is kept of a valid exchange for a domain whose coins `holds` says yes to.
+    pub fn get(&self, domain: &Domain, holds: impl Fn(&[CoinId]) -> bool) -> Option<Kept> {
+        let of_domain = |(of, _): &&Whose| of == domain;
+        let candidates: Vec<Whose> = self.lock().keys().filter(of_domain).cloned().collect();
+        candidates.into_iter().filter(|(_, coins)| holds(coins)).find_map(|whose| self.read(&whose))
+    }
+
+    fn read(&self, whose: &Whose) -> Option<Kept> {
         loop {
-            let (domain, origin, usage) = {
-                let index = self.lock();
-                let (domain, Indexed { origin, usage, .. }) = index.get_key_value(domain)?;
-                (domain.clone(), Arc::clone(origin), Arc::clone(usage))
-            };
-            let path = self.path_of(&domain);
+            let origin = Arc::clone(&self.lock().get(whose)?.origin);
+            let path = self.path_of(whose);
             let loaded = self.load(&path);
-            let is_current = |indexed: &Indexed| Arc::ptr_eq(&indexed.usage, &usage);
-            match loaded {
-                // Another key has taken its place meanwhile.
-                _ if !self.lock().get(&domain).is_some_and(is_current) => (),
-                Ok((key, _)) if key.origin == origin => {
-                    return Some(ExchangedKey { domain, origin, usage, ..key });
-                }
-                // Somebody has put an older file of this daemon's there.
-                Ok((key, _)) => return Some(ExchangedKey { usage, ..key }),
-                Err(reason) => {
-                    self.lock().remove(&domain);
+            let mut index = self.lock();
+            let indexed = index.get(whose).filter(|indexed| Arc::ptr_eq(&indexed.origin, &origin));
+            match (indexed, loaded) {
+                // Another one has taken its place meanwhile.
+                (None, _) => (),
+                (Some(indexed), Ok((kept, _))) => return Some(indexed.share_with(kept)),
+                (Some(_), Err(reason)) => {
+                    index.remove(whose);
+                    drop(index);
                     discard(&path, &reason);
                     return None;
                 }
@@ -196,109 +190,105 @@ impl Keystore {
         }
     }
 
-    /// Caches a key for its domain, in place of an older one. A full cache gives up the key that
-    /// would expire first.
+    /// Keeps an exchange for its domain and coins, in place of an older one. A full cache gives up what would expire
+    /// first.
     ///
     /// # Errors
-    /// [`SealError`]; an older key of the domain is unchanged.
-    pub fn put(&self, key: &ExchangedKey) -> Result<(), SealError> {
+    /// [`SealError`]; an older one is unchanged.
+    pub fn put(&self, kept: &Kept) -> Result<(), SealError> {
         let limits = **self.limits.load();
         if limits.max == 0 {
             return Ok(());
         }
-        let _files = self.lock_files();
-        if !self.lock().contains_key(&key.domain) {
+        let (_files, whose) = (self.lock_files(), whose(kept));
+        if !self.lock().contains_key(&whose) {
             self.shrink_to(limits.max - 1);
         }
-        let indexed = Indexed::new(key, unix_seconds().saturating_add(limits.ttl_hours.saturating_mul(3600)));
-        self.write(key, &indexed)?;
-        self.lock().insert(key.domain.clone(), indexed);
+        let expires_at = unix_seconds().saturating_add(limits.ttl_hours.saturating_mul(3600));
+        let (secret, expires_at) = match &kept.secret {
+            KeptSecret::Resumption { secret, lives_until, .. } => (secret, expires_at.min(*lives_until)),
+            KeptSecret::Narrow { key, .. } => (key, expires_at),
+        };
+        let description = Description::new(kept, expires_at).to_bytes()?;
+        self.data_dir.sealer().write(&self.path_of(&whose), &description, secret)?;
+        self.lock().insert(whose, Indexed::new(kept, expires_at));
         Ok(())
     }
 
-    fn write(&self, key: &ExchangedKey, indexed: &Indexed) -> Result<(), SealError> {
-        let description = Description {
-            domain: key.domain.to_string(),
-            expires_at: indexed.expires_at,
-            cs_id: key.origin.cs_id.to_string(),
-            share_bytes: key.origin.width.share_len(),
-            envelopes: key.origin.envelopes.clone(),
-            raidas: key.origin.raidas.clone(),
-            liars: key.origin.liars.clone(),
-            tunnel: key.origin.tunnel.as_ref().map(TunnelDescription::new),
-            messages: indexed.written.0,
-            bytes: indexed.written.1,
-        };
-        let description = serde_json::to_vec(&description).map_err(|_| SealError::Malformed)?;
-        self.data_dir.sealer().write(&self.path_of(&key.domain), &description, &key.key)
+    /// Removes what has turned out to be of no use, unless something else has taken its place.
+    pub fn give_up(&self, kept: &Kept) {
+        let (_files, whose) = (self.lock_files(), whose(kept));
+        let is_it = |indexed: &Indexed| Arc::ptr_eq(&indexed.origin, &kept.origin);
+        if self.lock().get(&whose).is_some_and(is_it) {
+            self.remove(&whose, "the Content Server does not know it");
+        }
     }
 
-    /// Writes down what the keys have encrypted since that was last written. No key lies in memory for it.
+    /// Writes down what the narrow keys have encrypted since that was last written. No key lies in memory for it.
     pub fn save_usage(&self) {
-        let used: Vec<(Domain, (u64, u64))> = {
+        let changed = |indexed: &Indexed| {
+            let IndexedUsage { usage, written } = indexed.usage.as_ref()?;
+            let now = usage.so_far();
+            (now != *written).then_some(now)
+        };
+        let used: Vec<(Whose, (u64, u64))> = {
             let index = self.lock();
-            let used =
-                index.iter().map(|(domain, indexed)| (domain, indexed.usage.so_far(), indexed.written));
-            used.filter(|(_, now, written)| now != written).map(|(of, now, _)| (of.clone(), now)).collect()
+            index.iter().filter_map(|(whose, indexed)| Some((whose.clone(), changed(indexed)?))).collect()
         };
         let _files = self.lock_files();
-        for (domain, usage) in used {
-            // It may have been forgotten meanwhile.
-            if !self.lock().contains_key(&domain) {
+        for (whose, now) in used {
+            // It may have been removed meanwhile.
+            if !self.lock().contains_key(&whose) {
                 continue;
             }
-            let change = |description: &[u8]| with_usage(description, usage);
-            match self.data_dir.sealer().describe_anew::<32>(&self.path_of(&domain), change) {
+            let change = |description: &[u8]| Description::decode(description)?.with_usage(now).to_bytes();
+            match self.data_dir.sealer().describe_anew::<32>(&self.path_of(&whose), change) {
                 Ok(()) => {
-                    if let Some(indexed) = self.lock().get_mut(&domain) {
-                        indexed.written = usage;
-                    }
+                    let mut index = self.lock();
+                    let usage = index.get_mut(&whose).and_then(|indexed| indexed.usage.as_mut());
+                    usage.into_iter().for_each(|usage| usage.written = now);
                 }
                 Err(error) => {
-                    tracing::warn!(%domain, %error, "cannot write down how much a key was used");
+                    tracing::warn!(domain = %whose.0, %error, "cannot write down how much a key was used");
                 }
             }
         }
     }
 
-    /// Removes a domain's key, if there is one. It is overwritten before. Says how many there were.
-    ///
-    /// # Errors
-    /// What the system said; the key is not used any more in any case.
-    pub fn forget(&self, domain: &Domain) -> io::Result<usize> {
+    /// Removes what is kept for a domain, or all there is. Files are overwritten before.
+    pub fn forget(&self, domain: Option<&Domain>) -> Removed {
         let _files = self.lock_files();
-        match self.lock().remove(domain) {
-            Some(_) => Sealer::remove(&self.path_of(domain)).map(|()| 1),
-            None => Ok(0),
+        let chosen: Vec<Whose> = {
+            let index = self.lock();
+            let wanted = index.keys().filter(|(of, _)| domain.is_none_or(|domain| domain == of));
+            wanted.cloned().collect()
+        };
+        let mut removed = Removed::default();
+        for whose in chosen {
+            let path = self.path_of(&whose);
+            removed.remote.extend(self.load(&path).ok().and_then(|(kept, _)| farewell(&kept)));
+            self.lock().remove(&whose);
+            removed.count += 1;
+            // All of them, also after one that failed.
+            removed.failed = removed.failed.take().or(Sealer::remove(&path).err());
         }
-    }
-
-    /// Removes all keys, as [`Keystore::forget`] removes one. Says how many there were.
-    ///
-    /// # Errors
-    /// What the system said first; none of the keys is used any more in any case.
-    pub fn forget_all(&self) -> io::Result<usize> {
-        let _files = self.lock_files();
-        let domains: Vec<Domain> = std::mem::take(&mut *self.lock()).into_keys().collect();
-        let removed = domains.iter().map(|domain| Sealer::remove(&self.path_of(domain)));
-        // All of them, also after one that failed.
-        removed.fold(Ok(()), io::Result::and).map(|()| domains.len())
+        removed
     }
 
     /// The keys that have not expired.
     pub fn rows(&self) -> Vec<Row> {
         let (index, now) = (self.lock(), unix_seconds());
         let valid = index.iter().filter(|(_, indexed)| indexed.expires_at > now);
-        let row = |(domain, indexed): (&Domain, &Indexed)| Row {
+        let timestamp = |seconds: u64| {
+            let seconds = seconds.try_into().ok();
+            seconds.and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or(Timestamp::MAX)
+        };
+        let row = |((domain, coins), indexed): (&Whose, &Indexed)| Row {
             domain: domain.clone(),
             cs_id: indexed.origin.cs_id,
             width: indexed.origin.width,
-            expires_at: indexed
-                .expires_at
-                .try_into()
-                .ok()
-                .and_then(|seconds| Timestamp::from_second(seconds).ok())
-                .unwrap_or(Timestamp::MAX),
+            coins: coins.clone(),
+            expires_at: timestamp(indexed.expires_at),
         };
         valid.map(row).collect()
     }
@@ -315,84 +305,84 @@ impl Keystore {
         let (mut hasher, now) = (DefaultHasher::new(), unix_seconds());
         let index = self.lock();
         let valid = index.iter().filter(|(_, indexed)| indexed.expires_at > now);
-        valid.for_each(|(domain, indexed)| (domain, indexed.expires_at).hash(&mut hasher));
+        valid.for_each(|(whose, indexed)| (whose, indexed.expires_at).hash(&mut hasher));
         hasher.finish()
     }
 
     /// Removes what has expired.
     pub fn sweep(&self) {
         let (_files, now) = (self.lock_files(), unix_seconds());
-        let expired: Vec<Domain> = {
+        let expired: Vec<Whose> = {
             let index = self.lock();
-            index
-                .iter()
-                .filter(|(_, indexed)| indexed.expires_at <= now)
-                .map(|(domain, _)| domain.clone())
-                .collect()
+            let expired = index.iter().filter(|(_, indexed)| indexed.expires_at <= now);
+            expired.map(|(whose, _)| whose.clone()).collect()
         };
-        expired.iter().for_each(|domain| self.remove(domain, "it has expired"));
+        expired.iter().for_each(|whose| self.remove(whose, "it has expired"));
     }
 
     fn shrink_to(&self, max: usize) {
         loop {
             let first = {
                 let index = self.lock();
-                let soonest = index
-                    .iter()
-                    .min_by_key(|(_, indexed)| indexed.expires_at)
-                    .map(|(domain, _)| domain.clone());
-                soonest.filter(|_| index.len() > max)
+                let soonest = index.iter().min_by_key(|(_, indexed)| indexed.expires_at);
+                soonest.map(|(whose, _)| whose.clone()).filter(|_| index.len() > max)
             };
             match first {
-                Some(domain) => self.remove(&domain, "the cache is full"),
+                Some(whose) => self.remove(&whose, "the cache is full"),
                 None => return,
             }
         }
     }
 
-    fn remove(&self, domain: &Domain, reason: &str) {
-        self.lock().remove(domain);
-        discard(&self.path_of(domain), reason);
+    fn remove(&self, whose: &Whose, reason: &str) {
+        self.lock().remove(whose);
+        discard(&self.path_of(whose), reason);
     }
 
-    /// Opens a file of the cache: its key, its expiry; or why it cannot be used.
-    fn load(&self, path: &Path) -> Result<(ExchangedKey, u64), String> {
-        let (description, key) =
+    /// Opens a file of the cache: what is kept in it, and its expiry; or why it cannot be used.
+    fn load(&self, path: &Path) -> Result<(Kept, u64), String> {
+        let (description, secret) =
             self.data_dir.sealer().read::<32>(path).map_err(|error| error.to_string())?;
-        let description: Description =
-            serde_json::from_slice(&description).map_err(|_| "its description is malformed")?;
-        let domain = Domain::new(&description.domain).ok_or("its domain is malformed")?;
-        if self.path_of(&domain) != path {
-            return Err("it is not the file of its domain".into());
+        let description = Description::decode(&description).map_err(|_| "its description is malformed")?;
+        let expires_at = description.expires_at;
+        let kept = description.into_kept(secret).ok_or("its description is malformed")?;
+        if self.path_of(&whose(&kept)) != path {
+            return Err("it is not the file of its domain and coins".into());
         }
-        if description.expires_at <= unix_seconds() {
+        if expires_at <= unix_seconds() {
             return Err("it has expired".into());
         }
-        let width = match description.share_bytes {
-            1 => ShareWidth::Narrow,
-            32 => ShareWidth::Wide,
-            _ => return Err("its shares have no width that this version knows".into()),
-        };
-        let cs_id = ContentServerId::new(&description.cs_id).ok_or("its Content Server ID is malformed")?;
-        let Description { envelopes, raidas, liars, tunnel, expires_at, messages, bytes, .. } = description;
-        let tunnel = tunnel.map(|tunnel| tunnel.name().ok_or("its tunnel is malformed")).transpose()?;
-        let origin = Arc::new(KeyOrigin { cs_id, width, envelopes, raidas, liars, tunnel });
-        let usage = Arc::new(Usage::new(messages, bytes));
-        Ok((ExchangedKey { domain, key, origin, usage }, expires_at))
+        Ok((kept, expires_at))
     }
 
-    fn path_of(&self, domain: &Domain) -> PathBuf {
-        let digest = Sha256::digest(domain.as_str());
-        self.folder.join(hex::encode(&digest[..16])).with_extension(EXTENSION)
+    fn path_of(&self, (domain, coins): &Whose) -> PathBuf {
+        let mut digest = Sha256::new();
+        digest.update(domain.as_str());
+        // No domain has a zero byte in it.
+        digest.update([0]);
+        coins.iter().for_each(|coin| digest.update(coin.to_bytes()));
+        self.folder.join(hex::encode(&digest.finalize()[..16])).with_extension(EXTENSION)
     }
 
     fn lock_files(&self) -> MutexGuard<'_, ()> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Domain, Indexed>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Whose, Indexed>> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn whose(kept: &Kept) -> Whose {
+    (kept.domain.clone(), kept.origin.coins.clone())
+}
+
+/// What it takes to have a resumption wiped at the other end.
+fn farewell(kept: &Kept) -> Option<RemoteDeletion> {
+    let KeptSecret::Resumption { secret, id, lives_until } = &kept.secret else { return None };
+    let (token, proof) = secret.expose(|secret| (forget_token(secret), forget_proof(secret)));
+    let lives_until = (*lives_until).try_into().unwrap_or(u32::MAX);
+    Some(RemoteDeletion { id: id.0, token, proof, server: kept.origin.server.clone(), lives_until })
 }
 
 fn discard(path: &Path, reason: &str) {
@@ -404,151 +394,4 @@ fn discard(path: &Path, reason: &str) {
 }
 
 #[cfg(test)]
-mod tests {
-    use rke_host::data_dir::Sharing;
-    use rke_secret::Secret;
-
-    use super::*;
-    use crate::usage::UsageLimits;
-
-    fn key(of: &str, byte: u8) -> ExchangedKey {
-        ExchangedKey {
-            domain: domain(of),
-            key: Secret::fill(|key| *key = [byte; 32]).expect("a secret"),
-            origin: Arc::new(KeyOrigin {
-                cs_id: ContentServerId::new("CS").expect("a CSID"),
-                width: ShareWidth::Wide,
-                envelopes: vec![4, 5],
-                raidas: vec![0, 3, 24],
-                liars: vec![7],
-                tunnel: Some(TunnelName {
-                    key_id: ClientKeyId([1, 2, 3, 4, 5]),
-                    session: [6; 8],
-                    host: "cs.rke.test".into(),
-                    port: 443,
-                }),
-            }),
-            usage: Arc::default(),
-        }
-    }
-
-    fn domain(name: &str) -> Domain {
-        Domain::new(name).expect("a domain")
-    }
-
-    fn open(dir: &tempfile::TempDir, ttl_hours: u64, max: usize) -> Keystore {
-        let data_dir = Arc::new(DataDir::open(dir.path(), Sharing::Alone).expect("a data directory"));
-        Keystore::open(data_dir, Limits { ttl_hours, max }).expect("a keystore")
-    }
-
-    fn files(dir: &tempfile::TempDir) -> Vec<PathBuf> {
-        fs::read_dir(dir.path().join(FOLDER)).expect("a folder").flatten().map(|entry| entry.path()).collect()
-    }
-
-    #[test]
-    fn a_key_comes_back_after_a_restart() {
-        let dir = tempfile::tempdir().expect("a folder");
-        open(&dir, 24, 64).put(&key("a.test", 1)).expect("cached");
-        let again = open(&dir, 24, 64);
-        let cached = again.get(&domain("a.test")).expect("a cached key");
-        assert!(cached.key.matches(&key("a.test", 1).key) && cached.origin == key("a.test", 1).origin);
-        assert!(again.get(&domain("b.test")).is_none());
-        assert_eq!(again.count(), Count { total: 1, valid: 1 });
-    }
-
-    #[test]
-    fn an_expired_key_is_removed() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let keystore = open(&dir, 0, 64);
-        keystore.put(&key("a.test", 1)).expect("cached");
-        assert_eq!(keystore.count(), Count { total: 1, valid: 0 });
-        keystore.sweep();
-        assert_eq!((keystore.count().total, files(&dir).len()), (0, 0));
-        keystore.put(&key("a.test", 1)).expect("cached");
-        assert!(keystore.get(&domain("a.test")).is_none());
-        assert!(files(&dir).is_empty());
-    }
-
-    #[test]
-    fn a_full_cache_gives_up_the_first_to_expire() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let keystore = open(&dir, 24, 2);
-        keystore.put(&key("a.test", 1)).expect("cached");
-        keystore.lock().insert(domain("a.test"), Indexed::new(&key("a.test", 1), unix_seconds() + 10));
-        keystore.put(&key("b.test", 2)).expect("cached");
-        keystore.put(&key("b.test", 3)).expect("replaced");
-        assert!(keystore.get(&domain("a.test")).is_some());
-        keystore.put(&key("c.test", 4)).expect("cached");
-        assert!(keystore.get(&domain("a.test")).is_none());
-        assert_eq!((keystore.count().total, files(&dir).len()), (2, 2));
-    }
-
-    #[test]
-    fn damaged_and_foreign_files_are_removed_and_not_fatal() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let keystore = open(&dir, 24, 64);
-        keystore.put(&key("good.test", 1)).expect("cached");
-        keystore.put(&key("bad.test", 2)).expect("cached");
-        let bad = keystore.path_of(&domain("bad.test"));
-        let good = keystore.path_of(&domain("good.test"));
-        let mut bytes = fs::read(&bad).expect("read");
-        *bytes.last_mut().expect("not empty") ^= 1;
-        fs::write(&bad, bytes).expect("written");
-        fs::copy(&good, good.with_file_name("renamed.key")).expect("copied");
-        fs::write(good.with_file_name("garbage"), b"garbage").expect("written");
-        assert!(keystore.get(&domain("bad.test")).is_none());
-        drop(keystore);
-        let keystore = open(&dir, 24, 64);
-        assert_eq!(keystore.count().total, 1);
-        assert_eq!(files(&dir), [good]);
-    }
-
-    #[test]
-    fn a_forgotten_key_is_gone_from_memory_and_disk() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let keystore = open(&dir, 24, 64);
-        keystore.put(&key("a.test", 1)).expect("cached");
-        keystore.put(&key("b.test", 2)).expect("cached");
-        assert_eq!(keystore.forget(&domain("a.test")).expect("forgotten"), 1);
-        assert_eq!(keystore.forget(&domain("c.test")).expect("nothing to forget"), 0);
-        assert!(keystore.get(&domain("a.test")).is_none() && keystore.get(&domain("b.test")).is_some());
-        assert_eq!(files(&dir).len(), 1);
-    }
-
-    #[test]
-    fn all_keys_are_forgotten_at_once() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let keystore = open(&dir, 24, 64);
-        keystore.put(&key("a.test", 1)).expect("cached");
-        keystore.put(&key("b.test", 2)).expect("cached");
-        assert_eq!(keystore.rows().len(), 2);
-        assert_eq!(keystore.forget_all().expect("forgotten"), 2);
-        assert!(keystore.rows().is_empty() && files(&dir).is_empty());
-    }
-
-    #[test]
-    fn what_a_key_has_encrypted_is_known_after_a_restart() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let keystore = open(&dir, 24, 64);
-        keystore.put(&key("a.test", 1)).expect("cached");
-        let limits = UsageLimits::default();
-        let usage = keystore.get(&domain("a.test")).expect("a key").usage;
-        usage.add(3, 500, limits).expect("within the limits");
-        assert_eq!(keystore.get(&domain("a.test")).expect("a key").usage.so_far(), (3, 500));
-        keystore.save_usage();
-        usage.add(1, 1, limits).expect("within the limits");
-        assert_eq!(keystore.get(&domain("a.test")).expect("a key").usage.so_far(), (4, 501));
-        drop(keystore);
-        let again = open(&dir, 24, 64).get(&domain("a.test")).expect("a key");
-        assert_eq!(again.usage.so_far(), (3, 500));
-        assert!(again.key.matches(&key("a.test", 1).key));
-    }
-
-    #[test]
-    fn a_cache_of_no_keys_keeps_none() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let keystore = open(&dir, 24, 0);
-        keystore.put(&key("a.test", 1)).expect("not an error");
-        assert!(keystore.get(&domain("a.test")).is_none() && files(&dir).is_empty());
-    }
-}
+mod tests;

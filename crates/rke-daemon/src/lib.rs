@@ -21,15 +21,22 @@ pub mod histogram;
 pub mod http;
 pub mod journal;
 pub mod keystore;
+#[cfg(feature = "made-up-sessions")]
+pub mod made_up;
 pub mod progress;
 pub mod raidas;
 mod reload;
+pub mod remote_deletions;
+pub mod server;
+pub mod session_key;
 pub mod sessions;
 pub mod store;
 pub mod streams;
 mod suspend;
 mod token;
+pub mod trust;
 pub mod tunnel;
+mod tunnels;
 pub mod usage;
 mod wallet_root;
 

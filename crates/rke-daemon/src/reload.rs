@@ -26,7 +26,7 @@ pub(crate) async fn reload(parts: Parts<'_>, wanted: Config) -> Result<Vec<&'sta
     if let (Some(acceptor), Some(certificates)) = (parts.tls, certificates) {
         acceptor.replace(certificates);
     }
-    parts.sessions.exchange().change(Rules::of(&config), directory);
+    parts.sessions.exchange().change(Rules::of(&config), directory, config.pins.clone());
     parts.sessions.change(config, wallet_root);
     Ok(fixed)
 }
@@ -43,6 +43,8 @@ fn keep_fixed(current: &Config, mut wanted: Config) -> (Config, Vec<&'static str
     keep("listen", wanted.listen != current.listen);
     keep("data-dir", wanted.data_dir != current.data_dir);
     keep("dns-server", wanted.dns_server != current.dns_server);
+    keep("dnssec", wanted.dnssec != current.dnssec);
+    keep("dnssec-anchors", wanted.dnssec_anchors != current.dnssec_anchors);
     keep("require-token", wanted.access.token != current.access.token);
     keep("unix-socket", wanted.access.unix_socket != current.access.unix_socket);
     keep("audit-log", wanted.audit_log != current.audit_log);
@@ -50,6 +52,8 @@ fn keep_fixed(current: &Config, mut wanted: Config) -> (Config, Vec<&'static str
     wanted.listen = current.listen;
     wanted.data_dir.clone_from(&current.data_dir);
     wanted.dns_server = current.dns_server;
+    wanted.dnssec = current.dnssec;
+    wanted.dnssec_anchors.clone_from(&current.dnssec_anchors);
     wanted.audit_log.clone_from(&current.audit_log);
     wanted.access.token = current.access.token;
     wanted.access.unix_socket.clone_from(&current.access.unix_socket);
@@ -65,20 +69,24 @@ mod tests {
 
     use super::*;
     use crate::access::{TlsFiles, TokenRule};
+    use crate::discovery::Dnssec;
 
     #[test]
     fn what_takes_a_new_start_stays_and_is_named() {
         let current = Config::new("/a".into());
         let mut wanted =
             Config { max_sessions: 99, session_ttl: Duration::from_secs(7), ..Config::new("/b".into()) };
+        wanted.dnssec = Dnssec::Require;
+        wanted.dnssec_anchors = Some("/k".into());
         wanted.audit_log = Some("/l".into());
         wanted.access.token = TokenRule::Required;
         wanted.access.tls = Some(TlsFiles { certificate: "/c".into(), key: "/k".into(), client_ca: None });
         wanted.access.allow_hosts = vec!["a.test".into()];
         let (config, fixed) = keep_fixed(&current, wanted);
-        assert_eq!(fixed, ["data-dir", "require-token", "audit-log", "tls-cert"]);
+        assert_eq!(fixed, ["data-dir", "dnssec", "dnssec-anchors", "require-token", "audit-log", "tls-cert"]);
         assert_eq!((config.max_sessions, config.session_ttl), (99, Duration::from_secs(7)));
         assert_eq!((config.data_dir, config.audit_log), (current.data_dir, None));
+        assert_eq!((config.dnssec, config.dnssec_anchors), (Dnssec::Off, None));
         assert!(config.access.token == TokenRule::None && config.access.tls.is_none());
         assert_eq!(config.access.allow_hosts, ["a.test"]);
     }

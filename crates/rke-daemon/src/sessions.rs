@@ -2,36 +2,36 @@
 //! nothing below it.
 
 mod ending;
+mod opening;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
-use rke_host::wallet;
 use rke_proto::cipher::{BLOCK_LEN, aes256_ctr, aes256_ctr_stack_use};
-use rke_proto::derive::ShareWidth;
+use rke_proto::handshake::BreakCode;
 use rke_proto::tunnel::{ClientKeyId, NonceMemory};
 use rke_secret::fill_random;
-use tokio::time::{Instant, timeout_at};
 
-pub use self::ending::{CachedKey, DeleteError};
+pub use self::ending::{CachedKey, DeleteError, Ended};
 use crate::Domain;
-use crate::blocking::{FewAtOnce, spawn_blocking};
+use crate::blocking::FewAtOnce;
 use crate::clock::{Moment, wall_clock};
 use crate::config::Config;
-use crate::creations::{Creations, Leave};
+use crate::creations::Creations;
 use crate::discovery::{Discovered, DiscoveryError};
-use crate::exchange::{Exchange, ExchangeError, ExchangedKey};
+use crate::exchange::{Exchange, ExchangeError};
 use crate::gate::Gates;
 use crate::journal::Journal;
 use crate::keystore::{self, Keystore};
-use crate::store::{self, KeyError, KeyUse, NewSession, Row, SessionId, Store};
+use crate::remote_deletions::RemoteDeletions;
+use crate::store::{self, KeyError, KeyUse, NewSession, OnExpiry, Row, SessionId, Store};
 use crate::suspend::SuspendWatch;
-use crate::wallet_root::{Outside, WalletRoot};
+use crate::tunnels::Tunnels;
+use crate::wallet_root::WalletRoot;
 
 /// Whether a cached key will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,9 @@ pub struct Sessions {
     store: Store,
     keystore: Arc<Keystore>,
     cache_reads: FewAtOnce,
-    exchange: Exchange,
+    exchange: Arc<Exchange>,
+    remote: Arc<RemoteDeletions>,
+    tunnels: Arc<Tunnels>,
     gates: Gates<Arc<ExchangeError>>,
     creations: Creations,
     suspend: SuspendWatch,
@@ -72,7 +74,7 @@ pub struct Sessions {
     residues_found: AtomicU64,
     /// How requests for a session ended.
     outcomes: Mutex<BTreeMap<&'static str, u64>>,
-    /// The nonces of each key that was used in a tunnel, so that no packet is taken twice.
+    /// The nonces of each key that was used in a tunnel, so that no packet is accepted twice.
     seen: Mutex<HashMap<ClientKeyId, Arc<Mutex<NonceMemory>>>>,
     journal: Arc<Journal>,
     config: ArcSwap<Config>,
@@ -84,15 +86,27 @@ impl Sessions {
     pub(crate) fn new(
         config: Config,
         keystore: Arc<Keystore>,
-        exchange: Exchange,
+        exchange: Arc<Exchange>,
+        remote: Arc<RemoteDeletions>,
         wallet_root: Option<WalletRoot>,
         journal: Arc<Journal>,
     ) -> Self {
+        let tunnels = Arc::default();
+        // The deletions have the exchange, so it must not have them.
+        let unclaimed = Arc::downgrade(&remote);
+        exchange.give_up().set(move |deletion| {
+            if let Some(remote) = unclaimed.upgrade() {
+                remote.submit([deletion]);
+            }
+        });
+        let on_expiry = on_expiry(&journal, &remote, &tunnels);
         Self {
-            store: Store::new(store_rules(&config), Arc::clone(&journal)),
+            store: Store::new(store_rules(&config), on_expiry),
             keystore,
             cache_reads: FewAtOnce::new(CACHE_READS),
             exchange,
+            remote,
+            tunnels,
             gates: Gates::default(),
             creations: Creations::new(),
             suspend: SuspendWatch::new(),
@@ -129,7 +143,17 @@ impl Sessions {
         &self.exchange
     }
 
-    /// Where is told what happens.
+    /// Deletions at the other ends.
+    pub fn remote_deletions(&self) -> &RemoteDeletions {
+        &self.remote
+    }
+
+    /// The tunnels that are open.
+    pub(crate) fn tunnels(&self) -> &Arc<Tunnels> {
+        &self.tunnels
+    }
+
+    /// Where events are reported.
     pub fn journal(&self) -> &Journal {
         &self.journal
     }
@@ -159,132 +183,9 @@ impl Sessions {
         self.exchange.discover(domain, self.exchange.deadline()).await
     }
 
-    /// Opens a session with the domain's cached key, or with a new one.
-    ///
-    /// # Errors
-    /// [`ExchangeError`]; then there is no session and nothing is cached.
-    pub async fn create(
-        &self,
-        domain: Domain,
-        wallet: PathBuf,
-        choice: KeyChoice,
-    ) -> Result<Row, Arc<ExchangeError>> {
-        let asked = domain.clone();
-        let open = async |leave| self.open(domain, wallet, choice, leave).await;
-        let created = self.creations.run(open).await;
-        let created = created.unwrap_or_else(|| Err(ExchangeError::CalledOff.into()));
-        let outcome = match &created {
-            Ok(row) if row.from_cache => "from_cache",
-            Ok(_) => "opened",
-            Err(error) => error.name(),
-        };
-        *self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).entry(outcome).or_default() += 1;
-        if let Err(error) = &created {
-            self.journal.session_refused(asked, error);
-        }
-        created
-    }
-
     /// How many requests for a session ended in which way.
     pub fn outcomes(&self) -> BTreeMap<&'static str, u64> {
         self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    async fn open(
-        &self,
-        domain: Domain,
-        wallet: PathBuf,
-        choice: KeyChoice,
-        leave: Leave,
-    ) -> Result<Row, Arc<ExchangeError>> {
-        let wallet = self.confine(wallet)?;
-        wallet::check_path(&wallet).map_err(ExchangeError::from)?;
-        self.store.check_room().map_err(ExchangeError::from)?;
-        let exchanged = self.key_for(&domain, wallet, choice, leave).await?;
-        let (ExchangedKey { domain, key, origin, usage }, from_cache) = exchanged;
-        let id = SessionId::random().map_err(|error| ExchangeError::Machine(error.into()))?;
-        if origin.width == ShareWidth::Narrow {
-            tracing::warn!(%domain, "opened a WEAK session: its key comes from 1-byte shares and has 8 bits");
-        }
-        let raidas = origin.raidas.len();
-        let session = NewSession { domain: domain.clone(), origin, from_cache, key, usage };
-        let row = self.store.insert(id, session).map_err(ExchangeError::from)?;
-        tracing::info!(%domain, raidas, from_cache, "session opened");
-        self.journal.session_created(id, domain, &row);
-        Ok(row)
-    }
-
-    /// Where the wallet really lies, if wallets may lie there. Asked before anything else looks at the
-    /// path, so that nobody learns what is elsewhere.
-    fn confine(&self, wallet: PathBuf) -> Result<PathBuf, ExchangeError> {
-        match self.wallet_root.load().as_ref() {
-            Some(root) if wallet.is_absolute() => {
-                root.confine(&wallet).map_err(|Outside| ExchangeError::WalletOutside)
-            }
-            _ => Ok(wallet),
-        }
-    }
-
-    async fn key_for(
-        &self,
-        domain: &Domain,
-        wallet: PathBuf,
-        choice: KeyChoice,
-        leave: Leave,
-    ) -> Result<(ExchangedKey, bool), Arc<ExchangeError>> {
-        if let Some(key) = self.cached(domain, choice).await {
-            return Ok((key, true));
-        }
-        let deadline = self.exchange.deadline();
-        let place = self.gates.queue(domain);
-        let Ok(mut turn) = timeout_at(deadline, place.wait()).await else {
-            return Err(ExchangeError::StillRunning(domain.clone()).into());
-        };
-        if let Some(key) = self.cached(domain, choice).await {
-            return Ok((key, true));
-        }
-        if let Some(failure) = turn.failure_while_waiting() {
-            return Err(failure);
-        }
-        let started = Instant::now();
-        let ended = self.exchange.run(domain, wallet, deadline).await;
-        self.journal.exchange_ended(&ended, started.elapsed());
-        match ended {
-            Ok(key) => Ok((self.cache(key, leave).await?, false)),
-            Err(error) => {
-                let error = Arc::new(error);
-                tracing::warn!(%domain, %error, "no session");
-                if error.holds_for_everyone() {
-                    turn.leave_failure(Arc::clone(&error));
-                }
-                Err(error)
-            }
-        }
-    }
-
-    /// The cached key, unless it is used up, or a weak one that is not allowed any more.
-    async fn cached(&self, domain: &Domain, choice: KeyChoice) -> Option<ExchangedKey> {
-        if choice == KeyChoice::Fresh {
-            return None;
-        }
-        let (keystore, wanted) = (Arc::clone(&self.keystore), domain.clone());
-        let key = self.cache_reads.run(move || keystore.get(&wanted)).await??;
-        let accepted = self.exchange.accepts(domain, key.origin.width);
-        (accepted && !key.usage.is_used_up(self.config().key_limits)).then_some(key)
-    }
-
-    /// Caches a key and gives it back. A cache that cannot be written is reported, and the session
-    /// is opened all the same.
-    async fn cache(&self, key: ExchangedKey, leave: Leave) -> Result<ExchangedKey, ExchangeError> {
-        let keystore = Arc::clone(&self.keystore);
-        let write = move || {
-            if let Err(error) = keystore.put(&key) {
-                tracing::warn!(domain = %key.domain, %error, "the new key could not be cached");
-            }
-            drop(leave);
-            key
-        };
-        spawn_blocking(write).await.map_err(|error| ExchangeError::Machine(std::io::Error::other(error)))
     }
 
     /// Encrypts in place under a fresh random nonce, with a session that has not expired by `now`.
@@ -328,6 +229,19 @@ impl Sessions {
         self.journal.session_renewed(id, renewed.domain.clone());
         Some(renewed)
     }
+}
+
+/// Wipes the key of a session that has come to its end, here and then at the other end, and says so.
+fn on_expiry(journal: &Arc<Journal>, remote: &Arc<RemoteDeletions>, tunnels: &Arc<Tunnels>) -> OnExpiry {
+    let (journal, remote, tunnels) = (Arc::clone(journal), Arc::clone(remote), Arc::clone(tunnels));
+    Box::new(move |id, session, late| {
+        let deletion = session.remote_deletion();
+        let NewSession { domain, key, .. } = session;
+        drop(key);
+        tunnels.cut(id, BreakCode::Expired);
+        journal.session_expired(id, domain, late);
+        remote.submit(deletion);
+    })
 }
 
 fn store_rules(config: &Config) -> store::Rules {

@@ -21,13 +21,16 @@ pub use self::model::{Count, Full, KeyError, KeyUse, NewSession, Row, Rules};
 use self::shard::{Shard, Taken};
 use crate::Domain;
 use crate::clock::Moment;
-use crate::journal::Journal;
+use crate::session_key::SessionKey;
 
 /// Into how many parts the sessions are split. Ids are random, so the parts are alike.
 const SHARDS: usize = 256;
 
 /// How many sessions are wiped at a time while others wait for nothing.
 const BATCH: usize = 64;
+
+/// What becomes of a session that has come to its end, and how long after that it was found. It wipes the key.
+pub type OnExpiry = Box<dyn Fn(SessionId, NewSession, Duration) + Send + Sync>;
 
 /// The store. Dropping it stops its task; the keys go with the last handle.
 pub struct Store {
@@ -43,7 +46,7 @@ struct Shared {
     shards: [Mutex<Shard>; SHARDS],
     /// Sessions in all of them.
     total: AtomicUsize,
-    journal: Arc<Journal>,
+    on_expiry: OnExpiry,
     /// Until when the sweeper sleeps, in nanoseconds on its clock.
     sleeps_until: AtomicU64,
     /// Wakes the sweeper when an earlier deadline than the one it sleeps for has appeared.
@@ -51,14 +54,14 @@ struct Shared {
 }
 
 impl Store {
-    /// An empty store, which tells the journal of sessions that come to their end. Needs a tokio runtime.
-    pub fn new(rules: Rules, journal: Arc<Journal>) -> Self {
+    /// An empty store, which hands over sessions that come to their end. Needs a tokio runtime.
+    pub fn new(rules: Rules, on_expiry: OnExpiry) -> Self {
         let shared = Arc::new(Shared {
             max: AtomicUsize::new(rules.max),
             changing: Mutex::default(),
             shards: std::array::from_fn(|_| Mutex::new(Shard::new(rules))),
             total: AtomicUsize::new(0),
-            journal,
+            on_expiry,
             sleeps_until: AtomicU64::new(sweeper::AWAKE),
             earlier_deadline: Notify::new(),
         });
@@ -159,7 +162,7 @@ impl Store {
         stack_use: StackUse,
         work: impl FnOnce(&[u8; 32]) -> R,
     ) -> Result<R, KeyError> {
-        let key = self.shared.shard(id).use_key(id, key_use, now)?;
+        let key = self.shared.shard(id).use_key(id, key_use, now, |keys| keys.cipher().handle())?;
         let used = key.expose_within(stack_use, |key| {
             let done = work(key);
             #[cfg(feature = "controls")]
@@ -167,6 +170,42 @@ impl Store {
             done
         });
         used.ok_or(KeyError::NotFound)
+    }
+
+    /// The same with the key of `seal` and `open`.
+    ///
+    /// # Errors
+    /// As [`Store::with_key`].
+    pub fn with_seal_key<R>(
+        &self,
+        id: SessionId,
+        key_use: KeyUse,
+        work: impl FnOnce(&[u8; 32]) -> R,
+    ) -> Result<R, KeyError> {
+        let key = self.shared.shard(id).use_key(id, key_use, Moment::now(), SessionKey::for_sealing)?;
+        key.expose(work).ok_or(KeyError::NotFound)
+    }
+
+    /// The same with K, from which the keys of a session of handshake 3 come. `None` where the session has a narrow key.
+    ///
+    /// # Errors
+    /// As [`Store::with_key`].
+    pub fn with_root<R>(
+        &self,
+        id: SessionId,
+        key_use: KeyUse,
+        work: impl FnOnce(&[u8; 32]) -> R,
+    ) -> Result<Option<R>, KeyError> {
+        let root = self.shared.shard(id).use_key(id, key_use, Moment::now(), SessionKey::root)?;
+        root.map(|root| root.expose(work).ok_or(KeyError::NotFound)).transpose()
+    }
+
+    /// Notes that a session is in use, whose key is not needed for it.
+    ///
+    /// # Errors
+    /// As [`Store::with_key`].
+    pub fn touch(&self, id: SessionId, key_use: KeyUse) -> Result<(), KeyError> {
+        self.shared.shard(id).use_key(id, key_use, Moment::now(), |_| ())
     }
 
     /// What may be told of a session. `None` as in [`Store::remove`].
@@ -284,9 +323,7 @@ impl Shared {
     }
 
     fn wipe_ended(&self, id: SessionId, Taken { session, end }: Taken) {
-        let NewSession { domain, key, .. } = session;
-        drop(key);
-        self.journal.session_expired(id, domain, Moment::now().since(end));
+        (self.on_expiry)(id, session, Moment::now().since(end));
     }
 }
 

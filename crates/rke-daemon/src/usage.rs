@@ -28,7 +28,7 @@ impl Default for UsageLimits {
 /// A key has encrypted as much as it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "This session's key has encrypted as much as one key may; open a session with a fresh key (fresh=true)"
+    "This session's key has encrypted as much as one key may; open a new session, which has a key of its own"
 )]
 pub struct UsedUp;
 

@@ -88,8 +88,18 @@ pub fn check_path(path: &Path) -> Result<(), WalletError> {
     fs::read_dir(path).map(drop).map_err(WalletError::Unreadable)
 }
 
-/// Chooses a proof for each of `raidas`: envelope 5 where two coins are usable there, 4 where one
-/// is; envelope 1 for narrow shares, as the public network has it. RAIDAs without a usable coin are
+/// Whether narrow shares may travel in envelope 1. `docs/protocol.md` section 4.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Envelope1 {
+    /// They travel in envelope 4.
+    #[default]
+    Refused,
+    /// They travel in envelope 1, whose answers can give the coin's AN away.
+    Allowed,
+}
+
+/// Chooses a proof for each of `raidas`: for wide shares envelope 5 where two coins are usable there, 4
+/// where one is; for narrow ones envelope 4, or 1 where that is allowed. RAIDAs without a usable coin are
 /// left out. Blocks on the file system.
 ///
 /// # Errors
@@ -98,14 +108,16 @@ pub fn prove(
     path: &Path,
     raidas: &[RaidaIndex],
     width: ShareWidth,
+    envelope_1: Envelope1,
     required: usize,
 ) -> Result<Vec<Proof>, WalletError> {
     if !path.is_absolute() {
         return Err(WalletError::NotAbsolute);
     }
-    let coins_each = match width {
-        ShareWidth::Narrow => 1,
-        ShareWidth::Wide => 2,
+    let envelope = wanted_envelope(width, envelope_1);
+    let coins_each = match envelope {
+        Wanted::Type1 | Wanted::Type4 => 1,
+        Wanted::Type5 => 2,
     };
     let mut found = Found { coins: std::array::from_fn(|_| Vec::new()), skipped: Vec::new() };
     let mut files = 0;
@@ -119,7 +131,7 @@ pub fn prove(
     if files == 0 {
         return Err(check_path(path).err().unwrap_or(WalletError::Empty));
     }
-    let proofs = raidas.iter().map(|raida| proof(*raida, &found.coins[raida.position()], width));
+    let proofs = raidas.iter().map(|raida| proof(*raida, &found.coins[raida.position()], envelope));
     // All keys in one scope, of which each costs as much as what is done in it.
     let proofs: Vec<Proof> = scoped(|| proofs.filter_map(Result::transpose).collect::<Result<_, _>>())??;
     if proofs.len() < required {
@@ -128,20 +140,56 @@ pub fn prove(
     Ok(proofs)
 }
 
+/// The envelope that a proof is made for.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Type1,
+    Type4,
+    /// Type 4 where there is one coin only.
+    Type5,
+}
+
+fn wanted_envelope(width: ShareWidth, envelope_1: Envelope1) -> Wanted {
+    match (width, envelope_1) {
+        (ShareWidth::Narrow, Envelope1::Allowed) => Wanted::Type1,
+        (ShareWidth::Narrow, Envelope1::Refused) => Wanted::Type4,
+        (ShareWidth::Wide, _) => Wanted::Type5,
+    }
+}
+
 fn proof(
     raida: RaidaIndex,
     coins: &[(CoinId, Secret<AN_LEN>)],
-    width: ShareWidth,
+    wanted: Wanted,
 ) -> Result<Option<Proof>, SecretError> {
-    let (envelope, key) = match (coins, width) {
+    let (envelope, key) = match (coins, wanted) {
         ([], _) => return Ok(None),
-        ([(id, an), ..], ShareWidth::Narrow) => (Envelope::Type1(*id), EnvelopeKey::type_1(an)?),
-        ([(id, an)], ShareWidth::Wide) => (Envelope::Type4(*id), EnvelopeKey::type_4(an)?),
-        ([(first, an_1), (second, an_2), ..], ShareWidth::Wide) => {
+        ([(id, an), ..], Wanted::Type1) => (Envelope::Type1(*id), EnvelopeKey::type_1(an)?),
+        ([(first, an_1), (second, an_2), ..], Wanted::Type5) => {
             (Envelope::Type5(*first, *second), EnvelopeKey::type_5(an_1, an_2)?)
         }
+        ([(id, an), ..], Wanted::Type4 | Wanted::Type5) => (Envelope::Type4(*id), EnvelopeKey::type_4(an)?),
     };
     Ok(Some(Proof { raida, envelope, key }))
+}
+
+/// Whether all of these coins lie in the wallet, each in a file that can be read and of use at one RAIDA
+/// at least. Reads no AN. Blocks on the file system.
+///
+/// # Errors
+/// [`WalletError`], where the wallet cannot be opened.
+pub fn holds_coins(path: &Path, coins: &[CoinId]) -> Result<bool, WalletError> {
+    check_path(path)?;
+    let mut missing: Vec<CoinId> = coins.to_vec();
+    for file in COIN_FOLDERS.iter().flat_map(|folder| coin_files(&path.join(folder))) {
+        if missing.is_empty() {
+            break;
+        }
+        // What cannot be read holds nothing; an exchange would say why.
+        let found = CoinFile::open(&file).and_then(|file| file.usable_coins()).unwrap_or_default();
+        missing.retain(|coin| !found.contains(coin));
+    }
+    Ok(missing.is_empty())
 }
 
 /// The coins found so far: for each RAIDA the usable ones, with their AN there.
@@ -232,6 +280,13 @@ impl CoinFile {
         let mut bytes = [0; COIN_HEADER_LEN];
         self.file.read_exact_at(&mut bytes, self.header.coin_position(at))?;
         Ok(decode_coin_header(bytes))
+    }
+
+    /// The names of its coins, none where no RAIDA knows them.
+    fn usable_coins(&self) -> Result<Vec<CoinId>, CoinFileReadError> {
+        let is_usable = RaidaIndex::all().any(|raida| self.header.status(raida) == CoinStatus::Passed);
+        let coins = if is_usable { self.coins() } else { 0 };
+        Ok((0..coins).map(|at| self.coin_id(at)).collect::<io::Result<_>>()?)
     }
 
     /// The name of its coin `at`, from 0, and its ANs at these RAIDAs, in their order.

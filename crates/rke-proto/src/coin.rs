@@ -62,6 +62,49 @@ impl std::str::FromStr for CoinId {
     }
 }
 
+/// Length of a coin pair on the wire.
+pub const COIN_PAIR_LEN: usize = 10;
+
+/// The coins whose ANs authenticated a request: one, or two. A wide share is bound to them.
+/// `docs/protocol.md` section 6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CoinPair {
+    /// Coin 1 of the envelope.
+    pub first: CoinId,
+    /// Coin 2, where there is one.
+    pub second: Option<CoinId>,
+}
+
+impl CoinPair {
+    /// The ten bytes of the wire: two `id5`, the second of them zeros where there is no second coin.
+    pub fn to_bytes(self) -> [u8; COIN_PAIR_LEN] {
+        let mut bytes = [0; COIN_PAIR_LEN];
+        bytes[..5].copy_from_slice(&self.first.to_bytes());
+        if let Some(second) = self.second {
+            bytes[5..].copy_from_slice(&second.to_bytes());
+        }
+        bytes
+    }
+
+    /// The pair that ten bytes of the wire name.
+    pub fn from_bytes(bytes: [u8; COIN_PAIR_LEN]) -> Self {
+        let [a, b, c, d, e, f, g, h, i, j] = bytes;
+        let second = [f, g, h, i, j];
+        let second = (second != [0; 5]).then(|| CoinId::from_bytes(second));
+        Self { first: CoinId::from_bytes([a, b, c, d, e]), second }
+    }
+
+    /// The coins of the pair.
+    pub fn coins(self) -> impl Iterator<Item = CoinId> {
+        std::iter::once(self.first).chain(self.second)
+    }
+
+    /// Whether the pair contains a coin.
+    pub fn contains(self, coin: CoinId) -> bool {
+        self.coins().any(|own| own == coin)
+    }
+}
+
 /// Why a coin file cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CoinFileError {
@@ -170,13 +213,13 @@ impl FileHeader {
         self.coins
     }
 
-    /// Checks the file's length against the coins that it announces.
+    /// Checks that the file has the coins that it announces. Bytes behind them are ignored: older clients pad their files.
     ///
     /// # Errors
     /// [`CoinFileError::WrongLength`].
     pub fn check_len(&self, actual: u64) -> Result<(), CoinFileError> {
         let expected = self.coin_position(self.coins);
-        if actual == expected {
+        if actual >= expected {
             return Ok(());
         }
         Err(CoinFileError::WrongLength { coins: self.coins, expected, actual })

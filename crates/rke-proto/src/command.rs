@@ -5,7 +5,7 @@ use rke_secret::Secret;
 use crate::challenge::CHALLENGE_LEN;
 use crate::cursor::{Cursor, DecodeError};
 use crate::derive::{SECRET_LEN, ShareWidth};
-use crate::ident::{CSID_LEN, ClientSn, ContentServerId, KeyContext, KeyId};
+use crate::ident::{CSID_LEN, ClientSn, ContentServerId, KeyContext, KeySetId, MAX_TEXT_LEN};
 use crate::{Challenge, Envelope, Status};
 
 /// The command group of the RAIDA key exchange.
@@ -14,18 +14,25 @@ pub const GROUP: u8 = 15;
 /// Length of the body of a key share request, the challenge included.
 pub const SHARE_REQUEST_LEN: usize = CHALLENGE_LEN + CSID_LEN + 1 + 5 + 8;
 
-/// Most key sets that one `preload_master_key` carries: their number is a byte.
+/// Most key sets that one preload carries: their number is a byte.
 pub const MAX_PRELOAD: usize = 255;
 
+/// Length of a key set's number and master secret in a preload.
+const ENTRY_LEN: usize = 1 + SECRET_LEN;
+
+const BAD_CS_ID: DecodeError = DecodeError::BadValue { what: "Content Server ID", value: 0 };
+
 /// A command of group 15.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Command {
     /// 1: a Content Server gives a RAIDA its master secrets.
     PreloadMasterKey,
     /// 2: a share of one byte.
     GetKeyShare,
-    /// 32: a share of 32 bytes.
+    /// 32: a share of 32 bytes, bound to the coins that ask for it.
     GetWideKeyShare,
+    /// 33: a Content Server gives a RAIDA its master secrets, in an order that no recording can upset.
+    PreloadKeySet,
 }
 
 impl Command {
@@ -35,6 +42,7 @@ impl Command {
             (GROUP, 1) => Some(Self::PreloadMasterKey),
             (GROUP, 2) => Some(Self::GetKeyShare),
             (GROUP, 32) => Some(Self::GetWideKeyShare),
+            (GROUP, 33) => Some(Self::PreloadKeySet),
             _ => None,
         }
     }
@@ -45,6 +53,7 @@ impl Command {
             Self::PreloadMasterKey => 1,
             Self::GetKeyShare => 2,
             Self::GetWideKeyShare => 32,
+            Self::PreloadKeySet => 33,
         };
         (GROUP, command)
     }
@@ -60,10 +69,30 @@ impl Command {
     /// Whether the command may travel in that envelope. Type 0 is for loopback peers besides.
     pub fn allows(self, envelope: Envelope) -> bool {
         match envelope {
-            Envelope::Type0 => self == Self::GetKeyShare,
-            Envelope::Type1(_) => self != Self::GetWideKeyShare,
+            // Short answers are no more than a byte of ciphertext: all else would share the request's keystream.
+            Envelope::Type0 | Envelope::Type1(_) => self == Self::GetKeyShare,
             Envelope::Type4(_) | Envelope::Type5(..) => true,
         }
+    }
+
+    /// Whether the payload of the answer begins with the request's challenge.
+    pub fn returns_challenge(self) -> bool {
+        matches!(self, Self::GetWideKeyShare | Self::PreloadKeySet)
+    }
+
+    /// How wide the share is that the command asks for. `None` where it asks for none.
+    pub fn share_width(self) -> Option<ShareWidth> {
+        match self {
+            Self::GetKeyShare => Some(ShareWidth::Narrow),
+            Self::GetWideKeyShare => Some(ShareWidth::Wide),
+            Self::PreloadMasterKey | Self::PreloadKeySet => None,
+        }
+    }
+
+    /// Length of the payload of an answer of success.
+    pub fn payload_len(self) -> usize {
+        let challenge = if self.returns_challenge() { CHALLENGE_LEN } else { 0 };
+        challenge + self.share_width().map_or(0, ShareWidth::share_len)
     }
 }
 
@@ -82,7 +111,7 @@ pub fn write_share_request(challenge: &Challenge, context: &KeyContext, body: &m
     let fields: [&[u8]; 5] = [
         challenge.as_bytes(),
         context.cs_id.padded(),
-        &[context.key_id.get()],
+        &[context.key_set.get()],
         &context.client_sn.0,
         &context.timestamp.to_be_bytes(),
     ];
@@ -96,26 +125,25 @@ pub fn write_share_request(challenge: &Challenge, context: &KeyContext, body: &m
 pub fn decode_share_request(body: &[u8]) -> Result<KeyContext, DecodeError> {
     let mut cursor = Cursor::new(body);
     let cs_id = cursor.array::<CSID_LEN>("Content Server ID")?;
-    let key_id = cursor.u8("key id")?;
+    let key_set = cursor.u8("key set")?;
     let client_sn = ClientSn(cursor.array("client SN")?);
     let timestamp = cursor.u64("timestamp")?;
     cursor.finish()?;
     Ok(KeyContext {
-        cs_id: ContentServerId::from_padded(cs_id)
-            .ok_or(DecodeError::BadValue { what: "Content Server ID", value: 0 })?,
-        key_id: decode_key_id(key_id)?,
+        cs_id: ContentServerId::from_padded(cs_id).ok_or(BAD_CS_ID)?,
+        key_set: decode_key_set_id(key_set)?,
         client_sn,
         timestamp,
     })
 }
 
-fn decode_key_id(value: u8) -> Result<KeyId, DecodeError> {
-    KeyId::new(value).ok_or(DecodeError::BadValue { what: "key id", value: value.into() })
+fn decode_key_set_id(value: u8) -> Result<KeySetId, DecodeError> {
+    KeySetId::new(value).ok_or(DecodeError::BadValue { what: "key set", value: value.into() })
 }
 
 /// Length of the body of a `preload_master_key` for `key_sets` key sets.
 pub fn preload_len(cs_id: &ContentServerId, key_sets: usize) -> usize {
-    CHALLENGE_LEN + 4 + cs_id.wire_text().len() + 1 + key_sets * (1 + SECRET_LEN)
+    CHALLENGE_LEN + 4 + cs_id.as_str().len() + 1 + key_sets * ENTRY_LEN
 }
 
 /// Writes the body of a `preload_master_key`, [`preload_len`] bytes.
@@ -123,15 +151,37 @@ pub fn preload_len(cs_id: &ContentServerId, key_sets: usize) -> usize {
 pub fn write_preload(
     challenge: &Challenge,
     cs_id: &ContentServerId,
-    key_sets: &[(KeyId, &Secret<SECRET_LEN>)],
+    key_sets: &[(KeySetId, &Secret<SECRET_LEN>)],
     body: &mut [u8],
 ) {
-    let name = cs_id.wire_text();
-    let head: [&[u8]; 4] =
-        [challenge.as_bytes(), &(name.len() as u32).to_be_bytes(), name, &[key_sets.len() as u8]];
-    let entries = write_fields(&head, body);
-    for ((key_id, master), entry) in key_sets.iter().zip(entries.chunks_exact_mut(1 + SECRET_LEN)) {
-        entry[0] = key_id.get();
+    let name = cs_id.as_str().as_bytes();
+    let head: [&[u8]; 3] = [challenge.as_bytes(), &(name.len() as u32).to_be_bytes(), name];
+    write_key_sets(key_sets, write_fields(&head, body));
+}
+
+/// Length of the body of a `preload_key_set` for `key_sets` key sets.
+pub fn key_set_preload_len(key_sets: usize) -> usize {
+    CHALLENGE_LEN + CSID_LEN + 8 + 1 + key_sets * ENTRY_LEN
+}
+
+/// Writes the body of a `preload_key_set`, [`key_set_preload_len`] bytes; `timestamp` is in Unix seconds.
+/// At most [`MAX_PRELOAD`] key sets.
+pub fn write_key_set_preload(
+    challenge: &Challenge,
+    cs_id: &ContentServerId,
+    timestamp: u64,
+    key_sets: &[(KeySetId, &Secret<SECRET_LEN>)],
+    body: &mut [u8],
+) {
+    let head: [&[u8]; 3] = [challenge.as_bytes(), cs_id.padded(), &timestamp.to_be_bytes()];
+    write_key_sets(key_sets, write_fields(&head, body));
+}
+
+/// Writes the number of key sets, then each with its master secret.
+fn write_key_sets(key_sets: &[(KeySetId, &Secret<SECRET_LEN>)], body: &mut [u8]) {
+    let entries = write_fields(&[&[key_sets.len() as u8]], body);
+    for ((key_set, master), entry) in key_sets.iter().zip(entries.chunks_exact_mut(ENTRY_LEN)) {
+        entry[0] = key_set.get();
         master.expose(|master| entry[1..].copy_from_slice(master));
     }
 }
@@ -146,7 +196,48 @@ fn write_fields<'a>(fields: &[&[u8]], mut out: &'a mut [u8]) -> &'a mut [u8] {
     out
 }
 
-/// A decoded `preload_master_key`; the master secrets stay where they lie.
+/// By which command a preload comes. `docs/protocol.md` section 5.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preloading {
+    /// Command 1: adds key sets, for shares of either width, and replaces none.
+    Public,
+    /// Command 33, made at this time in Unix seconds: replaces the key sets that it lists, which are for wide shares.
+    Dated(u64),
+}
+
+impl Preloading {
+    /// The command.
+    pub fn command(self) -> Command {
+        match self {
+            Self::Public => Command::PreloadMasterKey,
+            Self::Dated(_) => Command::PreloadKeySet,
+        }
+    }
+
+    /// Length of the body for this many key sets.
+    pub fn body_len(self, cs_id: &ContentServerId, key_sets: usize) -> usize {
+        match self {
+            Self::Public => preload_len(cs_id, key_sets),
+            Self::Dated(_) => key_set_preload_len(key_sets),
+        }
+    }
+
+    /// Writes the body, [`Preloading::body_len`] bytes. At most [`MAX_PRELOAD`] key sets.
+    pub fn write(
+        self,
+        challenge: &Challenge,
+        cs_id: &ContentServerId,
+        key_sets: &[(KeySetId, &Secret<SECRET_LEN>)],
+        body: &mut [u8],
+    ) {
+        match self {
+            Self::Public => write_preload(challenge, cs_id, key_sets, body),
+            Self::Dated(timestamp) => write_key_set_preload(challenge, cs_id, timestamp, key_sets, body),
+        }
+    }
+}
+
+/// A decoded preload; the master secrets stay where they lie.
 pub struct Preload<'a> {
     /// Whose master secrets they are.
     pub cs_id: ContentServerId,
@@ -154,41 +245,65 @@ pub struct Preload<'a> {
 }
 
 impl<'a> Preload<'a> {
-    /// Decodes what follows the challenge.
+    /// Decodes what follows the challenge of a `preload_master_key`.
     ///
     /// # Errors
     /// [`DecodeError`]: a length, or an ID that cannot be. Then nothing is to be kept.
     pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
         let mut cursor = Cursor::new(body);
         let name_len = cursor.u32("Content Server ID length")?;
-        if !(1..=CSID_LEN as u32).contains(&name_len) {
+        if !(1..=MAX_TEXT_LEN as u32).contains(&name_len) {
             return Err(DecodeError::BadValue { what: "Content Server ID length", value: name_len.into() });
         }
         let name = cursor.slice("Content Server ID", name_len as usize)?;
-        let cs_id = ContentServerId::from_wire_text(name);
-        let cs_id = cs_id.ok_or(DecodeError::BadValue { what: "Content Server ID", value: 0 })?;
+        let cs_id = ContentServerId::from_wire_text(name).ok_or(BAD_CS_ID)?;
+        Self::decode_key_sets(cs_id, cursor)
+    }
+
+    /// Decodes what follows the challenge of a `preload_key_set`: its timestamp, in Unix seconds, and the
+    /// preload.
+    ///
+    /// # Errors
+    /// As [`Preload::decode`].
+    pub fn decode_with_timestamp(body: &'a [u8]) -> Result<(u64, Self), DecodeError> {
+        let mut cursor = Cursor::new(body);
+        let cs_id = cursor.array::<CSID_LEN>("Content Server ID")?;
+        let cs_id = ContentServerId::from_padded(cs_id).ok_or(BAD_CS_ID)?;
+        let timestamp = cursor.u64("timestamp")?;
+        Ok((timestamp, Self::decode_key_sets(cs_id, cursor)?))
+    }
+
+    /// Decodes the rest, which is the same in both.
+    fn decode_key_sets(cs_id: ContentServerId, mut cursor: Cursor<'a>) -> Result<Self, DecodeError> {
         let count = usize::from(cursor.u8("number of key sets")?);
-        let entries = cursor.slice("master secrets", count * (1 + SECRET_LEN))?;
+        let entries = cursor.slice("master secrets", count * ENTRY_LEN)?;
         cursor.finish()?;
         if count == 0 {
             return Err(DecodeError::BadValue { what: "number of key sets", value: 0 });
         }
         let preload = Self { cs_id, entries };
-        preload.raw_entries().try_for_each(|(key_id, _)| decode_key_id(key_id).map(drop))?;
+        let mut seen = [false; MAX_PRELOAD + 1];
+        for (key_set, _) in preload.raw_entries() {
+            decode_key_set_id(key_set)?;
+            // Which of the two would hold?
+            if std::mem::replace(&mut seen[usize::from(key_set)], true) {
+                return Err(DecodeError::BadValue { what: "key set", value: key_set.into() });
+            }
+        }
         Ok(preload)
     }
 
     fn raw_entries(&self) -> impl Iterator<Item = (u8, &'a [u8; SECRET_LEN])> + use<'a> {
-        let entries = self.entries.chunks_exact(1 + SECRET_LEN);
+        let entries = self.entries.chunks_exact(ENTRY_LEN);
         entries.filter_map(|entry| {
-            let (key_id, master) = entry.split_first()?;
-            Some((*key_id, master.first_chunk()?))
+            let (key_set, master) = entry.split_first()?;
+            Some((*key_set, master.first_chunk()?))
         })
     }
 
     /// The key sets and their master secrets, in the order of the wire.
-    pub fn key_sets(&self) -> impl Iterator<Item = (KeyId, &'a [u8; SECRET_LEN])> + use<'a> {
-        self.raw_entries().filter_map(|(key_id, master)| Some((KeyId::new(key_id)?, master)))
+    pub fn key_sets(&self) -> impl Iterator<Item = (KeySetId, &'a [u8; SECRET_LEN])> + use<'a> {
+        self.raw_entries().filter_map(|(key_set, master)| Some((KeySetId::new(key_set)?, master)))
     }
 }
 

@@ -5,8 +5,9 @@
 use hmac::Mac;
 use rke_secret::{Secret, SecretError};
 
+use crate::KeyContext;
 use crate::cipher::hmac_over;
-use crate::{Bitmap, KeyContext};
+use crate::coin::{COIN_PAIR_LEN, CoinPair};
 
 /// Length of a master secret, and of a wide share and of a key.
 pub const SECRET_LEN: usize = 32;
@@ -38,6 +39,25 @@ impl ShareWidth {
     }
 }
 
+/// A share by its width and by what it is bound to. `docs/protocol.md` section 6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ShareKind {
+    /// One byte that is the same for anyone who asks.
+    Narrow,
+    /// 32 bytes for those alone who hold the coins whose ANs authenticated the request.
+    Wide(CoinPair),
+}
+
+impl ShareKind {
+    /// How wide such a share is.
+    pub fn width(self) -> ShareWidth {
+        match self {
+            Self::Narrow => ShareWidth::Narrow,
+            Self::Wide(_) => ShareWidth::Wide,
+        }
+    }
+}
+
 /// HKDF-Expand (RFC 5869, SHA-256) into `out`, which is at most one HMAC long: then it is
 /// `HMAC(secret, info || 01)`. Written out because hkdf's type refuses the 1-byte secret that
 /// narrow shares have.
@@ -49,71 +69,47 @@ pub(crate) fn expand(secret: &[u8], info: &[&[u8]], out: &mut [u8]) {
     out.copy_from_slice(&block[..out.len()]);
 }
 
-/// A RAIDA's share: writes `width.share_len()` bytes to the start of `share`, leaves the rest.
-pub fn share(
-    master: &[u8; SECRET_LEN],
-    width: ShareWidth,
-    context: &KeyContext,
-    share: &mut [u8; SECRET_LEN],
-) {
-    let label: &[u8] = match width {
-        ShareWidth::Narrow => b"RKE-KeyShare-v1.0",
-        ShareWidth::Wide => b"RKE-KeyShare-v2.0",
+/// A RAIDA's share: writes as many bytes as a share of that width has to the start of `out`, and leaves
+/// the rest. `docs/protocol.md` section 6.
+pub fn share(master: &[u8; SECRET_LEN], kind: ShareKind, context: &KeyContext, out: &mut [u8; SECRET_LEN]) {
+    let (key_set, timestamp) = ([context.key_set.get()], context.timestamp.to_be_bytes());
+    let bound_to = |label, coins| -> [&[u8]; 6] {
+        [label, context.cs_id.padded(), &key_set, &context.client_sn.0, &timestamp, coins]
     };
-    let info = [
-        label,
-        context.cs_id.padded(),
-        &[context.key_id.get()],
-        &context.client_sn.0,
-        &context.timestamp.to_be_bytes(),
-    ];
-    expand(master, &info, &mut share[..width.share_len()]);
-}
-
-/// The key that `sum`, the XOR of the shares of the RAIDAs in `bitmap`, gives.
-pub fn key(
-    sum: &[u8; SECRET_LEN],
-    width: ShareWidth,
-    context: &KeyContext,
-    bitmap: Bitmap,
-    key: &mut [u8; SECRET_LEN],
-) {
-    let timestamp = context.timestamp.to_be_bytes();
-    match width {
-        ShareWidth::Narrow => {
-            let info: [&[u8]; 3] = [b"RKE-EncryptionKey-v1.0", &context.client_sn.0, &timestamp];
-            expand(&sum[..1], &info, key);
-        }
-        ShareWidth::Wide => {
-            let info: [&[u8]; 6] = [
-                b"RKE-EncryptionKey-v2.0",
-                context.cs_id.padded(),
-                &[context.key_id.get()],
-                &context.client_sn.0,
-                &timestamp,
-                &bitmap.to_bytes(),
-            ];
-            expand(sum, &info, key);
-        }
+    let out = &mut out[..kind.width().share_len()];
+    match kind {
+        ShareKind::Narrow => expand(master, &bound_to(b"RKE-KeyShare-v1.0", &[]), out),
+        ShareKind::Wide(coins) => expand(master, &bound_to(b"RKE-KeyShare-v3.0", &binding(coins)), out),
     }
 }
 
-/// The key from the shares themselves. Narrow shares are the first byte of their `Secret`. Neither
-/// the shares nor their XOR leave secret memory.
+/// What a wide share is bound to.
+fn binding(coins: CoinPair) -> [u8; COIN_PAIR_LEN] {
+    #[cfg(feature = "controls")]
+    if rke_secret::control::is_on(rke_secret::control::Control::NoCoinBinding) {
+        return [0; COIN_PAIR_LEN];
+    }
+    coins.to_bytes()
+}
+
+/// The key that `sum`, the XOR of narrow shares, gives. There is none of wide shares: what they make is agreed on in a
+/// handshake (`docs/protocol.md` section 7).
+pub fn narrow_key(sum: u8, context: &KeyContext, key: &mut [u8; SECRET_LEN]) {
+    let timestamp = context.timestamp.to_be_bytes();
+    expand(&[sum], &[b"RKE-EncryptionKey-v1.0", &context.client_sn.0, &timestamp], key);
+}
+
+/// The key of narrow shares, each of which is the first byte of its `Secret`. Neither the shares nor their XOR
+/// leave secret memory.
 ///
 /// # Errors
 /// [`SecretError`] when there is no secret memory left.
-pub fn key_from_shares<'a>(
+pub fn narrow_key_from_shares<'a>(
     shares: impl Iterator<Item = &'a Secret<SECRET_LEN>>,
-    width: ShareWidth,
     context: &KeyContext,
-    bitmap: Bitmap,
 ) -> Result<Secret<SECRET_LEN>, SecretError> {
-    Secret::fill(|out| {
-        let mut sum = [0; SECRET_LEN];
-        for share in shares {
-            share.expose(|share| sum.iter_mut().zip(share).for_each(|(sum, byte)| *sum ^= byte));
-        }
-        key(&sum, width, context, bitmap, out);
+    Secret::fill(|key| {
+        let sum = shares.fold(0, |sum, share| sum ^ share.expose(|share| share[0]));
+        narrow_key(sum, context, key);
     })
 }

@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 
 use crate::challenge::CHALLENGE_LEN;
 use crate::cipher::{self, BLOCK_LEN, HMAC_LEN};
-use crate::coin::{AN_LEN, CoinId};
+use crate::coin::{AN_LEN, CoinId, CoinPair};
 use crate::cursor::DecodeError;
 use crate::header::{
     LONG_HEADER_LEN, NONCE_LEN, RequestHeader, ResponseForm, ResponseHeader, SHORT_HEADER_LEN, TRAILER,
@@ -47,14 +47,18 @@ impl Envelope {
         }
     }
 
+    /// The coins that the envelope names, whose ANs make its key. `None` for type 0, which has no key.
+    pub fn coin_pair(self) -> Option<CoinPair> {
+        match self {
+            Self::Type0 => None,
+            Self::Type1(first) | Self::Type4(first) => Some(CoinPair { first, second: None }),
+            Self::Type5(first, second) => Some(CoinPair { first, second: Some(second) }),
+        }
+    }
+
     /// The coins that the envelope names.
     pub fn coins(self) -> impl Iterator<Item = CoinId> {
-        let (first, second) = match self {
-            Self::Type0 => (None, None),
-            Self::Type1(coin) | Self::Type4(coin) => (Some(coin), None),
-            Self::Type5(first, second) => (Some(first), Some(second)),
-        };
-        first.into_iter().chain(second)
+        self.coin_pair().into_iter().flat_map(CoinPair::coins)
     }
 
     /// Length of what follows the ciphertext: the HMAC where there is one, and the trailer.

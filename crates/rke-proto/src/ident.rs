@@ -1,4 +1,4 @@
-//! What a share and a key belong to: Content Server ID, key id, client SN and timestamp.
+//! What a share and a key belong to: Content Server ID, key set, client SN and timestamp.
 //! `docs/protocol.md` sections 1, 5 and 6.
 
 use std::fmt;
@@ -9,10 +9,10 @@ pub const CSID_LEN: usize = 16;
 
 /// Longest Content Server ID in text. The wire has the first 16 bytes: public records use IDs that
 /// are longer than their field, `CLOUDCOIN_CONTENT` for one.
-const MAX_TEXT_LEN: usize = 32;
+pub const MAX_TEXT_LEN: usize = 32;
 
-/// A Content Server ID: printable ASCII without spaces at its ends. Two IDs are the same when their
-/// first 16 bytes are, for these are all that a RAIDA sees.
+/// A Content Server ID: 1 to 32 bytes of printable ASCII, without spaces. Two IDs are the same when
+/// their first 16 bytes are, for these are all that a RAIDA sees.
 #[derive(Clone, Copy)]
 pub struct ContentServerId {
     text: [u8; MAX_TEXT_LEN],
@@ -22,15 +22,12 @@ pub struct ContentServerId {
 impl ContentServerId {
     /// The ID that `text` spells, or `None` where it cannot be one.
     pub fn new(text: &str) -> Option<Self> {
-        if text.trim() != text {
-            return None;
-        }
         Self::of_printable(text.as_bytes())
     }
 
     fn of_printable(bytes: &[u8]) -> Option<Self> {
-        let printable = bytes.iter().all(|byte| matches!(byte, b' '..=b'~'));
-        if bytes.is_empty() || bytes.len() > MAX_TEXT_LEN || !printable {
+        let is_printable = bytes.iter().all(u8::is_ascii_graphic);
+        if bytes.is_empty() || bytes.len() > MAX_TEXT_LEN || !is_printable {
             return None;
         }
         let mut padded = [0; MAX_TEXT_LEN];
@@ -45,27 +42,17 @@ impl ContentServerId {
         if padding.iter().any(|byte| *byte != 0) {
             return None;
         }
-        Self::from_wire_text(text)
+        Self::of_printable(text)
     }
 
-    /// The ID as the wire has it where it is not padded. Of 16 bytes, the last may be a space: an
-    /// ID that is longer may have been cut there.
+    /// The ID as the wire has it where it is not padded: the whole text.
     pub fn from_wire_text(text: &[u8]) -> Option<Self> {
-        let ends_in_space = text.ends_with(b" ") && text.len() < CSID_LEN;
-        if text.len() > CSID_LEN || text.starts_with(b" ") || ends_in_space {
-            return None;
-        }
         Self::of_printable(text)
     }
 
     /// The ID as the wire has it: cut or zero-padded to 16 bytes.
     pub fn padded(&self) -> &[u8; CSID_LEN] {
         self.text.first_chunk().unwrap_or_else(|| unreachable!("the text is longer than the field"))
-    }
-
-    /// The ID as the wire has it where it is not padded: at most 16 bytes.
-    pub fn wire_text(&self) -> &[u8] {
-        &self.text[..usize::from(self.len).min(CSID_LEN)]
     }
 
     /// The whole ID as text.
@@ -102,15 +89,15 @@ impl fmt::Debug for ContentServerId {
 
 /// The number of a key set, 1 to 255; `k1` in text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct KeyId(NonZeroU8);
+pub struct KeySetId(NonZeroU8);
 
-impl KeyId {
-    /// The key id `value`, unless it is 0.
+impl KeySetId {
+    /// The key set `value`, unless it is 0.
     pub fn new(value: u8) -> Option<Self> {
         NonZeroU8::new(value).map(Self)
     }
 
-    /// The key id in text: `k1` to `k255`, the `k` in either case.
+    /// The key set in text: `k1` to `k255`, the `k` in either case.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix(['k', 'K'])?;
         let plain = !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -123,7 +110,7 @@ impl KeyId {
     }
 }
 
-impl fmt::Display for KeyId {
+impl fmt::Display for KeySetId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "k{}", self.0)
     }
@@ -139,7 +126,7 @@ pub struct KeyContext {
     /// The Content Server that the key is shared with.
     pub cs_id: ContentServerId,
     /// Which of its key sets.
-    pub key_id: KeyId,
+    pub key_set: KeySetId,
     /// The client's number for this exchange.
     pub client_sn: ClientSn,
     /// When the exchange began, in Unix seconds.
@@ -152,10 +139,20 @@ mod tests {
 
     #[test]
     fn content_server_ids_keep_their_case_and_their_bounds() {
-        for good in ["A", "content-Server01", "with space", "~"] {
+        for good in ["A", "content-Server01", "!", "~", "an-id-of-thirty-two-characters--"] {
             assert_eq!(ContentServerId::new(good).map(|id| id.to_string()).as_deref(), Some(good));
         }
-        for bad in ["", "an-id-of-thirty-three-characters-", " x", "x ", "tab\tx", "\u{e9}", "\0"] {
+        for bad in [
+            "",
+            "an-id-of-thirty-three-characters-",
+            " x",
+            "x ",
+            "a space",
+            "tab\tx",
+            "\u{7f}",
+            "\u{e9}",
+            "\0",
+        ] {
             assert!(ContentServerId::new(bad).is_none(), "{bad:?}");
         }
     }
@@ -164,7 +161,7 @@ mod tests {
     fn an_id_longer_than_its_field_is_cut_on_the_wire_only() {
         let id = ContentServerId::new("CLOUDCOIN_CONTENT").expect("an ID");
         assert_eq!(id.as_str(), "CLOUDCOIN_CONTENT");
-        assert_eq!((id.padded(), id.wire_text()), (b"CLOUDCOIN_CONTEN", b"CLOUDCOIN_CONTEN".as_slice()));
+        assert_eq!(id.padded(), b"CLOUDCOIN_CONTEN");
         assert_eq!(ContentServerId::from_padded(*id.padded()), Some(id));
     }
 
@@ -179,21 +176,24 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_is_cut_after_a_space_comes_back_from_the_wire() {
-        let id = ContentServerId::new("CONTENT-SERVER0 and more").expect("an ID");
-        assert_eq!(ContentServerId::from_padded(*id.padded()), Some(id));
-        assert_eq!(ContentServerId::from_wire_text(id.wire_text()), Some(id));
-        for bad in ["", " ", "CS ", " CS", "                ", "CLOUDCOIN_CONTENT"] {
-            assert!(ContentServerId::from_wire_text(bad.as_bytes()).is_none(), "{bad:?}");
+    fn every_printable_byte_but_the_space_may_be_in_an_id() {
+        for byte in 0..=u8::MAX {
+            let is_good = (0x21..=0x7E).contains(&byte);
+            assert_eq!(ContentServerId::from_wire_text(&[b'A', byte, b'B']).is_some(), is_good, "{byte:#x}");
+            let mut field = [b'A'; CSID_LEN];
+            field[CSID_LEN - 1] = byte;
+            assert_eq!(ContentServerId::from_padded(field).is_some(), is_good || byte == 0, "{byte:#x}");
         }
+        assert!(ContentServerId::from_wire_text(&[b'A'; MAX_TEXT_LEN]).is_some());
+        assert!(ContentServerId::from_wire_text(&[b'A'; MAX_TEXT_LEN + 1]).is_none());
     }
 
     #[test]
-    fn key_ids_run_from_1_to_255() {
-        assert_eq!(KeyId::parse("K17").map(KeyId::get), Some(17));
-        assert_eq!(KeyId::parse("k255").map(KeyId::get), Some(255));
+    fn key_sets_run_from_1_to_255() {
+        assert_eq!(KeySetId::parse("K17").map(KeySetId::get), Some(17));
+        assert_eq!(KeySetId::parse("k255").map(KeySetId::get), Some(255));
         for bad in ["k0", "k256", "k", "1", "k01", "k+1", "k1x"] {
-            assert!(KeyId::parse(bad).is_none(), "{bad}");
+            assert!(KeySetId::parse(bad).is_none(), "{bad}");
         }
     }
 }

@@ -6,23 +6,24 @@ use std::net::SocketAddr;
 
 use crate::derive::ShareWidth;
 use crate::directory::{Directory, number};
-use crate::{ContentServerId, KeyId, MIN_REQUIRED, RaidaIndex};
+use crate::{ContentServerId, KeySetId, MIN_REQUIRED, RaidaIndex};
 
 /// A RAIDA server as a record names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Server {
     endpoint: SocketAddr,
-    key_ids: Vec<KeyId>,
+    key_sets: Vec<KeySetId>,
     raida: Option<RaidaIndex>,
 }
 
 /// What the TXT records of a domain say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Records {
-    cs_ids: BTreeMap<KeyId, ContentServerId>,
+    cs_ids: BTreeMap<KeySetId, ContentServerId>,
     servers: Vec<Server>,
     required: Option<u8>,
     share_bytes: Option<u16>,
+    handshake: Option<u16>,
     warnings: Vec<String>,
 }
 
@@ -30,7 +31,7 @@ pub struct Records {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeySet {
     /// Its number.
-    pub key_id: KeyId,
+    pub key_set: KeySetId,
     /// The Content Server that it belongs to.
     pub cs_id: ContentServerId,
     /// Its servers, at most one for each RAIDA.
@@ -44,7 +45,7 @@ pub struct KeySets {
     pub all: Vec<KeySet>,
     /// The fewest RAIDAs whose shares make a key; 13 or more.
     pub required: u8,
-    /// How wide this Content Server's shares are, `None` for a width that this version lacks.
+    /// How wide this Content Server's shares are, `None` where it requires what this version lacks.
     pub width: Option<ShareWidth>,
     /// What was left out, and why, for a person to read.
     pub warnings: Vec<String>,
@@ -70,10 +71,10 @@ impl Records {
     }
 
     fn read_line(&mut self, line: &str) -> Result<(), &'static str> {
-        if let Some((key_id, cs_id)) =
-            line.split_once('=').and_then(|(name, value)| Some((KeyId::parse(name.trim())?, value.trim())))
+        if let Some((key_set, cs_id)) =
+            line.split_once('=').and_then(|(name, value)| Some((KeySetId::parse(name.trim())?, value.trim())))
         {
-            return self.read_key_set(key_id, cs_id);
+            return self.read_key_set(key_set, cs_id);
         }
         let first = line.split_whitespace().next().unwrap_or_default();
         match first.parse::<SocketAddr>() {
@@ -82,11 +83,11 @@ impl Records {
         }
     }
 
-    fn read_key_set(&mut self, key_id: KeyId, cs_id: &str) -> Result<(), &'static str> {
+    fn read_key_set(&mut self, key_set: KeySetId, cs_id: &str) -> Result<(), &'static str> {
         let cs_id = ContentServerId::new(cs_id).ok_or("not a Content Server ID")?;
-        match self.cs_ids.insert(key_id, cs_id) {
+        match self.cs_ids.insert(key_set, cs_id) {
             Some(earlier) if earlier != cs_id => {
-                self.cs_ids.insert(key_id, earlier);
+                self.cs_ids.insert(key_set, earlier);
                 Err("a second Content Server ID for the same key set")
             }
             _ => Ok(()),
@@ -94,12 +95,12 @@ impl Records {
     }
 
     fn read_server(&mut self, endpoint: SocketAddr, line: &str) -> Result<(), &'static str> {
-        let mut server = Server { endpoint, key_ids: Vec::new(), raida: None };
+        let mut server = Server { endpoint, key_sets: Vec::new(), raida: None };
         let mut complaint = Ok(());
         for word in line.split_whitespace().skip(1) {
             let lower = word.to_ascii_lowercase();
-            if let Some(key_id) = KeyId::parse(word) {
-                server.key_ids.push(key_id);
+            if let Some(key_set) = KeySetId::parse(word) {
+                server.key_sets.push(key_set);
             } else if let Some(index) = lower.strip_prefix("raida=") {
                 server.raida = number(index).and_then(RaidaIndex::new);
                 if server.raida.is_none() {
@@ -109,7 +110,7 @@ impl Records {
                 complaint = Err("a word of this server is not understood");
             }
         }
-        if server.key_ids.is_empty() {
+        if server.key_sets.is_empty() {
             return Err("a server without a key set");
         }
         self.servers.push(server);
@@ -133,6 +134,11 @@ impl Records {
                 self.share_bytes = self.share_bytes.max(Some(value));
                 Ok(())
             }
+            "handshake" => {
+                let value = number(value).ok_or("not the number of a handshake")?;
+                self.handshake = self.handshake.max(Some(value));
+                Ok(())
+            }
             _ => Err(IGNORED),
         }
     }
@@ -141,17 +147,17 @@ impl Records {
     pub fn key_sets(&self, directory: &Directory) -> KeySets {
         let mut warnings = self.warnings.clone();
         let indexed = self.indexed_servers(directory, &mut warnings);
-        let all = self.cs_ids.iter().map(|(key_id, cs_id)| {
+        let all = self.cs_ids.iter().map(|(key_set, cs_id)| {
             let mut servers = BTreeMap::new();
-            for (raida, server) in indexed.iter().filter(|(_, server)| server.key_ids.contains(key_id)) {
+            for (raida, server) in indexed.iter().filter(|(_, server)| server.key_sets.contains(key_set)) {
                 if servers.contains_key(raida) {
                     warnings
-                        .push(format!("a second server for RAIDA {raida} in {key_id}: {}", server.endpoint));
+                        .push(format!("a second server for RAIDA {raida} in {key_set}: {}", server.endpoint));
                 } else {
                     servers.insert(*raida, server.endpoint);
                 }
             }
-            KeySet { key_id: *key_id, cs_id: *cs_id, servers: servers.into_iter().collect() }
+            KeySet { key_set: *key_set, cs_id: *cs_id, servers: servers.into_iter().collect() }
         });
         let all = all.collect();
         KeySets { all, required: self.required.unwrap_or(0).max(MIN_REQUIRED), width: self.width(), warnings }
@@ -171,17 +177,19 @@ impl Records {
                     server.endpoint
                 )),
             }
-            for key_id in server.key_ids.iter().filter(|key_id| !self.cs_ids.contains_key(key_id)) {
-                warnings.push(format!("{key_id} has no Content Server ID: {}", server.endpoint));
+            for key_set in server.key_sets.iter().filter(|key_set| !self.cs_ids.contains_key(key_set)) {
+                warnings.push(format!("{key_set} has no Content Server ID: {}", server.endpoint));
             }
         }
         indexed
     }
 
+    /// What a Content Server requires is never taken for less: handshake 3 over narrow shares, which it may require, this
+    /// version does not have.
     fn width(&self) -> Option<ShareWidth> {
-        match self.share_bytes.unwrap_or(1) {
-            0 | 1 => Some(ShareWidth::Narrow),
-            2..=32 => Some(ShareWidth::Wide),
+        match (self.share_bytes.unwrap_or(1), self.handshake.unwrap_or(0)) {
+            (2..=32, 0..=3) => Some(ShareWidth::Wide),
+            (0 | 1, 0..=2) => Some(ShareWidth::Narrow),
             _ => None,
         }
     }
@@ -200,8 +208,8 @@ mod tests {
         Records::parse(texts.iter().copied()).key_sets(&Directory::default())
     }
 
-    fn servers(count: u8, key_ids: &str) -> String {
-        (0..count).map(|i| format!("192.0.2.{i}:5000 {key_ids} raida={i}\n")).collect()
+    fn servers(count: u8, key_sets: &str) -> String {
+        (0..count).map(|i| format!("192.0.2.{i}:5000 {key_sets} raida={i}\n")).collect()
     }
 
     #[test]
@@ -215,7 +223,7 @@ mod tests {
             "required share-bytes>=32",
         ]);
         assert_eq!((sets.required, sets.width, sets.warnings.len()), (15, Some(ShareWidth::Wide), 0));
-        let chosen = sets.choose().map(|set| (set.key_id.get(), set.cs_id.to_string(), set.servers.len()));
+        let chosen = sets.choose().map(|set| (set.key_set.get(), set.cs_id.to_string(), set.servers.len()));
         assert_eq!(chosen, Some((1, "Content_Server".into(), 25)));
         assert_eq!(sets.all.len(), 2);
     }
@@ -236,6 +244,9 @@ mod tests {
             ("share-bytes = 1", Some(ShareWidth::Narrow)),
             ("required share-bytes >= 32", Some(ShareWidth::Wide)),
             ("required share-bytes>=64", None),
+            ("required handshake>=3", None),
+            ("required handshake>=3\nrequired share-bytes>=32", Some(ShareWidth::Wide)),
+            ("required handshake>=4\nrequired share-bytes>=32", None),
         ] {
             assert_eq!(sets(&[text]).width, width, "{text}");
         }
@@ -245,7 +256,7 @@ mod tests {
     fn takes_the_lowest_key_set_with_enough_servers() {
         let few = servers(12, "k1");
         let many = servers(13, "k7").replace("192.0.2.", "198.51.100.");
-        let chosen = sets(&["k1=A\nk7=B", &few, &many]).choose().map(|set| set.key_id.get());
+        let chosen = sets(&["k1=A\nk7=B", &few, &many]).choose().map(|set| set.key_set.get());
         assert_eq!(chosen, Some(7));
         assert!(sets(&["k1=A", &few]).choose().is_none());
     }

@@ -1,5 +1,5 @@
-//! One exchange as a value: it is told what arrived and what time it is, and says what to send,
-//! whether it is finished, or that it cannot finish any more. `docs/protocol.md` sections 3 to 6.
+//! One exchange as a value: it hears what arrived and what time it is, and says what to send,
+//! whether it is finished, or that it can no longer finish. `docs/protocol.md` sections 3 to 6.
 //! It owns no socket and no clock, so every fault of the network is a plain unit test.
 
 mod request;
@@ -10,14 +10,15 @@ use std::time::Duration;
 use rke_secret::{Secret, SecretError, scoped};
 use zeroize::Zeroize;
 
-use self::request::{Payload, Request, State};
+use self::request::{Request, State};
 use crate::challenge::RANDOM_LEN;
 use crate::coin::CoinId;
-use crate::command::{self, Command, SHARE_REQUEST_LEN};
+use crate::command::{self, Command, Preloading, SHARE_REQUEST_LEN};
 use crate::cursor::DecodeError;
 use crate::derive::{self, SECRET_LEN, ShareWidth};
+use crate::handshake::Group;
 use crate::header::NONCE_LEN;
-use crate::{Bitmap, ContentServerId, Envelope, EnvelopeKey, KeyContext, KeyId, RaidaIndex, Status};
+use crate::{Bitmap, ContentServerId, Envelope, EnvelopeKey, KeyContext, KeySetId, RaidaIndex, Status};
 
 /// Random bytes that each request consumes: those of its challenge, then those of its nonce.
 pub const REQUEST_RANDOM_LEN: usize = RANDOM_LEN + NONCE_LEN;
@@ -95,6 +96,9 @@ pub struct Rules {
     pub required: usize,
     /// How long to wait for the others once it is decided how the round ends.
     pub grace: Duration,
+    /// How long to listen on once too many have refused for the required number to be reached:
+    /// anyone can say so in a RAIDA's name.
+    pub doubt: Duration,
     /// Longest wait between two resends.
     pub max_resend: Duration,
 }
@@ -102,7 +106,8 @@ pub struct Rules {
 impl Rules {
     /// The rules that suit the internet, for `required` answers.
     pub fn new(required: usize) -> Self {
-        Self { required, grace: Duration::from_millis(50), max_resend: Duration::from_millis(1600) }
+        let (grace, doubt) = (Duration::from_millis(50), Duration::from_secs(1));
+        Self { required, grace, doubt, max_resend: Duration::from_millis(1600) }
     }
 }
 
@@ -116,16 +121,28 @@ pub enum Progress {
     },
     /// Enough have answered, and the others had their time.
     Ready,
-    /// Enough answers cannot come any more.
+    /// Enough answers can no longer come.
     Hopeless,
 }
 
 /// Requests to up to 25 RAIDAs and what has come back.
 pub struct Round {
     requests: Vec<Request>,
-    payload: Payload,
+    command: Command,
     rules: Rules,
-    grace_ends: Option<Duration>,
+    /// How it is decided that the round ends, and since when.
+    decided: Option<(Decision, Duration)>,
+}
+
+/// How it is decided that a round ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Decision {
+    /// Enough have answered.
+    Enough,
+    /// Enough answers could come only from those who have refused.
+    Refused,
+    /// Enough answers cannot come.
+    Hopeless,
 }
 
 impl Round {
@@ -146,30 +163,32 @@ impl Round {
             })
         });
         let requests = scoped(|| requests.collect::<Result<_, _>>())??;
-        Ok(Self::new(requests, Payload::Share(width), rules))
+        Ok(Self::new(requests, command, rules))
     }
 
-    /// A round that gives each RAIDA its own master secret of a key set.
+    /// A round that gives each RAIDA its own master secret of a key set. RAIDAs prove to have taken it where that was
+    /// [`Preloading::Dated`]; of command 1 there is only a status. `docs/protocol.md` section 5.
     ///
     /// # Errors
     /// [`SecretError`] when there is no secret memory left.
     pub fn preload(
         recipients: Vec<(Recipient, &Secret<SECRET_LEN>)>,
         cs_id: &ContentServerId,
-        key_id: KeyId,
+        key_set: KeySetId,
+        preloading: Preloading,
         rules: Rules,
     ) -> Result<Self, SecretError> {
-        let body_len = command::preload_len(cs_id, 1);
+        let (command, body_len) = (preloading.command(), preloading.body_len(cs_id, 1));
         let requests = recipients.into_iter().map(|(recipient, master)| {
-            Request::seal(recipient, Command::PreloadMasterKey, body_len, |challenge, body| {
-                command::write_preload(challenge, cs_id, &[(key_id, master)], body);
+            Request::seal(recipient, command, body_len, |challenge, body| {
+                preloading.write(challenge, cs_id, &[(key_set, master)], body);
             })
         });
-        Ok(Self::new(requests.collect::<Result<_, _>>()?, Payload::Nothing, rules))
+        Ok(Self::new(requests.collect::<Result<_, _>>()?, command, rules))
     }
 
-    fn new(requests: Vec<Request>, payload: Payload, rules: Rules) -> Self {
-        Self { requests, payload, rules, grace_ends: None }
+    fn new(requests: Vec<Request>, command: Command, rules: Rules) -> Self {
+        Self { requests, command, rules, decided: None }
     }
 
     /// What has to be sent at `now`. Each datagram is given out once and comes back at its next
@@ -192,7 +211,7 @@ impl Round {
         waiting
             .filter(|request| request.raida == raida)
             .for_each(|request| request.state = State::Unreachable);
-        self.update_grace(now);
+        self.decide(now);
     }
 
     /// Takes in a datagram. Whatever does not verify is dropped as if it had never come. A share
@@ -200,53 +219,68 @@ impl Round {
     /// ([`rke_secret::scoped`]) with the datagram on it. The datagram is wiped. Gives what has become
     /// of the RAIDA where the datagram has changed that.
     pub fn receive(&mut self, from: SocketAddr, datagram: &mut [u8], now: Duration) -> Option<Outcome> {
-        let payload = self.payload;
         let sender = datagram.first().copied();
         let request = self
             .requests
             .iter_mut()
             .find(|request| Some(request.raida.get()) == sender && same_endpoint(request.endpoint, from));
-        let settled =
-            request.and_then(|request| request.receive(payload, datagram, now).then(|| request.outcome()));
+        let settled = request.and_then(|request| request.receive(datagram, now).then(|| request.outcome()));
         datagram.zeroize();
-        self.update_grace(now);
+        self.decide(now);
         settled
     }
 
-    /// Leaves out the RAIDAs whose shares turned out wrong. The round goes on with the others.
-    pub fn exclude(&mut self, liars: Bitmap, now: Duration) {
-        let answered = self.requests.iter_mut().filter(|request| matches!(request.state, State::Answered));
-        answered
-            .filter(|request| liars.contains(request.raida))
-            .for_each(|request| request.state = State::Lied);
-        self.update_grace(now);
+    /// Needs this many answers from here on: of those that came, too few were right. The round goes on with the RAIDAs that
+    /// have not answered yet.
+    pub fn require(&mut self, answers: usize, now: Duration) {
+        self.rules.required = answers;
+        self.decide(now);
     }
 
-    /// The grace begins when it is decided how the round ends, for answers that are on their way:
-    /// they make a key of more shares, or a truer report of who failed. A valid answer after an
-    /// unproven refusal can open the question again.
-    fn update_grace(&mut self, now: Duration) {
-        let decided = self.is_satisfied() || self.is_hopeless();
-        self.grace_ends = decided.then(|| self.grace_ends.unwrap_or(now + self.rules.grace));
-    }
-
-    /// Where the round stands at `now`.
-    pub fn progress(&self, now: Duration) -> Progress {
-        let mut waiting = self.requests.iter().filter(|request| request.is_waiting());
-        if self.is_satisfied() || self.is_hopeless() {
-            return match self.grace_ends {
-                Some(until) if until > now && waiting.next().is_some() => Progress::Waiting { until },
-                _ if self.is_satisfied() => Progress::Ready,
-                _ => Progress::Hopeless,
-            };
+    /// Notes how the round ends and since when that is decided. A valid answer after an unproven refusal can
+    /// open the question again.
+    fn decide(&mut self, now: Duration) {
+        let decision = self.decision();
+        if decision != self.decided.map(|(earlier, _)| earlier) {
+            self.decided = decision.map(|decision| (decision, now));
         }
-        let until = waiting.map(|request| request.next_send).min();
-        until.map_or(Progress::Hopeless, |until| Progress::Waiting { until })
     }
 
-    fn is_hopeless(&self) -> bool {
-        let waiting = self.requests.iter().filter(|request| request.is_waiting()).count();
-        self.answered().count() + waiting < self.rules.required
+    fn decision(&self) -> Option<Decision> {
+        let count =
+            |state: fn(&State) -> bool| self.requests.iter().filter(|request| state(&request.state)).count();
+        let answered = count(|state| matches!(state, State::Answered));
+        let waiting = count(|state| matches!(state, State::Waiting(_)));
+        let refused = count(|state| matches!(state, State::Refused(_)));
+        let required = self.rules.required;
+        match () {
+            () if answered >= required => Some(Decision::Enough),
+            () if answered + waiting >= required => None,
+            () if answered + waiting + refused >= required => Some(Decision::Refused),
+            () => Some(Decision::Hopeless),
+        }
+    }
+
+    /// Where the round stands at `now`. What is decided still has its time, for answers that are on their
+    /// way: they make a key of more shares, or a truer report of who failed.
+    pub fn progress(&self, now: Duration) -> Progress {
+        let waiting = self.requests.iter().filter(|request| request.is_waiting());
+        let next_send = waiting.map(|request| request.next_send).min();
+        let Some(decision) = self.decision() else {
+            return next_send.map_or(Progress::Hopeless, |until| Progress::Waiting { until });
+        };
+        let ends = |time| self.decided.map(|(_, since)| since + time).filter(|end| *end > now);
+        let until = match decision {
+            Decision::Enough | Decision::Hopeless => ends(self.rules.grace).filter(|_| next_send.is_some()),
+            Decision::Refused => {
+                ends(self.rules.doubt).map(|end| next_send.map_or(end, |next| next.min(end)))
+            }
+        };
+        match until {
+            Some(until) => Progress::Waiting { until },
+            None if decision == Decision::Enough => Progress::Ready,
+            None => Progress::Hopeless,
+        }
     }
 
     /// Whether enough have answered, whatever the grace says.
@@ -256,7 +290,7 @@ impl Round {
 
     /// The RAIDAs that have answered with success.
     pub fn answered(&self) -> Bitmap {
-        let answered = self.requests.iter().filter(|request| matches!(request.state, State::Answered));
+        let answered = self.requests.iter().filter(|request| request.has_answered());
         answered.map(|request| request.raida).collect()
     }
 
@@ -272,13 +306,31 @@ impl Round {
 
     /// The coin that the first answered request names.
     pub fn coin(&self) -> Option<CoinId> {
-        let answered = self.requests.iter().find(|request| matches!(request.state, State::Answered));
+        let answered = self.requests.iter().find(|request| request.has_answered());
         answered?.header.envelope.coins().next()
+    }
+
+    /// Those of a set that have answered, grouped by the coins whose ANs authenticated the request; the
+    /// group of the lowest RAIDA first. Wide shares are bound to these coins. `docs/protocol.md` section 6.
+    pub fn groups(&self, of: Bitmap) -> Vec<Group> {
+        let mut groups: Vec<Group> = Vec::new();
+        for raida in of.iter() {
+            let answered = |request: &&Request| request.raida == raida && request.has_answered();
+            let request = self.requests.iter().find(answered);
+            let Some(coins) = request.and_then(|request| request.header.envelope.coin_pair()) else {
+                continue;
+            };
+            match groups.iter_mut().find(|group| group.coins == coins) {
+                Some(group) => group.raidas.insert(raida),
+                None => groups.push(Group { raidas: Bitmap::from_iter([raida]), coins }),
+            }
+        }
+        groups
     }
 
     /// The envelope types of the requests that were answered, each once, in order.
     pub fn envelopes(&self) -> Vec<u8> {
-        let answered = self.requests.iter().filter(|request| matches!(request.state, State::Answered));
+        let answered = self.requests.iter().filter(|request| request.has_answered());
         let mut types: Vec<u8> = answered.map(|request| request.header.envelope.wire_type()).collect();
         types.sort_unstable();
         types.dedup();
@@ -287,45 +339,28 @@ impl Round {
 
     /// The shares that the RAIDAs of a set gave, in no particular order.
     pub fn shares(&self, of: Bitmap) -> impl Iterator<Item = (RaidaIndex, &Secret<SECRET_LEN>)> {
-        let answered = self.requests.iter().filter(|request| matches!(request.state, State::Answered));
+        let answered = self.requests.iter().filter(|request| request.has_answered());
         answered
             .filter(move |request| of.contains(request.raida))
             .map(|request| (request.raida, &request.share))
     }
 
-    /// The key that the collected shares give. `None` before the round is ready, or when the round
-    /// did not collect shares.
+    /// The key that narrow shares give, of all RAIDAs that have answered. `None` before enough have, and where the round
+    /// did not collect narrow shares.
     ///
     /// # Errors
     /// [`SecretError`] when there is no secret memory left.
-    pub fn derive_key(&self, context: &KeyContext) -> Result<Option<Secret<SECRET_LEN>>, SecretError> {
-        self.derive_key_from(context, self.answered())
-    }
-
-    /// The key that the shares of these RAIDAs alone give. `None` where they are too few, or not all
-    /// of them gave one.
-    ///
-    /// # Errors
-    /// [`SecretError`] when there is no secret memory left.
-    pub fn derive_key_from(
-        &self,
-        context: &KeyContext,
-        raidas: Bitmap,
-    ) -> Result<Option<Secret<SECRET_LEN>>, SecretError> {
-        let Payload::Share(width) = self.payload else { return Ok(None) };
-        if raidas.count() < self.rules.required || !raidas.is_within(self.answered()) {
+    pub fn narrow_key(&self, context: &KeyContext) -> Result<Option<Secret<SECRET_LEN>>, SecretError> {
+        if self.share_width() != Some(ShareWidth::Narrow) || !self.is_satisfied() {
             return Ok(None);
         }
-        let shares = self.shares(raidas).map(|(_, share)| share);
-        derive::key_from_shares(shares, width, context, raidas).map(Some)
+        let shares = self.shares(self.answered()).map(|(_, share)| share);
+        derive::narrow_key_from_shares(shares, context).map(Some)
     }
 
     /// How wide the shares are. `None` where the round does not collect any.
     pub fn share_width(&self) -> Option<ShareWidth> {
-        match self.payload {
-            Payload::Share(width) => Some(width),
-            Payload::Nothing => None,
-        }
+        self.command.share_width()
     }
 }
 

@@ -27,13 +27,21 @@ impl Status {
     pub const BAD_PARAMETER: Self = Self(198);
     /// 204: the HMAC does not match.
     pub const BAD_HMAC: Self = Self(204);
-    /// 212: no master secret for this Content Server ID and key id.
+    /// 212: no master secret for this Content Server ID and key set.
     pub const NO_SUCH_KEY_SET: Self = Self(212);
+    /// 213: another coin owns this Content Server ID at this node. An extension of this project.
+    pub const OWNED_BY_ANOTHER: Self = Self(213);
+    /// 241: a Content Server's word for [`Status::SUCCESS`] where the client's tickets are all good. Section 8.
+    pub const TICKETS_GOOD: Self = Self(241);
+    /// 242: a Content Server takes none of the client's tickets. Section 8.
+    pub const NO_TICKET_GOOD: Self = Self(242);
+    /// 243: a Content Server does not take some of the client's tickets. Section 8.
+    pub const SOME_TICKETS_BAD: Self = Self(243);
     /// 250: done.
     pub const SUCCESS: Self = Self(250);
     /// 251: the Content Server does not know this key, or it is too old.
     pub const UNKNOWN_KEY: Self = Self(251);
-    /// 252: the RAIDA's own fault.
+    /// 252: the RAIDA's own fault, or it has no room for another request.
     pub const INTERNAL: Self = Self(252);
 
     /// Whether it says that the coin is at fault, and not the RAIDA.
@@ -56,9 +64,13 @@ impl fmt::Display for Status {
             Self::BAD_PARAMETER => "bad parameter",
             Self::BAD_HMAC => "bad HMAC",
             Self::NO_SUCH_KEY_SET => "no such key set",
+            Self::OWNED_BY_ANOTHER => "another coin owns this Content Server ID",
+            Self::TICKETS_GOOD => "all tickets are good",
+            Self::NO_TICKET_GOOD => "no ticket is good",
+            Self::SOME_TICKETS_BAD => "some tickets are not good",
             Self::SUCCESS => "success",
             Self::UNKNOWN_KEY => "unknown or stale key",
-            Self::INTERNAL => "internal error",
+            Self::INTERNAL => "internal error, or no room",
             _ => "unknown status",
         };
         write!(f, "{meaning} ({})", self.0)

@@ -1,20 +1,21 @@
-//! The known answers in `vectors/`, checked against this implementation.
+//! The known answers of `vectors/rke-vectors.json` up to the shares and the narrow key, checked against this
+//! implementation. Those of the handshake are checked where it is.
 
 use rke_secret::Secret;
 use serde_json::Value;
 
-use crate::coin::CoinId;
+use crate::coin::{CoinId, CoinPair};
 use crate::command::{self, Command, SHARE_REQUEST_LEN};
-use crate::derive::{self, ShareWidth};
+use crate::derive::{self, ShareKind};
 use crate::envelope::{self, RequestParts, ResponseParts};
 use crate::header::RequestHeader;
 use crate::{
-    Bitmap, Challenge, ClientSn, ContentServerId, DecodeError, Envelope, EnvelopeKey, KeyContext, KeyId,
+    Challenge, ClientSn, ContentServerId, DecodeError, Envelope, EnvelopeKey, KeyContext, KeySetId,
     RaidaIndex, Status,
 };
 
 fn vectors() -> Value {
-    let text = include_str!("../../../vectors/known-answers.json");
+    let text = include_str!("../../../vectors/rke-vectors.json");
     serde_json::from_str(text).expect("the vectors are JSON")
 }
 
@@ -26,7 +27,7 @@ fn bytes<const N: usize>(value: &Value) -> [u8; N] {
 fn context(vectors: &Value) -> KeyContext {
     KeyContext {
         cs_id: ContentServerId::new(vectors["cs_id"].as_str().expect("a name")).expect("a CSID"),
-        key_id: KeyId::new(vectors["kid"].as_u64().expect("a number") as u8).expect("a key id"),
+        key_set: KeySetId::new(vectors["kid"].as_u64().expect("a number") as u8).expect("a key set"),
         client_sn: ClientSn(bytes(&vectors["client_sn"])),
         timestamp: vectors["timestamp"].as_u64().expect("a number"),
     }
@@ -175,33 +176,62 @@ fn an_answer_without_a_payload_has_no_body() {
 #[test]
 fn shares_are_the_known_ones() {
     let vectors = vectors();
-    let master = bytes(&vectors["master_secret"]);
-    for (width, name) in [(ShareWidth::Narrow, "share_1_byte"), (ShareWidth::Wide, "share_32_bytes")] {
-        let mut share = [0; 32];
-        derive::share(&master, width, &context(&vectors), &mut share);
-        assert_eq!(hex::encode(&share[..width.share_len()]), vectors[name].as_str().expect(name));
+    let (master, context) = (bytes(&vectors["master_secret"]), context(&vectors));
+    let [first, second] = ["coin_1", "coin_2"].map(|name| coin(&vectors, name).0);
+    for (kind, name) in [
+        (ShareKind::Narrow, "share_1_byte"),
+        (ShareKind::Wide(CoinPair { first, second: None }), "wide_share_one_coin"),
+        (ShareKind::Wide(CoinPair { first, second: Some(second) }), "wide_share_two_coins"),
+    ] {
+        let mut share = [0xEE; 32];
+        derive::share(&master, kind, &context, &mut share);
+        let (share, rest) = share.split_at(kind.width().share_len());
+        assert_eq!(hex::encode(share), vectors[name].as_str().expect(name));
+        assert!(rest.iter().all(|byte| *byte == 0xEE), "{name}: the rest is left alone");
     }
 }
 
 #[test]
-fn keys_are_the_known_ones() {
+fn a_wide_share_is_bound_to_all_that_it_is_asked_for() {
     let vectors = vectors();
-    let even: Vec<RaidaIndex> = RaidaIndex::all().filter(|raida| raida.get() % 2 == 0).collect();
-    let bitmap: Bitmap = even.iter().copied().collect();
-    assert_eq!(bitmap.to_bytes(), bytes::<4>(&vectors["wide_key"]["bitmap"]));
-    for (width, name) in [(ShareWidth::Narrow, "narrow_key"), (ShareWidth::Wide, "wide_key")] {
-        let shares: Vec<Secret<32>> = even.iter().map(|raida| share_of_the_vectors(*raida, width)).collect();
-        let key =
-            derive::key_from_shares(shares.iter(), width, &context(&vectors), bitmap).expect("secret memory");
-        let known: [u8; 32] = bytes(&vectors[name]["key"]);
-        assert!(key.expose(|key| *key == known), "{name}");
-    }
+    let (master, own) = (bytes(&vectors["master_secret"]), context(&vectors));
+    let [first, second] = ["coin_1", "coin_2"].map(|name| coin(&vectors, name).0);
+    let share = |context: &KeyContext, coins| {
+        let mut share = [0; 32];
+        derive::share(&master, ShareKind::Wide(coins), context, &mut share);
+        share
+    };
+    let pair = CoinPair { first, second: Some(second) };
+    let mut all = vec![
+        share(&own, pair),
+        share(&own, CoinPair { first: second, second: Some(first) }),
+        share(&own, CoinPair { first, second: None }),
+        share(&own, CoinPair { first: second, second: None }),
+        share(&own, CoinPair { first: CoinId { denomination: 1, ..first }, second: None }),
+        share(&KeyContext { timestamp: own.timestamp + 1, ..own }, pair),
+        share(&KeyContext { client_sn: ClientSn([9; 5]), ..own }, pair),
+        share(&KeyContext { key_set: KeySetId::new(2).expect("k2"), ..own }, pair),
+        share(&KeyContext { cs_id: ContentServerId::new("CT").expect("an ID"), ..own }, pair),
+    ];
+    let count = all.len();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), count);
 }
 
-/// The vectors' shares are SHA-256("share" || index), of which narrow ones are the first byte.
-fn share_of_the_vectors(raida: RaidaIndex, width: ShareWidth) -> Secret<32> {
+#[test]
+fn the_narrow_key_is_the_known_one() {
+    let vectors = vectors();
+    let even: Vec<RaidaIndex> = RaidaIndex::all().filter(|raida| raida.get() % 2 == 0).collect();
+    let shares: Vec<Secret<32>> = even.iter().map(|raida| narrow_share_of_the_vectors(*raida)).collect();
+    let key = derive::narrow_key_from_shares(shares.iter(), &context(&vectors));
+    let known: [u8; 32] = bytes(&vectors["narrow_key"]["key"]);
+    assert!(key.expect("secret memory").expose(|key| *key == known));
+}
+
+/// The first byte of SHA-256("share" || index).
+fn narrow_share_of_the_vectors(raida: RaidaIndex) -> Secret<32> {
     use sha2::Digest;
     let hash = sha2::Sha256::digest([b"share".as_slice(), &[raida.get()]].concat());
-    Secret::fill(|share| share[..width.share_len()].copy_from_slice(&hash[..width.share_len()]))
-        .expect("secret memory")
+    Secret::fill(|share| share[0] = hash[0]).expect("secret memory")
 }

@@ -9,5 +9,6 @@ pub mod key_sets;
 pub mod mint;
 pub mod network;
 pub mod node;
+pub mod owners;
 pub mod replay;
 pub mod responder;

@@ -10,25 +10,31 @@ use std::time::Duration;
 use rke_proto::coin::{CoinId, CoinStatus};
 use rke_proto::directory::Directory;
 use rke_proto::round::Fault;
-use rke_proto::{ContentServerId, KeyId, RAIDA_COUNT, RaidaIndex};
+use rke_proto::{ContentServerId, KeySetId, RAIDA_COUNT, RaidaIndex};
 
 use crate::content_server::{
-    Application, ContentServer, ContentServerError, DnsRecords, KeyRing, MasterSecrets, ServerConfig,
-    ServerError,
+    Application, ContentServer, ContentServerError, DnsRecords, KeyRing, MasterSecrets, PreloadReport,
+    ServerConfig, ServerError,
 };
 use crate::dns::{DnsError, DnsServer};
 use crate::mint::{make_wallet, mint};
 use crate::node::{Node, NodeConfig, NodeError};
+use crate::owners::{Preloader, Preloaders};
+use crate::responder::Rules;
 
 const PRELOAD_TIMEOUT: Duration = Duration::from_secs(10);
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// The user's coins: two in Bank, and one in Fracked that half of the RAIDAs do not know.
 const USER_COINS: [u32; 3] = [1001, 1002, 1003];
-/// The Content Server's coins, which may preload.
+/// The Content Server's coins. The first is named for its ID, so that no other may preload that; both may preload IDs
+/// that are free.
 const PRELOADERS: [u32; 2] = [42, 43];
+/// The coin of another operator, who may preload IDs that are free.
+const OTHER_PRELOADER: u32 = 44;
 
 /// What a local network is told.
+#[derive(Debug, Clone)]
 pub struct LocalNetworkConfig {
     /// Where wallets, directory file and the nodes' data lie. Coins that are there are used again.
     pub dir: PathBuf,
@@ -82,50 +88,101 @@ pub enum NetworkError {
 
 /// A running local network.
 pub struct LocalNetwork {
+    config: LocalNetworkConfig,
     wallet: PathBuf,
+    directory: Directory,
     directory_file: PathBuf,
     addresses: Vec<SocketAddr>,
     nodes: Vec<Option<Node>>,
     master_secrets: Arc<MasterSecrets>,
-    content_server: ContentServer,
+    /// How the Content Server is started again, at the address that it has had.
+    server_config: ServerConfig,
+    /// `None` while it is stopped.
+    content_server: Option<ContentServer>,
     records: DnsRecords,
     dns: DnsServer,
 }
 
+impl LocalNetworkConfig {
+    fn wallet(&self) -> PathBuf {
+        self.dir.join("wallet")
+    }
+
+    fn server_wallet(&self) -> PathBuf {
+        self.dir.join("content-server/wallet")
+    }
+
+    fn other_wallet(&self) -> PathBuf {
+        self.dir.join("other-operator/wallet")
+    }
+
+    fn key_ring(&self) -> Result<KeyRing, ContentServerError> {
+        KeyRing::open(self.cs_id, &self.dir.join("content-server/data"))
+    }
+
+    fn files(&self, source: io::Error) -> NetworkError {
+        NetworkError::Files { path: self.dir.clone(), source }
+    }
+
+    /// What is the same in every Content Server of this network: its address, and the only domain that it serves.
+    fn serve(&self, server: ServerConfig, port: u16) -> ServerConfig {
+        let mut rules = server.rules;
+        if rules.domains.is_empty() {
+            rules.domains = vec![self.domain.trim_end_matches('.').to_ascii_lowercase()];
+        }
+        ServerConfig { listen: SocketAddr::new(LOOPBACK, port), rules, ..server }
+    }
+}
+
 impl LocalNetwork {
-    /// Starts everything; when this returns, the nodes hold the Content Server's master secrets.
+    /// Starts everything, with a Content Server that echoes; when this returns, the nodes hold its master secrets.
     ///
     /// # Errors
     /// [`NetworkError`]; then nothing is left running.
     pub async fn start(config: LocalNetworkConfig) -> Result<Self, NetworkError> {
-        let dir = config.dir.as_path();
-        let (wallet, server_wallet) = (dir.join("wallet"), dir.join("content-server/wallet"));
-        let files = |source| NetworkError::Files { path: dir.into(), source };
-        make_coins(&wallet, &server_wallet).map_err(files)?;
-        let nodes = start_nodes(&config, &[wallet.clone(), server_wallet.clone()]).await?;
+        Self::start_with(config, ServerConfig::new(Application::Echo)).await
+    }
+
+    /// The same with another Content Server: another application, other limits. It listens where the network's
+    /// configuration says, and serves only the network's domain unless the configuration names others.
+    ///
+    /// # Errors
+    /// [`NetworkError`]; then nothing is left running.
+    pub async fn start_with(config: LocalNetworkConfig, server: ServerConfig) -> Result<Self, NetworkError> {
+        make_coins(&config).map_err(|error| config.files(error))?;
+        let nodes = start_nodes(&config).await?;
         let addresses: Vec<SocketAddr> = nodes.iter().map(Node::address).collect();
         let directory = Directory::new(addresses.iter().copied().zip(RaidaIndex::all()).collect());
-        let directory_file = dir.join("raida-directory.txt");
-        std::fs::write(&directory_file, directory_text(&directory)).map_err(files)?;
-        let key_id = KeyId::new(1).unwrap_or_else(|| unreachable!("1 is a key id"));
-        let mut keys = KeyRing::open(config.cs_id, &dir.join("content-server/data"))?;
-        let master_secrets = keys.open_or_make(key_id)?;
-        let report = master_secrets.preload(&directory, &server_wallet, PRELOAD_TIMEOUT).await?;
-        if let Some((raida, fault)) = report.faults.first().copied() {
-            return Err(NetworkError::Preload { raida, fault });
-        }
-        keys.note_preloaded(key_id)?;
-        let server = ServerConfig {
-            listen: SocketAddr::new(LOOPBACK, config.content_server_port),
-            ..ServerConfig::new(Application::Echo)
-        };
-        let content_server = ContentServer::start(server, keys).await?;
+        let directory_file = config.dir.join("raida-directory.txt");
+        std::fs::write(&directory_file, directory_text(&directory)).map_err(|error| config.files(error))?;
+        let mut keys = config.key_ring()?;
+        let master_secrets = keys.open_or_make(key_set(1))?;
+        let report =
+            keys.preload(&master_secrets, &directory, &config.server_wallet(), PRELOAD_TIMEOUT).await?;
+        all_hold(&report)?;
+        keys.note_preloaded(master_secrets.key_set())?;
+        let server_config = config.serve(server, config.content_server_port);
+        let content_server = ContentServer::start(server_config.clone(), keys).await?;
+        let server_config = config.serve(server_config, content_server.address().port());
         let (host, port) = (format!("cs.{}", config.domain), content_server.address().port());
         let records = master_secrets.records(&config.domain, &host, port, &directory);
         let listen = SocketAddr::new(LOOPBACK, config.dns_port);
         let dns = DnsServer::start(listen, [&records], LOOPBACK).await?;
-        let nodes = nodes.into_iter().map(Some).collect();
-        Ok(Self { wallet, directory_file, addresses, nodes, master_secrets, content_server, records, dns })
+        let (nodes, content_server) = (nodes.into_iter().map(Some).collect(), Some(content_server));
+        let wallet = config.wallet();
+        Ok(Self {
+            config,
+            wallet,
+            directory,
+            directory_file,
+            addresses,
+            nodes,
+            master_secrets,
+            server_config,
+            content_server,
+            records,
+            dns,
+        })
     }
 
     /// The user's wallet.
@@ -133,7 +190,22 @@ impl LocalNetwork {
         &self.wallet
     }
 
-    /// The RAIDA directory file of these nodes.
+    /// The Content Server's wallet: its coins may preload.
+    pub fn server_wallet(&self) -> PathBuf {
+        self.config.server_wallet()
+    }
+
+    /// The wallet of another operator, who may preload whatever ID is free, and not the Content Server's.
+    pub fn other_wallet(&self) -> PathBuf {
+        self.config.other_wallet()
+    }
+
+    /// The RAIDA directory of these nodes.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// The file that it is in.
     pub fn directory_file(&self) -> &Path {
         &self.directory_file
     }
@@ -153,9 +225,14 @@ impl LocalNetwork {
         &self.master_secrets
     }
 
-    /// Where the Content Server listens (TCP): it echoes.
+    /// Where the Content Server listens (TCP), also while it is stopped.
     pub fn content_server_address(&self) -> SocketAddr {
-        self.content_server.address()
+        self.server_config.listen
+    }
+
+    /// How many sessions' keys the Content Server keeps.
+    pub fn content_server_keys(&self) -> usize {
+        self.content_server.as_ref().map_or(0, ContentServer::keys)
     }
 
     /// The Content Server's DNS records.
@@ -170,19 +247,82 @@ impl LocalNetwork {
         }
     }
 
+    /// Stops the Content Server: its keys are gone.
+    pub async fn stop_content_server(&mut self) {
+        if let Some(server) = self.content_server.take() {
+            server.stop().await;
+        }
+    }
+
+    /// Starts the Content Server again, at its address and without its keys.
+    ///
+    /// # Errors
+    /// [`NetworkError`]; then it is stopped.
+    pub async fn restart_content_server(&mut self) -> Result<(), NetworkError> {
+        self.stop_content_server().await;
+        let keys = self.config.key_ring()?;
+        self.content_server = Some(ContentServer::start(self.server_config.clone(), keys).await?);
+        Ok(())
+    }
+
+    /// Starts another Content Server in its place, as in [`LocalNetwork::start_with`].
+    ///
+    /// # Errors
+    /// [`NetworkError`]; then it is stopped.
+    pub async fn restart_content_server_with(&mut self, server: ServerConfig) -> Result<(), NetworkError> {
+        self.server_config = self.config.serve(server, self.server_config.listen.port());
+        self.restart_content_server().await
+    }
+
+    /// Makes a key set of narrow shares next to the one of wide shares, and starts the Content Server again so that it
+    /// serves that too. Gives the records that name this key set alone.
+    ///
+    /// # Errors
+    /// [`NetworkError`].
+    pub async fn add_narrow_key_set(&mut self) -> Result<DnsRecords, NetworkError> {
+        let mut keys = self.config.key_ring()?;
+        let secrets = keys.open_or_make(key_set(2))?;
+        keys.note_narrow(secrets.key_set())?;
+        let wallet = self.config.server_wallet();
+        let report = keys.preload(&secrets, &self.directory, &wallet, PRELOAD_TIMEOUT).await?;
+        all_hold(&report)?;
+        keys.note_preloaded(secrets.key_set())?;
+        drop(keys);
+        self.server_config.rules.allow_narrow = true;
+        self.restart_content_server().await?;
+        let DnsRecords { domain, host, port, .. } = &self.records;
+        let mut records = secrets.records(domain, host, *port, &self.directory);
+        records.texts.retain(|text| !text.contains("share-bytes"));
+        Ok(records)
+    }
+
     /// Stops everything.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
+        self.stop_content_server().await;
         for node in self.nodes.into_iter().flatten() {
             node.stop().await;
         }
-        self.content_server.stop().await;
         self.dns.stop().await;
     }
 }
 
-fn make_coins(wallet: &Path, server_wallet: &Path) -> io::Result<()> {
-    make_wallet(wallet)?;
-    make_wallet(server_wallet)?;
+fn key_set(number: u8) -> KeySetId {
+    KeySetId::new(number).unwrap_or_else(|| unreachable!("{number} is a key set"))
+}
+
+/// Whether all nodes hold their master secrets.
+fn all_hold(report: &PreloadReport) -> Result<(), NetworkError> {
+    match report.faults.first() {
+        Some((raida, fault)) => Err(NetworkError::Preload { raida: *raida, fault: *fault }),
+        None => Ok(()),
+    }
+}
+
+fn make_coins(config: &LocalNetworkConfig) -> io::Result<()> {
+    let (wallet, server, other) = (config.wallet(), config.server_wallet(), config.other_wallet());
+    for wallet in [&wallet, &server, &other] {
+        make_wallet(wallet)?;
+    }
     let everywhere = [CoinStatus::Passed; RAIDA_COUNT];
     let fracked = std::array::from_fn(|raida| match raida % 2 {
         0 => CoinStatus::Passed,
@@ -193,7 +333,8 @@ fn make_coins(wallet: &Path, server_wallet: &Path) -> io::Result<()> {
         (wallet.join("Bank/coin-1.bin"), vec![first], everywhere),
         (wallet.join("Bank/coin-2.bin"), vec![second], everywhere),
         (wallet.join("Fracked/coin-3.bin"), vec![third], fracked),
-        (server_wallet.join("Bank/coins.bin"), PRELOADERS.map(coin).to_vec(), everywhere),
+        (server.join("Bank/coins.bin"), PRELOADERS.map(coin).to_vec(), everywhere),
+        (other.join("Bank/coin.bin"), vec![coin(OTHER_PRELOADER)], everywhere),
     ];
     for (file, coins, statuses) in &coins {
         match mint(file, coins, *statuses) {
@@ -208,10 +349,15 @@ fn coin(serial: u32) -> CoinId {
     CoinId { denomination: 0, serial }
 }
 
-async fn start_nodes(
-    config: &LocalNetworkConfig,
-    coin_folders: &[PathBuf],
-) -> Result<Vec<Node>, NetworkError> {
+/// Who may preload at the nodes.
+fn preloaders(cs_id: ContentServerId) -> Preloaders {
+    let [own, second] = PRELOADERS.map(coin);
+    let any = [own, second, coin(OTHER_PRELOADER)].map(Preloader::of_any);
+    any.into_iter().chain([Preloader::of(own, vec![cs_id])]).collect()
+}
+
+async fn start_nodes(config: &LocalNetworkConfig) -> Result<Vec<Node>, NetworkError> {
+    let coin_folders = vec![config.wallet(), config.server_wallet(), config.other_wallet()];
     let mut nodes = Vec::with_capacity(RAIDA_COUNT);
     for raida in RaidaIndex::all() {
         let port = match config.first_raida_port {
@@ -221,9 +367,9 @@ async fn start_nodes(
         let node = Node::start(NodeConfig {
             raida,
             listen: SocketAddr::new(LOOPBACK, port),
-            coin_folders: coin_folders.to_vec(),
+            coin_folders: coin_folders.clone(),
             data_dir: config.dir.join(format!("raida-{raida:02}")),
-            preloaders: PRELOADERS.map(coin).to_vec(),
+            rules: Rules { preloaders: preloaders(config.cs_id), ..Rules::default() },
         });
         nodes.push(node.await?);
     }

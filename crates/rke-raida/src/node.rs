@@ -5,7 +5,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use rke_host::data_dir::DataDirError;
 use rke_host::wallet::{CoinFile, CoinFileReadError, all_coin_files};
 use rke_proto::RaidaIndex;
 use rke_proto::coin::{AN_LEN, CoinId};
@@ -17,8 +16,8 @@ use zeroize::Zeroize;
 
 use crate::answers;
 use crate::clock::unix_seconds;
-use crate::key_sets::KeySets;
-use crate::responder::{Arrival, Responder};
+use crate::key_sets::{KeySets, KeySetsError};
+use crate::responder::{Arrival, Responder, Rules};
 
 /// Longer datagrams than this are cut, and so refused for their length: 255 key sets fit.
 const MAX_REQUEST_LEN: usize = 16 * 1024;
@@ -33,8 +32,8 @@ pub struct NodeConfig {
     pub coin_folders: Vec<PathBuf>,
     /// Where its master secrets are kept, sealed.
     pub data_dir: PathBuf,
-    /// The coins that may preload master secrets.
-    pub preloaders: Vec<CoinId>,
+    /// What its operator decides.
+    pub rules: Rules,
 }
 
 /// Why a node cannot start.
@@ -58,9 +57,9 @@ pub enum NodeError {
         /// Where it looked.
         folders: String,
     },
-    /// The data directory.
+    /// What it has kept of its master secrets.
     #[error(transparent)]
-    DataDir(#[from] DataDirError),
+    KeySets(#[from] KeySetsError),
     /// There is no secret memory left.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -88,7 +87,7 @@ impl Node {
         let ans = read_ans(raida, &config.coin_folders)?;
         let key_sets = KeySets::open(&config.data_dir)?;
         tracing::info!(%raida, %address, coins = ans.len(), key_sets = key_sets.len(), "node listens");
-        let responder = Responder::new(raida, ans, config.preloaders.into_iter().collect(), key_sets);
+        let responder = Responder::new(raida, ans, config.rules, key_sets);
         let buffer = SecretBuffer::new(MAX_REQUEST_LEN)?;
         Ok(Self { address, task: spawn(socket, buffer, responder) })
     }

@@ -1,20 +1,25 @@
 //! How a RAIDA answers: one datagram in, at most one out. No socket and no clock, so every status
 //! is a plain unit test. The order of the checks is that of `docs/protocol.md` sections 4 and 5.
 
-use std::collections::{HashMap, HashSet};
+mod seen;
+
+use std::collections::HashMap;
 use std::net::IpAddr;
 
+use rke_host::wallet::Envelope1;
 use rke_proto::challenge::CHALLENGE_LEN;
 use rke_proto::coin::{AN_LEN, CoinId};
-use rke_proto::command::{self, Command, Preload};
-use rke_proto::derive::{self, ShareWidth};
+use rke_proto::command::{self, Command, Preload, Preloading};
+use rke_proto::derive::{self, ShareKind};
 use rke_proto::envelope::{self, ResponseParts};
 use rke_proto::header::{HeaderError, NONCE_LEN, RequestHeader};
-use rke_proto::{Challenge, Envelope, EnvelopeKey, RaidaIndex, Status};
+use rke_proto::{Challenge, ContentServerId, Envelope, EnvelopeKey, RaidaIndex, Status};
 use rke_secret::{Secret, SecretError};
 
-use crate::key_sets::KeySets;
-use crate::replay::{Fingerprint, Replays, Seen, WINDOW_SECONDS};
+use self::seen::{Answers, Fingerprint, RequestName, Seen};
+use crate::key_sets::{KeySets, PreloadError};
+use crate::owners::Preloaders;
+use crate::replay::{DEFAULT_PLACES, WINDOW_SECONDS};
 
 /// What the caller knows of a datagram besides its bytes.
 #[derive(Debug, Clone, Copy)]
@@ -27,19 +32,55 @@ pub struct Arrival {
     pub random: [u8; NONCE_LEN],
 }
 
+/// What the operator of a RAIDA decides.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// The coins that may preload master secrets.
+    pub preloaders: Preloaders,
+    /// Whether requests in envelope 1 are answered.
+    pub envelope_1: Envelope1,
+    /// How many requests are remembered at one time, at most.
+    pub replay_places: usize,
+}
+
+impl Default for Rules {
+    /// Nobody preloads.
+    fn default() -> Self {
+        let (preloaders, envelope_1) = (Preloaders::default(), Envelope1::Refused);
+        Self { preloaders, envelope_1, replay_places: DEFAULT_PLACES }
+    }
+}
+
 /// A RAIDA without its socket.
 pub struct Responder {
     raida: RaidaIndex,
     ans: HashMap<CoinId, Secret<AN_LEN>>,
-    preloaders: HashSet<CoinId>,
+    rules: Rules,
     key_sets: KeySets,
-    replays: Replays,
+    answers: Answers,
 }
 
-/// An answer before it is sealed.
-enum Payload {
-    Nothing,
-    Share { width: ShareWidth, share: Secret<32> },
+/// A request that opened.
+struct Opened<'a> {
+    command: Command,
+    key: EnvelopeKey,
+    fingerprint: Fingerprint,
+    challenge: Challenge,
+    /// What follows the challenge.
+    body: &'a [u8],
+}
+
+/// Why a request did not open, and what its refusal is signed with.
+struct Unopened {
+    status: Status,
+    key: EnvelopeKey,
+    readable: Option<[u8; CHALLENGE_LEN]>,
+}
+
+impl From<Status> for Unopened {
+    fn from(status: Status) -> Self {
+        Self { status, key: EnvelopeKey::None, readable: None }
+    }
 }
 
 impl Responder {
@@ -47,10 +88,11 @@ impl Responder {
     pub fn new(
         raida: RaidaIndex,
         ans: HashMap<CoinId, Secret<AN_LEN>>,
-        preloaders: HashSet<CoinId>,
+        rules: Rules,
         key_sets: KeySets,
     ) -> Self {
-        Self { raida, ans, preloaders, key_sets, replays: Replays::default() }
+        let answers = Answers::new(rules.replay_places);
+        Self { raida, ans, rules, key_sets, answers }
     }
 
     /// The answer to a datagram, which is decrypted where it lies: in secret memory, that is, on a
@@ -65,38 +107,59 @@ impl Responder {
                 return Some(envelope::refuse_unknown_envelope(self.raida, group, echo, status));
             }
         };
-        let opened = self.check_envelope(&header, arrival.peer, datagram);
-        let (command, key) = match opened {
-            Ok(opened) => opened,
-            Err(status) => return self.refuse(&header, &EnvelopeKey::None, None, arrival, status),
-        };
-        let fingerprint = Fingerprint::of_datagram(datagram);
-        let body = match envelope::open_request(&header, &key, datagram) {
-            Ok(body) => &*body,
-            Err(status) => return self.refuse(&header, &key, None, arrival, status),
-        };
-        let readable = body.first_chunk::<CHALLENGE_LEN>().copied();
-        let (challenge, rest) = match check_body(command, body) {
-            Ok(split) => split,
-            Err(status) => return self.refuse(&header, &key, readable, arrival, status),
-        };
-        let sender: Vec<u8> =
-            header.envelope.coins().flat_map(CoinId::to_bytes).chain([header.command]).collect();
-        let fingerprint = fingerprint.with_body(&sender, body);
-        let seen = self.replays.look_up(&challenge, &fingerprint, arrival.now);
-        if let Seen::Retransmitted(answer) = seen {
-            return Some(answer);
+        match self.open(&header, arrival.peer, datagram) {
+            Ok(opened) => self.answer_opened(&header, arrival, &opened),
+            Err(Unopened { status, key, readable }) => self.refuse(&header, &key, readable, arrival, status),
         }
+    }
+
+    fn open<'a>(
+        &self,
+        header: &RequestHeader,
+        peer: IpAddr,
+        datagram: &'a mut [u8],
+    ) -> Result<Opened<'a>, Unopened> {
+        let (command, key) = self.check_envelope(header, peer, datagram)?;
+        let fingerprint = Fingerprint::of_datagram(datagram);
+        let body = match envelope::open_request(header, &key, datagram) {
+            Ok(body) => &*body,
+            Err(status) => return Err(Unopened { status, key, readable: None }),
+        };
+        match check_body(command, body) {
+            Ok((challenge, rest)) => {
+                let fingerprint = fingerprint.with_body(body);
+                Ok(Opened { command, key, fingerprint, challenge, body: rest })
+            }
+            Err(status) => Err(Unopened { status, key, readable: body.first_chunk().copied() }),
+        }
+    }
+
+    fn answer_opened(
+        &mut self,
+        header: &RequestHeader,
+        arrival: Arrival,
+        opened: &Opened<'_>,
+    ) -> Option<Vec<u8>> {
+        let Opened { command, key, fingerprint, challenge, .. } = opened;
+        let name =
+            RequestName { coins: header.envelope.coin_pair(), command: *command, challenge: *challenge };
+        let seen = self.answers.look_up(&name, fingerprint, arrival.now);
         let done = match seen {
+            Seen::Retransmitted(answer) => return Some(answer),
             Seen::Reused => Err(Status::BAD_PARAMETER),
-            _ => self.perform(command, &header, rest, arrival.now),
+            Seen::NoRoom => Err(Status::INTERNAL),
+            // A preload that was done is done; done again it would fail, because its own timestamp is no longer later.
+            Seen::Resealed(Status::SUCCESS) if command.share_width().is_none() => Ok(None),
+            Seen::Resealed(status) if command.share_width().is_none() => Err(status),
+            Seen::New | Seen::Resealed(_) => self.perform(*command, header, opened.body, arrival.now),
         };
         let answer = match done {
-            Ok(payload) => self.seal(&header, &key, &challenge, arrival, &payload)?,
-            Err(status) => self.refuse(&header, &key, readable, arrival, status)?,
+            Ok(share) => self.seal(header, opened, arrival, share.as_ref())?,
+            Err(status) => self.refuse(header, key, Some(*challenge.as_bytes()), arrival, status)?,
         };
         if seen == Seen::New {
-            self.replays.remember(challenge, fingerprint, &answer, arrival.now);
+            let times = (arrival.now, timestamp_of(*command, opened.body));
+            self.answers.remember(name, *fingerprint, &answer, times).ok()?;
         }
         Some(answer)
     }
@@ -113,11 +176,19 @@ impl Responder {
         }
         envelope::check_request_frame(header, datagram)?;
         let command = Command::from_wire(header.group, header.command).ok_or(Status::UNKNOWN_COMMAND)?;
-        let clear_from_afar = header.envelope == Envelope::Type0 && !peer.to_canonical().is_loopback();
-        if clear_from_afar || !command.allows(header.envelope) {
+        if !command.allows(header.envelope) || !self.takes(header.envelope, peer) {
             return Err(Status::ENVELOPE_NOT_ALLOWED);
         }
         Ok((command, self.envelope_key(header.envelope)?))
+    }
+
+    /// Whether this RAIDA accepts a kind of envelope from a peer at all.
+    fn takes(&self, envelope: Envelope, peer: IpAddr) -> bool {
+        match envelope {
+            Envelope::Type0 => peer.to_canonical().is_loopback(),
+            Envelope::Type1(_) => self.rules.envelope_1 == Envelope1::Allowed,
+            Envelope::Type4(_) | Envelope::Type5(..) => true,
+        }
     }
 
     fn envelope_key(&self, envelope: Envelope) -> Result<EnvelopeKey, Status> {
@@ -132,70 +203,107 @@ impl Responder {
         })
     }
 
+    /// Does what a request asks for, and gives the share where it asks for one.
     fn perform(
         &mut self,
         command: Command,
         header: &RequestHeader,
         body: &[u8],
         now: u64,
-    ) -> Result<Payload, Status> {
+    ) -> Result<Option<Secret<32>>, Status> {
+        let coins = || header.envelope.coin_pair().ok_or(Status::ENVELOPE_NOT_ALLOWED);
         match command {
-            Command::GetKeyShare => self.share(ShareWidth::Narrow, body, now),
-            Command::GetWideKeyShare => self.share(ShareWidth::Wide, body, now),
-            Command::PreloadMasterKey => self.preload(header, body),
+            Command::GetKeyShare => self.share(ShareKind::Narrow, body, now).map(Some),
+            // Bound to the coins whose ANs opened the envelope: nobody else gets that share.
+            Command::GetWideKeyShare => self.share(ShareKind::Wide(coins()?), body, now).map(Some),
+            Command::PreloadMasterKey => {
+                let preload = Preload::decode(body).map_err(command::refusal)?;
+                self.preload(&preload, coins()?.first, Preloading::Public, now).map(|()| None)
+            }
+            Command::PreloadKeySet => {
+                let (timestamp, preload) = Preload::decode_with_timestamp(body).map_err(command::refusal)?;
+                self.preload(&preload, coins()?.first, Preloading::Dated(timestamp), now).map(|()| None)
+            }
         }
     }
 
-    fn share(&self, width: ShareWidth, body: &[u8], now: u64) -> Result<Payload, Status> {
+    fn share(&self, kind: ShareKind, body: &[u8], now: u64) -> Result<Secret<32>, Status> {
         let context = command::decode_share_request(body).map_err(command::refusal)?;
         if context.timestamp.abs_diff(now) > WINDOW_SECONDS {
             return Err(Status::BAD_PARAMETER);
         }
-        let master = self.key_sets.master(&context.cs_id, context.key_id).ok_or(Status::NO_SUCH_KEY_SET)?;
+        let master = self.key_sets.master(&context.cs_id, context.key_set, kind.width());
+        let master = master.ok_or(Status::NO_SUCH_KEY_SET)?;
         let share =
-            Secret::fill(|share| master.expose(|master| derive::share(master, width, &context, share)));
-        Ok(Payload::Share { width, share: share.map_err(no_memory)? })
+            Secret::fill(|share| master.expose(|master| derive::share(master, kind, &context, share)));
+        share.map_err(no_memory)
     }
 
-    fn preload(&mut self, header: &RequestHeader, body: &[u8]) -> Result<Payload, Status> {
-        let preload = Preload::decode(body).map_err(command::refusal)?;
-        if !header.envelope.coins().any(|coin| self.preloaders.contains(&coin)) {
+    fn preload(
+        &mut self,
+        preload: &Preload<'_>,
+        coin: CoinId,
+        preloading: Preloading,
+        now: u64,
+    ) -> Result<(), Status> {
+        let cs_id = preload.cs_id;
+        // The operator wants to know about a stranger, whatever coins are listed and whatever its clock says.
+        if let Some(owner) = self.key_sets.owner(&cs_id).filter(|owner| *owner != coin) {
+            return Err(self.refuse_preload(&cs_id, coin, &PreloadError::OwnedBy(owner)));
+        }
+        let is_stale =
+            matches!(preloading, Preloading::Dated(timestamp) if timestamp.abs_diff(now) > WINDOW_SECONDS);
+        if is_stale || !self.rules.preloaders.permit(coin, &cs_id) {
             return Err(Status::BAD_PARAMETER);
         }
-        for (key_id, master) in preload.key_sets() {
-            let master = Secret::fill(|slot| slot.copy_from_slice(master)).map_err(no_memory)?;
-            self.key_sets.keep(preload.cs_id, key_id, master).map_err(|error| {
-                tracing::error!(raida = %self.raida, %error, "a master secret could not be stored");
-                Status::INTERNAL
-            })?;
+        let copy = |(key_set, master): (_, &[u8; 32])| {
+            Ok((key_set, Secret::fill(|slot| slot.copy_from_slice(master)).map_err(no_memory)?))
+        };
+        let masters = preload.key_sets().map(copy).collect::<Result<_, Status>>()?;
+        match self.key_sets.preload(cs_id, coin, preloading, masters) {
+            Ok(()) => {
+                tracing::info!(raida = %self.raida, %cs_id, %coin, "master secrets preloaded");
+                Ok(())
+            }
+            Err(error) => Err(self.refuse_preload(&cs_id, coin, &error)),
         }
-        tracing::info!(raida = %self.raida, cs_id = %preload.cs_id, "master secrets preloaded");
-        Ok(Payload::Nothing)
+    }
+
+    /// The status of a preload that was refused. What the operator has to look at goes to the log.
+    fn refuse_preload(&self, cs_id: &ContentServerId, coin: CoinId, error: &PreloadError) -> Status {
+        let raida = self.raida;
+        match error {
+            PreloadError::NotLater => Status::BAD_PARAMETER,
+            PreloadError::OwnedBy(_) | PreloadError::Different(_) => {
+                tracing::warn!(%raida, %cs_id, %coin, reason = %error, "refused a preload");
+                Status::OWNED_BY_ANOTHER
+            }
+            PreloadError::Seal(_) | PreloadError::Owners(_) => {
+                tracing::error!(%raida, %cs_id, %error, "a preload could not be stored");
+                Status::INTERNAL
+            }
+        }
     }
 
     fn seal(
         &self,
         header: &RequestHeader,
-        key: &EnvelopeKey,
-        challenge: &Challenge,
+        opened: &Opened<'_>,
         arrival: Arrival,
-        payload: &Payload,
+        share: Option<&Secret<32>>,
     ) -> Option<Vec<u8>> {
+        let Opened { command, key, challenge, .. } = opened;
         let parts = self.parts(Status::SUCCESS, Some(*challenge.as_bytes()), arrival);
-        let sealed = match payload {
-            Payload::Nothing => envelope::seal_response(header, key, &parts, 0, |_| ()),
-            Payload::Share { width: ShareWidth::Narrow, share } => {
-                envelope::seal_response(header, key, &parts, 1, |out| share.expose(|share| out[0] = share[0]))
+        let sealed = envelope::seal_response(header, key, &parts, command.payload_len(), |mut out| {
+            if command.returns_challenge() {
+                let (echoed, rest) = out.split_at_mut(CHALLENGE_LEN);
+                echoed.copy_from_slice(challenge.as_bytes());
+                out = rest;
             }
-            Payload::Share { width: ShareWidth::Wide, share } => {
-                let len = CHALLENGE_LEN + ShareWidth::Wide.share_len();
-                envelope::seal_response(header, key, &parts, len, |out| {
-                    let (echoed, out) = out.split_at_mut(CHALLENGE_LEN);
-                    echoed.copy_from_slice(challenge.as_bytes());
-                    share.expose(|share| out.copy_from_slice(share));
-                })
+            if let Some(share) = share {
+                share.expose(|share| out.copy_from_slice(&share[..out.len()]));
             }
-        };
+        });
         sealed.map_err(no_memory).ok()
     }
 
@@ -228,10 +336,21 @@ fn no_memory(error: SecretError) -> Status {
 
 /// The body's length first, then its challenge.
 fn check_body(command: Command, body: &[u8]) -> Result<(Challenge, &[u8]), Status> {
-    if command != Command::PreloadMasterKey && body.len() != command::SHARE_REQUEST_LEN {
+    if command.share_width().is_some() && body.len() != command::SHARE_REQUEST_LEN {
         return Err(Status::BAD_LENGTH);
     }
     command::split_challenge(body)
+}
+
+/// When a request says that it was made, in Unix seconds.
+fn timestamp_of(command: Command, body: &[u8]) -> Option<u64> {
+    match command {
+        Command::GetKeyShare | Command::GetWideKeyShare => {
+            Some(command::decode_share_request(body).ok()?.timestamp)
+        }
+        Command::PreloadKeySet => Some(Preload::decode_with_timestamp(body).ok()?.0),
+        Command::PreloadMasterKey => None,
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Rules of the house that a test build can break one at a time, named in `RKE_CONTROL`, to show
-//! that the scanner finds what each of them is for. No shipped program has this module.
+//! Rules of the house that a test build can break, named in `RKE_CONTROL` with commas between, to show
+//! what each of them is for. No shipped program has this module.
 
 use std::sync::OnceLock;
 
@@ -16,18 +16,34 @@ pub enum Control {
     SlowOperation,
     /// Session keys also lie in a map of `Zeroizing` values.
     ZeroizingMap,
+    /// Wide shares are the same for everybody's coins.
+    NoCoinBinding,
+    /// Nothing of the ephemeral key exchange goes into a session's key.
+    NoEphemeral,
+    /// The Content Server ID that a domain had before is not held against it.
+    NoKnownServers,
 }
 
 /// Whether a control is on.
 pub fn is_on(control: Control) -> bool {
-    static CHOSEN: OnceLock<Option<Control>> = OnceLock::new();
-    let chosen = CHOSEN.get_or_init(|| match std::env::var("RKE_CONTROL").as_deref() {
-        Ok("keep-registers") => Some(Control::KeepRegisters),
-        Ok("keep-stack") => Some(Control::KeepStack),
-        Ok("unserialised") => Some(Control::Unserialised),
-        Ok("slow-operation") => Some(Control::SlowOperation),
-        Ok("zeroizing-map") => Some(Control::ZeroizingMap),
-        _ => None,
+    static CHOSEN: OnceLock<Vec<Control>> = OnceLock::new();
+    let chosen = CHOSEN.get_or_init(|| {
+        let names = std::env::var("RKE_CONTROL").unwrap_or_default();
+        names.split(',').filter_map(named).collect()
     });
-    *chosen == Some(control)
+    chosen.contains(&control)
+}
+
+fn named(name: &str) -> Option<Control> {
+    Some(match name {
+        "keep-registers" => Control::KeepRegisters,
+        "keep-stack" => Control::KeepStack,
+        "unserialised" => Control::Unserialised,
+        "slow-operation" => Control::SlowOperation,
+        "zeroizing-map" => Control::ZeroizingMap,
+        "no-coin-binding" => Control::NoCoinBinding,
+        "no-ephemeral" => Control::NoEphemeral,
+        "no-known-servers" => Control::NoKnownServers,
+        _ => return None,
+    })
 }

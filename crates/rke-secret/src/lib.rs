@@ -14,7 +14,9 @@ pub mod residue;
 mod secret;
 
 pub use error::SecretError;
-pub use memory::{MemoryReport, SecretMemory, scoped, start};
+pub use memory::{
+    MemoryReport, SecretMemory, measure_for_kem, measure_scoped, scoped, scoped_for_kem, start,
+};
 pub use random::fill_random;
 pub use raw::prefetch;
 #[cfg(feature = "trace")]

@@ -14,6 +14,9 @@ use rustix::process::{Resource, getrlimit};
 use crate::SecretError;
 use crate::raw::{Depth, Kind, Map, Reach, SLOT_ROOM, Slot, Stack};
 
+/// Stacks for key encapsulations. They are large, and such an operation is short: more wait for their turn.
+const KEM_STACKS: usize = 2;
+
 /// Slots that are there from the start, and fewest by which they grow.
 const MIN_SLOTS: usize = 1024;
 
@@ -46,6 +49,7 @@ pub(crate) struct Memory {
     kind: Kind,
     deep_stacks: Stacks,
     shallow_stacks: Stacks,
+    kem_stacks: Stacks,
     free: Mutex<Vec<Slot>>,
     slots: AtomicUsize,
     /// Where secret memory lies, so that nobody looks for residue there.
@@ -90,6 +94,34 @@ pub fn scoped<R>(work: impl FnOnce() -> R) -> Result<R, SecretError> {
     Ok(Memory::get()?.scoped(work))
 }
 
+/// The same on a stack that is deep enough for a key encapsulation (X-Wing, that is ML-KEM-768 and X25519). Always a
+/// stack of its own, in a scope or not: so it must not run inside another such call.
+///
+/// # Errors
+/// [`SecretError`] when there is no secret memory.
+pub fn scoped_for_kem<R>(work: impl FnOnce() -> R) -> Result<R, SecretError> {
+    let memory = Memory::get()?;
+    Ok(run(&mut any_of(&memory.kem_stacks), Reach::WHOLE, work))
+}
+
+/// How many bytes of such a stack `work` uses, and how many it has.
+///
+/// # Errors
+/// [`SecretError`] when there is no secret memory.
+pub fn measure_for_kem(work: impl FnMut()) -> Result<(usize, usize), SecretError> {
+    let mut stack = any_of(&Memory::get()?.kem_stacks);
+    Ok((measure_on(&mut stack, work).bytes(), stack.len()))
+}
+
+/// The same for a stack of [`scoped`], on which a secret is exposed.
+///
+/// # Errors
+/// [`SecretError`] when there is no secret memory.
+pub fn measure_scoped(work: impl FnMut()) -> Result<(usize, usize), SecretError> {
+    let mut stack = any_of(&Memory::get()?.deep_stacks);
+    Ok((measure_on(&mut stack, work).bytes(), stack.len()))
+}
+
 impl MemoryReport {
     /// How the secrets of this process are held now. `None` before the first.
     pub fn now() -> Option<Self> {
@@ -128,12 +160,14 @@ impl Memory {
         let count = (cores + 4).min(32);
         let (deep_stacks, shallow_stacks) =
             (new_stacks(kind, Depth::Deep, count)?, new_stacks(kind, Depth::Shallow, count)?);
-        let stacks = deep_stacks.iter().chain(&shallow_stacks);
+        let kem_stacks = new_stacks(kind, Depth::Kem, KEM_STACKS)?;
+        let stacks = deep_stacks.iter().chain(&shallow_stacks).chain(&kem_stacks);
         let ranges = stacks.map(|stack| lock(stack).addresses()).collect();
         let memory = Self {
             kind,
             deep_stacks,
             shallow_stacks,
+            kem_stacks,
             free: Mutex::default(),
             slots: AtomicUsize::new(0),
             ranges: Mutex::new(ranges),
@@ -199,7 +233,7 @@ impl Memory {
 
     /// Scratch stacks that are idle but not wiped, and bytes of those that were looked at.
     pub(crate) fn look_at_stacks(&self) -> (usize, u64) {
-        let stacks = self.deep_stacks.iter().chain(&self.shallow_stacks);
+        let stacks = self.deep_stacks.iter().chain(&self.shallow_stacks).chain(&self.kem_stacks);
         let idle = stacks.filter_map(try_lock);
         idle.fold((0, 0), |(dirty, bytes), stack| {
             let range = stack.addresses();
@@ -229,8 +263,7 @@ fn new_stacks(kind: Kind, depth: Depth, count: usize) -> Result<Stacks, SecretEr
 
 /// The stack that this thread had before if it is free, else any, else a wait.
 fn any_of(stacks: &Stacks) -> MutexGuard<'_, Stack> {
-    // There are as many of either kind.
-    let first = &stacks[FIRST_STACK.with(|first| *first)];
+    let first = &stacks[FIRST_STACK.with(|first| *first) % stacks.len()];
     let free = try_lock(first).or_else(|| stacks.iter().find_map(try_lock));
     free.unwrap_or_else(|| lock(first))
 }
@@ -245,11 +278,14 @@ pub(crate) fn run<R>(stack: &mut Stack, reach: Reach, work: impl FnOnce() -> R) 
 
 /// How far down on a scratch stack for ciphers `work` gets, where a scope in it is part of it.
 pub(crate) fn measure(work: impl FnMut()) -> Result<Reach, SecretError> {
-    let mut stack = Memory::get()?.shallow_stack();
+    Ok(measure_on(&mut Memory::get()?.shallow_stack(), work))
+}
+
+fn measure_on(stack: &mut Stack, work: impl FnMut()) -> Reach {
     let before = ON_STACK.replace(true);
     let outcome = stack.measure(work);
     ON_STACK.set(before);
-    Ok(outcome.unwrap_or_else(|panic| resume_unwind(panic)))
+    outcome.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// A lock that nobody holds.

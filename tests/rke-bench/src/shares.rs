@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use rke_host::wallet::{self, Proof};
+use rke_host::wallet::{self, Envelope1, Proof};
 use rke_proto::derive::ShareWidth;
 use rke_proto::round::{Pace, REQUEST_RANDOM_LEN, Recipient, Round, Rules};
 use rke_proto::{ClientSn, KeyContext, RAIDA_COUNT, RaidaIndex};
@@ -16,13 +16,13 @@ pub(crate) fn context(network: &LocalNetwork) -> Result<KeyContext> {
     getrandom::fill(&mut client_sn)?;
     let timestamp = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is wrong")?.as_secs();
     let secrets = network.master_secrets();
-    let (cs_id, key_id) = (secrets.cs_id(), secrets.key_id());
-    Ok(KeyContext { cs_id, key_id, client_sn: ClientSn(client_sn), timestamp })
+    let (cs_id, key_set) = (secrets.cs_id(), secrets.key_set());
+    Ok(KeyContext { cs_id, key_set, client_sn: ClientSn(client_sn), timestamp })
 }
 
 /// What proves the user to these RAIDAs.
 pub(crate) fn prove(wallet: &Path, raidas: &[RaidaIndex]) -> Result<Vec<Proof>> {
-    Ok(wallet::prove(wallet, raidas, ShareWidth::Wide, raidas.len())?)
+    Ok(wallet::prove(wallet, raidas, ShareWidth::Wide, Envelope1::Refused, raidas.len())?)
 }
 
 /// A round that asks for a share of everyone to whom there is a proof, and needs all of them.

@@ -7,12 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use rke_daemon::Domain;
-use rke_daemon::exchange::{ExchangedKey, KeyOrigin};
+use rke_daemon::exchange::{Kept, KeyOrigin};
+use rke_daemon::keystore::{Keystore, Limits};
+use rke_daemon::server::ServerName;
+use rke_daemon::store::NewSession;
+use rke_daemon::{Domain, made_up};
+use rke_host::data_dir::{DataDir, Sharing};
 use rke_proto::ContentServerId;
 use rke_proto::derive::ShareWidth;
 use rke_raida::network::{LocalNetwork, LocalNetworkConfig};
-use rke_secret::Secret;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
@@ -39,7 +42,7 @@ impl Stage {
         let config = LocalNetworkConfig {
             dir: folder.path().join("network"),
             domain: DOMAIN.into(),
-            cs_id: ContentServerId::new("CONTENT-SERVER01").context("an ID that is none")?,
+            cs_id: ContentServerId::new("CONTENT-SERVER01").context("not a Content Server ID")?,
             first_raida_port: 0,
             dns_port: 0,
             content_server_port: 0,
@@ -62,7 +65,7 @@ impl Stage {
         flags_with(address, data_dir, self.network.dns_address())
     }
 
-    /// A daemon with room for so many sessions, whose key cache holds the key.
+    /// A daemon with room for this many sessions, which opens made-up ones.
     pub(crate) fn daemon(&self, max_sessions: usize) -> Result<Daemon> {
         self.daemon_in("daemon", max_sessions)
     }
@@ -75,6 +78,7 @@ impl Stage {
         flags.extend(["--max-sessions".into(), max_sessions.to_string()]);
         flags.extend(["--config".into(), settings.display().to_string()]);
         std::fs::write(&settings, "").context("cannot write settings")?;
+        cache(&folder, [made_up_kept(DOMAIN)?])?;
         let server = Server::start(&self.program, &flags, address, &folder.with_extension("log"))?;
         let daemon = Daemon { server, settings, create: self.create_target() };
         Whole::of(&daemon.server, &get(&daemon.create)).context("no session opens")?;
@@ -85,6 +89,16 @@ impl Stage {
     fn create_target(&self) -> String {
         format!("/api/rke/session?domain={DOMAIN}&wallet_path={}", self.network.wallet().display())
     }
+}
+
+/// Puts this into the key cache of a daemon that does not run.
+pub(crate) fn cache(data_dir: &Path, kept: impl IntoIterator<Item = Kept>) -> Result<()> {
+    let data_dir = Arc::new(DataDir::open(data_dir, Sharing::Alone)?);
+    let keystore = Keystore::open(data_dir, Limits { ttl_hours: 24, max: usize::MAX })?;
+    for kept in kept {
+        keystore.put(&kept)?;
+    }
+    Ok(())
 }
 
 /// The flags of a daemon that asks this DNS server.
@@ -125,18 +139,31 @@ impl Daemon {
     }
 }
 
-/// A key for a domain that no exchange has made.
-pub(crate) fn made_up_key(domain: &str) -> Result<ExchangedKey> {
-    let domain = Domain::new(domain).context("a domain that is none")?;
-    let origin = KeyOrigin {
-        cs_id: ContentServerId::new("CS").context("an ID that is none")?,
+/// What the cache is to keep for a domain whose sessions are made up: no exchange has made it.
+pub(crate) fn made_up_kept(domain: &str) -> Result<Kept> {
+    let domain = Domain::new(domain).context("not a domain")?;
+    Ok(made_up::kept(domain, made_up_origin()?)?)
+}
+
+/// Where the keys of made-up sessions come from.
+pub(crate) fn made_up_origin() -> Result<KeyOrigin> {
+    Ok(KeyOrigin {
+        cs_id: ContentServerId::new("CS").context("not a Content Server ID")?,
         width: ShareWidth::Wide,
         envelopes: vec![5],
         raidas: (0..25).collect(),
         liars: Vec::new(),
+        coins: Vec::new(),
+        proven: None,
+        server: ServerName { host: made_up::HOST.into(), port: 443 },
         tunnel: None,
-    };
-    Ok(ExchangedKey { domain, key: Secret::random()?, origin: Arc::new(origin), usage: Arc::default() })
+    })
+}
+
+/// A made-up session.
+pub(crate) fn made_up_session(domain: &Domain, origin: &Arc<KeyOrigin>) -> Result<NewSession> {
+    let (domain, origin, key) = (domain.clone(), Arc::clone(origin), made_up::session_key()?);
+    Ok(NewSession { domain, origin, from_cache: true, key })
 }
 
 /// A request for a target.

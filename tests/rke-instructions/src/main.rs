@@ -7,16 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use rke_daemon::exchange::{ExchangedKey, KeyOrigin};
+use rke_daemon::exchange::KeyOrigin;
 use rke_daemon::keystore::{Keystore, Limits};
-use rke_daemon::{Config, Daemon, Domain};
+use rke_daemon::server::ServerName;
+use rke_daemon::{Config, Daemon, Domain, made_up};
 use rke_fuzz::samples::{self, Request};
 use rke_host::data_dir::{DataDir, Sharing};
 use rke_proto::derive::ShareWidth;
 use rke_proto::header::RequestHeader;
 use rke_proto::{ContentServerId, EnvelopeKey, Status, command, envelope};
 use rke_secret::process::block_signals;
-use rke_secret::{Secret, scoped};
+use rke_secret::scoped;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -154,17 +155,18 @@ fn cache_a_key(data_dir: &Path) -> Result<()> {
     let data_dir = DataDir::open(data_dir, Sharing::Alone)?;
     let keystore = Keystore::open(Arc::new(data_dir), Limits { ttl_hours: 24, max: 1 })?;
     let origin = KeyOrigin {
-        cs_id: ContentServerId::new("CS").context("an ID that is none")?,
+        cs_id: ContentServerId::new("CS").context("not a Content Server ID")?,
         width: ShareWidth::Wide,
         envelopes: vec![5],
         raidas: (0..25).collect(),
         liars: Vec::new(),
+        coins: Vec::new(),
+        proven: None,
+        server: ServerName { host: made_up::HOST.into(), port: 443 },
         tunnel: None,
     };
-    let domain = Domain::new(DOMAIN).context("a domain that is none")?;
-    let key =
-        ExchangedKey { domain, key: Secret::random()?, origin: Arc::new(origin), usage: Arc::default() };
-    Ok(keystore.put(&key)?)
+    let domain = Domain::new(DOMAIN).context("not a domain")?;
+    Ok(keystore.put(&made_up::kept(domain, origin)?)?)
 }
 
 async fn open_session(connection: &mut TcpStream, wallet: &Path, at: usize) -> Result<String> {

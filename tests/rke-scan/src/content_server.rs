@@ -1,70 +1,258 @@
-//! The network's Content Server: it confirms keys that are made from the network's master secrets.
-//! Every third handshake it pretends not to know, so that the client has its shares checked.
+//! The network's Content Server: it agrees on keys that are made from the network's master secrets, carries data back to
+//! where it came from, and notes every secret. Every third exchange it pretends not to know, so that the client has its
+//! shares checked. It can also stand between a client and a real Content Server, and look on.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
-use rke_host::framing::read_packet;
-use rke_proto::derive::{self, ShareWidth};
-use rke_proto::tunnel::share_check::ShareCheck;
-use rke_proto::tunnel::{Answer, ClientKeyId, Handshake, HandshakeNonce, PacketHeader};
-use rke_proto::{ContentServerId, RaidaIndex, Status};
+use anyhow::{Context, Result, bail, ensure};
+use rke_host::framing::{First, read_first, read_response, records};
+use rke_proto::MIN_REQUIRED;
+use rke_proto::handshake::kem::EncapsulationSeeds;
+use rke_proto::handshake::packet::Forget;
+use rke_proto::handshake::share_check::ShareCheck;
+use rke_proto::handshake::{
+    Accepted, FirstPacket, ForgetProof, Grant, Initiator, Prologue, Reason, Record, Responder, Response,
+    ResumptionId, Transport,
+};
 use rke_secret::Secret;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
 
-use crate::network::{CS_ID, State, random};
+use crate::ledger::{Entry, Gives};
+use crate::network::{DOMAIN, State, lock, random};
+use crate::seed;
+
+/// Seconds that a key lives.
+const LIFETIME: u32 = 3600;
+
+/// How the Content Server treats its clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manners {
+    Accepts,
+    /// Reads the first packet and says nothing.
+    HoldsBack,
+    /// Says that it is busy, also to those that wait.
+    IsBusy,
+    /// Leaves everything to the real one at this address.
+    Relays(SocketAddr),
+}
+
+/// What a client sent first, and what the scanner knows of it.
+struct Opening<'a> {
+    prologue: Prologue,
+    raw: &'a [u8],
+    message: &'a [u8],
+    psk: [u8; 32],
+    entry: Entry,
+    seed: Option<[u8; 32]>,
+}
+
+impl Opening<'_> {
+    fn gives(&self) -> Gives {
+        match self.prologue {
+            Prologue::Attach { .. } => Gives::Tunnel,
+            Prologue::Exchange(_) | Prologue::Resume { .. } => Gives::Session,
+        }
+    }
+}
 
 pub(crate) async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
-    let mut handshakes = 0_u32;
     while let Ok((stream, _)) = listener.accept().await {
-        // A client that does not like the answer hangs up.
-        let _ = answer(stream, &state, &mut handshakes).await;
+        let state = Arc::clone(&state);
+        tokio::spawn(async move {
+            // A client may hang up at any time. What is wrong its request fails for, and this says why.
+            if let Err(error) = answer(stream, &state).await {
+                lock(&state).trouble.push(format!("{error:#}"));
+            }
+        });
     }
 }
 
-async fn answer(mut stream: TcpStream, state: &Mutex<State>, handshakes: &mut u32) -> Result<()> {
-    let (header, payload) = read_packet(&mut stream).await?.context("nothing was asked")?;
-    let nonce = HandshakeNonce::decode(&header.nonce)?;
-    let shares = true_shares(&nonce, &state.lock().unwrap_or_else(PoisonError::into_inner))?;
-    let reply = reply(&header, &payload, &nonce, &shares, handshakes)?;
-    Ok(stream.write_all(&reply).await?)
+async fn answer(mut stream: TcpStream, state: &Mutex<State>) -> Result<()> {
+    let Some(First::Handshake(packet)) = read_first(&mut stream).await? else { bail!("not handshake 3") };
+    let (packet, manners) = (packet.as_slice(), lock(state).manners);
+    match (FirstPacket::decode(packet)?, manners) {
+        (FirstPacket::Handshake { prologue, raw, message }, manners) => {
+            let opening = note(state, prologue, raw, message)?;
+            if let Manners::Relays(to) = manners {
+                return look_on(stream, packet, &opening, state, to).await;
+            }
+            match decide(state, &mut stream, &opening.prologue).await {
+                Some(reason) => {
+                    lock(state).ledger.refused(opening.entry);
+                    send(&mut stream, &Response::Refused(reason)).await
+                }
+                None => shake_hands(stream, &opening, state).await,
+            }
+        }
+        (_, Manners::Relays(to)) => {
+            let mut server = TcpStream::connect(to).await?;
+            server.write_all(packet).await?;
+            splice(&mut stream, &mut server).await
+        }
+        (FirstPacket::ShareCheck(check), _) => send(&mut stream, &check_shares(state, &check)?).await,
+        (FirstPacket::Forget(forget), _) => send(&mut stream, &let_go(state, &forget)).await,
+    }
 }
 
-type Shares = Vec<(RaidaIndex, Secret<32>)>;
+/// Notes a handshake, with the seed of the client where that can be read.
+fn note<'a>(
+    state: &Mutex<State>,
+    prologue: Prologue,
+    raw: &'a [u8],
+    message: &'a [u8],
+) -> Result<Opening<'a>> {
+    let seeds_of = lock(state).seeds_of;
+    let public = message.first_chunk().context("no public key")?;
+    let seed = seeds_of.map(|process| seed::read(process, public)).transpose()?;
+    let mut state = lock(state);
+    let basis = state.basis(&prologue, raw)?;
+    let psk = basis.psk;
+    let entry = state.ledger.begin(raw, message, basis, seed)?;
+    Ok(Opening { prologue, raw, message, psk, entry, seed })
+}
 
-fn true_shares(nonce: &HandshakeNonce, state: &State) -> Result<Shares> {
-    let context = nonce.context(ContentServerId::new(CS_ID).context("a CSID")?);
-    let share = |raida: RaidaIndex| {
-        let master = state.masters[raida.position()];
-        Secret::fill(|share| derive::share(&master, ShareWidth::Wide, &context, share))
+/// Why a handshake is refused, perhaps after a wait; `None` where it is accepted.
+async fn decide(state: &Mutex<State>, stream: &mut TcpStream, prologue: &Prologue) -> Option<Reason> {
+    loop {
+        let manners = lock(state).manners;
+        match manners {
+            Manners::IsBusy => return Some(Reason::Busy),
+            Manners::HoldsBack => (),
+            Manners::Accepts | Manners::Relays(_) => return pretend(state, prologue),
+        }
+        let mut next = [0];
+        tokio::select! {
+            // It sends nothing more before the response, so this is where it hangs up.
+            _ = stream.peek(&mut next) => return Some(Reason::Busy),
+            () = sleep(Duration::from_millis(2)) => (),
+        }
+    }
+}
+
+/// Every third exchange.
+fn pretend(state: &Mutex<State>, prologue: &Prologue) -> Option<Reason> {
+    let (mut state, is_exchange) = (lock(state), matches!(prologue, Prologue::Exchange(_)));
+    state.exchanges += u32::from(is_exchange);
+    (is_exchange && state.exchanges.is_multiple_of(3)).then_some(Reason::WrongShares)
+}
+
+async fn shake_hands(mut stream: TcpStream, opening: &Opening<'_>, state: &Mutex<State>) -> Result<()> {
+    let (ml_kem, x25519) = (random()?, random()?);
+    let slot = |bytes: [u8; 32]| Secret::fill(|slot| *slot = bytes);
+    let seeds = EncapsulationSeeds { ml_kem: slot(ml_kem)?, x25519: slot(x25519)? };
+    let received = Responder::receive(opening.raw, &slot(opening.psk)?, opening.message, &seeds);
+    let (responder, message) = received.context("the client's shares are not those that it was given")?;
+    ensure!(message.domain.as_deref() == Some(DOMAIN), "another domain: {:?}", message.domain);
+    let id = random()?;
+    let resumption = matches!(opening.prologue, Prologue::Exchange(_)).then_some(ResumptionId(id));
+    let (response, accepted) = responder.accept(Grant { resumption, lifetime: LIFETIME })?;
+    let Response::Accepted(second) = &response else { bail!("it accepts") };
+    take_note(state, opening, second, Some((ml_kem, x25519)), &accepted)?;
+    let gives = opening.gives();
+    lock(state).tunnels += usize::from(gives == Gives::Tunnel);
+    let served = async {
+        send(&mut stream, &response).await?;
+        serve_records(stream, accepted.transport, gives).await
     };
-    nonce.bitmap.iter().map(|raida| Ok((raida, share(raida)?))).collect()
+    let served = served.await;
+    lock(state).tunnels -= usize::from(gives == Gives::Tunnel);
+    served
 }
 
-fn reply(
-    header: &PacketHeader,
-    payload: &[u8],
-    nonce: &HandshakeNonce,
-    shares: &Shares,
-    handshakes: &mut u32,
-) -> Result<Vec<u8>> {
-    let context = nonce.context(ContentServerId::new(CS_ID).context("a CSID")?);
-    let of_all = shares.iter().map(|(_, share)| share);
-    let key = derive::key_from_shares(of_all, ShareWidth::Wide, &context, nonce.bitmap)?;
-    let mut answer =
-        Answer { status: Status::SUCCESS, server_nonce: random()?, lifetime: 3600, bitmap: nonce.bitmap };
-    if header.key_id == ClientKeyId::SHARE_CHECK {
-        let true_shares = shares.iter().map(|(raida, share)| (*raida, share));
-        answer.bitmap = ShareCheck::decode(payload)?.matching(nonce, true_shares);
-        let random = random()?;
-        return Ok(key.expose(|key| answer.in_clear_with_hmac(key, random)));
+/// Notes what a handshake has come to. The program's handshake must have come to the same.
+fn take_note(
+    state: &Mutex<State>,
+    opening: &Opening<'_>,
+    second: &[u8],
+    seeds: Option<([u8; 32], [u8; 32])>,
+    accepted: &Accepted,
+) -> Result<()> {
+    let mut state = lock(state);
+    let session = state.ledger.accepted(opening.entry, second, seeds, opening.gives())?;
+    ensure!(session.key_id == accepted.secrets.key_id.0, "the scanner's handshake is not the program's");
+    if let Some(ResumptionId(id)) = accepted.grant.resumption {
+        state.ledger.add_resumption(id, &session);
     }
-    *handshakes += 1;
-    if handshakes.is_multiple_of(3) || key.expose(|key| Handshake::open(key, header, payload)).is_err() {
-        answer.status = Status::UNKNOWN_KEY;
-        return Ok(answer.in_clear(header.key_id, random()?));
+    Ok(())
+}
+
+/// Confirms a session, or echoes the data of a tunnel until it ends.
+async fn serve_records(stream: TcpStream, transport: Transport, gives: Gives) -> Result<()> {
+    let (mut reader, mut writer) = records(stream, transport);
+    loop {
+        match (reader.next().await?, gives) {
+            (Record::End(_), _) => break writer.end(None).await?,
+            (Record::Data(data), Gives::Tunnel) => writer.data(&data).await?,
+            (Record::BrokenOff { .. }, Gives::Tunnel) => break,
+            (record, Gives::Session) => bail!("a session begins with {record:?}"),
+        }
     }
-    let random = random()?;
-    Ok(key.expose(|key| answer.seal(key, header.key_id, random)))
+    // The client closes when it has no more to do with this connection.
+    writer.close().await?;
+    reader.drain().await;
+    Ok(())
+}
+
+fn check_shares(state: &Mutex<State>, check: &ShareCheck<'_>) -> Result<Response> {
+    let shares = lock(state).shares_of(&check.prologue);
+    let slots = shares.into_iter().map(|(raida, share)| Ok((raida, Secret::fill(|slot| *slot = share)?)));
+    let slots = slots.collect::<Result<Vec<_>>>()?;
+    Ok(check.respond(&slots, MIN_REQUIRED.into())?)
+}
+
+fn let_go(state: &Mutex<State>, forget: &Forget) -> Response {
+    match lock(state).ledger.forget(&forget.id, &forget.token.0) {
+        Some(proof) => Response::Forgotten { id: forget.id, proof: ForgetProof(proof) },
+        None => Response::Refused(Reason::NoSuchKey),
+    }
+}
+
+async fn send(stream: &mut TcpStream, response: &Response) -> Result<()> {
+    // A client that has hung up does not want it.
+    let _ = stream.write_all(&response.to_bytes()).await;
+    Ok(())
+}
+
+/// Passes everything on. With the client's seed, everything that both ends compute can be computed.
+async fn look_on(
+    mut client: TcpStream,
+    packet: &[u8],
+    opening: &Opening<'_>,
+    state: &Mutex<State>,
+    to: SocketAddr,
+) -> Result<()> {
+    let mut server = TcpStream::connect(to).await?;
+    server.write_all(packet).await?;
+    let response = read_response(&mut server).await?;
+    let Response::Accepted(second) = &response else { bail!("the Content Server refuses") };
+    let accepted = again(opening, packet)?.receive(second).context("not the client's handshake")?;
+    take_note(state, opening, second, None, &accepted)?;
+    let is_tunnel = usize::from(opening.gives() == Gives::Tunnel);
+    lock(state).tunnels += is_tunnel;
+    let passed = async {
+        client.write_all(&response.to_bytes()).await?;
+        splice(&mut client, &mut server).await
+    };
+    let passed = passed.await;
+    lock(state).tunnels -= is_tunnel;
+    passed
+}
+
+/// The client's handshake, made again from its seed.
+fn again(opening: &Opening<'_>, packet: &[u8]) -> Result<Initiator> {
+    let slot = |bytes: [u8; 32]| Secret::fill(|slot| *slot = bytes);
+    let seed = opening.seed.context("without the client's seed nothing can be looked on at")?;
+    let (initiator, same) = Initiator::begin(&opening.prologue, &slot(opening.psk)?, slot(seed)?, DOMAIN)?;
+    ensure!(same == packet, "the client's first packet is another one");
+    Ok(initiator)
+}
+
+async fn splice(client: &mut TcpStream, server: &mut TcpStream) -> Result<()> {
+    // Either may be cut; both ends see to that themselves.
+    let _ = copy_bidirectional(client, server).await;
+    Ok(())
 }

@@ -17,6 +17,9 @@ use serde_json::Value;
 const WAIT: Duration = Duration::from_millis(500);
 const MOST_WAITS: usize = 20;
 
+/// Lines that are shown when something has gone wrong.
+const LAST_WORDS: usize = 12;
+
 /// A running `rke`. Dropping it kills it.
 pub(crate) struct Program {
     child: Child,
@@ -58,6 +61,14 @@ impl Program {
         self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The last that it has said to people.
+    pub(crate) fn last_words(&self) -> String {
+        let lines = self.lines();
+        let is_for_people = |line: &&String| !line.contains("\"TRACE\"") && !line.contains("\"DEBUG\"");
+        let lines: Vec<&str> = lines.iter().filter(is_for_people).map(String::as_str).collect();
+        lines[lines.len().saturating_sub(LAST_WORDS)..].join("\n")
+    }
+
     /// Waits until a line of the log gives what `find` looks for.
     pub(crate) fn wait_for_line<T>(&mut self, find: impl Fn(&str) -> Option<T>) -> Result<T> {
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -66,11 +77,11 @@ impl Program {
                 return Ok(found);
             }
             if let Some(status) = self.child.try_wait()? {
-                bail!("rke ended with {status}: {}", self.lines().join("\n"));
+                bail!("rke ended with {status}: {}", self.last_words());
             }
             std::thread::sleep(Duration::from_millis(2));
         }
-        bail!("rke did not start: {}", self.lines().join("\n"))
+        bail!("rke did not start: {}", self.last_words())
     }
 
     pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
@@ -79,6 +90,12 @@ impl Program {
 
     pub(crate) fn terminate(&self) -> Result<()> {
         self.signal(Signal::SIGTERM)
+    }
+
+    /// Waits for its end. Gives what it has said, too.
+    pub(crate) fn wait_with_lines(mut self) -> Result<(std::process::ExitStatus, String)> {
+        let status = self.child.wait()?;
+        Ok((status, self.last_words()))
     }
 
     pub(crate) fn wait(mut self) -> Result<std::process::ExitStatus> {

@@ -17,7 +17,7 @@ use crate::needles::Needles;
 use crate::network::DOMAIN;
 use crate::process::{Scan, scan_file};
 use crate::report::{Expected, Report};
-use crate::scenario::{Plan, Subject, file_in, use_session};
+use crate::subject::{Plan, Subject, file_in, use_session};
 
 /// Runs each kind of dump once.
 pub(crate) fn run_all(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
@@ -32,7 +32,7 @@ fn subject_after_delete(plan: &Plan<'_>, flags: &[&str]) -> Result<Subject> {
     let wallet = subject.network.renew()?;
     let id = subject.create(&wallet)?;
     use_session(subject.api, &id, 1000)?;
-    subject.network.add_needles(&mut subject.needles);
+    subject.learn()?;
     subject.api.expect(&format!("session/delete?session_id={id}"))?;
     Ok(subject)
 }
@@ -98,7 +98,7 @@ fn swap(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
     // Locked memory never goes to disk, so that no secret is there even while it is in use.
     let wallet = subject.network.renew()?;
     use_session(subject.api, &subject.create(&wallet)?, 1000)?;
-    subject.network.add_needles(&mut subject.needles);
+    subject.learn()?;
     let process = subject.program.process();
     let maps = procfs::process::Process::new(process)?.maps()?;
     let ranges: Vec<_> = maps.iter().map(|map| map.address.0..map.address.1).collect();

@@ -2,18 +2,29 @@
 //! outside, as root could, and drives real daemons through real exchanges for it. `docs/erasure.md`
 //! says what is shown by it.
 
+mod client;
 mod content_server;
 mod control;
 mod daemon;
 mod dump;
+mod everywhere;
+mod files;
+mod ghash;
+mod handshakes;
+mod kem;
+mod lattice;
+mod ledger;
 mod needles;
 mod network;
 mod nodes;
+mod noise;
 mod process;
 mod report;
 mod scenario;
 mod schedule;
+mod seed;
 mod stream;
+mod subject;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,7 +35,7 @@ use tokio::runtime::Runtime;
 
 use needles::Needles;
 use report::Report;
-use scenario::{Memory, Plan};
+use subject::{Memory, Plan};
 
 #[derive(Parser)]
 #[command(about = "Looks for secrets in another process's memory and registers. Needs root.")]
@@ -93,6 +104,7 @@ fn scan(command: Command, runtime: &Runtime, report: &mut Report) -> Result<()> 
                     let plan = Plan { program: &program, memory: kind, repetitions, runtime };
                     scenario::run_all(&plan, report).with_context(|| kind.name())?;
                     nodes::run_all(&plan, report).with_context(|| kind.name())?;
+                    everywhere::run_all(&plan, report).with_context(|| kind.name())?;
                     dump::run_all(&plan, report).with_context(|| kind.name())?;
                 }
             }

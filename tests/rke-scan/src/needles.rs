@@ -7,13 +7,19 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use sha2::block_api::compress256;
 
+use crate::ghash;
+use crate::lattice::Poly;
 use crate::schedule::{Finder, decryption_form, reverse_words};
 
 const WINDOW: usize = 8;
-/// Eight bytes as text. Half of that is 32 bits, and the tables of a program meet those by chance.
-const HEX_WINDOW: usize = 2 * WINDOW;
-/// One bit for each value of this many bits of a window's hash, to pass over what is no needle.
-const FILTER_BITS: u32 = 25;
+/// Eight bytes as text. Half of that is 32 bits, and the tables of a program meet those by chance. The same goes for
+/// small digits in a byte each.
+const LONG_WINDOW: usize = 2 * WINDOW;
+/// One bit for each value of that many bits of a window's hash, to pass over what is no needle.
+const FEWEST_FILTER_BITS: u32 = 25;
+const MOST_FILTER_BITS: u32 = 30;
+/// Bits of the filter for each needle: with fewer, most of memory would have to be looked up.
+const BITS_EACH: usize = 16;
 
 /// What a window is a part of.
 #[expect(clippy::enum_variant_names, reason = "these are the protocol's names")]
@@ -22,13 +28,85 @@ pub(crate) enum Secret {
     An,
     EnvelopeKey,
     Share,
-    ShareSum,
+    /// What HKDF extracts from the shares.
+    ExchangeKey,
+    Psk,
+    /// What Noise hashes for the psk.
+    PskHash,
+    /// Of an ephemeral key of X-Wing, and what it expands to.
+    Seed,
+    ExpandedSeed,
+    MlKemKey,
+    X25519Key,
+    /// What an encapsulation sends, and what it is encrypted with.
+    MlKemMessage,
+    MlKemShared,
+    X25519Shared,
+    SharedSecret,
+    /// Noise's chaining key and the outputs of its HKDF.
+    ChainingKey,
+    TemporaryKey,
+    HandshakeKey,
+    TransportKey,
+    /// K.
     SessionKey,
+    Resumption,
+    CtrKey,
+    SealKey,
+    ExportKey,
     MasterSecret,
     CacheMasterKey,
     AuditKey,
     StreamKey,
     GhashKey,
+}
+
+impl Secret {
+    fn is_aes_key(self) -> bool {
+        use Secret::{
+            An, CacheMasterKey, CtrKey, EnvelopeKey, HandshakeKey, SessionKey, StreamKey, TransportKey,
+        };
+        matches!(
+            self,
+            An | EnvelopeKey | HandshakeKey | TransportKey | SessionKey | CtrKey | CacheMasterKey | StreamKey
+        )
+    }
+
+    /// Whether AES-GCM works with it.
+    fn is_gcm_key(self) -> bool {
+        matches!(self, Self::HandshakeKey | Self::TransportKey | Self::StreamKey)
+    }
+
+    fn is_hmac_key(self) -> bool {
+        use Secret::{
+            AuditKey, CacheMasterKey, ChainingKey, EnvelopeKey, ExchangeKey, MasterSecret, Psk, Resumption,
+            SealKey, SessionKey, Share, TemporaryKey,
+        };
+        matches!(
+            self,
+            EnvelopeKey
+                | Share
+                | ExchangeKey
+                | Psk
+                | ChainingKey
+                | TemporaryKey
+                | SessionKey
+                | Resumption
+                | SealKey
+                | MasterSecret
+                | CacheMasterKey
+                | AuditKey
+        )
+    }
+
+    /// Whether text may be made of it: in JSON, in a file, in a log line.
+    fn is_told(self) -> bool {
+        use Secret::{CtrKey, ExportKey, MasterSecret, Psk, Resumption, SealKey, SessionKey, SharedSecret};
+        matches!(
+            self,
+            SessionKey | CtrKey | SealKey | ExportKey | Resumption | MasterSecret | Psk | SharedSecret
+        )
+    }
 }
 
 /// The form in which it was found.
@@ -41,6 +119,12 @@ pub(crate) enum Form {
     Schedule,
     DecryptionSchedule,
     Hex,
+    /// A polynomial of ML-KEM, two bytes for each coefficient.
+    Coefficients,
+    /// A number modulo 2^255 - 19, in words of 51 bits.
+    Limbs,
+    /// X25519's key, as digits from -8 to 7.
+    Digits,
 }
 
 /// What a hit is called in the report.
@@ -52,6 +136,10 @@ impl fmt::Display for Label {
         write!(f, "{:?}/{:?}", self.0, self.1)
     }
 }
+
+/// One secret in one form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Source(u32);
 
 /// Windows are random already.
 #[derive(Default)]
@@ -78,31 +166,48 @@ fn spread(value: u64) -> u64 {
 /// The set of all windows that are looked for. It only grows: what is gone must stay gone.
 pub(crate) struct Needles {
     filter: Vec<u64>,
-    windows: HashMap<u64, Label, BuildHasherDefault<Spread>>,
-    hex_windows: HashMap<[u8; HEX_WINDOW], Secret>,
+    filter_bits: u32,
+    windows: HashMap<u64, Source, BuildHasherDefault<Spread>>,
+    long_windows: HashMap<[u8; LONG_WINDOW], Source>,
+    sources: Vec<Label>,
     finder: Finder,
 }
 
 impl Needles {
     pub(crate) fn new() -> Self {
-        let filter = vec![0; 1 << (FILTER_BITS - 6)];
-        let (windows, hex_windows) = (HashMap::default(), HashMap::new());
-        Self { filter, windows, hex_windows, finder: Finder::new() }
+        let (windows, long_windows) = (HashMap::default(), HashMap::new());
+        let (filter, filter_bits) = (empty_filter(FEWEST_FILTER_BITS), FEWEST_FILTER_BITS);
+        Self { filter, filter_bits, windows, long_windows, sources: Vec::new(), finder: Finder::new() }
     }
 
-    /// A secret as it is, and with the bytes of its words reversed.
-    pub(crate) fn add_plain(&mut self, secret: Secret, bytes: &[u8]) {
-        self.add(Label(secret, Form::Plain), bytes, 1);
-        self.add(Label(secret, Form::Reversed), &reverse_words(bytes), 4);
+    /// A secret in every form in which code keeps one of its kind. Gives what it is found by as it is.
+    pub(crate) fn add(&mut self, secret: Secret, bytes: &[u8]) -> Source {
+        let plain = self.add_windows(Label(secret, Form::Plain), bytes, 1);
+        self.add_windows(Label(secret, Form::Reversed), &reverse_words(bytes), 4);
+        if secret.is_aes_key() {
+            self.add_aes_key(secret, bytes);
+        }
+        if secret.is_gcm_key() {
+            for form in ghash::forms(bytes) {
+                self.add_windows(Label(Secret::GhashKey, Form::Plain), &form, 4);
+            }
+        }
+        if secret.is_hmac_key() {
+            self.add_hmac_key(secret, bytes);
+        }
+        if secret.is_told() {
+            self.add_hex(secret, bytes);
+        }
+        plain
     }
 
-    /// A secret that is used as a key of HMAC-SHA256: its padded forms, and the states after them.
-    pub(crate) fn add_hmac_key(&mut self, secret: Secret, key: &[u8]) {
+    /// Padded as HMAC-SHA256 does it with a key, and the states after that.
+    fn add_hmac_key(&mut self, secret: Secret, key: &[u8]) {
         for pad in [0x36, 0x5C] {
             let mut block = [pad; 64];
             block.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
-            self.add(Label(secret, Form::HmacPad), &block[..key.len()], 1);
-            self.add(Label(secret, Form::HmacPad), &reverse_words(&block[..key.len()]), 4);
+            self.add_windows(Label(secret, Form::HmacPad), &block[..key.len()], 1);
+            self.add_windows(Label(secret, Form::HmacPad), &reverse_words(&block[..key.len()]), 4);
             let mut state = SHA256_START;
             compress256(&mut state, &[block]);
             // The order of the words in the registers of processors with SHA instructions.
@@ -110,14 +215,14 @@ impl Needles {
             for words in [state, paired] {
                 let little: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
                 let big: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
-                self.add(Label(secret, Form::HmacState), &little, 4);
-                self.add(Label(secret, Form::HmacState), &big, 4);
+                self.add_windows(Label(secret, Form::HmacState), &little, 4);
+                self.add_windows(Label(secret, Form::HmacState), &big, 4);
             }
         }
     }
 
-    /// A secret that is used as an AES key: its round keys for both directions in both byte orders.
-    pub(crate) fn add_aes_key(&mut self, secret: Secret, key: &[u8]) {
+    /// The round keys for both directions in both byte orders.
+    fn add_aes_key(&mut self, secret: Secret, key: &[u8]) {
         let schedule = self.finder.expand(key);
         let inverse = decryption_form(&schedule);
         // The first and the last round key of the inverse cipher are those of the cipher.
@@ -125,23 +230,56 @@ impl Needles {
         for (form, bytes) in
             [(Form::Schedule, &schedule[key.len()..]), (Form::DecryptionSchedule, &inverse[unlike])]
         {
-            self.add(Label(secret, form), bytes, 4);
-            self.add(Label(secret, form), &reverse_words(bytes), 4);
+            self.add_windows(Label(secret, form), bytes, 4);
+            self.add_windows(Label(secret, form), &reverse_words(bytes), 4);
         }
     }
 
-    pub(crate) fn add_hex(&mut self, secret: Secret, bytes: &[u8]) {
+    fn add_hex(&mut self, secret: Secret, bytes: &[u8]) {
         let text = hex::encode(bytes);
         for text in [text.to_uppercase(), text] {
-            for window in text.as_bytes().windows(HEX_WINDOW) {
-                let Some(window) = window.first_chunk() else { continue };
-                self.let_pass(read_window(window));
-                self.hex_windows.entry(*window).or_insert(secret);
-            }
+            self.add_long_windows(Label(secret, Form::Hex), text.as_bytes());
         }
     }
 
-    fn add(&mut self, label: Label, bytes: &[u8], stride: usize) {
+    /// A polynomial of ML-KEM as code holds it.
+    pub(crate) fn add_coefficients(&mut self, secret: Secret, poly: &Poly) {
+        let bytes: Vec<u8> = poly.iter().flat_map(|coefficient| coefficient.to_le_bytes()).collect();
+        self.add_windows(Label(secret, Form::Coefficients), &bytes, 2);
+    }
+
+    /// A key of X25519, and what is made of it.
+    pub(crate) fn add_scalar(&mut self, secret: Secret, scalar: &[u8; 32]) {
+        self.add(secret, scalar);
+        let mut clamped = *scalar;
+        clamped[0] &= 0xF8;
+        clamped[31] = clamped[31] & 0x7F | 0x40;
+        self.add(secret, &clamped);
+        let mut carry = 0;
+        let digits: Vec<u8> = clamped
+            .iter()
+            .flat_map(|byte| [byte & 15, byte >> 4])
+            .map(|digit| {
+                let digit = digit as i8 + carry;
+                carry = (digit + 8) >> 4;
+                (digit - (carry << 4)) as u8
+            })
+            .collect();
+        self.add_long_windows(Label(secret, Form::Digits), &digits);
+    }
+
+    /// A number modulo 2^255 - 19, as code works on it.
+    pub(crate) fn add_field_element(&mut self, secret: Secret, bytes: &[u8; 32]) {
+        let bit = |at: usize| u64::from(bytes[at / 8] >> (at % 8) & 1);
+        let limb = |first: usize| (0..51).fold(0, |sum, at| sum | bit(first + at) << at);
+        let limbs: Vec<u8> = (0..5).flat_map(|at| limb(51 * at).to_le_bytes()).collect();
+        self.add_windows(Label(secret, Form::Limbs), &limbs, WINDOW);
+    }
+
+    /// Gives what the first window is found by: another source where it was there before.
+    fn add_windows(&mut self, label: Label, bytes: &[u8], stride: usize) -> Source {
+        let source = self.next_source(label);
+        let mut first = None;
         for window in bytes.windows(WINDOW).step_by(stride) {
             let mut distinct = [false; 256];
             window.iter().for_each(|byte| distinct[usize::from(*byte)] = true);
@@ -149,38 +287,78 @@ impl Needles {
                 continue;
             }
             let window = read_window(window);
+            first.get_or_insert(*self.windows.entry(window).or_insert(source));
             self.let_pass(window);
-            self.windows.entry(window).or_insert(label);
+        }
+        first.unwrap_or(source)
+    }
+
+    fn add_long_windows(&mut self, label: Label, bytes: &[u8]) {
+        let source = self.next_source(label);
+        for window in bytes.windows(LONG_WINDOW) {
+            let Some(window) = window.first_chunk() else { continue };
+            self.long_windows.entry(*window).or_insert(source);
+            self.let_pass(read_window(window));
         }
     }
 
+    fn next_source(&mut self, label: Label) -> Source {
+        self.sources.push(label);
+        Source(self.sources.len() as u32 - 1)
+    }
+
     fn let_pass(&mut self, window: u64) {
-        let bit = spread(window) >> (64 - FILTER_BITS);
-        self.filter[(bit / 64) as usize] |= 1 << (bit % 64);
+        let len = self.windows.len() + self.long_windows.len();
+        if len * BITS_EACH > 1 << self.filter_bits && self.filter_bits < MOST_FILTER_BITS {
+            self.widen_filter();
+        }
+        set(&mut self.filter, self.filter_bits, window);
+    }
+
+    fn widen_filter(&mut self) {
+        self.filter_bits += 1;
+        self.filter = empty_filter(self.filter_bits);
+        let long = self.long_windows.keys().map(|window| read_window(window));
+        for window in self.windows.keys().copied().chain(long) {
+            set(&mut self.filter, self.filter_bits, window);
+        }
     }
 
     /// Windows in `bytes` that are a part of a secret.
-    pub(crate) fn find<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = (usize, Label)> + 'a {
+    pub(crate) fn find<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = (usize, Source)> + 'a {
         bytes.windows(WINDOW).enumerate().filter_map(|(at, window)| {
             let window = read_window(window);
-            let bit = spread(window) >> (64 - FILTER_BITS);
+            let bit = spread(window) >> (64 - self.filter_bits);
             if self.filter[(bit / 64) as usize] >> (bit % 64) & 1 == 0 {
                 return None;
             }
-            let label = self.windows.get(&window).copied().or_else(|| self.find_hex(&bytes[at..]));
-            label.map(|label| (at, label))
+            let source = self.windows.get(&window).copied().or_else(|| self.find_long(&bytes[at..]));
+            source.map(|source| (at, source))
         })
     }
 
-    fn find_hex(&self, bytes: &[u8]) -> Option<Label> {
-        let secret = self.hex_windows.get(bytes.first_chunk::<HEX_WINDOW>()?)?;
-        Some(Label(*secret, Form::Hex))
+    fn find_long(&self, bytes: &[u8]) -> Option<Source> {
+        self.long_windows.get(bytes.first_chunk::<LONG_WINDOW>()?).copied()
+    }
+
+    /// What was found by it.
+    pub(crate) fn label(&self, source: Source) -> Label {
+        self.sources[source.0 as usize]
     }
 
     /// How many AES-256 key schedules lie in `bytes`, of whatever key.
     pub(crate) fn schedules(&self, bytes: &[u8]) -> usize {
         self.finder.count(bytes)
     }
+}
+
+fn empty_filter(bits: u32) -> Vec<u64> {
+    vec![0; 1 << (bits - 6)]
+}
+
+fn set(filter: &mut [u64], bits: u32, window: u64) {
+    let bit = spread(window) >> (64 - bits);
+    filter[(bit / 64) as usize] |= 1 << (bit % 64);
 }
 
 const SHA256_START: [u32; 8] =
@@ -201,10 +379,7 @@ mod tests {
 
     fn needles() -> Needles {
         let mut needles = Needles::new();
-        needles.add_plain(Secret::SessionKey, &KEY);
-        needles.add_hmac_key(Secret::SessionKey, &KEY);
-        needles.add_aes_key(Secret::SessionKey, &KEY);
-        needles.add_hex(Secret::SessionKey, &KEY);
+        needles.add(Secret::SessionKey, &KEY);
         needles
     }
 
@@ -212,7 +387,7 @@ mod tests {
         let mut memory = vec![0; 100];
         memory.extend_from_slice(bytes);
         memory.extend_from_slice(&[0; 100]);
-        let mut forms: Vec<Form> = needles.find(&memory).map(|(_, label)| label.1).collect();
+        let mut forms: Vec<Form> = needles.find(&memory).map(|(_, source)| needles.label(source).1).collect();
         forms.sort();
         forms.dedup();
         forms
@@ -251,7 +426,53 @@ mod tests {
     #[test]
     fn windows_of_few_different_bytes_are_no_needles() {
         let mut needles = Needles::new();
-        needles.add_plain(Secret::Share, &[7; 32]);
+        needles.add_windows(Label(Secret::Share, Form::Plain), &[7; 32], 1);
         assert_eq!(needles.windows.len(), 0);
+    }
+
+    #[test]
+    fn a_secret_that_was_added_before_is_found_by_its_first_name() {
+        let mut needles = needles();
+        let names = [(); 2].map(|()| needles.add(Secret::Psk, &KEY));
+        assert_eq!(names[0], names[1]);
+        assert_eq!(needles.label(names[0]), Label(Secret::SessionKey, Form::Plain));
+        assert!(needles.find(&KEY).all(|(_, source)| source == names[0]));
+    }
+
+    #[test]
+    fn a_wider_filter_lets_pass_what_passed_before() {
+        let mut needles = needles();
+        needles.widen_filter();
+        assert_eq!(forms(&needles, &KEY[5..13]), [Form::Plain]);
+        assert_eq!(forms(&needles, &hex::encode_upper(KEY).as_bytes()[7..30]), [Form::Hex]);
+    }
+
+    /// From the last digit on: each byte's two, less what the one before has lent.
+    fn digits_of_the_key() -> Vec<u8> {
+        let mut clamped = KEY;
+        (clamped[0], clamped[31]) = (KEY[0] & 0xF8, KEY[31] & 0x7F | 0x40);
+        let (mut digits, mut lent) = (Vec::new(), 0);
+        for nibble in clamped.iter().flat_map(|byte| [i16::from(byte % 16), i16::from(byte / 16)]) {
+            let digit = nibble + lent;
+            lent = i16::from(digit > 7);
+            digits.push((digit - 16 * lent) as i8 as u8);
+        }
+        digits
+    }
+
+    #[test]
+    fn numbers_of_the_key_encapsulation_are_found_as_code_holds_them() {
+        let mut needles = Needles::new();
+        needles.add_scalar(Secret::X25519Key, &KEY);
+        assert_eq!(forms(&needles, &KEY[..8]), [Form::Plain]);
+        assert_eq!(forms(&needles, &digits_of_the_key()[20..36]), [Form::Digits]);
+        needles.add_field_element(Secret::X25519Shared, &KEY);
+        let low = u64::from_le_bytes(*KEY.first_chunk().expect("8 bytes")) & ((1 << 51) - 1);
+        assert_eq!(forms(&needles, &low.to_le_bytes()), [Form::Limbs]);
+        let poly = std::array::from_fn(|at| (at as u16 * 77 + 1000) % 3329);
+        needles.add_coefficients(Secret::MlKemKey, &poly);
+        let bytes: Vec<u8> =
+            poly[100..104].iter().flat_map(|coefficient| coefficient.to_le_bytes()).collect();
+        assert_eq!(forms(&needles, &bytes), [Form::Coefficients]);
     }
 }

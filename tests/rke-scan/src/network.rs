@@ -1,26 +1,29 @@
 //! A network whose secrets the scanner knows: 25 RAIDA nodes, a Content Server, their DNS, and wallets, made anew as
 //! often as one likes. The nodes answer as `docs/protocol.md` says and remember what they were asked.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Context, Result};
-use rke_proto::coin::{AN_LEN, CoinId, CoinStatus, FileHeader, encode_coin_header};
+use anyhow::{Context, Result, ensure};
+use rke_proto::coin::{AN_LEN, CoinId, CoinPair, CoinStatus, FileHeader, encode_coin_header};
 use rke_proto::command::{self, Command, Preload};
-use rke_proto::derive::{self, ShareWidth};
+use rke_proto::derive::{self, ShareKind};
 use rke_proto::envelope::{self, ResponseParts};
+use rke_proto::handshake::{ExchangePrologue, Group, Prologue};
 use rke_proto::header::RequestHeader;
-use rke_proto::{Bitmap, Envelope, EnvelopeKey, KeyContext, RAIDA_COUNT, RaidaIndex, Status};
+use rke_proto::{Envelope, EnvelopeKey, KeyContext, RAIDA_COUNT, RaidaIndex, Status};
 use rke_raida::content_server::DnsRecords;
 use rke_raida::dns::DnsServer;
 use rke_secret::Secret;
 use sha2::{Digest, Sha256};
 use tokio::net::{TcpListener, UdpSocket};
 
-use crate::content_server;
-use crate::needles::{Needles, Secret as Kind};
+use crate::content_server::{self, Manners};
+use crate::ledger::{Basis, Keeps, Ledger, Living};
+use crate::needles::{Needles, Secret as Kind, Source};
+use crate::noise::exchange_psk;
 use crate::stream::Start;
 
 /// The domain of the network.
@@ -37,15 +40,30 @@ pub(crate) enum Behaviour {
 
 type Ans = [[u8; AN_LEN]; RAIDA_COUNT];
 
-/// The secrets of the moment, and what the nodes saw.
+/// The secrets of the moment, and what nodes and Content Server saw.
 pub(crate) struct State {
     pub(crate) masters: [[u8; 32]; RAIDA_COUNT],
     coins: HashMap<CoinId, Ans>,
     behaviours: [Behaviour; RAIDA_COUNT],
-    /// Exchanges that were asked for, each with the RAIDAs that gave a share.
-    asked: Vec<(KeyContext, Bitmap)>,
+    /// Shares that were given, each with the coins that it is bound to.
+    asked: Vec<(KeyContext, RaidaIndex, CoinPair)>,
     /// Envelopes that were used, by RAIDA.
     envelopes: Vec<(RaidaIndex, Envelope)>,
+    pub(crate) ledger: Ledger,
+    pub(crate) manners: Manners,
+    /// The process in whose memory the seeds of its handshakes can be read.
+    pub(crate) seeds_of: Option<i32>,
+    /// Exchanges that the Content Server has had.
+    pub(crate) exchanges: u32,
+    /// Tunnels that are open.
+    pub(crate) tunnels: usize,
+    /// What went wrong at the Content Server. A client that hangs up is among it.
+    pub(crate) trouble: Vec<String>,
+}
+
+/// Nobody leaves it half changed.
+pub(crate) fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The running network.
@@ -65,6 +83,12 @@ impl Network {
             behaviours: [Behaviour::Answers; RAIDA_COUNT],
             asked: Vec::new(),
             envelopes: Vec::new(),
+            ledger: Ledger::default(),
+            manners: Manners::Accepts,
+            seeds_of: None,
+            exchanges: 0,
+            tunnels: 0,
+            trouble: Vec::new(),
         };
         let state = Arc::new(Mutex::new(state));
         let mut addresses = Vec::new();
@@ -93,8 +117,8 @@ impl Network {
         self.folder.path()
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
     }
 
     /// The directory file of the nodes.
@@ -113,8 +137,25 @@ impl Network {
         }
     }
 
+    /// From here on the seeds of a process's handshakes are read where it holds them.
+    pub(crate) fn read_seeds_of(&self, process: i32) {
+        self.state().seeds_of = Some(process);
+    }
+
+    /// How the Content Server treats its clients from here on.
+    pub(crate) fn set_manners(&self, manners: Manners) {
+        self.state().manners = manners;
+    }
+
     /// New master secrets, and a new wallet of two new coins.
     pub(crate) fn renew(&mut self) -> Result<PathBuf> {
+        let masters = random_array()?;
+        self.state().masters = masters;
+        self.renew_wallet()
+    }
+
+    /// A new wallet of two new coins. What there was so far is in no needles that are added later.
+    pub(crate) fn renew_wallet(&mut self) -> Result<PathBuf> {
         self.wallets += 1;
         let wallet = self.folder.path().join(format!("wallet-{}", self.wallets));
         std::fs::create_dir_all(wallet.join("Bank"))?;
@@ -129,63 +170,64 @@ impl Network {
             coins.insert(id, ans);
         }
         let mut state = self.state();
-        state.masters = random_array()?;
         state.coins.extend(coins);
-        state.asked.clear();
-        state.envelopes.clear();
+        state.turn_page();
         Ok(wallet)
     }
 
-    /// Adds every secret of the exchanges since [`Network::renew`]: the coins' ANs, the envelopes'
-    /// keys, the shares, their XOR and the key. Gives the number of exchanges.
-    pub(crate) fn add_needles(&self, needles: &mut Needles) -> usize {
-        self.add_needles_with(needles, &[])
+    /// What is added from here on is of what happens from here on.
+    pub(crate) fn turn_page(&self) {
+        self.state().turn_page();
     }
 
-    /// The same, and the keys of these streams.
-    pub(crate) fn add_needles_with(&self, needles: &mut Needles, streams: &[Start]) -> usize {
-        let state = self.state();
+    /// Adds every secret since [`Network::renew`]: the coins' ANs, the envelopes' keys, the shares, and all of every
+    /// handshake. Gives what those are found by that must be somewhere while sessions live.
+    pub(crate) fn add_needles(&self, needles: &mut Needles) -> Result<Living> {
+        self.add_needles_with(needles, &[], Keeps::Nothing)
+    }
+
+    /// The same, with the keys of these streams, and without what is kept.
+    pub(crate) fn add_needles_with(
+        &self,
+        needles: &mut Needles,
+        streams: &[Start],
+        keeps: Keeps,
+    ) -> Result<Living> {
+        let (state, mut living) = (self.state(), Living::default());
         for (raida, envelope) in &state.envelopes {
             let mut hash = Sha256::new();
             for an in envelope.coins().filter_map(|coin| state.coins.get(&coin)) {
                 let an = &an[raida.position()];
-                needles.add_plain(Kind::An, an);
-                needles.add_aes_key(Kind::An, an);
+                living.ans.push(needles.add(Kind::An, an));
                 hash.update(an);
             }
-            let key: [u8; 32] = hash.finalize().into();
-            needles.add_plain(Kind::EnvelopeKey, &key);
-            needles.add_aes_key(Kind::EnvelopeKey, &key);
-            needles.add_hmac_key(Kind::EnvelopeKey, &key);
-        }
-        for (context, bitmap) in &state.asked {
-            let mut sum = [0; 32];
-            for raida in bitmap.iter() {
-                let mut share = [0; 32];
-                derive::share(&state.masters[raida.position()], ShareWidth::Wide, context, &mut share);
-                needles.add_plain(Kind::Share, &share);
-                sum.iter_mut().zip(&share).for_each(|(sum, byte)| *sum ^= byte);
+            let key = needles.add(Kind::EnvelopeKey, &hash.finalize());
+            if !state.asked.iter().any(|(_, answered, _)| answered == raida) {
+                living.unanswered.push(key);
             }
-            let mut key = [0; 32];
-            derive::key(&sum, ShareWidth::Wide, context, *bitmap, &mut key);
-            needles.add_plain(Kind::ShareSum, &sum);
-            needles.add_hmac_key(Kind::ShareSum, &sum);
-            needles.add_plain(Kind::SessionKey, &key);
-            needles.add_aes_key(Kind::SessionKey, &key);
-            needles.add_hmac_key(Kind::SessionKey, &key);
-            needles.add_hex(Kind::SessionKey, &key);
-            streams.iter().for_each(|stream| stream.add_needles(&key, needles));
         }
-        state.asked.len()
+        for (context, raida, coins) in &state.asked {
+            living.shares.push(needles.add(Kind::Share, &state.share(*raida, context, *coins)));
+        }
+        ensure!(
+            state.seeds_of.is_none() || state.ledger.knows_all_seeds(),
+            "the seed of a handshake was not found"
+        );
+        state.ledger.add_to(needles, streams, keeps, &mut living);
+        Ok(living)
     }
 
-    /// Adds the master secrets that the nodes hold.
-    pub(crate) fn add_masters(&self, needles: &mut Needles) {
-        for master in &self.state().masters {
-            needles.add_plain(Kind::MasterSecret, master);
-            needles.add_hmac_key(Kind::MasterSecret, master);
-            needles.add_hex(Kind::MasterSecret, master);
-        }
+    /// How many exchanges there were since [`Network::renew`].
+    pub(crate) fn exchanges(&self) -> usize {
+        let state = self.state();
+        let client_sns: BTreeSet<[u8; 5]> =
+            state.asked.iter().map(|(context, ..)| context.client_sn.0).collect();
+        client_sns.len()
+    }
+
+    /// Adds the master secrets that the nodes hold. Gives what they are found by.
+    pub(crate) fn add_masters(&self, needles: &mut Needles) -> Vec<Source> {
+        self.state().masters.iter().map(|master| needles.add(Kind::MasterSecret, master)).collect()
     }
 
     /// The master secret of one RAIDA, and an envelope key for it.
@@ -206,9 +248,9 @@ impl Network {
         state.key(raida, envelope).context("the coins are known")
     }
 
-    /// Remembers an exchange with one RAIDA as asked.
-    pub(crate) fn note_asked(&self, raida: RaidaIndex, context: KeyContext) {
-        self.state().note_asked(raida, context);
+    /// Remembers a share as given.
+    pub(crate) fn note_asked(&self, raida: RaidaIndex, context: KeyContext, coins: CoinPair) {
+        self.state().asked.push((context, raida, coins));
     }
 
     /// The DNS stops with the network.
@@ -231,13 +273,40 @@ impl State {
         }
     }
 
-    fn note_asked(&mut self, raida: RaidaIndex, context: KeyContext) {
-        let at = self.asked.iter().position(|(known, _)| *known == context).unwrap_or_else(|| {
-            self.asked.push((context, Bitmap::default()));
-            self.asked.len() - 1
-        });
-        let (_, bitmap) = &mut self.asked[at];
-        *bitmap = bitmap.iter().chain([raida]).collect();
+    fn turn_page(&mut self) {
+        self.asked.clear();
+        self.envelopes.clear();
+        self.ledger.turn_page();
+    }
+
+    fn share(&self, raida: RaidaIndex, context: &KeyContext, coins: CoinPair) -> [u8; 32] {
+        let mut share = [0; 32];
+        derive::share(&self.masters[raida.position()], ShareKind::Wide(coins), context, &mut share);
+        share
+    }
+
+    /// The shares of an exchange, each bound to the coins of its group, in the order of their RAIDAs.
+    pub(crate) fn shares_of(&self, exchange: &ExchangePrologue) -> Vec<(RaidaIndex, [u8; 32])> {
+        let of_group = |group: &Group| -> Vec<_> {
+            let share = |raida| (raida, self.share(raida, &exchange.context, group.coins));
+            group.raidas.iter().map(share).collect()
+        };
+        let mut shares: Vec<_> = exchange.groups().iter().flat_map(of_group).collect();
+        shares.sort_by_key(|(raida, _)| *raida);
+        shares
+    }
+
+    /// The psk of a handshake.
+    pub(crate) fn basis(&self, prologue: &Prologue, raw: &[u8]) -> Result<Basis> {
+        match prologue {
+            Prologue::Exchange(exchange) => {
+                let shares: Vec<_> = self.shares_of(exchange).into_iter().map(|(_, share)| share).collect();
+                let (known, psk) = exchange_psk(&shares, raw);
+                Ok(Basis { psk, known })
+            }
+            Prologue::Resume { id, .. } => self.ledger.resumption(&id.0).context("no such resumption"),
+            Prologue::Attach { id, .. } => self.ledger.attachment(&id.0).context("no such key"),
+        }
     }
 
     /// What a node answers; `None` where it keeps silent.
@@ -251,19 +320,22 @@ impl State {
         let (challenge, rest) = command::split_challenge(body).ok()?;
         let mut payload = Vec::new();
         match (Command::from_wire(header.group, header.command)?, self.behaviours[raida.position()]) {
-            (Command::PreloadMasterKey, _) => {
-                let preload = Preload::decode(rest).ok()?;
+            (Command::PreloadKeySet, _) => {
+                let (_, preload) = Preload::decode_with_timestamp(rest).ok()?;
                 preload.key_sets().for_each(|(_, master)| self.masters[raida.position()] = *master);
-            }
-            (_, Behaviour::KeepsSilent) => return None,
-            (_, Behaviour::Answers) => {
-                let context = command::decode_share_request(rest).ok()?;
-                let mut share = [0; 32];
-                derive::share(&self.masters[raida.position()], ShareWidth::Wide, &context, &mut share);
                 payload.extend(challenge.as_bytes());
-                payload.extend(share);
-                self.note_asked(raida, context);
             }
+            (Command::GetWideKeyShare, Behaviour::Answers) => {
+                let (context, coins) =
+                    (command::decode_share_request(rest).ok()?, header.envelope.coin_pair()?);
+                payload.extend(challenge.as_bytes());
+                payload.extend(self.share(raida, &context, coins));
+                let given = (context, raida, coins);
+                if !self.asked.contains(&given) {
+                    self.asked.push(given);
+                }
+            }
+            _ => return None,
         }
         let challenge = Some(*challenge.as_bytes());
         let status = Status::SUCCESS;
@@ -276,7 +348,7 @@ impl State {
 async fn serve(raida: RaidaIndex, socket: UdpSocket, state: Arc<Mutex<State>>) {
     let mut buffer = vec![0; 16 * 1024];
     while let Ok((len, from)) = socket.recv_from(&mut buffer).await {
-        let answer = state.lock().unwrap_or_else(PoisonError::into_inner).answer(raida, &mut buffer[..len]);
+        let answer = lock(&state).answer(raida, &mut buffer[..len]);
         if let Some(answer) = answer {
             let _ = socket.send_to(&answer, from).await;
         }

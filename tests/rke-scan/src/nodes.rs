@@ -1,27 +1,23 @@
 //! The other programs that hold secrets: a RAIDA node and a Content Server.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::path::Path;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Error, Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use rke_proto::command::{self, Command, SHARE_REQUEST_LEN};
-use rke_proto::derive::{self, ShareWidth};
 use rke_proto::envelope::{self, RequestParts};
-use rke_proto::tunnel::{Answer, ClientKeyId, Handshake, HandshakeNonce, PacketHeader, packet, share_check};
-use rke_proto::{
-    Bitmap, Challenge, ClientSn, ContentServerId, Envelope, KeyContext, KeyId, RaidaIndex, Status,
-};
+use rke_proto::{Challenge, ClientSn, ContentServerId, Envelope, KeyContext, KeySetId, RaidaIndex, Status};
 use rke_secret::Secret;
 
+use crate::client::Client;
 use crate::daemon::Program;
-use crate::needles::Needles;
-use crate::network::{Network, random};
-use crate::process::{scan, scan_at_exit};
+use crate::needles::{Needles, Source};
+use crate::network::{CS_ID, DOMAIN, Network, random};
+use crate::process::{Scan, scan, scan_at_exit};
 use crate::report::{Expected, Report};
-use crate::scenario::Plan;
+use crate::subject::{Memory, Plan};
 
 /// Runs both, a quarter as often as the daemon: each run is a process of its own.
 pub(crate) fn run_all(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
@@ -50,23 +46,24 @@ fn node(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
     })?;
     let raida = RaidaIndex::new(7).context("RAIDA 7")?;
     let envelope = Envelope::Type5(coins[0], coins[1]);
-    let cs_id = ContentServerId::new("SCANNED-SERVER").context("a CSID")?;
-    let key_id = KeyId::new(1).context("a key id")?;
+    let cs_id = ContentServerId::new(CS_ID).context("a CSID")?;
+    let key_set = KeySetId::new(1).context("a key set")?;
     let asker = Asker { network: &network, address, raida, envelope };
     let master = network.master(raida);
     let master = Secret::fill(|slot| *slot = master)?;
-    asker.ask(Command::PreloadMasterKey, command::preload_len(&cs_id, 1), |challenge, body| {
-        command::write_preload(challenge, &cs_id, &[(key_id, &master)], body);
+    asker.ask(Command::PreloadKeySet, command::key_set_preload_len(1), |challenge, body| {
+        command::write_key_set_preload(challenge, &cs_id, now(), &[(key_set, &master)], body);
     })?;
     let context = new_context()?;
     asker.ask(Command::GetWideKeyShare, SHARE_REQUEST_LEN, |challenge, body| {
         command::write_share_request(challenge, &context, body);
     })?;
-    network.note_asked(raida, context);
+    network.note_asked(raida, context, envelope.coin_pair().context("coins")?);
     let mut needles = Needles::new();
-    network.add_needles(&mut needles);
-    network.add_masters(&mut needles);
-    report.add(plan, "node", "alive", plan.memory.alive(), &scan(program.process(), &needles)?);
+    let ans = network.add_needles(&mut needles)?.ans;
+    let masters = network.add_masters(&mut needles);
+    let living = [ans.as_slice(), &masters[7..8]].concat();
+    report.add(plan, "node", "alive", plan.memory.alive(), &scan_living(plan, &program, &needles, &living)?);
     let scan = scan_at_exit(program.process(), || Ok(needles), || program.terminate())?;
     report.add(plan, "node", "gone", Expected::Nothing, &scan);
     ensure!(program.wait()?.success(), "the node did not end well");
@@ -102,17 +99,48 @@ impl Asker<'_> {
     }
 }
 
-/// Seconds that a client's key lives: time enough for the client to agree on it and to use it, on a machine
-/// that has other work too.
-const KEY_LIFETIME: u64 = 3;
+/// Scans a process while these secrets are in use.
+pub(crate) fn scan_living(
+    plan: &Plan<'_>,
+    program: &Program,
+    needles: &Needles,
+    living: &[Source],
+) -> Result<Scan> {
+    let mut scan = scan(program.process(), needles)?;
+    if plan.memory == Memory::Locked {
+        scan.miss(needles, living);
+    }
+    Ok(scan)
+}
+
+/// Seconds that a client's key lives: time enough for all that is done with it, on a machine that has other work too.
+const KEY_LIFETIME: u64 = 4;
 
 /// A Content Server makes 25 master secrets, preloads them and ends; then it serves a client.
 fn content_server(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
     let mut network = plan.runtime.block_on(Network::start())?;
+    let (program, data_dir) = start_preloading(plan, &mut network)?;
+    let needles = || {
+        let mut needles = Needles::new();
+        network.add_needles(&mut needles)?;
+        network.add_masters(&mut needles);
+        Ok(needles)
+    };
+    let before = network.master(RaidaIndex::new(24).context("RAIDA 24")?);
+    let scan = scan_at_exit(program.process(), needles, || Ok(()))?;
+    report.add(plan, "preloading", "gone", Expected::Nothing, &scan);
+    finish_preloading(program, &network, before)?;
+    serve(plan, report, &network, &data_dir).context("serving")?;
+    plan.runtime.block_on(network.stop());
+    Ok(())
+}
+
+/// Starts the program that makes a Content Server's master secrets. Gives its data directory.
+pub(crate) fn start_preloading(plan: &Plan<'_>, network: &mut Network) -> Result<(Program, PathBuf)> {
     let wallet = network.renew()?;
     let data_dir = network.folder().join("content-server");
     let fixed = format!(
-        "content-server preload --cs-id SCANNED-SERVER --domain scan.test --host cs.scan.test --secret-memory {}",
+        "content-server preload --cs-id {CS_ID} --domain {DOMAIN} --host cs.{DOMAIN} --secret-memory {}",
         plan.memory.name()
     );
     let mut arguments: Vec<String> = fixed.split(' ').map(str::to_owned).collect();
@@ -121,102 +149,99 @@ fn content_server(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
     {
         arguments.extend([flag.to_owned(), path.to_string_lossy().into_owned()]);
     }
-    let raida = RaidaIndex::new(24).context("RAIDA 24")?;
-    let before = network.master(raida);
-    let program = Program::start(plan.program, &arguments, None, network.folder())?;
-    let needles = || {
-        let mut needles = Needles::new();
-        network.add_needles(&mut needles);
-        network.add_masters(&mut needles);
-        Ok(needles)
-    };
-    let scan = scan_at_exit(program.process(), needles, || Ok(()))?;
-    report.add(plan, "preloading", "gone", Expected::Nothing, &scan);
-    let lines = program.lines().join("\n");
-    ensure!(program.wait()?.success(), "preloading failed: {lines}");
-    ensure!(before != network.master(raida), "the nodes were not preloaded");
-    serve(plan, report, &network, &data_dir).context("serving")?;
-    plan.runtime.block_on(network.stop());
+    Ok((Program::start(plan.program, &arguments, None, network.folder())?, data_dir))
+}
+
+/// Waits for its end: then the nodes have other master secrets than before.
+pub(crate) fn finish_preloading(program: Program, network: &Network, before: [u8; 32]) -> Result<()> {
+    let (status, lines) = program.wait_with_lines()?;
+    ensure!(status.success(), "preloading failed: {lines}");
+    ensure!(
+        before != network.master(RaidaIndex::new(24).context("RAIDA 24")?),
+        "the nodes were not preloaded"
+    );
     Ok(())
 }
 
-/// A client agrees on a key and uses it; the key expires; the server ends.
-fn serve(plan: &Plan<'_>, report: &mut Report, network: &Network, data_dir: &Path) -> Result<()> {
+/// Starts a Content Server with further `flags`.
+pub(crate) fn start_serving(
+    plan: &Plan<'_>,
+    network: &Network,
+    data_dir: &Path,
+    flags: &str,
+) -> Result<(Program, SocketAddr)> {
     let fixed = format!(
-        "content-server serve --cs-id SCANNED-SERVER --listen 127.0.0.1:0 --key-lifetime {KEY_LIFETIME} --secret-memory {} --data-dir",
+        "content-server serve --cs-id {CS_ID} --domain {DOMAIN} --listen 127.0.0.1:0 --secret-memory {}{flags} --data-dir",
         plan.memory.name()
     );
     let mut arguments: Vec<String> = fixed.split(' ').map(str::to_owned).collect();
     arguments.push(data_dir.to_string_lossy().into_owned());
     let mut program = Program::start(plan.program, &arguments, None, network.folder())?;
-    let address: SocketAddr = program.wait_for_line(|line| {
-        let rest = line.strip_prefix("Content Server SCANNED-SERVER listens on ")?;
-        rest.split(' ').next()?.parse().ok()
-    })?;
-    let context = new_context()?;
-    RaidaIndex::all().for_each(|raida| network.note_asked(raida, context));
-    agree(network, address, &context)?;
-    let mut key_needles = Needles::new();
-    network.add_needles(&mut key_needles);
-    let mut needles = Needles::new();
-    network.add_needles(&mut needles);
-    network.add_masters(&mut needles);
-    report.add(plan, "Content Server", "alive", plan.memory.alive(), &scan(program.process(), &needles)?);
+    let begin = format!("Content Server {CS_ID} listens on ");
+    let address = program.wait_for_line(|line| line.strip_prefix(&begin)?.split(' ').next()?.parse().ok())?;
+    Ok((program, address))
+}
+
+/// A client opens sessions in every way, has one forgotten and lets one expire; then the server ends.
+fn serve(plan: &Plan<'_>, report: &mut Report, network: &Network, data_dir: &Path) -> Result<()> {
+    let flags = format!(" --key-lifetime {KEY_LIFETIME}");
+    let (program, address) = start_serving(plan, network, data_dir, &flags)?;
+    let client = Client { network, address };
+    let mut needles = plan.runtime.block_on(use_and_forget(plan, report, &client, &program))?;
     // All its life, and up to a second more until it is swept.
     thread::sleep(Duration::from_millis(1000 * KEY_LIFETIME + 1200));
-    report.add(plan, "its client's key", "gone", Expected::Nothing, &scan(program.process(), &key_needles)?);
+    report.add(plan, "its clients' keys", "gone", Expected::Nothing, &scan(program.process(), &needles)?);
+    network.add_masters(&mut needles);
     let scan = scan_at_exit(program.process(), || Ok(needles), || program.terminate())?;
     report.add(plan, "Content Server", "gone", Expected::Nothing, &scan);
     ensure!(program.wait()?.success(), "the Content Server did not end well");
     Ok(())
 }
 
-/// Shakes hands, has the shares checked, sends data and takes it back from the echo.
-fn agree(network: &Network, address: SocketAddr, context: &KeyContext) -> Result<()> {
-    let bitmap: Bitmap = RaidaIndex::all().collect();
-    let share = |raida: RaidaIndex| {
-        let master = network.master(raida);
-        Secret::fill(|share| derive::share(&master, ShareWidth::Wide, context, share))
-    };
-    let shares = RaidaIndex::all().map(|raida| Ok((raida, share(raida)?))).collect::<Result<Vec<_>>>()?;
-    let of_all = shares.iter().map(|(_, share)| share);
-    let key = derive::key_from_shares(of_all, ShareWidth::Wide, context, bitmap)?;
-    let (key_id, session, nonce) = (ClientKeyId(random()?), random()?, HandshakeNonce::new(context, bitmap));
-    let handshake = Handshake { coin: network.coins()[0], session };
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    stream.write_all(&key.expose(|key| handshake.seal(key, key_id, &nonce)))?;
-    let (header, mut payload) = read_packet(&mut stream)?;
-    let answer = key.expose(|key| Answer::open(key, &header, &mut payload))?;
-    ensure!(answer.status == Status::SUCCESS, "the Content Server refuses: {}", answer.status);
-    stream.write_all(&share_check::ask(&nonce, shares.iter().map(|(raida, share)| (*raida, share))))?;
-    let (_, payload) = read_packet(&mut stream)?;
-    ensure!(payload[0] == Status::SUCCESS.0, "the share check was refused");
-    let sealed = key
-        .expose(|key| packet::seal_data(key, key_id, &session, random()?, b"some data").map_err(Error::from));
-    stream.write_all(&sealed?)?;
-    let (header, mut payload) = read_packet(&mut stream)?;
-    let echoed =
-        key.expose(|key| packet::open_data(key, &header, &session, &mut payload).map(|data| data.to_vec()))?;
-    ensure!(echoed == b"some data", "the echo is garbled");
-    Ok(())
+/// One session is forgotten while data flows in it, one goes on, and of one the client never says that it has the key.
+/// Gives the secrets of all.
+async fn use_and_forget(
+    plan: &Plan<'_>,
+    report: &mut Report,
+    client: &Client<'_>,
+    program: &Program,
+) -> Result<Needles> {
+    let (network, context) = (client.network, new_context()?);
+    let [mut first, mut all, mut alive] = [Needles::new(), Needles::new(), Needles::new()];
+    network.turn_page();
+    let forgotten = client.exchange(context).await?.confirm().await?;
+    client.check_shares(context).await?;
+    let tunnel = client.attach(&forgotten).await?;
+    let unconfirmed = client.exchange(new_context()?).await?;
+    network.add_needles(&mut first)?;
+    network.add_needles(&mut all)?;
+    let in_use = network.add_needles(&mut alive)?;
+    network.turn_page();
+    client.resume(&forgotten).await?.confirm().await?;
+    network.add_needles(&mut all)?;
+    let resumed = network.add_needles(&mut alive)?.roots;
+    let masters = network.add_masters(&mut alive);
+    let living = [in_use.roots, in_use.resumptions, in_use.transports, resumed, masters].concat();
+    let scan_alive = scan_living(plan, program, &alive, &living)?;
+    report.add(plan, "Content Server", "alive", plan.memory.alive(), &scan_alive);
+
+    drop(unconfirmed);
+    tokio::try_join!(client.forget(&forgotten), tunnel.broken_off())?;
+    // It takes notice of the client that hung up.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    report.add(plan, "forgotten key", "gone", Expected::Nothing, &scan(program.process(), &first)?);
+    Ok(all)
 }
 
-fn read_packet(stream: &mut TcpStream) -> Result<(PacketHeader, Vec<u8>)> {
-    let mut header = [0; packet::HEADER_LEN];
-    stream.read_exact(&mut header).context("the Content Server does not answer")?;
-    let header = PacketHeader::decode(&header)?;
-    let mut payload = vec![0; header.rest_len()];
-    stream.read_exact(&mut payload)?;
-    payload.truncate(header.payload_len.into());
-    Ok((header, payload))
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
 }
 
 fn new_context() -> Result<KeyContext> {
     Ok(KeyContext {
-        cs_id: ContentServerId::new("SCANNED-SERVER").context("a CSID")?,
-        key_id: KeyId::new(1).context("a key id")?,
+        cs_id: ContentServerId::new(CS_ID).context("a CSID")?,
+        key_set: KeySetId::new(1).context("a key set")?,
         client_sn: ClientSn(random()?),
-        timestamp: SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
+        timestamp: now(),
     })
 }

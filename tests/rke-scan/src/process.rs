@@ -15,10 +15,10 @@ use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use procfs::process::{MMapPath, Process};
+use procfs::process::{MMPermissions, MMapPath, MemoryMap, Process};
 use rke_secret::trace::{Registers, read_registers};
 
-use crate::needles::Needles;
+use crate::needles::{Needles, Source};
 
 const CHUNK: usize = 1024 * 1024;
 /// A schedule may lie across two chunks.
@@ -26,6 +26,9 @@ const OVERLAP: usize = 256;
 const PAGE: usize = 4096;
 /// Zeros in so many bytes in a row hide no secret.
 const ZEROS: usize = 1024;
+
+/// Where systems have their libraries.
+const LIBRARIES: [&str; 2] = ["/usr/lib", "/lib"];
 
 /// What a scan found.
 #[derive(Debug, Default, Clone)]
@@ -36,6 +39,10 @@ pub(crate) struct Scan {
     /// Present in memory, but the kernel lets nobody read it.
     pub(crate) unreadable_bytes: u64,
     pub(crate) threads: usize,
+    /// What the hits were found by.
+    found: BTreeSet<Source>,
+    /// What was not found, and had to be.
+    pub(crate) missed: BTreeMap<String, usize>,
 }
 
 impl Scan {
@@ -46,8 +53,9 @@ impl Scan {
     fn look(&mut self, needles: &Needles, bytes: &[u8], place: &str, overlap: usize) {
         self.scanned_bytes += (bytes.len() - overlap) as u64;
         for bytes in without_zeros(bytes) {
-            for (_, label) in needles.find(bytes) {
-                *self.hits.entry(format!("{label} in {place}")).or_default() += 1;
+            for (_, source) in needles.find(bytes) {
+                self.found.insert(source);
+                *self.hits.entry(format!("{} in {place}", needles.label(source))).or_default() += 1;
             }
             let schedules = needles.schedules(bytes);
             if schedules > 0 {
@@ -56,7 +64,21 @@ impl Scan {
         }
     }
 
-    fn add(&mut self, other: Self) {
+    /// Notes which of these were not found.
+    pub(crate) fn miss(&mut self, needles: &Needles, living: &[Source]) {
+        for source in living.iter().filter(|source| !self.found.contains(source)) {
+            *self.missed.entry(needles.label(*source).to_string()).or_default() += 1;
+        }
+    }
+
+    /// Whether any of these was found.
+    pub(crate) fn has_found(&self, sources: &[Source]) -> bool {
+        sources.iter().any(|source| self.found.contains(source))
+    }
+
+    /// Adds what another has found.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.found.extend(other.found);
         other.hits.into_iter().for_each(|(what, count)| *self.hits.entry(what).or_default() += count);
         self.scanned_bytes += other.scanned_bytes;
         self.unreadable_bytes += other.unreadable_bytes;
@@ -94,9 +116,14 @@ pub(crate) fn scan(process: i32, needles: &Needles) -> Result<Scan> {
 /// Scans a file, a core dump say.
 pub(crate) fn scan_file(path: &Path, needles: &Needles) -> Result<Scan> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(scan_bytes(&bytes, "the file", needles))
+}
+
+/// Scans bytes that are not in a process.
+pub(crate) fn scan_bytes(bytes: &[u8], place: &str, needles: &Needles) -> Scan {
     let mut scan = Scan::default();
-    scan.look(needles, &bytes, "the file", 0);
-    Ok(scan)
+    scan.look(needles, bytes, place, 0);
+    scan
 }
 
 /// Lets a process run until it is about to exit, scans it in that moment, and lets it go.
@@ -240,18 +267,29 @@ fn scan_stopped(process: i32, threads: &[Pid], needles: &Needles) -> Result<Scan
 
 /// The memory that a process really has, the largest ranges first.
 fn memory_of(process: i32) -> Result<Vec<(Range<u64>, String)>> {
-    let maps = Process::new(process)?.smaps().context("cannot list the memory of the process")?;
+    let process = Process::new(process)?;
+    let program = process.exe().context("cannot tell the program of the process")?;
+    let maps = process.smaps().context("cannot list the memory of the process")?;
     let mut ranges = Vec::new();
     for map in maps {
         let size = |field: &str| map.extension.map.get(field).copied().unwrap_or(0);
         let kernels_own = matches!(map.pathname, MMapPath::Vsyscall | MMapPath::Vvar);
-        if (size("Rss") == 0 && size("Swap") == 0) || kernels_own {
+        if (size("Rss") == 0 && size("Swap") == 0) || kernels_own || is_as_on_disk(&map, &program) {
             continue;
         }
         ranges.push((map.address.0..map.address.1, place_of(&map.pathname)));
     }
     ranges.sort_by_key(|(range, _)| std::cmp::Reverse(range.end - range.start));
     Ok(ranges)
+}
+
+/// Whether a mapping shows what the file of the program or of a library holds, and nothing else: a page that was written
+/// to would be anonymous. The file was there before any secret, and it is most of what a program maps.
+fn is_as_on_disk(map: &MemoryMap, program: &Path) -> bool {
+    let MMapPath::Path(path) = &map.pathname else { return false };
+    let is_code = path == program || LIBRARIES.iter().any(|folder| path.starts_with(folder));
+    let is_private = map.perms.contains(MMPermissions::PRIVATE);
+    is_code && is_private && map.extension.map.get("Anonymous") == Some(&0)
 }
 
 fn place_of(path: &MMapPath) -> String {

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use crate::process::Scan;
-use crate::scenario::Plan;
+use crate::subject::Plan;
 
 /// What a scan must find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expected {
     /// No trace of any secret.
     Nothing,
-    /// At least one, or the scanner is blind.
+    /// Every secret that is in use, or the scanner is blind.
+    Everything,
+    /// In one of the scans at least: a broken rule does not show every time.
     Something,
 }
 
@@ -21,7 +23,20 @@ struct Row {
     dirty: usize,
     hits: BTreeMap<String, usize>,
     bytes: u64,
-    expected_something: bool,
+    expected: Option<Expected>,
+}
+
+impl Row {
+    /// What was found, wherever that was, and how often.
+    fn found(&self) -> String {
+        let mut found: BTreeMap<&str, usize> = BTreeMap::new();
+        for (hit, count) in &self.hits {
+            let what = hit.split_once(" in ").map_or(hit.as_str(), |(what, _)| what);
+            *found.entry(what).or_default() += count;
+        }
+        let found: Vec<String> = found.iter().map(|(what, count)| format!("{what} ({count})")).collect();
+        found.join(", ")
+    }
 }
 
 /// All scans so far, by scenario and moment.
@@ -54,11 +69,20 @@ impl Report {
         row.scans += 1;
         row.dirty += usize::from(scan.count() > 0);
         row.bytes += scan.scanned_bytes;
-        row.expected_something = expected == Expected::Something;
+        row.expected = Some(expected);
         scan.hits.iter().for_each(|(place, hits)| *row.hits.entry(place.clone()).or_default() += hits);
         if expected == Expected::Nothing && scan.count() > 0 {
             self.failures.push(format!("{name}: {} hits: {:?}", scan.count(), scan.hits));
         }
+        if expected == Expected::Everything && (scan.count() == 0 || !scan.missed.is_empty()) {
+            self.failures.push(format!("{name}: not found, though it is in use: {:?}", scan.missed));
+        }
+    }
+
+    /// Whether a scan of a name has hit that.
+    pub(crate) fn has_hit(&self, name: &str, what: &str) -> bool {
+        let rows = self.rows.iter().filter(|(known, _)| known.contains(name));
+        rows.flat_map(|(_, row)| row.hits.keys()).any(|hit| hit.starts_with(what))
     }
 
     /// Something that this machine cannot do.
@@ -79,18 +103,18 @@ impl Report {
         );
         for (name, row) in &self.rows {
             let megabytes = row.bytes as f64 / 1e6 / row.scans as f64;
-            let expected = if row.expected_something { "dirty" } else { "clean" };
+            let expected = match row.expected {
+                Some(Expected::Everything) => "all found",
+                Some(Expected::Something) => "dirty",
+                Some(Expected::Nothing) | None => "clean",
+            };
             println!("{name:<40} {:>6} {:>6} {megabytes:>9.1} {expected:>9}", row.scans, row.dirty);
-            if row.expected_something && row.dirty == 0 {
+            if row.expected == Some(Expected::Something) && row.dirty == 0 {
                 self.failures.push(format!("{name}: nothing was found, where something must be"));
             }
         }
-        for (name, row) in self.rows.iter().filter(|(_, row)| row.expected_something) {
-            let mut hits: Vec<_> = row.hits.iter().collect();
-            hits.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-            let most: Vec<String> =
-                hits.iter().take(3).map(|(what, count)| format!("{what} ({count})")).collect();
-            println!("{name} found most: {}", most.join(", "));
+        for (name, row) in self.rows.iter().filter(|(_, row)| row.expected != Some(Expected::Nothing)) {
+            println!("{name} found: {}", row.found());
         }
         self.not_run.iter().for_each(|what| println!("NOT RUN on this machine: {what}"));
         self.failures.iter().for_each(|failure| println!("FAILED: {failure}"));

@@ -1,205 +1,20 @@
 //! What is done with a daemon before its memory is scanned. Each scenario drives real exchanges over
 //! HTTP, ends its sessions in one way, and expects nothing of their secrets to be left.
 
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use rke_proto::cipher::hmac_sha256;
 use rke_secret::trace::signal_thread;
 
-use crate::daemon::{Api, Program, cache_master_key};
-use crate::needles::{Needles, Secret};
-use crate::network::{Behaviour, DOMAIN, Network, random};
-use crate::process::{Scan, scan, scan_at_exit, threads_of};
+use crate::handshakes::{cut_short, resumed, tunnelled};
+use crate::network::{Behaviour, random};
+use crate::process::{Scan, scan_at_exit, threads_of};
 use crate::report::{Expected, Report};
 use crate::stream::use_streams;
-
-/// The daemon's audit log, in the network's folder.
-const AUDIT_LOG: &str = "audit.log";
-
-/// In so many scans in a row no thread is met while it seals a line.
-const AUDIT_LOG_LOOKS: usize = 5;
-
-/// How secrets are held by the daemon that is scanned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Memory {
-    /// memfd_secret: nothing may be found at any time.
-    Secretmem,
-    /// Locked: found while a session lives, or the scanner is blind; gone afterwards.
-    Locked,
-}
-
-impl Memory {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Secretmem => "secretmem",
-            Self::Locked => "locked",
-        }
-    }
-
-    /// What a scan finds while secrets are in use.
-    pub(crate) fn alive(self) -> Expected {
-        match self {
-            Self::Secretmem => Expected::Nothing,
-            Self::Locked => Expected::Something,
-        }
-    }
-}
-
-/// What is run, and with what.
-pub(crate) struct Plan<'a> {
-    pub(crate) program: &'a Path,
-    pub(crate) memory: Memory,
-    pub(crate) repetitions: usize,
-    pub(crate) runtime: &'a tokio::runtime::Runtime,
-}
-
-/// A daemon under the scanner, with all that was ever secret in it.
-pub(crate) struct Subject {
-    pub(crate) api: Api,
-    pub(crate) program: Program,
-    pub(crate) network: Network,
-    pub(crate) needles: Needles,
-    memory: Memory,
-}
-
-impl Subject {
-    /// Starts a daemon with further `flags`, and a control if there is one.
-    pub(crate) fn start(plan: &Plan<'_>, flags: &[&str], control: Option<&str>) -> Result<Self> {
-        let network = plan.runtime.block_on(Network::start())?;
-        let data_dir = network.folder().join("daemon");
-        let fixed = format!(
-            "serve --listen 127.0.0.1:0 --dns-server {} --secret-memory {} --max-sessions 64",
-            network.dns(),
-            plan.memory.name(),
-        );
-        let mut arguments: Vec<String> = fixed.split(' ').map(str::to_owned).collect();
-        arguments.extend(["--log-format", "json", "--log", "trace"].map(str::to_owned));
-        for (flag, path) in [("--data-dir", &data_dir), ("--audit-log", &network.folder().join(AUDIT_LOG))] {
-            arguments.extend([flag.to_owned(), path.to_string_lossy().into_owned()]);
-        }
-        arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
-        let mut program = Program::start(plan.program, &arguments, control, network.folder())?;
-        let address = program.wait_for_line(|line| {
-            let line: serde_json::Value = serde_json::from_str(line).ok()?;
-            let fields = &line["fields"];
-            (fields["message"] == "listening").then(|| fields["address"].as_str()?.parse().ok()).flatten()
-        })?;
-        let mut needles = Needles::new();
-        if plan.memory == Memory::Secretmem {
-            // It is in memory for as long as the daemon runs: nobody may see it.
-            let key = cache_master_key(&data_dir)?;
-            needles.add_plain(Secret::CacheMasterKey, &key);
-            needles.add_aes_key(Secret::CacheMasterKey, &key);
-            needles.add_hmac_key(Secret::CacheMasterKey, &key);
-            let audit_key = hmac_sha256(&key, &[b"rke audit log v1"]);
-            needles.add_plain(Secret::AuditKey, &audit_key);
-            needles.add_hmac_key(Secret::AuditKey, &audit_key);
-        }
-        Ok(Self { api: Api(address), program, network, needles, memory: plan.memory })
-    }
-
-    /// Opens a session by a new exchange.
-    pub(crate) fn create(&self, wallet: &Path) -> Result<String> {
-        let created = self.api.expect(&self.create_target(wallet))?;
-        let id = created["session_id"].as_str().context("no session id")?.to_owned();
-        let shown = self.api.expect(&format!("session/{id}"))?;
-        ensure!(shown["confirmed"] == true, "not confirmed: {shown}");
-        Ok(id)
-    }
-
-    fn create_target(&self, wallet: &Path) -> String {
-        format!("session?domain={DOMAIN}&wallet_path={}&fresh=true", wallet.display())
-    }
-
-    /// Looks for what is secret in all that the daemon has told so far.
-    fn check_told(&self, report: &mut Report, scenario: &str) -> Result<()> {
-        let log = self.program.lines().join("\n");
-        let audit_log = std::fs::read_to_string(file_in(self, AUDIT_LOG))?;
-        ensure!(
-            log.contains("TRACE") && audit_log.contains("daemon_started"),
-            "nothing is told: {log} {audit_log}"
-        );
-        for (name, text) in [("log", log), ("audit log", audit_log)] {
-            if let Some((at, label)) = self.needles.find(text.as_bytes()).next() {
-                report.fail(format!("{scenario}: {label} in the {name} at {at}"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Scans and checks that the scan saw what there is to see.
-    pub(crate) fn scan(&self) -> Result<Scan> {
-        let scan = self.scan_outside_the_audit_log()?;
-        let status = self.api.expect("status")?;
-        let hidden = match self.memory {
-            Memory::Secretmem => status["secret_memory"]["bytes"].as_u64().context("no secret_memory")?,
-            Memory::Locked => 0,
-        };
-        ensure!(
-            scan.unreadable_bytes == hidden,
-            "{} bytes could not be read, but {hidden} are secret memory",
-            scan.unreadable_bytes
-        );
-        ensure!(scan.scanned_bytes > 4_000_000, "only {} bytes were scanned", scan.scanned_bytes);
-        ensure!(scan.threads >= 3, "only {} threads were scanned", scan.threads);
-        Ok(scan)
-    }
-}
-
-impl Subject {
-    /// The audit log's key lives as long as the daemon, and its thread writes on while others wait. A
-    /// scan that met this thread at work says so, and is done again; what else it found counts.
-    fn scan_outside_the_audit_log(&self) -> Result<Scan> {
-        let is_its_use = |hit: &String| hit.starts_with("AuditKey/") && hit.ends_with(" in registers");
-        for _ in 0..AUDIT_LOG_LOOKS {
-            let scan = scan(self.program.process(), &self.needles)?;
-            if scan.hits.is_empty() || !scan.hits.keys().all(is_its_use) {
-                return Ok(scan);
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
-        bail!("the audit log's key is in registers in each of {AUDIT_LOG_LOOKS} scans")
-    }
-}
-
-/// Encrypts random bytes with a session and decrypts them again.
-pub(crate) fn use_session(api: Api, id: &str, len: usize) -> Result<()> {
-    let mut plaintext = vec![0; len];
-    getrandom::fill(&mut plaintext)?;
-    let encode = |bytes: &[u8]| utf8_percent_encode(&STANDARD.encode(bytes), NON_ALPHANUMERIC).to_string();
-    let encrypted = api.expect(&format!("encrypt?session_id={id}&plaintext={}", encode(&plaintext)))?;
-    let ciphertext = STANDARD.decode(encrypted["ciphertext"].as_str().context("no ciphertext")?)?;
-    let nonce = encrypted["nonce"].as_str().context("no nonce")?;
-    let target = format!("decrypt?session_id={id}&nonce={nonce}&ciphertext={}", encode(&ciphertext));
-    let decrypted = api.expect(&target)?;
-    ensure!(
-        STANDARD.decode(decrypted["plaintext"].as_str().context("no plaintext")?)? == plaintext,
-        "garbled"
-    );
-    Ok(())
-}
-
-/// Deletes a session; with a receipt where `verify` says so, which must say that nothing was found.
-fn delete(api: Api, id: &str, verify: bool) -> Result<()> {
-    let target = format!("session/delete?session_id={id}");
-    if verify {
-        match api.get(&format!("{target}&verify=true"))? {
-            (200, body) if body["wipe"]["hits"] == 0 => return Ok(()),
-            // Receipts are limited in number.
-            (429, _) => (),
-            (status, body) => bail!("no clean receipt: {status} {body}"),
-        }
-    }
-    api.expect(&target).map(drop)
-}
+use crate::subject::{Plan, Subject, delete, in_parallel, use_session};
 
 /// Signals every thread of a process every 200 microseconds for as long as it exists and is on.
 struct Storm<'a> {
@@ -229,13 +44,16 @@ const ENOUGH: &str = "20";
 const FEW: &str = "1";
 
 /// The scenarios that one daemon goes through many times, under signals every other time.
-const IN_ONE_DAEMON: [(&str, Scenario, &str); 7] = [
+const IN_ONE_DAEMON: [(&str, Scenario, &str); 10] = [
     ("single", single, ENOUGH),
     ("mix", mix, ENOUGH),
     ("burst of 16", burst, ENOUGH),
     ("delete under load", under_load, ENOUGH),
     ("failed exchange", failed, FEW),
     ("abandoned exchange", abandoned, ENOUGH),
+    ("from the cache", resumed, ENOUGH),
+    ("tunnel", tunnelled, ENOUGH),
+    ("handshake cut short", cut_short, ENOUGH),
     ("SIGUSR1", all_dropped, ENOUGH),
 ];
 
@@ -261,7 +79,7 @@ pub(crate) fn run_all(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
             over.store(true, Ordering::Relaxed);
             result
         });
-        result.with_context(|| format!("{name}: {}", subject.program.lines().join("\n")))?;
+        result.with_context(|| format!("{name}: {}", subject.last_words()))?;
         subject.check_told(report, name).context(name)?;
         plan.runtime.block_on(subject.network.stop());
     }
@@ -276,7 +94,7 @@ pub(crate) fn run_all(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
 fn take_signals(subject: &mut Subject) -> Result<()> {
     let wallet = subject.network.renew()?;
     let id = subject.create(&wallet)?;
-    subject.network.add_needles(&mut subject.needles);
+    subject.learn()?;
     delete(subject.api, &id, true)
 }
 
@@ -285,8 +103,8 @@ fn single(subject: &mut Subject, at: usize) -> Result<(Scan, Scan)> {
     let id = subject.create(&wallet)?;
     use_session(subject.api, &id, 30_000)?;
     let stream = use_streams(subject.api, &id, 100_000)?;
-    subject.network.add_needles_with(&mut subject.needles, &[stream]);
-    let before = subject.scan()?;
+    let living = subject.learn_with(&[stream])?;
+    let before = subject.scan_living(&living.sessions)?;
     delete(subject.api, &id, at.is_multiple_of(8))?;
     Ok((before, subject.scan()?))
 }
@@ -303,8 +121,8 @@ fn mix(subject: &mut Subject, at: usize) -> Result<(Scan, Scan)> {
         use_session(subject.api, &id, size)?;
         streams.push(use_streams(subject.api, &id, 20 * size)?);
     }
-    subject.network.add_needles_with(&mut subject.needles, &streams);
-    let before = subject.scan()?;
+    let living = subject.learn_with(&streams)?;
+    let before = subject.scan_living(&living.sessions)?;
     delete(subject.api, &id, false)?;
     Ok((before, subject.scan()?))
 }
@@ -318,9 +136,9 @@ fn burst(subject: &mut Subject, _: usize) -> Result<(Scan, Scan)> {
         in_parallel((0..16).map(|_| create).collect())?
     };
     in_parallel(ids.iter().map(|id| move || (0..6).try_for_each(|_| use_session(api, id, 5000))).collect())?;
-    let exchanges = subject.network.add_needles(&mut subject.needles);
-    ensure!(exchanges == 16, "{exchanges} exchanges instead of 16");
-    let before = subject.scan()?;
+    let (exchanges, living) = (subject.network.exchanges(), subject.learn()?);
+    ensure!((exchanges, living.roots.len()) == (16, 16), "{exchanges} exchanges instead of 16");
+    let before = subject.scan_living(&living.sessions)?;
     in_parallel(ids.iter().map(|id| move || delete(api, id, false)).collect())?;
     Ok((before, subject.scan()?))
 }
@@ -329,8 +147,8 @@ fn burst(subject: &mut Subject, _: usize) -> Result<(Scan, Scan)> {
 fn under_load(subject: &mut Subject, _: usize) -> Result<(Scan, Scan)> {
     let wallet = subject.network.renew()?;
     let id = subject.create(&wallet)?;
-    subject.network.add_needles(&mut subject.needles);
-    let before = subject.scan()?;
+    let living = subject.learn()?;
+    let before = subject.scan_living(&living.sessions)?;
     let (api, over, used) = (subject.api, AtomicBool::new(false), AtomicUsize::new(0));
     let load = || {
         while use_session(api, &id, 30_000).is_ok() && use_streams(api, &id, 300_000).is_ok() {
@@ -363,8 +181,8 @@ fn failed(subject: &mut Subject, _: usize) -> Result<(Scan, Scan)> {
     subject.network.let_answer(12, Behaviour::KeepsSilent);
     let mut stream = subject.api.send(&subject.create_target(&wallet))?;
     thread::sleep(Duration::from_millis(300));
-    subject.network.add_needles(&mut subject.needles);
-    let before = subject.scan()?;
+    let living = subject.learn()?;
+    let before = subject.scan_living(&[living.shares, living.unanswered].concat())?;
     let mut answer = String::new();
     std::io::Read::read_to_string(&mut stream, &mut answer)?;
     subject.network.let_answer(25, Behaviour::Answers);
@@ -381,8 +199,8 @@ fn abandoned(subject: &mut Subject, _: usize) -> Result<(Scan, Scan)> {
     subject.network.let_answer(12, Behaviour::KeepsSilent);
     let stream = subject.api.send(&subject.create_target(&wallet))?;
     thread::sleep(Duration::from_millis(200));
-    subject.network.add_needles(&mut subject.needles);
-    let before = subject.scan()?;
+    let living = subject.learn()?;
+    let before = subject.scan_living(&[living.shares, living.unanswered].concat())?;
     drop(stream);
     thread::sleep(Duration::from_millis(100));
     let after = subject.scan()?;
@@ -397,8 +215,8 @@ fn all_dropped(subject: &mut Subject, _: usize) -> Result<(Scan, Scan)> {
         let id = subject.create(&wallet)?;
         use_session(subject.api, &id, 5000)?;
     }
-    subject.network.add_needles(&mut subject.needles);
-    let before = subject.scan()?;
+    let living = subject.learn()?;
+    let before = subject.scan_living(&living.sessions)?;
     subject.program.signal(Signal::SIGUSR1)?;
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
@@ -420,8 +238,8 @@ fn expiry(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
             let id = subject.create(&wallet)?;
             use_session(subject.api, &id, 1000)?;
         }
-        subject.network.add_needles(&mut subject.needles);
-        report.add(plan, "expiry", "alive", plan.memory.alive(), &subject.scan()?);
+        let living = subject.learn()?;
+        report.add(plan, "expiry", "alive", plan.memory.alive(), &subject.scan_living(&living.sessions)?);
         thread::sleep(Duration::from_millis(1100));
         let status = subject.api.expect("status")?;
         ensure!(status["sessions"]["total"] == 0, "not swept: {status}");
@@ -439,28 +257,13 @@ fn sigterm(plan: &Plan<'_>, report: &mut Report, at: usize) -> Result<()> {
     if at.is_multiple_of(2) {
         use_session(subject.api, &id, 1000)?;
     }
-    subject.network.add_needles(&mut subject.needles);
-    report.add(plan, "SIGTERM", "alive", plan.memory.alive(), &subject.scan()?);
+    let living = subject.learn()?;
+    report.add(plan, "SIGTERM", "alive", plan.memory.alive(), &subject.scan_living(&living.sessions)?);
     let Subject { program, network, needles, .. } = subject;
     let scan = scan_at_exit(program.process(), || Ok(needles), || program.terminate())?;
     report.add(plan, "SIGTERM", "gone", Expected::Nothing, &scan);
-    let lines = program.lines().join("\n");
-    let status = program.wait()?;
+    let (status, lines) = program.wait_with_lines()?;
     ensure!(status.success(), "rke ended with {status}: {lines}");
     plan.runtime.block_on(network.stop());
     Ok(())
-}
-
-/// Runs all at once and gives what they gave, in order.
-pub(crate) fn in_parallel<T: Send>(tasks: Vec<impl FnOnce() -> Result<T> + Send>) -> Result<Vec<T>> {
-    thread::scope(|threads| {
-        let running: Vec<_> = tasks.into_iter().map(|task| threads.spawn(task)).collect();
-        let joined = running.into_iter().map(|task| task.join().unwrap_or_else(|_| bail!("a task panicked")));
-        joined.collect()
-    })
-}
-
-/// A folder of a subject's files.
-pub(crate) fn file_in(subject: &Subject, name: &str) -> PathBuf {
-    subject.network.folder().join(name)
 }

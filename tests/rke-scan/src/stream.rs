@@ -3,13 +3,12 @@
 
 use std::io::{Read, Write};
 
-use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use anyhow::{Context, Result, ensure};
-use rke_proto::cipher::hmac;
 use sha2::{Digest, Sha256};
 
 use crate::daemon::Api;
 use crate::needles::{Needles, Secret};
+use crate::noise::expand;
 
 /// As much of a sealed stream as its key is derived from.
 pub(crate) struct Start([u8; 40]);
@@ -43,16 +42,10 @@ fn post(api: Api, path: &str, id: &str, body: &[u8]) -> Result<Vec<u8>> {
 }
 
 impl Start {
-    /// Adds the stream's key under a session's key, and what GHASH makes of it.
-    pub(crate) fn add_needles(&self, session_key: &[u8; 32], needles: &mut Needles) {
+    /// Adds the stream's key under a session's key for sealing.
+    pub(crate) fn add_needles(&self, seal_key: &[u8; 32], needles: &mut Needles) {
         let nothing_beside = Sha256::digest([]);
-        let key = hmac(session_key, &[b"RKE-SealKey-v1.0", &self.0, &nothing_beside, &[1]]);
-        needles.add_plain(Secret::StreamKey, &key);
-        needles.add_aes_key(Secret::StreamKey, &key);
-        let mut block = [0; 16].into();
-        aes::Aes256Enc::new(&key.into()).encrypt_block(&mut block);
-        needles.add_plain(Secret::GhashKey, &block);
-        block.reverse();
-        needles.add_plain(Secret::GhashKey, &block);
+        let key = expand(seal_key, &[b"RKE-SealKey-v1.0", &self.0, &nothing_beside]);
+        needles.add(Secret::StreamKey, &key);
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand};
-use rke_client::{CachedKey, Client, KeyChoice, Receipt};
+use rke_client::{CachedKey, Client, KeyChoice, OtherEnd, Receipt};
 
 use super::{examples, parse_address};
 
@@ -19,7 +19,7 @@ pub(crate) enum AskCommand {
         #[command(flatten)]
         output: Output,
     },
-    /// List and forget the keys that the daemon keeps for new sessions.
+    /// List and remove what the daemon keeps to open later sessions without asking the RAIDAs.
     #[command(after_help = examples::KEYS)]
     Keys {
         #[command(subcommand)]
@@ -80,7 +80,7 @@ pub(crate) enum SessionCommand {
         /// The wallet folder whose coins prove you to the RAIDAs.
         #[arg(long, value_name = "DIR")]
         wallet: PathBuf,
-        /// Make a new key although a cached one would do.
+        /// Ask the RAIDAs even if the daemon's cache would do.
         #[arg(long)]
         fresh: bool,
     },
@@ -112,12 +112,15 @@ pub(crate) struct DeleteOptions {
     /// Of all, only those with this domain.
     #[arg(long, value_name = "DOMAIN", requires = "all")]
     pub(crate) domain: Option<String>,
-    /// Forget the domain's cached key too; its file is overwritten first.
+    /// Remove what the cache keeps for the domain too; its file is overwritten first.
     #[arg(long)]
     forget: bool,
-    /// Have the daemon look for the wiped key in all of its memory, and say what it found.
+    /// Make the daemon scan all of its memory for the wiped key, and say what it found.
     #[arg(long)]
     verify: bool,
+    /// Wait up to 5 seconds for the Content Server to show that it has wiped the key too, and say whether it has.
+    #[arg(long, conflicts_with = "all")]
+    everywhere: bool,
 }
 
 impl DeleteOptions {
@@ -128,18 +131,22 @@ impl DeleteOptions {
     pub(crate) fn receipt(&self) -> Receipt {
         if self.verify { Receipt::Wanted } else { Receipt::None }
     }
+
+    pub(crate) fn other_end(&self) -> OtherEnd {
+        if self.everywhere { OtherEnd::Wait } else { OtherEnd::Background }
+    }
 }
 
 #[derive(Subcommand)]
 pub(crate) enum KeysCommand {
-    /// List the cached keys: for which domain, and until when.
+    /// List the cached keys: for which domain and coins, and until when.
     List,
-    /// Forget cached keys; their files are overwritten first. Open sessions go on.
+    /// Remove cached keys; their files are overwritten first. Open sessions go on.
     #[command(group(ArgGroup::new("which").required(true).args(["domain", "all"])))]
     Forget {
-        /// The domain whose key to forget.
+        /// The domain whose keys to remove.
         domain: Option<String>,
-        /// Forget the keys of every domain.
+        /// Remove the keys of every domain.
         #[arg(long)]
         all: bool,
     },

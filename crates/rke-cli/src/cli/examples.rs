@@ -12,6 +12,12 @@ Examples:
   rke dev --once
   rke dev --listen 127.0.0.1:0 --raida-port 0 --dns-port 0 --content-server-port 0";
 
+pub(crate) const RAIDA: &str = "\
+Examples:
+  rke raida --index 7 --listen 0.0.0.0:50007 --coins coins --data-dir node --preloader 0:42=CONTENT-SERVER01,0:43
+  rke raida owner list --data-dir node
+  rke raida owner move CONTENT-SERVER01 0:44 --data-dir node";
+
 pub(crate) const CONTENT_SERVER: &str = "\
 Examples:
   rke content-server preload --cs-id CONTENT-SERVER01 --data-dir keys --domain content.example.com \\
@@ -23,6 +29,7 @@ Examples:
   SESSION_ID=$(rke session create content.example.com --wallet ~/wallet)
   rke session list
   rke session renew $SESSION_ID
+  rke session delete $SESSION_ID --everywhere
   rke session delete $SESSION_ID --forget --verify
   rke session delete --all --domain content.example.com";
 
@@ -39,8 +46,8 @@ Examples:
   tar c photos | rke encrypt $SESSION_ID > photos.sealed
   echo hello | rke encrypt $SESSION_ID --lines
 
-The data stays readable as long as a session has this key, or the daemon's cache does (`rke keys list`):
-a day, unless the daemon was told otherwise. It is meant for the way to the Content Server, not for keeping.";
+The data opens only in this session, and only while it lives. When the session expires or is deleted, nobody can
+read the data again. It is meant for the way to the Content Server and back, not for storage.";
 
 pub(crate) const DECRYPT: &str = "\
 Examples:
@@ -49,13 +56,16 @@ Examples:
   rke decrypt $SESSION_ID --lines < lines.txt
   rke decrypt $SESSION_ID --raw data.bin -o data
 
-The session is the one that encrypted, or another with the same key. What does not say of itself whether
-it was altered is decrypted only when --raw or --lines asks for it. To standard output, sealed data goes as
-it proves good: only exit code 0 says that all of it was there.";
+The session must be the one that encrypted. Data that cannot show whether it was altered is decrypted only with
+--raw or --lines. Sealed data goes to standard output piece by piece as it proves good: only exit code 0 says that
+all of it was there.";
 
 pub(crate) const CONNECT: &str = "\
 Examples:
-  echo hello | rke connect $SESSION_ID";
+  echo hello | rke connect $SESSION_ID
+
+Exits as ssh does: with the exit status of the command at the Content Server, and with 255 and one line of reason
+for every failure of its own. A tunnel that is cut is such a failure.";
 
 pub(crate) const WATCH: &str = "\
 Examples:
@@ -77,6 +87,15 @@ Examples:
 
 Exit code 1 where something fails. No coin or key is used, and nothing is changed, except that the daemon counts
 the requests that it has to refuse here among its refusals.";
+
+pub(crate) const TRUST: &str = "\
+Examples:
+  rke trust list
+  rke trust accept content.example.com CONTENT-SERVER02
+  rke trust remove content.example.com --data-dir /var/lib/rke
+
+The daemon remembers the Content Server of each domain after the first session, and refuses another one until
+`rke trust accept` says that it is right. Ask the operator of the domain first: an attack looks like a change.";
 
 pub(crate) const AUDIT: &str = "\
 Examples:

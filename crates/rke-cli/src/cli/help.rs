@@ -9,7 +9,7 @@ use super::Cli;
 
 /// The groups. A test sees to it that every command is in one.
 const GROUPS: [(&str, &[&str]); 5] = [
-    ("Sessions", &["session", "keys"]),
+    ("Sessions", &["session", "keys", "trust"]),
     ("Data", &["encrypt", "decrypt", "connect"]),
     ("What is going on", &["status", "watch", "raidas", "discover", "doctor", "audit"]),
     ("Programs that go on running", &["serve", "dev", "raida", "content-server"]),
@@ -19,7 +19,8 @@ const GROUPS: [(&str, &[&str]); 5] = [
 const HELP: &str = "Show this, or the help of a command.";
 
 const AFTER: &str = "\
-`rke COMMAND --help` says more, with examples. Exit codes: 0 done, 1 refused, 2 usage, 3 no daemon.
+`rke COMMAND --help` says more, with examples. Exit codes: 0 done, 1 refused, 2 usage, 3 no daemon;
+`rke connect` exits as ssh does, with the command's status or 255.
 Colours are left out where NO_COLOR is set or the output is not a terminal.";
 
 /// The program's command line, with the groups.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rke_client::answer::Status;
 use rke_client::{Client, call};
 use rke_daemon::Domain;
-use rke_daemon::discovery::{Discovered, Discovery};
+use rke_daemon::discovery::{Discovered, Discovery, Validation};
 use rke_host::directory;
 use rke_proto::RaidaIndex;
 use rke_proto::directory::Directory;
@@ -74,11 +74,11 @@ async fn discover(
         None => Directory::default(),
     };
     let of_daemon = || status?.config.dns_server.as_ref()?.parse().ok();
-    let discovery = Discovery::new(options.dns_server.or_else(of_daemon), directory);
+    let discovery = Discovery::new(options.dns_server.or_else(of_daemon), Validation::off(), directory);
     let discovery = discovery.map_err(|error| error.to_string())?;
     let found = timeout(PATIENCE, discovery.discover(domain)).await;
     let found =
-        found.map_err(|_| "no answer from DNS in time".to_owned())?.map_err(|error| error.to_string())?;
+        found.map_err(|_| "no response from DNS in time".to_owned())?.map_err(|error| error.to_string())?;
     Ok((discovery, found))
 }
 
@@ -91,7 +91,7 @@ fn records(report: &mut Report, found: &Discovered) {
                 "dns",
                 format!(
                     "{} of {} has {servers} RAIDA servers, {required} are required",
-                    set.key_id, set.cs_id
+                    set.key_set, set.cs_id
                 ),
             );
         }

@@ -1,9 +1,12 @@
 //! Looks at the daemon again and again.
 
+use std::collections::HashMap;
 use std::future::pending;
+use std::sync::Arc;
 use std::time::Duration;
 
-use rke_client::answer::{Raidas, Sessions, Status};
+use rke_client::answer::{Raidas, Row, Sessions, Shown, Status};
+use rke_client::call;
 use rke_client::{Client, Error, Events};
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::{sleep, timeout};
@@ -17,11 +20,22 @@ const PAUSE: Duration = Duration::from_millis(150);
 /// How long the daemon may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// Sessions that are looked at more closely: no screen has more lines.
+const MOST_DETAILS: usize = 200;
+
+/// Of these, how many in one look, so that it ends in time.
+const DETAILS_AT_ONCE: usize = 20;
+
+/// How the keys of sessions were made, by the sessions' ids.
+pub(super) type Details = HashMap<String, Arc<Shown>>;
+
 /// What is seen of a daemon at one time.
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) status: Status,
+    /// Those that expire first come first.
     pub(super) sessions: Sessions,
+    pub(super) details: Details,
     pub(super) raidas: Raidas,
 }
 
@@ -32,9 +46,9 @@ pub(super) type Observation = Result<Seen, String>;
 pub(super) fn start(client: Client) -> Receiver<Observation> {
     let (found, observations) = channel(1);
     tokio::spawn(async move {
-        let mut events = None;
+        let (mut events, mut details) = (None, Details::new());
         loop {
-            let observation = look(&client).await;
+            let observation = look(&client, &mut details).await;
             let is_there = observation.is_ok();
             if found.send(observation).await.is_err() {
                 return;
@@ -52,17 +66,36 @@ pub(super) fn start(client: Client) -> Receiver<Observation> {
     observations
 }
 
-async fn look(client: &Client) -> Observation {
+async fn look(client: &Client, details: &mut Details) -> Observation {
     let all = async {
-        let (status, sessions, raidas) =
+        let (status, mut sessions, raidas) =
             tokio::try_join!(client.status(), client.sessions(), client.raidas())?;
-        Ok::<_, Error>(Seen { status, sessions, raidas })
+        sessions.sessions.sort_by_key(|row| row.expires_at);
+        learn(client, &sessions.sessions, details).await?;
+        Ok::<_, Error>(Seen { status, sessions, details: details.clone(), raidas })
     };
     match timeout(PATIENCE, all).await {
         Ok(Ok(seen)) => Ok(seen),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err(format!("the daemon at {} does not answer in time", client.address())),
     }
+}
+
+/// How a session's key was made never changes, so it is asked for once.
+async fn learn(client: &Client, rows: &[Row], details: &mut Details) -> Result<(), Error> {
+    let ids = || rows.iter().take(MOST_DETAILS).map(|row| row.session_id.as_str());
+    let known: Details = ids().filter_map(|id| details.remove_entry(id)).collect();
+    *details = known;
+    let missing: Vec<&str> = ids().filter(|id| !details.contains_key(*id)).take(DETAILS_AT_ONCE).collect();
+    for id in missing {
+        match client.ask(&call::show(id)).await {
+            Ok(shown) => _ = details.insert(id.to_owned(), Arc::new(shown)),
+            // It has ended since it was listed.
+            Err(Error::SessionGone(_)) => (),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Waits for the next event, for ever where the daemon has none.

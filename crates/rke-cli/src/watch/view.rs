@@ -1,7 +1,7 @@
 //! What `rke watch` shows, as lines for a screen of any size: sessions, then RAIDAs, then how to leave.
 
 use anstyle::Style;
-use rke_client::answer::{Raida, Row};
+use rke_client::answer::{Authenticated, Raida, Row, Shown};
 
 use super::observer::{Observation, Seen};
 use crate::terminal::{BAD, BOLD, DIM, DOUBTFUL, GOOD, clean, from_now, paint, shows_unicode, span};
@@ -86,7 +86,7 @@ impl View {
         let raidas = self.raidas(&seen.raidas.raidas, width);
         let room = height.saturating_sub(OTHER_LINES + raidas.len()).max(1);
         let mut lines = vec![self.head(seen), counts(seen), Line::default()];
-        lines.extend(sessions(&seen.sessions.sessions, room));
+        lines.extend(sessions(seen, room));
         lines.push(Line::default());
         lines.extend(raidas);
         lines.push(Line::default());
@@ -133,45 +133,66 @@ fn counts(seen: &Seen) -> Line {
         Some(margin @ 1..4) => (DOUBTFUL, format!("{margin} RAIDAs to spare")),
         Some(margin) => (GOOD, format!("{margin} RAIDAs to spare")),
     };
+    let pending = match seen.status.remote_deletions.map_or(0, |deletions| deletions.pending) {
+        0 => String::new(),
+        pending => format!("   {pending} deletions pending"),
+    };
     let full = if sessions.active >= sessions.max { DOUBTFUL } else { Style::new() };
     Line::of(full, format!("{} of {} sessions", sessions.active, sessions.max))
         .plus(Style::new(), format!("   {} of {} cached keys   ", keys.valid, keys.max))
         .plus(style, spare)
+        .plus(DOUBTFUL, pending)
 }
 
-/// Titles and as many sessions as there is room for, those that end first in front.
-fn sessions(rows: &[Row], room: usize) -> Vec<Line> {
+/// Titles and as many sessions as there is room for.
+fn sessions(seen: &Seen, room: usize) -> Vec<Line> {
+    let rows = &seen.sessions.sessions;
     if rows.is_empty() {
         return vec![Line::of(DIM, "No sessions.")];
     }
-    let mut rows: Vec<&Row> = rows.iter().collect();
-    rows.sort_by_key(|row| row.expires_at);
     let shown = if rows.len() > room { room - 1 } else { rows.len() };
-    let titles =
-        format!("{:<10}{:<12}{:>9}  {:>9}  {}", "SESSION", "EXPIRES", "ENCRYPTED", "DECRYPTED", "DOMAIN");
+    let titles = format!(
+        "{:<10}{:<12}{:>9}  {:>9}  {:<8}{:<28}{}",
+        "SESSION", "EXPIRES", "ENCRYPTED", "DECRYPTED", "KEY", "DOMAIN", "COIN"
+    );
     let mut lines = vec![Line::of(DIM, titles)];
-    lines.extend(rows[..shown].iter().map(|row| session(row)));
+    let detail = |row: &Row| seen.details.get(row.session_id.as_str()).map(|shown| &**shown);
+    lines.extend(rows[..shown].iter().map(|row| session(row, detail(row))));
     if shown < rows.len() {
         lines.push(Line::of(DIM, format!("and {} more", rows.len() - shown)));
     }
     lines
 }
 
-/// The id's beginning only: who reads it from a screen must not be able to use the session.
-fn session(row: &Row) -> Line {
-    let text = format!(
-        "{:<10}{:<12}{:>9}  {:>9}  {}",
+/// The id's beginning only: anyone who reads it from a screen must not be able to use the session.
+fn session(row: &Row, detail: Option<&Shown>) -> Line {
+    let start = format!(
+        "{:<10}{:<12}{:>9}  {:>9}  ",
         row.session_id.short(),
         from_now(row.expires_at),
         row.encrypt_count,
-        row.decrypt_count,
-        clean(&row.domain)
+        row.decrypt_count
     );
-    Line::of(Style::new(), text)
+    let (style, key) = detail.map_or((DIM, ""), strength);
+    let coin = detail.and_then(|shown| shown.coin.as_deref()).map_or("-".into(), clean);
+    Line::of(Style::new(), start)
+        .plus(style, format!("{key:<8}"))
+        .plus(Style::new(), format!("{:<28}{coin}", clean(&row.domain)))
+}
+
+/// What a session's key is worth.
+fn strength(shown: &Shown) -> (Style, &'static str) {
+    match shown.authenticated {
+        Authenticated::Strong => (GOOD, "strong"),
+        Authenticated::Weak => (DOUBTFUL, "weak"),
+        Authenticated::No => (BAD, "8 bits"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::{Value, json};
 
     use super::*;
@@ -192,8 +213,21 @@ mod tests {
             "keystore": {"total": 1, "valid": 1, "expired": 0, "max": 64, "default_ttl_hours": 24},
             "config": {"session_timeout_sec": 3600, "version": "0.1.0"},
             "secret_memory": {"kind": "secretmem", "bytes": 1, "inspection": "refused", "residues_found": 0},
-            "daemon": {"uptime_sec": 7200, "started_at": "2025-11-30T10:00:00Z"}});
-        let rows: Vec<Value> = (0..sessions).map(row).collect();
+            "daemon": {"uptime_sec": 7200, "started_at": "2025-11-30T10:00:00Z"},
+            "remote_deletions": {"pending": sessions / 4, "confirmed": 7}});
+        let rows: Vec<Value> = (0..sessions).rev().map(row).collect();
+        let detail = |row: &Value| {
+            let mut detail = row.clone();
+            let bits = if row["encrypt_count"] == 0 { 256 } else { 8 };
+            let authenticated = if bits == 256 { "strong" } else { "no" };
+            let more = json!({"key_bits": bits, "envelope": [4], "raidas": [0], "liars": [], "from_cache": false,
+                "confirmed": true, "key_id": null, "forward_secret": bits == 256, "authenticated": authenticated,
+                "coin": (bits == 256).then_some("0:1001")});
+            detail.as_object_mut().expect("an object").extend(more.as_object().cloned().expect("an object"));
+            let shown: Shown = serde_json::from_value(detail).expect("a session");
+            (shown.row.session_id.as_str().to_owned(), Arc::new(shown))
+        };
+        let details = rows.iter().map(detail).collect();
         let raidas: Vec<Value> = (0..25).map(raida).collect();
         Seen {
             status: serde_json::from_value(status).expect("a status"),
@@ -201,6 +235,7 @@ mod tests {
                 json!({"total": sessions, "active": sessions, "sessions": rows}),
             )
             .expect("sessions"),
+            details,
             raidas: serde_json::from_value(json!({"required": 13, "margin": 3, "raidas": raidas}))
                 .expect("RAIDAs"),
         }
@@ -213,11 +248,15 @@ mod tests {
 
     #[test]
     fn all_is_there_where_there_is_room() {
-        let lines = shown(Some(Ok(seen(2))), 80, 24);
+        let lines = shown(Some(Ok(seen(2))), 100, 24);
         assert_eq!(lines[0], "rke watch  127.0.0.1:8080  version 0.1.0  up 2 h");
         assert_eq!(lines[1], "2 of 16 sessions   1 of 64 cached keys   3 RAIDAs to spare");
         assert!(lines[3].starts_with("SESSION") && lines[4].starts_with("00000000  "), "{lines:?}");
-        assert_eq!(lines[7], " 0 o 12 ms      1 - 12 ms      2 x 12 ms      3 . 12 ms      4 o 12 ms     ");
+        assert!(lines[4].ends_with("8 bits  content.test                -"), "{lines:?}");
+        assert!(lines[5].ends_with("strong  content.test                0:1001"), "{lines:?}");
+        let raidas =
+            " 0 o 12 ms      1 - 12 ms      2 x 12 ms      3 . 12 ms      4 o 12 ms      5 - 12 ms     ";
+        assert_eq!(lines[7], raidas);
         assert_eq!(lines.last().map(String::as_str), Some("q leaves"));
     }
 
@@ -240,6 +279,7 @@ mod tests {
     fn sessions_that_do_not_fit_are_counted() {
         let lines = shown(Some(Ok(seen(9))), 80, 16);
         assert!(lines.contains(&"and 6 more".into()) && lines[4].contains("ago"), "{lines:#?}");
+        assert!(lines[1].ends_with("   2 deletions pending"), "{lines:#?}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::Domain;
+use crate::remote_deletions::RemoteCounts;
 use crate::store::SessionId;
 
 /// Something that happened.
@@ -42,6 +43,8 @@ pub enum Event {
     DaemonStopped {
         /// Sessions that ended with it.
         sessions_ended: usize,
+        /// Deletions at Content Servers, when it stopped.
+        remote_deletions: RemoteCounts,
     },
     /// A session was opened.
     SessionCreated {
@@ -89,6 +92,24 @@ pub enum Event {
         domain: Option<Domain>,
         /// How many there were.
         count: usize,
+    },
+    /// A Content Server has shown that it has wiped a key or a resumption.
+    RemoteDeletionConfirmed {
+        /// The key id or the resumption id.
+        id: String,
+        /// Host and port of the Content Server.
+        server: String,
+        /// How many there are after this one.
+        remote_deletions: RemoteCounts,
+    },
+    /// It has not shown that, and the lifetime is over.
+    RemoteDeletionGivenUp {
+        /// The key id or the resumption id.
+        id: String,
+        /// Host and port of the Content Server.
+        server: String,
+        /// How many there are after this one.
+        remote_deletions: RemoteCounts,
     },
     /// A request was refused at the gate.
     RequestRefused {

@@ -8,7 +8,9 @@ use rke_proto::round::Fault;
 
 use crate::Domain;
 use crate::discovery::DiscoveryError;
+use crate::server::{ContactError, ServerName};
 use crate::store::Full;
+use crate::trust::Untrusted;
 
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
@@ -38,20 +40,26 @@ pub enum ExchangeError {
         /// What kept each of the others.
         faults: Vec<(RaidaIndex, Fault)>,
     },
-    /// Too many RAIDAs gave wrong shares.
-    #[error(
-        "Only {honest} of {required} required shares are right; {} RAIDAs gave wrong ones",
-        .liars.len()
-    )]
-    TooManyLiars {
+    /// Too many RAIDAs gave wrong shares. Nobody can show which.
+    #[error("Only {right} of {required} required shares are right")]
+    TooFewRight {
         /// RAIDAs that are required.
         required: usize,
-        /// How many gave a right share.
-        honest: usize,
-        /// Those that gave a wrong one.
-        liars: Vec<u8>,
+        /// How many gave a right share, the Content Server says.
+        right: usize,
     },
-    /// The Content Server did not confirm the key, and the daemon is told to require that.
+    /// The Content Server did not take part in the handshake.
+    #[error("Cannot agree on a key with the Content Server at {server}: {reason}")]
+    ContentServer {
+        /// Where it was looked for.
+        server: ServerName,
+        /// What kept it.
+        reason: ContactError,
+    },
+    /// The Content Server is not the one that the domain had before.
+    #[error(transparent)]
+    Untrusted(#[from] Untrusted),
+    /// The Content Server did not confirm the key, and the daemon is configured to require that.
     #[error(
         "The key was not confirmed: {0}; to open sessions all the same, start the daemon with --confirm try"
     )]
@@ -59,7 +67,7 @@ pub enum ExchangeError {
     /// Another exchange for the domain took all the time that this one had.
     #[error("Another exchange for {0} is still running; try again in a few seconds")]
     StillRunning(Domain),
-    /// So many exchanges run that this one had no turn in its time.
+    /// Too many exchanges run: this one had no turn in its time.
     #[error("Too many exchanges are running; try again in a few seconds")]
     Crowded,
     /// All keys were dropped while this one was made.
@@ -74,6 +82,15 @@ pub enum ExchangeError {
 }
 
 impl ExchangeError {
+    /// What a Content Server that did not agree makes of an exchange.
+    pub(super) fn contact(server: ServerName, error: ContactError, required: usize) -> Self {
+        match error {
+            ContactError::Unproven { right } if right < required => Self::TooFewRight { required, right },
+            ContactError::Secret(error) => Self::Machine(error.into()),
+            reason => Self::ContentServer { server, reason },
+        }
+    }
+
     /// Its name, for metrics.
     pub fn name(&self) -> &'static str {
         match self {
@@ -81,7 +98,9 @@ impl ExchangeError {
             Self::Discovery(_) => "discovery",
             Self::WeakShares(_) => "weak_shares",
             Self::TooFewAnswered { .. } => "too_few_answered",
-            Self::TooManyLiars { .. } => "too_many_liars",
+            Self::TooFewRight { .. } => "too_few_right",
+            Self::ContentServer { .. } => "content_server",
+            Self::Untrusted(_) => "untrusted",
             Self::Unconfirmed(_) => "unconfirmed",
             Self::StillRunning(_) => "still_running",
             Self::Crowded => "crowded",
@@ -98,13 +117,15 @@ impl ExchangeError {
             Self::Discovery(_)
                 | Self::WeakShares(_)
                 | Self::TooFewAnswered { .. }
-                | Self::TooManyLiars { .. }
+                | Self::TooFewRight { .. }
+                | Self::ContentServer { .. }
+                | Self::Untrusted(_)
                 | Self::Unconfirmed(_)
         )
     }
 }
 
-/// What there is to say where RAIDAs refused the coin: then it is the wallet that has to be looked at.
+/// What to say where RAIDAs refused the coin: the wallet is what has to be looked at.
 fn refusals(faults: &[(RaidaIndex, Fault)]) -> String {
     let refuses = |fault: &Fault| matches!(fault, Fault::Refused(status) if status.refuses_coin());
     match faults.iter().filter(|(_, fault)| refuses(fault)).count() {

@@ -31,7 +31,8 @@ const CHANGING: [&str; 4] = ["sessions", "keys", "raidas", "refusals"];
 fn state(sources: &Sources) -> [u64; 4] {
     let sessions = &sources.sessions;
     [
-        sessions.store().changes(),
+        // The console shows both in what it asks for with this event.
+        sessions.store().changes().wrapping_add(sessions.remote_deletions().changes()),
         sessions.keystore().state(),
         sessions.exchange().raidas().changes(),
         sources.admission.refusals().total(),

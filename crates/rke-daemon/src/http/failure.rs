@@ -124,10 +124,10 @@ impl Failure {
                     .with("answered", answered.clone())
                     .with("faults", faults)
             }
-            ExchangeError::TooManyLiars { liars, .. } => {
-                Self::new(StatusCode::BAD_GATEWAY, message).with("liars", liars.clone())
-            }
-            ExchangeError::Unconfirmed(_) => {
+            ExchangeError::Untrusted(_) => Self::new(StatusCode::FORBIDDEN, message).with("domain", domain),
+            ExchangeError::TooFewRight { .. }
+            | ExchangeError::ContentServer { .. }
+            | ExchangeError::Unconfirmed(_) => {
                 Self::new(StatusCode::BAD_GATEWAY, message).with("domain", domain)
             }
             ExchangeError::StillRunning(_) | ExchangeError::Crowded | ExchangeError::CalledOff => {

@@ -1,6 +1,7 @@
 //! One handler for each path: parameters in, one call of [`Sessions`], answer out.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, State};
@@ -18,6 +19,9 @@ use crate::Domain;
 use crate::clock::Moment;
 use crate::sessions::{CachedKey, DeleteError, KeyChoice, Nonce, Sessions};
 use crate::store::{KeyError, SessionId};
+
+/// How long a deletion with `everywhere=true` waits for the other end.
+const REMOTE_WAIT: Duration = Duration::from_secs(5);
 
 /// Longest session id that is given back in an answer, in characters.
 const MAX_ECHOED_ID: usize = 64;
@@ -74,7 +78,7 @@ pub(super) async fn delete_by_path(
     PathId(id): PathId,
     query: Query<'static>,
 ) -> Result<Deleted, Failure> {
-    query.only(&["forget", "verify"])?;
+    query.only(&["forget", "verify", "everywhere"])?;
     delete_session(&sessions, id, &query).await
 }
 
@@ -83,19 +87,27 @@ pub(super) fn delete_only(sessions: &Sessions, now: Moment, query: &Query<'_>) -
     let id = query.required("session_id")?;
     let ended = parse_id(&id)?.map_or(Err(DeleteError::NotFound), |parsed| sessions.end(parsed, now));
     ended.map_err(|error| Failure::delete(&error, &id))?;
-    Ok(Deleted::new(id.into_owned(), None))
+    Ok(Deleted::new(id.into_owned(), None, None))
 }
 
 async fn delete_session(sessions: &Sessions, id: String, query: &Query<'_>) -> Result<Deleted, Failure> {
-    let (forget, verify) = (query.flag("forget")?, query.flag("verify")?);
+    let (forget, verify, everywhere) =
+        (query.flag("forget")?, query.flag("verify")?, query.flag("everywhere")?);
     let cached = if forget { CachedKey::Forget } else { CachedKey::Keep };
-    let receipt = match (parse_id(&id)?, verify) {
+    let deleted = match (parse_id(&id)?, verify) {
         (None, _) => Err(DeleteError::NotFound),
-        (Some(parsed), false) => sessions.delete(parsed, cached).await.map(|()| None),
-        (Some(parsed), true) => sessions.delete_with_receipt(parsed, cached).await.map(Some),
+        (Some(parsed), false) => sessions.delete(parsed, cached).await.map(|ended| (ended, None)),
+        (Some(parsed), true) => {
+            let deleted = sessions.delete_with_receipt(parsed, cached).await;
+            deleted.map(|(ended, receipt)| (ended, Some(receipt)))
+        }
     };
-    let receipt = receipt.map_err(|error| Failure::delete(&error, &id))?;
-    Ok(Deleted::new(id, receipt))
+    let (ended, receipt) = deleted.map_err(|error| Failure::delete(&error, &id))?;
+    let remote = match everywhere {
+        true => Some(sessions.remote_end(&ended, REMOTE_WAIT).await),
+        false => None,
+    };
+    Ok(Deleted::new(id, receipt, remote))
 }
 
 pub(super) async fn encrypt(

@@ -39,7 +39,7 @@ impl Frequent {
 
     fn of(method: &str, path: &str, query: &Query<'_>) -> Option<Self> {
         let call = Self::ALL.into_iter().find(|call| method == "GET" && path == call.path())?;
-        // A deletion may be asked to look through memory, or to remove a file.
+        // A deletion may be asked to look through memory, to remove a file, or to wait for the other end.
         (call != Self::Delete || !query.has_several()).then_some(call)
     }
 
@@ -204,7 +204,7 @@ mod tests {
         let mut bytes = unread(&format!("{first}{DELETION}\r\n"));
         assert!(matches!(next(&mut bytes), Next::Single(head) if head == first));
         assert!(matches!(next(&mut bytes), Next::Answered((Frequent::Delete, ..))));
-        for not_quick_or_in_no_uri in ["&a", "\"", "<", ">", "#"] {
+        for not_quick_or_in_no_uri in ["&a", "&everywhere=true", "\"", "<", ">", "#"] {
             let text = DELETION.replace("=ab", not_quick_or_in_no_uri) + "\r\n";
             assert!(matches!(next(&mut unread(&text)), Next::Single(head) if head == text), "{text}");
         }

@@ -73,6 +73,13 @@ fn of_sessions(registry: &mut Registry, sessions: &Sessions) {
         outcomes.get_or_create(&[("outcome", outcome.into())]).inc_by(count);
     }
     registry.register("session_creations", "Requests for a session by their outcome", outcomes);
+    let remote = sessions.remote_deletions().counts();
+    let help = "Deletions that Content Servers have not proven yet";
+    gauge(registry, "remote_deletions_pending", help, remote.pending as i64);
+    let confirmed: Counter = Counter::default();
+    confirmed.inc_by(remote.confirmed);
+    let help = "Deletions that Content Servers have proven";
+    registry.register("remote_deletions_confirmed", help, confirmed);
     let residues: Counter = Counter::default();
     residues.inc_by(sessions.residues_found());
     registry.register("residues", "Pieces of deleted keys that receipts found: each is a bug", residues);

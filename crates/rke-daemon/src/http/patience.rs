@@ -62,7 +62,7 @@ impl Patience {
 
     /// Whether a body is under way.
     pub(super) fn watches_body(&self) -> bool {
-        self.lock().is_some()
+        self.limit().is_none() || self.lock().is_some()
     }
 
     /// A byte went one way or the other.

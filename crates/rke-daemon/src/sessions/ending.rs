@@ -1,10 +1,11 @@
-//! How sessions end by somebody's will, and what is said of it: keys are wiped before anybody is told.
+//! How sessions end on request, and what is reported of it: keys are wiped before anything is reported.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use rke_proto::cipher::for_each_round_key;
+use rke_proto::handshake::{BreakCode, KeyId};
 use rke_secret::SecretError;
 use rke_secret::residue::{Fingerprint, Look};
 
@@ -13,7 +14,18 @@ use crate::Domain;
 use crate::blocking::spawn_blocking;
 use crate::clock::{Moment, Reading};
 use crate::config::OnSuspend;
+use crate::keystore::Removed;
+use crate::remote_deletions::Remote;
 use crate::store::{NewSession, SessionId};
+
+/// A session that has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Its domain.
+    pub domain: Domain,
+    /// The name of its key at the other end. `None` where it was a narrow one.
+    pub key_id: Option<KeyId>,
+}
 
 /// What becomes of a domain's cached key when a session ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,46 +51,68 @@ pub enum DeleteError {
 }
 
 impl Sessions {
-    /// Ends a session: when this returns, the id is dead and the key is wiped. Gives the session's domain.
+    /// Ends a session: when this returns, the id is dead and the key is wiped. Wiping it at the other end begins.
     ///
     /// # Errors
     /// [`DeleteError::NotFound`], also where the session has expired by `now`.
-    pub fn end(&self, id: SessionId, now: Moment) -> Result<Domain, DeleteError> {
-        let NewSession { domain, key, .. } = self.store.remove(id, now).ok_or(DeleteError::NotFound)?;
-        drop(key);
+    pub fn end(&self, id: SessionId, now: Moment) -> Result<Ended, DeleteError> {
+        let session = self.store.remove(id, now).ok_or(DeleteError::NotFound)?;
+        let ended = self.wipe(id, session);
         tracing::info!("session deleted");
+        Ok(ended)
+    }
+
+    /// Wipes the key of a session that was deleted, here and then at the other end.
+    fn wipe(&self, id: SessionId, session: NewSession) -> Ended {
+        let deletion = session.remote_deletion();
+        let NewSession { domain, key, .. } = session;
+        let key_id = key.key_id();
+        drop(key);
+        self.tunnels.cut(id, BreakCode::Deleted);
         self.journal.session_deleted(id, domain.clone());
-        Ok(domain)
+        self.remote.submit(deletion);
+        Ended { domain, key_id }
+    }
+
+    /// What has become of a key at the other end, after at most this wait.
+    pub async fn remote_end(&self, ended: &Ended, wait: Duration) -> Remote {
+        match ended.key_id {
+            Some(key_id) => self.remote.settled(key_id.0, wait).await,
+            None => Remote::Unsupported,
+        }
     }
 
     /// As [`Sessions::end`], and then the cached key goes too if that is wanted.
     ///
     /// # Errors
     /// [`DeleteError::NotFound`] or [`DeleteError::Cache`].
-    pub async fn delete(&self, id: SessionId, cached: CachedKey) -> Result<(), DeleteError> {
-        let domain = self.end(id, Moment::now())?;
-        self.forget(domain, cached).await
+    pub async fn delete(&self, id: SessionId, cached: CachedKey) -> Result<Ended, DeleteError> {
+        let ended = self.end(id, Moment::now())?;
+        self.forget(ended.domain.clone(), cached).await?;
+        Ok(ended)
     }
 
-    /// As [`Sessions::delete`], then looks for the key in all of the process. It is found by hashes
-    /// of the key and of its AES schedule that are made before the wipe.
+    /// As [`Sessions::delete`], then looks for the keys in all of the process. They are found by hashes
+    /// of each key and of its AES schedule that are made before the wipe.
     ///
     /// # Errors
     /// [`DeleteError`].
-    pub async fn delete_with_receipt(&self, id: SessionId, cached: CachedKey) -> Result<Look, DeleteError> {
+    pub async fn delete_with_receipt(
+        &self,
+        id: SessionId,
+        cached: CachedKey,
+    ) -> Result<(Ended, Look), DeleteError> {
         let mut fingerprint = Fingerprint::new().map_err(DeleteError::Look)?;
-        let removed = self.store.remove(id, Moment::now());
-        let NewSession { domain, key, .. } = removed.ok_or(DeleteError::NotFound)?;
-        key.expose(|key| for_each_round_key(key, |piece| fingerprint.add(piece)));
-        drop(key);
-        self.journal.session_deleted(id, domain.clone());
-        self.forget(domain, cached).await?;
+        let session = self.store.remove(id, Moment::now()).ok_or(DeleteError::NotFound)?;
+        session.key.add_to(&mut fingerprint);
+        let ended = self.wipe(id, session);
+        self.forget(ended.domain.clone(), cached).await?;
         let look = spawn_blocking(move || fingerprint.look()).await.unwrap_or_else(|error| {
             Err(SecretError::System { action: "look through memory", source: io::Error::other(error) })
         });
         let look = look.map_err(DeleteError::Look)?;
         self.report(&look);
-        Ok(look)
+        Ok((ended, look))
     }
 
     fn report(&self, look: &Look) {
@@ -116,7 +150,7 @@ impl Sessions {
     pub async fn delete_all(&self, domain: Option<Domain>, cached: CachedKey) -> Result<usize, DeleteError> {
         let ended = self.store.remove_all(|of| domain.as_ref().is_none_or(|domain| domain == of));
         let count = ended.len();
-        wipe_each(ended, |id, of| self.journal.session_deleted(id, of));
+        self.wipe_each(ended, |id, of| self.journal.session_deleted(id, of));
         tracing::info!(count, "sessions deleted");
         if cached == CachedKey::Forget {
             self.forget_keys(domain).await.map_err(DeleteError::Cache)?;
@@ -127,27 +161,30 @@ impl Sessions {
     /// Removes the cached key of a domain, or all there are. Says how many there were.
     ///
     /// # Errors
-    /// What the system said; the keys are not used any more in any case.
+    /// What the system said; the keys are no longer used in any case.
     pub async fn forget_keys(&self, domain: Option<Domain>) -> io::Result<usize> {
-        let (keystore, whose) = (Arc::clone(&self.keystore), domain.clone());
-        let forget = spawn_blocking(move || match whose {
-            Some(domain) => keystore.forget(&domain),
-            None => keystore.forget_all(),
+        let (keystore, remote, whose) =
+            (Arc::clone(&self.keystore), Arc::clone(&self.remote), domain.clone());
+        // All of it there, so that it is done also where the client hangs up and nobody waits for it.
+        let forget = spawn_blocking(move || {
+            let Removed { count, remote: deletions, failed } = keystore.forget(whose.as_ref());
+            remote.submit(deletions);
+            (count, failed)
         });
-        let count = forget.await.unwrap_or_else(|error| Err(io::Error::other(error)))?;
+        let (count, failed) = forget.await.map_err(io::Error::other)?;
         tracing::info!(count, "cached keys removed");
         self.journal.keys_forgotten(domain, count);
-        Ok(count)
+        failed.map_or(Ok(count), Err)
     }
 
     /// Drops every session and every cached key, and calls off the exchanges that run. When this returns
     /// no key is left.
     ///
     /// # Errors
-    /// What the system said where a file could not be removed; its key is not used any more.
+    /// What the system said where a file could not be removed; its key is no longer used.
     pub async fn drop_everything(&self) -> io::Result<()> {
         let drop_sessions =
-            || wipe_each(self.store.remove_all(|_| true), |id, of| self.journal.session_dropped(id, of));
+            || self.wipe_each(self.store.remove_all(|_| true), |id, of| self.journal.session_dropped(id, of));
         // First what there is now: calling off may wait for a file that is being written.
         drop_sessions();
         let _standstill = self.creations.call_off().await;
@@ -172,10 +209,27 @@ impl Sessions {
         }
         self.suspend.settle(slept);
     }
-}
 
-/// Wipes the keys of sessions, all of them before any is told of.
-fn wipe_each(sessions: Vec<(SessionId, NewSession)>, tell: impl Fn(SessionId, Domain)) {
-    let wiped: Vec<_> = sessions.into_iter().map(|(id, session)| (id, session.domain)).collect();
-    wiped.into_iter().for_each(|(id, domain)| tell(id, domain));
+    /// Ends all sessions because the daemon stops. Says how many there were.
+    pub(crate) fn stop(&self) -> usize {
+        let ended = self.store.remove_all(|_| true);
+        let count = ended.len();
+        self.wipe_each(ended, |_, _| ());
+        count
+    }
+
+    /// Wipes the keys of sessions, all of them before any is reported, and then at the other ends.
+    fn wipe_each(&self, sessions: Vec<(SessionId, NewSession)>, report: impl Fn(SessionId, Domain)) {
+        let wipe = |(id, session): (SessionId, NewSession)| {
+            let deletion = session.remote_deletion();
+            (id, session.domain, deletion)
+        };
+        let wiped: Vec<_> = sessions.into_iter().map(wipe).collect();
+        let deletions = wiped.into_iter().filter_map(|(id, domain, deletion)| {
+            self.tunnels.cut(id, BreakCode::Deleted);
+            report(id, domain);
+            deletion
+        });
+        self.remote.submit(deletions);
+    }
 }

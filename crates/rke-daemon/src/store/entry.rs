@@ -12,8 +12,8 @@ use crate::usage::{UsageLimits, UsedUp};
 pub(super) struct Entry {
     pub(super) session: NewSession,
     /// Times that people see, in Unix seconds.
-    created_at: i64,
-    expires_at: i64,
+    created_at: u32,
+    expires_at: u32,
     pub(super) created: Moment,
     /// When it ends however much it is used.
     deadline: Moment,
@@ -29,7 +29,7 @@ impl Entry {
     pub(super) fn new(session: NewSession, rules: &Rules) -> Self {
         let (now, created) = (wall_clock(), Moment::now());
         let deadline = created.after(rules.ttl);
-        let (created_at, expires_at) = (now.as_second(), seconds_after(now, rules.ttl));
+        let (created_at, expires_at) = (seconds(now), seconds_after(now, rules.ttl));
         let mut entry = Self {
             session,
             created_at,
@@ -69,12 +69,16 @@ impl Entry {
         limits: UsageLimits,
     ) -> Result<(), UsedUp> {
         let (messages, bytes) = key_use.encrypts();
-        self.session.usage.add(messages, bytes, limits)?;
+        self.session.key.usage().add(messages, bytes, limits)?;
         self.last_used = self.last_used.max(now);
         match key_use {
             KeyUse::Encrypt(_) => self.encrypt_count += 1,
             KeyUse::Decrypt => self.decrypt_count += 1,
-            KeyUse::EncryptMore(_) | KeyUse::DecryptMore | KeyUse::Send(_) | KeyUse::Receive => (),
+            KeyUse::EncryptMore(_)
+            | KeyUse::DecryptMore
+            | KeyUse::Send(_)
+            | KeyUse::Receive
+            | KeyUse::Tunnel => (),
         }
         Ok(())
     }
@@ -89,14 +93,20 @@ impl Entry {
             decrypt_count: self.decrypt_count,
             from_cache: self.session.from_cache,
             origin: self.session.origin.clone(),
+            key_id: self.session.key.key_id(),
         }
     }
 }
 
-fn seconds_after(time: Timestamp, wait: Duration) -> i64 {
-    time.saturating_add(wait).unwrap_or(Timestamp::MAX).as_second()
+fn seconds_after(time: Timestamp, wait: Duration) -> u32 {
+    seconds(time.saturating_add(wait).unwrap_or(Timestamp::MAX))
 }
 
-fn timestamp(seconds: i64) -> Timestamp {
-    Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)
+/// A century will do.
+fn seconds(time: Timestamp) -> u32 {
+    time.as_second().try_into().unwrap_or(u32::MAX)
+}
+
+fn timestamp(seconds: u32) -> Timestamp {
+    Timestamp::from_second(seconds.into()).unwrap_or(Timestamp::MAX)
 }

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rke_secret::Secret;
+use rke_proto::handshake::KeyId;
 
 use crate::Domain;
 use crate::exchange::KeyOrigin;
-use crate::usage::{Usage, UsageLimits, UsedUp};
+use crate::remote_deletions::RemoteDeletion;
+use crate::session_key::SessionKey;
+use crate::usage::{UsageLimits, UsedUp};
 
 /// What a session is opened with.
 pub struct NewSession {
@@ -18,10 +20,20 @@ pub struct NewSession {
     pub origin: Arc<KeyOrigin>,
     /// Whether the key came from the cache.
     pub from_cache: bool,
-    /// The session's own copy of the key.
-    pub key: Secret<32>,
-    /// What the key has encrypted, in all sessions that hold it.
-    pub usage: Arc<Usage>,
+    /// The session's keys.
+    pub key: SessionKey,
+}
+
+impl NewSession {
+    /// What having its key wiped at the other end takes. `None` for a narrow key.
+    pub fn remote_deletion(&self) -> Option<RemoteDeletion> {
+        let farewell = self.key.farewell()?;
+        #[cfg(feature = "made-up-sessions")]
+        if crate::made_up::is_made_up(&self.origin) {
+            return None;
+        }
+        Some(RemoteDeletion::of_key(farewell, self.origin.server.clone()))
+    }
 }
 
 /// How long sessions live, how many there may be, and how much their keys may do.
@@ -58,6 +70,8 @@ pub struct Row {
     pub from_cache: bool,
     /// Where its key comes from.
     pub origin: Arc<KeyOrigin>,
+    /// The name of its key at both ends. `None` where the key is a narrow one.
+    pub key_id: Option<KeyId>,
 }
 
 /// What a key is used for.
@@ -75,6 +89,8 @@ pub enum KeyUse {
     Send(usize),
     /// Decryption of one from it.
     Receive,
+    /// Data went through a tunnel under the tunnel's own keys, in either direction.
+    Tunnel,
 }
 
 impl KeyUse {
@@ -83,7 +99,7 @@ impl KeyUse {
         match self {
             Self::Encrypt(bytes) | Self::Send(bytes) => (1, bytes as u64),
             Self::EncryptMore(bytes) => (0, bytes as u64),
-            Self::Decrypt | Self::DecryptMore | Self::Receive => (0, 0),
+            Self::Decrypt | Self::DecryptMore | Self::Receive | Self::Tunnel => (0, 0),
         }
     }
 }

@@ -4,12 +4,11 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use rke_secret::SecretHandle;
-
 use super::entry::Entry;
 use super::table::Table;
 use super::{KeyError, KeyUse, NewSession, Row, Rules, SessionId};
 use crate::clock::Moment;
+use crate::session_key::SessionKey;
 
 /// How many deadlines may be out of date in any case.
 const SPARE: usize = 64;
@@ -53,7 +52,7 @@ impl Shard {
         let entry = Entry::new(session, &self.rules);
         let (row, deadline) = (entry.row(id), entry.queued);
         #[cfg(feature = "controls")]
-        crate::controls::session_inserted(id, &entry.session.key);
+        crate::controls::session_inserted(id, entry.session.key.cipher());
         self.queue(deadline, id);
         self.entries.insert(id, entry);
         self.changes += 1;
@@ -69,17 +68,18 @@ impl Shard {
         self.entries.get_mut(id).filter(|entry| !entry.has_ended(now, &self.rules))
     }
 
-    /// Notes a use of a session's key, and gives the right to it.
-    pub(super) fn use_key(
+    /// Notes a use of a session's key, and gives the right to what `of` takes of its keys.
+    pub(super) fn use_key<H>(
         &mut self,
         id: SessionId,
         key_use: KeyUse,
         now: Moment,
-    ) -> Result<SecretHandle<32>, KeyError> {
+        of: impl FnOnce(&SessionKey) -> H,
+    ) -> Result<H, KeyError> {
         let limits = self.rules.usage;
         let entry = self.live(id, now).ok_or(KeyError::NotFound)?;
         entry.use_key(key_use, now, limits)?;
-        let key = entry.session.key.handle();
+        let key = of(&entry.session.key);
         self.changes += 1;
         Ok(key)
     }

@@ -65,7 +65,7 @@ impl Table {
     pub(super) fn remove(&mut self, id: SessionId) -> Option<Entry> {
         let at = self.find(id)?;
         let (_, entry) = self.places[at].0.take()?;
-        entry.session.key.fetch();
+        entry.session.key.cipher().fetch();
         self.len -= 1;
         self.close_gap(at);
         // Soon after it was too large: a crowd in one part would keep its places for long, and within an hour each part

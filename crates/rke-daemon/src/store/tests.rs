@@ -1,28 +1,36 @@
 //! The store's rules, one test each.
 
-use rke_proto::ContentServerId;
 use rke_proto::derive::ShareWidth;
+use rke_proto::handshake::{KeyId, SessionSecrets, keys};
 use rke_secret::Secret;
 
 use super::*;
-use crate::exchange::KeyOrigin;
+use crate::exchange::samples;
 use crate::usage::{Usage, UsageLimits, UsedUp};
+
+fn of_byte(byte: u8) -> Secret<32> {
+    Secret::fill(|key| *key = [byte; 32]).expect("a secret")
+}
+
+/// A store that wipes what comes to its end.
+pub(super) fn store(rules: Rules) -> Store {
+    Store::new(rules, Box::new(|_, session, _| drop(session)))
+}
 
 pub(super) fn session(byte: u8) -> NewSession {
     NewSession {
         domain: Domain::new("content.rke.test").expect("a domain"),
-        origin: Arc::new(KeyOrigin {
-            cs_id: ContentServerId::new("CS").expect("a CSID"),
-            width: ShareWidth::Wide,
-            envelopes: vec![5],
-            raidas: (0..25).collect(),
-            liars: Vec::new(),
-            tunnel: None,
-        }),
+        origin: Arc::new(samples::origin(ShareWidth::Narrow)),
         from_cache: false,
-        key: Secret::fill(|key| *key = [byte; 32]).expect("a secret"),
-        usage: Arc::default(),
+        key: SessionKey::Narrow { key: of_byte(byte), usage: Arc::default() },
     }
+}
+
+/// A session of handshake 3.
+fn wide_session(byte: u8) -> NewSession {
+    let secrets = SessionSecrets { key: of_byte(byte), resumption: of_byte(0), key_id: KeyId([byte; 16]) };
+    let (key, _) = SessionKey::of_handshake(secrets, 1000).expect("secret memory");
+    NewSession { origin: Arc::new(samples::origin(ShareWidth::Wide)), key, ..session(byte) }
 }
 
 pub(super) fn rules(max: usize, ttl: Duration) -> Rules {
@@ -46,7 +54,7 @@ fn ids_are_hex_of_either_case_and_exactly_32_digits() {
 
 #[tokio::test]
 async fn each_session_has_its_own_key_and_counts() {
-    let store = Store::new(rules(16, Duration::from_secs(60)), Arc::default());
+    let store = store(rules(16, Duration::from_secs(60)));
     store.insert(id(1), session(1)).expect("room");
     store.insert(id(2), session(2)).expect("room");
     assert_eq!(store.with_key(id(2), KeyUse::Encrypt(9), |key| *key == [2; 32]), Ok(true));
@@ -57,8 +65,43 @@ async fn each_session_has_its_own_key_and_counts() {
 }
 
 #[tokio::test]
+async fn a_session_of_handshake_3_has_a_key_for_each_use() {
+    let store = store(rules(16, Duration::from_secs(60)));
+    store.insert(id(1), wide_session(1)).expect("room");
+    store.insert(id(2), session(2)).expect("room");
+    let derived = |derive: fn(&[u8; 32], &mut [u8; 32])| {
+        let mut key = [0; 32];
+        derive(&[1; 32], &mut key);
+        key
+    };
+    let (ctr, seal) = (derived(keys::ctr_key), derived(keys::seal_key));
+    assert_eq!(store.with_key(id(1), KeyUse::Encrypt(1), |key| *key == ctr), Ok(true));
+    assert_eq!(store.with_seal_key(id(1), KeyUse::Encrypt(1), |key| *key == seal), Ok(true));
+    assert_eq!(store.with_root(id(1), KeyUse::Tunnel, |key| *key == [1; 32]), Ok(Some(true)));
+    assert_eq!(store.row(id(1)).and_then(|row| row.key_id), Some(KeyId([1; 16])));
+    // A narrow key does everything, and has no name.
+    assert_eq!(store.with_seal_key(id(2), KeyUse::Encrypt(1), |key| *key == [2; 32]), Ok(true));
+    assert_eq!(store.with_root(id(2), KeyUse::Tunnel, |_| ()), Ok(None));
+    assert_eq!(store.row(id(2)).map(|row| row.key_id), Some(None));
+}
+
+#[tokio::test]
+async fn a_session_takes_what_wiping_it_at_the_other_end_needs_with_it() {
+    let store = store(rules(16, Duration::from_secs(60)));
+    store.insert(id(1), wide_session(1)).expect("room");
+    store.insert(id(2), session(2)).expect("room");
+    let deletion = store.remove(id(1), Moment::now()).and_then(|session| session.remote_deletion());
+    let deletion = deletion.expect("a deletion");
+    assert_eq!((deletion.id, deletion.lives_until, deletion.server.port), ([1; 16], 1000, 443));
+    assert!(deletion.token.matches(&keys::forget_token(&[1; 32])));
+    assert!(deletion.proof.matches(&keys::forget_proof(&[1; 32])));
+    let narrow = store.remove(id(2), Moment::now()).expect("a session");
+    assert!(narrow.remote_deletion().is_none());
+}
+
+#[tokio::test]
 async fn a_removed_session_is_gone_and_removing_it_again_finds_nothing() {
-    let store = Store::new(rules(16, Duration::from_secs(60)), Arc::default());
+    let store = store(rules(16, Duration::from_secs(60)));
     store.insert(id(1), session(1)).expect("room");
     assert!(store.remove(id(1), Moment::now()).is_some());
     assert!(store.remove(id(1), Moment::now()).is_none());
@@ -69,7 +112,7 @@ async fn a_removed_session_is_gone_and_removing_it_again_finds_nothing() {
 
 #[tokio::test]
 async fn a_full_store_says_when_there_will_be_room_and_ends_nothing() {
-    let store = Store::new(rules(2, Duration::from_secs(60)), Arc::default());
+    let store = store(rules(2, Duration::from_secs(60)));
     store.insert(id(1), session(1)).expect("room");
     store.insert(id(2), session(2)).expect("room");
     let full = store.insert(id(3), session(3)).expect_err("no room");
@@ -82,7 +125,7 @@ async fn a_full_store_says_when_there_will_be_room_and_ends_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn expires_at_the_deadline_and_sweeps_without_being_asked() {
-    let store = Store::new(rules(16, Duration::from_millis(40)), Arc::default());
+    let store = store(rules(16, Duration::from_millis(40)));
     store.insert(id(1), session(1)).expect("room");
     assert!(store.row(id(1)).is_some());
     // Sleeping at least until the deadline: the session must be dead, and soon swept.
@@ -100,7 +143,7 @@ async fn expires_at_the_deadline_and_sweeps_without_being_asked() {
 #[tokio::test]
 async fn an_idle_session_ends_and_one_that_is_used_does_not() {
     let idle = Some(Duration::from_millis(300));
-    let store = Store::new(Rules { idle, ..rules(16, Duration::from_secs(60)) }, Arc::default());
+    let store = store(Rules { idle, ..rules(16, Duration::from_secs(60)) });
     store.insert(id(1), session(1)).expect("room");
     store.insert(id(2), session(2)).expect("room");
     for _ in 0..8 {
@@ -115,7 +158,7 @@ async fn an_idle_session_ends_and_one_that_is_used_does_not() {
 
 #[tokio::test]
 async fn other_rules_hold_at_once_and_swept_is_by_them() {
-    let store = Store::new(rules(2, Duration::from_secs(60)), Arc::default());
+    let store = store(rules(2, Duration::from_secs(60)));
     store.insert(id(1), session(1)).expect("room");
     store.insert(id(2), session(2)).expect("room");
     store.set_rules(rules(3, Duration::from_secs(60)));
@@ -129,7 +172,7 @@ async fn other_rules_hold_at_once_and_swept_is_by_them() {
 #[tokio::test]
 async fn a_renewed_session_lives_on_but_not_for_ever() {
     let ttl = Duration::from_millis(400);
-    let store = Store::new(Rules { max_lifetime: ttl * 2, ..rules(16, ttl) }, Arc::default());
+    let store = store(Rules { max_lifetime: ttl * 2, ..rules(16, ttl) });
     store.insert(id(1), session(1)).expect("room");
     tokio::time::sleep(ttl / 2).await;
     assert!(store.renew(id(1)).is_some() && store.renew(id(2)).is_none());
@@ -142,10 +185,18 @@ async fn a_renewed_session_lives_on_but_not_for_ever() {
 
 #[tokio::test]
 async fn a_key_is_used_up_for_all_sessions_that_hold_it() {
-    let store = Store::new(rules(16, Duration::from_secs(60)), Arc::default());
+    let store = store(rules(16, Duration::from_secs(60)));
     let usage = Arc::<Usage>::default();
     for byte in [1, 2] {
-        store.insert(id(byte), NewSession { usage: Arc::clone(&usage), ..session(1) }).expect("room");
+        store
+            .insert(
+                id(byte),
+                NewSession {
+                    key: SessionKey::Narrow { key: of_byte(1), usage: Arc::clone(&usage) },
+                    ..session(1)
+                },
+            )
+            .expect("room");
     }
     for use_of in [KeyUse::Encrypt(400), KeyUse::Send(400), KeyUse::Encrypt(200)] {
         assert_eq!(store.with_key(id(1), use_of, |_| ()), Ok(()));
@@ -157,7 +208,7 @@ async fn a_key_is_used_up_for_all_sessions_that_hold_it() {
 
 #[tokio::test]
 async fn all_sessions_of_a_domain_end_at_once() {
-    let store = Store::new(rules(16, Duration::from_secs(60)), Arc::default());
+    let store = store(rules(16, Duration::from_secs(60)));
     let other = Domain::new("other.test").expect("a domain");
     store.insert(id(1), session(1)).expect("room");
     store.insert(id(2), NewSession { domain: other.clone(), ..session(2) }).expect("room");
@@ -169,7 +220,7 @@ async fn all_sessions_of_a_domain_end_at_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_that_remove_the_same_session_one_succeeds() {
-    let store = Arc::new(Store::new(rules(16, Duration::from_secs(60)), Arc::default()));
+    let store = Arc::new(store(rules(16, Duration::from_secs(60))));
     for round in 0..200 {
         store.insert(id(round), session(round)).expect("room");
         let removals: Vec<_> = (0..2)
@@ -188,7 +239,7 @@ async fn of_two_that_remove_the_same_session_one_succeeds() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_limit_holds_however_many_open_sessions_at_once() {
-    let store = Arc::new(Store::new(rules(50, Duration::from_secs(60)), Arc::default()));
+    let store = Arc::new(store(rules(50, Duration::from_secs(60))));
     let opening: Vec<_> = (0..200)
         .map(|byte| {
             let store = Arc::clone(&store);
@@ -204,7 +255,7 @@ async fn the_limit_holds_however_many_open_sessions_at_once() {
 
 #[tokio::test]
 async fn many_that_end_together_are_all_swept_and_others_stay() {
-    let store = Store::new(rules(1000, Duration::from_millis(60)), Arc::default());
+    let store = store(rules(1000, Duration::from_millis(60)));
     for byte in 1..=200 {
         store.insert(id(byte), session(byte)).expect("room");
         // All in one part, which is swept a batch at a time.
@@ -223,7 +274,7 @@ async fn many_that_end_together_are_all_swept_and_others_stay() {
 
 #[tokio::test]
 async fn each_change_of_a_row_counts_and_a_refusal_does_not() {
-    let store = Store::new(rules(16, Duration::from_secs(60)), Arc::default());
+    let store = store(rules(16, Duration::from_secs(60)));
     store.insert(id(1), session(1)).expect("room");
     assert_eq!(store.changes(), 1);
     store.with_key(id(1), KeyUse::Encrypt(1000), |_| ()).expect("a use");
@@ -239,7 +290,7 @@ async fn each_change_of_a_row_counts_and_a_refusal_does_not() {
 #[tokio::test]
 async fn what_has_expired_when_a_request_came_is_not_there_for_it() {
     let ttl = Duration::from_secs(60);
-    let store = Store::new(rules(16, ttl), Arc::default());
+    let store = store(rules(16, ttl));
     store.insert(id(1), session(1)).expect("room");
     let later = Moment::now().after(ttl);
     let used = store.with_key_within(id(1), KeyUse::Decrypt, later, StackUse::UNKNOWN, |_| ());
@@ -252,7 +303,7 @@ async fn what_has_expired_when_a_request_came_is_not_there_for_it() {
 #[tokio::test]
 async fn a_request_that_came_earlier_leaves_a_later_use_as_it_is() {
     let idle = Duration::from_secs(10);
-    let store = Store::new(Rules { idle: Some(idle), ..rules(16, Duration::from_secs(60)) }, Arc::default());
+    let store = store(Rules { idle: Some(idle), ..rules(16, Duration::from_secs(60)) });
     store.insert(id(1), session(1)).expect("room");
     let came = Moment::now();
     let later = came.after(Duration::from_secs(8));

@@ -94,16 +94,24 @@ impl StreamKey {
             Direction::Encrypt => KeyUse::Encrypt(0),
             Direction::Decrypt => KeyUse::Decrypt,
         };
-        sessions.store().with_key(id, first, |_| ())?;
+        sessions.store().touch(id, first)?;
         Ok(Self { sessions, id, direction })
     }
 
-    /// Works on one chunk of `len` bytes.
+    /// Works on one chunk of `len` bytes with the key of `encrypt`.
     fn expose<R>(&self, len: usize, work: impl FnOnce(&[u8; 32]) -> R) -> Result<R, KeyError> {
-        let more = match self.direction {
+        self.sessions.store().with_key(self.id, self.more(len), work)
+    }
+
+    /// The same with the key of `seal`.
+    fn expose_for_sealing<R>(&self, len: usize, work: impl FnOnce(&[u8; 32]) -> R) -> Result<R, KeyError> {
+        self.sessions.store().with_seal_key(self.id, self.more(len), work)
+    }
+
+    fn more(&self, len: usize) -> KeyUse {
+        match self.direction {
             Direction::Encrypt => KeyUse::EncryptMore(len),
             Direction::Decrypt => KeyUse::DecryptMore,
-        };
-        self.sessions.store().with_key(self.id, more, work)
+        }
     }
 }

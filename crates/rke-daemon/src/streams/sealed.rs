@@ -25,7 +25,7 @@ impl Sealing {
         let mut salt = [0; SALT_LEN];
         getrandom::fill(&mut salt)?;
         let sealer = Sealer::new(&salt, associated_data);
-        let header = Some(key.expose(0, |key| sealer.header(key))?);
+        let header = Some(key.expose_for_sealing(0, |key| sealer.header(key))?);
         Ok(Self { key, cutter: Cutter::new(CHUNK_LEN), header, sealer: Some(sealer) })
     }
 }
@@ -41,12 +41,12 @@ impl Work for Sealing {
         }
         let Some(sealer) = &mut self.sealer else { return Ok(None) };
         if let Some(mut chunk) = self.cutter.cut(input) {
-            self.key.expose(chunk.len(), |key| sealer.seal(key, &mut chunk))??;
+            self.key.expose_for_sealing(chunk.len(), |key| sealer.seal(key, &mut chunk))??;
             return Ok(Some(chunk));
         }
         let Some(sealer) = self.sealer.take_if(|_| rest == Rest::Ended) else { return Ok(None) };
         let mut last = self.cutter.finish();
-        self.key.expose(last.len(), |key| sealer.seal_last(key, &mut last))??;
+        self.key.expose_for_sealing(last.len(), |key| sealer.seal_last(key, &mut last))??;
         Ok(Some(last))
     }
 }
@@ -76,7 +76,7 @@ impl Opening {
         match (self.cutter.cut(input), rest) {
             (Some(header), _) => {
                 let header = header.first_chunk().ok_or(OpenError::CutShort)?;
-                Ok(Some(self.key.expose(0, |key| Opener::new(key, header, associated_data))??))
+                Ok(Some(self.key.expose_for_sealing(0, |key| Opener::new(key, header, associated_data))??))
             }
             (None, Rest::Follows) => Ok(None),
             (None, Rest::Ended) => Err(OpenError::CutShort.into()),
@@ -96,7 +96,7 @@ impl Work for Opening {
         }
         let Stage::Chunks(opener) = &mut self.stage else { return Ok(None) };
         if let Some(mut chunk) = self.cutter.cut(input) {
-            self.key.expose(chunk.len(), |key| opener.open(key, &mut chunk))??;
+            self.key.expose_for_sealing(chunk.len(), |key| opener.open(key, &mut chunk))??;
             return Ok(Some(chunk));
         }
         if rest == Rest::Follows {
@@ -104,7 +104,7 @@ impl Work for Opening {
         }
         let Stage::Chunks(opener) = std::mem::replace(&mut self.stage, Stage::Over) else { return Ok(None) };
         let mut last = self.cutter.finish();
-        self.key.expose(last.len(), |key| opener.open_last(key, &mut last))??;
+        self.key.expose_for_sealing(last.len(), |key| opener.open_last(key, &mut last))??;
         Ok(Some(last))
     }
 }

@@ -30,7 +30,11 @@ fn put(wallet: &tempfile::TempDir, name: &str, bytes: &[u8]) {
 }
 
 fn envelopes(wallet: &tempfile::TempDir, width: ShareWidth) -> Vec<Envelope> {
-    let proofs = prove(wallet.path(), &raidas(), width, 13).expect("proofs");
+    envelopes_with(wallet, width, Envelope1::Refused)
+}
+
+fn envelopes_with(wallet: &tempfile::TempDir, width: ShareWidth, envelope_1: Envelope1) -> Vec<Envelope> {
+    let proofs = prove(wallet.path(), &raidas(), width, envelope_1, 13).expect("proofs");
     proofs.into_iter().map(|proof| proof.envelope).collect()
 }
 
@@ -43,11 +47,46 @@ fn two_coins_make_envelope_5_and_one_makes_4() {
     let wallet = wallet();
     put(&wallet, "Bank/one.bin", &coin_file(ALL, &[1]));
     assert_eq!(envelopes(&wallet, ShareWidth::Wide), [Envelope::Type4(id(1)); 25]);
-    assert_eq!(envelopes(&wallet, ShareWidth::Narrow), [Envelope::Type1(id(1)); 25]);
+    assert_eq!(envelopes(&wallet, ShareWidth::Narrow), [Envelope::Type4(id(1)); 25]);
     put(&wallet, "Fracked/a.bin", &coin_file(ALL, &[2]));
     assert_eq!(envelopes(&wallet, ShareWidth::Wide), [Envelope::Type5(id(1), id(2)); 25]);
     put(&wallet, "Bank/two.BIN", &coin_file(ALL, &[3]));
     assert_eq!(envelopes(&wallet, ShareWidth::Wide), [Envelope::Type5(id(1), id(3)); 25]);
+}
+
+#[test]
+fn narrow_shares_are_asked_for_with_one_coin_and_in_envelope_1_only_where_that_is_allowed() {
+    let wallet = wallet();
+    put(&wallet, "Bank/two.bin", &coin_file(ALL, &[1, 2]));
+    let in_envelope = |allowed| envelopes_with(&wallet, ShareWidth::Narrow, allowed);
+    assert_eq!(in_envelope(Envelope1::default()), [Envelope::Type4(id(1)); 25]);
+    assert_eq!(in_envelope(Envelope1::Allowed), [Envelope::Type1(id(1)); 25]);
+    let wide = envelopes_with(&wallet, ShareWidth::Wide, Envelope1::Allowed);
+    assert_eq!(wide, [Envelope::Type5(id(1), id(2)); 25]);
+}
+
+#[test]
+fn a_wallet_holds_the_coins_of_its_readable_files_that_are_of_use_somewhere() {
+    let wallet = wallet();
+    let holds = |serials: &[u32]| {
+        let coins: Vec<CoinId> = serials.iter().copied().map(id).collect();
+        holds_coins(wallet.path(), &coins).expect("a wallet")
+    };
+    let mut one = [CoinStatus::Unusable; 25];
+    put(&wallet, "Bank/useless.bin", &coin_file(one, &[1]));
+    one[24] = CoinStatus::Passed;
+    put(&wallet, "Bank/two.bin", &coin_file(ALL, &[2, 3]));
+    put(&wallet, "Fracked/one.bin", &coin_file(one, &[4]));
+    put(&wallet, "Fracked/cut.bin", &coin_file(ALL, &[5])[..400]);
+    assert!(holds(&[]) && holds(&[2]) && holds(&[3, 2]) && holds(&[4, 2]));
+    for missing in [&[1][..], &[5], &[6], &[2, 6], &[2, 1]] {
+        assert!(!holds(missing), "{missing:?}");
+    }
+    let other = CoinId { denomination: 1, serial: 2 };
+    assert!(!holds_coins(wallet.path(), &[other]).expect("a wallet"), "another denomination is another coin");
+    assert!(matches!(holds_coins(Path::new("relative"), &[]), Err(WalletError::NotAbsolute)));
+    let gone = holds_coins(&wallet.path().join("gone"), &[id(2)]);
+    assert!(matches!(gone, Err(WalletError::Unreadable(_))));
 }
 
 #[test]
@@ -100,7 +139,10 @@ fn too_few_coins_are_counted_and_the_unusable_files_named() {
     put(&wallet, "Bank/cut.bin", &coin_file(ALL, &[3])[..400]);
     put(&wallet, "Fracked/garbage.bin", b"not a coin");
     symlink("/dev/zero", wallet.path().join("Fracked/device.bin")).expect("a link");
-    let error = prove(wallet.path(), &raidas(), ShareWidth::Wide, 13).err().expect("an error").to_string();
+    let error = prove(wallet.path(), &raidas(), ShareWidth::Wide, Envelope1::Refused, 13)
+        .err()
+        .expect("an error")
+        .to_string();
     assert!(error.contains("only 12 of 13"), "{error}");
     for part in ["locked.bin: it is encrypted with a password", "cut.bin", "garbage.bin", "device.bin"] {
         assert!(error.contains(part), "{part} in {error}");
@@ -120,7 +162,9 @@ fn no_cut_of_a_coin_file_is_used() {
 #[test]
 fn each_wrong_path_has_its_own_error() {
     let wallet = wallet();
-    let prove = |path: &Path| prove(path, &raidas(), ShareWidth::Wide, 13).err().expect("an error");
+    let prove = |path: &Path| {
+        prove(path, &raidas(), ShareWidth::Wide, Envelope1::Refused, 13).err().expect("an error")
+    };
     assert!(matches!(prove(Path::new("relative")), WalletError::NotAbsolute));
     assert!(matches!(prove(&wallet.path().join("missing")), WalletError::Unreadable(_)));
     assert!(matches!(prove(wallet.path()), WalletError::Empty));

@@ -9,22 +9,16 @@ use super::{Fault, Outcome, Pace, Recipient};
 use crate::challenge::{CHALLENGE_LEN, RANDOM_LEN};
 use crate::command::Command;
 use crate::cursor::DecodeError;
-use crate::derive::{SECRET_LEN, ShareWidth};
-use crate::envelope::{self, RequestParts};
-use crate::header::{NONCE_LEN, RequestHeader};
-use crate::{Challenge, EnvelopeKey, RaidaIndex, Status};
-
-/// What the answer to a request must hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Payload {
-    Nothing,
-    Share(ShareWidth),
-}
+use crate::derive::SECRET_LEN;
+use crate::envelope::{self, RequestParts, Response};
+use crate::header::{NONCE_LEN, RequestHeader, SHORT_HEADER_LEN};
+use crate::{Challenge, Envelope, EnvelopeKey, RaidaIndex, Status};
 
 /// One sealed request and what became of it.
 pub(super) struct Request {
     pub(super) raida: RaidaIndex,
     pub(super) endpoint: SocketAddr,
+    command: Command,
     pub(super) header: RequestHeader,
     pub(super) challenge: Challenge,
     pub(super) key: EnvelopeKey,
@@ -43,8 +37,7 @@ pub(super) enum State {
     /// No valid answer yet; the last answer that had to be dropped, if any.
     Waiting(Option<DecodeError>),
     Answered,
-    /// Its share is not the Content Server's.
-    Lied,
+    /// So it says. A good answer can still come.
     Refused(Status),
     Unreachable,
 }
@@ -70,6 +63,7 @@ impl Request {
         Ok(Self {
             raida,
             endpoint,
+            command,
             header,
             challenge,
             key,
@@ -87,12 +81,15 @@ impl Request {
         matches!(self.state, State::Waiting(_))
     }
 
+    pub(super) fn has_answered(&self) -> bool {
+        matches!(self.state, State::Answered)
+    }
+
     pub(super) fn fault(&self) -> Option<Fault> {
         match self.state {
             State::Answered => None,
             State::Waiting(None) => Some(Fault::Silent),
             State::Waiting(Some(error)) => Some(Fault::Malformed(error)),
-            State::Lied => Some(Fault::WrongShare),
             State::Refused(status) => Some(Fault::Refused(status)),
             State::Unreachable => Some(Fault::Unreachable),
         }
@@ -104,11 +101,11 @@ impl Request {
     }
 
     /// Takes in an answer, and says whether it was one: a share, or a refusal.
-    pub(super) fn receive(&mut self, payload: Payload, datagram: &mut [u8], now: Duration) -> bool {
-        if matches!(self.state, State::Answered | State::Lied) {
+    pub(super) fn receive(&mut self, datagram: &mut [u8], now: Duration) -> bool {
+        if matches!(self.state, State::Answered) {
             return false;
         }
-        match self.open(payload, datagram) {
+        match self.open(datagram) {
             Ok(()) => {
                 self.state = State::Answered;
                 self.took = Some(now.saturating_sub(self.pace.ask_after));
@@ -128,31 +125,43 @@ impl Request {
         }
     }
 
-    fn open(&mut self, expected: Payload, datagram: &mut [u8]) -> Result<(), Dropped> {
-        let response = envelope::open_response(&self.header, &self.challenge, &self.key, datagram)?;
-        if response.status != Status::SUCCESS {
+    fn open(&mut self, datagram: &mut [u8]) -> Result<(), Dropped> {
+        let bare = self.bare_refusal(datagram);
+        let opened = envelope::open_response(&self.header, &self.challenge, &self.key, datagram);
+        let response = opened.map_err(|error| bare.map_or(Dropped::Malformed(error), Dropped::Refusal))?;
+        if self.is_refusal(&response) {
             return Err(Dropped::Refusal(response.status));
         }
-        let share = match expected {
-            Payload::Nothing | Payload::Share(ShareWidth::Narrow) => &*response.payload,
-            Payload::Share(ShareWidth::Wide) => {
-                let split = response.payload.split_first_chunk::<CHALLENGE_LEN>();
-                let (challenge, share) = split.ok_or(DecodeError::Mismatch("the payload length"))?;
-                if challenge != self.challenge.as_bytes() {
-                    return Err(DecodeError::Mismatch("the challenge in the answer").into());
-                }
-                share
-            }
-        };
-        let expected_len = match expected {
-            Payload::Nothing => 0,
-            Payload::Share(width) => width.share_len(),
-        };
-        if share.len() != expected_len {
+        if response.payload.len() != self.command.payload_len() {
             return Err(DecodeError::Mismatch("the payload length").into());
         }
-        self.share.expose_mut(|slot| slot[..expected_len].copy_from_slice(share));
+        let mut share = &*response.payload;
+        if self.command.returns_challenge() {
+            let (challenge, rest) = share.split_at(CHALLENGE_LEN);
+            if challenge != self.challenge.as_bytes() {
+                return Err(DecodeError::Mismatch("the challenge in the answer").into());
+            }
+            share = rest;
+        }
+        self.share.expose_mut(|slot| slot[..share.len()].copy_from_slice(share));
         Ok(())
+    }
+
+    /// The status of a refusal by a server that has not read the request, or not whose it is: a short header without a
+    /// signature, in every envelope. `docs/protocol.md` section 4.
+    fn bare_refusal(&self, datagram: &[u8]) -> Option<Status> {
+        let [raida, _, status, ..] = *<&[u8; SHORT_HEADER_LEN]>::try_from(datagram).ok()?;
+        Some(Status(status)).filter(|status| raida == self.raida.get() && *status != Status::SUCCESS)
+    }
+
+    /// A status is nothing that an HMAC covers. In envelopes 4 and 5 only success has a payload, which is then proof of
+    /// it whatever the status says. `docs/protocol.md` section 4.
+    fn is_refusal(&self, response: &Response<'_>) -> bool {
+        let proven = match self.header.envelope {
+            Envelope::Type0 | Envelope::Type1(_) => false,
+            Envelope::Type4(_) | Envelope::Type5(..) => !response.payload.is_empty(),
+        };
+        !proven && response.status != Status::SUCCESS
     }
 }
 

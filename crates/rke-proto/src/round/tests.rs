@@ -1,7 +1,8 @@
 use super::*;
 use crate::Challenge;
 use crate::ClientSn;
-use crate::coin::CoinId;
+use crate::coin::{CoinId, CoinPair};
+use crate::derive::ShareKind;
 use crate::envelope::{self, ResponseParts};
 use crate::header::RequestHeader;
 
@@ -34,7 +35,7 @@ fn master(raida: RaidaIndex) -> [u8; 32] {
 fn context() -> KeyContext {
     KeyContext {
         cs_id: ContentServerId::new("CS").expect("a CSID"),
-        key_id: KeyId::new(1).expect("a key id"),
+        key_set: KeySetId::new(1).expect("a key set"),
         client_sn: ClientSn([1, 2, 3, 4, 5]),
         timestamp: 1_785_312_000,
     }
@@ -74,7 +75,7 @@ fn answer_with(raida: RaidaIndex, request: &[u8], status: Status) -> Vec<u8> {
     let context = command::decode_share_request(rest).expect("a share request");
     let width = if header.command == 32 { ShareWidth::Wide } else { ShareWidth::Narrow };
     let mut share = [0; 32];
-    derive::share(&master(raida), width, &context, &mut share);
+    derive::share(&master(raida), kind_for(width, header.envelope), &context, &mut share);
     let mut payload = Vec::new();
     if status == Status::SUCCESS {
         if width == ShareWidth::Wide {
@@ -93,25 +94,25 @@ fn answer_with(raida: RaidaIndex, request: &[u8], status: Status) -> Vec<u8> {
         .expect("secret memory")
 }
 
+/// The shares of that width that are given to who asks in that envelope.
+fn kind_for(width: ShareWidth, envelope: Envelope) -> ShareKind {
+    match width {
+        ShareWidth::Narrow => ShareKind::Narrow,
+        ShareWidth::Wide => ShareKind::Wide(envelope.coin_pair().expect("coins")),
+    }
+}
+
 fn deliver(round: &mut Round, raida: RaidaIndex, mut datagram: Vec<u8>, now: Duration) {
     round.receive(endpoint(raida), &mut datagram, now);
     assert!(datagram.iter().all(|byte| *byte == 0), "a received datagram is wiped");
 }
 
-fn expected_key(raidas: Bitmap, width: ShareWidth) -> Secret<32> {
-    let shares: Vec<Secret<32>> = raidas
-        .iter()
-        .map(|raida| Secret::fill(|out| derive::share(&master(raida), width, &context(), out)))
-        .collect::<Result<_, _>>()
-        .expect("secret memory");
-    derive::key_from_shares(shares.iter(), width, &context(), raidas).expect("secret memory")
-}
-
 #[test]
-fn every_envelope_gives_the_right_key() {
+fn every_envelope_gives_the_right_shares() {
     for (envelope, width) in [
         (Envelope::Type0, ShareWidth::Narrow),
         (Envelope::Type1(COIN), ShareWidth::Narrow),
+        (Envelope::Type4(COIN), ShareWidth::Narrow),
         (Envelope::Type4(COIN), ShareWidth::Wide),
         (Envelope::Type5(COIN, OTHER), ShareWidth::Wide),
     ] {
@@ -121,8 +122,21 @@ fn every_envelope_gives_the_right_key() {
         }
         assert_eq!(round.progress(MS), Progress::Ready);
         assert_eq!(round.envelopes(), [envelope.wire_type()]);
-        let key = round.derive_key(&context()).expect("secret memory").expect("a key");
-        assert!(key.matches(&expected_key(round.answered(), width)), "{envelope:?}");
+        let shares: Vec<_> = round.shares(round.answered()).collect();
+        assert_eq!(shares.len(), 25);
+        for (raida, share) in shares {
+            let kind = kind_for(width, envelope);
+            let own = Secret::fill(|own| derive::share(&master(raida), kind, &context(), own));
+            assert!(share.matches(&own.expect("secret memory")), "{envelope:?}");
+        }
+        let key = round.narrow_key(&context()).expect("secret memory");
+        let sum = round.answered().iter().fold(0, |sum, raida| {
+            let mut share = [0; 32];
+            derive::share(&master(raida), ShareKind::Narrow, &context(), &mut share);
+            sum ^ share[0]
+        });
+        let own = Secret::fill(|own| derive::narrow_key(sum, &context(), own)).expect("secret memory");
+        assert_eq!(key.map(|key| key.matches(&own)), (width == ShareWidth::Narrow).then_some(true));
     }
 }
 
@@ -144,12 +158,12 @@ fn thirteen_answers_make_it_ready_after_the_grace() {
 
 #[test]
 fn twelve_answers_make_no_key() {
-    let mut round = wide_round(25);
+    let mut round = round_of(25, Envelope::Type4(COIN), ShareWidth::Narrow);
     for (raida, request) in sent_at(&mut round, Duration::ZERO).into_iter().take(12) {
         deliver(&mut round, raida, honest_answer(raida, &request), MS);
     }
     assert!(matches!(round.progress(4000 * MS), Progress::Waiting { .. }));
-    assert!(round.derive_key(&context()).expect("secret memory").is_none());
+    assert!(round.narrow_key(&context()).expect("secret memory").is_none());
 }
 
 #[test]
@@ -161,14 +175,108 @@ fn gives_up_as_soon_as_thirteen_cannot_come() {
         assert!(matches!(round.progress(MS), Progress::Waiting { .. }));
     }
     round.note_unreachable(sent[12].0, MS);
-    assert_eq!(round.progress(MS), Progress::Waiting { until: 51 * MS });
+    // The refusals may be forged: one second more, in which the silent are asked again.
+    assert_eq!(round.progress(MS), Progress::Waiting { until: 200 * MS });
     for (raida, request) in &sent[13..] {
         deliver(&mut round, *raida, honest_answer(*raida, request), 2 * MS);
     }
-    assert_eq!(round.progress(2 * MS), Progress::Hopeless);
+    assert_eq!(round.progress(2 * MS), Progress::Waiting { until: 1001 * MS });
+    assert_eq!(round.progress(1001 * MS), Progress::Hopeless);
     assert_eq!(round.answered().count(), 12);
     assert_eq!(round.faults()[0].1, Fault::Refused(Status::NO_SUCH_KEY_SET));
     assert_eq!(round.faults()[12].1, Fault::Unreachable);
+}
+
+#[test]
+fn gives_up_after_the_grace_where_not_even_the_refused_could_help() {
+    let mut round = wide_round(25);
+    let sent = sent_at(&mut round, Duration::ZERO);
+    deliver(&mut round, sent[0].0, answer_with(sent[0].0, &sent[0].1, Status::INTERNAL), MS);
+    sent[1..14].iter().for_each(|(raida, _)| round.note_unreachable(*raida, MS));
+    assert_eq!(round.progress(MS), Progress::Waiting { until: 51 * MS });
+    assert_eq!(round.progress(51 * MS), Progress::Hopeless);
+}
+
+#[test]
+fn refusals_that_leave_enough_others_do_not_hold_a_round_up() {
+    let mut round = wide_round(25);
+    let sent = sent_at(&mut round, Duration::ZERO);
+    for (at, (raida, request)) in sent.iter().enumerate() {
+        let status = if at < 12 { Status::COIN_NOT_FOUND } else { Status::SUCCESS };
+        deliver(&mut round, *raida, answer_with(*raida, request, status), MS);
+    }
+    assert_eq!(round.progress(MS), Progress::Ready);
+}
+
+#[test]
+fn forged_refusals_of_all_do_not_end_a_round_that_the_answers_of_all_can_still_end_well() {
+    let mut round = wide_round(25);
+    let sent = sent_at(&mut round, Duration::ZERO);
+    for (raida, request) in &sent {
+        deliver(&mut round, *raida, answer_with(*raida, request, Status::BAD_HMAC), MS);
+    }
+    assert_eq!(round.progress(900 * MS), Progress::Waiting { until: 1001 * MS });
+    for (raida, request) in &sent {
+        deliver(&mut round, *raida, honest_answer(*raida, request), 900 * MS);
+    }
+    assert_eq!(round.progress(900 * MS), Progress::Ready);
+    assert_eq!((round.answered().count(), round.faults().len()), (25, 0));
+}
+
+#[test]
+fn a_proven_answer_is_success_whatever_its_status_says() {
+    for envelope in [Envelope::Type4(COIN), Envelope::Type5(COIN, OTHER)] {
+        let mut round = round_of(13, envelope, ShareWidth::Wide);
+        for (raida, request) in sent_at(&mut round, Duration::ZERO) {
+            let mut answer = honest_answer(raida, &request);
+            answer[2] = raida.get();
+            deliver(&mut round, raida, answer, MS);
+        }
+        assert_eq!(round.progress(MS), Progress::Ready, "{envelope:?}");
+    }
+    // Nothing proves the payload of envelope 1.
+    let mut round = round_of(13, Envelope::Type1(COIN), ShareWidth::Narrow);
+    let (raida, request) = sent_at(&mut round, Duration::ZERO).swap_remove(0);
+    let mut answer = honest_answer(raida, &request);
+    answer[2] = Status::INTERNAL.0;
+    deliver(&mut round, raida, answer, MS);
+    assert_eq!(round.faults()[0].1, Fault::Refused(Status::INTERNAL));
+}
+
+#[test]
+fn those_that_answered_are_grouped_by_the_coins_that_asked_them() {
+    let recipients = RaidaIndex::all().map(|raida| {
+        let envelope = match raida.get() % 3 {
+            0 => Envelope::Type5(COIN, OTHER),
+            1 => Envelope::Type4(OTHER),
+            _ => Envelope::Type5(OTHER, COIN),
+        };
+        let (endpoint, key, pace) = (endpoint(raida), key_for(raida, envelope), Pace::default());
+        Recipient { raida, endpoint, envelope, key, random: [raida.get(); 36], pace }
+    });
+    let recipients = recipients.collect();
+    let round = Round::collect_shares(recipients, ShareWidth::Wide, &context(), Rules::new(13));
+    let mut round = round.expect("secret memory");
+    for (raida, request) in sent_at(&mut round, Duration::ZERO) {
+        if !matches!(raida.get(), 0 | 7) {
+            deliver(&mut round, raida, honest_answer(raida, &request), MS);
+        }
+    }
+    let set = |of: fn(u8) -> bool| RaidaIndex::all().filter(|raida| of(raida.get())).collect::<Bitmap>();
+    let pair = |first, second| CoinPair { first, second };
+    let groups = round.groups(round.answered());
+    let expected = [
+        Group { raidas: set(|raida| raida % 3 == 1 && raida != 7), coins: pair(OTHER, None) },
+        Group { raidas: set(|raida| raida % 3 == 2), coins: pair(OTHER, Some(COIN)) },
+        Group { raidas: set(|raida| raida % 3 == 0 && raida != 0), coins: pair(COIN, Some(OTHER)) },
+    ];
+    assert_eq!(groups, expected);
+    let some = set(|raida| matches!(raida, 0 | 6 | 7 | 8));
+    let expected = [
+        Group { raidas: set(|raida| raida == 6), coins: pair(COIN, Some(OTHER)) },
+        Group { raidas: set(|raida| raida == 8), coins: pair(OTHER, Some(COIN)) },
+    ];
+    assert_eq!(round.groups(some), expected, "only those that have answered");
 }
 
 #[test]
@@ -257,9 +365,56 @@ fn a_valid_answer_counts_after_an_unproven_refusal() {
     let mut round = wide_round(13);
     let (raida, request) = sent_at(&mut round, Duration::ZERO).swap_remove(0);
     deliver(&mut round, raida, answer_with(raida, &request, Status::INTERNAL), MS);
-    assert_eq!(round.progress(51 * MS), Progress::Hopeless);
+    assert_eq!(round.progress(1001 * MS), Progress::Hopeless);
     deliver(&mut round, raida, honest_answer(raida, &request), 2 * MS);
-    assert_eq!(round.progress(51 * MS), Progress::Waiting { until: 200 * MS });
+    assert_eq!(round.progress(1001 * MS), Progress::Waiting { until: 200 * MS });
+}
+
+#[test]
+fn a_bare_refusal_is_read_in_every_envelope_and_proves_nothing() {
+    let wide = [Envelope::Type4(COIN), Envelope::Type5(COIN, OTHER)].map(|own| (own, ShareWidth::Wide));
+    for (envelope, width) in [(Envelope::Type1(COIN), ShareWidth::Narrow)].into_iter().chain(wide) {
+        let mut round = round_of(13, envelope, width);
+        let (raida, request) = sent_at(&mut round, Duration::ZERO).swap_remove(4);
+        let bare = |raida: RaidaIndex, status: Status, len: usize| {
+            let mut bare = vec![0; len];
+            (bare[0], bare[2]) = (raida.get(), status.0);
+            bare
+        };
+        let other = RaidaIndex::new(5).expect("5");
+        for nothing in [
+            bare(raida, Status::SUCCESS, 32),
+            bare(raida, Status::UNKNOWN_COMMAND, 31),
+            bare(raida, Status::UNKNOWN_COMMAND, 33),
+            bare(other, Status::UNKNOWN_COMMAND, 32),
+        ] {
+            round.receive(endpoint(raida), &mut nothing.clone(), MS);
+            assert!(!matches!(round.faults()[4].1, Fault::Refused(_)), "{envelope:?}: {nothing:?}");
+        }
+        deliver(&mut round, raida, bare(raida, Status::UNKNOWN_COMMAND, 32), MS);
+        assert_eq!(round.faults()[4], (raida, Fault::Refused(Status::UNKNOWN_COMMAND)), "{envelope:?}");
+        deliver(&mut round, raida, honest_answer(raida, &request), MS);
+        assert_eq!(round.answered().count(), 1, "{envelope:?}");
+    }
+}
+
+#[test]
+fn more_answers_can_be_required_when_too_few_of_them_were_right() {
+    let mut round = wide_round(20);
+    let sent = sent_at(&mut round, Duration::ZERO);
+    for (raida, request) in &sent[..13] {
+        deliver(&mut round, *raida, honest_answer(*raida, request), MS);
+    }
+    assert_eq!(round.progress(51 * MS), Progress::Ready);
+    round.require(15, 51 * MS);
+    assert!(matches!(round.progress(51 * MS), Progress::Waiting { .. }) && !round.is_satisfied());
+    for (raida, request) in &sent[13..15] {
+        deliver(&mut round, *raida, honest_answer(*raida, request), 60 * MS);
+    }
+    assert_eq!(round.progress(110 * MS), Progress::Ready);
+    assert_eq!(round.shares(round.answered()).count(), 15, "no share is left out for it");
+    round.require(21, 110 * MS);
+    assert_eq!(round.progress(160 * MS), Progress::Hopeless);
 }
 
 #[test]
@@ -272,52 +427,95 @@ fn duplicates_count_once() {
     assert_eq!(round.answered().count(), 1);
 }
 
-#[test]
-fn a_preload_round_collects_confirmations_and_no_key() {
+/// A round that preloads all 25.
+fn preload_round(envelope: Envelope, preloading: Preloading) -> Round {
     let raidas: Vec<RaidaIndex> = RaidaIndex::all().collect();
     let secrets: Vec<Secret<32>> = raidas
         .iter()
         .map(|raida| Secret::fill(|out| *out = master(*raida)).expect("secret memory"))
         .collect();
-    let envelope = Envelope::Type4(COIN);
     let recipients = raidas.iter().zip(&secrets).map(|(raida, secret)| {
-        let key = key_for(*raida, envelope);
-        let recipient = Recipient {
-            raida: *raida,
-            endpoint: endpoint(*raida),
-            envelope,
-            key,
-            random: [raida.get(); 36],
-            pace: Pace::default(),
-        };
-        (recipient, secret)
+        let (raida, key, pace) = (*raida, key_for(*raida, envelope), Pace::default());
+        let random = [raida.get(); 36];
+        (Recipient { raida, endpoint: endpoint(raida), envelope, key, random, pace }, secret)
     });
-    let cs_id = ContentServerId::new("CS").expect("a CSID");
-    let key_id = KeyId::new(3).expect("a key id");
-    let mut round =
-        Round::preload(recipients.collect(), &cs_id, key_id, Rules::new(25)).expect("secret memory");
-    for (raida, request) in sent_at(&mut round, Duration::ZERO) {
-        let mut opened = request.clone();
-        let header = RequestHeader::decode(&opened).expect("a header");
-        let key = key_for(raida, envelope);
-        let body = envelope::open_request(&header, &key, &mut opened).expect("an open body");
-        let (challenge, rest) = command::split_challenge(body).expect("a challenge");
-        let preload = command::Preload::decode(rest).expect("a preload");
-        assert_eq!(preload.cs_id, cs_id);
-        assert!(preload.key_sets().eq([(key_id, &master(raida))]));
-        for len in 0..rest.len() {
-            assert!(command::Preload::decode(&rest[..len]).is_err(), "cut at {len}");
+    let (cs_id, key_set) = (context().cs_id, KeySetId::new(3).expect("a key set"));
+    Round::preload(recipients.collect(), &cs_id, key_set, preloading, Rules::new(25)).expect("secret memory")
+}
+
+/// Opens a preload and answers with its challenge, bent, or with nothing.
+fn confirm_preload(
+    raida: RaidaIndex,
+    request: &[u8],
+    check: impl Fn(u8, &[u8]),
+    bend: impl Fn(&mut Vec<u8>),
+) -> Vec<u8> {
+    let mut opened = request.to_vec();
+    let header = RequestHeader::decode(&opened).expect("a header");
+    let key = key_for(raida, header.envelope);
+    let body = envelope::open_request(&header, &key, &mut opened).expect("an open body");
+    let (challenge, rest) = command::split_challenge(body).expect("a challenge");
+    check(header.command, rest);
+    let mut payload = challenge.as_bytes().to_vec();
+    bend(&mut payload);
+    let (status, challenge) = (Status::SUCCESS, Some(*challenge.as_bytes()));
+    let parts = ResponseParts { raida, status, challenge, execution_micros: 0, random: [1; 24] };
+    let write = |out: &mut [u8]| out.copy_from_slice(&payload);
+    envelope::seal_response(&header, &key, &parts, payload.len(), write).expect("secret memory")
+}
+
+#[test]
+fn a_preload_round_collects_proofs_and_no_key() {
+    for envelope in [Envelope::Type4(COIN), Envelope::Type5(COIN, OTHER)] {
+        let mut round = preload_round(envelope, Preloading::Dated(1_785_312_000));
+        let decode = |rest: &[u8]| command::Preload::decode_with_timestamp(rest).map(drop);
+        for (raida, request) in sent_at(&mut round, Duration::ZERO) {
+            let check = |command, rest: &[u8]| {
+                let decoded = command::Preload::decode_with_timestamp(rest);
+                let (timestamp, preload) = decoded.expect("a preload");
+                assert_eq!((command, timestamp, preload.cs_id), (33, 1_785_312_000, context().cs_id));
+                assert!(preload.key_sets().eq([(KeySetId::new(3).expect("k3"), &master(raida))]));
+                for len in 0..rest.len() {
+                    assert!(decode(&rest[..len]).is_err(), "cut at {len}");
+                }
+                assert!(decode(&[rest, &[0]].concat()).is_err());
+            };
+            deliver(&mut round, raida, confirm_preload(raida, &request, check, |_| ()), MS);
         }
-        let parts = ResponseParts {
-            raida,
-            status: Status::SUCCESS,
-            challenge: Some(*challenge.as_bytes()),
-            execution_micros: 0,
-            random: [1; 24],
+        assert_eq!(round.progress(MS), Progress::Ready);
+        assert!(round.narrow_key(&context()).expect("secret memory").is_none());
+        assert_eq!(round.share_width(), None);
+    }
+}
+
+#[test]
+fn what_proves_nothing_confirms_no_preload() {
+    let mut round = preload_round(Envelope::Type4(COIN), Preloading::Dated(1));
+    let sent = sent_at(&mut round, Duration::ZERO);
+    let bends: [fn(&mut Vec<u8>); 4] = [
+        |payload| payload.clear(),
+        |payload| payload[3] ^= 1,
+        |payload| payload.push(0),
+        |payload| {
+            payload.pop();
+        },
+    ];
+    for ((raida, request), bend) in sent.iter().zip(bends) {
+        deliver(&mut round, *raida, confirm_preload(*raida, request, |_, _| (), bend), MS);
+    }
+    assert_eq!(round.answered().count(), 0);
+}
+
+#[test]
+fn the_public_preload_is_confirmed_by_a_status_alone() {
+    let mut round = preload_round(Envelope::Type4(COIN), Preloading::Public);
+    for (raida, request) in sent_at(&mut round, Duration::ZERO) {
+        let check = |command, rest: &[u8]| {
+            let preload = command::Preload::decode(rest).expect("a preload");
+            assert_eq!((command, preload.cs_id), (1, context().cs_id));
+            assert!(preload.key_sets().eq([(KeySetId::new(3).expect("k3"), &master(raida))]));
         };
-        let answer = envelope::seal_response(&header, &key, &parts, 0, |_| ()).expect("secret memory");
-        deliver(&mut round, raida, answer, MS);
+        deliver(&mut round, raida, confirm_preload(raida, &request, check, Vec::clear), MS);
     }
     assert_eq!(round.progress(MS), Progress::Ready);
-    assert!(round.derive_key(&context()).expect("secret memory").is_none());
 }

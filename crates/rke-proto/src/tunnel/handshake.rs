@@ -1,19 +1,23 @@
 //! The handshake: a nonce that tells the Content Server which key is meant, and a payload that
-//! proves that the client has it. `docs/protocol.md` section 7.2.
+//! proves that the client has it. `docs/protocol.md` section 8.
 
+use crate::cipher::HMAC_LEN;
 use crate::coin::CoinId;
 use crate::cursor::{Cursor, DecodeError};
 use crate::derive::SECRET_LEN;
 use crate::ident::CSID_LEN;
 use crate::tunnel::packet::{self, ClientKeyId, Covered, NONCE_LEN, PacketHeader};
 use crate::tunnel::{SESSION_IDENTIFIER_LEN, SessionIdentifier};
-use crate::{Bitmap, ClientSn, ContentServerId, KeyContext, KeyId, RAIDA_COUNT};
+use crate::{Bitmap, ClientSn, ContentServerId, KeyContext, KeySetId, RAIDA_COUNT};
 
 /// How much of a Content Server ID fits in the nonce.
 const CSID_PREFIX_LEN: usize = 6;
 
 const TICKETS_LEN: usize = RAIDA_COUNT * 4;
-const PAYLOAD_LEN: usize = 5 + 2 + SESSION_IDENTIFIER_LEN + TICKETS_LEN + 4;
+
+/// Length of what is before the HMAC, with the 4 zero bytes at its end and without.
+const LONG_LEN: usize = SHORT_LEN + 4;
+const SHORT_LEN: usize = 5 + 2 + SESSION_IDENTIFIER_LEN + TICKETS_LEN;
 
 /// What the nonce of a handshake says: from which shares the key is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,7 +29,7 @@ pub struct HandshakeNonce {
     /// The client's number for the exchange.
     pub client_sn: ClientSn,
     /// The key set.
-    pub key_id: KeyId,
+    pub key_set: KeySetId,
     cs_id_prefix: [u8; CSID_PREFIX_LEN],
 }
 
@@ -34,8 +38,8 @@ impl HandshakeNonce {
     pub fn new(context: &KeyContext, bitmap: Bitmap) -> Self {
         let mut cs_id_prefix = [0; CSID_PREFIX_LEN];
         cs_id_prefix.copy_from_slice(&context.cs_id.padded()[..CSID_PREFIX_LEN]);
-        let KeyContext { key_id, client_sn, timestamp, .. } = *context;
-        Self { bitmap, timestamp, client_sn, key_id, cs_id_prefix }
+        let KeyContext { key_set, client_sn, timestamp, .. } = *context;
+        Self { bitmap, timestamp, client_sn, key_set, cs_id_prefix }
     }
 
     /// Whether it can mean this Content Server, of whose ID it holds only the first bytes.
@@ -46,7 +50,7 @@ impl HandshakeNonce {
 
     /// What the key was made for, if it is this Content Server's.
     pub fn context(&self, cs_id: ContentServerId) -> KeyContext {
-        KeyContext { cs_id, key_id: self.key_id, client_sn: self.client_sn, timestamp: self.timestamp }
+        KeyContext { cs_id, key_set: self.key_set, client_sn: self.client_sn, timestamp: self.timestamp }
     }
 
     /// The 24 bytes of the wire.
@@ -55,7 +59,7 @@ impl HandshakeNonce {
         bytes[..4].copy_from_slice(&self.bitmap.to_bytes());
         bytes[4..12].copy_from_slice(&self.timestamp.to_be_bytes());
         bytes[12..17].copy_from_slice(&self.client_sn.0);
-        bytes[17] = self.key_id.get();
+        bytes[17] = self.key_set.get();
         bytes[18..].copy_from_slice(&self.cs_id_prefix);
         bytes
     }
@@ -70,52 +74,44 @@ impl HandshakeNonce {
         let timestamp = cursor.u64("timestamp")?;
         let client_sn = ClientSn(cursor.array("client SN")?);
         let zero = DecodeError::BadValue { what: "the key set's number", value: 0 };
-        let key_id = KeyId::new(cursor.u8("key set's number")?).ok_or(zero)?;
+        let key_set = KeySetId::new(cursor.u8("key set's number")?).ok_or(zero)?;
         let cs_id_prefix = cursor.array("Content Server ID")?;
         cursor.finish()?;
-        Ok(Self { bitmap, timestamp, client_sn, key_id, cs_id_prefix })
+        Ok(Self { bitmap, timestamp, client_sn, key_set, cs_id_prefix })
     }
 }
 
 /// What a handshake says under the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Handshake {
-    /// A coin of the client.
+    /// The coin that the client names. Nothing proves that it is the client's.
     pub coin: CoinId,
     /// The client's choice for all later packets.
     pub session: SessionIdentifier,
 }
 
 impl Handshake {
-    /// The packet. The HMAC covers the payload alone, which is how section 7.2 is read here.
+    /// The packet, in the longer form. Its HMAC covers the payload alone. The counter block repeats for a given
+    /// key, so one key makes one handshake: another `session` or coin under it gives the keystream away.
     pub fn seal(&self, key: &[u8; SECRET_LEN], key_id: ClientKeyId, nonce: &HandshakeNonce) -> Vec<u8> {
-        self.seal_covering(key, key_id, nonce, Covered::Payload)
-    }
-
-    pub(crate) fn seal_covering(
-        &self,
-        key: &[u8; SECRET_LEN],
-        key_id: ClientKeyId,
-        nonce: &HandshakeNonce,
-        covered: Covered,
-    ) -> Vec<u8> {
-        let mut payload = [0; PAYLOAD_LEN];
+        let mut payload = [0; LONG_LEN];
         payload[..5].copy_from_slice(&self.coin.to_bytes());
         payload[7..15].copy_from_slice(&self.session);
-        packet::seal_payload(key, key_id, nonce.to_bytes(), &[&payload], covered)
+        packet::seal_payload(key, key_id, nonce.to_bytes(), &[&payload], Covered::Payload)
     }
 
-    /// Opens the payload of a handshake. Peers differ in whether its HMAC covers the header too:
-    /// either is taken.
+    /// Opens the payload of a handshake; the payload stays as it is, so that other keys can be tried. Public texts
+    /// differ in its length and in whether its HMAC covers the header too: all forms are taken. Tickets are ignored.
     ///
     /// # Errors
     /// [`DecodeError`]: not sealed under this key, or not a handshake.
     pub fn open(key: &[u8; SECRET_LEN], header: &PacketHeader, payload: &[u8]) -> Result<Self, DecodeError> {
-        let open = |covered| {
-            let mut copy = payload.to_vec();
-            packet::open_payload(key, header, &mut copy, covered).and_then(|payload| Self::decode(payload))
-        };
-        open(Covered::Payload).or_else(|_| open(Covered::HeaderAndPayload))
+        let mut copy = [0; LONG_LEN + HMAC_LEN];
+        let leftover = DecodeError::Leftover(payload.len().saturating_sub(copy.len()));
+        let copy = copy.get_mut(..payload.len()).ok_or(leftover)?;
+        copy.copy_from_slice(payload);
+        let (plain, _) = packet::open_payload(key, header, copy)?;
+        Self::decode(plain)
     }
 
     fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
@@ -124,7 +120,9 @@ impl Handshake {
         cursor.slice("zeros", 2)?;
         let session = cursor.array("session identifier")?;
         cursor.slice("tickets", TICKETS_LEN)?;
-        cursor.slice("zeros", 4)?;
+        if payload.len() != SHORT_LEN {
+            cursor.slice("zeros", LONG_LEN - SHORT_LEN)?;
+        }
         cursor.finish()?;
         Ok(Self { coin, session })
     }

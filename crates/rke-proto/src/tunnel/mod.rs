@@ -1,13 +1,12 @@
-//! What client and Content Server say to each other once both have the key: envelope type 6 over
-//! TCP. `docs/protocol.md` section 7. Pure, like the rest: bytes in, bytes out, time and randomness
-//! from the caller. Every call that takes a key is made from where the key is exposed.
+//! What client and Content Server say to each other under a narrow key: envelope type 6 over TCP, as the live
+//! network has it. `docs/protocol.md` section 8; wide keys have [`crate::handshake`]. Pure, like the rest: bytes in,
+//! bytes out, time and randomness from the caller. Every call that takes a key is made from where the key is exposed.
 
 pub mod answer;
 pub mod confirm;
 pub mod handshake;
 pub mod nonces;
 pub mod packet;
-pub mod share_check;
 #[cfg(test)]
 mod vectors;
 
@@ -15,7 +14,7 @@ pub use answer::Answer;
 pub use confirm::Confirmation;
 pub use handshake::{Handshake, HandshakeNonce};
 pub use nonces::NonceMemory;
-pub use packet::{ClientKeyId, PacketHeader};
+pub use packet::{ClientKeyId, Covered, PacketHeader};
 
 /// Length of a session identifier: random, chosen by the client in its handshake.
 pub const SESSION_IDENTIFIER_LEN: usize = 8;

@@ -1,5 +1,5 @@
 //! The nonces of one key that were seen, so that no packet is taken twice, and none of one's own is
-//! taken for the peer's. `docs/protocol.md` section 7.5.
+//! taken for the peer's. `docs/protocol.md` section 8.
 
 use std::collections::HashSet;
 

@@ -1,6 +1,6 @@
-//! One packet: header, encrypted payload, trailer. `docs/protocol.md` section 7.1.
-//! Packets that carry data (section 7.5) are sealed and opened whole; handshake and answer have
-//! modules of their own that use the parts here.
+//! One packet of envelope type 6: header, encrypted payload, trailer. `docs/protocol.md` section 8.
+//! Packets of data are sealed and opened here; handshake and answer have modules of their own that use
+//! the parts here.
 
 use crate::cipher::{BLOCK_LEN, HMAC_LEN, aes256_ctr, hmac, hmac_matches};
 use crate::cursor::{Cursor, DecodeError};
@@ -19,16 +19,12 @@ pub const TRAILER: [u8; 2] = [0xE3, 0xE3];
 /// Most bytes of data in one packet: what the 16-bit length leaves beside identifier and HMAC.
 pub const MAX_DATA_LEN: usize = u16::MAX as usize - SESSION_IDENTIFIER_LEN - HMAC_LEN;
 
-const TYPE: u8 = 6;
+/// The first byte of every packet. No packet of handshake 3 begins with it, so both share a port.
+pub const TYPE: u8 = 6;
 
 /// Five random bytes by which a client names its key to the Content Server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientKeyId(pub [u8; 5]);
-
-impl ClientKeyId {
-    /// The key id of a share check. No client may choose it.
-    pub const SHARE_CHECK: Self = Self([0xFF; 5]);
-}
 
 /// The header of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +33,7 @@ pub struct PacketHeader {
     pub payload_len: u16,
     /// Whose key it is.
     pub key_id: ClientKeyId,
-    /// Random, except in a handshake and a share check.
+    /// Random, except in a handshake.
     pub nonce: [u8; NONCE_LEN],
 }
 
@@ -98,18 +94,19 @@ pub fn split(packet: &mut [u8]) -> Result<(PacketHeader, &mut [u8]), DecodeError
     }
 }
 
-/// A packet with this payload as it is: the ones that travel in clear.
+/// A packet with this payload as it is: an answer where no key was agreed.
 pub(crate) fn in_clear(key_id: ClientKeyId, nonce: [u8; NONCE_LEN], payload: &[u8]) -> Vec<u8> {
     let header = PacketHeader { payload_len: payload.len() as u16, key_id, nonce };
     [&header.to_bytes(), payload, &TRAILER].concat()
 }
 
-/// What an HMAC of section 7 covers besides the payload before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Covered {
-    /// Nothing.
+/// What the HMAC at the end of a payload covers. Public texts have both forms: `docs/protocol.md` section 8.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Covered {
+    /// The payload before it.
     Payload,
-    /// The packet's header.
+    /// The packet's header and the payload before it. A client sends its data in this form.
+    #[default]
     HeaderAndPayload,
 }
 
@@ -143,7 +140,7 @@ pub(crate) fn seal_payload(
     packet
 }
 
-/// Decrypts a payload where it lies and gives what is before its HMAC, once that is verified.
+/// Decrypts a payload where it lies and gives what is before its HMAC, once that is verified, and what it covers.
 ///
 /// # Errors
 /// [`DecodeError`]; the payload is garbled then.
@@ -151,19 +148,19 @@ pub(crate) fn open_payload<'a>(
     key: &[u8; SECRET_LEN],
     header: &PacketHeader,
     payload: &'a mut [u8],
-    covered: Covered,
-) -> Result<&'a mut [u8], DecodeError> {
+) -> Result<(&'a mut [u8], Covered), DecodeError> {
     aes256_ctr(key, header.counter_block(), payload);
     let left = payload.len();
     let short = DecodeError::TooShort { what: "HMAC", needed: HMAC_LEN, left };
     let (before, tag) = payload.split_last_chunk_mut::<HMAC_LEN>().ok_or(short)?;
-    match hmac_matches(key, &[covered.header(&header.to_bytes()), before], tag) {
-        true => Ok(before),
-        false => Err(DecodeError::Mismatch("the HMAC")),
-    }
+    let matches = |covered: &Covered| hmac_matches(key, &[covered.header(&header.to_bytes()), before], tag);
+    let covered = [Covered::HeaderAndPayload, Covered::Payload].into_iter().find(matches);
+    let covered = covered.ok_or(DecodeError::Mismatch("the HMAC"))?;
+    Ok((before, covered))
 }
 
-/// A packet of data (section 7.5) under a random nonce. `data` is at most [`MAX_DATA_LEN`] long.
+/// A packet of data under a random nonce: `docs/protocol.md` section 8. `data` is at most [`MAX_DATA_LEN`]
+/// bytes. A client seals with [`Covered::HeaderAndPayload`], a server with what the client's last packet had.
 ///
 /// # Errors
 /// [`DecodeError::BadValue`] for more data than that.
@@ -173,14 +170,17 @@ pub fn seal_data(
     session: &SessionIdentifier,
     nonce: [u8; NONCE_LEN],
     data: &[u8],
+    covered: Covered,
 ) -> Result<Vec<u8>, DecodeError> {
     if data.len() > MAX_DATA_LEN {
         return Err(DecodeError::BadValue { what: "the length of the data", value: data.len() as u64 });
     }
-    Ok(seal_payload(key, key_id, nonce, &[session, data], Covered::HeaderAndPayload))
+    Ok(seal_payload(key, key_id, nonce, &[session, data], covered))
 }
 
-/// Opens the payload of a packet of data where it lies, and gives the data.
+/// Opens the payload of a packet of data where it lies, and gives the data and what its HMAC covers. Where that is
+/// the payload alone, nobody vouches for the header's key id and the last 8 bytes of its nonce.
+/// `docs/protocol.md` section 8.
 ///
 /// # Errors
 /// [`DecodeError`]: not sealed under this key, or of another session. The payload is garbled then.
@@ -189,10 +189,10 @@ pub fn open_data<'a>(
     header: &PacketHeader,
     session: &SessionIdentifier,
     payload: &'a mut [u8],
-) -> Result<&'a mut [u8], DecodeError> {
-    let opened = open_payload(key, header, payload, Covered::HeaderAndPayload)?;
+) -> Result<(&'a mut [u8], Covered), DecodeError> {
+    let (opened, covered) = open_payload(key, header, payload)?;
     match opened.split_first_chunk_mut::<SESSION_IDENTIFIER_LEN>() {
-        Some((found, data)) if found == session => Ok(data),
+        Some((found, data)) if found == session => Ok((data, covered)),
         _ => Err(DecodeError::Mismatch("the session identifier")),
     }
 }
@@ -205,25 +205,30 @@ mod tests {
     const ID: ClientKeyId = ClientKeyId([1, 2, 3, 4, 5]);
     const SESSION: SessionIdentifier = [9; 8];
 
-    fn sealed(data: &[u8]) -> Vec<u8> {
-        seal_data(&KEY, ID, &SESSION, [3; 24], data).expect("a packet")
+    const BOTH: [Covered; 2] = [Covered::HeaderAndPayload, Covered::Payload];
+
+    fn sealed(data: &[u8], covered: Covered) -> Vec<u8> {
+        seal_data(&KEY, ID, &SESSION, [3; 24], data, covered).expect("a packet")
     }
 
     #[test]
     fn what_is_sealed_opens_at_every_length() {
-        for len in [0, 1, 15, 16, 1000, MAX_DATA_LEN] {
-            let data: Vec<u8> = (0..len).map(|at| at as u8).collect();
-            let mut packet = sealed(&data);
+        for (len, covered) in
+            [0, 1, 15, 16, 1000, MAX_DATA_LEN].into_iter().flat_map(|len| BOTH.map(|covered| (len, covered)))
+        {
+            let mut data: Vec<u8> = (0..len).map(|at| at as u8).collect();
+            let mut packet = sealed(&data, covered);
             let (header, payload) = split(&mut packet).expect("a packet");
             assert_eq!(header.key_id, ID);
-            assert_eq!(open_data(&KEY, &header, &SESSION, payload).expect("data"), data);
+            assert_eq!(open_data(&KEY, &header, &SESSION, payload), Ok((data.as_mut_slice(), covered)));
         }
-        assert!(seal_data(&KEY, ID, &SESSION, [3; 24], &vec![0; MAX_DATA_LEN + 1]).is_err());
+        let too_much = vec![0; MAX_DATA_LEN + 1];
+        assert!(seal_data(&KEY, ID, &SESSION, [3; 24], &too_much, Covered::Payload).is_err());
     }
 
     #[test]
     fn no_altered_cut_or_prolonged_packet_opens() {
-        let good = sealed(b"some data");
+        let good = sealed(b"some data", Covered::HeaderAndPayload);
         let opens = |mut packet: Vec<u8>| {
             let Ok((header, payload)) = split(&mut packet) else { return false };
             open_data(&KEY, &header, &SESSION, payload).is_ok()

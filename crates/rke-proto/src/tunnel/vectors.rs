@@ -1,20 +1,45 @@
-//! The known answers in `vectors/content-server.json`, checked against this implementation: the
-//! client's side of section 7, and what a Content Server must see through.
+//! The known answers in `vectors/content-server.json`, checked against this implementation: both sides of
+//! `docs/protocol.md` section 8, and what each of them must see through.
+
+use std::time::Duration;
 
 use rke_secret::Secret;
 use serde_json::Value;
 
 use crate::coin::CoinId;
-use crate::derive::{self, ShareWidth};
-use crate::tunnel::answer::{self, Form, LongForm};
-use crate::tunnel::share_check::{self, ShareCheck};
-use crate::tunnel::{Answer, ClientKeyId, Handshake, HandshakeNonce, SessionIdentifier, packet};
-use crate::{Bitmap, ClientSn, ContentServerId, KeyContext, KeyId, MIN_REQUIRED, RaidaIndex, Status};
+use crate::cursor::DecodeError;
+use crate::derive::{self, ShareKind, ShareWidth};
+use crate::envelope::{self, ResponseParts};
+use crate::header::RequestHeader;
+use crate::round::{Pace, REQUEST_RANDOM_LEN, Recipient, Round, Rules};
+use crate::tunnel::answer::{self, Form};
+use crate::tunnel::confirm::ConfirmError;
+use crate::tunnel::{
+    Answer, ClientKeyId, Confirmation, Covered, Handshake, HandshakeNonce, SessionIdentifier, packet,
+};
+use crate::{
+    Bitmap, ClientSn, ContentServerId, Envelope, EnvelopeKey, KeyContext, KeySetId, MIN_REQUIRED, RaidaIndex,
+    Status,
+};
 
 /// Seconds that a timestamp may be off.
 const SKEW: u64 = 300;
 
-type Shares = Vec<(RaidaIndex, Secret<32>)>;
+/// Where a packet has its key id, and that part of its nonce which is not in the counter block.
+const KEY_ID: std::ops::Range<usize> = 3..8;
+const NONCE_END: std::ops::Range<usize> = 24..32;
+
+/// The handshakes by name, and whether their HMAC covers the header.
+const HANDSHAKES: [(&str, bool); 4] = [
+    ("handshake", false),
+    ("handshake_that_covers_its_header", true),
+    ("short_handshake", false),
+    ("short_handshake_that_covers_its_header", true),
+];
+
+const DIRECTIONS: [&str; 2] = ["data_to_the_server", "data_to_the_client"];
+const COVERED: [(&str, Covered); 2] =
+    [("header_and_payload", Covered::HeaderAndPayload), ("payload", Covered::Payload)];
 
 struct Vectors(Value);
 
@@ -24,10 +49,6 @@ fn hex_of(value: &Value) -> Vec<u8> {
 
 fn bytes<const N: usize>(value: &Value) -> [u8; N] {
     hex_of(value).try_into().expect("the right length")
-}
-
-fn bitmap(value: &Value) -> Bitmap {
-    Bitmap::decode(bytes(value)).expect("a bitmap")
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
@@ -40,13 +61,24 @@ impl Vectors {
         Self(serde_json::from_str(text).expect("the vectors are JSON"))
     }
 
+    /// The cases of a list, each with its name and its packet.
+    fn cases(&self, list: &str, count: usize) -> Vec<(&str, &Value, Vec<u8>)> {
+        let cases = self.0[list].as_array().expect("a list");
+        assert_eq!(cases.len(), count);
+        cases.iter().map(|case| (text(case, "name"), case, hex_of(&case["packet"]))).collect()
+    }
+
     fn context(&self) -> KeyContext {
         KeyContext {
             cs_id: ContentServerId::new(text(&self.0, "cs_id")).expect("a CSID"),
-            key_id: KeyId::new(self.0["kid"].as_u64().expect("a number") as u8).expect("a key id"),
+            key_set: KeySetId::new(self.0["kid"].as_u64().expect("a number") as u8).expect("a key set"),
             client_sn: ClientSn(bytes(&self.0["client_sn"])),
             timestamp: self.0["timestamp"].as_u64().expect("a number"),
         }
+    }
+
+    fn key(&self) -> [u8; 32] {
+        bytes(&self.0["key"])
     }
 
     fn key_id(&self) -> ClientKeyId {
@@ -61,223 +93,292 @@ impl Vectors {
         Handshake { coin: CoinId { denomination: 0, serial: 42 }, session: self.session() }
     }
 
+    fn bitmap(&self) -> Bitmap {
+        Bitmap::decode(bytes(&self.0["bitmap"])).expect("a bitmap")
+    }
+
     fn nonce(&self) -> HandshakeNonce {
-        HandshakeNonce::new(&self.context(), bitmap(&self.0["bitmap"]))
+        HandshakeNonce::new(&self.context(), self.bitmap())
     }
 
-    /// The true shares of a set; the vectors' master secrets are SHA-256("master" || index).
-    fn shares(&self, context: &KeyContext, of: Bitmap) -> Shares {
-        use sha2::Digest;
-        let share = |raida: RaidaIndex| {
-            let master = sha2::Sha256::digest([b"master".as_slice(), &[raida.get()]].concat()).into();
-            Secret::fill(|share| derive::share(&master, ShareWidth::Wide, context, share))
-        };
-        of.iter().map(|raida| (raida, share(raida).expect("secret memory"))).collect()
+    fn confirmation(&self) -> Confirmation {
+        let key = Secret::fill(|key| *key = self.key()).expect("secret memory");
+        Confirmation::with_key(key, &self.nonce(), self.key_id(), self.handshake())
     }
 
-    /// The shares that the client has, one of which is a lie.
-    fn shares_with_a_lie(&self) -> Shares {
-        let mut shares = self.shares(&self.context(), bitmap(&self.0["bitmap"]));
-        let check = &self.0["share_check"];
-        let lie = Secret::fill(|share| *share = bytes(&check["share_of_the_liar"])).expect("secret memory");
-        let liar = check["liar"].as_u64().expect("a number") as u8;
-        let at = shares.iter().position(|(raida, _)| raida.get() == liar).expect("the liar");
-        shares[at].1 = lie;
-        shares
+    fn answer(&self, status: Status) -> Answer {
+        let server_nonce = bytes(&self.0["answer"]["server_nonce"]);
+        Answer { status, server_nonce, lifetime: 86400, bitmap: self.bitmap() }
     }
 }
 
-fn key_of(shares: &Shares, context: &KeyContext) -> [u8; 32] {
-    let bitmap = shares.iter().map(|(raida, _)| *raida).collect();
-    let shares = shares.iter().map(|(_, share)| share);
-    let key = derive::key_from_shares(shares, ShareWidth::Wide, context, bitmap).expect("secret memory");
-    key.expose(|key| *key)
+/// The vectors' master secrets are SHA-256("master" || index).
+fn share_of(raida: RaidaIndex, context: &KeyContext) -> Secret<32> {
+    use sha2::Digest;
+    let master = sha2::Sha256::digest([b"master".as_slice(), &[raida.get()]].concat()).into();
+    Secret::fill(|share| derive::share(&master, ShareKind::Narrow, context, share)).expect("secret memory")
 }
 
-fn borrowed(shares: &Shares) -> impl Iterator<Item = (RaidaIndex, &Secret<32>)> {
-    shares.iter().map(|(raida, share)| (*raida, share))
+fn key_of(bitmap: Bitmap, context: &KeyContext) -> [u8; 32] {
+    let shares: Vec<_> = bitmap.iter().map(|raida| share_of(raida, context)).collect();
+    let key = derive::narrow_key_from_shares(shares.iter(), context);
+    key.expect("secret memory").expose(|key| *key)
 }
 
-#[test]
-fn the_key_and_its_handshake_are_the_known_ones() {
-    let vectors = Vectors::read();
-    let context = vectors.context();
-    let key = key_of(&vectors.shares(&context, bitmap(&vectors.0["bitmap"])), &context);
-    assert_eq!(key, bytes(&vectors.0["key"]));
-    let packet = vectors.handshake().seal(&key, vectors.key_id(), &vectors.nonce());
-    assert_eq!(packet, hex_of(&vectors.0["handshake"]));
-}
-
-#[test]
-fn known_handshakes_open_whatever_their_hmac_covers() {
-    let vectors = Vectors::read();
-    for name in ["handshake", "handshake_that_covers_its_header"] {
-        let mut packet = hex_of(&vectors.0[name]);
-        let (header, payload) = packet::split(&mut packet).expect("a packet");
-        assert_eq!(header.key_id, vectors.key_id(), "{name}");
-        assert_eq!(HandshakeNonce::decode(&header.nonce), Ok(vectors.nonce()), "{name}");
-        let opened = Handshake::open(&bytes(&vectors.0["key"]), &header, payload);
-        assert_eq!(opened, Ok(vectors.handshake()), "{name}");
-    }
-}
-
-#[test]
-fn the_answers_are_the_known_ones() {
-    let vectors = Vectors::read();
-    let known = &vectors.0["answer"];
-    let (key, nonce) = (bytes(&vectors.0["key"]), bytes(&known["header_nonce"]));
-    let (status, server_nonce) = (Status::SUCCESS, bytes(&known["server_nonce"]));
-    let agreed = Answer { status, server_nonce, lifetime: 86400, bitmap: bitmap(&vectors.0["bitmap"]) };
-    assert_eq!(agreed.seal(&key, vectors.key_id(), nonce), hex_of(&known["packet"]));
-    let mut packet = hex_of(&known["packet"]);
-    let (header, payload) = packet::split(&mut packet).expect("a packet");
-    assert_eq!(Answer::open(&key, &header, payload), Ok(agreed));
-
-    let unknown = Answer { status: Status::UNKNOWN_KEY, lifetime: 0, bitmap: Bitmap::default(), ..agreed };
-    assert_eq!(unknown.in_clear(vectors.key_id(), nonce), hex_of(&vectors.0["unknown_key_answer"]));
-    let mut packet = hex_of(&vectors.0["unknown_key_answer"]);
-    let (_, payload) = packet::split(&mut packet).expect("a packet");
-    assert_eq!(answer::form(payload, LongForm::Encrypted), Ok(Form::Clear(unknown, None)));
-}
-
-#[test]
-fn the_known_share_check_finds_the_one_lie() {
-    let vectors = Vectors::read();
-    let (context, known) = (vectors.context(), &vectors.0["share_check"]);
-    let shares = vectors.shares_with_a_lie();
-    let lied = vectors.handshake().seal(&key_of(&shares, &context), vectors.key_id(), &vectors.nonce());
-    assert_eq!(lied, hex_of(&known["handshake"]));
-    let mut packet = share_check::ask(&vectors.nonce(), borrowed(&shares));
-    assert_eq!(packet, hex_of(&known["packet"]));
-
-    let (_, payload) = packet::split(&mut packet).expect("a packet");
-    let check = ShareCheck::decode(payload).expect("a share check");
-    let own = vectors.shares(&context, vectors.nonce().bitmap);
-    let honest = check.matching(&vectors.nonce(), borrowed(&own));
-    assert_eq!(honest, bitmap(&known["bitmap"]));
-    let key = key_of(&vectors.shares(&context, honest), &context);
-    assert_eq!(key, bytes(&known["key"]));
-
-    let (status, nonce) = (Status::SUCCESS, bytes(&vectors.0["answer"]["header_nonce"]));
-    let server_nonce = bytes(&vectors.0["answer"]["server_nonce"]);
-    let answer = Answer { status, server_nonce, lifetime: 86400, bitmap: honest };
-    assert_eq!(answer.in_clear_with_hmac(&key, nonce), hex_of(&known["answer"]));
-    let nonce = HandshakeNonce::new(&context, honest);
-    let after = vectors.handshake().seal(&key, vectors.key_id(), &nonce);
-    assert_eq!(after, hex_of(&known["handshake_after"]));
-}
-
-#[test]
-fn the_later_packet_is_the_known_one() {
-    let vectors = Vectors::read();
-    let (key, known) = (bytes(&vectors.0["key"]), &vectors.0["later_packet"]);
-    let (session, nonce, data) = (vectors.session(), bytes(&known["nonce"]), text(known, "data"));
-    let sealed = packet::seal_data(&key, vectors.key_id(), &session, nonce, data.as_bytes());
-    let mut packet = sealed.expect("a packet");
-    assert_eq!(packet, hex_of(&known["packet"]));
-    let (header, payload) = packet::split(&mut packet).expect("a packet");
-    let opened = packet::open_data(&key, &header, &session, payload).expect("data");
-    assert_eq!(opened, data.as_bytes());
-}
-
-/// The status with which section 7 has a Content Server answer a client that is new to it.
+/// The status with which section 8 has a Content Server answer a client that is new to it.
 fn verdict(vectors: &Vectors, packet: &mut [u8]) -> Status {
     let Ok((header, payload)) = packet::split(packet) else { return Status::BAD_LENGTH };
     let Ok(nonce) = HandshakeNonce::decode(&header.nonce) else { return Status::UNKNOWN_KEY };
     let context = nonce.context(vectors.context().cs_id);
-    let is_known = nonce.may_mean(&context.cs_id) && nonce.key_id == vectors.context().key_id;
+    let is_known = nonce.may_mean(&context.cs_id) && nonce.key_set == vectors.context().key_set;
     if !is_known || nonce.timestamp.abs_diff(vectors.context().timestamp) > SKEW {
         return Status::UNKNOWN_KEY;
     }
-    let own = vectors.shares(&context, nonce.bitmap);
-    let is_enough = |raidas: Bitmap| raidas.count() >= usize::from(MIN_REQUIRED);
-    if header.key_id == ClientKeyId::SHARE_CHECK {
-        let honest = ShareCheck::decode(payload).map(|check| check.matching(&nonce, borrowed(&own)));
-        return if honest.is_ok_and(is_enough) { Status::SUCCESS } else { Status::BAD_PARAMETER };
-    }
-    if !is_enough(nonce.bitmap) {
+    if nonce.bitmap.count() < usize::from(MIN_REQUIRED) {
         return Status::BAD_PARAMETER;
     }
-    match Handshake::open(&key_of(&own, &context), &header, payload) {
+    match Handshake::open(&key_of(nonce.bitmap, &context), &header, payload) {
         Ok(_) => Status::SUCCESS,
         Err(_) => Status::UNKNOWN_KEY,
+    }
+}
+
+/// What the client makes of an answer.
+fn received(vectors: &Vectors, packet: &mut [u8]) -> Result<(), ConfirmError> {
+    let (header, payload) = packet::split(packet)?;
+    vectors.confirmation().receive(&header, payload)
+}
+
+/// What a packet of data opens to.
+fn opened(vectors: &Vectors, packet: &mut [u8]) -> Result<(Vec<u8>, Covered), DecodeError> {
+    let (header, payload) = packet::split(packet)?;
+    if header.key_id != vectors.key_id() {
+        return Err(DecodeError::Mismatch("the key id"));
+    }
+    let data = packet::open_data(&vectors.key(), &header, &vectors.session(), payload);
+    data.map(|(data, covered)| (data.to_vec(), covered))
+}
+
+/// Cuts a packet at every byte, then flips each bit of it.
+fn for_each_change(good: &[u8], mut check: impl FnMut(usize, &mut [u8])) {
+    for at in 0..good.len() {
+        check(at, &mut good[..at].to_vec());
+        for bit in 0..8 {
+            let mut altered = good.to_vec();
+            altered[at] ^= 1 << bit;
+            check(at, &mut altered);
+        }
+    }
+}
+
+#[test]
+fn the_shares_and_the_key_are_the_known_ones() {
+    let vectors = Vectors::read();
+    let context = vectors.context();
+    let shares: Vec<u8> =
+        RaidaIndex::all().map(|raida| share_of(raida, &context).expose(|share| share[0])).collect();
+    assert_eq!(shares, hex_of(&vectors.0["shares_of_raidas_0_to_24"]));
+    assert_eq!(key_of(vectors.bitmap(), &context), vectors.key());
+}
+
+#[test]
+fn the_handshake_is_the_known_one() {
+    let vectors = Vectors::read();
+    let packet = vectors.handshake().seal(&vectors.key(), vectors.key_id(), &vectors.nonce());
+    assert_eq!(packet, hex_of(&vectors.0["handshake"]));
+    assert_eq!(vectors.confirmation().packet(), packet);
+}
+
+fn recipient(raida: RaidaIndex) -> Recipient {
+    let endpoint = ([127, 0, 0, 1], 50000 + u16::from(raida.get())).into();
+    let (envelope, key) = (Envelope::Type0, EnvelopeKey::None);
+    Recipient {
+        raida,
+        endpoint,
+        envelope,
+        key,
+        random: [raida.get(); REQUEST_RANDOM_LEN],
+        pace: Pace::default(),
+    }
+}
+
+/// A round over these RAIDAs, each of which gives the share of the vectors, repeated where it is wide.
+fn round_of(raidas: Bitmap, width: ShareWidth, context: &KeyContext) -> Round {
+    let recipients = raidas.iter().map(recipient).collect();
+    let mut round = Round::collect_shares(recipients, width, context, Rules::new(13)).expect("secret memory");
+    let sent: Vec<_> =
+        round.take_due(Duration::ZERO).map(|(raida, to, datagram)| (raida, to, datagram.to_vec())).collect();
+    for (raida, endpoint, request) in sent {
+        let header = RequestHeader::decode(&request).expect("a header");
+        let challenge: [u8; 16] = request[32..48].try_into().expect("a challenge");
+        let (status, random) = (Status::SUCCESS, [0; 24]);
+        let parts = ResponseParts { raida, status, challenge: Some(challenge), execution_micros: 0, random };
+        let share = share_of(raida, context).expose(|share| share[0]);
+        let payload = match width {
+            ShareWidth::Narrow => vec![share],
+            ShareWidth::Wide => [challenge.as_slice(), &[share; 32]].concat(),
+        };
+        let write = |out: &mut [u8]| out.copy_from_slice(&payload);
+        let answer = envelope::seal_response(&header, &EnvelopeKey::None, &parts, payload.len(), write);
+        round.receive(endpoint, &mut answer.expect("secret memory"), Duration::ZERO);
+    }
+    round
+}
+
+#[test]
+fn a_round_of_the_known_shares_begins_with_the_known_handshake() {
+    let vectors = Vectors::read();
+    let (context, key_id, handshake) = (vectors.context(), vectors.key_id(), vectors.handshake());
+    let begin = |round| Confirmation::begin(&round, &context, key_id, handshake).expect("secret memory");
+    let begun = begin(round_of(vectors.bitmap(), ShareWidth::Narrow, &context)).expect("a ready round");
+    assert_eq!(begun.packet(), hex_of(&vectors.0["handshake"]));
+    assert!(begun.into_key().expose(|key| *key == vectors.key()));
+    let too_few = vectors.bitmap().iter().take(12).collect();
+    assert!(begin(round_of(too_few, ShareWidth::Narrow, &context)).is_none());
+    let wide = round_of(vectors.bitmap(), ShareWidth::Wide, &context);
+    assert!(wide.is_satisfied());
+    assert!(begin(wide).is_none(), "wide shares have a handshake of their own");
+}
+
+#[test]
+fn known_handshakes_open_whatever_their_length_and_what_their_hmac_covers() {
+    let vectors = Vectors::read();
+    for ((name, _), payload_len) in HANDSHAKES.into_iter().zip([151, 151, 147, 147]) {
+        let mut packet = hex_of(&vectors.0[name]);
+        let (header, payload) = packet::split(&mut packet).expect("a packet");
+        assert_eq!((header.key_id, payload.len()), (vectors.key_id(), payload_len), "{name}");
+        assert_eq!(HandshakeNonce::decode(&header.nonce), Ok(vectors.nonce()), "{name}");
+        assert_eq!(Handshake::open(&vectors.key(), &header, payload), Ok(vectors.handshake()), "{name}");
+    }
+}
+
+#[test]
+fn the_answers_are_the_known_ones_and_the_client_takes_them() {
+    let vectors = Vectors::read();
+    let known = &vectors.0["answer"];
+    for (name, status) in [("packet", Status::SUCCESS), ("packet_of_241", Status::TICKETS_GOOD)] {
+        let (answer, mut packet) = (vectors.answer(status), hex_of(&known[name]));
+        let sealed = answer.seal(&vectors.key(), vectors.key_id(), bytes(&known["header_nonce"]));
+        assert_eq!(sealed, packet, "{name}");
+        assert_eq!(received(&vectors, &mut packet.clone()), Ok(()), "{name}");
+        let (header, payload) = packet::split(&mut packet).expect("a packet");
+        assert_eq!(Answer::open(&vectors.key(), &header, payload), Ok(answer), "{name}");
+    }
+}
+
+#[test]
+fn known_refusals_are_refusals_to_the_client() {
+    let vectors = Vectors::read();
+    for (name, case, mut packet) in vectors.cases("refusals", 5) {
+        let status = Status(case["status"].as_u64().expect("a number") as u8);
+        assert_eq!(received(&vectors, &mut packet), Err(ConfirmError::Refused(status)), "{name}");
+    }
+}
+
+#[test]
+fn a_refusal_without_a_key_is_the_known_one() {
+    let vectors = Vectors::read();
+    let cases = vectors.cases("refusals", 5);
+    let nonce = bytes(&vectors.0["answer"]["header_nonce"]);
+    for (at, status) in [(3, Status::UNKNOWN_KEY), (4, Status::BAD_PARAMETER)] {
+        let refusal = Answer { lifetime: 0, bitmap: Bitmap::default(), ..vectors.answer(status) };
+        let mut packet = refusal.in_clear(vectors.key_id(), nonce);
+        assert_eq!(packet, cases[at].2, "{status}");
+        let (_, payload) = packet::split(&mut packet).expect("a packet");
+        assert_eq!(answer::form(payload), Ok(Form::Clear(refusal)), "{status}");
+    }
+}
+
+#[test]
+fn data_is_the_known_one_in_both_directions_and_forms() {
+    let vectors = Vectors::read();
+    for direction in DIRECTIONS {
+        let known = &vectors.0[direction];
+        let (nonce, data) = (bytes(&known["nonce"]), text(known, "data").as_bytes());
+        for (name, covered) in COVERED {
+            let (key, session) = (vectors.key(), vectors.session());
+            let sealed = packet::seal_data(&key, vectors.key_id(), &session, nonce, data, covered);
+            let mut packet = sealed.expect("a packet");
+            assert_eq!(packet, hex_of(&known[name]), "{direction}, {name}");
+            assert_eq!(opened(&vectors, &mut packet), Ok((data.to_vec(), covered)), "{direction}, {name}");
+        }
     }
 }
 
 #[test]
 fn what_a_content_server_must_refuse_is_refused() {
     let vectors = Vectors::read();
-    let taken = [&vectors.0["handshake"], &vectors.0["share_check"]["packet"]];
-    for packet in taken {
-        assert_eq!(verdict(&vectors, &mut hex_of(packet)), Status::SUCCESS);
+    for (name, _) in HANDSHAKES {
+        assert_eq!(verdict(&vectors, &mut hex_of(&vectors.0[name])), Status::SUCCESS, "{name}");
     }
-    let refused = vectors.0["refused_by_the_content_server"].as_array().expect("a list");
-    assert_eq!(refused.len(), 22);
-    for case in refused {
+    for (name, case, mut packet) in vectors.cases("refused_by_the_content_server", 22) {
         let status = case["status"].as_u64().expect("a number");
-        let found = verdict(&vectors, &mut hex_of(&case["packet"]));
-        assert_eq!(u64::from(found.0), status, "{}", text(case, "name"));
+        assert_eq!(u64::from(verdict(&vectors, &mut packet).0), status, "{name}");
     }
-}
-
-/// Whether an answer takes the client further: established under its key, or a share check that
-/// leaves enough.
-fn goes_on(vectors: &Vectors, after: &str, packet: &mut [u8]) -> bool {
-    let Ok((header, payload)) = packet::split(packet) else { return false };
-    let (context, asked) = (vectors.context(), bitmap(&vectors.0["bitmap"]));
-    if after == "handshake" {
-        let opened = Answer::open(&bytes(&vectors.0["key"]), &header, payload);
-        return header.key_id == vectors.key_id()
-            && opened.is_ok_and(|answer| answer.status == Status::SUCCESS && answer.bitmap == asked);
-    }
-    let Ok(Form::Clear(answer, Some(tag))) = answer::form(payload, LongForm::Clear) else { return false };
-    let mut shares = vectors.shares_with_a_lie();
-    shares.retain(|(raida, _)| answer.bitmap.contains(*raida));
-    let is_right = answer.matches(&key_of(&shares, &context), &header, tag);
-    is_right && answer.bitmap.is_within(asked) && answer.bitmap.count() >= usize::from(MIN_REQUIRED)
 }
 
 #[test]
 fn what_a_client_must_drop_is_dropped() {
     let vectors = Vectors::read();
-    let good =
-        [("handshake", &vectors.0["answer"]["packet"]), ("share_check", &vectors.0["share_check"]["answer"])];
-    for (after, packet) in good {
-        assert!(goes_on(&vectors, after, &mut hex_of(packet)), "{after}");
-    }
-    let dropped = vectors.0["dropped_by_the_client"].as_array().expect("a list");
-    assert_eq!(dropped.len(), 14);
-    for case in dropped {
-        let went_on = goes_on(&vectors, text(case, "after"), &mut hex_of(&case["packet"]));
-        assert!(!went_on, "{}", text(case, "name"));
+    for (name, _, mut packet) in vectors.cases("dropped_by_the_client", 17) {
+        let received = received(&vectors, &mut packet);
+        assert!(matches!(received, Err(ConfirmError::Malformed(_))), "{name}: {received:?}");
     }
 }
 
 #[test]
-fn no_known_packet_opens_when_it_is_cut_or_altered() {
+fn data_that_nobody_may_open_does_not_open() {
     let vectors = Vectors::read();
-    let handshake = hex_of(&vectors.0["handshake_that_covers_its_header"]);
-    let check = hex_of(&vectors.0["share_check"]["packet"]);
-    for at in 0..handshake.len() {
-        let mut altered = handshake.clone();
-        altered[at] ^= 0x01;
-        assert_ne!(verdict(&vectors, &mut altered), Status::SUCCESS, "byte {at} of the handshake");
-        let cut = verdict(&vectors, &mut handshake[..at].to_vec());
-        assert_eq!(cut, Status::BAD_LENGTH, "the handshake cut at {at}");
+    for (name, _, mut packet) in vectors.cases("data_that_opens_for_nobody", 11) {
+        assert!(opened(&vectors, &mut packet).is_err(), "{name}");
     }
-    for at in 0..check.len() {
-        let cut = verdict(&vectors, &mut check[..at].to_vec());
-        assert_eq!(cut, Status::BAD_LENGTH, "the share check cut at {at}");
+}
+
+#[test]
+fn no_known_handshake_opens_when_it_is_cut_or_altered() {
+    let vectors = Vectors::read();
+    for (name, covers_header) in HANDSHAKES {
+        let good = hex_of(&vectors.0[name]);
+        for_each_change(&good, |at, changed| {
+            // A key id that no HMAC covers is another client's name for the same handshake.
+            let is_free = !covers_header && KEY_ID.contains(&at) && changed.len() == good.len();
+            let taken = verdict(&vectors, changed) == Status::SUCCESS;
+            assert_eq!(taken, is_free, "byte {at} of {name}");
+        });
     }
-    for (after, packet) in
-        [("handshake", &vectors.0["answer"]["packet"]), ("share_check", &vectors.0["share_check"]["answer"])]
-    {
-        let good = hex_of(packet);
-        for at in 0..good.len() {
-            let mut altered = good.clone();
-            altered[at] ^= 0x01;
-            assert!(!goes_on(&vectors, after, &mut altered), "byte {at} of the answer to a {after}");
-            assert!(!goes_on(&vectors, after, &mut good[..at].to_vec()), "{after}, cut at {at}");
-        }
+}
+
+#[test]
+fn no_known_answer_is_taken_when_it_is_cut_or_altered() {
+    let vectors = Vectors::read();
+    for name in ["packet", "packet_of_241"] {
+        for_each_change(&hex_of(&vectors.0["answer"][name]), |at, changed| {
+            let received = received(&vectors, changed);
+            assert!(matches!(received, Err(ConfirmError::Malformed(_))), "byte {at} of {name}: {received:?}");
+        });
+    }
+}
+
+#[test]
+fn no_known_refusal_establishes_a_key_when_it_is_cut_or_altered() {
+    let vectors = Vectors::read();
+    for (name, _, good) in vectors.cases("refusals", 5) {
+        for_each_change(&good, |at, changed| {
+            assert!(received(&vectors, changed).is_err(), "byte {at}: {name}");
+        });
+    }
+}
+
+#[test]
+fn no_known_data_opens_when_it_is_cut_or_altered() {
+    let vectors = Vectors::read();
+    for (direction, (name, covered)) in DIRECTIONS.into_iter().flat_map(|to| COVERED.map(|form| (to, form))) {
+        let good = hex_of(&vectors.0[direction][name]);
+        for_each_change(&good, |at, changed| {
+            let is_free =
+                covered == Covered::Payload && NONCE_END.contains(&at) && changed.len() == good.len();
+            let opens = opened(&vectors, changed).is_ok();
+            assert_eq!(opens, is_free, "byte {at} of {direction}, {name}");
+        });
     }
 }

@@ -8,11 +8,12 @@ use std::time::Duration;
 use rke_host::data_dir::{DataDir, DataDirError};
 use rke_host::sealed::SealError;
 use rke_host::udp::{self, Pool};
-use rke_host::wallet::{self, Proof, WalletError};
-use rke_proto::derive::{self, ShareWidth};
+use rke_host::wallet::{self, Envelope1, Proof, WalletError};
+use rke_proto::command::Preloading;
+use rke_proto::derive::{self, ShareKind, ShareWidth};
 use rke_proto::directory::Directory;
 use rke_proto::round::{Fault, Pace, REQUEST_RANDOM_LEN, Recipient, Round, Rules};
-use rke_proto::{Bitmap, ContentServerId, KeyContext, KeyId, MIN_REQUIRED, RAIDA_COUNT, RaidaIndex};
+use rke_proto::{Bitmap, ContentServerId, KeyContext, KeySetId, MIN_REQUIRED, RAIDA_COUNT, RaidaIndex};
 use rke_secret::{Secret, SecretError};
 use tokio::time::Instant;
 
@@ -41,7 +42,7 @@ pub enum ContentServerError {
     NoKeySet(PathBuf),
     /// 255 key sets were made.
     #[error("there is no key set number after k255")]
-    NoKeyIdLeft,
+    NoKeySetLeft,
     /// No node to preload to.
     #[error("cannot preload: the RAIDA directory names no node")]
     EmptyDirectory,
@@ -96,7 +97,7 @@ impl DnsRecords {
 /// The 25 master secrets of one of a Content Server's key sets.
 pub struct MasterSecrets {
     cs_id: ContentServerId,
-    key_id: KeyId,
+    key_set: KeySetId,
     masters: Vec<Secret<32>>,
 }
 
@@ -105,9 +106,9 @@ impl MasterSecrets {
     ///
     /// # Errors
     /// [`SecretError`].
-    pub fn random(cs_id: ContentServerId, key_id: KeyId) -> Result<Self, SecretError> {
+    pub fn random(cs_id: ContentServerId, key_set: KeySetId) -> Result<Self, SecretError> {
         let masters = RaidaIndex::all().map(|_| Secret::random()).collect::<Result<_, _>>()?;
-        Ok(Self { cs_id, key_id, masters })
+        Ok(Self { cs_id, key_set, masters })
     }
 
     /// Opens the key set in a folder of a data directory.
@@ -117,12 +118,12 @@ impl MasterSecrets {
     /// half.
     pub(super) fn open(
         cs_id: ContentServerId,
-        key_id: KeyId,
+        key_set: KeySetId,
         data_dir: &DataDir,
         folder: &Path,
     ) -> Result<Self, ContentServerError> {
-        let masters = RaidaIndex::all().map(|raida| read_master(data_dir, folder, cs_id, key_id, raida));
-        Ok(Self { cs_id, key_id, masters: masters.collect::<Result<_, _>>()? })
+        let masters = RaidaIndex::all().map(|raida| read_master(data_dir, folder, cs_id, key_set, raida));
+        Ok(Self { cs_id, key_set, masters: masters.collect::<Result<_, _>>()? })
     }
 
     /// Writes the key set, sealed, to a folder of a data directory.
@@ -132,7 +133,7 @@ impl MasterSecrets {
     pub(super) fn write(&self, data_dir: &DataDir, folder: &Path) -> Result<(), ContentServerError> {
         for (raida, master) in RaidaIndex::all().zip(&self.masters) {
             let path = file_of(folder, raida);
-            let description = description(self.cs_id, self.key_id, raida);
+            let description = description(self.cs_id, self.key_set, raida);
             let written = data_dir.sealer().write(&path, description.as_bytes(), master);
             written.map_err(|source| ContentServerError::MasterSecrets { path, source })?;
         }
@@ -145,23 +146,24 @@ impl MasterSecrets {
     }
 
     /// The key set's number.
-    pub fn key_id(&self) -> KeyId {
-        self.key_id
+    pub fn key_set(&self) -> KeySetId {
+        self.key_set
     }
 
-    /// The shares that the RAIDAs of a set give for `context`.
+    /// The shares of this kind that the RAIDAs of a set give for `context`, in order.
+    /// `docs/protocol.md` section 6.
     ///
     /// # Errors
     /// [`SecretError`] when there is no secret memory left.
     pub fn shares(
         &self,
         context: &KeyContext,
-        width: ShareWidth,
+        kind: ShareKind,
         of: Bitmap,
     ) -> Result<Vec<(RaidaIndex, Secret<32>)>, SecretError> {
         let share = |raida: RaidaIndex| {
             let master = &self.masters[raida.position()];
-            Secret::fill(|share| master.expose(|master| derive::share(master, width, context, share)))
+            Secret::fill(|share| master.expose(|master| derive::share(master, kind, context, share)))
         };
         of.iter().map(|raida| Ok((raida, share(raida)?))).collect()
     }
@@ -175,13 +177,14 @@ impl MasterSecrets {
         &self,
         directory: &Directory,
         wallet: &Path,
+        preloading: Preloading,
         timeout: Duration,
     ) -> Result<PreloadReport, ContentServerError> {
         let raidas: Vec<RaidaIndex> = directory.entries().iter().map(|(_, raida)| *raida).collect();
         if raidas.is_empty() {
             return Err(ContentServerError::EmptyDirectory);
         }
-        let proofs = wallet::prove(wallet, &raidas, ShareWidth::Wide, raidas.len())?;
+        let proofs = wallet::prove(wallet, &raidas, ShareWidth::Wide, Envelope1::Refused, raidas.len())?;
         let recipients = proofs.into_iter().zip(directory.entries()).map(|(proof, (endpoint, _))| {
             let mut random = [0; REQUEST_RANDOM_LEN];
             getrandom::fill(&mut random)?;
@@ -189,7 +192,7 @@ impl MasterSecrets {
             let pace = Pace::default();
             Ok(Recipient { raida, endpoint: *endpoint, envelope, key, random, pace })
         });
-        let mut round = self.preload_round(recipients.collect::<io::Result<_>>()?)?;
+        let mut round = self.preload_round(recipients.collect::<io::Result<_>>()?, preloading)?;
         udp::run(&Pool::default(), &mut round, Instant::now() + timeout).await?;
         Ok(PreloadReport { done: round.answered(), faults: round.faults() })
     }
@@ -198,14 +201,18 @@ impl MasterSecrets {
     ///
     /// # Errors
     /// [`SecretError`] when there is no secret memory left.
-    pub fn preload_round(&self, recipients: Vec<Recipient>) -> Result<Round, SecretError> {
+    pub fn preload_round(
+        &self,
+        recipients: Vec<Recipient>,
+        preloading: Preloading,
+    ) -> Result<Round, SecretError> {
         let rules = Rules::new(recipients.len());
         let with_master = |recipient: Recipient| {
             let master = &self.masters[recipient.raida.position()];
             (recipient, master)
         };
         let recipients = recipients.into_iter().map(with_master).collect();
-        Round::preload(recipients, &self.cs_id, self.key_id, rules)
+        Round::preload(recipients, &self.cs_id, self.key_set, preloading, rules)
     }
 
     /// The records to publish, for the nodes of a directory.
@@ -213,8 +220,8 @@ impl MasterSecrets {
         let servers = directory
             .entries()
             .iter()
-            .map(|(endpoint, raida)| format!("{endpoint} {} raida={raida}", self.key_id));
-        let mut texts = vec![format!("{} = {}", self.key_id, self.cs_id)];
+            .map(|(endpoint, raida)| format!("{endpoint} {} raida={raida}", self.key_set));
+        let mut texts = vec![format!("{} = {}", self.key_set, self.cs_id)];
         texts.extend(servers);
         texts.push(format!("required raidas>={MIN_REQUIRED}"));
         texts.push("required share-bytes>=32".into());
@@ -225,41 +232,26 @@ impl MasterSecrets {
             texts,
         }
     }
-
-    /// The key of an exchange, from the master secrets alone: what a client gets from the RAIDAs in
-    /// `bitmap` for `context`.
-    ///
-    /// # Errors
-    /// [`SecretError`] when there is no secret memory left.
-    pub fn session_key(
-        &self,
-        context: &KeyContext,
-        width: ShareWidth,
-        bitmap: Bitmap,
-    ) -> Result<Secret<32>, SecretError> {
-        let shares = self.shares(context, width, bitmap)?;
-        derive::key_from_shares(shares.iter().map(|(_, share)| share), width, context, bitmap)
-    }
 }
 
 fn file_of(folder: &Path, raida: RaidaIndex) -> PathBuf {
     folder.join(format!("raida-{raida:02}"))
 }
 
-/// What stands in clear, and authenticated, before a sealed master secret.
-fn description(cs_id: ContentServerId, key_id: KeyId, raida: RaidaIndex) -> String {
-    format!("master secret of RAIDA {raida} of {RAIDA_COUNT} in {key_id} of {cs_id}")
+/// What stands in the clear, and authenticated, before a sealed master secret.
+fn description(cs_id: ContentServerId, key_set: KeySetId, raida: RaidaIndex) -> String {
+    format!("master secret of RAIDA {raida} of {RAIDA_COUNT} in {key_set} of {cs_id}")
 }
 
 fn read_master(
     data_dir: &DataDir,
     folder: &Path,
     cs_id: ContentServerId,
-    key_id: KeyId,
+    key_set: KeySetId,
     raida: RaidaIndex,
 ) -> Result<Secret<32>, ContentServerError> {
     let path = file_of(folder, raida);
-    let own = description(cs_id, key_id, raida);
+    let own = description(cs_id, key_set, raida);
     let master = data_dir.sealer().read::<32>(&path).and_then(|(found, master)| {
         if found == own.as_bytes() { Ok(master) } else { Err(SealError::Malformed) }
     });

@@ -1,8 +1,11 @@
+use rke_proto::coin::CoinPair;
 use rke_proto::command::SHARE_REQUEST_LEN;
+use rke_proto::derive::ShareWidth;
 use rke_proto::envelope::RequestParts;
-use rke_proto::{ClientSn, ContentServerId, KeyContext, KeyId};
+use rke_proto::{ClientSn, KeyContext, KeySetId};
 
 use super::*;
+use crate::owners::Preloader;
 
 const NOW: u64 = 1_785_312_000;
 const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
@@ -31,28 +34,42 @@ fn cs_id() -> ContentServerId {
     ContentServerId::new("CS").expect("an ID")
 }
 
-fn key_id(value: u8) -> KeyId {
-    KeyId::new(value).expect("a key id")
+fn key_set(value: u8) -> KeySetId {
+    KeySetId::new(value).expect("a key set")
 }
 
 fn master() -> Secret<32> {
     Secret::fill(|master| *master = [7; 32]).expect("secret memory")
 }
 
-/// RAIDA 7, which knows two coins, lets one of them preload, and holds key set 1 of `CS`.
+/// RAIDA 7, which knows two coins, lets one of them preload, takes envelope 1, and holds key set 1 of `CS`, for shares
+/// of either width, which belongs to that coin.
 struct Stage {
     responder: Responder,
     dir: tempfile::TempDir,
+    now: u64,
 }
 
 fn stage() -> Stage {
+    stage_with(Rules { envelope_1: Envelope1::Allowed, ..rules(&["0:42"]) })
+}
+
+fn rules(preloaders: &[&str]) -> Rules {
+    let preloaders = preloaders.iter().map(|text| text.parse::<Preloader>().expect("a preloader"));
+    Rules { preloaders: preloaders.collect(), ..Rules::default() }
+}
+
+fn stage_with(rules: Rules) -> Stage {
     let dir = tempfile::tempdir().expect("a folder");
     let mut key_sets = KeySets::open(dir.path()).expect("key sets");
-    key_sets.keep(cs_id(), key_id(1), master()).expect("kept");
+    let loaded = key_sets.preload(cs_id(), KNOWN, Preloading::Public, vec![(key_set(1), master())]);
+    loaded.expect("kept");
+    Stage { responder: responder(rules, key_sets), dir, now: NOW }
+}
+
+fn responder(rules: Rules, key_sets: KeySets) -> Responder {
     let ans = [KNOWN, OTHER].map(|coin| (coin, an(coin)));
-    let raida = RaidaIndex::new(7).expect("RAIDA 7");
-    let responder = Responder::new(raida, ans.into(), [KNOWN].into(), key_sets);
-    Stage { responder, dir }
+    Responder::new(RaidaIndex::new(7).expect("RAIDA 7"), ans.into(), rules, key_sets)
 }
 
 impl Stage {
@@ -61,7 +78,20 @@ impl Stage {
     }
 
     fn answer_to(&mut self, peer: IpAddr, datagram: &[u8]) -> Option<Vec<u8>> {
-        self.responder.answer(Arrival { peer, now: NOW, random: [9; 24] }, &mut datagram.to_vec())
+        self.responder.answer(Arrival { peer, now: self.now, random: [9; 24] }, &mut datagram.to_vec())
+    }
+
+    /// Ends the node and starts it again, by other rules.
+    fn restart(self, rules: Rules) -> Self {
+        let Self { responder: before, dir, now } = self;
+        drop(before);
+        let key_sets = KeySets::open(dir.path()).expect("key sets");
+        Self { responder: responder(rules, key_sets), dir, now }
+    }
+
+    fn holds(&self, key_set: KeySetId, master: &Secret<32>) -> bool {
+        let kept = self.responder.key_sets.master(&cs_id(), key_set, ShareWidth::Wide);
+        kept.is_some_and(|kept| kept.matches(master))
     }
 
     fn status(&mut self, datagram: &[u8]) -> Option<Status> {
@@ -83,7 +113,7 @@ impl Request {
     fn new(envelope: Envelope) -> Self {
         let command = if envelope.wire_type() < 4 { 2 } else { 32 };
         let context =
-            KeyContext { cs_id: cs_id(), key_id: key_id(1), client_sn: ClientSn([1; 5]), timestamp: NOW };
+            KeyContext { cs_id: cs_id(), key_set: key_set(1), client_sn: ClientSn([1; 5]), timestamp: NOW };
         Self {
             raida: 7,
             command: (15, command),
@@ -108,12 +138,36 @@ impl Request {
         .1
     }
 
-    fn preload(&self, key_sets: &[(KeyId, &Secret<32>)]) -> Vec<u8> {
-        self.seal_body(command::preload_len(&self.context.cs_id, key_sets.len()), |body| {
-            command::write_preload(&self.challenge, &self.context.cs_id, key_sets, body);
-        })
-        .1
+    /// The same by command 1.
+    fn preload(&self, key_sets: &[(KeySetId, &Secret<32>)]) -> Vec<u8> {
+        self.preload_as(Preloading::Public, key_sets).1
     }
+
+    /// The same by command 33, made at a time.
+    fn preload_at(&self, timestamp: u64, key_sets: &[(KeySetId, &Secret<32>)]) -> Vec<u8> {
+        self.preload_as(Preloading::Dated(timestamp), key_sets).1
+    }
+
+    fn preload_as(
+        &self,
+        preloading: Preloading,
+        key_sets: &[(KeySetId, &Secret<32>)],
+    ) -> (RequestHeader, Vec<u8>) {
+        let cs_id = &self.context.cs_id;
+        let own = Self { command: preloading.command().to_wire(), ..*self };
+        own.seal_body(preloading.body_len(cs_id, key_sets.len()), |body| {
+            preloading.write(&self.challenge, cs_id, key_sets, body);
+        })
+    }
+}
+
+/// A request in an envelope with a challenge of its own.
+fn request(envelope: Envelope, challenge: u8) -> Request {
+    Request { challenge: Challenge::new([challenge; 12]), ..Request::new(envelope) }
+}
+
+fn secret(byte: u8) -> Secret<32> {
+    Secret::fill(|secret| *secret = [byte; 32]).expect("secret memory")
 }
 
 #[test]
@@ -127,12 +181,61 @@ fn gives_the_right_share_in_every_envelope() {
         let opened = envelope::open_response(&header, &request.challenge, &key(envelope), &mut answer);
         let opened = opened.expect("a valid answer");
         assert_eq!(opened.status, Status::SUCCESS);
-        let width = if request.command.1 == 2 { ShareWidth::Narrow } else { ShareWidth::Wide };
+        let (kind, echoed): (_, &[u8]) = match envelope {
+            Envelope::Type0 | Envelope::Type1(_) => (ShareKind::Narrow, &[]),
+            Envelope::Type4(first) => {
+                (ShareKind::Wide(CoinPair { first, second: None }), request.challenge.as_bytes())
+            }
+            Envelope::Type5(first, second) => {
+                let coins = CoinPair { first, second: Some(second) };
+                (ShareKind::Wide(coins), request.challenge.as_bytes())
+            }
+        };
         let mut share = [0; 32];
-        derive::share(&[7; 32], width, &request.context, &mut share);
-        let echoed: &[u8] = if width == ShareWidth::Wide { request.challenge.as_bytes() } else { &[] };
-        assert_eq!(*opened.payload, [echoed, &share[..width.share_len()]].concat(), "{envelope:?}");
+        derive::share(&[7; 32], kind, &request.context, &mut share);
+        assert_eq!(*opened.payload, [echoed, &share[..kind.width().share_len()]].concat(), "{envelope:?}");
     }
+}
+
+#[test]
+fn narrow_shares_travel_in_long_envelopes_too() {
+    for envelope in [Envelope::Type4(KNOWN), Envelope::Type5(OTHER, KNOWN)] {
+        let mut request = Request::new(envelope);
+        request.command.1 = 2;
+        let (header, datagram) = request.seal_body(SHARE_REQUEST_LEN, |body| {
+            command::write_share_request(&request.challenge, &request.context, body);
+        });
+        let mut answer = stage().answer(&datagram).expect("an answer");
+        let opened = envelope::open_response(&header, &request.challenge, &key(envelope), &mut answer);
+        let mut share = [0; 32];
+        derive::share(&[7; 32], ShareKind::Narrow, &request.context, &mut share);
+        assert_eq!(opened.expect("a valid answer").payload, [share[0]], "{envelope:?}");
+    }
+}
+
+#[test]
+fn a_wide_share_is_another_for_other_coins() {
+    let mut stage = stage();
+    let mut shares: Vec<Vec<u8>> = [
+        Envelope::Type4(KNOWN),
+        Envelope::Type4(OTHER),
+        Envelope::Type5(KNOWN, OTHER),
+        Envelope::Type5(OTHER, KNOWN),
+    ]
+    .iter()
+    .map(|envelope| {
+        let request = Request::new(*envelope);
+        let (header, datagram) = request.seal_body(SHARE_REQUEST_LEN, |body| {
+            command::write_share_request(&request.challenge, &request.context, body);
+        });
+        let mut answer = stage.answer(&datagram).expect("an answer");
+        let opened = envelope::open_response(&header, &request.challenge, &key(*envelope), &mut answer);
+        opened.expect("a valid answer").payload[CHALLENGE_LEN..].to_vec()
+    })
+    .collect();
+    shares.sort_unstable();
+    shares.dedup();
+    assert_eq!(shares.len(), 4);
 }
 
 #[test]
@@ -146,11 +249,12 @@ fn each_fault_has_its_status() {
         for (change, status) in [
             ((|request| request.raida = 8) as fn(&mut Request), Status::WRONG_RAIDA),
             (|request| request.command.1 = 99, Status::UNKNOWN_COMMAND),
+            (|request| request.command.1 = 34, Status::UNKNOWN_COMMAND),
             (|request| request.command.0 = 14, Status::UNKNOWN_COMMAND),
             (|request| request.context.timestamp -= 301, Status::BAD_PARAMETER),
             (|request| request.context.timestamp += 301, Status::BAD_PARAMETER),
             (|request| request.context.timestamp = u64::MAX, Status::BAD_PARAMETER),
-            (|request| request.context.key_id = key_id(2), Status::NO_SUCH_KEY_SET),
+            (|request| request.context.key_set = key_set(2), Status::NO_SUCH_KEY_SET),
             (
                 |request| request.context.cs_id = ContentServerId::new("CT").expect("an ID"),
                 Status::NO_SUCH_KEY_SET,
@@ -197,10 +301,22 @@ fn unknown_coins_and_wrong_ans_are_refused() {
 
 #[test]
 fn commands_travel_in_their_envelopes_only() {
-    for (envelope, command) in [(Envelope::Type0, 32), (Envelope::Type1(KNOWN), 32), (Envelope::Type0, 1)] {
-        let mut request = Request::new(envelope);
-        request.command.1 = command;
-        assert_eq!(stage().status(&request.seal()), Some(Status::ENVELOPE_NOT_ALLOWED));
+    for envelope in [Envelope::Type0, Envelope::Type1(KNOWN)] {
+        for command in [1, 32, 33] {
+            let mut request = Request::new(envelope);
+            request.command.1 = command;
+            let status = stage().status(&request.seal());
+            assert_eq!(status, Some(Status::ENVELOPE_NOT_ALLOWED), "{command} in {envelope:?}");
+        }
+    }
+    let mut strict = stage_with(rules(&["0:42"]));
+    for (envelope, status) in [
+        (Envelope::Type0, Status::SUCCESS),
+        (Envelope::Type1(KNOWN), Status::ENVELOPE_NOT_ALLOWED),
+        (Envelope::Type1(STRANGER), Status::ENVELOPE_NOT_ALLOWED),
+        (Envelope::Type4(KNOWN), Status::SUCCESS),
+    ] {
+        assert_eq!(strict.status(&Request::new(envelope).seal()), Some(status), "{envelope:?}");
     }
     let clear = Request::new(Envelope::Type0).seal();
     let afar = stage().answer_to("192.0.2.1".parse().expect("an address"), &clear).expect("an answer");
@@ -226,47 +342,192 @@ fn a_retransmission_gets_the_same_answer_and_a_reused_challenge_none() {
 }
 
 #[test]
-fn allowed_coins_preload_and_it_survives_a_restart() {
-    for envelope in [Envelope::Type1(KNOWN), Envelope::Type4(KNOWN), Envelope::Type5(OTHER, KNOWN)] {
+fn the_same_challenge_under_another_coin_or_command_is_another_request() {
+    let mut stage = stage();
+    let mut own = Request::new(Envelope::Type4(KNOWN));
+    assert_eq!(stage.status(&own.seal()), Some(Status::SUCCESS));
+    let mut others = Request::new(Envelope::Type4(OTHER));
+    others.context.client_sn = ClientSn([2; 5]);
+    assert_eq!(stage.status(&others.seal()), Some(Status::SUCCESS));
+    own.command.1 = 2;
+    own.context.client_sn = ClientSn([2; 5]);
+    assert_eq!(stage.status(&own.seal()), Some(Status::SUCCESS));
+}
+
+#[test]
+fn a_full_memory_refuses_and_one_coin_fills_no_more_than_a_sixteenth() {
+    let mut stage = stage_with(Rules { replay_places: 64, ..rules(&[]) });
+    let asked = |envelope, challenge| request(envelope, challenge).seal();
+    let first = stage.answer(&asked(Envelope::Type4(KNOWN), 0));
+    for challenge in 1..4 {
+        assert_eq!(stage.status(&asked(Envelope::Type4(KNOWN), challenge)), Some(Status::SUCCESS));
+    }
+    assert_eq!(stage.status(&asked(Envelope::Type4(KNOWN), 4)), Some(Status::INTERNAL));
+    assert_eq!(stage.status(&asked(Envelope::Type5(OTHER, KNOWN), 5)), Some(Status::INTERNAL));
+    assert_eq!(stage.status(&asked(Envelope::Type4(OTHER), 6)), Some(Status::SUCCESS));
+    assert_eq!(stage.answer(&asked(Envelope::Type4(KNOWN), 0)), first, "nothing is forgotten");
+    let mut reused = request(Envelope::Type4(KNOWN), 1);
+    reused.context.client_sn = ClientSn([9; 5]);
+    assert_eq!(stage.status(&reused.seal()), Some(Status::BAD_PARAMETER));
+    stage.now = NOW + 301;
+    let mut later = request(Envelope::Type4(KNOWN), 4);
+    later.context.timestamp = stage.now;
+    assert_eq!(stage.status(&later.seal()), Some(Status::SUCCESS), "there is room again");
+}
+
+#[test]
+fn nothing_is_stored_for_a_request_that_there_is_no_room_to_remember() {
+    let mut stage = stage_with(Rules { replay_places: 0, ..rules(&["0:42"]) });
+    let preload = request(Envelope::Type4(KNOWN), 1).preload_at(NOW, &[(key_set(2), &secret(8))]);
+    assert_eq!(stage.status(&preload), Some(Status::INTERNAL));
+    assert!(!stage.holds(key_set(2), &secret(8)));
+}
+
+#[test]
+fn a_preload_by_command_33_is_proven_and_survives_a_restart() {
+    for envelope in [Envelope::Type4(KNOWN), Envelope::Type5(KNOWN, OTHER)] {
         let mut stage = stage();
-        let mut request = Request::new(envelope);
-        request.command.1 = 1;
-        let master = Secret::fill(|master| *master = [8; 32]).expect("secret memory");
-        assert_eq!(stage.status(&request.preload(&[(key_id(2), &master)])), Some(Status::SUCCESS));
-        drop(stage.responder);
-        let reopened = KeySets::open(stage.dir.path()).expect("key sets");
-        assert_eq!(reopened.len(), 2);
-        assert!(reopened.master(&cs_id(), key_id(2)).is_some_and(|kept| kept.matches(&master)));
+        let request = Request::new(envelope);
+        let (header, datagram) = request.preload_as(Preloading::Dated(NOW), &[(key_set(2), &secret(8))]);
+        let first = stage.answer(&datagram).expect("an answer");
+        let opened = envelope::open_response(&header, &request.challenge, &key(envelope), &mut first.clone())
+            .map(|opened| (opened.status, opened.payload.to_vec()));
+        assert_eq!(opened, Ok((Status::SUCCESS, request.challenge.as_bytes().to_vec())));
+        let first_len = first.len();
+        assert_eq!(stage.answer(&datagram), Some(first), "a retransmission");
+        let resealed = Request { nonce: 2, ..request }.preload_at(NOW, &[(key_set(2), &secret(8))]);
+        let resealed = stage.answer(&resealed).expect("an answer");
+        assert_eq!(
+            (Status(resealed[2]), resealed.len()),
+            (Status::SUCCESS, first_len),
+            "the same, sealed anew"
+        );
+        let other = Request { nonce: 3, ..Request::new(envelope) };
+        let other = other.preload_at(NOW + 1, &[(key_set(2), &secret(9))]);
+        assert_eq!(stage.status(&other), Some(Status::BAD_PARAMETER), "the same challenge");
+        let stage = stage.restart(rules(&[]));
+        assert!(stage.holds(key_set(1), &master()) && stage.holds(key_set(2), &secret(8)));
     }
 }
 
 #[test]
-fn other_coins_do_not_preload() {
+fn a_recorded_preload_brings_no_older_secret_back() {
     let mut stage = stage();
-    let mut request = Request::new(Envelope::Type4(OTHER));
-    request.command.1 = 1;
-    assert_eq!(stage.status(&request.preload(&[(key_id(2), &master())])), Some(Status::BAD_PARAMETER));
-    assert!(stage.responder.key_sets.master(&cs_id(), key_id(2)).is_none());
+    let envelope = Envelope::Type4(KNOWN);
+    let older = request(envelope, 1).preload_at(NOW - 1, &[(key_set(1), &secret(8))]);
+    let newer = request(envelope, 2).preload_at(NOW, &[(key_set(1), &secret(9))]);
+    assert_eq!(stage.status(&older), Some(Status::SUCCESS));
+    assert_eq!(stage.status(&newer), Some(Status::SUCCESS));
+    let by_command_1 = request(envelope, 3).preload(&[(key_set(1), &secret(8))]);
+    assert_eq!(stage.status(&by_command_1), Some(Status::OWNED_BY_ANOTHER), "1 replaces nothing");
+    // After a restart nothing is known of the challenges.
+    let mut stage = stage.restart(rules(&["0:42"]));
+    for recorded in [&older, &newer] {
+        assert_eq!(stage.status(recorded), Some(Status::BAD_PARAMETER));
+    }
+    assert!(stage.holds(key_set(1), &secret(9)));
 }
 
 #[test]
-fn a_damaged_master_secret_is_removed_and_not_fatal() {
-    let stage = stage();
-    drop(stage.responder);
-    let folder = stage.dir.path().join("key-sets");
-    let file = std::fs::read_dir(&folder).expect("a folder").flatten().next().expect("a file").path();
-    let mut bytes = std::fs::read(&file).expect("read");
-    *bytes.last_mut().expect("a byte") ^= 1;
-    std::fs::write(&file, bytes).expect("written");
-    assert!(KeySets::open(stage.dir.path()).expect("key sets").is_empty());
-    assert!(!file.exists());
+fn a_preload_by_command_33_is_made_within_five_minutes_of_the_nodes_clock() {
+    for (timestamp, status) in [
+        (0, Status::BAD_PARAMETER),
+        (NOW - 301, Status::BAD_PARAMETER),
+        (NOW - 300, Status::SUCCESS),
+        (NOW + 300, Status::SUCCESS),
+        (NOW + 301, Status::BAD_PARAMETER),
+        (u64::MAX, Status::BAD_PARAMETER),
+    ] {
+        let preload = Request::new(Envelope::Type4(KNOWN)).preload_at(timestamp, &[(key_set(2), &secret(8))]);
+        assert_eq!(stage().status(&preload), Some(status), "{timestamp}");
+    }
+}
+
+#[test]
+fn a_key_set_of_command_33_gives_wide_shares_only_and_one_of_command_1_both() {
+    let mut stage = stage();
+    let envelope = Envelope::Type4(KNOWN);
+    let preload = request(envelope, 1).preload_at(NOW, &[(key_set(2), &secret(8))]);
+    assert_eq!(stage.status(&preload), Some(Status::SUCCESS));
+    let mut ask = |value: u8, command, challenge| {
+        let mut request = request(envelope, challenge);
+        (request.context.key_set, request.command.1) = (key_set(value), command);
+        stage.status(&request.seal())
+    };
+    assert_eq!(ask(2, 32, 2), Some(Status::SUCCESS));
+    assert_eq!(ask(2, 2, 3), Some(Status::NO_SUCH_KEY_SET));
+    assert_eq!((ask(1, 32, 4), ask(1, 2, 5)), (Some(Status::SUCCESS), Some(Status::SUCCESS)));
+}
+
+#[test]
+fn command_1_preloads_and_preloads_the_same_again() {
+    for envelope in [Envelope::Type4(KNOWN), Envelope::Type5(KNOWN, OTHER)] {
+        let mut stage = stage();
+        for challenge in 1..3 {
+            let (header, preload) = request(envelope, challenge)
+                .preload_as(Preloading::Public, &[(key_set(1), &master()), (key_set(2), &secret(8))]);
+            let answer = stage.answer(&preload).expect("an answer");
+            assert_eq!((Status(answer[2]), answer.len()), (Status::SUCCESS, header.envelope.header_len()));
+        }
+        let different = request(envelope, 3).preload(&[(key_set(3), &secret(8)), (key_set(2), &secret(9))]);
+        assert_eq!(stage.status(&different), Some(Status::OWNED_BY_ANOTHER));
+        assert!(!stage.holds(key_set(3), &secret(8)), "nothing of it is kept");
+        assert!(stage.restart(rules(&[])).holds(key_set(2), &secret(8)));
+    }
+}
+
+#[test]
+fn coins_preload_only_what_the_operator_lists_and_no_other_coin_owns() {
+    let any = Rules { replay_places: 1024, ..rules(&["0:42", "1:43"]) };
+    for (name, list, envelope, cs_id, status) in [
+        ("not listed", vec!["0:42"], Envelope::Type4(OTHER), "FREE", Status::BAD_PARAMETER),
+        ("coin 2 does not count", vec!["0:42"], Envelope::Type5(OTHER, KNOWN), "FREE", Status::BAD_PARAMETER),
+        ("listed", vec!["0:42"], Envelope::Type5(KNOWN, OTHER), "FREE", Status::SUCCESS),
+        ("owned by another", vec!["0:42", "1:43"], Envelope::Type4(OTHER), "CS", Status::OWNED_BY_ANOTHER),
+        (
+            "listed, yet owned by another",
+            vec!["1:43=CS"],
+            Envelope::Type4(OTHER),
+            "CS",
+            Status::OWNED_BY_ANOTHER,
+        ),
+        ("listed for another ID", vec!["1:43=FREE"], Envelope::Type4(OTHER), "THIRD", Status::BAD_PARAMETER),
+        (
+            "named for another coin",
+            vec!["0:42=FREE", "1:43"],
+            Envelope::Type4(OTHER),
+            "FREE",
+            Status::BAD_PARAMETER,
+        ),
+    ] {
+        for preloading in [Preloading::Public, Preloading::Dated(NOW)] {
+            let mut stage = stage_with(rules(&list));
+            let mut request = Request::new(envelope);
+            request.context.cs_id = ContentServerId::new(cs_id).expect("an ID");
+            let (_, preload) = request.preload_as(preloading, &[(key_set(2), &secret(8))]);
+            assert_eq!(stage.status(&preload), Some(status), "{name}, {preloading:?}");
+            let kept = stage.responder.key_sets.master(&request.context.cs_id, key_set(2), ShareWidth::Wide);
+            assert_eq!(kept.is_some(), status == Status::SUCCESS, "{name}");
+        }
+    }
+    // The first has it.
+    let mut stage = stage_with(any);
+    for (coin, challenge, status) in
+        [(OTHER, 1, Status::SUCCESS), (KNOWN, 2, Status::OWNED_BY_ANOTHER), (OTHER, 3, Status::SUCCESS)]
+    {
+        let mut request = request(Envelope::Type4(coin), challenge);
+        request.context.cs_id = ContentServerId::new("FREE").expect("an ID");
+        let preload = request.preload_at(NOW + u64::from(challenge), &[(key_set(2), &secret(8))]);
+        assert_eq!(stage.status(&preload), Some(status), "{coin}");
+    }
 }
 
 #[test]
 fn survives_every_cut_and_any_bytes() {
     let mut stage = stage();
-    for envelope in ENVELOPES {
-        let whole = Request::new(envelope).seal();
+    let preload = Request::new(Envelope::Type4(KNOWN)).preload_at(NOW, &[(key_set(2), &secret(8))]);
+    let wholes = ENVELOPES.map(|envelope| (envelope, Request::new(envelope).seal()));
+    for (envelope, whole) in wholes.into_iter().chain([(Envelope::Type4(KNOWN), preload)]) {
         for len in 0..whole.len() {
             let status = stage.status(&whole[..len]);
             assert!(

@@ -26,7 +26,7 @@ pub(crate) struct Network<'a> {
     world: &'a mut World,
     plan: &'a Plan,
     pub(crate) rng: Rng,
-    envelope: Envelope,
+    envelopes: [Envelope; RAIDA_COUNT],
     context: KeyContext,
     events: BTreeMap<(Duration, u64), Event>,
     count: u64,
@@ -39,11 +39,11 @@ impl<'a> Network<'a> {
         world: &'a mut World,
         plan: &'a Plan,
         rng: Rng,
-        envelope: Envelope,
+        envelopes: [Envelope; RAIDA_COUNT],
         context: KeyContext,
     ) -> Self {
         let (events, arrived) = (BTreeMap::new(), [None; RAIDA_COUNT]);
-        let mut own = Self { world, plan, rng, envelope, context, events, count: 0, arrived };
+        let mut own = Self { world, plan, rng, envelopes, context, events, count: 0, arrived };
         for raida in RaidaIndex::all() {
             if let Some(at) = behaviour(plan, raida).unreachable_at {
                 own.put(at, Event::Unreachable(raida));
@@ -126,7 +126,7 @@ impl<'a> Network<'a> {
     }
 
     fn answer_to_an_older_request(&mut self, raida: RaidaIndex, lies: bool) -> Vec<u8> {
-        let older = recipient(raida, self.envelope, self.rng.bytes());
+        let older = recipient(raida, self.envelopes[raida.position()], self.rng.bytes());
         let round = Round::collect_shares(vec![older], ShareWidth::Wide, &self.context, Rules::new(1));
         let mut round = round.expect("secret memory");
         let request = round.take_due(Duration::ZERO).next().expect("a request").2.to_vec();

@@ -1,23 +1,20 @@
-//! One run: the client's round and confirmation against the network and a Content Server, and
-//! everything that must be true of it.
+//! One run: the client's round against the network, what it agrees on with the Content Server, and everything that must
+//! be true of it.
 
 use std::time::Duration;
 
 use rke_proto::derive::ShareWidth;
 use rke_proto::round::{Fault, Progress, Round, Rules};
-use rke_proto::tunnel::confirm::{ConfirmError, Next};
-use rke_proto::tunnel::{ClientKeyId, Confirmation, Handshake, packet};
-use rke_proto::{Bitmap, ClientSn, Envelope, KeyContext, RaidaIndex};
-use rke_raida::content_server::{Outcome, Reception, Rules as ServerRules, ServedKeySet};
-use rke_secret::Secret;
+use rke_proto::{Bitmap, ClientSn, Envelope, KeyContext, RAIDA_COUNT, RaidaIndex};
 
 use crate::network::{Event, Network};
 use crate::plan::{Plan, behaviour};
 use crate::rng::Rng;
-use crate::world::{COIN, NOW, OTHER, World, cs_id, key_id, recipient};
+use crate::server::{Meeting, Server};
+use crate::world::{COIN, NOW, OTHER, World, cs_id, key_set, recipient};
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
-const REQUIRED: usize = 13;
+pub(crate) const REQUIRED: usize = 13;
 
 /// No run has nearly as many events.
 const MAX_STEPS: usize = 100_000;
@@ -25,7 +22,8 @@ const MAX_STEPS: usize = 100_000;
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Both sides have the same key.
+    /// The Content Server has shown that it has enough of the client's shares; where handshakes are made, both sides have
+    /// the same key.
     Key,
     /// Too few answered.
     TooFew,
@@ -44,58 +42,90 @@ pub(crate) struct Report {
 }
 
 /// Fails with what is not as it must be.
-fn check(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
+pub(crate) fn check(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(what()) }
 }
 
+/// How far a run goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// To the share check.
+    ShareCheck,
+    /// To a session, and what it is used for.
+    Handshakes,
+}
+
 /// The run of a seed, with the faults of `plan`. To be called in a scope of secret memory.
-pub(crate) fn run(world: &mut World, plan: &Plan, mut rng: Rng, seed: u64) -> Result<Report, String> {
-    let envelope = if rng.percent(50) { Envelope::Type4(COIN) } else { Envelope::Type5(COIN, OTHER) };
+pub(crate) fn run(
+    world: &mut World,
+    plan: &Plan,
+    mut rng: Rng,
+    seed: u64,
+    depth: Depth,
+) -> Result<Report, String> {
+    let envelopes = draw_envelopes(&mut rng);
     // Time goes on from seed to seed, so that RAIDAs forget the challenges of the runs before.
     let timestamp = NOW + seed % 1_000_000 * 2000;
-    let (client_sn, key_id) = (ClientSn(rng.bytes()), key_id());
-    let context = KeyContext { cs_id: cs_id(), key_id, client_sn, timestamp };
-    let recipients = RaidaIndex::all().map(|raida| recipient(raida, envelope, rng.bytes())).collect();
+    let (client_sn, key_set) = (ClientSn(rng.bytes()), key_set());
+    let context = KeyContext { cs_id: cs_id(), key_set, client_sn, timestamp };
+    let recipients =
+        RaidaIndex::all().map(|raida| recipient(raida, envelopes[raida.position()], rng.bytes()));
     let rules = Rules::new(REQUIRED);
-    let mut round =
-        Round::collect_shares(recipients, ShareWidth::Wide, &context, rules).expect("secret memory");
+    let mut round = Round::collect_shares(recipients.collect(), ShareWidth::Wide, &context, rules)
+        .expect("secret memory");
     let secrets = std::sync::Arc::clone(&world.secrets);
-    let mut network = Network::new(world, plan, rng, envelope, context);
+    let mut server = Server::new(secrets, timestamp, Rng::new(rng.next()));
+    let mut network = Network::new(world, plan, rng, envelopes, context);
     let first = collect(&mut round, &mut network, Duration::ZERO)?;
     check_time(&round, &network, plan, first.0, first.1)?;
-    let served = ServedKeySet { secrets: std::sync::Arc::clone(&secrets), retires_at: None };
-    let reception = Reception::new(ServerRules::default(), vec![served]);
-    let mut server = Server { reception, now: timestamp };
-    let key_of = |bitmap| secrets.session_key(&context, ShareWidth::Wide, bitmap).expect("secret memory");
     let (mut finished, mut is_ready) = first;
-    let mut named = Bitmap::default();
+    let (mut wanted, mut named) = (REQUIRED, Bitmap::default());
     let verdict = loop {
-        let good = network.good().without(named);
+        let good = network.good();
         let answered = round.answered();
         check(answered == good, || format!("answered {answered:?}, but good answers came from {good:?}"))?;
         let count = good.count();
-        check(is_ready == (count >= REQUIRED), || format!("ready: {is_ready}, with {count}"))?;
+        check(is_ready == (count >= wanted), || format!("ready: {is_ready}, with {count} of {wanted}"))?;
         if !is_ready {
             let sound = plan.iter().filter(|raida| !raida.is_faulty).count();
             check(sound < REQUIRED, || format!("refused, though {sound} RAIDAs have no fault"))?;
-            break if named.count() > 0 { Verdict::TooManyLiars } else { Verdict::TooFew };
+            break if wanted > REQUIRED { Verdict::TooManyLiars } else { Verdict::TooFew };
         }
         let lied: Bitmap = good.iter().filter(|raida| behaviour(plan, *raida).lies).collect();
         let honest = good.without(lied);
         server.now = timestamp + finished.as_secs();
-        let verdict = confirm(&round, &context, &mut server, &mut network.rng, (honest, lied), key_of)?;
-        named = named.union(lied);
-        if verdict == Verdict::Key {
-            break verdict;
+        let meeting = Meeting { round: &round, context: &context, envelopes: &envelopes, honest, lied };
+        let is_agreed = match depth {
+            Depth::ShareCheck => server.name_liars(&meeting)?,
+            Depth::Handshakes => server.agree(&meeting)?,
+        };
+        if is_agreed {
+            named = lied;
+            break Verdict::Key;
         }
         // As the daemon does: the others may still answer.
-        round.exclude(lied, finished);
+        wanted = count + REQUIRED - honest.count();
+        round.require(wanted, finished);
         (finished, is_ready) = collect(&mut round, &mut network, finished)?;
     };
     let thirteenth = thirteenth_honest(&mut network, plan);
     let latency = thirteenth.filter(|_| first.1);
     let latency = latency.map(|at| first.0.as_secs_f64() / (at + rules.grace).as_secs_f64());
     Ok(Report { verdict, named: named.count(), latency })
+}
+
+/// With which coins each RAIDA is asked: the same everywhere, or several groups, in which no coin may be proven.
+fn draw_envelopes(rng: &mut Rng) -> [Envelope; RAIDA_COUNT] {
+    let kinds = [
+        Envelope::Type4(COIN),
+        Envelope::Type5(COIN, OTHER),
+        Envelope::Type4(OTHER),
+        Envelope::Type5(OTHER, COIN),
+    ];
+    match rng.below(3) {
+        one @ (0 | 1) => [kinds[one]; RAIDA_COUNT],
+        _ => std::array::from_fn(|_| kinds[rng.below(kinds.len())]),
+    }
 }
 
 /// Runs the round from `now` on as the daemon does: its end, and whether it is ready then.
@@ -173,91 +203,4 @@ fn thirteenth_honest(network: &mut Network, plan: &Plan) -> Option<Duration> {
     let mut arrivals: Vec<Duration> = honest.filter_map(|raida| network.arrived[raida.position()]).collect();
     arrivals.sort_unstable();
     arrivals.get(REQUIRED - 1).copied()
-}
-
-/// The Content Server at the end of a TCP connection.
-struct Server {
-    reception: Reception,
-    now: u64,
-}
-
-impl Server {
-    fn receive(&mut self, rng: &mut Rng, packet: &[u8]) -> Result<Outcome, String> {
-        let mut packet = packet.to_vec();
-        let (header, payload) = packet::split(&mut packet).map_err(|error| error.to_string())?;
-        Ok(self.reception.receive(&header, payload, self.now, &rng.bytes()))
-    }
-}
-
-/// Confirms the key; it must be that of the honest, and the liars named, or refused with their names.
-fn confirm(
-    round: &Round,
-    context: &KeyContext,
-    server: &mut Server,
-    rng: &mut Rng,
-    (honest, lied): (Bitmap, Bitmap),
-    key_of: impl Fn(Bitmap) -> Secret<32>,
-) -> Result<Verdict, String> {
-    let [first, rest @ ..] = rng.bytes::<5>();
-    let key_id = ClientKeyId([first & 0x7F, rest[0], rest[1], rest[2], rest[3]]);
-    let handshake = Handshake { coin: COIN, session: rng.bytes() };
-    let client = Confirmation::begin(round, context, key_id, handshake).expect("secret memory");
-    let mut client = client.ok_or("no key from a ready round")?;
-    loop {
-        let (Outcome::Answer(sent) | Outcome::Refuse(sent)) = server.receive(rng, client.packet())? else {
-            return Err("a handshake is taken for data".into());
-        };
-        match take(&mut client, round, &mut sent.clone()) {
-            Ok(Next::Send) => (),
-            Ok(Next::Confirmed) => {
-                let again = server.receive(rng, client.packet())?;
-                check(again == Outcome::Answer(sent), || "a resent handshake gets another answer".into())?;
-                break;
-            }
-            Err(ConfirmError::TooManyLiars { honest: found, liars }) => {
-                check((found, liars) == (honest, lied), || {
-                    format!("refused, naming {liars:?}, not {lied:?}")
-                })?;
-                check(honest.count() < REQUIRED, || format!("refused, with {} honest", honest.count()))?;
-                check(server.reception.is_empty(), || "refused, but the server has a key".into())?;
-                return Ok(Verdict::TooManyLiars);
-            }
-            Err(error) => return Err(format!("not confirmed: {error}")),
-        }
-    }
-    let named = client.liars();
-    check(named == lied, || format!("named {named:?}, but {lied:?} lied"))?;
-    let (key, bitmap) = client.into_key();
-    check(bitmap == honest, || format!("the key is of {bitmap:?}, honest are {honest:?}"))?;
-    check(bitmap.count() >= REQUIRED, || format!("a key of {} shares", bitmap.count()))?;
-    check(key.matches(&key_of(bitmap)), || "the key is not the master secrets'".into())?;
-    exchange_data(&key, key_id, handshake.session, server, rng)?;
-    Ok(Verdict::Key)
-}
-
-/// Hands a whole packet to the client.
-fn take(client: &mut Confirmation, round: &Round, packet: &mut [u8]) -> Result<Next, ConfirmError> {
-    let (header, payload) = packet::split(packet)?;
-    client.receive(round, &header, payload)
-}
-
-/// The Content Server opens what the client seals, and the other way round.
-fn exchange_data(
-    key: &Secret<32>,
-    key_id: ClientKeyId,
-    session: [u8; 8],
-    server: &mut Server,
-    rng: &mut Rng,
-) -> Result<(), String> {
-    let sealed = key.expose(|key| packet::seal_data(key, key_id, &session, rng.bytes(), b"ping"));
-    let sealed = sealed.map_err(|error| error.to_string())?;
-    let received = server.receive(rng, &sealed)?;
-    check(received == Outcome::Data(key_id, b"ping".to_vec()), || {
-        "the server cannot read the client".into()
-    })?;
-    let mut reply = server.reception.seal(key_id, rng.bytes(), b"pong").ok_or("the server has no key")?;
-    let (header, payload) = packet::split(&mut reply).map_err(|error| error.to_string())?;
-    let opened =
-        key.expose(|key| packet::open_data(key, &header, &session, payload).map(|data| data.to_vec()));
-    check(opened.as_deref() == Ok(b"pong".as_slice()), || "the client cannot read the server".into())
 }

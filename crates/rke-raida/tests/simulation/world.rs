@@ -6,24 +6,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rke_proto::coin::CoinId;
+use rke_proto::command::Preloading;
 use rke_proto::round::{Pace, Progress, REQUEST_RANDOM_LEN, Recipient};
-use rke_proto::{ContentServerId, Envelope, EnvelopeKey, KeyId, RaidaIndex};
+use rke_proto::{ContentServerId, Envelope, EnvelopeKey, KeySetId, RaidaIndex};
 use rke_raida::content_server::MasterSecrets;
 use rke_raida::key_sets::KeySets;
-use rke_raida::responder::{Arrival, Responder};
+use rke_raida::owners::Preloader;
+use rke_raida::responder::{Arrival, Responder, Rules};
 use rke_secret::Secret;
 
 pub(crate) const NOW: u64 = 1_785_312_000;
 pub(crate) const COIN: CoinId = CoinId { denomination: 0, serial: 42 };
 pub(crate) const OTHER: CoinId = CoinId { denomination: 1, serial: 43 };
+/// A coin with which nobody has asked.
+pub(crate) const STRANGER: CoinId = CoinId { denomination: 0, serial: 44 };
 const OPERATOR: CoinId = CoinId { denomination: 0, serial: 1 };
 
 pub(crate) fn cs_id() -> ContentServerId {
     ContentServerId::new("CONTENT-SERVER01").expect("an ID")
 }
 
-pub(crate) fn key_id() -> KeyId {
-    KeyId::new(1).expect("a key id")
+pub(crate) fn key_set() -> KeySetId {
+    KeySetId::new(1).expect("a key set")
 }
 
 pub(crate) fn endpoint(raida: RaidaIndex) -> SocketAddr {
@@ -59,7 +63,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let masters = || MasterSecrets::random(cs_id(), key_id()).expect("secret memory");
+        let masters = || MasterSecrets::random(cs_id(), key_set()).expect("secret memory");
         let (secrets, others) = (masters(), masters());
         let truthful = preloaded(&secrets, &folder.path().join("truthful"));
         let lying = preloaded(&others, &folder.path().join("lying"));
@@ -86,12 +90,14 @@ fn preloaded(secrets: &MasterSecrets, folder: &std::path::Path) -> Vec<Responder
     let responder = |raida: RaidaIndex| {
         let key_sets = KeySets::open(&folder.join(raida.to_string())).expect("a data directory");
         let ans = [COIN, OTHER, OPERATOR].map(|coin| (coin, an(raida, coin)));
-        Responder::new(raida, ans.into(), [OPERATOR].into(), key_sets)
+        let preloaders = [Preloader::of_any(OPERATOR)].into_iter().collect();
+        Responder::new(raida, ans.into(), Rules { preloaders, ..Rules::default() }, key_sets)
     };
     let mut responders: Vec<Responder> = RaidaIndex::all().map(responder).collect();
     let recipients = RaidaIndex::all()
         .map(|raida| recipient(raida, Envelope::Type4(OPERATOR), [0xC3; REQUEST_RANDOM_LEN]));
-    let mut round = secrets.preload_round(recipients.collect()).expect("secret memory");
+    let mut round =
+        secrets.preload_round(recipients.collect(), Preloading::Dated(NOW)).expect("secret memory");
     let due = round.take_due(Duration::ZERO);
     let sent: Vec<_> = due.map(|(raida, _, datagram)| (raida, datagram.to_vec())).collect();
     for (raida, mut datagram) in sent {

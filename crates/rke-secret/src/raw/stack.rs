@@ -19,11 +19,15 @@ pub(crate) enum Depth {
     Shallow,
     /// For whatever else works on secrets.
     Deep,
+    /// For a key encapsulation: ML-KEM keeps its matrix and its vectors of polynomials on the stack.
+    Kem,
 }
 
 impl Depth {
     const fn len(self) -> usize {
         match self {
+            Self::Kem if cfg!(debug_assertions) => 512 * 1024,
+            Self::Kem => 128 * 1024,
             _ if cfg!(debug_assertions) => 128 * 1024,
             Self::Shallow => 12 * 1024,
             Self::Deep => 32 * 1024,
@@ -44,6 +48,11 @@ impl Reach {
 
     /// What is wiped is whole lines of the cache.
     const STEP: usize = 64;
+
+    /// In bytes.
+    pub(crate) fn bytes(self) -> usize {
+        self.0
+    }
 
     fn measured(reached: usize) -> Self {
         Self((reached + Self::ALLOWANCE).next_multiple_of(Self::STEP))
@@ -70,6 +79,11 @@ impl Stack {
 
     pub(crate) fn addresses(&self) -> Range<u64> {
         self.map.addresses()
+    }
+
+    /// How deep it is, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.map.bytes().len()
     }
 
     /// Whether nothing is on it, as it must be between two runs.

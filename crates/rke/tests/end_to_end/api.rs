@@ -51,10 +51,12 @@ async fn a_session_lives_and_dies_as_documented() {
     );
     let shown = stage.get(&format!("/api/rke/session/{id}")).await;
     let raidas = serde_json::to_string(&shown.json()["raidas"]).expect("JSON");
+    let key_id = shown.json()["key_id"].as_str().expect("a key id").to_owned();
+    assert!(key_id.len() == 32 && key_id != id, "{key_id}");
     assert_eq!(
         shown.body,
         format!(
-            r#"{{{row},"key_bits":256,"envelope":[5],"raidas":{raidas},"liars":[],"from_cache":false,"confirmed":true}}"#
+            r#"{{{row},"key_bits":256,"envelope":[5],"raidas":{raidas},"liars":[],"from_cache":false,"confirmed":true,"key_id":"{key_id}","forward_secret":true,"authenticated":"strong","coin":"0:1001"}}"#
         )
     );
     let deleted = stage.get(&format!("/api/rke/session/delete?session_id={upper}")).await;
@@ -254,7 +256,7 @@ async fn a_cached_key_saves_the_exchange_also_after_a_restart() {
     let target = format!("/api/rke/session?domain={DOMAIN}&wallet_path={}", stage.network.wallet().display());
     let created = get(daemon.address(), &target).await.json();
     assert_eq!(created["from_cache"], true);
-    // Another session that holds the same key decrypts what the first encrypted.
+    // It has a key of its own: what the first encrypted is noise to it.
     let encode = |field: &str| encrypted[field].as_str().expect("text").replace('+', "%2B");
     let id = created["session_id"].as_str().expect("an id");
     let target = format!(
@@ -262,7 +264,7 @@ async fn a_cached_key_saves_the_exchange_also_after_a_restart() {
         encode("ciphertext"),
         encode("nonce")
     );
-    assert_eq!(get(daemon.address(), &target).await.json()["plaintext"], MULTI);
+    assert_ne!(get(daemon.address(), &target).await.json()["plaintext"], MULTI);
     let fresh = format!(
         "/api/rke/session?domain={DOMAIN}&wallet_path={}&fresh=true",
         stage.network.wallet().display()

@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::real::{Real, get_with, request_with};
 use crate::support::DOMAIN;
@@ -161,6 +161,12 @@ async fn it_tells_what_happened_and_is_whole() {
     assert_eq!(audited.names()[..2], ["file_begun", "daemon_started"]);
     let last = audited.events().pop().expect("a line");
     assert_eq!((&last["event"], &last["sessions_ended"]), (&"daemon_stopped".into(), &1.into()));
+    // The keys of four sessions, and what the cache had twice.
+    assert_eq!(last["remote_deletions"], json!({"pending": 0, "confirmed": 6}));
+    let remote = audited.of("remote_deletion_confirmed");
+    let server = audited.real.network.content_server_address().port().to_string();
+    assert_eq!((remote.len(), &remote[5]["remote_deletions"]), (6, &last["remote_deletions"]));
+    assert!(remote.iter().all(|event| event["server"].as_str().is_some_and(|at| at.ends_with(&server))));
     let (verdict, keyless) = (audited.verify(), audited.verify_without_key());
     assert!(verdict.is_whole() && verdict.text.contains("seals"), "{verdict:?}");
     assert!(keyless.is_whole() && keyless.text.contains("hashes only"), "{keyless:?}");
@@ -268,7 +274,8 @@ async fn a_log_that_cannot_be_written_is_reported_and_the_daemon_goes_on() {
         let line = metrics.lines().find(|line| line.starts_with("rke_audit_write_failures_total"));
         line.and_then(|line| line.split(' ').nth(1)?.parse::<u64>().ok()).expect("a count")
     };
-    audited.wait_for("failures", |_| failures() == 6);
+    // Each opened, deleted, and deleted at the Content Server.
+    audited.wait_for("failures", |_| failures() == 9);
     let unready = real.get("/health/ready");
     assert_eq!(
         (unready.status, &unready.json()["reasons"][0]),
@@ -278,9 +285,9 @@ async fn a_log_that_cannot_be_written_is_reported_and_the_daemon_goes_on() {
     limit(None);
     audited.wait_for("recovery", |audited| !audited.of("lines_lost").is_empty());
     audited.wait_for("readiness", |_| real.get("/health/ready").status == 200);
-    assert_eq!(audited.of("lines_lost")[0]["count"], 6);
+    assert_eq!(audited.of("lines_lost")[0]["count"], 9);
     audited.wait_for("copy of the last line", |audited| audited.verify().is_whole());
-    assert_eq!((failures(), audited.of("line_torn").len()), (6, 1));
+    assert_eq!((failures(), audited.of("line_torn").len()), (9, 1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -295,12 +302,13 @@ async fn sighup_takes_it_up_anew_and_all_its_files_are_one_chain() {
     audited.wait_for("new file", |audited| audited.log.exists() && audited.names() == ["file_begun"]);
     audited.real.create_id();
     audited.real.terminate();
-    assert_eq!(audited.names(), ["file_begun", "session_created", "daemon_stopped"]);
+    let (names, wiped) = (audited.names(), "remote_deletion_confirmed");
+    assert_eq!(names, ["file_begun", "session_created", wiped, wiped, wiped, "daemon_stopped"]);
     let old = old.to_str().expect("UTF-8");
     let (log, data_dir) = (audited.log.to_str().expect("UTF-8"), audited.real.data_dir());
     let key = ["--data-dir", data_dir.to_str().expect("UTF-8")];
     let both = audited.rke(&[&["audit", "verify", old, log], &key[..]].concat());
-    assert!(both.is_whole() && both.text.contains("8 lines, up to number 8"), "{both:?}");
+    assert!(both.is_whole() && both.text.contains("11 lines, up to number 11"), "{both:?}");
     assert!(audited.verify().is_whole() && audited.verify().text.contains("in earlier files"));
     let first = audited.rke(&[&["audit", "verify", old], &key[..]].concat());
     assert!(first.is_whole() && first.text.contains("in later files"), "{first:?}");

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-const EDGES: [(&str, &[&str]); 13] = [
+const EDGES: [(&str, &[&str]); 14] = [
     ("rke-client", &[]),
     ("rke-secret", &[]),
     ("rke-proto", &["rke-secret"]),
@@ -15,6 +15,7 @@ const EDGES: [(&str, &[&str]); 13] = [
     ("rke-cli", &["rke-client", "rke-daemon", "rke-host", "rke-proto", "rke-raida", "rke-secret"]),
     ("rke", &["rke-cli", "rke-client", "rke-daemon", "rke-host", "rke-proto", "rke-raida", "rke-secret"]),
     ("rke-fuzz", &["rke-proto", "rke-secret"]),
+    ("rke-attack", &["rke-client", "rke-daemon", "rke-host", "rke-proto", "rke-raida", "rke-secret"]),
     ("rke-bench", &["rke-daemon", "rke-host", "rke-proto", "rke-raida", "rke-secret"]),
     ("rke-instructions", &["rke-daemon", "rke-fuzz", "rke-host", "rke-proto", "rke-secret"]),
     ("rke-scan", &["rke-host", "rke-proto", "rke-raida", "rke-secret"]),

@@ -16,14 +16,15 @@ use crate::wire::post_json;
 pub(crate) type Row = (u16, String);
 
 /// Rows that no request from outside can bring about here, and where else they are tested.
-const ELSEWHERE: [(&str, &str); 16] = [
-    ("The key was not confirmed: …", "faults.rs"),
+const ELSEWHERE: [(&str, &str); 17] = [
+    ("The key was not confirmed: …", "weak.rs"),
+    ("The Content Server has not confirmed this session's key, …", "weak.rs"),
+    ("cannot change the known Content Servers in …", "trust in rke-daemon"),
     ("The request's body broke off; send it again", "bodies.rs"),
     ("Prefetching is refused: …", "attacks.rs"),
     ("The request did not arrive in time", "attacks.rs"),
     ("… offers only weak (1-byte) key shares, …", "weak.rs"),
-    ("Only … of … required shares are right; … RAIDAs gave wrong ones", "liars.rs"),
-    ("The Content Server …", "tunnel.rs"),
+    ("Only … of … required shares are right", "liars.rs"),
     ("Another exchange for … is still running; …", "gate.rs in rke-daemon"),
     ("Too many exchanges are running; …", "udp.rs in rke-host"),
     ("All sessions and keys were dropped while this session was opened; …", "lifetimes.rs"),
@@ -138,7 +139,7 @@ async fn every_error_is_on_the_page_and_the_page_has_no_others() {
             seen(&Answer::parse(&text));
         }
     }
-    let mut real = Real::start(&["--max-sessions", "1", "--key-max-messages", "1", "--confirm", "off"]).await;
+    let mut real = Real::start(&["--max-sessions", "1", "--key-max-messages", "1"]).await;
     let id = real.create_id();
     for request in requests(&id) {
         let text = real.send_raw(&request);
@@ -150,12 +151,30 @@ async fn every_error_is_on_the_page_and_the_page_has_no_others() {
     let encrypt = format!("/api/rke/encrypt?session_id={id}&plaintext=YQ==");
     assert_eq!(real.get(&encrypt).status, 200);
     seen(&real.get(&encrypt));
-    seen(&real.send(request_with("POST", &format!("/api/rke/session/{id}/tunnel"), "host: localhost")));
+    let tunnel = request_with("POST", &format!("/api/rke/session/{id}/tunnel"), "host: localhost");
+    seen(&Answer::parse(&real.send_raw(tunnel.replace("HTTP/1.1", "HTTP/1.0"))));
+    real.network.stop_content_server().await;
+    seen(&real.send(&tunnel));
+    real.network.restart_content_server().await.expect("a Content Server");
+    seen(&real.send(&tunnel));
     real.get(&format!("/api/rke/session/delete?session_id={id}&forget=true"));
+    real.network.stop_content_server().await;
+    seen(&real.get(&real.create_target()));
+    let known = real.data_dir().join("known-content-servers");
+    for line in ["OTHER wide 2025-11-30T10:00:00Z", "OTHER"] {
+        fs::write(&known, format!("{DOMAIN} {line}\n")).expect("written");
+        seen(&real.get(&real.create_target()));
+    }
+    fs::remove_file(&known).expect("removed");
+    fs::create_dir(&known).expect("a folder in its place");
+    seen(&real.get(&real.create_target()));
+    fs::remove_dir(&known).expect("removed");
     for raida in RaidaIndex::all() {
         real.network.stop_node(raida).await;
     }
     seen(&real.get(&real.create_target()));
+    let pinned = Real::start(&["--pin", &format!("{DOMAIN}=OTHER")]).await;
+    seen(&pinned.get(&pinned.create_target()));
     let guarded = Real::start(&["--require-token"]).await;
     seen(&guarded.get("/api/rke/status"));
     let list = post_json(real.address, "session", &json!([])).await;

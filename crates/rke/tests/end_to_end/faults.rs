@@ -4,7 +4,6 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rke_daemon::confirm::Confirm;
 use rke_raida::network::LocalNetwork;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -13,17 +12,13 @@ use crate::records::{Detour, with_endpoints};
 use crate::relay::{Dice, Fault, Relays};
 use crate::support::{DOMAIN, Stage, get};
 
-/// A daemon that asks through relays with these faults, and requires that its keys are confirmed.
+/// A daemon that asks through relays with these faults.
 pub(crate) async fn through(faults: Vec<Fault>, seed: u64) -> Detour {
     let detour = async |network: &LocalNetwork, _: &tempfile::TempDir| {
         let relays = Relays::start(network.node_addresses(), faults, seed).await;
         with_endpoints(network, &relays.endpoints())
     };
-    let change = |config: &mut rke_daemon::Config| {
-        config.confirm = Confirm::Require;
-        config.exchange_timeout = Duration::from_secs(5);
-    };
-    Detour::new(detour, change).await
+    Detour::new(detour, |config| config.exchange_timeout = Duration::from_secs(5)).await
 }
 
 fn raidas(shown: &Value) -> Vec<u64> {
@@ -105,7 +100,7 @@ async fn exchanges_that_hang_hold_up_nobody_else() {
 }
 
 /// A copy of a wallet whose coins have other ANs.
-fn with_other_ans(wallet: &Path) -> TempDir {
+pub(crate) fn with_other_ans(wallet: &Path) -> TempDir {
     let copy = tempfile::tempdir().expect("a folder");
     let bank = copy.path().join("Bank");
     std::fs::create_dir(&bank).expect("a folder");

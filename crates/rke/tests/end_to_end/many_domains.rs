@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use procfs::process::{FDTarget, Process};
 use rke_host::udp::MAX_ROUNDS;
-use rke_raida::content_server::DnsRecords;
+use rke_raida::content_server::{Application, DnsRecords, ServerConfig};
 use rke_raida::dns::DnsServer;
 
 use crate::real::{Files, Real, get_with};
-use crate::support::{DOMAIN, network, percent};
+use crate::support::{DOMAIN, network_with, percent};
 
 const DOMAINS: usize = 300;
 
@@ -26,9 +26,14 @@ const MOST_SOCKETS: usize = 3 * MAX_ROUNDS + 8;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_domains_at_once_all_get_a_session_over_few_sockets() {
     let dir = tempfile::tempdir().expect("a folder");
-    let network = network(&dir).await;
+    let mut server = ServerConfig::new(Application::Echo);
+    let other = |at| format!("d{at}.{DOMAIN}");
+    server.rules.domains = (0..DOMAINS).map(other).chain([DOMAIN.into()]).collect();
+    // All are opened with the same coins.
+    server.rules.keys_per_coin = 2 * DOMAINS;
+    let network = network_with(&dir, server).await;
     let own = network.records().clone();
-    let other = |at| DnsRecords { domain: format!("d{at}.{DOMAIN}"), ..own.clone() };
+    let other = |at| DnsRecords { domain: other(at), ..own.clone() };
     let records: Vec<DnsRecords> = (0..DOMAINS).map(other).chain([own.clone()]).collect();
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
     let dns = DnsServer::start(loopback, &records, loopback.ip()).await.expect("a DNS server");
@@ -48,11 +53,11 @@ async fn many_domains_at_once_all_get_a_session_over_few_sockets() {
             })
         };
         let opening: Vec<_> = (0..DOMAINS).map(open).collect();
-        for answer in opening {
-            let answer = answer.join().expect("an answer");
+        let answers: Vec<_> = opening.into_iter().map(|answer| answer.join().expect("an answer")).collect();
+        opened.store(true, Ordering::Relaxed);
+        for answer in answers {
             assert_eq!((answer.status, &answer.json()["from_cache"]), (200, &false.into()), "{answer:?}");
         }
-        opened.store(true, Ordering::Relaxed);
         watcher.join().expect("a number")
     });
     assert!((1..=MOST_SOCKETS).contains(&most), "{most} sockets for {DOMAINS} domains");

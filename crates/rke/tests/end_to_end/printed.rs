@@ -86,7 +86,7 @@ exit code 0
 ");
     assert_snapshot!(show(&dev, &["session", "create", DOMAIN, "--wallet", wallet]), @r"
 ID
-stderr: Session with content.rke.test (RKE-TEST-SERVER) opened with a new key; it ends in 60 min.
+stderr: Session with content.rke.test (RKE-TEST-SERVER) opened with new shares from the RAIDAs; it expires in 60 min.
 exit code 0
 ");
     let id = dev.rke(&["session", "list"]).text().lines().nth(1).expect("a row")[..32].to_owned();
@@ -108,14 +108,18 @@ raidas  INDEXES
 liars  none
 from cache  no
 confirmed  yes
+key id  ID
+forward secret  yes
+authenticated  strong (32-byte shares)
+proven coin  0:PORT
 exit code 0
 ");
     assert_snapshot!(show(&dev, &["session", "renew", &id]), @r"
-Session renewed, it ends in 60 min.
+Session renewed; it expires in 60 min.
 exit code 0
 ");
-    assert_snapshot!(show(&dev, &["session", "delete", &id]), @r"
-Session ended, its key is wiped.
+    assert_snapshot!(show(&dev, &["session", "delete", &id, "--everywhere"]), @r"
+Session ended, its key is wiped. The Content Server has shown that it has wiped it too.
 exit code 0
 ");
     assert_snapshot!(show(&dev, &["session", "delete", &id]), @r"
@@ -140,8 +144,8 @@ exit code 0
 ");
     dev.create_id();
     assert_snapshot!(show(&dev, &["keys", "list"]), @r"
-DOMAIN  CS ID  EXPIRES  STRENGTH
-content.rke.test  RKE-TEST-SERVER  in 24 h  256 bits
+DOMAIN  CS ID  EXPIRES  STRENGTH  COINS
+content.rke.test  RKE-TEST-SERVER  in 24 h  256 bits  0:PORT 0:PORT
 exit code 0
 ");
     assert_snapshot!(show(&dev, &["keys", "forget", "other.test"]), @r"
@@ -149,7 +153,7 @@ There is no cached key of other.test.
 exit code 0
 ");
     assert_snapshot!(show(&dev, &["keys", "forget", DOMAIN]), @r"
-1 cached key forgotten.
+1 cached key removed.
 exit code 0
 ");
     assert_snapshot!(show(&dev, &["keys", "forget", "--all"]), @r"
@@ -214,6 +218,7 @@ fn what_the_daemon_knows() {
 Sessions: 0 of at most 16. Each lives for 60 min.
 Cached keys: 0 valid of at most 64. Each is used for 24 h.
 Keys are held in KIND memory; looking at the process is refused.
+Deleted keys at Content Servers: 0 wiped there too, 0 not confirmed yet.
 DNS: 127.0.0.1:PORT.
 Version: 0.1.0.
 Up for SPAN.
@@ -226,7 +231,7 @@ k1  RKE-TEST-SERVER  25
 exit code 0
 ");
     assert_snapshot!(show(&dev, &["discover", "nowhere.test"]), @r"
-stderr: rke: DNS discovery failed: TXT look-up of _rke._udp.nowhere.test.: DNS error: error response: Query Refused
+stderr: rke: DNS discovery failed: TXT look-up of _rke._udp.nowhere.test.: the DNS server refuses to answer for this domain; name another one with --dns-server
 exit code 1
 ");
     let raidas = show(&dev, &["raidas"]);
@@ -280,13 +285,14 @@ fn the_commands_are_shown_in_groups() {
     let dir = tempfile::tempdir().expect("a folder");
     let help: Done = rke(&["help"], dir.path()).output().expect("rke runs").into();
     assert_snapshot!(help.text(), @r"
-RAIDA Key Exchange sessions: encryption keys that nobody handed you and no single server knows
+RAIDA Key Exchange sessions: encryption keys shared with a Content Server, without a key ever being sent
 
 Usage: rke <COMMAND>
 
 Sessions:
   session         Open, list, show, renew and delete sessions
-  keys            List and forget the keys that the daemon keeps for new sessions
+  keys            List and remove what the daemon keeps to open later sessions without asking the RAIDAs
+  trust           List, accept and remove the Content Servers that the daemon remembers
 
 Data:
   encrypt         Encrypt a file or standard input with a session's key
@@ -304,7 +310,7 @@ What is going on:
 Programs that go on running:
   serve           Run the daemon against the real world
   dev             Run everything on this machine: 25 RAIDA nodes, DNS, a Content Server, a wallet, the daemon
-  raida           Run one RAIDA node
+  raida           Run one RAIDA node, or see and change who owns which Content Server ID there
   content-server  Run a Content Server, make and preload its master secrets, rotate them
 
 Around the program:
@@ -316,7 +322,8 @@ Options:
   -h, --help     Print help
   -V, --version  Print version
 
-`rke COMMAND --help` says more, with examples. Exit codes: 0 done, 1 refused, 2 usage, 3 no daemon.
+`rke COMMAND --help` says more, with examples. Exit codes: 0 done, 1 refused, 2 usage, 3 no daemon;
+`rke connect` exits as ssh does, with the command's status or 255.
 Colours are left out where NO_COLOR is set or the output is not a terminal.
 ");
     let none: Done = rke(&[], dir.path()).output().expect("rke runs").into();

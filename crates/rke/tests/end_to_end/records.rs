@@ -26,6 +26,16 @@ impl Detour {
         let dir = tempfile::tempdir().expect("a folder");
         let network = network(&dir).await;
         let records = records(&network, &dir).await;
+        Self::on(dir, network, records, change).await
+    }
+
+    /// The same on a network that runs already.
+    pub(crate) async fn on(
+        dir: tempfile::TempDir,
+        network: LocalNetwork,
+        records: DnsRecords,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         let dns = DnsServer::start(loopback, [&records], loopback.ip()).await.expect("a DNS server");
         let mut config = config(&dir, dns.address());

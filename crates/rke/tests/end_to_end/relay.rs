@@ -33,7 +33,7 @@ pub(crate) enum Fault {
     Older,
     /// The answer names another RAIDA.
     WrongIndex,
-    /// The status is not the node's.
+    /// The status is not the node's. The share counts all the same: it proves itself.
     BadStatus,
 }
 
@@ -56,7 +56,7 @@ impl Fault {
 
     /// Whether a share can never come through.
     pub(crate) fn is_final(self) -> bool {
-        !matches!(self, Self::None | Self::Lossy | Self::Duplicating | Self::Reordering)
+        !matches!(self, Self::None | Self::Lossy | Self::Duplicating | Self::Reordering | Self::BadStatus)
     }
 }
 

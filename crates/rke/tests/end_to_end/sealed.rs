@@ -1,5 +1,5 @@
 //! `seal` and `open`: what one has sealed the other opens, by JSON and raw; and whatever was done to it
-//! on the way, no part of it that is not authentic is given away, and no answer looks whole.
+//! on the path, no part of it that is not authentic is given away, and no answer looks whole.
 
 use std::net::SocketAddr;
 
@@ -127,7 +127,7 @@ async fn whoever_has_the_key_opens_it_without_the_daemon() {
     let known = KnownKey::new().await;
     let sealed = Way::Raw.seal(known.daemon.address(), &known.id, b"beside", &data(150_000)).await;
     let (header, mut rest) = sealed.split_first_chunk().expect("a header");
-    let text = known.key.expose(|key| {
+    let text = known.derived(rke_proto::handshake::keys::seal_key).expose(|key| {
         let mut opener = Opener::new(key, header, b"beside").expect("the same key");
         let (mut cutter, mut text) = (Cutter::new(SEALED_CHUNK_LEN), Vec::new());
         while let Some(mut chunk) = cutter.cut(&mut rest) {
@@ -214,17 +214,20 @@ async fn whatever_is_done_to_sealed_data_is_noticed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_sessions_with_the_same_key_open_it() {
+async fn only_the_session_that_sealed_opens_it() {
     let stage = Stage::new().await;
     let (id, daemon) = (stage.create_id().await, stage.daemon.address());
     let sealed = Way::Raw.seal(daemon, &id, b"", &data(100_000)).await;
-    let same_key = stage.create_id().await;
-    let fresh = stage.get(&format!("{}&fresh=true", stage.create_target())).await.json();
-    let fresh = fresh["session_id"].as_str().expect("an id");
-    assert!(Way::Raw.text(Way::Raw.open(daemon, &same_key, b"", &sealed).await) == data(100_000));
-    refused(daemon, fresh, b"", &sealed, &data(100_000), "another key").await;
-    let told = Way::Json.open(daemon, fresh, b"", &sealed).await.refusal(422);
-    assert!(told.contains("another key"), "{told}");
+    let fresh = format!("{}&fresh=true", stage.create_target());
+    for (target, from_cache) in [(stage.create_target(), true), (fresh, false)] {
+        let other = stage.get(&target).await.json();
+        assert_eq!(other["from_cache"], from_cache, "{other}");
+        let other = other["session_id"].as_str().expect("an id");
+        refused(daemon, other, b"", &sealed, &data(100_000), "another key").await;
+        let told = Way::Json.open(daemon, other, b"", &sealed).await.refusal(422);
+        assert!(told.contains("another key"), "{told}");
+    }
+    assert!(Way::Raw.text(Way::Raw.open(daemon, &id, b"", &sealed).await) == data(100_000));
     // A counter mode stream is no sealed one, and the other way round it is only noise.
     let encrypted = post(daemon, "encrypt", &[("x-rke-session", &id)], data(1000)).await.good();
     let told = Way::Raw.open(daemon, &id, b"", &encrypted).await.refusal(422);

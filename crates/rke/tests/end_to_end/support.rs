@@ -7,7 +7,7 @@ use std::time::Duration;
 use rke_daemon::{Config, Daemon};
 use rke_host::data_dir::DataDirError;
 use rke_proto::ContentServerId;
-use rke_raida::content_server::ContentServerError;
+use rke_raida::content_server::{Application, ContentServerError, ServerConfig};
 use rke_raida::network::{LocalNetwork, LocalNetworkConfig, NetworkError};
 use serde_json::Value;
 
@@ -23,8 +23,13 @@ pub(crate) struct Stage {
 /// Starts a network, also where another has just stopped: what another test starts at that moment is, until it
 /// is a program of its own, a copy of this process that holds the locks of all data directories.
 pub(crate) async fn network(dir: &tempfile::TempDir) -> LocalNetwork {
+    network_with(dir, ServerConfig::new(Application::Echo)).await
+}
+
+/// The same with another Content Server.
+pub(crate) async fn network_with(dir: &tempfile::TempDir, server: ServerConfig) -> LocalNetwork {
     for _ in 0..40 {
-        match LocalNetwork::start(network_config(dir)).await {
+        match LocalNetwork::start_with(network_config(dir), server.clone()).await {
             Err(NetworkError::Keys(ContentServerError::DataDir(DataDirError::InUse(_)))) => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }

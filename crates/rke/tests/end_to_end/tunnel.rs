@@ -1,21 +1,19 @@
-//! Data to and from the Content Server: the echo, a command, `rke connect`, rotation of key sets.
+//! Data to and from the Content Server: the echo, commands, `rke connect`, rotation of key sets. What is not whole is in
+//! `cuts`.
 
 use std::io::Write;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rke_proto::ContentServerId;
-use rke_raida::content_server::{Application, ContentServer, KeyRing, ServerConfig};
+use rke_daemon::{Daemon, Domain};
+use rke_raida::content_server::{Application, ServerConfig};
+use rke_raida::dns::DnsServer;
 use rke_raida::network::LocalNetwork;
 use serde_json::json;
 
 use crate::records::Detour;
-use crate::support::{Stage, raw};
-
-fn cs_id() -> ContentServerId {
-    ContentServerId::new("CONTENT-SERVER01").expect("an ID")
-}
+use crate::support::{DOMAIN, Stage, config, get, network, raw};
 
 /// Posts data to a session's tunnel and gives what came back.
 async fn post(daemon: SocketAddr, id: &str, data: &[u8]) -> String {
@@ -42,8 +40,8 @@ fn unchunk(body: &str) -> String {
     }
 }
 
-/// `rke` with these arguments and this input: its output.
-pub(crate) async fn rke(arguments: Vec<String>, input: &str) -> (bool, String, String) {
+/// `rke` with these arguments and this input: its exit code, its output and what it says apart from that.
+pub(crate) async fn rke_code(arguments: Vec<String>, input: &str) -> (i32, String, String) {
     let input = input.to_owned();
     let run = move || {
         let mut child = Command::new(env!("CARGO_BIN_EXE_rke"))
@@ -53,59 +51,177 @@ pub(crate) async fn rke(arguments: Vec<String>, input: &str) -> (bool, String, S
             .stderr(Stdio::piped())
             .spawn()
             .expect("rke runs");
-        child.stdin.take().expect("an input").write_all(input.as_bytes()).expect("written");
+        // A program that fails at once does not read.
+        let _ = child.stdin.take().expect("an input").write_all(input.as_bytes());
         let output = child.wait_with_output().expect("an output");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (output.status.success(), text(&output.stdout), text(&output.stderr))
+        (output.status.code().expect("no signal"), text(&output.stdout), text(&output.stderr))
     };
     tokio::task::spawn_blocking(run).await.expect("no panic")
+}
+
+/// The same, and whether it succeeded.
+pub(crate) async fn rke(arguments: Vec<String>, input: &str) -> (bool, String, String) {
+    let (code, output, log) = rke_code(arguments, input).await;
+    (code == 0, output, log)
 }
 
 pub(crate) fn arguments(text: &str) -> Vec<String> {
     text.split(' ').map(str::to_owned).collect()
 }
 
+/// A network with this command behind its Content Server.
+async fn with_command(command: &str) -> Stage {
+    let mut stage = Stage::new().await;
+    let server = ServerConfig::new(Application::Exec(command.into()));
+    stage.network.restart_content_server_with(server).await.expect("a Content Server");
+    stage
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_sent_comes_back_from_the_echo() {
     let stage = Stage::new().await;
-    let id = stage.create_id().await;
-    for length in [0, 1, 1000, 60_000] {
-        let data: String = (0..length).map(|at| char::from(b'a' + (at % 26) as u8)).collect();
-        assert_eq!(post(stage.daemon.address(), &id, data.as_bytes()).await, data);
+    // One with shares from the RAIDAs, and one from the cache, with a key of its own.
+    for _ in 0..2 {
+        let id = stage.create_id().await;
+        for length in [0, 1, 1000, 60_000] {
+            let data: String = (0..length).map(|at| char::from(b'a' + (at % 26) as u8)).collect();
+            assert_eq!(post(stage.daemon.address(), &id, data.as_bytes()).await, data);
+        }
+        let connect = format!("connect {id} --daemon {}", stage.daemon.address());
+        let ended = rke_code(arguments(&connect), "through the program\n").await;
+        assert_eq!(ended, (0, "through the program\n".into(), String::new()));
     }
-    // A second session has the same key from the cache, and goes on under the same name.
-    let again = stage.create_id().await;
-    assert_eq!(post(stage.daemon.address(), &again, b"from the cache").await, "from the cache");
-    let connect = format!("connect {again} --daemon {}", stage.daemon.address());
-    let (success, output, log) = rke(arguments(&connect), "through the program\n").await;
-    assert!(success && output == "through the program\n", "{output}{log}");
-    stage.get(&format!("/api/rke/session/delete?session_id={again}")).await;
-    let (success, _, log) = rke(arguments(&connect), "").await;
-    assert!(!success && log.contains("Session not found or expired"), "{log}");
     stage.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_answers_each_connection() {
-    let command = "tr a-z A-Z; echo $RKE_COIN".to_owned();
-    let mut server = None;
-    let detour = async |network: &LocalNetwork, dir: &tempfile::TempDir| {
-        let keys = KeyRing::open(cs_id(), &dir.path().join("content-server/data")).expect("keys");
-        let config = ServerConfig::new(Application::Exec(command));
-        let started = ContentServer::start(config, keys).await.expect("a Content Server");
-        let mut records = network.records().clone();
-        records.port = started.address().port();
-        server = Some(started);
-        records
-    };
-    let detour = Detour::new(detour, |_| ()).await;
-    let shown = detour.show(&detour.create().await).await;
-    let id = shown["session_id"].as_str().expect("an id");
+async fn a_command_answers_each_connection_and_knows_whose_it_is() {
+    let stage = with_command("tr a-z A-Z; echo $RKE_COIN $RKE_DOMAIN $RKE_SESSION_KEY_ID").await;
+    let id = stage.create_id().await;
+    let shown = stage.get(&format!("/api/rke/session/{id}")).await.json();
+    let text = |name: &str| shown[name].as_str().expect("text").to_owned();
     for _ in 0..2 {
-        assert_eq!(post(detour.daemon.address(), id, b"hello\n").await, "HELLO\n0:1001\n");
+        let said = format!("HELLO\n{} {DOMAIN} {}\n", text("coin"), text("key_id"));
+        assert_eq!(post(stage.daemon.address(), &id, b"hello\n").await, said);
     }
-    server.expect("a Content Server").stop().await;
-    detour.stop().await;
+    stage.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connect_ends_with_the_exit_status_of_the_command() {
+    for (command, status) in [
+        ("cat", 0),
+        ("cat; exit 1", 1),
+        ("cat; exit 254", 254),
+        ("cat; kill -9 $$", 137),
+        ("cat; exit 255", 255),
+    ] {
+        let stage = with_command(command).await;
+        let connect = format!("connect {} --daemon {}", stage.create_id().await, stage.daemon.address());
+        let ended = rke_code(arguments(&connect), "data").await;
+        assert_eq!(ended, (status, "data".into(), String::new()), "{command}");
+        stage.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connect_ends_with_255_and_a_line_of_reason_where_it_fails_itself() {
+    let mut stage = Stage::new().await;
+    let (id, daemon) = (stage.create_id().await, stage.daemon.address());
+    let fails = async |what: &str, reason: &str| {
+        let (code, output, log) = rke_code(arguments(what), "data").await;
+        assert_eq!((code, output.as_str(), log.lines().count()), (255, "", 1), "{what}: {log}");
+        assert!(log.starts_with("rke: ") && log.contains(reason), "{what}: {log}");
+    };
+    let missing = "0".repeat(32);
+    fails(&format!("connect {missing} --daemon {daemon}"), "Session not found; open a new session").await;
+    fails(&format!("connect {id} --daemon 127.0.0.1:1"), "start a daemon with `rke serve`").await;
+    fails(&format!("connect {id} --daemon unix:/nowhere"), "no daemon answers at unix:/nowhere").await;
+    fails(&format!("connect {id} --daemon {daemon} --token-file /nowhere"), "token").await;
+    let server = stage.network.content_server_address();
+    stage.network.stop_content_server().await;
+    let named = format!("the Content Server at cs.{DOMAIN}:{}: it refuses connections", server.port());
+    fails(&format!("connect {id} --daemon {daemon}"), &named).await;
+    stage.network.restart_content_server().await.expect("a Content Server");
+    fails(&format!("connect {id} --daemon {daemon}"), "no longer has this session's key").await;
+    let (code, output, _) = rke_code(arguments(&format!("connect {id} --daemon {daemon} --json")), "").await;
+    assert!(code == 255 && output.contains(r#""code":409"#), "{output}");
+    let (usage, _, _) = rke_code(arguments("connect"), "").await;
+    assert_eq!(usage, 2);
+    // A new session, as it says.
+    let again = format!("connect {} --daemon {daemon}", stage.create_id().await);
+    assert_eq!(rke_code(arguments(&again), "data").await, (0, "data".into(), String::new()));
+    stage.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connect_ends_with_the_response_also_where_its_input_goes_on() {
+    let stage = with_command("echo enough; exit 7").await;
+    let (id, daemon) = (stage.create_id().await, stage.daemon.address().to_string());
+    let run = move || {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_rke"))
+            .args(["connect", &id, "--daemon", &daemon])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("rke runs");
+        let open = child.stdin.take();
+        let began = Instant::now();
+        let output = child.wait_with_output().expect("an output");
+        drop(open);
+        assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(7), &b"enough\n"[..]));
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    };
+    tokio::task::spawn_blocking(run).await.expect("no panic");
+    stage.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connect_ends_quietly_where_nobody_reads_on() {
+    let stage = with_command("yes").await;
+    let connect = format!(
+        "{} connect {} --daemon {} < /dev/null | head -1; echo ${{PIPESTATUS[0]}}",
+        env!("CARGO_BIN_EXE_rke"),
+        stage.create_id().await,
+        stage.daemon.address()
+    );
+    let run = move || Command::new("bash").args(["-c", &connect]).output().expect("bash runs");
+    let output = tokio::task::spawn_blocking(run).await.expect("no panic");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert_eq!((text(&output.stdout), text(&output.stderr)), ("y\n255\n".into(), String::new()));
+    stage.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connect_says_where_a_cut_cannot_be_told_from_an_end() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut network = network(&dir).await;
+    let records = network.add_narrow_key_set().await.expect("a key set of narrow shares");
+    let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+    let dns = DnsServer::start(loopback, [&records], loopback.ip()).await.expect("a DNS server");
+    let mut config = config(&dir, dns.address());
+    config.allow_weak_shares = vec![Domain::new(DOMAIN).expect("a domain")];
+    let daemon = Daemon::start(config).await.expect("a daemon");
+    let create = format!("/api/rke/session?domain={DOMAIN}&wallet_path={}", network.wallet().display());
+    let created = get(daemon.address(), &create).await;
+    assert_eq!(created.status, 200, "{created:?}");
+    let id = created.json()["session_id"].as_str().expect("an id").to_owned();
+    let shown = get(daemon.address(), &format!("/api/rke/session/{id}")).await.json();
+    assert_eq!((&shown["authenticated"], &shown["confirmed"]), (&json!("no"), &json!(true)), "{shown}");
+    let connect = format!("connect {id} --daemon {}", daemon.address());
+    let (code, output, log) = rke_code(arguments(&connect), "through weak shares").await;
+    assert_eq!((code, output.as_str()), (0, "through weak shares"), "{log}");
+    assert!(log.starts_with("WEAK: this tunnel has no authenticated end"), "{log}");
+    // It has no exit status either.
+    let head = format!(
+        "POST /api/rke/session/{id}/tunnel HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nte: trailers\r\ncontent-length: 0\r\n\r\n"
+    );
+    let answer = raw(daemon.address(), head).await;
+    assert!(answer.header("trailer").is_none() && answer.body == "0\r\n\r\n", "{answer:?}");
+    daemon.stop().await;
+    dns.stop().await;
+    network.stop().await;
 }
 
 /// Rotates the key sets with the program, and gives the TXT records that it prints.
@@ -125,7 +241,7 @@ async fn rotate(network: &LocalNetwork, dir: &tempfile::TempDir) -> Vec<String> 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_content_server_takes_up_a_rotated_key_set_and_retires_the_old_one() {
-    for (publish_new, confirmed) in [(true, true), (false, false)] {
+    for publish_new in [true, false] {
         let detour = async |network: &LocalNetwork, dir: &tempfile::TempDir| {
             let mut records = network.records().clone();
             let new = rotate(network, dir).await;
@@ -138,8 +254,11 @@ async fn a_running_content_server_takes_up_a_rotated_key_set_and_retires_the_old
             records
         };
         let detour = Detour::new(detour, |_| ()).await;
-        let shown = detour.show(&detour.create().await).await;
-        assert_eq!(shown["confirmed"], json!(confirmed), "{shown}");
+        let created = detour.create().await;
+        match publish_new {
+            true => assert_eq!(detour.show(&created).await["confirmed"], json!(true)),
+            false => assert!(created.status == 502 && created.body.contains("retired"), "{created:?}"),
+        }
         detour.stop().await;
     }
 }

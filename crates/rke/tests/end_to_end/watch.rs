@@ -170,7 +170,7 @@ fn the_places_of_a_new_key_fill_as_raidas_answer() {
     let terminal = Terminal::open(&dev, (100, 30));
     let program = env!("CARGO_BIN_EXE_rke");
     terminal.type_in(&format!("{program} session create {DOMAIN} --wallet {}", dev.wallet.display()));
-    let screen = terminal.wait("the session", |screen| screen.contains("opened with a new key"));
+    let screen = terminal.wait("the session", |screen| screen.contains("opened with new shares"));
     assert!(screen.matches('✓').count() >= 13 && screen.contains("of 25 RAIDAs answered, "), "{screen}");
     let piped =
         dev.rke(&["session", "create", DOMAIN, "--wallet", dev.wallet.to_str().expect("UTF-8"), "--fresh"]);

@@ -1,90 +1,186 @@
-//! The live wire: 1-byte shares in envelope 1. It works where it is allowed, says that it is weak,
-//! and is: whoever sees the handshake finds the key in 256 tries.
+//! The live wire: 1-byte shares, in envelope 4, and envelope type 6 to the Content Server. It works where it is allowed,
+//! says that it is weak, and is: anyone who sees the handshake finds the key in 256 tries.
 
-use std::sync::{Arc, Mutex};
+use std::net::{SocketAddr, TcpListener};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rke_daemon::Domain;
-use rke_proto::derive::{self, ShareWidth};
+use rke_daemon::confirm::Confirm;
+use rke_daemon::{Config, Domain};
+use rke_proto::derive;
 use rke_proto::tunnel::{HandshakeNonce, PacketHeader};
 use rke_proto::{ContentServerId, KeyContext, cipher};
 use rke_raida::network::LocalNetwork;
-use serde_json::json;
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpListener;
+use serde_json::{Value, json};
 
+use crate::listener::Listener;
 use crate::records::Detour;
-use crate::support::DOMAIN;
+use crate::support::{DOMAIN, network};
 use crate::tunnel::{arguments, rke};
+use crate::wire::post;
 
-/// The records of a Content Server of the public network, at a port where an eavesdropper listens.
-async fn eavesdropped(
-    network: &LocalNetwork,
-    seen: Arc<Mutex<Vec<u8>>>,
-) -> rke_raida::content_server::DnsRecords {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let mut records = network.records().clone();
-    records.port = listener.local_addr().expect("an address").port();
-    records.texts.retain(|text| !text.contains("share-bytes"));
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let mut header = [0; 32];
-            if stream.read_exact(&mut header).await.is_ok() {
-                *seen.lock().expect("unpoisoned") = header.to_vec();
-            }
-        }
+fn domains() -> Vec<Domain> {
+    vec![Domain::new(DOMAIN).expect("a domain")]
+}
+
+/// A network with a key set of narrow shares of its own, which is all that DNS names, and a daemon that is allowed to use
+/// it. DNS names the Content Server at the port that `port` gives for its address.
+async fn weak(port: impl AsyncFnOnce(SocketAddr) -> u16, change: impl FnOnce(&mut Config)) -> Detour {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut network = network(&dir).await;
+    let mut records = network.add_narrow_key_set().await.expect("a key set");
+    records.port = port(network.content_server_address()).await;
+    let allow = |config: &mut Config| {
+        config.allow_weak_shares = domains();
+        change(config);
+    };
+    Detour::on(dir, network, records, allow).await
+}
+
+async fn own(server: SocketAddr) -> u16 {
+    server.port()
+}
+
+async fn nobody(_: SocketAddr) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address").port()
+}
+
+/// Every sign that a session is weak.
+fn check_weak(shown: &Value, confirmed: bool) {
+    let expected = json!({
+        "key_bits": 8, "envelope": [4], "confirmed": confirmed, "key_id": null, "forward_secret": false,
+        "authenticated": "no", "coin": null, "liars": [],
     });
-    records
+    for (name, value) in expected.as_object().expect("fields") {
+        assert_eq!(shown.get(name), Some(value), "{name}: {shown}");
+    }
+}
+
+fn id(shown: &Value) -> &str {
+    shown["session_id"].as_str().expect("an id")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn narrow_shares_are_refused_unless_the_domain_is_allowed_to() {
-    let detour = async |network: &LocalNetwork, _: &tempfile::TempDir| {
+    for other in [vec![], vec![Domain::new("other.test").expect("a domain")]] {
+        let detour = weak(own, |config| config.allow_weak_shares = other).await;
+        let refused = detour.create().await;
+        assert_eq!(refused.status, 403, "{}", refused.body);
+        assert!(refused.body.contains("weak (1-byte) key shares"), "{}", refused.body);
+        assert!(refused.body.contains(&format!("--allow-weak-shares {DOMAIN}")), "{}", refused.body);
+        detour.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_key_set_for_wide_shares_no_narrow_ones_are_given() {
+    let without_width = async |network: &LocalNetwork, _: &tempfile::TempDir| {
         let mut records = network.records().clone();
         records.texts.retain(|text| !text.contains("share-bytes"));
         records
     };
-    let detour = Detour::new(detour, |_| ()).await;
-    let refused = detour.create().await;
-    assert_eq!(refused.status, 403, "{}", refused.body);
-    assert!(refused.body.contains("weak (1-byte) key shares"), "{}", refused.body);
+    let detour = Detour::new(without_width, |config| config.allow_weak_shares = domains()).await;
+    let refused = detour.create().await.json();
+    assert_eq!((&refused["code"], &refused["answered"]), (&json!(503), &json!([])), "{refused}");
+    assert_eq!(refused["faults"][24]["fault"], "refused: no such key set (212)");
     detour.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_weak_key_is_found_in_256_tries_by_whoever_sees_the_handshake() {
-    let seen = Arc::default();
+async fn envelope_1_is_used_only_where_it_is_allowed_and_nodes_refuse_it() {
     let detour =
-        async |network: &LocalNetwork, _: &tempfile::TempDir| eavesdropped(network, Arc::clone(&seen)).await;
-    let detour = Detour::new(detour, |config| {
-        config.allow_weak_shares = vec![Domain::new(DOMAIN).expect("a domain")];
-    })
-    .await;
+        weak(own, |config| config.allow_envelope_1 = vec![Domain::new("other.test").expect("a domain")])
+            .await;
+    check_weak(&detour.show(&detour.create().await).await, true);
+    detour.stop().await;
+    let detour = weak(own, |config| config.allow_envelope_1 = domains()).await;
+    let refused = detour.create().await.json();
+    assert_eq!((&refused["code"], &refused["answered"]), (&json!(503), &json!([])), "{refused}");
+    assert!(refused["faults"][24]["fault"].as_str().is_some_and(|fault| fault.contains("(27)")), "{refused}");
+    detour.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_weak_session_carries_data_and_shows_on_every_line_that_it_is_weak() {
+    let detour = weak(own, |_| ()).await;
     let shown = detour.show(&detour.create().await).await;
-    assert_eq!((&shown["key_bits"], &shown["envelope"]), (&json!(8), &json!([1])), "{shown}");
-    let id = shown["session_id"].as_str().expect("an id");
-    let encrypted = detour.get(&format!("/api/rke/encrypt?session_id={id}&plaintext=SGVsbG8gV29ybGQh")).await;
-    let ciphertext = STANDARD.decode(encrypted.json()["ciphertext"].as_str().expect("text")).expect("Base64");
-    let nonce = hex::decode(encrypted.json()["nonce"].as_str().expect("text")).expect("hex");
-    let nonce: [u8; 16] = nonce.try_into().expect("16 bytes");
+    check_weak(&shown, true);
+    let path = format!("session/{}/tunnel", id(&shown));
+    assert_eq!(post(detour.daemon.address(), &path, &[], "to and fro").await.good(), b"to and fro");
+    let keys = detour.get("/api/rke/keys").await.json();
+    assert_eq!((&keys["total"], &keys["keys"][0]["key_bits"]), (&json!(1), &json!(8)), "{keys}");
+    // The cached key serves further sessions, as on the live network.
+    let wallet = detour.network.wallet().display();
+    let cached = detour.get(&format!("/api/rke/session?domain={DOMAIN}&wallet_path={wallet}")).await;
+    assert_eq!(cached.json()["from_cache"], true);
+    check_weak(&detour.show(&cached).await, true);
     // The program says so too.
-    let (daemon, wallet) = (detour.daemon.address(), detour.network.wallet().display());
+    let daemon = detour.daemon.address();
     let create = format!("session create {DOMAIN} --wallet {wallet} --daemon {daemon}");
     let (success, _, log) = rke(arguments(&create), "").await;
-    assert!(success && log.contains("WEAK") && log.contains("has not confirmed the key"), "{log}");
+    assert!(success && log.contains("WEAK"), "{log}");
     let (success, _, log) = rke(arguments(&format!("{create} --json")), "").await;
     assert!(success && log.contains("WEAK") && !log.contains("opened with"), "{log}");
-    // Nothing but what went over the wire in clear.
-    let header: [u8; 32] = seen.lock().expect("unpoisoned").clone().try_into().expect("a header");
-    let header = PacketHeader::decode(&header).expect("a packet");
+    detour.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_content_server_a_weak_session_depends_on_what_is_required() {
+    for (confirm, status) in [(Confirm::Require, 502), (Confirm::Try, 200), (Confirm::Off, 200)] {
+        let detour = weak(nobody, |config| config.confirm = confirm).await;
+        let created = detour.create().await;
+        assert_eq!(created.status, status, "{confirm:?}: {}", created.body);
+        if status == 200 {
+            let shown = detour.show(&created).await;
+            check_weak(&shown, false);
+            let path = format!("session/{}/tunnel", id(&shown));
+            let refused = post(detour.daemon.address(), &path, &[], "x").await.refusal(409);
+            assert!(
+                refused.starts_with("The Content Server has not confirmed this session's key, "),
+                "{refused}"
+            );
+            let (daemon, wallet) = (detour.daemon.address(), detour.network.wallet().display());
+            let create = format!("session create {DOMAIN} --wallet {wallet} --daemon {daemon}");
+            let (success, _, log) = rke(arguments(&create), "").await;
+            assert!(success && log.contains("WEAK") && log.contains("has not confirmed the key"), "{log}");
+        } else {
+            let body = created.json();
+            let message = body["message"].as_str().expect("a message");
+            assert!(message.starts_with("The key was not confirmed: "), "{message}");
+            assert_eq!(body["domain"], DOMAIN);
+            assert_eq!(detour.get("/api/rke/status").await.json()["keystore"]["total"], 0);
+        }
+        detour.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_weak_key_is_found_in_256_tries_by_anyone_who_sees_the_handshake() {
+    let mut listener = None;
+    let on_the_way = async |server: SocketAddr| {
+        let own = Listener::before(server).await;
+        let port = own.address.port();
+        listener = Some(own);
+        port
+    };
+    let detour = weak(on_the_way, |_| ()).await;
+    let shown = detour.show(&detour.create().await).await;
+    check_weak(&shown, true);
+    let target = format!("/api/rke/encrypt?session_id={}&plaintext=SGVsbG8gV29ybGQh", id(&shown));
+    let encrypted = detour.get(&target).await.json();
+    let ciphertext = STANDARD.decode(encrypted["ciphertext"].as_str().expect("text")).expect("Base64");
+    let nonce = hex::decode(encrypted["nonce"].as_str().expect("text")).expect("hex");
+    let nonce: [u8; 16] = nonce.try_into().expect("16 bytes");
+    // Nothing but what went over the wire in the clear.
+    let heard = listener.expect("a listener").heard();
+    let header = PacketHeader::decode(heard[0][0].first_chunk().expect("a header")).expect("a packet");
     let handshake = HandshakeNonce::decode(&header.nonce).expect("a handshake");
     let cs_id = ContentServerId::new("CONTENT-SERVER01").expect("an ID");
     let context: KeyContext = handshake.context(cs_id);
     let found = (0..=255_u8).find(|guess| {
-        let (mut sum, mut key, mut data) = ([0; 32], [0; 32], ciphertext.clone());
-        sum[0] = *guess;
-        derive::key(&sum, ShareWidth::Narrow, &context, handshake.bitmap, &mut key);
+        let (mut key, mut data) = ([0; 32], ciphertext.clone());
+        derive::narrow_key(*guess, &context, &mut key);
         cipher::aes256_ctr(&key, &nonce, &mut data);
         data == b"Hello World!"
     });

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
+use rke_daemon::Domain;
 use rke_daemon::clock::Moment;
-use rke_daemon::exchange::ExchangedKey;
 use rke_daemon::store::{KeyUse, NewSession, Rules, SessionId, Store};
 use rke_daemon::usage::UsageLimits;
 use rke_proto::cipher::{aes256_ctr, aes256_ctr_stack_use};
@@ -18,7 +18,7 @@ use rke_secret::process::block_signals;
 use crate::machine::{LOAD_CORE, SERVER_CORE, stay_on};
 use crate::method::{Pace, Side, triples};
 use crate::report::{Goal, Row};
-use crate::stage::{DOMAIN, Stage, made_up_key};
+use crate::stage::{DOMAIN, Stage, made_up_origin, made_up_session};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// A line of a processor's cache.
@@ -31,7 +31,7 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
     let hour = Duration::from_secs(3600);
     let usage = UsageLimits { messages: u64::MAX, bytes: u64::MAX };
     let rules = Rules { max: 16, ttl: hour, max_lifetime: hour, idle: None, usage };
-    let (store, id) = (Store::new(rules, Arc::default()), SessionId::random()?);
+    let (store, id) = (Store::new(rules, Box::new(|_, ended, _| drop(ended))), SessionId::random()?);
     store.insert(id, session()?)?;
     let secret = Secret::<32>::random()?;
     let (handle, stack_use) = (secret.handle(), aes256_ctr_stack_use());
@@ -63,7 +63,7 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
     let (mut sealer, mut chunk) = (Sealer::new(&[1; 32], b""), vec![0; CHUNK_LEN + TAG_LEN]);
     rows.push(row("seal 64 KiB, with a session's key", GCM, CHUNK_LEN, Goal::AtLeast(1.0), || {
         chunk.truncate(CHUNK_LEN);
-        store.with_key(id, KeyUse::EncryptMore(CHUNK_LEN), |key| sealer.seal(key, &mut chunk))??;
+        store.with_seal_key(id, KeyUse::EncryptMore(CHUNK_LEN), |key| sealer.seal(key, &mut chunk))??;
         Ok(())
     })?);
     stay_on(LOAD_CORE)?;
@@ -134,8 +134,8 @@ fn speed_in(line: &str) -> Option<f64> {
 }
 
 fn session() -> Result<NewSession> {
-    let ExchangedKey { domain, key, origin, usage } = made_up_key(DOMAIN)?;
-    Ok(NewSession { domain, origin, from_cache: false, key, usage })
+    let domain = Domain::new(DOMAIN).context("not a domain")?;
+    made_up_session(&domain, &Arc::new(made_up_origin()?))
 }
 
 #[cfg(test)]

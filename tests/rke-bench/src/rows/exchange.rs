@@ -1,41 +1,78 @@
-//! A key from 25 nodes on loopback, discovery left out, beside a bare loop that sends as many datagrams and
-//! waits for as many answers.
+//! A session's key from 25 nodes and the Content Server on loopback, and one from the cache, beside a bare loop that sends
+//! as many datagrams, waits for as many answers, makes one round trip over TCP, and does the same key encapsulation.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use rke_daemon::Domain;
+use rke_daemon::confirm::Confirm;
+use rke_daemon::discovery::{Discovery, Dnssec, Validation};
+use rke_daemon::exchange::{Exchange, Kept, KeptSecret, Rules};
+use rke_daemon::trust::KnownServers;
 use rke_host::udp::{self, Ended, Pool};
 use rke_proto::RaidaIndex;
+use rke_proto::directory::Directory;
+use rke_proto::handshake::kem::{self, EncapsulationSeeds};
 use rke_proto::round::{MAX_DATAGRAM_LEN, Round};
+use rke_secret::Secret;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::machine::{SERVER_CORE, stay_on};
 use crate::method::{Pace, Side, Triples, triples};
 use crate::report::{Goal, Row};
 use crate::shares;
-use crate::stage::Stage;
+use crate::stage::{DOMAIN, Stage};
 use crate::times::Times;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// Bytes of a first packet, and of its response.
+const PACKET_LEN: usize = 1320;
+const RESPONSE_LEN: usize = 1163;
+
 pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let sides = Sides { stage, runtime, raidas: RaidaIndex::all().collect(), pool: Pool::default() };
-    let whole = sides.measure(|| sides.whole())?;
-    let sockets = sides.measure(|| sides.sockets())?;
+    let exchange = exchange(stage)?;
+    let echo = echo()?;
+    let mut sides = Sides {
+        stage,
+        runtime,
+        raidas: RaidaIndex::all().collect(),
+        pool: Pool::default(),
+        exchange,
+        domain: Domain::new(DOMAIN).context("not a domain")?,
+        wallet: stage.network.wallet().into(),
+        kept: None,
+        echo,
+    };
+    // Finds what DNS says once, for all that follow.
+    sides.kept = sides.create()?.1;
+    let create = sides.measure(Sides::floor_of_all, |sides| Ok(sides.create()?.0))?;
+    let resume = sides.measure(Sides::floor_of_tcp, Sides::resume)?;
+    let sockets = sides.measure(Sides::bare_loop, Sides::sockets)?;
     Ok(vec![
-        row("from wallet to key, p50", &whole, Times::p50, Goal::AtMost(1.2)),
-        row("from wallet to key, p99", &whole, Times::p99, Goal::AtMost(1.3)),
-        row("sending and taking answers alone, p50", &sockets, Times::p50, Goal::None),
-        row("sending and taking answers alone, p99", &sockets, Times::p99, Goal::None),
+        row(
+            "exchange with 25 nodes and the Content Server: from wallet to key, p50",
+            &create,
+            Times::p50,
+            Goal::AtMost(1.25),
+        ),
+        row("the same, p99", &create, Times::p99, Goal::None),
+        row("a key from the cache: resumption, p50", &resume, Times::p50, Goal::AtMost(1.3)),
+        row("the same, p99", &resume, Times::p99, Goal::None),
+        row("25 nodes: sending and taking answers alone, p50", &sockets, Times::p50, Goal::None),
+        row("the same, p99", &sockets, Times::p99, Goal::None),
     ])
 }
 
 fn row(name: &str, triples: &Triples<Times>, metric: fn(&Times) -> f64, goal: Goal) -> Row {
     Row {
-        name: format!("exchange with 25 nodes: {name}"),
+        name: name.into(),
         ours: format!("{:.0} µs", triples.ours(metric)),
-        peer: format!("bare loop {:.0} µs", triples.peer(metric)),
+        peer: format!("floor {:.0} µs", triples.peer(metric)),
         value: triples.ratio(metric),
         goal,
         steady: triples.steady,
@@ -43,37 +80,83 @@ fn row(name: &str, triples: &Triples<Times>, metric: fn(&Times) -> f64, goal: Go
     }
 }
 
+/// An exchange as the daemon makes it.
+fn exchange(stage: &Stage) -> Result<Exchange> {
+    let directory = Directory::default();
+    let discovery =
+        Discovery::new(Some(stage.network.dns_address()), Validation::load(Dnssec::Off, None)?, directory)?;
+    let folder = stage.folder().join("exchange");
+    std::fs::create_dir_all(&folder)?;
+    let rules = Rules {
+        timeout: Duration::from_secs(5),
+        confirm: Confirm::Require,
+        confirm_timeout: Duration::from_secs(2),
+        allow_weak_shares: Default::default(),
+        allow_envelope_1: Default::default(),
+    };
+    Ok(Exchange::new(discovery, KnownServers::open(&folder, Vec::new())?, rules))
+}
+
+/// A server on the servers' core that answers each connection's first packet with as many bytes as a response has.
+fn echo() -> Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("no listener")?;
+    let address = listener.local_addr()?;
+    std::thread::spawn(move || {
+        let _ = stay_on(SERVER_CORE);
+        for mut stream in listener.incoming().flatten() {
+            let mut packet = [0; PACKET_LEN];
+            let _ = stream.set_nodelay(true);
+            let _ = stream.read_exact(&mut packet).and_then(|()| stream.write_all(&[0; RESPONSE_LEN]));
+        }
+    });
+    Ok(address)
+}
+
 struct Sides<'a> {
     stage: &'a Stage,
     runtime: Runtime,
     raidas: Vec<RaidaIndex>,
     pool: Pool,
+    exchange: Exchange,
+    domain: Domain,
+    wallet: PathBuf,
+    kept: Option<Kept>,
+    echo: SocketAddr,
 }
 
 impl Sides<'_> {
-    fn measure(&self, ours: impl Fn() -> Result<Duration>) -> Result<Triples<Times>> {
-        let socket = UdpSocket::bind("127.0.0.1:0").context("no socket")?;
-        socket.set_read_timeout(Some(SECOND))?;
+    fn measure(
+        &self,
+        peer: impl Fn(&Self) -> Result<Duration>,
+        ours: impl Fn(&Self) -> Result<Duration>,
+    ) -> Result<Triples<Times>> {
         triples(Pace::LONG, Times::p50, |side| {
             let (started, mut times) = (Instant::now(), Times::new()?);
             while started.elapsed() < SECOND {
                 times.add(match side {
-                    Side::Peer => self.bare_loop(&socket)?,
-                    Side::Ours => ours()?,
+                    Side::Peer => peer(self)?,
+                    Side::Ours => ours(self)?,
                 });
             }
             Ok(times)
         })
     }
 
-    /// All that the daemon does between discovery and the key.
-    fn whole(&self) -> Result<Duration> {
+    /// All that the daemon does from the records of a domain to a session's key.
+    fn create(&self) -> Result<(Duration, Option<Kept>)> {
         let started = Instant::now();
-        let network = &self.stage.network;
-        let context = shares::context(network)?;
-        let mut round = shares::round(network, shares::prove(network.wallet(), &self.raidas)?, &context)?;
-        self.carry(&mut round)?;
-        round.derive_key(&context)?.context("there is no key")?;
+        let deadline = self.exchange.deadline();
+        let exchanged = self.exchange.run(&self.domain, self.wallet.clone(), deadline);
+        let (_, kept) = self.runtime.block_on(exchanged)?;
+        Ok((started.elapsed(), kept))
+    }
+
+    /// All that it does for one from the cache, the file apart.
+    fn resume(&self) -> Result<Duration> {
+        let Some(Kept { domain, origin, secret }) = &self.kept else { anyhow::bail!("nothing is cached") };
+        let KeptSecret::Resumption { secret, id, .. } = secret else { anyhow::bail!("the key is narrow") };
+        let started = Instant::now();
+        self.runtime.block_on(self.exchange.resume(domain, origin, (*id, secret)))?;
         Ok(started.elapsed())
     }
 
@@ -81,7 +164,9 @@ impl Sides<'_> {
     fn sockets(&self) -> Result<Duration> {
         let mut round = self.round()?;
         let started = Instant::now();
-        self.carry(&mut round)?;
+        let deadline = tokio::time::Instant::now() + 2 * SECOND;
+        let ended = self.runtime.block_on(udp::run(&self.pool, &mut round, deadline))?;
+        ensure!(ended == Ended::Ready, "only {} nodes answered", round.answered().count());
         Ok(started.elapsed())
     }
 
@@ -91,14 +176,17 @@ impl Sides<'_> {
         shares::round(network, proofs, &shares::context(network)?)
     }
 
-    fn carry(&self, round: &mut Round) -> Result<()> {
-        let deadline = tokio::time::Instant::now() + 2 * SECOND;
-        let ended = self.runtime.block_on(udp::run(&self.pool, round, deadline))?;
-        ensure!(ended == Ended::Ready, "only {} nodes answered", round.answered().count());
-        Ok(())
+    fn floor_of_all(&self) -> Result<Duration> {
+        Ok(self.bare_loop()? + self.floor_of_tcp()?)
     }
 
-    fn bare_loop(&self, socket: &UdpSocket) -> Result<Duration> {
+    fn floor_of_tcp(&self) -> Result<Duration> {
+        Ok(self.round_trip()? + encapsulation()?)
+    }
+
+    fn bare_loop(&self) -> Result<Duration> {
+        let socket = UdpSocket::bind("127.0.0.1:0").context("no socket")?;
+        socket.set_read_timeout(Some(SECOND))?;
         let mut round = self.round()?;
         let due = round.take_due(Duration::ZERO);
         let datagrams: Vec<(SocketAddr, Vec<u8>)> = due.map(|(_, to, bytes)| (to, bytes.to_vec())).collect();
@@ -112,4 +200,24 @@ impl Sides<'_> {
         }
         Ok(started.elapsed())
     }
+
+    /// A connection, a packet and a response.
+    fn round_trip(&self) -> Result<Duration> {
+        let started = Instant::now();
+        let mut stream = TcpStream::connect(self.echo)?;
+        stream.set_nodelay(true)?;
+        stream.write_all(&[0; PACKET_LEN])?;
+        stream.read_exact(&mut [0; RESPONSE_LEN])?;
+        Ok(started.elapsed())
+    }
+}
+
+/// X-Wing's key generation, encapsulation and decapsulation, as both ends do them.
+fn encapsulation() -> Result<Duration> {
+    let (seed, seeds) = (Secret::random()?, EncapsulationSeeds::random()?);
+    let started = Instant::now();
+    let public = kem::public_key(&seed)?;
+    let (ciphertext, _) = kem::encapsulate(&public, &seeds)?.context("the key was refused")?;
+    kem::decapsulate(&seed, &ciphertext)?.context("the ciphertext was refused")?;
+    Ok(started.elapsed())
 }

@@ -4,18 +4,15 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use rke_daemon::keystore::{Keystore, Limits};
-use rke_host::data_dir::{DataDir, Sharing};
 
 use crate::machine::{LOAD_CORE, SERVER_CORE, stay_on};
 use crate::method::Spread;
 use crate::process::free_address;
 use crate::report::{Goal, Row};
-use crate::stage::{Stage, get, made_up_key};
+use crate::stage::{Stage, cache, get, made_up_kept};
 
 const STARTS: usize = 21;
 const KEYS: usize = 64;
@@ -44,12 +41,8 @@ fn row(stage: &Stage, name: &str, data_dir: &Path, goal: f64) -> Result<Row> {
 }
 
 fn fill_cache(data_dir: &Path) -> Result<()> {
-    let data_dir = DataDir::open(data_dir, Sharing::Alone)?;
-    let keystore = Keystore::open(Arc::new(data_dir), Limits { ttl_hours: 24, max: KEYS })?;
-    for key in 0..KEYS {
-        keystore.put(&made_up_key(&format!("key{key}.rke.test"))?)?;
-    }
-    Ok(())
+    let kept = (0..KEYS).map(|key| made_up_kept(&format!("key{key}.rke.test")));
+    cache(data_dir, kept.collect::<Result<Vec<_>>>()?)
 }
 
 /// Milliseconds until a daemon has answered.

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use rke_daemon::Domain;
 use rke_daemon::clock::Moment;
-use rke_daemon::exchange::ExchangedKey;
-use rke_daemon::store::{NewSession, Rules, SessionId, Store};
+use rke_daemon::exchange::KeyOrigin;
+use rke_daemon::store::{Rules, SessionId, Store};
 use rke_daemon::usage::UsageLimits;
-use rke_secret::Secret;
 
 use crate::method::Spread;
 use crate::report::{Goal, Row};
-use crate::stage::{DOMAIN, Stage, made_up_key};
+use crate::stage::{DOMAIN, Stage, made_up_origin, made_up_session};
 use crate::times::Times;
 
 const SESSIONS: usize = 1_000_000;
@@ -25,8 +25,8 @@ const MEASURED: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(6)]
 
 pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
     let _in_runtime = stage.runtime.enter();
-    let store = Store::new(rules(LONG_TTL), Arc::default());
-    let key = made_up_key(DOMAIN)?;
+    let store = Store::new(rules(LONG_TTL), Box::new(|_, ended, _| drop(ended)));
+    let key = (Domain::new(DOMAIN).context("not a domain")?, Arc::new(made_up_origin()?));
     let (mut inserts, mut deletes) = (Times::new()?, Times::new()?);
     let mut ids = Vec::with_capacity(SESSIONS);
     for _ in 0..SESSIONS {
@@ -72,14 +72,12 @@ fn rules(ttl: Duration) -> Rules {
     Rules { max: usize::MAX, ttl, max_lifetime: LONG_TTL, idle: None, usage }
 }
 
-fn insert(store: &Store, of: &ExchangedKey, times: &mut Times) -> Result<SessionId> {
-    let session = NewSession {
-        domain: of.domain.clone(),
-        origin: Arc::clone(&of.origin),
-        from_cache: true,
-        key: Secret::random()?,
-        usage: Arc::clone(&of.usage),
-    };
+fn insert(
+    store: &Store,
+    (domain, origin): &(Domain, Arc<KeyOrigin>),
+    times: &mut Times,
+) -> Result<SessionId> {
+    let session = made_up_session(domain, origin)?;
     let id = SessionId::random()?;
     let begun = Instant::now();
     store.insert(id, session)?;

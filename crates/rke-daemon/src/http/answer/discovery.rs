@@ -46,7 +46,7 @@ pub(in crate::http) struct Found {
 impl Found {
     pub(in crate::http) fn new(domain: String, found: Discovered) -> Self {
         let key_sets = found.sets.all.iter().map(|set| KeySetRow {
-            key_id: set.key_id.to_string(),
+            key_id: set.key_set.to_string(),
             cs_id: set.cs_id.to_string(),
             server_count: set.servers.len(),
         });

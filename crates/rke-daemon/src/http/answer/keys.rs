@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::{rfc3339, success};
 use crate::keystore;
 
-/// What is told of a cached key. The key itself is not in it.
+/// What is shown of a cached key. No secret is in it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CachedKey)]
 struct KeyRow {
@@ -15,12 +15,15 @@ struct KeyRow {
     domain: String,
     /// Content Server ID.
     cs_id: String,
-    /// From when on it is not used any more.
+    /// The time from which it is no longer used.
     #[serde(serialize_with = "rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
-    /// Strength of the key: 256, or 8 where it comes from 1-byte shares.
+    /// Strength of the keys of its sessions: 256, or 8 where it comes from 1-byte shares.
     key_bits: u16,
+    /// The coins that were shown to the RAIDAs: denomination, colon, serial number. It serves wallets that hold
+    /// all of them.
+    coins: Vec<String>,
 }
 
 /// The cached keys that have not expired.
@@ -33,7 +36,7 @@ pub(in crate::http) struct Keys {
     success: bool,
     /// How many there are.
     total: usize,
-    /// One for each domain.
+    /// One for each domain and set of coins.
     keys: Vec<KeyRow>,
 }
 
@@ -44,6 +47,7 @@ impl Keys {
             cs_id: key.cs_id.to_string(),
             expires_at: key.expires_at,
             key_bits: key.width.key_bits(),
+            coins: key.coins.iter().map(ToString::to_string).collect(),
         };
         Self { command: "rke_keys", success: true, total: keys.len(), keys: keys.iter().map(row).collect() }
     }

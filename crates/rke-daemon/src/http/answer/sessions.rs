@@ -1,12 +1,19 @@
 //! Sessions: opened, listed, shown, renewed, ended.
 
+use std::fmt;
+
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
+use rke_proto::coin::CoinId;
+use rke_proto::handshake::KeyId;
 use rke_secret::residue::Look;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use super::{json, rfc3339, success};
+use crate::exchange::Authenticated;
+use crate::remote_deletions::Remote;
 use crate::sessions::Sessions;
 use crate::store::Row;
 
@@ -29,7 +36,7 @@ pub(in crate::http) struct Created {
     #[serde(serialize_with = "rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
-    /// Whether the key came from the cache.
+    /// Whether the session was opened from the cache, without asking a RAIDA.
     from_cache: bool,
 }
 
@@ -116,6 +123,14 @@ impl Listed {
     }
 }
 
+/// What `authenticated` can be. Later versions of the daemon make sessions of the middle kind.
+fn authenticated() -> Object {
+    let about = "How well the two ends know each other: `strong` over 32-byte shares; `weak` over 1-byte shares with a key of \
+                 256 bits; `no` for a session of 8 bits.";
+    let kinds = ["strong", "weak", "no"];
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(kinds)).description(Some(about)).build()
+}
+
 /// One session, and how its key was made.
 #[derive(Serialize, ToSchema)]
 #[schema(as = SessionDetail)]
@@ -128,29 +143,58 @@ pub(in crate::http) struct Shown {
     /// Envelope types of the requests to the RAIDAs.
     #[schema(value_type = Vec<u16>)]
     envelope: Vec<u8>,
-    /// Indexes of the RAIDAs whose shares made the key.
+    /// Indexes of the RAIDAs whose shares were used.
     #[schema(value_type = Vec<u16>)]
     raidas: Vec<u8>,
-    /// Indexes of the RAIDAs that gave a wrong share when the key was made.
+    /// Indexes of the RAIDAs that gave a wrong share.
     #[schema(value_type = Vec<u16>)]
     liars: Vec<u8>,
-    /// Whether the key came from the cache.
+    /// Whether the session was opened from the cache, without asking a RAIDA.
     from_cache: bool,
-    /// Whether the Content Server has shown that it has the same key.
+    /// Whether the Content Server has shown that it has the same key. `false` only for a session of 8 bits.
     confirmed: bool,
+    /// The name of the session's key, the same at the Content Server. Not secret. `null` for a session of 8 bits.
+    #[serde(serialize_with = "in_words")]
+    #[schema(required, value_type = Option<String>, pattern = "^[0-9a-f]{32}$")]
+    key_id: Option<KeyId>,
+    /// Whether recorded traffic stays secret when the coins and the secrets of all servers are stolen later.
+    forward_secret: bool,
+    #[schema(schema_with = authenticated)]
+    authenticated: &'static str,
+    /// The coin that the Content Server has seen proven: denomination, colon, serial number. `null` where it
+    /// has seen none.
+    #[serde(serialize_with = "in_words")]
+    #[schema(required, value_type = Option<String>, pattern = "^-?[0-9]{1,3}:[0-9]{1,10}$")]
+    coin: Option<CoinId>,
 }
 
 impl From<Row> for Shown {
     fn from(row: Row) -> Self {
+        let origin = &row.origin;
         Self {
             row: SessionRow::from(&row),
-            key_bits: row.origin.width.key_bits(),
-            envelope: row.origin.envelopes.clone(),
-            raidas: row.origin.raidas.clone(),
-            liars: row.origin.liars.clone(),
+            key_bits: origin.width.key_bits(),
+            envelope: origin.envelopes.clone(),
+            raidas: origin.raidas.clone(),
+            liars: origin.liars.clone(),
             from_cache: row.from_cache,
-            confirmed: row.origin.tunnel.is_some(),
+            confirmed: origin.is_confirmed(),
+            key_id: row.key_id,
+            forward_secret: origin.is_forward_secret(),
+            authenticated: match origin.authenticated() {
+                Authenticated::Strong => "strong",
+                Authenticated::No => "no",
+            },
+            coin: origin.proven,
         }
+    }
+}
+
+/// A name as it is written, or `null`.
+fn in_words<T: fmt::Display, S: Serializer>(name: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
+    match name {
+        Some(name) => serializer.collect_str(name),
+        None => serializer.serialize_none(),
     }
 }
 
@@ -193,6 +237,19 @@ pub(in crate::http) struct Deleted {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     wipe: Option<Wipe>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = remote)]
+    remote: Option<&'static str>,
+}
+
+/// What `remote` can be.
+fn remote() -> Object {
+    let names = [Remote::Forgotten, Remote::Pending, Remote::Unsupported].map(Remote::name);
+    let about = "Only with `everywhere=true`: what has become of the key at the Content Server. `forgotten`: it has proven that the \
+                 key is wiped there too. `pending`: there is no proof; the daemon goes on asking for it until the key's lifetime \
+                 is over. `unsupported`: a session of 8 bits, for which there is no such message.";
+    let remote = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names));
+    remote.description(Some(about)).build()
 }
 
 /// The receipt of a deletion: what a look through all of the daemon's memory has found.
@@ -210,18 +267,19 @@ struct Wipe {
 
 impl Deleted {
     /// The answer for the session of this id, which is one: 32 hexadecimal digits.
-    pub(in crate::http) fn new(session_id: String, receipt: Option<Look>) -> Self {
+    pub(in crate::http) fn new(session_id: String, receipt: Option<Look>, remote: Option<Remote>) -> Self {
         let wipe = receipt.map(|look| Wipe {
             scanned_bytes: look.scanned_bytes,
             hits: look.hits,
             micros: look.took.as_micros().try_into().unwrap_or(u64::MAX),
         });
-        Self { command: "rke_session_delete", success: true, session_id, wipe }
+        let remote = remote.map(Remote::name);
+        Self { command: "rke_session_delete", success: true, session_id, wipe, remote }
     }
 
     /// Writes the body.
     pub(in crate::http) fn write_json(&self, json: &mut Vec<u8>) {
-        if self.wipe.is_some() {
+        if self.wipe.is_some() || self.remote.is_some() {
             // Numbers and text cannot fail to be JSON, nor memory to be written.
             return serde_json::to_writer(json, self).unwrap_or_default();
         }
@@ -264,11 +322,71 @@ impl DeletedAll {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use rke_proto::derive::ShareWidth;
+    use serde_json::{Value, json};
+
     use super::super::tests::check_written;
     use super::*;
+    use crate::Domain;
+    use crate::exchange::samples::origin;
 
     #[tokio::test]
     async fn what_is_written_by_hand_is_what_serde_writes() {
-        check_written(|| Deleted::new("0123456789abcdefABCDEF0123456789".into(), None)).await;
+        for remote in [None, Some(Remote::Pending)] {
+            check_written(|| Deleted::new("0123456789abcdefABCDEF0123456789".into(), None, remote)).await;
+        }
+    }
+
+    fn row(width: ShareWidth, key_id: Option<KeyId>) -> Row {
+        Row {
+            session_id: "0123456789abcdef0123456789abcdef".into(),
+            domain: Domain::new("content.example.com").expect("a domain"),
+            created_at: Timestamp::UNIX_EPOCH,
+            expires_at: Timestamp::UNIX_EPOCH,
+            encrypt_count: 1,
+            decrypt_count: 2,
+            from_cache: true,
+            origin: Arc::new(origin(width)),
+            key_id,
+        }
+    }
+
+    fn shown(width: ShareWidth, key_id: Option<KeyId>) -> Value {
+        serde_json::to_value(Shown::from(row(width, key_id))).expect("JSON")
+    }
+
+    #[test]
+    fn a_session_of_handshake_3_shows_the_name_of_its_key_and_the_proven_coin() {
+        let shown = shown(ShareWidth::Wide, Some(KeyId([0xab; 16])));
+        assert_eq!(shown["key_id"], "ab".repeat(16));
+        assert_eq!(shown["coin"], "0:42");
+        assert_eq!((&shown["confirmed"], &shown["forward_secret"]), (&json!(true), &json!(true)));
+        assert_eq!(shown["authenticated"], "strong");
+    }
+
+    #[test]
+    fn a_session_of_8_bits_shows_neither_and_promises_nothing() {
+        let shown = shown(ShareWidth::Narrow, None);
+        for (name, value) in [
+            ("key_id", json!(null)),
+            ("coin", json!(null)),
+            ("confirmed", json!(false)),
+            ("forward_secret", json!(false)),
+            ("authenticated", json!("no")),
+            ("key_bits", json!(8)),
+        ] {
+            assert_eq!(shown.get(name), Some(&value), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_new_fields_follow_the_documented_ones_in_this_order() {
+        let text = serde_json::to_string(&Shown::from(row(ShareWidth::Wide, None))).expect("JSON");
+        let place = |name: &str| text.find(&format!("\"{name}\":")).expect("a field");
+        let names =
+            ["decrypt_count", "key_bits", "confirmed", "key_id", "forward_secret", "authenticated", "coin"];
+        assert!(names.map(place).is_sorted(), "{text}");
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{rfc3339, success};
+use crate::remote_deletions::RemoteCounts;
 use crate::sessions::Sessions;
 
 /// How many sessions there are.
@@ -124,6 +125,21 @@ impl Running {
     }
 }
 
+/// Deletions at Content Servers: of sessions' keys, and of what the cache had.
+#[derive(Serialize, ToSchema)]
+struct RemoteDeletions {
+    /// Those that Content Servers have not yet proven. The daemon goes on asking.
+    pending: usize,
+    /// Those that Content Servers have proven, since the daemon started.
+    confirmed: u64,
+}
+
+impl From<RemoteCounts> for RemoteDeletions {
+    fn from(RemoteCounts { pending, confirmed }: RemoteCounts) -> Self {
+        Self { pending, confirmed }
+    }
+}
+
 /// Counts and settings.
 #[derive(Serialize, ToSchema)]
 pub(in crate::http) struct Status {
@@ -136,6 +152,7 @@ pub(in crate::http) struct Status {
     config: Settings,
     secret_memory: SecretMemory,
     daemon: Running,
+    remote_deletions: RemoteDeletions,
 }
 
 impl Status {
@@ -163,6 +180,7 @@ impl Status {
             },
             secret_memory: SecretMemory::now(sessions.residues_found()),
             daemon: Running::now(sessions),
+            remote_deletions: sessions.remote_deletions().counts().into(),
         }
     }
 }

@@ -120,7 +120,6 @@ pub(super) fn schema() -> (String, RefOr<Schema>) {
         .property("wallet_path", text("The wallet that the error is about."))
         .property("answered", list(raida(), "Indexes of the RAIDAs that gave a share."))
         .property("faults", list(fault(), "The RAIDAs that gave none, and why."))
-        .property("liars", list(raida(), "Indexes of the RAIDAs that gave wrong shares."))
         .property("reasons", list(text("One of them."), "What keeps the daemon from being ready."))
         .required("error")
         .required("message")

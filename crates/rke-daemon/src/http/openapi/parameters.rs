@@ -48,7 +48,7 @@ pub(super) fn wallet_path() -> Parameter {
 }
 
 pub(super) fn fresh() -> Parameter {
-    flag("fresh", "`true` makes a new key although a cached one would do.")
+    flag("fresh", "`true` asks the RAIDAs even if the cache would do.")
 }
 
 pub(super) fn forget(about: &str) -> Parameter {
@@ -58,6 +58,11 @@ pub(super) fn forget(about: &str) -> Parameter {
 pub(super) fn verify() -> Parameter {
     let about = "`true` has the daemon look for the key in all of its own memory after the wipe, and adds a last field `wipe`.";
     flag("verify", about)
+}
+
+pub(super) fn everywhere() -> Parameter {
+    let about = "`true` waits up to five seconds for the proof of the Content Server that the key is wiped there too, and adds a last field `remote`.";
+    flag("everywhere", about)
 }
 
 pub(super) fn session_id() -> Parameter {

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use rke_daemon::usage::UsageLimits;
+use rke_raida::content_server::{Application, ServerConfig};
 use serde_json::{Value, json};
 
 use crate::console::Program;
@@ -22,6 +23,7 @@ pub(super) struct Cast {
     silent: Detour,
     lying: Detour,
     two_messages: Stage,
+    failing_command: Stage,
 }
 
 impl Cast {
@@ -40,6 +42,7 @@ impl Cast {
             silent: through(dead, 0).await,
             lying: with_liars(13).await,
             two_messages: Stage::with(|config| config.key_limits = limits).await,
+            failing_command: failing_command().await,
             dir,
         };
         std::fs::write(cast.file(), cast.description().to_string()).expect("written");
@@ -75,6 +78,7 @@ impl Cast {
             "silent": there(self.silent.daemon.address(), self.silent.network.wallet()),
             "lying": there(self.lying.daemon.address(), self.lying.network.wallet()),
             "two messages": there(self.two_messages.daemon.address(), self.two_messages.network.wallet()),
+            "failing command": there(self.failing_command.daemon.address(), self.failing_command.network.wallet()),
             "nobody": there(nobody(), Path::new("/nowhere")),
         });
         json!({"domain": DOMAIN, "daemons": daemons})
@@ -84,7 +88,16 @@ impl Cast {
         self.silent.stop().await;
         self.lying.stop().await;
         self.two_messages.stop().await;
+        self.failing_command.stop().await;
     }
+}
+
+/// A daemon whose Content Server has a command that fails after a beginning.
+async fn failing_command() -> Stage {
+    let mut stage = Stage::new().await;
+    let command = Application::Exec("printf half; exit 3".into());
+    stage.network.restart_content_server_with(ServerConfig::new(command)).await.expect("a Content Server");
+    stage
 }
 
 /// Where nobody listens: a port that was free, of an address that others hardly take ports of.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rke_client::{CachedKey, Call, Client, Error, KeyChoice, Receipt, Refusal, Stream, call};
+use rke_client::{CachedKey, Call, Client, Error, KeyChoice, OtherEnd, Receipt, Refusal, Stream, call};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
@@ -93,11 +93,11 @@ fn described(error: &Error) -> Value {
         Error::NotAllowed(_) => "not_allowed",
         Error::TryLater(Refusal { code: 429, .. }) => "limit",
         Error::TryLater(Refusal { code: 503, .. }) => "exchange",
-        Error::Elsewhere(refusal) if refusal.answer["liars"].is_array() => "exchange",
         Error::Elsewhere(_) => "upstream",
         Error::Wrong(_) | Error::Unsendable { .. } => "request",
         Error::Daemon(_) | Error::TryLater(_) => "daemon",
         Error::CutShort { .. } => "broken_off",
+        Error::CommandFailed { status } => return json!({"class": "command_failed", "status": status}),
         Error::Input(error) if error.to_string() == BROKE => "source",
         _ => "another",
     };
@@ -118,7 +118,9 @@ fn described(error: &Error) -> Value {
 async fn make(client: &Client, step: &Value, given: &Given) -> Outcome {
     match step["call"].as_str().expect("a call") {
         "encrypt" | "decrypt" | "seal" | "open" => whole(client, step, given).await,
-        streamed if streamed.ends_with("_stream") => stream(client, step, given).await,
+        streamed if streamed == "tunnel" || streamed.ends_with("_stream") => {
+            stream(client, step, given).await
+        }
         _ => plain(client, step).await,
     }
 }
@@ -132,6 +134,7 @@ async fn plain(client: &Client, step: &Value) -> Outcome {
     let (id, domain) = (text(step, "id"), step["domain"].as_str());
     let cached = if step["forget"] == true { CachedKey::Forget } else { CachedKey::Keep };
     let receipt = if step["verify"] == true { Receipt::Wanted } else { Receipt::None };
+    let other_end = if step["everywhere"] == true { OtherEnd::Wait } else { OtherEnd::Background };
     let key = if step["fresh"] == true { KeyChoice::Fresh } else { KeyChoice::Cached };
     let wallet = Path::new(text(step, "wallet_path"));
     let answer = match text(step, "call") {
@@ -139,7 +142,7 @@ async fn plain(client: &Client, step: &Value) -> Outcome {
         "list" => answer(client, &call::list()).await,
         "show" => answer(client, &call::show(id)).await,
         "renew" => answer(client, &call::renew(id)).await,
-        "delete" => answer(client, &call::delete(id, cached, receipt)).await,
+        "delete" => answer(client, &call::delete(id, cached, receipt, other_end)).await,
         "delete_all" => answer(client, &call::delete_all(domain, cached)).await,
         "keys" => answer(client, &call::keys()).await,
         "delete_keys" => answer(client, &call::forget_keys(domain)).await,
@@ -186,6 +189,7 @@ async fn stream(client: &Client, step: &Value, given: &Given) -> Outcome {
             (Some(nonce), stream)
         }
         "decrypt_stream" => (None, client.decrypt_stream(id, text(step, "nonce"), source).await?),
+        "tunnel" => (None, client.tunnel(id, source).await?),
         "seal_stream" => (None, client.seal_stream(id, source, &beside).await?),
         _ => (None, client.open_stream(id, source, &beside).await?),
     };

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rke_daemon::{Config, Daemon, Domain};
-use rke_raida::content_server::DnsRecords;
+use rke_raida::content_server::{Application, DnsRecords, ServerConfig};
 use rke_raida::dns::DnsServer;
 use rke_secret::process::{Inspection, harden};
 
@@ -15,7 +15,7 @@ use crate::chromium::{Browser, Theme};
 use crate::liars::make_liars;
 use crate::records::with_endpoints;
 use crate::relay::{Fault, Relays};
-use crate::support::{config, get, network, percent, raw};
+use crate::support::{config, get, network_with, percent, raw};
 
 const SIZES: [(u32, u32, u32); 2] = [(1280, 1000, 1), (390, 844, 2)];
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
@@ -91,6 +91,10 @@ fn faults() -> [Fault; 25] {
     faults
 }
 
+/// The domains of the sessions that are shown.
+const DOMAINS: [&str; 5] =
+    ["mail.example", "files.example", "staging.files.example", "museum.example", "content.rke.test"];
+
 #[ignore = "writes the pictures of the docs; run by cargo xtask screenshots"]
 #[tokio::test(flavor = "multi_thread")]
 async fn pictures() {
@@ -99,7 +103,10 @@ async fn pictures() {
     harden(Inspection::Refused).expect("hardened");
     std::fs::create_dir_all(beside("../../docs/console")).expect("a folder");
     let dir = tempfile::Builder::new().prefix("rke-").tempdir().expect("a folder");
-    let network = network(&dir).await;
+    let mut server = ServerConfig::new(Application::Echo);
+    server.rules.domains = DOMAINS.map(str::to_owned).to_vec();
+    let mut network = network_with(&dir, server).await;
+    let narrow = network.add_narrow_key_set().await.expect("a key set of narrow shares");
     let relays = Relays::start(network.node_addresses(), faults().to_vec(), 3).await;
     let records = with_endpoints(&network, &relays.endpoints());
     let dns = DnsServer::start(LOOPBACK, [&records], LOOPBACK.ip()).await.expect("a DNS server");
@@ -135,11 +142,9 @@ async fn pictures() {
     scenery.point(&renamed(&records, "files.example")).await;
     let id = scenery.open_later("files.example").await;
     scenery.encrypt(&id, 12).await;
-    scenery.point(&DnsRecords { port: 1, ..renamed(&records, "staging.files.example") }).await;
+    scenery.point(&renamed(&records, "staging.files.example")).await;
     scenery.open_later("staging.files.example").await;
-    let mut weak = renamed(&records, "museum.example");
-    weak.texts.retain(|text| !text.contains("share-bytes"));
-    scenery.point(&weak).await;
+    scenery.point(&renamed(&narrow, "museum.example")).await;
     scenery.open_later("museum.example").await;
     let attack = "DELETE /api/rke/sessions HTTP/1.1\r\nhost: localhost\r\norigin: https://free-wallpapers.example\r\nconnection: close\r\n\r\n";
     raw(scenery.daemon, attack).await;

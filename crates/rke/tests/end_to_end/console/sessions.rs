@@ -1,16 +1,16 @@
 //! Opening, using and ending sessions as a person does it.
 
+use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use rke_daemon::Domain;
-use rke_raida::network::LocalNetwork;
+use rke_daemon::{Daemon, Domain};
+use rke_raida::dns::DnsServer;
 use serde_json::json;
 
 use super::{Program, behind_relays, cells, confirm, console_of, fill_in, until_sessions};
-use crate::records::Detour;
 use crate::relay::Fault;
-use crate::support::{DOMAIN, Stage, get};
+use crate::support::{DOMAIN, Stage, config, get, network};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_lives_from_the_form_to_its_deletion() {
@@ -22,8 +22,8 @@ async fn a_session_lives_from_the_form_to_its_deletion() {
     browser.click("#open-button");
     until_sessions(&mut browser, 1);
     assert_eq!(browser.evaluate(&cells("answered")), 25);
-    browser.until_text("#open-result", "opened with a new key");
-    browser.until_text(".session", "Confirmed");
+    browser.until_text("#open-result", "opened with new shares from the RAIDAs");
+    browser.until_text(".session", "Authenticated");
     browser.until_text(".session", "0 encrypted, 0 decrypted");
     browser.click("#try-form .primary");
     browser.until_text("#try-result", "ciphertext");
@@ -134,24 +134,26 @@ async fn a_full_daemon_says_so_and_takes_sessions_again_when_one_has_gone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_weak_key_and_one_that_nobody_confirmed_are_marked() {
-    let narrow = async |network: &LocalNetwork, _: &tempfile::TempDir| {
-        let mut records = network.records().clone();
-        records.texts.retain(|text| !text.contains("share-bytes"));
-        records.port = 1;
-        records
-    };
-    let allow = |config: &mut rke_daemon::Config| {
-        config.allow_weak_shares = vec![Domain::new(DOMAIN).expect("a domain")]
-    };
-    let detour = Detour::new(narrow, allow).await;
-    let created = detour.create().await;
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut network = network(&dir).await;
+    let mut records = network.add_narrow_key_set().await.expect("a key set of narrow shares");
+    records.port = 1;
+    let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+    let dns = DnsServer::start(loopback, [&records], loopback.ip()).await.expect("a DNS server");
+    let mut config = config(&dir, dns.address());
+    config.allow_weak_shares = vec![Domain::new(DOMAIN).expect("a domain")];
+    let daemon = Daemon::start(config).await.expect("a daemon");
+    let create = format!("/api/rke/session?domain={DOMAIN}&wallet_path={}", network.wallet().display());
+    let created = get(daemon.address(), &create).await;
     assert_eq!(created.status, 200, "{}", created.body);
-    let mut browser = console_of(detour.daemon.address());
+    let mut browser = console_of(daemon.address());
     until_sessions(&mut browser, 1);
     browser.until_text(".session", "8-bit, weak");
     browser.until_text(".session", "Not confirmed");
     browser.until_text(".session", "finds this key in 256 tries");
-    detour.stop().await;
+    daemon.stop().await;
+    dns.stop().await;
+    network.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,15 +7,17 @@ use crate::http::bodies::{ToDecrypt, ToEncrypt, ToOpen, ToSeal};
 use crate::http::openapi::{Described, Part, examples, parameters, texts};
 
 const ENCRYPTS: &str = "\
-Encrypts with AES-256 in counter mode. The nonce is the first counter block: 16 bytes, drawn anew for each call. Keep it with \
+Encrypts with AES-256 in counter mode. The nonce is the first counter block: 16 bytes, drawn again for each call. Keep it with \
 the ciphertext.
+
+**Only the session that encrypted decrypts**, for as long as it lives: each has a key of its own.
 
 Counter mode does not detect changes: somebody who can alter the ciphertext alters the plaintext at the same place. Where that \
 has to be noticed, use `seal`.";
 
 const DECRYPTS: &str = "\
-The session must be the one that encrypted, or another one with the same key. A wrong key, nonce or ciphertext is not noticed: \
-the call succeeds, and the plaintext is meaningless.";
+The session must be the one that encrypted. (Sessions of 8 bits from the cache share one key, and decrypt each other's data.) A \
+wrong session, nonce or ciphertext is not noticed: the call succeeds, and the plaintext is meaningless.";
 
 const BODIES: &str = "\
 The body is an object in JSON, of at most 1 MiB, in which data is Base64; or, with any other `Content-Type`, the data itself, of \
@@ -25,10 +27,14 @@ there, and goes on while the rest comes. What goes wrong after the answer has be
 const SEALS: &str = "\
 Encrypts with AES-256-GCM in a format of its own (`docs/seal-format.md`): no change to sealed data goes unnoticed, wherever it is, \
 nor a missing end. Data may be sealed together with associated data, which is not part of the result, and has to be given \
-again to open it.";
+again to open it.
+
+**Sealed data opens only while its session lives.** When the session is deleted or expires, its key is gone for good, and \
+with it all that was sealed in it. Sealing is for the way to the Content Server and back, not for storage.";
 
 const OPENS: &str = "\
-Opens sealed data. The session must be the one that sealed it, or another one with the same key. JSON is opened whole before it \
+Opens sealed data. The session must be the one that sealed it. (Sessions of 8 bits from the cache share one key, and open each \
+other's data.) JSON is opened whole before it \
 is answered. A raw answer goes on chunk by chunk, each after it was found authentic: an answer that is broken off is authentic, but \
 not all there is.";
 
@@ -136,25 +142,29 @@ pub(in crate::http) fn open() -> Described {
             .gives_raw("The data, in the form in which it came.")
             .fails(
                 422,
-                "It is not sealed data, was sealed under another key or with other associated data, was altered, or is cut short.",
+                "It is not sealed data, was sealed in another session or with other associated data, was altered, or is cut short.",
                 None,
             );
     posting(described)
 }
 
 pub(in crate::http) fn tunnel() -> Described {
-    let text = "Connects to the Content Server over TCP. The body of the request goes to it, and what it says is the body of the answer; \
-                both may go on for as long as one likes, at the same time. The daemon seals and opens every packet, so the key stays where it \
-                is. The end of the request's body ends the data to the Content Server, and the answer ends when it has no more to say.";
-    let summary = "Sends data to the Content Server and brings back what it says";
+    let text = "Connects to the Content Server over TCP and attaches to the session there. The body of the request goes to it, and what it \
+                sends is the body of the response; both may go on for any length of time, at the same time. The daemon encrypts both, so no \
+                key leaves it. The end of the request's body ends the data to the Content Server, and the response ends when the Content \
+                Server has sent all its data.\n\n\
+                A client that sends `TE: trailers` gets the exit status of the command at the Content Server in the trailer \
+                `RKE-Exit-Status`. For all others the response is broken off where that is not 0.";
+    let summary = "Sends data to the Content Server and brings back what it sends";
     Described::new(Part::Data, "tunnel", summary, text)
         .takes(parameters::session_in_path())
         .takes_raw(Some(examples::TEXT))
-        .gives_raw("What the Content Server says. A tunnel that breaks ends it in its middle.")
+        .gives_raw("What the Content Server sends. It has its last chunk only where the Content Server has said that this is the end.")
         .fails(400, "The id has more than 64 characters.", None)
         .fails(404, "There is no such session; `session_id` is repeated.", Some(NOT_FOUND))
-        .fails(409, "The Content Server has not confirmed the session's key, or the key has encrypted as much as one key may.", None)
-        .fails(502, "The Content Server does not answer where DNS says that it is.", None)
+        .fails(409, "The Content Server no longer has the session's key, or, over 1-byte shares, has not confirmed it.", None)
+        .fails(502, "The Content Server does not respond where DNS says that it is, or refuses.", None)
+        .fails(505, "The request is HTTP/1.0, in which a response that is cut looks whole.", None)
 }
 
 const NOT_FOUND: &str = r#"{"error":true,"message":"Session not found or expired","code":404,"session_id":"nonexistent00000000000000000000"}"#;
@@ -189,6 +199,6 @@ fn posting(described: Described) -> Described {
 
 /// The error of a key that may encrypt no more.
 fn used_up(described: Described) -> Described {
-    let text = "The key has encrypted as much as one key may; open a session with `fresh=true`. `session_id` is repeated.";
+    let text = "The key has encrypted as much as one key may; open a new session. `session_id` is repeated.";
     described.fails(409, text, None)
 }

@@ -10,13 +10,19 @@ const NOT_FOUND: &str = r#"{"error":true,"message":"Session not found","code":40
 const NOT_FOUND_OR_EXPIRED: &str = r#"{"error":true,"message":"Session not found or expired","code":404,"session_id":"nonexistent00000000000000000000"}"#;
 
 const OPENS: &str = "\
-A valid cached key for the domain is used at once. Without one, the daemon looks the domain up, collects key shares from the \
-RAIDAs with the coins of the wallet, derives the key, has it confirmed by the Content Server, and caches it.
+The daemon looks the domain up, collects key shares from the RAIDAs with the coins of the wallet, and agrees with the Content \
+Server on a key that only the two of them have. What it keeps of that exchange opens later sessions for the same coins without \
+asking a RAIDA; `from_cache` is then `true`. **Every session has a key of its own all the same**: what one has encrypted, no other decrypts.
+
+A domain that offers only 1-byte shares is different, and is refused unless the operator allows it: its keys have 8 bits, and \
+all sessions from the cache share one.
+
+The Content Server of a domain is remembered. When DNS names another one later, no session is opened (403).
 
 Coins prove the user to the RAIDAs. They are not spent, and the wallet is not changed.
 
-Only one exchange runs for one domain at a time. Requests that come meanwhile wait for it and then use its key; their \
-`from_cache` is `true`. A session never pushes out another one.";
+Only one exchange runs for one domain at a time. Requests that arrive meanwhile wait for it, and are then served from the cache \
+where their wallets hold the same coins. A session never pushes out another one.";
 
 pub(in crate::http) fn create_session() -> Described {
     let described = Described::new(Part::Sessions, "create_session", "Opens a session", OPENS)
@@ -65,7 +71,7 @@ fn failing_to_open(described: Described) -> Described {
         )
         .fails(
             403,
-            "The Content Server has only 1-byte shares, and the operator has not allowed them for this domain; or the wallet is outside `--wallet-root`.",
+            "DNS names a Content Server other than the one that this domain is known to have, or a weaker form of it; or the Content Server has only 1-byte shares, and the operator has not allowed them for this domain (`domain` is repeated in both cases); or the wallet is outside `--wallet-root`.",
             None,
         )
         .fails(
@@ -75,8 +81,10 @@ fn failing_to_open(described: Described) -> Described {
         )
         .fails(
             502,
-            "DNS gave no usable answer, or no key set has enough RAIDA servers; or too many RAIDAs lied, and `liars` has their indexes; or the key was not confirmed, where the daemon runs with `--confirm require`.",
-            None,
+            "DNS gave no usable answer, or no key set has enough RAIDA servers; or the Content Server cannot be reached, refuses, or is another program; or too many RAIDAs gave wrong shares; or a key of 8 bits was not confirmed, where the daemon runs with `--confirm require`. `domain` is repeated.",
+            Some(
+                r#"{"error":true,"message":"Cannot agree on a key with the Content Server at cs1.example.com:443: it refuses connections","code":502,"domain":"content.example.com"}"#,
+            ),
         )
         .fails(
             503,
@@ -95,8 +103,9 @@ pub(in crate::http) fn list_sessions() -> Described {
 }
 
 pub(in crate::http) fn show_session() -> Described {
-    let example = r#"{"session_id":"a1b2c3d4e5f67890a1b2c3d4e5f67890","domain":"content.example.com","cs_id":"CONTENT-SERVER01","created_at":"2025-11-30T10:00:00Z","expires_at":"2025-11-30T11:00:00Z","encrypt_count":15,"decrypt_count":12,"key_bits":256,"envelope":[5],"raidas":[0,1,2,3,4,5,6,7,8,9,10,11,12,13],"liars":[],"from_cache":false,"confirmed":true}"#;
-    let text = "Shows one session, and how its key was made.";
+    let example = r#"{"session_id":"a1b2c3d4e5f67890a1b2c3d4e5f67890","domain":"content.example.com","cs_id":"CONTENT-SERVER01","created_at":"2025-11-30T10:00:00Z","expires_at":"2025-11-30T11:00:00Z","encrypt_count":15,"decrypt_count":12,"key_bits":256,"envelope":[5],"raidas":[0,1,2,3,4,5,6,7,8,9,10,11,12,13],"liars":[],"from_cache":false,"confirmed":true,"key_id":"5d41402abc4b2a76b9719d911017c592","forward_secret":true,"authenticated":"strong","coin":"0:1001"}"#;
+    let text =
+        "Shows one session, and how its key was made. `key_id` is how the Content Server names the session.";
     let described = Described::new(Part::Sessions, "show_session", "Shows one session in detail", text)
         .takes(parameters::session_in_path())
         .gives::<Shown>("The session. It has no `command` and no `success`.", example);
@@ -119,8 +128,13 @@ pub(in crate::http) fn renew_session() -> Described {
 const ENDS: &str = "\
 When the answer arrives, the id is dead and the session's key is wiped from memory.
 
-Without `forget=true` the domain's cached key stays. The next session for this domain has that key again, until it expires \
-from the cache. Other sessions with the same key go on.";
+The key cannot be made again: not from the cache, not from the coins, not from the secrets of the servers. Data that was \
+encrypted or sealed in the session stays unreadable. Then the daemon has the Content Server wipe the key too, in the background and \
+even after a restart, until that is proven or the key's lifetime is over; `everywhere=true` waits for the proof. Other sessions of the domain have keys of their own and go on. `forget=true` removes \
+what the cache keeps for the domain too, so that the next session asks the RAIDAs again.
+
+A session of 8 bits is different: other sessions from the cache have the same key, and without `forget=true` later ones have it \
+too.";
 
 pub(in crate::http) fn delete_session() -> Described {
     let described = Described::new(Part::Sessions, "delete_session", "Ends a session", ENDS)
@@ -138,11 +152,12 @@ pub(in crate::http) fn delete_session_by_path() -> Described {
 fn ending(described: Described) -> Described {
     let described = described
         .takes(parameters::forget(
-            "`true` removes the domain's cached key too. Its file is overwritten first.",
+            "`true` removes what the cache keeps for the domain too. Its file is overwritten first.",
         ))
         .takes(parameters::verify())
+        .takes(parameters::everywhere())
         .gives::<Deleted>(
-            "The session has ended. `wipe` is there with `verify=true` only.",
+            "The session has ended. `wipe` is present only with `verify=true`, `remote` only with `everywhere=true`.",
             r#"{"command":"rke_session_delete","success":true,"session_id":"a1b2c3d4e5f67890a1b2c3d4e5f67890"}"#,
         )
         .fails(
@@ -165,7 +180,7 @@ pub(in crate::http) fn delete_sessions() -> Described {
                 memory. Exchanges that run go on; SIGUSR1 to the daemon ends them too, and drops all cached keys.";
     Described::new(Part::Sessions, "delete_sessions", "Ends all sessions, or those of a domain", text)
         .takes(parameters::domain_to_narrow("Only the sessions of this domain."))
-        .takes(parameters::forget("`true` removes the cached keys too: of the domain, or all of them."))
+        .takes(parameters::forget("`true` removes the cached keys too: those of the domain, or all of them."))
         .gives::<DeletedAll>(
             "How many have ended.",
             r#"{"command":"rke_sessions_delete","success":true,"deleted":2}"#,

@@ -1,0 +1,81 @@
+//! `rke trust …`: the Content Servers that the daemon remembers. It works on the daemon's file, never through
+//! the daemon: who may use its HTTP interface does not get to say whom it trusts.
+
+mod options;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use rke_daemon::trust::{Form, Known, Offer, TrustFile};
+
+pub(crate) use self::options::TrustOptions;
+use crate::cli::trust::{FormChoice, TrustCommand, TrustFolder};
+use crate::settings::default_data_dir;
+use crate::terminal::{BAD, Cell, clean, out, paint, say, table};
+
+pub(crate) fn run(command: TrustCommand) -> Result<()> {
+    match command {
+        TrustCommand::List { folder } => list(&file(folder)?),
+        TrustCommand::Accept { domain, cs_id, form, folder } => {
+            let offer = Offer { cs_id, form: form.into() };
+            file(folder)?.accept(&domain, &offer)?;
+            out(&format!("{domain} is the Content Server {cs_id} ({}) from now on.", offer.form))?;
+            say(&format!(
+                "     A daemon with a --pin for {domain} still follows its pin, which is stronger than this."
+            ));
+            Ok(())
+        }
+        TrustCommand::Remove { domain, folder } => match file(folder)?.remove(&domain)? {
+            true => out(&format!("{domain} is removed: its next use counts as the first.")),
+            false => out(&format!("{domain} is not known.")),
+        },
+    }
+}
+
+fn file(folder: TrustFolder) -> Result<TrustFile> {
+    let folder: Result<PathBuf> = folder.data_dir.map_or_else(default_data_dir, Ok);
+    Ok(TrustFile::in_folder(&folder?))
+}
+
+fn list(file: &TrustFile) -> Result<()> {
+    let lines = file.read()?;
+    for (number, wrong) in lines.complaints() {
+        let path = file.path().display();
+        say(&format!("{} line {number} of {path} is damaged: {wrong}", paint(BAD, "rke:")));
+    }
+    let row = |known: &Known| {
+        let cells = [known.domain.as_str(), known.cs_id.as_str(), known.form.name()];
+        let cells = cells.into_iter().map(clean).chain([known.since.to_string()]);
+        cells.map(Cell::new).collect()
+    };
+    match lines.known_servers().count() {
+        0 => out("No known Content Servers."),
+        _ => out(&table(&["DOMAIN", "CS ID", "FORM", "SINCE"], lines.known_servers().map(row))),
+    }
+}
+
+impl From<FormChoice> for Form {
+    fn from(choice: FormChoice) -> Self {
+        match choice {
+            FormChoice::Wide => Self::Wide,
+            FormChoice::Handshake3Narrow => Self::Handshake3Narrow,
+            FormChoice::Live => Self::Live,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum;
+
+    use super::*;
+
+    #[test]
+    fn forms_have_the_same_names_on_the_command_line_as_in_the_file() {
+        let named = FormChoice::value_variants().iter().map(|choice| {
+            (choice.to_possible_value().expect("a name").get_name().to_owned(), Form::from(*choice))
+        });
+        let expected = Form::ALL.into_iter().map(|form| (form.name().to_owned(), form));
+        assert_eq!(named.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,109 @@
+//! Narrow shares, as the live network has them: a key of 8 bits, which the Content Server may confirm.
+//! `docs/protocol.md` sections 6 and 8.
+
+use std::io;
+use std::sync::Arc;
+
+use rke_proto::coin::CoinId;
+use rke_proto::derive::ShareWidth;
+use rke_proto::handshake::Group;
+use rke_proto::round::Round;
+use rke_secret::Secret;
+use tokio::time::{Instant, timeout_at};
+
+use super::error::ExchangeError;
+use super::key::{GiveUp, Kept, KeptSecret, KeyOrigin, OpenedKey, UnclaimedKey};
+use super::wide::{Subject, server_of};
+use super::{Discovered, Exchange, indexes};
+use crate::confirm::{Confirm, ConfirmedKey, TunnelName, Unconfirmed, confirm};
+use crate::session_key::SessionKey;
+use crate::usage::Usage;
+
+impl Exchange {
+    /// The key of a finished round, confirmed by the Content Server as far as the rules want it.
+    pub(super) async fn narrow_key(
+        &self,
+        discovered: &Discovered,
+        round: &Round,
+        subject: &Subject<'_>,
+    ) -> Result<(OpenedKey, Option<Kept>), ExchangeError> {
+        let wanted = self.rules.load().confirm;
+        let confirmed = match wanted {
+            Confirm::Off => None,
+            Confirm::Require | Confirm::Try => match self.confirm(discovered, round, subject).await {
+                Ok(key) => Some(key),
+                Err(reason) if wanted == Confirm::Require => {
+                    return Err(ExchangeError::Unconfirmed(reason.to_string()));
+                }
+                Err(reason) => {
+                    tracing::warn!(host = discovered.target_host, %reason, "the key is not confirmed");
+                    None
+                }
+            },
+        };
+        let (key, tunnel) = match confirmed {
+            Some(ConfirmedKey { key, name }) => (key, Some(name)),
+            None => (unconfirmed_key(round, subject)?, None),
+        };
+        opened(discovered, round, subject, key, tunnel)
+    }
+
+    async fn confirm(
+        &self,
+        discovered: &Discovered,
+        round: &Round,
+        subject: &Subject<'_>,
+    ) -> Result<ConfirmedKey, Unconfirmed> {
+        let deadline = Instant::now() + self.rules.load().confirm_timeout;
+        let server = server_of(discovered);
+        let addresses = timeout_at(deadline, self.addresses(&server)).await;
+        let addresses = addresses.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+        confirm(round, subject.context, &addresses, deadline).await
+    }
+}
+
+fn unconfirmed_key(round: &Round, subject: &Subject<'_>) -> Result<Secret<32>, ExchangeError> {
+    let key = round.narrow_key(subject.context).map_err(io::Error::from)?;
+    Ok(key.ok_or_else(|| io::Error::other("there are too few shares"))?)
+}
+
+/// The session's own copy of the key, and the cache's.
+fn opened(
+    discovered: &Discovered,
+    round: &Round,
+    subject: &Subject<'_>,
+    key: Secret<32>,
+    tunnel: Option<TunnelName>,
+) -> Result<(OpenedKey, Option<Kept>), ExchangeError> {
+    let origin = Arc::new(KeyOrigin {
+        cs_id: subject.context.cs_id,
+        width: ShareWidth::Narrow,
+        envelopes: round.envelopes(),
+        raidas: indexes(round.answered()),
+        liars: Vec::new(),
+        coins: coins_of(&round.groups(round.answered())),
+        proven: None,
+        server: server_of(discovered),
+        tunnel,
+    });
+    let usage: Arc<Usage> = Arc::default();
+    let kept = Kept {
+        domain: subject.domain.clone(),
+        origin: Arc::clone(&origin),
+        secret: KeptSecret::Narrow {
+            key: key.duplicate().map_err(io::Error::from)?,
+            usage: Arc::clone(&usage),
+        },
+    };
+    // The other end has no message to have it wiped.
+    let key = UnclaimedKey::new(SessionKey::Narrow { key, usage }, origin.server.clone(), GiveUp::default());
+    Ok((OpenedKey { origin, key }, Some(kept)))
+}
+
+/// The coins that groups name, each once, in order.
+pub(super) fn coins_of(groups: &[Group]) -> Vec<CoinId> {
+    let mut coins: Vec<CoinId> = groups.iter().flat_map(|group| group.coins.coins()).collect();
+    coins.sort_unstable();
+    coins.dedup();
+    coins
+}

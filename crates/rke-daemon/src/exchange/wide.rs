@@ -1,0 +1,179 @@
+//! Wide shares: the two ends agree on a key by handshake 3, and open later sessions by resuming it.
+//! `docs/protocol.md` section 7.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rke_proto::Bitmap;
+use rke_proto::derive::ShareWidth;
+use rke_proto::handshake::agreement::Next;
+use rke_proto::handshake::{
+    Accepted, Agreed, Agreement, ExchangePrologue, Grant, Initiator, Prologue, Response, ResumptionId,
+    SessionSecrets,
+};
+use rke_proto::round::Round;
+use rke_proto::{ContentServerId, KeyContext};
+use rke_secret::{Secret, SecretError};
+
+use super::key::{GiveUp, Kept, KeptSecret, KeyOrigin, OpenedKey, UnclaimedKey};
+use super::narrow::coins_of;
+use super::{Discovered, Exchange, indexes};
+use crate::Domain;
+use crate::clock::unix_seconds;
+use crate::server::{ContactError, ServerName, ask, confirm, with_each};
+use crate::session_key::SessionKey;
+
+/// Longest lifetime that an exchange gives. `docs/protocol.md` section 7.
+const MAX_LIFETIME_SECONDS: u32 = 86_400;
+
+/// What an exchange is about, while its shares are collected and agreed on.
+pub(super) struct Subject<'a> {
+    pub(super) domain: &'a Domain,
+    pub(super) context: &'a KeyContext,
+    pub(super) required: usize,
+}
+
+/// What both ends have agreed on.
+pub(super) struct AgreedKey {
+    secrets: SessionSecrets,
+    grant: Grant,
+    raidas: Bitmap,
+    /// The RAIDAs whose shares were proven wrong.
+    pub(super) liars: Bitmap,
+    prologue: ExchangePrologue,
+}
+
+impl Exchange {
+    /// Agrees on a key from the shares of a finished round with the first address of the Content Server that does.
+    pub(super) async fn agree(
+        &self,
+        discovered: &Discovered,
+        round: &Round,
+        subject: &Subject<'_>,
+    ) -> Result<AgreedKey, ContactError> {
+        let addresses = self.addresses(&server_of(discovered)).await?;
+        let limit = self.rules.load().confirm_timeout;
+        with_each(&addresses, limit, |address| agree_with(address, round, subject)).await
+    }
+
+    /// Opens a session without the RAIDAs. Nothing is kept of it: the resumption stays as it is.
+    ///
+    /// # Errors
+    /// [`ContactError`]; [`ContactError::Refused`] where the Content Server no longer knows the resumption.
+    pub async fn resume(
+        &self,
+        domain: &Domain,
+        origin: &Arc<KeyOrigin>,
+        (id, secret): (ResumptionId, &Secret<32>),
+    ) -> Result<OpenedKey, ContactError> {
+        let addresses = self.addresses(&origin.server).await?;
+        let limit = self.rules.load().confirm_timeout;
+        let resumption = (origin.cs_id, id, secret);
+        let work = |address| resume_with(address, resumption, domain);
+        let key = with_each(&addresses, limit, work).await?;
+        let key = UnclaimedKey::new(key, origin.server.clone(), self.give_up.clone());
+        Ok(OpenedKey { origin: Arc::clone(origin), key })
+    }
+}
+
+/// What an agreement comes to: the key of the session that it was made for, and what later ones are opened with.
+pub(super) fn opened(
+    discovered: &Discovered,
+    round: &Round,
+    subject: &Subject<'_>,
+    agreed: AgreedKey,
+    give_up: &GiveUp,
+) -> Result<(OpenedKey, Option<Kept>), SecretError> {
+    let AgreedKey { secrets, grant, raidas, liars, prologue } = agreed;
+    let origin = Arc::new(KeyOrigin {
+        cs_id: subject.context.cs_id,
+        width: ShareWidth::Wide,
+        envelopes: round.envelopes(),
+        raidas: indexes(raidas),
+        liars: indexes(liars),
+        coins: coins_of(prologue.groups()),
+        proven: prologue.proven_coins(subject.required).first().copied(),
+        server: server_of(discovered),
+        tunnel: None,
+    });
+    let Grant { resumption, lifetime } = grant;
+    let lives_until = lives_until(lifetime);
+    let (key, secret) = SessionKey::of_handshake(secrets, lives_until)?;
+    let kept = resumption.map(|id| Kept {
+        domain: subject.domain.clone(),
+        origin: Arc::clone(&origin),
+        secret: KeptSecret::Resumption { secret, id, lives_until },
+    });
+    let key = UnclaimedKey::new(key, origin.server.clone(), give_up.clone());
+    Ok((OpenedKey { origin, key }, kept))
+}
+
+/// When what a Content Server grants now for these seconds is over, in Unix seconds. One that grants more than it may
+/// does not make the daemon keep the deletions of its keys for years.
+fn lives_until(lifetime: u32) -> u64 {
+    unix_seconds().saturating_add(lifetime.min(MAX_LIFETIME_SECONDS).into())
+}
+
+pub(super) fn server_of(discovered: &Discovered) -> ServerName {
+    ServerName { host: discovered.target_host.clone(), port: discovered.target_port }
+}
+
+async fn agree_with(
+    address: SocketAddr,
+    round: &Round,
+    subject: &Subject<'_>,
+) -> Result<AgreedKey, ContactError> {
+    let begun = Agreement::begin(
+        round,
+        subject.context,
+        subject.domain.as_str(),
+        subject.required,
+        Secret::random()?,
+    )?;
+    let mut agreement = begun.ok_or(ContactError::Unproven { right: round.answered().count() })?;
+    loop {
+        let (stream, response) = ask(address, agreement.packet()).await?;
+        match agreement.receive(round, &response, Secret::random()?)? {
+            Next::Send => (),
+            Next::Agreed(agreed) => {
+                let Agreed { accepted, raidas, liars, prologue } = *agreed;
+                let Accepted { secrets, grant, transport } = accepted;
+                confirm(stream, transport).await?;
+                return Ok(AgreedKey { secrets, grant, raidas, liars, prologue });
+            }
+        }
+    }
+}
+
+async fn resume_with(
+    address: SocketAddr,
+    (cs_id, id, secret): (ContentServerId, ResumptionId, &Secret<32>),
+    domain: &Domain,
+) -> Result<SessionKey, ContactError> {
+    let prologue = Prologue::Resume { cs_id, id };
+    let (initiator, packet) = Initiator::begin(&prologue, secret, Secret::random()?, domain.as_str())?;
+    let (stream, response) = ask(address, &packet).await?;
+    let message = match response {
+        Response::Accepted(message) => message,
+        Response::Refused(reason) => return Err(ContactError::Refused(reason)),
+        Response::Checked { .. } | Response::Forgotten { .. } => return Err(ContactError::AnotherProgram),
+    };
+    let Accepted { secrets, grant, transport } = initiator.receive(&message)?;
+    confirm(stream, transport).await?;
+    // The resumption that it came from stays good.
+    let (key, _) = SessionKey::of_handshake(secrets, lives_until(grant.lifetime))?;
+    Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_granted_for_longer_than_a_day() {
+        for (granted, lifetime) in [(0, 0), (86_400, 86_400), (86_401, 86_400), (u32::MAX, 86_400)] {
+            let left = lives_until(granted).abs_diff(unix_seconds());
+            assert!(left.abs_diff(lifetime) <= 1, "{granted}: {left}");
+        }
+    }
+}

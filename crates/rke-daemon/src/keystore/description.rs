@@ -1,0 +1,136 @@
+//! What stands in the clear, and authenticated, before a secret in a file of the cache.
+
+use std::sync::Arc;
+
+use rke_host::sealed::SealError;
+use rke_proto::ContentServerId;
+use rke_proto::derive::ShareWidth;
+use rke_proto::handshake::ResumptionId;
+use rke_proto::tunnel::ClientKeyId;
+use rke_secret::Secret;
+use serde::{Deserialize, Serialize};
+
+use crate::Domain;
+use crate::confirm::TunnelName;
+use crate::exchange::{Kept, KeptSecret, KeyOrigin};
+use crate::server::ServerName;
+use crate::usage::Usage;
+
+/// The description, as JSON.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Description {
+    domain: String,
+    /// Unix seconds.
+    pub(super) expires_at: u64,
+    cs_id: String,
+    envelopes: Vec<u8>,
+    raidas: Vec<u8>,
+    liars: Vec<u8>,
+    /// `DENOMINATION:SERIAL` of each.
+    coins: Vec<String>,
+    proven: Option<String>,
+    host: String,
+    port: u16,
+    secret: Secrecy,
+}
+
+/// What the secret is.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+enum Secrecy {
+    /// A resumption secret, under its name in hex; it is good until then, in Unix seconds.
+    Resumption { id: String, lives_until: u64 },
+    /// A narrow key, what it had encrypted when this was written, and its names at the Content Server in hex.
+    Narrow { messages: u64, bytes: u64, tunnel: Option<(String, String)> },
+}
+
+impl Description {
+    /// Of what is kept of an exchange.
+    pub(super) fn new(kept: &Kept, expires_at: u64) -> Self {
+        let Kept { domain, origin, secret } = kept;
+        let secret = match secret {
+            KeptSecret::Resumption { id, lives_until, .. } => {
+                Secrecy::Resumption { id: id.to_string(), lives_until: *lives_until }
+            }
+            KeptSecret::Narrow { usage, .. } => {
+                let (messages, bytes) = usage.so_far();
+                let hex = |name: &TunnelName| (hex::encode(name.key_id.0), hex::encode(name.session));
+                Secrecy::Narrow { messages, bytes, tunnel: origin.tunnel.as_ref().map(hex) }
+            }
+        };
+        Self {
+            domain: domain.to_string(),
+            expires_at,
+            cs_id: origin.cs_id.to_string(),
+            envelopes: origin.envelopes.clone(),
+            raidas: origin.raidas.clone(),
+            liars: origin.liars.clone(),
+            coins: origin.coins.iter().map(ToString::to_string).collect(),
+            proven: origin.proven.map(|coin| coin.to_string()),
+            host: origin.server.host.clone(),
+            port: origin.server.port,
+            secret,
+        }
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, SealError> {
+        serde_json::from_slice(bytes).map_err(|_| SealError::Malformed)
+    }
+
+    pub(super) fn to_bytes(&self) -> Result<Vec<u8>, SealError> {
+        serde_json::to_vec(self).map_err(|_| SealError::Malformed)
+    }
+
+    /// The same, of a narrow key that has encrypted this much by now.
+    pub(super) fn with_usage(mut self, used: (u64, u64)) -> Self {
+        if let Secrecy::Narrow { messages, bytes, .. } = &mut self.secret {
+            (*messages, *bytes) = used;
+        }
+        self
+    }
+
+    /// What was kept, with its secret. `None` where a field says what it cannot.
+    pub(super) fn into_kept(self, secret: Secret<32>) -> Option<Kept> {
+        let (width, tunnel, secret) = match self.secret {
+            Secrecy::Resumption { id, lives_until } => {
+                let id = ResumptionId(from_hex(&id)?);
+                (ShareWidth::Wide, None, KeptSecret::Resumption { secret, id, lives_until })
+            }
+            Secrecy::Narrow { messages, bytes, tunnel } => {
+                let name = |(key_id, session): (String, String)| {
+                    Some(TunnelName { key_id: ClientKeyId(from_hex(&key_id)?), session: from_hex(&session)? })
+                };
+                let tunnel = match tunnel {
+                    Some(names) => Some(name(names)?),
+                    None => None,
+                };
+                let usage = Arc::new(Usage::new(messages, bytes));
+                (ShareWidth::Narrow, tunnel, KeptSecret::Narrow { key: secret, usage })
+            }
+        };
+        let coins = self.coins.iter().map(|coin| coin.parse().ok()).collect::<Option<_>>()?;
+        let proven = match self.proven {
+            Some(coin) => Some(coin.parse().ok()?),
+            None => None,
+        };
+        let origin = KeyOrigin {
+            cs_id: ContentServerId::new(&self.cs_id)?,
+            width,
+            envelopes: self.envelopes,
+            raidas: self.raidas,
+            liars: self.liars,
+            coins,
+            proven,
+            server: ServerName { host: self.host, port: self.port },
+            tunnel,
+        };
+        Some(Kept { domain: Domain::new(&self.domain)?, origin: Arc::new(origin), secret })
+    }
+}
+
+fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    hex::decode_to_slice(text, &mut bytes).ok()?;
+    Some(bytes)
+}

@@ -1,0 +1,233 @@
+//! The key cache's rules, one test each.
+
+use rke_host::data_dir::Sharing;
+use rke_proto::handshake::ResumptionId;
+use rke_proto::tunnel::ClientKeyId;
+use rke_secret::Secret;
+
+use super::*;
+use crate::confirm::TunnelName;
+use crate::exchange::samples;
+use crate::usage::UsageLimits;
+
+fn of_byte(byte: u8) -> Secret<32> {
+    Secret::fill(|key| *key = [byte; 32]).expect("a secret")
+}
+
+fn key(of: &str, byte: u8) -> Kept {
+    let secret = KeptSecret::Resumption {
+        secret: of_byte(byte),
+        id: ResumptionId([byte; 16]),
+        lives_until: unix_seconds() + 86_400,
+    };
+    Kept { domain: domain(of), origin: Arc::new(samples::origin(ShareWidth::Wide)), secret }
+}
+
+fn narrow_key(of: &str, byte: u8) -> Kept {
+    let tunnel = Some(TunnelName { key_id: ClientKeyId([1, 2, 3, 4, 5]), session: [6; 8] });
+    let origin = Arc::new(KeyOrigin { tunnel, ..samples::origin(ShareWidth::Narrow) });
+    let secret = KeptSecret::Narrow { key: of_byte(byte), usage: Arc::default() };
+    Kept { domain: domain(of), origin, secret }
+}
+
+/// With the coins of another exchange.
+fn with_coins(mut kept: Kept, coins: &[u32]) -> Kept {
+    let coins = coins.iter().map(|serial| CoinId { denomination: 0, serial: *serial }).collect();
+    kept.origin = Arc::new(KeyOrigin { coins, ..(*kept.origin).clone() });
+    kept
+}
+
+fn is_same(one: &Kept, other: &Kept) -> bool {
+    let same_secret = match (&one.secret, &other.secret) {
+        (
+            KeptSecret::Resumption { secret, id, lives_until },
+            KeptSecret::Resumption { secret: other, id: other_id, lives_until: other_until },
+        ) => secret.matches(other) && (id, lives_until) == (other_id, other_until),
+        (KeptSecret::Narrow { key, usage }, KeptSecret::Narrow { key: other, usage: other_usage }) => {
+            key.matches(other) && usage.so_far() == other_usage.so_far()
+        }
+        _ => false,
+    };
+    same_secret && one.domain == other.domain && one.origin == other.origin
+}
+
+/// For a wallet that holds all coins.
+fn get(keystore: &Keystore, of: &str) -> Option<Kept> {
+    keystore.get(&domain(of), |_| true)
+}
+
+fn domain(name: &str) -> Domain {
+    Domain::new(name).expect("a domain")
+}
+
+fn open(dir: &tempfile::TempDir, ttl_hours: u64, max: usize) -> Keystore {
+    let data_dir = Arc::new(DataDir::open(dir.path(), Sharing::Alone).expect("a data directory"));
+    Keystore::open(data_dir, Limits { ttl_hours, max }).expect("a keystore")
+}
+
+fn files(dir: &tempfile::TempDir) -> Vec<PathBuf> {
+    fs::read_dir(dir.path().join(FOLDER)).expect("a folder").flatten().map(|entry| entry.path()).collect()
+}
+
+#[test]
+fn a_key_comes_back_after_a_restart() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let kept = key("a.test", 1);
+    open(&dir, 24, 64).put(&kept).expect("cached");
+    let again = open(&dir, 24, 64);
+    assert!(is_same(&get(&again, "a.test").expect("a cached key"), &kept));
+    assert!(get(&again, "b.test").is_none());
+    assert_eq!(again.count(), Count { total: 1, valid: 1 });
+}
+
+#[test]
+fn an_expired_key_is_removed() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let keystore = open(&dir, 0, 64);
+    keystore.put(&key("a.test", 1)).expect("cached");
+    assert_eq!(keystore.count(), Count { total: 1, valid: 0 });
+    keystore.sweep();
+    assert_eq!((keystore.count().total, files(&dir).len()), (0, 0));
+    keystore.put(&key("a.test", 1)).expect("cached");
+    assert!(get(&keystore, "a.test").is_none());
+    assert!(files(&dir).is_empty());
+}
+
+#[test]
+fn a_full_cache_gives_up_the_first_to_expire() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let keystore = open(&dir, 24, 2);
+    let first = key("a.test", 1);
+    keystore.put(&first).expect("cached");
+    keystore.lock().insert(whose(&first), Indexed::new(&first, unix_seconds() + 10));
+    keystore.put(&key("b.test", 2)).expect("cached");
+    keystore.put(&key("b.test", 3)).expect("replaced");
+    assert!(get(&keystore, "a.test").is_some());
+    keystore.put(&key("c.test", 4)).expect("cached");
+    assert!(get(&keystore, "a.test").is_none());
+    assert_eq!((keystore.count().total, files(&dir).len()), (2, 2));
+}
+
+#[test]
+fn damaged_and_foreign_files_are_removed_and_not_fatal() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let keystore = open(&dir, 24, 64);
+    keystore.put(&key("good.test", 1)).expect("cached");
+    keystore.put(&key("bad.test", 2)).expect("cached");
+    let bad = keystore.path_of(&whose(&key("bad.test", 2)));
+    let good = keystore.path_of(&whose(&key("good.test", 1)));
+    let mut bytes = fs::read(&bad).expect("read");
+    *bytes.last_mut().expect("not empty") ^= 1;
+    fs::write(&bad, bytes).expect("written");
+    fs::copy(&good, good.with_file_name("renamed.key")).expect("copied");
+    fs::write(good.with_file_name("garbage"), b"garbage").expect("written");
+    assert!(get(&keystore, "bad.test").is_none());
+    drop(keystore);
+    let keystore = open(&dir, 24, 64);
+    assert_eq!(keystore.count().total, 1);
+    assert_eq!(files(&dir), [good]);
+}
+
+#[test]
+fn a_forgotten_key_is_gone_from_memory_and_disk() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let keystore = open(&dir, 24, 64);
+    keystore.put(&key("a.test", 1)).expect("cached");
+    keystore.put(&key("b.test", 2)).expect("cached");
+    let removed = keystore.forget(Some(&domain("a.test")));
+    assert_eq!((removed.count, removed.remote.len(), removed.failed.is_none()), (1, 1, true));
+    assert_eq!(removed.remote[0].id, [1; 16]);
+    assert!(removed.remote[0].token.matches(&forget_token(&[1; 32])));
+    assert_eq!(keystore.forget(Some(&domain("c.test"))).count, 0);
+    assert!(get(&keystore, "a.test").is_none() && get(&keystore, "b.test").is_some());
+    assert_eq!(files(&dir).len(), 1);
+}
+
+#[test]
+fn all_keys_are_forgotten_at_once() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let keystore = open(&dir, 24, 64);
+    keystore.put(&key("a.test", 1)).expect("cached");
+    keystore.put(&narrow_key("b.test", 2)).expect("cached");
+    assert_eq!(keystore.rows().len(), 2);
+    let removed = keystore.forget(None);
+    assert_eq!((removed.count, removed.remote.len()), (2, 1), "the live network has no message for it");
+    assert!(keystore.rows().is_empty() && files(&dir).is_empty());
+}
+
+fn usage_of(kept: Option<Kept>) -> Arc<Usage> {
+    match kept.expect("a key").secret {
+        KeptSecret::Narrow { usage, .. } => usage,
+        KeptSecret::Resumption { .. } => panic!("a narrow key was cached"),
+    }
+}
+
+#[test]
+fn what_a_narrow_key_has_encrypted_is_known_after_a_restart() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let keystore = open(&dir, 24, 64);
+    keystore.put(&narrow_key("a.test", 1)).expect("cached");
+    let limits = UsageLimits::default();
+    let usage = usage_of(get(&keystore, "a.test"));
+    usage.add(3, 500, limits).expect("within the limits");
+    assert_eq!(usage_of(get(&keystore, "a.test")).so_far(), (3, 500));
+    keystore.save_usage();
+    usage.add(1, 1, limits).expect("within the limits");
+    assert_eq!(usage_of(get(&keystore, "a.test")).so_far(), (4, 501));
+    drop(keystore);
+    let again = get(&open(&dir, 24, 64), "a.test").expect("a key");
+    assert!(matches!(&again.secret, KeptSecret::Narrow { key, .. } if key.matches(&of_byte(1))));
+    assert_eq!(usage_of(Some(again)).so_far(), (3, 500));
+}
+
+#[test]
+fn each_set_of_coins_has_its_own() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let keystore = open(&dir, 24, 64);
+    let (one, other) = (with_coins(key("a.test", 1), &[1, 2]), with_coins(key("a.test", 2), &[3]));
+    keystore.put(&one).expect("cached");
+    keystore.put(&other).expect("cached");
+    let with = |held: &[u32]| {
+        let held: Vec<u32> = held.to_vec();
+        keystore.get(&domain("a.test"), move |coins| coins.iter().all(|coin| held.contains(&coin.serial)))
+    };
+    assert!(is_same(&with(&[1, 2, 9]).expect("the first"), &one));
+    assert!(is_same(&with(&[3]).expect("the second"), &other));
+    assert!(with(&[1]).is_none() && with(&[]).is_none());
+    let coins: Vec<usize> = keystore.rows().iter().map(|row| row.coins.len()).collect();
+    assert_eq!(coins, [2, 1]);
+    assert_eq!(keystore.forget(Some(&domain("a.test"))).count, 2);
+}
+
+#[test]
+fn what_the_content_server_does_not_know_is_given_up_unless_it_has_been_replaced() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let keystore = open(&dir, 24, 64);
+    keystore.put(&key("a.test", 1)).expect("cached");
+    let old = get(&keystore, "a.test").expect("cached");
+    keystore.put(&key("a.test", 2)).expect("replaced");
+    keystore.give_up(&old);
+    let new = get(&keystore, "a.test").expect("still there");
+    keystore.give_up(&new);
+    assert!(get(&keystore, "a.test").is_none() && files(&dir).is_empty());
+}
+
+#[test]
+fn no_key_is_kept_for_longer_than_the_content_server_keeps_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let keystore = open(&dir, 24, 64);
+    let mut kept = key("a.test", 1);
+    let KeptSecret::Resumption { lives_until, .. } = &mut kept.secret else { unreachable!() };
+    *lives_until = unix_seconds() + 60;
+    keystore.put(&kept).expect("cached");
+    let expires_at = keystore.rows()[0].expires_at.as_second() as u64;
+    assert!(expires_at.abs_diff(unix_seconds()) <= 61, "{expires_at}");
+}
+
+#[test]
+fn a_cache_of_no_keys_keeps_none() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let keystore = open(&dir, 24, 0);
+    keystore.put(&key("a.test", 1)).expect("not an error");
+    assert!(get(&keystore, "a.test").is_none() && files(&dir).is_empty());
+}

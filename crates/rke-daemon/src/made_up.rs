@@ -1,0 +1,42 @@
+//! Sessions that no handshake has made, for benches: a million handshakes would take hours. No shipped program has
+//! this module.
+
+use std::sync::Arc;
+
+use getrandom::fill;
+use rke_proto::handshake::{KeyId, ResumptionId, SessionSecrets};
+use rke_secret::Secret;
+
+use crate::Domain;
+use crate::exchange::{Kept, KeptSecret, KeyOrigin};
+use crate::session_key::SessionKey;
+
+/// The host of a Content Server that does not exist: what the cache keeps for it opens sessions with keys drawn at random.
+pub const HOST: &str = "made-up.invalid";
+
+/// Whether sessions of this origin are made up.
+pub(crate) fn is_made_up(origin: &KeyOrigin) -> bool {
+    origin.server.host == HOST
+}
+
+/// What the cache is to keep for a domain whose sessions are made up.
+///
+/// # Errors
+/// When there is no secret memory left.
+pub fn kept(domain: Domain, origin: KeyOrigin) -> Result<Kept, rke_secret::SecretError> {
+    let secret = Secret::random()?;
+    let secret =
+        KeptSecret::Resumption { secret, id: ResumptionId([1; 16]), lives_until: u64::from(u32::MAX) };
+    Ok(Kept { domain, origin: Arc::new(origin), secret })
+}
+
+/// Keys of a session, as a handshake leaves them.
+///
+/// # Errors
+/// When there is no secret memory left.
+pub fn session_key() -> Result<SessionKey, rke_secret::SecretError> {
+    let mut id = [0; 16];
+    fill(&mut id)?;
+    let secrets = SessionSecrets { key: Secret::random()?, resumption: Secret::random()?, key_id: KeyId(id) };
+    SessionKey::of_handshake(secrets, u64::from(u32::MAX)).map(|(key, _)| key)
+}

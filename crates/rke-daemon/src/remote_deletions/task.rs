@@ -1,0 +1,155 @@
+//! The two tasks: one asks Content Servers to forget, the other keeps the file.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rke_proto::handshake::packet::Forget;
+use rke_proto::handshake::{KeyId, Response};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::queue::{Pauses, Tried};
+use super::{RemoteDeletion, Shared};
+use crate::blocking::spawn_blocking;
+use crate::clock::unix_seconds;
+use crate::exchange::Exchange;
+use crate::server::{ContactError, ask as ask_server, with_each};
+
+/// Addresses of one server that a try goes to. DNS may name any number.
+const MAX_ADDRESSES: usize = 4;
+
+/// Longest sleep. Lifetimes end by the time of day, which may be changed meanwhile.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// How long things wait.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timing {
+    pub(super) pauses: Pauses,
+    /// From a change of the file to the moment when it is synced to the disk.
+    pub(super) sync_after: Duration,
+    /// Until a file that could not be written is tried again.
+    pub(super) retry_file_after: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            pauses: Pauses { first: Duration::from_secs(1), longest: Duration::from_secs(300) },
+            sync_after: Duration::from_secs(1),
+            retry_file_after: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Asks for one after the other, some at one time. Has no end.
+pub(super) async fn ask(shared: Arc<Shared>) {
+    let mut running = JoinSet::new();
+    loop {
+        shared.give_up_what_is_over();
+        while let Some(deletion) = shared.next() {
+            let exchange = Arc::clone(&shared.exchange);
+            running.spawn(async move {
+                let ended = ask_one(&exchange, &deletion).await;
+                (deletion, ended)
+            });
+        }
+        let wakes_at = shared.wakes_at();
+        tokio::select! {
+            Some(ended) = running.join_next() => match ended {
+                Ok((deletion, ended)) => shared.ended(&deletion, ended),
+                // Nothing in it panics or is aborted while this task runs.
+                Err(error) => tracing::error!(%error, "a deletion at a Content Server broke off"),
+            },
+            () = shared.new.notified() => (),
+            () = sleep_until(wakes_at) => (),
+        }
+    }
+}
+
+/// Asks a Content Server once, at each of its addresses until one has the proof.
+async fn ask_one(exchange: &Exchange, deletion: &RemoteDeletion) -> Result<(), ContactError> {
+    let RemoteDeletion { id, token, proof, server, .. } = deletion;
+    let (limit, packet) = (exchange.contact_timeout(), Forget { id: *id, token: *token }.to_bytes());
+    let found = timeout(limit, exchange.addresses(server)).await;
+    let addresses = found.map_err(|_| ContactError::Connection(std::io::ErrorKind::TimedOut.into()))??;
+    let some = &addresses[..addresses.len().min(MAX_ADDRESSES)];
+    with_each(some, limit, async |address| match ask_server(address, &packet).await?.1 {
+        Response::Forgotten { id: of, proof: shown } if of == *id && shown.matches(proof) => Ok(()),
+        Response::Refused(reason) => Err(ContactError::Refused(reason)),
+        _ => Err(ContactError::AnotherProgram),
+    })
+    .await
+}
+
+/// Brings the file up to date after changes. Has no end.
+pub(super) async fn keep_file(shared: Arc<Shared>) {
+    loop {
+        shared.written.notified().await;
+        sleep(shared.timing.sync_after).await;
+        let work = Arc::clone(&shared);
+        let is_well = spawn_blocking(move || work.keep_file()).await;
+        if !is_well.unwrap_or(false) {
+            sleep(shared.timing.retry_file_after).await;
+            shared.written.notify_one();
+        }
+    }
+}
+
+impl Shared {
+    fn next(&self) -> Option<RemoteDeletion> {
+        self.lock().queue.next(Instant::now())
+    }
+
+    fn wakes_at(&self) -> Instant {
+        let now = Instant::now();
+        let wakes_at = self.lock().queue.wakes_at((now, unix_seconds()));
+        wakes_at.unwrap_or(now + LONGEST_SLEEP).min(now + LONGEST_SLEEP)
+    }
+
+    fn give_up_what_is_over(&self) {
+        let mut state = self.lock();
+        let over = state.queue.take_over(unix_seconds());
+        if over.is_empty() {
+            return;
+        }
+        over.iter().for_each(|deletion| state.file.done(deletion.id));
+        let counts = state.counts();
+        drop(state);
+        self.written.notify_one();
+        self.tell(true);
+        for RemoteDeletion { id, server, .. } in over {
+            let id = KeyId(id);
+            tracing::warn!(%id, %server, "the Content Server never confirmed a deletion; the key's lifetime is over");
+            self.journal.remote_deletion_given_up(id, &server, counts);
+        }
+    }
+
+    fn ended(&self, deletion: &RemoteDeletion, ended: Result<(), ContactError>) {
+        let tried = match &ended {
+            Ok(()) => Tried::Proven,
+            Err(ContactError::Connection(_)) => Tried::Unreachable,
+            Err(_) => Tried::Unproven,
+        };
+        let mut state = self.lock();
+        let in_a_row = state.queue.ended(&deletion.id, tried, Instant::now());
+        if ended.is_ok() {
+            state.confirm(deletion.id, Instant::now());
+        }
+        let counts = state.counts();
+        drop(state);
+        let (id, server) = (KeyId(deletion.id), &deletion.server);
+        let is_proven = ended.is_ok();
+        match ended {
+            Ok(()) => {
+                tracing::info!(%id, %server, "the Content Server has wiped a key or a resumption");
+                self.journal.remote_deletion_confirmed(id, server, counts);
+                self.written.notify_one();
+            }
+            Err(error) if in_a_row == 1 => {
+                tracing::warn!(%id, %server, %error, "the Content Server has not confirmed a deletion; it is asked again");
+            }
+            Err(error) => tracing::debug!(%id, %server, %error, in_a_row, "a deletion is not confirmed"),
+        }
+        self.tell(is_proven);
+    }
+}

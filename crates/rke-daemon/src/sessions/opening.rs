@@ -1,0 +1,222 @@
+//! How sessions are opened: from what the cache keeps, or by an exchange.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
+
+use rke_host::wallet;
+use rke_proto::derive::ShareWidth;
+use rke_proto::handshake::Reason;
+use tokio::time::{Instant, timeout_at};
+
+use super::{KeyChoice, Sessions};
+use crate::Domain;
+use crate::blocking::spawn_blocking;
+use crate::creations::Leave;
+use crate::exchange::{ExchangeError, GiveUp, Kept, KeptSecret, KeyOrigin, OpenedKey, UnclaimedKey};
+use crate::server::ContactError;
+use crate::session_key::SessionKey;
+use crate::store::{NewSession, Row, SessionId};
+use crate::wallet_root::Outside;
+
+impl Sessions {
+    /// Opens a session with the domain's cached key, or with a new one.
+    ///
+    /// # Errors
+    /// [`ExchangeError`]; then there is no session and nothing is cached.
+    pub async fn create(
+        &self,
+        domain: Domain,
+        wallet: PathBuf,
+        choice: KeyChoice,
+    ) -> Result<Row, Arc<ExchangeError>> {
+        let asked = domain.clone();
+        let open = async |leave| self.open(domain, wallet, choice, leave).await;
+        let created = self.creations.run(open).await;
+        let created = created.unwrap_or_else(|| Err(ExchangeError::CalledOff.into()));
+        let outcome = match &created {
+            Ok(row) if row.from_cache => "from_cache",
+            Ok(_) => "opened",
+            Err(error) => error.name(),
+        };
+        *self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).entry(outcome).or_default() += 1;
+        if let Err(error) = &created {
+            self.journal.session_refused(asked, error);
+        }
+        created
+    }
+
+    async fn open(
+        &self,
+        domain: Domain,
+        wallet: PathBuf,
+        choice: KeyChoice,
+        leave: Leave,
+    ) -> Result<Row, Arc<ExchangeError>> {
+        let wallet = self.confine(wallet)?;
+        wallet::check_path(&wallet).map_err(ExchangeError::from)?;
+        self.store.check_room().map_err(ExchangeError::from)?;
+        let (opened, from_cache) = self.key_for(&domain, wallet, choice, leave).await?;
+        let OpenedKey { key, origin } = opened;
+        let id = SessionId::random().map_err(|error| ExchangeError::Machine(error.into()))?;
+        if origin.width == ShareWidth::Narrow {
+            tracing::warn!(%domain, "opened a WEAK session: its key comes from 1-byte shares and has 8 bits");
+        }
+        let raidas = origin.raidas.len();
+        let session = NewSession { domain: domain.clone(), origin, from_cache, key: key.claim() };
+        let deletion = session.remote_deletion();
+        let row = self.store.insert(id, session).map_err(|full| {
+            // The other end has its key already.
+            self.remote.submit(deletion);
+            ExchangeError::from(full)
+        })?;
+        tracing::info!(%domain, raidas, from_cache, "session opened");
+        self.journal.session_created(id, domain, &row);
+        Ok(row)
+    }
+
+    /// Where the wallet really lies, if wallets may lie there. Asked before anything else looks at the
+    /// path, so that nobody learns what is elsewhere.
+    fn confine(&self, wallet: PathBuf) -> Result<PathBuf, ExchangeError> {
+        match self.wallet_root.load().as_ref() {
+            Some(root) if wallet.is_absolute() => {
+                root.confine(&wallet).map_err(|Outside| ExchangeError::WalletOutside)
+            }
+            _ => Ok(wallet),
+        }
+    }
+
+    async fn key_for(
+        &self,
+        domain: &Domain,
+        wallet: PathBuf,
+        choice: KeyChoice,
+        leave: Leave,
+    ) -> Result<(OpenedKey, bool), Arc<ExchangeError>> {
+        let mut useless = None;
+        if let Some(key) = self.open_from_cache(domain, &wallet, choice, &mut useless, &leave).await? {
+            return Ok((key, true));
+        }
+        let deadline = self.exchange.deadline();
+        let place = self.gates.queue(domain);
+        let Ok(mut turn) = timeout_at(deadline, place.wait()).await else {
+            return Err(ExchangeError::StillRunning(domain.clone()).into());
+        };
+        if let Some(key) = self.open_from_cache(domain, &wallet, choice, &mut useless, &leave).await? {
+            return Ok((key, true));
+        }
+        if let Some(failure) = turn.failure_while_waiting() {
+            return Err(failure);
+        }
+        let started = Instant::now();
+        let ended = self.exchange.run(domain, wallet, deadline).await;
+        self.journal.exchange_ended(&ended, started.elapsed());
+        match ended {
+            Ok((key, kept)) => {
+                self.cache(kept, leave).await?;
+                Ok((key, false))
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                tracing::warn!(%domain, %error, "no session");
+                if error.holds_for_everyone() {
+                    turn.leave_failure(Arc::clone(&error));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// A key for a new session from what the cache keeps for the coins of this wallet, if it is of use. What turns out
+    /// to be of none is noted, so that it is not tried twice: there may be no response, and that takes time.
+    async fn open_from_cache(
+        &self,
+        domain: &Domain,
+        wallet: &Path,
+        choice: KeyChoice,
+        useless: &mut Option<Arc<KeyOrigin>>,
+        leave: &Leave,
+    ) -> Result<Option<OpenedKey>, ExchangeError> {
+        if choice == KeyChoice::Fresh {
+            return Ok(None);
+        }
+        let Some(Kept { domain, origin, secret }) = self.cached(domain, wallet, leave).await else {
+            return Ok(None);
+        };
+        if useless.as_ref().is_some_and(|useless| Arc::ptr_eq(useless, &origin)) {
+            return Ok(None);
+        }
+        #[cfg(feature = "made-up-sessions")]
+        if crate::made_up::is_made_up(&origin) {
+            let key = crate::made_up::session_key().map_err(std::io::Error::from)?;
+            let key = UnclaimedKey::new(key, origin.server.clone(), GiveUp::default());
+            return Ok(Some(OpenedKey { origin, key }));
+        }
+        self.exchange.check_trust(&domain, origin.cs_id, origin.width).await?;
+        match secret {
+            KeptSecret::Narrow { key, usage } => {
+                let is_good = self.exchange.accepts(&domain, origin.width)
+                    && !usage.is_used_up(self.config().key_limits);
+                let key = SessionKey::Narrow { key, usage };
+                let key = UnclaimedKey::new(key, origin.server.clone(), GiveUp::default());
+                Ok(is_good.then_some(OpenedKey { origin, key }))
+            }
+            KeptSecret::Resumption { secret, id, lives_until } => {
+                match self.exchange.resume(&domain, &origin, (id, &secret)).await {
+                    Ok(key) => Ok(Some(key)),
+                    Err(error) => {
+                        tracing::info!(%domain, server = %origin.server, %error, "cannot resume; making a fresh exchange");
+                        *useless = Some(Arc::clone(&origin));
+                        if matches!(error, ContactError::Refused(reason) if reason != Reason::Busy) {
+                            let secret = KeptSecret::Resumption { secret, id, lives_until };
+                            self.give_up(Kept { domain, origin, secret }, leave).await;
+                        }
+                        Ok(None)
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the cache keeps for a domain and the coins of a wallet. Of the wallet only the coins' names are read.
+    async fn cached(&self, domain: &Domain, wallet: &Path, leave: &Leave) -> Option<Kept> {
+        let (keystore, wanted, wallet) = (Arc::clone(&self.keystore), domain.clone(), wallet.to_path_buf());
+        let leave = Arc::clone(leave);
+        // A wallet that cannot be read holds nothing; the exchange that follows says what is wrong with it.
+        let holds = move |coins: &[_]| wallet::holds_coins(&wallet, coins).unwrap_or(false);
+        let read = move || Held { kept: keystore.get(&wanted, holds), _leave: leave };
+        self.cache_reads.run(read).await?.kept
+    }
+
+    async fn give_up(&self, kept: Kept, leave: &Leave) {
+        let (keystore, leave) = (Arc::clone(&self.keystore), Arc::clone(leave));
+        let give_up = move || {
+            keystore.give_up(&kept);
+            // Before the leave, as in [`Held`].
+            drop(kept);
+            drop(leave);
+        };
+        let _ = spawn_blocking(give_up).await;
+    }
+
+    /// Caches what is kept of an exchange. A cache that cannot be written is reported, and the session is opened all the
+    /// same.
+    async fn cache(&self, kept: Option<Kept>, leave: Leave) -> Result<(), ExchangeError> {
+        let keystore = Arc::clone(&self.keystore);
+        let write = move || {
+            if let Some(kept) = kept
+                && let Err(error) = keystore.put(&kept)
+            {
+                tracing::warn!(domain = %kept.domain, %error, "the new key could not be cached");
+            }
+            drop(leave);
+        };
+        spawn_blocking(write).await.map_err(|error| ExchangeError::Machine(std::io::Error::other(error)))
+    }
+}
+
+/// What another thread has read. The secret goes before the leave does, so calling creations off waits for it, also
+/// where nobody waits for that thread any longer.
+struct Held {
+    kept: Option<Kept>,
+    _leave: Leave,
+}

@@ -1,0 +1,111 @@
+//! Why a Content Server is not trusted, and the command that trusts it.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use super::file::TrustFileError;
+use super::{Form, Known, Offer, Pin};
+use crate::Domain;
+
+/// Why no session is opened with the Content Server that DNS names. For a person; the caller answers 403.
+#[derive(Debug, thiserror::Error)]
+pub enum Untrusted {
+    /// DNS names another Content Server than the known one, or a weaker form.
+    #[error(
+        "This daemon knows {} as the Content Server {} ({}), but DNS now names {} ({}{}). An attack looks like \
+         this too. If the operator of {} confirms the change, run `{}`, then try again",
+        .known.domain, .known.cs_id, .known.form, .offer.cs_id, .offer.form, weaker(.known, .offer), .known.domain,
+        accept_command(&.known.domain, .offer, .path)
+    )]
+    Changed {
+        /// What is known.
+        known: Box<Known>,
+        /// What DNS says.
+        offer: Offer,
+        /// The file that says what is known.
+        path: PathBuf,
+    },
+    /// DNS names another Content Server than the pinned one.
+    #[error(
+        "This daemon runs with --pin {}={}, but DNS names the Content Server {} for that domain. An attack looks \
+         like this too. If the operator of {} confirms the change, change --pin; `rke trust accept` cannot override it",
+        .pin.domain, .pin.cs_id, .offer.cs_id, .pin.domain
+    )]
+    Pinned {
+        /// The pin.
+        pin: Pin,
+        /// What DNS says.
+        offer: Offer,
+    },
+    /// What is known of the domain cannot be read.
+    #[error(
+        "This daemon cannot tell whether {domain} is the Content Server {} ({}), as DNS says: line {number} of {} is \
+         damaged ({wrong}). Correct the line, or if the operator of {domain} confirms that ID, run `{}`, then try again",
+        .offer.cs_id, .offer.form, .path.display(), accept_command(.domain, .offer, .path)
+    )]
+    Damaged {
+        /// The domain.
+        domain: Domain,
+        /// What DNS says.
+        offer: Offer,
+        /// The file.
+        path: PathBuf,
+        /// The line's number, from 1.
+        number: usize,
+        /// What is wrong with it.
+        wrong: &'static str,
+    },
+    /// The file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] TrustFileError),
+}
+
+fn weaker(known: &Known, offer: &Offer) -> &'static str {
+    if offer.form < known.form { ", which is weaker" } else { "" }
+}
+
+/// What to type to trust an offer. It goes into a shell as it is, and an ID is whatever DNS says: `$(…)`
+/// must stay text.
+fn accept_command(domain: &Domain, offer: &Offer, path: &Path) -> String {
+    let mut command = String::from("rke trust accept");
+    if let Some(folder) = path.parent() {
+        command += &format!(" --data-dir {}", quoted(&folder.to_string_lossy()));
+    }
+    if offer.form != Form::Wide {
+        command += &format!(" --form {}", offer.form);
+    }
+    if offer.cs_id.as_str().starts_with('-') {
+        command += " --";
+    }
+    command + &format!(" {domain} {}", quoted(offer.cs_id.as_str()))
+}
+
+/// One word for a shell.
+fn quoted(text: &str) -> Cow<'_, str> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@%+".contains(&byte);
+    match !text.is_empty() && text.bytes().all(plain) {
+        true => text.into(),
+        false => format!("'{}'", text.replace('\'', r"'\''")).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rke_proto::ContentServerId;
+
+    use super::*;
+
+    #[test]
+    fn the_command_that_accepts_an_id_is_one_for_a_shell_too() {
+        let command = |cs_id, form| {
+            let (domain, cs_id) = (Domain::new("a.test"), ContentServerId::new(cs_id));
+            let offer = Offer { cs_id: cs_id.expect("an ID"), form };
+            accept_command(&domain.expect("a domain"), &offer, Path::new("/var/lib/my rke/known"))
+        };
+        let start = "rke trust accept --data-dir '/var/lib/my rke'";
+        assert_eq!(command("CS-1", Form::Wide), format!("{start} a.test CS-1"));
+        assert_eq!(command("$(reboot)", Form::Live), format!("{start} --form live a.test '$(reboot)'"));
+        assert_eq!(command("it's;", Form::Wide), format!(r"{start} a.test 'it'\''s;'"));
+        assert_eq!(command("-f", Form::Wide), format!("{start} -- a.test -f"));
+    }
+}

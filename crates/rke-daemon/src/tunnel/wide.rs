@@ -1,0 +1,78 @@
+//! Attaches to a session of handshake 3: a connection with transport keys of its own. `docs/protocol.md` section 7.
+
+use std::net::SocketAddr;
+
+use rke_host::framing::{RecordReader, RecordWriter, records};
+use rke_proto::handshake::keys::attach_psk;
+use rke_proto::handshake::{Initiator, KeyId, Prologue, Response};
+use rke_secret::Secret;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+
+use super::{Receiver, Sender, TunnelError};
+use crate::server::{ContactError, ask, with_each};
+use crate::sessions::Sessions;
+use crate::store::{KeyError, KeyUse, Row, SessionId};
+
+pub(super) type Reader = RecordReader<OwnedReadHalf>;
+pub(super) type Writer = RecordWriter<OwnedWriteHalf>;
+
+/// A session that a connection is to attach to.
+struct Attachment<'a> {
+    sessions: &'a Sessions,
+    id: SessionId,
+    prologue: Prologue,
+    domain: &'a str,
+}
+
+/// A connection to the first address of the Content Server that has the session's key.
+pub(super) async fn attach(
+    sessions: &Sessions,
+    id: SessionId,
+    row: &Row,
+    key_id: KeyId,
+) -> Result<(Sender, Receiver), TunnelError> {
+    let server = &row.origin.server;
+    let contact = |error| TunnelError::contact(server, error);
+    let exchange = sessions.exchange();
+    let addresses = exchange.addresses(server).await.map_err(|error| contact(error.into()))?;
+    let prologue = Prologue::Attach { cs_id: row.origin.cs_id, id: key_id };
+    let attachment = Attachment { sessions, id, prologue, domain: row.domain.as_str() };
+    let attached = with_each(&addresses, exchange.contact_timeout(), |address| attachment.begin_at(address));
+    let (reader, writer) = attached.await.map_err(contact)??;
+    Ok((Sender::Wide(writer), Receiver::Wide(reader)))
+}
+
+impl Attachment<'_> {
+    /// Attaches at one address. The inner error is the session's.
+    async fn begin_at(
+        &self,
+        address: SocketAddr,
+    ) -> Result<Result<(Reader, Writer), KeyError>, ContactError> {
+        let (initiator, packet) = match self.handshake()? {
+            Ok(begun) => begun,
+            Err(error) => return Ok(Err(error)),
+        };
+        let (stream, response) = ask(address, &packet).await?;
+        let message = match response {
+            Response::Accepted(message) => message,
+            Response::Refused(reason) => return Err(ContactError::Refused(reason)),
+            Response::Checked { .. } | Response::Forgotten { .. } => {
+                return Err(ContactError::AnotherProgram);
+            }
+        };
+        let (reader, mut writer) = records(stream, initiator.receive(&message)?.transport);
+        // The other end does nothing before it has opened a record.
+        writer.data(&[]).await?;
+        Ok(Ok((reader, writer)))
+    }
+
+    /// A new handshake. The psk lives where K is exposed and in its slot until the first message is made.
+    fn handshake(&self) -> Result<Result<(Initiator, Vec<u8>), KeyError>, ContactError> {
+        let psk = match self.sessions.store().with_root(self.id, KeyUse::Tunnel, attach_psk) {
+            Ok(Some(psk)) => psk?,
+            Ok(None) => return Ok(Err(KeyError::NotFound)),
+            Err(error) => return Ok(Err(error)),
+        };
+        Ok(Ok(Initiator::begin(&self.prologue, &psk, Secret::random()?, self.domain)?))
+    }
+}

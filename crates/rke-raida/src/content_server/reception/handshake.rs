@@ -1,0 +1,262 @@
+//! Noise handshakes: which psk a prologue means, what message 1 must say, and what the client's first record opens.
+//! `docs/protocol.md` section 7.
+
+use std::sync::Arc;
+
+use rke_proto::coin::CoinId;
+use rke_proto::derive::ShareWidth;
+use rke_proto::handshake::kem::EncapsulationSeeds;
+use rke_proto::handshake::keys::attach_psk;
+use rke_proto::handshake::{
+    Accepted, ExchangePrologue, Grant, HandshakeError, KeyId, MessageOne, Prologue, Reason, Responder,
+    ResumptionId, SessionSecrets, psk,
+};
+use rke_secret::SecretError;
+use sha2::{Digest, Sha256};
+
+use super::limits::{Owner, Place};
+use super::line::{Ending, Line, OnLine};
+use super::{
+    Client, Fresh, Holder, How, Kept, Known, NewSession, Opens, Origin, Outcome, Pending, REMEMBERED_SECONDS,
+    Reception, Rules, no_memory, owner, shares_of,
+};
+use crate::content_server::ServedKeySet;
+
+/// What the psk of a handshake comes from.
+enum Basis<'a> {
+    Exchange { set: &'a ServedKeySet, exchange: &'a ExchangePrologue },
+    Resumption(ResumptionId, &'a Place<Kept>),
+    Key(KeyId, &'a Place<Kept>),
+}
+
+/// What an accepted handshake is worth.
+struct Terms {
+    grant: Grant,
+    line: Option<OnLine>,
+    opens: Purpose,
+}
+
+enum Purpose {
+    Session { origin: Arc<Origin>, expires_at: u64, how: How },
+    Tunnel(KeyId),
+}
+
+impl Reception {
+    pub(super) fn shake_hands(
+        &mut self,
+        prologue: &Prologue,
+        raw: &[u8],
+        message: &[u8],
+        now: u64,
+        fresh: &Fresh,
+    ) -> Result<Outcome, Reason> {
+        let basis = self.known.basis(prologue, now)?;
+        let hash: [u8; 32] = Sha256::new().chain_update(raw).chain_update(message).finalize().into();
+        // What is remembered was good, so no refusal comes before this one. It costs no key exchange.
+        if self.replays.look_up(&hash, now).is_some() {
+            return Err(Reason::Replayed);
+        }
+        let received = basis.receive(raw, message, &fresh.seeds);
+        let (responder, MessageOne { domain }) = received.map_err(|error| basis.refusal(error))?;
+        let domain = basis.domain(domain, &self.known.rules)?;
+        let times = (now, basis.remembered_until(now, &self.known.rules));
+        self.replays
+            .remember(hash, &basis.holders(&self.known.rules), (), times)
+            .map_err(|_| Reason::Busy)?;
+        let terms = basis.terms(domain, now, &self.known.rules, fresh);
+        accept(responder, terms).map_err(no_memory)
+    }
+
+    /// Keeps a session whose client has shown that it has the key, at `now` in Unix seconds.
+    ///
+    /// # Errors
+    /// What has become of the resumption that it was opened by, or that its own lifetime is over.
+    pub fn establish(&mut self, new: NewSession, now: u64) -> Result<KeyId, Ending> {
+        self.sweep(now);
+        let NewSession { secrets, origin, expires_at, how } = new;
+        let SessionSecrets { key, resumption, key_id } = secrets;
+        if expires_at <= now {
+            return Err(Ending::Expired);
+        }
+        match how {
+            How::Exchange(id) => {
+                let kept = Kept { secret: resumption, origin: Arc::clone(&origin), line: Line::new() };
+                let gone = self.known.resumptions.insert(id, kept, owner(origin.coin), expires_at);
+                self.give_up_resumptions(gone);
+            }
+            How::Resumption(id) => {
+                drop(resumption);
+                self.known.resumptions.get(&id).ok_or(Ending::Deleted)?;
+                self.known.resumptions.touch(&id);
+            }
+        }
+        let owner = owner(origin.coin);
+        let gone = self.known.keys.insert(
+            key_id,
+            Kept { secret: key, origin, line: Line::new() },
+            owner,
+            expires_at,
+        );
+        self.give_up_keys(gone);
+        tracing::debug!(%key_id, "a session is open");
+        Ok(key_id)
+    }
+
+    /// Who attaches to a session, once its first record has opened, at `now` in Unix seconds.
+    ///
+    /// # Errors
+    /// What has become of the key.
+    pub fn attach(&mut self, key_id: KeyId, line: &OnLine, now: u64) -> Result<Client, Ending> {
+        self.sweep(now);
+        let gone = || line.ending().unwrap_or(Ending::Deleted);
+        let place = self.known.keys.get(&key_id).ok_or_else(gone)?;
+        let Origin { domain, coin, .. } = &*place.value.origin;
+        let client = Client { key_id, domain: domain.clone(), coin: *coin };
+        self.known.keys.touch(&key_id);
+        Ok(client)
+    }
+}
+
+impl Known {
+    /// What a prologue refers to, with the refusals that need no psk in their order.
+    fn basis<'a>(&'a self, prologue: &'a Prologue, now: u64) -> Result<Basis<'a>, Reason> {
+        match prologue {
+            Prologue::Exchange(exchange) => {
+                let set = self.key_set(&exchange.context, now)?;
+                match exchange.raidas().count() < self.rules.required {
+                    true => Err(Reason::WrongShares),
+                    false => Ok(Basis::Exchange { set, exchange }),
+                }
+            }
+            Prologue::Resume { cs_id, id } => {
+                let kept = self.resumptions.get(id).filter(|kept| kept.value.origin.cs_id == *cs_id);
+                Ok(Basis::Resumption(*id, kept.ok_or(Reason::NoSuchKey)?))
+            }
+            Prologue::Attach { cs_id, id } => {
+                let kept = self.keys.get(id).filter(|kept| kept.value.origin.cs_id == *cs_id);
+                Ok(Basis::Key(*id, kept.ok_or(Reason::NoSuchKey)?))
+            }
+        }
+    }
+}
+
+impl Basis<'_> {
+    fn receive(
+        &self,
+        raw: &[u8],
+        message: &[u8],
+        seeds: &EncapsulationSeeds,
+    ) -> Result<(Responder, MessageOne), HandshakeError> {
+        match self {
+            Self::Exchange { set, exchange } => {
+                let shares = shares_of(set, exchange)?;
+                let psk = psk::from_shares(shares.iter().map(|(_, share)| share), set.width, raw)?;
+                drop(shares);
+                Responder::receive(raw, &psk, message, seeds)
+            }
+            Self::Resumption(_, kept) => Responder::receive(raw, &kept.value.secret, message, seeds),
+            Self::Key(_, kept) => {
+                let psk = kept.value.secret.expose(attach_psk)?;
+                Responder::receive(raw, &psk, message, seeds)
+            }
+        }
+    }
+
+    fn refusal(&self, error: HandshakeError) -> Reason {
+        match (error, self) {
+            (HandshakeError::Secret(error), _) => no_memory(error),
+            (_, Self::Exchange { .. }) => Reason::WrongShares,
+            (_, Self::Resumption(..) | Self::Key(..)) => Reason::NoSuchKey,
+        }
+    }
+
+    /// The domain that message 1 names, if it is one that this handshake is good for.
+    fn domain(&self, domain: Option<String>, rules: &Rules) -> Result<String, Reason> {
+        match self {
+            Self::Exchange { .. } => domain.filter(|domain| rules.serve(domain)).ok_or(Reason::AnotherDomain),
+            Self::Resumption(_, kept) | Self::Key(_, kept) => {
+                domain.filter(|domain| *domain == kept.value.origin.domain).ok_or(Reason::NoSuchKey)
+            }
+        }
+    }
+
+    /// The coins that are proven. Over narrow shares none is.
+    fn proven_coins(set: &ServedKeySet, exchange: &ExchangePrologue, rules: &Rules) -> Vec<CoinId> {
+        match set.width {
+            ShareWidth::Wide => exchange.proven_coins(rules.required),
+            ShareWidth::Narrow => Vec::new(),
+        }
+    }
+
+    /// On whose accounts the packet is remembered: on all of them, so that nobody gets more by having many keys.
+    fn holders(&self, rules: &Rules) -> Vec<Holder> {
+        match self {
+            Self::Exchange { set, exchange } => match Self::proven_coins(set, exchange, rules).as_slice() {
+                [] => vec![Holder::Owner(Owner::Unproven)],
+                coins => coins.iter().map(|coin| Holder::Owner(Owner::Coin(*coin))).collect(),
+            },
+            Self::Resumption(id, kept) => vec![Holder::Owner(kept.owner), Holder::Resumption(*id)],
+            Self::Key(id, kept) => vec![Holder::Owner(kept.owner), Holder::Key(*id)],
+        }
+    }
+
+    /// Until when it is, in Unix seconds: a packet of kind 1 is stale from then on.
+    fn remembered_until(&self, now: u64, rules: &Rules) -> u64 {
+        match self {
+            Self::Exchange { exchange, .. } => {
+                exchange.context.timestamp.saturating_add(rules.skew_seconds).saturating_add(1)
+            }
+            Self::Resumption(..) | Self::Key(..) => now.saturating_add(REMEMBERED_SECONDS),
+        }
+    }
+
+    fn terms(self, domain: String, now: u64, rules: &Rules, fresh: &Fresh) -> Terms {
+        match self {
+            Self::Exchange { set, exchange } => {
+                let (id, lifetime) = (fresh.resumption, rules.lifetime());
+                let coin = Self::proven_coins(set, exchange, rules).first().copied();
+                let origin = Arc::new(Origin { cs_id: exchange.context.cs_id, domain, coin });
+                let expires_at = now.saturating_add(lifetime.into());
+                Terms {
+                    grant: Grant { resumption: Some(id), lifetime },
+                    line: None,
+                    opens: Purpose::Session { origin, expires_at, how: How::Exchange(id) },
+                }
+            }
+            // No further resumption: this one is good for as many sessions as its lifetime has room for, and no chain
+            // outlives the exchange.
+            Self::Resumption(id, kept) => Terms {
+                grant: Grant { resumption: None, lifetime: left(kept, now) },
+                line: Some(kept.value.line.join()),
+                opens: Purpose::Session {
+                    origin: Arc::clone(&kept.value.origin),
+                    expires_at: kept.expires_at,
+                    how: How::Resumption(id),
+                },
+            },
+            Self::Key(id, kept) => Terms {
+                grant: Grant { resumption: None, lifetime: left(kept, now) },
+                line: Some(kept.value.line.join()),
+                opens: Purpose::Tunnel(id),
+            },
+        }
+    }
+}
+
+/// Seconds that something is still good for.
+fn left(kept: &Place<Kept>, now: u64) -> u32 {
+    kept.expires_at.saturating_sub(now).try_into().unwrap_or(u32::MAX)
+}
+
+fn accept(responder: Responder, terms: Terms) -> Result<Outcome, SecretError> {
+    let Terms { grant, line, opens } = terms;
+    // After kind 5 the secrets are of no use, and go here.
+    let (response, Accepted { secrets, transport, .. }) = responder.accept(grant)?;
+    let opens = match opens {
+        Purpose::Session { origin, expires_at, how } => {
+            Opens::Session(NewSession { secrets, origin, expires_at, how })
+        }
+        Purpose::Tunnel(key_id) => Opens::Tunnel(key_id),
+    };
+    Ok(Outcome::Accepted(Box::new(Pending { response, transport, line, opens })))
+}

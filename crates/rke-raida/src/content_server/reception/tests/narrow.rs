@@ -1,0 +1,205 @@
+//! Envelope type 6, and handshake 3 over narrow shares.
+
+use rke_proto::Status;
+use rke_proto::handshake::share_check;
+use rke_proto::tunnel::packet::{self, HEADER_LEN, NONCE_LEN, TRAILER};
+use rke_proto::tunnel::{Answer, ClientKeyId, Covered, Handshake, HandshakeNonce, SessionIdentifier};
+
+use super::super::narrow::key_of;
+use super::*;
+
+const SESSION: SessionIdentifier = [9; 8];
+const ID: ClientKeyId = ClientKeyId([1, 2, 3, 4, 5]);
+const OTHER_ID: ClientKeyId = ClientKeyId([1, 2, 3, 4, 6]);
+const REFUSED: u8 = Status::BAD_PARAMETER.0;
+const UNKNOWN: u8 = Status::UNKNOWN_KEY.0;
+
+fn all() -> Bitmap {
+    RaidaIndex::all().collect()
+}
+
+/// A reception that serves a key set of narrow shares.
+fn narrow_stage(rules: Rules) -> Stage {
+    let mut stage = stage_with(Rules { allow_narrow: true, ..rules });
+    stage.served.width = ShareWidth::Narrow;
+    stage.reception.set_key_sets(vec![stage.served.clone()]);
+    stage
+}
+
+impl Stage {
+    fn narrow_key(&self, context: &KeyContext, bitmap: Bitmap) -> Secret<32> {
+        key_of(&self.served, context, bitmap).expect("secret memory")
+    }
+
+    fn narrow_handshake(&self, context: &KeyContext, bitmap: Bitmap, id: ClientKeyId) -> Vec<u8> {
+        let nonce = HandshakeNonce::new(context, bitmap);
+        let handshake = Handshake { coin: COIN, session: SESSION };
+        self.narrow_key(context, bitmap).expose(|key| handshake.seal(key, id, &nonce))
+    }
+
+    fn receive_type_6_at(&mut self, packet: &[u8], now: u64) -> Reply {
+        let mut packet = packet.to_vec();
+        let (header, payload) = packet::split(&mut packet).expect("a packet");
+        let mut random = [0; REPLY_RANDOM_LEN];
+        getrandom::fill(&mut random).expect("randomness");
+        self.reception.receive_narrow(&header, payload, now, &random)
+    }
+
+    fn receive_type_6(&mut self, packet: &[u8]) -> Reply {
+        self.receive_type_6_at(packet, NOW)
+    }
+
+    fn agree(&mut self, context: &KeyContext, id: ClientKeyId) -> Vec<u8> {
+        let handshake = self.narrow_handshake(context, all(), id);
+        match self.receive_type_6(&handshake) {
+            Reply::Answer(answer) => answer,
+            other => panic!("not agreed: {other:?}"),
+        }
+    }
+}
+
+/// The status of a refusal in the clear.
+fn refusal_of(reply: Reply) -> u8 {
+    match reply {
+        Reply::Refuse(answer) if answer.len() == HEADER_LEN + 25 + TRAILER.len() => answer[HEADER_LEN],
+        other => panic!("not a refusal in the clear: {other:?}"),
+    }
+}
+
+/// An answer under the key.
+fn opened(key: &Secret<32>, answer: &[u8]) -> Answer {
+    let mut answer = answer.to_vec();
+    let (header, payload) = packet::split(&mut answer).expect("a packet");
+    key.expose(|key| Answer::open(key, &header, payload)).expect("an answer under the key")
+}
+
+fn data_packet(key: &Secret<32>, id: ClientKeyId, nonce: u8, data: &[u8], covered: Covered) -> Vec<u8> {
+    key.expose(|key| packet::seal_data(key, id, &SESSION, [nonce; NONCE_LEN], data, covered))
+        .expect("a packet")
+}
+
+#[test]
+fn a_narrow_key_is_agreed_and_carries_data_both_ways_in_the_clients_form() {
+    for covered in [Covered::HeaderAndPayload, Covered::Payload] {
+        let mut stage = narrow_stage(Rules::default());
+        let answer = stage.agree(&context(1), ID);
+        let key = stage.narrow_key(&context(1), all());
+        let answer = opened(&key, &answer);
+        assert_eq!((answer.status, answer.lifetime, answer.bitmap), (Status::SUCCESS, 86_400, all()));
+        let packet = data_packet(&key, ID, 1, b"ping", covered);
+        assert_eq!(stage.receive_type_6(&packet), Reply::Data(ID, b"ping".to_vec()));
+        assert_eq!(refusal_of(stage.receive_type_6(&packet)), REFUSED, "no packet is taken twice");
+        let mut sealed = stage.reception.seal_narrow(ID, [2; NONCE_LEN], b"pong").expect("a packet");
+        let (header, payload) = packet::split(&mut sealed).expect("a packet");
+        let opened = key.expose(|key| {
+            let opened = packet::open_data(key, &header, &SESSION, payload);
+            opened.map(|(data, covered)| (data.to_vec(), covered))
+        });
+        assert_eq!(opened, Ok((b"pong".to_vec(), covered)));
+        assert_eq!(stage.reception.narrow_client(ID).map(|(session, _)| session), Some(SESSION));
+    }
+}
+
+#[test]
+fn envelope_type_6_is_for_narrow_key_sets_that_are_allowed() {
+    let mut wide = stage_with(Rules { allow_narrow: true, ..Rules::default() });
+    let mut forbidden = narrow_stage(Rules::default());
+    forbidden.reception.known.rules.allow_narrow = false;
+    for stage in [&mut wide, &mut forbidden] {
+        let handshake = stage.narrow_handshake(&context(1), all(), ID);
+        assert_eq!(refusal_of(stage.receive_type_6(&handshake)), UNKNOWN);
+        assert!(stage.reception.is_empty());
+    }
+    let (_, packet) = forbidden.exchange(&exchange(1), DOMAIN);
+    assert_eq!(forbidden.refusal(&packet), Some(Reason::NoSuchKeySet));
+}
+
+#[test]
+fn the_same_handshake_sent_again_gets_the_same_bytes_and_another_under_its_key_none() {
+    let mut stage = narrow_stage(Rules::default());
+    let handshake = stage.narrow_handshake(&context(1), all(), ID);
+    let first = stage.receive_type_6(&handshake);
+    assert!(matches!(first, Reply::Answer(_)));
+    assert_eq!(stage.receive_type_6_at(&handshake, NOW + 300), first);
+    let other = Handshake { coin: COIN, session: [8; 8] };
+    let nonce = HandshakeNonce::new(&context(1), all());
+    let key = stage.narrow_key(&context(1), all());
+    let other = key.expose(|key| other.seal(key, ID, &nonce));
+    assert_eq!(refusal_of(stage.receive_type_6(&other)), REFUSED);
+    let second_id = stage.narrow_handshake(&context(1), all(), OTHER_ID);
+    let Reply::Refuse(answer) = stage.receive_type_6(&second_id) else { panic!("taken twice") };
+    assert_eq!(opened(&key, &answer).status, Status::BAD_PARAMETER);
+    assert_eq!(stage.reception.len(), 1);
+}
+
+#[test]
+fn stale_retired_unknown_and_too_few_are_refused() {
+    let mut stage = narrow_stage(Rules::default());
+    let at = |timestamp| KeyContext { timestamp, ..context(1) };
+    for stale in [0, NOW - 301, NOW + 301, u64::MAX] {
+        let handshake = stage.narrow_handshake(&at(stale), all(), ID);
+        assert_eq!(refusal_of(stage.receive_type_6(&handshake)), UNKNOWN, "{stale}");
+    }
+    let other_set = KeyContext { key_set: key_set(2), ..context(1) };
+    let other_server = KeyContext { cs_id: cs_id("CONTEXT"), ..context(1) };
+    for context in [other_set, other_server] {
+        let handshake = stage.narrow_handshake(&context, all(), ID);
+        assert_eq!(refusal_of(stage.receive_type_6(&handshake)), UNKNOWN, "{context:?}");
+    }
+    let few = stage.narrow_handshake(&context(1), set(0..12), ID);
+    assert_eq!(refusal_of(stage.receive_type_6(&few)), REFUSED);
+    let wrong = data_packet(&Secret::random().expect("secret memory"), ID, 1, b"", Covered::Payload);
+    assert_eq!(refusal_of(stage.receive_type_6(&wrong)), UNKNOWN);
+    let retired = ServedKeySet { retires_at: Some(NOW), ..stage.served.clone() };
+    stage.reception.set_key_sets(vec![retired]);
+    let handshake = stage.narrow_handshake(&context(1), all(), ID);
+    assert_eq!(refusal_of(stage.receive_type_6(&handshake)), UNKNOWN);
+}
+
+#[test]
+fn narrow_keys_go_in_time_tell_their_connections_and_do_not_come_back() {
+    let mut stage = narrow_stage(Rules { lifetime_seconds: 10, ..Rules::default() });
+    stage.agree(&context(1), ID);
+    let (_, line) = stage.reception.narrow_client(ID).expect("a client");
+    let handshake = stage.narrow_handshake(&context(1), all(), ID);
+    stage.reception.sweep(NOW + 10);
+    assert_eq!((stage.reception.len(), line.ending()), (0, Some(Ending::Expired)));
+    assert!(stage.reception.seal_narrow(ID, [4; NONCE_LEN], b"late").is_none());
+    let Reply::Refuse(answer) = stage.receive_type_6_at(&handshake, NOW + 20) else { panic!("taken again") };
+    let key = stage.narrow_key(&context(1), all());
+    assert_eq!(opened(&key, &answer).status, Status::BAD_PARAMETER);
+}
+
+#[test]
+fn narrow_keys_have_the_allowance_of_those_who_prove_no_coin() {
+    let mut stage = narrow_stage(Rules { unproven_keys: 2, ..Rules::default() });
+    let ids = [1, 2, 3].map(|nth| ClientKeyId([nth; 5]));
+    for (nth, id) in (1..).zip(ids) {
+        stage.agree(&context(nth), id);
+    }
+    let kept = ids.map(|id| stage.reception.narrow_client(id).is_some());
+    assert_eq!(kept, [false, true, true]);
+}
+
+#[test]
+fn handshake_3_over_narrow_shares_proves_no_coin_and_has_no_share_check() {
+    let mut stage = narrow_stage(Rules::default());
+    let session = stage.open(&exchange(1));
+    let (client, _) = stage.attached(&session).expect("attached");
+    assert_eq!(client.coin, None);
+    let shares = shares_of(&stage.served, &exchange(2)).expect("secret memory");
+    assert!(shares.iter().all(|(_, share)| share.expose(|share| share[1..] == [0; 31])), "one byte each");
+    let check = share_check::ask(&exchange(2), shares.iter().map(|(raida, share)| (*raida, share)));
+    assert_eq!(stage.refusal(&check), Some(Reason::WrongShares));
+}
+
+#[test]
+fn an_answer_in_the_clear_is_as_the_wire_has_it() {
+    let mut stage = narrow_stage(Rules::default());
+    let key = Secret::random().expect("secret memory");
+    let packet = data_packet(&key, ID, 1, b"data", Covered::HeaderAndPayload);
+    let Reply::Refuse(answer) = stage.receive_type_6(&packet) else { panic!("taken") };
+    assert_eq!((answer[0], &answer[1..3], &answer[3..8]), (6, [0, 25].as_slice(), ID.0.as_slice()));
+    assert_eq!(answer[HEADER_LEN], UNKNOWN);
+    assert_eq!(answer[HEADER_LEN + 17..HEADER_LEN + 25], [0; 8], "no lifetime, no RAIDA");
+}

@@ -1,0 +1,184 @@
+//! The Content Server on TCP: one task for each connection, bounded in time and number. `connection` reads what opens
+//! one, `records` and `narrow` carry an application's data.
+
+mod connection;
+mod cut;
+mod narrow;
+mod records;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, timeout};
+
+use super::application::Application;
+use super::reception::{Reception, Rules};
+use super::{ContentServerError, KeyRing};
+use crate::clock::unix_seconds;
+
+/// How often key sets that were added or retired are looked for, and keys that expired are swept.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long connections may go on once the server is to stop: what is left of them is cut.
+const STOP_TIMEOUT: Duration = Duration::from_millis(800);
+
+/// How a Content Server is configured.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Where it listens (TCP).
+    pub listen: SocketAddr,
+    /// What is behind the tunnel.
+    pub application: Application,
+    /// What it takes.
+    pub rules: Rules,
+    /// How long a connection may be silent in both directions.
+    pub idle_timeout: Duration,
+    /// Most connections at one time; more wait.
+    pub max_connections: usize,
+}
+
+impl ServerConfig {
+    /// The defaults: any free port of loopback.
+    pub fn new(application: Application) -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            application,
+            rules: Rules::default(),
+            idle_timeout: Duration::from_secs(300),
+            max_connections: 1024,
+        }
+    }
+}
+
+/// Why a Content Server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The address.
+    #[error("cannot listen on {address}: {source}; choose another address with --listen")]
+    Listen {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The key sets.
+    #[error(transparent)]
+    Keys(#[from] ContentServerError),
+}
+
+/// A running Content Server. It goes on until [`ContentServer::stop`].
+pub struct ContentServer {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    shared: Arc<Shared>,
+    server: JoinHandle<()>,
+}
+
+struct Shared {
+    reception: Mutex<Reception>,
+    application: Application,
+    idle_timeout: Duration,
+    stop: watch::Receiver<bool>,
+}
+
+impl ContentServer {
+    /// Starts serving from a key ring.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub async fn start(config: ServerConfig, keys: KeyRing) -> Result<Self, ServerError> {
+        let failed = |source| ServerError::Listen { address: config.listen, source };
+        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let reception = Mutex::new(Reception::new(config.rules, keys.sets().to_vec()));
+        let ServerConfig { application, idle_timeout, max_connections, .. } = config;
+        let (stop, stopped) = watch::channel(false);
+        let shared = Arc::new(Shared { reception, application, idle_timeout, stop: stopped });
+        let server = tokio::spawn(serve(listener, Arc::clone(&shared), keys, max_connections));
+        tracing::info!(%address, "the Content Server listens");
+        Ok(Self { address, stop, shared, server })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many sessions' keys it keeps.
+    pub fn keys(&self) -> usize {
+        self.shared.reception().len()
+    }
+
+    /// Stops within a second; connections are broken off, commands killed, and all keys wiped.
+    pub async fn stop(self) {
+        let _ = self.stop.send(true);
+        let _ = self.server.await;
+    }
+}
+
+async fn serve(listener: TcpListener, shared: Arc<Shared>, mut keys: KeyRing, max_connections: usize) {
+    let room = Arc::new(Semaphore::new(max_connections));
+    let mut connections = JoinSet::new();
+    let mut refresh = tokio::time::interval(REFRESH_INTERVAL);
+    let mut stop = shared.stop.clone();
+    loop {
+        let accept = async {
+            let permit = Arc::clone(&room).acquire_owned().await;
+            (listener.accept().await, permit)
+        };
+        tokio::select! {
+            _ = stop.changed() => break,
+            _ = refresh.tick() => shared.refresh(&mut keys),
+            Some(_) = connections.join_next() => (),
+            (accepted, permit) = accept => match accepted {
+                Ok((stream, peer)) => {
+                    let (shared, since) = (Arc::clone(&shared), Instant::now());
+                    connections.spawn(async move {
+                        if let Err(error) = connection::serve(stream, since, shared).await {
+                            tracing::debug!(%peer, %error, "a connection ended");
+                        }
+                        drop(permit);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    let finish = async { while connections.join_next().await.is_some() {} };
+    let _ = timeout(STOP_TIMEOUT, finish).await;
+    connections.shutdown().await;
+    shared.reception().clear();
+}
+
+impl Shared {
+    fn reception(&self) -> MutexGuard<'_, Reception> {
+        self.reception.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refresh(&self, keys: &mut KeyRing) {
+        match keys.refresh() {
+            Ok(()) => self.reception().set_key_sets(keys.sets().to_vec()),
+            Err(error) => tracing::error!(%error, "the key sets could not be read again"),
+        }
+        self.reception().sweep(unix_seconds());
+    }
+}
+
+fn random<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn wrong(what: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}

@@ -1,0 +1,134 @@
+//! An application's data in records. `docs/protocol.md` section 7, "Records". Both directions go on until each has had
+//! its end; whatever else happens is a cut, and the application is killed before it could take it for an end.
+
+use std::io;
+
+use rke_host::framing::{RecordReader, RecordWriter};
+use rke_proto::handshake::record::MAX_DATA_LEN;
+use rke_proto::handshake::{KeyId, Record};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::Notify;
+
+use super::Shared;
+use super::cut::{Cut, Motion, close};
+use crate::clock::unix_seconds;
+use crate::content_server::application::{Exit, Input, Running, User};
+use crate::content_server::reception::OnLine;
+
+/// A connection that has attached to a session.
+pub(super) struct Tunnel<'a> {
+    pub(super) reader: RecordReader<OwnedReadHalf>,
+    pub(super) writer: RecordWriter<OwnedWriteHalf>,
+    /// The response to a `forget` waits until this is dropped.
+    pub(super) line: OnLine,
+    pub(super) key_id: KeyId,
+    pub(super) shared: &'a Shared,
+}
+
+impl Tunnel<'_> {
+    /// Carries data, of which the first record has come, until both directions have ended or there is a cut.
+    pub(super) async fn run(mut self, first: Record) -> io::Result<()> {
+        let ended = match self.start() {
+            Ok(mut running) => match self.carry(&mut running, first).await {
+                Ok(()) => {
+                    running.finish();
+                    Ok(())
+                }
+                // Dropped unfinished: the command is killed, and then its input closes.
+                Err(cut) => {
+                    drop(running);
+                    Err(cut)
+                }
+            },
+            Err(cut) => Err(cut),
+        };
+        if let Err(cut) = &ended {
+            cut.tell(&mut self.writer).await;
+        }
+        drop(self.line);
+        close(&mut self.reader, &mut self.writer).await;
+        ended.map_err(io::Error::other)
+    }
+
+    fn start(&self) -> Result<Running, Cut> {
+        let attached = self.shared.reception().attach(self.key_id, &self.line, unix_seconds());
+        let user = User::Session(attached.map_err(Cut::Key)?);
+        self.shared.application.start(&user).map_err(|error| {
+            tracing::error!(%error, "the application could not be started");
+            Cut::NoApplication(error)
+        })
+    }
+
+    async fn carry(&mut self, running: &mut Running, first: Record) -> Result<(), Cut> {
+        let motion = Motion::new(self.shared, Some(self.key_id));
+        let exit = running.exit();
+        let sent = Notify::new();
+        let up = receive_all(&mut self.reader, first, &mut running.input, &motion, &sent);
+        let down = send_all(&mut self.writer, &mut running.output, exit, &motion, &sent);
+        tokio::select! {
+            biased;
+            cut = motion.cut(&mut self.line) => Err(cut),
+            both = async { tokio::try_join!(up, down) } => both.map(|_| ()),
+        }
+    }
+}
+
+/// From the client to the application, up to the client's end; then watches the connection until everything is `sent`.
+async fn receive_all(
+    reader: &mut RecordReader<impl AsyncRead + Unpin>,
+    first: Record,
+    input: &mut Input,
+    motion: &Motion<'_>,
+    sent: &Notify,
+) -> Result<(), Cut> {
+    let mut record = first;
+    loop {
+        motion.note();
+        match record {
+            Record::Data(data) => feed(input, &data).await,
+            Record::End(_) => break input.end(),
+            Record::BrokenOff { .. } => return Err(Cut::ByTheClient),
+        }
+        motion.note();
+        record = reader.next().await?;
+    }
+    tokio::select! {
+        closed = reader.closed() => closed?,
+        () = sent.notified() => return Ok(()),
+    }
+    sent.notified().await;
+    Ok(())
+}
+
+/// An application that stops reading is not a cut: what it sends still goes out.
+async fn feed(input: &mut Input, data: &[u8]) {
+    if let Some(stream) = input.stream()
+        && stream.write_all(data).await.is_ok()
+    {
+        let _ = stream.flush().await;
+    }
+}
+
+/// From the application to the client, up to the application's end and its exit status.
+async fn send_all(
+    writer: &mut RecordWriter<OwnedWriteHalf>,
+    output: &mut (impl AsyncRead + Unpin),
+    exit: Option<Exit>,
+    motion: &Motion<'_>,
+    sent: &Notify,
+) -> Result<(), Cut> {
+    let mut data = vec![0; MAX_DATA_LEN];
+    while let len @ 1.. = output.read(&mut data).await.map_err(Cut::NoApplication)? {
+        writer.data(&data[..len]).await?;
+        motion.note();
+    }
+    let status = match exit {
+        Some(exit) => Some(exit.status().await.map_err(Cut::NoApplication)?),
+        None => None,
+    };
+    writer.end(status).await?;
+    motion.note();
+    sent.notify_one();
+    Ok(())
+}

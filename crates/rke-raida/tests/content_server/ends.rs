@@ -1,0 +1,118 @@
+//! Data that comes to its end.
+
+use std::time::Duration;
+
+use rke_proto::handshake::{BreakCode, Record};
+use rke_raida::content_server::Application;
+
+use crate::client::{Stage, gone, read_all, runs, within};
+
+#[tokio::test]
+async fn the_exit_status_of_the_command_travels_back() {
+    for (command, status) in [
+        ("exit 0", 0),
+        ("cat; exit 7", 7),
+        ("kill -TERM $$", 143),
+        ("cat >/dev/null; kill -KILL $$", 137),
+        ("no-such-command-anywhere", 127),
+        ("exec >&-; sleep 0.3; exit 9", 9),
+    ] {
+        let stage = Stage::exec(command, |_| ()).await;
+        let (mut reader, mut writer) = stage.open().await.attach().await;
+        let _ = writer.end(None).await;
+        assert_eq!(
+            read_all(&mut reader).await,
+            (String::new(), Some(Record::End(Some(status)))),
+            "{command}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_command_goes_on_talking_after_the_clients_end() {
+    let stage = Stage::exec("tr a-z A-Z; for n in 1 2 3; do sleep 0.1; echo $n; done; exit 5", |_| ()).await;
+    let (mut reader, mut writer) = stage.open().await.attach().await;
+    writer.data(b"hello\n").await.expect("sent");
+    writer.end(None).await.expect("sent");
+    // Its direction may be closed as well: it had its end.
+    writer.close().await.expect("closed");
+    assert_eq!(read_all(&mut reader).await, ("HELLO\n1\n2\n3\n".into(), Some(Record::End(Some(5)))));
+}
+
+#[tokio::test]
+async fn a_command_may_end_before_the_client_does() {
+    let stage = Stage::exec("echo early; exit 3", |_| ()).await;
+    let (mut reader, mut writer) = stage.open().await.attach().await;
+    assert_eq!(read_all(&mut reader).await, ("early\n".into(), Some(Record::End(Some(3)))));
+    for _ in 0..20 {
+        writer.data(&[0; 16_384]).await.expect("what nobody reads is taken all the same");
+    }
+    writer.end(None).await.expect("sent");
+    within(reader.closed()).await.expect("an orderly close");
+}
+
+#[tokio::test]
+async fn the_first_record_may_be_data_or_the_end() {
+    let stage = Stage::exec("cat; echo .", |_| ()).await;
+    let session = stage.open().await;
+    for first in ["data", ""] {
+        let (stream, accepted) = session.attach_silently().await;
+        let (mut reader, mut writer) = rke_host::framing::records(stream, accepted.transport);
+        if !first.is_empty() {
+            writer.data(first.as_bytes()).await.expect("sent");
+        }
+        writer.end(None).await.expect("sent");
+        assert_eq!(read_all(&mut reader).await, (format!("{first}.\n"), Some(Record::End(Some(0)))));
+    }
+}
+
+#[tokio::test]
+async fn much_data_goes_both_ways_whole() {
+    for application in [Application::Echo, Application::Exec("cat".into())] {
+        let stage = Stage::new(application, |_| ()).await;
+        let (mut reader, mut writer) = stage.open().await.attach().await;
+        let data: String = (0..5_000_000_u32).map(|at| char::from(b'a' + (at % 23) as u8)).collect();
+        let sent = data.clone();
+        let send = async {
+            writer.data(sent.as_bytes()).await.expect("sent");
+            writer.end(None).await.expect("sent");
+        };
+        let ((), (received, last)) = tokio::join!(send, read_all(&mut reader));
+        assert!(received == data && matches!(last, Some(Record::End(_))), "{} bytes", received.len());
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_reads_is_held_back() {
+    let stage = Stage::exec("head -c 100000000 /dev/zero; touch $DIR/through", |_| ()).await;
+    let (mut reader, mut writer) = stage.open().await.attach().await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(stage.file("through"), None);
+    let mut received = 0;
+    while let Ok(Record::Data(data)) = within(reader.next()).await {
+        received += data.len();
+    }
+    assert_eq!(received, 100_000_000);
+    writer.end(None).await.expect("sent");
+}
+
+#[tokio::test]
+async fn an_end_leaves_what_a_command_started_alone() {
+    let stage = Stage::exec("sleep 1000 >/dev/null 2>&1 & echo $! > $DIR/child; cat", |_| ()).await;
+    let (mut reader, mut writer) = stage.open().await.attach().await;
+    writer.end(None).await.expect("sent");
+    assert_eq!(read_all(&mut reader).await.1, Some(Record::End(Some(0))));
+    let child = stage.process("child").await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(runs(child));
+    rustix::process::kill_process(child, rustix::process::Signal::KILL).expect("killed");
+    gone(child).await;
+}
+
+#[tokio::test]
+async fn an_application_that_cannot_be_started_is_said_to_be_missing() {
+    let stage = Stage::new(Application::Exec("not\0possible".into()), |_| ()).await;
+    let (mut reader, _writer) = stage.open().await.attach().await;
+    let (_, last) = read_all(&mut reader).await;
+    assert!(matches!(last, Some(Record::BrokenOff { code: BreakCode::NoApplication, .. })), "{last:?}");
+}

@@ -1,0 +1,48 @@
+//! What lies on disk: every byte of every file in a data directory, and what the sealed ones hold for anyone who has stolen
+//! the key that lies next to them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use rke_host::data_dir::read_sealer;
+use rke_host::sealed::Sealer;
+
+use crate::needles::Needles;
+use crate::process::{Scan, scan_bytes};
+
+/// Looks through a data directory of a running program. At least this many sealed files must open.
+pub(crate) fn scan_data_dir(folder: &Path, needles: &Needles, sealed: usize) -> Result<Scan> {
+    let sealer = read_sealer(folder)?;
+    let (mut scan, mut opened) = (Scan::default(), 0);
+    for path in files_in(folder)? {
+        // One that went meanwhile holds nothing.
+        let Ok(bytes) = fs::read(&path) else { continue };
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        scan.add(scan_bytes(&bytes, &format!("the file {name}"), needles));
+        if let Some(secret) = open(&sealer, &path) {
+            opened += 1;
+            scan.add(scan_bytes(&secret, &format!("the opened file {name}"), needles));
+        }
+    }
+    ensure!(opened >= sealed, "only {opened} sealed files in {} could be opened", folder.display());
+    Ok(scan)
+}
+
+/// The secret in a sealed file.
+fn open(sealer: &Sealer, path: &Path) -> Option<[u8; 32]> {
+    let (_, secret) = sealer.read::<32>(path).ok()?;
+    Some(secret.expose(|secret| *secret))
+}
+
+fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut files = Vec::new();
+    for path in entries.flatten().map(|entry| entry.path()) {
+        match path.is_dir() {
+            true => files.extend(files_in(&path)?),
+            false => files.push(path),
+        }
+    }
+    Ok(files)
+}

@@ -1,0 +1,237 @@
+//! Handshake 3 as a bystander follows it who has been told the psk and the shared secret: every value that Noise goes
+//! through, and the keys that come out. `docs/protocol.md` section 7. It shares no code with the program's handshake.
+
+use rke_proto::cipher::hmac;
+use sha2::{Digest, Sha256};
+
+use crate::kem::{PUBLIC_LEN, SEALED_LEN};
+use crate::needles::Secret;
+
+/// A secret, and what it is.
+pub(crate) type Known = (Secret, [u8; 32]);
+
+const PROTOCOL_NAME: &[u8] = b"Noise_pqNNpsk0_XWing_AESGCM_SHA256";
+
+/// HMAC fills it up with zeros.
+const EXCHANGE_LABEL: &[u8] = b"RKE-Exchange-v3.0";
+
+/// HKDF-Expand of one block.
+pub(crate) fn expand(secret: &[u8; 32], info: &[&[u8]]) -> [u8; 32] {
+    hmac(secret, &[info, &[[1].as_slice()]].concat())
+}
+
+fn half(bytes: [u8; 32]) -> [u8; 16] {
+    std::array::from_fn(|at| bytes[at])
+}
+
+/// What HKDF extracts from shares in their order, and the psk of an exchange.
+pub(crate) fn exchange_psk(shares: &[[u8; 32]], prologue: &[u8]) -> (Vec<Known>, [u8; 32]) {
+    let mut label = [0; 32];
+    label[..EXCHANGE_LABEL.len()].copy_from_slice(EXCHANGE_LABEL);
+    let extracted = hmac(&label, &[shares.as_flattened()]);
+    let psk = expand(&extracted, &[b"RKE-Psk-v3.0", &Sha256::digest(prologue)]);
+    (vec![(Secret::ExchangeKey, extracted), (Secret::Psk, psk)], psk)
+}
+
+/// The psk with which a connection attaches to a session.
+pub(crate) fn attach_psk(key: &[u8; 32]) -> [u8; 32] {
+    expand(key, &[b"RKE-Attach-v3.0"])
+}
+
+/// A handshake on its way.
+pub(crate) struct Noise {
+    ck: [u8; 32],
+    h: [u8; 32],
+    k: [u8; 32],
+    /// Every secret that there was so far.
+    pub(crate) known: Vec<Known>,
+}
+
+impl Noise {
+    /// `h` and `ck` after the prologue, and the psk token.
+    pub(crate) fn begin(prologue: &[u8], psk: &[u8; 32]) -> Self {
+        let h: [u8; 32] = Sha256::digest(PROTOCOL_NAME).into();
+        let mut noise = Self { ck: h, h, k: [0; 32], known: Vec::new() };
+        noise.mix_hash(prologue);
+        let [ck, to_hash, k] = noise.hkdf(psk);
+        noise.known.push((Secret::PskHash, to_hash));
+        noise.take(ck, k);
+        noise.mix_hash(&to_hash);
+        noise
+    }
+
+    fn mix_hash(&mut self, data: &[u8]) {
+        self.h = Sha256::new().chain_update(self.h).chain_update(data).finalize().into();
+    }
+
+    fn hkdf(&mut self, input: &[u8]) -> [[u8; 32]; 3] {
+        let temporary = hmac(&self.ck, &[input]);
+        self.known.push((Secret::TemporaryKey, temporary));
+        let first = hmac(&temporary, &[&[1]]);
+        let second = hmac(&temporary, &[&first, &[2]]);
+        [first, second, hmac(&temporary, &[&second, &[3]])]
+    }
+
+    fn mix_key(&mut self, input: &[u8]) {
+        let [ck, k, _] = self.hkdf(input);
+        self.take(ck, k);
+    }
+
+    fn take(&mut self, ck: [u8; 32], k: [u8; 32]) {
+        (self.ck, self.k) = (ck, k);
+        self.known.extend([(Secret::ChainingKey, ck), (Secret::HandshakeKey, k)]);
+    }
+
+    /// The public key and the encrypted payload behind it.
+    pub(crate) fn message_1(&mut self, message: &[u8]) {
+        let (public, sealed) = message.split_at(PUBLIC_LEN);
+        self.mix_hash(public);
+        self.mix_key(public);
+        self.mix_hash(sealed);
+    }
+
+    /// The chaining key and the cipher key of the moment.
+    pub(crate) fn state(&self) -> [Known; 2] {
+        [(Secret::ChainingKey, self.ck), (Secret::HandshakeKey, self.k)]
+    }
+
+    /// The ciphertext and the encrypted payload behind it.
+    pub(crate) fn message_2(&mut self, message: &[u8], shared: &[u8; 32]) {
+        let (ciphertext, sealed) = message.split_at(SEALED_LEN);
+        self.mix_hash(ciphertext);
+        self.mix_key(shared);
+        self.mix_hash(sealed);
+    }
+
+    /// The transport keys of the client's and of the server's direction.
+    pub(crate) fn split(&mut self) -> [Known; 2] {
+        let [to_server, to_client, _] = self.hkdf(&[]);
+        let keys = [(Secret::TransportKey, to_server), (Secret::TransportKey, to_client)];
+        self.known.extend(keys);
+        keys
+    }
+
+    /// What a session has of it.
+    pub(crate) fn session(&self) -> Session {
+        let of_ck = |label: &[u8]| expand(&self.ck, &[label, &self.h]);
+        let key = of_ck(b"RKE-SessionKey-v3.0");
+        let id = Sha256::new().chain_update(b"RKE-KeyId-v3.0").chain_update(self.h).finalize();
+        Session { key, resumption: of_ck(b"RKE-Resumption-v3.0"), key_id: half(id.into()) }
+    }
+}
+
+/// The key of a session, and the resumption secret that came with it.
+#[derive(Clone, Copy)]
+pub(crate) struct Session {
+    pub(crate) key: [u8; 32],
+    pub(crate) resumption: [u8; 32],
+    pub(crate) key_id: [u8; 16],
+}
+
+/// What having a secret forgotten takes, and what shows that it is. Not secret.
+pub(crate) fn farewell(secret: &[u8; 32]) -> ([u8; 16], [u8; 16]) {
+    let of = |label: &[u8]| half(expand(secret, &[label]));
+    (of(b"RKE-Forget-v3.0"), of(b"RKE-Forgotten-v3.0"))
+}
+
+impl Session {
+    /// The key of `encrypt`.
+    pub(crate) fn ctr(&self) -> [u8; 32] {
+        expand(&self.key, &[b"RKE-CTR-v3.0"])
+    }
+
+    /// The key of `seal`.
+    pub(crate) fn seal(&self) -> [u8; 32] {
+        expand(&self.key, &[b"RKE-Seal-v3.0"])
+    }
+
+    /// K, what is derived from it, and the resumption secret.
+    pub(crate) fn known(&self) -> [Known; 6] {
+        [
+            (Secret::SessionKey, self.key),
+            (Secret::CtrKey, self.ctr()),
+            (Secret::SealKey, self.seal()),
+            (Secret::ExportKey, expand(&self.key, &[b"RKE-Export-v3.0"])),
+            (Secret::Psk, attach_psk(&self.key)),
+            (Secret::Resumption, self.resumption),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rke_proto::handshake::kem::EncapsulationSeeds;
+    use rke_proto::handshake::keys::{ctr_key, export_key, forget_proof, forget_token, seal_key};
+    use rke_proto::handshake::{
+        Accepted, FirstPacket, Grant, Initiator, KeyId, Prologue, Responder, Response,
+    };
+    use rke_proto::{ContentServerId, handshake::record::LEN_LEN};
+    use rke_secret::Secret as Slot;
+
+    use super::*;
+    use crate::kem::{Encapsulation, EphemeralKey};
+
+    fn slot(byte: u8) -> Slot<32> {
+        Slot::fill(|slot| *slot = [byte; 32]).expect("secret memory")
+    }
+
+    fn derived(function: fn(&[u8; 32], &mut [u8; 32]), key: &[u8; 32]) -> [u8; 32] {
+        let mut out = [0; 32];
+        function(key, &mut out);
+        out
+    }
+
+    /// Client and server, and the message of each.
+    fn handshaken() -> (Accepted, Accepted, Vec<u8>, Vec<u8>, Vec<u8>) {
+        let cs_id = ContentServerId::new("CS").expect("an ID");
+        let prologue = Prologue::Attach { cs_id, id: KeyId([7; 16]) };
+        let (initiator, packet) = Initiator::begin(&prologue, &slot(1), slot(2), "a.test").expect("memory");
+        let Ok(FirstPacket::Handshake { raw, message, .. }) = FirstPacket::decode(&packet) else {
+            panic!("a handshake")
+        };
+        let seeds = EncapsulationSeeds { ml_kem: slot(3), x25519: slot(4) };
+        let (responder, _) = Responder::receive(raw, &slot(1), message, &seeds).expect("a good message");
+        let grant = Grant { resumption: None, lifetime: 1 };
+        let (response, server) = responder.accept(grant).expect("memory");
+        let Response::Accepted(second) = response else { panic!("it accepts") };
+        let client = initiator.receive(&second).expect("a good message");
+        (client, server, raw.to_vec(), message.to_vec(), second)
+    }
+
+    #[test]
+    fn the_keys_are_those_of_both_ends() {
+        let (mut client, server, raw, first, second) = handshaken();
+        let public = first.first_chunk().expect("a public key");
+        let mut noise = Noise::begin(&raw, &[1; 32]);
+        noise.message_1(&first);
+        noise.message_2(&second, &Encapsulation::make(public, [3; 32], [4; 32]).shared);
+        let sealed = second.first_chunk().expect("a ciphertext");
+        let opened = Encapsulation::open(&EphemeralKey::from_seed([2; 32]), public, sealed);
+        assert_eq!(opened.shared, Encapsulation::make(public, [3; 32], [4; 32]).shared);
+
+        let session = noise.session();
+        for secrets in [&client.secrets, &server.secrets] {
+            assert_eq!(secrets.key_id.0, session.key_id);
+            assert!(secrets.key.expose(|key| *key == session.key));
+            assert!(secrets.resumption.expose(|resumption| *resumption == session.resumption));
+        }
+        let known = session.known().map(|(_, bytes)| bytes);
+        assert_eq!(known[1..4], [ctr_key, seal_key, export_key].map(|of| derived(of, &session.key)));
+        let (token, proof) = farewell(&session.key);
+        assert!(forget_token(&session.key).0 == token && forget_proof(&session.key).0 == proof);
+
+        let [(_, to_server), _] = noise.split();
+        let record = client.transport.sealer.data(b"some data").expect("a record");
+        let mut sealed = record[LEN_LEN..].to_vec();
+        assert_eq!(opened_with(&to_server, &mut sealed), [&[0], b"some data".as_slice()].concat());
+    }
+
+    /// AES-256-GCM with nonce 0, by counter mode alone: the first block of data has counter 2.
+    fn opened_with(key: &[u8; 32], sealed: &mut Vec<u8>) -> Vec<u8> {
+        let mut counter = [0; 16];
+        counter[15] = 2;
+        sealed.truncate(sealed.len() - 16);
+        rke_proto::cipher::aes256_ctr(key, &counter, sealed);
+        std::mem::take(sealed)
+    }
+}
