@@ -56,7 +56,7 @@ impl Report {
         expected: Expected,
         scan: &Scan,
     ) {
-        let name = format!("{:<10} {scenario:<20} {moment:<6}", plan.memory.name());
+        let name = format!("{:<10} {scenario:<22} {moment:<6}", plan.memory.name());
         self.add_row(&name, expected, scan);
     }
 
@@ -98,8 +98,8 @@ impl Report {
     /// Prints the table and says whether all is as it must be.
     pub(crate) fn finish(mut self) -> bool {
         println!(
-            "{:<40} {:>6} {:>6} {:>9} {:>9}",
-            "memory     scenario             moment", "scans", "dirty", "MB each", "must be"
+            "{:<42} {:>6} {:>6} {:>9} {:>9}",
+            "memory     scenario               moment", "scans", "dirty", "MB each", "must be"
         );
         for (name, row) in &self.rows {
             let megabytes = row.bytes as f64 / 1e6 / row.scans as f64;
@@ -108,7 +108,7 @@ impl Report {
                 Some(Expected::Something) => "dirty",
                 Some(Expected::Nothing) | None => "clean",
             };
-            println!("{name:<40} {:>6} {:>6} {megabytes:>9.1} {expected:>9}", row.scans, row.dirty);
+            println!("{name:<42} {:>6} {:>6} {megabytes:>9.1} {expected:>9}", row.scans, row.dirty);
             if row.expected == Some(Expected::Something) && row.dirty == 0 {
                 self.failures.push(format!("{name}: nothing was found, where something must be"));
             }
