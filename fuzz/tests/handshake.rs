@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use rke_fuzz::{changes, corpus, memory};
 use rke_proto::derive::ShareWidth;
-use rke_proto::handshake::kem::EncapsulationSeeds;
+use rke_proto::handshake::kem::{EncapsulationSeeds, EphemeralKey};
 use rke_proto::handshake::packet::{self, FirstHeader};
 use rke_proto::handshake::record::{LEN_LEN, record_len};
 use rke_proto::handshake::{
@@ -150,9 +150,9 @@ fn attached() -> (Accepted, Accepted) {
     let (responder, _) = Responder::receive(raw, &psk, message, &seeds).expect("the psk is right");
     let (response, server) =
         responder.accept(Grant { resumption: None, lifetime: 1 }).expect("secret memory");
-    let seed = secret("/attach/client_ephemeral_seed");
+    let key = EphemeralKey::of_seed(secret("/attach/client_ephemeral_seed")).expect("secret memory");
     let (initiator, _) =
-        Initiator::begin(&prologue, &psk, seed, "content.example.com").expect("secret memory");
+        Initiator::begin(&prologue, &psk, key, "content.example.com").expect("secret memory");
     let Response::Accepted(message) = response else { unreachable!("it accepts") };
     (initiator.receive(&message).expect("the psk is right"), server)
 }

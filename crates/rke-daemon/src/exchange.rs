@@ -2,6 +2,7 @@
 //! Whatever happens, it ends in a whole key or in an error that says what each RAIDA did.
 
 mod error;
+mod head_start;
 mod key;
 mod narrow;
 mod wide;
@@ -10,10 +11,12 @@ use std::collections::HashSet;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures_util::future::maybe_done;
 use rke_host::udp::{Courier, Ended, Pool, Step, Watcher};
 use rke_host::wallet::{self, Envelope1, Proof, WalletError};
 use rke_proto::derive::ShareWidth;
@@ -25,6 +28,7 @@ use rke_proto::{Bitmap, ClientSn, ContentServerId, KeyContext, RAIDA_COUNT, Raid
 use tokio::time::{Instant, timeout_at};
 
 pub use self::error::ExchangeError;
+use self::head_start::{HeadStart, alongside};
 pub(crate) use self::key::GiveUp;
 #[cfg(test)]
 pub(crate) use self::key::samples;
@@ -257,9 +261,12 @@ impl Exchange {
         deadline: Instant,
         mut courier: Courier<'_>,
     ) -> (Result<(OpenedKey, Option<Kept>), ExchangeError>, Bitmap) {
+        let is_wide = round.share_width() == Some(ShareWidth::Wide);
+        let mut head_start = pin!(is_wide.then(|| maybe_done(self.head_start(discovered))));
         let mut failed = None;
         loop {
-            match courier.run(round, deadline).await {
+            let ended = alongside(courier.run(round, deadline), head_start.as_mut().as_pin_mut()).await;
+            match ended {
                 Ok(Ended::Ready) => (),
                 Ok(Ended::Hopeless | Ended::TimedOut) => {
                     let error = failed.unwrap_or_else(|| too_few(round, subject.required));
@@ -267,7 +274,15 @@ impl Exchange {
                 }
                 Err(error) => return (Err(error.into()), Bitmap::default()),
             }
-            match self.key_of(discovered, round, subject).await {
+            let ready = match head_start.as_mut().as_pin_mut() {
+                Some(mut preparing) => {
+                    preparing.as_mut().await;
+                    preparing.take_output()
+                }
+                None => None,
+            };
+            head_start.set(None);
+            match self.key_of(discovered, round, subject, ready).await {
                 (Err(error @ ExchangeError::TooFewRight { required, right }), _) => {
                     let wanted = round.answered().count() + required.saturating_sub(right);
                     round.require(wanted, courier.elapsed());
@@ -284,11 +299,19 @@ impl Exchange {
         discovered: &Discovered,
         round: &Round,
         subject: &Subject<'_>,
+        head_start: Option<Result<HeadStart, ContactError>>,
     ) -> (Result<(OpenedKey, Option<Kept>), ExchangeError>, Bitmap) {
         if round.share_width() == Some(ShareWidth::Narrow) {
             return (self.narrow_key(discovered, round, subject).await, Bitmap::default());
         }
-        match self.agree(discovered, round, subject).await {
+        let agreed = async {
+            let head_start = match head_start {
+                Some(ready) => ready?,
+                None => self.head_start(discovered).await?,
+            };
+            self.agree(head_start, round, subject).await
+        };
+        match agreed.await {
             Ok(agreed) => {
                 let liars = agreed.liars;
                 let opened = wide::opened(discovered, round, subject, agreed, &self.give_up);

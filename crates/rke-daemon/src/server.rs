@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rke_host::framing::{RecordIoError, read_response, records};
+use rke_host::framing::{RecordIoError, RecordReader, RecordWriter, read_response};
 use rke_proto::handshake::{AgreementError, HandshakeError, Reason, Record, Response, Transport};
 use rke_secret::SecretError;
 use tokio::io::AsyncWriteExt;
@@ -121,9 +121,14 @@ impl ContactError {
 /// Sends a first packet on a connection of its own, and reads the response.
 pub(crate) async fn ask(address: SocketAddr, packet: &[u8]) -> Result<(TcpStream, Response), ContactError> {
     let mut stream = connect(&[address]).await?;
-    stream.write_all(packet).await?;
-    let response = read_response(&mut stream).await?;
+    let response = ask_on(&mut stream, packet).await?;
     Ok((stream, response))
+}
+
+/// The same on a connection that is there already.
+pub(crate) async fn ask_on(stream: &mut TcpStream, packet: &[u8]) -> Result<Response, ContactError> {
+    stream.write_all(packet).await?;
+    Ok(read_response(stream).await?)
 }
 
 /// A connection to the first of these addresses that accepts one.
@@ -134,9 +139,11 @@ pub(crate) async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
 }
 
 /// Sends the end that confirms a new session and waits for the server's: then both have the key.
-pub(crate) async fn confirm(stream: TcpStream, transport: Transport) -> Result<(), ContactError> {
-    let (mut reader, mut writer) = records(stream, transport);
-    writer.end(None).await?;
+pub(crate) async fn confirm(mut stream: TcpStream, transport: Transport) -> Result<(), ContactError> {
+    // Halves that are borrowed: one that is owned would close its direction first, and the connection after it.
+    let (incoming, outgoing) = stream.split();
+    let mut reader = RecordReader::new(incoming, transport.opener);
+    RecordWriter::new(outgoing, transport.sealer).end(None).await?;
     match reader.next().await? {
         Record::End(_) => Ok(()),
         Record::Data(_) | Record::BrokenOff { .. } => Err(ContactError::AnotherProgram),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use anyhow::{Context, Result, bail, ensure};
 use rke_host::framing::{RecordReader, RecordWriter, read_response, records};
 use rke_proto::coin::CoinPair;
+use rke_proto::handshake::kem::EphemeralKey;
 use rke_proto::handshake::packet::Forget;
 use rke_proto::handshake::{
     Accepted, ExchangePrologue, ForgetToken, Group, Initiator, KeyId, Prologue, Record, Response,
@@ -89,7 +90,8 @@ impl Client<'_> {
     async fn shake_hands(&self, prologue: &Prologue, gives: Gives) -> Result<(TcpStream, Accepted, Session)> {
         let (raw, seed) = (prologue.to_bytes(), random()?);
         let basis = self.network.state().basis(prologue, &raw)?;
-        let (initiator, packet) = Initiator::begin(prologue, &slot(basis.psk)?, slot(seed)?, DOMAIN)?;
+        let key = EphemeralKey::of_seed(slot(seed)?)?;
+        let (initiator, packet) = Initiator::begin(prologue, &slot(basis.psk)?, key, DOMAIN)?;
         let entry = self.network.state().ledger.begin(&raw, &packet[raw.len() + 2..], basis, Some(seed))?;
         let (stream, response) = self.ask(&packet).await?;
         let Response::Accepted(second) = response else { bail!("the Content Server refuses") };

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use rke_host::framing::{First, read_first, read_response, records};
 use rke_proto::MIN_REQUIRED;
-use rke_proto::handshake::kem::EncapsulationSeeds;
+use rke_proto::handshake::kem::{EncapsulationSeeds, EphemeralKey};
 use rke_proto::handshake::packet::Forget;
 use rke_proto::handshake::share_check::ShareCheck;
 use rke_proto::handshake::{
@@ -246,7 +246,8 @@ async fn look_on(
 fn again(opening: &Opening<'_>, packet: &[u8]) -> Result<Initiator> {
     let slot = |bytes: [u8; 32]| Secret::fill(|slot| *slot = bytes);
     let seed = opening.seed.context("without the client's seed nothing can be looked on at")?;
-    let (initiator, same) = Initiator::begin(&opening.prologue, &slot(opening.psk)?, slot(seed)?, DOMAIN)?;
+    let key = EphemeralKey::of_seed(slot(seed)?)?;
+    let (initiator, same) = Initiator::begin(&opening.prologue, &slot(opening.psk)?, key, DOMAIN)?;
     ensure!(same == packet, "the client's first packet is another one");
     Ok(initiator)
 }

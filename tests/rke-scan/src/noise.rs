@@ -160,7 +160,7 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
-    use rke_proto::handshake::kem::EncapsulationSeeds;
+    use rke_proto::handshake::kem::{self, EncapsulationSeeds};
     use rke_proto::handshake::keys::{ctr_key, export_key, forget_proof, forget_token, seal_key};
     use rke_proto::handshake::{
         Accepted, FirstPacket, Grant, Initiator, KeyId, Prologue, Responder, Response,
@@ -185,7 +185,8 @@ mod tests {
     fn handshaken() -> (Accepted, Accepted, Vec<u8>, Vec<u8>, Vec<u8>) {
         let cs_id = ContentServerId::new("CS").expect("an ID");
         let prologue = Prologue::Attach { cs_id, id: KeyId([7; 16]) };
-        let (initiator, packet) = Initiator::begin(&prologue, &slot(1), slot(2), "a.test").expect("memory");
+        let key = kem::EphemeralKey::of_seed(slot(2)).expect("memory");
+        let (initiator, packet) = Initiator::begin(&prologue, &slot(1), key, "a.test").expect("memory");
         let Ok(FirstPacket::Handshake { raw, message, .. }) = FirstPacket::decode(&packet) else {
             panic!("a handshake")
         };

@@ -8,19 +8,20 @@ use rke_proto::Bitmap;
 use rke_proto::derive::ShareWidth;
 use rke_proto::handshake::agreement::Next;
 use rke_proto::handshake::{
-    Accepted, Agreed, Agreement, ExchangePrologue, Grant, Initiator, Prologue, Response, ResumptionId,
-    SessionSecrets,
+    Accepted, Agreed, Agreement, EphemeralKey, ExchangePrologue, Grant, Initiator, Prologue, Response,
+    ResumptionId, SessionSecrets,
 };
 use rke_proto::round::Round;
 use rke_proto::{ContentServerId, KeyContext};
 use rke_secret::{Secret, SecretError};
 
+use super::head_start::{First, HeadStart};
 use super::key::{GiveUp, Kept, KeptSecret, KeyOrigin, OpenedKey, UnclaimedKey};
 use super::narrow::coins_of;
 use super::{Discovered, Exchange, indexes};
 use crate::Domain;
 use crate::clock::unix_seconds;
-use crate::server::{ContactError, ServerName, ask, confirm, with_each};
+use crate::server::{ContactError, ServerName, ask_on, confirm, connect, with_each};
 use crate::session_key::SessionKey;
 
 /// Longest lifetime that an exchange gives. `docs/protocol.md` section 7.
@@ -47,13 +48,13 @@ impl Exchange {
     /// Agrees on a key from the shares of a finished round with the first address of the Content Server that does.
     pub(super) async fn agree(
         &self,
-        discovered: &Discovered,
+        head_start: HeadStart,
         round: &Round,
         subject: &Subject<'_>,
     ) -> Result<AgreedKey, ContactError> {
-        let addresses = self.addresses(&server_of(discovered)).await?;
-        let limit = self.rules.load().confirm_timeout;
-        with_each(&addresses, limit, |address| agree_with(address, round, subject)).await
+        let HeadStart { addresses, mut first } = head_start;
+        let limit = self.contact_timeout();
+        with_each(&addresses, limit, |address| agree_with(address, first.take(), round, subject)).await
     }
 
     /// Opens a session without the RAIDAs. Nothing is kept of it: the resumption stays as it is.
@@ -67,7 +68,7 @@ impl Exchange {
         (id, secret): (ResumptionId, &Secret<32>),
     ) -> Result<OpenedKey, ContactError> {
         let addresses = self.addresses(&origin.server).await?;
-        let limit = self.rules.load().confirm_timeout;
+        let limit = self.contact_timeout();
         let resumption = (origin.cs_id, id, secret);
         let work = |address| resume_with(address, resumption, domain);
         let key = with_each(&addresses, limit, work).await?;
@@ -120,21 +121,21 @@ pub(super) fn server_of(discovered: &Discovered) -> ServerName {
 
 async fn agree_with(
     address: SocketAddr,
+    first: First,
     round: &Round,
     subject: &Subject<'_>,
 ) -> Result<AgreedKey, ContactError> {
-    let begun = Agreement::begin(
-        round,
-        subject.context,
-        subject.domain.as_str(),
-        subject.required,
-        Secret::random()?,
-    )?;
+    let (key, mut stream) = match first {
+        Some((key, stream)) => (key, stream?),
+        None => (EphemeralKey::random()?, connect(&[address]).await?),
+    };
+    let (domain, required) = (subject.domain.as_str(), subject.required);
+    let begun = Agreement::begin(round, subject.context, domain, required, key)?;
     let mut agreement = begun.ok_or(ContactError::Unproven { right: round.answered().count() })?;
     loop {
-        let (stream, response) = ask(address, agreement.packet()).await?;
+        let response = ask_on(&mut stream, agreement.packet()).await?;
         match agreement.receive(round, &response, Secret::random()?)? {
-            Next::Send => (),
+            Next::Send => stream = connect(&[address]).await?,
             Next::Agreed(agreed) => {
                 let Agreed { accepted, raidas, liars, prologue } = *agreed;
                 let Accepted { secrets, grant, transport } = accepted;
@@ -151,8 +152,10 @@ async fn resume_with(
     domain: &Domain,
 ) -> Result<SessionKey, ContactError> {
     let prologue = Prologue::Resume { cs_id, id };
-    let (initiator, packet) = Initiator::begin(&prologue, secret, Secret::random()?, domain.as_str())?;
-    let (stream, response) = ask(address, &packet).await?;
+    // First, so that the other end takes the connection in meanwhile.
+    let mut stream = connect(&[address]).await?;
+    let (initiator, packet) = Initiator::begin(&prologue, secret, EphemeralKey::random()?, domain.as_str())?;
+    let response = ask_on(&mut stream, &packet).await?;
     let message = match response {
         Response::Accepted(message) => message,
         Response::Refused(reason) => return Err(ContactError::Refused(reason)),

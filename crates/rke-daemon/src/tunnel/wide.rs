@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 
 use rke_host::framing::{RecordReader, RecordWriter, records};
 use rke_proto::handshake::keys::attach_psk;
-use rke_proto::handshake::{Initiator, KeyId, Prologue, Response};
-use rke_secret::Secret;
+use rke_proto::handshake::{EphemeralKey, Initiator, KeyId, Prologue, Response};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::{Receiver, Sender, TunnelError};
@@ -73,6 +72,6 @@ impl Attachment<'_> {
             Ok(None) => return Ok(Err(KeyError::NotFound)),
             Err(error) => return Ok(Err(error)),
         };
-        Ok(Ok(Initiator::begin(&self.prologue, &psk, Secret::random()?, self.domain)?))
+        Ok(Ok(Initiator::begin(&self.prologue, &psk, EphemeralKey::random()?, self.domain)?))
     }
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use rke_proto::ContentServerId;
-use rke_proto::handshake::kem::EncapsulationSeeds;
+use rke_proto::handshake::kem::{EncapsulationSeeds, EphemeralKey};
 use rke_proto::handshake::{FirstPacket, Grant, Initiator, KeyId, Prologue, Reason, Responder, ResumptionId};
 use rke_secret::Secret;
 use tokio::io::duplex;
@@ -14,9 +14,9 @@ fn handshake() -> (Vec<u8>, Response, Transport, Transport) {
     let psk = Secret::random().expect("secret memory");
     let cs_id = ContentServerId::new("CONTENT").expect("an ID");
     let prologue = Prologue::Attach { cs_id, id: KeyId([7; 16]) };
-    let seed = Secret::random().expect("secret memory");
+    let key = EphemeralKey::random().expect("secret memory");
     let (initiator, packet) =
-        Initiator::begin(&prologue, &psk, seed, "content.example").expect("secret memory");
+        Initiator::begin(&prologue, &psk, key, "content.example").expect("secret memory");
     let FirstPacket::Handshake { raw, message, .. } = FirstPacket::decode(&packet).expect("a packet") else {
         panic!("not a handshake")
     };

@@ -6,7 +6,7 @@ use rke_secret::{Secret, SecretError};
 
 use super::packet::{Reason, Response};
 use super::prologue::{ExchangePrologue, Prologue};
-use super::{Accepted, HandshakeError, Initiator, SEED_LEN, psk, share_check};
+use super::{Accepted, EphemeralKey, HandshakeError, Initiator, SEED_LEN, psk, share_check};
 use crate::derive::ShareWidth;
 use crate::round::Round;
 use crate::{Bitmap, KeyContext};
@@ -89,7 +89,7 @@ impl Agreement {
         context: &KeyContext,
         domain: &str,
         required: usize,
-        seed: Secret<SEED_LEN>,
+        key: EphemeralKey,
     ) -> Result<Option<Self>, SecretError> {
         let Some(width) = round.share_width() else { return Ok(None) };
         let groups = round.groups(round.answered());
@@ -97,7 +97,7 @@ impl Agreement {
         let Some(prologue) = prologue.filter(|own| own.raidas().count() >= required) else { return Ok(None) };
         let (domain, liars, step, packet) = (domain.to_owned(), Bitmap::default(), None, Vec::new());
         let mut own = Self { prologue, width, required, domain, liars, step, packet };
-        own.step = Some(Step::First(own.shake_hands(round, seed)?));
+        own.step = Some(Step::First(own.shake_hands(round, key)?));
         Ok(Some(own))
     }
 
@@ -150,17 +150,17 @@ impl Agreement {
         let Some(prologue) = self.prologue.only(right).filter(|_| is_proven) else { return Err(unproven) };
         self.liars = self.prologue.raidas().without(right);
         self.prologue = prologue;
-        self.step = Some(Step::Second(self.shake_hands(round, seed)?));
+        self.step = Some(Step::Second(self.shake_hands(round, EphemeralKey::of_seed(seed)?)?));
         Ok(Next::Send)
     }
 
-    fn shake_hands(&mut self, round: &Round, seed: Secret<SEED_LEN>) -> Result<Initiator, SecretError> {
+    fn shake_hands(&mut self, round: &Round, key: EphemeralKey) -> Result<Initiator, SecretError> {
         let bytes = self.prologue.to_bytes();
         let mut shares: Vec<_> = round.shares(self.prologue.raidas()).collect();
         shares.sort_by_key(|(raida, _)| *raida);
         let psk = psk::from_shares(shares.into_iter().map(|(_, share)| share), self.width, &bytes)?;
         let prologue = Prologue::Exchange(self.prologue.clone());
-        let (initiator, packet) = Initiator::begin(&prologue, &psk, seed, &self.domain)?;
+        let (initiator, packet) = Initiator::begin(&prologue, &psk, key, &self.domain)?;
         self.packet = packet;
         Ok(initiator)
     }

@@ -2,7 +2,7 @@
 
 use rke_secret::{Secret, SecretError};
 
-use super::kem::{self, CIPHERTEXT_LEN, SEED_LEN};
+use super::kem::{self, CIPHERTEXT_LEN, EphemeralKey, SEED_LEN};
 use super::noise::SymmetricState;
 use super::record::{RecordOpener, RecordSealer, Sender};
 use super::{Grant, HandshakeError, Prologue, SessionSecrets, Transport};
@@ -28,31 +28,30 @@ pub struct Accepted {
 impl Initiator {
     /// Begins. Gives the whole first packet: the prologue, and message 1 with the domain in it.
     ///
-    /// `seed` is 32 fresh random bytes. `domain` is lower-case ASCII without a final dot, at most 255 bytes.
+    /// `key` is used for nothing else. `domain` is lower-case ASCII without a final dot, at most 255 bytes.
     ///
     /// # Errors
     /// [`SecretError`] when there is no secret memory left.
     pub fn begin(
         prologue: &Prologue,
         psk: &Secret<32>,
-        seed: Secret<SEED_LEN>,
+        key: EphemeralKey,
         domain: &str,
     ) -> Result<(Self, Vec<u8>), SecretError> {
         let domain = domain.as_bytes();
         let len = domain.len().min(usize::from(u8::MAX));
-        Self::begin_with(prologue, psk, seed, &[&[len as u8], &domain[..len]].concat())
+        Self::begin_with(prologue, psk, key, &[&[len as u8], &domain[..len]].concat())
     }
 
     /// The same with any payload.
     pub(super) fn begin_with(
         prologue: &Prologue,
         psk: &Secret<32>,
-        seed: Secret<SEED_LEN>,
+        EphemeralKey { seed, public }: EphemeralKey,
         payload: &[u8],
     ) -> Result<(Self, Vec<u8>), SecretError> {
         let mut packet = prologue.to_bytes();
         let mut state = SymmetricState::begin(&packet, psk)?;
-        let public = kem::public_key(&seed)?;
         let mut message = public.to_vec();
         state.mix_hash(public.as_slice());
         state.mix_key(public.as_slice());

@@ -44,6 +44,31 @@ impl EncapsulationSeeds {
     }
 }
 
+/// An ephemeral key: its seed, and the public key that follows from it. Dies with the handshake that it is for.
+pub struct EphemeralKey {
+    pub(super) seed: Secret<SEED_LEN>,
+    pub(super) public: Box<PublicKeyBytes>,
+}
+
+impl EphemeralKey {
+    /// The key of 32 fresh random bytes.
+    ///
+    /// # Errors
+    /// [`SecretError`] when there is no secret memory.
+    pub fn of_seed(seed: Secret<SEED_LEN>) -> Result<Self, SecretError> {
+        let public = public_key(&seed)?;
+        Ok(Self { seed, public })
+    }
+
+    /// A new one.
+    ///
+    /// # Errors
+    /// [`SecretError`], also where the system gives no random bytes.
+    pub fn random() -> Result<Self, SecretError> {
+        Self::of_seed(Secret::random()?)
+    }
+}
+
 /// The public key of a seed.
 ///
 /// # Errors

@@ -23,7 +23,7 @@ mod tests;
 pub use agreement::{Agreed, Agreement, AgreementError};
 pub use ids::{ForgetProof, ForgetToken, ID_LEN, KeyId, ResumptionId};
 pub use initiator::{Accepted, Initiator};
-pub use kem::{ENCAPSULATION_RANDOM_LEN, SEED_LEN};
+pub use kem::{ENCAPSULATION_RANDOM_LEN, EphemeralKey, SEED_LEN};
 pub use keys::SessionSecrets;
 pub use packet::{FirstPacket, Reason, Response};
 pub use prologue::{ExchangePrologue, Group, Prologue};

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rke_host::framing::{RecordReader, RecordWriter, read_response, records};
 use rke_proto::coin::{CoinId, CoinPair};
 use rke_proto::derive::{ShareKind, ShareWidth};
+use rke_proto::handshake::kem::EphemeralKey;
 use rke_proto::handshake::keys::{attach_psk, forget_proof, forget_token};
 use rke_proto::handshake::packet::Forget;
 use rke_proto::handshake::{
@@ -264,6 +265,6 @@ pub(crate) async fn read_all(reader: &mut Reader) -> (String, Option<Record>) {
 }
 
 pub(crate) fn begin(prologue: &Prologue, psk: &Secret<32>) -> (Initiator, Vec<u8>) {
-    let seed = Secret::random().expect("secret memory");
-    Initiator::begin(prologue, psk, seed, DOMAIN).expect("secret memory")
+    let key = EphemeralKey::random().expect("secret memory");
+    Initiator::begin(prologue, psk, key, DOMAIN).expect("secret memory")
 }

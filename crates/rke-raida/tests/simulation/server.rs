@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rke_proto::coin::{CoinId, CoinPair};
 use rke_proto::derive::ShareWidth;
 use rke_proto::handshake::agreement::Next;
-use rke_proto::handshake::kem::EncapsulationSeeds;
+use rke_proto::handshake::kem::{EncapsulationSeeds, EphemeralKey};
 use rke_proto::handshake::keys::attach_psk;
 use rke_proto::handshake::record::LEN_LEN;
 use rke_proto::handshake::{
@@ -92,6 +92,10 @@ impl Server {
     fn secret(&mut self) -> Secret<32> {
         let bytes = self.rng.bytes();
         Secret::fill(|secret| *secret = bytes).expect("secret memory")
+    }
+
+    fn ephemeral_key(&mut self) -> EphemeralKey {
+        EphemeralKey::of_seed(self.secret()).expect("secret memory")
     }
 
     fn receive(&mut self, packet: &[u8]) -> Result<Outcome, String> {
@@ -204,8 +208,8 @@ impl Server {
     }
 
     fn begin(&mut self, meeting: &Meeting<'_>) -> Result<Agreement, String> {
-        let seed = self.secret();
-        let begun = Agreement::begin(meeting.round, meeting.context, DOMAIN, REQUIRED, seed);
+        let key = self.ephemeral_key();
+        let begun = Agreement::begin(meeting.round, meeting.context, DOMAIN, REQUIRED, key);
         begun.expect("secret memory").ok_or_else(|| "no agreement from a ready round".into())
     }
 
@@ -300,8 +304,8 @@ impl Server {
     }
 
     fn first_packet(&mut self, prologue: &Prologue, psk: &Secret<32>) -> (Initiator, Vec<u8>) {
-        let seed = self.secret();
-        Initiator::begin(prologue, psk, seed, DOMAIN).expect("secret memory")
+        let key = self.ephemeral_key();
+        Initiator::begin(prologue, psk, key, DOMAIN).expect("secret memory")
     }
 
     /// Somebody who knows everything but the psk gets no session; neither does a stranger's coin, nor a stranger who

@@ -78,7 +78,7 @@ fn of_all(liars: Bitmap) -> Round {
 }
 
 fn begun(round: &Round) -> Agreement {
-    let agreement = Agreement::begin(round, &context(), DOMAIN, REQUIRED, seed());
+    let agreement = Agreement::begin(round, &context(), DOMAIN, REQUIRED, ephemeral_key());
     agreement.expect("secret memory").expect("enough shares")
 }
 
@@ -358,6 +358,6 @@ fn narrow_shares_are_never_checked() {
 #[test]
 fn too_few_shares_begin_nothing() {
     let round = collected(bitmap(0..12), Bitmap::default(), ShareWidth::Wide);
-    let agreement = Agreement::begin(&round, &context(), DOMAIN, REQUIRED, seed());
+    let agreement = Agreement::begin(&round, &context(), DOMAIN, REQUIRED, ephemeral_key());
     assert!(agreement.expect("secret memory").is_none());
 }

@@ -13,7 +13,7 @@ use crate::handshake::packet::{
 use crate::handshake::{ForgetProof, ForgetToken, HandshakeError, KeyId, Reason, share_check};
 
 fn begun(prologue: &Prologue) -> Vec<u8> {
-    Initiator::begin(prologue, &server_psk(prologue), seed(), DOMAIN).expect("secret memory").1
+    Initiator::begin(prologue, &server_psk(prologue), ephemeral_key(), DOMAIN).expect("secret memory").1
 }
 
 /// What a server takes for the psk of a prologue.
@@ -101,10 +101,12 @@ fn no_changed_bit_of_a_handshakes_first_packet_is_accepted() {
 
 #[test]
 fn no_changed_byte_of_message_2_is_accepted() {
-    let (_, packet) = Initiator::begin(&prologue(), &psk(), counting_from(1), DOMAIN).expect("secret memory");
+    let (_, packet) =
+        Initiator::begin(&prologue(), &psk(), key_of(counting_from(1)), DOMAIN).expect("secret memory");
     let (message, _) = accept(&packet, &psk());
     let receive = |message: &[u8]| {
-        let (initiator, _) = Initiator::begin(&prologue(), &psk(), counting_from(1), DOMAIN).expect("memory");
+        let (initiator, _) =
+            Initiator::begin(&prologue(), &psk(), key_of(counting_from(1)), DOMAIN).expect("memory");
         initiator.receive(message)
     };
     assert!(receive(&message).is_ok());
@@ -232,7 +234,8 @@ fn a_content_server_id_is_printable_and_then_zeros() {
 
 /// What a server reads from a message 1 with any payload.
 fn domain_in(payload: &[u8]) -> Option<String> {
-    let (_, packet) = Initiator::begin_with(&prologue(), &psk(), seed(), payload).expect("secret memory");
+    let (_, packet) =
+        Initiator::begin_with(&prologue(), &psk(), ephemeral_key(), payload).expect("secret memory");
     let Ok(FirstPacket::Handshake { raw, message, .. }) = FirstPacket::decode(&packet) else {
         panic!("a handshake")
     };
@@ -255,7 +258,8 @@ fn message_1_has_at_most_2048_bytes() {
     let payload = [&[1, b'a'], vec![0; longest - 2].as_slice()].concat();
     assert_eq!(domain_in(&payload).as_deref(), Some("a"));
     let (_, packet) =
-        Initiator::begin_with(&prologue(), &psk(), seed(), &[payload, vec![0]].concat()).expect("memory");
+        Initiator::begin_with(&prologue(), &psk(), ephemeral_key(), &[payload, vec![0]].concat())
+            .expect("memory");
     assert!(FirstPacket::decode(&packet).is_err());
     let shortest = (PUBLIC_KEY_LEN + 16) as u16;
     assert!(
@@ -323,12 +327,14 @@ fn message_2_with(ciphertext: &CiphertextBytes, packet: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_client_refuses_a_ciphertext_with_which_x25519_gives_zeros() {
-    let (_, packet) = Initiator::begin(&prologue(), &psk(), counting_from(0), DOMAIN).expect("memory");
+    let (_, packet) =
+        Initiator::begin(&prologue(), &psk(), key_of(counting_from(0)), DOMAIN).expect("memory");
     let public = kem::public_key(&counting_from(0)).expect("a key");
     let public = EncapsulationKey::try_from(public.as_slice()).expect("a key");
     let (ciphertext, _) = public.encapsulate_deterministic(&[9; 64].into());
     let received = |ciphertext: &CiphertextBytes| {
-        let (initiator, _) = Initiator::begin(&prologue(), &psk(), counting_from(0), DOMAIN).expect("memory");
+        let (initiator, _) =
+            Initiator::begin(&prologue(), &psk(), key_of(counting_from(0)), DOMAIN).expect("memory");
         initiator.receive(&message_2_with(ciphertext, &packet))
     };
     let mut ciphertext: CiphertextBytes = ciphertext.into();

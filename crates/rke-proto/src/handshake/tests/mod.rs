@@ -13,7 +13,9 @@ use sha2::{Digest, Sha256};
 
 use super::kem::EncapsulationSeeds;
 use super::prologue::{ExchangePrologue, Group, Prologue};
-use super::{Accepted, FirstPacket, Grant, Initiator, Responder, Response, ResumptionId, SEED_LEN, psk};
+use super::{
+    Accepted, EphemeralKey, FirstPacket, Grant, Initiator, Responder, Response, ResumptionId, SEED_LEN, psk,
+};
 use crate::coin::{CoinId, CoinPair};
 use crate::derive::ShareWidth;
 use crate::{Bitmap, ClientSn, ContentServerId, KeyContext, KeySetId, RaidaIndex};
@@ -82,6 +84,14 @@ fn seed() -> Secret<SEED_LEN> {
     Secret::random().expect("random bytes")
 }
 
+fn key_of(seed: Secret<SEED_LEN>) -> EphemeralKey {
+    EphemeralKey::of_seed(seed).expect("secret memory")
+}
+
+fn ephemeral_key() -> EphemeralKey {
+    key_of(seed())
+}
+
 fn seeds() -> EncapsulationSeeds {
     EncapsulationSeeds::random().expect("random bytes")
 }
@@ -104,7 +114,8 @@ fn accept(packet: &[u8], psk: &Secret<32>) -> (Vec<u8>, Accepted) {
 
 /// What client and server have after a handshake.
 fn handshaken() -> (Accepted, Accepted) {
-    let (initiator, packet) = Initiator::begin(&prologue(), &psk(), seed(), DOMAIN).expect("secret memory");
+    let (initiator, packet) =
+        Initiator::begin(&prologue(), &psk(), ephemeral_key(), DOMAIN).expect("secret memory");
     let (message, server) = accept(&packet, &psk());
     (initiator.receive(&message).expect("a good response"), server)
 }

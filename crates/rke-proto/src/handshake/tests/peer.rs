@@ -103,7 +103,8 @@ fn with_their_client() -> (PeerTransport, Accepted) {
 
 /// Our client with clatter's server.
 fn with_their_server() -> (PeerTransport, Accepted) {
-    let (initiator, packet) = Initiator::begin(&prologue(), &psk(), seed(), DOMAIN).expect("secret memory");
+    let (initiator, packet) =
+        Initiator::begin(&prologue(), &psk(), ephemeral_key(), DOMAIN).expect("secret memory");
     let Ok(FirstPacket::Handshake { raw, message, .. }) = FirstPacket::decode(&packet) else {
         panic!("a handshake")
     };
@@ -187,7 +188,7 @@ fn this_client_and_their_server_understand_each_other() {
 
 #[test]
 fn their_server_refuses_another_psk_and_another_prologue() {
-    let (_, packet) = Initiator::begin(&prologue(), &psk(), seed(), DOMAIN).expect("secret memory");
+    let (_, packet) = Initiator::begin(&prologue(), &psk(), ephemeral_key(), DOMAIN).expect("secret memory");
     let Ok(FirstPacket::Handshake { raw, message, .. }) = FirstPacket::decode(&packet) else {
         panic!("a handshake")
     };

@@ -57,7 +57,8 @@ fn fingerprint_of_a_handshake() -> Fingerprint {
     add_kem(&mut seen, &seed, &server_seeds);
     add_state(&mut seen, &SymmetricState::begin(&bytes, &psk).expect("secret memory"));
 
-    let (initiator, packet) = Initiator::begin(&prologue(), &psk, seed, DOMAIN).expect("secret memory");
+    let (initiator, packet) =
+        Initiator::begin(&prologue(), &psk, key_of(seed), DOMAIN).expect("secret memory");
     add_state(&mut seen, &initiator.state);
     let message = &packet[bytes.len() + 2..];
     let (responder, _) = Responder::receive(&bytes, &psk, message, &server_seeds).expect("a good packet");
@@ -102,7 +103,8 @@ fn attach(seen: &mut Fingerprint, session: &Accepted) {
     let prologue = Prologue::Attach { cs_id: context().cs_id, id: session.secrets.key_id };
     let psk = session.secrets.key.expose(keys::attach_psk).expect("secret memory");
     add(seen, &psk);
-    let (initiator, packet) = Initiator::begin(&prologue, &psk, random(), DOMAIN).expect("secret memory");
+    let (initiator, packet) =
+        Initiator::begin(&prologue, &psk, ephemeral_key(), DOMAIN).expect("secret memory");
     assert!(packet.len() > PUBLIC_KEY_LEN);
     let (message, server) = accept(&packet, &psk);
     let client = initiator.receive(&message).expect("a good response");

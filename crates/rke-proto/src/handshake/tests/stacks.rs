@@ -15,7 +15,7 @@ fn assert_twice_as_deep(what: &str, work: impl FnMut()) {
 
 #[test]
 fn each_step_of_a_handshake_has_twice_the_stack_that_it_needs() {
-    let begin = || Initiator::begin(&prologue(), &psk(), seed(), DOMAIN).expect("secret memory");
+    let begin = || Initiator::begin(&prologue(), &psk(), ephemeral_key(), DOMAIN).expect("secret memory");
     assert_twice_as_deep("begin", || drop(begin()));
     let (_, packet) = begin();
     assert_twice_as_deep("receive and accept", || drop(accept(&packet, &psk())));

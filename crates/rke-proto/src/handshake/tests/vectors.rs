@@ -43,7 +43,8 @@ fn cs_id() -> ContentServerId {
 /// The client makes the vectors' first packet and takes in their answer.
 fn client(prologue: &Prologue, psk: &Secret<32>, vectors: &Value) -> Accepted {
     let (initiator, packet) =
-        Initiator::begin(prologue, psk, known(&vectors["client_ephemeral_seed"]), DOMAIN).expect("memory");
+        Initiator::begin(prologue, psk, key_of(known(&vectors["client_ephemeral_seed"])), DOMAIN)
+            .expect("memory");
     assert_eq!(hex::encode(&packet), vectors["first_packet"].as_str().expect("hex"));
     let Ok(Response::Accepted(message)) = Response::decode(&bytes(&vectors["answer"])) else {
         panic!("the answer accepts")
@@ -65,7 +66,7 @@ fn server(prologue: &Prologue, psk: &Secret<32>, vectors: &Value) {
     let (response, of_server) = responder.accept(grant).expect("secret memory");
     let Response::Accepted(message) = response else { panic!("it accepts") };
     let seed = known(&vectors["client_ephemeral_seed"]);
-    let (initiator, _) = Initiator::begin(prologue, psk, seed, DOMAIN).expect("secret memory");
+    let (initiator, _) = Initiator::begin(prologue, psk, key_of(seed), DOMAIN).expect("secret memory");
     let of_client = initiator.receive(&message).expect("the response is good");
     assert!(of_client.secrets.key.matches(&of_server.secrets.key));
     assert!(of_client.secrets.resumption.matches(&of_server.secrets.resumption));
@@ -114,7 +115,8 @@ fn an_exchange_is_that_of_the_vectors() {
 fn the_hash_at_the_end_is_that_of_the_vectors() {
     let vectors = vectors();
     let seed = known(&vectors["client_ephemeral_seed"]);
-    let (initiator, packet) = Initiator::begin(&prologue(), &psk(), seed, DOMAIN).expect("secret memory");
+    let (initiator, packet) =
+        Initiator::begin(&prologue(), &psk(), key_of(seed), DOMAIN).expect("secret memory");
     let Ok(Response::Accepted(message)) = Response::decode(&bytes(&vectors["answer"])) else {
         panic!("the answer accepts")
     };

@@ -9,6 +9,7 @@ mod refusals;
 use std::sync::Arc;
 
 use rke_proto::coin::{CoinId, CoinPair};
+use rke_proto::handshake::kem::EphemeralKey;
 use rke_proto::handshake::keys::{attach_psk, forget_proof, forget_token};
 use rke_proto::handshake::packet::Forget;
 use rke_proto::handshake::{
@@ -108,8 +109,8 @@ fn stage() -> Stage {
 
 /// A whole first packet from what a psk is for.
 fn packet_of(prologue: &Prologue, psk: &Secret<32>, domain: &str) -> (Initiator, Vec<u8>) {
-    let seed = Secret::random().expect("secret memory");
-    Initiator::begin(prologue, psk, seed, domain).expect("secret memory")
+    let key = EphemeralKey::random().expect("secret memory");
+    Initiator::begin(prologue, psk, key, domain).expect("secret memory")
 }
 
 impl Stage {
