@@ -59,6 +59,8 @@ func (c *Client) request(ctx context.Context, method, target string, header http
 		return nil, fmt.Errorf("rke: %w", err)
 	}
 	request.Header = header
+	// A daemon that is asked under a name over plain HTTP wants to see that no page of another site asks.
+	header.Set("X-RKE-Request", "1")
 	if c.token != nil {
 		token, err := c.token()
 		if err != nil {

@@ -70,6 +70,8 @@ export class Calls {
 
   async #headers(given) {
     const headers = new Headers(given);
+    // A daemon that is asked under a name over plain HTTP wants to see that no page of another site asks.
+    headers.set('X-RKE-Request', '1');
     const token = typeof this.#token === 'function' ? await this.#token() : this.#token;
     if (token) headers.set('Authorization', `Bearer ${token.trim()}`);
     return headers;

@@ -12,7 +12,8 @@ use serde::Deserialize;
 #[derive(Args, Clone, Deserialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct AccessOptions {
-    /// Answer requests whose Host is this name or address, beside localhost and loopback addresses. Repeatable.
+    /// Answer requests whose Host is this name or address, beside localhost and loopback addresses; without TLS, if they
+    /// bring X-RKE-Request: 1 or the token. Repeatable.
     #[arg(long, value_name = "NAME", env = "RKE_ALLOW_HOST", value_delimiter = ',')]
     #[serde(alias = "allow_host", default)]
     allow_host: Vec<String>,

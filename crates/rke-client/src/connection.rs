@@ -13,6 +13,9 @@ use tokio::net::{TcpStream, UnixStream};
 
 use crate::{Client, Error};
 
+/// Shows a daemon that is asked under a name over plain HTTP that no page of another site asks.
+const REQUEST: &str = "x-rke-request";
+
 /// Sends a request and waits for the head of its answer.
 pub(crate) async fn send<B>(
     client: &Client,
@@ -32,7 +35,7 @@ where
     // It ends with the answer's body.
     tokio::spawn(connection);
     let uri: Uri = target.parse().map_err(|_| no_daemon(format!("{target:?} is not a path")))?;
-    let request = Request::builder().method(method).uri(uri).header(HOST, host);
+    let request = Request::builder().method(method).uri(uri).header(HOST, host).header(REQUEST, "1");
     let mut request = request.body(body).map_err(|error| no_daemon(error.to_string()))?;
     request.headers_mut().extend(headers);
     if let Some(path) = client.token_path() {

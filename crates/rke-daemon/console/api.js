@@ -32,7 +32,8 @@ async function send(method, path, parameters, options = {}) {
   const posts = method === 'POST';
   const query = posts ? '' : new URLSearchParams(parameters).toString();
   const token = sessionStorage.getItem(TOKEN);
-  const headers = token === null ? {} : { Authorization: `Bearer ${token}` };
+  const headers = { 'X-RKE-Request': '1' };
+  if (token !== null) headers.Authorization = `Bearer ${token}`;
   if (posts) headers['Content-Type'] = 'application/json';
   const body = posts ? JSON.stringify(parameters) : null;
   let response;

@@ -4,7 +4,8 @@ const TOKEN = 'rke-token';
 
 export function send(method, target, { headers = {}, body = null, signal = null } = {}) {
   const token = sessionStorage.getItem(TOKEN);
-  const all = token === null ? headers : { Authorization: `Bearer ${token}`, ...headers };
+  const all = { 'X-RKE-Request': '1', ...headers };
+  if (token !== null) all.Authorization = `Bearer ${token}`;
   return fetch(target, { method, headers: all, body, signal });
 }
 

@@ -2,20 +2,23 @@
 
 use std::net::IpAddr;
 
-/// The scheme of a connection's URLs.
+/// How a connection has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scheme {
-    /// Plain TCP, or a unix socket.
-    Http,
-    /// TLS.
-    Https,
+pub(super) enum Way {
+    /// Over plain TCP.
+    Tcp,
+    /// Over TCP with TLS.
+    Tls,
+    /// Over a unix socket, which the mode of its file guards. Browsers cannot.
+    Unix,
 }
 
-impl Scheme {
-    pub(super) fn as_str(self) -> &'static str {
+impl Way {
+    /// The scheme of its URLs.
+    pub(super) fn scheme(self) -> &'static str {
         match self {
-            Self::Http => "http",
-            Self::Https => "https",
+            Self::Tcp | Self::Unix => "http",
+            Self::Tls => "https",
         }
     }
 }
@@ -23,21 +26,21 @@ impl Scheme {
 /// The other end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Caller {
-    pub(super) scheme: Scheme,
+    pub(super) way: Way,
     /// Stands for the other end where its requests are counted.
     pub(super) peer: String,
 }
 
 impl Caller {
     /// Over TCP. This machine's programs cannot be told apart by their addresses, so they are one.
-    pub(super) fn from_address(scheme: Scheme, address: IpAddr) -> Self {
+    pub(super) fn from_address(way: Way, address: IpAddr) -> Self {
         let address = address.to_canonical();
         let peer = if address.is_loopback() { "loopback".into() } else { address.to_string() };
-        Self { scheme, peer }
+        Self { way, peer }
     }
 
     /// Over a unix socket.
     pub(super) fn from_user(uid: u32) -> Self {
-        Self { scheme: Scheme::Http, peer: format!("user {uid}") }
+        Self { way: Way::Unix, peer: format!("user {uid}") }
     }
 }

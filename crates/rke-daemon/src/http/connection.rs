@@ -12,6 +12,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use super::delivery::Refusable;
 use super::failure::Failure;
 use super::headers;
 use super::limits::{HEADERS_TOO_LARGE, URI_TOO_LONG};
@@ -44,6 +45,15 @@ pub(super) struct Connection<S> {
     stuck: Option<Pin<Box<Sleep>>>,
     turn: Turn,
     taken_back: bool,
+    /// Whether the client has closed its direction while it waited for an answer.
+    ended: bool,
+}
+
+impl<S: Refusable> Connection<S> {
+    /// Whether the client has refused what was written to it.
+    pub(super) fn is_refused(&self) -> bool {
+        self.stream.is_refused()
+    }
 }
 
 impl<S: AsyncWrite + Unpin> Connection<S> {
@@ -59,6 +69,7 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
             stuck: None,
             turn,
             taken_back: false,
+            ended: false,
         }
     }
 
@@ -70,6 +81,12 @@ impl<S: AsyncWrite + Unpin> Connection<S> {
     /// The stream, if hyper has ended because it was taken back.
     pub(super) fn back(self) -> Result<S, Self> {
         if self.taken_back { Ok(self.stream) } else { Err(self) }
+    }
+
+    /// Whether a client that has closed its direction has said all, and waits. One that takes an answer without end
+    /// has gone.
+    fn may_read_on(&self, cx: &Context<'_>) -> bool {
+        !self.patience.follows_client() && self.turn.lets_read_on(cx.waker())
     }
 
     /// Has a client that takes nothing for too long lose its connection.
@@ -159,6 +176,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<S> {
         if let Some(read) = self.poll_single() {
             return read;
         }
+        if self.ended && self.may_read_on(cx) {
+            return Poll::Pending;
+        }
         let before = buf.filled().len();
         let result = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
         if buf.filled().len() > before {
@@ -166,6 +186,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<S> {
             self.given = Given::Connection;
             self.unanswered = true;
             self.patience.renew();
+            self.turn.more_has_come();
+        } else if result.is_ok() && self.may_read_on(cx) {
+            // hyper would take that for a client that has gone. It looks again when it has answered.
+            self.ended = true;
+            return Poll::Pending;
         }
         Poll::Ready(result)
     }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -15,6 +16,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use super::answer::milliseconds;
 use super::failure::Failure;
 use super::metrics::Sources;
+use super::patience::Patience;
 use crate::Domain;
 use crate::progress::{self, ShareState, Watch};
 
@@ -41,11 +43,13 @@ fn state(sources: &Sources) -> [u64; 4] {
 
 pub(super) async fn show(
     State(sources): State<Sources>,
+    Extension(patience): Extension<Patience>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failure> {
     let Some(watch) = sources.sessions.exchange().progress().watch() else {
         let message = format!("{} pages watch already; close one of them", progress::MAX_WATCHERS);
         return Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(HEARTBEAT));
     };
+    patience.follow_client();
     let mut ticks = interval(LOOK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let listener = Listener { sources, watch, ticks, seen: None, changed: VecDeque::new() };

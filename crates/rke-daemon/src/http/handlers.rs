@@ -3,16 +3,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::{Extension, Json};
 
 use super::Shared;
 use super::answer::{
     Created, Decrypted, Deleted, DeletedAll, Encrypted, Found, Keys, KnownRaidas, Listed, Renewed, Shown,
     Status,
 };
+use super::delivery::Opened;
 use super::failure::Failure;
 use super::query::Query;
 use crate::Domain;
@@ -38,12 +39,15 @@ pub(super) async fn discover(State(sessions): State<Shared>, query: Query<'stati
     Ok(Json(Found::new(domain.to_string(), found)))
 }
 
-pub(super) async fn create(State(sessions): State<Shared>, query: Query<'static>) -> Answer<Created> {
+pub(super) async fn create(State(sessions): State<Shared>, query: Query<'static>) -> NewSession {
     let domain = domain(&query)?;
     let wallet = query.required("wallet_path")?.into_owned();
     let choice = if query.flag("fresh")? { KeyChoice::Fresh } else { KeyChoice::Cached };
     create_session(&sessions, domain, wallet, choice).await
 }
+
+/// The answer that tells of a new session, and the session itself.
+pub(super) type NewSession = Result<(Extension<Opened>, Json<Created>), Failure>;
 
 /// Opens a session.
 pub(super) async fn create_session(
@@ -51,10 +55,11 @@ pub(super) async fn create_session(
     domain: Domain,
     wallet: String,
     choice: KeyChoice,
-) -> Answer<Created> {
+) -> NewSession {
     let row = sessions.create(domain.clone(), PathBuf::from(&wallet), choice).await;
     let row = row.map_err(|error| Failure::exchange(&error, domain.as_str(), &wallet))?;
-    Ok(Json(Created::from(row)))
+    let opened = parse_id(&row.session_id)?.ok_or_else(Failure::internal)?;
+    Ok((Extension(Opened(opened)), Json(Created::from(row))))
 }
 
 pub(super) async fn list(State(sessions): State<Shared>) -> Json<Listed> {

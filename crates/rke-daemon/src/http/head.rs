@@ -62,6 +62,8 @@ pub(super) enum Next<A> {
     Single(BytesMut),
     /// Anything else: from here on the connection is hyper's.
     Open(BytesMut),
+    /// One that says twice how long its body is: whoever has passed it on may have understood the other word.
+    Unclear,
     /// Not even a whole head yet.
     Unfinished,
 }
@@ -116,6 +118,9 @@ impl Unread {
                     None => Next::Single(self.bytes.split_to(len)),
                 }
             }
+            Ok(Status::Complete(_)) if parsed.headers.iter().filter(|it| tells_length(it)).count() > 1 => {
+                Next::Unclear
+            }
             _ => Next::Open(self.take()),
         }
     }
@@ -142,6 +147,10 @@ fn is_plain(header: &Header<'_>) -> bool {
         17 => !is("transfer-encoding"),
         _ => true,
     }
+}
+
+fn tells_length(header: &Header<'_>) -> bool {
+    ["content-length", "transfer-encoding"].iter().any(|name| header.name.eq_ignore_ascii_case(name))
 }
 
 /// Answers a frequent request. `None` for another one, where hyper would find something wrong with it, and where

@@ -1,18 +1,23 @@
 //! Bounds on what a request may bring, checked before anything else looks at it. hyper has wider
 //! ones of its own, which [`super::connection`] answers for.
 
+use axum::extract::Request;
 use axum::http::{Method, StatusCode, header};
 use httparse::Header;
 
 use super::admission::{Refusal, Rule};
-use super::asked::Asked;
-use super::bodies::{Kind, MAX_JSON_LEN};
+use super::asked::{Asked, lines};
+use super::bodies::{Kind, MAX_JSON_LEN, collect};
+use super::failure::Failure;
+use super::patience::Patience;
+use super::query::Query;
 
 const MAX_URI_LEN: usize = 48 * 1024;
 const MAX_HEADERS: usize = 64;
 const MAX_HEADERS_LEN: usize = 16 * 1024;
 /// For the routes that have no rule of their own.
 const MAX_BODY_LEN: u64 = 64 * 1024;
+const BODY_TOO_LARGE: &str = "The request's body is over 64 KiB";
 
 pub(super) const URI_TOO_LONG: &str = "The request's URI is over 48 KiB";
 pub(super) const JSON_TOO_LARGE: &str =
@@ -29,19 +34,33 @@ pub(super) fn check(asked: &Asked<'_>) -> Result<(), Refusal> {
         return refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, HEADERS_TOO_LARGE);
     }
     let declared = declared_len(asked);
+    if declared.is_some() && asked.has(&header::TRANSFER_ENCODING) {
+        return unclear_length();
+    }
     match BodyRule::of(asked) {
         BodyRule::Any => Ok(()),
         // What declares no length is counted while it is read.
         BodyRule::Json if declared.is_some_and(|len| len > MAX_JSON_LEN) => too_large(JSON_TOO_LARGE),
         BodyRule::Json => Ok(()),
-        BodyRule::Small if asked.has(&header::TRANSFER_ENCODING) => {
-            too_large("The request's body must declare its length, of at most 64 KiB")
-        }
-        BodyRule::Small if declared.is_some_and(|len| len > MAX_BODY_LEN) => {
-            too_large("The request's body is over 64 KiB")
-        }
+        BodyRule::Small if declared.is_some_and(|len| len > MAX_BODY_LEN) => too_large(BODY_TOO_LARGE),
         BodyRule::Small => Ok(()),
     }
+}
+
+/// Reads a small body that declares no length, as far as it may go: what is behind it need not look for its end.
+pub(super) async fn read_small(request: Request) -> Result<Request, Failure> {
+    let is_small = {
+        let (query, headers) = (Query::of(request.uri()), lines(request.headers()));
+        let asked = Asked::of(&request, &query, &headers);
+        asked.has(&header::TRANSFER_ENCODING) && matches!(BodyRule::of(&asked), BodyRule::Small)
+    };
+    if !is_small {
+        return Ok(request);
+    }
+    let (head, body) = request.into_parts();
+    let _watch = head.extensions.get().map(Patience::watch);
+    let body = collect(body, MAX_BODY_LEN, BODY_TOO_LARGE).await?;
+    Ok(Request::from_parts(head, body.into()))
 }
 
 /// Whether a request brings a body that is read as a stream. Where it is refused the rest is not read, so
@@ -77,6 +96,14 @@ impl BodyRule {
             _ => Self::Small,
         }
     }
+}
+
+/// Whoever has passed the request on may have taken the other word for the length: what follows could be somebody else's.
+fn unclear_length() -> Result<(), Refusal> {
+    let message = "A request must declare the length of its body in one way: by Content-Length or by chunks";
+    let mut refusal = Refusal::new(Rule::Size, StatusCode::BAD_REQUEST, message);
+    refusal.failure = refusal.failure.closing();
+    Err(refusal)
 }
 
 /// The body is not read, so nothing that follows it on the connection can be trusted to be a request.

@@ -7,6 +7,7 @@ mod asked;
 mod bodies;
 mod caller;
 mod connection;
+mod delivery;
 mod events;
 mod failure;
 pub mod front;
@@ -38,7 +39,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
@@ -77,7 +78,6 @@ pub fn front(
     let Tables { api, operators, health: probes, refusals, stateless } = Tables::new();
     let table = api.with_state(Arc::clone(&sessions)).merge(operators.with_state(metrics));
     let table = table.merge(probes.with_state(health)).merge(refusals.with_state(Arc::clone(&admission)));
-    let nowhere = || async { Failure::new(StatusCode::NOT_FOUND, "No such path; see docs/api.md") };
     let observer = Arc::new(Observer::new(traffic));
     let router = table.merge(stateless).into_router();
     let routes = router.fallback(nowhere).layer(awake);
@@ -153,6 +153,19 @@ fn api() -> Table<Shared> {
         .path("/api/rke/keys", keys)
         .path("/api/rke/raidas", reads(handlers::raidas, describe::raidas))
         .path("/api/rke/status", reads(handlers::status, describe::status))
+}
+
+/// The answer where there is no such path. `OPTIONS *` asks about the server as a whole, and `CONNECT` about another one:
+/// neither has a path.
+async fn nowhere(request: Request) -> Response {
+    const ALLOW: &str = "GET, HEAD, POST, DELETE, OPTIONS";
+    match *request.method() {
+        Method::OPTIONS if request.uri().path() == "*" => {
+            (StatusCode::NO_CONTENT, [(header::ALLOW, ALLOW)]).into_response()
+        }
+        Method::CONNECT => Failure::method(ALLOW).into_response(),
+        _ => Failure::new(StatusCode::NOT_FOUND, "No such path; see docs/api.md").into_response(),
+    }
 }
 
 /// What every request goes through, from the last of these lines to the first.

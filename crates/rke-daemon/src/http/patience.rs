@@ -16,6 +16,8 @@ struct Inner {
     limit: Duration,
     /// Whether the client may take as long as it likes.
     endless: AtomicBool,
+    /// Whether the answer ends when the client closes its direction.
+    follows_client: AtomicBool,
     /// `None` while no body is under way.
     watched: Mutex<Option<Watched>>,
     begun: Notify,
@@ -39,8 +41,9 @@ pub(super) enum Stage {
 
 impl Patience {
     pub(super) fn new(limit: Duration) -> Self {
-        let (endless, watched, begun) = (AtomicBool::new(false), Mutex::default(), Notify::new());
-        Self(Arc::new(Inner { limit, endless, watched, begun }))
+        let (endless, follows_client) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (watched, begun) = (Mutex::default(), Notify::new());
+        Self(Arc::new(Inner { limit, endless, follows_client, watched, begun }))
     }
 
     /// How long a client may take nothing of an answer. `None` for as long as it likes.
@@ -51,6 +54,17 @@ impl Patience {
     /// From here on the connection is one to somebody else, who waits as long as both like.
     pub(super) fn have_no_end(&self) {
         self.0.endless.store(true, Ordering::Relaxed);
+        self.follow_client();
+    }
+
+    /// From here on an answer goes out that has no end of its own: it ends with the client.
+    pub(super) fn follow_client(&self) {
+        self.0.follows_client.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether such an answer goes out.
+    pub(super) fn follows_client(&self) -> bool {
+        self.0.follows_client.load(Ordering::Relaxed)
     }
 
     /// Says that a body is under way, until what this gives is dropped and the answer is out.

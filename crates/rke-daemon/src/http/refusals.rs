@@ -14,7 +14,7 @@ use super::answer::success;
 #[derive(Serialize, ToSchema)]
 #[schema(as = RuleCount)]
 struct Count {
-    /// `size`, `host`, `origin`, `prefetch`, `fetch`, `token`, `method`, `session_rate` or `receipt_rate`.
+    /// `size`, `host`, `origin`, `prefetch`, `fetch`, `token`, `header`, `method`, `session_rate` or `receipt_rate`.
     rule: &'static str,
     /// How often.
     count: u64,
@@ -26,7 +26,7 @@ struct Count {
 struct Last {
     /// By which rule.
     rule: &'static str,
-    /// The start of its `Origin`, if it had one.
+    /// The start of its `Origin`, else the origin of its `Referer`, if it had one.
     #[schema(required)]
     origin: Option<String>,
     /// What it was after: `open_session`, `renew_session`, `delete_session`, `delete_sessions`,

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::caller::{Caller, Scheme};
+use super::caller::{Caller, Way};
 use super::front::Front;
 use super::patience::Patience;
 use super::serving::{HEADER_TIMEOUT, Serving};
@@ -137,12 +137,12 @@ async fn receive(Accepted { arrival, front, patience, stop }: Accepted) {
     match arrival {
         Arrival::Tcp(stream, from) => {
             let _ = stream.set_nodelay(true);
-            let caller = Caller::from_address(Scheme::Http, from);
+            let caller = Caller::from_address(Way::Tcp, from);
             Serving { stream, caller, front, patience, stop }.run().await;
         }
         Arrival::Tls(stream, from, acceptor) => {
             let _ = stream.set_nodelay(true);
-            let caller = Caller::from_address(Scheme::Https, from);
+            let caller = Caller::from_address(Way::Tls, from);
             // What a handshake and its stream take is large: apart, only connections with TLS have the memory.
             let handshake = Box::pin(timeout(HEADER_TIMEOUT, acceptor.accept(stream)));
             match handshake.await {

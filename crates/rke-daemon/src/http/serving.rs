@@ -19,12 +19,14 @@ use tokio::time::{Instant, timeout};
 
 use super::caller::Caller;
 use super::connection::{Connection, Given, closing_answer};
+use super::delivery::{LastOpened, Refusable};
 use super::front::Front;
 use super::head::{Next, Unread};
 use super::outgoing::Outgoing;
 use super::patience::{Patience, Stage};
 use super::turn::Turn;
 use super::waiting::{End, Waiting};
+use crate::clock::Moment;
 
 /// How long a client may take to send a request's head, and how long it may idle.
 pub(super) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,7 +43,7 @@ pub(super) struct Serving<S> {
     pub(super) stop: watch::Receiver<bool>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Serving<S> {
+impl<S: AsyncRead + AsyncWrite + Refusable + Unpin + Send + 'static> Serving<S> {
     /// Serves until one of both ends it.
     pub(super) async fn run(self) {
         let Self { mut stream, caller, front, patience, stop } = self;
@@ -118,6 +120,7 @@ impl Direct {
                 Next::Single(head) if self.unread.is_empty() => return Turned::Over(head, Given::Single),
                 Next::Single(head) => return Turned::Over(head, Given::SingleOfSeveral),
                 Next::Open(all) => return Turned::Over(all, Given::Connection),
+                Next::Unclear => return Turned::Closed(Some(StatusCode::BAD_REQUEST)),
                 Next::Unfinished => {
                     if let Some(turned) = self.read(stream).await {
                         return turned;
@@ -173,15 +176,20 @@ async fn serve_by_hyper<S>(
     mut stop: watch::Receiver<bool>,
 ) -> Option<S>
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Refusable + Unpin + Send + 'static,
 {
-    let (patience, turn) = (shared.patience.clone(), Turn::default());
+    let (patience, turn, opened) = (shared.patience.clone(), Turn::default(), LastOpened::default());
+    let sessions = Arc::clone(&shared.front.sessions);
+    let last = opened.clone();
     let stream = Connection::new(stream, lead, given, patience.clone(), turn.clone());
     let service = service_fn(move |request: Request<Incoming>| {
-        let (shared, turn) = (Arc::clone(&shared), turn.clone());
+        let (shared, turn, last) = (Arc::clone(&shared), turn.clone(), last.clone());
+        // At once: hyper looks whether the client has gone before it waits for the answer.
+        let request = turn.hear(request);
         Box::pin(async move {
             let Shared { caller, front, patience } = &*shared;
             let answer = front.answer(request, caller, patience).await;
+            last.note(&answer);
             Ok::<_, Infallible>(turn.follow(answer))
         })
     });
@@ -206,7 +214,12 @@ where
             _ = stop.changed(), if !stopping => stopping = true,
         }
     };
-    let stream = match connection.into_parts().io.into_inner().back() {
+    let stream = connection.into_parts().io.into_inner();
+    if let Some(id) = opened.get().filter(|_| stream.is_refused()) {
+        // It may have ended by itself.
+        let _ = sessions.end(id, Moment::now());
+    }
+    let stream = match stream.back() {
         Ok(stream) => return Some(stream),
         Err(stream) => stream,
     };

@@ -53,6 +53,13 @@ async fn another_host_name_is_refused_and_gets_no_cors_header() {
         ("host: 0.0.0.0", 421),
         ("host: [::]", 421),
         ("host: 2130706433", 421),
+        ("host: 127.1", 421),
+        ("host: 0x7f000001", 421),
+        ("host: 0", 421),
+        ("host: [::ffff:127.0.0.1]", 421),
+        ("host: [::ffff:7f00:1]:8080", 421),
+        ("host: [::127.0.0.1]", 421),
+        ("host: [0:0:0:0:0:0:0:1]", 421),
         ("host: ", 421),
         ("host: evil.example\norigin: http://localhost:3000", 421),
         ("x: 1", 400),
@@ -76,17 +83,149 @@ async fn another_host_name_is_refused_and_gets_no_cors_header() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_spelling_of_loopback_is_answered() {
+async fn loopback_is_answered_in_the_forms_that_browsers_trust() {
     let real = Real::start(&[]).await;
-    for host in
-        ["localhost", "LOCALHOST.:8080", "127.0.0.1:1", "127.9.9.9", "[::1]:8080", "[::ffff:127.0.0.1]"]
-    {
+    for host in ["localhost", "LOCALHOST.:8080", "127.0.0.1:1", "127.9.9.9", "[::1]:8080"] {
         let answer = real.send(get_with("/api/rke/status", &format!("host: {host}")));
         assert!(answer.status == 200 && has_safe_headers(&answer), "{host}: {answer:?}");
         assert_eq!(answer.header("access-control-allow-origin"), None, "{host}");
     }
     let ipv6 = Real::start(&["--listen", "[::1]:0"]).await;
     assert_eq!(ipv6.get("/api/rke/status").status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_as_a_whole_says_which_methods_there_are() {
+    let real = Real::start(&[]).await;
+    let answer = real.send(request_with("OPTIONS", "*", "host: localhost"));
+    assert_eq!((answer.status, answer.header("allow")), (204, Some("get, head, post, delete, options")));
+    assert!(has_safe_headers(&answer) && answer.body.is_empty(), "{answer:?}");
+    assert!(is_refusal(&real.send(request_with("GET", "*", "host: localhost")), 404));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_referer_is_judged_like_an_origin_where_there_is_none() {
+    let real = Real::start(&["--allow-origin", "https://app.example"]).await;
+    let id = real.create_id();
+    let target = delete(&id);
+    for referer in [
+        "referer: http://evil.example/",
+        "referer: http://evil.example",
+        "referer: https://evil.example/a?b=http://localhost/",
+        "referer: http://localhost.evil.example/",
+        "referer: http://localhost@evil.example/",
+        "referer: http://[::ffff:7f00:1]:8080/",
+        "referer: android-app://com.example/",
+        "referer: /relative",
+        "referer: \u{fffd}",
+        "referer: http://localhost/\nreferer: http://evil.example/",
+    ] {
+        for target in [target.as_str(), "/api/rke/sessions"] {
+            let answer = real.send(get_with(target, &format!("host: localhost\n{referer}")));
+            assert!(
+                is_refusal(&answer, 403) && answer.body.contains("--allow-origin"),
+                "{referer}: {answer:?}"
+            );
+        }
+        let page = real.send(get_with("/", &format!("host: localhost\n{referer}")));
+        assert_eq!(page.status, 200, "a link to the console works: {referer}");
+    }
+    assert!(real.lives(&id));
+    let last = &real.get("/api/rke/refusals").json()["last"];
+    assert_eq!(last["origin"], "http://localhost", "{last}");
+    for referer in ["http://localhost:3000/page", "https://app.example/", "http://localhost/docs"] {
+        let headers = format!("host: localhost\nreferer: {referer}");
+        assert_eq!(real.send(get_with("/api/rke/sessions", &headers)).status, 200, "{referer}");
+    }
+    // Who names an origin is judged by that.
+    let both = "host: localhost\norigin: http://localhost:3000\nreferer: http://evil.example/";
+    assert_eq!(real.send(get_with("/api/rke/sessions", both)).status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_a_name_without_tls_only_a_header_that_pages_cannot_send_opens_the_api() {
+    let real = Real::start(&["--allow-host", "rke.example", "--allow-host", "192.168.1.5"]).await;
+    let id = real.create_id();
+    let target = delete(&id);
+    for host in ["rke.example", "192.168.1.5:8080"] {
+        for extra in
+            ["", "\nx-rke-request: 0", "\nx-rke-request: 1\nx-rke-request: 1", "\norigin: http://rke.example"]
+        {
+            for path in
+                [target.as_str(), "/api/rke/status", "/api/rke/nothing", "/nothing", "/api/rke/events"]
+            {
+                let answer = real.send(get_with(path, &format!("host: {host}{extra}")));
+                assert!(is_refusal(&answer, 403), "{host} {extra} {path}: {answer:?}");
+                let named =
+                    answer.body.contains("X-RKE-Request: 1") || answer.body.contains("--allow-origin");
+                assert!(named, "{answer:?}");
+            }
+        }
+        for open in ["/", "/console/main.js", "/docs", "/health/live", "/metrics", "/openapi.json"] {
+            assert_eq!(real.send(get_with(open, &format!("host: {host}"))).status, 200, "{open}");
+        }
+        let with = format!("host: {host}\nx-rke-request: 1");
+        assert_eq!(real.send(get_with("/api/rke/status", &with)).status, 200);
+    }
+    assert!(real.lives(&id));
+    // Leave to send it is given to origins that pass, and to no others.
+    let preflight = |origin: &str| {
+        let asks = "access-control-request-method: GET\naccess-control-request-headers: x-rke-request";
+        let headers = format!("host: rke.example\norigin: {origin}\n{asks}");
+        real.send(request_with("OPTIONS", &target, &headers))
+    };
+    let allowed = preflight("http://localhost:3000");
+    let headers = allowed.header("access-control-allow-headers").unwrap_or_default().to_lowercase();
+    assert!(allowed.status == 204 && headers.contains("x-rke-request"), "{allowed:?}");
+    assert!(is_refusal(&preflight("http://evil.example"), 403));
+    let counts = real.get("/api/rke/refusals").json();
+    assert!(
+        counts["rules"].as_array().is_some_and(|rules| rules
+            .iter()
+            .any(|rule| rule["rule"] == "header" && rule["count"].as_u64() >= Some(20))),
+        "{counts}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_a_name_the_token_does_what_the_header_does() {
+    let real = Real::start(&["--allow-host", "rke.example", "--require-token"]).await;
+    let token = std::fs::read_to_string(real.data_dir().join("token")).expect("a token");
+    let ask =
+        |extra: &str| real.send(get_with("/api/rke/status", &format!("host: rke.example\n{extra}"))).status;
+    assert_eq!(ask(&format!("authorization: Bearer {}", token.trim())), 200);
+    assert_eq!(ask("x-rke-request: 1"), 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chunked_bodies_are_taken_up_to_their_limit() {
+    let real = Real::start(&[]).await;
+    let id = real.create_id();
+    let chunked = |method: &str, target: &str, body: &str| {
+        let kind = "content-type: application/json\r\ntransfer-encoding: chunked\r\nconnection: close";
+        let chunks: String = body.as_bytes().chunks(1000).fold(String::new(), |chunks, part| {
+            chunks + &format!("{:x}\r\n{}\r\n", part.len(), String::from_utf8_lossy(part))
+        });
+        real.send(format!("{method} {target} HTTP/1.1\r\nhost: localhost\r\n{kind}\r\n\r\n{chunks}0\r\n\r\n"))
+    };
+    let wallet = real.network.wallet().display().to_string();
+    let opening = format!(r#"{{"domain":"{DOMAIN}","wallet_path":"{wallet}"}}"#);
+    let opened = chunked("POST", "/api/rke/session", &opening);
+    assert_eq!(opened.status, 200, "{opened:?}");
+    let renewed = chunked("POST", &format!("/api/rke/session/{id}/renew"), "{}");
+    assert_eq!(renewed.status, 200, "{renewed:?}");
+    assert_eq!(chunked("GET", "/api/rke/status", "").status, 200);
+    let full = opening.clone() + &" ".repeat(64 * 1024 - opening.len());
+    assert_eq!(chunked("POST", "/api/rke/session", &full).status, 200);
+    for (method, target) in
+        [("POST", "/api/rke/session"), ("POST", "/api/rke/session/x/renew"), ("GET", "/api/rke/status")]
+    {
+        let refused = chunked(method, target, &(full.clone() + " "));
+        assert!(is_refusal(&refused, 413), "{refused:?}");
+    }
+    let broken =
+        "POST /api/rke/session HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nnonsense\r\n";
+    assert!(is_refusal(&real.send(broken), 400));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,7 +285,9 @@ async fn a_preflight_is_answered_before_anything_is_looked_up() {
         ("access-control-allow-methods", Some("get, head, post, delete")),
         (
             "access-control-allow-headers",
-            Some("authorization, content-type, x-rke-session, x-rke-nonce, x-rke-associated-data"),
+            Some(
+                "authorization, content-type, x-rke-request, x-rke-session, x-rke-nonce, x-rke-associated-data",
+            ),
         ),
         ("access-control-max-age", Some("600")),
         ("access-control-allow-private-network", None),
@@ -243,6 +384,9 @@ async fn what_is_too_large_or_no_http_gets_one_answer_and_the_connection_ends() 
         "GET /api/rke/status HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\ncontent-length: {}\r\n\r\n{smuggled}",
         smuggled.len()
     );
+    let two_equal_lengths = format!(
+        "GET /api/rke/status HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\ncontent-length: 0\r\n\r\n{smuggled}"
+    );
     let length_and_chunked = format!(
         "GET /api/rke/status HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{smuggled}",
         smuggled.len() + 5
@@ -259,7 +403,10 @@ async fn what_is_too_large_or_no_http_gets_one_answer_and_the_connection_ends() 
         ("no HTTP", "NOT HTTP AT ALL\r\n\r\n".into(), &[400]),
         ("a NUL byte", "GET /\0 HTTP/1.1\r\nhost: localhost\r\n\r\n".into(), &[400]),
         ("two lengths", two_lengths, &[400]),
-        ("length and chunked", length_and_chunked, &[400, 413]),
+        ("two equal lengths", two_equal_lengths, &[400]),
+        ("length and chunked", length_and_chunked, &[400]),
+        ("CONNECT", request_with("CONNECT", "localhost:8080", "host: localhost:8080"), &[405]),
+        ("CONNECT to elsewhere", request_with("CONNECT", "evil.example:443", "host: localhost"), &[421]),
     ] {
         let answer = real.send(request);
         assert!(statuses.iter().any(|status| is_refusal(&answer, *status)), "{name}: {answer:?}");

@@ -126,6 +126,7 @@ impl Scene {
     async fn with(loopback_origins: LoopbackOrigins, allowed: &str) -> Self {
         let change = |config: &mut rke_daemon::Config| {
             config.access.loopback_origins = loopback_origins;
+            config.access.allow_hosts = vec!["allowed.test".into()];
             config.access.allow_origins = vec![allowed.into()];
         };
         let stage = Stage::with(change).await;
@@ -140,7 +141,13 @@ impl Scene {
     }
 
     fn aimed(&self, page: &str) -> String {
-        page.replace("PORT", &self.relay.port.to_string()).replace("SESSION", &self.id)
+        self.aimed_at("localhost", page)
+    }
+
+    fn aimed_at(&self, host: &str, page: &str) -> String {
+        page.replace("localhost:PORT", &format!("{host}:PORT"))
+            .replace("PORT", &self.relay.port.to_string())
+            .replace("SESSION", &self.id)
     }
 
     async fn lives(&self) -> bool {
@@ -191,6 +198,34 @@ async fn nothing_that_a_page_sends_unasked_is_answered() {
             assert!(statuses.iter().all(|status| *status == 403), "{attack} of {name}: {statuses:?}");
         }
         assert!(scene.lives().await, "{name}");
+    }
+    scene.stop().await;
+}
+
+/// To these a browser sends no `Sec-Fetch-*`, because it does not trust them.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_answered_either_where_the_browser_does_not_say_that_it_is_one() {
+    let scene = Scene::new().await;
+    for (host, expected) in [("[::ffff:127.0.0.1]", 421), ("allowed.test", 403)] {
+        scene.relay.seen.lock().expect("unpoisoned").clear();
+        let page = scene.aimed_at(host, include_str!("browser/attacks.html"));
+        let page = browse(&format!("http://evil.test:{}/", site(&Arc::new(Mutex::new(page)))));
+        let seen = scene.relay.seen();
+        for attack in ATTACKS {
+            let statuses = seen.get(attack).map_or(&[][..], Vec::as_slice);
+            assert!(!statuses.is_empty(), "{attack} to {host} was not sent: {seen:?}\n{}", dom(&page));
+            assert!(statuses.iter().all(|status| *status == expected), "{attack} to {host}: {statuses:?}");
+        }
+        assert!(scene.lives().await, "{host}");
+        // Typed, or behind a link.
+        let target = format!(
+            "http://{host}:{}/api/rke/session/delete?session_id={}&via=typed",
+            scene.relay.port, scene.id
+        );
+        browse(&target);
+        let typed = scene.relay.seen().remove("typed").unwrap_or_default();
+        assert!(!typed.is_empty() && typed.iter().all(|status| *status == expected), "{host}: {typed:?}");
+        assert!(scene.lives().await, "{host}");
     }
     scene.stop().await;
 }

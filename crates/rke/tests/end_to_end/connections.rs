@@ -2,8 +2,10 @@
 //! answer comes, in the order of the requests.
 
 use std::io::Write;
+use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
+use crate::everywhere::until;
 use crate::real::{Real, read_to_end};
 use crate::support::{Answer, read_some};
 
@@ -134,4 +136,91 @@ async fn who_asks_and_takes_no_answer_loses_the_connection() {
     );
     let took = loses_after(&real, "/openapi.json");
     assert!((Duration::from_secs(2)..Duration::from_secs(15)).contains(&took), "another: {took:?}");
+}
+
+/// All that comes back to who has said everything and closes that direction.
+fn half_closed(real: &Real, text: &str) -> String {
+    let mut stream = real.connect();
+    stream.write_all(text.as_bytes()).expect("sent");
+    stream.shutdown(Shutdown::Write).expect("shut down");
+    read_to_end(&mut stream)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_said_everything_may_close_that_direction_and_read_on() {
+    let real = Real::start(&[]).await;
+    let id = real.create_id();
+    let encrypt = get_with(&format!("/api/rke/encrypt?session_id={id}&plaintext=YQ=="), HOST);
+    let json = format!(r#"{{"session_id":"{id}","plaintext":"YQ=="}}"#);
+    let post = format!("{HOST}\r\ncontent-type: application/json\r\ncontent-length: {}", json.len());
+    let post = request("POST", "/api/rke/encrypt", &post) + &json;
+    let raw = format!("{HOST}\r\nx-rke-session: {id}\r\ncontent-length: 4");
+    let raw = request("POST", "/api/rke/seal", &raw) + "data";
+    // Waits for 25 nodes and the Content Server.
+    let slow = get_with(&format!("{}&fresh=true", real.create_target()), HOST);
+    for (name, text, count) in [
+        ("a frequent request", encrypt.clone(), 1),
+        ("another", get_with("/api/rke/status", HOST), 1),
+        ("JSON", post, 1),
+        ("raw data", raw, 1),
+        ("an exchange", slow.clone(), 1),
+        ("several", format!("{encrypt}{slow}{encrypt}"), 3),
+    ] {
+        let text = half_closed(&real, &text);
+        assert_eq!(text.matches("HTTP/1.1 200 ").count(), count, "{name}: {text}");
+    }
+    assert_eq!(real.get("/api/rke/sessions").json()["total"], 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_opened_for_a_client_that_is_gone_is_ended_again() {
+    let real = Real::start(&[]).await;
+    let opened = || {
+        let metrics = real.get("/metrics").body;
+        let line = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("rke_session_creations_total{outcome=\"opened\"} "));
+        line.map_or(0, |count| count.parse().expect("a count"))
+    };
+    for round in 1..=3 {
+        let mut stream = real.connect();
+        let target = format!("{}&fresh=true", real.create_target());
+        stream.write_all(get_with(&target, HOST).as_bytes()).expect("sent");
+        drop(stream);
+        until("the session is opened, and ended", || {
+            opened() == round && real.get("/api/rke/sessions").json()["total"] == 0
+        });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_answer_arrives_whatever_the_client_still_sends() {
+    let real = Real::start(&[]).await;
+    let id = real.create_id();
+    let encrypt = format!("/api/rke/encrypt?session_id={id}&plaintext=YQ==");
+    let close = format!("{HOST}\r\nconnection: close");
+    let more = "x".repeat(300_000);
+    for (name, text, status) in [
+        ("a frequent request", get_with(&encrypt, &close), 200),
+        ("another", get_with("/api/rke/status", &close), 200),
+        ("HTTP/1.0", "GET /api/rke/status HTTP/1.0\r\nhost: localhost\r\n\r\n".into(), 200),
+        ("an exchange", get_with(&format!("{}&fresh=true", real.create_target()), &close), 200),
+        ("a refusal", get_with(&encrypt, "host: elsewhere.test\r\nconnection: close"), 421),
+        (
+            "a body that is refused",
+            request("POST", "/api/rke/seal", &format!("{HOST}\r\ncontent-length: 300000")),
+            400,
+        ),
+        ("a length that is refused", get_with("/", &format!("{HOST}\r\ncontent-length: 300000")), 413),
+        ("two lengths", get_with("/", &format!("{HOST}\r\ncontent-length: 0\r\ncontent-length: 0")), 400),
+        ("no HTTP", "NOT HTTP\r\n\r\n".into(), 400),
+    ] {
+        let mut stream = real.connect();
+        stream.write_all(text.as_bytes()).expect("sent");
+        // The answer is out, and the daemon about to close.
+        std::thread::sleep(Duration::from_millis(50));
+        let _ = stream.write_all(more.as_bytes());
+        let text = read_to_end(&mut stream);
+        assert_eq!(Answer::parse(&text).status, status, "{name}: {text:?}");
+    }
 }

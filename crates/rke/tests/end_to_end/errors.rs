@@ -108,7 +108,8 @@ fn requests(id: &str) -> Vec<Vec<u8>> {
         post("/api/rke/open", &format!("content-type: text/plain\nx-rke-session: {id}"), "not sealed"),
         request_with("DELETE", "/api/rke/sessions?domian=x.test", "host: localhost"),
         request_with("GET", "/api/rke/status", "host: localhost\ncontent-length: 70000"),
-        request_with("GET", "/api/rke/status", "host: localhost\ntransfer-encoding: chunked"),
+        request_with("GET", "/api/rke/status", "host: localhost\ncontent-length: 0\ncontent-length: 0"),
+        get_with("/api/rke/status", "host: localhost\nreferer: https://evil.example/"),
         request_with(
             "POST",
             "/api/rke/seal",
@@ -175,6 +176,8 @@ async fn every_error_is_on_the_page_and_the_page_has_no_others() {
     seen(&real.get(&real.create_target()));
     let pinned = Real::start(&["--pin", &format!("{DOMAIN}=OTHER")]).await;
     seen(&pinned.get(&pinned.create_target()));
+    let named = Real::start(&["--allow-host", "rke.example"]).await;
+    seen(&named.send(get_with("/api/rke/status", "host: rke.example")));
     let guarded = Real::start(&["--require-token"]).await;
     seen(&guarded.get("/api/rke/status"));
     let list = post_json(real.address, "session", &json!([])).await;

@@ -9,7 +9,7 @@ use crate::http::asked::Asked;
 /// What pages may send.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, DELETE");
 const HEADERS: HeaderValue = HeaderValue::from_static(
-    "Authorization, Content-Type, X-RKE-Session, X-RKE-Nonce, X-RKE-Associated-Data",
+    "Authorization, Content-Type, X-RKE-Request, X-RKE-Session, X-RKE-Nonce, X-RKE-Associated-Data",
 );
 
 /// What pages may read beside the body.

@@ -1,14 +1,17 @@
 //! `Host`: which server a request is meant for. A name that an attacker's DNS points here gives
-//! itself away by nothing else, so only addresses of loopback and listed names are answered.
+//! itself away by nothing else, so only addresses of loopback and listed names are answered. What it spells is
+//! judged as it stands: a browser says of itself that it is one only to hosts that it takes for this machine,
+//! and other spellings of the same address are not among them.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use axum::http::{StatusCode, header};
 use memchr::memchr;
 
 use super::refusals::{Refusal, Rule};
 use crate::http::asked::Asked;
+use crate::http::caller::Way;
 
 /// The longest name in DNS, and the longest of its labels.
 const MAX_NAME_LEN: usize = 253;
@@ -21,8 +24,12 @@ const LOCALHOST: &str = "localhost";
 pub(super) enum Host<'a> {
     /// A name, in lower case, without a final dot.
     Name(Cow<'a, str>),
-    /// An address; IPv4 inside IPv6 is IPv4.
-    Address(IpAddr),
+    /// An address of IPv4.
+    V4(Ipv4Addr),
+    /// `[::1]`, spelled so.
+    Loopback6,
+    /// Any other address of IPv6, and any other spelling.
+    V6(Ipv6Addr),
 }
 
 impl<'a> Host<'a> {
@@ -33,11 +40,13 @@ impl<'a> Host<'a> {
             return Some(Self::Name(text.into()));
         }
         if let Some(inner) = text.strip_prefix('[') {
-            let address: Ipv6Addr = inner.strip_suffix(']')?.parse().ok()?;
-            return Some(Self::Address(IpAddr::V6(address).to_canonical()));
+            return match inner.strip_suffix(']')? {
+                "::1" => Some(Self::Loopback6),
+                other => other.parse().ok().map(Self::V6),
+            };
         }
-        if let Ok(address) = text.parse::<Ipv4Addr>() {
-            return Some(Self::Address(address.into()));
+        if let Ok(address) = text.parse() {
+            return Some(Self::V4(address));
         }
         let name = text.strip_suffix('.').unwrap_or(text);
         // `127.1` and `0x7f000001` are addresses to a browser, so they are not taken for names.
@@ -55,14 +64,19 @@ impl<'a> Host<'a> {
     pub(super) fn into_owned(self) -> Host<'static> {
         match self {
             Self::Name(name) => Host::Name(name.into_owned().into()),
-            Self::Address(address) => Host::Address(address),
+            Self::V4(address) => Host::V4(address),
+            Self::Loopback6 => Host::Loopback6,
+            Self::V6(address) => Host::V6(address),
         }
     }
 
+    /// Whether browsers take it for this machine.
     pub(super) fn is_loopback(&self) -> bool {
         match self {
             Self::Name(name) => name == LOCALHOST,
-            Self::Address(address) => address.is_loopback(),
+            Self::V4(address) => address.is_loopback(),
+            Self::Loopback6 => true,
+            Self::V6(_) => false,
         }
     }
 }
@@ -93,13 +107,22 @@ impl<'a> Authority<'a> {
     }
 }
 
-/// The host that a request is meant for, if it is this daemon.
-pub(super) fn check<'a>(asked: &Asked<'a>, allowed: &[Host<'_>]) -> Result<Authority<'a>, Refusal> {
+/// The host that a request is meant for, if it is this daemon. Over a unix socket any will do, and none too.
+pub(super) fn check<'a>(
+    asked: &Asked<'a>,
+    way: Way,
+    allowed: &[Host<'_>],
+) -> Result<Option<Authority<'a>>, Refusal> {
     let refuse = |status, message: &str| Err(Refusal::new(Rule::Host, status, message));
     let mut values = asked.all(&header::HOST);
-    let (Some(host), None) = (values.next(), values.next()) else {
-        return refuse(StatusCode::BAD_REQUEST, "A request must have one Host header");
+    let host = match (values.next(), values.next()) {
+        (Some(host), None) => host,
+        (None, _) if way == Way::Unix => return Ok(None),
+        _ => return refuse(StatusCode::BAD_REQUEST, "A request must have one Host header"),
     };
+    if way == Way::Unix {
+        return Ok(std::str::from_utf8(host).ok().and_then(Authority::parse));
+    }
     let authority = std::str::from_utf8(host).ok().and_then(Authority::parse);
     let Some(authority) = authority.filter(|authority| is_ours(&authority.host, allowed)) else {
         return refuse(
@@ -110,7 +133,7 @@ pub(super) fn check<'a>(asked: &Asked<'a>, allowed: &[Host<'_>]) -> Result<Autho
     if asked.authority.is_some_and(|target| Authority::parse(target).as_ref() != Some(&authority)) {
         return refuse(StatusCode::MISDIRECTED_REQUEST, "The request's target and its Host differ");
     }
-    Ok(authority)
+    Ok(Some(authority))
 }
 
 fn is_ours(host: &Host<'_>, allowed: &[Host<'_>]) -> bool {
@@ -132,8 +155,6 @@ mod tests {
             "127.8.9.10:80",
             "[::1]:8080",
             "[::1]",
-            "[0:0:0:0:0:0:0:1]",
-            "[::ffff:127.0.0.1]:1",
         ] {
             assert!(Authority::parse(text).is_some_and(|a| a.host.is_loopback()), "{text}");
         }
@@ -165,6 +186,15 @@ mod tests {
             "[::1%lo]",
             "[[::1]]",
             "[127.0.0.1]",
+            "[0:0:0:0:0:0:0:1]",
+            "[::01]",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:7f00:1]:1",
+            "[::127.0.0.1]",
+            "[64:ff9b::127.0.0.1]",
+            "127.0.1",
+            "0x7f000001",
+            "0",
             "foo.localhost",
         ] {
             assert!(!Authority::parse(text).is_some_and(|a| a.host.is_loopback()), "{text}");
@@ -175,6 +205,7 @@ mod tests {
     fn names_are_compared_without_regard_to_case_and_final_dot() {
         assert_eq!(Host::parse("Rke.Example."), Host::parse("rke.example"));
         assert_ne!(Host::parse("rke.example"), Host::parse("xrke.example"));
-        assert_eq!(Host::parse("192.168.1.5"), Host::parse("[::ffff:192.168.1.5]"));
+        assert_eq!(Host::parse("[FD00::5]"), Host::parse("[fd00:0::5]"));
+        assert_ne!(Host::parse("192.168.1.5"), Host::parse("[::ffff:192.168.1.5]"));
     }
 }

@@ -5,6 +5,7 @@ mod attempt;
 mod bearer;
 mod cors;
 mod fetch;
+mod header;
 mod host;
 mod origin;
 mod refusals;
@@ -14,7 +15,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -25,7 +27,7 @@ use self::origin::{Origin, OriginRules};
 pub(super) use self::refusals::Refusal;
 pub use self::refusals::{LastRefusal, Refusals, Rule};
 use super::asked::{Asked, lines};
-use super::caller::{Caller, Scheme};
+use super::caller::{Caller, Way};
 use super::observe::RefusedBy;
 use super::query::Query;
 use super::{health, limits, pages};
@@ -125,29 +127,31 @@ impl Admission {
     }
 
     /// Size, then `Host`, then `Origin`. Whoever fails here gets no leave to read the answer.
-    fn origin(&self, asked: &Asked<'_>, caller: Option<&Caller>) -> Result<Option<HeaderValue>, Refusal> {
+    fn origin(&self, asked: &Asked<'_>, caller: Option<&Caller>) -> Result<Source, Refusal> {
         limits::check(asked)?;
         let rules = self.rules.load();
-        let host = host::check(asked, &rules.hosts)?;
-        let scheme = caller.map_or(Scheme::Http, |caller| caller.scheme);
-        rules.origins.check(asked, scheme, host)
+        let way = caller.map_or(Way::Tcp, |caller| caller.way);
+        let host = host::check(asked, way, &rules.hosts)?;
+        let browser = match &host {
+            Some(host) if way == Way::Tcp && !host.host.is_loopback() => Browser::Unnamed,
+            _ => Browser::Named,
+        };
+        Ok(Source { origin: rules.origins.check(asked, way, host)?, browser })
     }
 
     /// What comes after the preflight: `Sec-Fetch-*`, token, rate. The method is left to the routes;
     /// requests with a wrong one do nothing and use up nothing.
-    fn admit(
-        &self,
-        asked: &Asked<'_>,
-        caller: Option<&Caller>,
-        origin: Option<&HeaderValue>,
-    ) -> Result<(), Refusal> {
+    fn admit(&self, asked: &Asked<'_>, caller: Option<&Caller>, source: &Source) -> Result<(), Refusal> {
+        let origin = source.origin.as_ref();
         let named = if origin.is_some() { NamedOrigin::Passed } else { NamedOrigin::None };
         if asked.path.starts_with("/api/") {
             fetch::check(asked, named)?;
         }
         let is_open = || asked.path.starts_with(health::PREFIX) || pages::has(asked.path);
-        if let Some(token) = self.token.as_ref().filter(|_| !is_open()) {
-            bearer::check(asked, token)?;
+        match self.token.as_ref().filter(|_| !is_open()) {
+            Some(token) => bearer::check(asked, token)?,
+            None if source.browser == Browser::Unnamed => header::check(asked)?,
+            None => (),
         }
         let Some(costly) = Costly::of(asked) else { return Ok(()) };
         let peer = caller.map_or("unknown", |caller| caller.peer.as_str());
@@ -168,6 +172,22 @@ impl Admission {
         };
         allowance.take(user, Moment::now()).map_err(|wait| Refusal::too_often(rule, message, wait))
     }
+}
+
+/// Where a request has come from.
+struct Source {
+    /// The page, where it has named itself, and has passed.
+    origin: Option<HeaderValue>,
+    browser: Browser,
+}
+
+/// Whether a browser would have said that it is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Browser {
+    /// To hosts that it trusts it sends `Sec-Fetch-*` with everything.
+    Named,
+    /// To a name over plain HTTP it sends neither that nor, for an image say, an `Origin`.
+    Unnamed,
 }
 
 /// What protects itself by a rate.
@@ -213,7 +233,7 @@ impl Judged {
 impl Admission {
     /// Judges a request.
     pub(super) fn judge(&self, asked: &Asked<'_>, caller: Option<&Caller>) -> Judged {
-        let given = asked.first(&header::ORIGIN).and_then(|origin| HeaderValue::from_bytes(origin).ok());
+        let given = origin::named(asked).and_then(|origin| HeaderValue::from_bytes(origin).ok());
         let mut judged = Judged {
             answer: None,
             given,
@@ -221,18 +241,19 @@ impl Admission {
             attempt: Attempt::of(asked),
             brings_stream: limits::brings_stream(asked),
         };
-        match self.origin(asked, caller) {
-            Ok(origin) => judged.origin = origin,
+        let source = match self.origin(asked, caller) {
+            Ok(source) => source,
             Err(refusal) => {
                 self.refuse(&mut judged, refusal);
                 return judged;
             }
-        }
-        if judged.origin.is_some() && cors::is_preflight(asked) {
+        };
+        if source.origin.is_some() && cors::is_preflight(asked) {
             judged.answer = Some(cors::preflight_answer(asked).into());
-        } else if let Err(refusal) = self.admit(asked, caller, judged.origin.as_ref()) {
+        } else if let Err(refusal) = self.admit(asked, caller, &source) {
             self.refuse(&mut judged, refusal);
         }
+        judged.origin = source.origin;
         judged
     }
 
@@ -249,7 +270,7 @@ impl Admission {
             self.note(Rule::Method, judged.given.as_ref(), judged.attempt);
         }
         if judged.brings_stream && response.status().is_client_error() {
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if let Some(origin) = judged.origin {
             cors::let_read(response, origin);
@@ -265,7 +286,10 @@ pub(super) async fn check(State(admission): State<Arc<Admission>>, request: Requ
     };
     let mut response = match judged.answer.take() {
         Some(answer) => *answer,
-        None => next.run(request).await,
+        None => match limits::read_small(request).await {
+            Ok(request) => next.run(request).await,
+            Err(failure) => failure.into_response(),
+        },
     };
     admission.complete(judged, &mut response);
     response

@@ -1,5 +1,6 @@
 //! `Origin`: the web page that a request comes from. Programs that are not browsers send none, and
-//! pages that this machine serves itself pass unless the operator has said otherwise.
+//! pages that this machine serves itself pass unless the operator has said otherwise. Elements such as images send none
+//! either: their `Referer`, where there is one, is judged in its place.
 
 use axum::http::{HeaderValue, StatusCode, header};
 
@@ -7,7 +8,7 @@ use super::host::Authority;
 use super::refusals::{Refusal, Rule};
 use crate::access::{LoopbackOrigins, NullOrigin};
 use crate::http::asked::Asked;
-use crate::http::caller::Scheme;
+use crate::http::caller::Way;
 
 /// Scheme, host and port, compared as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,11 @@ impl<'a> Origin<'a> {
             && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
         is_scheme.then_some(())?;
         Some(Self::new(scheme, Authority::parse(authority)?))
+    }
+
+    /// The origin of a URL.
+    fn of_url(url: &'a str) -> Option<Self> {
+        Self::parse(origin_part(url))
     }
 
     fn new(scheme: &str, mut authority: Authority<'a>) -> Self {
@@ -60,14 +66,16 @@ impl OriginRules {
     pub(super) fn check(
         &self,
         asked: &Asked<'_>,
-        scheme: Scheme,
-        own: Authority<'_>,
+        way: Way,
+        own: Option<Authority<'_>>,
     ) -> Result<Option<HeaderValue>, Refusal> {
+        let own = own.map(|own| Origin::new(way.scheme(), own));
         let mut values = asked.all(&header::ORIGIN);
-        let Some(value) = values.next() else { return Ok(None) };
+        let Some(value) = values.next() else {
+            return self.check_referer(asked, own.as_ref()).map(|()| None);
+        };
         let text = std::str::from_utf8(value).unwrap_or_default();
-        let own = Origin::new(scheme.as_str(), own);
-        if values.next().is_none() && self.pass(text, &own) {
+        if values.next().is_none() && self.pass(text, own.as_ref()) {
             return Ok(HeaderValue::from_bytes(value).ok());
         }
         let message = match text {
@@ -79,15 +87,45 @@ impl OriginRules {
         Err(Refusal::new(Rule::Origin, StatusCode::FORBIDDEN, message))
     }
 
-    fn pass(&self, text: &str, own: &Origin<'_>) -> bool {
-        if text == "null" {
-            return self.null == NullOrigin::Allowed;
+    /// A link from elsewhere may lead to the pages, but to nothing that does something.
+    fn check_referer(&self, asked: &Asked<'_>, own: Option<&Origin<'_>>) -> Result<(), Refusal> {
+        let page = |value| std::str::from_utf8(value).ok().and_then(Origin::of_url);
+        let mut pages = asked.all(&header::REFERER).map(page);
+        let passes = |page: Option<Origin<'_>>| page.is_some_and(|page| self.pass_origin(&page, own));
+        if !asked.path.starts_with("/api/") || pages.all(passes) {
+            return Ok(());
         }
-        let loopback = self.loopback == LoopbackOrigins::Allowed;
-        Origin::parse(text).is_some_and(|origin| {
-            origin == *own || self.listed.contains(&origin) || (loopback && origin.is_loopback())
-        })
+        let message = "The page that the Referer names may not use this daemon; start it with --allow-origin ORIGIN if \
+                       it should";
+        Err(Refusal::new(Rule::Origin, StatusCode::FORBIDDEN, message))
     }
+
+    fn pass(&self, text: &str, own: Option<&Origin<'_>>) -> bool {
+        match text {
+            "null" => self.null == NullOrigin::Allowed,
+            _ => Origin::parse(text).is_some_and(|origin| self.pass_origin(&origin, own)),
+        }
+    }
+
+    fn pass_origin(&self, origin: &Origin<'_>, own: Option<&Origin<'_>>) -> bool {
+        let loopback = self.loopback == LoopbackOrigins::Allowed;
+        own == Some(origin) || self.listed.contains(origin) || (loopback && origin.is_loopback())
+    }
+}
+
+/// The text of a page's origin, whose path is nobody's business: from its `Origin`, else from its `Referer`.
+pub(super) fn named<'a>(asked: &Asked<'a>) -> Option<&'a [u8]> {
+    asked.first(&header::ORIGIN).or_else(|| {
+        let url = std::str::from_utf8(asked.first(&header::REFERER)?).ok()?;
+        Some(origin_part(url).as_bytes())
+    })
+}
+
+/// A URL without path, query and fragment.
+fn origin_part(url: &str) -> &str {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
+    &url[..end]
 }
 
 #[cfg(test)]
@@ -96,7 +134,7 @@ mod tests {
 
     fn passes(rules: &OriginRules, text: &str) -> bool {
         let own = Authority::parse("127.0.0.1:8080").expect("an authority");
-        rules.pass(text, &Origin::new("http", own))
+        rules.pass(text, Some(&Origin::new("http", own)))
     }
 
     fn rules(loopback: LoopbackOrigins) -> OriginRules {
@@ -129,6 +167,9 @@ mod tests {
             "https://evil.app.example",
             "http://localhost.evil.test",
             "http://127.evil.test",
+            "http://[::ffff:127.0.0.1]:8080",
+            "http://[::ffff:7f00:1]",
+            "http://[0:0:0:0:0:0:0:1]:3000",
             "http://localhost@evil.test",
             "ftp://localhost",
             "http://localhost http://evil.test",

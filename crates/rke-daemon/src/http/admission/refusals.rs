@@ -30,6 +30,8 @@ pub enum Rule {
     Fetch,
     /// The token.
     Token,
+    /// The `X-RKE-Request` header.
+    Header,
     /// The method.
     Method,
     /// How often sessions may be opened.
@@ -48,6 +50,7 @@ impl Rule {
             Self::Prefetch => "prefetch",
             Self::Fetch => "fetch",
             Self::Token => "token",
+            Self::Header => "header",
             Self::Method => "method",
             Self::SessionRate => "session_rate",
             Self::ReceiptRate => "receipt_rate",

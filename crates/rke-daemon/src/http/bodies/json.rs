@@ -145,7 +145,7 @@ pub(super) async fn open(sessions: Shared, request: Request) -> Answered {
 async fn read<T: DeserializeOwned>(request: Request, takes: &str) -> Result<T, Failure> {
     let (head, body) = request.into_parts();
     let _watch = head.extensions.get().map(Patience::watch);
-    let body = collect(body).await?;
+    let body = collect(body, MAX_JSON_LEN, JSON_TOO_LARGE).await?;
     let wrong = || format!("has to be an object with {takes}, each of its type and there once");
     let failure = |fault: &str| Failure::new(StatusCode::BAD_REQUEST, format!("The body {fault}"));
     // serde would take the fields of a list in their order.
@@ -159,11 +159,12 @@ async fn read<T: DeserializeOwned>(request: Request, takes: &str) -> Result<T, F
     })
 }
 
-async fn collect(body: Body) -> Result<Bytes, Failure> {
-    let collected = Limited::new(body, MAX_JSON_LEN as usize).collect().await;
+/// All of a body, which may have at most `limit` bytes; `too_large` says so.
+pub(in crate::http) async fn collect(body: Body, limit: u64, too_large: &str) -> Result<Bytes, Failure> {
+    let collected = Limited::new(body, limit as usize).collect().await;
     collected.map(|body| body.to_bytes()).map_err(|error| {
         if error.is::<LengthLimitError>() {
-            Failure::new(StatusCode::PAYLOAD_TOO_LARGE, JSON_TOO_LARGE).closing()
+            Failure::new(StatusCode::PAYLOAD_TOO_LARGE, too_large).closing()
         } else {
             Failure::broken_body()
         }

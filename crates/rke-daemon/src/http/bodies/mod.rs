@@ -9,7 +9,7 @@ mod streamed;
 use axum::extract::{Request, State};
 use axum::response::Response;
 
-pub(super) use self::json::{MAX_JSON_LEN, ToCreate, ToDecrypt, ToEncrypt, ToOpen, ToSeal};
+pub(super) use self::json::{MAX_JSON_LEN, ToCreate, ToDecrypt, ToEncrypt, ToOpen, ToSeal, collect};
 pub(super) use self::kind::Kind;
 use super::Shared;
 use super::failure::Failure;
