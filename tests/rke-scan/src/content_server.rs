@@ -72,7 +72,12 @@ pub(crate) async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
 }
 
 async fn answer(mut stream: TcpStream, state: &Mutex<State>) -> Result<()> {
-    let Some(First::Handshake(packet)) = read_first(&mut stream).await? else { bail!("not handshake 3") };
+    let packet = match read_first(&mut stream).await? {
+        Some(First::Handshake(packet)) => packet,
+        Some(First::Narrow(..)) => bail!("not handshake 3"),
+        // It was got ready for a handshake that did not come to pass.
+        None => return Ok(()),
+    };
     let (packet, manners) = (packet.as_slice(), lock(state).manners);
     match (FirstPacket::decode(packet)?, manners) {
         (FirstPacket::Handshake { prologue, raw, message }, manners) => {

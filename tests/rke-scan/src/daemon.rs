@@ -61,6 +61,12 @@ impl Program {
         self.output.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// In how many lines it has said this.
+    pub(crate) fn count(&self, text: &str) -> usize {
+        let lines = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().filter(|line| line.contains(text)).count()
+    }
+
     /// The last that it has said to people.
     pub(crate) fn last_words(&self) -> String {
         let lines = self.lines();

@@ -127,8 +127,9 @@ pub(crate) fn cut_short(subject: &mut Subject, at: usize) -> Result<(Scan, Scan)
     let living = subject.learn()?;
     let before = subject.scan_living(&[living.pending, living.shares].concat())?;
     if at.is_multiple_of(2) {
+        let failures = subject.failures();
         drop(stream);
-        thread::sleep(Duration::from_millis(100));
+        wait_for("the exchange has ended", || Ok(subject.failures() > failures))?;
     } else {
         subject.network.set_manners(Manners::IsBusy);
         let mut answer = String::new();

@@ -217,6 +217,11 @@ impl Network {
         Ok(living)
     }
 
+    /// How many RAIDAs have given a share since [`Network::renew`].
+    pub(crate) fn shares_given(&self) -> usize {
+        self.state().asked.len()
+    }
+
     /// How many exchanges there were since [`Network::renew`].
     pub(crate) fn exchanges(&self) -> usize {
         let state = self.state();

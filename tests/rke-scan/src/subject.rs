@@ -118,6 +118,11 @@ impl Subject {
         format!("{}\nthe Content Server's trouble: {trouble}", self.program.last_words())
     }
 
+    /// How many exchanges have ended without a session.
+    pub(crate) fn failures(&self) -> usize {
+        self.program.count("\"no session\"")
+    }
+
     /// Opens a session by a new exchange.
     pub(crate) fn create(&self, wallet: &Path) -> Result<String> {
         let created = self.api.expect(&self.create_target(wallet))?;
