@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use rke_daemon::access::{Access, LoopbackOrigins, NullOrigin, TlsFiles, TokenRule};
+use nix::unistd::Group;
+use rke_daemon::access::{Access, LoopbackOrigins, NullOrigin, TlsFiles, TokenRule, UnixSocket};
 use serde::Deserialize;
 
 /// Who may use the daemon.
@@ -41,6 +42,10 @@ pub(crate) struct AccessOptions {
     #[arg(long, value_name = "PATH", env = "RKE_UNIX_SOCKET")]
     #[serde(alias = "unix_socket")]
     unix_socket: Option<PathBuf>,
+    /// Let the members of this group use the unix socket as well: a name or a number.
+    #[arg(long, value_name = "GROUP", env = "RKE_UNIX_SOCKET_GROUP")]
+    #[serde(alias = "unix_socket_group")]
+    unix_socket_group: Option<String>,
 }
 
 /// Files for TLS.
@@ -73,12 +78,23 @@ impl AccessOptions {
             wallet_root: self.wallet_root.or(file.wallet_root),
             require_token: self.require_token || file.require_token,
             unix_socket: self.unix_socket.or(file.unix_socket),
+            unix_socket_group: self.unix_socket_group.or(file.unix_socket_group),
         }
     }
 
     /// What the daemon is told.
-    pub(crate) fn settle(self, tls: Option<TlsFiles>) -> Access {
-        Access {
+    ///
+    /// # Errors
+    /// Where the group of the unix socket is none, or there is no socket for it.
+    pub(crate) fn settle(self, tls: Option<TlsFiles>) -> Result<Access> {
+        let unix_socket = match (self.unix_socket, self.unix_socket_group) {
+            (None, Some(_)) => bail!("--unix-socket-group is of no use without --unix-socket"),
+            (None, None) => None,
+            (Some(path), group) => {
+                Some(UnixSocket { path, group: group.as_deref().map(group_number).transpose()? })
+            }
+        };
+        Ok(Access {
             allow_hosts: self.allow_host,
             allow_origins: self.allow_origin,
             null_origin: if self.allow_null_origin { NullOrigin::Allowed } else { NullOrigin::Refused },
@@ -89,9 +105,23 @@ impl AccessOptions {
             },
             wallet_root: self.wallet_root,
             token: if self.require_token { TokenRule::Required } else { TokenRule::None },
-            unix_socket: self.unix_socket,
+            unix_socket,
             tls,
+        })
+    }
+}
+
+/// The number of a group that is given by name or by number.
+fn group_number(group: &str) -> Result<u32> {
+    if let Ok(number) = group.parse() {
+        return Ok(number);
+    }
+    match Group::from_name(group) {
+        Ok(Some(found)) => Ok(found.gid.as_raw()),
+        Ok(None) => {
+            bail!("there is no group {group:?}; --unix-socket-group takes the name or the number of one")
         }
+        Err(error) => bail!("cannot look up the group {group:?}: {}", std::io::Error::from(error)),
     }
 }
 

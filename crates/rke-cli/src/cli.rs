@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use rke_daemon::Domain;
+use rke_daemon::listen::Listen;
 use rke_proto::coin::CoinId;
 use rke_proto::{ContentServerId, KeySetId, RaidaIndex};
 use rke_raida::content_server::MAX_LIFETIME_SECONDS;
@@ -120,9 +121,15 @@ pub(crate) enum RunCommand {
 /// A whole network on loopback.
 #[derive(Args)]
 pub(crate) struct DevOptions {
-    /// Where the HTTP API listens; port 0 takes any free one.
-    #[arg(long, value_name = "ADDR", env = "RKE_LISTEN", default_value = "127.0.0.1:8080", value_parser = parse_address)]
-    pub(crate) listen: SocketAddr,
+    /// Where the HTTP API listens: IP:PORT, or localhost:PORT for 127.0.0.1 and ::1. Port 0 takes any free one. Repeatable.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "RKE_LISTEN",
+        default_value = "localhost:8080",
+        value_delimiter = ','
+    )]
+    pub(crate) listen: Vec<Listen>,
     /// UDP port of RAIDA 0; RAIDA i listens on the i-th after it. 0 takes any free ones.
     #[arg(long, value_name = "PORT", default_value_t = 25000)]
     pub(crate) raida_port: u16,

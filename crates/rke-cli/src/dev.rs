@@ -47,7 +47,7 @@ async fn run_network(options: DevOptions) -> Result<()> {
         listen: options.listen,
         dns_server: Some(network.dns_address()),
         max_sessions: MAX_SESSIONS,
-        access: options.access.settle(None),
+        access: options.access.settle(None)?,
         example: Domain::new(DOMAIN).map(|domain| Example { domain, wallet: network.wallet().into() }),
         ..Config::new(dir.join("daemon"))
     };

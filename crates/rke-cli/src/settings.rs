@@ -10,9 +10,11 @@ use clap::{Args, ValueEnum};
 use etcetera::BaseStrategy;
 use rke_daemon::config::OnSuspend;
 use rke_daemon::confirm::Confirm;
+use rke_daemon::listen::Listen;
 use rke_daemon::usage::{MAX_BYTES, MAX_MESSAGES, UsageLimits};
 use rke_daemon::{Config, Domain};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use crate::access::{AccessOptions, TlsOptions};
 use crate::cli::parse_address;
@@ -28,9 +30,10 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "FILE", env = "RKE_CONFIG")]
     #[serde(skip)]
     config: Option<PathBuf>,
-    /// Where the HTTP API listens [default: 127.0.0.1:8080].
-    #[arg(long, value_name = "ADDR", env = "RKE_LISTEN", value_parser = parse_address)]
-    listen: Option<SocketAddr>,
+    /// Where the HTTP API listens: IP:PORT, or localhost:PORT for 127.0.0.1 and ::1 [default: localhost:8080]. Repeatable.
+    #[arg(long, value_name = "ADDR", env = "RKE_LISTEN", value_delimiter = ',')]
+    #[serde(default, deserialize_with = "one_or_several")]
+    listen: Vec<Listen>,
     /// Where the sealed key cache lies [default: rke in the XDG data folder].
     #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]
     #[serde(alias = "data_dir")]
@@ -205,7 +208,7 @@ impl ServeOptions {
             flag.or(file).map_or(default, Duration::from_secs)
         };
         let mut daemon = Config {
-            listen: self.listen.or(file.listen).unwrap_or(defaults.listen),
+            listen: first_given([self.listen, file.listen, defaults.listen]),
             dns_server: self.dns_server.or(file.dns_server),
             max_sessions: self.max_sessions.or(file.max_sessions).unwrap_or(defaults.max_sessions),
             session_ttl: seconds(self.session_ttl, file.session_ttl, defaults.session_ttl),
@@ -236,7 +239,7 @@ impl ServeOptions {
             body_timeout: seconds(self.body_timeout, file.body_timeout, defaults.body_timeout),
             allow_weak_shares: parse_domains("--allow-weak-shares", &weak)?,
             allow_envelope_1: parse_domains("--allow-envelope-1", &envelope_1)?,
-            access: self.access.or(file.access).settle(self.tls.or(file.tls).settle()?),
+            access: self.access.or(file.access).settle(self.tls.or(file.tls).settle()?)?,
             audit_log: self.audit_log.or(file.audit_log),
             data_dir: defaults.data_dir,
             example: None,
@@ -312,9 +315,29 @@ pub(crate) fn default_data_dir() -> Result<PathBuf> {
     Ok(folders.data_dir().join("rke"))
 }
 
+/// The first list that is not empty.
+fn first_given<T>(lists: [Vec<T>; 3]) -> Vec<T> {
+    lists.into_iter().find(|list| !list.is_empty()).unwrap_or_default()
+}
+
+/// What to listen on, as one text or as a list of them.
+fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Listen>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Given {
+        One(String),
+        Several(Vec<String>),
+    }
+    let texts = match Given::deserialize(deserializer)? {
+        Given::One(text) => vec![text],
+        Given::Several(texts) => texts,
+    };
+    texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use rke_daemon::access::{LoopbackOrigins, NullOrigin, TlsFiles, TokenRule};
+    use rke_daemon::access::{LoopbackOrigins, NullOrigin, TlsFiles, TokenRule, UnixSocket};
 
     use super::*;
 
@@ -347,6 +370,7 @@ mod tests {
         for text in [
             "max-session = 3",
             "listen = 'here'",
+            "listen = ['127.0.0.1:1', 'here']",
             "max-sessions = -1",
             "config = 'x'",
             "= 1",
@@ -360,6 +384,8 @@ mod tests {
         }
         let lists = "allow-weak-shares = ['a.test']\nallow-envelope-1 = ['b.test']\nlisten = '[::1]:1'";
         assert!(file(lists).is_ok());
+        let two = file("listen = ['localhost:1', '10.0.0.1:2']").expect("options").listen;
+        assert_eq!(two, [Listen::Localhost(1), Listen::Address(([10, 0, 0, 1], 2).into())]);
     }
 
     #[test]
@@ -379,7 +405,7 @@ mod tests {
     fn the_file_says_too_who_may_use_the_daemon() {
         let text = "data-dir = '/x'\nallow-host = ['a.test']\nallow_origin = ['https://a.test']\n\
                     allow-null-origin = true\nno-loopback-origins = true\nwallet-root = '/w'\n\
-                    require-token = true\nunix-socket = '/s'\ntls-cert = '/c'\ntls_key = '/k'\n\
+                    require-token = true\nunix-socket = '/s'\nunix-socket-group = '0'\ntls-cert = '/c'\ntls_key = '/k'\n\
                     tls-client-ca = '/a'";
         let mut options = file(text).expect("options");
         options.data_dir = Some("/x".into());
@@ -392,7 +418,10 @@ mod tests {
             (access.null_origin, access.loopback_origins),
             (NullOrigin::Allowed, LoopbackOrigins::Refused)
         );
-        assert_eq!((access.wallet_root, access.unix_socket), (Some("/w".into()), Some("/s".into())));
+        assert_eq!(
+            (access.wallet_root, access.unix_socket),
+            (Some("/w".into()), Some(UnixSocket { path: "/s".into(), group: Some(0) }))
+        );
         assert_eq!(access.token, TokenRule::Required);
         let tls = TlsFiles { certificate: "/c".into(), key: "/k".into(), client_ca: Some("/a".into()) };
         assert_eq!(access.tls, Some(tls));

@@ -21,9 +21,18 @@ pub struct Access {
     /// Whether a request must carry the token.
     pub token: TokenRule,
     /// Where to listen on a unix socket as well.
-    pub unix_socket: Option<PathBuf>,
+    pub unix_socket: Option<UnixSocket>,
     /// Serve TLS in place of plain TCP.
     pub tls: Option<TlsFiles>,
+}
+
+/// A unix socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnixSocket {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// The number of the group whose members may use it too. Without one only the daemon's user and root may.
+    pub group: Option<u32>,
 }
 
 /// Whether pages without an origin of their own, such as files from disk, may use the API.

@@ -1,6 +1,6 @@
 //! What the daemon can be told. The program fills it from flags, environment and file.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,14 +8,15 @@ use crate::Domain;
 use crate::access::Access;
 use crate::confirm::Confirm;
 use crate::discovery::Dnssec;
+use crate::listen::Listen;
 use crate::trust::Pin;
 use crate::usage::UsageLimits;
 
 /// The daemon's settings.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where the HTTP API listens.
-    pub listen: SocketAddr,
+    /// Where the HTTP API listens: at least one.
+    pub listen: Vec<Listen>,
     /// Where the master key and the sealed key cache lie.
     pub data_dir: PathBuf,
     /// The DNS server to ask; the system's where there is none.
@@ -87,7 +88,7 @@ impl Config {
     /// The documented defaults, with the data in `data_dir`.
     pub fn new(data_dir: PathBuf) -> Self {
         Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            listen: vec![Listen::Localhost(8080)],
             data_dir,
             dns_server: None,
             dnssec: Dnssec::default(),

@@ -26,9 +26,10 @@ use crate::http::admission::{Admission, AdmissionError, Refusals};
 use crate::http::server::{Door, raise_descriptor_limit, serve};
 use crate::http::tls::{Acceptor, TlsError};
 use crate::http::traffic::Traffic;
-use crate::http::unix_socket::{self, UnixSocketError};
+use crate::http::unix_socket::{self, Guard, UnixSocketError};
 use crate::journal::Journal;
 use crate::keystore::{self, Keystore};
+use crate::listen::Listen;
 use crate::reload;
 use crate::remote_deletions::RemoteDeletions;
 use crate::sessions::Sessions;
@@ -105,7 +106,7 @@ pub enum StartError {
 
 /// A running daemon. It goes on until [`Daemon::stop`].
 pub struct Daemon {
-    address: SocketAddr,
+    addresses: Vec<SocketAddr>,
     sessions: Arc<Sessions>,
     admission: Arc<Admission>,
     tls: Option<Arc<Acceptor>>,
@@ -151,7 +152,7 @@ impl Daemon {
         let wallet_root = open_wallet_root(&config)?;
         let tls = config.access.tls.as_ref().map(Acceptor::new).transpose()?.map(Arc::new);
         let listeners = listen(&config, inherited.tcp).await?;
-        let address = listeners[0].1;
+        let addresses: Vec<SocketAddr> = listeners.iter().map(|(_, address)| *address).collect();
         let data_dir = Arc::new(DataDir::open(&config.data_dir, Sharing::Alone)?);
         let audit = match &config.audit_log {
             Some(path) => Audit::open(path, Arc::clone(&data_dir))?,
@@ -172,11 +173,12 @@ impl Daemon {
         };
         let mut doors: Vec<Door> = listeners.into_iter().map(door).collect();
         for listener in inherited.unix {
-            doors.push(Door::Unix(unix_socket::inherit(listener)?));
+            doors.push(Door::Unix(unix_socket::inherit(listener)?, Guard::Users));
         }
-        if let Some(path) = &config.access.unix_socket {
-            doors.push(Door::Unix(unix_socket::listen(path).await?));
-            files.unix_socket = Some(path.clone());
+        if let Some(socket) = &config.access.unix_socket {
+            let (listener, guard) = unix_socket::listen(socket).await?;
+            doors.push(Door::Unix(listener, guard));
+            files.unix_socket = Some(socket.path.clone());
         }
         let mut keepers = JoinSet::new();
         keepers.spawn(keep_keys(Arc::clone(&keystore)));
@@ -191,14 +193,21 @@ impl Daemon {
         let serve_door =
             |door| serve(door, Arc::clone(&front), Arc::clone(&traffic), body_timeout, stopped.clone());
         let servers = doors.into_iter().map(serve_door).collect();
-        tracing::info!(%address, "listening");
+        for address in &addresses {
+            tracing::info!(%address, "listening");
+        }
         journal.daemon_started();
-        Ok(Self { address, sessions, admission, tls, files, stop, servers, keepers })
+        Ok(Self { addresses, sessions, admission, tls, files, stop, servers, keepers })
     }
 
-    /// Where the HTTP API listens.
+    /// Where the HTTP API listens: the first address of several.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.addresses[0]
+    }
+
+    /// All addresses where it listens.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
     }
 
     /// What the API works on.
@@ -284,7 +293,6 @@ async fn listen(
     config: &Config,
     inherited: Vec<std::net::TcpListener>,
 ) -> Result<Vec<(TcpListener, SocketAddr)>, StartError> {
-    let listen_error = |source| StartError::Listen { address: config.listen, source };
     let mut listeners = Vec::new();
     for listener in inherited {
         listener.set_nonblocking(true).map_err(StartError::Inherited)?;
@@ -292,11 +300,15 @@ async fn listen(
         check_exposure(&config.access, address)?;
         listeners.push((TcpListener::from_std(listener).map_err(StartError::Inherited)?, address));
     }
-    if listeners.is_empty() {
-        check_exposure(&config.access, config.listen)?;
-        let listener = TcpListener::bind(config.listen).await.map_err(listen_error)?;
-        let address = listener.local_addr().map_err(listen_error)?;
-        listeners.push((listener, address));
+    if !listeners.is_empty() {
+        return Ok(listeners);
+    }
+    for listen in &config.listen {
+        if let Listen::Address(address) = listen {
+            check_exposure(&config.access, *address)?;
+        }
+        let bound = listen.bind().await;
+        listeners.extend(bound.map_err(|(address, source)| StartError::Listen { address, source })?);
     }
     Ok(listeners)
 }

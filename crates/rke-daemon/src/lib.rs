@@ -21,6 +21,7 @@ pub mod histogram;
 pub mod http;
 pub mod journal;
 pub mod keystore;
+pub mod listen;
 #[cfg(feature = "made-up-sessions")]
 pub mod made_up;
 pub mod progress;

@@ -49,7 +49,7 @@ fn keep_fixed(current: &Config, mut wanted: Config) -> (Config, Vec<&'static str
     keep("unix-socket", wanted.access.unix_socket != current.access.unix_socket);
     keep("audit-log", wanted.audit_log != current.audit_log);
     keep("tls-cert", wanted.access.tls.is_some() != current.access.tls.is_some());
-    wanted.listen = current.listen;
+    wanted.listen.clone_from(&current.listen);
     wanted.data_dir.clone_from(&current.data_dir);
     wanted.dns_server = current.dns_server;
     wanted.dnssec = current.dnssec;

@@ -87,7 +87,11 @@ pub(crate) async fn network(folder: &Path) -> Result<LocalNetwork> {
 
 /// The settings of a daemon that asks this DNS server.
 pub(crate) fn config(data_dir: &Path, dns: SocketAddr) -> Config {
-    Config { listen: SocketAddr::new(LOOPBACK, 0), dns_server: Some(dns), ..Config::new(data_dir.into()) }
+    Config {
+        listen: vec![SocketAddr::new(LOOPBACK, 0).into()],
+        dns_server: Some(dns),
+        ..Config::new(data_dir.into())
+    }
 }
 
 /// Sends the secret through a session's tunnel, and takes what comes back.

@@ -122,7 +122,7 @@ impl Asking {
         let data_dir = folder.join("daemon");
         cache_a_key(&data_dir)?;
         let config = Config {
-            listen: ([127, 0, 0, 1], 0).into(),
+            listen: vec![std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()],
             max_sessions: SESSIONS,
             session_ttl: Duration::from_secs(24 * 3600),
             ..Config::new(data_dir)

@@ -18,7 +18,7 @@ use super::patience::Patience;
 use super::serving::{HEADER_TIMEOUT, Serving};
 use super::tls::Acceptor;
 use super::traffic::{OpenConnection, Traffic};
-use super::unix_socket;
+use super::unix_socket::Guard;
 
 /// Connections at one time through one door; more wait to be accepted.
 const MAX_CONNECTIONS: u64 = 2048;
@@ -32,15 +32,15 @@ pub enum Door {
     Tcp(TcpListener),
     /// TCP with TLS.
     Tls(TcpListener, Arc<Acceptor>),
-    /// A unix socket, for the daemon's own user.
-    Unix(UnixListener),
+    /// A unix socket, for those whom its guard lets in.
+    Unix(UnixListener, Guard),
 }
 
 /// Who has come in.
 enum Arrival {
     Tcp(TcpStream, IpAddr),
     Tls(TcpStream, IpAddr, TlsAcceptor),
-    Unix(UnixStream),
+    Unix(UnixStream, Guard),
 }
 
 /// A connection that was accepted, and what it is served with.
@@ -61,7 +61,9 @@ impl Door {
                 let (stream, from) = listener.accept().await?;
                 Ok(Arrival::Tls(stream, from.ip(), acceptor.current()))
             }
-            Self::Unix(listener) => listener.accept().await.map(|(stream, _)| Arrival::Unix(stream)),
+            Self::Unix(listener, guard) => {
+                listener.accept().await.map(|(stream, _)| Arrival::Unix(stream, *guard))
+            }
         }
     }
 }
@@ -151,7 +153,7 @@ async fn receive(Accepted { arrival, front, patience, stop }: Accepted) {
                 Err(_) => tracing::debug!("a TLS handshake took too long"),
             }
         }
-        Arrival::Unix(stream) => match unix_socket::known_user(&stream) {
+        Arrival::Unix(stream, guard) => match guard.known_user(&stream) {
             Some(user) => {
                 Serving { stream, caller: Caller::from_user(user), front, patience, stop }.run().await
             }

@@ -1,13 +1,15 @@
 //! The unix socket: a way in that tells local users apart. Its file is for the daemon's user alone,
-//! and whoever connects is asked who they are, by the kernel.
+//! and whoever connects is asked who they are, by the kernel. Or it is for a group too: then the file's mode decides.
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use rustix::process::getuid;
 use tokio::net::{UnixListener, UnixStream};
+
+use crate::access::UnixSocket;
 
 /// Why there is no unix socket.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +33,15 @@ pub enum UnixSocketError {
     },
 }
 
+/// What keeps others out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guard {
+    /// Who connects is asked for: the daemon's user and root may.
+    Users,
+    /// The mode and the group of the file, which it has had from its first moment.
+    Mode,
+}
+
 /// Listens on a socket that was opened by somebody else, whose permissions are theirs to set. Who
 /// connects is asked who they are all the same.
 pub(crate) fn inherit(listener: std::os::unix::net::UnixListener) -> Result<UnixListener, UnixSocketError> {
@@ -38,8 +49,9 @@ pub(crate) fn inherit(listener: std::os::unix::net::UnixListener) -> Result<Unix
     listener.map_err(UnixSocketError::Inherited)
 }
 
-/// Listens at `path`, in place of a socket that a dead daemon has left there.
-pub(crate) async fn listen(path: &Path) -> Result<UnixListener, UnixSocketError> {
+/// Listens at a path, in place of a socket that a dead daemon has left there.
+pub(crate) async fn listen(socket: &UnixSocket) -> Result<(UnixListener, Guard), UnixSocketError> {
+    let path = &socket.path;
     let error = |source| UnixSocketError::Io { path: path.into(), source };
     match fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => return Err(UnixSocketError::NotASocket(path.into())),
@@ -47,10 +59,31 @@ pub(crate) async fn listen(path: &Path) -> Result<UnixListener, UnixSocketError>
         Err(missing) if missing.kind() == io::ErrorKind::NotFound => (),
         Err(source) => return Err(error(source)),
     }
+    if let Some(group) = socket.group {
+        return Ok((listen_for_group(path, group)?, Guard::Mode));
+    }
     let listener = UnixListener::bind(path).map_err(error)?;
     // Who connects before this line is asked who they are all the same.
     fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(error)?;
-    Ok(listener)
+    Ok((listener, Guard::Users))
+}
+
+/// The file has its mode and group before anybody can find it: it is made in a folder that only this user may enter.
+fn listen_for_group(path: &Path, group: u32) -> Result<UnixListener, UnixSocketError> {
+    let make = || {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let hidden = tempfile::Builder::new().prefix(".rke").tempdir_in(folder)?;
+        let made = hidden.path().join("s");
+        let listener = UnixListener::bind(&made)?;
+        fs::set_permissions(&made, Permissions::from_mode(0o660))?;
+        chown(&made, None, Some(group)).map_err(|source| {
+            let hint = "the daemon's user must be a member of the group";
+            io::Error::new(source.kind(), format!("cannot give it to group {group}: {source}; {hint}"))
+        })?;
+        fs::rename(&made, path)?;
+        Ok(listener)
+    };
+    make().map_err(|source| UnixSocketError::Io { path: path.into(), source })
 }
 
 async fn replace_dead(path: &Path) -> Result<(), UnixSocketError> {
@@ -64,10 +97,12 @@ async fn replace_dead(path: &Path) -> Result<(), UnixSocketError> {
     }
 }
 
-/// The user at the other end, if it is the daemon's own or root.
-pub(super) fn known_user(stream: &UnixStream) -> Option<u32> {
-    let user = stream.peer_cred().ok()?.uid();
-    is_known(user, getuid().as_raw()).then_some(user)
+impl Guard {
+    /// The user at the other end, if it may use the daemon.
+    pub(super) fn known_user(self, stream: &UnixStream) -> Option<u32> {
+        let user = stream.peer_cred().ok()?.uid();
+        (self == Self::Mode || is_known(user, getuid().as_raw())).then_some(user)
+    }
 }
 
 fn is_known(user: u32, own: u32) -> bool {
@@ -76,7 +111,30 @@ fn is_known(user: u32, own: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use rustix::process::getgid;
+
     use super::*;
+
+    async fn listen_at(path: &Path) -> Result<UnixListener, UnixSocketError> {
+        let (listener, guard) = listen(&UnixSocket { path: path.into(), group: None }).await?;
+        assert_eq!(guard, Guard::Users);
+        Ok(listener)
+    }
+
+    #[tokio::test]
+    async fn the_file_of_a_group_has_its_mode_and_no_other_is_left() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("rke.sock");
+        let group = getgid().as_raw();
+        let (_listener, guard) =
+            listen(&UnixSocket { path: path.clone(), group: Some(group) }).await.expect("a socket");
+        let metadata = fs::symlink_metadata(&path).expect("metadata");
+        assert_eq!((metadata.mode() & 0o777, metadata.gid(), guard), (0o660, group, Guard::Mode));
+        assert_eq!(fs::read_dir(dir.path()).expect("the folder").count(), 1);
+        assert!(UnixStream::connect(&path).await.is_ok());
+    }
 
     #[test]
     fn only_the_daemons_own_user_and_root_are_known() {
@@ -88,17 +146,17 @@ mod tests {
     async fn a_dead_socket_is_replaced_and_a_live_one_or_another_file_is_not() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("rke.sock");
-        let first = listen(&path).await.expect("a socket");
+        let first = listen_at(&path).await.expect("a socket");
         assert_eq!(fs::metadata(&path).expect("metadata").permissions().mode() & 0o777, 0o600);
-        assert!(matches!(listen(&path).await, Err(UnixSocketError::InUse(_))));
+        assert!(matches!(listen_at(&path).await, Err(UnixSocketError::InUse(_))));
         drop(first);
-        let second = listen(&path).await.expect("in place of the dead one");
+        let second = listen_at(&path).await.expect("in place of the dead one");
         let (one, other) = tokio::join!(UnixStream::connect(&path), second.accept());
         let (_one, (other, _)) = (one.expect("connected"), other.expect("accepted"));
-        assert_eq!(known_user(&other), Some(getuid().as_raw()));
+        assert_eq!(Guard::Users.known_user(&other), Some(getuid().as_raw()));
         let file = dir.path().join("file");
         fs::write(&file, "").expect("written");
-        assert!(matches!(listen(&file).await, Err(UnixSocketError::NotASocket(_))));
-        assert!(matches!(listen(Path::new("/nowhere/x")).await, Err(UnixSocketError::Io { .. })));
+        assert!(matches!(listen_at(&file).await, Err(UnixSocketError::NotASocket(_))));
+        assert!(matches!(listen_at(Path::new("/nowhere/x")).await, Err(UnixSocketError::Io { .. })));
     }
 }

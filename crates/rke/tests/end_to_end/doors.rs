@@ -2,6 +2,7 @@
 //! with client certificates. And what the daemon refuses to open up.
 
 use std::io::{Read, Write};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -9,6 +10,7 @@ use std::process::{Command, Output};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
+use crate::everywhere::until;
 use crate::real::{Real, get_with, request_with};
 use crate::support::{Answer, DOMAIN};
 
@@ -130,6 +132,88 @@ async fn a_unix_socket_lets_its_own_user_in_beside_tcp() {
     drop(dead);
     let real = Real::start(&["--unix-socket", utf8(&path)]).await;
     assert_eq!(real.get("/api/rke/status").status, 200, "it takes the place of a dead socket");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn localhost_is_both_loopback_addresses_and_listen_may_be_given_again() {
+    let real = Real::start(&["--listen", "localhost:0", "--listen", "127.9.9.9:0"]).await;
+    until("it listens at three addresses", || listening(&real.log()).len() == 3);
+    let (addresses, port) = (listening(&real.log()), real.port());
+    assert_eq!(
+        addresses[..2],
+        [SocketAddr::from(([127, 0, 0, 1], port)), (Ipv6Addr::LOCALHOST, port).into()]
+    );
+    for address in addresses {
+        let url = format!("http://{address}/api/rke/status");
+        let answered = Command::new("curl").args(["-s", &url]).output().expect("curl runs");
+        assert!(text(&answered.stdout).contains("rke_status"), "{address}");
+    }
+    // Another program has one of the two.
+    for host in ["127.0.0.1", "[::1]"] {
+        let taken = TcpListener::bind(format!("{host}:0")).expect("a port");
+        let port = taken.local_addr().expect("an address").port();
+        let dir = tempfile::tempdir().expect("a folder");
+        let listen = format!("localhost:{port}");
+        let failed = rke(&["serve", "--data-dir", utf8(dir.path()), "--listen", &listen]);
+        let said = text(&failed.stderr);
+        assert!(failed.status.code() == Some(1) && said.contains(&format!("{host}:{port}")), "{said}");
+    }
+    let wrong = rke(&["serve", "--listen", "localhost"]);
+    assert!(text(&wrong.stderr).contains("localhost:8080"), "{}", text(&wrong.stderr));
+}
+
+/// A machine of which the kernel has no IPv6.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_ipv6_the_first_address_is_enough() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let script = "ip link set lo up && sysctl -qw net.ipv6.conf.all.disable_ipv6=1 && \
+                  { \"$0\" serve --listen localhost:8080 --data-dir \"$1\" --log info & } && \
+                  curl -s --retry 50 --retry-delay 0 --retry-connrefused http://127.0.0.1:8080/api/rke/status; kill $!; wait";
+    let arguments = ["--net", "sh", "-c", script, env!("CARGO_BIN_EXE_rke"), utf8(dir.path())];
+    let output = Command::new("unshare").args(arguments).env("RKE_DNS_SERVER", "127.0.0.1:53").output();
+    let output = output.expect("unshare runs");
+    assert!(text(&output.stdout).contains("rke_status"), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stderr).matches("listening").count(), 1, "{}", text(&output.stderr));
+}
+
+/// Where a daemon's log says that it listens.
+fn listening(log: &str) -> Vec<SocketAddr> {
+    let lines = log.lines().filter(|line| line.contains("listening"));
+    lines.filter_map(|line| line.split(['"', '=', ' ']).find_map(|word| word.trim().parse().ok())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_members_of_a_group_may_use_the_unix_socket_and_others_may_not() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("rke.sock");
+    let real = Real::start(&["--unix-socket", utf8(&path), "--unix-socket-group", "nogroup"]).await;
+    let metadata = std::fs::symlink_metadata(&path).expect("metadata");
+    assert_eq!((metadata.mode() & 0o777, metadata.gid()), (0o660, 65534));
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).expect("a mode");
+    let ask = |user: &str, groups: &[&str]| {
+        let curl = [
+            "curl",
+            "-s",
+            "--max-time",
+            "5",
+            "--unix-socket",
+            utf8(&path),
+            "http://localhost/api/rke/status",
+        ];
+        let output = Command::new("setpriv").args(["--reuid", user]).args(groups).args(curl).output();
+        text(&output.expect("setpriv runs").stdout)
+    };
+    assert!(ask("1234", &["--regid", "65534", "--clear-groups"]).contains("rke_status"));
+    assert!(ask("1234", &["--regid", "1234", "--groups", "1234,65534"]).contains("rke_status"));
+    assert_eq!(ask("1234", &["--regid", "1234", "--clear-groups"]), "");
+    drop(real);
+    for (flags, said) in [
+        (&["--unix-socket-group", "nogroup"][..], "--unix-socket"),
+        (&["--unix-socket", "/x", "--unix-socket-group", "no-such-group"], "no-such-group"),
+    ] {
+        let failed = rke(&[&["serve"], flags].concat());
+        assert!(failed.status.code() == Some(2) && text(&failed.stderr).contains(said), "{failed:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

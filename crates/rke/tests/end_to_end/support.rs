@@ -52,7 +52,7 @@ fn network_config(dir: &tempfile::TempDir) -> LocalNetworkConfig {
 
 pub(crate) fn config(dir: &tempfile::TempDir, dns: SocketAddr) -> Config {
     Config {
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        listen: vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()],
         dns_server: Some(dns),
         exchange_timeout: Duration::from_secs(1),
         ..Config::new(dir.path().join("daemon"))

@@ -173,7 +173,7 @@ impl Stage {
         tokio::spawn(serve(listener, part, told, Arc::clone(&refusal)));
         let dir = tempfile::tempdir().expect("a folder");
         let mut config = Config::new(dir.path().join("daemon"));
-        config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        config.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()];
         change(&mut config);
         let daemon = Daemon::start(config).await.expect("a daemon");
         let id = SessionId::random().expect("random bytes");
