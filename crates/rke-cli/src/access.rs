@@ -30,7 +30,7 @@ pub(crate) struct AccessOptions {
     #[arg(long, env = "RKE_NO_LOOPBACK_ORIGINS")]
     #[serde(alias = "no_loopback_origins", default)]
     no_loopback_origins: bool,
-    /// Take wallets only from this folder; symbolic links count for where they lead.
+    /// Take wallets only from this folder, down to each coin file; a symbolic link must stay inside it.
     #[arg(long, value_name = "DIR", env = "RKE_WALLET_ROOT")]
     #[serde(alias = "wallet_root")]
     wallet_root: Option<PathBuf>,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rke_host::data_dir::{DataDir, DataDirError, Sharing};
 use rke_host::directory::{self, DirectoryError};
+use rke_host::wallet::WalletRoot;
 use rke_proto::directory::Directory;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -35,7 +36,6 @@ use crate::remote_deletions::RemoteDeletions;
 use crate::sessions::Sessions;
 use crate::token::Token;
 use crate::trust::{KnownServers, TrustFileError};
-use crate::wallet_root::WalletRoot;
 
 /// How often expired keys are looked for; they are refused from their expiry on in any case.
 const KEY_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
@@ -95,7 +95,7 @@ pub enum StartError {
     #[error(transparent)]
     Known(#[from] TrustFileError),
     /// The folder for wallets.
-    #[error("cannot use {path} as the folder for wallets: {source}; name a folder with --wallet-root")]
+    #[error("cannot keep wallets inside {path}, as --wallet-root asks: {source}")]
     WalletRoot {
         /// The folder that was asked for.
         path: PathBuf,

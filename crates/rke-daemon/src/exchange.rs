@@ -10,7 +10,6 @@ mod wide;
 use std::collections::HashSet;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use futures_util::future::maybe_done;
 use rke_host::udp::{Courier, Ended, Pool, Step, Watcher};
-use rke_host::wallet::{self, Envelope1, Proof, WalletError};
+use rke_host::wallet::{self, Envelope1, Proof, Wallet, WalletError};
 use rke_proto::derive::ShareWidth;
 use rke_proto::directory::Directory;
 use rke_proto::handshake::Reason;
@@ -196,7 +195,7 @@ impl Exchange {
     pub async fn run(
         &self,
         domain: &Domain,
-        wallet: PathBuf,
+        wallet: Wallet,
         deadline: Instant,
     ) -> Result<(OpenedKey, Option<Kept>), ExchangeError> {
         match self.run_once(domain, wallet.clone(), deadline).await {
@@ -212,7 +211,7 @@ impl Exchange {
     async fn run_once(
         &self,
         domain: &Domain,
-        wallet: PathBuf,
+        wallet: Wallet,
         deadline: Instant,
     ) -> Result<(OpenedKey, Option<Kept>), ExchangeError> {
         // First of all, so that many exchanges at once do not send many DNS queries at once either.
@@ -343,13 +342,13 @@ impl Exchange {
     async fn prove(
         &self,
         set: &KeySet,
-        wallet: PathBuf,
+        wallet: Wallet,
         (width, envelope_1): (ShareWidth, Envelope1),
         required: usize,
     ) -> Result<Vec<Recipient>, ExchangeError> {
         let servers: Arc<[(RaidaIndex, SocketAddr)]> = set.servers.as_slice().into();
         let raidas: Vec<RaidaIndex> = servers.iter().map(|(raida, _)| *raida).collect();
-        let read = move || wallet::prove(Path::new(&wallet), &raidas, width, envelope_1, required);
+        let read = move || wallet::prove(&wallet, &raidas, width, envelope_1, required);
         let proofs = spawn_blocking(read).await.map_err(io::Error::other)??;
         let mut random = [[0; REQUEST_RANDOM_LEN]; RAIDA_COUNT];
         getrandom::fill(random.as_flattened_mut()).map_err(io::Error::from)?;

@@ -39,7 +39,6 @@ pub mod trust;
 pub mod tunnel;
 mod tunnels;
 pub mod usage;
-mod wallet_root;
 
 pub use config::Config;
 pub use daemon::{Daemon, Inherited, StartError};

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
+use rke_host::wallet::WalletRoot;
 use rke_proto::cipher::{BLOCK_LEN, aes256_ctr, aes256_ctr_stack_use};
 use rke_proto::handshake::BreakCode;
 use rke_proto::tunnel::{ClientKeyId, NonceMemory};
@@ -31,7 +32,6 @@ use crate::remote_deletions::RemoteDeletions;
 use crate::store::{self, KeyError, KeyUse, NewSession, OnExpiry, Row, SessionId, Store};
 use crate::suspend::SuspendWatch;
 use crate::tunnels::Tunnels;
-use crate::wallet_root::WalletRoot;
 
 /// Whether a cached key will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -221,7 +221,11 @@ fn read_end(file: &mut File) -> Result<[u8; TAG_LEN], SealError> {
 
 /// Opens a file only if it is a regular one: a FIFO would block, a device may do anything.
 pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)?;
+    regular(OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)?)
+}
+
+/// The file, if it is a regular one.
+pub(crate) fn regular(file: File) -> io::Result<File> {
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }

@@ -1,22 +1,23 @@
 //! Wallets: finds coin files, chooses for each RAIDA the coins that prove the user there, and reads
 //! their ANs straight into secrets. `docs/protocol.md` section 2. A wallet is never written to.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use rke_proto::coin::{
-    AN_LEN, COIN_HEADER_LEN, CoinFileError, CoinId, CoinStatus, FILE_HEADER_LEN, FileHeader,
-    decode_coin_header,
-};
+use rke_proto::coin::{AN_LEN, CoinId, CoinStatus};
 use rke_proto::derive::ShareWidth;
 use rke_proto::{Envelope, EnvelopeKey, RAIDA_COUNT, RaidaIndex};
 use rke_secret::{Secret, SecretError, scoped};
 
-use crate::sealed::open_regular;
-
+mod coin_file;
 pub mod examine;
+mod place;
+mod root;
+
+pub use self::coin_file::{CoinFile, CoinFileReadError};
+pub use self::place::Wallet;
+pub use self::root::{Outside, WalletRoot};
 
 /// The folders of a wallet whose coins may be used, in order of preference.
 const COIN_FOLDERS: [&str; 2] = ["Bank", "Fracked"];
@@ -27,6 +28,9 @@ pub enum WalletError {
     /// The path does not start at the root.
     #[error("the wallet path must be absolute")]
     NotAbsolute,
+    /// The wallet, or one of its coin folders, lies elsewhere than wallets may lie.
+    #[error("it leads out of the folder that --wallet-root names")]
+    Outside,
     /// Nothing is there, or it cannot be read.
     #[error("cannot open the wallet folder: {0}")]
     Unreadable(io::Error),
@@ -74,20 +78,6 @@ pub struct Proof {
     pub key: EnvelopeKey,
 }
 
-/// Checks that `path` can be a wallet: absolute, a folder, readable.
-///
-/// # Errors
-/// [`WalletError`].
-pub fn check_path(path: &Path) -> Result<(), WalletError> {
-    if !path.is_absolute() {
-        return Err(WalletError::NotAbsolute);
-    }
-    if !fs::metadata(path).map_err(WalletError::Unreadable)?.is_dir() {
-        return Err(WalletError::NotAFolder);
-    }
-    fs::read_dir(path).map(drop).map_err(WalletError::Unreadable)
-}
-
 /// Whether narrow shares may travel in envelope 1. `docs/protocol.md` section 4.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Envelope1 {
@@ -105,15 +95,13 @@ pub enum Envelope1 {
 /// # Errors
 /// [`WalletError`], also when fewer than `required` proofs come together.
 pub fn prove(
-    path: &Path,
+    wallet: &Wallet,
     raidas: &[RaidaIndex],
     width: ShareWidth,
     envelope_1: Envelope1,
     required: usize,
 ) -> Result<Vec<Proof>, WalletError> {
-    if !path.is_absolute() {
-        return Err(WalletError::NotAbsolute);
-    }
+    wallet.check()?;
     let envelope = wanted_envelope(width, envelope_1);
     let coins_each = match envelope {
         Wanted::Type1 | Wanted::Type4 => 1,
@@ -121,15 +109,15 @@ pub fn prove(
     };
     let mut found = Found { coins: std::array::from_fn(|_| Vec::new()), skipped: Vec::new() };
     let mut files = 0;
-    for file in COIN_FOLDERS.iter().flat_map(|folder| coin_files(&path.join(folder))) {
+    for file in wallet.coin_files() {
         files += 1;
-        found.take_from(&file, raidas, coins_each);
+        found.take_from(wallet, &file?, raidas, coins_each);
         if raidas.iter().all(|raida| found.coins[raida.position()].len() == coins_each) {
             break;
         }
     }
     if files == 0 {
-        return Err(check_path(path).err().unwrap_or(WalletError::Empty));
+        return Err(WalletError::Empty);
     }
     let proofs = raidas.iter().map(|raida| proof(*raida, &found.coins[raida.position()], envelope));
     // All keys in one scope, of which each costs as much as what is done in it.
@@ -178,15 +166,15 @@ fn proof(
 ///
 /// # Errors
 /// [`WalletError`], where the wallet cannot be opened.
-pub fn holds_coins(path: &Path, coins: &[CoinId]) -> Result<bool, WalletError> {
-    check_path(path)?;
+pub fn holds_coins(wallet: &Wallet, coins: &[CoinId]) -> Result<bool, WalletError> {
+    wallet.check()?;
     let mut missing: Vec<CoinId> = coins.to_vec();
-    for file in COIN_FOLDERS.iter().flat_map(|folder| coin_files(&path.join(folder))) {
+    for file in wallet.coin_files() {
         if missing.is_empty() {
             break;
         }
         // What cannot be read holds nothing; an exchange would say why.
-        let found = CoinFile::open(&file).and_then(|file| file.usable_coins()).unwrap_or_default();
+        let found = wallet.open_coin_file(&file?).and_then(|file| file.usable_coins()).unwrap_or_default();
         missing.retain(|coin| !found.contains(coin));
     }
     Ok(missing.is_empty())
@@ -199,20 +187,21 @@ struct Found {
 }
 
 impl Found {
-    fn take_from(&mut self, path: &Path, raidas: &[RaidaIndex], coins_each: usize) {
-        if let Err(error) = self.try_take_from(path, raidas, coins_each) {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
+    fn take_from(&mut self, wallet: &Wallet, file: &Path, raidas: &[RaidaIndex], coins_each: usize) {
+        let taken =
+            wallet.open_coin_file(file).and_then(|file| self.try_take_from(&file, raidas, coins_each));
+        if let Err(error) = taken {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
             self.skipped.push(format!("{}: {error}", name.escape_debug()));
         }
     }
 
     fn try_take_from(
         &mut self,
-        path: &Path,
+        file: &CoinFile,
         raidas: &[RaidaIndex],
         coins_each: usize,
     ) -> Result<(), CoinFileReadError> {
-        let file = CoinFile::open(path)?;
         let passed = raidas.iter().filter(|raida| file.header.status(**raida) == CoinStatus::Passed);
         let mut wanting: Vec<RaidaIndex> = passed.copied().collect();
         for at in 0..file.header.coins() {
@@ -229,87 +218,6 @@ impl Found {
             }
         }
         Ok(())
-    }
-}
-
-/// Why a coin file cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum CoinFileReadError {
-    /// The system could not read it.
-    #[error("{0}")]
-    Io(#[from] io::Error),
-    /// It is not a plain coin file.
-    #[error("{0}")]
-    Format(#[from] CoinFileError),
-}
-
-/// An open coin file. ANs are read from it straight into secrets.
-pub struct CoinFile {
-    file: File,
-    header: FileHeader,
-}
-
-impl CoinFile {
-    /// Opens a coin file and checks header and length.
-    ///
-    /// # Errors
-    /// [`CoinFileReadError`].
-    pub fn open(path: &Path) -> Result<Self, CoinFileReadError> {
-        let file = open_regular(path)?;
-        let len = file.metadata()?.len();
-        let mut header = [0; FILE_HEADER_LEN];
-        if len < FILE_HEADER_LEN as u64 {
-            return Err(CoinFileError::NotACoinFile("it is shorter than a coin file's header").into());
-        }
-        file.read_exact_at(&mut header, 0)?;
-        let header = FileHeader::decode(&header)?;
-        header.check_len(len)?;
-        Ok(Self { file, header })
-    }
-
-    /// How many coins it holds.
-    pub fn coins(&self) -> u16 {
-        self.header.coins()
-    }
-
-    /// The name of its coin `at`, from 0.
-    ///
-    /// # Errors
-    /// What the system said.
-    pub fn coin_id(&self, at: u16) -> io::Result<CoinId> {
-        let mut bytes = [0; COIN_HEADER_LEN];
-        self.file.read_exact_at(&mut bytes, self.header.coin_position(at))?;
-        Ok(decode_coin_header(bytes))
-    }
-
-    /// The names of its coins, none where no RAIDA knows them.
-    fn usable_coins(&self) -> Result<Vec<CoinId>, CoinFileReadError> {
-        let is_usable = RaidaIndex::all().any(|raida| self.header.status(raida) == CoinStatus::Passed);
-        let coins = if is_usable { self.coins() } else { 0 };
-        Ok((0..coins).map(|at| self.coin_id(at)).collect::<io::Result<_>>()?)
-    }
-
-    /// The name of its coin `at`, from 0, and its ANs at these RAIDAs, in their order.
-    ///
-    /// # Errors
-    /// What the system said.
-    fn coin(&self, at: u16, raidas: &[RaidaIndex]) -> io::Result<(CoinId, Vec<Secret<AN_LEN>>)> {
-        scoped(|| {
-            let mut coin = [0; COIN_HEADER_LEN + RAIDA_COUNT * AN_LEN];
-            self.file.read_exact_at(&mut coin, self.header.coin_position(at))?;
-            let (header, ans) = coin.split_first_chunk().ok_or(io::ErrorKind::UnexpectedEof)?;
-            let (ans, _) = ans.as_chunks::<AN_LEN>();
-            let an = |raida: &RaidaIndex| Ok(Secret::fill(|an| *an = ans[raida.position()])?);
-            Ok((decode_coin_header(*header), raidas.iter().map(an).collect::<io::Result<_>>()?))
-        })?
-    }
-
-    /// The AN of its coin `at`, from 0, at a RAIDA.
-    ///
-    /// # Errors
-    /// What the system said.
-    pub fn an(&self, at: u16, raida: RaidaIndex) -> io::Result<Secret<AN_LEN>> {
-        Secret::try_fill(|an| self.file.read_exact_at(an, self.header.an_position(at, raida)))
     }
 }
 

@@ -9,7 +9,7 @@ use rke_daemon::exchange::KeptSecret;
 use rke_daemon::keystore::{Keystore, Limits};
 use rke_host::data_dir::{DataDir, Sharing};
 use rke_host::udp::{self, Pool};
-use rke_host::wallet::{self, CoinFile, Envelope1, Proof, all_coin_files};
+use rke_host::wallet::{self, CoinFile, Envelope1, Proof, Wallet, all_coin_files};
 use rke_proto::command;
 use rke_proto::derive::{ShareKind, ShareWidth};
 use rke_proto::envelope::{self, EnvelopeKey};
@@ -120,7 +120,8 @@ fn opens_the_secret(scene: &Scene, psks: &[[u8; 32]]) -> bool {
 /// Asks all RAIDAs for shares with the coins of a wallet, as the daemon does.
 pub(crate) async fn ask(network: &LocalNetwork, wallet: &Path, context: &KeyContext) -> Result<Shares> {
     let raidas: Vec<RaidaIndex> = RaidaIndex::all().collect();
-    let proofs = wallet::prove(wallet, &raidas, ShareWidth::Wide, Envelope1::Refused, raidas.len())?;
+    let proofs =
+        wallet::prove(&Wallet::at(wallet), &raidas, ShareWidth::Wide, Envelope1::Refused, raidas.len())?;
     collect(network, proofs, context).await
 }
 

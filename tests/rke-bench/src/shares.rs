@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use rke_host::wallet::{self, Envelope1, Proof};
+use rke_host::wallet::{self, Envelope1, Proof, Wallet};
 use rke_proto::derive::ShareWidth;
 use rke_proto::round::{Pace, REQUEST_RANDOM_LEN, Recipient, Round, Rules};
 use rke_proto::{ClientSn, KeyContext, RAIDA_COUNT, RaidaIndex};
@@ -22,7 +22,7 @@ pub(crate) fn context(network: &LocalNetwork) -> Result<KeyContext> {
 
 /// What proves the user to these RAIDAs.
 pub(crate) fn prove(wallet: &Path, raidas: &[RaidaIndex]) -> Result<Vec<Proof>> {
-    Ok(wallet::prove(wallet, raidas, ShareWidth::Wide, Envelope1::Refused, raidas.len())?)
+    Ok(wallet::prove(&Wallet::at(wallet), raidas, ShareWidth::Wide, Envelope1::Refused, raidas.len())?)
 }
 
 /// A round that asks for a share of everyone to whom there is a proof, and needs all of them.

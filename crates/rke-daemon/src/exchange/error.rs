@@ -17,9 +17,9 @@ use crate::trust::Untrusted;
 pub enum ExchangeError {
     /// The caller's wallet cannot be used.
     #[error("Cannot use the wallet: {0}")]
-    Wallet(#[from] WalletError),
+    Wallet(#[source] WalletError),
     /// The wallet lies elsewhere than the operator wants wallets to lie.
-    #[error("The wallet path leads out of the folder that the daemon's --wallet-root names")]
+    #[error("The wallet leads out of the folder that the daemon's --wallet-root names")]
     WalletOutside,
     /// The Content Server was not found.
     #[error("DNS discovery failed: {0}")]
@@ -79,6 +79,15 @@ pub enum ExchangeError {
     /// The machine's fault.
     #[error("The exchange could not run: {0}")]
     Machine(#[from] io::Error),
+}
+
+impl From<WalletError> for ExchangeError {
+    fn from(error: WalletError) -> Self {
+        match error {
+            WalletError::Outside => Self::WalletOutside,
+            error => Self::Wallet(error),
+        }
+    }
 }
 
 impl ExchangeError {

@@ -1,9 +1,9 @@
 //! How sessions are opened: from what the cache keeps, or by an exchange.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
-use rke_host::wallet;
+use rke_host::wallet::{self, Outside, Wallet};
 use rke_proto::derive::ShareWidth;
 use rke_proto::handshake::Reason;
 use tokio::time::{Instant, timeout_at};
@@ -16,7 +16,6 @@ use crate::exchange::{ExchangeError, GiveUp, Kept, KeptSecret, KeyOrigin, Opened
 use crate::server::ContactError;
 use crate::session_key::SessionKey;
 use crate::store::{NewSession, Row, SessionId};
-use crate::wallet_root::Outside;
 
 impl Sessions {
     /// Opens a session with the domain's cached key, or with a new one.
@@ -53,7 +52,7 @@ impl Sessions {
         leave: Leave,
     ) -> Result<Row, Arc<ExchangeError>> {
         let wallet = self.confine(wallet)?;
-        wallet::check_path(&wallet).map_err(ExchangeError::from)?;
+        wallet.check().map_err(ExchangeError::from)?;
         self.store.check_room().map_err(ExchangeError::from)?;
         let (opened, from_cache) = self.key_for(&domain, wallet, choice, leave).await?;
         let OpenedKey { key, origin } = opened;
@@ -74,21 +73,20 @@ impl Sessions {
         Ok(row)
     }
 
-    /// Where the wallet really lies, if wallets may lie there. Asked before anything else looks at the
-    /// path, so that nobody learns what is elsewhere.
-    fn confine(&self, wallet: PathBuf) -> Result<PathBuf, ExchangeError> {
+    /// The wallet at this path, if wallets may lie there.
+    fn confine(&self, path: PathBuf) -> Result<Wallet, ExchangeError> {
         match self.wallet_root.load().as_ref() {
-            Some(root) if wallet.is_absolute() => {
-                root.confine(&wallet).map_err(|Outside| ExchangeError::WalletOutside)
+            Some(root) if path.is_absolute() => {
+                root.wallet(&path).map_err(|Outside| ExchangeError::WalletOutside)
             }
-            _ => Ok(wallet),
+            _ => Ok(Wallet::at(path)),
         }
     }
 
     async fn key_for(
         &self,
         domain: &Domain,
-        wallet: PathBuf,
+        wallet: Wallet,
         choice: KeyChoice,
         leave: Leave,
     ) -> Result<(OpenedKey, bool), Arc<ExchangeError>> {
@@ -131,7 +129,7 @@ impl Sessions {
     async fn open_from_cache(
         &self,
         domain: &Domain,
-        wallet: &Path,
+        wallet: &Wallet,
         choice: KeyChoice,
         useless: &mut Option<Arc<KeyOrigin>>,
         leave: &Leave,
@@ -178,8 +176,8 @@ impl Sessions {
     }
 
     /// What the cache keeps for a domain and the coins of a wallet. Of the wallet only the coins' names are read.
-    async fn cached(&self, domain: &Domain, wallet: &Path, leave: &Leave) -> Option<Kept> {
-        let (keystore, wanted, wallet) = (Arc::clone(&self.keystore), domain.clone(), wallet.to_path_buf());
+    async fn cached(&self, domain: &Domain, wallet: &Wallet, leave: &Leave) -> Option<Kept> {
+        let (keystore, wanted, wallet) = (Arc::clone(&self.keystore), domain.clone(), wallet.clone());
         let leave = Arc::clone(leave);
         // A wallet that cannot be read holds nothing; the exchange that follows says what is wrong with it.
         let holds = move |coins: &[_]| wallet::holds_coins(&wallet, coins).unwrap_or(false);

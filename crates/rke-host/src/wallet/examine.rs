@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rke_proto::coin::CoinStatus;
 use rke_proto::{RAIDA_COUNT, RaidaIndex};
 
-use super::{COIN_FOLDERS, CoinFile, WalletError, check_path, coin_files};
+use super::{Wallet, WalletError};
 
 /// What is in a wallet.
 #[derive(Debug, Default)]
@@ -28,10 +28,11 @@ pub struct Contents {
 /// # Errors
 /// [`WalletError`], also when there are no coin files at all.
 pub fn examine(path: &Path) -> Result<Contents, WalletError> {
-    check_path(path)?;
+    let wallet = Wallet::at(path);
+    wallet.check()?;
     let mut contents = Contents::default();
-    for file in COIN_FOLDERS.iter().flat_map(|folder| coin_files(&path.join(folder))) {
-        contents.add(&file);
+    for file in wallet.coin_files() {
+        contents.add(&wallet, path, &file?);
     }
     match contents.files + contents.unusable.len() {
         0 => Err(WalletError::Empty),
@@ -40,11 +41,11 @@ pub fn examine(path: &Path) -> Result<Contents, WalletError> {
 }
 
 impl Contents {
-    fn add(&mut self, path: &Path) {
-        if is_exposed(path) {
-            self.exposed.push(path.into());
+    fn add(&mut self, wallet: &Wallet, folder: &Path, path: &Path) {
+        if is_exposed(&folder.join(path)) {
+            self.exposed.push(folder.join(path));
         }
-        let file = match CoinFile::open(path) {
+        let file = match wallet.open_coin_file(path) {
             Ok(file) => file,
             Err(error) => {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();

@@ -1,6 +1,6 @@
 use std::os::unix::fs::symlink;
 
-use rke_proto::coin::encode_coin_header;
+use rke_proto::coin::{FileHeader, encode_coin_header};
 
 use super::*;
 
@@ -34,7 +34,7 @@ fn envelopes(wallet: &tempfile::TempDir, width: ShareWidth) -> Vec<Envelope> {
 }
 
 fn envelopes_with(wallet: &tempfile::TempDir, width: ShareWidth, envelope_1: Envelope1) -> Vec<Envelope> {
-    let proofs = prove(wallet.path(), &raidas(), width, envelope_1, 13).expect("proofs");
+    let proofs = prove(&Wallet::at(wallet.path()), &raidas(), width, envelope_1, 13).expect("proofs");
     proofs.into_iter().map(|proof| proof.envelope).collect()
 }
 
@@ -70,7 +70,7 @@ fn a_wallet_holds_the_coins_of_its_readable_files_that_are_of_use_somewhere() {
     let wallet = wallet();
     let holds = |serials: &[u32]| {
         let coins: Vec<CoinId> = serials.iter().copied().map(id).collect();
-        holds_coins(wallet.path(), &coins).expect("a wallet")
+        holds_coins(&Wallet::at(wallet.path()), &coins).expect("a wallet")
     };
     let mut one = [CoinStatus::Unusable; 25];
     put(&wallet, "Bank/useless.bin", &coin_file(one, &[1]));
@@ -83,9 +83,12 @@ fn a_wallet_holds_the_coins_of_its_readable_files_that_are_of_use_somewhere() {
         assert!(!holds(missing), "{missing:?}");
     }
     let other = CoinId { denomination: 1, serial: 2 };
-    assert!(!holds_coins(wallet.path(), &[other]).expect("a wallet"), "another denomination is another coin");
-    assert!(matches!(holds_coins(Path::new("relative"), &[]), Err(WalletError::NotAbsolute)));
-    let gone = holds_coins(&wallet.path().join("gone"), &[id(2)]);
+    assert!(
+        !holds_coins(&Wallet::at(wallet.path()), &[other]).expect("a wallet"),
+        "another denomination is another coin"
+    );
+    assert!(matches!(holds_coins(&Wallet::at("relative"), &[]), Err(WalletError::NotAbsolute)));
+    let gone = holds_coins(&Wallet::at(wallet.path().join("gone")), &[id(2)]);
     assert!(matches!(gone, Err(WalletError::Unreadable(_))));
 }
 
@@ -139,7 +142,7 @@ fn too_few_coins_are_counted_and_the_unusable_files_named() {
     put(&wallet, "Bank/cut.bin", &coin_file(ALL, &[3])[..400]);
     put(&wallet, "Fracked/garbage.bin", b"not a coin");
     symlink("/dev/zero", wallet.path().join("Fracked/device.bin")).expect("a link");
-    let error = prove(wallet.path(), &raidas(), ShareWidth::Wide, Envelope1::Refused, 13)
+    let error = prove(&Wallet::at(wallet.path()), &raidas(), ShareWidth::Wide, Envelope1::Refused, 13)
         .err()
         .expect("an error")
         .to_string();
@@ -163,7 +166,7 @@ fn no_cut_of_a_coin_file_is_used() {
 fn each_wrong_path_has_its_own_error() {
     let wallet = wallet();
     let prove = |path: &Path| {
-        prove(path, &raidas(), ShareWidth::Wide, Envelope1::Refused, 13).err().expect("an error")
+        prove(&Wallet::at(path), &raidas(), ShareWidth::Wide, Envelope1::Refused, 13).err().expect("an error")
     };
     assert!(matches!(prove(Path::new("relative")), WalletError::NotAbsolute));
     assert!(matches!(prove(&wallet.path().join("missing")), WalletError::Unreadable(_)));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rke_host::data_dir::{DataDir, DataDirError};
 use rke_host::sealed::SealError;
 use rke_host::udp::{self, Pool};
-use rke_host::wallet::{self, Envelope1, Proof, WalletError};
+use rke_host::wallet::{self, Envelope1, Proof, Wallet, WalletError};
 use rke_proto::command::Preloading;
 use rke_proto::derive::{self, ShareKind, ShareWidth};
 use rke_proto::directory::Directory;
@@ -184,7 +184,8 @@ impl MasterSecrets {
         if raidas.is_empty() {
             return Err(ContentServerError::EmptyDirectory);
         }
-        let proofs = wallet::prove(wallet, &raidas, ShareWidth::Wide, Envelope1::Refused, raidas.len())?;
+        let proofs =
+            wallet::prove(&Wallet::at(wallet), &raidas, ShareWidth::Wide, Envelope1::Refused, raidas.len())?;
         let recipients = proofs.into_iter().zip(directory.entries()).map(|(proof, (endpoint, _))| {
             let mut random = [0; REQUEST_RANDOM_LEN];
             getrandom::fill(&mut random)?;

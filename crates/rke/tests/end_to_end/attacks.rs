@@ -4,6 +4,7 @@
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
+use rke_host::wallet::coin_files;
 use rke_proto::RaidaIndex;
 
 use crate::real::{Files, Real, get_with, read_to_end, request_with};
@@ -598,13 +599,54 @@ async fn a_wallet_path_cannot_be_used_to_look_around() {
         0,
     )
     .expect("a FIFO");
-    std::os::unix::fs::symlink("/dev/zero", bank.join("device.bin")).expect("a link");
+    for (to, name) in [("/dev/zero", "device.bin"), ("/etc/passwd", "there.bin")] {
+        std::os::unix::fs::symlink(to, bank.join(name)).expect("a link");
+    }
     let huge = std::fs::File::create(bank.join("huge.bin")).expect("a file");
     huge.set_len(10 << 30).expect("10 GiB of nothing");
     std::fs::write(bank.join("text.bin"), "the content ".repeat(100)).expect("written");
     let answer = ask(&format!("{path}/wallet"));
     assert!(is_refusal(&answer, 400) && !answer.body.contains("the content"), "{answer:?}");
-    for name in ["fifo.bin", "device.bin", "huge.bin", "text.bin"] {
+    for name in ["fifo.bin: it is not a regular file", "huge.bin", "text.bin"] {
         assert!(answer.body.contains(name), "{name}: {answer:?}");
     }
+    for name in ["device.bin", "there.bin"] {
+        let text = format!("{name}: it leads out of the folder that --wallet-root names");
+        assert!(answer.body.contains(&text), "{name}: {answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_in_the_folder_for_wallets_work_as_long_as_they_stay_in_it() {
+    let place = tempfile::tempdir().expect("a folder");
+    let (root, elsewhere) = (place.path().join("root"), place.path().join("elsewhere"));
+    for folder in [root.join("linked"), root.join("out"), elsewhere.join("Bank")] {
+        std::fs::create_dir_all(folder).expect("a folder");
+    }
+    let real = Real::start(&["--wallet-root", root.to_str().expect("UTF-8")]).await;
+    std::fs::create_dir_all(root.join("coins")).expect("a folder");
+    for file in coin_files(&real.network.wallet().join("Bank")) {
+        let name = file.file_name().expect("a name");
+        for folder in [root.join("coins"), elsewhere.join("Bank")] {
+            std::fs::copy(&file, folder.join(name)).expect("copied");
+        }
+    }
+    let ask = |wallet: &std::path::Path| {
+        let wallet = percent(wallet.to_str().expect("UTF-8"));
+        real.get(&format!("/api/rke/session?domain={DOMAIN}&wallet_path={wallet}"))
+    };
+    let link =
+        |to: &std::path::Path, name: &str| std::os::unix::fs::symlink(to, root.join(name)).expect("a link");
+    link(&elsewhere.join("Bank"), "out/Bank");
+    let answer = ask(&root.join("out"));
+    assert!(is_refusal(&answer, 403) && answer.body.contains("--wallet-root"), "{answer:?}");
+    link(&root.join("coins"), "linked/Bank");
+    link(std::path::Path::new("linked"), "short");
+    for wallet in ["linked", "short"] {
+        assert_eq!(ask(&root.join(wallet)).status, 200, "{wallet}");
+    }
+    std::fs::remove_dir_all(root.join("coins")).expect("removed");
+    link(&elsewhere.join("Bank"), "coins");
+    let answer = ask(&root.join("linked"));
+    assert!(is_refusal(&answer, 403), "also from the cache: {answer:?}");
 }

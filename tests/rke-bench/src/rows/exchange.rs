@@ -13,6 +13,7 @@ use rke_daemon::discovery::{Discovery, Dnssec, Validation};
 use rke_daemon::exchange::{Exchange, Kept, KeptSecret, Rules};
 use rke_daemon::trust::KnownServers;
 use rke_host::udp::{self, Ended, Pool};
+use rke_host::wallet::Wallet;
 use rke_proto::RaidaIndex;
 use rke_proto::directory::Directory;
 use rke_proto::handshake::kem::{self, EncapsulationSeeds};
@@ -150,7 +151,7 @@ impl Sides<'_> {
     fn create(&self) -> Result<(Duration, Option<Kept>)> {
         let started = Instant::now();
         let deadline = self.exchange.deadline();
-        let exchanged = self.exchange.run(&self.domain, self.wallet.clone(), deadline);
+        let exchanged = self.exchange.run(&self.domain, Wallet::at(&self.wallet), deadline);
         let (_, kept) = self.runtime.block_on(exchanged)?;
         Ok((started.elapsed(), kept))
     }

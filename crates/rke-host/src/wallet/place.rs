@@ -1,0 +1,105 @@
+//! Where a wallet lies, and how its folders and files are opened: by their path, or from the folder that the operator
+//! keeps wallets in and not out of it.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{Dir, Mode, OFlags};
+
+use super::{COIN_FOLDERS, CoinFile, CoinFileReadError, WalletError, WalletRoot, is_coin_file};
+use crate::sealed::regular;
+
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
+
+/// A FIFO must not block.
+const COIN_FILE: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
+/// A wallet, by its name. Nothing of it is open.
+#[derive(Debug, Clone)]
+pub struct Wallet {
+    /// Beneath the root, where there is one.
+    path: PathBuf,
+    root: Option<Arc<WalletRoot>>,
+}
+
+/// Why a file or folder of a wallet cannot be opened.
+#[derive(Debug)]
+pub(super) enum OpenError {
+    /// It lies outside the root. Nothing is known of what is there.
+    Outside,
+    /// What the system said.
+    Io(io::Error),
+}
+
+impl Wallet {
+    /// The one at this path, which may lead anywhere.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), root: None }
+    }
+
+    pub(super) fn beneath(root: Arc<WalletRoot>, path: PathBuf) -> Self {
+        Self { path, root: Some(root) }
+    }
+
+    /// Checks that it can be a wallet: absolute, a folder, readable.
+    ///
+    /// # Errors
+    /// [`WalletError`].
+    pub fn check(&self) -> Result<(), WalletError> {
+        if self.root.is_none() && !self.path.is_absolute() {
+            return Err(WalletError::NotAbsolute);
+        }
+        self.open(Path::new(""), FOLDER).map(drop).map_err(|error| match error {
+            OpenError::Outside => WalletError::Outside,
+            OpenError::Io(error) if error.kind() == io::ErrorKind::NotADirectory => WalletError::NotAFolder,
+            OpenError::Io(error) => WalletError::Unreadable(error),
+        })
+    }
+
+    /// The `.bin` files of its coin folders, by name. A folder that is missing or unreadable has none.
+    ///
+    /// # Errors
+    /// [`WalletError::Outside`], in the place of the files of a folder that lies outside the root.
+    pub(super) fn coin_files(&self) -> impl Iterator<Item = Result<PathBuf, WalletError>> {
+        COIN_FOLDERS.iter().flat_map(|folder| match self.list(Path::new(folder)) {
+            Ok(files) => files.into_iter().map(Ok).collect(),
+            Err(OpenError::Io(_)) => Vec::new(),
+            Err(OpenError::Outside) => vec![Err(WalletError::Outside)],
+        })
+    }
+
+    fn list(&self, folder: &Path) -> Result<Vec<PathBuf>, OpenError> {
+        let entries = Dir::read_from(self.open(folder, FOLDER)?).map_err(io::Error::from)?;
+        let path = |entry: rustix::fs::DirEntry| {
+            folder.join(std::ffi::OsStr::from_bytes(entry.file_name().to_bytes()))
+        };
+        let paths = entries.flatten().map(path);
+        let mut files: Vec<PathBuf> = paths.filter(|path| is_coin_file(path)).collect();
+        files.sort();
+        Ok(files)
+    }
+
+    /// Opens one of its coin files.
+    pub(super) fn open_coin_file(&self, file: &Path) -> Result<CoinFile, CoinFileReadError> {
+        CoinFile::read(regular(self.open(file, COIN_FILE)?)?)
+    }
+
+    fn open(&self, inner: &Path, flags: OFlags) -> Result<File, OpenError> {
+        let path = self.path.join(inner);
+        match &self.root {
+            Some(root) => root.open_beneath(&path, flags),
+            None => Ok(File::from(
+                rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty()).map_err(io::Error::from)?,
+            )),
+        }
+    }
+}
+
+impl From<io::Error> for OpenError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
