@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use rke_daemon::audit::{AuditKey, Check, Finding, Report, Wrong, verify};
 use rke_daemon::store::SessionId;
-use rke_host::data_dir::read_sealer;
+use rke_host::data_dir::{Role, read_sealer};
 use rke_secret::process::{Inspection, harden};
 
 use crate::cli::AuditCommand;
@@ -51,7 +51,7 @@ fn no_key(error: impl std::fmt::Display) -> anyhow::Error {
 
 fn tag(session: &str, data_dir: &Path) -> Result<String> {
     let session = SessionId::parse(session).context("a session's id has 32 hex digits")?;
-    Ok(AuditKey::of(&read_sealer(data_dir).map_err(no_key)?)?.tag(session))
+    Ok(AuditKey::of(&read_sealer(data_dir, Role::Daemon).map_err(no_key)?)?.tag(session))
 }
 
 fn print(report: &Report, files: &[PathBuf], data_dir: Option<&Path>) -> Result<()> {

@@ -7,6 +7,7 @@ use rke_client::Client;
 use rke_client::call::target;
 use rke_daemon::config::Example;
 use rke_daemon::{Config, Daemon, Domain};
+use rke_host::data_dir::{Role, claim};
 use rke_proto::ContentServerId;
 use rke_raida::content_server::ServerError;
 use rke_raida::dns::DnsError;
@@ -77,7 +78,7 @@ async fn run_network(options: DevOptions) -> Result<()> {
 fn data_dir(chosen: Option<&Path>) -> Result<(PathBuf, Option<tempfile::TempDir>)> {
     match chosen {
         Some(dir) => {
-            std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+            claim(dir, Role::LocalNetwork)?;
             Ok((std::path::absolute(dir)?, None))
         }
         None => {

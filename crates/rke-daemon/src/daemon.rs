@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rke_host::data_dir::{DataDir, DataDirError, Sharing};
+use rke_host::data_dir::{DataDir, DataDirError, Role, Sharing};
 use rke_host::directory::{self, DirectoryError};
 use rke_host::wallet::WalletRoot;
 use rke_proto::directory::Directory;
@@ -94,6 +94,9 @@ pub enum StartError {
     /// The file of known Content Servers.
     #[error(transparent)]
     Known(#[from] TrustFileError),
+    /// The file of pending deletions.
+    #[error("cannot use the file `pending-deletions` of the data directory: {0}")]
+    PendingDeletions(#[source] io::Error),
     /// The folder for wallets.
     #[error("cannot keep wallets inside {path}, as --wallet-root asks: {source}")]
     WalletRoot {
@@ -153,7 +156,7 @@ impl Daemon {
         let tls = config.access.tls.as_ref().map(Acceptor::new).transpose()?.map(Arc::new);
         let listeners = listen(&config, inherited.tcp).await?;
         let addresses: Vec<SocketAddr> = listeners.iter().map(|(_, address)| *address).collect();
-        let data_dir = Arc::new(DataDir::open(&config.data_dir, Sharing::Alone)?);
+        let data_dir = Arc::new(DataDir::open(&config.data_dir, Role::Daemon, Sharing::Alone)?);
         let audit = match &config.audit_log {
             Some(path) => Audit::open(path, Arc::clone(&data_dir))?,
             None => Audit::default(),
@@ -166,7 +169,7 @@ impl Daemon {
         let known = KnownServers::open(&config.data_dir, config.pins.clone())?;
         let exchange = Arc::new(Exchange::new(discovery, known, Rules::of(&config)));
         let remote = RemoteDeletions::open(&config.data_dir, Arc::clone(&exchange), Arc::clone(&journal));
-        let remote = Arc::new(remote);
+        let remote = Arc::new(remote.map_err(StartError::PendingDeletions)?);
         let door = |(listener, _)| match &tls {
             Some(acceptor) => Door::Tls(listener, Arc::clone(acceptor)),
             None => Door::Tcp(listener),

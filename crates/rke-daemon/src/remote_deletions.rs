@@ -8,6 +8,7 @@ mod queue;
 mod task;
 
 use std::collections::VecDeque;
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -127,14 +128,22 @@ struct Changes {
 }
 
 impl RemoteDeletions {
-    /// Goes on with those that a data directory holds. What is wrong with its file is reported, and no reason not to
+    /// Goes on with those that a data directory holds. What is wrong in its file is reported, and no reason not to
     /// start. Needs a tokio runtime.
-    pub fn open(data_dir: &Path, exchange: Arc<Exchange>, journal: Arc<Journal>) -> Self {
+    ///
+    /// # Errors
+    /// Why this user may not use the file.
+    pub fn open(data_dir: &Path, exchange: Arc<Exchange>, journal: Arc<Journal>) -> io::Result<Self> {
         Self::open_with(data_dir, exchange, journal, Timing::default())
     }
 
-    fn open_with(data_dir: &Path, exchange: Arc<Exchange>, journal: Arc<Journal>, timing: Timing) -> Self {
-        let (file, found) = PendingFile::open(data_dir);
+    fn open_with(
+        data_dir: &Path,
+        exchange: Arc<Exchange>,
+        journal: Arc<Journal>,
+        timing: Timing,
+    ) -> io::Result<Self> {
+        let (file, found) = PendingFile::open(data_dir)?;
         let mut queue = Queue::new(timing.pauses);
         let count = found.into_iter().filter(|deletion| queue.add(deletion.clone())).count();
         if count > 0 {
@@ -156,7 +165,7 @@ impl RemoteDeletions {
         let mut tasks = JoinSet::new();
         tasks.spawn(task::ask(Arc::clone(&shared)));
         tasks.spawn(task::keep_file(Arc::clone(&shared)));
-        Self { shared, tasks: Mutex::new(tasks) }
+        Ok(Self { shared, tasks: Mutex::new(tasks) })
     }
 
     /// Begins with these. When this returns the file has them, so that a daemon that is killed then goes on with them at

@@ -42,14 +42,14 @@ impl Token {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
-    use rke_host::data_dir::Sharing;
+    use rke_host::data_dir::{Role, Sharing};
 
     use super::*;
 
     #[test]
     fn only_the_token_of_the_file_matches_and_each_start_has_its_own() {
         let dir = tempfile::tempdir().expect("a folder");
-        let data = DataDir::open(dir.path(), Sharing::Alone).expect("a data directory");
+        let data = DataDir::open(dir.path(), Role::Daemon, Sharing::Alone).expect("a data directory");
         let first = Token::create(&data).expect("a token");
         let text = std::fs::read_to_string(first.path()).expect("a file");
         let mode = std::fs::metadata(first.path()).expect("metadata").permissions().mode();

@@ -1,57 +1,28 @@
 //! A data directory that belongs to one process at a time: mode 0700, locked, with the master key
-//! that seals the secrets in it.
+//! that seals the secrets in it, and a file that says whose it is. Like `ssh`, it uses nothing that belongs to another
+//! user or that others may write to.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+mod error;
+mod role;
+
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rke_secret::{Secret, SecretError};
+use rke_secret::Secret;
+use rustix::process::geteuid;
 use tempfile::NamedTempFile;
 
+pub use self::error::DataDirError;
+use self::error::io_error;
+pub use self::role::Role;
+use crate::own_file::{is_open_to_others, is_trusted, open_own, read_own_text};
 use crate::sealed::Sealer;
 
 const MASTER_KEY: &str = "master.key";
 const LOCK: &str = "lock";
-
-/// Why a data directory cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum DataDirError {
-    /// A file or folder cannot be made, read or written.
-    #[error("cannot {action} {path}: {source}")]
-    Io {
-        /// What was being done.
-        action: &'static str,
-        /// To which file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Another process has it.
-    #[error("{0} is in use by another process; stop that one, or choose another with --data-dir")]
-    InUse(PathBuf),
-    /// Others may read the master key.
-    #[error("{path} may be read by others (mode {mode:04o}); run `chmod 600 {path}`")]
-    Exposed {
-        /// The master key file.
-        path: PathBuf,
-        /// Its mode.
-        mode: u32,
-    },
-    /// The master key is not 32 bytes.
-    #[error(
-        "{path} has {len} bytes instead of 32; move it away to start with a new key (what it sealed is lost)"
-    )]
-    DamagedMasterKey {
-        /// The master key file.
-        path: PathBuf,
-        /// Its length.
-        len: u64,
-    },
-    /// There is no secret memory left, or the system gave no random bytes.
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-}
+const ROLE: &str = "role";
 
 /// Who else may have a data directory open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,21 +41,21 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Opens the directory, makes it (0700) and its master key (0600) where they are missing, and
+    /// Opens the directory of this role, makes it (0700) and its master key (0600) where they are missing, and
     /// locks it.
     ///
     /// # Errors
     /// [`DataDirError`].
-    pub fn open(path: &Path, sharing: Sharing) -> Result<Self, DataDirError> {
+    pub fn open(path: &Path, role: Role, sharing: Sharing) -> Result<Self, DataDirError> {
+        claim(path, role)?;
         if sharing == Sharing::Shared && !path.join(MASTER_KEY).exists() {
             // Only one of those who share it may make the master key.
-            Self::open(path, Sharing::Alone)?;
+            Self::open(path, role, Sharing::Alone)?;
         }
-        let make = DirBuilder::new().recursive(true).mode(0o700).create(path);
-        make.map_err(io_error("create the data directory", path))?;
         let lock_path = path.join(LOCK);
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&lock_path);
-        let lock = lock.map_err(io_error("open", &lock_path))?;
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true).mode(0o600);
+        let lock = open_own(&lock_path, &mut options).map_err(io_error("open", &lock_path))?;
         let locked = match sharing {
             Sharing::Alone => lock.try_lock(),
             Sharing::Shared => lock.try_lock_shared(),
@@ -131,29 +102,98 @@ impl DataDir {
         let path = self.path.join(name);
         let make = DirBuilder::new().recursive(true).mode(0o700).create(&path);
         make.map_err(io_error("create", &path))?;
+        check_folder(&path, &path.symlink_metadata().map_err(io_error("look at", &path))?)?;
         Ok(path)
     }
 }
 
-/// What seals the files of the data directory at `path`, for those who only look at it while another
+/// Makes the directory (0700) where it is missing, and sees to it that it is this role's: one that does not say whose it
+/// is belongs to it from now on.
+///
+/// # Errors
+/// [`DataDirError`].
+pub fn claim(path: &Path, role: Role) -> Result<(), DataDirError> {
+    let make = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    make.map_err(io_error("create the data directory", path))?;
+    if find(path, role)?.is_none() {
+        let file = path.join(ROLE);
+        let write = |file: &mut File| file.write_all(role.to_text().as_bytes());
+        match write_new(path, &file, write) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => (),
+            written => written.map_err(io_error("write", &file))?,
+        }
+        // Another process may have been quicker.
+        check(path, role)?;
+    }
+    Ok(())
+}
+
+/// Looks whether the directory can be this role's, for those who only look at it. One that is missing can be, and one
+/// that does not say whose it is. Makes nothing.
+///
+/// # Errors
+/// [`DataDirError`].
+pub fn check(path: &Path, role: Role) -> Result<(), DataDirError> {
+    find(path, role).map(drop)
+}
+
+/// Whose the directory says that it is, where that is this role or nobody.
+fn find(path: &Path, role: Role) -> Result<Option<Role>, DataDirError> {
+    match look(path)? {
+        Some(found) if found != role => {
+            Err(DataDirError::OtherRole { path: path.into(), found, wanted: role })
+        }
+        found => Ok(found),
+    }
+}
+
+/// Whose the directory says that it is. Makes nothing; one that is missing says nothing.
+///
+/// # Errors
+/// [`DataDirError`].
+pub fn look(path: &Path) -> Result<Option<Role>, DataDirError> {
+    match fs::metadata(path) {
+        Ok(about) => check_folder(path, &about)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io_error("look at", path)(error)),
+    }
+    let path = path.join(ROLE);
+    match read_own_text(&path) {
+        Ok(text) => Role::parse(&text).map(Some).ok_or(DataDirError::UnknownRole { path }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(io_error("read", &path)(error)),
+    }
+}
+
+fn check_folder(path: &Path, about: &Metadata) -> Result<(), DataDirError> {
+    let owner = about.uid();
+    if !about.is_dir() {
+        return Err(io_error("use", path)(io::ErrorKind::NotADirectory.into()));
+    }
+    if !is_trusted(owner) {
+        return Err(DataDirError::Foreign { path: path.into(), owner, own: geteuid().as_raw() });
+    }
+    if is_open_to_others(about) {
+        return Err(DataDirError::Writable { path: path.into(), mode: about.mode() & 0o7777 });
+    }
+    Ok(())
+}
+
+/// What seals the files of this role's data directory at `path`, for those who only look at it while another
 /// process may have it. Makes nothing.
 ///
 /// # Errors
 /// [`DataDirError`], also where there is no master key.
-pub fn read_sealer(path: &Path) -> Result<Sealer, DataDirError> {
+pub fn read_sealer(path: &Path, role: Role) -> Result<Sealer, DataDirError> {
+    check(path, role)?;
     let path = path.join(MASTER_KEY);
-    let file = File::open(&path).map_err(io_error("open", &path))?;
+    let file = open_own(&path, OpenOptions::new().read(true)).map_err(io_error("open", &path))?;
     Ok(Sealer::new(read_master_key(&file, &path)?))
-}
-
-fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DataDirError + use<> {
-    let path = path.to_path_buf();
-    move |source| DataDirError::Io { action, path, source }
 }
 
 fn open_master_key(dir: &Path) -> Result<Secret<32>, DataDirError> {
     let path = dir.join(MASTER_KEY);
-    match File::open(&path) {
+    match open_own(&path, OpenOptions::new().read(true)) {
         Ok(file) => read_master_key(&file, &path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => create_master_key(dir, &path),
         Err(error) => Err(io_error("open", &path)(error)),
@@ -196,6 +236,15 @@ pub fn write_atomically(
     sync_folder(dir)
 }
 
+/// The same for a file that is not there yet.
+fn write_new(dir: &Path, path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let mut file = NamedTempFile::new_in(dir)?;
+    write(file.as_file_mut())?;
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path).map_err(|error| error.error)?;
+    sync_folder(dir)
+}
+
 /// Removes a file so that it stays removed after a power cut. A missing file is no error.
 pub(crate) fn remove_durably(dir: &Path, path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
@@ -209,65 +258,4 @@ fn sync_folder(dir: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    #[test]
-    fn the_same_master_key_comes_back() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let path = dir.path().join("new/data");
-        let first = DataDir::open(&path, Sharing::Alone).expect("a new data directory");
-        drop(first);
-        let before = fs::read(path.join(MASTER_KEY)).expect("a master key");
-        DataDir::open(&path, Sharing::Alone).expect("the same data directory");
-        assert_eq!(fs::read(path.join(MASTER_KEY)).expect("a master key"), before);
-        let mode = |path: &Path| fs::metadata(path).expect("metadata").permissions().mode() & 0o777;
-        assert_eq!((mode(&path), mode(&path.join(MASTER_KEY))), (0o700, 0o600));
-    }
-
-    #[test]
-    fn one_process_at_a_time() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let _first = DataDir::open(dir.path(), Sharing::Alone).expect("a data directory");
-        assert!(matches!(DataDir::open(dir.path(), Sharing::Alone), Err(DataDirError::InUse(_))));
-    }
-
-    #[test]
-    fn who_only_looks_needs_no_lock_and_makes_nothing() {
-        let dir = tempfile::tempdir().expect("a folder");
-        assert!(matches!(read_sealer(dir.path()), Err(DataDirError::Io { .. })));
-        assert!(!dir.path().join(MASTER_KEY).exists());
-        let open = DataDir::open(dir.path(), Sharing::Alone).expect("a data directory");
-        let looked = read_sealer(dir.path()).expect("a sealer").derive(b"x").expect("a secret");
-        assert!(looked.matches(&open.sealer().derive(b"x").expect("a secret")));
-    }
-
-    #[test]
-    fn those_who_share_it_keep_out_who_does_not() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let open = |sharing| DataDir::open(dir.path(), sharing);
-        let (first, second) =
-            (open(Sharing::Shared).expect("shared"), open(Sharing::Shared).expect("shared"));
-        assert!(matches!(open(Sharing::Alone), Err(DataDirError::InUse(_))));
-        drop((first, second));
-        let _alone = open(Sharing::Alone).expect("exclusive");
-        assert!(matches!(open(Sharing::Shared), Err(DataDirError::InUse(_))));
-    }
-
-    #[test]
-    fn refuses_an_exposed_or_damaged_master_key() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let path = dir.path().join(MASTER_KEY);
-        fs::write(&path, [7; 32]).expect("written");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("a mode");
-        assert!(matches!(DataDir::open(dir.path(), Sharing::Alone), Err(DataDirError::Exposed { .. })));
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a mode");
-        fs::write(&path, [7; 31]).expect("written");
-        assert!(matches!(
-            DataDir::open(dir.path(), Sharing::Alone),
-            Err(DataDirError::DamagedMasterKey { len: 31, .. })
-        ));
-    }
-}
+mod tests;

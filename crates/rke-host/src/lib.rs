@@ -5,6 +5,7 @@
 pub mod data_dir;
 pub mod directory;
 pub mod framing;
+pub mod own_file;
 pub mod sealed;
 pub mod udp;
 pub mod wallet;

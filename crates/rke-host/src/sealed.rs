@@ -16,6 +16,7 @@ use rke_secret::{Secret, SecretError};
 use rustix::fs::OFlags;
 
 use crate::data_dir::{remove_durably, write_atomically};
+use crate::own_file::open_own;
 
 const MAGIC: &[u8; 8] = b"RKESEAL1";
 const NONCE_LEN: usize = 12;
@@ -87,7 +88,7 @@ impl Sealer {
         path: &Path,
         change: impl FnOnce(&[u8]) -> Result<Vec<u8>, SealError>,
     ) -> Result<(), SealError> {
-        let mut file = open_regular(path)?;
+        let mut file = open_sealed(path)?;
         let old = read_description(&mut file)?;
         let (mut nonce, mut sealed) = ([0; NONCE_LEN], [0; N]);
         file.read_exact(&mut nonce)?;
@@ -113,7 +114,7 @@ impl Sealer {
     /// # Errors
     /// [`SealError`].
     pub fn describe(path: &Path) -> Result<Vec<u8>, SealError> {
-        read_description(&mut open_regular(path)?)
+        read_description(&mut open_sealed(path)?)
     }
 
     /// Opens a sealed file: its description, verified, and the secret, decrypted in its place.
@@ -121,7 +122,7 @@ impl Sealer {
     /// # Errors
     /// [`SealError`].
     pub fn read<const N: usize>(&self, path: &Path) -> Result<(Vec<u8>, Secret<N>), SealError> {
-        let mut file = open_regular(path)?;
+        let mut file = open_sealed(path)?;
         let description = read_description(&mut file)?;
         let head = head(&description);
         let mut nonce = [0; NONCE_LEN];
@@ -219,17 +220,8 @@ fn read_end(file: &mut File) -> Result<[u8; TAG_LEN], SealError> {
     }
 }
 
-/// Opens a file only if it is a regular one: a FIFO would block, a device may do anything.
-pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
-    regular(OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)?)
-}
-
-/// The file, if it is a regular one.
-pub(crate) fn regular(file: File) -> io::Result<File> {
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
-    }
-    Ok(file)
+fn open_sealed(path: &Path) -> io::Result<File> {
+    open_own(path, OpenOptions::new().read(true))
 }
 
 #[cfg(test)]

@@ -8,12 +8,12 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use rke_host::data_dir::{DataDir, DataDirError, Sharing};
+use rke_host::data_dir::{DataDir, DataDirError, Role, Sharing};
 use rke_host::sealed::{SealError, Sealer};
 use rke_proto::coin::CoinId;
 use rke_proto::command::Preloading;
 use rke_proto::derive::ShareWidth;
-use rke_proto::{ContentServerId, KeySetId};
+use rke_proto::{ContentServerId, KeySetId, RaidaIndex};
 use rke_secret::{Secret, SecretError};
 use serde::{Deserialize, Serialize};
 
@@ -73,12 +73,12 @@ pub enum KeySetsError {
 }
 
 impl KeySets {
-    /// Opens what is kept in a data directory. A master secret that cannot be used is reported and removed.
+    /// Opens what a node keeps in its data directory. A master secret that cannot be used is reported and removed.
     ///
     /// # Errors
     /// When the data directory or the records in it cannot be used.
-    pub fn open(path: &Path) -> Result<Self, KeySetsError> {
-        let data_dir = DataDir::open(path, Sharing::Alone)?;
+    pub fn open(raida: RaidaIndex, path: &Path) -> Result<Self, KeySetsError> {
+        let data_dir = DataDir::open(path, Role::Node(raida), Sharing::Alone)?;
         let folder = data_dir.folder(owners::FOLDER)?;
         let (records, mut others) = Record::read_all(&folder)?;
         let mut key_sets = Self { data_dir, folder, records: HashMap::new(), masters: HashMap::new() };

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rke_host::data_dir::{DataDirError, Role, claim};
 use rke_proto::coin::{CoinId, CoinStatus};
 use rke_proto::directory::Directory;
 use rke_proto::round::Fault;
@@ -59,6 +60,9 @@ pub enum NetworkError {
     /// The DNS server, a busy port for one.
     #[error(transparent)]
     Dns(#[from] DnsError),
+    /// The folder of it all.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
     /// The Content Server's key set.
     #[error(transparent)]
     Keys(#[from] ContentServerError),
@@ -149,6 +153,7 @@ impl LocalNetwork {
     /// # Errors
     /// [`NetworkError`]; then nothing is left running.
     pub async fn start_with(config: LocalNetworkConfig, server: ServerConfig) -> Result<Self, NetworkError> {
+        claim(&config.dir, Role::LocalNetwork)?;
         make_coins(&config).map_err(|error| config.files(error))?;
         let nodes = start_nodes(&config).await?;
         let addresses: Vec<SocketAddr> = nodes.iter().map(Node::address).collect();

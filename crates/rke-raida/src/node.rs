@@ -85,7 +85,7 @@ impl Node {
         let socket = UdpSocket::bind(listen).await.map_err(bind_error)?;
         let address = socket.local_addr().map_err(bind_error)?;
         let ans = read_ans(raida, &config.coin_folders)?;
-        let key_sets = KeySets::open(&config.data_dir)?;
+        let key_sets = KeySets::open(raida, &config.data_dir)?;
         tracing::info!(%raida, %address, coins = ans.len(), key_sets = key_sets.len(), "node listens");
         let responder = Responder::new(raida, ans, config.rules, key_sets);
         let buffer = SecretBuffer::new(MAX_REQUEST_LEN)?;

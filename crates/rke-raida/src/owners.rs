@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use rke_host::data_dir::{DataDir, DataDirError, Sharing, write_atomically};
+use rke_host::data_dir::{self, DataDir, DataDirError, Role, Sharing, write_atomically};
+use rke_host::own_file::read_own;
 use rke_host::sealed::Sealer;
 use rke_proto::coin::CoinId;
 use rke_proto::{ContentServerId, KeySetId};
@@ -140,7 +141,7 @@ pub enum OwnersError {
         source: io::Error,
     },
     /// No node has used this folder.
-    #[error("{0} is not the data directory of a RAIDA node: it has no folder `key-sets`")]
+    #[error("{0} is not the data directory of a RAIDA node that has run: its file `role` does not name one")]
     NotANode(PathBuf),
     /// Nobody has preloaded it here.
     #[error("nobody owns {0} at this node; `rke raida owner list` shows what is owned")]
@@ -173,7 +174,7 @@ impl Record {
 
     fn read(path: &Path) -> Result<Self, OwnersError> {
         let wrong = |reason: String| OwnersError::Record { path: path.into(), reason };
-        let text = fs::read(path).map_err(|error| wrong(error.to_string()))?;
+        let text = read_own(path).map_err(|error| wrong(error.to_string()))?;
         let file: RecordFile = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
         let cs_id = ContentServerId::new(&file.cs_id).ok_or_else(|| wrong("its ID is malformed".into()))?;
         let owner = file.owner.parse().map_err(|error: &str| wrong(error.into()))?;
@@ -233,7 +234,8 @@ pub struct Ownership {
 /// # Errors
 /// [`OwnersError`].
 pub fn list(data_dir: &Path) -> Result<Vec<Ownership>, OwnersError> {
-    let (records, _) = Record::read_all(&folder_of_a_node(data_dir)?)?;
+    let (_, folder) = node_at(data_dir)?;
+    let (records, _) = Record::read_all(&folder)?;
     let mut all: Vec<Ownership> = records.iter().map(Ownership::of).collect();
     all.sort_unstable_by(|one, next| one.cs_id.as_str().cmp(next.cs_id.as_str()));
     Ok(all)
@@ -255,8 +257,8 @@ impl Ownership {
 /// # Errors
 /// [`OwnersError`]; then nothing has changed.
 pub fn move_to(data_dir: &Path, cs_id: &ContentServerId, owner: CoinId) -> Result<Ownership, OwnersError> {
-    let folder = folder_of_a_node(data_dir)?;
-    let _alone = DataDir::open(data_dir, Sharing::Alone)?;
+    let (role, folder) = node_at(data_dir)?;
+    let _alone = DataDir::open(data_dir, role, Sharing::Alone)?;
     let (records, _) = Record::read_all(&folder)?;
     let old = records.into_iter().find(|record| record.cs_id == *cs_id);
     let old = old.ok_or(OwnersError::NotOwned(*cs_id))?;
@@ -270,9 +272,13 @@ pub fn move_to(data_dir: &Path, cs_id: &ContentServerId, owner: CoinId) -> Resul
     Ok(Ownership::of(&old))
 }
 
-fn folder_of_a_node(data_dir: &Path) -> Result<PathBuf, OwnersError> {
+/// Which node's data directory it is, and the folder of its records.
+fn node_at(data_dir: &Path) -> Result<(Role, PathBuf), OwnersError> {
     let folder = data_dir.join(FOLDER);
-    if folder.is_dir() { Ok(folder) } else { Err(OwnersError::NotANode(data_dir.into())) }
+    match data_dir::look(data_dir)? {
+        Some(role @ Role::Node(_)) if folder.is_dir() => Ok((role, folder)),
+        _ => Err(OwnersError::NotANode(data_dir.into())),
+    }
 }
 
 /// Removes the sealed file of a master secret that no record names any longer.

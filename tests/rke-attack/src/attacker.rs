@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use rke_daemon::Domain;
 use rke_daemon::exchange::KeptSecret;
 use rke_daemon::keystore::{Keystore, Limits};
-use rke_host::data_dir::{DataDir, Sharing};
+use rke_host::data_dir::{DataDir, Role, Sharing};
 use rke_host::udp::{self, Pool};
 use rke_host::wallet::{self, CoinFile, Envelope1, Proof, Wallet, all_coin_files};
 use rke_proto::command;
@@ -164,7 +164,7 @@ fn true_shares(network: &LocalNetwork, prologue: &ExchangePrologue) -> Result<Sh
 
 /// The resumption secret that lies in a daemon's data directory, for anyone who has all of it.
 fn cached_secret(data_dir: &Path) -> Result<[u8; 32]> {
-    let data_dir = DataDir::open(data_dir, Sharing::Alone)?;
+    let data_dir = DataDir::open(data_dir, Role::Daemon, Sharing::Alone)?;
     let keystore = Keystore::open(data_dir.into(), Limits { ttl_hours: 24, max: 64 })?;
     let domain = Domain::new(DOMAIN).context("not a domain")?;
     let kept = keystore.get(&domain, |_| true).context("nothing was cached")?;

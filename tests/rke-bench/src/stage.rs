@@ -12,7 +12,7 @@ use rke_daemon::keystore::{Keystore, Limits};
 use rke_daemon::server::ServerName;
 use rke_daemon::store::NewSession;
 use rke_daemon::{Domain, made_up};
-use rke_host::data_dir::{DataDir, Sharing};
+use rke_host::data_dir::{DataDir, Role, Sharing};
 use rke_proto::ContentServerId;
 use rke_proto::derive::ShareWidth;
 use rke_raida::network::{LocalNetwork, LocalNetworkConfig};
@@ -93,7 +93,7 @@ impl Stage {
 
 /// Puts this into the key cache of a daemon that does not run.
 pub(crate) fn cache(data_dir: &Path, kept: impl IntoIterator<Item = Kept>) -> Result<()> {
-    let data_dir = Arc::new(DataDir::open(data_dir, Sharing::Alone)?);
+    let data_dir = Arc::new(DataDir::open(data_dir, Role::Daemon, Sharing::Alone)?);
     let keystore = Keystore::open(data_dir, Limits { ttl_hours: 24, max: usize::MAX })?;
     for kept in kept {
         keystore.put(&kept)?;

@@ -12,7 +12,7 @@ use rke_daemon::keystore::{Keystore, Limits};
 use rke_daemon::server::ServerName;
 use rke_daemon::{Config, Daemon, Domain, made_up};
 use rke_fuzz::samples::{self, Request};
-use rke_host::data_dir::{DataDir, Sharing};
+use rke_host::data_dir::{DataDir, Role, Sharing};
 use rke_proto::derive::ShareWidth;
 use rke_proto::header::RequestHeader;
 use rke_proto::{ContentServerId, EnvelopeKey, Status, command, envelope};
@@ -152,7 +152,7 @@ impl Asking {
 }
 
 fn cache_a_key(data_dir: &Path) -> Result<()> {
-    let data_dir = DataDir::open(data_dir, Sharing::Alone)?;
+    let data_dir = DataDir::open(data_dir, Role::Daemon, Sharing::Alone)?;
     let keystore = Keystore::open(Arc::new(data_dir), Limits { ttl_hours: 24, max: 1 })?;
     let origin = KeyOrigin {
         cs_id: ContentServerId::new("CS").context("not a Content Server ID")?,

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use rke_host::data_dir::read_sealer;
+use rke_host::data_dir::{look, read_sealer};
 use rke_host::sealed::Sealer;
 
 use crate::needles::Needles;
@@ -13,7 +13,8 @@ use crate::process::{Scan, scan_bytes};
 
 /// Looks through a data directory of a running program. At least this many sealed files must open.
 pub(crate) fn scan_data_dir(folder: &Path, needles: &Needles, sealed: usize) -> Result<Scan> {
-    let sealer = read_sealer(folder)?;
+    let role = look(folder)?.with_context(|| format!("{} does not say whose it is", folder.display()))?;
+    let sealer = read_sealer(folder, role)?;
     let (mut scan, mut opened) = (Scan::default(), 0);
     for path in files_in(folder)? {
         // One that went meanwhile holds nothing.

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use rke_host::data_dir::{self, DataDirError, Role};
 use rke_secret::{SecretMemory, start};
 use rustix::process::{Resource, getrlimit, getuid};
 
@@ -66,6 +67,10 @@ fn folder(report: &mut Report, path: &Path) {
         return report.fail("data", format!("{shown} is not a folder"), "name another with --data-dir");
     }
     let before = report.failures();
+    if let Err(DataDirError::OtherRole { found, .. }) = data_dir::check(path, Role::Daemon) {
+        let message = format!("{shown} is the data directory of {found}, not of a daemon");
+        report.fail("data", message, "name the daemon's with --data-dir");
+    }
     let others = |mode: u32| mode & 0o077 != 0;
     if others(about.permissions().mode()) {
         report.fail("data", format!("{shown} is open to others"), format!("chmod 700 {shown}"));
@@ -111,6 +116,9 @@ mod tests {
         fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).expect("a mode");
         assert_eq!(look(dir.path()).0, 2);
         assert_eq!(look(&key).0, 1);
+        let other = dir.path().join("other");
+        data_dir::claim(&other, Role::ContentServer).expect("a data directory");
+        assert!(look(&other).1.contains("of a Content Server, not of a daemon"));
         assert!(look(&dir.path().join("nothing")).1.contains("not there yet"));
     }
 }

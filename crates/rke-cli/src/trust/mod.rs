@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use rke_daemon::trust::{Form, Known, Offer, TrustFile};
+use rke_host::data_dir::{self, Role};
 
 pub(crate) use self::options::TrustOptions;
 use crate::cli::trust::{FormChoice, TrustCommand, TrustFolder};
@@ -34,7 +35,9 @@ pub(crate) fn run(command: TrustCommand) -> Result<()> {
 
 fn file(folder: TrustFolder) -> Result<TrustFile> {
     let folder: Result<PathBuf> = folder.data_dir.map_or_else(default_data_dir, Ok);
-    Ok(TrustFile::in_folder(&folder?))
+    let folder = folder?;
+    data_dir::check(&folder, Role::Daemon)?;
+    Ok(TrustFile::in_folder(&folder))
 }
 
 fn list(file: &TrustFile) -> Result<()> {

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rke_host::data_dir::DataDir;
+use rke_host::own_file::{open_own, read_own};
 use rke_secret::SecretError;
-use rustix::fs::OFlags;
 
 use super::event::{Entry, Event};
 use super::key::AuditKey;
@@ -44,7 +44,10 @@ impl LogFile {
     /// Opens the file or makes it. The outer error is that of the key, the inner that of the file.
     pub(super) fn open(path: &Path, data_dir: Arc<DataDir>) -> Result<io::Result<Self>, SecretError> {
         let key = AuditKey::of(data_dir.sealer())?;
-        let (last, last_line) = read_head(&data_dir, &key);
+        let (last, last_line) = match read_head(&data_dir, &key) {
+            Ok(head) => head,
+            Err(error) => return Ok(Err(error)),
+        };
         let mut log = Self { path: path.into(), data_dir, key, open: None, last, last_line, kept: last };
         Ok(log.settle().and_then(|()| log.keep()).map(|()| log))
     }
@@ -173,24 +176,26 @@ impl LogFile {
     }
 }
 
-/// The last line that the data directory knows of, if there is one that can be trusted.
-fn read_head(data_dir: &DataDir, key: &AuditKey) -> (Position, Vec<u8>) {
+/// The last line that the data directory knows of, if there is one that can be trusted. An error where this user may
+/// not use the file that has it.
+fn read_head(data_dir: &DataDir, key: &AuditKey) -> io::Result<(Position, Vec<u8>)> {
     let path = data_dir.path().join(HEAD);
-    let text = match fs::read(&path) {
+    let text = match read_own(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Default::default(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Default::default()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
         Err(error) => {
             tracing::error!(path = %path.display(), %error, "cannot read where the audit log had come to");
-            return Default::default();
+            return Ok(Default::default());
         }
     };
-    match head(&text, key) {
+    Ok(match head(&text, key) {
         Some(at) => (at, text),
         None => {
             tracing::error!(path = %path.display(), "does not say where the audit log had come to: it is damaged");
             Default::default()
         }
-    }
+    })
 }
 
 /// What a copy of the last line says.
@@ -199,14 +204,10 @@ pub(super) fn head(text: &[u8], key: &AuditKey) -> Option<Position> {
     line.is_sealed_with(key).then_some(line.at)
 }
 
-/// Opens a regular file to append to (0600 where it is made), which no other process may have.
+/// Opens a file of this user's own to append to (0600 where it is made), which no other process may have.
 fn open_alone(path: &Path) -> io::Result<File> {
-    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32;
     let mut options = OpenOptions::new();
-    let file = options.read(true).append(true).create(true).mode(0o600).custom_flags(flags).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
-    }
+    let file = open_own(path, options.read(true).append(true).create(true).mode(0o600))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(io::Error::other("another process writes to it")),

@@ -1,7 +1,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use rke_host::data_dir::Sharing;
+use rke_host::data_dir::{Role, Sharing};
 use serde_json::Value;
 
 use super::*;
@@ -25,7 +25,7 @@ impl Place {
     }
 
     fn open(&self) -> Audit {
-        let data_dir = DataDir::open(&self.data(), Sharing::Alone).expect("a data directory");
+        let data_dir = DataDir::open(&self.data(), Role::Daemon, Sharing::Alone).expect("a data directory");
         Audit::open(&self.log, Arc::new(data_dir)).expect("an audit log")
     }
 
@@ -375,12 +375,16 @@ fn lines_that_cannot_be_written_are_counted_and_told_of_later() {
 #[test]
 fn a_file_that_cannot_be_a_log_is_refused_with_its_name() {
     let place = Place::new();
-    let data_dir = Arc::new(DataDir::open(&place.data(), Sharing::Alone).expect("a data directory"));
+    let data_dir =
+        Arc::new(DataDir::open(&place.data(), Role::Daemon, Sharing::Alone).expect("a data directory"));
     let pipe = place.dir.path().join("pipe");
     let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).expect("a FIFO");
-    for path in [&place.dir.path().join("nowhere/audit.log"), place.dir.path(), &pipe, Path::new("/dev/null")]
-    {
+    let (other, link) = (place.dir.path().join("other"), place.dir.path().join("link"));
+    fs::write(&other, "").expect("written");
+    std::os::unix::fs::symlink(&other, &link).expect("a link");
+    let nowhere = place.dir.path().join("nowhere/audit.log");
+    for path in [&nowhere, place.dir.path(), &pipe, &link, Path::new("/dev/null")] {
         let error = Audit::open(path, Arc::clone(&data_dir)).err().expect("no log");
         assert!(error.to_string().contains(path.to_str().expect("UTF-8")), "{error}");
     }

@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use rke_host::data_dir::{DataDirError, read_sealer};
+use rke_host::data_dir::{DataDirError, Role, read_sealer};
+use rke_host::own_file::read_own;
 
 use super::file::{HEAD, MAX_LINE_LEN, head};
 use super::key::AuditKey;
@@ -35,9 +36,9 @@ impl Check {
     /// # Errors
     /// [`DataDirError`].
     pub fn with_data_dir(path: &Path) -> Result<Self, DataDirError> {
-        let key = AuditKey::of(&read_sealer(path)?)?;
+        let key = AuditKey::of(&read_sealer(path, Role::Daemon)?)?;
         let path = path.join(HEAD);
-        let head = match std::fs::read(&path) {
+        let head = match read_own(&path) {
             Ok(text) => head(&text, &key).map_or(Head::Damaged, Head::At),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Head::Missing,
             Err(source) => return Err(DataDirError::Io { action: "read", path, source }),

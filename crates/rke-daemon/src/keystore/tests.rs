@@ -1,6 +1,6 @@
 //! The key cache's rules, one test each.
 
-use rke_host::data_dir::Sharing;
+use rke_host::data_dir::{Role, Sharing};
 use rke_proto::handshake::ResumptionId;
 use rke_proto::tunnel::ClientKeyId;
 use rke_secret::Secret;
@@ -61,7 +61,8 @@ fn domain(name: &str) -> Domain {
 }
 
 fn open(dir: &tempfile::TempDir, ttl_hours: u64, max: usize) -> Keystore {
-    let data_dir = Arc::new(DataDir::open(dir.path(), Sharing::Alone).expect("a data directory"));
+    let data_dir =
+        Arc::new(DataDir::open(dir.path(), Role::Daemon, Sharing::Alone).expect("a data directory"));
     Keystore::open(data_dir, Limits { ttl_hours, max }).expect("a keystore")
 }
 

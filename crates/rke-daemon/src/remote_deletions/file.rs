@@ -9,6 +9,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
+use rke_host::own_file::{open_own, read_own};
+
 use super::line::{self, Line, write_begun, write_done};
 use super::{Id, RemoteDeletion, Shared};
 
@@ -66,7 +68,10 @@ struct Rewrite {
 impl PendingFile {
     /// The one in a data directory, and what is pending by it, in the order in which it came. Lines that cannot be read
     /// are reported.
-    pub(super) fn open(folder: &Path) -> (Self, Vec<RemoteDeletion>) {
+    ///
+    /// # Errors
+    /// Why this user may not use the file.
+    pub(super) fn open(folder: &Path) -> io::Result<(Self, Vec<RemoteDeletion>)> {
         let mut file = Self {
             folder: folder.into(),
             out: None,
@@ -78,15 +83,16 @@ impl PendingFile {
             is_torn: false,
             has_failed: false,
         };
-        let found = match fs::read(file.path()) {
+        let found = match read_own(&file.path()) {
             Ok(bytes) => file.understand(&bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
             Err(error) => {
                 file.set_aside_whole(&error);
                 Vec::new()
             }
         };
-        (file, found)
+        Ok((file, found))
     }
 
     fn path(&self) -> PathBuf {
@@ -289,5 +295,5 @@ fn append_to(path: &Path, is_new: bool) -> io::Result<File> {
     } else {
         options.create(true)
     };
-    options.open(path)
+    open_own(path, &mut options)
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rke_host::data_dir::{DataDir, Sharing};
+use rke_host::data_dir::{DataDir, Role, Sharing};
 use rke_proto::directory::Directory;
 use rke_proto::handshake::keys::{ctr_key, export_key, seal_key};
 use rke_proto::handshake::packet::HEADER_LEN;
@@ -55,7 +55,7 @@ fn open_with(folder: &TempDir, patience: Duration, timing: Timing, journal: Arc<
     let known = KnownServers::open(folder.path(), Vec::new()).expect("known servers");
     let rules = Rules { confirm_timeout: patience, ..Rules::of(&Config::new(folder.path().into())) };
     let exchange = Arc::new(Exchange::new(discovery, known, rules));
-    RemoteDeletions::open_with(folder.path(), exchange, journal, timing)
+    RemoteDeletions::open_with(folder.path(), exchange, journal, timing).expect("a file of this user's own")
 }
 
 fn deletion(of: u8, server: &ServerName) -> RemoteDeletion {
@@ -279,7 +279,8 @@ async fn what_is_pending_goes_on_after_the_daemon_was_killed() {
 async fn it_is_given_up_when_the_lifetime_is_over() {
     let (folder, server) = (folder(), Fake::start(&[Reply::Refused(Reason::NoSuchKey)]).await);
     let (log, data_dir) = (folder.path().join("audit.log"), folder.path().join("data"));
-    let data_dir = Arc::new(DataDir::open(&data_dir, Sharing::Alone).expect("a data directory"));
+    let data_dir =
+        Arc::new(DataDir::open(&data_dir, Role::Daemon, Sharing::Alone).expect("a data directory"));
     let journal = Arc::new(Journal::new(Audit::open(&log, data_dir).expect("an audit log")));
     let remote = open_with(&folder, LONG, timing(), Arc::clone(&journal));
     let now = deletion(0, &server.name).lives_until - 3600;
@@ -380,4 +381,19 @@ async fn nothing_from_which_a_key_follows_is_in_the_file() {
     }
     let line = hex_digits.lines().find(|line| !line.starts_with('#')).expect("a line");
     assert_eq!(line.split(' ').count(), 6, "{line}");
+}
+
+#[test]
+fn a_file_that_is_a_link_or_open_to_others_is_refused_and_left_as_it_is() {
+    let folder = folder();
+    let file = folder.path().join("pending-deletions");
+    std::fs::write(&file, "# a comment\n").expect("written");
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o666)).expect("a mode");
+    let refused = || PendingFile::open(folder.path()).err().expect("refused").to_string();
+    assert!(refused().contains("chmod go-w"), "{}", refused());
+    let elsewhere = folder.path().join("elsewhere");
+    std::fs::rename(&file, &elsewhere).expect("moved");
+    std::os::unix::fs::symlink(&elsewhere, &file).expect("a link");
+    assert!(refused().contains("symbolic link"), "{}", refused());
+    assert!(file.is_symlink() && elsewhere.is_file());
 }

@@ -3,13 +3,14 @@
 //! stay as they are.
 
 use std::collections::HashMap;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rke_host::data_dir::write_atomically;
+use rke_host::data_dir::{Role, claim, write_atomically};
+use rke_host::own_file::{open_own, read_own};
 
 use super::{Known, Offer};
 use crate::Domain;
@@ -88,7 +89,7 @@ impl TrustFile {
     /// # Errors
     /// [`TrustFileError::Read`].
     pub fn read(&self) -> Result<Lines, TrustFileError> {
-        match fs::read(&self.path) {
+        match read_own(&self.path) {
             Ok(bytes) => Ok(Lines::parse(&bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Lines::default()),
             Err(source) => Err(TrustFileError::Read { path: self.path.clone(), source }),
@@ -138,9 +139,10 @@ impl TrustFile {
 
     /// Waits until nobody else changes it. The lock lasts as long as the value.
     fn lock(&self) -> io::Result<File> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
-        let path = self.folder.join(LOCK);
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
+        claim(&self.folder, Role::Daemon).map_err(io::Error::other)?;
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true).mode(0o600);
+        let lock = open_own(&self.folder.join(LOCK), &mut options)?;
         lock.lock()?;
         Ok(lock)
     }

@@ -273,3 +273,19 @@ fn what_cannot_be_written_is_not_remembered() {
     assert!(error.to_string().starts_with("cannot change the known Content Servers in "), "{error}");
     assert_eq!(fs::read_to_string(path(&folder)).expect("a file"), "# mine\n");
 }
+
+#[test]
+fn the_file_of_another_role_or_behind_a_link_is_not_used() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, name) = (TrustFile::in_folder(folder.path()), domain("a.test"));
+    file.accept(&name, &offer("ONE", Form::Wide)).expect("accepted");
+    let elsewhere = folder.path().join("elsewhere");
+    fs::rename(file.path(), &elsewhere).expect("moved");
+    std::os::unix::fs::symlink(&elsewhere, file.path()).expect("a link");
+    let error = file.read().expect_err("refused").to_string();
+    assert!(error.contains("symbolic link"), "{error}");
+    fs::rename(&elsewhere, file.path()).expect("moved back");
+    fs::write(folder.path().join("role"), "content-server\n").expect("written");
+    let error = file.accept(&name, &offer("TWO", Form::Wide)).expect_err("refused").to_string();
+    assert!(error.contains("of a Content Server, not of a daemon"), "{error}");
+}

@@ -1,8 +1,8 @@
 //! A coin file: its header, the names of its coins, and their ANs, which are read straight into secrets.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use rke_proto::coin::{
@@ -11,9 +11,9 @@ use rke_proto::coin::{
 };
 use rke_proto::{RAIDA_COUNT, RaidaIndex};
 use rke_secret::{Secret, scoped};
+use rustix::fs::OFlags;
 
 use super::place::OpenError;
-use crate::sealed::open_regular;
 
 /// Why a coin file cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -110,4 +110,17 @@ impl From<OpenError> for CoinFileReadError {
             OpenError::Io(error) => Self::Io(error),
         }
     }
+}
+
+/// Opens a file only if it is a regular one: a FIFO would block, a device may do anything.
+fn open_regular(path: &Path) -> io::Result<File> {
+    regular(OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)?)
+}
+
+/// The file, if it is a regular one.
+pub(super) fn regular(file: File) -> io::Result<File> {
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    Ok(file)
 }

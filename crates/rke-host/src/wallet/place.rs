@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use rustix::fs::{Dir, Mode, OFlags};
 
+use super::coin_file::regular;
 use super::{COIN_FOLDERS, CoinFile, CoinFileReadError, WalletError, WalletRoot, is_coin_file};
-use crate::sealed::regular;
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
 

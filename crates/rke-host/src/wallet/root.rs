@@ -15,6 +15,7 @@ use rustix::io::Errno;
 
 use super::Wallet;
 use super::place::OpenError;
+use crate::own_file::is_trusted;
 
 /// As many symbolic links as the kernel follows.
 const MAX_LINKS: usize = 40;
@@ -173,10 +174,6 @@ fn cannot_confine(error: Errno) -> io::Error {
 fn reversed(path: &Path) -> Vec<OsString> {
     let names = path.components().rev().filter(|component| *component != Component::CurDir);
     names.map(|component| component.as_os_str().to_owned()).collect()
-}
-
-fn is_trusted(owner: u32) -> bool {
-    owner == 0 || owner == rustix::process::geteuid().as_raw()
 }
 
 #[cfg(test)]

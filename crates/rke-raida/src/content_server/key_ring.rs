@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rke_host::data_dir::{DataDir, Sharing};
+use rke_host::data_dir::{DataDir, Role, Sharing};
+use rke_host::own_file::read_own_text;
 use rke_proto::command::Preloading;
 use rke_proto::derive::ShareWidth;
 use rke_proto::directory::Directory;
@@ -51,7 +52,7 @@ impl KeyRing {
     /// # Errors
     /// [`ContentServerError`].
     pub fn open(cs_id: ContentServerId, data_dir: &Path) -> Result<Self, ContentServerError> {
-        let data_dir = DataDir::open(data_dir, Sharing::Shared)?;
+        let data_dir = DataDir::open(data_dir, Role::ContentServer, Sharing::Shared)?;
         let mut ring = Self { cs_id, data_dir, sets: Vec::new() };
         ring.refresh()?;
         Ok(ring)
@@ -213,7 +214,7 @@ impl KeyRing {
 }
 
 fn read_time(path: &Path) -> Result<Option<u64>, ContentServerError> {
-    match fs::read_to_string(path) {
+    match read_own_text(path) {
         Ok(text) => match text.trim().parse() {
             Ok(time) => Ok(Some(time)),
             Err(_) => {

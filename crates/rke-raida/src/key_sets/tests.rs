@@ -22,6 +22,10 @@ fn masters(of: &[(u8, u8)]) -> Vec<(KeySetId, Secret<32>)> {
     of.iter().map(|(key_set, byte)| (k(*key_set), secret(*byte))).collect()
 }
 
+fn open(dir: &Path) -> Result<KeySets, KeySetsError> {
+    KeySets::open(RaidaIndex::new(7).expect("a RAIDA"), dir)
+}
+
 struct Stage {
     key_sets: KeySets,
     dir: tempfile::TempDir,
@@ -30,14 +34,14 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
-        Self { key_sets: KeySets::open(dir.path()).expect("key sets"), dir }
+        Self { key_sets: open(dir.path()).expect("key sets"), dir }
     }
 
     /// Ends the node, as a crash does, and starts it again.
     fn restart(self) -> Self {
         let Self { key_sets, dir } = self;
         drop(key_sets);
-        Self { key_sets: KeySets::open(dir.path()).expect("key sets"), dir }
+        Self { key_sets: open(dir.path()).expect("key sets"), dir }
     }
 
     fn load(&mut self, coin: CoinId, preloading: Preloading, of: &[(u8, u8)]) -> Result<(), PreloadError> {
@@ -248,7 +252,7 @@ fn a_damaged_record_gives_no_id_away() {
     fs::write(&record, b"{}").expect("written");
     let Stage { key_sets, dir } = stage;
     drop(key_sets);
-    assert!(matches!(KeySets::open(dir.path()), Err(KeySetsError::Owners(OwnersError::Record { .. }))));
+    assert!(matches!(open(dir.path()), Err(KeySetsError::Owners(OwnersError::Record { .. }))));
 }
 
 #[test]
@@ -274,7 +278,7 @@ fn an_id_that_is_moved_loses_its_key_sets_and_keeps_its_time() {
         (owned.as_slice(), before.key_sets.as_slice()),
         ([before.clone()].as_slice(), [k(1), k(2)].as_slice())
     );
-    let mut stage = Stage { key_sets: KeySets::open(dir.path()).expect("key sets"), dir };
+    let mut stage = Stage { key_sets: open(dir.path()).expect("key sets"), dir };
     assert_eq!((stage.key_sets.owner(&cs_id()), stage.key_sets.len(), stage.files()), (Some(BERT), 0, 1));
     assert!(matches!(stage.load(ANNA, Preloading::Dated(1001), &[(1, 7)]), Err(PreloadError::OwnedBy(BERT))));
     assert!(matches!(stage.load(BERT, Preloading::Dated(1000), &[(1, 8)]), Err(PreloadError::NotLater)));

@@ -61,7 +61,7 @@ fn rules(preloaders: &[&str]) -> Rules {
 
 fn stage_with(rules: Rules) -> Stage {
     let dir = tempfile::tempdir().expect("a folder");
-    let mut key_sets = KeySets::open(dir.path()).expect("key sets");
+    let mut key_sets = KeySets::open(RaidaIndex::new(7).expect("a RAIDA"), dir.path()).expect("key sets");
     let loaded = key_sets.preload(cs_id(), KNOWN, Preloading::Public, vec![(key_set(1), master())]);
     loaded.expect("kept");
     Stage { responder: responder(rules, key_sets), dir, now: NOW }
@@ -85,7 +85,7 @@ impl Stage {
     fn restart(self, rules: Rules) -> Self {
         let Self { responder: before, dir, now } = self;
         drop(before);
-        let key_sets = KeySets::open(dir.path()).expect("key sets");
+        let key_sets = KeySets::open(RaidaIndex::new(7).expect("a RAIDA"), dir.path()).expect("key sets");
         Self { responder: responder(rules, key_sets), dir, now }
     }
 

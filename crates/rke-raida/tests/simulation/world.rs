@@ -88,7 +88,7 @@ impl World {
 /// 25 RAIDAs, each of which has got its master secret in an exchange.
 fn preloaded(secrets: &MasterSecrets, folder: &std::path::Path) -> Vec<Responder> {
     let responder = |raida: RaidaIndex| {
-        let key_sets = KeySets::open(&folder.join(raida.to_string())).expect("a data directory");
+        let key_sets = KeySets::open(raida, &folder.join(raida.to_string())).expect("a data directory");
         let ans = [COIN, OTHER, OPERATOR].map(|coin| (coin, an(raida, coin)));
         let preloaders = [Preloader::of_any(OPERATOR)].into_iter().collect();
         Responder::new(raida, ans.into(), Rules { preloaders, ..Rules::default() }, key_sets)

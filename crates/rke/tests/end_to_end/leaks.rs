@@ -6,7 +6,7 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rke_host::data_dir::read_sealer;
+use rke_host::data_dir::{Role, read_sealer};
 use rke_host::wallet::{CoinFile, coin_files};
 use rke_proto::RaidaIndex;
 
@@ -104,7 +104,7 @@ fn secrets(data_dir: &Path, wallet: &Path) -> Vec<String> {
             file.an(0, raida).expect("an AN").expose(|an| secrets.extend(forms(an)));
         }
     }
-    let sealer = read_sealer(data_dir).expect("a sealer");
+    let sealer = read_sealer(data_dir, Role::Daemon).expect("a sealer");
     for entry in fs::read_dir(data_dir.join("keys")).expect("a folder").flatten() {
         let (_, key) = sealer.read::<32>(&entry.path()).expect("a cached key");
         key.expose(|key| secrets.extend(forms(key)));

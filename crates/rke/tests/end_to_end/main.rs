@@ -14,6 +14,7 @@ mod clients;
 mod connections;
 mod console;
 mod cuts;
+mod data_dirs;
 mod dependencies;
 mod dev;
 mod doctor;

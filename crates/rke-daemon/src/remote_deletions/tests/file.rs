@@ -13,7 +13,7 @@ fn line_of(byte: u8) -> String {
 /// What is pending by a file with this text.
 fn found(folder: &TempDir, text: impl AsRef<[u8]>) -> Vec<u8> {
     fs::write(folder.path().join("pending-deletions"), text).expect("written");
-    PendingFile::open(folder.path()).1.iter().map(|deletion| deletion.id[0]).collect()
+    PendingFile::open(folder.path()).expect("a file").1.iter().map(|deletion| deletion.id[0]).collect()
 }
 
 fn in_folder(folder: &TempDir) -> Vec<String> {
@@ -137,7 +137,7 @@ async fn a_full_disk_leaves_no_torn_line_before_a_whole_one() {
     remote.shared.lock().file.out = Some(whole);
     remote.submit([deletion(9, &server.name)]);
     let pending = || {
-        let all = PendingFile::open(folder.path()).1;
+        let all = PendingFile::open(folder.path()).expect("a file").1;
         let mut all: Vec<u8> = all.iter().map(|deletion| deletion.id[0]).collect();
         all.sort_unstable();
         all
@@ -189,7 +189,7 @@ async fn what_is_appended_while_the_file_is_rewritten_is_in_it() {
             count += 1;
         }
         assert!(keeps.join().expect("no panic"));
-        assert_eq!(PendingFile::open(folder.path()).1.len(), usize::from(count));
+        assert_eq!(PendingFile::open(folder.path()).expect("a file").1.len(), usize::from(count));
     }
     assert!(count > 40, "{count}");
 }

@@ -1,0 +1,93 @@
+//! Why a data directory cannot be used, and how to repair it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rke_secret::SecretError;
+
+use super::Role;
+
+/// Why a data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    /// A file or folder cannot be made, read or written.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// To which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process has it.
+    #[error("{0} is in use by another process; stop that one, or choose another with --data-dir")]
+    InUse(PathBuf),
+    /// Others may read the master key.
+    #[error("{path} may be read by others (mode {mode:04o}); run `chmod 600 {path}`")]
+    Exposed {
+        /// The master key file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// The master key is not 32 bytes.
+    #[error(
+        "{path} has {len} bytes instead of 32; bring it back from a backup, or move it away to start with a new key (what \
+         it sealed is lost)"
+    )]
+    DamagedMasterKey {
+        /// The master key file.
+        path: PathBuf,
+        /// Its length.
+        len: u64,
+    },
+    /// A directory of another user.
+    #[error(
+        "{path} belongs to another user (uid {owner}); run this as that user, with `sudo -u '#{owner}'` in front, or \
+         make it this user's with `sudo chown -R {own} {path}`"
+    )]
+    Foreign {
+        /// The directory, or a folder in it.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+        /// Who looks at it.
+        own: u32,
+    },
+    /// Others may change what is in it.
+    #[error("others may write to {path} (mode {mode:04o}); run `chmod go-w {path}`")]
+    Writable {
+        /// The directory, or a folder in it.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// It is somebody else's.
+    #[error("{path} is the data directory of {found}, not of {wanted}; choose another with --data-dir")]
+    OtherRole {
+        /// The directory.
+        path: PathBuf,
+        /// Whose it is.
+        found: Role,
+        /// Whose it was to be.
+        wanted: Role,
+    },
+    /// It does not say whose it is.
+    #[error(
+        "{path} does not say whose data directory this is; if you know it, run `mv {path} {path}.damaged`: the next \
+         start of its program writes a new one"
+    )]
+    UnknownRole {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no secret memory left, or the system gave no random bytes.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+}
+
+pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DataDirError + use<> {
+    let path = path.to_path_buf();
+    move |source| DataDirError::Io { action, path, source }
+}
