@@ -56,10 +56,7 @@ async fn preload(key_set: KeySetId, width: ShareWidth, options: &PreloadOptions)
             "{key_set} exists already, for shares of the other width; choose another number with --key-set"
         );
     }
-    let secrets = keys.open_or_make(key_set)?;
-    if width == ShareWidth::Narrow {
-        keys.note_narrow(key_set)?;
-    }
+    let secrets = keys.open_or_make(key_set, width)?;
     publish(&keys, &secrets, options).await
 }
 

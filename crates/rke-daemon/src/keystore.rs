@@ -1,8 +1,9 @@
 //! The key cache: what is kept of an exchange in one sealed file for each domain and set of coins, so that it saves
 //! the next exchange, also after a restart. Over wide shares that is a resumption secret, over narrow ones the key.
-//! In memory only names and expiry times are kept; a file is opened when it is needed. A file that is damaged,
-//! foreign or expired is reported, removed, and never fatal.
+//! In memory only names and expiry times are kept; a file is opened when it is needed. A file that has expired is
+//! removed, one that is damaged or foreign is moved aside, and none of them is fatal.
 
+mod aside;
 mod description;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use rke_proto::derive::ShareWidth;
 use rke_proto::handshake::keys::{forget_proof, forget_token};
 use sha2::{Digest, Sha256};
 
+use self::aside::{Unusable, discard};
 use self::description::Description;
 use crate::Domain;
 use crate::clock::unix_seconds;
@@ -148,7 +150,7 @@ impl Keystore {
                 Ok((kept, expires_at)) => {
                     keystore.lock().insert(whose(&kept), Indexed::new(&kept, expires_at));
                 }
-                Err(reason) => discard(&path, &reason),
+                Err(why) => keystore.put_away(&path, &why),
             }
         }
         keystore.shrink_to(limits.max);
@@ -174,18 +176,32 @@ impl Keystore {
             let origin = Arc::clone(&self.lock().get(whose)?.origin);
             let path = self.path_of(whose);
             let loaded = self.load(&path);
-            let mut index = self.lock();
+            let index = self.lock();
             let indexed = index.get(whose).filter(|indexed| Arc::ptr_eq(&indexed.origin, &origin));
             match (indexed, loaded) {
                 // Another one has taken its place meanwhile.
                 (None, _) => (),
                 (Some(indexed), Ok((kept, _))) => return Some(indexed.share_with(kept)),
-                (Some(_), Err(reason)) => {
-                    index.remove(whose);
+                (Some(_), Err(_)) => {
                     drop(index);
-                    discard(&path, &reason);
-                    return None;
+                    return self.read_alone(whose);
                 }
+            }
+        }
+    }
+
+    /// Reads a file again while no file changes: one that is being replaced looks damaged. What is still of no use then
+    /// is put away.
+    fn read_alone(&self, whose: &Whose) -> Option<Kept> {
+        let (_files, path) = (self.lock_files(), self.path_of(whose));
+        match self.load(&path) {
+            Ok((kept, _)) => self.lock().get(whose).map(|indexed| indexed.share_with(kept)),
+            Err(why) => {
+                if !why.may_pass() {
+                    self.lock().remove(whose);
+                }
+                self.put_away(&path, &why);
+                None
             }
         }
     }
@@ -340,17 +356,16 @@ impl Keystore {
     }
 
     /// Opens a file of the cache: what is kept in it, and its expiry; or why it cannot be used.
-    fn load(&self, path: &Path) -> Result<(Kept, u64), String> {
-        let (description, secret) =
-            self.data_dir.sealer().read::<32>(path).map_err(|error| error.to_string())?;
-        let description = Description::decode(&description).map_err(|_| "its description is malformed")?;
+    fn load(&self, path: &Path) -> Result<(Kept, u64), Unusable> {
+        let (description, secret) = self.data_dir.sealer().read::<32>(path)?;
+        let description = Description::decode(&description)?;
         let expires_at = description.expires_at;
-        let kept = description.into_kept(secret).ok_or("its description is malformed")?;
+        let kept = description.into_kept(secret).ok_or(SealError::Malformed)?;
         if self.path_of(&whose(&kept)) != path {
-            return Err("it is not the file of its domain and coins".into());
+            return Err(SealError::Elsewhere.into());
         }
         if expires_at <= unix_seconds() {
-            return Err("it has expired".into());
+            return Err(Unusable::Expired);
         }
         Ok((kept, expires_at))
     }
@@ -383,14 +398,6 @@ fn farewell(kept: &Kept) -> Option<RemoteDeletion> {
     let (token, proof) = secret.expose(|secret| (forget_token(secret), forget_proof(secret)));
     let lives_until = (*lives_until).try_into().unwrap_or(u32::MAX);
     Some(RemoteDeletion { id: id.0, token, proof, server: kept.origin.server.clone(), lives_until })
-}
-
-fn discard(path: &Path, reason: &str) {
-    let file = path.file_name().unwrap_or_default().to_string_lossy();
-    match Sealer::remove(path) {
-        Ok(()) => tracing::warn!(%file, reason, "removed a cached key"),
-        Err(error) => tracing::warn!(%file, reason, %error, "cannot remove a cached key"),
-    }
 }
 
 #[cfg(test)]

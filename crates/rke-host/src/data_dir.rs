@@ -24,6 +24,9 @@ const MASTER_KEY: &str = "master.key";
 const LOCK: &str = "lock";
 const ROLE: &str = "role";
 
+/// The folder for what cannot be read.
+const DAMAGED: &str = "damaged";
+
 /// Who else may have a data directory open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sharing {
@@ -104,6 +107,39 @@ impl DataDir {
         make.map_err(io_error("create", &path))?;
         check_folder(&path, &path.symlink_metadata().map_err(io_error("look at", &path))?)?;
         Ok(path)
+    }
+
+    /// Moves a file or folder that cannot be read out of the way, to the folder `damaged`, and gives its new path. There
+    /// people can look at it; nothing is ever removed from there.
+    ///
+    /// # Errors
+    /// [`DataDirError`]; then it is where it was.
+    pub fn set_aside(&self, path: &Path) -> Result<PathBuf, DataDirError> {
+        let folder = self.folder(DAMAGED)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let names = (1..).map(|number| format!("{name}.{number}"));
+        let free = |aside: &PathBuf| aside.symlink_metadata().is_err();
+        let mut asides = std::iter::once(name.to_string()).chain(names).map(|name| folder.join(name));
+        let aside = asides.find(free).unwrap_or(folder);
+        let moved = fs::rename(path, &aside).and_then(|()| sync_folder(&self.path.join(DAMAGED)));
+        let moved = moved.and_then(|()| sync_folder(path.parent().unwrap_or(&self.path)));
+        moved.map_err(io_error("move aside", path))?;
+        Ok(aside)
+    }
+}
+
+/// An error where the master key of the directory at `path` is missing, which has sealed the file or folder `sealed`. To
+/// be asked before it is opened: that makes a new one.
+///
+/// # Errors
+/// [`DataDirError::NoMasterKey`].
+pub fn expect_master_key(path: &Path, sealed: &Path) -> Result<(), DataDirError> {
+    let path = path.join(MASTER_KEY);
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(DataDirError::NoMasterKey { path, sealed: sealed.into() })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -28,16 +28,41 @@ const MAX_DESCRIPTION_LEN: usize = 4096;
 pub enum SealError {
     /// The file cannot be read or written.
     #[error("{0}")]
-    Io(#[from] io::Error),
+    Io(#[source] io::Error),
     /// It is not a sealed file of this kind, or it is cut short.
     #[error("it is not a sealed file, or it is damaged")]
     Malformed,
     /// Its tag does not match: damaged, altered, or sealed under another master key.
     #[error("it does not open: it is damaged, altered, or sealed under another master key")]
     DoesNotOpen,
+    /// It opens, but its description is of something else.
+    #[error("it is not what belongs here: it was copied or renamed")]
+    Elsewhere,
     /// There is no secret memory left, or the system gave no random bytes.
     #[error(transparent)]
     Secret(#[from] SecretError),
+}
+
+impl SealError {
+    /// Whether it is the file that is at fault, so that trying again is of no use.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Malformed | Self::DoesNotOpen | Self::Elsewhere)
+    }
+
+    /// Whether there is no file.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+impl From<io::Error> for SealError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            // The file ends too early.
+            io::ErrorKind::UnexpectedEof => Self::Malformed,
+            _ => Self::Io(error),
+        }
+    }
 }
 
 /// Seals and opens files under one master key.

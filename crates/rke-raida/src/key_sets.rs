@@ -8,8 +8,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use rke_host::data_dir::{DataDir, DataDirError, Role, Sharing};
-use rke_host::sealed::{SealError, Sealer};
+use rke_host::data_dir::{self, DataDir, DataDirError, Role, Sharing};
+use rke_host::sealed::SealError;
 use rke_proto::coin::CoinId;
 use rke_proto::command::Preloading;
 use rke_proto::derive::ShareWidth;
@@ -70,43 +70,68 @@ pub enum KeySetsError {
     /// The records.
     #[error(transparent)]
     Owners(#[from] OwnersError),
+    /// A master secret cannot be read now. It may be all right.
+    #[error("cannot read the master secret in {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: SealError,
+    },
 }
 
 impl KeySets {
-    /// Opens what a node keeps in its data directory. A master secret that cannot be used is reported and removed.
+    /// Opens what a node keeps in its data directory. A damaged master secret is reported and moved aside; its record
+    /// goes on naming it, so that a copy can be put in its place.
     ///
     /// # Errors
-    /// When the data directory or the records in it cannot be used.
+    /// When the data directory, the records in it, or its files cannot be read, or when there are key sets and no master
+    /// key.
     pub fn open(raida: RaidaIndex, path: &Path) -> Result<Self, KeySetsError> {
+        data_dir::check(path, Role::Node(raida))?;
+        if let Some(sealed) = owners::first_secret(&path.join(owners::FOLDER)) {
+            data_dir::expect_master_key(path, &sealed)?;
+        }
         let data_dir = DataDir::open(path, Role::Node(raida), Sharing::Alone)?;
         let folder = data_dir.folder(owners::FOLDER)?;
         let (records, mut others) = Record::read_all(&folder)?;
         let mut key_sets = Self { data_dir, folder, records: HashMap::new(), masters: HashMap::new() };
-        for mut record in records {
+        for record in records {
             let files = |held: &HeldKeySet| record.secret_file(&key_sets.folder, held);
             let named: Vec<PathBuf> = record.key_sets.iter().map(files).collect();
             others.retain(|file| !named.contains(file));
-            let held = std::mem::take(&mut record.key_sets);
-            record.key_sets = held.into_iter().filter(|held| key_sets.load(&record, held)).collect();
+            record.key_sets.iter().try_for_each(|held| key_sets.load(&record, held))?;
             key_sets.records.insert(record.cs_id, record);
         }
         // Left behind by a preload that did not come to its end, or has replaced them.
-        others.iter().for_each(|file| remove_secret(file));
+        others.iter().filter(|file| owners::is_secret(file)).for_each(|file| remove_secret(file));
         Ok(key_sets)
     }
 
-    /// Loads a master secret that a record names. Says whether it can be used; it is removed where it cannot.
-    fn load(&mut self, record: &Record, held: &HeldKeySet) -> bool {
-        let file = record.secret_file(&self.folder, held);
-        match self.read(record, held, &file) {
+    /// Loads a master secret that a record names, if it can be used.
+    fn load(&mut self, record: &Record, held: &HeldKeySet) -> Result<(), KeySetsError> {
+        let path = record.secret_file(&self.folder, held);
+        match self.read(record, held, &path) {
             Ok((key_set, secret)) => {
                 self.masters.insert((record.cs_id, key_set), Master { form: held.form, secret });
-                true
             }
-            Err(reason) => {
-                tracing::warn!(file = %file.display(), reason, "removed a master secret that cannot be used");
-                let _ = Sealer::remove(&file);
-                false
+            Err(error) if error.is_missing() => {
+                tracing::error!(file = %path.display(), "a master secret is missing; preload its key set again");
+            }
+            Err(error) if error.is_damage() => self.set_aside(&path, &error),
+            Err(source) => return Err(KeySetsError::Read { path, source }),
+        }
+        Ok(())
+    }
+
+    fn set_aside(&self, file: &Path, why: &SealError) {
+        match self.data_dir.set_aside(file) {
+            Ok(aside) => tracing::error!(
+                file = %file.display(), aside = %aside.display(), %why,
+                "a master secret cannot be used, and was moved aside; put a copy of it in its place, or preload its key set again"
+            ),
+            Err(error) => {
+                tracing::error!(file = %file.display(), %why, %error, "a master secret cannot be used")
             }
         }
     }
@@ -116,17 +141,15 @@ impl KeySets {
         record: &Record,
         held: &HeldKeySet,
         file: &Path,
-    ) -> Result<(KeySetId, Secret<32>), String> {
-        let (description, secret) = self.data_dir.sealer().read(file).map_err(|error| error.to_string())?;
-        let description: Description =
-            serde_json::from_slice(&description).map_err(|_| "its description is malformed")?;
-        let cs_id = ContentServerId::new(&description.cs_id).ok_or("its Content Server ID is malformed")?;
-        let key_set = KeySetId::new(description.key_set).ok_or("its key set is 0")?;
-        let is_its_own = cs_id == record.cs_id && key_set.get() == held.key_set;
-        if !is_its_own || description.number != held.number {
-            return Err("it is not the file of its key set".into());
+    ) -> Result<(KeySetId, Secret<32>), SealError> {
+        let (description, secret) = self.data_dir.sealer().read(file)?;
+        let Description { cs_id, key_set, number } =
+            serde_json::from_slice(&description).map_err(|_| SealError::Malformed)?;
+        let is_its_own = ContentServerId::new(&cs_id) == Some(record.cs_id) && key_set == held.key_set;
+        if !is_its_own || number != held.number {
+            return Err(SealError::Elsewhere);
         }
-        Ok((key_set, secret))
+        Ok((KeySetId::new(key_set).ok_or(SealError::Malformed)?, secret))
     }
 
     /// How many there are.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rke_host::data_dir::{DataDirError, Role, claim};
 use rke_proto::coin::{CoinId, CoinStatus};
+use rke_proto::derive::ShareWidth;
 use rke_proto::directory::Directory;
 use rke_proto::round::Fault;
 use rke_proto::{ContentServerId, KeySetId, RAIDA_COUNT, RaidaIndex};
@@ -161,7 +162,7 @@ impl LocalNetwork {
         let directory_file = config.dir.join("raida-directory.txt");
         std::fs::write(&directory_file, directory_text(&directory)).map_err(|error| config.files(error))?;
         let mut keys = config.key_ring()?;
-        let master_secrets = keys.open_or_make(key_set(1))?;
+        let master_secrets = keys.open_or_make(key_set(1), ShareWidth::Wide)?;
         let report =
             keys.preload(&master_secrets, &directory, &config.server_wallet(), PRELOAD_TIMEOUT).await?;
         all_hold(&report)?;
@@ -286,8 +287,7 @@ impl LocalNetwork {
     /// [`NetworkError`].
     pub async fn add_narrow_key_set(&mut self) -> Result<DnsRecords, NetworkError> {
         let mut keys = self.config.key_ring()?;
-        let secrets = keys.open_or_make(key_set(2))?;
-        keys.note_narrow(secrets.key_set())?;
+        let secrets = keys.open_or_make(key_set(2), ShareWidth::Narrow)?;
         let wallet = self.config.server_wallet();
         let report = keys.preload(&secrets, &self.directory, &wallet, PRELOAD_TIMEOUT).await?;
         all_hold(&report)?;

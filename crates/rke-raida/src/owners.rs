@@ -216,6 +216,26 @@ impl Record {
     }
 }
 
+/// Whether a file of the folder has the name of a sealed master secret, or of one that was being written.
+pub(crate) fn is_secret(file: &Path) -> bool {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let parts: Vec<&str> = name.split('-').collect();
+    match parts.as_slice() {
+        [id, key_set, number] => {
+            let is_hex =
+                |text: &str, len| text.len() == len && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+            is_hex(id, 32) && key_set.starts_with('k') && is_hex(number, 16)
+        }
+        _ => name.starts_with(".tmp"),
+    }
+}
+
+/// A sealed master secret of the folder, if there is one.
+pub(crate) fn first_secret(folder: &Path) -> Option<PathBuf> {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    files.filter(|file| is_secret(file)).find(|file| file.extension().is_none())
+}
+
 /// Whose a Content Server ID is at a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ownership {

@@ -110,7 +110,7 @@ fn a_full_cache_gives_up_the_first_to_expire() {
 }
 
 #[test]
-fn damaged_and_foreign_files_are_removed_and_not_fatal() {
+fn damaged_and_foreign_files_are_moved_aside_and_not_fatal() {
     let dir = tempfile::tempdir().expect("a folder");
     let keystore = open(&dir, 24, 64);
     keystore.put(&key("good.test", 1)).expect("cached");
@@ -119,7 +119,7 @@ fn damaged_and_foreign_files_are_removed_and_not_fatal() {
     let good = keystore.path_of(&whose(&key("good.test", 1)));
     let mut bytes = fs::read(&bad).expect("read");
     *bytes.last_mut().expect("not empty") ^= 1;
-    fs::write(&bad, bytes).expect("written");
+    fs::write(&bad, &bytes).expect("written");
     fs::copy(&good, good.with_file_name("renamed.key")).expect("copied");
     fs::write(good.with_file_name("garbage"), b"garbage").expect("written");
     assert!(get(&keystore, "bad.test").is_none());
@@ -127,6 +127,45 @@ fn damaged_and_foreign_files_are_removed_and_not_fatal() {
     let keystore = open(&dir, 24, 64);
     assert_eq!(keystore.count().total, 1);
     assert_eq!(files(&dir), [good]);
+    let aside = dir.path().join("damaged");
+    assert_eq!(fs::read(aside.join(bad.file_name().expect("a name"))).expect("moved"), bytes);
+    assert!(aside.join("renamed.key").is_file() && aside.join("garbage").is_file());
+}
+
+#[test]
+fn a_file_that_cannot_be_read_now_is_left_and_used_later() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let keystore = open(&dir, 24, 64);
+    let kept = key("a.test", 1);
+    keystore.put(&kept).expect("cached");
+    let (path, elsewhere) = (keystore.path_of(&whose(&kept)), dir.path().join("elsewhere"));
+    fs::rename(&path, &elsewhere).expect("moved");
+    std::os::unix::fs::symlink(&elsewhere, &path).expect("a link");
+    assert!(get(&keystore, "a.test").is_none(), "not through a link");
+    fs::rename(&elsewhere, &path).expect("moved back");
+    assert!(is_same(&get(&keystore, "a.test").expect("still known"), &kept));
+}
+
+#[test]
+fn a_key_that_is_being_replaced_is_not_taken_for_a_damaged_one() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let keystore = open(&dir, 24, 64);
+    let kept = key("a.test", 1);
+    keystore.put(&kept).expect("cached");
+    let path = keystore.path_of(&whose(&kept));
+    let good = fs::read(&path).expect("a file");
+    // As it looks to a reader that had it open when another took its place: overwritten.
+    fs::write(&path, vec![0; good.len()]).expect("written");
+    let writer = keystore.lock_files();
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| get(&keystore, "a.test"));
+        // Time for the reader to find it damaged; where that is too short, it finds the new one at once.
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        fs::write(&path, &good).expect("replaced");
+        drop(writer);
+        assert!(is_same(&reader.join().expect("no panic").expect("a key"), &kept));
+    });
+    assert!(files(&dir) == [path] && !dir.path().join("damaged").exists());
 }
 
 #[test]

@@ -23,6 +23,17 @@ pub enum DataDirError {
     /// Another process has it.
     #[error("{0} is in use by another process; stop that one, or choose another with --data-dir")]
     InUse(PathBuf),
+    /// The master key is gone, and what it sealed is not.
+    #[error(
+        "{path} is missing, and {sealed} is sealed with it; bring it back from a backup. To go on without what it \
+         sealed, run `mv {sealed} {sealed}.lost`"
+    )]
+    NoMasterKey {
+        /// The master key file.
+        path: PathBuf,
+        /// What it sealed.
+        sealed: PathBuf,
+    },
     /// Others may read the master key.
     #[error("{path} may be read by others (mode {mode:04o}); run `chmod 600 {path}`")]
     Exposed {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rke_host::data_dir::{DataDir, Role, Sharing};
+use rke_host::data_dir::{self, DataDir, Role, Sharing};
 use rke_host::own_file::read_own_text;
 use rke_proto::command::Preloading;
 use rke_proto::derive::ShareWidth;
@@ -19,6 +19,8 @@ use super::{ContentServerError, MasterSecrets, PreloadReport};
 use crate::clock::unix_seconds;
 use crate::replay::WINDOW_SECONDS;
 
+/// How the names of key sets' folders begin.
+const FOLDERS: &str = "master-secrets-";
 /// In a key set's folder: the RAIDAs have it.
 const PRELOADED: &str = "preloaded";
 /// The Unix time of the last preload, in the data directory, and behind a dash the ID's.
@@ -47,35 +49,59 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
-    /// Opens what is there, while other processes may do the same.
+    /// Opens what is there, while other processes may do the same. Refuses key sets without the master key.
     ///
     /// # Errors
     /// [`ContentServerError`].
-    pub fn open(cs_id: ContentServerId, data_dir: &Path) -> Result<Self, ContentServerError> {
-        let data_dir = DataDir::open(data_dir, Role::ContentServer, Sharing::Shared)?;
+    pub fn open(cs_id: ContentServerId, path: &Path) -> Result<Self, ContentServerError> {
+        data_dir::check(path, Role::ContentServer)?;
+        if let Some(sealed) = first_key_set(path) {
+            data_dir::expect_master_key(path, &sealed)?;
+        }
+        let data_dir = DataDir::open(path, Role::ContentServer, Sharing::Shared)?;
         let mut ring = Self { cs_id, data_dir, sets: Vec::new() };
         ring.refresh()?;
         Ok(ring)
     }
 
-    /// Takes in what others have added and when they want it retired.
+    /// Takes in what others have added and when they want it retired. A damaged key set that has retired is moved aside.
     ///
     /// # Errors
     /// [`ContentServerError`]; what was known stays.
     pub fn refresh(&mut self) -> Result<(), ContentServerError> {
-        let mut sets = Vec::new();
+        let (mut sets, mut damaged) = (Vec::new(), Vec::new());
         for key_set in self.key_set_ids()? {
             let folder = self.folder(key_set);
+            let retires_at = read_time(&folder.join(RETIRES_AT))?;
+            let has_retired = retires_at.is_some_and(|at| at <= unix_seconds());
             let known = self.sets.iter().find(|set| set.secrets.key_set() == key_set);
             let secrets = match known {
                 Some(set) => Arc::clone(&set.secrets),
-                None => Arc::new(MasterSecrets::open(self.cs_id, key_set, &self.data_dir, &folder)?),
+                None => match MasterSecrets::open(self.cs_id, key_set, &self.data_dir, &folder) {
+                    Ok(secrets) => Arc::new(secrets),
+                    Err(error) if has_retired && error.is_damage() => {
+                        damaged.push((folder, error));
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                },
             };
-            let width = self.width(key_set);
-            sets.push(ServedKeySet { secrets, width, retires_at: read_time(&folder.join(RETIRES_AT))? });
+            sets.push(ServedKeySet { secrets, width: self.width(key_set), retires_at });
         }
+        // Only now that the others are known to be good: the master key is the right one.
+        damaged.iter().for_each(|(folder, why)| self.set_aside(folder, why));
         self.sets = sets;
         Ok(())
+    }
+
+    fn set_aside(&self, folder: &Path, why: &ContentServerError) {
+        match self.data_dir.set_aside(folder) {
+            Ok(aside) => tracing::warn!(
+                folder = %folder.display(), aside = %aside.display(), %why,
+                "a key set that has retired cannot be used, and was moved aside"
+            ),
+            Err(error) => tracing::warn!(%why, %error, "a key set that has retired cannot be used"),
+        }
     }
 
     /// The key sets, the lowest number first.
@@ -83,11 +109,15 @@ impl KeyRing {
         &self.sets
     }
 
-    /// The key set of this number; new master secrets where there is none.
+    /// The key set of this number; where there is none, new master secrets for shares of this width.
     ///
     /// # Errors
     /// [`ContentServerError`].
-    pub fn open_or_make(&mut self, key_set: KeySetId) -> Result<Arc<MasterSecrets>, ContentServerError> {
+    pub fn open_or_make(
+        &mut self,
+        key_set: KeySetId,
+        width: ShareWidth,
+    ) -> Result<Arc<MasterSecrets>, ContentServerError> {
         if let Some(set) = self.sets.iter().find(|set| set.secrets.key_set() == key_set) {
             return Ok(Arc::clone(&set.secrets));
         }
@@ -95,6 +125,7 @@ impl KeyRing {
         let (folder, unfinished) = (self.folder(key_set), self.folder_name(key_set) + ".new");
         let unfinished = self.data_dir.folder(&unfinished)?;
         secrets.write(&self.data_dir, &unfinished)?;
+        note_width(&unfinished, width).map_err(files(&unfinished))?;
         let moved = fs::rename(&unfinished, &folder).and_then(|()| sync(self.data_dir.path()));
         moved.map_err(files(&folder))?;
         self.refresh()?;
@@ -109,11 +140,16 @@ impl KeyRing {
     pub fn next_key_set(&mut self) -> Result<Arc<MasterSecrets>, ContentServerError> {
         let newest = self.sets.last().map(|set| set.secrets.key_set());
         let next = match newest {
-            Some(newest) if !self.folder(newest).join(PRELOADED).exists() => newest.get(),
+            Some(newest) if self.is_left_behind(newest) => newest.get(),
             Some(newest) => newest.get().checked_add(1).ok_or(ContentServerError::NoKeySetLeft)?,
             None => return Err(ContentServerError::NoKeySet(self.data_dir.path().into())),
         };
-        self.open_or_make(KeySetId::new(next).ok_or(ContentServerError::NoKeySetLeft)?)
+        self.open_or_make(KeySetId::new(next).ok_or(ContentServerError::NoKeySetLeft)?, ShareWidth::Wide)
+    }
+
+    /// Whether it is one of a rotation that failed.
+    fn is_left_behind(&self, key_set: KeySetId) -> bool {
+        self.width(key_set) == ShareWidth::Wide && !self.folder(key_set).join(PRELOADED).exists()
     }
 
     /// Preloads a key set for the shares that it is for; one of wide shares as the last that has been preloaded.
@@ -162,15 +198,6 @@ impl KeyRing {
         }
     }
 
-    /// Notes that a key set is for narrow shares. To be called before it is preloaded.
-    ///
-    /// # Errors
-    /// [`ContentServerError`].
-    pub fn note_narrow(&mut self, key_set: KeySetId) -> Result<(), ContentServerError> {
-        self.write(key_set, NARROW, "")?;
-        self.refresh()
-    }
-
     /// Retires every key set below this one at a time, unless it retires before that.
     ///
     /// # Errors
@@ -187,7 +214,7 @@ impl KeyRing {
         let folder = self.folder(key_set);
         let path = folder.join(name);
         let write = |file: &mut fs::File| io::Write::write_all(file, text.as_bytes());
-        rke_host::data_dir::write_atomically(&folder, &path, write).map_err(files(&path))
+        data_dir::write_atomically(&folder, &path, write).map_err(files(&path))
     }
 
     fn folder_name(&self, key_set: KeySetId) -> String {
@@ -199,7 +226,7 @@ impl KeyRing {
     }
 
     fn prefix(&self) -> String {
-        format!("master-secrets-{}-", hex::encode(self.cs_id.padded()))
+        format!("{FOLDERS}{}-", hex::encode(self.cs_id.padded()))
     }
 
     fn key_set_ids(&self) -> Result<Vec<KeySetId>, ContentServerError> {
@@ -211,6 +238,28 @@ impl KeyRing {
         ids.sort_unstable();
         Ok(ids)
     }
+}
+
+/// Notes what a key set is for, before it is there: an attempt that did not come to its end may have left something else.
+fn note_width(folder: &Path, width: ShareWidth) -> io::Result<()> {
+    let path = folder.join(NARROW);
+    match width {
+        ShareWidth::Narrow => data_dir::write_atomically(folder, &path, |_| Ok(())),
+        ShareWidth::Wide => match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        },
+    }
+}
+
+/// The folder of a key set of any Content Server ID, if there is one.
+fn first_key_set(data_dir: &Path) -> Option<PathBuf> {
+    let folders = fs::read_dir(data_dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_key_set = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with(FOLDERS) && path.extension().is_none()
+    };
+    folders.into_iter().find(is_key_set)
 }
 
 fn read_time(path: &Path) -> Result<Option<u64>, ContentServerError> {
@@ -236,74 +285,4 @@ fn files(path: &Path) -> impl FnOnce(io::Error) -> ContentServerError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ring(dir: &Path) -> KeyRing {
-        KeyRing::open(ContentServerId::new("CS").expect("an ID"), dir).expect("a key ring")
-    }
-
-    fn first(ring: &mut KeyRing) -> Arc<MasterSecrets> {
-        ring.open_or_make(KeySetId::new(1).expect("k1")).expect("a key set")
-    }
-
-    fn ids(ring: &KeyRing) -> Vec<u8> {
-        ring.sets().iter().map(|set| set.secrets.key_set().get()).collect()
-    }
-
-    #[test]
-    fn rotating_makes_one_key_set_after_the_other_and_a_failed_rotation_is_taken_up_again() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let mut ring = ring(dir.path());
-        assert!(
-            matches!(ring.next_key_set(), Err(ContentServerError::NoKeySet(_))),
-            "nothing to rotate from"
-        );
-        assert_eq!(first(&mut ring).key_set().get(), 1);
-        assert_eq!(ring.next_key_set().expect("a key set").key_set().get(), 1);
-        ring.note_preloaded(KeySetId::new(1).expect("k1")).expect("noted");
-        assert_eq!(ring.next_key_set().expect("a key set").key_set().get(), 2);
-        assert_eq!(ids(&ring), [1, 2]);
-    }
-
-    #[test]
-    fn another_process_sees_what_was_added_and_when_it_retires() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let (mut writer, mut second) = (ring(dir.path()), ring(dir.path()));
-        let made = first(&mut writer);
-        writer.note_preloaded(made.key_set()).expect("noted");
-        let newer = writer.next_key_set().expect("a key set");
-        writer.retire_below(newer.key_set(), 1234).expect("retired");
-        second.refresh().expect("refreshed");
-        assert_eq!(ids(&second), [1, 2]);
-        assert_eq!(second.sets()[0].retires_at, Some(1234));
-        assert_eq!(second.sets()[1].retires_at, None);
-        writer.retire_below(newer.key_set(), 9999).expect("retired");
-        assert_eq!(writer.sets()[0].retires_at, Some(1234), "not later than said before");
-    }
-
-    #[test]
-    fn each_preload_is_later_than_the_last_one() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let next = |now| ring(dir.path()).next_preload(now).expect("a time");
-        assert_eq!(
-            [next(1000), next(1000), next(1000), next(1001), next(1010)],
-            [1000, 1001, 1002, 1003, 1010]
-        );
-        assert_eq!(next(711), 1011, "a clock that was set back");
-        assert_eq!(next(500), 500, "one that was far ahead");
-        let other =
-            KeyRing::open(ContentServerId::new("OTHER").expect("an ID"), dir.path()).expect("a key ring");
-        assert_eq!(other.next_preload(500).expect("a time"), 500);
-        assert!(ring(dir.path()).sets().is_empty());
-    }
-
-    #[test]
-    fn a_damaged_master_secret_is_an_error_and_not_a_new_one() {
-        let dir = tempfile::tempdir().expect("a folder");
-        drop(first(&mut ring(dir.path())));
-        let folder = ring(dir.path()).folder(KeySetId::new(1).expect("k1"));
-        fs::write(folder.join("raida-03"), b"damaged").expect("written");
-        assert!(KeyRing::open(ContentServerId::new("CS").expect("an ID"), dir.path()).is_err());
-    }
-}
+mod tests;

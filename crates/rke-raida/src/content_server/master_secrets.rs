@@ -24,7 +24,10 @@ pub enum ContentServerError {
     #[error(transparent)]
     DataDir(#[from] DataDirError),
     /// The file of its master secrets.
-    #[error("cannot use the master secrets in {path}: {source}")]
+    #[error(
+        "cannot use the master secrets in {path}: {source}; bring the file back from a backup, or move its folder away \
+         and make a key set under another number with `rke content-server preload --key-set`"
+    )]
     MasterSecrets {
         /// The file.
         path: PathBuf,
@@ -60,6 +63,13 @@ pub enum ContentServerError {
     /// There is no secret memory left.
     #[error(transparent)]
     Secret(#[from] SecretError),
+}
+
+impl ContentServerError {
+    /// Whether master secrets are damaged or gone, so that trying again is of no use.
+    pub(super) fn is_damage(&self) -> bool {
+        matches!(self, Self::MasterSecrets { source, .. } if source.is_damage() || source.is_missing())
+    }
 }
 
 /// What became of a preload.
@@ -254,7 +264,7 @@ fn read_master(
     let path = file_of(folder, raida);
     let own = description(cs_id, key_set, raida);
     let master = data_dir.sealer().read::<32>(&path).and_then(|(found, master)| {
-        if found == own.as_bytes() { Ok(master) } else { Err(SealError::Malformed) }
+        if found == own.as_bytes() { Ok(master) } else { Err(SealError::Elsewhere) }
     });
     master.map_err(|source| ContentServerError::MasterSecrets { path, source })
 }

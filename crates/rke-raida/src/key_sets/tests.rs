@@ -285,3 +285,81 @@ fn an_id_that_is_moved_loses_its_key_sets_and_keeps_its_time() {
     stage.load(BERT, Preloading::Dated(1001), &[(1, 8)]).expect("kept");
     assert_eq!(stage.wide(1), Some(8));
 }
+
+fn secret_files(stage: &Stage) -> Vec<PathBuf> {
+    let record = &stage.key_sets.records[&cs_id()];
+    record.key_sets.iter().map(|held| record.secret_file(&stage.folder(), held)).collect()
+}
+
+#[test]
+fn a_damaged_master_secret_is_moved_aside_and_its_copy_can_be_put_back() {
+    let mut stage = Stage::new();
+    stage.load(ANNA, Preloading::Dated(1000), &[(1, 7), (2, 8)]).expect("kept");
+    let file = secret_files(&stage)[0].clone();
+    let good = fs::read(&file).expect("a sealed file");
+    for at in [0, 20, good.len() - 50, good.len() - 1] {
+        let mut damaged = good.clone();
+        damaged[at] ^= 1;
+        fs::write(&file, &damaged).expect("written");
+        stage = stage.restart();
+        assert_eq!((stage.wide(1), stage.wide(2)), (None, Some(8)), "byte {at}");
+        assert!(!file.exists());
+        fs::write(&file, &good).expect("put back");
+        stage = stage.restart();
+        assert_eq!((stage.wide(1), stage.wide(2)), (Some(7), Some(8)), "byte {at}");
+    }
+    fs::write(&file, &good[..30]).expect("cut");
+    stage = stage.restart();
+    let aside = fs::read_dir(stage.dir.path().join("damaged")).expect("a folder").count();
+    assert_eq!((stage.wide(1), aside), (None, 5), "nothing moved aside is replaced or removed");
+    stage.load(ANNA, Preloading::Dated(1001), &[(1, 9)]).expect("kept");
+    stage = stage.restart();
+    assert_eq!((stage.wide(1), stage.wide(2), stage.files()), (Some(9), Some(8), 3));
+}
+
+#[test]
+fn a_node_without_its_master_key_does_not_start_and_loses_nothing() {
+    let mut stage = Stage::new();
+    stage.load(ANNA, Preloading::Dated(1000), &[(1, 7)]).expect("kept");
+    let Stage { key_sets, dir } = stage;
+    drop(key_sets);
+    let (key, saved) = (dir.path().join("master.key"), dir.path().join("saved"));
+    fs::rename(&key, &saved).expect("moved");
+    let error = open(dir.path()).err().expect("refused").to_string();
+    assert!(error.contains("master.key is missing") && error.contains("backup"), "{error}");
+    assert!(!key.exists(), "no new one in its place");
+    fs::rename(&saved, &key).expect("moved back");
+    let stage = Stage { key_sets: open(dir.path()).expect("key sets"), dir };
+    assert_eq!(stage.wide(1), Some(7));
+}
+
+#[test]
+fn a_master_secret_that_cannot_be_read_now_stops_the_node_and_is_left() {
+    let mut stage = Stage::new();
+    stage.load(ANNA, Preloading::Dated(1000), &[(1, 7)]).expect("kept");
+    let (file, elsewhere) = (secret_files(&stage)[0].clone(), stage.dir.path().join("elsewhere"));
+    let Stage { key_sets, dir } = stage;
+    drop(key_sets);
+    fs::rename(&file, &elsewhere).expect("moved");
+    std::os::unix::fs::symlink(&elsewhere, &file).expect("a link");
+    let error = open(dir.path()).err().expect("refused");
+    assert!(matches!(error, KeySetsError::Read { .. }), "{error}");
+    assert!(file.is_symlink() && elsewhere.is_file());
+    fs::rename(&elsewhere, &file).expect("moved back");
+    assert_eq!(open(dir.path()).expect("key sets").len(), 1);
+}
+
+#[test]
+fn a_start_removes_what_a_preload_left_behind_and_nothing_else() {
+    let mut stage = Stage::new();
+    stage.load(ANNA, Preloading::Dated(1000), &[(1, 7)]).expect("kept");
+    let named = secret_files(&stage)[0].clone();
+    let name = named.file_name().expect("a name").to_string_lossy().replace("-k1-", "-k2-");
+    fs::copy(&named, stage.folder().join(name)).expect("left behind");
+    for other in ["README", "backup.tar", "old-k1-copy"] {
+        fs::write(stage.folder().join(other), "somebody's").expect("written");
+    }
+    assert_eq!(stage.files(), 6);
+    let stage = stage.restart();
+    assert_eq!((stage.files(), stage.wide(1)), (5, Some(7)));
+}

@@ -67,7 +67,7 @@ pub(crate) fn key_ring(dir: &std::path::Path) -> (KeyRing, Arc<MasterSecrets>) {
         opened
     });
     let mut keys = keys.expect("a key ring");
-    let secrets = keys.open_or_make(KeySetId::new(1).expect("k1")).expect("a key set");
+    let secrets = keys.open_or_make(KeySetId::new(1).expect("k1"), ShareWidth::Wide).expect("a key set");
     (keys, secrets)
 }
 

@@ -1,4 +1,5 @@
-//! Whose a data directory is: the program refuses another's, with a message that says what to do.
+//! Whose a data directory is: the program refuses another's, and key sets whose master key is gone, with a message that
+//! says what to do.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -59,6 +60,8 @@ async fn a_data_directory_that_is_not_as_it_should_be_is_refused_with_the_comman
     for (arguments, folder) in [(&node[..], &of_node), (&CONTENT_SERVER, &of_server)] {
         let key = folder.join("master.key");
         fs::rename(&key, folder.join("saved")).expect("moved");
+        let said = refusal(arguments, folder);
+        assert!(said.contains("master.key is missing") && said.contains("backup") && !key.exists(), "{said}");
         std::os::unix::fs::symlink("saved", &key).expect("a link");
         let said = refusal(arguments, folder);
         assert!(said.contains("cp --remove-destination"), "{said}");

@@ -1,0 +1,143 @@
+//! Key sets on disk: rotated, retired, damaged.
+
+use super::*;
+
+fn ring(dir: &Path) -> KeyRing {
+    KeyRing::open(ContentServerId::new("CS").expect("an ID"), dir).expect("a key ring")
+}
+
+fn first(ring: &mut KeyRing) -> Arc<MasterSecrets> {
+    ring.open_or_make(KeySetId::new(1).expect("k1"), ShareWidth::Wide).expect("a key set")
+}
+
+fn ids(ring: &KeyRing) -> Vec<u8> {
+    ring.sets().iter().map(|set| set.secrets.key_set().get()).collect()
+}
+
+#[test]
+fn rotating_makes_one_key_set_after_the_other_and_a_failed_rotation_is_taken_up_again() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut ring = ring(dir.path());
+    assert!(matches!(ring.next_key_set(), Err(ContentServerError::NoKeySet(_))), "nothing to rotate from");
+    assert_eq!(first(&mut ring).key_set().get(), 1);
+    assert_eq!(ring.next_key_set().expect("a key set").key_set().get(), 1);
+    ring.note_preloaded(KeySetId::new(1).expect("k1")).expect("noted");
+    assert_eq!(ring.next_key_set().expect("a key set").key_set().get(), 2);
+    assert_eq!(ids(&ring), [1, 2]);
+}
+
+#[test]
+fn another_process_sees_what_was_added_and_when_it_retires() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (mut writer, mut second) = (ring(dir.path()), ring(dir.path()));
+    let made = first(&mut writer);
+    writer.note_preloaded(made.key_set()).expect("noted");
+    let newer = writer.next_key_set().expect("a key set");
+    writer.retire_below(newer.key_set(), 1234).expect("retired");
+    second.refresh().expect("refreshed");
+    assert_eq!(ids(&second), [1, 2]);
+    assert_eq!(second.sets()[0].retires_at, Some(1234));
+    assert_eq!(second.sets()[1].retires_at, None);
+    writer.retire_below(newer.key_set(), 9999).expect("retired");
+    assert_eq!(writer.sets()[0].retires_at, Some(1234), "not later than said before");
+}
+
+#[test]
+fn each_preload_is_later_than_the_last_one() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let next = |now| ring(dir.path()).next_preload(now).expect("a time");
+    assert_eq!([next(1000), next(1000), next(1000), next(1001), next(1010)], [1000, 1001, 1002, 1003, 1010]);
+    assert_eq!(next(711), 1011, "a clock that was set back");
+    assert_eq!(next(500), 500, "one that was far ahead");
+    let other = KeyRing::open(ContentServerId::new("OTHER").expect("an ID"), dir.path()).expect("a key ring");
+    assert_eq!(other.next_preload(500).expect("a time"), 500);
+    assert!(ring(dir.path()).sets().is_empty());
+}
+
+#[test]
+fn a_damaged_master_secret_is_an_error_and_not_a_new_one() {
+    let dir = tempfile::tempdir().expect("a folder");
+    drop(first(&mut ring(dir.path())));
+    let folder = ring(dir.path()).folder(KeySetId::new(1).expect("k1"));
+    fs::write(folder.join("raida-03"), b"damaged").expect("written");
+    assert!(KeyRing::open(ContentServerId::new("CS").expect("an ID"), dir.path()).is_err());
+}
+
+fn damage(ring: &KeyRing, key_set: u8) -> PathBuf {
+    let folder = ring.folder(KeySetId::new(key_set).expect("a key set"));
+    let file = folder.join("raida-03");
+    let mut bytes = fs::read(&file).expect("a sealed file");
+    *bytes.last_mut().expect("not empty") ^= 1;
+    fs::write(file, bytes).expect("written");
+    folder
+}
+
+fn two_key_sets(dir: &Path) -> KeyRing {
+    let mut ring = ring(dir);
+    first(&mut ring);
+    ring.note_preloaded(KeySetId::new(1).expect("k1")).expect("noted");
+    ring.next_key_set().expect("k2");
+    ring
+}
+
+fn open(dir: &Path) -> Result<KeyRing, ContentServerError> {
+    KeyRing::open(ContentServerId::new("CS").expect("an ID"), dir)
+}
+
+#[test]
+fn a_damaged_key_set_that_has_retired_is_moved_aside_and_does_not_stop_the_others() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut ring = two_key_sets(dir.path());
+    let folder = damage(&ring, 1);
+    assert!(open(dir.path()).is_err(), "it is still served");
+    ring.retire_below(KeySetId::new(2).expect("k2"), 1).expect("retired");
+    drop(ring);
+    assert_eq!(ids(&open(dir.path()).expect("a key ring")), [2]);
+    let aside = dir.path().join("damaged").join(folder.file_name().expect("a name"));
+    assert!(!folder.exists() && aside.join("raida-03").is_file() && aside.join("raida-24").is_file());
+    assert_eq!(ids(&open(dir.path()).expect("a key ring")), [2]);
+}
+
+#[test]
+fn a_damaged_key_set_in_use_is_an_error_and_all_stay_where_they_are() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut ring = two_key_sets(dir.path());
+    ring.retire_below(KeySetId::new(2).expect("k2"), 1).expect("retired");
+    let folders = [damage(&ring, 1), damage(&ring, 2)];
+    drop(ring);
+    let error = open(dir.path()).err().expect("refused").to_string();
+    assert!(error.contains("raida-03") && error.contains("backup"), "{error}");
+    assert!(folders.iter().all(|folder| folder.is_dir()));
+}
+
+#[test]
+fn key_sets_without_the_master_key_are_refused() {
+    let dir = tempfile::tempdir().expect("a folder");
+    drop(two_key_sets(dir.path()));
+    let key = dir.path().join("master.key");
+    fs::rename(&key, dir.path().join("saved")).expect("moved");
+    for id in ["CS", "OTHER"] {
+        let opened = KeyRing::open(ContentServerId::new(id).expect("an ID"), dir.path());
+        let error = opened.err().expect("refused").to_string();
+        assert!(error.contains("master.key is missing") && !key.exists(), "{error}");
+    }
+    fs::rename(dir.path().join("saved"), &key).expect("moved back");
+    assert_eq!(ids(&open(dir.path()).expect("a key ring")), [1, 2]);
+}
+
+#[test]
+fn a_narrow_key_set_is_never_there_without_its_mark() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut ring = ring(dir.path());
+    let k = |number| KeySetId::new(number).expect("a key set");
+    // What an attempt for narrow shares leaves that was killed before its key set was there.
+    let unfinished = ring.data_dir.folder(&(ring.folder_name(k(1)) + ".new")).expect("a folder");
+    fs::write(unfinished.join(NARROW), "").expect("written");
+    first(&mut ring);
+    assert_eq!(ring.sets()[0].width, ShareWidth::Wide);
+    ring.note_preloaded(k(1)).expect("noted");
+    ring.open_or_make(k(2), ShareWidth::Narrow).expect("a key set");
+    assert_eq!(ring.sets()[1].width, ShareWidth::Narrow);
+    let next = ring.next_key_set().expect("a key set").key_set();
+    assert_eq!((next, ring.width(next)), (k(3), ShareWidth::Wide), "one that nobody preloaded is not taken");
+}
