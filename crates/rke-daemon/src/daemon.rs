@@ -267,11 +267,7 @@ impl Daemon {
         self.sessions.remote_deletions().stop(remote_deadline).await;
         self.sessions.journal().daemon_stopped(ended, self.sessions.remote_deletions().counts());
         let sessions = self.sessions;
-        let work = move || {
-            sessions.keystore().save_usage();
-            sessions.journal().audit().close();
-        };
-        let _ = spawn_blocking(work).await;
+        let _ = spawn_blocking(move || sessions.journal().audit().close()).await;
         tracing::info!("stopped, all sessions ended");
     }
 
@@ -354,16 +350,12 @@ fn admission(
     Ok(Admission::new(access, token, journal)?)
 }
 
-/// Removes expired keys, and writes down how much the others were used.
+/// Removes expired keys.
 async fn keep_keys(keystore: Arc<Keystore>) {
     loop {
         tokio::time::sleep(KEY_SWEEP_INTERVAL).await;
         let keystore = Arc::clone(&keystore);
-        let work = move || {
-            keystore.sweep();
-            keystore.save_usage();
-        };
-        let _ = spawn_blocking(work).await;
+        let _ = spawn_blocking(move || keystore.sweep()).await;
     }
 }
 

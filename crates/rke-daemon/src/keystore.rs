@@ -1,14 +1,17 @@
 //! The key cache: what is kept of an exchange in one sealed file for each domain and set of coins, so that it saves
 //! the next exchange, also after a restart. Over wide shares that is a resumption secret, over narrow ones the key.
 //! In memory only names and expiry times are kept; a file is opened when it is needed. A file that has expired is
-//! removed, one that is damaged or foreign is moved aside, and none of them is fatal.
+//! removed, one that is damaged or foreign is moved aside, and none of them is fatal. A narrow key is used only by the
+//! run of the daemon that has cached it, because how much it has encrypted is known to that run alone.
 
 mod aside;
 mod description;
+mod index;
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{fs, io};
 
@@ -20,15 +23,16 @@ use rke_proto::ContentServerId;
 use rke_proto::coin::CoinId;
 use rke_proto::derive::ShareWidth;
 use rke_proto::handshake::keys::{forget_proof, forget_token};
+use rke_secret::SecretError;
 use sha2::{Digest, Sha256};
 
 use self::aside::{Unusable, discard};
 use self::description::Description;
+use self::index::{Indexed, Loaded, Written};
 use crate::Domain;
 use crate::clock::unix_seconds;
-use crate::exchange::{Kept, KeptSecret, KeyOrigin};
+use crate::exchange::{Kept, KeptSecret};
 use crate::remote_deletions::RemoteDeletion;
-use crate::usage::Usage;
 
 const FOLDER: &str = "keys";
 const EXTENSION: &str = "key";
@@ -53,6 +57,10 @@ pub struct Keystore {
     index: Mutex<BTreeMap<Whose, Indexed>>,
     /// Held while files change, so that none comes back that is being removed.
     files: Mutex<()>,
+    /// Drawn at random by each start. It is in the files of narrow keys, so that they show whose they are.
+    run: [u8; 16],
+    /// How many files this run has written.
+    writes: AtomicU64,
 }
 
 /// How long keys are used, and how many there are.
@@ -62,51 +70,6 @@ pub struct Limits {
     pub ttl_hours: u64,
     /// Most cached keys.
     pub max: usize,
-}
-
-/// What is kept in memory of an existing file.
-struct Indexed {
-    /// Unix seconds.
-    expires_at: u64,
-    /// Shared with the sessions that come from it.
-    origin: Arc<KeyOrigin>,
-    /// Of a narrow key.
-    usage: Option<IndexedUsage>,
-}
-
-/// What a narrow key has encrypted, shared with the sessions that hold it, and what the file says of that.
-struct IndexedUsage {
-    usage: Arc<Usage>,
-    written: (u64, u64),
-}
-
-impl Indexed {
-    fn new(kept: &Kept, expires_at: u64) -> Self {
-        let usage = match &kept.secret {
-            KeptSecret::Resumption { .. } => None,
-            KeptSecret::Narrow { usage, .. } => {
-                Some(IndexedUsage { usage: Arc::clone(usage), written: usage.so_far() })
-            }
-        };
-        Self { expires_at, origin: Arc::clone(&kept.origin), usage }
-    }
-
-    /// What was read from the file, with what is shared in memory in place of its own.
-    fn share_with(&self, kept: Kept) -> Kept {
-        let Kept { domain, origin, secret } = kept;
-        match (secret, &self.usage) {
-            (KeptSecret::Narrow { key, .. }, Some(IndexedUsage { usage, .. })) => {
-                let secret = KeptSecret::Narrow { key, usage: Arc::clone(usage) };
-                Kept { domain, origin: self.shared(origin), secret }
-            }
-            (secret, _) => Kept { domain, origin: self.shared(origin), secret },
-        }
-    }
-
-    /// Where somebody has put an older file of this daemon there, what that file says counts.
-    fn shared(&self, read: Arc<KeyOrigin>) -> Arc<KeyOrigin> {
-        if read == self.origin { Arc::clone(&self.origin) } else { read }
-    }
 }
 
 /// What may be shown of a cached key.
@@ -136,20 +99,26 @@ pub struct Removed {
 }
 
 impl Keystore {
-    /// Opens the cache in a data directory and removes from it what can no longer be used.
+    /// Opens the cache in a data directory and takes out of it what can no longer be used, such as the narrow keys of
+    /// earlier runs.
     ///
     /// # Errors
-    /// When its folder cannot be made.
+    /// When its folder cannot be made, or the system gives no random bytes.
     pub fn open(data_dir: Arc<DataDir>, limits: Limits) -> Result<Self, DataDirError> {
         let folder = data_dir.folder(FOLDER)?;
         let (index, files) = (Mutex::default(), Mutex::default());
-        let keystore = Self { data_dir, folder, limits: ArcSwap::from_pointee(limits), index, files };
+        let (mut run, writes) = ([0; 16], AtomicU64::default());
+        getrandom::fill(&mut run).map_err(SecretError::from)?;
+        let limits_now = ArcSwap::from_pointee(limits);
+        let keystore = Self { data_dir, folder, limits: limits_now, index, files, run, writes };
         let found = fs::read_dir(&keystore.folder).into_iter().flatten().flatten();
         for path in found.map(|entry| entry.path()) {
             match keystore.load(&path) {
-                Ok((kept, expires_at)) => {
-                    keystore.lock().insert(whose(&kept), Indexed::new(&kept, expires_at));
+                Ok(Loaded { kept, expires_at, written: None }) => {
+                    let indexed = Indexed { expires_at, origin: Arc::clone(&kept.origin), narrow: None };
+                    keystore.lock().insert(whose(&kept), indexed);
                 }
+                Ok(Loaded { written: Some(_), .. }) => keystore.put_away(&path, &Unusable::Earlier),
                 Err(why) => keystore.put_away(&path, &why),
             }
         }
@@ -178,15 +147,13 @@ impl Keystore {
             let loaded = self.load(&path);
             let index = self.lock();
             let indexed = index.get(whose).filter(|indexed| Arc::ptr_eq(&indexed.origin, &origin));
-            match (indexed, loaded) {
-                // Another one has taken its place meanwhile.
-                (None, _) => (),
-                (Some(indexed), Ok((kept, _))) => return Some(indexed.share_with(kept)),
-                (Some(_), Err(_)) => {
-                    drop(index);
-                    return self.read_alone(whose);
-                }
+            // `None` where another one has taken its place meanwhile.
+            let Some(indexed) = indexed else { continue };
+            if let Ok(kept) = loaded.and_then(|loaded| indexed.share_with(loaded)) {
+                return Some(kept);
             }
+            drop(index);
+            return self.read_alone(whose);
         }
     }
 
@@ -194,8 +161,13 @@ impl Keystore {
     /// is put away.
     fn read_alone(&self, whose: &Whose) -> Option<Kept> {
         let (_files, path) = (self.lock_files(), self.path_of(whose));
-        match self.load(&path) {
-            Ok((kept, _)) => self.lock().get(whose).map(|indexed| indexed.share_with(kept)),
+        let loaded = self.load(&path);
+        let shared = match self.lock().get(whose) {
+            Some(indexed) => loaded.and_then(|loaded| indexed.share_with(loaded)),
+            None => return None,
+        };
+        match shared {
+            Ok(kept) => Some(kept),
             Err(why) => {
                 if !why.may_pass() {
                     self.lock().remove(whose);
@@ -225,9 +197,10 @@ impl Keystore {
             KeptSecret::Resumption { secret, lives_until, .. } => (secret, expires_at.min(*lives_until)),
             KeptSecret::Narrow { key, .. } => (key, expires_at),
         };
-        let description = Description::new(kept, expires_at).to_bytes()?;
+        let written = Written { run: self.run, number: self.writes.fetch_add(1, Ordering::Relaxed) };
+        let description = Description::new(kept, expires_at, written).to_bytes()?;
         self.data_dir.sealer().write(&self.path_of(&whose), &description, secret)?;
-        self.lock().insert(whose, Indexed::new(kept, expires_at));
+        self.lock().insert(whose, Indexed::new(kept, expires_at, written));
         Ok(())
     }
 
@@ -237,37 +210,6 @@ impl Keystore {
         let is_it = |indexed: &Indexed| Arc::ptr_eq(&indexed.origin, &kept.origin);
         if self.lock().get(&whose).is_some_and(is_it) {
             self.remove(&whose, "the Content Server does not know it");
-        }
-    }
-
-    /// Writes down what the narrow keys have encrypted since that was last written. No key lies in memory for it.
-    pub fn save_usage(&self) {
-        let changed = |indexed: &Indexed| {
-            let IndexedUsage { usage, written } = indexed.usage.as_ref()?;
-            let now = usage.so_far();
-            (now != *written).then_some(now)
-        };
-        let used: Vec<(Whose, (u64, u64))> = {
-            let index = self.lock();
-            index.iter().filter_map(|(whose, indexed)| Some((whose.clone(), changed(indexed)?))).collect()
-        };
-        let _files = self.lock_files();
-        for (whose, now) in used {
-            // It may have been removed meanwhile.
-            if !self.lock().contains_key(&whose) {
-                continue;
-            }
-            let change = |description: &[u8]| Description::decode(description)?.with_usage(now).to_bytes();
-            match self.data_dir.sealer().describe_anew::<32>(&self.path_of(&whose), change) {
-                Ok(()) => {
-                    let mut index = self.lock();
-                    let usage = index.get_mut(&whose).and_then(|indexed| indexed.usage.as_mut());
-                    usage.into_iter().for_each(|usage| usage.written = now);
-                }
-                Err(error) => {
-                    tracing::warn!(domain = %whose.0, %error, "cannot write down how much a key was used");
-                }
-            }
         }
     }
 
@@ -282,12 +224,14 @@ impl Keystore {
         let mut removed = Removed::default();
         for whose in chosen {
             let path = self.path_of(&whose);
-            removed.remote.extend(self.load(&path).ok().and_then(|(kept, _)| farewell(&kept)));
+            removed.remote.extend(self.load(&path).ok().and_then(|loaded| farewell(&loaded.kept)));
             self.lock().remove(&whose);
             removed.count += 1;
             // All of them, also after one that failed.
             removed.failed = removed.failed.take().or(Sealer::remove(&path).err());
         }
+        removed.failed =
+            removed.failed.or(self.remove_earlier(|of, _| domain.is_none_or(|domain| *domain == of)).err());
         removed
     }
 
@@ -334,6 +278,9 @@ impl Keystore {
             expired.map(|(whose, _)| whose.clone()).collect()
         };
         expired.iter().for_each(|whose| self.remove(whose, "it has expired"));
+        if let Err(error) = self.remove_earlier(|_, expires_at| expires_at <= now) {
+            tracing::warn!(%error, "cannot remove an expired key of an earlier run");
+        }
     }
 
     fn shrink_to(&self, max: usize) {
@@ -355,11 +302,11 @@ impl Keystore {
         discard(&self.path_of(whose), reason);
     }
 
-    /// Opens a file of the cache: what is kept in it, and its expiry; or why it cannot be used.
-    fn load(&self, path: &Path) -> Result<(Kept, u64), Unusable> {
+    /// Opens a file of the cache, or says why it cannot be used.
+    fn load(&self, path: &Path) -> Result<Loaded, Unusable> {
         let (description, secret) = self.data_dir.sealer().read::<32>(path)?;
         let description = Description::decode(&description)?;
-        let expires_at = description.expires_at;
+        let (expires_at, written) = (description.expires_at, description.written()?);
         let kept = description.into_kept(secret).ok_or(SealError::Malformed)?;
         if self.path_of(&whose(&kept)) != path {
             return Err(SealError::Elsewhere.into());
@@ -367,7 +314,7 @@ impl Keystore {
         if expires_at <= unix_seconds() {
             return Err(Unusable::Expired);
         }
-        Ok((kept, expires_at))
+        Ok(Loaded { kept, expires_at, written })
     }
 
     fn path_of(&self, (domain, coins): &Whose) -> PathBuf {

@@ -40,11 +40,6 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// What is known from earlier.
-    pub fn new(messages: u64, bytes: u64) -> Self {
-        Self { messages: messages.into(), bytes: bytes.into() }
-    }
-
     /// Messages and bytes.
     pub fn so_far(&self) -> (u64, u64) {
         (self.messages.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
@@ -77,13 +72,17 @@ mod tests {
 
     const LIMITS: UsageLimits = UsageLimits { messages: 3, bytes: 100 };
 
+    fn so_far(messages: u64, bytes: u64) -> Usage {
+        Usage { messages: messages.into(), bytes: bytes.into() }
+    }
+
     #[test]
     fn messages_and_bytes_are_bounded_exactly() {
         let usage = Usage::default();
         assert_eq!(usage.add(2, 0, LIMITS), Ok(()));
         assert_eq!(usage.add(1, 99, LIMITS), Ok(()));
         assert_eq!(usage.add(1, 0, LIMITS), Err(UsedUp));
-        assert!(usage.is_used_up(LIMITS) && !Usage::new(2, 99).is_used_up(LIMITS));
+        assert!(usage.is_used_up(LIMITS) && !so_far(2, 99).is_used_up(LIMITS));
         assert_eq!(usage.add(0, 1, LIMITS), Ok(()));
         assert_eq!(usage.add(0, 1, LIMITS), Err(UsedUp));
         assert_eq!(usage.so_far(), (3, 100));
@@ -91,7 +90,7 @@ mod tests {
 
     #[test]
     fn what_would_overflow_is_refused() {
-        let usage = Usage::new(u64::MAX, u64::MAX);
+        let usage = so_far(u64::MAX, u64::MAX);
         assert_eq!(usage.add(1, 0, UsageLimits { messages: u64::MAX, bytes: u64::MAX }), Err(UsedUp));
         assert_eq!(usage.add(0, 1, UsageLimits { messages: u64::MAX, bytes: u64::MAX }), Err(UsedUp));
     }

@@ -115,13 +115,21 @@ impl DataDir {
     /// # Errors
     /// [`DataDirError`]; then it is where it was.
     pub fn set_aside(&self, path: &Path) -> Result<PathBuf, DataDirError> {
-        let folder = self.folder(DAMAGED)?;
+        self.move_to(DAMAGED, path)
+    }
+
+    /// Moves a file or folder to a folder of the directory, under a name that is free there, and gives its new path.
+    ///
+    /// # Errors
+    /// [`DataDirError`]; then it is where it was.
+    pub fn move_to(&self, folder: &str, path: &Path) -> Result<PathBuf, DataDirError> {
+        let folder = self.folder(folder)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let names = (1..).map(|number| format!("{name}.{number}"));
         let free = |aside: &PathBuf| aside.symlink_metadata().is_err();
         let mut asides = std::iter::once(name.to_string()).chain(names).map(|name| folder.join(name));
-        let aside = asides.find(free).unwrap_or(folder);
-        let moved = fs::rename(path, &aside).and_then(|()| sync_folder(&self.path.join(DAMAGED)));
+        let aside = asides.find(free).unwrap_or_else(|| folder.clone());
+        let moved = fs::rename(path, &aside).and_then(|()| sync_folder(&folder));
         let moved = moved.and_then(|()| sync_folder(path.parent().unwrap_or(&self.path)));
         moved.map_err(io_error("move aside", path))?;
         Ok(aside)

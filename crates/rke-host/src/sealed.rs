@@ -103,37 +103,6 @@ impl Sealer {
         replace(path, &[&head, &nonce, &sealed, &tag])
     }
 
-    /// Gives a sealed file another description, made from the one that it has. The secret is opened and
-    /// sealed again within one operation: it lies nowhere while files are read or written.
-    ///
-    /// # Errors
-    /// [`SealError`], of `change` too; then the file is what it was.
-    pub fn describe_anew<const N: usize>(
-        &self,
-        path: &Path,
-        change: impl FnOnce(&[u8]) -> Result<Vec<u8>, SealError>,
-    ) -> Result<(), SealError> {
-        let mut file = open_sealed(path)?;
-        let old = read_description(&mut file)?;
-        let (mut nonce, mut sealed) = ([0; NONCE_LEN], [0; N]);
-        file.read_exact(&mut nonce)?;
-        file.read_exact(&mut sealed)?;
-        let tag = read_end(&mut file)?;
-        let (old_head, head) = (head(&old), head(&change(&old)?));
-        let mut new_nonce = [0; NONCE_LEN];
-        getrandom::fill(&mut new_nonce).map_err(SecretError::from)?;
-        let tag = self.with_cipher(|cipher| {
-            let mut bytes = sealed;
-            let opened = bytes.as_mut_slice().into();
-            cipher.decrypt_inout_detached(&nonce.into(), &old_head, opened, &tag.into())?;
-            let tag = cipher.encrypt_inout_detached(&new_nonce.into(), &head, bytes.as_mut_slice().into())?;
-            sealed = bytes;
-            Ok(tag)
-        });
-        let tag = tag.map_err(|_: aead::Error| SealError::DoesNotOpen)?;
-        replace(path, &[&head, &new_nonce, &sealed, &tag])
-    }
-
     /// The description of a sealed file, not verified: only [`Sealer::read`] does that.
     ///
     /// # Errors
@@ -276,30 +245,6 @@ mod tests {
         assert_eq!(Sealer::describe(&path).expect("described"), b"what it is");
         let file = std::fs::read(&path).expect("read");
         assert!(secret.expose(|secret| !file.windows(8).any(|window| window == &secret[..8])));
-    }
-
-    #[test]
-    fn another_description_leaves_the_secret_as_it_is_and_takes_a_whole_file() {
-        let (_dir, path, secret) = sealed_file();
-        let before = std::fs::read(&path).expect("read");
-        sealer(1).describe_anew::<32>(&path, |old| Ok([old, b", now"].concat())).expect("described");
-        let (description, opened) = sealer(1).read::<32>(&path).expect("opened");
-        assert!(description == b"what it is, now" && opened.matches(&secret));
-        let good = std::fs::read(&path).expect("read");
-        assert_ne!(good[good.len() - 60..], before[before.len() - 60..], "sealed under another nonce");
-        for at in [10, good.len() - 50, good.len() - 1] {
-            let mut altered = good.clone();
-            altered[at] ^= 1;
-            std::fs::write(&path, &altered).expect("written");
-            let changed = sealer(1).describe_anew::<32>(&path, |old| Ok(old.to_vec()));
-            assert!(changed.is_err() && std::fs::read(&path).expect("read") == altered, "byte {at} altered");
-        }
-        std::fs::write(&path, [&good[..], b"!"].concat()).expect("written");
-        assert!(sealer(1).describe_anew::<32>(&path, |old| Ok(old.to_vec())).is_err(), "a byte more");
-        std::fs::write(&path, &good).expect("written");
-        assert!(sealer(1).describe_anew::<32>(&path, |_| Err(SealError::Malformed)).is_err());
-        assert!(sealer(2).describe_anew::<32>(&path, |old| Ok(old.to_vec())).is_err());
-        assert_eq!(std::fs::read(&path).expect("read"), good);
     }
 
     #[test]

@@ -1,14 +1,22 @@
 //! Files of the cache that are of no use, and what becomes of them.
 
 use std::path::Path;
+use std::{fs, io};
 
 use rke_host::sealed::{SealError, Sealer};
 
 use super::Keystore;
+use super::description::Description;
+use crate::Domain;
+
+/// The folder for narrow keys that earlier runs of the daemon have cached.
+pub(super) const EARLIER: &str = "earlier-keys";
 
 /// Why a file of the cache is of no use.
 pub(super) enum Unusable {
     Expired,
+    /// A narrow key that another run of the daemon has cached, or this one before it cached the present one.
+    Earlier,
     Damaged(SealError),
     /// It may be all right: the system could not read it.
     Unreadable(SealError),
@@ -35,6 +43,7 @@ impl Keystore {
             Unusable::Expired => return discard(path, "it has expired"),
             // Of a write that did not come to its end.
             Unusable::Damaged(_) if file.starts_with(".tmp") => return discard(path, "it is not complete"),
+            Unusable::Earlier => return self.put_with_earlier(path),
             Unusable::Damaged(reason) => reason,
             Unusable::Unreadable(reason) => {
                 return tracing::warn!(%file, %reason, "cannot read a cached key");
@@ -46,6 +55,34 @@ impl Keystore {
             }
             Err(error) => tracing::warn!(%file, %reason, %error, "cannot move a cached key aside"),
         }
+    }
+
+    /// Moves a narrow key's file to those that are used no more, until its time is over.
+    fn put_with_earlier(&self, path: &Path) {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        match self.data_dir.move_to(EARLIER, path) {
+            Ok(aside) => tracing::info!(
+                %file, aside = %aside.display(),
+                "moved a narrow key of an earlier run aside: how much it has encrypted is not known"
+            ),
+            Err(error) => tracing::warn!(%file, %error, "cannot move a narrow key of an earlier run aside"),
+        }
+    }
+
+    /// Removes those of the narrow keys of earlier runs that are of a domain and expire at a time. Files are overwritten
+    /// before.
+    pub(super) fn remove_earlier(&self, which: impl Fn(Domain, u64) -> bool) -> io::Result<()> {
+        let found = fs::read_dir(self.data_dir.path().join(EARLIER)).into_iter().flatten().flatten();
+        let mut removed = Ok(());
+        for path in found.map(|entry| entry.path()) {
+            let description =
+                Sealer::describe(&path).and_then(|description| Description::decode(&description));
+            let chosen = description.ok().and_then(|about| Some(which(about.domain()?, about.expires_at)));
+            if chosen == Some(true) {
+                removed = removed.and(Sealer::remove(&path));
+            }
+        }
+        removed
     }
 }
 

@@ -10,11 +10,11 @@ use rke_proto::tunnel::ClientKeyId;
 use rke_secret::Secret;
 use serde::{Deserialize, Serialize};
 
+use super::Written;
 use crate::Domain;
 use crate::confirm::TunnelName;
 use crate::exchange::{Kept, KeptSecret, KeyOrigin};
 use crate::server::ServerName;
-use crate::usage::Usage;
 
 /// The description, as JSON.
 #[derive(Serialize, Deserialize)]
@@ -41,22 +41,23 @@ pub(super) struct Description {
 enum Secrecy {
     /// A resumption secret, under its name in hex; it is good until then, in Unix seconds.
     Resumption { id: String, lives_until: u64 },
-    /// A narrow key, what it had encrypted when this was written, and its names at the Content Server in hex.
-    Narrow { messages: u64, bytes: u64, tunnel: Option<(String, String)> },
+    /// A narrow key, which run of the daemon has written it, in hex, as which of its files, and the key's names at the
+    /// Content Server in hex.
+    Narrow { run: String, number: u64, tunnel: Option<(String, String)> },
 }
 
 impl Description {
     /// Of what is kept of an exchange.
-    pub(super) fn new(kept: &Kept, expires_at: u64) -> Self {
+    pub(super) fn new(kept: &Kept, expires_at: u64, written: Written) -> Self {
         let Kept { domain, origin, secret } = kept;
         let secret = match secret {
             KeptSecret::Resumption { id, lives_until, .. } => {
                 Secrecy::Resumption { id: id.to_string(), lives_until: *lives_until }
             }
-            KeptSecret::Narrow { usage, .. } => {
-                let (messages, bytes) = usage.so_far();
+            KeptSecret::Narrow { .. } => {
                 let hex = |name: &TunnelName| (hex::encode(name.key_id.0), hex::encode(name.session));
-                Secrecy::Narrow { messages, bytes, tunnel: origin.tunnel.as_ref().map(hex) }
+                let Written { run, number } = written;
+                Secrecy::Narrow { run: hex::encode(run), number, tunnel: origin.tunnel.as_ref().map(hex) }
             }
         };
         Self {
@@ -82,12 +83,20 @@ impl Description {
         serde_json::to_vec(self).map_err(|_| SealError::Malformed)
     }
 
-    /// The same, of a narrow key that has encrypted this much by now.
-    pub(super) fn with_usage(mut self, used: (u64, u64)) -> Self {
-        if let Secrecy::Narrow { messages, bytes, .. } = &mut self.secret {
-            (*messages, *bytes) = used;
+    /// The domain that it is of.
+    pub(super) fn domain(&self) -> Option<Domain> {
+        Domain::new(&self.domain)
+    }
+
+    /// Which write it is of a narrow key's file.
+    pub(super) fn written(&self) -> Result<Option<Written>, SealError> {
+        match &self.secret {
+            Secrecy::Resumption { .. } => Ok(None),
+            Secrecy::Narrow { run, number, .. } => {
+                let run = from_hex(run).ok_or(SealError::Malformed)?;
+                Ok(Some(Written { run, number: *number }))
+            }
         }
-        self
     }
 
     /// What was kept, with its secret. `None` where a field says what it cannot.
@@ -97,7 +106,7 @@ impl Description {
                 let id = ResumptionId(from_hex(&id)?);
                 (ShareWidth::Wide, None, KeptSecret::Resumption { secret, id, lives_until })
             }
-            Secrecy::Narrow { messages, bytes, tunnel } => {
+            Secrecy::Narrow { tunnel, .. } => {
                 let name = |(key_id, session): (String, String)| {
                     Some(TunnelName { key_id: ClientKeyId(from_hex(&key_id)?), session: from_hex(&session)? })
                 };
@@ -105,8 +114,7 @@ impl Description {
                     Some(names) => Some(name(names)?),
                     None => None,
                 };
-                let usage = Arc::new(Usage::new(messages, bytes));
-                (ShareWidth::Narrow, tunnel, KeptSecret::Narrow { key: secret, usage })
+                (ShareWidth::Narrow, tunnel, KeptSecret::Narrow { key: secret, usage: Arc::default() })
             }
         };
         let coins = self.coins.iter().map(|coin| coin.parse().ok()).collect::<Option<_>>()?;

@@ -7,8 +7,8 @@ use rke_secret::Secret;
 
 use super::*;
 use crate::confirm::TunnelName;
-use crate::exchange::samples;
-use crate::usage::UsageLimits;
+use crate::exchange::{KeyOrigin, samples};
+use crate::usage::{Usage, UsageLimits};
 
 fn of_byte(byte: u8) -> Secret<32> {
     Secret::fill(|key| *key = [byte; 32]).expect("a secret")
@@ -100,7 +100,10 @@ fn a_full_cache_gives_up_the_first_to_expire() {
     let keystore = open(&dir, 24, 2);
     let first = key("a.test", 1);
     keystore.put(&first).expect("cached");
-    keystore.lock().insert(whose(&first), Indexed::new(&first, unix_seconds() + 10));
+    keystore.lock().insert(
+        whose(&first),
+        Indexed::new(&first, unix_seconds() + 10, Written { run: [0; 16], number: 0 }),
+    );
     keystore.put(&key("b.test", 2)).expect("cached");
     keystore.put(&key("b.test", 3)).expect("replaced");
     assert!(get(&keystore, "a.test").is_some());
@@ -202,22 +205,86 @@ fn usage_of(kept: Option<Kept>) -> Arc<Usage> {
     }
 }
 
+fn earlier(dir: &tempfile::TempDir) -> Vec<PathBuf> {
+    let found = fs::read_dir(dir.path().join(aside::EARLIER)).into_iter().flatten().flatten();
+    found.map(|entry| entry.path()).collect()
+}
+
 #[test]
-fn what_a_narrow_key_has_encrypted_is_known_after_a_restart() {
+fn what_a_narrow_key_has_encrypted_counts_for_all_its_sessions() {
     let dir = tempfile::tempdir().expect("a folder");
     let keystore = open(&dir, 24, 64);
     keystore.put(&narrow_key("a.test", 1)).expect("cached");
     let limits = UsageLimits::default();
-    let usage = usage_of(get(&keystore, "a.test"));
-    usage.add(3, 500, limits).expect("within the limits");
-    assert_eq!(usage_of(get(&keystore, "a.test")).so_far(), (3, 500));
-    keystore.save_usage();
-    usage.add(1, 1, limits).expect("within the limits");
-    assert_eq!(usage_of(get(&keystore, "a.test")).so_far(), (4, 501));
+    usage_of(get(&keystore, "a.test")).add(3, 500, limits).expect("within the limits");
+    usage_of(get(&keystore, "a.test")).add(1, 1, limits).expect("within the limits");
+    let kept = get(&keystore, "a.test").expect("a key");
+    assert!(matches!(&kept.secret, KeptSecret::Narrow { key, .. } if key.matches(&of_byte(1))));
+    assert_eq!(usage_of(Some(kept)).so_far(), (4, 501));
+}
+
+#[test]
+fn a_narrow_key_is_used_by_the_run_that_has_cached_it_and_by_no_later_one() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let keystore = open(&dir, 24, 64);
+    keystore.put(&narrow_key("a.test", 1)).expect("cached");
+    keystore.put(&key("b.test", 2)).expect("cached");
+    let file = keystore.path_of(&whose(&narrow_key("a.test", 1)));
+    let older = fs::read(&file).expect("a file");
     drop(keystore);
-    let again = get(&open(&dir, 24, 64), "a.test").expect("a key");
-    assert!(matches!(&again.secret, KeptSecret::Narrow { key, .. } if key.matches(&of_byte(1))));
-    assert_eq!(usage_of(Some(again)).so_far(), (3, 500));
+    let keystore = open(&dir, 24, 64);
+    assert!(get(&keystore, "a.test").is_none() && get(&keystore, "b.test").is_some());
+    assert_eq!((files(&dir).len(), earlier(&dir).len()), (1, 1));
+    assert_eq!(fs::read(&earlier(&dir)[0]).expect("moved, not removed"), older);
+    keystore.put(&narrow_key("a.test", 3)).expect("cached");
+    fs::write(&file, &older).expect("put back into place");
+    assert!(get(&keystore, "a.test").is_none());
+    assert_eq!((files(&dir).len(), earlier(&dir).len()), (1, 2));
+}
+
+#[test]
+fn an_older_file_of_the_same_run_is_not_used_either() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let keystore = open(&dir, 24, 64);
+    keystore.put(&narrow_key("a.test", 1)).expect("cached");
+    let file = keystore.path_of(&whose(&narrow_key("a.test", 1)));
+    let older = fs::read(&file).expect("a file");
+    keystore.put(&narrow_key("a.test", 2)).expect("replaced");
+    fs::write(&file, &older).expect("put back into place");
+    assert!(get(&keystore, "a.test").is_none());
+    assert_eq!((files(&dir).len(), earlier(&dir).len()), (0, 1));
+}
+
+#[test]
+fn a_narrow_key_of_an_earlier_run_goes_when_its_time_is_over_or_it_is_to_be_forgotten() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for (of, ttl_hours) in [("a.test", 24), ("b.test", 24), ("c.test", 24)] {
+        open(&dir, ttl_hours, 64).put(&narrow_key(of, 1)).expect("cached");
+    }
+    let keystore = open(&dir, 24, 64);
+    keystore.sweep();
+    assert_eq!(earlier(&dir).len(), 3);
+    keystore.forget(Some(&domain("a.test")));
+    assert_eq!(earlier(&dir).len(), 2);
+    keystore
+        .remove_earlier(|of, expires_at| of == domain("b.test") && expires_at > unix_seconds())
+        .expect("removed");
+    assert_eq!(earlier(&dir).len(), 1);
+    assert!(keystore.forget(None).failed.is_none() && earlier(&dir).is_empty());
+    // One whose time is over.
+    let expired = open_expired(&dir, &keystore);
+    keystore.sweep();
+    assert!(!expired.exists());
+}
+
+/// Puts the file of a key that has expired with those of earlier runs.
+fn open_expired(dir: &tempfile::TempDir, keystore: &Keystore) -> PathBuf {
+    keystore.set_limits(Limits { ttl_hours: 0, max: 64 });
+    let kept = narrow_key("d.test", 1);
+    keystore.put(&kept).expect("cached");
+    let expired = dir.path().join(aside::EARLIER).join("expired");
+    fs::rename(keystore.path_of(&whose(&kept)), &expired).expect("moved");
+    expired
 }
 
 #[test]
