@@ -77,7 +77,7 @@ type Deleted struct {
 // Wipe is what a look through the daemon's memory found after a key was wiped.
 type Wipe struct {
 	ScannedBytes uint64 `json:"scanned_bytes"`
-	// Hits are pieces of the key that were found: 0, or a bug of the daemon.
+	// Hits are scratch stacks that had not been wiped, and are now: 0, or a bug of the daemon.
 	Hits   uint64 `json:"hits"`
 	Micros uint64 `json:"micros"`
 }
@@ -168,7 +168,7 @@ type Status struct {
 		SlotsUsed int    `json:"slots_used"`
 		// Inspection is "refused" or "allowed".
 		Inspection string `json:"inspection"`
-		// ResiduesFound are pieces of deleted keys that receipts found: 0, or a bug of the daemon.
+		// ResiduesFound are scratch stacks that receipts found not wiped: 0, or a bug of the daemon.
 		ResiduesFound uint64 `json:"residues_found"`
 	} `json:"secret_memory"`
 	Daemon struct {

@@ -167,7 +167,9 @@ fn receipt(wipe: &Wipe) -> String {
         0 => format!("Nothing of it was found in {scanned} of the daemon's memory ({millis} ms)."),
         hits => paint(
             BAD,
-            format!("{hits} pieces of it were found in {scanned} of memory and overwritten: a bug in rke."),
+            format!(
+                "{hits} scratch stacks in {scanned} of memory had not been wiped, and are now: a bug in rke."
+            ),
         ),
     }
 }

@@ -53,7 +53,7 @@ pub(crate) async fn status(output: &Output) -> Result<()> {
         }
         if memory.residues_found > 0 {
             let found = format!(
-                "\n{} pieces of deleted keys were found in memory: a bug in rke.",
+                "\n{} scratch stacks had not been wiped, and are now: a bug in rke.",
                 memory.residues_found
             );
             text += &paint(BAD, found);

@@ -161,7 +161,7 @@ pub enum Remote {
 pub struct Wipe {
     /// Bytes that were looked at.
     pub scanned_bytes: u64,
-    /// Pieces of the key that were found: 0, or a bug of the daemon.
+    /// Scratch stacks that had not been wiped, and are now: 0, or a bug of the daemon.
     pub hits: u64,
     /// How long it took, in microseconds.
     pub micros: u64,
@@ -376,7 +376,7 @@ pub struct SecretMemory {
     pub bytes: u64,
     /// `refused`, or `allowed` where it runs with `--insecure-debug`.
     pub inspection: String,
-    /// Pieces of deleted keys that receipts found: 0, or a bug.
+    /// Scratch stacks that receipts found not wiped: 0, or a bug.
     pub residues_found: u64,
 }
 

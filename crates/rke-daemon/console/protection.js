@@ -47,10 +47,10 @@ export function memory({ secret_memory: held, remote_deletions: remote }) {
     ...pair('debuggers', held.inspection === 'refused' ? 'refused' : 'let in'),
     ...pair('secrets held', `${number(held.slots_used)}, room for ${number(held.slots)}`),
     ...pair('set aside', bytes(held.bytes)),
-    ...pair('traces of deleted keys', held.residues_found === 0 ? 'none found' : number(held.residues_found)),
+    ...pair('scratch stacks not wiped', held.residues_found === 0 ? 'none found' : number(held.residues_found)),
     ...pair('deleted keys at Content Servers', `${number(remote.confirmed)} wiped too, ${number(remote.pending)} not confirmed yet`));
   const alarm = held.residues_found > 0
-    ? 'Traces of deleted keys were found in memory and wiped. This is a bug in rke: please report it.'
+    ? 'Memory that keys had been used in was not wiped at once, and is now. This is a bug in rke: please report it.'
     : held.inspection === 'allowed' ? 'The daemon runs with --insecure-debug: debuggers and core dumps see every key.' : '';
   write(byId('memory-alarm'), alarm);
   show(byId('memory-alarm'), alarm !== '');

@@ -189,7 +189,7 @@ const REMOTE = {
 
 function receipt(wipe) {
   if (!wipe) return '';
-  if (wipe.hits > 0) return ` ${plural(wipe.hits, 'trace')} of its key had been left in memory, and is wiped now. Please report this.`;
+  if (wipe.hits > 0) return ` Its key is wiped. ${plural(wipe.hits, 'scratch stack')} had not been wiped before, a bug in rke: please report it.`;
   return ` Its key is wiped: ${bytes(wipe.scanned_bytes)} looked through, nothing left.`;
 }
 

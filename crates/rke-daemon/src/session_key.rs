@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use rke_proto::cipher::for_each_round_key;
+use rke_proto::cipher::add_schedule;
 use rke_proto::handshake::keys::{ctr_key, forget_proof, forget_token, seal_key};
 use rke_proto::handshake::{ForgetProof, ForgetToken, KeyId, SessionSecrets};
 use rke_secret::residue::Fingerprint;
@@ -126,17 +126,15 @@ impl SessionKey {
     }
 
     /// Adds all that these keys could leave behind: themselves and their AES schedules.
-    pub(crate) fn add_to(&self, fingerprint: &mut Fingerprint) {
-        let mut add = |key: &[u8; 32]| for_each_round_key(key, |piece| fingerprint.add(piece));
-        self.cipher().expose(&mut add);
-        if let Self::Wide { root, .. } = self {
-            root.key.expose(|key| {
-                add(key);
-                let mut derived = [0; 32];
-                seal_key(key, &mut derived);
-                add(&derived);
-            });
-        }
+    ///
+    /// # Errors
+    /// [`SecretError`] when there is no secret memory left.
+    pub(crate) fn add_to(&self, fingerprint: &mut Fingerprint) -> Result<(), SecretError> {
+        add_schedule(fingerprint, self.cipher())?;
+        let Self::Wide { root, .. } = self else { return Ok(()) };
+        add_schedule(fingerprint, &root.key)?;
+        let sealing = Secret::fill(|sealing| root.key.expose(|key| seal_key(key, sealing)))?;
+        add_schedule(fingerprint, &sealing)
     }
 }
 

@@ -216,7 +216,7 @@ impl Sessions {
         self.store.with_key_within(id, KeyUse::Decrypt, now, aes256_ctr_stack_use(), decrypt)
     }
 
-    /// Pieces of deleted keys that looks through memory have found: 0, or a bug.
+    /// Scratch stacks that looks through memory have found not wiped: 0, or a bug.
     pub fn residues_found(&self) -> u64 {
         self.residues_found.load(Ordering::Relaxed)
     }

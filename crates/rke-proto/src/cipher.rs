@@ -8,7 +8,8 @@ use aes::cipher::KeyInit;
 use aes::hazmat::{cipher_round, inv_mix_columns};
 use aes::{Aes128Enc, Aes256Enc, Block};
 use hmac::{Hmac, Mac};
-use rke_secret::StackUse;
+use rke_secret::residue::Fingerprint;
+use rke_secret::{Secret, SecretError, StackUse};
 use sha2::Sha256;
 
 use crate::ctr::apply;
@@ -71,10 +72,23 @@ fn expand_256(key: &[u8; 32]) -> Aes256Enc {
     Aes256Enc::new(key.into())
 }
 
-/// Gives each 16 bytes of AES-256's key schedule to `each`, the key's own halves first, and each of
-/// them a second time with the bytes of every word reversed, as some implementations keep them. For
-/// those who look for what a key may have left behind.
-pub fn for_each_round_key(key: &[u8; 32], mut each: impl FnMut(&[u8; BLOCK_LEN])) {
+/// Adds what a key of AES-256 may leave behind: each 16 bytes of its schedule, the key's own halves first, and each of
+/// them a second time with the bytes of every word reversed, as some implementations keep them.
+///
+/// # Errors
+/// [`SecretError`] when there is no secret memory left.
+pub fn add_schedule(to: &mut Fingerprint, key: &Secret<32>) -> Result<(), SecretError> {
+    let mut piece = Secret::<BLOCK_LEN>::zeros()?;
+    key.expose(|key| {
+        for_each_round_key(key, |round_key| {
+            piece.expose_mut(|piece| piece.copy_from_slice(round_key));
+            to.add(&piece);
+        });
+    });
+    Ok(())
+}
+
+fn for_each_round_key(key: &[u8; 32], mut each: impl FnMut(&[u8; BLOCK_LEN])) {
     const WORDS: usize = 60;
     let mut words = [[0; 4]; WORDS];
     for (word, bytes) in words.iter_mut().zip(key.chunks_exact(4)) {
@@ -139,9 +153,7 @@ pub fn hmac_matches(key: &[u8; 32], parts: &[&[u8]], tag: &[u8; HMAC_LEN]) -> bo
 
 #[cfg(test)]
 mod tests {
-    use rke_secret::Secret;
     use rke_secret::process::block_signals;
-    use rke_secret::residue::Fingerprint;
 
     use super::*;
 

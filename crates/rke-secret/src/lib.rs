@@ -6,12 +6,14 @@
 #[cfg(feature = "controls")]
 pub mod control;
 mod error;
+mod lock;
 mod memory;
 pub mod process;
 mod random;
 mod raw;
 pub mod residue;
 mod secret;
+mod stacks;
 
 pub use error::SecretError;
 pub use memory::{

@@ -1,24 +1,25 @@
 //! The process's secret memory: slots to lend, and scratch stacks to work on. It is set up once, by
 //! [`start`] or with the defaults by the first secret, and grows in steps when it runs out of slots.
 
-use std::cell::Cell;
 use std::io;
 use std::ops::Range;
-use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
-use std::thread;
+use std::sync::{Mutex, MutexGuard, OnceLock};
+use std::{panic, thread};
 
 use rustix::process::{Resource, getrlimit};
 
 use crate::SecretError;
-use crate::raw::{Depth, Kind, Map, Reach, SLOT_ROOM, Slot, Stack};
-
-/// Stacks for key encapsulations. They are large, and such an operation is short: more wait for their turn.
-const KEM_STACKS: usize = 2;
+use crate::lock::lock;
+use crate::raw::{Depth, Kind, Map, Reach, SLOT_ROOM, Slot, Stack, say};
+use crate::stacks::{self, Stacks, is_on_stack};
 
 /// Slots that are there from the start, and fewest by which they grow.
 const MIN_SLOTS: usize = 1024;
+
+/// Said of a panic in place of its own message.
+const NO_REPORT: &str = "rke: work on a secret panicked, and there is no memory to say where. This is a bug in rke: please \
+                         report it.\n";
 
 /// Which memory to hold secrets in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,30 +48,15 @@ pub struct MemoryReport {
 
 pub(crate) struct Memory {
     kind: Kind,
-    deep_stacks: Stacks,
-    shallow_stacks: Stacks,
-    kem_stacks: Stacks,
+    stacks: Stacks,
     free: Mutex<Vec<Slot>>,
     slots: AtomicUsize,
-    /// Where secret memory lies, so that nobody looks for residue there.
+    /// Where secret memory lies, so that nobody looks for residue there. Held while any is mapped or unmapped.
     ranges: Mutex<Vec<Range<u64>>>,
 }
 
-type Stacks = Box<[Mutex<Stack>]>;
-
 static MEMORY: OnceLock<Memory> = OnceLock::new();
 static STARTING: Mutex<()> = Mutex::new(());
-
-thread_local! {
-    /// Whether this thread is on a scratch stack.
-    static ON_STACK: Cell<bool> = const { Cell::new(false) };
-    /// The scratch stack that this thread tries first.
-    static FIRST_STACK: usize = {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let stacks = MEMORY.get().map_or(1, |memory| memory.deep_stacks.len());
-        NEXT.fetch_add(1, Ordering::Relaxed) % stacks
-    };
-}
 
 /// Sets up secret memory of the chosen kind with room for `slots` secrets, all of it present.
 ///
@@ -82,7 +68,25 @@ pub fn start(choice: SecretMemory, slots: usize) -> Result<MemoryReport, SecretE
         return Err(SecretError::AlreadyStarted);
     }
     let memory = Memory::new(choice, slots)?;
+    memory.stacks.guard().map_err(failed_to("guard the stacks of secret memory"))?;
+    // A thread that panics must not touch the hook: it would end the process.
+    if !thread::panicking() {
+        tell_of_panics_elsewhere();
+    }
     Ok(MEMORY.get_or_init(|| memory).report())
+}
+
+/// Has a panic on a scratch stack run its hook on another. The hook writes a message, and a backtrace perhaps, for which
+/// no scratch stack is deep enough.
+fn tell_of_panics_elsewhere() {
+    let tell = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        if is_on_stack() {
+            Memory::of_secrets().with_report_stack(|| tell(panic));
+        } else {
+            tell(panic);
+        }
+    }));
 }
 
 /// Runs `work` on a scratch stack in secret memory; stack and registers are wiped before this
@@ -95,31 +99,39 @@ pub fn scoped<R>(work: impl FnOnce() -> R) -> Result<R, SecretError> {
 }
 
 /// The same on a stack that is deep enough for a key encapsulation (X-Wing, that is ML-KEM-768 and X25519). Always a
-/// stack of its own, in a scope or not: so it must not run inside another such call.
+/// stack of its own, in a scope or not.
 ///
 /// # Errors
 /// [`SecretError`] when there is no secret memory.
+///
+/// # Panics
+/// Inside another such call, and inside a use of a [`crate::SecretHandle`].
 pub fn scoped_for_kem<R>(work: impl FnOnce() -> R) -> Result<R, SecretError> {
-    let memory = Memory::get()?;
-    Ok(run(&mut any_of(&memory.kem_stacks), Reach::WHOLE, work))
+    Ok(stacks::run(&mut Memory::get()?.stacks.take(Depth::Kem), Reach::WHOLE, work))
 }
 
 /// How many bytes of such a stack `work` uses, and how many it has.
 ///
 /// # Errors
 /// [`SecretError`] when there is no secret memory.
+///
+/// # Panics
+/// As [`scoped_for_kem`].
 pub fn measure_for_kem(work: impl FnMut()) -> Result<(usize, usize), SecretError> {
-    let mut stack = any_of(&Memory::get()?.kem_stacks);
-    Ok((measure_on(&mut stack, work).bytes(), stack.len()))
+    let mut stack = Memory::get()?.stacks.take(Depth::Kem);
+    Ok((stacks::measure(&mut stack, work).bytes(), stack.len()))
 }
 
 /// The same for a stack of [`scoped`], on which a secret is exposed.
 ///
 /// # Errors
 /// [`SecretError`] when there is no secret memory.
+///
+/// # Panics
+/// Inside any scope.
 pub fn measure_scoped(work: impl FnMut()) -> Result<(usize, usize), SecretError> {
-    let mut stack = any_of(&Memory::get()?.deep_stacks);
-    Ok((measure_on(&mut stack, work).bytes(), stack.len()))
+    let mut stack = Memory::get()?.stacks.take(Depth::Deep);
+    Ok((stacks::measure(&mut stack, work).bytes(), stack.len()))
 }
 
 impl MemoryReport {
@@ -156,22 +168,9 @@ impl Memory {
                 _ => Kind::Secretmem,
             },
         };
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        let count = (cores + 4).min(32);
-        let (deep_stacks, shallow_stacks) =
-            (new_stacks(kind, Depth::Deep, count)?, new_stacks(kind, Depth::Shallow, count)?);
-        let kem_stacks = new_stacks(kind, Depth::Kem, KEM_STACKS)?;
-        let stacks = deep_stacks.iter().chain(&shallow_stacks).chain(&kem_stacks);
-        let ranges = stacks.map(|stack| lock(stack).addresses()).collect();
-        let memory = Self {
-            kind,
-            deep_stacks,
-            shallow_stacks,
-            kem_stacks,
-            free: Mutex::default(),
-            slots: AtomicUsize::new(0),
-            ranges: Mutex::new(ranges),
-        };
+        let stacks = Stacks::new(kind).map_err(no_memory(32 * 1024))?;
+        let ranges = Mutex::new(stacks.addresses());
+        let memory = Self { kind, stacks, free: Mutex::default(), slots: AtomicUsize::new(0), ranges };
         memory.grow(&mut lock(&memory.free), slots.max(MIN_SLOTS))?;
         Ok(memory)
     }
@@ -189,14 +188,17 @@ impl Memory {
 
     /// More secret memory, known to those who look for residue.
     pub(crate) fn map(&self, len: usize) -> Result<Map, SecretError> {
+        let mut ranges = self.ranges();
         let map = Map::new(len, self.kind).map_err(no_memory(len))?;
-        lock(&self.ranges).push(map.addresses());
+        ranges.push(map.addresses());
         Ok(map)
     }
 
-    /// Says that a mapping made by [`Memory::map`] is about to go.
-    pub(crate) fn unmap(&self, map: &Map) {
-        lock(&self.ranges).retain(|range| *range != map.addresses());
+    /// Wipes and unmaps what [`Memory::map`] gave.
+    pub(crate) fn unmap(&self, map: Map) {
+        let mut ranges = self.ranges();
+        ranges.retain(|range| *range != map.addresses());
+        drop(map);
     }
 
     /// A slot of zeros.
@@ -216,29 +218,37 @@ impl Memory {
 
     /// See [`scoped`].
     pub(crate) fn scoped<R>(&self, work: impl FnOnce() -> R) -> R {
-        if ON_STACK.get() {
+        if is_on_stack() {
             return work();
         }
-        run(&mut any_of(&self.deep_stacks), Reach::WHOLE, work)
+        stacks::run(&mut self.stacks.take(Depth::Deep), Reach::WHOLE, work)
     }
 
     /// A scratch stack for a cipher.
+    ///
+    /// # Panics
+    /// On such a stack.
     pub(crate) fn shallow_stack(&self) -> MutexGuard<'_, Stack> {
-        any_of(&self.shallow_stacks)
+        self.stacks.take(Depth::Shallow)
     }
 
-    pub(crate) fn ranges(&self) -> Vec<Range<u64>> {
-        lock(&self.ranges).clone()
+    /// Runs `tell`, which says something of a panic, on a stack that is deep enough for that, and made for it.
+    pub(crate) fn with_report_stack(&self, tell: impl FnOnce()) {
+        let Ok(map) = self.map(Depth::Report.len()) else { return say(NO_REPORT) };
+        let mut stack = Stack::over(map, Depth::Report);
+        // A panic in here ends the process by itself.
+        let _ = stack.run(Reach::WHOLE, tell);
+        self.unmap(stack.into_map());
     }
 
-    /// Scratch stacks that are idle but not wiped, and bytes of those that were looked at.
-    pub(crate) fn look_at_stacks(&self) -> (usize, u64) {
-        let stacks = self.deep_stacks.iter().chain(&self.shallow_stacks).chain(&self.kem_stacks);
-        let idle = stacks.filter_map(try_lock);
-        idle.fold((0, 0), |(dirty, bytes), stack| {
-            let range = stack.addresses();
-            (dirty + usize::from(!stack.is_wiped()), bytes + (range.end - range.start))
-        })
+    /// Where secret memory lies. Until this is dropped none is mapped, and none unmapped.
+    pub(crate) fn ranges(&self) -> MutexGuard<'_, Vec<Range<u64>>> {
+        lock(&self.ranges)
+    }
+
+    /// See [`Stacks::clear_idle`].
+    pub(crate) fn clear_idle_stacks(&self) -> (u64, u64) {
+        self.stacks.clear_idle()
     }
 
     fn report(&self) -> MemoryReport {
@@ -256,55 +266,13 @@ impl Memory {
     }
 }
 
-fn new_stacks(kind: Kind, depth: Depth, count: usize) -> Result<Stacks, SecretError> {
-    let stacks = (0..count).map(|_| Stack::new(kind, depth).map(Mutex::new));
-    stacks.collect::<io::Result<_>>().map_err(no_memory(32 * 1024))
-}
-
-/// The stack that this thread had before if it is free, else any, else a wait.
-fn any_of(stacks: &Stacks) -> MutexGuard<'_, Stack> {
-    let first = &stacks[FIRST_STACK.with(|first| *first) % stacks.len()];
-    let free = try_lock(first).or_else(|| stacks.iter().find_map(try_lock));
-    free.unwrap_or_else(|| lock(first))
-}
-
-/// Runs `work` on `stack`, whether or not this thread is on another one.
-pub(crate) fn run<R>(stack: &mut Stack, reach: Reach, work: impl FnOnce() -> R) -> R {
-    let before = ON_STACK.replace(true);
-    let outcome = stack.run(reach, work);
-    ON_STACK.set(before);
-    outcome.unwrap_or_else(|panic| resume_unwind(panic))
-}
-
-/// How far down on a scratch stack for ciphers `work` gets, where a scope in it is part of it.
-pub(crate) fn measure(work: impl FnMut()) -> Result<Reach, SecretError> {
-    Ok(measure_on(&mut Memory::get()?.shallow_stack(), work))
-}
-
-fn measure_on(stack: &mut Stack, work: impl FnMut()) -> Reach {
-    let before = ON_STACK.replace(true);
-    let outcome = stack.measure(work);
-    ON_STACK.set(before);
-    outcome.unwrap_or_else(|panic| resume_unwind(panic))
-}
-
-/// A lock that nobody holds.
-fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
-    match mutex.try_lock() {
-        Ok(guard) => Some(guard),
-        Err(TryLockError::Poisoned(guard)) => Some(guard.into_inner()),
-        Err(TryLockError::WouldBlock) => None,
-    }
-}
-
-/// A panic elsewhere leaves what these locks guard whole: go on with it.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Whether the kernel has no memfd_secret, or a filter forbids it.
 fn is_missing(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM | libc::EACCES))
+}
+
+fn failed_to(action: &'static str) -> impl FnOnce(io::Error) -> SecretError {
+    move |source| SecretError::System { action, source }
 }
 
 /// A mapping that failed: at the limit on locked memory, or for another reason.

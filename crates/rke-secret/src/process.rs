@@ -39,16 +39,22 @@ impl Inspection {
 /// Blocks signals on this thread and on those that it starts, so that no handler's frame keeps the
 /// registers of a thread that uses a secret. To be called before any thread starts; one thread that
 /// never touches a secret then waits for signals. Job control and SIGABRT go on working: they have no
-/// handlers, and must get none. From here on scratch stacks are not wiped of signals' frames that could come
+/// handlers, and must get none. SIGSEGV has one that ends the process. From here on scratch stacks are not wiped of signals' frames that could come
 /// otherwise.
 ///
 /// # Errors
 /// [`SecretError::System`].
 pub fn block_signals() -> Result<(), SecretError> {
     let mut blocked = SigSet::all();
-    let without_handlers =
-        [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU, Signal::SIGCONT, Signal::SIGABRT];
-    without_handlers.into_iter().chain([STANDSTILL_SIGNAL]).for_each(|signal| blocked.remove(signal));
+    let let_through = [
+        Signal::SIGTSTP,
+        Signal::SIGTTIN,
+        Signal::SIGTTOU,
+        Signal::SIGCONT,
+        Signal::SIGABRT,
+        Signal::SIGSEGV,
+    ];
+    let_through.into_iter().chain([STANDSTILL_SIGNAL]).for_each(|signal| blocked.remove(signal));
     let failed = |error: nix::Error| SecretError::System { action: "block signals", source: error.into() };
     blocked.thread_block().map_err(failed)?;
     others_are_blocked();

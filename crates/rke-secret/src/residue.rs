@@ -1,26 +1,29 @@
 //! Looks through the process's own memory, and through the registers of its threads, for a secret
 //! that should be gone. What to look for is kept as salted hashes, so the secret is not needed.
+//! Where one is found the process ends: to overwrite it would be to write into memory that belongs to
+//! others, and to go on would be to keep it.
 //!
 //! All threads stand still meanwhile: the kernel has put their registers on their stacks, which are
 //! memory like any other. Secret memory itself is left out, for other secrets live there: of it
-//! only the idle scratch stacks are looked at, which must be zero.
+//! only the idle scratch stacks are looked at, which must be zero, and are made so.
 
 use std::collections::HashSet;
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSliceMut};
 use std::ops::Range;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
+use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
 use procfs::process::{MMPermissions, Process};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroize;
 
-use crate::SecretError;
-use crate::memory::{Memory, lock};
+use crate::lock::lock;
+use crate::memory::Memory;
 use crate::process::STANDSTILL_SIGNAL;
-use crate::raw::{install_standstill, set_standstill, signal_thread, standing};
+use crate::raw::{abort, install_standstill, set_standstill, signal_thread, standing};
+use crate::{Secret, SecretError};
 
 /// Length of the pieces that are looked for.
 pub const PIECE_LEN: usize = 16;
@@ -32,6 +35,9 @@ const OVERLAP: usize = PIECE_LEN - 1;
 
 /// How much is looked at for zeros at a time.
 const STRETCH: usize = 256;
+
+const FOUND: &str = "rke: a secret that should be gone still lies in this process's memory. The process ends, so that it is \
+                     gone with it. This is a bug in rke: please report it.\n";
 
 /// How long to wait for the threads to stand still. One that is deep in the kernel comes later.
 const STANDSTILL_WAIT: Duration = Duration::from_millis(20);
@@ -51,10 +57,8 @@ const BUCKETS: usize = 1 << 16;
 pub struct Look {
     /// Bytes that were looked at, the threads' registers among them.
     pub scanned_bytes: u64,
-    /// Pieces that were found. Anything but 0 is a bug in this program.
+    /// Scratch stacks that had not been wiped, and are now. Anything but 0 is a bug in this program.
     pub hits: u64,
-    /// How many of the found pieces could be overwritten.
-    pub wiped: u64,
     /// Threads that stood still, and how many did not in time: their registers were not seen.
     pub threads: u32,
     /// See `threads`.
@@ -74,8 +78,33 @@ impl Fingerprint {
         Ok(Self { salt, buckets: Box::new([0; BUCKETS / 64]), hashes: HashSet::with_capacity(64) })
     }
 
-    /// Adds a piece to look for. To be called where the secret is exposed.
-    pub fn add(&mut self, piece: &[u8; PIECE_LEN]) {
+    /// Adds a secret to look for: each [`PIECE_LEN`] bytes of it, one after the other, without pieces of zeros, of which
+    /// memory is full.
+    ///
+    /// ```
+    /// # use rke_secret::{Secret, residue::Fingerprint};
+    /// let mut fingerprint = Fingerprint::new()?;
+    /// fingerprint.add(&Secret::<16>::random()?);
+    /// # Ok::<(), rke_secret::SecretError>(())
+    /// ```
+    ///
+    /// Bytes that are not known to be a secret may lie in memory rightly:
+    ///
+    /// ```compile_fail
+    /// # use rke_secret::{Secret, residue::Fingerprint};
+    /// let mut fingerprint = Fingerprint::new()?;
+    /// fingerprint.add(&[7; 16]);
+    /// # Ok::<(), rke_secret::SecretError>(())
+    /// ```
+    pub fn add<const N: usize>(&mut self, secret: &Secret<N>) {
+        const { assert!(N > 0 && N.is_multiple_of(PIECE_LEN), "a secret is looked for in whole pieces") };
+        secret.expose(|secret| {
+            let (pieces, _) = secret.as_chunks::<PIECE_LEN>();
+            pieces.iter().filter(|piece| **piece != [0; PIECE_LEN]).for_each(|piece| self.add_piece(piece));
+        });
+    }
+
+    fn add_piece(&mut self, piece: &[u8; PIECE_LEN]) {
         let bucket = self.bucket(piece);
         self.buckets[bucket / 64] |= 1 << (bucket % 64);
         self.hashes.insert(self.hash(piece));
@@ -109,8 +138,8 @@ impl Fingerprint {
         })
     }
 
-    /// Looks through the whole process, and overwrites what it finds. Blocks for some tens of
-    /// milliseconds; one look runs at a time.
+    /// Looks through the whole process. Blocks for some tens of milliseconds; one look runs at a time. Where a piece is
+    /// found outside of secret memory, this says so on standard error and aborts the process.
     ///
     /// # Errors
     /// [`SecretError`] when the process cannot look at itself.
@@ -121,44 +150,44 @@ impl Fingerprint {
         let memory = Memory::get()?;
         let mut copy = vec![0; CHUNK];
         let copied = copy.as_ptr() as u64..copy.as_ptr() as u64 + CHUNK as u64;
-        let left_out: Vec<Range<u64>> = memory.ranges().into_iter().chain([copied]).collect();
+        // Held to the end: what is mapped later would be taken for what lay there before.
+        let secret_memory = memory.ranges();
+        let left_out: Vec<Range<u64>> = secret_memory.iter().cloned().chain([copied]).collect();
         let ranges = present_memory(&left_out)?;
-        let mut look =
-            Look { scanned_bytes: 0, hits: 0, wiped: 0, threads: 0, threads_missed: 0, took: Duration::ZERO };
         let standstill = Standstill::begin()?;
         // Nothing may allocate or lock from here on: a thread that stands still may be in the middle
         // of that.
-        (look.threads, look.threads_missed) = (standstill.standing, standstill.missed);
+        let mut scanned_bytes = 0;
         for range in ranges {
-            self.look_at(range, &mut copy, &mut look);
+            scanned_bytes += self.look_at(range, &mut copy);
         }
-        let (dirty, bytes) = memory.look_at_stacks();
+        let (hits, bytes) = memory.clear_idle_stacks();
+        let (threads, threads_missed) = (standstill.standing, standstill.missed);
         drop(standstill);
         copy.zeroize();
-        look.hits += dirty as u64;
-        look.scanned_bytes += bytes;
-        look.took = started.elapsed();
-        Ok(look)
+        let scanned_bytes = scanned_bytes + bytes;
+        Ok(Look { scanned_bytes, hits, threads, threads_missed, took: started.elapsed() })
     }
 
-    fn look_at(&self, range: Range<u64>, copy: &mut [u8], look: &mut Look) {
-        let mut at = range.start;
+    /// Gives how many bytes could be looked at.
+    fn look_at(&self, range: Range<u64>, copy: &mut [u8]) -> u64 {
+        let (mut at, mut scanned) = (range.start, 0);
         while at < range.end {
             let wanted = (range.end - at).min(CHUNK as u64) as usize;
             let remote = [RemoteIoVec { base: at as usize, len: wanted }];
             let read = process_vm_readv(Pid::this(), &mut [IoSliceMut::new(&mut copy[..wanted])], &remote);
             // Gone in the meantime, or a page that nobody may read.
-            let Ok(read @ 1..) = read else { return };
-            look.scanned_bytes += read as u64;
-            for found in self.find(&copy[..read]) {
-                look.hits += 1;
-                look.wiped += u64::from(overwrite(at + found as u64));
+            let Ok(read @ 1..) = read else { break };
+            scanned += read as u64;
+            if self.find(&copy[..read]).next().is_some() {
+                abort(FOUND);
             }
             if read <= OVERLAP || read < wanted {
-                return;
+                break;
             }
             at += (read - if at + (read as u64) < range.end { OVERLAP } else { 0 }) as u64;
         }
+        scanned
     }
 }
 
@@ -166,13 +195,6 @@ impl Drop for Fingerprint {
     fn drop(&mut self) {
         self.salt.zeroize();
     }
-}
-
-/// Overwrites a piece where it lies. `false` in memory that nobody may write.
-fn overwrite(at: u64) -> bool {
-    let zeros = [0; PIECE_LEN];
-    let remote = [RemoteIoVec { base: at as usize, len: PIECE_LEN }];
-    process_vm_writev(Pid::this(), &[IoSlice::new(&zeros)], &remote) == Ok(PIECE_LEN)
 }
 
 /// The parts of the process's memory that hold anything, without the secret memory.
@@ -253,11 +275,19 @@ mod tests {
         std::array::from_fn(|byte| (byte as u8).wrapping_mul(37).wrapping_add(at ^ 0x5a))
     }
 
+    fn fingerprint_of(first: u8, second: u8) -> Fingerprint {
+        let mut fingerprint = Fingerprint::new().expect("a salt");
+        let secret = Secret::<{ 2 * PIECE_LEN }>::fill(|bytes| {
+            bytes[..PIECE_LEN].copy_from_slice(&piece(first));
+            bytes[PIECE_LEN..].copy_from_slice(&piece(second));
+        });
+        fingerprint.add(&secret.expect("a secret"));
+        fingerprint
+    }
+
     #[test]
     fn finds_pieces_at_any_offset_and_nothing_else() {
-        let mut fingerprint = Fingerprint::new().expect("a salt");
-        fingerprint.add(&piece(1));
-        fingerprint.add(&piece(2));
+        let fingerprint = fingerprint_of(1, 2);
         let mut bytes: Vec<u8> = (0..100_000_u32).map(|at| ((at * 7) >> 3) as u8).collect();
         assert_eq!(fingerprint.find(&bytes).count(), 0);
         for (at, which) in [(0, 1), (777, 2), (100_000 - PIECE_LEN, 1)] {
@@ -268,6 +298,16 @@ mod tests {
     }
 
     #[test]
+    fn does_not_look_for_zeros() {
+        let mut fingerprint = Fingerprint::new().expect("a salt");
+        fingerprint.add(&Secret::<32>::zeros().expect("a secret"));
+        // A stretch that is not passed over whole.
+        let mut bytes = vec![0; 1000];
+        bytes[500] = 1;
+        assert_eq!(fingerprint.find(&bytes).count(), 0);
+    }
+
+    #[test]
     fn leaves_ranges_out() {
         let mut ranges = Vec::new();
         subtract(0..100, &[10..20, 15..30, 90..200], &mut ranges);
@@ -275,22 +315,5 @@ mod tests {
         ranges.clear();
         subtract(5..8, &[0..6, 6..10], &mut ranges);
         assert!(ranges.is_empty());
-    }
-
-    #[test]
-    fn finds_what_lies_in_the_heap_and_overwrites_it() {
-        // Made at run time, so that no copy lies in the program's constants.
-        let mut secret = [0_u8; PIECE_LEN];
-        getrandom::fill(&mut secret).expect("random bytes");
-        let mut fingerprint = Fingerprint::new().expect("a salt");
-        fingerprint.add(&secret);
-        let residue = secret.to_vec().into_boxed_slice();
-        secret.zeroize();
-        let look = fingerprint.look().expect("a look");
-        assert!(look.hits >= 1 && look.wiped >= 1, "{look:?}");
-        assert!(look.scanned_bytes > 1_000_000, "{look:?}");
-        assert_eq!(std::hint::black_box(&residue)[..], [0; PIECE_LEN], "what was found is overwritten");
-        let look = fingerprint.look().expect("a look");
-        assert_eq!(look.hits, 0, "{look:?}");
     }
 }

@@ -7,8 +7,13 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
 use crate::SecretError;
-use crate::memory::{Memory, measure, run};
-use crate::raw::{Map, Reach, SLOT_LEN, Slot, Visitor};
+use crate::memory::Memory;
+use crate::raw::{Map, Reach, SLOT_LEN, Slot, Visitor, abort};
+use crate::stacks::{self, waiting};
+
+/// Said where dropping a secret would wait for what waits for it.
+const DROPPED_IN_VISIT: &str = "rke: a secret was dropped in a use of a secret through a handle, while a use of the dropped \
+                                one runs. It can never be wiped, so the process ends. This is a bug in rke: please report it.\n";
 
 /// `N` secret bytes (at most 32) in a slot of secret memory, wiped when dropped.
 ///
@@ -83,9 +88,18 @@ impl<const N: usize> Secret<N> {
     }
 
     /// The same door for operations that work in place. Handles to the secret are refused from
-    /// here on.
+    /// here on, and uses through them that run are waited for.
+    ///
+    /// # Panics
+    /// In a use through a handle, where the wait takes a second: what it waits for is that same use, or waits for it.
     pub fn expose_mut<R>(&mut self, write: impl FnOnce(&mut [u8; N]) -> R) -> R {
-        let bytes = self.slot_mut().bytes_mut();
+        let bytes = self.slot_mut().bytes_mut(waiting(|| {
+            // A caller's mistake, which would be a wait without end.
+            #[allow(clippy::panic)]
+            {
+                panic!("a secret that is in use cannot be written in a use of a secret through a handle");
+            }
+        }));
         Memory::of_secrets().scoped(|| write(prefix_mut(bytes)))
     }
 
@@ -114,10 +128,11 @@ impl<const N: usize> Secret<N> {
 }
 
 impl<const N: usize> Drop for Secret<N> {
-    /// Waits for the uses through handles that run, then wipes.
+    /// Waits for the uses through handles that run, then wipes. Where [`Secret::expose_mut`] would panic, the process
+    /// ends: a panic would leave the secret where it is.
     fn drop(&mut self) {
         if let Some(mut slot) = self.slot.take() {
-            slot.bytes_mut().zeroize();
+            slot.bytes_mut(waiting(|| abort(DROPPED_IN_VISIT))).zeroize();
             Memory::of_secrets().take_back(slot);
         }
     }
@@ -127,16 +142,22 @@ impl<const N: usize> SecretHandle<N> {
     /// As [`Secret::expose`]. `None` once the owner has written or dropped the secret, which waits
     /// until `read` has returned and its traces are wiped: so `read` should not take long. It is for
     /// ciphers: the stack that it runs on is shallow.
+    ///
+    /// # Panics
+    /// In another such use. What `read` panics with comes out of this.
     pub fn expose<R>(self, read: impl FnOnce(&[u8; N]) -> R) -> Option<R> {
         self.expose_within(StackUse::UNKNOWN, read)
     }
 
     /// The same for work whose use of the stack is known, of which less is wiped then.
+    ///
+    /// # Panics
+    /// As [`SecretHandle::expose`].
     pub fn expose_within<R>(self, stack_use: StackUse, read: impl FnOnce(&[u8; N]) -> R) -> Option<R> {
         // A stack of its own, in a scope or not: the visit may end only when its stack is wiped.
         let mut stack = Memory::of_secrets().shallow_stack();
         let visit = self.visitor.enter()?;
-        Some(run(&mut stack, stack_use.0, || read(prefix(visit.bytes()))))
+        Some(stacks::run(&mut stack, stack_use.0, || read(prefix(visit.bytes()))))
     }
 }
 
@@ -153,8 +174,11 @@ impl StackUse {
     ///
     /// # Errors
     /// [`SecretError`] when there is no secret memory.
+    ///
+    /// # Panics
+    /// In a use of a secret through a handle.
     pub fn measure(work: impl FnMut()) -> Result<Self, SecretError> {
-        measure(work).map(Self)
+        Ok(Self(stacks::measure(&mut Memory::get()?.shallow_stack(), work)))
     }
 }
 
@@ -168,7 +192,8 @@ fn prefix_mut<const N: usize>(bytes: &mut [u8; SLOT_LEN]) -> &mut [u8; N] {
 
 /// Secret memory for data that has secrets in it, such as a datagram to be decrypted where it lies.
 pub struct SecretBuffer {
-    map: Map,
+    /// `None` only while it is dropped.
+    map: Option<Map>,
     memory: &'static Memory,
 }
 
@@ -179,19 +204,23 @@ impl SecretBuffer {
     /// [`SecretError`] when there is no secret memory left.
     pub fn new(len: usize) -> Result<Self, SecretError> {
         let memory = Memory::get()?;
-        Ok(Self { map: memory.map(len)?, memory })
+        Ok(Self { map: Some(memory.map(len)?), memory })
     }
 
     /// As [`Secret::expose_mut`].
     pub fn expose_mut<R>(&mut self, write: impl FnOnce(&mut [u8]) -> R) -> R {
-        let bytes = self.map.bytes_mut();
+        let map = self.map.as_mut();
+        let bytes =
+            map.unwrap_or_else(|| unreachable!("a buffer has its memory until it is dropped")).bytes_mut();
         self.memory.scoped(|| write(bytes))
     }
 }
 
 impl Drop for SecretBuffer {
     fn drop(&mut self) {
-        self.memory.unmap(&self.map);
+        if let Some(map) = self.map.take() {
+            self.memory.unmap(map);
+        }
     }
 }
 

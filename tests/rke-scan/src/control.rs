@@ -14,6 +14,9 @@ use crate::subject::{Plan, Subject, use_session};
 /// How long an operation takes in a program that was told to be slow.
 const SLOW: Duration = Duration::from_millis(300);
 
+/// What a daemon says that finds a key of its own where none may be.
+const RESIDUE: &str = "a secret that should be gone still lies in this process's memory";
+
 /// What is left of handshakes where stacks are not wiped, by kind and form. Each shows that a form is the one that the
 /// program's libraries use. What runs later on the same stack overwrites the rest.
 const LEFT_ON_STACKS: [&str; 12] = [
@@ -74,8 +77,8 @@ fn after_delete(subject: &mut Subject, at: usize) -> Result<Scan> {
     subject.scan()
 }
 
-/// What the daemon finds in itself. A broken rule may hide from it by chance, so it is tried until
-/// it is found; with no rule broken there must be nothing.
+/// What the daemon finds in itself: stacks, which it wipes, or a residue elsewhere, for which it ends. A broken rule may
+/// hide from it by chance, so it is tried until it is found; with no rule broken there must be nothing.
 fn check_receipt(
     subject: &mut Subject,
     control: &str,
@@ -87,7 +90,13 @@ fn check_receipt(
         let wallet = subject.network.renew()?;
         let id = subject.create(&wallet)?;
         use_session(subject.api, &id, 64)?;
-        let deleted = subject.api.expect(&format!("session/delete?session_id={id}&verify=true"))?;
+        let deleted = match subject.api.expect(&format!("session/delete?session_id={id}&verify=true")) {
+            Ok(deleted) => deleted,
+            Err(_) if expected == Expected::Something && subject.program.has_aborted_over(RESIDUE)? => {
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         hits += deleted["wipe"]["hits"].as_u64().context("no receipt")?;
         if hits > 0 {
             break;

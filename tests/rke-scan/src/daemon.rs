@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -102,6 +103,20 @@ impl Program {
     pub(crate) fn wait_with_lines(mut self) -> Result<(std::process::ExitStatus, String)> {
         let status = self.child.wait()?;
         Ok((status, self.last_words()))
+    }
+
+    /// Whether it aborts, now or in the next seconds, and says this.
+    pub(crate) fn has_aborted_over(&mut self, what: &str) -> Result<bool> {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < deadline {
+            let status = self.child.try_wait()?;
+            let has_said = self.lines().iter().any(|line| line.contains(what));
+            if has_said && status.is_some_and(|status| status.signal() == Some(Signal::SIGABRT as i32)) {
+                return Ok(true);
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(false)
     }
 
     pub(crate) fn wait(mut self) -> Result<std::process::ExitStatus> {

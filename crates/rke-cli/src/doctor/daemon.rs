@@ -93,7 +93,7 @@ fn memory(report: &mut Report, status: &Status) {
     }
     if memory.residues_found > 0 {
         let message =
-            format!("{} pieces of deleted keys were found in the daemon's memory", memory.residues_found);
+            format!("{} scratch stacks of the daemon had not been wiped after use", memory.residues_found);
         report.fail("keys", message, "this is a bug in rke: report it, and restart the daemon");
     }
 }

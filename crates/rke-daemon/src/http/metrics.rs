@@ -82,7 +82,7 @@ fn of_sessions(registry: &mut Registry, sessions: &Sessions) {
     registry.register("remote_deletions_confirmed", help, confirmed);
     let residues: Counter = Counter::default();
     residues.inc_by(sessions.residues_found());
-    registry.register("residues", "Pieces of deleted keys that receipts found: each is a bug", residues);
+    registry.register("residues", "Scratch stacks that receipts found not wiped: each is a bug", residues);
     let bytes = MemoryReport::now().map_or(0, |report| report.bytes);
     let memory: Gauge = Gauge::default();
     memory.set(bytes as i64);

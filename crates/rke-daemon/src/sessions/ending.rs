@@ -93,7 +93,8 @@ impl Sessions {
     }
 
     /// As [`Sessions::delete`], then looks for the keys in all of the process. They are found by hashes
-    /// of each key and of its AES schedule that are made before the wipe.
+    /// of each key and of its AES schedule that are made before the wipe. Where one is found outside of secret
+    /// memory, the process says so and ends.
     ///
     /// # Errors
     /// [`DeleteError`].
@@ -104,8 +105,10 @@ impl Sessions {
     ) -> Result<(Ended, Look), DeleteError> {
         let mut fingerprint = Fingerprint::new().map_err(DeleteError::Look)?;
         let session = self.store.remove(id, Moment::now()).ok_or(DeleteError::NotFound)?;
-        session.key.add_to(&mut fingerprint);
+        // The key goes in any case.
+        let added = session.key.add_to(&mut fingerprint);
         let ended = self.wipe(id, session);
+        added.map_err(DeleteError::Look)?;
         self.forget(ended.domain.clone(), cached).await?;
         let look = spawn_blocking(move || fingerprint.look()).await.unwrap_or_else(|error| {
             Err(SecretError::System { action: "look through memory", source: io::Error::other(error) })
@@ -119,11 +122,7 @@ impl Sessions {
         let (hits, bytes) = (look.hits, look.scanned_bytes);
         if hits > 0 {
             self.residues_found.fetch_add(hits, Ordering::Relaxed);
-            tracing::error!(
-                hits,
-                wiped = look.wiped,
-                "a deleted key was still in memory: this is a bug in rke"
-            );
+            tracing::error!(hits, "a scratch stack had not been wiped, and is now: this is a bug in rke");
         } else {
             tracing::info!(bytes, threads = look.threads, "session deleted, and nothing of its key is left");
         }

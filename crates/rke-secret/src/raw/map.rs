@@ -56,6 +56,12 @@ impl Map {
         start..start + self.pages.len as u64
     }
 
+    /// The guard page before it.
+    pub(crate) fn guard(&self) -> Range<u64> {
+        let end = self.addresses().start;
+        end - page_size() as u64..end
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         // SAFETY: `len` initialised bytes that live as long as `self`; no `&mut` to them exists.
         unsafe { std::slice::from_raw_parts(self.pages.base.as_ptr(), self.pages.len) }

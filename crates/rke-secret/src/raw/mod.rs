@@ -3,6 +3,10 @@
 //! that leaves this module is safe to call in any order from any thread.
 #![allow(unsafe_code)]
 
+mod atomic {
+    pub(super) use std::sync::atomic::{AtomicU64, Ordering};
+}
+mod fault;
 mod map;
 mod prefetch;
 mod random;
@@ -12,12 +16,15 @@ mod stack;
 mod system;
 #[cfg(feature = "trace")]
 pub mod trace;
+mod visits;
 
+pub(crate) use fault::tell_of_overflows;
 pub(crate) use map::{Kind, Map};
 pub use prefetch::prefetch;
 pub(crate) use random::fill as fill_random;
 pub(crate) use slot::{SLOT_LEN, SLOT_ROOM, Slot, Visitor};
 pub(crate) use stack::{Depth, Reach, Stack};
 pub(crate) use system::{
-    install_standstill, others_are_blocked, refuse_exec_gain, set_standstill, signal_thread, standing,
+    abort, install_standstill, others_are_blocked, refuse_exec_gain, say, set_standstill, signal_thread,
+    standing,
 };

@@ -3,10 +3,10 @@
 //! wait for the visits that run, and for those that are just being refused.
 
 use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::map::Map;
 use super::prefetch;
+use super::visits::Visits;
 
 /// Length of a slot.
 pub(crate) const SLOT_LEN: usize = 32;
@@ -14,14 +14,11 @@ pub(crate) const SLOT_LEN: usize = 32;
 /// What a slot takes of secret memory.
 pub(crate) const SLOT_ROOM: usize = size_of::<Room>();
 
-/// One more generation; the bits below count the visits that run.
-const GENERATION: u64 = 1 << 32;
-
 /// A slot in secret memory. Among a million of them each place that has to be found costs more than wiping, so
-/// state and bytes are one.
+/// visits and bytes are one.
 #[repr(C)]
 struct Room {
-    state: AtomicU64,
+    visits: Visits,
     bytes: UnsafeCell<[u8; SLOT_LEN]>,
 }
 
@@ -36,7 +33,7 @@ pub(crate) struct Visitor {
 }
 
 /// A visit that runs. Ends when it is dropped.
-pub(crate) struct Visit(Visitor);
+pub(crate) struct Visit(&'static Room);
 
 // SAFETY: the bytes are reached through the one `Slot` by the borrowing rules, and through visits only while
 // no `&mut` to them can exist: see `Slot::bytes_mut`.
@@ -50,7 +47,7 @@ impl Slot {
             // SAFETY: `at` is below the number of whole rooms in the mapping.
             let room = unsafe { base.add(at * SLOT_ROOM) };
             // SAFETY: aligned, for mappings begin with a page and rooms are multiples of 8 bytes; zero, which is a
-            // state and bytes; never unmapped, and no reference but this one.
+            // room without visits; never unmapped, and no reference but this one.
             Self(unsafe { room.cast().as_ref() })
         })
     }
@@ -60,13 +57,13 @@ impl Slot {
         unsafe { &*self.0.bytes.get() }
     }
 
-    /// The bytes to write. Refuses all visitors from here on and waits for the visits that run.
-    pub(crate) fn bytes_mut(&mut self) -> &mut [u8; SLOT_LEN] {
-        let state = &self.0.state;
-        let mut now = state.fetch_add(GENERATION, Ordering::AcqRel);
-        while visits(now) != 0 && waits_for_visits() {
-            std::thread::yield_now();
-            now = state.load(Ordering::Acquire);
+    /// The bytes to write. Refuses all visitors from here on, and calls `wait` for as long as a visit runs. That may
+    /// panic, and then the bytes are as they were.
+    pub(crate) fn bytes_mut(&mut self, mut wait: impl FnMut()) -> &mut [u8; SLOT_LEN] {
+        let visits = &self.0.visits;
+        visits.close();
+        while !visits.are_over() && waits_for_visits() {
+            wait();
         }
         // SAFETY: as in `bytes`; no visit runs, and none can begin with an older generation.
         unsafe { &mut *self.0.bytes.get() }
@@ -77,35 +74,31 @@ impl Slot {
     }
 
     pub(crate) fn visitor(&self) -> Visitor {
-        Visitor { room: self.0, generation: self.0.state.load(Ordering::Acquire) / GENERATION }
+        Visitor { room: self.0, generation: self.0.visits.generation() }
     }
 }
 
 impl Visitor {
     /// Begins a visit. `None` once the owner has written the slot or given it up.
     pub(crate) fn enter(self) -> Option<Visit> {
-        // Counted first, so that an owner who comes now waits for it.
-        let visit = Visit(self);
-        let before = self.room.state.fetch_add(1, Ordering::AcqRel);
-        (before / GENERATION == self.generation).then_some(visit)
+        let may_read = self.room.visits.enter(self.generation);
+        // Made in either case, because a refused visit ends too.
+        let visit = Visit(self.room);
+        may_read.then_some(visit)
     }
 }
 
 impl Visit {
     pub(crate) fn bytes(&self) -> &[u8; SLOT_LEN] {
         // SAFETY: while the visit is counted the owner makes no `&mut` to the slot.
-        unsafe { &*self.0.room.bytes.get() }
+        unsafe { &*self.0.bytes.get() }
     }
 }
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        self.0.room.state.fetch_sub(1, Ordering::Release);
+        self.0.visits.leave();
     }
-}
-
-fn visits(state: u64) -> u64 {
-    state % GENERATION
 }
 
 #[cfg(not(feature = "controls"))]

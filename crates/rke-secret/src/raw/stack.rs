@@ -5,27 +5,30 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
-use zeroize::optimization_barrier;
+use zeroize::{Zeroize, optimization_barrier};
 
 use super::map::{Kind, Map};
 use super::registers;
 use super::system::signals_taken;
 
-/// How deep a stack is. Unoptimised code has deeper frames.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How deep a stack is, in the order in which a thread may take them. Unoptimised code has deeper frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Depth {
-    /// For a cipher, of which the deepest needs 5 KiB, with a signal on top, whose frame has 3 to 4 KiB. Telling of
-    /// a panic would need more, and end the program at the guard page: what runs here has none.
-    Shallow,
-    /// For whatever else works on secrets.
+    /// For whatever works on secrets.
     Deep,
     /// For a key encapsulation: ML-KEM keeps its matrix and its vectors of polynomials on the stack.
     Kem,
+    /// For a cipher, of which the deepest needs 5 KiB, with a signal on top, whose frame has 3 to 4 KiB, or with a
+    /// panic, which unwinds on it.
+    Shallow,
+    /// To tell of a panic, with a backtrace perhaps.
+    Report,
 }
 
 impl Depth {
-    const fn len(self) -> usize {
+    pub(crate) const fn len(self) -> usize {
         match self {
+            Self::Report => 256 * 1024,
             Self::Kem if cfg!(debug_assertions) => 512 * 1024,
             Self::Kem => 128 * 1024,
             _ if cfg!(debug_assertions) => 128 * 1024,
@@ -68,17 +71,36 @@ const PAINT: u8 = 0xA5;
 /// A scratch stack, all zero between two runs.
 pub(crate) struct Stack {
     map: Map,
+    depth: Depth,
     /// Signals that had been taken when it was wiped last.
     signals: Option<u64>,
 }
 
 impl Stack {
     pub(crate) fn new(kind: Kind, depth: Depth) -> io::Result<Self> {
-        Ok(Self { map: Map::new(depth.len(), kind)?, signals: None })
+        Ok(Self::over(Map::new(depth.len(), kind)?, depth))
+    }
+
+    /// One that is made of a mapping of zeros.
+    pub(crate) fn over(map: Map, depth: Depth) -> Self {
+        Self { map, depth, signals: None }
+    }
+
+    pub(crate) fn into_map(self) -> Map {
+        self.map
+    }
+
+    pub(crate) fn depth(&self) -> Depth {
+        self.depth
     }
 
     pub(crate) fn addresses(&self) -> Range<u64> {
         self.map.addresses()
+    }
+
+    /// The page below it, into which nobody may write.
+    pub(crate) fn guard(&self) -> Range<u64> {
+        self.map.guard()
     }
 
     /// How deep it is, in bytes.
@@ -91,11 +113,16 @@ impl Stack {
         self.map.bytes().iter().all(|byte| *byte == 0)
     }
 
+    /// Wipes what should not be on it.
+    pub(crate) fn clear(&mut self) {
+        self.map.bytes_mut().zeroize();
+    }
+
     /// Runs `work`, which does not get further down than `reach`, on this stack, then wipes registers and stack. A
     /// panic comes back as an error.
     pub(crate) fn run<R>(&mut self, reach: Reach, work: impl FnOnce() -> R) -> thread::Result<R> {
         let outcome = self.run_unwiped(work);
-        // A panic is told of deeper down.
+        // A panic gets deeper down.
         self.wipe(if outcome.is_ok() { reach } else { Reach::WHOLE });
         outcome
     }
@@ -105,14 +132,23 @@ impl Stack {
         let mut least = self.map.bytes().len();
         // The least of three, because one may have met a signal, whose frame is measured with it.
         for _ in 0..3 {
-            self.map.bytes_mut().fill(PAINT);
+            self.paint();
             let outcome = self.run_unwiped(&mut work);
-            let bytes = self.map.bytes();
-            least = least.min(bytes.len() - bytes.iter().take_while(|byte| **byte == PAINT).count());
+            least = least.min(self.reached());
             self.wipe(Reach::WHOLE);
             outcome?;
         }
         Ok(Reach::measured(least))
+    }
+
+    fn paint(&mut self) {
+        self.map.bytes_mut().fill(PAINT);
+    }
+
+    /// How far down the paint has gone.
+    fn reached(&self) -> usize {
+        let bytes = self.map.bytes();
+        bytes.len() - bytes.iter().take_while(|byte| **byte == PAINT).count()
     }
 
     /// Wipes the registers while still on the stack, so that nothing spills them elsewhere.

@@ -84,3 +84,15 @@ pub(crate) fn signal_thread(process: i32, thread: i32, signal: Signal) -> io::Re
         _ => Err(io::Error::last_os_error()),
     }
 }
+
+/// Writes a message to standard error, without a lock and without memory of the heap.
+pub(crate) fn say(message: &str) {
+    // Where nobody can hear it there is nothing else to do.
+    let _ = rustix::io::write(io::stderr(), message.as_bytes());
+}
+
+/// Ends the process, because to go on would break a promise.
+pub(crate) fn abort(message: &str) -> ! {
+    say(message);
+    std::process::abort()
+}

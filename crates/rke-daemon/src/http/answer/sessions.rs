@@ -258,8 +258,8 @@ fn remote() -> Object {
 struct Wipe {
     /// Bytes that were looked at, the registers of all threads among them.
     scanned_bytes: u64,
-    /// Pieces of the key or of its AES key schedule that were found: 0. Anything else is a bug in rke,
-    /// and what was found has been overwritten.
+    /// Scratch stacks that had not been wiped, and are now: 0. Anything else is a bug in rke. Where a piece of the
+    /// key or of its AES key schedule lies in other memory, the daemon aborts, and no response comes.
     hits: u64,
     /// How long the look took, in microseconds.
     micros: u64,

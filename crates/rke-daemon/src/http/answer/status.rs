@@ -67,7 +67,7 @@ struct SecretMemory {
     slots_used: usize,
     /// Whether other programs may look into the daemon: `refused`, or `allowed` with `--insecure-debug`.
     inspection: &'static str,
-    /// Pieces of deleted keys that receipts have found: 0, or a bug.
+    /// Scratch stacks that receipts have found not wiped: 0, or a bug.
     residues_found: u64,
 }
 

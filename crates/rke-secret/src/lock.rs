@@ -1,0 +1,17 @@
+//! Locks whose holders may panic.
+
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+
+/// A lock that nobody holds.
+pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(guard)) => Some(guard.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+/// A panic elsewhere leaves what these locks guard whole: go on with it.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
