@@ -8,6 +8,8 @@ mod atomic {
 }
 mod fault;
 mod map;
+#[cfg(test)]
+mod model;
 mod prefetch;
 mod random;
 mod registers;
