@@ -8,6 +8,7 @@ mod instructions;
 mod openapi;
 mod schemathesis;
 mod screenshots;
+mod valgrind;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -21,6 +22,7 @@ use instructions::{Counts, instructions};
 use openapi::openapi;
 use schemathesis::{ask_built, schemathesis};
 use screenshots::screenshots;
+use valgrind::valgrind;
 
 /// Programs that tests run, and the Debian packages that hold them.
 const NEEDED: [(&str, &str); 8] = [
@@ -49,6 +51,7 @@ usage: cargo xtask test [--long]           run every check and every test, or in
        cargo xtask openapi                 write docs/openapi.json again
        cargo xtask screenshots             take the pictures of docs/console again
        cargo xtask bench [--write] [ROW]…  measure the program beside nginx and openssl
+       cargo xtask valgrind                run the tests of the secret memory under valgrind
        cargo xtask instructions [--write]  count the instructions of requests and packets
 ";
 
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         ["screenshots"] => screenshots(),
         ["instructions"] => instructions(Counts::Compare),
         ["instructions", "--write"] => instructions(Counts::Write),
+        ["valgrind"] => valgrind(),
         ["bench", ref rest @ ..] => bench(rest),
         _ => {
             eprint!("{USAGE}");
@@ -95,6 +99,7 @@ fn test(length: Length) -> Result<()> {
     cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"])?;
     // This leaves the debug build of the program, of which what follows makes use.
     cargo(&["test", "--workspace", "--locked"])?;
+    valgrind()?;
     attack()?;
     // Most steps of a release build take one core only, so there is something else to do beside each. Scanning and
     // counting need no quiet machine.
