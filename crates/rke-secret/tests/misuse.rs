@@ -5,7 +5,7 @@
 
 use std::hint::black_box;
 use std::os::unix::process::ExitStatusExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::process::{Command, ExitStatus};
 use std::sync::Barrier;
 use std::thread;
@@ -241,6 +241,12 @@ fn a_panic_in_a_visit_is_told_with_a_backtrace_and_comes_out_of_it() {
         black_box([0; 3])[at] = 1;
     }
     let ended = in_child("a_panic_in_a_visit_is_told_with_a_backtrace_and_comes_out_of_it", || {
+        // Without optimisation scratch stacks are deep enough for a backtrace, but not for this hook.
+        let tell = take_hook();
+        set_hook(Box::new(move |panic| {
+            black_box(&mut [1_u8; 160 * 1024]);
+            tell(panic);
+        }));
         let secret = secret();
         for _ in 0..3 {
             assert!(panic_of(|| visit(&secret, || panics_here(black_box(7)))).contains("index"));
