@@ -1,11 +1,13 @@
 //! TXT records. Nothing in them is an error, so any text gives key sets; these have to keep their
 //! rules whatever the text is, and to say the same again when they are written down as a record.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use rke_fuzz::memory;
 use rke_proto::derive::ShareWidth;
 use rke_proto::directory::Directory;
+use rke_proto::reach::Reach;
 use rke_proto::records::{KeySets, Records};
 use rke_proto::{MIN_REQUIRED, RaidaIndex};
 
@@ -21,13 +23,13 @@ const FIXED: u64 = 4096;
 fn check(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     let directory = directory();
-    let read = || Records::parse(text.split('\0')).key_sets(&directory);
+    let read = || Records::parse(text.split('\0')).key_sets(&directory, Reach::Everywhere);
     let (sets, allocated) = memory::peak(read);
     let most = FIXED + WORTH * text.len() as u64;
     assert!(allocated <= most, "{allocated} bytes allocated for {} bytes of text", text.len());
     check_rules(&sets);
     check_warnings(&sets.warnings);
-    let again = Records::parse([written(&sets).as_str()]).key_sets(&Directory::default());
+    let again = Records::parse([written(&sets).as_str()]).key_sets(&Directory::default(), Reach::Everywhere);
     assert_eq!(again, KeySets { warnings: Vec::new(), ..sets.clone() });
     sets.warnings.is_empty()
 }
@@ -45,6 +47,10 @@ fn check_rules(sets: &KeySets) {
     for set in &sets.all {
         assert!(set.servers.is_sorted_by(|(one, _), (next, _)| one < next), "one server for each RAIDA");
         assert!(!set.cs_id.as_str().is_empty());
+    }
+    let mut raida_of = BTreeMap::new();
+    for (raida, endpoint) in sets.all.iter().flat_map(|set| &set.servers) {
+        assert_eq!(raida_of.insert(endpoint, raida).unwrap_or(raida), raida, "one RAIDA at each endpoint");
     }
     let enough = sets.all.iter().find(|set| set.servers.len() >= usize::from(sets.required));
     assert_eq!(sets.choose(), enough);

@@ -42,6 +42,11 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "IP:PORT", env = "RKE_DNS_SERVER", value_parser = parse_address)]
     #[serde(alias = "dns_server")]
     dns_server: Option<SocketAddr>,
+    /// Ask RAIDAs and Content Servers at private, link-local and loopback addresses, if DNS names such. Always done where
+    /// --dns-server is on this machine.
+    #[arg(long, env = "RKE_ALLOW_PRIVATE_RAIDAS")]
+    #[serde(alias = "allow_private_raidas", default)]
+    allow_private_raidas: bool,
     /// Most sessions at one time [default: 16].
     #[arg(long, value_name = "N", env = "RKE_MAX_SESSIONS", value_parser = parse_places)]
     #[serde(alias = "max_sessions")]
@@ -210,6 +215,7 @@ impl ServeOptions {
         let mut daemon = Config {
             listen: first_given([self.listen, file.listen, defaults.listen]),
             dns_server: self.dns_server.or(file.dns_server),
+            allow_private_raidas: self.allow_private_raidas || file.allow_private_raidas,
             max_sessions: self.max_sessions.or(file.max_sessions).unwrap_or(defaults.max_sessions),
             session_ttl: seconds(self.session_ttl, file.session_ttl, defaults.session_ttl),
             session_max_lifetime: seconds(

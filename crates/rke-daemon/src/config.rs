@@ -21,6 +21,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The DNS server to ask; the system's where there is none.
     pub dns_server: Option<SocketAddr>,
+    /// Whether DNS may name private addresses, also where another DNS server than one of this machine is asked.
+    pub allow_private_raidas: bool,
     /// Which responses of DNS are accepted.
     pub dnssec: Dnssec,
     /// The DNSKEY records that validation begins with; the root's where there is no file.
@@ -91,6 +93,7 @@ impl Config {
             listen: vec![Listen::Localhost(8080)],
             data_dir,
             dns_server: None,
+            allow_private_raidas: false,
             dnssec: Dnssec::default(),
             dnssec_anchors: None,
             pins: Vec::new(),

@@ -20,7 +20,7 @@ use crate::access::{Access, TokenRule};
 use crate::audit::{Audit, AuditError};
 use crate::clock::Reading;
 use crate::config::Config;
-use crate::discovery::{Discovery, ResolverError, Validation};
+use crate::discovery::{self, Discovery, ResolverError, Validation};
 use crate::exchange::{Exchange, Rules};
 use crate::http;
 use crate::http::admission::{Admission, AdmissionError, Refusals};
@@ -151,7 +151,12 @@ impl Daemon {
     pub async fn start_on(config: Config, inherited: Inherited) -> Result<Self, StartError> {
         raise_descriptor_limit();
         let validation = Validation::load(config.dnssec, config.dnssec_anchors.as_deref())?;
-        let discovery = Discovery::new(config.dns_server, validation, read_directory(&config).await?)?;
+        let discovery = Discovery::new(
+            config.dns_server,
+            validation,
+            read_directory(&config).await?,
+            discovery::reach(config.dns_server, config.allow_private_raidas),
+        )?;
         let wallet_root = open_wallet_root(&config)?;
         let tls = config.access.tls.as_ref().map(Acceptor::new).transpose()?.map(Arc::new);
         let listeners = listen(&config, inherited.tcp).await?;

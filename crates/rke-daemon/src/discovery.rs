@@ -11,6 +11,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use hickory_resolver::proto::rr::{RData, RecordType};
 use rke_proto::directory::Directory;
+use rke_proto::reach::Reach;
 use rke_proto::records::{KeySets, Records};
 
 pub use self::anchors::{Dnssec, Validation};
@@ -33,10 +34,12 @@ pub struct Discovered {
 pub struct Discovery {
     resolvers: Resolvers,
     directory: ArcSwap<Directory>,
+    reach: Reach,
 }
 
 impl Discovery {
-    /// A discovery that asks `dns_server`, or the system's servers, and validates what they say.
+    /// A discovery that asks `dns_server`, or the system's servers, and validates what they say. It takes addresses that are
+    /// within `reach`.
     ///
     /// # Errors
     /// [`ResolverError`], such as a system configuration that cannot be read.
@@ -44,9 +47,10 @@ impl Discovery {
         dns_server: Option<SocketAddr>,
         validation: Validation,
         directory: Directory,
+        reach: Reach,
     ) -> Result<Self, ResolverError> {
         let resolvers = Resolvers::new(dns_server, validation)?;
-        Ok(Self { resolvers, directory: ArcSwap::from_pointee(directory) })
+        Ok(Self { resolvers, directory: ArcSwap::from_pointee(directory), reach })
     }
 
     /// Goes on with another directory of RAIDAs.
@@ -75,7 +79,8 @@ impl Discovery {
         let best = targets.min_by_key(|srv| (srv.priority, u16::MAX - srv.weight));
         let best = best.ok_or_else(|| DiscoveryError::NoTarget(name.clone()))?;
         let texts: Vec<String> = txt.iter().filter_map(joined_text).collect();
-        let sets = Records::parse(texts.iter().map(String::as_str)).key_sets(&self.directory.load());
+        let sets =
+            Records::parse(texts.iter().map(String::as_str)).key_sets(&self.directory.load(), self.reach);
         Ok(Discovered {
             target_host: best.target.to_ascii().trim_end_matches('.').to_owned(),
             target_port: best.port,
@@ -89,12 +94,42 @@ impl Discovery {
     /// [`DiscoveryError`], where there is no address of either kind.
     pub async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, DiscoveryError> {
         if let Ok(address) = host.parse::<IpAddr>() {
-            return Ok(vec![SocketAddr::new(address, port)]);
+            return self.within_reach(host, port, [address]);
         }
         let name = format!("{host}.");
         let found = self.resolvers.look_up(&name, &[RecordType::AAAA, RecordType::A]).await?;
-        let addresses = found.iter().filter_map(RData::ip_addr);
-        Ok(addresses.map(|address| SocketAddr::new(address, port)).collect())
+        self.within_reach(host, port, found.iter().filter_map(RData::ip_addr))
+    }
+
+    /// Those of a Content Server's addresses that may be asked.
+    fn within_reach(
+        &self,
+        host: &str,
+        port: u16,
+        found: impl IntoIterator<Item = IpAddr>,
+    ) -> Result<Vec<SocketAddr>, DiscoveryError> {
+        let (mut usable, mut first) = (Vec::new(), None);
+        for address in found.into_iter().map(|address| SocketAddr::new(address, port)) {
+            match self.reach.fault(address) {
+                Some(fault) => first = first.or(Some((address, fault))),
+                None => usable.push(address),
+            }
+        }
+        match first {
+            Some((address, fault)) if usable.is_empty() => {
+                Err(DiscoveryError::OutOfReach { host: host.to_owned(), address, fault })
+            }
+            _ => Ok(usable),
+        }
+    }
+}
+
+/// How far addresses may lie: everywhere where the operator has said so, or asks a DNS server on this machine, which is
+/// their own. A resolver of the system that listens there, such as systemd-resolved, is none of that kind.
+pub fn reach(dns_server: Option<SocketAddr>, allow_private_raidas: bool) -> Reach {
+    match allow_private_raidas || dns_server.is_some_and(|server| server.ip().to_canonical().is_loopback()) {
+        true => Reach::Everywhere,
+        false => Reach::Public,
     }
 }
 

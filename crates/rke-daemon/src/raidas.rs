@@ -96,6 +96,9 @@ impl Raidas {
     pub fn pace(&self, raida: RaidaIndex, endpoint: SocketAddr) -> Pace {
         let mut pace = Pace::default();
         if let Some(record) = self.lock().records.get(&(raida, endpoint)) {
+            if record.answered > 0 {
+                pace.most_requests = u32::MAX;
+            }
             if let Some(median) = record.median() {
                 pace.first_resend = (median * 2).clamp(*FIRST_RESEND.start(), *FIRST_RESEND.end());
             }
@@ -258,6 +261,16 @@ mod tests {
             let pace = raidas.pace(raida(1), endpoint(1));
             assert_eq!(pace.first_resend, Duration::from_millis(expected), "{took} ms");
         }
+    }
+
+    #[test]
+    fn who_has_never_answered_is_asked_twice_at_most() {
+        let raidas = Raidas::default();
+        assert_eq!(raidas.pace(raida(1), endpoint(1)).most_requests, 2);
+        raidas.note([outcome(1, Err(Fault::Silent)), outcome(2, Ok(5))].into_iter(), Bitmap::default());
+        assert_eq!(raidas.pace(raida(1), endpoint(1)).most_requests, 2);
+        assert_eq!(raidas.pace(raida(2), endpoint(2)).most_requests, u32::MAX);
+        assert_eq!(raidas.pace(raida(2), endpoint(3)).most_requests, 2, "another endpoint");
     }
 
     #[test]

@@ -43,6 +43,7 @@ fn keep_fixed(current: &Config, mut wanted: Config) -> (Config, Vec<&'static str
     keep("listen", wanted.listen != current.listen);
     keep("data-dir", wanted.data_dir != current.data_dir);
     keep("dns-server", wanted.dns_server != current.dns_server);
+    keep("allow-private-raidas", wanted.allow_private_raidas != current.allow_private_raidas);
     keep("dnssec", wanted.dnssec != current.dnssec);
     keep("dnssec-anchors", wanted.dnssec_anchors != current.dnssec_anchors);
     keep("require-token", wanted.access.token != current.access.token);
@@ -52,6 +53,7 @@ fn keep_fixed(current: &Config, mut wanted: Config) -> (Config, Vec<&'static str
     wanted.listen.clone_from(&current.listen);
     wanted.data_dir.clone_from(&current.data_dir);
     wanted.dns_server = current.dns_server;
+    wanted.allow_private_raidas = current.allow_private_raidas;
     wanted.dnssec = current.dnssec;
     wanted.dnssec_anchors.clone_from(&current.dnssec_anchors);
     wanted.audit_log.clone_from(&current.audit_log);

@@ -15,6 +15,7 @@ pub mod handshake;
 pub mod header;
 pub mod ident;
 pub mod raida;
+pub mod reach;
 pub mod records;
 pub mod round;
 pub mod seal;

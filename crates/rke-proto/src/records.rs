@@ -1,11 +1,12 @@
 //! The TXT records of a Content Server, and the key sets that they give. `docs/protocol.md` section 1.
 //! Nothing in DNS text is an error by itself: what is not understood is left out with a warning.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use crate::derive::ShareWidth;
 use crate::directory::{Directory, number};
+use crate::reach::Reach;
 use crate::{ContentServerId, KeySetId, MIN_REQUIRED, RaidaIndex};
 
 /// A RAIDA server as a record names it.
@@ -143,10 +144,13 @@ impl Records {
         }
     }
 
-    /// Gives every server its RAIDA index and sorts the servers into their key sets.
-    pub fn key_sets(&self, directory: &Directory) -> KeySets {
-        let mut warnings = self.warnings.clone();
-        let indexed = self.indexed_servers(directory, &mut warnings);
+    /// Gives every server its RAIDA index and sorts the servers into their key sets. Those that may not be asked are left
+    /// out: the warnings begin with them.
+    pub fn key_sets(&self, directory: &Directory, reach: Reach) -> KeySets {
+        let mut warnings = Vec::new();
+        let usable = self.usable_servers(directory, reach, &mut warnings);
+        warnings.extend_from_slice(&self.warnings);
+        let indexed = self.indexed_servers(usable, &mut warnings);
         let all = self.cs_ids.iter().map(|(key_set, cs_id)| {
             let mut servers = BTreeMap::new();
             for (raida, server) in indexed.iter().filter(|(_, server)| server.key_sets.contains(key_set)) {
@@ -163,14 +167,43 @@ impl Records {
         KeySets { all, required: self.required.unwrap_or(0).max(MIN_REQUIRED), width: self.width(), warnings }
     }
 
-    fn indexed_servers<'a>(
+    /// The servers that may be asked, each with its index if it has one. An endpoint that is said to be several RAIDAs is
+    /// none: it would get as many requests.
+    fn usable_servers<'a>(
         &'a self,
         directory: &Directory,
+        reach: Reach,
+        warnings: &mut Vec<String>,
+    ) -> Vec<(Option<RaidaIndex>, &'a Server)> {
+        let index_of = |server: &Server| server.raida.or_else(|| directory.index_of(server.endpoint));
+        let mut indexes = BTreeMap::<SocketAddr, BTreeSet<RaidaIndex>>::new();
+        for server in &self.servers {
+            indexes.entry(server.endpoint).or_default().extend(index_of(server));
+        }
+        let mut told = BTreeSet::new();
+        let mut usable = Vec::new();
+        for server in &self.servers {
+            let several = indexes.get(&server.endpoint).is_some_and(|indexes| indexes.len() > 1);
+            let fault = reach.fault(server.endpoint).or(several.then_some("one endpoint for several RAIDAs"));
+            match fault {
+                Some(fault) if told.insert(server.endpoint) => {
+                    warnings.push(format!("{fault}: {}", server.endpoint));
+                }
+                Some(_) => (),
+                None => usable.push((index_of(server), server)),
+            }
+        }
+        usable
+    }
+
+    fn indexed_servers<'a>(
+        &'a self,
+        usable: Vec<(Option<RaidaIndex>, &'a Server)>,
         warnings: &mut Vec<String>,
     ) -> Vec<(RaidaIndex, &'a Server)> {
         let mut indexed = Vec::new();
-        for server in &self.servers {
-            match server.raida.or_else(|| directory.index_of(server.endpoint)) {
+        for (raida, server) in usable {
+            match raida {
                 Some(raida) => indexed.push((raida, server)),
                 None => warnings.push(format!(
                     "no RAIDA index, neither in the record nor in the directory: {}",
@@ -205,7 +238,7 @@ mod tests {
     use super::*;
 
     fn sets(texts: &[&str]) -> KeySets {
-        Records::parse(texts.iter().copied()).key_sets(&Directory::default())
+        Records::parse(texts.iter().copied()).key_sets(&Directory::default(), Reach::Public)
     }
 
     fn servers(count: u8, key_sets: &str) -> String {
@@ -285,11 +318,44 @@ mod tests {
     }
 
     #[test]
+    fn servers_that_may_not_be_asked_are_left_out_and_named_first() {
+        let victim: String = (0..25).map(|i| format!("198.51.100.7:53 k1 raida={i}\n")).collect();
+        let found = sets(&["v=spf1 -all", "k1=A", &victim]);
+        assert!(found.choose().is_none() && found.all[0].servers.is_empty());
+        let warnings = ["one endpoint for several RAIDAs: 198.51.100.7:53", "ignored: v=spf1 -all"];
+        assert_eq!(found.warnings, warnings);
+        let good = servers(13, "k1");
+        let mixed =
+            format!("{good}10.0.0.5:1 k1 raida=20\n[ff02::1]:1 k1 raida=21\n192.0.2.99:0 k1 raida=22");
+        let found = sets(&["k1=A", &mixed]);
+        assert_eq!((found.all[0].servers.len(), found.warnings.len()), (13, 3));
+        assert!(found.warnings[0].contains("--allow-private-raidas"), "{:?}", found.warnings);
+        let everywhere = Records::parse(["k1=A", &mixed]).key_sets(&Directory::default(), Reach::Everywhere);
+        assert_eq!((everywhere.all[0].servers.len(), everywhere.warnings.len()), (14, 2));
+    }
+
+    #[test]
+    fn an_endpoint_of_two_key_sets_is_one_raida() {
+        let found = sets(&["k1=A\nk2=B", &servers(13, "k1"), &servers(13, "k2")]);
+        assert_eq!((found.all[0].servers.len(), found.all[1].servers.len()), (13, 13));
+        assert!(found.warnings.is_empty(), "{:?}", found.warnings);
+    }
+
+    #[test]
+    fn the_directory_gives_an_endpoint_no_second_index() {
+        let endpoint = "192.0.2.9:7".parse().unwrap_or_else(|_| unreachable!());
+        let raida = RaidaIndex::new(9).unwrap_or_else(|| unreachable!());
+        let directory = Directory::new(vec![(endpoint, raida)]);
+        let records = Records::parse(["k1=A\n192.0.2.9:7 k1 raida=8\n192.0.2.9:7 k1"]);
+        assert!(records.key_sets(&directory, Reach::Public).all[0].servers.is_empty());
+    }
+
+    #[test]
     fn the_directory_names_servers_that_the_record_does_not() {
         let endpoint = "192.0.2.9:7".parse().unwrap_or_else(|_| unreachable!());
         let raida = RaidaIndex::new(9).unwrap_or_else(|| unreachable!());
         let directory = Directory::new(vec![(endpoint, raida)]);
-        let sets = Records::parse(["k1=A\n192.0.2.9:7 k1"]).key_sets(&directory);
+        let sets = Records::parse(["k1=A\n192.0.2.9:7 k1"]).key_sets(&directory, Reach::Public);
         assert_eq!(sets.all[0].servers, [(raida, endpoint)]);
     }
 }

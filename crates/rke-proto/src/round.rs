@@ -42,6 +42,9 @@ pub struct Recipient {
     pub pace: Pace,
 }
 
+/// After this, who was asked often enough would be asked again: no round takes so long.
+const NOT_AGAIN: Duration = Duration::from_secs(24 * 3600);
+
 /// When a RAIDA is asked, and asked again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
@@ -49,12 +52,14 @@ pub struct Pace {
     pub ask_after: Duration,
     /// Wait before the first resend; each further wait is twice as long.
     pub first_resend: Duration,
+    /// How often it is asked at most.
+    pub most_requests: u32,
 }
 
 impl Default for Pace {
-    /// What suits a RAIDA of which nothing is known.
+    /// What suits a RAIDA of which nothing is known: there may be none, and somebody else at its endpoint.
     fn default() -> Self {
-        Self { ask_after: Duration::ZERO, first_resend: Duration::from_millis(200) }
+        Self { ask_after: Duration::ZERO, first_resend: Duration::from_millis(200), most_requests: 2 }
     }
 }
 
@@ -200,7 +205,10 @@ impl Round {
         due.map(move |request| {
             let wait = request.pace.first_resend.saturating_mul(1 << request.sent.min(16));
             request.sent += 1;
-            request.next_send = now + wait.min(rules.max_resend);
+            request.next_send = match request.sent < request.pace.most_requests {
+                true => now + wait.min(rules.max_resend),
+                false => now + NOT_AGAIN,
+            };
             (request.raida, request.endpoint, request.datagram.as_slice())
         })
     }

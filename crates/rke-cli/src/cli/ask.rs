@@ -238,6 +238,9 @@ pub(crate) struct DoctorOptions {
     /// The DNS server to ask [default: the daemon's, else the system's].
     #[arg(long, value_name = "IP:PORT", env = "RKE_DNS_SERVER", value_parser = parse_address)]
     pub(crate) dns_server: Option<SocketAddr>,
+    /// Take private, link-local and loopback addresses from it, as a daemon with this flag does.
+    #[arg(long, env = "RKE_ALLOW_PRIVATE_RAIDAS")]
+    pub(crate) allow_private_raidas: bool,
     /// File of lines `host:port index` for records that do not name their RAIDA.
     #[arg(long, value_name = "FILE", env = "RKE_RAIDA_DIRECTORY")]
     pub(crate) raida_directory: Option<PathBuf>,

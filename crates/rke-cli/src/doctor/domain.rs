@@ -6,7 +6,7 @@ use std::time::Duration;
 use rke_client::answer::Status;
 use rke_client::{Client, call};
 use rke_daemon::Domain;
-use rke_daemon::discovery::{Discovered, Discovery, Validation};
+use rke_daemon::discovery::{Discovered, Discovery, Validation, reach};
 use rke_host::directory;
 use rke_proto::RaidaIndex;
 use rke_proto::directory::Directory;
@@ -74,7 +74,9 @@ async fn discover(
         None => Directory::default(),
     };
     let of_daemon = || status?.config.dns_server.as_ref()?.parse().ok();
-    let discovery = Discovery::new(options.dns_server.or_else(of_daemon), Validation::off(), directory);
+    let dns_server = options.dns_server.or_else(of_daemon);
+    let reach = reach(dns_server, options.allow_private_raidas);
+    let discovery = Discovery::new(dns_server, Validation::off(), directory, reach);
     let discovery = discovery.map_err(|error| error.to_string())?;
     let found = timeout(PATIENCE, discovery.discover(domain)).await;
     let found =

@@ -1,6 +1,7 @@
 //! Why DNS did not help, in words for people.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use hickory_resolver::net::{DnsError, NetError};
@@ -23,6 +24,16 @@ pub enum DiscoveryError {
     /// The records do not say where the Content Server is.
     #[error("{0} has no SRV record that names a Content Server")]
     NoTarget(String),
+    /// All that DNS names are addresses that may not be asked.
+    #[error("{host} is at {address}, {fault}")]
+    OutOfReach {
+        /// The Content Server's host.
+        host: String,
+        /// The first of its addresses.
+        address: SocketAddr,
+        /// What is wrong with it, and what to do.
+        fault: &'static str,
+    },
     /// No key set can make a key.
     #[error("no key set has {required} RAIDA servers with a known index{found}")]
     NoKeySet {

@@ -15,7 +15,8 @@ const MODES: [Dnssec; 3] = [Dnssec::Off, Dnssec::Try, Dnssec::Require];
 fn discovery(server: &Server, dnssec: Dnssec, anchored: &[&Zone]) -> Discovery {
     let text: String = anchored.iter().map(|zone| zone.anchor()).collect();
     let validation = load(dnssec, &text).expect("anchors");
-    Discovery::new(Some(server.address), validation, Directory::default()).expect("a resolver")
+    Discovery::new(Some(server.address), validation, Directory::default(), Reach::Everywhere)
+        .expect("a resolver")
 }
 
 fn load(dnssec: Dnssec, text: &str) -> Result<Validation, ResolverError> {
@@ -157,7 +158,8 @@ async fn without_a_way_from_the_root_nothing_is_validated() {
     let server = Server::start([zone]).await;
     for dnssec in [Dnssec::Try, Dnssec::Require] {
         let validation = Validation::load(dnssec, None).expect("the root's keys");
-        let discovery = Discovery::new(Some(server.address), validation, Directory::default());
+        let discovery =
+            Discovery::new(Some(server.address), validation, Directory::default(), Reach::Everywhere);
         let error = find(&discovery.expect("a resolver"), "plain.test").await.expect_err("an error");
         assert!(error.contains(BOGUS), "{error}");
     }

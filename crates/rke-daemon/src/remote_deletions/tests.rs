@@ -10,6 +10,7 @@ use rke_proto::directory::Directory;
 use rke_proto::handshake::keys::{ctr_key, export_key, seal_key};
 use rke_proto::handshake::packet::HEADER_LEN;
 use rke_proto::handshake::{FirstPacket, KeyId, Reason, Response, SessionSecrets};
+use rke_proto::reach::Reach;
 use rke_secret::Secret;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -51,7 +52,8 @@ fn open(folder: &TempDir, patience: Duration) -> RemoteDeletions {
 
 fn open_with(folder: &TempDir, patience: Duration, timing: Timing, journal: Arc<Journal>) -> RemoteDeletions {
     let nowhere = Some(SocketAddr::from(([127, 0, 0, 1], 9)));
-    let discovery = Discovery::new(nowhere, Validation::off(), Directory::default()).expect("a discovery");
+    let discovery = Discovery::new(nowhere, Validation::off(), Directory::default(), Reach::Everywhere)
+        .expect("a discovery");
     let known = KnownServers::open(folder.path(), Vec::new()).expect("known servers");
     let rules = Rules { confirm_timeout: patience, ..Rules::of(&Config::new(folder.path().into())) };
     let exchange = Arc::new(Exchange::new(discovery, known, rules));

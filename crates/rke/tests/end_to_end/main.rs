@@ -45,6 +45,7 @@ mod streams;
 mod support;
 mod systemd;
 mod tunnel;
+mod victims;
 mod watch;
 mod weak;
 mod wire;

@@ -17,6 +17,7 @@ use rke_host::wallet::Wallet;
 use rke_proto::RaidaIndex;
 use rke_proto::directory::Directory;
 use rke_proto::handshake::kem::{self, EncapsulationSeeds};
+use rke_proto::reach::Reach;
 use rke_proto::round::{MAX_DATAGRAM_LEN, Round};
 use rke_secret::Secret;
 use tokio::runtime::{Builder, Runtime};
@@ -88,8 +89,12 @@ fn row(name: &str, triples: &Triples<Times>, metric: fn(&Times) -> f64, goal: Go
 /// An exchange as the daemon makes it.
 fn exchange(stage: &Stage) -> Result<Exchange> {
     let directory = Directory::default();
-    let discovery =
-        Discovery::new(Some(stage.network.dns_address()), Validation::load(Dnssec::Off, None)?, directory)?;
+    let discovery = Discovery::new(
+        Some(stage.network.dns_address()),
+        Validation::load(Dnssec::Off, None)?,
+        directory,
+        Reach::Everywhere,
+    )?;
     let folder = stage.folder().join("exchange");
     std::fs::create_dir_all(&folder)?;
     let rules = Rules {
