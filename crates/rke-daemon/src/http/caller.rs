@@ -1,6 +1,9 @@
 //! Who has made a request, as the connection tells it: put beside each request when it arrives.
 
 use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::crowd::Place;
 
 /// How a connection has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,23 +27,25 @@ impl Way {
 }
 
 /// The other end of a connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub(super) struct Caller {
     pub(super) way: Way,
+    /// Its connection's place among the others.
+    pub(super) place: Arc<Place>,
     /// Stands for the other end where its requests are counted.
     pub(super) peer: String,
 }
 
 impl Caller {
     /// Over TCP. This machine's programs cannot be told apart by their addresses, so they are one.
-    pub(super) fn from_address(way: Way, address: IpAddr) -> Self {
+    pub(super) fn from_address(way: Way, address: IpAddr, place: Arc<Place>) -> Self {
         let address = address.to_canonical();
         let peer = if address.is_loopback() { "loopback".into() } else { address.to_string() };
-        Self { way, peer }
+        Self { way, place, peer }
     }
 
     /// Over a unix socket.
-    pub(super) fn from_user(uid: u32) -> Self {
-        Self { way: Way::Unix, peer: format!("user {uid}") }
+    pub(super) fn from_user(uid: u32, place: Arc<Place>) -> Self {
+        Self { way: Way::Unix, place, peer: format!("user {uid}") }
     }
 }

@@ -248,6 +248,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     use super::*;
+    use crate::http::crowd::Crowd;
 
     const OWN: &str = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
@@ -260,7 +261,7 @@ mod tests {
 
     fn pair(lead: &str, given: Given) -> Pair {
         let (client, server) = duplex(10_000);
-        let (patience, turn) = (Patience::new(Duration::from_secs(60)), Turn::default());
+        let (patience, turn) = (Patience::new(Duration::from_secs(60)), Turn::new(Crowd::new(1).enter()));
         let server = Connection::new(server, lead.into(), given, patience.clone(), turn.clone());
         Pair { client, server, patience, turn }
     }

@@ -7,6 +7,7 @@ mod asked;
 mod bodies;
 mod caller;
 mod connection;
+mod crowd;
 mod delivery;
 mod events;
 mod failure;

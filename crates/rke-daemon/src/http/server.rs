@@ -1,18 +1,20 @@
 //! Accepts connections. They are bounded in number, and each of them in time.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::caller::{Caller, Way};
+use super::crowd::{Crowd, Place};
 use super::front::Front;
 use super::patience::Patience;
 use super::serving::{HEADER_TIMEOUT, Serving};
@@ -47,6 +49,7 @@ enum Arrival {
 struct Accepted {
     arrival: Arrival,
     front: Arc<Front>,
+    place: Arc<Place>,
     patience: Patience,
     stop: watch::Receiver<bool>,
 }
@@ -76,8 +79,9 @@ pub async fn serve(
     body_timeout: Duration,
     mut stop: watch::Receiver<bool>,
 ) {
-    let room = Arc::new(Semaphore::new(most_connections()));
-    let mut connections = JoinSet::new();
+    let most = most_connections();
+    let (room, crowd) = (Arc::new(Semaphore::new(most)), Crowd::new(most));
+    let mut connections = Connections::default();
     loop {
         let accept = async {
             let permit = Arc::clone(&room).acquire_owned().await.ok();
@@ -85,12 +89,16 @@ pub async fn serve(
         };
         tokio::select! {
             _ = stop.changed() => break,
-            Some(_) = connections.join_next() => (),
+            () = connections.one_ends() => (),
             (accepted, permit) = accept => match accepted {
                 Ok(arrival) => {
-                    let held = (traffic.connected(), permit);
+                    let (held, place) = ((traffic.connected(), permit), crowd.enter());
+                    if crowd.is_large() {
+                        connections.send_one_home();
+                    }
                     let (front, patience) = (Arc::clone(&front), Patience::new(body_timeout));
-                    spawn(&mut connections, Accepted { arrival, front, patience, stop: stop.clone() }, held);
+                    let accepted = Accepted { arrival, front, place, patience, stop: stop.clone() };
+                    connections.spawn(accepted, held);
                 }
                 // Out of file descriptors, say: the next moment may be better.
                 Err(error) => {
@@ -101,23 +109,53 @@ pub async fn serve(
         }
     }
     drop(door);
-    let finish = async { while connections.join_next().await.is_some() {} };
+    let finish = async { while connections.running.join_next().await.is_some() {} };
     let _ = timeout(STOP_TIMEOUT, finish).await;
 }
 
-/// Has a connection served, while `held` is held. A plain function: the code of an async one is made where its
-/// future is polled or spawned, with the `opt-level` of that crate. So this is where it is spawned, and what serves
-/// it is as quick as this crate.
-#[inline(never)]
-fn spawn(
-    connections: &mut JoinSet<()>,
-    accepted: Accepted,
-    held: (OpenConnection, Option<OwnedSemaphorePermit>),
-) {
-    connections.spawn(async move {
-        receive(accepted).await;
-        drop(held);
-    });
+/// The connections that are served.
+#[derive(Default)]
+struct Connections {
+    running: JoinSet<()>,
+    places: HashMap<Id, (AbortHandle, Weak<Place>)>,
+}
+
+impl Connections {
+    /// Has a connection served, while `held` is held. A plain function: the code of an async one is made where its
+    /// future is polled or spawned, with the `opt-level` of that crate. So this is where it is spawned, and what serves
+    /// it is as quick as this crate.
+    #[inline(never)]
+    fn spawn(&mut self, accepted: Accepted, held: (OpenConnection, Option<OwnedSemaphorePermit>)) {
+        let place = Arc::downgrade(&accepted.place);
+        let handle = self.running.spawn(async move {
+            receive(accepted).await;
+            drop(held);
+        });
+        self.places.insert(handle.id(), (handle, place));
+    }
+
+    /// Waits until a connection ends; for ever where there is none.
+    async fn one_ends(&mut self) {
+        let ended = match self.running.join_next_with_id().await {
+            Some(Ok((id, ()))) => id,
+            Some(Err(error)) => error.id(),
+            None => return std::future::pending().await,
+        };
+        self.places.remove(&ended);
+    }
+
+    /// Ends the connection that has been idle for longest, if one is. The one that has just come is not among them.
+    fn send_one_home(&mut self) {
+        let idle = self.places.values().filter_map(|(handle, place)| {
+            let place = place.upgrade()?;
+            Some((place.idle_since()?, handle, place))
+        });
+        if let Some((since, handle, place)) = idle.min_by_key(|(since, ..)| *since)
+            && place.send_home(since)
+        {
+            handle.abort();
+        }
+    }
 }
 
 /// Takes as many file descriptors as the system lets the process have; shells and systemd start it with
@@ -135,16 +173,16 @@ fn most_connections() -> usize {
     MAX_CONNECTIONS.min(descriptors / 4).max(1) as usize
 }
 
-async fn receive(Accepted { arrival, front, patience, stop }: Accepted) {
+async fn receive(Accepted { arrival, front, place, patience, stop }: Accepted) {
     match arrival {
         Arrival::Tcp(stream, from) => {
             let _ = stream.set_nodelay(true);
-            let caller = Caller::from_address(Way::Tcp, from);
+            let caller = Caller::from_address(Way::Tcp, from, place);
             Serving { stream, caller, front, patience, stop }.run().await;
         }
         Arrival::Tls(stream, from, acceptor) => {
             let _ = stream.set_nodelay(true);
-            let caller = Caller::from_address(Way::Tls, from);
+            let caller = Caller::from_address(Way::Tls, from, place);
             // What a handshake and its stream take is large: apart, only connections with TLS have the memory.
             let handshake = Box::pin(timeout(HEADER_TIMEOUT, acceptor.accept(stream)));
             match handshake.await {
@@ -155,7 +193,7 @@ async fn receive(Accepted { arrival, front, patience, stop }: Accepted) {
         }
         Arrival::Unix(stream, guard) => match guard.known_user(&stream) {
             Some(user) => {
-                Serving { stream, caller: Caller::from_user(user), front, patience, stop }.run().await
+                Serving { stream, caller: Caller::from_user(user, place), front, patience, stop }.run().await
             }
             None => tracing::warn!("another user was refused at the unix socket"),
         },

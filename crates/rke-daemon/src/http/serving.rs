@@ -88,17 +88,21 @@ struct Direct {
     unread: Unread,
     outgoing: Outgoing,
     waiting: Waiting,
+    /// When the last answer was given.
+    idle_since: Instant,
 }
 
 impl Direct {
     fn new(shared: Arc<Shared>, stop: watch::Receiver<bool>) -> Self {
         let waiting = Waiting::new(HEADER_TIMEOUT, stop);
-        Self { shared, unread: Unread::default(), outgoing: Outgoing::new(), waiting }
+        let (unread, outgoing, idle_since) = (Unread::default(), Outgoing::new(), Instant::now());
+        Self { shared, unread, outgoing, waiting, idle_since }
     }
 
     /// Answers frequent requests until another one comes.
     async fn run(&mut self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Turned {
-        self.waiting.renew(Instant::now());
+        self.idle_since = Instant::now();
+        self.waiting.renew(self.idle_since);
         let shared = Arc::clone(&self.shared);
         let Shared { caller, front, .. } = &*shared;
         loop {
@@ -110,7 +114,8 @@ impl Direct {
             }
             match coming {
                 Next::Answered(answered) => {
-                    self.waiting.renew(Instant::from_std(answered.at));
+                    self.idle_since = Instant::from_std(answered.at);
+                    self.waiting.renew(self.idle_since);
                     let waits = answered.goes_on && !self.outgoing.is_full();
                     let is_out = waits || self.write(stream).await;
                     if !answered.goes_on || !is_out {
@@ -148,7 +153,10 @@ impl Direct {
 
     /// Reads on. Gives how it ends, where it does.
     async fn read(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> Option<Turned> {
+        let place = &self.shared.caller.place;
+        place.is_idle_since(self.idle_since);
         let read = self.waiting.or_stop(self.unread.read(stream)).await;
+        place.is_busy();
         let has_begun = !self.unread.is_empty();
         match read {
             Ok(Ok(len)) if len > 0 => None,
@@ -178,7 +186,8 @@ async fn serve_by_hyper<S>(
 where
     S: AsyncRead + AsyncWrite + Refusable + Unpin + Send + 'static,
 {
-    let (patience, turn, opened) = (shared.patience.clone(), Turn::default(), LastOpened::default());
+    let (patience, turn, opened) =
+        (shared.patience.clone(), Turn::new(Arc::clone(&shared.caller.place)), LastOpened::default());
     let sessions = Arc::clone(&shared.front.sessions);
     let last = opened.clone();
     let stream = Connection::new(stream, lead, given, patience.clone(), turn.clone());

@@ -11,17 +11,20 @@ use axum::http::Request;
 use axum::response::Response;
 use futures_util::task::AtomicWaker;
 use hyper::body::{Frame, SizeHint};
+use tokio::time::Instant;
+
+use super::crowd::Place;
 
 const RUNNING: u8 = 1;
 const ENDED: u8 = 2;
 const OUT: u8 = 3;
 
 /// The turn of one request.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Turn(Arc<Inner>);
 
-#[derive(Default)]
 struct Inner {
+    place: Arc<Place>,
     answer: AtomicU8,
     /// Whether somebody waits for more of the request's body.
     wants_more: AtomicBool,
@@ -30,9 +33,16 @@ struct Inner {
 }
 
 impl Turn {
+    /// Of a connection at this place, which is busy while its turn lasts.
+    pub(super) fn new(place: Arc<Place>) -> Self {
+        let (answer, wants_more, held_back) = (AtomicU8::new(0), AtomicBool::new(false), AtomicWaker::new());
+        Self(Arc::new(Inner { place, answer, wants_more, held_back }))
+    }
+
     /// The request, which tells when more of it is wanted.
     pub(super) fn hear<B>(&self, request: Request<B>) -> Request<Heard<B>> {
         self.0.answer.store(RUNNING, Ordering::Relaxed);
+        self.0.place.is_busy();
         request.map(|body| Heard { body, turn: self.clone() })
     }
 
@@ -44,7 +54,10 @@ impl Turn {
 
     /// Nothing that was to be sent waits any more.
     pub(super) fn all_is_out(&self) {
-        let _ = self.0.answer.compare_exchange(ENDED, OUT, Ordering::Relaxed, Ordering::Relaxed);
+        let out = self.0.answer.compare_exchange(ENDED, OUT, Ordering::Relaxed, Ordering::Relaxed);
+        if out.is_ok() {
+            self.0.place.is_idle_since(Instant::now());
+        }
     }
 
     /// Whether the answer has ended and is out.

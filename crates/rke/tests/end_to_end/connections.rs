@@ -1,13 +1,13 @@
 //! Several requests over one connection: frequent ones and others in turn, together and in pieces. Every
 //! answer comes, in the order of the requests.
 
-use std::io::Write;
-use std::net::Shutdown;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::everywhere::until;
-use crate::real::{Real, read_to_end};
-use crate::support::{Answer, read_some};
+use crate::real::{Files, Real, read_to_end};
+use crate::support::{Answer, network, read_some};
 
 const HOST: &str = "host: localhost";
 
@@ -223,4 +223,92 @@ async fn the_last_answer_arrives_whatever_the_client_still_sends() {
         let text = read_to_end(&mut stream);
         assert_eq!(Answer::parse(&text).status, status, "{name}: {text:?}");
     }
+}
+
+/// Descriptors that leave room for [`MOST`] connections.
+const DESCRIPTORS: Files = Files::AtMost(4 * MOST as u32);
+const MOST: usize = 60;
+
+/// A daemon with room for few connections.
+async fn small(flags: &[&str]) -> Real {
+    let dir = tempfile::tempdir().expect("a folder");
+    let network = network(&dir).await;
+    Real::start_on(dir, network, flags, DESCRIPTORS)
+}
+
+/// What comes back to a request, as far as it has come in one piece.
+fn say(stream: &mut TcpStream, text: &str) -> String {
+    stream.write_all(text.as_bytes()).expect("sent");
+    heard(stream)
+}
+
+fn heard(stream: &mut TcpStream) -> String {
+    let mut bytes = [0; 4096];
+    let len = read_some(stream, &mut bytes).expect("an answer");
+    String::from_utf8_lossy(&bytes[..len]).into_owned()
+}
+
+/// Whether the daemon has closed a connection on which nothing more is to come.
+fn is_closed(stream: &mut TcpStream) -> bool {
+    matches!(stream.read(&mut [0; 16]), Ok(0))
+        || matches!(stream.read(&mut [0; 16]), Err(e) if e.kind() == io::ErrorKind::ConnectionReset)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_longest_idle_makes_room_and_a_request_in_progress_does_not() {
+    let real = small(&["--exchange-timeout", "5"]).await;
+    let live = get_with("/health/live", HOST);
+    let mut first = real.connect();
+    assert!(say(&mut first, &live).contains(" 200 "));
+    let mut listener = real.connect();
+    assert!(say(&mut listener, &get_with("/api/rke/events", HOST)).contains(" 200 "));
+    let mut crowd = Vec::new();
+    let began = Instant::now();
+    for at in 0..3 * MOST {
+        let mut stream = real.connect();
+        // Some say nothing, some do not come to the end of what they say.
+        match at % 3 {
+            0 => assert!(say(&mut stream, &live).contains(" 200 "), "{at}"),
+            1 => stream.write_all(b"GET /health/live HT").expect("sent"),
+            _ => (),
+        }
+        crowd.push(stream);
+    }
+    assert!(began.elapsed() < Duration::from_secs(8), "each got in at once: {:?}", began.elapsed());
+    assert!(is_closed(&mut first) && is_closed(&mut crowd[0]));
+    let mut last = real.connect();
+    assert!(say(&mut last, &live).contains(" 200 ") && say(&mut last, &live).contains(" 200 "));
+    // Its request goes on: a sign of life comes within ten seconds.
+    assert!(heard(&mut listener).contains(':'));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_a_token_is_wanted_those_without_it_make_room() {
+    let real = small(&["--require-token"]).await;
+    let token = std::fs::read_to_string(real.data_dir().join("token")).expect("a token");
+    let status = get_with("/api/rke/status", &format!("{HOST}\r\nauthorization: Bearer {}", token.trim()));
+    let live = get_with("/health/live", HOST);
+    let mut known = real.connect();
+    assert!(say(&mut known, &status).contains(" 200 "));
+    let began = Instant::now();
+    let mut crowd = Vec::new();
+    for _ in 0..3 * MOST {
+        crowd.push(real.connect());
+        assert!(say(&mut real.connect(), &status).contains(" 200 "));
+    }
+    assert!(began.elapsed() < Duration::from_secs(8), "each got in at once: {:?}", began.elapsed());
+    assert!(say(&mut known, &status).contains(" 200 "), "who has shown it stays");
+    drop(crowd);
+    // Where nobody can be sent home, those without it leave after their answer.
+    let mut known: Vec<TcpStream> = Vec::new();
+    for _ in 0..MOST / 2 {
+        known.push(real.connect());
+        let said = known.last_mut().map(|stream| say(stream, &status));
+        assert!(said.is_some_and(|said| said.contains(" 200 ")));
+    }
+    let mut stranger = real.connect();
+    let said = say(&mut stranger, &live);
+    assert!(said.contains(" 200 ") && said.contains("connection: close"), "{said}");
+    assert!(is_closed(&mut stranger));
+    assert!(!say(&mut known[0], &status).contains("connection: close"));
 }

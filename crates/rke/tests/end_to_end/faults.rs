@@ -65,9 +65,9 @@ async fn with_thirteen_dead_the_refusal_says_which() {
 #[tokio::test(flavor = "multi_thread")]
 async fn exchanges_that_hang_hold_up_nobody_else() {
     // A DNS server that never answers, and one network that does.
-    let silent = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-    let silent = silent.local_addr().expect("an address");
-    let dead: Vec<SocketAddr> = vec![silent; 25];
+    let silent: Vec<_> = (0..25).map(|_| UdpSocket::bind("127.0.0.1:0").expect("a socket")).collect();
+    let dead: Vec<SocketAddr> =
+        silent.iter().map(|socket| socket.local_addr().expect("an address")).collect();
     let detour = async |network: &LocalNetwork, _: &tempfile::TempDir| network.records().clone();
     let good = Detour::new(detour, |config| config.max_sessions = 64).await;
     let id = good.create().await.json()["session_id"].as_str().expect("an id").to_owned();

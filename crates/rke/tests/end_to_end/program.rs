@@ -163,8 +163,8 @@ fn wrong_settings_are_refused_with_their_name() {
     }
     for (arguments, expected) in [
         (
-            ["serve", "--listen", "localhost:18091"],
-            "an IP address with a port is wanted, as in 127.0.0.1:8080",
+            ["serve", "--listen", "here:18091"],
+            "an IP address or localhost with a port is wanted, as in 127.0.0.1:8080",
         ),
         (["serve", "--max-sessions", "0"], "from 1 to 16000000"),
         (["serve", "--max-sessions", "99999999999"], "from 1 to 16000000"),

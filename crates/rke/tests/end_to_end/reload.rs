@@ -36,7 +36,7 @@ async fn a_new_configuration_holds_at_once_and_sessions_live_on() {
     write(&path, "max-sessions = 1\n");
     let real = Real::start(&["--config", path.to_str().expect("UTF-8")]).await;
     let id = real.create_id();
-    let foreign = get_with("/api/rke/status", "host: rke.example");
+    let foreign = get_with("/api/rke/status", "host: rke.example\nx-rke-request: 1");
     assert_eq!((real.get(&real.create_target()).status, real.send(&foreign).status), (429, 421));
     write(
         &path,

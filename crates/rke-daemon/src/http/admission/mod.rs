@@ -149,7 +149,10 @@ impl Admission {
         }
         let is_open = || asked.path.starts_with(health::PREFIX) || pages::has(asked.path);
         match self.token.as_ref().filter(|_| !is_open()) {
-            Some(token) => bearer::check(asked, token)?,
+            Some(token) => {
+                bearer::check(asked, token)?;
+                caller.inspect(|caller| caller.place.has_shown_token());
+            }
             None if source.browser == Browser::Unnamed => header::check(asked)?,
             None => (),
         }
@@ -221,6 +224,8 @@ pub(super) struct Judged {
     origin: Option<HeaderValue>,
     attempt: Attempt,
     brings_stream: bool,
+    /// Whether the connection has to make room.
+    is_to_leave: bool,
 }
 
 impl Judged {
@@ -233,6 +238,13 @@ impl Judged {
 impl Admission {
     /// Judges a request.
     pub(super) fn judge(&self, asked: &Asked<'_>, caller: Option<&Caller>) -> Judged {
+        let mut judged = self.judge_request(asked, caller);
+        let wants_token = self.token.is_some();
+        judged.is_to_leave = wants_token && caller.is_some_and(|caller| caller.place.is_to_leave());
+        judged
+    }
+
+    fn judge_request(&self, asked: &Asked<'_>, caller: Option<&Caller>) -> Judged {
         let given = origin::named(asked).and_then(|origin| HeaderValue::from_bytes(origin).ok());
         let mut judged = Judged {
             answer: None,
@@ -240,6 +252,7 @@ impl Admission {
             origin: None,
             attempt: Attempt::of(asked),
             brings_stream: limits::brings_stream(asked),
+            is_to_leave: false,
         };
         let source = match self.origin(asked, caller) {
             Ok(source) => source,
@@ -268,6 +281,9 @@ impl Admission {
     pub(super) fn complete(&self, judged: Judged, response: &mut Response) {
         if response.status() == StatusCode::METHOD_NOT_ALLOWED {
             self.note(Rule::Method, judged.given.as_ref(), judged.attempt);
+        }
+        if judged.is_to_leave {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if judged.brings_stream && response.status().is_client_error() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
