@@ -21,6 +21,34 @@ pub(crate) enum Length {
     Long,
 }
 
+/// What is scanned.
+pub(crate) struct Extent {
+    pub(crate) length: Length,
+    /// The limits of this machine that are known: scans that they rule out do not fail the run.
+    without: Vec<String>,
+}
+
+impl Extent {
+    /// From `--long` and any number of `--without LIMIT`. `None` for anything else.
+    pub(crate) fn parse(mut arguments: &[&str]) -> Option<Self> {
+        let (mut length, mut without) = (Length::Ordinary, Vec::new());
+        loop {
+            arguments = match arguments {
+                [] => return Some(Self { length, without }),
+                ["--long", rest @ ..] => {
+                    length = Length::Long;
+                    rest
+                }
+                ["--without", limit, rest @ ..] => {
+                    without.push((*limit).to_owned());
+                    rest
+                }
+                _ => return None,
+            };
+        }
+    }
+}
+
 impl Length {
     fn repetitions(self) -> &'static str {
         match self {
@@ -34,13 +62,13 @@ impl Length {
 const NEEDED: [(&str, &str); 4] =
     [("gcore", "gdb"), ("mkswap", "util-linux"), ("swapon", "mount"), ("prlimit", "util-linux")];
 
-pub(crate) fn erase(length: Length) -> Result<()> {
+pub(crate) fn erase(extent: &Extent) -> Result<()> {
     need_what_scans_need()?;
     cargo(&["build", "--locked", "-p", "rke"])?;
     let programs = Programs::build()?;
-    Controls::build()?.scan(length)?;
-    programs.scan_release(length)?;
-    programs.scan_debug(length)
+    Controls::build()?.scan(extent.length)?;
+    programs.scan_release(extent)?;
+    programs.scan_debug(extent)
 }
 
 /// Sees to it that the scans can be made, or says what is missing.
@@ -71,12 +99,12 @@ impl Programs {
         Ok(Self { debug, release: keep(BUILT, KEPT_RELEASE)? })
     }
 
-    pub(crate) fn scan_release(&self, length: Length) -> Result<()> {
-        scan("erase", &self.release, length)
+    pub(crate) fn scan_release(&self, extent: &Extent) -> Result<()> {
+        scan("erase", &self.release, extent.length, &extent.without)
     }
 
-    pub(crate) fn scan_debug(&self, length: Length) -> Result<()> {
-        scan("erase", &self.debug, length)
+    pub(crate) fn scan_debug(&self, extent: &Extent) -> Result<()> {
+        scan("erase", &self.debug, extent.length, &extent.without)
     }
 }
 
@@ -92,7 +120,7 @@ impl Controls {
     }
 
     pub(crate) fn scan(&self, length: Length) -> Result<()> {
-        scan("controls", &self.0, length)
+        scan("controls", &self.0, length, &[])
     }
 }
 
@@ -107,10 +135,11 @@ fn keep(built: &str, name: &str) -> Result<PathBuf> {
     Ok(to)
 }
 
-fn scan(what: &str, program: &Path, length: Length) -> Result<()> {
+fn scan(what: &str, program: &Path, length: Length, without: &[String]) -> Result<()> {
     eprintln!("cargo xtask: rke-scan {what} --program {}", program.display());
     let mut command = Command::new(target_dir().join("release/rke-scan"));
     command.args([what, "--repetitions", length.repetitions(), "--program"]).arg(program);
+    command.args(without.iter().flat_map(|limit| ["--without", limit]));
     let output = command.output().context("cannot run rke-scan")?;
     println!("{what} of {}:\n{}", program.display(), String::from_utf8_lossy(&output.stdout));
     eprint!("{}", String::from_utf8_lossy(&output.stderr));

@@ -17,7 +17,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use attack::attack;
 use bench::bench;
-use erase::{Controls, Length, Programs, erase, need_what_scans_need};
+use erase::{Controls, Extent, Length, Programs, erase, need_what_scans_need};
 use instructions::{Counts, instructions};
 use openapi::openapi;
 use schemathesis::{ask_built, schemathesis};
@@ -44,8 +44,10 @@ const RELEASE: [&str; 7] = ["build", "--release", "--locked", "-p", "rke", "-p",
 const DEBUG: &str = "debug/rke";
 
 const USAGE: &str = "\
-usage: cargo xtask test [--long]           run every check and every test, or in full numbers
-       cargo xtask erase [--long]          look for keys in the memory of running programs
+usage: cargo xtask test [--long] [--without LIMIT]…
+                                           run every check and every test, or in full numbers
+       cargo xtask erase [--long] [--without LIMIT]…
+                                           look for keys in the memory of running programs
        cargo xtask attack                  play the adversaries of SECURITY.md
        cargo xtask schemathesis            ask a daemon for all that its OpenAPI document describes
        cargo xtask openapi                 write docs/openapi.json again
@@ -57,19 +59,19 @@ usage: cargo xtask test [--long]           run every check and every test, or in
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["test"] => test(Length::Ordinary),
-        ["test", "--long"] => test(Length::Long),
-        ["erase"] => erase(Length::Ordinary),
-        ["erase", "--long"] => erase(Length::Long),
-        ["attack"] => attack(),
-        ["schemathesis"] => schemathesis(),
-        ["openapi"] => openapi(),
-        ["screenshots"] => screenshots(),
-        ["instructions"] => instructions(Counts::Compare),
-        ["instructions", "--write"] => instructions(Counts::Write),
-        ["valgrind"] => valgrind(),
-        ["bench", ref rest @ ..] => bench(rest),
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let extent = arguments.get(1..).and_then(Extent::parse);
+    let result = match (&arguments[..], &extent) {
+        (["test", ..], Some(extent)) => test(extent),
+        (["erase", ..], Some(extent)) => erase(extent),
+        (["attack"], _) => attack(),
+        (["schemathesis"], _) => schemathesis(),
+        (["openapi"], _) => openapi(),
+        (["screenshots"], _) => screenshots(),
+        (["instructions"], _) => instructions(Counts::Compare),
+        (["instructions", "--write"], _) => instructions(Counts::Write),
+        (["valgrind"], _) => valgrind(),
+        (["bench", rest @ ..], _) => bench(rest),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);
@@ -90,7 +92,7 @@ left to `cargo xtask test --long`: 200 runs of each memory scan in place of 20, 
 simulation in place of a sample; docs/testing.md has what the last long run gave
 ";
 
-fn test(length: Length) -> Result<()> {
+fn test(extent: &Extent) -> Result<()> {
     for (program, package) in NEEDED {
         need(program, package)?;
     }
@@ -104,15 +106,15 @@ fn test(length: Length) -> Result<()> {
     // Most steps of a release build take one core only, so there is something else to do beside each. Scanning and
     // counting need no quiet machine.
     let programs = while_waiting(Programs::build, ask_built)?;
-    let controls = while_waiting(Controls::build, || programs.scan_debug(length))?;
+    let controls = while_waiting(Controls::build, || programs.scan_debug(extent))?;
     while_waiting(
         || instructions(Counts::Compare),
         || {
-            controls.scan(length)?;
-            programs.scan_release(length)
+            controls.scan(extent.length)?;
+            programs.scan_release(extent)
         },
     )?;
-    if length == Length::Ordinary {
+    if extent.length == Length::Ordinary {
         print!("{LEFT_OUT}");
     }
     Ok(())

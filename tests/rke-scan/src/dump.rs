@@ -16,7 +16,7 @@ use rke_secret::trace::page_out;
 use crate::needles::Needles;
 use crate::network::DOMAIN;
 use crate::process::{Scan, scan_file};
-use crate::report::{Expected, Report};
+use crate::report::{Expected, Limit, Report};
 use crate::subject::{Plan, Subject, file_in, use_session};
 
 /// Runs each kind of dump once.
@@ -56,7 +56,7 @@ fn crash(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
     let pattern = std::fs::read_to_string("/proc/sys/kernel/core_pattern")?;
     if pattern.starts_with(['|', '/', '@']) {
         let what = format!("kernel core dumps: they go to {} here", pattern.trim());
-        report.not_run(what);
+        report.not_run(Limit::CoreDumps, what);
         return Ok(());
     }
     let subject = subject_after_delete(plan, &["--insecure-debug"])?;
@@ -92,7 +92,7 @@ fn swap(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
     alone.lock()?;
     let mut subject = subject_after_delete(plan, &[])?;
     let Some(swap) = SwapFile::start(file_in(&subject, "swap"))? else {
-        report.not_run("swap: this system gives no swap file (swapon is refused)");
+        report.not_run(Limit::Swap, "swap: this system gives no swap file (swapon is refused)");
         return Ok(());
     };
     // Locked memory never goes to disk, so that no secret is there even while it is in use.

@@ -34,7 +34,7 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 
 use needles::Needles;
-use report::Report;
+use report::{Limit, Report};
 use subject::{Memory, Plan};
 
 #[derive(Parser)]
@@ -57,6 +57,9 @@ enum Command {
         /// Only this kind of secret memory; both otherwise.
         #[arg(long)]
         memory: Option<Memory>,
+        /// Do without the scans that this limit of the machine rules out. Repeatable.
+        #[arg(long, value_name = "LIMIT")]
+        without: Vec<Limit>,
     },
     /// Break one rule at a time in a program built with the feature `controls`, and see it found.
     Controls {
@@ -87,7 +90,11 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<bool> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let mut report = Report::default();
+    let known_limits = match &command {
+        Command::Erase { without, .. } => without.clone(),
+        _ => Vec::new(),
+    };
+    let mut report = Report::on_a_machine_with(known_limits);
     // What was found so far is shown in any case.
     if let Err(error) = scan(command, &runtime, &mut report) {
         report.fail(format!("{error:#}"));
@@ -97,7 +104,7 @@ fn run(command: Command) -> Result<bool> {
 
 fn scan(command: Command, runtime: &Runtime, report: &mut Report) -> Result<()> {
     match command {
-        Command::Erase { program, repetitions, memory } => {
+        Command::Erase { program, repetitions, memory, .. } => {
             let program = std::path::absolute(program)?;
             for kind in [Memory::Secretmem, Memory::Locked] {
                 if memory.is_none_or(|memory| memory == kind) {

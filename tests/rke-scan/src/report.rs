@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use clap::ValueEnum;
+
 use crate::process::Scan;
 use crate::subject::Plan;
 
@@ -44,10 +46,25 @@ impl Row {
 pub(crate) struct Report {
     rows: Vec<(String, Row)>,
     failures: Vec<String>,
-    not_run: Vec<String>,
+    not_run: Vec<(Limit, String)>,
+    known_limits: Vec<Limit>,
+}
+
+/// What a machine may not let a scan do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Limit {
+    /// The kernel writes no core dump into the process's own folder.
+    CoreDumps,
+    /// There can be no swap file.
+    Swap,
 }
 
 impl Report {
+    /// A report of scans on a machine that is known to have these limits.
+    pub(crate) fn on_a_machine_with(known_limits: Vec<Limit>) -> Self {
+        Self { known_limits, ..Self::default() }
+    }
+
     pub(crate) fn add(
         &mut self,
         plan: &Plan<'_>,
@@ -85,9 +102,9 @@ impl Report {
         rows.flat_map(|(_, row)| row.hits.keys()).any(|hit| hit.starts_with(what))
     }
 
-    /// Something that this machine cannot do.
-    pub(crate) fn not_run(&mut self, what: impl Into<String>) {
-        self.not_run.push(what.into());
+    /// A scan that could not be made, and what the machine said.
+    pub(crate) fn not_run(&mut self, limit: Limit, what: impl Into<String>) {
+        self.not_run.push((limit, what.into()));
     }
 
     /// Something that went wrong beside the scans.
@@ -116,7 +133,15 @@ impl Report {
         for (name, row) in self.rows.iter().filter(|(_, row)| row.expected != Some(Expected::Nothing)) {
             println!("{name} found: {}", row.found());
         }
-        self.not_run.iter().for_each(|what| println!("NOT RUN on this machine: {what}"));
+        for (limit, what) in &self.not_run {
+            println!("NOT RUN on this machine: {what}");
+            if !self.known_limits.contains(limit) {
+                let name =
+                    limit.to_possible_value().map_or_else(String::new, |value| value.get_name().into());
+                self.failures
+                    .push(format!("a scan was not run: {what}; where that is known, say --without {name}"));
+            }
+        }
         self.failures.iter().for_each(|failure| println!("FAILED: {failure}"));
         self.failures.is_empty()
     }
