@@ -48,6 +48,8 @@ type Shown struct {
 	Authenticated string `json:"authenticated"`
 	// Coin is the coin that the Content Server has seen proven, as "0:1001"; nil where it has seen none.
 	Coin *string `json:"coin"`
+	// TunnelBrokenOff says why the Content Server broke off the session's tunnel that ended last; nil where it did not.
+	TunnelBrokenOff *string `json:"tunnel_broken_off"`
 }
 
 // Sessions are the sessions of a daemon.

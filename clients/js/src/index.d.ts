@@ -81,6 +81,8 @@ export interface Shown extends SessionRow {
   authenticated: 'strong' | 'weak' | 'no';
   /** The coin that the Content Server has seen proven, as `0:1001`; null where it has seen none. */
   coin: string | null;
+  /** Why the Content Server broke off the session's tunnel that ended last; null where it did not. */
+  tunnel_broken_off: string | null;
 }
 
 export interface Sessions {

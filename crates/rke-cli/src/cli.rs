@@ -142,6 +142,10 @@ pub(crate) struct DevOptions {
     /// Where coins, keys and directory lie; a temporary folder, removed at the end, by default.
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Shell command behind the Content Server, run once for each connection: the client's data on its standard input,
+    /// its standard output to the client. Without it, what clients send comes back to them.
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) exec: Option<String>,
     /// Make the tour by itself, print every request and answer, and exit.
     #[arg(long)]
     pub(crate) once: bool,
@@ -337,8 +341,11 @@ pub(crate) struct ContentServerOptions {
     #[arg(long, value_name = "SECONDS", env = "RKE_IDLE_TIMEOUT", default_value_t = 300)]
     pub(crate) idle_timeout: u64,
     /// Most connections at one time; more wait.
-    #[arg(long, value_name = "N", env = "RKE_MAX_CONNECTIONS", default_value_t = 1024)]
+    #[arg(long, value_name = "N", env = "RKE_MAX_CONNECTIONS", default_value_t = 1024, value_parser = parse_places)]
     pub(crate) max_connections: usize,
+    /// Most commands of --exec that run at one time. A connection beyond that is broken off.
+    #[arg(long, value_name = "N", env = "RKE_MAX_COMMANDS", default_value_t = 256, value_parser = parse_places)]
+    pub(crate) max_commands: usize,
     /// Serve key sets of 1-byte shares too, whose keys have 8 bits, as the public network makes them.
     #[arg(long, env = "RKE_ALLOW_WEAK_SHARES")]
     pub(crate) allow_weak_shares: bool,

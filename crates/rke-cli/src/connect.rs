@@ -67,11 +67,16 @@ async fn in_one_line(error: &Error, client: &Client, session: &str) -> String {
     }
 }
 
-/// Why a tunnel was cut, as far as HTTP can say it: a response that breaks off has no room for a reason.
-async fn cause(client: &Client, session: &str) -> &'static str {
+/// Why a tunnel was cut. A response that breaks off has no room for a reason, so the daemon is asked for it.
+async fn cause(client: &Client, session: &str) -> String {
     match client.ask(&call::show(session)).await {
-        Ok(_) => "the Content Server or the connection to it broke off (the daemon's log says which)",
-        Err(Error::SessionGone(_)) => "the session was deleted or has expired",
-        Err(_) => "the daemon has stopped",
+        Ok(shown) => match shown.tunnel_broken_off {
+            Some(reason) => format!("the Content Server says: {reason}"),
+            None => {
+                "the Content Server or the connection to it broke off (the daemon's log says which)".into()
+            }
+        },
+        Err(Error::SessionGone(_)) => "the session was deleted or has expired".into(),
+        Err(_) => "the daemon has stopped".into(),
     }
 }

@@ -130,6 +130,7 @@ async fn serve(options: ContentServerOptions) -> Result<()> {
         rules,
         idle_timeout: Duration::from_secs(options.idle_timeout),
         max_connections: options.max_connections,
+        max_commands: options.max_commands,
     };
     let server = ContentServer::start(config, keys).await?;
     eprintln!(

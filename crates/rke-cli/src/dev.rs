@@ -9,7 +9,7 @@ use rke_daemon::config::Example;
 use rke_daemon::{Config, Daemon, Domain};
 use rke_host::data_dir::{Role, claim};
 use rke_proto::ContentServerId;
-use rke_raida::content_server::ServerError;
+use rke_raida::content_server::{Application, ServerConfig, ServerError};
 use rke_raida::dns::DnsError;
 use rke_raida::network::{LocalNetwork, LocalNetworkConfig, NetworkError};
 use rke_raida::node::NodeError;
@@ -35,15 +35,20 @@ pub(crate) fn run(options: DevOptions) -> Result<()> {
 async fn run_network(options: DevOptions) -> Result<()> {
     let mut orders = Orders::listen()?;
     let (dir, _temporary) = data_dir(options.data_dir.as_deref())?;
-    let network = LocalNetwork::start(LocalNetworkConfig {
+    let behind = match &options.exec {
+        Some(command) => format!("runs `{command}` for each connection"),
+        None => "echoes what is sent to it".into(),
+    };
+    let network = LocalNetworkConfig {
         dir: dir.clone(),
         domain: DOMAIN.into(),
         cs_id: ContentServerId::new(CS_ID).context("the Content Server ID")?,
         first_raida_port: options.raida_port,
         dns_port: options.dns_port,
         content_server_port: options.content_server_port,
-    });
-    let network = network.await.map_err(name_the_flag)?;
+    };
+    let server = ServerConfig::new(options.exec.map_or(Application::Echo, Application::Exec));
+    let network = LocalNetwork::start_with(network, server).await.map_err(name_the_flag)?;
     let config = Config {
         listen: options.listen,
         dns_server: Some(network.dns_address()),
@@ -62,7 +67,7 @@ async fn run_network(options: DevOptions) -> Result<()> {
         tour::make(&client, network.wallet()).await
     } else {
         // The network runs whether or not somebody reads this.
-        let _ = out(&describe(&network, &daemon, &dir));
+        let _ = out(&describe(&network, &daemon, &dir, &behind));
         while orders.next().await == Order::DropEverything {
             daemon.drop_everything().await;
         }
@@ -111,16 +116,13 @@ fn name_the_flag(error: NetworkError) -> anyhow::Error {
     }
 }
 
-fn describe(network: &LocalNetwork, daemon: &Daemon, dir: &Path) -> String {
+fn describe(network: &LocalNetwork, daemon: &Daemon, dir: &Path, behind: &str) -> String {
     let [first, .., last] = network.node_addresses() else { return String::new() };
     let mut lines = Vec::new();
     lines.push("A complete key exchange network runs on this machine:".into());
     lines.push(format!("  25 RAIDA nodes     {first} to {last} (UDP)"));
     lines.push(format!("  DNS                {} (UDP and TCP), for {DOMAIN}", network.dns_address()));
-    lines.push(format!(
-        "  Content Server     {} (TCP), echoes what is sent to it",
-        network.content_server_address()
-    ));
+    lines.push(format!("  Content Server     {} (TCP), {behind}", network.content_server_address()));
     lines.push(format!("  wallet             {}", network.wallet().display()));
     lines.push(format!("  daemon             http://{}", daemon.address()));
     lines.push(format!("  console            http://{}/ in a browser", daemon.address()));

@@ -108,6 +108,9 @@ pub struct Shown {
     pub authenticated: Authenticated,
     /// The coin that the Content Server has seen proven, as `0:1001`: denomination and serial number.
     pub coin: Option<String>,
+    /// Why the Content Server broke off the session's tunnel that ended last, in its own words.
+    #[serde(default)]
+    pub tunnel_broken_off: Option<String>,
 }
 
 /// How well the two ends of a session know each other.

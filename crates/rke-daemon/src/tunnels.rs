@@ -21,6 +21,8 @@ pub(crate) struct Tunnels {
 struct All {
     /// A session without a tunnel is not in it.
     by_session: HashMap<SessionId, Open>,
+    /// Why the Content Server broke off the tunnel of a session that ended last. A session that has ended is not in it.
+    broken_off: HashMap<SessionId, String>,
     is_stopping: bool,
 }
 
@@ -57,9 +59,16 @@ impl Tunnels {
 
     /// Breaks off the tunnels of a session that has ended.
     pub(crate) fn cut(&self, id: SessionId, code: BreakCode) {
-        if let Some(open) = self.lock().by_session.get(&id) {
+        let mut all = self.lock();
+        all.broken_off.remove(&id);
+        if let Some(open) = all.by_session.get(&id) {
             open.cut(code);
         }
+    }
+
+    /// Why the Content Server broke off the session's tunnel that ended last, if it did.
+    pub(crate) fn broken_off(&self, id: SessionId) -> Option<String> {
+        self.lock().broken_off.get(&id).cloned()
     }
 
     /// Breaks off all tunnels because the daemon stops, and waits until the last one is gone.
@@ -87,6 +96,16 @@ impl OpenTunnel {
     pub(crate) async fn cut(&mut self) -> BreakCode {
         let cut = self.cut.wait_for(Option::is_some).await;
         cut.ok().and_then(|code| *code).unwrap_or(BreakCode::Other)
+    }
+
+    /// Notes that the tunnel has ended, and why where the Content Server broke it off.
+    pub(crate) fn ended(&self, broken_off: Option<String>) {
+        let mut all = self.tunnels.lock();
+        let session_lives = self.cut.borrow().is_none();
+        match broken_off.filter(|_| session_lives) {
+            Some(reason) => all.broken_off.insert(self.id, reason),
+            None => all.broken_off.remove(&self.id),
+        };
     }
 }
 
@@ -127,6 +146,21 @@ mod tests {
         }
         drop((first, second, other));
         assert!(tunnels.lock().by_session.is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_last_reason_is_kept_as_long_as_the_session_lives() {
+        let tunnels = Arc::new(Tunnels::default());
+        let [first, second] = [1, 1].map(|byte| tunnels.open(id(byte)));
+        first.ended(Some("busy".into()));
+        assert_eq!(tunnels.broken_off(id(1)).as_deref(), Some("busy"));
+        assert_eq!(tunnels.broken_off(id(2)), None);
+        second.ended(None);
+        assert_eq!(tunnels.broken_off(id(1)), None, "another one ended after it");
+        second.ended(Some("busy".into()));
+        tunnels.cut(id(1), BreakCode::Deleted);
+        first.ended(Some("late".into()));
+        assert!(tunnels.lock().broken_off.is_empty());
     }
 
     #[tokio::test]

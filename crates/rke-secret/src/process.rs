@@ -2,6 +2,7 @@
 //! new privileges, memory that becomes code, and signals on the threads that touch keys.
 
 use std::io;
+use std::process::Command;
 
 use nix::sys::signal::{SigSet, Signal};
 use rustix::process::{
@@ -10,7 +11,7 @@ use rustix::process::{
 use rustix::thread::set_no_new_privs;
 
 use crate::SecretError;
-use crate::raw::{others_are_blocked, refuse_exec_gain};
+use crate::raw::{others_are_blocked, refuse_exec_gain, unblock_in_child};
 
 /// The one signal that threads with secrets take, for the standstill of [`crate::residue`]. Its
 /// default is to be ignored, so it harms nobody before that is set up.
@@ -59,6 +60,12 @@ pub fn block_signals() -> Result<(), SecretError> {
     blocked.thread_block().map_err(failed)?;
     others_are_blocked();
     Ok(())
+}
+
+/// Makes a command start with no signal blocked: it would inherit what [`block_signals`] has blocked, and not even end
+/// at SIGTERM.
+pub fn unblock_signals(command: &mut Command) {
+    unblock_in_child(command);
 }
 
 /// Hardens the process, in this order: no core files, not dumpable (which also keeps other

@@ -67,8 +67,11 @@ pub(super) async fn list(State(sessions): State<Shared>) -> Json<Listed> {
 }
 
 pub(super) async fn show(State(sessions): State<Shared>, PathId(id): PathId) -> Answer<Shown> {
-    let row = parse_id(&id)?.and_then(|id| sessions.store().row(id));
-    Ok(Json(row.ok_or_else(|| Failure::session(NOT_FOUND, &id))?.into()))
+    let shown = parse_id(&id)?.and_then(|id| {
+        let row = sessions.store().row(id)?;
+        Some(Shown::new(row, sessions.tunnels().broken_off(id)))
+    });
+    Ok(Json(shown.ok_or_else(|| Failure::session(NOT_FOUND, &id))?))
 }
 
 pub(super) async fn delete(

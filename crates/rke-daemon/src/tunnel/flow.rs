@@ -57,11 +57,15 @@ impl Tunnel {
     ) {
         let Self { sessions, id, mut open, mut sender, mut receiver } = self;
         let uses = Uses { sessions: &sessions, id };
+        // The client's response goes on until the reason is there for it to ask for.
+        let until_noted = download.clone();
         let ended = tokio::select! {
             biased;
             code = open.cut() => Err(Cut::SessionEnded(code)),
             ended = both_ways(&uses, &mut sender, &mut receiver, upload, download) => ended,
         };
+        open.ended(ended.as_ref().err().and_then(Cut::by_the_server));
+        drop(until_noted);
         let cut = match ended {
             Ok(()) => return,
             // Its tunnels hear at once when the session ends.

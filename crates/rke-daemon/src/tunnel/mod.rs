@@ -109,6 +109,14 @@ impl Cut {
         }
     }
 
+    /// What the Content Server says where it broke off itself.
+    fn by_the_server(&self) -> Option<String> {
+        match self {
+            Self::Server { code, text } => Some(said(*code, text)),
+            _ => None,
+        }
+    }
+
     /// Whether the connection broke, so that what has come before may still be read.
     fn is_broken_connection(&self) -> bool {
         matches!(self, Self::Connection(RecordIoError::Broken(_)))

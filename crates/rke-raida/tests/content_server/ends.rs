@@ -5,7 +5,7 @@ use std::time::Duration;
 use rke_proto::handshake::{BreakCode, Record};
 use rke_raida::content_server::Application;
 
-use crate::client::{Stage, gone, read_all, runs, within};
+use crate::client::{Stage, gone, read_all, within};
 
 #[tokio::test]
 async fn the_exit_status_of_the_command_travels_back() {
@@ -97,16 +97,41 @@ async fn what_nobody_reads_is_held_back() {
 }
 
 #[tokio::test]
-async fn an_end_leaves_what_a_command_started_alone() {
-    let stage = Stage::exec("sleep 1000 >/dev/null 2>&1 & echo $! > $DIR/child; cat", |_| ()).await;
+async fn an_end_ends_what_a_command_started_too() {
+    let command =
+        "(sleep 1000 & echo $! > $DIR/grandchild; wait) >/dev/null 2>&1 & echo $! > $DIR/child; cat";
+    let stage = Stage::exec(command, |_| ()).await;
     let (mut reader, mut writer) = stage.open().await.attach().await;
     writer.end(None).await.expect("sent");
     assert_eq!(read_all(&mut reader).await.1, Some(Record::End(Some(0))));
-    let child = stage.process("child").await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    assert!(runs(child));
-    rustix::process::kill_process(child, rustix::process::Signal::KILL).expect("killed");
-    gone(child).await;
+    for name in ["child", "grandchild"] {
+        gone(stage.process(name).await).await;
+    }
+}
+
+#[tokio::test]
+async fn no_more_commands_run_than_may() {
+    let stage = Stage::exec("cat", |config| config.max_commands = 1).await;
+    let session = stage.open().await;
+    let (mut reader, mut writer) = session.attach().await;
+    writer.data(b"first").await.expect("sent");
+    assert_eq!(within(reader.next()).await.expect("a record"), Record::Data(b"first".to_vec()));
+    let (mut refused, _writer) = session.attach().await;
+    match read_all(&mut refused).await {
+        (data, Some(Record::BrokenOff { code: BreakCode::Other, text })) => {
+            assert_eq!(
+                (data.as_str(), text.as_str()),
+                ("", "too many commands are running; try again later")
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    writer.end(None).await.expect("sent");
+    assert_eq!(read_all(&mut reader).await, (String::new(), Some(Record::End(Some(0)))));
+    within(reader.closed()).await.expect("an orderly close");
+    let (mut reader, mut writer) = session.attach().await;
+    writer.end(None).await.expect("sent");
+    assert_eq!(read_all(&mut reader).await, (String::new(), Some(Record::End(Some(0)))), "its place is free");
 }
 
 #[tokio::test]

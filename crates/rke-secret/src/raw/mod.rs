@@ -28,5 +28,5 @@ pub(crate) use slot::{SLOT_LEN, SLOT_ROOM, Slot, Visitor};
 pub(crate) use stack::{Depth, Reach, Stack};
 pub(crate) use system::{
     abort, install_standstill, others_are_blocked, refuse_exec_gain, say, set_standstill, signal_thread,
-    standing,
+    standing, unblock_in_child,
 };

@@ -1,6 +1,8 @@
 //! Calls to the system that no crate wraps safely.
 
 use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
@@ -83,6 +85,13 @@ pub(crate) fn signal_thread(process: i32, thread: i32, signal: Signal) -> io::Re
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// Has the process of `command` block no signal when its program begins.
+pub(crate) fn unblock_in_child(command: &mut Command) {
+    let unblock = || Ok(SigSet::empty().thread_set_mask()?);
+    // SAFETY: between fork and exec it makes one system call, which is safe there, and takes no lock and no memory.
+    unsafe { command.pre_exec(unblock) };
 }
 
 /// Writes a message to standard error, without a lock and without memory of the heap.

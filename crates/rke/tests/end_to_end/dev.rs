@@ -46,9 +46,14 @@ impl Dev {
     }
 
     pub(crate) fn start_with(more: &[&str]) -> Self {
+        Self::start_in(&mut Command::new(env!("CARGO_BIN_EXE_rke")), more)
+    }
+
+    /// The same with a program in an environment of its own.
+    pub(crate) fn start_in(program: &mut Command, more: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let ports = ["--raida-port", "0", "--dns-port", "0", "--content-server-port", "0"];
-        let mut child = Command::new(env!("CARGO_BIN_EXE_rke"))
+        let mut child = program
             .args(["dev", "--data-dir"])
             .arg(dir.path().join("dev"))
             .args(ports)

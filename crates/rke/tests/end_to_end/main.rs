@@ -11,6 +11,7 @@ mod browser;
 mod chromium;
 mod client;
 mod clients;
+mod commands;
 mod connections;
 mod console;
 mod cuts;

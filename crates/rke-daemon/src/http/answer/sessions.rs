@@ -166,10 +166,13 @@ pub(in crate::http) struct Shown {
     #[serde(serialize_with = "in_words")]
     #[schema(required, value_type = Option<String>, pattern = "^-?[0-9]{1,3}:[0-9]{1,10}$")]
     coin: Option<CoinId>,
+    /// Why the Content Server broke off the session's tunnel that ended last. `null` where it did not.
+    #[schema(required)]
+    tunnel_broken_off: Option<String>,
 }
 
-impl From<Row> for Shown {
-    fn from(row: Row) -> Self {
+impl Shown {
+    pub(in crate::http) fn new(row: Row, tunnel_broken_off: Option<String>) -> Self {
         let origin = &row.origin;
         Self {
             row: SessionRow::from(&row),
@@ -186,6 +189,7 @@ impl From<Row> for Shown {
                 Authenticated::No => "no",
             },
             coin: origin.proven,
+            tunnel_broken_off,
         }
     }
 }
@@ -354,7 +358,7 @@ mod tests {
     }
 
     fn shown(width: ShareWidth, key_id: Option<KeyId>) -> Value {
-        serde_json::to_value(Shown::from(row(width, key_id))).expect("JSON")
+        serde_json::to_value(Shown::new(row(width, key_id), None)).expect("JSON")
     }
 
     #[test]
@@ -376,6 +380,7 @@ mod tests {
             ("forward_secret", json!(false)),
             ("authenticated", json!("no")),
             ("key_bits", json!(8)),
+            ("tunnel_broken_off", json!(null)),
         ] {
             assert_eq!(shown.get(name), Some(&value), "{name}");
         }
@@ -383,7 +388,7 @@ mod tests {
 
     #[test]
     fn the_new_fields_follow_the_documented_ones_in_this_order() {
-        let text = serde_json::to_string(&Shown::from(row(ShareWidth::Wide, None))).expect("JSON");
+        let text = serde_json::to_string(&Shown::new(row(ShareWidth::Wide, None), None)).expect("JSON");
         let place = |name: &str| text.find(&format!("\"{name}\":")).expect("a field");
         let names =
             ["decrypt_count", "key_bits", "confirmed", "key_id", "forward_secret", "authenticated", "coin"];

@@ -1,15 +1,16 @@
 //! What is behind the tunnel: an echo to try it with, or a command whose standard input and output are the client's
-//! data. A command never takes a cut for an end: it is killed before its standard input closes.
+//! data. A command never takes a cut for an end: it is killed before its standard input closes. Nothing of it outlives
+//! the tunnel.
 
 mod guard;
 mod process;
 
 use std::io;
+use std::sync::Arc;
 
-use rke_proto::coin::CoinId;
-use rke_proto::handshake::KeyId;
 use rke_proto::tunnel::SessionIdentifier;
 use tokio::io::{AsyncRead, AsyncWrite, duplex};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::reception::Client;
 use guard::Guard;
@@ -37,30 +38,39 @@ pub(super) enum User {
     Live(SessionIdentifier),
 }
 
-/// What a command may learn of its user from its environment.
-const VARIABLES: [&str; 4] = ["RKE_COIN", "RKE_DOMAIN", "RKE_SESSION", "RKE_SESSION_KEY_ID"];
-
 impl User {
-    /// The values of [`VARIABLES`]. What a user does not have is not inherited either.
-    fn values(&self) -> [Option<String>; VARIABLES.len()] {
+    /// What a command learns of its user from its environment.
+    fn variables(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::Session(Client { key_id, domain, coin }) => {
-                let coin = coin.as_ref().map(CoinId::to_string);
-                [coin, Some(domain.clone()), None, Some(KeyId::to_string(key_id))]
+                let coin = coin.as_ref().map(|coin| ("RKE_COIN", coin.to_string()));
+                let always = [("RKE_DOMAIN", domain.clone()), ("RKE_SESSION_KEY_ID", key_id.to_string())];
+                coin.into_iter().chain(always).collect()
             }
-            Self::Live(session) => [None, None, Some(hex::encode(session)), None],
+            Self::Live(session) => vec![("RKE_SESSION", hex::encode(session))],
         }
     }
 }
 
-/// One running application. Dropping it before [`Running::finish`] is a cut: a command is killed then, and only after
-/// that its input closes.
+/// One running application. When it is dropped, a command's process group is killed, and only after that its input
+/// closes.
 pub(super) struct Running {
-    pub(super) input: Input,
-    pub(super) output: Box<dyn AsyncRead + Send + Unpin>,
-    /// `None` for the echo.
+    /// `None` for the echo. First, because that is the order in which they are dropped.
     process: Option<Process>,
-    is_finished: bool,
+    pub(super) output: Box<dyn AsyncRead + Send + Unpin>,
+    pub(super) input: Input,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+/// Why an application does not start.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StartError {
+    /// As many commands run as may.
+    #[error("too many commands are running; try again later")]
+    TooMany,
+    /// What the system said.
+    #[error(transparent)]
+    System(#[from] io::Error),
 }
 
 /// An application's input.
@@ -71,20 +81,20 @@ pub(super) struct Input {
 }
 
 impl Application {
-    /// Starts it for a client.
+    /// Starts it for a client. A command takes one of `places` while it runs.
     ///
     /// # Errors
-    /// When the command cannot be started.
-    pub(super) fn start(&self, user: &User) -> io::Result<Running> {
+    /// When no place is free, or the command cannot be started.
+    pub(super) fn start(&self, user: &User, places: &Arc<Semaphore>) -> Result<Running, StartError> {
         let Self::Exec(command) = self else {
             let (input, output) = duplex(ECHO_LEN);
             let input = Input { stream: Some(Box::new(input)), guard: None };
-            return Ok(Running { input, output: Box::new(output), process: None, is_finished: false });
+            return Ok(Running { process: None, output: Box::new(output), input, _place: None });
         };
-        let variables = VARIABLES.into_iter().zip(user.values());
-        let (process, guard, input, output) = process::start(command, variables)?;
+        let place = Arc::clone(places).try_acquire_owned().map_err(|_| StartError::TooMany)?;
+        let (process, guard, input, output) = process::start(command, user.variables().into_iter())?;
         let input = Input { stream: Some(Box::new(input)), guard: Some(guard) };
-        Ok(Running { input, output: Box::new(output), process: Some(process), is_finished: false })
+        Ok(Running { process: Some(process), output: Box::new(output), input, _place: Some(place) })
     }
 }
 
@@ -92,11 +102,6 @@ impl Running {
     /// What waits for the exit of the command. `None` for the echo.
     pub(super) fn exit(&self) -> Option<Exit> {
         self.process.as_ref().map(Process::exit)
-    }
-
-    /// Both directions have come to their end: nothing is killed.
-    pub(super) fn finish(mut self) {
-        self.is_finished = true;
     }
 }
 
@@ -113,14 +118,25 @@ impl Input {
     }
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(process) = self.process.as_ref().filter(|_| !self.is_finished) {
-            process.kill();
-        }
-        // The fields, and with them the input, are dropped after this.
+#[cfg(test)]
+mod tests {
+    use rke_proto::coin::CoinId;
+    use rke_proto::handshake::KeyId;
+
+    use super::*;
+
+    fn client(coin: Option<CoinId>) -> User {
+        User::Session(Client { key_id: KeyId([0xAB; 16]), domain: "content.example".into(), coin })
+    }
+
+    #[test]
+    fn a_command_learns_what_is_true_of_its_user() {
+        let key_id = ("RKE_SESSION_KEY_ID", "ab".repeat(16));
+        let (domain, coin) = (("RKE_DOMAIN", "content.example".into()), ("RKE_COIN", "0:42".into()));
+        let proven = client(Some(CoinId { denomination: 0, serial: 42 }));
+        assert_eq!(proven.variables(), [coin, domain.clone(), key_id.clone()]);
+        assert_eq!(client(None).variables(), [domain, key_id]);
+        let live = User::Live([1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(live.variables(), [("RKE_SESSION", "0102030405060708".into())]);
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,10 +1,13 @@
 //! A command in a process group of its own.
 
+use std::ffi::OsString;
 use std::io::{self, PipeReader};
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 use std::sync::Arc;
 
+use rke_secret::process::unblock_signals;
 use rustix::io::Errno;
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid,
@@ -20,7 +23,12 @@ use super::guard::Guard;
 /// What a shell adds to the number of a signal that killed its command.
 const KILLED_BY: i32 = 128;
 
-/// A running command. It is not reaped before this is dropped: until then no other process group can have its number.
+/// What a command inherits of this process's environment, next to `LC_…`. The rest is the Content Server's own: its
+/// settings, and what its service manager gave it.
+const INHERITED: [&str; 7] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR"];
+
+/// A running command. Dropping it kills what is left of its process group. It is not reaped before that: until then no
+/// other process group can have its number.
 pub(super) struct Process {
     child: Option<Child>,
     group: Pid,
@@ -34,11 +42,11 @@ pub(in crate::content_server) struct Exit {
     fd: Arc<AsyncFd<OwnedFd>>,
 }
 
-/// Starts a command with these environment variables, some of which are removed. Gives its input, of which the guard
-/// has the same end, and its output.
+/// Starts a command with these environment variables. Gives its input, of which the guard has the same end, and its
+/// output.
 pub(super) fn start(
     command: &str,
-    variables: impl Iterator<Item = (&'static str, Option<String>)>,
+    variables: impl Iterator<Item = (&'static str, String)>,
 ) -> io::Result<(Process, Guard, pipe::Sender, ChildStdout)> {
     let (its_input, input) = io::pipe()?;
     // First, so that the input stays open whatever happens to this process from here on.
@@ -46,24 +54,23 @@ pub(super) fn start(
     let (process, output) = Process::start(shell(command, variables), its_input)?;
     let input = guard
         .watch_over(process.group.as_raw_nonzero().get().unsigned_abs())
-        .and_then(|()| pipe::Sender::from_owned_fd(OwnedFd::from(input)));
-    let input = input.inspect_err(|_| process.kill())?;
+        .and_then(|()| pipe::Sender::from_owned_fd(OwnedFd::from(input)))?;
     Ok((process, guard, input, output))
 }
 
-pub(super) fn shell(
-    command: &str,
-    variables: impl Iterator<Item = (&'static str, Option<String>)>,
-) -> Command {
-    let mut shell = Command::new("/bin/sh");
-    shell.args(["-c", command]).process_group(0);
-    for (name, value) in variables {
-        match value {
-            Some(value) => shell.env(name, value),
-            None => shell.env_remove(name),
-        };
-    }
-    shell
+fn shell(command: &str, variables: impl Iterator<Item = (&'static str, String)>) -> Command {
+    // The standard library gives SIGPIPE back its default.
+    let mut shell = std::process::Command::new("/bin/sh");
+    shell.args(["-c", command]).process_group(0).env_clear().envs(inherited()).envs(variables);
+    unblock_signals(&mut shell);
+    shell.into()
+}
+
+fn inherited() -> impl Iterator<Item = (OsString, OsString)> {
+    std::env::vars_os().filter(|(name, _)| {
+        let name = name.as_encoded_bytes();
+        name.starts_with(b"LC_") || INHERITED.iter().any(|inherited| inherited.as_bytes() == name)
+    })
 }
 
 impl Process {
@@ -81,7 +88,7 @@ impl Process {
     }
 
     /// Kills all of the process group. When this returns, none of it sees anything that happens afterwards.
-    pub(super) fn kill(&self) {
+    fn kill(&self) {
         match kill_process_group(self.group, Signal::KILL) {
             Ok(()) | Err(Errno::SRCH) => (),
             Err(error) => tracing::warn!(%error, "a command cannot be killed: its input ends all the same"),
@@ -95,6 +102,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        self.kill();
         if let Some(child) = self.child.take() {
             reap(child);
         }

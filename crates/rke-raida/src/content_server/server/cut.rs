@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Shared;
+use crate::content_server::application::StartError;
 use crate::content_server::reception::{Ending, OnLine};
 
 /// How long the other end may take to accept the last record. Others wait for that: a stop, a `forget`.
@@ -43,6 +44,9 @@ pub(super) enum Cut {
     /// The application cannot be started, or its output cannot be read.
     #[error("the Content Server's application failed to start")]
     NoApplication(#[source] io::Error),
+    /// No more commands may run.
+    #[error(transparent)]
+    TooManyCommands(StartError),
     /// The client sent what this connection is not for.
     #[error("a connection that opens a session carries no data")]
     NotForData,
@@ -58,6 +62,15 @@ fn ending_text(ending: Ending) -> &'static str {
     }
 }
 
+impl From<StartError> for Cut {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::TooMany => Self::TooManyCommands(error),
+            StartError::System(error) => Self::NoApplication(error),
+        }
+    }
+}
+
 impl Cut {
     /// What the other end hears. `None` where it knows, or cannot be reached.
     fn code(&self) -> Option<BreakCode> {
@@ -65,7 +78,7 @@ impl Cut {
             Self::Connection(_) | Self::ByTheClient => return None,
             Self::Key(Ending::Deleted) => BreakCode::Deleted,
             Self::Key(Ending::Expired) => BreakCode::Expired,
-            Self::Key(Ending::GivenUp) | Self::NotForData => BreakCode::Other,
+            Self::Key(Ending::GivenUp) | Self::NotForData | Self::TooManyCommands(_) => BreakCode::Other,
             Self::Stopping => BreakCode::Stopping,
             Self::Idle(_) => BreakCode::Idle,
             Self::NoApplication(_) => BreakCode::NoApplication,

@@ -16,10 +16,11 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout};
 
-use super::application::Application;
+use super::application::{Application, Running, User};
 use super::reception::{Reception, Rules};
 use super::{ContentServerError, KeyRing};
 use crate::clock::unix_seconds;
+use cut::Cut;
 
 /// How often key sets that were added or retired are looked for, and keys that expired are swept.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
@@ -40,6 +41,8 @@ pub struct ServerConfig {
     pub idle_timeout: Duration,
     /// Most connections at one time; more wait.
     pub max_connections: usize,
+    /// Most commands that run at one time. A tunnel beyond that is broken off.
+    pub max_commands: usize,
 }
 
 impl ServerConfig {
@@ -51,6 +54,7 @@ impl ServerConfig {
             rules: Rules::default(),
             idle_timeout: Duration::from_secs(300),
             max_connections: 1024,
+            max_commands: 256,
         }
     }
 }
@@ -82,6 +86,8 @@ pub struct ContentServer {
 struct Shared {
     reception: Mutex<Reception>,
     application: Application,
+    /// A place for each command that may run.
+    commands: Arc<Semaphore>,
     idle_timeout: Duration,
     stop: watch::Receiver<bool>,
 }
@@ -96,9 +102,10 @@ impl ContentServer {
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let reception = Mutex::new(Reception::new(config.rules, keys.sets().to_vec()));
-        let ServerConfig { application, idle_timeout, max_connections, .. } = config;
+        let ServerConfig { application, idle_timeout, max_connections, max_commands, .. } = config;
+        let commands = Arc::new(Semaphore::new(max_commands));
         let (stop, stopped) = watch::channel(false);
-        let shared = Arc::new(Shared { reception, application, idle_timeout, stop: stopped });
+        let shared = Arc::new(Shared { reception, application, commands, idle_timeout, stop: stopped });
         let server = tokio::spawn(serve(listener, Arc::clone(&shared), keys, max_connections));
         tracing::info!(%address, "the Content Server listens");
         Ok(Self { address, stop, shared, server })
@@ -162,6 +169,14 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, mut keys: KeyRing, ma
 impl Shared {
     fn reception(&self) -> MutexGuard<'_, Reception> {
         self.reception.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts what is behind the tunnel for a client.
+    fn start_application(&self, user: &User) -> Result<Running, Cut> {
+        self.application.start(user, &self.commands).map_err(|error| {
+            tracing::error!(%error, "the application could not be started");
+            Cut::from(error)
+        })
     }
 
     fn refresh(&self, keys: &mut KeyRing) {

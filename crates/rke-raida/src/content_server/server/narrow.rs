@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 
-use super::cut::{Cut, Motion};
+use super::cut::Motion;
 use super::{Shared, random, wrong};
 use crate::clock::unix_seconds;
 use crate::content_server::application::{Input, Running, User};
@@ -51,25 +51,31 @@ async fn carry(stream: TcpStream, key_id: ClientKeyId, first: Vec<u8>, shared: &
     let (mut running, mut line) = start(shared, key_id)?;
     let (mut incoming, mut outgoing) = stream.into_split();
     let motion = Motion::new(shared, None);
+    let exit = running.exit();
     let up = receive_all(&mut incoming, key_id, first, &mut running.input, &motion, shared);
-    let down = send_all(&mut outgoing, key_id, &mut running.output, &motion, shared);
+    let down = async {
+        send_all(&mut outgoing, key_id, &mut running.output, &motion, shared).await?;
+        // It may have closed its output before its work is done.
+        match exit {
+            Some(exit) => exit.status().await.map(|_| ()),
+            None => Ok(()),
+        }
+    };
     let ended = tokio::select! {
         biased;
         cut = motion.cut(&mut line) => Err(io::Error::other(cut)),
         both = async { tokio::try_join!(up, down) } => both.map(|_| ()),
     };
-    // Dropped unfinished: the command is killed, and then its input closes.
-    ended.map(|()| running.finish())
+    // What is left of the command is killed, and then its input closes.
+    drop(running);
+    ended
 }
 
 fn start(shared: &Shared, key_id: ClientKeyId) -> io::Result<(Running, OnLine)> {
     let client = shared.reception().narrow_client(key_id);
     let (session, line) = client.ok_or_else(|| wrong("a key that is gone"))?;
-    let running = shared.application.start(&User::Live(session)).map_err(|error| {
-        tracing::error!(%error, "the application could not be started");
-        io::Error::other(Cut::NoApplication(error))
-    });
-    Ok((running?, line))
+    let running = shared.start_application(&User::Live(session)).map_err(io::Error::other)?;
+    Ok((running, line))
 }
 
 async fn receive_all(

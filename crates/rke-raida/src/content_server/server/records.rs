@@ -30,17 +30,8 @@ impl Tunnel<'_> {
     /// Carries data, of which the first record has come, until both directions have ended or there is a cut.
     pub(super) async fn run(mut self, first: Record) -> io::Result<()> {
         let ended = match self.start() {
-            Ok(mut running) => match self.carry(&mut running, first).await {
-                Ok(()) => {
-                    running.finish();
-                    Ok(())
-                }
-                // Dropped unfinished: the command is killed, and then its input closes.
-                Err(cut) => {
-                    drop(running);
-                    Err(cut)
-                }
-            },
+            // At its end what is left of the command is killed, and then its input closes.
+            Ok(running) => self.carry(running, first).await,
             Err(cut) => Err(cut),
         };
         if let Err(cut) = &ended {
@@ -54,13 +45,10 @@ impl Tunnel<'_> {
     fn start(&self) -> Result<Running, Cut> {
         let attached = self.shared.reception().attach(self.key_id, &self.line, unix_seconds());
         let user = User::Session(attached.map_err(Cut::Key)?);
-        self.shared.application.start(&user).map_err(|error| {
-            tracing::error!(%error, "the application could not be started");
-            Cut::NoApplication(error)
-        })
+        self.shared.start_application(&user)
     }
 
-    async fn carry(&mut self, running: &mut Running, first: Record) -> Result<(), Cut> {
+    async fn carry(&mut self, mut running: Running, first: Record) -> Result<(), Cut> {
         let motion = Motion::new(self.shared, Some(self.key_id));
         let exit = running.exit();
         let sent = Notify::new();

@@ -1,0 +1,144 @@
+//! What a command behind the Content Server starts with, and what is left of it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::Duration;
+
+use rke_daemon::{Daemon, Domain};
+use rke_raida::content_server::{Application, ServerConfig};
+use rke_raida::dns::DnsServer;
+
+use crate::dev::{Dev, Done};
+use crate::support::{DOMAIN, config, get, network};
+use crate::tunnel::{arguments, rke_code};
+
+/// `rke dev` with this command, in an environment that has more than a command should get.
+fn dev(command: &str) -> Dev {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_rke"));
+    let inherited = [("PATH", "/usr/bin:/bin"), ("HOME", "/home/of-the-server"), ("USER", "server")];
+    let inherited = inherited.into_iter().chain([("LOGNAME", "server"), ("LANG", "C.UTF-8")]);
+    let inherited = inherited.chain([("LC_TIME", "C"), ("TZ", "UTC"), ("TMPDIR", "/tmp")]);
+    let others = [("DATABASE_PASSWORD", "secret"), ("RKE_LISTEN", "127.0.0.1:0"), ("LD_BIND_NOW", "1")];
+    let of_another = [("RKE_COIN", "0:1"), ("RKE_DOMAIN", "other.example"), ("RKE_SESSION", "00")];
+    program.env_clear().envs(inherited).envs(others).envs(of_another);
+    Dev::start_in(&mut program, &["--exec", command])
+}
+
+fn connect(dev: &Dev) -> Done {
+    dev.pipe(&["connect", &dev.create_id()], b"")
+}
+
+#[test]
+fn a_command_starts_with_its_own_signals_and_group() {
+    // All by the shell itself: some shells unblock signals when they start another program.
+    let signals =
+        "while read -r line; do case $line in Sig*) echo \"$line\";; esac; done < /proc/self/status";
+    let group = "read -r _ _ _ _ group _ < /proc/self/stat; echo $group; echo $$";
+    let dev = dev(&format!("{signals}; {group}; kill -TERM $$; exit 0"));
+    let done = connect(&dev);
+    assert_eq!(done.code, Some(143), "no signal is blocked: {}", done.err);
+    let text = done.text();
+    let set = |name: &str| {
+        let digits = text.lines().find_map(|line| line.strip_prefix(name)).expect("a set of signals");
+        u64::from_str_radix(digits.trim(), 16).expect("hexadecimal digits")
+    };
+    assert_eq!(set("SigBlk:"), 0, "{text}");
+    assert_eq!(set("SigIgn:") >> 12 & 1, 0, "SIGPIPE is not ignored: {text}");
+    let mut last = text.lines().rev();
+    assert_eq!(last.next(), last.next(), "it leads a process group: {text}");
+}
+
+#[test]
+fn a_command_inherits_no_more_of_the_environment_than_is_documented() {
+    let dev = dev("env");
+    let shown = connect(&dev).text();
+    let mut shown: BTreeMap<&str, &str> = shown.lines().filter_map(|line| line.split_once('=')).collect();
+    // What a shell sets by itself.
+    shown.retain(|name, _| !["PWD", "OLDPWD", "SHLVL", "_"].contains(name));
+    assert_eq!(shown.remove("RKE_SESSION_KEY_ID").map(str::len), Some(32));
+    let expected = [
+        ("HOME", "/home/of-the-server"),
+        ("LANG", "C.UTF-8"),
+        ("LC_TIME", "C"),
+        ("LOGNAME", "server"),
+        ("PATH", "/usr/bin:/bin"),
+        ("RKE_COIN", "0:1001"),
+        ("RKE_DOMAIN", DOMAIN),
+        ("TMPDIR", "/tmp"),
+        ("TZ", "UTC"),
+        ("USER", "server"),
+    ];
+    assert_eq!(shown, expected.into());
+}
+
+#[test]
+fn dev_puts_a_command_behind_its_content_server() {
+    let dev = Dev::start_with(&["--listen", "127.0.0.1:0", "--exec", "tr a-z A-Z; exit 3"]);
+    let done = dev.pipe(&["connect", &dev.create_id()], b"hello\n");
+    assert_eq!((done.code, done.text().as_str()), (Some(3), "HELLO\n"), "{}", done.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connect_says_that_too_many_commands_run() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut network = network(&dir).await;
+    let server = ServerConfig { max_commands: 0, ..ServerConfig::new(Application::Exec("cat".into())) };
+    network.restart_content_server_with(server).await.expect("a Content Server");
+    let daemon = Daemon::start(config(&dir, network.dns_address())).await.expect("a daemon");
+    let create = format!("/api/rke/session?domain={DOMAIN}&wallet_path={}", network.wallet().display());
+    let created = get(daemon.address(), &create).await.json();
+    let id = created["session_id"].as_str().expect("an id");
+    let (code, _, log) =
+        rke_code(arguments(&format!("connect {id} --daemon {}", daemon.address())), "").await;
+    assert!(
+        code == 255
+            && log.contains("the Content Server says: too many commands are running; try again later"),
+        "{code}: {log}"
+    );
+    daemon.stop().await;
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_sessions_command_may_go_on_after_its_output_and_leaves_nothing() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut network = network(&dir).await;
+    let records = network.add_narrow_key_set().await.expect("a key set of narrow shares");
+    let file = dir.path().join("done");
+    let command = format!("sleep 1000 >&- & echo said; exec >&-; sleep 0.5; echo $! > '{}'", file.display());
+    let mut server = ServerConfig::new(Application::Exec(command));
+    server.rules.allow_narrow = true;
+    network.restart_content_server_with(server).await.expect("a Content Server");
+    let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+    let dns = DnsServer::start(loopback, [&records], loopback.ip()).await.expect("a DNS server");
+    let mut config = config(&dir, dns.address());
+    config.allow_weak_shares = vec![Domain::new(DOMAIN).expect("a domain")];
+    let daemon = Daemon::start(config).await.expect("a daemon");
+    let create = format!("/api/rke/session?domain={DOMAIN}&wallet_path={}", network.wallet().display());
+    let created = get(daemon.address(), &create).await.json();
+    let id = created["session_id"].as_str().expect("an id");
+    let (code, said, log) =
+        rke_code(arguments(&format!("connect {id} --daemon {}", daemon.address())), "").await;
+    assert_eq!((code, said.as_str()), (0, "said\n"), "{log}");
+    let left = soon(|| std::fs::read_to_string(&file).ok()?.trim().parse::<u32>().ok()).await;
+    let is_gone = || {
+        let stat = std::fs::read_to_string(format!("/proc/{left}/stat"));
+        stat.map_or(Some(()), |stat| stat.contains(") Z ").then_some(()))
+    };
+    soon(is_gone).await;
+    daemon.stop().await;
+    dns.stop().await;
+    network.stop().await;
+}
+
+/// Waits for what must happen soon.
+async fn soon<T>(what: impl Fn() -> Option<T>) -> T {
+    for _ in 0..2000 {
+        match what() {
+            Some(found) => return found,
+            None => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    }
+    panic!("it does not happen");
+}
