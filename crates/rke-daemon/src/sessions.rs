@@ -253,3 +253,6 @@ fn store_rules(config: &Config) -> store::Rules {
         usage: config.key_limits,
     }
 }
+
+#[cfg(test)]
+mod tests;

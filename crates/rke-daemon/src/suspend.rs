@@ -13,6 +13,9 @@ const TOLERANCE: Duration = Duration::from_millis(50);
 pub(crate) struct SuspendWatch {
     begun: Reading,
     slept_nanos: AtomicU64,
+    /// A sleep that a test makes up: no machine sleeps for one.
+    #[cfg(test)]
+    made_up_nanos: AtomicU64,
 }
 
 /// A sleep that nothing was done about yet: how long the machine has slept since the watch began.
@@ -24,13 +27,27 @@ impl SuspendWatch {
         // The other way round than later, so that what lies between the two clocks makes a sleep less here too.
         let awake = Instant::now();
         let begun = Reading { moment: Moment::now(), awake };
-        Self { begun, slept_nanos: AtomicU64::new(0) }
+        Self {
+            begun,
+            slept_nanos: AtomicU64::new(0),
+            #[cfg(test)]
+            made_up_nanos: AtomicU64::new(0),
+        }
     }
 
     /// Whether the machine has slept. It goes on to say so until that is [settled](Self::settle), so that
     /// nobody who asks meanwhile goes on with a key that is about to be dropped.
     pub(crate) fn has_slept(&self, now: &Reading) -> Option<Slept> {
-        self.has_slept_for(now.slept_since(&self.begun))
+        let slept = now.slept_since(&self.begun);
+        #[cfg(test)]
+        let slept = slept + Duration::from_nanos(self.made_up_nanos.load(Ordering::Relaxed));
+        self.has_slept_for(slept)
+    }
+
+    /// From here on the clocks are read as after a sleep of this length.
+    #[cfg(test)]
+    pub(crate) fn make_up(&self, sleep: Duration) {
+        self.made_up_nanos.store(nanos(sleep), Ordering::Relaxed);
     }
 
     fn has_slept_for(&self, slept: Duration) -> Option<Slept> {

@@ -163,7 +163,7 @@ mod tests {
         let (failures, text) = memory("locked", "allowed", 2);
         assert_eq!(failures, 2, "{text}");
         assert!(
-            text.contains("root can read") && text.contains("debuggers") && text.contains("2 pieces"),
+            text.contains("root can read") && text.contains("debuggers") && text.contains("2 scratch stacks"),
             "{text}"
         );
     }

@@ -5,6 +5,8 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use crate::everywhere::until;
 use crate::real::{Files, Real, read_to_end};
 use crate::support::{Answer, network, read_some};
@@ -114,6 +116,60 @@ async fn a_connection_is_handed_to_and_fro_without_end() {
             String::from_utf8_lossy(&bytes[..len])
         );
     }
+}
+
+/// The date of the answer to a request.
+fn date(stream: &mut TcpStream, target: &str) -> String {
+    stream.write_all(get_with(target, HOST).as_bytes()).expect("sent");
+    let mut bytes = vec![0; 16 * 1024];
+    let len = read_some(stream, &mut bytes).expect("an answer");
+    let answer = Answer::parse(&String::from_utf8_lossy(&bytes[..len]));
+    answer.header("date").unwrap_or_else(|| panic!("no date: {answer:?}")).to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_date_goes_on_while_a_connection_is_kept() {
+    let real = Real::start(&[]).await;
+    let encrypt = format!("/api/rke/encrypt?session_id={}&plaintext=YQ==", real.create_id());
+    let mut kept = real.connect();
+    let first = date(&mut kept, &encrypt);
+    // The other connection's answers come from hyper, which has a clock of its own.
+    let mut other = real.connect();
+    while date(&mut other, "/health/live") == first {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_ne!(date(&mut kept, &encrypt), first);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_thousand_and_forty_eight_connections_are_served_and_the_next_one_waits() {
+    const MOST: usize = 2048;
+    let files = getrlimit(Resource::Nofile);
+    let hard = files.maximum.unwrap_or(u64::MAX);
+    assert!(hard >= 4 * MOST as u64, "this test takes a hard limit of 8192 open files: ulimit -Hn");
+    setrlimit(Resource::Nofile, Rlimit { current: files.maximum, ..files }).expect("more open files");
+    let real = Real::start(&[]).await;
+    let id = real.create_id();
+    // One that is idle would make room for the next: each has a request in progress, whose body is wanted.
+    let raw = format!("{HOST}\r\nx-rke-session: {id}\r\ncontent-length: 4\r\nexpect: 100-continue");
+    let begun = request("POST", "/api/rke/seal", &raw);
+    let mut served = Vec::new();
+    while served.len() < MOST {
+        let mut stream = real.connect();
+        stream.write_all(begun.as_bytes()).expect("sent");
+        let mut wanted = [0; 12];
+        stream.read_exact(&mut wanted).expect("an answer");
+        assert_eq!(&wanted, b"HTTP/1.1 100");
+        served.push(stream);
+    }
+    let mut waiting = real.connect();
+    waiting.write_all(get_with("/health/live", HOST).as_bytes()).expect("sent");
+    waiting.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout");
+    let too_early = read_some(&mut waiting, &mut [0; 1024]);
+    assert!(too_early.is_err(), "there is room for more: {too_early:?}");
+    waiting.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+    served.pop();
+    assert!(read_some(&mut waiting, &mut [0; 1024]).is_ok_and(|len| len > 0), "its turn has come");
 }
 
 /// How long it takes until a client that asks on and on, and takes no answer, loses its connection.

@@ -126,6 +126,22 @@ async fn a_weak_session_carries_data_and_shows_on_every_line_that_it_is_weak() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cached_weak_key_opens_nothing_once_the_domain_is_no_longer_allowed_to() {
+    let mut settings = None;
+    let detour = weak(own, |config| settings = Some(config.clone())).await;
+    assert_eq!(detour.create().await.json()["from_cache"], false);
+    let wallet = detour.network.wallet().display();
+    let create = format!("/api/rke/session?domain={DOMAIN}&wallet_path={wallet}");
+    assert_eq!(detour.get(&create).await.json()["from_cache"], true);
+    let withdrawn = Config { allow_weak_shares: Vec::new(), ..settings.expect("settings") };
+    detour.daemon.reload(withdrawn).await.expect("other settings");
+    assert_eq!(detour.get("/api/rke/keys").await.json()["total"], 1, "the key is still cached");
+    let refused = detour.get(&create).await;
+    assert!(refused.status == 403 && refused.body.contains("weak (1-byte) key shares"), "{refused:?}");
+    detour.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_content_server_a_weak_session_depends_on_what_is_required() {
     for (confirm, status) in [(Confirm::Require, 502), (Confirm::Try, 200), (Confirm::Off, 200)] {
         let detour = weak(nobody, |config| config.confirm = confirm).await;
