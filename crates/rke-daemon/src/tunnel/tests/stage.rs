@@ -174,6 +174,7 @@ impl Stage {
         let dir = tempfile::tempdir().expect("a folder");
         let mut config = Config::new(dir.path().join("daemon"));
         config.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()];
+        config.allow_private_raidas = true;
         change(&mut config);
         let daemon = Daemon::start(config).await.expect("a daemon");
         let id = SessionId::random().expect("random bytes");
