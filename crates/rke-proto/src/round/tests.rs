@@ -48,7 +48,7 @@ fn round_of(raidas: u8, envelope: Envelope, width: ShareWidth) -> Round {
         envelope,
         key: key_for(raida, envelope),
         random: std::array::from_fn(|at| raida.get().wrapping_mul(31).wrapping_add(at as u8)),
-        pace: Pace::default(),
+        pace: Pace { most_requests: u32::MAX, ..Pace::default() },
     });
     Round::collect_shares(recipients.collect(), width, &context(), Rules::new(13)).expect("secret memory")
 }
@@ -301,6 +301,18 @@ fn resends_the_same_bytes_to_the_silent_at_growing_intervals() {
     deliver(&mut round, first[3].0, honest_answer(first[3].0, &first[3].1), 4000 * MS);
     let resent = sent_at(&mut round, 5000 * MS);
     assert!(resent.len() == 12 && resent.iter().all(|(raida, _)| *raida != first[3].0));
+}
+
+#[test]
+fn who_is_not_known_is_asked_twice() {
+    let mut round = wide_round(13);
+    for request in &mut round.requests {
+        request.pace = Pace::default();
+    }
+    let times: Vec<u32> = (0..60_000).filter(|at| !sent_at(&mut round, *at * MS).is_empty()).collect();
+    assert_eq!(times, [0, 200]);
+    let Progress::Waiting { until } = round.progress(60_000 * MS) else { panic!("an answer may come") };
+    assert!(until > Duration::from_secs(3600), "nothing is to be done before");
 }
 
 #[test]
