@@ -3,9 +3,9 @@
 
 use axum::http::{HeaderName, StatusCode};
 
+use super::is_open;
 use super::refusals::{Refusal, Rule};
 use crate::http::asked::Asked;
-use crate::http::{health, pages};
 
 const REQUEST: HeaderName = HeaderName::from_static("x-rke-request");
 
@@ -14,8 +14,7 @@ const PUBLIC: [&str; 2] = ["/metrics", "/openapi.json"];
 
 /// Lets through what brings the header, or asks for what anybody may read.
 pub(super) fn check(asked: &Asked<'_>) -> Result<(), Refusal> {
-    let is_public =
-        asked.path.starts_with(health::PREFIX) || pages::has(asked.path) || PUBLIC.contains(&asked.path);
+    let is_public = is_open(asked.path) || PUBLIC.contains(&asked.path);
     if is_public || asked.all(&REQUEST).eq([b"1".as_slice()]) {
         return Ok(());
     }

@@ -147,8 +147,7 @@ impl Admission {
         if asked.path.starts_with("/api/") {
             fetch::check(asked, named)?;
         }
-        let is_open = || asked.path.starts_with(health::PREFIX) || pages::has(asked.path);
-        match self.token.as_ref().filter(|_| !is_open()) {
+        match self.token.as_ref().filter(|_| !is_open(asked.path)) {
             Some(token) => {
                 bearer::check(asked, token)?;
                 caller.inspect(|caller| caller.place.has_shown_token());
@@ -175,6 +174,11 @@ impl Admission {
         };
         allowance.take(user, Moment::now()).map_err(|wait| Refusal::too_often(rule, message, wait))
     }
+}
+
+/// Whether a path is asked for without a token: a probe, or a file of the pages.
+fn is_open(path: &str) -> bool {
+    path.starts_with(health::PREFIX) || pages::has(path)
 }
 
 /// Where a request has come from.
