@@ -182,6 +182,14 @@ fn listening(log: &str) -> Vec<SocketAddr> {
     lines.filter_map(|line| line.split(['"', '=', ' ']).find_map(|word| word.trim().parse().ok())).collect()
 }
 
+/// What another user, with these options of `setpriv`, is answered over a unix socket.
+fn asked_as(socket: &Path, user: &str, groups: &[&str]) -> String {
+    let curl =
+        ["curl", "-s", "--max-time", "5", "--unix-socket", utf8(socket), "http://localhost/api/rke/status"];
+    let output = Command::new("setpriv").args(["--reuid", user]).args(groups).args(curl).output();
+    text(&output.expect("setpriv runs").stdout)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_members_of_a_group_may_use_the_unix_socket_and_others_may_not() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -190,19 +198,7 @@ async fn the_members_of_a_group_may_use_the_unix_socket_and_others_may_not() {
     let metadata = std::fs::symlink_metadata(&path).expect("metadata");
     assert_eq!((metadata.mode() & 0o777, metadata.gid()), (0o660, 65534));
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).expect("a mode");
-    let ask = |user: &str, groups: &[&str]| {
-        let curl = [
-            "curl",
-            "-s",
-            "--max-time",
-            "5",
-            "--unix-socket",
-            utf8(&path),
-            "http://localhost/api/rke/status",
-        ];
-        let output = Command::new("setpriv").args(["--reuid", user]).args(groups).args(curl).output();
-        text(&output.expect("setpriv runs").stdout)
-    };
+    let ask = |user: &str, groups: &[&str]| asked_as(&path, user, groups);
     assert!(ask("1234", &["--regid", "65534", "--clear-groups"]).contains("rke_status"));
     assert!(ask("1234", &["--regid", "1234", "--groups", "1234,65534"]).contains("rke_status"));
     assert_eq!(ask("1234", &["--regid", "1234", "--clear-groups"]), "");
@@ -229,22 +225,7 @@ async fn another_user_is_refused_at_the_unix_socket() {
     for (path, mode) in [(dir.path(), 0o755), (path.as_path(), 0o666)] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("a mode");
     }
-    let ask = |user: &str| {
-        let curl = [
-            "curl",
-            "-s",
-            "--max-time",
-            "5",
-            "--unix-socket",
-            utf8(&path),
-            "http://localhost/api/rke/status",
-        ];
-        let output = Command::new("setpriv")
-            .args(["--reuid", user, "--regid", user, "--clear-groups"])
-            .args(curl)
-            .output();
-        text(&output.expect("setpriv runs").stdout)
-    };
+    let ask = |user: &str| asked_as(&path, user, &["--regid", user, "--clear-groups"]);
     assert_eq!(ask("65534"), "");
     assert!(ask("0").contains("rke_status"));
 }
