@@ -9,6 +9,7 @@ mod daemon;
 mod dump;
 mod everywhere;
 mod files;
+mod forms;
 mod ghash;
 mod handshakes;
 mod kem;
@@ -70,6 +71,9 @@ enum Command {
         #[arg(long, default_value_t = 20)]
         repetitions: usize,
     },
+    /// Hold what comes on standard input until that ends, for a control of the scanner.
+    #[command(hide = true)]
+    Hold,
     /// Look for AES-256 key schedules, of whatever key, in a running process.
     Process {
         /// Its id.
@@ -119,8 +123,10 @@ fn scan(command: Command, runtime: &Runtime, report: &mut Report) -> Result<()> 
         Command::Controls { program, repetitions } => {
             let program = std::path::absolute(program)?;
             let plan = Plan { program: &program, memory: Memory::Locked, repetitions, runtime };
+            forms::run(repetitions, report).context("control forms")?;
             control::run_all(&plan, report)?;
         }
+        Command::Hold => forms::hold()?,
         Command::Process { id } => {
             report.add_row(
                 &format!("process {id}"),

@@ -1,10 +1,11 @@
 //! What is looked for: every secret of every session, in every form in which code is known to keep
 //! it, as windows of 8 of its bytes. Half an AES key in a register, or a word spilled to a stack, is a hit.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use clap::ValueEnum;
 use sha2::block_api::compress256;
 
 use crate::ghash;
@@ -23,7 +24,7 @@ const BITS_EACH: usize = 16;
 
 /// What a window is a part of.
 #[expect(clippy::enum_variant_names, reason = "these are the protocol's names")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Secret {
     An,
     EnvelopeKey,
@@ -170,6 +171,8 @@ pub(crate) struct Needles {
     windows: HashMap<u64, Source, BuildHasherDefault<Spread>>,
     long_windows: HashMap<[u8; LONG_WINDOW], Source>,
     sources: Vec<Label>,
+    /// The bytes of each source, where they are to be known later.
+    forms: Option<Vec<Vec<u8>>>,
     finder: Finder,
 }
 
@@ -177,7 +180,23 @@ impl Needles {
     pub(crate) fn new() -> Self {
         let (windows, long_windows) = (HashMap::default(), HashMap::new());
         let (filter, filter_bits) = (empty_filter(FEWEST_FILTER_BITS), FEWEST_FILTER_BITS);
-        Self { filter, filter_bits, windows, long_windows, sources: Vec::new(), finder: Finder::new() }
+        let (sources, finder) = (Vec::new(), Finder::new());
+        Self { filter, filter_bits, windows, long_windows, sources, forms: None, finder }
+    }
+
+    /// The same, with a copy of all that is looked for.
+    pub(crate) fn that_keep_forms() -> Self {
+        Self { forms: Some(Vec::new()), ..Self::new() }
+    }
+
+    /// Every form of every secret, where copies are kept.
+    pub(crate) fn forms(&self) -> impl Iterator<Item = &[u8]> {
+        self.forms.iter().flatten().map(Vec::as_slice)
+    }
+
+    /// Every kind of secret and form that is looked for.
+    pub(crate) fn labels(&self) -> BTreeSet<Label> {
+        self.sources.iter().copied().collect()
     }
 
     /// A secret in every form in which code keeps one of its kind. Gives what it is found by as it is.
@@ -278,7 +297,7 @@ impl Needles {
 
     /// Gives what the first window is found by: another source where it was there before.
     fn add_windows(&mut self, label: Label, bytes: &[u8], stride: usize) -> Source {
-        let source = self.next_source(label);
+        let source = self.next_source(label, bytes);
         let mut first = None;
         for window in bytes.windows(WINDOW).step_by(stride) {
             let mut distinct = [false; 256];
@@ -294,7 +313,7 @@ impl Needles {
     }
 
     fn add_long_windows(&mut self, label: Label, bytes: &[u8]) {
-        let source = self.next_source(label);
+        let source = self.next_source(label, bytes);
         for window in bytes.windows(LONG_WINDOW) {
             let Some(window) = window.first_chunk() else { continue };
             self.long_windows.entry(*window).or_insert(source);
@@ -302,8 +321,11 @@ impl Needles {
         }
     }
 
-    fn next_source(&mut self, label: Label) -> Source {
+    fn next_source(&mut self, label: Label, bytes: &[u8]) -> Source {
         self.sources.push(label);
+        if let Some(forms) = &mut self.forms {
+            forms.push(bytes.to_vec());
+        }
         Source(self.sources.len() as u32 - 1)
     }
 

@@ -18,7 +18,7 @@ use nix::unistd::Pid;
 use procfs::process::{MMPermissions, MMapPath, MemoryMap, Process};
 use rke_secret::trace::{Registers, read_registers};
 
-use crate::needles::{Needles, Source};
+use crate::needles::{Label, Needles, Source};
 
 const CHUNK: usize = 1024 * 1024;
 /// A schedule may lie across two chunks.
@@ -69,6 +69,13 @@ impl Scan {
         for source in living.iter().filter(|source| !self.found.contains(source)) {
             *self.missed.entry(needles.label(*source).to_string()).or_default() += 1;
         }
+    }
+
+    /// The same for every kind of secret and form that is looked for.
+    pub(crate) fn miss_labels(&mut self, needles: &Needles) {
+        let found: BTreeSet<Label> = self.found.iter().map(|source| needles.label(*source)).collect();
+        let missed = needles.labels().into_iter().filter(|label| !found.contains(label));
+        self.missed.extend(missed.map(|label| (label.to_string(), 1)));
     }
 
     /// Whether any of these was found.
