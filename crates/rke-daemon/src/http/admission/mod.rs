@@ -223,7 +223,6 @@ impl Costly {
 pub(super) struct Judged {
     /// Its answer, where it may not pass: boxed, because hardly any has one and all are moved.
     pub(super) answer: Option<Box<Response>>,
-    given: Option<HeaderValue>,
     /// The origin of the page that may read the answer.
     origin: Option<HeaderValue>,
     attempt: Attempt,
@@ -249,10 +248,8 @@ impl Admission {
     }
 
     fn judge_request(&self, asked: &Asked<'_>, caller: Option<&Caller>) -> Judged {
-        let given = origin::named(asked).and_then(|origin| HeaderValue::from_bytes(origin).ok());
         let mut judged = Judged {
             answer: None,
-            given,
             origin: None,
             attempt: Attempt::of(asked),
             brings_stream: limits::brings_stream(asked),
@@ -261,21 +258,23 @@ impl Admission {
         let source = match self.origin(asked, caller) {
             Ok(source) => source,
             Err(refusal) => {
-                self.refuse(&mut judged, refusal);
+                self.refuse(&mut judged, asked, refusal);
                 return judged;
             }
         };
         if source.origin.is_some() && cors::is_preflight(asked) {
             judged.answer = Some(cors::preflight_answer(asked).into());
         } else if let Err(refusal) = self.admit(asked, caller, &source) {
-            self.refuse(&mut judged, refusal);
+            self.refuse(&mut judged, asked, refusal);
         }
         judged.origin = source.origin;
         judged
     }
 
-    fn refuse(&self, judged: &mut Judged, refusal: Refusal) {
-        self.note(refusal.rule, judged.given.as_ref(), judged.attempt);
+    fn refuse(&self, judged: &mut Judged, asked: &Asked<'_>, refusal: Refusal) {
+        // Only here: most requests are not refused, and come without both headers.
+        let page = origin::named(asked).and_then(|origin| HeaderValue::from_bytes(origin).ok());
+        self.note(refusal.rule, page.as_ref(), judged.attempt);
         let mut answer = refusal.failure.into_response();
         answer.extensions_mut().insert(RefusedBy(refusal.rule));
         judged.answer = Some(answer.into());
@@ -284,7 +283,7 @@ impl Admission {
     /// Completes the answer to a request that was judged, whoever has given it.
     pub(super) fn complete(&self, judged: Judged, response: &mut Response) {
         if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-            self.note(Rule::Method, judged.given.as_ref(), judged.attempt);
+            self.note(Rule::Method, judged.origin.as_ref(), judged.attempt);
         }
         if judged.is_to_leave {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
