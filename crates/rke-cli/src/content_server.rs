@@ -8,6 +8,7 @@ use rke_proto::derive::ShareWidth;
 use rke_proto::round::Fault;
 use rke_proto::{KeySetId, MIN_REQUIRED, Status};
 use rke_raida::content_server::{Application, ContentServer, KeyRing, MasterSecrets, Rules, ServerConfig};
+use rke_secret::process::started;
 
 use crate::cli::{ContentServerCommand, ContentServerOptions, PreloadOptions};
 use crate::settings::LogFormat;
@@ -133,6 +134,7 @@ async fn serve(options: ContentServerOptions) -> Result<()> {
         max_commands: options.max_commands,
     };
     let server = ContentServer::start(config, keys).await?;
+    started();
     eprintln!(
         "Content Server {} listens on {} with {}",
         options.keys.cs_id,

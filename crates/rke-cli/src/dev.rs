@@ -16,6 +16,7 @@ use rke_raida::node::NodeError;
 
 use crate::cli::DevOptions;
 use crate::failure::in_words;
+use crate::protection::SECRETS_OF_A_SESSION;
 use crate::settings::LogFormat;
 use crate::signals::{Order, Orders};
 use crate::terminal::out;
@@ -29,7 +30,8 @@ const MAX_SESSIONS: usize = 16;
 
 pub(crate) fn run(options: DevOptions) -> Result<()> {
     log::start(&options.log.log, LogFormat::Text)?;
-    protection::start_runtime(options.protection, MAX_SESSIONS)?.block_on(run_network(options))
+    protection::start_runtime(options.protection, SECRETS_OF_A_SESSION * MAX_SESSIONS)?
+        .block_on(run_network(options))
 }
 
 async fn run_network(options: DevOptions) -> Result<()> {

@@ -3,13 +3,16 @@
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use rke_secret::process::{Inspection, block_signals, harden};
+use rke_secret::process::{Inspection, begin_small, block_signals, harden};
 use rke_secret::{SecretMemory, start};
 use serde::Deserialize;
 use tokio::runtime::{Builder, Runtime};
 
-/// Room for the secrets of a few exchanges at once; there is more when it is needed.
-const SLOTS_BESIDE_SESSIONS: usize = 1024;
+/// Room for the secrets of a few exchanges at once, besides those that are asked for; there is more when it is needed.
+const SECRETS_BESIDE: usize = 1024;
+
+/// The secrets of a session: the key of `encrypt`, and the one that all its others come from.
+pub(crate) const SECRETS_OF_A_SESSION: usize = 2;
 
 /// Most keys that room can be made for: at 16 million it takes gigabytes.
 pub(crate) const MAX_PLACES: usize = 16_000_000;
@@ -44,8 +47,9 @@ pub(crate) enum SecretMemoryChoice {
     Locked,
 }
 
-/// Protects the process, with room for the keys of `sessions`, and gives the runtime to go on with.
-pub(crate) fn start_runtime(protection: Protection, sessions: usize) -> Result<Runtime> {
+/// Protects the process, with room for so many secrets, and gives the runtime to go on with.
+pub(crate) fn start_runtime(protection: Protection, secrets: usize) -> Result<Runtime> {
+    begin_small();
     let inspection = if protection.insecure_debug { Inspection::Allowed } else { Inspection::Refused };
     let missing = harden(inspection).context("cannot harden the process")?;
     missing.iter().for_each(|what| tracing::warn!("this kernel cannot do all: {what}"));
@@ -54,7 +58,7 @@ pub(crate) fn start_runtime(protection: Protection, sessions: usize) -> Result<R
         SecretMemoryChoice::Secretmem => SecretMemory::Secretmem,
         SecretMemoryChoice::Locked => SecretMemory::Locked,
     };
-    let report = start(choice, sessions + SLOTS_BESIDE_SESSIONS).context("cannot hold secrets")?;
+    let report = start(choice, secrets + SECRETS_BESIDE).context("cannot hold secrets")?;
     tracing::info!(kind = report.kind, bytes = report.bytes, slots = report.slots, "secret memory is ready");
     if report.kind == "locked" {
         tracing::warn!(

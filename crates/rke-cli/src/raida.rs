@@ -10,7 +10,7 @@ use rke_proto::coin::CoinId;
 use rke_raida::node::{Node, NodeConfig};
 use rke_raida::owners::{self, Ownership};
 use rke_raida::responder::Rules;
-use rke_secret::process::{Inspection, harden};
+use rke_secret::process::{Inspection, harden, started};
 
 use crate::cli::{OwnerCommand, RaidaCommand, RaidaOptions, RaidaSubcommand};
 use crate::settings::LogFormat;
@@ -47,6 +47,7 @@ async fn serve(options: RaidaOptions) -> Result<()> {
         },
     })
     .await?;
+    started();
     eprintln!("RAIDA {raida} listens on {} (UDP).", node.address());
     orders.stop().await;
     node.stop().await;

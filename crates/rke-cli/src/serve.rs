@@ -2,9 +2,11 @@
 
 use anyhow::Result;
 use rke_daemon::Daemon;
+use rke_secret::process::started;
 
 use crate::failure::in_words;
 use crate::log::LogFilter;
+use crate::protection::SECRETS_OF_A_SESSION;
 use crate::settings::{ServeOptions, ServeSettings, WrongSettings};
 use crate::signals::{Order, Orders};
 use crate::{log, protection, systemd};
@@ -12,9 +14,11 @@ use crate::{log, protection, systemd};
 pub(crate) fn run(options: ServeOptions) -> Result<()> {
     let settings = options.clone().settle()?;
     let log_filter = log::start(&settings.log, settings.log_format).map_err(WrongSettings)?;
-    protection::start_runtime(settings.protection, settings.daemon.max_sessions)?.block_on(async {
+    let secrets = SECRETS_OF_A_SESSION * settings.daemon.max_sessions;
+    protection::start_runtime(settings.protection, secrets)?.block_on(async {
         let mut orders = Orders::listen()?;
         let daemon = Daemon::start_on(settings.daemon.clone(), systemd::inherited()?).await?;
+        started();
         systemd::ready();
         let running = Running { options, settings, log_filter, daemon };
         tokio::select! {

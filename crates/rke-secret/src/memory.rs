@@ -17,6 +17,9 @@ use crate::stacks::{self, Stacks, is_on_stack};
 /// Slots that are there from the start, and fewest by which they grow.
 const MIN_SLOTS: usize = 1024;
 
+/// By what part of them the slots grow: secret memory is locked, so what nobody uses is missing elsewhere.
+const GROWTH: usize = 4;
+
 /// Said of a panic in place of its own message.
 const NO_REPORT: &str = "rke: work on a secret panicked, and there is no memory to say where. This is a bug in rke: please \
                          report it.\n";
@@ -205,7 +208,7 @@ impl Memory {
     pub(crate) fn lend(&self) -> Result<Slot, SecretError> {
         let mut free = lock(&self.free);
         if free.is_empty() {
-            self.grow(&mut free, self.slots.load(Ordering::Relaxed).max(MIN_SLOTS))?;
+            self.grow(&mut free, (self.slots.load(Ordering::Relaxed) / GROWTH).max(MIN_SLOTS))?;
         }
         // Only where growing gave nothing, which it says itself.
         free.pop().ok_or(SecretError::AlreadyStarted)

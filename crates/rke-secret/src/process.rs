@@ -11,7 +11,9 @@ use rustix::process::{
 use rustix::thread::set_no_new_privs;
 
 use crate::SecretError;
-use crate::raw::{others_are_blocked, refuse_exec_gain, unblock_in_child};
+use crate::raw::{
+    give_back_large_blocks, let_code_go, others_are_blocked, refuse_exec_gain, unblock_in_child,
+};
 
 /// The one signal that threads with secrets take, for the standstill of [`crate::residue`]. Its
 /// default is to be ignored, so it harms nobody before that is set up.
@@ -66,6 +68,18 @@ pub fn block_signals() -> Result<(), SecretError> {
 /// at SIGTERM.
 pub fn unblock_signals(command: &mut Command) {
     unblock_in_child(command);
+}
+
+/// Keeps a process that runs for long from holding memory that it does not use. To be called first: large blocks of
+/// ordinary memory are the system's again when they are freed.
+pub fn begin_small() {
+    give_back_large_blocks();
+}
+
+/// The same at the end of its start: code that only the start needed leaves memory. What is needed later comes back by
+/// itself.
+pub fn started() {
+    let_code_go();
 }
 
 /// Hardens the process, in this order: no core files, not dumpable (which also keeps other

@@ -10,8 +10,12 @@ use rke_secret::prefetch;
 use super::SessionId;
 use super::entry::Entry;
 
-/// Fewest places of a table that has any. There are always a power of two.
+/// Fewest places of a table that has any.
 const MIN_PLACES: usize = 8;
+
+/// By what part of its places a full table grows: by more it would be half empty for long, and a place takes as much
+/// memory without a session as with one.
+const GROWTH: usize = 4;
 
 /// Where a session may lie: two lines of a processor's cache, and not parts of three.
 #[repr(align(64))]
@@ -47,7 +51,7 @@ impl Table {
         if !self.places.is_empty() {
             let home = self.home(id);
             prefetch(&self.places[home]);
-            prefetch(&self.places[(home + 1) & self.mask()]);
+            prefetch(&self.places[self.after(home)]);
         }
     }
 
@@ -56,7 +60,7 @@ impl Table {
         debug_assert!(self.find(id).is_none(), "a session id was given out twice");
         // A quarter of the places stays free, so that few have to be looked at.
         if 4 * (self.len + 1) > 3 * self.places.len() {
-            self.resize((2 * self.places.len()).max(MIN_PLACES));
+            self.resize((self.places.len() + self.places.len() / GROWTH).max(MIN_PLACES));
         }
         self.put(id, entry);
         self.len += 1;
@@ -71,7 +75,7 @@ impl Table {
         // Soon after it was too large: a crowd in one part would keep its places for long, and within an hour each part
         // has had one.
         if self.places.len() > MIN_PLACES && 4 * self.len < self.places.len() {
-            self.resize(self.places.len() / 2);
+            self.resize((self.places.len() / 2).max(MIN_PLACES));
         }
         Some(entry)
     }
@@ -86,12 +90,19 @@ impl Table {
 
     /// The place where a session of this id lies if no other is there.
     fn home(&self, id: SessionId) -> usize {
-        self.hash.hash_one(id) as usize & self.mask()
+        let hash = u128::from(self.hash.hash_one(id));
+        // The hash as a part of one, of all places: any number of them has its share, without a division.
+        ((hash * self.places.len() as u128) >> u64::BITS) as usize
     }
 
-    /// What makes a number that of a place. Not for a table without places.
-    fn mask(&self) -> usize {
-        self.places.len() - 1
+    /// The place behind this one; behind the last comes the first.
+    fn after(&self, at: usize) -> usize {
+        if at + 1 == self.places.len() { 0 } else { at + 1 }
+    }
+
+    /// How many places further `at` lies than `from`.
+    fn distance(&self, from: usize, at: usize) -> usize {
+        if at < from { at + self.places.len() - from } else { at - from }
     }
 
     /// Where a session is. Where there are places, some are free, so each search ends.
@@ -104,7 +115,7 @@ impl Table {
             if *other == id {
                 return Some(at);
             }
-            at = (at + 1) & self.mask();
+            at = self.after(at);
         }
         None
     }
@@ -119,22 +130,20 @@ impl Table {
     fn put(&mut self, id: SessionId, entry: Entry) {
         let mut at = self.home(id);
         while self.places[at].0.is_some() {
-            at = (at + 1) & self.mask();
+            at = self.after(at);
         }
         self.places[at].0 = Some((id, entry));
     }
 
     /// Moves sessions up that would not be found any more with nothing in this place.
     fn close_gap(&mut self, mut gap: usize) {
-        let mut at = (gap + 1) & self.mask();
+        let mut at = self.after(gap);
         while let Some((id, _)) = &self.places[at].0 {
-            let from_home = at.wrapping_sub(self.home(*id)) & self.mask();
-            let from_gap = at.wrapping_sub(gap) & self.mask();
-            if from_home >= from_gap {
+            if self.distance(self.home(*id), at) >= self.distance(gap, at) {
                 self.places.swap(gap, at);
                 gap = at;
             }
-            at = (at + 1) & self.mask();
+            at = self.after(at);
         }
     }
 }
@@ -203,7 +212,7 @@ mod tests {
     async fn sessions_that_belong_in_one_place_are_found_however_the_others_go() {
         let mut table = Table::default();
         table.insert(SessionId([0; 16]), entry(0));
-        let last = table.mask();
+        let last = table.places.len() - 1;
         let ids = (1..=u16::MAX).map(|number| {
             let mut bytes = [0; 16];
             bytes[..2].copy_from_slice(&number.to_be_bytes());
@@ -212,7 +221,7 @@ mod tests {
         // The last place, so that the others begin anew with the first.
         let crowd: Vec<SessionId> = ids.filter(|id| table.home(*id) == last).take(5).collect();
         crowd.iter().for_each(|id| table.insert(*id, entry(1)));
-        assert_eq!(table.mask(), last);
+        assert_eq!(table.places.len() - 1, last);
         for (gone, id) in crowd.iter().enumerate() {
             assert!(table.remove(*id).is_some());
             assert!(crowd[gone + 1..].iter().all(|id| table.get(*id).is_some()));

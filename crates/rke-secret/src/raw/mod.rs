@@ -11,6 +11,7 @@ mod map;
 #[cfg(test)]
 mod model;
 mod prefetch;
+mod program;
 mod random;
 mod registers;
 mod slot;
@@ -23,6 +24,7 @@ mod visits;
 pub(crate) use fault::tell_of_overflows;
 pub(crate) use map::{Kind, Map};
 pub use prefetch::prefetch;
+pub(crate) use program::{give_back_large_blocks, let_code_go};
 pub(crate) use random::fill as fill_random;
 pub(crate) use slot::{SLOT_LEN, SLOT_ROOM, Slot, Visitor};
 pub(crate) use stack::{Depth, Reach, Stack};
