@@ -40,7 +40,7 @@ use crate::config::Config;
 use crate::confirm::Confirm;
 use crate::discovery::{Discovered, Discovery, DiscoveryError};
 use crate::progress::Progress;
-use crate::raidas::Raidas;
+use crate::raidas::{Raidas, Verdict};
 use crate::server::{ContactError, ServerName};
 use crate::trust::{Form, KnownServers, Offer, Pin, Untrusted};
 
@@ -235,12 +235,12 @@ impl Exchange {
         let watcher = |step| self.progress.step(domain, step);
         let courier = Courier::new(seat, &watcher);
         let subject = Subject { domain, context: &context, required };
-        let (opened, liars) =
+        let (opened, verdict) =
             self.collect_and_agree(&discovered, &mut round, &subject, deadline, courier).await;
-        tell_who_failed(&round, liars, &watcher);
-        self.raidas.note(round.outcomes(), liars);
-        if liars.count() > 0 {
-            tracing::warn!(%domain, raidas = ?indexes(liars), "RAIDAs gave WRONG shares");
+        tell_who_failed(&round, verdict.wrong, &watcher);
+        self.raidas.note(round.outcomes(), verdict);
+        if verdict.wrong.count() > 0 {
+            tracing::warn!(%domain, raidas = ?indexes(verdict.wrong), "RAIDAs gave WRONG shares");
         }
         let opened = opened?;
         if opened.0.origin.is_confirmed() {
@@ -249,7 +249,7 @@ impl Exchange {
         Ok(opened)
     }
 
-    /// Collects shares until there is a key of them, and says who was proven to have lied. Where too few are right, it goes
+    /// Collects shares until there is a key of them, and says which of them were proven right or wrong. Where too few are right, it goes
     /// on with the RAIDAs that have not answered yet: liars that are quick keep out nobody. How many are right is a hint,
     /// which anyone on the path can give: it costs time, and no RAIDA is left out for it.
     async fn collect_and_agree(
@@ -259,7 +259,7 @@ impl Exchange {
         subject: &Subject<'_>,
         deadline: Instant,
         mut courier: Courier<'_>,
-    ) -> (Result<(OpenedKey, Option<Kept>), ExchangeError>, Bitmap) {
+    ) -> (Result<(OpenedKey, Option<Kept>), ExchangeError>, Verdict) {
         let is_wide = round.share_width() == Some(ShareWidth::Wide);
         let mut head_start = pin!(is_wide.then(|| maybe_done(self.head_start(discovered))));
         let mut failed = None;
@@ -269,9 +269,9 @@ impl Exchange {
                 Ok(Ended::Ready) => (),
                 Ok(Ended::Hopeless | Ended::TimedOut) => {
                     let error = failed.unwrap_or_else(|| too_few(round, subject.required));
-                    return (Err(error), Bitmap::default());
+                    return (Err(error), Verdict::default());
                 }
-                Err(error) => return (Err(error.into()), Bitmap::default()),
+                Err(error) => return (Err(error.into()), Verdict::default()),
             }
             let ready = match head_start.as_mut().as_pin_mut() {
                 Some(mut preparing) => {
@@ -292,16 +292,20 @@ impl Exchange {
         }
     }
 
-    /// The key of a finished round, and who was proven to have lied.
+    /// The key of a finished round, and which shares were proven right or wrong.
     async fn key_of(
         &self,
         discovered: &Discovered,
         round: &Round,
         subject: &Subject<'_>,
         head_start: Option<Result<HeadStart, ContactError>>,
-    ) -> (Result<(OpenedKey, Option<Kept>), ExchangeError>, Bitmap) {
+    ) -> (Result<(OpenedKey, Option<Kept>), ExchangeError>, Verdict) {
         if round.share_width() == Some(ShareWidth::Narrow) {
-            return (self.narrow_key(discovered, round, subject).await, Bitmap::default());
+            let opened = self.narrow_key(discovered, round, subject).await;
+            // What the Content Server has confirmed is of all shares.
+            let confirmed = opened.as_ref().is_ok_and(|(opened, _)| opened.origin.is_confirmed());
+            let right = if confirmed { round.answered() } else { Bitmap::default() };
+            return (opened, Verdict { right, wrong: Bitmap::default() });
         }
         let agreed = async {
             let head_start = match head_start {
@@ -312,13 +316,13 @@ impl Exchange {
         };
         match agreed.await {
             Ok(agreed) => {
-                let liars = agreed.liars;
+                let verdict = agreed.verdict();
                 let opened = wide::opened(discovered, round, subject, agreed, &self.give_up);
-                (opened.map_err(|error| io::Error::from(error).into()), liars)
+                (opened.map_err(|error| io::Error::from(error).into()), verdict)
             }
             Err(error) => {
                 let server = server_of(discovered);
-                (Err(ExchangeError::contact(server, error, subject.required)), Bitmap::default())
+                (Err(ExchangeError::contact(server, error, subject.required)), Verdict::default())
             }
         }
     }

@@ -37,9 +37,20 @@ struct Record {
     history: VecDeque<Option<Duration>>,
     last_fault: Option<(String, Timestamp)>,
     lies: u64,
+    /// When it last lied, where none of its shares has been proven right since.
     lied_at: Option<Moment>,
-    is_well: bool,
+    has_answered_last: bool,
     last_asked: Option<Moment>,
+}
+
+/// Which shares of an exchange were proven right, and which wrong. An exchange without a Content Server that says so
+/// proves neither of any.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Verdict {
+    /// The RAIDAs whose shares the key was made of, on which both ends agree.
+    pub right: Bitmap,
+    /// The RAIDAs whose shares were wrong.
+    pub wrong: Bitmap,
 }
 
 /// How a RAIDA did in the last exchange that asked it.
@@ -49,7 +60,7 @@ pub enum State {
     Well,
     /// It gave no share.
     Failing,
-    /// It gave a wrong share.
+    /// It gave a wrong share, then or earlier, and none since that was proven right.
     Lying,
     /// No exchange has asked it yet.
     Unknown,
@@ -109,8 +120,8 @@ impl Raidas {
         pace
     }
 
-    /// Takes in how an exchange went. `liars` are those whose share was found wrong.
-    pub fn note(&self, outcomes: impl Iterator<Item = Outcome>, liars: Bitmap) {
+    /// Takes in how an exchange went, and what it proved.
+    pub fn note(&self, outcomes: impl Iterator<Item = Outcome>, verdict: Verdict) {
         let mut known = self.lock();
         known.exchanges += 1;
         let records = &mut known.records;
@@ -123,8 +134,8 @@ impl Raidas {
             let record = records.entry((raida, endpoint)).or_default();
             record.asked += 1;
             record.last_asked = Some(now);
-            let lied = liars.contains(raida);
-            record.is_well = result.is_ok() && !lied;
+            let lied = verdict.wrong.contains(raida);
+            record.has_answered_last = result.is_ok();
             remember(&mut record.history, result.ok().filter(|_| !lied));
             match result {
                 Ok(took) => record.note_answer(took),
@@ -133,7 +144,9 @@ impl Raidas {
             if lied {
                 record.lies += 1;
                 record.lied_at = Some(now);
-                record.last_fault = Some(("gave a wrong share".into(), wall_clock()));
+                record.last_fault = Some((Fault::WrongShare.to_string(), wall_clock()));
+            } else if verdict.right.contains(raida) {
+                record.lied_at = None;
             }
         }
         while records.len() > MAX_ENDPOINTS {
@@ -190,13 +203,12 @@ impl Record {
     }
 
     fn row(&self, raida: RaidaIndex, endpoint: SocketAddr) -> Row {
-        let lied_last = self.lied_at.is_some() && self.lied_at == self.last_asked;
         Row {
             raida,
             endpoint: Some(endpoint),
-            state: match self.is_well {
+            state: match self.has_answered_last {
+                _ if self.lied_at.is_some() => State::Lying,
                 true => State::Well,
-                false if lied_last => State::Lying,
                 false => State::Failing,
             },
             last: self.last_time,
@@ -245,8 +257,12 @@ mod tests {
         Outcome { raida, endpoint, result: result.map(Duration::from_millis) }
     }
 
-    fn liars(indexes: &[u8]) -> Bitmap {
+    fn bitmap(indexes: &[u8]) -> Bitmap {
         indexes.iter().map(|index| raida(*index)).collect()
+    }
+
+    fn wrong(indexes: &[u8]) -> Verdict {
+        Verdict { wrong: bitmap(indexes), right: Bitmap::default() }
     }
 
     #[test]
@@ -256,7 +272,7 @@ mod tests {
         for (took, expected) in [(120, 240), (1, 50), (5000, 1000)] {
             let raidas = Raidas::default();
             for _ in 0..3 {
-                raidas.note([outcome(1, Ok(took))].into_iter(), Bitmap::default());
+                raidas.note([outcome(1, Ok(took))].into_iter(), Verdict::default());
             }
             let pace = raidas.pace(raida(1), endpoint(1));
             assert_eq!(pace.first_resend, Duration::from_millis(expected), "{took} ms");
@@ -267,7 +283,7 @@ mod tests {
     fn who_has_never_answered_is_asked_twice_at_most() {
         let raidas = Raidas::default();
         assert_eq!(raidas.pace(raida(1), endpoint(1)).most_requests, 2);
-        raidas.note([outcome(1, Err(Fault::Silent)), outcome(2, Ok(5))].into_iter(), Bitmap::default());
+        raidas.note([outcome(1, Err(Fault::Silent)), outcome(2, Ok(5))].into_iter(), Verdict::default());
         assert_eq!(raidas.pace(raida(1), endpoint(1)).most_requests, 2);
         assert_eq!(raidas.pace(raida(2), endpoint(2)).most_requests, u32::MAX);
         assert_eq!(raidas.pace(raida(2), endpoint(3)).most_requests, 2, "another endpoint");
@@ -276,7 +292,7 @@ mod tests {
     #[test]
     fn who_lied_is_asked_last_and_named() {
         let raidas = Raidas::default();
-        raidas.note([outcome(1, Ok(5)), outcome(2, Ok(5))].into_iter(), liars(&[2]));
+        raidas.note([outcome(1, Ok(5)), outcome(2, Ok(5))].into_iter(), wrong(&[2]));
         assert_eq!(raidas.pace(raida(1), endpoint(1)).ask_after, Duration::ZERO);
         assert_eq!(raidas.pace(raida(2), endpoint(2)).ask_after, HELD_BACK);
         let rows = raidas.rows();
@@ -288,15 +304,38 @@ mod tests {
     }
 
     #[test]
+    fn who_lied_stays_marked_until_a_share_of_it_is_proven_right() {
+        let raidas = Raidas::default();
+        let state = || raidas.rows()[1].state;
+        raidas.note([outcome(1, Ok(5))].into_iter(), wrong(&[1]));
+        // Answers that nobody judged, none at all, and a share of another that was right.
+        for (result, verdict) in [
+            (Ok(5), Verdict::default()),
+            (Err(Fault::Silent), Verdict::default()),
+            (Ok(5), Verdict { right: bitmap(&[2]), wrong: Bitmap::default() }),
+        ] {
+            raidas.note([outcome(1, result)].into_iter(), verdict);
+            assert_eq!(state(), State::Lying, "{result:?} {verdict:?}");
+            assert_eq!(raidas.pace(raida(1), endpoint(1)).ask_after, HELD_BACK);
+        }
+        raidas
+            .note([outcome(1, Ok(5))].into_iter(), Verdict { right: bitmap(&[1]), wrong: Bitmap::default() });
+        assert_eq!((state(), raidas.rows()[1].lies), (State::Well, 1));
+        assert_eq!(raidas.pace(raida(1), endpoint(1)).ask_after, Duration::ZERO);
+        raidas.note([outcome(1, Err(Fault::Silent))].into_iter(), Verdict::default());
+        assert_eq!(state(), State::Failing);
+    }
+
+    #[test]
     fn the_margin_counts_those_that_did_well_last() {
         let raidas = Raidas::default();
         assert_eq!(margin(&raidas.rows(), 13), None);
         let all = |failing: u8| {
             (0..25).map(move |at| outcome(at, if at < failing { Err(Fault::Silent) } else { Ok(3) }))
         };
-        raidas.note(all(3), Bitmap::default());
+        raidas.note(all(3), Verdict::default());
         assert_eq!(margin(&raidas.rows(), 13), Some(9));
-        raidas.note(all(14), Bitmap::default());
+        raidas.note(all(14), Verdict::default());
         assert_eq!(margin(&raidas.rows(), 13), Some(0));
     }
 
@@ -304,10 +343,10 @@ mod tests {
     fn the_history_has_the_last_times_and_where_there_was_no_right_share() {
         let raidas = Raidas::default();
         for took in 0..REMEMBERED_TIMES as u64 {
-            raidas.note([outcome(1, Ok(took))].into_iter(), Bitmap::default());
+            raidas.note([outcome(1, Ok(took))].into_iter(), Verdict::default());
         }
-        raidas.note([outcome(1, Err(Fault::Silent))].into_iter(), Bitmap::default());
-        raidas.note([outcome(1, Ok(7))].into_iter(), liars(&[1]));
+        raidas.note([outcome(1, Err(Fault::Silent))].into_iter(), Verdict::default());
+        raidas.note([outcome(1, Ok(7))].into_iter(), wrong(&[1]));
         let row = &raidas.rows()[1];
         assert_eq!(row.history.len(), REMEMBERED_TIMES);
         assert_eq!(row.history[0], Some(Duration::from_millis(2)));
@@ -320,7 +359,7 @@ mod tests {
         let raidas = Raidas::default();
         for at in 0..MAX_ENDPOINTS + 50 {
             let endpoint = SocketAddr::from(([127, 0, 0, 1], at as u16));
-            raidas.note([Outcome { endpoint, ..outcome(1, Ok(1)) }].into_iter(), Bitmap::default());
+            raidas.note([Outcome { endpoint, ..outcome(1, Ok(1)) }].into_iter(), Verdict::default());
         }
         assert_eq!(raidas.lock().records.len(), MAX_ENDPOINTS);
     }

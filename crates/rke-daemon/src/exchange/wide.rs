@@ -21,6 +21,7 @@ use super::narrow::coins_of;
 use super::{Discovered, Exchange, indexes};
 use crate::Domain;
 use crate::clock::unix_seconds;
+use crate::raidas::Verdict;
 use crate::server::{ContactError, ServerName, ask_on, confirm, connect, with_each};
 use crate::session_key::SessionKey;
 
@@ -40,8 +41,15 @@ pub(super) struct AgreedKey {
     grant: Grant,
     raidas: Bitmap,
     /// The RAIDAs whose shares were proven wrong.
-    pub(super) liars: Bitmap,
+    liars: Bitmap,
     prologue: ExchangePrologue,
+}
+
+impl AgreedKey {
+    /// Which shares were proven right, and which wrong.
+    pub(super) fn verdict(&self) -> Verdict {
+        Verdict { right: self.raidas, wrong: self.liars }
+    }
 }
 
 impl Exchange {
