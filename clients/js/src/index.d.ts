@@ -143,6 +143,7 @@ export interface Raida {
   asked: number;
   answered: number;
   lies: number;
+  form: 'envelope_5_garbled' | null;
   last_fault: string | null;
   last_fault_at: string | null;
   history_ms: (number | null)[];

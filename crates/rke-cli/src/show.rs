@@ -69,8 +69,18 @@ fn remote(RemoteDeletions { pending, confirmed }: RemoteDeletions) -> String {
 }
 
 pub(crate) async fn raidas(output: &Output) -> Result<()> {
-    let titles =
-        ["RAIDA", "ENDPOINT", "STATE", "LAST MS", "MEDIAN MS", "ASKED", "ANSWERED", "LIES", "LAST FAULT"];
+    let titles = [
+        "RAIDA",
+        "ENDPOINT",
+        "STATE",
+        "LAST MS",
+        "MEDIAN MS",
+        "ASKED",
+        "ANSWERED",
+        "LIES",
+        "FORM",
+        "LAST FAULT",
+    ];
     answer(output, &call::raidas(), |known: &Raidas| {
         format!("{}\n{}", table(&titles, known.raidas.iter().map(raida)), margin(known))
     })
@@ -97,6 +107,7 @@ fn raida(raida: &Raida) -> Vec<Cell> {
         Cell::new(raida.asked),
         Cell::new(raida.answered),
         Cell::new(raida.lies),
+        Cell::new(text(&raida.form)),
         Cell::new(text(&raida.last_fault)),
     ]
 }

@@ -292,6 +292,8 @@ pub struct Raida {
     pub answered: u64,
     /// Wrong shares that it gave.
     pub lies: u64,
+    /// In what form it answers, where that is not the usual one: `envelope_5_garbled`.
+    pub form: Option<String>,
     /// What went wrong last.
     pub last_fault: Option<String>,
     /// When.

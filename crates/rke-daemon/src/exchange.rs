@@ -22,7 +22,7 @@ use rke_proto::derive::ShareWidth;
 use rke_proto::directory::Directory;
 use rke_proto::handshake::Reason;
 use rke_proto::records::KeySet;
-use rke_proto::round::{self, Fault, REQUEST_RANDOM_LEN, Recipient, Round};
+use rke_proto::round::{self, Fallback, Fault, REQUEST_RANDOM_LEN, Recipient, Round};
 use rke_proto::{Bitmap, ClientSn, ContentServerId, KeyContext, RAIDA_COUNT, RaidaIndex};
 use tokio::time::{Instant, timeout_at};
 
@@ -40,7 +40,7 @@ use crate::config::Config;
 use crate::confirm::Confirm;
 use crate::discovery::{Discovered, Discovery, DiscoveryError};
 use crate::progress::Progress;
-use crate::raidas::{Raidas, Verdict};
+use crate::raidas::{AnswerForm, Habits, Raidas, Verdict};
 use crate::server::{ContactError, ServerName};
 use crate::trust::{Form, KnownServers, Offer, Pin, Untrusted};
 
@@ -354,12 +354,22 @@ impl Exchange {
         let raidas: Vec<RaidaIndex> = servers.iter().map(|(raida, _)| *raida).collect();
         let read = move || wallet::prove(&wallet, &raidas, width, envelope_1, required);
         let proofs = spawn_blocking(read).await.map_err(io::Error::other)??;
-        let mut random = [[0; REQUEST_RANDOM_LEN]; RAIDA_COUNT];
-        getrandom::fill(random.as_flattened_mut()).map_err(io::Error::from)?;
-        let recipients = proofs.into_iter().zip(random).filter_map(|(proof, random)| {
+        let mut random = [[[0; REQUEST_RANDOM_LEN]; 2]; RAIDA_COUNT];
+        getrandom::fill(random.as_flattened_mut().as_flattened_mut()).map_err(io::Error::from)?;
+        let recipients = proofs.into_iter().zip(random).filter_map(|(proof, [random, other_random])| {
             let (raida, endpoint) = *servers.iter().find(|(raida, _)| *raida == proof.raida)?;
-            let (Proof { envelope, key, .. }, pace) = (proof, self.raidas.pace(raida, endpoint));
-            Some(Recipient { raida, endpoint, envelope, key, random, pace })
+            let Habits { pace, form } = self.raidas.habits(raida, endpoint);
+            let Proof { envelope, key, fallback, .. } = proof;
+            Some(match fallback {
+                Some((envelope, key)) if form == Some(AnswerForm::GarblesEnvelope5) => {
+                    Recipient { raida, endpoint, envelope, key, random, pace, fallback: None }
+                }
+                fallback => {
+                    let fallback =
+                        fallback.map(|(envelope, key)| Fallback { envelope, key, random: other_random });
+                    Recipient { raida, endpoint, envelope, key, random, pace, fallback }
+                }
+            })
         });
         Ok(recipients.collect())
     }

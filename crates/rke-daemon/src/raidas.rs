@@ -40,6 +40,8 @@ struct Record {
     /// When it last lied, where none of its shares has been proven right since.
     lied_at: Option<Moment>,
     has_answered_last: bool,
+    /// Kept for as long as the daemon runs: what comes in another envelope does not show whether it has changed.
+    form: Option<AnswerForm>,
     last_asked: Option<Moment>,
 }
 
@@ -51,6 +53,22 @@ pub struct Verdict {
     pub right: Bitmap,
     /// The RAIDAs whose shares were wrong.
     pub wrong: Bitmap,
+}
+
+/// How to go about asking a RAIDA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Habits {
+    /// When to ask it and when to ask it again: twice as long as it usually takes.
+    pub pace: Pace,
+    /// In what form it answers, where that is not the usual one.
+    pub form: Option<AnswerForm>,
+}
+
+/// A form of answers that public server code has and ours has not. `docs/protocol.md` section 4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerForm {
+    /// Those in envelope 5 do not open; it is asked in envelope 4.
+    GarblesEnvelope5,
 }
 
 /// How a RAIDA did in the last exchange that asked it.
@@ -85,6 +103,8 @@ pub struct Row {
     pub answered: u64,
     /// How often its share was wrong.
     pub lies: u64,
+    /// In what form it answers, where that is not the usual one.
+    pub form: Option<AnswerForm>,
     /// What went wrong last, and when.
     pub last_fault: Option<(String, Timestamp)>,
     /// How long it took each time, oldest first; `None` where it gave no right share.
@@ -103,9 +123,9 @@ struct Known {
 }
 
 impl Raidas {
-    /// When to ask a RAIDA and when to ask it again: twice as long as it usually takes.
-    pub fn pace(&self, raida: RaidaIndex, endpoint: SocketAddr) -> Pace {
-        let mut pace = Pace::default();
+    /// What is known of a RAIDA that shapes the next exchange.
+    pub fn habits(&self, raida: RaidaIndex, endpoint: SocketAddr) -> Habits {
+        let (mut pace, mut form) = (Pace::default(), None);
         if let Some(record) = self.lock().records.get(&(raida, endpoint)) {
             if record.answered > 0 {
                 pace.most_requests = u32::MAX;
@@ -116,8 +136,9 @@ impl Raidas {
             if record.lied_at.is_some_and(|at| Moment::now().since(at) < MISTRUST) {
                 pace.ask_after = HELD_BACK;
             }
+            form = record.form;
         }
-        pace
+        Habits { pace, form }
     }
 
     /// Takes in how an exchange went, and what it proved.
@@ -126,7 +147,7 @@ impl Raidas {
         known.exchanges += 1;
         let records = &mut known.records;
         let now = Moment::now();
-        for Outcome { raida, endpoint, result } in outcomes {
+        for Outcome { raida, endpoint, result, has_fallen_back } in outcomes {
             // A coin that is refused says nothing of the RAIDA.
             if matches!(result, Err(Fault::Refused(status)) if status.refuses_coin()) {
                 continue;
@@ -136,6 +157,9 @@ impl Raidas {
             record.last_asked = Some(now);
             let lied = verdict.wrong.contains(raida);
             record.has_answered_last = result.is_ok();
+            if has_fallen_back && result.is_ok() {
+                record.form = Some(AnswerForm::GarblesEnvelope5);
+            }
             remember(&mut record.history, result.ok().filter(|_| !lied));
             match result {
                 Ok(took) => record.note_answer(took),
@@ -216,6 +240,7 @@ impl Record {
             asked: self.asked,
             answered: self.answered,
             lies: self.lies,
+            form: self.form,
             last_fault: self.last_fault.clone(),
             history: self.history.iter().copied().collect(),
         }
@@ -234,8 +259,8 @@ impl Row {
     fn unknown(raida: RaidaIndex) -> Self {
         let (endpoint, last, median, last_fault) = (None, None, None, None);
         let ((asked, answered, lies), history) = ((0, 0, 0), Vec::new());
-        let state = State::Unknown;
-        Self { raida, endpoint, state, last, median, asked, answered, lies, last_fault, history }
+        let (state, form) = (State::Unknown, None);
+        Self { raida, endpoint, state, last, median, asked, answered, lies, form, last_fault, history }
     }
 }
 
@@ -254,7 +279,8 @@ mod tests {
 
     fn outcome(index: u8, result: Result<u64, Fault>) -> Outcome {
         let (raida, endpoint) = (raida(index), endpoint(index));
-        Outcome { raida, endpoint, result: result.map(Duration::from_millis) }
+        let result = result.map(Duration::from_millis);
+        Outcome { raida, endpoint, result, has_fallen_back: false }
     }
 
     fn bitmap(indexes: &[u8]) -> Bitmap {
@@ -268,13 +294,13 @@ mod tests {
     #[test]
     fn resends_follow_the_usual_time_within_bounds() {
         let raidas = Raidas::default();
-        assert_eq!(raidas.pace(raida(1), endpoint(1)), Pace::default());
+        assert_eq!(raidas.habits(raida(1), endpoint(1)).pace, Pace::default());
         for (took, expected) in [(120, 240), (1, 50), (5000, 1000)] {
             let raidas = Raidas::default();
             for _ in 0..3 {
                 raidas.note([outcome(1, Ok(took))].into_iter(), Verdict::default());
             }
-            let pace = raidas.pace(raida(1), endpoint(1));
+            let pace = raidas.habits(raida(1), endpoint(1)).pace;
             assert_eq!(pace.first_resend, Duration::from_millis(expected), "{took} ms");
         }
     }
@@ -282,19 +308,34 @@ mod tests {
     #[test]
     fn who_has_never_answered_is_asked_twice_at_most() {
         let raidas = Raidas::default();
-        assert_eq!(raidas.pace(raida(1), endpoint(1)).most_requests, 2);
+        assert_eq!(raidas.habits(raida(1), endpoint(1)).pace.most_requests, 2);
         raidas.note([outcome(1, Err(Fault::Silent)), outcome(2, Ok(5))].into_iter(), Verdict::default());
-        assert_eq!(raidas.pace(raida(1), endpoint(1)).most_requests, 2);
-        assert_eq!(raidas.pace(raida(2), endpoint(2)).most_requests, u32::MAX);
-        assert_eq!(raidas.pace(raida(2), endpoint(3)).most_requests, 2, "another endpoint");
+        assert_eq!(raidas.habits(raida(1), endpoint(1)).pace.most_requests, 2);
+        assert_eq!(raidas.habits(raida(2), endpoint(2)).pace.most_requests, u32::MAX);
+        assert_eq!(raidas.habits(raida(2), endpoint(3)).pace.most_requests, 2, "another endpoint");
+    }
+
+    #[test]
+    fn who_answers_only_in_envelope_4_is_remembered() {
+        let raidas = Raidas::default();
+        for (result, form) in [(Err(Fault::Silent), None), (Ok(5), Some(AnswerForm::GarblesEnvelope5))] {
+            raidas.note(
+                [Outcome { has_fallen_back: true, ..outcome(1, result) }].into_iter(),
+                Verdict::default(),
+            );
+            assert_eq!(raidas.habits(raida(1), endpoint(1)).form, form);
+        }
+        raidas.note([outcome(1, Ok(5))].into_iter(), Verdict::default());
+        assert_eq!(raidas.habits(raida(1), endpoint(1)).form, Some(AnswerForm::GarblesEnvelope5));
+        assert_eq!(raidas.habits(raida(1), endpoint(2)).form, None);
     }
 
     #[test]
     fn who_lied_is_asked_last_and_named() {
         let raidas = Raidas::default();
         raidas.note([outcome(1, Ok(5)), outcome(2, Ok(5))].into_iter(), wrong(&[2]));
-        assert_eq!(raidas.pace(raida(1), endpoint(1)).ask_after, Duration::ZERO);
-        assert_eq!(raidas.pace(raida(2), endpoint(2)).ask_after, HELD_BACK);
+        assert_eq!(raidas.habits(raida(1), endpoint(1)).pace.ask_after, Duration::ZERO);
+        assert_eq!(raidas.habits(raida(2), endpoint(2)).pace.ask_after, HELD_BACK);
         let rows = raidas.rows();
         assert_eq!(
             (rows[1].state, rows[2].state, rows[3].state),
@@ -316,12 +357,12 @@ mod tests {
         ] {
             raidas.note([outcome(1, result)].into_iter(), verdict);
             assert_eq!(state(), State::Lying, "{result:?} {verdict:?}");
-            assert_eq!(raidas.pace(raida(1), endpoint(1)).ask_after, HELD_BACK);
+            assert_eq!(raidas.habits(raida(1), endpoint(1)).pace.ask_after, HELD_BACK);
         }
         raidas
             .note([outcome(1, Ok(5))].into_iter(), Verdict { right: bitmap(&[1]), wrong: Bitmap::default() });
         assert_eq!((state(), raidas.rows()[1].lies), (State::Well, 1));
-        assert_eq!(raidas.pace(raida(1), endpoint(1)).ask_after, Duration::ZERO);
+        assert_eq!(raidas.habits(raida(1), endpoint(1)).pace.ask_after, Duration::ZERO);
         raidas.note([outcome(1, Err(Fault::Silent))].into_iter(), Verdict::default());
         assert_eq!(state(), State::Failing);
     }

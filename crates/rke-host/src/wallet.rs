@@ -76,6 +76,8 @@ pub struct Proof {
     pub envelope: Envelope,
     /// The envelope's key, from the coins' ANs.
     pub key: EnvelopeKey,
+    /// Beside envelope 5, envelope 4 with the first of the coins: some servers' answers in envelope 5 do not open.
+    pub fallback: Option<(Envelope, EnvelopeKey)>,
 }
 
 /// Whether narrow shares may travel in envelope 1. `docs/protocol.md` section 4.
@@ -150,15 +152,19 @@ fn proof(
     coins: &[(CoinId, Secret<AN_LEN>)],
     wanted: Wanted,
 ) -> Result<Option<Proof>, SecretError> {
+    let type_4 =
+        |(id, an): &(CoinId, Secret<AN_LEN>)| EnvelopeKey::type_4(an).map(|key| (Envelope::Type4(*id), key));
+    let mut fallback = None;
     let (envelope, key) = match (coins, wanted) {
         ([], _) => return Ok(None),
         ([(id, an), ..], Wanted::Type1) => (Envelope::Type1(*id), EnvelopeKey::type_1(an)?),
-        ([(first, an_1), (second, an_2), ..], Wanted::Type5) => {
+        ([coin @ (first, an_1), (second, an_2), ..], Wanted::Type5) => {
+            fallback = Some(type_4(coin)?);
             (Envelope::Type5(*first, *second), EnvelopeKey::type_5(an_1, an_2)?)
         }
-        ([(id, an), ..], Wanted::Type4 | Wanted::Type5) => (Envelope::Type4(*id), EnvelopeKey::type_4(an)?),
+        ([coin, ..], Wanted::Type4 | Wanted::Type5) => type_4(coin)?,
     };
-    Ok(Some(Proof { raida, envelope, key }))
+    Ok(Some(Proof { raida, envelope, key, fallback }))
 }
 
 /// Whether all of these coins lie in the wallet, each in a file that can be read and of use at one RAIDA

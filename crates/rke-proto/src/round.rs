@@ -13,7 +13,7 @@ use zeroize::Zeroize;
 use self::request::{Request, State};
 use crate::challenge::RANDOM_LEN;
 use crate::coin::CoinId;
-use crate::command::{self, Command, Preloading, SHARE_REQUEST_LEN};
+use crate::command::{Command, Preloading};
 use crate::cursor::DecodeError;
 use crate::derive::{self, SECRET_LEN, ShareWidth};
 use crate::handshake::Group;
@@ -40,6 +40,19 @@ pub struct Recipient {
     pub random: [u8; REQUEST_RANDOM_LEN],
     /// When to ask.
     pub pace: Pace,
+    /// How else to prove oneself, should its answers not open.
+    pub fallback: Option<Fallback>,
+}
+
+/// Another proof for a RAIDA: public server code sends answers in envelope 5 that nobody can decrypt.
+/// `docs/protocol.md` section 4.
+pub struct Fallback {
+    /// The envelope, with the coins.
+    pub envelope: Envelope,
+    /// The envelope's key.
+    pub key: EnvelopeKey,
+    /// [`REQUEST_RANDOM_LEN`] bytes from the system's generator, used once.
+    pub random: [u8; REQUEST_RANDOM_LEN],
 }
 
 /// After this, who was asked often enough would be asked again: no round takes so long.
@@ -92,6 +105,8 @@ pub struct Outcome {
     pub endpoint: SocketAddr,
     /// How long it took from asking to the answer, resends included, or why there is none.
     pub result: Result<Duration, Fault>,
+    /// Whether it was asked another way at last, because an answer of it did not open.
+    pub has_fallen_back: bool,
 }
 
 /// How a round goes about it.
@@ -134,6 +149,8 @@ pub enum Progress {
 pub struct Round {
     requests: Vec<Request>,
     command: Command,
+    /// What shares are asked for.
+    context: Option<KeyContext>,
     rules: Rules,
     /// How it is decided that the round ends, and since when.
     decided: Option<(Decision, Duration)>,
@@ -162,13 +179,10 @@ impl Round {
         rules: Rules,
     ) -> Result<Self, SecretError> {
         let command = Command::for_share(width);
-        let requests = recipients.into_iter().map(|recipient| {
-            Request::seal(recipient, command, SHARE_REQUEST_LEN, |challenge, body| {
-                command::write_share_request(challenge, context, body);
-            })
-        });
+        let requests =
+            recipients.into_iter().map(|recipient| Request::for_share(recipient, command, context));
         let requests = scoped(|| requests.collect::<Result<_, _>>())??;
-        Ok(Self::new(requests, command, rules))
+        Ok(Self { context: Some(*context), ..Self::new(requests, command, rules) })
     }
 
     /// A round that gives each RAIDA its own master secret of a key set. RAIDAs prove to have taken it where that was
@@ -193,7 +207,7 @@ impl Round {
     }
 
     fn new(requests: Vec<Request>, command: Command, rules: Rules) -> Self {
-        Self { requests, command, rules, decided: None }
+        Self { requests, command, context: None, rules, decided: None }
     }
 
     /// What has to be sent at `now`. Each datagram is given out once and comes back at its next
@@ -232,7 +246,9 @@ impl Round {
             .requests
             .iter_mut()
             .find(|request| Some(request.raida.get()) == sender && same_endpoint(request.endpoint, from));
-        let settled = request.and_then(|request| request.receive(datagram, now).then(|| request.outcome()));
+        let context = self.context.as_ref();
+        let settled =
+            request.and_then(|request| request.receive(datagram, now, context).then(|| request.outcome()));
         datagram.zeroize();
         self.decide(now);
         settled

@@ -131,18 +131,18 @@ async fn ask_with_one_an(network: &LocalNetwork, context: &KeyContext) -> Result
     let file = CoinFile::open(&file)?;
     let (coin, an) = (file.coin_id(0)?, file.an(0, dishonest()?)?);
     let proof = |raida| -> Result<Proof> {
-        Ok(Proof { raida, envelope: Envelope::Type4(coin), key: EnvelopeKey::type_4(&an)? })
+        Ok(Proof { raida, envelope: Envelope::Type4(coin), key: EnvelopeKey::type_4(&an)?, fallback: None })
     };
     let proofs = RaidaIndex::all().map(proof).collect::<Result<_>>()?;
     collect(network, proofs, context).await
 }
 
 async fn collect(network: &LocalNetwork, proofs: Vec<Proof>, context: &KeyContext) -> Result<Shares> {
-    let recipient = |Proof { raida, envelope, key }| -> Result<Recipient> {
+    let recipient = |Proof { raida, envelope, key, .. }| -> Result<Recipient> {
         let mut random = [0; REQUEST_RANDOM_LEN];
         getrandom::fill(&mut random)?;
         let endpoint = network.node_addresses()[raida.position()];
-        Ok(Recipient { raida, endpoint, envelope, key, random, pace: Pace::default() })
+        Ok(Recipient { raida, endpoint, envelope, key, random, pace: Pace::default(), fallback: None })
     };
     let recipients = proofs.into_iter().map(recipient).collect::<Result<_>>()?;
     let mut round = Round::collect_shares(recipients, ShareWidth::Wide, context, Rules::new(25))?;

@@ -30,9 +30,9 @@ pub(crate) fn round(network: &LocalNetwork, proofs: Vec<Proof>, context: &KeyCon
     let rules = Rules::new(proofs.len().min(RAIDA_COUNT));
     let mut random = [[0; REQUEST_RANDOM_LEN]; RAIDA_COUNT];
     getrandom::fill(random.as_flattened_mut())?;
-    let recipients = proofs.into_iter().zip(random).map(|(Proof { raida, envelope, key }, random)| {
+    let recipients = proofs.into_iter().zip(random).map(|(Proof { raida, envelope, key, .. }, random)| {
         let endpoint = network.node_addresses()[raida.position()];
-        Recipient { raida, endpoint, envelope, key, random, pace: Pace::default() }
+        Recipient { raida, endpoint, envelope, key, random, pace: Pace::default(), fallback: None }
     });
     Ok(Round::collect_shares(recipients.collect(), ShareWidth::Wide, context, rules)?)
 }

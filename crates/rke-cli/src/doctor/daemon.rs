@@ -179,7 +179,7 @@ mod tests {
     fn raidas_that_fail_and_lie_are_told() {
         let known = |margin: Option<usize>, state: &str| {
             let raida = json!({"raida": 7, "endpoint": null, "state": state, "last_ms": null, "median_ms": null,
-                "asked": 1, "answered": 1, "lies": 1, "last_fault": null, "last_fault_at": null});
+                "asked": 1, "answered": 1, "lies": 1, "form": null, "last_fault": null, "last_fault_at": null});
             let known = json!({"required": 13, "margin": margin, "raidas": [raida]});
             let mut report = Report::default();
             raidas(&mut report, &serde_json::from_value(known).expect("RAIDAs"));

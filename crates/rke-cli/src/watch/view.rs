@@ -206,7 +206,7 @@ mod tests {
         let state = |at: usize| ["well", "failing", "lying", "unknown"][at % 4];
         let raida = |at: usize| {
             json!({"raida": at, "endpoint": null, "state": state(at),
-                   "last_ms": 1.0, "median_ms": 12.4, "asked": 1, "answered": 1, "lies": 0,
+                   "last_ms": 1.0, "median_ms": 12.4, "asked": 1, "answered": 1, "lies": 0, "form": null,
                    "last_fault": null, "last_fault_at": null})
         };
         let status = json!({"sessions": {"total": sessions, "active": sessions, "max": 16},

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use rke_secret::{Secret, SecretError};
 
-use super::{Fault, Outcome, Pace, Recipient};
+use super::{Fallback, Fault, Outcome, Pace, Recipient};
 use crate::challenge::{CHALLENGE_LEN, RANDOM_LEN};
-use crate::command::Command;
+use crate::command::{self, Command, SHARE_REQUEST_LEN};
 use crate::cursor::DecodeError;
 use crate::derive::SECRET_LEN;
 use crate::envelope::{self, RequestParts, Response};
 use crate::header::{NONCE_LEN, RequestHeader, SHORT_HEADER_LEN};
-use crate::{Challenge, Envelope, EnvelopeKey, RaidaIndex, Status};
+use crate::{Challenge, Envelope, EnvelopeKey, KeyContext, RaidaIndex, Status};
 
 /// One sealed request and what became of it.
 pub(super) struct Request {
@@ -31,6 +31,8 @@ pub(super) struct Request {
     pub(super) next_send: Duration,
     /// From asking to the answer.
     pub(super) took: Option<Duration>,
+    fallback: Option<Fallback>,
+    has_fallen_back: bool,
 }
 
 pub(super) enum State {
@@ -54,7 +56,7 @@ impl Request {
         seed.copy_from_slice(&recipient.random[..RANDOM_LEN]);
         random.copy_from_slice(&recipient.random[RANDOM_LEN..]);
         let challenge = Challenge::new(seed);
-        let Recipient { raida, endpoint, envelope, key, pace, .. } = recipient;
+        let Recipient { raida, endpoint, envelope, key, pace, fallback, .. } = recipient;
         let parts = RequestParts { raida, command: command.to_wire(), envelope, random };
         let write_body = |body: &mut [u8]| write_body(&challenge, body);
         let (header, datagram) = envelope::seal_request(&parts, &key, body_len, write_body)?;
@@ -74,6 +76,19 @@ impl Request {
             sent,
             next_send,
             took,
+            fallback,
+            has_fallen_back: false,
+        })
+    }
+
+    /// A request for a share.
+    pub(super) fn for_share(
+        recipient: Recipient,
+        command: Command,
+        context: &KeyContext,
+    ) -> Result<Self, SecretError> {
+        Self::seal(recipient, command, SHARE_REQUEST_LEN, |challenge, body| {
+            command::write_share_request(challenge, context, body);
         })
     }
 
@@ -97,11 +112,17 @@ impl Request {
 
     pub(super) fn outcome(&self) -> Outcome {
         let result = self.fault().map_or(Ok(self.took.unwrap_or_default()), Err);
-        Outcome { raida: self.raida, endpoint: self.endpoint, result }
+        let Self { raida, endpoint, has_fallen_back, .. } = *self;
+        Outcome { raida, endpoint, result, has_fallen_back }
     }
 
-    /// Takes in an answer, and says whether it was one: a share, or a refusal.
-    pub(super) fn receive(&mut self, datagram: &mut [u8], now: Duration) -> bool {
+    /// Takes in an answer, and says whether it was one: a share, or a refusal. `context` is what a share is asked for.
+    pub(super) fn receive(
+        &mut self,
+        datagram: &mut [u8],
+        now: Duration,
+        context: Option<&KeyContext>,
+    ) -> bool {
         if matches!(self.state, State::Answered) {
             return false;
         }
@@ -119,9 +140,23 @@ impl Request {
             Err(Dropped::Malformed(error)) => {
                 if self.is_waiting() {
                     self.state = State::Waiting(Some(error));
+                    self.fall_back(now, context);
                 }
                 false
             }
+        }
+    }
+
+    /// Asks another way from here on, where there is one. Anyone may have sent what did not open: the other way is as
+    /// safe, and the RAIDA answers it too.
+    fn fall_back(&mut self, now: Duration, context: Option<&KeyContext>) {
+        let (Some(context), Some(fallback)) = (context, self.fallback.take()) else { return };
+        let Fallback { envelope, key, random } = fallback;
+        let (raida, endpoint) = (self.raida, self.endpoint);
+        let recipient = Recipient { raida, endpoint, envelope, key, random, pace: self.pace, fallback: None };
+        // Without memory for it, the first way is still open.
+        if let Ok(other) = Self::for_share(recipient, self.command, context) {
+            *self = Self { next_send: now, has_fallen_back: true, ..other };
         }
     }
 

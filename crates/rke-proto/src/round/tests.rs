@@ -2,6 +2,7 @@ use super::*;
 use crate::Challenge;
 use crate::ClientSn;
 use crate::coin::{CoinId, CoinPair};
+use crate::command;
 use crate::derive::ShareKind;
 use crate::envelope::{self, ResponseParts};
 use crate::header::RequestHeader;
@@ -49,6 +50,7 @@ fn round_of(raidas: u8, envelope: Envelope, width: ShareWidth) -> Round {
         key: key_for(raida, envelope),
         random: std::array::from_fn(|at| raida.get().wrapping_mul(31).wrapping_add(at as u8)),
         pace: Pace { most_requests: u32::MAX, ..Pace::default() },
+        fallback: None,
     });
     Round::collect_shares(recipients.collect(), width, &context(), Rules::new(13)).expect("secret memory")
 }
@@ -252,7 +254,7 @@ fn those_that_answered_are_grouped_by_the_coins_that_asked_them() {
             _ => Envelope::Type5(OTHER, COIN),
         };
         let (endpoint, key, pace) = (endpoint(raida), key_for(raida, envelope), Pace::default());
-        Recipient { raida, endpoint, envelope, key, random: [raida.get(); 36], pace }
+        Recipient { raida, endpoint, envelope, key, random: [raida.get(); 36], pace, fallback: None }
     });
     let recipients = recipients.collect();
     let round = Round::collect_shares(recipients, ShareWidth::Wide, &context(), Rules::new(13));
@@ -362,6 +364,49 @@ fn an_answer_to_another_request_of_the_same_raida_is_dropped() {
 }
 
 #[test]
+fn who_answers_in_envelope_5_what_nobody_can_open_is_asked_in_envelope_4() {
+    let recipients = RaidaIndex::all().map(|raida| {
+        let envelopes = [Envelope::Type5(COIN, OTHER), Envelope::Type4(COIN)];
+        let [key, other_key] = envelopes.map(|envelope| key_for(raida, envelope));
+        let [random, other_random] = [1, 2].map(|nth| [raida.get() + 100 * nth; REQUEST_RANDOM_LEN]);
+        let fallback = Some(Fallback { envelope: envelopes[1], key: other_key, random: other_random });
+        let (endpoint, pace) = (endpoint(raida), Pace::default());
+        Recipient { raida, endpoint, envelope: envelopes[0], key, random, pace, fallback }
+    });
+    let round = Round::collect_shares(recipients.collect(), ShareWidth::Wide, &context(), Rules::new(25));
+    let mut round = round.expect("secret memory");
+    let garbles = |raida: RaidaIndex| raida.get().is_multiple_of(2);
+    for (raida, request) in sent_at(&mut round, Duration::ZERO) {
+        let mut answer = honest_answer(raida, &request);
+        if garbles(raida) {
+            // Of the nonce, behind the coin's part: what follows from it is no plaintext, with a good HMAC.
+            answer[30] ^= 1;
+        }
+        deliver(&mut round, raida, answer, MS);
+    }
+    assert_eq!(round.answered().count(), 12);
+    let asked_again = sent_at(&mut round, MS);
+    assert_eq!(asked_again.len(), 13);
+    for (raida, request) in asked_again {
+        let header = RequestHeader::decode(&request).expect("a request");
+        assert!(garbles(raida) && header.envelope == Envelope::Type4(COIN));
+        // Junk once more changes nothing: there is no other way.
+        deliver(&mut round, raida, vec![raida.get(); 40], MS);
+        deliver(&mut round, raida, honest_answer(raida, &request), 2 * MS);
+    }
+    assert!(round.is_satisfied() && round.envelopes() == [4, 5]);
+    let groups = round.groups(round.answered());
+    assert_eq!(groups.iter().map(|group| group.raidas.count()).collect::<Vec<_>>(), [13, 12]);
+    assert!(round.outcomes().all(|outcome| outcome.has_fallen_back == garbles(outcome.raida)));
+    assert!(round.shares(round.answered()).all(|(raida, share)| {
+        let coins = if garbles(raida) { Envelope::Type4(COIN) } else { Envelope::Type5(COIN, OTHER) };
+        let (kind, mut right) = (kind_for(ShareWidth::Wide, coins), [0; 32]);
+        derive::share(&master(raida), kind, &context(), &mut right);
+        share.expose(|share| *share == right)
+    }));
+}
+
+#[test]
 fn a_success_without_a_share_is_no_answer() {
     let mut round = wide_round(13);
     let (raida, request) = sent_at(&mut round, Duration::ZERO).swap_remove(0);
@@ -449,7 +494,7 @@ fn preload_round(envelope: Envelope, preloading: Preloading) -> Round {
     let recipients = raidas.iter().zip(&secrets).map(|(raida, secret)| {
         let (raida, key, pace) = (*raida, key_for(*raida, envelope), Pace::default());
         let random = [raida.get(); 36];
-        (Recipient { raida, endpoint: endpoint(raida), envelope, key, random, pace }, secret)
+        (Recipient { raida, endpoint: endpoint(raida), envelope, key, random, pace, fallback: None }, secret)
     });
     let (cs_id, key_set) = (context().cs_id, KeySetId::new(3).expect("a key set"));
     Round::preload(recipients.collect(), &cs_id, key_set, preloading, Rules::new(25)).expect("secret memory")

@@ -199,6 +199,7 @@ fn recipient(raida: RaidaIndex) -> Recipient {
         key,
         random: [raida.get(); REQUEST_RANDOM_LEN],
         pace: Pace::default(),
+        fallback: None,
     }
 }
 

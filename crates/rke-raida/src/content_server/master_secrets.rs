@@ -199,9 +199,9 @@ impl MasterSecrets {
         let recipients = proofs.into_iter().zip(directory.entries()).map(|(proof, (endpoint, _))| {
             let mut random = [0; REQUEST_RANDOM_LEN];
             getrandom::fill(&mut random)?;
-            let Proof { raida, envelope, key } = proof;
+            let Proof { raida, envelope, key, .. } = proof;
             let pace = Pace::default();
-            Ok(Recipient { raida, endpoint: *endpoint, envelope, key, random, pace })
+            Ok(Recipient { raida, endpoint: *endpoint, envelope, key, random, pace, fallback: None })
         });
         let mut round = self.preload_round(recipients.collect::<io::Result<_>>()?, preloading)?;
         udp::run(&Pool::default(), &mut round, Instant::now() + timeout).await?;

@@ -50,7 +50,7 @@ pub(crate) fn recipient(
         Envelope::Type0 | Envelope::Type1(_) => unreachable!("wide shares travel in types 4 and 5"),
     };
     let (key, pace) = (key.expect("secret memory"), Pace::default());
-    Recipient { raida, endpoint: endpoint(raida), envelope, key, random, pace }
+    Recipient { raida, endpoint: endpoint(raida), envelope, key, random, pace, fallback: None }
 }
 
 pub(crate) struct World {

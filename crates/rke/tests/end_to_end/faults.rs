@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rke_raida::network::LocalNetwork;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::records::{Detour, with_endpoints};
@@ -26,6 +26,27 @@ fn raidas(shown: &Value) -> Vec<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn raidas_whose_answers_in_envelope_5_do_not_open_are_asked_in_envelope_4_by_the_same_exchange() {
+    let mut faults = vec![Fault::Garbling; 25];
+    faults[..3].fill(Fault::None);
+    let detour = through(faults, 0).await;
+    let all: Vec<u64> = (0..25).collect();
+    // The second exchange knows, and asks them in envelope 4 at once.
+    for exchange in 1..=2_u64 {
+        let shown = detour.show(&detour.create().await).await;
+        assert_eq!((&shown["confirmed"], raidas(&shown)), (&json!(true), all.clone()), "{shown}");
+        assert_eq!(shown["envelope"], json!([4, 5]), "{shown}");
+        let known = detour.get("/api/rke/raidas").await.json();
+        for row in known["raidas"].as_array().expect("rows") {
+            let form =
+                if row["raida"].as_u64() >= Some(3) { json!("envelope_5_garbled") } else { Value::Null };
+            assert_eq!((&row["form"], &row["answered"]), (&form, &json!(exchange)));
+        }
+    }
+    detour.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn any_mix_of_faults_at_twelve_raidas_gives_a_confirmed_key_in_time() {
     for seed in 0..24_u64 {
         let mut dice = Dice(seed);
@@ -33,7 +54,7 @@ async fn any_mix_of_faults_at_twelve_raidas_gives_a_confirmed_key_in_time() {
         // One kind at all twelve first, then any mix.
         let one_kind = Fault::ALL.get(seed as usize);
         while faults.iter().filter(|fault| **fault != Fault::None).count() < 12 {
-            let any = Fault::ALL[dice.roll(12) as usize];
+            let any = Fault::ALL[dice.roll(Fault::ALL.len() as u64) as usize];
             faults[dice.roll(25) as usize] = one_kind.copied().unwrap_or(any);
         }
         let detour = through(faults.clone(), seed).await;

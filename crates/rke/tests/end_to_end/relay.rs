@@ -35,11 +35,14 @@ pub(crate) enum Fault {
     WrongIndex,
     /// The status is not the node's. The share counts all the same: it proves itself.
     BadStatus,
+    /// Answers in envelope 5 do not open, as public server code sends them: their counter block is another than the one
+    /// that they were encrypted with.
+    Garbling,
 }
 
 impl Fault {
     /// All that spoil.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Dead,
         Self::Refusing,
         Self::Slow,
@@ -52,11 +55,13 @@ impl Fault {
         Self::Older,
         Self::WrongIndex,
         Self::BadStatus,
+        Self::Garbling,
     ];
 
     /// Whether a share can never come through.
     pub(crate) fn is_final(self) -> bool {
-        !matches!(self, Self::None | Self::Lossy | Self::Duplicating | Self::Reordering | Self::BadStatus)
+        use Fault::{BadStatus, Duplicating, Garbling, Lossy, None, Reordering};
+        !matches!(self, None | Lossy | Duplicating | Reordering | BadStatus | Garbling)
     }
 }
 
@@ -140,6 +145,7 @@ async fn relay(socket: Arc<UdpSocket>, node: SocketAddr, fault: impl Fn() -> Fau
                     Fault::Older => answer = first.get_or_insert_with(|| [&[0; 46][..], &answer[46..]].concat()).clone(),
                     Fault::WrongIndex => answer[0] = (answer[0] + 1) % 25,
                     Fault::BadStatus => answer[2] = 252,
+                    Fault::Garbling if answer.get(16) == Some(&5) => answer[30] ^= 1,
                     _ => (),
                 }
                 for _ in 0..copies {

@@ -28,6 +28,21 @@ impl From<raidas::State> for RaidaState {
     }
 }
 
+/// A form of answers that public server code has.
+#[derive(Serialize, ToSchema)]
+enum RaidaForm {
+    #[serde(rename = "envelope_5_garbled")]
+    GarblesEnvelope5,
+}
+
+impl From<raidas::AnswerForm> for RaidaForm {
+    fn from(form: raidas::AnswerForm) -> Self {
+        match form {
+            raidas::AnswerForm::GarblesEnvelope5 => Self::GarblesEnvelope5,
+        }
+    }
+}
+
 /// What is known of one RAIDA.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Raida)]
@@ -53,6 +68,10 @@ struct RaidaRow {
     answered: u64,
     /// Wrong shares that it gave.
     lies: u64,
+    /// In what form it answers, where that is not the usual one: `envelope_5_garbled` (its answers in envelope 5 do not
+    /// open, and it is asked in envelope 4).
+    #[schema(required)]
+    form: Option<RaidaForm>,
     /// What went wrong last.
     #[schema(required)]
     last_fault: Option<String>,
@@ -76,6 +95,7 @@ impl From<&raidas::Row> for RaidaRow {
             asked: row.asked,
             answered: row.answered,
             lies: row.lies,
+            form: row.form.map(RaidaForm::from),
             last_fault: row.last_fault.as_ref().map(|(fault, _)| fault.clone()),
             last_fault_at: row.last_fault.as_ref().map(|(_, at)| at.to_string()),
             history_ms: row.history.iter().map(|time| time.map(milliseconds)).collect(),

@@ -35,7 +35,15 @@ fn envelope_for(raida: RaidaIndex) -> Envelope {
 fn recipient(raida: RaidaIndex) -> Recipient {
     let envelope = envelope_for(raida);
     let random = [raida.get(); REQUEST_RANDOM_LEN];
-    Recipient { raida, endpoint: endpoint(), envelope, key: key(envelope), random, pace: Pace::default() }
+    Recipient {
+        raida,
+        endpoint: endpoint(),
+        envelope,
+        key: key(envelope),
+        random,
+        pace: Pace::default(),
+        fallback: None,
+    }
 }
 
 /// What a RAIDA answers that has the share of the vectors, or another one.

@@ -33,10 +33,10 @@ pub(in crate::http) fn raidas() -> Described {
 
 /// One that did well, and others that were not asked.
 fn raidas_example() -> String {
-    let well = r#"{"raida":0,"endpoint":"192.0.2.7:50000","state":"well","last_ms":12.408,"median_ms":11.9,"asked":7,"answered":7,"lies":0,"last_fault":null,"last_fault_at":null,"history_ms":[11.2,11.9,null,12.408]}"#;
+    let well = r#"{"raida":0,"endpoint":"192.0.2.7:50000","state":"well","last_ms":12.408,"median_ms":11.9,"asked":7,"answered":7,"lies":0,"form":null,"last_fault":null,"last_fault_at":null,"history_ms":[11.2,11.9,null,12.408]}"#;
     let unknown = |raida: u8| {
         format!(
-            r#"{{"raida":{raida},"endpoint":null,"state":"unknown","last_ms":null,"median_ms":null,"asked":0,"answered":0,"lies":0,"last_fault":null,"last_fault_at":null,"history_ms":[]}}"#
+            r#"{{"raida":{raida},"endpoint":null,"state":"unknown","last_ms":null,"median_ms":null,"asked":0,"answered":0,"lies":0,"form":null,"last_fault":null,"last_fault_at":null,"history_ms":[]}}"#
         )
     };
     let rows: Vec<String> = std::iter::once(well.to_owned()).chain((1..25).map(unknown)).collect();
