@@ -134,8 +134,7 @@ fn speed_in(line: &str) -> Option<f64> {
 }
 
 fn session() -> Result<NewSession> {
-    let domain = Domain::new(DOMAIN).context("not a domain")?;
-    made_up_session(&domain, &Arc::new(made_up_origin()?))
+    made_up_session(&Arc::new(made_up_origin(DOMAIN)?))
 }
 
 #[cfg(test)]
