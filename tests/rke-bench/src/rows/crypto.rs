@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use rke_daemon::Domain;
 use rke_daemon::clock::Moment;
 use rke_daemon::store::{KeyUse, NewSession, Rules, SessionId, Store};
 use rke_daemon::usage::UsageLimits;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use rke_daemon::Domain;
 use rke_daemon::clock::Moment;
 use rke_daemon::exchange::KeyOrigin;
 use rke_daemon::store::{Rules, SessionId, Store};
