@@ -38,12 +38,12 @@ export class Rke {
     return new Session(this.#calls, id);
   }
 
-  /** Lists the sessions. */
+  /** Lists the sessions. In a page: those that its origin has opened. */
   async sessions({ signal } = {}) {
     return this.#calls.json('GET', '/api/rke/sessions', { signal });
   }
 
-  /** Ends all sessions, or those of a domain, and gives their number. */
+  /** Ends all sessions, or those of a domain, and gives their number. In a page: those that its origin has opened. */
   async deleteSessions({ domain, forget, signal } = {}) {
     const query = { domain, forget };
     return (await this.#calls.json('DELETE', '/api/rke/sessions', { query, signal })).deleted;

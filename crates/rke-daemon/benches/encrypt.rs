@@ -84,8 +84,8 @@ fn chunks(store: &Store, id: SessionId) {
 
 fn session() -> NewSession {
     NewSession {
-        domain: Domain::new("content.rke.test").expect("a domain"),
         origin: Arc::new(KeyOrigin {
+            domain: Domain::new("content.rke.test").expect("a domain"),
             cs_id: ContentServerId::new("CS").expect("a CSID"),
             width: ShareWidth::Wide,
             envelopes: vec![5],
@@ -96,6 +96,7 @@ fn session() -> NewSession {
             server: ServerName { host: "cs.rke.test".into(), port: 443 },
             tunnel: None,
         }),
+        page: None,
         from_cache: false,
         key: SessionKey::Narrow { key: Secret::random().expect("a secret"), usage: Arc::default() },
     }

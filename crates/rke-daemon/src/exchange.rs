@@ -43,6 +43,7 @@ use crate::progress::Progress;
 use crate::raidas::{AnswerForm, Habits, Raidas, Verdict};
 use crate::server::{ContactError, ServerName};
 use crate::trust::{Form, KnownServers, Offer, Pin, Untrusted};
+use crate::viewer::Page;
 
 /// Exchanges keys.
 pub struct Exchange {
@@ -144,8 +145,8 @@ impl Exchange {
     }
 
     /// Remembers what a handshake has proven.
-    async fn remember(&self, domain: &Domain, origin: &KeyOrigin) -> Result<(), ExchangeError> {
-        self.with_known(domain, origin.cs_id, origin.width, KnownServers::remember).await
+    async fn remember(&self, origin: &KeyOrigin) -> Result<(), ExchangeError> {
+        self.with_known(&origin.domain, origin.cs_id, origin.width, KnownServers::remember).await
     }
 
     /// The file may have to be read, off the runtime's threads.
@@ -187,6 +188,7 @@ impl Exchange {
     }
 
     /// Makes a new key for `domain`, and what is kept of it for later sessions, proving the user with coins of the wallet.
+    /// The steps are told to those who may see what is opened for the page.
     /// Its turn has to come before `deadline`; then it has all the time that an exchange may take. Where the Content Server
     /// has retired the key set, DNS is asked again, and the exchange made again: once, for anybody could say so.
     ///
@@ -196,13 +198,14 @@ impl Exchange {
         &self,
         domain: &Domain,
         wallet: Wallet,
+        page: Option<&Page>,
         deadline: Instant,
     ) -> Result<(OpenedKey, Option<Kept>), ExchangeError> {
-        match self.run_once(domain, wallet.clone(), deadline).await {
+        match self.run_once(domain, wallet.clone(), page, deadline).await {
             Err(ExchangeError::ContentServer { reason: ContactError::Refused(Reason::Retired), .. }) => {
                 tracing::info!(%domain, "the key set has been retired; looking in DNS for another");
                 self.discovery.look_again();
-                self.run_once(domain, wallet, self.deadline()).await
+                self.run_once(domain, wallet, page, self.deadline()).await
             }
             ended => ended,
         }
@@ -212,6 +215,7 @@ impl Exchange {
         &self,
         domain: &Domain,
         wallet: Wallet,
+        page: Option<&Page>,
         deadline: Instant,
     ) -> Result<(OpenedKey, Option<Kept>), ExchangeError> {
         // First of all, so that many exchanges at once do not send many DNS queries at once either.
@@ -232,7 +236,7 @@ impl Exchange {
         let recipients = proven.map_err(|_| WalletError::Unreadable(io::ErrorKind::TimedOut.into()))??;
         let round = Round::collect_shares(recipients, width, &context, round::Rules::new(required));
         let mut round = round.map_err(io::Error::from)?;
-        let watcher = |step| self.progress.step(domain, step);
+        let watcher = |step| self.progress.step(domain, page, step);
         let courier = Courier::new(seat, &watcher);
         let subject = Subject { domain, context: &context, required };
         let (opened, verdict) =
@@ -244,7 +248,7 @@ impl Exchange {
         }
         let opened = opened?;
         if opened.0.origin.is_confirmed() {
-            self.remember(domain, &opened.0.origin).await?;
+            self.remember(&opened.0.origin).await?;
         }
         Ok(opened)
     }

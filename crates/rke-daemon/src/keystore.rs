@@ -33,6 +33,7 @@ use crate::Domain;
 use crate::clock::unix_seconds;
 use crate::exchange::{Kept, KeptSecret};
 use crate::remote_deletions::RemoteDeletion;
+use crate::viewer::{Page, Viewer};
 
 const FOLDER: &str = "keys";
 const EXTENSION: &str = "key";
@@ -114,8 +115,9 @@ impl Keystore {
         let found = fs::read_dir(&keystore.folder).into_iter().flatten().flatten();
         for path in found.map(|entry| entry.path()) {
             match keystore.load(&path) {
-                Ok(Loaded { kept, expires_at, written: None }) => {
-                    let indexed = Indexed { expires_at, origin: Arc::clone(&kept.origin), narrow: None };
+                Ok(Loaded { kept, page, expires_at, written: None }) => {
+                    let origin = Arc::clone(&kept.origin);
+                    let indexed = Indexed { expires_at, origin, page, narrow: None };
                     keystore.lock().insert(whose(&kept), indexed);
                 }
                 Ok(Loaded { written: Some(_), .. }) => keystore.put_away(&path, &Unusable::Earlier),
@@ -178,12 +180,12 @@ impl Keystore {
         }
     }
 
-    /// Keeps an exchange for its domain and coins, in place of an older one. A full cache gives up what would expire
-    /// first.
+    /// Keeps an exchange that was made for a page, or for none, under its domain and coins, in place of an older one. A
+    /// full cache gives up what would expire first.
     ///
     /// # Errors
     /// [`SealError`]; an older one is unchanged.
-    pub fn put(&self, kept: &Kept) -> Result<(), SealError> {
+    pub fn put(&self, kept: &Kept, page: Option<Page>) -> Result<(), SealError> {
         let limits = **self.limits.load();
         if limits.max == 0 {
             return Ok(());
@@ -198,9 +200,9 @@ impl Keystore {
             KeptSecret::Narrow { key, .. } => (key, expires_at),
         };
         let written = Written { run: self.run, number: self.writes.fetch_add(1, Ordering::Relaxed) };
-        let description = Description::new(kept, expires_at, written).to_bytes()?;
+        let description = Description::new(kept, page.as_ref(), expires_at, written).to_bytes()?;
         self.data_dir.sealer().write(&self.path_of(&whose), &description, secret)?;
-        self.lock().insert(whose, Indexed::new(kept, expires_at, written));
+        self.lock().insert(whose, Indexed::new(kept, page, expires_at, written));
         Ok(())
     }
 
@@ -213,13 +215,14 @@ impl Keystore {
         }
     }
 
-    /// Removes what is kept for a domain, or all there is. Files are overwritten before.
-    pub fn forget(&self, domain: Option<&Domain>) -> Removed {
+    /// Removes what the viewer may see of what is kept, all of it or that of a domain. Files are overwritten before.
+    pub fn forget(&self, domain: Option<&Domain>, viewer: &Viewer) -> Removed {
         let _files = self.lock_files();
+        let is_of_domain = |of: &Domain| domain.is_none_or(|domain| domain == of);
         let chosen: Vec<Whose> = {
             let index = self.lock();
-            let wanted = index.keys().filter(|(of, _)| domain.is_none_or(|domain| domain == of));
-            wanted.cloned().collect()
+            let seen = index.iter().filter(|(_, indexed)| viewer.sees(indexed.page.as_ref()));
+            seen.map(|(whose, _)| whose).filter(|(of, _)| is_of_domain(of)).cloned().collect()
         };
         let mut removed = Removed::default();
         for whose in chosen {
@@ -230,15 +233,17 @@ impl Keystore {
             // All of them, also after one that failed.
             removed.failed = removed.failed.take().or(Sealer::remove(&path).err());
         }
-        removed.failed =
-            removed.failed.or(self.remove_earlier(|of, _| domain.is_none_or(|domain| *domain == of)).err());
+        let earlier = self.remove_earlier(|about| {
+            viewer.sees(about.page().as_ref()) && about.domain().is_some_and(|of| is_of_domain(&of))
+        });
+        removed.failed = removed.failed.or(earlier.err());
         removed
     }
 
-    /// The keys that have not expired.
-    pub fn rows(&self) -> Vec<Row> {
+    /// The keys that the viewer may see and that have not expired.
+    pub fn rows(&self, viewer: &Viewer) -> Vec<Row> {
         let (index, now) = (self.lock(), unix_seconds());
-        let valid = index.iter().filter(|(_, indexed)| indexed.expires_at > now);
+        let valid = index.iter().filter(|(_, indexed)| indexed.is_shown(viewer, now));
         let timestamp = |seconds: u64| {
             let seconds = seconds.try_into().ok();
             seconds.and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or(Timestamp::MAX)
@@ -260,11 +265,11 @@ impl Keystore {
         Count { total: index.len(), valid: index.values().filter(|indexed| indexed.expires_at > now).count() }
     }
 
-    /// A number that is another one when other keys are cached.
-    pub fn state(&self) -> u64 {
+    /// A number that is another one when the viewer would see other keys.
+    pub fn state(&self, viewer: &Viewer) -> u64 {
         let (mut hasher, now) = (DefaultHasher::new(), unix_seconds());
         let index = self.lock();
-        let valid = index.iter().filter(|(_, indexed)| indexed.expires_at > now);
+        let valid = index.iter().filter(|(_, indexed)| indexed.is_shown(viewer, now));
         valid.for_each(|(whose, indexed)| (whose, indexed.expires_at).hash(&mut hasher));
         hasher.finish()
     }
@@ -278,7 +283,7 @@ impl Keystore {
             expired.map(|(whose, _)| whose.clone()).collect()
         };
         expired.iter().for_each(|whose| self.remove(whose, "it has expired"));
-        if let Err(error) = self.remove_earlier(|_, expires_at| expires_at <= now) {
+        if let Err(error) = self.remove_earlier(|about| about.expires_at <= now) {
             tracing::warn!(%error, "cannot remove an expired key of an earlier run");
         }
     }
@@ -306,7 +311,8 @@ impl Keystore {
     fn load(&self, path: &Path) -> Result<Loaded, Unusable> {
         let (description, secret) = self.data_dir.sealer().read::<32>(path)?;
         let description = Description::decode(&description)?;
-        let (expires_at, written) = (description.expires_at, description.written()?);
+        let (page, expires_at, written) =
+            (description.page(), description.expires_at, description.written()?);
         let kept = description.into_kept(secret).ok_or(SealError::Malformed)?;
         if self.path_of(&whose(&kept)) != path {
             return Err(SealError::Elsewhere.into());
@@ -314,7 +320,7 @@ impl Keystore {
         if expires_at <= unix_seconds() {
             return Err(Unusable::Expired);
         }
-        Ok(Loaded { kept, expires_at, written })
+        Ok(Loaded { kept, page, expires_at, written })
     }
 
     fn path_of(&self, (domain, coins): &Whose) -> PathBuf {
@@ -336,7 +342,7 @@ impl Keystore {
 }
 
 fn whose(kept: &Kept) -> Whose {
-    (kept.domain.clone(), kept.origin.coins.clone())
+    (kept.origin.domain.clone(), kept.origin.coins.clone())
 }
 
 /// What it takes to have a resumption wiped at the other end.

@@ -39,6 +39,7 @@ pub mod trust;
 pub mod tunnel;
 mod tunnels;
 pub mod usage;
+pub mod viewer;
 
 pub use config::Config;
 pub use daemon::{Daemon, Inherited, StartError};

@@ -7,7 +7,6 @@ use getrandom::fill;
 use rke_proto::handshake::{KeyId, ResumptionId, SessionSecrets};
 use rke_secret::Secret;
 
-use crate::Domain;
 use crate::exchange::{Kept, KeptSecret, KeyOrigin};
 use crate::session_key::SessionKey;
 
@@ -19,15 +18,15 @@ pub(crate) fn is_made_up(origin: &KeyOrigin) -> bool {
     origin.server.host == HOST
 }
 
-/// What the cache is to keep for a domain whose sessions are made up.
+/// What the cache is to keep where sessions of this origin are made up.
 ///
 /// # Errors
 /// When there is no secret memory left.
-pub fn kept(domain: Domain, origin: KeyOrigin) -> Result<Kept, rke_secret::SecretError> {
+pub fn kept(origin: KeyOrigin) -> Result<Kept, rke_secret::SecretError> {
     let secret = Secret::random()?;
     let secret =
         KeptSecret::Resumption { secret, id: ResumptionId([1; 16]), lives_until: u64::from(u32::MAX) };
-    Ok(Kept { domain, origin: Arc::new(origin), secret })
+    Ok(Kept { origin: Arc::new(origin), secret })
 }
 
 /// Keys of a session, as a handshake leaves them.

@@ -226,7 +226,7 @@ impl Sessions {
     pub fn renew(&self, id: SessionId) -> Option<Row> {
         let renewed = self.store.renew(id)?;
         tracing::info!("session renewed");
-        self.journal.session_renewed(id, renewed.domain.clone());
+        self.journal.session_renewed(id, renewed.origin.domain.clone());
         Some(renewed)
     }
 }
@@ -236,10 +236,10 @@ fn on_expiry(journal: &Arc<Journal>, remote: &Arc<RemoteDeletions>, tunnels: &Ar
     let (journal, remote, tunnels) = (Arc::clone(journal), Arc::clone(remote), Arc::clone(tunnels));
     Box::new(move |id, session, late| {
         let deletion = session.remote_deletion();
-        let NewSession { domain, key, .. } = session;
+        let NewSession { origin, key, .. } = session;
         drop(key);
         tunnels.cut(id, BreakCode::Expired);
-        journal.session_expired(id, domain, late);
+        journal.session_expired(id, origin.domain.clone(), late);
         remote.submit(deletion);
     })
 }

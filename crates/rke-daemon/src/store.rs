@@ -19,9 +19,9 @@ use tokio::task::JoinHandle;
 pub use self::id::{SESSION_ID_LEN, SessionId};
 pub use self::model::{Count, Full, KeyError, KeyUse, NewSession, Row, Rules};
 use self::shard::{Shard, Taken};
-use crate::Domain;
 use crate::clock::Moment;
 use crate::session_key::SessionKey;
+use crate::viewer::Viewer;
 
 /// Into how many parts the sessions are split. Ids are random, so the parts are alike.
 const SHARDS: usize = 256;
@@ -121,9 +121,9 @@ impl Store {
     }
 
     /// Ends all sessions that `chosen` says yes to, as [`Store::remove`] ends one.
-    pub fn remove_all(&self, chosen: impl Fn(&Domain) -> bool) -> Vec<(SessionId, NewSession)> {
+    pub fn remove_all(&self, chosen: impl Fn(&NewSession) -> bool) -> Vec<(SessionId, NewSession)> {
         let mut taken = Vec::new();
-        self.shared.each(|shard| taken.extend(shard.take_all(|entry| chosen(&entry.session.domain))));
+        self.shared.each(|shard| taken.extend(shard.take_all(|entry| chosen(&entry.session))));
         self.shared.taken(taken.len());
         let now = Moment::now();
         let live = |(id, taken)| Some((id, self.shared.if_live(id, taken, now)?));
@@ -214,19 +214,31 @@ impl Store {
         self.shared.shard(id).live(id, now).map(|entry| entry.row(id))
     }
 
-    /// All sessions that have not expired, oldest first, and how many there are.
-    pub fn rows(&self) -> (Count, Vec<Row>) {
-        let (now, mut total, mut rows) = (Moment::now(), 0, Vec::new());
+    /// The sessions that the viewer may see and that have not expired, oldest first, and how many there are: for a
+    /// page, only those are counted.
+    pub fn rows(&self, viewer: &Viewer) -> (Count, Vec<Row>) {
+        let (now, mut stored, mut rows) = (Moment::now(), 0, Vec::new());
         self.shared.each(|shard| {
-            total += shard.len();
-            rows.extend(shard.all_live(now).map(|(id, entry)| (entry.created, entry.row(id))));
+            stored += shard.len();
+            let seen = shard.all_live(now).filter(|(_, entry)| viewer.sees(entry.session.page.as_ref()));
+            rows.extend(seen.map(|(id, entry)| (entry.created, entry.row(id))));
         });
         rows.sort_by_key(|(created, _)| *created);
+        let total = if *viewer == Viewer::Program { stored } else { rows.len() };
         (Count { total, active: rows.len() }, rows.into_iter().map(|(_, row)| row).collect())
     }
 
-    /// A number that grows when something changes in what [`Store::rows`] gives: the sum of one for each part.
-    pub fn changes(&self) -> u64 {
+    /// A number that grows when something changes in what [`Store::rows`] gives this viewer: for a program the sum of
+    /// one for each part.
+    pub fn changes(&self, viewer: &Viewer) -> u64 {
+        match viewer {
+            Viewer::Program => self.all_changes(),
+            Viewer::Page(page) => page.changes(),
+            Viewer::NullOrigin => 0,
+        }
+    }
+
+    fn all_changes(&self) -> u64 {
         let mut changes = 0;
         self.shared.each(|shard| changes += shard.changes);
         changes

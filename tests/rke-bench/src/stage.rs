@@ -96,7 +96,7 @@ pub(crate) fn cache(data_dir: &Path, kept: impl IntoIterator<Item = Kept>) -> Re
     let data_dir = Arc::new(DataDir::open(data_dir, Role::Daemon, Sharing::Alone)?);
     let keystore = Keystore::open(data_dir, Limits { ttl_hours: 24, max: usize::MAX })?;
     for kept in kept {
-        keystore.put(&kept)?;
+        keystore.put(&kept, None)?;
     }
     Ok(())
 }
@@ -141,13 +141,13 @@ impl Daemon {
 
 /// What the cache is to keep for a domain whose sessions are made up: no exchange has made it.
 pub(crate) fn made_up_kept(domain: &str) -> Result<Kept> {
-    let domain = Domain::new(domain).context("not a domain")?;
-    Ok(made_up::kept(domain, made_up_origin()?)?)
+    Ok(made_up::kept(made_up_origin(domain)?)?)
 }
 
-/// Where the keys of made-up sessions come from.
-pub(crate) fn made_up_origin() -> Result<KeyOrigin> {
+/// Where the keys of made-up sessions of a domain come from.
+pub(crate) fn made_up_origin(domain: &str) -> Result<KeyOrigin> {
     Ok(KeyOrigin {
+        domain: Domain::new(domain).context("not a domain")?,
         cs_id: ContentServerId::new("CS").context("not a Content Server ID")?,
         width: ShareWidth::Wide,
         envelopes: vec![5],
@@ -161,9 +161,9 @@ pub(crate) fn made_up_origin() -> Result<KeyOrigin> {
 }
 
 /// A made-up session.
-pub(crate) fn made_up_session(domain: &Domain, origin: &Arc<KeyOrigin>) -> Result<NewSession> {
-    let (domain, origin, key) = (domain.clone(), Arc::clone(origin), made_up::session_key()?);
-    Ok(NewSession { domain, origin, from_cache: true, key })
+pub(crate) fn made_up_session(origin: &Arc<KeyOrigin>) -> Result<NewSession> {
+    let (origin, key) = (Arc::clone(origin), made_up::session_key()?);
+    Ok(NewSession { origin, page: None, from_cache: true, key })
 }
 
 /// A request for a target.

@@ -155,6 +155,7 @@ fn cache_a_key(data_dir: &Path) -> Result<()> {
     let data_dir = DataDir::open(data_dir, Role::Daemon, Sharing::Alone)?;
     let keystore = Keystore::open(Arc::new(data_dir), Limits { ttl_hours: 24, max: 1 })?;
     let origin = KeyOrigin {
+        domain: Domain::new(DOMAIN).context("not a domain")?,
         cs_id: ContentServerId::new("CS").context("not a Content Server ID")?,
         width: ShareWidth::Wide,
         envelopes: vec![5],
@@ -165,8 +166,7 @@ fn cache_a_key(data_dir: &Path) -> Result<()> {
         server: ServerName { host: made_up::HOST.into(), port: 443 },
         tunnel: None,
     };
-    let domain = Domain::new(DOMAIN).context("not a domain")?;
-    Ok(keystore.put(&made_up::kept(domain, origin)?)?)
+    Ok(keystore.put(&made_up::kept(origin)?, None)?)
 }
 
 async fn open_session(connection: &mut TcpStream, wallet: &Path, at: usize) -> Result<String> {

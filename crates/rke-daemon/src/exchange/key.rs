@@ -18,6 +18,8 @@ use crate::usage::Usage;
 /// Where a key comes from: everything about it that is not secret. All sessions of one exchange share it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyOrigin {
+    /// The domain that it was made for.
+    pub domain: Domain,
     /// The Content Server that has the key too.
     pub cs_id: ContentServerId,
     /// How wide the shares were.
@@ -123,9 +125,7 @@ impl Drop for UnclaimedKey {
 
 /// What is kept of an exchange, for later sessions.
 pub struct Kept {
-    /// The domain that it was made for.
-    pub domain: Domain,
-    /// Where its keys come from.
+    /// For which domain, and where its keys come from.
     pub origin: Arc<KeyOrigin>,
     /// What later sessions are opened with.
     pub secret: KeptSecret,
@@ -159,6 +159,7 @@ pub(crate) mod samples {
     pub(crate) fn origin(width: ShareWidth) -> KeyOrigin {
         let coin = |serial| CoinId { denomination: 0, serial };
         KeyOrigin {
+            domain: Domain::new("content.rke.test").unwrap_or_else(|| unreachable!("a domain")),
             cs_id: ContentServerId::new("CS").unwrap_or_else(|| unreachable!("an ID")),
             width,
             envelopes: vec![4, 5],

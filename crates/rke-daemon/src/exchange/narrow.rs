@@ -76,6 +76,7 @@ fn opened(
     tunnel: Option<TunnelName>,
 ) -> Result<(OpenedKey, Option<Kept>), ExchangeError> {
     let origin = Arc::new(KeyOrigin {
+        domain: subject.domain.clone(),
         cs_id: subject.context.cs_id,
         width: ShareWidth::Narrow,
         envelopes: round.envelopes(),
@@ -88,7 +89,6 @@ fn opened(
     });
     let usage: Arc<Usage> = Arc::default();
     let kept = Kept {
-        domain: subject.domain.clone(),
         origin: Arc::clone(&origin),
         secret: KeptSecret::Narrow {
             key: key.duplicate().map_err(io::Error::from)?,

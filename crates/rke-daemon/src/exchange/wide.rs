@@ -71,14 +71,13 @@ impl Exchange {
     /// [`ContactError`]; [`ContactError::Refused`] where the Content Server no longer knows the resumption.
     pub async fn resume(
         &self,
-        domain: &Domain,
         origin: &Arc<KeyOrigin>,
         (id, secret): (ResumptionId, &Secret<32>),
     ) -> Result<OpenedKey, ContactError> {
         let addresses = self.addresses(&origin.server).await?;
         let limit = self.contact_timeout();
         let resumption = (origin.cs_id, id, secret);
-        let work = |address| resume_with(address, resumption, domain);
+        let work = |address| resume_with(address, resumption, &origin.domain);
         let key = with_each(&addresses, limit, work).await?;
         let key = UnclaimedKey::new(key, origin.server.clone(), self.give_up.clone());
         Ok(OpenedKey { origin: Arc::clone(origin), key })
@@ -95,6 +94,7 @@ pub(super) fn opened(
 ) -> Result<(OpenedKey, Option<Kept>), SecretError> {
     let AgreedKey { secrets, grant, raidas, liars, prologue } = agreed;
     let origin = Arc::new(KeyOrigin {
+        domain: subject.domain.clone(),
         cs_id: subject.context.cs_id,
         width: ShareWidth::Wide,
         envelopes: round.envelopes(),
@@ -109,7 +109,6 @@ pub(super) fn opened(
     let lives_until = lives_until(lifetime);
     let (key, secret) = SessionKey::of_handshake(secrets, lives_until)?;
     let kept = resumption.map(|id| Kept {
-        domain: subject.domain.clone(),
         origin: Arc::clone(&origin),
         secret: KeptSecret::Resumption { secret, id, lives_until },
     });

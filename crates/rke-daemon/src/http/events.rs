@@ -19,6 +19,7 @@ use super::metrics::Sources;
 use super::patience::Patience;
 use crate::Domain;
 use crate::progress::{self, ShareState, Watch};
+use crate::viewer::Viewer;
 
 /// How often it is looked whether something has changed.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
@@ -29,30 +30,35 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 /// What has its own event that says that it has changed.
 const CHANGING: [&str; 4] = ["sessions", "keys", "raidas", "refusals"];
 
-/// A number for each of [`CHANGING`] that is another one when that has changed.
-fn state(sources: &Sources) -> [u64; 4] {
+/// A number for each of [`CHANGING`] that is another one when that has changed for the viewer.
+fn state(sources: &Sources, viewer: &Viewer) -> [u64; 4] {
     let sessions = &sources.sessions;
+    let deletions = match viewer {
+        // The console shows them in what it asks for with this event.
+        Viewer::Program => sessions.remote_deletions().changes(),
+        Viewer::Page(_) | Viewer::NullOrigin => 0,
+    };
     [
-        // The console shows both in what it asks for with this event.
-        sessions.store().changes().wrapping_add(sessions.remote_deletions().changes()),
-        sessions.keystore().state(),
+        sessions.store().changes(viewer).wrapping_add(deletions),
+        sessions.keystore().state(viewer),
         sessions.exchange().raidas().changes(),
-        sources.admission.refusals().total(),
+        sources.admission.refusals().seen_by(viewer).total(),
     ]
 }
 
 pub(super) async fn show(
     State(sources): State<Sources>,
     Extension(patience): Extension<Patience>,
+    Extension(viewer): Extension<Viewer>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failure> {
-    let Some(watch) = sources.sessions.exchange().progress().watch() else {
+    let Some(watch) = sources.sessions.exchange().progress().watch(viewer.clone()) else {
         let message = format!("{} pages watch already; close one of them", progress::MAX_WATCHERS);
         return Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(HEARTBEAT));
     };
     patience.follow_client();
     let mut ticks = interval(LOOK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let listener = Listener { sources, watch, ticks, seen: None, changed: VecDeque::new() };
+    let listener = Listener { sources, viewer, watch, ticks, seen: None, changed: VecDeque::new() };
     let events = unfold(listener, |mut listener| async {
         let event = listener.next().await?;
         Some((Ok(event), listener))
@@ -63,6 +69,7 @@ pub(super) async fn show(
 /// One who listens, and what he has been told.
 struct Listener {
     sources: Sources,
+    viewer: Viewer,
     watch: Watch,
     ticks: Interval,
     /// `None` where he has to be told of everything.
@@ -78,7 +85,7 @@ impl Listener {
             }
             tokio::select! {
                 event = self.watch.next() => match event? {
-                    progress::Event::Share { domain, raida, state } => {
+                    progress::Event::Share { domain, raida, state, .. } => {
                         return ShareStep::new(&domain, raida.get(), state).event();
                     }
                     progress::Event::Missed => self.seen = None,
@@ -89,7 +96,7 @@ impl Listener {
     }
 
     fn look(&mut self) {
-        let now = state(&self.sources);
+        let now = state(&self.sources, &self.viewer);
         let is_news = |at: usize| self.seen.is_none_or(|seen| seen[at] != now[at]);
         self.changed = (0..CHANGING.len()).filter(|at| is_news(*at)).map(|at| CHANGING[at]).collect();
         self.seen = Some(now);

@@ -20,6 +20,7 @@ use crate::Domain;
 use crate::clock::Moment;
 use crate::sessions::{CachedKey, DeleteError, KeyChoice, Nonce, Sessions};
 use crate::store::{KeyError, SessionId};
+use crate::viewer::Viewer;
 
 /// How long a deletion with `everywhere=true` waits for the other end.
 const REMOTE_WAIT: Duration = Duration::from_secs(5);
@@ -39,11 +40,15 @@ pub(super) async fn discover(State(sessions): State<Shared>, query: Query<'stati
     Ok(Json(Found::new(domain.to_string(), found)))
 }
 
-pub(super) async fn create(State(sessions): State<Shared>, query: Query<'static>) -> NewSession {
+pub(super) async fn create(
+    State(sessions): State<Shared>,
+    Extension(viewer): Extension<Viewer>,
+    query: Query<'static>,
+) -> NewSession {
     let domain = domain(&query)?;
     let wallet = query.required("wallet_path")?.into_owned();
     let choice = if query.flag("fresh")? { KeyChoice::Fresh } else { KeyChoice::Cached };
-    create_session(&sessions, domain, wallet, choice).await
+    create_session(&sessions, &viewer, domain, wallet, choice).await
 }
 
 /// The answer that tells of a new session, and the session itself.
@@ -52,18 +57,22 @@ pub(super) type NewSession = Result<(Extension<Opened>, Json<Created>), Failure>
 /// Opens a session.
 pub(super) async fn create_session(
     sessions: &Sessions,
+    viewer: &Viewer,
     domain: Domain,
     wallet: String,
     choice: KeyChoice,
 ) -> NewSession {
-    let row = sessions.create(domain.clone(), PathBuf::from(&wallet), choice).await;
+    let row = sessions.create(domain.clone(), PathBuf::from(&wallet), choice, viewer).await;
     let row = row.map_err(|error| Failure::exchange(&error, domain.as_str(), &wallet))?;
     let opened = parse_id(&row.session_id)?.ok_or_else(Failure::internal)?;
     Ok((Extension(Opened(opened)), Json(Created::from(row))))
 }
 
-pub(super) async fn list(State(sessions): State<Shared>) -> Json<Listed> {
-    Json(Listed::new(&sessions))
+pub(super) async fn list(
+    State(sessions): State<Shared>,
+    Extension(viewer): Extension<Viewer>,
+) -> Json<Listed> {
+    Json(Listed::new(&sessions, &viewer))
 }
 
 pub(super) async fn show(State(sessions): State<Shared>, PathId(id): PathId) -> Answer<Shown> {
@@ -76,18 +85,20 @@ pub(super) async fn show(State(sessions): State<Shared>, PathId(id): PathId) -> 
 
 pub(super) async fn delete(
     State(sessions): State<Shared>,
+    Extension(viewer): Extension<Viewer>,
     query: Query<'static>,
 ) -> Result<Deleted, Failure> {
-    delete_session(&sessions, query.required("session_id")?.into_owned(), &query).await
+    delete_session(&sessions, &viewer, query.required("session_id")?.into_owned(), &query).await
 }
 
 pub(super) async fn delete_by_path(
     State(sessions): State<Shared>,
+    Extension(viewer): Extension<Viewer>,
     PathId(id): PathId,
     query: Query<'static>,
 ) -> Result<Deleted, Failure> {
     query.only(&["forget", "verify", "everywhere"])?;
-    delete_session(&sessions, id, &query).await
+    delete_session(&sessions, &viewer, id, &query).await
 }
 
 /// Ends the session that `session_id` names, where it is the only parameter: nothing else can be asked for then.
@@ -98,15 +109,20 @@ pub(super) fn delete_only(sessions: &Sessions, now: Moment, query: &Query<'_>) -
     Ok(Deleted::new(id.into_owned(), None, None))
 }
 
-async fn delete_session(sessions: &Sessions, id: String, query: &Query<'_>) -> Result<Deleted, Failure> {
+async fn delete_session(
+    sessions: &Sessions,
+    viewer: &Viewer,
+    id: String,
+    query: &Query<'_>,
+) -> Result<Deleted, Failure> {
     let (forget, verify, everywhere) =
         (query.flag("forget")?, query.flag("verify")?, query.flag("everywhere")?);
     let cached = if forget { CachedKey::Forget } else { CachedKey::Keep };
     let deleted = match (parse_id(&id)?, verify) {
         (None, _) => Err(DeleteError::NotFound),
-        (Some(parsed), false) => sessions.delete(parsed, cached).await.map(|ended| (ended, None)),
+        (Some(parsed), false) => sessions.delete(parsed, cached, viewer).await.map(|ended| (ended, None)),
         (Some(parsed), true) => {
-            let deleted = sessions.delete_with_receipt(parsed, cached).await;
+            let deleted = sessions.delete_with_receipt(parsed, cached, viewer).await;
             deleted.map(|(ended, receipt)| (ended, Some(receipt)))
         }
     };
@@ -188,11 +204,15 @@ pub(super) fn decrypt_whole(
     Ok(Decrypted::new(data))
 }
 
-pub(super) async fn delete_all(State(sessions): State<Shared>, query: Query<'static>) -> Answer<DeletedAll> {
+pub(super) async fn delete_all(
+    State(sessions): State<Shared>,
+    Extension(viewer): Extension<Viewer>,
+    query: Query<'static>,
+) -> Answer<DeletedAll> {
     query.only(&["domain", "forget"])?;
     let domain = domain_to_narrow(&query)?;
     let cached = if query.flag("forget")? { CachedKey::Forget } else { CachedKey::Keep };
-    let deleted = sessions.delete_all(domain, cached).await;
+    let deleted = sessions.delete_all(domain, cached, &viewer).await;
     Ok(Json(DeletedAll::sessions(deleted.map_err(|error| Failure::delete_all(&error))?)))
 }
 
@@ -201,14 +221,18 @@ pub(super) async fn renew(State(sessions): State<Shared>, PathId(id): PathId) ->
     Ok(Json(Renewed::from(renewed.ok_or_else(|| Failure::session(NOT_FOUND_OR_EXPIRED, &id))?)))
 }
 
-pub(super) async fn keys(State(sessions): State<Shared>) -> Json<Keys> {
-    Json(Keys::new(&sessions.keystore().rows()))
+pub(super) async fn keys(State(sessions): State<Shared>, Extension(viewer): Extension<Viewer>) -> Json<Keys> {
+    Json(Keys::new(&sessions.keystore().rows(&viewer)))
 }
 
-pub(super) async fn forget_keys(State(sessions): State<Shared>, query: Query<'static>) -> Answer<DeletedAll> {
+pub(super) async fn forget_keys(
+    State(sessions): State<Shared>,
+    Extension(viewer): Extension<Viewer>,
+    query: Query<'static>,
+) -> Answer<DeletedAll> {
     query.only(&["domain"])?;
     let domain = domain_to_narrow(&query)?;
-    let forgotten = sessions.forget_keys(domain).await.map_err(DeleteError::Cache);
+    let forgotten = sessions.forget_keys(domain, &viewer).await.map_err(DeleteError::Cache);
     Ok(Json(DeletedAll::keys(forgotten.map_err(|error| Failure::delete_all(&error))?)))
 }
 

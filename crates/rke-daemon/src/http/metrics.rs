@@ -181,7 +181,7 @@ fn of_raidas(registry: &mut Registry, sessions: &Sessions) {
 
 fn of_refusals(registry: &mut Registry, admission: &Admission) {
     let refusals: Family<Label, Counter> = Family::default();
-    for (rule, count) in admission.refusals().counts() {
+    for (rule, count) in admission.refusals().all().counts {
         refusals.get_or_create(&[("rule", rule.name().into())]).inc_by(count);
     }
     registry.register("refusals", "Requests that were refused at the gate, by rule", refusals);

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::admission::{Admission, LastRefusal, Rule};
 use super::answer::success;
+use crate::viewer::Viewer;
 
 /// A rule that has refused something.
 #[derive(Serialize, ToSchema)]
@@ -54,15 +55,18 @@ pub(super) struct Refused {
     last: Option<Last>,
 }
 
-pub(super) async fn show(State(admission): State<Arc<Admission>>) -> Json<Refused> {
-    let counts = admission.refusals().counts();
+pub(super) async fn show(
+    State(admission): State<Arc<Admission>>,
+    Extension(viewer): Extension<Viewer>,
+) -> Json<Refused> {
+    let seen = admission.refusals().seen_by(&viewer);
     let count = |(rule, count): (&Rule, &u64)| Count { rule: rule.name(), count: *count };
     Json(Refused {
         command: "rke_refusals",
         success: true,
-        total: counts.values().sum(),
-        rules: counts.iter().map(count).collect(),
-        last: admission.refusals().last().map(Last::from),
+        total: seen.total(),
+        rules: seen.counts.iter().map(count).collect(),
+        last: seen.last.map(Last::from),
     })
 }
 

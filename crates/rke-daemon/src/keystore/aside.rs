@@ -7,7 +7,6 @@ use rke_host::sealed::{SealError, Sealer};
 
 use super::Keystore;
 use super::description::Description;
-use crate::Domain;
 
 /// The folder for narrow keys that earlier runs of the daemon have cached.
 pub(super) const EARLIER: &str = "earlier-keys";
@@ -69,16 +68,14 @@ impl Keystore {
         }
     }
 
-    /// Removes those of the narrow keys of earlier runs that are of a domain and expire at a time. Files are overwritten
-    /// before.
-    pub(super) fn remove_earlier(&self, which: impl Fn(Domain, u64) -> bool) -> io::Result<()> {
+    /// Removes those of the narrow keys of earlier runs that `which` says yes to. Files are overwritten before.
+    pub(super) fn remove_earlier(&self, which: impl Fn(&Description) -> bool) -> io::Result<()> {
         let found = fs::read_dir(self.data_dir.path().join(EARLIER)).into_iter().flatten().flatten();
         let mut removed = Ok(());
         for path in found.map(|entry| entry.path()) {
             let description =
                 Sealer::describe(&path).and_then(|description| Description::decode(&description));
-            let chosen = description.ok().and_then(|about| Some(which(about.domain()?, about.expires_at)));
-            if chosen == Some(true) {
+            if description.is_ok_and(|about| which(&about)) {
                 removed = removed.and(Sealer::remove(&path));
             }
         }

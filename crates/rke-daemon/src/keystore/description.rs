@@ -15,12 +15,16 @@ use crate::Domain;
 use crate::confirm::TunnelName;
 use crate::exchange::{Kept, KeptSecret, KeyOrigin};
 use crate::server::ServerName;
+use crate::viewer::Page;
 
 /// The description, as JSON.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Description {
     domain: String,
+    /// The origin of the page that it was made for, or `null`. A file without it is of an earlier form.
+    #[serde(deserialize_with = "Option::deserialize")]
+    page: Option<String>,
     /// Unix seconds.
     pub(super) expires_at: u64,
     cs_id: String,
@@ -48,8 +52,8 @@ enum Secrecy {
 
 impl Description {
     /// Of what is kept of an exchange.
-    pub(super) fn new(kept: &Kept, expires_at: u64, written: Written) -> Self {
-        let Kept { domain, origin, secret } = kept;
+    pub(super) fn new(kept: &Kept, page: Option<&Page>, expires_at: u64, written: Written) -> Self {
+        let Kept { origin, secret } = kept;
         let secret = match secret {
             KeptSecret::Resumption { id, lives_until, .. } => {
                 Secrecy::Resumption { id: id.to_string(), lives_until: *lives_until }
@@ -61,7 +65,8 @@ impl Description {
             }
         };
         Self {
-            domain: domain.to_string(),
+            domain: origin.domain.to_string(),
+            page: page.map(|page| page.origin().to_owned()),
             expires_at,
             cs_id: origin.cs_id.to_string(),
             envelopes: origin.envelopes.clone(),
@@ -86,6 +91,11 @@ impl Description {
     /// The domain that it is of.
     pub(super) fn domain(&self) -> Option<Domain> {
         Domain::new(&self.domain)
+    }
+
+    /// The page that it was made for, if one had asked.
+    pub(super) fn page(&self) -> Option<Page> {
+        self.page.as_deref().map(Page::new)
     }
 
     /// Which write it is of a narrow key's file.
@@ -123,6 +133,7 @@ impl Description {
             None => None,
         };
         let origin = KeyOrigin {
+            domain: Domain::new(&self.domain)?,
             cs_id: ContentServerId::new(&self.cs_id)?,
             width,
             envelopes: self.envelopes,
@@ -133,7 +144,7 @@ impl Description {
             server: ServerName { host: self.host, port: self.port },
             tunnel,
         };
-        Some(Kept { domain: Domain::new(&self.domain)?, origin: Arc::new(origin), secret })
+        Some(Kept { origin: Arc::new(origin), secret })
     }
 }
 

@@ -17,6 +17,7 @@ use crate::config::OnSuspend;
 use crate::keystore::Removed;
 use crate::remote_deletions::Remote;
 use crate::store::{NewSession, SessionId};
+use crate::viewer::Viewer;
 
 /// A session that has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,13 +66,13 @@ impl Sessions {
     /// Wipes the key of a session that was deleted, here and then at the other end.
     fn wipe(&self, id: SessionId, session: NewSession) -> Ended {
         let deletion = session.remote_deletion();
-        let NewSession { domain, key, .. } = session;
+        let NewSession { origin, key, .. } = session;
         let key_id = key.key_id();
         drop(key);
         self.tunnels.cut(id, BreakCode::Deleted);
-        self.journal.session_deleted(id, domain.clone());
+        self.journal.session_deleted(id, origin.domain.clone());
         self.remote.submit(deletion);
-        Ended { domain, key_id }
+        Ended { domain: origin.domain.clone(), key_id }
     }
 
     /// What has become of a key at the other end, after at most this wait.
@@ -82,13 +83,18 @@ impl Sessions {
         }
     }
 
-    /// As [`Sessions::end`], and then the cached key goes too if that is wanted.
+    /// As [`Sessions::end`], and then the cached key goes too if that is wanted and the viewer may see it.
     ///
     /// # Errors
     /// [`DeleteError::NotFound`] or [`DeleteError::Cache`].
-    pub async fn delete(&self, id: SessionId, cached: CachedKey) -> Result<Ended, DeleteError> {
+    pub async fn delete(
+        &self,
+        id: SessionId,
+        cached: CachedKey,
+        viewer: &Viewer,
+    ) -> Result<Ended, DeleteError> {
         let ended = self.end(id, Moment::now())?;
-        self.forget(ended.domain.clone(), cached).await?;
+        self.forget(ended.domain.clone(), cached, viewer).await?;
         Ok(ended)
     }
 
@@ -102,6 +108,7 @@ impl Sessions {
         &self,
         id: SessionId,
         cached: CachedKey,
+        viewer: &Viewer,
     ) -> Result<(Ended, Look), DeleteError> {
         let mut fingerprint = Fingerprint::new().map_err(DeleteError::Look)?;
         let session = self.store.remove(id, Moment::now()).ok_or(DeleteError::NotFound)?;
@@ -109,7 +116,7 @@ impl Sessions {
         let added = session.key.add_to(&mut fingerprint);
         let ended = self.wipe(id, session);
         added.map_err(DeleteError::Look)?;
-        self.forget(ended.domain.clone(), cached).await?;
+        self.forget(ended.domain.clone(), cached, viewer).await?;
         let look = spawn_blocking(move || fingerprint.look()).await.unwrap_or_else(|error| {
             Err(SecretError::System { action: "look through memory", source: io::Error::other(error) })
         });
@@ -134,39 +141,49 @@ impl Sessions {
         }
     }
 
-    async fn forget(&self, domain: Domain, cached: CachedKey) -> Result<(), DeleteError> {
+    async fn forget(&self, domain: Domain, cached: CachedKey, viewer: &Viewer) -> Result<(), DeleteError> {
         match cached {
             CachedKey::Keep => Ok(()),
-            CachedKey::Forget => self.forget_keys(Some(domain)).await.map(drop).map_err(DeleteError::Cache),
+            CachedKey::Forget => {
+                self.forget_keys(Some(domain), viewer).await.map(drop).map_err(DeleteError::Cache)
+            }
         }
     }
 
-    /// Ends all sessions of a domain, or all there are: when this returns, their ids are dead and their
+    /// Ends all sessions that the viewer may see, or those of a domain: when this returns, their ids are dead and their
     /// keys are wiped. Says how many there were.
     ///
     /// # Errors
     /// [`DeleteError::Cache`]; the sessions have ended in any case.
-    pub async fn delete_all(&self, domain: Option<Domain>, cached: CachedKey) -> Result<usize, DeleteError> {
-        let ended = self.store.remove_all(|of| domain.as_ref().is_none_or(|domain| domain == of));
+    pub async fn delete_all(
+        &self,
+        domain: Option<Domain>,
+        cached: CachedKey,
+        viewer: &Viewer,
+    ) -> Result<usize, DeleteError> {
+        let is_of_domain = |of: &Domain| domain.as_ref().is_none_or(|domain| domain == of);
+        let ended = self
+            .store
+            .remove_all(|session| viewer.sees(session.page.as_ref()) && is_of_domain(&session.origin.domain));
         let count = ended.len();
         self.wipe_each(ended, |id, of| self.journal.session_deleted(id, of));
         tracing::info!(count, "sessions deleted");
         if cached == CachedKey::Forget {
-            self.forget_keys(domain).await.map_err(DeleteError::Cache)?;
+            self.forget_keys(domain, viewer).await.map_err(DeleteError::Cache)?;
         }
         Ok(count)
     }
 
-    /// Removes the cached key of a domain, or all there are. Says how many there were.
+    /// Removes the cached keys that the viewer may see, or those of a domain. Says how many there were.
     ///
     /// # Errors
     /// What the system said; the keys are no longer used in any case.
-    pub async fn forget_keys(&self, domain: Option<Domain>) -> io::Result<usize> {
-        let (keystore, remote, whose) =
-            (Arc::clone(&self.keystore), Arc::clone(&self.remote), domain.clone());
+    pub async fn forget_keys(&self, domain: Option<Domain>, viewer: &Viewer) -> io::Result<usize> {
+        let (keystore, remote) = (Arc::clone(&self.keystore), Arc::clone(&self.remote));
+        let (whose, viewer) = (domain.clone(), viewer.clone());
         // All of it there, so that it is done also where the client hangs up and nobody waits for it.
         let forget = spawn_blocking(move || {
-            let Removed { count, remote: deletions, failed } = keystore.forget(whose.as_ref());
+            let Removed { count, remote: deletions, failed } = keystore.forget(whose.as_ref(), &viewer);
             remote.submit(deletions);
             (count, failed)
         });
@@ -188,7 +205,7 @@ impl Sessions {
         drop_sessions();
         let _standstill = self.creations.call_off().await;
         drop_sessions();
-        self.forget_keys(None).await.map(drop)
+        self.forget_keys(None, &Viewer::Program).await.map(drop)
     }
 
     /// Whether the machine has slept and [`Sessions::drop_after_sleep`] has something to do about it.
@@ -221,12 +238,12 @@ impl Sessions {
     fn wipe_each(&self, sessions: Vec<(SessionId, NewSession)>, report: impl Fn(SessionId, Domain)) {
         let wipe = |(id, session): (SessionId, NewSession)| {
             let deletion = session.remote_deletion();
-            (id, session.domain, deletion)
+            (id, session.origin, deletion)
         };
         let wiped: Vec<_> = sessions.into_iter().map(wipe).collect();
-        let deletions = wiped.into_iter().filter_map(|(id, domain, deletion)| {
+        let deletions = wiped.into_iter().filter_map(|(id, origin, deletion)| {
             self.tunnels.cut(id, BreakCode::Deleted);
-            report(id, domain);
+            report(id, origin.domain.clone());
             deletion
         });
         self.remote.submit(deletions);

@@ -16,6 +16,16 @@ use crate::exchange::{ExchangeError, GiveUp, Kept, KeptSecret, KeyOrigin, Opened
 use crate::server::ContactError;
 use crate::session_key::SessionKey;
 use crate::store::{NewSession, Row, SessionId};
+use crate::viewer::{Page, Viewer};
+
+/// What a session is wanted for.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    domain: &'a Domain,
+    choice: KeyChoice,
+    /// The page that wants it. `None` where no page does.
+    page: Option<&'a Page>,
+}
 
 impl Sessions {
     /// Opens a session with the domain's cached key, or with a new one.
@@ -27,9 +37,11 @@ impl Sessions {
         domain: Domain,
         wallet: PathBuf,
         choice: KeyChoice,
+        viewer: &Viewer,
     ) -> Result<Row, Arc<ExchangeError>> {
-        let asked = domain.clone();
-        let open = async |leave| self.open(domain, wallet, choice, leave).await;
+        let open = async |leave| {
+            self.open(Wanted { domain: &domain, choice, page: viewer.page() }, wallet, leave).await
+        };
         let created = self.creations.run(open).await;
         let created = created.unwrap_or_else(|| Err(ExchangeError::CalledOff.into()));
         let outcome = match &created {
@@ -39,37 +51,36 @@ impl Sessions {
         };
         *self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).entry(outcome).or_default() += 1;
         if let Err(error) = &created {
-            self.journal.session_refused(asked, error);
+            self.journal.session_refused(domain, error);
         }
         created
     }
 
     async fn open(
         &self,
-        domain: Domain,
+        wanted: Wanted<'_>,
         wallet: PathBuf,
-        choice: KeyChoice,
         leave: Leave,
     ) -> Result<Row, Arc<ExchangeError>> {
         let wallet = self.confine(wallet)?;
         wallet.check().map_err(ExchangeError::from)?;
         self.store.check_room().map_err(ExchangeError::from)?;
-        let (opened, from_cache) = self.key_for(&domain, wallet, choice, leave).await?;
+        let (opened, from_cache) = self.key_for(wanted, wallet, leave).await?;
         let OpenedKey { key, origin } = opened;
         let id = SessionId::random().map_err(|error| ExchangeError::Machine(error.into()))?;
         if origin.width == ShareWidth::Narrow {
-            tracing::warn!(%domain, "opened a WEAK session: its key comes from 1-byte shares and has 8 bits");
+            tracing::warn!(domain = %wanted.domain, "opened a WEAK session: its key comes from 1-byte shares and has 8 bits");
         }
         let raidas = origin.raidas.len();
-        let session = NewSession { domain: domain.clone(), origin, from_cache, key: key.claim() };
+        let session = NewSession { origin, page: wanted.page.cloned(), from_cache, key: key.claim() };
         let deletion = session.remote_deletion();
         let row = self.store.insert(id, session).map_err(|full| {
             // The other end has its key already.
             self.remote.submit(deletion);
             ExchangeError::from(full)
         })?;
-        tracing::info!(%domain, raidas, from_cache, "session opened");
-        self.journal.session_created(id, domain, &row);
+        tracing::info!(domain = %wanted.domain, raidas, from_cache, "session opened");
+        self.journal.session_created(id, &row);
         Ok(row)
     }
 
@@ -85,11 +96,11 @@ impl Sessions {
 
     async fn key_for(
         &self,
-        domain: &Domain,
+        wanted: Wanted<'_>,
         wallet: Wallet,
-        choice: KeyChoice,
         leave: Leave,
     ) -> Result<(OpenedKey, bool), Arc<ExchangeError>> {
+        let Wanted { domain, choice, page } = wanted;
         let mut useless = None;
         if let Some(key) = self.open_from_cache(domain, &wallet, choice, &mut useless, &leave).await? {
             return Ok((key, true));
@@ -106,11 +117,11 @@ impl Sessions {
             return Err(failure);
         }
         let started = Instant::now();
-        let ended = self.exchange.run(domain, wallet, deadline).await;
+        let ended = self.exchange.run(domain, wallet, page, deadline).await;
         self.journal.exchange_ended(&ended, started.elapsed());
         match ended {
             Ok((key, kept)) => {
-                self.cache(kept, leave).await?;
+                self.cache(kept, page, leave).await?;
                 Ok((key, false))
             }
             Err(error) => {
@@ -137,7 +148,7 @@ impl Sessions {
         if choice == KeyChoice::Fresh {
             return Ok(None);
         }
-        let Some(Kept { domain, origin, secret }) = self.cached(domain, wallet, leave).await else {
+        let Some(Kept { origin, secret }) = self.cached(domain, wallet, leave).await else {
             return Ok(None);
         };
         if useless.as_ref().is_some_and(|useless| Arc::ptr_eq(useless, &origin)) {
@@ -149,24 +160,24 @@ impl Sessions {
             let key = UnclaimedKey::new(key, origin.server.clone(), GiveUp::default());
             return Ok(Some(OpenedKey { origin, key }));
         }
-        self.exchange.check_trust(&domain, origin.cs_id, origin.width).await?;
+        self.exchange.check_trust(domain, origin.cs_id, origin.width).await?;
         match secret {
             KeptSecret::Narrow { key, usage } => {
-                let is_good = self.exchange.accepts(&domain, origin.width)
+                let is_good = self.exchange.accepts(domain, origin.width)
                     && !usage.is_used_up(self.config().key_limits);
                 let key = SessionKey::Narrow { key, usage };
                 let key = UnclaimedKey::new(key, origin.server.clone(), GiveUp::default());
                 Ok(is_good.then_some(OpenedKey { origin, key }))
             }
             KeptSecret::Resumption { secret, id, lives_until } => {
-                match self.exchange.resume(&domain, &origin, (id, &secret)).await {
+                match self.exchange.resume(&origin, (id, &secret)).await {
                     Ok(key) => Ok(Some(key)),
                     Err(error) => {
                         tracing::info!(%domain, server = %origin.server, %error, "cannot resume; making a fresh exchange");
                         *useless = Some(Arc::clone(&origin));
                         if matches!(error, ContactError::Refused(reason) if reason != Reason::Busy) {
                             let secret = KeptSecret::Resumption { secret, id, lives_until };
-                            self.give_up(Kept { domain, origin, secret }, leave).await;
+                            self.give_up(Kept { origin, secret }, leave).await;
                         }
                         Ok(None)
                     }
@@ -198,13 +209,18 @@ impl Sessions {
 
     /// Caches what is kept of an exchange. A cache that cannot be written is reported, and the session is opened all the
     /// same.
-    async fn cache(&self, kept: Option<Kept>, leave: Leave) -> Result<(), ExchangeError> {
-        let keystore = Arc::clone(&self.keystore);
+    async fn cache(
+        &self,
+        kept: Option<Kept>,
+        page: Option<&Page>,
+        leave: Leave,
+    ) -> Result<(), ExchangeError> {
+        let (keystore, page) = (Arc::clone(&self.keystore), page.cloned());
         let write = move || {
             if let Some(kept) = kept
-                && let Err(error) = keystore.put(&kept)
+                && let Err(error) = keystore.put(&kept, page)
             {
-                tracing::warn!(domain = %kept.domain, %error, "the new key could not be cached");
+                tracing::warn!(domain = %kept.origin.domain, %error, "the new key could not be cached");
             }
             drop(leave);
         };

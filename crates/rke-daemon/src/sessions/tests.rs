@@ -62,8 +62,8 @@ impl Stage {
 fn session() -> NewSession {
     let key = Secret::fill(|key| *key = [7; 32]).expect("secret memory");
     NewSession {
-        domain: Domain::new("content.rke.test").expect("a domain"),
         origin: Arc::new(samples::origin(ShareWidth::Narrow)),
+        page: None,
         from_cache: false,
         key: SessionKey::Narrow { key, usage: Arc::default() },
     }

@@ -42,7 +42,15 @@ impl Entry {
             decrypt_count: 0,
         };
         entry.queued = entry.end(rules);
+        entry.note_change();
         entry
+    }
+
+    /// Notes a change for the page that has opened it.
+    pub(super) fn note_change(&self) {
+        if let Some(page) = &self.session.page {
+            page.note_change();
+        }
     }
 
     /// When it ends if nobody uses it from now on.
@@ -59,6 +67,7 @@ impl Entry {
         self.deadline = self.deadline.max(now.after(rules.ttl).min(latest));
         self.expires_at = seconds_after(wall_clock(), self.deadline.since(now));
         self.last_used = self.last_used.max(now);
+        self.note_change();
     }
 
     /// Counts a use of the key.
@@ -80,13 +89,13 @@ impl Entry {
             | KeyUse::Receive
             | KeyUse::Tunnel => (),
         }
+        self.note_change();
         Ok(())
     }
 
     pub(super) fn row(&self, id: SessionId) -> Row {
         Row {
             session_id: id.to_string(),
-            domain: self.session.domain.clone(),
             created_at: timestamp(self.created_at),
             expires_at: timestamp(self.expires_at),
             encrypt_count: self.encrypt_count,

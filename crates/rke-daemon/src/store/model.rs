@@ -6,18 +6,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rke_proto::handshake::KeyId;
 
-use crate::Domain;
 use crate::exchange::KeyOrigin;
 use crate::remote_deletions::RemoteDeletion;
 use crate::session_key::SessionKey;
 use crate::usage::{UsageLimits, UsedUp};
+use crate::viewer::Page;
 
 /// What a session is opened with.
 pub struct NewSession {
-    /// The domain that was asked for.
-    pub domain: Domain,
-    /// Where the key comes from.
+    /// For which domain its key was made, and where it comes from.
     pub origin: Arc<KeyOrigin>,
+    /// The page that has opened it. `None` where no page did.
+    pub page: Option<Page>,
     /// Whether the key came from the cache.
     pub from_cache: bool,
     /// The session's keys.
@@ -56,8 +56,6 @@ pub struct Rules {
 pub struct Row {
     /// Its id, in hex.
     pub session_id: String,
-    /// The domain that was asked for.
-    pub domain: Domain,
     /// When it was opened.
     pub created_at: Timestamp,
     /// When it ends by itself.
@@ -68,7 +66,7 @@ pub struct Row {
     pub decrypt_count: u64,
     /// Whether its key came from the cache.
     pub from_cache: bool,
-    /// Where its key comes from.
+    /// For which domain its key was made, and where it comes from.
     pub origin: Arc<KeyOrigin>,
     /// The name of its key at both ends. `None` where the key is a narrow one.
     pub key_id: Option<KeyId>,

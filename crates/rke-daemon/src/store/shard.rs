@@ -97,6 +97,7 @@ impl Shard {
 
     pub(super) fn take(&mut self, id: SessionId) -> Option<Taken> {
         let entry = self.entries.remove(id)?;
+        entry.note_change();
         self.outdated(entry.queued, id);
         self.changes += 1;
         Some(Taken { end: entry.end(&self.rules), session: entry.session })

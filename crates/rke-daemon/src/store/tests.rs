@@ -5,8 +5,10 @@ use rke_proto::handshake::{KeyId, SessionSecrets, keys};
 use rke_secret::Secret;
 
 use super::*;
-use crate::exchange::samples;
+use crate::Domain;
+use crate::exchange::{KeyOrigin, samples};
 use crate::usage::{Usage, UsageLimits, UsedUp};
+use crate::viewer::Page;
 
 fn of_byte(byte: u8) -> Secret<32> {
     Secret::fill(|key| *key = [byte; 32]).expect("a secret")
@@ -19,8 +21,8 @@ pub(super) fn store(rules: Rules) -> Store {
 
 pub(super) fn session(byte: u8) -> NewSession {
     NewSession {
-        domain: Domain::new("content.rke.test").expect("a domain"),
         origin: Arc::new(samples::origin(ShareWidth::Narrow)),
+        page: None,
         from_cache: false,
         key: SessionKey::Narrow { key: of_byte(byte), usage: Arc::default() },
     }
@@ -107,7 +109,7 @@ async fn a_removed_session_is_gone_and_removing_it_again_finds_nothing() {
     assert!(store.remove(id(1), Moment::now()).is_none());
     assert_eq!(store.with_key(id(1), KeyUse::Encrypt(1), |_| ()), Err(KeyError::NotFound));
     assert!(store.row(id(1)).is_none());
-    assert_eq!(store.rows().1.len(), 0);
+    assert_eq!(store.rows(&Viewer::Program).1.len(), 0);
 }
 
 #[tokio::test]
@@ -210,12 +212,59 @@ async fn a_key_is_used_up_for_all_sessions_that_hold_it() {
 async fn all_sessions_of_a_domain_end_at_once() {
     let store = store(rules(16, Duration::from_secs(60)));
     let other = Domain::new("other.test").expect("a domain");
+    let origin = KeyOrigin { domain: other.clone(), ..samples::origin(ShareWidth::Narrow) };
     store.insert(id(1), session(1)).expect("room");
-    store.insert(id(2), NewSession { domain: other.clone(), ..session(2) }).expect("room");
-    assert_eq!(store.remove_all(|domain| *domain == other).len(), 1);
+    store.insert(id(2), NewSession { origin: Arc::new(origin), ..session(2) }).expect("room");
+    assert_eq!(store.remove_all(|session| session.origin.domain == other).len(), 1);
     assert_eq!(store.count().total, 1);
     assert_eq!(store.remove_all(|_| true).len(), 1);
-    assert_eq!(store.rows().0, Count { total: 0, active: 0 });
+    assert_eq!(store.rows(&Viewer::Program).0, Count { total: 0, active: 0 });
+}
+
+#[tokio::test]
+async fn a_page_sees_counts_and_ends_only_what_it_has_opened() {
+    let store = store(rules(16, Duration::from_secs(60)));
+    let [one, other] = ["http://localhost:3000", "http://localhost:3001"].map(Page::new);
+    for (byte, page) in [(1, None), (2, Some(&one)), (3, Some(&other)), (4, Some(&one))] {
+        store.insert(id(byte), NewSession { page: page.cloned(), ..session(byte) }).expect("room");
+    }
+    let seen = |viewer: &Viewer| {
+        let (Count { total, active }, rows) = store.rows(viewer);
+        (total, active, rows.into_iter().map(|row| row.session_id).collect::<Vec<_>>())
+    };
+    let ids = |bytes: &[u8]| bytes.iter().map(|byte| id(*byte).to_string()).collect::<Vec<_>>();
+    let one = Viewer::Page(one);
+    assert_eq!(seen(&Viewer::Program), (4, 4, ids(&[1, 2, 3, 4])));
+    assert_eq!(seen(&one), (2, 2, ids(&[2, 4])));
+    assert_eq!(seen(&Viewer::NullOrigin), (0, 0, vec![]));
+    assert_eq!(store.remove_all(|session| one.sees(session.page.as_ref())).len(), 2);
+    assert_eq!((seen(&Viewer::Program), seen(&one)), ((2, 2, ids(&[1, 3])), (0, 0, vec![])));
+}
+
+#[tokio::test]
+async fn a_page_is_told_of_changes_in_its_own_sessions_only() {
+    let store = store(rules(16, Duration::from_secs(60)));
+    let [one, other] = ["http://localhost:3000", "http://localhost:3001"].map(Page::new);
+    let viewers = [Viewer::Program, Viewer::Page(one.clone()), Viewer::Page(other), Viewer::NullOrigin];
+    let mut before = [0; 4];
+    let mut changed = |what: &str, expected: [bool; 4]| {
+        let now = viewers.each_ref().map(|viewer| store.changes(viewer));
+        let changed = std::array::from_fn(|at| now[at] != before[at]);
+        assert_eq!((what, changed), (what, expected));
+        before = now;
+    };
+    changed("nothing", [false; 4]);
+    store.insert(id(1), session(1)).expect("room");
+    changed("the session of a program", [true, false, false, false]);
+    let only_ones = [true, true, false, false];
+    store.insert(id(2), NewSession { page: Some(one), ..session(2) }).expect("room");
+    changed("opened", only_ones);
+    store.with_key(id(2), KeyUse::Decrypt, |_| ()).expect("a session");
+    changed("used", only_ones);
+    assert!(store.renew(id(2)).is_some());
+    changed("renewed", only_ones);
+    assert!(store.remove(id(2), Moment::now()).is_some());
+    changed("ended", only_ones);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -269,22 +318,22 @@ async fn many_that_end_together_are_all_swept_and_others_stay() {
     assert_eq!(store.count(), Count { total: 1, active: 1 });
     assert!(store.row(id(255)).is_some());
     // Opened, swept, and other rules for each part.
-    assert_eq!(store.changes(), 401 + 400 + SHARDS as u64);
+    assert_eq!(store.changes(&Viewer::Program), 401 + 400 + SHARDS as u64);
 }
 
 #[tokio::test]
 async fn each_change_of_a_row_counts_and_a_refusal_does_not() {
     let store = store(rules(16, Duration::from_secs(60)));
     store.insert(id(1), session(1)).expect("room");
-    assert_eq!(store.changes(), 1);
+    assert_eq!(store.changes(&Viewer::Program), 1);
     store.with_key(id(1), KeyUse::Encrypt(1000), |_| ()).expect("a use");
-    assert_eq!(store.changes(), 2);
+    assert_eq!(store.changes(&Viewer::Program), 2);
     assert!(store.with_key(id(1), KeyUse::Encrypt(1), |_| ()).is_err() && store.renew(id(2)).is_none());
-    assert_eq!(store.changes(), 2);
+    assert_eq!(store.changes(&Viewer::Program), 2);
     assert!(store.renew(id(1)).is_some());
-    assert_eq!(store.changes(), 3);
+    assert_eq!(store.changes(&Viewer::Program), 3);
     assert!(store.remove(id(1), Moment::now()).is_some() && store.remove(id(1), Moment::now()).is_none());
-    assert_eq!(store.changes(), 4);
+    assert_eq!(store.changes(&Viewer::Program), 4);
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ pub(super) async fn attach(
     let exchange = sessions.exchange();
     let addresses = exchange.addresses(server).await.map_err(|error| contact(error.into()))?;
     let prologue = Prologue::Attach { cs_id: row.origin.cs_id, id: key_id };
-    let attachment = Attachment { sessions, id, prologue, domain: row.domain.as_str() };
+    let attachment = Attachment { sessions, id, prologue, domain: row.origin.domain.as_str() };
     let attached = with_each(&addresses, exchange.contact_timeout(), |address| attachment.begin_at(address));
     let (reader, writer) = attached.await.map_err(contact)??;
     Ok((Sender::Wide(writer), Receiver::Wide(reader)))

@@ -272,7 +272,7 @@ async fn pages_that_may_use_the_api_can_and_others_cannot_read_it() {
             let shown = dom(&browse(&format!("http://{name}:{port}/")));
             assert!(shown.contains(expected), "{loopback:?} {name}: {shown}");
         }
-        let counts = scene.stage.daemon.refusals().counts();
+        let counts = scene.stage.daemon.refusals().all().counts;
         assert!(counts[&Rule::Origin] >= 3 && !counts.contains_key(&Rule::Fetch), "{counts:?}");
         scene.stop().await;
     }

@@ -34,6 +34,7 @@ mod many_domains;
 mod openapi;
 mod operate;
 mod page;
+mod pages;
 mod printed;
 mod program;
 mod real;

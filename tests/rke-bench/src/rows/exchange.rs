@@ -156,17 +156,17 @@ impl Sides<'_> {
     fn create(&self) -> Result<(Duration, Option<Kept>)> {
         let started = Instant::now();
         let deadline = self.exchange.deadline();
-        let exchanged = self.exchange.run(&self.domain, Wallet::at(&self.wallet), deadline);
+        let exchanged = self.exchange.run(&self.domain, Wallet::at(&self.wallet), None, deadline);
         let (_, kept) = self.runtime.block_on(exchanged)?;
         Ok((started.elapsed(), kept))
     }
 
     /// All that it does for one from the cache, the file apart.
     fn resume(&self) -> Result<Duration> {
-        let Some(Kept { domain, origin, secret }) = &self.kept else { anyhow::bail!("nothing is cached") };
+        let Some(Kept { origin, secret }) = &self.kept else { anyhow::bail!("nothing is cached") };
         let KeptSecret::Resumption { secret, id, .. } = secret else { anyhow::bail!("the key is narrow") };
         let started = Instant::now();
-        self.runtime.block_on(self.exchange.resume(domain, origin, (*id, secret)))?;
+        self.runtime.block_on(self.exchange.resume(origin, (*id, secret)))?;
         Ok(started.elapsed())
     }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use rke_daemon::Domain;
 use rke_daemon::clock::Moment;
 use rke_daemon::exchange::KeyOrigin;
 use rke_daemon::store::{Rules, SessionId, Store};
@@ -26,7 +25,7 @@ const MEASURED: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(6)]
 pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
     let _in_runtime = stage.runtime.enter();
     let store = Store::new(rules(LONG_TTL), Box::new(|_, ended, _| drop(ended)));
-    let key = (Domain::new(DOMAIN).context("not a domain")?, Arc::new(made_up_origin()?));
+    let key = Arc::new(made_up_origin(DOMAIN)?);
     let (mut inserts, mut deletes) = (Times::new()?, Times::new()?);
     let mut ids = Vec::with_capacity(SESSIONS);
     for _ in 0..SESSIONS {
@@ -72,12 +71,8 @@ fn rules(ttl: Duration) -> Rules {
     Rules { max: usize::MAX, ttl, max_lifetime: LONG_TTL, idle: None, usage }
 }
 
-fn insert(
-    store: &Store,
-    (domain, origin): &(Domain, Arc<KeyOrigin>),
-    times: &mut Times,
-) -> Result<SessionId> {
-    let session = made_up_session(domain, origin)?;
+fn insert(store: &Store, origin: &Arc<KeyOrigin>, times: &mut Times) -> Result<SessionId> {
+    let session = made_up_session(origin)?;
     let id = SessionId::random()?;
     let begun = Instant::now();
     store.insert(id, session)?;

@@ -34,6 +34,11 @@ pub(super) fn check(asked: &Asked<'_>, origin: NamedOrigin) -> Result<(), Refusa
     )
 }
 
+/// Whether the browser says that a page asks the server that it has come from.
+pub(super) fn is_from_same_origin(asked: &Asked<'_>) -> bool {
+    all(asked, &SITE).eq(["same-origin"])
+}
+
 /// A call of `fetch` whose answer the page may read, and not an element with `crossorigin`.
 fn is_fetch(asked: &Asked<'_>) -> bool {
     all(asked, &MODE).eq(["cors"]) && all(asked, &DEST).all(|dest| dest == "empty")

@@ -9,6 +9,7 @@ mod header;
 mod host;
 mod origin;
 mod refusals;
+mod viewer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,7 @@ use crate::allowance::Allowance;
 use crate::clock::Moment;
 use crate::journal::Journal;
 use crate::token::Token;
+use crate::viewer::Pages;
 
 /// Session creations at once, and how long it takes until one more is possible. No honest script
 /// meets this.
@@ -65,6 +67,8 @@ pub struct Admission {
     creations: Allowance,
     receipts: Allowance,
     refusals: Refusals,
+    /// Those that have asked.
+    pages: Pages,
     journal: Arc<Journal>,
 }
 
@@ -107,6 +111,7 @@ impl Admission {
             creations: Allowance::new(CREATIONS.0, CREATIONS.1),
             receipts: Allowance::new(RECEIPTS.0, RECEIPTS.1),
             refusals: Refusals::default(),
+            pages: Pages::default(),
             journal,
         })
     }
@@ -298,11 +303,21 @@ impl Admission {
 }
 
 /// Judges a request, and hands it on if it may pass.
-pub(super) async fn check(State(admission): State<Arc<Admission>>, request: Request, next: Next) -> Response {
-    let mut judged = {
+pub(super) async fn check(
+    State(admission): State<Arc<Admission>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let (mut judged, viewer) = {
         let (query, headers) = (Query::of(request.uri()), lines(request.headers()));
-        admission.judge(&Asked::of(&request, &query, &headers), request.extensions().get())
+        let (asked, caller) = (Asked::of(&request, &query, &headers), request.extensions().get());
+        let judged = admission.judge(&asked, caller);
+        let viewer = judged.answer.is_none().then(|| admission.viewer(&asked, caller));
+        (judged, viewer)
     };
+    if let Some(viewer) = viewer {
+        request.extensions_mut().insert(viewer);
+    }
     let mut response = match judged.answer.take() {
         Some(answer) => *answer,
         None => match limits::read_small(request).await {

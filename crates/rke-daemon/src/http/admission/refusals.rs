@@ -1,8 +1,8 @@
 //! What was refused at the gate: the answer, and a count for each rule, so that an operator sees
 //! who knocks. Nothing of a request is kept but its origin and what it was after.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode};
@@ -11,9 +11,13 @@ use jiff::Timestamp;
 use super::attempt::Attempt;
 use crate::clock::wall_clock;
 use crate::http::failure::Failure;
+use crate::viewer::{Page, Viewer};
 
 /// Longest text of an origin that is kept, in characters.
 const MAX_ORIGIN_LEN: usize = 256;
+
+/// Most pages whose refusals are counted apart.
+const MAX_PAGES: usize = 64;
 
 /// The rules of the gate, in the order in which they are applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,38 +93,82 @@ pub struct LastRefusal {
     pub at: Timestamp,
 }
 
-/// Counts of refusals since the start.
+/// Refusals since the start.
 #[derive(Debug, Default)]
-pub struct Refusals(Mutex<Counted>);
+pub struct Refusals(Mutex<Noted>);
 
 #[derive(Debug, Default)]
-struct Counted {
-    counts: BTreeMap<Rule, u64>,
-    last: Option<LastRefusal>,
+struct Noted {
+    all: Counted,
+    /// By origin, for the page that asks.
+    of_pages: HashMap<Page, Counted>,
+}
+
+/// Counts of refusals, and the last of them.
+#[derive(Debug, Clone, Default)]
+pub struct Counted {
+    /// How many requests each rule has refused; rules that have refused none are left out.
+    pub counts: BTreeMap<Rule, u64>,
+    /// The last one.
+    pub last: Option<LastRefusal>,
+}
+
+impl Counted {
+    /// How many all rules have refused.
+    pub fn total(&self) -> u64 {
+        self.counts.values().sum()
+    }
+
+    fn add(&mut self, refusal: LastRefusal) {
+        *self.counts.entry(refusal.rule).or_default() += 1;
+        self.last = Some(refusal);
+    }
+}
+
+impl Noted {
+    /// The counts of a page. Where there are too many pages, the one that was refused longest ago loses its own.
+    fn of_page(&mut self, page: Page) -> &mut Counted {
+        if self.of_pages.len() >= MAX_PAGES && !self.of_pages.contains_key(&page) {
+            let at = |counted: &Counted| counted.last.as_ref().map(|last| last.at);
+            let oldest = self.of_pages.iter().min_by_key(|(_, counted)| at(counted));
+            if let Some(oldest) = oldest.map(|(page, _)| page.clone()) {
+                self.of_pages.remove(&oldest);
+            }
+        }
+        self.of_pages.entry(page).or_default()
+    }
 }
 
 impl Refusals {
     pub(super) fn add(&self, rule: Rule, origin: Option<&HeaderValue>, attempt: Attempt) {
         let text = |origin: &HeaderValue| String::from_utf8_lossy(origin.as_bytes()).into_owned();
-        let origin = origin.map(|origin| text(origin).chars().take(MAX_ORIGIN_LEN).collect());
-        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *counted.counts.entry(rule).or_default() += 1;
-        counted.last = Some(LastRefusal { rule, origin, attempt, at: wall_clock() });
+        let origin: Option<String> = origin.map(|origin| text(origin).chars().take(MAX_ORIGIN_LEN).collect());
+        // Pages that are not let in cannot ask for this.
+        let page = origin.as_deref().filter(|_| rule > Rule::Origin).map(Page::new);
+        let refusal = LastRefusal { rule, origin, attempt, at: wall_clock() };
+        let mut noted = self.lock();
+        if let Some(page) = page {
+            noted.of_page(page).add(refusal.clone());
+        }
+        noted.all.add(refusal);
     }
 
-    /// How many requests each rule has refused; rules that have refused none are left out.
-    pub fn counts(&self) -> BTreeMap<Rule, u64> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).counts.clone()
+    /// All of them.
+    pub fn all(&self) -> Counted {
+        self.lock().all.clone()
     }
 
-    /// How many all of them have refused.
-    pub fn total(&self) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).counts.values().sum()
+    /// Those that the viewer may see: a page sees what was refused to itself.
+    pub fn seen_by(&self, viewer: &Viewer) -> Counted {
+        match viewer {
+            Viewer::Program => self.all(),
+            Viewer::Page(page) => self.lock().of_pages.get(page).cloned().unwrap_or_default(),
+            Viewer::NullOrigin => Counted::default(),
+        }
     }
 
-    /// The last one.
-    pub fn last(&self) -> Option<LastRefusal> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).last.clone()
+    fn lock(&self) -> MutexGuard<'_, Noted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -135,9 +183,37 @@ mod tests {
         refusals.add(Rule::Host, None, Attempt::Read);
         refusals.add(Rule::Origin, Some(&origin), Attempt::DeleteSession);
         refusals.add(Rule::Origin, Some(&origin), Attempt::DeleteSession);
-        assert_eq!(refusals.counts(), BTreeMap::from([(Rule::Host, 1), (Rule::Origin, 2)]));
-        let last = refusals.last().expect("a refusal");
+        let all = refusals.all();
+        assert_eq!(all.counts, BTreeMap::from([(Rule::Host, 1), (Rule::Origin, 2)]));
+        let last = all.last.clone().expect("a refusal");
         assert_eq!((last.rule.name(), last.origin.map(|text| text.len())), ("origin", Some(256)));
-        assert_eq!((last.attempt, refusals.total()), (Attempt::DeleteSession, 3));
+        assert_eq!((last.attempt, all.total()), (Attempt::DeleteSession, 3));
+    }
+
+    #[test]
+    fn a_page_sees_what_was_refused_to_itself() {
+        let refusals = Refusals::default();
+        let add = |rule, origin: &str| {
+            let origin = HeaderValue::from_str(origin).expect("a value");
+            refusals.add(rule, Some(&origin), Attempt::OpenSession);
+        };
+        let total = |origin: &str| refusals.seen_by(&Viewer::Page(Page::new(origin))).total();
+        refusals.add(Rule::Fetch, None, Attempt::OpenSession);
+        add(Rule::Fetch, "http://localhost:3000");
+        add(Rule::Method, "http://LOCALHOST:3000");
+        add(Rule::Origin, "http://evil.test");
+        assert_eq!((total("http://localhost:3000"), total("http://localhost:3001")), (2, 0));
+        assert_eq!(total("http://evil.test"), 0, "it is not let in");
+        let last = refusals.seen_by(&Viewer::Page(Page::new("http://localhost:3000"))).last;
+        assert_eq!(last.map(|last| last.rule), Some(Rule::Method));
+        assert_eq!(refusals.seen_by(&Viewer::NullOrigin).total(), 0);
+        assert_eq!(refusals.seen_by(&Viewer::Program).total(), 4);
+        // Many others, so that the first loses its counts, while one that is refused again and again keeps them.
+        for port in 4000..4100 {
+            add(Rule::Fetch, &format!("http://localhost:{port}"));
+            add(Rule::Fetch, "http://localhost:3001");
+        }
+        assert_eq!((total("http://localhost:3000"), total("http://localhost:3001")), (0, 100));
+        assert_eq!(refusals.lock().of_pages.len(), MAX_PAGES);
     }
 }

@@ -16,6 +16,7 @@ use crate::exchange::Authenticated;
 use crate::remote_deletions::Remote;
 use crate::sessions::Sessions;
 use crate::store::Row;
+use crate::viewer::Viewer;
 
 /// A session that was opened.
 #[derive(Serialize, ToSchema)]
@@ -46,7 +47,7 @@ impl From<Row> for Created {
             command: "rke_session_create",
             success: true,
             session_id: row.session_id,
-            domain: row.domain.to_string(),
+            domain: row.origin.domain.to_string(),
             cs_id: row.origin.cs_id.to_string(),
             expires_at: row.expires_at,
             from_cache: row.from_cache,
@@ -83,7 +84,7 @@ impl From<&Row> for SessionRow {
     fn from(row: &Row) -> Self {
         Self {
             session_id: row.session_id.clone(),
-            domain: row.domain.to_string(),
+            domain: row.origin.domain.to_string(),
             cs_id: row.origin.cs_id.to_string(),
             created_at: row.created_at,
             expires_at: row.expires_at,
@@ -101,7 +102,7 @@ pub(in crate::http) struct Listed {
     command: &'static str,
     #[schema(schema_with = success)]
     success: bool,
-    /// Sessions in the store, those included that have expired and wait for the clean-up.
+    /// Sessions in the store, those included that have expired and wait for the clean-up. For a page, as `active`.
     total: usize,
     /// Sessions that have not expired.
     active: usize,
@@ -110,8 +111,8 @@ pub(in crate::http) struct Listed {
 }
 
 impl Listed {
-    pub(in crate::http) fn new(sessions: &Sessions) -> Self {
-        let (count, rows) = sessions.store().rows();
+    pub(in crate::http) fn new(sessions: &Sessions, viewer: &Viewer) -> Self {
+        let (count, rows) = sessions.store().rows(viewer);
         let rows = rows.iter().map(SessionRow::from).collect();
         Self {
             command: "rke_sessions",
@@ -333,7 +334,6 @@ mod tests {
 
     use super::super::tests::check_written;
     use super::*;
-    use crate::Domain;
     use crate::exchange::samples::origin;
 
     #[tokio::test]
@@ -346,7 +346,6 @@ mod tests {
     fn row(width: ShareWidth, key_id: Option<KeyId>) -> Row {
         Row {
             session_id: "0123456789abcdef0123456789abcdef".into(),
-            domain: Domain::new("content.example.com").expect("a domain"),
             created_at: Timestamp::UNIX_EPOCH,
             expires_at: Timestamp::UNIX_EPOCH,
             encrypt_count: 1,

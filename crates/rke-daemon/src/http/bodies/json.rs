@@ -25,6 +25,7 @@ use crate::http::query::parse_nonce;
 use crate::sessions::{KeyChoice, Sessions};
 use crate::store::KeyError;
 use crate::streams::{Direction, Opening, Sealing, StreamKey, whole};
+use crate::viewer::Viewer;
 
 /// Longest JSON body, in bytes.
 pub(in crate::http) const MAX_JSON_LEN: u64 = 1024 * 1024;
@@ -93,11 +94,12 @@ pub(in crate::http) struct ToOpen {
     associated_data: Option<String>,
 }
 
-pub(super) async fn create(sessions: &Sessions, request: Request) -> Answered {
+pub(super) async fn create(sessions: &Sessions, viewer: &Viewer, request: Request) -> Answered {
     let given: ToCreate = read(request, "domain, wallet_path and fresh").await?;
     let (domain, wallet) = (required("domain", given.domain)?, required("wallet_path", given.wallet_path)?);
     let choice = if given.fresh { KeyChoice::Fresh } else { KeyChoice::Cached };
-    Ok(create_session(sessions, parse_domain(&domain)?, wallet, choice).await?.into_response())
+    let domain = parse_domain(&domain)?;
+    Ok(create_session(sessions, viewer, domain, wallet, choice).await?.into_response())
 }
 
 pub(super) async fn encrypt(sessions: &Sessions, request: Request) -> Answered {

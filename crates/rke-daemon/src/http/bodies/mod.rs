@@ -6,6 +6,7 @@ mod kind;
 mod raw;
 mod streamed;
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::Response;
 
@@ -13,11 +14,16 @@ pub(super) use self::json::{MAX_JSON_LEN, ToCreate, ToDecrypt, ToEncrypt, ToOpen
 pub(super) use self::kind::Kind;
 use super::Shared;
 use super::failure::Failure;
+use crate::viewer::Viewer;
 
 type Answered = Result<Response, Failure>;
 
-pub(super) async fn create(State(sessions): State<Shared>, request: Request) -> Answered {
-    json::create(&sessions, request).await
+pub(super) async fn create(
+    State(sessions): State<Shared>,
+    Extension(viewer): Extension<Viewer>,
+    request: Request,
+) -> Answered {
+    json::create(&sessions, &viewer, request).await
 }
 
 pub(super) async fn encrypt(State(sessions): State<Shared>, request: Request) -> Answered {

@@ -23,7 +23,7 @@ use crate::exchange::samples;
 use crate::server::ServerName;
 use crate::session_key::SessionKey;
 use crate::store::{NewSession, SessionId};
-use crate::{Config, Daemon, Domain};
+use crate::{Config, Daemon};
 
 const KEY_ID: KeyId = KeyId([5; 16]);
 
@@ -227,12 +227,7 @@ fn session(address: SocketAddr) -> NewSession {
     let (key, _) = SessionKey::of_handshake(secrets, u32::MAX.into()).expect("secret memory");
     let mut origin = samples::origin(ShareWidth::Wide);
     origin.server = ServerName { host: address.ip().to_string(), port: address.port() };
-    NewSession {
-        domain: Domain::new("content.rke.test").expect("a domain"),
-        origin: Arc::new(origin),
-        from_cache: false,
-        key,
-    }
+    NewSession { origin: Arc::new(origin), page: None, from_cache: false, key }
 }
 
 async fn serve<F>(

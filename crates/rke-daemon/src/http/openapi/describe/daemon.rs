@@ -19,7 +19,7 @@ pub(in crate::http) fn status() -> Described {
 pub(in crate::http) fn refusals() -> Described {
     let example = r#"{"command":"rke_refusals","success":true,"total":3,"rules":[{"rule":"host","count":1},{"rule":"origin","count":2}],"last":{"rule":"origin","origin":"https://evil.example","attempt":"delete_session","at":"2025-11-30T10:00:00Z"}}"#;
     let text = "Shows what was refused before anything was looked up, since the daemon has started. Nothing of a request is kept but \
-                its origin and what it was after.";
+                its origin and what it was after. A page sees what was refused to its own origin.";
     Described::new(Part::Daemon, "refusals", "Shows who was refused at the gate", text)
         .gives::<Refused>("What was refused.", example)
 }
@@ -34,7 +34,9 @@ The answer goes on until one side ends it.
 `ms`, how long an answer took; `fault`, why there is none.
 
 A line with nothing but a colon comes after ten seconds without an event. A listener that takes events too slowly misses steps \
-of exchanges, and is told then that everything has changed.";
+of exchanges, and is told then that everything has changed.
+
+A page is told of the sessions, keys, refusals and exchanges of its own origin, and of `raidas`.";
 
 pub(in crate::http) fn events() -> Described {
     let example = "event: sessions\ndata: {}\n\nevent: exchange\ndata: {\"domain\":\"content.example.com\",\"raida\":4,\"state\":\"answered\",\"ms\":12.408,\"fault\":null}\n\n";

@@ -97,7 +97,8 @@ fn failing_to_open(described: Described) -> Described {
 
 pub(in crate::http) fn list_sessions() -> Described {
     let example = r#"{"command":"rke_sessions","success":true,"total":1,"active":1,"sessions":[{"session_id":"a1b2c3d4e5f67890a1b2c3d4e5f67890","domain":"content.example.com","cs_id":"CONTENT-SERVER01","created_at":"2025-11-30T10:00:00Z","expires_at":"2025-11-30T11:00:00Z","encrypt_count":15,"decrypt_count":12}]}"#;
-    let text = "Lists the sessions that have not expired.";
+    let text = "Lists the sessions that have not expired. A page, which is a request with an `Origin` other than the daemon's own, \
+                sees those that the same origin has opened.";
     Described::new(Part::Sessions, "list_sessions", "Lists the sessions", text)
         .gives::<Listed>("The sessions.", example)
 }
@@ -177,7 +178,8 @@ fn ending(described: Described) -> Described {
 
 pub(in crate::http) fn delete_sessions() -> Described {
     let text = "Ends all sessions, or those of a domain. When the answer arrives, their ids are dead and their keys are wiped from \
-                memory. Exchanges that run go on; SIGUSR1 to the daemon ends them too, and drops all cached keys.";
+                memory. A page, which is a request with an `Origin` other than the daemon's own, ends those that the same origin has \
+                opened. Exchanges that run go on; SIGUSR1 to the daemon ends them too, and drops all cached keys.";
     Described::new(Part::Sessions, "delete_sessions", "Ends all sessions, or those of a domain", text)
         .takes(parameters::domain_to_narrow("Only the sessions of this domain."))
         .takes(parameters::forget("`true` removes the cached keys too: those of the domain, or all of them."))

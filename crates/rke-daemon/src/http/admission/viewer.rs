@@ -1,0 +1,104 @@
+//! Who asks, as a request that has passed tells it: a page by its origin, or else a program.
+
+use axum::http::header;
+
+use super::origin::{self, Origin};
+use super::{Admission, fetch};
+use crate::http::asked::Asked;
+use crate::http::caller::{Caller, Way};
+use crate::viewer::Viewer;
+
+impl Admission {
+    /// Who asks. A page of the daemon's own origin counts as a program: the console shows everything.
+    pub(super) fn viewer(&self, asked: &Asked<'_>, caller: Option<&Caller>) -> Viewer {
+        let way = caller.map_or(Way::Tcp, |caller| caller.way);
+        let named = origin::named(asked).and_then(|origin| std::str::from_utf8(origin).ok());
+        // Elsewhere nobody sees anything of sessions, and a Referer may be any.
+        match named.filter(|_| asked.path.starts_with("/api/")) {
+            // Where something else does TLS for the daemon, only the browser knows what its own origin is.
+            Some(origin) if !is_own(asked, way, origin) && !fetch::is_from_same_origin(asked) => match origin
+            {
+                "null" => Viewer::NullOrigin,
+                _ => Viewer::Page(self.pages.of(origin)),
+            },
+            _ => Viewer::Program,
+        }
+    }
+}
+
+fn is_own(asked: &Asked<'_>, way: Way, origin: &str) -> bool {
+    let host = asked.first(&header::HOST).and_then(|host| std::str::from_utf8(host).ok());
+    let own = host.map(|host| format!("{}://{host}", way.scheme()));
+    let own = own.as_deref().and_then(Origin::parse);
+    own.is_some() && own == Origin::parse(origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::http::Method;
+    use httparse::Header;
+
+    use super::*;
+    use crate::access::Access;
+    use crate::http::crowd::Crowd;
+    use crate::http::query::Query;
+    use crate::viewer::Page;
+
+    fn viewer(way: Way, pairs: &[(&'static str, &'static str)]) -> Viewer {
+        let admission = Admission::new(&Access::default(), None, Arc::default()).expect("settings");
+        let header = |(name, value): &(&'static str, &'static str)| Header { name, value: value.as_bytes() };
+        let headers: Vec<Header<'_>> = pairs.iter().map(header).collect();
+        let (query, method, path) = (Query::new(""), &Method::GET, "/api/rke/sessions");
+        let asked = Asked { method, path, query: &query, authority: None, headers: &headers };
+        let place = Crowd::new(1).enter();
+        admission.viewer(&asked, Some(&Caller { way, place, peer: "loopback".into() }))
+    }
+
+    #[test]
+    fn a_page_is_known_by_its_origin_and_the_daemons_own_are_programs() {
+        let program = Viewer::Program;
+        let page = |origin| Viewer::Page(Page::new(origin));
+        let (host, tls_host) = (("host", "localhost:8080"), ("host", "rke.example"));
+        let (origin, referer, site) = ("origin", "referer", "sec-fetch-site");
+        for (way, headers, expected) in [
+            (Way::Tcp, vec![host], program.clone()),
+            (Way::Tcp, vec![host, (site, "none")], program.clone()),
+            (Way::Tcp, vec![host, (origin, "http://localhost:8080")], program.clone()),
+            (Way::Tcp, vec![host, (origin, "http://localhost:3000")], page("http://localhost:3000")),
+            (Way::Tcp, vec![host, (origin, "HTTP://Localhost:3000")], page("http://localhost:3000")),
+            (Way::Tcp, vec![host, (origin, "http://127.0.0.1:8080")], page("http://127.0.0.1:8080")),
+            (Way::Tcp, vec![host, (origin, "https://localhost:8080")], page("https://localhost:8080")),
+            (Way::Tcp, vec![host, (origin, "null")], Viewer::NullOrigin),
+            (Way::Tcp, vec![host, (referer, "http://localhost:8080/docs")], program.clone()),
+            (Way::Tcp, vec![host, (referer, "http://localhost:3000/a?b")], page("http://localhost:3000")),
+            (Way::Tls, vec![tls_host, (origin, "https://rke.example")], program.clone()),
+            (Way::Tls, vec![tls_host, (origin, "https://rke.example:443")], program.clone()),
+            (Way::Tls, vec![tls_host, (origin, "http://rke.example")], page("http://rke.example")),
+            // Behind something that does TLS for the daemon.
+            (
+                Way::Tcp,
+                vec![tls_host, (origin, "https://rke.example"), (site, "same-origin")],
+                program.clone(),
+            ),
+            (
+                Way::Tcp,
+                vec![tls_host, (origin, "https://rke.example"), (site, "same-site")],
+                page("https://rke.example"),
+            ),
+            (Way::Unix, vec![(origin, "http://localhost:3000")], page("http://localhost:3000")),
+            (Way::Unix, vec![], program.clone()),
+        ] {
+            assert_eq!(viewer(way, &headers), expected, "{way:?} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_the_same_one_each_time() {
+        let admission = Admission::new(&Access::default(), None, Arc::default()).expect("settings");
+        let page = admission.pages.of("http://localhost:3000");
+        page.note_change();
+        assert_eq!(admission.pages.of("http://LOCALHOST:3000").changes(), 1);
+    }
+}
