@@ -5,6 +5,7 @@ mod error;
 mod head_start;
 mod key;
 mod narrow;
+mod recipients;
 mod wide;
 
 use std::collections::HashSet;
@@ -17,13 +18,13 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use futures_util::future::maybe_done;
 use rke_host::udp::{Courier, Ended, Pool, Step, Watcher};
-use rke_host::wallet::{self, Envelope1, Proof, Wallet, WalletError};
+use rke_host::wallet::{Envelope1, Wallet, WalletError};
 use rke_proto::derive::ShareWidth;
 use rke_proto::directory::Directory;
 use rke_proto::handshake::Reason;
 use rke_proto::records::KeySet;
-use rke_proto::round::{self, Fallback, Fault, REQUEST_RANDOM_LEN, Recipient, Round};
-use rke_proto::{Bitmap, ClientSn, ContentServerId, KeyContext, RAIDA_COUNT, RaidaIndex};
+use rke_proto::round::{self, Fault, Round};
+use rke_proto::{Bitmap, ClientSn, ContentServerId, KeyContext, RaidaIndex};
 use tokio::time::{Instant, timeout_at};
 
 pub use self::error::ExchangeError;
@@ -40,7 +41,7 @@ use crate::config::Config;
 use crate::confirm::Confirm;
 use crate::discovery::{Discovered, Discovery, DiscoveryError};
 use crate::progress::Progress;
-use crate::raidas::{AnswerForm, Habits, Raidas, Verdict};
+use crate::raidas::{Raidas, Verdict};
 use crate::server::{ContactError, ServerName};
 use crate::trust::{Form, KnownServers, Offer, Pin, Untrusted};
 use crate::viewer::Page;
@@ -343,39 +344,6 @@ impl Exchange {
     /// How long each address of a Content Server has.
     pub(crate) fn contact_timeout(&self) -> Duration {
         self.rules.load().confirm_timeout
-    }
-
-    /// Whom to ask, each with the proof that the wallet has for it. Wallets are read off the
-    /// runtime's threads: a slow disk must not hold up other sessions.
-    async fn prove(
-        &self,
-        set: &KeySet,
-        wallet: Wallet,
-        (width, envelope_1): (ShareWidth, Envelope1),
-        required: usize,
-    ) -> Result<Vec<Recipient>, ExchangeError> {
-        let servers: Arc<[(RaidaIndex, SocketAddr)]> = set.servers.as_slice().into();
-        let raidas: Vec<RaidaIndex> = servers.iter().map(|(raida, _)| *raida).collect();
-        let read = move || wallet::prove(&wallet, &raidas, width, envelope_1, required);
-        let proofs = spawn_blocking(read).await.map_err(io::Error::other)??;
-        let mut random = [[[0; REQUEST_RANDOM_LEN]; 2]; RAIDA_COUNT];
-        getrandom::fill(random.as_flattened_mut().as_flattened_mut()).map_err(io::Error::from)?;
-        let recipients = proofs.into_iter().zip(random).filter_map(|(proof, [random, other_random])| {
-            let (raida, endpoint) = *servers.iter().find(|(raida, _)| *raida == proof.raida)?;
-            let Habits { pace, form } = self.raidas.habits(raida, endpoint);
-            let Proof { envelope, key, fallback, .. } = proof;
-            Some(match fallback {
-                Some((envelope, key)) if form == Some(AnswerForm::GarblesEnvelope5) => {
-                    Recipient { raida, endpoint, envelope, key, random, pace, fallback: None }
-                }
-                fallback => {
-                    let fallback =
-                        fallback.map(|(envelope, key)| Fallback { envelope, key, random: other_random });
-                    Recipient { raida, endpoint, envelope, key, random, pace, fallback }
-                }
-            })
-        });
-        Ok(recipients.collect())
     }
 }
 

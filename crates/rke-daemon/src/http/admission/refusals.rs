@@ -101,7 +101,15 @@ pub struct Refusals(Mutex<Noted>);
 struct Noted {
     all: Counted,
     /// By origin, for the page that asks.
-    of_pages: HashMap<Page, Counted>,
+    of_pages: HashMap<Page, OfPage>,
+}
+
+/// The refusals of one page.
+#[derive(Debug, Default)]
+struct OfPage {
+    counted: Counted,
+    /// How many refusals there had been of all when its last came.
+    last: u64,
 }
 
 /// Counts of refusals, and the last of them.
@@ -129,13 +137,14 @@ impl Noted {
     /// The counts of a page. Where there are too many pages, the one that was refused longest ago loses its own.
     fn of_page(&mut self, page: Page) -> &mut Counted {
         if self.of_pages.len() >= MAX_PAGES && !self.of_pages.contains_key(&page) {
-            let at = |counted: &Counted| counted.last.as_ref().map(|last| last.at);
-            let oldest = self.of_pages.iter().min_by_key(|(_, counted)| at(counted));
+            let oldest = self.of_pages.iter().min_by_key(|(_, of_page)| of_page.last);
             if let Some(oldest) = oldest.map(|(page, _)| page.clone()) {
                 self.of_pages.remove(&oldest);
             }
         }
-        self.of_pages.entry(page).or_default()
+        let of_page = self.of_pages.entry(page).or_default();
+        of_page.last = self.all.total();
+        &mut of_page.counted
     }
 }
 
@@ -147,10 +156,10 @@ impl Refusals {
         let page = origin.as_deref().filter(|_| rule > Rule::Origin).map(Page::new);
         let refusal = LastRefusal { rule, origin, attempt, at: wall_clock() };
         let mut noted = self.lock();
+        noted.all.add(refusal.clone());
         if let Some(page) = page {
-            noted.of_page(page).add(refusal.clone());
+            noted.of_page(page).add(refusal);
         }
-        noted.all.add(refusal);
     }
 
     /// All of them.
@@ -162,7 +171,9 @@ impl Refusals {
     pub fn seen_by(&self, viewer: &Viewer) -> Counted {
         match viewer {
             Viewer::Program => self.all(),
-            Viewer::Page(page) => self.lock().of_pages.get(page).cloned().unwrap_or_default(),
+            Viewer::Page(page) => {
+                self.lock().of_pages.get(page).map(|of_page| of_page.counted.clone()).unwrap_or_default()
+            }
             Viewer::NullOrigin => Counted::default(),
         }
     }
