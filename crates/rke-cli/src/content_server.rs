@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use rke_host::directory;
 use rke_proto::derive::ShareWidth;
 use rke_proto::round::Fault;
-use rke_proto::{KeySetId, MIN_REQUIRED, Status};
+use rke_proto::{KeySetId, MIN_REQUIRED, RaidaIndex, Status};
 use rke_raida::content_server::{Application, ContentServer, KeyRing, MasterSecrets, Rules, ServerConfig};
 use rke_secret::process::started;
 
@@ -78,8 +78,8 @@ async fn publish(keys: &KeyRing, secrets: &MasterSecrets, options: &PreloadOptio
     let report = keys.preload(secrets, &directory, &wallet, Duration::from_secs(options.timeout)).await?;
     let (asked, done) = (directory.entries().len(), report.done.count());
     eprintln!("{done} of {asked} RAIDAs hold the master secrets of {}.", secrets.key_set());
-    for (raida, fault) in &report.faults {
-        eprintln!("  RAIDA {raida}: {fault}");
+    for line in told(&report.faults) {
+        eprintln!("  {line}");
     }
     for (status, meaning) in REFUSALS {
         if report.faults.iter().any(|(_, fault)| *fault == Fault::Refused(status)) {
@@ -96,6 +96,25 @@ async fn publish(keys: &KeyRing, secrets: &MasterSecrets, options: &PreloadOptio
         records.texts.retain(|text| !text.contains("share-bytes"));
     }
     out(&records.zone_lines().join("\n"))
+}
+
+/// What went wrong at whom, one line for all RAIDAs with the same fault.
+fn told(faults: &[(RaidaIndex, Fault)]) -> Vec<String> {
+    let mut equal: Vec<(Fault, Vec<RaidaIndex>)> = Vec::new();
+    for (raida, fault) in faults {
+        match equal.iter_mut().find(|(known, _)| known == fault) {
+            Some((_, raidas)) => raidas.push(*raida),
+            None => equal.push((*fault, vec![*raida])),
+        }
+    }
+    let line = |(fault, raidas): (Fault, Vec<RaidaIndex>)| match &raidas[..] {
+        [raida] => format!("RAIDA {raida}: {fault}"),
+        raidas => {
+            let names: Vec<String> = raidas.iter().map(ToString::to_string).collect();
+            format!("RAIDAs {}: {fault}", names.join(", "))
+        }
+    };
+    equal.into_iter().map(line).collect()
 }
 
 /// How many secrets a Content Server holds at most: of each session its key and its resumption, and of each connection
@@ -144,4 +163,17 @@ async fn serve(options: ContentServerOptions) -> Result<()> {
     orders.stop().await;
     server.stop().await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_faults_are_one_line() {
+        let [first, second, third] = [0, 7, 24].map(|index| RaidaIndex::new(index).expect("an index"));
+        let faults = [(first, Fault::Silent), (second, Fault::Unreachable), (third, Fault::Silent)];
+        assert_eq!(told(&faults), ["RAIDAs 0, 24: no answer", "RAIDA 7: unreachable"]);
+        assert!(told(&[]).is_empty());
+    }
 }
