@@ -1,6 +1,8 @@
 //! What every command that holds secrets does before anything else: hardens the process, sets up
 //! secret memory, keeps signals off its threads. Only then is there a runtime.
 
+use std::thread::available_parallelism;
+
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use rke_secret::process::{Inspection, block_signals, harden};
@@ -8,8 +10,13 @@ use rke_secret::{SecretMemory, start};
 use serde::Deserialize;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::sandbox::Sandbox;
+
 /// Room for the secrets of a few exchanges at once; there is more when it is needed.
 const SLOTS_BESIDE_SESSIONS: usize = 1024;
+
+/// The variable by which tokio is told the number of its threads.
+const WORKERS: &str = "TOKIO_WORKER_THREADS";
 
 /// Most keys that room can be made for: at 16 million it takes gigabytes.
 pub(crate) const MAX_PLACES: usize = 16_000_000;
@@ -44,8 +51,28 @@ pub(crate) enum SecretMemoryChoice {
     Locked,
 }
 
-/// Protects the process, with room for the keys of `sessions`, and gives the runtime to go on with.
-pub(crate) fn start_runtime(protection: Protection, sessions: usize) -> Result<Runtime> {
+/// Protects the process, with room for the keys of `sessions`, and gives the runtime to go on with. A sandbox limits the
+/// files of all its threads.
+pub(crate) fn start_runtime(
+    protection: Protection,
+    sessions: usize,
+    sandbox: Option<&Sandbox>,
+) -> Result<Runtime> {
+    protect(protection, sessions)?;
+    let mut builder = Builder::new_multi_thread();
+    if let Some(sandbox) = sandbox {
+        // The runtime would look into files that are closed by then, unless its environment says how many.
+        if std::env::var_os(WORKERS).is_none()
+            && let Ok(processors) = available_parallelism()
+        {
+            builder.worker_threads(processors.get());
+        }
+        sandbox.limit_files();
+    }
+    builder.enable_all().build().context("cannot start the runtime")
+}
+
+fn protect(protection: Protection, sessions: usize) -> Result<()> {
     let inspection = if protection.insecure_debug { Inspection::Allowed } else { Inspection::Refused };
     let missing = harden(inspection).context("cannot harden the process")?;
     missing.iter().for_each(|what| tracing::warn!("this kernel cannot do all: {what}"));
@@ -69,6 +96,5 @@ pub(crate) fn start_runtime(protection: Protection, sessions: usize) -> Result<R
             "rke: INSECURE: --insecure-debug is on. Keys can be read with a debugger and end up in core dumps."
         );
     }
-    block_signals()?;
-    Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
+    Ok(block_signals()?)
 }

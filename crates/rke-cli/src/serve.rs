@@ -2,9 +2,11 @@
 
 use anyhow::Result;
 use rke_daemon::Daemon;
+use rke_host::data_dir::{Role, claim};
 
 use crate::failure::in_words;
 use crate::log::LogFilter;
+use crate::sandbox::Sandbox;
 use crate::settings::{ServeOptions, ServeSettings, WrongSettings};
 use crate::signals::{Order, Orders};
 use crate::{log, protection, systemd};
@@ -12,11 +14,17 @@ use crate::{log, protection, systemd};
 pub(crate) fn run(options: ServeOptions) -> Result<()> {
     let settings = options.clone().settle()?;
     let log_filter = log::start(&settings.log, settings.log_format).map_err(WrongSettings)?;
-    protection::start_runtime(settings.protection, settings.daemon.max_sessions)?.block_on(async {
+    // What is to be writable must be there.
+    claim(&settings.daemon.data_dir, Role::Daemon)?;
+    let sandbox = settings.sandbox();
+    let runtime =
+        protection::start_runtime(settings.protection, settings.daemon.max_sessions, Some(&sandbox))?;
+    runtime.block_on(async {
         let mut orders = Orders::listen()?;
-        let daemon = Daemon::start_on(settings.daemon.clone(), systemd::inherited()?).await?;
+        let close = || sandbox.close();
+        let daemon = Daemon::start_on(settings.daemon.clone(), systemd::inherited()?, close).await?;
         systemd::ready();
-        let running = Running { options, settings, log_filter, daemon };
+        let running = Running { options, settings, sandbox, log_filter, daemon };
         tokio::select! {
             () = running.obey(&mut orders) => (),
             () = systemd::feed_watchdog(&running.daemon) => (),
@@ -31,6 +39,7 @@ pub(crate) fn run(options: ServeOptions) -> Result<()> {
 struct Running {
     options: ServeOptions,
     settings: ServeSettings,
+    sandbox: Sandbox,
     log_filter: LogFilter,
     daemon: Daemon,
 }
@@ -57,10 +66,14 @@ impl Running {
     /// Takes flags, environment and file as they are now.
     async fn reload(&self) -> Result<()> {
         let wanted = self.options.clone().settle()?;
+        self.sandbox.expect_readable(&wanted.sandbox())?;
         let mut fixed = self.daemon.reload(wanted.daemon).await?;
         self.log_filter.change(&wanted.log)?;
         if wanted.protection != self.settings.protection {
             fixed.push("secret-memory or insecure-debug");
+        }
+        if wanted.sandbox != self.settings.sandbox {
+            fixed.push("sandbox");
         }
         if wanted.log_format != self.settings.log_format {
             fixed.push("log-format");
