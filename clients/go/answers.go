@@ -191,4 +191,11 @@ type Status struct {
 		// Confirmed are those confirmed since the daemon started.
 		Confirmed uint64 `json:"confirmed"`
 	} `json:"remote_deletions"`
+	// Sandbox is what the kernel refuses the daemon.
+	Sandbox struct {
+		// Landlock is "off", "writes" or "reads_and_writes".
+		Landlock   string `json:"landlock"`
+		Seccomp    bool   `json:"seccomp"`
+		NoNewPrivs bool   `json:"no_new_privs"`
+	} `json:"sandbox"`
 }

@@ -25,7 +25,7 @@ use screenshots::screenshots;
 use valgrind::valgrind;
 
 /// Programs that tests run, and the Debian packages that hold them.
-const NEEDED: [(&str, &str); 8] = [
+const NEEDED: [(&str, &str); 9] = [
     ("node", "nodejs"),
     ("tsc", "node-typescript"),
     ("curl", "curl"),
@@ -33,6 +33,7 @@ const NEEDED: [(&str, &str); 8] = [
     ("chromium", "chromium"),
     ("tmux", "tmux"),
     ("openssl", "openssl"),
+    ("perl", "perl"),
     ("valgrind", "valgrind"),
 ];
 

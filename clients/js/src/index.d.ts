@@ -179,6 +179,8 @@ export interface Status {
   };
   /** Deleted keys at Content Servers. */
   remote_deletions: { pending: number; confirmed: number };
+  /** What the kernel refuses the daemon. */
+  sandbox: { landlock: 'off' | 'writes' | 'reads_and_writes'; seccomp: boolean; no_new_privs: boolean };
 }
 
 export interface DeleteOptions extends Cancellable {

@@ -82,6 +82,11 @@ impl AccessOptions {
         }
     }
 
+    /// Whether the group of the unix socket is to be looked up.
+    pub(crate) fn has_a_named_group(&self) -> bool {
+        self.unix_socket_group.as_ref().is_some_and(|group| group.parse::<u32>().is_err())
+    }
+
     /// What the daemon is told.
     ///
     /// # Errors

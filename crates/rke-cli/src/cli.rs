@@ -23,6 +23,7 @@ use self::ask::AskCommand;
 use self::trust::TrustCommand;
 use crate::access::AccessOptions;
 use crate::protection::{Protection, parse_places};
+use crate::sandbox::SandboxOptions;
 use crate::settings::ServeOptions;
 
 /// Far more than a machine has memory for.
@@ -154,6 +155,8 @@ pub(crate) struct DevOptions {
     #[command(flatten)]
     pub(crate) protection: Protection,
     #[command(flatten)]
+    pub(crate) sandbox: SandboxOptions,
+    #[command(flatten)]
     pub(crate) log: LogOptions,
 }
 
@@ -234,6 +237,8 @@ pub(crate) struct RaidaOptions {
     pub(crate) allow_envelope_1: bool,
     #[command(flatten)]
     pub(crate) protection: Protection,
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxOptions,
     #[command(flatten)]
     pub(crate) log: LogOptions,
 }
@@ -351,6 +356,8 @@ pub(crate) struct ContentServerOptions {
     pub(crate) allow_weak_shares: bool,
     #[command(flatten)]
     pub(crate) protection: Protection,
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxOptions,
     #[command(flatten)]
     pub(crate) log: LogOptions,
 }

@@ -3,14 +3,18 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
+use rke_host::data_dir::{Role, claim};
 use rke_host::directory;
+use rke_host::sandbox::{Files, Reading};
 use rke_proto::derive::ShareWidth;
 use rke_proto::round::Fault;
 use rke_proto::{KeySetId, MIN_REQUIRED, RaidaIndex, Status};
 use rke_raida::content_server::{Application, ContentServer, KeyRing, MasterSecrets, Rules, ServerConfig};
-use rke_secret::process::started;
+use tokio::runtime::Runtime;
 
 use crate::cli::{ContentServerCommand, ContentServerOptions, PreloadOptions};
+use crate::launcher::application;
+use crate::sandbox::Sandbox;
 use crate::settings::LogFormat;
 use crate::terminal::out;
 use crate::{log, protection, signals};
@@ -30,24 +34,33 @@ const REFUSALS: [(Status, &str); 2] = [
 ];
 
 pub(crate) fn run(command: ContentServerCommand) -> Result<()> {
-    let (protection, log) = match &command {
-        ContentServerCommand::Preload { options, .. } | ContentServerCommand::Rotate { options, .. } => {
-            (options.protection, &options.log)
+    match command {
+        ContentServerCommand::Preload { key_set, narrow, options } => {
+            let width = if narrow { ShareWidth::Narrow } else { ShareWidth::Wide };
+            start(&options)?.block_on(preload(key_set, width, &options))
         }
-        ContentServerCommand::Serve(options) => (options.protection, &options.log),
-    };
-    log::start(&log.log, LogFormat::Text)?;
-    let secrets = if let ContentServerCommand::Serve(options) = &command { secrets_of(options) } else { 0 };
-    protection::start_runtime(protection, secrets)?.block_on(async {
-        match command {
-            ContentServerCommand::Preload { key_set, narrow, options } => {
-                let width = if narrow { ShareWidth::Narrow } else { ShareWidth::Wide };
-                preload(key_set, width, &options).await
-            }
-            ContentServerCommand::Serve(options) => serve(options).await,
-            ContentServerCommand::Rotate { retire_after, options } => rotate(retire_after, &options).await,
+        ContentServerCommand::Serve(options) => run_server(options),
+        ContentServerCommand::Rotate { retire_after, options } => {
+            start(&options)?.block_on(rotate(retire_after, &options))
         }
-    })
+    }
+}
+
+fn start(options: &PreloadOptions) -> Result<Runtime> {
+    log::start(&options.log.log, LogFormat::Text)?;
+    protection::start_runtime(options.protection, 0, None)
+}
+
+fn run_server(options: ContentServerOptions) -> Result<()> {
+    log::start(&options.log.log, LogFormat::Text)?;
+    // Commands have the rights that this process has up to here.
+    let application = application(options.exec.as_deref())?;
+    // What is to be writable must be there.
+    claim(&options.keys.data_dir, Role::ContentServer)?;
+    let files = Files::new(Reading::Limited).write(&options.keys.data_dir);
+    let sandbox = Sandbox::new(options.sandbox.sandbox, files);
+    let runtime = protection::start_runtime(options.protection, secrets_of(&options), Some(&sandbox))?;
+    runtime.block_on(serve(options, application, &sandbox))
 }
 
 async fn preload(key_set: KeySetId, width: ShareWidth, options: &PreloadOptions) -> Result<()> {
@@ -123,7 +136,7 @@ fn secrets_of(options: &ContentServerOptions) -> usize {
     2 * (options.max_keys + options.max_connections)
 }
 
-async fn serve(options: ContentServerOptions) -> Result<()> {
+async fn serve(options: ContentServerOptions, application: Application, sandbox: &Sandbox) -> Result<()> {
     let mut orders = signals::Orders::listen()?;
     let keys = KeyRing::open(options.keys.cs_id, &options.keys.data_dir)?;
     if keys.sets().is_empty() {
@@ -146,14 +159,14 @@ async fn serve(options: ContentServerOptions) -> Result<()> {
     };
     let config = ServerConfig {
         listen: options.listen,
-        application: options.exec.map_or(Application::Echo, Application::Exec),
+        application,
         rules,
         idle_timeout: Duration::from_secs(options.idle_timeout),
         max_connections: options.max_connections,
         max_commands: options.max_commands,
     };
     let server = ContentServer::start(config, keys).await?;
-    started();
+    sandbox.close();
     eprintln!(
         "Content Server {} listens on {} with {}",
         options.keys.cs_id,

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use rke_client::Client;
 use rke_client::call::target;
+use rke_daemon::access::Access;
 use rke_daemon::config::Example;
-use rke_daemon::{Config, Daemon, Domain};
+use rke_daemon::{Config, Daemon, Domain, Inherited};
 use rke_host::data_dir::{Role, claim};
+use rke_host::sandbox::{Files, Reading};
 use rke_proto::ContentServerId;
 use rke_raida::content_server::{Application, ServerConfig, ServerError};
 use rke_raida::dns::DnsError;
@@ -16,7 +18,9 @@ use rke_raida::node::NodeError;
 
 use crate::cli::DevOptions;
 use crate::failure::in_words;
+use crate::launcher::application;
 use crate::protection::SECRETS_OF_A_SESSION;
+use crate::sandbox::Sandbox;
 use crate::settings::LogFormat;
 use crate::signals::{Order, Orders};
 use crate::terminal::out;
@@ -30,13 +34,28 @@ const MAX_SESSIONS: usize = 16;
 
 pub(crate) fn run(options: DevOptions) -> Result<()> {
     log::start(&options.log.log, LogFormat::Text)?;
-    protection::start_runtime(options.protection, SECRETS_OF_A_SESSION * MAX_SESSIONS)?
-        .block_on(run_network(options))
+    let application = application(options.exec.as_deref())?;
+    let (dir, temporary) = data_dir(options.data_dir.as_deref())?;
+    let files = Files::new(Reading::Open).write(&dir);
+    let files = temporary.iter().fold(files, |files, folder| files.remove(folder.path()));
+    let access = options.access.clone().settle(None)?;
+    let files = access.unix_socket.iter().fold(files, |files, socket| files.socket(&socket.path));
+    let sandbox = Sandbox::new(options.sandbox.sandbox, files);
+    let secrets = SECRETS_OF_A_SESSION * MAX_SESSIONS;
+    let runtime = protection::start_runtime(options.protection, secrets, Some(&sandbox))?;
+    runtime.block_on(run_network(options, Place { dir, application, access }, &sandbox))
 }
 
-async fn run_network(options: DevOptions) -> Result<()> {
+/// Where everything lies, and what was made before the sandbox.
+struct Place {
+    dir: PathBuf,
+    application: Application,
+    access: Access,
+}
+
+async fn run_network(options: DevOptions, place: Place, sandbox: &Sandbox) -> Result<()> {
     let mut orders = Orders::listen()?;
-    let (dir, _temporary) = data_dir(options.data_dir.as_deref())?;
+    let Place { dir, application, access } = place;
     let behind = match &options.exec {
         Some(command) => format!("runs `{command}` for each connection"),
         None => "echoes what is sent to it".into(),
@@ -49,17 +68,17 @@ async fn run_network(options: DevOptions) -> Result<()> {
         dns_port: options.dns_port,
         content_server_port: options.content_server_port,
     };
-    let server = ServerConfig::new(options.exec.map_or(Application::Echo, Application::Exec));
+    let server = ServerConfig::new(application);
     let network = LocalNetwork::start_with(network, server).await.map_err(name_the_flag)?;
     let config = Config {
         listen: options.listen,
         dns_server: Some(network.dns_address()),
         max_sessions: MAX_SESSIONS,
-        access: options.access.settle(None)?,
+        access,
         example: Domain::new(DOMAIN).map(|domain| Example { domain, wallet: network.wallet().into() }),
         ..Config::new(dir.join("daemon"))
     };
-    let daemon = Daemon::start(config).await?;
+    let daemon = Daemon::start_on(config, Inherited::default(), || sandbox.close()).await?;
     let result = if options.once {
         let client = Client::new(daemon.address().to_string());
         let client = match daemon.token_file() {

@@ -13,9 +13,11 @@ mod dev;
 mod doctor;
 mod failure;
 mod keys;
+mod launcher;
 mod log;
 mod protection;
 mod raida;
+mod sandbox;
 mod serve;
 mod session;
 mod settings;
@@ -34,7 +36,11 @@ use cli::{Command, RunCommand, help};
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
-    match run(help::parse().command) {
+    let done = match launcher::asked_for() {
+        Some(command) => launcher::run(&command),
+        None => run(help::parse().command),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::tell(&error),
     }

@@ -1,6 +1,8 @@
 //! What every command that holds secrets does before anything else: hardens the process, sets up
 //! secret memory, keeps signals off its threads. Only then is there a runtime.
 
+use std::thread::available_parallelism;
+
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use rke_secret::process::{Inspection, begin_small, block_signals, harden};
@@ -8,11 +10,16 @@ use rke_secret::{SecretMemory, start};
 use serde::Deserialize;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::sandbox::Sandbox;
+
 /// Room for the secrets of a few exchanges at once, besides those that are asked for; there is more when it is needed.
 const SECRETS_BESIDE: usize = 1024;
 
 /// The secrets of a session: the key of `encrypt`, and the one that all its others come from.
 pub(crate) const SECRETS_OF_A_SESSION: usize = 2;
+
+/// The variable by which tokio is told the number of its threads.
+const WORKERS: &str = "TOKIO_WORKER_THREADS";
 
 /// Most keys that room can be made for: at 16 million it takes gigabytes.
 pub(crate) const MAX_PLACES: usize = 16_000_000;
@@ -47,9 +54,29 @@ pub(crate) enum SecretMemoryChoice {
     Locked,
 }
 
-/// Protects the process, with room for so many secrets, and gives the runtime to go on with.
-pub(crate) fn start_runtime(protection: Protection, secrets: usize) -> Result<Runtime> {
+/// Protects the process, with room for so many secrets, and gives the runtime to go on with. A sandbox limits the
+/// files of all its threads.
+pub(crate) fn start_runtime(
+    protection: Protection,
+    secrets: usize,
+    sandbox: Option<&Sandbox>,
+) -> Result<Runtime> {
     begin_small();
+    protect(protection, secrets)?;
+    let mut builder = Builder::new_multi_thread();
+    if let Some(sandbox) = sandbox {
+        // The runtime would look into files that are closed by then, unless its environment says how many.
+        if std::env::var_os(WORKERS).is_none()
+            && let Ok(processors) = available_parallelism()
+        {
+            builder.worker_threads(processors.get());
+        }
+        sandbox.limit_files();
+    }
+    builder.enable_all().build().context("cannot start the runtime")
+}
+
+fn protect(protection: Protection, secrets: usize) -> Result<()> {
     let inspection = if protection.insecure_debug { Inspection::Allowed } else { Inspection::Refused };
     let missing = harden(inspection).context("cannot harden the process")?;
     missing.iter().for_each(|what| tracing::warn!("this kernel cannot do all: {what}"));
@@ -73,6 +100,5 @@ pub(crate) fn start_runtime(protection: Protection, secrets: usize) -> Result<Ru
             "rke: INSECURE: --insecure-debug is on. Keys can be read with a debugger and end up in core dumps."
         );
     }
-    block_signals()?;
-    Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
+    Ok(block_signals()?)
 }

@@ -4,15 +4,18 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
+use rke_host::data_dir::{Role, claim};
+use rke_host::sandbox::{Files, Reading};
 use rke_host::wallet::Envelope1;
 use rke_proto::ContentServerId;
 use rke_proto::coin::CoinId;
 use rke_raida::node::{Node, NodeConfig};
 use rke_raida::owners::{self, Ownership};
 use rke_raida::responder::Rules;
-use rke_secret::process::{Inspection, harden, started};
+use rke_secret::process::{Inspection, harden};
 
 use crate::cli::{OwnerCommand, RaidaCommand, RaidaOptions, RaidaSubcommand};
+use crate::sandbox::Sandbox;
 use crate::settings::LogFormat;
 use crate::terminal::{Cell, out, table};
 use crate::{log, protection, signals};
@@ -26,16 +29,16 @@ pub(crate) fn run(command: RaidaCommand) -> Result<()> {
 
 fn run_node(options: RaidaOptions) -> Result<()> {
     log::start(&options.log.log, LogFormat::Text)?;
-    protection::start_runtime(options.protection, 0)?.block_on(serve(options))
-}
-
-async fn serve(options: RaidaOptions) -> Result<()> {
-    let mut orders = signals::Orders::listen()?;
     let RaidaOptions { index: Some(raida), listen: Some(listen), data_dir: Some(data_dir), .. } = options
     else {
         unreachable!("without a subcommand they are required")
     };
-    let node = Node::start(NodeConfig {
+    // What is to be writable must be there.
+    claim(&data_dir, Role::Node(raida))?;
+    let files = Files::new(Reading::Limited).write(&data_dir);
+    let files = options.coins.iter().map(AsRef::as_ref).fold(files, Files::read);
+    let sandbox = Sandbox::new(options.sandbox.sandbox, files);
+    let config = NodeConfig {
         raida,
         listen,
         coin_folders: options.coins,
@@ -45,9 +48,16 @@ async fn serve(options: RaidaOptions) -> Result<()> {
             envelope_1: if options.allow_envelope_1 { Envelope1::Allowed } else { Envelope1::Refused },
             replay_places: options.replay_memory,
         },
-    })
-    .await?;
-    started();
+    };
+    let runtime = protection::start_runtime(options.protection, 0, Some(&sandbox))?;
+    runtime.block_on(serve(config, &sandbox))
+}
+
+async fn serve(config: NodeConfig, sandbox: &Sandbox) -> Result<()> {
+    let mut orders = signals::Orders::listen()?;
+    let raida = config.raida;
+    let node = Node::start(config).await?;
+    sandbox.close();
     eprintln!("RAIDA {raida} listens on {} (UDP).", node.address());
     orders.stop().await;
     node.stop().await;

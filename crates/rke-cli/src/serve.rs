@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 use rke_daemon::Daemon;
-use rke_secret::process::started;
+use rke_host::data_dir::{Role, claim};
 
 use crate::failure::in_words;
 use crate::log::LogFilter;
 use crate::protection::SECRETS_OF_A_SESSION;
+use crate::sandbox::Sandbox;
 use crate::settings::{ServeOptions, ServeSettings, WrongSettings};
 use crate::signals::{Order, Orders};
 use crate::{log, protection, systemd};
@@ -14,13 +15,17 @@ use crate::{log, protection, systemd};
 pub(crate) fn run(options: ServeOptions) -> Result<()> {
     let settings = options.clone().settle()?;
     let log_filter = log::start(&settings.log, settings.log_format).map_err(WrongSettings)?;
+    // What is to be writable must be there.
+    claim(&settings.daemon.data_dir, Role::Daemon)?;
+    let sandbox = settings.sandbox();
     let secrets = SECRETS_OF_A_SESSION * settings.daemon.max_sessions;
-    protection::start_runtime(settings.protection, secrets)?.block_on(async {
+    let runtime = protection::start_runtime(settings.protection, secrets, Some(&sandbox))?;
+    runtime.block_on(async {
         let mut orders = Orders::listen()?;
-        let daemon = Daemon::start_on(settings.daemon.clone(), systemd::inherited()?).await?;
-        started();
+        let close = || sandbox.close();
+        let daemon = Daemon::start_on(settings.daemon.clone(), systemd::inherited()?, close).await?;
         systemd::ready();
-        let running = Running { options, settings, log_filter, daemon };
+        let running = Running { options, settings, sandbox, log_filter, daemon };
         tokio::select! {
             () = running.obey(&mut orders) => (),
             () = systemd::feed_watchdog(&running.daemon) => (),
@@ -35,6 +40,7 @@ pub(crate) fn run(options: ServeOptions) -> Result<()> {
 struct Running {
     options: ServeOptions,
     settings: ServeSettings,
+    sandbox: Sandbox,
     log_filter: LogFilter,
     daemon: Daemon,
 }
@@ -61,10 +67,14 @@ impl Running {
     /// Takes flags, environment and file as they are now.
     async fn reload(&self) -> Result<()> {
         let wanted = self.options.clone().settle()?;
+        self.sandbox.expect_readable(&wanted.sandbox())?;
         let mut fixed = self.daemon.reload(wanted.daemon).await?;
         self.log_filter.change(&wanted.log)?;
         if wanted.protection != self.settings.protection {
             fixed.push("secret-memory or insecure-debug");
+        }
+        if wanted.sandbox != self.settings.sandbox {
+            fixed.push("sandbox");
         }
         if wanted.log_format != self.settings.log_format {
             fixed.push("log-format");

@@ -20,7 +20,11 @@ use crate::access::{AccessOptions, TlsOptions};
 use crate::cli::parse_address;
 use crate::failure::in_words;
 use crate::protection::{MAX_PLACES, Protection, SecretMemoryChoice, parse_places};
+use crate::sandbox::{Sandbox, SandboxChoice, files_of_daemon};
 use crate::trust::TrustOptions;
+
+/// Where the names of groups are.
+const GROUPS: &str = "/etc/group";
 
 /// `rke serve`. The same structure is read from flags, environment and file.
 #[derive(Args, Clone, Deserialize, Default)]
@@ -127,6 +131,9 @@ pub(crate) struct ServeOptions {
     #[arg(long, env = "RKE_INSECURE_DEBUG")]
     #[serde(alias = "insecure_debug", default)]
     insecure_debug: bool,
+    /// Whether to give up, once started, all rights that are not needed [default: on]. See SECURITY.md.
+    #[arg(long, value_name = "WHEN", env = "RKE_SANDBOX")]
+    sandbox: Option<SandboxChoice>,
     /// Write a tamper-evident log of session and key events to this file. See docs/audit-log.md.
     #[arg(long, value_name = "FILE", env = "RKE_AUDIT_LOG")]
     #[serde(alias = "audit_log")]
@@ -176,6 +183,9 @@ pub(crate) enum LogFormat {
 pub(crate) struct ServeSettings {
     pub(crate) daemon: Config,
     pub(crate) protection: Protection,
+    pub(crate) sandbox: SandboxChoice,
+    /// Files of the settings themselves that are read again at SIGHUP.
+    read_again: Vec<PathBuf>,
     pub(crate) log: String,
     pub(crate) log_format: LogFormat,
 }
@@ -205,6 +215,9 @@ impl ServeOptions {
             None => default_data_dir()?,
         };
         let defaults = Config::new(data_dir);
+        let access = self.access.or(file.access);
+        let groups = access.has_a_named_group().then(|| GROUPS.into());
+        let read_again = self.config.into_iter().chain(groups).collect();
         let weak =
             if self.allow_weak_shares.is_empty() { file.allow_weak_shares } else { self.allow_weak_shares };
         let envelope_1 =
@@ -245,7 +258,7 @@ impl ServeOptions {
             body_timeout: seconds(self.body_timeout, file.body_timeout, defaults.body_timeout),
             allow_weak_shares: parse_domains("--allow-weak-shares", &weak)?,
             allow_envelope_1: parse_domains("--allow-envelope-1", &envelope_1)?,
-            access: self.access.or(file.access).settle(self.tls.or(file.tls).settle()?)?,
+            access: access.settle(self.tls.or(file.tls).settle()?)?,
             audit_log: self.audit_log.or(file.audit_log),
             data_dir: defaults.data_dir,
             example: None,
@@ -259,9 +272,19 @@ impl ServeOptions {
                 secret_memory: self.secret_memory.or(file.secret_memory).unwrap_or_default(),
                 insecure_debug: self.insecure_debug || file.insecure_debug,
             },
+            sandbox: self.sandbox.or(file.sandbox).unwrap_or_default(),
+            read_again,
             log: self.log.or(file.log).unwrap_or_else(|| "info".into()),
             log_format: self.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
         })
+    }
+}
+
+impl ServeSettings {
+    /// What the daemon keeps of its rights.
+    pub(crate) fn sandbox(&self) -> Sandbox {
+        let read_again = self.read_again.iter().map(AsRef::as_ref);
+        Sandbox::new(self.sandbox, files_of_daemon(&self.daemon, read_again))
     }
 }
 

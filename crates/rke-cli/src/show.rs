@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use comfy_table::Color;
-use rke_client::answer::{Found, KeySet, Raida, Raidas, RemoteDeletions, Status};
+use rke_client::answer::{Found, KeySet, Raida, Raidas, RemoteDeletions, Sandbox, Status};
 use rke_client::call;
 
 use crate::cli::ask::Output;
@@ -45,6 +45,11 @@ pub(crate) async fn status(output: &Output) -> Result<()> {
             clean(&memory.inspection),
             status.remote_deletions.map(remote).unwrap_or_default(),
         );
+        text += &status
+            .sandbox
+            .as_ref()
+            .map(|sandbox| format!("\nThe daemon {}.", posture(sandbox)))
+            .unwrap_or_default();
         for (name, value) in [("DNS", &status.config.dns_server), ("Version", &status.config.version)] {
             text += &value.as_ref().map(|value| format!("\n{name}: {}.", clean(value))).unwrap_or_default();
         }
@@ -62,6 +67,20 @@ pub(crate) async fn status(output: &Output) -> Result<()> {
     })
     .await?;
     Ok(())
+}
+
+/// What a daemon can do that somebody has taken over, to go on a sentence about it.
+pub(crate) fn posture(sandbox: &Sandbox) -> String {
+    let files = match sandbox.landlock.as_str() {
+        "reads_and_writes" => "reads and writes only in folders of its own",
+        "writes" => {
+            "writes only in folders of its own, and reads everywhere: without --wallet-root any folder may be a wallet"
+        }
+        _ => "reads and writes everywhere",
+    };
+    let calls = if sandbox.seccomp { "cannot start programs" } else { "can make all system calls" };
+    let privileges = if sandbox.no_new_privs { "cannot gain privileges" } else { "can gain privileges" };
+    format!("{files}; it {calls}, and {privileges}")
 }
 
 fn remote(RemoteDeletions { pending, confirmed }: RemoteDeletions) -> String {

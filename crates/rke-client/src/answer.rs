@@ -315,6 +315,19 @@ pub struct Status {
     pub daemon: Option<Running>,
     /// Deleted keys at Content Servers.
     pub remote_deletions: Option<RemoteDeletions>,
+    /// What the kernel refuses it.
+    pub sandbox: Option<Sandbox>,
+}
+
+/// What the kernel refuses the daemon.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Sandbox {
+    /// Files: `off`, `writes`, or `reads_and_writes`.
+    pub landlock: String,
+    /// Whether system calls that it does not need.
+    pub seccomp: bool,
+    /// Whether privileges that a program has and the daemon has not.
+    pub no_new_privs: bool,
 }
 
 /// How many deleted keys Content Servers still have to wipe, and have wiped.

@@ -141,14 +141,19 @@ impl Daemon {
     /// # Errors
     /// [`StartError`]; then nothing is left running.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        Self::start_on(config, Inherited::default()).await
+        Self::start_on(config, Inherited::default(), || ()).await
     }
 
-    /// The same, on sockets that listen already.
+    /// The same, on sockets that listen already. `give_up_rights` is called when all that takes rights is done, and before
+    /// the first request is answered.
     ///
     /// # Errors
     /// [`StartError`]; then nothing is left running.
-    pub async fn start_on(config: Config, inherited: Inherited) -> Result<Self, StartError> {
+    pub async fn start_on(
+        config: Config,
+        inherited: Inherited,
+        give_up_rights: impl FnOnce(),
+    ) -> Result<Self, StartError> {
         raise_descriptor_limit();
         let validation = Validation::load(config.dnssec, config.dnssec_anchors.as_deref())?;
         let discovery = Discovery::new(
@@ -198,6 +203,7 @@ impl Daemon {
         let traffic = Arc::new(Traffic::default());
         let (shared, gate) = (Arc::clone(&sessions), Arc::clone(&admission));
         let front = Arc::new(http::front(shared, gate, Arc::clone(&traffic), stopped.clone()));
+        give_up_rights();
         let serve_door =
             |door| serve(door, Arc::clone(&front), Arc::clone(&traffic), body_timeout, stopped.clone());
         let servers = doors.into_iter().map(serve_door).collect();

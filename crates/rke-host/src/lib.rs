@@ -6,6 +6,7 @@ pub mod data_dir;
 pub mod directory;
 pub mod framing;
 pub mod own_file;
+pub mod sandbox;
 pub mod sealed;
 pub mod udp;
 pub mod wallet;

@@ -1,10 +1,11 @@
 //! The running daemon: whether it answers, is of this version, holds keys well, and how its RAIDAs do.
 
-use rke_client::answer::{Raidas, Status};
+use rke_client::answer::{Raidas, Sandbox, Status};
 use rke_client::{Client, Error, call};
 use serde_json::Value;
 
 use super::report::Report;
+use crate::show::posture;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -28,6 +29,7 @@ pub(super) async fn check(report: &mut Report, client: &Client) -> Option<Status
         ),
     }
     memory(report, &status);
+    status.sandbox.iter().for_each(|sandbox| confinement(report, sandbox));
     let (sessions, max) = (status.sessions.active, status.sessions.max);
     match sessions < max {
         true => report.ok("sessions", format!("{sessions} of at most {max}")),
@@ -95,6 +97,19 @@ fn memory(report: &mut Report, status: &Status) {
         let message =
             format!("{} scratch stacks of the daemon had not been wiped after use", memory.residues_found);
         report.fail("keys", message, "this is a bug in rke: report it, and restart the daemon");
+    }
+}
+
+/// What the kernel keeps it from, whoever has taken it over.
+fn confinement(report: &mut Report, sandbox: &Sandbox) {
+    let message = format!("the daemon {}", posture(sandbox));
+    match sandbox.landlock != "off" && sandbox.seccomp && sandbox.no_new_privs {
+        true => report.ok("sandbox", message),
+        false => report.warn(
+            "sandbox",
+            message,
+            "start it without --sandbox off, on Linux 5.19 or later; its log says what the kernel lacks",
+        ),
     }
 }
 
@@ -166,6 +181,23 @@ mod tests {
             text.contains("root can read") && text.contains("debuggers") && text.contains("2 scratch stacks"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_daemon_without_its_sandbox_is_found() {
+        let text = |landlock: &str, seccomp: bool| {
+            let sandbox = json!({"landlock": landlock, "seccomp": seccomp, "no_new_privs": true});
+            let mut report = Report::default();
+            confinement(&mut report, &serde_json::from_value(sandbox).expect("a posture"));
+            report.text()
+        };
+        let (closed, open) = (text("reads_and_writes", true), text("writes", true));
+        assert!(!closed.contains("--sandbox") && !closed.contains("everywhere"), "{closed}");
+        assert!(open.contains("reads everywhere") && open.contains("--wallet-root"), "{open}");
+        assert!(!open.contains("--sandbox"), "{open}");
+        for bad in [text("off", true), text("writes", false)] {
+            assert!(bad.contains("--sandbox off"), "{bad}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod master_secrets;
 mod reception;
 mod server;
 
-pub use application::Application;
+pub use application::{Application, Launcher, launch_commands};
 pub use key_ring::{KeyRing, ServedKeySet};
 pub use master_secrets::{ContentServerError, DnsRecords, MasterSecrets, PreloadReport};
 pub use reception::{

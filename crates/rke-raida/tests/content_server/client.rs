@@ -1,6 +1,7 @@
 //! A Content Server in this process, and a client of it.
 
 use std::net::SocketAddr;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,7 +16,9 @@ use rke_proto::handshake::{
     Accepted, ExchangePrologue, Grant, Group, Initiator, Prologue, Record, Response, SessionSecrets, psk,
 };
 use rke_proto::{ClientSn, ContentServerId, KeyContext, KeySetId, RaidaIndex};
-use rke_raida::content_server::{Application, ContentServer, KeyRing, MasterSecrets, ServerConfig};
+use rke_raida::content_server::{
+    Application, ContentServer, KeyRing, Launcher, MasterSecrets, ServerConfig, launch_commands,
+};
 use rke_secret::Secret;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -71,6 +74,23 @@ pub(crate) fn key_ring(dir: &std::path::Path) -> (KeyRing, Arc<MasterSecrets>) {
     (keys, secrets)
 }
 
+const COMMAND: &str = "RKE_TEST_COMMAND";
+
+/// This command behind a Content Server. What starts it is a process of its own: this program again.
+pub(crate) fn running(command: &str) -> Application {
+    let mut launcher = Command::new(std::env::current_exe().expect("this program"));
+    launcher.args(["--exact", "client::launches_commands", "--ignored"]).env(COMMAND, command);
+    Application::Exec(Launcher::start(launcher).expect("a launcher"))
+}
+
+/// Not a test: what the other process does.
+#[test]
+#[ignore = "the process that starts the commands of other tests"]
+fn launches_commands() {
+    let Ok(command) = std::env::var(COMMAND) else { return };
+    launch_commands(&command).expect("it goes on to its end");
+}
+
 impl Stage {
     pub(crate) async fn new(application: Application, change: impl FnOnce(&mut ServerConfig)) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
@@ -83,7 +103,7 @@ impl Stage {
     pub(crate) async fn exec(command: &str, change: impl FnOnce(&mut ServerConfig)) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let command = command.replace("$DIR", dir.path().to_str().expect("UTF-8"));
-        let mut config = ServerConfig::new(Application::Exec(command));
+        let mut config = ServerConfig::new(running(&command));
         change(&mut config);
         Self::in_folder(dir, config).await
     }

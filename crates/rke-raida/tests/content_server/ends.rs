@@ -1,11 +1,12 @@
 //! Data that comes to its end.
 
+use std::process::Command;
 use std::time::Duration;
 
 use rke_proto::handshake::{BreakCode, Record};
-use rke_raida::content_server::Application;
+use rke_raida::content_server::{Application, Launcher};
 
-use crate::client::{Stage, gone, read_all, within};
+use crate::client::{Stage, gone, read_all, running, within};
 
 #[tokio::test]
 async fn the_exit_status_of_the_command_travels_back() {
@@ -68,7 +69,7 @@ async fn the_first_record_may_be_data_or_the_end() {
 
 #[tokio::test]
 async fn much_data_goes_both_ways_whole() {
-    for application in [Application::Echo, Application::Exec("cat".into())] {
+    for application in [Application::Echo, running("cat")] {
         let stage = Stage::new(application, |_| ()).await;
         let (mut reader, mut writer) = stage.open().await.attach().await;
         let data: String = (0..5_000_000_u32).map(|at| char::from(b'a' + (at % 23) as u8)).collect();
@@ -136,7 +137,9 @@ async fn no_more_commands_run_than_may() {
 
 #[tokio::test]
 async fn an_application_that_cannot_be_started_is_said_to_be_missing() {
-    let stage = Stage::new(Application::Exec("not\0possible".into()), |_| ()).await;
+    // One that is gone already.
+    let launcher = Launcher::start(Command::new("true")).expect("a launcher");
+    let stage = Stage::new(Application::Exec(launcher), |_| ()).await;
     let (mut reader, _writer) = stage.open().await.attach().await;
     let (_, last) = read_all(&mut reader).await;
     assert!(matches!(last, Some(Record::BrokenOff { code: BreakCode::NoApplication, .. })), "{last:?}");

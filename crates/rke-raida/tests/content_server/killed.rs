@@ -5,9 +5,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rke_host::framing::records;
-use rke_raida::content_server::{Application, ContentServer, ServerConfig};
+use rke_raida::content_server::{ContentServer, ServerConfig};
 
-use crate::client::{Peer, gone, key_ring, within};
+use crate::client::{Peer, gone, key_ring, running, within};
 use crate::cuts::NOTES_ITS_END;
 
 const FOLDER: &str = "RKE_TEST_FOLDER";
@@ -20,7 +20,7 @@ async fn serves_until_it_is_killed() {
     let folder = std::path::PathBuf::from(folder);
     let command = NOTES_ITS_END.replace("$DIR", folder.to_str().expect("UTF-8"));
     let (keys, _) = key_ring(&folder.join("keys"));
-    let server = ContentServer::start(ServerConfig::new(Application::Exec(command)), keys).await;
+    let server = ContentServer::start(ServerConfig::new(running(&command)), keys).await;
     let server = server.expect("a Content Server");
     println!("\nlistens on {}", server.address());
     std::future::pending::<()>().await;

@@ -9,7 +9,7 @@ use rke_raida::content_server::{Application, ServerConfig};
 use rke_raida::network::{LocalNetwork, LocalNetworkConfig};
 use tokio::io::AsyncWriteExt;
 
-use crate::client::{COIN, DOMAIN, Peer, cs_id, key_ring, read_all, within};
+use crate::client::{COIN, DOMAIN, Peer, cs_id, key_ring, read_all, running, within};
 
 async fn network(dir: &tempfile::TempDir, domain: &str) -> LocalNetwork {
     let config = LocalNetworkConfig {
@@ -21,12 +21,7 @@ async fn network(dir: &tempfile::TempDir, domain: &str) -> LocalNetwork {
         content_server_port: 0,
     };
     for _ in 0..40 {
-        match LocalNetwork::start_with(
-            config.clone(),
-            ServerConfig::new(Application::Exec("tr a-z A-Z".into())),
-        )
-        .await
-        {
+        match LocalNetwork::start_with(config.clone(), ServerConfig::new(running("tr a-z A-Z"))).await {
             Ok(network) => return network,
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }

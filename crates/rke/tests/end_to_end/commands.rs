@@ -6,11 +6,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use rke_daemon::{Daemon, Domain};
-use rke_raida::content_server::{Application, ServerConfig};
+use rke_raida::content_server::ServerConfig;
 use rke_raida::dns::DnsServer;
 
 use crate::dev::{Dev, Done};
-use crate::support::{DOMAIN, config, get, network};
+use crate::support::{DOMAIN, config, get, network, running};
 use crate::tunnel::{arguments, rke_code};
 
 /// `rke dev` with this command, in an environment that has more than a command should get.
@@ -83,7 +83,7 @@ fn dev_puts_a_command_behind_its_content_server() {
 async fn connect_says_that_too_many_commands_run() {
     let dir = tempfile::tempdir().expect("a folder");
     let mut network = network(&dir).await;
-    let server = ServerConfig { max_commands: 0, ..ServerConfig::new(Application::Exec("cat".into())) };
+    let server = ServerConfig { max_commands: 0, ..ServerConfig::new(running("cat")) };
     network.restart_content_server_with(server).await.expect("a Content Server");
     let daemon = Daemon::start(config(&dir, network.dns_address())).await.expect("a daemon");
     let create = format!("/api/rke/session?domain={DOMAIN}&wallet_path={}", network.wallet().display());
@@ -107,7 +107,7 @@ async fn a_live_sessions_command_may_go_on_after_its_output_and_leaves_nothing()
     let records = network.add_narrow_key_set().await.expect("a key set of narrow shares");
     let file = dir.path().join("done");
     let command = format!("sleep 1000 >&- & echo said; exec >&-; sleep 0.5; echo $! > '{}'", file.display());
-    let mut server = ServerConfig::new(Application::Exec(command));
+    let mut server = ServerConfig::new(running(&command));
     server.rules.allow_narrow = true;
     network.restart_content_server_with(server).await.expect("a Content Server");
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));

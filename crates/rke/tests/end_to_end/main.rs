@@ -41,6 +41,7 @@ mod real;
 mod records;
 mod relay;
 mod reload;
+mod sandbox;
 mod sealed;
 mod servers;
 mod storm;

@@ -219,6 +219,7 @@ Sessions: 0 of at most 16. Each lives for 60 min.
 Cached keys: 0 valid of at most 64. Each is used for 24 h.
 Keys are held in KIND memory; looking at the process is refused.
 Deleted keys at Content Servers: 0 wiped there too, 0 not confirmed yet.
+The daemon writes only in folders of its own, and reads everywhere: without --wallet-root any folder may be a wallet; it cannot start programs, and cannot gain privileges.
 DNS: 127.0.0.1:PORT.
 Version: 0.1.0.
 Up for SPAN.

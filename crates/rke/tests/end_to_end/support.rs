@@ -2,12 +2,13 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
 use std::time::Duration;
 
 use rke_daemon::{Config, Daemon};
 use rke_host::data_dir::DataDirError;
 use rke_proto::ContentServerId;
-use rke_raida::content_server::{Application, ContentServerError, ServerConfig};
+use rke_raida::content_server::{Application, ContentServerError, Launcher, ServerConfig};
 use rke_raida::network::{LocalNetwork, LocalNetworkConfig, NetworkError};
 use serde_json::Value;
 
@@ -18,6 +19,13 @@ pub(crate) struct Stage {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) network: LocalNetwork,
     pub(crate) daemon: Daemon,
+}
+
+/// This command behind a Content Server. What starts it is a process of the program.
+pub(crate) fn running(command: &str) -> Application {
+    let mut launcher = Command::new(env!("CARGO_BIN_EXE_rke"));
+    launcher.args(["launch-commands", command]);
+    Application::Exec(Launcher::start(launcher).expect("a launcher"))
 }
 
 /// Starts a network, also where another has just stopped: what another test starts at that moment is, until it

@@ -7,13 +7,13 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rke_daemon::{Daemon, Domain};
-use rke_raida::content_server::{Application, ServerConfig};
+use rke_raida::content_server::ServerConfig;
 use rke_raida::dns::DnsServer;
 use rke_raida::network::LocalNetwork;
 use serde_json::json;
 
 use crate::records::Detour;
-use crate::support::{DOMAIN, Stage, config, get, network, raw};
+use crate::support::{DOMAIN, Stage, config, get, network, raw, running};
 
 /// Posts data to a session's tunnel and gives what came back.
 async fn post(daemon: SocketAddr, id: &str, data: &[u8]) -> String {
@@ -73,7 +73,7 @@ pub(crate) fn arguments(text: &str) -> Vec<String> {
 /// A network with this command behind its Content Server.
 async fn with_command(command: &str) -> Stage {
     let mut stage = Stage::new().await;
-    let server = ServerConfig::new(Application::Exec(command.into()));
+    let server = ServerConfig::new(running(command));
     stage.network.restart_content_server_with(server).await.expect("a Content Server");
     stage
 }

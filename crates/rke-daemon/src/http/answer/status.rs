@@ -1,6 +1,7 @@
 //! How the daemon is doing.
 
 use jiff::Timestamp;
+use rke_host::sandbox::Posture;
 use rke_proto::MIN_REQUIRED;
 use rke_secret::MemoryReport;
 use rke_secret::process::Inspection;
@@ -140,6 +141,24 @@ impl From<RemoteCounts> for RemoteDeletions {
     }
 }
 
+/// What the kernel refuses the daemon, whoever may have taken it over.
+#[derive(Serialize, ToSchema)]
+struct Sandbox {
+    /// Files that it cannot use, by Landlock: `reads_and_writes`, where it reads and writes only in folders of its own;
+    /// `writes`, where it reads everywhere, because without `--wallet-root` any folder may be a wallet; or `off`.
+    landlock: &'static str,
+    /// Whether a seccomp filter refuses system calls that it does not need.
+    seccomp: bool,
+    /// Whether a program that it would start could not gain privileges.
+    no_new_privs: bool,
+}
+
+impl From<Posture> for Sandbox {
+    fn from(Posture { landlock, seccomp, no_new_privs }: Posture) -> Self {
+        Self { landlock: landlock.name(), seccomp, no_new_privs }
+    }
+}
+
 /// Counts and settings.
 #[derive(Serialize, ToSchema)]
 pub(in crate::http) struct Status {
@@ -153,6 +172,7 @@ pub(in crate::http) struct Status {
     secret_memory: SecretMemory,
     daemon: Running,
     remote_deletions: RemoteDeletions,
+    sandbox: Sandbox,
 }
 
 impl Status {
@@ -181,6 +201,7 @@ impl Status {
             secret_memory: SecretMemory::now(sessions.residues_found()),
             daemon: Running::now(sessions),
             remote_deletions: sessions.remote_deletions().counts().into(),
+            sandbox: Posture::now().into(),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! data. A command never takes a cut for an end: it is killed before its standard input closes. Nothing of it outlives
 //! the tunnel.
 
-mod guard;
+mod launcher;
 mod process;
 
 use std::io;
@@ -13,20 +13,20 @@ use tokio::io::{AsyncRead, AsyncWrite, duplex};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::reception::Client;
-use guard::Guard;
+pub use launcher::{Launcher, launch_commands};
 pub(super) use process::Exit;
-use process::Process;
+use process::{InputEnd, Process, Started};
 
 /// How much may be on its way through the echo.
 const ECHO_LEN: usize = 64 * 1024;
 
 /// What answers a client.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Application {
     /// Sends everything back.
     Echo,
     /// A shell command, run once for each connection, in a process group of its own.
-    Exec(String),
+    Exec(Launcher),
 }
 
 /// Whose data an application gets.
@@ -77,7 +77,8 @@ pub(super) enum StartError {
 pub(super) struct Input {
     /// `None` once it has ended.
     stream: Option<Box<dyn AsyncWrite + Send + Unpin>>,
-    guard: Option<Guard>,
+    /// Of a command. Dropped after the stream, or with it.
+    end: Option<InputEnd>,
 }
 
 impl Application {
@@ -86,14 +87,14 @@ impl Application {
     /// # Errors
     /// When no place is free, or the command cannot be started.
     pub(super) fn start(&self, user: &User, places: &Arc<Semaphore>) -> Result<Running, StartError> {
-        let Self::Exec(command) = self else {
+        let Self::Exec(launcher) = self else {
             let (input, output) = duplex(ECHO_LEN);
-            let input = Input { stream: Some(Box::new(input)), guard: None };
+            let input = Input { stream: Some(Box::new(input)), end: None };
             return Ok(Running { process: None, output: Box::new(output), input, _place: None });
         };
         let place = Arc::clone(places).try_acquire_owned().map_err(|_| StartError::TooMany)?;
-        let (process, guard, input, output) = process::start(command, user.variables().into_iter())?;
-        let input = Input { stream: Some(Box::new(input)), guard: Some(guard) };
+        let Started { process, input, output } = process::start(launcher, user.variables().into_iter())?;
+        let input = Input { stream: Some(Box::new(input)), end: Some(process.input_end()) };
         Ok(Running { process: Some(process), output: Box::new(output), input, _place: Some(place) })
     }
 }
@@ -114,7 +115,7 @@ impl Input {
     /// The client's data has ended, and so does the application's input.
     pub(super) fn end(&mut self) {
         self.stream = None;
-        self.guard = None;
+        self.end = None;
     }
 }
 

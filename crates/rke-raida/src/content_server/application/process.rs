@@ -1,132 +1,137 @@
-//! A command in a process group of its own.
+//! A command, as the Content Server sees it: its input, its output and its line. The line is a socket to the launcher,
+//! which says on it how the command has exited; closing it has the launcher kill the command's process group.
 
-use std::ffi::OsString;
-use std::io::{self, PipeReader};
-use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
-use std::process::Stdio;
+use std::io;
+use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use rke_secret::process::unblock_signals;
-use rustix::io::Errno;
-use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid,
-};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, read};
+use rustix::net::{SendFlags, Shutdown, send, shutdown};
+use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
-use tokio::process::{Child, ChildStdout, Command};
-use tokio::runtime::Handle;
 
-use super::guard::Guard;
+use super::launcher::{EXITED, Ends, FAILED, INPUT_ENDED, Launcher, NEWS_LEN};
 
-/// What a shell adds to the number of a signal that killed its command.
-const KILLED_BY: i32 = 128;
+/// How long to wait for the launcher to kill a command. It takes far less, unless the machine hangs.
+const KILL_LIMIT: Duration = Duration::from_secs(1);
 
-/// What a command inherits of this process's environment, next to `LC_…`. The rest is the Content Server's own: its
-/// settings, and what its service manager gave it.
-const INHERITED: [&str; 7] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR"];
-
-/// A running command. Dropping it kills what is left of its process group. It is not reaped before that: until then no
-/// other process group can have its number.
+/// A running command. Dropping it kills what is left of its process group, and only then does its input end.
 pub(super) struct Process {
-    child: Option<Child>,
-    group: Pid,
-    exit: Exit,
+    line: Arc<UnixStream>,
 }
 
-/// Waits for the exit of a command, without reaping it.
-#[derive(Clone)]
+/// Says that a command's input has ended.
+pub(super) struct InputEnd {
+    line: Arc<UnixStream>,
+}
+
+/// Waits for the exit of a command.
 pub(in crate::content_server) struct Exit {
-    pid: Pid,
-    fd: Arc<AsyncFd<OwnedFd>>,
+    line: Arc<UnixStream>,
 }
 
-/// Starts a command with these environment variables. Gives its input, of which the guard has the same end, and its
-/// output.
+/// A command with the ends of its pipes.
+pub(super) struct Started {
+    pub(super) process: Process,
+    pub(super) input: pipe::Sender,
+    pub(super) output: pipe::Receiver,
+}
+
+/// Has the launcher start its command with these environment variables.
 pub(super) fn start(
-    command: &str,
+    launcher: &Launcher,
     variables: impl Iterator<Item = (&'static str, String)>,
-) -> io::Result<(Process, Guard, pipe::Sender, ChildStdout)> {
+) -> io::Result<Started> {
     let (its_input, input) = io::pipe()?;
-    // First, so that the input stays open whatever happens to this process from here on.
-    let mut guard = Guard::start(input.try_clone()?)?;
-    let (process, output) = Process::start(shell(command, variables), its_input)?;
-    let input = guard
-        .watch_over(process.group.as_raw_nonzero().get().unsigned_abs())
-        .and_then(|()| pipe::Sender::from_owned_fd(OwnedFd::from(input)))?;
-    Ok((process, guard, input, output))
-}
-
-fn shell(command: &str, variables: impl Iterator<Item = (&'static str, String)>) -> Command {
-    // The standard library gives SIGPIPE back its default.
-    let mut shell = std::process::Command::new("/bin/sh");
-    shell.args(["-c", command]).process_group(0).env_clear().envs(inherited()).envs(variables);
-    unblock_signals(&mut shell);
-    shell.into()
-}
-
-fn inherited() -> impl Iterator<Item = (OsString, OsString)> {
-    std::env::vars_os().filter(|(name, _)| {
-        let name = name.as_encoded_bytes();
-        name.starts_with(b"LC_") || INHERITED.iter().any(|inherited| inherited.as_bytes() == name)
+    let (output, its_output) = io::pipe()?;
+    let (line, its_line) = std::os::unix::net::UnixStream::pair()?;
+    let ends = Ends {
+        its_input: its_input.as_fd(),
+        input: input.as_fd(),
+        its_output: its_output.as_fd(),
+        its_line: its_line.as_fd(),
+    };
+    launcher.ask(variables, &ends)?;
+    line.set_nonblocking(true)?;
+    Ok(Started {
+        process: Process { line: Arc::new(UnixStream::from_std(line)?) },
+        input: pipe::Sender::from_owned_fd(input.into())?,
+        output: pipe::Receiver::from_owned_fd(output.into())?,
     })
 }
 
 impl Process {
-    fn start(mut shell: Command, its_input: PipeReader) -> io::Result<(Self, ChildStdout)> {
-        let mut child = shell.stdin(its_input).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
-        let output =
-            child.stdout.take().ok_or_else(|| io::Error::other("the command has no standard output"))?;
-        let pid = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
-        let pid = pid.ok_or_else(|| io::Error::other("the command is gone"))?;
-        let fd = pidfd_open(pid, PidfdFlags::empty())?;
-        #[expect(deprecated, reason = "its unsafe successor is for types whose descriptor may change")]
-        let fd = AsyncFd::with_interest(fd, Interest::READABLE)?;
-        let exit = Exit { pid, fd: Arc::new(fd) };
-        Ok((Self { child: Some(child), group: pid, exit }, output))
-    }
-
-    /// Kills all of the process group. When this returns, none of it sees anything that happens afterwards.
-    fn kill(&self) {
-        match kill_process_group(self.group, Signal::KILL) {
-            Ok(()) | Err(Errno::SRCH) => (),
-            Err(error) => tracing::warn!(%error, "a command cannot be killed: its input ends all the same"),
-        }
-    }
-
     pub(super) fn exit(&self) -> Exit {
-        self.exit.clone()
+        Exit { line: Arc::clone(&self.line) }
+    }
+
+    pub(super) fn input_end(&self) -> InputEnd {
+        InputEnd { line: Arc::clone(&self.line) }
+    }
+
+    /// Has the launcher kill the process group, and waits until it has.
+    fn kill(&self) -> io::Result<()> {
+        shutdown(&self.line, Shutdown::Write)?;
+        let deadline = Instant::now() + KILL_LIMIT;
+        let mut rest = [0; NEWS_LEN];
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
+            match poll(&mut [PollFd::new(&self.line, PollFlags::IN)], Some(&timeout)) {
+                Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+                Ok(_) | Err(Errno::INTR) => (),
+                Err(error) => return Err(error.into()),
+            }
+            match read(&self.line, &mut rest) {
+                Ok(0) | Err(Errno::CONNRESET) => return Ok(()),
+                Ok(_) | Err(Errno::AGAIN | Errno::INTR) => (),
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.kill();
-        if let Some(child) = self.child.take() {
-            reap(child);
+        if let Err(error) = self.kill() {
+            tracing::warn!(%error, "a command may still run: the process that starts commands does not say that it was killed");
         }
     }
 }
 
-impl Exit {
-    /// Its status, 128 + n where signal n killed it.
-    ///
-    /// # Errors
-    /// What the system said.
-    pub(in crate::content_server) async fn status(&self) -> io::Result<i32> {
-        let _ = self.fd.readable().await?;
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-        let status = waitid(WaitId::Pid(self.pid), options)?;
-        let status = status.ok_or_else(|| io::Error::other("the command has no exit status"))?;
-        let killed = status.terminating_signal().map(|signal| KILLED_BY + signal);
-        Ok(status.exit_status().or(killed).unwrap_or(KILLED_BY))
+impl Drop for InputEnd {
+    fn drop(&mut self) {
+        // Not by tokio, which may not know yet that it can write. Where the line is closed, the input has ended with the
+        // command.
+        let _ = send(&self.line, &[INPUT_ENDED], SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
     }
 }
 
-/// Waits for a process that ends by itself, so that nothing of it is left. Signals are blocked, so nobody else does.
-pub(super) fn reap(mut child: Child) {
-    if let Ok(runtime) = Handle::try_current() {
-        runtime.spawn(async move { child.wait().await });
+impl Exit {
+    /// Its status, 128 + n where signal n killed it. To be asked for once.
+    ///
+    /// # Errors
+    /// Why it has none: it could not be started, or the launcher is gone.
+    pub(in crate::content_server) async fn status(&self) -> io::Result<i32> {
+        let mut news = [0; NEWS_LEN];
+        let mut len = 0;
+        while len < NEWS_LEN {
+            self.line.readable().await?;
+            match self.line.try_read(&mut news[len..]) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(more) => len += more,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => (),
+                Err(error) => return Err(error),
+            }
+        }
+        let [what, number @ ..] = news;
+        let number = i32::from_le_bytes(number);
+        match what {
+            EXITED => Ok(number),
+            FAILED => Err(io::Error::from_raw_os_error(number)),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use rke_daemon::usage::UsageLimits;
-use rke_raida::content_server::{Application, ServerConfig};
+use rke_raida::content_server::ServerConfig;
 use serde_json::{Value, json};
 
 use crate::console::Program;
@@ -13,7 +13,7 @@ use crate::faults::through;
 use crate::liars::with_liars;
 use crate::records::Detour;
 use crate::relay::Fault;
-use crate::support::{DOMAIN, Stage};
+use crate::support::{DOMAIN, Stage, running};
 
 /// All of them.
 pub(super) struct Cast {
@@ -95,7 +95,7 @@ impl Cast {
 /// A daemon whose Content Server has a command that fails after a beginning.
 async fn failing_command() -> Stage {
     let mut stage = Stage::new().await;
-    let command = Application::Exec("printf half; exit 3".into());
+    let command = running("printf half; exit 3");
     stage.network.restart_content_server_with(ServerConfig::new(command)).await.expect("a Content Server");
     stage
 }

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rke_daemon::{Config, Daemon};
-use rke_raida::content_server::{Application, ServerConfig};
+use rke_raida::content_server::ServerConfig;
 use rke_raida::dns::DnsServer;
 use rke_raida::network::LocalNetwork;
 use rustix::process::{Pid, Signal, kill_process};
@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 
 use self::receivers::{Ended, Input, Receiver};
 use self::relay::{Cut, Direction, How, Relay};
-use crate::support::{DOMAIN, config, get, network_with, request};
+use crate::support::{DOMAIN, config, get, network_with, request, running};
 
 /// A network with a command behind its Content Server, a relay before that, and a daemon.
 struct Scene {
@@ -81,7 +81,7 @@ impl Scene {
         let dir = tempfile::tempdir().expect("a folder");
         let traces = dir.path().join("traces");
         std::fs::create_dir(&traces).expect("a folder");
-        let mut server_config = ServerConfig::new(Application::Exec(command(&traces)));
+        let mut server_config = ServerConfig::new(running(&command(&traces)));
         server(&mut server_config);
         let network = network_with(&dir, server_config).await;
         let relay = Relay::start(network.content_server_address()).await;
@@ -163,7 +163,7 @@ async fn a_tunnel_that_has_ended_is_whole_for_every_receiver() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_that_fails_or_is_killed_is_no_whole_response() {
     for (command, status) in [("cat; exit 3", 3), ("cat; kill -9 $$", 137), ("cat; kill -TERM $$", 143)] {
-        let exec = |server: &mut ServerConfig| server.application = Application::Exec(command.into());
+        let exec = |server: &mut ServerConfig| server.application = running(command);
         let scene = Scene::with(exec, |_| ()).await;
         let id = scene.session().await;
         for (receiver, ended) in scene.receive(&id, Input::Whole).await {

@@ -1,0 +1,108 @@
+//! `--sandbox`: what the daemon, a node and a Content Server give up. See [`rke_host::sandbox`].
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+use rke_daemon::Config;
+use rke_host::sandbox::{Files, Reading, SandboxError, limit_calls, limit_files, limit_resources};
+use rke_secret::process::started;
+use serde::Deserialize;
+
+/// What DNS is looked up with. Both are read once, when the daemon starts.
+const RESOLVER_FILES: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
+
+/// Whether to give up what is not needed.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SandboxChoice {
+    /// As far as the kernel can.
+    #[default]
+    On,
+    /// Keep all rights that it was started with.
+    Off,
+}
+
+/// The flag, of those that have no configuration file.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct SandboxOptions {
+    /// Whether to give up, once started, all rights that are not needed. See SECURITY.md.
+    #[arg(long, value_name = "WHEN", env = "RKE_SANDBOX", default_value = "on")]
+    pub(crate) sandbox: SandboxChoice,
+}
+
+/// The sandbox of this process.
+#[derive(Clone)]
+pub(crate) struct Sandbox {
+    choice: SandboxChoice,
+    files: Files,
+}
+
+impl Sandbox {
+    pub(crate) fn new(choice: SandboxChoice, files: Files) -> Self {
+        Self { choice, files }
+    }
+
+    /// Confines this thread, and those that it starts, to the files. To be called before there are others.
+    pub(crate) fn limit_files(&self) {
+        match self.choice {
+            SandboxChoice::On => warn(limit_files(&self.files)),
+            SandboxChoice::Off => tracing::warn!(
+                "the sandbox is off: who takes this process over has all rights that it was started with; start it \
+                 without --sandbox off"
+            ),
+        }
+    }
+
+    /// Gives up what only a start needs: code in memory first, then, where that is wanted, rights. To be called when the
+    /// program has started.
+    pub(crate) fn close(&self) {
+        started();
+        if self.choice == SandboxChoice::On {
+            if let Err(error) = limit_resources() {
+                tracing::warn!(%error, "the process's limits stay as they are");
+            }
+            warn(limit_calls());
+        }
+    }
+
+    /// Refuses files that it keeps the process from reading.
+    ///
+    /// # Errors
+    /// The first of them.
+    pub(crate) fn expect_readable(&self, wanted: &Self) -> Result<()> {
+        match self.files.unreadable(&wanted.files) {
+            Some(path) if self.choice == SandboxChoice::On => bail!(
+                "the sandbox keeps the daemon from reading {}, which it was not started with; restart the daemon",
+                path.display()
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn warn(limited: Result<(), SandboxError>) {
+    if let Err(error) = limited {
+        tracing::warn!("{error}; the sandbox goes without");
+    }
+}
+
+/// What the daemon does with files. `read_again` are those of its settings that are read at SIGHUP too.
+///
+/// Without a folder for wallets, any folder may be one.
+pub(crate) fn files_of_daemon<'a>(config: &'a Config, read_again: impl Iterator<Item = &'a Path>) -> Files {
+    let access = &config.access;
+    let files = match &access.wallet_root {
+        Some(root) => Files::new(Reading::Limited).read(root),
+        None => Files::new(Reading::Open),
+    };
+    let files = files.write(&config.data_dir);
+    let files = config.audit_log.iter().fold(files, |files, log| files.append(log));
+    let files = access.unix_socket.iter().fold(files, |files, socket| files.socket(&socket.path));
+    let files = config.dnssec_anchors.iter().fold(files, |files, anchors| files.read(anchors));
+    let files = RESOLVER_FILES.into_iter().map(Path::new).fold(files, Files::read);
+    let tls =
+        access.tls.iter().flat_map(|tls| [&tls.certificate, &tls.key].into_iter().chain(&tls.client_ca));
+    let of_config = tls.chain(&config.raida_directory).map(AsRef::as_ref);
+    of_config.chain(read_again).fold(files, Files::read_again)
+}

@@ -1,0 +1,160 @@
+//! What the kernel refuses a running daemon, and that nothing which the daemon does is among it.
+
+use std::collections::BTreeMap;
+use std::fs::{self, read_to_string};
+use std::os::unix::fs::symlink;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_filter};
+use serde_json::{Value, json};
+
+use crate::dev::Dev;
+use crate::real::{Files, Real};
+use crate::support::network;
+
+fn sandbox(real: &Real) -> Value {
+    let status = real.get("/api/rke/status").json();
+    let last = status.as_object().and_then(|status| status.keys().next_back().cloned());
+    assert_eq!(last.as_deref(), Some("sandbox"));
+    status["sandbox"].clone()
+}
+
+/// What the kernel says of each thread.
+fn of_threads(process: u32, field: &str) -> Vec<String> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).expect("threads");
+    let values = threads.flatten().filter_map(|thread| {
+        let status = read_to_string(thread.path().join("status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        Some(line?.trim().to_owned())
+    });
+    values.collect()
+}
+
+/// The log of a reload, from there on.
+fn reload(real: &Real) -> String {
+    let before = real.log().len();
+    real.signal(Signal::HUP);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let log = real.log()[before..].to_owned();
+        if log.contains("the configuration ") {
+            return log;
+        }
+        assert!(Instant::now() < deadline, "no word of the configuration: {log}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_thread_of_the_daemon_is_in_the_sandbox() {
+    let real = Real::start(&[]).await;
+    assert_eq!(sandbox(&real), json!({"landlock": "writes", "seccomp": true, "no_new_privs": true}));
+    let seccomp = of_threads(real.process(), "Seccomp");
+    assert!(seccomp.len() > 2 && seccomp.iter().all(|mode| mode == "2"), "{seccomp:?}");
+    assert!(of_threads(real.process(), "NoNewPrivs").iter().all(|given_up| given_up == "1"));
+    let limits = read_to_string(format!("/proc/{}/limits", real.process())).expect("limits");
+    let limit = |name: &str| {
+        let line = limits.lines().find_map(|line| line.strip_prefix(name)).expect("a limit");
+        line.split_whitespace().take(2).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(limit("Max msgqueue size"), ["0", "0"]);
+    let files = limit("Max open files");
+    assert_eq!(files[0], files[1]);
+    assert!(!real.log().contains("sandbox"), "nothing is missing: {}", real.log());
+    let off = Real::start(&["--sandbox", "off"]).await;
+    assert_eq!(sandbox(&off), json!({"landlock": "off", "seccomp": false, "no_new_privs": true}));
+    assert_eq!(off.log().matches("the sandbox is off").count(), 1, "{}", off.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_folder_for_wallets_the_daemon_reads_nothing_else() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let [config, elsewhere] = ["config", "elsewhere"].map(|name| dir.path().join(name));
+    fs::create_dir(&config).and_then(|()| fs::create_dir(&elsewhere)).expect("folders");
+    let file = config.join("rke.toml");
+    let root = tempfile::tempdir().expect("a folder");
+    let network = network(&root).await;
+    let text = |root: &std::path::Path, max: u32| {
+        format!("wallet-root = '{}'\nmax-sessions = {max}\n", root.display())
+    };
+    fs::write(&file, text(root.path(), 2)).expect("written");
+    let real = Real::start_on(root, network, &["--config", file.to_str().expect("UTF-8")], Files::AsMany);
+    assert_eq!(sandbox(&real)["landlock"], "reads_and_writes");
+    let id = real.create_id();
+    let max = |real: &Real| real.get("/api/rke/status").json()["sessions"]["max"].clone();
+
+    // A file that has been replaced is read from its folder.
+    fs::write(config.join("new"), text(real.dir.path(), 3)).expect("written");
+    fs::rename(config.join("new"), &file).expect("replaced");
+    let log = reload(&real);
+    assert!(log.contains("the configuration was read again"), "{log}");
+    assert_eq!(max(&real), 3);
+
+    // The kernel keeps it from one that lies elsewhere, although this user may read it.
+    fs::write(elsewhere.join("rke.toml"), text(real.dir.path(), 4)).expect("written");
+    fs::remove_file(&file).and_then(|()| symlink(elsewhere.join("rke.toml"), &file)).expect("a link");
+    let log = reload(&real);
+    assert!(log.contains("cannot read the configuration file") && log.contains("ermission denied"), "{log}");
+    assert_eq!(max(&real), 3);
+
+    // Another folder for wallets takes a new start.
+    fs::remove_file(&file).and_then(|()| fs::write(&file, text(&elsewhere, 5))).expect("written");
+    let log = reload(&real);
+    assert!(log.contains("restart the daemon") && log.contains("elsewhere"), "{log}");
+    assert_eq!(max(&real), 3);
+
+    // What the memory scan reads is not closed.
+    let wiped = real.get(&format!("/api/rke/session/delete?session_id={id}&verify=true")).json();
+    assert!(wiped["wipe"]["scanned_bytes"].as_u64() > Some(1_000_000), "{wiped}");
+    assert!(real.get(&real.create_target()).status == 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kernel_without_it_warns_once_and_the_daemon_runs() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let network = network(&dir).await;
+    // This thread, and what it starts, lives in such a kernel.
+    let started = std::thread::spawn(move || {
+        apply_filter(&without_landlock_and_seccomp()).expect("a filter");
+        Real::start_on(dir, network, &[], Files::AsMany)
+    });
+    let real = started.join().expect("no panic");
+    assert_eq!(sandbox(&real), json!({"landlock": "off", "seccomp": false, "no_new_privs": true}));
+    let log = real.log();
+    assert_eq!(log.matches("Landlock").count(), 1, "{log}");
+    assert_eq!(log.matches("seccomp filters are missing").count(), 1, "{log}");
+    assert_eq!(real.get(&real.create_target()).status, 200);
+}
+
+fn without_landlock_and_seccomp() -> BpfProgram {
+    let calls = [libc::SYS_landlock_create_ruleset, libc::SYS_seccomp];
+    let rules: BTreeMap<i64, _> = calls.into_iter().map(|call| (call, Vec::new())).collect();
+    let arch = TargetArch::try_from(std::env::consts::ARCH).expect("an architecture");
+    let missing = SeccompAction::Errno(libc::ENOSYS as u32);
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, missing, arch).expect("a filter");
+    filter.try_into().expect("a program")
+}
+
+#[test]
+fn a_command_has_the_rights_that_the_content_server_was_started_with() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("written");
+    let given_up =
+        "while read -r name value; do case $name in Seccomp:|NoNewPrivs:) echo $name $value;; esac; done";
+    let command = format!("{given_up} < /proc/self/status; /bin/echo here > '{}'; ulimit -c", file.display());
+    let mut program = Command::new(env!("CARGO_BIN_EXE_rke"));
+    let dev = Dev::start_in(&mut program, &["--exec", &command]);
+    let done = dev.pipe(&["connect", &dev.create_id()], b"");
+    let own = |field: &str| of_threads(std::process::id(), field).remove(0);
+    let core = Command::new("sh").args(["-c", "ulimit -c"]).output().expect("sh runs").stdout;
+    let expected = format!(
+        "NoNewPrivs: {}\nSeccomp: {}\n{}",
+        own("NoNewPrivs"),
+        own("Seccomp"),
+        String::from_utf8_lossy(&core)
+    );
+    assert_eq!((done.code, done.text()), (Some(0), expected), "{}", done.err);
+    assert_eq!(read_to_string(&file).expect("written"), "here\n");
+}
