@@ -188,6 +188,7 @@ impl Sessions {
         drop_sessions();
         let _standstill = self.creations.call_off().await;
         drop_sessions();
+        self.exchange.look_again();
         self.forget_keys(None).await.map(drop)
     }
 
