@@ -5,6 +5,7 @@ mod attack;
 mod bench;
 mod erase;
 mod instructions;
+mod networks;
 mod openapi;
 mod schemathesis;
 mod screenshots;
@@ -19,6 +20,7 @@ use attack::attack;
 use bench::bench;
 use erase::{Controls, Extent, Length, Programs, erase, need_what_scans_need};
 use instructions::{Counts, instructions};
+use networks::{Table, network_row, networks};
 use openapi::openapi;
 use schemathesis::{ask_built, schemathesis};
 use screenshots::screenshots;
@@ -55,6 +57,7 @@ usage: cargo xtask test [--long] [--without LIMIT]…
        cargo xtask screenshots             take the pictures of docs/console again
        cargo xtask bench [--write] [ROW]…  measure the program beside nginx and openssl
        cargo xtask valgrind                run the tests of the secret memory under valgrind
+       cargo xtask networks [--write]      open sessions in other people's networks, and write the table of docs/testing.md
        cargo xtask instructions [--write]  count the instructions of requests and packets
 ";
 
@@ -71,6 +74,10 @@ fn main() -> ExitCode {
         (["screenshots"], _) => screenshots(),
         (["instructions"], _) => instructions(Counts::Compare),
         (["instructions", "--write"], _) => instructions(Counts::Write),
+        (["networks"], _) => networks(Table::Print),
+        (["networks", "--write"], _) => networks(Table::Write),
+        // What `networks` runs in each namespace.
+        (["network-row", row], _) => network_row(row),
         (["valgrind"], _) => valgrind(),
         (["bench", rest @ ..], _) => bench(rest),
         _ => {
@@ -102,6 +109,7 @@ fn test(extent: &Extent) -> Result<()> {
     cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"])?;
     // This leaves the debug build of the program, of which what follows makes use.
     cargo(&["test", "--workspace", "--locked"])?;
+    networks(Table::Print)?;
     valgrind()?;
     attack()?;
     // Most steps of a release build take one core only, so there is something else to do beside each. Scanning and

@@ -9,7 +9,7 @@ use rke_host::sandbox::{Files, Reading, SandboxError, limit_calls, limit_files, 
 use rke_secret::process::started;
 use serde::Deserialize;
 
-/// What DNS is looked up with. Both are read once, when the daemon starts.
+/// What DNS is looked up with. Both are read again when they change.
 const RESOLVER_FILES: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
 
 /// Whether to give up what is not needed.
@@ -100,7 +100,7 @@ pub(crate) fn files_of_daemon<'a>(config: &'a Config, read_again: impl Iterator<
     let files = config.audit_log.iter().fold(files, |files, log| files.append(log));
     let files = access.unix_socket.iter().fold(files, |files, socket| files.socket(&socket.path));
     let files = config.dnssec_anchors.iter().fold(files, |files, anchors| files.read(anchors));
-    let files = RESOLVER_FILES.into_iter().map(Path::new).fold(files, Files::read);
+    let files = RESOLVER_FILES.into_iter().map(Path::new).fold(files, Files::read_again);
     let tls =
         access.tls.iter().flat_map(|tls| [&tls.certificate, &tls.key].into_iter().chain(&tls.client_ca));
     let of_config = tls.chain(&config.raida_directory).map(AsRef::as_ref);

@@ -42,7 +42,7 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]
     #[serde(alias = "data_dir")]
     data_dir: Option<PathBuf>,
-    /// The DNS server to ask [default: the system's].
+    /// The DNS server to ask [default: those in /etc/resolv.conf, which is read again when it changes].
     #[arg(long, value_name = "IP:PORT", env = "RKE_DNS_SERVER", value_parser = parse_address)]
     #[serde(alias = "dns_server")]
     dns_server: Option<SocketAddr>,
@@ -106,7 +106,8 @@ pub(crate) struct ServeOptions {
     /// Whether the Content Server has to confirm a fresh key of 8 bits [default: try]. It always proves all other keys.
     #[arg(long, value_name = "WHEN", env = "RKE_CONFIRM")]
     confirm: Option<ConfirmChoice>,
-    /// Seconds that each address of a Content Server has for a handshake, and for that [default: 2].
+    /// Seconds that each address of a Content Server has for a handshake, and for that [default: 2]. All of them together have
+    /// those of --exchange-timeout.
     #[arg(long, value_name = "SECONDS", env = "RKE_CONFIRM_TIMEOUT")]
     #[serde(alias = "confirm_timeout")]
     confirm_timeout: Option<u64>,

@@ -3,8 +3,6 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
-use std::time::Duration;
 
 use rke_host::framing::read_packet;
 use rke_proto::KeyContext;
@@ -13,9 +11,10 @@ use rke_proto::tunnel::confirm::ConfirmError;
 use rke_proto::tunnel::{ClientKeyId, Confirmation, Handshake, PacketHeader, SessionIdentifier};
 use rke_secret::Secret;
 use tokio::io::AsyncWriteExt;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::net::TcpStream;
 
-use crate::server::connect;
+use crate::contact::{Dialer, Patience, with_each};
+use crate::server::{ContactError, ServerName};
 
 /// Whether the Content Server has to confirm a fresh narrow key. It has always confirmed a wide one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,9 +27,6 @@ pub enum Confirm {
     /// The Content Server is not asked.
     Off,
 }
-
-/// Wait before a lost packet is sent again, on a new connection.
-const RETRY_WAIT: Duration = Duration::from_millis(100);
 
 /// The names under which a Content Server knows a narrow key that it has confirmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +47,7 @@ pub(crate) struct ConfirmedKey {
 #[derive(Debug)]
 pub(crate) enum Unconfirmed {
     /// Nobody answered, or not in time.
-    Unreachable(io::Error),
+    Unreachable(ContactError),
     /// The answer was no.
     Refused(ConfirmError),
 }
@@ -67,7 +63,7 @@ impl fmt::Display for Unconfirmed {
 
 impl From<io::Error> for Unconfirmed {
     fn from(error: io::Error) -> Self {
-        Self::Unreachable(error)
+        Self::Unreachable(error.into())
     }
 }
 
@@ -75,45 +71,25 @@ impl From<io::Error> for Unconfirmed {
 pub(crate) async fn confirm(
     round: &Round,
     context: &KeyContext,
-    addresses: &[SocketAddr],
-    deadline: Instant,
-) -> Result<ConfirmedKey, Unconfirmed> {
+    dialer: Dialer<'_>,
+    patience: Patience,
+) -> Result<(ServerName, ConfirmedKey), Unconfirmed> {
     let coin = round.coin().ok_or_else(|| io::Error::other("no coin has proved itself"))?;
     let (key_id, session) = (ClientKeyId(random()?), random()?);
     let begun = Confirmation::begin(round, context, key_id, Handshake { coin, session });
     let begun = begun.map_err(io::Error::from)?;
     let confirmation = begun.ok_or_else(|| io::Error::other("there are too few shares"))?;
-    let (header, mut payload) = ask(addresses, confirmation.packet(), deadline).await?;
+    let asked = with_each(dialer, None, patience, |_, stream| ask_on(stream, confirmation.packet())).await;
+    let (server, (header, mut payload)) =
+        asked.map_err(|unreached| Unconfirmed::Unreachable(unreached.error))?;
     confirmation.receive(&header, &mut payload).map_err(Unconfirmed::Refused)?;
-    Ok(ConfirmedKey { key: confirmation.into_key(), name: TunnelName { key_id, session } })
+    Ok((server, ConfirmedKey { key: confirmation.into_key(), name: TunnelName { key_id, session } }))
 }
 
-/// The answer to a packet, which is sent again on a new connection where it got lost.
-async fn ask(
-    addresses: &[SocketAddr],
-    packet: &[u8],
-    deadline: Instant,
-) -> io::Result<(PacketHeader, Vec<u8>)> {
-    loop {
-        let answer = timeout_at(deadline, ask_once(addresses, packet)).await;
-        match answer {
-            Err(_) => return Err(io::ErrorKind::TimedOut.into()),
-            Ok(Err(error)) if is_lost(&error) => sleep(RETRY_WAIT).await,
-            Ok(answer) => return answer,
-        }
-    }
-}
-
-async fn ask_once(addresses: &[SocketAddr], packet: &[u8]) -> io::Result<(PacketHeader, Vec<u8>)> {
-    let mut stream = connect(addresses).await?;
+async fn ask_on(mut stream: TcpStream, packet: &[u8]) -> Result<(PacketHeader, Vec<u8>), ContactError> {
     stream.write_all(packet).await?;
-    read_packet(&mut stream).await?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
-}
-
-/// Whether asking again may help: the connection broke.
-fn is_lost(error: &io::Error) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+    let closed = || io::Error::from(io::ErrorKind::UnexpectedEof);
+    Ok(read_packet(&mut stream).await?.ok_or_else(closed)?)
 }
 
 pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {

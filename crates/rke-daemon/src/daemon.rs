@@ -161,7 +161,7 @@ impl Daemon {
             validation,
             read_directory(&config).await?,
             discovery::reach(config.dns_server, config.allow_private_raidas),
-        )?;
+        );
         let wallet_root = open_wallet_root(&config)?;
         let tls = config.access.tls.as_ref().map(Acceptor::new).transpose()?.map(Arc::new);
         let listeners = listen(&config, inherited.tcp).await?;

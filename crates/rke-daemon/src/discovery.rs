@@ -2,8 +2,13 @@
 //! `docs/protocol.md` section 1.
 
 mod anchors;
+mod cache;
 mod error;
+mod query;
 mod resolvers;
+mod system;
+mod targets;
+mod upstreams;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -15,19 +20,28 @@ use rke_proto::reach::Reach;
 use rke_proto::records::{KeySets, Records};
 
 pub use self::anchors::{Dnssec, Validation};
-pub use self::error::{DiscoveryError, ResolverError};
+pub use self::error::{DiscoveryError, Failure, ResolverError, ServerFault, Unanswered};
 use self::resolvers::Resolvers;
+pub(crate) use self::targets::Candidates;
+pub use self::targets::{Candidate, Target};
+use self::upstreams::Upstreams;
 use crate::Domain;
+use crate::server::ServerName;
 
 /// What DNS says of a domain.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Discovered {
-    /// The Content Server's host name or address.
-    pub target_host: String,
-    /// Its TCP port.
-    pub target_port: u16,
+    /// Where the Content Server is: at least one place, that of most clients first.
+    pub targets: Vec<Target>,
     /// Its key sets and requirements.
     pub sets: KeySets,
+}
+
+impl Discovered {
+    /// The place that is shown.
+    pub fn first(&self) -> &ServerName {
+        &self.targets[0].server
+    }
 }
 
 /// Asks DNS.
@@ -40,17 +54,14 @@ pub struct Discovery {
 impl Discovery {
     /// A discovery that asks `dns_server`, or the system's servers, and validates what they say. It takes addresses that are
     /// within `reach`.
-    ///
-    /// # Errors
-    /// [`ResolverError`], such as a system configuration that cannot be read.
     pub fn new(
         dns_server: Option<SocketAddr>,
         validation: Validation,
         directory: Directory,
         reach: Reach,
-    ) -> Result<Self, ResolverError> {
-        let resolvers = Resolvers::new(dns_server, validation)?;
-        Ok(Self { resolvers, directory: ArcSwap::from_pointee(directory), reach })
+    ) -> Self {
+        let resolvers = Resolvers::asking(Upstreams::new(dns_server), validation);
+        Self { resolvers, directory: ArcSwap::from_pointee(directory), reach }
     }
 
     /// Goes on with another directory of RAIDAs.
@@ -63,32 +74,51 @@ impl Discovery {
         self.resolvers.clear();
     }
 
-    /// Finds the Content Server of `domain`. Has no deadline of its own: look-ups can outlive the
-    /// resolver's, so the caller sets one around everything.
+    /// Finds the Content Server of `domain`. Aliases can make it take long, so the caller sets a deadline.
     ///
     /// # Errors
     /// [`DiscoveryError`].
     pub async fn discover(&self, domain: &Domain) -> Result<Discovered, DiscoveryError> {
-        let name = format!("_rke._udp.{domain}.");
-        let look_up = async |record| self.resolvers.look_up(&name, &[record]).await;
-        let (srv, txt) = tokio::try_join!(look_up(RecordType::SRV), look_up(RecordType::TXT))?;
-        let targets = srv.iter().filter_map(|data| match data {
-            RData::SRV(srv) if !srv.target.is_root() => Some(srv),
-            _ => None,
-        });
-        let best = targets.min_by_key(|srv| (srv.priority, u16::MAX - srv.weight));
-        let best = best.ok_or_else(|| DiscoveryError::NoTarget(name.clone()))?;
+        let look_up = |record| self.service_records(domain, record);
+        // Of two failures it is always the same that is told.
+        let (srv, txt) = tokio::join!(look_up(RecordType::SRV), look_up(RecordType::TXT));
+        let (srv, txt) = (srv?, txt?);
+        let targets = targets::of_records(&srv);
+        if targets.is_empty() {
+            return Err(DiscoveryError::NoTarget(domain.clone()));
+        }
         let texts: Vec<String> = txt.iter().filter_map(joined_text).collect();
         let sets =
             Records::parse(texts.iter().map(String::as_str)).key_sets(&self.directory.load(), self.reach);
-        Ok(Discovered {
-            target_host: best.target.to_ascii().trim_end_matches('.').to_owned(),
-            target_port: best.port,
-            sets,
+        Ok(Discovered { targets, sets })
+    }
+
+    async fn service_records(
+        &self,
+        domain: &Domain,
+        record: RecordType,
+    ) -> Result<Vec<RData>, DiscoveryError> {
+        let name = format!("_rke._udp.{domain}");
+        let found = self.resolvers.look_up(&name, &[record]).await;
+        found.map_err(|failure| match failure {
+            Failure::NoName => DiscoveryError::NotFound(domain.clone()),
+            Failure::NoRecord => DiscoveryError::NoRecord { domain: domain.clone(), record },
+            failure => DiscoveryError::LookUp { record, name, failure },
         })
     }
 
-    /// The addresses of the host that an SRV record names, those of IPv6 first.
+    /// All addresses of all targets, in the order in which they are tried.
+    pub(crate) fn candidates(&self, targets: &[Target]) -> Candidates<'_> {
+        let servers = targets::in_turn(targets.to_vec(), draw);
+        Candidates::new(servers, async |server| self.addresses(&server.host, server.port).await)
+    }
+
+    /// All addresses of one server.
+    pub(crate) fn candidates_at(&self, server: &ServerName) -> Candidates<'_> {
+        Candidates::new(vec![server.clone()], async |server| self.addresses(&server.host, server.port).await)
+    }
+
+    /// The addresses of the host that an SRV record names, in the order in which they are tried.
     ///
     /// # Errors
     /// [`DiscoveryError`], where there is no address of either kind.
@@ -96,9 +126,12 @@ impl Discovery {
         if let Ok(address) = host.parse::<IpAddr>() {
             return self.within_reach(host, port, [address]);
         }
-        let name = format!("{host}.");
-        let found = self.resolvers.look_up(&name, &[RecordType::AAAA, RecordType::A]).await?;
-        self.within_reach(host, port, found.iter().filter_map(RData::ip_addr))
+        let found = self.resolvers.look_up(host, &[RecordType::AAAA, RecordType::A]).await;
+        let found = found.map_err(|failure| match failure {
+            Failure::NoName | Failure::NoRecord => DiscoveryError::NoAddress(host.to_owned()),
+            failure => DiscoveryError::LookUp { record: RecordType::A, name: host.to_owned(), failure },
+        })?;
+        self.within_reach(host, port, targets::mixed(found.iter().filter_map(RData::ip_addr)))
     }
 
     /// Those of a Content Server's addresses that may be asked.
@@ -131,6 +164,14 @@ pub fn reach(dns_server: Option<SocketAddr>, allow_private_raidas: bool) -> Reac
         true => Reach::Everywhere,
         false => Reach::Public,
     }
+}
+
+/// A number from 0 up to and including `most`, by chance. Weights need no better one than this.
+fn draw(most: u32) -> u32 {
+    let mut bytes = [0; 4];
+    // Without one it is the first, as without weights.
+    let _ = getrandom::fill(&mut bytes);
+    ((u64::from(u32::from_le_bytes(bytes)) * (u64::from(most) + 1)) >> 32) as u32
 }
 
 /// The character-strings of a TXT record, joined without a separator.

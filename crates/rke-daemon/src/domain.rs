@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use idna::{AsciiDenyList, domain_to_ascii_cow};
 use serde::{Serialize, Serializer};
 
 const MAX_NAME_LEN: usize = 253;
@@ -13,11 +14,13 @@ const MAX_LABEL_LEN: usize = 63;
 pub struct Domain(Arc<str>);
 
 impl Domain {
-    /// The domain that `text` names, or `None` where it cannot be one. International names are
-    /// taken in their ASCII form (`xn--…`).
+    /// The domain that `text` names, or `None` where it cannot be one, as an address cannot. International names become
+    /// their ASCII form (`xn--…`).
     pub fn new(text: &str) -> Option<Self> {
-        let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
-        let valid = name.len() <= MAX_NAME_LEN && name.split('.').all(is_label);
+        let name = domain_to_ascii_cow(text.as_bytes(), AsciiDenyList::EMPTY).ok()?;
+        let name = name.strip_suffix('.').unwrap_or(&name);
+        let is_address = name.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()));
+        let valid = name.len() <= MAX_NAME_LEN && name.split('.').all(is_label) && !is_address;
         valid.then(|| Self(name.into()))
     }
 
@@ -68,10 +71,26 @@ mod tests {
     }
 
     #[test]
+    fn international_names_become_ascii_and_underscores_stay() {
+        for (text, name) in [
+            ("M\u{dc}NCHEN.example", "xn--mnchen-3ya.example"),
+            ("mu\u{308}nchen\u{3002}example\u{3002}", "xn--mnchen-3ya.example"),
+            ("xn--mnchen-3ya.example", "xn--mnchen-3ya.example"),
+            ("stra\u{df}e.example", "xn--strae-oqa.example"),
+            ("my_host._sub.example", "my_host._sub.example"),
+        ] {
+            assert_eq!(Domain::new(text).expect(text).as_str(), name, "{text}");
+        }
+    }
+
+    #[test]
     fn refuses_what_is_no_domain() {
         let long_label = "a".repeat(64);
         let long_name = ["a"; 128].join(".");
-        for bad in ["", ".", "a..b", "-a", "a-", "a b", "a/b", "\u{e9}.fr", "a\0", &long_label, &long_name] {
+        let broken = ["a\u{fffd}", "xn--\u{e9}", "\u{200b}", "a\u{2488}b"];
+        let addresses = ["192.0.2.1", "[::1]", "::1", "127.1", "a.9"];
+        let plain = ["", ".", "a..b", "-a", "a-", "a b", "a/b", "a:1", "a\0", &long_label, &long_name];
+        for bad in plain.into_iter().chain(addresses).chain(broken) {
             assert!(Domain::new(bad).is_none(), "{bad:?}");
         }
         assert!(Domain::new(&"a".repeat(63)).is_some());

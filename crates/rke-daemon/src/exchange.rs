@@ -10,7 +10,6 @@ mod wide;
 
 use std::collections::HashSet;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +20,6 @@ use rke_host::udp::{Courier, Ended, Pool, Step, Watcher};
 use rke_host::wallet::{Envelope1, Wallet, WalletError};
 use rke_proto::derive::ShareWidth;
 use rke_proto::directory::Directory;
-use rke_proto::handshake::Reason;
 use rke_proto::records::KeySet;
 use rke_proto::round::{self, Fault, Round};
 use rke_proto::{Bitmap, ClientSn, ContentServerId, KeyContext, RaidaIndex};
@@ -33,13 +31,14 @@ pub(crate) use self::key::GiveUp;
 #[cfg(test)]
 pub(crate) use self::key::samples;
 pub use self::key::{Authenticated, Kept, KeptSecret, KeyOrigin, OpenedKey, UnclaimedKey};
-use self::wide::{Subject, server_of};
+use self::wide::Subject;
 use crate::Domain;
 use crate::blocking::spawn_blocking;
 use crate::clock::unix_seconds;
 use crate::config::Config;
 use crate::confirm::Confirm;
-use crate::discovery::{Discovered, Discovery, DiscoveryError};
+use crate::contact::{Dialer, Patience, Unreached};
+use crate::discovery::{Candidates, Discovered, Discovery, DiscoveryError};
 use crate::progress::Progress;
 use crate::raidas::{Raidas, Verdict};
 use crate::server::{ContactError, ServerName};
@@ -190,8 +189,9 @@ impl Exchange {
 
     /// Makes a new key for `domain`, and what is kept of it for later sessions, proving the user with coins of the wallet.
     /// The steps are told to those who may see what is opened for the page.
-    /// Its turn has to come before `deadline`; then it has all the time that an exchange may take. Where the Content Server
-    /// has retired the key set, DNS is asked again, and the exchange made again: once, for anybody could say so.
+    /// Its turn has to come before `deadline`; then it has all the time that an exchange may take. Where it fails as it would
+    /// from records that are no longer true, DNS is asked again; and where that says something else, the exchange is made
+    /// again: once, for anybody could make it fail.
     ///
     /// # Errors
     /// [`ExchangeError`]; partial shares are wiped, also when the future is dropped.
@@ -202,14 +202,26 @@ impl Exchange {
         page: Option<&Page>,
         deadline: Instant,
     ) -> Result<(OpenedKey, Option<Kept>), ExchangeError> {
-        match self.run_once(domain, wallet.clone(), page, deadline).await {
-            Err(ExchangeError::ContentServer { reason: ContactError::Refused(Reason::Retired), .. }) => {
-                tracing::info!(%domain, "the key set has been retired; looking in DNS for another");
-                self.discovery.look_again();
-                self.run_once(domain, wallet, page, self.deadline()).await
-            }
-            ended => ended,
+        let mut discovered = None;
+        let ended = self.run_once(domain, wallet.clone(), page, deadline, &mut discovered).await;
+        let Err(error) = &ended else { return ended };
+        if !error.may_come_from_old_records() {
+            return ended;
         }
+        self.discovery.look_again();
+        let deadline = self.deadline();
+        match self.discover(domain, deadline).await {
+            Ok(now) if discovered.is_some_and(|earlier| earlier != now) => {
+                tracing::info!(%domain, %error, "DNS says something else now; trying again");
+                self.run_once(domain, wallet, page, deadline, &mut None).await
+            }
+            _ => ended,
+        }
+    }
+
+    /// Looks everything up again from here on, whatever its time to live.
+    pub(crate) fn look_again(&self) {
+        self.discovery.look_again();
     }
 
     async fn run_once(
@@ -218,17 +230,22 @@ impl Exchange {
         wallet: Wallet,
         page: Option<&Page>,
         deadline: Instant,
+        found: &mut Option<Discovered>,
     ) -> Result<(OpenedKey, Option<Kept>), ExchangeError> {
         // First of all, so that many exchanges at once do not send many DNS queries at once either.
         let seat = timeout_at(deadline, self.pool.take()).await.map_err(|_| ExchangeError::Crowded)?;
         let deadline = self.deadline();
-        let discovered = self.discover(domain, deadline).await?;
+        let discovered = &*found.insert(self.discover(domain, deadline).await?);
         let sets = &discovered.sets;
+        let set = sets.choose().ok_or_else(|| DiscoveryError::no_key_set(sets))?;
         let width = sets.width.ok_or(DiscoveryError::Unsupported)?;
         if !self.accepts(domain, width) {
-            return Err(ExchangeError::WeakShares(domain.clone()));
+            // A typo is no reason to lower what is accepted.
+            return Err(match &sets.unclear {
+                Some(line) => DiscoveryError::Unclear(line.clone()).into(),
+                None => ExchangeError::WeakShares(domain.clone()),
+            });
         }
-        let set = sets.choose().ok_or_else(|| no_key_set(&discovered))?;
         self.check_trust(domain, set.cs_id, width).await?;
         let required = usize::from(sets.required);
         let context = new_context(set)?;
@@ -241,7 +258,7 @@ impl Exchange {
         let courier = Courier::new(seat, &watcher);
         let subject = Subject { domain, context: &context, required };
         let (opened, verdict) =
-            self.collect_and_agree(&discovered, &mut round, &subject, deadline, courier).await;
+            self.collect_and_agree(discovered, &mut round, &subject, deadline, courier).await;
         tell_who_failed(&round, verdict.wrong, &watcher);
         self.raidas.note(round.outcomes(), verdict);
         if verdict.wrong.count() > 0 {
@@ -298,12 +315,12 @@ impl Exchange {
     }
 
     /// The key of a finished round, and which shares were proven right or wrong.
-    async fn key_of(
-        &self,
+    async fn key_of<'a>(
+        &'a self,
         discovered: &Discovered,
         round: &Round,
         subject: &Subject<'_>,
-        head_start: Option<Result<HeadStart, ContactError>>,
+        head_start: Option<Result<HeadStart<'a>, ContactError>>,
     ) -> (Result<(OpenedKey, Option<Kept>), ExchangeError>, Verdict) {
         if round.share_width() == Some(ShareWidth::Narrow) {
             let opened = self.narrow_key(discovered, round, subject).await;
@@ -313,37 +330,42 @@ impl Exchange {
             return (opened, Verdict { right, wrong: Bitmap::default() });
         }
         let agreed = async {
+            let nowhere = |error| Unreached { server: None, error };
             let head_start = match head_start {
-                Some(ready) => ready?,
-                None => self.head_start(discovered).await?,
+                Some(ready) => ready.map_err(nowhere)?,
+                None => self.head_start(discovered).await.map_err(nowhere)?,
             };
             self.agree(head_start, round, subject).await
         };
         match agreed.await {
-            Ok(agreed) => {
+            Ok((server, agreed)) => {
                 let verdict = agreed.verdict();
-                let opened = wide::opened(discovered, round, subject, agreed, &self.give_up);
+                let opened = wide::opened(server, round, subject, agreed, &self.give_up);
                 (opened.map_err(|error| io::Error::from(error).into()), verdict)
             }
-            Err(error) => {
-                let server = server_of(discovered);
+            Err(Unreached { server, error }) => {
+                let server = server.unwrap_or_else(|| discovered.first().clone());
                 (Err(ExchangeError::contact(server, error, subject.required)), Verdict::default())
             }
         }
     }
 
-    /// The addresses of a Content Server.
-    ///
-    /// # Errors
-    /// What DNS said.
-    pub(crate) async fn addresses(&self, server: &ServerName) -> io::Result<Vec<SocketAddr>> {
-        let found = self.discovery.addresses(&server.host, server.port);
-        found.await.map_err(io::Error::other)
+    /// Makes connections to a Content Server.
+    fn dialer<'a>(&self, candidates: Candidates<'a>) -> Dialer<'a> {
+        Dialer::new(candidates, self.rules.load().confirm_timeout)
     }
 
-    /// How long each address of a Content Server has.
-    pub(crate) fn contact_timeout(&self) -> Duration {
-        self.rules.load().confirm_timeout
+    /// The same at one of its places.
+    pub(crate) fn dialer_at(&self, server: &ServerName) -> Dialer<'_> {
+        self.dialer(self.discovery.candidates_at(server))
+    }
+
+    /// How long reaching a Content Server may take from now on: an address no longer than the settings say, and all of
+    /// them no longer than discovery and shares.
+    pub(crate) fn patience(&self) -> Patience {
+        let rules = self.rules.load();
+        let (each, all) = (rules.confirm_timeout, rules.timeout.max(rules.confirm_timeout));
+        Patience { each, all: Instant::now() + all }
     }
 }
 
@@ -360,16 +382,6 @@ fn tell_who_failed(round: &Round, liars: Bitmap, watcher: Watcher<'_>) {
 
 fn indexes(raidas: Bitmap) -> Vec<u8> {
     raidas.iter().map(RaidaIndex::get).collect()
-}
-
-fn no_key_set(discovered: &Discovered) -> DiscoveryError {
-    let counts = discovered.sets.all.iter().map(|set| format!("{} has {}", set.key_set, set.servers.len()));
-    let warnings = discovered.sets.warnings.first().map(|warning| format!("first warning: {warning}"));
-    let found: Vec<String> = counts.chain(warnings).collect();
-    DiscoveryError::NoKeySet {
-        required: discovered.sets.required,
-        found: if found.is_empty() { String::new() } else { format!(" ({})", found.join(", ")) },
-    }
 }
 
 fn new_context(set: &KeySet) -> io::Result<KeyContext> {

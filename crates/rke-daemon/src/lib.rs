@@ -9,6 +9,7 @@ mod blocking;
 pub mod clock;
 pub mod config;
 pub mod confirm;
+mod contact;
 #[cfg(feature = "controls")]
 mod controls;
 mod creations;

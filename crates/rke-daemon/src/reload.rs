@@ -26,6 +26,7 @@ pub(crate) async fn reload(parts: Parts<'_>, wanted: Config) -> Result<Vec<&'sta
     if let (Some(acceptor), Some(certificates)) = (parts.tls, certificates) {
         acceptor.replace(certificates);
     }
+    parts.sessions.exchange().look_again();
     parts.sessions.exchange().change(Rules::of(&config), directory, config.pins.clone());
     parts.sessions.change(config, wallet_root);
     Ok(fixed)

@@ -175,11 +175,12 @@ impl Sessions {
         (Moment::now().since(moment), time)
     }
 
-    /// Finds a domain's Content Server.
+    /// Finds a domain's Content Server, as DNS has it now.
     ///
     /// # Errors
     /// [`DiscoveryError`].
     pub async fn discover(&self, domain: &Domain) -> Result<Discovered, DiscoveryError> {
+        self.exchange.look_again();
         self.exchange.discover(domain, self.exchange.deadline()).await
     }
 

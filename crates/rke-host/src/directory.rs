@@ -36,7 +36,7 @@ pub enum DirectoryError {
     },
 }
 
-/// Reads the directory file at `path`. A name stands for the first address that it has.
+/// Reads the directory file at `path`. A name stands for all addresses that it has; the first is the one that is asked.
 ///
 /// # Errors
 /// [`DirectoryError`]: the file, the line or the name that is at fault.
@@ -45,13 +45,14 @@ pub async fn load(path: &Path) -> Result<Directory, DirectoryError> {
     let text =
         std::fs::read_to_string(path).map_err(|source| DirectoryError::Read { path: owned(), source })?;
     let lines = directory::parse(&text).map_err(|source| DirectoryError::Line { path: owned(), source })?;
-    let mut entries = Vec::with_capacity(lines.len());
+    let (mut entries, mut others) = (Vec::with_capacity(lines.len()), Vec::new());
     for line in lines {
         let unresolved =
             |source| DirectoryError::Unresolved { path: owned(), host: line.host.clone(), source };
         let mut addresses = lookup_host((line.host.as_str(), line.port)).await.map_err(unresolved)?;
         let address = addresses.next().ok_or_else(|| unresolved(std::io::ErrorKind::NotFound.into()))?;
         entries.push((address, line.raida));
+        others.extend(addresses.map(|address| (address, line.raida)));
     }
-    Ok(Directory::new(entries))
+    Ok(Directory::new(entries).with_others(others))
 }

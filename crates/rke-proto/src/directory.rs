@@ -56,27 +56,40 @@ pub(crate) fn number<T: FromStr>(text: &str) -> Option<T> {
 
 /// A directory whose hosts are resolved.
 #[derive(Debug, Clone, Default)]
-pub struct Directory(Vec<(SocketAddr, RaidaIndex)>);
+pub struct Directory {
+    entries: Vec<(SocketAddr, RaidaIndex)>,
+    others: Vec<(SocketAddr, RaidaIndex)>,
+}
 
 impl Directory {
     /// A directory of these endpoints.
     pub fn new(entries: Vec<(SocketAddr, RaidaIndex)>) -> Self {
-        Self(entries)
+        Self { entries, others: Vec::new() }
     }
 
-    /// The endpoints, in the order of the file.
+    /// The same, which also knows the RAIDAs at further addresses of its names.
+    #[must_use]
+    pub fn with_others(self, others: Vec<(SocketAddr, RaidaIndex)>) -> Self {
+        Self { others, ..self }
+    }
+
+    /// An endpoint for each line, in the order of the file.
     pub fn entries(&self) -> &[(SocketAddr, RaidaIndex)] {
-        &self.0
+        &self.entries
+    }
+
+    fn all(&self) -> impl Iterator<Item = &(SocketAddr, RaidaIndex)> {
+        self.entries.iter().chain(&self.others)
     }
 
     /// The RAIDA at an endpoint: by endpoint, else by host where the host stands for one RAIDA only.
     pub fn index_of(&self, endpoint: SocketAddr) -> Option<RaidaIndex> {
-        let exact = self.0.iter().find(|(known, _)| *known == endpoint);
+        let exact = self.all().find(|(known, _)| *known == endpoint);
         exact.map(|(_, raida)| *raida).or_else(|| self.only_raida_at(endpoint.ip()))
     }
 
     fn only_raida_at(&self, host: IpAddr) -> Option<RaidaIndex> {
-        let mut raidas = self.0.iter().filter(|(known, _)| known.ip() == host).map(|(_, raida)| *raida);
+        let mut raidas = self.all().filter(|(known, _)| known.ip() == host).map(|(_, raida)| *raida);
         let first = raidas.next()?;
         raidas.all(|raida| raida == first).then_some(first)
     }
@@ -113,5 +126,8 @@ mod tests {
         assert_eq!(directory.index_of(at("127.0.0.1:2")), Some(raida(2)));
         assert_eq!(directory.index_of(at("127.0.0.1:9")), None);
         assert_eq!(directory.index_of(at("192.0.2.3:9")), Some(raida(3)));
+        let directory = directory.with_others(vec![(at("[2001:db8::3]:3"), raida(3))]);
+        assert_eq!(directory.index_of(at("[2001:db8::3]:3")), Some(raida(3)));
+        assert_eq!(directory.entries().len(), 3);
     }
 }

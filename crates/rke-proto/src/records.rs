@@ -2,7 +2,7 @@
 //! Nothing in DNS text is an error by itself: what is not understood is left out with a warning.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::derive::ShareWidth;
 use crate::directory::{Directory, number};
@@ -25,7 +25,12 @@ pub struct Records {
     required: Option<u8>,
     share_bytes: Option<u16>,
     handshake: Option<u16>,
-    warnings: Vec<String>,
+    /// Lines that are left out, each with the reason.
+    left_out: Vec<String>,
+    /// Lines that are read although they are not written as they should be, each with what is wrong.
+    mended: Vec<String>,
+    /// The first line that is left out and may be a requirement.
+    unclear: Option<String>,
 }
 
 /// A key set and the indexed RAIDA servers that hold its master secrets.
@@ -48,8 +53,12 @@ pub struct KeySets {
     pub required: u8,
     /// How wide this Content Server's shares are, `None` where it requires what this version lacks.
     pub width: Option<ShareWidth>,
-    /// What was left out, and why, for a person to read.
+    /// What was left out, and why, for a person to read; after it, what was read although it is not written well.
     pub warnings: Vec<String>,
+    /// How many of the warnings are of what was left out.
+    pub left_out: usize,
+    /// A line that was left out and may require more than the others do.
+    pub unclear: Option<String>,
 }
 
 impl KeySets {
@@ -63,9 +72,22 @@ impl Records {
     /// Reads the texts of a domain's TXT records, each with its character-strings joined.
     pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut records = Self::default();
-        for line in texts.into_iter().flat_map(str::lines).map(str::trim).filter(|line| !line.is_empty()) {
-            if let Err(reason) = records.read_line(line) {
-                records.warnings.push(format!("{reason}: {}", shown(line)));
+        for line in texts.into_iter().flat_map(lines) {
+            let plain = mended(line);
+            if plain.is_empty() {
+                continue;
+            }
+            if plain != line {
+                records
+                    .mended
+                    .push(format!("quotes and a semicolon at the end do not belong there: {}", shown(line)));
+            }
+            if let Err(reason) = records.read_line(plain) {
+                let warning = format!("{reason}: {}", shown(plain));
+                if is_like_a_requirement(plain) {
+                    records.unclear.get_or_insert_with(|| warning.clone());
+                }
+                records.left_out.push(warning);
             }
         }
         records
@@ -75,12 +97,13 @@ impl Records {
         if let Some((key_set, cs_id)) =
             line.split_once('=').and_then(|(name, value)| Some((KeySetId::parse(name.trim())?, value.trim())))
         {
-            return self.read_key_set(key_set, cs_id);
+            return self.read_key_set(key_set, mended(cs_id));
         }
         let first = line.split_whitespace().next().unwrap_or_default();
         match first.parse::<SocketAddr>() {
             Ok(endpoint) => self.read_server(endpoint, line),
-            Err(_) => self.read_requirement(&line.to_ascii_lowercase()),
+            Err(_) if self.read_requirement(&line.to_ascii_lowercase())? => Ok(()),
+            Err(_) => Err(guess(line, first)),
         }
     }
 
@@ -118,30 +141,28 @@ impl Records {
         complaint
     }
 
-    fn read_requirement(&mut self, line: &str) -> Result<(), &'static str> {
-        const IGNORED: &str = "ignored";
+    /// Whether it is a requirement, which is then noted.
+    fn read_requirement(&mut self, line: &str) -> Result<bool, &'static str> {
         let words = line.strip_prefix("required").map_or(line, str::trim_start);
-        let (name, value) = words.split_once('=').ok_or(IGNORED)?;
+        let Some((name, value)) = words.split_once('=') else { return Ok(false) };
         let name = name.strip_suffix('>').unwrap_or(name).trim_end();
         let value = value.trim();
         match name {
             "raidas" => {
                 let value = number(value).ok_or("not a number of RAIDAs")?;
                 self.required = self.required.max(Some(value));
-                Ok(())
             }
             "share-bytes" => {
                 let value = number(value).ok_or("not a number of bytes")?;
                 self.share_bytes = self.share_bytes.max(Some(value));
-                Ok(())
             }
             "handshake" => {
                 let value = number(value).ok_or("not the number of a handshake")?;
                 self.handshake = self.handshake.max(Some(value));
-                Ok(())
             }
-            _ => Err(IGNORED),
+            _ => return Ok(false),
         }
+        Ok(true)
     }
 
     /// Gives every server its RAIDA index and sorts the servers into their key sets. Those that may not be asked are left
@@ -149,7 +170,7 @@ impl Records {
     pub fn key_sets(&self, directory: &Directory, reach: Reach) -> KeySets {
         let mut warnings = Vec::new();
         let usable = self.usable_servers(directory, reach, &mut warnings);
-        warnings.extend_from_slice(&self.warnings);
+        warnings.extend_from_slice(&self.left_out);
         let indexed = self.indexed_servers(usable, &mut warnings);
         let all = self.cs_ids.iter().map(|(key_set, cs_id)| {
             let mut servers = BTreeMap::new();
@@ -164,7 +185,9 @@ impl Records {
             KeySet { key_set: *key_set, cs_id: *cs_id, servers: servers.into_iter().collect() }
         });
         let all = all.collect();
-        KeySets { all, required: self.required.unwrap_or(0).max(MIN_REQUIRED), width: self.width(), warnings }
+        let (left_out, required) = (warnings.len(), self.required.unwrap_or(0).max(MIN_REQUIRED));
+        warnings.extend_from_slice(&self.mended);
+        KeySets { all, required, width: self.width(), warnings, left_out, unclear: self.unclear.clone() }
     }
 
     /// The servers that may be asked, each with its index if it has one. An endpoint that is said to be several RAIDAs is
@@ -225,6 +248,42 @@ impl Records {
             (0 | 1, 0..=2) => Some(ShareWidth::Narrow),
             _ => None,
         }
+    }
+}
+
+/// The lines of a text. Some people write a backslash and an `n` where a line ends.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().flat_map(|line| line.split("\\n")).map(str::trim)
+}
+
+/// A line or a value without what people put around it: a byte order mark, quotes, semicolons at the end.
+fn mended(text: &str) -> &str {
+    let is_extra =
+        |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '\u{201c}' | '\u{201d}' | '\u{feff}');
+    text.trim_start_matches(is_extra).trim_end_matches(|c| is_extra(c) || c == ';')
+}
+
+/// Whether a line that is not understood may be meant to require something: then nothing may be taken for less.
+fn is_like_a_requirement(line: &str) -> bool {
+    let line = line.to_lowercase();
+    ["requir", "share", "byte", "handshake", "raidas", ">", "\u{2265}"].iter().any(|sign| line.contains(sign))
+}
+
+/// What is wrong with a line that is nothing that there is.
+fn guess(line: &str, first: &str) -> &'static str {
+    let lower = line.to_lowercase();
+    let is_key_set = |word: &str| KeySetId::parse(word.trim_end_matches([':', '-'])).is_some();
+    let has_port = first.rsplit_once(':').is_some_and(|(_, port)| number::<u16>(port).is_some());
+    if first.parse::<IpAddr>().is_ok() {
+        "the server's port is missing, as in 192.0.2.7:50007"
+    } else if has_port {
+        "a server is named by its address, as in 192.0.2.7:50007"
+    } else if is_key_set(first) {
+        "a key set is written as in k1 = CONTENT-SERVER01"
+    } else if is_like_a_requirement(&lower) {
+        "not a requirement that there is; one is written as in required share-bytes>=32"
+    } else {
+        "not understood"
     }
 }
 
@@ -318,11 +377,73 @@ mod tests {
     }
 
     #[test]
+    fn what_people_put_around_lines_is_taken_off_and_warned_about() {
+        let plain = sets(&["k1 = A", &servers(13, "k1"), "required share-bytes>=32"]);
+        for (texts, mended) in [
+            (vec!["\"k1 = A\"".to_owned(), servers(13, "k1"), "required share-bytes>=32;".into()], 2),
+            (
+                vec![format!(
+                    "k1 = A\\n{}\\nrequired share-bytes>=32",
+                    servers(13, "k1").replace('\n', "\\n")
+                )],
+                0,
+            ),
+            (
+                vec![
+                    "\u{feff}k1 = 'A' ;".into(),
+                    servers(13, "k1"),
+                    "\u{201c}required share-bytes>=32\u{201d};".into(),
+                ],
+                2,
+            ),
+        ] {
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let found = sets(&texts);
+            assert_eq!((&found.all, found.width), (&plain.all, plain.width), "{texts:?}");
+            assert_eq!((found.left_out, found.warnings.len()), (0, mended), "{:?}", found.warnings);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_line_is_said() {
+        for (line, reason) in [
+            ("raida7.example:50007 k1", "a server is named by its address"),
+            ("192.0.2.7 k1", "the server's port is missing"),
+            ("2001:db8::7 k1", "the server's port is missing"),
+            ("k1: CONTENT", "a key set is written as"),
+            ("k1 CONTENT", "a key set is written as"),
+            ("required sharebytes>=32", "not a requirement that there is"),
+            ("v=spf1 -all", "not understood"),
+        ] {
+            let found = sets(&[line]);
+            assert!(found.left_out == 1 && found.warnings[0].starts_with(reason), "{:?}", found.warnings);
+            assert!(found.warnings[0].ends_with(line));
+        }
+    }
+
+    #[test]
+    fn a_requirement_with_a_typo_is_not_taken_for_none() {
+        for line in [
+            "required share_bytes>=32",
+            "share bytes >= 32",
+            "requird share-bytes=>32",
+            "required share-bytes>=many",
+            "Handshake: 3",
+            "required share-bytes \u{2265} 32",
+        ] {
+            assert!(sets(&["k1=A", line]).unclear.is_some_and(|shown| shown.contains(": ")), "{line}");
+        }
+        for line in ["v=spf1 -all", "challenge = abc", "k1 CONTENT", "required share-bytes>=32"] {
+            assert_eq!(sets(&["k1=A", line]).unclear, None, "{line}");
+        }
+    }
+
+    #[test]
     fn servers_that_may_not_be_asked_are_left_out_and_named_first() {
         let victim: String = (0..25).map(|i| format!("198.51.100.7:53 k1 raida={i}\n")).collect();
         let found = sets(&["v=spf1 -all", "k1=A", &victim]);
         assert!(found.choose().is_none() && found.all[0].servers.is_empty());
-        let warnings = ["one endpoint for several RAIDAs: 198.51.100.7:53", "ignored: v=spf1 -all"];
+        let warnings = ["one endpoint for several RAIDAs: 198.51.100.7:53", "not understood: v=spf1 -all"];
         assert_eq!(found.warnings, warnings);
         let good = servers(13, "k1");
         let mixed =

@@ -1,12 +1,14 @@
 //! A domain: what DNS says, which of its RAIDAs are there, and whether its Content Server takes calls.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rke_client::answer::Status;
+use rke_client::answer::{Found, Status};
 use rke_client::{Client, call};
 use rke_daemon::Domain;
-use rke_daemon::discovery::{Discovered, Discovery, Validation, reach};
+use rke_daemon::discovery::{Discovered, Discovery, DiscoveryError, Validation, reach};
+use rke_daemon::server::{ContactError, ServerName};
 use rke_host::directory;
 use rke_proto::RaidaIndex;
 use rke_proto::directory::Directory;
@@ -38,13 +40,16 @@ pub(super) async fn check(
             "name a domain such as content.example.com",
         );
     };
-    match discover(options, &name, status).await {
+    let own = discover(options, &name, status).await;
+    match &own {
         Ok((discovery, found)) => {
-            records(report, &found);
+            records(report, found);
             if let Some(set) = found.sets.choose() {
                 raidas(report, set, found.sets.required.into()).await;
             }
-            content_server(report, &discovery, &found).await;
+            for target in &found.targets {
+                content_server(report, discovery, &target.server).await;
+            }
         }
         Err(error) => report.fail(
             "dns",
@@ -54,7 +59,7 @@ pub(super) async fn check(
     }
     if status.is_some() {
         match client.ask(&call::discover(domain)).await {
-            Ok(_) => report.ok("dns", "the daemon finds the domain too"),
+            Ok(theirs) => compare(report, own.as_ref().ok().map(|(_, found)| found), &theirs),
             Err(error) => report.fail(
                 "dns",
                 format!("the daemon: {error}"),
@@ -77,10 +82,8 @@ async fn discover(
     let dns_server = options.dns_server.or_else(of_daemon);
     let reach = reach(dns_server, options.allow_private_raidas);
     let discovery = Discovery::new(dns_server, Validation::off(), directory, reach);
-    let discovery = discovery.map_err(|error| error.to_string())?;
     let found = timeout(PATIENCE, discovery.discover(domain)).await;
-    let found =
-        found.map_err(|_| "no response from DNS in time".to_owned())?.map_err(|error| error.to_string())?;
+    let found = found.unwrap_or(Err(DiscoveryError::TimedOut)).map_err(|error| error.to_string())?;
     Ok((discovery, found))
 }
 
@@ -99,13 +102,60 @@ fn records(report: &mut Report, found: &Discovered) {
         }
         None => report.fail(
             "dns",
-            format!("no key set has {required} RAIDA servers with a known index"),
+            DiscoveryError::no_key_set(&found.sets).to_string(),
             "publish more servers, or their indexes (raida=…), or give --raida-directory",
         ),
     }
-    for warning in &found.sets.warnings {
+    let (left_out, mended) = found.sets.warnings.split_at(found.sets.left_out);
+    for warning in left_out {
         report.warn("dns", format!("left out: {warning}"), "correct the TXT record");
     }
+    for warning in mended {
+        report.warn("dns", format!("read all the same: {warning}"), "correct the TXT record");
+    }
+}
+
+/// Whether the daemon finds what this program finds: another DNS server, a cache on the way to it or another RAIDA directory
+/// can make a difference.
+fn compare(report: &mut Report, own: Option<&Discovered>, theirs: &Found) {
+    let own = own.map(described);
+    let theirs = {
+        let sets =
+            theirs.key_sets.iter().map(|set| (set.key_id.clone(), set.cs_id.clone(), set.server_count));
+        described_as((&theirs.target_host, theirs.target_port), theirs.min_raidas_required, sets)
+    };
+    match own {
+        Some(own) if own == theirs => report.ok("dns", "the daemon finds the same"),
+        Some(own) => report.fail(
+            "dns",
+            format!("the daemon finds something else: {theirs}; here it is {own}"),
+            "see its --dns-server and --raida-directory; a cache of its DNS server may have old records until they expire",
+        ),
+        None => report.fail(
+            "dns",
+            format!("the daemon finds what is not found here: {theirs}"),
+            "see its --dns-server, and name the same one here",
+        ),
+    }
+}
+
+fn described(found: &Discovered) -> String {
+    let sets = found.sets.all.iter();
+    let sets = sets.map(|set| (set.key_set.to_string(), set.cs_id.to_string(), set.servers.len()));
+    let first = found.first();
+    described_as((&first.host, first.port), found.sets.required, sets)
+}
+
+fn described_as(
+    (host, port): (&str, u16),
+    required: u8,
+    sets: impl Iterator<Item = (String, String, usize)>,
+) -> String {
+    let sets: Vec<String> = sets
+        .map(|(key_set, cs_id, servers)| format!("{key_set} of {cs_id} with {servers} RAIDA servers"))
+        .collect();
+    let sets = if sets.is_empty() { "no key set".into() } else { sets.join(", ") };
+    format!("{sets} ({required} required) at {host}:{port}")
 }
 
 async fn raidas(report: &mut Report, set: &KeySet, required: usize) {
@@ -143,18 +193,56 @@ fn another(report: &mut Report, raida: RaidaIndex, endpoint: SocketAddr) {
     report.warn("raidas", message, "correct the index (raida=…) in the TXT record or the RAIDA directory");
 }
 
-async fn content_server(report: &mut Report, discovery: &Discovery, found: &Discovered) {
-    let (host, port) = (&found.target_host, found.target_port);
+async fn content_server(report: &mut Report, discovery: &Discovery, server: &ServerName) {
     let connect = async {
-        let addresses = discovery.addresses(host, port).await.map_err(|error| error.to_string())?;
-        TcpStream::connect(addresses.as_slice()).await.map(drop).map_err(|error| error.to_string())
+        let addresses =
+            discovery.addresses(&server.host, server.port).await.map_err(|error| error.to_string())?;
+        let refused = |error: io::Error| ContactError::from(error).to_string();
+        TcpStream::connect(addresses.as_slice()).await.map(drop).map_err(refused)
     };
-    match timeout(CONNECT_PATIENCE, connect).await.unwrap_or_else(|_| Err("no answer in time".into())) {
-        Ok(()) => report.ok("server", format!("the Content Server at {host}:{port} takes connections")),
+    match timeout(CONNECT_PATIENCE, connect).await.unwrap_or_else(|_| Err("no response in time".into())) {
+        Ok(()) => report.ok("server", format!("the Content Server at {server} takes connections")),
         Err(error) => report.warn(
             "server",
-            format!("the Content Server at {host}:{port}: {error}"),
+            format!("the Content Server at {server}: {error}"),
             "keys stay unconfirmed and `rke connect` does not work until it runs (`rke content-server serve`)",
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rke_daemon::discovery::Target;
+    use rke_proto::reach::Reach;
+    use rke_proto::records::Records;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_daemon_that_finds_another_set_fails() {
+        let found = |key_id: &str| {
+            let set = json!({"key_id": key_id, "cs_id": "CS", "server_count": 25});
+            let found = json!({"domain": "a.test", "target_host": "cs.a.test", "target_port": 443,
+                "min_raidas_required": 13, "key_sets": [set]});
+            serde_json::from_value::<Found>(found).expect("an answer")
+        };
+        let texts = (0..25).map(|at| format!("192.0.2.{at}:1 k1 raida={at}")).chain(["k1 = CS".into()]);
+        let texts: Vec<String> = texts.collect();
+        let records = Records::parse(texts.iter().map(String::as_str));
+        let server = ServerName { host: "cs.a.test".into(), port: 443 };
+        let own = Discovered {
+            targets: vec![Target { priority: 0, weight: 0, server }],
+            sets: records.key_sets(&Directory::default(), Reach::Public),
+        };
+        for (own, theirs, failures, text) in [
+            (Some(&own), "k1", 0, "the daemon finds the same"),
+            (Some(&own), "k2", 1, "something else: k2 of CS with 25"),
+            (None, "k1", 1, "not found here"),
+        ] {
+            let mut report = Report::default();
+            compare(&mut report, own, &found(theirs));
+            assert!(report.failures() == failures && report.text().contains(text), "{}", report.text());
+        }
     }
 }

@@ -1,29 +1,54 @@
 //! Why DNS did not help, in words for people.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::RecordType;
+use rke_proto::records::KeySets;
+
+use super::system::shown;
+use crate::Domain;
 
 /// Why a Content Server could not be found.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum DiscoveryError {
+    /// There is no name for the service of the domain.
+    #[error(
+        "{0} is not found: DNS has no name _rke._udp.{0}. Check the spelling of the domain; its operator publishes the \
+         records that `rke content-server preload` prints"
+    )]
+    NotFound(Domain),
+    /// The name is there and lacks one of the records.
+    #[error(
+        "{domain} has no {record} record at _rke._udp.{domain}. Publish the records that `rke content-server preload` \
+         printed, or check the spelling"
+    )]
+    NoRecord {
+        /// The domain.
+        domain: Domain,
+        /// What it lacks.
+        record: RecordType,
+    },
+    /// The domain says that it has no Content Server.
+    #[error("{0} has no Content Server: its SRV record at _rke._udp.{0} says so, with the target \".\"")]
+    NoTarget(Domain),
+    /// A host has no address.
+    #[error("{0} is not found: DNS has no address of this host. Ask the operator of the domain")]
+    NoAddress(String),
     /// The look-up itself failed.
-    #[error("{record} look-up of {name}: {reason}")]
+    #[error("{record} look-up of {name}: {failure}")]
     LookUp {
         /// What was looked up.
         record: RecordType,
         /// The name that was looked up.
         name: String,
         /// What went wrong, and what to do.
-        reason: &'static str,
+        failure: Failure,
     },
-    /// The records do not say where the Content Server is.
-    #[error("{0} has no SRV record that names a Content Server")]
-    NoTarget(String),
     /// All that DNS names are addresses that may not be asked.
     #[error("{host} is at {address}, {fault}")]
     OutOfReach {
@@ -35,29 +60,46 @@ pub enum DiscoveryError {
         fault: &'static str,
     },
     /// No key set can make a key.
-    #[error("no key set has {required} RAIDA servers with a known index{found}")]
+    #[error("no usable key set: one takes {required} RAIDA servers with a known index, and {found}")]
     NoKeySet {
         /// RAIDAs that are required.
         required: u8,
         /// What there is instead, for a person to read.
         found: String,
     },
+    /// The key sets are narrow, and a line that may say otherwise cannot be read.
+    #[error(
+        "no usable key set: the records give only weak (1-byte) key shares, and a line that may require more cannot be \
+         read. {0}. Ask the operator of the domain to correct it"
+    )]
+    Unclear(String),
     /// The records require shares or a handshake that this version does not have.
     #[error(
         "the Content Server requires shares or a handshake that this version of rke does not have; it needs a newer one"
     )]
     Unsupported,
     /// The deadline came first.
-    #[error("no response from DNS in time")]
+    #[error("no response from DNS in time; check the network, or name a DNS server with --dns-server")]
     TimedOut,
 }
 
-/// Why the resolver could not be set up.
+impl DiscoveryError {
+    /// No set of these can be used.
+    pub fn no_key_set(sets: &KeySets) -> Self {
+        let counts = sets.all.iter().map(|set| format!("{} has {}", set.key_set, set.servers.len()));
+        let counts: Vec<String> = counts.collect();
+        let mut found = if counts.is_empty() { "there is none".into() } else { counts.join(", ") };
+        if let Some(first) = sets.warnings[..sets.left_out].first() {
+            found += ". The first of what is left out: ";
+            found += first;
+        }
+        Self::NoKeySet { required: sets.required, found }
+    }
+}
+
+/// Why the keys that validation begins with cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolverError {
-    /// The system does not say which DNS servers it uses.
-    #[error("cannot read from /etc/resolv.conf which DNS servers to ask: {0}; name one with --dns-server")]
-    System(NetError),
     /// The file of DNSSEC keys cannot be read.
     #[error("cannot read the file {path} that --dnssec-anchors names: {source}")]
     Anchors {
@@ -98,52 +140,125 @@ pub enum ResolverError {
     NoAnchors(PathBuf),
 }
 
-/// A look-up that failed.
-#[derive(Clone, Copy)]
-pub(super) struct Failure {
-    /// What it means, and what to do about it.
-    pub(super) reason: &'static str,
-    /// Whether there may be records all the same, behind an alias.
-    pub(super) may_be_alias: bool,
+/// Why a look-up gave nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The name does not exist.
+    #[error("there is no such name")]
+    NoName,
+    /// It has no records of the type.
+    #[error("there is no such record")]
+    NoRecord,
+    /// No server had something to say of it.
+    #[error("{0}. Check the network, or name a DNS server with --dns-server")]
+    Unanswered(Unanswered),
+    /// Forged, or signed wrongly.
+    #[error(
+        "the response fails DNSSEC validation: it is forged, signed wrongly, or the DNS server leaves out what \
+         validation needs. Ask the operator of the domain, or name a DNS server that passes DNSSEC on with --dns-server"
+    )]
+    Bogus,
+    /// Not signed, where it has to be.
+    #[error(
+        "the response is not signed, and the daemon runs with --dnssec require. Ask the operator of the domain to sign \
+         it, or start the daemon with --dnssec try"
+    )]
+    Unsigned,
+    /// Beneath none of the keys.
+    #[error(
+        "no key in the file of --dnssec-anchors is that of a zone above this name, and the daemon runs with --dnssec \
+         require. Add the zone's DNSKEY records to the file"
+    )]
+    Outside,
+    /// An alias of an alias of an alias.
+    #[error(
+        "too many aliases (CNAME) lead on from this name. Ask the operator of the domain to correct them"
+    )]
+    Loop,
+    /// Not a name.
+    #[error("this is not a name that DNS can have. Ask the operator of the domain to correct it")]
+    NotAName,
 }
 
 impl Failure {
-    /// There is no such record.
-    pub(super) const ABSENT: Self = Self { reason: ABSENT, may_be_alias: true };
-
-    /// One that no alias helps against.
-    pub(super) fn at_once(reason: &'static str) -> Self {
-        Self { reason, may_be_alias: false }
-    }
-
-    pub(super) fn of(error: &NetError) -> Self {
+    /// What the validator says.
+    pub(super) fn of_validation(error: &NetError) -> Self {
         match error {
-            NetError::Dns(DnsError::NoRecordsFound(_)) => Self::ABSENT,
-            NetError::Dns(DnsError::DnssecBogus | DnsError::Nsec { .. }) => {
-                Self { reason: BOGUS, may_be_alias: true }
+            NetError::Io(error) => {
+                error.get_ref().and_then(|inner| inner.downcast_ref::<Unanswered>()).map_or_else(
+                    || Self::Unanswered(Unanswered(Vec::new())),
+                    |unanswered| Self::Unanswered(unanswered.clone()),
+                )
             }
-            _ => Self::at_once(reason(error)),
+            NetError::Dns(DnsError::NoRecordsFound(_)) => Self::NoRecord,
+            _ => Self::Bogus,
         }
     }
 }
 
-const ABSENT: &str = "there is no such record. Check the spelling of the domain; its operator publishes the records \
-                      that `rke content-server preload` prints";
+/// Why a DNS server had nothing to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ServerFault {
+    /// It said nothing in time.
+    #[error("did not respond")]
+    Silent,
+    /// Its machine says that nobody listens there.
+    #[error("refuses connections")]
+    Closed,
+    /// It cannot be reached.
+    #[error("is unreachable")]
+    Unreachable,
+    /// It does not want to.
+    #[error("refused to look this name up")]
+    Refused,
+    /// It tried.
+    #[error("failed to find out (SERVFAIL)")]
+    Failed,
+    /// It does not understand.
+    #[error("did not understand the request")]
+    Rejected,
+    /// It answers for zones of its own only.
+    #[error("does not look names up for others")]
+    NoResolver,
+    /// Its response does not fit UDP, and TCP does not work.
+    #[error("has a response that needs TCP, and does not respond over TCP")]
+    NoTcp,
+    /// Its response is not DNS.
+    #[error("sent a response that cannot be read")]
+    Unreadable,
+}
 
-const BOGUS: &str = "the response fails DNSSEC validation: it is forged, signed wrongly, or the DNS server leaves out \
-                     what validation needs. Ask the operator of the domain, or name a DNS server that passes DNSSEC \
-                     on with --dns-server";
+impl From<io::Error> for ServerFault {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => Self::Closed,
+            _ => Self::Unreachable,
+        }
+    }
+}
 
-fn reason(error: &NetError) -> &'static str {
-    match error {
-        NetError::Dns(DnsError::ResponseCode(ResponseCode::Refused)) => {
-            "the DNS server refuses to answer for this domain; name another one with --dns-server"
+/// What each DNS server said in place of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Unanswered(pub Vec<(SocketAddr, ServerFault)>);
+
+impl fmt::Display for Unanswered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("no DNS server responded");
         }
-        NetError::Dns(_) => "the DNS server failed; try again, or name another one with --dns-server",
-        NetError::Timeout | NetError::NoConnections | NetError::Io(_) => {
-            "no DNS server answers; check the network, or name a DNS server with --dns-server"
+        for (at, (server, fault)) in self.0.iter().enumerate() {
+            let before = if at == 0 { "" } else { "; " };
+            write!(f, "{before}the DNS server {} {fault}", shown(*server))?;
         }
-        NetError::Busy => "too many look-ups are running; try again in a few seconds",
-        _ => "this is not a name that DNS can have, or the response cannot be read",
+        Ok(())
+    }
+}
+
+impl std::error::Error for Unanswered {}
+
+impl Unanswered {
+    /// For the validator to hand on.
+    pub(super) fn into_net_error(self) -> NetError {
+        NetError::Io(Arc::new(io::Error::other(self)))
     }
 }

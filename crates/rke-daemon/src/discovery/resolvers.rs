@@ -1,154 +1,187 @@
 //! Look-ups, each with the validation that its name calls for.
 
-use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::dnssec::TrustAnchors;
+use hickory_resolver::Hosts;
+use hickory_resolver::net::dnssec::DnssecDnsHandle;
+use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
+use hickory_resolver::proto::dnssec::Proof;
+use hickory_resolver::proto::op::{DnsRequest, DnsRequestOptions, DnsResponse, Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
-use hickory_resolver::{Resolver, TokioResolver};
 
+use super::cache::Cache;
 use super::error::Failure;
-use super::{DiscoveryError, Dnssec, ResolverError, Validation};
+use super::query::UDP_PAYLOAD;
+use super::system::{Watched, hosts};
+use super::upstreams::Upstreams;
+use super::{Dnssec, Validation};
+use crate::clock::Moment;
 
 /// Longest chain of aliases that is followed.
 const MAX_ALIASES: usize = 8;
 
-/// One resolver for each zone whose keys are known, and one for all other names.
+/// Longest time that the validator relies on what it has found out of signatures; as long as records are kept.
+const VALIDATED_FOR: Duration = Duration::from_secs(300);
+
+const HOSTS: &str = "/etc/hosts";
+
+/// A validator for each zone whose keys are known; names outside all of them count as unsigned.
 pub(super) struct Resolvers {
     dnssec: Dnssec,
+    upstreams: Upstreams,
+    /// `None` where only signed addresses count.
+    hosts: Option<Watched<Hosts>>,
     /// The deepest zone first.
-    zones: Vec<(Name, TokioResolver)>,
-    /// For names outside all of these zones: they count as unsigned.
-    plain: Option<TokioResolver>,
+    zones: Vec<(Name, DnssecDnsHandle<Upstreams>)>,
+    cache: Cache<Said, Failure>,
+}
+
+/// What a name has.
+#[derive(Debug, Clone, PartialEq)]
+enum Said {
+    /// Records of the type that was asked for.
+    Records(Vec<RData>),
+    /// Another name's records.
+    Alias(Name),
 }
 
 impl Resolvers {
-    /// Forgets what DNS has said so far.
-    pub(super) fn clear(&self) {
-        let zones = self.zones.iter().map(|(_, resolver)| resolver);
-        zones.chain(&self.plain).for_each(TokioResolver::clear_cache);
+    pub(super) fn asking(upstreams: Upstreams, validation: Validation) -> Self {
+        let Validation { dnssec, anchors } = validation;
+        let zones = anchors.into_iter().map(|(zone, keys)| {
+            let validator = DnssecDnsHandle::with_trust_anchor(upstreams.clone(), Arc::new(keys));
+            let validator = validator.positive_validation_ttl(Duration::ZERO..=VALIDATED_FOR);
+            (zone, validator.negative_validation_ttl(Duration::ZERO..=Duration::ZERO))
+        });
+        let zones = zones.collect();
+        let hosts = (dnssec != Dnssec::Require).then(|| Watched::new(Path::new(HOSTS), hosts));
+        Self { dnssec, upstreams, hosts, zones, cache: Cache::default() }
     }
 
-    pub(super) fn new(dns_server: Option<SocketAddr>, validation: Validation) -> Result<Self, ResolverError> {
-        let Validation { dnssec, anchors } = validation;
-        let zones =
-            anchors.into_iter().map(|(zone, keys)| Ok((zone, resolver(dns_server, dnssec, Some(keys))?)));
-        let zones: Vec<_> = zones.collect::<Result<_, ResolverError>>()?;
-        let plain = match dnssec {
-            Dnssec::Require => None,
-            Dnssec::Off | Dnssec::Try => Some(resolver(dns_server, dnssec, None)?),
-        };
-        Ok(Self { dnssec, zones, plain })
+    /// Forgets what DNS has said so far.
+    pub(super) fn clear(&self) {
+        self.cache.clear();
     }
 
     /// The records of `name`, or of what it is an alias of, as far as they are accepted: those of all these types
     /// that it has, at least of one.
-    pub(super) async fn look_up(
-        &self,
-        name: &str,
-        types: &[RecordType],
-    ) -> Result<Vec<RData>, DiscoveryError> {
-        let found = match Name::from_utf8(name) {
-            Ok(owner) => self.follow(owner, types).await,
-            Err(error) => Err(Failure::of(&error.into())),
-        };
-        let record = types.last().copied().unwrap_or(RecordType::ANY);
-        found.map_err(|Failure { reason, .. }| DiscoveryError::LookUp { record, name: name.into(), reason })
+    pub(super) async fn look_up(&self, name: &str, types: &[RecordType]) -> Result<Vec<RData>, Failure> {
+        if self.upstreams.refresh() {
+            self.clear();
+        }
+        let mut owner = Name::from_ascii(name).map_err(|_| Failure::NotAName)?;
+        owner.set_fqdn(true);
+        self.follow(owner, types).await
     }
 
-    /// Follows aliases one by one, so that each is looked at like what it leads to. The resolver follows them
-    /// too, but says nothing of them, finds no SRV records behind them, and goes on with the keys of the first
-    /// zone.
+    /// Follows aliases one by one, so that each is looked at like what it leads to.
     async fn follow(&self, mut owner: Name, types: &[RecordType]) -> Result<Vec<RData>, Failure> {
         for _ in 0..MAX_ALIASES {
-            let failure = match self.ask_all(&owner, types).await {
-                Err(failure) if failure.may_be_alias => failure,
-                settled => return settled,
-            };
-            owner = match self.ask(&owner, RecordType::CNAME).await.as_deref() {
-                Ok([RData::CNAME(target), ..]) => target.0.clone(),
-                Err(of_alias) if !of_alias.may_be_alias => return Err(*of_alias),
-                _ => return Err(failure),
+            owner = match self.ask_all(&owner, types).await {
+                Ok(Said::Records(records)) => return Ok(records),
+                Ok(Said::Alias(target)) => target,
+                // The validator refuses a response that leads from its zone into another. The alias may be good.
+                Err(Failure::Bogus) => match self.ask(&owner, RecordType::CNAME).await {
+                    Ok(Said::Alias(target)) => target,
+                    _ => return Err(Failure::Bogus),
+                },
+                Err(failure) => return Err(failure),
             };
         }
-        Err(Failure::at_once(LOOP))
+        Err(Failure::Loop)
     }
 
-    /// Asks for all types at once. Where there is nothing of any, the failure is that of the last.
-    async fn ask_all(&self, owner: &Name, types: &[RecordType]) -> Result<Vec<RData>, Failure> {
-        let asked = join_all(types.iter().map(|record| self.ask(owner, *record))).await;
-        let (mut found, mut failure) = (Vec::new(), Failure::ABSENT);
-        for result in asked {
-            match result {
-                Ok(records) => found.extend(records),
+    /// Asks for all types at once.
+    async fn ask_all(&self, owner: &Name, types: &[RecordType]) -> Result<Said, Failure> {
+        let (mut records, mut alias, mut failure) = (Vec::new(), None, Failure::NoRecord);
+        for said in join_all(types.iter().map(|record| self.ask(owner, *record))).await {
+            match said {
+                Ok(Said::Records(some)) => records.extend(some),
+                Ok(Said::Alias(target)) => alias = Some(target),
+                // That there is nothing says less than that nobody knows.
+                Err(Failure::NoRecord) => (),
                 Err(error) => failure = error,
             }
         }
-        if found.is_empty() { Err(failure) } else { Ok(found) }
-    }
-
-    /// The records that `owner` has itself. A response may have others too, with good signatures of their own
-    /// owners: they do not speak for this name.
-    async fn ask(&self, owner: &Name, record: RecordType) -> Result<Vec<RData>, Failure> {
-        let resolver = self.resolver_of(owner).ok_or(Failure::at_once(OUTSIDE))?;
-        let answer = resolver.lookup(owner.clone(), record).await.map_err(|error| Failure::of(&error))?;
-        let own = |found: &&Record| found.name == *owner && found.record_type() == record;
-        let records: Vec<&Record> = answer.answers().iter().filter(own).collect();
-        if records.is_empty() {
-            return Err(Failure::ABSENT);
+        match alias {
+            _ if !records.is_empty() => Ok(Said::Records(records)),
+            Some(target) => Ok(Said::Alias(target)),
+            None => Err(failure),
         }
-        if self.dnssec == Dnssec::Require && !records.iter().all(|record| record.proof.is_secure()) {
-            return Err(Failure::at_once(UNSIGNED));
+    }
+
+    async fn ask(&self, owner: &Name, record: RecordType) -> Result<Said, Failure> {
+        let query = Query::query(owner.clone(), record);
+        let hosts = self.hosts.as_ref().map(Watched::current);
+        if let Some(known) = hosts.and_then(|hosts| hosts.lookup_static_host(&query)) {
+            return Ok(Said::Records(known.answers().iter().map(|record| record.data.clone()).collect()));
         }
-        Ok(records.into_iter().map(|record| record.data.clone()).collect())
-    }
-
-    fn resolver_of(&self, name: &Name) -> Option<&TokioResolver> {
-        let zone = self.zones.iter().find(|(zone, _)| zone.zone_of(name));
-        zone.map(|(_, resolver)| resolver).or(self.plain.as_ref())
-    }
-}
-
-const UNSIGNED: &str = "the response is not signed, and the daemon runs with --dnssec require. Ask the operator of \
-                        the domain to sign it, or start the daemon with --dnssec try";
-
-const LOOP: &str =
-    "too many aliases (CNAME) lead on from this name. Ask the operator of the domain to correct them";
-
-const OUTSIDE: &str = "no key in the file of --dnssec-anchors is that of a zone above this name, and the daemon runs \
-                       with --dnssec require. Add the zone's DNSKEY records to the file";
-
-fn resolver(
-    dns_server: Option<SocketAddr>,
-    dnssec: Dnssec,
-    keys: Option<TrustAnchors>,
-) -> Result<TokioResolver, ResolverError> {
-    let mut builder = match dns_server {
-        Some(server) => Resolver::builder_with_config(only(server), TokioRuntimeProvider::default()),
-        None => TokioResolver::builder_tokio().map_err(ResolverError::System)?,
-    };
-    let options = builder.options_mut();
-    // With them, no SRV record behind an alias would be found, and later look-ups would not find it either.
-    options.preserve_intermediates = false;
-    if let Some(keys) = keys {
-        options.edns0 = true;
-        if dnssec == Dnssec::Require {
-            options.use_hosts_file = ResolveHosts::Never;
+        if let Some(said) = self.cache.get(owner, record, Moment::now()) {
+            return said;
         }
-        builder = builder.with_trust_anchor(Arc::new(keys));
+        let said = self.send(query).await.and_then(|response| self.read(owner, record, &response));
+        self.cache.put(owner, record, &said, Moment::now());
+        said.map(|(said, _)| said)
     }
-    builder.build().map_err(ResolverError::System)
-}
 
-fn only(server: SocketAddr) -> ResolverConfig {
-    let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
-    let connections = connections.map(|mut connection| {
-        connection.port = server.port();
-        connection
-    });
-    let server = NameServerConfig::new(server.ip(), true, connections.into());
-    ResolverConfig::from_parts(None, Vec::new(), vec![server])
+    async fn send(&self, query: Query) -> Result<DnsResponse, Failure> {
+        let validator = self.validator_of(query.name());
+        let mut options = DnsRequestOptions::default();
+        options.edns_payload_len = UDP_PAYLOAD;
+        let request = DnsRequest::from_query(query, options);
+        match validator {
+            Some(validator) => {
+                let response = validator.send(request).first_answer().await;
+                response.map_err(|error| Failure::of_validation(&error))
+            }
+            None if self.dnssec == Dnssec::Require => Err(Failure::Outside),
+            None => self.upstreams.ask(&request).await.map_err(Failure::Unanswered),
+        }
+    }
+
+    /// What a response says of `owner`, and for how many seconds. It may have records of other owners too, with good
+    /// signatures of their own: they do not speak for this name.
+    fn read(&self, owner: &Name, record: RecordType, response: &DnsResponse) -> Result<(Said, u32), Failure> {
+        let of_type = |wanted: RecordType| {
+            let own = move |found: &&Record| found.name == *owner && found.record_type() == wanted;
+            response.answers.iter().filter(own).collect::<Vec<&Record>>()
+        };
+        let (records, aliases) = (of_type(record), of_type(RecordType::CNAME));
+        let used = if records.is_empty() { &aliases } else { &records };
+        self.check_proofs(owner, used)?;
+        let ttl = used.iter().map(|record| record.ttl).min().unwrap_or(0);
+        match aliases.first().map(|record| &record.data) {
+            Some(RData::CNAME(target)) if records.is_empty() || record == RecordType::CNAME => {
+                Ok((Said::Alias(target.0.clone()), ttl))
+            }
+            _ if !records.is_empty() => {
+                Ok((Said::Records(records.into_iter().map(|record| record.data.clone()).collect()), ttl))
+            }
+            _ if response.response_code == ResponseCode::NXDomain => Err(Failure::NoName),
+            _ => Err(Failure::NoRecord),
+        }
+    }
+
+    /// The validator does not leave out what it does not believe: it says so beside each record.
+    fn check_proofs(&self, owner: &Name, used: &[&Record]) -> Result<(), Failure> {
+        if self.validator_of(owner).is_none() {
+            return Ok(());
+        }
+        for record in used {
+            match record.proof {
+                Proof::Secure => (),
+                Proof::Insecure if self.dnssec == Dnssec::Require => return Err(Failure::Unsigned),
+                Proof::Insecure => (),
+                Proof::Bogus | Proof::Indeterminate => return Err(Failure::Bogus),
+            }
+        }
+        Ok(())
+    }
+
+    fn validator_of(&self, name: &Name) -> Option<&DnssecDnsHandle<Upstreams>> {
+        self.zones.iter().find(|(zone, _)| zone.zone_of(name)).map(|(_, validator)| validator)
+    }
 }

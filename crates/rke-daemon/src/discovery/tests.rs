@@ -1,5 +1,7 @@
 //! Look-ups against a DNS server with zones that are signed, forged, expired, or not signed at all.
 
+mod scripted;
+mod servers;
 mod zones;
 
 use std::time::Duration;
@@ -16,7 +18,6 @@ fn discovery(server: &Server, dnssec: Dnssec, anchored: &[&Zone]) -> Discovery {
     let text: String = anchored.iter().map(|zone| zone.anchor()).collect();
     let validation = load(dnssec, &text).expect("anchors");
     Discovery::new(Some(server.address), validation, Directory::default(), Reach::Everywhere)
-        .expect("a resolver")
 }
 
 fn load(dnssec: Dnssec, text: &str) -> Result<Validation, ResolverError> {
@@ -30,9 +31,10 @@ async fn find(discovery: &Discovery, domain: &str) -> Result<String, String> {
     let search = async {
         let domain = Domain::new(domain).expect("a domain");
         let found = discovery.discover(&domain).await.map_err(|error| error.to_string())?;
-        let addresses = discovery.addresses(&found.target_host, found.target_port).await;
+        let ServerName { host, port } = found.first();
+        let addresses = discovery.addresses(host, *port).await;
         let addresses = addresses.map_err(|error| error.to_string())?;
-        Ok(format!("{} {}", found.target_host, addresses[0]))
+        Ok(format!("{host} {}", addresses[0]))
     };
     tokio::time::timeout(Duration::from_secs(20), search).await.expect("an end")
 }
@@ -71,7 +73,7 @@ async fn a_forged_address_is_not_taken_either() {
     let zone = Zone::signed("signed.test").with_service("cs.host.test", 5);
     let host = Zone::signed("host.test").with_address("cs.host.test", 5);
     let server = Server::start([zone.clone(), host.clone().with(Fault::Forged)]).await;
-    let expected = ["cs.host.test 192.0.2.66:443", "A look-up of cs.host.test.: the response fails", BOGUS];
+    let expected = ["cs.host.test 192.0.2.66:443", "A look-up of cs.host.test: the response fails", BOGUS];
     expect(&server, &[&zone, &host], "signed.test", expected).await;
 }
 
@@ -140,7 +142,7 @@ async fn a_host_may_be_an_alias_too() {
     let child = child.with_host_alias("www.child.parent.test", "cs.parent.test");
     let server = Server::start([parent.clone(), child]).await;
     let taken = "www.child.parent.test 192.0.2.5:443";
-    let refused = "A look-up of www.child.parent.test.: the response is not signed";
+    let refused = "A look-up of www.child.parent.test: the response is not signed";
     expect(&server, &[&parent], "parent.test", [taken, taken, refused]).await;
 }
 
@@ -160,7 +162,7 @@ async fn without_a_way_from_the_root_nothing_is_validated() {
         let validation = Validation::load(dnssec, None).expect("the root's keys");
         let discovery =
             Discovery::new(Some(server.address), validation, Directory::default(), Reach::Everywhere);
-        let error = find(&discovery.expect("a resolver"), "plain.test").await.expect_err("an error");
+        let error = find(&discovery, "plain.test").await.expect_err("an error");
         assert!(error.contains(BOGUS), "{error}");
     }
 }
@@ -169,10 +171,16 @@ async fn without_a_way_from_the_root_nothing_is_validated() {
 async fn a_missing_record_is_called_missing_and_an_unknown_domain_refused() {
     let zone = Zone::signed("signed.test").with_address("_rke._udp.signed.test", 5);
     let server = Server::start([zone.clone()]).await;
-    expect(&server, &[&zone], "signed.test", ["there is no such record"; 3]).await;
+    expect(
+        &server,
+        &[&zone],
+        "signed.test",
+        ["signed.test has no SRV record at _rke._udp.signed.test. Publish"; 3],
+    )
+    .await;
     let discovery = discovery(&server, Dnssec::Off, &[]);
     let error = find(&discovery, "nowhere.example").await.expect_err("an error");
-    assert!(error.contains("the DNS server refuses to answer for this domain"), "{error}");
+    assert!(error.contains("refused to look this name up"), "{error}");
 }
 
 #[test]

@@ -119,6 +119,16 @@ impl ExchangeError {
         }
     }
 
+    /// Whether records that are no longer true end an exchange this way: a Content Server that refuses or is not there, RAIDAs
+    /// of which none responds.
+    pub(super) fn may_come_from_old_records(&self) -> bool {
+        match self {
+            Self::ContentServer { .. } | Self::Unconfirmed(_) => true,
+            Self::TooFewAnswered { answered, .. } => answered.is_empty(),
+            _ => false,
+        }
+    }
+
     /// Whether another request for the same domain would end the same way now.
     pub fn holds_for_everyone(&self) -> bool {
         matches!(

@@ -1,39 +1,34 @@
 //! What a handshake needs before there are shares, got ready while the RAIDAs answer: an ephemeral key, and a connection.
 
 use std::future::poll_fn;
-use std::io;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use rke_proto::handshake::EphemeralKey;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
-use super::wide::server_of;
 use super::{Discovered, Exchange};
-use crate::server::{ContactError, connect};
+use crate::contact::Dialer;
+use crate::discovery::Candidate;
+use crate::server::ContactError;
 
 /// All that is ready for a handshake with a Content Server.
-pub(super) struct HeadStart {
-    /// Where it is.
-    pub(super) addresses: Vec<SocketAddr>,
-    /// What the first of them is tried with.
-    pub(super) first: First,
+pub(super) struct HeadStart<'a> {
+    pub(super) key: EphemeralKey,
+    /// The first connection. `None` where nothing answered.
+    pub(super) first: Option<(Candidate, TcpStream)>,
+    /// What makes further ones.
+    pub(super) dialer: Dialer<'a>,
 }
 
-/// An ephemeral key, and a connection or why there is none.
-pub(super) type First = Option<(EphemeralKey, io::Result<TcpStream>)>;
-
 impl Exchange {
-    /// Gets ready for a handshake. A first address that does not answer is no error: it counts as tried.
-    pub(super) async fn head_start(&self, discovered: &Discovered) -> Result<HeadStart, ContactError> {
+    /// Gets ready for a handshake. That nothing answers is no error: the handshake says it.
+    pub(super) async fn head_start(&self, discovered: &Discovered) -> Result<HeadStart<'_>, ContactError> {
         let key = EphemeralKey::random()?;
-        let addresses = self.addresses(&server_of(discovered)).await?;
-        let Some(address) = addresses.first() else { return Ok(HeadStart { addresses, first: None }) };
-        let connected = timeout(self.contact_timeout(), connect(&[*address])).await;
-        let stream = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        Ok(HeadStart { addresses, first: Some((key, stream)) })
+        let mut dialer = self.dialer(self.discovery.candidates(&discovered.targets));
+        let first = timeout_at(self.patience().all, dialer.next()).await.unwrap_or(None);
+        Ok(HeadStart { key, first, dialer })
     }
 }
 

@@ -9,13 +9,13 @@ use rke_proto::derive::ShareWidth;
 use rke_proto::handshake::Group;
 use rke_proto::round::Round;
 use rke_secret::Secret;
-use tokio::time::{Instant, timeout_at};
 
 use super::error::ExchangeError;
 use super::key::{GiveUp, Kept, KeptSecret, KeyOrigin, OpenedKey, UnclaimedKey};
-use super::wide::{Subject, server_of};
+use super::wide::Subject;
 use super::{Discovered, Exchange, indexes};
 use crate::confirm::{Confirm, ConfirmedKey, TunnelName, Unconfirmed, confirm};
+use crate::server::ServerName;
 use crate::session_key::SessionKey;
 use crate::usage::Usage;
 
@@ -36,16 +36,18 @@ impl Exchange {
                     return Err(ExchangeError::Unconfirmed(reason.to_string()));
                 }
                 Err(reason) => {
-                    tracing::warn!(host = discovered.target_host, %reason, "the key is not confirmed");
+                    tracing::warn!(server = %discovered.first(), %reason, "the key is not confirmed");
                     None
                 }
             },
         };
-        let (key, tunnel) = match confirmed {
-            Some(ConfirmedKey { key, name }) => (key, Some(name)),
-            None => (unconfirmed_key(round, subject)?, None),
-        };
-        opened(discovered, round, subject, key, tunnel)
+        match confirmed {
+            Some((server, ConfirmedKey { key, name })) => opened(server, round, subject, key, Some(name)),
+            None => {
+                let key = unconfirmed_key(round, subject)?;
+                opened(discovered.first().clone(), round, subject, key, None)
+            }
+        }
     }
 
     async fn confirm(
@@ -53,12 +55,9 @@ impl Exchange {
         discovered: &Discovered,
         round: &Round,
         subject: &Subject<'_>,
-    ) -> Result<ConfirmedKey, Unconfirmed> {
-        let deadline = Instant::now() + self.rules.load().confirm_timeout;
-        let server = server_of(discovered);
-        let addresses = timeout_at(deadline, self.addresses(&server)).await;
-        let addresses = addresses.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
-        confirm(round, subject.context, &addresses, deadline).await
+    ) -> Result<(ServerName, ConfirmedKey), Unconfirmed> {
+        let dialer = self.dialer(self.discovery.candidates(&discovered.targets));
+        confirm(round, subject.context, dialer, self.patience()).await
     }
 }
 
@@ -69,7 +68,7 @@ fn unconfirmed_key(round: &Round, subject: &Subject<'_>) -> Result<Secret<32>, E
 
 /// The session's own copy of the key, and the cache's.
 fn opened(
-    discovered: &Discovered,
+    server: ServerName,
     round: &Round,
     subject: &Subject<'_>,
     key: Secret<32>,
@@ -84,7 +83,7 @@ fn opened(
         liars: Vec::new(),
         coins: coins_of(&round.groups(round.answered())),
         proven: None,
-        server: server_of(discovered),
+        server,
         tunnel,
     });
     let usage: Arc<Usage> = Arc::default();

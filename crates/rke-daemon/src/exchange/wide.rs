@@ -1,8 +1,7 @@
 //! Wide shares: the two ends agree on a key by handshake 3, and open later sessions by resuming it.
 //! `docs/protocol.md` section 7.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rke_proto::Bitmap;
 use rke_proto::derive::ShareWidth;
@@ -14,15 +13,18 @@ use rke_proto::handshake::{
 use rke_proto::round::Round;
 use rke_proto::{ContentServerId, KeyContext};
 use rke_secret::{Secret, SecretError};
+use tokio::net::TcpStream;
 
-use super::head_start::{First, HeadStart};
+use super::head_start::HeadStart;
 use super::key::{GiveUp, Kept, KeptSecret, KeyOrigin, OpenedKey, UnclaimedKey};
 use super::narrow::coins_of;
-use super::{Discovered, Exchange, indexes};
+use super::{Exchange, indexes};
 use crate::Domain;
 use crate::clock::unix_seconds;
+use crate::contact::{Unreached, with_each};
+use crate::discovery::Candidate;
 use crate::raidas::Verdict;
-use crate::server::{ContactError, ServerName, ask_on, confirm, connect, with_each};
+use crate::server::{ContactError, ServerName, ask_on, confirm, connect};
 use crate::session_key::SessionKey;
 
 /// Longest lifetime that an exchange gives. `docs/protocol.md` section 7.
@@ -53,16 +55,20 @@ impl AgreedKey {
 }
 
 impl Exchange {
-    /// Agrees on a key from the shares of a finished round with the first address of the Content Server that does.
+    /// Agrees on a key from the shares of a finished round with the first of the Content Server's addresses that does.
     pub(super) async fn agree(
         &self,
-        head_start: HeadStart,
+        head_start: HeadStart<'_>,
         round: &Round,
         subject: &Subject<'_>,
-    ) -> Result<AgreedKey, ContactError> {
-        let HeadStart { addresses, mut first } = head_start;
-        let limit = self.contact_timeout();
-        with_each(&addresses, limit, |address| agree_with(address, first.take(), round, subject)).await
+    ) -> Result<(ServerName, AgreedKey), Unreached> {
+        let HeadStart { key, first, dialer } = head_start;
+        let ready = Mutex::new(Some(key));
+        let work = |candidate, stream| {
+            let ready = ready.lock().unwrap_or_else(PoisonError::into_inner).take();
+            agree_with(candidate, stream, ready, round, subject)
+        };
+        with_each(dialer, first, self.patience(), work).await
     }
 
     /// Opens a session without the RAIDAs. Nothing is kept of it: the resumption stays as it is.
@@ -74,11 +80,10 @@ impl Exchange {
         origin: &Arc<KeyOrigin>,
         (id, secret): (ResumptionId, &Secret<32>),
     ) -> Result<OpenedKey, ContactError> {
-        let addresses = self.addresses(&origin.server).await?;
-        let limit = self.contact_timeout();
         let resumption = (origin.cs_id, id, secret);
-        let work = |address| resume_with(address, resumption, &origin.domain);
-        let key = with_each(&addresses, limit, work).await?;
+        let work = |_, stream| resume_on(stream, resumption, &origin.domain);
+        let resumed = with_each(self.dialer_at(&origin.server), None, self.patience(), work).await;
+        let (_, key) = resumed.map_err(|unreached| unreached.error)?;
         let key = UnclaimedKey::new(key, origin.server.clone(), self.give_up.clone());
         Ok(OpenedKey { origin: Arc::clone(origin), key })
     }
@@ -86,7 +91,7 @@ impl Exchange {
 
 /// What an agreement comes to: the key of the session that it was made for, and what later ones are opened with.
 pub(super) fn opened(
-    discovered: &Discovered,
+    server: ServerName,
     round: &Round,
     subject: &Subject<'_>,
     agreed: AgreedKey,
@@ -102,7 +107,7 @@ pub(super) fn opened(
         liars: indexes(liars),
         coins: coins_of(prologue.groups()),
         proven: prologue.proven_coins(subject.required).first().copied(),
-        server: server_of(discovered),
+        server,
         tunnel: None,
     });
     let Grant { resumption, lifetime } = grant;
@@ -122,27 +127,21 @@ fn lives_until(lifetime: u32) -> u64 {
     unix_seconds().saturating_add(lifetime.min(MAX_LIFETIME_SECONDS).into())
 }
 
-pub(super) fn server_of(discovered: &Discovered) -> ServerName {
-    ServerName { host: discovered.target_host.clone(), port: discovered.target_port }
-}
-
 async fn agree_with(
-    address: SocketAddr,
-    first: First,
+    candidate: Candidate,
+    mut stream: TcpStream,
+    ready: Option<EphemeralKey>,
     round: &Round,
     subject: &Subject<'_>,
 ) -> Result<AgreedKey, ContactError> {
-    let (key, mut stream) = match first {
-        Some((key, stream)) => (key, stream?),
-        None => (EphemeralKey::random()?, connect(&[address]).await?),
-    };
+    let key = ready.map_or_else(EphemeralKey::random, Ok)?;
     let (domain, required) = (subject.domain.as_str(), subject.required);
     let begun = Agreement::begin(round, subject.context, domain, required, key)?;
     let mut agreement = begun.ok_or(ContactError::Unproven { right: round.answered().count() })?;
     loop {
         let response = ask_on(&mut stream, agreement.packet()).await?;
         match agreement.receive(round, &response, Secret::random()?)? {
-            Next::Send => stream = connect(&[address]).await?,
+            Next::Send => stream = connect(candidate.address).await?,
             Next::Agreed(agreed) => {
                 let Agreed { accepted, raidas, liars, prologue } = *agreed;
                 let Accepted { secrets, grant, transport } = accepted;
@@ -153,14 +152,12 @@ async fn agree_with(
     }
 }
 
-async fn resume_with(
-    address: SocketAddr,
+async fn resume_on(
+    mut stream: TcpStream,
     (cs_id, id, secret): (ContentServerId, ResumptionId, &Secret<32>),
     domain: &Domain,
 ) -> Result<SessionKey, ContactError> {
     let prologue = Prologue::Resume { cs_id, id };
-    // First, so that the other end takes the connection in meanwhile.
-    let mut stream = connect(&[address]).await?;
     let (initiator, packet) = Initiator::begin(&prologue, secret, EphemeralKey::random()?, domain.as_str())?;
     let response = ask_on(&mut stream, &packet).await?;
     let message = match response {

@@ -6,17 +6,15 @@ use std::time::Duration;
 use rke_proto::handshake::packet::Forget;
 use rke_proto::handshake::{KeyId, Response};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::queue::{Pauses, Tried};
 use super::{RemoteDeletion, Shared};
 use crate::blocking::spawn_blocking;
 use crate::clock::unix_seconds;
+use crate::contact::with_each;
 use crate::exchange::Exchange;
-use crate::server::{ContactError, ask as ask_server, with_each};
-
-/// Addresses of one server that a try goes to. DNS may name any number.
-const MAX_ADDRESSES: usize = 4;
+use crate::server::{ContactError, ask_on};
 
 /// Longest sleep. Lifetimes end by the time of day, which may be changed meanwhile.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
@@ -69,16 +67,16 @@ pub(super) async fn ask(shared: Arc<Shared>) {
 /// Asks a Content Server once, at each of its addresses until one has the proof.
 async fn ask_one(exchange: &Exchange, deletion: &RemoteDeletion) -> Result<(), ContactError> {
     let RemoteDeletion { id, token, proof, server, .. } = deletion;
-    let (limit, packet) = (exchange.contact_timeout(), Forget { id: *id, token: *token }.to_bytes());
-    let found = timeout(limit, exchange.addresses(server)).await;
-    let addresses = found.map_err(|_| ContactError::Connection(std::io::ErrorKind::TimedOut.into()))??;
-    let some = &addresses[..addresses.len().min(MAX_ADDRESSES)];
-    with_each(some, limit, async |address| match ask_server(address, &packet).await?.1 {
-        Response::Forgotten { id: of, proof: shown } if of == *id && shown.matches(proof) => Ok(()),
-        Response::Refused(reason) => Err(ContactError::Refused(reason)),
-        _ => Err(ContactError::AnotherProgram),
-    })
-    .await
+    let packet = &Forget { id: *id, token: *token }.to_bytes();
+    let work = |_, mut stream| async move {
+        match ask_on(&mut stream, packet).await? {
+            Response::Forgotten { id: of, proof: shown } if of == *id && shown.matches(proof) => Ok(()),
+            Response::Refused(reason) => Err(ContactError::Refused(reason)),
+            _ => Err(ContactError::AnotherProgram),
+        }
+    };
+    let asked = with_each(exchange.dialer_at(server), None, exchange.patience(), work).await;
+    asked.map(|_| ()).map_err(|unreached| unreached.error)
 }
 
 /// Brings the file up to date after changes. Has no end.

@@ -52,8 +52,7 @@ fn open(folder: &TempDir, patience: Duration) -> RemoteDeletions {
 
 fn open_with(folder: &TempDir, patience: Duration, timing: Timing, journal: Arc<Journal>) -> RemoteDeletions {
     let nowhere = Some(SocketAddr::from(([127, 0, 0, 1], 9)));
-    let discovery = Discovery::new(nowhere, Validation::off(), Directory::default(), Reach::Everywhere)
-        .expect("a discovery");
+    let discovery = Discovery::new(nowhere, Validation::off(), Directory::default(), Reach::Everywhere);
     let known = KnownServers::open(folder.path(), Vec::new()).expect("known servers");
     let rules = Rules { confirm_timeout: patience, ..Rules::of(&Config::new(folder.path().into())) };
     let exchange = Arc::new(Exchange::new(discovery, known, rules));

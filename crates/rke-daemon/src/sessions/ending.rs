@@ -205,6 +205,7 @@ impl Sessions {
         drop_sessions();
         let _standstill = self.creations.call_off().await;
         drop_sessions();
+        self.exchange.look_again();
         self.forget_keys(None, &Viewer::Program).await.map(drop)
     }
 

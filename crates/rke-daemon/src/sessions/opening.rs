@@ -116,6 +116,10 @@ impl Sessions {
         if let Some(failure) = turn.failure_while_waiting() {
             return Err(failure);
         }
+        if choice == KeyChoice::Fresh || useless.is_some() {
+            // What is asked for is a new key, or what is known of the Content Server has turned out to be of no use.
+            self.exchange.look_again();
+        }
         let started = Instant::now();
         let ended = self.exchange.run(domain, wallet, page, deadline).await;
         self.journal.exchange_ended(&ended, started.elapsed());

@@ -13,11 +13,11 @@ use rke_proto::{DecodeError, Status};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use super::{Coming, Cut, TunnelError};
 use crate::confirm::{TunnelName, random};
-use crate::server;
+use crate::server::ContactError;
 use crate::sessions::Sessions;
 use crate::store::{KeyUse, Row, SessionId};
 
@@ -49,7 +49,7 @@ pub(super) async fn connect(
     row: &Row,
 ) -> Result<(super::Sender, super::Receiver), TunnelError> {
     let name = row.origin.tunnel.clone().ok_or(TunnelError::Unconfirmed)?;
-    let contact = |error: io::Error| TunnelError::contact(&row.origin.server, error.into());
+    let contact = |error| TunnelError::contact(&row.origin.server, error);
     let stream = reach(sessions, row).await.map_err(contact)?;
     let seen = sessions.seen_under(name.key_id);
     let ends = Ends { sessions: Arc::clone(sessions), id, name, seen };
@@ -60,23 +60,19 @@ pub(super) async fn connect(
             Ok((super::Sender::Narrow(sender), super::Receiver::Narrow(Receiver { ends, stream: incoming })))
         }
         Err(Cut::Key(error)) => Err(error.into()),
-        Err(cut) => Err(contact(io::Error::other(cut))),
+        Err(cut) => Err(contact(io::Error::other(cut).into())),
     }
 }
 
 /// A connection to the first address that accepts one.
-async fn reach(sessions: &Sessions, row: &Row) -> io::Result<TcpStream> {
+async fn reach(sessions: &Sessions, row: &Row) -> Result<TcpStream, ContactError> {
     let exchange = sessions.exchange();
-    let addresses = exchange.addresses(&row.origin.server).await?;
-    let mut failure = io::Error::other("its name has no address");
-    for address in addresses {
-        match timeout(exchange.contact_timeout(), server::connect(&[address])).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => failure = error,
-            Err(_) => failure = io::ErrorKind::TimedOut.into(),
-        }
+    let mut dialer = exchange.dialer_at(&row.origin.server);
+    match timeout_at(exchange.patience().all, dialer.next()).await {
+        Ok(Some((_, stream))) => Ok(stream),
+        Ok(None) => Err(dialer.into_failure().error),
+        Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
     }
-    Err(failure)
 }
 
 impl Sender {

@@ -1,14 +1,14 @@
 //! Attaches to a session of handshake 3: a connection with transport keys of its own. `docs/protocol.md` section 7.
 
-use std::net::SocketAddr;
-
 use rke_host::framing::{RecordReader, RecordWriter, records};
 use rke_proto::handshake::keys::attach_psk;
 use rke_proto::handshake::{EphemeralKey, Initiator, KeyId, Prologue, Response};
+use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::{Receiver, Sender, TunnelError};
-use crate::server::{ContactError, ask, with_each};
+use crate::contact::with_each;
+use crate::server::{ContactError, ask_on};
 use crate::sessions::Sessions;
 use crate::store::{KeyError, KeyUse, Row, SessionId};
 
@@ -33,26 +33,26 @@ pub(super) async fn attach(
     let server = &row.origin.server;
     let contact = |error| TunnelError::contact(server, error);
     let exchange = sessions.exchange();
-    let addresses = exchange.addresses(server).await.map_err(|error| contact(error.into()))?;
     let prologue = Prologue::Attach { cs_id: row.origin.cs_id, id: key_id };
     let attachment = Attachment { sessions, id, prologue, domain: row.origin.domain.as_str() };
-    let attached = with_each(&addresses, exchange.contact_timeout(), |address| attachment.begin_at(address));
-    let (reader, writer) = attached.await.map_err(contact)??;
+    let work = |_, stream| attachment.begin_on(stream);
+    let attached = with_each(exchange.dialer_at(server), None, exchange.patience(), work).await;
+    let (_, attached) = attached.map_err(|unreached| contact(unreached.error))?;
+    let (reader, writer) = attached?;
     Ok((Sender::Wide(writer), Receiver::Wide(reader)))
 }
 
 impl Attachment<'_> {
-    /// Attaches at one address. The inner error is the session's.
-    async fn begin_at(
+    /// Attaches on one connection. The inner error is the session's.
+    async fn begin_on(
         &self,
-        address: SocketAddr,
+        mut stream: TcpStream,
     ) -> Result<Result<(Reader, Writer), KeyError>, ContactError> {
         let (initiator, packet) = match self.handshake()? {
             Ok(begun) => begun,
             Err(error) => return Ok(Err(error)),
         };
-        let (stream, response) = ask(address, &packet).await?;
-        let message = match response {
+        let message = match ask_on(&mut stream, &packet).await? {
             Response::Accepted(message) => message,
             Response::Refused(reason) => return Err(ContactError::Refused(reason)),
             Response::Checked { .. } | Response::Forgotten { .. } => {

@@ -56,7 +56,7 @@ fn where_all_is_well_nothing_fails() {
         ("server", "takes connections"),
         ("wallet", "usable at 25 of 25 RAIDAs"),
         ("dns", "25 RAIDA servers, 13 are required"),
-        ("dns", "the daemon finds the domain too"),
+        ("dns", "the daemon finds the same"),
     ] {
         assert!(says(&ok, check, text), "{check}, {text}: {json:#}");
     }
@@ -81,7 +81,7 @@ fn what_is_wrong_is_found() {
     for (check, text) in [
         ("data", "open to others"),
         ("wallet", "usable at 0 of 25 RAIDAs"),
-        ("dns", "look-up of _rke._udp.nowhere.test"),
+        ("dns", "refused to look this name up"),
         ("dns", "the daemon: DNS discovery failed"),
     ] {
         assert!(says(&failed, check, text), "{check}, {text}: {json:#}");

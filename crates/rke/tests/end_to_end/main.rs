@@ -31,6 +31,7 @@ mod liars;
 mod lifetimes;
 mod listener;
 mod many_domains;
+mod names;
 mod openapi;
 mod operate;
 mod page;

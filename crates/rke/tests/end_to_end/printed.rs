@@ -19,8 +19,6 @@ fn printed(dev: &Dev, done: &Done) -> String {
 fn masked(dev: &Dev, line: &str) -> String {
     let dir = dev.dir.path().to_str().expect("UTF-8");
     let line = without_ids(line).replace(dir, "DIR").replace(&dev.daemon, "DAEMON");
-    // Of two look-ups, the one that is refused first is named.
-    let line = line.replace("SRV look-up", "TXT look-up");
     for (start, masked) in [("Up for ", "Up for SPAN."), ("raidas  ", "raidas  INDEXES")] {
         if line.starts_with(start) {
             return masked.into();
@@ -232,7 +230,7 @@ k1  RKE-TEST-SERVER  25
 exit code 0
 ");
     assert_snapshot!(show(&dev, &["discover", "nowhere.test"]), @r"
-stderr: rke: DNS discovery failed: TXT look-up of _rke._udp.nowhere.test.: the DNS server refuses to answer for this domain; name another one with --dns-server
+stderr: rke: DNS discovery failed: SRV look-up of _rke._udp.nowhere.test: the DNS server 127.0.0.1:PORT refused to look this name up. Check the network, or name a DNS server with --dns-server
 exit code 1
 ");
     let raidas = show(&dev, &["raidas"]);

@@ -44,6 +44,16 @@ impl Detour {
         Self { network, daemon, dns, _dir: dir }
     }
 
+    /// From now on DNS says this.
+    pub(crate) async fn change_records(&mut self, records: &DnsRecords) {
+        let address = self.dns.address();
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        let meanwhile = DnsServer::start(loopback, [records], loopback.ip()).await.expect("a DNS server");
+        std::mem::replace(&mut self.dns, meanwhile).stop().await;
+        let dns = DnsServer::start(address, [records], loopback.ip()).await.expect("a DNS server");
+        std::mem::replace(&mut self.dns, dns).stop().await;
+    }
+
     pub(crate) async fn get(&self, target: &str) -> Answer {
         get(self.daemon.address(), target).await
     }

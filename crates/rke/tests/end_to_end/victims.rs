@@ -37,7 +37,8 @@ async fn an_endpoint_that_is_said_to_be_many_raidas_gets_no_datagram() {
     );
     let detour = detour.await;
     let refused = detour.create().await;
-    let first = format!("first warning: one endpoint for several RAIDAs: {}", victim.endpoint());
+    let first =
+        format!("The first of what is left out: one endpoint for several RAIDAs: {}", victim.endpoint());
     assert!(refused.status == 502 && refused.body.contains(&first), "{refused:?}");
     assert_eq!(victim.datagrams(), 0);
     let found = detour.get(&format!("/api/rke/discover?domain={DOMAIN}")).await.json();

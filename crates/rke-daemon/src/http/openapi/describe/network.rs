@@ -19,7 +19,7 @@ pub(in crate::http) fn discover() -> Described {
             502,
             "DNS gave no usable answer.",
             Some(
-                r#"{"error":true,"message":"DNS discovery failed: SRV look-up of _rke._udp.nowhere.example.com.: the DNS server refuses to answer for this domain; name another one with --dns-server","code":502,"domain":"nowhere.example.com"}"#,
+                r#"{"error":true,"message":"DNS discovery failed: nowhere.example.com is not found: DNS has no name _rke._udp.nowhere.example.com. Check the spelling of the domain; its operator publishes the records that `rke content-server preload` prints","code":502,"domain":"nowhere.example.com"}"#,
             ),
         )
 }
