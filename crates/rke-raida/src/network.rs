@@ -25,6 +25,10 @@ use crate::owners::{Preloader, Preloaders};
 use crate::responder::Rules;
 
 const PRELOAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a Content Server is started again at an address that is still in use, and how long to wait in between.
+const RESTARTS: usize = 50;
+const BETWEEN_RESTARTS: Duration = Duration::from_millis(20);
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// The user's coins: two in Bank, and one in Fracked that half of the RAIDAs do not know.
@@ -260,15 +264,25 @@ impl LocalNetwork {
         }
     }
 
-    /// Starts the Content Server again, at its address and without its keys.
+    /// Starts the Content Server again, at its address and without its keys. A process that this one is just starting has a
+    /// copy of the old listener until its program runs, so the address may not be free at once.
     ///
     /// # Errors
     /// [`NetworkError`]; then it is stopped.
     pub async fn restart_content_server(&mut self) -> Result<(), NetworkError> {
         self.stop_content_server().await;
-        let keys = self.config.key_ring()?;
-        self.content_server = Some(ContentServer::start(self.server_config.clone(), keys).await?);
-        Ok(())
+        let mut waits = std::iter::repeat_n(BETWEEN_RESTARTS, RESTARTS);
+        loop {
+            let keys = self.config.key_ring()?;
+            let started = ContentServer::start(self.server_config.clone(), keys).await;
+            match (started, waits.next()) {
+                (Err(error), Some(wait)) if error.is_address_in_use() => tokio::time::sleep(wait).await,
+                (started, _) => {
+                    self.content_server = Some(started?);
+                    return Ok(());
+                }
+            }
+        }
     }
 
     /// Starts another Content Server in its place, as in [`LocalNetwork::start_with`].

@@ -236,8 +236,8 @@ exit code 1
     let raidas = show(&dev, &["raidas"]);
     let lines: Vec<&str> = raidas.lines().collect();
     assert_snapshot!([lines[0], lines[1], lines[26], lines[27]].join("\n"), @r"
-RAIDA  ENDPOINT  STATE  LAST MS  MEDIAN MS  ASKED  ANSWERED  LIES  LAST FAULT
-0  -  unknown  -  -  0  0  0  -
+RAIDA  ENDPOINT  STATE  LAST MS  MEDIAN MS  ASKED  ANSWERED  LIES  FORM  LAST FAULT
+0  -  unknown  -  -  0  0  0  -  -
 margin: unknown, no exchange has been made yet
 exit code 0
 ");

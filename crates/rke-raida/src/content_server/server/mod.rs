@@ -75,6 +75,13 @@ pub enum ServerError {
     Keys(#[from] ContentServerError),
 }
 
+impl ServerError {
+    /// Whether somebody else listens at its address.
+    pub(crate) fn is_address_in_use(&self) -> bool {
+        matches!(self, Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse)
+    }
+}
+
 /// A running Content Server. It goes on until [`ContentServer::stop`].
 pub struct ContentServer {
     address: SocketAddr,
