@@ -133,12 +133,12 @@ type Raida struct {
 	Raida    int     `json:"raida"`
 	Endpoint *string `json:"endpoint"`
 	// State is "well", "failing", "lying" or "unknown".
-	State       string     `json:"state"`
-	LastMs      *float64   `json:"last_ms"`
-	MedianMs    *float64   `json:"median_ms"`
-	Asked       uint64     `json:"asked"`
-	Answered    uint64     `json:"answered"`
-	Lies        uint64     `json:"lies"`
+	State    string   `json:"state"`
+	LastMs   *float64 `json:"last_ms"`
+	MedianMs *float64 `json:"median_ms"`
+	Asked    uint64   `json:"asked"`
+	Answered uint64   `json:"answered"`
+	Lies     uint64   `json:"lies"`
 	// Form of its answers where that is not the usual one: "envelope_5_garbled".
 	Form        *string    `json:"form"`
 	LastFault   *string    `json:"last_fault"`
