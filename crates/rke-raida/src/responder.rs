@@ -14,7 +14,7 @@ use rke_proto::derive::{self, ShareKind};
 use rke_proto::envelope::{self, ResponseParts};
 use rke_proto::header::{HeaderError, NONCE_LEN, RequestHeader};
 use rke_proto::{Challenge, ContentServerId, Envelope, EnvelopeKey, RaidaIndex, Status};
-use rke_secret::{Secret, SecretError};
+use rke_secret::{Secret, SecretError, apart};
 
 use self::seen::{Answers, Fingerprint, RequestName, Seen};
 use crate::key_sets::{KeySets, PreloadError};
@@ -218,11 +218,12 @@ impl Responder {
             Command::GetWideKeyShare => self.share(ShareKind::Wide(coins()?), body, now).map(Some),
             Command::PreloadMasterKey => {
                 let preload = Preload::decode(body).map_err(command::refusal)?;
-                self.preload(&preload, coins()?.first, Preloading::Public, now).map(|()| None)
+                self.preload_apart(&preload, coins()?.first, Preloading::Public, now).map(|()| None)
             }
             Command::PreloadKeySet => {
                 let (timestamp, preload) = Preload::decode_with_timestamp(body).map_err(command::refusal)?;
-                self.preload(&preload, coins()?.first, Preloading::Dated(timestamp), now).map(|()| None)
+                let preloading = Preloading::Dated(timestamp);
+                self.preload_apart(&preload, coins()?.first, preloading, now).map(|()| None)
             }
         }
     }
@@ -237,6 +238,17 @@ impl Responder {
         let share =
             Secret::fill(|share| master.expose(|master| derive::share(master, kind, &context, share)));
         share.map_err(no_memory)
+    }
+
+    /// What a preload leaves outlives the datagram, so it is not made where the envelope's key has been.
+    fn preload_apart(
+        &mut self,
+        preload: &Preload<'_>,
+        coin: CoinId,
+        preloading: Preloading,
+        now: u64,
+    ) -> Result<(), Status> {
+        apart(|| self.preload(preload, coin, preloading, now)).map_err(no_memory)?
     }
 
     fn preload(

@@ -17,7 +17,7 @@ mod stacks;
 
 pub use error::SecretError;
 pub use memory::{
-    MemoryReport, SecretMemory, measure_for_kem, measure_scoped, scoped, scoped_for_kem, start,
+    MemoryReport, SecretMemory, apart, measure_for_kem, measure_scoped, scoped, scoped_for_kem, start,
 };
 pub use random::fill_random;
 pub use raw::prefetch;

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::ops::Range;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::{panic, thread};
@@ -101,7 +102,29 @@ pub fn scoped<R>(work: impl FnOnce() -> R) -> Result<R, SecretError> {
     Ok(Memory::get()?.scoped(work))
 }
 
-/// The same on a stack that is deep enough for a key encapsulation (X-Wing, that is ML-KEM-768 and X25519). Always a
+/// Runs `work` in a scope as if there were none: on a stack of its own that nothing has been on. It is for making what
+/// outlives the scope. The gaps between the fields of a value, and the fields that a variant of it does not have, are copied
+/// with it, and on the scope's stack they are what secrets have left there. Takes microseconds, so it is not for what
+/// happens all the time.
+///
+/// # Errors
+/// [`SecretError`] when there is no secret memory left.
+///
+/// # Panics
+/// Inside a use of a [`crate::SecretHandle`] and inside [`scoped_for_kem`].
+pub fn apart<R>(work: impl FnOnce() -> R) -> Result<R, SecretError> {
+    if !is_on_stack() {
+        return Ok(work());
+    }
+    stacks::expect_no_later_than_deep();
+    let memory = Memory::of_secrets();
+    let mut stack = Stack::over(memory.map(Depth::Report.len())?, Depth::Report);
+    let outcome = stacks::run_apart(&mut stack, work);
+    memory.unmap(stack.into_map());
+    Ok(outcome.unwrap_or_else(|panic| resume_unwind(panic)))
+}
+
+/// [`scoped`] on a stack that is deep enough for a key encapsulation (X-Wing, that is ML-KEM-768 and X25519). Always a
 /// stack of its own, in a scope or not.
 ///
 /// # Errors

@@ -2,7 +2,8 @@
 //!
 //! A thread that is on a stack may go on to one that comes later in [`Depth`] and to no other. So no thread waits for
 //! a stack that it holds itself, nor two for one another's. Nor does a thread wait without end in a visit, which is on a
-//! stack of the last depth: see [`waiting`].
+//! stack of the last depth: see [`waiting`]. Work that is set apart ([`run_apart`]) is the exception: it takes a second deep
+//! stack, of which there are more than threads that do such work.
 
 use std::cell::Cell;
 use std::io;
@@ -123,6 +124,25 @@ pub(crate) fn run<R>(stack: &mut Stack, reach: Reach, work: impl FnOnce() -> R) 
     let outcome = stack.run(reach, work);
     ON.set(before);
     outcome.unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+/// Runs `work` on `stack` as if this thread were on none: its scopes are scopes of their own.
+/// A panic comes back as an error.
+pub(crate) fn run_apart<R>(stack: &mut Stack, work: impl FnOnce() -> R) -> thread::Result<R> {
+    let before = ON.replace(None);
+    let outcome = stack.run(Reach::WHOLE, work);
+    ON.set(before);
+    outcome
+}
+
+/// Refuses what would wait for a stack of [`Depth::Deep`] on one that comes later.
+///
+/// # Panics
+/// On such a stack.
+pub(crate) fn expect_no_later_than_deep() {
+    if let Some(on) = ON.get().filter(|on| *on > Depth::Deep) {
+        refuse(on, Depth::Deep);
+    }
 }
 
 /// How far down on `stack` some work gets, where a scope in it is part of it.

@@ -10,6 +10,26 @@ fn fills_in_place_and_exposes_what_was_written() {
 }
 
 #[test]
+fn what_is_set_apart_in_a_scope_is_in_none_and_makes_its_own() {
+    use crate::stacks::is_on_stack;
+    use crate::{apart, scoped};
+
+    let secret = Secret::<32>::random().expect("a secret");
+    let where_each_is = || (is_on_stack(), scoped(is_on_stack).expect("memory"));
+    assert_eq!(apart(where_each_is).expect("memory"), (false, true), "outside a scope it is nothing");
+    let within = secret.expose(|_| {
+        let apart = apart(|| (where_each_is(), secret.expose(|bytes| bytes[0]))).expect("memory");
+        (apart, is_on_stack())
+    });
+    assert_eq!(within, (((false, true), secret.expose(|bytes| bytes[0])), true));
+    let panicked = std::panic::catch_unwind(|| scoped(|| apart(|| panic!("a mistake"))));
+    assert!(panicked.is_err() && !is_on_stack());
+    let handle = std::panic::AssertUnwindSafe(secret.handle());
+    let in_a_visit = std::panic::catch_unwind(|| handle.expose(|_| apart(|| ()).is_ok()));
+    assert!(in_a_visit.is_err() && !is_on_stack());
+}
+
+#[test]
 fn a_failed_fill_gives_no_secret() {
     let failed = Secret::<4>::try_fill(|bytes| {
         bytes[0] = 1;
