@@ -105,18 +105,25 @@ impl Launcher {
         variables: impl Iterator<Item = (&'static str, String)>,
         ends: &Ends<'_>,
     ) -> io::Result<()> {
-        let text: String = variables.map(|(name, value)| format!("{name}={value}\0")).collect();
-        let descriptors = [ends.its_input, ends.input, ends.its_output, ends.its_line];
-        let mut room = [MaybeUninit::uninit(); cmsg_space!(ScmRights(DESCRIPTORS))];
-        let mut control = SendAncillaryBuffer::new(&mut room);
-        if !control.push(SendAncillaryMessage::ScmRights(&descriptors)) {
-            return Err(io::Error::other("there is no room for a command's pipes"));
-        }
-        let socket = self.0.socket.as_ref().ok_or(io::ErrorKind::NotConnected)?;
-        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        sendmsg(socket, &[IoSlice::new(text.as_bytes())], &mut control, flags)?;
-        Ok(())
+        request(self.0.socket.as_ref().ok_or(io::ErrorKind::NotConnected)?, variables, ends)
     }
+}
+
+fn request(
+    socket: impl AsFd,
+    variables: impl Iterator<Item = (&'static str, String)>,
+    ends: &Ends<'_>,
+) -> io::Result<()> {
+    let text: String = variables.map(|(name, value)| format!("{name}={value}\0")).collect();
+    let descriptors = [ends.its_input, ends.input, ends.its_output, ends.its_line];
+    let mut room = [MaybeUninit::uninit(); cmsg_space!(ScmRights(DESCRIPTORS))];
+    let mut control = SendAncillaryBuffer::new(&mut room);
+    if !control.push(SendAncillaryMessage::ScmRights(&descriptors)) {
+        return Err(io::Error::other("there is no room for a command's pipes"));
+    }
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    sendmsg(socket, &[IoSlice::new(text.as_bytes())], &mut control, flags)?;
+    Ok(())
 }
 
 impl Drop for Running {

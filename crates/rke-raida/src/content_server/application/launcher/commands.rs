@@ -217,3 +217,46 @@ fn tell(line: &OwnedFd, what: u8, number: i32) {
     news[1..].copy_from_slice(&number.to_le_bytes());
     let _ = send(line, &news, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::{BufRead, BufReader, pipe};
+    use std::{iter, thread};
+
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+    use super::super::{Ends, request};
+    use super::*;
+
+    fn pair(kind: SocketType) -> (OwnedFd, OwnedFd) {
+        socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).expect("sockets")
+    }
+
+    #[test]
+    fn a_commands_input_ends_when_its_line_says_so_and_not_when_the_content_server_goes() {
+        let (socket, its_socket) = pair(SocketType::SEQPACKET);
+        let launcher = thread::spawn(move || serve("echo $$; cat; echo ended", its_socket, &mut Vec::new()));
+        let (line, its_line) = pair(SocketType::STREAM);
+        let ((its_input, input), (output, its_output)) = (pipe().expect("a pipe"), pipe().expect("a pipe"));
+        let ends = Ends {
+            its_input: its_input.as_fd(),
+            input: input.as_fd(),
+            its_output: its_output.as_fd(),
+            its_line: its_line.as_fd(),
+        };
+        request(&socket, iter::empty(), &ends).expect("asked for");
+        // All that a Content Server has of the command's input.
+        drop((its_input, input, its_output, its_line));
+        let mut output = BufReader::new(output).lines().map(|line| line.expect("a line"));
+        let command = output.next().expect("its number");
+        let read_end = File::open(format!("/proc/{command}/fd/0")).expect("its input");
+        let mut at_end = [PollFd::new(&read_end, PollFlags::IN)];
+        poll(&mut at_end, Some(&rustix::time::Timespec::default())).expect("asked");
+        assert_eq!(at_end[0].revents(), PollFlags::empty(), "it has not ended");
+        send(&line, &[INPUT_ENDED], SendFlags::NOSIGNAL).expect("said");
+        assert_eq!(output.next().as_deref(), Some("ended"));
+        drop((line, socket));
+        launcher.join().expect("a thread").expect("served");
+    }
+}
