@@ -111,15 +111,15 @@ pub fn scoped<R>(work: impl FnOnce() -> R) -> Result<R, SecretError> {
 /// [`SecretError`] when there is no secret memory left.
 ///
 /// # Panics
-/// Inside a use of a [`crate::SecretHandle`] and inside [`scoped_for_kem`].
+/// In a scope of such work, inside a use of a [`crate::SecretHandle`], and inside [`scoped_for_kem`].
 pub fn apart<R>(work: impl FnOnce() -> R) -> Result<R, SecretError> {
     if !is_on_stack() {
         return Ok(work());
     }
-    stacks::expect_no_later_than_deep();
+    stacks::expect_apart();
     let memory = Memory::of_secrets();
     let mut stack = Stack::over(memory.map(Depth::Report.len())?, Depth::Report);
-    let outcome = stacks::run_apart(&mut stack, work);
+    let outcome = memory.stacks.run_apart(&mut stack, work);
     memory.unmap(stack.into_map());
     Ok(outcome.unwrap_or_else(|panic| resume_unwind(panic)))
 }

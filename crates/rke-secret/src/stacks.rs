@@ -2,8 +2,8 @@
 //!
 //! A thread that is on a stack may go on to one that comes later in [`Depth`] and to no other. So no thread waits for
 //! a stack that it holds itself, nor two for one another's. Nor does a thread wait without end in a visit, which is on a
-//! stack of the last depth: see [`waiting`]. Work that is set apart ([`run_apart`]) is the exception: it takes a second deep
-//! stack, of which there are more than threads that do such work.
+//! stack of the last depth: see [`waiting`]. Work that is set apart from a scope ([`run_apart`]) has a deep stack of its own for
+//! its scopes, and one thread at a time does such work.
 
 use std::cell::Cell;
 use std::io;
@@ -25,6 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Stacks {
     deep: Pool,
+    /// For the scopes of work that is set apart.
+    apart: Mutex<Stack>,
+    /// Whose turn it is to do such work.
+    turn: Mutex<()>,
     kem: Pool,
     shallow: Pool,
 }
@@ -34,6 +38,8 @@ type Pool = Box<[Mutex<Stack>]>;
 thread_local! {
     /// The scratch stack that this thread is on.
     static ON: Cell<Option<Depth>> = const { Cell::new(None) };
+    /// Whether this thread does work that is set apart from a scope.
+    static IS_APART: Cell<bool> = const { Cell::new(false) };
     /// The scratch stack that this thread tries first, counted on without end.
     static FIRST: usize = {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
@@ -69,6 +75,8 @@ impl Stacks {
         };
         Ok(Self {
             deep: pool(Depth::Deep, count)?,
+            apart: Mutex::new(Stack::new(kind, Depth::Deep)?),
+            turn: Mutex::default(),
             kem: pool(Depth::Kem, KEM_STACKS)?,
             shallow: pool(Depth::Shallow, count)?,
         })
@@ -82,6 +90,9 @@ impl Stacks {
         if let Some(on) = ON.get().filter(|on| *on >= depth) {
             refuse(on, depth);
         }
+        if depth == Depth::Deep && IS_APART.get() {
+            return lock(&self.apart);
+        }
         let pool = match depth {
             Depth::Kem => &self.kem,
             Depth::Shallow => &self.shallow,
@@ -94,7 +105,7 @@ impl Stacks {
     }
 
     fn all(&self) -> impl Iterator<Item = &Mutex<Stack>> {
-        self.deep.iter().chain(&self.kem).chain(&self.shallow)
+        self.deep.iter().chain([&self.apart]).chain(&self.kem).chain(&self.shallow)
     }
 
     pub(crate) fn addresses(&self) -> Vec<Range<u64>> {
@@ -116,8 +127,19 @@ impl Stacks {
     pub(crate) fn guard(&self) -> io::Result<()> {
         tell_of_overflows(self.all().map(|stack| lock(stack).guard()).collect())
     }
-}
 
+    /// Runs `work` on `stack` as if this thread were on none: its scopes are scopes of their own. A panic comes back as an
+    /// error. Comes after [`expect_apart`].
+    pub(crate) fn run_apart<R>(&self, stack: &mut Stack, work: impl FnOnce() -> R) -> thread::Result<R> {
+        let _turn = lock(&self.turn);
+        IS_APART.set(true);
+        let before = ON.replace(None);
+        let outcome = stack.run(Reach::WHOLE, work);
+        ON.set(before);
+        IS_APART.set(false);
+        outcome
+    }
+}
 /// Runs `work` on `stack`, whether or not this thread is on another one.
 pub(crate) fn run<R>(stack: &mut Stack, reach: Reach, work: impl FnOnce() -> R) -> R {
     let before = ON.replace(Some(stack.depth()));
@@ -126,22 +148,13 @@ pub(crate) fn run<R>(stack: &mut Stack, reach: Reach, work: impl FnOnce() -> R) 
     outcome.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-/// Runs `work` on `stack` as if this thread were on none: its scopes are scopes of their own.
-/// A panic comes back as an error.
-pub(crate) fn run_apart<R>(stack: &mut Stack, work: impl FnOnce() -> R) -> thread::Result<R> {
-    let before = ON.replace(None);
-    let outcome = stack.run(Reach::WHOLE, work);
-    ON.set(before);
-    outcome
-}
-
-/// Refuses what would wait for a stack of [`Depth::Deep`] on one that comes later.
+/// Refuses work that is set apart from where it could wait for itself.
 ///
 /// # Panics
-/// On such a stack.
-pub(crate) fn expect_no_later_than_deep() {
-    if let Some(on) = ON.get().filter(|on| *on > Depth::Deep) {
-        refuse(on, Depth::Deep);
+/// In such work, and where this thread is on a stack that comes after [`Depth::Deep`].
+pub(crate) fn expect_apart() {
+    if let Some(on) = ON.get().filter(|on| *on > Depth::Deep || IS_APART.get()) {
+        refuse(on, Depth::Report);
     }
 }
 
@@ -160,7 +173,11 @@ fn refuse(on: Depth, wanted: Depth) -> ! {
         Depth::Kem => "a key encapsulation",
         _ => "a scope",
     };
-    let wanted = if wanted == Depth::Deep { "the measurement of a scope" } else { name(wanted) };
+    let wanted = match wanted {
+        Depth::Deep => "the measurement of a scope",
+        Depth::Report => "work that is set apart",
+        _ => name(wanted),
+    };
     // A caller's mistake, which would be a wait without end.
     #[allow(clippy::panic)]
     {

@@ -24,6 +24,17 @@ fn what_is_set_apart_in_a_scope_is_in_none_and_makes_its_own() {
     assert_eq!(within, (((false, true), secret.expose(|bytes| bytes[0])), true));
     let panicked = std::panic::catch_unwind(|| scoped(|| apart(|| panic!("a mistake"))));
     assert!(panicked.is_err() && !is_on_stack());
+    let again = std::panic::catch_unwind(|| scoped(|| apart(|| scoped(|| apart(|| ()).is_ok()))));
+    assert!(again.is_err() && !is_on_stack());
+    // More threads at one time than there are stacks, each in a scope.
+    std::thread::scope(|threads| {
+        for _ in 0..64 {
+            threads.spawn(|| {
+                let within = scoped(|| apart(|| scoped(is_on_stack)));
+                assert!(matches!(within, Ok(Ok(Ok(true)))));
+            });
+        }
+    });
     let handle = std::panic::AssertUnwindSafe(secret.handle());
     let in_a_visit = std::panic::catch_unwind(|| handle.expose(|_| apart(|| ()).is_ok()));
     assert!(in_a_visit.is_err() && !is_on_stack());
