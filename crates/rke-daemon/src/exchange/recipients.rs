@@ -34,16 +34,12 @@ impl Exchange {
             let (raida, endpoint) = *servers.iter().find(|(raida, _)| *raida == proof.raida)?;
             let Habits { pace, form } = self.raidas.habits(raida, endpoint);
             let Proof { envelope, key, fallback, .. } = proof;
-            Some(match fallback {
-                Some((envelope, key)) if form == Some(AnswerForm::GarblesEnvelope5) => {
-                    Recipient { raida, endpoint, envelope, key, random, pace, fallback: None }
-                }
-                fallback => {
-                    let fallback =
-                        fallback.map(|(envelope, key)| Fallback { envelope, key, random: other_random });
-                    Recipient { raida, endpoint, envelope, key, random, pace, fallback }
-                }
-            })
+            let ((envelope, key), fallback) = match fallback {
+                Some(other) if form == Some(AnswerForm::GarblesEnvelope5) => (other, None),
+                fallback => ((envelope, key), fallback),
+            };
+            let fallback = fallback.map(|(envelope, key)| Fallback { envelope, key, random: other_random });
+            Some(Recipient { raida, endpoint, envelope, key, random, pace, fallback })
         });
         Ok(recipients.collect())
     }
