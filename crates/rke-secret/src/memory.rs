@@ -118,9 +118,7 @@ pub fn apart<R>(work: impl FnOnce() -> R) -> Result<R, SecretError> {
     }
     stacks::expect_apart();
     let memory = Memory::of_secrets();
-    let mut stack = Stack::over(memory.map(Depth::Report.len())?, Depth::Report);
-    let outcome = memory.stacks.run_apart(&mut stack, work);
-    memory.unmap(stack.into_map());
+    let outcome = memory.with_new_stack(|stack| memory.stacks.run_apart(stack, work))?;
     Ok(outcome.unwrap_or_else(|panic| resume_unwind(panic)))
 }
 
@@ -260,11 +258,18 @@ impl Memory {
 
     /// Runs `tell`, which says something of a panic, on a stack that is deep enough for that, and made for it.
     pub(crate) fn with_report_stack(&self, tell: impl FnOnce()) {
-        let Ok(map) = self.map(Depth::Report.len()) else { return say(NO_REPORT) };
-        let mut stack = Stack::over(map, Depth::Report);
         // A panic in here ends the process by itself.
-        let _ = stack.run(Reach::WHOLE, tell);
+        if self.with_new_stack(|stack| stack.run(Reach::WHOLE, tell)).is_err() {
+            say(NO_REPORT);
+        }
+    }
+
+    /// A stack for one use, as deep as a report needs, that nothing has been on.
+    fn with_new_stack<R>(&self, work: impl FnOnce(&mut Stack) -> R) -> Result<R, SecretError> {
+        let mut stack = Stack::over(self.map(Depth::Report.len())?, Depth::Report);
+        let done = work(&mut stack);
         self.unmap(stack.into_map());
+        Ok(done)
     }
 
     /// Where secret memory lies. Until this is dropped none is mapped, and none unmapped.
