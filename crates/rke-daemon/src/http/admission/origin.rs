@@ -32,7 +32,7 @@ impl<'a> Origin<'a> {
         Self::parse(origin_part(url))
     }
 
-    fn new(scheme: &str, mut authority: Authority<'a>) -> Self {
+    pub(super) fn new(scheme: &str, mut authority: Authority<'a>) -> Self {
         let scheme = scheme.to_ascii_lowercase();
         authority.port = authority.port.or(match scheme.as_str() {
             "http" => Some(80),

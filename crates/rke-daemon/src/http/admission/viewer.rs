@@ -2,6 +2,7 @@
 
 use axum::http::header;
 
+use super::host::Authority;
 use super::origin::{self, Origin};
 use super::{Admission, fetch};
 use crate::http::asked::Asked;
@@ -28,8 +29,7 @@ impl Admission {
 
 fn is_own(asked: &Asked<'_>, way: Way, origin: &str) -> bool {
     let host = asked.first(&header::HOST).and_then(|host| std::str::from_utf8(host).ok());
-    let own = host.map(|host| format!("{}://{host}", way.scheme()));
-    let own = own.as_deref().and_then(Origin::parse);
+    let own = host.and_then(Authority::parse).map(|host| Origin::new(way.scheme(), host));
     own.is_some() && own == Origin::parse(origin)
 }
 
