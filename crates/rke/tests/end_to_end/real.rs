@@ -128,6 +128,23 @@ impl Real {
         kill_process(Pid::from_child(&self.child), signal).expect("a signal");
     }
 
+    /// Has the daemon read its configuration again; gives what it has logged about that.
+    pub(crate) fn reload(&self) -> String {
+        let before = self.log().len();
+        self.signal(Signal::HUP);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let log = self.log()[before..].to_owned();
+            if log.contains("the configuration ") {
+                // What takes a new start is named after it.
+                std::thread::sleep(Duration::from_millis(50));
+                return self.log()[before..].to_owned();
+            }
+            assert!(Instant::now() < deadline, "nothing is logged about the reload");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     pub(crate) fn terminate(&mut self) {
         self.signal(Signal::TERM);
         let deadline = Instant::now() + Duration::from_secs(5);

@@ -2,28 +2,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
-
-use rustix::process::Signal;
+use std::time::Duration;
 
 use crate::real::{Real, get_with};
-
-/// Has the daemon read its configuration again; gives what it has logged about that.
-fn reload(real: &Real) -> String {
-    let before = real.log().len();
-    real.signal(Signal::HUP);
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        let log = real.log()[before..].to_owned();
-        if log.contains("the configuration ") {
-            // What takes a new start is named after it.
-            std::thread::sleep(Duration::from_millis(50));
-            return real.log()[before..].to_owned();
-        }
-        assert!(Instant::now() < deadline, "nothing is logged about the reload");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
 
 fn write(path: &Path, text: &str) {
     fs::write(path, text).expect("written");
@@ -42,7 +23,7 @@ async fn a_new_configuration_holds_at_once_and_sessions_live_on() {
         &path,
         "max-sessions = 2\nallow-host = ['rke.example']\nsession-ttl = 2\nmax-keys = 0\nlog = 'debug'\n",
     );
-    let log = reload(&real);
+    let log = real.reload();
     assert!(log.contains("the configuration was read again") && !log.contains("new start"), "{log}");
     assert!(real.lives(&id));
     assert_eq!(real.send(&foreign).status, 200);
@@ -67,12 +48,12 @@ async fn a_mistake_changes_nothing_and_what_takes_a_new_start_is_named() {
     for mistake in ["max-sessions = 5\nunknown = 1\n", "max-sessions = 5\nwallet-root = '/does/not/exist'\n"]
     {
         write(&path, mistake);
-        let log = reload(&real);
+        let log = real.reload();
         assert!(log.contains("the configuration is not changed"), "{log}");
         assert_eq!(real.get("/api/rke/status").json()["sessions"]["max"], 1);
     }
     write(&path, "max-sessions = 5\nrequire-token = true\nlog-format = 'text'\n");
-    let log = reload(&real);
+    let log = real.reload();
     assert!(log.contains("require-token") && log.contains("takes a new start"), "{log}");
     assert_eq!(real.get("/api/rke/status").json()["sessions"]["max"], 5, "without a token, as before");
     assert!(real.lives(&id));

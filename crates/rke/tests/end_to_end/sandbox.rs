@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, read_to_string};
 use std::os::unix::fs::symlink;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_filter};
 use serde_json::{Value, json};
 
@@ -30,21 +28,6 @@ fn of_threads(process: u32, field: &str) -> Vec<String> {
         Some(line?.trim().to_owned())
     });
     values.collect()
-}
-
-/// The log of a reload, from there on.
-fn reload(real: &Real) -> String {
-    let before = real.log().len();
-    real.signal(Signal::HUP);
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        let log = real.log()[before..].to_owned();
-        if log.contains("the configuration ") {
-            return log;
-        }
-        assert!(Instant::now() < deadline, "no word of the configuration: {log}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,20 +71,20 @@ async fn with_a_folder_for_wallets_the_daemon_reads_nothing_else() {
     // A file that has been replaced is read from its folder.
     fs::write(config.join("new"), text(real.dir.path(), 3)).expect("written");
     fs::rename(config.join("new"), &file).expect("replaced");
-    let log = reload(&real);
+    let log = real.reload();
     assert!(log.contains("the configuration was read again"), "{log}");
     assert_eq!(max(&real), 3);
 
     // The kernel keeps it from one that lies elsewhere, although this user may read it.
     fs::write(elsewhere.join("rke.toml"), text(real.dir.path(), 4)).expect("written");
     fs::remove_file(&file).and_then(|()| symlink(elsewhere.join("rke.toml"), &file)).expect("a link");
-    let log = reload(&real);
+    let log = real.reload();
     assert!(log.contains("cannot read the configuration file") && log.contains("ermission denied"), "{log}");
     assert_eq!(max(&real), 3);
 
     // Another folder for wallets takes a new start.
     fs::remove_file(&file).and_then(|()| fs::write(&file, text(&elsewhere, 5))).expect("written");
-    let log = reload(&real);
+    let log = real.reload();
     assert!(log.contains("restart the daemon") && log.contains("elsewhere"), "{log}");
     assert_eq!(max(&real), 3);
 
