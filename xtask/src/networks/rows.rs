@@ -68,7 +68,7 @@ const fn silent(
     resolv_conf: &'static str,
     servers: &'static [(&'static str, Server)],
 ) -> Row {
-    Row { name, resolv_conf, then: None, servers, is_silent: true }
+    Row { is_silent: true, ..row(name, resolv_conf, servers) }
 }
 
 /// A zone in Knot, which is the only server.
