@@ -188,10 +188,9 @@ impl Exchange {
     }
 
     /// Makes a new key for `domain`, and what is kept of it for later sessions, proving the user with coins of the wallet.
-    /// The steps are told to those who may see what is opened for the page.
-    /// Its turn has to come before `deadline`; then it has all the time that an exchange may take. Where it fails as it would
-    /// from records that are no longer true, DNS is asked again; and where that says something else, the exchange is made
-    /// again: once, for anybody could make it fail.
+    /// Those who may see what is opened for the page hear about the steps. Its turn has to come before `deadline`; then it
+    /// has all the time that an exchange may take. Where it fails as it would from records that are no longer true, DNS is
+    /// asked again; and where that says something else, the exchange is made again: once, for anybody could make it fail.
     ///
     /// # Errors
     /// [`ExchangeError`]; partial shares are wiped, also when the future is dropped.
@@ -271,9 +270,9 @@ impl Exchange {
         Ok(opened)
     }
 
-    /// Collects shares until there is a key of them, and says which of them were proven right or wrong. Where too few are right, it goes
-    /// on with the RAIDAs that have not answered yet: liars that are quick keep out nobody. How many are right is a hint,
-    /// which anyone on the path can give: it costs time, and no RAIDA is left out for it.
+    /// Collects shares until there is a key of them, and says which of them were proven right or wrong. Where too few are
+    /// right, it goes on with the RAIDAs that have not answered yet: liars that are quick keep out nobody. How many are right
+    /// is a hint, which anyone on the path can give: it costs time, and no RAIDA is left out for it.
     async fn collect_and_agree(
         &self,
         discovered: &Discovered,

@@ -34,9 +34,9 @@ The answer goes on until one side ends it.
 `ms`, how long an answer took; `fault`, why there is none.
 
 A line with nothing but a colon comes after ten seconds without an event. A listener that takes events too slowly misses steps \
-of exchanges, and is told then that everything has changed.
+of exchanges, and is notified then that everything has changed.
 
-A page is told of the sessions, keys, refusals and exchanges of its own origin, and of `raidas`.";
+A page hears about the sessions, keys, refusals and exchanges of its own origin, and about `raidas`.";
 
 pub(in crate::http) fn events() -> Described {
     let example = "event: sessions\ndata: {}\n\nevent: exchange\ndata: {\"domain\":\"content.example.com\",\"raida\":4,\"state\":\"answered\",\"ms\":12.408,\"fault\":null}\n\n";
