@@ -127,7 +127,8 @@ fn preload(wire_type: u8, preloading: Preloading) -> Request {
     let parts = RequestParts { raida: raida(), command: preloading.command().to_wire(), envelope, random };
     let key = key(envelope).expect("a known coin");
     let write = |out: &mut [u8]| out.copy_from_slice(&body);
-    let (_, datagram) = envelope::seal_request(&parts, key, body.len(), write).expect("secret memory");
+    let (header, mut datagram) = envelope::unsealed_request(&parts, body.len());
+    envelope::seal_request(&header, key, &mut datagram, write).expect("secret memory");
     let name = match preloading {
         Preloading::Public => "preload",
         Preloading::Dated(_) => "preload_key_set",

@@ -6,8 +6,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rke_proto::RaidaIndex;
 use rke_proto::round::{Fault, MAX_DATAGRAM_LEN, Outcome, Progress, Round};
+use rke_proto::{Bitmap, RaidaIndex};
 use rke_secret::scoped;
 use tokio::net::UdpSocket;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -145,8 +145,11 @@ impl<'a> Courier<'a> {
             tokio::select! {
                 // Who waits for an answer need not set a timer where there is one already.
                 biased;
-                socket = sockets.readable() => for outcome in receive(socket?, round, started)? {
-                    watcher(Step::Settled(outcome.raida, outcome.result));
+                socket = sockets.readable() => {
+                    let settled = receive(socket?, round, started)?;
+                    for Outcome { raida, result, .. } in settled.iter().filter_map(|raida| round.outcome(raida)) {
+                        watcher(Step::Settled(raida, result));
+                    }
                 },
                 () = tokio::time::sleep_until(until) => (),
             }
@@ -161,14 +164,15 @@ impl<'a> Courier<'a> {
 const AT_ONCE: usize = 32;
 
 /// Takes in the datagrams that wait at `socket`. They land on a scratch stack, because a share is decrypted
-/// where it lies. Gives what has become of their senders, where they say so.
-fn receive(socket: &UdpSocket, round: &mut Round, started: Instant) -> io::Result<Vec<Outcome>> {
+/// where it lies. Gives the RAIDAs whose outcome they have changed.
+fn receive(socket: &UdpSocket, round: &mut Round, started: Instant) -> io::Result<Bitmap> {
     let settled = scoped(|| {
-        let (mut datagram, mut settled) = ([0; MAX_DATAGRAM_LEN], Vec::new());
+        let (mut datagram, mut settled) = ([0; MAX_DATAGRAM_LEN], Bitmap::default());
         for _ in 0..AT_ONCE {
             match socket.try_recv_from(&mut datagram) {
                 Ok((len, from)) => {
-                    settled.extend(round.receive(from, &mut datagram[..len], started.elapsed()));
+                    let raida = round.receive(from, &mut datagram[..len], started.elapsed());
+                    raida.into_iter().for_each(|raida| settled.insert(raida));
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 // It is about an earlier datagram that could not be delivered.

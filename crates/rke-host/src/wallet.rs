@@ -121,9 +121,11 @@ pub fn prove(
     if files == 0 {
         return Err(WalletError::Empty);
     }
-    let proofs = raidas.iter().map(|raida| proof(*raida, &found.coins[raida.position()], envelope));
+    let coins = |raida: RaidaIndex| found.coins[raida.position()].as_slice();
+    let proofs = raidas.iter().filter_map(|raida| proof(*raida, coins(*raida), envelope).transpose());
+    let mut proofs: Vec<Proof> = proofs.collect::<Result<_, _>>()?;
     // All keys in one scope, of which each costs as much as what is done in it.
-    let proofs: Vec<Proof> = scoped(|| proofs.filter_map(Result::transpose).collect::<Result<_, _>>())??;
+    scoped(|| proofs.iter_mut().for_each(|proof| proof.derive_keys(coins(proof.raida))))?;
     if proofs.len() < required {
         return Err(WalletError::TooFewCoins { usable: proofs.len(), required, skipped: found.skipped });
     }
@@ -147,24 +149,32 @@ fn wanted_envelope(width: ShareWidth, envelope_1: Envelope1) -> Wanted {
     }
 }
 
-fn proof(
-    raida: RaidaIndex,
-    coins: &[(CoinId, Secret<AN_LEN>)],
-    wanted: Wanted,
-) -> Result<Option<Proof>, SecretError> {
-    let type_4 =
-        |(id, an): &(CoinId, Secret<AN_LEN>)| EnvelopeKey::type_4(an).map(|key| (Envelope::Type4(*id), key));
-    let mut fallback = None;
-    let (envelope, key) = match (coins, wanted) {
+/// What is found of a RAIDA's coins: each with its AN there.
+type Coins = [(CoinId, Secret<AN_LEN>)];
+
+/// The proof that these coins make, without its keys.
+fn proof(raida: RaidaIndex, coins: &Coins, wanted: Wanted) -> Result<Option<Proof>, SecretError> {
+    let (envelope, fallback) = match (coins, wanted) {
         ([], _) => return Ok(None),
-        ([(id, an), ..], Wanted::Type1) => (Envelope::Type1(*id), EnvelopeKey::type_1(an)?),
-        ([coin @ (first, an_1), (second, an_2), ..], Wanted::Type5) => {
-            fallback = Some(type_4(coin)?);
-            (Envelope::Type5(*first, *second), EnvelopeKey::type_5(an_1, an_2)?)
+        ([(first, _), ..], Wanted::Type1) => (Envelope::Type1(*first), None),
+        ([(first, _), (second, _), ..], Wanted::Type5) => {
+            (Envelope::Type5(*first, *second), Some(Envelope::Type4(*first)))
         }
-        ([coin, ..], Wanted::Type4 | Wanted::Type5) => type_4(coin)?,
+        ([(first, _), ..], Wanted::Type4 | Wanted::Type5) => (Envelope::Type4(*first), None),
     };
-    Ok(Some(Proof { raida, envelope, key, fallback }))
+    let with_key = |envelope| EnvelopeKey::zeros(envelope).map(|key| (envelope, key));
+    let fallback = fallback.map(with_key).transpose()?;
+    Ok(Some(Proof { raida, envelope, key: EnvelopeKey::zeros(envelope)?, fallback }))
+}
+
+impl Proof {
+    fn derive_keys(&mut self, coins: &Coins) {
+        let fallback = self.fallback.iter_mut().map(|(envelope, key)| (*envelope, key));
+        for (envelope, key) in fallback.chain([(self.envelope, &mut self.key)]) {
+            let ans = coins.iter().take(envelope.coins().count()).map(|(_, an)| an);
+            key.derive(&ans.collect::<Vec<_>>());
+        }
+    }
 }
 
 /// Whether all of these coins lie in the wallet, each in a file that can be read and of use at one RAIDA

@@ -81,12 +81,39 @@ pub enum EnvelopeKey {
 }
 
 impl EnvelopeKey {
+    /// The place for an envelope's key, zeros until [`EnvelopeKey::derive`].
+    ///
+    /// # Errors
+    /// [`SecretError`] when there is no secret memory left.
+    pub fn zeros(envelope: Envelope) -> Result<Self, SecretError> {
+        Ok(match envelope {
+            Envelope::Type0 => Self::None,
+            Envelope::Type1(_) => Self::Aes128(Secret::zeros()?),
+            Envelope::Type4(_) | Envelope::Type5(..) => Self::Aes256(Secret::zeros()?),
+        })
+    }
+
+    /// Makes the key where it lies, of the ANs of all coins that the envelope names, in their order.
+    pub fn derive(&mut self, ans: &[&Secret<AN_LEN>]) {
+        match self {
+            Self::None => (),
+            Self::Aes128(key) => {
+                key.expose_mut(|key| ans.iter().for_each(|an| an.expose(|an| key.copy_from_slice(an))));
+            }
+            Self::Aes256(key) => key.expose_mut(|key| {
+                let mut hash = Sha256::new();
+                ans.iter().for_each(|an| an.expose(|an| hash.update(an)));
+                hash.finalize_into(key.into());
+            }),
+        }
+    }
+
     /// The key of a type 1 envelope.
     ///
     /// # Errors
     /// [`SecretError`] when there is no secret memory left.
     pub fn type_1(an: &Secret<AN_LEN>) -> Result<Self, SecretError> {
-        an.duplicate().map(Self::Aes128)
+        Ok(Self::Aes128(Secret::zeros()?).derived(&[an]))
     }
 
     /// The key of a type 4 envelope.
@@ -94,7 +121,7 @@ impl EnvelopeKey {
     /// # Errors
     /// As [`EnvelopeKey::type_1`].
     pub fn type_4(an: &Secret<AN_LEN>) -> Result<Self, SecretError> {
-        Secret::fill(|key| an.expose(|an| sha256_into(&[an], key))).map(Self::Aes256)
+        Ok(Self::Aes256(Secret::zeros()?).derived(&[an]))
     }
 
     /// The key of a type 5 envelope.
@@ -102,10 +129,12 @@ impl EnvelopeKey {
     /// # Errors
     /// As [`EnvelopeKey::type_1`].
     pub fn type_5(first: &Secret<AN_LEN>, second: &Secret<AN_LEN>) -> Result<Self, SecretError> {
-        let both = |key: &mut [u8; 32]| {
-            first.expose(|first| second.expose(|second| sha256_into(&[first, second], key)));
-        };
-        Secret::fill(both).map(Self::Aes256)
+        Ok(Self::Aes256(Secret::zeros()?).derived(&[first, second]))
+    }
+
+    fn derived(mut self, ans: &[&Secret<AN_LEN>]) -> Self {
+        self.derive(ans);
+        self
     }
 
     /// E of section 3: encrypts or decrypts in place.
@@ -142,12 +171,6 @@ impl EnvelopeKey {
         }
         signature
     }
-}
-
-fn sha256_into(parts: &[&[u8; AN_LEN]], key: &mut [u8; 32]) {
-    let mut hash = Sha256::new();
-    parts.iter().for_each(|part| hash.update(part));
-    hash.finalize_into(key.into());
 }
 
 /// What is left of a request's `RequestHeader` to decide before sealing.
@@ -188,26 +211,30 @@ fn seal_body(
     Ok(())
 }
 
-/// A sealed request: its header and the whole datagram. `write_body` writes the `body_len` bytes of
-/// the body where they are then encrypted, in secret memory.
-///
-/// # Errors
-/// [`SecretError`] when there is no secret memory left.
-pub fn seal_request(
-    parts: &RequestParts,
-    key: &EnvelopeKey,
-    body_len: usize,
-    write_body: impl FnOnce(&mut [u8]),
-) -> Result<(RequestHeader, Vec<u8>), SecretError> {
+/// A request that is not sealed yet: its header, and a datagram of that and the place for a body of `body_len` bytes.
+pub fn unsealed_request(parts: &RequestParts, body_len: usize) -> (RequestHeader, Vec<u8>) {
     let envelope = parts.envelope;
     let wire_len = body_len + envelope.tail_len();
     let header =
         RequestHeader::new(parts.raida.get(), parts.command, envelope, wire_len as u16, parts.random);
     let mut datagram = vec![0; envelope.header_len() + wire_len];
     header.write(&mut datagram);
-    let out = &mut datagram[envelope.header_len()..];
-    seal_body(key, &header.counter_block(), body_len, write_body, out)?;
-    Ok((header, datagram))
+    (header, datagram)
+}
+
+/// Seals a request, once. `write_body` writes the body where it is then encrypted, in secret memory.
+///
+/// # Errors
+/// [`SecretError`] when there is no secret memory left.
+pub fn seal_request(
+    header: &RequestHeader,
+    key: &EnvelopeKey,
+    datagram: &mut [u8],
+    write_body: impl FnOnce(&mut [u8]),
+) -> Result<(), SecretError> {
+    let out = &mut datagram[header.envelope.header_len()..];
+    let body_len = out.len() - header.envelope.tail_len();
+    seal_body(key, &header.counter_block(), body_len, write_body, out)
 }
 
 /// Checks that a request's length fits its header and that it ends in the trailer.

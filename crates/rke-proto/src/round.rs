@@ -179,9 +179,10 @@ impl Round {
         rules: Rules,
     ) -> Result<Self, SecretError> {
         let command = Command::for_share(width);
-        let requests =
-            recipients.into_iter().map(|recipient| Request::for_share(recipient, command, context));
-        let requests = scoped(|| requests.collect::<Result<_, _>>())??;
+        let requests = recipients.into_iter().map(|recipient| Request::for_share(recipient, command));
+        let mut requests: Vec<Request> = requests.collect::<Result<_, _>>()?;
+        // All in one scope, of which each costs as much as what is done in it.
+        scoped(|| requests.iter_mut().try_for_each(|request| request.seal_for_share(context)))??;
         Ok(Self { context: Some(*context), ..Self::new(requests, command, rules) })
     }
 
@@ -199,9 +200,11 @@ impl Round {
     ) -> Result<Self, SecretError> {
         let (command, body_len) = (preloading.command(), preloading.body_len(cs_id, 1));
         let requests = recipients.into_iter().map(|(recipient, master)| {
-            Request::seal(recipient, command, body_len, |challenge, body| {
+            let mut request = Request::new(recipient, command, body_len)?;
+            let write = |challenge: &_, body: &mut _| {
                 preloading.write(challenge, cs_id, &[(key_set, master)], body);
-            })
+            };
+            request.seal(write).map(|()| request)
         });
         Ok(Self::new(requests.collect::<Result<_, _>>()?, command, rules))
     }
@@ -213,10 +216,12 @@ impl Round {
     /// What has to be sent at `now`. Each datagram is given out once and comes back at its next
     /// resend; the waits between resends grow.
     pub fn take_due(&mut self, now: Duration) -> impl Iterator<Item = (RaidaIndex, SocketAddr, &[u8])> {
-        let rules = self.rules;
-        let due =
-            self.requests.iter_mut().filter(move |request| request.is_waiting() && request.next_send <= now);
+        let Self { rules, requests, context, .. } = self;
+        let due = requests.iter_mut().filter(move |request| request.is_waiting() && request.next_send <= now);
         due.map(move |request| {
+            if let Some(context) = context {
+                request.fall_back(context);
+            }
             let wait = request.pace.first_resend.saturating_mul(1 << request.sent.min(16));
             request.sent += 1;
             request.next_send = match request.sent < request.pace.most_requests {
@@ -238,17 +243,15 @@ impl Round {
 
     /// Takes in a datagram. Whatever does not verify is dropped as if it had never come. A share
     /// then lies in the clear where the datagram lay, so this is to be called on a scratch stack
-    /// ([`rke_secret::scoped`]) with the datagram on it. The datagram is wiped. Gives what has become
-    /// of the RAIDA where the datagram has changed that.
-    pub fn receive(&mut self, from: SocketAddr, datagram: &mut [u8], now: Duration) -> Option<Outcome> {
+    /// ([`rke_secret::scoped`]) with the datagram on it. The datagram is wiped. Gives the RAIDA where the
+    /// datagram has changed its [`Round::outcome`].
+    pub fn receive(&mut self, from: SocketAddr, datagram: &mut [u8], now: Duration) -> Option<RaidaIndex> {
         let sender = datagram.first().copied();
         let request = self
             .requests
             .iter_mut()
             .find(|request| Some(request.raida.get()) == sender && same_endpoint(request.endpoint, from));
-        let context = self.context.as_ref();
-        let settled =
-            request.and_then(|request| request.receive(datagram, now, context).then(|| request.outcome()));
+        let settled = request.and_then(|request| request.receive(datagram, now).then_some(request.raida));
         datagram.zeroize();
         self.decide(now);
         settled
@@ -321,6 +324,11 @@ impl Round {
     /// What kept each of the others.
     pub fn faults(&self) -> Vec<(RaidaIndex, Fault)> {
         self.requests.iter().filter_map(|request| Some((request.raida, request.fault()?))).collect()
+    }
+
+    /// What has become of one RAIDA so far. `None` where it is not one of those to be asked.
+    pub fn outcome(&self, raida: RaidaIndex) -> Option<Outcome> {
+        self.requests.iter().find(|request| request.raida == raida).map(Request::outcome)
     }
 
     /// What became of each RAIDA that was asked.

@@ -89,7 +89,8 @@ fn requests_seal_to_the_known_packets() {
     for (name, command, envelope, key, random) in packets(&vectors) {
         let raida = RaidaIndex::new(7).expect("RAIDA 7");
         let parts = RequestParts { raida, command: command.to_wire(), envelope, random };
-        let (_, datagram) = envelope::seal_request(&parts, &key, SHARE_REQUEST_LEN, |body| {
+        let (header, mut datagram) = envelope::unsealed_request(&parts, SHARE_REQUEST_LEN);
+        envelope::seal_request(&header, &key, &mut datagram, |body| {
             command::write_share_request(&challenge(&vectors), &context(&vectors), body);
         })
         .expect("secret memory");

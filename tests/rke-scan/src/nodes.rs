@@ -85,7 +85,8 @@ impl Asker<'_> {
         let challenge = Challenge::new(random()?);
         let (command, random) = (command.to_wire(), random()?);
         let parts = RequestParts { raida: self.raida, command, envelope: self.envelope, random };
-        let (header, datagram) = envelope::seal_request(&parts, &key, len, |body| write(&challenge, body))?;
+        let (header, mut datagram) = envelope::unsealed_request(&parts, len);
+        envelope::seal_request(&header, &key, &mut datagram, |body| write(&challenge, body))?;
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         socket.set_read_timeout(Some(Duration::from_secs(5)))?;
         socket.send_to(&datagram, self.address)?;

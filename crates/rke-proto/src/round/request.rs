@@ -45,12 +45,9 @@ pub(super) enum State {
 }
 
 impl Request {
-    pub(super) fn seal(
-        recipient: Recipient,
-        command: Command,
-        body_len: usize,
-        write_body: impl FnOnce(&Challenge, &mut [u8]),
-    ) -> Result<Self, SecretError> {
+    /// A request that is to be sealed before it is sent. It is made where no secret is: what is copied from a stack takes
+    /// along what the gaps between its fields held before.
+    pub(super) fn new(recipient: Recipient, command: Command, body_len: usize) -> Result<Self, SecretError> {
         let mut seed = [0; RANDOM_LEN];
         let mut random = [0; NONCE_LEN];
         seed.copy_from_slice(&recipient.random[..RANDOM_LEN]);
@@ -58,8 +55,7 @@ impl Request {
         let challenge = Challenge::new(seed);
         let Recipient { raida, endpoint, envelope, key, pace, fallback, .. } = recipient;
         let parts = RequestParts { raida, command: command.to_wire(), envelope, random };
-        let write_body = |body: &mut [u8]| write_body(&challenge, body);
-        let (header, datagram) = envelope::seal_request(&parts, &key, body_len, write_body)?;
+        let (header, datagram) = envelope::unsealed_request(&parts, body_len);
         let (share, state) = (Secret::zeros()?, State::Waiting(None));
         let (sent, next_send, took) = (0, pace.ask_after, None);
         Ok(Self {
@@ -81,15 +77,20 @@ impl Request {
         })
     }
 
-    /// A request for a share.
-    pub(super) fn for_share(
-        recipient: Recipient,
-        command: Command,
-        context: &KeyContext,
-    ) -> Result<Self, SecretError> {
-        Self::seal(recipient, command, SHARE_REQUEST_LEN, |challenge, body| {
-            command::write_share_request(challenge, context, body);
-        })
+    /// A request for a share, likewise.
+    pub(super) fn for_share(recipient: Recipient, command: Command) -> Result<Self, SecretError> {
+        Self::new(recipient, command, SHARE_REQUEST_LEN)
+    }
+
+    /// Seals it where it lies.
+    pub(super) fn seal(&mut self, write_body: impl FnOnce(&Challenge, &mut [u8])) -> Result<(), SecretError> {
+        let Self { header, challenge, key, datagram, .. } = self;
+        envelope::seal_request(header, key, datagram, |body| write_body(challenge, body))
+    }
+
+    /// Seals a request for a share.
+    pub(super) fn seal_for_share(&mut self, context: &KeyContext) -> Result<(), SecretError> {
+        self.seal(|challenge, body| command::write_share_request(challenge, context, body))
     }
 
     pub(super) fn is_waiting(&self) -> bool {
@@ -116,13 +117,8 @@ impl Request {
         Outcome { raida, endpoint, result, has_fallen_back }
     }
 
-    /// Takes in an answer, and says whether it was one: a share, or a refusal. `context` is what a share is asked for.
-    pub(super) fn receive(
-        &mut self,
-        datagram: &mut [u8],
-        now: Duration,
-        context: Option<&KeyContext>,
-    ) -> bool {
+    /// Takes in an answer, and says whether it was one: a share, or a refusal.
+    pub(super) fn receive(&mut self, datagram: &mut [u8], now: Duration) -> bool {
         if matches!(self.state, State::Answered) {
             return false;
         }
@@ -140,23 +136,29 @@ impl Request {
             Err(Dropped::Malformed(error)) => {
                 if self.is_waiting() {
                     self.state = State::Waiting(Some(error));
-                    self.fall_back(now, context);
+                    if self.fallback.is_some() {
+                        self.next_send = now;
+                    }
                 }
                 false
             }
         }
     }
 
-    /// Asks another way from here on, where there is one. Anyone may have sent what did not open: the other way is as
-    /// safe, and the RAIDA answers it too.
-    fn fall_back(&mut self, now: Duration, context: Option<&KeyContext>) {
-        let (Some(context), Some(fallback)) = (context, self.fallback.take()) else { return };
-        let Fallback { envelope, key, random } = fallback;
-        let (raida, endpoint) = (self.raida, self.endpoint);
+    /// Asks another way from here on, where an answer did not open and there is another way. Anyone may have sent that
+    /// answer: the other way is as safe, and the RAIDA answers it too.
+    pub(super) fn fall_back(&mut self, context: &KeyContext) {
+        if !matches!(self.state, State::Waiting(Some(_))) {
+            return;
+        }
+        let Some(Fallback { envelope, key, random }) = self.fallback.take() else { return };
+        let (raida, endpoint, next_send) = (self.raida, self.endpoint, self.next_send);
         let recipient = Recipient { raida, endpoint, envelope, key, random, pace: self.pace, fallback: None };
         // Without memory for it, the first way is still open.
-        if let Ok(other) = Self::for_share(recipient, self.command, context) {
-            *self = Self { next_send: now, has_fallen_back: true, ..other };
+        if let Ok(mut other) = Self::for_share(recipient, self.command)
+            && other.seal_for_share(context).is_ok()
+        {
+            *self = Self { next_send, has_fallen_back: true, ..other };
         }
     }
 

@@ -128,7 +128,9 @@ impl Request {
         let raida = RaidaIndex::new(self.raida).expect("a RAIDA");
         let random = [self.nonce; NONCE_LEN];
         let parts = RequestParts { raida, command: self.command, envelope: self.envelope, random };
-        envelope::seal_request(&parts, &key(self.envelope), len, write).expect("secret memory")
+        let (header, mut datagram) = envelope::unsealed_request(&parts, len);
+        envelope::seal_request(&header, &key(self.envelope), &mut datagram, write).expect("secret memory");
+        (header, datagram)
     }
 
     fn seal(&self) -> Vec<u8> {
