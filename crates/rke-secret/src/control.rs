@@ -10,6 +10,9 @@ pub enum Control {
     KeepRegisters,
     /// Scratch stacks are not wiped after an operation.
     KeepStack,
+    /// No rule broken, but scratch stacks are full of paint when an operation begins: what is copied from where
+    /// nothing was written shows.
+    Paint,
     /// Giving up a secret does not wait for the operations that use it.
     Unserialised,
     /// No rule broken, but each operation on a session's key takes long, as with `Unserialised`.
@@ -38,6 +41,7 @@ fn named(name: &str) -> Option<Control> {
     Some(match name {
         "keep-registers" => Control::KeepRegisters,
         "keep-stack" => Control::KeepStack,
+        "paint" => Control::Paint,
         "unserialised" => Control::Unserialised,
         "slow-operation" => Control::SlowOperation,
         "zeroizing-map" => Control::ZeroizingMap,

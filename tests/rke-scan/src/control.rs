@@ -42,7 +42,8 @@ pub(crate) fn run_all(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
         ("keep-stack", Expected::Something),
         ("zeroizing-map", Expected::Something),
     ] {
-        let mut subject = Subject::start(plan, &[], Some(control)).context(control)?;
+        let plan = &Plan { control: Some(control), ..*plan };
+        let mut subject = Subject::start(plan, &[]).context(control)?;
         for at in 0..plan.repetitions {
             let scan = after_delete(&mut subject, at).context(control)?;
             report.add(plan, &format!("control {control}"), "gone", expected, &scan);
@@ -56,7 +57,8 @@ pub(crate) fn run_all(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
     }
     for (control, expected) in [("slow-operation", Expected::Nothing), ("unserialised", Expected::Something)]
     {
-        let mut subject = Subject::start(plan, &[], Some(control)).context(control)?;
+        let plan = &Plan { control: Some(control), ..*plan };
+        let mut subject = Subject::start(plan, &[]).context(control)?;
         for _ in 0..plan.repetitions.div_ceil(4) {
             let scan = after_delete_in_operation(&mut subject, expected).context(control)?;
             report.add(plan, &format!("control {control}"), "gone", expected, &scan);

@@ -28,7 +28,7 @@ pub(crate) fn run_all(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
 
 /// A daemon whose one session was used and deleted.
 fn subject_after_delete(plan: &Plan<'_>, flags: &[&str]) -> Result<Subject> {
-    let mut subject = Subject::start(plan, flags, None)?;
+    let mut subject = Subject::start(plan, flags)?;
     let wallet = subject.network.renew()?;
     let id = subject.create(&wallet)?;
     use_session(subject.api, &id, 1000)?;

@@ -53,7 +53,7 @@ pub(crate) fn run_all(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
     let (server, address) = start_serving(plan, &network, &server_dir, "")?;
     network.set_manners(Manners::Relays(address));
     let readable = Plan { memory: Memory::Locked, ..*plan };
-    let daemon = Subject::start_in(network, &readable, &["--exchange-timeout", "20"], None)?;
+    let daemon = Subject::start_in(network, &readable, &["--exchange-timeout", "20"])?;
     let mut ends = Ends { plan, readable, daemon, server, server_dir, gone: Needles::new() };
     ends.delete_here_only(report).context("everywhere, without the Content Server")?;
     ends.daemon.network.set_manners(Manners::Relays(address));

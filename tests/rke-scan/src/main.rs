@@ -112,7 +112,7 @@ fn scan(command: Command, runtime: &Runtime, report: &mut Report) -> Result<()> 
             let program = std::path::absolute(program)?;
             for kind in [Memory::Secretmem, Memory::Locked] {
                 if memory.is_none_or(|memory| memory == kind) {
-                    let plan = Plan { program: &program, memory: kind, repetitions, runtime };
+                    let plan = Plan { program: &program, memory: kind, repetitions, control: None, runtime };
                     scenario::run_all(&plan, report).with_context(|| kind.name())?;
                     nodes::run_all(&plan, report).with_context(|| kind.name())?;
                     everywhere::run_all(&plan, report).with_context(|| kind.name())?;
@@ -122,9 +122,11 @@ fn scan(command: Command, runtime: &Runtime, report: &mut Report) -> Result<()> 
         }
         Command::Controls { program, repetitions } => {
             let program = std::path::absolute(program)?;
-            let plan = Plan { program: &program, memory: Memory::Locked, repetitions, runtime };
+            let plan =
+                Plan { program: &program, memory: Memory::Locked, repetitions, control: None, runtime };
             forms::run(repetitions, report).context("control forms")?;
             control::run_all(&plan, report)?;
+            paint(&plan, report).context("paint")?;
         }
         Command::Hold => forms::hold()?,
         Command::Process { id } => {
@@ -136,4 +138,13 @@ fn scan(command: Command, runtime: &Runtime, report: &mut Report) -> Result<()> 
         }
     }
     Ok(())
+}
+
+/// The scenarios with scratch stacks that are painted before each use: what is copied from there without having been
+/// written would have been a piece of a secret some day. They are in memory that the scanner cannot read.
+fn paint(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
+    let repetitions = plan.repetitions.div_ceil(10);
+    let plan = Plan { memory: Memory::Secretmem, repetitions, control: Some(subject::PAINT), ..*plan };
+    scenario::run_all(&plan, report)?;
+    nodes::run_all(&plan, report)
 }

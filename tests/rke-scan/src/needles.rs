@@ -16,6 +16,9 @@ const WINDOW: usize = 8;
 /// Eight bytes as text. Half of that is 32 bits, and the tables of a program meet those by chance. The same goes for
 /// small digits in a byte each.
 const LONG_WINDOW: usize = 2 * WINDOW;
+/// What the control `paint` fills scratch stacks with, and how much of it in a row is no chance.
+const PAINT: u8 = 0xA5;
+const LEAST_PAINT: usize = 4;
 /// One bit for each value of that many bits of a window's hash, to pass over what is no needle.
 const FEWEST_FILTER_BITS: u32 = 25;
 const MOST_FILTER_BITS: u32 = 30;
@@ -174,6 +177,8 @@ pub(crate) struct Needles {
     /// The bytes of each source, where they are to be known later.
     forms: Option<Vec<Vec<u8>>>,
     finder: Finder,
+    /// Whether paint is looked for, with which the scratch stacks were filled.
+    paint: bool,
 }
 
 impl Needles {
@@ -181,7 +186,12 @@ impl Needles {
         let (windows, long_windows) = (HashMap::default(), HashMap::new());
         let (filter, filter_bits) = (empty_filter(FEWEST_FILTER_BITS), FEWEST_FILTER_BITS);
         let (sources, finder) = (Vec::new(), Finder::new());
-        Self { filter, filter_bits, windows, long_windows, sources, forms: None, finder }
+        Self { filter, filter_bits, windows, long_windows, sources, forms: None, finder, paint: false }
+    }
+
+    /// The same, where scratch stacks are painted.
+    pub(crate) fn for_paint() -> Self {
+        Self { paint: true, ..Self::new() }
     }
 
     /// The same, with a copy of all that is looked for.
@@ -366,6 +376,14 @@ impl Needles {
     /// What was found by it.
     pub(crate) fn label(&self, source: Source) -> Label {
         self.sources[source.0 as usize]
+    }
+
+    /// Where paint begins that was copied off a scratch stack. It lies in place of what a secret would have left there.
+    pub(crate) fn find_paint<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+        let is_start = |at: usize| at == 0 || bytes[at - 1] != PAINT;
+        let found =
+            bytes.windows(LEAST_PAINT).enumerate().filter(|(_, window)| *window == [PAINT; LEAST_PAINT]);
+        found.map(|(at, _)| at).filter(move |at| self.paint && is_start(*at))
     }
 
     /// How many AES-256 key schedules lie in `bytes`, of whatever key.

@@ -39,7 +39,7 @@ fn node(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
     let data_dir = network.folder().join("node").to_string_lossy().into_owned();
     arguments.extend(["--coins".into(), coins_folder, "--data-dir".into(), data_dir]);
     arguments.extend(["--preloader".into(), coins[0].to_string()]);
-    let mut program = Program::start(plan.program, &arguments, None, network.folder())?;
+    let mut program = Program::start(plan.program, &arguments, plan.control, network.folder())?;
     let address: SocketAddr = program.wait_for_line(|line| {
         let rest = line.strip_prefix("RAIDA 7 listens on ")?;
         rest.split(' ').next()?.parse().ok()
@@ -59,7 +59,7 @@ fn node(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
         command::write_share_request(challenge, &context, body);
     })?;
     network.note_asked(raida, context, envelope.coin_pair().context("coins")?);
-    let mut needles = Needles::new();
+    let mut needles = plan.needles();
     let ans = network.add_needles(&mut needles)?.ans;
     let masters = network.add_masters(&mut needles);
     let living = [ans.as_slice(), &masters[7..8]].concat();
@@ -122,7 +122,7 @@ fn content_server(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
     let mut network = plan.runtime.block_on(Network::start())?;
     let (program, data_dir) = start_preloading(plan, &mut network)?;
     let needles = || {
-        let mut needles = Needles::new();
+        let mut needles = plan.needles();
         network.add_needles(&mut needles)?;
         network.add_masters(&mut needles);
         Ok(needles)
@@ -150,7 +150,7 @@ pub(crate) fn start_preloading(plan: &Plan<'_>, network: &mut Network) -> Result
     {
         arguments.extend([flag.to_owned(), path.to_string_lossy().into_owned()]);
     }
-    Ok((Program::start(plan.program, &arguments, None, network.folder())?, data_dir))
+    Ok((Program::start(plan.program, &arguments, plan.control, network.folder())?, data_dir))
 }
 
 /// Waits for its end: then the nodes have other master secrets than before.
@@ -177,7 +177,7 @@ pub(crate) fn start_serving(
     );
     let mut arguments: Vec<String> = fixed.split(' ').map(str::to_owned).collect();
     arguments.push(data_dir.to_string_lossy().into_owned());
-    let mut program = Program::start(plan.program, &arguments, None, network.folder())?;
+    let mut program = Program::start(plan.program, &arguments, plan.control, network.folder())?;
     let begin = format!("Content Server {CS_ID} listens on ");
     let address = program.wait_for_line(|line| line.strip_prefix(&begin)?.split(' ').next()?.parse().ok())?;
     Ok((program, address))
@@ -208,7 +208,7 @@ async fn use_and_forget(
     program: &Program,
 ) -> Result<Needles> {
     let (network, context) = (client.network, new_context()?);
-    let [mut first, mut all, mut alive] = [Needles::new(), Needles::new(), Needles::new()];
+    let [mut first, mut all, mut alive] = [(); 3].map(|()| plan.needles());
     network.turn_page();
     let forgotten = client.exchange(context).await?.confirm().await?;
     client.check_shares(context).await?;

@@ -57,6 +57,10 @@ impl Scan {
                 self.found.insert(source);
                 *self.hits.entry(format!("{} in {place}", needles.label(source))).or_default() += 1;
             }
+            let paint = needles.find_paint(bytes).count();
+            if paint > 0 {
+                *self.hits.entry(format!("paint in {place}")).or_default() += paint;
+            }
             let schedules = needles.schedules(bytes);
             if schedules > 0 {
                 *self.hits.entry(format!("some AES-256 key schedule in {place}")).or_default() += schedules;

@@ -73,7 +73,7 @@ impl Report {
         expected: Expected,
         scan: &Scan,
     ) {
-        let name = format!("{:<10} {scenario:<22} {moment:<6}", plan.memory.name());
+        let name = format!("{:<10} {scenario:<22} {moment:<6}", plan.memory_name());
         self.add_row(&name, expected, scan);
     }
 

@@ -60,7 +60,7 @@ const IN_ONE_DAEMON: [(&str, Scenario, &str); 10] = [
 /// Runs every scenario.
 pub(crate) fn run_all(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
     for (name, scenario, seconds) in IN_ONE_DAEMON {
-        let mut subject = Subject::start(plan, &["--exchange-timeout", seconds], None)?;
+        let mut subject = Subject::start(plan, &["--exchange-timeout", seconds])?;
         take_signals(&mut subject)?;
         let (on, over, process) = (AtomicBool::new(false), AtomicBool::new(false), subject.program.process());
         let storm = Storm { on: &on, over: &over };
@@ -239,7 +239,7 @@ fn all_dropped(subject: &mut Subject, _: usize) -> Result<(Scan, Scan)> {
 
 /// Sessions that nobody deletes, four at a time.
 fn expiry(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
-    let mut subject = Subject::start(plan, &["--session-ttl", "1"], None)?;
+    let mut subject = Subject::start(plan, &["--session-ttl", "1"])?;
     for _ in 0..plan.repetitions.div_ceil(4) {
         let wallet = subject.network.renew()?;
         for _ in 0..4 {
@@ -259,7 +259,7 @@ fn expiry(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
 
 /// The daemon ends with a session open; it is read in the moment before it is gone.
 fn sigterm(plan: &Plan<'_>, report: &mut Report, at: usize) -> Result<()> {
-    let mut subject = Subject::start(plan, &[], None)?;
+    let mut subject = Subject::start(plan, &[])?;
     let wallet = subject.network.renew()?;
     let id = subject.create(&wallet)?;
     if at.is_multiple_of(2) {

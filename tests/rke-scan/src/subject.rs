@@ -51,12 +51,35 @@ impl Memory {
     }
 }
 
+/// The control by which scratch stacks are painted before each use.
+pub(crate) const PAINT: &str = "paint";
+
 /// What is run, and with what.
 pub(crate) struct Plan<'a> {
     pub(crate) program: &'a Path,
     pub(crate) memory: Memory,
     pub(crate) repetitions: usize,
+    /// What the program is told to do otherwise than it is shipped.
+    pub(crate) control: Option<&'a str>,
     pub(crate) runtime: &'a tokio::runtime::Runtime,
+}
+
+impl Plan<'_> {
+    /// What is looked for, without any secret yet.
+    pub(crate) fn needles(&self) -> Needles {
+        match self.control {
+            Some(PAINT) => Needles::for_paint(),
+            _ => Needles::new(),
+        }
+    }
+
+    /// What the report calls the memory that the program's secrets are in.
+    pub(crate) fn memory_name(&self) -> &'static str {
+        match self.control {
+            Some(PAINT) => "painted",
+            _ => self.memory.name(),
+        }
+    }
 }
 
 /// A daemon under the scanner, with all that was ever secret in it.
@@ -69,19 +92,14 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
-    /// Starts a daemon with further `flags`, and a control if there is one.
-    pub(crate) fn start(plan: &Plan<'_>, flags: &[&str], control: Option<&str>) -> Result<Self> {
+    /// Starts a daemon with further `flags`.
+    pub(crate) fn start(plan: &Plan<'_>, flags: &[&str]) -> Result<Self> {
         let network = plan.runtime.block_on(Network::start())?;
-        Self::start_in(network, plan, flags, control)
+        Self::start_in(network, plan, flags)
     }
 
     /// The same in a network that there is.
-    pub(crate) fn start_in(
-        network: Network,
-        plan: &Plan<'_>,
-        flags: &[&str],
-        control: Option<&str>,
-    ) -> Result<Self> {
+    pub(crate) fn start_in(network: Network, plan: &Plan<'_>, flags: &[&str]) -> Result<Self> {
         let data_dir = network.folder().join(DATA_DIR);
         let fixed = format!(
             "serve --listen 127.0.0.1:0 --dns-server {} --secret-memory {} --max-sessions 64",
@@ -94,13 +112,13 @@ impl Subject {
             arguments.extend([flag.to_owned(), path.to_string_lossy().into_owned()]);
         }
         arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
-        let mut program = Program::start(plan.program, &arguments, control, network.folder())?;
+        let mut program = Program::start(plan.program, &arguments, plan.control, network.folder())?;
         let address = program.wait_for_line(|line| {
             let line: serde_json::Value = serde_json::from_str(line).ok()?;
             let fields = &line["fields"];
             (fields["message"] == "listening").then(|| fields["address"].as_str()?.parse().ok()).flatten()
         })?;
-        let mut needles = Needles::new();
+        let mut needles = plan.needles();
         if plan.memory == Memory::Secretmem {
             // It is in memory for as long as the daemon runs: nobody may see it.
             let key = cache_master_key(&data_dir)?;

@@ -65,7 +65,7 @@ impl Reach {
 /// Below a reach so much is looked at after each run. If it was written to, the measure was wrong.
 const MARGIN: usize = 256;
 
-/// What a stack is filled with to see how far down something gets.
+/// What a stack is filled with to see how far down something gets, or what is copied from it unwritten.
 const PAINT: u8 = 0xA5;
 
 /// A scratch stack, all zero between two runs.
@@ -121,6 +121,11 @@ impl Stack {
     /// Runs `work`, which does not get further down than `reach`, on this stack, then wipes registers and stack. A
     /// panic comes back as an error.
     pub(crate) fn run<R>(&mut self, reach: Reach, work: impl FnOnce() -> R) -> thread::Result<R> {
+        // On a report's stack nothing has been, and it has no secret.
+        #[cfg(feature = "controls")]
+        if self.depth != Depth::Report && crate::control::is_on(crate::control::Control::Paint) {
+            self.paint();
+        }
         let outcome = self.run_unwiped(work);
         // A panic gets deeper down.
         self.wipe(if outcome.is_ok() { reach } else { Reach::WHOLE });
