@@ -182,7 +182,15 @@ impl Round {
         let requests = recipients.into_iter().map(|recipient| Request::for_share(recipient, command));
         let mut requests: Vec<Request> = requests.collect::<Result<_, _>>()?;
         // All in one scope, of which each costs as much as what is done in it.
-        scoped(|| requests.iter_mut().try_for_each(|request| request.seal_for_share(context)))??;
+        let mut failure = None;
+        scoped(|| {
+            let sealed = requests.iter_mut().map(|request| request.seal_for_share(context));
+            // It is written where there is one: what fills up a success stays on the stack.
+            sealed.filter_map(Result::err).for_each(|error| failure = Some(error));
+        })?;
+        if let Some(error) = failure {
+            return Err(error);
+        }
         Ok(Self { context: Some(*context), ..Self::new(requests, command, rules) })
     }
 

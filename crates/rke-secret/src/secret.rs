@@ -71,7 +71,9 @@ impl<const N: usize> Secret<N> {
     /// # Errors
     /// [`SecretError`].
     pub fn random() -> Result<Self, SecretError> {
-        Self::try_fill(|bytes| Ok(getrandom::fill(bytes)?))
+        let mut secret = Self::zeros()?;
+        secret.expose_mut(|bytes| getrandom::fill(bytes))?;
+        Ok(secret)
     }
 
     /// A second secret with the same bytes. Not `Clone`: a copy of a secret is always a decision.
@@ -82,7 +84,8 @@ impl<const N: usize> Secret<N> {
         Self::fill(|bytes| self.expose(|own| bytes.copy_from_slice(own)))
     }
 
-    /// The one door to the bytes. What leaves `read` must not be secret.
+    /// The one door to the bytes. What leaves `read` must not be secret, nor have gaps, which are copied with it and hold
+    /// what was left on the stack: so it is a number, an array or nothing, and anything else goes where it is to be.
     pub fn expose<R>(&self, read: impl FnOnce(&[u8; N]) -> R) -> R {
         Memory::of_secrets().scoped(|| read(prefix(self.slot().bytes())))
     }

@@ -15,6 +15,8 @@ const PROTOCOL_NAME: &[u8] = b"Noise_pqNNpsk0_XWing_AESGCM_SHA256";
 /// Length of the tag of AES-256-GCM.
 pub(super) const TAG_LEN: usize = 16;
 
+const WRONG_TAG: DecodeError = DecodeError::Mismatch("the tag");
+
 /// ck, h, k and n of Noise.
 pub(super) struct SymmetricState {
     /// The chaining key.
@@ -76,10 +78,12 @@ impl SymmetricState {
     pub(super) fn decrypt_and_hash(&mut self, sealed: &[u8]) -> Result<Vec<u8>, DecodeError> {
         let mut opened = sealed.to_vec();
         let (h, n) = (self.h, self.n);
-        let len = self.k.expose(|k| open(k, n, &h, &mut opened))?;
+        if !self.k.expose(|k| open(k, n, &h, &mut opened)) {
+            return Err(WRONG_TAG);
+        }
         self.n += 1;
         self.mix_hash(sealed);
-        opened.truncate(len);
+        opened.truncate(sealed.len() - TAG_LEN);
         Ok(opened)
     }
 
@@ -153,9 +157,11 @@ impl CipherState {
     /// [`DecodeError::Mismatch`] where the tag is wrong; the number stays.
     pub(super) fn decrypt(&mut self, sealed: &mut [u8]) -> Result<usize, DecodeError> {
         let n = self.n;
-        let len = self.k.expose(|k| open(k, n, &[], sealed))?;
+        if !self.k.expose(|k| open(k, n, &[], sealed)) {
+            return Err(WRONG_TAG);
+        }
         self.n += 1;
-        Ok(len)
+        Ok(sealed.len() - TAG_LEN)
     }
 
     /// `Rekey`. The number goes on counting.
@@ -227,7 +233,7 @@ fn seal(k: &[u8; 32], n: u64, associated: &[u8], data: &mut Vec<u8>) {
     data.extend(tag);
 }
 
-fn open(k: &[u8; 32], n: u64, associated: &[u8], data: &mut [u8]) -> Result<usize, DecodeError> {
-    let opened = cipher(k).open_in_place(nonce(n), Aad::from(associated), data);
-    opened.map(|opened| opened.len()).map_err(|_| DecodeError::Mismatch("the tag"))
+/// Whether the tag at the end is right; then the data before it is decrypted.
+fn open(k: &[u8; 32], n: u64, associated: &[u8], data: &mut [u8]) -> bool {
+    cipher(k).open_in_place(nonce(n), Aad::from(associated), data).is_ok()
 }

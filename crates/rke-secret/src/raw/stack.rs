@@ -1,6 +1,7 @@
 //! A scratch stack in secret memory. What runs on it leaves its frames there, and they are wiped.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
@@ -156,17 +157,28 @@ impl Stack {
         bytes.len() - bytes.iter().take_while(|byte| **byte == PAINT).count()
     }
 
-    /// Wipes the registers while still on the stack, so that nothing spills them elsewhere.
+    /// Wipes the registers while still on the stack, so that nothing spills them elsewhere. What `work` gives leaves the
+    /// stack by itself: in a `Result`, what fills that up would come along, and be what was left on the stack.
     fn run_unwiped<R>(&mut self, work: impl FnOnce() -> R) -> thread::Result<R> {
         let bytes = self.map.bytes_mut();
+        let (mut given, mut panic) = (MaybeUninit::uninit(), None);
         let work = || {
-            let outcome = catch_unwind(AssertUnwindSafe(work));
+            match catch_unwind(AssertUnwindSafe(work)) {
+                Ok(value) => {
+                    given.write(value);
+                }
+                Err(payload) => panic = Some(payload),
+            }
             registers::wipe();
-            outcome
         };
         // SAFETY: page-aligned memory of whole pages that nothing else uses during the call, with
         // guard pages around it; panics are caught inside, so nothing unwinds out of it.
-        unsafe { psm::on_stack(bytes.as_mut_ptr(), bytes.len(), work) }
+        unsafe { psm::on_stack(bytes.as_mut_ptr(), bytes.len(), work) };
+        match panic {
+            Some(payload) => Err(payload),
+            // SAFETY: without a panic, `work` has written it.
+            None => Ok(unsafe { given.assume_init() }),
+        }
     }
 
     /// Wiping is most of what a short use of a key costs, so what lies below `reach` is wiped only where a signal was
@@ -196,7 +208,6 @@ impl Stack {
 #[cfg(test)]
 mod tests {
     use std::hint::black_box;
-    use std::mem::MaybeUninit;
 
     use nix::sys::signal::raise;
 
