@@ -14,7 +14,7 @@ use crate::network::{Behaviour, random};
 use crate::process::{Scan, scan_at_exit, threads_of};
 use crate::report::{Expected, Report};
 use crate::stream::use_streams;
-use crate::subject::{Plan, Subject, delete, in_parallel, use_session};
+use crate::subject::{PAINT, Plan, Subject, delete, in_parallel, use_session};
 
 /// Signals every thread of a process every 200 microseconds for as long as it exists and is on.
 struct Storm<'a> {
@@ -68,7 +68,8 @@ pub(crate) fn run_all(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
             threads.spawn(|| storm.rage(process));
             let mut repeat = || {
                 for at in 0..plan.repetitions {
-                    on.store(at % 2 == 1, Ordering::Relaxed);
+                    // A signal in the middle of painting would put the paint on another stack, with the registers.
+                    on.store(at % 2 == 1 && plan.control != Some(PAINT), Ordering::Relaxed);
                     let (before, after) = scenario(&mut subject, at)?;
                     report.add(plan, name, "alive", plan.memory.alive(), &before);
                     report.add(plan, name, "gone", Expected::Nothing, &after);
