@@ -92,7 +92,7 @@ impl Middle {
             }
             Prologue::Attach { .. } => {
                 let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-                session.as_ref().context("no session")?.key.expose(attach_psk)?
+                attach_psk(&session.as_ref().context("no session")?.key)?
             }
             Prologue::Resume { .. } => return Ok(()),
         };

@@ -1,8 +1,9 @@
 //! Attaches to a session of handshake 3: a connection with transport keys of its own. `docs/protocol.md` section 7.
 
 use rke_host::framing::{RecordReader, RecordWriter, records};
-use rke_proto::handshake::keys::attach_psk;
+use rke_proto::handshake::keys::write_attach_psk;
 use rke_proto::handshake::{EphemeralKey, Initiator, KeyId, Prologue, Response};
+use rke_secret::Secret;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
@@ -67,11 +68,13 @@ impl Attachment<'_> {
 
     /// A new handshake. The psk lives where K is exposed and in its slot until the first message is made.
     fn handshake(&self) -> Result<Result<(Initiator, Vec<u8>), KeyError>, ContactError> {
-        let psk = match self.sessions.store().with_root(self.id, KeyUse::Tunnel, attach_psk) {
-            Ok(Some(psk)) => psk?,
+        let mut psk = Secret::zeros()?;
+        let write = |key: &[u8; 32]| psk.expose_mut(|psk| write_attach_psk(key, psk));
+        match self.sessions.store().with_root(self.id, KeyUse::Tunnel, write) {
+            Ok(Some(())) => (),
             Ok(None) => return Ok(Err(KeyError::NotFound)),
             Err(error) => return Ok(Err(error)),
-        };
+        }
         Ok(Ok(Initiator::begin(&self.prologue, &psk, EphemeralKey::random()?, self.domain)?))
     }
 }

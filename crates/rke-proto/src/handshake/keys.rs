@@ -27,8 +27,13 @@ pub fn export_key(key: &[u8; SECRET_LEN], out: &mut [u8; SECRET_LEN]) {
 ///
 /// # Errors
 /// [`SecretError`] when there is no secret memory left.
-pub fn attach_psk(key: &[u8; SECRET_LEN]) -> Result<Secret<SECRET_LEN>, SecretError> {
-    Secret::fill(|psk| expand(key, &[b"RKE-Attach-v3.0"], psk))
+pub fn attach_psk(key: &Secret<SECRET_LEN>) -> Result<Secret<SECRET_LEN>, SecretError> {
+    Secret::fill(|psk| key.expose(|key| write_attach_psk(key, psk)))
+}
+
+/// The same for who is only shown K, to where it is to lie.
+pub fn write_attach_psk(key: &[u8; SECRET_LEN], psk: &mut [u8; SECRET_LEN]) {
+    expand(key, &[b"RKE-Attach-v3.0"], psk);
 }
 
 /// What has the other end wipe K, or a resumption secret. It reveals nothing about the secret that it comes from.

@@ -25,8 +25,8 @@ pub enum SealError {
     #[error("the data is over 256 TiB, which is more than one sealed stream can hold; start another one")]
     TooLong,
     /// Data was cut into chunks in another way than the format says.
-    #[error("{0} bytes cannot be a chunk here")]
-    ChunkLength(usize),
+    #[error("data of this length cannot be a chunk here")]
+    ChunkLength,
 }
 
 /// Why sealed data cannot be opened. None of it has been given away then.

@@ -247,7 +247,7 @@ impl Session {
 
     /// The first packet that attaches to it.
     pub(crate) fn attach_packet(&self) -> (Initiator, Vec<u8>) {
-        let psk = self.secrets.key.expose(attach_psk).expect("secret memory");
+        let psk = attach_psk(&self.secrets.key).expect("secret memory");
         begin(&Prologue::Attach { cs_id: cs_id(), id: self.secrets.key_id }, &psk)
     }
 

@@ -283,7 +283,7 @@ impl Server {
     fn exchange_data(&mut self, session: &SessionSecrets, coin: Option<CoinId>) -> Result<(), String> {
         let key_id = session.key_id;
         let prologue = Prologue::Attach { cs_id: cs_id(), id: key_id };
-        let psk = session.key.expose(attach_psk).expect("secret memory");
+        let psk = attach_psk(&session.key).expect("secret memory");
         let (initiator, packet) = self.first_packet(&prologue, &psk);
         let (client, server) = self.accept(initiator, &packet)?;
         let (mut client, mut transport) = (client.transport, server.transport);

@@ -258,7 +258,7 @@ async fn accept(mut stream: TcpStream, refusal: &Mutex<Option<Vec<u8>>>) -> Opti
         stream.write_all(&bytes).await.ok()?;
         return None;
     }
-    let psk = key().expose(attach_psk).expect("secret memory");
+    let psk = attach_psk(&key()).expect("secret memory");
     let seeds = EncapsulationSeeds::random().expect("random bytes");
     let (responder, one) = Responder::receive(raw, &psk, message, &seeds).expect("the same key");
     assert_eq!(one.domain.as_deref(), Some("content.rke.test"));

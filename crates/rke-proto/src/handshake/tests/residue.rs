@@ -105,7 +105,7 @@ fn talk(client: &mut Transport, server: &mut Transport) {
 
 fn attach(seen: &mut Fingerprint, session: &Accepted) {
     let prologue = Prologue::Attach { cs_id: context().cs_id, id: session.secrets.key_id };
-    let psk = session.secrets.key.expose(keys::attach_psk).expect("secret memory");
+    let psk = keys::attach_psk(&session.secrets.key).expect("secret memory");
     add(seen, &psk);
     let (initiator, packet) =
         Initiator::begin(&prologue, &psk, ephemeral_key(), DOMAIN).expect("secret memory");

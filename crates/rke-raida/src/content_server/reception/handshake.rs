@@ -156,7 +156,7 @@ impl Basis<'_> {
             }
             Self::Resumption(_, kept) => Responder::receive(raw, &kept.value.secret, message, seeds),
             Self::Key(_, kept) => {
-                let psk = kept.value.secret.expose(attach_psk)?;
+                let psk = attach_psk(&kept.value.secret)?;
                 Responder::receive(raw, &psk, message, seeds)
             }
         }

@@ -128,7 +128,7 @@ impl Stage {
     }
 
     fn attach(session: &Session, domain: &str) -> (Initiator, Vec<u8>) {
-        let psk = session.accepted.secrets.key.expose(attach_psk).expect("secret memory");
+        let psk = attach_psk(&session.accepted.secrets.key).expect("secret memory");
         packet_of(&Prologue::Attach { cs_id: cs_id("CONTENT"), id: session.key_id() }, &psk, domain)
     }
 

@@ -83,7 +83,7 @@ fn an_unknown_or_expired_id_another_content_server_domain_or_psk_is_refused_with
     let mut stage = stage_with(Rules { lifetime_seconds: 100, ..Rules::default() });
     let session = stage.open(&exchange(1));
     let (resumption, key_id) = (session.resumption(), session.key_id());
-    let psk = session.accepted.secrets.key.expose(attach_psk).expect("secret memory");
+    let psk = attach_psk(&session.accepted.secrets.key).expect("secret memory");
     let secret = &session.accepted.secrets.resumption;
     let wrong = Secret::random().expect("secret memory");
     let resume = |cs: &str, id, psk: &Secret<32>, domain: &str| {
