@@ -44,7 +44,7 @@ fn seal(salt: &[u8; SALT_LEN], mut text: &[u8]) -> Vec<u8> {
 
 fn open(sealed: &[u8]) -> Result<Vec<u8>, OpenError> {
     let (header, mut rest) = sealed.split_first_chunk().ok_or(OpenError::CutShort)?;
-    let mut opener = Opener::new(&KEY, header, &BESIDE)?;
+    let mut opener = Opener::new(header, &BESIDE)?;
     let (mut cutter, mut text) = (Cutter::new(CHUNK_LEN + TAG_LEN), Vec::new());
     while let Some(mut chunk) = cutter.cut(&mut rest) {
         opener.open(&KEY, &mut chunk)?;

@@ -76,7 +76,7 @@ impl Opening {
         match (self.cutter.cut(input), rest) {
             (Some(header), _) => {
                 let header = header.first_chunk().ok_or(OpenError::CutShort)?;
-                Ok(Some(self.key.expose_for_sealing(0, |key| Opener::new(key, header, associated_data))??))
+                Ok(Some(Opener::new(header, associated_data)?))
             }
             (None, Rest::Follows) => Ok(None),
             (None, Rest::Ended) => Err(OpenError::CutShort.into()),

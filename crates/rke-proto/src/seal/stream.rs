@@ -122,25 +122,21 @@ impl Sealer {
 /// Opens one stream. As with [`Sealer`], its functions are to be called where the key is exposed.
 pub struct Opener {
     binding: Binding,
+    /// What the header says of the key, until a chunk has shown whether that is so.
+    commitment: Option<[u8; COMMITMENT_LEN]>,
     next: u64,
 }
 
 impl Opener {
-    /// Reads the header, and checks that it goes with the key and the associated data.
+    /// Reads the header. Whether it goes with the key and the associated data is checked with the first chunk, which
+    /// there always is.
     ///
     /// # Errors
     /// [`OpenError`].
-    pub fn new(
-        key: &[u8; SECRET_LEN],
-        header: &[u8; HEADER_LEN],
-        associated_data: &[u8],
-    ) -> Result<Self, OpenError> {
+    pub fn new(header: &[u8; HEADER_LEN], associated_data: &[u8]) -> Result<Self, OpenError> {
         let (start, commitment) = header::decode(header)?;
         let binding = Binding::new(start, associated_data);
-        match binding.commitment(key).ct_eq(commitment).into() {
-            true => Ok(Self { binding, next: 0 }),
-            false => Err(OpenError::AnotherKey),
-        }
+        Ok(Self { binding, commitment: Some(*commitment), next: 0 })
     }
 
     /// Opens a chunk that is not the last.
@@ -157,15 +153,30 @@ impl Opener {
     ///
     /// # Errors
     /// [`OpenError`]; then `chunk` is empty.
-    pub fn open_last(self, key: &[u8; SECRET_LEN], chunk: &mut Vec<u8>) -> Result<(), OpenError> {
+    pub fn open_last(mut self, key: &[u8; SECRET_LEN], chunk: &mut Vec<u8>) -> Result<(), OpenError> {
         self.open_at(Place::Last, key, chunk)
     }
 
-    fn open_at(&self, place: Place, key: &[u8; SECRET_LEN], chunk: &mut Vec<u8>) -> Result<(), OpenError> {
-        let opened = self.open_in_place(place, key, chunk);
+    fn open_at(
+        &mut self,
+        place: Place,
+        key: &[u8; SECRET_LEN],
+        chunk: &mut Vec<u8>,
+    ) -> Result<(), OpenError> {
+        let opened = self.check(key).and_then(|()| self.open_in_place(place, key, chunk));
         // What is not authentic is given to nobody.
         chunk.truncate(*opened.as_ref().unwrap_or(&0));
         opened.map(drop)
+    }
+
+    /// Whether the header was made with this key and this associated data.
+    fn check(&mut self, key: &[u8; SECRET_LEN]) -> Result<(), OpenError> {
+        let Some(commitment) = self.commitment else { return Ok(()) };
+        if !bool::from(self.binding.commitment(key).ct_eq(&commitment)) {
+            return Err(OpenError::AnotherKey);
+        }
+        self.commitment = None;
+        Ok(())
     }
 
     /// The length of the plaintext, which is at the start of `chunk` then.
@@ -194,7 +205,8 @@ mod tests {
     #[test]
     fn the_last_number_is_the_end_of_the_stream() {
         let sealer = |next| Sealer { binding: Binding::new(Start::new(&[1; 32]), b""), next };
-        let opener = |next| Opener { binding: Binding::new(Start::new(&[1; 32]), b""), next };
+        let opener =
+            |next| Opener { binding: Binding::new(Start::new(&[1; 32]), b""), commitment: None, next };
         let last_number = u64::from(u32::MAX);
         let (mut chunk, mut last) = (vec![0; CHUNK_LEN], b"text".to_vec());
         sealer(last_number).seal_last(&KEY, &mut last).expect("the last number");

@@ -28,7 +28,7 @@ fn seal_in_pieces(key: &Key, salt: &[u8; SALT_LEN], data: &[u8], text: &[u8], pi
 
 fn open_all(key: &Key, associated_data: &[u8], sealed: &[u8]) -> Result<Vec<u8>, OpenError> {
     let (header, mut rest) = sealed.split_first_chunk().ok_or(OpenError::CutShort)?;
-    let mut opener = Opener::new(key, header, associated_data)?;
+    let mut opener = Opener::new(header, associated_data)?;
     let (mut cutter, mut text) = (Cutter::new(CHUNK_LEN + TAG_LEN), Vec::new());
     while let Some(mut chunk) = cutter.cut(&mut rest) {
         let opened = opener.open(key, &mut chunk);
