@@ -1,7 +1,10 @@
 //! Runs a [`Round`] over UDP: one loop that owns the sockets, the resends and the deadline.
 //! One socket for each address family in use serves all recipients, and then the next round.
 
+mod icmp;
+
 use std::io::{self, ErrorKind};
+use std::iter;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,6 +12,7 @@ use std::time::Duration;
 use rke_proto::round::{Fault, MAX_DATAGRAM_LEN, Outcome, Progress, Round};
 use rke_proto::{Bitmap, RaidaIndex};
 use rke_secret::scoped;
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
@@ -18,6 +22,10 @@ pub const MAX_ROUNDS: usize = 64;
 
 /// Datagrams for earlier rounds that are thrown away before the next; who sends on and on is not waited for.
 const MOST_DRAINED: usize = 256;
+
+/// What is said of an earlier datagram, to whomever it was sent, is the result of the next sending, once. So what is said
+/// several times in a row is about this one.
+const TRIES_TO_SEND: usize = 4;
 
 /// Rounds whose sockets stay open for those that come next.
 const KEPT: usize = 8;
@@ -145,8 +153,11 @@ impl<'a> Courier<'a> {
             tokio::select! {
                 // Who waits for an answer need not set a timer where there is one already.
                 biased;
-                socket = sockets.readable() => {
-                    let settled = receive(socket?, round, started)?;
+                socket = sockets.ready() => {
+                    let socket = socket?;
+                    // Answers first: who has given one has not refused.
+                    let mut settled = receive(socket, round, started)?;
+                    take_reports(socket, round, started, &mut settled);
                     for Outcome { raida, result, .. } in settled.iter().filter_map(|raida| round.outcome(raida)) {
                         watcher(Step::Settled(raida, result));
                     }
@@ -184,6 +195,16 @@ fn receive(socket: &UdpSocket, round: &mut Round, started: Instant) -> io::Resul
     Ok(settled)
 }
 
+/// Takes in what ICMP says of datagrams that were sent, and adds the RAIDAs whose ports are closed to those whose outcome
+/// has changed.
+fn take_reports(socket: &UdpSocket, round: &mut Round, started: Instant, settled: &mut Bitmap) {
+    let reports = iter::from_fn(|| icmp::next_report(socket)).take(AT_ONCE);
+    for report in reports.filter(|report| report.is_closed) {
+        let raida = round.note_closed(report.to, report.quoted(), started.elapsed());
+        raida.into_iter().for_each(|raida| settled.insert(raida));
+    }
+}
+
 /// At most one socket for each address family, opened when first needed.
 #[derive(Default)]
 struct Sockets {
@@ -202,6 +223,8 @@ impl Sockets {
     fn drain(&self) {
         let mut datagram = [0; MAX_DATAGRAM_LEN];
         for socket in self.v4.iter().chain(&self.v6) {
+            // First, because a report that waits keeps a datagram from being received, once.
+            iter::from_fn(|| icmp::next_report(socket)).take(MOST_DRAINED).for_each(drop);
             let _ = (0..MOST_DRAINED).try_for_each(|_| socket.try_recv_from(&mut datagram).map(drop));
         }
     }
@@ -214,28 +237,36 @@ impl Sockets {
         let socket = match socket {
             Some(socket) => socket,
             None => match UdpSocket::bind(any).await {
-                Ok(bound) => socket.insert(bound),
+                Ok(bound) => {
+                    icmp::keep_reports(&bound);
+                    socket.insert(bound)
+                }
                 // A machine without IPv6 can still ask the others.
                 Err(_) if to.is_ipv6() => return Err(SendError::Unreachable),
                 Err(error) => return Err(SendError::NoSocket(error)),
             },
         };
-        match socket.send_to(datagram, to).await {
-            Err(error) if is_final(error.kind()) => Err(SendError::Unreachable),
-            // Anything else, a full buffer say, is a lost datagram: the resend makes up for it.
-            _ => Ok(()),
+        let mut is_unreachable = false;
+        for _ in 0..TRIES_TO_SEND {
+            match socket.send_to(datagram, to).await.map_err(|error| error.kind()) {
+                Err(ErrorKind::ConnectionRefused) => is_unreachable = false,
+                Err(kind) if is_final(kind) => is_unreachable = true,
+                // Anything else, a full buffer say, is a lost datagram: the resend makes up for it.
+                _ => return Ok(()),
+            }
         }
+        if is_unreachable { Err(SendError::Unreachable) } else { Ok(()) }
     }
 
-    /// Waits until one of the sockets has a datagram.
-    async fn readable(&self) -> io::Result<&UdpSocket> {
-        let readable = async |socket: &Option<UdpSocket>| match socket {
-            Some(socket) => socket.readable().await,
+    /// Waits until one of the sockets has a datagram, or a report on one that it has sent.
+    async fn ready(&self) -> io::Result<&UdpSocket> {
+        let ready = async |socket: &Option<UdpSocket>| match socket {
+            Some(socket) => socket.ready(Interest::READABLE | Interest::ERROR).await.map(drop),
             None => std::future::pending().await,
         };
         let socket = tokio::select! {
-            ready = readable(&self.v4) => ready.map(|()| &self.v4)?,
-            ready = readable(&self.v6) => ready.map(|()| &self.v6)?,
+            ready = ready(&self.v4) => ready.map(|()| &self.v4)?,
+            ready = ready(&self.v6) => ready.map(|()| &self.v6)?,
         };
         socket.as_ref().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
@@ -248,6 +279,8 @@ fn is_final(kind: ErrorKind) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use tokio::time::{sleep, timeout};
 
     use super::*;
@@ -280,17 +313,55 @@ mod tests {
         assert!(timeout(SHORT, pool.take()).await.is_err());
     }
 
+    /// An address of that family where nothing listens.
+    async fn closed(family: IpAddr) -> SocketAddr {
+        UdpSocket::bind((family, 0)).await.expect("a socket").local_addr().expect("an address")
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_is_reported_with_what_was_sent_there() {
+        for family in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
+            let (mut seat, to) = (Pool::default().take().await, closed(family).await);
+            let datagram: Vec<u8> = (0..100).collect();
+            assert!(seat.sockets.send(to, &datagram).await.is_ok());
+            let socket = timeout(LONG, seat.sockets.ready()).await.expect("a report").expect("a socket");
+            let report = icmp::next_report(socket).expect("a report");
+            assert!(report.is_closed && report.to == to && report.quoted().len() >= 48, "{to}");
+            assert!(datagram.starts_with(report.quoted()));
+            assert!(icmp::next_report(socket).is_none());
+            assert!(timeout(SHORT, seat.sockets.ready()).await.is_err(), "nothing more to hear");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_keeps_nothing_from_others() {
+        let (mut seat, peer, closed) =
+            (Pool::default().take().await, peer().await, closed(Ipv4Addr::LOCALHOST.into()).await);
+        let open = peer.local_addr().expect("an address");
+        for at in 0..20 {
+            assert!(seat.sockets.send(closed, b"x").await.is_ok());
+            assert!(seat.sockets.send(open, &[at]).await.is_ok());
+            let mut datagram = [0; 8];
+            let (len, from) =
+                timeout(LONG, peer.recv_from(&mut datagram)).await.expect("sent").expect("a datagram");
+            assert_eq!(datagram[..len], [at]);
+            peer.send_to(&[at], (Ipv4Addr::LOCALHOST, from.port())).await.expect("answered");
+        }
+        drop(seat);
+    }
+
     #[tokio::test]
     async fn what_came_for_an_earlier_round_is_thrown_away() {
         let (pool, peer) = (Pool::default(), peer().await);
         let mut seat = pool.take().await;
         let to = (Ipv4Addr::LOCALHOST, port(&mut seat, &peer).await);
+        assert!(seat.sockets.send(closed(Ipv4Addr::LOCALHOST.into()).await, b"x").await.is_ok());
         drop(seat);
         peer.send_to(b"late", to).await.expect("sent");
         sleep(SHORT).await;
         let seat = pool.take().await;
-        assert!(timeout(SHORT, seat.sockets.readable()).await.is_err());
+        assert!(timeout(SHORT, seat.sockets.ready()).await.is_err());
         peer.send_to(b"new", to).await.expect("sent");
-        assert!(timeout(LONG, seat.sockets.readable()).await.is_ok());
+        assert!(timeout(LONG, seat.sockets.ready()).await.is_ok());
     }
 }

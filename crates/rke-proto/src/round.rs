@@ -2,6 +2,8 @@
 //! whether it is finished, or that it can no longer finish. `docs/protocol.md` sections 3 to 6.
 //! It owns no socket and no clock, so every fault of the network is a plain unit test.
 
+mod outcome;
+mod pace;
 mod request;
 
 use std::net::SocketAddr;
@@ -10,15 +12,16 @@ use std::time::Duration;
 use rke_secret::{Secret, SecretError, scoped};
 use zeroize::Zeroize;
 
+pub use self::outcome::{Fault, Outcome};
+pub use self::pace::Pace;
 use self::request::{Request, State};
 use crate::challenge::RANDOM_LEN;
 use crate::coin::CoinId;
 use crate::command::{Command, Preloading};
-use crate::cursor::DecodeError;
 use crate::derive::{self, SECRET_LEN, ShareWidth};
 use crate::handshake::Group;
 use crate::header::NONCE_LEN;
-use crate::{Bitmap, ContentServerId, Envelope, EnvelopeKey, KeyContext, KeySetId, RaidaIndex, Status};
+use crate::{Bitmap, ContentServerId, Envelope, EnvelopeKey, KeyContext, KeySetId, RaidaIndex};
 
 /// Random bytes that each request consumes: those of its challenge, then those of its nonce.
 pub const REQUEST_RANDOM_LEN: usize = RANDOM_LEN + NONCE_LEN;
@@ -57,57 +60,6 @@ pub struct Fallback {
 
 /// After this, who was asked often enough would be asked again: no round takes so long.
 const NOT_AGAIN: Duration = Duration::from_secs(24 * 3600);
-
-/// When a RAIDA is asked, and asked again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
-    /// How long to wait before asking: for RAIDAs that are only wanted if the others do not do.
-    pub ask_after: Duration,
-    /// Wait before the first resend; each further wait is twice as long.
-    pub first_resend: Duration,
-    /// How often it is asked at most.
-    pub most_requests: u32,
-}
-
-impl Default for Pace {
-    /// What suits a RAIDA of which nothing is known: there may be none, and somebody else at its endpoint.
-    fn default() -> Self {
-        Self { ask_after: Duration::ZERO, first_resend: Duration::from_millis(200), most_requests: 2 }
-    }
-}
-
-/// Why a RAIDA gave no share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    /// Nothing valid came back in time.
-    #[error("no answer")]
-    Silent,
-    /// The machine could not send to it.
-    #[error("unreachable")]
-    Unreachable,
-    /// It answered with another status than success.
-    #[error("refused: {0}")]
-    Refused(Status),
-    /// The Content Server has another share.
-    #[error("gave a wrong share")]
-    WrongShare,
-    /// Only answers that had to be dropped came back.
-    #[error("malformed answer: {0}")]
-    Malformed(DecodeError),
-}
-
-/// What became of one RAIDA.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Outcome {
-    /// Which.
-    pub raida: RaidaIndex,
-    /// Where it was asked.
-    pub endpoint: SocketAddr,
-    /// How long it took from asking to the answer, resends included, or why there is none.
-    pub result: Result<Duration, Fault>,
-    /// Whether it was asked another way at last, because an answer of it did not open.
-    pub has_fallen_back: bool,
-}
 
 /// How a round goes about it.
 #[derive(Debug, Clone, Copy)]
@@ -225,7 +177,8 @@ impl Round {
     /// resend; the waits between resends grow.
     pub fn take_due(&mut self, now: Duration) -> impl Iterator<Item = (RaidaIndex, SocketAddr, &[u8])> {
         let Self { rules, requests, context, .. } = self;
-        let due = requests.iter_mut().filter(move |request| request.is_waiting() && request.next_send <= now);
+        let due =
+            requests.iter_mut().filter(move |request| request.is_unsettled() && request.next_send <= now);
         due.map(move |request| {
             if let Some(context) = context {
                 request.fall_back(context);
@@ -242,11 +195,24 @@ impl Round {
 
     /// Notes that the machine cannot send to a RAIDA at all.
     pub fn note_unreachable(&mut self, raida: RaidaIndex, now: Duration) {
-        let waiting = self.requests.iter_mut().filter(|request| request.is_waiting());
-        waiting
+        let unsettled = self.requests.iter_mut().filter(|request| request.is_unsettled());
+        unsettled
             .filter(|request| request.raida == raida)
             .for_each(|request| request.state = State::Unreachable);
         self.decide(now);
+    }
+
+    /// Notes that ICMP calls a port closed, and gives the RAIDA whose it is. Anyone can send that in the name of any
+    /// machine, so it counts only where it quotes a request with its nonce, which nobody knows who has not seen it.
+    /// `docs/protocol.md` section 4. The RAIDA is asked on as long as the round goes on: it may only have been restarted.
+    pub fn note_closed(&mut self, endpoint: SocketAddr, quoted: &[u8], now: Duration) -> Option<RaidaIndex> {
+        let quoted =
+            |request: &&mut Request| same_endpoint(request.endpoint, endpoint) && request.is_quoted(quoted);
+        let request = self.requests.iter_mut().find(quoted).filter(|request| request.is_unsettled())?;
+        request.state = State::Closed;
+        let raida = request.raida;
+        self.decide(now);
+        Some(raida)
     }
 
     /// Takes in a datagram. Whatever does not verify is dropped as if it had never come. A share
@@ -299,14 +265,15 @@ impl Round {
     /// Where the round stands at `now`. What is decided still has its time, for answers that are on their
     /// way: they make a key of more shares, or a truer report of who failed.
     pub fn progress(&self, now: Duration) -> Progress {
-        let waiting = self.requests.iter().filter(|request| request.is_waiting());
-        let next_send = waiting.map(|request| request.next_send).min();
+        let unsettled = self.requests.iter().filter(|request| request.is_unsettled());
+        let next_send = unsettled.map(|request| request.next_send).min();
+        let is_one_waiting = self.requests.iter().any(Request::is_waiting);
         let Some(decision) = self.decision() else {
             return next_send.map_or(Progress::Hopeless, |until| Progress::Waiting { until });
         };
         let ends = |time| self.decided.map(|(_, since)| since + time).filter(|end| *end > now);
         let until = match decision {
-            Decision::Enough | Decision::Hopeless => ends(self.rules.grace).filter(|_| next_send.is_some()),
+            Decision::Enough | Decision::Hopeless => ends(self.rules.grace).filter(|_| is_one_waiting),
             Decision::Refused => {
                 ends(self.rules.doubt).map(|end| next_send.map_or(end, |next| next.min(end)))
             }

@@ -11,7 +11,7 @@ use crate::command::{self, Command, SHARE_REQUEST_LEN};
 use crate::cursor::DecodeError;
 use crate::derive::SECRET_LEN;
 use crate::envelope::{self, RequestParts, Response};
-use crate::header::{NONCE_LEN, RequestHeader, SHORT_HEADER_LEN};
+use crate::header::{LONG_HEADER_LEN, NONCE_LEN, RequestHeader, SHORT_HEADER_LEN};
 use crate::{Challenge, Envelope, EnvelopeKey, KeyContext, RaidaIndex, Status};
 
 /// One sealed request and what became of it.
@@ -42,6 +42,8 @@ pub(super) enum State {
     /// So it says. A good answer can still come.
     Refused(Status),
     Unreachable,
+    /// So ICMP says. A good answer can still come.
+    Closed,
 }
 
 impl Request {
@@ -97,6 +99,16 @@ impl Request {
         matches!(self.state, State::Waiting(_))
     }
 
+    /// Whether it is worth sending again: nothing has come back, or that nobody listened at that moment.
+    pub(super) fn is_unsettled(&self) -> bool {
+        matches!(self.state, State::Waiting(_) | State::Closed)
+    }
+
+    /// Whether these are the first bytes of what was sent, up to the end of its header at least, which the nonce is part of.
+    pub(super) fn is_quoted(&self, quoted: &[u8]) -> bool {
+        quoted.len() >= self.header.envelope.header_len() && self.datagram.starts_with(quoted)
+    }
+
     pub(super) fn has_answered(&self) -> bool {
         matches!(self.state, State::Answered)
     }
@@ -108,6 +120,7 @@ impl Request {
             State::Waiting(Some(error)) => Some(Fault::Malformed(error)),
             State::Refused(status) => Some(Fault::Refused(status)),
             State::Unreachable => Some(Fault::Unreachable),
+            State::Closed => Some(Fault::Closed),
         }
     }
 
@@ -134,7 +147,7 @@ impl Request {
             }
             // A refusal or an unreachable network is news; a forgery after it is not.
             Err(Dropped::Malformed(error)) => {
-                if self.is_waiting() {
+                if self.is_unsettled() {
                     self.state = State::Waiting(Some(error));
                     if self.fallback.is_some() {
                         self.next_send = now;
@@ -184,11 +197,17 @@ impl Request {
         Ok(())
     }
 
-    /// The status of a refusal by a server that has not read the request, or not whose it is: a short header without a
-    /// signature, in every envelope. `docs/protocol.md` section 4.
+    /// The status of a refusal by a server that has not read the request, or not whose it is: a header without a signature, of
+    /// 32 bytes in every envelope and of 48 also where that is not the envelope's own. `docs/protocol.md` section 4.
     fn bare_refusal(&self, datagram: &[u8]) -> Option<Status> {
-        let [raida, _, status, ..] = *<&[u8; SHORT_HEADER_LEN]>::try_from(datagram).ok()?;
-        Some(Status(status)).filter(|status| raida == self.raida.get() && *status != Status::SUCCESS)
+        let is_bare = match datagram.len() {
+            SHORT_HEADER_LEN => true,
+            LONG_HEADER_LEN => self.header.envelope.header_len() != LONG_HEADER_LEN,
+            _ => false,
+        };
+        let [raida, _, status, ..] = *datagram else { return None };
+        let status = Some(Status(status)).filter(|status| *status != Status::SUCCESS);
+        status.filter(|_| is_bare && raida == self.raida.get())
     }
 
     /// A status is nothing that an HMAC covers. In envelopes 4 and 5 only success has a payload, which is then proof of

@@ -1,8 +1,10 @@
 use super::*;
 use crate::Challenge;
 use crate::ClientSn;
+use crate::Status;
 use crate::coin::{CoinId, CoinPair};
 use crate::command;
+use crate::cursor::DecodeError;
 use crate::derive::ShareKind;
 use crate::envelope::{self, ResponseParts};
 use crate::header::RequestHeader;
@@ -197,6 +199,89 @@ fn gives_up_after_the_grace_where_not_even_the_refused_could_help() {
     sent[1..14].iter().for_each(|(raida, _)| round.note_unreachable(*raida, MS));
     assert_eq!(round.progress(MS), Progress::Waiting { until: 51 * MS });
     assert_eq!(round.progress(51 * MS), Progress::Hopeless);
+}
+
+/// Has ICMP call the port closed to which this was sent.
+fn close(round: &mut Round, (raida, request): &(RaidaIndex, Vec<u8>), now: Duration) -> Option<RaidaIndex> {
+    round.note_closed(endpoint(*raida), &request[..48], now)
+}
+
+#[test]
+fn thirteen_closed_ports_end_a_round_at_once_and_twelve_do_not() {
+    let mut round = wide_round(25);
+    let sent = sent_at(&mut round, Duration::ZERO);
+    for request in &sent[..12] {
+        assert_eq!(close(&mut round, request, MS), Some(request.0));
+        assert_eq!(round.outcome(request.0).map(|outcome| outcome.result), Some(Err(Fault::Closed)));
+    }
+    for (raida, request) in &sent[13..] {
+        deliver(&mut round, *raida, honest_answer(*raida, request), MS);
+    }
+    assert_eq!(round.progress(MS), Progress::Waiting { until: 200 * MS }, "for the last one");
+    let mut other = wide_round(25);
+    let all_sent = sent_at(&mut other, Duration::ZERO);
+    all_sent.iter().for_each(|request| assert!(close(&mut other, request, MS).is_some()));
+    assert_eq!(other.progress(MS), Progress::Hopeless, "nobody is left to wait for");
+    close(&mut round, &sent[12], 2 * MS);
+    assert_eq!(round.progress(2 * MS), Progress::Hopeless);
+    assert!(round.faults().iter().all(|(_, fault)| *fault == Fault::Closed));
+    assert_eq!((round.faults().len(), round.answered().count()), (13, 12));
+}
+
+#[test]
+fn twelve_closed_ports_do_not_hold_up_thirteen_shares() {
+    let mut round = wide_round(25);
+    let sent = sent_at(&mut round, Duration::ZERO);
+    sent[..12].iter().for_each(|request| assert!(close(&mut round, request, MS).is_some()));
+    for (raida, request) in &sent[12..] {
+        deliver(&mut round, *raida, honest_answer(*raida, request), MS);
+    }
+    assert_eq!(round.progress(MS), Progress::Ready);
+}
+
+#[test]
+fn who_has_not_seen_a_request_cannot_call_its_port_closed() {
+    for (envelope, width, header) in [
+        (Envelope::Type1(COIN), ShareWidth::Narrow, 32),
+        (Envelope::Type4(COIN), ShareWidth::Wide, 48),
+        (Envelope::Type5(COIN, OTHER), ShareWidth::Wide, 48),
+    ] {
+        let mut round = round_of(13, envelope, width);
+        let sent = sent_at(&mut round, Duration::ZERO);
+        let (raida, request) = &sent[4];
+        let mut guessed = request[..header].to_vec();
+        guessed[header - 1] ^= 1;
+        for quoted in [&[][..], &request[..header - 1], &guessed, &[&request[..], &[0]].concat()] {
+            assert!(round.note_closed(endpoint(*raida), quoted, MS).is_none(), "{envelope:?}: {quoted:?}");
+        }
+        let elsewhere = endpoint(RaidaIndex::new(5).expect("5"));
+        assert!(round.note_closed(elsewhere, &request[..header], MS).is_none());
+        assert_eq!(round.faults()[4].1, Fault::Silent);
+        assert!(round.note_closed(endpoint(*raida), &request[..header], MS).is_some());
+        assert!(round.note_closed(endpoint(*raida), request, MS).is_some(), "the whole datagram");
+        assert_eq!(round.faults()[4].1, Fault::Closed);
+    }
+}
+
+#[test]
+fn a_raida_whose_port_was_closed_is_asked_on_and_its_share_counts() {
+    let mut round = wide_round(13);
+    let sent = sent_at(&mut round, Duration::ZERO);
+    for (raida, request) in &sent[1..] {
+        deliver(&mut round, *raida, honest_answer(*raida, request), MS);
+    }
+    close(&mut round, &sent[0], MS);
+    assert_eq!(round.progress(MS), Progress::Hopeless);
+    // Where the round goes on for others, it is asked with them.
+    let mut round = wide_round(25);
+    let sent = sent_at(&mut round, Duration::ZERO);
+    close(&mut round, &sent[0], MS);
+    let again = sent_at(&mut round, 200 * MS);
+    assert_eq!(again, sent);
+    let (raida, request) = &again[0];
+    deliver(&mut round, *raida, honest_answer(*raida, request), 201 * MS);
+    assert!(round.answered().contains(*raida) && round.faults().len() == 24);
+    assert!(close(&mut round, &sent[0], 202 * MS).is_none(), "it has answered");
 }
 
 #[test]
@@ -448,8 +533,13 @@ fn a_bare_refusal_is_read_in_every_envelope_and_proves_nothing() {
             round.receive(endpoint(raida), &mut nothing.clone(), MS);
             assert!(!matches!(round.faults()[4].1, Fault::Refused(_)), "{envelope:?}: {nothing:?}");
         }
-        deliver(&mut round, raida, bare(raida, Status::UNKNOWN_COMMAND, 32), MS);
-        assert_eq!(round.faults()[4], (raida, Fault::Refused(Status::UNKNOWN_COMMAND)), "{envelope:?}");
+        for (status, len) in [(Status::UNKNOWN_COMMAND, 32), (Status::BAD_PARAMETER, 48)] {
+            // One of the envelope's own length has its form too, or belongs to another request.
+            let is_read = len == 32 || envelope.header_len() != len;
+            deliver(&mut round, raida, bare(raida, status, len), MS);
+            let expected = if is_read { status } else { Status::UNKNOWN_COMMAND };
+            assert_eq!(round.faults()[4], (raida, Fault::Refused(expected)), "{envelope:?}");
+        }
         deliver(&mut round, raida, honest_answer(raida, &request), MS);
         assert_eq!(round.answered().count(), 1, "{envelope:?}");
     }

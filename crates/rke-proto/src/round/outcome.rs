@@ -1,0 +1,43 @@
+//! What becomes of a RAIDA in a round.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::cursor::DecodeError;
+use crate::{RaidaIndex, Status};
+
+/// Why a RAIDA gave no share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Nothing valid came back in time.
+    #[error("no answer")]
+    Silent,
+    /// The machine could not send to it.
+    #[error("unreachable")]
+    Unreachable,
+    /// ICMP says that nothing listens at its port.
+    #[error("refused: nothing listens at its port")]
+    Closed,
+    /// It answered with another status than success.
+    #[error("refused: {0}")]
+    Refused(Status),
+    /// The Content Server has another share.
+    #[error("gave a wrong share")]
+    WrongShare,
+    /// Only answers that had to be dropped came back.
+    #[error("malformed answer: {0}")]
+    Malformed(DecodeError),
+}
+
+/// What became of one RAIDA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// Which.
+    pub raida: RaidaIndex,
+    /// Where it was asked.
+    pub endpoint: SocketAddr,
+    /// How long it took from asking to the answer, resends included, or why there is none.
+    pub result: Result<Duration, Fault>,
+    /// Whether it was asked another way at last, because an answer of it did not open.
+    pub has_fallen_back: bool,
+}
