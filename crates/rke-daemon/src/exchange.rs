@@ -1,11 +1,13 @@
 //! One exchange from domain and wallet to a key: discovery, proofs, shares, key, under one deadline.
 //! Whatever happens, it ends in a whole key or in an error that says what each RAIDA did.
 
+mod clock;
 mod error;
 mod head_start;
 mod key;
 mod narrow;
 mod recipients;
+mod refusals;
 mod wide;
 
 use std::collections::HashSet;
@@ -20,21 +22,22 @@ use rke_host::udp::{Courier, Ended, Pool, Step, Watcher};
 use rke_host::wallet::{Envelope1, Wallet, WalletError};
 use rke_proto::derive::ShareWidth;
 use rke_proto::directory::Directory;
-use rke_proto::records::KeySet;
 use rke_proto::round::{self, Fault, Round};
-use rke_proto::{Bitmap, ClientSn, ContentServerId, KeyContext, RaidaIndex};
+use rke_proto::{Bitmap, ContentServerId, RaidaIndex};
 use tokio::time::{Instant, timeout_at};
 
+pub use self::clock::ClockReading;
+use self::clock::{AcceptedTime, AskedAt};
 pub use self::error::ExchangeError;
 use self::head_start::{HeadStart, alongside};
 pub(crate) use self::key::GiveUp;
 #[cfg(test)]
 pub(crate) use self::key::samples;
 pub use self::key::{Authenticated, Kept, KeptSecret, KeyOrigin, OpenedKey, UnclaimedKey};
+use self::recipients::new_context;
 use self::wide::Subject;
 use crate::Domain;
 use crate::blocking::spawn_blocking;
-use crate::clock::unix_seconds;
 use crate::config::Config;
 use crate::confirm::Confirm;
 use crate::contact::{Dialer, Patience, Unreached};
@@ -53,6 +56,7 @@ pub struct Exchange {
     pool: Pool,
     known: Arc<KnownServers>,
     give_up: GiveUp,
+    accepted_time: AcceptedTime,
     rules: ArcSwap<Rules>,
 }
 
@@ -95,6 +99,7 @@ impl Exchange {
             pool,
             known: Arc::new(known),
             give_up: GiveUp::default(),
+            accepted_time: AcceptedTime::default(),
             rules: ArcSwap::from_pointee(rules),
         }
     }
@@ -247,7 +252,8 @@ impl Exchange {
         }
         self.check_trust(domain, set.cs_id, width).await?;
         let required = usize::from(sets.required);
-        let context = new_context(set)?;
+        let asked_at = AskedAt::now();
+        let context = new_context(set, asked_at)?;
         let proven =
             timeout_at(deadline, self.prove(set, wallet, (width, self.envelope_1(domain)), required)).await;
         let recipients = proven.map_err(|_| WalletError::Unreadable(io::ErrorKind::TimedOut.into()))??;
@@ -255,9 +261,12 @@ impl Exchange {
         let mut round = round.map_err(io::Error::from)?;
         let watcher = |step| self.progress.step(domain, page, step);
         let courier = Courier::new(seat, &watcher);
-        let subject = Subject { domain, context: &context, required };
+        let subject = Subject { domain, context: &context, asked_at, required };
         let (opened, verdict) =
             self.collect_and_agree(discovered, &mut round, &subject, deadline, courier).await;
+        if round.is_satisfied() {
+            self.accepted_time.note(asked_at);
+        }
         tell_who_failed(&round, verdict.wrong, &watcher);
         self.raidas.note(round.outcomes(), verdict);
         if verdict.wrong.count() > 0 {
@@ -289,7 +298,7 @@ impl Exchange {
             match ended {
                 Ok(Ended::Ready) => (),
                 Ok(Ended::Hopeless | Ended::TimedOut) => {
-                    let error = failed.unwrap_or_else(|| too_few(round, subject.required));
+                    let error = failed.unwrap_or_else(|| self.too_few(round, subject));
                     return (Err(error), Verdict::default());
                 }
                 Err(error) => return (Err(error.into()), Verdict::default()),
@@ -311,6 +320,12 @@ impl Exchange {
                 done => return done,
             }
         }
+    }
+
+    fn too_few(&self, round: &Round, subject: &Subject<'_>) -> ExchangeError {
+        let (answered, faults) = (indexes(round.answered()), round.faults());
+        let clock = self.accepted_time.compare(subject.asked_at);
+        ExchangeError::TooFewAnswered { required: subject.required, answered, faults, clock }
     }
 
     /// The key of a finished round, and which shares were proven right or wrong.
@@ -368,10 +383,6 @@ impl Exchange {
     }
 }
 
-fn too_few(round: &Round, required: usize) -> ExchangeError {
-    ExchangeError::TooFewAnswered { required, answered: indexes(round.answered()), faults: round.faults() }
-}
-
 /// Tells a watcher of those whose part in the exchange ended without a right share.
 fn tell_who_failed(round: &Round, liars: Bitmap, watcher: Watcher<'_>) {
     let silent = round.outcomes().filter_map(|outcome| Some((outcome.raida, outcome.result.err()?)));
@@ -381,15 +392,4 @@ fn tell_who_failed(round: &Round, liars: Bitmap, watcher: Watcher<'_>) {
 
 fn indexes(raidas: Bitmap) -> Vec<u8> {
     raidas.iter().map(RaidaIndex::get).collect()
-}
-
-fn new_context(set: &KeySet) -> io::Result<KeyContext> {
-    let mut client_sn = [0; 5];
-    getrandom::fill(&mut client_sn)?;
-    Ok(KeyContext {
-        cs_id: set.cs_id,
-        key_set: set.key_set,
-        client_sn: ClientSn(client_sn),
-        timestamp: unix_seconds(),
-    })
 }

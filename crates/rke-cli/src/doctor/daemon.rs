@@ -113,24 +113,16 @@ fn confinement(report: &mut Report, sandbox: &Sandbox) {
     }
 }
 
-/// Asks it how its RAIDAs have been doing. Gives what went wrong with each last.
-pub(super) async fn check_raidas(report: &mut Report, client: &Client, is_there: bool) -> Vec<String> {
-    if !is_there {
-        return Vec::new();
-    }
+/// Asks it how its RAIDAs have been doing.
+pub(super) async fn check_raidas(report: &mut Report, client: &Client) -> Option<Raidas> {
     match client.raidas().await {
         Ok(known) => {
             raidas(report, &known);
-            known
-                .raidas
-                .into_iter()
-                .filter(|raida| raida.state == "failing")
-                .filter_map(|raida| raida.last_fault)
-                .collect()
+            Some(known)
         }
         Err(error) => {
             report.fail("raidas", error.to_string(), error.remedy());
-            Vec::new()
+            None
         }
     }
 }

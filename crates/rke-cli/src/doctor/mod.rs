@@ -21,12 +21,13 @@ pub(crate) async fn run(options: &DoctorOptions) -> Result<()> {
     machine::check(&mut report, options.data_dir.as_deref());
     let client = options.output.daemon.client();
     let status = daemon::check(&mut report, &client).await;
+    let mut raidas = None;
     if status.is_some() {
         daemon::check_ready(&mut report, &client).await;
         exposure::check(&mut report, &client).await;
+        raidas = daemon::check_raidas(&mut report, &client).await;
     }
-    let faults = daemon::check_raidas(&mut report, &client, status.is_some()).await;
-    clock::check(&mut report, &faults);
+    clock::check(&mut report, raidas.as_ref());
     if let Some(path) = &options.wallet {
         wallet::check(&mut report, path);
     }

@@ -3,9 +3,11 @@
 use std::io;
 
 use rke_host::wallet::WalletError;
+use rke_proto::RaidaIndex;
 use rke_proto::round::Fault;
-use rke_proto::{RaidaIndex, Status};
 
+use super::clock::ClockReading;
+use super::refusals;
 use crate::Domain;
 use crate::discovery::DiscoveryError;
 use crate::server::{ContactError, ServerName};
@@ -31,7 +33,11 @@ pub enum ExchangeError {
     )]
     WeakShares(Domain),
     /// Too few RAIDAs gave a share.
-    #[error("Only {} of {required} required RAIDAs answered{}", .answered.len(), refusals(.faults))]
+    #[error(
+        "Only {} of {required} required RAIDAs answered{}",
+        .answered.len(),
+        refusals::told(.answered.len(), .faults, .clock)
+    )]
     TooFewAnswered {
         /// RAIDAs that are required.
         required: usize,
@@ -39,6 +45,8 @@ pub enum ExchangeError {
         answered: Vec<u8>,
         /// What kept each of the others.
         faults: Vec<(RaidaIndex, Fault)>,
+        /// What this machine's clock said, which some may have refused.
+        clock: ClockReading,
     },
     /// Too many RAIDAs gave wrong shares. Nobody can show which.
     #[error("Only {right} of {required} required shares are right")]
@@ -141,55 +149,5 @@ impl ExchangeError {
                 | Self::Untrusted(_)
                 | Self::Unconfirmed(_)
         )
-    }
-}
-
-/// What refusals mean to whoever has to do something about them, each meaning once, however many RAIDAs said so.
-fn refusals(faults: &[(RaidaIndex, Fault)]) -> String {
-    let refused = |meant: &dyn Fn(Status) -> bool| -> Vec<RaidaIndex> {
-        let meant = |fault: &Fault| matches!(fault, Fault::Refused(status) if meant(*status));
-        faults.iter().filter(|(_, fault)| meant(fault)).map(|(raida, _)| *raida).collect()
-    };
-    let mut text = String::new();
-    let coin = refused(&Status::refuses_coin).len();
-    if coin > 0 {
-        text += &format!("; {coin} refused the wallet's coin: is this wallet the right one, and up to date?");
-    }
-    let time = refused(&|status| status == Status::BAD_PARAMETER).len();
-    if time > 0 {
-        text += &format!(
-            "; {time} refused the request's time or its coin: is this machine's clock right? RAIDAs allow 300 seconds"
-        );
-    }
-    match refused(&|status| status == Status::UNKNOWN_COMMAND)[..] {
-        [] => (),
-        [raida] => text += &format!("; RAIDA {raida} does not know wide shares"),
-        ref raidas => text += &format!("; {} RAIDAs do not know wide shares", raidas.len()),
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn refusals_are_told_by_their_meaning_each_once() {
-        let told = |statuses: &[Status]| {
-            let faults =
-                RaidaIndex::all().zip(statuses).map(|(raida, status)| (raida, Fault::Refused(*status)));
-            let faults: Vec<_> = faults.collect();
-            ExchangeError::TooFewAnswered { required: 13, answered: vec![], faults }.to_string()
-        };
-        let none = "Only 0 of 13 required RAIDAs answered";
-        assert_eq!(told(&[Status::INTERNAL; 25]), none);
-        let unknown = Status::UNKNOWN_COMMAND;
-        assert_eq!(told(&[unknown]), format!("{none}; RAIDA 0 does not know wide shares"));
-        assert_eq!(told(&[unknown; 25]), format!("{none}; 25 RAIDAs do not know wide shares"));
-        let clock =
-            "refused the request's time or its coin: is this machine's clock right? RAIDAs allow 300 seconds";
-        assert_eq!(told(&[Status::BAD_PARAMETER; 25]), format!("{none}; 25 {clock}"));
-        let both = told(&[Status::COIN_NOT_FOUND, Status::BAD_PARAMETER]);
-        assert!(both.contains("; 1 refused the wallet's coin: ") && both.contains(&format!("; 1 {clock}")));
     }
 }

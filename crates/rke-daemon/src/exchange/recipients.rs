@@ -1,4 +1,4 @@
-//! Whom an exchange asks, and how the user proves himself there.
+//! Whom an exchange asks, for what, and how the user proves himself there.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,8 +8,9 @@ use rke_host::wallet::{self, Envelope1, Proof, Wallet};
 use rke_proto::derive::ShareWidth;
 use rke_proto::records::KeySet;
 use rke_proto::round::{Fallback, REQUEST_RANDOM_LEN, Recipient};
-use rke_proto::{RAIDA_COUNT, RaidaIndex};
+use rke_proto::{ClientSn, KeyContext, RAIDA_COUNT, RaidaIndex};
 
+use super::clock::AskedAt;
 use super::{Exchange, ExchangeError};
 use crate::blocking::spawn_blocking;
 use crate::raidas::{AnswerForm, Habits};
@@ -43,4 +44,16 @@ impl Exchange {
         });
         Ok(recipients.collect())
     }
+}
+
+/// What the shares are asked for.
+pub(super) fn new_context(set: &KeySet, asked_at: AskedAt) -> io::Result<KeyContext> {
+    let mut client_sn = [0; 5];
+    getrandom::fill(&mut client_sn)?;
+    Ok(KeyContext {
+        cs_id: set.cs_id,
+        key_set: set.key_set,
+        client_sn: ClientSn(client_sn),
+        timestamp: asked_at.unix_seconds,
+    })
 }

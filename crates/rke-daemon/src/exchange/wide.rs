@@ -15,6 +15,7 @@ use rke_proto::{ContentServerId, KeyContext};
 use rke_secret::{Secret, SecretError};
 use tokio::net::TcpStream;
 
+use super::clock::AskedAt;
 use super::head_start::HeadStart;
 use super::key::{GiveUp, Kept, KeptSecret, KeyOrigin, OpenedKey, UnclaimedKey};
 use super::narrow::coins_of;
@@ -34,6 +35,7 @@ const MAX_LIFETIME_SECONDS: u32 = 86_400;
 pub(super) struct Subject<'a> {
     pub(super) domain: &'a Domain,
     pub(super) context: &'a KeyContext,
+    pub(super) asked_at: AskedAt,
     pub(super) required: usize,
 }
 

@@ -40,6 +40,7 @@ mod printed;
 mod program;
 mod real;
 mod records;
+mod refused;
 mod relay;
 mod reload;
 mod sandbox;

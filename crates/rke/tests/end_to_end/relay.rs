@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rke_proto::Status;
 use tokio::net::UdpSocket;
 
 /// What goes wrong at one RAIDA.
@@ -35,6 +36,8 @@ pub(crate) enum Fault {
     WrongIndex,
     /// The status is not the node's. The share counts all the same: it proves itself.
     BadStatus,
+    /// The status says that the time is stale, in a header of 48 bytes, and of 32 where the RAIDA's number is odd.
+    Stale,
     /// Answers in envelope 5 do not open, as public server code sends them: their counter block is another than the one
     /// that they were encrypted with.
     Garbling,
@@ -42,7 +45,7 @@ pub(crate) enum Fault {
 
 impl Fault {
     /// All that spoil.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Dead,
         Self::Refusing,
         Self::Slow,
@@ -55,6 +58,7 @@ impl Fault {
         Self::Older,
         Self::WrongIndex,
         Self::BadStatus,
+        Self::Stale,
         Self::Garbling,
     ];
 
@@ -115,6 +119,14 @@ impl Dice {
     }
 }
 
+/// A refusal in place of an answer: its header with another status, and no body.
+fn stale(mut answer: Vec<u8>) -> Vec<u8> {
+    answer.truncate(if answer[0].is_multiple_of(2) { 48 } else { 32 });
+    answer[2] = Status::BAD_PARAMETER.0;
+    answer[9..12].fill(0);
+    answer
+}
+
 async fn relay(socket: Arc<UdpSocket>, node: SocketAddr, fault: impl Fn() -> Fault, mut dice: Dice) {
     let upstream = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
     let other = Arc::new(UdpSocket::bind("127.0.0.1:0").await.expect("a socket"));
@@ -145,6 +157,7 @@ async fn relay(socket: Arc<UdpSocket>, node: SocketAddr, fault: impl Fn() -> Fau
                     Fault::Older => answer = first.get_or_insert_with(|| [&[0; 46][..], &answer[46..]].concat()).clone(),
                     Fault::WrongIndex => answer[0] = (answer[0] + 1) % 25,
                     Fault::BadStatus => answer[2] = 252,
+                    Fault::Stale => answer = stale(answer),
                     Fault::Garbling if answer.get(16) == Some(&5) => answer[30] ^= 1,
                     _ => (),
                 }
