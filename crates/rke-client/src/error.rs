@@ -147,6 +147,19 @@ impl Refusal {
             && self.answer["message"].as_str().is_some_and(|text| text.starts_with("Maximum of "))
     }
 
+    /// What kept RAIDAs from giving a share, each fault with the RAIDAs that have it.
+    fn faults(&self) -> Vec<(&str, Vec<String>)> {
+        let mut equal: Vec<(&str, Vec<String>)> = Vec::new();
+        for fault in self.answer["faults"].as_array().into_iter().flatten() {
+            let (raida, fault) = (fault["raida"].to_string(), fault["fault"].as_str().unwrap_or("?"));
+            match equal.iter_mut().find(|(known, _)| *known == fault) {
+                Some((_, raidas)) => raidas.push(raida),
+                None => equal.push((fault, vec![raida])),
+            }
+        }
+        equal
+    }
+
     /// The error of this kind of refusal.
     pub(crate) fn into_error(self) -> Error {
         match self.code {
@@ -166,8 +179,9 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.answer["message"].as_str().unwrap_or("the daemon refused without a message"))?;
-        for fault in self.answer["faults"].as_array().into_iter().flatten() {
-            write!(f, "\n  RAIDA {}: {}", fault["raida"], fault["fault"].as_str().unwrap_or("?"))?;
+        for (fault, raidas) in self.faults() {
+            let plural = if raidas.len() > 1 { "s" } else { "" };
+            write!(f, "\n  RAIDA{plural} {}: {fault}", raidas.join(", "))?;
         }
         Ok(())
     }
@@ -204,9 +218,10 @@ mod tests {
     }
 
     #[test]
-    fn each_raida_that_failed_is_named() {
-        let faults = json!([{"raida": 7, "fault": "no answer"}, {"raida": 9, "fault": "status 198"}]);
+    fn each_raida_that_failed_is_named_and_equal_faults_are_one_line() {
+        let of = |raida: u8, fault: &str| json!({"raida": raida, "fault": fault});
+        let faults = [of(7, "no answer"), of(9, "status 198"), of(12, "no answer")];
         let text = error(503, json!({"message": "Only 12", "faults": faults})).to_string();
-        assert_eq!(text, "Only 12\n  RAIDA 7: no answer\n  RAIDA 9: status 198");
+        assert_eq!(text, "Only 12\n  RAIDAs 7, 12: no answer\n  RAIDA 9: status 198");
     }
 }

@@ -165,17 +165,28 @@ async fn raidas(report: &mut Report, set: &KeySet, required: usize) {
     }
     let mut answers = asked.join_all().await;
     answers.sort_by_key(|(raida, ..)| *raida);
-    let mut times: Vec<Duration> = Vec::new();
+    let (mut times, mut closed, mut silent): (Vec<Duration>, _, _) = (Vec::new(), Vec::new(), Vec::new());
     for (raida, endpoint, answer) in answers {
         match answer {
             Answer::After(time) => times.push(time),
             Answer::AnotherRaida => another(report, raida, endpoint),
-            Answer::Silence => report.warn(
-                "raidas",
-                format!("RAIDA {raida} at {endpoint} does not answer"),
-                "see whether a firewall drops UDP; else tell whoever runs it",
-            ),
+            Answer::Closed => closed.push((raida, endpoint)),
+            Answer::Silence => silent.push((raida, endpoint)),
         }
+    }
+    if !closed.is_empty() {
+        report.warn(
+            "raidas",
+            format!("nothing listens at the port of {}", listed(&closed)),
+            "see whether a firewall rejects UDP, and whether the record has the right port; else tell whoever runs it",
+        );
+    }
+    if !silent.is_empty() {
+        report.warn(
+            "raidas",
+            format!("no response from {}", listed(&silent)),
+            "see whether a firewall drops UDP; else tell whoever runs it",
+        );
     }
     times.sort_unstable();
     let median = times.get(times.len() / 2).map_or(0.0, |time| time.as_secs_f64() * 1e3);
@@ -185,6 +196,16 @@ async fn raidas(report: &mut Report, set: &KeySet, required: usize) {
             report.fail("raidas", format!("{message}: {required} are required"), "see the RAIDAs above")
         }
         _ => report.ok("raidas", message),
+    }
+}
+
+/// RAIDAs with the same trouble, and where they were asked.
+fn listed(raidas: &[(RaidaIndex, SocketAddr)]) -> String {
+    let each: Vec<String> =
+        raidas.iter().map(|(raida, endpoint)| format!("RAIDA {raida} at {endpoint}")).collect();
+    match raidas.len() {
+        1 => each.concat(),
+        count => format!("{count} RAIDAs: {}", each.join(", ")),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whether a RAIDA is there: it is sent a request for a command that there is not, which each node answers
 //! and which needs no coin. Nodes of the public network take the same request for an echo.
 
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -22,18 +23,23 @@ pub(super) enum Answer {
     After(Duration),
     /// Something is there, and says that it is another RAIDA.
     AnotherRaida,
+    /// The machine is there, and nothing listens at that port.
+    Closed,
     /// Nothing came.
     Silence,
 }
 
 /// Asks the RAIDA with this index at that address.
 pub(super) async fn ask(raida: RaidaIndex, endpoint: SocketAddr) -> Answer {
+    let mut last = Answer::Silence;
     for patience in PATIENCE {
-        if let Ok(Ok(answer)) = timeout(patience, ask_once(raida, endpoint)).await {
-            return answer;
+        match timeout(patience, ask_once(raida, endpoint)).await {
+            Ok(Ok(answer)) => return answer,
+            Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => last = Answer::Closed,
+            _ => (),
         }
     }
-    Answer::Silence
+    last
 }
 
 async fn ask_once(raida: RaidaIndex, endpoint: SocketAddr) -> std::io::Result<Answer> {

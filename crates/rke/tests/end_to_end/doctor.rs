@@ -7,6 +7,7 @@ use rke_raida::network::LocalNetwork;
 use serde_json::Value;
 
 use crate::dev::{Dev, Done, rke};
+use crate::faults::through;
 use crate::real::Real;
 use crate::records::{Detour, with_endpoints};
 use crate::relay::{Fault, Relays};
@@ -126,24 +127,40 @@ async fn who_else_reaches_the_daemon_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_raida_that_does_not_answer_is_named() {
-    for (dead, verdict) in [(12, "ok"), (13, "fail")] {
-        let faults = (0..25).map(|at| if at < dead { Fault::Dead } else { Fault::None }).collect();
+async fn raidas_with_the_same_trouble_are_named_in_one_finding() {
+    for (fault, count, verdict, text) in [
+        (Fault::Dead, 12, "ok", "no response from 12 RAIDAs: RAIDA 0 at 127.0.0.1:"),
+        (Fault::Dead, 13, "fail", "no response from 13 RAIDAs: RAIDA 0 at 127.0.0.1:"),
+        (Fault::Refusing, 1, "ok", "nothing listens at the port of RAIDA 0 at 127.0.0.1:"),
+        (Fault::Refusing, 13, "fail", "nothing listens at the port of 13 RAIDAs: RAIDA 0 at 127.0.0.1:"),
+    ] {
+        let faults = (0..25).map(|at| if at < count { fault } else { Fault::None }).collect();
         let detour = async |network: &LocalNetwork, _: &tempfile::TempDir| {
             let relays = Relays::start(network.node_addresses(), faults, 0).await;
             with_endpoints(network, &relays.endpoints())
         };
         let detour = Detour::new(detour, |_| ()).await;
         let json = found(&[DOMAIN, "--daemon", &detour.daemon.address().to_string()]).await;
-        let silent =
-            findings(&json, "warn").into_iter().filter(|(_, text)| text.ends_with("does not answer"));
-        assert_eq!(silent.count(), dead, "{json:#}");
-        assert!(
-            says(&findings(&json, verdict), "raidas", &format!("{} of 25 answer", 25 - dead)),
-            "{json:#}"
-        );
+        let named = findings(&json, "warn").into_iter().filter(|(check, _)| check == "raidas");
+        let [(_, message)] = &named.collect::<Vec<_>>()[..] else { panic!("one finding: {json:#}") };
+        assert!(message.starts_with(text) && message.matches("RAIDA ").count() == count, "{message}");
+        let answering = format!("{} of 25 answer", 25 - count);
+        assert!(says(&findings(&json, verdict), "raidas", &answering), "{json:#}");
         detour.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_that_raidas_refuse_is_compared_with_the_clock() {
+    let detour = through(vec![Fault::Stale; 25], 0).await;
+    let address = detour.daemon.address().to_string();
+    assert!(!says(&findings(&found(&["--daemon", &address]).await, "fail"), "clock", "refused"));
+    assert_eq!(detour.create().await.status, 503);
+    let json = found(&["--daemon", &address]).await;
+    let text = "25 RAIDAs refused the daemon's time or its coin, last at 20";
+    assert!(says(&findings(&json, "fail"), "clock", text), "{json:#}");
+    assert!(says(&findings(&json, "fail"), "clock", "; here it is 20"), "{json:#}");
+    detour.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
