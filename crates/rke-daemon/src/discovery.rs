@@ -109,13 +109,16 @@ impl Discovery {
 
     /// All addresses of all targets, in the order in which they are tried.
     pub(crate) fn candidates(&self, targets: &[Target]) -> Candidates<'_> {
-        let servers = targets::in_turn(targets.to_vec(), draw);
-        Candidates::new(servers, async |server| self.addresses(&server.host, server.port).await)
+        self.candidates_of(targets::in_turn(targets.to_vec(), draw))
     }
 
     /// All addresses of one server.
     pub(crate) fn candidates_at(&self, server: &ServerName) -> Candidates<'_> {
-        Candidates::new(vec![server.clone()], async |server| self.addresses(&server.host, server.port).await)
+        self.candidates_of(vec![server.clone()])
+    }
+
+    fn candidates_of(&self, servers: Vec<ServerName>) -> Candidates<'_> {
+        Candidates::new(servers, async |server| self.addresses(&server.host, server.port).await)
     }
 
     /// The addresses of the host that an SRV record names, in the order in which they are tried.

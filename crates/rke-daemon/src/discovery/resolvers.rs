@@ -74,17 +74,23 @@ impl Resolvers {
         }
         let mut owner = Name::from_ascii(name).map_err(|_| Failure::NotAName)?;
         owner.set_fqdn(true);
-        self.follow(owner, types).await
+        let hosts = self.hosts.as_ref().map(Watched::current);
+        self.follow(owner, types, hosts.as_deref()).await
     }
 
     /// Follows aliases one by one, so that each is looked at like what it leads to.
-    async fn follow(&self, mut owner: Name, types: &[RecordType]) -> Result<Vec<RData>, Failure> {
+    async fn follow(
+        &self,
+        mut owner: Name,
+        types: &[RecordType],
+        hosts: Option<&Hosts>,
+    ) -> Result<Vec<RData>, Failure> {
         for _ in 0..MAX_ALIASES {
-            owner = match self.ask_all(&owner, types).await {
+            owner = match self.ask_all(&owner, types, hosts).await {
                 Ok(Said::Records(records)) => return Ok(records),
                 Ok(Said::Alias(target)) => target,
                 // The validator refuses a response that leads from its zone into another. The alias may be good.
-                Err(Failure::Bogus) => match self.ask(&owner, RecordType::CNAME).await {
+                Err(Failure::Bogus) => match self.ask(&owner, RecordType::CNAME, hosts).await {
                     Ok(Said::Alias(target)) => target,
                     _ => return Err(Failure::Bogus),
                 },
@@ -95,9 +101,14 @@ impl Resolvers {
     }
 
     /// Asks for all types at once.
-    async fn ask_all(&self, owner: &Name, types: &[RecordType]) -> Result<Said, Failure> {
+    async fn ask_all(
+        &self,
+        owner: &Name,
+        types: &[RecordType],
+        hosts: Option<&Hosts>,
+    ) -> Result<Said, Failure> {
         let (mut records, mut alias, mut failure) = (Vec::new(), None, Failure::NoRecord);
-        for said in join_all(types.iter().map(|record| self.ask(owner, *record))).await {
+        for said in join_all(types.iter().map(|record| self.ask(owner, *record, hosts))).await {
             match said {
                 Ok(Said::Records(some)) => records.extend(some),
                 Ok(Said::Alias(target)) => alias = Some(target),
@@ -113,9 +124,8 @@ impl Resolvers {
         }
     }
 
-    async fn ask(&self, owner: &Name, record: RecordType) -> Result<Said, Failure> {
+    async fn ask(&self, owner: &Name, record: RecordType, hosts: Option<&Hosts>) -> Result<Said, Failure> {
         let query = Query::query(owner.clone(), record);
-        let hosts = self.hosts.as_ref().map(Watched::current);
         if let Some(known) = hosts.and_then(|hosts| hosts.lookup_static_host(&query)) {
             return Ok(Said::Records(known.answers().iter().map(|record| record.data.clone()).collect()));
         }
