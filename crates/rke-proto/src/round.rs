@@ -81,6 +81,11 @@ impl Rules {
         let (grace, doubt) = (Duration::from_millis(50), Duration::from_secs(1));
         Self { required, grace, doubt, max_resend: Duration::from_millis(1600) }
     }
+
+    /// The same where every answer is wanted: none that cannot come ends the round for those that still can.
+    pub fn for_all(recipients: usize) -> Self {
+        Self { grace: NOT_AGAIN, ..Self::new(recipients) }
+    }
 }
 
 /// Where a round stands.
@@ -271,13 +276,15 @@ impl Round {
         let Some(decision) = self.decision() else {
             return next_send.map_or(Progress::Hopeless, |until| Progress::Waiting { until });
         };
-        let ends = |time| self.decided.map(|(_, since)| since + time).filter(|end| *end > now);
-        let until = match decision {
-            Decision::Enough | Decision::Hopeless => ends(self.rules.grace).filter(|_| is_one_waiting),
-            Decision::Refused => {
-                ends(self.rules.doubt).map(|end| next_send.map_or(end, |next| next.min(end)))
-            }
+        let Rules { grace, doubt, .. } = self.rules;
+        let time = match decision {
+            Decision::Refused if is_one_waiting => grace.max(doubt),
+            Decision::Refused => doubt,
+            Decision::Enough | Decision::Hopeless if is_one_waiting => grace,
+            Decision::Enough | Decision::Hopeless => Duration::ZERO,
         };
+        let end = self.decided.map(|(_, since)| since + time).filter(|end| *end > now);
+        let until = end.map(|end| next_send.map_or(end, |next| next.min(end)));
         match until {
             Some(until) => Progress::Waiting { until },
             None if decision == Decision::Enough => Progress::Ready,

@@ -587,7 +587,8 @@ fn preload_round(envelope: Envelope, preloading: Preloading) -> Round {
         (Recipient { raida, endpoint: endpoint(raida), envelope, key, random, pace, fallback: None }, secret)
     });
     let (cs_id, key_set) = (context().cs_id, KeySetId::new(3).expect("a key set"));
-    Round::preload(recipients.collect(), &cs_id, key_set, preloading, Rules::new(25)).expect("secret memory")
+    Round::preload(recipients.collect(), &cs_id, key_set, preloading, Rules::for_all(25))
+        .expect("secret memory")
 }
 
 /// Opens a preload and answers with its challenge, bent, or with nothing.
@@ -633,6 +634,29 @@ fn a_preload_round_collects_proofs_and_no_key() {
         assert!(round.narrow_key(&context()).expect("secret memory").is_none());
         assert_eq!(round.share_width(), None);
     }
+}
+
+#[test]
+fn those_that_cannot_answer_do_not_end_a_preload_for_the_others() {
+    let mut round = preload_round(Envelope::Type4(COIN), Preloading::Public);
+    let sent = sent_at(&mut round, Duration::ZERO);
+    let refusal: Vec<u8> = [1, 0, Status::INTERNAL.0].into_iter().chain([0; 29]).collect();
+    deliver(&mut round, sent[1].0, refusal, MS);
+    assert_eq!(round.faults()[1].1, Fault::Refused(Status::INTERNAL));
+    assert!(matches!(round.progress(10_000 * MS), Progress::Waiting { .. }), "for all but one");
+    close(&mut round, &sent[0], MS);
+    assert_eq!(round.progress(MS), Progress::Waiting { until: 200 * MS });
+    // The last request to any of them.
+    assert!(
+        sent_at(&mut round, 200 * MS).iter().map(|(raida, _)| raida.get()).eq([0].into_iter().chain(2..25))
+    );
+    assert!(matches!(round.progress(10_000 * MS), Progress::Waiting { .. }));
+    for (raida, request) in &sent[2..] {
+        let answer = confirm_preload(*raida, request, |_, _| (), Vec::clear);
+        deliver(&mut round, *raida, answer, 10_000 * MS);
+    }
+    assert_eq!(round.progress(10_000 * MS), Progress::Hopeless);
+    assert_eq!(round.answered().count(), 23);
 }
 
 #[test]

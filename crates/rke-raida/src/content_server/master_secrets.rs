@@ -217,7 +217,7 @@ impl MasterSecrets {
         recipients: Vec<Recipient>,
         preloading: Preloading,
     ) -> Result<Round, SecretError> {
-        let rules = Rules::new(recipients.len());
+        let rules = Rules::for_all(recipients.len());
         let with_master = |recipient: Recipient| {
             let master = &self.masters[recipient.raida.position()];
             (recipient, master)

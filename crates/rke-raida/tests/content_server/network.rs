@@ -4,10 +4,15 @@ use std::time::Duration;
 
 use rke_host::framing::read_response;
 use rke_proto::coin::CoinId;
+use rke_proto::command::Preloading;
+use rke_proto::directory::Directory;
 use rke_proto::handshake::{Reason, Record, Response};
+use rke_proto::round::Fault;
+use rke_proto::{RaidaIndex, Status};
 use rke_raida::content_server::{Application, ServerConfig};
 use rke_raida::network::{LocalNetwork, LocalNetworkConfig};
 use tokio::io::AsyncWriteExt;
+use tokio::net::UdpSocket;
 
 use crate::client::{COIN, DOMAIN, Peer, cs_id, key_ring, read_all, running, within};
 
@@ -88,5 +93,31 @@ async fn its_id_is_its_coins_and_no_other_operator_may_preload_it() {
     }
     let session = peer(&network, &dir).open_with(CoinId { denomination: 1, serial: 7 }).await;
     assert_eq!(session.grant.lifetime, 86_400);
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preload_goes_on_where_one_port_is_closed() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let network = network(&dir, DOMAIN).await;
+    let loopback = async || UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+    let (closed, slow) = (loopback().await.local_addr().expect("an address"), loopback().await);
+    let raidas = [0, 1].map(|index| RaidaIndex::new(index).expect("an index"));
+    let directory =
+        Directory::new(vec![(closed, raidas[0]), (slow.local_addr().expect("an address"), raidas[1])]);
+    let answer_the_second_request = async {
+        let mut request = [0; 2048];
+        slow.recv_from(&mut request).await.expect("a request");
+        let (_, from) = slow.recv_from(&mut request).await.expect("another one");
+        let mut refusal = [0; 32];
+        (refusal[0], refusal[2]) = (1, Status::INTERNAL.0);
+        slow.send_to(&refusal, from).await.expect("sent");
+    };
+    let (secrets, wallet, an_hour) =
+        (network.master_secrets(), network.server_wallet(), Duration::from_secs(3600));
+    let preload = secrets.preload(&directory, &wallet, Preloading::Public, an_hour);
+    let (report, ()) = within(async { tokio::join!(preload, answer_the_second_request) }).await;
+    let faults = report.expect("a report").faults;
+    assert_eq!(faults, [(raidas[0], Fault::Closed), (raidas[1], Fault::Refused(Status::INTERNAL))]);
     network.stop().await;
 }
