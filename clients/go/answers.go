@@ -139,7 +139,8 @@ type Raida struct {
 	Asked    uint64   `json:"asked"`
 	Answered uint64   `json:"answered"`
 	Lies     uint64   `json:"lies"`
-	// Form of its answers where that is not the usual one: "envelope_5_garbled".
+	// Form of its answers where that is not the usual one: "envelope_5_garbled",
+	// "envelope_1_restarting" or "envelope_1_continuing".
 	Form        *string    `json:"form"`
 	LastFault   *string    `json:"last_fault"`
 	LastFaultAt *time.Time `json:"last_fault_at"`

@@ -143,7 +143,7 @@ export interface Raida {
   asked: number;
   answered: number;
   lies: number;
-  form: 'envelope_5_garbled' | null;
+  form: 'envelope_5_garbled' | 'envelope_1_restarting' | 'envelope_1_continuing' | null;
   last_fault: string | null;
   last_fault_at: string | null;
   history_ms: (number | null)[];

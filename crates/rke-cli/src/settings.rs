@@ -99,7 +99,8 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "DOMAIN", env = "RKE_ALLOW_WEAK_SHARES", value_delimiter = ',')]
     #[serde(alias = "allow_weak_shares", default)]
     allow_weak_shares: Vec<String>,
-    /// Ask for 1-byte shares of this domain in envelope 1. A listener may learn the coin's ANs from the responses. Repeatable.
+    /// Ask RAIDAs that give no 1-byte share of this domain in envelope 4 in envelope 1 as well. A listener learns a part of
+    /// the coin's ANs from it. Repeatable.
     #[arg(long, value_name = "DOMAIN", env = "RKE_ALLOW_ENVELOPE_1", value_delimiter = ',')]
     #[serde(alias = "allow_envelope_1", default)]
     allow_envelope_1: Vec<String>,

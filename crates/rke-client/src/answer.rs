@@ -292,7 +292,8 @@ pub struct Raida {
     pub answered: u64,
     /// Wrong shares that it gave.
     pub lies: u64,
-    /// In what form it answers, where that is not the usual one: `envelope_5_garbled`.
+    /// In what form it answers, where that is not the usual one: `envelope_5_garbled`, `envelope_1_restarting` or
+    /// `envelope_1_continuing`.
     pub form: Option<String>,
     /// What went wrong last.
     pub last_fault: Option<String>,

@@ -7,7 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rke_proto::round::{Fault, Outcome, Pace};
+use rke_proto::envelope::Counter;
+use rke_proto::round::{Fault, Outcome, Pace, Way};
 use rke_proto::{Bitmap, RAIDA_COUNT, RaidaIndex};
 
 use crate::clock::{Moment, wall_clock};
@@ -40,7 +41,7 @@ struct Record {
     /// When it last lied, where none of its shares has been proven right since.
     lied_at: Option<Moment>,
     has_answered_last: bool,
-    /// Kept for as long as the daemon runs: what comes in another envelope does not show whether it has changed.
+    /// Kept for as long as the daemon runs, unless an answer shows that it has changed.
     form: Option<AnswerForm>,
     last_asked: Option<Moment>,
 }
@@ -69,6 +70,22 @@ pub struct Habits {
 pub enum AnswerForm {
     /// Those in envelope 5 do not open; it is asked in envelope 4.
     GarblesEnvelope5,
+    /// It gave its last share in envelope 1, whose answers have either form; it is asked in both, until one in envelope 4
+    /// comes.
+    Envelope1(Counter),
+}
+
+impl AnswerForm {
+    /// What an answer that was asked for in this way shows, of a RAIDA whose form was `known`.
+    fn shown_by(way: Way, known: Option<Self>) -> Option<Self> {
+        match (way, known) {
+            (Way::Envelope4, _) => Some(Self::GarblesEnvelope5),
+            (Way::Envelope1(counter), _) => Some(Self::Envelope1(counter)),
+            (Way::First, Some(Self::Envelope1(_))) => None,
+            // Who garbles envelope 5 is asked in another, which does not show whether that has changed.
+            (Way::First, known) => known,
+        }
+    }
 }
 
 /// How a RAIDA did in the last exchange that asked it.
@@ -147,7 +164,7 @@ impl Raidas {
         known.exchanges += 1;
         let records = &mut known.records;
         let now = Moment::now();
-        for Outcome { raida, endpoint, result, has_fallen_back } in outcomes {
+        for Outcome { raida, endpoint, result, way } in outcomes {
             // A coin that is refused says nothing of the RAIDA.
             if matches!(result, Err(Fault::Refused(status)) if status.refuses_coin()) {
                 continue;
@@ -157,8 +174,8 @@ impl Raidas {
             record.last_asked = Some(now);
             let lied = verdict.wrong.contains(raida);
             record.has_answered_last = result.is_ok();
-            if has_fallen_back && result.is_ok() {
-                record.form = Some(AnswerForm::GarblesEnvelope5);
+            if result.is_ok() {
+                record.form = AnswerForm::shown_by(way, record.form);
             }
             remember(&mut record.history, result.ok().filter(|_| !lied));
             match result {
@@ -280,7 +297,7 @@ mod tests {
     fn outcome(index: u8, result: Result<u64, Fault>) -> Outcome {
         let (raida, endpoint) = (raida(index), endpoint(index));
         let result = result.map(Duration::from_millis);
-        Outcome { raida, endpoint, result, has_fallen_back: false }
+        Outcome { raida, endpoint, result, way: Way::First }
     }
 
     fn bitmap(indexes: &[u8]) -> Bitmap {
@@ -316,18 +333,23 @@ mod tests {
     }
 
     #[test]
-    fn who_answers_only_in_envelope_4_is_remembered() {
+    fn in_what_form_a_raida_answers_is_remembered_until_an_answer_shows_another() {
         let raidas = Raidas::default();
-        for (result, form) in [(Err(Fault::Silent), None), (Ok(5), Some(AnswerForm::GarblesEnvelope5))] {
-            raidas.note(
-                [Outcome { has_fallen_back: true, ..outcome(1, result) }].into_iter(),
-                Verdict::default(),
-            );
-            assert_eq!(raidas.habits(raida(1), endpoint(1)).form, form);
+        let [restarts, continues] = [Counter::Restarts, Counter::Continues].map(AnswerForm::Envelope1);
+        let garbles = AnswerForm::GarblesEnvelope5;
+        for (way, result, form) in [
+            (Way::Envelope4, Err(Fault::Silent), None),
+            (Way::Envelope4, Ok(5), Some(garbles)),
+            (Way::First, Ok(5), Some(garbles)),
+            (Way::Envelope1(Counter::Restarts), Ok(5), Some(restarts)),
+            (Way::First, Err(Fault::Silent), Some(restarts)),
+            (Way::Envelope1(Counter::Continues), Ok(5), Some(continues)),
+            (Way::First, Ok(5), None),
+        ] {
+            raidas.note([Outcome { way, ..outcome(1, result) }].into_iter(), Verdict::default());
+            assert_eq!(raidas.habits(raida(1), endpoint(1)).form, form, "{way:?} {result:?}");
+            assert_eq!(raidas.habits(raida(1), endpoint(2)).form, None);
         }
-        raidas.note([outcome(1, Ok(5))].into_iter(), Verdict::default());
-        assert_eq!(raidas.habits(raida(1), endpoint(1)).form, Some(AnswerForm::GarblesEnvelope5));
-        assert_eq!(raidas.habits(raida(1), endpoint(2)).form, None);
     }
 
     #[test]

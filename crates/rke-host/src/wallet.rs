@@ -76,7 +76,8 @@ pub struct Proof {
     pub envelope: Envelope,
     /// The envelope's key, from the coins' ANs.
     pub key: EnvelopeKey,
-    /// Beside envelope 5, envelope 4 with the first of the coins: some servers' answers in envelope 5 do not open.
+    /// Beside envelope 5, envelope 4 with the first of the coins: some servers' answers in envelope 5 do not open. Beside
+    /// envelope 4, envelope 1 where it is allowed: some servers know no other.
     pub fallback: Option<(Envelope, EnvelopeKey)>,
 }
 
@@ -86,13 +87,13 @@ pub enum Envelope1 {
     /// They travel in envelope 4.
     #[default]
     Refused,
-    /// They travel in envelope 1, whose answers can give the coin's AN away.
+    /// They travel in envelope 1, whose answers can give the coin's AN away, with RAIDAs that give none in envelope 4.
     Allowed,
 }
 
 /// Chooses a proof for each of `raidas`: for wide shares envelope 5 where two coins are usable there, 4
-/// where one is; for narrow ones envelope 4, or 1 where that is allowed. RAIDAs without a usable coin are
-/// left out. Blocks on the file system.
+/// where one is; for narrow ones envelope 4, and 1 to fall back to where that is allowed. RAIDAs without a usable
+/// coin are left out. Blocks on the file system.
 ///
 /// # Errors
 /// [`WalletError`], also when fewer than `required` proofs come together.
@@ -106,7 +107,7 @@ pub fn prove(
     wallet.check()?;
     let envelope = wanted_envelope(width, envelope_1);
     let coins_each = match envelope {
-        Wanted::Type1 | Wanted::Type4 => 1,
+        Wanted::Type4 | Wanted::Type4Or1 => 1,
         Wanted::Type5 => 2,
     };
     let mut found = Found { coins: std::array::from_fn(|_| Vec::new()), skipped: Vec::new() };
@@ -135,15 +136,16 @@ pub fn prove(
 /// The envelope that a proof is made for.
 #[derive(Clone, Copy)]
 enum Wanted {
-    Type1,
     Type4,
+    /// Type 4, with type 1 to fall back to.
+    Type4Or1,
     /// Type 4 where there is one coin only.
     Type5,
 }
 
 fn wanted_envelope(width: ShareWidth, envelope_1: Envelope1) -> Wanted {
     match (width, envelope_1) {
-        (ShareWidth::Narrow, Envelope1::Allowed) => Wanted::Type1,
+        (ShareWidth::Narrow, Envelope1::Allowed) => Wanted::Type4Or1,
         (ShareWidth::Narrow, Envelope1::Refused) => Wanted::Type4,
         (ShareWidth::Wide, _) => Wanted::Type5,
     }
@@ -156,7 +158,7 @@ type Coins = [(CoinId, Secret<AN_LEN>)];
 fn proof(raida: RaidaIndex, coins: &Coins, wanted: Wanted) -> Result<Option<Proof>, SecretError> {
     let (envelope, fallback) = match (coins, wanted) {
         ([], _) => return Ok(None),
-        ([(first, _), ..], Wanted::Type1) => (Envelope::Type1(*first), None),
+        ([(first, _), ..], Wanted::Type4Or1) => (Envelope::Type4(*first), Some(Envelope::Type1(*first))),
         ([(first, _), (second, _), ..], Wanted::Type5) => {
             (Envelope::Type5(*first, *second), Some(Envelope::Type4(*first)))
         }

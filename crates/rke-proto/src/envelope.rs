@@ -2,13 +2,17 @@
 //! `docs/protocol.md` sections 3 and 4. What is opened lies in the clear where the datagram lay, so
 //! datagrams with secrets in them are opened in secret memory ([`rke_secret::scoped`]).
 
-use rke_secret::{Secret, SecretBuffer, SecretError, scoped};
-use sha2::{Digest, Sha256};
+mod counter;
+mod key;
+
+use rke_secret::{SecretBuffer, SecretError, scoped};
 use subtle::ConstantTimeEq;
 
+pub use self::counter::Counter;
+pub use self::key::EnvelopeKey;
 use crate::challenge::CHALLENGE_LEN;
-use crate::cipher::{self, BLOCK_LEN, HMAC_LEN};
-use crate::coin::{AN_LEN, CoinId, CoinPair};
+use crate::cipher::{BLOCK_LEN, HMAC_LEN};
+use crate::coin::{CoinId, CoinPair};
 use crate::cursor::DecodeError;
 use crate::header::{
     LONG_HEADER_LEN, NONCE_LEN, RequestHeader, ResponseForm, ResponseHeader, SHORT_HEADER_LEN, TRAILER,
@@ -67,109 +71,6 @@ impl Envelope {
             Self::Type0 | Self::Type1(_) => TRAILER.len(),
             Self::Type4(_) | Self::Type5(..) => HMAC_LEN + TRAILER.len(),
         }
-    }
-}
-
-/// The key of an envelope, from the ANs of its coins.
-pub enum EnvelopeKey {
-    /// Type 0 has none.
-    None,
-    /// Type 1: the AN itself.
-    Aes128(Secret<AN_LEN>),
-    /// Types 4 and 5: SHA-256 over one or two ANs.
-    Aes256(Secret<32>),
-}
-
-impl EnvelopeKey {
-    /// The place for an envelope's key, zeros until [`EnvelopeKey::derive`].
-    ///
-    /// # Errors
-    /// [`SecretError`] when there is no secret memory left.
-    pub fn zeros(envelope: Envelope) -> Result<Self, SecretError> {
-        Ok(match envelope {
-            Envelope::Type0 => Self::None,
-            Envelope::Type1(_) => Self::Aes128(Secret::zeros()?),
-            Envelope::Type4(_) | Envelope::Type5(..) => Self::Aes256(Secret::zeros()?),
-        })
-    }
-
-    /// Makes the key where it lies, of the ANs of all coins that the envelope names, in their order.
-    pub fn derive(&mut self, ans: &[&Secret<AN_LEN>]) {
-        match self {
-            Self::None => (),
-            Self::Aes128(key) => {
-                key.expose_mut(|key| ans.iter().for_each(|an| an.expose(|an| key.copy_from_slice(an))));
-            }
-            Self::Aes256(key) => key.expose_mut(|key| {
-                let mut hash = Sha256::new();
-                ans.iter().for_each(|an| an.expose(|an| hash.update(an)));
-                hash.finalize_into(key.into());
-            }),
-        }
-    }
-
-    /// The key of a type 1 envelope.
-    ///
-    /// # Errors
-    /// [`SecretError`] when there is no secret memory left.
-    pub fn type_1(an: &Secret<AN_LEN>) -> Result<Self, SecretError> {
-        Ok(Self::Aes128(Secret::zeros()?).derived(&[an]))
-    }
-
-    /// The key of a type 4 envelope.
-    ///
-    /// # Errors
-    /// As [`EnvelopeKey::type_1`].
-    pub fn type_4(an: &Secret<AN_LEN>) -> Result<Self, SecretError> {
-        Ok(Self::Aes256(Secret::zeros()?).derived(&[an]))
-    }
-
-    /// The key of a type 5 envelope.
-    ///
-    /// # Errors
-    /// As [`EnvelopeKey::type_1`].
-    pub fn type_5(first: &Secret<AN_LEN>, second: &Secret<AN_LEN>) -> Result<Self, SecretError> {
-        Ok(Self::Aes256(Secret::zeros()?).derived(&[first, second]))
-    }
-
-    fn derived(mut self, ans: &[&Secret<AN_LEN>]) -> Self {
-        self.derive(ans);
-        self
-    }
-
-    /// E of section 3: encrypts or decrypts in place.
-    fn apply(&self, counter_block: &[u8; BLOCK_LEN], data: &mut [u8]) {
-        match self {
-            Self::None => (),
-            Self::Aes128(an) => an.expose(|an| cipher::aes128_ctr(an, counter_block, data)),
-            Self::Aes256(key) => key.expose(|key| cipher::aes256_ctr(key, counter_block, data)),
-        }
-    }
-
-    /// Writes HMAC (types 4 and 5) and trailer after the ciphertext.
-    fn write_tail(&self, ciphertext: &[u8], tail: &mut [u8]) {
-        if let Self::Aes256(key) = self {
-            tail[..HMAC_LEN].copy_from_slice(&key.expose(|key| cipher::hmac(key, &[ciphertext])));
-        }
-        let trailer_at = tail.len() - TRAILER.len();
-        tail[trailer_at..].copy_from_slice(&TRAILER);
-    }
-
-    fn tail_matches(&self, ciphertext: &[u8], tail: &[u8]) -> bool {
-        match (self, tail.first_chunk::<HMAC_LEN>()) {
-            (Self::Aes256(key), Some(tag)) => key.expose(|key| cipher::hmac_matches(key, &[ciphertext], tag)),
-            (Self::Aes256(_), None) => false,
-            (Self::None | Self::Aes128(_), tag) => tag.is_none(),
-        }
-    }
-
-    /// The signature of a short response: challenge, or challenge XOR AN.
-    fn signature(&self, challenge: &[u8; CHALLENGE_LEN]) -> [u8; CHALLENGE_LEN] {
-        let mut signature = *challenge;
-        if let Self::Aes128(an) = self {
-            an.expose(|an| signature.iter_mut().zip(an).for_each(|(byte, an)| *byte ^= an));
-        }
-        signature
     }
 }
 
@@ -299,8 +200,23 @@ pub fn seal_response(
     payload_len: usize,
     write_payload: impl FnOnce(&mut [u8]),
 ) -> Result<Vec<u8>, SecretError> {
+    seal_response_in(Counter::Continues, to, key, parts, payload_len, write_payload)
+}
+
+/// As [`seal_response`], in envelope 1 in either form.
+///
+/// # Errors
+/// As [`seal_response`].
+pub fn seal_response_in(
+    counter: Counter,
+    to: &RequestHeader,
+    key: &EnvelopeKey,
+    parts: &ResponseParts,
+    payload_len: usize,
+    write_payload: impl FnOnce(&mut [u8]),
+) -> Result<Vec<u8>, SecretError> {
     let wire_len = if payload_len == 0 { 0 } else { payload_len + to.envelope.tail_len() };
-    let (form, counter_block) = response_form(to, key, parts);
+    let (form, counter_block) = response_form(counter, to, key, parts);
     let header = ResponseHeader {
         raida: parts.raida.get(),
         status: parts.status.0,
@@ -336,6 +252,7 @@ pub fn refuse_unknown_envelope(raida: RaidaIndex, group: u8, echo: [u8; 2], stat
 }
 
 fn response_form(
+    counter: Counter,
     to: &RequestHeader,
     key: &EnvelopeKey,
     parts: &ResponseParts,
@@ -345,7 +262,7 @@ fn response_form(
             // A type 1 refusal without the AN cannot be signed: `key` is then None.
             let signable = matches!((to.envelope, key), (Envelope::Type0, _) | (_, EnvelopeKey::Aes128(_)));
             let signature = parts.challenge.filter(|_| signable).map(|bytes| key.signature(&bytes));
-            (ResponseForm::Short { signature: signature.unwrap_or_default() }, to.counter_block())
+            (ResponseForm::Short { signature: signature.unwrap_or_default() }, counter.first_block(to))
         }
         Envelope::Type4(coin) | Envelope::Type5(coin, _) => {
             let mut nonce = parts.random;
@@ -384,6 +301,20 @@ pub fn open_response<'a>(
     key: &EnvelopeKey,
     datagram: &'a mut [u8],
 ) -> Result<Response<'a>, DecodeError> {
+    open_response_in(Counter::Continues, to, challenge, key, datagram)
+}
+
+/// As [`open_response`], in envelope 1 in either form. What is opened in the wrong one is as good as random.
+///
+/// # Errors
+/// As [`open_response`].
+pub fn open_response_in<'a>(
+    counter: Counter,
+    to: &RequestHeader,
+    challenge: &Challenge,
+    key: &EnvelopeKey,
+    datagram: &'a mut [u8],
+) -> Result<Response<'a>, DecodeError> {
     let header = ResponseHeader::decode(to.envelope, datagram)?;
     if header.raida != to.raida {
         return Err(DecodeError::Mismatch("the RAIDA index"));
@@ -391,7 +322,7 @@ pub fn open_response<'a>(
     if header.echo != to.echo() || header.group != to.group {
         return Err(DecodeError::Mismatch("the echo"));
     }
-    let counter_block = verify_form(to, challenge, key, &header.form)?;
+    let counter_block = verify_form(counter, to, challenge, key, &header.form)?;
     let body = &mut datagram[to.envelope.header_len()..];
     if body.len() != header.body_len as usize {
         return Err(DecodeError::Mismatch("the body length"));
@@ -415,6 +346,7 @@ pub fn open_response<'a>(
 
 /// Checks what the form of the header proves, and gives the payload's counter block.
 fn verify_form(
+    counter: Counter,
     to: &RequestHeader,
     challenge: &Challenge,
     key: &EnvelopeKey,
@@ -423,7 +355,7 @@ fn verify_form(
     match form {
         ResponseForm::Short { signature } => {
             let matches: bool = key.signature(challenge.as_bytes()).ct_eq(signature).into();
-            matches.then(|| to.counter_block()).ok_or(DecodeError::Mismatch("the signature"))
+            matches.then(|| counter.first_block(to)).ok_or(DecodeError::Mismatch("the signature"))
         }
         ResponseForm::Long { wire_type, coin, nonce } => {
             let (first, second) = match to.envelope {

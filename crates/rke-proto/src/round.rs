@@ -4,7 +4,11 @@
 
 mod outcome;
 mod pace;
+mod packet;
+mod questions;
+mod recipient;
 mod request;
+mod sending;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,8 +16,10 @@ use std::time::Duration;
 use rke_secret::{Secret, SecretError, scoped};
 use zeroize::Zeroize;
 
-pub use self::outcome::{Fault, Outcome};
+pub use self::outcome::{Fault, Outcome, Way};
 pub use self::pace::Pace;
+pub use self::questions::MOST_QUESTIONS;
+pub use self::recipient::{Fallback, Recipient};
 use self::request::{Request, State};
 use crate::challenge::RANDOM_LEN;
 use crate::coin::CoinId;
@@ -21,42 +27,13 @@ use crate::command::{Command, Preloading};
 use crate::derive::{self, SECRET_LEN, ShareWidth};
 use crate::handshake::Group;
 use crate::header::NONCE_LEN;
-use crate::{Bitmap, ContentServerId, Envelope, EnvelopeKey, KeyContext, KeySetId, RaidaIndex};
+use crate::{Bitmap, ContentServerId, KeyContext, KeySetId, RaidaIndex};
 
 /// Random bytes that each request consumes: those of its challenge, then those of its nonce.
 pub const REQUEST_RANDOM_LEN: usize = RANDOM_LEN + NONCE_LEN;
 
 /// The largest answer that a round understands is far below this.
 pub const MAX_DATAGRAM_LEN: usize = 2048;
-
-/// Whom to ask, and how to prove oneself there.
-pub struct Recipient {
-    /// The RAIDA.
-    pub raida: RaidaIndex,
-    /// Where it listens.
-    pub endpoint: SocketAddr,
-    /// The envelope, with the coins.
-    pub envelope: Envelope,
-    /// The envelope's key.
-    pub key: EnvelopeKey,
-    /// [`REQUEST_RANDOM_LEN`] bytes from the system's generator, used once.
-    pub random: [u8; REQUEST_RANDOM_LEN],
-    /// When to ask.
-    pub pace: Pace,
-    /// How else to prove oneself, should its answers not open.
-    pub fallback: Option<Fallback>,
-}
-
-/// Another proof for a RAIDA: public server code sends answers in envelope 5 that nobody can decrypt.
-/// `docs/protocol.md` section 4.
-pub struct Fallback {
-    /// The envelope, with the coins.
-    pub envelope: Envelope,
-    /// The envelope's key.
-    pub key: EnvelopeKey,
-    /// [`REQUEST_RANDOM_LEN`] bytes from the system's generator, used once.
-    pub random: [u8; REQUEST_RANDOM_LEN],
-}
 
 /// After this, who was asked often enough would be asked again: no round takes so long.
 const NOT_AGAIN: Duration = Duration::from_secs(24 * 3600);
@@ -181,21 +158,8 @@ impl Round {
     /// What has to be sent at `now`. Each datagram is given out once and comes back at its next
     /// resend; the waits between resends grow.
     pub fn take_due(&mut self, now: Duration) -> impl Iterator<Item = (RaidaIndex, SocketAddr, &[u8])> {
-        let Self { rules, requests, context, .. } = self;
-        let due =
-            requests.iter_mut().filter(move |request| request.is_unsettled() && request.next_send <= now);
-        due.map(move |request| {
-            if let Some(context) = context {
-                request.fall_back(context);
-            }
-            let wait = request.pace.first_resend.saturating_mul(1 << request.sent.min(16));
-            request.sent += 1;
-            request.next_send = match request.sent < request.pace.most_requests {
-                true => now + wait.min(rules.max_resend),
-                false => now + NOT_AGAIN,
-            };
-            (request.raida, request.endpoint, request.datagram.as_slice())
-        })
+        let (longest, context) = (self.rules.max_resend, self.context);
+        self.requests.iter_mut().flat_map(move |request| request.take_due(now, longest, context.as_ref()))
     }
 
     /// Notes that the machine cannot send to a RAIDA at all.
@@ -270,8 +234,7 @@ impl Round {
     /// Where the round stands at `now`. What is decided still has its time, for answers that are on their
     /// way: they make a key of more shares, or a truer report of who failed.
     pub fn progress(&self, now: Duration) -> Progress {
-        let unsettled = self.requests.iter().filter(|request| request.is_unsettled());
-        let next_send = unsettled.map(|request| request.next_send).min();
+        let next_send = self.requests.iter().filter_map(Request::next_send).min();
         let is_one_waiting = self.requests.iter().any(Request::is_waiting);
         let Some(decision) = self.decision() else {
             return next_send.map_or(Progress::Hopeless, |until| Progress::Waiting { until });
@@ -315,13 +278,13 @@ impl Round {
 
     /// What became of each RAIDA that was asked.
     pub fn outcomes(&self) -> impl Iterator<Item = Outcome> {
-        self.requests.iter().filter(|request| request.sent > 0).map(Request::outcome)
+        self.requests.iter().filter(|request| request.was_asked()).map(Request::outcome)
     }
 
     /// The coin that the first answered request names.
     pub fn coin(&self) -> Option<CoinId> {
         let answered = self.requests.iter().find(|request| request.has_answered());
-        answered?.header.envelope.coins().next()
+        answered?.envelope().coins().next()
     }
 
     /// Those of a set that have answered, grouped by the coins whose ANs authenticated the request; the
@@ -331,7 +294,7 @@ impl Round {
         for raida in of.iter() {
             let answered = |request: &&Request| request.raida == raida && request.has_answered();
             let request = self.requests.iter().find(answered);
-            let Some(coins) = request.and_then(|request| request.header.envelope.coin_pair()) else {
+            let Some(coins) = request.and_then(|request| request.envelope().coin_pair()) else {
                 continue;
             };
             match groups.iter_mut().find(|group| group.coins == coins) {
@@ -345,7 +308,7 @@ impl Round {
     /// The envelope types of the requests that were answered, each once, in order.
     pub fn envelopes(&self) -> Vec<u8> {
         let answered = self.requests.iter().filter(|request| request.has_answered());
-        let mut types: Vec<u8> = answered.map(|request| request.header.envelope.wire_type()).collect();
+        let mut types: Vec<u8> = answered.map(|request| request.envelope().wire_type()).collect();
         types.sort_unstable();
         types.dedup();
         types

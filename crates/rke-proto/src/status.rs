@@ -48,6 +48,11 @@ impl Status {
     pub fn refuses_coin(self) -> bool {
         matches!(self, Self::COIN_NOT_FOUND | Self::BAD_CHALLENGE | Self::BAD_HMAC)
     }
+
+    /// Whether it says that the envelope is at fault, and not what is in it.
+    pub fn refuses_envelope(self) -> bool {
+        matches!(self, Self::ENVELOPE_NOT_ALLOWED | Self::BAD_ENCRYPTION)
+    }
 }
 
 impl fmt::Display for Status {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::coin::{CoinId, CoinPair};
 use crate::command::{self, Command, SHARE_REQUEST_LEN};
 use crate::derive::{self, ShareKind};
-use crate::envelope::{self, RequestParts, ResponseParts};
+use crate::envelope::{self, Counter, RequestParts, ResponseParts};
 use crate::header::RequestHeader;
 use crate::{
     Challenge, ClientSn, ContentServerId, DecodeError, Envelope, EnvelopeKey, KeyContext, KeySetId,
@@ -171,6 +171,35 @@ fn an_answer_without_a_payload_has_no_body() {
         }
         let opened = envelope::open_response(&header, &challenge, &key, &mut answer);
         assert_eq!(opened.map(drop), Err(DecodeError::Mismatch("the body length")), "{name}");
+    }
+}
+
+/// Computed with openssl: the keystream of the AN at counter block 0, and at 3, behind the 46 bytes of the request's body.
+#[test]
+fn a_share_in_envelope_1_is_the_known_one_in_either_form() {
+    let vectors = vectors();
+    let (_, _, _, key, _) =
+        packets(&vectors).into_iter().find(|packet| packet.2.wire_type() == 1).expect("type 1");
+    let name = "type_1_get_key_share_nonce_0102030405060708";
+    let request = hex::decode(vectors["packets"][name].as_str().expect(name)).expect("hex");
+    let header = RequestHeader::decode(&request).expect("a header");
+    let challenge = challenge(&vectors);
+    for (counter, other, share) in
+        [(Counter::Restarts, Counter::Continues, "85"), (Counter::Continues, Counter::Restarts, "e5")]
+    {
+        let (raida, status) = (RaidaIndex::new(7).expect("RAIDA 7"), Status::SUCCESS);
+        let signed = Some(*challenge.as_bytes());
+        let parts = ResponseParts { raida, status, challenge: signed, execution_micros: 0, random: [0; 24] };
+        let write = |payload: &mut [u8]| payload[0] = 0x36;
+        let sealed = envelope::seal_response_in(counter, &header, &key, &parts, 1, write).expect("memory");
+        let known = format!("0700fa0f000107080000000300000000bde94b4fa04111e3e727dc7811d822b6{share}3e3e");
+        assert_eq!(hex::encode(&sealed), known);
+        let open = |counter| {
+            let mut sealed = sealed.clone();
+            let opened = envelope::open_response_in(counter, &header, &challenge, &key, &mut sealed);
+            opened.expect("a signed answer").payload[0]
+        };
+        assert_eq!((open(counter), open(other)), (0x36, 0x36 ^ 0xB3 ^ 0xD3));
     }
 }
 

@@ -25,6 +25,8 @@ pub enum Control {
     NoEphemeral,
     /// The Content Server ID that a domain had before is not held against it.
     NoKnownServers,
+    /// The form of a RAIDA's answers in envelope 1 is found by a request whose answer everybody knows.
+    KnownAnswers,
 }
 
 /// Whether a control is on.
@@ -48,6 +50,7 @@ fn named(name: &str) -> Option<Control> {
         "no-coin-binding" => Control::NoCoinBinding,
         "no-ephemeral" => Control::NoEphemeral,
         "no-known-servers" => Control::NoKnownServers,
+        "known-answers" => Control::KnownAnswers,
         _ => return None,
     })
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use rke_host::wallet::{self, Envelope1, Proof, Wallet};
 use rke_proto::derive::ShareWidth;
 use rke_proto::records::KeySet;
-use rke_proto::round::{Fallback, REQUEST_RANDOM_LEN, Recipient};
-use rke_proto::{ClientSn, KeyContext, RAIDA_COUNT, RaidaIndex};
+use rke_proto::round::{Fallback, MOST_QUESTIONS, REQUEST_RANDOM_LEN, Recipient};
+use rke_proto::{ClientSn, Envelope, EnvelopeKey, KeyContext, RAIDA_COUNT, RaidaIndex};
 
 use super::clock::AskedAt;
 use super::{Exchange, ExchangeError};
@@ -29,21 +29,51 @@ impl Exchange {
         let raidas: Vec<RaidaIndex> = servers.iter().map(|(raida, _)| *raida).collect();
         let read = move || wallet::prove(&wallet, &raidas, width, envelope_1, required);
         let proofs = spawn_blocking(read).await.map_err(io::Error::other)??;
-        let mut random = [[[0; REQUEST_RANDOM_LEN]; 2]; RAIDA_COUNT];
-        getrandom::fill(random.as_flattened_mut().as_flattened_mut()).map_err(io::Error::from)?;
-        let recipients = proofs.into_iter().zip(random).filter_map(|(proof, [random, other_random])| {
+        let mut random = [[0; REQUEST_RANDOM_LEN]; RAIDA_COUNT];
+        getrandom::fill(random.as_flattened_mut()).map_err(io::Error::from)?;
+        let recipients = proofs.into_iter().zip(random).filter_map(|(proof, random)| {
             let (raida, endpoint) = *servers.iter().find(|(raida, _)| *raida == proof.raida)?;
             let Habits { pace, form } = self.raidas.habits(raida, endpoint);
             let Proof { envelope, key, fallback, .. } = proof;
             let ((envelope, key), fallback) = match fallback {
-                Some(other) if form == Some(AnswerForm::GarblesEnvelope5) => (other, None),
+                Some(other) if is_asked_in_envelope_4(&other.0, form) => (other, None),
                 fallback => ((envelope, key), fallback),
             };
-            let fallback = fallback.map(|(envelope, key)| Fallback { envelope, key, random: other_random });
-            Some(Recipient { raida, endpoint, envelope, key, random, pace, fallback })
+            let fallback = fallback.map(|other| new_fallback(other, form)).transpose();
+            Some(fallback.map(|fallback| Recipient {
+                raida,
+                endpoint,
+                envelope,
+                key,
+                random,
+                pace,
+                fallback,
+            }))
         });
-        Ok(recipients.collect())
+        Ok(recipients.collect::<io::Result<_>>()?)
     }
+}
+
+/// Whether a RAIDA is asked in this envelope at once in place of 5, because its answers in that do not open.
+fn is_asked_in_envelope_4(fallback: &Envelope, form: Option<AnswerForm>) -> bool {
+    matches!(fallback, Envelope::Type4(_)) && form == Some(AnswerForm::GarblesEnvelope5)
+}
+
+/// The other way to ask a RAIDA that the wallet has a proof for.
+fn new_fallback((envelope, key): (Envelope, EnvelopeKey), form: Option<AnswerForm>) -> io::Result<Fallback> {
+    Ok(match envelope {
+        Envelope::Type1(_) => {
+            let mut random = vec![[0; REQUEST_RANDOM_LEN]; MOST_QUESTIONS];
+            getrandom::fill(random.as_flattened_mut())?;
+            let is_usual = matches!(form, Some(AnswerForm::Envelope1(_)));
+            Fallback::Envelope1 { envelope, key, random, is_usual }
+        }
+        _ => {
+            let mut random = [0; REQUEST_RANDOM_LEN];
+            getrandom::fill(&mut random)?;
+            Fallback::Envelope4 { envelope, key, random }
+        }
+    })
 }
 
 /// What the shares are asked for.

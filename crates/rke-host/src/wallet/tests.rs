@@ -60,7 +60,15 @@ fn narrow_shares_are_asked_for_with_one_coin_and_in_envelope_1_only_where_that_i
     put(&wallet, "Bank/two.bin", &coin_file(ALL, &[1, 2]));
     let in_envelope = |allowed| envelopes_with(&wallet, ShareWidth::Narrow, allowed);
     assert_eq!(in_envelope(Envelope1::default()), [Envelope::Type4(id(1)); 25]);
-    assert_eq!(in_envelope(Envelope1::Allowed), [Envelope::Type1(id(1)); 25]);
+    assert_eq!(in_envelope(Envelope1::Allowed), [Envelope::Type4(id(1)); 25]);
+    for (allowed, fallback) in
+        [(Envelope1::Refused, None), (Envelope1::Allowed, Some(Envelope::Type1(id(1))))]
+    {
+        let proofs = prove(&Wallet::at(wallet.path()), &raidas(), ShareWidth::Narrow, allowed, 13);
+        let fallbacks =
+            proofs.expect("proofs").into_iter().map(|proof| proof.fallback.map(|(other, _)| other));
+        assert_eq!(fallbacks.collect::<Vec<_>>(), [fallback; 25], "{allowed:?}");
+    }
     let wide = envelopes_with(&wallet, ShareWidth::Wide, Envelope1::Allowed);
     assert_eq!(wide, [Envelope::Type5(id(1), id(2)); 25]);
 }

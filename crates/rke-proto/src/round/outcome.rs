@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::cursor::DecodeError;
+use crate::envelope::Counter;
 use crate::{RaidaIndex, Status};
 
 /// Why a RAIDA gave no share.
@@ -38,6 +39,17 @@ pub struct Outcome {
     pub endpoint: SocketAddr,
     /// How long it took from asking to the answer, resends included, or why there is none.
     pub result: Result<Duration, Fault>,
-    /// Whether it was asked another way at last, because an answer of it did not open.
-    pub has_fallen_back: bool,
+    /// In which way it gave its share, or was asked last.
+    pub way: Way,
+}
+
+/// In which way a RAIDA was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// In the recipient's envelope.
+    First,
+    /// In envelope 4, because an answer in envelope 5 did not open.
+    Envelope4,
+    /// In envelope 1, because no share came in envelope 4, and the counter of its answers was this.
+    Envelope1(Counter),
 }

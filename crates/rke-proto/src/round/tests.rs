@@ -1,3 +1,6 @@
+mod envelope_1;
+
+use super::sending::Sending;
 use super::*;
 use crate::Challenge;
 use crate::ClientSn;
@@ -6,8 +9,9 @@ use crate::coin::{CoinId, CoinPair};
 use crate::command;
 use crate::cursor::DecodeError;
 use crate::derive::ShareKind;
-use crate::envelope::{self, ResponseParts};
+use crate::envelope::{self, Counter, ResponseParts};
 use crate::header::RequestHeader;
+use crate::{Envelope, EnvelopeKey};
 
 const MS: Duration = Duration::from_millis(1);
 const COIN: CoinId = CoinId { denomination: 0, serial: 42 };
@@ -71,6 +75,10 @@ fn honest_answer(raida: RaidaIndex, request: &[u8]) -> Vec<u8> {
 }
 
 fn answer_with(raida: RaidaIndex, request: &[u8], status: Status) -> Vec<u8> {
+    answer_in(Counter::Continues, raida, request, status)
+}
+
+fn answer_in(counter: Counter, raida: RaidaIndex, request: &[u8], status: Status) -> Vec<u8> {
     let mut request = request.to_vec();
     let header = RequestHeader::decode(&request).expect("a request header");
     let key = key_for(raida, header.envelope);
@@ -94,8 +102,8 @@ fn answer_with(raida: RaidaIndex, request: &[u8], status: Status) -> Vec<u8> {
         execution_micros: 7,
         random: [raida.get() ^ 0x55; 24],
     };
-    envelope::seal_response(&header, &key, &parts, payload.len(), |out| out.copy_from_slice(&payload))
-        .expect("secret memory")
+    let write = |out: &mut [u8]| out.copy_from_slice(&payload);
+    envelope::seal_response_in(counter, &header, &key, &parts, payload.len(), write).expect("secret memory")
 }
 
 /// The shares of that width that are given to who asks in that envelope.
@@ -394,7 +402,7 @@ fn resends_the_same_bytes_to_the_silent_at_growing_intervals() {
 fn who_is_not_known_is_asked_twice() {
     let mut round = wide_round(13);
     for request in &mut round.requests {
-        request.pace = Pace::default();
+        request.sending = Sending::new(Pace::default(), Duration::ZERO);
     }
     let times: Vec<u32> = (0..60_000).filter(|at| !sent_at(&mut round, *at * MS).is_empty()).collect();
     assert_eq!(times, [0, 200]);
@@ -443,7 +451,7 @@ fn an_answer_to_another_request_of_the_same_raida_is_dropped() {
     let mut older = wide_round(13);
     let mut round = wide_round(13);
     let (raida, request) = sent_at(&mut older, Duration::ZERO).swap_remove(0);
-    round.requests[0].challenge = Challenge::new([9; 12]);
+    round.requests[0].packet.challenge = Challenge::new([9; 12]);
     deliver(&mut round, raida, honest_answer(raida, &request), MS);
     assert_eq!(round.faults()[0].1, Fault::Malformed(DecodeError::Mismatch("the challenge in the answer")));
 }
@@ -454,7 +462,8 @@ fn who_answers_in_envelope_5_what_nobody_can_open_is_asked_in_envelope_4() {
         let envelopes = [Envelope::Type5(COIN, OTHER), Envelope::Type4(COIN)];
         let [key, other_key] = envelopes.map(|envelope| key_for(raida, envelope));
         let [random, other_random] = [1, 2].map(|nth| [raida.get() + 100 * nth; REQUEST_RANDOM_LEN]);
-        let fallback = Some(Fallback { envelope: envelopes[1], key: other_key, random: other_random });
+        let fallback =
+            Some(Fallback::Envelope4 { envelope: envelopes[1], key: other_key, random: other_random });
         let (endpoint, pace) = (endpoint(raida), Pace::default());
         Recipient { raida, endpoint, envelope: envelopes[0], key, random, pace, fallback }
     });
@@ -482,7 +491,7 @@ fn who_answers_in_envelope_5_what_nobody_can_open_is_asked_in_envelope_4() {
     assert!(round.is_satisfied() && round.envelopes() == [4, 5]);
     let groups = round.groups(round.answered());
     assert_eq!(groups.iter().map(|group| group.raidas.count()).collect::<Vec<_>>(), [13, 12]);
-    assert!(round.outcomes().all(|outcome| outcome.has_fallen_back == garbles(outcome.raida)));
+    assert!(round.outcomes().all(|outcome| (outcome.way == Way::Envelope4) == garbles(outcome.raida)));
     assert!(round.shares(round.answered()).all(|(raida, share)| {
         let coins = if garbles(raida) { Envelope::Type4(COIN) } else { Envelope::Type5(COIN, OTHER) };
         let (kind, mut right) = (kind_for(ShareWidth::Wide, coins), [0; 32]);

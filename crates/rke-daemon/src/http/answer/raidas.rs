@@ -1,6 +1,7 @@
 //! How the RAIDAs have been doing.
 
 use rke_proto::MIN_REQUIRED;
+use rke_proto::envelope::Counter;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -33,12 +34,18 @@ impl From<raidas::State> for RaidaState {
 enum RaidaForm {
     #[serde(rename = "envelope_5_garbled")]
     GarblesEnvelope5,
+    #[serde(rename = "envelope_1_restarting")]
+    RestartsEnvelope1,
+    #[serde(rename = "envelope_1_continuing")]
+    ContinuesEnvelope1,
 }
 
 impl From<raidas::AnswerForm> for RaidaForm {
     fn from(form: raidas::AnswerForm) -> Self {
         match form {
             raidas::AnswerForm::GarblesEnvelope5 => Self::GarblesEnvelope5,
+            raidas::AnswerForm::Envelope1(Counter::Restarts) => Self::RestartsEnvelope1,
+            raidas::AnswerForm::Envelope1(Counter::Continues) => Self::ContinuesEnvelope1,
         }
     }
 }
@@ -69,7 +76,8 @@ struct RaidaRow {
     /// Wrong shares that it gave.
     lies: u64,
     /// In what form it answers, where that is not the usual one: `envelope_5_garbled` (its answers in envelope 5 do not
-    /// open, and it is asked in envelope 4).
+    /// open, and it is asked in envelope 4), `envelope_1_restarting`, `envelope_1_continuing` (it gives shares in envelope
+    /// 1 only, and the counter of its answers restarts or continues).
     #[schema(required)]
     form: Option<RaidaForm>,
     /// What went wrong last.
