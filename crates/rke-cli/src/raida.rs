@@ -11,7 +11,7 @@ use rke_proto::ContentServerId;
 use rke_proto::coin::CoinId;
 use rke_raida::node::{Node, NodeConfig};
 use rke_raida::owners::{self, Ownership};
-use rke_raida::responder::Rules;
+use rke_raida::responder::{Imitation, Rules};
 use rke_secret::process::{Inspection, harden};
 
 use crate::cli::{OwnerCommand, RaidaCommand, RaidaOptions, RaidaSubcommand};
@@ -47,6 +47,7 @@ fn run_node(options: RaidaOptions) -> Result<()> {
             preloaders: options.preloader.into_iter().collect(),
             envelope_1: if options.allow_envelope_1 { Envelope1::Allowed } else { Envelope1::Refused },
             replay_places: options.replay_memory,
+            imitates: Imitation::Nobody,
         },
     };
     let runtime = protection::start_runtime(options.protection, 0, Some(&sandbox))?;

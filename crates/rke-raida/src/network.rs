@@ -1,6 +1,10 @@
 //! A complete network on one machine: coins, 25 nodes, a Content Server that has preloaded them,
 //! and the DNS that names them. Made of the same parts as the real thing.
 
+mod nodes;
+#[cfg(feature = "public-servers")]
+mod public_servers;
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -14,15 +18,14 @@ use rke_proto::directory::Directory;
 use rke_proto::round::Fault;
 use rke_proto::{ContentServerId, KeySetId, RAIDA_COUNT, RaidaIndex};
 
+use self::nodes::start_nodes;
 use crate::content_server::{
     Application, ContentServer, ContentServerError, DnsRecords, KeyRing, MasterSecrets, PreloadReport,
     ServerConfig, ServerError,
 };
 use crate::dns::{DnsError, DnsServer};
 use crate::mint::{make_wallet, mint};
-use crate::node::{Node, NodeConfig, NodeError};
-use crate::owners::{Preloader, Preloaders};
-use crate::responder::Rules;
+use crate::node::{Node, NodeError};
 
 const PRELOAD_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -366,33 +369,6 @@ fn make_coins(config: &LocalNetworkConfig) -> io::Result<()> {
 
 fn coin(serial: u32) -> CoinId {
     CoinId { denomination: 0, serial }
-}
-
-/// Who may preload at the nodes.
-fn preloaders(cs_id: ContentServerId) -> Preloaders {
-    let [own, second] = PRELOADERS.map(coin);
-    let any = [own, second, coin(OTHER_PRELOADER)].map(Preloader::of_any);
-    any.into_iter().chain([Preloader::of(own, vec![cs_id])]).collect()
-}
-
-async fn start_nodes(config: &LocalNetworkConfig) -> Result<Vec<Node>, NetworkError> {
-    let coin_folders = vec![config.wallet(), config.server_wallet(), config.other_wallet()];
-    let mut nodes = Vec::with_capacity(RAIDA_COUNT);
-    for raida in RaidaIndex::all() {
-        let port = match config.first_raida_port {
-            0 => 0,
-            first => first.checked_add(raida.get().into()).ok_or(NetworkError::PortsTooHigh(first))?,
-        };
-        let node = Node::start(NodeConfig {
-            raida,
-            listen: SocketAddr::new(LOOPBACK, port),
-            coin_folders: coin_folders.clone(),
-            data_dir: config.dir.join(format!("raida-{raida:02}")),
-            rules: Rules { preloaders: preloaders(config.cs_id), ..Rules::default() },
-        });
-        nodes.push(node.await?);
-    }
-    Ok(nodes)
 }
 
 fn directory_text(directory: &Directory) -> String {

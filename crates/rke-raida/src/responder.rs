@@ -1,6 +1,7 @@
 //! How a RAIDA answers: one datagram in, at most one out. No socket and no clock, so every status
 //! is a plain unit test. The order of the checks is that of `docs/protocol.md` sections 4 and 5.
 
+mod imitation;
 mod seen;
 
 use std::collections::HashMap;
@@ -16,6 +17,9 @@ use rke_proto::header::{HeaderError, NONCE_LEN, RequestHeader};
 use rke_proto::{Challenge, ContentServerId, Envelope, EnvelopeKey, RaidaIndex, Status};
 use rke_secret::{Secret, SecretError, apart};
 
+pub use self::imitation::Imitation;
+#[cfg(feature = "public-servers")]
+pub use self::imitation::{RefusalHeader, VERSION};
 use self::seen::{Answers, Fingerprint, RequestName, Seen};
 use crate::key_sets::{KeySets, PreloadError};
 use crate::owners::Preloaders;
@@ -41,13 +45,15 @@ pub struct Rules {
     pub envelope_1: Envelope1,
     /// How many requests are remembered at one time, at most.
     pub replay_places: usize,
+    /// Whom it imitates. Nobody, but in tests.
+    pub imitates: Imitation,
 }
 
 impl Default for Rules {
     /// Nobody preloads.
     fn default() -> Self {
         let (preloaders, envelope_1) = (Preloaders::default(), Envelope1::Refused);
-        Self { preloaders, envelope_1, replay_places: DEFAULT_PLACES }
+        Self { preloaders, envelope_1, replay_places: DEFAULT_PLACES, imitates: Imitation::Nobody }
     }
 }
 
@@ -107,6 +113,10 @@ impl Responder {
                 return Some(envelope::refuse_unknown_envelope(self.raida, group, echo, status));
             }
         };
+        #[cfg(feature = "public-servers")]
+        if let Some(answer) = self.imitate(&header, arrival, datagram) {
+            return Some(answer);
+        }
         match self.open(&header, arrival.peer, datagram) {
             Ok(opened) => self.answer_opened(&header, arrival, &opened),
             Err(Unopened { status, key, readable }) => self.refuse(&header, &key, readable, arrival, status),
@@ -306,7 +316,7 @@ impl Responder {
     ) -> Option<Vec<u8>> {
         let Opened { command, key, challenge, .. } = opened;
         let parts = self.parts(Status::SUCCESS, Some(*challenge.as_bytes()), arrival);
-        let sealed = envelope::seal_response(header, key, &parts, command.payload_len(), |mut out| {
+        let write_payload = |mut out: &mut [u8]| {
             if command.returns_challenge() {
                 let (echoed, rest) = out.split_at_mut(CHALLENGE_LEN);
                 echoed.copy_from_slice(challenge.as_bytes());
@@ -315,7 +325,12 @@ impl Responder {
             if let Some(share) = share {
                 share.expose(|share| out.copy_from_slice(&share[..out.len()]));
             }
-        });
+        };
+        #[cfg(not(feature = "public-servers"))]
+        let sealed = envelope::seal_response(header, key, &parts, command.payload_len(), write_payload);
+        #[cfg(feature = "public-servers")]
+        let sealed =
+            self.rules.imitates.seal_response(header, key, &parts, command.payload_len(), write_payload);
         sealed.map_err(no_memory).ok()
     }
 

@@ -38,6 +38,7 @@ mod page;
 mod pages;
 mod printed;
 mod program;
+mod public_servers;
 mod real;
 mod records;
 mod refused;

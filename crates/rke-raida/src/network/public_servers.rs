@@ -1,0 +1,59 @@
+//! Nodes that imitate public servers, for tests: each of them, or all kinds in one network.
+
+use rke_host::wallet::Envelope1;
+use rke_proto::RaidaIndex;
+use rke_proto::envelope::Counter;
+
+use super::nodes::{rules, start_node};
+use super::{BETWEEN_RESTARTS, LocalNetwork, NetworkError, RESTARTS};
+use crate::responder::{Imitation, RefusalHeader, Rules};
+
+impl Imitation {
+    /// Whom a RAIDA imitates in a network in which every kind of server occurs. 13 of 25 give wide shares, and 17 give
+    /// shares in envelope 4.
+    pub fn of_all_kinds(raida: RaidaIndex) -> Self {
+        let [refuses_in, refuses_in_long] = [RefusalHeader::Short, RefusalHeader::Long];
+        match raida.get() {
+            0..5 => Self::Nobody,
+            5..13 => Self::GarbledEnvelope5,
+            13..17 => Self::OnlyEnvelope1 { counter: Counter::Restarts, refuses_in },
+            17..21 => Self::OnlyEnvelope1 { counter: Counter::Continues, refuses_in: refuses_in_long },
+            21..23 => Self::NoWideShares { refuses_in },
+            _ => Self::NoWideShares { refuses_in: refuses_in_long },
+        }
+    }
+}
+
+impl LocalNetwork {
+    /// From now on every kind of public server occurs among the nodes. They can no longer be preloaded.
+    ///
+    /// # Errors
+    /// As [`LocalNetwork::imitate`].
+    pub async fn imitate_all_kinds(&mut self) -> Result<(), NetworkError> {
+        for raida in RaidaIndex::all() {
+            self.imitate(raida, Imitation::of_all_kinds(raida)).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts a node again, at its address and with its key sets: as what it imitates, which answers in envelope 1 too.
+    ///
+    /// # Errors
+    /// [`NetworkError`]; then it is stopped.
+    pub async fn imitate(&mut self, raida: RaidaIndex, imitates: Imitation) -> Result<(), NetworkError> {
+        self.stop_node(raida).await;
+        let listen = self.addresses[raida.position()];
+        let rules = Rules { imitates, envelope_1: Envelope1::Allowed, ..rules(&self.config) };
+        let mut waits = std::iter::repeat_n(BETWEEN_RESTARTS, RESTARTS);
+        loop {
+            // A process that this one is just starting has a copy of the lock of its data directory until its program runs.
+            match (start_node(&self.config, raida, listen, rules.clone()).await, waits.next()) {
+                (Err(_), Some(wait)) => tokio::time::sleep(wait).await,
+                (started, _) => {
+                    self.nodes[raida.position()] = Some(started?);
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
