@@ -1,5 +1,5 @@
 //! `cargo xtask attack`: plays the adversaries of SECURITY.md against a network of its own. Each gets nothing; and each
-//! gets plaintext once the defence that stands against it is taken away, so the attacks are real ones.
+//! gets plaintext, or an AN, once the defence that stands against it is taken away, so the attacks are real ones.
 
 use std::process::Command;
 
@@ -12,13 +12,14 @@ const KEPT: i32 = 0;
 const BROKEN: i32 = 3;
 
 /// The attacks, and the defences that have to go for each to succeed.
-const ATTACKS: [(&str, &str); 6] = [
+const ATTACKS: [(&str, &str); 7] = [
     ("sniffer", "no-coin-binding,no-ephemeral"),
     ("thief", "no-ephemeral"),
     ("raida", "no-coin-binding,no-ephemeral"),
     ("middle", "no-coin-binding"),
     ("raida-in-the-middle", "no-coin-binding"),
     ("impostor", "no-known-servers"),
+    ("coin-thief", "known-answers"),
 ];
 
 /// Where two defences have to go, either of them alone keeps the secret.
@@ -43,7 +44,7 @@ fn expect(name: &str, without: &str, code: i32) -> Result<()> {
     let status = Command::new(program).arg(name).env("RKE_CONTROL", without).status();
     let ended = status.context("cannot run rke-attack")?.code();
     let defences = if without.is_empty() { "all defences".to_owned() } else { without.to_owned() };
-    let said = if code == KEPT { "got nothing" } else { "got plaintext, as it must" };
+    let said = if code == KEPT { "got nothing" } else { "got what it wants, as it must" };
     ensure!(ended == Some(code), "{name} against {defences} ended with {ended:?} in place of {code}");
     println!("{name} against {defences}: {said}");
     Ok(())

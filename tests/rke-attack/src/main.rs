@@ -1,8 +1,9 @@
 //! Test only, never shipped. Attacks a network of its own: 25 RAIDA nodes, a Content Server, a daemon, and two wide
-//! sessions that send a secret. Each attacker is given what it is said to have, and nothing else. `cargo xtask attack`
-//! runs all of them, with the defences and without.
+//! sessions that send a secret, or live sessions with every kind of public server. Each attacker is given what it is said to
+//! have, and nothing else. `cargo xtask attack` runs all of them, with the defences and without.
 
 mod attacker;
+mod coin_thief;
 mod impostor;
 mod middle;
 mod noise;
@@ -15,7 +16,7 @@ use anyhow::{Context, Result, bail};
 
 use scene::Scene;
 
-/// The attacker got plaintext of a wide session.
+/// The attacker got plaintext of a wide session, or an AN.
 const BROKEN: u8 = 3;
 
 /// What came of an attack.
@@ -23,13 +24,13 @@ const BROKEN: u8 = 3;
 pub(crate) enum Outcome {
     /// The attacker got nothing.
     Kept,
-    /// It got plaintext of a wide session.
+    /// It got plaintext of a wide session, or an AN.
     Broken,
 }
 
 impl Outcome {
-    fn of(got_plaintext: bool) -> Self {
-        if got_plaintext { Self::Broken } else { Self::Kept }
+    fn of(got_it: bool) -> Self {
+        if got_it { Self::Broken } else { Self::Kept }
     }
 }
 
@@ -56,9 +57,10 @@ fn run(name: &str) -> Result<Outcome> {
             "middle" => middle::attack(folder.path(), middle::Knows::WhatItSees).await,
             "raida-in-the-middle" => middle::attack(folder.path(), middle::Knows::OneRequest).await,
             "impostor" => impostor::attack(folder.path()).await,
+            "coin-thief" => coin_thief::attack(folder.path()).await,
             _ => bail!(
-                "usage: rke-attack sniffer|thief|raida|middle|raida-in-the-middle|impostor; exit code 0 where the \
-                 attacker got nothing, {BROKEN} where it got plaintext"
+                "usage: rke-attack sniffer|thief|raida|middle|raida-in-the-middle|impostor|coin-thief; exit code 0 \
+                 where the attacker got nothing, {BROKEN} where it got plaintext or an AN"
             ),
         }
     })

@@ -20,8 +20,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::Outcome;
 use crate::attacker::{ask, psk_of, read_request};
-use crate::scene::{DOMAIN, Loot, SECRET, any_port, config, contains, dns, network, send_secret, with_port};
-use crate::tap;
+use crate::scene::{
+    DOMAIN, Loot, SECRET, any_port, config, contains, dns, network, send_secret, with_node, with_port,
+};
+use crate::tap::{self, Datagrams};
 
 /// Where the attacker reads what the exchange is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,16 +40,13 @@ pub(crate) async fn attack(folder: &Path, knows: Knows) -> Result<Outcome> {
     let listener = TcpListener::bind(any_port()).await?;
     let port = listener.local_addr()?.port();
     let dishonest = network.node_addresses()[usize::from(crate::scene::DISHONEST)];
-    let (tapped, requests) = tap::udp(dishonest).await?;
-    let mut records = with_port(network.records(), port);
-    for text in &mut records.texts {
-        *text = text.replace(&dishonest.to_string(), &tapped.to_string());
-    }
+    let (tapped, datagrams) = tap::udp(dishonest).await?;
+    let records = with_node(&with_port(network.records(), port), dishonest, tapped);
     let dns = dns(&records, any_port()).await?;
     let loot = Loot::default();
     let middle = Arc::new(Middle {
         network: Arc::clone(&network),
-        requests,
+        datagrams,
         knows,
         loot: Arc::clone(&loot),
         session: Mutex::default(),
@@ -71,7 +70,7 @@ pub(crate) async fn attack(folder: &Path, knows: Knows) -> Result<Outcome> {
 
 struct Middle {
     network: Arc<LocalNetwork>,
-    requests: Arc<Mutex<Vec<Vec<u8>>>>,
+    datagrams: Arc<Mutex<Datagrams>>,
     knows: Knows,
     loot: Loot,
     session: Mutex<Option<SessionSecrets>>,
@@ -118,10 +117,12 @@ impl Middle {
 
     /// What the exchange is about, from where this attacker knows it.
     fn context(&self, seen: KeyContext) -> Result<KeyContext> {
-        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let datagrams = self.datagrams.lock().unwrap_or_else(PoisonError::into_inner);
         match self.knows {
             Knows::WhatItSees => Ok(seen),
-            Knows::OneRequest => read_request(&self.network, requests.last().context("no request")?),
+            Knows::OneRequest => {
+                read_request(&self.network, datagrams.requests.last().context("no request")?)
+            }
         }
     }
 }

@@ -42,7 +42,7 @@ impl Scene {
         let network = network(folder).await?;
         let (content_server, recordings) = tap::tcp(network.content_server_address()).await?;
         let dishonest = network.node_addresses()[usize::from(DISHONEST)];
-        let (tapped, requests) = tap::udp(dishonest).await?;
+        let (tapped, datagrams) = tap::udp(dishonest).await?;
         let records = with_node(&with_port(network.records(), content_server.port()), dishonest, tapped);
         let dns = DnsServer::start(SocketAddr::new(LOOPBACK, 0), [&records], LOOPBACK).await?;
         let data_dir = folder.join("daemon");
@@ -63,7 +63,7 @@ impl Scene {
             client.ask(&delete).await?;
         }
         daemon.stop().await;
-        let requests = requests.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let requests = datagrams.lock().unwrap_or_else(PoisonError::into_inner).requests.clone();
         let recordings = recordings.lock().unwrap_or_else(PoisonError::into_inner).clone();
         ensure!(recordings.iter().all(|of| !contains(&of.to_server, SECRET)), "nothing is encrypted at all");
         Ok(Self { network, recordings, requests, stolen_data_dir })
@@ -106,7 +106,8 @@ pub(crate) fn with_port(records: &DnsRecords, port: u16) -> DnsRecords {
     DnsRecords { port, ..records.clone() }
 }
 
-fn with_node(records: &DnsRecords, node: SocketAddr, elsewhere: SocketAddr) -> DnsRecords {
+/// The same records with another address of a RAIDA.
+pub(crate) fn with_node(records: &DnsRecords, node: SocketAddr, elsewhere: SocketAddr) -> DnsRecords {
     let replace = |text: &String| text.replace(&node.to_string(), &elsewhere.to_string());
     DnsRecords { texts: records.texts.iter().map(replace).collect(), ..records.clone() }
 }

@@ -58,29 +58,38 @@ async fn carry(
     let _ = to.shutdown().await;
 }
 
-/// A relay for the datagrams of one RAIDA. Gives where it listens, and the requests that come.
-pub(crate) async fn udp(node: SocketAddr) -> Result<(SocketAddr, Arc<Mutex<Vec<Vec<u8>>>>)> {
+/// What went to one RAIDA, and from it.
+#[derive(Default, Clone)]
+pub(crate) struct Datagrams {
+    pub(crate) requests: Vec<Vec<u8>>,
+    pub(crate) responses: Vec<Vec<u8>>,
+}
+
+/// A relay for the datagrams of one RAIDA. Gives where it listens, and what it records.
+pub(crate) async fn udp(node: SocketAddr) -> Result<(SocketAddr, Arc<Mutex<Datagrams>>)> {
     let outside = UdpSocket::bind("127.0.0.1:0").await?;
     let inside = UdpSocket::bind("127.0.0.1:0").await?;
     let address = outside.local_addr()?;
-    let requests = Arc::new(Mutex::new(Vec::new()));
-    let kept = Arc::clone(&requests);
+    let recorded = Arc::new(Mutex::new(Datagrams::default()));
+    let kept = Arc::clone(&recorded);
     tokio::spawn(async move {
-        let (mut request, mut answer, mut client) = ([0; 2048], [0; 2048], None);
+        let (mut request, mut response, mut client) = ([0; 2048], [0; 2048], None);
+        let kept = || kept.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             tokio::select! {
                 Ok((len, from)) = outside.recv_from(&mut request) => {
                     client = Some(from);
-                    kept.lock().unwrap_or_else(PoisonError::into_inner).push(request[..len].to_vec());
+                    kept().requests.push(request[..len].to_vec());
                     let _ = inside.send_to(&request[..len], node).await;
                 }
-                Ok((len, _)) = inside.recv_from(&mut answer) => {
+                Ok((len, _)) = inside.recv_from(&mut response) => {
+                    kept().responses.push(response[..len].to_vec());
                     if let Some(client) = client {
-                        let _ = outside.send_to(&answer[..len], client).await;
+                        let _ = outside.send_to(&response[..len], client).await;
                     }
                 }
             }
         }
     });
-    Ok((address, requests))
+    Ok((address, recorded))
 }
