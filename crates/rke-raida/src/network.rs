@@ -376,7 +376,6 @@ fn preloaders(cs_id: ContentServerId) -> Preloaders {
 }
 
 async fn start_nodes(config: &LocalNetworkConfig) -> Result<Vec<Node>, NetworkError> {
-    let coin_folders = vec![config.wallet(), config.server_wallet(), config.other_wallet()];
     let mut nodes = Vec::with_capacity(RAIDA_COUNT);
     for raida in RaidaIndex::all() {
         let port = match config.first_raida_port {
@@ -386,7 +385,8 @@ async fn start_nodes(config: &LocalNetworkConfig) -> Result<Vec<Node>, NetworkEr
         let node = Node::start(NodeConfig {
             raida,
             listen: SocketAddr::new(LOOPBACK, port),
-            coin_folders: coin_folders.clone(),
+            receivers: 1,
+            coin_folders: vec![config.wallet(), config.server_wallet(), config.other_wallet()],
             data_dir: config.dir.join(format!("raida-{raida:02}")),
             rules: Rules { preloaders: preloaders(config.cs_id), ..Rules::default() },
         });
