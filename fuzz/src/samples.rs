@@ -142,7 +142,8 @@ fn request(name: &str, datagram: Vec<u8>) -> Request {
         Some(Command::GetKeyShare) => vec![0x36],
         Some(Command::GetWideKeyShare) => [challenge().as_bytes().as_slice(), &[0xA5; 32]].concat(),
         Some(Command::PreloadKeySet) => challenge().as_bytes().to_vec(),
-        Some(Command::PreloadMasterKey) | None => Vec::new(),
+        Some(Command::Version) => b"00.01.00".to_vec(),
+        Some(Command::Echo | Command::PreloadMasterKey) | None => Vec::new(),
     };
     Request { name: name.to_owned(), datagram, header, answer }
 }

@@ -14,15 +14,15 @@ use clap_complete::Shell;
 use rke_daemon::Domain;
 use rke_daemon::listen::Listen;
 use rke_proto::coin::CoinId;
-use rke_proto::{ContentServerId, KeySetId, RaidaIndex};
+use rke_proto::{ContentServerId, KeySetId};
 use rke_raida::content_server::MAX_LIFETIME_SECONDS;
-use rke_raida::owners::Preloader;
 use rke_raida::replay::{DEFAULT_PLACES, SHARES};
 
 use self::ask::AskCommand;
 use self::trust::TrustCommand;
 use crate::access::AccessOptions;
 use crate::protection::{Protection, parse_places};
+use crate::raida::settings::RaidaOptions;
 use crate::sandbox::SandboxOptions;
 use crate::settings::ServeOptions;
 
@@ -162,7 +162,7 @@ pub(crate) struct DevOptions {
 
 /// One RAIDA node, or a look at what it keeps.
 #[derive(Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct RaidaCommand {
     #[command(subcommand)]
     pub(crate) command: Option<RaidaSubcommand>,
@@ -200,47 +200,6 @@ pub(crate) enum OwnerCommand {
         #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]
         data_dir: PathBuf,
     },
-}
-
-/// One RAIDA node. The required options are required only without a subcommand.
-#[derive(Args)]
-pub(crate) struct RaidaOptions {
-    /// Which RAIDA it is, 0 to 24.
-    #[arg(long, value_name = "INDEX", env = "RKE_INDEX", required = true, value_parser = parse_raida)]
-    pub(crate) index: Option<RaidaIndex>,
-    /// Where it listens (UDP).
-    #[arg(long, value_name = "ADDR", env = "RKE_LISTEN", required = true, value_parser = parse_address)]
-    pub(crate) listen: Option<SocketAddr>,
-    /// Folder of coin files from which it takes its own AN of each coin. Repeatable.
-    #[arg(long, value_name = "DIR", env = "RKE_COINS", required = true, value_delimiter = ',')]
-    pub(crate) coins: Vec<PathBuf>,
-    /// Where its master secrets are kept, sealed.
-    #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR", required = true)]
-    pub(crate) data_dir: Option<PathBuf>,
-    /// A coin that may preload master secrets, and the Content Server IDs that it may preload, as in 0:42=SHOP+SHOP-TEST;
-    /// without IDs, any that no other coin owns or is named for. Repeatable, or with commas between coins. The first
-    /// coin of the wallet that preloads counts.
-    #[arg(
-        long,
-        value_name = "COIN[=ID+ID…]",
-        env = "RKE_PRELOADER",
-        value_delimiter = ',',
-        allow_hyphen_values = true
-    )]
-    pub(crate) preloader: Vec<Preloader>,
-    /// Most requests to remember, for five minutes each, so that none is accepted twice. One coin gets a sixteenth of
-    /// these places. When they are full, requests are refused.
-    #[arg(long, value_name = "N", env = "RKE_REPLAY_MEMORY", default_value_t = DEFAULT_PLACES, value_parser = parse_replay_places)]
-    pub(crate) replay_memory: usize,
-    /// Respond to requests in envelope 1, as older clients send them. It can give the coin's AN away.
-    #[arg(long, env = "RKE_ALLOW_ENVELOPE_1")]
-    pub(crate) allow_envelope_1: bool,
-    #[command(flatten)]
-    pub(crate) protection: Protection,
-    #[command(flatten)]
-    pub(crate) sandbox: SandboxOptions,
-    #[command(flatten)]
-    pub(crate) log: LogOptions,
 }
 
 #[derive(Subcommand)]
@@ -370,10 +329,6 @@ pub(crate) struct LogOptions {
     pub(crate) log: String,
 }
 
-fn parse_raida(text: &str) -> Result<RaidaIndex, &'static str> {
-    text.parse().ok().and_then(RaidaIndex::new).ok_or("a RAIDA index is a number from 0 to 24")
-}
-
 /// An address to listen on or to ask. Names have no place here: which of their addresses would it be?
 pub(crate) fn parse_address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| "an IP address with a port is wanted, as in 127.0.0.1:8080 or [::1]:8080")
@@ -389,7 +344,7 @@ fn parse_key_set(text: &str) -> Result<KeySetId, &'static str> {
 }
 
 /// With fewer places nobody's share would hold one.
-fn parse_replay_places(text: &str) -> Result<usize, String> {
+pub(crate) fn parse_replay_places(text: &str) -> Result<usize, String> {
     let places = text.parse().ok().filter(|places| (SHARES..=MAX_REPLAY_PLACES).contains(places));
     places.ok_or_else(|| format!("the number of places is from {SHARES} to {MAX_REPLAY_PLACES}"))
 }

@@ -86,7 +86,7 @@ async fn rotate(retire_after: u64, options: &PreloadOptions) -> Result<()> {
 
 /// Gives the RAIDAs their master secrets and prints the records.
 async fn publish(keys: &KeyRing, secrets: &MasterSecrets, options: &PreloadOptions) -> Result<()> {
-    let directory = directory::load(&options.raida_directory).await?;
+    let directory = directory::load_answering(&options.raida_directory).await?;
     let wallet = std::path::absolute(&options.wallet)?;
     let report = keys.preload(secrets, &directory, &wallet, Duration::from_secs(options.timeout)).await?;
     let (asked, done) = (directory.entries().len(), report.done.count());

@@ -15,8 +15,8 @@ pub(crate) struct LogFilter(Box<Change>);
 
 impl LogFilter {
     /// Logs by this filter from now on.
-    pub(crate) fn change(&self, filter: &str) -> Result<()> {
-        self.0(parse(filter)?).context("cannot change what is logged")
+    pub(crate) fn change(&self, filter: EnvFilter) -> Result<()> {
+        self.0(filter).context("cannot change what is logged")
     }
 }
 
@@ -48,7 +48,8 @@ fn has_colours() -> bool {
 /// The DNSSEC validator puts whole responses into its warnings. Our own messages say what is wrong with them.
 const QUIET: &str = "hickory_net::dnssec=error";
 
-fn parse(filter: &str) -> Result<EnvFilter> {
+/// What `--log` asks for.
+pub(crate) fn parse(filter: &str) -> Result<EnvFilter> {
     EnvFilter::try_new(format!("{QUIET},{filter}"))
         .with_context(|| format!("--log {filter:?} is not a log filter"))
 }

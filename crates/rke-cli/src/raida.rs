@@ -1,110 +1,97 @@
-//! `rke raida`: one RAIDA node until it is told to stop, and which coin owns which Content Server ID there.
+//! `rke raida`: one RAIDA node until it is told to stop, with other coins and settings when it is told so.
 
-use std::path::Path;
+mod owner;
+pub(crate) mod settings;
 
-use anyhow::{Context, Result};
-use jiff::Timestamp;
+use std::thread::available_parallelism;
+
+use anyhow::Result;
 use rke_host::data_dir::{Role, claim};
-use rke_host::sandbox::{Files, Reading};
-use rke_host::wallet::Envelope1;
-use rke_proto::ContentServerId;
-use rke_proto::coin::CoinId;
 use rke_raida::node::{Node, NodeConfig};
-use rke_raida::owners::{self, Ownership};
-use rke_raida::responder::{Imitation, Rules};
-use rke_secret::process::{Inspection, harden};
 
-use crate::cli::{OwnerCommand, RaidaCommand, RaidaOptions, RaidaSubcommand};
+use self::settings::{RaidaOptions, RaidaSettings};
+use crate::cli::{RaidaCommand, RaidaSubcommand};
+use crate::failure::in_words;
+use crate::log::LogFilter;
 use crate::sandbox::Sandbox;
-use crate::settings::LogFormat;
-use crate::terminal::{Cell, out, table};
-use crate::{log, protection, signals};
+use crate::settings::{LogFormat, WrongSettings};
+use crate::signals::{Order, Orders};
+use crate::{log, protection};
 
 pub(crate) fn run(command: RaidaCommand) -> Result<()> {
     match command.command {
-        Some(RaidaSubcommand::Owner { command }) => owner(command),
+        Some(RaidaSubcommand::Owner { command }) => owner::run(command),
         None => run_node(command.options),
     }
 }
 
 fn run_node(options: RaidaOptions) -> Result<()> {
-    log::start(&options.log.log, LogFormat::Text)?;
-    let RaidaOptions { index: Some(raida), listen: Some(listen), data_dir: Some(data_dir), .. } = options
-    else {
-        unreachable!("without a subcommand they are required")
-    };
+    let settings = options.clone().settle()?;
+    let log_filter = log::start(&settings.log, LogFormat::Text).map_err(WrongSettings)?;
     // What is to be writable must be there.
-    claim(&data_dir, Role::Node(raida))?;
-    let files = Files::new(Reading::Limited).write(&data_dir);
-    let files = options.coins.iter().map(AsRef::as_ref).fold(files, Files::read);
-    let sandbox = Sandbox::new(options.sandbox.sandbox, files);
-    let config = NodeConfig {
-        raida,
-        listen,
-        coin_folders: options.coins,
-        data_dir,
-        rules: Rules {
-            preloaders: options.preloader.into_iter().collect(),
-            envelope_1: if options.allow_envelope_1 { Envelope1::Allowed } else { Envelope1::Refused },
-            replay_places: options.replay_memory,
-            imitates: Imitation::Nobody,
-        },
-    };
-    let runtime = protection::start_runtime(options.protection, 0, Some(&sandbox))?;
-    runtime.block_on(serve(config, &sandbox))
+    claim(&settings.data_dir, Role::Node(settings.raida))?;
+    let sandbox = settings.sandbox();
+    // What says how many there are may be closed to it later.
+    let receivers = available_parallelism().map_or(1, usize::from);
+    let runtime = protection::start_runtime(settings.protection, 0, Some(&sandbox))?;
+    runtime.block_on(async {
+        let mut orders = Orders::listen()?;
+        let node = Node::start(NodeConfig {
+            raida: settings.raida,
+            listen: settings.listen,
+            receivers,
+            coin_folders: settings.coins.clone(),
+            data_dir: settings.data_dir.clone(),
+            rules: settings.rules.clone(),
+        });
+        let node = node.await?;
+        sandbox.close();
+        eprintln!("RAIDA {} listens on {} (UDP).", settings.raida, node.address());
+        let running = Running { options, settings, sandbox, log_filter, node };
+        running.obey(&mut orders).await;
+        running.node.stop().await;
+        Ok(())
+    })
 }
 
-async fn serve(config: NodeConfig, sandbox: &Sandbox) -> Result<()> {
-    let mut orders = signals::Orders::listen()?;
-    let raida = config.raida;
-    let node = Node::start(config).await?;
-    sandbox.close();
-    eprintln!("RAIDA {raida} listens on {} (UDP).", node.address());
-    orders.stop().await;
-    node.stop().await;
-    Ok(())
+/// The node, and what it was started with.
+struct Running {
+    options: RaidaOptions,
+    settings: RaidaSettings,
+    sandbox: Sandbox,
+    log_filter: LogFilter,
+    node: Node,
 }
 
-fn owner(command: OwnerCommand) -> Result<()> {
-    harden(Inspection::Refused).context("cannot harden the process")?;
-    match command {
-        OwnerCommand::List { data_dir } => list(&data_dir),
-        OwnerCommand::Move { cs_id, coin, data_dir } => move_to(&data_dir, &cs_id, coin),
+impl Running {
+    /// Does what signals ask for until one asks to stop.
+    async fn obey(&self, orders: &mut Orders) {
+        loop {
+            match orders.next().await {
+                Order::Stop => return,
+                // It has no sessions.
+                Order::DropEverything => (),
+                Order::Reload => {
+                    if let Err(error) = self.reload() {
+                        tracing::error!("coins and settings are not changed: {}", in_words(&error));
+                    }
+                }
+            }
+        }
     }
-}
 
-fn list(data_dir: &Path) -> Result<()> {
-    let all = owners::list(data_dir)?;
-    if all.is_empty() {
-        return out("Nothing has been preloaded at this node.");
+    /// Takes flags, environment and file as they are now, and the coins: all, or nothing.
+    fn reload(&self) -> Result<()> {
+        let wanted = self.options.clone().settle()?;
+        self.sandbox.expect_readable(&wanted.sandbox(), "node")?;
+        let filter = log::parse(&wanted.log)?;
+        let coins = self.node.reload(&wanted.coins, wanted.rules.clone())?;
+        self.log_filter.change(filter)?;
+        for setting in self.settings.fixed(&wanted) {
+            tracing::warn!(setting, "has changed, which takes a new start");
+        }
+        let coins = if coins == 1 { "1 coin".to_owned() } else { format!("{coins} coins") };
+        eprintln!("RAIDA {} has read its settings again, and knows {coins}.", self.settings.raida);
+        Ok(())
     }
-    out(&table(&["CS ID", "OWNER", "KEY SETS", "LAST PRELOAD"], all.iter().map(row)))
-}
-
-fn row(ownership: &Ownership) -> Vec<Cell> {
-    let last = ownership.last_preload.and_then(|at| Timestamp::from_second(at.try_into().ok()?).ok());
-    let last = last.map_or_else(|| "-".to_owned(), |at| at.to_string());
-    vec![
-        Cell::new(ownership.cs_id),
-        Cell::new(ownership.owner),
-        Cell::new(names_of(ownership)),
-        Cell::new(last),
-    ]
-}
-
-fn names_of(ownership: &Ownership) -> String {
-    let names: Vec<String> = ownership.key_sets.iter().map(ToString::to_string).collect();
-    if names.is_empty() { "-".into() } else { names.join(", ") }
-}
-
-fn move_to(data_dir: &Path, cs_id: &ContentServerId, coin: CoinId) -> Result<()> {
-    let before = owners::move_to(data_dir, cs_id, coin)?;
-    let removed = match before.key_sets.is_empty() {
-        true => "It had no key sets.".to_owned(),
-        false => format!("Its key sets are removed: {}.", names_of(&before)),
-    };
-    out(&format!(
-        "{} belonged to coin {} and belongs to coin {coin} now. {removed}",
-        before.cs_id, before.owner
-    ))
 }

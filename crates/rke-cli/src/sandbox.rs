@@ -66,14 +66,14 @@ impl Sandbox {
         }
     }
 
-    /// Refuses files that it keeps the process from reading.
+    /// Refuses files that it keeps the process, a `daemon` or a `node`, from reading.
     ///
     /// # Errors
     /// The first of them.
-    pub(crate) fn expect_readable(&self, wanted: &Self) -> Result<()> {
+    pub(crate) fn expect_readable(&self, wanted: &Self, process: &str) -> Result<()> {
         match self.files.unreadable(&wanted.files) {
             Some(path) if self.choice == SandboxChoice::On => bail!(
-                "the sandbox keeps the daemon from reading {}, which it was not started with; restart the daemon",
+                "the sandbox keeps the {process} from reading {}, which it was not started with; restart the {process}",
                 path.display()
             ),
             _ => Ok(()),

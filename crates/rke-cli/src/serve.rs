@@ -67,9 +67,10 @@ impl Running {
     /// Takes flags, environment and file as they are now.
     async fn reload(&self) -> Result<()> {
         let wanted = self.options.clone().settle()?;
-        self.sandbox.expect_readable(&wanted.sandbox())?;
+        self.sandbox.expect_readable(&wanted.sandbox(), "daemon")?;
+        let filter = log::parse(&wanted.log)?;
         let mut fixed = self.daemon.reload(wanted.daemon).await?;
-        self.log_filter.change(&wanted.log)?;
+        self.log_filter.change(filter)?;
         if wanted.protection != self.settings.protection {
             fixed.push("secret-memory or insecure-debug");
         }

@@ -13,7 +13,7 @@ use rke_daemon::confirm::Confirm;
 use rke_daemon::listen::Listen;
 use rke_daemon::usage::{MAX_BYTES, MAX_MESSAGES, UsageLimits};
 use rke_daemon::{Config, Domain};
-use serde::de::Error as _;
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
 use crate::access::{AccessOptions, TlsOptions};
@@ -333,7 +333,8 @@ fn parse_domains(flag: &str, names: &[String]) -> Result<Vec<Domain>> {
     names.iter().map(parse).collect()
 }
 
-fn read_file(path: &Path) -> Result<ServeOptions> {
+/// Settings of a file.
+pub(crate) fn read_file<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
     toml::from_str(&text).with_context(|| format!("the configuration file {} is wrong", path.display()))
@@ -347,7 +348,7 @@ pub(crate) fn default_data_dir() -> Result<PathBuf> {
 }
 
 /// The first list that is not empty.
-fn first_given<T>(lists: [Vec<T>; 3]) -> Vec<T> {
+pub(crate) fn first_given<T, const N: usize>(lists: [Vec<T>; N]) -> Vec<T> {
     lists.into_iter().find(|list| !list.is_empty()).unwrap_or_default()
 }
 

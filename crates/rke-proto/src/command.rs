@@ -1,4 +1,4 @@
-//! The commands of group 15 and their bodies. `docs/protocol.md` section 5.
+//! The commands that RAIDAs answer, and the bodies of those of group 15. `docs/protocol.md` section 5.
 
 use rke_secret::Secret;
 
@@ -11,6 +11,12 @@ use crate::{Challenge, Envelope, Status};
 /// The command group of the RAIDA key exchange.
 pub const GROUP: u8 = 15;
 
+/// The command group of what anyone may ask a RAIDA about itself.
+const STATUS_GROUP: u8 = 0;
+
+/// Length of a RAIDA's version in an answer.
+pub const VERSION_LEN: usize = 8;
+
 /// Length of the body of a key share request, the challenge included.
 pub const SHARE_REQUEST_LEN: usize = CHALLENGE_LEN + CSID_LEN + 1 + 5 + 8;
 
@@ -22,16 +28,20 @@ const ENTRY_LEN: usize = 1 + SECRET_LEN;
 
 const BAD_CS_ID: DecodeError = DecodeError::BadValue { what: "Content Server ID", value: 0 };
 
-/// A command of group 15.
+/// A command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Command {
-    /// 1: a Content Server gives a RAIDA its master secrets.
+    /// Group 0, 0: whether the RAIDA is there.
+    Echo,
+    /// Group 0, 1: what it runs.
+    Version,
+    /// Group 15, 1: a Content Server gives a RAIDA its master secrets.
     PreloadMasterKey,
-    /// 2: a share of one byte.
+    /// Group 15, 2: a share of one byte.
     GetKeyShare,
-    /// 32: a share of 32 bytes, bound to the coins that ask for it.
+    /// Group 15, 32: a share of 32 bytes, bound to the coins that ask for it.
     GetWideKeyShare,
-    /// 33: a Content Server gives a RAIDA its master secrets, in an order that no recording can upset.
+    /// Group 15, 33: a Content Server gives a RAIDA its master secrets, in an order that no recording can upset.
     PreloadKeySet,
 }
 
@@ -39,6 +49,8 @@ impl Command {
     /// The command that two bytes of a header name.
     pub fn from_wire(group: u8, command: u8) -> Option<Self> {
         match (group, command) {
+            (STATUS_GROUP, 0) => Some(Self::Echo),
+            (STATUS_GROUP, 1) => Some(Self::Version),
             (GROUP, 1) => Some(Self::PreloadMasterKey),
             (GROUP, 2) => Some(Self::GetKeyShare),
             (GROUP, 32) => Some(Self::GetWideKeyShare),
@@ -49,13 +61,19 @@ impl Command {
 
     /// Group and command as they stand in a header.
     pub fn to_wire(self) -> (u8, u8) {
-        let command = match self {
-            Self::PreloadMasterKey => 1,
-            Self::GetKeyShare => 2,
-            Self::GetWideKeyShare => 32,
-            Self::PreloadKeySet => 33,
-        };
-        (GROUP, command)
+        match self {
+            Self::Echo => (STATUS_GROUP, 0),
+            Self::Version => (STATUS_GROUP, 1),
+            Self::PreloadMasterKey => (GROUP, 1),
+            Self::GetKeyShare => (GROUP, 2),
+            Self::GetWideKeyShare => (GROUP, 32),
+            Self::PreloadKeySet => (GROUP, 33),
+        }
+    }
+
+    /// Whether it is about the RAIDA itself: anyone may ask, without a coin, and nothing has to be remembered of it.
+    pub fn is_status(self) -> bool {
+        matches!(self, Self::Echo | Self::Version)
     }
 
     /// The command that asks for a share of that width.
@@ -66,11 +84,14 @@ impl Command {
         }
     }
 
-    /// Whether the command may travel in that envelope. Type 0 is for loopback peers besides.
+    /// Whether the command may travel in that envelope. Type 0 is for loopback peers besides, except where the command
+    /// [is about the RAIDA itself](Command::is_status).
     pub fn allows(self, envelope: Envelope) -> bool {
         match envelope {
-            // Short answers are no more than a byte of ciphertext: all else would share the request's keystream.
-            Envelope::Type0 | Envelope::Type1(_) => self == Self::GetKeyShare,
+            Envelope::Type0 => self == Self::GetKeyShare || self.is_status(),
+            // An answer is no more than a byte of ciphertext: all else would share the request's keystream. A version is
+            // a text that is known, and would give the AN away.
+            Envelope::Type1(_) => matches!(self, Self::GetKeyShare | Self::Echo),
             Envelope::Type4(_) | Envelope::Type5(..) => true,
         }
     }
@@ -85,14 +106,19 @@ impl Command {
         match self {
             Self::GetKeyShare => Some(ShareWidth::Narrow),
             Self::GetWideKeyShare => Some(ShareWidth::Wide),
-            Self::PreloadMasterKey | Self::PreloadKeySet => None,
+            Self::Echo | Self::Version | Self::PreloadMasterKey | Self::PreloadKeySet => None,
         }
     }
 
     /// Length of the payload of an answer of success.
     pub fn payload_len(self) -> usize {
-        let challenge = if self.returns_challenge() { CHALLENGE_LEN } else { 0 };
-        challenge + self.share_width().map_or(0, ShareWidth::share_len)
+        match self {
+            Self::Echo | Self::PreloadMasterKey => 0,
+            Self::Version => VERSION_LEN,
+            Self::PreloadKeySet => CHALLENGE_LEN,
+            Self::GetKeyShare => ShareWidth::Narrow.share_len(),
+            Self::GetWideKeyShare => CHALLENGE_LEN + ShareWidth::Wide.share_len(),
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! The other side of the exchange: RAIDA nodes, the Content Server with its master secrets, and a
 //! local network of 25 nodes with DNS and coins, made of these same parts.
 
-mod answers;
 mod clock;
 pub mod content_server;
 pub mod dns;

@@ -1,23 +1,25 @@
-//! A RAIDA node: a [`Responder`] behind a UDP socket.
+//! A RAIDA node: a [`Responder`] behind UDP sockets.
 
-use std::collections::HashMap;
+mod coins;
+mod sockets;
+
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use rke_host::wallet::{CoinFile, CoinFileReadError, all_coin_files};
 use rke_proto::RaidaIndex;
-use rke_proto::coin::{AN_LEN, CoinId};
 use rke_proto::header::NONCE_LEN;
-use rke_secret::{Secret, SecretBuffer, SecretError, fill_random};
-use tokio::net::UdpSocket;
-use tokio::task::JoinHandle;
+use rke_secret::{SecretBuffer, SecretError, fill_random};
+use tokio::task::JoinSet;
 use zeroize::Zeroize;
 
-use crate::answers;
+use self::coins::Coins;
+pub use self::coins::UnusableCoins;
+use self::sockets::NodeSocket;
 use crate::clock::unix_seconds;
 use crate::key_sets::{KeySets, KeySetsError};
-use crate::responder::{Arrival, Responder, Rules};
+use crate::responder::{Ans, Arrival, Responder, Rules};
 
 /// Longer datagrams than this are cut, and so refused for their length: 255 key sets fit.
 const MAX_REQUEST_LEN: usize = 16 * 1024;
@@ -26,8 +28,11 @@ const MAX_REQUEST_LEN: usize = 16 * 1024;
 pub struct NodeConfig {
     /// Which RAIDA it is.
     pub raida: RaidaIndex,
-    /// Where it listens (UDP).
+    /// Where it listens (UDP). `[::]` takes IPv4 too.
     pub listen: SocketAddr,
+    /// How many sockets receive there, each by itself: one for each processor makes use of all. At
+    /// least one.
+    pub receivers: usize,
     /// Folders of coin files from which it takes its own AN of each coin.
     pub coin_folders: Vec<PathBuf>,
     /// Where its master secrets are kept, sealed.
@@ -36,7 +41,7 @@ pub struct NodeConfig {
     pub rules: Rules,
 }
 
-/// Why a node cannot start.
+/// Why a node cannot start, or does not go on with other coins.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// The address.
@@ -57,6 +62,9 @@ pub enum NodeError {
         /// Where it looked.
         folders: String,
     },
+    /// A node that runs keeps the coins that it knows.
+    #[error("{0}; correct or remove it, then send SIGHUP again")]
+    Unusable(#[from] UnusableCoins),
     /// What it has kept of its master secrets.
     #[error(transparent)]
     KeySets(#[from] KeySetsError),
@@ -70,26 +78,36 @@ const AT_ONCE: usize = 16;
 
 /// A running node. Dropping it stops it.
 pub struct Node {
+    raida: RaidaIndex,
     address: SocketAddr,
-    task: JoinHandle<()>,
+    responder: Arc<Responder>,
+    receivers: JoinSet<()>,
 }
 
 impl Node {
-    /// Starts a node.
+    /// Starts a node. Coin files that cannot be used are left out, with a line in the log.
     ///
     /// # Errors
     /// [`NodeError`].
     pub async fn start(config: NodeConfig) -> Result<Self, NodeError> {
-        let NodeConfig { raida, listen, .. } = config;
+        let NodeConfig { raida, listen, receivers, .. } = config;
         let bind_error = |source| NodeError::Bind { raida, address: listen, source };
-        let socket = UdpSocket::bind(listen).await.map_err(bind_error)?;
-        let address = socket.local_addr().map_err(bind_error)?;
-        let ans = read_ans(raida, &config.coin_folders)?;
+        let sockets = NodeSocket::open_all(listen, receivers).map_err(bind_error)?;
+        let address = sockets[0].address().map_err(bind_error)?;
+        let Coins { ans, unusable } = Coins::read(raida, &config.coin_folders);
+        for UnusableCoins { path, reason } in unusable {
+            tracing::warn!(file = %path.display(), %reason, "skipped a coin file");
+        }
+        let ans = at_least_one(raida, ans, &config.coin_folders)?;
         let key_sets = KeySets::open(raida, &config.data_dir)?;
         tracing::info!(%raida, %address, coins = ans.len(), key_sets = key_sets.len(), "node listens");
-        let responder = Responder::new(raida, ans, config.rules, key_sets);
-        let buffer = SecretBuffer::new(MAX_REQUEST_LEN)?;
-        Ok(Self { address, task: spawn(socket, buffer, responder) })
+        let responder = Arc::new(Responder::new(raida, ans, config.rules, key_sets));
+        let mut receivers = JoinSet::new();
+        for socket in sockets {
+            let buffer = SecretBuffer::new(MAX_REQUEST_LEN)?;
+            spawn(&mut receivers, socket, buffer, Arc::clone(&responder));
+        }
+        Ok(Self { raida, address, responder, receivers })
     }
 
     /// Where it listens.
@@ -97,65 +115,31 @@ impl Node {
         self.address
     }
 
+    /// Goes on with the coins that these folders have now, and by these rules, except that it remembers as many requests as
+    /// before. Gives how many coins it knows. Blocks on the file system.
+    ///
+    /// # Errors
+    /// [`NodeError`], also for a coin file that cannot be used; then it knows the coins that it knew, and goes by its old
+    /// rules.
+    pub fn reload(&self, coin_folders: &[PathBuf], rules: Rules) -> Result<usize, NodeError> {
+        let Coins { ans, unusable } = Coins::read(self.raida, coin_folders);
+        if let Some(unusable) = unusable.into_iter().next() {
+            return Err(unusable.into());
+        }
+        let ans = at_least_one(self.raida, ans, coin_folders)?;
+        let coins = ans.len();
+        self.responder.change(ans, rules);
+        Ok(coins)
+    }
+
     /// Stops it; its secrets are wiped when this returns.
     pub async fn stop(mut self) {
-        self.task.abort();
-        let _ = (&mut self.task).await;
+        self.receivers.shutdown().await;
     }
 }
 
-impl Drop for Node {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-/// Has the node answer. A plain function: the code of an async one is made where its future is polled or spawned,
-/// with the `opt-level` of that crate, and answers are to be made as quick as this crate is.
-#[inline(never)]
-fn spawn(socket: UdpSocket, buffer: SecretBuffer, responder: Responder) -> JoinHandle<()> {
-    tokio::spawn(serve(socket, buffer, responder))
-}
-
-async fn serve(socket: UdpSocket, mut buffer: SecretBuffer, mut responder: Responder) {
-    let mut answers = Vec::with_capacity(AT_ONCE);
-    loop {
-        if let Err(error) = socket.readable().await {
-            tracing::error!(%error, "a node's socket is broken, the node ends");
-            return;
-        }
-        // A preload carries master secrets, which are decrypted where the datagram lies.
-        buffer.expose_mut(|buffer| {
-            for _ in 0..AT_ONCE {
-                // There is no other, or an earlier answer could not be delivered: then there will be a next time.
-                let Ok((len, peer)) = socket.try_recv_from(buffer) else { break };
-                let answer = answer(&mut responder, peer, &mut buffer[..len]);
-                buffer[..len].zeroize();
-                answers.extend(answer.map(|answer| (answer, peer)));
-            }
-        });
-        // Together: who waits for several is busy with the first while the next ones come.
-        answers::send(&socket, &answers);
-        answers.clear();
-    }
-}
-
-fn answer(responder: &mut Responder, peer: SocketAddr, datagram: &mut [u8]) -> Option<Vec<u8>> {
-    let mut random = [0; NONCE_LEN];
-    if let Err(error) = fill_random(&mut random) {
-        tracing::error!(%error, "no random bytes, a request stays unanswered");
-        return None;
-    }
-    responder.answer(Arrival { peer: peer.ip(), now: unix_seconds(), random }, datagram)
-}
-
-fn read_ans(raida: RaidaIndex, folders: &[PathBuf]) -> Result<HashMap<CoinId, Secret<AN_LEN>>, NodeError> {
-    let mut ans = HashMap::new();
-    for file in folders.iter().flat_map(|folder| all_coin_files(folder)) {
-        if let Err(error) = read_coin_file(raida, &file, &mut ans) {
-            tracing::warn!(file = %file.display(), %error, "skipped a coin file");
-        }
-    }
+/// The coins, where there are any.
+fn at_least_one(raida: RaidaIndex, ans: Ans, folders: &[PathBuf]) -> Result<Ans, NodeError> {
     if ans.is_empty() {
         let folders: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
         return Err(NodeError::NoCoins { raida, folders: folders.join(", ") });
@@ -163,14 +147,44 @@ fn read_ans(raida: RaidaIndex, folders: &[PathBuf]) -> Result<HashMap<CoinId, Se
     Ok(ans)
 }
 
-fn read_coin_file(
-    raida: RaidaIndex,
-    path: &std::path::Path,
-    ans: &mut HashMap<CoinId, Secret<AN_LEN>>,
-) -> Result<(), CoinFileReadError> {
-    let file = CoinFile::open(path)?;
-    for at in 0..file.coins() {
-        ans.insert(file.coin_id(at)?, file.an(at, raida)?);
-    }
-    Ok(())
+/// Has one more socket answered. A plain function: the code of an async one is made where its future is polled or spawned,
+/// with the `opt-level` of that crate, and answers are to be made as quick as this crate is.
+#[inline(never)]
+fn spawn(receivers: &mut JoinSet<()>, socket: NodeSocket, buffer: SecretBuffer, responder: Arc<Responder>) {
+    receivers.spawn(serve(socket, buffer, responder));
 }
+
+async fn serve(socket: NodeSocket, mut buffer: SecretBuffer, responder: Arc<Responder>) {
+    let mut answers = Vec::with_capacity(AT_ONCE);
+    loop {
+        if let Err(error) = socket.readable().await {
+            tracing::error!(%error, "a node's socket is broken and is no longer read");
+            return;
+        }
+        // A preload carries master secrets, which are decrypted where the datagram lies.
+        buffer.expose_mut(|buffer| {
+            for _ in 0..AT_ONCE {
+                // There is no other, or an earlier answer could not be delivered: then there will be a next time.
+                let Ok((len, asked)) = socket.receive(buffer) else { break };
+                let answer = answer(&responder, asked.peer(), &mut buffer[..len]);
+                buffer[..len].zeroize();
+                answers.extend(answer.map(|answer| (answer, asked)));
+            }
+        });
+        // Together: who waits for several is busy with the first while the next ones come.
+        socket.send(&answers);
+        answers.clear();
+    }
+}
+
+fn answer(responder: &Responder, peer: IpAddr, datagram: &mut [u8]) -> Option<Vec<u8>> {
+    let mut random = [0; NONCE_LEN];
+    if let Err(error) = fill_random(&mut random) {
+        tracing::error!(%error, "no random bytes, a request stays unanswered");
+        return None;
+    }
+    responder.answer(Arrival { peer, now: unix_seconds(), random }, datagram)
+}
+
+#[cfg(test)]
+mod tests;

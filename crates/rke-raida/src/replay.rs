@@ -55,6 +55,12 @@ impl<H: Hash + Eq + Clone, K: Hash + Eq + Clone, V> ReplayMemory<H, K, V> {
         self.entries.get(key).map(|entry| &entry.value)
     }
 
+    /// The same, to be changed.
+    pub fn look_up_mut(&mut self, key: &K, now: u64) -> Option<&mut V> {
+        self.forget_due(now);
+        self.entries.get_mut(key).map(|entry| &mut entry.value)
+    }
+
     /// Whether one more would be remembered on the account of these holders, at `now` in Unix seconds.
     pub fn has_room(&mut self, holders: &[H], now: u64) -> bool {
         self.forget_due(now);

@@ -2,14 +2,17 @@
 //! is a plain unit test. The order of the checks is that of `docs/protocol.md` sections 4 and 5.
 
 mod imitation;
+mod operated;
 mod seen;
 
-use std::collections::HashMap;
+use std::io::Write;
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use arc_swap::ArcSwap;
 use rke_host::wallet::Envelope1;
 use rke_proto::challenge::CHALLENGE_LEN;
-use rke_proto::coin::{AN_LEN, CoinId};
+use rke_proto::coin::CoinId;
 use rke_proto::command::{self, Command, Preload, Preloading};
 use rke_proto::derive::{self, ShareKind};
 use rke_proto::envelope::{self, ResponseParts};
@@ -20,10 +23,11 @@ use rke_secret::{Secret, SecretError, apart};
 pub use self::imitation::Imitation;
 #[cfg(feature = "public-servers")]
 pub use self::imitation::{RefusalHeader, VERSION};
+use self::operated::Operated;
+pub use self::operated::{Ans, Rules};
 use self::seen::{Answers, Fingerprint, RequestName, Seen};
 use crate::key_sets::{KeySets, PreloadError};
-use crate::owners::Preloaders;
-use crate::replay::{DEFAULT_PLACES, WINDOW_SECONDS};
+use crate::replay::WINDOW_SECONDS;
 
 /// What the caller knows of a datagram besides its bytes.
 #[derive(Debug, Clone, Copy)]
@@ -36,34 +40,13 @@ pub struct Arrival {
     pub random: [u8; NONCE_LEN],
 }
 
-/// What the operator of a RAIDA decides.
-#[derive(Debug, Clone)]
-pub struct Rules {
-    /// The coins that may preload master secrets.
-    pub preloaders: Preloaders,
-    /// Whether requests in envelope 1 are answered.
-    pub envelope_1: Envelope1,
-    /// How many requests are remembered at one time, at most.
-    pub replay_places: usize,
-    /// Whom it imitates. Nobody, but in tests.
-    pub imitates: Imitation,
-}
-
-impl Default for Rules {
-    /// Nobody preloads.
-    fn default() -> Self {
-        let (preloaders, envelope_1) = (Preloaders::default(), Envelope1::Refused);
-        Self { preloaders, envelope_1, replay_places: DEFAULT_PLACES, imitates: Imitation::Nobody }
-    }
-}
-
-/// A RAIDA without its socket.
+/// A RAIDA without its sockets. All that receive have this one: what it remembers, it remembers for all of them.
 pub struct Responder {
     raida: RaidaIndex,
-    ans: HashMap<CoinId, Secret<AN_LEN>>,
-    rules: Rules,
-    key_sets: KeySets,
-    answers: Answers,
+    operated: ArcSwap<Operated>,
+    /// Taken before secret memory is made anew, never while it is.
+    key_sets: RwLock<KeySets>,
+    answers: Mutex<Answers>,
 }
 
 /// A request that opened.
@@ -90,20 +73,22 @@ impl From<Status> for Unopened {
 }
 
 impl Responder {
-    /// A RAIDA that knows these coins by their ANs.
-    pub fn new(
-        raida: RaidaIndex,
-        ans: HashMap<CoinId, Secret<AN_LEN>>,
-        rules: Rules,
-        key_sets: KeySets,
-    ) -> Self {
-        let answers = Answers::new(rules.replay_places);
-        Self { raida, ans, rules, key_sets, answers }
+    /// A RAIDA that knows these coins.
+    pub fn new(raida: RaidaIndex, ans: Ans, rules: Rules, key_sets: KeySets) -> Self {
+        let answers = Mutex::new(Answers::new(rules.replay_places));
+        let operated = ArcSwap::from_pointee(Operated { ans, rules });
+        Self { raida, operated, key_sets: RwLock::new(key_sets), answers }
+    }
+
+    /// Knows these coins from here on, and goes by these rules, except that it remembers as many requests as before.
+    /// Key sets and what is remembered stay.
+    pub fn change(&self, ans: Ans, rules: Rules) {
+        self.operated.store(Arc::new(Operated { ans, rules }));
     }
 
     /// The answer to a datagram, which is decrypted where it lies: in secret memory, that is, on a
     /// scratch stack. `None` where it is no request.
-    pub fn answer(&mut self, arrival: Arrival, datagram: &mut [u8]) -> Option<Vec<u8>> {
+    pub fn answer(&self, arrival: Arrival, datagram: &mut [u8]) -> Option<Vec<u8>> {
         let header = match RequestHeader::decode(datagram) {
             Ok(header) => header,
             Err(HeaderError::NotARequest) => return None,
@@ -145,17 +130,24 @@ impl Responder {
     }
 
     fn answer_opened(
-        &mut self,
+        &self,
         header: &RequestHeader,
         arrival: Arrival,
         opened: &Opened<'_>,
     ) -> Option<Vec<u8>> {
         let Opened { command, key, fingerprint, challenge, .. } = opened;
+        if command.is_status() {
+            return self.seal(header, opened, arrival, None);
+        }
         let name =
             RequestName { coins: header.envelope.coin_pair(), command: *command, challenge: *challenge };
-        let seen = self.answers.look_up(&name, fingerprint, arrival.now);
+        let times = (arrival.now, timestamp_of(*command, opened.body));
+        // From here on it is known to all that receive, and whoever comes second finds it.
+        let seen = self.answers().begin(&name, fingerprint, times);
         let done = match seen {
             Seen::Retransmitted(answer) => return Some(answer),
+            // The first of them gets the answer.
+            Seen::Underway => return None,
             Seen::Reused => Err(Status::BAD_PARAMETER),
             Seen::NoRoom => Err(Status::INTERNAL),
             // A preload that was done is done; done again it would fail, because its own timestamp is no longer later.
@@ -168,8 +160,7 @@ impl Responder {
             Err(status) => self.refuse(header, key, Some(*challenge.as_bytes()), arrival, status)?,
         };
         if seen == Seen::New {
-            let times = (arrival.now, timestamp_of(*command, opened.body));
-            self.answers.remember(name, *fingerprint, &answer, times).ok()?;
+            self.answers().finish(&name, &answer, arrival.now);
         }
         Some(answer)
     }
@@ -186,36 +177,25 @@ impl Responder {
         }
         envelope::check_request_frame(header, datagram)?;
         let command = Command::from_wire(header.group, header.command).ok_or(Status::UNKNOWN_COMMAND)?;
-        if !command.allows(header.envelope) || !self.takes(header.envelope, peer) {
+        let operated = self.operated.load();
+        let takes = match header.envelope {
+            Envelope::Type0 => command.is_status() || peer.to_canonical().is_loopback(),
+            Envelope::Type1(_) => operated.rules.envelope_1 == Envelope1::Allowed,
+            Envelope::Type4(_) | Envelope::Type5(..) => true,
+        };
+        if !command.allows(header.envelope) || !takes {
             return Err(Status::ENVELOPE_NOT_ALLOWED);
         }
-        Ok((command, self.envelope_key(header.envelope)?))
+        Ok((command, operated.envelope_key(header.envelope)?))
     }
 
-    /// Whether this RAIDA accepts a kind of envelope from a peer at all.
-    fn takes(&self, envelope: Envelope, peer: IpAddr) -> bool {
-        match envelope {
-            Envelope::Type0 => peer.to_canonical().is_loopback(),
-            Envelope::Type1(_) => self.rules.envelope_1 == Envelope1::Allowed,
-            Envelope::Type4(_) | Envelope::Type5(..) => true,
-        }
-    }
-
-    fn envelope_key(&self, envelope: Envelope) -> Result<EnvelopeKey, Status> {
-        let an = |coin: CoinId| self.ans.get(&coin).ok_or(Status::COIN_NOT_FOUND);
-        Ok(match envelope {
-            Envelope::Type0 => EnvelopeKey::None,
-            Envelope::Type1(coin) => EnvelopeKey::type_1(an(coin)?).map_err(no_memory)?,
-            Envelope::Type4(coin) => EnvelopeKey::type_4(an(coin)?).map_err(no_memory)?,
-            Envelope::Type5(first, second) => {
-                EnvelopeKey::type_5(an(first)?, an(second)?).map_err(no_memory)?
-            }
-        })
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does what a request asks for, and gives the share where it asks for one.
     fn perform(
-        &mut self,
+        &self,
         command: Command,
         header: &RequestHeader,
         body: &[u8],
@@ -223,6 +203,8 @@ impl Responder {
     ) -> Result<Option<Secret<32>>, Status> {
         let coins = || header.envelope.coin_pair().ok_or(Status::ENVELOPE_NOT_ALLOWED);
         match command {
+            // Without a payload, or with one that is the same for everybody.
+            Command::Echo | Command::Version => Ok(None),
             Command::GetKeyShare => self.share(ShareKind::Narrow, body, now).map(Some),
             // Bound to the coins whose ANs opened the envelope: nobody else gets that share.
             Command::GetWideKeyShare => self.share(ShareKind::Wide(coins()?), body, now).map(Some),
@@ -243,7 +225,8 @@ impl Responder {
         if context.timestamp.abs_diff(now) > WINDOW_SECONDS {
             return Err(Status::BAD_PARAMETER);
         }
-        let master = self.key_sets.master(&context.cs_id, context.key_set, kind.width());
+        let key_sets = self.key_sets.read().unwrap_or_else(PoisonError::into_inner);
+        let master = key_sets.master(&context.cs_id, context.key_set, kind.width());
         let master = master.ok_or(Status::NO_SUCH_KEY_SET)?;
         let share =
             Secret::fill(|share| master.expose(|master| derive::share(master, kind, &context, share)));
@@ -252,37 +235,38 @@ impl Responder {
 
     /// What a preload leaves outlives the datagram, so it is not made where the envelope's key has been.
     fn preload_apart(
-        &mut self,
+        &self,
         preload: &Preload<'_>,
         coin: CoinId,
         preloading: Preloading,
         now: u64,
     ) -> Result<(), Status> {
-        apart(|| self.preload(preload, coin, preloading, now)).map_err(no_memory)?
+        let mut key_sets = self.key_sets.write().unwrap_or_else(PoisonError::into_inner);
+        apart(|| self.preload(&mut key_sets, preload, coin, (preloading, now))).map_err(no_memory)?
     }
 
     fn preload(
-        &mut self,
+        &self,
+        key_sets: &mut KeySets,
         preload: &Preload<'_>,
         coin: CoinId,
-        preloading: Preloading,
-        now: u64,
+        (preloading, now): (Preloading, u64),
     ) -> Result<(), Status> {
         let cs_id = preload.cs_id;
         // The operator wants to know about a stranger, whatever coins are listed and whatever its clock says.
-        if let Some(owner) = self.key_sets.owner(&cs_id).filter(|owner| *owner != coin) {
+        if let Some(owner) = key_sets.owner(&cs_id).filter(|owner| *owner != coin) {
             return Err(self.refuse_preload(&cs_id, coin, &PreloadError::OwnedBy(owner)));
         }
         let is_stale =
             matches!(preloading, Preloading::Dated(timestamp) if timestamp.abs_diff(now) > WINDOW_SECONDS);
-        if is_stale || !self.rules.preloaders.permit(coin, &cs_id) {
+        if is_stale || !self.operated.load().rules.preloaders.permit(coin, &cs_id) {
             return Err(Status::BAD_PARAMETER);
         }
         let copy = |(key_set, master): (_, &[u8; 32])| {
             Ok((key_set, Secret::fill(|slot| slot.copy_from_slice(master)).map_err(no_memory)?))
         };
         let masters = preload.key_sets().map(copy).collect::<Result<_, Status>>()?;
-        match self.key_sets.preload(cs_id, coin, preloading, masters) {
+        match key_sets.preload(cs_id, coin, preloading, masters) {
             Ok(()) => {
                 tracing::info!(raida = %self.raida, %cs_id, %coin, "master secrets preloaded");
                 Ok(())
@@ -325,12 +309,17 @@ impl Responder {
             if let Some(share) = share {
                 share.expose(|share| out.copy_from_slice(&share[..out.len()]));
             }
+            if *command == Command::Version {
+                write_version(out);
+            }
         };
         #[cfg(not(feature = "public-servers"))]
         let sealed = envelope::seal_response(header, key, &parts, command.payload_len(), write_payload);
         #[cfg(feature = "public-servers")]
-        let sealed =
-            self.rules.imitates.seal_response(header, key, &parts, command.payload_len(), write_payload);
+        let sealed = {
+            let imitates = self.operated.load().rules.imitates;
+            imitates.seal_response(header, key, &parts, command.payload_len(), write_payload)
+        };
         sealed.map_err(no_memory).ok()
     }
 
@@ -356,6 +345,14 @@ impl Responder {
     }
 }
 
+/// Writes what this program is: two digits each for major, minor and patch, with dots between them.
+fn write_version(mut out: &mut [u8]) {
+    let [major, minor, patch] =
+        [env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR"), env!("CARGO_PKG_VERSION_PATCH")];
+    // What has no room is cut.
+    let _ = write!(out, "{major:0>2}.{minor:0>2}.{patch:0>2}");
+}
+
 fn no_memory(error: SecretError) -> Status {
     tracing::error!(%error, "a request could not be answered");
     Status::INTERNAL
@@ -376,7 +373,7 @@ fn timestamp_of(command: Command, body: &[u8]) -> Option<u64> {
             Some(command::decode_share_request(body).ok()?.timestamp)
         }
         Command::PreloadKeySet => Some(Preload::decode_with_timestamp(body).ok()?.0),
-        Command::PreloadMasterKey => None,
+        Command::Echo | Command::Version | Command::PreloadMasterKey => None,
     }
 }
 

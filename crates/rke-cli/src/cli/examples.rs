@@ -15,6 +15,7 @@ Examples:
 pub(crate) const RAIDA: &str = "\
 Examples:
   rke raida --index 7 --listen 0.0.0.0:50007 --coins coins --data-dir node --preloader 0:42=CONTENT-SERVER01,0:43
+  rke raida --config /etc/rke/raida.toml
   rke raida owner list --data-dir node
   rke raida owner move CONTENT-SERVER01 0:44 --data-dir node";
 

@@ -10,6 +10,7 @@ use rke_daemon::Domain;
 use rke_daemon::discovery::{Discovered, Discovery, DiscoveryError, Validation, reach};
 use rke_daemon::server::{ContactError, ServerName};
 use rke_host::directory;
+use rke_host::echo::{self, Answer};
 use rke_proto::RaidaIndex;
 use rke_proto::directory::Directory;
 use rke_proto::records::KeySet;
@@ -17,7 +18,6 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::probe::{self, Answer};
 use super::report::Report;
 use crate::cli::ask::DoctorOptions;
 
@@ -161,7 +161,7 @@ fn described_as(
 async fn raidas(report: &mut Report, set: &KeySet, required: usize) {
     let mut asked = JoinSet::new();
     for (raida, endpoint) in set.servers.iter().copied() {
-        asked.spawn(async move { (raida, endpoint, probe::ask(raida, endpoint).await) });
+        asked.spawn(async move { (raida, endpoint, echo::ask(raida, endpoint).await) });
     }
     let mut answers = asked.join_all().await;
     answers.sort_by_key(|(raida, ..)| *raida);

@@ -6,7 +6,6 @@ mod daemon;
 mod domain;
 mod exposure;
 mod machine;
-mod probe;
 mod report;
 mod wallet;
 

@@ -43,5 +43,5 @@ pub(super) async fn start_node(
 ) -> Result<Node, NodeError> {
     let coin_folders = vec![config.wallet(), config.server_wallet(), config.other_wallet()];
     let data_dir = config.dir.join(format!("raida-{raida:02}"));
-    Node::start(NodeConfig { raida, listen, coin_folders, data_dir, rules }).await
+    Node::start(NodeConfig { raida, listen, receivers: 1, coin_folders, data_dir, rules }).await
 }

@@ -89,7 +89,7 @@ mod servers {
             datagram: &mut [u8],
         ) -> Option<Vec<u8>> {
             let command = Command::from_wire(to.group, to.command);
-            match self.rules.imitates {
+            match self.operated.load().rules.imitates {
                 Imitation::Nobody | Imitation::GarbledEnvelope5 => None,
                 Imitation::OnlyEnvelope1 { counter, refuses_in } => match to.envelope {
                     Envelope::Type4(_) | Envelope::Type5(..) => {
@@ -114,7 +114,7 @@ mod servers {
             arrival: Arrival,
             datagram: &mut [u8],
         ) -> Option<Vec<u8>> {
-            let key = self.envelope_key(to.envelope).ok()?;
+            let key = self.operated.load().envelope_key(to.envelope).ok()?;
             let body = envelope::open_request(to, &key, datagram).ok()?;
             let challenge: [u8; CHALLENGE_LEN] = *body.first_chunk()?;
             let parts = self.parts(Status::SUCCESS, Some(challenge), arrival);

@@ -46,10 +46,12 @@ impl Fingerprint {
 /// What is known of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Seen {
-    /// Nothing: answer, then [`Answers::remember`].
+    /// Nothing: answer, then [`Answers::finish`].
     New,
     /// Nothing, and there is no room to remember it: refuse.
     NoRoom,
+    /// The same request, which is being answered at this moment.
+    Underway,
     /// The very same datagram: this was the answer.
     Retransmitted(Vec<u8>),
     /// The same request, sealed again; this was the status.
@@ -60,23 +62,27 @@ pub(super) enum Seen {
 
 struct Answered {
     fingerprint: Fingerprint,
-    answer: Box<[u8]>,
+    /// `None` until it is answered.
+    answer: Option<Box<[u8]>>,
 }
 
 impl Answered {
     /// What a request under the same name is to the one that was answered.
     fn compare(&self, request: &Fingerprint) -> Seen {
-        if self.fingerprint.datagram == request.datagram {
-            return Seen::Retransmitted(self.answer.to_vec());
+        if self.fingerprint.body != request.body {
+            return Seen::Reused;
         }
-        if self.fingerprint.body == request.body {
-            return Seen::Resealed(Status(self.answer.get(2).copied().unwrap_or_default()));
+        match &self.answer {
+            None => Seen::Underway,
+            Some(answer) if self.fingerprint.datagram == request.datagram => {
+                Seen::Retransmitted(answer.to_vec())
+            }
+            Some(answer) => Seen::Resealed(Status(answer.get(2).copied().unwrap_or_default())),
         }
-        Seen::Reused
     }
 }
 
-/// The answers that a node has given.
+/// The answers that a node has given, and the requests that it is answering.
 pub(super) struct Answers(ReplayMemory<Option<CoinId>, RequestName, Answered>);
 
 impl Answers {
@@ -85,31 +91,31 @@ impl Answers {
         Self(ReplayMemory::new(places))
     }
 
-    /// What is known of a request at `now`, in Unix seconds.
-    pub(super) fn look_up(&mut self, name: &RequestName, fingerprint: &Fingerprint, now: u64) -> Seen {
-        let known = self.0.look_up(name, now).map(|known| known.compare(fingerprint));
-        known.unwrap_or_else(|| match self.0.has_room(&name.holders(), now) {
-            true => Seen::New,
-            false => Seen::NoRoom,
-        })
-    }
-
-    /// Keeps the answer to a new request, which was made at `timestamp`: for as long as it could be taken again. What
-    /// has no timestamp, or one that is not taken, counts as made now.
-    ///
-    /// # Errors
-    /// [`Full`]; then the answer must not be given.
-    pub(super) fn remember(
+    /// What is known of a request at `now`, in Unix seconds. A new one is remembered from here on, for as long as it could
+    /// be taken again: it was made at `timestamp`. What has no timestamp, or one that is not taken, counts as made now.
+    pub(super) fn begin(
         &mut self,
-        name: RequestName,
-        fingerprint: Fingerprint,
-        answer: &[u8],
+        name: &RequestName,
+        fingerprint: &Fingerprint,
         (now, timestamp): (u64, Option<u64>),
-    ) -> Result<(), Full> {
-        let holders = name.holders();
+    ) -> Seen {
+        if let Some(known) = self.0.look_up(name, now) {
+            return known.compare(fingerprint);
+        }
         let made = timestamp.filter(|made| made.abs_diff(now) <= WINDOW_SECONDS).unwrap_or(now);
         let until = made.saturating_add(WINDOW_SECONDS + 1);
-        self.0.remember(name, &holders, Answered { fingerprint, answer: answer.into() }, (now, until))
+        let underway = Answered { fingerprint: *fingerprint, answer: None };
+        match self.0.remember(name.clone(), &name.holders(), underway, (now, until)) {
+            Ok(()) => Seen::New,
+            Err(Full) => Seen::NoRoom,
+        }
+    }
+
+    /// Keeps the answer to a request that was new.
+    pub(super) fn finish(&mut self, name: &RequestName, answer: &[u8], now: u64) {
+        if let Some(known) = self.0.look_up_mut(name, now) {
+            known.answer = Some(answer.into());
+        }
     }
 }
 
@@ -134,13 +140,18 @@ mod tests {
         let (first, answer) = (fingerprint(b"one", b"body"), [0, 0, 250, 15]);
         for (timestamp, last) in [(700, 1000), (1000, 1300), (1300, 1600), (1301, 1300), (699, 1300)] {
             let name = name((timestamp % 251) as u8);
-            let at = |answers: &mut Answers, fingerprint, now| answers.look_up(&name, &fingerprint, now);
+            let at = |answers: &mut Answers, fingerprint, now| {
+                answers.begin(&name, &fingerprint, (now, Some(timestamp)))
+            };
+            let (resealed, reused) = (fingerprint(b"two", b"body"), fingerprint(b"three", b"other"));
             assert_eq!(at(&mut answers, first, 1000), Seen::New);
-            answers.remember(name.clone(), first, &answer, (1000, Some(timestamp))).expect("room");
+            for same in [first, resealed] {
+                assert_eq!(at(&mut answers, same, 1000), Seen::Underway);
+            }
+            assert_eq!(at(&mut answers, reused, 1000), Seen::Reused);
+            answers.finish(&name, &answer, 1000);
             assert_eq!(at(&mut answers, first, 1000), Seen::Retransmitted(answer.into()));
-            let resealed = fingerprint(b"two", b"body");
             assert_eq!(at(&mut answers, resealed, 1000), Seen::Resealed(Status::SUCCESS));
-            let reused = fingerprint(b"three", b"other");
             assert_eq!(at(&mut answers, reused, last), Seen::Reused, "{timestamp}");
             assert_eq!(at(&mut answers, reused, last + 1), Seen::New, "{timestamp}");
             answers = Answers::new(1024);
@@ -151,7 +162,7 @@ mod tests {
     fn another_coin_or_command_under_the_same_challenge_is_another_request() {
         let mut answers = Answers::new(1024);
         let own = fingerprint(b"one", b"body");
-        answers.remember(name(1), own, &[0; 32], (1000, None)).expect("room");
+        assert_eq!(answers.begin(&name(1), &own, (1000, None)), Seen::New);
         let second = CoinId { denomination: 0, serial: 43 };
         for other in [
             RequestName { coins: Some(CoinPair { first: COIN, second: Some(second) }), ..name(1) },
@@ -160,31 +171,27 @@ mod tests {
             RequestName { command: Command::GetKeyShare, ..name(1) },
             name(2),
         ] {
-            assert_eq!(answers.look_up(&other, &fingerprint(b"two", b"other"), 1000), Seen::New, "{other:?}");
+            let seen = answers.begin(&other, &fingerprint(b"two", b"other"), (1000, None));
+            assert_eq!(seen, Seen::New, "{other:?}");
         }
-        assert_eq!(answers.look_up(&name(1), &fingerprint(b"two", b"other"), 1000), Seen::Reused);
+        assert_eq!(answers.begin(&name(1), &fingerprint(b"two", b"other"), (1000, None)), Seen::Reused);
     }
 
     #[test]
     fn one_coin_fills_its_own_part_only() {
         let mut answers = Answers::new(32);
         let own = fingerprint(b"one", b"body");
+        let mut begin = |name: &RequestName, now| answers.begin(name, &own, (now, None));
         for challenge in 0..2 {
-            answers.remember(name(challenge), own, &[0; 32], (1000, None)).expect("room");
+            assert_eq!(begin(&name(challenge), 1000), Seen::New);
         }
-        assert_eq!(answers.look_up(&name(2), &own, 1000), Seen::NoRoom);
+        assert_eq!(begin(&name(2), 1000), Seen::NoRoom);
         let stranger = CoinId { denomination: 0, serial: 43 };
         let second = CoinPair { first: stranger, second: Some(COIN) };
-        assert_eq!(
-            answers.look_up(&RequestName { coins: Some(second), ..name(2) }, &own, 1000),
-            Seen::NoRoom
-        );
+        assert_eq!(begin(&RequestName { coins: Some(second), ..name(2) }, 1000), Seen::NoRoom);
         let alone = CoinPair { first: stranger, second: None };
-        assert_eq!(answers.look_up(&RequestName { coins: Some(alone), ..name(2) }, &own, 1000), Seen::New);
-        assert!(
-            matches!(answers.look_up(&name(0), &own, 1300), Seen::Retransmitted(_)),
-            "nothing is forgotten"
-        );
-        assert_eq!(answers.look_up(&name(2), &own, 1301), Seen::New);
+        assert_eq!(begin(&RequestName { coins: Some(alone), ..name(2) }, 1000), Seen::New);
+        assert_eq!(begin(&name(0), 1300), Seen::Underway, "nothing is forgotten");
+        assert_eq!(begin(&name(2), 1301), Seen::New);
     }
 }

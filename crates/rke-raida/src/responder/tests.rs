@@ -68,16 +68,19 @@ fn stage_with(rules: Rules) -> Stage {
 }
 
 fn responder(rules: Rules, key_sets: KeySets) -> Responder {
-    let ans = [KNOWN, OTHER].map(|coin| (coin, an(coin)));
-    Responder::new(RaidaIndex::new(7).expect("RAIDA 7"), ans.into(), rules, key_sets)
+    Responder::new(RaidaIndex::new(7).expect("RAIDA 7"), ans(&[KNOWN, OTHER]), rules, key_sets)
+}
+
+fn ans(coins: &[CoinId]) -> Ans {
+    coins.iter().map(|coin| (*coin, an(*coin))).collect()
 }
 
 impl Stage {
-    fn answer(&mut self, datagram: &[u8]) -> Option<Vec<u8>> {
+    fn answer(&self, datagram: &[u8]) -> Option<Vec<u8>> {
         self.answer_to(LOOPBACK, datagram)
     }
 
-    fn answer_to(&mut self, peer: IpAddr, datagram: &[u8]) -> Option<Vec<u8>> {
+    fn answer_to(&self, peer: IpAddr, datagram: &[u8]) -> Option<Vec<u8>> {
         self.responder.answer(Arrival { peer, now: self.now, random: [9; 24] }, &mut datagram.to_vec())
     }
 
@@ -90,11 +93,12 @@ impl Stage {
     }
 
     fn holds(&self, key_set: KeySetId, master: &Secret<32>) -> bool {
-        let kept = self.responder.key_sets.master(&cs_id(), key_set, ShareWidth::Wide);
+        let key_sets = self.responder.key_sets.read().expect("unpoisoned");
+        let kept = key_sets.master(&cs_id(), key_set, ShareWidth::Wide);
         kept.is_some_and(|kept| kept.matches(master))
     }
 
-    fn status(&mut self, datagram: &[u8]) -> Option<Status> {
+    fn status(&self, datagram: &[u8]) -> Option<Status> {
         self.answer(datagram).map(|answer| Status(answer[2]))
     }
 }
@@ -217,7 +221,7 @@ fn narrow_shares_travel_in_long_envelopes_too() {
 
 #[test]
 fn a_wide_share_is_another_for_other_coins() {
-    let mut stage = stage();
+    let stage = stage();
     let mut shares: Vec<Vec<u8>> = [
         Envelope::Type4(KNOWN),
         Envelope::Type4(OTHER),
@@ -253,6 +257,7 @@ fn each_fault_has_its_status() {
             (|request| request.command.1 = 99, Status::UNKNOWN_COMMAND),
             (|request| request.command.1 = 34, Status::UNKNOWN_COMMAND),
             (|request| request.command.0 = 14, Status::UNKNOWN_COMMAND),
+            (|request| request.command = (0, 2), Status::UNKNOWN_COMMAND),
             (|request| request.context.timestamp -= 301, Status::BAD_PARAMETER),
             (|request| request.context.timestamp += 301, Status::BAD_PARAMETER),
             (|request| request.context.timestamp = u64::MAX, Status::BAD_PARAMETER),
@@ -292,11 +297,10 @@ fn unknown_coins_and_wrong_ans_are_refused() {
         let datagram = Request::new(envelope).seal();
         assert_eq!(stage().status(&datagram), Some(Status::COIN_NOT_FOUND));
         // The same coin under an AN that is not the one it was sealed with.
-        let mut knows_another = stage();
-        knows_another
-            .responder
-            .ans
-            .insert(STRANGER, Secret::fill(|an| *an = [1; 16]).expect("secret memory"));
+        let knows_another = stage();
+        let another = (STRANGER, Secret::fill(|an| *an = [1; 16]).expect("secret memory"));
+        let known = ans(&[KNOWN, OTHER]).into_iter().chain([another]).collect();
+        knows_another.responder.change(known, Rules { envelope_1: Envelope1::Allowed, ..rules(&[]) });
         assert_eq!(knows_another.status(&datagram), Some(wrong_hmac));
     }
 }
@@ -311,7 +315,7 @@ fn commands_travel_in_their_envelopes_only() {
             assert_eq!(status, Some(Status::ENVELOPE_NOT_ALLOWED), "{command} in {envelope:?}");
         }
     }
-    let mut strict = stage_with(rules(&["0:42"]));
+    let strict = stage_with(rules(&["0:42"]));
     for (envelope, status) in [
         (Envelope::Type0, Status::SUCCESS),
         (Envelope::Type1(KNOWN), Status::ENVELOPE_NOT_ALLOWED),
@@ -328,10 +332,62 @@ fn commands_travel_in_their_envelopes_only() {
     assert_eq!(Status(mapped[2]), Status::SUCCESS);
 }
 
+/// The answer to a status command with this much behind the challenge: its status, and its payload where it has one.
+fn ask_status(stage: &Stage, envelope: Envelope, command: Command, more: usize) -> (Status, Vec<u8>) {
+    let request = Request { command: command.to_wire(), ..Request::new(envelope) };
+    let (header, datagram) = request.seal_body(CHALLENGE_LEN + more, |body| {
+        body[..CHALLENGE_LEN].copy_from_slice(request.challenge.as_bytes());
+    });
+    let afar = "192.0.2.1".parse().expect("an address");
+    let mut answer = stage.answer_to(afar, &datagram).expect("an answer");
+    if answer[2] != Status::SUCCESS.0 {
+        return (Status(answer[2]), Vec::new());
+    }
+    let opened = envelope::open_response(&header, &request.challenge, &key(envelope), &mut answer);
+    let opened = opened.expect("a valid answer");
+    (opened.status, opened.payload.to_vec())
+}
+
+#[test]
+fn echo_and_version_are_for_everybody() {
+    let stage = stage();
+    let done = |payload: &[u8]| (Status::SUCCESS, payload.to_vec());
+    for envelope in ENVELOPES {
+        for more in [0, 1, 1000] {
+            assert_eq!(ask_status(&stage, envelope, Command::Echo, more), done(b""), "{envelope:?}");
+        }
+        let version = ask_status(&stage, envelope, Command::Version, 0);
+        match envelope {
+            // What is known of the answer would give the AN away.
+            Envelope::Type1(_) => assert_eq!(version, (Status::ENVELOPE_NOT_ALLOWED, Vec::new())),
+            _ => assert_eq!(version, done(b"00.01.00"), "{envelope:?}"),
+        }
+        let (_, short) = Request { command: Command::Echo.to_wire(), ..Request::new(envelope) }
+            .seal_body(CHALLENGE_LEN - 1, |_| ());
+        assert_eq!(stage.status(&short), Some(Status::BAD_LENGTH));
+        let (_, wrong) = Request { command: Command::Echo.to_wire(), ..Request::new(envelope) }
+            .seal_body(CHALLENGE_LEN, |body| body.fill(1));
+        assert_eq!(stage.status(&wrong), Some(Status::BAD_CHALLENGE));
+    }
+    let strict = stage_with(rules(&[]));
+    let refused = ask_status(&strict, Envelope::Type1(KNOWN), Command::Echo, 0);
+    assert_eq!(refused, (Status::ENVELOPE_NOT_ALLOWED, Vec::new()));
+}
+
+#[test]
+fn nothing_is_remembered_of_echo_and_version() {
+    let stage = stage_with(Rules { replay_places: 0, ..rules(&[]) });
+    for command in [Command::Echo, Command::Version] {
+        for envelope in [Envelope::Type0, Envelope::Type4(KNOWN)] {
+            assert_eq!(ask_status(&stage, envelope, command, 0).0, Status::SUCCESS, "{command:?}");
+        }
+    }
+}
+
 #[test]
 fn a_retransmission_gets_the_same_answer_and_a_reused_challenge_none() {
     for envelope in ENVELOPES {
-        let mut stage = stage();
+        let stage = stage();
         let mut request = Request::new(envelope);
         let first = stage.answer(&request.seal());
         assert!(first.is_some());
@@ -344,8 +400,31 @@ fn a_retransmission_gets_the_same_answer_and_a_reused_challenge_none() {
 }
 
 #[test]
+fn of_requests_under_one_challenge_at_the_same_moment_one_is_answered() {
+    let stage = stage();
+    for challenge in 0..200 {
+        let start = std::sync::Barrier::new(4);
+        let ask = |client_sn: u8| {
+            let mut request = request(Envelope::Type4(KNOWN), challenge);
+            request.context.client_sn = ClientSn([client_sn; 5]);
+            let datagram = request.seal();
+            start.wait();
+            stage.status(&datagram)
+        };
+        let statuses: Vec<_> = std::thread::scope(|threads| {
+            let ask = &ask;
+            let asked = [0, 1, 2, 3].map(|client_sn| threads.spawn(move || ask(client_sn)));
+            asked.map(|asked| asked.join().expect("no panic")).into()
+        });
+        let count = |status| statuses.iter().filter(|given| **given == Some(status)).count();
+        let counts = (count(Status::SUCCESS), count(Status::BAD_PARAMETER));
+        assert_eq!(counts, (1, 3), "round {challenge}: {statuses:?}");
+    }
+}
+
+#[test]
 fn the_same_challenge_under_another_coin_or_command_is_another_request() {
-    let mut stage = stage();
+    let stage = stage();
     let mut own = Request::new(Envelope::Type4(KNOWN));
     assert_eq!(stage.status(&own.seal()), Some(Status::SUCCESS));
     let mut others = Request::new(Envelope::Type4(OTHER));
@@ -379,7 +458,7 @@ fn a_full_memory_refuses_and_one_coin_fills_no_more_than_a_sixteenth() {
 
 #[test]
 fn nothing_is_stored_for_a_request_that_there_is_no_room_to_remember() {
-    let mut stage = stage_with(Rules { replay_places: 0, ..rules(&["0:42"]) });
+    let stage = stage_with(Rules { replay_places: 0, ..rules(&["0:42"]) });
     let preload = request(Envelope::Type4(KNOWN), 1).preload_at(NOW, &[(key_set(2), &secret(8))]);
     assert_eq!(stage.status(&preload), Some(Status::INTERNAL));
     assert!(!stage.holds(key_set(2), &secret(8)));
@@ -388,7 +467,7 @@ fn nothing_is_stored_for_a_request_that_there_is_no_room_to_remember() {
 #[test]
 fn a_preload_by_command_33_is_proven_and_survives_a_restart() {
     for envelope in [Envelope::Type4(KNOWN), Envelope::Type5(KNOWN, OTHER)] {
-        let mut stage = stage();
+        let stage = stage();
         let request = Request::new(envelope);
         let (header, datagram) = request.preload_as(Preloading::Dated(NOW), &[(key_set(2), &secret(8))]);
         let first = stage.answer(&datagram).expect("an answer");
@@ -414,7 +493,7 @@ fn a_preload_by_command_33_is_proven_and_survives_a_restart() {
 
 #[test]
 fn a_recorded_preload_brings_no_older_secret_back() {
-    let mut stage = stage();
+    let stage = stage();
     let envelope = Envelope::Type4(KNOWN);
     let older = request(envelope, 1).preload_at(NOW - 1, &[(key_set(1), &secret(8))]);
     let newer = request(envelope, 2).preload_at(NOW, &[(key_set(1), &secret(9))]);
@@ -423,7 +502,7 @@ fn a_recorded_preload_brings_no_older_secret_back() {
     let by_command_1 = request(envelope, 3).preload(&[(key_set(1), &secret(8))]);
     assert_eq!(stage.status(&by_command_1), Some(Status::OWNED_BY_ANOTHER), "1 replaces nothing");
     // After a restart nothing is known of the challenges.
-    let mut stage = stage.restart(rules(&["0:42"]));
+    let stage = stage.restart(rules(&["0:42"]));
     for recorded in [&older, &newer] {
         assert_eq!(stage.status(recorded), Some(Status::BAD_PARAMETER));
     }
@@ -447,11 +526,11 @@ fn a_preload_by_command_33_is_made_within_five_minutes_of_the_nodes_clock() {
 
 #[test]
 fn a_key_set_of_command_33_gives_wide_shares_only_and_one_of_command_1_both() {
-    let mut stage = stage();
+    let stage = stage();
     let envelope = Envelope::Type4(KNOWN);
     let preload = request(envelope, 1).preload_at(NOW, &[(key_set(2), &secret(8))]);
     assert_eq!(stage.status(&preload), Some(Status::SUCCESS));
-    let mut ask = |value: u8, command, challenge| {
+    let ask = |value: u8, command, challenge| {
         let mut request = request(envelope, challenge);
         (request.context.key_set, request.command.1) = (key_set(value), command);
         stage.status(&request.seal())
@@ -464,7 +543,7 @@ fn a_key_set_of_command_33_gives_wide_shares_only_and_one_of_command_1_both() {
 #[test]
 fn command_1_preloads_and_preloads_the_same_again() {
     for envelope in [Envelope::Type4(KNOWN), Envelope::Type5(KNOWN, OTHER)] {
-        let mut stage = stage();
+        let stage = stage();
         for challenge in 1..3 {
             let (header, preload) = request(envelope, challenge)
                 .preload_as(Preloading::Public, &[(key_set(1), &master()), (key_set(2), &secret(8))]);
@@ -503,17 +582,18 @@ fn coins_preload_only_what_the_operator_lists_and_no_other_coin_owns() {
         ),
     ] {
         for preloading in [Preloading::Public, Preloading::Dated(NOW)] {
-            let mut stage = stage_with(rules(&list));
+            let stage = stage_with(rules(&list));
             let mut request = Request::new(envelope);
             request.context.cs_id = ContentServerId::new(cs_id).expect("an ID");
             let (_, preload) = request.preload_as(preloading, &[(key_set(2), &secret(8))]);
             assert_eq!(stage.status(&preload), Some(status), "{name}, {preloading:?}");
-            let kept = stage.responder.key_sets.master(&request.context.cs_id, key_set(2), ShareWidth::Wide);
+            let key_sets = stage.responder.key_sets.read().expect("unpoisoned");
+            let kept = key_sets.master(&request.context.cs_id, key_set(2), ShareWidth::Wide);
             assert_eq!(kept.is_some(), status == Status::SUCCESS, "{name}");
         }
     }
     // The first has it.
-    let mut stage = stage_with(any);
+    let stage = stage_with(any);
     for (coin, challenge, status) in
         [(OTHER, 1, Status::SUCCESS), (KNOWN, 2, Status::OWNED_BY_ANOTHER), (OTHER, 3, Status::SUCCESS)]
     {
@@ -526,7 +606,7 @@ fn coins_preload_only_what_the_operator_lists_and_no_other_coin_owns() {
 
 #[test]
 fn survives_every_cut_and_any_bytes() {
-    let mut stage = stage();
+    let stage = stage();
     let preload = Request::new(Envelope::Type4(KNOWN)).preload_at(NOW, &[(key_set(2), &secret(8))]);
     let wholes = ENVELOPES.map(|envelope| (envelope, Request::new(envelope).seal()));
     for (envelope, whole) in wholes.into_iter().chain([(Envelope::Type4(KNOWN), preload)]) {

@@ -79,7 +79,7 @@ impl World {
         random: [u8; 24],
         datagram: &[u8],
     ) -> Option<Vec<u8>> {
-        let responders = if lies { &mut self.lying } else { &mut self.truthful };
+        let responders = if lies { &self.lying } else { &self.truthful };
         let arrival = Arrival { peer: IpAddr::V4(Ipv4Addr::LOCALHOST), now, random };
         responders[raida.position()].answer(arrival, &mut datagram.to_vec())
     }
@@ -93,7 +93,7 @@ fn preloaded(secrets: &MasterSecrets, folder: &std::path::Path) -> Vec<Responder
         let preloaders = [Preloader::of_any(OPERATOR)].into_iter().collect();
         Responder::new(raida, ans.into(), Rules { preloaders, ..Rules::default() }, key_sets)
     };
-    let mut responders: Vec<Responder> = RaidaIndex::all().map(responder).collect();
+    let responders: Vec<Responder> = RaidaIndex::all().map(responder).collect();
     let recipients = RaidaIndex::all()
         .map(|raida| recipient(raida, Envelope::Type4(OPERATOR), [0xC3; REQUEST_RANDOM_LEN]));
     let mut round =

@@ -32,6 +32,7 @@ mod lifetimes;
 mod listener;
 mod many_domains;
 mod names;
+mod node;
 mod openapi;
 mod operate;
 mod page;

@@ -1,10 +1,17 @@
-//! Changing the settings of a daemon that runs: SIGHUP has it read its configuration again.
+//! Changing the settings of a daemon that runs: SIGHUP has it read its configuration again. It and SIGUSR1 have it look in
+//! DNS again.
 
 use std::fs;
-use std::path::Path;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::real::{Real, get_with};
+use rke_raida::content_server::DnsRecords;
+use rke_raida::dns::DnsServer;
+use rustix::process::Signal;
+
+use crate::real::{Files, Real, get_with};
+use crate::support::{Answer, DOMAIN, network, percent};
 
 fn write(path: &Path, text: &str) {
     fs::write(path, text).expect("written");
@@ -57,4 +64,79 @@ async fn a_mistake_changes_nothing_and_what_takes_a_new_start_is_named() {
     assert!(log.contains("require-token") && log.contains("takes a new start"), "{log}");
     assert_eq!(real.get("/api/rke/status").json()["sessions"]["max"], 5, "without a token, as before");
     assert!(real.lives(&id));
+}
+
+/// A daemon, and a DNS server of its own that can be made to say something else.
+struct Renamed {
+    real: Real,
+    dns: DnsServer,
+}
+
+impl Renamed {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let network = network(&dir).await;
+        let dns = serve_records(([127, 0, 0, 1], 0).into(), network.records()).await;
+        let server = dns.address().to_string();
+        Self { real: Real::start_on(dir, network, &["--dns-server", &server], Files::AsMany), dns }
+    }
+
+    /// From here on DNS names no RAIDA server of the domain.
+    async fn name_no_servers(self) -> Self {
+        let mut records = self.real.network.records().clone();
+        records.texts.retain(|text| !text.contains("raida="));
+        let address = self.dns.address();
+        self.dns.stop().await;
+        Self { dns: serve_records(address, &records).await, real: self.real }
+    }
+
+    fn create(&self, wallet: PathBuf) -> Answer {
+        let wallet = percent(wallet.to_str().expect("UTF-8"));
+        self.real.get(&format!("/api/rke/session?domain={DOMAIN}&wallet_path={wallet}"))
+    }
+
+    /// DNS has changed, and the daemon goes by what it remembers of it. Wallets have an exchange of their own the first time.
+    async fn remembered() -> Self {
+        let renamed = Self::new().await;
+        assert_eq!(renamed.create(renamed.real.network.wallet().into()).status, 200);
+        let renamed = renamed.name_no_servers().await;
+        let remembered = renamed.create(renamed.real.network.other_wallet());
+        assert_eq!(remembered.status, 200, "{remembered:?}");
+        renamed
+    }
+
+    fn expect_new_records(&self, wallet: PathBuf) {
+        let refused = self.create(wallet);
+        assert!(refused.status != 200 && refused.body.contains("no usable key set"), "{refused:?}");
+    }
+}
+
+/// A port that has just been given up may not be free at once.
+async fn serve_records(address: SocketAddr, records: &DnsRecords) -> DnsServer {
+    for _ in 0..100 {
+        match DnsServer::start(address, [records], Ipv4Addr::LOCALHOST.into()).await {
+            Ok(server) => return server,
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+    panic!("no DNS server at {address}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sighup_makes_the_daemon_look_in_dns_again() {
+    let renamed = Renamed::remembered().await;
+    let log = renamed.real.reload();
+    assert!(log.contains("the configuration was read again"), "{log}");
+    renamed.expect_new_records(renamed.real.network.server_wallet());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigusr1_makes_the_daemon_look_in_dns_again() {
+    let renamed = Renamed::remembered().await;
+    renamed.real.signal(Signal::USR1);
+    // What the cache keeps goes last.
+    while renamed.real.get("/api/rke/status").json()["keystore"]["total"] != 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    renamed.expect_new_records(renamed.real.network.wallet().into());
 }
