@@ -250,10 +250,15 @@ pub(crate) enum ContentServerCommand {
         /// The number of the key set.
         #[arg(long, value_name = "NUMBER", env = "RKE_KEY_SET", default_value = "1", value_parser = parse_key_set)]
         key_set: KeySetId,
-        /// Make it a key set of narrow shares: 1 byte each, whose keys have 8 bits, for clients of the public network. It
-        /// needs a domain of its own, and a `serve` with --allow-weak-shares.
-        #[arg(long, env = "RKE_NARROW")]
+        /// Make it a key set of narrow shares, which are 1 byte each, as unmodified RAIDAs of the public network give them.
+        /// Keys have 256 bits, but client and Content Server know each other only weakly. It needs a domain of its own, and a
+        /// `serve` with --allow-weak-shares.
+        #[arg(long, env = "RKE_NARROW", conflicts_with = "live")]
         narrow: bool,
+        /// Make it a key set of narrow shares for live sessions, whose keys have 8 bits: for clients of the public network.
+        /// The same holds for it.
+        #[arg(long, env = "RKE_LIVE")]
+        live: bool,
         #[command(flatten)]
         options: PreloadOptions,
     },
@@ -351,7 +356,8 @@ pub(crate) struct ContentServerOptions {
     /// Most commands of --exec that run at one time. A connection beyond that is broken off.
     #[arg(long, value_name = "N", env = "RKE_MAX_COMMANDS", default_value_t = 256, value_parser = parse_places)]
     pub(crate) max_commands: usize,
-    /// Serve key sets of 1-byte shares too, whose keys have 8 bits, as the public network makes them.
+    /// Serve key sets of 1-byte shares too: those of `preload --narrow`, and those of `preload --live`, whose keys have 8
+    /// bits.
     #[arg(long, env = "RKE_ALLOW_WEAK_SHARES")]
     pub(crate) allow_weak_shares: bool,
     #[command(flatten)]

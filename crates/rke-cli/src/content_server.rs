@@ -6,10 +6,11 @@ use anyhow::{Result, bail};
 use rke_host::data_dir::{Role, claim};
 use rke_host::directory;
 use rke_host::sandbox::{Files, Reading};
-use rke_proto::derive::ShareWidth;
 use rke_proto::round::Fault;
-use rke_proto::{KeySetId, MIN_REQUIRED, RaidaIndex, Status};
-use rke_raida::content_server::{Application, ContentServer, KeyRing, MasterSecrets, Rules, ServerConfig};
+use rke_proto::{Form, KeySetId, MIN_REQUIRED, RaidaIndex, Status};
+use rke_raida::content_server::{
+    Application, ContentServer, KeyRing, MasterSecrets, Rules, ServedKeySet, ServerConfig,
+};
 use tokio::runtime::Runtime;
 
 use crate::cli::{ContentServerCommand, ContentServerOptions, PreloadOptions};
@@ -35,9 +36,13 @@ const REFUSALS: [(Status, &str); 2] = [
 
 pub(crate) fn run(command: ContentServerCommand) -> Result<()> {
     match command {
-        ContentServerCommand::Preload { key_set, narrow, options } => {
-            let width = if narrow { ShareWidth::Narrow } else { ShareWidth::Wide };
-            start(&options)?.block_on(preload(key_set, width, &options))
+        ContentServerCommand::Preload { key_set, narrow, live, options } => {
+            let form = match (narrow, live) {
+                (true, _) => Form::Handshake3Narrow,
+                (_, true) => Form::Live,
+                _ => Form::Wide,
+            };
+            start(&options)?.block_on(preload(key_set, form, &options))
         }
         ContentServerCommand::Serve(options) => run_server(options),
         ContentServerCommand::Rotate { retire_after, options } => {
@@ -63,14 +68,19 @@ fn run_server(options: ContentServerOptions) -> Result<()> {
     runtime.block_on(serve(options, application, &sandbox))
 }
 
-async fn preload(key_set: KeySetId, width: ShareWidth, options: &PreloadOptions) -> Result<()> {
+async fn preload(key_set: KeySetId, form: Form, options: &PreloadOptions) -> Result<()> {
     let mut keys = KeyRing::open(options.keys.cs_id, &options.keys.data_dir)?;
-    if keys.sets().iter().any(|set| set.secrets.key_set() == key_set && set.width != width) {
+    if let Some(set) = keys.sets().iter().find(|set| set.secrets.key_set() == key_set && set.form != form) {
         bail!(
-            "{key_set} exists already, for shares of the other width; choose another number with --key-set"
+            "{key_set} exists already, {}; choose another number with --key-set",
+            match set.form {
+                Form::Wide => "for 32-byte shares",
+                Form::Handshake3Narrow => "for 1-byte shares (--narrow)",
+                Form::Live => "for live sessions (--live)",
+            }
         );
     }
-    let secrets = keys.open_or_make(key_set, width)?;
+    let secrets = keys.open_or_make(key_set, form)?;
     publish(&keys, &secrets, options).await
 }
 
@@ -104,10 +114,8 @@ async fn publish(keys: &KeyRing, secrets: &MasterSecrets, options: &PreloadOptio
     }
     keys.note_preloaded(secrets.key_set())?;
     eprintln!("Publish these DNS records:");
-    let mut records = secrets.records(&options.domain, &options.host, options.port, &directory);
-    if keys.width(secrets.key_set()) == ShareWidth::Narrow {
-        records.texts.retain(|text| !text.contains("share-bytes"));
-    }
+    let form = keys.form(secrets.key_set());
+    let records = secrets.records(form, &options.domain, (&options.host, options.port), &directory);
     out(&records.zone_lines().join("\n"))
 }
 
@@ -146,7 +154,15 @@ async fn serve(options: ContentServerOptions, application: Application, sandbox:
             options.keys.cs_id
         );
     }
-    let sets: Vec<String> = keys.sets().iter().map(|set| set.secrets.key_set().to_string()).collect();
+    let is_served = |set: &&ServedKeySet| set.form == Form::Wide || options.allow_weak_shares;
+    let (served, unserved): (Vec<_>, Vec<_>) = keys.sets().iter().partition(is_served);
+    let names = |sets: &[&ServedKeySet]| {
+        sets.iter().map(|set| set.secrets.key_set().to_string()).collect::<Vec<_>>().join(", ")
+    };
+    if !unserved.is_empty() {
+        eprintln!("Not served without --allow-weak-shares: {} (1-byte shares)", names(&unserved));
+    }
+    let sets = names(&served);
     let rules = Rules {
         lifetime_seconds: options.key_lifetime,
         max_keys: options.max_keys,
@@ -171,7 +187,7 @@ async fn serve(options: ContentServerOptions, application: Application, sandbox:
         "Content Server {} listens on {} with {}",
         options.keys.cs_id,
         server.address(),
-        sets.join(", ")
+        if sets.is_empty() { "no key set" } else { &sets }
     );
     orders.stop().await;
     server.stop().await;

@@ -54,4 +54,5 @@ mod tunnel;
 mod victims;
 mod watch;
 mod weak;
+mod weakly_authenticated;
 mod wire;

@@ -46,7 +46,7 @@ impl Keys {
             domain: key.domain.to_string(),
             cs_id: key.cs_id.to_string(),
             expires_at: key.expires_at,
-            key_bits: key.width.key_bits(),
+            key_bits: key.form.key_bits(),
             coins: key.coins.iter().map(ToString::to_string).collect(),
         };
         Self { command: "rke_keys", success: true, total: keys.len(), keys: keys.iter().map(row).collect() }

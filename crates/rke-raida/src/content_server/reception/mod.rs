@@ -20,7 +20,7 @@ use rke_proto::handshake::kem::EncapsulationSeeds;
 use rke_proto::handshake::{
     ExchangePrologue, FirstPacket, ID_LEN, KeyId, Reason, Response, ResumptionId, SessionSecrets, Transport,
 };
-use rke_proto::{ContentServerId, DecodeError, KeyContext, RaidaIndex};
+use rke_proto::{ContentServerId, DecodeError, Form, KeyContext, RaidaIndex};
 use rke_secret::{Secret, SecretError};
 
 pub use line::{Closing, Ending, OnLine};
@@ -245,11 +245,17 @@ impl Reception {
 }
 
 impl Known {
-    /// The key set that an exchange means, with the refusals 2, 8 and 1 in their order.
+    /// Whether key sets of this form are served.
+    fn serves(&self, form: Form) -> bool {
+        form == Form::Wide || self.rules.allow_narrow
+    }
+
+    /// The key set that an exchange by handshake 3 means, with the refusals 2, 8 and 1 in their order.
     fn key_set(&self, context: &KeyContext, now: u64) -> Result<&ServedKeySet, Reason> {
         let is_meant = |set: &&ServedKeySet| {
             (set.secrets.cs_id(), set.secrets.key_set()) == (context.cs_id, context.key_set)
-                && (set.width == ShareWidth::Wide || self.rules.allow_narrow)
+                && self.serves(set.form)
+                && set.form.is_handshake_3()
         };
         let set = self.key_sets.iter().find(is_meant).ok_or(Reason::NoSuchKeySet)?;
         if set.retires_at.is_some_and(|retires_at| retires_at <= now) {
@@ -276,7 +282,7 @@ fn shares_of(
 }
 
 fn kind_of(set: &ServedKeySet, coins: CoinPair) -> ShareKind {
-    match set.width {
+    match set.form.share_width() {
         ShareWidth::Narrow => ShareKind::Narrow,
         ShareWidth::Wide => ShareKind::Wide(coins),
     }

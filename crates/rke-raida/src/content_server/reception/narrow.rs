@@ -3,13 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use rke_proto::derive::{self, ShareKind, ShareWidth};
+use rke_proto::derive::{self, ShareKind};
 use rke_proto::tunnel::nonces::Nonce;
 use rke_proto::tunnel::packet::{self, NONCE_LEN};
 use rke_proto::tunnel::{
     Answer, ClientKeyId, Covered, Handshake, HandshakeNonce, NonceMemory, PacketHeader, SessionIdentifier,
 };
-use rke_proto::{Bitmap, KeyContext, Status};
+use rke_proto::{Bitmap, Form, KeyContext, Status};
 use rke_secret::{Secret, SecretError};
 use sha2::{Digest, Sha256};
 
@@ -183,10 +183,10 @@ impl Known {
         let is_meant = |set: &&ServedKeySet| {
             nonce.may_mean(&set.secrets.cs_id())
                 && nonce.key_set == set.secrets.key_set()
-                && set.width == ShareWidth::Narrow
+                && set.form == Form::Live
                 && set.retires_at.is_none_or(|retires_at| now < retires_at)
         };
-        let set = self.key_sets.iter().find(is_meant).filter(|_| self.rules.allow_narrow && !is_stale);
+        let set = self.key_sets.iter().find(is_meant).filter(|set| self.serves(set.form) && !is_stale);
         let set = set.ok_or(Status::UNKNOWN_KEY)?;
         Ok((set, nonce.context(set.secrets.cs_id())))
     }
