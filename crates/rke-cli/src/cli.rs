@@ -253,12 +253,16 @@ pub(crate) enum ContentServerCommand {
         /// Make it a key set of narrow shares, which are 1 byte each, as unmodified RAIDAs of the public network give them.
         /// Keys have 256 bits, but client and Content Server know each other only weakly. It needs a domain of its own, and a
         /// `serve` with --allow-weak-shares.
-        #[arg(long, env = "RKE_NARROW", conflicts_with = "live")]
+        #[arg(long, env = "RKE_NARROW", group = "one_byte_shares")]
         narrow: bool,
         /// Make it a key set of narrow shares for live sessions, whose keys have 8 bits: for clients of the public network.
         /// The same holds for it.
-        #[arg(long, env = "RKE_LIVE")]
+        #[arg(long, env = "RKE_LIVE", group = "one_byte_shares")]
         live: bool,
+        /// Preload the master secrets under the Content Server ID in lower case as well: some clients of the public network
+        /// lower-case it. For key sets of narrow shares.
+        #[arg(long, env = "RKE_LOWER_CASE_TOO", requires = "one_byte_shares")]
+        lower_case_too: bool,
         #[command(flatten)]
         options: PreloadOptions,
     },

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use rke_host::data_dir::{Role, claim};
 use rke_host::directory;
 use rke_host::sandbox::{Files, Reading};
+use rke_proto::directory::Directory;
 use rke_proto::round::Fault;
 use rke_proto::{Form, KeySetId, MIN_REQUIRED, RaidaIndex, Status};
 use rke_raida::content_server::{
@@ -36,13 +37,14 @@ const REFUSALS: [(Status, &str); 2] = [
 
 pub(crate) fn run(command: ContentServerCommand) -> Result<()> {
     match command {
-        ContentServerCommand::Preload { key_set, narrow, live, options } => {
+        ContentServerCommand::Preload { key_set, narrow, live, lower_case_too, options } => {
             let form = match (narrow, live) {
                 (true, _) => Form::Handshake3Narrow,
                 (_, true) => Form::Live,
                 _ => Form::Wide,
             };
-            start(&options)?.block_on(preload(key_set, form, &options))
+            let lower_case = if lower_case_too { LowerCase::Too } else { LowerCase::Not };
+            start(&options)?.block_on(preload(key_set, form, lower_case, &options))
         }
         ContentServerCommand::Serve(options) => run_server(options),
         ContentServerCommand::Rotate { retire_after, options } => {
@@ -68,7 +70,12 @@ fn run_server(options: ContentServerOptions) -> Result<()> {
     runtime.block_on(serve(options, application, &sandbox))
 }
 
-async fn preload(key_set: KeySetId, form: Form, options: &PreloadOptions) -> Result<()> {
+async fn preload(
+    key_set: KeySetId,
+    form: Form,
+    lower_case: LowerCase,
+    options: &PreloadOptions,
+) -> Result<()> {
     let mut keys = KeyRing::open(options.keys.cs_id, &options.keys.data_dir)?;
     if let Some(set) = keys.sets().iter().find(|set| set.secrets.key_set() == key_set && set.form != form) {
         bail!(
@@ -81,26 +88,57 @@ async fn preload(key_set: KeySetId, form: Form, options: &PreloadOptions) -> Res
         );
     }
     let secrets = keys.open_or_make(key_set, form)?;
-    publish(&keys, &secrets, options).await
+    publish(&keys, &secrets, lower_case, options).await
 }
 
 async fn rotate(retire_after: u64, options: &PreloadOptions) -> Result<()> {
     let mut keys = KeyRing::open(options.keys.cs_id, &options.keys.data_dir)?;
     let secrets = keys.next_key_set()?;
-    publish(&keys, &secrets, options).await?;
+    publish(&keys, &secrets, LowerCase::Not, options).await?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     keys.retire_below(secrets.key_set(), now.saturating_add(retire_after))?;
     eprintln!("These records replace the old ones. Older key sets retire in {retire_after} seconds.");
     Ok(())
 }
 
+/// Whether the Content Server ID in lower case is preloaded too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LowerCase {
+    Not,
+    Too,
+}
+
 /// Gives the RAIDAs their master secrets and prints the records.
-async fn publish(keys: &KeyRing, secrets: &MasterSecrets, options: &PreloadOptions) -> Result<()> {
+async fn publish(
+    keys: &KeyRing,
+    secrets: &MasterSecrets,
+    lower_case: LowerCase,
+    options: &PreloadOptions,
+) -> Result<()> {
     let directory = directory::load(&options.raida_directory).await?;
+    give(keys, secrets, &directory, options).await?;
+    if lower_case == LowerCase::Too && secrets.cs_id().lower_case() != secrets.cs_id() {
+        give(keys, &secrets.lower_case()?, &directory, options).await?;
+    }
+    keys.note_preloaded(secrets.key_set())?;
+    eprintln!("Publish these DNS records:");
+    let form = keys.form(secrets.key_set());
+    let records = secrets.records(form, &options.domain, (&options.host, options.port), &directory);
+    out(&records.zone_lines().join("\n"))
+}
+
+/// Gives the RAIDAs their master secrets, and says how many hold them.
+async fn give(
+    keys: &KeyRing,
+    secrets: &MasterSecrets,
+    directory: &Directory,
+    options: &PreloadOptions,
+) -> Result<()> {
     let wallet = std::path::absolute(&options.wallet)?;
-    let report = keys.preload(secrets, &directory, &wallet, Duration::from_secs(options.timeout)).await?;
+    let report = keys.preload(secrets, directory, &wallet, Duration::from_secs(options.timeout)).await?;
     let (asked, done) = (directory.entries().len(), report.done.count());
-    eprintln!("{done} of {asked} RAIDAs hold the master secrets of {}.", secrets.key_set());
+    let (key_set, cs_id) = (secrets.key_set(), secrets.cs_id());
+    eprintln!("{done} of {asked} RAIDAs hold the master secrets of {key_set} of {cs_id}.");
     for line in told(&report.faults) {
         eprintln!("  {line}");
     }
@@ -112,11 +150,7 @@ async fn publish(keys: &KeyRing, secrets: &MasterSecrets, options: &PreloadOptio
     if done < usize::from(MIN_REQUIRED) {
         bail!("at least {MIN_REQUIRED} RAIDAs must hold them; run this again when the others are reachable");
     }
-    keys.note_preloaded(secrets.key_set())?;
-    eprintln!("Publish these DNS records:");
-    let form = keys.form(secrets.key_set());
-    let records = secrets.records(form, &options.domain, (&options.host, options.port), &directory);
-    out(&records.zone_lines().join("\n"))
+    Ok(())
 }
 
 /// What went wrong at whom, one line for all RAIDAs with the same fault.

@@ -121,6 +121,15 @@ impl MasterSecrets {
         Ok(Self { cs_id, key_set, masters })
     }
 
+    /// The same master secrets, for clients that lower-case the Content Server ID.
+    ///
+    /// # Errors
+    /// [`SecretError`].
+    pub fn lower_case(&self) -> Result<Self, SecretError> {
+        let masters = self.masters.iter().map(Secret::duplicate).collect::<Result<_, _>>()?;
+        Ok(Self { cs_id: self.cs_id.lower_case(), key_set: self.key_set, masters })
+    }
+
     /// Opens the key set in a folder of a data directory.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ struct KeyRow {
     #[serde(serialize_with = "rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
-    /// Strength of the keys of its sessions: 256, or 8 where it comes from 1-byte shares.
+    /// Strength of the keys of its sessions: 256, or 8 of live ones.
     key_bits: u16,
     /// The coins that were shown to the RAIDAs: denomination, colon, serial number. It serves wallets that hold
     /// all of them.

@@ -253,7 +253,8 @@ impl Known {
     /// The key set that an exchange by handshake 3 means, with the refusals 2, 8 and 1 in their order.
     fn key_set(&self, context: &KeyContext, now: u64) -> Result<&ServedKeySet, Reason> {
         let is_meant = |set: &&ServedKeySet| {
-            (set.secrets.cs_id(), set.secrets.key_set()) == (context.cs_id, context.key_set)
+            set.secrets.key_set() == context.key_set
+                && cs_ids(set).contains(&context.cs_id)
                 && self.serves(set.form)
                 && set.form.is_handshake_3()
         };
@@ -266,6 +267,17 @@ impl Known {
             false => Ok(set),
         }
     }
+}
+
+/// The Content Server IDs by which clients mean a key set: some of the public network lower-case it. Shares are derived with
+/// the one that the client has used, under which the RAIDAs have given them.
+fn cs_ids(set: &ServedKeySet) -> Vec<ContentServerId> {
+    let own = set.secrets.cs_id();
+    let mut cs_ids = vec![own];
+    if set.form.share_width() == ShareWidth::Narrow && own.lower_case() != own {
+        cs_ids.push(own.lower_case());
+    }
+    cs_ids
 }
 
 /// The shares that an exchange names, each bound to the coins of its group, in the order of their RAIDAs.

@@ -172,6 +172,44 @@ fn stale_retired_unknown_and_too_few_are_refused() {
 }
 
 #[test]
+fn a_client_may_lower_case_the_id_and_is_answered_with_the_shares_of_that_form() {
+    // The first six bytes of the second show no case.
+    for id in ["CONTENT-SERVER01", "2026-01-SERVER"] {
+        let mut stage = narrow_stage(Rules::default());
+        let masters = MasterSecrets::random(cs_id(id), key_set(1)).expect("secret memory");
+        stage.served.secrets = Arc::new(masters);
+        stage.reception.set_key_sets(vec![stage.served.clone()]);
+        let lower = cs_id(&id.to_ascii_lowercase());
+        for (nth, (cs_id, key_id)) in (1..).zip([(cs_id(id), ID), (lower, OTHER_ID)]) {
+            let context = KeyContext { cs_id, ..context(nth) };
+            let answer = stage.agree(&context, key_id);
+            assert_eq!(opened(&stage.narrow_key(&context, all()), &answer).status, Status::SUCCESS);
+        }
+        let mixed = KeyContext { cs_id: cs_id(&id.replace("ER", "er")), ..context(3) };
+        let handshake = stage.narrow_handshake(&mixed, all(), ClientKeyId([9; 5]));
+        assert_eq!(refusal_of(stage.receive_type_6(&handshake)), UNKNOWN);
+    }
+}
+
+#[test]
+fn handshake_3_takes_the_lower_case_over_narrow_shares_alone() {
+    let lower = ExchangePrologue::new(
+        KeyContext { cs_id: context(1).cs_id.lower_case(), ..context(1) },
+        exchange(1).groups().to_vec(),
+    );
+    let lower = lower.expect("a prologue");
+    let mut narrow = stage_of(Form::Handshake3Narrow, Rules::default());
+    let session = narrow.open(&lower);
+    assert!(
+        narrow.attached(&session).is_none(),
+        "an id is good with the form of the handshake that made it alone"
+    );
+    let mut wide = stage_of(Form::Wide, Rules::default());
+    let (_, packet) = wide.exchange(&lower, DOMAIN);
+    assert_eq!(wide.refusal(&packet), Some(Reason::NoSuchKeySet));
+}
+
+#[test]
 fn narrow_keys_go_in_time_tell_their_connections_and_do_not_come_back() {
     let mut stage = narrow_stage(Rules { lifetime_seconds: 10, ..Rules::default() });
     stage.agree(&context(1), ID);
