@@ -14,7 +14,7 @@ use rke_raida::content_server::{
 };
 use tokio::runtime::Runtime;
 
-use crate::cli::{ContentServerCommand, ContentServerOptions, PreloadOptions};
+use crate::cli::content_server::{ContentServerCommand, ContentServerOptions, PreloadOptions};
 use crate::launcher::application;
 use crate::sandbox::Sandbox;
 use crate::settings::LogFormat;

@@ -30,7 +30,7 @@ pub use self::clock::ClockReading;
 use self::clock::{AcceptedTime, AskedAt};
 pub use self::error::ExchangeError;
 use self::handshake::Subject;
-use self::head_start::{HeadStart, alongside};
+use self::head_start::{Ready, alongside};
 pub(crate) use self::key::GiveUp;
 #[cfg(test)]
 pub(crate) use self::key::samples;
@@ -41,11 +41,11 @@ use crate::Domain;
 use crate::blocking::spawn_blocking;
 use crate::config::Config;
 use crate::confirm::Confirm;
-use crate::contact::{Dialer, Patience, Unreached};
+use crate::contact::{Dialer, Patience};
 use crate::discovery::{Candidates, Discovered, Discovery, DiscoveryError};
 use crate::progress::Progress;
 use crate::raidas::{Raidas, Verdict};
-use crate::server::{ContactError, ServerName};
+use crate::server::ServerName;
 use crate::trust::{KnownServers, Offer, Pin, Untrusted};
 use crate::viewer::Page;
 
@@ -352,36 +352,6 @@ impl Exchange {
         }
     }
 
-    /// The key that handshake 3 gives over these shares of a round, and which of them were proven right or wrong.
-    async fn key_of_shares<'a>(
-        &'a self,
-        discovered: &Discovered,
-        shares: (&Round, Bitmap),
-        subject: &Subject<'_>,
-        head_start: Option<Ready<'a>>,
-        patience: Patience,
-    ) -> Ending {
-        let agreed = async {
-            let nowhere = |error| Unreached { server: None, error };
-            let head_start = match head_start {
-                Some(ready) => ready.map_err(nowhere)?,
-                None => self.head_start(discovered).await.map_err(nowhere)?,
-            };
-            self.agree(head_start, shares, subject, patience).await
-        };
-        match agreed.await {
-            Ok((server, agreed)) => {
-                let verdict = agreed.verdict();
-                let opened = handshake::opened(server, shares.0, subject, agreed, &self.give_up);
-                (opened.map_err(|error| io::Error::from(error).into()), verdict)
-            }
-            Err(Unreached { server, error }) => {
-                let server = server.unwrap_or_else(|| discovered.first().clone());
-                (Err(ExchangeError::contact(server, error, subject.required)), Verdict::default())
-            }
-        }
-    }
-
     /// Makes connections to a Content Server.
     fn dialer<'a>(&self, candidates: Candidates<'a>) -> Dialer<'a> {
         Dialer::new(candidates, self.rules.load().confirm_timeout)
@@ -403,9 +373,6 @@ impl Exchange {
 
 /// What comes of the shares of a round: a key or none, and which shares were proven right or wrong.
 type Ending = (Result<(OpenedKey, Option<Kept>), ExchangeError>, Verdict);
-
-/// What a head start has come to.
-type Ready<'a> = Result<HeadStart<'a>, ContactError>;
 
 /// Tells a watcher of those whose part in the exchange ended without a right share.
 fn tell_who_failed(round: &Round, liars: Bitmap, watcher: Watcher<'_>) {

@@ -166,9 +166,8 @@ impl LocalNetwork {
         std::fs::write(&directory_file, directory_text(&directory)).map_err(|error| config.files(error))?;
         let mut keys = config.key_ring()?;
         let master_secrets = keys.open_or_make(key_set(1), Form::Wide)?;
-        let report =
-            keys.preload(&master_secrets, &directory, &config.server_wallet(), PRELOAD_TIMEOUT).await?;
-        all_hold(&report)?;
+        let wallet = config.server_wallet();
+        all_hold(&keys.preload(&master_secrets, &directory, &wallet, PRELOAD_TIMEOUT).await?)?;
         keys.note_preloaded(master_secrets.key_set())?;
         let server_config = config.serve(server, config.content_server_port);
         let content_server = ContentServer::start(server_config.clone(), keys).await?;
@@ -293,7 +292,7 @@ impl LocalNetwork {
         self.restart_content_server().await
     }
 
-    /// Makes a key set for live sessions, as in [`LocalNetwork::add_key_set`].
+    /// Makes k2 for live sessions, as in [`LocalNetwork::add_key_set`].
     ///
     /// # Errors
     /// [`NetworkError`].
@@ -309,10 +308,8 @@ impl LocalNetwork {
     pub async fn add_key_set(&mut self, number: KeySetId, form: Form) -> Result<DnsRecords, NetworkError> {
         let mut keys = self.config.key_ring()?;
         let secrets = keys.open_or_make(number, form)?;
-        let wallet = self.config.server_wallet();
-        let report = keys.preload(&secrets, &self.directory, &wallet, PRELOAD_TIMEOUT).await?;
-        all_hold(&report)?;
-        keys.note_preloaded(secrets.key_set())?;
+        all_hold(&keys.preload(&secrets, &self.directory, &self.server_wallet(), PRELOAD_TIMEOUT).await?)?;
+        keys.note_preloaded(number)?;
         drop(keys);
         self.server_config.rules.allow_narrow = true;
         self.restart_content_server().await?;

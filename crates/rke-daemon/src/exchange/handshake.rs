@@ -1,6 +1,7 @@
 //! The two ends agree on a key by handshake 3, over wide shares or narrow ones, and open later sessions by resuming it.
 //! `docs/protocol.md` section 7.
 
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rke_proto::handshake::agreement::Next;
@@ -14,14 +15,15 @@ use rke_secret::{Secret, SecretError};
 use tokio::net::TcpStream;
 
 use super::clock::AskedAt;
-use super::head_start::HeadStart;
+use super::error::ExchangeError;
+use super::head_start::{HeadStart, Ready};
 use super::key::{GiveUp, Kept, KeptSecret, KeyOrigin, OpenedKey, UnclaimedKey};
 use super::live::coins_of;
-use super::{Exchange, indexes};
+use super::{Ending, Exchange, indexes};
 use crate::Domain;
 use crate::clock::unix_seconds;
 use crate::contact::{Patience, Unreached, with_each};
-use crate::discovery::Candidate;
+use crate::discovery::{Candidate, Discovered};
 use crate::raidas::Verdict;
 use crate::server::{ContactError, ServerName, ask_on, confirm, connect};
 use crate::session_key::SessionKey;
@@ -56,8 +58,38 @@ impl AgreedKey {
 }
 
 impl Exchange {
+    /// The key that handshake 3 gives over these shares of a round, and which of them were proven right or wrong.
+    pub(super) async fn key_of_shares<'a>(
+        &'a self,
+        discovered: &Discovered,
+        shares: (&Round, Bitmap),
+        subject: &Subject<'_>,
+        head_start: Option<Ready<'a>>,
+        patience: Patience,
+    ) -> Ending {
+        let agreed = async {
+            let nowhere = |error| Unreached { server: None, error };
+            let head_start = match head_start {
+                Some(ready) => ready.map_err(nowhere)?,
+                None => self.head_start(discovered).await.map_err(nowhere)?,
+            };
+            self.agree(head_start, shares, subject, patience).await
+        };
+        match agreed.await {
+            Ok((server, agreed)) => {
+                let verdict = agreed.verdict();
+                let opened = opened(server, shares.0, subject, agreed, &self.give_up);
+                (opened.map_err(|error| io::Error::from(error).into()), verdict)
+            }
+            Err(Unreached { server, error }) => {
+                let server = server.unwrap_or_else(|| discovered.first().clone());
+                (Err(ExchangeError::contact(server, error, subject.required)), Verdict::default())
+            }
+        }
+    }
+
     /// Agrees on a key from these shares of a finished round with the first of the Content Server's addresses that does.
-    pub(super) async fn agree(
+    async fn agree(
         &self,
         head_start: HeadStart<'_>,
         shares: (&Round, Bitmap),

@@ -8,7 +8,8 @@ use rke_proto::round::Round;
 use rke_proto::{Bitmap, RAIDA_COUNT, RaidaIndex};
 
 use super::handshake::Subject;
-use super::{Discovered, Ending, Exchange, ExchangeError, Ready};
+use super::head_start::Ready;
+use super::{Discovered, Ending, Exchange, ExchangeError};
 use crate::raidas::Verdict;
 use crate::server::ContactError;
 

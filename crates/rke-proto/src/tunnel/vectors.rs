@@ -265,11 +265,7 @@ fn the_answers_are_the_known_ones_and_the_client_takes_them() {
         let (header, payload) = packet::split(&mut packet).expect("a packet");
         assert_eq!(Answer::open(&vectors.key(), &header, payload), Ok(answer), "{name}");
     }
-    let mut packet = hex_of(&known["packet_that_leaves_its_header_out"]);
-    assert_eq!(received(&vectors, &mut packet.clone()), Ok(()));
-    let (header, payload) = packet::split(&mut packet).expect("a packet");
-    let opened = Answer::open(&vectors.key(), &header, payload);
-    assert_eq!(opened, Ok(vectors.answer(Status::SUCCESS)));
+    assert_eq!(received(&vectors, &mut hex_of(&known["packet_that_leaves_its_header_out"])), Ok(()));
 }
 
 #[test]
