@@ -51,6 +51,17 @@ pub enum Authenticated {
     No,
 }
 
+impl Authenticated {
+    /// Its name in answers and in the audit log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Strong => "strong",
+            Self::Weak => "weak",
+            Self::No => "no",
+        }
+    }
+}
+
 impl KeyOrigin {
     /// Whether the Content Server has shown that it has the same key.
     pub fn is_confirmed(&self) -> bool {

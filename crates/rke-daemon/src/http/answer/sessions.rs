@@ -128,7 +128,7 @@ impl Listed {
 fn authenticated() -> Object {
     let about = "How well the two ends know each other: `strong` over 32-byte shares; `weak` over 1-byte shares with a key of \
                  256 bits; `no` for a session of 8 bits.";
-    let kinds = ["strong", "weak", "no"];
+    let kinds = [Authenticated::Strong, Authenticated::Weak, Authenticated::No].map(Authenticated::name);
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(kinds)).description(Some(about)).build()
 }
 
@@ -185,11 +185,7 @@ impl Shown {
             confirmed: origin.is_confirmed(),
             key_id: row.key_id,
             forward_secret: origin.is_forward_secret(),
-            authenticated: match origin.authenticated() {
-                Authenticated::Strong => "strong",
-                Authenticated::Weak => "weak",
-                Authenticated::No => "no",
-            },
+            authenticated: origin.authenticated().name(),
             coin: origin.proven,
             tunnel_broken_off,
         }
