@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use rke_fuzz::memory;
-use rke_proto::derive::ShareWidth;
 use rke_proto::directory::Directory;
 use rke_proto::reach::Reach;
 use rke_proto::records::{KeySets, Records};
@@ -67,12 +66,11 @@ fn check_warnings(warnings: &[String]) {
 /// The key sets as a record that says everything about them.
 fn written(sets: &KeySets) -> String {
     let mut text = format!("required raidas>={}\n", sets.required);
-    let share_bytes = match sets.width {
-        Some(ShareWidth::Narrow) => 1,
-        Some(ShareWidth::Wide) => 32,
-        None => 33,
+    let requirement = match sets.form {
+        Some(form) => form.requirement().unwrap_or_default(),
+        None => "required share-bytes>=33",
     };
-    let _ = writeln!(text, "required share-bytes>={share_bytes}");
+    let _ = writeln!(text, "{requirement}");
     for set in &sets.all {
         let _ = writeln!(text, "{} = {}", set.key_set, set.cs_id);
         for (raida, endpoint) in &set.servers {

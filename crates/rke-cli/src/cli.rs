@@ -1,7 +1,8 @@
 //! The commands and their flags. The texts here are what `--help` says; those of the commands that ask
-//! a daemon are in `ask.rs`, those of `rke trust` in `trust.rs`, and how the list of all is grouped is in `help.rs`.
+//! a daemon are in `ask.rs`, those of `rke content-server` in `content_server.rs`, those of `rke trust` in `trust.rs`, and how the list of all is grouped is in `help.rs`.
 
 pub(crate) mod ask;
+pub(crate) mod content_server;
 mod examples;
 pub(crate) mod help;
 pub(crate) mod trust;
@@ -15,13 +16,13 @@ use rke_daemon::Domain;
 use rke_daemon::listen::Listen;
 use rke_proto::coin::CoinId;
 use rke_proto::{ContentServerId, KeySetId};
-use rke_raida::content_server::MAX_LIFETIME_SECONDS;
-use rke_raida::replay::{DEFAULT_PLACES, SHARES};
+use rke_raida::replay::SHARES;
 
 use self::ask::AskCommand;
+use self::content_server::ContentServerCommand;
 use self::trust::TrustCommand;
 use crate::access::AccessOptions;
-use crate::protection::{Protection, parse_places};
+use crate::protection::Protection;
 use crate::raida::settings::RaidaOptions;
 use crate::sandbox::SandboxOptions;
 use crate::settings::ServeOptions;
@@ -200,125 +201,6 @@ pub(crate) enum OwnerCommand {
         #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]
         data_dir: PathBuf,
     },
-}
-
-#[derive(Subcommand)]
-pub(crate) enum ContentServerCommand {
-    /// Make a key set's master secrets, preload them to the RAIDAs, print the DNS records to publish.
-    Preload {
-        /// The number of the key set.
-        #[arg(long, value_name = "NUMBER", env = "RKE_KEY_SET", default_value = "1", value_parser = parse_key_set)]
-        key_set: KeySetId,
-        /// Make it a key set of narrow shares: 1 byte each, whose keys have 8 bits, for clients of the public network. It
-        /// needs a domain of its own, and a `serve` with --allow-weak-shares.
-        #[arg(long, env = "RKE_NARROW")]
-        narrow: bool,
-        #[command(flatten)]
-        options: PreloadOptions,
-    },
-    /// Accept clients: agree on keys with them, and put a command behind their tunnels.
-    Serve(ContentServerOptions),
-    /// Make the next key set next to the old ones, preload it, print the records to publish instead,
-    /// and retire the old ones after a while. A running `serve` with the same --data-dir picks it up.
-    Rotate {
-        /// Seconds until the old key sets are no longer served.
-        #[arg(long, value_name = "SECONDS", env = "RKE_RETIRE_AFTER", default_value_t = 172_800)]
-        retire_after: u64,
-        #[command(flatten)]
-        options: PreloadOptions,
-    },
-}
-
-/// Whose key sets, and where they lie.
-#[derive(Args)]
-pub(crate) struct KeyRingOptions {
-    /// The Content Server ID.
-    #[arg(long, value_name = "ID", env = "RKE_CS_ID", value_parser = parse_cs_id)]
-    pub(crate) cs_id: ContentServerId,
-    /// Where its master secrets are kept, sealed.
-    #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]
-    pub(crate) data_dir: PathBuf,
-}
-
-/// Master secrets for the RAIDAs, and records for DNS.
-#[derive(Args)]
-pub(crate) struct PreloadOptions {
-    #[command(flatten)]
-    pub(crate) keys: KeyRingOptions,
-    /// The domain that its records are published under.
-    #[arg(long, value_name = "DOMAIN", env = "RKE_DOMAIN", value_parser = parse_domain)]
-    pub(crate) domain: String,
-    /// The host name that the SRV record names.
-    #[arg(long, value_name = "HOST", env = "RKE_HOST", value_parser = parse_domain)]
-    pub(crate) host: String,
-    /// The port that the SRV record names.
-    #[arg(long, value_name = "PORT", env = "RKE_PORT", default_value_t = 443)]
-    pub(crate) port: u16,
-    /// File of lines `host:port index`: the nodes to preload to.
-    #[arg(long, value_name = "FILE", env = "RKE_RAIDA_DIRECTORY")]
-    pub(crate) raida_directory: PathBuf,
-    /// The wallet whose coins the nodes let preload.
-    #[arg(long, value_name = "DIR", env = "RKE_WALLET")]
-    pub(crate) wallet: PathBuf,
-    /// Seconds to wait for the nodes.
-    #[arg(long, value_name = "SECONDS", env = "RKE_EXCHANGE_TIMEOUT", default_value_t = 5)]
-    pub(crate) timeout: u64,
-    #[command(flatten)]
-    pub(crate) protection: Protection,
-    #[command(flatten)]
-    pub(crate) log: LogOptions,
-}
-
-/// A running Content Server.
-#[derive(Args)]
-pub(crate) struct ContentServerOptions {
-    #[command(flatten)]
-    pub(crate) keys: KeyRingOptions,
-    /// Where it listens (TCP).
-    #[arg(long, value_name = "ADDR", env = "RKE_LISTEN", default_value = "0.0.0.0:443", value_parser = parse_address)]
-    pub(crate) listen: SocketAddr,
-    /// A domain that it serves: others are refused. Repeatable, or with commas between domains. Without it, all
-    /// domains are served.
-    #[arg(long = "domain", value_name = "DOMAIN", env = "RKE_DOMAIN", value_delimiter = ',', value_parser = parse_domain)]
-    pub(crate) domains: Vec<String>,
-    /// Shell command, run once for each connection: the client's data on its standard input, its
-    /// standard output to the client. Without it, what clients send comes back to them.
-    #[arg(long, value_name = "COMMAND", env = "RKE_EXEC")]
-    pub(crate) exec: Option<String>,
-    /// Seconds that a key is good for after its handshake, at most a day.
-    #[arg(long, value_name = "SECONDS", env = "RKE_KEY_LIFETIME", default_value_t = MAX_LIFETIME_SECONDS, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_LIFETIME_SECONDS)))]
-    pub(crate) key_lifetime: u32,
-    /// Most keys at one time. One more takes the place of the key unused for longest.
-    #[arg(long, value_name = "N", env = "RKE_MAX_KEYS", default_value_t = 10_000, value_parser = parse_places)]
-    pub(crate) max_keys: usize,
-    /// Most keys of one coin, so most sessions of a client that has one coin. One more takes the place of the coin's
-    /// key unused for longest.
-    #[arg(long, value_name = "N", env = "RKE_KEYS_PER_COIN", default_value_t = 32, value_parser = parse_places)]
-    pub(crate) keys_per_coin: usize,
-    /// Most keys of all sessions that prove no coin, together.
-    #[arg(long, value_name = "N", env = "RKE_UNPROVEN_KEYS", default_value_t = 256, value_parser = parse_places)]
-    pub(crate) unproven_keys: usize,
-    /// Most handshakes to remember, for ten minutes each, so that none is accepted twice. Memory is used only as needed.
-    #[arg(long, value_name = "N", env = "RKE_REPLAY_MEMORY", default_value_t = DEFAULT_PLACES, value_parser = parse_replay_places)]
-    pub(crate) replay_memory: usize,
-    /// Seconds after which a silent connection is closed.
-    #[arg(long, value_name = "SECONDS", env = "RKE_IDLE_TIMEOUT", default_value_t = 300)]
-    pub(crate) idle_timeout: u64,
-    /// Most connections at one time; more wait.
-    #[arg(long, value_name = "N", env = "RKE_MAX_CONNECTIONS", default_value_t = 1024, value_parser = parse_places)]
-    pub(crate) max_connections: usize,
-    /// Most commands of --exec that run at one time. A connection beyond that is broken off.
-    #[arg(long, value_name = "N", env = "RKE_MAX_COMMANDS", default_value_t = 256, value_parser = parse_places)]
-    pub(crate) max_commands: usize,
-    /// Serve key sets of 1-byte shares too, whose keys have 8 bits, as the public network makes them.
-    #[arg(long, env = "RKE_ALLOW_WEAK_SHARES")]
-    pub(crate) allow_weak_shares: bool,
-    #[command(flatten)]
-    pub(crate) protection: Protection,
-    #[command(flatten)]
-    pub(crate) sandbox: SandboxOptions,
-    #[command(flatten)]
-    pub(crate) log: LogOptions,
 }
 
 /// What goes to the log on standard error.

@@ -10,6 +10,7 @@ use tokio::io::{AsyncWriteExt, stdin, stdout};
 
 use crate::cli::ask::Output;
 use crate::failure::Exit;
+use crate::session::WEAKLY_AUTHENTICATED;
 use crate::terminal::{BAD, DOUBTFUL, clean, out_refusal, paint, say};
 
 /// The exit code where it is not the command's.
@@ -36,9 +37,14 @@ pub(crate) async fn run(session: &str, output: &Output) -> Result<()> {
 
 async fn connect(client: &Client, session: &str) -> Result<(), Error> {
     let shown = client.ask(&call::show(session)).await?;
-    if shown.authenticated == Authenticated::No {
-        let warning =
-            "WEAK: this tunnel has no authenticated end: a connection that is cut looks like the data's end.";
+    let warning = match shown.authenticated {
+        Authenticated::Strong => None,
+        Authenticated::Weak => Some(WEAKLY_AUTHENTICATED),
+        Authenticated::No => Some(
+            "WEAK: this tunnel has no authenticated end: a connection that is cut looks like the data's end.",
+        ),
+    };
+    if let Some(warning) = warning {
         say(&paint(DOUBTFUL, warning));
     }
     let mut response = client.tunnel(session, stdin()).await?;

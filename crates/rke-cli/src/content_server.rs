@@ -6,13 +6,15 @@ use anyhow::{Result, bail};
 use rke_host::data_dir::{Role, claim};
 use rke_host::directory;
 use rke_host::sandbox::{Files, Reading};
-use rke_proto::derive::ShareWidth;
+use rke_proto::directory::Directory;
 use rke_proto::round::Fault;
-use rke_proto::{KeySetId, MIN_REQUIRED, RaidaIndex, Status};
-use rke_raida::content_server::{Application, ContentServer, KeyRing, MasterSecrets, Rules, ServerConfig};
+use rke_proto::{Form, KeySetId, MIN_REQUIRED, RaidaIndex, Status};
+use rke_raida::content_server::{
+    Application, ContentServer, KeyRing, MasterSecrets, Rules, ServedKeySet, ServerConfig,
+};
 use tokio::runtime::Runtime;
 
-use crate::cli::{ContentServerCommand, ContentServerOptions, PreloadOptions};
+use crate::cli::content_server::{ContentServerCommand, ContentServerOptions, PreloadOptions};
 use crate::launcher::application;
 use crate::sandbox::Sandbox;
 use crate::settings::LogFormat;
@@ -35,9 +37,14 @@ const REFUSALS: [(Status, &str); 2] = [
 
 pub(crate) fn run(command: ContentServerCommand) -> Result<()> {
     match command {
-        ContentServerCommand::Preload { key_set, narrow, options } => {
-            let width = if narrow { ShareWidth::Narrow } else { ShareWidth::Wide };
-            start(&options)?.block_on(preload(key_set, width, &options))
+        ContentServerCommand::Preload { key_set, narrow, live, lower_case_too, options } => {
+            let form = match (narrow, live) {
+                (true, _) => Form::Handshake3Narrow,
+                (_, true) => Form::Live,
+                _ => Form::Wide,
+            };
+            let lower_case = if lower_case_too { LowerCase::Too } else { LowerCase::Not };
+            start(&options)?.block_on(preload(key_set, form, lower_case, &options))
         }
         ContentServerCommand::Serve(options) => run_server(options),
         ContentServerCommand::Rotate { retire_after, options } => {
@@ -63,34 +70,75 @@ fn run_server(options: ContentServerOptions) -> Result<()> {
     runtime.block_on(serve(options, application, &sandbox))
 }
 
-async fn preload(key_set: KeySetId, width: ShareWidth, options: &PreloadOptions) -> Result<()> {
+async fn preload(
+    key_set: KeySetId,
+    form: Form,
+    lower_case: LowerCase,
+    options: &PreloadOptions,
+) -> Result<()> {
     let mut keys = KeyRing::open(options.keys.cs_id, &options.keys.data_dir)?;
-    if keys.sets().iter().any(|set| set.secrets.key_set() == key_set && set.width != width) {
+    if let Some(set) = keys.sets().iter().find(|set| set.secrets.key_set() == key_set && set.form != form) {
         bail!(
-            "{key_set} exists already, for shares of the other width; choose another number with --key-set"
+            "{key_set} exists already, {}; choose another number with --key-set",
+            match set.form {
+                Form::Wide => "for 32-byte shares",
+                Form::Handshake3Narrow => "for 1-byte shares (--narrow)",
+                Form::Live => "for live sessions (--live)",
+            }
         );
     }
-    let secrets = keys.open_or_make(key_set, width)?;
-    publish(&keys, &secrets, options).await
+    let secrets = keys.open_or_make(key_set, form)?;
+    publish(&keys, &secrets, lower_case, options).await
 }
 
 async fn rotate(retire_after: u64, options: &PreloadOptions) -> Result<()> {
     let mut keys = KeyRing::open(options.keys.cs_id, &options.keys.data_dir)?;
     let secrets = keys.next_key_set()?;
-    publish(&keys, &secrets, options).await?;
+    publish(&keys, &secrets, LowerCase::Not, options).await?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     keys.retire_below(secrets.key_set(), now.saturating_add(retire_after))?;
     eprintln!("These records replace the old ones. Older key sets retire in {retire_after} seconds.");
     Ok(())
 }
 
+/// Whether the Content Server ID in lower case is preloaded too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LowerCase {
+    Not,
+    Too,
+}
+
 /// Gives the RAIDAs their master secrets and prints the records.
-async fn publish(keys: &KeyRing, secrets: &MasterSecrets, options: &PreloadOptions) -> Result<()> {
+async fn publish(
+    keys: &KeyRing,
+    secrets: &MasterSecrets,
+    lower_case: LowerCase,
+    options: &PreloadOptions,
+) -> Result<()> {
     let directory = directory::load_answering(&options.raida_directory).await?;
+    give(keys, secrets, &directory, options).await?;
+    if lower_case == LowerCase::Too && secrets.cs_id().lower_case() != secrets.cs_id() {
+        give(keys, &secrets.lower_case()?, &directory, options).await?;
+    }
+    keys.note_preloaded(secrets.key_set())?;
+    eprintln!("Publish these DNS records:");
+    let form = keys.form(secrets.key_set());
+    let records = secrets.records(form, &options.domain, (&options.host, options.port), &directory);
+    out(&records.zone_lines().join("\n"))
+}
+
+/// Gives the RAIDAs their master secrets, and says how many hold them.
+async fn give(
+    keys: &KeyRing,
+    secrets: &MasterSecrets,
+    directory: &Directory,
+    options: &PreloadOptions,
+) -> Result<()> {
     let wallet = std::path::absolute(&options.wallet)?;
-    let report = keys.preload(secrets, &directory, &wallet, Duration::from_secs(options.timeout)).await?;
+    let report = keys.preload(secrets, directory, &wallet, Duration::from_secs(options.timeout)).await?;
     let (asked, done) = (directory.entries().len(), report.done.count());
-    eprintln!("{done} of {asked} RAIDAs hold the master secrets of {}.", secrets.key_set());
+    let (key_set, cs_id) = (secrets.key_set(), secrets.cs_id());
+    eprintln!("{done} of {asked} RAIDAs hold the master secrets of {key_set} of {cs_id}.");
     for line in told(&report.faults) {
         eprintln!("  {line}");
     }
@@ -102,13 +150,7 @@ async fn publish(keys: &KeyRing, secrets: &MasterSecrets, options: &PreloadOptio
     if done < usize::from(MIN_REQUIRED) {
         bail!("at least {MIN_REQUIRED} RAIDAs must hold them; run this again when the others are reachable");
     }
-    keys.note_preloaded(secrets.key_set())?;
-    eprintln!("Publish these DNS records:");
-    let mut records = secrets.records(&options.domain, &options.host, options.port, &directory);
-    if keys.width(secrets.key_set()) == ShareWidth::Narrow {
-        records.texts.retain(|text| !text.contains("share-bytes"));
-    }
-    out(&records.zone_lines().join("\n"))
+    Ok(())
 }
 
 /// What went wrong at whom, one line for all RAIDAs with the same fault.
@@ -146,7 +188,15 @@ async fn serve(options: ContentServerOptions, application: Application, sandbox:
             options.keys.cs_id
         );
     }
-    let sets: Vec<String> = keys.sets().iter().map(|set| set.secrets.key_set().to_string()).collect();
+    let is_served = |set: &&ServedKeySet| set.form == Form::Wide || options.allow_weak_shares;
+    let (served, unserved): (Vec<_>, Vec<_>) = keys.sets().iter().partition(is_served);
+    let names = |sets: &[&ServedKeySet]| {
+        sets.iter().map(|set| set.secrets.key_set().to_string()).collect::<Vec<_>>().join(", ")
+    };
+    if !unserved.is_empty() {
+        eprintln!("Not served without --allow-weak-shares: {} (1-byte shares)", names(&unserved));
+    }
+    let sets = names(&served);
     let rules = Rules {
         lifetime_seconds: options.key_lifetime,
         max_keys: options.max_keys,
@@ -171,7 +221,7 @@ async fn serve(options: ContentServerOptions, application: Application, sandbox:
         "Content Server {} listens on {} with {}",
         options.keys.cs_id,
         server.address(),
-        sets.join(", ")
+        if sets.is_empty() { "no key set" } else { &sets }
     );
     orders.stop().await;
     server.stop().await;

@@ -15,6 +15,10 @@ use crate::terminal::{
 const WEAK: &str =
     "WEAK: the key comes from 1-byte shares. Anyone who sees the traffic finds it in 256 tries.";
 
+/// What is said of one whose ends know each other by 1-byte shares.
+pub(crate) const WEAKLY_AUTHENTICATED: &str = "WEAKLY AUTHENTICATED: the ends know each other by 1-byte shares. The key has 256 bits, but anyone with a \
+                                    coin who was in the middle when it was made may have posed as either end.";
+
 /// What the daemon answers where there is no session to delete.
 const NONE_DELETED: &str = r#"{"command":"rke_sessions_delete","success":true,"deleted":0}"#;
 
@@ -57,7 +61,11 @@ async fn create(domain: &str, wallet: &Path, fresh: bool, output: &Output) -> Re
 
 /// What is wrong with a session's key, if anything is.
 fn warnings(shown: &Shown) -> Vec<String> {
-    let weak = (shown.key_bits == 8).then(|| paint(BAD, WEAK));
+    let weak = match shown.authenticated {
+        Authenticated::Strong => None,
+        Authenticated::Weak => Some(paint(DOUBTFUL, WEAKLY_AUTHENTICATED)),
+        Authenticated::No => Some(paint(BAD, WEAK)),
+    };
     let unconfirmed = (!shown.confirmed).then(|| {
         let text = "The Content Server has not confirmed the key; `rke connect` will not work with it.";
         paint(DOUBTFUL, text)

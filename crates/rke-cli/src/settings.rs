@@ -95,7 +95,7 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "SECONDS", env = "RKE_EXCHANGE_TIMEOUT")]
     #[serde(alias = "exchange_timeout")]
     exchange_timeout: Option<u64>,
-    /// Accept 1-byte shares, and with them keys of 8 bits, for this domain. Repeatable.
+    /// Accept 1-byte shares for this domain: ends that know each other only weakly, or even keys of 8 bits. Repeatable.
     #[arg(long, value_name = "DOMAIN", env = "RKE_ALLOW_WEAK_SHARES", value_delimiter = ',')]
     #[serde(alias = "allow_weak_shares", default)]
     allow_weak_shares: Vec<String>,

@@ -16,8 +16,8 @@ use rke_daemon::session_key::SessionKey;
 use rke_daemon::store::{KeyUse, NewSession, Rules, SessionId, Store};
 use rke_daemon::usage::UsageLimits;
 use rke_proto::ContentServerId;
+use rke_proto::Form;
 use rke_proto::cipher::{aes256_ctr, aes256_ctr_from, aes256_ctr_stack_use};
-use rke_proto::derive::ShareWidth;
 use rke_proto::seal::{CHUNK_LEN, Sealer, TAG_LEN};
 use rke_secret::Secret;
 use rke_secret::process::block_signals;
@@ -87,7 +87,7 @@ fn session() -> NewSession {
         origin: Arc::new(KeyOrigin {
             domain: Domain::new("content.rke.test").expect("a domain"),
             cs_id: ContentServerId::new("CS").expect("a CSID"),
-            width: ShareWidth::Wide,
+            form: Form::Wide,
             envelopes: vec![5],
             raidas: (0..25).collect(),
             liars: Vec::new(),

@@ -139,6 +139,7 @@ function warningOf(detail, weak) {
   const shared = 'Sessions from the cache share it.';
   if (weak && !detail.confirmed) return `Anyone who saw the exchange finds this key in 256 tries. ${shared} The Content Server has not shown that it has it.`;
   if (weak) return `Anyone who saw the exchange finds this key in 256 tries. ${shared}`;
+  if (detail.authenticated === 'weak') return 'The ends know each other by 1-byte shares: anyone with a coin who was in the middle when the key was made may have posed as either end.';
   if (detail.liars.length > 0) return `RAIDA ${list(detail.liars)} gave a wrong share, which was left out.`;
   return '';
 }

@@ -3,12 +3,13 @@
 
 mod clock;
 mod error;
+mod handshake;
 mod head_start;
 mod key;
-mod narrow;
+mod live;
 mod recipients;
 mod refusals;
-mod wide;
+mod share_sets;
 
 use std::collections::HashSet;
 use std::io;
@@ -20,32 +21,32 @@ use arc_swap::ArcSwap;
 use futures_util::future::maybe_done;
 use rke_host::udp::{Courier, Ended, Pool, Step, Watcher};
 use rke_host::wallet::{Envelope1, Wallet, WalletError};
-use rke_proto::derive::ShareWidth;
 use rke_proto::directory::Directory;
 use rke_proto::round::{self, Fault, Round};
-use rke_proto::{Bitmap, ContentServerId, RaidaIndex};
+use rke_proto::{Bitmap, ContentServerId, Form, RaidaIndex};
 use tokio::time::{Instant, timeout_at};
 
 pub use self::clock::ClockReading;
 use self::clock::{AcceptedTime, AskedAt};
 pub use self::error::ExchangeError;
-use self::head_start::{HeadStart, alongside};
+use self::handshake::Subject;
+use self::head_start::{Ready, alongside};
 pub(crate) use self::key::GiveUp;
 #[cfg(test)]
 pub(crate) use self::key::samples;
 pub use self::key::{Authenticated, Kept, KeptSecret, KeyOrigin, OpenedKey, UnclaimedKey};
 use self::recipients::new_context;
-use self::wide::Subject;
+use self::share_sets::ShareSets;
 use crate::Domain;
 use crate::blocking::spawn_blocking;
 use crate::config::Config;
 use crate::confirm::Confirm;
-use crate::contact::{Dialer, Patience, Unreached};
+use crate::contact::{Dialer, Patience};
 use crate::discovery::{Candidates, Discovered, Discovery, DiscoveryError};
 use crate::progress::Progress;
 use crate::raidas::{Raidas, Verdict};
-use crate::server::{ContactError, ServerName};
-use crate::trust::{Form, KnownServers, Offer, Pin, Untrusted};
+use crate::server::ServerName;
+use crate::trust::{KnownServers, Offer, Pin, Untrusted};
 use crate::viewer::Page;
 
 /// Exchanges keys.
@@ -131,9 +132,9 @@ impl Exchange {
         Instant::now() + self.rules.load().timeout
     }
 
-    /// Whether a key from shares of this width may be used for the domain.
-    pub fn accepts(&self, domain: &Domain, width: ShareWidth) -> bool {
-        width == ShareWidth::Wide || self.rules.load().allow_weak_shares.contains(domain)
+    /// Whether sessions of this form may be opened for the domain.
+    pub fn accepts(&self, domain: &Domain, form: Form) -> bool {
+        form == Form::Wide || self.rules.load().allow_weak_shares.contains(domain)
     }
 
     /// Whether the Content Server is the one that the domain had before. Comes before any RAIDA is asked.
@@ -144,34 +145,30 @@ impl Exchange {
         &self,
         domain: &Domain,
         cs_id: ContentServerId,
-        width: ShareWidth,
+        form: Form,
     ) -> Result<(), ExchangeError> {
-        self.with_known(domain, cs_id, width, KnownServers::check).await
+        self.with_known(domain, Offer { cs_id, form }, KnownServers::check).await
     }
 
     /// Remembers what a handshake has proven.
     async fn remember(&self, origin: &KeyOrigin) -> Result<(), ExchangeError> {
-        self.with_known(&origin.domain, origin.cs_id, origin.width, KnownServers::remember).await
+        let offer = Offer { cs_id: origin.cs_id, form: origin.form };
+        self.with_known(&origin.domain, offer, KnownServers::remember).await
     }
 
     /// The file may have to be read, off the runtime's threads.
     async fn with_known(
         &self,
         domain: &Domain,
-        cs_id: ContentServerId,
-        width: ShareWidth,
+        offer: Offer,
         work: fn(&KnownServers, &Domain, &Offer) -> Result<(), Untrusted>,
     ) -> Result<(), ExchangeError> {
         #[cfg(feature = "controls")]
         if rke_secret::control::is_on(rke_secret::control::Control::NoKnownServers) {
             return Ok(());
         }
-        let form = match width {
-            ShareWidth::Wide => Form::Wide,
-            ShareWidth::Narrow => Form::Live,
-        };
         let (known, domain) = (Arc::clone(&self.known), domain.clone());
-        let judged = spawn_blocking(move || work(&known, &domain, &Offer { cs_id, form }));
+        let judged = spawn_blocking(move || work(&known, &domain, &offer));
         Ok(judged.await.map_err(io::Error::other)??)
     }
 
@@ -242,18 +239,19 @@ impl Exchange {
         let discovered = &*found.insert(self.discover(domain, deadline).await?);
         let sets = &discovered.sets;
         let set = sets.choose().ok_or_else(|| DiscoveryError::no_key_set(sets))?;
-        let width = sets.width.ok_or(DiscoveryError::Unsupported)?;
-        if !self.accepts(domain, width) {
+        let form = sets.form.ok_or(DiscoveryError::Unsupported)?;
+        if !self.accepts(domain, form) {
             // A typo is no reason to lower what is accepted.
             return Err(match &sets.unclear {
                 Some(line) => DiscoveryError::Unclear(line.clone()).into(),
-                None => ExchangeError::WeakShares(domain.clone()),
+                None => ExchangeError::WeakShares { domain: domain.clone(), form },
             });
         }
-        self.check_trust(domain, set.cs_id, width).await?;
+        self.check_trust(domain, set.cs_id, form).await?;
         let required = usize::from(sets.required);
         let asked_at = AskedAt::now();
         let context = new_context(set, asked_at)?;
+        let width = form.share_width();
         let proven =
             timeout_at(deadline, self.prove(set, wallet, (width, self.envelope_1(domain)), required)).await;
         let recipients = proven.map_err(|_| WalletError::Unreadable(io::ErrorKind::TimedOut.into()))??;
@@ -261,7 +259,7 @@ impl Exchange {
         let mut round = round.map_err(io::Error::from)?;
         let watcher = |step| self.progress.step(domain, page, step);
         let courier = Courier::new(seat, &watcher);
-        let subject = Subject { domain, context: &context, asked_at, required };
+        let subject = Subject { domain, context: &context, asked_at, required, form };
         let (opened, verdict) =
             self.collect_and_agree(discovered, &mut round, &subject, deadline, courier).await;
         if round.is_satisfied() {
@@ -280,8 +278,9 @@ impl Exchange {
     }
 
     /// Collects shares until there is a key of them, and says which of them were proven right or wrong. Where too few are
-    /// right, it goes on with the RAIDAs that have not answered yet: liars that are quick keep out nobody. How many are right
-    /// is a hint, which anyone on the path can give: it costs time, and no RAIDA is left out for it.
+    /// right, or narrow ones allow no other set, it goes on with the RAIDAs that have not answered yet: liars that are quick
+    /// keep out nobody. How many are right is a hint, which anyone on the path can give: it costs time, and no RAIDA is left
+    /// out for it.
     async fn collect_and_agree(
         &self,
         discovered: &Discovered,
@@ -289,10 +288,10 @@ impl Exchange {
         subject: &Subject<'_>,
         deadline: Instant,
         mut courier: Courier<'_>,
-    ) -> (Result<(OpenedKey, Option<Kept>), ExchangeError>, Verdict) {
-        let is_wide = round.share_width() == Some(ShareWidth::Wide);
-        let mut head_start = pin!(is_wide.then(|| maybe_done(self.head_start(discovered))));
-        let mut failed = None;
+    ) -> Ending {
+        let is_handshake_3 = subject.form.is_handshake_3();
+        let mut head_start = pin!(is_handshake_3.then(|| maybe_done(self.head_start(discovered))));
+        let (mut sets, mut failed) = (ShareSets::default(), None);
         loop {
             let ended = alongside(courier.run(round, deadline), head_start.as_mut().as_pin_mut()).await;
             match ended {
@@ -311,14 +310,14 @@ impl Exchange {
                 None => None,
             };
             head_start.set(None);
-            match self.key_of(discovered, round, subject, ready).await {
-                (Err(error @ ExchangeError::TooFewRight { required, right }), _) => {
-                    let wanted = round.answered().count() + required.saturating_sub(right);
-                    round.require(wanted, courier.elapsed());
-                    failed = Some(error);
-                }
-                done => return done,
-            }
+            let (opened, verdict) = self.key_of(discovered, round, subject, ready, &mut sets).await;
+            let missing = match &opened {
+                Err(ExchangeError::TooFewRight { required, right }) => required.saturating_sub(*right),
+                Err(ExchangeError::NoSetRight { .. }) if sets.may_have_more() => 1,
+                _ => return (opened, verdict),
+            };
+            round.require(round.answered().count() + missing, courier.elapsed());
+            failed = opened.err();
         }
     }
 
@@ -334,32 +333,21 @@ impl Exchange {
         discovered: &Discovered,
         round: &Round,
         subject: &Subject<'_>,
-        head_start: Option<Result<HeadStart<'a>, ContactError>>,
-    ) -> (Result<(OpenedKey, Option<Kept>), ExchangeError>, Verdict) {
-        if round.share_width() == Some(ShareWidth::Narrow) {
-            let opened = self.narrow_key(discovered, round, subject).await;
-            // What the Content Server has confirmed is of all shares.
-            let confirmed = opened.as_ref().is_ok_and(|(opened, _)| opened.origin.is_confirmed());
-            let right = if confirmed { round.answered() } else { Bitmap::default() };
-            return (opened, Verdict { right, wrong: Bitmap::default() });
-        }
-        let agreed = async {
-            let nowhere = |error| Unreached { server: None, error };
-            let head_start = match head_start {
-                Some(ready) => ready.map_err(nowhere)?,
-                None => self.head_start(discovered).await.map_err(nowhere)?,
-            };
-            self.agree(head_start, round, subject).await
-        };
-        match agreed.await {
-            Ok((server, agreed)) => {
-                let verdict = agreed.verdict();
-                let opened = wide::opened(server, round, subject, agreed, &self.give_up);
-                (opened.map_err(|error| io::Error::from(error).into()), verdict)
+        head_start: Option<Ready<'a>>,
+        sets: &mut ShareSets,
+    ) -> Ending {
+        match subject.form {
+            Form::Live => {
+                let opened = self.narrow_key(discovered, round, subject).await;
+                // What the Content Server has confirmed is of all shares.
+                let confirmed = opened.as_ref().is_ok_and(|(opened, _)| opened.origin.is_confirmed());
+                let right = if confirmed { round.answered() } else { Bitmap::default() };
+                (opened, Verdict { right, wrong: Bitmap::default() })
             }
-            Err(Unreached { server, error }) => {
-                let server = server.unwrap_or_else(|| discovered.first().clone());
-                (Err(ExchangeError::contact(server, error, subject.required)), Verdict::default())
+            Form::Handshake3Narrow => self.key_of_any_set(discovered, round, subject, head_start, sets).await,
+            Form::Wide => {
+                let shares = (round, round.answered());
+                self.key_of_shares(discovered, shares, subject, head_start, self.patience()).await
             }
         }
     }
@@ -382,6 +370,9 @@ impl Exchange {
         Patience { each, all: Instant::now() + all }
     }
 }
+
+/// What comes of the shares of a round: a key or none, and which shares were proven right or wrong.
+type Ending = (Result<(OpenedKey, Option<Kept>), ExchangeError>, Verdict);
 
 /// Tells a watcher of those whose part in the exchange ended without a right share.
 fn tell_who_failed(round: &Round, liars: Bitmap, watcher: Watcher<'_>) {

@@ -58,8 +58,9 @@ impl Journal {
     pub fn session_created(&self, id: SessionId, row: &Row) {
         let (from_cache, confirmed) = (row.from_cache, row.origin.is_confirmed());
         let domain = row.origin.domain.clone();
-        let key_bits = row.origin.width.key_bits();
-        self.audit.record_of(id, Event::SessionCreated { domain, from_cache, key_bits, confirmed });
+        let (key_bits, authenticated) = (row.origin.form.key_bits(), row.origin.authenticated().name());
+        let created = Event::SessionCreated { domain, from_cache, key_bits, confirmed, authenticated };
+        self.audit.record_of(id, created);
     }
 
     /// A session was asked for, and there is none.

@@ -1,5 +1,5 @@
 //! The key cache: what is kept of an exchange in one sealed file for each domain and set of coins, so that it saves
-//! the next exchange, also after a restart. Over wide shares that is a resumption secret, over narrow ones the key.
+//! the next exchange, also after a restart. By handshake 3 that is a resumption secret, of live sessions the key.
 //! In memory only names and expiry times are kept; a file is opened when it is needed. A file that has expired is
 //! removed, one that is damaged or foreign is moved aside, and none of them is fatal. A narrow key is used only by the
 //! run of the daemon that has cached it, because how much it has encrypted is known to that run alone.
@@ -19,10 +19,9 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use rke_host::data_dir::{DataDir, DataDirError};
 use rke_host::sealed::{SealError, Sealer};
-use rke_proto::ContentServerId;
 use rke_proto::coin::CoinId;
-use rke_proto::derive::ShareWidth;
 use rke_proto::handshake::keys::{forget_proof, forget_token};
+use rke_proto::{ContentServerId, Form};
 use rke_secret::SecretError;
 use sha2::{Digest, Sha256};
 
@@ -80,8 +79,8 @@ pub struct Row {
     pub domain: Domain,
     /// The Content Server that has the key too.
     pub cs_id: ContentServerId,
-    /// How wide its shares were.
-    pub width: ShareWidth,
+    /// How sessions are opened with it.
+    pub form: Form,
     /// The coins that a wallet must hold for it to be used.
     pub coins: Vec<CoinId>,
     /// When it is no longer used.
@@ -251,7 +250,7 @@ impl Keystore {
         let row = |((domain, coins), indexed): (&Whose, &Indexed)| Row {
             domain: domain.clone(),
             cs_id: indexed.origin.cs_id,
-            width: indexed.origin.width,
+            form: indexed.origin.form,
             coins: coins.clone(),
             expires_at: timestamp(indexed.expires_at),
         };

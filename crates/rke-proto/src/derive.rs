@@ -12,12 +12,12 @@ use crate::coin::{COIN_PAIR_LEN, CoinPair};
 /// Length of a master secret, and of a wide share and of a key.
 pub const SECRET_LEN: usize = 32;
 
-/// How wide the shares of an exchange are, and with it how strong its key.
+/// How wide the shares of an exchange are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ShareWidth {
-    /// One byte, as the public network has it. The key falls to 256 tries.
+    /// One byte, as the public network has it.
     Narrow,
-    /// 32 bytes: a key of 256 bits.
+    /// 32 bytes.
     Wide,
 }
 
@@ -27,14 +27,6 @@ impl ShareWidth {
         match self {
             Self::Narrow => 1,
             Self::Wide => SECRET_LEN,
-        }
-    }
-
-    /// How many bits an attacker has to guess.
-    pub fn key_bits(self) -> u16 {
-        match self {
-            Self::Narrow => 8,
-            Self::Wide => 256,
         }
     }
 }

@@ -55,6 +55,12 @@ impl ContentServerId {
         self.text.first_chunk().unwrap_or_else(|| unreachable!("the text is longer than the field"))
     }
 
+    /// The same ID in lower case, as some clients of the public network send it.
+    pub fn lower_case(mut self) -> Self {
+        self.text.make_ascii_lowercase();
+        self
+    }
+
     /// The whole ID as text.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.text[..usize::from(self.len)]).unwrap_or_default()
@@ -163,6 +169,7 @@ mod tests {
         assert_eq!(id.as_str(), "CLOUDCOIN_CONTENT");
         assert_eq!(id.padded(), b"CLOUDCOIN_CONTEN");
         assert_eq!(ContentServerId::from_padded(*id.padded()), Some(id));
+        assert_eq!((id.lower_case().as_str(), id == id.lower_case()), ("cloudcoin_content", false));
     }
 
     #[test]

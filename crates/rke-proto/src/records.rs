@@ -4,10 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
-use crate::derive::ShareWidth;
 use crate::directory::{Directory, number};
 use crate::reach::Reach;
-use crate::{ContentServerId, KeySetId, MIN_REQUIRED, RaidaIndex};
+use crate::{ContentServerId, Form, KeySetId, MIN_REQUIRED, RaidaIndex};
 
 /// A RAIDA server as a record names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +50,8 @@ pub struct KeySets {
     pub all: Vec<KeySet>,
     /// The fewest RAIDAs whose shares make a key; 13 or more.
     pub required: u8,
-    /// How wide this Content Server's shares are, `None` where it requires what this version lacks.
-    pub width: Option<ShareWidth>,
+    /// How sessions with this Content Server are opened, `None` where it requires what this version lacks.
+    pub form: Option<Form>,
     /// What was left out, and why, for a person to read; after it, what was read although it is not written well.
     pub warnings: Vec<String>,
     /// How many of the warnings are of what was left out.
@@ -187,7 +186,7 @@ impl Records {
         let all = all.collect();
         let (left_out, required) = (warnings.len(), self.required.unwrap_or(0).max(MIN_REQUIRED));
         warnings.extend_from_slice(&self.mended);
-        KeySets { all, required, width: self.width(), warnings, left_out, unclear: self.unclear.clone() }
+        KeySets { all, required, form: self.form(), warnings, left_out, unclear: self.unclear.clone() }
     }
 
     /// The servers that may be asked, each with its index if it has one. An endpoint that is said to be several RAIDAs is
@@ -240,12 +239,12 @@ impl Records {
         indexed
     }
 
-    /// What a Content Server requires is never taken for less: handshake 3 over narrow shares, which it may require, this
-    /// version does not have.
-    fn width(&self) -> Option<ShareWidth> {
+    /// What a Content Server requires is never taken for less.
+    fn form(&self) -> Option<Form> {
         match (self.share_bytes.unwrap_or(1), self.handshake.unwrap_or(0)) {
-            (2..=32, 0..=3) => Some(ShareWidth::Wide),
-            (0 | 1, 0..=2) => Some(ShareWidth::Narrow),
+            (2..=32, 0..=3) => Some(Form::Wide),
+            (0 | 1, 3) => Some(Form::Handshake3Narrow),
+            (0 | 1, 0..=2) => Some(Form::Live),
             _ => None,
         }
     }
@@ -314,7 +313,7 @@ mod tests {
             "Required RAIDAS >= 15",
             "required share-bytes>=32",
         ]);
-        assert_eq!((sets.required, sets.width, sets.warnings.len()), (15, Some(ShareWidth::Wide), 0));
+        assert_eq!((sets.required, sets.form, sets.warnings.len()), (15, Some(Form::Wide), 0));
         let chosen = sets.choose().map(|set| (set.key_set.get(), set.cs_id.to_string(), set.servers.len()));
         assert_eq!(chosen, Some((1, "Content_Server".into(), 25)));
         assert_eq!(sets.all.len(), 2);
@@ -330,17 +329,20 @@ mod tests {
     }
 
     #[test]
-    fn shares_are_narrow_unless_the_record_asks_for_more() {
-        for (text, width) in [
-            ("", Some(ShareWidth::Narrow)),
-            ("share-bytes = 1", Some(ShareWidth::Narrow)),
-            ("required share-bytes >= 32", Some(ShareWidth::Wide)),
+    fn sessions_are_live_unless_the_record_asks_for_more() {
+        for (text, form) in [
+            ("", Some(Form::Live)),
+            ("share-bytes = 1", Some(Form::Live)),
+            ("required handshake>=2", Some(Form::Live)),
+            ("required share-bytes >= 32", Some(Form::Wide)),
             ("required share-bytes>=64", None),
-            ("required handshake>=3", None),
-            ("required handshake>=3\nrequired share-bytes>=32", Some(ShareWidth::Wide)),
+            ("required handshake>=3", Some(Form::Handshake3Narrow)),
+            ("required share-bytes>=1\nHandshake = 3", Some(Form::Handshake3Narrow)),
+            ("required handshake>=3\nrequired share-bytes>=32", Some(Form::Wide)),
+            ("required handshake>=4", None),
             ("required handshake>=4\nrequired share-bytes>=32", None),
         ] {
-            assert_eq!(sets(&[text]).width, width, "{text}");
+            assert_eq!(sets(&[text]).form, form, "{text}");
         }
     }
 
@@ -399,7 +401,7 @@ mod tests {
         ] {
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
             let found = sets(&texts);
-            assert_eq!((&found.all, found.width), (&plain.all, plain.width), "{texts:?}");
+            assert_eq!((&found.all, found.form), (&plain.all, plain.form), "{texts:?}");
             assert_eq!((found.left_out, found.warnings.len()), (0, mended), "{:?}", found.warnings);
         }
     }

@@ -13,10 +13,9 @@ use std::time::Duration;
 
 use rke_host::data_dir::{DataDirError, Role, claim};
 use rke_proto::coin::{CoinId, CoinStatus};
-use rke_proto::derive::ShareWidth;
 use rke_proto::directory::Directory;
 use rke_proto::round::Fault;
-use rke_proto::{ContentServerId, KeySetId, RAIDA_COUNT, RaidaIndex};
+use rke_proto::{ContentServerId, Form, KeySetId, RAIDA_COUNT, RaidaIndex};
 
 use self::nodes::start_nodes;
 use crate::content_server::{
@@ -169,16 +168,15 @@ impl LocalNetwork {
         let directory_file = config.dir.join("raida-directory.txt");
         std::fs::write(&directory_file, directory_text(&directory)).map_err(|error| config.files(error))?;
         let mut keys = config.key_ring()?;
-        let master_secrets = keys.open_or_make(key_set(1), ShareWidth::Wide)?;
-        let report =
-            keys.preload(&master_secrets, &directory, &config.server_wallet(), PRELOAD_TIMEOUT).await?;
-        all_hold(&report)?;
+        let master_secrets = keys.open_or_make(key_set(1), Form::Wide)?;
+        let wallet = config.server_wallet();
+        all_hold(&keys.preload(&master_secrets, &directory, &wallet, PRELOAD_TIMEOUT).await?)?;
         keys.note_preloaded(master_secrets.key_set())?;
         let server_config = config.serve(server, config.content_server_port);
         let content_server = ContentServer::start(server_config.clone(), keys).await?;
         let server_config = config.serve(server_config, content_server.address().port());
         let (host, port) = (format!("cs.{}", config.domain), content_server.address().port());
-        let records = master_secrets.records(&config.domain, &host, port, &directory);
+        let records = master_secrets.records(Form::Wide, &config.domain, (&host, port), &directory);
         let listen = SocketAddr::new(LOOPBACK, config.dns_port);
         let dns = DnsServer::start(listen, [&records], LOOPBACK).await?;
         let (nodes, content_server) = (nodes.into_iter().map(Some).collect(), Some(content_server));
@@ -297,25 +295,29 @@ impl LocalNetwork {
         self.restart_content_server().await
     }
 
+    /// Makes k2 for live sessions, as in [`LocalNetwork::add_key_set`].
+    ///
+    /// # Errors
+    /// [`NetworkError`].
+    pub async fn add_narrow_key_set(&mut self) -> Result<DnsRecords, NetworkError> {
+        self.add_key_set(key_set(2), Form::Live).await
+    }
+
     /// Makes a key set of narrow shares next to the one of wide shares, and starts the Content Server again so that it
     /// serves that too. Gives the records that name this key set alone.
     ///
     /// # Errors
     /// [`NetworkError`].
-    pub async fn add_narrow_key_set(&mut self) -> Result<DnsRecords, NetworkError> {
+    pub async fn add_key_set(&mut self, number: KeySetId, form: Form) -> Result<DnsRecords, NetworkError> {
         let mut keys = self.config.key_ring()?;
-        let secrets = keys.open_or_make(key_set(2), ShareWidth::Narrow)?;
-        let wallet = self.config.server_wallet();
-        let report = keys.preload(&secrets, &self.directory, &wallet, PRELOAD_TIMEOUT).await?;
-        all_hold(&report)?;
-        keys.note_preloaded(secrets.key_set())?;
+        let secrets = keys.open_or_make(number, form)?;
+        all_hold(&keys.preload(&secrets, &self.directory, &self.server_wallet(), PRELOAD_TIMEOUT).await?)?;
+        keys.note_preloaded(number)?;
         drop(keys);
         self.server_config.rules.allow_narrow = true;
         self.restart_content_server().await?;
         let DnsRecords { domain, host, port, .. } = &self.records;
-        let mut records = secrets.records(domain, host, *port, &self.directory);
-        records.texts.retain(|text| !text.contains("share-bytes"));
-        Ok(records)
+        Ok(secrets.records(form, domain, (host, *port), &self.directory))
     }
 
     /// Stops everything.

@@ -8,8 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use rke_client::{Client, KeyChoice, call};
 use rke_daemon::Daemon;
-use rke_proto::derive::ShareWidth;
-use rke_proto::{ContentServerId, KeySetId};
+use rke_proto::{ContentServerId, Form, KeySetId};
 use rke_raida::content_server::{Application, ContentServer, KeyRing, ServerConfig};
 
 use crate::Outcome;
@@ -28,13 +27,17 @@ pub(crate) async fn attack(folder: &Path) -> Result<Outcome> {
 
     let cs_id = ContentServerId::new("THE-IMPOSTOR").context("not a Content Server ID")?;
     let mut keys = KeyRing::open(cs_id, &folder.join("impostor"))?;
-    let secrets = keys.open_or_make(KeySetId::new(1).context("not a key set")?, ShareWidth::Wide)?;
+    let secrets = keys.open_or_make(KeySetId::new(1).context("not a key set")?, Form::Wide)?;
     let report =
         keys.preload(&secrets, network.directory(), &network.other_wallet(), Duration::from_secs(10)).await?;
     ensure!(report.done.count() == 25, "the impostor could not preload: {:?}", report.faults);
     let server = ContentServer::start(ServerConfig::new(Application::Echo), keys).await?;
-    let records =
-        secrets.records(DOMAIN, &format!("cs.{DOMAIN}"), server.address().port(), network.directory());
+    let records = secrets.records(
+        Form::Wide,
+        DOMAIN,
+        (&format!("cs.{DOMAIN}"), server.address().port()),
+        network.directory(),
+    );
     let _dns = dns(&records, SocketAddr::new(address.ip(), address.port())).await?;
 
     let daemon = Daemon::start(config(&data_dir, address)).await?;

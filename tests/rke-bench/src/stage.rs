@@ -14,7 +14,7 @@ use rke_daemon::store::NewSession;
 use rke_daemon::{Domain, made_up};
 use rke_host::data_dir::{DataDir, Role, Sharing};
 use rke_proto::ContentServerId;
-use rke_proto::derive::ShareWidth;
+use rke_proto::Form;
 use rke_raida::network::{LocalNetwork, LocalNetworkConfig};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
@@ -149,7 +149,7 @@ pub(crate) fn made_up_origin(domain: &str) -> Result<KeyOrigin> {
     Ok(KeyOrigin {
         domain: Domain::new(domain).context("not a domain")?,
         cs_id: ContentServerId::new("CS").context("not a Content Server ID")?,
-        width: ShareWidth::Wide,
+        form: Form::Wide,
         envelopes: vec![5],
         raidas: (0..25).collect(),
         liars: Vec::new(),

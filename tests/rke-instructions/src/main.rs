@@ -13,7 +13,7 @@ use rke_daemon::server::ServerName;
 use rke_daemon::{Config, Daemon, Domain, made_up};
 use rke_fuzz::samples::{self, Request};
 use rke_host::data_dir::{DataDir, Role, Sharing};
-use rke_proto::derive::ShareWidth;
+use rke_proto::Form;
 use rke_proto::header::RequestHeader;
 use rke_proto::{ContentServerId, EnvelopeKey, Status, command, envelope};
 use rke_secret::process::block_signals;
@@ -157,7 +157,7 @@ fn cache_a_key(data_dir: &Path) -> Result<()> {
     let origin = KeyOrigin {
         domain: Domain::new(DOMAIN).context("not a domain")?,
         cs_id: ContentServerId::new("CS").context("not a Content Server ID")?,
-        width: ShareWidth::Wide,
+        form: Form::Wide,
         envelopes: vec![5],
         raidas: (0..25).collect(),
         liars: Vec::new(),

@@ -53,8 +53,8 @@ pub(crate) struct TrustFolder {
 pub(crate) enum FormChoice {
     /// Wide shares.
     Wide,
-    /// Narrow shares, with a handshake that adds to them.
-    #[value(name = "handshake-3-narrow", hide = true)]
+    /// Narrow shares, with the handshake of the wide form: weakly authenticated.
+    #[value(name = "handshake-3-narrow")]
     Handshake3Narrow,
     /// Narrow shares, as the live network has them: weak.
     Live,

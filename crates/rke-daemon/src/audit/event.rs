@@ -56,6 +56,8 @@ pub enum Event {
         key_bits: u16,
         /// Whether the Content Server has confirmed it.
         confirmed: bool,
+        /// How well the two ends know each other.
+        authenticated: &'static str,
     },
     /// A session was asked for, and there is none.
     SessionRefused {

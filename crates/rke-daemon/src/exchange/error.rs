@@ -3,8 +3,8 @@
 use std::io;
 
 use rke_host::wallet::WalletError;
-use rke_proto::RaidaIndex;
 use rke_proto::round::Fault;
+use rke_proto::{Form, RaidaIndex};
 
 use super::clock::ClockReading;
 use super::refusals;
@@ -28,10 +28,15 @@ pub enum ExchangeError {
     Discovery(#[from] DiscoveryError),
     /// The Content Server has only 1-byte shares, and nobody allowed them.
     #[error(
-        "{0} offers only weak (1-byte) key shares, which make a key of 8 bits; \
-         to accept them, start the daemon with --allow-weak-shares {0}"
+        "{domain} offers only weak (1-byte) key shares, {}; \
+         to accept them, start the daemon with --allow-weak-shares {domain}", why_weak(*.form)
     )]
-    WeakShares(Domain),
+    WeakShares {
+        /// The domain.
+        domain: Domain,
+        /// How sessions with it would be opened.
+        form: Form,
+    },
     /// Too few RAIDAs gave a share.
     #[error(
         "Only {} of {required} required RAIDAs answered{}",
@@ -55,6 +60,17 @@ pub enum ExchangeError {
         required: usize,
         /// How many gave a right share, the Content Server says.
         right: usize,
+    },
+    /// The Content Server has other shares than some of the RAIDAs, and 1-byte shares do not show which.
+    #[error(
+        "The Content Server at {server} refused the shares of {}: RAIDAs gave wrong shares, and 1-byte shares do \
+         not show which; try again, and tell the operator of the Content Server if this goes on", sets(*.tried)
+    )]
+    NoSetRight {
+        /// Where it was asked.
+        server: ServerName,
+        /// How many sets of RAIDAs were tried.
+        tried: usize,
     },
     /// The Content Server did not take part in the handshake.
     #[error("Cannot agree on a key with the Content Server at {server}: {reason}")]
@@ -113,9 +129,9 @@ impl ExchangeError {
         match self {
             Self::Wallet(_) | Self::WalletOutside => "wallet",
             Self::Discovery(_) => "discovery",
-            Self::WeakShares(_) => "weak_shares",
+            Self::WeakShares { .. } => "weak_shares",
             Self::TooFewAnswered { .. } => "too_few_answered",
-            Self::TooFewRight { .. } => "too_few_right",
+            Self::TooFewRight { .. } | Self::NoSetRight { .. } => "too_few_right",
             Self::ContentServer { .. } => "content_server",
             Self::Untrusted(_) => "untrusted",
             Self::Unconfirmed(_) => "unconfirmed",
@@ -131,7 +147,7 @@ impl ExchangeError {
     /// of which none responds.
     pub(super) fn may_come_from_old_records(&self) -> bool {
         match self {
-            Self::ContentServer { .. } | Self::Unconfirmed(_) => true,
+            Self::ContentServer { .. } | Self::NoSetRight { .. } | Self::Unconfirmed(_) => true,
             Self::TooFewAnswered { answered, .. } => answered.is_empty(),
             _ => false,
         }
@@ -142,12 +158,25 @@ impl ExchangeError {
         matches!(
             self,
             Self::Discovery(_)
-                | Self::WeakShares(_)
+                | Self::WeakShares { .. }
                 | Self::TooFewAnswered { .. }
                 | Self::TooFewRight { .. }
+                | Self::NoSetRight { .. }
                 | Self::ContentServer { .. }
                 | Self::Untrusted(_)
                 | Self::Unconfirmed(_)
         )
     }
+}
+
+/// What a key from 1-byte shares would be worth.
+fn why_weak(form: Form) -> &'static str {
+    match form {
+        Form::Handshake3Narrow => "by which the two ends of a session know each other only weakly",
+        Form::Live | Form::Wide => "which make a key of 8 bits",
+    }
+}
+
+fn sets(tried: usize) -> String {
+    if tried == 1 { "the only set of RAIDAs".into() } else { format!("{tried} sets of RAIDAs") }
 }

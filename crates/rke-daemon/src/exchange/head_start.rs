@@ -22,6 +22,9 @@ pub(super) struct HeadStart<'a> {
     pub(super) dialer: Dialer<'a>,
 }
 
+/// What a head start has come to.
+pub(super) type Ready<'a> = Result<HeadStart<'a>, ContactError>;
+
 impl Exchange {
     /// Gets ready for a handshake. That nothing answers is no error: the handshake says it.
     pub(super) async fn head_start(&self, discovered: &Discovered) -> Result<HeadStart<'_>, ContactError> {

@@ -2,10 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use rke_proto::ContentServerId;
 use rke_proto::coin::CoinId;
-use rke_proto::derive::ShareWidth;
 use rke_proto::handshake::ResumptionId;
+use rke_proto::{ContentServerId, Form};
 use rke_secret::Secret;
 
 use crate::Domain;
@@ -22,8 +21,8 @@ pub struct KeyOrigin {
     pub domain: Domain,
     /// The Content Server that has the key too.
     pub cs_id: ContentServerId,
-    /// How wide the shares were.
-    pub width: ShareWidth,
+    /// How sessions with it are opened.
+    pub form: Form,
     /// Types of the envelopes that the shares came in.
     pub envelopes: Vec<u8>,
     /// The RAIDAs whose shares made it, in order.
@@ -36,8 +35,8 @@ pub struct KeyOrigin {
     pub proven: Option<CoinId>,
     /// Where the Content Server is.
     pub server: ServerName,
-    /// Under what names the Content Server knows a narrow key. `None` where it has not confirmed it, and over wide
-    /// shares, where each session has a name of its own.
+    /// Under what names the Content Server knows a narrow key. `None` where it has not confirmed it, and by handshake 3,
+    /// where each session has a name of its own.
     pub tunnel: Option<TunnelName>,
 }
 
@@ -46,26 +45,40 @@ pub struct KeyOrigin {
 pub enum Authenticated {
     /// By wide shares.
     Strong,
+    /// By narrow shares: anyone who has a coin and is in the middle can be either.
+    Weak,
     /// Not at all: the key has 8 bits.
     No,
+}
+
+impl Authenticated {
+    /// Its name in answers and in the audit log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Strong => "strong",
+            Self::Weak => "weak",
+            Self::No => "no",
+        }
+    }
 }
 
 impl KeyOrigin {
     /// Whether the Content Server has shown that it has the same key.
     pub fn is_confirmed(&self) -> bool {
-        self.width == ShareWidth::Wide || self.tunnel.is_some()
+        self.form.is_handshake_3() || self.tunnel.is_some()
     }
 
     /// Whether the key stays secret when everything that the ends and the RAIDAs keep is stolen later.
     pub fn is_forward_secret(&self) -> bool {
-        self.width == ShareWidth::Wide
+        self.form.is_handshake_3()
     }
 
     /// How well the two ends know each other.
     pub fn authenticated(&self) -> Authenticated {
-        match self.width {
-            ShareWidth::Wide => Authenticated::Strong,
-            ShareWidth::Narrow => Authenticated::No,
+        match self.form {
+            Form::Wide => Authenticated::Strong,
+            Form::Handshake3Narrow => Authenticated::Weak,
+            Form::Live => Authenticated::No,
         }
     }
 }
@@ -133,7 +146,7 @@ pub struct Kept {
 
 /// What later sessions are opened with.
 pub enum KeptSecret {
-    /// Over wide shares: a secret from which no session's key follows for anyone who listens.
+    /// By handshake 3: a secret from which no session's key follows for anyone who listens.
     Resumption {
         /// The secret.
         secret: Secret<32>,
@@ -142,7 +155,7 @@ pub enum KeptSecret {
         /// In Unix seconds: the Content Server does not know it from then on.
         lives_until: u64,
     },
-    /// Over narrow shares: the key itself, which all sessions share.
+    /// Of live sessions: the key itself, which all sessions share.
     Narrow {
         /// The key.
         key: Secret<32>,
@@ -155,18 +168,18 @@ pub enum KeptSecret {
 pub(crate) mod samples {
     use super::*;
 
-    /// Where a key comes from, over shares of this width.
-    pub(crate) fn origin(width: ShareWidth) -> KeyOrigin {
+    /// Where the key of sessions of this form comes from.
+    pub(crate) fn origin(form: Form) -> KeyOrigin {
         let coin = |serial| CoinId { denomination: 0, serial };
         KeyOrigin {
             domain: Domain::new("content.rke.test").unwrap_or_else(|| unreachable!("a domain")),
             cs_id: ContentServerId::new("CS").unwrap_or_else(|| unreachable!("an ID")),
-            width,
+            form,
             envelopes: vec![4, 5],
             raidas: vec![0, 3, 24],
             liars: vec![7],
             coins: vec![coin(7), coin(42)],
-            proven: (width == ShareWidth::Wide).then(|| coin(42)),
+            proven: (form == Form::Wide).then(|| coin(42)),
             server: ServerName { host: "cs.rke.test".into(), port: 443 },
             tunnel: None,
         }

@@ -114,7 +114,9 @@ impl Failure {
                 Self::new(StatusCode::FORBIDDEN, message).with("wallet_path", wallet)
             }
             ExchangeError::Discovery(error) => Self::discovery(error, domain),
-            ExchangeError::WeakShares(_) => Self::new(StatusCode::FORBIDDEN, message).with("domain", domain),
+            ExchangeError::WeakShares { .. } => {
+                Self::new(StatusCode::FORBIDDEN, message).with("domain", domain)
+            }
             ExchangeError::TooFewAnswered { answered, faults, .. } => {
                 let faults: Vec<Value> = faults
                     .iter()
@@ -126,6 +128,7 @@ impl Failure {
             }
             ExchangeError::Untrusted(_) => Self::new(StatusCode::FORBIDDEN, message).with("domain", domain),
             ExchangeError::TooFewRight { .. }
+            | ExchangeError::NoSetRight { .. }
             | ExchangeError::ContentServer { .. }
             | ExchangeError::Unconfirmed(_) => {
                 Self::new(StatusCode::BAD_GATEWAY, message).with("domain", domain)

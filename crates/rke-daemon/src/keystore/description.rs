@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use rke_host::sealed::SealError;
-use rke_proto::ContentServerId;
-use rke_proto::derive::ShareWidth;
 use rke_proto::handshake::ResumptionId;
 use rke_proto::tunnel::ClientKeyId;
+use rke_proto::{ContentServerId, Form};
 use rke_secret::Secret;
 use serde::{Deserialize, Serialize};
 
@@ -43,8 +42,8 @@ pub(super) struct Description {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 enum Secrecy {
-    /// A resumption secret, under its name in hex; it is good until then, in Unix seconds.
-    Resumption { id: String, lives_until: u64 },
+    /// A resumption secret, under its name in hex, of sessions of this form; it is good until then, in Unix seconds.
+    Resumption { id: String, form: String, lives_until: u64 },
     /// A narrow key, which run of the daemon has written it, in hex, as which of its files, and the key's names at the
     /// Content Server in hex.
     Narrow { run: String, number: u64, tunnel: Option<(String, String)> },
@@ -56,7 +55,8 @@ impl Description {
         let Kept { origin, secret } = kept;
         let secret = match secret {
             KeptSecret::Resumption { id, lives_until, .. } => {
-                Secrecy::Resumption { id: id.to_string(), lives_until: *lives_until }
+                let form = origin.form.to_string();
+                Secrecy::Resumption { id: id.to_string(), form, lives_until: *lives_until }
             }
             KeptSecret::Narrow { .. } => {
                 let hex = |name: &TunnelName| (hex::encode(name.key_id.0), hex::encode(name.session));
@@ -111,10 +111,11 @@ impl Description {
 
     /// What was kept, with its secret. `None` where a field says what it cannot.
     pub(super) fn into_kept(self, secret: Secret<32>) -> Option<Kept> {
-        let (width, tunnel, secret) = match self.secret {
-            Secrecy::Resumption { id, lives_until } => {
+        let (form, tunnel, secret) = match self.secret {
+            Secrecy::Resumption { id, form, lives_until } => {
                 let id = ResumptionId(from_hex(&id)?);
-                (ShareWidth::Wide, None, KeptSecret::Resumption { secret, id, lives_until })
+                let form = Form::of_name(&form).filter(|form| form.is_handshake_3())?;
+                (form, None, KeptSecret::Resumption { secret, id, lives_until })
             }
             Secrecy::Narrow { tunnel, .. } => {
                 let name = |(key_id, session): (String, String)| {
@@ -124,7 +125,7 @@ impl Description {
                     Some(names) => Some(name(names)?),
                     None => None,
                 };
-                (ShareWidth::Narrow, tunnel, KeptSecret::Narrow { key: secret, usage: Arc::default() })
+                (Form::Live, tunnel, KeptSecret::Narrow { key: secret, usage: Arc::default() })
             }
         };
         let coins = self.coins.iter().map(|coin| coin.parse().ok()).collect::<Option<_>>()?;
@@ -135,7 +136,7 @@ impl Description {
         let origin = KeyOrigin {
             domain: Domain::new(&self.domain)?,
             cs_id: ContentServerId::new(&self.cs_id)?,
-            width,
+            form,
             envelopes: self.envelopes,
             raidas: self.raidas,
             liars: self.liars,

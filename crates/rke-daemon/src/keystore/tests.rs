@@ -20,13 +20,13 @@ fn key(of: &str, byte: u8) -> Kept {
         id: ResumptionId([byte; 16]),
         lives_until: unix_seconds() + 86_400,
     };
-    let origin = KeyOrigin { domain: domain(of), ..samples::origin(ShareWidth::Wide) };
+    let origin = KeyOrigin { domain: domain(of), ..samples::origin(Form::Wide) };
     Kept { origin: Arc::new(origin), secret }
 }
 
 fn narrow_key(of: &str, byte: u8) -> Kept {
     let tunnel = Some(TunnelName { key_id: ClientKeyId([1, 2, 3, 4, 5]), session: [6; 8] });
-    let origin = Arc::new(KeyOrigin { domain: domain(of), tunnel, ..samples::origin(ShareWidth::Narrow) });
+    let origin = Arc::new(KeyOrigin { domain: domain(of), tunnel, ..samples::origin(Form::Live) });
     let secret = KeptSecret::Narrow { key: of_byte(byte), usage: Arc::default() };
     Kept { origin, secret }
 }

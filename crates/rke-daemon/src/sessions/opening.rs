@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
 use rke_host::wallet::{self, Outside, Wallet};
-use rke_proto::derive::ShareWidth;
+use rke_proto::Form;
 use rke_proto::handshake::Reason;
 use tokio::time::{Instant, timeout_at};
 
@@ -68,8 +68,14 @@ impl Sessions {
         let (opened, from_cache) = self.key_for(wanted, wallet, leave).await?;
         let OpenedKey { key, origin } = opened;
         let id = SessionId::random().map_err(|error| ExchangeError::Machine(error.into()))?;
-        if origin.width == ShareWidth::Narrow {
-            tracing::warn!(domain = %wanted.domain, "opened a WEAK session: its key comes from 1-byte shares and has 8 bits");
+        match origin.form {
+            Form::Live => tracing::warn!(
+                domain = %wanted.domain, "opened a WEAK session: its key comes from 1-byte shares and has 8 bits"
+            ),
+            Form::Handshake3Narrow => tracing::warn!(
+                domain = %wanted.domain, "opened a WEAKLY AUTHENTICATED session: 1-byte shares are all by which its ends know each other"
+            ),
+            Form::Wide => (),
         }
         let raidas = origin.raidas.len();
         let session = NewSession { origin, page: wanted.page.cloned(), from_cache, key: key.claim() };
@@ -164,11 +170,14 @@ impl Sessions {
             let key = UnclaimedKey::new(key, origin.server.clone(), GiveUp::default());
             return Ok(Some(OpenedKey { origin, key }));
         }
-        self.exchange.check_trust(domain, origin.cs_id, origin.width).await?;
+        self.exchange.check_trust(domain, origin.cs_id, origin.form).await?;
+        // The exchange that follows says what is wrong with it.
+        if !self.exchange.accepts(domain, origin.form) {
+            return Ok(None);
+        }
         match secret {
             KeptSecret::Narrow { key, usage } => {
-                let is_good = self.exchange.accepts(domain, origin.width)
-                    && !usage.is_used_up(self.config().key_limits);
+                let is_good = !usage.is_used_up(self.config().key_limits);
                 let key = SessionKey::Narrow { key, usage };
                 let key = UnclaimedKey::new(key, origin.server.clone(), GiveUp::default());
                 Ok(is_good.then_some(OpenedKey { origin, key }))

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::mpsc;
 
-use rke_proto::derive::ShareWidth;
+use rke_proto::Form;
 use rke_secret::Secret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -62,7 +62,7 @@ impl Stage {
 fn session() -> NewSession {
     let key = Secret::fill(|key| *key = [7; 32]).expect("secret memory");
     NewSession {
-        origin: Arc::new(samples::origin(ShareWidth::Narrow)),
+        origin: Arc::new(samples::origin(Form::Live)),
         page: None,
         from_cache: false,
         key: SessionKey::Narrow { key, usage: Arc::default() },

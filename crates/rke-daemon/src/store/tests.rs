@@ -1,6 +1,6 @@
 //! The store's rules, one test each.
 
-use rke_proto::derive::ShareWidth;
+use rke_proto::Form;
 use rke_proto::handshake::{KeyId, SessionSecrets, keys};
 use rke_secret::Secret;
 
@@ -21,7 +21,7 @@ pub(super) fn store(rules: Rules) -> Store {
 
 pub(super) fn session(byte: u8) -> NewSession {
     NewSession {
-        origin: Arc::new(samples::origin(ShareWidth::Narrow)),
+        origin: Arc::new(samples::origin(Form::Live)),
         page: None,
         from_cache: false,
         key: SessionKey::Narrow { key: of_byte(byte), usage: Arc::default() },
@@ -32,7 +32,7 @@ pub(super) fn session(byte: u8) -> NewSession {
 fn wide_session(byte: u8) -> NewSession {
     let secrets = SessionSecrets { key: of_byte(byte), resumption: of_byte(0), key_id: KeyId([byte; 16]) };
     let (key, _) = SessionKey::of_handshake(secrets, 1000).expect("secret memory");
-    NewSession { origin: Arc::new(samples::origin(ShareWidth::Wide)), key, ..session(byte) }
+    NewSession { origin: Arc::new(samples::origin(Form::Wide)), key, ..session(byte) }
 }
 
 pub(super) fn rules(max: usize, ttl: Duration) -> Rules {
@@ -212,7 +212,7 @@ async fn a_key_is_used_up_for_all_sessions_that_hold_it() {
 async fn all_sessions_of_a_domain_end_at_once() {
     let store = store(rules(16, Duration::from_secs(60)));
     let other = Domain::new("other.test").expect("a domain");
-    let origin = KeyOrigin { domain: other.clone(), ..samples::origin(ShareWidth::Narrow) };
+    let origin = KeyOrigin { domain: other.clone(), ..samples::origin(Form::Live) };
     store.insert(id(1), session(1)).expect("room");
     store.insert(id(2), NewSession { origin: Arc::new(origin), ..session(2) }).expect("room");
     assert_eq!(store.remove_all(|session| session.origin.domain == other).len(), 1);

@@ -4,41 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use rke_proto::ContentServerId;
+use rke_proto::{ContentServerId, Form};
 
 use super::Offer;
 use crate::Domain;
-
-/// How sessions are opened, the weakest first. `docs/protocol.md` sections 6 to 8.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Form {
-    /// Narrow shares and the handshake of the live network.
-    Live,
-    /// Handshake 3 over narrow shares.
-    Handshake3Narrow,
-    /// Handshake 3 over wide shares.
-    Wide,
-}
-
-impl Form {
-    /// All of them, the strongest first.
-    pub const ALL: [Self; 3] = [Self::Wide, Self::Handshake3Narrow, Self::Live];
-
-    /// Its name, in the file and on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Handshake3Narrow => "handshake-3-narrow",
-            Self::Wide => "wide",
-        }
-    }
-}
-
-impl fmt::Display for Form {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// A Content Server that is known. Its text is its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +53,7 @@ impl FromStr for Known {
         Ok(Self {
             domain: Domain::new(domain).ok_or("its first word is not a domain")?,
             cs_id: ContentServerId::new(cs_id).ok_or("its second word is not a Content Server ID")?,
-            form: Form::ALL.into_iter().find(|known| known.name() == form).ok_or("its form is unknown")?,
+            form: Form::of_name(form).ok_or("its form is unknown")?,
             since: since.parse().map_err(|_| "its last word is not a time such as 2026-01-31T09:30:00Z")?,
         })
     }

@@ -13,10 +13,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use rke_proto::ContentServerId;
+pub use rke_proto::Form;
 
 use self::file::{Lines, Stamp};
 pub use self::file::{TrustFile, TrustFileError};
-pub use self::line::{Form, Known};
+pub use self::line::Known;
 pub use self::pin::Pin;
 pub use self::untrusted::Untrusted;
 use crate::Domain;

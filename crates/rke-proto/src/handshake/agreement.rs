@@ -79,20 +79,20 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    /// Begins with all shares that a round has collected for `context`. `None` where they are fewer than `required`,
-    /// or the round collects none.
+    /// Begins with those shares that a round has collected for `context` from the RAIDAs of a set. `None` where they are
+    /// fewer than `required`, or the round collects none.
     ///
     /// # Errors
     /// [`SecretError`] when there is no secret memory left.
     pub fn begin(
-        round: &Round,
+        (round, raidas): (&Round, Bitmap),
         context: &KeyContext,
         domain: &str,
         required: usize,
         key: EphemeralKey,
     ) -> Result<Option<Self>, SecretError> {
         let Some(width) = round.share_width() else { return Ok(None) };
-        let groups = round.groups(round.answered());
+        let groups = round.groups(raidas);
         let prologue = ExchangePrologue::new(*context, groups);
         let Some(prologue) = prologue.filter(|own| own.raidas().count() >= required) else { return Ok(None) };
         let (domain, liars, step, packet) = (domain.to_owned(), Bitmap::default(), None, Vec::new());

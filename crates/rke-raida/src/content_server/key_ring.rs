@@ -3,7 +3,7 @@
 //! adds to it.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +11,8 @@ use std::time::Duration;
 use rke_host::data_dir::{self, DataDir, Role, Sharing};
 use rke_host::own_file::read_own_text;
 use rke_proto::command::Preloading;
-use rke_proto::derive::ShareWidth;
 use rke_proto::directory::Directory;
-use rke_proto::{ContentServerId, KeySetId};
+use rke_proto::{ContentServerId, Form, KeySetId};
 
 use super::{ContentServerError, MasterSecrets, PreloadReport};
 use crate::clock::unix_seconds;
@@ -27,7 +26,8 @@ const PRELOADED: &str = "preloaded";
 const LAST_PRELOAD: &str = "last-preload";
 /// In a key set's folder: the Unix time from which it is no longer served.
 const RETIRES_AT: &str = "retires-at";
-/// In a key set's folder: it is for narrow shares, and for nothing else.
+/// In a key set's folder: it is for narrow shares, and for nothing else. It says for which form: handshake 3, or, where it is
+/// empty, the live one.
 const NARROW: &str = "narrow-shares";
 
 /// A key set and until when it is served.
@@ -35,8 +35,8 @@ const NARROW: &str = "narrow-shares";
 pub struct ServedKeySet {
     /// Its master secrets.
     pub secrets: Arc<MasterSecrets>,
-    /// Whether it is for wide shares or for narrow ones: never for both. `docs/protocol.md` section 6.
-    pub width: ShareWidth,
+    /// What it is for, which is one form alone. `docs/protocol.md` section 6.
+    pub form: Form,
     /// In Unix seconds. `None`: until further notice.
     pub retires_at: Option<u64>,
 }
@@ -86,7 +86,7 @@ impl KeyRing {
                     Err(error) => return Err(error),
                 },
             };
-            sets.push(ServedKeySet { secrets, width: self.width(key_set), retires_at });
+            sets.push(ServedKeySet { secrets, form: read_form(&folder)?, retires_at });
         }
         // Only now that the others are known to be good: the master key is the right one.
         damaged.iter().for_each(|(folder, why)| self.set_aside(folder, why));
@@ -109,23 +109,23 @@ impl KeyRing {
         &self.sets
     }
 
-    /// The key set of this number; where there is none, new master secrets for shares of this width.
+    /// The key set of this number; where there is none, new master secrets for sessions of this form.
     ///
     /// # Errors
     /// [`ContentServerError`].
     pub fn open_or_make(
         &mut self,
         key_set: KeySetId,
-        width: ShareWidth,
+        form: Form,
     ) -> Result<Arc<MasterSecrets>, ContentServerError> {
-        if let Some(set) = self.sets.iter().find(|set| set.secrets.key_set() == key_set) {
+        if let Some(set) = self.set(key_set) {
             return Ok(Arc::clone(&set.secrets));
         }
         let secrets = MasterSecrets::random(self.cs_id, key_set)?;
         let (folder, unfinished) = (self.folder(key_set), self.folder_name(key_set) + ".new");
         let unfinished = self.data_dir.folder(&unfinished)?;
         secrets.write(&self.data_dir, &unfinished)?;
-        note_width(&unfinished, width).map_err(files(&unfinished))?;
+        note_form(&unfinished, form).map_err(files(&unfinished))?;
         let moved = fs::rename(&unfinished, &folder).and_then(|()| sync(self.data_dir.path()));
         moved.map_err(files(&folder))?;
         self.refresh()?;
@@ -144,12 +144,12 @@ impl KeyRing {
             Some(newest) => newest.get().checked_add(1).ok_or(ContentServerError::NoKeySetLeft)?,
             None => return Err(ContentServerError::NoKeySet(self.data_dir.path().into())),
         };
-        self.open_or_make(KeySetId::new(next).ok_or(ContentServerError::NoKeySetLeft)?, ShareWidth::Wide)
+        self.open_or_make(KeySetId::new(next).ok_or(ContentServerError::NoKeySetLeft)?, Form::Wide)
     }
 
     /// Whether it is one of a rotation that failed.
     fn is_left_behind(&self, key_set: KeySetId) -> bool {
-        self.width(key_set) == ShareWidth::Wide && !self.folder(key_set).join(PRELOADED).exists()
+        self.form(key_set) == Form::Wide && !self.folder(key_set).join(PRELOADED).exists()
     }
 
     /// Preloads a key set for the shares that it is for; one of wide shares as the last that has been preloaded.
@@ -164,9 +164,9 @@ impl KeyRing {
         wallet: &Path,
         timeout: Duration,
     ) -> Result<PreloadReport, ContentServerError> {
-        let preloading = match self.width(secrets.key_set()) {
-            ShareWidth::Narrow => Preloading::Public,
-            ShareWidth::Wide => Preloading::Dated(self.next_preload(unix_seconds())?),
+        let preloading = match self.form(secrets.key_set()) {
+            Form::Live | Form::Handshake3Narrow => Preloading::Public,
+            Form::Wide => Preloading::Dated(self.next_preload(unix_seconds())?),
         };
         secrets.preload(directory, wallet, preloading, timeout).await
     }
@@ -178,7 +178,7 @@ impl KeyRing {
         let path = self.data_dir.path().join(&name);
         let last = read_time(&path)?.filter(|last| *last <= now.saturating_add(WINDOW_SECONDS));
         let next = last.map_or(now, |last| now.max(last.saturating_add(1)));
-        self.data_dir.write(&name, |file| io::Write::write_all(file, next.to_string().as_bytes()))?;
+        self.data_dir.write(&name, |file| file.write_all(next.to_string().as_bytes()))?;
         Ok(next)
     }
 
@@ -190,12 +190,13 @@ impl KeyRing {
         self.write(key_set, PRELOADED, "")
     }
 
-    /// What a key set is for.
-    pub fn width(&self, key_set: KeySetId) -> ShareWidth {
-        match self.folder(key_set).join(NARROW).exists() {
-            true => ShareWidth::Narrow,
-            false => ShareWidth::Wide,
-        }
+    /// What a key set is for; one that is not there would be for wide shares.
+    pub fn form(&self, key_set: KeySetId) -> Form {
+        self.set(key_set).map_or(Form::Wide, |set| set.form)
+    }
+
+    fn set(&self, key_set: KeySetId) -> Option<&ServedKeySet> {
+        self.sets.iter().find(|set| set.secrets.key_set() == key_set)
     }
 
     /// Retires every key set below this one at a time, unless it retires before that.
@@ -213,7 +214,7 @@ impl KeyRing {
     fn write(&self, key_set: KeySetId, name: &str, text: &str) -> Result<(), ContentServerError> {
         let folder = self.folder(key_set);
         let path = folder.join(name);
-        let write = |file: &mut fs::File| io::Write::write_all(file, text.as_bytes());
+        let write = |file: &mut fs::File| file.write_all(text.as_bytes());
         data_dir::write_atomically(&folder, &path, write).map_err(files(&path))
     }
 
@@ -241,14 +242,32 @@ impl KeyRing {
 }
 
 /// Notes what a key set is for, before it is there: an attempt that did not come to its end may have left something else.
-fn note_width(folder: &Path, width: ShareWidth) -> io::Result<()> {
+fn note_form(folder: &Path, form: Form) -> io::Result<()> {
     let path = folder.join(NARROW);
-    match width {
-        ShareWidth::Narrow => data_dir::write_atomically(folder, &path, |_| Ok(())),
-        ShareWidth::Wide => match fs::remove_file(&path) {
+    let write =
+        |text: &str| data_dir::write_atomically(folder, &path, |file| file.write_all(text.as_bytes()));
+    match form {
+        Form::Live => write(""),
+        Form::Handshake3Narrow => write(form.name()),
+        Form::Wide => match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         },
+    }
+}
+
+/// What the key set in a folder is for.
+fn read_form(folder: &Path) -> Result<Form, ContentServerError> {
+    let path = folder.join(NARROW);
+    match read_own_text(&path) {
+        Ok(text) if text.trim().is_empty() => Ok(Form::Live),
+        Ok(text) if text.trim() == Form::Handshake3Narrow.name() => Ok(Form::Handshake3Narrow),
+        Ok(_) => {
+            let what = "it is neither empty nor `handshake-3-narrow`";
+            Err(files(&path)(io::Error::new(io::ErrorKind::InvalidData, what)))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Form::Wide),
+        Err(error) => Err(files(&path)(error)),
     }
 }
 

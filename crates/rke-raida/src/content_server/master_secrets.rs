@@ -13,7 +13,7 @@ use rke_proto::command::Preloading;
 use rke_proto::derive::{self, ShareKind, ShareWidth};
 use rke_proto::directory::Directory;
 use rke_proto::round::{Fault, Pace, REQUEST_RANDOM_LEN, Recipient, Round, Rules};
-use rke_proto::{Bitmap, ContentServerId, KeyContext, KeySetId, MIN_REQUIRED, RAIDA_COUNT, RaidaIndex};
+use rke_proto::{Bitmap, ContentServerId, Form, KeyContext, KeySetId, MIN_REQUIRED, RAIDA_COUNT, RaidaIndex};
 use rke_secret::{Secret, SecretError};
 use tokio::time::Instant;
 
@@ -121,6 +121,15 @@ impl MasterSecrets {
         Ok(Self { cs_id, key_set, masters })
     }
 
+    /// The same master secrets, for clients that lower-case the Content Server ID.
+    ///
+    /// # Errors
+    /// [`SecretError`].
+    pub fn lower_case(&self) -> Result<Self, SecretError> {
+        let masters = self.masters.iter().map(Secret::duplicate).collect::<Result<_, _>>()?;
+        Ok(Self { cs_id: self.cs_id.lower_case(), key_set: self.key_set, masters })
+    }
+
     /// Opens the key set in a folder of a data directory.
     ///
     /// # Errors
@@ -226,8 +235,14 @@ impl MasterSecrets {
         Round::preload(recipients, &self.cs_id, self.key_set, preloading, rules)
     }
 
-    /// The records to publish, for the nodes of a directory.
-    pub fn records(&self, domain: &str, host: &str, port: u16, directory: &Directory) -> DnsRecords {
+    /// The records to publish for sessions of this form, for the nodes of a directory.
+    pub fn records(
+        &self,
+        form: Form,
+        domain: &str,
+        (host, port): (&str, u16),
+        directory: &Directory,
+    ) -> DnsRecords {
         let servers = directory
             .entries()
             .iter()
@@ -235,7 +250,7 @@ impl MasterSecrets {
         let mut texts = vec![format!("{} = {}", self.key_set, self.cs_id)];
         texts.extend(servers);
         texts.push(format!("required raidas>={MIN_REQUIRED}"));
-        texts.push("required share-bytes>=32".into());
+        texts.extend(form.requirement().map(String::from));
         DnsRecords {
             domain: domain.trim_end_matches('.').into(),
             host: host.trim_end_matches('.').into(),

@@ -15,7 +15,7 @@ use rke_proto::handshake::packet::Forget;
 use rke_proto::handshake::{
     Accepted, ExchangePrologue, Grant, Group, Initiator, Prologue, Record, Response, SessionSecrets, psk,
 };
-use rke_proto::{ClientSn, ContentServerId, KeyContext, KeySetId, RaidaIndex};
+use rke_proto::{ClientSn, ContentServerId, Form, KeyContext, KeySetId, RaidaIndex};
 use rke_raida::content_server::{
     Application, ContentServer, KeyRing, Launcher, MasterSecrets, ServerConfig, launch_commands,
 };
@@ -70,7 +70,7 @@ pub(crate) fn key_ring(dir: &std::path::Path) -> (KeyRing, Arc<MasterSecrets>) {
         opened
     });
     let mut keys = keys.expect("a key ring");
-    let secrets = keys.open_or_make(KeySetId::new(1).expect("k1"), ShareWidth::Wide).expect("a key set");
+    let secrets = keys.open_or_make(KeySetId::new(1).expect("k1"), Form::Wide).expect("a key set");
     (keys, secrets)
 }
 

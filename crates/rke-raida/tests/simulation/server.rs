@@ -14,7 +14,7 @@ use rke_proto::handshake::{
     Record, RecordOpener, RecordSealer, Response, ResumptionId, SessionSecrets, psk, share_check,
 };
 use rke_proto::round::Round;
-use rke_proto::{Bitmap, Envelope, KeyContext, RAIDA_COUNT, RaidaIndex};
+use rke_proto::{Bitmap, Envelope, Form, KeyContext, RAIDA_COUNT, RaidaIndex};
 use rke_raida::content_server::{
     Client, Fresh, MasterSecrets, Opens, Outcome, Pending, Reception, Rules, ServedKeySet,
 };
@@ -85,7 +85,7 @@ impl Meeting<'_> {
 
 impl Server {
     pub(crate) fn new(secrets: Arc<MasterSecrets>, now: u64, rng: Rng) -> Self {
-        let served = ServedKeySet { secrets, width: ShareWidth::Wide, retires_at: None };
+        let served = ServedKeySet { secrets, form: Form::Wide, retires_at: None };
         Self { reception: Reception::new(Rules::default(), vec![served]), rng, now, orphans: 0 }
     }
 
@@ -209,7 +209,13 @@ impl Server {
 
     fn begin(&mut self, meeting: &Meeting<'_>) -> Result<Agreement, String> {
         let key = self.ephemeral_key();
-        let begun = Agreement::begin(meeting.round, meeting.context, DOMAIN, REQUIRED, key);
+        let begun = Agreement::begin(
+            (meeting.round, meeting.round.answered()),
+            meeting.context,
+            DOMAIN,
+            REQUIRED,
+            key,
+        );
         begun.expect("secret memory").ok_or_else(|| "no agreement from a ready round".into())
     }
 

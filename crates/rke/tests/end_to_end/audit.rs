@@ -146,6 +146,7 @@ async fn it_tells_what_happened_and_is_whole() {
     assert_eq!((&created[0]["session"], &created[1]["session"]), (&tag(&deleted), &tag(&expired)));
     assert_eq!((&created[0]["from_cache"], &created[1]["from_cache"]), (&false.into(), &true.into()));
     assert_eq!((&created[0]["key_bits"], &created[0]["confirmed"]), (&256.into(), &true.into()));
+    assert_eq!(created[0]["authenticated"], "strong");
     for (name, id) in
         [("session_deleted", &deleted), ("session_renewed", &expired), ("session_expired", &expired)]
     {

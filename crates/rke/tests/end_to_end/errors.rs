@@ -16,7 +16,7 @@ use crate::wire::post_json;
 pub(crate) type Row = (u16, String);
 
 /// Rows that no request from outside can bring about here, and where else they are tested.
-const ELSEWHERE: [(&str, &str); 17] = [
+const ELSEWHERE: [(&str, &str); 18] = [
     ("The key was not confirmed: …", "weak.rs"),
     ("The Content Server has not confirmed this session's key, …", "weak.rs"),
     ("cannot change the known Content Servers in …", "trust in rke-daemon"),
@@ -25,6 +25,7 @@ const ELSEWHERE: [(&str, &str); 17] = [
     ("The request did not arrive in time", "attacks.rs"),
     ("… offers only weak (1-byte) key shares, …", "weak.rs"),
     ("Only … of … required shares are right", "liars.rs"),
+    ("The Content Server at … refused the shares of …: …", "weakly_authenticated/liars.rs"),
     ("Another exchange for … is still running; …", "gate.rs in rke-daemon"),
     ("Too many exchanges are running; …", "udp.rs in rke-host"),
     ("All sessions and keys were dropped while this session was opened; …", "lifetimes.rs"),

@@ -19,7 +19,7 @@ struct KeyRow {
     #[serde(serialize_with = "rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
-    /// Strength of the keys of its sessions: 256, or 8 where it comes from 1-byte shares.
+    /// Strength of the keys of its sessions: 256, or 8 of live ones.
     key_bits: u16,
     /// The coins that were shown to the RAIDAs: denomination, colon, serial number. It serves wallets that hold
     /// all of them.
@@ -46,7 +46,7 @@ impl Keys {
             domain: key.domain.to_string(),
             cs_id: key.cs_id.to_string(),
             expires_at: key.expires_at,
-            key_bits: key.width.key_bits(),
+            key_bits: key.form.key_bits(),
             coins: key.coins.iter().map(ToString::to_string).collect(),
         };
         Self { command: "rke_keys", success: true, total: keys.len(), keys: keys.iter().map(row).collect() }

@@ -124,11 +124,11 @@ impl Listed {
     }
 }
 
-/// What `authenticated` can be. Later versions of the daemon make sessions of the middle kind.
+/// What `authenticated` can be.
 fn authenticated() -> Object {
     let about = "How well the two ends know each other: `strong` over 32-byte shares; `weak` over 1-byte shares with a key of \
                  256 bits; `no` for a session of 8 bits.";
-    let kinds = ["strong", "weak", "no"];
+    let kinds = [Authenticated::Strong, Authenticated::Weak, Authenticated::No].map(Authenticated::name);
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(kinds)).description(Some(about)).build()
 }
 
@@ -138,7 +138,7 @@ fn authenticated() -> Object {
 pub(in crate::http) struct Shown {
     #[serde(flatten)]
     row: SessionRow,
-    /// Strength of the key: 256, or 8 where it comes from 1-byte shares. A session of 8 bits protects
+    /// Strength of the key: 256, or 8 where 1-byte shares are all that it comes from. A session of 8 bits protects
     /// nothing from somebody who saw the exchange.
     key_bits: u16,
     /// Envelope types of the requests to the RAIDAs.
@@ -177,7 +177,7 @@ impl Shown {
         let origin = &row.origin;
         Self {
             row: SessionRow::from(&row),
-            key_bits: origin.width.key_bits(),
+            key_bits: origin.form.key_bits(),
             envelope: origin.envelopes.clone(),
             raidas: origin.raidas.clone(),
             liars: origin.liars.clone(),
@@ -185,10 +185,7 @@ impl Shown {
             confirmed: origin.is_confirmed(),
             key_id: row.key_id,
             forward_secret: origin.is_forward_secret(),
-            authenticated: match origin.authenticated() {
-                Authenticated::Strong => "strong",
-                Authenticated::No => "no",
-            },
+            authenticated: origin.authenticated().name(),
             coin: origin.proven,
             tunnel_broken_off,
         }
@@ -329,7 +326,7 @@ impl DeletedAll {
 mod tests {
     use std::sync::Arc;
 
-    use rke_proto::derive::ShareWidth;
+    use rke_proto::Form;
     use serde_json::{Value, json};
 
     use super::super::tests::check_written;
@@ -343,7 +340,7 @@ mod tests {
         }
     }
 
-    fn row(width: ShareWidth, key_id: Option<KeyId>) -> Row {
+    fn row(form: Form, key_id: Option<KeyId>) -> Row {
         Row {
             session_id: "0123456789abcdef0123456789abcdef".into(),
             created_at: Timestamp::UNIX_EPOCH,
@@ -351,18 +348,18 @@ mod tests {
             encrypt_count: 1,
             decrypt_count: 2,
             from_cache: true,
-            origin: Arc::new(origin(width)),
+            origin: Arc::new(origin(form)),
             key_id,
         }
     }
 
-    fn shown(width: ShareWidth, key_id: Option<KeyId>) -> Value {
-        serde_json::to_value(Shown::new(row(width, key_id), None)).expect("JSON")
+    fn shown(form: Form, key_id: Option<KeyId>) -> Value {
+        serde_json::to_value(Shown::new(row(form, key_id), None)).expect("JSON")
     }
 
     #[test]
     fn a_session_of_handshake_3_shows_the_name_of_its_key_and_the_proven_coin() {
-        let shown = shown(ShareWidth::Wide, Some(KeyId([0xab; 16])));
+        let shown = shown(Form::Wide, Some(KeyId([0xab; 16])));
         assert_eq!(shown["key_id"], "ab".repeat(16));
         assert_eq!(shown["coin"], "0:42");
         assert_eq!((&shown["confirmed"], &shown["forward_secret"]), (&json!(true), &json!(true)));
@@ -370,24 +367,25 @@ mod tests {
     }
 
     #[test]
-    fn a_session_of_8_bits_shows_neither_and_promises_nothing() {
-        let shown = shown(ShareWidth::Narrow, None);
-        for (name, value) in [
-            ("key_id", json!(null)),
-            ("coin", json!(null)),
-            ("confirmed", json!(false)),
-            ("forward_secret", json!(false)),
-            ("authenticated", json!("no")),
-            ("key_bits", json!(8)),
-            ("tunnel_broken_off", json!(null)),
+    fn a_session_over_1_byte_shares_proves_no_coin_and_says_what_it_is_worth() {
+        let weak = shown(Form::Handshake3Narrow, Some(KeyId([0xab; 16])));
+        let live = shown(Form::Live, None);
+        for (name, of_weak, of_live) in [
+            ("key_id", json!("ab".repeat(16)), json!(null)),
+            ("coin", json!(null), json!(null)),
+            ("confirmed", json!(true), json!(false)),
+            ("forward_secret", json!(true), json!(false)),
+            ("authenticated", json!("weak"), json!("no")),
+            ("key_bits", json!(256), json!(8)),
+            ("tunnel_broken_off", json!(null), json!(null)),
         ] {
-            assert_eq!(shown.get(name), Some(&value), "{name}");
+            assert_eq!((weak.get(name), live.get(name)), (Some(&of_weak), Some(&of_live)), "{name}");
         }
     }
 
     #[test]
     fn the_new_fields_follow_the_documented_ones_in_this_order() {
-        let text = serde_json::to_string(&Shown::new(row(ShareWidth::Wide, None), None)).expect("JSON");
+        let text = serde_json::to_string(&Shown::new(row(Form::Wide, None), None)).expect("JSON");
         let place = |name: &str| text.find(&format!("\"{name}\":")).expect("a field");
         let names =
             ["decrypt_count", "key_bits", "confirmed", "key_id", "forward_secret", "authenticated", "coin"];

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rke_host::framing::{First, read_first};
-use rke_proto::derive::ShareWidth;
+use rke_proto::Form;
 use rke_proto::handshake::kem::EncapsulationSeeds;
 use rke_proto::handshake::keys::attach_psk;
 use rke_proto::handshake::record::LEN_LEN;
@@ -225,7 +225,7 @@ impl Stage {
 fn session(address: SocketAddr) -> NewSession {
     let secrets = SessionSecrets { key: key(), resumption: key(), key_id: KEY_ID };
     let (key, _) = SessionKey::of_handshake(secrets, u32::MAX.into()).expect("secret memory");
-    let mut origin = samples::origin(ShareWidth::Wide);
+    let mut origin = samples::origin(Form::Wide);
     origin.server = ServerName { host: address.ip().to_string(), port: address.port() };
     NewSession { origin: Arc::new(origin), page: None, from_cache: false, key }
 }

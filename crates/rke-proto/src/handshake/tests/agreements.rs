@@ -86,7 +86,8 @@ fn of_all(liars: Bitmap) -> Round {
 }
 
 fn begun(round: &Round) -> Agreement {
-    let agreement = Agreement::begin(round, &context(), DOMAIN, REQUIRED, ephemeral_key());
+    let agreement =
+        Agreement::begin((round, round.answered()), &context(), DOMAIN, REQUIRED, ephemeral_key());
     agreement.expect("secret memory").expect("enough shares")
 }
 
@@ -366,6 +367,7 @@ fn narrow_shares_are_never_checked() {
 #[test]
 fn too_few_shares_begin_nothing() {
     let round = collected(bitmap(0..12), Bitmap::default(), ShareWidth::Wide);
-    let agreement = Agreement::begin(&round, &context(), DOMAIN, REQUIRED, ephemeral_key());
+    let agreement =
+        Agreement::begin((&round, round.answered()), &context(), DOMAIN, REQUIRED, ephemeral_key());
     assert!(agreement.expect("secret memory").is_none());
 }

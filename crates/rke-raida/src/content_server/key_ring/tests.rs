@@ -7,7 +7,7 @@ fn ring(dir: &Path) -> KeyRing {
 }
 
 fn first(ring: &mut KeyRing) -> Arc<MasterSecrets> {
-    ring.open_or_make(KeySetId::new(1).expect("k1"), ShareWidth::Wide).expect("a key set")
+    ring.open_or_make(KeySetId::new(1).expect("k1"), Form::Wide).expect("a key set")
 }
 
 fn ids(ring: &KeyRing) -> Vec<u8> {
@@ -134,10 +134,19 @@ fn a_narrow_key_set_is_never_there_without_its_mark() {
     let unfinished = ring.data_dir.folder(&(ring.folder_name(k(1)) + ".new")).expect("a folder");
     fs::write(unfinished.join(NARROW), "").expect("written");
     first(&mut ring);
-    assert_eq!(ring.sets()[0].width, ShareWidth::Wide);
+    assert_eq!(ring.sets()[0].form, Form::Wide);
     ring.note_preloaded(k(1)).expect("noted");
-    ring.open_or_make(k(2), ShareWidth::Narrow).expect("a key set");
-    assert_eq!(ring.sets()[1].width, ShareWidth::Narrow);
+    for (number, form) in [(2, Form::Live), (3, Form::Handshake3Narrow)] {
+        ring.open_or_make(k(number), form).expect("a key set");
+    }
     let next = ring.next_key_set().expect("a key set").key_set();
-    assert_eq!((next, ring.width(next)), (k(3), ShareWidth::Wide), "one that nobody preloaded is not taken");
+    assert_eq!((next, ring.form(next)), (k(4), Form::Wide), "one that nobody preloaded is not taken");
+    drop(ring);
+    let again = open(dir.path()).expect("a key ring");
+    let forms = again.sets().iter().map(|set| set.form).collect::<Vec<_>>();
+    assert_eq!(forms, [Form::Wide, Form::Live, Form::Handshake3Narrow, Form::Wide]);
+    // A mark that is damaged is not taken for that of another form.
+    fs::write(again.folder(k(3)).join(NARROW), "handshake-4").expect("written");
+    let refused = open(dir.path()).err().map(|error| error.to_string());
+    assert!(refused.is_some_and(|text| text.contains("narrow-shares: it is neither empty nor")));
 }

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
+use rke_proto::Form;
 use rke_proto::coin::CoinId;
-use rke_proto::derive::ShareWidth;
 use rke_proto::handshake::kem::EncapsulationSeeds;
 use rke_proto::handshake::keys::attach_psk;
 use rke_proto::handshake::{
@@ -150,7 +150,8 @@ impl Basis<'_> {
         match self {
             Self::Exchange { set, exchange } => {
                 let shares = shares_of(set, exchange)?;
-                let psk = psk::from_shares(shares.iter().map(|(_, share)| share), set.width, raw)?;
+                let psk =
+                    psk::from_shares(shares.iter().map(|(_, share)| share), set.form.share_width(), raw)?;
                 drop(shares);
                 Responder::receive(raw, &psk, message, seeds)
             }
@@ -182,9 +183,9 @@ impl Basis<'_> {
 
     /// The coins that are proven. Over narrow shares none is.
     fn proven_coins(set: &ServedKeySet, exchange: &ExchangePrologue, rules: &Rules) -> Vec<CoinId> {
-        match set.width {
-            ShareWidth::Wide => exchange.proven_coins(rules.required),
-            ShareWidth::Narrow => Vec::new(),
+        match set.form {
+            Form::Wide => exchange.proven_coins(rules.required),
+            Form::Live | Form::Handshake3Narrow => Vec::new(),
         }
     }
 

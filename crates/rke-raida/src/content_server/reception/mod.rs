@@ -20,7 +20,7 @@ use rke_proto::handshake::kem::EncapsulationSeeds;
 use rke_proto::handshake::{
     ExchangePrologue, FirstPacket, ID_LEN, KeyId, Reason, Response, ResumptionId, SessionSecrets, Transport,
 };
-use rke_proto::{ContentServerId, DecodeError, KeyContext, RaidaIndex};
+use rke_proto::{ContentServerId, DecodeError, Form, KeyContext, RaidaIndex};
 use rke_secret::{Secret, SecretError};
 
 pub use line::{Closing, Ending, OnLine};
@@ -245,11 +245,18 @@ impl Reception {
 }
 
 impl Known {
-    /// The key set that an exchange means, with the refusals 2, 8 and 1 in their order.
+    /// Whether key sets of this form are served.
+    fn serves(&self, form: Form) -> bool {
+        form == Form::Wide || self.rules.allow_narrow
+    }
+
+    /// The key set that an exchange by handshake 3 means, with the refusals 2, 8 and 1 in their order.
     fn key_set(&self, context: &KeyContext, now: u64) -> Result<&ServedKeySet, Reason> {
         let is_meant = |set: &&ServedKeySet| {
-            (set.secrets.cs_id(), set.secrets.key_set()) == (context.cs_id, context.key_set)
-                && (set.width == ShareWidth::Wide || self.rules.allow_narrow)
+            set.secrets.key_set() == context.key_set
+                && cs_ids(set).contains(&context.cs_id)
+                && self.serves(set.form)
+                && set.form.is_handshake_3()
         };
         let set = self.key_sets.iter().find(is_meant).ok_or(Reason::NoSuchKeySet)?;
         if set.retires_at.is_some_and(|retires_at| retires_at <= now) {
@@ -260,6 +267,17 @@ impl Known {
             false => Ok(set),
         }
     }
+}
+
+/// The Content Server IDs by which clients mean a key set: some of the public network lower-case it. Shares are derived with
+/// the one that the client has used, under which the RAIDAs have given them.
+fn cs_ids(set: &ServedKeySet) -> Vec<ContentServerId> {
+    let own = set.secrets.cs_id();
+    let mut cs_ids = vec![own];
+    if set.form.share_width() == ShareWidth::Narrow && own.lower_case() != own {
+        cs_ids.push(own.lower_case());
+    }
+    cs_ids
 }
 
 /// The shares that an exchange names, each bound to the coins of its group, in the order of their RAIDAs.
@@ -276,7 +294,7 @@ fn shares_of(
 }
 
 fn kind_of(set: &ServedKeySet, coins: CoinPair) -> ShareKind {
-    match set.width {
+    match set.form.share_width() {
         ShareWidth::Narrow => ShareKind::Narrow,
         ShareWidth::Wide => ShareKind::Wide(coins),
     }

@@ -3,19 +3,19 @@
 
 use std::collections::BTreeSet;
 
-use rke_proto::derive::{self, ShareKind, ShareWidth};
+use rke_proto::derive::{self, ShareKind};
 use rke_proto::tunnel::nonces::Nonce;
 use rke_proto::tunnel::packet::{self, NONCE_LEN};
 use rke_proto::tunnel::{
     Answer, ClientKeyId, Covered, Handshake, HandshakeNonce, NonceMemory, PacketHeader, SessionIdentifier,
 };
-use rke_proto::{Bitmap, KeyContext, Status};
+use rke_proto::{Bitmap, Form, KeyContext, Status};
 use rke_secret::{Secret, SecretError};
 use sha2::{Digest, Sha256};
 
 use super::limits::{Limits, Owner, Store};
 use super::line::{Ending, Line, OnLine};
-use super::{Known, Reception, Rules};
+use super::{Known, Reception, Rules, cs_ids};
 use crate::content_server::ServedKeySet;
 use crate::replay::SHARES;
 
@@ -140,13 +140,11 @@ impl Reception {
     ) -> Result<Reply, Status> {
         let nonce = HandshakeNonce::decode(&header.nonce).map_err(|_| Status::UNKNOWN_KEY)?;
         // First of all, so that data under a key that is gone is unknown: its nonce is random.
-        let (set, context) = self.known.narrow_set(&nonce, now)?;
+        let set = self.known.narrow_set(&nonce, now)?;
         if nonce.bitmap.count() < self.known.rules.required {
             return Err(Status::BAD_PARAMETER);
         }
-        let key = key_of(set, &context, nonce.bitmap).map_err(no_memory)?;
-        let handshake = key.expose(|key| Handshake::open(key, header, payload));
-        let Handshake { session, .. } = handshake.map_err(|_| Status::UNKNOWN_KEY)?;
+        let (key, Handshake { session, .. }) = open_handshake(set, &nonce, header, payload)?;
         let made = (nonce.timestamp, header.nonce);
         let is_full = self.narrow.handshakes.len() >= self.narrow.most_handshakes;
         let refused = is_full || self.narrow.handshakes.contains(&made);
@@ -177,18 +175,17 @@ impl Reception {
 }
 
 impl Known {
-    /// The key set that a nonce means, and what its key is made for.
-    fn narrow_set(&self, nonce: &HandshakeNonce, now: u64) -> Result<(&ServedKeySet, KeyContext), Status> {
+    /// The key set that a nonce means.
+    fn narrow_set(&self, nonce: &HandshakeNonce, now: u64) -> Result<&ServedKeySet, Status> {
         let is_stale = nonce.timestamp.abs_diff(now) > self.rules.skew_seconds;
         let is_meant = |set: &&ServedKeySet| {
-            nonce.may_mean(&set.secrets.cs_id())
+            cs_ids(set).iter().any(|cs_id| nonce.may_mean(cs_id))
                 && nonce.key_set == set.secrets.key_set()
-                && set.width == ShareWidth::Narrow
+                && set.form == Form::Live
                 && set.retires_at.is_none_or(|retires_at| now < retires_at)
         };
-        let set = self.key_sets.iter().find(is_meant).filter(|_| self.rules.allow_narrow && !is_stale);
-        let set = set.ok_or(Status::UNKNOWN_KEY)?;
-        Ok((set, nonce.context(set.secrets.cs_id())))
+        let set = self.key_sets.iter().find(is_meant).filter(|set| self.serves(set.form) && !is_stale);
+        set.ok_or(Status::UNKNOWN_KEY)
     }
 }
 
@@ -213,6 +210,23 @@ impl Established {
             Nonce::Seen | Nonce::UsedUp => Err(Status::BAD_PARAMETER),
         }
     }
+}
+
+/// The key that a handshake is under, and what it says. The few bytes of the Content Server ID in the nonce may not show
+/// whether the client has lower-cased it.
+fn open_handshake(
+    set: &ServedKeySet,
+    nonce: &HandshakeNonce,
+    header: &PacketHeader,
+    payload: &[u8],
+) -> Result<(Secret<32>, Handshake), Status> {
+    for cs_id in cs_ids(set).into_iter().filter(|cs_id| nonce.may_mean(cs_id)) {
+        let key = key_of(set, &nonce.context(cs_id), nonce.bitmap).map_err(no_memory)?;
+        if let Ok(handshake) = key.expose(|key| Handshake::open(key, header, payload)) {
+            return Ok((key, handshake));
+        }
+    }
+    Err(Status::UNKNOWN_KEY)
 }
 
 pub(super) fn key_of(

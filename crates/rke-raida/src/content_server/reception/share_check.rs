@@ -1,6 +1,6 @@
 //! Which of a client's shares are right. `docs/protocol.md` section 7, "Liars".
 
-use rke_proto::derive::ShareWidth;
+use rke_proto::Form;
 use rke_proto::handshake::share_check::ShareCheck;
 use rke_proto::handshake::{Reason, Response};
 
@@ -11,7 +11,7 @@ impl Reception {
     pub(super) fn check_shares(&self, check: &ShareCheck<'_>, now: u64) -> Result<Response, Reason> {
         let set = self.known.key_set(&check.prologue.context, now)?;
         // Tags of narrow shares would give the shares away.
-        if set.width == ShareWidth::Narrow || check.prologue.raidas().count() < self.known.rules.required {
+        if set.form != Form::Wide || check.prologue.raidas().count() < self.known.rules.required {
             return Err(Reason::WrongShares);
         }
         let shares = shares_of(set, &check.prologue).map_err(no_memory)?;

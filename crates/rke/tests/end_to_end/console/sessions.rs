@@ -5,10 +5,12 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rke_daemon::{Daemon, Domain};
+use rke_proto::{Form, KeySetId};
 use rke_raida::dns::DnsServer;
 use serde_json::json;
 
 use super::{Program, behind_relays, cells, confirm, console_of, fill_in, until_sessions};
+use crate::records::Detour;
 use crate::relay::Fault;
 use crate::support::{DOMAIN, Stage, config, get, network};
 
@@ -154,6 +156,25 @@ async fn a_weak_key_and_one_that_nobody_confirmed_are_marked() {
     daemon.stop().await;
     dns.stop().await;
     network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ends_that_know_each_other_weakly_are_marked() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut network = network(&dir).await;
+    let k2 = KeySetId::new(2).expect("a key set");
+    let records = network.add_key_set(k2, Form::Handshake3Narrow).await.expect("a key set of narrow shares");
+    let detour = Detour::on(dir, network, records, |config| {
+        config.allow_weak_shares = vec![Domain::new(DOMAIN).expect("a domain")];
+    })
+    .await;
+    assert_eq!(detour.create().await.status, 200);
+    let mut browser = console_of(detour.daemon.address());
+    until_sessions(&mut browser, 1);
+    browser.until_text(".session", "256-bit");
+    browser.until_text(".session", "Weakly authenticated");
+    browser.until_text(".session", "The ends know each other by 1-byte shares");
+    detour.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

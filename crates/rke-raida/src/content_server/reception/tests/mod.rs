@@ -99,7 +99,7 @@ impl Session {
 
 fn stage_with(rules: Rules) -> Stage {
     let secrets = Arc::new(MasterSecrets::random(cs_id("CONTENT"), key_set(1)).expect("secret memory"));
-    let served = ServedKeySet { secrets, width: ShareWidth::Wide, retires_at: None };
+    let served = ServedKeySet { secrets, form: Form::Wide, retires_at: None };
     Stage { reception: Reception::new(rules, vec![served.clone()]), served }
 }
 
@@ -118,7 +118,8 @@ impl Stage {
     fn exchange(&self, exchange: &ExchangePrologue, domain: &str) -> (Initiator, Vec<u8>) {
         let shares = shares_of(&self.served, exchange).expect("secret memory");
         let shares = shares.iter().map(|(_, share)| share);
-        let psk = psk::from_shares(shares, self.served.width, &exchange.to_bytes()).expect("secret memory");
+        let psk = psk::from_shares(shares, self.served.form.share_width(), &exchange.to_bytes())
+            .expect("secret memory");
         packet_of(&Prologue::Exchange(exchange.clone()), &psk, domain)
     }
 

@@ -18,12 +18,17 @@ fn all() -> Bitmap {
     RaidaIndex::all().collect()
 }
 
-/// A reception that serves a key set of narrow shares.
-fn narrow_stage(rules: Rules) -> Stage {
+/// A reception that serves a key set of narrow shares for sessions of this form.
+fn stage_of(form: Form, rules: Rules) -> Stage {
     let mut stage = stage_with(Rules { allow_narrow: true, ..rules });
-    stage.served.width = ShareWidth::Narrow;
+    stage.served.form = form;
     stage.reception.set_key_sets(vec![stage.served.clone()]);
     stage
+}
+
+/// One for live sessions.
+fn narrow_stage(rules: Rules) -> Stage {
+    stage_of(Form::Live, rules)
 }
 
 impl Stage {
@@ -101,17 +106,27 @@ fn a_narrow_key_is_agreed_and_carries_data_both_ways_in_the_clients_form() {
 }
 
 #[test]
-fn envelope_type_6_is_for_narrow_key_sets_that_are_allowed() {
-    let mut wide = stage_with(Rules { allow_narrow: true, ..Rules::default() });
+fn envelope_type_6_is_for_live_key_sets_that_are_allowed() {
+    let (mut wide, mut strong) =
+        (stage_of(Form::Wide, Rules::default()), stage_of(Form::Handshake3Narrow, Rules::default()));
     let mut forbidden = narrow_stage(Rules::default());
     forbidden.reception.known.rules.allow_narrow = false;
-    for stage in [&mut wide, &mut forbidden] {
+    for stage in [&mut wide, &mut strong, &mut forbidden] {
         let handshake = stage.narrow_handshake(&context(1), all(), ID);
         assert_eq!(refusal_of(stage.receive_type_6(&handshake)), UNKNOWN);
         assert!(stage.reception.is_empty());
     }
-    let (_, packet) = forbidden.exchange(&exchange(1), DOMAIN);
-    assert_eq!(forbidden.refusal(&packet), Some(Reason::NoSuchKeySet));
+}
+
+#[test]
+fn handshake_3_is_for_key_sets_that_are_meant_for_it_and_allowed() {
+    let mut live = narrow_stage(Rules::default());
+    let mut forbidden = stage_of(Form::Handshake3Narrow, Rules::default());
+    forbidden.reception.known.rules.allow_narrow = false;
+    for stage in [&mut live, &mut forbidden] {
+        let (_, packet) = stage.exchange(&exchange(1), DOMAIN);
+        assert_eq!(stage.refusal(&packet), Some(Reason::NoSuchKeySet));
+    }
 }
 
 #[test]
@@ -157,6 +172,44 @@ fn stale_retired_unknown_and_too_few_are_refused() {
 }
 
 #[test]
+fn a_client_may_lower_case_the_id_and_is_answered_with_the_shares_of_that_form() {
+    // The first six bytes of the second show no case.
+    for id in ["CONTENT-SERVER01", "2026-01-SERVER"] {
+        let mut stage = narrow_stage(Rules::default());
+        let masters = MasterSecrets::random(cs_id(id), key_set(1)).expect("secret memory");
+        stage.served.secrets = Arc::new(masters);
+        stage.reception.set_key_sets(vec![stage.served.clone()]);
+        let lower = cs_id(&id.to_ascii_lowercase());
+        for (nth, (cs_id, key_id)) in (1..).zip([(cs_id(id), ID), (lower, OTHER_ID)]) {
+            let context = KeyContext { cs_id, ..context(nth) };
+            let answer = stage.agree(&context, key_id);
+            assert_eq!(opened(&stage.narrow_key(&context, all()), &answer).status, Status::SUCCESS);
+        }
+        let mixed = KeyContext { cs_id: cs_id(&id.replace("ER", "er")), ..context(3) };
+        let handshake = stage.narrow_handshake(&mixed, all(), ClientKeyId([9; 5]));
+        assert_eq!(refusal_of(stage.receive_type_6(&handshake)), UNKNOWN);
+    }
+}
+
+#[test]
+fn handshake_3_takes_the_lower_case_over_narrow_shares_alone() {
+    let lower = ExchangePrologue::new(
+        KeyContext { cs_id: context(1).cs_id.lower_case(), ..context(1) },
+        exchange(1).groups().to_vec(),
+    );
+    let lower = lower.expect("a prologue");
+    let mut narrow = stage_of(Form::Handshake3Narrow, Rules::default());
+    let session = narrow.open(&lower);
+    assert!(
+        narrow.attached(&session).is_none(),
+        "an id is good with the form of the handshake that made it alone"
+    );
+    let mut wide = stage_of(Form::Wide, Rules::default());
+    let (_, packet) = wide.exchange(&lower, DOMAIN);
+    assert_eq!(wide.refusal(&packet), Some(Reason::NoSuchKeySet));
+}
+
+#[test]
 fn narrow_keys_go_in_time_tell_their_connections_and_do_not_come_back() {
     let mut stage = narrow_stage(Rules { lifetime_seconds: 10, ..Rules::default() });
     stage.agree(&context(1), ID);
@@ -183,7 +236,7 @@ fn narrow_keys_have_the_allowance_of_those_who_prove_no_coin() {
 
 #[test]
 fn handshake_3_over_narrow_shares_proves_no_coin_and_has_no_share_check() {
-    let mut stage = narrow_stage(Rules::default());
+    let mut stage = stage_of(Form::Handshake3Narrow, Rules::default());
     let session = stage.open(&exchange(1));
     let (client, _) = stage.attached(&session).expect("attached");
     assert_eq!(client.coin, None);

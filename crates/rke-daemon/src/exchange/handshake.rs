@@ -1,29 +1,29 @@
-//! Wide shares: the two ends agree on a key by handshake 3, and open later sessions by resuming it.
+//! The two ends agree on a key by handshake 3, over wide shares or narrow ones, and open later sessions by resuming it.
 //! `docs/protocol.md` section 7.
 
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rke_proto::Bitmap;
-use rke_proto::derive::ShareWidth;
 use rke_proto::handshake::agreement::Next;
 use rke_proto::handshake::{
     Accepted, Agreed, Agreement, EphemeralKey, ExchangePrologue, Grant, Initiator, Prologue, Response,
     ResumptionId, SessionSecrets,
 };
 use rke_proto::round::Round;
-use rke_proto::{ContentServerId, KeyContext};
+use rke_proto::{Bitmap, ContentServerId, Form, KeyContext};
 use rke_secret::{Secret, SecretError};
 use tokio::net::TcpStream;
 
 use super::clock::AskedAt;
-use super::head_start::HeadStart;
+use super::error::ExchangeError;
+use super::head_start::{HeadStart, Ready};
 use super::key::{GiveUp, Kept, KeptSecret, KeyOrigin, OpenedKey, UnclaimedKey};
-use super::narrow::coins_of;
-use super::{Exchange, indexes};
+use super::live::coins_of;
+use super::{Ending, Exchange, indexes};
 use crate::Domain;
 use crate::clock::unix_seconds;
-use crate::contact::{Unreached, with_each};
-use crate::discovery::Candidate;
+use crate::contact::{Patience, Unreached, with_each};
+use crate::discovery::{Candidate, Discovered};
 use crate::raidas::Verdict;
 use crate::server::{ContactError, ServerName, ask_on, confirm, connect};
 use crate::session_key::SessionKey;
@@ -37,6 +37,7 @@ pub(super) struct Subject<'a> {
     pub(super) context: &'a KeyContext,
     pub(super) asked_at: AskedAt,
     pub(super) required: usize,
+    pub(super) form: Form,
 }
 
 /// What both ends have agreed on.
@@ -57,20 +58,51 @@ impl AgreedKey {
 }
 
 impl Exchange {
-    /// Agrees on a key from the shares of a finished round with the first of the Content Server's addresses that does.
-    pub(super) async fn agree(
+    /// The key that handshake 3 gives over these shares of a round, and which of them were proven right or wrong.
+    pub(super) async fn key_of_shares<'a>(
+        &'a self,
+        discovered: &Discovered,
+        shares: (&Round, Bitmap),
+        subject: &Subject<'_>,
+        head_start: Option<Ready<'a>>,
+        patience: Patience,
+    ) -> Ending {
+        let agreed = async {
+            let nowhere = |error| Unreached { server: None, error };
+            let head_start = match head_start {
+                Some(ready) => ready.map_err(nowhere)?,
+                None => self.head_start(discovered).await.map_err(nowhere)?,
+            };
+            self.agree(head_start, shares, subject, patience).await
+        };
+        match agreed.await {
+            Ok((server, agreed)) => {
+                let verdict = agreed.verdict();
+                let opened = opened(server, shares.0, subject, agreed, &self.give_up);
+                (opened.map_err(|error| io::Error::from(error).into()), verdict)
+            }
+            Err(Unreached { server, error }) => {
+                let server = server.unwrap_or_else(|| discovered.first().clone());
+                (Err(ExchangeError::contact(server, error, subject.required)), Verdict::default())
+            }
+        }
+    }
+
+    /// Agrees on a key from these shares of a finished round with the first of the Content Server's addresses that does.
+    async fn agree(
         &self,
         head_start: HeadStart<'_>,
-        round: &Round,
+        shares: (&Round, Bitmap),
         subject: &Subject<'_>,
+        patience: Patience,
     ) -> Result<(ServerName, AgreedKey), Unreached> {
         let HeadStart { key, first, dialer } = head_start;
         let ready = Mutex::new(Some(key));
         let work = |candidate, stream| {
             let ready = ready.lock().unwrap_or_else(PoisonError::into_inner).take();
-            agree_with(candidate, stream, ready, round, subject)
+            agree_with(candidate, stream, ready, shares, subject)
         };
-        with_each(dialer, first, self.patience(), work).await
+        with_each(dialer, first, patience, work).await
     }
 
     /// Opens a session without the RAIDAs. Nothing is kept of it: the resumption stays as it is.
@@ -100,15 +132,18 @@ pub(super) fn opened(
     give_up: &GiveUp,
 ) -> Result<(OpenedKey, Option<Kept>), SecretError> {
     let AgreedKey { secrets, grant, raidas, liars, prologue } = agreed;
+    let is_proof = subject.form == Form::Wide;
+    let proven = is_proof.then(|| prologue.proven_coins(subject.required).first().copied());
     let origin = Arc::new(KeyOrigin {
         domain: subject.domain.clone(),
         cs_id: subject.context.cs_id,
-        width: ShareWidth::Wide,
+        form: subject.form,
         envelopes: round.envelopes(),
         raidas: indexes(raidas),
         liars: indexes(liars),
         coins: coins_of(prologue.groups()),
-        proven: prologue.proven_coins(subject.required).first().copied(),
+        // Anyone gets narrow shares with any coin.
+        proven: proven.flatten(),
         server,
         tunnel: None,
     });
@@ -133,13 +168,13 @@ async fn agree_with(
     candidate: Candidate,
     mut stream: TcpStream,
     ready: Option<EphemeralKey>,
-    round: &Round,
+    (round, raidas): (&Round, Bitmap),
     subject: &Subject<'_>,
 ) -> Result<AgreedKey, ContactError> {
     let key = ready.map_or_else(EphemeralKey::random, Ok)?;
     let (domain, required) = (subject.domain.as_str(), subject.required);
-    let begun = Agreement::begin(round, subject.context, domain, required, key)?;
-    let mut agreement = begun.ok_or(ContactError::Unproven { right: round.answered().count() })?;
+    let begun = Agreement::begin((round, raidas), subject.context, domain, required, key)?;
+    let mut agreement = begun.ok_or(ContactError::Unproven { right: raidas.count() })?;
     loop {
         let response = ask_on(&mut stream, agreement.packet()).await?;
         match agreement.receive(round, &response, Secret::random()?)? {

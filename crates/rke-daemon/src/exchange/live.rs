@@ -1,18 +1,18 @@
-//! Narrow shares, as the live network has them: a key of 8 bits, which the Content Server may confirm.
+//! Live sessions: narrow shares are the key, of 8 bits, which the Content Server may confirm.
 //! `docs/protocol.md` sections 6 and 8.
 
 use std::io;
 use std::sync::Arc;
 
+use rke_proto::Form;
 use rke_proto::coin::CoinId;
-use rke_proto::derive::ShareWidth;
 use rke_proto::handshake::Group;
 use rke_proto::round::Round;
 use rke_secret::Secret;
 
 use super::error::ExchangeError;
+use super::handshake::Subject;
 use super::key::{GiveUp, Kept, KeptSecret, KeyOrigin, OpenedKey, UnclaimedKey};
-use super::wide::Subject;
 use super::{Discovered, Exchange, indexes};
 use crate::confirm::{Confirm, ConfirmedKey, TunnelName, Unconfirmed, confirm};
 use crate::server::ServerName;
@@ -77,7 +77,7 @@ fn opened(
     let origin = Arc::new(KeyOrigin {
         domain: subject.domain.clone(),
         cs_id: subject.context.cs_id,
-        width: ShareWidth::Narrow,
+        form: Form::Live,
         envelopes: round.envelopes(),
         raidas: indexes(round.answered()),
         liars: Vec::new(),
