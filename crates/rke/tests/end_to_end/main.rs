@@ -24,6 +24,7 @@ mod errors;
 mod everywhere;
 mod faults;
 mod files;
+mod guardians;
 mod hardening;
 mod key;
 mod leaks;
