@@ -126,6 +126,30 @@ type Raidas struct {
 	// Margin is how many of those that did well may still fail; nil before the first exchange.
 	Margin *int    `json:"margin"`
 	Raidas []Raida `json:"raidas"`
+	// Directory is where guardians say that they are; nil where the daemon has none.
+	Directory *RaidaDirectory `json:"directory"`
+}
+
+// RaidaDirectory is what guardians agree on.
+type RaidaDirectory struct {
+	Guardians int `json:"guardians"`
+	// Needed is how many of the guardians have to agree.
+	Needed   int        `json:"needed"`
+	AgreedAt *time.Time `json:"agreed_at"`
+	AskedAt  *time.Time `json:"asked_at"`
+	// Answered is how many gave a list when they were asked last.
+	Answered *int `json:"answered"`
+	// Faults are those that gave none then, or disagreed with most.
+	Faults []struct {
+		Guardian string `json:"guardian"`
+		Fault    string `json:"fault"`
+	} `json:"faults"`
+	Raidas []struct {
+		Raida     int       `json:"raida"`
+		Endpoints []string  `json:"endpoints"`
+		Guardians int       `json:"guardians"`
+		AgreedAt  time.Time `json:"agreed_at"`
+	} `json:"raidas"`
 }
 
 // Raida is how one RAIDA has been doing.

@@ -156,6 +156,15 @@ func (c *Client) Raidas(ctx context.Context) (*Raidas, error) {
 	return get[Raidas](ctx, c, "/api/rke/raidas", nil)
 }
 
+// RefreshRaidas makes the daemon ask its guardians where the RAIDAs are, and shows how those have been doing.
+func (c *Client) RefreshRaidas(ctx context.Context) (*Raidas, error) {
+	answer := new(Raidas)
+	if err := c.call(ctx, http.MethodPost, "/api/rke/raidas/refresh", nil, answer); err != nil {
+		return nil, err
+	}
+	return answer, nil
+}
+
 // Status shows how the daemon is doing.
 func (c *Client) Status(ctx context.Context) (*Status, error) {
 	return get[Status](ctx, c, "/api/rke/status", nil)

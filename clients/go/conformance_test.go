@@ -241,6 +241,9 @@ func init() {
 		"keys":   func(client *rke.Client, _ object) (object, error) { return fields(client.Keys(ctx)) },
 		"status": func(client *rke.Client, _ object) (object, error) { return fields(client.Status(ctx)) },
 		"raidas": func(client *rke.Client, _ object) (object, error) { return fields(client.Raidas(ctx)) },
+		"refresh_raidas": func(client *rke.Client, _ object) (object, error) {
+			return fields(client.RefreshRaidas(ctx))
+		},
 		"discover": func(client *rke.Client, step object) (object, error) {
 			return fields(client.Discover(ctx, text(step, "domain")))
 		},

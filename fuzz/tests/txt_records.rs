@@ -29,7 +29,10 @@ fn check(bytes: &[u8]) -> bool {
     check_rules(&sets);
     check_warnings(&sets.warnings);
     let again = Records::parse([written(&sets).as_str()]).key_sets(&Directory::default(), Reach::Everywhere);
-    assert_eq!(again, KeySets { warnings: Vec::new(), left_out: 0, unclear: None, ..sets.clone() });
+    assert_eq!(
+        again,
+        KeySets { warnings: Vec::new(), left_out: 0, unclear: None, unindexed: 0, ..sets.clone() }
+    );
     sets.warnings.is_empty()
 }
 

@@ -150,11 +150,23 @@ export interface Raida {
 }
 
 export interface Raidas {
-  command: 'rke_raidas';
+  command: 'rke_raidas' | 'rke_raidas_refresh';
   success: true;
   required: number;
   margin: number | null;
   raidas: Raida[];
+  /** Where guardians say that they are; null where the daemon has none. */
+  directory: RaidaDirectory | null;
+}
+
+export interface RaidaDirectory {
+  guardians: number;
+  needed: number;
+  agreed_at: string | null;
+  asked_at: string | null;
+  answered: number | null;
+  faults: { guardian: string; fault: string }[];
+  raidas: { raida: number; endpoints: string[]; guardians: number; agreed_at: string }[];
 }
 
 export interface Status {
@@ -179,6 +191,8 @@ export interface Status {
   };
   /** Deleted keys at Content Servers. */
   remote_deletions: { pending: number; confirmed: number };
+  /** What guardians agree on; null where the daemon has none. */
+  directory: { guardians: number; needed: number; raidas: number; agreed_at: string | null } | null;
   /** What the kernel refuses the daemon. */
   sandbox: { landlock: 'off' | 'writes' | 'reads_and_writes'; seccomp: boolean; no_new_privs: boolean };
 }
@@ -225,6 +239,8 @@ export class Rke {
   discover(domain: string, options?: Cancellable): Promise<Discovered>;
   /** Shows how the RAIDAs have been doing. */
   raidas(options?: Cancellable): Promise<Raidas>;
+  /** Makes the daemon ask its guardians where the RAIDAs are, and shows how those have been doing. */
+  refreshRaidas(options?: Cancellable): Promise<Raidas>;
   /** Shows how the daemon is doing. */
   status(options?: Cancellable): Promise<Status>;
 }

@@ -69,6 +69,11 @@ export class Rke {
     return this.#calls.json('GET', '/api/rke/raidas', { signal });
   }
 
+  /** Makes the daemon ask its guardians where the RAIDAs are, and shows how those have been doing. */
+  async refreshRaidas({ signal } = {}) {
+    return this.#calls.json('POST', '/api/rke/raidas/refresh', { signal });
+  }
+
   /** Shows how the daemon is doing. */
   async status({ signal } = {}) {
     return this.#calls.json('GET', '/api/rke/status', { signal });

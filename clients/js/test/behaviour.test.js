@@ -115,6 +115,7 @@ test('a signal calls everything off', () =>
       () => rke.deleteKeys(options),
       () => rke.discover(stage.domain, options),
       () => rke.raidas(options),
+      () => rke.refreshRaidas(options),
       () => rke.status(options),
       () => session.show(options),
       () => session.renew(options),

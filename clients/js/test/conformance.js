@@ -103,6 +103,7 @@ const CALLS = {
   discover: (rke, { domain }) => rke.discover(domain),
   status: (rke) => rke.status(),
   raidas: (rke) => rke.raidas(),
+  refresh_raidas: (rke) => rke.refreshRaidas(),
   encrypt: async (rke, { id, data }) => {
     const { ciphertext, nonce } = await rke.session(id).encrypt(data);
     return { data: ciphertext, length: ciphertext.length, nonce };

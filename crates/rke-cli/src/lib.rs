@@ -10,6 +10,7 @@ mod content_server;
 mod crypt;
 mod describe;
 mod dev;
+mod directory;
 mod doctor;
 mod failure;
 mod keys;
@@ -74,7 +75,7 @@ async fn ask(command: AskCommand) -> anyhow::Result<()> {
         AskCommand::Decrypt(options) => crypt::decrypt(&options).await,
         AskCommand::Connect { session, output } => connect::run(&session, &output).await,
         AskCommand::Watch { daemon } => watch::run(&daemon).await,
-        AskCommand::Raidas { output } => show::raidas(&output).await,
+        AskCommand::Raidas { command, output } => show::raidas(command, &output).await,
         AskCommand::Discover { domain, output } => show::discover(&domain, &output).await,
         AskCommand::Status { output } => show::status(&output).await,
         AskCommand::Doctor(options) => doctor::run(&options).await,

@@ -1,10 +1,12 @@
 //! `--sandbox`: what the daemon, a node and a Content Server give up. See [`rke_host::sandbox`].
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use rke_daemon::Config;
+use rke_daemon::guardians::authority_files;
 use rke_host::sandbox::{Files, Reading, SandboxError, limit_calls, limit_files, limit_resources};
 use rke_secret::process::started;
 use serde::Deserialize;
@@ -104,5 +106,19 @@ pub(crate) fn files_of_daemon<'a>(config: &'a Config, read_again: impl Iterator<
     let tls =
         access.tls.iter().flat_map(|tls| [&tls.certificate, &tls.key].into_iter().chain(&tls.client_ca));
     let of_config = tls.chain(&config.raida_directory).map(AsRef::as_ref);
-    of_config.chain(read_again).fold(files, Files::read_again)
+    let files = of_config.chain(read_again).fold(files, Files::read_again);
+    if config.guardians.is_empty() { files } else { authorities(files) }
+}
+
+/// The certificate authorities by which guardians are verified. In a folder of them there are links to others.
+fn authorities(files: Files) -> Files {
+    let authorities = authority_files();
+    let files = authorities.files.iter().map(AsRef::as_ref).fold(files, Files::read_again);
+    authorities.folders.iter().fold(files, |files, folder| {
+        let targets = folder.read_dir().into_iter().flatten().flatten();
+        let targets =
+            targets.filter_map(|entry| entry.path().canonicalize().ok()?.parent().map(Path::to_path_buf));
+        let targets: BTreeSet<PathBuf> = targets.collect();
+        targets.iter().fold(files.read(folder), |files, target| files.read(target))
+    })
 }

@@ -18,6 +18,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::access::{AccessOptions, TlsOptions};
 use crate::cli::parse_address;
+use crate::directory::DirectoryOptions;
 use crate::failure::in_words;
 use crate::protection::{MAX_PLACES, Protection, SecretMemoryChoice, parse_places};
 use crate::sandbox::{Sandbox, SandboxChoice, files_of_daemon};
@@ -87,10 +88,9 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "N", env = "RKE_MAX_KEYS")]
     #[serde(alias = "max_keys")]
     max_keys: Option<usize>,
-    /// File of lines `host:port index` for records that do not name their RAIDA.
-    #[arg(long, value_name = "FILE", env = "RKE_RAIDA_DIRECTORY")]
-    #[serde(alias = "raida_directory")]
-    raida_directory: Option<PathBuf>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    directory: DirectoryOptions,
     /// One deadline over discovery and exchange [default: 5].
     #[arg(long, value_name = "SECONDS", env = "RKE_EXCHANGE_TIMEOUT")]
     #[serde(alias = "exchange_timeout")]
@@ -249,7 +249,6 @@ impl ServeOptions {
             },
             key_ttl_hours: self.key_ttl.or(file.key_ttl).unwrap_or(defaults.key_ttl_hours),
             max_keys: self.max_keys.or(file.max_keys).unwrap_or(defaults.max_keys),
-            raida_directory: self.raida_directory.or(file.raida_directory),
             exchange_timeout: seconds(
                 self.exchange_timeout,
                 file.exchange_timeout,
@@ -267,6 +266,7 @@ impl ServeOptions {
             ..defaults
         };
         self.trust.or(file.trust).settle(&mut daemon)?;
+        self.directory.or(file.directory).settle(&mut daemon)?;
         check(&daemon)?;
         Ok(ServeSettings {
             daemon,

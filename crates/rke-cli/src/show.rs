@@ -2,11 +2,14 @@
 
 use anyhow::Result;
 use comfy_table::Color;
-use rke_client::answer::{Found, KeySet, Raida, Raidas, RemoteDeletions, Sandbox, Status};
+use jiff::Timestamp;
+use rke_client::answer::{
+    DirectoryCounts, Found, KeySet, Raida, RaidaDirectory, Raidas, RemoteDeletions, Sandbox, Status,
+};
 use rke_client::call;
 
-use crate::cli::ask::Output;
-use crate::terminal::{BAD, Cell, DOUBTFUL, GOOD, answer, clean, paint, span, table};
+use crate::cli::ask::{Output, RaidasCommand};
+use crate::terminal::{BAD, Cell, DOUBTFUL, GOOD, answer, clean, from_now, paint, span, table};
 
 pub(crate) async fn discover(domain: &str, output: &Output) -> Result<()> {
     answer(output, &call::discover(domain), |found: &Found| {
@@ -45,6 +48,11 @@ pub(crate) async fn status(output: &Output) -> Result<()> {
             clean(&memory.inspection),
             status.remote_deletions.map(remote).unwrap_or_default(),
         );
+        text += &status
+            .directory
+            .as_ref()
+            .map(|directory| format!("\n{}", counted(directory)))
+            .unwrap_or_default();
         text += &status
             .sandbox
             .as_ref()
@@ -87,7 +95,7 @@ fn remote(RemoteDeletions { pending, confirmed }: RemoteDeletions) -> String {
     format!("\nDeleted keys at Content Servers: {confirmed} wiped there too, {pending} not confirmed yet.")
 }
 
-pub(crate) async fn raidas(output: &Output) -> Result<()> {
+pub(crate) async fn raidas(command: Option<RaidasCommand>, output: &Output) -> Result<()> {
     let titles = [
         "RAIDA",
         "ENDPOINT",
@@ -100,11 +108,40 @@ pub(crate) async fn raidas(output: &Output) -> Result<()> {
         "FORM",
         "LAST FAULT",
     ];
-    answer(output, &call::raidas(), |known: &Raidas| {
-        format!("{}\n{}", table(&titles, known.raidas.iter().map(raida)), margin(known))
+    let call = match command {
+        None => call::raidas(),
+        Some(RaidasCommand::Refresh) => call::refresh_raidas(),
+    };
+    answer(output, &call, |known: &Raidas| {
+        let directory = known.directory.as_ref().map(|known| format!("\n{}", directory(known)));
+        let rows = table(&titles, known.raidas.iter().map(raida));
+        format!("{rows}\n{}{}", margin(known), directory.unwrap_or_default())
     })
     .await?;
     Ok(())
+}
+
+/// What guardians agree on, in one sentence.
+pub(crate) fn counted(directory: &DirectoryCounts) -> String {
+    let DirectoryCounts { guardians, needed, raidas, agreed_at } = directory;
+    let when = |at: &Timestamp| format!("RAIDA directory: {raidas} of 25 RAIDAs, as of {}", from_now(*at));
+    let what = agreed_at.as_ref().map_or_else(|| "RAIDA directory: empty".into(), when);
+    format!("{what}; at least {needed} of {guardians} guardians have to agree.")
+}
+
+/// The same, with what is old in it, and the guardians that were of no use.
+fn directory(known: &RaidaDirectory) -> String {
+    let mut text = counted(&known.counts());
+    if let (Some(answered), Some(at)) = (known.answered, known.asked_at) {
+        text += &format!(" When they were asked {}, {answered} gave a list.", from_now(at));
+    }
+    for row in known.raidas.iter().filter(|row| Some(row.agreed_at) != known.agreed_at) {
+        text += &paint(DOUBTFUL, format!("\nRAIDA {} is as of {}.", row.raida, from_now(row.agreed_at)));
+    }
+    for fault in &known.faults {
+        text += &paint(DOUBTFUL, format!("\n{}: {}", clean(&fault.guardian), clean(&fault.fault)));
+    }
+    text
 }
 
 fn raida(raida: &Raida) -> Vec<Cell> {

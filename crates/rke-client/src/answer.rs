@@ -1,11 +1,15 @@
 //! What the daemon answers, as types. Fields that a later daemon adds are passed over.
 
+mod directory;
+
 use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, de};
+
+pub use self::directory::{DirectoryCounts, DirectoryEntry, GuardianFault, RaidaDirectory};
 
 /// A session's id. Who has it can use the session, so `Debug` shows its beginning only.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -271,6 +275,9 @@ pub struct Raidas {
     pub margin: Option<usize>,
     /// All 25, in order.
     pub raidas: Vec<Raida>,
+    /// Where guardians say that they are, if the daemon has guardians.
+    #[serde(default)]
+    pub directory: Option<RaidaDirectory>,
 }
 
 /// How one RAIDA has been doing.
@@ -316,6 +323,9 @@ pub struct Status {
     pub daemon: Option<Running>,
     /// Deleted keys at Content Servers.
     pub remote_deletions: Option<RemoteDeletions>,
+    /// What guardians agree on, if the daemon has guardians.
+    #[serde(default)]
+    pub directory: Option<DirectoryCounts>,
     /// What the kernel refuses it.
     pub sandbox: Option<Sandbox>,
 }

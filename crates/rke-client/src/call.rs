@@ -186,6 +186,11 @@ pub fn raidas() -> Call<Raidas> {
     Call::get("/api/rke/raidas")
 }
 
+/// Makes the daemon ask its guardians where the RAIDAs are, and shows how those have been doing.
+pub fn refresh_raidas() -> Call<Raidas> {
+    Call::new(Method::POST, "/api/rke/raidas/refresh", None)
+}
+
 /// Shows how the daemon is doing.
 pub fn status() -> Call<Status> {
     Call::get("/api/rke/status")

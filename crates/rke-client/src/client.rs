@@ -126,6 +126,15 @@ impl Client {
         self.ask(&call::raidas()).await
     }
 
+    /// Makes the daemon ask its guardians where the RAIDAs are, and shows how those have been doing.
+    ///
+    /// # Errors
+    /// [`Error::Wrong`] with code 404 where it has no guardians, [`Error::Elsewhere`] where they do not agree; other
+    /// [`Error`]s.
+    pub async fn refresh_raidas(&self) -> Result<Raidas, Error> {
+        self.ask(&call::refresh_raidas()).await
+    }
+
     /// Shows how the daemon is doing.
     ///
     /// # Errors

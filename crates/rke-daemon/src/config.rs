@@ -8,6 +8,7 @@ use crate::Domain;
 use crate::access::Access;
 use crate::confirm::Confirm;
 use crate::discovery::Dnssec;
+use crate::guardians::Guardians;
 use crate::listen::Listen;
 use crate::trust::Pin;
 use crate::usage::UsageLimits;
@@ -47,6 +48,8 @@ pub struct Config {
     pub max_keys: usize,
     /// File of lines `host:port index` for records that do not name their RAIDA.
     pub raida_directory: Option<PathBuf>,
+    /// Who is asked which RAIDA a server is, where neither the records nor that file say so.
+    pub guardians: Guardians,
     /// One deadline over discovery and exchange.
     pub exchange_timeout: Duration,
     /// Whether the Content Server has to confirm a fresh key.
@@ -106,6 +109,7 @@ impl Config {
             key_ttl_hours: 24,
             max_keys: 64,
             raida_directory: None,
+            guardians: Guardians::default(),
             exchange_timeout: Duration::from_secs(5),
             confirm: Confirm::default(),
             confirm_timeout: Duration::from_secs(2),

@@ -22,6 +22,7 @@ use crate::clock::Reading;
 use crate::config::Config;
 use crate::discovery::{self, Discovery, ResolverError, Validation};
 use crate::exchange::{Exchange, Rules};
+use crate::guardians::AgreedDirectory;
 use crate::http;
 use crate::http::admission::{Admission, AdmissionError, Refusals};
 use crate::http::server::{Door, raise_descriptor_limit, serve};
@@ -94,6 +95,9 @@ pub enum StartError {
     /// The file of known Content Servers.
     #[error(transparent)]
     Known(#[from] TrustFileError),
+    /// The file of the directory that guardians agree on.
+    #[error("cannot use the file `raida-directory.json` of the data directory: {0}")]
+    AgreedDirectory(#[source] io::Error),
     /// The file of pending deletions.
     #[error("cannot use the file `pending-deletions` of the data directory: {0}")]
     PendingDeletions(#[source] io::Error),
@@ -156,12 +160,9 @@ impl Daemon {
     ) -> Result<Self, StartError> {
         raise_descriptor_limit();
         let validation = Validation::load(config.dnssec, config.dnssec_anchors.as_deref())?;
-        let discovery = Discovery::new(
-            config.dns_server,
-            validation,
-            read_directory(&config).await?,
-            discovery::reach(config.dns_server, config.allow_private_raidas),
-        );
+        let reach = discovery::reach(config.dns_server, config.allow_private_raidas);
+        let directory = read_directory(&config).await?;
+        let discovery = Discovery::new(config.dns_server, validation, directory, reach);
         let wallet_root = open_wallet_root(&config)?;
         let tls = config.access.tls.as_ref().map(Acceptor::new).transpose()?.map(Arc::new);
         let listeners = listen(&config, inherited.tcp).await?;
@@ -175,9 +176,11 @@ impl Daemon {
         let mut files = Files::default();
         let admission = Arc::new(admission(&config.access, &data_dir, &mut files, Arc::clone(&journal))?);
         let key_limits = keystore::Limits { ttl_hours: config.key_ttl_hours, max: config.max_keys };
+        let agreed = AgreedDirectory::open(Arc::clone(&data_dir), config.guardians.clone(), reach);
+        let agreed = agreed.map_err(StartError::AgreedDirectory)?;
         let keystore = Arc::new(Keystore::open(data_dir, key_limits)?);
         let known = KnownServers::open(&config.data_dir, config.pins.clone())?;
-        let exchange = Arc::new(Exchange::new(discovery, known, Rules::of(&config)));
+        let exchange = Arc::new(Exchange::new(discovery, agreed, known, Rules::of(&config)));
         let remote = RemoteDeletions::open(&config.data_dir, Arc::clone(&exchange), Arc::clone(&journal));
         let remote = Arc::new(remote.map_err(StartError::PendingDeletions)?);
         let door = |(listener, _)| match &tls {
@@ -195,6 +198,7 @@ impl Daemon {
         }
         let mut keepers = JoinSet::new();
         keepers.spawn(keep_keys(Arc::clone(&keystore)));
+        keepers.spawn(keep_directory(Arc::clone(&exchange)));
         let body_timeout = config.body_timeout;
         let sessions = Sessions::new(config, keystore, exchange, remote, wallet_root, Arc::clone(&journal));
         let sessions = Arc::new(sessions);
@@ -368,6 +372,11 @@ async fn keep_keys(keystore: Arc<Keystore>) {
         let keystore = Arc::clone(&keystore);
         let _ = spawn_blocking(move || keystore.sweep()).await;
     }
+}
+
+/// Has the guardians asked.
+async fn keep_directory(exchange: Arc<Exchange>) {
+    exchange.keep_directory().await;
 }
 
 /// Notices that the machine has slept when no request does.

@@ -11,10 +11,10 @@ mod targets;
 mod upstreams;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use hickory_resolver::proto::rr::{RData, RecordType};
+use rke_proto::RaidaIndex;
 use rke_proto::directory::Directory;
 use rke_proto::reach::Reach;
 use rke_proto::records::{KeySets, Records};
@@ -64,9 +64,19 @@ impl Discovery {
         Self { resolvers, directory: ArcSwap::from_pointee(directory), reach }
     }
 
-    /// Goes on with another directory of RAIDAs.
+    /// Goes on with another directory of the operator's.
     pub(crate) fn set_directory(&self, directory: Directory) {
-        self.directory.store(Arc::new(directory));
+        self.directory.rcu(|known| directory.clone().with_agreed_of(known));
+    }
+
+    /// Goes on with what guardians agree on now.
+    pub(crate) fn set_agreed(&self, agreed: Vec<(SocketAddr, RaidaIndex)>) {
+        self.directory.rcu(|known| Directory::clone(known).with_agreed(agreed.clone()));
+    }
+
+    /// How far addresses may lie that come from elsewhere.
+    pub(crate) fn reach(&self) -> Reach {
+        self.reach
     }
 
     /// Looks everything up again from here on, whatever its time to live.
@@ -121,31 +131,42 @@ impl Discovery {
         Candidates::new(servers, async |server| self.addresses(&server.host, server.port).await)
     }
 
+    /// All addresses of a server that the operator names, wherever they lie.
+    pub(crate) fn candidates_of_operator(&self, server: &ServerName) -> Candidates<'_> {
+        let look_up = async |server: ServerName| self.all_addresses(&server.host, server.port).await;
+        Candidates::new(vec![server.clone()], look_up)
+    }
+
     /// The addresses of the host that an SRV record names, in the order in which they are tried.
     ///
     /// # Errors
     /// [`DiscoveryError`], where there is no address of either kind.
     pub async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, DiscoveryError> {
+        self.within_reach(host, self.all_addresses(host, port).await?)
+    }
+
+    /// The same, also those that may not be asked.
+    pub(crate) async fn all_addresses(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> Result<Vec<SocketAddr>, DiscoveryError> {
+        let at_port = |address| SocketAddr::new(address, port);
         if let Ok(address) = host.parse::<IpAddr>() {
-            return self.within_reach(host, port, [address]);
+            return Ok(vec![at_port(address)]);
         }
         let found = self.resolvers.look_up(host, &[RecordType::AAAA, RecordType::A]).await;
         let found = found.map_err(|failure| match failure {
             Failure::NoName | Failure::NoRecord => DiscoveryError::NoAddress(host.to_owned()),
             failure => DiscoveryError::LookUp { record: RecordType::A, name: host.to_owned(), failure },
         })?;
-        self.within_reach(host, port, targets::mixed(found.iter().filter_map(RData::ip_addr)))
+        Ok(targets::mixed(found.iter().filter_map(RData::ip_addr)).into_iter().map(at_port).collect())
     }
 
     /// Those of a Content Server's addresses that may be asked.
-    fn within_reach(
-        &self,
-        host: &str,
-        port: u16,
-        found: impl IntoIterator<Item = IpAddr>,
-    ) -> Result<Vec<SocketAddr>, DiscoveryError> {
+    fn within_reach(&self, host: &str, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, DiscoveryError> {
         let (mut usable, mut first) = (Vec::new(), None);
-        for address in found.into_iter().map(|address| SocketAddr::new(address, port)) {
+        for address in found {
             match self.reach.fault(address) {
                 Some(fault) => first = first.or(Some((address, fault))),
                 None => usable.push(address),

@@ -3,6 +3,7 @@
 
 mod clock;
 mod error;
+mod finding;
 mod handshake;
 mod head_start;
 mod key;
@@ -21,7 +22,6 @@ use arc_swap::ArcSwap;
 use futures_util::future::maybe_done;
 use rke_host::udp::{Courier, Ended, Pool, Step, Watcher};
 use rke_host::wallet::{Envelope1, Wallet, WalletError};
-use rke_proto::directory::Directory;
 use rke_proto::round::{self, Fault, Round};
 use rke_proto::{Bitmap, ContentServerId, Form, RaidaIndex};
 use tokio::time::{Instant, timeout_at};
@@ -43,15 +43,17 @@ use crate::config::Config;
 use crate::confirm::Confirm;
 use crate::contact::{Dialer, Patience};
 use crate::discovery::{Candidates, Discovered, Discovery, DiscoveryError};
+use crate::guardians::AgreedDirectory;
 use crate::progress::Progress;
 use crate::raidas::{Raidas, Verdict};
 use crate::server::ServerName;
-use crate::trust::{KnownServers, Offer, Pin, Untrusted};
+use crate::trust::{KnownServers, Offer, Untrusted};
 use crate::viewer::Page;
 
 /// Exchanges keys.
 pub struct Exchange {
     discovery: Discovery,
+    agreed: AgreedDirectory,
     raidas: Raidas,
     progress: Progress,
     pool: Pool,
@@ -91,10 +93,12 @@ impl Rules {
 
 impl Exchange {
     /// Exchanges by these rules.
-    pub fn new(discovery: Discovery, known: KnownServers, rules: Rules) -> Self {
+    pub fn new(discovery: Discovery, agreed: AgreedDirectory, known: KnownServers, rules: Rules) -> Self {
         let (raidas, progress, pool) = (Raidas::default(), Progress::default(), Pool::default());
+        discovery.set_agreed(agreed.endpoints());
         Self {
             discovery,
+            agreed,
             raidas,
             progress,
             pool,
@@ -103,13 +107,6 @@ impl Exchange {
             accepted_time: AcceptedTime::default(),
             rules: ArcSwap::from_pointee(rules),
         }
-    }
-
-    /// Goes on by other rules, and with another directory of RAIDAs and other pins.
-    pub(crate) fn change(&self, rules: Rules, directory: Directory, pins: Vec<Pin>) {
-        self.rules.store(Arc::new(rules));
-        self.known.set_pins(pins);
-        self.discovery.set_directory(directory);
     }
 
     /// What is done about keys that no session takes.
@@ -180,15 +177,6 @@ impl Exchange {
         }
     }
 
-    /// Finds a domain's Content Server.
-    ///
-    /// # Errors
-    /// [`DiscoveryError`], also when the deadline comes first.
-    pub async fn discover(&self, domain: &Domain, deadline: Instant) -> Result<Discovered, DiscoveryError> {
-        let discovered = timeout_at(deadline, self.discovery.discover(domain)).await;
-        discovered.unwrap_or(Err(DiscoveryError::TimedOut))
-    }
-
     /// Makes a new key for `domain`, and what is kept of it for later sessions, proving the user with coins of the wallet.
     /// Those who may see what is opened for the page hear about the steps. Its turn has to come before `deadline`; then it
     /// has all the time that an exchange may take. Where it fails as it would from records that are no longer true, DNS is
@@ -206,6 +194,9 @@ impl Exchange {
         let mut discovered = None;
         let ended = self.run_once(domain, wallet.clone(), page, deadline, &mut discovered).await;
         let Err(error) = &ended else { return ended };
+        if matches!(error, ExchangeError::TooFewAnswered { .. }) {
+            self.agreed.doubt();
+        }
         if !error.may_come_from_old_records() {
             return ended;
         }
@@ -218,11 +209,6 @@ impl Exchange {
             }
             _ => ended,
         }
-    }
-
-    /// Looks everything up again from here on, whatever its time to live.
-    pub(crate) fn look_again(&self) {
-        self.discovery.look_again();
     }
 
     async fn run_once(

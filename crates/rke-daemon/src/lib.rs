@@ -1,6 +1,6 @@
 //! The daemon: finds Content Servers, exchanges keys, owns the sessions and answers over HTTP.
-//! Inside, `http -> {sessions, streams, tunnel} -> {store, exchange, discovery, keystore, raidas,
-//! progress}`; nothing imports `http`.
+//! Inside, `http -> {sessions, streams, tunnel} -> {store, exchange, guardians, discovery, keystore,
+//! raidas, progress}`; nothing imports `http`.
 
 pub mod access;
 mod allowance;
@@ -18,6 +18,7 @@ pub mod discovery;
 pub mod domain;
 pub mod exchange;
 mod gate;
+pub mod guardians;
 pub mod histogram;
 pub mod http;
 pub mod journal;

@@ -27,7 +27,8 @@ pub(crate) async fn reload(parts: Parts<'_>, wanted: Config) -> Result<Vec<&'sta
         acceptor.replace(certificates);
     }
     parts.sessions.exchange().look_again();
-    parts.sessions.exchange().change(Rules::of(&config), directory, config.pins.clone());
+    let (guardians, pins) = (config.guardians.clone(), config.pins.clone());
+    parts.sessions.exchange().change(Rules::of(&config), directory, guardians, pins);
     parts.sessions.change(config, wallet_root);
     Ok(fixed)
 }

@@ -1,5 +1,7 @@
-//! The RAIDA directory: which RAIDA stands behind which endpoint, one `host:port index` a line.
-//! `docs/protocol.md` section 1.
+//! The RAIDA directory: which RAIDA stands behind which endpoint. The operator's is a file with one `host:port index` a
+//! line; what guardians agree on comes after it. `docs/protocol.md` section 1.3.
+
+pub mod guardian;
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -41,11 +43,16 @@ pub fn parse(text: &str) -> Result<Vec<Line>, LineError> {
 
 fn parse_line(line: &str) -> Option<Line> {
     let mut words = line.split_whitespace();
-    let (host, port) = words.next()?.rsplit_once(':')?;
+    let (host, port) = server(words.next()?)?;
     let raida = number(words.next()?).and_then(RaidaIndex::new)?;
+    words.next().is_none().then(|| Line { host: host.into(), port, raida })
+}
+
+/// Host and port, of IPv6 without the brackets.
+fn server(text: &str) -> Option<(&str, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let valid = !host.is_empty() && words.next().is_none();
-    valid.then_some(Line { host: host.into(), port: number(port)?, raida })
+    if host.is_empty() { None } else { Some((host, number(port)?)) }
 }
 
 /// A number in digits alone: `parse` would take a sign too.
@@ -59,12 +66,13 @@ pub(crate) fn number<T: FromStr>(text: &str) -> Option<T> {
 pub struct Directory {
     entries: Vec<(SocketAddr, RaidaIndex)>,
     others: Vec<(SocketAddr, RaidaIndex)>,
+    agreed: Vec<(SocketAddr, RaidaIndex)>,
 }
 
 impl Directory {
     /// A directory of these endpoints.
     pub fn new(entries: Vec<(SocketAddr, RaidaIndex)>) -> Self {
-        Self { entries, others: Vec::new() }
+        Self { entries, ..Self::default() }
     }
 
     /// The same, which also knows the RAIDAs at further addresses of its names.
@@ -73,26 +81,50 @@ impl Directory {
         Self { others, ..self }
     }
 
+    /// The same with what guardians agree on, which counts only where the operator's file says nothing.
+    #[must_use]
+    pub fn with_agreed(self, agreed: Vec<(SocketAddr, RaidaIndex)>) -> Self {
+        Self { agreed, ..self }
+    }
+
+    /// The same with what guardians agree on as `other` has it.
+    #[must_use]
+    pub fn with_agreed_of(self, other: &Self) -> Self {
+        self.with_agreed(other.agreed.clone())
+    }
+
     /// An endpoint for each line, in the order of the file.
     pub fn entries(&self) -> &[(SocketAddr, RaidaIndex)] {
         &self.entries
     }
 
-    fn all(&self) -> impl Iterator<Item = &(SocketAddr, RaidaIndex)> {
-        self.entries.iter().chain(&self.others)
-    }
-
-    /// The RAIDA at an endpoint: by endpoint, else by host where the host stands for one RAIDA only.
+    /// The RAIDA at an endpoint, as the operator's file says: by endpoint, else by host where the host stands for one RAIDA
+    /// only.
     pub fn index_of(&self, endpoint: SocketAddr) -> Option<RaidaIndex> {
-        let exact = self.all().find(|(known, _)| *known == endpoint);
-        exact.map(|(_, raida)| *raida).or_else(|| self.only_raida_at(endpoint.ip()))
+        index_in(self.entries.iter().chain(&self.others), endpoint)
     }
 
-    fn only_raida_at(&self, host: IpAddr) -> Option<RaidaIndex> {
-        let mut raidas = self.all().filter(|(known, _)| known.ip() == host).map(|(_, raida)| *raida);
-        let first = raidas.next()?;
-        raidas.all(|raida| raida == first).then_some(first)
+    /// The same, as guardians say.
+    pub fn agreed_index_of(&self, endpoint: SocketAddr) -> Option<RaidaIndex> {
+        index_in(self.agreed.iter(), endpoint)
     }
+}
+
+fn index_in<'a>(
+    known: impl Iterator<Item = &'a (SocketAddr, RaidaIndex)> + Clone,
+    endpoint: SocketAddr,
+) -> Option<RaidaIndex> {
+    let exact = known.clone().find(|(known, _)| *known == endpoint);
+    exact.map(|(_, raida)| *raida).or_else(|| only_raida_at(known, endpoint.ip()))
+}
+
+fn only_raida_at<'a>(
+    known: impl Iterator<Item = &'a (SocketAddr, RaidaIndex)>,
+    host: IpAddr,
+) -> Option<RaidaIndex> {
+    let mut raidas = known.filter(|(known, _)| known.ip() == host).map(|(_, raida)| *raida);
+    let first = raidas.next()?;
+    raidas.all(|raida| raida == first).then_some(first)
 }
 
 #[cfg(test)]
@@ -129,5 +161,13 @@ mod tests {
         let directory = directory.with_others(vec![(at("[2001:db8::3]:3"), raida(3))]);
         assert_eq!(directory.index_of(at("[2001:db8::3]:3")), Some(raida(3)));
         assert_eq!(directory.entries().len(), 3);
+        let agreed =
+            directory.clone().with_agreed(vec![(at("127.0.0.1:2"), raida(9)), (at("192.0.2.4:4"), raida(4))]);
+        assert_eq!(
+            (agreed.index_of(at("127.0.0.1:2")), agreed.index_of(at("192.0.2.4:4"))),
+            (Some(raida(2)), None)
+        );
+        assert_eq!(agreed.agreed_index_of(at("192.0.2.4:9")), Some(raida(4)));
+        assert_eq!(directory.with_agreed_of(&agreed).agreed_index_of(at("192.0.2.4:4")), Some(raida(4)));
     }
 }

@@ -58,6 +58,8 @@ pub struct KeySets {
     pub left_out: usize,
     /// A line that was left out and may require more than the others do.
     pub unclear: Option<String>,
+    /// Servers that were left out because nothing says which RAIDA they are.
+    pub unindexed: usize,
 }
 
 impl KeySets {
@@ -170,6 +172,7 @@ impl Records {
         let mut warnings = Vec::new();
         let usable = self.usable_servers(directory, reach, &mut warnings);
         warnings.extend_from_slice(&self.left_out);
+        let unindexed = usable.iter().filter(|(raida, _)| raida.is_none()).count();
         let indexed = self.indexed_servers(usable, &mut warnings);
         let all = self.cs_ids.iter().map(|(key_set, cs_id)| {
             let mut servers = BTreeMap::new();
@@ -186,35 +189,42 @@ impl Records {
         let all = all.collect();
         let (left_out, required) = (warnings.len(), self.required.unwrap_or(0).max(MIN_REQUIRED));
         warnings.extend_from_slice(&self.mended);
-        KeySets { all, required, form: self.form(), warnings, left_out, unclear: self.unclear.clone() }
+        let (form, unclear) = (self.form(), self.unclear.clone());
+        KeySets { all, required, form, warnings, left_out, unclear, unindexed }
     }
 
     /// The servers that may be asked, each with its index if it has one. An endpoint that is said to be several RAIDAs is
-    /// none: it would get as many requests.
+    /// none: it would get as many requests. Those whose index only guardians give come last, so that they take no place
+    /// from one whose index the records or the operator give.
     fn usable_servers<'a>(
         &'a self,
         directory: &Directory,
         reach: Reach,
         warnings: &mut Vec<String>,
     ) -> Vec<(Option<RaidaIndex>, &'a Server)> {
-        let index_of = |server: &Server| server.raida.or_else(|| directory.index_of(server.endpoint));
+        let given = |server: &Server| server.raida.or_else(|| directory.index_of(server.endpoint));
         let mut indexes = BTreeMap::<SocketAddr, BTreeSet<RaidaIndex>>::new();
         for server in &self.servers {
-            indexes.entry(server.endpoint).or_default().extend(index_of(server));
+            indexes.entry(server.endpoint).or_default().extend(given(server));
         }
+        let is_given = |endpoint| indexes.get(&endpoint).is_some_and(|indexes| !indexes.is_empty());
         let mut told = BTreeSet::new();
-        let mut usable = Vec::new();
+        let (mut usable, mut last) = (Vec::new(), Vec::new());
         for server in &self.servers {
             let several = indexes.get(&server.endpoint).is_some_and(|indexes| indexes.len() > 1);
             let fault = reach.fault(server.endpoint).or(several.then_some("one endpoint for several RAIDAs"));
-            match fault {
-                Some(fault) if told.insert(server.endpoint) => {
+            match (fault, given(server)) {
+                (Some(fault), _) if told.insert(server.endpoint) => {
                     warnings.push(format!("{fault}: {}", server.endpoint));
                 }
-                Some(_) => (),
-                None => usable.push((index_of(server), server)),
+                (Some(_), _) => (),
+                (None, None) if !is_given(server.endpoint) => {
+                    last.push((directory.agreed_index_of(server.endpoint), server));
+                }
+                (None, raida) => usable.push((raida, server)),
             }
         }
+        usable.extend(last);
         usable
     }
 
@@ -228,7 +238,7 @@ impl Records {
             match raida {
                 Some(raida) => indexed.push((raida, server)),
                 None => warnings.push(format!(
-                    "no RAIDA index, neither in the record nor in the directory: {}",
+                    "no RAIDA index, neither in the record nor in the directory (--guardian or --raida-directory gives one): {}",
                     server.endpoint
                 )),
             }
@@ -287,7 +297,7 @@ fn guess(line: &str, first: &str) -> &'static str {
 }
 
 /// A line of DNS text as a warning may show it: printable, and not endless.
-fn shown(line: &str) -> String {
+pub(crate) fn shown(line: &str) -> String {
     line.chars().take(80).flat_map(char::escape_debug).collect()
 }
 
@@ -480,5 +490,26 @@ mod tests {
         let directory = Directory::new(vec![(endpoint, raida)]);
         let sets = Records::parse(["k1=A\n192.0.2.9:7 k1"]).key_sets(&directory, Reach::Public);
         assert_eq!(sets.all[0].servers, [(raida, endpoint)]);
+    }
+
+    /// Where guardians say nothing of the first, and of two others something else than the records.
+    #[test]
+    fn guardians_give_an_index_only_where_nobody_else_does() {
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap_or_else(|_| unreachable!());
+        let raida = |index| RaidaIndex::new(index).unwrap_or_else(|| unreachable!());
+        let agreed = [("192.0.2.1:1", 1), ("192.0.2.2:2", 12), ("192.0.2.3:3", 13), ("192.0.2.4:4", 2)];
+        let agreed = agreed.map(|(endpoint, index)| (at(endpoint), raida(index))).to_vec();
+        let directory = Directory::new(vec![(at("192.0.2.3:3"), raida(3))]).with_agreed(agreed);
+        let texts = ["k1=A", "192.0.2.4:4 k1", "192.0.2.1:1 k1", "192.0.2.2:2 k1 raida=2", "192.0.2.3:3 k1"];
+        let sets = |texts: &[&str]| Records::parse(texts.iter().copied()).key_sets(&directory, Reach::Public);
+        let found = sets(&texts);
+        let expected =
+            [(raida(1), at("192.0.2.1:1")), (raida(2), at("192.0.2.2:2")), (raida(3), at("192.0.2.3:3"))];
+        assert_eq!(found.all[0].servers, expected, "the record of RAIDA 2 stands behind the other in DNS");
+        assert_eq!(found.warnings, ["a second server for RAIDA 2 in k1: 192.0.2.4:4"]);
+        // A second line without an index is no second index.
+        let found = sets(&["k1=A", "192.0.2.2:2 k1", "192.0.2.2:2 k1 raida=2", "192.0.2.9:9 k1"]);
+        assert_eq!(found.all[0].servers, [(raida(2), at("192.0.2.2:2"))]);
+        assert_eq!(found.unindexed, 2, "{:?}", found.warnings);
     }
 }

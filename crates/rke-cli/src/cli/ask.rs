@@ -49,7 +49,10 @@ pub(crate) enum AskCommand {
         daemon: DaemonOptions,
     },
     /// Show how the 25 RAIDAs have been doing, and how many more may fail.
+    #[command(after_help = examples::RAIDAS)]
     Raidas {
+        #[command(subcommand)]
+        command: Option<RaidasCommand>,
         #[command(flatten)]
         output: Output,
     },
@@ -135,6 +138,12 @@ impl DeleteOptions {
     pub(crate) fn other_end(&self) -> OtherEnd {
         if self.everywhere { OtherEnd::Wait } else { OtherEnd::Background }
     }
+}
+
+#[derive(Subcommand)]
+pub(crate) enum RaidasCommand {
+    /// Make the daemon ask its guardians where the RAIDAs are, and show the same when they have answered.
+    Refresh,
 }
 
 #[derive(Subcommand)]

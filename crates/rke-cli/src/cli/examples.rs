@@ -75,6 +75,14 @@ Examples:
 
 q, Esc and Ctrl-C leave.";
 
+pub(crate) const RAIDAS: &str = "\
+Examples:
+  rke raidas
+  rke raidas refresh
+
+Only a daemon with --guardian can refresh: its guardians say where RAIDAs are that the records of a domain do not
+give an index.";
+
 pub(crate) const DISCOVER: &str = "\
 Examples:
   rke discover content.example.com

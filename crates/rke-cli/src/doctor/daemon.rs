@@ -1,9 +1,11 @@
 //! The running daemon: whether it answers, is of this version, holds keys well, and how its RAIDAs do.
 
+use jiff::Timestamp;
 use rke_client::answer::{Raidas, Sandbox, Status};
 use rke_client::{Client, Error, call};
 use serde_json::Value;
 
+use super::directory;
 use super::report::Report;
 use crate::show::posture;
 
@@ -118,6 +120,7 @@ pub(super) async fn check_raidas(report: &mut Report, client: &Client) -> Option
     match client.raidas().await {
         Ok(known) => {
             raidas(report, &known);
+            known.directory.iter().for_each(|known| directory::check(report, known, Timestamp::now()));
             Some(known)
         }
         Err(error) => {

@@ -40,7 +40,7 @@ pub(super) async fn check(
             "name a domain such as content.example.com",
         );
     };
-    let own = discover(options, &name, status).await;
+    let own = discover(options, &name, status, client).await;
     match &own {
         Ok((discovery, found)) => {
             records(report, found);
@@ -73,10 +73,15 @@ async fn discover(
     options: &DoctorOptions,
     domain: &Domain,
     status: Option<&Status>,
+    client: &Client,
 ) -> Result<(Discovery, Discovered), String> {
     let directory = match &options.raida_directory {
         Some(path) => directory::load(path).await.map_err(|error| error.to_string())?,
         None => Directory::default(),
+    };
+    let directory = match status.and_then(|status| status.directory) {
+        Some(_) => directory.with_agreed(agreed(client).await),
+        None => directory,
     };
     let of_daemon = || status?.config.dns_server.as_ref()?.parse().ok();
     let dns_server = options.dns_server.or_else(of_daemon);
@@ -85,6 +90,17 @@ async fn discover(
     let found = timeout(PATIENCE, discovery.discover(domain)).await;
     let found = found.unwrap_or(Err(DiscoveryError::TimedOut)).map_err(|error| error.to_string())?;
     Ok((discovery, found))
+}
+
+/// What the daemon's guardians agree on.
+async fn agreed(client: &Client) -> Vec<(SocketAddr, RaidaIndex)> {
+    let known = client.raidas().await.ok().and_then(|known| known.directory);
+    let entries = known.map_or_else(Vec::new, |directory| directory.raidas);
+    let endpoints = entries.into_iter().flat_map(|entry| {
+        let endpoint = move |text: String| Some((text.parse().ok()?, RaidaIndex::new(entry.raida)?));
+        entry.endpoints.into_iter().filter_map(endpoint)
+    });
+    endpoints.collect()
 }
 
 fn records(report: &mut Report, found: &Discovered) {
@@ -103,7 +119,7 @@ fn records(report: &mut Report, found: &Discovered) {
         None => report.fail(
             "dns",
             DiscoveryError::no_key_set(&found.sets).to_string(),
-            "publish more servers, or their indexes (raida=…), or give --raida-directory",
+            "publish more servers, or their indexes (raida=…), or give --guardian or --raida-directory",
         ),
     }
     let (left_out, mended) = found.sets.warnings.split_at(found.sets.left_out);

@@ -3,6 +3,7 @@
 
 mod clock;
 mod daemon;
+mod directory;
 mod domain;
 mod exposure;
 mod machine;

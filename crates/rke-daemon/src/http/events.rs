@@ -41,7 +41,7 @@ fn state(sources: &Sources, viewer: &Viewer) -> [u64; 4] {
     [
         sessions.store().changes(viewer).wrapping_add(deletions),
         sessions.keystore().state(viewer),
-        sessions.exchange().raidas().changes(),
+        sessions.exchange().raidas().changes().wrapping_add(sessions.exchange().agreed_directory().changes()),
         sources.admission.refusals().seen_by(viewer).total(),
     ]
 }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::discovery::DiscoveryError;
 use crate::exchange::ExchangeError;
+use crate::guardians::RefreshError;
 use crate::sessions::{CryptError, DeleteError};
 use crate::store::KeyError;
 use crate::streams::StreamError;
@@ -144,6 +145,15 @@ impl Failure {
                 Self::internal()
             }
         }
+    }
+
+    /// Guardians that do not agree, or are not there.
+    pub(super) fn refresh(error: &RefreshError) -> Self {
+        let status = match error {
+            RefreshError::NoGuardians => StatusCode::NOT_FOUND,
+            RefreshError::NoAgreement { .. } => StatusCode::BAD_GATEWAY,
+        };
+        Self::new(status, error.to_string())
     }
 
     /// A key that cannot be used.

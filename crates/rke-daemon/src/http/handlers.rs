@@ -237,7 +237,13 @@ pub(super) async fn forget_keys(
 }
 
 pub(super) async fn raidas(State(sessions): State<Shared>) -> Json<KnownRaidas> {
-    Json(KnownRaidas::new(sessions.exchange().raidas()))
+    Json(KnownRaidas::new(sessions.exchange()))
+}
+
+pub(super) async fn refresh_raidas(State(sessions): State<Shared>) -> Answer<KnownRaidas> {
+    let refreshed = sessions.exchange().agreed_directory().refresh().await;
+    refreshed.map_err(|error| Failure::refresh(&error))?;
+    Ok(Json(KnownRaidas::refreshed(sessions.exchange())))
 }
 
 pub(super) async fn status(State(sessions): State<Shared>) -> Json<Status> {

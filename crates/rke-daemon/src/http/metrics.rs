@@ -177,6 +177,12 @@ fn of_raidas(registry: &mut Registry, sessions: &Sessions) {
     if let Some(margin) = raidas::margin(&rows, MIN_REQUIRED.into()) {
         gauge(registry, "raida_margin", "RAIDAs that may still fail", margin as i64);
     }
+    if let Some(at) = sessions.exchange().agreed_directory().report().and_then(|report| report.agreed_at()) {
+        let time = Gauge::<f64, AtomicU64>::default();
+        time.set(at.as_duration().as_secs_f64());
+        let help = "When guardians last agreed on the RAIDA directory";
+        registry.register_with_unit("raida_directory_agreed_time", help, Unit::Seconds, time);
+    }
 }
 
 fn of_refusals(registry: &mut Registry, admission: &Admission) {

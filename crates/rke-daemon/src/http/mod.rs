@@ -153,6 +153,7 @@ fn api() -> Table<Shared> {
         .path("/api/rke/session/{id}/tunnel", posts(tunnel::connect, describe::tunnel))
         .path("/api/rke/keys", keys)
         .path("/api/rke/raidas", reads(handlers::raidas, describe::raidas))
+        .path("/api/rke/raidas/refresh", posts(handlers::refresh_raidas, describe::refresh_raidas))
         .path("/api/rke/status", reads(handlers::status, describe::status))
 }
 

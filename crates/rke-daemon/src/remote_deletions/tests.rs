@@ -23,6 +23,7 @@ use crate::Config;
 use crate::audit::Audit;
 use crate::discovery::{Discovery, Validation};
 use crate::exchange::Rules;
+use crate::guardians::AgreedDirectory;
 use crate::session_key::SessionKey;
 use crate::trust::KnownServers;
 
@@ -55,7 +56,7 @@ fn open_with(folder: &TempDir, patience: Duration, timing: Timing, journal: Arc<
     let discovery = Discovery::new(nowhere, Validation::off(), Directory::default(), Reach::Everywhere);
     let known = KnownServers::open(folder.path(), Vec::new()).expect("known servers");
     let rules = Rules { confirm_timeout: patience, ..Rules::of(&Config::new(folder.path().into())) };
-    let exchange = Arc::new(Exchange::new(discovery, known, rules));
+    let exchange = Arc::new(Exchange::new(discovery, AgreedDirectory::none(), known, rules));
     RemoteDeletions::open_with(folder.path(), exchange, journal, timing).expect("a file of this user's own")
 }
 

@@ -101,7 +101,9 @@ mod servers {
                     _ => None,
                 },
                 Imitation::NoWideShares { refuses_in } => match command {
-                    Some(Command::GetKeyShare | Command::PreloadMasterKey) => None,
+                    Some(
+                        Command::Echo | Command::Version | Command::GetKeyShare | Command::PreloadMasterKey,
+                    ) => None,
                     _ => Some(refuses_in.refuse(self.raida, to, Status::UNKNOWN_COMMAND)),
                 },
             }

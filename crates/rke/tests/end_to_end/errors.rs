@@ -16,8 +16,9 @@ use crate::wire::post_json;
 pub(crate) type Row = (u16, String);
 
 /// Rows that no request from outside can bring about here, and where else they are tested.
-const ELSEWHERE: [(&str, &str); 18] = [
+const ELSEWHERE: [(&str, &str); 19] = [
     ("The key was not confirmed: …", "weak.rs"),
+    ("The RAIDA directory is not refreshed: …", "guardians"),
     ("The Content Server has not confirmed this session's key, …", "weak.rs"),
     ("cannot change the known Content Servers in …", "trust in rke-daemon"),
     ("The request's body broke off; send it again", "bodies.rs"),
@@ -89,6 +90,7 @@ fn requests(id: &str) -> Vec<Vec<u8>> {
         get("/api/rke/session/00"),
         get(&format!("/api/rke/encrypt?session_id={}&plaintext=YQ==", "0".repeat(32))),
         get("/nothing"),
+        request_with("POST", "/api/rke/raidas/refresh", "host: localhost"),
         get(&format!("/{long}")),
         get(&format!("/api/rke/session/{id}/renew")),
         "GET / HTTP/1.1\r\n\r\n".into(),

@@ -25,6 +25,7 @@ mod everywhere;
 mod faults;
 mod files;
 mod foreign;
+mod guardians;
 mod hardening;
 mod key;
 mod leaks;

@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ pub(crate) struct Real {
     pub(crate) address: SocketAddr,
     log: Arc<Mutex<String>>,
     child: Child,
+    authorities: Option<PathBuf>,
 }
 
 /// Most files that a process may have open.
@@ -46,14 +47,28 @@ impl Real {
         flags: &[&str],
         files: Files,
     ) -> Self {
-        let Running { child, log, address } = launch(&dir, &network, flags, files);
-        Self { dir, network, address, log, child }
+        let Running { child, log, address } = launch(&dir, &network, flags, files, None);
+        Self { dir, network, address, log, child, authorities: None }
+    }
+
+    /// The same, with the certificate authorities of a file in place of the system's.
+    pub(crate) fn start_trusting(
+        dir: tempfile::TempDir,
+        network: LocalNetwork,
+        flags: &[&str],
+        authorities: PathBuf,
+    ) -> Self {
+        let running = launch(&dir, &network, flags, Files::AsMany, Some(&authorities));
+        let Running { child, log, address } = running;
+        Self { dir, network, address, log, child, authorities: Some(authorities) }
     }
 
     /// Kills the daemon as the system would, and starts it again with the same data.
     pub(crate) fn kill_and_restart(&mut self, flags: &[&str]) {
         self.kill();
-        let Running { child, log, address } = launch(&self.dir, &self.network, flags, Files::AsMany);
+        let authorities = self.authorities.as_deref();
+        let running = launch(&self.dir, &self.network, flags, Files::AsMany, authorities);
+        let Running { child, log, address } = running;
         (self.child, self.log, self.address) = (child, log, address);
     }
 
@@ -161,7 +176,13 @@ struct Running {
     address: SocketAddr,
 }
 
-fn launch(dir: &tempfile::TempDir, network: &LocalNetwork, flags: &[&str], files: Files) -> Running {
+fn launch(
+    dir: &tempfile::TempDir,
+    network: &LocalNetwork,
+    flags: &[&str],
+    files: Files,
+    authorities: Option<&Path>,
+) -> Running {
     let dns = network.dns_address().to_string();
     let mut command = match files {
         Files::AsMany => Command::new(env!("CARGO_BIN_EXE_rke")),
@@ -179,6 +200,7 @@ fn launch(dir: &tempfile::TempDir, network: &LocalNetwork, flags: &[&str], files
             command.args([flag, value]);
         }
     }
+    command.envs(authorities.map(|file| ("SSL_CERT_FILE", file)));
     let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("rke runs");
     let log = Arc::new(Mutex::new(String::new()));
     let mut lines = BufReader::new(child.stderr.take().expect("a log"));

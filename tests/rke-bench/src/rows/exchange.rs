@@ -11,6 +11,7 @@ use rke_daemon::Domain;
 use rke_daemon::confirm::Confirm;
 use rke_daemon::discovery::{Discovery, Dnssec, Validation};
 use rke_daemon::exchange::{Exchange, Kept, KeptSecret, Rules};
+use rke_daemon::guardians::AgreedDirectory;
 use rke_daemon::trust::KnownServers;
 use rke_host::udp::{self, Ended, Pool};
 use rke_host::wallet::Wallet;
@@ -104,7 +105,8 @@ fn exchange(stage: &Stage) -> Result<Exchange> {
         allow_weak_shares: Default::default(),
         allow_envelope_1: Default::default(),
     };
-    Ok(Exchange::new(discovery, KnownServers::open(&folder, Vec::new())?, rules))
+    let known = KnownServers::open(&folder, Vec::new())?;
+    Ok(Exchange::new(discovery, AgreedDirectory::none(), known, rules))
 }
 
 /// A server on the servers' core that answers each connection's first packet with as many bytes as a response has.

@@ -1,12 +1,14 @@
-//! How the RAIDAs have been doing.
+//! How the RAIDAs have been doing, and where guardians say that they are.
 
-use rke_proto::MIN_REQUIRED;
 use rke_proto::envelope::Counter;
+use rke_proto::{MIN_REQUIRED, RaidaIndex};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{milliseconds, success};
-use crate::raidas::{self, Raidas};
+use crate::exchange::Exchange;
+use crate::guardians::{Entry, Report};
+use crate::raidas;
 
 /// How a RAIDA did when it was asked last.
 #[derive(Serialize, ToSchema)]
@@ -128,17 +130,106 @@ pub(in crate::http) struct KnownRaidas {
     /// All 25, in order.
     #[schema(min_items = 25, max_items = 25)]
     raidas: Vec<RaidaRow>,
+    /// Where guardians say that RAIDAs are. `null` without `--guardian`.
+    #[schema(required)]
+    directory: Option<DirectoryShown>,
+}
+
+/// What guardians agree on. It gives servers an index for which neither DNS nor the operator's file has one.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RaidaDirectory)]
+struct DirectoryShown {
+    /// How many guardians there are.
+    guardians: usize,
+    /// How many of them have to agree.
+    needed: usize,
+    /// When they last agreed on a RAIDA.
+    #[schema(required, format = DateTime)]
+    agreed_at: Option<String>,
+    /// When they were asked last. `null` before that.
+    #[schema(required, format = DateTime)]
+    asked_at: Option<String>,
+    /// How many of them gave a list then.
+    #[schema(required)]
+    answered: Option<usize>,
+    /// Those that gave none then, or disagreed with most.
+    faults: Vec<GuardianFault>,
+    /// The RAIDAs on which they agree or did earlier, in order.
+    #[schema(max_items = 25)]
+    raidas: Vec<DirectoryRow>,
+}
+
+/// A guardian that was of no use.
+#[derive(Serialize, ToSchema)]
+struct GuardianFault {
+    /// Its URL.
+    guardian: String,
+    /// What it did, for people.
+    fault: String,
+}
+
+/// Where guardians say that a RAIDA is.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DirectoryEntry)]
+struct DirectoryRow {
+    /// Index.
+    #[schema(maximum = 24)]
+    raida: u8,
+    /// Its addresses.
+    #[schema(min_items = 1)]
+    endpoints: Vec<String>,
+    /// How many guardians said so.
+    guardians: usize,
+    /// When they did last.
+    #[schema(format = DateTime)]
+    agreed_at: String,
+}
+
+impl From<Report> for DirectoryShown {
+    fn from(report: Report) -> Self {
+        let agreed_at = report.agreed_at().map(|at| at.to_string());
+        let last = report.last.as_ref();
+        let faults = last.iter().flat_map(|last| &last.faults);
+        Self {
+            guardians: report.guardians,
+            needed: report.needed,
+            agreed_at,
+            asked_at: last.map(|last| last.at.to_string()),
+            answered: last.map(|last| last.answered),
+            faults: faults
+                .map(|(guardian, fault)| GuardianFault { guardian: guardian.clone(), fault: fault.clone() })
+                .collect(),
+            raidas: report.raidas.into_iter().map(DirectoryRow::from).collect(),
+        }
+    }
+}
+
+impl From<(RaidaIndex, Entry)> for DirectoryRow {
+    fn from((raida, entry): (RaidaIndex, Entry)) -> Self {
+        Self {
+            raida: raida.get(),
+            endpoints: entry.endpoints.iter().map(ToString::to_string).collect(),
+            guardians: entry.guardians,
+            agreed_at: entry.agreed_at.to_string(),
+        }
+    }
 }
 
 impl KnownRaidas {
-    pub(in crate::http) fn new(known: &Raidas) -> Self {
-        let rows = known.rows();
+    pub(in crate::http) fn new(exchange: &Exchange) -> Self {
+        let rows = exchange.raidas().rows();
         Self {
             command: "rke_raidas",
             success: true,
             required: MIN_REQUIRED,
             margin: raidas::margin(&rows, MIN_REQUIRED.into()),
             raidas: rows.iter().map(RaidaRow::from).collect(),
+            directory: exchange.agreed_directory().report().map(DirectoryShown::from),
         }
+    }
+
+    /// The same as the answer to a refresh.
+    pub(in crate::http) fn refreshed(exchange: &Exchange) -> Self {
+        Self { command: "rke_raidas_refresh", ..Self::new(exchange) }
     }
 }

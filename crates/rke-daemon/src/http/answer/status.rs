@@ -9,6 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{rfc3339, success};
+use crate::guardians::Report;
 use crate::remote_deletions::RemoteCounts;
 use crate::sessions::Sessions;
 
@@ -141,6 +142,32 @@ impl From<RemoteCounts> for RemoteDeletions {
     }
 }
 
+/// The RAIDA directory on which guardians agree.
+#[derive(Serialize, ToSchema)]
+struct DirectoryCounts {
+    /// How many guardians there are.
+    guardians: usize,
+    /// How many of them have to agree.
+    needed: usize,
+    /// The RAIDAs on which they agree or did earlier.
+    #[schema(maximum = 25)]
+    raidas: usize,
+    /// When they last agreed on one.
+    #[schema(required, format = DateTime)]
+    agreed_at: Option<String>,
+}
+
+impl From<Report> for DirectoryCounts {
+    fn from(report: Report) -> Self {
+        Self {
+            guardians: report.guardians,
+            needed: report.needed,
+            raidas: report.raidas.len(),
+            agreed_at: report.agreed_at().map(|at| at.to_string()),
+        }
+    }
+}
+
 /// What the kernel refuses the daemon, whoever may have taken it over.
 #[derive(Serialize, ToSchema)]
 struct Sandbox {
@@ -172,6 +199,9 @@ pub(in crate::http) struct Status {
     secret_memory: SecretMemory,
     daemon: Running,
     remote_deletions: RemoteDeletions,
+    /// Where guardians say that RAIDAs are. `null` without `--guardian`; `raidas` has the rest.
+    #[schema(required)]
+    directory: Option<DirectoryCounts>,
     sandbox: Sandbox,
 }
 
@@ -201,6 +231,7 @@ impl Status {
             secret_memory: SecretMemory::now(sessions.residues_found()),
             daemon: Running::now(sessions),
             remote_deletions: sessions.remote_deletions().counts().into(),
+            directory: sessions.exchange().agreed_directory().report().map(DirectoryCounts::from),
             sandbox: Posture::now().into(),
         }
     }

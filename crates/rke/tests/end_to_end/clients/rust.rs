@@ -149,6 +149,7 @@ async fn plain(client: &Client, step: &Value) -> Outcome {
         "discover" => answer(client, &call::discover(text(step, "domain"))).await,
         "status" => answer(client, &call::status()).await,
         "raidas" => answer(client, &call::raidas()).await,
+        "refresh_raidas" => answer(client, &call::refresh_raidas()).await,
         other => panic!("no such call: {other}"),
     };
     answer.map(|answer| (answer, Vec::new()))

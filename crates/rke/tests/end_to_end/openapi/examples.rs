@@ -11,6 +11,7 @@ use hyper::{HeaderMap, Response};
 use serde_json::{Value, json};
 
 use super::{Document, Operation};
+use crate::guardians::agreeing;
 use crate::support::{DOMAIN, Stage, percent, request};
 use crate::wire::{finish, post_json, send};
 
@@ -152,7 +153,13 @@ async fn check_events(document: &Document, media: &Value, mut response: Response
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_is_answered_as_the_document_says() {
-    let stage = Stage::with(|config| config.max_sessions = 64).await;
+    let guardians = agreeing().await;
+    let stage = Stage::with(|config| {
+        config.max_sessions = 64;
+        config.guardians = guardians.settings();
+    });
+    let stage = stage.await;
+    guardians.until_asked(stage.daemon.address()).await;
     let document = Document::of(stage.daemon.address()).await;
     // For there to be something among the refusals.
     request(stage.daemon.address(), "PUT", "/api/rke/status").await;

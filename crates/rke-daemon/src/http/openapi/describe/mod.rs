@@ -11,7 +11,7 @@ pub(in crate::http) use self::data::{
     decrypt, decrypt_by_post, encrypt, encrypt_by_post, open, seal, tunnel,
 };
 pub(in crate::http) use self::keys::{forget_keys, list_keys};
-pub(in crate::http) use self::network::{discover, raidas};
+pub(in crate::http) use self::network::{discover, raidas, refresh_raidas};
 pub(in crate::http) use self::sessions::{
     create_session, create_session_by_post, delete_session, delete_session_by_path, delete_sessions,
     list_sessions, renew_session, show_session,

@@ -26,13 +26,34 @@ pub(in crate::http) fn discover() -> Described {
 
 pub(in crate::http) fn raidas() -> Described {
     let text = "Shows how the RAIDAs did in earlier exchanges. It is kept in memory only, and shapes when each of them is \
-                asked again.";
+                asked again. With `--guardian` it also shows where guardians say that RAIDAs are.";
     Described::new(Part::Network, "raidas", "Shows how the 25 RAIDAs have been doing", text)
-        .gives::<KnownRaidas>("All 25 RAIDAs.", &raidas_example())
+        .gives::<KnownRaidas>("All 25 RAIDAs.", &raidas_example("rke_raidas"))
+}
+
+pub(in crate::http) fn refresh_raidas() -> Described {
+    let text = "Asks all guardians, and answers when they have answered, which takes 10 seconds at most. Guardians that were \
+                asked less than 2 seconds ago are not asked again.";
+    Described::new(Part::Network, "refresh_raidas", "Asks the guardians where the RAIDAs are", text)
+        .gives::<KnownRaidas>("All 25 RAIDAs, and the directory as it is now.", &raidas_example("rke_raidas_refresh"))
+        .fails(
+            404,
+            "The daemon has no guardians.",
+            Some(
+                r#"{"error":true,"message":"This daemon has no guardians to ask; start it with --guardian URL, at least three times","code":404}"#,
+            ),
+        )
+        .fails(
+            502,
+            "The guardians do not agree on a single RAIDA. The last list on which they did is kept.",
+            Some(
+                r#"{"error":true,"message":"The RAIDA directory is not refreshed: 0 of 3 guardians gave a list, and 3 have to agree. https://guardian.example.com/host.txt: no response in time","code":502}"#,
+            ),
+        )
 }
 
 /// One that did well, and others that were not asked.
-fn raidas_example() -> String {
+fn raidas_example(command: &str) -> String {
     let well = r#"{"raida":0,"endpoint":"192.0.2.7:50000","state":"well","last_ms":12.408,"median_ms":11.9,"asked":7,"answered":7,"lies":0,"form":null,"last_fault":null,"last_fault_at":null,"history_ms":[11.2,11.9,null,12.408]}"#;
     let unknown = |raida: u8| {
         format!(
@@ -41,5 +62,8 @@ fn raidas_example() -> String {
     };
     let rows: Vec<String> = std::iter::once(well.to_owned()).chain((1..25).map(unknown)).collect();
     let rows = rows.join(",");
-    format!(r#"{{"command":"rke_raidas","success":true,"required":13,"margin":9,"raidas":[{rows}]}}"#)
+    let directory = r#"{"guardians":7,"needed":4,"agreed_at":"2025-11-30T10:00:00Z","asked_at":"2025-11-30T10:00:00Z","answered":7,"faults":[],"raidas":[{"raida":0,"endpoints":["192.0.2.7:50000"],"guardians":7,"agreed_at":"2025-11-30T10:00:00Z"}]}"#;
+    format!(
+        r#"{{"command":"{command}","success":true,"required":13,"margin":9,"raidas":[{rows}],"directory":{directory}}}"#
+    )
 }

@@ -1,0 +1,55 @@
+//! Where an exchange finds a Content Server and its RAIDAs: in DNS, and in the directories that say which RAIDA a server is.
+
+use std::sync::Arc;
+
+use rke_proto::directory::Directory;
+use tokio::time::{Instant, timeout_at};
+
+use super::{Exchange, Rules};
+use crate::Domain;
+use crate::discovery::{Discovered, DiscoveryError};
+use crate::guardians::{AgreedDirectory, Guardians};
+use crate::trust::Pin;
+
+impl Exchange {
+    /// Goes on by other rules, and with another directory of RAIDAs, other guardians and other pins.
+    pub(crate) fn change(&self, rules: Rules, directory: Directory, guardians: Guardians, pins: Vec<Pin>) {
+        self.rules.store(Arc::new(rules));
+        self.known.set_pins(pins);
+        self.discovery.set_directory(directory);
+        self.agreed.change(guardians, &self.discovery);
+    }
+
+    /// Has the guardians asked, at once and from time to time.
+    pub(crate) async fn keep_directory(&self) {
+        self.agreed.keep(&self.discovery).await;
+    }
+
+    /// The directory on which guardians agree.
+    pub fn agreed_directory(&self) -> &AgreedDirectory {
+        &self.agreed
+    }
+
+    /// Finds a domain's Content Server. Where no key set can be used because nothing says which RAIDA its servers are, the
+    /// guardians are asked, as far as the deadline lets them be.
+    ///
+    /// # Errors
+    /// [`DiscoveryError`], also when the deadline comes first.
+    pub async fn discover(&self, domain: &Domain, deadline: Instant) -> Result<Discovered, DiscoveryError> {
+        let discover = || async {
+            let discovered = timeout_at(deadline, self.discovery.discover(domain)).await;
+            discovered.unwrap_or(Err(DiscoveryError::TimedOut))
+        };
+        let discovered = discover().await?;
+        let lacks_indexes = discovered.sets.choose().is_none() && discovered.sets.unindexed > 0;
+        match lacks_indexes && timeout_at(deadline, self.agreed.fill()).await == Ok(true) {
+            true => discover().await,
+            false => Ok(discovered),
+        }
+    }
+
+    /// Looks everything up again from here on, whatever its time to live.
+    pub(crate) fn look_again(&self) {
+        self.discovery.look_again();
+    }
+}

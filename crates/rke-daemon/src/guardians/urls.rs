@@ -1,0 +1,219 @@
+//! The guardians that the operator names: each is the URL of a list.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::net::IpAddr;
+
+use rustls::pki_types::ServerName as TlsName;
+use url::{Host, Url};
+
+use super::agreement::FEWEST;
+use crate::Domain;
+use crate::server::ServerName;
+
+/// Why the guardians cannot be used, for the person who names them.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GuardianError {
+    /// It is something else than a URL.
+    #[error("--guardian {0:?} is not a URL, such as https://guardian.example.com/host.txt")]
+    NotAUrl(String),
+    /// Anyone on the path could write the list.
+    #[error(
+        "--guardian {0} has no TLS; name an https:// URL. Only a guardian on this machine may do without, by its address, \
+         as in http://127.0.0.1:8000/host.txt"
+    )]
+    Unprotected(String),
+    /// What is secret in a URL would be in the log.
+    #[error("--guardian {0:?} has a user or a password in it; name a URL without")]
+    Credentials(String),
+    /// There is no list at the root of a site.
+    #[error(
+        "--guardian {0} names no file; name the list itself, such as https://guardian.example.com/host.txt"
+    )]
+    NoFile(String),
+    /// It would have two votes.
+    #[error("--guardian names {0} twice, and each guardian has one vote; keep one of its URLs")]
+    Twice(String),
+    /// One or two agree on anything.
+    #[error("--guardian names {0}, and at least {FEWEST} guardians have to agree; name more")]
+    TooFew(usize),
+}
+
+/// A guardian: the URL of its list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Guardian {
+    url: Url,
+    server: ServerName,
+    /// `None` where it is asked without TLS.
+    name: Option<TlsName<'static>>,
+}
+
+impl Guardian {
+    fn parse(text: &str) -> Result<Self, GuardianError> {
+        let not_a_url = || GuardianError::NotAUrl(text.into());
+        let mut url = Url::parse(text).map_err(|_| not_a_url())?;
+        url.set_fragment(None);
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(GuardianError::Credentials(text.into()));
+        }
+        let host = match url.host().ok_or_else(not_a_url)? {
+            Host::Domain(name) => Domain::new(name).ok_or_else(not_a_url)?.to_string(),
+            Host::Ipv4(address) => address.to_string(),
+            Host::Ipv6(address) => address.to_string(),
+        };
+        let is_here = host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        let name = match url.scheme() {
+            "https" => Some(TlsName::try_from(host.clone()).map_err(|_| not_a_url())?),
+            "http" if is_here => None,
+            "http" => return Err(GuardianError::Unprotected(text.into())),
+            _ => return Err(not_a_url()),
+        };
+        let port = url.port_or_known_default().filter(|port| *port != 0).ok_or_else(not_a_url)?;
+        if url.path() == "/" {
+            return Err(GuardianError::NoFile(text.into()));
+        }
+        Ok(Self { url, server: ServerName { host, port }, name })
+    }
+
+    /// Where it is asked.
+    pub(super) fn server(&self) -> &ServerName {
+        &self.server
+    }
+
+    /// The name in its certificate; `None` where it is asked without TLS.
+    pub(super) fn tls_name(&self) -> Option<&TlsName<'static>> {
+        self.name.as_ref()
+    }
+
+    /// What it is asked for: path and query.
+    pub(super) fn target(&self) -> &str {
+        &self.url[url::Position::BeforePath..url::Position::AfterQuery]
+    }
+
+    /// Host and port as they stand in the URL.
+    pub(super) fn authority(&self) -> &str {
+        &self.url[url::Position::BeforeHost..url::Position::AfterPort]
+    }
+}
+
+impl fmt::Display for Guardian {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.url.as_str())
+    }
+}
+
+/// All guardians: none, or at least three at different places.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Guardians(Vec<Guardian>);
+
+impl Guardians {
+    /// The guardians with these URLs.
+    ///
+    /// # Errors
+    /// [`GuardianError`].
+    pub fn new(urls: &[String]) -> Result<Self, GuardianError> {
+        let guardians = urls.iter().map(|url| Guardian::parse(url.trim())).collect::<Result<Vec<_>, _>>()?;
+        let mut places = HashSet::new();
+        for guardian in &guardians {
+            if !places.insert(&guardian.server) {
+                return Err(GuardianError::Twice(guardian.server.to_string()));
+            }
+        }
+        match guardians.len() {
+            0 => Ok(Self::default()),
+            few @ 1..FEWEST => Err(GuardianError::TooFew(few)),
+            _ => Ok(Self(guardians)),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Each of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Guardian> {
+        self.0.iter()
+    }
+
+    /// Their URLs in an order that does not depend on that of the settings.
+    pub(super) fn urls(&self) -> Vec<String> {
+        let mut urls: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        urls.sort_unstable();
+        urls
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guardians(urls: &[&str]) -> Result<Guardians, GuardianError> {
+        Guardians::new(&urls.iter().map(|url| (*url).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_guardian_is_an_https_url_or_one_of_this_machine() {
+        for (url, server, target, authority) in [
+            ("https://g.example/host.txt", "g.example:443", "/host.txt", "g.example"),
+            (
+                "https://G.example.:8443/a/coin4.txt?x=1#y",
+                "g.example:8443",
+                "/a/coin4.txt?x=1",
+                "g.example.:8443",
+            ),
+            (
+                "https://m\u{fc}nchen.example/host.txt",
+                "xn--mnchen-3ya.example:443",
+                "/host.txt",
+                "xn--mnchen-3ya.example",
+            ),
+            ("https://192.0.2.7/host.txt", "192.0.2.7:443", "/host.txt", "192.0.2.7"),
+            ("http://127.0.0.1:8000/host.txt", "127.0.0.1:8000", "/host.txt", "127.0.0.1:8000"),
+            ("http://[::1]/host.txt", "[::1]:80", "/host.txt", "[::1]"),
+        ] {
+            let guardian = Guardian::parse(url).unwrap_or_else(|error| panic!("{error}"));
+            let shown = (guardian.server().to_string(), guardian.target(), guardian.authority());
+            assert_eq!(shown, (server.into(), target, authority), "{url}");
+            assert_eq!(guardian.tls_name().is_some(), url.starts_with("https"), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_guardian_is_refused_and_the_message_names_it() {
+        for (url, part) in [
+            ("g.example/host.txt", "is not a URL"),
+            ("ftp://g.example/host.txt", "is not a URL"),
+            ("https:///host.txt", "names no file"),
+            ("https://g.example:0/host.txt", "is not a URL"),
+            ("https://g ex/host.txt", "is not a URL"),
+            ("http://g.example/host.txt", "has no TLS"),
+            ("http://10.0.0.1/host.txt", "has no TLS"),
+            ("http://localhost/host.txt", "has no TLS"),
+            ("https://user:secret@g.example/host.txt", "has a user"),
+            ("https://g.example", "names no file"),
+        ] {
+            let error = Guardian::parse(url).expect_err(url).to_string();
+            assert!(error.contains(part) && error.contains("--guardian"), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn there_are_none_or_three_at_different_places() {
+        let [one, two, three] = ["a", "b", "c"].map(|host| format!("https://{host}.example/host.txt"));
+        assert!(guardians(&[]).is_ok_and(|none| none.is_empty()));
+        assert_eq!(guardians(&[&one]), Err(GuardianError::TooFew(1)));
+        assert_eq!(guardians(&[&one, &two]), Err(GuardianError::TooFew(2)));
+        assert!(guardians(&[&one, &two, &three]).is_ok_and(|three| three.count() == 3));
+        for again in [&one, "https://a.example/coin1.txt", "https://A.example:443/host.txt"] {
+            assert_eq!(guardians(&[&one, &two, again]), Err(GuardianError::Twice("a.example:443".into())));
+        }
+        let (there, back) = (guardians(&[&one, &two, &three]), guardians(&[&three, &two, &one]));
+        assert_eq!(there.map(|there| there.urls()), back.map(|back| back.urls()));
+    }
+}
