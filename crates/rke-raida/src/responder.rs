@@ -139,8 +139,7 @@ impl Responder {
         if command.is_status() {
             return self.seal(header, opened, arrival, None);
         }
-        let name =
-            RequestName { coins: header.envelope.coin_pair(), command: *command, challenge: *challenge };
+        let name = RequestName::new(header.envelope.coin_pair(), *command, challenge);
         let times = (arrival.now, timestamp_of(*command, opened.body));
         // From here on it is known to all that receive, and whoever comes second finds it.
         let seen = self.answers().begin(&name, fingerprint, times);

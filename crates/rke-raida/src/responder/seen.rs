@@ -1,26 +1,54 @@
 //! The requests that a node has answered, for as long as they could be taken again: an exact retransmission gets the
 //! same answer, a reused challenge is refused. `docs/protocol.md` section 5.
 
-use rke_proto::coin::{CoinId, CoinPair};
+use rke_proto::challenge::CHALLENGE_LEN;
+use rke_proto::coin::{COIN_PAIR_LEN, CoinPair};
 use rke_proto::command::Command;
 use rke_proto::{Challenge, Status};
 use sha2::{Digest, Sha256};
 
 use crate::replay::{Full, ReplayMemory, WINDOW_SECONDS};
 
-/// Whose request it is, and which: challenges of others do not collide with it.
+/// Whose request it is, and which: challenges of others do not collide with it. In bytes, because it is made where keys
+/// have been and outlives that: the gaps of other values would hold what keys have left there.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct RequestName {
-    /// `None` in envelope 0.
-    pub(super) coins: Option<CoinPair>,
-    pub(super) command: Command,
-    pub(super) challenge: Challenge,
+    /// How many coins, and which. Zeros in envelope 0.
+    coins: [u8; 1 + COIN_PAIR_LEN],
+    command: [u8; 2],
+    challenge: [u8; CHALLENGE_LEN],
 }
 
+/// A coin, with a 1 before it; or zeros for requests without one.
+type Holder = [u8; 6];
+
 impl RequestName {
+    /// The name of a request, which has no coins in envelope 0.
+    pub(super) fn new(coins: Option<CoinPair>, command: Command, challenge: &Challenge) -> Self {
+        let mut named = [0; 1 + COIN_PAIR_LEN];
+        if let Some(pair) = coins {
+            named[0] = pair.coins().count() as u8;
+            named[1..].copy_from_slice(&pair.to_bytes());
+        }
+        let (group, command) = command.to_wire();
+        Self { coins: named, command: [group, command], challenge: *challenge.as_bytes() }
+    }
+
     /// On whose account it is remembered. All requests without a coin are on one.
-    fn holders(&self) -> Vec<Option<CoinId>> {
-        self.coins.map_or_else(|| vec![None], |coins| coins.coins().map(Some).collect())
+    fn holders(&self) -> Vec<Holder> {
+        let [count, coins @ ..] = self.coins;
+        let coins = coins.chunks_exact(COIN_PAIR_LEN / 2).take(count.into());
+        let mut holders: Vec<Holder> = coins
+            .map(|coin| {
+                let mut holder = [1; 6];
+                holder[1..].copy_from_slice(coin);
+                holder
+            })
+            .collect();
+        if holders.is_empty() {
+            holders.push([0; 6]);
+        }
+        holders
     }
 }
 
@@ -62,8 +90,8 @@ pub(super) enum Seen {
 
 struct Answered {
     fingerprint: Fingerprint,
-    /// `None` until it is answered.
-    answer: Option<Box<[u8]>>,
+    /// Empty until it is answered.
+    answer: Box<[u8]>,
 }
 
 impl Answered {
@@ -72,18 +100,18 @@ impl Answered {
         if self.fingerprint.body != request.body {
             return Seen::Reused;
         }
-        match &self.answer {
+        match self.answer.get(2) {
             None => Seen::Underway,
-            Some(answer) if self.fingerprint.datagram == request.datagram => {
-                Seen::Retransmitted(answer.to_vec())
+            Some(_) if self.fingerprint.datagram == request.datagram => {
+                Seen::Retransmitted(self.answer.to_vec())
             }
-            Some(answer) => Seen::Resealed(Status(answer.get(2).copied().unwrap_or_default())),
+            Some(status) => Seen::Resealed(Status(*status)),
         }
     }
 }
 
 /// The answers that a node has given, and the requests that it is answering.
-pub(super) struct Answers(ReplayMemory<Option<CoinId>, RequestName, Answered>);
+pub(super) struct Answers(ReplayMemory<Holder, RequestName, Answered>);
 
 impl Answers {
     /// None yet, and room for this many.
@@ -104,7 +132,7 @@ impl Answers {
         }
         let made = timestamp.filter(|made| made.abs_diff(now) <= WINDOW_SECONDS).unwrap_or(now);
         let until = made.saturating_add(WINDOW_SECONDS + 1);
-        let underway = Answered { fingerprint: *fingerprint, answer: None };
+        let underway = Answered { fingerprint: *fingerprint, answer: Box::default() };
         match self.0.remember(name.clone(), &name.holders(), underway, (now, until)) {
             Ok(()) => Seen::New,
             Err(Full) => Seen::NoRoom,
@@ -114,20 +142,27 @@ impl Answers {
     /// Keeps the answer to a request that was new.
     pub(super) fn finish(&mut self, name: &RequestName, answer: &[u8], now: u64) {
         if let Some(known) = self.0.look_up_mut(name, now) {
-            known.answer = Some(answer.into());
+            known.answer = answer.into();
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use rke_proto::coin::CoinId;
+
     use super::*;
 
     const COIN: CoinId = CoinId { denomination: 0, serial: 42 };
 
+    const ALONE: CoinPair = CoinPair { first: COIN, second: None };
+
     fn name(challenge: u8) -> RequestName {
-        let coins = Some(CoinPair { first: COIN, second: None });
-        RequestName { coins, command: Command::GetWideKeyShare, challenge: Challenge::new([challenge; 12]) }
+        name_of(Some(ALONE), challenge)
+    }
+
+    fn name_of(coins: Option<CoinPair>, challenge: u8) -> RequestName {
+        RequestName::new(coins, Command::GetWideKeyShare, &Challenge::new([challenge; 12]))
     }
 
     fn fingerprint(datagram: &[u8], body: &[u8]) -> Fingerprint {
@@ -165,10 +200,10 @@ mod tests {
         assert_eq!(answers.begin(&name(1), &own, (1000, None)), Seen::New);
         let second = CoinId { denomination: 0, serial: 43 };
         for other in [
-            RequestName { coins: Some(CoinPair { first: COIN, second: Some(second) }), ..name(1) },
-            RequestName { coins: Some(CoinPair { first: second, second: None }), ..name(1) },
-            RequestName { coins: None, ..name(1) },
-            RequestName { command: Command::GetKeyShare, ..name(1) },
+            name_of(Some(CoinPair { first: COIN, second: Some(second) }), 1),
+            name_of(Some(CoinPair { first: second, second: None }), 1),
+            name_of(None, 1),
+            RequestName::new(Some(ALONE), Command::GetKeyShare, &Challenge::new([1; 12])),
             name(2),
         ] {
             let seen = answers.begin(&other, &fingerprint(b"two", b"other"), (1000, None));
@@ -188,9 +223,9 @@ mod tests {
         assert_eq!(begin(&name(2), 1000), Seen::NoRoom);
         let stranger = CoinId { denomination: 0, serial: 43 };
         let second = CoinPair { first: stranger, second: Some(COIN) };
-        assert_eq!(begin(&RequestName { coins: Some(second), ..name(2) }, 1000), Seen::NoRoom);
+        assert_eq!(begin(&name_of(Some(second), 2), 1000), Seen::NoRoom);
         let alone = CoinPair { first: stranger, second: None };
-        assert_eq!(begin(&RequestName { coins: Some(alone), ..name(2) }, 1000), Seen::New);
+        assert_eq!(begin(&name_of(Some(alone), 2), 1000), Seen::New);
         assert_eq!(begin(&name(0), 1300), Seen::Underway, "nothing is forgotten");
         assert_eq!(begin(&name(2), 1301), Seen::New);
     }
