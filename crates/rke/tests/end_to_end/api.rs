@@ -284,7 +284,9 @@ async fn twelve_dead_nodes_are_survived_and_thirteen_are_named() {
             if dead == 13 {
                 assert_eq!(answer.status, 503);
                 let body = answer.json();
-                assert_eq!(body["message"], "Only 12 of 13 required RAIDAs answered");
+                let message =
+                    "Only 12 of 13 required RAIDAs answered; 13 refused: nothing listens at their ports";
+                assert_eq!(body["message"], message);
                 assert_eq!(body["answered"], serde_json::json!((13..25).collect::<Vec<u8>>()));
                 let named: Vec<u64> = body["faults"]
                     .as_array()

@@ -207,7 +207,7 @@ async fn a_signal_drops_all_sessions_keys_and_exchanges() {
 }
 
 /// Puts sockets that never answer in the place of all nodes.
-async fn silent_nodes(real: &mut Real) -> Vec<UdpSocket> {
+pub(crate) async fn silent_nodes(real: &mut Real) -> Vec<UdpSocket> {
     let addresses = real.network.node_addresses().to_vec();
     for raida in RaidaIndex::all() {
         real.network.stop_node(raida).await;

@@ -360,7 +360,7 @@ async fn a_node_that_is_given_by_name_is_preloaded_at_the_first_address_that_ans
     let output = Program::new("unshare")
         .args(["--mount", "sh", "-c", script, env!("CARGO_BIN_EXE_rke")])
         .arg(&hosts)
-        .args(["--cs-id", "CONTENT-SERVER01", "--key-set", "3", "--domain", DOMAIN, "--host", "cs.rke.test"])
+        .args(["--cs-id", "CONTENT-SERVER09", "--key-set", "3", "--domain", DOMAIN, "--host", "cs.rke.test"])
         .arg("--raida-directory")
         .arg(&directory)
         .arg("--wallet")

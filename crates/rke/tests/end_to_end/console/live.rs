@@ -78,7 +78,7 @@ async fn listeners_are_few_hear_a_sign_of_life_and_make_room_when_they_go() {
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("10")), "{}", refused.body);
     let began = Instant::now();
     until(&mut listeners[0], ":\n\n");
-    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
     listeners.pop();
     let again = Instant::now();
     while !until(&mut listen(daemon), "\r\n").contains(" 200 ") {
