@@ -163,12 +163,11 @@ fn failed(error: impl std::fmt::Display) -> SandboxError {
 fn programs() -> Result<Vec<BpfProgram>, SandboxError> {
     let kill = SeccompAction::KillProcess;
     let errno = |errno: i32| SeccompAction::Errno(errno.unsigned_abs());
-    let not_permitted = always(NOT_PERMITTED).chain(not_permitted()?);
     Ok(vec![
         program(always(UNKNOWN), errno(ENOSYS))?,
         newer_than_the_list(),
         program(foreign_sockets()?, errno(EAFNOSUPPORT))?,
-        program(not_permitted, errno(EPERM))?,
+        not_permitted()?,
         program(always(ENDS_THE_PROCESS).chain(memory_of_others()?), kill)?,
     ])
 }
@@ -207,8 +206,18 @@ fn refused_where<const N: usize>(
     Ok((call, SeccompRule::new(conditions).map_err(failed)?))
 }
 
-/// New processes, signals to other processes, other limits, and to be looked at again.
-fn not_permitted() -> Result<BTreeMap<c_long, Rules>, SandboxError> {
+/// What a terminal takes for typed (`TIOCSTI`, and pasting by `TIOCLINUX`), and what gives it another line discipline: where
+/// a program was started by hand, its shell would run what it types.
+const TYPES_IN_A_TERMINAL: [libc::Ioctl; 3] = [libc::TIOCSTI, libc::TIOCLINUX, libc::TIOCSETD];
+
+/// All that fails with "not permitted".
+pub(super) fn not_permitted() -> Result<BpfProgram, SandboxError> {
+    let rules = always(NOT_PERMITTED).chain(not_permitted_where()?);
+    program(rules, SeccompAction::Errno(EPERM.unsigned_abs()))
+}
+
+/// New processes, signals to other processes, other limits, to be looked at again, and to type in a terminal.
+fn not_permitted_where() -> Result<BTreeMap<c_long, Rules>, SandboxError> {
     use SeccompCmpOp::{Eq, MaskedEq, Ne};
     let own = u64::from(std::process::id());
     let mut refused: BTreeMap<c_long, Rules> = BTreeMap::new();
@@ -222,6 +231,10 @@ fn not_permitted() -> Result<BTreeMap<c_long, Rules>, SandboxError> {
         refused_where(libc::SYS_prctl, [(0, Eq, libc::PR_SET_DUMPABLE as u64)])?,
         refused_where(libc::SYS_prctl, [(0, Eq, libc::PR_SET_PTRACER as u64)])?,
     ] {
+        refused.entry(call).or_default().push(rule);
+    }
+    for request in TYPES_IN_A_TERMINAL {
+        let (call, rule) = refused_where(libc::SYS_ioctl, [(1, Eq, u64::from(request as u32))])?;
         refused.entry(call).or_default().push(rule);
     }
     Ok(refused)

@@ -294,3 +294,29 @@ fn makes_a_newer_call() {
         panic!("no perl: {}", Command::new("perl").args(["-e", calls]).exec());
     }
 }
+
+/// By another program too: to make these calls is not safe. Each is tried as it is and with something in the half of
+/// its number that the kernel does not look at.
+#[test]
+fn nothing_is_typed_in_a_terminal() {
+    let (status, said) = elsewhere("types_in_a_terminal", place().path());
+    assert_eq!(status.code(), Some(0), "{said}");
+}
+
+#[test]
+#[ignore = "the process that another test starts"]
+fn types_in_a_terminal() {
+    if folder().is_some() {
+        apply_filter_all_threads(&calls::not_permitted().expect("rules")).expect("a filter");
+        // What is no terminal has none of these calls, and no other one either.
+        let calls = format!(
+            "my $x = 'x'; for (0x5412, 0x541C, 0x5423) {{ for ($_, $_ + (1 << 32)) {{ syscall({0}, 0, $_, $x) == -1 && \
+             $! == {1} or die $_ }} }} syscall({0}, 0, 0x5413, $x) == -1 && $! == {2} or die $!",
+            libc::SYS_ioctl,
+            libc::EPERM,
+            libc::ENOTTY,
+        );
+        let mut perl = Command::new("perl");
+        panic!("no perl: {}", perl.args(["-e", &calls]).stdin(Stdio::null()).exec());
+    }
+}
