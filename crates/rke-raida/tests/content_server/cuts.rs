@@ -134,6 +134,55 @@ async fn whatever_closes_or_spoils_the_connection_is_a_cut() {
     }
 }
 
+/// What keeps its place until it is killed, although it has seen the end of its input.
+const GOES_ON: &str =
+    "cat >/dev/null; sleep 1000 >/dev/null & echo $! > $DIR/child; echo $$ > $DIR/command; wait";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_goes_away_after_its_end_has_its_command_killed() {
+    for which in ["FIN", "RST"] {
+        let stage = Stage::exec(GOES_ON, |config| config.max_commands = 1).await;
+        let session = stage.open().await;
+        let (mut stream, mut accepted) = session.attach_silently().await;
+        let end = accepted.transport.sealer.end(None).expect("a record");
+        stream.write_all(&end).await.expect("sent");
+        let processes = [stage.process("command").await, stage.process("child").await];
+        if which == "FIN" {
+            stream.shutdown().await.expect("closed");
+            match last_word(stream, accepted.transport).await {
+                Ok(Record::BrokenOff { code: BreakCode::Other, text }) => assert!(text.contains("closed")),
+                last => panic!("{last:?}"),
+            }
+        } else {
+            rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).expect("set");
+            drop(stream);
+        }
+        for process in processes {
+            gone(process).await;
+        }
+        // Its place is free.
+        let _ = std::fs::remove_file(stage.dir.path().join("command"));
+        let (_reader, mut writer) = session.attach().await;
+        writer.end(None).await.expect("sent");
+        stage.process("command").await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_closes_after_both_ends_has_gone_in_order() {
+    let stage = Stage::exec("cat", |_| ()).await;
+    let session = stage.open().await;
+    for _ in 0..20 {
+        let (mut reader, mut writer) = session.attach().await;
+        writer.data(b"all").await.expect("sent");
+        assert_eq!(within(reader.next()).await.expect("a record"), Record::Data(b"all".to_vec()));
+        writer.end(None).await.expect("sent");
+        assert_eq!(within(reader.next()).await.expect("a record"), Record::End(Some(0)));
+        writer.close().await.expect("closed");
+        within(reader.closed()).await.expect("an orderly close, with nothing after the end");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_after_the_end_is_a_cut() {
     let stage = Stage::exec("cat > /dev/null; sleep 1000", |_| ()).await;
