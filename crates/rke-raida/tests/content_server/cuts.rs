@@ -7,6 +7,7 @@ use rke_host::framing::{RecordIoError, records};
 use rke_proto::handshake::record::LEN_LEN;
 use rke_proto::handshake::{BreakCode, Reason, Record, Response};
 use rke_raida::content_server::ServerConfig;
+use rustix::process::{Signal, kill_process};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
@@ -26,7 +27,11 @@ struct Tunnel {
 }
 
 async fn tunnel(change: impl FnOnce(&mut ServerConfig)) -> Tunnel {
-    let stage = Stage::exec(NOTES_ITS_END, change).await;
+    tunnel_to(NOTES_ITS_END, change).await
+}
+
+async fn tunnel_to(command: &str, change: impl FnOnce(&mut ServerConfig)) -> Tunnel {
+    let stage = Stage::exec(command, change).await;
     let session = stage.open().await;
     let (mut stream, accepted) = session.attach_silently().await;
     let mut transport = accepted.transport;
@@ -273,6 +278,28 @@ async fn a_server_that_stops_breaks_everything_off() {
         assert!(matches!(&last, Ok(Record::BrokenOff { code: BreakCode::Stopping, .. })), "{last:?}");
     }
     check_cut(&stage, processes, "stopped").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_launcher_that_is_killed_takes_its_commands_along_and_breaks_everything_off() {
+    let command = format!("echo $PPID > $DIR/launcher; {NOTES_ITS_END}");
+    let Tunnel { mut stage, stream, transport, processes, .. } = tunnel_to(&command, |_| ()).await;
+    let [command, child] = processes;
+    let idle = stage.open().await;
+    kill_process(stage.process("launcher").await, Signal::KILL).expect("killed");
+    let last = last_word(stream, transport).await;
+    assert!(matches!(&last, Ok(Record::BrokenOff { code: BreakCode::Stopping, .. })), "{last:?}");
+    gone(command).await;
+    assert_eq!(stage.file("ended"), None);
+    let why = within(stage.server.as_ref().expect("a Content Server").lost()).await.to_string();
+    assert!(
+        why.contains("was killed by signal 9") && why.contains("start the Content Server again"),
+        "{why}"
+    );
+    // Nobody is left to kill it, and the next client finds nobody.
+    kill_process(child, Signal::KILL).expect("it runs");
+    within(async { while TcpStream::connect(idle.peer.address).await.is_ok() {} }).await;
+    stage.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,12 +1,11 @@
 //! Data that comes to its end.
 
-use std::process::Command;
 use std::time::Duration;
 
 use rke_proto::handshake::{BreakCode, Record};
-use rke_raida::content_server::{Application, Launcher};
+use rke_raida::content_server::Application;
 
-use crate::client::{Stage, gone, read_all, running, within};
+use crate::client::{Stage, gone, read_all, running, running_after, within};
 
 #[tokio::test]
 async fn the_exit_status_of_the_command_travels_back() {
@@ -135,9 +134,8 @@ async fn no_more_commands_run_than_may() {
 
 #[tokio::test]
 async fn an_application_that_cannot_be_started_is_said_to_be_missing() {
-    // One that is gone already.
-    let launcher = Launcher::start(Command::new("true")).expect("a launcher");
-    let stage = Stage::new(Application::Exec(launcher), |_| ()).await;
+    // Its launcher has room for the first of the descriptors that a command needs, and for no more.
+    let stage = Stage::new(running_after("ulimit -n 4", "cat"), |_| ()).await;
     let (mut reader, _writer) = stage.open().await.attach().await;
     let (_, last) = read_all(&mut reader).await;
     assert!(matches!(last, Some(Record::BrokenOff { code: BreakCode::NoApplication, .. })), "{last:?}");

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use rustix::process::{getpid, getppid, set_parent_process_death_signal};
 use rustix::thread::futex;
 
 /// 1 while threads are to stand still.
@@ -92,6 +93,18 @@ pub(crate) fn unblock_in_child(command: &mut Command) {
     let unblock = || Ok(SigSet::empty().thread_set_mask()?);
     // SAFETY: between fork and exec it makes one system call, which is safe there, and takes no lock and no memory.
     unsafe { command.pre_exec(unblock) };
+}
+
+/// Has the process of `command` killed when the thread that starts it ends, however that happens.
+pub(crate) fn kill_child_with_parent(command: &mut Command) {
+    let parent = getpid();
+    let bind = move || {
+        set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+        // The parent may have ended before that.
+        if getppid() == Some(parent) { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
+    };
+    // SAFETY: between fork and exec it makes two system calls, which are safe there, and takes no lock and no memory.
+    unsafe { command.pre_exec(bind) };
 }
 
 /// Writes a message to standard error, without a lock and without memory of the heap.

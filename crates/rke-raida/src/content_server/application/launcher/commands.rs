@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 
-use rke_secret::process::{block_signals, unblock_signals};
+use rke_secret::process::{block_signals, end_with_parent, unblock_signals};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
@@ -13,7 +13,7 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid,
 };
 
-use super::{EXITED, FAILED, INPUT_ENDED, NEWS_LEN, Received, Request, is_inherited};
+use super::{EXITED, FAILED, GONE, INPUT_ENDED, NEWS_LEN, Received, Request, is_inherited};
 
 /// What a shell adds to the number of a signal that killed its command.
 const KILLED_BY: i32 = 128;
@@ -47,7 +47,9 @@ fn serve(command: &str, socket: impl AsFd, running: &mut Vec<Running>) -> io::Re
         }
         match Request::receive(&socket)? {
             Received::Request(request) => running.extend(Running::start(command, request)),
-            Received::Unusable => (),
+            Received::Unusable(line) => {
+                line.iter().for_each(|line| refuse(line, Errno::MFILE.raw_os_error()))
+            }
             Received::End => return Ok(()),
         }
     }
@@ -119,12 +121,14 @@ impl Running {
         shell.args(["-c", command]).process_group(0).env_clear().envs(inherited).envs(variables);
         shell.stdin(its_input).stdout(its_output);
         unblock_signals(&mut shell);
+        // This thread starts all of them, and ends with the process.
+        end_with_parent(&mut shell);
         match spawn(&mut shell) {
             Ok((child, group, exit)) => {
                 Some(Self { child, group, exit, line: Some(line), input: Some(input), state: State::Runs })
             }
             Err(error) => {
-                tell(&line, FAILED, error.raw_os_error().unwrap_or_default());
+                refuse(&line, error.raw_os_error().unwrap_or_default());
                 None
             }
         }
@@ -165,6 +169,7 @@ impl Running {
             Err(Errno::AGAIN | Errno::INTR) => (),
             _ => {
                 self.kill();
+                tell(line, GONE, 0);
                 (self.input, self.line) = (None, None);
                 match self.state {
                     State::Exited => self.reap()?,
@@ -209,6 +214,12 @@ fn status(command: Pid) -> io::Result<i32> {
     let killed = status.as_ref().and_then(|status| status.terminating_signal());
     let exited = status.and_then(|status| status.exit_status());
     Ok(exited.or(killed.map(|signal| KILLED_BY + signal)).unwrap_or(KILLED_BY))
+}
+
+/// Says on a line that there is no command, and why.
+fn refuse(line: &OwnedFd, error: i32) {
+    tell(line, FAILED, error);
+    tell(line, GONE, 0);
 }
 
 /// Says something on a line. Where nobody hears it, nobody waits for it.
