@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, IoSliceMut, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -153,6 +153,49 @@ fn files_that_settings_name_later_are_known_to_be_closed() {
     let at = |name: &str| dir.path().join(name);
     let started = Files::new(Reading::Limited).read(&at("wallets")).read_again(&at("config/file"));
     let unreadable = |files: &Files| started.unreadable(files).map(Path::to_path_buf);
+#[test]
+fn files_of_the_system_are_followed_to_where_they_come_later() {
+    succeeds("follows_a_file", place().path());
+}
+
+#[test]
+#[ignore = "the process that another test starts"]
+fn follows_a_file() {
+    let Some(folder) = folder() else { return };
+    let at = |name: &str| folder.join(name);
+    for (link, target) in [("config/linked", "../outside/file"), ("config/later", "../wallets/later/file")] {
+        symlink(target, at(link)).expect("a link");
+    }
+    fs::create_dir(at("usual")).expect("a folder");
+    let usual = [at("usual"), at("nowhere")];
+    let usual = usual.each_ref().map(PathBuf::as_path);
+    let files = Files::new(Reading::Limited).follow(&at("config/linked"), &usual);
+    let files = files.follow(&at("config/later"), &[]).write(&at("data"));
+    // Makes files that this one may not.
+    let (moves, moved) = (channel::<()>(), channel::<()>());
+    let maker = {
+        let (folder, go, done) = (folder.clone(), moves.1, moved.0);
+        thread::spawn(move || {
+            go.recv().expect("it begins");
+            fs::create_dir(folder.join("wallets/later")).expect("a folder");
+            fs::write(folder.join("wallets/later/file"), "later").expect("written");
+            fs::write(folder.join("usual/file"), "usual").expect("written");
+            done.send(()).expect("it waits");
+        })
+    };
+    limit_files(&files).expect("confined");
+    moves.0.send(()).expect("it waits");
+    moved.1.recv().expect("made");
+    maker.join().expect("no panic");
+    for readable in ["config/linked", "config/file", "config/later", "usual/file"] {
+        assert!(fs::read(at(readable)).is_ok(), "{readable}");
+    }
+    assert!(is_refused(fs::read(at("log/file"))) && is_refused(fs::write(at("usual/file"), "changed")));
+    // Nobody has to restart the daemon because it lies elsewhere now.
+    let elsewhere = Files::new(Reading::Limited).follow(&at("log/file"), &[]);
+    assert_eq!(files.unreadable(&elsewhere), None);
+}
+
     let same = Files::new(Reading::Limited).read(&at("wallets")).read_again(&at("config/other"));
     assert_eq!(unreadable(&same), None);
     let other = Files::new(Reading::Limited).read(&at("outside"));
