@@ -247,15 +247,26 @@ fn memory_of_others() -> Result<Option<(c_long, Rules)>, SandboxError> {
     Ok(Some((call, vec![rule])))
 }
 
-/// Sockets of other families than those of the internet and of this machine: the kernel's code for many of them has seen
-/// little use.
-fn foreign_sockets() -> Result<Vec<(c_long, Rules)>, SandboxError> {
-    let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6];
-    let none_of_these = || families.map(|family| (0, SeccompCmpOp::Ne, family as u64));
-    [libc::SYS_socket, libc::SYS_socketpair]
-        .into_iter()
-        .map(|call| refused_where(call, none_of_these()).map(|(call, rule)| (call, vec![rule])))
-        .collect()
+/// Sockets of other families than those of the internet: the kernel's code for many of them has seen little use, and behind
+/// unix sockets are programs that start others. A program has opened its own by now. What it still makes are pairs, of the
+/// kinds that cannot be connected to somebody else instead.
+fn foreign_sockets() -> Result<BTreeMap<c_long, Rules>, SandboxError> {
+    use SeccompCmpOp::{MaskedEq, Ne};
+    const KIND: u64 = 0xF;
+    let kind = |kind: libc::c_int| [(1, MaskedEq(KIND), kind as u64)];
+    let mut refused: BTreeMap<c_long, Rules> = BTreeMap::new();
+    for (call, rule) in [
+        refused_where(
+            libc::SYS_socket,
+            [libc::AF_INET, libc::AF_INET6].map(|family| (0, Ne, family as u64)),
+        )?,
+        refused_where(libc::SYS_socketpair, [(0, Ne, libc::AF_UNIX as u64)])?,
+        refused_where(libc::SYS_socketpair, kind(libc::SOCK_DGRAM))?,
+        refused_where(libc::SYS_socketpair, kind(libc::SOCK_RAW))?,
+    ] {
+        refused.entry(call).or_default().push(rule);
+    }
+    Ok(refused)
 }
 
 /// Calls with higher numbers than [`NEWEST`]. `seccompiler` compares numbers for equality only.

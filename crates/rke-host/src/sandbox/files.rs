@@ -178,7 +178,7 @@ fn restrict(files: &Files) -> Result<RulesetStatus, RulesetError> {
         .handle_access(AccessFs::Refer)?
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(handled)?
-        .scope(Scope::Signal)?
+        .scope(Scope::Signal | Scope::AbstractUnixSocket)?
         .create()?;
     let ruleset = ruleset.add_rules(files.rules(handled).map(Ok::<_, RulesetError>))?;
     let ruleset = if files.reading == Reading::Limited { allow_self(ruleset, reads)? } else { ruleset };

@@ -3,8 +3,10 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, IoSliceMut, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -14,7 +16,7 @@ use std::thread;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketType, socket};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket, socketpair};
 use rustix::process::{
     DumpableBehavior, PidfdFlags, PidfdGetfdFlags, Resource, Signal, getpid, getppid, getrlimit,
     kill_process, pidfd_getfd, pidfd_open, set_dumpable_behavior, setpriority_process, setrlimit,
@@ -148,12 +150,6 @@ fn makes_a_socket() {
 }
 
 #[test]
-fn files_that_settings_name_later_are_known_to_be_closed() {
-    let dir = place();
-    let at = |name: &str| dir.path().join(name);
-    let started = Files::new(Reading::Limited).read(&at("wallets")).read_again(&at("config/file"));
-    let unreadable = |files: &Files| started.unreadable(files).map(Path::to_path_buf);
-#[test]
 fn files_of_the_system_are_followed_to_where_they_come_later() {
     succeeds("follows_a_file", place().path());
 }
@@ -200,6 +196,12 @@ fn follows_a_file() {
     assert_eq!(unreadable(&same), None);
     let other = Files::new(Reading::Limited).read(&at("outside"));
     assert_eq!(unreadable(&other), Some(at("outside").canonicalize().expect("a path")));
+#[test]
+fn files_that_settings_name_later_are_known_to_be_closed() {
+    let dir = place();
+    let at = |name: &str| dir.path().join(name);
+    let started = Files::new(Reading::Limited).read(&at("wallets")).read_again(&at("config/file"));
+    let unreadable = |files: &Files| started.unreadable(files).map(Path::to_path_buf);
     assert!(unreadable(&Files::new(Reading::Open)).is_some(), "reading does not open again");
     assert_eq!(Files::new(Reading::Open).unreadable(&other), None);
     // Another folder in its place.
@@ -245,8 +247,15 @@ fn makes_calls() {
     assert_eq!(setrlimit(Resource::Core, limit), Err(Errno::PERM));
     let files = getrlimit(Resource::Nofile);
     assert_eq!(files.current, files.maximum, "no more files can be opened than now");
-    for family in [AddressFamily::NETLINK, AddressFamily::PACKET, AddressFamily::VSOCK] {
-        assert_eq!(socket(family, SocketType::RAW, None).err(), Some(Errno::AFNOSUPPORT), "{family:?}");
+    for family in [AddressFamily::NETLINK, AddressFamily::PACKET, AddressFamily::VSOCK, AddressFamily::UNIX] {
+        for kind in [SocketType::RAW, SocketType::STREAM, SocketType::DGRAM] {
+            assert_eq!(socket(family, kind, None).err(), Some(Errno::AFNOSUPPORT), "{family:?} {kind:?}");
+        }
+    }
+    // Either end of such a pair could be connected to somebody else.
+    for kind in [SocketType::RAW, SocketType::DGRAM] {
+        let pair = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None);
+        assert_eq!(pair.err(), Some(Errno::AFNOSUPPORT), "{kind:?}");
     }
 }
 
@@ -259,6 +268,27 @@ fn what_a_program_needs_still_works() {
 #[ignore = "the process that another test starts"]
 fn goes_on() {
     let Some(folder) = closed() else { return };
+#[test]
+fn sockets_of_names_that_are_no_paths_are_those_of_the_process() {
+    succeeds("connects_to_a_name", place().path());
+}
+
+#[test]
+#[ignore = "the process that another test starts"]
+fn connects_to_a_name() {
+    let Some(folder) = folder() else { return };
+    let name =
+        |end: &str| SocketAddr::from_abstract_name([folder.as_os_str().as_bytes(), end.as_bytes()].concat());
+    let outside = name("outside").expect("a name");
+    let _listener = UnixListener::bind_addr(&outside).expect("a socket");
+    assert!(UnixStream::connect_addr(&outside).is_ok());
+    limit_files(&Files::new(Reading::Open)).expect("confined");
+    assert!(is_refused(UnixStream::connect_addr(&outside)), "a socket from outside");
+    let inside = name("inside").expect("a name");
+    let _listener = UnixListener::bind_addr(&inside).expect("a socket");
+    assert!(UnixStream::connect_addr(&inside).is_ok());
+}
+
     assert_eq!(thread::spawn(|| 7).join().expect("a thread"), 7);
     let (tcp, udp) = (TcpListener::bind("127.0.0.1:0"), UdpSocket::bind("[::1]:0"));
     let address = tcp.as_ref().expect("a port").local_addr().expect("an address");
