@@ -142,7 +142,11 @@ fn makes_a_socket() {
     let Some(folder) = folder() else { return };
     let socket = folder.join("outside/socket");
     limit_files(&Files::new(Reading::Open).socket(&socket)).expect("confined");
-    let listener = UnixListener::bind(&socket).expect("a socket");
+    let hidden = folder.join("outside/.hidden");
+    fs::create_dir(&hidden).expect("a folder");
+    let listener = UnixListener::bind(hidden.join("s")).expect("a socket");
+    fs::rename(hidden.join("s"), &socket).expect("moved");
+    fs::remove_dir(&hidden).expect("removed");
     assert!(is_refused(fs::write(folder.join("outside/new"), "new")));
     assert!(is_refused(fs::write(folder.join("outside/file"), "changed")));
     drop(listener);
@@ -192,16 +196,16 @@ fn follows_a_file() {
     assert_eq!(files.unreadable(&elsewhere), None);
 }
 
-    let same = Files::new(Reading::Limited).read(&at("wallets")).read_again(&at("config/other"));
-    assert_eq!(unreadable(&same), None);
-    let other = Files::new(Reading::Limited).read(&at("outside"));
-    assert_eq!(unreadable(&other), Some(at("outside").canonicalize().expect("a path")));
 #[test]
 fn files_that_settings_name_later_are_known_to_be_closed() {
     let dir = place();
     let at = |name: &str| dir.path().join(name);
     let started = Files::new(Reading::Limited).read(&at("wallets")).read_again(&at("config/file"));
     let unreadable = |files: &Files| started.unreadable(files).map(Path::to_path_buf);
+    let same = Files::new(Reading::Limited).read(&at("wallets")).read_again(&at("config/other"));
+    assert_eq!(unreadable(&same), None);
+    let other = Files::new(Reading::Limited).read(&at("outside"));
+    assert_eq!(unreadable(&other), Some(at("outside").canonicalize().expect("a path")));
     assert!(unreadable(&Files::new(Reading::Open)).is_some(), "reading does not open again");
     assert_eq!(Files::new(Reading::Open).unreadable(&other), None);
     // Another folder in its place.
@@ -265,10 +269,6 @@ fn what_a_program_needs_still_works() {
 }
 
 #[test]
-#[ignore = "the process that another test starts"]
-fn goes_on() {
-    let Some(folder) = closed() else { return };
-#[test]
 fn sockets_of_names_that_are_no_paths_are_those_of_the_process() {
     succeeds("connects_to_a_name", place().path());
 }
@@ -289,6 +289,10 @@ fn connects_to_a_name() {
     assert!(UnixStream::connect_addr(&inside).is_ok());
 }
 
+#[test]
+#[ignore = "the process that another test starts"]
+fn goes_on() {
+    let Some(folder) = closed() else { return };
     assert_eq!(thread::spawn(|| 7).join().expect("a thread"), 7);
     let (tcp, udp) = (TcpListener::bind("127.0.0.1:0"), UdpSocket::bind("[::1]:0"));
     let address = tcp.as_ref().expect("a port").local_addr().expect("an address");
