@@ -12,7 +12,7 @@ use rustix::thread::set_no_new_privs;
 
 use crate::SecretError;
 use crate::raw::{
-    give_back_large_blocks, kill_child_with_parent, let_code_go, others_are_blocked,
+    give_back_large_blocks, kill_child_with_parent, let_code_go, limit_files_in_child, others_are_blocked,
     refuse_exec_gain, unblock_in_child,
 };
 
@@ -75,6 +75,11 @@ pub fn unblock_signals(command: &mut Command) {
 /// itself is not.
 pub fn end_with_parent(command: &mut Command) {
     kill_child_with_parent(command);
+}
+
+/// Has a command start with this limit of open files, where this process has another one.
+pub fn limit_open_files(command: &mut Command, limit: Rlimit) {
+    limit_files_in_child(command, limit);
 }
 
 /// Keeps a process that runs for long from holding memory that it does not use. To be called first: large blocks of

@@ -133,6 +133,22 @@ async fn no_more_commands_run_than_may() {
 }
 
 #[tokio::test]
+async fn few_open_files_are_a_limit_of_commands_and_not_of_how_many_run() {
+    let stage = Stage::new(running_after("ulimit -Sn 24", "ulimit -Sn; cat"), |_| ()).await;
+    let session = stage.open().await;
+    let mut tunnels = Vec::new();
+    for _ in 0..20 {
+        let (mut reader, writer) = session.attach().await;
+        assert_eq!(within(reader.next()).await.expect("a record"), Record::Data(b"24\n".to_vec()));
+        tunnels.push((reader, writer));
+    }
+    for (reader, writer) in &mut tunnels {
+        writer.end(None).await.expect("sent");
+        assert_eq!(read_all(reader).await, (String::new(), Some(Record::End(Some(0)))));
+    }
+}
+
+#[tokio::test]
 async fn an_application_that_cannot_be_started_is_said_to_be_missing() {
     // Its launcher has room for the first of the descriptors that a command needs, and for no more.
     let stage = Stage::new(running_after("ulimit -n 4", "cat"), |_| ()).await;

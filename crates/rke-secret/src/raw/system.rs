@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
-use rustix::process::{getpid, getppid, set_parent_process_death_signal};
+use rustix::process::{Resource, Rlimit, getpid, getppid, set_parent_process_death_signal, setrlimit};
 use rustix::thread::futex;
 
 /// 1 while threads are to stand still.
@@ -105,6 +105,13 @@ pub(crate) fn kill_child_with_parent(command: &mut Command) {
     };
     // SAFETY: between fork and exec it makes two system calls, which are safe there, and takes no lock and no memory.
     unsafe { command.pre_exec(bind) };
+}
+
+/// Has the process of `command` begin with this limit of open files.
+pub(crate) fn limit_files_in_child(command: &mut Command, limit: Rlimit) {
+    let set = move || Ok(setrlimit(Resource::Nofile, limit)?);
+    // SAFETY: between fork and exec it makes one system call, which is safe there, and takes no lock and no memory.
+    unsafe { command.pre_exec(set) };
 }
 
 /// Writes a message to standard error, without a lock and without memory of the heap.
