@@ -223,9 +223,12 @@ async fn serve(options: ContentServerOptions, application: Application, sandbox:
         server.address(),
         if sets.is_empty() { "no key set" } else { &sets }
     );
-    orders.stop().await;
+    let ended = tokio::select! {
+        () = orders.stop() => Ok(()),
+        lost = server.lost() => Err(lost.into()),
+    };
     server.stop().await;
-    Ok(())
+    ended
 }
 
 #[cfg(test)]

@@ -68,6 +68,7 @@ async fn run_network(options: DevOptions, place: Place, sandbox: &Sandbox) -> Re
         dns_port: options.dns_port,
         content_server_port: options.content_server_port,
     };
+    let behind_the_tunnels = application.clone();
     let server = ServerConfig::new(application);
     let network = LocalNetwork::start_with(network, server).await.map_err(name_the_flag)?;
     let config = Config {
@@ -89,11 +90,16 @@ async fn run_network(options: DevOptions, place: Place, sandbox: &Sandbox) -> Re
     } else {
         // The network runs whether or not somebody reads this.
         let _ = out(&describe(&network, &daemon, &dir, &behind));
-        while orders.next().await == Order::DropEverything {
-            daemon.drop_everything().await;
+        let stopped = async {
+            while orders.next().await == Order::DropEverything {
+                daemon.drop_everything().await;
+            }
+            eprintln!("Stopping.");
+        };
+        tokio::select! {
+            () = stopped => Ok(()),
+            how = behind_the_tunnels.lost() => Err(ServerError::LauncherLost(how).into()),
         }
-        eprintln!("Stopping.");
-        Ok(())
     };
     daemon.stop().await;
     network.stop().await;

@@ -5,6 +5,7 @@ use std::thread::available_parallelism;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
+use rke_host::sandbox::raise_open_files;
 use rke_secret::process::{Inspection, begin_small, block_signals, harden};
 use rke_secret::{SecretMemory, start};
 use serde::Deserialize;
@@ -54,7 +55,8 @@ pub(crate) enum SecretMemoryChoice {
     Locked,
 }
 
-/// Protects the process, with room for so many secrets, and gives the runtime to go on with. A sandbox limits the
+/// Protects the process, with room for so many secrets and as many open files as the system allows, and gives the runtime
+/// to go on with. A sandbox limits the
 /// files of all its threads.
 pub(crate) fn start_runtime(
     protection: Protection,
@@ -62,6 +64,7 @@ pub(crate) fn start_runtime(
     sandbox: Option<&Sandbox>,
 ) -> Result<Runtime> {
     begin_small();
+    raise_open_files();
     protect(protection, secrets)?;
     let mut builder = Builder::new_multi_thread();
     if let Some(sandbox) = sandbox {

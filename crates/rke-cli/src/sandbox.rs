@@ -14,6 +14,9 @@ use serde::Deserialize;
 /// What DNS is looked up with. Both are read again when they change.
 const RESOLVER_FILES: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
 
+/// Where programs that manage networks keep the first of them, some only once there is a network.
+const RESOLVER_FOLDERS: [&str; 3] = ["/run/systemd/resolve", "/run/NetworkManager", "/run/resolvconf"];
+
 /// Whether to give up what is not needed.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -102,7 +105,8 @@ pub(crate) fn files_of_daemon<'a>(config: &'a Config, read_again: impl Iterator<
     let files = config.audit_log.iter().fold(files, |files, log| files.append(log));
     let files = access.unix_socket.iter().fold(files, |files, socket| files.socket(&socket.path));
     let files = config.dnssec_anchors.iter().fold(files, |files, anchors| files.read(anchors));
-    let files = RESOLVER_FILES.into_iter().map(Path::new).fold(files, Files::read_again);
+    let folders = RESOLVER_FOLDERS.map(Path::new);
+    let files = RESOLVER_FILES.into_iter().fold(files, |files, file| files.follow(Path::new(file), &folders));
     let tls =
         access.tls.iter().flat_map(|tls| [&tls.certificate, &tls.key].into_iter().chain(&tls.client_ca));
     let of_config = tls.chain(&config.raida_directory).map(AsRef::as_ref);

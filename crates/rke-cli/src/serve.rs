@@ -10,7 +10,8 @@ use crate::protection::SECRETS_OF_A_SESSION;
 use crate::sandbox::Sandbox;
 use crate::settings::{ServeOptions, ServeSettings, WrongSettings};
 use crate::signals::{Order, Orders};
-use crate::{log, protection, systemd};
+use crate::systemd::{self, Systemd};
+use crate::{log, protection};
 
 pub(crate) fn run(options: ServeOptions) -> Result<()> {
     let settings = options.clone().settle()?;
@@ -18,19 +19,20 @@ pub(crate) fn run(options: ServeOptions) -> Result<()> {
     // What is to be writable must be there.
     claim(&settings.daemon.data_dir, Role::Daemon)?;
     let sandbox = settings.sandbox();
+    let systemd = Systemd::connect();
     let secrets = SECRETS_OF_A_SESSION * settings.daemon.max_sessions;
     let runtime = protection::start_runtime(settings.protection, secrets, Some(&sandbox))?;
     runtime.block_on(async {
         let mut orders = Orders::listen()?;
         let close = || sandbox.close();
         let daemon = Daemon::start_on(settings.daemon.clone(), systemd::inherited()?, close).await?;
-        systemd::ready();
-        let running = Running { options, settings, sandbox, log_filter, daemon };
+        systemd.ready();
+        let running = Running { options, settings, sandbox, log_filter, systemd, daemon };
         tokio::select! {
             () = running.obey(&mut orders) => (),
-            () = systemd::feed_watchdog(&running.daemon) => (),
+            () = running.systemd.feed_watchdog(&running.daemon) => (),
         }
-        systemd::stopping();
+        running.systemd.stopping();
         running.daemon.stop().await;
         Ok(())
     })
@@ -42,6 +44,7 @@ struct Running {
     settings: ServeSettings,
     sandbox: Sandbox,
     log_filter: LogFilter,
+    systemd: Systemd,
     daemon: Daemon,
 }
 
@@ -53,12 +56,12 @@ impl Running {
                 Order::Stop => return,
                 Order::DropEverything => self.daemon.drop_everything().await,
                 Order::Reload => {
-                    systemd::reloading();
+                    self.systemd.reloading();
                     self.daemon.reopen_audit_log();
                     if let Err(error) = self.reload().await {
                         tracing::error!("the configuration is not changed: {}", in_words(&error));
                     }
-                    systemd::ready();
+                    self.systemd.ready();
                 }
             }
         }

@@ -25,7 +25,7 @@ use crate::exchange::{Exchange, Rules};
 use crate::guardians::AgreedDirectory;
 use crate::http;
 use crate::http::admission::{Admission, AdmissionError, Refusals};
-use crate::http::server::{Door, raise_descriptor_limit, serve};
+use crate::http::server::{Door, serve};
 use crate::http::tls::{Acceptor, TlsError};
 use crate::http::traffic::Traffic;
 use crate::http::unix_socket::{self, Guard, UnixSocketError};
@@ -158,7 +158,6 @@ impl Daemon {
         inherited: Inherited,
         give_up_rights: impl FnOnce(),
     ) -> Result<Self, StartError> {
-        raise_descriptor_limit();
         let validation = Validation::load(config.dnssec, config.dnssec_anchors.as_deref())?;
         let reach = discovery::reach(config.dns_server, config.allow_private_raidas);
         let directory = read_directory(&config).await?;

@@ -32,7 +32,7 @@ use crate::Domain;
 use crate::clock::unix_seconds;
 use crate::exchange::{Kept, KeptSecret};
 use crate::remote_deletions::RemoteDeletion;
-use crate::viewer::{Page, Viewer};
+use crate::viewer::Viewer;
 
 const FOLDER: &str = "keys";
 const EXTENSION: &str = "key";
@@ -179,17 +179,22 @@ impl Keystore {
         }
     }
 
-    /// Keeps an exchange that was made for a page, or for none, under its domain and coins, in place of an older one. A
-    /// full cache gives up what would expire first.
+    /// Keeps an exchange that this viewer has had made, under its domain and coins, in place of an older one that it sees:
+    /// what it does not see, it does not take away. A full cache gives up what would expire first.
     ///
     /// # Errors
     /// [`SealError`]; an older one is unchanged.
-    pub fn put(&self, kept: &Kept, page: Option<Page>) -> Result<(), SealError> {
+    pub fn put(&self, kept: &Kept, viewer: &Viewer) -> Result<(), SealError> {
         let limits = **self.limits.load();
         if limits.max == 0 {
             return Ok(());
         }
-        let (_files, whose) = (self.lock_files(), whose(kept));
+        let (_files, whose, page) = (self.lock_files(), whose(kept), viewer.page().cloned());
+        let is_hidden =
+            |indexed: &Indexed| indexed.expires_at > unix_seconds() && !viewer.sees(indexed.page.as_ref());
+        if self.lock().get(&whose).is_some_and(is_hidden) {
+            return Ok(());
+        }
         if !self.lock().contains_key(&whose) {
             self.shrink_to(limits.max - 1);
         }

@@ -131,6 +131,14 @@ fn malformed(error: DecodeError) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
+/// Has a connection reset when the other half of it is dropped. Where this half was dropped too, an orderly close would come
+/// before the reset, and hide it.
+pub fn reset(outgoing: OwnedWriteHalf) {
+    // A connection that has ended already needs no reset.
+    let _ = outgoing.as_ref().set_zero_linger();
+    outgoing.forget();
+}
+
 /// Both directions of a connection after its handshake.
 pub fn records(
     stream: TcpStream,
@@ -294,6 +302,14 @@ impl<W: AsyncWrite + Unpin> RecordWriter<W> {
         self.pending.clear();
         self.sent = 0;
         Ok(self.stream.flush().await?)
+    }
+}
+
+impl RecordWriter<OwnedWriteHalf> {
+    /// Has the connection reset when its reader is dropped. That is how an end whose last record was sent before says that it
+    /// waits for nothing more.
+    pub fn reset(self) {
+        reset(self.stream);
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 
 pub use self::calls::limit_calls;
 pub use self::files::{Files, Reading, limit_files};
-pub use self::limits::limit_resources;
+pub use self::limits::{limit_resources, raise_open_files};
 
 /// What Landlock refuses, once it does.
 static LANDLOCK: OnceLock<Landlock> = OnceLock::new();

@@ -29,7 +29,16 @@ impl Reach {
         (self == Self::Public && is_private(address))
             .then_some("a private address, which DNS may not name (--allow-private-raidas allows it)")
     }
+
+    /// Who gets what is sent to an endpoint, however it is spelled: nobody may be several RAIDAs. On the internet that is
+    /// a machine, whatever the port; a network that is not there may have all its RAIDAs on one.
+    pub(crate) fn addressee(self, endpoint: SocketAddr) -> Addressee {
+        (embedded(endpoint.ip()), (self == Self::Everywhere).then_some(endpoint.port()))
+    }
 }
+
+/// An address, and the port where the others of that address are others.
+pub(crate) type Addressee = (IpAddr, Option<u16>);
 
 /// The IPv4 address inside one of IPv6 that leads to it: mapped, compatible, translated (NAT64) or 6to4.
 fn embedded(address: IpAddr) -> IpAddr {
@@ -52,11 +61,16 @@ fn is_private(address: IpAddr) -> bool {
         IpAddr::V4(v4) => {
             let [a, b, ..] = v4.octets();
             let is_shared = a == 100 && (64..128).contains(&b);
-            v4.is_private() || v4.is_loopback() || v4.is_link_local() || is_shared
+            // The registry's own addresses (192.0.0.0/24), and those for measuring networks (198.18.0.0/15).
+            let is_special = matches!(v4.octets(), [192, 0, 0, _] | [198, 18 | 19, ..]);
+            v4.is_private() || v4.is_loopback() || v4.is_link_local() || is_shared || is_special
         }
         IpAddr::V6(v6) => {
             let is_site_local = v6.segments()[0] & 0xFFC0 == 0xFEC0;
-            v6 == Ipv6Addr::LOCALHOST || v6.is_unique_local() || v6.is_unicast_link_local() || is_site_local
+            // What a network of its own translates to IPv4, in whichever form.
+            let is_translated_locally = v6.segments()[..3] == [0x64, 0xFF9B, 1];
+            let is_local = is_site_local || is_translated_locally;
+            v6 == Ipv6Addr::LOCALHOST || v6.is_unique_local() || v6.is_unicast_link_local() || is_local
         }
     }
 }
@@ -71,12 +85,25 @@ mod tests {
 
     #[test]
     fn addresses_of_single_machines_on_the_internet_are_good() {
-        for text in ["8.8.8.8:1", "100.63.0.1:1", "100.128.0.1:1", "172.32.0.1:1", "223.255.255.255:1"] {
+        for text in [
+            "8.8.8.8:1",
+            "100.63.0.1:1",
+            "100.128.0.1:1",
+            "172.32.0.1:1",
+            "192.0.1.1:1",
+            "198.17.0.1:1",
+            "198.20.0.1:1",
+            "223.255.255.255:1",
+        ] {
             assert_eq!(fault(Reach::Public, text), None, "{text}");
         }
-        for text in
-            ["[2001:db8::1]:1", "[2606:4700::1111]:65535", "[::ffff:8.8.8.8]:1", "[64:ff9b::8.8.8.8]:1"]
-        {
+        for text in [
+            "[2001:db8::1]:1",
+            "[2606:4700::1111]:65535",
+            "[::ffff:8.8.8.8]:1",
+            "[64:ff9b::8.8.8.8]:1",
+            "[64:ff9b:2::1]:1",
+        ] {
             assert_eq!(fault(Reach::Public, text), None, "{text}");
         }
     }
@@ -129,6 +156,13 @@ mod tests {
             "[fe80::1]:1",
             "[febf::1]:1",
             "[fec0::1]:1",
+            "192.0.0.1:1",
+            "192.0.0.255:1",
+            "198.18.0.1:1",
+            "198.19.255.255:1",
+            "[::ffff:198.18.0.1]:1",
+            "[64:ff9b:1::8.8.8.8]:1",
+            "[64:ff9b:1:ffff::1]:1",
         ] {
             assert!(fault(Reach::Public, text).is_some_and(|fault| fault.contains("private")), "{text}");
             assert_eq!(fault(Reach::Everywhere, text), None, "{text}");

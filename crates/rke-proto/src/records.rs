@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::directory::{Directory, number};
-use crate::reach::Reach;
+use crate::reach::{Addressee, Reach};
 use crate::{ContentServerId, Form, KeySetId, MIN_REQUIRED, RaidaIndex};
 
 /// A RAIDA server as a record names it.
@@ -193,7 +193,7 @@ impl Records {
         KeySets { all, required, form, warnings, left_out, unclear, unindexed }
     }
 
-    /// The servers that may be asked, each with its index if it has one. An endpoint that is said to be several RAIDAs is
+    /// The servers that may be asked, each with its index if it has one. An addressee that is said to be several RAIDAs is
     /// none: it would get as many requests. Those whose index only guardians give come last, so that they take no place
     /// from one whose index the records or the operator give.
     fn usable_servers<'a>(
@@ -203,25 +203,33 @@ impl Records {
         warnings: &mut Vec<String>,
     ) -> Vec<(Option<RaidaIndex>, &'a Server)> {
         let given = |server: &Server| server.raida.or_else(|| directory.index_of(server.endpoint));
-        let mut indexes = BTreeMap::<SocketAddr, BTreeSet<RaidaIndex>>::new();
+        let mut indexes = BTreeMap::<Addressee, BTreeSet<RaidaIndex>>::new();
         for server in &self.servers {
-            indexes.entry(server.endpoint).or_default().extend(given(server));
+            indexes.entry(reach.addressee(server.endpoint)).or_default().extend(given(server));
         }
-        let is_given = |endpoint| indexes.get(&endpoint).is_some_and(|indexes| !indexes.is_empty());
-        let mut told = BTreeSet::new();
+        let several = match reach {
+            Reach::Public => "one address for several RAIDAs",
+            Reach::Everywhere => "one endpoint for several RAIDAs",
+        };
+        let (mut unusable, mut crowded) = (BTreeSet::new(), BTreeSet::new());
         let (mut usable, mut last) = (Vec::new(), Vec::new());
         for server in &self.servers {
-            let several = indexes.get(&server.endpoint).is_some_and(|indexes| indexes.len() > 1);
-            let fault = reach.fault(server.endpoint).or(several.then_some("one endpoint for several RAIDAs"));
-            match (fault, given(server)) {
-                (Some(fault), _) if told.insert(server.endpoint) => {
-                    warnings.push(format!("{fault}: {}", server.endpoint));
-                }
-                (Some(_), _) => (),
-                (None, None) if !is_given(server.endpoint) => {
+            let addressee = reach.addressee(server.endpoint);
+            let given_indexes = indexes.get(&addressee).map_or(0, BTreeSet::len);
+            let (fault, is_new) = match (reach.fault(server.endpoint), given(server)) {
+                (Some(fault), _) => (fault, unusable.insert(server.endpoint)),
+                (None, _) if given_indexes > 1 => (several, crowded.insert(addressee)),
+                (None, None) if given_indexes == 0 => {
                     last.push((directory.agreed_index_of(server.endpoint), server));
+                    continue;
                 }
-                (None, raida) => usable.push((raida, server)),
+                (None, raida) => {
+                    usable.push((raida, server));
+                    continue;
+                }
+            };
+            if is_new {
+                warnings.push(format!("{fault}: {}", server.endpoint));
             }
         }
         usable.extend(last);
@@ -455,7 +463,7 @@ mod tests {
         let victim: String = (0..25).map(|i| format!("198.51.100.7:53 k1 raida={i}\n")).collect();
         let found = sets(&["v=spf1 -all", "k1=A", &victim]);
         assert!(found.choose().is_none() && found.all[0].servers.is_empty());
-        let warnings = ["one endpoint for several RAIDAs: 198.51.100.7:53", "not understood: v=spf1 -all"];
+        let warnings = ["one address for several RAIDAs: 198.51.100.7:53", "not understood: v=spf1 -all"];
         assert_eq!(found.warnings, warnings);
         let good = servers(13, "k1");
         let mixed =
@@ -465,6 +473,37 @@ mod tests {
         assert!(found.warnings[0].contains("--allow-private-raidas"), "{:?}", found.warnings);
         let everywhere = Records::parse(["k1=A", &mixed]).key_sets(&Directory::default(), Reach::Everywhere);
         assert_eq!((everywhere.all[0].servers.len(), everywhere.warnings.len()), (14, 2));
+    }
+
+    #[test]
+    fn an_addressee_that_is_spelled_in_several_ways_is_one() {
+        let keep = |texts: [&str; 2], reach| {
+            let texts = [&["k1=A"], &texts[..]].concat();
+            Records::parse(texts).key_sets(&Directory::default(), reach).all[0].servers.len()
+        };
+        // Endpoint by endpoint, as a network on one machine has them.
+        for (texts, everywhere) in [
+            (["127.0.0.7:4000 k1 raida=1", "[::ffff:127.0.0.7]:4000 k1 raida=2"], 0),
+            (["198.51.100.7:4000 k1 raida=1", "[64:ff9b::198.51.100.7]:4000 k1 raida=2"], 0),
+            (["198.51.100.7:4000 k1 raida=1", "[2002:c633:6407::1]:4000 k1 raida=2"], 0),
+            (["127.0.0.7:4000 k1 raida=1", "[::ffff:127.0.0.7]:4001 k1 raida=2"], 2),
+            (["198.51.100.7:4000 k1 raida=1", "198.51.100.7:4001 k1 raida=2"], 2),
+        ] {
+            assert_eq!(
+                (keep(texts, Reach::Public), keep(texts, Reach::Everywhere)),
+                (0, everywhere),
+                "{texts:?}"
+            );
+        }
+        for apart in [
+            ["198.51.100.7:4000 k1 raida=1", "198.51.100.8:4000 k1 raida=2"],
+            ["198.51.100.7:4000 k1 raida=1", "[2001:db8::7]:4000 k1 raida=2"],
+        ] {
+            assert_eq!(keep(apart, Reach::Public), 2, "{apart:?}");
+        }
+        // All of its ports together are named once.
+        let ports: String = (0..25).map(|i| format!("198.51.100.7:{} k1 raida={i}\n", 4000 + i)).collect();
+        assert_eq!(sets(&["k1=A", &ports]).warnings, ["one address for several RAIDAs: 198.51.100.7:4000"]);
     }
 
     #[test]

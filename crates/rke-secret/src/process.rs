@@ -12,7 +12,8 @@ use rustix::thread::set_no_new_privs;
 
 use crate::SecretError;
 use crate::raw::{
-    give_back_large_blocks, let_code_go, others_are_blocked, refuse_exec_gain, unblock_in_child,
+    give_back_large_blocks, kill_child_with_parent, let_code_go, limit_files_in_child, others_are_blocked,
+    refuse_exec_gain, unblock_in_child,
 };
 
 /// The one signal that threads with secrets take, for the standstill of [`crate::residue`]. Its
@@ -68,6 +69,17 @@ pub fn block_signals() -> Result<(), SecretError> {
 /// at SIGTERM.
 pub fn unblock_signals(command: &mut Command) {
     unblock_in_child(command);
+}
+
+/// Has a command killed when the thread that starts it ends, also where nobody is left to kill it. What it has started
+/// itself is not.
+pub fn end_with_parent(command: &mut Command) {
+    kill_child_with_parent(command);
+}
+
+/// Has a command start with this limit of open files, where this process has another one.
+pub fn limit_open_files(command: &mut Command, limit: Rlimit) {
+    limit_files_in_child(command, limit);
 }
 
 /// Keeps a process that runs for long from holding memory that it does not use. To be called first: large blocks of

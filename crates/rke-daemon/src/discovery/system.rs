@@ -1,11 +1,11 @@
 //! What the system says of names: the DNS servers in `/etc/resolv.conf` and the addresses in `/etc/hosts`. Both files
 //! are read again when they change: networks come and go while the daemon runs.
 
-use std::fs;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::{fs, io};
 
 use hickory_resolver::Hosts;
 use resolv_conf::{Config, ScopedIp};
@@ -18,7 +18,15 @@ const DNS_PORT: u16 = 53;
 pub(super) struct Watched<T> {
     path: PathBuf,
     read: fn(&[u8]) -> T,
-    last: Mutex<(Option<Identity>, Arc<T>)>,
+    last: Mutex<Last<T>>,
+}
+
+struct Last<T> {
+    /// Of the file as it was read.
+    identity: Option<Identity>,
+    said: Arc<T>,
+    /// Of the file that could not be read, so that each is told once.
+    unreadable: Option<Option<Identity>>,
 }
 
 /// Device, inode, length, and the times of the last changes: what differs between two states of a file.
@@ -27,18 +35,37 @@ type Identity = (u64, u64, u64, (i64, i64), (i64, i64));
 impl<T> Watched<T> {
     /// What `read` makes of the file at `path`. It gets no bytes where there is no such file, or none that can be read.
     pub(super) fn new(path: &Path, read: fn(&[u8]) -> T) -> Self {
-        let last = (identity(path), Arc::new(read(&bytes(path))));
-        Self { path: path.to_owned(), read, last: Mutex::new(last) }
+        let mut last = Last { identity: None, said: Arc::new(read(&[])), unreadable: None };
+        last.look(path, read, identity(path));
+        Self { path: path.to_owned(), read, last: last.into() }
     }
 
-    /// What it says now.
+    /// What it says now, or said before it could no longer be read.
     pub(super) fn current(&self) -> Arc<T> {
         let identity = identity(&self.path);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.0 != identity {
-            *last = (identity, Arc::new((self.read)(&bytes(&self.path))));
+        if last.identity != identity {
+            last.look(&self.path, self.read, identity);
         }
-        Arc::clone(&last.1)
+        Arc::clone(&last.said)
+    }
+}
+
+impl<T> Last<T> {
+    fn look(&mut self, path: &Path, read: fn(&[u8]) -> T, identity: Option<Identity>) {
+        match bytes(path) {
+            Ok(bytes) => *self = Self { identity, said: Arc::new(read(&bytes)), unreadable: None },
+            Err(_) if self.unreadable == Some(identity) => (),
+            Err(error) => {
+                tracing::warn!(
+                    file = %path.display(),
+                    reason = %error,
+                    "cannot read a file that names are looked up with; what it said before goes on to hold. If it lies in \
+                     another folder than at the start, the sandbox closes that: restart the daemon"
+                );
+                self.unreadable = Some(identity);
+            }
+        }
     }
 }
 
@@ -48,8 +75,12 @@ fn identity(path: &Path) -> Option<Identity> {
     Some((file.dev(), file.ino(), file.len(), modified, changed))
 }
 
-fn bytes(path: &Path) -> Vec<u8> {
-    fs::read(path).unwrap_or_default()
+/// What is in a file. One that is not there is empty.
+fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        read => read,
+    }
 }
 
 /// The servers that a `resolv.conf` names, or those of this machine where it names none, as resolv.conf(5) says. Search
@@ -140,5 +171,21 @@ mod tests {
         assert_eq!(now(), "192.0.2.2");
         fs::remove_file(&path).expect("removed");
         assert_eq!(now(), "127.0.0.1");
+    }
+
+    #[test]
+    fn a_file_that_can_no_longer_be_read_leaves_what_it_said() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("resolv.conf");
+        fs::write(&path, "nameserver 192.0.2.1").expect("written");
+        let watched = Watched::new(&path, dns_servers);
+        let now = || watched.current().first().map(|server| shown(*server)).unwrap_or_default();
+        // Root may read every file, but no folder.
+        fs::remove_file(&path).and_then(|()| fs::create_dir(&path)).expect("a folder in its place");
+        assert_eq!((now().as_str(), now().as_str()), ("192.0.2.1", "192.0.2.1"));
+        fs::remove_dir(&path).and_then(|()| fs::write(&path, "nameserver 192.0.2.2")).expect("written");
+        assert_eq!(now(), "192.0.2.2");
+        let unreadable = Watched::new(folder.path(), dns_servers);
+        assert_eq!(shown(unreadable.current()[0]), "127.0.0.1", "as one that is not there");
     }
 }

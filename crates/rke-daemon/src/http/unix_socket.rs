@@ -71,19 +71,38 @@ pub(crate) async fn listen(socket: &UnixSocket) -> Result<(UnixListener, Guard),
 /// The file has its mode and group before anybody can find it: it is made in a folder that only this user may enter.
 fn listen_for_group(path: &Path, group: u32) -> Result<UnixListener, UnixSocketError> {
     let make = || {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let hidden = tempfile::Builder::new().prefix(".rke").tempdir_in(folder)?;
-        let made = hidden.path().join("s");
-        let listener = UnixListener::bind(&made)?;
-        fs::set_permissions(&made, Permissions::from_mode(0o660))?;
-        chown(&made, None, Some(group)).map_err(|source| {
-            let hint = "the daemon's user must be a member of the group";
-            io::Error::new(source.kind(), format!("cannot give it to group {group}: {source}; {hint}"))
-        })?;
-        fs::rename(&made, path)?;
-        Ok(listener)
+        let hidden = hidden_folder_beside(path)?;
+        let made = hidden.join("s");
+        let listener = listen_hidden(&made, group).and_then(|listener| {
+            fs::rename(&made, path)?;
+            Ok(listener)
+        });
+        if listener.is_err() {
+            // There may be none yet.
+            let _ = fs::remove_file(&made);
+        }
+        // Without a look into the folder, which the sandbox does not allow.
+        fs::remove_dir(&hidden)?;
+        listener
     };
     make().map_err(|source| UnixSocketError::Io { path: path.into(), source })
+}
+
+fn hidden_folder_beside(path: &Path) -> io::Result<PathBuf> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut hidden = tempfile::Builder::new();
+    let hidden = hidden.prefix(".rke").permissions(Permissions::from_mode(0o700)).tempdir_in(folder)?;
+    Ok(hidden.keep())
+}
+
+fn listen_hidden(made: &Path, group: u32) -> io::Result<UnixListener> {
+    let listener = UnixListener::bind(made)?;
+    fs::set_permissions(made, Permissions::from_mode(0o660))?;
+    chown(made, None, Some(group)).map_err(|source| {
+        let hint = "the daemon's user must be a member of the group";
+        io::Error::new(source.kind(), format!("cannot give it to group {group}: {source}; {hint}"))
+    })?;
+    Ok(listener)
 }
 
 async fn replace_dead(path: &Path) -> Result<(), UnixSocketError> {
@@ -134,6 +153,19 @@ mod tests {
         assert_eq!((metadata.mode() & 0o777, metadata.gid(), guard), (0o660, group, Guard::Mode));
         assert_eq!(fs::read_dir(dir.path()).expect("the folder").count(), 1);
         assert!(UnixStream::connect(&path).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_a_group_is_kept_from_finding_is_closed_and_goes_in_any_case() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("rke.sock");
+        let hidden = hidden_folder_beside(&path).expect("a folder");
+        assert_eq!(fs::metadata(&hidden).expect("metadata").mode() & 0o777, 0o700);
+        fs::remove_dir(&hidden).expect("removed");
+        // What cannot be replaced.
+        fs::create_dir(&path).expect("a folder");
+        assert!(listen_for_group(&path, getgid().as_raw()).is_err());
+        assert_eq!(fs::read_dir(dir.path()).expect("the folder").count(), 1);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The key cache's rules, one test each.
 
+mod pages;
+
 use rke_host::data_dir::{Role, Sharing};
 use rke_proto::handshake::ResumptionId;
 use rke_proto::tunnel::ClientKeyId;
@@ -75,7 +77,7 @@ fn files(dir: &tempfile::TempDir) -> Vec<PathBuf> {
 fn a_key_comes_back_after_a_restart() {
     let dir = tempfile::tempdir().expect("a folder");
     let kept = key("a.test", 1);
-    open(&dir, 24, 64).put(&kept, None).expect("cached");
+    open(&dir, 24, 64).put(&kept, &Viewer::Program).expect("cached");
     let again = open(&dir, 24, 64);
     assert!(is_same(&get(&again, "a.test").expect("a cached key"), &kept));
     assert!(get(&again, "b.test").is_none());
@@ -86,11 +88,11 @@ fn a_key_comes_back_after_a_restart() {
 fn an_expired_key_is_removed() {
     let dir = tempfile::tempdir().expect("a folder");
     let keystore = open(&dir, 0, 64);
-    keystore.put(&key("a.test", 1), None).expect("cached");
+    keystore.put(&key("a.test", 1), &Viewer::Program).expect("cached");
     assert_eq!(keystore.count(), Count { total: 1, valid: 0 });
     keystore.sweep();
     assert_eq!((keystore.count().total, files(&dir).len()), (0, 0));
-    keystore.put(&key("a.test", 1), None).expect("cached");
+    keystore.put(&key("a.test", 1), &Viewer::Program).expect("cached");
     assert!(get(&keystore, "a.test").is_none());
     assert!(files(&dir).is_empty());
 }
@@ -100,15 +102,15 @@ fn a_full_cache_gives_up_the_first_to_expire() {
     let dir = tempfile::tempdir().expect("a folder");
     let keystore = open(&dir, 24, 2);
     let first = key("a.test", 1);
-    keystore.put(&first, None).expect("cached");
+    keystore.put(&first, &Viewer::Program).expect("cached");
     keystore.lock().insert(
         whose(&first),
         Indexed::new(&first, None, unix_seconds() + 10, Written { run: [0; 16], number: 0 }),
     );
-    keystore.put(&key("b.test", 2), None).expect("cached");
-    keystore.put(&key("b.test", 3), None).expect("replaced");
+    keystore.put(&key("b.test", 2), &Viewer::Program).expect("cached");
+    keystore.put(&key("b.test", 3), &Viewer::Program).expect("replaced");
     assert!(get(&keystore, "a.test").is_some());
-    keystore.put(&key("c.test", 4), None).expect("cached");
+    keystore.put(&key("c.test", 4), &Viewer::Program).expect("cached");
     assert!(get(&keystore, "a.test").is_none());
     assert_eq!((keystore.count().total, files(&dir).len()), (2, 2));
 }
@@ -117,8 +119,8 @@ fn a_full_cache_gives_up_the_first_to_expire() {
 fn damaged_and_foreign_files_are_moved_aside_and_not_fatal() {
     let dir = tempfile::tempdir().expect("a folder");
     let keystore = open(&dir, 24, 64);
-    keystore.put(&key("good.test", 1), None).expect("cached");
-    keystore.put(&key("bad.test", 2), None).expect("cached");
+    keystore.put(&key("good.test", 1), &Viewer::Program).expect("cached");
+    keystore.put(&key("bad.test", 2), &Viewer::Program).expect("cached");
     let bad = keystore.path_of(&whose(&key("bad.test", 2)));
     let good = keystore.path_of(&whose(&key("good.test", 1)));
     let mut bytes = fs::read(&bad).expect("read");
@@ -141,7 +143,7 @@ fn a_file_that_cannot_be_read_now_is_left_and_used_later() {
     let dir = tempfile::tempdir().expect("a folder");
     let keystore = open(&dir, 24, 64);
     let kept = key("a.test", 1);
-    keystore.put(&kept, None).expect("cached");
+    keystore.put(&kept, &Viewer::Program).expect("cached");
     let (path, elsewhere) = (keystore.path_of(&whose(&kept)), dir.path().join("elsewhere"));
     fs::rename(&path, &elsewhere).expect("moved");
     std::os::unix::fs::symlink(&elsewhere, &path).expect("a link");
@@ -155,7 +157,7 @@ fn a_key_that_is_being_replaced_is_not_taken_for_a_damaged_one() {
     let dir = tempfile::tempdir().expect("a folder");
     let keystore = open(&dir, 24, 64);
     let kept = key("a.test", 1);
-    keystore.put(&kept, None).expect("cached");
+    keystore.put(&kept, &Viewer::Program).expect("cached");
     let path = keystore.path_of(&whose(&kept));
     let good = fs::read(&path).expect("a file");
     // As it looks to a reader that had it open when another took its place: overwritten.
@@ -176,8 +178,8 @@ fn a_key_that_is_being_replaced_is_not_taken_for_a_damaged_one() {
 fn a_forgotten_key_is_gone_from_memory_and_disk() {
     let dir = tempfile::tempdir().expect("a folder");
     let keystore = open(&dir, 24, 64);
-    keystore.put(&key("a.test", 1), None).expect("cached");
-    keystore.put(&key("b.test", 2), None).expect("cached");
+    keystore.put(&key("a.test", 1), &Viewer::Program).expect("cached");
+    keystore.put(&key("b.test", 2), &Viewer::Program).expect("cached");
     let removed = keystore.forget(Some(&domain("a.test")), &Viewer::Program);
     assert_eq!((removed.count, removed.remote.len(), removed.failed.is_none()), (1, 1, true));
     assert_eq!(removed.remote[0].id, [1; 16]);
@@ -191,8 +193,8 @@ fn a_forgotten_key_is_gone_from_memory_and_disk() {
 fn all_keys_are_forgotten_at_once() {
     let dir = tempfile::tempdir().expect("a folder");
     let keystore = open(&dir, 24, 64);
-    keystore.put(&key("a.test", 1), None).expect("cached");
-    keystore.put(&narrow_key("b.test", 2), None).expect("cached");
+    keystore.put(&key("a.test", 1), &Viewer::Program).expect("cached");
+    keystore.put(&narrow_key("b.test", 2), &Viewer::Program).expect("cached");
     assert_eq!(keystore.rows(&Viewer::Program).len(), 2);
     let removed = keystore.forget(None, &Viewer::Program);
     assert_eq!((removed.count, removed.remote.len()), (2, 1), "the live network has no message for it");
@@ -200,49 +202,11 @@ fn all_keys_are_forgotten_at_once() {
 }
 
 #[test]
-fn a_page_sees_and_removes_the_keys_that_were_made_for_it_also_after_a_restart() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let [one, other] = ["http://localhost:3000", "http://localhost:3001"].map(Page::new);
-    let keystore = open(&dir, 24, 64);
-    for (of, page) in [("a.test", None), ("b.test", Some(&one)), ("c.test", Some(&other))] {
-        keystore.put(&key(of, 1), page.cloned()).expect("cached");
-    }
-    drop(keystore);
-    let keystore = open(&dir, 24, 64);
-    let seen =
-        |viewer: &Viewer| keystore.rows(viewer).iter().map(|row| row.domain.to_string()).collect::<Vec<_>>();
-    let (one, other) = (Viewer::Page(one), Viewer::Page(other));
-    assert_eq!(seen(&Viewer::Program), ["a.test", "b.test", "c.test"]);
-    assert_eq!((seen(&one), seen(&other)), (vec!["b.test".to_owned()], vec!["c.test".to_owned()]));
-    assert_eq!(seen(&Viewer::NullOrigin), [""; 0]);
-    let states = || [&Viewer::Program, &one, &other].map(|viewer| keystore.state(viewer));
-    let before = states();
-    assert_eq!(keystore.forget(Some(&domain("a.test")), &one).count, 0);
-    assert_eq!(keystore.forget(None, &Viewer::NullOrigin).count, 0);
-    assert_eq!(states(), before);
-    assert_eq!(keystore.forget(None, &one).count, 1);
-    assert_eq!(seen(&Viewer::Program), ["a.test", "c.test"]);
-    let after = states();
-    assert!(after[0] != before[0] && after[1] != before[1] && after[2] == before[2]);
-}
-
-#[test]
-fn a_key_belongs_to_the_page_that_it_was_made_for_last() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let [one, other] = ["http://localhost:3000", "http://localhost:3001"].map(Page::new);
-    let keystore = open(&dir, 24, 64);
-    keystore.put(&key("a.test", 1), Some(one.clone())).expect("cached");
-    keystore.put(&key("a.test", 2), Some(other.clone())).expect("replaced");
-    assert_eq!([one, other].map(|page| keystore.rows(&Viewer::Page(page)).len()), [0, 1]);
-    assert!(get(&keystore, "a.test").is_some(), "who may see it does not matter for its use");
-}
-
-#[test]
 fn a_file_of_an_earlier_form_that_names_no_page_is_moved_aside() {
     let dir = tempfile::tempdir().expect("a folder");
     let keystore = open(&dir, 24, 64);
     let kept = key("a.test", 1);
-    keystore.put(&kept, None).expect("cached");
+    keystore.put(&kept, &Viewer::Program).expect("cached");
     let path = keystore.path_of(&whose(&kept));
     let (description, secret) = keystore.data_dir.sealer().read::<32>(&path).expect("a sealed file");
     let text = String::from_utf8(description).expect("JSON");
@@ -271,7 +235,7 @@ fn earlier(dir: &tempfile::TempDir) -> Vec<PathBuf> {
 fn what_a_narrow_key_has_encrypted_counts_for_all_its_sessions() {
     let dir = tempfile::tempdir().expect("a folder");
     let keystore = open(&dir, 24, 64);
-    keystore.put(&narrow_key("a.test", 1), None).expect("cached");
+    keystore.put(&narrow_key("a.test", 1), &Viewer::Program).expect("cached");
     let limits = UsageLimits::default();
     usage_of(get(&keystore, "a.test")).add(3, 500, limits).expect("within the limits");
     usage_of(get(&keystore, "a.test")).add(1, 1, limits).expect("within the limits");
@@ -284,8 +248,8 @@ fn what_a_narrow_key_has_encrypted_counts_for_all_its_sessions() {
 fn a_narrow_key_is_used_by_the_run_that_has_cached_it_and_by_no_later_one() {
     let dir = tempfile::tempdir().expect("a folder");
     let keystore = open(&dir, 24, 64);
-    keystore.put(&narrow_key("a.test", 1), None).expect("cached");
-    keystore.put(&key("b.test", 2), None).expect("cached");
+    keystore.put(&narrow_key("a.test", 1), &Viewer::Program).expect("cached");
+    keystore.put(&key("b.test", 2), &Viewer::Program).expect("cached");
     let file = keystore.path_of(&whose(&narrow_key("a.test", 1)));
     let older = fs::read(&file).expect("a file");
     drop(keystore);
@@ -293,7 +257,7 @@ fn a_narrow_key_is_used_by_the_run_that_has_cached_it_and_by_no_later_one() {
     assert!(get(&keystore, "a.test").is_none() && get(&keystore, "b.test").is_some());
     assert_eq!((files(&dir).len(), earlier(&dir).len()), (1, 1));
     assert_eq!(fs::read(&earlier(&dir)[0]).expect("moved, not removed"), older);
-    keystore.put(&narrow_key("a.test", 3), None).expect("cached");
+    keystore.put(&narrow_key("a.test", 3), &Viewer::Program).expect("cached");
     fs::write(&file, &older).expect("put back into place");
     assert!(get(&keystore, "a.test").is_none());
     assert_eq!((files(&dir).len(), earlier(&dir).len()), (1, 2));
@@ -303,10 +267,10 @@ fn a_narrow_key_is_used_by_the_run_that_has_cached_it_and_by_no_later_one() {
 fn an_older_file_of_the_same_run_is_not_used_either() {
     let dir = tempfile::tempdir().expect("a folder");
     let keystore = open(&dir, 24, 64);
-    keystore.put(&narrow_key("a.test", 1), None).expect("cached");
+    keystore.put(&narrow_key("a.test", 1), &Viewer::Program).expect("cached");
     let file = keystore.path_of(&whose(&narrow_key("a.test", 1)));
     let older = fs::read(&file).expect("a file");
-    keystore.put(&narrow_key("a.test", 2), None).expect("replaced");
+    keystore.put(&narrow_key("a.test", 2), &Viewer::Program).expect("replaced");
     fs::write(&file, &older).expect("put back into place");
     assert!(get(&keystore, "a.test").is_none());
     assert_eq!((files(&dir).len(), earlier(&dir).len()), (0, 1));
@@ -316,11 +280,11 @@ fn an_older_file_of_the_same_run_is_not_used_either() {
 fn a_narrow_key_of_an_earlier_run_goes_when_its_time_is_over_or_it_is_to_be_forgotten() {
     let dir = tempfile::tempdir().expect("a folder");
     for (of, ttl_hours) in [("a.test", 24), ("b.test", 24), ("c.test", 24)] {
-        open(&dir, ttl_hours, 64).put(&narrow_key(of, 1), None).expect("cached");
+        open(&dir, ttl_hours, 64).put(&narrow_key(of, 1), &Viewer::Program).expect("cached");
     }
     let keystore = open(&dir, 24, 64);
     keystore.sweep();
-    let page = Viewer::Page(Page::new("http://localhost:3000"));
+    let page = Viewer::Page(crate::viewer::Page::new("http://localhost:3000"));
     assert!(keystore.forget(None, &page).failed.is_none());
     assert_eq!(earlier(&dir).len(), 3, "they were not made for this page");
     keystore.forget(Some(&domain("a.test")), &Viewer::Program);
@@ -340,7 +304,7 @@ fn a_narrow_key_of_an_earlier_run_goes_when_its_time_is_over_or_it_is_to_be_forg
 fn open_expired(dir: &tempfile::TempDir, keystore: &Keystore) -> PathBuf {
     keystore.set_limits(Limits { ttl_hours: 0, max: 64 });
     let kept = narrow_key("d.test", 1);
-    keystore.put(&kept, None).expect("cached");
+    keystore.put(&kept, &Viewer::Program).expect("cached");
     let expired = dir.path().join(aside::EARLIER).join("expired");
     fs::rename(keystore.path_of(&whose(&kept)), &expired).expect("moved");
     expired
@@ -351,8 +315,8 @@ fn each_set_of_coins_has_its_own() {
     let dir = tempfile::tempdir().expect("a folder");
     let keystore = open(&dir, 24, 64);
     let (one, other) = (with_coins(key("a.test", 1), &[1, 2]), with_coins(key("a.test", 2), &[3]));
-    keystore.put(&one, None).expect("cached");
-    keystore.put(&other, None).expect("cached");
+    keystore.put(&one, &Viewer::Program).expect("cached");
+    keystore.put(&other, &Viewer::Program).expect("cached");
     let with = |held: &[u32]| {
         let held: Vec<u32> = held.to_vec();
         keystore.get(&domain("a.test"), move |coins| coins.iter().all(|coin| held.contains(&coin.serial)))
@@ -369,9 +333,9 @@ fn each_set_of_coins_has_its_own() {
 fn what_the_content_server_does_not_know_is_given_up_unless_it_has_been_replaced() {
     let dir = tempfile::tempdir().expect("a folder");
     let keystore = open(&dir, 24, 64);
-    keystore.put(&key("a.test", 1), None).expect("cached");
+    keystore.put(&key("a.test", 1), &Viewer::Program).expect("cached");
     let old = get(&keystore, "a.test").expect("cached");
-    keystore.put(&key("a.test", 2), None).expect("replaced");
+    keystore.put(&key("a.test", 2), &Viewer::Program).expect("replaced");
     keystore.give_up(&old);
     let new = get(&keystore, "a.test").expect("still there");
     keystore.give_up(&new);
@@ -385,7 +349,7 @@ fn no_key_is_kept_for_longer_than_the_content_server_keeps_it() {
     let mut kept = key("a.test", 1);
     let KeptSecret::Resumption { lives_until, .. } = &mut kept.secret else { unreachable!() };
     *lives_until = unix_seconds() + 60;
-    keystore.put(&kept, None).expect("cached");
+    keystore.put(&kept, &Viewer::Program).expect("cached");
     let expires_at = keystore.rows(&Viewer::Program)[0].expires_at.as_second() as u64;
     assert!(expires_at.abs_diff(unix_seconds()) <= 61, "{expires_at}");
 }
@@ -394,6 +358,6 @@ fn no_key_is_kept_for_longer_than_the_content_server_keeps_it() {
 fn a_cache_of_no_keys_keeps_none() {
     let dir = tempfile::tempdir().expect("a folder");
     let keystore = open(&dir, 24, 0);
-    keystore.put(&key("a.test", 1), None).expect("not an error");
+    keystore.put(&key("a.test", 1), &Viewer::Program).expect("not an error");
     assert!(get(&keystore, "a.test").is_none() && files(&dir).is_empty());
 }

@@ -16,15 +16,14 @@ use crate::exchange::{ExchangeError, GiveUp, Kept, KeptSecret, KeyOrigin, Opened
 use crate::server::ContactError;
 use crate::session_key::SessionKey;
 use crate::store::{NewSession, Row, SessionId};
-use crate::viewer::{Page, Viewer};
+use crate::viewer::Viewer;
 
 /// What a session is wanted for.
 #[derive(Clone, Copy)]
 struct Wanted<'a> {
     domain: &'a Domain,
     choice: KeyChoice,
-    /// The page that wants it. `None` where no page does.
-    page: Option<&'a Page>,
+    viewer: &'a Viewer,
 }
 
 impl Sessions {
@@ -39,9 +38,7 @@ impl Sessions {
         choice: KeyChoice,
         viewer: &Viewer,
     ) -> Result<Row, Arc<ExchangeError>> {
-        let open = async |leave| {
-            self.open(Wanted { domain: &domain, choice, page: viewer.page() }, wallet, leave).await
-        };
+        let open = async |leave| self.open(Wanted { domain: &domain, choice, viewer }, wallet, leave).await;
         let created = self.creations.run(open).await;
         let created = created.unwrap_or_else(|| Err(ExchangeError::CalledOff.into()));
         let outcome = match &created {
@@ -78,7 +75,8 @@ impl Sessions {
             Form::Wide => (),
         }
         let raidas = origin.raidas.len();
-        let session = NewSession { origin, page: wanted.page.cloned(), from_cache, key: key.claim() };
+        let session =
+            NewSession { origin, page: wanted.viewer.page().cloned(), from_cache, key: key.claim() };
         let deletion = session.remote_deletion();
         let row = self.store.insert(id, session).map_err(|full| {
             // The other end has its key already.
@@ -106,7 +104,7 @@ impl Sessions {
         wallet: Wallet,
         leave: Leave,
     ) -> Result<(OpenedKey, bool), Arc<ExchangeError>> {
-        let Wanted { domain, choice, page } = wanted;
+        let Wanted { domain, choice, viewer } = wanted;
         let mut useless = None;
         if let Some(key) = self.open_from_cache(domain, &wallet, choice, &mut useless, &leave).await? {
             return Ok((key, true));
@@ -127,11 +125,11 @@ impl Sessions {
             self.exchange.look_again();
         }
         let started = Instant::now();
-        let ended = self.exchange.run(domain, wallet, page, deadline).await;
+        let ended = self.exchange.run(domain, wallet, viewer.page(), deadline).await;
         self.journal.exchange_ended(&ended, started.elapsed());
         match ended {
             Ok((key, kept)) => {
-                self.cache(kept, page, leave).await?;
+                self.cache(kept, viewer, leave).await?;
                 Ok((key, false))
             }
             Err(error) => {
@@ -222,16 +220,11 @@ impl Sessions {
 
     /// Caches what is kept of an exchange. A cache that cannot be written is reported, and the session is opened all the
     /// same.
-    async fn cache(
-        &self,
-        kept: Option<Kept>,
-        page: Option<&Page>,
-        leave: Leave,
-    ) -> Result<(), ExchangeError> {
-        let (keystore, page) = (Arc::clone(&self.keystore), page.cloned());
+    async fn cache(&self, kept: Option<Kept>, viewer: &Viewer, leave: Leave) -> Result<(), ExchangeError> {
+        let (keystore, viewer) = (Arc::clone(&self.keystore), viewer.clone());
         let write = move || {
             if let Some(kept) = kept
-                && let Err(error) = keystore.put(&kept, page)
+                && let Err(error) = keystore.put(&kept, &viewer)
             {
                 tracing::warn!(domain = %kept.origin.domain, %error, "the new key could not be cached");
             }

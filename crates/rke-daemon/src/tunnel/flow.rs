@@ -1,6 +1,6 @@
 //! What moves through an open tunnel, until both directions have ended or something breaks it off.
 //! A cut is never an end: after one the client's response is dropped without [`Coming::End`], and the Content Server is
-//! notified by a record of type 2. `docs/protocol.md` section 7, "Records".
+//! notified by a record of type 2, or by a reset where its data had its end before. `docs/protocol.md` section 7, "Records".
 
 use std::pin::pin;
 use std::time::Duration;
@@ -80,8 +80,9 @@ impl Tunnel {
         }
         if let Some((code, text)) = cut.farewell() {
             let farewell = async {
-                sender.break_off(code, text).await;
-                receiver.drain().await;
+                if sender.break_off(code, text).await {
+                    receiver.drain().await;
+                }
             };
             let _ = timeout(FAREWELL, farewell).await;
         }

@@ -207,13 +207,17 @@ impl Sender {
         }
     }
 
-    /// Says that this was not the end. May follow a call that was dropped while it waited.
-    async fn break_off(&mut self, code: BreakCode, text: &str) {
+    /// Says that this was not the end, or, after the end of the data, that nobody waits for the response. May follow a call
+    /// that was dropped while it waited. Gives whether the other end is to read what was said.
+    async fn break_off(self, code: BreakCode, text: &str) -> bool {
         match self {
+            // Nothing may follow the end, so the reset has to say it.
+            Self::Wide(writer) if writer.is_over() => writer.reset(),
             // Where it cannot be said, the connection is closed without an end: that is a cut too.
-            Self::Wide(writer) => drop(writer.break_off(code, text).await),
+            Self::Wide(mut writer) => return writer.break_off(code, text).await.is_ok(),
             Self::Narrow(sender) => sender.break_off(),
         }
+        false
     }
 }
 

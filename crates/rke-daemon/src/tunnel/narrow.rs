@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rke_host::framing::read_packet;
+use rke_host::framing::{read_packet, reset};
 use rke_proto::tunnel::answer::{self, Form};
 use rke_proto::tunnel::nonces::Nonce;
 use rke_proto::tunnel::packet::{self, MAX_DATA_LEN};
@@ -89,10 +89,9 @@ impl Sender {
         Ok(self.stream.shutdown().await?)
     }
 
-    /// Resets the connection when it is closed: an orderly end of it would be an end of the data.
-    pub(super) fn break_off(&mut self) {
-        // A connection that has ended already needs no reset.
-        let _ = self.stream.as_ref().set_zero_linger();
+    /// Resets the connection: an orderly end of it would be an end of the data.
+    pub(super) fn break_off(self) {
+        reset(self.stream);
     }
 
     async fn send_packet(&mut self, data: &[u8]) -> Result<(), Cut> {

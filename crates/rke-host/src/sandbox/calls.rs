@@ -163,12 +163,11 @@ fn failed(error: impl std::fmt::Display) -> SandboxError {
 fn programs() -> Result<Vec<BpfProgram>, SandboxError> {
     let kill = SeccompAction::KillProcess;
     let errno = |errno: i32| SeccompAction::Errno(errno.unsigned_abs());
-    let not_permitted = always(NOT_PERMITTED).chain(not_permitted()?);
     Ok(vec![
         program(always(UNKNOWN), errno(ENOSYS))?,
         newer_than_the_list(),
         program(foreign_sockets()?, errno(EAFNOSUPPORT))?,
-        program(not_permitted, errno(EPERM))?,
+        not_permitted()?,
         program(always(ENDS_THE_PROCESS).chain(memory_of_others()?), kill)?,
     ])
 }
@@ -207,8 +206,18 @@ fn refused_where<const N: usize>(
     Ok((call, SeccompRule::new(conditions).map_err(failed)?))
 }
 
-/// New processes, signals to other processes, other limits, and to be looked at again.
-fn not_permitted() -> Result<BTreeMap<c_long, Rules>, SandboxError> {
+/// What a terminal takes for typed (`TIOCSTI`, and pasting by `TIOCLINUX`), and what gives it another line discipline: where
+/// a program was started by hand, its shell would run what it types.
+const TYPES_IN_A_TERMINAL: [libc::Ioctl; 3] = [libc::TIOCSTI, libc::TIOCLINUX, libc::TIOCSETD];
+
+/// All that fails with "not permitted".
+pub(super) fn not_permitted() -> Result<BpfProgram, SandboxError> {
+    let rules = always(NOT_PERMITTED).chain(not_permitted_where()?);
+    program(rules, SeccompAction::Errno(EPERM.unsigned_abs()))
+}
+
+/// New processes, signals to other processes, other limits, to be looked at again, and to type in a terminal.
+fn not_permitted_where() -> Result<BTreeMap<c_long, Rules>, SandboxError> {
     use SeccompCmpOp::{Eq, MaskedEq, Ne};
     let own = u64::from(std::process::id());
     let mut refused: BTreeMap<c_long, Rules> = BTreeMap::new();
@@ -224,6 +233,10 @@ fn not_permitted() -> Result<BTreeMap<c_long, Rules>, SandboxError> {
     ] {
         refused.entry(call).or_default().push(rule);
     }
+    for request in TYPES_IN_A_TERMINAL {
+        let (call, rule) = refused_where(libc::SYS_ioctl, [(1, Eq, u64::from(request as u32))])?;
+        refused.entry(call).or_default().push(rule);
+    }
     Ok(refused)
 }
 
@@ -234,15 +247,26 @@ fn memory_of_others() -> Result<Option<(c_long, Rules)>, SandboxError> {
     Ok(Some((call, vec![rule])))
 }
 
-/// Sockets of other families than those of the internet and of this machine: the kernel's code for many of them has seen
-/// little use.
-fn foreign_sockets() -> Result<Vec<(c_long, Rules)>, SandboxError> {
-    let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6];
-    let none_of_these = || families.map(|family| (0, SeccompCmpOp::Ne, family as u64));
-    [libc::SYS_socket, libc::SYS_socketpair]
-        .into_iter()
-        .map(|call| refused_where(call, none_of_these()).map(|(call, rule)| (call, vec![rule])))
-        .collect()
+/// Sockets of other families than those of the internet: the kernel's code for many of them has seen little use, and behind
+/// unix sockets are programs that start others. A program has opened its own by now. What it still makes are pairs, of the
+/// kinds that cannot be connected to somebody else instead.
+fn foreign_sockets() -> Result<BTreeMap<c_long, Rules>, SandboxError> {
+    use SeccompCmpOp::{MaskedEq, Ne};
+    const KIND: u64 = 0xF;
+    let kind = |kind: libc::c_int| [(1, MaskedEq(KIND), kind as u64)];
+    let mut refused: BTreeMap<c_long, Rules> = BTreeMap::new();
+    for (call, rule) in [
+        refused_where(
+            libc::SYS_socket,
+            [libc::AF_INET, libc::AF_INET6].map(|family| (0, Ne, family as u64)),
+        )?,
+        refused_where(libc::SYS_socketpair, [(0, Ne, libc::AF_UNIX as u64)])?,
+        refused_where(libc::SYS_socketpair, kind(libc::SOCK_DGRAM))?,
+        refused_where(libc::SYS_socketpair, kind(libc::SOCK_RAW))?,
+    ] {
+        refused.entry(call).or_default().push(rule);
+    }
+    Ok(refused)
 }
 
 /// Calls with higher numbers than [`NEWEST`]. `seccompiler` compares numbers for equality only.

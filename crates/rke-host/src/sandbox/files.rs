@@ -38,6 +38,16 @@ struct Allowed {
     path: PathBuf,
     access: BitFlags<AccessFs>,
     identity: Option<Identity>,
+    chosen_by: ChosenBy,
+}
+
+/// Who decides where a file lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ChosenBy {
+    /// The settings of the process.
+    Settings,
+    /// The system, which may move it at any time.
+    System,
 }
 
 /// Device and inode: what the kernel knows a file or folder by.
@@ -63,6 +73,20 @@ impl Files {
         }
     }
 
+    /// A file of the system, which it may replace, make later and move: its folder, that of the file that it is a link to, or
+    /// the nearest one above where that is not there yet, and the folders that it is usually moved to.
+    pub fn follow(mut self, file: &Path, usual: &[&Path]) -> Self {
+        let target = link_target(file);
+        let above = target.ancestors().skip(1).find(|folder| folder.is_dir());
+        // Not everything for a link to nowhere.
+        let above = above.filter(|folder| folder.parent().is_some()).map(Path::to_path_buf);
+        for folder in [folder_of(file)].into_iter().chain(above).chain(usual.iter().map(Into::into)) {
+            self = self.read(&folder);
+            self.allowed.iter_mut().last().into_iter().for_each(|last| last.chosen_by = ChosenBy::System);
+        }
+        self
+    }
+
     /// A folder in which files and folders are read, made, changed, moved and removed.
     pub fn write(self, folder: &Path) -> Self {
         self.allow(folder, READ_WRITE)
@@ -86,8 +110,8 @@ impl Files {
         self.allow(&folder_of(folder), AccessFs::RemoveDir.into())
     }
 
-    /// The first path that `wanted` reads and these do not allow: another one, or one in whose place another folder lies
-    /// now.
+    /// The first path that the settings of `wanted` have it read and these do not allow: another one, or one in whose place
+    /// another folder lies now. Where files of the system lie is nobody's setting.
     pub fn unreadable<'a>(&self, wanted: &'a Self) -> Option<&'a Path> {
         let allows = |path: &Path| {
             let mut above = self.allowed.iter().filter(|allowed| path.starts_with(&allowed.path));
@@ -97,7 +121,8 @@ impl Files {
             (Reading::Open, _) => None,
             (Reading::Limited, Reading::Open) => Some(Path::new("/")),
             (Reading::Limited, Reading::Limited) => {
-                wanted.allowed.iter().map(|allowed| allowed.path.as_path()).find(|path| !allows(path))
+                let chosen = wanted.allowed.iter().filter(|allowed| allowed.chosen_by == ChosenBy::Settings);
+                chosen.map(|allowed| allowed.path.as_path()).find(|path| !allows(path))
             }
         }
     }
@@ -106,7 +131,7 @@ impl Files {
     fn allow(mut self, path: &Path, access: BitFlags<AccessFs>) -> Self {
         let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
         let identity = identity(&path);
-        self.allowed.push(Allowed { path, access, identity });
+        self.allowed.push(Allowed { path, access, identity, chosen_by: ChosenBy::Settings });
         self
     }
 
@@ -153,7 +178,7 @@ fn restrict(files: &Files) -> Result<RulesetStatus, RulesetError> {
         .handle_access(AccessFs::Refer)?
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(handled)?
-        .scope(Scope::Signal)?
+        .scope(Scope::Signal | Scope::AbstractUnixSocket)?
         .create()?;
     let ruleset = ruleset.add_rules(files.rules(handled).map(Ok::<_, RulesetError>))?;
     let ruleset = if files.reading == Reading::Limited { allow_self(ruleset, reads)? } else { ruleset };
@@ -168,6 +193,18 @@ fn allow_self(ruleset: RulesetCreated, reads: BitFlags<AccessFs>) -> Result<Rule
 
 fn identity(path: &Path) -> Option<Identity> {
     path.metadata().ok().map(|about| (about.dev(), about.ino()))
+}
+
+/// Where a file lies, or would if it was there, without the symbolic links on the way.
+fn link_target(file: &Path) -> PathBuf {
+    /// As many as the kernel follows.
+    const MAX_LINKS: usize = 40;
+    let mut target = std::path::absolute(file).unwrap_or_else(|_| file.to_path_buf());
+    for _ in 0..MAX_LINKS {
+        let Ok(next) = target.read_link() else { break };
+        target = folder_of(&target).join(next);
+    }
+    target
 }
 
 fn folder_of(path: &Path) -> PathBuf {

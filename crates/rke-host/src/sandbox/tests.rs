@@ -3,8 +3,10 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, IoSliceMut, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::os::unix::fs::{PermissionsExt, chown};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -14,7 +16,7 @@ use std::thread;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketType, socket};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket, socketpair};
 use rustix::process::{
     DumpableBehavior, PidfdFlags, PidfdGetfdFlags, Resource, Signal, getpid, getppid, getrlimit,
     kill_process, pidfd_getfd, pidfd_open, set_dumpable_behavior, setpriority_process, setrlimit,
@@ -140,11 +142,58 @@ fn makes_a_socket() {
     let Some(folder) = folder() else { return };
     let socket = folder.join("outside/socket");
     limit_files(&Files::new(Reading::Open).socket(&socket)).expect("confined");
-    let listener = UnixListener::bind(&socket).expect("a socket");
+    let hidden = folder.join("outside/.hidden");
+    fs::create_dir(&hidden).expect("a folder");
+    let listener = UnixListener::bind(hidden.join("s")).expect("a socket");
+    fs::rename(hidden.join("s"), &socket).expect("moved");
+    fs::remove_dir(&hidden).expect("removed");
     assert!(is_refused(fs::write(folder.join("outside/new"), "new")));
     assert!(is_refused(fs::write(folder.join("outside/file"), "changed")));
     drop(listener);
     fs::remove_file(&socket).expect("removed");
+}
+
+#[test]
+fn files_of_the_system_are_followed_to_where_they_come_later() {
+    succeeds("follows_a_file", place().path());
+}
+
+#[test]
+#[ignore = "the process that another test starts"]
+fn follows_a_file() {
+    let Some(folder) = folder() else { return };
+    let at = |name: &str| folder.join(name);
+    for (link, target) in [("config/linked", "../outside/file"), ("config/later", "../wallets/later/file")] {
+        symlink(target, at(link)).expect("a link");
+    }
+    fs::create_dir(at("usual")).expect("a folder");
+    let usual = [at("usual"), at("nowhere")];
+    let usual = usual.each_ref().map(PathBuf::as_path);
+    let files = Files::new(Reading::Limited).follow(&at("config/linked"), &usual);
+    let files = files.follow(&at("config/later"), &[]).write(&at("data"));
+    // Makes files that this one may not.
+    let (moves, moved) = (channel::<()>(), channel::<()>());
+    let maker = {
+        let (folder, go, done) = (folder.clone(), moves.1, moved.0);
+        thread::spawn(move || {
+            go.recv().expect("it begins");
+            fs::create_dir(folder.join("wallets/later")).expect("a folder");
+            fs::write(folder.join("wallets/later/file"), "later").expect("written");
+            fs::write(folder.join("usual/file"), "usual").expect("written");
+            done.send(()).expect("it waits");
+        })
+    };
+    limit_files(&files).expect("confined");
+    moves.0.send(()).expect("it waits");
+    moved.1.recv().expect("made");
+    maker.join().expect("no panic");
+    for readable in ["config/linked", "config/file", "config/later", "usual/file"] {
+        assert!(fs::read(at(readable)).is_ok(), "{readable}");
+    }
+    assert!(is_refused(fs::read(at("log/file"))) && is_refused(fs::write(at("usual/file"), "changed")));
+    // Nobody has to restart the daemon because it lies elsewhere now.
+    let elsewhere = Files::new(Reading::Limited).follow(&at("log/file"), &[]);
+    assert_eq!(files.unreadable(&elsewhere), None);
 }
 
 #[test]
@@ -202,14 +251,42 @@ fn makes_calls() {
     assert_eq!(setrlimit(Resource::Core, limit), Err(Errno::PERM));
     let files = getrlimit(Resource::Nofile);
     assert_eq!(files.current, files.maximum, "no more files can be opened than now");
-    for family in [AddressFamily::NETLINK, AddressFamily::PACKET, AddressFamily::VSOCK] {
-        assert_eq!(socket(family, SocketType::RAW, None).err(), Some(Errno::AFNOSUPPORT), "{family:?}");
+    for family in [AddressFamily::NETLINK, AddressFamily::PACKET, AddressFamily::VSOCK, AddressFamily::UNIX] {
+        for kind in [SocketType::RAW, SocketType::STREAM, SocketType::DGRAM] {
+            assert_eq!(socket(family, kind, None).err(), Some(Errno::AFNOSUPPORT), "{family:?} {kind:?}");
+        }
+    }
+    // Either end of such a pair could be connected to somebody else.
+    for kind in [SocketType::RAW, SocketType::DGRAM] {
+        let pair = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None);
+        assert_eq!(pair.err(), Some(Errno::AFNOSUPPORT), "{kind:?}");
     }
 }
 
 #[test]
 fn what_a_program_needs_still_works() {
     succeeds("goes_on", place().path());
+}
+
+#[test]
+fn sockets_of_names_that_are_no_paths_are_those_of_the_process() {
+    succeeds("connects_to_a_name", place().path());
+}
+
+#[test]
+#[ignore = "the process that another test starts"]
+fn connects_to_a_name() {
+    let Some(folder) = folder() else { return };
+    let name =
+        |end: &str| SocketAddr::from_abstract_name([folder.as_os_str().as_bytes(), end.as_bytes()].concat());
+    let outside = name("outside").expect("a name");
+    let _listener = UnixListener::bind_addr(&outside).expect("a socket");
+    assert!(UnixStream::connect_addr(&outside).is_ok());
+    limit_files(&Files::new(Reading::Open)).expect("confined");
+    assert!(is_refused(UnixStream::connect_addr(&outside)), "a socket from outside");
+    let inside = name("inside").expect("a name");
+    let _listener = UnixListener::bind_addr(&inside).expect("a socket");
+    assert!(UnixStream::connect_addr(&inside).is_ok());
 }
 
 #[test]
@@ -292,5 +369,31 @@ fn makes_a_newer_call() {
         // Without the filter, `mseal` and the next are errors of another kind where the kernel has them.
         let calls = "syscall($_, -1, -1, -1, -1) == -1 or exit 1 for 462, 463; exit $!";
         panic!("no perl: {}", Command::new("perl").args(["-e", calls]).exec());
+    }
+}
+
+/// By another program too: to make these calls is not safe. Each is tried as it is and with something in the half of
+/// its number that the kernel does not look at.
+#[test]
+fn nothing_is_typed_in_a_terminal() {
+    let (status, said) = elsewhere("types_in_a_terminal", place().path());
+    assert_eq!(status.code(), Some(0), "{said}");
+}
+
+#[test]
+#[ignore = "the process that another test starts"]
+fn types_in_a_terminal() {
+    if folder().is_some() {
+        apply_filter_all_threads(&calls::not_permitted().expect("rules")).expect("a filter");
+        // What is no terminal has none of these calls, and no other one either.
+        let calls = format!(
+            "my $x = 'x'; for (0x5412, 0x541C, 0x5423) {{ for ($_, $_ + (1 << 32)) {{ syscall({0}, 0, $_, $x) == -1 && \
+             $! == {1} or die $_ }} }} syscall({0}, 0, 0x5413, $x) == -1 && $! == {2} or die $!",
+            libc::SYS_ioctl,
+            libc::EPERM,
+            libc::ENOTTY,
+        );
+        let mut perl = Command::new("perl");
+        panic!("no perl: {}", perl.args(["-e", &calls]).stdin(Stdio::null()).exec());
     }
 }

@@ -78,8 +78,14 @@ const COMMAND: &str = "RKE_TEST_COMMAND";
 
 /// This command behind a Content Server. What starts it is a process of its own: this program again.
 pub(crate) fn running(command: &str) -> Application {
-    let mut launcher = Command::new(std::env::current_exe().expect("this program"));
-    launcher.args(["--exact", "client::launches_commands", "--ignored"]).env(COMMAND, command);
+    running_after("true", command)
+}
+
+/// The same, where a shell does something before that.
+pub(crate) fn running_after(first: &str, command: &str) -> Application {
+    let mut launcher = Command::new("sh");
+    let then = format!("{first}; exec \"$0\" --exact client::launches_commands --ignored");
+    launcher.args(["-c", &then]).arg(std::env::current_exe().expect("this program")).env(COMMAND, command);
     Application::Exec(Launcher::start(launcher).expect("a launcher"))
 }
 

@@ -7,6 +7,7 @@ use rke_host::framing::{RecordIoError, records};
 use rke_proto::handshake::record::LEN_LEN;
 use rke_proto::handshake::{BreakCode, Reason, Record, Response};
 use rke_raida::content_server::ServerConfig;
+use rustix::process::{Signal, kill_process};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
@@ -26,7 +27,11 @@ struct Tunnel {
 }
 
 async fn tunnel(change: impl FnOnce(&mut ServerConfig)) -> Tunnel {
-    let stage = Stage::exec(NOTES_ITS_END, change).await;
+    tunnel_to(NOTES_ITS_END, change).await
+}
+
+async fn tunnel_to(command: &str, change: impl FnOnce(&mut ServerConfig)) -> Tunnel {
+    let stage = Stage::exec(command, change).await;
     let session = stage.open().await;
     let (mut stream, accepted) = session.attach_silently().await;
     let mut transport = accepted.transport;
@@ -134,6 +139,55 @@ async fn whatever_closes_or_spoils_the_connection_is_a_cut() {
     }
 }
 
+/// What keeps its place until it is killed, although it has seen the end of its input.
+const GOES_ON: &str =
+    "cat >/dev/null; sleep 1000 >/dev/null & echo $! > $DIR/child; echo $$ > $DIR/command; wait";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_goes_away_after_its_end_has_its_command_killed() {
+    for which in ["FIN", "RST"] {
+        let stage = Stage::exec(GOES_ON, |config| config.max_commands = 1).await;
+        let session = stage.open().await;
+        let (mut stream, mut accepted) = session.attach_silently().await;
+        let end = accepted.transport.sealer.end(None).expect("a record");
+        stream.write_all(&end).await.expect("sent");
+        let processes = [stage.process("command").await, stage.process("child").await];
+        if which == "FIN" {
+            stream.shutdown().await.expect("closed");
+            match last_word(stream, accepted.transport).await {
+                Ok(Record::BrokenOff { code: BreakCode::Other, text }) => assert!(text.contains("closed")),
+                last => panic!("{last:?}"),
+            }
+        } else {
+            rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).expect("set");
+            drop(stream);
+        }
+        for process in processes {
+            gone(process).await;
+        }
+        // Its place is free.
+        let _ = std::fs::remove_file(stage.dir.path().join("command"));
+        let (_reader, mut writer) = session.attach().await;
+        writer.end(None).await.expect("sent");
+        stage.process("command").await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_closes_after_both_ends_has_gone_in_order() {
+    let stage = Stage::exec("cat", |_| ()).await;
+    let session = stage.open().await;
+    for _ in 0..20 {
+        let (mut reader, mut writer) = session.attach().await;
+        writer.data(b"all").await.expect("sent");
+        assert_eq!(within(reader.next()).await.expect("a record"), Record::Data(b"all".to_vec()));
+        writer.end(None).await.expect("sent");
+        assert_eq!(within(reader.next()).await.expect("a record"), Record::End(Some(0)));
+        writer.close().await.expect("closed");
+        within(reader.closed()).await.expect("an orderly close, with nothing after the end");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_after_the_end_is_a_cut() {
     let stage = Stage::exec("cat > /dev/null; sleep 1000", |_| ()).await;
@@ -224,6 +278,28 @@ async fn a_server_that_stops_breaks_everything_off() {
         assert!(matches!(&last, Ok(Record::BrokenOff { code: BreakCode::Stopping, .. })), "{last:?}");
     }
     check_cut(&stage, processes, "stopped").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_launcher_that_is_killed_takes_its_commands_along_and_breaks_everything_off() {
+    let command = format!("echo $PPID > $DIR/launcher; {NOTES_ITS_END}");
+    let Tunnel { mut stage, stream, transport, processes, .. } = tunnel_to(&command, |_| ()).await;
+    let [command, child] = processes;
+    let idle = stage.open().await;
+    kill_process(stage.process("launcher").await, Signal::KILL).expect("killed");
+    let last = last_word(stream, transport).await;
+    assert!(matches!(&last, Ok(Record::BrokenOff { code: BreakCode::Stopping, .. })), "{last:?}");
+    gone(command).await;
+    assert_eq!(stage.file("ended"), None);
+    let why = within(stage.server.as_ref().expect("a Content Server").lost()).await.to_string();
+    assert!(
+        why.contains("was killed by signal 9") && why.contains("start the Content Server again"),
+        "{why}"
+    );
+    // Nobody is left to kill it, and the next client finds nobody.
+    kill_process(child, Signal::KILL).expect("it runs");
+    within(async { while TcpStream::connect(idle.peer.address).await.is_ok() {} }).await;
+    stage.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

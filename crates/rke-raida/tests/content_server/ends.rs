@@ -1,12 +1,11 @@
 //! Data that comes to its end.
 
-use std::process::Command;
 use std::time::Duration;
 
 use rke_proto::handshake::{BreakCode, Record};
-use rke_raida::content_server::{Application, Launcher};
+use rke_raida::content_server::Application;
 
-use crate::client::{Stage, gone, read_all, running, within};
+use crate::client::{Stage, gone, read_all, running, running_after, within};
 
 #[tokio::test]
 async fn the_exit_status_of_the_command_travels_back() {
@@ -35,8 +34,6 @@ async fn a_command_goes_on_talking_after_the_clients_end() {
     let (mut reader, mut writer) = stage.open().await.attach().await;
     writer.data(b"hello\n").await.expect("sent");
     writer.end(None).await.expect("sent");
-    // Its direction may be closed as well: it had its end.
-    writer.close().await.expect("closed");
     assert_eq!(read_all(&mut reader).await, ("HELLO\n1\n2\n3\n".into(), Some(Record::End(Some(5)))));
 }
 
@@ -136,10 +133,25 @@ async fn no_more_commands_run_than_may() {
 }
 
 #[tokio::test]
+async fn few_open_files_are_a_limit_of_commands_and_not_of_how_many_run() {
+    let stage = Stage::new(running_after("ulimit -Sn 24", "ulimit -Sn; cat"), |_| ()).await;
+    let session = stage.open().await;
+    let mut tunnels = Vec::new();
+    for _ in 0..20 {
+        let (mut reader, writer) = session.attach().await;
+        assert_eq!(within(reader.next()).await.expect("a record"), Record::Data(b"24\n".to_vec()));
+        tunnels.push((reader, writer));
+    }
+    for (reader, writer) in &mut tunnels {
+        writer.end(None).await.expect("sent");
+        assert_eq!(read_all(reader).await, (String::new(), Some(Record::End(Some(0)))));
+    }
+}
+
+#[tokio::test]
 async fn an_application_that_cannot_be_started_is_said_to_be_missing() {
-    // One that is gone already.
-    let launcher = Launcher::start(Command::new("true")).expect("a launcher");
-    let stage = Stage::new(Application::Exec(launcher), |_| ()).await;
+    // Its launcher has room for the first of the descriptors that a command needs, and for no more.
+    let stage = Stage::new(running_after("ulimit -n 4", "cat"), |_| ()).await;
     let (mut reader, _writer) = stage.open().await.attach().await;
     let (_, last) = read_all(&mut reader).await;
     assert!(matches!(last, Some(Record::BrokenOff { code: BreakCode::NoApplication, .. })), "{last:?}");

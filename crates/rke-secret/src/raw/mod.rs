@@ -29,6 +29,6 @@ pub(crate) use random::fill as fill_random;
 pub(crate) use slot::{SLOT_LEN, SLOT_ROOM, Slot, Visitor};
 pub(crate) use stack::{Depth, Reach, Stack};
 pub(crate) use system::{
-    abort, install_standstill, others_are_blocked, refuse_exec_gain, say, set_standstill, signal_thread,
-    standing, unblock_in_child,
+    abort, install_standstill, kill_child_with_parent, limit_files_in_child, others_are_blocked,
+    refuse_exec_gain, say, set_standstill, signal_thread, standing, unblock_in_child,
 };

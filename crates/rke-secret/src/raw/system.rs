@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use rustix::process::{Resource, Rlimit, getpid, getppid, set_parent_process_death_signal, setrlimit};
 use rustix::thread::futex;
 
 /// 1 while threads are to stand still.
@@ -92,6 +93,25 @@ pub(crate) fn unblock_in_child(command: &mut Command) {
     let unblock = || Ok(SigSet::empty().thread_set_mask()?);
     // SAFETY: between fork and exec it makes one system call, which is safe there, and takes no lock and no memory.
     unsafe { command.pre_exec(unblock) };
+}
+
+/// Has the process of `command` killed when the thread that starts it ends, however that happens.
+pub(crate) fn kill_child_with_parent(command: &mut Command) {
+    let parent = getpid();
+    let bind = move || {
+        set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+        // The parent may have ended before that.
+        if getppid() == Some(parent) { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
+    };
+    // SAFETY: between fork and exec it makes two system calls, which are safe there, and takes no lock and no memory.
+    unsafe { command.pre_exec(bind) };
+}
+
+/// Has the process of `command` begin with this limit of open files.
+pub(crate) fn limit_files_in_child(command: &mut Command, limit: Rlimit) {
+    let set = move || Ok(setrlimit(Resource::Nofile, limit)?);
+    // SAFETY: between fork and exec it makes one system call, which is safe there, and takes no lock and no memory.
+    unsafe { command.pre_exec(set) };
 }
 
 /// Writes a message to standard error, without a lock and without memory of the heap.

@@ -1,13 +1,15 @@
 //! What a command behind the Content Server starts with, and what is left of it.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rke_daemon::{Daemon, Domain};
 use rke_raida::content_server::ServerConfig;
 use rke_raida::dns::DnsServer;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::dev::{Dev, Done};
 use crate::support::{DOMAIN, config, get, network, running};
@@ -70,6 +72,32 @@ fn a_command_inherits_no_more_of_the_environment_than_is_documented() {
         ("USER", "server"),
     ];
     assert_eq!(shown, expected.into());
+}
+
+/// Whether tunnels are cut then is tested where the Content Server is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_content_server_that_loses_what_starts_its_commands_says_so_and_ends() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut network = network(&dir).await;
+    network.stop_content_server().await;
+    let mut server = Command::new(env!("CARGO_BIN_EXE_rke"));
+    server.args(["content-server", "serve", "--cs-id", "CONTENT-SERVER01", "--listen", "127.0.0.1:0"]);
+    server.args(["--exec", "cat", "--data-dir"]).arg(dir.path().join("content-server/data"));
+    let mut server = server.stderr(Stdio::piped()).spawn().expect("rke runs");
+    let mut said = BufReader::new(server.stderr.take().expect("a log"));
+    let mut line = String::new();
+    while !line.contains(" listens on ") {
+        line.clear();
+        assert_ne!(said.read_line(&mut line).expect("a line"), 0, "it has ended");
+    }
+    let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", server.id()));
+    let launcher = Pid::from_raw(children.expect("its children").trim().parse().expect("one child"));
+    kill_process(launcher.expect("a process"), Signal::KILL).expect("killed");
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).expect("its last words");
+    assert_eq!(server.wait().expect("it has ended").code(), Some(1), "{rest}");
+    let reason = "the process that starts the commands of --exec was killed by signal 9";
+    assert!(rest.contains(reason), "{rest}");
 }
 
 #[test]

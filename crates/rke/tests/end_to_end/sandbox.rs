@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, read_to_string};
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::symlink;
-use std::process::Command;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_filter};
 use serde_json::{Value, json};
@@ -92,6 +95,55 @@ async fn with_a_folder_for_wallets_the_daemon_reads_nothing_else() {
     let wiped = real.get(&format!("/api/rke/session/delete?session_id={id}&verify=true")).json();
     assert!(wiped["wipe"]["scanned_bytes"].as_u64() > Some(1_000_000), "{wiped}");
     assert!(real.get(&real.create_target()).status == 200);
+}
+
+/// A RAIDA node or a Content Server that a shell has started with few open files, and its limits.
+fn limits_of(arguments: &[&str], data_dir: &Path) -> String {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -Sn 64; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_rke")]).args(arguments);
+    let mut program = shell.arg("--data-dir").arg(data_dir).stderr(Stdio::piped()).spawn().expect("rke runs");
+    let mut said = BufReader::new(program.stderr.take().expect("a log")).lines().map_while(Result::ok);
+    let listens = said.any(|line| line.contains(" listens on "));
+    let limits = read_to_string(format!("/proc/{}/limits", program.id()));
+    program.kill().and_then(|()| program.wait()).expect("killed");
+    assert!(listens, "{arguments:?}");
+    limits.expect("limits")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_program_opens_as_many_files_as_the_system_lets_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut network = network(&dir).await;
+    network.stop_content_server().await;
+    let coins = network.wallet().join("Bank");
+    let coins = coins.to_str().expect("UTF-8");
+    let node = ["raida", "--index", "0", "--listen", "127.0.0.1:0", "--coins", coins];
+    let content_server =
+        ["content-server", "serve", "--cs-id", "CONTENT-SERVER01", "--listen", "127.0.0.1:0"];
+    for (arguments, data_dir) in
+        [(&node[..], dir.path().join("node")), (&content_server, dir.path().join("content-server/data"))]
+    {
+        let limits = limits_of(arguments, &data_dir);
+        let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")).expect("a limit");
+        let files: Vec<&str> = files.split_whitespace().collect();
+        assert!(files[0] == files[1] && files[0] != "64", "{arguments:?}: {files:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_for_a_group_leaves_nothing_next_to_it() {
+    let (root, dir) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let network = network(&root).await;
+    let socket = dir.path().join("rke.sock");
+    let group = rustix::process::getgid().as_raw().to_string();
+    let wallets = root.path().to_str().expect("UTF-8").to_owned();
+    let flags = ["--unix-socket", socket.to_str().expect("UTF-8"), "--unix-socket-group", &group];
+    let flags = [&flags[..], &["--wallet-root", &wallets]].concat();
+    let real = Real::start_on(root, network, &flags, Files::AsMany);
+    assert_eq!(sandbox(&real)["landlock"], "reads_and_writes");
+    let names = fs::read_dir(dir.path()).expect("the folder").flatten().map(|file| file.file_name());
+    assert_eq!(names.collect::<Vec<_>>(), ["rke.sock"]);
+    UnixStream::connect(&socket).expect("it listens");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,8 @@
 //! says that it is weak, and is: anyone who sees the handshake finds the key in 256 tries.
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,12 +12,16 @@ use rke_daemon::{Config, Domain};
 use rke_proto::derive;
 use rke_proto::tunnel::{HandshakeNonce, PacketHeader};
 use rke_proto::{ContentServerId, KeyContext, cipher};
+use rke_raida::content_server::ServerConfig;
 use rke_raida::network::LocalNetwork;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep};
 
 use crate::listener::Listener;
 use crate::records::Detour;
-use crate::support::{DOMAIN, network};
+use crate::support::{DOMAIN, network, network_with, running};
 use crate::tunnel::{arguments, rke};
 use crate::wire::post;
 
@@ -118,6 +124,48 @@ async fn a_weak_session_carries_data_and_shows_on_every_line_that_it_is_weak() {
     let (success, _, log) = rke(arguments(&format!("{create} --json")), "").await;
     assert!(success && log.contains("WEAK") && !log.contains("opened with"), "{log}");
     detour.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_a_weak_session_that_goes_away_has_its_command_killed_and_has_not_ended() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| dir.path().join(name);
+    let (begun, ended) = (file("begun"), file("ended"));
+    let command = format!(
+        "echo $$ > '{}'; cat >/dev/null; echo $$ > '{}'; sleep 1000",
+        begun.display(),
+        ended.display()
+    );
+    let mut network = network_with(&dir, ServerConfig::new(running(&command))).await;
+    let records = network.add_narrow_key_set().await.expect("a key set");
+    let allow = |config: &mut Config| config.allow_weak_shares = domains();
+    let detour = Detour::on(dir, network, records, allow).await;
+    let shown = detour.show(&detour.create().await).await;
+    check_weak(&shown, true);
+    // Before the end of its data, and after it.
+    for (body, sign) in [("al", &begun), ("all", &ended)] {
+        let mut client = TcpStream::connect(detour.daemon.address()).await.expect("connected");
+        let target = format!("/api/rke/session/{}/tunnel", id(&shown));
+        let request = format!("POST {target} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 3\r\n\r\n{body}");
+        client.write_all(request.as_bytes()).await.expect("sent");
+        let command = eventually(|| std::fs::read_to_string(sign).ok()?.trim().parse::<u32>().ok()).await;
+        drop(client);
+        eventually(|| (!Path::new(&format!("/proc/{command}")).exists()).then_some(())).await;
+        assert_eq!(ended.exists(), body == "all", "a cut is no end");
+    }
+    detour.stop().await;
+}
+
+/// What is there before long.
+async fn eventually<T>(is_there: impl Fn() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        match is_there() {
+            Some(there) => return there,
+            None => assert!(Instant::now() < deadline, "it has not come"),
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

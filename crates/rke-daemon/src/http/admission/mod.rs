@@ -24,7 +24,7 @@ use axum::response::{IntoResponse, Response};
 pub use self::attempt::Attempt;
 use self::fetch::NamedOrigin;
 use self::host::Host;
-use self::origin::{Origin, OriginRules};
+use self::origin::{Origin, OriginRules, Own};
 pub(super) use self::refusals::Refusal;
 pub use self::refusals::{LastRefusal, Refusals, Rule};
 use super::asked::{Asked, lines};
@@ -141,7 +141,8 @@ impl Admission {
             Some(host) if way == Way::Tcp && !host.host.is_loopback() => Browser::Unnamed,
             _ => Browser::Named,
         };
-        Ok(Source { origin: rules.origins.check(asked, way, host)?, browser })
+        let own = host.and_then(|_| Own::of(asked, way));
+        Ok(Source { origin: rules.origins.check(asked, own)?, browser })
     }
 
     /// What comes after the preflight: `Sec-Fetch-*`, token, rate. The method is left to the routes;

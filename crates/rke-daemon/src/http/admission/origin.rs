@@ -27,12 +27,7 @@ impl<'a> Origin<'a> {
         Some(Self::new(scheme, Authority::parse(authority)?))
     }
 
-    /// The origin of a URL.
-    fn of_url(url: &'a str) -> Option<Self> {
-        Self::parse(origin_part(url))
-    }
-
-    pub(super) fn new(scheme: &str, mut authority: Authority<'a>) -> Self {
+    fn new(scheme: &str, mut authority: Authority<'a>) -> Self {
         let scheme = scheme.to_ascii_lowercase();
         authority.port = authority.port.or(match scheme.as_str() {
             "http" => Some(80),
@@ -53,6 +48,29 @@ impl<'a> Origin<'a> {
     }
 }
 
+/// The daemon's own origin, as a request's `Host` spells it. A browser spells both alike, and what is spelled otherwise is
+/// another origin to it: nothing is compared by what it means.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Own<'a> {
+    scheme: &'static str,
+    host: &'a str,
+}
+
+impl<'a> Own<'a> {
+    /// `None` where the request names no host.
+    pub(super) fn of(asked: &Asked<'a>, way: Way) -> Option<Self> {
+        let host = std::str::from_utf8(asked.first(&header::HOST)?).ok()?;
+        Authority::parse(host).is_some().then(|| Self { scheme: way.scheme(), host })
+    }
+
+    /// Whether `origin` spells it.
+    pub(super) fn is(self, origin: &str) -> bool {
+        origin.split_once("://").is_some_and(|(scheme, host)| {
+            scheme.eq_ignore_ascii_case(self.scheme) && host.eq_ignore_ascii_case(self.host)
+        })
+    }
+}
+
 /// Which pages pass.
 #[derive(Debug)]
 pub(super) struct OriginRules {
@@ -66,16 +84,14 @@ impl OriginRules {
     pub(super) fn check(
         &self,
         asked: &Asked<'_>,
-        way: Way,
-        own: Option<Authority<'_>>,
+        own: Option<Own<'_>>,
     ) -> Result<Option<HeaderValue>, Refusal> {
-        let own = own.map(|own| Origin::new(way.scheme(), own));
         let mut values = asked.all(&header::ORIGIN);
         let Some(value) = values.next() else {
-            return self.check_referer(asked, own.as_ref()).map(|()| None);
+            return self.check_referer(asked, own).map(|()| None);
         };
         let text = std::str::from_utf8(value).unwrap_or_default();
-        if values.next().is_none() && self.pass(text, own.as_ref()) {
+        if values.next().is_none() && self.pass(text, own) {
             return Ok(HeaderValue::from_bytes(value).ok());
         }
         let message = match text {
@@ -88,10 +104,9 @@ impl OriginRules {
     }
 
     /// A link from elsewhere may lead to the pages, but to nothing that does something.
-    fn check_referer(&self, asked: &Asked<'_>, own: Option<&Origin<'_>>) -> Result<(), Refusal> {
-        let page = |value| std::str::from_utf8(value).ok().and_then(Origin::of_url);
-        let mut pages = asked.all(&header::REFERER).map(page);
-        let passes = |page: Option<Origin<'_>>| page.is_some_and(|page| self.pass_origin(&page, own));
+    fn check_referer(&self, asked: &Asked<'_>, own: Option<Own<'_>>) -> Result<(), Refusal> {
+        let mut pages = asked.all(&header::REFERER).map(|value| std::str::from_utf8(value).ok());
+        let passes = |page: Option<&str>| page.is_some_and(|url| self.pass_origin(origin_part(url), own));
         if !asked.path.starts_with("/api/") || pages.all(passes) {
             return Ok(());
         }
@@ -100,16 +115,17 @@ impl OriginRules {
         Err(Refusal::new(Rule::Origin, StatusCode::FORBIDDEN, message))
     }
 
-    fn pass(&self, text: &str, own: Option<&Origin<'_>>) -> bool {
+    fn pass(&self, text: &str, own: Option<Own<'_>>) -> bool {
         match text {
             "null" => self.null == NullOrigin::Allowed,
-            _ => Origin::parse(text).is_some_and(|origin| self.pass_origin(&origin, own)),
+            _ => self.pass_origin(text, own),
         }
     }
 
-    fn pass_origin(&self, origin: &Origin<'_>, own: Option<&Origin<'_>>) -> bool {
+    fn pass_origin(&self, text: &str, own: Option<Own<'_>>) -> bool {
         let loopback = self.loopback == LoopbackOrigins::Allowed;
-        own == Some(origin) || self.listed.contains(origin) || (loopback && origin.is_loopback())
+        let is_allowed = |origin| self.listed.contains(&origin) || (loopback && origin.is_loopback());
+        own.is_some_and(|own| own.is(text)) || Origin::parse(text).is_some_and(is_allowed)
     }
 }
 
@@ -133,8 +149,7 @@ mod tests {
     use super::*;
 
     fn passes(rules: &OriginRules, text: &str) -> bool {
-        let own = Authority::parse("127.0.0.1:8080").expect("an authority");
-        rules.pass(text, Some(&Origin::new("http", own)))
+        rules.pass(text, Some(Own { scheme: "http", host: "127.0.0.1:8080" }))
     }
 
     fn rules(loopback: LoopbackOrigins) -> OriginRules {
@@ -185,6 +200,7 @@ mod tests {
     fn loopback_origins_and_null_follow_the_settings() {
         let mut rules = rules(LoopbackOrigins::Refused);
         assert!(passes(&rules, "http://127.0.0.1:8080") && passes(&rules, "https://app.example"));
+        assert!(!passes(&rules, "http://127.0.0.1:08080") && !passes(&rules, "https://127.0.0.1:8080"));
         assert!(!passes(&rules, "http://127.0.0.1:8081") && !passes(&rules, "http://localhost:8080"));
         rules.null = NullOrigin::Allowed;
         assert!(passes(&rules, "null") && !passes(&rules, "NULL"));

@@ -1,9 +1,6 @@
 //! Who asks, as a request that has passed tells it: a page by its origin, or else a program.
 
-use axum::http::header;
-
-use super::host::Authority;
-use super::origin::{self, Origin};
+use super::origin::{self, Own};
 use super::{Admission, fetch};
 use crate::http::asked::Asked;
 use crate::http::caller::{Caller, Way};
@@ -14,23 +11,16 @@ impl Admission {
     pub(super) fn viewer(&self, asked: &Asked<'_>, caller: Option<&Caller>) -> Viewer {
         let way = caller.map_or(Way::Tcp, |caller| caller.way);
         let named = origin::named(asked).and_then(|origin| std::str::from_utf8(origin).ok());
+        let is_own = |origin| Own::of(asked, way).is_some_and(|own| own.is(origin));
         // Elsewhere nobody sees anything of sessions, and a Referer may be any.
         match named.filter(|_| asked.path.starts_with("/api/")) {
             // Where something else does TLS for the daemon, only the browser knows what its own origin is.
-            Some(origin) if !is_own(asked, way, origin) && !fetch::is_from_same_origin(asked) => match origin
-            {
-                "null" => Viewer::NullOrigin,
-                _ => Viewer::Page(self.pages.of(origin)),
-            },
-            _ => Viewer::Program,
+            Some(origin) if is_own(origin) || fetch::is_from_same_origin(asked) => Viewer::Program,
+            Some("null") => Viewer::NullOrigin,
+            Some(origin) => Viewer::Page(self.pages.of(origin)),
+            None => Viewer::Program,
         }
     }
-}
-
-fn is_own(asked: &Asked<'_>, way: Way, origin: &str) -> bool {
-    let host = asked.first(&header::HOST).and_then(|host| std::str::from_utf8(host).ok());
-    let own = host.and_then(Authority::parse).map(|host| Origin::new(way.scheme(), host));
-    own.is_some() && own == Origin::parse(origin)
 }
 
 #[cfg(test)]
@@ -74,7 +64,17 @@ mod tests {
             (Way::Tcp, vec![host, (referer, "http://localhost:8080/docs")], program.clone()),
             (Way::Tcp, vec![host, (referer, "http://localhost:3000/a?b")], page("http://localhost:3000")),
             (Way::Tls, vec![tls_host, (origin, "https://rke.example")], program.clone()),
-            (Way::Tls, vec![tls_host, (origin, "https://rke.example:443")], program.clone()),
+            // No browser spells its own origin otherwise than its Host.
+            (Way::Tls, vec![tls_host, (origin, "https://rke.example:443")], page("https://rke.example")),
+            (Way::Tcp, vec![host, (origin, "http://localhost.:8080")], page("http://localhost.:8080")),
+            (Way::Tcp, vec![host, (origin, "http://localhost:08080")], page("http://localhost:08080")),
+            (
+                Way::Tcp,
+                vec![("host", "localhost.:8080"), (origin, "http://localhost.:8080")],
+                program.clone(),
+            ),
+            (Way::Tcp, vec![("host", "LocalHost:8080"), (origin, "http://localhost:8080")], program.clone()),
+            (Way::Unix, vec![("host", ""), (origin, "http://")], page("http://")),
             (Way::Tls, vec![tls_host, (origin, "http://rke.example")], page("http://rke.example")),
             // Behind something that does TLS for the daemon.
             (

@@ -202,7 +202,7 @@ async fn a_client_that_does_not_wait_for_the_response_has_not_ended() {
     assert!(client.read(&mut [0; 10]).await.expect("a response") > 0);
     drop(client);
     let heard = stage.heard().await;
-    assert_eq!((heard.data.as_slice(), heard.last), (&b"all"[..], Last::EndThenCut));
+    assert_eq!((heard.data.as_slice(), heard.last), (&b"all"[..], Last::EndThenReset));
     stage.stop().await;
 }
 

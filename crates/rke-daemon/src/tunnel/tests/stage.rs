@@ -1,5 +1,6 @@
 //! A daemon with a session, a Content Server that plays a part, and a client that sees the bytes of HTTP.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -44,8 +45,8 @@ pub(super) enum Last {
     End,
     BrokenOff(BreakCode),
     Cut,
-    /// The data had an end, and then the client went away.
-    EndThenCut,
+    /// The data had an end, and then the connection was reset.
+    EndThenReset,
     /// Nobody has listened.
     Unheard,
 }
@@ -119,11 +120,12 @@ impl Line {
         }
     }
 
-    /// The same, and then waits until the client goes away.
+    /// The same, and then waits until the connection is reset.
     pub(super) async fn hear_after_the_end(&mut self) -> Heard {
         let Heard { data, last } = self.hear().await;
-        let gone = self.next().await.is_none() && last == Last::End;
-        Heard { data, last: if gone { Last::EndThenCut } else { last } }
+        let reset =
+            self.stream.read_u8().await.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset);
+        Heard { data, last: if reset && last == Last::End { Last::EndThenReset } else { last } }
     }
 
     pub(super) async fn close(self, close: Close) -> Heard {

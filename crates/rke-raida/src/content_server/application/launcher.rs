@@ -19,6 +19,9 @@ use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 pub use self::commands::launch_commands;
 
@@ -40,6 +43,10 @@ pub(super) const EXITED: u8 = b'x';
 /// The same: the error of the system that kept the command from being started.
 pub(super) const FAILED: u8 = b'f';
 
+/// The same, without a number, and the last: nothing of the command sees what happens from now on. A line that closes
+/// without this word has lost its launcher.
+pub(super) const GONE: u8 = b'g';
+
 /// First byte, and a number with the lowest byte first.
 pub(super) const NEWS_LEN: usize = 5;
 
@@ -53,6 +60,8 @@ struct Running {
     /// `None` when it has been told to end.
     socket: Option<OwnedFd>,
     process: Child,
+    /// Readable when the process has ended: what it had started has been killed by then.
+    exit: OwnedFd,
 }
 
 /// What a command gets of the Content Server.
@@ -79,8 +88,8 @@ struct Request {
 /// What comes on the launcher's socket.
 enum Received {
     Request(Request),
-    /// One that is not complete, as where there are too few descriptors left to take it. Its line is closed with it.
-    Unusable,
+    /// One that is not complete, as where there are too few descriptors left to take it. Its line, where that came.
+    Unusable(Option<OwnedFd>),
     /// There will be no more.
     End,
 }
@@ -96,7 +105,27 @@ impl Launcher {
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
         // Signals from the terminal are for the Content Server.
         program.process_group(0).stdin(its_socket).stdout(Stdio::null());
-        Ok(Self(Arc::new(Running { socket: Some(socket), process: program.spawn()? })))
+        let mut process = program.spawn()?;
+        let exit = pidfd_open(Pid::from_child(&process), PidfdFlags::empty());
+        let exit = exit.inspect_err(|_| drop(process.kill().and_then(|()| process.wait())))?;
+        Ok(Self(Arc::new(Running { socket: Some(socket), process, exit })))
+    }
+
+    /// Waits until the launcher has ended, which it does not while there is one of these; says how.
+    pub(super) async fn lost(&self) -> String {
+        #[expect(deprecated, reason = "its unsafe successor is for types whose descriptor may change")]
+        let watch = |exit| AsyncFd::with_interest(exit, Interest::READABLE);
+        let watched = self.0.exit.try_clone().and_then(watch);
+        let ended = async { watched?.readable().await.map(drop) };
+        match ended.await {
+            Ok(()) => how_it_ended(Pid::from_child(&self.0.process)),
+            Err(error) => format!("cannot be watched ({error})"),
+        }
+    }
+
+    /// What becomes readable when the launcher has ended.
+    pub(super) fn exit(&self) -> BorrowedFd<'_> {
+        self.0.exit.as_fd()
     }
 
     /// Asks for a command with these variables. Whether it starts is said on its line.
@@ -115,7 +144,8 @@ fn request(
     ends: &Ends<'_>,
 ) -> io::Result<()> {
     let text: String = variables.map(|(name, value)| format!("{name}={value}\0")).collect();
-    let descriptors = [ends.its_input, ends.input, ends.its_output, ends.its_line];
+    // The line first: where not all can be taken, it says so.
+    let descriptors = [ends.its_line, ends.its_input, ends.input, ends.its_output];
     let mut room = [MaybeUninit::uninit(); cmsg_space!(ScmRights(DESCRIPTORS))];
     let mut control = SendAncillaryBuffer::new(&mut room);
     if !control.push(SendAncillaryMessage::ScmRights(&descriptors)) {
@@ -147,17 +177,27 @@ impl Request {
             RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
             _ => None,
         });
-        let descriptors: Vec<OwnedFd> = rights.flatten().collect();
+        let mut descriptors: Vec<OwnedFd> = rights.flatten().collect();
         if len == 0 && descriptors.is_empty() {
             return Ok(Received::End);
         }
-        let ends = <[OwnedFd; DESCRIPTORS]>::try_from(descriptors).ok();
-        Ok(match ends.zip(variables(&bytes[..len])) {
-            Some(([its_input, input, its_output, line], variables)) => {
+        let line = (!descriptors.is_empty()).then(|| descriptors.remove(0));
+        let ends = <[OwnedFd; DESCRIPTORS - 1]>::try_from(descriptors).ok();
+        Ok(match (line, ends.zip(variables(&bytes[..len]))) {
+            (Some(line), Some(([its_input, input, its_output], variables))) => {
                 Received::Request(Self { variables, its_input, input, its_output, line })
             }
-            None => Received::Unusable,
+            (line, _) => Received::Unusable(line),
         })
+    }
+}
+
+fn how_it_ended(process: Pid) -> String {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    let status = waitid(WaitId::Pid(process), options).ok().flatten();
+    match status.as_ref().and_then(|status| status.terminating_signal()) {
+        Some(signal) => format!("was killed by signal {signal}"),
+        None => "has ended".into(),
     }
 }
 

@@ -99,6 +99,16 @@ impl Application {
     }
 }
 
+impl Application {
+    /// Waits until it cannot be started any more: what starts its commands is gone. Says how that ended.
+    pub async fn lost(&self) -> String {
+        match self {
+            Self::Echo => std::future::pending().await,
+            Self::Exec(launcher) => launcher.lost().await,
+        }
+    }
+}
+
 impl Running {
     /// What waits for the exit of the command. `None` for the echo.
     pub(super) fn exit(&self) -> Option<Exit> {

@@ -1,5 +1,6 @@
 //! A command, as the Content Server sees it: its input, its output and its line. The line is a socket to the launcher,
-//! which says on it how the command has exited; closing it has the launcher kill the command's process group.
+//! which says on it how the command has exited; closing it has the launcher kill the command's process group. Where the
+//! launcher itself is gone, the kernel has killed the command.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -12,7 +13,7 @@ use rustix::net::{SendFlags, Shutdown, send, shutdown};
 use tokio::net::UnixStream;
 use tokio::net::unix::pipe;
 
-use super::launcher::{EXITED, Ends, FAILED, INPUT_ENDED, Launcher, NEWS_LEN};
+use super::launcher::{EXITED, Ends, FAILED, GONE, INPUT_ENDED, Launcher, NEWS_LEN};
 
 /// How long to wait for the launcher to kill a command. It takes far less, unless the machine hangs.
 const KILL_LIMIT: Duration = Duration::from_secs(1);
@@ -20,6 +21,7 @@ const KILL_LIMIT: Duration = Duration::from_secs(1);
 /// A running command. Dropping it kills what is left of its process group, and only then does its input end.
 pub(super) struct Process {
     line: Arc<UnixStream>,
+    launcher: Launcher,
 }
 
 /// Says that a command's input has ended.
@@ -56,7 +58,7 @@ pub(super) fn start(
     launcher.ask(variables, &ends)?;
     line.set_nonblocking(true)?;
     Ok(Started {
-        process: Process { line: Arc::new(UnixStream::from_std(line)?) },
+        process: Process { line: Arc::new(UnixStream::from_std(line)?), launcher: launcher.clone() },
         input: pipe::Sender::from_owned_fd(input.into())?,
         output: pipe::Receiver::from_owned_fd(output.into())?,
     })
@@ -71,24 +73,36 @@ impl Process {
         InputEnd { line: Arc::clone(&self.line) }
     }
 
-    /// Has the launcher kill the process group, and waits until it has.
+    /// Has the launcher kill the process group, and waits until it has. The line of a launcher that is gone closes before
+    /// the kernel kills the command, which it has done once the launcher has ended.
     fn kill(&self) -> io::Result<()> {
-        shutdown(&self.line, Shutdown::Write)?;
+        // Fails where the launcher is gone.
+        let _ = shutdown(&self.line, Shutdown::Write);
         let deadline = Instant::now() + KILL_LIMIT;
-        let mut rest = [0; NEWS_LEN];
+        let (mut word, mut is_gone) = ([0; NEWS_LEN], false);
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
-            match poll(&mut [PollFd::new(&self.line, PollFlags::IN)], Some(&timeout)) {
-                Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
-                Ok(_) | Err(Errno::INTR) => (),
+            wait_until_readable(&self.line, deadline)?;
+            match read(&self.line, &mut word) {
+                Ok(0) | Err(Errno::CONNRESET) if is_gone => return Ok(()),
+                Ok(0) | Err(Errno::CONNRESET) => return wait_until_readable(self.launcher.exit(), deadline),
+                // A line carries whole words.
+                Ok(_) => is_gone |= word[0] == GONE,
+                Err(Errno::AGAIN | Errno::INTR) => (),
                 Err(error) => return Err(error.into()),
             }
-            match read(&self.line, &mut rest) {
-                Ok(0) | Err(Errno::CONNRESET) => return Ok(()),
-                Ok(_) | Err(Errno::AGAIN | Errno::INTR) => (),
-                Err(error) => return Err(error.into()),
-            }
+        }
+    }
+}
+
+fn wait_until_readable(what: impl AsFd, deadline: Instant) -> io::Result<()> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
+        match poll(&mut [PollFd::new(&what, PollFlags::IN)], Some(&timeout)) {
+            Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+            Ok(_) => return Ok(()),
+            Err(Errno::INTR) => (),
+            Err(error) => return Err(error.into()),
         }
     }
 }

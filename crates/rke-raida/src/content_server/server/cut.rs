@@ -32,6 +32,9 @@ pub(super) enum Cut {
     /// The other end broke it off.
     #[error("the client broke it off")]
     ByTheClient,
+    /// The client has closed its direction after its end, which nobody does who still waits for the other one's.
+    #[error("the client closed the connection before the end of the response")]
+    Abandoned,
     /// The session's key is gone.
     #[error("{}", ending_text(*.0))]
     Key(Ending),
@@ -78,7 +81,9 @@ impl Cut {
             Self::Connection(_) | Self::ByTheClient => return None,
             Self::Key(Ending::Deleted) => BreakCode::Deleted,
             Self::Key(Ending::Expired) => BreakCode::Expired,
-            Self::Key(Ending::GivenUp) | Self::NotForData | Self::TooManyCommands(_) => BreakCode::Other,
+            Self::Key(Ending::GivenUp) | Self::NotForData | Self::TooManyCommands(_) | Self::Abandoned => {
+                BreakCode::Other
+            }
             Self::Stopping => BreakCode::Stopping,
             Self::Idle(_) => BreakCode::Idle,
             Self::NoApplication(_) => BreakCode::NoApplication,

@@ -8,6 +8,7 @@ mod records;
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -73,6 +74,12 @@ pub enum ServerError {
     /// The key sets.
     #[error(transparent)]
     Keys(#[from] ContentServerError),
+    /// What starts the commands, while it serves.
+    #[error(
+        "the process that starts the commands of --exec {0}, so all tunnels are broken off and no command can be \
+         started; start the Content Server again"
+    )]
+    LauncherLost(String),
 }
 
 impl ServerError {
@@ -85,7 +92,7 @@ impl ServerError {
 /// A running Content Server. It goes on until [`ContentServer::stop`].
 pub struct ContentServer {
     address: SocketAddr,
-    stop: watch::Sender<bool>,
+    stop: Arc<watch::Sender<bool>>,
     shared: Arc<Shared>,
     server: JoinHandle<()>,
 }
@@ -112,8 +119,10 @@ impl ContentServer {
         let ServerConfig { application, idle_timeout, max_connections, max_commands, .. } = config;
         let commands = Arc::new(Semaphore::new(max_commands));
         let (stop, stopped) = watch::channel(false);
+        let stop = Arc::new(stop);
         let shared = Arc::new(Shared { reception, application, commands, idle_timeout, stop: stopped });
-        let server = tokio::spawn(serve(listener, Arc::clone(&shared), keys, max_connections));
+        let server =
+            tokio::spawn(serve(listener, Arc::clone(&shared), keys, max_connections, Arc::clone(&stop)));
         tracing::info!(%address, "the Content Server listens");
         Ok(Self { address, stop, shared, server })
     }
@@ -128,6 +137,11 @@ impl ContentServer {
         self.shared.reception().len()
     }
 
+    /// Waits until it can serve nobody any more, and says why. Its tunnels are broken off then.
+    pub async fn lost(&self) -> ServerError {
+        ServerError::LauncherLost(self.shared.application.lost().await)
+    }
+
     /// Stops within a second; connections are broken off, commands killed, and all keys wiped.
     pub async fn stop(self) {
         let _ = self.stop.send(true);
@@ -135,11 +149,18 @@ impl ContentServer {
     }
 }
 
-async fn serve(listener: TcpListener, shared: Arc<Shared>, mut keys: KeyRing, max_connections: usize) {
+async fn serve(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    mut keys: KeyRing,
+    max_connections: usize,
+    stop_all: Arc<watch::Sender<bool>>,
+) {
     let room = Arc::new(Semaphore::new(max_connections));
     let mut connections = JoinSet::new();
     let mut refresh = tokio::time::interval(REFRESH_INTERVAL);
     let mut stop = shared.stop.clone();
+    let mut lost = pin!(shared.application.lost());
     loop {
         let accept = async {
             let permit = Arc::clone(&room).acquire_owned().await;
@@ -147,6 +168,10 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, mut keys: KeyRing, ma
         };
         tokio::select! {
             _ = stop.changed() => break,
+            _ = &mut lost => {
+                stop_all.send_replace(true);
+                break;
+            }
             _ = refresh.tick() => shared.refresh(&mut keys),
             Some(_) = connections.join_next() => (),
             (accepted, permit) = accept => match accepted {

@@ -1,14 +1,15 @@
 //! An application's data in packets of envelope type 6. `docs/protocol.md` section 8. Its data has no authenticated end:
-//! an orderly close is taken for one. Everything else is a cut.
+//! an orderly close is taken for one. Everything else is a cut, also after that: a reset says that the client is gone.
 
 use std::io;
 
 use rke_host::framing::read_packet;
 use rke_proto::tunnel::packet::NONCE_LEN;
 use rke_proto::tunnel::{ClientKeyId, PacketHeader};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::cut::Motion;
@@ -51,15 +52,23 @@ async fn carry(stream: TcpStream, key_id: ClientKeyId, first: Vec<u8>, shared: &
     let (mut running, mut line) = start(shared, key_id)?;
     let (mut incoming, mut outgoing) = stream.into_split();
     let motion = Motion::new(shared, None);
-    let exit = running.exit();
-    let up = receive_all(&mut incoming, key_id, first, &mut running.input, &motion, shared);
+    let (exit, done) = (running.exit(), Notify::new());
+    let up = async {
+        receive_all(&mut incoming, key_id, first, &mut running.input, &motion, shared).await?;
+        tokio::select! {
+            biased;
+            () = done.notified() => Ok(()),
+            reset = reset(&incoming) => Err(reset),
+        }
+    };
     let down = async {
         send_all(&mut outgoing, key_id, &mut running.output, &motion, shared).await?;
         // It may have closed its output before its work is done.
-        match exit {
-            Some(exit) => exit.status().await.map(|_| ()),
-            None => Ok(()),
+        if let Some(exit) = exit {
+            exit.status().await?;
         }
+        done.notify_one();
+        Ok(())
     };
     let ended = tokio::select! {
         biased;
@@ -105,6 +114,14 @@ async fn receive_all(
     }
     input.end();
     Ok(())
+}
+
+/// Waits until a connection is reset of which the client's direction has ended.
+async fn reset(incoming: &OwnedReadHalf) -> io::Error {
+    match incoming.ready(Interest::ERROR).await {
+        Ok(_) => io::ErrorKind::ConnectionReset.into(),
+        Err(error) => error,
+    }
 }
 
 async fn send_all(

@@ -62,7 +62,8 @@ impl Tunnel<'_> {
     }
 }
 
-/// From the client to the application, up to the client's end; then watches the connection until everything is `sent`.
+/// From the client to the application, up to the client's end; then watches the connection until everything is `sent`. A
+/// client that closes its direction before that is gone.
 async fn receive_all(
     reader: &mut RecordReader<impl AsyncRead + Unpin>,
     first: Record,
@@ -82,11 +83,10 @@ async fn receive_all(
         record = reader.next().await?;
     }
     tokio::select! {
-        closed = reader.closed() => closed?,
-        () = sent.notified() => return Ok(()),
+        biased;
+        () = sent.notified() => Ok(()),
+        closed = reader.closed() => Err(closed.map_or_else(Cut::from, |()| Cut::Abandoned)),
     }
-    sent.notified().await;
-    Ok(())
 }
 
 /// An application that stops reading is not a cut: what it sends still goes out.

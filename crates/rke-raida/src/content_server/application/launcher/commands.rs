@@ -5,15 +5,16 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 
-use rke_secret::process::{block_signals, unblock_signals};
+use rke_host::sandbox::raise_open_files;
+use rke_secret::process::{block_signals, end_with_parent, limit_open_files, unblock_signals};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid,
+    Pid, PidfdFlags, Rlimit, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid,
 };
 
-use super::{EXITED, FAILED, INPUT_ENDED, NEWS_LEN, Received, Request, is_inherited};
+use super::{EXITED, FAILED, GONE, INPUT_ENDED, NEWS_LEN, Received, Request, is_inherited};
 
 /// What a shell adds to the number of a signal that killed its command.
 const KILLED_BY: i32 = 128;
@@ -28,14 +29,24 @@ const KILLED_BY: i32 = 128;
 /// What the system said.
 pub fn launch_commands(command: &str) -> io::Result<()> {
     block_signals().map_err(io::Error::other)?;
+    // Of each command this process holds some open.
+    let shell = Shell { command, open_files: raise_open_files() };
     let mut running = Vec::new();
-    let ended = serve(command, io::stdin(), &mut running);
+    let ended = serve(shell, io::stdin(), &mut running);
     // Before their inputs close.
     running.iter().for_each(Running::kill);
     ended
 }
 
-fn serve(command: &str, socket: impl AsFd, running: &mut Vec<Running>) -> io::Result<()> {
+/// What is started, as often as it is asked for.
+#[derive(Clone, Copy)]
+struct Shell<'a> {
+    command: &'a str,
+    /// Its limit, which was this process's own once.
+    open_files: Rlimit,
+}
+
+fn serve(shell: Shell<'_>, socket: impl AsFd, running: &mut Vec<Running>) -> io::Result<()> {
     loop {
         let ready = wait(&socket, running)?;
         for (command, ready) in running.iter_mut().zip(&ready.commands) {
@@ -46,8 +57,10 @@ fn serve(command: &str, socket: impl AsFd, running: &mut Vec<Running>) -> io::Re
             continue;
         }
         match Request::receive(&socket)? {
-            Received::Request(request) => running.extend(Running::start(command, request)),
-            Received::Unusable => (),
+            Received::Request(request) => running.extend(Running::start(shell, request)),
+            Received::Unusable(line) => {
+                line.iter().for_each(|line| refuse(line, Errno::MFILE.raw_os_error()))
+            }
             Received::End => return Ok(()),
         }
     }
@@ -111,7 +124,7 @@ fn wait(socket: impl AsFd, running: &[Running]) -> io::Result<Ready> {
 
 impl Running {
     /// Starts a command. Where that fails, its line says so.
-    fn start(command: &str, request: Request) -> Option<Self> {
+    fn start(Shell { command, open_files }: Shell<'_>, request: Request) -> Option<Self> {
         let Request { variables, its_input, input, its_output, line } = request;
         // The standard library gives SIGPIPE back its default.
         let mut shell = Command::new("/bin/sh");
@@ -119,12 +132,15 @@ impl Running {
         shell.args(["-c", command]).process_group(0).env_clear().envs(inherited).envs(variables);
         shell.stdin(its_input).stdout(its_output);
         unblock_signals(&mut shell);
+        limit_open_files(&mut shell, open_files);
+        // This thread starts all of them, and ends with the process.
+        end_with_parent(&mut shell);
         match spawn(&mut shell) {
             Ok((child, group, exit)) => {
                 Some(Self { child, group, exit, line: Some(line), input: Some(input), state: State::Runs })
             }
             Err(error) => {
-                tell(&line, FAILED, error.raw_os_error().unwrap_or_default());
+                refuse(&line, error.raw_os_error().unwrap_or_default());
                 None
             }
         }
@@ -165,6 +181,7 @@ impl Running {
             Err(Errno::AGAIN | Errno::INTR) => (),
             _ => {
                 self.kill();
+                tell(line, GONE, 0);
                 (self.input, self.line) = (None, None);
                 match self.state {
                     State::Exited => self.reap()?,
@@ -211,6 +228,12 @@ fn status(command: Pid) -> io::Result<i32> {
     Ok(exited.or(killed.map(|signal| KILLED_BY + signal)).unwrap_or(KILLED_BY))
 }
 
+/// Says on a line that there is no command, and why.
+fn refuse(line: &OwnedFd, error: i32) {
+    tell(line, FAILED, error);
+    tell(line, GONE, 0);
+}
+
 /// Says something on a line. Where nobody hears it, nobody waits for it.
 fn tell(line: &OwnedFd, what: u8, number: i32) {
     let mut news = [what; NEWS_LEN];
@@ -225,6 +248,7 @@ mod tests {
     use std::{iter, thread};
 
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    use rustix::process::{Resource, getrlimit};
 
     use super::super::{Ends, request};
     use super::*;
@@ -236,7 +260,9 @@ mod tests {
     #[test]
     fn a_commands_input_ends_when_its_line_says_so_and_not_when_the_content_server_goes() {
         let (socket, its_socket) = pair(SocketType::SEQPACKET);
-        let launcher = thread::spawn(move || serve("echo $$; cat; echo ended", its_socket, &mut Vec::new()));
+        let open_files = getrlimit(Resource::Nofile);
+        let shell = Shell { command: "echo $$; cat; echo ended", open_files };
+        let launcher = thread::spawn(move || serve(shell, its_socket, &mut Vec::new()));
         let (line, its_line) = pair(SocketType::STREAM);
         let ((its_input, input), (output, its_output)) = (pipe().expect("a pipe"), pipe().expect("a pipe"));
         let ends = Ends {
