@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rke_host::data_dir::{DataDir, DataDirError, Role, Sharing};
@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::Instant;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::access::{Access, TokenRule};
 use crate::audit::{Audit, AuditError};
@@ -37,6 +37,9 @@ use crate::remote_deletions::RemoteDeletions;
 use crate::sessions::Sessions;
 use crate::token::Token;
 use crate::trust::{KnownServers, TrustFileError};
+
+/// Longest wait, in milliseconds, until all tasks that were told to stop have let the data directory go.
+const DATA_DIR_WAIT: u32 = 1000;
 
 /// How often expired keys are looked for; they are refused from their expiry on in any case.
 const KEY_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
@@ -121,6 +124,7 @@ pub struct Daemon {
     stop: watch::Sender<bool>,
     servers: JoinSet<()>,
     keepers: JoinSet<()>,
+    data_dir: Weak<DataDir>,
 }
 
 /// Sockets that listen already when the daemon starts: systemd has opened them.
@@ -177,6 +181,7 @@ impl Daemon {
         let key_limits = keystore::Limits { ttl_hours: config.key_ttl_hours, max: config.max_keys };
         let agreed = AgreedDirectory::open(Arc::clone(&data_dir), config.guardians.clone(), reach);
         let agreed = agreed.map_err(StartError::AgreedDirectory)?;
+        let in_use = Arc::downgrade(&data_dir);
         let keystore = Arc::new(Keystore::open(data_dir, key_limits)?);
         let known = KnownServers::open(&config.data_dir, config.pins.clone())?;
         let exchange = Arc::new(Exchange::new(discovery, agreed, known, Rules::of(&config)));
@@ -214,7 +219,7 @@ impl Daemon {
             tracing::info!(%address, "listening");
         }
         journal.daemon_started();
-        Ok(Self { addresses, sessions, admission, tls, files, stop, servers, keepers })
+        Ok(Self { addresses, sessions, admission, tls, files, stop, servers, keepers, data_dir: in_use })
     }
 
     /// Where the HTTP API listens: the first address of several.
@@ -282,6 +287,14 @@ impl Daemon {
         self.sessions.journal().daemon_stopped(ended, self.sessions.remote_deletions().counts());
         let sessions = self.sessions;
         let _ = spawn_blocking(move || sessions.journal().audit().close()).await;
+        drop((self.admission, self.files));
+        // Another daemon may want it at once.
+        for _ in 0..DATA_DIR_WAIT {
+            if self.data_dir.strong_count() == 0 {
+                break;
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
         tracing::info!("stopped, all sessions ended");
     }
 

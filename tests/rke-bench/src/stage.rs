@@ -11,6 +11,7 @@ use rke_daemon::exchange::{Kept, KeyOrigin};
 use rke_daemon::keystore::{Keystore, Limits};
 use rke_daemon::server::ServerName;
 use rke_daemon::store::NewSession;
+use rke_daemon::viewer::Viewer;
 use rke_daemon::{Domain, made_up};
 use rke_host::data_dir::{DataDir, Role, Sharing};
 use rke_proto::ContentServerId;
@@ -96,7 +97,7 @@ pub(crate) fn cache(data_dir: &Path, kept: impl IntoIterator<Item = Kept>) -> Re
     let data_dir = Arc::new(DataDir::open(data_dir, Role::Daemon, Sharing::Alone)?);
     let keystore = Keystore::open(data_dir, Limits { ttl_hours: 24, max: usize::MAX })?;
     for kept in kept {
-        keystore.put(&kept, None)?;
+        keystore.put(&kept, &Viewer::Program)?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rke_daemon::exchange::KeyOrigin;
 use rke_daemon::keystore::{Keystore, Limits};
 use rke_daemon::server::ServerName;
+use rke_daemon::viewer::Viewer;
 use rke_daemon::{Config, Daemon, Domain, made_up};
 use rke_fuzz::samples::{self, Request};
 use rke_host::data_dir::{DataDir, Role, Sharing};
@@ -166,7 +167,7 @@ fn cache_a_key(data_dir: &Path) -> Result<()> {
         server: ServerName { host: made_up::HOST.into(), port: 443 },
         tunnel: None,
     };
-    Ok(keystore.put(&made_up::kept(origin)?, None)?)
+    Ok(keystore.put(&made_up::kept(origin)?, &Viewer::Program)?)
 }
 
 async fn open_session(connection: &mut TcpStream, wallet: &Path, at: usize) -> Result<String> {
