@@ -184,6 +184,8 @@ async fn cached_keys_are_shown_and_forgotten() {
     browser.until_text("#key-empty", "No key is cached.");
     stage.create().await;
     browser.until_text("#key-rows", DOMAIN);
+    // What moves the button down is there.
+    browser.until("document.body.innerText.includes('25 of 25 do well')");
     browser.click(".key button");
     confirm(&mut browser);
     browser.until_text("#key-empty", "No key is cached.");
