@@ -38,8 +38,8 @@ use crate::sessions::Sessions;
 use crate::token::Token;
 use crate::trust::{KnownServers, TrustFileError};
 
-/// Longest wait, in milliseconds, until all tasks that were told to stop have let the data directory go.
-const DATA_DIR_WAIT: u32 = 1000;
+/// Longest wait until work that cannot be broken off, on the file system say, has let the data directory go.
+const DATA_DIR_WAIT: Duration = Duration::from_secs(1);
 
 /// How often expired keys are looked for; they are refused from their expiry on in any case.
 const KEY_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
@@ -289,12 +289,12 @@ impl Daemon {
         let _ = spawn_blocking(move || sessions.journal().audit().close()).await;
         drop((self.admission, self.files));
         // Another daemon may want it at once.
-        for _ in 0..DATA_DIR_WAIT {
-            if self.data_dir.strong_count() == 0 {
-                break;
+        let let_go = async {
+            while self.data_dir.strong_count() > 0 {
+                sleep(Duration::from_millis(1)).await;
             }
-            sleep(Duration::from_millis(1)).await;
-        }
+        };
+        let _ = timeout(DATA_DIR_WAIT, let_go).await;
         tracing::info!("stopped, all sessions ended");
     }
 

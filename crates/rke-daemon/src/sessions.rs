@@ -234,14 +234,18 @@ impl Sessions {
 
 /// Wipes the key of a session that has come to its end, here and then at the other end, and says so.
 fn on_expiry(journal: &Arc<Journal>, remote: &Arc<RemoteDeletions>, tunnels: &Arc<Tunnels>) -> OnExpiry {
-    let (journal, remote, tunnels) = (Arc::clone(journal), Arc::clone(remote), Arc::clone(tunnels));
+    let (journal, tunnels) = (Arc::clone(journal), Arc::clone(tunnels));
+    // The store's sweeper may outlive the daemon's stop by a moment, and must not keep the data directory in use.
+    let remote = Arc::downgrade(remote);
     Box::new(move |id, session, late| {
         let deletion = session.remote_deletion();
         let NewSession { origin, key, .. } = session;
         drop(key);
         tunnels.cut(id, BreakCode::Expired);
         journal.session_expired(id, origin.domain.clone(), late);
-        remote.submit(deletion);
+        if let Some(remote) = remote.upgrade() {
+            remote.submit(deletion);
+        }
     })
 }
 

@@ -111,6 +111,8 @@ pub async fn serve(
     drop(door);
     let finish = async { while connections.running.join_next().await.is_some() {} };
     let _ = timeout(STOP_TIMEOUT, finish).await;
+    // What they hold has gone with them when this returns.
+    connections.running.shutdown().await;
 }
 
 /// The connections that are served.
