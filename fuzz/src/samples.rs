@@ -43,9 +43,9 @@ static KEYS: LazyLock<KeyRing> = LazyLock::new(|| {
     };
     let (first, second) = (an("coin_1"), an("coin_2"));
     KeyRing {
-        type_1: EnvelopeKey::type_1(&first).expect("secret memory"),
-        type_4: EnvelopeKey::type_4(&first).expect("secret memory"),
-        type_5: EnvelopeKey::type_5(&first, &second).expect("secret memory"),
+        type_1: EnvelopeKey::of(envelope(1), &[&first]).expect("secret memory"),
+        type_4: EnvelopeKey::of(envelope(4), &[&first]).expect("secret memory"),
+        type_5: EnvelopeKey::of(envelope(5), &[&first, &second]).expect("secret memory"),
     }
 });
 

@@ -8,6 +8,8 @@ use rke_daemon::Config;
 use rke_daemon::guardians::Guardians;
 use serde::Deserialize;
 
+use crate::settings::first_given;
+
 /// Where indexes of RAIDAs come from.
 #[derive(Args, Clone, Deserialize, Default)]
 #[serde(rename_all = "kebab-case")]
@@ -28,7 +30,7 @@ impl DirectoryOptions {
     pub(crate) fn or(self, file: Self) -> Self {
         Self {
             raida_directory: self.raida_directory.or(file.raida_directory),
-            guardian: if self.guardian.is_empty() { file.guardian } else { self.guardian },
+            guardian: first_given([self.guardian, file.guardian]),
         }
     }
 

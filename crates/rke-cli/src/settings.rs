@@ -220,10 +220,8 @@ impl ServeOptions {
         let access = self.access.or(file.access);
         let groups = access.has_a_named_group().then(|| GROUPS.into());
         let read_again = self.config.into_iter().chain(groups).collect();
-        let weak =
-            if self.allow_weak_shares.is_empty() { file.allow_weak_shares } else { self.allow_weak_shares };
-        let envelope_1 =
-            if self.allow_envelope_1.is_empty() { file.allow_envelope_1 } else { self.allow_envelope_1 };
+        let weak = first_given([self.allow_weak_shares, file.allow_weak_shares]);
+        let envelope_1 = first_given([self.allow_envelope_1, file.allow_envelope_1]);
         let seconds = |flag: Option<u64>, file: Option<u64>, default| {
             flag.or(file).map_or(default, Duration::from_secs)
         };

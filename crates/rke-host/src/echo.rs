@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rke_proto::challenge::{CHALLENGE_LEN, RANDOM_LEN};
 use rke_proto::command::Command;
+use rke_proto::envelope::{RequestParts, unsealed_request};
 use rke_proto::header::{NONCE_LEN, RequestHeader, ResponseHeader, SHORT_HEADER_LEN, TRAILER};
 use rke_proto::{Challenge, Envelope, RaidaIndex, Status};
 use tokio::net::UdpSocket;
@@ -94,13 +95,13 @@ fn request(raida: RaidaIndex) -> std::io::Result<(Vec<u8>, RequestHeader)> {
     let (mut nonce, mut random) = ([0; NONCE_LEN], [0; RANDOM_LEN]);
     getrandom::fill(&mut nonce)?;
     getrandom::fill(&mut random)?;
-    let body_len = CHALLENGE_LEN + TRAILER.len();
-    let header =
-        RequestHeader::new(raida.get(), Command::Echo.to_wire(), Envelope::Type0, body_len as u16, nonce);
-    let mut request = vec![0; SHORT_HEADER_LEN];
-    header.write(&mut request);
-    request.extend_from_slice(Challenge::new(random).as_bytes());
-    request.extend_from_slice(&TRAILER);
+    let command = Command::Echo.to_wire();
+    let parts = RequestParts { raida, command, envelope: Envelope::Type0, random: nonce };
+    let (header, mut request) = unsealed_request(&parts, CHALLENGE_LEN);
+    // Nothing of it is secret.
+    let (challenge, trailer) = request[SHORT_HEADER_LEN..].split_at_mut(CHALLENGE_LEN);
+    challenge.copy_from_slice(Challenge::new(random).as_bytes());
+    trailer.copy_from_slice(&TRAILER);
     Ok((request, header))
 }
 

@@ -1,6 +1,7 @@
 //! Runs a [`Round`] over UDP: one loop that owns the sockets, the resends and the deadline.
 //! One socket for each address family in use serves all recipients, and then the next round.
 
+mod address;
 mod icmp;
 
 use std::io::{self, ErrorKind};
@@ -16,6 +17,8 @@ use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
+
+pub use self::address::socket_address;
 
 /// Rounds that run at one time; more wait for their turn, so that a crowd of them needs no crowd of sockets.
 pub const MAX_ROUNDS: usize = 64;

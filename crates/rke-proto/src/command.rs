@@ -112,12 +112,10 @@ impl Command {
 
     /// Length of the payload of an answer of success.
     pub fn payload_len(self) -> usize {
+        let challenge = if self.returns_challenge() { CHALLENGE_LEN } else { 0 };
         match self {
-            Self::Echo | Self::PreloadMasterKey => 0,
             Self::Version => VERSION_LEN,
-            Self::PreloadKeySet => CHALLENGE_LEN,
-            Self::GetKeyShare => ShareWidth::Narrow.share_len(),
-            Self::GetWideKeyShare => CHALLENGE_LEN + ShareWidth::Wide.share_len(),
+            _ => challenge + self.share_width().map_or(0, ShareWidth::share_len),
         }
     }
 }

@@ -168,10 +168,8 @@ impl LocalNetwork {
         let directory_file = config.dir.join("raida-directory.txt");
         std::fs::write(&directory_file, directory_text(&directory)).map_err(|error| config.files(error))?;
         let mut keys = config.key_ring()?;
-        let master_secrets = keys.open_or_make(key_set(1), Form::Wide)?;
-        let wallet = config.server_wallet();
-        all_hold(&keys.preload(&master_secrets, &directory, &wallet, PRELOAD_TIMEOUT).await?)?;
-        keys.note_preloaded(master_secrets.key_set())?;
+        let wide = (key_set(1), Form::Wide);
+        let master_secrets = make_key_set(&mut keys, wide, &directory, &config.server_wallet()).await?;
         let server_config = config.serve(server, config.content_server_port);
         let content_server = ContentServer::start(server_config.clone(), keys).await?;
         let server_config = config.serve(server_config, content_server.address().port());
@@ -265,25 +263,17 @@ impl LocalNetwork {
         }
     }
 
-    /// Starts the Content Server again, at its address and without its keys. A process that this one is just starting has a
-    /// copy of the old listener until its program runs, so the address may not be free at once.
+    /// Starts the Content Server again, at its address and without its keys.
     ///
     /// # Errors
     /// [`NetworkError`]; then it is stopped.
     pub async fn restart_content_server(&mut self) -> Result<(), NetworkError> {
         self.stop_content_server().await;
-        let mut waits = std::iter::repeat_n(BETWEEN_RESTARTS, RESTARTS);
-        loop {
-            let keys = self.config.key_ring()?;
-            let started = ContentServer::start(self.server_config.clone(), keys).await;
-            match (started, waits.next()) {
-                (Err(error), Some(wait)) if error.is_address_in_use() => tokio::time::sleep(wait).await,
-                (started, _) => {
-                    self.content_server = Some(started?);
-                    return Ok(());
-                }
-            }
-        }
+        let start =
+            async || Ok(ContentServer::start(self.server_config.clone(), self.config.key_ring()?).await?);
+        let is_in_use = |error: &NetworkError| matches!(error, NetworkError::ContentServer(error) if error.is_address_in_use());
+        self.content_server = Some(start_again(start, is_in_use).await?);
+        Ok(())
     }
 
     /// Starts another Content Server in its place, as in [`LocalNetwork::start_with`].
@@ -310,9 +300,7 @@ impl LocalNetwork {
     /// [`NetworkError`].
     pub async fn add_key_set(&mut self, number: KeySetId, form: Form) -> Result<DnsRecords, NetworkError> {
         let mut keys = self.config.key_ring()?;
-        let secrets = keys.open_or_make(number, form)?;
-        all_hold(&keys.preload(&secrets, &self.directory, &self.server_wallet(), PRELOAD_TIMEOUT).await?)?;
-        keys.note_preloaded(number)?;
+        let secrets = make_key_set(&mut keys, (number, form), &self.directory, &self.server_wallet()).await?;
         drop(keys);
         self.server_config.rules.allow_narrow = true;
         self.restart_content_server().await?;
@@ -335,10 +323,34 @@ fn key_set(number: u8) -> KeySetId {
 }
 
 /// Whether all nodes hold their master secrets.
-fn all_hold(report: &PreloadReport) -> Result<(), NetworkError> {
-    match report.faults.first() {
-        Some((raida, fault)) => Err(NetworkError::Preload { raida: *raida, fault: *fault }),
-        None => Ok(()),
+/// A key set that all nodes hold.
+async fn make_key_set(
+    keys: &mut KeyRing,
+    (number, form): (KeySetId, Form),
+    directory: &Directory,
+    wallet: &Path,
+) -> Result<Arc<MasterSecrets>, NetworkError> {
+    let secrets = keys.open_or_make(number, form)?;
+    let PreloadReport { faults, .. } = keys.preload(&secrets, directory, wallet, PRELOAD_TIMEOUT).await?;
+    if let Some((raida, fault)) = faults.first() {
+        return Err(NetworkError::Preload { raida: *raida, fault: *fault });
+    }
+    keys.note_preloaded(number)?;
+    Ok(secrets)
+}
+
+/// Starts something in the place of what was stopped, as often as its error is worth a wait: a process that this one is
+/// just starting has a copy of its listener, and of the lock of its data directory, until its program runs.
+async fn start_again<T>(
+    mut start: impl AsyncFnMut() -> Result<T, NetworkError>,
+    is_worth_a_wait: impl Fn(&NetworkError) -> bool,
+) -> Result<T, NetworkError> {
+    let mut waits = std::iter::repeat_n(BETWEEN_RESTARTS, RESTARTS);
+    loop {
+        match (start().await, waits.next()) {
+            (Err(error), Some(wait)) if is_worth_a_wait(&error) => tokio::time::sleep(wait).await,
+            (started, _) => return started,
+        }
     }
 }
 

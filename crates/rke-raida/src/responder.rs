@@ -44,7 +44,7 @@ pub struct Arrival {
 pub struct Responder {
     raida: RaidaIndex,
     operated: ArcSwap<Operated>,
-    /// Taken before secret memory is made anew, never while it is.
+    /// Its lock is taken before work is set apart, never within it.
     key_sets: RwLock<KeySets>,
     answers: Mutex<Answers>,
 }

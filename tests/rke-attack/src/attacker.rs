@@ -131,7 +131,8 @@ async fn ask_with_one_an(network: &LocalNetwork, context: &KeyContext) -> Result
     let file = CoinFile::open(&file)?;
     let (coin, an) = (file.coin_id(0)?, file.an(0, dishonest()?)?);
     let proof = |raida| -> Result<Proof> {
-        Ok(Proof { raida, envelope: Envelope::Type4(coin), key: EnvelopeKey::type_4(&an)?, fallback: None })
+        let envelope = Envelope::Type4(coin);
+        Ok(Proof { raida, envelope, key: EnvelopeKey::of(envelope, &[&an])?, fallback: None })
     };
     let proofs = RaidaIndex::all().map(proof).collect::<Result<_>>()?;
     collect(network, proofs, context).await
@@ -194,11 +195,11 @@ pub(crate) fn read_request(network: &LocalNetwork, request: &[u8]) -> Result<Key
             }
         }
     }
-    let key = match ans.as_slice() {
-        [one] => EnvelopeKey::type_4(one)?,
-        [one, other] => EnvelopeKey::type_5(one, other)?,
-        _ => anyhow::bail!("the request names coins that are not the user's"),
-    };
+    anyhow::ensure!(
+        ans.len() == header.envelope.coins().count(),
+        "the request names coins that are not the user's"
+    );
+    let key = EnvelopeKey::of(header.envelope, &ans)?;
     let mut request = request.to_vec();
     let body = envelope::open_request(&header, &key, &mut request);
     let body = body.map_err(|status| anyhow::anyhow!("the request does not open: {status}"))?;

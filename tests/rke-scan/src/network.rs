@@ -270,12 +270,7 @@ impl State {
             let an = self.coins.get(&coin)?[raida.position()];
             Secret::fill(|slot| *slot = an).ok()
         };
-        match envelope {
-            Envelope::Type0 => Some(EnvelopeKey::None),
-            Envelope::Type1(coin) => EnvelopeKey::type_1(&an(coin)?).ok(),
-            Envelope::Type4(coin) => EnvelopeKey::type_4(&an(coin)?).ok(),
-            Envelope::Type5(first, second) => EnvelopeKey::type_5(&an(first)?, &an(second)?).ok(),
-        }
+        EnvelopeKey::of(envelope, &envelope.coins().map(an).collect::<Option<Vec<_>>>()?).ok()
     }
 
     fn turn_page(&mut self) {

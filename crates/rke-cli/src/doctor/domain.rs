@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rke_client::answer::{Found, Status};
+use rke_client::answer::{Found, Raidas, Status};
 use rke_client::{Client, call};
 use rke_daemon::Domain;
 use rke_daemon::discovery::{Discovered, Discovery, DiscoveryError, Validation, reach};
@@ -30,7 +30,7 @@ pub(super) async fn check(
     report: &mut Report,
     options: &DoctorOptions,
     domain: &str,
-    status: Option<&Status>,
+    (status, known): (Option<&Status>, Option<&Raidas>),
     client: &Client,
 ) {
     let Some(name) = Domain::new(domain) else {
@@ -40,7 +40,7 @@ pub(super) async fn check(
             "name a domain such as content.example.com",
         );
     };
-    let own = discover(options, &name, status, client).await;
+    let own = discover(options, &name, status, known).await;
     match &own {
         Ok((discovery, found)) => {
             records(report, found);
@@ -73,14 +73,14 @@ async fn discover(
     options: &DoctorOptions,
     domain: &Domain,
     status: Option<&Status>,
-    client: &Client,
+    raidas: Option<&Raidas>,
 ) -> Result<(Discovery, Discovered), String> {
     let directory = match &options.raida_directory {
         Some(path) => directory::load(path).await.map_err(|error| error.to_string())?,
         None => Directory::default(),
     };
-    let directory = match status.and_then(|status| status.directory) {
-        Some(_) => directory.with_agreed(agreed(client).await),
+    let directory = match raidas {
+        Some(raidas) => directory.with_agreed(agreed(raidas)),
         None => directory,
     };
     let of_daemon = || status?.config.dns_server.as_ref()?.parse().ok();
@@ -93,12 +93,11 @@ async fn discover(
 }
 
 /// What the daemon's guardians agree on.
-async fn agreed(client: &Client) -> Vec<(SocketAddr, RaidaIndex)> {
-    let known = client.raidas().await.ok().and_then(|known| known.directory);
-    let entries = known.map_or_else(Vec::new, |directory| directory.raidas);
-    let endpoints = entries.into_iter().flat_map(|entry| {
-        let endpoint = move |text: String| Some((text.parse().ok()?, RaidaIndex::new(entry.raida)?));
-        entry.endpoints.into_iter().filter_map(endpoint)
+fn agreed(raidas: &Raidas) -> Vec<(SocketAddr, RaidaIndex)> {
+    let entries = raidas.directory.iter().flat_map(|directory| &directory.raidas);
+    let endpoints = entries.flat_map(|entry| {
+        let endpoint = |text: &String| Some((text.parse().ok()?, RaidaIndex::new(entry.raida)?));
+        entry.endpoints.iter().filter_map(endpoint)
     });
     endpoints.collect()
 }

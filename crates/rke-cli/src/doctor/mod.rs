@@ -32,7 +32,8 @@ pub(crate) async fn run(options: &DoctorOptions) -> Result<()> {
         wallet::check(&mut report, path);
     }
     if let Some(domain) = &options.domain {
-        domain::check(&mut report, options, domain, status.as_ref(), &client).await;
+        let known = (status.as_ref(), raidas.as_ref());
+        domain::check(&mut report, options, domain, known, &client).await;
     }
     match options.output.json {
         true => out(&report.json())?,

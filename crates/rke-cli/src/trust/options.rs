@@ -9,6 +9,8 @@ use rke_daemon::discovery::Dnssec;
 use rke_daemon::trust::Pin;
 use serde::Deserialize;
 
+use crate::settings::first_given;
+
 /// Whom the daemon trusts.
 #[derive(Args, Clone, Deserialize, Default)]
 #[serde(rename_all = "kebab-case")]
@@ -42,7 +44,7 @@ impl TrustOptions {
     /// Fills what flags and environment left open from the file.
     pub(crate) fn or(self, file: Self) -> Self {
         Self {
-            pin: if self.pin.is_empty() { file.pin } else { self.pin },
+            pin: first_given([self.pin, file.pin]),
             dnssec: self.dnssec.or(file.dnssec),
             dnssec_anchors: self.dnssec_anchors.or(file.dnssec_anchors),
         }

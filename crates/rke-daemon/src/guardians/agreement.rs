@@ -27,9 +27,12 @@ pub(super) struct Agreed {
 }
 
 /// What at least `needed` of these lists say alike.
-pub(super) fn agreed(lists: &[List], needed: usize) -> BTreeMap<RaidaIndex, Agreed> {
+pub(super) fn agreed<'a>(
+    lists: impl Iterator<Item = &'a List>,
+    needed: usize,
+) -> BTreeMap<RaidaIndex, Agreed> {
     let mut votes = BTreeMap::<(RaidaIndex, SocketAddr), usize>::new();
-    for (endpoint, raida) in lists.iter().flatten() {
+    for (endpoint, raida) in lists.flatten() {
         *votes.entry((*raida, *endpoint)).or_default() += 1;
     }
     let mut all = BTreeMap::<RaidaIndex, Agreed>::new();
@@ -70,7 +73,7 @@ mod tests {
 
     fn shown(lists: &[&str], guardians: usize) -> String {
         let lists: Vec<List> = lists.iter().map(|text| list(text)).collect();
-        let shown = agreed(&lists, needed(guardians)).into_iter().map(|(raida, agreed)| {
+        let shown = agreed(lists.iter(), needed(guardians)).into_iter().map(|(raida, agreed)| {
             let ports: Vec<String> = agreed.endpoints.iter().map(|at| at.port().to_string()).collect();
             format!("{raida}@{}x{}", ports.join("+"), agreed.guardians)
         });
@@ -103,7 +106,7 @@ mod tests {
 
     #[test]
     fn who_contradicts_is_known_and_who_says_less_does_not() {
-        let agreed = agreed(&vec![list("0@1 1@2"); 3], 3);
+        let agreed = agreed(vec![list("0@1 1@2"); 3].iter(), 3);
         for (text, expected) in [
             ("0@1 1@2", ""),
             ("0@1", ""),

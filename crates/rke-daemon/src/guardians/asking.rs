@@ -49,11 +49,11 @@ pub(super) async fn ask_all(discovery: &Discovery, guardians: &Guardians) -> Sai
     let mut deadline = Instant::now() + PATIENCE;
     while let Ok(Some((at, list))) = timeout_at(deadline, running.next()).await {
         lists[at] = list;
-        if agreed(&good(&lists), needed).len() == RAIDA_COUNT {
+        if agreed(lists.iter().flatten(), needed).len() == RAIDA_COUNT {
             deadline = deadline.min(Instant::now() + GRACE);
         }
     }
-    let agreed = agreed(&good(&lists), needed);
+    let agreed = agreed(lists.iter().flatten(), needed);
     let fault = |(guardian, list): (&Guardian, &Result<List, FetchError>)| {
         let fault = match list {
             Ok(list) => disagreement(&contradicted(list, &agreed))?,
@@ -62,11 +62,7 @@ pub(super) async fn ask_all(discovery: &Discovery, guardians: &Guardians) -> Sai
         Some((guardian.to_string(), fault))
     };
     let faults = guardians.iter().zip(&lists).filter_map(fault).collect();
-    Said { answered: good(&lists).len(), agreed, faults }
-}
-
-fn good(lists: &[Result<List, FetchError>]) -> Vec<List> {
-    lists.iter().flatten().cloned().collect()
+    Said { answered: lists.iter().flatten().count(), agreed, faults }
 }
 
 fn disagreement(raidas: &[RaidaIndex]) -> Option<String> {

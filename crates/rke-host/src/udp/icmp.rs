@@ -11,6 +11,8 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, 
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
+use super::socket_address;
+
 /// Bytes of a datagram that are looked at: more than the header of any request.
 const MAX_QUOTE_LEN: usize = 64;
 
@@ -58,12 +60,7 @@ fn read(socket: &UdpSocket) -> io::Result<Report> {
         }
         _ => false,
     });
-    let (to, quote_len) = (message.address.as_ref().and_then(address), message.bytes);
+    let (to, quote_len) = (message.address.as_ref().and_then(socket_address), message.bytes);
     let to = to.ok_or(io::ErrorKind::InvalidData)?;
     Ok(Report { to, is_closed, quote, quote_len })
-}
-
-fn address(address: &SockaddrStorage) -> Option<SocketAddr> {
-    let v4 = address.as_sockaddr_in().map(|v4| SocketAddr::V4((*v4).into()));
-    v4.or_else(|| address.as_sockaddr_in6().map(|v6| SocketAddr::V6((*v6).into())))
 }

@@ -1,5 +1,7 @@
 //! The key of an envelope, and what is done with it.
 
+use std::borrow::Borrow;
+
 use rke_secret::{Secret, SecretError};
 use sha2::{Digest, Sha256};
 
@@ -33,47 +35,29 @@ impl EnvelopeKey {
     }
 
     /// Makes the key where it lies, of the ANs of all coins that the envelope names, in their order.
-    pub fn derive(&mut self, ans: &[&Secret<AN_LEN>]) {
+    pub fn derive(&mut self, ans: &[impl Borrow<Secret<AN_LEN>>]) {
+        let ans = ans.iter().map(Borrow::borrow);
         match self {
             Self::None => (),
             Self::Aes128(key) => {
-                key.expose_mut(|key| ans.iter().for_each(|an| an.expose(|an| key.copy_from_slice(an))));
+                key.expose_mut(|key| ans.for_each(|an| an.expose(|an| key.copy_from_slice(an))));
             }
             Self::Aes256(key) => key.expose_mut(|key| {
                 let mut hash = Sha256::new();
-                ans.iter().for_each(|an| an.expose(|an| hash.update(an)));
+                ans.for_each(|an| an.expose(|an| hash.update(an)));
                 hash.finalize_into(key.into());
             }),
         }
     }
 
-    /// The key of a type 1 envelope.
+    /// An envelope's key, of the ANs of all coins that it names, in their order.
     ///
     /// # Errors
     /// [`SecretError`] when there is no secret memory left.
-    pub fn type_1(an: &Secret<AN_LEN>) -> Result<Self, SecretError> {
-        Ok(Self::Aes128(Secret::zeros()?).derived(&[an]))
-    }
-
-    /// The key of a type 4 envelope.
-    ///
-    /// # Errors
-    /// As [`EnvelopeKey::type_1`].
-    pub fn type_4(an: &Secret<AN_LEN>) -> Result<Self, SecretError> {
-        Ok(Self::Aes256(Secret::zeros()?).derived(&[an]))
-    }
-
-    /// The key of a type 5 envelope.
-    ///
-    /// # Errors
-    /// As [`EnvelopeKey::type_1`].
-    pub fn type_5(first: &Secret<AN_LEN>, second: &Secret<AN_LEN>) -> Result<Self, SecretError> {
-        Ok(Self::Aes256(Secret::zeros()?).derived(&[first, second]))
-    }
-
-    fn derived(mut self, ans: &[&Secret<AN_LEN>]) -> Self {
-        self.derive(ans);
-        self
+    pub fn of(envelope: Envelope, ans: &[impl Borrow<Secret<AN_LEN>>]) -> Result<Self, SecretError> {
+        let mut key = Self::zeros(envelope)?;
+        key.derive(ans);
+        Ok(key)
     }
 
     /// E of section 3: encrypts or decrypts in place.

@@ -244,5 +244,5 @@ fn ask_for_version(
     use rke_secret::control::{Control, is_on};
 
     let random = random.last().filter(|_| is_on(Control::KnownAnswers))?;
-    Some(Packet::new((raida, (0, 1)), envelope, random, crate::challenge::CHALLENGE_LEN))
+    Some(Packet::new((raida, Command::Version.to_wire()), envelope, random, crate::challenge::CHALLENGE_LEN))
 }

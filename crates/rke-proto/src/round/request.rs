@@ -266,14 +266,13 @@ impl Request {
             return;
         }
         let Some(OtherEnvelope { envelope, key, random }) = self.fallback.take() else { return };
-        let (raida, endpoint, pace) = (self.raida, self.endpoint, self.pace);
-        let sending = Sending::new(pace, self.sending.next);
-        let recipient = Recipient { raida, endpoint, envelope, key, random, pace, fallback: None };
+        let mut packet = Packet::for_share((self.raida, self.command), envelope, &random);
         // Without memory for it, the first way is still open.
-        if let Ok(mut other) = Self::for_share(recipient, self.command)
-            && other.seal_for_share(context).is_ok()
-        {
-            *self = Self { sending, way: Way::Envelope4, ..other };
+        if packet.seal_for_share(&key, context).is_ok() {
+            (self.packet, self.key) = (packet, key);
+            self.state = State::Waiting(None);
+            self.sending = Sending::new(self.pace, self.sending.next);
+            self.way = Way::Envelope4;
         }
     }
 

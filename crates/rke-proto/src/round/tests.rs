@@ -26,13 +26,8 @@ fn an(raida: RaidaIndex, coin: u8) -> Secret<16> {
 }
 
 fn key_for(raida: RaidaIndex, envelope: Envelope) -> EnvelopeKey {
-    let key = match envelope {
-        Envelope::Type0 => Ok(EnvelopeKey::None),
-        Envelope::Type1(_) => EnvelopeKey::type_1(&an(raida, 0x40)),
-        Envelope::Type4(_) => EnvelopeKey::type_4(&an(raida, 0x40)),
-        Envelope::Type5(..) => EnvelopeKey::type_5(&an(raida, 0x40), &an(raida, 0x80)),
-    };
-    key.expect("secret memory")
+    let ans = [an(raida, 0x40), an(raida, 0x80)];
+    EnvelopeKey::of(envelope, &ans[..envelope.coins().count()]).expect("secret memory")
 }
 
 fn master(raida: RaidaIndex) -> [u8; 32] {

@@ -5,7 +5,7 @@ use rke_proto::RaidaIndex;
 use rke_proto::envelope::Counter;
 
 use super::nodes::{rules, start_node};
-use super::{BETWEEN_RESTARTS, LocalNetwork, NetworkError, RESTARTS};
+use super::{LocalNetwork, NetworkError, start_again};
 use crate::responder::{Imitation, RefusalHeader, Rules};
 
 impl Imitation {
@@ -44,16 +44,8 @@ impl LocalNetwork {
         self.stop_node(raida).await;
         let listen = self.addresses[raida.position()];
         let rules = Rules { imitates, envelope_1: Envelope1::Allowed, ..rules(&self.config) };
-        let mut waits = std::iter::repeat_n(BETWEEN_RESTARTS, RESTARTS);
-        loop {
-            // A process that this one is just starting has a copy of the lock of its data directory until its program runs.
-            match (start_node(&self.config, raida, listen, rules.clone()).await, waits.next()) {
-                (Err(_), Some(wait)) => tokio::time::sleep(wait).await,
-                (started, _) => {
-                    self.nodes[raida.position()] = Some(started?);
-                    return Ok(());
-                }
-            }
-        }
+        let start = async || Ok(start_node(&self.config, raida, listen, rules.clone()).await?);
+        self.nodes[raida.position()] = Some(start_again(start, |_| true).await?);
+        Ok(())
     }
 }

@@ -12,6 +12,7 @@ use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrStorage, bind,
     recvmsg, sendmsg, setsockopt, socket, sockopt,
 };
+use rke_host::udp::socket_address;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
@@ -161,11 +162,6 @@ fn open(listen: SocketAddr) -> io::Result<StdSocket> {
         }
     }
     Ok(socket.into())
-}
-
-fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
-    let four = address.as_sockaddr_in().map(|address| SocketAddr::from(*address));
-    four.or_else(|| address.as_sockaddr_in6().map(|address| SocketAddr::from(*address)))
 }
 
 #[cfg(test)]

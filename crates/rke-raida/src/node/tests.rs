@@ -52,7 +52,8 @@ impl Stage {
     /// A request for a share of a key set that the node has not.
     fn request(&self, coin: CoinId, challenge: &Challenge, client_sn: u8) -> Vec<u8> {
         let file = CoinFile::open(&self.coins().join(format!("{}.bin", coin.serial))).expect("a coin file");
-        let key = EnvelopeKey::type_4(&file.an(0, raida()).expect("an AN")).expect("secret memory");
+        let an = file.an(0, raida()).expect("an AN");
+        let key = EnvelopeKey::of(Envelope::Type4(coin), &[an]).expect("secret memory");
         let context = KeyContext {
             cs_id: ContentServerId::new("CS").expect("an ID"),
             key_set: KeySetId::new(1).expect("a key set"),

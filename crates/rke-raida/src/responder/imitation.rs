@@ -42,9 +42,6 @@ mod servers {
     use super::super::{Arrival, Responder};
     use super::Imitation;
 
-    /// Group and command of `version`.
-    const VERSION_COMMAND: (u8, u8) = (0, 1);
-
     /// What an imitated server answers to `version`. Everybody knows it.
     pub const VERSION: &[u8] = b"RAIDA 2025-07-29";
 
@@ -95,7 +92,7 @@ mod servers {
                     Envelope::Type4(_) | Envelope::Type5(..) => {
                         Some(refuses_in.refuse(self.raida, to, Status::BAD_ENCRYPTION))
                     }
-                    Envelope::Type1(_) if (to.group, to.command) == VERSION_COMMAND => {
+                    Envelope::Type1(_) if command == Some(Command::Version) => {
                         self.answer_version(counter, to, arrival, datagram)
                     }
                     _ => None,

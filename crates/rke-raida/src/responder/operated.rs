@@ -44,14 +44,8 @@ pub(super) struct Operated {
 impl Operated {
     /// The key that opens an envelope: from the ANs of the coins that it names.
     pub(super) fn envelope_key(&self, envelope: Envelope) -> Result<EnvelopeKey, Status> {
-        let an = |coin: CoinId| self.ans.get(&coin).ok_or(Status::COIN_NOT_FOUND);
-        Ok(match envelope {
-            Envelope::Type0 => EnvelopeKey::None,
-            Envelope::Type1(coin) => EnvelopeKey::type_1(an(coin)?).map_err(super::no_memory)?,
-            Envelope::Type4(coin) => EnvelopeKey::type_4(an(coin)?).map_err(super::no_memory)?,
-            Envelope::Type5(first, second) => {
-                EnvelopeKey::type_5(an(first)?, an(second)?).map_err(super::no_memory)?
-            }
-        })
+        let ans = envelope.coins().map(|coin| self.ans.get(&coin).ok_or(Status::COIN_NOT_FOUND));
+        let ans: Vec<&Secret<AN_LEN>> = ans.collect::<Result<_, _>>()?;
+        EnvelopeKey::of(envelope, &ans).map_err(super::no_memory)
     }
 }

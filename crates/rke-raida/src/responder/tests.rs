@@ -20,14 +20,7 @@ fn an(coin: CoinId) -> Secret<16> {
 }
 
 fn key(envelope: Envelope) -> EnvelopeKey {
-    match envelope {
-        Envelope::Type0 => EnvelopeKey::None,
-        Envelope::Type1(coin) => EnvelopeKey::type_1(&an(coin)).expect("secret memory"),
-        Envelope::Type4(coin) => EnvelopeKey::type_4(&an(coin)).expect("secret memory"),
-        Envelope::Type5(first, second) => {
-            EnvelopeKey::type_5(&an(first), &an(second)).expect("secret memory")
-        }
-    }
+    EnvelopeKey::of(envelope, &envelope.coins().map(an).collect::<Vec<_>>()).expect("secret memory")
 }
 
 fn cs_id() -> ContentServerId {

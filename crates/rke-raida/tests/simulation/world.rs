@@ -44,12 +44,8 @@ pub(crate) fn recipient(
     envelope: Envelope,
     random: [u8; REQUEST_RANDOM_LEN],
 ) -> Recipient {
-    let key = match envelope {
-        Envelope::Type4(coin) => EnvelopeKey::type_4(&an(raida, coin)),
-        Envelope::Type5(first, second) => EnvelopeKey::type_5(&an(raida, first), &an(raida, second)),
-        Envelope::Type0 | Envelope::Type1(_) => unreachable!("wide shares travel in types 4 and 5"),
-    };
-    let (key, pace) = (key.expect("secret memory"), Pace::default());
+    let ans: Vec<_> = envelope.coins().map(|coin| an(raida, coin)).collect();
+    let (key, pace) = (EnvelopeKey::of(envelope, &ans).expect("secret memory"), Pace::default());
     Recipient { raida, endpoint: endpoint(raida), envelope, key, random, pace, fallback: None }
 }
 

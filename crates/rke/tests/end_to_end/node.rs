@@ -166,7 +166,7 @@ struct Client {
 impl Client {
     fn ask(&self, command: Command, len: usize, write: impl FnOnce(&Challenge, &mut [u8])) -> Status {
         let (challenge, envelope) = (Challenge::new(random()), Envelope::Type4(self.coin));
-        let key = EnvelopeKey::type_4(&self.an).expect("secret memory");
+        let key = EnvelopeKey::of(envelope, &[&self.an]).expect("secret memory");
         let parts = RequestParts { raida: raida(), command: command.to_wire(), envelope, random: random() };
         let (header, mut datagram) = envelope::unsealed_request(&parts, len);
         envelope::seal_request(&header, &key, &mut datagram, |body| write(&challenge, body))

@@ -20,11 +20,8 @@ fn endpoint() -> SocketAddr {
 
 fn key(of: Envelope) -> EnvelopeKey {
     let an = |byte| Secret::fill(|an: &mut [u8; 16]| an.fill(byte)).expect("secret memory");
-    match of {
-        Envelope::Type5(..) => EnvelopeKey::type_5(&an(1), &an(2)),
-        _ => EnvelopeKey::type_4(&an(1)),
-    }
-    .expect("secret memory")
+    let ans = [an(1), an(2)];
+    EnvelopeKey::of(of, &ans[..of.coins().count()]).expect("secret memory")
 }
 
 /// The first twelve RAIDAs are asked with two coins, the others with one.

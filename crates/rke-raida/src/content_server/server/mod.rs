@@ -92,7 +92,7 @@ impl ServerError {
 /// A running Content Server. It goes on until [`ContentServer::stop`].
 pub struct ContentServer {
     address: SocketAddr,
-    stop: Arc<watch::Sender<bool>>,
+    stop: watch::Sender<bool>,
     shared: Arc<Shared>,
     server: JoinHandle<()>,
 }
@@ -119,10 +119,8 @@ impl ContentServer {
         let ServerConfig { application, idle_timeout, max_connections, max_commands, .. } = config;
         let commands = Arc::new(Semaphore::new(max_commands));
         let (stop, stopped) = watch::channel(false);
-        let stop = Arc::new(stop);
         let shared = Arc::new(Shared { reception, application, commands, idle_timeout, stop: stopped });
-        let server =
-            tokio::spawn(serve(listener, Arc::clone(&shared), keys, max_connections, Arc::clone(&stop)));
+        let server = tokio::spawn(serve(listener, Arc::clone(&shared), keys, max_connections, stop.clone()));
         tracing::info!(%address, "the Content Server listens");
         Ok(Self { address, stop, shared, server })
     }
@@ -154,7 +152,7 @@ async fn serve(
     shared: Arc<Shared>,
     mut keys: KeyRing,
     max_connections: usize,
-    stop_all: Arc<watch::Sender<bool>>,
+    stop_all: watch::Sender<bool>,
 ) {
     let room = Arc::new(Semaphore::new(max_connections));
     let mut connections = JoinSet::new();
