@@ -13,8 +13,9 @@ mod valgrind;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use attack::attack;
 use bench::bench;
@@ -105,28 +106,54 @@ fn test(extent: &Extent) -> Result<()> {
         need(program, package)?;
     }
     need_what_scans_need()?;
-    cargo(&["fmt", "--all", "--check"])?;
-    cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"])?;
+    timed("format and lints", || {
+        cargo(&["fmt", "--all", "--check"])?;
+        cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"])
+    })?;
     // This leaves the debug build of the program, of which what follows makes use.
-    cargo(&["test", "--workspace", "--locked"])?;
-    networks(Table::Print)?;
-    valgrind()?;
-    attack()?;
+    timed("cargo test", || cargo(&["test", "--workspace", "--locked"]))?;
+    timed("networks", || networks(Table::Print))?;
+    timed("valgrind", valgrind)?;
+    timed("attack", attack)?;
     // Most steps of a release build take one core only, so there is something else to do beside each. Scanning and
     // counting need no quiet machine.
-    let programs = while_waiting(Programs::build, ask_built)?;
-    let controls = while_waiting(Controls::build, || programs.scan_debug(extent))?;
-    while_waiting(
-        || instructions(Counts::Compare),
-        || {
-            controls.scan(extent.length)?;
-            programs.scan_release(extent)
-        },
-    )?;
-    if extent.length == Length::Ordinary {
-        print!("{LEFT_OUT}");
+    let programs =
+        timed("release build, Schemathesis beside it", || while_waiting(Programs::build, ask_built))?;
+    let controls = timed("build of the controls, debug scans beside it", || {
+        while_waiting(Controls::build, || programs.scan_debug(extent))
+    })?;
+    timed("instruction counts, other scans beside them", || {
+        while_waiting(
+            || instructions(Counts::Compare),
+            || {
+                controls.scan(extent.length)?;
+                programs.scan_release(extent)
+            },
+        )
+    })?;
+    match extent.length {
+        Length::Long => timed("simulation", simulation)?,
+        Length::Ordinary => print!("{LEFT_OUT}"),
     }
     Ok(())
+}
+
+/// The simulation with a handshake in every run, for which it takes an optimised build.
+fn simulation() -> Result<()> {
+    let arguments = ["test", "--release", "--locked", "-p", "rke-raida", "--test", "simulation"];
+    eprintln!("cargo xtask: SIM_HANDSHAKES=all cargo {}", arguments.join(" "));
+    let status = Command::new(env!("CARGO")).args(arguments).env("SIM_HANDSHAKES", "all").status();
+    let status = status.context("cannot run cargo")?;
+    ensure!(status.success(), "the simulation with a handshake in every run failed");
+    Ok(())
+}
+
+/// Does a step, and says how long it took.
+fn timed<T>(step: &str, does: impl FnOnce() -> Result<T>) -> Result<T> {
+    let start = Instant::now();
+    let done = does();
+    eprintln!("cargo xtask: {step}: {} s", start.elapsed().as_secs());
+    done
 }
 
 /// Does both at once. Gives what `long` gives, when both went well.

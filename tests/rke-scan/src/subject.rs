@@ -101,8 +101,9 @@ impl Subject {
     /// The same in a network that there is.
     pub(crate) fn start_in(network: Network, plan: &Plan<'_>, flags: &[&str]) -> Result<Self> {
         let data_dir = network.folder().join(DATA_DIR);
+        // A handshake waits for the Content Server while the daemon is stopped and scanned, however long that takes.
         let fixed = format!(
-            "serve --listen 127.0.0.1:0 --dns-server {} --secret-memory {} --max-sessions 64",
+            "serve --listen 127.0.0.1:0 --dns-server {} --secret-memory {} --max-sessions 64 --confirm-timeout 60",
             network.dns(),
             plan.memory.name(),
         );
