@@ -55,6 +55,9 @@ enum Command {
         /// How many times each scenario is run.
         #[arg(long, default_value_t = 20)]
         repetitions: usize,
+        /// Leave out the scenarios of one daemon that come before this one: to go on after one that has failed.
+        #[arg(long, value_name = "SCENARIO")]
+        from: Option<String>,
         /// Only this kind of secret memory; both otherwise.
         #[arg(long)]
         memory: Option<Memory>,
@@ -108,11 +111,13 @@ fn run(command: Command) -> Result<bool> {
 
 fn scan(command: Command, runtime: &Runtime, report: &mut Report) -> Result<()> {
     match command {
-        Command::Erase { program, repetitions, memory, .. } => {
+        Command::Erase { program, repetitions, from, memory, .. } => {
             let program = std::path::absolute(program)?;
             for kind in [Memory::Secretmem, Memory::Locked] {
                 if memory.is_none_or(|memory| memory == kind) {
-                    let plan = Plan { program: &program, memory: kind, repetitions, control: None, runtime };
+                    let from = from.as_deref();
+                    let plan =
+                        Plan { program: &program, memory: kind, repetitions, from, control: None, runtime };
                     scenario::run_all(&plan, report).with_context(|| kind.name())?;
                     nodes::run_all(&plan, report).with_context(|| kind.name())?;
                     everywhere::run_all(&plan, report).with_context(|| kind.name())?;
@@ -122,8 +127,14 @@ fn scan(command: Command, runtime: &Runtime, report: &mut Report) -> Result<()> 
         }
         Command::Controls { program, repetitions } => {
             let program = std::path::absolute(program)?;
-            let plan =
-                Plan { program: &program, memory: Memory::Locked, repetitions, control: None, runtime };
+            let plan = Plan {
+                program: &program,
+                memory: Memory::Locked,
+                repetitions,
+                from: None,
+                control: None,
+                runtime,
+            };
             forms::run(repetitions, report).context("control forms")?;
             control::run_all(&plan, report)?;
             paint(&plan, report).context("paint")?;

@@ -59,6 +59,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) program: &'a Path,
     pub(crate) memory: Memory,
     pub(crate) repetitions: usize,
+    /// The first scenario of those that one daemon goes through; all of them where there is none.
+    pub(crate) from: Option<&'a str>,
     /// What the program is told to do otherwise than it is shipped.
     pub(crate) control: Option<&'a str>,
     pub(crate) runtime: &'a tokio::runtime::Runtime,
@@ -103,7 +105,7 @@ impl Subject {
         let data_dir = network.folder().join(DATA_DIR);
         // A handshake waits for the Content Server while the daemon is stopped and scanned, however long that takes.
         let fixed = format!(
-            "serve --listen 127.0.0.1:0 --dns-server {} --secret-memory {} --max-sessions 64 --confirm-timeout 60",
+            "serve --listen 127.0.0.1:0 --dns-server {} --secret-memory {} --max-sessions 64 --confirm-timeout 10",
             network.dns(),
             plan.memory.name(),
         );
