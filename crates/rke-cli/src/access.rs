@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args;
 use nix::unistd::Group;
-use rke_daemon::access::{Access, LoopbackOrigins, NullOrigin, TlsFiles, TokenRule, UnixSocket};
+use rke_engine::settings::access::{Access, LoopbackOrigins, NullOrigin, TlsFiles, TokenRule, UnixSocket};
 use serde::Deserialize;
 
 /// Who may use the daemon.

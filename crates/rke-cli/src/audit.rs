@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
-use rke_daemon::audit::{AuditKey, Check, Finding, Report, Wrong, verify};
-use rke_daemon::store::SessionId;
+use rke_engine::audit::{AuditKey, Check, Finding, Report, Wrong, verify};
+use rke_engine::model::session_id::SessionId;
 use rke_host::data_dir::{Role, read_sealer};
 use rke_secret::process::{Inspection, harden};
 

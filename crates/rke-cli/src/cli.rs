@@ -12,8 +12,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use rke_daemon::Domain;
-use rke_daemon::listen::Listen;
+use rke_engine::Domain;
+use rke_engine::settings::listen::Listen;
 use rke_proto::coin::CoinId;
 use rke_proto::{ContentServerId, KeySetId};
 use rke_raida::replay::SHARES;
@@ -206,7 +206,7 @@ pub(crate) enum OwnerCommand {
 /// What goes to the log on standard error.
 #[derive(Args)]
 pub(crate) struct LogOptions {
-    /// What to log: error, warn, info, debug, trace, or a filter such as rke_daemon=debug.
+    /// What to log: error, warn, info, debug, trace, or a filter such as rke_engine=debug.
     #[arg(long, value_name = "FILTER", env = "RKE_LOG", default_value = "warn")]
     pub(crate) log: String,
 }

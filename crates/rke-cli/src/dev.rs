@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use rke_client::Client;
 use rke_client::call::target;
-use rke_daemon::access::Access;
-use rke_daemon::config::Example;
-use rke_daemon::{Config, Daemon, Domain, Inherited};
+use rke_daemon::{Daemon, Inherited};
+use rke_engine::Domain;
+use rke_engine::settings::access::Access;
+use rke_engine::settings::{Config, Example};
 use rke_host::data_dir::{Role, claim};
 use rke_host::sandbox::{Files, Reading};
 use rke_proto::ContentServerId;
@@ -19,12 +20,12 @@ use rke_raida::node::NodeError;
 use crate::cli::DevOptions;
 use crate::failure::in_words;
 use crate::launcher::application;
-use crate::protection::SECRETS_OF_A_SESSION;
+use crate::protection::{self, SECRETS_OF_A_SESSION};
 use crate::sandbox::Sandbox;
 use crate::settings::LogFormat;
 use crate::signals::{Order, Orders};
 use crate::terminal::out;
-use crate::{log, protection, tour};
+use crate::{log, tour};
 
 /// The domain of the local Content Server.
 pub(crate) const DOMAIN: &str = "content.rke.test";

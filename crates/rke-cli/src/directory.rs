@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use rke_daemon::Config;
-use rke_daemon::guardians::Guardians;
+use rke_engine::guardians::Guardians;
+use rke_engine::settings::Config;
 use serde::Deserialize;
 
 use crate::settings::first_given;

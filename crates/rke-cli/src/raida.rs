@@ -12,11 +12,11 @@ use rke_raida::node::{Node, NodeConfig};
 use self::settings::{RaidaOptions, RaidaSettings};
 use crate::cli::{RaidaCommand, RaidaSubcommand};
 use crate::failure::in_words;
-use crate::log::LogFilter;
+use crate::log::{self, LogFilter};
+use crate::protection;
 use crate::sandbox::Sandbox;
 use crate::settings::{LogFormat, WrongSettings};
 use crate::signals::{Order, Orders};
-use crate::{log, protection};
 
 pub(crate) fn run(command: RaidaCommand) -> Result<()> {
     match command.command {

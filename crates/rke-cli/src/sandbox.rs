@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use rke_daemon::Config;
-use rke_daemon::guardians::authority_files;
+use rke_engine::guardians::authority_files;
+use rke_engine::settings::Config;
 use rke_host::sandbox::{Files, Reading, SandboxError, limit_calls, limit_files, limit_resources};
 use rke_secret::process::started;
 use serde::Deserialize;

@@ -5,13 +5,12 @@ use rke_daemon::Daemon;
 use rke_host::data_dir::{Role, claim};
 
 use crate::failure::in_words;
-use crate::log::LogFilter;
-use crate::protection::SECRETS_OF_A_SESSION;
+use crate::log::{self, LogFilter};
+use crate::protection::{self, SECRETS_OF_A_SESSION};
 use crate::sandbox::Sandbox;
 use crate::settings::{ServeOptions, ServeSettings, WrongSettings};
 use crate::signals::{Order, Orders};
 use crate::systemd::{self, Systemd};
-use crate::{log, protection};
 
 pub(crate) fn run(options: ServeOptions) -> Result<()> {
     let settings = options.clone().settle()?;

@@ -8,11 +8,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use etcetera::BaseStrategy;
-use rke_daemon::config::OnSuspend;
-use rke_daemon::confirm::Confirm;
-use rke_daemon::listen::Listen;
-use rke_daemon::usage::{MAX_BYTES, MAX_MESSAGES, UsageLimits};
-use rke_daemon::{Config, Domain};
+use rke_engine::Domain;
+use rke_engine::model::usage::{MAX_BYTES, MAX_MESSAGES, UsageLimits};
+use rke_engine::settings::listen::Listen;
+use rke_engine::settings::{Config, Confirm, OnSuspend};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
@@ -140,7 +139,7 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "FILE", env = "RKE_AUDIT_LOG")]
     #[serde(alias = "audit_log")]
     audit_log: Option<PathBuf>,
-    /// What to log: error, warn, info, debug, trace, or a filter such as rke_daemon=debug [default: info].
+    /// What to log: error, warn, info, debug, trace, or a filter such as rke_engine=debug [default: info].
     #[arg(long, value_name = "FILTER", env = "RKE_LOG")]
     log: Option<String>,
     /// How to log [default: text].
@@ -367,7 +366,7 @@ fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<List
 
 #[cfg(test)]
 mod tests {
-    use rke_daemon::access::{LoopbackOrigins, NullOrigin, TlsFiles, TokenRule, UnixSocket};
+    use rke_engine::settings::access::{LoopbackOrigins, NullOrigin, TlsFiles, TokenRule, UnixSocket};
 
     use super::*;
 

@@ -1,12 +1,13 @@
 //! Other settings for a daemon that runs. Everything is read and checked first; only then does anything
 //! change, so that a mistake in the configuration leaves the daemon as it was.
 
-use crate::config::Config;
+use rke_engine::exchange::Rules;
+use rke_engine::sessions::Sessions;
+use rke_engine::settings::Config;
+
 use crate::daemon::{StartError, open_wallet_root, read_directory};
-use crate::exchange::Rules;
 use crate::http::admission::{Admission, Rules as AdmissionRules};
 use crate::http::tls::{self, Acceptor};
-use crate::sessions::Sessions;
 
 /// What of a running daemon can change.
 pub(crate) struct Parts<'a> {
@@ -71,9 +72,10 @@ fn keep_fixed(current: &Config, mut wanted: Config) -> (Config, Vec<&'static str
 mod tests {
     use std::time::Duration;
 
+    use rke_engine::discovery::Dnssec;
+    use rke_engine::settings::access::{TlsFiles, TokenRule};
+
     use super::*;
-    use crate::access::{TlsFiles, TokenRule};
-    use crate::discovery::Dnssec;
 
     #[test]
     fn what_takes_a_new_start_stays_and_is_named() {

@@ -9,11 +9,11 @@ use rke_proto::handshake::KeyId;
 
 use crate::Domain;
 use crate::audit::{Audit, Event};
-use crate::exchange::ExchangeError;
 use crate::histogram::Histogram;
-use crate::remote_deletions::RemoteCounts;
-use crate::server::ServerName;
-use crate::store::{Row, SessionId};
+use crate::model::remote_deletion::RemoteCounts;
+use crate::model::server_name::ServerName;
+use crate::model::session_id::SessionId;
+use crate::store::Row;
 
 /// The place. By default nothing is audited, only counted.
 #[derive(Default)]
@@ -63,9 +63,9 @@ impl Journal {
         self.audit.record_of(id, created);
     }
 
-    /// A session was asked for, and there is none.
-    pub fn session_refused(&self, domain: Domain, error: &ExchangeError) {
-        self.audit.record(Event::SessionRefused { domain, reason: error.name() });
+    /// A session was asked for, and for this reason there is none.
+    pub fn session_refused(&self, domain: Domain, reason: &'static str) {
+        self.audit.record(Event::SessionRefused { domain, reason });
     }
 
     /// A session's end was put off.
@@ -106,9 +106,8 @@ impl Journal {
         self.audit.record(Event::RemoteDeletionGivenUp { id, server, remote_deletions });
     }
 
-    /// An exchange ended.
-    pub fn exchange_ended<T>(&self, ended: &Result<T, ExchangeError>, took: Duration) {
-        let outcome = ended.as_ref().map_or_else(ExchangeError::name, |_| "done");
+    /// An exchange ended with this outcome.
+    pub fn exchange_ended(&self, outcome: &'static str, took: Duration) {
         let mut exchanges = self.exchanges.lock().unwrap_or_else(PoisonError::into_inner);
         exchanges.entry(outcome).or_default().add(took);
     }

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use rke_daemon::Domain;
-use rke_daemon::exchange::KeptSecret;
-use rke_daemon::keystore::{Keystore, Limits};
+use rke_engine::Domain;
+use rke_engine::exchange::KeptSecret;
+use rke_engine::keys::{Keystore, Limits};
 use rke_host::data_dir::{DataDir, Role, Sharing};
 use rke_host::udp::{self, Pool};
 use rke_host::wallet::{self, CoinFile, Envelope1, Proof, Wallet, all_coin_files};

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rke_client::{Client, KeyChoice, call};
-use rke_daemon::confirm::Confirm;
-use rke_daemon::{Config, Daemon, Domain};
+use rke_daemon::Daemon;
+use rke_engine::Domain;
+use rke_engine::settings::{Config, Confirm};
 use rke_proto::challenge::RANDOM_LEN;
 use rke_proto::cipher::{BLOCK_LEN, aes128_ctr};
 use rke_proto::coin::AN_LEN;

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 use rke_client::{CachedKey, Client, KeyChoice, OtherEnd, Receipt, call};
-use rke_daemon::{Config, Daemon};
+use rke_daemon::Daemon;
+use rke_engine::settings::Config;
 use rke_proto::{ContentServerId, RaidaIndex};
 use rke_raida::content_server::DnsRecords;
 use rke_raida::dns::DnsServer;

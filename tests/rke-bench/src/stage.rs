@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use rke_daemon::exchange::{Kept, KeyOrigin};
-use rke_daemon::keystore::{Keystore, Limits};
-use rke_daemon::server::ServerName;
-use rke_daemon::store::NewSession;
-use rke_daemon::viewer::Viewer;
-use rke_daemon::{Domain, made_up};
+use rke_engine::Domain;
+use rke_engine::exchange::Kept;
+use rke_engine::keys::{Keystore, Limits};
+use rke_engine::model::key_origin::{KeyOrigin, MADE_UP_HOST};
+use rke_engine::model::server_name::ServerName;
+use rke_engine::model::viewer::Viewer;
+use rke_engine::sessions::made_up;
+use rke_engine::store::NewSession;
 use rke_host::data_dir::{DataDir, Role, Sharing};
 use rke_proto::ContentServerId;
 use rke_proto::Form;
@@ -156,7 +158,7 @@ pub(crate) fn made_up_origin(domain: &str) -> Result<KeyOrigin> {
         liars: Vec::new(),
         coins: Vec::new(),
         proven: None,
-        server: ServerName { host: made_up::HOST.into(), port: 443 },
+        server: ServerName { host: MADE_UP_HOST.into(), port: 443 },
         tunnel: None,
     })
 }

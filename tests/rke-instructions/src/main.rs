@@ -7,11 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use rke_daemon::exchange::KeyOrigin;
-use rke_daemon::keystore::{Keystore, Limits};
-use rke_daemon::server::ServerName;
-use rke_daemon::viewer::Viewer;
-use rke_daemon::{Config, Daemon, Domain, made_up};
+use rke_daemon::Daemon;
+use rke_engine::Domain;
+use rke_engine::keys::{Keystore, Limits};
+use rke_engine::model::key_origin::{KeyOrigin, MADE_UP_HOST};
+use rke_engine::model::server_name::ServerName;
+use rke_engine::model::viewer::Viewer;
+use rke_engine::sessions::made_up;
+use rke_engine::settings::Config;
 use rke_fuzz::samples::{self, Request};
 use rke_host::data_dir::{DataDir, Role, Sharing};
 use rke_proto::Form;
@@ -164,7 +167,7 @@ fn cache_a_key(data_dir: &Path) -> Result<()> {
         liars: Vec::new(),
         coins: Vec::new(),
         proven: None,
-        server: ServerName { host: made_up::HOST.into(), port: 443 },
+        server: ServerName { host: MADE_UP_HOST.into(), port: 443 },
         tunnel: None,
     };
     Ok(keystore.put(&made_up::kept(origin)?, &Viewer::Program)?)

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use rke_daemon::Domain;
+use rke_engine::Domain;
 use rke_proto::ContentServerId;
 
 use super::parse_cs_id;

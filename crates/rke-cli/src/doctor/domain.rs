@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use rke_client::answer::{Found, Raidas, Status};
 use rke_client::{Client, call};
-use rke_daemon::Domain;
-use rke_daemon::discovery::{Discovered, Discovery, DiscoveryError, Validation, reach};
-use rke_daemon::server::{ContactError, ServerName};
+use rke_engine::Domain;
+use rke_engine::contact::server::ContactError;
+use rke_engine::discovery::{Discovered, Discovery, DiscoveryError, Validation, reach};
+use rke_engine::model::server_name::ServerName;
 use rke_host::directory;
 use rke_host::echo::{self, Answer};
 use rke_proto::RaidaIndex;
@@ -248,7 +249,7 @@ async fn content_server(report: &mut Report, discovery: &Discovery, server: &Ser
 
 #[cfg(test)]
 mod tests {
-    use rke_daemon::discovery::Target;
+    use rke_engine::discovery::Target;
     use rke_proto::reach::Reach;
     use rke_proto::records::Records;
     use serde_json::json;

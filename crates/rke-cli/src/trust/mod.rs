@@ -6,7 +6,7 @@ mod options;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use rke_daemon::trust::{Form, Known, Offer, TrustFile};
+use rke_engine::trust::{Form, Known, Offer, TrustFile};
 use rke_host::data_dir::{self, Role};
 
 pub(crate) use self::options::TrustOptions;

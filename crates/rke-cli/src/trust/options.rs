@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use rke_daemon::Config;
-use rke_daemon::discovery::Dnssec;
-use rke_daemon::trust::Pin;
+use rke_engine::discovery::Dnssec;
+use rke_engine::settings::Config;
+use rke_engine::trust::Pin;
 use serde::Deserialize;
 
 use crate::settings::first_given;

@@ -5,10 +5,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::response::Response;
+use rke_engine::model::session_id::SessionId;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
-
-use crate::store::SessionId;
 
 /// Goes with an answer that tells of a new session.
 #[derive(Clone, Copy)]

@@ -10,6 +10,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::{Stream, unfold};
+use rke_engine::Domain;
+use rke_engine::exchange::progress::{self, ShareState, Watch};
+use rke_engine::model::viewer::Viewer;
 use serde::Serialize;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
@@ -17,9 +20,6 @@ use super::answer::milliseconds;
 use super::failure::Failure;
 use super::metrics::Sources;
 use super::patience::Patience;
-use crate::Domain;
-use crate::progress::{self, ShareState, Watch};
-use crate::viewer::Viewer;
 
 /// How often it is looked whether something has changed.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);

@@ -1,22 +1,20 @@
 //! Every answer that is an error: `error`, `message`, `code`, then the parameter that the message
 //! is about. Here errors of the daemon turn into HTTP, once. `docs/api.md`, "Errors".
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use rke_engine::discovery::DiscoveryError;
+use rke_engine::exchange::ExchangeError;
+use rke_engine::guardians::RefreshError;
+use rke_engine::sessions::{CryptError, DeleteError, OpenError};
+use rke_engine::store::KeyError;
+use rke_engine::streams::StreamError;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
-
-use crate::discovery::DiscoveryError;
-use crate::exchange::ExchangeError;
-use crate::guardians::RefreshError;
-use crate::sessions::{CryptError, DeleteError};
-use crate::store::KeyError;
-use crate::streams::StreamError;
 
 /// An error answer.
 #[derive(Debug)]
@@ -104,10 +102,23 @@ impl Failure {
         Self::new(StatusCode::BAD_GATEWAY, format!("DNS discovery failed: {error}")).with("domain", domain)
     }
 
-    /// An exchange that made no session.
-    pub(super) fn exchange(error: &Arc<ExchangeError>, domain: &str, wallet: &str) -> Self {
+    /// A session that was not opened.
+    pub(super) fn open(error: &OpenError, domain: &str, wallet: &str) -> Self {
+        match error {
+            OpenError::Exchange(error) => Self::exchange(error, domain, wallet),
+            OpenError::StillRunning(_) | OpenError::CalledOff => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()).with("domain", domain)
+            }
+            OpenError::Full(full) => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, full.to_string()).retry_after(full.retry_after)
+            }
+        }
+    }
+
+    /// An exchange that made no key.
+    fn exchange(error: &ExchangeError, domain: &str, wallet: &str) -> Self {
         let message = error.to_string();
-        match error.as_ref() {
+        match error {
             ExchangeError::Wallet(_) => {
                 Self::new(StatusCode::BAD_REQUEST, message).with("wallet_path", wallet)
             }
@@ -134,11 +145,8 @@ impl Failure {
             | ExchangeError::Unconfirmed(_) => {
                 Self::new(StatusCode::BAD_GATEWAY, message).with("domain", domain)
             }
-            ExchangeError::StillRunning(_) | ExchangeError::Crowded | ExchangeError::CalledOff => {
+            ExchangeError::Crowded => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, message).with("domain", domain)
-            }
-            ExchangeError::Full(full) => {
-                Self::new(StatusCode::TOO_MANY_REQUESTS, message).retry_after(full.retry_after)
             }
             ExchangeError::Machine(error) => {
                 tracing::error!(%error, "an exchange could not run");

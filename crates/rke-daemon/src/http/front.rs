@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse, Response};
+use rke_engine::model::clock::{Moment, Reading};
 use tower::ServiceExt;
 
 use super::admission::Admission;
@@ -23,7 +24,6 @@ use super::outgoing::Outgoing;
 use super::patience::Patience;
 use super::query::Query;
 use super::{Shared, answer_panic, handlers};
-use crate::clock::{Moment, Reading};
 
 /// What answers requests.
 pub struct Front {

@@ -7,6 +7,12 @@ use axum::extract::{FromRequestParts, Path, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::{Extension, Json};
+use rke_engine::Domain;
+use rke_engine::model::clock::Moment;
+use rke_engine::model::session_id::SessionId;
+use rke_engine::model::viewer::Viewer;
+use rke_engine::sessions::{CachedKey, DeleteError, KeyChoice, Nonce, Sessions};
+use rke_engine::store::KeyError;
 
 use super::Shared;
 use super::answer::{
@@ -16,11 +22,6 @@ use super::answer::{
 use super::delivery::Opened;
 use super::failure::Failure;
 use super::query::Query;
-use crate::Domain;
-use crate::clock::Moment;
-use crate::sessions::{CachedKey, DeleteError, KeyChoice, Nonce, Sessions};
-use crate::store::{KeyError, SessionId};
-use crate::viewer::Viewer;
 
 /// How long a deletion with `everywhere=true` waits for the other end.
 const REMOTE_WAIT: Duration = Duration::from_secs(5);
@@ -63,7 +64,7 @@ pub(super) async fn create_session(
     choice: KeyChoice,
 ) -> NewSession {
     let row = sessions.create(domain.clone(), PathBuf::from(&wallet), choice, viewer).await;
-    let row = row.map_err(|error| Failure::exchange(&error, domain.as_str(), &wallet))?;
+    let row = row.map_err(|error| Failure::open(&error, domain.as_str(), &wallet))?;
     let opened = parse_id(&row.session_id)?.ok_or_else(Failure::internal)?;
     Ok((Extension(Opened(opened)), Json(Created::from(row))))
 }
@@ -78,7 +79,7 @@ pub(super) async fn list(
 pub(super) async fn show(State(sessions): State<Shared>, PathId(id): PathId) -> Answer<Shown> {
     let shown = parse_id(&id)?.and_then(|id| {
         let row = sessions.store().row(id)?;
-        Some(Shown::new(row, sessions.tunnels().broken_off(id)))
+        Some(Shown::new(row, sessions.tunnel_broken_off(id)))
     });
     Ok(Json(shown.ok_or_else(|| Failure::session(NOT_FOUND, &id))?))
 }

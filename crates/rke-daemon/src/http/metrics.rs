@@ -16,6 +16,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+use rke_engine::exchange::raidas::{self, State as RaidaState};
+use rke_engine::histogram::Counted;
+use rke_engine::journal::Journal;
+use rke_engine::sessions::Sessions;
 use rke_proto::MIN_REQUIRED;
 use rke_secret::MemoryReport;
 
@@ -23,10 +27,6 @@ use super::Shared;
 use super::admission::Admission;
 use super::failure::Failure;
 use super::traffic::Traffic;
-use crate::histogram::Counted;
-use crate::journal::Journal;
-use crate::raidas::{self, State as RaidaState};
-use crate::sessions::Sessions;
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 

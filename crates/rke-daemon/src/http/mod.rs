@@ -44,11 +44,11 @@ use axum::http::{Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
+use rke_engine::model::clock::Reading;
+use rke_engine::sessions::Sessions;
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::clock::Reading;
-use crate::sessions::Sessions;
 use admission::Admission;
 use failure::Failure;
 use front::Front;
@@ -196,10 +196,10 @@ mod tests {
     use axum::body::{Body, to_bytes};
     use axum::extract::Request;
     use axum::routing::get;
+    use rke_engine::settings::access::Access;
     use tower::ServiceExt;
 
     use super::*;
-    use crate::access::Access;
 
     #[tokio::test]
     async fn a_handler_that_panics_is_a_500_that_tells_nothing() {

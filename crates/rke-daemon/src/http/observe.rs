@@ -10,12 +10,12 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
+use rke_engine::model::clock::Reading;
 use tracing::{Instrument, Span};
 
 use super::admission::Rule;
 use super::headers;
 use super::traffic::{MethodName, Route, RouteIndex, Traffic};
-use crate::clock::Reading;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

@@ -10,9 +10,9 @@ use axum::response::Response;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
+use rke_engine::model::clock::Moment;
 
 use super::headers;
-use crate::clock::Moment;
 
 /// How much may wait.
 const MOST: usize = 64 * 1024;

@@ -9,10 +9,10 @@ use axum::http::request::Parts;
 use base64_simd::STANDARD;
 use memchr::{memchr, memchr3};
 use percent_encoding::percent_decode;
+use rke_engine::model::session_id::{SESSION_ID_LEN, SessionId};
+use rke_engine::sessions::Nonce;
 
 use super::failure::Failure;
-use crate::sessions::Nonce;
-use crate::store::{SESSION_ID_LEN, SessionId};
 
 /// `%`, and two digits.
 const ESCAPE_LEN: usize = 3;

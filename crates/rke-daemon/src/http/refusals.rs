@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::{Extension, Json};
+use rke_engine::model::viewer::Viewer;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::admission::{Admission, LastRefusal, Rule};
 use super::answer::success;
-use crate::viewer::Viewer;
 
 /// A rule that has refused something.
 #[derive(Serialize, ToSchema)]

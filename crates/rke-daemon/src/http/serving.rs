@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rke_engine::model::clock::Moment;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
@@ -26,7 +27,6 @@ use super::outgoing::Outgoing;
 use super::patience::{Patience, Stage};
 use super::turn::Turn;
 use super::waiting::{End, Waiting};
-use crate::clock::Moment;
 
 /// How long a client may take to send a request's head, and how long it may idle.
 pub(super) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);

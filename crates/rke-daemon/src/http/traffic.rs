@@ -6,8 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
-
-use crate::histogram::Histogram;
+use rke_engine::histogram::Histogram;
 
 /// More than the API has. Patterns come from the program, never from a request.
 const MAX_ROUTES: usize = 64;

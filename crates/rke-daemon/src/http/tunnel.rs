@@ -11,6 +11,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Frame;
+use rke_engine::contact::server::ContactError;
+use rke_engine::tunnel::{self, Coming, TunnelError};
 use tokio::sync::mpsc;
 use tracing::{Instrument, Span};
 
@@ -18,8 +20,6 @@ use super::Shared;
 use super::failure::Failure;
 use super::handlers::{NOT_FOUND_OR_EXPIRED, PathId, parse_id};
 use super::patience::Patience;
-use crate::server::ContactError;
-use crate::tunnel::{self, Coming, TunnelError};
 
 /// Pieces of data that wait to be read by the client.
 const WAITING: usize = 4;

@@ -6,10 +6,9 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
+use rke_engine::settings::access::UnixSocket;
 use rustix::process::getuid;
 use tokio::net::{UnixListener, UnixStream};
-
-use crate::access::UnixSocket;
 
 /// Why there is no unix socket.
 #[derive(Debug, thiserror::Error)]

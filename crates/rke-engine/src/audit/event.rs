@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::Domain;
-use crate::remote_deletions::RemoteCounts;
-use crate::store::SessionId;
+use crate::model::remote_deletion::RemoteCounts;
+use crate::model::session_id::SessionId;
 
 /// Something that happened.
 #[derive(Debug, Clone, Serialize)]

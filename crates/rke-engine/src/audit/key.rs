@@ -6,7 +6,7 @@ use rke_proto::cipher::hmac_sha256;
 use rke_secret::{Secret, SecretError};
 
 use super::line::Position;
-use crate::store::SessionId;
+use crate::model::session_id::SessionId;
 
 /// Length of a seal in bytes.
 pub(super) const SEAL_LEN: usize = 16;

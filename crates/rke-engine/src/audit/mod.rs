@@ -24,7 +24,7 @@ pub use event::Event;
 pub use key::AuditKey;
 pub use verify::{Check, Finding, Report, Wrong, verify};
 
-use crate::store::SessionId;
+use crate::model::session_id::SessionId;
 use event::Entry;
 use file::LogFile;
 use writer::{Message, Writer};

@@ -1,6 +1,8 @@
 //! How a Content Server is reached that has several addresses: connections as RFC 8305 makes them, and work with one
 //! after the other until one has done it.
 
+pub mod server;
+
 use std::io;
 use std::time::Duration;
 
@@ -9,8 +11,9 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use self::server::{ContactError, connect};
 use crate::discovery::{Candidate, Candidates, DiscoveryError};
-use crate::server::{ContactError, ServerName, connect};
+use crate::model::server_name::ServerName;
 
 /// How long an address has for its connection before the next is tried too.
 const CONNECT_HEAD_START: Duration = Duration::from_millis(250);
@@ -193,7 +196,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::server::ask_on;
+    use crate::contact::server::ask_on;
 
     const BUSY: &[u8] = b"RKE3\x82\x00\x01\x06";
     const LIMIT: Duration = Duration::from_millis(300);

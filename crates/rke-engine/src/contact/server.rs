@@ -1,7 +1,6 @@
 //! What is said to a Content Server over TCP by handshake 3: a first packet and its response, and the ends by which a
 //! new session is confirmed. `docs/protocol.md` section 7.
 
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
@@ -10,24 +9,6 @@ use rke_proto::handshake::{AgreementError, HandshakeError, Reason, Record, Respo
 use rke_secret::SecretError;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-
-/// Where DNS says that a Content Server is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ServerName {
-    /// A host name or an address.
-    pub host: String,
-    /// Its TCP port.
-    pub port: u16,
-}
-
-impl fmt::Display for ServerName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.host.contains(':') {
-            true => write!(f, "[{}]:{}", self.host, self.port),
-            false => write!(f, "{}:{}", self.host, self.port),
-        }
-    }
-}
 
 /// Why a Content Server did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hickory_resolver::proto::rr::{Name, RecordType};
 
-use crate::clock::Moment;
+use crate::model::clock::Moment;
 
 /// Longest time that records are kept, whatever they say themselves.
 const MAX_TTL: Duration = Duration::from_secs(300);

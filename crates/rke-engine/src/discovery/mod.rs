@@ -26,7 +26,7 @@ pub(crate) use self::targets::Candidates;
 pub use self::targets::{Candidate, Target};
 use self::upstreams::Upstreams;
 use crate::Domain;
-use crate::server::ServerName;
+use crate::model::server_name::ServerName;
 
 /// What DNS says of a domain.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use super::query::UDP_PAYLOAD;
 use super::system::{Watched, hosts};
 use super::upstreams::Upstreams;
 use super::{Dnssec, Validation};
-use crate::clock::Moment;
+use crate::model::clock::Moment;
 
 /// Longest chain of aliases that is followed.
 const MAX_ALIASES: usize = 8;

@@ -12,7 +12,7 @@ use hickory_resolver::proto::rr::rdata::SRV;
 use tokio::time::{Instant, timeout_at};
 
 use super::DiscoveryError;
-use crate::server::ServerName;
+use crate::model::server_name::ServerName;
 
 /// Targets of one domain, and addresses of one target, that are tried. DNS may name any number.
 const MAX_TARGETS: usize = 8;

@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep_until};
 use super::error::{ServerFault, Unanswered};
 use super::query::{Edns, Had, ask};
 use super::system::{Watched, dns_servers};
-use crate::clock::Moment;
+use crate::model::clock::Moment;
 
 /// How long a server may be silent before the next is asked too. It may still respond.
 const HEAD_START: Duration = Duration::from_millis(600);

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
-use crate::clock::{Moment, unix_seconds};
+use crate::model::clock::{Moment, unix_seconds};
 
 /// Seconds that the two clocks may differ by before one has been set: both are read to the second.
 const IN_STEP: u64 = 10;

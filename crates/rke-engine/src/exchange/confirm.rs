@@ -8,34 +8,15 @@ use rke_host::framing::read_packet;
 use rke_proto::KeyContext;
 use rke_proto::round::Round;
 use rke_proto::tunnel::confirm::ConfirmError;
-use rke_proto::tunnel::{ClientKeyId, Confirmation, Handshake, PacketHeader, SessionIdentifier};
+use rke_proto::tunnel::{ClientKeyId, Confirmation, Handshake, PacketHeader};
 use rke_secret::Secret;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
+use crate::contact::server::ContactError;
 use crate::contact::{Dialer, Patience, with_each};
-use crate::server::{ContactError, ServerName};
-
-/// Whether the Content Server has to confirm a fresh narrow key. It has always confirmed a wide one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Confirm {
-    /// A key that is not confirmed opens no session.
-    Require,
-    /// It does, and the session says so.
-    #[default]
-    Try,
-    /// The Content Server is not asked.
-    Off,
-}
-
-/// The names under which a Content Server knows a narrow key that it has confirmed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TunnelName {
-    /// The client's name for the key.
-    pub key_id: ClientKeyId,
-    /// What stands in every packet.
-    pub session: SessionIdentifier,
-}
+use crate::model::key_origin::TunnelName;
+use crate::model::server_name::ServerName;
 
 /// A key that both sides have.
 pub(crate) struct ConfirmedKey {

@@ -9,9 +9,9 @@ use rke_proto::{Form, RaidaIndex};
 use super::clock::ClockReading;
 use super::refusals;
 use crate::Domain;
+use crate::contact::server::ContactError;
 use crate::discovery::DiscoveryError;
-use crate::server::{ContactError, ServerName};
-use crate::store::Full;
+use crate::model::server_name::ServerName;
 use crate::trust::Untrusted;
 
 /// Why there is no key.
@@ -88,18 +88,9 @@ pub enum ExchangeError {
         "The key was not confirmed: {0}; to open sessions all the same, start the daemon with --confirm try"
     )]
     Unconfirmed(String),
-    /// Another exchange for the domain took all the time that this one had.
-    #[error("Another exchange for {0} is still running; try again in a few seconds")]
-    StillRunning(Domain),
     /// Too many exchanges run: this one had no turn in its time.
     #[error("Too many exchanges are running; try again in a few seconds")]
     Crowded,
-    /// All keys were dropped while this one was made.
-    #[error("All sessions and keys were dropped while this session was opened; try again")]
-    CalledOff,
-    /// No room for the session.
-    #[error(transparent)]
-    Full(#[from] Full),
     /// The machine's fault.
     #[error("The exchange could not run: {0}")]
     Machine(#[from] io::Error),
@@ -135,10 +126,7 @@ impl ExchangeError {
             Self::ContentServer { .. } => "content_server",
             Self::Untrusted(_) => "untrusted",
             Self::Unconfirmed(_) => "unconfirmed",
-            Self::StillRunning(_) => "still_running",
             Self::Crowded => "crowded",
-            Self::CalledOff => "called_off",
-            Self::Full(_) => "full",
             Self::Machine(_) => "machine",
         }
     }

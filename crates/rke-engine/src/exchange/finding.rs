@@ -13,7 +13,7 @@ use crate::trust::Pin;
 
 impl Exchange {
     /// Goes on by other rules, and with another directory of RAIDAs, other guardians and other pins.
-    pub(crate) fn change(&self, rules: Rules, directory: Directory, guardians: Guardians, pins: Vec<Pin>) {
+    pub fn change(&self, rules: Rules, directory: Directory, guardians: Guardians, pins: Vec<Pin>) {
         self.rules.store(Arc::new(rules));
         self.known.set_pins(pins);
         self.discovery.set_directory(directory);
@@ -21,7 +21,7 @@ impl Exchange {
     }
 
     /// Has the guardians asked, at once and from time to time.
-    pub(crate) async fn keep_directory(&self) {
+    pub async fn keep_directory(&self) {
         self.agreed.keep(&self.discovery).await;
     }
 
@@ -49,7 +49,7 @@ impl Exchange {
     }
 
     /// Looks everything up again from here on, whatever its time to live.
-    pub(crate) fn look_again(&self) {
+    pub fn look_again(&self) {
         self.discovery.look_again();
     }
 }

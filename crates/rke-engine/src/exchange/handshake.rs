@@ -17,16 +17,18 @@ use tokio::net::TcpStream;
 use super::clock::AskedAt;
 use super::error::ExchangeError;
 use super::head_start::{HeadStart, Ready};
-use super::key::{GiveUp, Kept, KeptSecret, KeyOrigin, OpenedKey, UnclaimedKey};
+use super::key::{GiveUp, Kept, KeptSecret, OpenedKey, UnclaimedKey};
 use super::live::coins_of;
+use super::raidas::Verdict;
 use super::{Ending, Exchange, indexes};
 use crate::Domain;
-use crate::clock::unix_seconds;
+use crate::contact::server::{ContactError, ask_on, confirm, connect};
 use crate::contact::{Patience, Unreached, with_each};
 use crate::discovery::{Candidate, Discovered};
-use crate::raidas::Verdict;
-use crate::server::{ContactError, ServerName, ask_on, confirm, connect};
-use crate::session_key::SessionKey;
+use crate::model::clock::unix_seconds;
+use crate::model::key_origin::KeyOrigin;
+use crate::model::server_name::ServerName;
+use crate::model::session_key::SessionKey;
 
 /// Longest lifetime that an exchange gives. `docs/protocol.md` section 7.
 const MAX_LIFETIME_SECONDS: u32 = 86_400;

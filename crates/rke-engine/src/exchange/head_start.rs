@@ -10,8 +10,8 @@ use tokio::time::timeout_at;
 
 use super::{Discovered, Exchange};
 use crate::contact::Dialer;
+use crate::contact::server::ContactError;
 use crate::discovery::Candidate;
-use crate::server::ContactError;
 
 /// All that is ready for a handshake with a Content Server.
 pub(super) struct HeadStart<'a> {

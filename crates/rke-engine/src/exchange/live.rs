@@ -10,14 +10,16 @@ use rke_proto::handshake::Group;
 use rke_proto::round::Round;
 use rke_secret::Secret;
 
+use super::confirm::{ConfirmedKey, Unconfirmed, confirm};
 use super::error::ExchangeError;
 use super::handshake::Subject;
-use super::key::{GiveUp, Kept, KeptSecret, KeyOrigin, OpenedKey, UnclaimedKey};
+use super::key::{GiveUp, Kept, KeptSecret, OpenedKey, UnclaimedKey};
 use super::{Discovered, Exchange, indexes};
-use crate::confirm::{Confirm, ConfirmedKey, TunnelName, Unconfirmed, confirm};
-use crate::server::ServerName;
-use crate::session_key::SessionKey;
-use crate::usage::Usage;
+use crate::model::key_origin::{KeyOrigin, TunnelName};
+use crate::model::server_name::ServerName;
+use crate::model::session_key::SessionKey;
+use crate::model::usage::Usage;
+use crate::settings::Confirm;
 
 impl Exchange {
     /// The key of a finished round, confirmed by the Content Server as far as the rules want it.

@@ -2,12 +2,15 @@
 //! Whatever happens, it ends in a whole key or in an error that says what each RAIDA did.
 
 mod clock;
+pub mod confirm;
 mod error;
 mod finding;
 mod handshake;
 mod head_start;
 mod key;
 mod live;
+pub mod progress;
+pub mod raidas;
 mod recipients;
 mod refusals;
 mod share_sets;
@@ -32,23 +35,21 @@ pub use self::error::ExchangeError;
 use self::handshake::Subject;
 use self::head_start::{Ready, alongside};
 pub(crate) use self::key::GiveUp;
-#[cfg(test)]
-pub(crate) use self::key::samples;
-pub use self::key::{Authenticated, Kept, KeptSecret, KeyOrigin, OpenedKey, UnclaimedKey};
+pub use self::key::{Kept, KeptSecret, OpenedKey, UnclaimedKey};
+use self::progress::Progress;
+use self::raidas::{Raidas, Verdict};
 use self::recipients::new_context;
 use self::share_sets::ShareSets;
 use crate::Domain;
 use crate::blocking::spawn_blocking;
-use crate::config::Config;
-use crate::confirm::Confirm;
 use crate::contact::{Dialer, Patience};
 use crate::discovery::{Candidates, Discovered, Discovery, DiscoveryError};
 use crate::guardians::AgreedDirectory;
-use crate::progress::Progress;
-use crate::raidas::{Raidas, Verdict};
-use crate::server::ServerName;
+use crate::model::key_origin::KeyOrigin;
+use crate::model::server_name::ServerName;
+use crate::model::viewer::Page;
+use crate::settings::{Config, Confirm};
 use crate::trust::{KnownServers, Offer, Untrusted};
-use crate::viewer::Page;
 
 /// Exchanges keys.
 pub struct Exchange {
@@ -80,7 +81,7 @@ pub struct Rules {
 
 impl Rules {
     /// As the settings say.
-    pub(crate) fn of(config: &Config) -> Self {
+    pub fn of(config: &Config) -> Self {
         Self {
             timeout: config.exchange_timeout,
             confirm: config.confirm,

@@ -11,7 +11,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::Domain;
-use crate::viewer::{Page, Viewer};
+use crate::model::viewer::{Page, Viewer};
 
 /// Who may watch at one time.
 pub const MAX_WATCHERS: usize = 32;
@@ -82,7 +82,7 @@ impl Progress {
     }
 
     /// Sends the watchers home.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         let _ = self.steps.send(Message::Closing);
     }
 

@@ -11,7 +11,7 @@ use rke_proto::envelope::Counter;
 use rke_proto::round::{Fault, Outcome, Pace, Way};
 use rke_proto::{Bitmap, RAIDA_COUNT, RaidaIndex};
 
-use crate::clock::{Moment, wall_clock};
+use crate::model::clock::{Moment, wall_clock};
 
 /// Times that the median is taken over, and that are shown.
 const REMEMBERED_TIMES: usize = 32;

@@ -11,9 +11,9 @@ use rke_proto::round::{Fallback, MOST_QUESTIONS, REQUEST_RANDOM_LEN, Recipient};
 use rke_proto::{ClientSn, Envelope, EnvelopeKey, KeyContext, RAIDA_COUNT, RaidaIndex};
 
 use super::clock::AskedAt;
+use super::raidas::{AnswerForm, Habits};
 use super::{Exchange, ExchangeError};
 use crate::blocking::spawn_blocking;
-use crate::raidas::{AnswerForm, Habits};
 
 impl Exchange {
     /// Whom to ask, each with the proof that the wallet has for it. Wallets are read off the

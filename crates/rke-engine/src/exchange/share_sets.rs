@@ -9,9 +9,9 @@ use rke_proto::{Bitmap, RAIDA_COUNT, RaidaIndex};
 
 use super::handshake::Subject;
 use super::head_start::Ready;
+use super::raidas::Verdict;
 use super::{Discovered, Ending, Exchange, ExchangeError};
-use crate::raidas::Verdict;
-use crate::server::ContactError;
+use crate::contact::server::ContactError;
 
 /// Most sets of one exchange, the first among them.
 const MOST_SETS: usize = 5;

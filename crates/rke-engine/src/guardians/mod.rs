@@ -33,8 +33,8 @@ pub use self::report::{Refresh, RefreshError, Report};
 use self::report::{tell, tell_changes};
 pub use self::urls::{GuardianError, Guardians};
 use crate::blocking::spawn_blocking;
-use crate::clock::{Moment, wall_clock};
 use crate::discovery::Discovery;
+use crate::model::clock::{Moment, wall_clock};
 
 /// How often guardians are asked without a reason, and how often where they did not agree on all RAIDAs.
 const PERIOD: Duration = Duration::from_secs(24 * 3600);
@@ -144,7 +144,7 @@ impl AgreedDirectory {
     ///
     /// # Errors
     /// [`RefreshError`].
-    pub(crate) async fn refresh(&self) -> Result<(), RefreshError> {
+    pub async fn refresh(&self) -> Result<(), RefreshError> {
         if self.guardians.load().is_empty() {
             return Err(RefreshError::NoGuardians);
         }

@@ -9,7 +9,7 @@ use url::{Host, Url};
 
 use super::agreement::FEWEST;
 use crate::Domain;
-use crate::server::ServerName;
+use crate::model::server_name::ServerName;
 
 /// Why the guardians cannot be used, for the person who names them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Written;
 use crate::Domain;
-use crate::confirm::TunnelName;
-use crate::exchange::{Kept, KeptSecret, KeyOrigin};
-use crate::server::ServerName;
-use crate::viewer::Page;
+use crate::exchange::{Kept, KeptSecret};
+use crate::model::key_origin::{KeyOrigin, TunnelName};
+use crate::model::server_name::ServerName;
+use crate::model::viewer::Page;
 
 /// The description, as JSON.
 #[derive(Serialize, Deserialize)]

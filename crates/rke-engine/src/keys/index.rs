@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::aside::Unusable;
-use crate::exchange::{Kept, KeptSecret, KeyOrigin};
-use crate::usage::Usage;
-use crate::viewer::{Page, Viewer};
+use crate::exchange::{Kept, KeptSecret};
+use crate::model::key_origin::KeyOrigin;
+use crate::model::usage::Usage;
+use crate::model::viewer::{Page, Viewer};
 
 /// What is kept in memory of an existing file.
 pub(super) struct Indexed {

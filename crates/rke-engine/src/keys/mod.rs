@@ -29,10 +29,10 @@ use self::aside::{Unusable, discard};
 use self::description::Description;
 use self::index::{Indexed, Loaded, Written};
 use crate::Domain;
-use crate::clock::unix_seconds;
 use crate::exchange::{Kept, KeptSecret};
-use crate::remote_deletions::RemoteDeletion;
-use crate::viewer::Viewer;
+use crate::model::clock::unix_seconds;
+use crate::model::remote_deletion::RemoteDeletion;
+use crate::model::viewer::Viewer;
 
 const FOLDER: &str = "keys";
 const EXTENSION: &str = "key";

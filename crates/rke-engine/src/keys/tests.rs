@@ -8,9 +8,8 @@ use rke_proto::tunnel::ClientKeyId;
 use rke_secret::Secret;
 
 use super::*;
-use crate::confirm::TunnelName;
-use crate::exchange::{KeyOrigin, samples};
-use crate::usage::{Usage, UsageLimits};
+use crate::model::key_origin::{KeyOrigin, TunnelName, samples};
+use crate::model::usage::{Usage, UsageLimits};
 
 fn of_byte(byte: u8) -> Secret<32> {
     Secret::fill(|key| *key = [byte; 32]).expect("a secret")
@@ -284,7 +283,7 @@ fn a_narrow_key_of_an_earlier_run_goes_when_its_time_is_over_or_it_is_to_be_forg
     }
     let keystore = open(&dir, 24, 64);
     keystore.sweep();
-    let page = Viewer::Page(crate::viewer::Page::new("http://localhost:3000"));
+    let page = Viewer::Page(crate::model::viewer::Page::new("http://localhost:3000"));
     assert!(keystore.forget(None, &page).failed.is_none());
     assert_eq!(earlier(&dir).len(), 3, "they were not made for this page");
     keystore.forget(Some(&domain("a.test")), &Viewer::Program);

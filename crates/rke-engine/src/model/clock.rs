@@ -43,14 +43,16 @@ impl Moment {
 
 /// A moment, and the same on the clock that stands still while the machine is suspended.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Reading {
-    pub(crate) moment: Moment,
-    pub(crate) awake: Instant,
+pub struct Reading {
+    /// By the clock that goes on while the machine sleeps.
+    pub moment: Moment,
+    /// By the clock that stands while it does.
+    pub awake: Instant,
 }
 
 impl Reading {
     /// Now. The clocks are read in this order, so that what lies between makes a sleep less, never more.
-    pub(crate) fn now() -> Self {
+    pub fn now() -> Self {
         Self { moment: Moment::now(), awake: Instant::now() }
     }
 

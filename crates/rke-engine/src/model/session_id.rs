@@ -13,7 +13,7 @@ pub const SESSION_ID_LEN: usize = 16;
 /// The name of a session: 16 bytes from the system's generator. Whoever knows it can use the
 /// session, so it is compared in constant time and not logged.
 #[derive(Clone, Copy, Eq, PartialOrd, Ord)]
-pub struct SessionId(pub(super) [u8; SESSION_ID_LEN]);
+pub struct SessionId(pub(crate) [u8; SESSION_ID_LEN]);
 
 impl SessionId {
     /// A new id.

@@ -9,7 +9,7 @@ use rke_proto::handshake::{ForgetProof, ForgetToken, KeyId, SessionSecrets};
 use rke_secret::residue::Fingerprint;
 use rke_secret::{Secret, SecretError, SecretHandle};
 
-use crate::usage::Usage;
+use super::usage::Usage;
 
 /// The keys of one session, and what they have encrypted. The keys are wiped when this is dropped.
 pub enum SessionKey {

@@ -64,12 +64,12 @@ impl Page {
     }
 
     /// A number that grows when something changes in its sessions.
-    pub(crate) fn changes(&self) -> u64 {
+    pub fn changes(&self) -> u64 {
         self.0.changes.load(Ordering::Relaxed)
     }
 
     /// Notes such a change.
-    pub(crate) fn note_change(&self) {
+    pub fn note_change(&self) {
         self.0.changes.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -110,11 +110,11 @@ fn as_written(origin: &str) -> String {
 
 /// The pages that have asked, each once, so that all its sessions share one origin and one number of changes.
 #[derive(Default)]
-pub(crate) struct Pages(Mutex<HashSet<Page>>);
+pub struct Pages(Mutex<HashSet<Page>>);
 
 impl Pages {
     /// The page of an origin.
-    pub(crate) fn of(&self, origin: &str) -> Page {
+    pub fn of(&self, origin: &str) -> Page {
         let origin = as_written(origin);
         let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(page) = pages.get(origin.as_str()) {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rke_proto::handshake::{ForgetProof, ForgetToken};
 
 use super::{Id, RemoteDeletion};
-use crate::server::ServerName;
+use crate::model::server_name::ServerName;
 
 const DONE: &str = "done";
 

@@ -13,8 +13,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rke_proto::handshake::{ForgetProof, ForgetToken, ID_LEN};
-use serde::Serialize;
+use rke_proto::handshake::ID_LEN;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -23,11 +22,10 @@ use self::file::PendingFile;
 use self::queue::Queue;
 use self::task::Timing;
 use crate::blocking::spawn_blocking;
-use crate::clock::unix_seconds;
 use crate::exchange::Exchange;
 use crate::journal::Journal;
-use crate::server::ServerName;
-use crate::session_key::Farewell;
+use crate::model::clock::unix_seconds;
+use crate::model::remote_deletion::{RemoteCounts, RemoteDeletion};
 
 /// How long the ids of confirmed deletions are remembered, for a request that asks after it has looked through memory or
 /// removed a file.
@@ -35,29 +33,6 @@ const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// 16 bytes of a key id or a resumption id.
 type Id = [u8; ID_LEN];
-
-/// What is to be wiped at a Content Server, and what that takes. Nothing of the key follows from it.
-#[derive(Clone)]
-pub struct RemoteDeletion {
-    /// A key id, or a resumption id.
-    pub id: [u8; ID_LEN],
-    /// The right to have it wiped.
-    pub token: ForgetToken,
-    /// What shows that it is.
-    pub proof: ForgetProof,
-    /// Where the Content Server is.
-    pub server: ServerName,
-    /// In Unix seconds: the other end has nothing of this name from then on.
-    pub lives_until: u32,
-}
-
-impl RemoteDeletion {
-    /// That of a session's key.
-    pub fn of_key(farewell: Farewell, server: ServerName) -> Self {
-        let Farewell { key_id, token, proof, lives_until } = farewell;
-        Self { id: key_id.0, token, proof, server, lives_until }
-    }
-}
 
 /// What has become of a deletion at the other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,15 +54,6 @@ impl Remote {
             Self::Unsupported => "unsupported",
         }
     }
-}
-
-/// Numbers of deletions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct RemoteCounts {
-    /// Not confirmed yet.
-    pub pending: usize,
-    /// Confirmed since the daemon started.
-    pub confirmed: u64,
 }
 
 /// The deletions that the other ends have not confirmed. Dropping it ends its tasks; what is pending stays in the file.
@@ -203,12 +169,12 @@ impl RemoteDeletions {
     }
 
     /// Lets those who wait in [`RemoteDeletions::settled`] go, because the daemon stops.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         self.shared.changes.send_modify(|changes| changes.closing = true);
     }
 
     /// Waits until each has been asked for once, at most until then, and ends. What is left stays in the file.
-    pub(crate) async fn stop(&self, deadline: Instant) {
+    pub async fn stop(&self, deadline: Instant) {
         let mut changes = self.shared.changes.subscribe();
         let asked =
             async { while self.shared.lock().queue.is_asking() && changes.changed().await.is_ok() {} };

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Id, RemoteDeletion};
-use crate::server::ServerName;
+use crate::model::server_name::ServerName;
 
 /// Connections at one time.
 pub(super) const MAX_RUNNING: usize = 8;

@@ -11,10 +11,10 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::queue::{Pauses, Tried};
 use super::{RemoteDeletion, Shared};
 use crate::blocking::spawn_blocking;
-use crate::clock::unix_seconds;
+use crate::contact::server::{ContactError, ask_on};
 use crate::contact::with_each;
 use crate::exchange::Exchange;
-use crate::server::{ContactError, ask_on};
+use crate::model::clock::unix_seconds;
 
 /// Longest sleep. Lifetimes end by the time of day, which may be changed meanwhile.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);

@@ -9,7 +9,7 @@ use rke_host::data_dir::{DataDir, Role, Sharing};
 use rke_proto::directory::Directory;
 use rke_proto::handshake::keys::{ctr_key, export_key, seal_key};
 use rke_proto::handshake::packet::HEADER_LEN;
-use rke_proto::handshake::{FirstPacket, KeyId, Reason, Response, SessionSecrets};
+use rke_proto::handshake::{FirstPacket, ForgetProof, ForgetToken, KeyId, Reason, Response, SessionSecrets};
 use rke_proto::reach::Reach;
 use rke_secret::Secret;
 use tempfile::TempDir;
@@ -19,12 +19,13 @@ use tokio::time::sleep;
 
 use super::queue::{MAX_RUNNING, MAX_RUNNING_PER_SERVER, Pauses};
 use super::*;
-use crate::Config;
 use crate::audit::Audit;
 use crate::discovery::{Discovery, Validation};
 use crate::exchange::Rules;
 use crate::guardians::AgreedDirectory;
-use crate::session_key::SessionKey;
+use crate::model::server_name::ServerName;
+use crate::model::session_key::SessionKey;
+use crate::settings::Config;
 use crate::trust::KnownServers;
 
 mod file;

@@ -12,12 +12,13 @@ use rke_secret::residue::{Fingerprint, Look};
 use super::Sessions;
 use crate::Domain;
 use crate::blocking::spawn_blocking;
-use crate::clock::{Moment, Reading};
-use crate::config::OnSuspend;
-use crate::keystore::Removed;
+use crate::keys::Removed;
+use crate::model::clock::{Moment, Reading};
+use crate::model::session_id::SessionId;
+use crate::model::viewer::Viewer;
 use crate::remote_deletions::Remote;
-use crate::store::{NewSession, SessionId};
-use crate::viewer::Viewer;
+use crate::settings::OnSuspend;
+use crate::store::NewSession;
 
 /// A session that has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -210,12 +211,12 @@ impl Sessions {
     }
 
     /// Whether the machine has slept and [`Sessions::drop_after_sleep`] has something to do about it.
-    pub(crate) fn has_slept(&self, now: &Reading) -> bool {
+    pub fn has_slept(&self, now: &Reading) -> bool {
         self.suspend.has_slept(now).is_some()
     }
 
     /// Drops everything if the machine has slept and the settings want that. Asked before each request.
-    pub(crate) async fn drop_after_sleep(&self, now: &Reading) {
+    pub async fn drop_after_sleep(&self, now: &Reading) {
         let Some(slept) = self.suspend.has_slept(now) else { return };
         if self.config().on_suspend == OnSuspend::Keep {
             return self.suspend.settle(slept);
@@ -228,7 +229,7 @@ impl Sessions {
     }
 
     /// Ends all sessions because the daemon stops. Says how many there were.
-    pub(crate) fn stop(&self) -> usize {
+    pub fn stop(&self) -> usize {
         let ended = self.store.remove_all(|_| true);
         let count = ended.len();
         self.wipe_each(ended, |_, _| ());

@@ -7,16 +7,9 @@ use getrandom::fill;
 use rke_proto::handshake::{KeyId, ResumptionId, SessionSecrets};
 use rke_secret::Secret;
 
-use crate::exchange::{Kept, KeptSecret, KeyOrigin};
-use crate::session_key::SessionKey;
-
-/// The host of a Content Server that does not exist: what the cache keeps for it opens sessions with keys drawn at random.
-pub const HOST: &str = "made-up.invalid";
-
-/// Whether sessions of this origin are made up.
-pub(crate) fn is_made_up(origin: &KeyOrigin) -> bool {
-    origin.server.host == HOST
-}
+use crate::exchange::{Kept, KeptSecret};
+use crate::model::key_origin::KeyOrigin;
+use crate::model::session_key::SessionKey;
 
 /// What the cache is to keep where sessions of this origin are made up.
 ///

@@ -1,8 +1,15 @@
 //! What can be done with sessions: open, use, list and end them. The HTTP layer calls this and
 //! nothing below it.
 
+mod domain_queue;
 mod ending;
+mod in_flight;
+#[cfg(feature = "made-up-sessions")]
+pub mod made_up;
+mod open_error;
 mod opening;
+mod suspend;
+pub(crate) mod tunnels;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,21 +24,23 @@ use rke_proto::handshake::BreakCode;
 use rke_proto::tunnel::{ClientKeyId, NonceMemory};
 use rke_secret::fill_random;
 
+use self::domain_queue::Gates;
 pub use self::ending::{CachedKey, DeleteError, Ended};
+use self::in_flight::Creations;
+pub use self::open_error::OpenError;
+use self::suspend::SuspendWatch;
+use self::tunnels::Tunnels;
 use crate::Domain;
 use crate::blocking::FewAtOnce;
-use crate::clock::{Moment, wall_clock};
-use crate::config::Config;
-use crate::creations::Creations;
 use crate::discovery::{Discovered, DiscoveryError};
 use crate::exchange::{Exchange, ExchangeError};
-use crate::gate::Gates;
 use crate::journal::Journal;
-use crate::keystore::{self, Keystore};
+use crate::keys::{self, Keystore};
+use crate::model::clock::{Moment, wall_clock};
+use crate::model::session_id::SessionId;
 use crate::remote_deletions::RemoteDeletions;
-use crate::store::{self, KeyError, KeyUse, NewSession, OnExpiry, Row, SessionId, Store};
-use crate::suspend::SuspendWatch;
-use crate::tunnels::Tunnels;
+use crate::settings::Config;
+use crate::store::{self, KeyError, KeyUse, NewSession, OnExpiry, Row, Store};
 
 /// Whether a cached key will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +92,7 @@ pub struct Sessions {
 
 impl Sessions {
     /// No sessions yet.
-    pub(crate) fn new(
+    pub fn new(
         config: Config,
         keystore: Arc<Keystore>,
         exchange: Arc<Exchange>,
@@ -121,9 +130,9 @@ impl Sessions {
     }
 
     /// Goes on with other settings; those of the exchange and of the gate are not its own to change.
-    pub(crate) fn change(&self, config: Config, wallet_root: Option<WalletRoot>) {
+    pub fn change(&self, config: Config, wallet_root: Option<WalletRoot>) {
         self.store.set_rules(store_rules(&config));
-        self.keystore.set_limits(keystore::Limits { ttl_hours: config.key_ttl_hours, max: config.max_keys });
+        self.keystore.set_limits(keys::Limits { ttl_hours: config.key_ttl_hours, max: config.max_keys });
         self.wallet_root.store(wallet_root.map(Arc::new));
         self.config.store(Arc::new(config));
     }
@@ -153,9 +162,25 @@ impl Sessions {
         &self.tunnels
     }
 
+    /// Why the Content Server broke off the session's tunnel that ended last, if it did.
+    pub fn tunnel_broken_off(&self, id: SessionId) -> Option<String> {
+        self.tunnels.broken_off(id)
+    }
+
+    /// Breaks off all tunnels because the daemon stops, and waits until the last one is gone.
+    pub async fn stop_tunnels(&self) {
+        self.tunnels.stop().await;
+    }
+
     /// Where events are reported.
     pub fn journal(&self) -> &Journal {
         &self.journal
+    }
+
+    /// From here on the clocks are read as after a sleep of this length.
+    #[cfg(feature = "testing")]
+    pub fn make_up_sleep(&self, sleep: Duration) {
+        self.suspend.make_up(sleep);
     }
 
     /// The nonces that were seen under a key by its name, for as long as the daemon runs.

@@ -8,15 +8,18 @@ use rke_proto::Form;
 use rke_proto::handshake::Reason;
 use tokio::time::{Instant, timeout_at};
 
+use super::in_flight::Leave;
+use super::open_error::OpenError;
 use super::{KeyChoice, Sessions};
 use crate::Domain;
 use crate::blocking::spawn_blocking;
-use crate::creations::Leave;
-use crate::exchange::{ExchangeError, GiveUp, Kept, KeptSecret, KeyOrigin, OpenedKey, UnclaimedKey};
-use crate::server::ContactError;
-use crate::session_key::SessionKey;
-use crate::store::{NewSession, Row, SessionId};
-use crate::viewer::Viewer;
+use crate::contact::server::ContactError;
+use crate::exchange::{ExchangeError, GiveUp, Kept, KeptSecret, OpenedKey, UnclaimedKey};
+use crate::model::key_origin::KeyOrigin;
+use crate::model::session_id::SessionId;
+use crate::model::session_key::SessionKey;
+use crate::model::viewer::Viewer;
+use crate::store::{NewSession, Row};
 
 /// What a session is wanted for.
 #[derive(Clone, Copy)]
@@ -30,17 +33,17 @@ impl Sessions {
     /// Opens a session with the domain's cached key, or with a new one.
     ///
     /// # Errors
-    /// [`ExchangeError`]; then there is no session and nothing is cached.
+    /// [`OpenError`]; then there is no session and nothing is cached.
     pub async fn create(
         &self,
         domain: Domain,
         wallet: PathBuf,
         choice: KeyChoice,
         viewer: &Viewer,
-    ) -> Result<Row, Arc<ExchangeError>> {
+    ) -> Result<Row, OpenError> {
         let open = async |leave| self.open(Wanted { domain: &domain, choice, viewer }, wallet, leave).await;
         let created = self.creations.run(open).await;
-        let created = created.unwrap_or_else(|| Err(ExchangeError::CalledOff.into()));
+        let created = created.unwrap_or(Err(OpenError::CalledOff));
         let outcome = match &created {
             Ok(row) if row.from_cache => "from_cache",
             Ok(_) => "opened",
@@ -48,20 +51,15 @@ impl Sessions {
         };
         *self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).entry(outcome).or_default() += 1;
         if let Err(error) = &created {
-            self.journal.session_refused(domain, error);
+            self.journal.session_refused(domain, error.name());
         }
         created
     }
 
-    async fn open(
-        &self,
-        wanted: Wanted<'_>,
-        wallet: PathBuf,
-        leave: Leave,
-    ) -> Result<Row, Arc<ExchangeError>> {
+    async fn open(&self, wanted: Wanted<'_>, wallet: PathBuf, leave: Leave) -> Result<Row, OpenError> {
         let wallet = self.confine(wallet)?;
         wallet.check().map_err(ExchangeError::from)?;
-        self.store.check_room().map_err(ExchangeError::from)?;
+        self.store.check_room()?;
         let (opened, from_cache) = self.key_for(wanted, wallet, leave).await?;
         let OpenedKey { key, origin } = opened;
         let id = SessionId::random().map_err(|error| ExchangeError::Machine(error.into()))?;
@@ -78,10 +76,9 @@ impl Sessions {
         let session =
             NewSession { origin, page: wanted.viewer.page().cloned(), from_cache, key: key.claim() };
         let deletion = session.remote_deletion();
-        let row = self.store.insert(id, session).map_err(|full| {
+        let row = self.store.insert(id, session).inspect_err(|_| {
             // The other end has its key already.
             self.remote.submit(deletion);
-            ExchangeError::from(full)
         })?;
         tracing::info!(domain = %wanted.domain, raidas, from_cache, "session opened");
         self.journal.session_created(id, &row);
@@ -103,7 +100,7 @@ impl Sessions {
         wanted: Wanted<'_>,
         wallet: Wallet,
         leave: Leave,
-    ) -> Result<(OpenedKey, bool), Arc<ExchangeError>> {
+    ) -> Result<(OpenedKey, bool), OpenError> {
         let Wanted { domain, choice, viewer } = wanted;
         let mut useless = None;
         if let Some(key) = self.open_from_cache(domain, &wallet, choice, &mut useless, &leave).await? {
@@ -112,13 +109,13 @@ impl Sessions {
         let deadline = self.exchange.deadline();
         let place = self.gates.queue(domain);
         let Ok(mut turn) = timeout_at(deadline, place.wait()).await else {
-            return Err(ExchangeError::StillRunning(domain.clone()).into());
+            return Err(OpenError::StillRunning(domain.clone()));
         };
         if let Some(key) = self.open_from_cache(domain, &wallet, choice, &mut useless, &leave).await? {
             return Ok((key, true));
         }
         if let Some(failure) = turn.failure_while_waiting() {
-            return Err(failure);
+            return Err(OpenError::Exchange(failure));
         }
         if choice == KeyChoice::Fresh || useless.is_some() {
             // What is asked for is a new key, or what is known of the Content Server has turned out to be of no use.
@@ -126,7 +123,8 @@ impl Sessions {
         }
         let started = Instant::now();
         let ended = self.exchange.run(domain, wallet, viewer.page(), deadline).await;
-        self.journal.exchange_ended(&ended, started.elapsed());
+        let outcome = ended.as_ref().map_or_else(ExchangeError::name, |_| "done");
+        self.journal.exchange_ended(outcome, started.elapsed());
         match ended {
             Ok((key, kept)) => {
                 self.cache(kept, viewer, leave).await?;
@@ -138,7 +136,7 @@ impl Sessions {
                 if error.holds_for_everyone() {
                     turn.leave_failure(Arc::clone(&error));
                 }
-                Err(error)
+                Err(OpenError::Exchange(error))
             }
         }
     }
@@ -163,8 +161,8 @@ impl Sessions {
             return Ok(None);
         }
         #[cfg(feature = "made-up-sessions")]
-        if crate::made_up::is_made_up(&origin) {
-            let key = crate::made_up::session_key().map_err(std::io::Error::from)?;
+        if crate::model::key_origin::is_made_up(&origin) {
+            let key = crate::sessions::made_up::session_key().map_err(std::io::Error::from)?;
             let key = UnclaimedKey::new(key, origin.server.clone(), GiveUp::default());
             return Ok(Some(OpenedKey { origin, key }));
         }

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::clock::{Moment, Reading, nanos};
+use crate::model::clock::{Moment, Reading, nanos};
 
 /// Two clocks that are read one after the other are never quite equal.
 const TOLERANCE: Duration = Duration::from_millis(50);
@@ -14,7 +14,7 @@ pub(crate) struct SuspendWatch {
     begun: Reading,
     slept_nanos: AtomicU64,
     /// A sleep that a test makes up: no machine sleeps for one.
-    #[cfg(test)]
+    #[cfg(feature = "testing")]
     made_up_nanos: AtomicU64,
 }
 
@@ -30,7 +30,7 @@ impl SuspendWatch {
         Self {
             begun,
             slept_nanos: AtomicU64::new(0),
-            #[cfg(test)]
+            #[cfg(feature = "testing")]
             made_up_nanos: AtomicU64::new(0),
         }
     }
@@ -39,13 +39,13 @@ impl SuspendWatch {
     /// nobody who asks meanwhile goes on with a key that is about to be dropped.
     pub(crate) fn has_slept(&self, now: &Reading) -> Option<Slept> {
         let slept = now.slept_since(&self.begun);
-        #[cfg(test)]
+        #[cfg(feature = "testing")]
         let slept = slept + Duration::from_nanos(self.made_up_nanos.load(Ordering::Relaxed));
         self.has_slept_for(slept)
     }
 
     /// From here on the clocks are read as after a sleep of this length.
-    #[cfg(test)]
+    #[cfg(feature = "testing")]
     pub(crate) fn make_up(&self, sleep: Duration) {
         self.made_up_nanos.store(nanos(sleep), Ordering::Relaxed);
     }

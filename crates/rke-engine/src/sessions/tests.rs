@@ -1,62 +1,37 @@
-//! What drops everything: a machine that has slept, and a signal while sessions are opened. The requests are those of a
-//! client, on a connection.
+//! What drops everything while sessions are opened.
 
-use std::net::SocketAddr;
 use std::sync::mpsc;
 
+use rke_host::data_dir::{DataDir, Role, Sharing};
 use rke_proto::Form;
+use rke_proto::directory::Directory;
+use rke_proto::reach::Reach;
 use rke_secret::Secret;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tempfile::TempDir;
 
 use super::*;
-use crate::Daemon;
-use crate::clock::Reading;
-use crate::config::OnSuspend;
-use crate::exchange::samples;
-use crate::session_key::SessionKey;
+use crate::discovery::{Discovery, Validation};
+use crate::exchange::Rules;
+use crate::guardians::AgreedDirectory;
+use crate::model::key_origin::samples;
+use crate::model::session_key::SessionKey;
+use crate::trust::KnownServers;
 
-/// A daemon with a session.
-struct Stage {
-    daemon: Daemon,
-    id: SessionId,
-    _dir: tempfile::TempDir,
-}
-
-impl Stage {
-    async fn new(on_suspend: OnSuspend) -> Self {
-        let dir = tempfile::tempdir().expect("a folder");
-        let listen = vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()];
-        let config = Config { listen, on_suspend, ..Config::new(dir.path().join("daemon")) };
-        let daemon = Daemon::start(config).await.expect("a daemon");
-        let id = SessionId::random().expect("random bytes");
-        daemon.sessions().store.insert(id, session()).expect("room");
-        Self { daemon, id, _dir: dir }
-    }
-
-    /// The status of the answer to a GET.
-    async fn get(&self, target: &str) -> String {
-        let mut stream = TcpStream::connect(self.daemon.address()).await.expect("connected");
-        let request = format!("GET {target} HTTP/1.1\r\nhost: localhost\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.expect("sent");
-        let mut answer = [0; 12];
-        stream.read_exact(&mut answer).await.expect("an answer");
-        String::from_utf8_lossy(&answer[9..]).into_owned()
-    }
-
-    /// A request that is answered where it is read.
-    async fn encrypt(&self) -> String {
-        self.get(&format!("/api/rke/encrypt?session_id={}&plaintext=YQ==", self.id)).await
-    }
-
-    /// A request that goes through the router.
-    async fn show(&self) -> String {
-        self.get(&format!("/api/rke/session/{}", self.id)).await
-    }
-
-    fn sleep(&self) {
-        self.daemon.sessions().suspend.make_up(Duration::from_secs(100));
-    }
+/// No sessions yet, and the folder that they are kept in.
+fn sessions() -> (TempDir, Arc<Sessions>) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let config = Config::new(dir.path().join("daemon"));
+    let data_dir = DataDir::open(&config.data_dir, Role::Daemon, Sharing::Alone).expect("a data directory");
+    let validation = Validation::load(config.dnssec, None).expect("no validation");
+    let discovery = Discovery::new(None, validation, Directory::default(), Reach::Everywhere);
+    let known = KnownServers::open(&config.data_dir, Vec::new()).expect("a file");
+    let exchange = Arc::new(Exchange::new(discovery, AgreedDirectory::none(), known, Rules::of(&config)));
+    let journal = Arc::<Journal>::default();
+    let limits = keys::Limits { ttl_hours: config.key_ttl_hours, max: config.max_keys };
+    let keystore = Arc::new(Keystore::open(Arc::new(data_dir), limits).expect("a cache"));
+    let remote = RemoteDeletions::open(&config.data_dir, Arc::clone(&exchange), Arc::clone(&journal));
+    let remote = Arc::new(remote.expect("a file"));
+    (dir, Arc::new(Sessions::new(config, keystore, exchange, remote, None, journal)))
 }
 
 fn session() -> NewSession {
@@ -69,42 +44,11 @@ fn session() -> NewSession {
     }
 }
 
-#[tokio::test]
-async fn no_frequent_request_uses_a_key_that_the_machine_has_slept_with() {
-    let stage = Stage::new(OnSuspend::DropEverything).await;
-    assert_eq!(stage.encrypt().await, "200");
-    stage.sleep();
-    assert_eq!(stage.encrypt().await, "404");
-    stage.daemon.sessions().store.insert(stage.id, session()).expect("room");
-    assert_eq!(stage.encrypt().await, "200", "once is enough");
-    stage.daemon.stop().await;
-}
-
-#[tokio::test]
-async fn no_other_request_uses_a_key_that_the_machine_has_slept_with() {
-    let stage = Stage::new(OnSuspend::DropEverything).await;
-    assert_eq!(stage.show().await, "200");
-    stage.sleep();
-    assert_eq!(stage.show().await, "404");
-    stage.daemon.sessions().store.insert(stage.id, session()).expect("room");
-    assert_eq!(stage.show().await, "200", "once is enough");
-    stage.daemon.stop().await;
-}
-
-#[tokio::test]
-async fn keys_outlive_a_sleep_where_the_settings_keep_them() {
-    let stage = Stage::new(OnSuspend::Keep).await;
-    stage.sleep();
-    assert_eq!((stage.encrypt().await.as_str(), stage.show().await.as_str()), ("200", "200"));
-    let sessions = stage.daemon.sessions();
-    assert!(!sessions.has_slept(&Reading::now()), "frequent requests are answered at once again");
-    stage.daemon.stop().await;
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_session_that_opens_while_all_are_dropped_is_dropped_too() {
-    let stage = Stage::new(OnSuspend::Keep).await;
-    let (sessions, new) = (Arc::clone(stage.daemon.sessions()), SessionId::random().expect("random bytes"));
+    let (dir, sessions) = sessions();
+    let [old, new] = [(); 2].map(|()| SessionId::random().expect("random bytes"));
+    sessions.store.insert(old, session()).expect("room");
     let ((begun, has_begun), (go_on, goes_on)) = (mpsc::channel(), mpsc::channel());
     let creation = tokio::spawn({
         let sessions = Arc::clone(&sessions);
@@ -122,12 +66,12 @@ async fn a_session_that_opens_while_all_are_dropped_is_dropped_too() {
         let sessions = Arc::clone(&sessions);
         async move { sessions.drop_everything().await }
     });
-    while sessions.store.row(stage.id).is_some() {
+    while sessions.store.row(old).is_some() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     go_on.send(()).expect("a creation");
     dropping.await.expect("no panic").expect("dropped");
     assert_eq!(creation.await.expect("no panic"), Some(true), "the session was opened");
     assert_eq!(sessions.store.count().total, 0);
-    stage.daemon.stop().await;
+    drop(dir);
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rke_proto::handshake::BreakCode;
 use tokio::sync::{Notify, watch};
 
-use crate::store::SessionId;
+use crate::model::session_id::SessionId;
 
 /// The open tunnels.
 #[derive(Default)]

@@ -79,7 +79,7 @@ pub struct TlsFiles {
 impl Access {
     /// Whether everybody who reaches `address` could use the daemon although they are not on this
     /// machine.
-    pub(crate) fn exposes(&self, address: SocketAddr) -> bool {
+    pub fn exposes(&self, address: SocketAddr) -> bool {
         let certificates = self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
         !address.ip().to_canonical().is_loopback() && self.token == TokenRule::None && !certificates
     }

@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Confirm;
+use super::access::Access;
+use super::listen::Listen;
 use crate::Domain;
-use crate::access::Access;
-use crate::confirm::Confirm;
 use crate::discovery::Dnssec;
 use crate::guardians::Guardians;
-use crate::listen::Listen;
+use crate::model::usage::UsageLimits;
 use crate::trust::Pin;
-use crate::usage::UsageLimits;
 
 /// The daemon's settings.
 #[derive(Debug, Clone)]

@@ -53,7 +53,7 @@ impl Listen {
     ///
     /// # Errors
     /// The address that cannot be had, with what the system said.
-    pub(crate) async fn bind(self) -> Result<Vec<(TcpListener, SocketAddr)>, (SocketAddr, io::Error)> {
+    pub async fn bind(self) -> Result<Vec<(TcpListener, SocketAddr)>, (SocketAddr, io::Error)> {
         match self {
             Self::Address(address) => Ok(vec![bind(address).await?]),
             Self::Localhost(0) => {

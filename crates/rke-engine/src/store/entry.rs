@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{KeyUse, NewSession, Row, Rules, SessionId};
-use crate::clock::{Moment, wall_clock};
-use crate::usage::{UsageLimits, UsedUp};
+use super::{KeyUse, NewSession, Row, Rules};
+use crate::model::clock::{Moment, wall_clock};
+use crate::model::session_id::SessionId;
+use crate::model::usage::{UsageLimits, UsedUp};
 
 /// A session in the store.
 pub(super) struct Entry {

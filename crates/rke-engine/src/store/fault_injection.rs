@@ -9,7 +9,7 @@ use rke_secret::Secret;
 use rke_secret::control::{Control, is_on};
 use zeroize::Zeroizing;
 
-use crate::store::SessionId;
+use crate::model::session_id::SessionId;
 
 static KEYS: LazyLock<Mutex<HashMap<SessionId, Zeroizing<[u8; 32]>>>> = LazyLock::new(Mutex::default);
 

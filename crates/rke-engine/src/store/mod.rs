@@ -2,7 +2,8 @@
 //! task that sleeps until the next of them. A session's key is wiped when its entry goes.
 
 mod entry;
-mod id;
+#[cfg(feature = "controls")]
+mod fault_injection;
 mod model;
 mod shard;
 mod sweeper;
@@ -16,12 +17,12 @@ use rke_secret::StackUse;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-pub use self::id::{SESSION_ID_LEN, SessionId};
 pub use self::model::{Count, Full, KeyError, KeyUse, NewSession, Row, Rules};
 use self::shard::{Shard, Taken};
-use crate::clock::Moment;
-use crate::session_key::SessionKey;
-use crate::viewer::Viewer;
+use crate::model::clock::Moment;
+use crate::model::session_id::SessionId;
+use crate::model::session_key::SessionKey;
+use crate::model::viewer::Viewer;
 
 /// Into how many parts the sessions are split. Ids are random, so the parts are alike.
 const SHARDS: usize = 256;
@@ -115,7 +116,7 @@ impl Store {
     pub fn remove(&self, id: SessionId, now: Moment) -> Option<NewSession> {
         let taken = self.shared.shard(id).take(id)?;
         #[cfg(feature = "controls")]
-        crate::controls::session_removed(id);
+        crate::store::fault_injection::session_removed(id);
         self.shared.taken(1);
         self.shared.if_live(id, taken, now)
     }
@@ -166,7 +167,7 @@ impl Store {
         let used = key.expose_within(stack_use, |key| {
             let done = work(key);
             #[cfg(feature = "controls")]
-            crate::controls::key_in_use(key);
+            crate::store::fault_injection::key_in_use(key);
             done
         });
         used.ok_or(KeyError::NotFound)

@@ -6,11 +6,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rke_proto::handshake::KeyId;
 
-use crate::exchange::KeyOrigin;
-use crate::remote_deletions::RemoteDeletion;
-use crate::session_key::SessionKey;
-use crate::usage::{UsageLimits, UsedUp};
-use crate::viewer::Page;
+use crate::model::key_origin::KeyOrigin;
+use crate::model::remote_deletion::RemoteDeletion;
+use crate::model::session_key::SessionKey;
+use crate::model::usage::{UsageLimits, UsedUp};
+use crate::model::viewer::Page;
 
 /// What a session is opened with.
 pub struct NewSession {
@@ -29,7 +29,7 @@ impl NewSession {
     pub fn remote_deletion(&self) -> Option<RemoteDeletion> {
         let farewell = self.key.farewell()?;
         #[cfg(feature = "made-up-sessions")]
-        if crate::made_up::is_made_up(&self.origin) {
+        if crate::model::key_origin::is_made_up(&self.origin) {
             return None;
         }
         Some(RemoteDeletion::of_key(farewell, self.origin.server.clone()))

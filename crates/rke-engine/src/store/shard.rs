@@ -6,9 +6,10 @@ use std::collections::BinaryHeap;
 
 use super::entry::Entry;
 use super::table::Table;
-use super::{KeyError, KeyUse, NewSession, Row, Rules, SessionId};
-use crate::clock::Moment;
-use crate::session_key::SessionKey;
+use super::{KeyError, KeyUse, NewSession, Row, Rules};
+use crate::model::clock::Moment;
+use crate::model::session_id::SessionId;
+use crate::model::session_key::SessionKey;
 
 /// How many deadlines may be out of date in any case.
 const SPARE: usize = 64;
@@ -52,7 +53,7 @@ impl Shard {
         let entry = Entry::new(session, &self.rules);
         let (row, deadline) = (entry.row(id), entry.queued);
         #[cfg(feature = "controls")]
-        crate::controls::session_inserted(id, entry.session.key.cipher());
+        crate::store::fault_injection::session_inserted(id, entry.session.key.cipher());
         self.queue(deadline, id);
         self.entries.insert(id, entry);
         self.changes += 1;

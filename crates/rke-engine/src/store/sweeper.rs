@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Shared;
-use crate::clock::{Alarm, Moment};
+use crate::model::clock::{Alarm, Moment};
 
 /// How long it sleeps at least: where deadlines follow each other closely, those of a while go together.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(2);

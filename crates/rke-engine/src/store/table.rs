@@ -7,8 +7,8 @@ use std::mem::replace;
 use foldhash::quality::RandomState;
 use rke_secret::prefetch;
 
-use super::SessionId;
 use super::entry::Entry;
+use crate::model::session_id::SessionId;
 
 /// Fewest places of a table that has any.
 const MIN_PLACES: usize = 8;
@@ -154,7 +154,7 @@ mod tests {
 
     use super::super::tests::{rules, session};
     use super::*;
-    use crate::clock::Moment;
+    use crate::model::clock::Moment;
 
     /// An entry that can be told from others by its deadline.
     fn entry(number: u64) -> Entry {

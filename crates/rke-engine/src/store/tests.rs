@@ -6,9 +6,9 @@ use rke_secret::Secret;
 
 use super::*;
 use crate::Domain;
-use crate::exchange::{KeyOrigin, samples};
-use crate::usage::{Usage, UsageLimits, UsedUp};
-use crate::viewer::Page;
+use crate::model::key_origin::{KeyOrigin, samples};
+use crate::model::usage::{Usage, UsageLimits, UsedUp};
+use crate::model::viewer::Page;
 
 fn of_byte(byte: u8) -> Secret<32> {
     Secret::fill(|key| *key = [byte; 32]).expect("a secret")

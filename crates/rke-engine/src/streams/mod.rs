@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use rke_proto::seal::{OpenError, SealError};
 
+use crate::model::session_id::SessionId;
 use crate::sessions::Sessions;
-use crate::store::{KeyError, KeyUse, SessionId};
+use crate::store::{KeyError, KeyUse};
 
 /// Most bytes that are worked on under the key at one time: what a deletion may have to wait for.
 const CHUNK_LEN: usize = rke_proto::seal::CHUNK_LEN;

@@ -12,8 +12,9 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::{Cut, Receiver, Sender, Tunnel};
+use crate::model::session_id::SessionId;
 use crate::sessions::Sessions;
-use crate::store::{KeyError, KeyUse, SessionId};
+use crate::store::{KeyError, KeyUse};
 
 /// How long the Content Server is given to take notice that a tunnel is broken off.
 const FAREWELL: Duration = Duration::from_millis(400);
@@ -23,7 +24,7 @@ const ENDING: Duration = Duration::from_secs(1);
 
 /// What comes from the Content Server.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Coming {
+pub enum Coming {
     /// Data.
     Data(Bytes),
     /// All data has come, and the command behind the tunnel has ended with this exit status, where there is one.
@@ -50,11 +51,7 @@ impl Uses<'_> {
 impl Tunnel {
     /// Moves data until the tunnel is over. `upload` is what the client sends: an error in it is a cut. `download` takes
     /// what comes; it is dropped without [`Coming::End`] where that was cut.
-    pub(crate) async fn run<E>(
-        self,
-        upload: impl Stream<Item = Result<Bytes, E>>,
-        download: mpsc::Sender<Coming>,
-    ) {
+    pub async fn run<E>(self, upload: impl Stream<Item = Result<Bytes, E>>, download: mpsc::Sender<Coming>) {
         let Self { sessions, id, mut open, mut sender, mut receiver } = self;
         let uses = Uses { sessions: &sessions, id };
         // The client's response goes on until the reason is there for it to ask for.

@@ -4,8 +4,6 @@
 
 mod flow;
 mod narrow;
-#[cfg(test)]
-mod tests;
 mod wide;
 
 use std::io;
@@ -15,11 +13,13 @@ use rke_host::framing::RecordIoError;
 use rke_proto::handshake::{BreakCode, Reason, Record};
 use rke_proto::{DecodeError, Status};
 
-pub(crate) use self::flow::Coming;
-use crate::server::{ContactError, ServerName};
+pub use self::flow::Coming;
+use crate::contact::server::ContactError;
+use crate::model::server_name::ServerName;
+use crate::model::session_id::SessionId;
 use crate::sessions::Sessions;
-use crate::store::{KeyError, SessionId};
-use crate::tunnels::OpenTunnel;
+use crate::sessions::tunnels::OpenTunnel;
+use crate::store::KeyError;
 
 /// Why a tunnel cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -143,7 +143,7 @@ fn said(code: BreakCode, text: &str) -> String {
 }
 
 /// A tunnel that is open.
-pub(crate) struct Tunnel {
+pub struct Tunnel {
     sessions: Arc<Sessions>,
     id: SessionId,
     open: OpenTunnel,
@@ -155,7 +155,7 @@ pub(crate) struct Tunnel {
 ///
 /// # Errors
 /// [`TunnelError`].
-pub(crate) async fn open(sessions: Arc<Sessions>, id: SessionId) -> Result<Tunnel, TunnelError> {
+pub async fn open(sessions: Arc<Sessions>, id: SessionId) -> Result<Tunnel, TunnelError> {
     let mut open = sessions.tunnels().open(id);
     let row = sessions.store().row(id).ok_or(KeyError::NotFound)?;
     let connect = async {
@@ -174,7 +174,7 @@ pub(crate) async fn open(sessions: Arc<Sessions>, id: SessionId) -> Result<Tunne
 
 impl Tunnel {
     /// Whether the end of the data is authenticated.
-    pub(crate) fn has_an_end(&self) -> bool {
+    pub fn has_an_end(&self) -> bool {
         matches!(self.sender, Sender::Wide(_))
     }
 }

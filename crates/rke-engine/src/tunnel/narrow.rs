@@ -16,10 +16,12 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout_at;
 
 use super::{Coming, Cut, TunnelError};
-use crate::confirm::{TunnelName, random};
-use crate::server::ContactError;
+use crate::contact::server::ContactError;
+use crate::exchange::confirm::random;
+use crate::model::key_origin::TunnelName;
+use crate::model::session_id::SessionId;
 use crate::sessions::Sessions;
-use crate::store::{KeyUse, Row, SessionId};
+use crate::store::{KeyUse, Row};
 
 /// What both directions need.
 #[derive(Clone)]

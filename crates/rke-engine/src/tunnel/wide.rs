@@ -8,10 +8,11 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::{Receiver, Sender, TunnelError};
+use crate::contact::server::{ContactError, ask_on};
 use crate::contact::with_each;
-use crate::server::{ContactError, ask_on};
+use crate::model::session_id::SessionId;
 use crate::sessions::Sessions;
-use crate::store::{KeyError, KeyUse, Row, SessionId};
+use crate::store::{KeyError, KeyUse, Row};
 
 pub(super) type Reader = RecordReader<OwnedReadHalf>;
 pub(super) type Writer = RecordWriter<OwnedWriteHalf>;

@@ -8,8 +8,8 @@ use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use rke_daemon::access::LoopbackOrigins;
 use rke_daemon::http::admission::Rule;
+use rke_engine::settings::access::LoopbackOrigins;
 
 use crate::support::Stage;
 
@@ -124,7 +124,7 @@ impl Scene {
     }
 
     async fn with(loopback_origins: LoopbackOrigins, allowed: &str) -> Self {
-        let change = |config: &mut rke_daemon::Config| {
+        let change = |config: &mut rke_engine::settings::Config| {
             config.access.loopback_origins = loopback_origins;
             config.access.allow_hosts = vec!["allowed.test".into()];
             config.access.allow_origins = vec![allowed.into()];

@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use rke_daemon::{Daemon, Domain};
+use rke_daemon::Daemon;
+use rke_engine::Domain;
 use rke_raida::content_server::ServerConfig;
 use rke_raida::dns::DnsServer;
 use rustix::process::{Pid, Signal, kill_process};

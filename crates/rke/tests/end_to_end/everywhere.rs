@@ -4,7 +4,8 @@ use std::fs;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use rke_daemon::{Daemon, Domain};
+use rke_daemon::Daemon;
+use rke_engine::Domain;
 use rke_raida::dns::DnsServer;
 use rustix::process::Signal;
 use serde_json::{Value, json};

@@ -12,8 +12,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ctr::cipher::{KeyIvInit, StreamCipher};
 use hmac::{Hmac, KeyInit, Mac};
-use rke_daemon::Domain;
-use rke_daemon::confirm::Confirm;
+use rke_engine::Domain;
+use rke_engine::settings::Confirm;
 use rke_proto::derive::ShareKind;
 use rke_proto::{Bitmap, ClientSn, ContentServerId, KeyContext, KeySetId};
 use rke_raida::content_server::{Application, KeyRing, ServerConfig};

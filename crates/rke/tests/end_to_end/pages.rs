@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rke_daemon::access::NullOrigin;
+use rke_engine::settings::access::NullOrigin;
 use serde_json::{Value, json};
 
 use crate::browser::site;

@@ -5,8 +5,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rke_daemon::confirm::Confirm;
-use rke_daemon::{Config, Daemon, Domain};
+use rke_daemon::Daemon;
+use rke_engine::Domain;
+use rke_engine::settings::{Config, Confirm};
 use rke_proto::RaidaIndex;
 use rke_proto::envelope::Counter;
 use rke_raida::dns::DnsServer;

@@ -3,7 +3,8 @@
 
 use std::net::SocketAddr;
 
-use rke_daemon::{Config, Daemon};
+use rke_daemon::Daemon;
+use rke_engine::settings::Config;
 use rke_raida::content_server::DnsRecords;
 use rke_raida::dns::DnsServer;
 use rke_raida::network::LocalNetwork;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt;
 use rke_daemon::Daemon;
-use rke_daemon::confirm::Confirm;
+use rke_engine::settings::Confirm;
 use rke_host::framing::read_first;
 use rke_proto::handshake::{Reason, Response};
 use rke_raida::content_server::{Application, ServerConfig};
@@ -29,7 +29,7 @@ async fn at_port(port: u16, confirm: Confirm) -> Detour {
         records.port = port;
         records
     };
-    let change = |config: &mut rke_daemon::Config| {
+    let change = |config: &mut rke_engine::settings::Config| {
         config.confirm = confirm;
         config.confirm_timeout = Duration::from_millis(700);
     };

@@ -5,7 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
-use rke_daemon::{Config, Daemon};
+use rke_daemon::Daemon;
+use rke_engine::settings::Config;
 use rke_host::data_dir::DataDirError;
 use rke_proto::ContentServerId;
 use rke_raida::content_server::{Application, ContentServerError, Launcher, ServerConfig};

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rke_daemon::confirm::Confirm;
-use rke_daemon::{Config, Domain};
+use rke_engine::Domain;
+use rke_engine::settings::{Config, Confirm};
 use rke_proto::derive;
 use rke_proto::tunnel::{HandshakeNonce, PacketHeader};
 use rke_proto::{ContentServerId, KeyContext, cipher};

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use rke_daemon::clock::Moment;
-use rke_daemon::store::{KeyUse, NewSession, Rules, SessionId, Store};
-use rke_daemon::usage::UsageLimits;
+use rke_engine::model::clock::Moment;
+use rke_engine::model::session_id::SessionId;
+use rke_engine::model::usage::UsageLimits;
+use rke_engine::store::{KeyUse, NewSession, Rules, Store};
 use rke_proto::cipher::{aes256_ctr, aes256_ctr_stack_use};
 use rke_proto::seal::{CHUNK_LEN, Sealer, TAG_LEN};
 use rke_secret::Secret;

@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use rke_daemon::Domain;
-use rke_daemon::confirm::Confirm;
-use rke_daemon::discovery::{Discovery, Dnssec, Validation};
-use rke_daemon::exchange::{Exchange, Kept, KeptSecret, Rules};
-use rke_daemon::guardians::AgreedDirectory;
-use rke_daemon::trust::KnownServers;
+use rke_engine::Domain;
+use rke_engine::discovery::{Discovery, Dnssec, Validation};
+use rke_engine::exchange::{Exchange, Kept, KeptSecret, Rules};
+use rke_engine::guardians::AgreedDirectory;
+use rke_engine::settings::Confirm;
+use rke_engine::trust::KnownServers;
 use rke_host::udp::{self, Ended, Pool};
 use rke_host::wallet::Wallet;
 use rke_proto::RaidaIndex;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use rke_daemon::clock::Moment;
-use rke_daemon::exchange::KeyOrigin;
-use rke_daemon::store::{Rules, SessionId, Store};
-use rke_daemon::usage::UsageLimits;
+use rke_engine::model::clock::Moment;
+use rke_engine::model::key_origin::KeyOrigin;
+use rke_engine::model::session_id::SessionId;
+use rke_engine::model::usage::UsageLimits;
+use rke_engine::store::{Rules, Store};
 
 use crate::method::Spread;
 use crate::report::{Goal, Row};

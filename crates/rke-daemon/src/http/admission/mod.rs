@@ -8,6 +8,7 @@ mod fetch;
 mod header;
 mod host;
 mod origin;
+mod rate_limit;
 mod refusals;
 mod viewer;
 
@@ -20,11 +21,16 @@ use axum::http::header::CONNECTION;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use rke_engine::journal::Journal;
+use rke_engine::model::clock::Moment;
+use rke_engine::model::viewer::Pages;
+use rke_engine::settings::access::Access;
 
 pub use self::attempt::Attempt;
 use self::fetch::NamedOrigin;
 use self::host::Host;
 use self::origin::{Origin, OriginRules, Own};
+use self::rate_limit::Allowance;
 pub(super) use self::refusals::Refusal;
 pub use self::refusals::{LastRefusal, Refusals, Rule};
 use super::asked::{Asked, lines};
@@ -32,12 +38,7 @@ use super::caller::{Caller, Way};
 use super::observe::RefusedBy;
 use super::query::Query;
 use super::{health, limits, pages};
-use crate::access::Access;
-use crate::allowance::Allowance;
-use crate::clock::Moment;
-use crate::journal::Journal;
 use crate::token::Token;
-use crate::viewer::Pages;
 
 /// Session creations at once, and how long it takes until one more is possible. No honest script
 /// meets this.

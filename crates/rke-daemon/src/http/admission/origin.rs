@@ -3,10 +3,10 @@
 //! either: their `Referer`, where there is one, is judged in its place.
 
 use axum::http::{HeaderValue, StatusCode, header};
+use rke_engine::settings::access::{LoopbackOrigins, NullOrigin};
 
 use super::host::Authority;
 use super::refusals::{Refusal, Rule};
-use crate::access::{LoopbackOrigins, NullOrigin};
 use crate::http::asked::Asked;
 use crate::http::caller::Way;
 

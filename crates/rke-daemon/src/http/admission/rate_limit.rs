@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::clock::Moment;
+use rke_engine::model::clock::Moment;
 
 /// How many users are told apart at one time. Only who uses it faster than it comes back takes a
 /// place for long.

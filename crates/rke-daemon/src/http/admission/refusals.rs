@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode};
 use jiff::Timestamp;
+use rke_engine::model::clock::wall_clock;
+use rke_engine::model::viewer::{Page, Viewer};
 
 use super::attempt::Attempt;
-use crate::clock::wall_clock;
 use crate::http::failure::Failure;
-use crate::viewer::{Page, Viewer};
 
 /// Longest text of an origin that is kept, in characters.
 const MAX_ORIGIN_LEN: usize = 256;

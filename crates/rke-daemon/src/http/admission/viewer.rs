@@ -1,10 +1,11 @@
 //! Who asks, as a request that has passed tells it: a page by its origin, or else a program.
 
+use rke_engine::model::viewer::Viewer;
+
 use super::origin::{self, Own};
 use super::{Admission, fetch};
 use crate::http::asked::Asked;
 use crate::http::caller::{Caller, Way};
-use crate::viewer::Viewer;
 
 impl Admission {
     /// Who asks. A page of the daemon's own origin counts as a program: the console shows everything.
@@ -29,12 +30,12 @@ mod tests {
 
     use axum::http::Method;
     use httparse::Header;
+    use rke_engine::model::viewer::Page;
+    use rke_engine::settings::access::Access;
 
     use super::*;
-    use crate::access::Access;
     use crate::http::crowd::Crowd;
     use crate::http::query::Query;
-    use crate::viewer::Page;
 
     fn viewer(way: Way, pairs: &[(&'static str, &'static str)]) -> Viewer {
         let admission = Admission::new(&Access::default(), None, Arc::default()).expect("settings");

@@ -3,11 +3,11 @@
 use axum::response::{IntoResponse, Response};
 use base64_simd::STANDARD;
 use hex_simd::AsciiCase;
+use rke_engine::sessions::Nonce;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use super::{json, success};
-use crate::sessions::Nonce;
 
 /// Encrypted data.
 #[derive(Serialize, ToSchema)]

@@ -1,10 +1,10 @@
 //! What DNS says of a domain.
 
+use rke_engine::discovery::Discovered;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::success;
-use crate::discovery::Discovered;
 
 /// A key set of a Content Server.
 #[derive(Serialize, ToSchema)]

@@ -1,11 +1,11 @@
 //! The cached keys.
 
 use jiff::Timestamp;
+use rke_engine::keys;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{rfc3339, success};
-use crate::keystore;
 
 /// What is shown of a cached key. No secret is in it.
 #[derive(Serialize, ToSchema)]
@@ -41,8 +41,8 @@ pub(in crate::http) struct Keys {
 }
 
 impl Keys {
-    pub(in crate::http) fn new(keys: &[keystore::Row]) -> Self {
-        let row = |key: &keystore::Row| KeyRow {
+    pub(in crate::http) fn new(keys: &[keys::Row]) -> Self {
+        let row = |key: &keys::Row| KeyRow {
             domain: key.domain.to_string(),
             cs_id: key.cs_id.to_string(),
             expires_at: key.expires_at,

@@ -1,14 +1,13 @@
 //! How the RAIDAs have been doing, and where guardians say that they are.
 
+use rke_engine::exchange::{Exchange, raidas};
+use rke_engine::guardians::{Entry, Report};
 use rke_proto::envelope::Counter;
 use rke_proto::{MIN_REQUIRED, RaidaIndex};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{milliseconds, success};
-use crate::exchange::Exchange;
-use crate::guardians::{Entry, Report};
-use crate::raidas;
 
 /// How a RAIDA did when it was asked last.
 #[derive(Serialize, ToSchema)]

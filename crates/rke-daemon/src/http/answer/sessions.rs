@@ -4,6 +4,11 @@ use std::fmt;
 
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
+use rke_engine::model::key_origin::Authenticated;
+use rke_engine::model::viewer::Viewer;
+use rke_engine::remote_deletions::Remote;
+use rke_engine::sessions::Sessions;
+use rke_engine::store::Row;
 use rke_proto::coin::CoinId;
 use rke_proto::handshake::KeyId;
 use rke_secret::residue::Look;
@@ -12,11 +17,6 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use super::{json, rfc3339, success};
-use crate::exchange::Authenticated;
-use crate::remote_deletions::Remote;
-use crate::sessions::Sessions;
-use crate::store::Row;
-use crate::viewer::Viewer;
 
 /// A session that was opened.
 #[derive(Serialize, ToSchema)]
@@ -326,12 +326,12 @@ impl DeletedAll {
 mod tests {
     use std::sync::Arc;
 
+    use rke_engine::model::key_origin::samples::origin;
     use rke_proto::Form;
     use serde_json::{Value, json};
 
     use super::super::tests::check_written;
     use super::*;
-    use crate::exchange::samples::origin;
 
     #[tokio::test]
     async fn what_is_written_by_hand_is_what_serde_writes() {

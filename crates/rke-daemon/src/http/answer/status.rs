@@ -1,6 +1,9 @@
 //! How the daemon is doing.
 
 use jiff::Timestamp;
+use rke_engine::guardians::Report;
+use rke_engine::model::remote_deletion::RemoteCounts;
+use rke_engine::sessions::Sessions;
 use rke_host::sandbox::Posture;
 use rke_proto::MIN_REQUIRED;
 use rke_secret::MemoryReport;
@@ -9,9 +12,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{rfc3339, success};
-use crate::guardians::Report;
-use crate::remote_deletions::RemoteCounts;
-use crate::sessions::Sessions;
 
 /// How many sessions there are.
 #[derive(Serialize, ToSchema)]

@@ -8,12 +8,16 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use base64_simd::STANDARD;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use rke_engine::model::clock::Moment;
+use rke_engine::model::viewer::Viewer;
+use rke_engine::sessions::{KeyChoice, Sessions};
+use rke_engine::store::KeyError;
+use rke_engine::streams::{Direction, Opening, Sealing, StreamKey, whole};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
 use super::Answered;
-use crate::clock::Moment;
 use crate::http::Shared;
 use crate::http::answer::{Opened, Sealed};
 use crate::http::failure::Failure;
@@ -22,10 +26,6 @@ use crate::http::limits::JSON_TOO_LARGE;
 use crate::http::openapi::texts;
 use crate::http::patience::Patience;
 use crate::http::query::parse_nonce;
-use crate::sessions::{KeyChoice, Sessions};
-use crate::store::KeyError;
-use crate::streams::{Direction, Opening, Sealing, StreamKey, whole};
-use crate::viewer::Viewer;
 
 /// Longest JSON body, in bytes.
 pub(in crate::http) const MAX_JSON_LEN: u64 = 1024 * 1024;

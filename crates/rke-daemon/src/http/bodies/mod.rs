@@ -9,12 +9,12 @@ mod streamed;
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use rke_engine::model::viewer::Viewer;
 
 pub(super) use self::json::{MAX_JSON_LEN, ToCreate, ToDecrypt, ToEncrypt, ToOpen, ToSeal, collect};
 pub(super) use self::kind::Kind;
 use super::Shared;
 use super::failure::Failure;
-use crate::viewer::Viewer;
 
 type Answered = Result<Response, Failure>;
 

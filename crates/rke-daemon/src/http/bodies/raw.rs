@@ -7,6 +7,10 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::IntoResponse;
 use base64_simd::STANDARD;
+use rke_engine::model::session_id::SessionId;
+use rke_engine::sessions::Nonce;
+use rke_engine::store::KeyError;
+use rke_engine::streams::{Counter, Direction, Opening, Sealing, StreamError, StreamKey, Work};
 
 use super::Answered;
 use super::streamed::{BodyError, Streamed};
@@ -15,9 +19,6 @@ use crate::http::failure::Failure;
 use crate::http::handlers::parse_id;
 use crate::http::patience::Patience;
 use crate::http::query::parse_nonce;
-use crate::sessions::Nonce;
-use crate::store::{KeyError, SessionId};
-use crate::streams::{Counter, Direction, Opening, Sealing, StreamError, StreamKey, Work};
 
 const SESSION: &str = "X-RKE-Session";
 const NONCE: &str = "X-RKE-Nonce";

@@ -7,9 +7,9 @@ use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
+use rke_engine::streams::{Rest, StreamError, Work};
 
 use crate::http::patience::Watch;
-use crate::streams::{Rest, StreamError, Work};
 
 /// Why a stream was broken off.
 #[derive(Debug, thiserror::Error)]

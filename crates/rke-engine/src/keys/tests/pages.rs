@@ -1,7 +1,7 @@
 //! Whose a key is, and who may take it away.
 
 use super::*;
-use crate::viewer::Page;
+use crate::model::viewer::Page;
 
 fn pages() -> [Viewer; 2] {
     ["http://localhost:3000", "http://localhost:3001"].map(|origin| Viewer::Page(Page::new(origin)))

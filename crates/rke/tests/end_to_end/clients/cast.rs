@@ -4,7 +4,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
-use rke_daemon::usage::UsageLimits;
+use rke_engine::model::usage::UsageLimits;
 use rke_raida::content_server::ServerConfig;
 use serde_json::{Value, json};
 

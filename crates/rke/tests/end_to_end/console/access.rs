@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use rke_daemon::access::{LoopbackOrigins, TokenRule};
+use rke_engine::settings::access::{LoopbackOrigins, TokenRule};
 
 use super::{Program, console_of, live, until_sessions};
 use crate::browser::{browse, dom, site};

@@ -1,7 +1,7 @@
 //! Whether everybody can use it: no serious finding of axe-core in any state and theme, all by keyboard,
 //! nothing cut off on a narrow screen.
 
-use rke_daemon::access::TokenRule;
+use rke_engine::settings::access::TokenRule;
 use serde_json::{Value, json};
 
 use super::{DESK, behind_relays, beside, confirm, console_of, fill_in, live, until_sessions};

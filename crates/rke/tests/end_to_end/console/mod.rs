@@ -12,14 +12,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-pub(crate) use accessible::check as check_with_axe;
-use rke_daemon::Config;
+use rke_engine::settings::Config;
 use rke_raida::network::LocalNetwork;
 
 use crate::chromium::{Browser, Theme};
 use crate::records::{Detour, with_endpoints};
 use crate::relay::{Fault, Relays};
 use crate::support::DOMAIN;
+pub(crate) use accessible::check as check_with_axe;
 
 /// Width, height and pixels to a pixel of the page.
 const DESK: (u32, u32, u32) = (1280, 900, 1);

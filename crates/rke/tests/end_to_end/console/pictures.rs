@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rke_daemon::{Config, Daemon, Domain};
+use rke_daemon::Daemon;
+use rke_engine::Domain;
+use rke_engine::settings::Config;
 use rke_raida::content_server::{Application, DnsRecords, ServerConfig};
 use rke_raida::dns::DnsServer;
 use rke_secret::process::{Inspection, harden};

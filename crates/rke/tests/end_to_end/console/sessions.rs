@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use rke_daemon::{Daemon, Domain};
+use rke_daemon::Daemon;
+use rke_engine::Domain;
 use rke_proto::{Form, KeySetId};
 use rke_raida::dns::DnsServer;
 use serde_json::json;

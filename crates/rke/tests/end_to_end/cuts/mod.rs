@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rke_daemon::{Config, Daemon};
+use rke_daemon::Daemon;
+use rke_engine::settings::Config;
 use rke_raida::content_server::ServerConfig;
 use rke_raida::dns::DnsServer;
 use rke_raida::network::LocalNetwork;

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
-use rke_daemon::guardians::Guardians;
+use rke_engine::guardians::Guardians;
 use rke_raida::content_server::DnsRecords;
 use serde_json::Value;
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use rke_daemon::access::TokenRule;
+use rke_engine::settings::access::TokenRule;
 use serde_json::json;
 
 use super::Document;

@@ -8,7 +8,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use rke_daemon::{Config, Daemon, Domain};
+use rke_daemon::Daemon;
+use rke_engine::Domain;
+use rke_engine::settings::Config;
 use rke_proto::{Form, KeySetId};
 use rke_raida::content_server::{Application, DnsRecords, ServerConfig};
 use rke_raida::dns::DnsServer;

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use rke_engine::settings::Config;
 use rke_proto::handshake::{BreakCode, Reason, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use self::stage::{Answer, Close, Last, Line, Stage, answer, chunked, head};
-use crate::Config;
 
 /// The requests of clients that take an exit status, and of those that do not.
 const BOTH: [&str; 2] = ["te: trailers\r\n", ""];

@@ -6,6 +6,19 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use rke_engine::audit::{Audit, AuditError};
+use rke_engine::discovery::{self, Discovery, ResolverError, Validation};
+use rke_engine::exchange::{Exchange, Rules};
+use rke_engine::guardians::AgreedDirectory;
+use rke_engine::journal::Journal;
+use rke_engine::keys::{self, Keystore};
+use rke_engine::model::clock::Reading;
+use rke_engine::remote_deletions::RemoteDeletions;
+use rke_engine::sessions::Sessions;
+use rke_engine::settings::Config;
+use rke_engine::settings::access::{Access, TokenRule};
+use rke_engine::settings::listen::Listen;
+use rke_engine::trust::{KnownServers, TrustFileError};
 use rke_host::data_dir::{DataDir, DataDirError, Role, Sharing};
 use rke_host::directory::{self, DirectoryError};
 use rke_host::wallet::WalletRoot;
@@ -16,27 +29,13 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::Instant;
 use tokio::time::{sleep, timeout};
 
-use crate::access::{Access, TokenRule};
-use crate::audit::{Audit, AuditError};
-use crate::clock::Reading;
-use crate::config::Config;
-use crate::discovery::{self, Discovery, ResolverError, Validation};
-use crate::exchange::{Exchange, Rules};
-use crate::guardians::AgreedDirectory;
-use crate::http;
 use crate::http::admission::{Admission, AdmissionError, Refusals};
 use crate::http::server::{Door, serve};
 use crate::http::tls::{Acceptor, TlsError};
 use crate::http::traffic::Traffic;
 use crate::http::unix_socket::{self, Guard, UnixSocketError};
-use crate::journal::Journal;
-use crate::keystore::{self, Keystore};
-use crate::listen::Listen;
-use crate::reload;
-use crate::remote_deletions::RemoteDeletions;
-use crate::sessions::Sessions;
 use crate::token::Token;
-use crate::trust::{KnownServers, TrustFileError};
+use crate::{http, reload};
 
 /// Longest wait until work that cannot be broken off, on the file system say, has let the data directory go.
 const DATA_DIR_WAIT: Duration = Duration::from_secs(1);
@@ -178,7 +177,7 @@ impl Daemon {
         let journal = Arc::new(Journal::new(audit));
         let mut files = Files::default();
         let admission = Arc::new(admission(&config.access, &data_dir, &mut files, Arc::clone(&journal))?);
-        let key_limits = keystore::Limits { ttl_hours: config.key_ttl_hours, max: config.max_keys };
+        let key_limits = keys::Limits { ttl_hours: config.key_ttl_hours, max: config.max_keys };
         let agreed = AgreedDirectory::open(Arc::clone(&data_dir), config.guardians.clone(), reach);
         let agreed = agreed.map_err(StartError::AgreedDirectory)?;
         let in_use = Arc::downgrade(&data_dir);
@@ -280,8 +279,7 @@ impl Daemon {
         let _ = self.stop.send(true);
         self.sessions.exchange().progress().close();
         self.sessions.remote_deletions().close();
-        let _ =
-            tokio::join!(self.servers.join_all(), timeout(TUNNELS_TIMEOUT, self.sessions.tunnels().stop()));
+        let _ = tokio::join!(self.servers.join_all(), timeout(TUNNELS_TIMEOUT, self.sessions.stop_tunnels()));
         let ended = self.sessions.stop();
         self.sessions.remote_deletions().stop(remote_deadline).await;
         self.sessions.journal().daemon_stopped(ended, self.sessions.remote_deletions().counts());
@@ -398,3 +396,6 @@ async fn keep_awake(sessions: Arc<Sessions>) {
         sessions.drop_after_sleep(&Reading::now()).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

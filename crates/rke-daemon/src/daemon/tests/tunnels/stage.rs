@@ -5,6 +5,12 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rke_engine::model::key_origin::samples;
+use rke_engine::model::server_name::ServerName;
+use rke_engine::model::session_id::SessionId;
+use rke_engine::model::session_key::SessionKey;
+use rke_engine::settings::Config;
+use rke_engine::store::NewSession;
 use rke_host::framing::{First, read_first};
 use rke_proto::Form;
 use rke_proto::handshake::kem::EncapsulationSeeds;
@@ -20,11 +26,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::exchange::samples;
-use crate::server::ServerName;
-use crate::session_key::SessionKey;
-use crate::store::{NewSession, SessionId};
-use crate::{Config, Daemon};
+use crate::Daemon;
 
 const KEY_ID: KeyId = KeyId([5; 16]);
 

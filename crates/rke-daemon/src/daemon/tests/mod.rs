@@ -1,0 +1,4 @@
+//! Whole daemons, seen by their clients.
+
+mod suspend;
+mod tunnels;

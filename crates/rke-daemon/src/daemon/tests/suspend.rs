@@ -1,0 +1,103 @@
+//! A machine that has slept, in the requests of a client on a connection.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rke_engine::model::clock::Reading;
+use rke_engine::model::key_origin::samples;
+use rke_engine::model::session_id::SessionId;
+use rke_engine::model::session_key::SessionKey;
+use rke_engine::settings::{Config, OnSuspend};
+use rke_engine::store::NewSession;
+use rke_proto::Form;
+use rke_secret::Secret;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::Daemon;
+
+/// A daemon with a session.
+struct Stage {
+    daemon: Daemon,
+    id: SessionId,
+    _dir: tempfile::TempDir,
+}
+
+impl Stage {
+    async fn new(on_suspend: OnSuspend) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let listen = vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()];
+        let config = Config { listen, on_suspend, ..Config::new(dir.path().join("daemon")) };
+        let daemon = Daemon::start(config).await.expect("a daemon");
+        let id = SessionId::random().expect("random bytes");
+        daemon.sessions().store().insert(id, session()).expect("room");
+        Self { daemon, id, _dir: dir }
+    }
+
+    /// The status of the answer to a GET.
+    async fn get(&self, target: &str) -> String {
+        let mut stream = TcpStream::connect(self.daemon.address()).await.expect("connected");
+        let request = format!("GET {target} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.expect("an answer");
+        String::from_utf8_lossy(&answer[9..]).into_owned()
+    }
+
+    /// A request that is answered where it is read.
+    async fn encrypt(&self) -> String {
+        self.get(&format!("/api/rke/encrypt?session_id={}&plaintext=YQ==", self.id)).await
+    }
+
+    /// A request that goes through the router.
+    async fn show(&self) -> String {
+        self.get(&format!("/api/rke/session/{}", self.id)).await
+    }
+
+    fn sleep(&self) {
+        self.daemon.sessions().make_up_sleep(Duration::from_secs(100));
+    }
+}
+
+fn session() -> NewSession {
+    let key = Secret::fill(|key| *key = [7; 32]).expect("secret memory");
+    NewSession {
+        origin: Arc::new(samples::origin(Form::Live)),
+        page: None,
+        from_cache: false,
+        key: SessionKey::Narrow { key, usage: Arc::default() },
+    }
+}
+
+#[tokio::test]
+async fn no_frequent_request_uses_a_key_that_the_machine_has_slept_with() {
+    let stage = Stage::new(OnSuspend::DropEverything).await;
+    assert_eq!(stage.encrypt().await, "200");
+    stage.sleep();
+    assert_eq!(stage.encrypt().await, "404");
+    stage.daemon.sessions().store().insert(stage.id, session()).expect("room");
+    assert_eq!(stage.encrypt().await, "200", "once is enough");
+    stage.daemon.stop().await;
+}
+
+#[tokio::test]
+async fn no_other_request_uses_a_key_that_the_machine_has_slept_with() {
+    let stage = Stage::new(OnSuspend::DropEverything).await;
+    assert_eq!(stage.show().await, "200");
+    stage.sleep();
+    assert_eq!(stage.show().await, "404");
+    stage.daemon.sessions().store().insert(stage.id, session()).expect("room");
+    assert_eq!(stage.show().await, "200", "once is enough");
+    stage.daemon.stop().await;
+}
+
+#[tokio::test]
+async fn keys_outlive_a_sleep_where_the_settings_keep_them() {
+    let stage = Stage::new(OnSuspend::Keep).await;
+    stage.sleep();
+    assert_eq!((stage.encrypt().await.as_str(), stage.show().await.as_str()), ("200", "200"));
+    let sessions = stage.daemon.sessions();
+    assert!(!sessions.has_slept(&Reading::now()), "frequent requests are answered at once again");
+    stage.daemon.stop().await;
+}
