@@ -2,7 +2,6 @@
 
 mod daemon;
 pub mod http;
-mod reload;
 mod token;
 
 pub use daemon::{Daemon, Inherited, StartError};

@@ -1,5 +1,7 @@
 //! Starts and stops the whole daemon: data directory, key cache, discovery, sessions, HTTP.
 
+mod reload;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -29,13 +31,13 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::Instant;
 use tokio::time::{sleep, timeout};
 
+use crate::http;
 use crate::http::admission::{Admission, AdmissionError, Refusals};
 use crate::http::server::{Door, serve};
 use crate::http::tls::{Acceptor, TlsError};
 use crate::http::traffic::Traffic;
 use crate::http::unix_socket::{self, Guard, UnixSocketError};
 use crate::token::Token;
-use crate::{http, reload};
 
 /// Longest wait until work that cannot be broken off, on the file system say, has let the data directory go.
 const DATA_DIR_WAIT: Duration = Duration::from_secs(1);

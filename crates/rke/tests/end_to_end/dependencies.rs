@@ -15,7 +15,10 @@ const EDGES: [(&str, &[&str]); 14] = [
     ("rke-raida", &["rke-host", "rke-proto", "rke-secret"]),
     ("rke", &["rke-client", "rke-daemon", "rke-engine", "rke-host", "rke-proto", "rke-raida", "rke-secret"]),
     ("rke-fuzz", &["rke-proto", "rke-secret"]),
-    ("rke-attack", &["rke-client", "rke-daemon", "rke-engine", "rke-host", "rke-proto", "rke-raida", "rke-secret"]),
+    (
+        "rke-attack",
+        &["rke-client", "rke-daemon", "rke-engine", "rke-host", "rke-proto", "rke-raida", "rke-secret"],
+    ),
     ("rke-bench", &["rke-daemon", "rke-engine", "rke-host", "rke-proto", "rke-raida", "rke-secret"]),
     ("rke-instructions", &["rke-daemon", "rke-engine", "rke-fuzz", "rke-host", "rke-proto", "rke-secret"]),
     ("rke-scan", &["rke-host", "rke-proto", "rke-raida", "rke-secret"]),

@@ -5,7 +5,7 @@ use rke_engine::exchange::Rules;
 use rke_engine::sessions::Sessions;
 use rke_engine::settings::Config;
 
-use crate::daemon::{StartError, open_wallet_root, read_directory};
+use super::{StartError, open_wallet_root, read_directory};
 use crate::http::admission::{Admission, Rules as AdmissionRules};
 use crate::http::tls::{self, Acceptor};
 
