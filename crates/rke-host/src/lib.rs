@@ -4,6 +4,7 @@
 
 pub mod data_dir;
 pub mod directory;
+pub mod durable;
 pub mod echo;
 pub mod framing;
 pub mod own_file;

@@ -15,7 +15,7 @@ use rke_proto::cipher::hmac_sha256;
 use rke_secret::{Secret, SecretError};
 use rustix::fs::OFlags;
 
-use crate::data_dir::{remove_durably, write_atomically};
+use crate::durable::{remove_durably, write_atomically};
 use crate::own_file::open_own;
 
 const MAGIC: &[u8; 8] = b"RKESEAL1";

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use crate::cursor::{Cursor, DecodeError};
-use crate::{RAIDA_COUNT, RaidaIndex};
+use crate::{Bitmap, RAIDA_COUNT, RaidaIndex};
 
 /// Length of an Authenticity Number.
 pub const AN_LEN: usize = 16;
@@ -73,6 +73,15 @@ pub struct CoinPair {
     pub first: CoinId,
     /// Coin 2, where there is one.
     pub second: Option<CoinId>,
+}
+
+/// RAIDAs whose shares are used, and the coins that authenticated the requests to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Group {
+    /// The RAIDAs; at least one.
+    pub raidas: Bitmap,
+    /// The coins.
+    pub coins: CoinPair,
 }
 
 impl CoinPair {

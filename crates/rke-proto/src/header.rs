@@ -1,9 +1,8 @@
 //! Request headers, and the two forms of response headers. `docs/protocol.md` sections 3 and 4.
 
-use crate::cipher::BLOCK_LEN;
-use crate::coin::CoinId;
+use crate::cipher::{BLOCK_LEN, HMAC_LEN};
+use crate::coin::{CoinId, CoinPair};
 use crate::cursor::{Cursor, DecodeError};
-use crate::envelope::Envelope;
 
 /// What ends every body of a RAIDA datagram.
 pub const TRAILER: [u8; 2] = [0x3E, 0x3E];
@@ -19,6 +18,61 @@ pub const LONG_HEADER_LEN: usize = 48;
 
 /// Two bytes by which a client tells the answer to one request from the answer to another.
 pub type Echo = [u8; 2];
+
+/// An envelope type and the coins that it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Envelope {
+    /// Not encrypted. Loopback test networks only.
+    Type0,
+    /// AES-128 under the AN, no HMAC. What the public network speaks.
+    Type1(CoinId),
+    /// AES-256 and HMAC under a key from one coin's AN.
+    Type4(CoinId),
+    /// AES-256 and HMAC under a key from two coins' ANs.
+    Type5(CoinId, CoinId),
+}
+
+impl Envelope {
+    /// The type byte of the wire.
+    pub fn wire_type(self) -> u8 {
+        match self {
+            Self::Type0 => 0,
+            Self::Type1(_) => 1,
+            Self::Type4(_) => 4,
+            Self::Type5(..) => 5,
+        }
+    }
+
+    /// Length of a request's header, and of a response's.
+    pub fn header_len(self) -> usize {
+        match self {
+            Self::Type0 | Self::Type1(_) => SHORT_HEADER_LEN,
+            Self::Type4(_) | Self::Type5(..) => LONG_HEADER_LEN,
+        }
+    }
+
+    /// The coins that the envelope names, whose ANs make its key. `None` for type 0, which has no key.
+    pub fn coin_pair(self) -> Option<CoinPair> {
+        match self {
+            Self::Type0 => None,
+            Self::Type1(first) | Self::Type4(first) => Some(CoinPair { first, second: None }),
+            Self::Type5(first, second) => Some(CoinPair { first, second: Some(second) }),
+        }
+    }
+
+    /// The coins that the envelope names.
+    pub fn coins(self) -> impl Iterator<Item = CoinId> {
+        self.coin_pair().into_iter().flat_map(CoinPair::coins)
+    }
+
+    /// Length of what follows the ciphertext: the HMAC where there is one, and the trailer.
+    pub(crate) fn tail_len(self) -> usize {
+        match self {
+            Self::Type0 | Self::Type1(_) => TRAILER.len(),
+            Self::Type4(_) | Self::Type5(..) => HMAC_LEN + TRAILER.len(),
+        }
+    }
+}
 
 /// The header of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

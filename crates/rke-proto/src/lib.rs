@@ -6,7 +6,6 @@ pub mod challenge;
 pub mod cipher;
 pub mod coin;
 pub mod command;
-mod ctr;
 pub mod cursor;
 pub mod derive;
 pub mod directory;
@@ -21,6 +20,7 @@ pub mod records;
 pub mod round;
 pub mod seal;
 pub mod status;
+mod text;
 pub mod tunnel;
 
 #[cfg(test)]

@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
-use crate::directory::{Directory, number};
+use crate::directory::Directory;
 use crate::reach::{Addressee, Reach};
+use crate::text::{number, shown};
 use crate::{ContentServerId, Form, KeySetId, MIN_REQUIRED, RaidaIndex};
 
 /// A RAIDA server as a record names it.
@@ -302,11 +303,6 @@ fn guess(line: &str, first: &str) -> &'static str {
     } else {
         "not understood"
     }
-}
-
-/// A line of DNS text as a warning may show it: printable, and not endless.
-pub(crate) fn shown(line: &str) -> String {
-    line.chars().take(80).flat_map(char::escape_debug).collect()
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use rke_host::data_dir::{self, DataDir, DataDirError, Role, Sharing, write_atomically};
+use rke_host::data_dir::{self, DataDir, DataDirError, Role, Sharing};
+use rke_host::durable::write_atomically;
 use rke_host::own_file::read_own;
 use rke_host::sealed::Sealer;
 use rke_proto::coin::CoinId;

@@ -1,5 +1,6 @@
 //! The scanner as the client of a real Content Server: it draws the seeds and knows what comes of them.
 
+use rke_proto::coin::Group;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -8,8 +9,8 @@ use rke_proto::coin::CoinPair;
 use rke_proto::handshake::kem::EphemeralKey;
 use rke_proto::handshake::packet::Forget;
 use rke_proto::handshake::{
-    Accepted, ExchangePrologue, ForgetToken, Group, Initiator, KeyId, Prologue, Record, Response,
-    ResumptionId, Transport, share_check,
+    Accepted, ExchangePrologue, ForgetToken, Initiator, KeyId, Prologue, Record, Response, ResumptionId,
+    Transport, share_check,
 };
 use rke_proto::{Bitmap, ContentServerId, KeyContext, RaidaIndex};
 use rke_secret::Secret;

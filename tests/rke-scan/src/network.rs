@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, ensure};
+use rke_proto::coin::Group;
 use rke_proto::coin::{AN_LEN, CoinId, CoinPair, CoinStatus, FileHeader, encode_coin_header};
 use rke_proto::command::{self, Command, Preload};
 use rke_proto::derive::{self, ShareKind};
 use rke_proto::envelope::{self, ResponseParts};
-use rke_proto::handshake::{ExchangePrologue, Group, Prologue};
+use rke_proto::handshake::{ExchangePrologue, Prologue};
 use rke_proto::header::RequestHeader;
 use rke_proto::{Envelope, EnvelopeKey, KeyContext, RAIDA_COUNT, RaidaIndex, Status};
 use rke_raida::content_server::DnsRecords;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rke_proto::Form;
 use rke_proto::coin::CoinId;
-use rke_proto::handshake::Group;
+use rke_proto::coin::Group;
 use rke_proto::round::Round;
 use rke_secret::Secret;
 

@@ -9,7 +9,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rke_host::data_dir::{Role, claim, write_atomically};
+use rke_host::data_dir::{Role, claim};
+use rke_host::durable::write_atomically;
 use rke_host::own_file::{open_own, read_own};
 
 use super::{Known, Offer};

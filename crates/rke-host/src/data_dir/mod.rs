@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 
 use rke_secret::Secret;
 use rustix::process::geteuid;
-use tempfile::NamedTempFile;
 
 pub use self::error::DataDirError;
 use self::error::io_error;
 pub use self::role::Role;
+use crate::durable::{sync_folder, write_atomically, write_new};
 use crate::own_file::{is_open_to_others, is_trusted, open_own, read_own_text};
 use crate::sealed::Sealer;
 
@@ -261,44 +261,6 @@ fn create_master_key(dir: &Path, path: &Path) -> Result<Secret<32>, DataDirError
     write_atomically(dir, path, |file| key.expose(|key| file.write_all(key)))
         .map_err(io_error("write", path))?;
     Ok(key)
-}
-
-/// Writes a file that is there whole or not at all: temporary file (0600) in the same folder,
-/// fsync, rename, fsync of the folder.
-///
-/// # Errors
-/// What the system said; then what was there before is unchanged.
-pub fn write_atomically(
-    dir: &Path,
-    path: &Path,
-    write: impl FnOnce(&mut File) -> io::Result<()>,
-) -> io::Result<()> {
-    let mut file = NamedTempFile::new_in(dir)?;
-    write(file.as_file_mut())?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    sync_folder(dir)
-}
-
-/// The same for a file that is not there yet.
-fn write_new(dir: &Path, path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
-    let mut file = NamedTempFile::new_in(dir)?;
-    write(file.as_file_mut())?;
-    file.as_file().sync_all()?;
-    file.persist_noclobber(path).map_err(|error| error.error)?;
-    sync_folder(dir)
-}
-
-/// Removes a file so that it stays removed after a power cut. A missing file is no error.
-pub(crate) fn remove_durably(dir: &Path, path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => sync_folder(dir),
-    }
-}
-
-fn sync_folder(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
 }
 
 #[cfg(test)]

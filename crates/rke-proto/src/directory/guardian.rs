@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use super::{Line, number, server};
+use super::{Line, server};
 use crate::RaidaIndex;
 use crate::reach::Reach;
-use crate::records::shown;
+use crate::text::{number, shown};
 
 /// Most warnings about one list. A page that is no list at all has hundreds of lines.
 const MAX_WARNINGS: usize = 10;

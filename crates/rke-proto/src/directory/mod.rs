@@ -4,9 +4,9 @@
 pub mod guardian;
 
 use std::net::{IpAddr, SocketAddr};
-use std::str::FromStr;
 
 use crate::RaidaIndex;
+use crate::text::number;
 
 /// A line of a directory file, its host not resolved yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,12 +53,6 @@ fn server(text: &str) -> Option<(&str, u16)> {
     let (host, port) = text.rsplit_once(':')?;
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     if host.is_empty() { None } else { Some((host, number(port)?)) }
-}
-
-/// A number in digits alone: `parse` would take a sign too.
-pub(crate) fn number<T: FromStr>(text: &str) -> Option<T> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| text.parse().ok()).flatten()
 }
 
 /// A directory whose hosts are resolved.

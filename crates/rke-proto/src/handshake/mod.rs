@@ -26,7 +26,7 @@ pub use initiator::{Accepted, Initiator};
 pub use kem::{ENCAPSULATION_RANDOM_LEN, EphemeralKey, SEED_LEN};
 pub use keys::SessionSecrets;
 pub use packet::{FirstPacket, Reason, Response};
-pub use prologue::{ExchangePrologue, Group, Prologue};
+pub use prologue::{ExchangePrologue, Prologue};
 pub use record::{BreakCode, Record, RecordError, RecordOpener, RecordSealer};
 pub use responder::{MessageOne, Responder};
 

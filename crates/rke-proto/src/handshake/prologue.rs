@@ -2,7 +2,7 @@
 
 use super::ids::{KeyId, ResumptionId};
 use super::packet::{Kind, with_header};
-use crate::coin::{COIN_PAIR_LEN, CoinId, CoinPair};
+use crate::coin::{COIN_PAIR_LEN, CoinId, CoinPair, Group};
 use crate::cursor::{Cursor, DecodeError};
 use crate::ident::{CSID_LEN, ClientSn, KeyContext};
 use crate::{Bitmap, ContentServerId, KeySetId, RAIDA_COUNT};
@@ -18,15 +18,6 @@ pub(super) const MAX_EXCHANGE_LEN: usize = EXCHANGE_HEAD_LEN + RAIDA_COUNT * GRO
 
 /// Length of the content of a packet of kind 2 or 5.
 pub(super) const NAMED_LEN: usize = CSID_LEN + super::ID_LEN;
-
-/// RAIDAs whose shares are used, and the coins that authenticated the requests to them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Group {
-    /// The RAIDAs; at least one.
-    pub raidas: Bitmap,
-    /// The coins.
-    pub coins: CoinPair,
-}
 
 /// What a session is to be made of: the content of kind 1, and of the beginning of kind 3.
 #[derive(Debug, Clone, PartialEq, Eq)]

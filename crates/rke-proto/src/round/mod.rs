@@ -22,10 +22,9 @@ pub use self::questions::MOST_QUESTIONS;
 pub use self::recipient::{Fallback, Recipient};
 use self::request::{Request, State};
 use crate::challenge::RANDOM_LEN;
-use crate::coin::CoinId;
+use crate::coin::{CoinId, Group};
 use crate::command::{Command, Preloading};
 use crate::derive::{self, SECRET_LEN, ShareWidth};
-use crate::handshake::Group;
 use crate::header::NONCE_LEN;
 use crate::{Bitmap, ContentServerId, KeyContext, KeySetId, RaidaIndex};
 

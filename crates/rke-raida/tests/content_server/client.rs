@@ -1,5 +1,6 @@
 //! A Content Server in this process, and a client of it.
 
+use rke_proto::coin::Group;
 use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use rke_proto::handshake::kem::EphemeralKey;
 use rke_proto::handshake::keys::{attach_psk, forget_proof, forget_token};
 use rke_proto::handshake::packet::Forget;
 use rke_proto::handshake::{
-    Accepted, ExchangePrologue, Grant, Group, Initiator, Prologue, Record, Response, SessionSecrets, psk,
+    Accepted, ExchangePrologue, Grant, Initiator, Prologue, Record, Response, SessionSecrets, psk,
 };
 use rke_proto::{ClientSn, ContentServerId, Form, KeyContext, KeySetId, RaidaIndex};
 use rke_raida::content_server::{

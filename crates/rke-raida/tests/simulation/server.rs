@@ -1,6 +1,7 @@
 //! The Content Server at the end of a connection, as a value, and what a client with a finished round does with it:
 //! handshake, share check, handshake with the shares that are right, connections that are lost, data.
 
+use rke_proto::coin::Group;
 use std::sync::Arc;
 
 use rke_proto::coin::{CoinId, CoinPair};
@@ -10,8 +11,8 @@ use rke_proto::handshake::kem::{EncapsulationSeeds, EphemeralKey};
 use rke_proto::handshake::keys::attach_psk;
 use rke_proto::handshake::record::LEN_LEN;
 use rke_proto::handshake::{
-    Accepted, Agreed, Agreement, AgreementError, ExchangePrologue, Group, Initiator, Prologue, Reason,
-    Record, RecordOpener, RecordSealer, Response, ResumptionId, SessionSecrets, psk, share_check,
+    Accepted, Agreed, Agreement, AgreementError, ExchangePrologue, Initiator, Prologue, Reason, Record,
+    RecordOpener, RecordSealer, Response, ResumptionId, SessionSecrets, psk, share_check,
 };
 use rke_proto::round::Round;
 use rke_proto::{Bitmap, Envelope, Form, KeyContext, RAIDA_COUNT, RaidaIndex};

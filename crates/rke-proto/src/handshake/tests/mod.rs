@@ -12,10 +12,11 @@ use rke_secret::Secret;
 use sha2::{Digest, Sha256};
 
 use super::kem::EncapsulationSeeds;
-use super::prologue::{ExchangePrologue, Group, Prologue};
+use super::prologue::{ExchangePrologue, Prologue};
 use super::{
     Accepted, EphemeralKey, FirstPacket, Grant, Initiator, Responder, Response, ResumptionId, SEED_LEN, psk,
 };
+use crate::coin::Group;
 use crate::coin::{CoinId, CoinPair};
 use crate::derive::ShareWidth;
 use crate::{Bitmap, ClientSn, ContentServerId, KeyContext, KeySetId, RaidaIndex};

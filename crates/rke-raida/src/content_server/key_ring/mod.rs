@@ -2,6 +2,7 @@
 //! with a file in it that says when the key set retires. One process serves from it while another
 //! adds to it.
 
+use rke_host::durable::write_atomically;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -215,7 +216,7 @@ impl KeyRing {
         let folder = self.folder(key_set);
         let path = folder.join(name);
         let write = |file: &mut fs::File| file.write_all(text.as_bytes());
-        data_dir::write_atomically(&folder, &path, write).map_err(files(&path))
+        write_atomically(&folder, &path, write).map_err(files(&path))
     }
 
     fn folder_name(&self, key_set: KeySetId) -> String {
@@ -244,8 +245,7 @@ impl KeyRing {
 /// Notes what a key set is for, before it is there: an attempt that did not come to its end may have left something else.
 fn note_form(folder: &Path, form: Form) -> io::Result<()> {
     let path = folder.join(NARROW);
-    let write =
-        |text: &str| data_dir::write_atomically(folder, &path, |file| file.write_all(text.as_bytes()));
+    let write = |text: &str| write_atomically(folder, &path, |file| file.write_all(text.as_bytes()));
     match form {
         Form::Live => write(""),
         Form::Handshake3Narrow => write(form.name()),

@@ -6,6 +6,7 @@ mod keeping;
 mod narrow;
 mod refusals;
 
+use rke_proto::coin::Group;
 use std::sync::Arc;
 
 use rke_proto::coin::{CoinId, CoinPair};
@@ -13,7 +14,7 @@ use rke_proto::handshake::kem::EphemeralKey;
 use rke_proto::handshake::keys::{attach_psk, forget_proof, forget_token};
 use rke_proto::handshake::packet::Forget;
 use rke_proto::handshake::{
-    Accepted, ExchangePrologue, Group, Initiator, KeyId, Prologue, Reason, Response, ResumptionId, psk,
+    Accepted, ExchangePrologue, Initiator, KeyId, Prologue, Reason, Response, ResumptionId, psk,
 };
 use rke_proto::{Bitmap, ClientSn, ContentServerId, KeyContext, KeySetId, RaidaIndex};
 use rke_secret::Secret;

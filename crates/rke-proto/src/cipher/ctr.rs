@@ -8,7 +8,7 @@ use aes::cipher::consts::U16;
 use aes::cipher::typenum::Unsigned;
 use aes::cipher::{Block, BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt, ParBlocks};
 
-use crate::cipher::BLOCK_LEN;
+use super::BLOCK_LEN;
 
 /// XORs `data` with the blocks' keystream, from the byte `skip` (less than a block) of the block `counter` on.
 /// The counter is the whole block, and begins anew after its last value.

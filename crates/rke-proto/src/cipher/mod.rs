@@ -1,6 +1,8 @@
 //! The ciphers of the wire and of the sessions, in place: AES in counter mode and HMAC-SHA256.
 //! `docs/protocol.md` sections 3, 4 and 7; the session's own use is in `docs/api.md`.
 
+mod ctr;
+
 use std::hint::black_box;
 use std::sync::OnceLock;
 
@@ -12,7 +14,7 @@ use rke_secret::residue::Fingerprint;
 use rke_secret::{Secret, SecretError, StackUse};
 use sha2::Sha256;
 
-use crate::ctr::apply;
+use self::ctr::apply;
 
 /// Length of a counter block, and of a session's nonce.
 pub const BLOCK_LEN: usize = 16;
