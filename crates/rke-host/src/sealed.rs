@@ -1,8 +1,8 @@
 //! Secrets on disk: one file for each, sealed with AES-256-GCM-SIV under the data directory's
-//! master key, its description in clear before it and authenticated with it.
+//! master key, its description in the clear before it and authenticated with it.
 //!
-//! A file is `RKESEAL1`, the description's length (4 bytes, big-endian), the description, a random
-//! nonce (12), the ciphertext, the tag (16). Everything before the nonce is associated data.
+//! A file is its [`Kind`]'s magic, the format's version (1 byte), the description's length (4 bytes, big-endian), the
+//! description, a random nonce (12), the ciphertext, the tag (16). Everything before the nonce is associated data.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -18,10 +18,30 @@ use rustix::fs::OFlags;
 use crate::durable::{remove_durably, write_atomically};
 use crate::own_file::open_own;
 
-const MAGIC: &[u8; 8] = b"RKESEAL1";
+const VERSION: u8 = 1;
 const NONCE_LEN: usize = 12;
 const TAG_LEN: usize = 16;
 const MAX_DESCRIPTION_LEN: usize = 4096;
+
+/// What a sealed file holds. Its first bytes say so, and no kind begins as another does, or as data that users seal
+/// (`docs/seal-format.md`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// What the daemon's cache keeps of an exchange.
+    Cache,
+    /// A master secret, at a Content Server or at a RAIDA node.
+    MasterSecret,
+}
+
+impl Kind {
+    /// What its files begin with, before the version.
+    pub fn magic(self) -> &'static [u8] {
+        match self {
+            Self::Cache => b"RKECACHE",
+            Self::MasterSecret => b"RKEMASTER",
+        }
+    }
+}
 
 /// Why a sealed file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -65,13 +85,16 @@ impl From<io::Error> for SealError {
     }
 }
 
-/// Seals and opens files under one master key.
-pub struct Sealer(Secret<32>);
+/// Seals and opens files of one kind under one master key.
+pub struct Sealer {
+    master_key: Secret<32>,
+    kind: Kind,
+}
 
 impl Sealer {
-    /// A sealer with this master key.
-    pub fn new(master_key: Secret<32>) -> Self {
-        Self(master_key)
+    /// A sealer of files of this kind, with this master key.
+    pub fn new(master_key: Secret<32>, kind: Kind) -> Self {
+        Self { master_key, kind }
     }
 
     /// Seals `secret` into the file at `path`, whole or not at all.
@@ -89,7 +112,7 @@ impl Sealer {
         }
         let mut nonce = [0; NONCE_LEN];
         getrandom::fill(&mut nonce).map_err(SecretError::from)?;
-        let head = head(description);
+        let head = self.head(description);
         let mut sealed = [0; N];
         let tag = self.with_cipher(|cipher| {
             // Encrypted in secret memory, then copied out.
@@ -107,8 +130,8 @@ impl Sealer {
     ///
     /// # Errors
     /// [`SealError`].
-    pub fn describe(path: &Path) -> Result<Vec<u8>, SealError> {
-        read_description(&mut open_sealed(path)?)
+    pub fn describe(&self, path: &Path) -> Result<Vec<u8>, SealError> {
+        self.read_description(&mut open_sealed(path)?)
     }
 
     /// Opens a sealed file: its description, verified, and the secret, decrypted in its place.
@@ -117,8 +140,8 @@ impl Sealer {
     /// [`SealError`].
     pub fn read<const N: usize>(&self, path: &Path) -> Result<(Vec<u8>, Secret<N>), SealError> {
         let mut file = open_sealed(path)?;
-        let description = read_description(&mut file)?;
-        let head = head(&description);
+        let description = self.read_description(&mut file)?;
+        let head = self.head(&description);
         let mut nonce = [0; NONCE_LEN];
         file.read_exact(&mut nonce)?;
         let mut secret = Secret::<N>::try_fill(|sealed| file.read_exact(sealed))?;
@@ -148,12 +171,33 @@ impl Sealer {
     /// # Errors
     /// [`SecretError`] when there is no secret memory left.
     pub fn derive(&self, purpose: &[u8]) -> Result<Secret<32>, SecretError> {
-        Secret::fill(|derived| self.0.expose(|master| *derived = hmac_sha256(master, &[purpose])))
+        Secret::fill(|derived| self.master_key.expose(|master| *derived = hmac_sha256(master, &[purpose])))
+    }
+
+    /// The start of a file, which is its associated data.
+    fn head(&self, description: &[u8]) -> Vec<u8> {
+        let len = (description.len() as u32).to_be_bytes();
+        [self.kind.magic(), &[VERSION], &len, description].concat()
+    }
+
+    fn read_description(&self, file: &mut File) -> Result<Vec<u8>, SealError> {
+        let mut magic = vec![0; self.kind.magic().len()];
+        let (mut version, mut len) = ([0], [0; 4]);
+        file.read_exact(&mut magic)?;
+        file.read_exact(&mut version)?;
+        file.read_exact(&mut len)?;
+        let len = u32::from_be_bytes(len) as usize;
+        if magic != self.kind.magic() || version != [VERSION] || len > MAX_DESCRIPTION_LEN {
+            return Err(SealError::Malformed);
+        }
+        let mut description = vec![0; len];
+        file.read_exact(&mut description)?;
+        Ok(description)
     }
 
     /// The cipher exists only where the master key is exposed: it holds what is derived from it.
     fn with_cipher<R>(&self, work: impl FnOnce(&Aes256GcmSiv) -> R) -> R {
-        self.0.expose(|key| work(&Aes256GcmSiv::new(key.into())))
+        self.master_key.expose(|key| work(&Aes256GcmSiv::new(key.into())))
     }
 }
 
@@ -185,25 +229,6 @@ fn overwrite(mut file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// The start of a file, which is its associated data.
-fn head(description: &[u8]) -> Vec<u8> {
-    [MAGIC.as_slice(), &(description.len() as u32).to_be_bytes(), description].concat()
-}
-
-fn read_description(file: &mut File) -> Result<Vec<u8>, SealError> {
-    let mut magic = [0; MAGIC.len()];
-    let mut len = [0; 4];
-    file.read_exact(&mut magic)?;
-    file.read_exact(&mut len)?;
-    let len = u32::from_be_bytes(len) as usize;
-    if magic != *MAGIC || len > MAX_DESCRIPTION_LEN {
-        return Err(SealError::Malformed);
-    }
-    let mut description = vec![0; len];
-    file.read_exact(&mut description)?;
-    Ok(description)
-}
-
 /// The tag, which a file ends with.
 fn read_end(file: &mut File) -> Result<[u8; TAG_LEN], SealError> {
     let mut tag = [0; TAG_LEN];
@@ -225,7 +250,11 @@ mod tests {
     use super::*;
 
     fn sealer(byte: u8) -> Sealer {
-        Sealer::new(Secret::fill(|key| *key = [byte; 32]).expect("a secret"))
+        sealer_of(byte, Kind::Cache)
+    }
+
+    fn sealer_of(byte: u8, kind: Kind) -> Sealer {
+        Sealer::new(Secret::fill(|key| *key = [byte; 32]).expect("a secret"), kind)
     }
 
     fn sealed_file() -> (tempfile::TempDir, std::path::PathBuf, Secret<32>) {
@@ -242,7 +271,7 @@ mod tests {
         let (description, opened) = sealer(1).read::<32>(&path).expect("opened");
         assert_eq!(description, b"what it is");
         assert!(opened.matches(&secret));
-        assert_eq!(Sealer::describe(&path).expect("described"), b"what it is");
+        assert_eq!(sealer(1).describe(&path).expect("described"), b"what it is");
         let file = std::fs::read(&path).expect("read");
         assert!(secret.expose(|secret| !file.windows(8).any(|window| window == &secret[..8])));
     }
@@ -263,6 +292,26 @@ mod tests {
         assert!(matches!(sealer(1).read::<32>(&path), Err(SealError::Malformed)));
         std::fs::write(&path, good).expect("written");
         assert!(matches!(sealer(2).read::<32>(&path), Err(SealError::DoesNotOpen)));
+    }
+
+    #[test]
+    fn files_of_a_kind_begin_as_no_other_kind_and_no_data_of_users_does() {
+        let (_dir, path, secret) = sealed_file();
+        let of_users = rke_proto::seal::Sealer::new(&[1; 32], b"").header(&[1; 32]);
+        assert!(of_users.starts_with(b"RKESEAL"));
+        let kinds = [(Kind::Cache, &b"RKECACHE"[..]), (Kind::MasterSecret, b"RKEMASTER")];
+        for (kind, magic) in kinds {
+            sealer_of(1, kind).write(&path, b"what it is", &secret).expect("sealed");
+            let file = fs::read(&path).expect("read");
+            assert_eq!((&file[..magic.len()], file[magic.len()]), (magic, VERSION));
+            assert!(!file.starts_with(b"RKESEAL") && !of_users.starts_with(magic));
+            for (other, _) in kinds.into_iter().filter(|(other, _)| *other != kind) {
+                let (opened, described) =
+                    (sealer_of(1, other).read::<32>(&path), sealer_of(1, other).describe(&path));
+                assert!(matches!(opened, Err(SealError::Malformed)), "{kind:?} as {other:?}");
+                assert!(matches!(described, Err(SealError::Malformed)), "{kind:?} as {other:?}");
+            }
+        }
     }
 
     #[test]

@@ -170,7 +170,8 @@ fn each_byte_of_it_counts() {
 fn a_chain_that_was_computed_anew_fits_and_is_not_sealed() {
     let place = Place::new();
     place.run(4);
-    let key = AuditKey::of(&rke_host::sealed::Sealer::new(rke_secret::Secret::random().expect("random")));
+    let master_key = rke_secret::Secret::random().expect("random");
+    let key = AuditKey::of(&rke_host::sealed::Sealer::new(master_key, rke_host::sealed::Kind::Cache));
     let (key, mut lines, mut at) = (key.expect("a key"), Vec::new(), line::Position::default());
     for event in 0..5 {
         let event = match event {

@@ -73,8 +73,11 @@ impl Keystore {
         let found = fs::read_dir(self.data_dir.path().join(EARLIER)).into_iter().flatten().flatten();
         let mut removed = Ok(());
         for path in found.map(|entry| entry.path()) {
-            let description =
-                Sealer::describe(&path).and_then(|description| Description::decode(&description));
+            let description = self
+                .data_dir
+                .sealer()
+                .describe(&path)
+                .and_then(|description| Description::decode(&description));
             if description.is_ok_and(|about| which(&about)) {
                 removed = removed.and(Sealer::remove(&path));
             }

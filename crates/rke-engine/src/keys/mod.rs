@@ -34,8 +34,8 @@ use crate::model::clock::unix_seconds;
 use crate::model::remote_deletion::RemoteDeletion;
 use crate::model::viewer::Viewer;
 
-const FOLDER: &str = "keys";
-const EXTENSION: &str = "key";
+const FOLDER: &str = "cache";
+const EXTENSION: &str = "cache";
 
 /// How many keys are cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -68,7 +68,7 @@ impl DataDir {
             Err(TryLockError::WouldBlock) => return Err(DataDirError::InUse(path.into())),
             Err(TryLockError::Error(source)) => return Err(io_error("lock", &lock_path)(source)),
         }
-        let sealer = Sealer::new(open_master_key(path)?);
+        let sealer = Sealer::new(open_master_key(path)?, role.seals());
         Ok(Self { path: path.into(), sealer, _lock: lock })
     }
 
@@ -232,7 +232,7 @@ pub fn read_sealer(path: &Path, role: Role) -> Result<Sealer, DataDirError> {
     check(path, role)?;
     let path = path.join(MASTER_KEY);
     let file = open_own(&path, OpenOptions::new().read(true)).map_err(io_error("open", &path))?;
-    Ok(Sealer::new(read_master_key(&file, &path)?))
+    Ok(Sealer::new(read_master_key(&file, &path)?, role.seals()))
 }
 
 fn open_master_key(dir: &Path) -> Result<Secret<32>, DataDirError> {

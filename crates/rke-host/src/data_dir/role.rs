@@ -4,6 +4,8 @@ use std::fmt;
 
 use rke_proto::RaidaIndex;
 
+use crate::sealed::Kind;
+
 /// Whose a data directory is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -25,6 +27,14 @@ impl Role {
             Self::Node(raida) => format!("raida {raida}\n"),
             Self::ContentServer => "content-server\n".into(),
             Self::LocalNetwork => "local-network\n".into(),
+        }
+    }
+
+    /// What its sealed files hold.
+    pub(super) fn seals(self) -> Kind {
+        match self {
+            Self::Daemon => Kind::Cache,
+            Self::Node(_) | Self::ContentServer | Self::LocalNetwork => Kind::MasterSecret,
         }
     }
 

@@ -105,7 +105,7 @@ fn secrets(data_dir: &Path, wallet: &Path) -> Vec<String> {
         }
     }
     let sealer = read_sealer(data_dir, Role::Daemon).expect("a sealer");
-    for entry in fs::read_dir(data_dir.join("keys")).expect("a folder").flatten() {
+    for entry in fs::read_dir(data_dir.join("cache")).expect("a folder").flatten() {
         let (_, key) = sealer.read::<32>(&entry.path()).expect("a cached key");
         key.expose(|key| secrets.extend(forms(key)));
     }

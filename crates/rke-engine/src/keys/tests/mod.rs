@@ -115,6 +115,23 @@ fn a_full_cache_gives_up_the_first_to_expire() {
 }
 
 #[test]
+fn a_file_says_that_it_is_of_the_cache_and_one_that_says_otherwise_is_moved_aside() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let keystore = open(&dir, 24, 64);
+    keystore.put(&key("a.test", 1), &Viewer::Program).expect("cached");
+    let path = keystore.path_of(&whose(&key("a.test", 1)));
+    assert!(path.extension().is_some_and(|extension| extension == "cache"));
+    let bytes = fs::read(&path).expect("read");
+    let rest = bytes.strip_prefix(b"RKECACHE\x01").expect("the magic of the cache and its version");
+    drop(keystore);
+    let other = [b"RKESEAL1", rest].concat();
+    fs::write(&path, &other).expect("written");
+    assert_eq!(open(&dir, 24, 64).count().total, 0);
+    let aside = dir.path().join("damaged").join(path.file_name().expect("a name"));
+    assert!(files(&dir).is_empty() && fs::read(aside).expect("moved") == other);
+}
+
+#[test]
 fn damaged_and_foreign_files_are_moved_aside_and_not_fatal() {
     let dir = tempfile::tempdir().expect("a folder");
     let keystore = open(&dir, 24, 64);
@@ -125,7 +142,7 @@ fn damaged_and_foreign_files_are_moved_aside_and_not_fatal() {
     let mut bytes = fs::read(&bad).expect("read");
     *bytes.last_mut().expect("not empty") ^= 1;
     fs::write(&bad, &bytes).expect("written");
-    fs::copy(&good, good.with_file_name("renamed.key")).expect("copied");
+    fs::copy(&good, good.with_file_name("renamed.cache")).expect("copied");
     fs::write(good.with_file_name("garbage"), b"garbage").expect("written");
     assert!(get(&keystore, "bad.test").is_none());
     drop(keystore);
@@ -134,7 +151,7 @@ fn damaged_and_foreign_files_are_moved_aside_and_not_fatal() {
     assert_eq!(files(&dir), [good]);
     let aside = dir.path().join("damaged");
     assert_eq!(fs::read(aside.join(bad.file_name().expect("a name"))).expect("moved"), bytes);
-    assert!(aside.join("renamed.key").is_file() && aside.join("garbage").is_file());
+    assert!(aside.join("renamed.cache").is_file() && aside.join("garbage").is_file());
 }
 
 #[test]
