@@ -3,9 +3,11 @@
 
 mod attack;
 mod bench;
+mod dependencies;
 mod erase;
 mod instructions;
 mod networks;
+mod notices;
 mod openapi;
 mod schemathesis;
 mod screenshots;
@@ -19,6 +21,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use attack::attack;
 use bench::bench;
+use dependencies::deny;
 use erase::{Controls, Extent, Length, Programs, erase, need_what_scans_need};
 use instructions::{Counts, instructions};
 use networks::{Table, network_row, networks};
@@ -60,6 +63,8 @@ usage: cargo xtask test [--long] [--without LIMIT]…
        cargo xtask valgrind                run the tests of the secret memory under valgrind
        cargo xtask networks [--write]      open sessions in other people's networks, and write the table of docs/testing.md
        cargo xtask instructions [--write]  count the instructions of requests and packets
+       cargo xtask deny                    check licences, sources and versions of dependencies with cargo-deny
+       cargo xtask notices [--write]       compare THIRD-PARTY.md with the dependencies, or write it again
 ";
 
 fn main() -> ExitCode {
@@ -80,6 +85,9 @@ fn main() -> ExitCode {
         // What `networks` runs in each namespace.
         (["network-row", row], _) => network_row(row),
         (["valgrind"], _) => valgrind(),
+        (["deny"], _) => deny(),
+        (["notices"], _) => notices::compare(),
+        (["notices", "--write"], _) => notices::write(),
         (["bench", rest @ ..], _) => bench(rest),
         _ => {
             eprint!("{USAGE}");
@@ -97,8 +105,8 @@ fn main() -> ExitCode {
 
 /// What [`Length::Ordinary`] leaves to [`Length::Long`].
 const LEFT_OUT: &str = "\
-left to `cargo xtask test --long`: 200 runs of each memory scan in place of 20, and a handshake in every run of the
-simulation in place of a sample; docs/testing.md has what the last long run gave
+left to `cargo xtask test --long`: 200 runs of each memory scan in place of 20, a handshake in every run of the
+simulation in place of a sample, and cargo-deny; docs/testing.md has what the last long run gave
 ";
 
 fn test(extent: &Extent) -> Result<()> {
@@ -132,7 +140,10 @@ fn test(extent: &Extent) -> Result<()> {
         )
     })?;
     match extent.length {
-        Length::Long => timed("simulation", simulation)?,
+        Length::Long => {
+            timed("simulation", simulation)?;
+            timed("cargo-deny", deny)?;
+        }
         Length::Ordinary => print!("{LEFT_OUT}"),
     }
     Ok(())
