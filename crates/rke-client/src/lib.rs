@@ -1,5 +1,23 @@
 #![doc = include_str!("../README.md")]
 //!
+//! An error says what to do:
+//!
+//! ```
+//! use rke_client::{Client, Error};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! // Nothing listens there.
+//! let client = Client::new("127.0.0.1:1");
+//! match client.status().await {
+//!     Ok(status) => println!("{} sessions", status.sessions.total),
+//!     Err(error) => eprintln!("{error}: {}", error.remedy()),
+//! }
+//! # let error = client.status().await.err();
+//! # assert!(matches!(error, Some(Error::NoDaemon { .. })));
+//! # }
+//! ```
+//!
 //! # Modules
 
 pub mod answer;

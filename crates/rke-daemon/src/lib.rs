@@ -1,4 +1,33 @@
 //! The daemon: the HTTP interface over the sessions of `rke-engine`, and what starts and stops all of it.
+//!
+//! A daemon in this process:
+//!
+//! ```
+//! use std::net::SocketAddr;
+//!
+//! use rke_daemon::Daemon;
+//! use rke_engine::settings::Config;
+//! # use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let data_dir = dir.path().join("daemon");
+//! let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+//! let config = Config { listen: vec![any_port.into()], ..Config::new(data_dir) };
+//! let daemon = Daemon::start(config).await?;
+//! // It answers at `daemon.address()`.
+//! # let mut stream = tokio::net::TcpStream::connect(daemon.address()).await?;
+//! # let request = format!("GET /health/live HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", daemon.address());
+//! # stream.write_all(request.as_bytes()).await?;
+//! # let mut response = String::new();
+//! # stream.read_to_string(&mut response).await?;
+//! # assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
+//! // All sessions end, and their keys are wiped.
+//! daemon.stop().await;
+//! # Ok(())
+//! # }
+//! ```
 
 mod daemon;
 pub mod http;

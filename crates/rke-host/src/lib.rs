@@ -1,6 +1,32 @@
 //! What both ends of an exchange need from the machine: the UDP loop around a round, wallets, the
 //! RAIDA directory, and a data directory with sealed files. The daemon, the RAIDA nodes and the
 //! Content Server all build on it.
+//!
+//! A secret in a sealed file of a data directory:
+//!
+//! ```
+//! use rke_host::data_dir::{DataDir, DataDirError, Role, Sharing};
+//! use rke_secret::Secret;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path();
+//! let data_dir = DataDir::open(path, Role::Daemon, Sharing::Alone)?;
+//! let file = data_dir.folder("cache")?.join("one.cache");
+//! let secret = Secret::<32>::random()?;
+//! data_dir.sealer().write(&file, b"what it is", &secret)?;
+//!
+//! let (description, opened) = data_dir.sealer().read::<32>(&file)?;
+//! assert!(description == b"what it is" && opened.matches(&secret));
+//!
+//! // Another process that wants the directory is told that it is in use, or whose it is.
+//! let second = DataDir::open(path, Role::Daemon, Sharing::Alone);
+//! assert!(matches!(second, Err(DataDirError::InUse(_))));
+//! let other = DataDir::open(path, Role::ContentServer, Sharing::Alone);
+//! assert!(matches!(other, Err(DataDirError::OtherRole { .. })));
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod data_dir;
 pub mod directory;

@@ -1,6 +1,32 @@
 //! Every byte that crosses a boundary in a RAIDA key exchange: headers, envelopes, commands, coin
 //! files, TXT text, shares and keys, and the pure state of one exchange ([`round::Round`]).
 //! No socket, no file, no clock, no randomness of its own: all of that is handed in by the caller.
+//!
+//! Data of one chunk, sealed with a key and opened again:
+//!
+//! ```
+//! use rke_proto::seal::{OpenError, Opener, Sealer};
+//! use rke_secret::Secret;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (key, salt) = (Secret::<32>::random()?, [7; 32]); // a salt is random too
+//! let (sealer, mut chunk) = (Sealer::new(&salt, b"greeting.txt"), b"Hello World!".to_vec());
+//! let header = key.expose(|key| sealer.header(key));
+//! key.expose(|key| sealer.seal_last(key, &mut chunk))?;
+//! assert!(header.starts_with(b"RKESEAL"));
+//!
+//! // Only the same key and the same associated data open it.
+//! let mut other = chunk.clone();
+//! let refused = Opener::new(&header, b"invoice.txt")?;
+//! let refused = key.expose(|key| refused.open_last(key, &mut other));
+//! assert!(matches!(refused, Err(OpenError::AnotherKey)));
+//!
+//! let opener = Opener::new(&header, b"greeting.txt")?;
+//! key.expose(|key| opener.open_last(key, &mut chunk))?;
+//! assert_eq!(chunk, b"Hello World!");
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod challenge;
 pub mod cipher;

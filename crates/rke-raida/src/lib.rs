@@ -1,5 +1,37 @@
 //! The other side of the exchange: RAIDA nodes, the Content Server with its master secrets, and a
 //! local network of 25 nodes with DNS and coins, made of these same parts.
+//!
+//! A whole network in this process, for tests of what talks to it:
+//!
+//! ```
+//! use rke_proto::{ContentServerId, RaidaIndex};
+//! use rke_raida::network::{LocalNetwork, LocalNetworkConfig};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path();
+//! let mut network = LocalNetwork::start(LocalNetworkConfig {
+//!     dir: path.to_owned(),
+//!     domain: "content.rke.test".into(),
+//!     cs_id: ContentServerId::new("CONTENT-SERVER01").ok_or("no ID")?,
+//!     // Whichever are free.
+//!     first_raida_port: 0,
+//!     dns_port: 0,
+//!     content_server_port: 0,
+//! })
+//! .await?;
+//! // What a daemon needs to know: `--dns-server`, and the path of a wallet.
+//! println!("DNS at {}, coins in {}", network.dns_address(), network.wallet().display());
+//! assert_eq!(network.node_addresses().len(), 25);
+//! assert!(network.wallet().join("Bank").is_dir());
+//!
+//! // As if that machine had gone.
+//! network.stop_node(RaidaIndex::new(7).ok_or("no RAIDA 7")?).await;
+//! network.stop().await;
+//! # Ok(())
+//! # }
+//! ```
 
 mod clock;
 pub mod content_server;

@@ -2,6 +2,27 @@
 //! and, where the kernel can, hidden from everybody; its bytes are only ever touched on a scratch
 //! stack that is wiped afterwards, together with the registers. `docs/erasure.md` says what that is
 //! worth and how it is tested.
+//!
+//! ```
+//! use rke_secret::{Secret, SecretError};
+//!
+//! # fn main() -> Result<(), SecretError> {
+//! // Drawn where it stays. Moving the value moves a handle, and no secret.
+//! let key = Secret::<32>::random()?;
+//! let same = key.duplicate()?;
+//! assert!(key.matches(&same), "compared in constant time");
+//!
+//! // The one door in. What comes out is for everybody to see, so never bytes of the secret.
+//! assert_eq!(key.expose(|bytes| bytes.len()), 32);
+//!
+//! // A handle outlives the secret, and is refused from then on.
+//! let handle = key.handle();
+//! assert_eq!(handle.expose(|bytes| bytes.len()), Some(32));
+//! drop(key);
+//! assert_eq!(handle.expose(|bytes| bytes.len()), None);
+//! # Ok(())
+//! # }
+//! ```
 
 #[cfg(feature = "controls")]
 pub mod control;
