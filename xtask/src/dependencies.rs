@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+use spdx::{Expression, ParseMode};
 
 use crate::cargo;
 
@@ -45,37 +46,9 @@ pub(crate) fn linked() -> Result<Vec<Linked>> {
 
 /// Whether a licence may be chosen from this SPDX expression so that all it asks for is among `allowed`.
 pub(crate) fn allows(expression: &str, allowed: &[&str]) -> bool {
-    let expression = expression.replace('/', " OR ");
-    let either = parts(&expression, " OR ");
-    if either.len() > 1 {
-        return either.iter().any(|part| allows(part, allowed));
-    }
-    let each = parts(&expression, " AND ");
-    if each.len() > 1 {
-        return each.iter().all(|part| allows(part, allowed));
-    }
-    match expression.trim().strip_prefix('(').and_then(|inner| inner.strip_suffix(')')) {
-        Some(inner) => allows(inner, allowed),
-        None => allowed.contains(&expression.trim()),
-    }
-}
-
-/// The parts of an expression between an operator, where that stands outside of parentheses.
-fn parts<'a>(expression: &'a str, operator: &str) -> Vec<&'a str> {
-    let (mut parts, mut from, mut depth) = (Vec::new(), 0, 0_usize);
-    for (at, character) in expression.char_indices() {
-        match character {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            _ if depth == 0 && at >= from && expression[at..].starts_with(operator) => {
-                parts.push(&expression[from..at]);
-                from = at + operator.len();
-            }
-            _ => (),
-        }
-    }
-    parts.push(&expression[from..]);
-    parts
+    // Older crates write `MIT/Apache-2.0`.
+    let parsed = Expression::parse_mode(expression, ParseMode::LAX);
+    parsed.is_ok_and(|parsed| parsed.evaluate(|wanted| allowed.contains(&wanted.to_string().as_str())))
 }
 
 /// Names and versions of what is linked. Only `cargo tree` knows the features of one package by itself, and leaves out
