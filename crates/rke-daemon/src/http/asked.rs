@@ -2,13 +2,16 @@
 //! request or the connection has, and borrowed from there.
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName, Method};
+use axum::http::{HeaderMap, HeaderName, Method, header};
 use httparse::Header;
 
 use super::query::Query;
+use super::routes::{Policy, Rows};
 
 /// A request's head.
 pub(super) struct Asked<'a> {
+    /// What holds for it, as the table of routes says.
+    pub(super) policy: Policy,
     pub(super) method: &'a Method,
     pub(super) path: &'a str,
     /// The query, which comes beside the path: checking a long one as a part of a URI takes longer than
@@ -20,10 +23,24 @@ pub(super) struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    /// Of a request whose headers are [`lines`].
-    pub(super) fn of<B>(request: &'a Request<B>, query: &'a Query<'a>, headers: &'a [Header<'a>]) -> Self {
+    /// Of a request to a path with these rows, whose headers are [`lines`]. A preflight is after what it asks leave for.
+    pub(super) fn of<B>(
+        request: &'a Request<B>,
+        rows: Rows,
+        query: &'a Query<'a>,
+        headers: &'a [Header<'a>],
+    ) -> Self {
         let (method, uri) = (request.method(), request.uri());
-        Self { method, path: uri.path(), query, authority: uri.authority().map(|it| it.as_str()), headers }
+        let authority = uri.authority().map(|it| it.as_str());
+        let mut asked =
+            Self { policy: rows.policy(method), method, path: uri.path(), query, authority, headers };
+        if *method == Method::OPTIONS
+            && let Some(wanted) = asked.first(&header::ACCESS_CONTROL_REQUEST_METHOD)
+            && let Ok(wanted) = Method::from_bytes(wanted)
+        {
+            asked.policy.attempt = rows.policy(&wanted).attempt;
+        }
+        asked
     }
 
     /// All values of a header.

@@ -86,10 +86,13 @@ impl Failure {
     }
 
     /// 405 with the methods that are allowed.
-    pub(super) fn method(allow: &'static str) -> Self {
+    pub(super) fn method(allow: &str) -> Self {
         let message = format!("Method not allowed; use one of: {allow}");
         let failure = Self::new(StatusCode::METHOD_NOT_ALLOWED, message);
-        failure.with_header(header::ALLOW, HeaderValue::from_static(allow))
+        match HeaderValue::from_str(allow) {
+            Ok(allow) => failure.with_header(header::ALLOW, allow),
+            Err(_) => failure,
+        }
     }
 
     /// 500, which tells nothing.

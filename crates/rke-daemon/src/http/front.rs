@@ -3,12 +3,12 @@
 //! handlers are the same for both.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
-use axum::http::{Request, StatusCode};
+use axum::http::{Method, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use rke_engine::model::clock::{Moment, Reading};
 use tower::ServiceExt;
@@ -23,19 +23,30 @@ use super::observe::{Kind, Observer};
 use super::outgoing::Outgoing;
 use super::patience::Patience;
 use super::query::Query;
+use super::routes::Rows;
 use super::{Shared, answer_panic, handlers};
 
 /// What answers requests.
 pub struct Front {
-    pub(super) router: Router,
+    router: Router,
     pub(super) sessions: Shared,
-    pub(super) admission: Arc<Admission>,
-    pub(super) observer: Arc<Observer>,
+    admission: Arc<Admission>,
+    observer: Arc<Observer>,
     /// What frequent requests are noted as, by the number of the call.
-    pub(super) kinds: [OnceLock<Kind>; Frequent::COUNT],
+    kinds: [Kind; Frequent::ALL.len()],
 }
 
 impl Front {
+    pub(super) fn new(
+        router: Router,
+        sessions: Shared,
+        admission: Arc<Admission>,
+        observer: Arc<Observer>,
+    ) -> Self {
+        let kinds = Frequent::ALL.map(|call| Kind::of(&Method::GET, Rows::beside(call.row())));
+        Self { router, sessions, admission, observer, kinds }
+    }
+
     /// The answer to a request.
     pub(super) async fn answer<B>(
         &self,
@@ -70,8 +81,7 @@ impl Front {
         if self.sessions.has_slept(&began) {
             return None;
         }
-        let kind = || self.observer.kind(asked.method, Some(call.path()));
-        let mut seen = self.observer.begin(*self.kinds[call as usize].get_or_init(kind), began);
+        let mut seen = self.observer.begin(self.kinds[call as usize], began);
         let mut judged = self.admission.judge(asked, Some(caller));
         let said = match judged.answer.take() {
             Some(answer) => Err(answer),

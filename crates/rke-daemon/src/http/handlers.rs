@@ -270,10 +270,10 @@ pub(super) fn parse_domain(given: &str) -> Result<Domain, Failure> {
 /// A session id in a path, not looked at yet.
 pub(super) struct PathId(pub(super) String);
 
-impl FromRequestParts<Shared> for PathId {
+impl<S: Send + Sync> FromRequestParts<S> for PathId {
     type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Failure> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
         let id = Path::<String>::from_request_parts(parts, state).await;
         id.map(|Path(id)| Self(id)).map_err(|_| Failure::new(StatusCode::NOT_FOUND, NOT_FOUND))
     }

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::asked::Asked;
 use super::query::Query;
+use super::routes::{self, Route};
 
 /// More headers than a frequent request has; hyper looks at those that bring more.
 const MAX_HEADERS: usize = 32;
@@ -32,23 +33,21 @@ pub(super) enum Frequent {
 }
 
 impl Frequent {
-    const ALL: [Self; 3] = [Self::Delete, Self::Encrypt, Self::Decrypt];
-
-    /// How many there are.
-    pub(super) const COUNT: usize = Self::ALL.len();
+    /// All of them, in the order of their numbers.
+    pub(super) const ALL: [Self; 3] = [Self::Delete, Self::Encrypt, Self::Decrypt];
 
     fn of(method: &str, path: &str, query: &Query<'_>) -> Option<Self> {
-        let call = Self::ALL.into_iter().find(|call| method == "GET" && path == call.path())?;
+        let call = Self::ALL.into_iter().find(|call| method == "GET" && path == call.row().path)?;
         // A deletion may be asked to look through memory, to remove a file, or to wait for the other end.
         (call != Self::Delete || !query.has_several()).then_some(call)
     }
 
-    /// Where the router has it too.
-    pub(super) fn path(self) -> &'static str {
+    /// Its row in the table, which the router has too.
+    pub(super) fn row(self) -> &'static Route {
         match self {
-            Self::Delete => "/api/rke/session/delete",
-            Self::Encrypt => "/api/rke/encrypt",
-            Self::Decrypt => "/api/rke/decrypt",
+            Self::Delete => &routes::DELETE,
+            Self::Encrypt => &routes::ENCRYPT,
+            Self::Decrypt => &routes::DECRYPT,
         }
     }
 }
@@ -166,8 +165,8 @@ fn frequent<A>(
     if query.has_what_no_uri_has() {
         return None;
     }
-    let headers = &*parsed.headers;
-    answer(call, &Asked { method: &Method::GET, path, query: &query, authority: None, headers })
+    let (policy, headers) = (call.row().policy, &*parsed.headers);
+    answer(call, &Asked { policy, method: &Method::GET, path, query: &query, authority: None, headers })
 }
 
 #[cfg(test)]
@@ -176,7 +175,10 @@ mod tests {
 
     use super::*;
 
-    const DELETION: &str = "GET /api/rke/session/delete?session_id=ab HTTP/1.1\r\nHost: localhost\r\n";
+    /// A deletion whose head has no end yet.
+    fn deletion() -> String {
+        format!("GET {}?session_id=ab HTTP/1.1\r\nHost: localhost\r\n", routes::DELETE.path)
+    }
 
     fn unread(text: &str) -> Unread {
         Unread { bytes: text.into(), ..Unread::default() }
@@ -188,7 +190,7 @@ mod tests {
     /// What comes next.
     fn next(unread: &mut Unread) -> Next<Told> {
         unread.next(|call, asked| {
-            assert_eq!((asked.method, asked.path, asked.authority), (&Method::GET, call.path(), None));
+            assert_eq!((asked.method, asked.path, asked.authority), (&Method::GET, call.row().path, None));
             let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
             let headers = asked.headers.iter().map(|header| (header.name.into(), text(header.value)));
             Some((call, format!("{:?}", asked.query), headers.collect()))
@@ -198,7 +200,8 @@ mod tests {
     #[test]
     fn frequent_requests_are_taken_one_by_one() {
         let headers = "Connection: Keep-Alive\r\nX-Two: 1\r\nX-Two: 2\r\n\r\n";
-        let mut bytes = unread(&format!("{DELETION}{headers}GET /api/rke/encrypt HTTP/1.1\r\n\r\nGET /ap"));
+        let (one, other) = (deletion(), routes::ENCRYPT.path);
+        let mut bytes = unread(&format!("{one}{headers}GET {other} HTTP/1.1\r\n\r\nGET /ap"));
         let Next::Answered((call, query, headers)) = next(&mut bytes) else { panic!("no deletion") };
         assert_eq!((call, query), (Frequent::Delete, format!("{:?}", Query::new("session_id=ab"))));
         let given = [("Host", "localhost"), ("Connection", "Keep-Alive"), ("X-Two", "1"), ("X-Two", "2")];
@@ -209,19 +212,19 @@ mod tests {
 
     #[test]
     fn other_requests_go_alone_when_they_have_no_body() {
-        let first = "HEAD /api/rke/status HTTP/1.1\r\nHost: localhost\r\n\r\n";
-        let mut bytes = unread(&format!("{first}{DELETION}\r\n"));
+        let first = format!("HEAD {} HTTP/1.1\r\nHost: localhost\r\n\r\n", routes::STATUS.path);
+        let mut bytes = unread(&format!("{first}{}\r\n", deletion()));
         assert!(matches!(next(&mut bytes), Next::Single(head) if head == first));
         assert!(matches!(next(&mut bytes), Next::Answered((Frequent::Delete, ..))));
         for not_quick_or_in_no_uri in ["&a", "&everywhere=true", "\"", "<", ">", "#"] {
-            let text = DELETION.replace("=ab", not_quick_or_in_no_uri) + "\r\n";
+            let text = deletion().replace("=ab", not_quick_or_in_no_uri) + "\r\n";
             assert!(matches!(next(&mut unread(&text)), Next::Single(head) if head == text), "{text}");
         }
     }
 
     #[test]
     fn what_is_not_answered_here_goes_alone() {
-        let text = format!("{DELETION}\r\n");
+        let text = deletion() + "\r\n";
         let mut bytes = unread(&text);
         assert!(matches!(bytes.next(|_, _| None::<()>), Next::Single(head) if head == text));
     }
@@ -241,7 +244,7 @@ mod tests {
 
     #[test]
     fn what_may_have_a_body_or_is_not_well_formed_takes_the_connection_along() {
-        let with = |header: &str| format!("{DELETION}{header}\r\n\r\n");
+        let with = |header: &str| format!("{}{header}\r\n\r\n", deletion());
         for text in [
             with("Content-Length: 3") + "abc",
             with("content-length: 0"),
@@ -251,12 +254,12 @@ mod tests {
             with("Connection: close"),
             with("Connection: keep-alive, upgrade"),
             with("Bad Name: x"),
-            DELETION.replace("1.1", "1.0") + "\r\n",
-            DELETION.replace("1.1", "2.0") + "\r\n",
-            DELETION.replace("=ab", "=\u{7f}") + "\r\n",
-            "GET http://localhost/api/rke/encrypt HTTP/1.0\r\n\r\n".into(),
+            deletion().replace("1.1", "1.0") + "\r\n",
+            deletion().replace("1.1", "2.0") + "\r\n",
+            deletion().replace("=ab", "=\u{7f}") + "\r\n",
+            format!("GET http://localhost{} HTTP/1.0\r\n\r\n", routes::ENCRYPT.path),
             "\u{1}\u{2}".into(),
-            DELETION.to_owned() + &"A: b\r\n".repeat(40) + "\r\n",
+            deletion() + &"A: b\r\n".repeat(40) + "\r\n",
         ] {
             let text = text + "GET / HTTP/1.1\r\n\r\n";
             let mut bytes = unread(&text);
@@ -269,7 +272,7 @@ mod tests {
     #[test]
     fn a_head_that_comes_byte_by_byte_is_found_at_its_last() {
         for end in ["\r\n\r\n", "\n\n", "\n\r\n"] {
-            let head = DELETION.trim_end().to_owned() + end;
+            let head = deletion().trim_end().to_owned() + end;
             let (mut bytes, last) = (unread(""), head.len() - 1);
             for (at, byte) in head.bytes().enumerate() {
                 bytes.bytes.extend_from_slice(&[byte]);
@@ -281,7 +284,8 @@ mod tests {
 
     #[test]
     fn a_head_without_end_is_waited_for_only_so_long() {
-        let mut bytes = unread(&format!("{DELETION}A: {}", "b".repeat(MAX_LEN - DELETION.len() - 3)));
+        let start = deletion() + "A: ";
+        let mut bytes = unread(&(start.clone() + &"b".repeat(MAX_LEN - start.len())));
         assert!(matches!(next(&mut bytes), Next::Unfinished) && bytes.bytes.len() == MAX_LEN);
         bytes.bytes.extend_from_slice(b"b");
         assert!(matches!(next(&mut bytes), Next::Open(all) if all.len() == MAX_LEN + 1));

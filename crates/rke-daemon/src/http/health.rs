@@ -15,9 +15,6 @@ use utoipa::ToSchema;
 use super::Shared;
 use super::failure::Failure;
 
-/// Where their paths begin.
-pub(super) const PREFIX: &str = "/health/";
-
 /// What health depends on.
 #[derive(Clone)]
 pub(super) struct Sources {

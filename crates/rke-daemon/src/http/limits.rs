@@ -2,20 +2,19 @@
 //! ones of its own, which [`super::connection`] answers for.
 
 use axum::extract::Request;
-use axum::http::{Method, StatusCode, header};
+use axum::http::{StatusCode, header};
 use httparse::Header;
 
 use super::admission::{Refusal, Rule};
-use super::asked::{Asked, lines};
+use super::asked::Asked;
 use super::bodies::{Kind, MAX_JSON_LEN, collect};
 use super::failure::Failure;
 use super::patience::Patience;
-use super::query::Query;
+use super::routes::BodyRule;
 
 const MAX_URI_LEN: usize = 48 * 1024;
 const MAX_HEADERS: usize = 64;
 const MAX_HEADERS_LEN: usize = 16 * 1024;
-/// For the routes that have no rule of their own.
 const MAX_BODY_LEN: u64 = 64 * 1024;
 const BODY_TOO_LARGE: &str = "The request's body is over 64 KiB";
 
@@ -37,24 +36,19 @@ pub(super) fn check(asked: &Asked<'_>) -> Result<(), Refusal> {
     if declared.is_some() && asked.has(&header::TRANSFER_ENCODING) {
         return unclear_length();
     }
-    match BodyRule::of(asked) {
-        BodyRule::Any => Ok(()),
-        // What declares no length is counted while it is read.
-        BodyRule::Json if declared.is_some_and(|len| len > MAX_JSON_LEN) => too_large(JSON_TOO_LARGE),
-        BodyRule::Json => Ok(()),
+    // What declares no length is counted while it is read.
+    match asked.policy.body {
         BodyRule::Small if declared.is_some_and(|len| len > MAX_BODY_LEN) => too_large(BODY_TOO_LARGE),
-        BodyRule::Small => Ok(()),
+        BodyRule::Data if !brings_stream(asked) && declared.is_some_and(|len| len > MAX_JSON_LEN) => {
+            too_large(JSON_TOO_LARGE)
+        }
+        BodyRule::Small | BodyRule::Data | BodyRule::Stream => Ok(()),
     }
 }
 
 /// Reads a small body that declares no length, as far as it may go: what is behind it need not look for its end.
-pub(super) async fn read_small(request: Request) -> Result<Request, Failure> {
-    let is_small = {
-        let (query, headers) = (Query::of(request.uri()), lines(request.headers()));
-        let asked = Asked::of(&request, &query, &headers);
-        asked.has(&header::TRANSFER_ENCODING) && matches!(BodyRule::of(&asked), BodyRule::Small)
-    };
-    if !is_small {
+pub(super) async fn read_small(request: Request, rule: BodyRule) -> Result<Request, Failure> {
+    if rule != BodyRule::Small || !request.headers().contains_key(header::TRANSFER_ENCODING) {
         return Ok(request);
     }
     let (head, body) = request.into_parts();
@@ -66,35 +60,11 @@ pub(super) async fn read_small(request: Request) -> Result<Request, Failure> {
 /// Whether a request brings a body that is read as a stream. Where it is refused the rest is not read, so
 /// its connection has to end.
 pub(super) fn brings_stream(asked: &Asked<'_>) -> bool {
-    matches!(BodyRule::of(asked), BodyRule::Any)
-}
-
-/// How much of a body a request may bring.
-enum BodyRule {
-    /// As much as there is: it is worked on a piece at a time.
-    Any,
-    /// As much JSON as is read into memory.
-    Json,
-    /// Hardly any.
-    Small,
-}
-
-impl BodyRule {
-    fn of(asked: &Asked<'_>) -> Self {
-        match asked.path.strip_prefix("/api/rke/") {
-            Some(path) if asked.method == Method::POST => match path {
-                "encrypt" | "decrypt" | "seal" | "open" => {
-                    match Kind::told_by(asked.all(&header::CONTENT_TYPE)) {
-                        Ok(Kind::Json) => Self::Json,
-                        // Whose kind is unclear is refused before its body is read.
-                        Ok(Kind::Raw) | Err(_) => Self::Any,
-                    }
-                }
-                path if path.starts_with("session/") && path.ends_with("/tunnel") => Self::Any,
-                _ => Self::Small,
-            },
-            _ => Self::Small,
-        }
+    match asked.policy.body {
+        BodyRule::Small => false,
+        // Whose kind is unclear is refused before its body is read.
+        BodyRule::Data => !matches!(Kind::told_by(asked.all(&header::CONTENT_TYPE)), Ok(Kind::Json)),
+        BodyRule::Stream => true,
     }
 }
 

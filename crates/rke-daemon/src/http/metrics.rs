@@ -110,10 +110,10 @@ fn of_traffic(registry: &mut Registry, traffic: &Traffic) {
     for route in traffic.routes() {
         for (method, status, count) in route.answers() {
             let labels =
-                [("route", route.pattern().into()), ("method", method.into()), ("status", status.into())];
+                [("route", route.path().into()), ("method", method.into()), ("status", status.into())];
             requests.get_or_create(&labels).inc_by(count);
         }
-        times.push(([("route", route.pattern().to_owned())], route.times().counted()));
+        times.push(([("route", route.path().to_owned())], route.times().counted()));
     }
     times.retain(|(_, times)| times.total() > 0);
     registry.register("http_requests", "Requests by route, method and kind of answer", requests);

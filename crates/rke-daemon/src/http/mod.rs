@@ -1,5 +1,5 @@
 //! The HTTP API: routes, parameters, answers. `docs/api.md` is its description; every path stands
-//! in one table here.
+//! in one table, in `routes`.
 
 pub mod admission;
 mod answer;
@@ -25,9 +25,10 @@ mod pages;
 mod patience;
 mod query;
 mod refusals;
+pub(crate) mod routes;
 pub mod server;
 mod serving;
-mod table;
+mod state;
 pub mod tls;
 pub mod traffic;
 mod tunnel;
@@ -38,11 +39,10 @@ mod waiting;
 use std::any::Any;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
 use jiff::Timestamp;
 use rke_engine::model::clock::Reading;
 use rke_engine::sessions::Sessions;
@@ -52,11 +52,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use admission::Admission;
 use failure::Failure;
 use front::Front;
-use head::Frequent;
 use observe::Observer;
-use openapi::describe;
-use pages::File;
-use table::{Table, changes, posts, reads};
+use routes::Rows;
+use state::{Api, Parts};
 use traffic::Traffic;
 
 type Shared = Arc<Sessions>;
@@ -68,114 +66,34 @@ pub fn front(
     traffic: Arc<Traffic>,
     stopped: watch::Receiver<bool>,
 ) -> Front {
-    let metrics = metrics::Sources {
-        sessions: Arc::clone(&sessions),
-        admission: Arc::clone(&admission),
-        traffic: Arc::clone(&traffic),
-        started: Timestamp::now(),
-    };
-    let health = health::Sources { sessions: Arc::clone(&sessions), stopped };
+    let observer = Arc::new(Observer::new(Arc::clone(&traffic)));
+    let api = Api::new(Parts {
+        metrics: metrics::Sources {
+            sessions: Arc::clone(&sessions),
+            admission: Arc::clone(&admission),
+            traffic,
+            started: Timestamp::now(),
+        },
+        health: health::Sources { sessions: Arc::clone(&sessions), stopped },
+    });
     let awake = from_fn_with_state(Arc::clone(&sessions), drop_after_sleep);
-    let Tables { api, operators, health: probes, refusals, stateless } = Tables::new();
-    let table = api.with_state(Arc::clone(&sessions)).merge(operators.with_state(metrics));
-    let table = table.merge(probes.with_state(health)).merge(refusals.with_state(Arc::clone(&admission)));
-    let observer = Arc::new(Observer::new(traffic));
-    let router = table.merge(stateless).into_router();
-    let routes = router.fallback(nowhere).layer(awake);
-    let router = guarded(routes, Arc::clone(&admission), Arc::clone(&observer));
-    Front { router, sessions, admission, observer, kinds: Default::default() }
+    let guarded =
+        |rows, methods: MethodRouter| guarded(rows, methods.layer(awake.clone()), &admission, &observer);
+    let router = routes::router(&api, guarded);
+    Front::new(router, sessions, admission, observer)
 }
 
-/// All paths that there are, by what answers them.
-struct Tables {
-    api: Table<Shared>,
-    operators: Table<metrics::Sources>,
-    health: Table<health::Sources>,
-    refusals: Table<Arc<Admission>>,
-    stateless: Table,
-}
-
-impl Tables {
-    fn new() -> Self {
-        Self {
-            api: api(),
-            operators: Table::new()
-                .path("/metrics", reads(metrics::show, describe::metrics))
-                .path("/api/rke/events", changes(events::show, describe::events)),
-            health: Table::new()
-                .path("/health/live", reads(health::live, describe::live))
-                .path("/health/ready", reads(health::ready, describe::ready)),
-            refusals: Table::new().path("/api/rke/refusals", reads(refusals::show, describe::refusals)),
-            stateless: pages().path("/openapi.json", reads(openapi::show, describe::openapi)),
-        }
-    }
-
-    /// What the OpenAPI document is about.
-    #[cfg(test)]
-    fn operations(self) -> openapi::Operations {
-        let Self { api, operators, health, refusals, stateless } = self;
-        let operations = api.into_operations().and(operators.into_operations());
-        let operations = operations.and(health.into_operations()).and(refusals.into_operations());
-        operations.and(stateless.into_operations())
-    }
-}
-
-/// What browsers are shown.
-fn pages() -> Table {
-    let file = |table: Table, file: &'static File| table.file(file.path(), move || async { file.answer() });
-    pages::FILES.iter().fold(Table::new(), file)
-}
-
-fn api() -> Table<Shared> {
-    let session = changes(handlers::create, describe::create_session)
-        .and_posts(bodies::create, describe::create_session_by_post);
-    let one_session = reads(handlers::show, describe::show_session)
-        .and_deletes(handlers::delete_by_path, describe::delete_session_by_path);
-    let sessions = reads(handlers::list, describe::list_sessions)
-        .and_deletes(handlers::delete_all, describe::delete_sessions);
-    let keys =
-        reads(handlers::keys, describe::list_keys).and_deletes(handlers::forget_keys, describe::forget_keys);
-    let encrypt =
-        changes(handlers::encrypt, describe::encrypt).and_posts(bodies::encrypt, describe::encrypt_by_post);
-    let decrypt =
-        changes(handlers::decrypt, describe::decrypt).and_posts(bodies::decrypt, describe::decrypt_by_post);
-    Table::new()
-        .path("/api/rke/discover", reads(handlers::discover, describe::discover))
-        .path("/api/rke/session", session)
-        .path("/api/rke/sessions", sessions)
-        .path("/api/rke/session/{id}", one_session)
-        .path("/api/rke/session/{id}/renew", posts(handlers::renew, describe::renew_session))
-        .path(Frequent::Delete.path(), changes(handlers::delete, describe::delete_session))
-        .path(Frequent::Encrypt.path(), encrypt)
-        .path(Frequent::Decrypt.path(), decrypt)
-        .path("/api/rke/seal", posts(bodies::seal, describe::seal))
-        .path("/api/rke/open", posts(bodies::open, describe::open))
-        .path("/api/rke/session/{id}/tunnel", posts(tunnel::connect, describe::tunnel))
-        .path("/api/rke/keys", keys)
-        .path("/api/rke/raidas", reads(handlers::raidas, describe::raidas))
-        .path("/api/rke/raidas/refresh", posts(handlers::refresh_raidas, describe::refresh_raidas))
-        .path("/api/rke/status", reads(handlers::status, describe::status))
-}
-
-/// The answer where there is no such path. `OPTIONS *` asks about the server as a whole, and `CONNECT` about another one:
-/// neither has a path.
-async fn nowhere(request: Request) -> Response {
-    const ALLOW: &str = "GET, HEAD, POST, DELETE, OPTIONS";
-    match *request.method() {
-        Method::OPTIONS if request.uri().path() == "*" => {
-            (StatusCode::NO_CONTENT, [(header::ALLOW, ALLOW)]).into_response()
-        }
-        Method::CONNECT => Failure::method(ALLOW).into_response(),
-        _ => Failure::new(StatusCode::NOT_FOUND, "No such path; see docs/api.md").into_response(),
-    }
-}
-
-/// What every request goes through, from the last of these lines to the first.
-fn guarded(routes: Router, admission: Arc<Admission>, observer: Arc<Observer>) -> Router {
-    routes
+/// What every request to the path of these rows goes through, from the last of these lines to the first.
+fn guarded(
+    rows: Rows,
+    methods: MethodRouter,
+    admission: &Arc<Admission>,
+    observer: &Arc<Observer>,
+) -> MethodRouter {
+    methods
         .layer(CatchPanicLayer::custom(answer_panic))
-        .layer(from_fn_with_state(admission, admission::check))
-        .layer(from_fn_with_state(observer, observe::observe))
+        .layer(from_fn_with_state((Arc::clone(admission), rows), admission::check))
+        .layer(from_fn_with_state((Arc::clone(observer), rows), observe::observe))
 }
 
 /// Keys that lay in memory while the machine slept are gone before anybody can use them, where the
@@ -194,7 +112,7 @@ fn answer_panic(_: Box<dyn Any + Send>) -> Response {
 #[cfg(test)]
 mod tests {
     use axum::body::{Body, to_bytes};
-    use axum::extract::Request;
+    use axum::http::StatusCode;
     use axum::routing::get;
     use rke_engine::settings::access::Access;
     use tower::ServiceExt;
@@ -203,12 +121,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_handler_that_panics_is_a_500_that_tells_nothing() {
-        let routes = Router::new().route("/", get(|| async { panic!("the marker") as &str }));
+        let panics = get(|| async { panic!("the marker") as &str });
         let admission = Admission::new(&Access::default(), None, Arc::default()).expect("settings");
         let request = Request::get("/").header("host", "localhost").header("origin", "http://localhost:3000");
         let request = request.body(Body::empty()).expect("a request");
         let observer = Arc::new(Observer::new(Arc::default()));
-        let guarded = guarded(routes, Arc::new(admission), observer);
+        let guarded = guarded(Rows::NONE, panics, &Arc::new(admission), &observer);
         let response = guarded.oneshot(request).await.expect("an answer");
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(response.headers()["access-control-allow-origin"], "http://localhost:3000");

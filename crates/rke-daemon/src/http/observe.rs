@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -15,7 +15,8 @@ use tracing::{Instrument, Span};
 
 use super::admission::Rule;
 use super::headers;
-use super::traffic::{MethodName, Route, RouteIndex, Traffic};
+use super::routes::{LogWeight, Rows};
+use super::traffic::{Counters, MethodName, Traffic};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -49,17 +50,15 @@ pub(super) struct RefusedBy(pub(super) Rule);
 #[derive(Clone, Copy)]
 pub(super) struct Kind {
     method: MethodName,
-    route: RouteIndex,
-    weight: Weight,
+    rows: Rows,
+    weight: LogWeight,
 }
 
-/// How much an operator wants to know of a request that succeeds.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Weight {
-    /// It changes something.
-    Change,
-    /// It only looks, or is one of very many.
-    Use,
+impl Kind {
+    /// The kind of requests with this method, to the path of these rows.
+    pub(super) fn of(method: &Method, rows: Rows) -> Self {
+        Self { method: MethodName::of(method), rows, weight: rows.policy(method).weight }
+    }
 }
 
 impl Observer {
@@ -72,16 +71,10 @@ impl Observer {
         Self { traffic, run, next: AtomicU64::new(1) }
     }
 
-    /// The kind of requests with this method, to the route of this pattern.
-    pub(super) fn kind(&self, method: &Method, pattern: Option<&str>) -> Kind {
-        let (route, method) = (self.traffic.route_of(pattern), MethodName::of(method));
-        Kind { method, route, weight: weight(method, self.traffic.at(route)) }
-    }
-
     /// Notes that a request has come. A client's own `X-Request-Id` is not taken: whoever can choose ids can
     /// make two requests look like one.
-    pub(super) fn begin(&self, Kind { method, route, weight }: Kind, began: Reading) -> Seen<'_> {
-        Seen { id: self.next_id(), method, route: self.traffic.at(route), weight, began, is_answered: false }
+    pub(super) fn begin(&self, Kind { method, rows, weight }: Kind, began: Reading) -> Seen<'_> {
+        Seen { id: self.next_id(), method, route: self.traffic.of(rows), weight, began, is_answered: false }
     }
 
     fn next_id(&self) -> RequestId {
@@ -94,30 +87,23 @@ impl Observer {
 
 /// Notes a request, whatever becomes of it, and completes the answer: one layer for both, because each
 /// layer costs every request about a microsecond.
-pub(super) async fn observe(State(observer): State<Arc<Observer>>, request: Request, next: Next) -> Response {
-    let matched = request.extensions().get::<MatchedPath>();
-    let kind = observer.kind(request.method(), matched.map(MatchedPath::as_str));
-    let seen = observer.begin(kind, Reading::now());
+pub(super) async fn observe(
+    State((observer, rows)): State<(Arc<Observer>, Rows)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let seen = observer.begin(Kind::of(request.method(), rows), Reading::now());
     let mut response = next.run(request).instrument(seen.span()).await;
     seen.answered(&mut response);
     response
-}
-
-fn weight(method: MethodName, route: &Route) -> Weight {
-    match (method.as_str(), route.pattern()) {
-        ("GET", "/api/rke/session" | "/api/rke/session/delete") => Weight::Change,
-        ("GET" | "HEAD" | "OPTIONS", _) => Weight::Use,
-        (_, "/api/rke/encrypt" | "/api/rke/decrypt" | "/api/rke/seal" | "/api/rke/open") => Weight::Use,
-        _ => Weight::Change,
-    }
 }
 
 /// A request that was begun. It goes without an answer when the client hangs up first.
 pub(super) struct Seen<'a> {
     id: RequestId,
     method: MethodName,
-    route: &'a Route,
-    weight: Weight,
+    route: &'a Counters,
+    weight: LogWeight,
     began: Reading,
     is_answered: bool,
 }
@@ -127,8 +113,8 @@ impl Seen<'_> {
     /// their own line is logged too: it costs as much as they do.
     pub(super) fn span(&self) -> Span {
         match self.weight {
-            Weight::Change => tracing::info_span!("request", id = self.id.as_str()),
-            Weight::Use => tracing::debug_span!("request", id = self.id.as_str()),
+            LogWeight::Change => tracing::info_span!("request", id = self.id.as_str()),
+            LogWeight::Use => tracing::debug_span!("request", id = self.id.as_str()),
         }
     }
 
@@ -160,7 +146,7 @@ impl Seen<'_> {
     /// Refusals of the gate are for debugging: a hostile page could fill the log with them. They are
     /// counted, and audited.
     fn log(&self, status: StatusCode, refused: Option<RefusedBy>, took: Duration) {
-        let (request, method, route) = (self.id.as_str(), self.method.as_str(), self.route.pattern());
+        let (request, method, route) = (self.id.as_str(), self.method.as_str(), self.route.path());
         let (code, micros) = (status.as_u16(), took.as_micros() as u64);
         let failed = status.is_client_error() || status.is_server_error();
         match refused {
@@ -168,7 +154,7 @@ impl Seen<'_> {
                 let rule = rule.name();
                 tracing::debug!(request, method, route, status = code, micros, rule, "refused");
             }
-            None if failed || self.weight == Weight::Change => {
+            None if failed || self.weight == LogWeight::Change => {
                 tracing::info!(request, method, route, status = code, micros, "answered");
             }
             None => tracing::debug!(request, method, route, status = code, micros, "answered"),
@@ -180,7 +166,7 @@ impl Drop for Seen<'_> {
     fn drop(&mut self) {
         if !self.is_answered {
             self.route.abandoned(self.method);
-            let (request, method, route) = (self.id.as_str(), self.method.as_str(), self.route.pattern());
+            let (request, method, route) = (self.id.as_str(), self.method.as_str(), self.route.path());
             let micros = self.began.awake.elapsed().as_micros() as u64;
             tracing::info!(request, method, route, micros, "abandoned");
         }

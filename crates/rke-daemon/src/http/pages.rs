@@ -4,6 +4,9 @@
 use axum::http::{HeaderName, header};
 use axum::response::IntoResponse;
 
+use super::admission::Attempt;
+use super::routes::{Answer, Audience, BodyRule, Cost, LogWeight, Policy, Route, Verb};
+
 /// A page loads and asks this daemon only, runs no script and no style that stands in it, is shown
 /// in no frame, and cannot turn text into markup.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -15,18 +18,40 @@ const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
-/// A file: where it is, what it is, and its text.
-pub(super) struct File(&'static str, &'static str, &'static str);
+/// A file: what it is, and its text.
+#[derive(Clone, Copy)]
+pub(super) struct File(&'static str, &'static str);
+
+/// What holds for all files: they are given out without a token, for the page to be able to ask for one.
+const POLICY_OF_FILES: Policy = Policy {
+    body: BodyRule::Small,
+    weight: LogWeight::Use,
+    cost: Cost::Free,
+    attempt: Attempt::Read,
+    audience: Audience::Everybody,
+};
+
+/// The route of a file.
+const fn file(path: &'static str, kind: &'static str, text: &'static str) -> Route {
+    Route {
+        verb: Verb::Read,
+        path,
+        policy: POLICY_OF_FILES,
+        answer: Answer::File(File(kind, text)),
+        #[cfg(test)]
+        describe: None,
+    }
+}
 
 macro_rules! file {
     ($place:literal, $folder:literal, $name:literal, $kind:expr) => {
-        File(concat!($place, $name), $kind, include_str!(concat!("../../", $folder, "/", $name)))
+        file(concat!($place, $name), $kind, include_str!(concat!("../../", $folder, "/", $name)))
     };
 }
 
-/// All of them.
-pub(super) const FILES: [File; 26] = [
-    File("/", HTML, include_str!("../../console/index.html")),
+/// The routes of all of them.
+pub(super) static FILES: [Route; 26] = [
+    file("/", HTML, include_str!("../../console/index.html")),
     file!("/console/", "console", "console.css", CSS),
     file!("/console/", "console", "icon.svg", SVG),
     file!("/console/", "console", "api.js", JS),
@@ -44,7 +69,7 @@ pub(super) const FILES: [File; 26] = [
     file!("/console/", "console", "snippets.js", JS),
     file!("/console/", "console", "tryit.js", JS),
     file!("/console/", "console", "words.js", JS),
-    File("/docs", HTML, include_str!("../../reference/index.html")),
+    file("/docs", HTML, include_str!("../../reference/index.html")),
     file!("/docs/", "reference", "main.js", JS),
     file!("/docs/", "reference", "operation.js", JS),
     file!("/docs/", "reference", "prose.js", JS),
@@ -54,24 +79,14 @@ pub(super) const FILES: [File; 26] = [
     file!("/docs/", "reference", "tryit.js", JS),
 ];
 
-/// Whether a path is one of these files: they are given out without a token, for the page to be able to
-/// ask for one.
-pub(super) fn has(path: &str) -> bool {
-    FILES.iter().any(|file| file.0 == path)
-}
-
 impl File {
-    pub(super) fn path(&self) -> &'static str {
-        self.0
-    }
-
-    pub(super) fn answer(&self) -> impl IntoResponse {
+    pub(super) fn answer(self) -> impl IntoResponse {
         let headers = [
-            (header::CONTENT_TYPE, self.1),
+            (header::CONTENT_TYPE, self.0),
             (header::CONTENT_SECURITY_POLICY, POLICY),
             (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
         ];
-        (headers, self.2)
+        (headers, self.1)
     }
 }
 
@@ -86,10 +101,11 @@ mod tests {
             for file in std::fs::read_dir(folder).expect("the folder") {
                 let name = file.expect("a file").file_name().into_string().expect("UTF-8");
                 let path = if name == "index.html" { page.into() } else { format!("{place}{name}") };
-                assert!(has(&path), "{name} is not served");
+                assert!(FILES.iter().any(|route| route.path == path), "{name} is not served");
             }
         }
-        for File(path, kind, text) in &FILES {
+        for Route { path, answer, .. } in &FILES {
+            let Answer::File(File(kind, text)) = answer else { panic!("{path} is not a file") };
             for forbidden in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("] {
                 assert!(!text.contains(forbidden), "{forbidden} in {path}");
             }

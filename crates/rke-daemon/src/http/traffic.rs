@@ -1,18 +1,14 @@
 //! Requests counted by route, method and kind of answer, and how long they took. A route's counters are
-//! found without a lock and made once, when it is first asked: a request costs a few atomic additions.
+//! found by its number, without a lock: a request costs a few atomic additions.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 use rke_engine::histogram::Histogram;
 
-/// More than the API has. Patterns come from the program, never from a request.
-const MAX_ROUTES: usize = 64;
-
-/// What stands for a path that is none of the API's, or a pattern beyond the 64th.
-const NO_ROUTE: &str = "none";
+use super::routes::Rows;
 
 /// Methods that are told apart; the last stands for all others, which clients may make up.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "other"];
@@ -22,45 +18,35 @@ const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
 
 /// What goes through all doors of a daemon.
 pub struct Traffic {
-    routes: [OnceLock<Box<Route>>; MAX_ROUTES],
-    no_route: Route,
+    /// By the number of the path.
+    routes: Vec<Counters>,
+    no_route: Counters,
     connections: AtomicU64,
 }
 
-/// One of the routes. `None` for what is none of the API's.
-#[derive(Clone, Copy)]
-pub(super) struct RouteIndex(Option<usize>);
-
-/// What goes to one route.
-pub(super) struct Route {
-    pattern: String,
+/// What goes to one path.
+pub(super) struct Counters {
+    path: &'static str,
     answers: [[AtomicU64; CLASSES.len()]; METHODS.len()],
     times: Histogram,
 }
 
 impl Default for Traffic {
     fn default() -> Self {
-        let routes = std::array::from_fn(|_| OnceLock::new());
-        Self { routes, no_route: Route::new(NO_ROUTE), connections: AtomicU64::new(0) }
+        let routes = Rows::of_all_paths().map(Counters::new).collect();
+        Self { routes, no_route: Counters::new(Rows::NONE), connections: AtomicU64::new(0) }
     }
 }
 
 impl Traffic {
-    /// Which route is that of this pattern.
-    pub(super) fn route_of(&self, pattern: Option<&str>) -> RouteIndex {
-        let Some(pattern) = pattern else { return RouteIndex(None) };
-        let mut made = self.routes.iter().map(|slot| slot.get_or_init(|| Box::new(Route::new(pattern))));
-        RouteIndex(made.position(|route| route.pattern == pattern))
+    /// What goes to the path of these rows.
+    pub(super) fn of(&self, rows: Rows) -> &Counters {
+        self.routes.get(rows.number()).unwrap_or(&self.no_route)
     }
 
-    /// The route that [`Traffic::route_of`] has found.
-    pub(super) fn at(&self, RouteIndex(at): RouteIndex) -> &Route {
-        at.and_then(|at| self.routes[at].get()).map_or(&self.no_route, Box::as_ref)
-    }
-
-    /// All routes that were asked.
-    pub(super) fn routes(&self) -> impl Iterator<Item = &Route> {
-        self.routes.iter().filter_map(OnceLock::get).map(Box::as_ref).chain([&self.no_route])
+    /// What goes to each path, and to all that there are not.
+    pub(super) fn routes(&self) -> impl Iterator<Item = &Counters> {
+        self.routes.iter().chain([&self.no_route])
     }
 
     /// Connections that are open.
@@ -75,13 +61,13 @@ impl Traffic {
     }
 }
 
-impl Route {
-    fn new(pattern: &str) -> Self {
-        Self { pattern: pattern.into(), answers: Default::default(), times: Histogram::default() }
+impl Counters {
+    fn new(rows: Rows) -> Self {
+        Self { path: rows.path(), answers: Default::default(), times: Histogram::default() }
     }
 
-    pub(super) fn pattern(&self) -> &str {
-        &self.pattern
+    pub(super) fn path(&self) -> &'static str {
+        self.path
     }
 
     /// Counts an answer.
@@ -139,24 +125,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_route_has_counters_of_its_own_and_what_does_not_fit_is_counted_together() {
+    fn each_path_has_counters_of_its_own_and_all_that_there_are_not_have_one() {
         let traffic = Traffic::default();
-        let patterns: Vec<String> = (0..MAX_ROUTES + 2).map(|at| format!("/{at}")).collect();
-        for _ in 0..2 {
-            for pattern in &patterns {
-                let route = traffic.at(traffic.route_of(Some(pattern)));
-                route.answered(MethodName::of(&Method::GET), StatusCode::OK, Duration::ZERO);
-            }
+        let paths: Vec<Rows> = Rows::of_all_paths().collect();
+        for rows in &paths {
+            traffic.of(*rows).answered(MethodName::of(&Method::GET), StatusCode::OK, Duration::ZERO);
         }
-        traffic.at(traffic.route_of(None)).answered(
+        traffic.of(Rows::NONE).answered(
             MethodName::of(&"BREW".parse().expect("a method")),
             StatusCode::NOT_FOUND,
             Duration::ZERO,
         );
         let counted: Vec<_> =
-            traffic.routes().map(|route| (route.pattern(), route.answers().collect::<Vec<_>>())).collect();
-        assert_eq!(counted.len(), MAX_ROUTES + 1);
-        assert!(counted[..MAX_ROUTES].iter().all(|(_, answers)| answers[..] == [("GET", "2xx", 2)]));
-        assert_eq!(counted[MAX_ROUTES], (NO_ROUTE, vec![("GET", "2xx", 4), ("other", "4xx", 1)]));
+            traffic.routes().map(|route| (route.path(), route.answers().collect::<Vec<_>>())).collect();
+        assert_eq!(counted.len(), paths.len() + 1);
+        for (rows, (path, answers)) in paths.iter().zip(&counted) {
+            assert_eq!((*path, &answers[..]), (rows.path(), &[("GET", "2xx", 1)][..]));
+        }
+        assert_eq!(counted[paths.len()], ("none", vec![("other", "4xx", 1)]));
     }
 }

@@ -56,13 +56,14 @@ mod tests {
 
     use super::*;
     use crate::http::query::Query;
+    use crate::http::routes;
 
     fn passes(pairs: &[(&'static str, &'static str)], origin: NamedOrigin) -> bool {
         let header = |(name, value): &(&'static str, &'static str)| Header { name, value: value.as_bytes() };
         let headers: Vec<Header<'_>> = pairs.iter().map(header).collect();
         let query = Query::new("");
-        let asked =
-            Asked { method: &Method::GET, path: "/", query: &query, authority: None, headers: &headers };
+        let (method, routes::Route { policy, path, .. }) = (&Method::GET, routes::LIST);
+        let asked = Asked { policy, method, path, query: &query, authority: None, headers: &headers };
         check(&asked, origin).is_ok()
     }
 

@@ -18,7 +18,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::extract::{Request, State};
 use axum::http::header::CONNECTION;
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use rke_engine::journal::Journal;
@@ -35,9 +35,10 @@ pub(super) use self::refusals::Refusal;
 pub use self::refusals::{LastRefusal, Refusals, Rule};
 use super::asked::{Asked, lines};
 use super::caller::{Caller, Way};
+use super::limits;
 use super::observe::RefusedBy;
 use super::query::Query;
-use super::{health, limits, pages};
+use super::routes::{Audience, Cost, Policy, Rows};
 use crate::token::Token;
 
 /// Session creations at once, and how long it takes until one more is possible. No honest script
@@ -151,10 +152,11 @@ impl Admission {
     fn admit(&self, asked: &Asked<'_>, caller: Option<&Caller>, source: &Source) -> Result<(), Refusal> {
         let origin = source.origin.as_ref();
         let named = if origin.is_some() { NamedOrigin::Passed } else { NamedOrigin::None };
-        if asked.path.starts_with("/api/") {
+        let Policy { audience, cost, .. } = asked.policy;
+        if audience == Audience::Applications {
             fetch::check(asked, named)?;
         }
-        match self.token.as_ref().filter(|_| !is_open(asked.path)) {
+        match self.token.as_ref().filter(|_| audience != Audience::Everybody) {
             Some(token) => {
                 bearer::check(asked, token)?;
                 caller.inspect(|caller| caller.place.has_shown_token());
@@ -162,18 +164,19 @@ impl Admission {
             None if source.browser == Browser::Unnamed => header::check(asked)?,
             None => (),
         }
-        let Some(costly) = Costly::of(asked) else { return Ok(()) };
         let peer = caller.map_or("unknown", |caller| caller.peer.as_str());
         let user = origin.and_then(|origin| origin.to_str().ok()).unwrap_or(peer);
-        self.take(costly, user)
+        self.take(cost, asked.query, user)
     }
 
-    fn take(&self, costly: Costly, user: &str) -> Result<(), Refusal> {
-        let (allowance, rule, message) = match costly {
-            Costly::Creation => {
+    fn take(&self, cost: Cost, query: &Query<'_>, user: &str) -> Result<(), Refusal> {
+        let (allowance, rule, message) = match cost {
+            Cost::Free => return Ok(()),
+            Cost::Creation => {
                 (&self.creations, Rule::SessionRate, "Too many sessions are opened; try again a little later")
             }
-            Costly::Receipt => (
+            Cost::ReceiptIfVerified if query.flag("verify").ok() != Some(true) => return Ok(()),
+            Cost::ReceiptIfVerified => (
                 &self.receipts,
                 Rule::ReceiptRate,
                 "Too many deletions with verify=true; nothing was deleted, and without verify it can be at once",
@@ -181,11 +184,6 @@ impl Admission {
         };
         allowance.take(user, Moment::now()).map_err(|wait| Refusal::too_often(rule, message, wait))
     }
-}
-
-/// Whether a path is asked for without a token: a probe, or a file of the pages.
-fn is_open(path: &str) -> bool {
-    path.starts_with(health::PREFIX) || pages::has(path)
 }
 
 /// Where a request has come from.
@@ -204,35 +202,13 @@ enum Browser {
     Unnamed,
 }
 
-/// What protects itself by a rate.
-#[derive(Clone, Copy)]
-enum Costly {
-    Creation,
-    Receipt,
-}
-
-impl Costly {
-    fn of(asked: &Asked<'_>) -> Option<Self> {
-        let Asked { method, path, query, .. } = *asked;
-        let deletes = match *method {
-            Method::GET if path == "/api/rke/session" => return Some(Self::Creation),
-            Method::POST if path == "/api/rke/session" => return Some(Self::Creation),
-            Method::GET => path == "/api/rke/session/delete",
-            Method::DELETE => path.starts_with("/api/rke/session/"),
-            _ => false,
-        };
-        let verify = deletes && query.flag("verify").is_ok_and(|verify| verify);
-        verify.then_some(Self::Receipt)
-    }
-}
-
 /// What the gate says of a request.
 pub(super) struct Judged {
     /// Its answer, where it may not pass: boxed, because hardly any has one and all are moved.
     pub(super) answer: Option<Box<Response>>,
     /// The origin of the page that may read the answer.
     origin: Option<HeaderValue>,
-    attempt: Attempt,
+    policy: Policy,
     brings_stream: bool,
     /// Whether the connection has to make room.
     is_to_leave: bool,
@@ -258,7 +234,7 @@ impl Admission {
         let mut judged = Judged {
             answer: None,
             origin: None,
-            attempt: Attempt::of(asked),
+            policy: asked.policy,
             brings_stream: limits::brings_stream(asked),
             is_to_leave: false,
         };
@@ -281,7 +257,7 @@ impl Admission {
     fn refuse(&self, judged: &mut Judged, asked: &Asked<'_>, refusal: Refusal) {
         // Only here: most requests are not refused, and come without both headers.
         let page = origin::named(asked).and_then(|origin| HeaderValue::from_bytes(origin).ok());
-        self.note(refusal.rule, page.as_ref(), judged.attempt);
+        self.note(refusal.rule, page.as_ref(), asked.policy.attempt);
         let mut answer = refusal.failure.into_response();
         answer.extensions_mut().insert(RefusedBy(refusal.rule));
         judged.answer = Some(answer.into());
@@ -290,7 +266,7 @@ impl Admission {
     /// Completes the answer to a request that was judged, whoever has given it.
     pub(super) fn complete(&self, judged: Judged, response: &mut Response) {
         if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-            self.note(Rule::Method, judged.origin.as_ref(), judged.attempt);
+            self.note(Rule::Method, judged.origin.as_ref(), judged.policy.attempt);
         }
         if judged.is_to_leave {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -306,13 +282,13 @@ impl Admission {
 
 /// Judges a request, and hands it on if it may pass.
 pub(super) async fn check(
-    State(admission): State<Arc<Admission>>,
+    State((admission, rows)): State<(Arc<Admission>, Rows)>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let (mut judged, viewer) = {
         let (query, headers) = (Query::of(request.uri()), lines(request.headers()));
-        let (asked, caller) = (Asked::of(&request, &query, &headers), request.extensions().get());
+        let (asked, caller) = (Asked::of(&request, rows, &query, &headers), request.extensions().get());
         let judged = admission.judge(&asked, caller);
         let viewer = judged.answer.is_none().then(|| admission.viewer(&asked, caller));
         (judged, viewer)
@@ -322,7 +298,7 @@ pub(super) async fn check(
     }
     let mut response = match judged.answer.take() {
         Some(answer) => *answer,
-        None => match limits::read_small(request).await {
+        None => match limits::read_small(request, judged.policy.body).await {
             Ok(request) => next.run(request).await,
             Err(failure) => failure.into_response(),
         },

@@ -9,6 +9,7 @@ use super::host::Authority;
 use super::refusals::{Refusal, Rule};
 use crate::http::asked::Asked;
 use crate::http::caller::Way;
+use crate::http::routes::Audience;
 
 /// Scheme, host and port, compared as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +108,7 @@ impl OriginRules {
     fn check_referer(&self, asked: &Asked<'_>, own: Option<Own<'_>>) -> Result<(), Refusal> {
         let mut pages = asked.all(&header::REFERER).map(|value| std::str::from_utf8(value).ok());
         let passes = |page: Option<&str>| page.is_some_and(|url| self.pass_origin(origin_part(url), own));
-        if !asked.path.starts_with("/api/") || pages.all(passes) {
+        if asked.policy.audience != Audience::Applications || pages.all(passes) {
             return Ok(());
         }
         let message = "The page that the Referer names may not use this daemon; start it with --allow-origin ORIGIN if \

@@ -6,6 +6,7 @@ use super::origin::{self, Own};
 use super::{Admission, fetch};
 use crate::http::asked::Asked;
 use crate::http::caller::{Caller, Way};
+use crate::http::routes::Audience;
 
 impl Admission {
     /// Who asks. A page of the daemon's own origin counts as a program: the console shows everything.
@@ -14,7 +15,7 @@ impl Admission {
         let named = origin::named(asked).and_then(|origin| std::str::from_utf8(origin).ok());
         let is_own = |origin| Own::of(asked, way).is_some_and(|own| own.is(origin));
         // Elsewhere nobody sees anything of sessions, and a Referer may be any.
-        match named.filter(|_| asked.path.starts_with("/api/")) {
+        match named.filter(|_| asked.policy.audience == Audience::Applications) {
             // Where something else does TLS for the daemon, only the browser knows what its own origin is.
             Some(origin) if is_own(origin) || fetch::is_from_same_origin(asked) => Viewer::Program,
             Some("null") => Viewer::NullOrigin,
@@ -36,13 +37,15 @@ mod tests {
     use super::*;
     use crate::http::crowd::Crowd;
     use crate::http::query::Query;
+    use crate::http::routes;
 
     fn viewer(way: Way, pairs: &[(&'static str, &'static str)]) -> Viewer {
         let admission = Admission::new(&Access::default(), None, Arc::default()).expect("settings");
         let header = |(name, value): &(&'static str, &'static str)| Header { name, value: value.as_bytes() };
         let headers: Vec<Header<'_>> = pairs.iter().map(header).collect();
-        let (query, method, path) = (Query::new(""), &Method::GET, "/api/rke/sessions");
-        let asked = Asked { method, path, query: &query, authority: None, headers: &headers };
+        let (query, method, routes::Route { policy, path, .. }) =
+            (Query::new(""), &Method::GET, routes::LIST);
+        let asked = Asked { policy, method, path, query: &query, authority: None, headers: &headers };
         let place = Crowd::new(1).enter();
         admission.viewer(&asked, Some(&Caller { way, place, peer: "loopback".into() }))
     }

@@ -1,4 +1,4 @@
-//! The OpenAPI document. `docs/openapi.json` is part of the program; a test makes it from the table of paths, the
+//! The OpenAPI document. `docs/openapi.json` is part of the program; a test makes it from the table of routes, the
 //! types of the answers and the descriptions that stand here, and compares. What makes it is a twentieth of the
 //! program where it is part of it too.
 #![cfg_attr(not(test), allow(dead_code, reason = "a test puts together what is described here"))]
@@ -91,50 +91,11 @@ pub(super) async fn show() -> impl IntoResponse {
 /// What describes an operation.
 pub(super) type Describe = fn() -> Described;
 
-/// An operation of the API.
-struct Row {
-    path: &'static str,
-    method: HttpMethod,
-    describe: Describe,
-}
-
-/// Operations in their order, as the tables of paths have them. They are kept for the test alone.
-#[derive(Default)]
-pub(super) struct Operations {
-    #[cfg(test)]
-    rows: Vec<Row>,
-}
-
-#[cfg_attr(not(test), expect(unused_mut, unused_variables, reason = "nothing is kept"))]
-impl Operations {
-    /// One, whose path is still to come.
-    pub(super) fn of(method: HttpMethod, describe: Describe) -> Self {
-        Self {
-            #[cfg(test)]
-            rows: vec![Row { path: "", method, describe }],
-        }
-    }
-
-    /// The same on this path.
-    pub(super) fn at(mut self, path: &'static str) -> Self {
-        #[cfg(test)]
-        self.rows.iter_mut().for_each(|row| row.path = path);
-        self
-    }
-
-    /// These, and others after them.
-    pub(super) fn and(mut self, others: Self) -> Self {
-        #[cfg(test)]
-        self.rows.extend(others.rows);
-        self
-    }
-}
-
-fn assemble(table: &[Row]) -> OpenApi {
+fn assemble(table: impl Iterator<Item = (HttpMethod, &'static str, Describe)>) -> OpenApi {
     let (mut paths, mut schemas) = (Paths::new(), BTreeMap::from([errors::schema()]));
-    for Row { path, method, describe } in table {
+    for (method, path, describe) in table {
         let (operation, more) = describe().into_parts();
-        paths.add_path_operation(*path, vec![method.clone()], operation);
+        paths.add_path_operation(path, vec![method], operation);
         schemas.extend(more);
     }
     let token = HttpBuilder::new()
@@ -168,14 +129,23 @@ fn info() -> Info {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::Tables;
+    use crate::http::routes::{Verb, described};
 
     /// Set by `cargo xtask openapi`: the document is written, not compared.
     const RENEW: &str = "RKE_RENEW_OPENAPI";
 
+    fn method(verb: Verb) -> HttpMethod {
+        match verb {
+            Verb::Read | Verb::Get => HttpMethod::Get,
+            Verb::Post => HttpMethod::Post,
+            Verb::Delete => HttpMethod::Delete,
+        }
+    }
+
     #[test]
     fn the_document_is_that_of_the_tables() {
-        let mut text = assemble(&Tables::new().operations().rows).to_pretty_json().expect("JSON");
+        let rows = described().map(|(route, describe)| (method(route.verb), route.path, describe));
+        let mut text = assemble(rows).to_pretty_json().expect("JSON");
         text.push('\n');
         if std::env::var_os(RENEW).is_some() {
             let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");

@@ -1,0 +1,88 @@
+use std::fs;
+use std::path::Path;
+
+use super::*;
+
+fn policy(method: &str, route: &Route) -> Policy {
+    Rows::beside(route).policy(&method.parse().expect("a method"))
+}
+
+#[test]
+fn what_is_refused_has_the_name_of_what_it_would_have_done() {
+    for (method, route, name) in [
+        ("GET", CREATE, "open_session"),
+        ("POST", CREATE, "open_session"),
+        ("GET", DELETE, "delete_session"),
+        ("DELETE", SHOW, "delete_session"),
+        ("GET", SHOW, "read"),
+        ("HEAD", SHOW, "read"),
+        ("POST", RENEW, "renew_session"),
+        ("POST", TUNNEL, "tunnel"),
+        ("DELETE", LIST, "delete_sessions"),
+        ("GET", LIST, "read"),
+        ("DELETE", LIST_KEYS, "forget_keys"),
+        ("POST", SEAL, "use_key"),
+        ("GET", pages::FILES[0], "read"),
+    ] {
+        assert_eq!(policy(method, &route).attempt.name(), name, "{method} {}", route.path);
+    }
+}
+
+#[test]
+fn a_method_that_a_path_does_not_have_does_nothing() {
+    for (method, route) in [
+        ("DELETE", CREATE),
+        ("HEAD", CREATE),
+        ("OPTIONS", CREATE),
+        ("PUT", SHOW),
+        ("DELETE", RENEW),
+        ("GET", TUNNEL),
+        ("HEAD", ENCRYPT),
+    ] {
+        assert_eq!(policy(method, &route), Policy::NO_ROUTE, "{method} {}", route.path);
+    }
+    let live = Policy { audience: Audience::Everybody, ..Policy::NO_ROUTE };
+    assert_eq!(policy("OPTIONS", &LIVE), live, "who may ask for it may ask for its methods");
+    assert_eq!(Rows::NONE.policy(&Method::GET), Policy::NO_ROUTE);
+}
+
+#[test]
+fn the_rows_of_a_path_stand_together_and_are_for_the_same() {
+    let mut seen = Vec::new();
+    for rows in Rows::of_all_paths() {
+        assert!(!seen.contains(&rows.path()), "{} has rows in two places", rows.path());
+        seen.push(rows.path());
+        let audience = rows.rows[0].policy.audience;
+        assert!(rows.rows.iter().all(|row| row.policy.audience == audience), "{}", rows.path());
+    }
+}
+
+/// The sources below a folder whose text is `found`, those of the table left out.
+fn sources(folder: &Path, found: &dyn Fn(&str) -> bool) -> Vec<String> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            names.extend(sources(&path, found));
+        } else if found(&fs::read_to_string(&path).expect("a source")) {
+            names.push(path.display().to_string());
+        }
+    }
+    names
+}
+
+fn src() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))
+}
+
+#[test]
+fn routes_are_made_in_one_place_from_the_table() {
+    let makers = [".route(", ".route_service(", ".nest("];
+    let makes = |text: &str| {
+        let program = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        makers.iter().any(|maker| program.contains(maker))
+    };
+    let ours = |name: &String| !name.ends_with("http/routes/tests.rs");
+    let makers: Vec<String> = sources(src(), &makes).into_iter().filter(ours).collect();
+    assert!(makers.len() == 1 && makers[0].ends_with("http/routes/router.rs"), "{makers:?}");
+}
