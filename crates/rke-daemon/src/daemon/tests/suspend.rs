@@ -16,6 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::Daemon;
+use crate::http::routes;
 
 /// A daemon with a session.
 struct Stage {
@@ -47,12 +48,12 @@ impl Stage {
 
     /// A request that is answered where it is read.
     async fn encrypt(&self) -> String {
-        self.get(&format!("/api/rke/encrypt?session_id={}&plaintext=YQ==", self.id)).await
+        self.get(&format!("{}?session_id={}&plaintext=YQ==", routes::ENCRYPT.path, self.id)).await
     }
 
     /// A request that goes through the router.
     async fn show(&self) -> String {
-        self.get(&format!("/api/rke/session/{}", self.id)).await
+        self.get(&routes::SHOW.with_id(self.id)).await
     }
 
     fn sleep(&self) {

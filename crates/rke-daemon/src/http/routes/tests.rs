@@ -86,3 +86,19 @@ fn routes_are_made_in_one_place_from_the_table() {
     let makers: Vec<String> = sources(src(), &makes).into_iter().filter(ours).collect();
     assert!(makers.len() == 1 && makers[0].ends_with("http/routes/router.rs"), "{makers:?}");
 }
+
+/// Comments, and what the document says of routes to people, may name them.
+#[test]
+fn a_path_of_the_api_is_written_in_the_table_and_nowhere_else() {
+    let starts: Vec<&str> = TABLE.iter().filter_map(|route| route.path.split('{').next()).collect();
+    let names_one = |line: &str| {
+        let written =
+            |start: &&str| line.contains(&format!("\"{start}")) || line.contains(&format!(" {start}"));
+        !line.trim_start().starts_with("//") && starts.iter().any(written)
+    };
+    let spells = |text: &str| text.lines().any(names_one);
+    let may = |name: &String| name.ends_with("http/routes/table.rs") || name.contains("http/openapi/");
+    let others: Vec<String> = sources(src(), &spells).into_iter().filter(|name| !may(name)).collect();
+    assert!(others.is_empty(), "take the path from http/routes/table.rs: {others:?}");
+    assert!(sources(src(), &spells).iter().any(|name| name.ends_with("http/routes/table.rs")));
+}

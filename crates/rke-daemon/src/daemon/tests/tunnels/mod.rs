@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use self::stage::{Answer, Close, Last, Line, Stage, answer, chunked, head};
+use crate::http::routes;
 
 /// The requests of clients that take an exit status, and of those that do not.
 const BOTH: [&str; 2] = ["te: trailers\r\n", ""];
@@ -235,8 +236,8 @@ async fn a_session_that_is_deleted_cuts_its_tunnels_at_both_ends() {
     let (first, second) = (open_tunnel(&stage).await, open_tunnel(&stage).await);
     let deleted = stage
         .request(format!(
-            "DELETE /api/rke/session/{} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
-            stage.id()
+            "DELETE {} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+            routes::DELETE_BY_PATH.with_id(stage.id())
         ))
         .await;
     assert_eq!(answer(&deleted).status, 200);
@@ -369,10 +370,10 @@ async fn something_else_in_its_place_is_named_with_host_port_and_reason() {
 async fn http_that_cannot_show_a_cut_has_no_tunnel() {
     let stage = listening(|_| ()).await;
     let old = format!(
-        "POST /api/rke/session/{} /tunnel HTTP/1.0\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n",
-        stage.id()
+        "POST {} HTTP/1.0\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n",
+        routes::TUNNEL.with_id(stage.id())
     );
-    let got: Answer = answer(&stage.request(old.replace(" /tunnel", "/tunnel")).await);
+    let got: Answer = answer(&stage.request(old).await);
     assert_eq!(got.status, 505, "{got:?}");
     stage.stop().await;
 }

@@ -27,6 +27,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::Daemon;
+use crate::http::routes;
 
 const KEY_ID: KeyId = KeyId([5; 16]);
 
@@ -278,7 +279,8 @@ async fn accept(mut stream: TcpStream, refusal: &Mutex<Option<Vec<u8>>>) -> Opti
 /// The head of a request to a tunnel.
 pub(super) fn head(id: &str, headers: &str) -> String {
     format!(
-        "POST /api/rke/session/{id}/tunnel HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}transfer-encoding: chunked\r\n\r\n"
+        "POST {} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}transfer-encoding: chunked\r\n\r\n",
+        routes::TUNNEL.with_id(id)
     )
 }
 
