@@ -239,9 +239,9 @@ fn all_dropped(subject: &mut Subject, _: usize) -> Result<(Scan, Scan)> {
     }
 }
 
-/// Sessions that nobody deletes, four at a time.
+/// Sessions that nobody deletes, four at a time, which live for longer than it takes to open and scan them.
 fn expiry(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
-    let mut subject = Subject::start(plan, &["--session-ttl", "1"])?;
+    let mut subject = Subject::start(plan, &["--session-ttl", "3"])?;
     for _ in 0..plan.repetitions.div_ceil(4) {
         let wallet = subject.network.renew()?;
         for _ in 0..4 {
@@ -250,9 +250,7 @@ fn expiry(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
         }
         let living = subject.learn()?;
         report.add(plan, "expiry", "alive", plan.memory.alive(), &subject.scan_living(&living.sessions)?);
-        thread::sleep(Duration::from_millis(1100));
-        let status = subject.api.expect("status")?;
-        ensure!(status["sessions"]["total"] == 0, "not swept: {status}");
+        wait_for("they are swept", || Ok(subject.api.expect("status")?["sessions"]["total"] == 0))?;
         report.add(plan, "expiry", "gone", Expected::Nothing, &subject.scan()?);
     }
     plan.runtime.block_on(subject.network.stop());
