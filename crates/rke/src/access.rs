@@ -6,8 +6,11 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args;
 use nix::unistd::Group;
+use rke_engine::settings::Config;
 use rke_engine::settings::access::{Access, LoopbackOrigins, NullOrigin, TlsFiles, TokenRule, UnixSocket};
 use serde::Deserialize;
+
+use crate::switch::{Switch, switch_in_file};
 
 /// Who may use the daemon.
 #[derive(Args, Clone, Deserialize, Default)]
@@ -23,21 +26,21 @@ pub(crate) struct AccessOptions {
     #[serde(alias = "allow_origin", default)]
     allow_origin: Vec<String>,
     /// Let pages without an origin use the API: files from disk and sandboxed frames, anybody's included.
-    #[arg(long, env = "RKE_ALLOW_NULL_ORIGIN")]
-    #[serde(alias = "allow_null_origin", default)]
-    allow_null_origin: bool,
+    #[arg(long, value_name = "SWITCH", env = "RKE_ALLOW_NULL_ORIGIN", value_parser = Switch, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[serde(alias = "allow_null_origin", default, deserialize_with = "switch_in_file")]
+    allow_null_origin: Option<bool>,
     /// Refuse web pages of loopback origins too, unless --allow-origin lists them.
-    #[arg(long, env = "RKE_NO_LOOPBACK_ORIGINS")]
-    #[serde(alias = "no_loopback_origins", default)]
-    no_loopback_origins: bool,
+    #[arg(long, value_name = "SWITCH", env = "RKE_NO_LOOPBACK_ORIGINS", value_parser = Switch, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[serde(alias = "no_loopback_origins", default, deserialize_with = "switch_in_file")]
+    no_loopback_origins: Option<bool>,
     /// Take wallets only from this folder, down to each coin file; a symbolic link must stay inside it.
     #[arg(long, value_name = "DIR", env = "RKE_WALLET_ROOT")]
     #[serde(alias = "wallet_root")]
     wallet_root: Option<PathBuf>,
     /// Want a token with each request: that of the file `token` in the data folder, new at each start.
-    #[arg(long, env = "RKE_REQUIRE_TOKEN")]
-    #[serde(alias = "require_token", default)]
-    require_token: bool,
+    #[arg(long, value_name = "SWITCH", env = "RKE_REQUIRE_TOKEN", value_parser = Switch, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[serde(alias = "require_token", default, deserialize_with = "switch_in_file")]
+    require_token: Option<bool>,
     /// Listen on a unix socket too, for this user and root only.
     #[arg(long, value_name = "PATH", env = "RKE_UNIX_SOCKET")]
     #[serde(alias = "unix_socket")]
@@ -73,10 +76,10 @@ impl AccessOptions {
         Self {
             allow_host: list(self.allow_host, file.allow_host),
             allow_origin: list(self.allow_origin, file.allow_origin),
-            allow_null_origin: self.allow_null_origin || file.allow_null_origin,
-            no_loopback_origins: self.no_loopback_origins || file.no_loopback_origins,
+            allow_null_origin: self.allow_null_origin.or(file.allow_null_origin),
+            no_loopback_origins: self.no_loopback_origins.or(file.no_loopback_origins),
             wallet_root: self.wallet_root.or(file.wallet_root),
-            require_token: self.require_token || file.require_token,
+            require_token: self.require_token.or(file.require_token),
             unix_socket: self.unix_socket.or(file.unix_socket),
             unix_socket_group: self.unix_socket_group.or(file.unix_socket_group),
         }
@@ -87,32 +90,37 @@ impl AccessOptions {
         self.unix_socket_group.as_ref().is_some_and(|group| group.parse::<u32>().is_err())
     }
 
-    /// What the daemon is told.
+    /// Puts them, and the files for TLS, into the daemon's settings.
     ///
     /// # Errors
     /// Where the group of the unix socket is none, or there is no socket for it.
-    pub(crate) fn settle(self, tls: Option<TlsFiles>) -> Result<Access> {
-        let unix_socket = match (self.unix_socket, self.unix_socket_group) {
+    pub(crate) fn settle(self, tls: Option<TlsFiles>, config: &mut Config) -> Result<()> {
+        config.fixed.unix_socket = match (self.unix_socket, self.unix_socket_group) {
             (None, Some(_)) => bail!("--unix-socket-group is of no use without --unix-socket"),
             (None, None) => None,
             (Some(path), group) => {
                 Some(UnixSocket { path, group: group.as_deref().map(group_number).transpose()? })
             }
         };
-        Ok(Access {
+        config.fixed.token = match self.require_token {
+            Some(true) => TokenRule::Required,
+            _ => TokenRule::None,
+        };
+        config.reloadable.access = Access {
             allow_hosts: self.allow_host,
             allow_origins: self.allow_origin,
-            null_origin: if self.allow_null_origin { NullOrigin::Allowed } else { NullOrigin::Refused },
-            loopback_origins: if self.no_loopback_origins {
-                LoopbackOrigins::Refused
-            } else {
-                LoopbackOrigins::Allowed
+            null_origin: match self.allow_null_origin {
+                Some(true) => NullOrigin::Allowed,
+                _ => NullOrigin::Refused,
+            },
+            loopback_origins: match self.no_loopback_origins {
+                Some(true) => LoopbackOrigins::Refused,
+                _ => LoopbackOrigins::Allowed,
             },
             wallet_root: self.wallet_root,
-            token: if self.require_token { TokenRule::Required } else { TokenRule::None },
-            unix_socket,
             tls,
-        })
+        };
+        Ok(())
     }
 }
 

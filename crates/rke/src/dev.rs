@@ -7,7 +7,6 @@ use rke_client::Client;
 use rke_client::call::target;
 use rke_daemon::{Daemon, Inherited};
 use rke_engine::Domain;
-use rke_engine::settings::access::Access;
 use rke_engine::settings::{Config, Example};
 use rke_host::data_dir::{Role, claim};
 use rke_host::sandbox::{Files, Reading};
@@ -39,24 +38,25 @@ pub(crate) fn run(options: DevOptions) -> Result<()> {
     let (dir, temporary) = data_dir(options.data_dir.as_deref())?;
     let files = Files::new(Reading::Open).write(&dir);
     let files = temporary.iter().fold(files, |files, folder| files.remove(folder.path()));
-    let access = options.access.clone().settle(None)?;
-    let files = access.unix_socket.iter().fold(files, |files, socket| files.socket(&socket.path));
+    let mut config = Config::new(dir.join("daemon"));
+    options.access.clone().settle(None, &mut config)?;
+    let files = config.fixed.unix_socket.iter().fold(files, |files, socket| files.socket(&socket.path));
     let sandbox = Sandbox::new(options.sandbox.sandbox, files);
     let secrets = SECRETS_OF_A_SESSION * MAX_SESSIONS;
     let runtime = protection::start_runtime(options.protection, secrets, Some(&sandbox))?;
-    runtime.block_on(run_network(options, Place { dir, application, access }, &sandbox))
+    runtime.block_on(run_network(options, Place { dir, application, config }, &sandbox))
 }
 
 /// Where everything lies, and what was made before the sandbox.
 struct Place {
     dir: PathBuf,
     application: Application,
-    access: Access,
+    config: Config,
 }
 
 async fn run_network(options: DevOptions, place: Place, sandbox: &Sandbox) -> Result<()> {
     let mut orders = Orders::listen()?;
-    let Place { dir, application, access } = place;
+    let Place { dir, application, mut config } = place;
     let behind = match &options.exec {
         Some(command) => format!("runs `{command}` for each connection"),
         None => "echoes what is sent to it".into(),
@@ -72,14 +72,11 @@ async fn run_network(options: DevOptions, place: Place, sandbox: &Sandbox) -> Re
     let behind_the_tunnels = application.clone();
     let server = ServerConfig::new(application);
     let network = LocalNetwork::start_with(network, server).await.map_err(name_the_flag)?;
-    let config = Config {
-        listen: options.listen,
-        dns_server: Some(network.dns_address()),
-        max_sessions: MAX_SESSIONS,
-        access,
-        example: Domain::new(DOMAIN).map(|domain| Example { domain, wallet: network.wallet().into() }),
-        ..Config::new(dir.join("daemon"))
-    };
+    config.fixed.listen = options.listen;
+    config.fixed.dns_server = Some(network.dns_address());
+    config.fixed.example =
+        Domain::new(DOMAIN).map(|domain| Example { domain, wallet: network.wallet().into() });
+    config.reloadable.max_sessions = MAX_SESSIONS;
     let daemon = Daemon::start_on(config, Inherited::default(), || sandbox.close()).await?;
     let result = if options.once {
         let client = Client::new(daemon.address().to_string());

@@ -36,8 +36,8 @@ impl DirectoryOptions {
 
     /// Puts them into the daemon's settings.
     pub(crate) fn settle(self, config: &mut Config) -> Result<()> {
-        config.raida_directory = self.raida_directory;
-        config.guardians = Guardians::new(&self.guardian)?;
+        config.reloadable.raida_directory = self.raida_directory;
+        config.reloadable.guardians = Guardians::new(&self.guardian)?;
         Ok(())
     }
 }
@@ -55,8 +55,8 @@ mod tests {
 
     #[test]
     fn there_are_no_guardians_or_at_least_three() {
-        assert!(settled(&[]).expect("settings").guardians.is_empty());
-        assert_eq!(settled(&["a", "b", "c"]).expect("settings").guardians.count(), 3);
+        assert!(settled(&[]).expect("settings").reloadable.guardians.is_empty());
+        assert_eq!(settled(&["a", "b", "c"]).expect("settings").reloadable.guardians.count(), 3);
         for (few, part) in [(&["a"][..], "names 1,"), (&["a", "b"], "names 2,"), (&["a", "b", "a"], "twice")]
         {
             let error = settled(few).expect_err("too few").to_string();

@@ -24,6 +24,7 @@ mod session;
 mod settings;
 mod show;
 mod signals;
+mod switch;
 mod systemd;
 mod terminal;
 mod tour;

@@ -5,6 +5,7 @@ use std::thread::available_parallelism;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
+use rke_engine::settings::MAX_PLACES;
 use rke_host::sandbox::raise_open_files;
 use rke_secret::process::{Inspection, begin_small, block_signals, harden};
 use rke_secret::{SecretMemory, start};
@@ -12,6 +13,7 @@ use serde::Deserialize;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::sandbox::Sandbox;
+use crate::switch::Switch;
 
 /// Room for the secrets of a few exchanges at once, besides those that are asked for; there is more when it is needed.
 const SECRETS_BESIDE: usize = 1024;
@@ -22,9 +24,6 @@ pub(crate) const SECRETS_OF_A_SESSION: usize = 2;
 /// The variable by which tokio is told the number of its threads.
 const WORKERS: &str = "TOKIO_WORKER_THREADS";
 
-/// Most keys that room can be made for: at 16 million it takes gigabytes.
-pub(crate) const MAX_PLACES: usize = 16_000_000;
-
 /// How many keys there is to be room for.
 pub(crate) fn parse_places(text: &str) -> Result<usize, String> {
     let places = text.parse().ok().filter(|places| (1..=MAX_PLACES).contains(places));
@@ -32,13 +31,13 @@ pub(crate) fn parse_places(text: &str) -> Result<usize, String> {
 }
 
 /// How secrets are held.
-#[derive(Args, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Args, Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(crate) struct Protection {
     /// The memory to hold secrets in.
     #[arg(long, value_name = "KIND", env = "RKE_SECRET_MEMORY", default_value = "auto")]
     pub(crate) secret_memory: SecretMemoryChoice,
     /// Let debuggers and core dumps see everything, keys included. For debugging rke only.
-    #[arg(long, env = "RKE_INSECURE_DEBUG")]
+    #[arg(long, env = "RKE_INSECURE_DEBUG", value_parser = Switch)]
     pub(crate) insecure_debug: bool,
 }
 

@@ -96,22 +96,23 @@ fn warn(limited: Result<(), SandboxError>) {
 ///
 /// Without a folder for wallets, any folder may be one.
 pub(crate) fn files_of_daemon<'a>(config: &'a Config, read_again: impl Iterator<Item = &'a Path>) -> Files {
-    let access = &config.access;
+    let (fixed, reloadable) = (&config.fixed, &config.reloadable);
+    let access = &reloadable.access;
     let files = match &access.wallet_root {
         Some(root) => Files::new(Reading::Limited).read(root),
         None => Files::new(Reading::Open),
     };
-    let files = files.write(&config.data_dir);
-    let files = config.audit_log.iter().fold(files, |files, log| files.append(log));
-    let files = access.unix_socket.iter().fold(files, |files, socket| files.socket(&socket.path));
-    let files = config.dnssec_anchors.iter().fold(files, |files, anchors| files.read(anchors));
+    let files = files.write(&fixed.data_dir);
+    let files = fixed.audit_log.iter().fold(files, |files, log| files.append(log));
+    let files = fixed.unix_socket.iter().fold(files, |files, socket| files.socket(&socket.path));
+    let files = fixed.dnssec_anchors.iter().fold(files, |files, anchors| files.read(anchors));
     let folders = RESOLVER_FOLDERS.map(Path::new);
     let files = RESOLVER_FILES.into_iter().fold(files, |files, file| files.follow(Path::new(file), &folders));
     let tls =
         access.tls.iter().flat_map(|tls| [&tls.certificate, &tls.key].into_iter().chain(&tls.client_ca));
-    let of_config = tls.chain(&config.raida_directory).map(AsRef::as_ref);
+    let of_config = tls.chain(&reloadable.raida_directory).map(AsRef::as_ref);
     let files = of_config.chain(read_again).fold(files, Files::read_again);
-    if config.guardians.is_empty() { files } else { authorities(files) }
+    if reloadable.guardians.is_empty() { files } else { authorities(files) }
 }
 
 /// The certificate authorities by which guardians are verified. In a folder of them there are links to others.

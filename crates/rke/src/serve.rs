@@ -1,8 +1,11 @@
 //! `rke serve`: the daemon until it is told to stop, with a new configuration when it is told so.
 
-use anyhow::Result;
+use std::path::Path;
+
+use anyhow::{Context, Result};
 use rke_daemon::Daemon;
 use rke_host::data_dir::{Role, claim};
+use rke_secret::process::{Inspection, harden};
 
 use crate::failure::in_words;
 use crate::log::{self, LogFilter};
@@ -11,16 +14,20 @@ use crate::sandbox::Sandbox;
 use crate::settings::{ServeOptions, ServeSettings, WrongSettings};
 use crate::signals::{Order, Orders};
 use crate::systemd::{self, Systemd};
+use crate::terminal::out;
 
 pub(crate) fn run(options: ServeOptions) -> Result<()> {
     let settings = options.clone().settle()?;
-    let log_filter = log::start(&settings.log, settings.log_format).map_err(WrongSettings)?;
+    if options.check_config {
+        return check(&settings, options.config.as_deref());
+    }
+    let log_filter = log::start(&settings.log, settings.process.log_format).map_err(WrongSettings)?;
     // What is to be writable must be there.
-    claim(&settings.daemon.data_dir, Role::Daemon)?;
+    claim(&settings.daemon.fixed.data_dir, Role::Daemon)?;
     let sandbox = settings.sandbox();
     let systemd = Systemd::connect();
-    let secrets = SECRETS_OF_A_SESSION * settings.daemon.max_sessions;
-    let runtime = protection::start_runtime(settings.protection, secrets, Some(&sandbox))?;
+    let secrets = SECRETS_OF_A_SESSION * settings.daemon.reloadable.max_sessions;
+    let runtime = protection::start_runtime(settings.process.protection, secrets, Some(&sandbox))?;
     runtime.block_on(async {
         let mut orders = Orders::listen()?;
         let close = || sandbox.close();
@@ -35,6 +42,20 @@ pub(crate) fn run(options: ServeOptions) -> Result<()> {
         running.daemon.stop().await;
         Ok(())
     })
+}
+
+/// Reads all that the settings name, as a start would, and says that it is good.
+fn check(settings: &ServeSettings, file: Option<&Path>) -> Result<()> {
+    // A private key for TLS is among it.
+    harden(Inspection::Refused).context("cannot harden the process")?;
+    log::parse(&settings.log).map_err(WrongSettings)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    runtime.block_on(Daemon::check(&settings.daemon)).map_err(|error| WrongSettings(error.into()))?;
+    let read = match file {
+        Some(path) => format!("flags, environment and {}", path.display()),
+        None => "flags and environment, without a configuration file".into(),
+    };
+    out(&format!("The settings are good ({read})."))
 }
 
 /// The daemon, and what it was started with.
@@ -73,15 +94,7 @@ impl Running {
         let filter = log::parse(&wanted.log)?;
         let mut fixed = self.daemon.reload(wanted.daemon).await?;
         self.log_filter.change(filter)?;
-        if wanted.protection != self.settings.protection {
-            fixed.push("secret-memory or insecure-debug");
-        }
-        if wanted.sandbox != self.settings.sandbox {
-            fixed.push("sandbox");
-        }
-        if wanted.log_format != self.settings.log_format {
-            fixed.push("log-format");
-        }
+        fixed.extend(self.settings.process.differences(&wanted.process));
         tracing::info!("the configuration was read again");
         for setting in fixed {
             tracing::warn!(setting, "has changed, which takes a new start");

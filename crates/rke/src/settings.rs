@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use etcetera::BaseStrategy;
 use rke_engine::Domain;
@@ -19,8 +19,9 @@ use crate::access::{AccessOptions, TlsOptions};
 use crate::cli::parse_address;
 use crate::directory::DirectoryOptions;
 use crate::failure::in_words;
-use crate::protection::{MAX_PLACES, Protection, SecretMemoryChoice, parse_places};
+use crate::protection::{Protection, SecretMemoryChoice};
 use crate::sandbox::{Sandbox, SandboxChoice, files_of_daemon};
+use crate::switch::{Switch, switch_in_file};
 use crate::trust::TrustOptions;
 
 /// Where the names of groups are.
@@ -33,7 +34,11 @@ pub(crate) struct ServeOptions {
     /// Configuration file (TOML). Its keys are the long flags without the dashes in front.
     #[arg(long, value_name = "FILE", env = "RKE_CONFIG")]
     #[serde(skip)]
-    config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
+    /// Check the settings and the files that they name, and exit: 0 if the daemon could start with them, 2 if not.
+    #[arg(long)]
+    #[serde(skip)]
+    pub(crate) check_config: bool,
     /// Where the HTTP API listens: IP:PORT, or localhost:PORT for 127.0.0.1 and ::1 [default: localhost:8080]. Repeatable.
     #[arg(long, value_name = "ADDR", env = "RKE_LISTEN", value_delimiter = ',')]
     #[serde(default, deserialize_with = "one_or_several")]
@@ -48,11 +53,11 @@ pub(crate) struct ServeOptions {
     dns_server: Option<SocketAddr>,
     /// Ask RAIDAs and Content Servers at private, link-local and loopback addresses, if DNS names such. Always done where
     /// --dns-server is on this machine.
-    #[arg(long, env = "RKE_ALLOW_PRIVATE_RAIDAS")]
-    #[serde(alias = "allow_private_raidas", default)]
-    allow_private_raidas: bool,
+    #[arg(long, value_name = "SWITCH", env = "RKE_ALLOW_PRIVATE_RAIDAS", value_parser = Switch, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[serde(alias = "allow_private_raidas", default, deserialize_with = "switch_in_file")]
+    allow_private_raidas: Option<bool>,
     /// Most sessions at one time [default: 16].
-    #[arg(long, value_name = "N", env = "RKE_MAX_SESSIONS", value_parser = parse_places)]
+    #[arg(long, value_name = "N", env = "RKE_MAX_SESSIONS")]
     #[serde(alias = "max_sessions")]
     max_sessions: Option<usize>,
     /// How long a session lives [default: 3600].
@@ -76,9 +81,9 @@ pub(crate) struct ServeOptions {
     #[serde(alias = "key_max_bytes")]
     key_max_bytes: Option<u64>,
     /// Drop all sessions and cached keys when the machine has slept, before any is used again.
-    #[arg(long, env = "RKE_WIPE_ON_SUSPEND")]
-    #[serde(alias = "wipe_on_suspend", default)]
-    wipe_on_suspend: bool,
+    #[arg(long, value_name = "SWITCH", env = "RKE_WIPE_ON_SUSPEND", value_parser = Switch, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[serde(alias = "wipe_on_suspend", default, deserialize_with = "switch_in_file")]
+    wipe_on_suspend: Option<bool>,
     /// How long a cached key is used [default: 24].
     #[arg(long, value_name = "HOURS", env = "RKE_KEY_TTL")]
     #[serde(alias = "key_ttl")]
@@ -129,9 +134,9 @@ pub(crate) struct ServeOptions {
     #[serde(alias = "secret_memory")]
     secret_memory: Option<SecretMemoryChoice>,
     /// Let debuggers and core dumps see everything, keys included. For debugging rke only.
-    #[arg(long, env = "RKE_INSECURE_DEBUG")]
-    #[serde(alias = "insecure_debug", default)]
-    insecure_debug: bool,
+    #[arg(long, value_name = "SWITCH", env = "RKE_INSECURE_DEBUG", value_parser = Switch, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[serde(alias = "insecure_debug", default, deserialize_with = "switch_in_file")]
+    insecure_debug: Option<bool>,
     /// Whether to give up, once started, all rights that are not needed [default: on]. See SECURITY.md.
     #[arg(long, value_name = "WHEN", env = "RKE_SANDBOX")]
     sandbox: Option<SandboxChoice>,
@@ -171,7 +176,7 @@ impl From<ConfirmChoice> for Confirm {
 }
 
 /// The form of the log.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LogFormat {
     /// Lines for people.
@@ -183,12 +188,32 @@ pub(crate) enum LogFormat {
 /// What `rke serve` runs with.
 pub(crate) struct ServeSettings {
     pub(crate) daemon: Config,
-    pub(crate) protection: Protection,
-    pub(crate) sandbox: SandboxChoice,
+    pub(crate) process: ProcessSettings,
     /// Files of the settings themselves that are read again at SIGHUP.
     read_again: Vec<PathBuf>,
     pub(crate) log: String,
+}
+
+/// What holds for the process around the daemon, for as long as it runs.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ProcessSettings {
+    pub(crate) protection: Protection,
+    sandbox: SandboxChoice,
     pub(crate) log_format: LogFormat,
+}
+
+impl ProcessSettings {
+    /// The names of the settings that differ in `wanted`.
+    pub(crate) fn differences(&self, wanted: &Self) -> Vec<&'static str> {
+        let Self { protection, sandbox, log_format } = self;
+        let differs = [
+            ("secret-memory", protection.secret_memory != wanted.protection.secret_memory),
+            ("insecure-debug", protection.insecure_debug != wanted.protection.insecure_debug),
+            ("sandbox", *sandbox != wanted.sandbox),
+            ("log-format", *log_format != wanted.log_format),
+        ];
+        differs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+    }
 }
 
 /// The settings are not such that a daemon could run with them.
@@ -211,71 +236,98 @@ impl ServeOptions {
             Some(path) => read_file(path)?,
             None => Self::default(),
         };
-        let data_dir = match self.data_dir.or(file.data_dir) {
+        let mut options = self.or(file);
+        let data_dir = match options.data_dir.take() {
             Some(path) => path,
             None => default_data_dir()?,
         };
-        let defaults = Config::new(data_dir);
-        let access = self.access.or(file.access);
-        let groups = access.has_a_named_group().then(|| GROUPS.into());
-        let read_again = self.config.into_iter().chain(groups).collect();
-        let weak = first_given([self.allow_weak_shares, file.allow_weak_shares]);
-        let envelope_1 = first_given([self.allow_envelope_1, file.allow_envelope_1]);
-        let seconds = |flag: Option<u64>, file: Option<u64>, default| {
-            flag.or(file).map_or(default, Duration::from_secs)
-        };
-        let mut daemon = Config {
-            listen: first_given([self.listen, file.listen, defaults.listen]),
-            dns_server: self.dns_server.or(file.dns_server),
-            allow_private_raidas: self.allow_private_raidas || file.allow_private_raidas,
-            max_sessions: self.max_sessions.or(file.max_sessions).unwrap_or(defaults.max_sessions),
-            session_ttl: seconds(self.session_ttl, file.session_ttl, defaults.session_ttl),
-            session_max_lifetime: seconds(
-                self.session_max_lifetime,
-                file.session_max_lifetime,
-                defaults.session_max_lifetime,
-            ),
-            session_idle: self.session_idle.or(file.session_idle).map(Duration::from_secs),
-            key_limits: UsageLimits {
-                messages: self.key_max_messages.or(file.key_max_messages).unwrap_or(MAX_MESSAGES),
-                bytes: self.key_max_bytes.or(file.key_max_bytes).unwrap_or(MAX_BYTES),
-            },
-            on_suspend: match self.wipe_on_suspend || file.wipe_on_suspend {
-                true => OnSuspend::DropEverything,
-                false => OnSuspend::Keep,
-            },
-            key_ttl_hours: self.key_ttl.or(file.key_ttl).unwrap_or(defaults.key_ttl_hours),
-            max_keys: self.max_keys.or(file.max_keys).unwrap_or(defaults.max_keys),
-            exchange_timeout: seconds(
-                self.exchange_timeout,
-                file.exchange_timeout,
-                defaults.exchange_timeout,
-            ),
-            confirm: self.confirm.or(file.confirm).map_or(defaults.confirm, Confirm::from),
-            confirm_timeout: seconds(self.confirm_timeout, file.confirm_timeout, defaults.confirm_timeout),
-            body_timeout: seconds(self.body_timeout, file.body_timeout, defaults.body_timeout),
-            allow_weak_shares: parse_domains("--allow-weak-shares", &weak)?,
-            allow_envelope_1: parse_domains("--allow-envelope-1", &envelope_1)?,
-            access: access.settle(self.tls.or(file.tls).settle()?)?,
-            audit_log: self.audit_log.or(file.audit_log),
-            data_dir: defaults.data_dir,
-            example: None,
-            ..defaults
-        };
-        self.trust.or(file.trust).settle(&mut daemon)?;
-        self.directory.or(file.directory).settle(&mut daemon)?;
-        check(&daemon)?;
-        Ok(ServeSettings {
-            daemon,
+        let groups = options.access.has_a_named_group();
+        let read_again = options.config.take().into_iter().chain(groups.then(|| GROUPS.into())).collect();
+        let process = ProcessSettings {
             protection: Protection {
-                secret_memory: self.secret_memory.or(file.secret_memory).unwrap_or_default(),
-                insecure_debug: self.insecure_debug || file.insecure_debug,
+                secret_memory: options.secret_memory.unwrap_or_default(),
+                insecure_debug: options.insecure_debug.unwrap_or_default(),
             },
-            sandbox: self.sandbox.or(file.sandbox).unwrap_or_default(),
-            read_again,
-            log: self.log.or(file.log).unwrap_or_else(|| "info".into()),
-            log_format: self.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
-        })
+            sandbox: options.sandbox.unwrap_or_default(),
+            log_format: options.log_format.unwrap_or(LogFormat::Text),
+        };
+        let log = options.log.take().unwrap_or_else(|| "info".into());
+        let daemon = options.daemon(data_dir)?;
+        daemon.check()?;
+        Ok(ServeSettings { daemon, process, read_again, log })
+    }
+
+    /// Fills what flags and environment left open from the file.
+    fn or(self, file: Self) -> Self {
+        Self {
+            config: self.config,
+            check_config: self.check_config,
+            listen: first_given([self.listen, file.listen]),
+            allow_weak_shares: first_given([self.allow_weak_shares, file.allow_weak_shares]),
+            allow_envelope_1: first_given([self.allow_envelope_1, file.allow_envelope_1]),
+            data_dir: self.data_dir.or(file.data_dir),
+            dns_server: self.dns_server.or(file.dns_server),
+            allow_private_raidas: self.allow_private_raidas.or(file.allow_private_raidas),
+            max_sessions: self.max_sessions.or(file.max_sessions),
+            session_ttl: self.session_ttl.or(file.session_ttl),
+            session_max_lifetime: self.session_max_lifetime.or(file.session_max_lifetime),
+            session_idle: self.session_idle.or(file.session_idle),
+            key_max_messages: self.key_max_messages.or(file.key_max_messages),
+            key_max_bytes: self.key_max_bytes.or(file.key_max_bytes),
+            wipe_on_suspend: self.wipe_on_suspend.or(file.wipe_on_suspend),
+            key_ttl: self.key_ttl.or(file.key_ttl),
+            max_keys: self.max_keys.or(file.max_keys),
+            directory: self.directory.or(file.directory),
+            exchange_timeout: self.exchange_timeout.or(file.exchange_timeout),
+            confirm: self.confirm.or(file.confirm),
+            confirm_timeout: self.confirm_timeout.or(file.confirm_timeout),
+            body_timeout: self.body_timeout.or(file.body_timeout),
+            trust: self.trust.or(file.trust),
+            access: self.access.or(file.access),
+            tls: self.tls.or(file.tls),
+            secret_memory: self.secret_memory.or(file.secret_memory),
+            insecure_debug: self.insecure_debug.or(file.insecure_debug),
+            sandbox: self.sandbox.or(file.sandbox),
+            audit_log: self.audit_log.or(file.audit_log),
+            log: self.log.or(file.log),
+            log_format: self.log_format.or(file.log_format),
+        }
+    }
+
+    /// The daemon's settings, with the defaults for what is still open.
+    fn daemon(self, data_dir: PathBuf) -> Result<Config> {
+        let mut config = Config::new(data_dir);
+        let fixed = &mut config.fixed;
+        if !self.listen.is_empty() {
+            fixed.listen = self.listen;
+        }
+        fixed.dns_server = self.dns_server;
+        fixed.allow_private_raidas = self.allow_private_raidas.unwrap_or_default();
+        fixed.body_timeout = seconds(self.body_timeout, fixed.body_timeout);
+        fixed.audit_log = self.audit_log;
+        let limits = &mut config.reloadable;
+        limits.max_sessions = self.max_sessions.unwrap_or(limits.max_sessions);
+        limits.session_ttl = seconds(self.session_ttl, limits.session_ttl);
+        limits.session_max_lifetime = seconds(self.session_max_lifetime, limits.session_max_lifetime);
+        limits.session_idle = self.session_idle.map(Duration::from_secs);
+        limits.key_limits = UsageLimits {
+            messages: self.key_max_messages.unwrap_or(MAX_MESSAGES),
+            bytes: self.key_max_bytes.unwrap_or(MAX_BYTES),
+        };
+        if self.wipe_on_suspend == Some(true) {
+            limits.on_suspend = OnSuspend::DropEverything;
+        }
+        limits.key_ttl_hours = self.key_ttl.unwrap_or(limits.key_ttl_hours);
+        limits.max_keys = self.max_keys.unwrap_or(limits.max_keys);
+        limits.exchange_timeout = seconds(self.exchange_timeout, limits.exchange_timeout);
+        limits.confirm = self.confirm.map_or(limits.confirm, Confirm::from);
+        limits.confirm_timeout = seconds(self.confirm_timeout, limits.confirm_timeout);
+        limits.allow_weak_shares = parse_domains("--allow-weak-shares", &self.allow_weak_shares)?;
+        limits.allow_envelope_1 = parse_domains("--allow-envelope-1", &self.allow_envelope_1)?;
+        self.access.settle(self.tls.settle()?, &mut config)?;
+        self.trust.settle(&mut config)?;
+        self.directory.settle(&mut config)?;
+        Ok(config)
     }
 }
 
@@ -283,45 +335,12 @@ impl ServeSettings {
     /// What the daemon keeps of its rights.
     pub(crate) fn sandbox(&self) -> Sandbox {
         let read_again = self.read_again.iter().map(AsRef::as_ref);
-        Sandbox::new(self.sandbox, files_of_daemon(&self.daemon, read_again))
+        Sandbox::new(self.process.sandbox, files_of_daemon(&self.daemon, read_again))
     }
 }
 
-/// Bounds of what makes sense: a year of session, a hundred years of key.
-fn check(config: &Config) -> Result<()> {
-    const MAX_SECONDS: u64 = 365 * 24 * 3600;
-    const MAX_HOURS: u64 = 100 * 365 * 24;
-    if !(1..=MAX_PLACES).contains(&config.max_sessions) {
-        bail!("--max-sessions must be from 1 to {MAX_PLACES}");
-    }
-    if !(1..=MAX_SECONDS).contains(&config.session_ttl.as_secs()) {
-        bail!("--session-ttl must be from 1 to {MAX_SECONDS} seconds");
-    }
-    if !(config.session_ttl.as_secs()..=MAX_SECONDS).contains(&config.session_max_lifetime.as_secs()) {
-        bail!("--session-max-lifetime must be from --session-ttl to {MAX_SECONDS} seconds");
-    }
-    if config.session_idle.is_some_and(|idle| !(1..=MAX_SECONDS).contains(&idle.as_secs())) {
-        bail!("--session-idle must be from 1 to {MAX_SECONDS} seconds");
-    }
-    if !(1..=MAX_MESSAGES).contains(&config.key_limits.messages) {
-        bail!("--key-max-messages must be from 1 to {MAX_MESSAGES}");
-    }
-    if !(1..=MAX_BYTES).contains(&config.key_limits.bytes) {
-        bail!("--key-max-bytes must be from 1 to {MAX_BYTES}");
-    }
-    if !(1..=3600).contains(&config.exchange_timeout.as_secs()) {
-        bail!("--exchange-timeout must be from 1 to 3600 seconds");
-    }
-    if !(1..=3600).contains(&config.confirm_timeout.as_secs()) {
-        bail!("--confirm-timeout must be from 1 to 3600 seconds");
-    }
-    if !(1..=3600).contains(&config.body_timeout.as_secs()) {
-        bail!("--body-timeout must be from 1 to 3600 seconds");
-    }
-    if config.key_ttl_hours > MAX_HOURS {
-        bail!("--key-ttl must be at most {MAX_HOURS} hours");
-    }
-    Ok(())
+fn seconds(given: Option<u64>, default: Duration) -> Duration {
+    given.map_or(default, Duration::from_secs)
 }
 
 fn parse_domains(flag: &str, names: &[String]) -> Result<Vec<Domain>> {
@@ -388,10 +407,13 @@ mod tests {
         .expect("written");
         let options = ServeOptions { config: Some(path), max_sessions: Some(5), ..Default::default() };
         let settings = options.settle().expect("settings");
-        assert_eq!(settings.daemon.max_sessions, 5);
-        assert_eq!(settings.daemon.session_ttl, Duration::from_secs(9));
-        assert_eq!((settings.daemon.max_keys, settings.daemon.audit_log), (64, Some("/a".into())));
-        assert!(settings.log_format == LogFormat::Json);
+        assert_eq!(settings.daemon.reloadable.max_sessions, 5);
+        assert_eq!(settings.daemon.reloadable.session_ttl, Duration::from_secs(9));
+        assert_eq!(
+            (settings.daemon.reloadable.max_keys, settings.daemon.fixed.audit_log),
+            (64, Some("/a".into()))
+        );
+        assert!(settings.process.log_format == LogFormat::Json);
     }
 
     #[test]
@@ -405,7 +427,7 @@ mod tests {
             "= 1",
             "allow-hosts = ['a']",
             "allow-host = 'a'",
-            "require-token = 'yes'",
+            "require-token = 'maybe'",
             "tls_certificate = '/x'",
             "audit-log = true",
         ] {
@@ -421,7 +443,7 @@ mod tests {
     fn envelope_1_is_off_but_for_the_domains_that_are_named() {
         let settle = |text: &str| {
             let options = ServeOptions { data_dir: Some("/x".into()), ..file(text).expect("options") };
-            options.settle().map(|settings| settings.daemon.allow_envelope_1)
+            options.settle().map(|settings| settings.daemon.reloadable.allow_envelope_1)
         };
         assert_eq!(settle("").ok(), Some(Vec::new()));
         let named = settle("allow-envelope-1 = ['a.test', 'B.test']").ok();
@@ -438,7 +460,8 @@ mod tests {
                     tls-client-ca = '/a'";
         let mut options = file(text).expect("options");
         options.data_dir = Some("/x".into());
-        let access = options.settle().expect("settings").daemon.access;
+        let Config { fixed, reloadable } = options.settle().expect("settings").daemon;
+        let access = reloadable.access;
         assert_eq!(
             (access.allow_hosts, access.allow_origins),
             (vec!["a.test".into()], vec!["https://a.test".into()])
@@ -448,10 +471,10 @@ mod tests {
             (NullOrigin::Allowed, LoopbackOrigins::Refused)
         );
         assert_eq!(
-            (access.wallet_root, access.unix_socket),
+            (access.wallet_root, fixed.unix_socket),
             (Some("/w".into()), Some(UnixSocket { path: "/s".into(), group: Some(0) }))
         );
-        assert_eq!(access.token, TokenRule::Required);
+        assert_eq!(fixed.token, TokenRule::Required);
         let tls = TlsFiles { certificate: "/c".into(), key: "/k".into(), client_ca: Some("/a".into()) };
         assert_eq!(access.tls, Some(tls));
         assert!(file("tls-cert = '/c'").expect("options").settle().is_err(), "a certificate without its key");

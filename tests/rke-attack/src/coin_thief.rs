@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use rke_client::{Client, KeyChoice, call};
 use rke_daemon::Daemon;
 use rke_engine::Domain;
-use rke_engine::settings::{Config, Confirm};
+use rke_engine::settings::Confirm;
 use rke_proto::challenge::RANDOM_LEN;
 use rke_proto::cipher::{BLOCK_LEN, aes128_ctr};
 use rke_proto::coin::AN_LEN;
@@ -36,14 +36,12 @@ pub(crate) async fn attack(folder: &Path) -> Result<Outcome> {
     }
     let dns = dns(&records, any_port()).await?;
     let domain = Domain::new(DOMAIN).context("not a domain")?;
-    let config = Config {
-        allow_weak_shares: vec![domain.clone()],
-        allow_envelope_1: vec![domain],
-        confirm: Confirm::Require,
-        exchange_timeout: Duration::from_secs(10),
-        max_sessions: EXCHANGES,
-        ..config(&folder.join("daemon"), dns.address())
-    };
+    let mut config = config(&folder.join("daemon"), dns.address());
+    config.reloadable.allow_weak_shares = vec![domain.clone()];
+    config.reloadable.allow_envelope_1 = vec![domain];
+    config.reloadable.confirm = Confirm::Require;
+    config.reloadable.exchange_timeout = Duration::from_secs(10);
+    config.reloadable.max_sessions = EXCHANGES;
     let daemon = Daemon::start(config).await?;
     let client = Client::new(daemon.address().to_string());
     for _ in 0..EXCHANGES {

@@ -88,11 +88,10 @@ pub(crate) async fn network(folder: &Path) -> Result<LocalNetwork> {
 
 /// The settings of a daemon that asks this DNS server.
 pub(crate) fn config(data_dir: &Path, dns: SocketAddr) -> Config {
-    Config {
-        listen: vec![SocketAddr::new(LOOPBACK, 0).into()],
-        dns_server: Some(dns),
-        ..Config::new(data_dir.into())
-    }
+    let mut config = Config::new(data_dir.into());
+    config.fixed.listen = vec![SocketAddr::new(LOOPBACK, 0).into()];
+    config.fixed.dns_server = Some(dns);
+    config
 }
 
 /// Sends the secret through a session's tunnel, and takes what comes back.

@@ -125,12 +125,10 @@ impl Asking {
     async fn begin(folder: &Path) -> Result<Self> {
         let data_dir = folder.join("daemon");
         cache_a_key(&data_dir)?;
-        let config = Config {
-            listen: vec![std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()],
-            max_sessions: SESSIONS,
-            session_ttl: Duration::from_secs(24 * 3600),
-            ..Config::new(data_dir)
-        };
+        let mut config = Config::new(data_dir);
+        config.fixed.listen = vec![std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()];
+        config.reloadable.max_sessions = SESSIONS;
+        config.reloadable.session_ttl = Duration::from_secs(24 * 3600);
         let daemon = Daemon::start(config).await?;
         let mut connection = TcpStream::connect(daemon.address()).await?;
         let mut ids = Vec::with_capacity(SESSIONS);

@@ -18,19 +18,18 @@ use rke_engine::model::clock::Reading;
 use rke_engine::remote_deletions::RemoteDeletions;
 use rke_engine::sessions::Sessions;
 use rke_engine::settings::Config;
-use rke_engine::settings::access::{Access, TokenRule};
+use rke_engine::settings::access::TokenRule;
 use rke_engine::settings::listen::Listen;
 use rke_engine::trust::{KnownServers, TrustFileError};
 use rke_host::data_dir::{DataDir, DataDirError, Role, Sharing};
-use rke_host::directory::{self, DirectoryError};
-use rke_host::wallet::WalletRoot;
-use rke_proto::directory::Directory;
+use rke_host::directory::DirectoryError;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::Instant;
 use tokio::time::{sleep, timeout};
 
+use self::reload::Sources;
 use crate::http;
 use crate::http::admission::{Admission, AdmissionError, Refusals};
 use crate::http::server::{Door, serve};
@@ -163,30 +162,31 @@ impl Daemon {
         inherited: Inherited,
         give_up_rights: impl FnOnce(),
     ) -> Result<Self, StartError> {
-        let validation = Validation::load(config.dnssec, config.dnssec_anchors.as_deref())?;
-        let reach = discovery::reach(config.dns_server, config.allow_private_raidas);
-        let directory = read_directory(&config).await?;
-        let discovery = Discovery::new(config.dns_server, validation, directory, reach);
-        let wallet_root = open_wallet_root(&config)?;
-        let tls = config.access.tls.as_ref().map(Acceptor::new).transpose()?.map(Arc::new);
+        let Config { fixed, reloadable } = &config;
+        let validation = Validation::load(fixed.dnssec, fixed.dnssec_anchors.as_deref())?;
+        let reach = discovery::reach(fixed.dns_server, fixed.allow_private_raidas);
+        let Sources { directory, wallet_root, admission, certificates } = Sources::read(reloadable).await?;
+        let discovery = Discovery::new(fixed.dns_server, validation, directory, reach);
+        let tls = certificates.map(Acceptor::new).map(Arc::new);
         let listeners = listen(&config, inherited.tcp).await?;
         let addresses: Vec<SocketAddr> = listeners.iter().map(|(_, address)| *address).collect();
-        let data_dir = Arc::new(DataDir::open(&config.data_dir, Role::Daemon, Sharing::Alone)?);
-        let audit = match &config.audit_log {
+        let data_dir = Arc::new(DataDir::open(&fixed.data_dir, Role::Daemon, Sharing::Alone)?);
+        let audit = match &fixed.audit_log {
             Some(path) => Audit::open(path, Arc::clone(&data_dir))?,
             None => Audit::default(),
         };
         let journal = Arc::new(Journal::new(audit));
         let mut files = Files::default();
-        let admission = Arc::new(admission(&config.access, &data_dir, &mut files, Arc::clone(&journal))?);
-        let key_limits = keys::Limits { ttl_hours: config.key_ttl_hours, max: config.max_keys };
-        let agreed = AgreedDirectory::open(Arc::clone(&data_dir), config.guardians.clone(), reach);
+        let token = token(fixed.token, &data_dir, &mut files)?;
+        let admission = Arc::new(Admission::new(admission, token, Arc::clone(&journal)));
+        let key_limits = keys::Limits { ttl_hours: reloadable.key_ttl_hours, max: reloadable.max_keys };
+        let agreed = AgreedDirectory::open(Arc::clone(&data_dir), reloadable.guardians.clone(), reach);
         let agreed = agreed.map_err(StartError::AgreedDirectory)?;
         let in_use = Arc::downgrade(&data_dir);
         let keystore = Arc::new(Keystore::open(data_dir, key_limits)?);
-        let known = KnownServers::open(&config.data_dir, config.pins.clone())?;
-        let exchange = Arc::new(Exchange::new(discovery, agreed, known, Rules::of(&config)));
-        let remote = RemoteDeletions::open(&config.data_dir, Arc::clone(&exchange), Arc::clone(&journal));
+        let known = KnownServers::open(&fixed.data_dir, reloadable.pins.clone())?;
+        let exchange = Arc::new(Exchange::new(discovery, agreed, known, Rules::of(reloadable)));
+        let remote = RemoteDeletions::open(&fixed.data_dir, Arc::clone(&exchange), Arc::clone(&journal));
         let remote = Arc::new(remote.map_err(StartError::PendingDeletions)?);
         let door = |(listener, _)| match &tls {
             Some(acceptor) => Door::Tls(listener, Arc::clone(acceptor)),
@@ -196,7 +196,7 @@ impl Daemon {
         for listener in inherited.unix {
             doors.push(Door::Unix(unix_socket::inherit(listener)?, Guard::Users));
         }
-        if let Some(socket) = &config.access.unix_socket {
+        if let Some(socket) = &fixed.unix_socket {
             let (listener, guard) = unix_socket::listen(socket).await?;
             doors.push(Door::Unix(listener, guard));
             files.unix_socket = Some(socket.path.clone());
@@ -204,7 +204,7 @@ impl Daemon {
         let mut keepers = JoinSet::new();
         keepers.spawn(keep_keys(Arc::clone(&keystore)));
         keepers.spawn(keep_directory(Arc::clone(&exchange)));
-        let body_timeout = config.body_timeout;
+        let body_timeout = fixed.body_timeout;
         let sessions = Sessions::new(config, keystore, exchange, remote, wallet_root, Arc::clone(&journal));
         let sessions = Arc::new(sessions);
         keepers.spawn(keep_awake(Arc::clone(&sessions)));
@@ -221,6 +221,20 @@ impl Daemon {
         }
         journal.daemon_started();
         Ok(Self { addresses, sessions, admission, tls, files, stop, servers, keepers, data_dir: in_use })
+    }
+
+    /// Reads all that a start would read of the files that the settings name. Nothing is changed, and the data
+    /// directory is not opened.
+    ///
+    /// # Errors
+    /// [`StartError`], of the first that a start would fail by.
+    pub async fn check(config: &Config) -> Result<(), StartError> {
+        Validation::load(config.fixed.dnssec, config.fixed.dnssec_anchors.as_deref())?;
+        Sources::read(&config.reloadable).await?;
+        config.fixed.listen.iter().try_for_each(|listen| match listen {
+            Listen::Address(address) => check_exposure(config, *address),
+            Listen::Localhost(_) => Ok(()),
+        })
     }
 
     /// Where the HTTP API listens: the first address of several.
@@ -255,8 +269,12 @@ impl Daemon {
     /// # Errors
     /// [`StartError`]; then the old settings hold on.
     pub async fn reload(&self, config: Config) -> Result<Vec<&'static str>, StartError> {
-        let parts =
-            reload::Parts { sessions: &self.sessions, admission: &self.admission, tls: self.tls.as_deref() };
+        let parts = reload::Parts {
+            sessions: &self.sessions,
+            admission: &self.admission,
+            tls: self.tls.as_deref(),
+            addresses: &self.addresses,
+        };
         reload::reload(parts, config).await
     }
 
@@ -323,15 +341,15 @@ async fn listen(
     for listener in inherited {
         listener.set_nonblocking(true).map_err(StartError::Inherited)?;
         let address = listener.local_addr().map_err(StartError::Inherited)?;
-        check_exposure(&config.access, address)?;
+        check_exposure(config, address)?;
         listeners.push((TcpListener::from_std(listener).map_err(StartError::Inherited)?, address));
     }
     if !listeners.is_empty() {
         return Ok(listeners);
     }
-    for listen in &config.listen {
+    for listen in &config.fixed.listen {
         if let Listen::Address(address) = listen {
-            check_exposure(&config.access, *address)?;
+            check_exposure(config, *address)?;
         }
         let bound = listen.bind().await;
         listeners.extend(bound.map_err(|(address, source)| StartError::Listen { address, source })?);
@@ -339,8 +357,9 @@ async fn listen(
     Ok(listeners)
 }
 
-fn check_exposure(access: &Access, address: SocketAddr) -> Result<(), StartError> {
-    if access.exposes(address) {
+fn check_exposure(config: &Config, address: SocketAddr) -> Result<(), StartError> {
+    let access = &config.reloadable.access;
+    if access.exposes(address, config.fixed.token) {
         return Err(StartError::Exposed(address));
     }
     if !address.ip().to_canonical().is_loopback() && access.tls.is_none() {
@@ -349,32 +368,14 @@ fn check_exposure(access: &Access, address: SocketAddr) -> Result<(), StartError
     Ok(())
 }
 
-pub(crate) async fn read_directory(config: &Config) -> Result<Directory, DirectoryError> {
-    match &config.raida_directory {
-        Some(path) => directory::load(path).await,
-        None => Ok(Directory::default()),
-    }
-}
-
-pub(crate) fn open_wallet_root(config: &Config) -> Result<Option<WalletRoot>, StartError> {
-    let open = |path: &PathBuf| {
-        WalletRoot::open(path).map_err(|source| StartError::WalletRoot { path: path.into(), source })
-    };
-    config.access.wallet_root.as_ref().map(open).transpose()
-}
-
-fn admission(
-    access: &Access,
-    data_dir: &DataDir,
-    files: &mut Files,
-    journal: Arc<Journal>,
-) -> Result<Admission, StartError> {
-    let token = match access.token {
+/// The token that requests must carry, where they must.
+fn token(rule: TokenRule, data_dir: &DataDir, files: &mut Files) -> Result<Option<Token>, DataDirError> {
+    let token = match rule {
         TokenRule::Required => Some(Token::create(data_dir)?),
         TokenRule::None => None,
     };
     files.token = token.as_ref().map(|token| token.path().into());
-    Ok(Admission::new(access, token, journal)?)
+    Ok(token)
 }
 
 /// Removes expired keys.

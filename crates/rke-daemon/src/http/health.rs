@@ -47,7 +47,7 @@ pub(super) async fn ready(State(sources): State<Sources>) -> Result<Json<Health>
 
 /// What speaks against it.
 async fn reasons(Sources { sessions, stopped }: Sources) -> Vec<&'static str> {
-    let data_dir = sessions.config().data_dir.clone();
+    let data_dir = sessions.fixed().data_dir.clone();
     let fault =
         spawn_blocking(move || fault_of(&data_dir)).await.unwrap_or(Some("it cannot look at its disk"));
     let stopping = stopped.borrow().then_some("it is stopping");

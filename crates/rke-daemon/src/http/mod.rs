@@ -118,11 +118,13 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
+    use crate::http::admission::Rules;
 
     #[tokio::test]
     async fn a_handler_that_panics_is_a_500_that_tells_nothing() {
         let panics = get(|| async { panic!("the marker") as &str });
-        let admission = Admission::new(&Access::default(), None, Arc::default()).expect("settings");
+        let rules = Rules::new(&Access::default()).expect("settings");
+        let admission = Admission::new(rules, None, Arc::default());
         let request = Request::get("/").header("host", "localhost").header("origin", "http://localhost:3000");
         let request = request.body(Body::empty()).expect("a request");
         let observer = Arc::new(Observer::new(Arc::default()));

@@ -45,9 +45,9 @@ pub enum TlsError {
 pub struct Acceptor(ArcSwap<ServerConfig>);
 
 impl Acceptor {
-    /// With the certificates that are in these files now.
-    pub(crate) fn new(files: &TlsFiles) -> Result<Self, TlsError> {
-        Ok(Self(ArcSwap::new(load(files)?)))
+    /// With these certificates.
+    pub(crate) fn new(certificates: Arc<ServerConfig>) -> Self {
+        Self(ArcSwap::new(certificates))
     }
 
     /// For the connections to come.

@@ -48,7 +48,7 @@ use crate::guardians::AgreedDirectory;
 use crate::model::key_origin::KeyOrigin;
 use crate::model::server_name::ServerName;
 use crate::model::viewer::Page;
-use crate::settings::{Config, Confirm};
+use crate::settings::{Confirm, Reloadable};
 use crate::trust::{KnownServers, Offer, Untrusted};
 
 /// Exchanges keys.
@@ -81,7 +81,7 @@ pub struct Rules {
 
 impl Rules {
     /// As the settings say.
-    pub fn of(config: &Config) -> Self {
+    pub fn of(config: &Reloadable) -> Self {
         Self {
             timeout: config.exchange_timeout,
             confirm: config.confirm,

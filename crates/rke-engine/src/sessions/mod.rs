@@ -39,7 +39,7 @@ use crate::keys::{self, Keystore};
 use crate::model::clock::{Moment, wall_clock};
 use crate::model::session_id::SessionId;
 use crate::remote_deletions::RemoteDeletions;
-use crate::settings::Config;
+use crate::settings::{Config, Fixed, Reloadable};
 use crate::store::{self, KeyError, KeyUse, NewSession, OnExpiry, Row, Store};
 
 /// Whether a cached key will do.
@@ -86,7 +86,8 @@ pub struct Sessions {
     /// The nonces of each key that was used in a tunnel, so that no packet is accepted twice.
     seen: Mutex<HashMap<ClientKeyId, Arc<Mutex<NonceMemory>>>>,
     journal: Arc<Journal>,
-    config: ArcSwap<Config>,
+    fixed: Fixed,
+    config: ArcSwap<Reloadable>,
     started: (Moment, Timestamp),
 }
 
@@ -100,6 +101,7 @@ impl Sessions {
         wallet_root: Option<WalletRoot>,
         journal: Arc<Journal>,
     ) -> Self {
+        let Config { fixed, reloadable: config } = config;
         let tunnels = Arc::default();
         // The deletions have the exchange, so it must not have them.
         let unclaimed = Arc::downgrade(&remote);
@@ -124,13 +126,14 @@ impl Sessions {
             outcomes: Mutex::default(),
             seen: Mutex::default(),
             journal,
+            fixed,
             config: ArcSwap::from_pointee(config),
             started: (Moment::now(), wall_clock()),
         }
     }
 
     /// Goes on with other settings; those of the exchange and of the gate are not its own to change.
-    pub fn change(&self, config: Config, wallet_root: Option<WalletRoot>) {
+    pub fn change(&self, config: Reloadable, wallet_root: Option<WalletRoot>) {
         self.store.set_rules(store_rules(&config));
         self.keystore.set_limits(keys::Limits { ttl_hours: config.key_ttl_hours, max: config.max_keys });
         self.wallet_root.store(wallet_root.map(Arc::new));
@@ -189,8 +192,13 @@ impl Sessions {
         Arc::clone(seen.entry(key_id).or_default())
     }
 
-    /// The settings.
-    pub fn config(&self) -> Arc<Config> {
+    /// The settings that hold for as long as the daemon runs.
+    pub fn fixed(&self) -> &Fixed {
+        &self.fixed
+    }
+
+    /// The settings that a reload may change, as they are now.
+    pub fn config(&self) -> Arc<Reloadable> {
         self.config.load_full()
     }
 
@@ -274,7 +282,7 @@ fn on_expiry(journal: &Arc<Journal>, remote: &Arc<RemoteDeletions>, tunnels: &Ar
     })
 }
 
-fn store_rules(config: &Config) -> store::Rules {
+fn store_rules(config: &Reloadable) -> store::Rules {
     store::Rules {
         max: config.max_sessions,
         ttl: config.session_ttl,

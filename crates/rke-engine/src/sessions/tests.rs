@@ -21,15 +21,17 @@ use crate::trust::KnownServers;
 fn sessions() -> (TempDir, Arc<Sessions>) {
     let dir = tempfile::tempdir().expect("a folder");
     let config = Config::new(dir.path().join("daemon"));
-    let data_dir = DataDir::open(&config.data_dir, Role::Daemon, Sharing::Alone).expect("a data directory");
-    let validation = Validation::load(config.dnssec, None).expect("no validation");
+    let data_dir =
+        DataDir::open(&config.fixed.data_dir, Role::Daemon, Sharing::Alone).expect("a data directory");
+    let validation = Validation::load(config.fixed.dnssec, None).expect("no validation");
     let discovery = Discovery::new(None, validation, Directory::default(), Reach::Everywhere);
-    let known = KnownServers::open(&config.data_dir, Vec::new()).expect("a file");
-    let exchange = Arc::new(Exchange::new(discovery, AgreedDirectory::none(), known, Rules::of(&config)));
+    let known = KnownServers::open(&config.fixed.data_dir, Vec::new()).expect("a file");
+    let exchange =
+        Arc::new(Exchange::new(discovery, AgreedDirectory::none(), known, Rules::of(&config.reloadable)));
     let journal = Arc::<Journal>::default();
-    let limits = keys::Limits { ttl_hours: config.key_ttl_hours, max: config.max_keys };
+    let limits = keys::Limits { ttl_hours: config.reloadable.key_ttl_hours, max: config.reloadable.max_keys };
     let keystore = Arc::new(Keystore::open(Arc::new(data_dir), limits).expect("a cache"));
-    let remote = RemoteDeletions::open(&config.data_dir, Arc::clone(&exchange), Arc::clone(&journal));
+    let remote = RemoteDeletions::open(&config.fixed.data_dir, Arc::clone(&exchange), Arc::clone(&journal));
     let remote = Arc::new(remote.expect("a file"));
     (dir, Arc::new(Sessions::new(config, keystore, exchange, remote, None, journal)))
 }

@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// The settings of the gate in front of the API, and of the ways in beside plain TCP.
+/// The settings of the gate in front of the API, and of TLS, which a reload may change.
 #[derive(Debug, Clone, Default)]
 pub struct Access {
     /// Names and addresses in `Host` that are answered beside those of loopback.
@@ -18,11 +18,7 @@ pub struct Access {
     pub loopback_origins: LoopbackOrigins,
     /// The folder that wallets must lie in; anywhere where there is none.
     pub wallet_root: Option<PathBuf>,
-    /// Whether a request must carry the token.
-    pub token: TokenRule,
-    /// Where to listen on a unix socket as well.
-    pub unix_socket: Option<UnixSocket>,
-    /// Serve TLS in place of plain TCP.
+    /// Serve TLS in place of plain TCP. A reload may change the files, but not whether there are any.
     pub tls: Option<TlsFiles>,
 }
 
@@ -79,9 +75,9 @@ pub struct TlsFiles {
 impl Access {
     /// Whether everybody who reaches `address` could use the daemon although they are not on this
     /// machine.
-    pub fn exposes(&self, address: SocketAddr) -> bool {
+    pub fn exposes(&self, address: SocketAddr, token: TokenRule) -> bool {
         let certificates = self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
-        !address.ip().to_canonical().is_loopback() && self.token == TokenRule::None && !certificates
+        !address.ip().to_canonical().is_loopback() && token == TokenRule::None && !certificates
     }
 }
 
@@ -92,7 +88,6 @@ mod tests {
     #[test]
     fn beyond_loopback_something_must_tell_clients_apart() {
         let open = Access::default();
-        let token = Access { token: TokenRule::Required, ..Access::default() };
         let tls = |client_ca: Option<&str>| Access {
             tls: Some(TlsFiles {
                 certificate: "c".into(),
@@ -112,9 +107,10 @@ mod tests {
             ("[::ffff:10.0.0.1]:1", true),
         ] {
             let address = address.parse().expect("an address");
-            assert_eq!(open.exposes(address), exposed, "{address}");
-            assert_eq!(tls(None).exposes(address), exposed, "{address}");
-            assert!(!token.exposes(address) && !tls(Some("a")).exposes(address), "{address}");
+            assert_eq!(open.exposes(address, TokenRule::None), exposed, "{address}");
+            assert_eq!(tls(None).exposes(address, TokenRule::None), exposed, "{address}");
+            assert!(!open.exposes(address, TokenRule::Required), "{address}");
+            assert!(!tls(Some("a")).exposes(address, TokenRule::None), "{address}");
         }
     }
 }

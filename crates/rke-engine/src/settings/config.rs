@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Confirm;
-use super::access::Access;
+use super::access::{Access, TokenRule, UnixSocket};
 use super::listen::Listen;
 use crate::Domain;
 use crate::discovery::Dnssec;
@@ -13,9 +13,18 @@ use crate::guardians::Guardians;
 use crate::model::usage::UsageLimits;
 use crate::trust::Pin;
 
-/// The daemon's settings.
+/// The daemon's settings: what holds for as long as it runs, and what a reload may change.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// What takes a new start to change.
+    pub fixed: Fixed,
+    /// What a running daemon can change.
+    pub reloadable: Reloadable,
+}
+
+/// Settings that hold for as long as the daemon runs.
+#[derive(Debug, Clone)]
+pub struct Fixed {
     /// Where the HTTP API listens: at least one.
     pub listen: Vec<Listen>,
     /// Where the master key and the sealed key cache lie.
@@ -28,6 +37,21 @@ pub struct Config {
     pub dnssec: Dnssec,
     /// The DNSKEY records that validation begins with; the root's where there is no file.
     pub dnssec_anchors: Option<PathBuf>,
+    /// How long a client may neither send nor take a byte of a body.
+    pub body_timeout: Duration,
+    /// Whether a request must carry the token.
+    pub token: TokenRule,
+    /// Where to listen on a unix socket as well.
+    pub unix_socket: Option<UnixSocket>,
+    /// The file of the audit log, if there is to be one.
+    pub audit_log: Option<PathBuf>,
+    /// What the console proposes to try.
+    pub example: Option<Example>,
+}
+
+/// Settings that a reload may change.
+#[derive(Debug, Clone)]
+pub struct Reloadable {
     /// The Content Servers that domains must have.
     pub pins: Vec<Pin>,
     /// Most sessions at one time.
@@ -60,14 +84,8 @@ pub struct Config {
     pub allow_weak_shares: Vec<Domain>,
     /// Domains whose RAIDAs may be asked for 1-byte shares in envelope 1.
     pub allow_envelope_1: Vec<Domain>,
-    /// How long a client may neither send nor take a byte of a body.
-    pub body_timeout: Duration,
-    /// Who may use the daemon, and the ways in.
+    /// Who may use the daemon.
     pub access: Access,
-    /// The file of the audit log, if there is to be one.
-    pub audit_log: Option<PathBuf>,
-    /// What the console proposes to try.
-    pub example: Option<Example>,
 }
 
 /// A session that can be opened here, for whoever does not know one.
@@ -92,6 +110,13 @@ pub enum OnSuspend {
 impl Config {
     /// The documented defaults, with the data in `data_dir`.
     pub fn new(data_dir: PathBuf) -> Self {
+        Self { fixed: Fixed::new(data_dir), reloadable: Reloadable::default() }
+    }
+}
+
+impl Fixed {
+    /// The documented defaults, with the data in `data_dir`.
+    fn new(data_dir: PathBuf) -> Self {
         Self {
             listen: vec![Listen::Localhost(8080)],
             data_dir,
@@ -99,6 +124,50 @@ impl Config {
             allow_private_raidas: false,
             dnssec: Dnssec::default(),
             dnssec_anchors: None,
+            body_timeout: Duration::from_secs(60),
+            token: TokenRule::default(),
+            unix_socket: None,
+            audit_log: None,
+            example: None,
+        }
+    }
+
+    /// The names of the settings that differ in `wanted`.
+    pub fn differences(&self, wanted: &Self) -> Vec<&'static str> {
+        // One that is added here later does not compile without its line below.
+        let Self {
+            listen,
+            data_dir,
+            dns_server,
+            allow_private_raidas,
+            dnssec,
+            dnssec_anchors,
+            body_timeout,
+            token,
+            unix_socket,
+            audit_log,
+            example: _,
+        } = self;
+        let differs = [
+            ("listen", *listen != wanted.listen),
+            ("data-dir", *data_dir != wanted.data_dir),
+            ("dns-server", *dns_server != wanted.dns_server),
+            ("allow-private-raidas", *allow_private_raidas != wanted.allow_private_raidas),
+            ("dnssec", *dnssec != wanted.dnssec),
+            ("dnssec-anchors", *dnssec_anchors != wanted.dnssec_anchors),
+            ("body-timeout", *body_timeout != wanted.body_timeout),
+            ("require-token", *token != wanted.token),
+            ("unix-socket", *unix_socket != wanted.unix_socket),
+            ("audit-log", *audit_log != wanted.audit_log),
+        ];
+        differs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+    }
+}
+
+impl Default for Reloadable {
+    /// The documented defaults.
+    fn default() -> Self {
+        Self {
             pins: Vec::new(),
             max_sessions: 16,
             session_ttl: Duration::from_secs(3600),
@@ -115,10 +184,28 @@ impl Config {
             confirm_timeout: Duration::from_secs(2),
             allow_weak_shares: Vec::new(),
             allow_envelope_1: Vec::new(),
-            body_timeout: Duration::from_secs(60),
             access: Access::default(),
-            audit_log: None,
-            example: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_a_new_start_is_named() {
+        let current = Fixed::new("/a".into());
+        assert!(current.differences(&current).is_empty());
+        let wanted = Fixed {
+            dnssec: Dnssec::Require,
+            dnssec_anchors: Some("/k".into()),
+            body_timeout: Duration::from_secs(7),
+            token: TokenRule::Required,
+            audit_log: Some("/l".into()),
+            ..Fixed::new("/b".into())
+        };
+        let named = ["data-dir", "dnssec", "dnssec-anchors", "body-timeout", "require-token", "audit-log"];
+        assert_eq!(current.differences(&wanted), named);
     }
 }

@@ -1,9 +1,11 @@
 //! What the daemon can be told.
 
 pub mod access;
+mod bounds;
 mod config;
 mod confirm;
 pub mod listen;
 
-pub use config::{Config, Example, OnSuspend};
+pub use bounds::{BOUNDS, Bounds, MAX_PLACES, OutOfBounds};
+pub use config::{Config, Example, Fixed, OnSuspend, Reloadable};
 pub use confirm::Confirm;

@@ -7,6 +7,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use rke_client::{CachedKey, Client, KeyChoice, OtherEnd, Receipt};
 
 use super::{examples, parse_address};
+use crate::switch::Switch;
 
 /// Commands that ask a running daemon.
 #[derive(Subcommand)]
@@ -248,7 +249,7 @@ pub(crate) struct DoctorOptions {
     #[arg(long, value_name = "IP:PORT", env = "RKE_DNS_SERVER", value_parser = parse_address)]
     pub(crate) dns_server: Option<SocketAddr>,
     /// Take private, link-local and loopback addresses from it, as a daemon with this flag does.
-    #[arg(long, env = "RKE_ALLOW_PRIVATE_RAIDAS")]
+    #[arg(long, env = "RKE_ALLOW_PRIVATE_RAIDAS", value_parser = Switch)]
     pub(crate) allow_private_raidas: bool,
     /// File of lines `host:port index` for records that do not name their RAIDA.
     #[arg(long, value_name = "FILE", env = "RKE_RAIDA_DIRECTORY")]

@@ -11,6 +11,7 @@ use rke_raida::replay::DEFAULT_PLACES;
 use super::{LogOptions, parse_address, parse_cs_id, parse_domain, parse_key_set, parse_replay_places};
 use crate::protection::{Protection, parse_places};
 use crate::sandbox::SandboxOptions;
+use crate::switch::Switch;
 
 #[derive(Subcommand)]
 pub(crate) enum ContentServerCommand {
@@ -22,15 +23,15 @@ pub(crate) enum ContentServerCommand {
         /// Make it a key set of narrow shares, which are 1 byte each, as unmodified RAIDAs of the public network give them.
         /// Keys have 256 bits, but client and Content Server know each other only weakly. It needs a domain of its own, and a
         /// `serve` with --allow-weak-shares.
-        #[arg(long, env = "RKE_NARROW", group = "one_byte_shares")]
+        #[arg(long, env = "RKE_NARROW", group = "one_byte_shares", value_parser = Switch)]
         narrow: bool,
         /// Make it a key set of narrow shares for live sessions, whose keys have 8 bits: for clients of the public network.
         /// The same holds for it.
-        #[arg(long, env = "RKE_LIVE", group = "one_byte_shares")]
+        #[arg(long, env = "RKE_LIVE", group = "one_byte_shares", value_parser = Switch)]
         live: bool,
         /// Preload the master secrets under the Content Server ID in lower case as well: some clients of the public network
         /// lower-case it. For key sets of narrow shares.
-        #[arg(long, env = "RKE_LOWER_CASE_TOO", requires = "one_byte_shares")]
+        #[arg(long, env = "RKE_LOWER_CASE_TOO", requires = "one_byte_shares", value_parser = Switch)]
         lower_case_too: bool,
         #[command(flatten)]
         options: PreloadOptions,
@@ -131,7 +132,7 @@ pub(crate) struct ContentServerOptions {
     pub(crate) max_commands: usize,
     /// Serve key sets of 1-byte shares too: those of `preload --narrow`, and those of `preload --live`, whose keys have 8
     /// bits.
-    #[arg(long, env = "RKE_ALLOW_WEAK_SHARES")]
+    #[arg(long, env = "RKE_ALLOW_WEAK_SHARES", value_parser = Switch)]
     pub(crate) allow_weak_shares: bool,
     #[command(flatten)]
     pub(crate) protection: Protection,

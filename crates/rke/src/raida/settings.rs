@@ -19,6 +19,7 @@ use crate::cli::{parse_address, parse_replay_places};
 use crate::protection::{Protection, SecretMemoryChoice};
 use crate::sandbox::{Sandbox, SandboxChoice};
 use crate::settings::{WrongSettings, first_given, read_file};
+use crate::switch::{Switch, switch_in_file};
 
 /// One RAIDA node. The same structure is read from flags, environment and file.
 #[derive(Args, Clone, Deserialize, Default)]
@@ -62,16 +63,16 @@ pub(crate) struct RaidaOptions {
     #[serde(default, deserialize_with = "replay_places")]
     replay_memory: Option<usize>,
     /// Respond to requests in envelope 1, as older clients send them. It can give the coin's AN away.
-    #[arg(long, env = "RKE_ALLOW_ENVELOPE_1")]
-    #[serde(default)]
-    allow_envelope_1: bool,
+    #[arg(long, value_name = "SWITCH", env = "RKE_ALLOW_ENVELOPE_1", value_parser = Switch, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[serde(default, deserialize_with = "switch_in_file")]
+    allow_envelope_1: Option<bool>,
     /// The memory to hold secrets in [default: auto].
     #[arg(long, value_name = "KIND", env = "RKE_SECRET_MEMORY")]
     secret_memory: Option<SecretMemoryChoice>,
     /// Let debuggers and core dumps see everything, keys included. For debugging rke only.
-    #[arg(long, env = "RKE_INSECURE_DEBUG")]
-    #[serde(default)]
-    insecure_debug: bool,
+    #[arg(long, value_name = "SWITCH", env = "RKE_INSECURE_DEBUG", value_parser = Switch, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[serde(default, deserialize_with = "switch_in_file")]
+    insecure_debug: Option<bool>,
     /// Whether to give up, once started, all rights that are not needed [default: on]. See SECURITY.md.
     #[arg(long, value_name = "WHEN", env = "RKE_SANDBOX")]
     sandbox: Option<SandboxChoice>,
@@ -81,16 +82,17 @@ pub(crate) struct RaidaOptions {
 }
 
 /// What a node runs with.
-pub(super) struct RaidaSettings {
+#[cfg_attr(test, derive(Debug))]
+pub(crate) struct RaidaSettings {
     config: Option<PathBuf>,
-    pub(super) raida: RaidaIndex,
-    pub(super) listen: SocketAddr,
-    pub(super) coins: Vec<PathBuf>,
-    pub(super) data_dir: PathBuf,
-    pub(super) rules: Rules,
-    pub(super) protection: Protection,
+    pub(crate) raida: RaidaIndex,
+    pub(crate) listen: SocketAddr,
+    pub(crate) coins: Vec<PathBuf>,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) rules: Rules,
+    pub(crate) protection: Protection,
     sandbox: SandboxChoice,
-    pub(super) log: String,
+    pub(crate) log: String,
 }
 
 impl RaidaOptions {
@@ -98,7 +100,7 @@ impl RaidaOptions {
     ///
     /// # Errors
     /// [`WrongSettings`].
-    pub(super) fn settle(self) -> Result<RaidaSettings, WrongSettings> {
+    pub(crate) fn settle(self) -> Result<RaidaSettings, WrongSettings> {
         self.fill().map_err(WrongSettings)
     }
 
@@ -110,7 +112,7 @@ impl RaidaOptions {
         };
         let coins = first_given([self.coins, file.coins]);
         let preloaders = first_given([self.preloader, file.preloader]);
-        let envelope_1 = self.allow_envelope_1 || file.allow_envelope_1;
+        let envelope_1 = self.allow_envelope_1.or(file.allow_envelope_1);
         Ok(RaidaSettings {
             config: self.config,
             raida: required("index", self.index.or(file.index))?,
@@ -119,13 +121,16 @@ impl RaidaOptions {
             data_dir: required("data-dir", self.data_dir.or(file.data_dir))?,
             rules: Rules {
                 preloaders: preloaders.into_iter().collect(),
-                envelope_1: if envelope_1 { Envelope1::Allowed } else { Envelope1::Refused },
+                envelope_1: match envelope_1 {
+                    Some(true) => Envelope1::Allowed,
+                    _ => Envelope1::Refused,
+                },
                 replay_places: self.replay_memory.or(file.replay_memory).unwrap_or(DEFAULT_PLACES),
                 imitates: Imitation::Nobody,
             },
             protection: Protection {
                 secret_memory: self.secret_memory.or(file.secret_memory).unwrap_or_default(),
-                insecure_debug: self.insecure_debug || file.insecure_debug,
+                insecure_debug: self.insecure_debug.or(file.insecure_debug).unwrap_or_default(),
             },
             sandbox: self.sandbox.or(file.sandbox).unwrap_or_default(),
             log: self.log.or(file.log).unwrap_or_else(|| "warn".into()),
@@ -135,7 +140,7 @@ impl RaidaOptions {
 
 impl RaidaSettings {
     /// What the node keeps of its rights.
-    pub(super) fn sandbox(&self) -> Sandbox {
+    pub(crate) fn sandbox(&self) -> Sandbox {
         let files = Files::new(Reading::Limited).write(&self.data_dir);
         let files = self.coins.iter().map(AsRef::as_ref).fold(files, Files::read);
         let files = self.config.iter().map(AsRef::as_ref).fold(files, Files::read_again);
@@ -143,7 +148,7 @@ impl RaidaSettings {
     }
 
     /// The names of the settings that differ in `wanted` and take a new start to change.
-    pub(super) fn fixed(&self, wanted: &Self) -> Vec<&'static str> {
+    pub(crate) fn fixed(&self, wanted: &Self) -> Vec<&'static str> {
         let differs = [
             ("index", self.raida != wanted.raida),
             ("listen", self.listen != wanted.listen),

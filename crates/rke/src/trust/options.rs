@@ -52,16 +52,16 @@ impl TrustOptions {
 
     /// Puts them into the daemon's settings.
     pub(crate) fn settle(self, config: &mut Config) -> Result<()> {
-        config.pins = pins(&self.pin)?;
-        config.dnssec = match self.dnssec {
+        config.reloadable.pins = pins(&self.pin)?;
+        config.fixed.dnssec = match self.dnssec {
             None | Some(DnssecChoice::Off) => Dnssec::Off,
             Some(DnssecChoice::Try) => Dnssec::Try,
             Some(DnssecChoice::Require) => Dnssec::Require,
         };
-        if self.dnssec_anchors.is_some() && config.dnssec == Dnssec::Off {
+        if self.dnssec_anchors.is_some() && config.fixed.dnssec == Dnssec::Off {
             bail!("--dnssec-anchors has no effect without --dnssec try or --dnssec require; add one of them");
         }
-        config.dnssec_anchors = self.dnssec_anchors;
+        config.fixed.dnssec_anchors = self.dnssec_anchors;
         Ok(())
     }
 }
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn pins_are_given_one_by_one_or_with_commas_between_them() {
         let config = settled(&["a.test=A", "b.test=B,1,c.test=C", "a.test=A"], None, None).expect("pins");
-        let pins = config.pins.iter().map(|pin| format!("{}={}", pin.domain, pin.cs_id));
+        let pins = config.reloadable.pins.iter().map(|pin| format!("{}={}", pin.domain, pin.cs_id));
         assert_eq!(pins.collect::<Vec<_>>(), ["a.test=A", "b.test=B,1", "c.test=C"]);
     }
 
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn keys_for_validation_need_validation() {
         let config = settled(&[], Some(DnssecChoice::Try), Some("/k")).expect("settings");
-        assert_eq!((config.dnssec, config.dnssec_anchors), (Dnssec::Try, Some("/k".into())));
+        assert_eq!((config.fixed.dnssec, config.fixed.dnssec_anchors), (Dnssec::Try, Some("/k".into())));
         assert!(settled(&[], None, Some("/k")).is_err());
         assert!(settled(&[], Some(DnssecChoice::Off), Some("/k")).is_err());
     }

@@ -202,7 +202,7 @@ async fn a_head_that_never_ends_is_answered_with_408() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_store_says_when_to_come_back() {
-    let stage = Stage::with(|config| config.max_sessions = 2).await;
+    let stage = Stage::with(|config| config.reloadable.max_sessions = 2).await;
     stage.create().await;
     let second = stage.create_id().await;
     let full = stage.get(&stage.create_target()).await;
@@ -219,7 +219,7 @@ async fn a_full_store_says_when_to_come_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_session_is_not_found() {
-    let stage = Stage::with(|config| config.session_ttl = Duration::from_millis(300)).await;
+    let stage = Stage::with(|config| config.reloadable.session_ttl = Duration::from_millis(300)).await;
     let id = stage.create_id().await;
     tokio::time::sleep(Duration::from_millis(350)).await;
     let answer = stage.get(&format!("/api/rke/session/delete?session_id={id}")).await;

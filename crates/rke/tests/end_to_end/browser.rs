@@ -125,9 +125,9 @@ impl Scene {
 
     async fn with(loopback_origins: LoopbackOrigins, allowed: &str) -> Self {
         let change = |config: &mut rke_engine::settings::Config| {
-            config.access.loopback_origins = loopback_origins;
-            config.access.allow_hosts = vec!["allowed.test".into()];
-            config.access.allow_origins = vec![allowed.into()];
+            config.reloadable.access.loopback_origins = loopback_origins;
+            config.reloadable.access.allow_hosts = vec!["allowed.test".into()];
+            config.reloadable.access.allow_origins = vec![allowed.into()];
         };
         let stage = Stage::with(change).await;
         let id = stage.create_id().await;

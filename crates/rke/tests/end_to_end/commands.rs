@@ -142,7 +142,7 @@ async fn a_live_sessions_command_may_go_on_after_its_output_and_leaves_nothing()
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
     let dns = DnsServer::start(loopback, [&records], loopback.ip()).await.expect("a DNS server");
     let mut config = config(&dir, dns.address());
-    config.allow_weak_shares = vec![Domain::new(DOMAIN).expect("a domain")];
+    config.reloadable.allow_weak_shares = vec![Domain::new(DOMAIN).expect("a domain")];
     let daemon = Daemon::start(config).await.expect("a daemon");
     let create = format!("/api/rke/session?domain={DOMAIN}&wallet_path={}", network.wallet().display());
     let created = get(daemon.address(), &create).await.json();

@@ -231,7 +231,7 @@ async fn another_user_is_refused_at_the_unix_socket() {
 }
 
 /// Certificates of an authority for a server on 127.0.0.1 and for a client, as PEM files.
-fn certificates(dir: &Path, name: &str) {
+pub(crate) fn certificates(dir: &Path, name: &str) {
     let key = || KeyPair::generate().expect("a key");
     let mut params = CertificateParams::new(Vec::new()).expect("parameters");
     params.distinguished_name.push(DnType::CommonName, format!("{name} authority"));
@@ -286,6 +286,25 @@ async fn with_client_certificates_only_their_holders_are_answered() {
     assert!(curl(&[&our[..], &["-H", &own]].concat()).contains("rke_status"));
     assert_eq!((curl(&their), curl(&[])), (String::new(), String::new()));
     assert!(!real.send_raw(get_with("/api/rke/status", "host: localhost")).contains("HTTP"), "no plain text");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_would_open_the_daemon_up_is_refused_by_a_reload() {
+    let dir = tempfile::tempdir().expect("a folder");
+    certificates(dir.path(), "our");
+    let file = |name: &str| utf8(&dir.path().join(name)).to_owned();
+    let config = dir.path().join("rke.toml");
+    let tls =
+        format!("tls-cert = '{}'\ntls-key = '{}'\n", file("our-server.pem"), file("our-server-key.pem"));
+    let authority = format!("{tls}tls-client-ca = '{}'\n", file("our-ca.pem"));
+    std::fs::write(&config, &authority).expect("written");
+    let real = Real::start(&["--config", utf8(&config), "--listen", "0.0.0.0:0"]).await;
+    std::fs::write(&config, &tls).expect("written");
+    let log = real.reload();
+    assert!(log.contains("is not changed") && log.contains("--tls-client-ca"), "{log}");
+    std::fs::write(&config, &authority).expect("written");
+    let log = real.reload();
+    assert!(log.contains("was read again") && !log.contains("new start"), "{log}");
 }
 
 #[test]

@@ -157,7 +157,7 @@ async fn of_a_session_of_8_bits_nothing_can_be_wiped_there() {
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
     let dns = DnsServer::start(loopback, [&records], loopback.ip()).await.expect("a DNS server");
     let mut config = config(&dir, dns.address());
-    config.allow_weak_shares = vec![Domain::new(DOMAIN).expect("a domain")];
+    config.reloadable.allow_weak_shares = vec![Domain::new(DOMAIN).expect("a domain")];
     let daemon = Daemon::start(config).await.expect("a daemon");
     let wallet = network.wallet().display().to_string();
     let create = format!("/api/rke/session?domain={DOMAIN}&wallet_path={wallet}");

@@ -18,7 +18,7 @@ pub(crate) async fn through(faults: Vec<Fault>, seed: u64) -> Detour {
         let relays = Relays::start(network.node_addresses(), faults, seed).await;
         with_endpoints(network, &relays.endpoints())
     };
-    Detour::new(detour, |config| config.exchange_timeout = Duration::from_secs(5)).await
+    Detour::new(detour, |config| config.reloadable.exchange_timeout = Duration::from_secs(5)).await
 }
 
 fn raidas(shown: &Value) -> Vec<u64> {
@@ -90,10 +90,10 @@ async fn exchanges_that_hang_hold_up_nobody_else() {
     let dead: Vec<SocketAddr> =
         silent.iter().map(|socket| socket.local_addr().expect("an address")).collect();
     let detour = async |network: &LocalNetwork, _: &tempfile::TempDir| network.records().clone();
-    let good = Detour::new(detour, |config| config.max_sessions = 64).await;
+    let good = Detour::new(detour, |config| config.reloadable.max_sessions = 64).await;
     let id = good.create().await.json()["session_id"].as_str().expect("an id").to_owned();
     let detour = async |network: &LocalNetwork, _: &tempfile::TempDir| with_endpoints(network, &dead);
-    let bad = Detour::new(detour, |config| config.exchange_timeout = Duration::from_secs(3)).await;
+    let bad = Detour::new(detour, |config| config.reloadable.exchange_timeout = Duration::from_secs(3)).await;
     let (address, wallet) = (good.daemon.address(), good.network.wallet().display().to_string());
     // Domains that the good daemon's DNS knows nothing of, beside sixteen that hang elsewhere.
     let hanging: Vec<_> = (0..16)

@@ -339,8 +339,8 @@ async fn our_client_takes_answers_of_either_hmac_241_for_250_and_242_and_243_for
     let (server, port) = Server::with_secrets_of(dir.path());
     records.port = port;
     let detour = Detour::on(dir, network, records, |config| {
-        config.allow_weak_shares = vec![Domain::new(DOMAIN).expect("a domain")];
-        config.confirm = Confirm::Require;
+        config.reloadable.allow_weak_shares = vec![Domain::new(DOMAIN).expect("a domain")];
+        config.reloadable.confirm = Confirm::Require;
     })
     .await;
     for (status, covered) in [250, 241].into_iter().flat_map(|status| BOTH.map(|covered| (status, covered))) {

@@ -73,7 +73,8 @@ async fn liars_that_answer_first_do_not_keep_out_the_honest_who_take_long() {
         let relays = Relays::start(network.node_addresses(), faults, 0).await;
         with_endpoints(network, &relays.endpoints())
     };
-    let detour = Detour::new(slow, |config| config.exchange_timeout = Duration::from_secs(8)).await;
+    let detour =
+        Detour::new(slow, |config| config.reloadable.exchange_timeout = Duration::from_secs(8)).await;
     let shown = detour.show(&detour.create().await).await;
     assert_eq!((&shown["liars"], &shown["raidas"]), (&indexes(0..12), &indexes(12..25)), "{shown}");
     assert_eq!(shown["confirmed"], true);

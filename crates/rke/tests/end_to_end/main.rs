@@ -8,6 +8,7 @@ mod attacks;
 mod audit;
 mod bodies;
 mod browser;
+mod check_config;
 mod chromium;
 mod client;
 mod clients;

@@ -48,7 +48,9 @@ async fn records_that_led_to_nobody_are_looked_up_again() {
         (0..25).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket")).collect();
     let endpoints: Vec<SocketAddr> =
         nowhere.iter().map(|socket| socket.local_addr().expect("an address")).collect();
-    let quick = |config: &mut rke_engine::settings::Config| config.exchange_timeout = Duration::from_secs(2);
+    let quick = |config: &mut rke_engine::settings::Config| {
+        config.reloadable.exchange_timeout = Duration::from_secs(2)
+    };
     let mut detour = Detour::new(async |network, _| with_endpoints(network, &endpoints), quick).await;
     let target =
         format!("/api/rke/session?domain={DOMAIN}&wallet_path={}", detour.network.wallet().display());

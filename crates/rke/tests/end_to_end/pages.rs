@@ -72,7 +72,7 @@ impl Asker {
 
 /// With pages of origin `null` let in.
 async fn stage() -> Stage {
-    Stage::with(|config| config.access.null_origin = NullOrigin::Allowed).await
+    Stage::with(|config| config.reloadable.access.null_origin = NullOrigin::Allowed).await
 }
 
 async fn each<T>(of: impl AsyncFn(Asker) -> T) -> [T; 5] {

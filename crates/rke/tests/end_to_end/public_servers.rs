@@ -44,11 +44,11 @@ impl Stage {
         let records = [network.records(), &narrow];
         let dns = DnsServer::start(loopback, records, loopback.ip()).await.expect("a DNS server");
         let mut config = config(&dir, dns.address());
-        config.exchange_timeout = Duration::from_secs(5);
-        config.max_sessions = 2 * EXCHANGES;
-        config.confirm = Confirm::Require;
-        config.allow_weak_shares = vec![Domain::new(NARROW).expect("a domain")];
-        config.allow_envelope_1 = config.allow_weak_shares.clone();
+        config.reloadable.exchange_timeout = Duration::from_secs(5);
+        config.reloadable.max_sessions = 2 * EXCHANGES;
+        config.reloadable.confirm = Confirm::Require;
+        config.reloadable.allow_weak_shares = vec![Domain::new(NARROW).expect("a domain")];
+        config.reloadable.allow_envelope_1 = config.reloadable.allow_weak_shares.clone();
         change(&mut config);
         let daemon = Daemon::start(config).await.expect("a daemon");
         Self { network, daemon, dns, _dir: dir }
@@ -161,7 +161,7 @@ async fn a_raida_that_changes_its_form_costs_no_exchange() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_envelope_1_is_not_allowed_who_knows_no_other_gives_no_share() {
-    let stage = Stage::new(|config| config.allow_envelope_1 = Vec::new()).await;
+    let stage = Stage::new(|config| config.reloadable.allow_envelope_1 = Vec::new()).await;
     let refused = stage.create(NARROW).await.json();
     assert_eq!(refused["code"], 503, "{refused}");
     let answered: Vec<u8> = (0..13).chain(21..25).collect();

@@ -57,7 +57,7 @@ async fn closed_ports_are_told_from_silent_ones_over_both_families() {
         let silent = sockets.into_iter().skip(13).collect::<Vec<_>>();
         let detour =
             async |network: &LocalNetwork, _: &tempfile::TempDir| with_endpoints(network, &endpoints);
-        let detour = Detour::new(detour, |config| config.exchange_timeout = AN_HOUR).await;
+        let detour = Detour::new(detour, |config| config.reloadable.exchange_timeout = AN_HOUR).await;
         let (message, rows) = told(&detour.create().await, &detour.get("/api/rke/raidas").await);
         assert!(
             message.ends_with("answered; 13 refused: nothing listens at their ports"),
@@ -91,8 +91,10 @@ async fn a_refused_time_is_compared_with_the_one_that_was_accepted_last() {
     let network = network(&dir).await;
     let relays = Relays::start(network.node_addresses(), vec![Fault::None; 25], 0).await;
     let records = with_endpoints(&network, &relays.endpoints());
-    let detour =
-        Detour::on(dir, network, records, |config| config.exchange_timeout = Duration::from_secs(5)).await;
+    let detour = Detour::on(dir, network, records, |config| {
+        config.reloadable.exchange_timeout = Duration::from_secs(5)
+    })
+    .await;
     assert_eq!(detour.create().await.status, 200);
     (0..25).for_each(|raida| relays.spoil(raida, Fault::Stale));
     let (message, _) = told(&detour.create().await, &detour.get("/api/rke/raidas").await);

@@ -59,9 +59,12 @@ async fn a_mistake_changes_nothing_and_what_takes_a_new_start_is_named() {
         assert!(log.contains("the configuration is not changed"), "{log}");
         assert_eq!(real.get("/api/rke/status").json()["sessions"]["max"], 1);
     }
-    write(&path, "max-sessions = 5\nrequire-token = true\nlog-format = 'text'\n");
+    write(&path, "max-sessions = 5\nrequire-token = true\nbody-timeout = 7\nsandbox = 'off'\n");
     let log = real.reload();
-    assert!(log.contains("require-token") && log.contains("takes a new start"), "{log}");
+    for setting in ["require-token", "body-timeout", "sandbox"] {
+        let named = log.lines().any(|line| line.contains(setting) && line.contains("takes a new start"));
+        assert!(named, "{setting}: {log}");
+    }
     assert_eq!(real.get("/api/rke/status").json()["sessions"]["max"], 5, "without a token, as before");
     assert!(real.lives(&id));
 }

@@ -30,8 +30,8 @@ async fn at_port(port: u16, confirm: Confirm) -> Detour {
         records
     };
     let change = |config: &mut rke_engine::settings::Config| {
-        config.confirm = confirm;
-        config.confirm_timeout = Duration::from_millis(700);
+        config.reloadable.confirm = confirm;
+        config.reloadable.confirm_timeout = Duration::from_millis(700);
     };
     Detour::new(elsewhere, change).await
 }

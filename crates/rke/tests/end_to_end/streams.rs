@@ -194,7 +194,7 @@ async fn a_deleted_session_breaks_its_streams_off_and_does_not_wait_for_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_session_breaks_its_streams_off() {
-    let stage = Stage::with(|config| config.session_ttl = Duration::from_secs(2)).await;
+    let stage = Stage::with(|config| config.reloadable.session_ttl = Duration::from_secs(2)).await;
     for path in ["encrypt", "seal"] {
         let id = stage.create_id().await;
         let Stream { mut sender, answer } = Stream::begin(stage.daemon.address(), path, &id).await;
@@ -225,7 +225,7 @@ async fn a_body_that_ends_before_its_end_is_no_success() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_stands_still_loses_its_connection() {
-    let stage = Stage::with(|config| config.body_timeout = Duration::from_secs(1)).await;
+    let stage = Stage::with(|config| config.fixed.body_timeout = Duration::from_secs(1)).await;
     let (id, address) = (stage.create_id().await, stage.daemon.address());
     // Nothing is answered yet: the client is told.
     for (kind, path, start) in
@@ -254,7 +254,7 @@ async fn a_body_that_stands_still_loses_its_connection() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_body_lasts_as_long_as_it_moves() {
-    let stage = Stage::with(|config| config.body_timeout = Duration::from_secs(1)).await;
+    let stage = Stage::with(|config| config.fixed.body_timeout = Duration::from_secs(1)).await;
     let id = stage.create_id().await;
     let mut stream = Stream::begin(stage.daemon.address(), "encrypt", &id).await;
     stream.read(PIECE).await;

@@ -60,12 +60,11 @@ fn network_config(dir: &tempfile::TempDir) -> LocalNetworkConfig {
 }
 
 pub(crate) fn config(dir: &tempfile::TempDir, dns: SocketAddr) -> Config {
-    Config {
-        listen: vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()],
-        dns_server: Some(dns),
-        exchange_timeout: Duration::from_secs(1),
-        ..Config::new(dir.path().join("daemon"))
-    }
+    let mut config = Config::new(dir.path().join("daemon"));
+    config.fixed.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()];
+    config.fixed.dns_server = Some(dns);
+    config.reloadable.exchange_timeout = Duration::from_secs(1);
+    config
 }
 
 impl Stage {

@@ -33,7 +33,7 @@ async fn an_endpoint_that_is_said_to_be_many_raidas_gets_no_datagram() {
     let victim = Victim::new();
     let detour = Detour::new(
         async |network, _| with_endpoints(network, &[victim.endpoint(); 25]),
-        |config| config.exchange_timeout = Duration::from_secs(2),
+        |config| config.reloadable.exchange_timeout = Duration::from_secs(2),
     );
     let detour = detour.await;
     let refused = detour.create().await;
@@ -55,7 +55,7 @@ async fn who_has_never_answered_gets_two_datagrams_at_most() {
     let endpoints: Vec<SocketAddr> = victims.iter().map(Victim::endpoint).collect();
     let detour = Detour::new(
         async |network, _| with_endpoints(network, &endpoints),
-        |config| config.exchange_timeout = Duration::from_secs(3),
+        |config| config.reloadable.exchange_timeout = Duration::from_secs(3),
     );
     let detour = detour.await;
     let refused = detour.create().await;

@@ -37,7 +37,7 @@ async fn weak(port: impl AsyncFnOnce(SocketAddr) -> u16, change: impl FnOnce(&mu
     let mut records = network.add_narrow_key_set().await.expect("a key set");
     records.port = port(network.content_server_address()).await;
     let allow = |config: &mut Config| {
-        config.allow_weak_shares = domains();
+        config.reloadable.allow_weak_shares = domains();
         change(config);
     };
     Detour::on(dir, network, records, allow).await
@@ -70,7 +70,7 @@ fn id(shown: &Value) -> &str {
 #[tokio::test(flavor = "multi_thread")]
 async fn narrow_shares_are_refused_unless_the_domain_is_allowed_to() {
     for other in [vec![], vec![Domain::new("other.test").expect("a domain")]] {
-        let detour = weak(own, |config| config.allow_weak_shares = other).await;
+        let detour = weak(own, |config| config.reloadable.allow_weak_shares = other).await;
         let refused = detour.create().await;
         assert_eq!(refused.status, 403, "{}", refused.body);
         assert!(refused.body.contains("weak (1-byte) key shares"), "{}", refused.body);
@@ -86,7 +86,7 @@ async fn of_a_key_set_for_wide_shares_no_narrow_ones_are_given() {
         records.texts.retain(|text| !text.contains("share-bytes"));
         records
     };
-    let detour = Detour::new(without_width, |config| config.allow_weak_shares = domains()).await;
+    let detour = Detour::new(without_width, |config| config.reloadable.allow_weak_shares = domains()).await;
     let refused = detour.create().await.json();
     assert_eq!((&refused["code"], &refused["answered"]), (&json!(503), &json!([])), "{refused}");
     assert_eq!(refused["faults"][24]["fault"], "refused: no such key set (212)");
@@ -96,7 +96,7 @@ async fn of_a_key_set_for_wide_shares_no_narrow_ones_are_given() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_answers_in_envelope_4_is_asked_in_it_also_where_envelope_1_is_allowed() {
     for allowed in [vec![Domain::new("other.test").expect("a domain")], domains()] {
-        let detour = weak(own, |config| config.allow_envelope_1 = allowed).await;
+        let detour = weak(own, |config| config.reloadable.allow_envelope_1 = allowed).await;
         check_weak(&detour.show(&detour.create().await).await, true);
         detour.stop().await;
     }
@@ -138,7 +138,7 @@ async fn a_client_of_a_weak_session_that_goes_away_has_its_command_killed_and_ha
     );
     let mut network = network_with(&dir, ServerConfig::new(running(&command))).await;
     let records = network.add_narrow_key_set().await.expect("a key set");
-    let allow = |config: &mut Config| config.allow_weak_shares = domains();
+    let allow = |config: &mut Config| config.reloadable.allow_weak_shares = domains();
     let detour = Detour::on(dir, network, records, allow).await;
     let shown = detour.show(&detour.create().await).await;
     check_weak(&shown, true);
@@ -176,7 +176,8 @@ async fn a_cached_weak_key_opens_nothing_once_the_domain_is_no_longer_allowed_to
     let wallet = detour.network.wallet().display();
     let create = format!("/api/rke/session?domain={DOMAIN}&wallet_path={wallet}");
     assert_eq!(detour.get(&create).await.json()["from_cache"], true);
-    let withdrawn = Config { allow_weak_shares: Vec::new(), ..settings.expect("settings") };
+    let mut withdrawn = settings.expect("settings");
+    withdrawn.reloadable.allow_weak_shares = Vec::new();
     detour.daemon.reload(withdrawn).await.expect("other settings");
     assert_eq!(detour.get("/api/rke/keys").await.json()["total"], 1, "the key is still cached");
     let refused = detour.get(&create).await;
@@ -187,7 +188,7 @@ async fn a_cached_weak_key_opens_nothing_once_the_domain_is_no_longer_allowed_to
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_content_server_a_weak_session_depends_on_what_is_required() {
     for (confirm, status) in [(Confirm::Require, 502), (Confirm::Try, 200), (Confirm::Off, 200)] {
-        let detour = weak(nobody, |config| config.confirm = confirm).await;
+        let detour = weak(nobody, |config| config.reloadable.confirm = confirm).await;
         let created = detour.create().await;
         assert_eq!(created.status, status, "{confirm:?}: {}", created.body);
         if status == 200 {

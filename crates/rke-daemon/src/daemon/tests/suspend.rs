@@ -28,8 +28,9 @@ struct Stage {
 impl Stage {
     async fn new(on_suspend: OnSuspend) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
-        let listen = vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()];
-        let config = Config { listen, on_suspend, ..Config::new(dir.path().join("daemon")) };
+        let mut config = Config::new(dir.path().join("daemon"));
+        config.fixed.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()];
+        config.reloadable.on_suspend = on_suspend;
         let daemon = Daemon::start(config).await.expect("a daemon");
         let id = SessionId::random().expect("random bytes");
         daemon.sessions().store().insert(id, session()).expect("room");

@@ -101,21 +101,17 @@ impl Rules {
 }
 
 impl Admission {
-    /// The gate with these settings, and the token where one is wanted.
-    pub(crate) fn new(
-        access: &Access,
-        token: Option<Token>,
-        journal: Arc<Journal>,
-    ) -> Result<Self, AdmissionError> {
-        Ok(Self {
-            rules: ArcSwap::from_pointee(Rules::new(access)?),
+    /// The gate with these rules, and the token where one is wanted.
+    pub(crate) fn new(rules: Rules, token: Option<Token>, journal: Arc<Journal>) -> Self {
+        Self {
+            rules: ArcSwap::from_pointee(rules),
             token,
             creations: Allowance::new(CREATIONS.0, CREATIONS.1),
             receipts: Allowance::new(RECEIPTS.0, RECEIPTS.1),
             refusals: Refusals::default(),
             pages: Pages::default(),
             journal,
-        })
+        }
     }
 
     /// What has been refused so far.

@@ -35,12 +35,14 @@ mod tests {
     use rke_engine::settings::access::Access;
 
     use super::*;
+    use crate::http::admission::Rules;
     use crate::http::crowd::Crowd;
     use crate::http::query::Query;
     use crate::http::routes;
 
     fn viewer(way: Way, pairs: &[(&'static str, &'static str)]) -> Viewer {
-        let admission = Admission::new(&Access::default(), None, Arc::default()).expect("settings");
+        let rules = Rules::new(&Access::default()).expect("settings");
+        let admission = Admission::new(rules, None, Arc::default());
         let header = |(name, value): &(&'static str, &'static str)| Header { name, value: value.as_bytes() };
         let headers: Vec<Header<'_>> = pairs.iter().map(header).collect();
         let (query, method, routes::Route { policy, path, .. }) =
@@ -100,7 +102,8 @@ mod tests {
 
     #[test]
     fn a_page_is_the_same_one_each_time() {
-        let admission = Admission::new(&Access::default(), None, Arc::default()).expect("settings");
+        let rules = Rules::new(&Access::default()).expect("settings");
+        let admission = Admission::new(rules, None, Arc::default());
         let page = admission.pages.of("http://localhost:3000");
         page.note_change();
         assert_eq!(admission.pages.of("http://LOCALHOST:3000").changes(), 1);

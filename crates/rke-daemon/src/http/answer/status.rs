@@ -119,7 +119,7 @@ struct ExampleRow {
 impl Running {
     fn now(sessions: &Sessions) -> Self {
         let (uptime, started_at) = sessions.uptime();
-        let example = sessions.config().example.as_ref().map(|example| ExampleRow {
+        let example = sessions.fixed().example.as_ref().map(|example| ExampleRow {
             domain: example.domain.to_string(),
             wallet_path: example.wallet.to_string_lossy().into_owned(),
         });
@@ -224,7 +224,7 @@ impl Status {
                 session_timeout_sec: config.session_ttl.as_secs(),
                 exchange_timeout_sec: config.exchange_timeout.as_secs_f64(),
                 min_raidas_required: MIN_REQUIRED,
-                dns_server: config.dns_server.map_or("system".into(), |server| server.to_string()),
+                dns_server: sessions.fixed().dns_server.map_or("system".into(), |server| server.to_string()),
                 weak_shares_allowed: config.allow_weak_shares.iter().map(ToString::to_string).collect(),
                 version: env!("CARGO_PKG_VERSION"),
             },

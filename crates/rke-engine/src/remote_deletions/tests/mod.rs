@@ -25,7 +25,7 @@ use crate::exchange::Rules;
 use crate::guardians::AgreedDirectory;
 use crate::model::server_name::ServerName;
 use crate::model::session_key::SessionKey;
-use crate::settings::Config;
+use crate::settings::Reloadable;
 use crate::trust::KnownServers;
 
 mod file;
@@ -56,7 +56,7 @@ fn open_with(folder: &TempDir, patience: Duration, timing: Timing, journal: Arc<
     let nowhere = Some(SocketAddr::from(([127, 0, 0, 1], 9)));
     let discovery = Discovery::new(nowhere, Validation::off(), Directory::default(), Reach::Everywhere);
     let known = KnownServers::open(folder.path(), Vec::new()).expect("known servers");
-    let rules = Rules { confirm_timeout: patience, ..Rules::of(&Config::new(folder.path().into())) };
+    let rules = Rules { confirm_timeout: patience, ..Rules::of(&Reloadable::default()) };
     let exchange = Arc::new(Exchange::new(discovery, AgreedDirectory::none(), known, rules));
     RemoteDeletions::open_with(folder.path(), exchange, journal, timing).expect("a file of this user's own")
 }

@@ -41,7 +41,7 @@ impl Cast {
             guarded,
             silent: through(dead, 0).await,
             lying: with_liars(13).await,
-            two_messages: Stage::with(|config| config.key_limits = limits).await,
+            two_messages: Stage::with(|config| config.reloadable.key_limits = limits).await,
             failing_command: failing_command().await,
             dir,
         };

@@ -24,7 +24,7 @@ async fn every_name_of_loopback_leads_to_it_whatever_pages_of_others_may() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_asks_for_the_token_keeps_it_for_the_tab_and_asks_again_after_a_restart() {
-    let stage = Stage::with(|config| config.access.token = TokenRule::Required).await;
+    let stage = Stage::with(|config| config.fixed.token = TokenRule::Required).await;
     let daemon = stage.daemon.address();
     let token = std::fs::read_to_string(stage.daemon.token_file().expect("a file")).expect("a token");
     for (path, status) in
@@ -78,7 +78,8 @@ document.body.textContent = tried.join('; ');
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_of_others_cannot_use_it() {
-    let stage = Stage::with(|config| config.access.loopback_origins = LoopbackOrigins::Refused).await;
+    let stage =
+        Stage::with(|config| config.reloadable.access.loopback_origins = LoopbackOrigins::Refused).await;
     stage.create().await;
     let port = stage.daemon.address().port().to_string();
     let theirs = site(&Arc::new(Mutex::new(FOREIGN.replace("PORT", &port))));

@@ -39,7 +39,7 @@ fn console_for_axe(daemon: std::net::SocketAddr) -> Browser {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_state_of_the_page_has_a_serious_finding() {
     let faults = std::array::from_fn(|raida| if raida == 3 { Fault::Dead } else { Fault::None });
-    let (detour, relays) = behind_relays(faults, |config| config.max_sessions = 2).await;
+    let (detour, relays) = behind_relays(faults, |config| config.reloadable.max_sessions = 2).await;
     let mut browser = console_for_axe(detour.daemon.address());
     live(&mut browser);
     check(&mut browser, "empty");
@@ -70,7 +70,7 @@ async fn no_state_of_the_page_has_a_serious_finding() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_question_for_the_token_has_no_serious_finding() {
-    let stage = Stage::with(|config| config.access.token = TokenRule::Required).await;
+    let stage = Stage::with(|config| config.fixed.token = TokenRule::Required).await;
     let mut browser = console_for_axe(stage.daemon.address());
     browser.until_text("#token-title", "This daemon wants its token");
     check(&mut browser, "token");

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use rke_daemon::Daemon;
 use rke_engine::Domain;
-use rke_engine::settings::Config;
 use rke_raida::content_server::{Application, DnsRecords, ServerConfig};
 use rke_raida::dns::DnsServer;
 use rke_secret::process::{Inspection, harden};
@@ -113,12 +112,10 @@ async fn pictures() {
     let records = with_endpoints(&network, &relays.endpoints());
     let dns = DnsServer::start(LOOPBACK, [&records], LOOPBACK.ip()).await.expect("a DNS server");
     let at = dns.address();
-    let settings = Config {
-        exchange_timeout: Duration::from_secs(8),
-        session_ttl: LIFE,
-        allow_weak_shares: vec![Domain::new("museum.example").expect("a domain")],
-        ..config(&dir, at)
-    };
+    let mut settings = config(&dir, at);
+    settings.reloadable.exchange_timeout = Duration::from_secs(8);
+    settings.reloadable.session_ttl = LIFE;
+    settings.reloadable.allow_weak_shares = vec![Domain::new("museum.example").expect("a domain")];
     let daemon = Daemon::start(settings).await.expect("a daemon");
     let wallet = network.wallet().to_owned();
     let mut scenery = Scenery { daemon: daemon.address(), wallet, dns: Some(dns), at };

@@ -84,7 +84,7 @@ async fn what_cannot_be_undone_is_asked_and_a_double_click_is_no_answer() {
 async fn the_grid_fills_as_the_shares_arrive() {
     let faults = std::array::from_fn(|raida| if raida < 12 { Fault::None } else { Fault::Slow });
     let (detour, _relays) =
-        behind_relays(faults, |config| config.exchange_timeout = Duration::from_secs(20)).await;
+        behind_relays(faults, |config| config.reloadable.exchange_timeout = Duration::from_secs(20)).await;
     let mut browser = console_of(detour.daemon.address());
     fill_in(&mut browser, detour.network.wallet());
     browser.click("#open-button");
@@ -120,7 +120,7 @@ async fn a_failure_is_told_in_words() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_daemon_says_so_and_takes_sessions_again_when_one_has_gone() {
-    let stage = Stage::with(|config| config.max_sessions = 2).await;
+    let stage = Stage::with(|config| config.reloadable.max_sessions = 2).await;
     stage.create().await;
     let mut browser = console_of(stage.daemon.address());
     until_sessions(&mut browser, 1);
@@ -144,7 +144,7 @@ async fn a_weak_key_and_one_that_nobody_confirmed_are_marked() {
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
     let dns = DnsServer::start(loopback, [&records], loopback.ip()).await.expect("a DNS server");
     let mut config = config(&dir, dns.address());
-    config.allow_weak_shares = vec![Domain::new(DOMAIN).expect("a domain")];
+    config.reloadable.allow_weak_shares = vec![Domain::new(DOMAIN).expect("a domain")];
     let daemon = Daemon::start(config).await.expect("a daemon");
     let create = format!("/api/rke/session?domain={DOMAIN}&wallet_path={}", network.wallet().display());
     let created = get(daemon.address(), &create).await;
@@ -166,7 +166,7 @@ async fn ends_that_know_each_other_weakly_are_marked() {
     let k2 = KeySetId::new(2).expect("a key set");
     let records = network.add_key_set(k2, Form::Handshake3Narrow).await.expect("a key set of narrow shares");
     let detour = Detour::on(dir, network, records, |config| {
-        config.allow_weak_shares = vec![Domain::new(DOMAIN).expect("a domain")];
+        config.reloadable.allow_weak_shares = vec![Domain::new(DOMAIN).expect("a domain")];
     })
     .await;
     assert_eq!(detour.create().await.status, 200);
@@ -197,7 +197,7 @@ async fn cached_keys_are_shown_and_forgotten() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_is_renewed_and_its_ring_is_full_again() {
-    let stage = Stage::with(|config| config.session_ttl = Duration::from_secs(60)).await;
+    let stage = Stage::with(|config| config.reloadable.session_ttl = Duration::from_secs(60)).await;
     stage.create().await;
     let mut browser = console_of(stage.daemon.address());
     until_sessions(&mut browser, 1);

@@ -199,7 +199,7 @@ const IDLE: Duration = Duration::from_secs(6);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_expires_cuts_its_tunnels() {
-    let mut scene = Scene::with(|_| (), |daemon| daemon.session_ttl = LIFETIME).await;
+    let mut scene = Scene::with(|_| (), |daemon| daemon.reloadable.session_ttl = LIFETIME).await;
     cut_by("expired here", &mut scene, async |_, _| ()).await;
     scene.stop().await;
     let seconds = LIFETIME.as_secs() as u32;
@@ -210,7 +210,7 @@ async fn a_session_that_expires_cuts_its_tunnels() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tunnel_in_which_nothing_moves_is_cut() {
-    let mut scene = Scene::with(|_| (), |daemon| daemon.session_idle = Some(IDLE)).await;
+    let mut scene = Scene::with(|_| (), |daemon| daemon.reloadable.session_idle = Some(IDLE)).await;
     cut_by("idle here", &mut scene, async |_, _| ()).await;
     scene.stop().await;
     let mut scene = Scene::with(|server| server.idle_timeout = IDLE, |_| ()).await;

@@ -113,8 +113,8 @@ async fn an_index_in_dns_or_in_the_operators_file_goes_over_what_guardians_say()
                 }
             },
             |config| {
-                config.guardians = sites.get().expect("sites").settings();
-                config.raida_directory = file.get().filter(|_| knows == Knows::TheFile).cloned();
+                config.reloadable.guardians = sites.get().expect("sites").settings();
+                config.reloadable.raida_directory = file.get().filter(|_| knows == Knows::TheFile).cloned();
             },
         );
         let detour = detour.await;
@@ -141,7 +141,7 @@ async fn guardians_that_give_no_list_are_named_and_nothing_is_agreed_on() {
     .await;
     let stranger = Authority::new("a stranger").acceptor("127.0.0.1");
     sites.0.push(Site::with_tls("127.0.0.1", stranger, "/host.txt", found("")).await);
-    let stage = Stage::with(|config| config.guardians = sites.settings()).await;
+    let stage = Stage::with(|config| config.reloadable.guardians = sites.settings()).await;
     let daemon = stage.daemon.address();
     let directory = sites.until_asked(daemon).await;
     let shown =
@@ -172,7 +172,7 @@ async fn one_that_keeps_silent_holds_nobody_up_for_long() {
     let endpoints: Vec<SocketAddr> = (0..25).map(|at| ([127, 0, 0, 1], 50_000 + at).into()).collect();
     let good = found(&host_list(&endpoints));
     let sites = Sites::saying(&[good.clone(), good.clone(), String::new(), good]).await;
-    let stage = Stage::with(|config| config.guardians = sites.settings()).await;
+    let stage = Stage::with(|config| config.reloadable.guardians = sites.settings()).await;
     let directory = sites.until_asked(stage.daemon.address()).await;
     assert_eq!((&directory["answered"], directory["raidas"].as_array().map(Vec::len)), (&3.into(), Some(25)));
     assert_eq!(directory["faults"][0]["guardian"], sites.0[2].url());
@@ -188,8 +188,8 @@ async fn a_session_waits_for_guardians_that_are_still_being_asked() {
     let detour = Detour::new(
         async |network, _| without_indexes(network.records()),
         |config| {
-            config.guardians = sites.settings();
-            config.exchange_timeout = Duration::from_secs(10);
+            config.reloadable.guardians = sites.settings();
+            config.reloadable.exchange_timeout = Duration::from_secs(10);
         },
     );
     let detour = detour.await;

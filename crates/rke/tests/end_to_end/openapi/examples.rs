@@ -155,8 +155,8 @@ async fn check_events(document: &Document, media: &Value, mut response: Response
 async fn every_example_is_answered_as_the_document_says() {
     let guardians = agreeing().await;
     let stage = Stage::with(|config| {
-        config.max_sessions = 64;
-        config.guardians = guardians.settings();
+        config.reloadable.max_sessions = 64;
+        config.reloadable.guardians = guardians.settings();
     });
     let stage = stage.await;
     guardians.until_asked(stage.daemon.address()).await;

@@ -130,7 +130,7 @@ async fn no_page_gets_it_into_a_frame() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_asks_for_the_token_where_one_is_needed() {
-    let stage = Stage::with(|config| config.access.token = TokenRule::Required).await;
+    let stage = Stage::with(|config| config.fixed.token = TokenRule::Required).await;
     assert_eq!(get(stage.daemon.address(), "/openapi.json").await.status, 401);
     let mut browser = Browser::start();
     browser.visit(&format!("http://{}/docs", stage.daemon.address()));

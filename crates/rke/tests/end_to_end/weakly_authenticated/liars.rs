@@ -136,7 +136,7 @@ async fn a_liar_that_answers_first_does_not_keep_out_the_honest_who_take_long() 
         liars = Some(lying);
         with_endpoints(network, records, &relays.endpoints())
     };
-    let detour = scene(slow, |config| config.exchange_timeout = Duration::from_secs(8)).await;
+    let detour = scene(slow, |config| config.reloadable.exchange_timeout = Duration::from_secs(8)).await;
     let shown = detour.show(&detour.create().await).await;
     check_weakly_authenticated(&shown);
     assert!(!shown["raidas"].as_array().expect("RAIDAs").contains(&json!(0)), "{shown}");

@@ -41,7 +41,7 @@ async fn scene(
     let own = network.add_key_set(k(2), Form::Handshake3Narrow).await.expect("a key set");
     let records = records(&mut network, own).await;
     let allow = |config: &mut Config| {
-        config.allow_weak_shares = vec![domain()];
+        config.reloadable.allow_weak_shares = vec![domain()];
         change(config);
     };
     Detour::on(dir, network, records, allow).await
@@ -115,7 +115,7 @@ async fn such_a_session_has_a_key_of_256_bits_and_says_that_its_ends_know_each_o
 #[tokio::test(flavor = "multi_thread")]
 async fn it_is_refused_without_the_switch_at_either_end() {
     for other in [vec![], vec![Domain::new("other.test").expect("a domain")]] {
-        let detour = scene(own, |config| config.allow_weak_shares = other).await;
+        let detour = scene(own, |config| config.reloadable.allow_weak_shares = other).await;
         let refused = detour.create().await;
         assert_eq!(refused.status, 403, "{}", refused.body);
         assert!(refused.body.contains("weak (1-byte) key shares"), "{}", refused.body);
@@ -162,7 +162,8 @@ async fn what_the_cache_keeps_outlives_the_daemon_and_opens_nothing_once_it_is_n
     let mut detour = scene(own, |config| settings = Some(config.clone())).await;
     let settings = settings.expect("settings");
     assert_eq!(detour.create().await.json()["from_cache"], false);
-    let meanwhile = Config { data_dir: settings.data_dir.with_extension("other"), ..settings.clone() };
+    let mut meanwhile = settings.clone();
+    meanwhile.fixed.data_dir.set_extension("other");
     let meanwhile = Daemon::start(meanwhile).await.expect("a daemon");
     std::mem::replace(&mut detour.daemon, meanwhile).stop().await;
     let again = Daemon::start(settings.clone()).await.expect("a daemon");
@@ -170,7 +171,8 @@ async fn what_the_cache_keeps_outlives_the_daemon_and_opens_nothing_once_it_is_n
     let cached = detour.get(&create_target(&detour)).await;
     assert_eq!(cached.json()["from_cache"], true);
     check_weakly_authenticated(&detour.show(&cached).await);
-    let withdrawn = Config { allow_weak_shares: Vec::new(), ..settings };
+    let mut withdrawn = settings;
+    withdrawn.reloadable.allow_weak_shares = Vec::new();
     detour.daemon.reload(withdrawn).await.expect("other settings");
     assert_eq!(detour.get("/api/rke/keys").await.json()["total"], 1, "it is still cached");
     let refused = detour.get(&create_target(&detour)).await;
@@ -186,7 +188,7 @@ async fn the_form_is_remembered_and_cannot_be_lowered() {
         records
     };
     let mut data_dir = None;
-    let mut detour = scene(with_live, |config| data_dir = Some(config.data_dir.clone())).await;
+    let mut detour = scene(with_live, |config| data_dir = Some(config.fixed.data_dir.clone())).await;
     let (live, data_dir) = (live.expect("records"), data_dir.expect("a folder"));
     let mut narrow = live.clone();
     narrow.texts.iter_mut().for_each(|text| *text = text.replace("k3", "k2"));
@@ -276,7 +278,7 @@ async fn preload_narrow_prints_the_records_and_serve_wants_its_switch() {
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
     let dns = DnsServer::start(loopback, [&records], loopback.ip()).await.expect("a DNS server");
     let mut settings = config(&dir, dns.address());
-    settings.allow_weak_shares = vec![domain()];
+    settings.reloadable.allow_weak_shares = vec![domain()];
     let daemon = Daemon::start(settings).await.expect("a daemon");
     let create = format!("/api/rke/session?domain={DOMAIN}&wallet_path={}", network.wallet().display());
     for (flags, status) in [(&[][..], 502), (&["--allow-weak-shares"], 200)] {

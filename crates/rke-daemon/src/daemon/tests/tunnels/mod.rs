@@ -252,7 +252,7 @@ async fn a_session_that_is_deleted_cuts_its_tunnels_at_both_ends() {
 
 #[tokio::test]
 async fn a_session_that_expires_cuts_its_tunnels_at_both_ends() {
-    let stage = listening(|config| config.session_ttl = Duration::from_millis(400)).await;
+    let stage = listening(|config| config.reloadable.session_ttl = Duration::from_millis(400)).await;
     let client = open_tunnel(&stage).await;
     assert!(is_cut(&rest(client).await));
     assert_eq!(stage.heard().await.last, Last::BrokenOff(BreakCode::Expired));
@@ -269,7 +269,7 @@ async fn a_session_lives_while_its_tunnel_moves_either_way_and_no_longer() {
         }
         line.hear().await
     };
-    let stage = Stage::with(talk, |config| config.session_idle = Some(IDLE)).await;
+    let stage = Stage::with(talk, |config| config.reloadable.session_idle = Some(IDLE)).await;
     let mut client = open_tunnel(&stage).await;
     sleep(IDLE * 2).await;
     for _ in 0..6 {
@@ -347,7 +347,7 @@ async fn a_content_server_without_the_key_leaves_the_session_as_it_is() {
 
 #[tokio::test]
 async fn something_else_in_its_place_is_named_with_host_port_and_reason() {
-    let stage = listening(|config| config.confirm_timeout = Duration::from_millis(300)).await;
+    let stage = listening(|config| config.reloadable.confirm_timeout = Duration::from_millis(300)).await;
     let no_response = "the connection was closed before the response";
     let accepted = Response::Accepted(vec![7; 1200]).to_bytes();
     for (says, reason) in [

@@ -178,8 +178,8 @@ impl Stage {
         tokio::spawn(serve(listener, part, told, Arc::clone(&refusal)));
         let dir = tempfile::tempdir().expect("a folder");
         let mut config = Config::new(dir.path().join("daemon"));
-        config.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()];
-        config.allow_private_raidas = true;
+        config.fixed.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()];
+        config.fixed.allow_private_raidas = true;
         change(&mut config);
         let daemon = Daemon::start(config).await.expect("a daemon");
         let id = SessionId::random().expect("random bytes");
