@@ -3,6 +3,7 @@
 
 mod attack;
 mod bench;
+mod configuration;
 mod dependencies;
 mod erase;
 mod instructions;
@@ -21,6 +22,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use attack::attack;
 use bench::bench;
+use configuration::configuration;
 use dependencies::deny;
 use erase::{Controls, Extent, Length, Programs, erase, need_what_scans_need};
 use instructions::{Counts, instructions};
@@ -58,6 +60,7 @@ usage: cargo xtask test [--long] [--without LIMIT]…
        cargo xtask attack                  play the adversaries of SECURITY.md
        cargo xtask schemathesis            ask a daemon for all that its OpenAPI document describes
        cargo xtask openapi                 write docs/openapi.json again
+       cargo xtask configuration           write docs/configuration.md again
        cargo xtask screenshots             take the pictures of docs/console again
        cargo xtask bench [--write] [ROW]…  measure the program beside nginx and openssl
        cargo xtask valgrind                run the tests of the secret memory under valgrind
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         (["attack"], _) => attack(),
         (["schemathesis"], _) => schemathesis(),
         (["openapi"], _) => openapi(),
+        (["configuration"], _) => configuration(),
         (["screenshots"], _) => screenshots(),
         (["instructions"], _) => instructions(Counts::Compare),
         (["instructions", "--write"], _) => instructions(Counts::Write),

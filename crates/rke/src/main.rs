@@ -5,6 +5,8 @@
 mod access;
 mod audit;
 mod cli;
+#[cfg(test)]
+mod configuration;
 mod connect;
 mod content_server;
 mod crypt;

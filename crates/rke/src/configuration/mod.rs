@@ -1,0 +1,88 @@
+//! What the commands' definitions say of their settings: `docs/configuration.md` is written from it, and every
+//! variable and every key of a file is tried. A flag that is added needs a line in `samples.rs`.
+
+mod document;
+mod samples;
+mod variables;
+
+use std::any::TypeId;
+
+use clap::{Arg, CommandFactory, Parser};
+
+use self::samples::Sample;
+use crate::cli::{Cli, Command, RunCommand};
+use crate::raida::settings::RaidaSettings;
+use crate::settings::ServeSettings;
+
+/// The settings of one of the commands that have a configuration file.
+enum Settled {
+    Serve(Box<ServeSettings>),
+    Raida(Box<RaidaSettings>),
+}
+
+impl Settled {
+    /// All that follows from the settings, except which file they are from.
+    fn shown(&self) -> String {
+        match self {
+            Self::Serve(settings) => format!("{:?}", (&settings.daemon, &settings.process, &settings.log)),
+            Self::Raida(settings) => {
+                let shown = format!("{settings:?}");
+                let (before, file) = shown.split_once("config: ").unwrap_or_default();
+                let after = file.split_once(", raida: ").unwrap_or_default().1;
+                format!("{before}{after}")
+            }
+        }
+    }
+
+    /// Whether a running program can go over to these other settings.
+    fn can_become(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Serve(now), Self::Serve(other)) => {
+                now.daemon.fixed.differences(&other.daemon.fixed).is_empty()
+                    && now.process.differences(&other.process).is_empty()
+            }
+            (Self::Raida(now), Self::Raida(other)) => now.fixed(other).is_empty(),
+            _ => false,
+        }
+    }
+}
+
+/// What a command line gives.
+fn settle(command: &str, arguments: &[String]) -> Result<Settled, String> {
+    let words = ["rke", command].into_iter().map(str::to_owned).chain(arguments.iter().cloned());
+    let settled = match Cli::try_parse_from(words).map_err(|error| error.to_string())?.command {
+        Command::Run(RunCommand::Serve(options)) => {
+            options.settle().map(|settings| Settled::Serve(Box::new(settings)))
+        }
+        Command::Run(RunCommand::Raida(command)) => {
+            command.options.settle().map(|settings| Settled::Raida(Box::new(settings)))
+        }
+        _ => panic!("rke {command} has no configuration file"),
+    };
+    settled.map_err(|error| error.to_string())
+}
+
+/// The definition of the command with these names.
+fn definition(path: &[&str]) -> clap::Command {
+    path.iter().fold(Cli::command(), |command, name| {
+        command.find_subcommand(name).unwrap_or_else(|| panic!("no command {name}")).clone()
+    })
+}
+
+/// The flags of a command, without `--help`.
+fn flags(command: &clap::Command) -> Vec<Arg> {
+    let flags = command.get_arguments().filter(|arg| arg.get_long().is_some_and(|long| long != "help"));
+    flags.cloned().collect()
+}
+
+fn long(arg: &Arg) -> &str {
+    arg.get_long().unwrap_or_default()
+}
+
+fn variable(arg: &Arg) -> Option<String> {
+    arg.get_env().map(|variable| variable.to_string_lossy().into_owned())
+}
+
+fn is_switch(arg: &Arg) -> bool {
+    arg.get_value_parser().type_id() == TypeId::of::<bool>()
+}

@@ -1,0 +1,94 @@
+//! A value for each flag, other than its default.
+
+use clap::Arg;
+
+use super::{is_switch, long};
+
+/// A value for a flag.
+pub(super) struct Sample {
+    pub(super) value: &'static str,
+    /// The flags that it is of use beside only.
+    pub(super) beside: &'static [(&'static str, &'static str)],
+}
+
+/// What a RAIDA node takes at least.
+pub(super) const NODE: [(&str, &str); 4] =
+    [("index", "7"), ("listen", "127.0.0.1:7"), ("coins", "/coins"), ("data-dir", "/data")];
+
+const SAMPLES: [(&str, &str); 58] = [
+    ("listen", "127.0.0.1:1"),
+    ("data-dir", "/elsewhere"),
+    ("dns-server", "127.0.0.1:53"),
+    ("max-sessions", "5"),
+    ("session-ttl", "5"),
+    ("session-max-lifetime", "4000"),
+    ("session-idle", "5"),
+    ("key-max-messages", "5"),
+    ("key-max-bytes", "5"),
+    ("key-ttl", "5"),
+    ("max-keys", "5"),
+    ("raida-directory", "/file"),
+    ("guardian", "https://a.test/x,https://b.test/x,https://c.test/x"),
+    ("exchange-timeout", "6"),
+    ("allow-weak-shares", "a.test,b.test"),
+    ("allow-envelope-1", "a.test,b.test"),
+    ("confirm", "off"),
+    ("confirm-timeout", "5"),
+    ("body-timeout", "5"),
+    ("pin", "a.test=A,b.test=B"),
+    ("dnssec", "try"),
+    ("dnssec-anchors", "/file"),
+    ("allow-host", "a.test,b.test"),
+    ("allow-origin", "https://a.test,https://b.test"),
+    ("wallet-root", "/wallets"),
+    ("unix-socket", "/socket"),
+    ("unix-socket-group", "0"),
+    ("tls-cert", "/certificate"),
+    ("tls-key", "/key"),
+    ("tls-client-ca", "/authority"),
+    ("secret-memory", "locked"),
+    ("sandbox", "off"),
+    ("audit-log", "/log"),
+    ("log", "debug"),
+    ("log-format", "json"),
+    ("index", "8"),
+    ("coins", "/a,/b"),
+    ("preloader", "0:42=SHOP+SHOP-TEST,-3:7"),
+    ("replay-memory", "64"),
+    ("cs-id", "SHOP"),
+    ("domain", "a.test"),
+    ("host", "b.test"),
+    ("port", "444"),
+    ("wallet", "/wallet"),
+    ("timeout", "6"),
+    ("key-set", "2"),
+    ("retire-after", "5"),
+    ("exec", "cat"),
+    ("key-lifetime", "5"),
+    ("keys-per-coin", "5"),
+    ("unproven-keys", "5"),
+    ("idle-timeout", "5"),
+    ("max-connections", "5"),
+    ("max-commands", "5"),
+    ("daemon", "127.0.0.1:1"),
+    ("token-file", "/file"),
+    ("form", "live"),
+    ("config", "/file"),
+];
+
+/// The one for a flag.
+pub(super) fn sample(arg: &Arg) -> Sample {
+    let name = long(arg);
+    let given = SAMPLES.iter().find(|(flag, _)| *flag == name).map(|(_, value)| *value);
+    let value = if is_switch(arg) { Some("yes") } else { given };
+    let beside: &[(&str, &str)] = match name {
+        "dnssec-anchors" => &[("dnssec", "try")],
+        "unix-socket-group" => &[("unix-socket", "/socket")],
+        "tls-cert" => &[("tls-key", "/key")],
+        "tls-key" => &[("tls-cert", "/certificate")],
+        "tls-client-ca" => &[("tls-cert", "/certificate"), ("tls-key", "/key")],
+        _ => &[],
+    };
+    let value = value.unwrap_or_else(|| panic!("give --{name} a value in configuration/samples.rs"));
+    Sample { value, beside }
+}
