@@ -286,8 +286,13 @@ async fn a_launcher_that_is_killed_takes_its_commands_along_and_breaks_everythin
     let Tunnel { mut stage, stream, transport, processes, .. } = tunnel_to(&command, |_| ()).await;
     let [command, child] = processes;
     let idle = stage.open().await;
+    let (pending, accepted) = idle.peer.shake_hands(idle.peer.exchange(COIN)).await;
     kill_process(stage.process("launcher").await, Signal::KILL).expect("killed");
+    // The Content Server notices either first: that the command is gone, or that the launcher is.
     let last = last_word(stream, transport).await;
+    let codes = [BreakCode::NoApplication, BreakCode::Stopping];
+    assert!(matches!(&last, Ok(Record::BrokenOff { code, .. }) if codes.contains(code)), "{last:?}");
+    let last = last_word(pending, accepted.transport).await;
     assert!(matches!(&last, Ok(Record::BrokenOff { code: BreakCode::Stopping, .. })), "{last:?}");
     gone(command).await;
     assert_eq!(stage.file("ended"), None);

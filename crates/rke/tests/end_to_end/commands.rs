@@ -94,6 +94,7 @@ async fn a_content_server_that_loses_what_starts_its_commands_says_so_and_ends()
     let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", server.id()));
     let launcher = Pid::from_raw(children.expect("its children").trim().parse().expect("one child"));
     kill_process(launcher.expect("a process"), Signal::KILL).expect("killed");
+    soon(|| server.try_wait().expect("a status")).await;
     let mut rest = String::new();
     said.read_to_string(&mut rest).expect("its last words");
     assert_eq!(server.wait().expect("it has ended").code(), Some(1), "{rest}");
@@ -162,7 +163,7 @@ async fn a_live_sessions_command_may_go_on_after_its_output_and_leaves_nothing()
 }
 
 /// Waits for what must happen soon.
-async fn soon<T>(what: impl Fn() -> Option<T>) -> T {
+async fn soon<T>(mut what: impl FnMut() -> Option<T>) -> T {
     for _ in 0..2000 {
         match what() {
             Some(found) => return found,

@@ -79,14 +79,16 @@ impl Detour {
     }
 }
 
-/// The same records with other endpoints, RAIDA 0 first.
+/// A network's own records with other endpoints, RAIDA 0 first.
 pub(crate) fn with_endpoints(network: &LocalNetwork, endpoints: &[SocketAddr]) -> DnsRecords {
-    let mut records = network.records().clone();
-    let mut lines: Vec<String> = records.texts;
+    moved(network, network.records().clone(), endpoints)
+}
+
+/// The same for any records of the network.
+pub(crate) fn moved(network: &LocalNetwork, mut records: DnsRecords, endpoints: &[SocketAddr]) -> DnsRecords {
     for (own, other) in network.node_addresses().iter().zip(endpoints) {
         let (own, other) = (format!("{own} "), format!("{other} "));
-        lines.iter_mut().for_each(|line| *line = line.replace(&own, &other));
+        records.texts.iter_mut().for_each(|text| *text = text.replace(&own, &other));
     }
-    records.texts = lines;
     records
 }

@@ -1,11 +1,15 @@
 //! Stands between the daemon and a RAIDA node on a real socket, and spoils what passes.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rke_proto::Status;
 use tokio::net::UdpSocket;
+
+/// Where the envelope type is in the header of a request, and of an answer.
+const ENVELOPE: usize = 16;
 
 /// What goes wrong at one RAIDA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,12 +77,16 @@ impl Fault {
 pub(crate) struct Relays {
     pub(crate) addresses: Vec<SocketAddr>,
     faults: Arc<Mutex<Vec<Fault>>>,
+    envelopes: Envelopes,
     nobody: Vec<SocketAddr>,
 }
 
+/// The envelope types of all requests.
+type Envelopes = Arc<Mutex<BTreeSet<u8>>>;
+
 impl Relays {
     pub(crate) async fn start(nodes: &[SocketAddr], faults: Vec<Fault>, seed: u64) -> Self {
-        let faults = Arc::new(Mutex::new(faults));
+        let (faults, envelopes) = (Arc::new(Mutex::new(faults)), Envelopes::default());
         let (mut addresses, mut nobody) = (Vec::new(), Vec::new());
         for (at, node) in nodes.iter().enumerate() {
             let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await.expect("a socket"));
@@ -89,9 +97,15 @@ impl Relays {
                 let faults = Arc::clone(&faults);
                 move || faults.lock().expect("unpoisoned")[at]
             };
-            tokio::spawn(relay(socket, *node, fault, Dice(seed ^ (at as u64) << 32 | 1)));
+            let dice = Dice(seed ^ (at as u64) << 32 | 1);
+            tokio::spawn(relay(socket, *node, fault, Arc::clone(&envelopes), dice));
         }
-        Self { addresses, faults, nobody }
+        Self { addresses, faults, envelopes, nobody }
+    }
+
+    /// The envelope types of the requests so far, whether they were let through or not.
+    pub(crate) fn envelopes(&self) -> Vec<u8> {
+        self.envelopes.lock().expect("unpoisoned").iter().copied().collect()
     }
 
     /// Changes what goes wrong at one of them, from now on.
@@ -127,7 +141,13 @@ fn stale(mut answer: Vec<u8>) -> Vec<u8> {
     answer
 }
 
-async fn relay(socket: Arc<UdpSocket>, node: SocketAddr, fault: impl Fn() -> Fault, mut dice: Dice) {
+async fn relay(
+    socket: Arc<UdpSocket>,
+    node: SocketAddr,
+    fault: impl Fn() -> Fault,
+    envelopes: Envelopes,
+    mut dice: Dice,
+) {
     let upstream = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
     let other = Arc::new(UdpSocket::bind("127.0.0.1:0").await.expect("a socket"));
     let (mut request, mut answer, mut first) = ([0; 2048], [0; 2048], None);
@@ -136,6 +156,7 @@ async fn relay(socket: Arc<UdpSocket>, node: SocketAddr, fault: impl Fn() -> Fau
         tokio::select! {
             Ok((len, from)) = socket.recv_from(&mut request) => {
                 client = Some(from);
+                envelopes.lock().expect("unpoisoned").insert(request[ENVELOPE]);
                 let lost = fault() == Fault::Dead || fault() == Fault::Lossy && dice.roll(100) < 30;
                 if !lost {
                     let _ = upstream.send_to(&request[..len], node).await;
@@ -158,7 +179,7 @@ async fn relay(socket: Arc<UdpSocket>, node: SocketAddr, fault: impl Fn() -> Fau
                     Fault::WrongIndex => answer[0] = (answer[0] + 1) % 25,
                     Fault::BadStatus => answer[2] = 252,
                     Fault::Stale => answer = stale(answer),
-                    Fault::Garbling if answer.get(16) == Some(&5) => answer[30] ^= 1,
+                    Fault::Garbling if answer.get(ENVELOPE) == Some(&5) => answer[30] ^= 1,
                     _ => (),
                 }
                 for _ in 0..copies {

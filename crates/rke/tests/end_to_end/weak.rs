@@ -20,7 +20,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
 use crate::listener::Listener;
-use crate::records::Detour;
+use crate::records::{Detour, moved};
+use crate::relay::{Fault, Relays};
 use crate::support::{DOMAIN, network, network_with, running};
 use crate::tunnel::{arguments, rke};
 use crate::wire::post;
@@ -96,8 +97,18 @@ async fn of_a_key_set_for_wide_shares_no_narrow_ones_are_given() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_answers_in_envelope_4_is_asked_in_it_also_where_envelope_1_is_allowed() {
     for allowed in [vec![Domain::new("other.test").expect("a domain")], domains()] {
-        let detour = weak(own, |config| config.reloadable.allow_envelope_1 = allowed).await;
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut network = network(&dir).await;
+        let records = network.add_narrow_key_set().await.expect("a key set");
+        let relays = Relays::start(network.node_addresses(), vec![Fault::None; 25], 0).await;
+        let records = moved(&network, records, &relays.endpoints());
+        let allow = |config: &mut Config| {
+            config.reloadable.allow_weak_shares = domains();
+            config.reloadable.allow_envelope_1 = allowed;
+        };
+        let detour = Detour::on(dir, network, records, allow).await;
         check_weak(&detour.show(&detour.create().await).await, true);
+        assert_eq!(relays.envelopes(), [4]);
         detour.stop().await;
     }
 }

@@ -149,3 +149,27 @@ impl Exit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::thread;
+
+    use rustix::process::{Signal, pidfd_send_signal};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn where_a_line_closes_without_a_word_the_command_is_killed_once_the_launcher_has_ended() {
+        // Not a launcher, but it ends as one does.
+        let launcher = Launcher::start(Command::new("cat")).expect("a process");
+        let (line, its_line) = UnixStream::pair().expect("a line");
+        let process = Process { line: Arc::new(line), launcher: launcher.clone() };
+        drop(its_line);
+        let killing = thread::spawn(move || process.kill());
+        thread::sleep(Duration::from_millis(100));
+        assert!(!killing.is_finished(), "the kernel has killed nothing yet");
+        pidfd_send_signal(launcher.exit(), Signal::KILL).expect("killed");
+        killing.join().expect("no panic").expect("soon");
+    }
+}

@@ -7,7 +7,7 @@ mod site;
 use std::cell::OnceCell;
 use std::net::SocketAddr;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rke_engine::guardians::Guardians;
 use rke_raida::content_server::DnsRecords;
@@ -139,14 +139,16 @@ async fn guardians_that_give_no_list_are_named_and_nothing_is_agreed_on() {
         "no HTTP\r\n\r\n".into(),
     ])
     .await;
-    let stranger = Authority::new("a stranger").acceptor("127.0.0.1");
-    sites.0.push(Site::with_tls("127.0.0.1", stranger, "/host.txt", found("")).await);
+    let stranger = Authority::new("a stranger");
+    for acceptor in [stranger.acceptor("127.0.0.1"), stranger.expired_acceptor("127.0.0.1")] {
+        sites.0.push(Site::with_tls("127.0.0.1", acceptor, "/host.txt", found("")).await);
+    }
     let stage = Stage::with(|config| config.reloadable.guardians = sites.settings()).await;
     let daemon = stage.daemon.address();
     let directory = sites.until_asked(daemon).await;
     let shown =
         (&directory["guardians"], &directory["needed"], &directory["answered"], &directory["agreed_at"]);
-    assert_eq!(shown, (&6.into(), &4.into(), &0.into(), &Value::Null), "{directory}");
+    assert_eq!(shown, (&7.into(), &4.into(), &0.into(), &Value::Null), "{directory}");
     let refused = request(daemon, "POST", "/api/rke/raidas/refresh").await;
     assert_eq!(refused.status, 502, "{}", refused.body);
     let message = refused.json()["message"].as_str().expect("a message").to_owned();
@@ -157,6 +159,7 @@ async fn guardians_that_give_no_list_are_named_and_nothing_is_agreed_on() {
         "its list names no RAIDA",
         "the connection broke",
         "an authority that this machine does not know",
+        "its certificate has expired",
     ];
     for (site, fault) in sites.0.iter().zip(faults) {
         let expected = format!("{}: ", site.url());
@@ -173,7 +176,10 @@ async fn one_that_keeps_silent_holds_nobody_up_for_long() {
     let good = found(&host_list(&endpoints));
     let sites = Sites::saying(&[good.clone(), good.clone(), String::new(), good]).await;
     let stage = Stage::with(|config| config.reloadable.guardians = sites.settings()).await;
+    let begin = Instant::now();
     let directory = sites.until_asked(stage.daemon.address()).await;
+    // Well below the ten seconds that a guardian has.
+    assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
     assert_eq!((&directory["answered"], directory["raidas"].as_array().map(Vec::len)), (&3.into(), Some(25)));
     assert_eq!(directory["faults"][0]["guardian"], sites.0[2].url());
     assert_eq!(directory["faults"][0]["fault"], "no response in time");

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -140,17 +140,27 @@ impl Authority {
 
     /// What makes TLS connections with a certificate for this name.
     pub(crate) fn acceptor(&self, name: &str) -> TlsAcceptor {
-        self.acceptor_of(name, ALL_VERSIONS)
+        self.acceptor_of(params(name), ALL_VERSIONS)
+    }
+
+    /// The same with a certificate that is no longer valid.
+    pub(crate) fn expired_acceptor(&self, name: &str) -> TlsAcceptor {
+        let mut expired = params(name);
+        expired.not_after = date_time_ymd(2000, 1, 1);
+        self.acceptor_of(expired, ALL_VERSIONS)
     }
 
     /// The same of an older web server.
     pub(crate) fn old_acceptor(&self, name: &str) -> TlsAcceptor {
-        self.acceptor_of(name, &[&TLS12])
+        self.acceptor_of(params(name), &[&TLS12])
     }
 
-    fn acceptor_of(&self, name: &str, versions: &[&'static SupportedProtocolVersion]) -> TlsAcceptor {
+    fn acceptor_of(
+        &self,
+        params: CertificateParams,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> TlsAcceptor {
         let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new(vec![name.into()]).expect("parameters");
         let certificate = params.signed_by(&key, &self.0).expect("a certificate");
         let chain =
             vec![CertificateDer::from_pem_slice(certificate.pem().as_bytes()).expect("a certificate")];
@@ -160,4 +170,8 @@ impl Authority {
         let config = config.with_single_cert(chain, key).expect("a configuration");
         TlsAcceptor::from(Arc::new(config))
     }
+}
+
+fn params(name: &str) -> CertificateParams {
+    CertificateParams::new(vec![name.into()]).expect("parameters")
 }

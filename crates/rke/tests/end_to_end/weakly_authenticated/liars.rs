@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::{check_weakly_authenticated, echo, k, scene};
 use crate::listener::Listener;
-use crate::records::Detour;
+use crate::records::{Detour, moved};
 use crate::relay::{Fault, Relays};
 
 /// A second network with the same coins, and other master secrets of the same key set.
@@ -53,15 +53,6 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The same records with other endpoints, RAIDA 0 first.
-fn with_endpoints(network: &LocalNetwork, mut records: DnsRecords, endpoints: &[SocketAddr]) -> DnsRecords {
-    for (own, other) in network.node_addresses().iter().zip(endpoints) {
-        let (own, other) = (format!("{own} "), format!("{other} "));
-        records.texts.iter_mut().for_each(|text| *text = text.replace(&own, &other));
-    }
-    records
-}
-
 /// A network whose first RAIDAs lie, and somebody who sees what the daemon sends to its Content Server.
 async fn with_liars(count: usize) -> (Detour, Liars, Listener) {
     let mut others = None;
@@ -71,7 +62,7 @@ async fn with_liars(count: usize) -> (Detour, Liars, Listener) {
         let endpoints = liars.in_place_of(network, count);
         let records = DnsRecords { port: listener.address.port(), ..records };
         others = Some((liars, listener));
-        with_endpoints(network, records, &endpoints)
+        moved(network, records, &endpoints)
     };
     let detour = scene(lying, |_| ()).await;
     let (liars, listener) = others.expect("liars");
@@ -134,7 +125,7 @@ async fn a_liar_that_answers_first_does_not_keep_out_the_honest_who_take_long() 
         let faults = (0..25).map(|at| if at > 12 { Fault::Slow } else { Fault::None }).collect();
         let relays = Relays::start(&lying.in_place_of(network, 1), faults, 0).await;
         liars = Some(lying);
-        with_endpoints(network, records, &relays.endpoints())
+        moved(network, records, &relays.endpoints())
     };
     let detour = scene(slow, |config| config.reloadable.exchange_timeout = Duration::from_secs(8)).await;
     let shown = detour.show(&detour.create().await).await;
