@@ -7,7 +7,6 @@ mod fault_injection;
 mod model;
 mod shard;
 mod sweeper;
-mod table;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -99,15 +98,6 @@ impl Store {
             shared.earlier_deadline.notify_one();
         }
         Ok(row)
-    }
-
-    /// Has the processor fetch a session that is wanted soon: what a request needs of the kernel leaves little else in
-    /// the nearest caches.
-    pub fn fetch(&self, id: SessionId) {
-        // Nobody waits for this.
-        if let Ok(shard) = self.shared.shard_of(id).try_lock() {
-            shard.fetch(id);
-        }
     }
 
     /// Ends a session: when this returns, the id is dead. Its key is wiped when what this gives is
@@ -268,14 +258,9 @@ impl Shared {
         self.max.load(Ordering::SeqCst)
     }
 
-    /// The part that a session of this id is in.
-    fn shard_of(&self, id: SessionId) -> &Mutex<Shard> {
-        &self.shards[usize::from(id.as_bytes()[0]) % SHARDS]
-    }
-
-    /// The same, locked.
+    /// The part that a session of this id is in, locked.
     fn shard(&self, id: SessionId) -> MutexGuard<'_, Shard> {
-        lock(self.shard_of(id))
+        lock(&self.shards[usize::from(id.as_bytes()[0]) % SHARDS])
     }
 
     fn each(&self, mut work: impl FnMut(&mut Shard)) {
