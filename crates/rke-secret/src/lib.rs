@@ -41,7 +41,6 @@ pub use memory::{
     MemoryReport, SecretMemory, apart, measure_for_kem, measure_scoped, scoped, scoped_for_kem, start,
 };
 pub use random::fill_random;
-pub use raw::prefetch;
 #[cfg(feature = "trace")]
 pub use raw::trace;
 pub use secret::{Secret, SecretBuffer, SecretHandle, StackUse};

@@ -1,7 +1,7 @@
 //! Handshake 3 as a bystander follows it who has been told the psk and the shared secret: every value that Noise goes
 //! through, and the keys that come out. `docs/protocol.md` section 7. It shares no code with the program's handshake.
 
-use rke_proto::cipher::hmac;
+use rke_proto::cipher::hmac_sha256;
 use sha2::{Digest, Sha256};
 
 use crate::kem::{PUBLIC_LEN, SEALED_LEN};
@@ -17,7 +17,7 @@ const EXCHANGE_LABEL: &[u8] = b"RKE-Exchange-v3.0";
 
 /// HKDF-Expand of one block.
 pub(crate) fn expand(secret: &[u8; 32], info: &[&[u8]]) -> [u8; 32] {
-    hmac(secret, &[info, &[[1].as_slice()]].concat())
+    hmac_sha256(secret, &[info, &[[1].as_slice()]].concat())
 }
 
 fn half(bytes: [u8; 32]) -> [u8; 16] {
@@ -28,7 +28,7 @@ fn half(bytes: [u8; 32]) -> [u8; 16] {
 pub(crate) fn exchange_psk(shares: &[[u8; 32]], prologue: &[u8]) -> (Vec<Known>, [u8; 32]) {
     let mut label = [0; 32];
     label[..EXCHANGE_LABEL.len()].copy_from_slice(EXCHANGE_LABEL);
-    let extracted = hmac(&label, &[shares.as_flattened()]);
+    let extracted = hmac_sha256(&label, &[shares.as_flattened()]);
     let psk = expand(&extracted, &[b"RKE-Psk-v3.0", &Sha256::digest(prologue)]);
     (vec![(Secret::ExchangeKey, extracted), (Secret::Psk, psk)], psk)
 }
@@ -65,11 +65,11 @@ impl Noise {
     }
 
     fn hkdf(&mut self, input: &[u8]) -> [[u8; 32]; 3] {
-        let temporary = hmac(&self.ck, &[input]);
+        let temporary = hmac_sha256(&self.ck, &[input]);
         self.known.push((Secret::TemporaryKey, temporary));
-        let first = hmac(&temporary, &[&[1]]);
-        let second = hmac(&temporary, &[&first, &[2]]);
-        [first, second, hmac(&temporary, &[&second, &[3]])]
+        let first = hmac_sha256(&temporary, &[&[1]]);
+        let second = hmac_sha256(&temporary, &[&first, &[2]]);
+        [first, second, hmac_sha256(&temporary, &[&second, &[3]])]
     }
 
     fn mix_key(&mut self, input: &[u8]) {

@@ -73,10 +73,6 @@ impl Front {
         caller: &Caller,
         outgoing: &mut Outgoing,
     ) -> Option<Answered> {
-        // The session comes out of memory while the gate works. Nothing is read of it before.
-        if let Some(id) = asked.query.probable_session() {
-            self.sessions.store().fetch(id);
-        }
         let began = Reading::now();
         if self.sessions.has_slept(&began) {
             return None;

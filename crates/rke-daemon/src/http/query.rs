@@ -9,7 +9,6 @@ use axum::http::request::Parts;
 use base64_simd::STANDARD;
 use memchr::{memchr, memchr3};
 use percent_encoding::percent_decode;
-use rke_engine::model::session_id::{SESSION_ID_LEN, SessionId};
 use rke_engine::sessions::Nonce;
 
 use super::failure::Failure;
@@ -77,12 +76,6 @@ impl<'a> Query<'a> {
             return Err(Failure::invalid(name, "given once"));
         }
         Ok(value)
-    }
-
-    /// The session that is probably meant: quick, and not to be relied on.
-    pub(super) fn probable_session(&self) -> Option<SessionId> {
-        let first = self.0.strip_prefix("session_id=")?;
-        SessionId::parse(first.get(..2 * SESSION_ID_LEN)?)
     }
 
     /// Refuses parameters that are not named: where one narrows what is deleted, a misspelt one would delete
@@ -205,19 +198,6 @@ mod tests {
         assert_eq!(query.required("a").expect("a"), "x y z+");
         assert_eq!(query.required("d").expect("d"), "\u{e9}");
         assert!(query.required("b").is_err() && query.required("c").is_err() && query.required("e").is_err());
-    }
-
-    #[test]
-    fn a_session_is_told_where_it_comes_first_and_plainly() {
-        let id = "0123456789abcdefABCDEF0123456789";
-        for text in [format!("session_id={id}"), format!("session_id={id}&a=b")] {
-            let told = query(&text).probable_session();
-            assert!(told.is_some_and(|told| told == SessionId::parse(id).expect("an id")));
-        }
-        let (second, short) = (format!("a=b&session_id={id}"), format!("session_id={}", &id[1..]));
-        for text in ["", "session_id", "session_id=", "session_id=%30", &second, &short] {
-            assert!(query(text).probable_session().is_none(), "{text}");
-        }
     }
 
     #[test]

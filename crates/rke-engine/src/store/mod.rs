@@ -1,5 +1,19 @@
 //! The sessions: maps behind locks that are never held over an `.await`, the deadlines in order, and one
 //! task that sleeps until the next of them. A session's key is wiped when its entry goes.
+//!
+//! Locks. Each shard's lock protects its rules, its sessions, their deadlines and its count of changes. `changing`
+//! protects nothing but the order of two changes of the rules; it is taken before any shard's lock. Nobody holds two
+//! shard locks, so operations on all shards see them one after the other. No key is read or wiped and no `on_expiry`
+//! called under a lock: a use takes a handle to the key's slot, and an end takes the session out, before they unlock.
+//! Counters are no lock: `total` is raised before a session is inserted and lowered after it is taken out, so it is
+//! never less than what the shards hold, and no insertion goes beyond `max`.
+//!
+//! Waking the sweeper. It sets `sleeps_until` to `AWAKE`, locks the shards one after the other, sets
+//! `sleeps_until` to the earliest deadline that it found, and sleeps. An insertion puts the session into its shard first
+//! and reads `sleeps_until` second, and notifies where its deadline is earlier. Either the sweeper locks that shard
+//! after the insertion and finds the deadline itself, or the insertion reads `AWAKE` or the new value. A notification
+//! that comes before the sweeper sleeps is kept by [`Notify`], so none is missed. Uses and renewals never bring an end
+//! forward, so they do not notify; other rules may, so `set_rules` always does.
 
 mod entry;
 #[cfg(feature = "controls")]
@@ -7,7 +21,6 @@ mod fault_injection;
 mod model;
 mod shard;
 mod sweeper;
-mod table;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -99,15 +112,6 @@ impl Store {
             shared.earlier_deadline.notify_one();
         }
         Ok(row)
-    }
-
-    /// Has the processor fetch a session that is wanted soon: what a request needs of the kernel leaves little else in
-    /// the nearest caches.
-    pub fn fetch(&self, id: SessionId) {
-        // Nobody waits for this.
-        if let Ok(shard) = self.shared.shard_of(id).try_lock() {
-            shard.fetch(id);
-        }
     }
 
     /// Ends a session: when this returns, the id is dead. Its key is wiped when what this gives is
@@ -268,14 +272,9 @@ impl Shared {
         self.max.load(Ordering::SeqCst)
     }
 
-    /// The part that a session of this id is in.
-    fn shard_of(&self, id: SessionId) -> &Mutex<Shard> {
-        &self.shards[usize::from(id.as_bytes()[0]) % SHARDS]
-    }
-
-    /// The same, locked.
+    /// The part that a session of this id is in, locked.
     fn shard(&self, id: SessionId) -> MutexGuard<'_, Shard> {
-        lock(self.shard_of(id))
+        lock(&self.shards[usize::from(id.as_bytes()[0]) % SHARDS])
     }
 
     fn each(&self, mut work: impl FnMut(&mut Shard)) {

@@ -2,10 +2,11 @@
 //! holds up only those who want a session in the same part.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
+
+use foldhash::quality::RandomState;
 
 use super::entry::Entry;
-use super::table::Table;
 use super::{KeyError, KeyUse, NewSession, Row, Rules};
 use crate::model::clock::Moment;
 use crate::model::session_id::SessionId;
@@ -13,6 +14,9 @@ use crate::model::session_key::SessionKey;
 
 /// How many deadlines may be out of date in any case.
 const SPARE: usize = 64;
+
+/// A map with room for this many sessions or fewer is never made smaller.
+const SPARE_ROOM: usize = 8;
 
 /// A session that was taken out, and when it ends by the rules.
 pub(super) struct Taken {
@@ -28,7 +32,9 @@ pub(super) struct Taken {
 pub(super) struct Shard {
     /// Known to each part, so that whoever wants a session has them with it.
     rules: Rules,
-    entries: Table,
+    /// Boxed, because a map that has just grown is half empty. The hash is seeded, so response times do not tell which
+    /// ids exist. It need not be stronger: ids are random already.
+    entries: HashMap<SessionId, Box<Entry>, RandomState>,
     deadlines: BinaryHeap<Reverse<(Moment, SessionId)>>,
     /// The first of them: known without a look at the heap, which is in no cache when a session ends that is
     /// not its first.
@@ -41,7 +47,7 @@ impl Shard {
     pub(super) fn new(rules: Rules) -> Self {
         Self {
             rules,
-            entries: Table::default(),
+            entries: HashMap::default(),
             deadlines: BinaryHeap::new(),
             first_deadline: None,
             changes: 0,
@@ -55,18 +61,16 @@ impl Shard {
         #[cfg(feature = "controls")]
         crate::store::fault_injection::session_inserted(id, entry.session.key.cipher());
         self.queue(deadline, id);
-        self.entries.insert(id, entry);
+        let before = self.entries.insert(id, Box::new(entry));
+        debug_assert!(before.is_none(), "a session id was given out twice");
         self.changes += 1;
         (row, deadline)
     }
 
-    pub(super) fn fetch(&self, id: SessionId) {
-        self.entries.fetch(id);
-    }
-
     /// A session that has not ended by `now`.
     pub(super) fn live(&mut self, id: SessionId, now: Moment) -> Option<&mut Entry> {
-        self.entries.get_mut(id).filter(|entry| !entry.has_ended(now, &self.rules))
+        let entry = self.entries.get_mut(&id).map(Box::as_mut);
+        entry.filter(|entry| !entry.has_ended(now, &self.rules))
     }
 
     /// Notes a use of a session's key, and gives the right to what `of` takes of its keys.
@@ -97,17 +101,27 @@ impl Shard {
     }
 
     pub(super) fn take(&mut self, id: SessionId) -> Option<Taken> {
-        let entry = self.entries.remove(id)?;
+        let entry = self.entries.remove(&id)?;
+        self.give_up_room();
         entry.note_change();
         self.outdated(entry.queued, id);
         self.changes += 1;
         Some(Taken { end: entry.end(&self.rules), session: entry.session })
     }
 
+    /// Halves the map when three quarters of it are free: a crowd would keep its room for hours, and within an hour
+    /// each part has had one.
+    fn give_up_room(&mut self) {
+        let room = self.entries.capacity();
+        if room > SPARE_ROOM && 4 * self.entries.len() < room {
+            self.entries.shrink_to(room / 2);
+        }
+    }
+
     /// Takes all that `chosen` says yes to.
     pub(super) fn take_all(&mut self, chosen: impl Fn(&Entry) -> bool) -> Vec<(SessionId, Taken)> {
         let ids: Vec<SessionId> =
-            self.entries.iter().filter(|(_, entry)| chosen(entry)).map(|(id, _)| id).collect();
+            self.entries.iter().filter(|(_, entry)| chosen(entry)).map(|(id, _)| *id).collect();
         ids.into_iter().filter_map(|id| Some((id, self.take(id)?))).collect()
     }
 
@@ -135,7 +149,7 @@ impl Shard {
 
     /// Puts a session where its end belongs in the order of deadlines.
     fn requeue(&mut self, id: SessionId) {
-        let Some(entry) = self.entries.get_mut(id) else { return };
+        let Some(entry) = self.entries.get_mut(&id) else { return };
         let (before, now) = (entry.queued, entry.end(&self.rules));
         if before != now {
             entry.queued = now;
@@ -147,14 +161,15 @@ impl Shard {
     /// Goes on by other rules.
     pub(super) fn set_rules(&mut self, rules: Rules) {
         self.rules = rules;
-        self.entries.entries_mut().for_each(|entry| entry.queued = entry.end(&rules));
+        self.entries.values_mut().for_each(|entry| entry.queued = entry.end(&rules));
         self.put_in_order();
         self.changes += 1;
     }
 
     /// Those that have not ended by `now`.
     pub(super) fn all_live(&self, now: Moment) -> impl Iterator<Item = (SessionId, &Entry)> {
-        self.entries.iter().filter(move |(_, entry)| !entry.has_ended(now, &self.rules))
+        let entries = self.entries.iter().map(|(id, entry)| (*id, &**entry));
+        entries.filter(move |(_, entry)| !entry.has_ended(now, &self.rules))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -166,7 +181,7 @@ impl Shard {
         if self.first_deadline.is_none_or(|deadline| deadline > now) {
             return 0;
         }
-        self.entries.iter().filter(|(_, entry)| entry.has_ended(now, &self.rules)).count()
+        self.entries.values().filter(|entry| entry.has_ended(now, &self.rules)).count()
     }
 
     fn first(&self) -> Option<(Moment, SessionId)> {
@@ -195,7 +210,7 @@ impl Shard {
 
     /// Whether a deadline is that of a session.
     fn holds(&self, (deadline, id): &(Moment, SessionId)) -> bool {
-        self.entries.get(*id).is_some_and(|entry| entry.queued == *deadline)
+        self.entries.get(id).is_some_and(|entry| entry.queued == *deadline)
     }
 
     /// Makes the order anew, in no more memory than it takes until the next time.
@@ -203,7 +218,7 @@ impl Shard {
         let mut deadlines = std::mem::take(&mut self.deadlines).into_vec();
         deadlines.clear();
         deadlines.shrink_to(2 * self.entries.len() + SPARE + 1);
-        deadlines.extend(self.entries.iter().map(|(id, entry)| Reverse((entry.queued, id))));
+        deadlines.extend(self.entries.iter().map(|(id, entry)| Reverse((entry.queued, *id))));
         self.deadlines = deadlines.into();
         self.first_deadline = self.first().map(|(deadline, _)| deadline);
     }
@@ -211,10 +226,56 @@ impl Shard {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::time::Duration;
 
     use super::super::tests::{id, rules, session};
     use super::*;
+
+    /// Checks the part against its sessions and their deadlines in a plain map, and that neither map nor deadlines keep
+    /// more room than they may.
+    fn check(shard: &Shard, model: &BTreeMap<SessionId, Moment>) {
+        let all: BTreeMap<_, _> = shard.entries.iter().map(|(id, entry)| (*id, entry.queued)).collect();
+        assert!(all == *model && shard.len() == model.len());
+        assert_eq!(shard.first_deadline, model.values().min().copied());
+        assert_eq!(shard.first().map(|(deadline, _)| deadline), shard.first_deadline);
+        let (room, len) = (shard.entries.capacity(), shard.len());
+        assert!(room <= SPARE_ROOM.max(4 * (len + 1)), "room for {room}, {len} are there");
+        assert!(shard.deadlines.len() <= 2 * len + SPARE + 1);
+    }
+
+    #[test]
+    fn it_holds_what_a_plain_map_would_through_any_order_of_insertions_and_removals() {
+        let (mut shard, mut model) = (Shard::new(rules(1, Duration::ZERO)), BTreeMap::new());
+        let ids: Vec<SessionId> = (0..200).map(|_| SessionId::random().expect("random bytes")).collect();
+        assert!(shard.take(ids[0]).is_none());
+        for step in 0..20_000_usize {
+            // Few ids, so that room is given up and taken again, with growth in the first steps.
+            let id = ids[(step * step + step / 7) % ids.len()];
+            if let Some(queued) = model.remove(&id) {
+                assert!(shard.take(id).is_some_and(|taken| taken.end == queued));
+                assert!(shard.take(id).is_none());
+            } else {
+                // Deadlines in an order of their own.
+                shard.rules.ttl = Duration::from_secs(60 + (step * 7919 % 997) as u64);
+                model.insert(id, shard.insert(id, session(0)).1);
+            }
+            if step % 50 == 0 {
+                check(&shard, &model);
+            }
+        }
+        for id in ids {
+            check(&shard, &model);
+            assert_eq!(shard.take(id).is_some(), model.remove(&id).is_some());
+        }
+        check(&shard, &model);
+    }
+
+    #[test]
+    fn among_many_a_session_takes_little_beside_its_keys() {
+        // glibc adds 8 bytes to each block, and rounds up to 16. With the map's two places for each this is 164 bytes.
+        assert!(size_of::<Entry>() <= 104, "{}", size_of::<Entry>());
+    }
 
     #[test]
     fn deadlines_of_sessions_that_are_gone_do_not_pile_up() {
@@ -261,6 +322,6 @@ mod tests {
         assert_eq!(shard.count_ended(in_a_while), 1);
         let next = shard.take_ended(in_a_while, 64, &mut ended);
         assert!(ended.len() == 1 && ended[0].0 == id(3) && shard.len() == 2);
-        assert_eq!(next, shard.entries.get(id(9)).map(|entry| entry.queued));
+        assert_eq!(next, shard.entries.get(&id(9)).map(|entry| entry.queued));
     }
 }

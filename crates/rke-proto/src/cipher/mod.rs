@@ -127,7 +127,7 @@ fn sub_word(word: [u8; 4]) -> [u8; 4] {
     std::array::from_fn(|at| block[at])
 }
 
-/// HMAC-SHA256 over `parts`, one after the other.
+/// HMAC-SHA256 over `parts`, one after the other. The tag is not secret by itself.
 pub fn hmac_sha256(key: &[u8; HMAC_LEN], parts: &[&[u8]]) -> [u8; HMAC_LEN] {
     hmac_over(key, parts).finalize().into_bytes().into()
 }
@@ -141,11 +141,6 @@ pub(crate) fn hmac_over(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
     };
     parts.iter().for_each(|part| mac.update(part));
     mac
-}
-
-/// The HMAC-SHA256 of `parts`, one after the other. It is not secret itself.
-pub fn hmac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; HMAC_LEN] {
-    hmac_over(key, parts).finalize().into_bytes().into()
 }
 
 /// Whether `tag` is the HMAC-SHA256 of `parts`, in constant time.

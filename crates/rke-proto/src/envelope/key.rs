@@ -72,7 +72,7 @@ impl EnvelopeKey {
     /// Writes HMAC (types 4 and 5) and trailer after the ciphertext.
     pub(super) fn write_tail(&self, ciphertext: &[u8], tail: &mut [u8]) {
         if let Self::Aes256(key) = self {
-            tail[..HMAC_LEN].copy_from_slice(&key.expose(|key| cipher::hmac(key, &[ciphertext])));
+            tail[..HMAC_LEN].copy_from_slice(&key.expose(|key| cipher::hmac_sha256(key, &[ciphertext])));
         }
         let trailer_at = tail.len() - TRAILER.len();
         tail[trailer_at..].copy_from_slice(&TRAILER);

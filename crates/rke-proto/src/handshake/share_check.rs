@@ -7,7 +7,7 @@ use subtle::ConstantTimeEq;
 use super::packet::{self, Kind, Response, with_header};
 use super::prologue::ExchangePrologue;
 use super::psk;
-use crate::cipher::{HMAC_LEN, hmac};
+use crate::cipher::{HMAC_LEN, hmac_sha256};
 use crate::cursor::{Cursor, DecodeError};
 use crate::derive::{SECRET_LEN, ShareWidth};
 use crate::{Bitmap, RAIDA_COUNT, RaidaIndex};
@@ -23,7 +23,7 @@ const NO_MAC: [u8; HMAC_LEN] = [0; HMAC_LEN];
 /// The tag of one share. It reveals nothing about the share.
 pub(super) fn tag(share: &[u8; SECRET_LEN], prologue: &[u8]) -> [u8; TAG_LEN] {
     let mut tag = [0; TAG_LEN];
-    tag.copy_from_slice(&hmac(share, &[b"RKE-ShareTag-v3.0", prologue])[..TAG_LEN]);
+    tag.copy_from_slice(&hmac_sha256(share, &[b"RKE-ShareTag-v3.0", prologue])[..TAG_LEN]);
     tag
 }
 
@@ -45,7 +45,7 @@ pub fn ask<'a>(
 
 /// The MAC of a response, under the psk of exactly the shares that are right.
 pub(super) fn mac(psk: &Secret<SECRET_LEN>, packet: &[u8], right: Bitmap) -> [u8; HMAC_LEN] {
-    psk.expose(|psk| hmac(psk, &[b"RKE-ShareCheck-v3.0", packet, &right.to_bytes()]))
+    psk.expose(|psk| hmac_sha256(psk, &[b"RKE-ShareCheck-v3.0", packet, &right.to_bytes()]))
 }
 
 /// The shares that are in a set, in the order of their RAIDAs.

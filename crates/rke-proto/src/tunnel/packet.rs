@@ -2,7 +2,7 @@
 //! Packets of data are sealed and opened here; handshake and answer have modules of their own that use
 //! the parts here.
 
-use crate::cipher::{BLOCK_LEN, HMAC_LEN, aes256_ctr, hmac, hmac_matches};
+use crate::cipher::{BLOCK_LEN, HMAC_LEN, aes256_ctr, hmac_matches, hmac_sha256};
 use crate::cursor::{Cursor, DecodeError};
 use crate::derive::SECRET_LEN;
 use crate::tunnel::{SESSION_IDENTIFIER_LEN, SessionIdentifier};
@@ -133,7 +133,7 @@ pub(crate) fn seal_payload(
     let mut packet = Vec::with_capacity(HEADER_LEN + header.rest_len());
     packet.extend(header.to_bytes());
     payload.iter().for_each(|part| packet.extend(*part));
-    let tag = hmac(key, &[covered.header(&header.to_bytes()), &packet[HEADER_LEN..]]);
+    let tag = hmac_sha256(key, &[covered.header(&header.to_bytes()), &packet[HEADER_LEN..]]);
     packet.extend(tag);
     aes256_ctr(key, header.counter_block(), &mut packet[HEADER_LEN..]);
     packet.extend(TRAILER);

@@ -1,6 +1,6 @@
 //! The only `unsafe` code of the project: mappings, the slots in them, the switch to a scratch
-//! stack, the wiping of registers, and a few calls to the system and an instruction that no crate wraps. Everything
-//! that leaves this module is safe to call in any order from any thread.
+//! stack, the wiping of registers, and a few calls to the system that no crate wraps. Everything that leaves this
+//! module is safe to call in any order from any thread.
 #![allow(unsafe_code)]
 
 mod atomic {
@@ -10,7 +10,6 @@ mod fault;
 mod map;
 #[cfg(test)]
 mod model;
-mod prefetch;
 mod program;
 mod random;
 mod registers;
@@ -23,7 +22,6 @@ mod visits;
 
 pub(crate) use fault::tell_of_overflows;
 pub(crate) use map::{Kind, Map};
-pub use prefetch::prefetch;
 pub(crate) use program::{give_back_large_blocks, let_code_go};
 pub(crate) use random::fill as fill_random;
 pub(crate) use slot::{SLOT_LEN, SLOT_ROOM, Slot, Visitor};

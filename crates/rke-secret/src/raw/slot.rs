@@ -5,7 +5,6 @@
 use std::cell::UnsafeCell;
 
 use super::map::Map;
-use super::prefetch;
 use super::visits::Visits;
 
 /// Length of a slot.
@@ -67,10 +66,6 @@ impl Slot {
         }
         // SAFETY: as in `bytes`; no visit runs, and none can begin with an older generation.
         unsafe { &mut *self.0.bytes.get() }
-    }
-
-    pub(crate) fn fetch(&self) {
-        prefetch(self.0);
     }
 
     pub(crate) fn visitor(&self) -> Visitor {

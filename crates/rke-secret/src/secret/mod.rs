@@ -111,11 +111,6 @@ impl<const N: usize> Secret<N> {
         SecretHandle { visitor: self.slot().visitor(), length: PhantomData }
     }
 
-    /// Has the processor fetch it, because it is needed or wiped soon.
-    pub fn fetch(&self) {
-        self.slot().fetch();
-    }
-
     /// Whether both hold the same bytes, in constant time.
     pub fn matches(&self, other: &Self) -> bool {
         self.expose(|own| other.expose(|other| own.as_slice().ct_eq(other.as_slice()).into()))
