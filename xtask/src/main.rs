@@ -3,6 +3,7 @@
 
 mod attack;
 mod bench;
+mod check;
 mod configuration;
 mod dependencies;
 mod erase;
@@ -22,6 +23,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use attack::attack;
 use bench::bench;
+use check::check;
 use configuration::configuration;
 use dependencies::deny;
 use erase::{Controls, Extent, Length, Programs, erase, need_what_scans_need};
@@ -53,7 +55,8 @@ const RELEASE: [&str; 7] = ["build", "--release", "--locked", "-p", "rke", "-p",
 const DEBUG: &str = "debug/rke";
 
 const USAGE: &str = "\
-usage: cargo xtask test [--long] [--without LIMIT]…
+usage: cargo xtask check                   what a change is checked with: without root, in two minutes
+       cargo xtask test [--long] [--without LIMIT]…
                                            run every check and every test, or in full numbers
        cargo xtask erase [--long] [--without LIMIT]…
                                            look for keys in the memory of running programs
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let extent = arguments.get(1..).and_then(Extent::parse);
     let result = match (&arguments[..], &extent) {
+        (["check"], _) => check(),
         (["test", ..], Some(extent)) => test(extent),
         (["erase", ..], Some(extent)) => erase(extent),
         (["attack"], _) => attack(),

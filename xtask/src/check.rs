@@ -1,0 +1,53 @@
+//! `cargo xtask check`: what a change is checked with before it is committed. It needs no root, no browser and no
+//! network but loopback, and takes less than two minutes once everything is built.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::{cargo, timed};
+
+/// End-to-end tests that are quick and need nothing installed. All others are left to `cargo xtask test`.
+const FAST: [&str; 8] = [
+    // Requests and responses, to the letter.
+    "api::",
+    "bodies::",
+    "errors::",
+    "openapi::document",
+    // What is printed, and what settings are refused.
+    "printed::",
+    "check_config::",
+    // Files, and who depends on whom.
+    "data_dirs::",
+    "dependencies::",
+];
+
+/// The tests of whole crates that are quick.
+const WHOLE: [&str; 2] = ["simulation", "misuse"];
+
+pub(crate) fn check() -> Result<()> {
+    timed("format and lints", || {
+        cargo(&["fmt", "--all", "--check"])?;
+        cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"])
+    })?;
+    // Always the whole workspace: with other packages, libraries have other features, and are compiled again.
+    let fuzz_targets = names_in("../fuzz/tests")?;
+    let tests = WHOLE.into_iter().chain(fuzz_targets.iter().map(String::as_str));
+    let tests: Vec<&str> = tests.flat_map(|name| ["--test", name]).collect();
+    timed("unit tests, simulation, fuzz targets", || {
+        cargo(&[&["test", "--workspace", "--locked", "--lib", "--bins"], &tests[..]].concat())
+    })?;
+    timed("fast end-to-end tests", || {
+        cargo(&[&["test", "--workspace", "--locked", "--test", "end_to_end", "--"], &FAST[..]].concat())
+    })
+}
+
+/// The names of the sources in a folder.
+fn names_in(folder: &str) -> Result<Vec<String>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let entries = fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;
+    let sources = entries.flatten().map(|entry| entry.path());
+    let sources = sources.filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    Ok(sources.filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned())).collect())
+}
