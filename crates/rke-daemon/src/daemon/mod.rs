@@ -31,11 +31,11 @@ use tokio::time::{sleep, timeout};
 
 use self::reload::Sources;
 use crate::http;
-use crate::http::admission::{Admission, AdmissionError, Refusals};
-use crate::http::server::{Door, serve};
-use crate::http::tls::{Acceptor, TlsError};
-use crate::http::traffic::Traffic;
-use crate::http::unix_socket::{self, Guard, UnixSocketError};
+use crate::http::gate::{Admission, AdmissionError, Refusals};
+use crate::http::telemetry::traffic::Traffic;
+use crate::http::wire::server::{Door, serve};
+use crate::http::wire::tls::{Acceptor, TlsError};
+use crate::http::wire::unix_socket::{self, Guard, UnixSocketError};
 use crate::token::Token;
 
 /// Longest wait until work that cannot be broken off, on the file system say, has let the data directory go.
@@ -211,10 +211,10 @@ impl Daemon {
         let (stop, stopped) = watch::channel(false);
         let traffic = Arc::new(Traffic::default());
         let (shared, gate) = (Arc::clone(&sessions), Arc::clone(&admission));
-        let front = Arc::new(http::front(shared, gate, Arc::clone(&traffic), stopped.clone()));
+        let dispatcher = Arc::new(http::dispatcher(shared, gate, Arc::clone(&traffic), stopped.clone()));
         give_up_rights();
         let serve_door =
-            |door| serve(door, Arc::clone(&front), Arc::clone(&traffic), body_timeout, stopped.clone());
+            |door| serve(door, Arc::clone(&dispatcher), Arc::clone(&traffic), body_timeout, stopped.clone());
         let servers = doors.into_iter().map(serve_door).collect();
         for address in &addresses {
             tracing::info!(%address, "listening");

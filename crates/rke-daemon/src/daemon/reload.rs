@@ -14,8 +14,8 @@ use rke_proto::directory::Directory;
 use rustls::ServerConfig;
 
 use super::StartError;
-use crate::http::admission::{Admission, Rules as AdmissionRules};
-use crate::http::tls::{self, Acceptor};
+use crate::http::gate::{Admission, Rules as AdmissionRules};
+use crate::http::wire::tls::{self, Acceptor};
 
 /// What of a running daemon can change, and where it listens.
 pub(crate) struct Parts<'a> {

@@ -1,71 +1,42 @@
 //! The HTTP API: routes, parameters, answers. `docs/api.md` is its description; every path stands
-//! in one table, in `routes`.
+//! in one table, in `routes`. A request comes over the `wire`, passes the `gate`, and is answered by the `api`; those
+//! that come by the thousand take the `fast` way there. `telemetry` notes all of them.
 
-pub mod admission;
-mod answer;
-mod asked;
-mod bodies;
-mod caller;
-mod connection;
-mod crowd;
-mod delivery;
-mod events;
-mod failure;
-pub mod front;
-mod handlers;
-mod head;
-mod headers;
-mod health;
-mod limits;
-mod metrics;
-mod observe;
+mod api;
+pub mod fast;
+pub mod gate;
 mod openapi;
-mod outgoing;
-mod pages;
-mod patience;
-mod query;
-mod refusals;
 pub(crate) mod routes;
-pub mod server;
-mod serving;
-mod state;
-pub mod tls;
-pub mod traffic;
-mod tunnel;
-mod turn;
-pub mod unix_socket;
-mod waiting;
+pub mod telemetry;
+pub mod wire;
 
-use std::any::Any;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::MethodRouter;
 use jiff::Timestamp;
 use rke_engine::model::clock::Reading;
-use rke_engine::sessions::Sessions;
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use admission::Admission;
-use failure::Failure;
-use front::Front;
-use observe::Observer;
-use routes::Rows;
-use state::{Api, Parts};
-use traffic::Traffic;
-
-type Shared = Arc<Sessions>;
+use self::api::failure::answer_panic;
+use self::api::state::{Api, Parts};
+use self::api::{Shared, health, metrics};
+use self::fast::dispatcher::Dispatcher;
+use self::gate::Admission;
+use self::routes::Rows;
+use self::telemetry::observe::{self, Observer};
+use self::telemetry::traffic::Traffic;
 
 /// The whole API over `sessions`, behind its gate, until `stopped`.
-pub fn front(
+pub fn dispatcher(
     sessions: Shared,
     admission: Arc<Admission>,
     traffic: Arc<Traffic>,
     stopped: watch::Receiver<bool>,
-) -> Front {
+) -> Dispatcher {
     let observer = Arc::new(Observer::new(Arc::clone(&traffic)));
     let api = Api::new(Parts {
         metrics: metrics::Sources {
@@ -80,7 +51,7 @@ pub fn front(
     let guarded =
         |rows, methods: MethodRouter| guarded(rows, methods.layer(awake.clone()), &admission, &observer);
     let router = routes::router(&api, guarded);
-    Front::new(router, sessions, admission, observer)
+    Dispatcher::new(router, sessions, admission, observer)
 }
 
 /// What every request to the path of these rows goes through, from the last of these lines to the first.
@@ -92,7 +63,7 @@ fn guarded(
 ) -> MethodRouter {
     methods
         .layer(CatchPanicLayer::custom(answer_panic))
-        .layer(from_fn_with_state((Arc::clone(admission), rows), admission::check))
+        .layer(from_fn_with_state((Arc::clone(admission), rows), gate::check))
         .layer(from_fn_with_state((Arc::clone(observer), rows), observe::observe))
 }
 
@@ -101,12 +72,6 @@ fn guarded(
 async fn drop_after_sleep(State(sessions): State<Shared>, request: Request, next: Next) -> Response {
     sessions.drop_after_sleep(&Reading::now()).await;
     next.run(request).await
-}
-
-/// The answer where a handler panicked. The panic's text may hold anything, so it stays out.
-fn answer_panic(_: Box<dyn Any + Send>) -> Response {
-    tracing::error!("a request handler panicked: this is a bug in rke");
-    Failure::internal().into_response()
 }
 
 #[cfg(test)]
@@ -118,7 +83,7 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
-    use crate::http::admission::Rules;
+    use crate::http::gate::Rules;
 
     #[tokio::test]
     async fn a_handler_that_panics_is_a_500_that_tells_nothing() {

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use rke_daemon::http::admission::Rule;
+use rke_daemon::http::gate::Rule;
 use rke_engine::settings::access::LoopbackOrigins;
 
 use crate::support::Stage;

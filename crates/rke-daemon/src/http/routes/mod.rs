@@ -11,10 +11,10 @@ use axum::routing::{MethodFilter, MethodRouter};
 pub(super) use self::policy::{Audience, BodyRule, Cost, LogWeight, Policy};
 pub(super) use self::router::router;
 pub(crate) use self::table::*;
+use super::api::pages;
+use super::api::state::Api;
 #[cfg(test)]
 use super::openapi::Describe;
-use super::pages;
-use super::state::Api;
 
 /// What stands for the path of a request that is none of the table's.
 const NO_PATH: &str = "none";

@@ -1,6 +1,6 @@
 //! What holds for the requests of a route. The gate, the limits, the log and the refusals read it.
 
-use crate::http::admission::Attempt;
+use crate::http::gate::Attempt;
 
 /// The policy of a route. There is no default: a route without one does not compile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub(in crate::http) enum LogWeight {
     Use,
 }
 
-/// What a request takes of an allowance.
+/// What a request takes of a rate limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) enum Cost {
     /// Nothing.

@@ -7,8 +7,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any};
 
 use super::{Answer, Route, Rows, Verb};
-use crate::http::failure::Failure;
-use crate::http::state::Api;
+use crate::http::api::failure::Failure;
+use crate::http::api::state::Api;
 
 /// A router of all routes, each path of which is `guarded`: so is what there is not.
 pub(in crate::http) fn router(api: &Api, guarded: impl Fn(Rows, MethodRouter) -> MethodRouter) -> Router {

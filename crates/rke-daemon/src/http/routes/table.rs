@@ -1,9 +1,9 @@
 //! The table itself: every path of the API is written here, and nowhere else.
 
 use super::{Answer, Audience, BodyRule, Cost, LogWeight, Policy, Route, Verb};
-use crate::http::admission::Attempt;
-use crate::http::openapi::{Describe, describe};
-use crate::http::{bodies, events, handlers, health, metrics, openapi, refusals, tunnel};
+use crate::http::api::{bodies, events, handlers, health, metrics, refusals, tunnel};
+use crate::http::gate::Attempt;
+use crate::http::openapi::{self, Describe, describe};
 
 /// Makes a route of each row, and the table of all of them.
 macro_rules! routes {

@@ -5,10 +5,10 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::http::answer::Status;
-use crate::http::health::Health;
+use crate::http::api::answer::Status;
+use crate::http::api::health::Health;
+use crate::http::api::refusals::Refused;
 use crate::http::openapi::{Described, Part};
-use crate::http::refusals::Refused;
 
 pub(in crate::http) fn status() -> Described {
     let example = r#"{"command":"rke_status","success":true,"sessions":{"total":2,"active":2,"max":16},"keystore":{"total":1,"valid":1,"expired":0,"max":64,"default_ttl_hours":24},"config":{"session_timeout_sec":3600,"exchange_timeout_sec":5.0,"min_raidas_required":13,"dns_server":"system","weak_shares_allowed":[],"version":"0.1.0"},"secret_memory":{"kind":"secretmem","bytes":2019328,"slots":1152,"slots_used":229,"inspection":"refused","residues_found":0},"daemon":{"uptime_sec":86400,"started_at":"2025-11-29T10:00:00Z"},"remote_deletions":{"pending":0,"confirmed":3},"directory":{"guardians":7,"needed":4,"raidas":25,"agreed_at":"2025-11-30T10:00:00Z"},"sandbox":{"landlock":"writes","seccomp":true,"no_new_privs":true}}"#;

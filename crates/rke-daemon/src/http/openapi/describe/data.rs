@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::http::answer::{Decrypted, Encrypted, Opened, Sealed};
-use crate::http::bodies::{ToDecrypt, ToEncrypt, ToOpen, ToSeal};
+use crate::http::api::answer::{Decrypted, Encrypted, Opened, Sealed};
+use crate::http::api::bodies::{ToDecrypt, ToEncrypt, ToOpen, ToSeal};
 use crate::http::openapi::{Described, Part, examples, parameters, texts};
 
 const ENCRYPTS: &str = "\

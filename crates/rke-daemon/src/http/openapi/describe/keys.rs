@@ -1,6 +1,6 @@
 //! The key cache.
 
-use crate::http::answer::{DeletedAll, Keys};
+use crate::http::api::answer::{DeletedAll, Keys};
 use crate::http::openapi::{Described, Part, parameters};
 
 pub(in crate::http) fn list_keys() -> Described {

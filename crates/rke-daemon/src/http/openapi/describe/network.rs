@@ -1,6 +1,6 @@
 //! DNS and the RAIDAs.
 
-use crate::http::answer::{Found, KnownRaidas};
+use crate::http::api::answer::{Found, KnownRaidas};
 use crate::http::openapi::{Described, Part, parameters};
 
 pub(in crate::http) fn discover() -> Described {

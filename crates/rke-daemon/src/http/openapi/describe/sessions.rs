@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::http::answer::{Created, Deleted, DeletedAll, Listed, Renewed, Shown};
-use crate::http::bodies::ToCreate;
+use crate::http::api::answer::{Created, Deleted, DeletedAll, Listed, Renewed, Shown};
+use crate::http::api::bodies::ToCreate;
 use crate::http::openapi::{Described, Part, parameters};
 
 const NOT_FOUND: &str = r#"{"error":true,"message":"Session not found","code":404,"session_id":"nonexistent00000000000000000000"}"#;

@@ -1,0 +1,200 @@
+//! `/metrics`: what the daemon counts, as Prometheus reads it. Made when it is asked for, from what the
+//! daemon keeps anyway. No label holds an id, a domain or a path.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+use rke_engine::exchange::raidas::{self, State as RaidaState};
+use rke_engine::histogram::Counted;
+use rke_engine::journal::Journal;
+use rke_engine::sessions::Sessions;
+use rke_proto::MIN_REQUIRED;
+use rke_secret::MemoryReport;
+
+use super::Shared;
+use super::failure::Failure;
+use crate::http::gate::Admission;
+use crate::http::telemetry::traffic::Traffic;
+
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+type Label = [(&'static str, String); 1];
+
+/// What the metrics are made of.
+#[derive(Clone)]
+pub(in crate::http) struct Sources {
+    pub(in crate::http) sessions: Shared,
+    pub(in crate::http) admission: Arc<Admission>,
+    pub(in crate::http) traffic: Arc<Traffic>,
+    pub(in crate::http) started: Timestamp,
+}
+
+pub(in crate::http) async fn show(State(sources): State<Sources>) -> Result<Response, Failure> {
+    let mut registry = Registry::default();
+    of_process(&mut registry, sources.started);
+    let ours = registry.sub_registry_with_prefix("rke");
+    of_sessions(ours, &sources.sessions);
+    of_journal(ours, sources.sessions.journal());
+    of_raidas(ours, &sources.sessions);
+    of_refusals(ours, &sources.admission);
+    of_traffic(ours, &sources.traffic);
+    let mut text = String::new();
+    encode(&mut text, &registry).map_err(|_| Failure::internal())?;
+    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())
+}
+
+fn of_process(registry: &mut Registry, started: Timestamp) {
+    let time = Gauge::<f64, AtomicU64>::default();
+    time.set(started.as_duration().as_secs_f64());
+    registry.register_with_unit("process_start_time", "When the daemon began to serve", Unit::Seconds, time);
+    let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+    registry.register("rke_build", "The daemon's version", build);
+}
+
+fn of_sessions(registry: &mut Registry, sessions: &Sessions) {
+    let (stored, keys) = (sessions.store().count(), sessions.keystore().count());
+    gauge(registry, "sessions", "Sessions that have not expired", stored.active as i64);
+    gauge(registry, "sessions_max", "Most sessions at one time", sessions.config().max_sessions as i64);
+    gauge(registry, "cached_keys", "Cached keys that have not expired", keys.valid as i64);
+    let outcomes: Family<Label, Counter> = Family::default();
+    for (outcome, count) in sessions.outcomes() {
+        outcomes.get_or_create(&[("outcome", outcome.into())]).inc_by(count);
+    }
+    registry.register("session_creations", "Requests for a session by their outcome", outcomes);
+    let remote = sessions.remote_deletions().counts();
+    let help = "Deletions that Content Servers have not proven yet";
+    gauge(registry, "remote_deletions_pending", help, remote.pending as i64);
+    let confirmed: Counter = Counter::default();
+    confirmed.inc_by(remote.confirmed);
+    let help = "Deletions that Content Servers have proven";
+    registry.register("remote_deletions_confirmed", help, confirmed);
+    let residues: Counter = Counter::default();
+    residues.inc_by(sessions.residues_found());
+    registry.register("residues", "Scratch stacks that receipts found not wiped: each is a bug", residues);
+    let bytes = MemoryReport::now().map_or(0, |report| report.bytes);
+    let memory: Gauge = Gauge::default();
+    memory.set(bytes as i64);
+    registry.register_with_unit("secret_memory", "Memory that is set aside for secrets", Unit::Bytes, memory);
+}
+
+fn of_journal(registry: &mut Registry, journal: &Journal) {
+    let delays = Times::Single(journal.wipe_delays().counted());
+    let help = "From the end of a session's life to the wipe of its key";
+    registry.register_with_unit("wipe_delay", help, Unit::Seconds, delays);
+    let exchanges = journal.exchanges();
+    let exchanges =
+        exchanges.iter().map(|(outcome, times)| ([("outcome", (*outcome).into())], times.counted()));
+    let help = "How long key exchanges took, by their outcome";
+    registry.register_with_unit("exchange_duration", help, Unit::Seconds, Times::Family(exchanges.collect()));
+    let lost: Counter = Counter::default();
+    lost.inc_by(journal.audit().lost());
+    registry.register("audit_write_failures", "Events that have no line in the audit log", lost);
+}
+
+fn of_traffic(registry: &mut Registry, traffic: &Traffic) {
+    gauge(registry, "connections", "Connections that are open", traffic.connections() as i64);
+    let requests: Family<[(&'static str, String); 3], Counter> = Family::default();
+    let mut times = Vec::new();
+    for route in traffic.routes() {
+        for (method, status, count) in route.answers() {
+            let labels =
+                [("route", route.path().into()), ("method", method.into()), ("status", status.into())];
+            requests.get_or_create(&labels).inc_by(count);
+        }
+        times.push(([("route", route.path().to_owned())], route.times().counted()));
+    }
+    times.retain(|(_, times)| times.total() > 0);
+    registry.register("http_requests", "Requests by route, method and kind of answer", requests);
+    let help = "Time until an answer began, by route";
+    registry.register_with_unit("http_request_duration", help, Unit::Seconds, Times::Family(times));
+}
+
+/// Counted durations, as they are shown.
+#[derive(Debug)]
+enum Times {
+    Single(Counted),
+    Family(Vec<(Label, Counted)>),
+}
+
+impl EncodeMetric for Times {
+    fn encode(&self, mut encoder: MetricEncoder) -> std::fmt::Result {
+        match self {
+            Self::Single(times) => encode_times(&mut encoder, times),
+            Self::Family(family) => family
+                .iter()
+                .try_for_each(|(label, times)| encode_times(&mut encoder.encode_family(label)?, times)),
+        }
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
+    }
+}
+
+fn encode_times(encoder: &mut MetricEncoder, times: &Counted) -> std::fmt::Result {
+    encoder.encode_histogram::<NoLabelSet>(times.sum, times.total(), &times.buckets, None)
+}
+
+fn of_raidas(registry: &mut Registry, sessions: &Sessions) {
+    let rows = sessions.exchange().raidas().rows();
+    let (asked, answered, wrong) = (
+        Family::<Label, Counter>::default(),
+        Family::<Label, Counter>::default(),
+        Family::<Label, Counter>::default(),
+    );
+    let well = Family::<Label, Gauge>::default();
+    let median = Family::<Label, Gauge<f64, AtomicU64>>::default();
+    for row in &rows {
+        let label = [("raida", row.raida.to_string())];
+        asked.get_or_create(&label).inc_by(row.asked);
+        answered.get_or_create(&label).inc_by(row.answered);
+        wrong.get_or_create(&label).inc_by(row.lies);
+        if row.state != RaidaState::Unknown {
+            well.get_or_create(&label).set((row.state == RaidaState::Well).into());
+        }
+        if let Some(time) = row.median {
+            median.get_or_create(&label).set(time.as_secs_f64());
+        }
+    }
+    registry.register("raida_asked", "Exchanges that asked a RAIDA", asked);
+    registry.register("raida_answered", "Exchanges in which a RAIDA gave a share", answered);
+    registry.register("raida_wrong_shares", "Shares of a RAIDA that were wrong", wrong);
+    registry.register("raida_well", "1 where a RAIDA gave a right share when it was asked last", well);
+    let help = "Median time until a RAIDA answers";
+    registry.register_with_unit("raida_answer_median", help, Unit::Seconds, median);
+    if let Some(margin) = raidas::margin(&rows, MIN_REQUIRED.into()) {
+        gauge(registry, "raida_margin", "RAIDAs that may still fail", margin as i64);
+    }
+    if let Some(at) = sessions.exchange().agreed_directory().report().and_then(|report| report.agreed_at()) {
+        let time = Gauge::<f64, AtomicU64>::default();
+        time.set(at.as_duration().as_secs_f64());
+        let help = "When guardians last agreed on the RAIDA directory";
+        registry.register_with_unit("raida_directory_agreed_time", help, Unit::Seconds, time);
+    }
+}
+
+fn of_refusals(registry: &mut Registry, admission: &Admission) {
+    let refusals: Family<Label, Counter> = Family::default();
+    for (rule, count) in admission.refusals().all().counts {
+        refusals.get_or_create(&[("rule", rule.name().into())]).inc_by(count);
+    }
+    registry.register("refusals", "Requests that were refused at the gate, by rule", refusals);
+}
+
+fn gauge(registry: &mut Registry, name: &str, help: &str, value: i64) {
+    let gauge: Gauge = Gauge::default();
+    gauge.set(value);
+    registry.register(name, help, gauge);
+}

@@ -1,0 +1,48 @@
+//! What handlers are given. Each takes the part that it needs.
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+
+use super::{Shared, health, metrics};
+use crate::http::gate::Admission;
+
+/// All that handlers work with.
+#[derive(Clone)]
+pub(in crate::http) struct Api(Arc<Parts>);
+
+/// The parts of it.
+pub(in crate::http) struct Parts {
+    pub(in crate::http) metrics: metrics::Sources,
+    pub(in crate::http) health: health::Sources,
+}
+
+impl Api {
+    pub(in crate::http) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl FromRef<Api> for Shared {
+    fn from_ref(Api(parts): &Api) -> Self {
+        Arc::clone(&parts.metrics.sessions)
+    }
+}
+
+impl FromRef<Api> for Arc<Admission> {
+    fn from_ref(Api(parts): &Api) -> Self {
+        Arc::clone(&parts.metrics.admission)
+    }
+}
+
+impl FromRef<Api> for metrics::Sources {
+    fn from_ref(Api(parts): &Api) -> Self {
+        parts.metrics.clone()
+    }
+}
+
+impl FromRef<Api> for health::Sources {
+    fn from_ref(Api(parts): &Api) -> Self {
+        parts.health.clone()
+    }
+}
