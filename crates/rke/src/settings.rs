@@ -11,7 +11,7 @@ use etcetera::BaseStrategy;
 use rke_engine::Domain;
 use rke_engine::model::usage::{MAX_BYTES, MAX_MESSAGES, UsageLimits};
 use rke_engine::settings::listen::Listen;
-use rke_engine::settings::{Config, Confirm, OnSuspend};
+use rke_engine::settings::{Config, Confirm, FastPath, OnSuspend};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
@@ -120,6 +120,10 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "SECONDS", env = "RKE_BODY_TIMEOUT")]
     #[serde(alias = "body_timeout")]
     body_timeout: Option<u64>,
+    /// Send all requests through the router, also those that are answered faster without it. Answers are the same.
+    #[arg(long, value_name = "SWITCH", env = "RKE_NO_FAST_PATH", value_parser = Switch, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[serde(alias = "no_fast_path", default, deserialize_with = "switch_in_file")]
+    no_fast_path: Option<bool>,
     #[command(flatten)]
     #[serde(flatten)]
     trust: TrustOptions,
@@ -282,6 +286,7 @@ impl ServeOptions {
             confirm: self.confirm.or(file.confirm),
             confirm_timeout: self.confirm_timeout.or(file.confirm_timeout),
             body_timeout: self.body_timeout.or(file.body_timeout),
+            no_fast_path: self.no_fast_path.or(file.no_fast_path),
             trust: self.trust.or(file.trust),
             access: self.access.or(file.access),
             tls: self.tls.or(file.tls),
@@ -304,6 +309,9 @@ impl ServeOptions {
         fixed.dns_server = self.dns_server;
         fixed.allow_private_raidas = self.allow_private_raidas.unwrap_or_default();
         fixed.body_timeout = seconds(self.body_timeout, fixed.body_timeout);
+        if self.no_fast_path == Some(true) {
+            fixed.fast_path = FastPath::Off;
+        }
         fixed.audit_log = self.audit_log;
         let limits = &mut config.reloadable;
         limits.max_sessions = self.max_sessions.unwrap_or(limits.max_sessions);

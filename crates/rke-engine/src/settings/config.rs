@@ -39,6 +39,8 @@ pub struct Fixed {
     pub dnssec_anchors: Option<PathBuf>,
     /// How long a client may neither send nor take a byte of a body.
     pub body_timeout: Duration,
+    /// Whether frequent requests are answered without the router.
+    pub fast_path: FastPath,
     /// Whether a request must carry the token.
     pub token: TokenRule,
     /// Where to listen on a unix socket as well.
@@ -107,6 +109,16 @@ pub enum OnSuspend {
     DropEverything,
 }
 
+/// Whether requests that come by the thousand are answered where they are read, without the router.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FastPath {
+    /// They are.
+    #[default]
+    On,
+    /// The router answers all requests.
+    Off,
+}
+
 impl Config {
     /// The documented defaults, with the data in `data_dir`.
     pub fn new(data_dir: PathBuf) -> Self {
@@ -125,6 +137,7 @@ impl Fixed {
             dnssec: Dnssec::default(),
             dnssec_anchors: None,
             body_timeout: Duration::from_secs(60),
+            fast_path: FastPath::default(),
             token: TokenRule::default(),
             unix_socket: None,
             audit_log: None,
@@ -143,6 +156,7 @@ impl Fixed {
             dnssec,
             dnssec_anchors,
             body_timeout,
+            fast_path,
             token,
             unix_socket,
             audit_log,
@@ -156,6 +170,7 @@ impl Fixed {
             ("dnssec", *dnssec != wanted.dnssec),
             ("dnssec-anchors", *dnssec_anchors != wanted.dnssec_anchors),
             ("body-timeout", *body_timeout != wanted.body_timeout),
+            ("no-fast-path", *fast_path != wanted.fast_path),
             ("require-token", *token != wanted.token),
             ("unix-socket", *unix_socket != wanted.unix_socket),
             ("audit-log", *audit_log != wanted.audit_log),
@@ -201,11 +216,20 @@ mod tests {
             dnssec: Dnssec::Require,
             dnssec_anchors: Some("/k".into()),
             body_timeout: Duration::from_secs(7),
+            fast_path: FastPath::Off,
             token: TokenRule::Required,
             audit_log: Some("/l".into()),
             ..Fixed::new("/b".into())
         };
-        let named = ["data-dir", "dnssec", "dnssec-anchors", "body-timeout", "require-token", "audit-log"];
+        let named = [
+            "data-dir",
+            "dnssec",
+            "dnssec-anchors",
+            "body-timeout",
+            "no-fast-path",
+            "require-token",
+            "audit-log",
+        ];
         assert_eq!(current.differences(&wanted), named);
     }
 }

@@ -7,5 +7,5 @@ mod confirm;
 pub mod listen;
 
 pub use bounds::{BOUNDS, Bounds, MAX_PLACES, OutOfBounds};
-pub use config::{Config, Example, Fixed, OnSuspend, Reloadable};
+pub use config::{Config, Example, FastPath, Fixed, OnSuspend, Reloadable};
 pub use confirm::Confirm;

@@ -11,6 +11,7 @@ use axum::body::{Body, HttpBody};
 use axum::http::{Method, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use rke_engine::model::clock::{Moment, Reading};
+use rke_engine::settings::FastPath;
 use tower::ServiceExt;
 
 use super::fast_path::Frequent;
@@ -32,6 +33,8 @@ pub struct Dispatcher {
     pub(in crate::http) sessions: Shared,
     admission: Arc<Admission>,
     observer: Arc<Observer>,
+    /// Whether it is to be asked for frequent requests.
+    pub(in crate::http) fast_path: FastPath,
     /// What frequent requests are noted as, by the number of the call.
     kinds: [Kind; Frequent::ALL.len()],
 }
@@ -44,7 +47,8 @@ impl Dispatcher {
         observer: Arc<Observer>,
     ) -> Self {
         let kinds = Frequent::ALL.map(|call| Kind::of(&Method::GET, Rows::beside(call.row())));
-        Self { router, sessions, admission, observer, kinds }
+        let fast_path = sessions.fixed().fast_path;
+        Self { router, sessions, admission, observer, fast_path, kinds }
     }
 
     /// The answer to a request.

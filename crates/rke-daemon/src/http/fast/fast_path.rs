@@ -8,6 +8,7 @@ use axum::http::Method;
 use bytes::{Buf, BytesMut};
 use httparse::{Header, Status};
 use memchr::{memchr, memchr_iter};
+use rke_engine::settings::FastPath;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::http::api::query::Query;
@@ -70,6 +71,7 @@ pub(in crate::http) enum Next<A> {
 /// Bytes that were read from a connection, and nobody has looked at but for heads.
 #[derive(Default)]
 pub(in crate::http) struct Unread {
+    fast_path: FastPath,
     bytes: BytesMut,
     /// How many of them were there when a head was looked for last, and not found.
     looked_at: usize,
@@ -78,6 +80,11 @@ pub(in crate::http) struct Unread {
 }
 
 impl Unread {
+    /// Of a connection on which frequent requests go this way.
+    pub(in crate::http) fn new(fast_path: FastPath) -> Self {
+        Self { fast_path, ..Self::default() }
+    }
+
     pub(in crate::http) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
@@ -112,7 +119,11 @@ impl Unread {
             Ok(Status::Partial) => self.unfinished(),
             Ok(Status::Complete(len)) if parsed.version == Some(1) && parsed.headers.iter().all(is_plain) => {
                 self.looked_at = 0;
-                match frequent(&parsed, answer) {
+                let answered = match self.fast_path {
+                    FastPath::On => frequent(&parsed, answer),
+                    FastPath::Off => None,
+                };
+                match answered {
                     Some(answered) => {
                         self.bytes.advance(len);
                         Next::Answered(answered)
@@ -230,6 +241,13 @@ mod tests {
         let text = deletion() + "\r\n";
         let mut bytes = unread(&text);
         assert!(matches!(bytes.next(|_, _| None::<()>), Next::Single(head) if head == text));
+    }
+
+    #[test]
+    fn nothing_is_answered_here_where_that_is_switched_off() {
+        let text = deletion() + "\r\n";
+        let mut off = Unread { bytes: text.as_str().into(), ..Unread::new(FastPath::Off) };
+        assert!(matches!(next(&mut off), Next::Single(head) if head == text));
     }
 
     #[tokio::test]

@@ -95,7 +95,8 @@ struct Direct {
 impl Direct {
     fn new(shared: Arc<Shared>, stop: watch::Receiver<bool>) -> Self {
         let waiting = Waiting::new(HEADER_TIMEOUT, stop);
-        let (unread, outgoing, idle_since) = (Unread::default(), Outgoing::new(), Instant::now());
+        let unread = Unread::new(shared.dispatcher.fast_path);
+        let (outgoing, idle_since) = (Outgoing::new(), Instant::now());
         Self { shared, unread, outgoing, waiting, idle_since }
     }
 
