@@ -12,6 +12,7 @@ use rke_engine::settings::FastPath;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::http::api::query::Query;
+use crate::http::gate::limits::MAX_URI_LEN;
 use crate::http::gate::request_head::RequestHead;
 use crate::http::routes::{self, Route};
 
@@ -176,7 +177,8 @@ fn frequent<A>(
     let end = memchr(b'?', target.as_bytes()).unwrap_or(target.len());
     let (path, query) = (&target[..end], Query::new(target.get(end + 1..).unwrap_or_default()));
     let call = Frequent::of(parsed.method?, path, &query)?;
-    if query.has_what_no_uri_has() {
+    // hyper refuses far too long ones itself, and in another way than the gate.
+    if target.len() > MAX_URI_LEN || query.has_what_no_uri_has() {
         return None;
     }
     let (policy, headers) = (call.row().policy, &*parsed.headers);
@@ -234,6 +236,15 @@ mod tests {
             let text = deletion().replace("=ab", not_quick_or_in_no_uri) + "\r\n";
             assert!(matches!(next(&mut unread(&text)), Next::Single(head) if head == text), "{text}");
         }
+    }
+
+    #[test]
+    fn a_target_that_is_too_long_is_left_to_hyper() {
+        let text = deletion() + "\r\n";
+        let target_len = text.split(' ').nth(1).expect("a target").len();
+        let with_len = |len: usize| text.replace("=ab", &format!("=ab{}", "c".repeat(len - target_len)));
+        assert!(matches!(next(&mut unread(&with_len(MAX_URI_LEN))), Next::Answered(_)));
+        assert!(matches!(next(&mut unread(&with_len(MAX_URI_LEN + 1))), Next::Single(_)));
     }
 
     #[test]

@@ -12,7 +12,8 @@ use crate::http::api::failure::Failure;
 use crate::http::routes::BodyRule;
 use crate::http::wire::body_timeout::BodyTimeout;
 
-const MAX_URI_LEN: usize = 48 * 1024;
+/// Longest target of a request.
+pub(in crate::http) const MAX_URI_LEN: usize = 48 * 1024;
 const MAX_HEADERS: usize = 64;
 const MAX_HEADERS_LEN: usize = 16 * 1024;
 const MAX_BODY_LEN: u64 = 64 * 1024;
