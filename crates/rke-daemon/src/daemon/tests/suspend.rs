@@ -1,20 +1,15 @@
 //! A machine that has slept, in the requests of a client on a connection.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rke_engine::model::clock::Reading;
-use rke_engine::model::key_origin::samples;
 use rke_engine::model::session_id::SessionId;
-use rke_engine::model::session_key::SessionKey;
 use rke_engine::settings::{Config, OnSuspend};
-use rke_engine::store::NewSession;
-use rke_proto::Form;
-use rke_secret::Secret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::session;
 use crate::Daemon;
 use crate::http::routes;
 
@@ -59,16 +54,6 @@ impl Stage {
 
     fn sleep(&self) {
         self.daemon.sessions().make_up_sleep(Duration::from_secs(100));
-    }
-}
-
-fn session() -> NewSession {
-    let key = Secret::fill(|key| *key = [7; 32]).expect("secret memory");
-    NewSession {
-        origin: Arc::new(samples::origin(Form::Live)),
-        page: None,
-        from_cache: false,
-        key: SessionKey::Narrow { key, usage: Arc::default() },
     }
 }
 
