@@ -246,7 +246,7 @@ fn assert_documented(metrics: &Metrics) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_request_has_an_id_of_its_own_that_its_lines_carry() {
-    let real = Real::start(&["--log", "rke_daemon=debug"]).await;
+    let real = Real::start(&["--log", "rke_engine=debug,rke_daemon=debug"]).await;
     let id_of = |answer: &Answer| answer.header("x-request-id").expect("an id").to_owned();
     let chosen = real.send(get_with("/api/rke/status", "host: localhost\nx-request-id: mine"));
     let created = real.get(&real.create_target());
