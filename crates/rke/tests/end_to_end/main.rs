@@ -20,6 +20,7 @@ mod data_dirs;
 mod dependencies;
 mod dev;
 mod doctor;
+mod documents;
 mod doors;
 mod errors;
 mod everywhere;
