@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail};
 
 use attack::attack;
 use bench::bench;
@@ -160,11 +160,7 @@ fn test(extent: &Extent) -> Result<()> {
 /// The simulation with a handshake in every run, for which it takes an optimised build.
 fn simulation() -> Result<()> {
     let arguments = ["test", "--release", "--locked", "-p", "rke-raida", "--test", "simulation"];
-    eprintln!("cargo xtask: SIM_HANDSHAKES=all cargo {}", arguments.join(" "));
-    let status = Command::new(env!("CARGO")).args(arguments).env("SIM_HANDSHAKES", "all").status();
-    let status = status.context("cannot run cargo")?;
-    ensure!(status.success(), "the simulation with a handshake in every run failed");
-    Ok(())
+    cargo_with(("SIM_HANDSHAKES", "all"), &arguments)
 }
 
 /// Does a step, and says how long it took.
@@ -219,4 +215,14 @@ fn cargo(arguments: &[&str]) -> Result<()> {
         bail!("cargo {} failed", arguments.join(" "));
     }
     Ok(())
+}
+
+/// The same with a variable of the environment.
+fn cargo_with((name, value): (&str, &str), arguments: &[&str]) -> Result<()> {
+    eprintln!("cargo xtask: {name}={value} cargo {}", arguments.join(" "));
+    let status = Command::new(env!("CARGO")).args(arguments).env(name, value).status();
+    match status.context("cannot run cargo")?.success() {
+        true => Ok(()),
+        false => bail!("{name}={value} cargo {} failed", arguments.join(" ")),
+    }
 }

@@ -4,7 +4,8 @@
 //!
 //! Every run collects shares and has them checked: the share check must name the liars, all of them and nobody else. One
 //! run in [`HANDSHAKES`] goes on to sessions: handshakes over lost connections, resumptions, data, replays, wrong keys.
-//! Key encapsulations take long without optimisation; `SIM_HANDSHAKES=all` makes them in every run.
+//! Key encapsulations take long without optimisation; `SIM_HANDSHAKES=all` makes them in every run. `SIM_RUNS=2300` makes
+//! fewer runs.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "these are tests")]
 
@@ -53,14 +54,18 @@ fn run_seed(world: &mut World, seed: u64) -> Report {
     })
 }
 
-fn run_all() -> Vec<Report> {
+fn runs() -> u64 {
+    std::env::var("SIM_RUNS").map_or(RUNS, |runs| runs.parse().expect("SIM_RUNS is a number"))
+}
+
+fn run_all(runs: u64) -> Vec<Report> {
     let next = AtomicU64::new(0);
     let work = || {
         let mut world = World::new();
         let mut reports = Vec::new();
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= RUNS {
+            if seed >= runs {
                 return reports;
             }
             reports.push(run_seed(&mut world, seed));
@@ -82,7 +87,8 @@ fn every_run_ends_in_one_key_or_a_clean_refusal() {
         return;
     }
     let started = Instant::now();
-    let reports = run_all();
+    let runs = runs();
+    let reports = run_all(runs);
     let count = |verdict| reports.iter().filter(|report| report.verdict == verdict).count();
     let (keys, too_few, too_many_liars) =
         (count(Verdict::Key), count(Verdict::TooFew), count(Verdict::TooManyLiars));
@@ -99,9 +105,9 @@ fn every_run_ends_in_one_key_or_a_clean_refusal() {
         started.elapsed(),
         latencies.len()
     );
-    assert_eq!(reports.len() as u64, RUNS);
+    assert_eq!(reports.len() as u64, runs);
     // Otherwise the checks above have not checked much.
-    assert!(keys > 0 && too_few > 0 && too_many_liars > 0 && with_liars > 1000);
+    assert!(keys > 0 && too_few > 0 && too_many_liars > 0 && with_liars as u64 > runs / 23);
     assert!(median <= 1.1, "median latency {median}");
 }
 
