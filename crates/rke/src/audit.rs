@@ -9,8 +9,8 @@ use rke_host::data_dir::{Role, read_sealer};
 use rke_secret::process::{Inspection, harden};
 
 use crate::cli::AuditCommand;
-use crate::failure::in_words;
 use crate::terminal::out;
+use crate::words::in_words;
 
 /// Most findings that are printed.
 const MAX_PRINTED: usize = 20;

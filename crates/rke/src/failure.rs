@@ -7,6 +7,7 @@ use rke_client::Error;
 use crate::audit::Unknown;
 use crate::settings::WrongSettings;
 use crate::terminal::{BAD, DIM, SeenEnough, clean, paint, say, span};
+use crate::words::in_words;
 
 /// The program ends with this exit code, and all has been said.
 #[derive(Debug, thiserror::Error)]
@@ -31,17 +32,6 @@ pub(crate) fn tell(error: &anyhow::Error) -> ExitCode {
         _ if error.is::<Unknown>() || error.is::<WrongSettings>() => 2,
         _ => 1,
     })
-}
-
-/// The error and its causes, each unless it has been said: many errors say their cause themselves.
-pub(crate) fn in_words(error: &anyhow::Error) -> String {
-    let mut words = error.to_string();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
-        if !words.contains(&cause) {
-            words = format!("{words}: {cause}");
-        }
-    }
-    words
 }
 
 /// What to type next, where the message does not say it.

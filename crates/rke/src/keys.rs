@@ -5,7 +5,8 @@ use rke_client::answer::Key;
 use rke_client::call;
 
 use crate::cli::ask::{KeysCommand, Output};
-use crate::terminal::{Cell, answer, clean, from_now, table};
+use crate::reply::answer;
+use crate::terminal::{Cell, clean, from_now, table};
 
 pub(crate) async fn run(command: KeysCommand, output: &Output) -> Result<()> {
     match command {

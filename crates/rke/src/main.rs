@@ -2,7 +2,6 @@
 //! for a running daemon. Exit codes: 0 done, 1 refused, 2 usage, 3 no daemon;
 //! of `audit`, 1 is a broken log and 2 one that cannot be checked; of `connect`, the command's or 255.
 
-mod access;
 mod audit;
 mod cli;
 #[cfg(test)]
@@ -12,14 +11,15 @@ mod content_server;
 mod crypt;
 mod describe;
 mod dev;
-mod directory;
 mod doctor;
 mod failure;
 mod keys;
 mod launcher;
 mod log;
+mod parse;
 mod protection;
 mod raida;
+mod reply;
 mod sandbox;
 mod serve;
 mod session;
@@ -29,9 +29,9 @@ mod signals;
 mod switch;
 mod systemd;
 mod terminal;
-mod tour;
 mod trust;
 mod watch;
+mod words;
 
 use std::process::ExitCode;
 

@@ -7,7 +7,6 @@ use rke_daemon::Daemon;
 use rke_host::data_dir::{Role, claim};
 use rke_secret::process::{Inspection, harden};
 
-use crate::failure::in_words;
 use crate::log::{self, LogFilter};
 use crate::protection::{self, SECRETS_OF_A_SESSION};
 use crate::sandbox::Sandbox;
@@ -15,6 +14,7 @@ use crate::settings::{ServeOptions, ServeSettings, WrongSettings};
 use crate::signals::{Order, Orders};
 use crate::systemd::{self, Systemd};
 use crate::terminal::out;
+use crate::words::in_words;
 
 pub(crate) fn run(options: ServeOptions) -> Result<()> {
     let settings = options.clone().settle()?;

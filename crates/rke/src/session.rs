@@ -7,9 +7,8 @@ use rke_client::answer::{Authenticated, Created, Deleted, Remote, Row, Shown, Wi
 use rke_client::{Error, Receipt, call};
 
 use crate::cli::ask::{DeleteOptions, Output, SessionCommand, key_choice};
-use crate::terminal::{
-    BAD, Cell, DIM, DOUBTFUL, answer, clean, from_now, out, paint, print, say, table, watched,
-};
+use crate::reply::{answer, print};
+use crate::terminal::{BAD, Cell, DIM, DOUBTFUL, clean, from_now, out, paint, say, table, watched};
 
 /// What is said of a session whose key has 8 bits.
 const WEAK: &str =

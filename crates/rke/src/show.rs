@@ -9,7 +9,8 @@ use rke_client::answer::{
 use rke_client::call;
 
 use crate::cli::ask::{Output, RaidasCommand};
-use crate::terminal::{BAD, Cell, DOUBTFUL, GOOD, answer, clean, from_now, paint, span, table};
+use crate::reply::answer;
+use crate::terminal::{BAD, Cell, DOUBTFUL, GOOD, clean, from_now, paint, span, table};
 
 pub(crate) async fn discover(domain: &str, output: &Output) -> Result<()> {
     answer(output, &call::discover(domain), |found: &Found| {

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Subcommand};
 use rke_client::{CachedKey, Client, KeyChoice, OtherEnd, Receipt};
 
-use super::{examples, parse_address};
+use super::examples;
+use crate::parse::parse_address;
 use crate::switch::Switch;
 
 /// Commands that ask a running daemon.

@@ -8,7 +8,8 @@ use rke_proto::{ContentServerId, KeySetId};
 use rke_raida::content_server::MAX_LIFETIME_SECONDS;
 use rke_raida::replay::DEFAULT_PLACES;
 
-use super::{LogOptions, parse_address, parse_cs_id, parse_domain, parse_key_set, parse_replay_places};
+use super::{LogOptions, parse_cs_id, parse_domain, parse_key_set};
+use crate::parse::{parse_address, parse_replay_places};
 use crate::protection::{Protection, parse_places};
 use crate::sandbox::SandboxOptions;
 use crate::switch::Switch;

@@ -7,7 +7,6 @@ mod examples;
 pub(crate) mod help;
 pub(crate) mod trust;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -16,19 +15,15 @@ use rke_engine::Domain;
 use rke_engine::settings::listen::Listen;
 use rke_proto::coin::CoinId;
 use rke_proto::{ContentServerId, KeySetId};
-use rke_raida::replay::SHARES;
 
 use self::ask::AskCommand;
 use self::content_server::ContentServerCommand;
 use self::trust::TrustCommand;
-use crate::access::AccessOptions;
 use crate::protection::Protection;
-use crate::raida::settings::RaidaOptions;
 use crate::sandbox::SandboxOptions;
 use crate::settings::ServeOptions;
-
-/// Far more than a machine has memory for.
-const MAX_REPLAY_PLACES: usize = 1 << 30;
+use crate::settings::access::AccessOptions;
+use crate::settings::raida::RaidaOptions;
 
 /// RAIDA Key Exchange sessions: encryption keys shared with a Content Server, without a key ever being sent.
 #[derive(Parser)]
@@ -211,11 +206,6 @@ pub(crate) struct LogOptions {
     pub(crate) log: String,
 }
 
-/// An address to listen on or to ask. Names have no place here: which of their addresses would it be?
-pub(crate) fn parse_address(text: &str) -> Result<SocketAddr, &'static str> {
-    text.parse().map_err(|_| "an IP address with a port is wanted, as in 127.0.0.1:8080 or [::1]:8080")
-}
-
 fn parse_domain(text: &str) -> Result<String, &'static str> {
     let domain = Domain::new(text).ok_or("it is not a domain name, such as content.example.com")?;
     Ok(domain.as_str().to_owned())
@@ -223,12 +213,6 @@ fn parse_domain(text: &str) -> Result<String, &'static str> {
 
 fn parse_key_set(text: &str) -> Result<KeySetId, &'static str> {
     text.parse().ok().and_then(KeySetId::new).ok_or("a key set's number is from 1 to 255")
-}
-
-/// With fewer places nobody's share would hold one.
-pub(crate) fn parse_replay_places(text: &str) -> Result<usize, String> {
-    let places = text.parse().ok().filter(|places| (SHARES..=MAX_REPLAY_PLACES).contains(places));
-    places.ok_or_else(|| format!("the number of places is from {SHARES} to {MAX_REPLAY_PLACES}"))
 }
 
 fn parse_cs_id(text: &str) -> Result<ContentServerId, &'static str> {

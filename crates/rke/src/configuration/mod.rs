@@ -11,8 +11,8 @@ use clap::{Arg, CommandFactory, Parser};
 
 use self::samples::Sample;
 use crate::cli::{Cli, Command, RunCommand};
-use crate::raida::settings::RaidaSettings;
 use crate::settings::ServeSettings;
+use crate::settings::raida::RaidaSettings;
 
 /// The settings of one of the commands that have a configuration file.
 enum Settled {

@@ -1,7 +1,6 @@
 //! `rke raida`: one RAIDA node until it is told to stop, with other coins and settings when it is told so.
 
 mod owner;
-pub(crate) mod settings;
 
 use std::thread::available_parallelism;
 
@@ -9,14 +8,14 @@ use anyhow::Result;
 use rke_host::data_dir::{Role, claim};
 use rke_raida::node::{Node, NodeConfig};
 
-use self::settings::{RaidaOptions, RaidaSettings};
 use crate::cli::{RaidaCommand, RaidaSubcommand};
-use crate::failure::in_words;
 use crate::log::{self, LogFilter};
 use crate::protection;
 use crate::sandbox::Sandbox;
+use crate::settings::raida::{RaidaOptions, RaidaSettings};
 use crate::settings::{LogFormat, WrongSettings};
 use crate::signals::{Order, Orders};
+use crate::words::in_words;
 
 pub(crate) fn run(command: RaidaCommand) -> Result<()> {
     match command.command {

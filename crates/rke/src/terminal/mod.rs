@@ -13,4 +13,4 @@ pub(crate) use exchange::watched;
 pub(crate) use span::{from_now, span};
 pub(crate) use style::{BAD, BOLD, DIM, DOUBTFUL, GOOD, paint};
 pub(crate) use table::{Cell, table};
-pub(crate) use text::{SeenEnough, answer, clean, out, out_refusal, print, printed, say};
+pub(crate) use text::{SeenEnough, clean, out, out_refusal, printed, say};

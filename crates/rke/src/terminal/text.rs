@@ -3,10 +3,7 @@
 use std::io::{self, ErrorKind, Write};
 
 use anyhow::{Context, Result};
-use rke_client::{Call, Error};
-use serde::de::DeserializeOwned;
-
-use crate::cli::ask::Output;
+use rke_client::Error;
 
 /// Whoever read what was printed for people has seen enough and went away.
 #[derive(Debug, thiserror::Error)]
@@ -38,36 +35,6 @@ pub(crate) fn out_refusal(error: &Error) {
 pub(crate) fn say(text: &str) {
     // Nobody is left to tell that it cannot be told.
     let _ = writeln!(anstream::stderr().lock(), "{text}");
-}
-
-/// Makes a call and prints its answer: as it came with `--json`, else as `as_text` puts it. A refusal is
-/// printed as JSON too where that was asked for, and stays an error.
-pub(crate) async fn answer<T: DeserializeOwned>(
-    output: &Output,
-    call: &Call<T>,
-    as_text: impl FnOnce(&T) -> String,
-) -> Result<T> {
-    print(output, output.daemon.client().reply(call).await, as_text)
-}
-
-/// The same for an answer that has come already.
-pub(crate) fn print<T>(
-    output: &Output,
-    reply: Result<rke_client::Reply<T>, Error>,
-    as_text: impl FnOnce(&T) -> String,
-) -> Result<T> {
-    match reply {
-        Ok(reply) => {
-            out(if output.json { reply.text.clone() } else { as_text(&reply.value) }.as_str())?;
-            Ok(reply.value)
-        }
-        Err(error) => {
-            if output.json {
-                out_refusal(&error);
-            }
-            Err(error.into())
-        }
-    }
 }
 
 /// A text from elsewhere without what could command a terminal or turn its writing around.

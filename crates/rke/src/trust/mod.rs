@@ -1,15 +1,12 @@
 //! `rke trust …`: the Content Servers that the daemon remembers. It works on the daemon's file, never through
 //! the daemon: who may use its HTTP interface does not get to say whom it trusts.
 
-mod options;
-
 use std::path::PathBuf;
 
 use anyhow::Result;
 use rke_engine::trust::{Form, Known, Offer, TrustFile};
 use rke_host::data_dir::{self, Role};
 
-pub(crate) use self::options::TrustOptions;
 use crate::cli::trust::{FormChoice, TrustCommand, TrustFolder};
 use crate::settings::default_data_dir;
 use crate::terminal::{BAD, Cell, clean, out, paint, say, table};

@@ -9,7 +9,7 @@ use rke_engine::settings::Config;
 use rke_engine::trust::Pin;
 use serde::Deserialize;
 
-use crate::settings::first_given;
+use super::first_given;
 
 /// Whom the daemon trusts.
 #[derive(Args, Clone, Deserialize, Default)]

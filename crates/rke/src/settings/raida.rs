@@ -15,10 +15,10 @@ use rke_raida::responder::{Imitation, Rules};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use crate::cli::{parse_address, parse_replay_places};
+use super::{WrongSettings, first_given, read_file};
+use crate::parse::{parse_address, parse_replay_places};
 use crate::protection::{Protection, SecretMemoryChoice};
 use crate::sandbox::{Sandbox, SandboxChoice};
-use crate::settings::{WrongSettings, first_given, read_file};
 use crate::switch::{Switch, switch_in_file};
 
 /// One RAIDA node. The same structure is read from flags, environment and file.

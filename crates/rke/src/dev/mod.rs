@@ -1,5 +1,7 @@
 //! `rke dev`: everything on this machine, in one process, from the same parts as the real thing.
 
+mod tour;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -17,14 +19,14 @@ use rke_raida::network::{LocalNetwork, LocalNetworkConfig, NetworkError};
 use rke_raida::node::NodeError;
 
 use crate::cli::DevOptions;
-use crate::failure::in_words;
 use crate::launcher::application;
+use crate::log;
 use crate::protection::{self, SECRETS_OF_A_SESSION};
 use crate::sandbox::Sandbox;
 use crate::settings::LogFormat;
 use crate::signals::{Order, Orders};
 use crate::terminal::out;
-use crate::{log, tour};
+use crate::words::in_words;
 
 /// The domain of the local Content Server.
 pub(crate) const DOMAIN: &str = "content.rke.test";

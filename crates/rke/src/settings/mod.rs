@@ -1,6 +1,11 @@
 //! The daemon's settings: each is a flag, a `RKE_…` variable and a key of the configuration file,
 //! in this order of precedence. Unknown keys in the file are refused.
 
+pub(crate) mod access;
+mod directory;
+pub(crate) mod raida;
+mod trust;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,14 +20,14 @@ use rke_engine::settings::{Config, Confirm, FastPath, OnSuspend};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
-use crate::access::{AccessOptions, TlsOptions};
-use crate::cli::parse_address;
-use crate::directory::DirectoryOptions;
-use crate::failure::in_words;
+use self::access::{AccessOptions, TlsOptions};
+use self::directory::DirectoryOptions;
+use self::trust::TrustOptions;
+use crate::parse::parse_address;
 use crate::protection::{Protection, SecretMemoryChoice};
 use crate::sandbox::{Sandbox, SandboxChoice, files_of_daemon};
 use crate::switch::{Switch, switch_in_file};
-use crate::trust::TrustOptions;
+use crate::words::in_words;
 
 /// Where the names of groups are.
 const GROUPS: &str = "/etc/group";

@@ -7,7 +7,7 @@ use rke_client::call::target;
 use rke_client::{Call, Client, Method};
 use serde_json::Value;
 
-use crate::dev::DOMAIN;
+use super::DOMAIN;
 use crate::terminal::out;
 
 /// `Hello World!` in Base64.
