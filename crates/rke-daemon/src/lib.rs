@@ -14,7 +14,8 @@
 //! # let dir = tempfile::tempdir()?;
 //! # let data_dir = dir.path().join("daemon");
 //! let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
-//! let config = Config { listen: vec![any_port.into()], ..Config::new(data_dir) };
+//! let mut config = Config::new(data_dir);
+//! config.fixed.listen = vec![any_port.into()];
 //! let daemon = Daemon::start(config).await?;
 //! // It answers at `daemon.address()`.
 //! # let mut stream = tokio::net::TcpStream::connect(daemon.address()).await?;
