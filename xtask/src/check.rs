@@ -9,18 +9,24 @@ use anyhow::{Context, Result};
 use crate::{cargo, cargo_with, timed};
 
 /// End-to-end tests that are quick and need nothing installed. All others are left to `cargo xtask test`.
-const FAST: [&str; 8] = [
+const FAST: [&str; 13] = [
     // Requests and responses, to the letter.
     "api::",
-    "bodies::",
     "errors::",
     "openapi::document",
-    // What is printed, and what settings are refused.
-    "printed::",
+    // Exchanges that are refused, keys, sealed data.
+    "key::",
+    "refused::",
+    "sealed::",
+    // What is printed, and what settings say.
     "check_config::",
-    // Files, and who depends on whom.
-    "data_dirs::",
+    "doctor::",
+    "names::",
+    "reload::",
+    // Who depends on whom, and what the documents say.
     "dependencies::",
+    "documents::",
+    "printed::",
 ];
 
 /// The tests of whole crates that are quick.
