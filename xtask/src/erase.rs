@@ -25,7 +25,7 @@ pub(crate) enum Length {
 pub(crate) struct Extent {
     pub(crate) length: Length,
     /// The limits of this machine that are known: scans that they rule out do not fail the run.
-    without: Vec<String>,
+    pub(crate) without: Vec<String>,
 }
 
 impl Extent {
@@ -59,7 +59,7 @@ impl Length {
 }
 
 /// Programs that the scenarios run beside the project's own, and the Debian packages that hold them.
-const NEEDED: [(&str, &str); 4] =
+pub(crate) const NEEDED: [(&str, &str); 4] =
     [("gcore", "gdb"), ("mkswap", "util-linux"), ("swapon", "mount"), ("prlimit", "util-linux")];
 
 pub(crate) fn erase(extent: &Extent) -> Result<()> {
@@ -72,7 +72,7 @@ pub(crate) fn erase(extent: &Extent) -> Result<()> {
 }
 
 /// Sees to it that the scans can be made, or says what is missing.
-pub(crate) fn need_what_scans_need() -> Result<()> {
+fn need_what_scans_need() -> Result<()> {
     for (program, package) in NEEDED {
         need(program, package)?;
     }

@@ -1,5 +1,4 @@
-//! The project's own chores. `cargo xtask test` runs every check and every test, and installs or
-//! names what one of them needs. Nothing is skipped silently: what cannot run fails the run.
+//! The project's own chores. `cargo xtask check` is for every change, and `cargo xtask test` runs every check and every test.
 
 mod attack;
 mod bench;
@@ -8,11 +7,13 @@ mod configuration;
 mod dependencies;
 mod erase;
 mod instructions;
+mod needs;
 mod networks;
 mod notices;
 mod openapi;
 mod schemathesis;
 mod screenshots;
+mod test;
 mod valgrind;
 
 use std::path::{Path, PathBuf};
@@ -26,26 +27,14 @@ use bench::bench;
 use check::check;
 use configuration::configuration;
 use dependencies::deny;
-use erase::{Controls, Extent, Length, Programs, erase, need_what_scans_need};
+use erase::{Extent, erase};
 use instructions::{Counts, instructions};
 use networks::{Table, network_row, networks};
 use openapi::openapi;
-use schemathesis::{ask_built, schemathesis};
+use schemathesis::schemathesis;
 use screenshots::screenshots;
+use test::test;
 use valgrind::valgrind;
-
-/// Programs that tests run, and the Debian packages that hold them.
-const NEEDED: [(&str, &str); 9] = [
-    ("node", "nodejs"),
-    ("tsc", "node-typescript"),
-    ("curl", "curl"),
-    ("go", "golang-go"),
-    ("chromium", "chromium"),
-    ("tmux", "tmux"),
-    ("openssl", "openssl"),
-    ("perl", "perl"),
-    ("valgrind", "valgrind"),
-];
 
 /// Builds the program and what scans it, at once: the last step of each takes one core only. What counts it is built
 /// apart, because it has the daemon with the made-up sessions of benches.
@@ -109,58 +98,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// What [`Length::Ordinary`] leaves to [`Length::Long`].
-const LEFT_OUT: &str = "\
-left to `cargo xtask test --long`: 200 runs of each memory scan in place of 20, a handshake in every run of the
-simulation in place of a sample, and cargo-deny; docs/testing.md has what the last long run gave
-";
-
-fn test(extent: &Extent) -> Result<()> {
-    for (program, package) in NEEDED {
-        need(program, package)?;
-    }
-    need_what_scans_need()?;
-    timed("format and lints", || {
-        cargo(&["fmt", "--all", "--check"])?;
-        cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"])
-    })?;
-    // This leaves the debug build of the program, of which what follows makes use.
-    timed("cargo test", || cargo(&["test", "--workspace", "--locked"]))?;
-    timed("networks", || networks(Table::Print))?;
-    timed("valgrind", valgrind)?;
-    timed("attack", attack)?;
-    // Most steps of a release build take one core only, so there is something else to do beside each. Scanning and
-    // counting need no quiet machine.
-    let programs =
-        timed("release build, Schemathesis beside it", || while_waiting(Programs::build, ask_built))?;
-    let controls = timed("build of the controls, debug scans beside it", || {
-        while_waiting(Controls::build, || programs.scan_debug(extent))
-    })?;
-    timed("instruction counts, other scans beside them", || {
-        while_waiting(
-            || instructions(Counts::Compare),
-            || {
-                controls.scan(extent.length)?;
-                programs.scan_release(extent)
-            },
-        )
-    })?;
-    match extent.length {
-        Length::Long => {
-            timed("simulation", simulation)?;
-            timed("cargo-deny", deny)?;
-        }
-        Length::Ordinary => print!("{LEFT_OUT}"),
-    }
-    Ok(())
-}
-
-/// The simulation with a handshake in every run, for which it takes an optimised build.
-fn simulation() -> Result<()> {
-    let arguments = ["test", "--release", "--locked", "-p", "rke-raida", "--test", "simulation"];
-    cargo_with(("SIM_HANDSHAKES", "all"), &arguments)
 }
 
 /// Does a step, and says how long it took.

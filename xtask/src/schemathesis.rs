@@ -54,7 +54,7 @@ fn folder() -> PathBuf {
 /// The program, in an environment of its own below `target`. It is installed again when the requirements
 /// are others.
 fn install() -> Result<PathBuf> {
-    need("python3", "python3")?;
+    need_python()?;
     let requirements = folder().join("requirements.txt");
     let wanted = std::fs::read_to_string(&requirements).context("cannot read the requirements")?;
     let environment = target_dir().join("schemathesis/environment");
@@ -63,15 +63,21 @@ fn install() -> Result<PathBuf> {
         return Ok(program);
     }
     eprintln!("cargo xtask: installing schemathesis into {}", environment.display());
-    if !has_venv() {
-        need_venv()?;
-    }
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
     let mut pip = Command::new(environment.join("bin/python"));
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]);
     run(pip.arg("--requirement").arg(&requirements))?;
     std::fs::write(mark, wanted).context("cannot note what was installed")?;
     Ok(program)
+}
+
+/// Sees to it that there is a Python that can make environments.
+pub(crate) fn need_python() -> Result<()> {
+    need("python3", "python3")?;
+    match has_venv() {
+        true => Ok(()),
+        false => need_venv(),
+    }
 }
 
 /// Debian has the part of Python that makes environments in a package of its own.

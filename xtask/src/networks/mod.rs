@@ -17,7 +17,7 @@ use self::rows::{ROWS, Row};
 use crate::{DEBUG, cargo, need, target_dir};
 
 /// Programs that rows run, and the Debian packages that hold them.
-const NEEDED: [(&str, &str); 5] = [
+pub(crate) const NEEDED: [(&str, &str); 5] = [
     ("knotd", "knot"),
     ("kdig", "knot-dnsutils"),
     ("dnsmasq", "dnsmasq-base"),
