@@ -116,8 +116,15 @@ async fn next_at(
     at: Instant,
     candidates: &mut Candidates<'_>,
 ) -> Option<Result<Candidate, (ServerName, DiscoveryError)>> {
-    sleep_until(at).await;
+    until(at).await;
     candidates.next().await
+}
+
+/// Waits until then. Where that has come already it waits for nothing: tokio's timer would take a millisecond or two.
+async fn until(at: Instant) {
+    if at > Instant::now() {
+        sleep_until(at).await;
+    }
 }
 
 /// Does `work` on connections that `dialer` makes, one after the other, until one has done it. The next is begun where
@@ -160,7 +167,7 @@ pub(crate) async fn with_each<R, F: Future<Output = Result<R, ContactError>>>(
 }
 
 async fn next_connection(at: Instant, dialer: &mut Dialer<'_>) -> Option<(Candidate, TcpStream)> {
-    sleep_until(at).await;
+    until(at).await;
     dialer.next().await
 }
 
