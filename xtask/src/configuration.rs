@@ -1,10 +1,10 @@
 //! `cargo xtask configuration`: has the test that compares `docs/configuration.md` write it.
 
-use std::process::Command;
+use anyhow::Result;
 
-use anyhow::{Context, Result, ensure};
+use crate::cargo_with;
 
-const WRITE: [&str; 8] = [
+const WRITE: [&str; 9] = [
     "test",
     "--locked",
     "-p",
@@ -13,12 +13,9 @@ const WRITE: [&str; 8] = [
     "rke",
     "configuration::document::the_document_is_that_of_the_commands",
     "--",
+    "--exact",
 ];
 
 pub(crate) fn configuration() -> Result<()> {
-    let mut command = Command::new(env!("CARGO"));
-    command.args(WRITE).arg("--exact").env("RENEW_CONFIGURATION", "yes");
-    let status = command.status().context("cannot run cargo")?;
-    ensure!(status.success(), "docs/configuration.md was not written");
-    Ok(())
+    cargo_with(("RENEW_CONFIGURATION", "yes"), &WRITE)
 }

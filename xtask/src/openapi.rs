@@ -1,10 +1,10 @@
 //! `cargo xtask openapi`: has the test that compares `docs/openapi.json` write it.
 
-use std::process::Command;
+use anyhow::Result;
 
-use anyhow::{Context, Result, ensure};
+use crate::cargo_with;
 
-const WRITE: [&str; 7] = [
+const WRITE: [&str; 8] = [
     "test",
     "--locked",
     "-p",
@@ -12,12 +12,9 @@ const WRITE: [&str; 7] = [
     "--lib",
     "http::openapi::tests::the_document_is_that_of_the_tables",
     "--",
+    "--exact",
 ];
 
 pub(crate) fn openapi() -> Result<()> {
-    let mut command = Command::new(env!("CARGO"));
-    command.args(WRITE).arg("--exact").env("RKE_RENEW_OPENAPI", "yes");
-    let status = command.status().context("cannot run cargo")?;
-    ensure!(status.success(), "docs/openapi.json was not written");
-    Ok(())
+    cargo_with(("RKE_RENEW_OPENAPI", "yes"), &WRITE)
 }

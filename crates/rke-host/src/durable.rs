@@ -16,10 +16,7 @@ pub fn write_atomically(
     path: &Path,
     write: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut file = NamedTempFile::new_in(dir)?;
-    write(file.as_file_mut())?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
+    written(dir, write)?.persist(path).map_err(|error| error.error)?;
     sync_folder(dir)
 }
 
@@ -29,11 +26,16 @@ pub(crate) fn write_new(
     path: &Path,
     write: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<()> {
+    written(dir, write)?.persist_noclobber(path).map_err(|error| error.error)?;
+    sync_folder(dir)
+}
+
+/// A temporary file with all that is written to it on the disk.
+fn written(dir: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<NamedTempFile> {
     let mut file = NamedTempFile::new_in(dir)?;
     write(file.as_file_mut())?;
     file.as_file().sync_all()?;
-    file.persist_noclobber(path).map_err(|error| error.error)?;
-    sync_folder(dir)
+    Ok(file)
 }
 
 /// Removes a file so that it stays removed after a power cut. A missing file is no error.

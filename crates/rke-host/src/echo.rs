@@ -11,7 +11,9 @@ use rke_proto::header::{NONCE_LEN, RequestHeader, ResponseHeader, SHORT_HEADER_L
 use rke_proto::{Challenge, Envelope, RaidaIndex, Status};
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::timeout;
+
+use crate::until::until;
 
 /// How long to wait for an answer, for each time that is asked.
 const PATIENCE: [Duration; 2] = [Duration::from_millis(700), Duration::from_millis(1500)];
@@ -57,7 +59,7 @@ pub async fn first_to_answer(raida: RaidaIndex, addresses: &[SocketAddr]) -> Opt
                 Ok((address, Answer::After(_))) => return Some(address),
                 _ => next_at = tokio::time::Instant::now(),
             },
-            () = sleep_until(next_at), if others.len() > 0 => {
+            () = until(next_at), if others.len() > 0 => {
                 if let Some(address) = others.next() {
                     asked.spawn(async move { (address, ask(raida, address).await) });
                 }

@@ -37,4 +37,5 @@ pub mod own_file;
 pub mod sandbox;
 pub mod sealed;
 pub mod udp;
+pub mod until;
 pub mod wallet;

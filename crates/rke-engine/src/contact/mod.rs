@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use rke_host::until::until;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -118,13 +119,6 @@ async fn next_at(
 ) -> Option<Result<Candidate, (ServerName, DiscoveryError)>> {
     until(at).await;
     candidates.next().await
-}
-
-/// Waits until then. Where that has come already it waits for nothing: tokio's timer would take a millisecond or two.
-async fn until(at: Instant) {
-    if at > Instant::now() {
-        sleep_until(at).await;
-    }
 }
 
 /// Does `work` on connections that `dialer` makes, one after the other, until one has done it. The next is begun where

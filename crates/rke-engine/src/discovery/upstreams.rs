@@ -16,6 +16,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::xfer::DnsHandle;
 use hickory_resolver::proto::op::{DnsRequest, DnsResponse, Message, ResponseCode};
 use hickory_resolver::proto::rr::RecordType;
+use rke_host::until::until;
 use tokio::time::{Instant, sleep_until};
 
 use super::error::{ServerFault, Unanswered};
@@ -111,7 +112,7 @@ impl Upstreams {
                         }
                     }
                 }
-                () = sleep_until(next_at), if !waiting.is_empty() => {
+                () = until(next_at), if !waiting.is_empty() => {
                     next_at = Instant::now() + HEAD_START;
                     if let Some(server) = waiting.pop_front() {
                         silent.0.push((server, Instant::now()));

@@ -3,18 +3,15 @@
 use std::sync::mpsc;
 
 use rke_host::data_dir::{DataDir, Role, Sharing};
-use rke_proto::Form;
 use rke_proto::directory::Directory;
 use rke_proto::reach::Reach;
-use rke_secret::Secret;
 use tempfile::TempDir;
 
 use super::*;
 use crate::discovery::{Discovery, Validation};
 use crate::exchange::Rules;
 use crate::guardians::AgreedDirectory;
-use crate::model::key_origin::samples;
-use crate::model::session_key::SessionKey;
+use crate::store::samples::session;
 use crate::trust::KnownServers;
 
 /// No sessions yet, and the folder that they are kept in.
@@ -36,21 +33,11 @@ fn sessions() -> (TempDir, Arc<Sessions>) {
     (dir, Arc::new(Sessions::new(config, keystore, exchange, remote, None, journal)))
 }
 
-fn session() -> NewSession {
-    let key = Secret::fill(|key| *key = [7; 32]).expect("secret memory");
-    NewSession {
-        origin: Arc::new(samples::origin(Form::Live)),
-        page: None,
-        from_cache: false,
-        key: SessionKey::Narrow { key, usage: Arc::default() },
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_session_that_opens_while_all_are_dropped_is_dropped_too() {
     let (dir, sessions) = sessions();
     let [old, new] = [(); 2].map(|()| SessionId::random().expect("random bytes"));
-    sessions.store.insert(old, session()).expect("room");
+    sessions.store.insert(old, session(7)).expect("room");
     let ((begun, has_begun), (go_on, goes_on)) = (mpsc::channel(), mpsc::channel());
     let creation = tokio::spawn({
         let sessions = Arc::clone(&sessions);
@@ -59,7 +46,7 @@ async fn a_session_that_opens_while_all_are_dropped_is_dropped_too() {
         let insert = async move |_leave| {
             begun.send(()).expect("somebody waits");
             goes_on.recv().expect("somebody lets it go on");
-            store.store.insert(new, session()).is_ok()
+            store.store.insert(new, session(7)).is_ok()
         };
         async move { sessions.creations.run(insert).await }
     });

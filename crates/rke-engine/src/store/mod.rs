@@ -30,6 +30,8 @@ use rke_secret::StackUse;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+#[cfg(any(test, feature = "testing"))]
+pub use self::model::samples;
 pub use self::model::{Count, Full, KeyError, KeyUse, NewSession, Row, Rules};
 use self::shard::{Shard, Taken};
 use crate::model::clock::Moment;

@@ -131,3 +131,24 @@ pub struct Count {
     /// Of these, not expired.
     pub active: usize,
 }
+
+#[cfg(any(test, feature = "testing"))]
+#[allow(missing_docs, reason = "for tests")]
+pub mod samples {
+    use rke_proto::Form;
+    use rke_secret::Secret;
+
+    use super::*;
+    use crate::model::key_origin::samples::origin;
+
+    /// A secret of nothing but this byte.
+    pub fn secret(byte: u8) -> Secret<32> {
+        Secret::fill(|secret| *secret = [byte; 32]).unwrap_or_else(|_| unreachable!("secret memory"))
+    }
+
+    /// A live session that no exchange has made.
+    pub fn session(byte: u8) -> NewSession {
+        let key = SessionKey::Narrow { key: secret(byte), usage: Arc::default() };
+        NewSession { origin: Arc::new(origin(Form::Live)), page: None, from_cache: false, key }
+    }
+}

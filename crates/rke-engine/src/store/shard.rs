@@ -229,7 +229,8 @@ mod tests {
     use std::collections::BTreeMap;
     use std::time::Duration;
 
-    use super::super::tests::{id, rules, session};
+    use super::super::samples::session;
+    use super::super::tests::{id, rules};
     use super::*;
 
     /// Checks the part against its sessions and their deadlines in a plain map, and that neither map nor deadlines keep

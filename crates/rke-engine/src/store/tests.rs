@@ -2,37 +2,25 @@
 
 use rke_proto::Form;
 use rke_proto::handshake::{KeyId, SessionSecrets, keys};
-use rke_secret::Secret;
 
+use super::samples::{secret, session};
 use super::*;
 use crate::Domain;
-use crate::model::key_origin::{KeyOrigin, samples};
+use crate::model::key_origin::KeyOrigin;
+use crate::model::key_origin::samples::origin;
 use crate::model::usage::{Usage, UsageLimits, UsedUp};
 use crate::model::viewer::Page;
-
-fn of_byte(byte: u8) -> Secret<32> {
-    Secret::fill(|key| *key = [byte; 32]).expect("a secret")
-}
 
 /// A store that wipes what comes to its end.
 pub(super) fn store(rules: Rules) -> Store {
     Store::new(rules, Box::new(|_, session, _| drop(session)))
 }
 
-pub(super) fn session(byte: u8) -> NewSession {
-    NewSession {
-        origin: Arc::new(samples::origin(Form::Live)),
-        page: None,
-        from_cache: false,
-        key: SessionKey::Narrow { key: of_byte(byte), usage: Arc::default() },
-    }
-}
-
 /// A session of handshake 3.
 fn wide_session(byte: u8) -> NewSession {
-    let secrets = SessionSecrets { key: of_byte(byte), resumption: of_byte(0), key_id: KeyId([byte; 16]) };
+    let secrets = SessionSecrets { key: secret(byte), resumption: secret(0), key_id: KeyId([byte; 16]) };
     let (key, _) = SessionKey::of_handshake(secrets, 1000).expect("secret memory");
-    NewSession { origin: Arc::new(samples::origin(Form::Wide)), key, ..session(byte) }
+    NewSession { origin: Arc::new(origin(Form::Wide)), key, ..session(byte) }
 }
 
 pub(super) fn rules(max: usize, ttl: Duration) -> Rules {
@@ -194,7 +182,7 @@ async fn a_key_is_used_up_for_all_sessions_that_hold_it() {
             .insert(
                 id(byte),
                 NewSession {
-                    key: SessionKey::Narrow { key: of_byte(1), usage: Arc::clone(&usage) },
+                    key: SessionKey::Narrow { key: secret(1), usage: Arc::clone(&usage) },
                     ..session(1)
                 },
             )
@@ -212,7 +200,7 @@ async fn a_key_is_used_up_for_all_sessions_that_hold_it() {
 async fn all_sessions_of_a_domain_end_at_once() {
     let store = store(rules(16, Duration::from_secs(60)));
     let other = Domain::new("other.test").expect("a domain");
-    let origin = KeyOrigin { domain: other.clone(), ..samples::origin(Form::Live) };
+    let origin = KeyOrigin { domain: other.clone(), ..origin(Form::Live) };
     store.insert(id(1), session(1)).expect("room");
     store.insert(id(2), NewSession { origin: Arc::new(origin), ..session(2) }).expect("room");
     assert_eq!(store.remove_all(|session| session.origin.domain == other).len(), 1);

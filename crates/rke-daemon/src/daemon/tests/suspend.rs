@@ -6,10 +6,10 @@ use std::time::Duration;
 use rke_engine::model::clock::Reading;
 use rke_engine::model::session_id::SessionId;
 use rke_engine::settings::{Config, OnSuspend};
+use rke_engine::store::samples::session;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::session;
 use crate::Daemon;
 use crate::http::routes;
 
@@ -28,7 +28,7 @@ impl Stage {
         config.reloadable.on_suspend = on_suspend;
         let daemon = Daemon::start(config).await.expect("a daemon");
         let id = SessionId::random().expect("random bytes");
-        daemon.sessions().store().insert(id, session()).expect("room");
+        daemon.sessions().store().insert(id, session(7)).expect("room");
         Self { daemon, id, _dir: dir }
     }
 
@@ -63,7 +63,7 @@ async fn no_frequent_request_uses_a_key_that_the_machine_has_slept_with() {
     assert_eq!(stage.encrypt().await, "200");
     stage.sleep();
     assert_eq!(stage.encrypt().await, "404");
-    stage.daemon.sessions().store().insert(stage.id, session()).expect("room");
+    stage.daemon.sessions().store().insert(stage.id, session(7)).expect("room");
     assert_eq!(stage.encrypt().await, "200", "once is enough");
     stage.daemon.stop().await;
 }
@@ -74,7 +74,7 @@ async fn no_other_request_uses_a_key_that_the_machine_has_slept_with() {
     assert_eq!(stage.show().await, "200");
     stage.sleep();
     assert_eq!(stage.show().await, "404");
-    stage.daemon.sessions().store().insert(stage.id, session()).expect("room");
+    stage.daemon.sessions().store().insert(stage.id, session(7)).expect("room");
     assert_eq!(stage.show().await, "200", "once is enough");
     stage.daemon.stop().await;
 }

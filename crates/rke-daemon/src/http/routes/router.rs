@@ -55,7 +55,7 @@ impl Rows {
     }
 }
 
-/// The answer where there is no such path. `OPTIONS *` asks about the server as a whole, and `CONNECT` about another one:
+/// Answers requests for paths that are not in the table. `OPTIONS *` asks about the server as a whole, and `CONNECT` about another one:
 /// neither has a path.
 async fn nowhere(request: Request) -> Response {
     const ALLOW: &str = "GET, HEAD, POST, DELETE, OPTIONS";

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use rke_engine::model::session_id::SessionId;
 use rke_engine::settings::{Config, FastPath};
+use rke_engine::store::samples::session;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -21,7 +22,6 @@ use tokio::time::{sleep, timeout};
 
 use self::answers::{comparable, order_of_headers};
 use self::heads::{Heads, Random};
-use super::session;
 use crate::Daemon;
 use crate::http::routes;
 
@@ -80,7 +80,7 @@ impl Pair {
     fn open(&self, ids: &[SessionId]) {
         for store in [&self.fast, &self.routed].map(|daemon| daemon.sessions().store()) {
             for id in ids.iter().filter(|id| store.row(**id).is_none()) {
-                store.insert(*id, session()).expect("room");
+                store.insert(*id, session(7)).expect("room");
             }
         }
     }
