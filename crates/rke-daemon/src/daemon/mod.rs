@@ -1,15 +1,15 @@
 //! Starts and stops the whole daemon: data directory, key cache, discovery, sessions, HTTP.
 
+mod error;
 mod reload;
 
-use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use rke_engine::audit::{Audit, AuditError};
-use rke_engine::discovery::{self, Discovery, ResolverError, Validation};
+use rke_engine::audit::Audit;
+use rke_engine::discovery::{self, Discovery, Validation};
 use rke_engine::exchange::{Exchange, Rules};
 use rke_engine::guardians::AgreedDirectory;
 use rke_engine::journal::Journal;
@@ -20,22 +20,22 @@ use rke_engine::sessions::Sessions;
 use rke_engine::settings::Config;
 use rke_engine::settings::access::TokenRule;
 use rke_engine::settings::listen::Listen;
-use rke_engine::trust::{KnownServers, TrustFileError};
+use rke_engine::trust::KnownServers;
 use rke_host::data_dir::{DataDir, DataDirError, Role, Sharing};
-use rke_host::directory::DirectoryError;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::Instant;
 use tokio::time::{sleep, timeout};
 
+pub use self::error::StartError;
 use self::reload::Sources;
 use crate::http;
-use crate::http::gate::{Admission, AdmissionError, Refusals};
+use crate::http::gate::{Admission, Refusals};
 use crate::http::telemetry::traffic::Traffic;
 use crate::http::wire::server::{Door, serve};
-use crate::http::wire::tls::{Acceptor, TlsError};
-use crate::http::wire::unix_socket::{self, Guard, UnixSocketError};
+use crate::http::wire::tls::Acceptor;
+use crate::http::wire::unix_socket::{self, Guard};
 use crate::token::Token;
 
 /// Longest wait until work that cannot be broken off, on the file system say, has let the data directory go.
@@ -52,67 +52,6 @@ const REMOTE_TIME: Duration = Duration::from_millis(700);
 
 /// How long the other ends of tunnels have to take notice that the daemon stops.
 const TUNNELS_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// Why the daemon cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The data directory.
-    #[error(transparent)]
-    DataDir(#[from] DataDirError),
-    /// The RAIDA directory.
-    #[error(transparent)]
-    Directory(#[from] DirectoryError),
-    /// The DNS resolver.
-    #[error(transparent)]
-    Resolver(#[from] ResolverError),
-    /// The address.
-    #[error("cannot listen on {address}: {source}; choose another address with --listen")]
-    Listen {
-        /// The address that was asked for.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A socket that was handed over.
-    #[error("cannot use the socket that systemd has opened: {0}; check the .socket unit")]
-    Inherited(io::Error),
-    /// Anybody who reaches the address could use the daemon.
-    #[error(
-        "will not listen on {0}: it lies beyond this machine, and whoever reaches it could use every session; \
-         ask clients for a token with --require-token or for certificates with --tls-cert, --tls-key and \
-         --tls-client-ca, or listen on 127.0.0.1"
-    )]
-    Exposed(SocketAddr),
-    /// The gate's settings.
-    #[error(transparent)]
-    Admission(#[from] AdmissionError),
-    /// TLS.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// The unix socket.
-    #[error(transparent)]
-    UnixSocket(#[from] UnixSocketError),
-    /// The audit log.
-    #[error(transparent)]
-    Audit(#[from] AuditError),
-    /// The file of known Content Servers.
-    #[error(transparent)]
-    Known(#[from] TrustFileError),
-    /// The file of the directory that guardians agree on.
-    #[error("cannot use the file `raida-directory.json` of the data directory: {0}")]
-    AgreedDirectory(#[source] io::Error),
-    /// The file of pending deletions.
-    #[error("cannot use the file `pending-deletions` of the data directory: {0}")]
-    PendingDeletions(#[source] io::Error),
-    /// The folder for wallets.
-    #[error("cannot keep wallets inside {path}, as --wallet-root asks: {source}")]
-    WalletRoot {
-        /// The folder that was asked for.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
 
 /// A running daemon. It goes on until [`Daemon::stop`].
 pub struct Daemon {
