@@ -19,23 +19,22 @@ pub enum SecretError {
          lower --max-sessions"
     )]
     Limit {
-        /// What was asked for.
+        /// How much was to be locked.
         wanted_kib: u64,
         /// The limit of this process, RLIMIT_MEMLOCK.
         limit_kib: u64,
     },
-    /// Secret memory was set up already, with another choice perhaps.
+    /// Secret memory is already set up, perhaps of another kind.
     #[error("secret memory is already in use")]
     AlreadyStarted,
     /// The system gave no random bytes.
     #[error("the system's random generator failed: {0}")]
     Random(#[from] getrandom::Error),
-    /// Anything else that the system refused.
+    /// The system refused another call.
     #[error("cannot {action}: {source}")]
     System {
         /// What was being done.
         action: &'static str,
-        /// What the system said.
         source: io::Error,
     },
 }

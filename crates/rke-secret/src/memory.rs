@@ -1,5 +1,5 @@
-//! The process's secret memory: slots to lend, and scratch stacks to work on. It is set up once, by
-//! [`start`] or with the defaults by the first secret, and grows in steps when it runs out of slots.
+//! The process's secret memory: slots for secrets, and scratch stacks to work on. [`start`] sets it up once, or the first
+//! secret does with the defaults. It grows in steps when it runs out of slots.
 
 use std::io;
 use std::ops::Range;
@@ -12,26 +12,26 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::SecretError;
 use crate::lock::lock;
-use crate::raw::{Depth, Kind, Map, Reach, SLOT_ROOM, Slot, Stack, say};
+use crate::raw::{Depth, Kind, Map, Reach, SLOT_ROOM, Slot, Stack, write_stderr};
 use crate::stacks::{self, Stacks, is_on_stack};
 
-/// Slots that are there from the start, and fewest by which they grow.
+/// The number of slots at the start, and the smallest step by which it grows.
 const MIN_SLOTS: usize = 1024;
 
-/// By what part of them the slots grow: secret memory is locked, so what nobody uses is missing elsewhere.
+/// The slots grow by this fraction: secret memory is locked, so unused slots are lost to the rest of the machine.
 const GROWTH: usize = 4;
 
-/// Said of a panic in place of its own message.
+/// The message of a panic that cannot be reported.
 const NO_REPORT: &str = "rke: work on a secret panicked, and there is no memory to say where. This is a bug in rke: please \
                          report it.\n";
 
 /// Which memory to hold secrets in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SecretMemory {
-    /// The best that the system has.
+    /// The best kind that the system supports.
     #[default]
     Auto,
-    /// memfd_secret or nothing.
+    /// memfd_secret, or an error.
     Secretmem,
     /// Locked, undumpable, wiped on fork; readable by root.
     Locked,
@@ -44,7 +44,7 @@ pub struct MemoryReport {
     pub kind: &'static str,
     /// Bytes of secret memory: slots, scratch stacks and buffers.
     pub bytes: u64,
-    /// Secrets that there is room for without growing.
+    /// Secrets that fit without growing.
     pub slots: usize,
     /// Secrets that exist.
     pub slots_used: usize,
@@ -55,7 +55,7 @@ pub(crate) struct Memory {
     stacks: Stacks,
     free: Mutex<Vec<Slot>>,
     slots: AtomicUsize,
-    /// Where secret memory lies, so that nobody looks for residue there. Held while any is mapped or unmapped.
+    /// Where secret memory lies, which memory scans leave out. Held while any is mapped or unmapped.
     ranges: Mutex<Vec<Range<u64>>>,
 }
 
@@ -65,7 +65,7 @@ static STARTING: Mutex<()> = Mutex::new(());
 /// Sets up secret memory of the chosen kind with room for `slots` secrets, all of it present.
 ///
 /// # Errors
-/// [`SecretError`]: what the system does not give, or that it was set up before.
+/// [`SecretError`], also when secret memory is already set up.
 pub fn start(choice: SecretMemory, slots: usize) -> Result<MemoryReport, SecretError> {
     let _starting = lock(&STARTING);
     if MEMORY.get().is_some() {
@@ -73,16 +73,16 @@ pub fn start(choice: SecretMemory, slots: usize) -> Result<MemoryReport, SecretE
     }
     let memory = Memory::new(choice, slots)?;
     memory.stacks.guard().map_err(failed_to("guard the stacks of secret memory"))?;
-    // A thread that panics must not touch the hook: it would end the process.
+    // A panicking thread must not touch the hook: that aborts the process.
     if !thread::panicking() {
-        tell_of_panics_elsewhere();
+        report_panics_off_scratch_stacks();
     }
     Ok(MEMORY.get_or_init(|| memory).report())
 }
 
-/// Has a panic on a scratch stack run its hook on another. The hook writes a message, and a backtrace perhaps, for which
-/// no scratch stack is deep enough.
-fn tell_of_panics_elsewhere() {
+/// Makes a panic on a scratch stack run its hook on another stack. The hook writes a message and perhaps a backtrace, for
+/// which no scratch stack is deep enough.
+fn report_panics_off_scratch_stacks() {
     let tell = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
         if is_on_stack() {
@@ -94,39 +94,38 @@ fn tell_of_panics_elsewhere() {
 }
 
 /// Runs `work` on a scratch stack in secret memory; stack and registers are wiped before this
-/// returns. Inside another such scope it is part of that one. What leaves `work` must not be secret.
+/// returns. Inside another scope it is part of that one. The result of `work` must not be secret.
 ///
 /// # Errors
-/// [`SecretError`] when there is no secret memory.
+/// [`SecretError`], if secret memory is full.
 pub fn scoped<R>(work: impl FnOnce() -> R) -> Result<R, SecretError> {
     Ok(Memory::get()?.scoped(work))
 }
 
-/// Runs `work` in a scope as if there were none: on a stack of its own that nothing has been on. It is for making what
-/// outlives the scope. The gaps between the fields of a value, and the fields that a variant of it does not have, are copied
-/// with it, and on the scope's stack they are what secrets have left there. Takes microseconds, so it is not for what
-/// happens all the time.
+/// Runs `work` outside the current scope, on a fresh stack. Use it to make a value that outlives the scope. Copying a value
+/// copies the padding between its fields and the fields that its variant does not have, and on the scope's stack these
+/// bytes hold remains of secrets. Takes microseconds, so it is not for frequent calls.
 ///
 /// # Errors
-/// [`SecretError`] when there is no secret memory left.
+/// [`SecretError`], if secret memory is full.
 ///
 /// # Panics
-/// In a scope of such work, inside a use of a [`crate::SecretHandle`], and inside [`scoped_for_kem`].
-pub fn apart<R>(work: impl FnOnce() -> R) -> Result<R, SecretError> {
+/// In a scope of such work, inside a use of a [`crate::SecretHandle`], and inside [`scoped_for_kem`]: it would wait for itself.
+pub fn run_unscoped<R>(work: impl FnOnce() -> R) -> Result<R, SecretError> {
     if !is_on_stack() {
         return Ok(work());
     }
-    stacks::expect_apart();
+    stacks::expect_may_leave_scope();
     let memory = Memory::of_secrets();
-    let outcome = memory.with_new_stack(|stack| memory.stacks.run_apart(stack, work))?;
+    let outcome = memory.with_new_stack(|stack| memory.stacks.run_unscoped(stack, work))?;
     Ok(outcome.unwrap_or_else(|panic| resume_unwind(panic)))
 }
 
-/// [`scoped`] on a stack that is deep enough for a key encapsulation (X-Wing, that is ML-KEM-768 and X25519). Always a
-/// stack of its own, in a scope or not.
+/// [`scoped`] on a stack that is deep enough for a key encapsulation (X-Wing, that is ML-KEM-768 and X25519). It always
+/// uses a stack of its own, even inside a scope.
 ///
 /// # Errors
-/// [`SecretError`] when there is no secret memory.
+/// [`SecretError`], if secret memory is full.
 ///
 /// # Panics
 /// Inside another such call, and inside a use of a [`crate::SecretHandle`].
@@ -134,10 +133,10 @@ pub fn scoped_for_kem<R>(work: impl FnOnce() -> R) -> Result<R, SecretError> {
     Ok(stacks::run(&mut Memory::get()?.stacks.take(Depth::Kem), Reach::WHOLE, work))
 }
 
-/// How many bytes of such a stack `work` uses, and how many it has.
+/// How many bytes of such a stack `work` uses, and how many the stack has.
 ///
 /// # Errors
-/// [`SecretError`] when there is no secret memory.
+/// [`SecretError`], if secret memory is full.
 ///
 /// # Panics
 /// As [`scoped_for_kem`].
@@ -149,7 +148,7 @@ pub fn measure_for_kem(work: impl FnMut()) -> Result<(usize, usize), SecretError
 /// The same for a stack of [`scoped`], on which a secret is exposed.
 ///
 /// # Errors
-/// [`SecretError`] when there is no secret memory.
+/// [`SecretError`], if secret memory is full.
 ///
 /// # Panics
 /// Inside any scope.
@@ -166,7 +165,7 @@ impl MemoryReport {
 }
 
 impl Memory {
-    /// The process's secret memory, set up with the defaults where nobody did before.
+    /// The process's secret memory, set up with the defaults if [`start`] has not run.
     pub(crate) fn get() -> Result<&'static Self, SecretError> {
         if let Some(memory) = MEMORY.get() {
             return Ok(memory);
@@ -177,7 +176,7 @@ impl Memory {
         }
     }
 
-    /// The same, where there is a secret already.
+    /// The same for callers that hold a secret, so secret memory is set up.
     pub(crate) fn of_secrets() -> &'static Self {
         MEMORY.get().unwrap_or_else(|| unreachable!("a secret lies in secret memory"))
     }
@@ -188,7 +187,7 @@ impl Memory {
             SecretMemory::Auto | SecretMemory::Secretmem => match Map::new(1, Kind::Secretmem) {
                 Err(error) if is_missing(&error) && choice == SecretMemory::Auto => Kind::Locked,
                 Err(error) if is_missing(&error) => return Err(SecretError::NoSecretmem(error)),
-                // Out of memory, say: then what follows says so.
+                // Any other error, such as no memory, comes again below, where it is reported.
                 _ => Kind::Secretmem,
             },
         };
@@ -201,16 +200,16 @@ impl Memory {
 
     fn grow(&self, free: &mut Vec<Slot>, slots: usize) -> Result<(), SecretError> {
         let map = self.map(slots * SLOT_ROOM)?;
-        let mut carved: Vec<Slot> = Slot::carve(map).collect();
-        self.slots.fetch_add(carved.len(), Ordering::Relaxed);
-        carved.reverse();
-        // Room for all, so that giving a slot back never allocates.
+        let mut slots_of_map: Vec<Slot> = Slot::split(map).collect();
+        self.slots.fetch_add(slots_of_map.len(), Ordering::Relaxed);
+        slots_of_map.reverse();
+        // Room for all, so that freeing a slot never allocates.
         free.reserve(self.slots.load(Ordering::Relaxed));
-        free.append(&mut carved);
+        free.append(&mut slots_of_map);
         Ok(())
     }
 
-    /// More secret memory, known to those who look for residue.
+    /// More secret memory, which memory scans leave out.
     pub(crate) fn map(&self, len: usize) -> Result<Map, SecretError> {
         let mut ranges = self.ranges();
         let map = Map::new(len, self.kind).map_err(no_memory(len))?;
@@ -225,18 +224,18 @@ impl Memory {
         drop(map);
     }
 
-    /// A slot of zeros.
-    pub(crate) fn lend(&self) -> Result<Slot, SecretError> {
+    /// Takes a free slot, whose bytes are zero.
+    pub(crate) fn allocate_slot(&self) -> Result<Slot, SecretError> {
         let mut free = lock(&self.free);
         if free.is_empty() {
             self.grow(&mut free, (self.slots.load(Ordering::Relaxed) / GROWTH).max(MIN_SLOTS))?;
         }
-        // Only where growing gave nothing, which it says itself.
+        // Unreachable: `grow` adds slots or returns an error.
         free.pop().ok_or(SecretError::AlreadyStarted)
     }
 
-    /// Takes a wiped slot back.
-    pub(crate) fn take_back(&self, slot: Slot) {
+    /// Returns a wiped slot to the free list.
+    pub(crate) fn free_slot(&self, slot: Slot) {
         lock(&self.free).push(slot);
     }
 
@@ -256,15 +255,15 @@ impl Memory {
         self.stacks.take(Depth::Shallow)
     }
 
-    /// Runs `tell`, which says something of a panic, on a stack that is deep enough for that, and made for it.
+    /// Runs `tell`, which reports a panic, on a fresh stack that is deep enough.
     pub(crate) fn with_report_stack(&self, tell: impl FnOnce()) {
-        // A panic in here ends the process by itself.
+        // A panic in here aborts the process anyway.
         if self.with_new_stack(|stack| stack.run(Reach::WHOLE, tell)).is_err() {
-            say(NO_REPORT);
+            write_stderr(NO_REPORT);
         }
     }
 
-    /// A stack for one use, as deep as a report needs, that nothing has been on.
+    /// Makes a fresh stack for one use, as deep as a report needs.
     fn with_new_stack<R>(&self, work: impl FnOnce(&mut Stack) -> R) -> Result<R, SecretError> {
         let mut stack = Stack::over(self.map(Depth::Report.len())?, Depth::Report);
         let done = work(&mut stack);
@@ -272,7 +271,7 @@ impl Memory {
         Ok(done)
     }
 
-    /// Where secret memory lies. Until this is dropped none is mapped, and none unmapped.
+    /// The addresses of secret memory. Until this is dropped, none is mapped or unmapped.
     pub(crate) fn ranges(&self) -> MutexGuard<'_, Vec<Range<u64>>> {
         lock(&self.ranges)
     }
@@ -306,7 +305,7 @@ fn failed_to(action: &'static str) -> impl FnOnce(io::Error) -> SecretError {
     move |source| SecretError::System { action, source }
 }
 
-/// A mapping that failed: at the limit on locked memory, or for another reason.
+/// The error of a failed mapping: the limit on locked memory, or another reason.
 fn no_memory(len: usize) -> impl FnOnce(io::Error) -> SecretError {
     move |source| {
         let limit = getrlimit(Resource::Memlock).current;

@@ -1,4 +1,4 @@
-//! What a process that holds secrets gives up at its start: core dumps, being looked at by others,
+//! What a process with secrets gives up at its start: core dumps, inspection by others,
 //! new privileges, memory that becomes code, and signals on the threads that touch keys.
 
 use std::io;
@@ -12,12 +12,12 @@ use rustix::thread::set_no_new_privs;
 
 use crate::SecretError;
 use crate::raw::{
-    give_back_large_blocks, kill_child_with_parent, let_code_go, limit_files_in_child, others_are_blocked,
-    refuse_exec_gain, unblock_in_child,
+    drop_code_pages, kill_child_with_parent, limit_files_in_child, note_signals_blocked, refuse_exec_gain,
+    return_large_blocks, unblock_in_child,
 };
 
-/// The one signal that threads with secrets take, for the standstill of [`crate::residue`]. Its
-/// default is to be ignored, so it harms nobody before that is set up.
+/// The only signal that threads with secrets receive, for the standstill of [`crate::memory_scan`]. Its
+/// default action is to be ignored, so it does no harm before its handler is installed.
 pub(crate) const STANDSTILL_SIGNAL: Signal = Signal::SIGURG;
 
 /// How much of a process debuggers and core dumps may see.
@@ -31,7 +31,7 @@ pub enum Inspection {
 }
 
 impl Inspection {
-    /// What holds for this process now.
+    /// The current state of this process.
     pub fn now() -> Self {
         match dumpable_behavior() {
             Ok(DumpableBehavior::NotDumpable) => Self::Refused,
@@ -41,10 +41,10 @@ impl Inspection {
 }
 
 /// Blocks signals on this thread and on those that it starts, so that no handler's frame keeps the
-/// registers of a thread that uses a secret. To be called before any thread starts; one thread that
-/// never touches a secret then waits for signals. Job control and SIGABRT go on working: they have no
-/// handlers, and must get none. SIGSEGV has one that ends the process. From here on scratch stacks are not wiped of signals' frames that could come
-/// otherwise.
+/// registers of a thread that uses a secret. Call it before any thread starts; one thread that
+/// never touches a secret then waits for signals. Job control and SIGABRT still work: they have no
+/// handlers, and must get none. SIGSEGV has one that ends the process. From here on a scratch stack is wiped whole only
+/// after a signal of the standstill, because no other leaves a frame on it.
 ///
 /// # Errors
 /// [`SecretError::System`].
@@ -61,42 +61,42 @@ pub fn block_signals() -> Result<(), SecretError> {
     let_through.into_iter().chain([STANDSTILL_SIGNAL]).for_each(|signal| blocked.remove(signal));
     let failed = |error: nix::Error| SecretError::System { action: "block signals", source: error.into() };
     blocked.thread_block().map_err(failed)?;
-    others_are_blocked();
+    note_signals_blocked();
     Ok(())
 }
 
-/// Makes a command start with no signal blocked: it would inherit what [`block_signals`] has blocked, and not even end
-/// at SIGTERM.
+/// Makes a command start with no signal blocked. Otherwise it would inherit what [`block_signals`] has blocked, and ignore
+/// even SIGTERM.
 pub fn unblock_signals(command: &mut Command) {
     unblock_in_child(command);
 }
 
-/// Has a command killed when the thread that starts it ends, also where nobody is left to kill it. What it has started
-/// itself is not.
+/// Makes the kernel kill a command when the thread that starts it ends, however that happens. The command's own children
+/// are not killed.
 pub fn end_with_parent(command: &mut Command) {
     kill_child_with_parent(command);
 }
 
-/// Has a command start with this limit of open files, where this process has another one.
+/// Makes a command start with this limit of open files instead of the one of this process.
 pub fn limit_open_files(command: &mut Command, limit: Rlimit) {
     limit_files_in_child(command, limit);
 }
 
-/// Keeps a process that runs for long from holding memory that it does not use. To be called first: large blocks of
-/// ordinary memory are the system's again when they are freed.
-pub fn begin_small() {
-    give_back_large_blocks();
+/// Makes the allocator return large freed blocks to the system, so that a long-running process does not keep unused
+/// memory. Call it first.
+pub fn return_freed_memory() {
+    return_large_blocks();
 }
 
-/// The same at the end of its start: code that only the start needed leaves memory. What is needed later comes back by
-/// itself.
-pub fn started() {
-    let_code_go();
+/// Drops the pages of code that only the start needed. Call it at the end of the start; the kernel reloads what is needed
+/// later.
+pub fn drop_startup_code() {
+    drop_code_pages();
 }
 
 /// Hardens the process, in this order: no core files, not dumpable (which also keeps other
 /// processes of the same user from reading its memory), no new privileges, no memory that turns
-/// from writable to executable. Gives what this kernel does not know, for the log.
+/// from writable to executable. Returns what this kernel does not support, for the log.
 ///
 /// # Errors
 /// [`SecretError::System`].
@@ -110,7 +110,7 @@ pub fn harden(inspection: Inspection) -> Result<Vec<&'static str>, SecretError> 
     set_no_new_privs(true).map_err(failed_to("give up new privileges"))?;
     match refuse_exec_gain() {
         Ok(()) => Ok(Vec::new()),
-        // Linux before 6.3, or a processor that cannot.
+        // Linux before 6.3, or a processor without support.
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
             Ok(vec!["memory that was writable may become executable (Linux 6.3 can forbid it)"])
         }

@@ -1,9 +1,9 @@
-//! Random bytes for what is needed by the thousand and is no secret, such as nonces. Always the kernel's
-//! generator; a supply of the process's own would give bytes twice where a virtual machine is copied.
+//! Random bytes for frequent values that are not secret, such as nonces. They always come from the kernel's generator; a
+//! supply of the process's own would repeat bytes if a virtual machine is copied.
 
 use crate::raw;
 
-/// Fills `bytes` from the kernel's generator, without a call into the kernel where it offers that.
+/// Fills `bytes` from the kernel's generator, without a system call if the kernel supports it.
 ///
 /// # Errors
 /// When the system's generator fails.

@@ -1,9 +1,9 @@
 //! The process's scratch stacks, and which of them a thread is on.
 //!
-//! A thread that is on a stack may go on to one that comes later in [`Depth`] and to no other. So no thread waits for
-//! a stack that it holds itself, nor two for one another's. Nor does a thread wait without end in a visit, which is on a
-//! stack of the last depth: see [`waiting`]. Work that is set apart from a scope ([`run_apart`]) has a deep stack of its own for
-//! its scopes, and one thread at a time does such work.
+//! Lock order: a thread on a stack may move on only to one that comes later in [`Depth`]. So no thread waits for
+//! a stack that it holds itself, and no two threads wait for each other. A visit is on a
+//! stack of the last depth, and does not wait without end either: see [`wait_for_visits`]. Unscoped work
+//! ([`Stacks::run_unscoped`]) has a deep stack of its own for its scopes, and only one thread at a time does it.
 
 use std::cell::Cell;
 use std::io;
@@ -15,19 +15,19 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::lock::{lock, try_lock};
-use crate::raw::{Depth, Kind, Reach, Stack, tell_of_overflows};
+use crate::raw::{Depth, Kind, Reach, Stack, report_overflows};
 
-/// Stacks for key encapsulations. They are large, and such an operation is short: more wait for their turn.
+/// Stacks for key encapsulations. They are large, and such an operation is short, so further ones wait.
 const KEM_STACKS: usize = 2;
 
-/// How long a visit waits for others. See [`waiting`].
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a visit waits for others. See [`wait_for_visits`].
+const VISIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(crate) struct Stacks {
     deep: Pool,
-    /// For the scopes of work that is set apart.
-    apart: Mutex<Stack>,
-    /// Whose turn it is to do such work.
+    /// For the scopes of unscoped work.
+    unscoped: Mutex<Stack>,
+    /// Held by the thread that does such work.
     turn: Mutex<()>,
     kem: Pool,
     shallow: Pool,
@@ -38,9 +38,9 @@ type Pool = Box<[Mutex<Stack>]>;
 thread_local! {
     /// The scratch stack that this thread is on.
     static ON: Cell<Option<Depth>> = const { Cell::new(None) };
-    /// Whether this thread does work that is set apart from a scope.
-    static IS_APART: Cell<bool> = const { Cell::new(false) };
-    /// The scratch stack that this thread tries first, counted on without end.
+    /// Whether this thread does unscoped work.
+    static IS_UNSCOPED: Cell<bool> = const { Cell::new(false) };
+    /// The number of the scratch stack that this thread tries first, modulo the size of the pool.
     static FIRST: usize = {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         NEXT.fetch_add(1, Ordering::Relaxed)
@@ -52,15 +52,15 @@ pub(crate) fn is_on_stack() -> bool {
     ON.get().is_some()
 }
 
-/// A wait for visits to end, which goes on with each call. In a visit it calls `give_up` when visits that are a matter
-/// of microseconds have had all the time that a busy machine can take: they may be this one, or wait for this one in
-/// turn.
-pub(crate) fn waiting(give_up: impl Fn()) -> impl FnMut() {
+/// Returns a function that waits a little for visits to end, and is called until they have. In a visit it calls `give_up`
+/// after [`VISIT_TIMEOUT`], although visits take microseconds: what it waits for may be this very visit, or one that waits
+/// for this one.
+pub(crate) fn wait_for_visits(give_up: impl Fn()) -> impl FnMut() {
     let mut since = None;
     move || {
         thread::yield_now();
         let is_in_visit = ON.get() == Some(Depth::Shallow);
-        if is_in_visit && since.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+        if is_in_visit && since.get_or_insert_with(Instant::now).elapsed() > VISIT_TIMEOUT {
             give_up();
         }
     }
@@ -75,44 +75,44 @@ impl Stacks {
         };
         Ok(Self {
             deep: pool(Depth::Deep, count)?,
-            apart: Mutex::new(Stack::new(kind, Depth::Deep)?),
+            unscoped: Mutex::new(Stack::new(kind, Depth::Deep)?),
             turn: Mutex::default(),
             kem: pool(Depth::Kem, KEM_STACKS)?,
             shallow: pool(Depth::Shallow, count)?,
         })
     }
 
-    /// A stack that nobody is on, after a wait where there is none.
+    /// A free stack, after a wait if all are taken.
     ///
     /// # Panics
-    /// Where this thread is on one that does not come before it.
+    /// If this thread is on a stack that does not come before it in the lock order.
     pub(crate) fn take(&self, depth: Depth) -> MutexGuard<'_, Stack> {
         if let Some(on) = ON.get().filter(|on| *on >= depth) {
             refuse(on, depth);
         }
-        if depth == Depth::Deep && IS_APART.get() {
-            return lock(&self.apart);
+        if depth == Depth::Deep && IS_UNSCOPED.get() {
+            return lock(&self.unscoped);
         }
         let pool = match depth {
             Depth::Kem => &self.kem,
             Depth::Shallow => &self.shallow,
             _ => &self.deep,
         };
-        // The one that this thread had before if it is free, else any, else a wait.
+        // Prefers the one that this thread had before, whose memory may still be in the processor's caches.
         let first = &pool[FIRST.with(|first| *first) % pool.len()];
         let free = try_lock(first).or_else(|| pool.iter().find_map(try_lock));
         free.unwrap_or_else(|| lock(first))
     }
 
     fn all(&self) -> impl Iterator<Item = &Mutex<Stack>> {
-        self.deep.iter().chain([&self.apart]).chain(&self.kem).chain(&self.shallow)
+        self.deep.iter().chain([&self.unscoped]).chain(&self.kem).chain(&self.shallow)
     }
 
     pub(crate) fn addresses(&self) -> Vec<Range<u64>> {
         self.all().map(|stack| lock(stack).addresses()).collect()
     }
 
-    /// Wipes scratch stacks that are idle and not wiped. Gives their number, and the bytes of those that were looked at.
+    /// Wipes idle scratch stacks that are not wiped. Returns their number, and the bytes of all idle ones.
     pub(crate) fn clear_idle(&self) -> (u64, u64) {
         self.all().filter_map(try_lock).fold((0, 0), |(dirty, bytes), mut stack| {
             let is_dirty = !stack.is_wiped();
@@ -123,23 +123,24 @@ impl Stacks {
         })
     }
 
-    /// Has the process say why it ends, where it must because a stack was too small.
+    /// Makes the process print a message if it ends because a stack overflows.
     pub(crate) fn guard(&self) -> io::Result<()> {
-        tell_of_overflows(self.all().map(|stack| lock(stack).guard()).collect())
+        report_overflows(self.all().map(|stack| lock(stack).guard()).collect())
     }
 
-    /// Runs `work` on `stack` as if this thread were on none: its scopes are scopes of their own. A panic comes back as an
-    /// error. Comes after [`expect_apart`].
-    pub(crate) fn run_apart<R>(&self, stack: &mut Stack, work: impl FnOnce() -> R) -> thread::Result<R> {
+    /// Runs `work` on `stack` as if this thread were on none, so its scopes are scopes of their own. Returns a panic as an
+    /// error. Call [`expect_may_leave_scope`] first.
+    pub(crate) fn run_unscoped<R>(&self, stack: &mut Stack, work: impl FnOnce() -> R) -> thread::Result<R> {
         let _turn = lock(&self.turn);
-        IS_APART.set(true);
+        IS_UNSCOPED.set(true);
         let before = ON.replace(None);
         let outcome = stack.run(Reach::WHOLE, work);
         ON.set(before);
-        IS_APART.set(false);
+        IS_UNSCOPED.set(false);
         outcome
     }
 }
+
 /// Runs `work` on `stack`, whether or not this thread is on another one.
 pub(crate) fn run<R>(stack: &mut Stack, reach: Reach, work: impl FnOnce() -> R) -> R {
     let before = ON.replace(Some(stack.depth()));
@@ -148,17 +149,17 @@ pub(crate) fn run<R>(stack: &mut Stack, reach: Reach, work: impl FnOnce() -> R) 
     outcome.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-/// Refuses work that is set apart from where it could wait for itself.
+/// Refuses unscoped work that could wait for itself.
 ///
 /// # Panics
-/// In such work, and where this thread is on a stack that comes after [`Depth::Deep`].
-pub(crate) fn expect_apart() {
-    if let Some(on) = ON.get().filter(|on| *on > Depth::Deep || IS_APART.get()) {
+/// In such work, and if this thread is on a stack that comes after [`Depth::Deep`].
+pub(crate) fn expect_may_leave_scope() {
+    if let Some(on) = ON.get().filter(|on| *on > Depth::Deep || IS_UNSCOPED.get()) {
         refuse(on, Depth::Report);
     }
 }
 
-/// How far down on `stack` some work gets, where a scope in it is part of it.
+/// How far down on `stack` some work gets, including the scopes in it.
 pub(crate) fn measure(stack: &mut Stack, work: impl FnMut()) -> Reach {
     let before = ON.replace(Some(stack.depth()));
     let outcome = stack.measure(work);
@@ -175,10 +176,10 @@ fn refuse(on: Depth, wanted: Depth) -> ! {
     };
     let wanted = match wanted {
         Depth::Deep => "the measurement of a scope",
-        Depth::Report => "work that is set apart",
+        Depth::Report => "work outside a scope",
         _ => name(wanted),
     };
-    // A caller's mistake, which would be a wait without end.
+    // A caller's mistake that would otherwise be an endless wait.
     #[allow(clippy::panic)]
     {
         panic!("{wanted} cannot begin inside {}: end that first", name(on));

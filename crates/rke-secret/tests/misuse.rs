@@ -1,5 +1,5 @@
-//! What safe code can do wrong with secrets: it ends in a panic or in the end of the process, with a message, and never in
-//! a wait without end or in a write to what belongs to others. Each test runs itself again as a child process.
+//! Misuse of secrets by safe code: it ends in a panic or aborts the process, with a message, and never in
+//! an endless wait or a stray write. Each test runs itself again as a child process.
 
 #![allow(clippy::expect_used, reason = "these are tests")]
 
@@ -12,14 +12,14 @@ use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use rke_secret::memory_scan::Fingerprint;
 use rke_secret::process::block_signals;
-use rke_secret::residue::Fingerprint;
 use rke_secret::{Secret, SecretHandle, StackUse, measure_for_kem, measure_scoped, scoped, scoped_for_kem};
 
 /// Set in a child process.
 const CHILD: &str = "RKE_SECRET_MISUSE";
 
-/// Said by a child that has come to its end.
+/// Printed by a child that has run to its end.
 const DONE: &str = "came to the end";
 
 struct Ended {
@@ -41,7 +41,7 @@ impl Ended {
     }
 }
 
-/// Does `misuse` in a process of its own, which is this test run again. In that process, gives nothing.
+/// Runs `misuse` in a process of its own, which is this test again. In that process, returns `None`.
 fn in_child(test: &str, misuse: impl FnOnce()) -> Option<Ended> {
     if std::env::var_os(CHILD).is_some() {
         misuse();
@@ -71,21 +71,21 @@ fn panic_of(misuse: impl FnOnce()) -> String {
     text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).expect("a message")
 }
 
-/// Uses the stack without end.
+/// Uses up the stack.
 fn overflow(depth: u64) -> u64 {
     if black_box(depth) == u64::MAX { 0 } else { black_box(overflow(depth + 1)) + 1 }
 }
 
 #[test]
-fn a_residue_ends_the_process() {
-    let ended = in_child("a_residue_ends_the_process", || {
+fn a_copied_secret_ends_the_process() {
+    let ended = in_child("a_copied_secret_ends_the_process", || {
         let secret = secret();
-        let residue = secret.expose(|secret| secret.to_vec());
+        let copy = secret.expose(|secret| secret.to_vec());
         let mut fingerprint = Fingerprint::new().expect("a salt");
         fingerprint.add(&secret);
         drop(secret);
-        let _ = fingerprint.look();
-        black_box(residue);
+        let _ = fingerprint.scan_memory();
+        black_box(copy);
     });
     if let Some(ended) = ended {
         ended.assert_killed_by(
@@ -96,17 +96,17 @@ fn a_residue_ends_the_process() {
 }
 
 #[test]
-fn a_look_finds_nothing_where_nothing_is_left() {
-    let ended = in_child("a_look_finds_nothing_where_nothing_is_left", || {
+fn a_scan_finds_no_trace_of_a_wiped_secret() {
+    let ended = in_child("a_scan_finds_no_trace_of_a_wiped_secret", || {
         block_signals().expect("signals to be blocked");
         let (secret, kept) = (secret(), secret());
         let mut fingerprint = Fingerprint::new().expect("a salt");
         fingerprint.add(&secret);
-        // It may well lie in secret memory.
+        // This one is still in secret memory, which the scan leaves out.
         fingerprint.add(&kept);
         drop(secret);
-        let look = fingerprint.look().expect("a look");
-        assert!(look.hits == 0 && look.scanned_bytes > 1_000_000, "{look:?}");
+        let scan = fingerprint.scan_memory().expect("a scan");
+        assert!(scan.hits == 0 && scan.scanned_bytes > 1_000_000, "{scan:?}");
     });
     if let Some(ended) = ended {
         ended.assert_went_on_after("");
@@ -127,7 +127,7 @@ fn visits_in_visits_panic() {
             panic.contains("a visit to a secret through a handle cannot begin inside a visit"),
             "{panic}"
         );
-        // What is left behind can be used.
+        // The secrets are still usable.
         assert!(secrets.iter().all(|secret| secret.handle().expose(|_| ()).is_some()));
     });
     if let Some(ended) = ended {
@@ -157,7 +157,7 @@ fn no_thread_waits_for_a_stack_that_it_holds() {
             let panic = panic_of(misuse);
             assert!(panic.contains("cannot begin inside"), "{panic}");
         }
-        // What comes in the order of stacks goes on.
+        // Following the order of stacks works.
         scoped(|| in_kem(&|| visit(&|| scoped(|| ()).expect("secret memory")))).expect("secret memory");
     });
     if let Some(ended) = ended {
@@ -226,7 +226,7 @@ fn writing_a_secret_in_its_own_visit_panics() {
         assert!(secret.expose(|bytes| *bytes == [5; 32]));
         secret.expose_mut(|bytes| bytes.fill(7));
         assert_eq!(secret.handle().expose(|bytes| *bytes == [7; 32]), Some(true));
-        // Others, which nobody uses, are written and dropped in a visit.
+        // Unused secrets can be written and dropped in a visit.
         visit(&secret, || drop(Secret::<32>::fill(|bytes| bytes.fill(8))));
     });
     if let Some(ended) = ended {
@@ -235,12 +235,12 @@ fn writing_a_secret_in_its_own_visit_panics() {
 }
 
 #[test]
-fn a_panic_in_a_visit_is_told_with_a_backtrace_and_comes_out_of_it() {
+fn a_panic_in_a_visit_is_reported_with_a_backtrace_and_passed_on() {
     #[inline(never)]
     fn panics_here(at: usize) {
         black_box([0; 3])[at] = 1;
     }
-    let ended = in_child("a_panic_in_a_visit_is_told_with_a_backtrace_and_comes_out_of_it", || {
+    let ended = in_child("a_panic_in_a_visit_is_reported_with_a_backtrace_and_passed_on", || {
         // Without optimisation scratch stacks are deep enough for a backtrace, but not for this hook.
         let tell = take_hook();
         set_hook(Box::new(move |panic| {
@@ -253,8 +253,8 @@ fn a_panic_in_a_visit_is_told_with_a_backtrace_and_comes_out_of_it() {
             assert!(panic_of(|| secret.expose(|_| panics_here(black_box(7)))).contains("index"));
         }
         visit(&secret, || ());
-        let look = Fingerprint::new().and_then(|nothing| nothing.look()).expect("a look");
-        assert_eq!(look.hits, 0);
+        let scan = Fingerprint::new().and_then(|nothing| nothing.scan_memory()).expect("a scan");
+        assert_eq!(scan.hits, 0);
     });
     if let Some(ended) = ended {
         ended.assert_went_on_after("panics_here");
@@ -278,8 +278,8 @@ fn running_off_a_scratch_stack_ends_the_process_with_a_message() {
 }
 
 #[test]
-fn running_off_another_stack_is_told_as_ever() {
-    let ended = in_child("running_off_another_stack_is_told_as_ever", || {
+fn overflowing_another_stack_is_reported_as_usual() {
+    let ended = in_child("overflowing_another_stack_is_reported_as_usual", || {
         block_signals().expect("signals to be blocked");
         drop(secret());
         overflow(0);

@@ -1,5 +1,5 @@
-//! A mapping of secret memory: memfd_secret where the kernel has it, else anonymous memory that is
-//! locked, left out of core dumps and wiped on fork. A guard page lies before and after it.
+//! A mapping of secret memory: memfd_secret if the kernel has it, else anonymous memory that is
+//! locked, left out of core dumps and wiped on fork. A guard page precedes and follows it.
 
 use std::io;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use rustix::mm::{self, Advice, MapFlags, MprotectFlags, ProtFlags};
 use rustix::param::page_size;
 use zeroize::Zeroize;
 
-/// What a mapping is made of.
+/// The kind of memory behind a mapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// memfd_secret: not even root can read it from outside, and it is never swapped or dumped.
@@ -50,7 +50,7 @@ impl Map {
         Ok(map)
     }
 
-    /// Where it lies, for those who must not look into it.
+    /// Its addresses, for memory scans, which leave it out.
     pub(crate) fn addresses(&self) -> Range<u64> {
         let start = self.pages.base.as_ptr() as u64;
         start..start + self.pages.len as u64
@@ -72,7 +72,7 @@ impl Map {
         unsafe { std::slice::from_raw_parts_mut(self.pages.base.as_ptr(), self.pages.len) }
     }
 
-    /// Gives the memory away for the rest of the process's life.
+    /// Leaks the memory for the rest of the process's life.
     pub(super) fn leak(self) -> (NonNull<u8>, usize) {
         let map = std::mem::ManuallyDrop::new(self);
         (map.pages.base, map.pages.len)
@@ -94,7 +94,7 @@ impl Pages {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: the kernel has just opened it for us. It is closed when this function returns:
-        // whoever could take the descriptor later could map the memory.
+        // anyone who could take the descriptor later could map the memory.
         let file = unsafe { OwnedFd::from_raw_fd(fd as i32) };
         ftruncate(file.as_fd(), whole as u64)?;
         let read_write = ProtFlags::READ | ProtFlags::WRITE;
@@ -132,7 +132,7 @@ impl Pages {
             0 => (self.base.as_ptr(), self.len),
             _ => (self.base.as_ptr().wrapping_add(self.len), page_size()),
         };
-        // SAFETY: within the mapping that `self` owns, and nobody has a reference into it yet.
+        // SAFETY: within the mapping that `self` owns, and no reference into it exists yet.
         Ok(unsafe { mm::mprotect(start.cast(), len, flags) }?)
     }
 
@@ -145,7 +145,7 @@ impl Pages {
 impl Drop for Pages {
     fn drop(&mut self) {
         let start = self.base.as_ptr().wrapping_sub(page_size()).cast();
-        // SAFETY: the range that was mapped, guard pages included; nobody reaches it after this.
+        // SAFETY: the range that was mapped, guard pages included; nothing reaches it after this.
         let _ = unsafe { mm::munmap(start, self.len + 2 * page_size()) };
     }
 }

@@ -1,6 +1,6 @@
 //! The only `unsafe` code of the project: mappings, the slots in them, the switch to a scratch
-//! stack, the wiping of registers, and a few calls to the system that no crate wraps. Everything that leaves this
-//! module is safe to call in any order from any thread.
+//! stack, the wiping of registers, and a few system calls that no crate wraps. Everything that this
+//! module exports is safe to call in any order from any thread.
 #![allow(unsafe_code)]
 
 mod atomic {
@@ -20,13 +20,13 @@ mod system;
 pub mod trace;
 mod visits;
 
-pub(crate) use fault::tell_of_overflows;
+pub(crate) use fault::report_overflows;
 pub(crate) use map::{Kind, Map};
-pub(crate) use program::{give_back_large_blocks, let_code_go};
+pub(crate) use program::{drop_code_pages, return_large_blocks};
 pub(crate) use random::fill as fill_random;
 pub(crate) use slot::{SLOT_LEN, SLOT_ROOM, Slot, Visitor};
 pub(crate) use stack::{Depth, Reach, Stack};
 pub(crate) use system::{
-    abort, install_standstill, kill_child_with_parent, limit_files_in_child, others_are_blocked,
-    refuse_exec_gain, say, set_standstill, signal_thread, standing, unblock_in_child,
+    abort, install_standstill, kill_child_with_parent, limit_files_in_child, note_signals_blocked,
+    refuse_exec_gain, set_standstill, signal_thread, standing, unblock_in_child, write_stderr,
 };

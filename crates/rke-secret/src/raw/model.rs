@@ -1,5 +1,5 @@
 //! The protocol of [`visits`] under loom, which runs the same code in every order that threads and the processor's
-//! memory allow, and sees each read and write of the bytes that nothing puts in order.
+//! memory allow, and detects each unordered read and write of the bytes.
 
 use loom::cell::UnsafeCell;
 use loom::sync::{Arc, Mutex};
@@ -10,21 +10,21 @@ use self::visits::Visits;
 mod atomic {
     pub(super) use loom::sync::atomic::{AtomicU64, Ordering};
 }
-// On purpose: the same code, made of loom's atomics.
+// On purpose: the same code, with loom's atomics.
 #[allow(clippy::duplicate_mod)]
 #[path = "visits.rs"]
 mod visits;
 
-/// A slot of memory: what its bytes are is a number.
+/// A slot of memory, whose bytes are a number.
 struct Room {
     visits: Visits,
     bytes: UnsafeCell<u64>,
 }
 
-// SAFETY: loom fails the test where two threads reach the bytes in no order.
+// SAFETY: loom fails the test if two threads reach the bytes unordered.
 unsafe impl Sync for Room {}
 
-/// The right to a room, which goes from owner to owner.
+/// The right to a room, which passes from owner to owner.
 struct Slot(Arc<Room>);
 
 #[derive(Clone)]
@@ -58,8 +58,8 @@ impl Visitor {
     }
 }
 
-/// Runs `threads` in every order with at most three preemptions. Without a bound it takes half a minute; the faults that
-/// were put in to try it all showed with two.
+/// Runs `threads` in every order with at most three preemptions. Without a bound it takes half a minute; two preemptions
+/// are enough for all faults that were injected to test it.
 fn in_every_order(threads: impl Fn() + Sync + Send + 'static) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(3);
@@ -77,7 +77,7 @@ fn a_visit_reads_the_secret_that_it_came_for_or_nothing() {
         slot.write(1);
         let visitor = slot.visitor();
         let visits = thread::spawn(move || assert!(matches!(visitor.read(), Some(1) | None)));
-        // The owner gives its secret up, and the next owner of the slot fills in another.
+        // The owner drops its secret, and the next owner of the slot writes another.
         slot.write(0);
         slot.write(2);
         assert_eq!(slot.visitor().read(), Some(2));

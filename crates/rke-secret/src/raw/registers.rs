@@ -1,10 +1,10 @@
-//! Wipes every register that may hold bytes of a secret and that the caller does not need back.
+//! Wipes every register that may hold bytes of a secret, except those that the caller needs back.
 
 /// Zeroes the vector and mask registers and the general registers that a call may change.
 #[inline(never)]
 pub(super) fn wipe() {
-    #[cfg(feature = "controls")]
-    if crate::control::is_on(crate::control::Control::KeepRegisters) {
+    #[cfg(feature = "fault-injection")]
+    if crate::fault_injection::is_injected(crate::fault_injection::Fault::KeepRegisters) {
         return;
     }
     wipe_vectors();
@@ -13,8 +13,8 @@ pub(super) fn wipe() {
 #[cfg(target_arch = "x86_64")]
 fn wipe_vectors() {
     use std::arch::asm;
-    // SAFETY (all three): writes registers only, each of them declared as changed, and only those
-    // that the processor was found to have.
+    // SAFETY (all three): writes only registers, each of them declared as changed, and only those
+    // that the processor has.
     if std::arch::is_x86_feature_detected!("avx512f") {
         // SAFETY: see above.
         unsafe {
@@ -76,7 +76,7 @@ fn wipe_vectors() {
             );
         }
     }
-    // SAFETY: writes registers only, each of them declared as changed.
+    // SAFETY: writes only registers, each of them declared as changed.
     unsafe {
         asm!(
             "xor eax, eax",
@@ -97,7 +97,7 @@ fn wipe_vectors() {
 /// Not measured on hardware: see SECURITY.md.
 #[cfg(target_arch = "aarch64")]
 fn wipe_vectors() {
-    // SAFETY: writes registers only, each of them declared as changed.
+    // SAFETY: writes only registers, each of them declared as changed.
     unsafe {
         std::arch::asm!(
             "movi v0.2d, #0", "movi v1.2d, #0", "movi v2.2d, #0", "movi v3.2d, #0",

@@ -1,5 +1,5 @@
-//! What a scanner does to another process: read a thread's registers, signal one thread, have memory
-//! paged out. Only in test builds (feature `trace`), here because it needs `unsafe`.
+//! What a scanner does to another process: reads a thread's registers, signals a thread, pages memory
+//! out. Only in test builds (feature `trace`), here because it needs `unsafe`.
 
 use std::io;
 use std::ops::Range;
@@ -8,7 +8,7 @@ use std::os::fd::AsRawFd;
 use nix::sys::signal::Signal;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-/// The sets of registers that a stopped thread has, by the kernel's numbers.
+/// The register sets of a stopped thread, by the kernel's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registers {
     /// General registers.
@@ -19,10 +19,10 @@ pub enum Registers {
     Vector = 2,
 }
 
-/// The bytes of a register set of a thread that this thread traces and that is stopped.
+/// The bytes of a register set of a stopped thread that this thread traces.
 ///
 /// # Errors
-/// What the system said.
+/// The system's error.
 pub fn read_registers(thread: i32, registers: Registers, buffer: &mut [u8]) -> io::Result<usize> {
     let mut area = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     let set = registers as libc::c_long;
@@ -34,15 +34,15 @@ pub fn read_registers(thread: i32, registers: Registers, buffer: &mut [u8]) -> i
 /// Sends a signal to one thread of a process.
 ///
 /// # Errors
-/// What the system said; a thread that has ended is an error.
+/// The system's error; also if the thread has ended.
 pub fn signal_thread(process: i32, thread: i32, signal: Signal) -> io::Result<()> {
     super::system::signal_thread(process, thread, signal)
 }
 
-/// Has the kernel write these parts of a process's memory to swap, where it can.
+/// Makes the kernel write these parts of a process's memory to swap, if it can.
 ///
 /// # Errors
-/// What the system said of the process; what it says of single ranges is passed over.
+/// The system's error about the process; errors about single ranges are ignored.
 pub fn page_out(process: i32, ranges: &[Range<u64>]) -> io::Result<()> {
     let process = Pid::from_raw(process).ok_or(io::ErrorKind::InvalidInput)?;
     let process = pidfd_open(process, PidfdFlags::empty())?;

@@ -1,5 +1,5 @@
-//! Typed secrets. None of these types has a `Debug`, a `Clone`, a `Display` or a way to give its
-//! bytes away by value; moving one moves a pointer.
+//! Typed secrets. None of these types has `Debug`, `Clone`, `Display` or a way to return its
+//! bytes by value; moving one moves a pointer.
 
 use std::marker::PhantomData;
 
@@ -9,23 +9,23 @@ use zeroize::Zeroize;
 use crate::SecretError;
 use crate::memory::Memory;
 use crate::raw::{Map, Reach, SLOT_LEN, Slot, Visitor, abort};
-use crate::stacks::{self, waiting};
+use crate::stacks::{self, wait_for_visits};
 
-/// Said where dropping a secret would wait for what waits for it.
+/// The message when dropping a secret would wait for a visit that waits for the drop.
 const DROPPED_IN_VISIT: &str = "rke: a secret was dropped in a use of a secret through a handle, while a use of the dropped \
                                 one runs. It can never be wiped, so the process ends. This is a bug in rke: please report it.\n";
 
 /// `N` secret bytes (at most 32) in a slot of secret memory, wiped when dropped.
 ///
-/// What reads or writes them runs on a scratch stack that is wiped together with the registers.
+/// Code that reads or writes them runs on a scratch stack that is wiped together with the registers.
 pub struct Secret<const N: usize> {
-    /// `None` only while it is dropped. What it lies in is not noted: there is one such memory, and there may be a
+    /// `None` only during the drop. It has no reference to its [`Memory`]: the process has only one, and may have a
     /// million secrets.
     slot: Option<Slot>,
 }
 
-/// The right to use a [`Secret`] without owning it, for as long as its owner neither writes nor
-/// drops it. Not secret itself, and free to copy.
+/// The right to use a [`Secret`] without owning it, until its owner writes or drops it. The handle is not secret, and can
+/// be copied.
 #[derive(Clone, Copy)]
 pub struct SecretHandle<const N: usize> {
     visitor: Visitor,
@@ -38,23 +38,23 @@ impl<const N: usize> Secret<N> {
     /// `N` zero bytes.
     ///
     /// # Errors
-    /// [`SecretError`] when there is no secret memory left.
+    /// [`SecretError`], if secret memory is full.
     pub fn zeros() -> Result<Self, SecretError> {
         let () = Self::FITS;
-        Ok(Self { slot: Some(Memory::get()?.lend()?) })
+        Ok(Self { slot: Some(Memory::get()?.allocate_slot()?) })
     }
 
-    /// A secret whose bytes `fill` writes in their final place. They are zero before.
+    /// A secret whose bytes `fill` writes in place. They are zero before.
     ///
     /// # Errors
-    /// [`SecretError`] when there is no secret memory left.
+    /// [`SecretError`], if secret memory is full.
     pub fn fill(fill: impl FnOnce(&mut [u8; N])) -> Result<Self, SecretError> {
         let mut secret = Self::zeros()?;
         secret.expose_mut(fill);
         Ok(secret)
     }
 
-    /// The same as [`Secret::fill`] where filling may fail; what was written by then is wiped.
+    /// As [`Secret::fill`] for a `fill` that may fail; what it has written is then wiped.
     ///
     /// # Errors
     /// The error of `fill`, or [`SecretError`] as in [`Secret::fill`].
@@ -76,28 +76,29 @@ impl<const N: usize> Secret<N> {
         Ok(secret)
     }
 
-    /// A second secret with the same bytes. Not `Clone`: a copy of a secret is always a decision.
+    /// A second secret with the same bytes. Not `Clone`: copying a secret should be explicit.
     ///
     /// # Errors
-    /// [`SecretError`] when there is no secret memory left.
+    /// [`SecretError`], if secret memory is full.
     pub fn duplicate(&self) -> Result<Self, SecretError> {
         Self::fill(|bytes| self.expose(|own| bytes.copy_from_slice(own)))
     }
 
-    /// The one door to the bytes. What leaves `read` must not be secret, nor have gaps, which are copied with it and hold
-    /// what was left on the stack: so it is a number, an array or nothing, and anything else goes where it is to be.
+    /// The only access to the bytes. The result of `read` must not be secret. It must not have padding either, which is
+    /// copied with it and holds remains of the stack: return a number, an array or nothing, and write anything else in
+    /// place.
     pub fn expose<R>(&self, read: impl FnOnce(&[u8; N]) -> R) -> R {
         Memory::of_secrets().scoped(|| read(prefix(self.slot().bytes())))
     }
 
-    /// The same door for operations that work in place. Handles to the secret are refused from
-    /// here on, and uses through them that run are waited for.
+    /// Access for operations that work in place. Invalidates all handles to the secret, and waits for running uses through
+    /// them.
     ///
     /// # Panics
-    /// In a use through a handle, where the wait takes a second: what it waits for is that same use, or waits for it.
+    /// In a use through a handle, if the wait takes a second: it waits for that same use, or for one that waits for it.
     pub fn expose_mut<R>(&mut self, write: impl FnOnce(&mut [u8; N]) -> R) -> R {
-        let bytes = self.slot_mut().bytes_mut(waiting(|| {
-            // A caller's mistake, which would be a wait without end.
+        let bytes = self.slot_mut().bytes_mut(wait_for_visits(|| {
+            // A caller's mistake that would otherwise be an endless wait.
             #[allow(clippy::panic)]
             {
                 panic!("a secret that is in use cannot be written in a use of a secret through a handle");
@@ -106,7 +107,7 @@ impl<const N: usize> Secret<N> {
         Memory::of_secrets().scoped(|| write(prefix_mut(bytes)))
     }
 
-    /// A handle to use the secret with while somebody else owns it.
+    /// A handle to use the secret without owning it.
     pub fn handle(&self) -> SecretHandle<N> {
         SecretHandle { visitor: self.slot().visitor(), length: PhantomData }
     }
@@ -126,33 +127,32 @@ impl<const N: usize> Secret<N> {
 }
 
 impl<const N: usize> Drop for Secret<N> {
-    /// Waits for the uses through handles that run, then wipes. Where [`Secret::expose_mut`] would panic, the process
-    /// ends: a panic would leave the secret where it is.
+    /// Waits for running uses through handles, then wipes. If [`Secret::expose_mut`] would panic, this aborts the process,
+    /// because a panic would leave the secret in memory.
     fn drop(&mut self) {
         if let Some(mut slot) = self.slot.take() {
-            slot.bytes_mut(waiting(|| abort(DROPPED_IN_VISIT))).zeroize();
-            Memory::of_secrets().take_back(slot);
+            slot.bytes_mut(wait_for_visits(|| abort(DROPPED_IN_VISIT))).zeroize();
+            Memory::of_secrets().free_slot(slot);
         }
     }
 }
 
 impl<const N: usize> SecretHandle<N> {
-    /// As [`Secret::expose`]. `None` once the owner has written or dropped the secret, which waits
-    /// until `read` has returned and its traces are wiped: so `read` should not take long. It is for
-    /// ciphers: the stack that it runs on is shallow.
+    /// As [`Secret::expose`]. `None` once the owner has written or dropped the secret. The owner waits until `read` has
+    /// returned and its stack is wiped, so `read` should be quick. It is meant for ciphers: its stack is shallow.
     ///
     /// # Panics
-    /// In another such use. What `read` panics with comes out of this.
+    /// In another such use. A panic of `read` is passed on.
     pub fn expose<R>(self, read: impl FnOnce(&[u8; N]) -> R) -> Option<R> {
-        self.expose_within(StackUse::UNKNOWN, read)
+        self.expose_with_stack(StackUse::UNKNOWN, read)
     }
 
-    /// The same for work whose use of the stack is known, of which less is wiped then.
+    /// As [`SecretHandle::expose`] for work whose use of the stack is known, so that less of it is wiped.
     ///
     /// # Panics
     /// As [`SecretHandle::expose`].
-    pub fn expose_within<R>(self, stack_use: StackUse, read: impl FnOnce(&[u8; N]) -> R) -> Option<R> {
-        // A stack of its own, in a scope or not: the visit may end only when its stack is wiped.
+    pub fn expose_with_stack<R>(self, stack_use: StackUse, read: impl FnOnce(&[u8; N]) -> R) -> Option<R> {
+        // A stack of its own, even inside a scope: the visit may end only when its stack is wiped.
         let mut stack = Memory::of_secrets().shallow_stack();
         let visit = self.visitor.enter()?;
         Some(stacks::run(&mut stack, stack_use.0, || read(prefix(visit.bytes()))))
@@ -164,14 +164,14 @@ impl<const N: usize> SecretHandle<N> {
 pub struct StackUse(Reach);
 
 impl StackUse {
-    /// Of work that nobody has measured: perhaps the whole stack.
+    /// That of unmeasured work: perhaps the whole stack.
     pub const UNKNOWN: Self = Self(Reach::WHOLE);
 
-    /// Does the work some times, with bytes that are no secret, to see how much it needs. It must do all that the
-    /// kind of work can do; what goes deeper later is not sure to be wiped.
+    /// Runs the work several times, with bytes that are not secret, to see how much stack it needs. It must take the
+    /// deepest path of its kind; a later run that goes deeper may not be wiped completely.
     ///
     /// # Errors
-    /// [`SecretError`] when there is no secret memory.
+    /// [`SecretError`], if secret memory is full.
     ///
     /// # Panics
     /// In a use of a secret through a handle.
@@ -188,9 +188,9 @@ fn prefix_mut<const N: usize>(bytes: &mut [u8; SLOT_LEN]) -> &mut [u8; N] {
     bytes.first_chunk_mut().unwrap_or_else(|| unreachable!("a secret fits its slot"))
 }
 
-/// Secret memory for data that has secrets in it, such as a datagram to be decrypted where it lies.
+/// Secret memory for data that contains secrets, such as a datagram that is decrypted in place.
 pub struct SecretBuffer {
-    /// `None` only while it is dropped.
+    /// `None` only during the drop.
     map: Option<Map>,
     memory: &'static Memory,
 }
@@ -199,7 +199,7 @@ impl SecretBuffer {
     /// At least `len` zero bytes.
     ///
     /// # Errors
-    /// [`SecretError`] when there is no secret memory left.
+    /// [`SecretError`], if secret memory is full.
     pub fn new(len: usize) -> Result<Self, SecretError> {
         let memory = Memory::get()?;
         Ok(Self { map: Some(memory.map(len)?), memory })

@@ -1,5 +1,5 @@
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::thread::yield_now;
 
 use super::*;
 
@@ -10,33 +10,38 @@ fn fills_in_place_and_exposes_what_was_written() {
 }
 
 #[test]
-fn what_is_set_apart_in_a_scope_is_in_none_and_makes_its_own() {
+fn unscoped_work_is_in_no_scope_and_makes_its_own() {
     use crate::stacks::is_on_stack;
-    use crate::{apart, scoped};
+    use crate::{run_unscoped, scoped};
 
     let secret = Secret::<32>::random().expect("a secret");
     let where_each_is = || (is_on_stack(), scoped(is_on_stack).expect("memory"));
-    assert_eq!(apart(where_each_is).expect("memory"), (false, true), "outside a scope it is nothing");
+    assert_eq!(
+        run_unscoped(where_each_is).expect("memory"),
+        (false, true),
+        "outside a scope it changes nothing"
+    );
     let within = secret.expose(|_| {
-        let apart = apart(|| (where_each_is(), secret.expose(|bytes| bytes[0]))).expect("memory");
+        let apart = run_unscoped(|| (where_each_is(), secret.expose(|bytes| bytes[0]))).expect("memory");
         (apart, is_on_stack())
     });
     assert_eq!(within, (((false, true), secret.expose(|bytes| bytes[0])), true));
-    let panicked = std::panic::catch_unwind(|| scoped(|| apart(|| panic!("a mistake"))));
+    let panicked = std::panic::catch_unwind(|| scoped(|| run_unscoped(|| panic!("a mistake"))));
     assert!(panicked.is_err() && !is_on_stack());
-    let again = std::panic::catch_unwind(|| scoped(|| apart(|| scoped(|| apart(|| ()).is_ok()))));
+    let again =
+        std::panic::catch_unwind(|| scoped(|| run_unscoped(|| scoped(|| run_unscoped(|| ()).is_ok()))));
     assert!(again.is_err() && !is_on_stack());
     // More threads at one time than there are stacks, each in a scope.
     std::thread::scope(|threads| {
         for _ in 0..64 {
             threads.spawn(|| {
-                let within = scoped(|| apart(|| scoped(is_on_stack)));
+                let within = scoped(|| run_unscoped(|| scoped(is_on_stack)));
                 assert!(matches!(within, Ok(Ok(Ok(true)))));
             });
         }
     });
     let handle = std::panic::AssertUnwindSafe(secret.handle());
-    let in_a_visit = std::panic::catch_unwind(|| handle.expose(|_| apart(|| ()).is_ok()));
+    let in_a_visit = std::panic::catch_unwind(|| handle.expose(|_| run_unscoped(|| ()).is_ok()));
     assert!(in_a_visit.is_err() && !is_on_stack());
 }
 
@@ -83,7 +88,7 @@ fn a_handle_works_until_the_secret_is_dropped_or_written() {
 
 #[test]
 fn a_stale_handle_is_refused_when_its_slot_has_a_new_owner() {
-    // Slots are lent last in, first out, so some of these share the first one's slot.
+    // Slots are reused last in, first out, so one of these has the first one's slot.
     let first = Secret::<32>::random().expect("a secret");
     let stale = first.handle();
     drop(first);
@@ -96,21 +101,26 @@ fn a_stale_handle_is_refused_when_its_slot_has_a_new_owner() {
 fn dropping_waits_for_the_uses_that_run() {
     let secret = Secret::<32>::fill(|bytes| bytes.fill(9)).expect("a secret");
     let handle = secret.handle();
-    let (entered, finished) = (AtomicBool::new(false), AtomicBool::new(false));
+    let [entered, dropping, finished] = [(); 3].map(|()| AtomicBool::new(false));
     std::thread::scope(|threads| {
         threads.spawn(|| {
             handle.expose(|bytes| {
                 entered.store(true, Ordering::SeqCst);
-                let started = Instant::now();
-                while started.elapsed() < Duration::from_millis(50) {
+                while !dropping.load(Ordering::SeqCst) {
+                    yield_now();
+                }
+                // Many turns for the other thread.
+                for _ in 0..1_000 {
                     assert_eq!(bytes, &[9; 32]);
+                    yield_now();
                 }
                 finished.store(true, Ordering::SeqCst);
             })
         });
         while !entered.load(Ordering::SeqCst) {
-            std::thread::yield_now();
+            yield_now();
         }
+        dropping.store(true, Ordering::SeqCst);
         drop(secret);
         assert!(finished.load(Ordering::SeqCst), "the secret went while it was used");
     });

@@ -1,11 +1,10 @@
-//! Looks through the process's own memory, and through the registers of its threads, for a secret
-//! that should be gone. What to look for is kept as salted hashes, so the secret is not needed.
-//! Where one is found the process ends: to overwrite it would be to write into memory that belongs to
-//! others, and to go on would be to keep it.
+//! Scans the process's own memory, and the registers of its threads, for a secret that should be gone. The
+//! [`Fingerprint`] holds salted hashes, so the scan does not need the secret. If the scan finds it, the process aborts:
+//! overwriting the bytes would write into memory of unknown owners, and continuing would keep the secret.
 //!
-//! All threads stand still meanwhile: the kernel has put their registers on their stacks, which are
-//! memory like any other. Secret memory itself is left out, for other secrets live there: of it
-//! only the idle scratch stacks are looked at, which must be zero, and are made so.
+//! All other threads are stopped meanwhile, by a signal: the kernel has put their registers on their stacks, which are
+//! memory like any other. The scan leaves out secret memory, which holds other secrets, except for the idle scratch
+//! stacks: these must be zero, and the scan wipes those that are not.
 
 use std::collections::HashSet;
 use std::io::{self, IoSliceMut};
@@ -25,21 +24,21 @@ use crate::process::STANDSTILL_SIGNAL;
 use crate::raw::{abort, install_standstill, set_standstill, signal_thread, standing};
 use crate::{Secret, SecretError};
 
-/// Length of the pieces that are looked for.
+/// Length of the pieces that the scan searches for.
 pub const PIECE_LEN: usize = 16;
 
-/// How much is copied out of the process at a time, and how much of it is looked at again with the
-/// next copy, because a piece may lie across.
+/// How much is copied out of the process at a time, and how much of it is scanned again with the next copy, because a
+/// piece may cross the border.
 const CHUNK: usize = 256 * 1024;
 const OVERLAP: usize = PIECE_LEN - 1;
 
-/// How much is looked at for zeros at a time.
+/// How much is checked for zeros at a time.
 const STRETCH: usize = 256;
 
 const FOUND: &str = "rke: a secret that should be gone still lies in this process's memory. The process ends, so that it is \
                      gone with it. This is a bug in rke: please report it.\n";
 
-/// How long to wait for the threads to stand still. One that is deep in the kernel comes later.
+/// How long to wait for the threads to stop. A thread deep in the kernel may take longer, and is missed.
 const STANDSTILL_WAIT: Duration = Duration::from_millis(20);
 
 /// Pieces of a secret, as hashes under a salt of their own.
@@ -52,18 +51,18 @@ pub struct Fingerprint {
 
 const BUCKETS: usize = 1 << 16;
 
-/// What a look found.
+/// What a scan found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Look {
-    /// Bytes that were looked at, the threads' registers among them.
+pub struct MemoryScan {
+    /// Bytes that were read, including the threads' registers.
     pub scanned_bytes: u64,
-    /// Scratch stacks that had not been wiped, and are now. Anything but 0 is a bug in this program.
+    /// Scratch stacks that had not been wiped, and are now. Anything except 0 is a bug in this program.
     pub hits: u64,
-    /// Threads that stood still, and how many did not in time: their registers were not seen.
+    /// Threads that were stopped.
     pub threads: u32,
-    /// See `threads`.
+    /// Threads that did not stop in time, so their registers were not scanned.
     pub threads_missed: u32,
-    /// How long it took.
+    /// How long the scan took.
     pub took: Duration,
 }
 
@@ -78,26 +77,25 @@ impl Fingerprint {
         Ok(Self { salt, buckets: Box::new([0; BUCKETS / 64]), hashes: HashSet::with_capacity(64) })
     }
 
-    /// Adds a secret to look for: each [`PIECE_LEN`] bytes of it, one after the other, without pieces of zeros, of which
-    /// memory is full.
+    /// Adds a secret to search for: each [`PIECE_LEN`] bytes of it, without pieces of zeros, which are everywhere in memory.
     ///
     /// ```
-    /// # use rke_secret::{Secret, residue::Fingerprint};
+    /// # use rke_secret::{Secret, memory_scan::Fingerprint};
     /// let mut fingerprint = Fingerprint::new()?;
     /// fingerprint.add(&Secret::<16>::random()?);
     /// # Ok::<(), rke_secret::SecretError>(())
     /// ```
     ///
-    /// Bytes that are not known to be a secret may lie in memory rightly:
+    /// Only a [`Secret`] can be added. Other bytes may be in memory legitimately:
     ///
     /// ```compile_fail
-    /// # use rke_secret::{Secret, residue::Fingerprint};
+    /// # use rke_secret::{Secret, memory_scan::Fingerprint};
     /// let mut fingerprint = Fingerprint::new()?;
     /// fingerprint.add(&[7; 16]);
     /// # Ok::<(), rke_secret::SecretError>(())
     /// ```
     pub fn add<const N: usize>(&mut self, secret: &Secret<N>) {
-        const { assert!(N > 0 && N.is_multiple_of(PIECE_LEN), "a secret is looked for in whole pieces") };
+        const { assert!(N > 0 && N.is_multiple_of(PIECE_LEN), "a secret consists of whole pieces") };
         secret.expose(|secret| {
             let (pieces, _) = secret.as_chunks::<PIECE_LEN>();
             pieces.iter().filter(|piece| **piece != [0; PIECE_LEN]).for_each(|piece| self.add_piece(piece));
@@ -110,8 +108,7 @@ impl Fingerprint {
         self.hashes.insert(self.hash(piece));
     }
 
-    /// Sixteen bits of a keyed mix of the first half: too few to learn a piece from, enough to pass
-    /// over almost everything that is not one.
+    /// Sixteen bits of a keyed mix of the first half: too few to reveal a piece, enough to reject almost everything else.
     fn bucket(&self, piece: &[u8; PIECE_LEN]) -> usize {
         let word = |bytes: &[u8]| bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
         (word(piece).wrapping_mul(word(&self.salt) | 1) >> 48) as usize
@@ -121,8 +118,7 @@ impl Fingerprint {
         Sha256::new().chain_update(self.salt).chain_update(piece).finalize().into()
     }
 
-    /// Where in `bytes` the pieces lie. Stretches of zeros, of which memory is full, are passed over
-    /// whole: no piece of a key is zero.
+    /// The offsets of the pieces in `bytes`. Stretches of zeros, of which memory is full, are skipped: no piece is zero.
     fn find<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
         let last = (bytes.len() + 1).saturating_sub(PIECE_LEN);
         (0..last).step_by(STRETCH).flat_map(move |start| {
@@ -138,45 +134,44 @@ impl Fingerprint {
         })
     }
 
-    /// Looks through the whole process. Blocks for some tens of milliseconds; one look runs at a time. Where a piece is
-    /// found outside of secret memory, this says so on standard error and aborts the process.
+    /// Scans the whole process. Blocks for some tens of milliseconds; one scan runs at a time. Where a piece lies outside
+    /// secret memory, this says so on standard error and aborts the process.
     ///
     /// # Errors
-    /// [`SecretError`] when the process cannot look at itself.
-    pub fn look(&self) -> Result<Look, SecretError> {
+    /// [`SecretError`] when the process cannot read its own memory.
+    pub fn scan_memory(&self) -> Result<MemoryScan, SecretError> {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let _alone = lock(&ONE_AT_A_TIME);
         let started = Instant::now();
         let memory = Memory::get()?;
         let mut copy = vec![0; CHUNK];
         let copied = copy.as_ptr() as u64..copy.as_ptr() as u64 + CHUNK as u64;
-        // Held to the end: what is mapped later would be taken for what lay there before.
+        // Held to the end: memory mapped later could reuse an address of the list.
         let secret_memory = memory.ranges();
         let left_out: Vec<Range<u64>> = secret_memory.iter().cloned().chain([copied]).collect();
         let ranges = present_memory(&left_out)?;
         let standstill = Standstill::begin()?;
-        // Nothing may allocate or lock from here on: a thread that stands still may be in the middle
-        // of that.
+        // Nothing may allocate or lock from here on: a stopped thread may hold the lock of either.
         let mut scanned_bytes = 0;
         for range in ranges {
-            scanned_bytes += self.look_at(range, &mut copy);
+            scanned_bytes += self.scan_range(range, &mut copy);
         }
         let (hits, bytes) = memory.clear_idle_stacks();
         let (threads, threads_missed) = (standstill.standing, standstill.missed);
         drop(standstill);
         copy.zeroize();
         let scanned_bytes = scanned_bytes + bytes;
-        Ok(Look { scanned_bytes, hits, threads, threads_missed, took: started.elapsed() })
+        Ok(MemoryScan { scanned_bytes, hits, threads, threads_missed, took: started.elapsed() })
     }
 
-    /// Gives how many bytes could be looked at.
-    fn look_at(&self, range: Range<u64>, copy: &mut [u8]) -> u64 {
+    /// Returns how many bytes it could read.
+    fn scan_range(&self, range: Range<u64>, copy: &mut [u8]) -> u64 {
         let (mut at, mut scanned) = (range.start, 0);
         while at < range.end {
             let wanted = (range.end - at).min(CHUNK as u64) as usize;
             let remote = [RemoteIoVec { base: at as usize, len: wanted }];
             let read = process_vm_readv(Pid::this(), &mut [IoSliceMut::new(&mut copy[..wanted])], &remote);
-            // Gone in the meantime, or a page that nobody may read.
+            // Unmapped in the meantime, or an unreadable page.
             let Ok(read @ 1..) = read else { break };
             scanned += read as u64;
             if self.find(&copy[..read]).next().is_some() {
@@ -197,7 +192,7 @@ impl Drop for Fingerprint {
     }
 }
 
-/// The parts of the process's memory that hold anything, without the secret memory.
+/// The readable parts of the process's memory that are present, without `left_out`.
 fn present_memory(left_out: &[Range<u64>]) -> Result<Vec<Range<u64>>, SecretError> {
     let failed =
         |error| SecretError::System { action: "list the process's memory", source: io::Error::other(error) };
@@ -230,7 +225,7 @@ fn subtract(range: Range<u64>, left_out: &[Range<u64>], to: &mut Vec<Range<u64>>
     }
 }
 
-/// All other threads stand still until this is dropped.
+/// Keeps all other threads stopped until it is dropped.
 struct Standstill {
     standing: u32,
     missed: u32,
@@ -260,7 +255,7 @@ impl Standstill {
 impl Drop for Standstill {
     fn drop(&mut self) {
         set_standstill(false);
-        // The next standstill must not count those that have not gone on yet.
+        // The next standstill must not count threads that have not resumed yet.
         while standing() > 0 {
             std::thread::sleep(Duration::from_micros(20));
         }
@@ -268,52 +263,4 @@ impl Drop for Standstill {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn piece(at: u8) -> [u8; PIECE_LEN] {
-        std::array::from_fn(|byte| (byte as u8).wrapping_mul(37).wrapping_add(at ^ 0x5a))
-    }
-
-    fn fingerprint_of(first: u8, second: u8) -> Fingerprint {
-        let mut fingerprint = Fingerprint::new().expect("a salt");
-        let secret = Secret::<{ 2 * PIECE_LEN }>::fill(|bytes| {
-            bytes[..PIECE_LEN].copy_from_slice(&piece(first));
-            bytes[PIECE_LEN..].copy_from_slice(&piece(second));
-        });
-        fingerprint.add(&secret.expect("a secret"));
-        fingerprint
-    }
-
-    #[test]
-    fn finds_pieces_at_any_offset_and_nothing_else() {
-        let fingerprint = fingerprint_of(1, 2);
-        let mut bytes: Vec<u8> = (0..100_000_u32).map(|at| ((at * 7) >> 3) as u8).collect();
-        assert_eq!(fingerprint.find(&bytes).count(), 0);
-        for (at, which) in [(0, 1), (777, 2), (100_000 - PIECE_LEN, 1)] {
-            bytes[at..at + PIECE_LEN].copy_from_slice(&piece(which));
-        }
-        let found: Vec<usize> = fingerprint.find(&bytes).collect();
-        assert_eq!(found, [0, 777, 100_000 - PIECE_LEN]);
-    }
-
-    #[test]
-    fn does_not_look_for_zeros() {
-        let mut fingerprint = Fingerprint::new().expect("a salt");
-        fingerprint.add(&Secret::<32>::zeros().expect("a secret"));
-        // A stretch that is not passed over whole.
-        let mut bytes = vec![0; 1000];
-        bytes[500] = 1;
-        assert_eq!(fingerprint.find(&bytes).count(), 0);
-    }
-
-    #[test]
-    fn leaves_ranges_out() {
-        let mut ranges = Vec::new();
-        subtract(0..100, &[10..20, 15..30, 90..200], &mut ranges);
-        assert_eq!(ranges, [0..10, 30..90]);
-        ranges.clear();
-        subtract(5..8, &[0..6, 6..10], &mut ranges);
-        assert!(ranges.is_empty());
-    }
-}
+mod tests;
