@@ -22,10 +22,10 @@ impl Challenge {
         Self(bytes)
     }
 
-    /// A received challenge.
+    /// Checks a received challenge.
     ///
     /// # Errors
-    /// [`DecodeError::Mismatch`] when the CRC-32 is another.
+    /// [`DecodeError::Mismatch`] if the CRC-32 differs.
     pub fn decode(bytes: [u8; CHALLENGE_LEN]) -> Result<Self, DecodeError> {
         let mut random = [0; RANDOM_LEN];
         random.copy_from_slice(&bytes[..RANDOM_LEN]);

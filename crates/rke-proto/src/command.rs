@@ -1,4 +1,4 @@
-//! The commands that RAIDAs answer, and the bodies of those of group 15. `docs/protocol.md` section 5.
+//! The commands of RAIDAs, and the bodies of those of group 15. `docs/protocol.md` section 5.
 
 use rke_secret::Secret;
 
@@ -11,16 +11,16 @@ use crate::{Challenge, Envelope, Status};
 /// The command group of the RAIDA key exchange.
 pub const GROUP: u8 = 15;
 
-/// The command group of what anyone may ask a RAIDA about itself.
+/// The command group for the RAIDA's own state, which any client may request.
 const STATUS_GROUP: u8 = 0;
 
-/// Length of a RAIDA's version in an answer.
+/// Length of a RAIDA's version in a response.
 pub const VERSION_LEN: usize = 8;
 
-/// Length of the body of a key share request, the challenge included.
+/// Length of the body of a key share request, including the challenge.
 pub const SHARE_REQUEST_LEN: usize = CHALLENGE_LEN + CSID_LEN + 1 + 5 + 8;
 
-/// Most key sets that one preload carries: their number is a byte.
+/// The limit on key sets in one preload: their number is a byte.
 pub const MAX_PRELOAD: usize = 255;
 
 /// Length of a key set's number and master secret in a preload.
@@ -31,9 +31,9 @@ const BAD_CS_ID: DecodeError = DecodeError::BadValue { what: "Content Server ID"
 /// A command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Command {
-    /// Group 0, 0: whether the RAIDA is there.
+    /// Group 0, 0: whether the RAIDA is up.
     Echo,
-    /// Group 0, 1: what it runs.
+    /// Group 0, 1: the version of its program.
     Version,
     /// Group 15, 1: a Content Server gives a RAIDA its master secrets.
     PreloadMasterKey,
@@ -41,12 +41,13 @@ pub enum Command {
     GetKeyShare,
     /// Group 15, 32: a share of 32 bytes, bound to the coins that ask for it.
     GetWideKeyShare,
-    /// Group 15, 33: a Content Server gives a RAIDA its master secrets, in an order that no recording can upset.
+    /// Group 15, 33: a Content Server gives a RAIDA its master secrets, with a timestamp, so that a recording cannot
+    /// restore older ones.
     PreloadKeySet,
 }
 
 impl Command {
-    /// The command that two bytes of a header name.
+    /// The command that two bytes of a header identify.
     pub fn from_wire(group: u8, command: u8) -> Option<Self> {
         match (group, command) {
             (STATUS_GROUP, 0) => Some(Self::Echo),
@@ -59,7 +60,7 @@ impl Command {
         }
     }
 
-    /// Group and command as they stand in a header.
+    /// Group and command on the wire.
     pub fn to_wire(self) -> (u8, u8) {
         match self {
             Self::Echo => (STATUS_GROUP, 0),
@@ -71,12 +72,13 @@ impl Command {
         }
     }
 
-    /// Whether it is about the RAIDA itself: anyone may ask, without a coin, and nothing has to be remembered of it.
+    /// Whether it is about the RAIDA itself: any client may send it, without a coin, and the node need not remember
+    /// it.
     pub fn is_status(self) -> bool {
         matches!(self, Self::Echo | Self::Version)
     }
 
-    /// The command that asks for a share of that width.
+    /// The command that requests a share of that width.
     pub fn for_share(width: ShareWidth) -> Self {
         match width {
             ShareWidth::Narrow => Self::GetKeyShare,
@@ -84,24 +86,24 @@ impl Command {
         }
     }
 
-    /// Whether the command may travel in that envelope. Type 0 is for loopback peers besides, except where the command
+    /// Whether the command may travel in that envelope. In addition, type 0 is for loopback peers only, unless the command
     /// [is about the RAIDA itself](Command::is_status).
     pub fn allows(self, envelope: Envelope) -> bool {
         match envelope {
             Envelope::Type0 => self == Self::GetKeyShare || self.is_status(),
-            // An answer is no more than a byte of ciphertext: all else would share the request's keystream. A version is
-            // a text that is known, and would give the AN away.
+            // A response may have at most a byte of ciphertext: more would share the request's keystream. A version is
+            // a known text, and would give the AN away.
             Envelope::Type1(_) => matches!(self, Self::GetKeyShare | Self::Echo),
             Envelope::Type4(_) | Envelope::Type5(..) => true,
         }
     }
 
-    /// Whether the payload of the answer begins with the request's challenge.
+    /// Whether the payload of the response begins with the request's challenge.
     pub fn returns_challenge(self) -> bool {
         matches!(self, Self::GetWideKeyShare | Self::PreloadKeySet)
     }
 
-    /// How wide the share is that the command asks for. `None` where it asks for none.
+    /// The width of the share that the command requests. `None` if it requests none.
     pub fn share_width(self) -> Option<ShareWidth> {
         match self {
             Self::GetKeyShare => Some(ShareWidth::Narrow),
@@ -110,7 +112,7 @@ impl Command {
         }
     }
 
-    /// Length of the payload of an answer of success.
+    /// Length of the payload of a response of success.
     pub fn payload_len(self) -> usize {
         let challenge = if self.returns_challenge() { CHALLENGE_LEN } else { 0 };
         match self {
@@ -220,7 +222,7 @@ fn write_fields<'a>(fields: &[&[u8]], mut out: &'a mut [u8]) -> &'a mut [u8] {
     out
 }
 
-/// By which command a preload comes. `docs/protocol.md` section 5.
+/// The command that a preload uses. `docs/protocol.md` section 5.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preloading {
     /// Command 1: adds key sets, for shares of either width, and replaces none.
@@ -230,7 +232,6 @@ pub enum Preloading {
 }
 
 impl Preloading {
-    /// The command.
     pub fn command(self) -> Command {
         match self {
             Self::Public => Command::PreloadMasterKey,
@@ -261,9 +262,9 @@ impl Preloading {
     }
 }
 
-/// A decoded preload; the master secrets stay where they lie.
+/// A decoded preload; the master secrets stay in place.
 pub struct Preload<'a> {
-    /// Whose master secrets they are.
+    /// The Content Server that they belong to.
     pub cs_id: ContentServerId,
     entries: &'a [u8],
 }
@@ -272,7 +273,7 @@ impl<'a> Preload<'a> {
     /// Decodes what follows the challenge of a `preload_master_key`.
     ///
     /// # Errors
-    /// [`DecodeError`]: a length, or an ID that cannot be. Then nothing is to be kept.
+    /// [`DecodeError`]: a length, or an invalid ID. Then nothing may be stored.
     pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
         let mut cursor = Cursor::new(body);
         let name_len = cursor.u32("Content Server ID length")?;
@@ -309,7 +310,7 @@ impl<'a> Preload<'a> {
         let mut seen = [false; MAX_PRELOAD + 1];
         for (key_set, _) in preload.raw_entries() {
             decode_key_set_id(key_set)?;
-            // Which of the two would hold?
+            // It is unclear which of the two would count.
             if std::mem::replace(&mut seen[usize::from(key_set)], true) {
                 return Err(DecodeError::BadValue { what: "key set", value: key_set.into() });
             }
@@ -331,7 +332,7 @@ impl<'a> Preload<'a> {
     }
 }
 
-/// The status that a body which does not decode is refused with.
+/// The status that refuses a body which does not decode.
 pub fn refusal(error: DecodeError) -> Status {
     match error {
         DecodeError::TooShort { .. } | DecodeError::Leftover(_) => Status::BAD_LENGTH,

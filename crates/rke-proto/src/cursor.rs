@@ -1,7 +1,7 @@
-//! A reader over received bytes that hands out arrays and sub-slices and refuses leftovers, so
-//! that no decoder here works with byte offsets and no peer's length is used before it is checked.
+//! A reader over received bytes that returns arrays and sub-slices and refuses leftovers, so that no decoder works
+//! with byte offsets and no length from a peer is used before it is checked.
 
-/// Why received bytes are not what they should be. Never holds the bytes.
+/// Why received bytes are invalid. Never holds the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// Fewer bytes than the field needs.
@@ -20,7 +20,6 @@ pub enum DecodeError {
     /// A field with a value that it cannot have.
     #[error("{what} cannot be {value}")]
     BadValue {
-        /// The field.
         what: &'static str,
         /// Its value, which is never secret.
         value: u64,
@@ -53,7 +52,7 @@ impl<'a> Cursor<'a> {
         Ok(*head)
     }
 
-    /// The next `len` bytes, where they are.
+    /// The next `len` bytes, in place.
     ///
     /// # Errors
     /// [`DecodeError::TooShort`].
@@ -99,10 +98,10 @@ impl<'a> Cursor<'a> {
         self.array(what).map(u64::from_be_bytes)
     }
 
-    /// Ends the reading.
+    /// Checks that nothing is left.
     ///
     /// # Errors
-    /// [`DecodeError::Leftover`] when bytes remain.
+    /// [`DecodeError::Leftover`] if bytes remain.
     pub fn finish(self) -> Result<(), DecodeError> {
         match self.0.len() {
             0 => Ok(()),

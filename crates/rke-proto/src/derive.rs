@@ -1,6 +1,6 @@
 //! Shares from master secrets and keys from shares. `docs/protocol.md` section 6.
-//! Everything is derived in place: the caller gives the memory that a secret is written to, and calls
-//! from where the secret that it comes from is exposed, so that what is left on the way is wiped.
+//! Everything is derived in place: the caller provides the memory for a secret and calls from where the source secret
+//! is exposed, so that intermediate values are wiped.
 
 use hmac::Mac;
 use rke_secret::{Secret, SecretError};
@@ -12,10 +12,10 @@ use crate::coin::{COIN_PAIR_LEN, CoinPair};
 /// Length of a master secret, and of a wide share and of a key.
 pub const SECRET_LEN: usize = 32;
 
-/// How wide the shares of an exchange are.
+/// The width of the shares of an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ShareWidth {
-    /// One byte, as the public network has it.
+    /// One byte, as on the public network.
     Narrow,
     /// 32 bytes.
     Wide,
@@ -34,14 +34,14 @@ impl ShareWidth {
 /// A share by its width and by what it is bound to. `docs/protocol.md` section 6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ShareKind {
-    /// One byte that is the same for anyone who asks.
+    /// One byte, the same for every client.
     Narrow,
-    /// 32 bytes for those alone who hold the coins whose ANs authenticated the request.
+    /// 32 bytes, bound to the coins whose ANs authenticated the request.
     Wide(CoinPair),
 }
 
 impl ShareKind {
-    /// How wide such a share is.
+    /// The width of such a share.
     pub fn width(self) -> ShareWidth {
         match self {
             Self::Narrow => ShareWidth::Narrow,
@@ -50,9 +50,8 @@ impl ShareKind {
     }
 }
 
-/// HKDF-Expand (RFC 5869, SHA-256) into `out`, which is at most one HMAC long: then it is
-/// `HMAC(secret, info || 01)`. Written out because hkdf's type refuses the 1-byte secret that
-/// narrow shares have.
+/// HKDF-Expand (RFC 5869, SHA-256) into `out`, which is at most one HMAC long: then it is `HMAC(secret, info || 01)`.
+/// Written out because hkdf's type refuses the 1-byte secret of narrow shares.
 pub(crate) fn expand(secret: &[u8], info: &[&[u8]], out: &mut [u8]) {
     let mut parts = [&[][..]; 8];
     parts[..info.len()].copy_from_slice(info);
@@ -61,8 +60,8 @@ pub(crate) fn expand(secret: &[u8], info: &[&[u8]], out: &mut [u8]) {
     out.copy_from_slice(&block[..out.len()]);
 }
 
-/// A RAIDA's share: writes as many bytes as a share of that width has to the start of `out`, and leaves
-/// the rest. `docs/protocol.md` section 6.
+/// A RAIDA's share: writes the bytes of a share of that width to the start of `out`, and leaves the rest.
+/// `docs/protocol.md` section 6.
 pub fn share(master: &[u8; SECRET_LEN], kind: ShareKind, context: &KeyContext, out: &mut [u8; SECRET_LEN]) {
     let (key_set, timestamp) = ([context.key_set.get()], context.timestamp.to_be_bytes());
     let bound_to = |label, coins| -> [&[u8]; 6] {
@@ -77,25 +76,25 @@ pub fn share(master: &[u8; SECRET_LEN], kind: ShareKind, context: &KeyContext, o
 
 /// What a wide share is bound to.
 fn binding(coins: CoinPair) -> [u8; COIN_PAIR_LEN] {
-    #[cfg(feature = "controls")]
-    if rke_secret::control::is_on(rke_secret::control::Control::NoCoinBinding) {
+    #[cfg(feature = "fault-injection")]
+    if rke_secret::fault_injection::is_injected(rke_secret::fault_injection::Fault::NoCoinBinding) {
         return [0; COIN_PAIR_LEN];
     }
     coins.to_bytes()
 }
 
-/// The key that `sum`, the XOR of narrow shares, gives. There is none of wide shares: what they make is agreed on in a
-/// handshake (`docs/protocol.md` section 7).
+/// The key for `sum`, the XOR of narrow shares. Wide shares have no such key: they lead to one in a handshake
+/// (`docs/protocol.md` section 7).
 pub fn narrow_key(sum: u8, context: &KeyContext, key: &mut [u8; SECRET_LEN]) {
     let timestamp = context.timestamp.to_be_bytes();
     expand(&[sum], &[b"RKE-EncryptionKey-v1.0", &context.client_sn.0, &timestamp], key);
 }
 
-/// The key of narrow shares, each of which is the first byte of its `Secret`. Neither the shares nor their XOR
-/// leave secret memory.
+/// The key of narrow shares, each of which is the first byte of its `Secret`. Neither the shares nor their XOR leave
+/// secret memory.
 ///
 /// # Errors
-/// [`SecretError`] when there is no secret memory left.
+/// [`SecretError`], if secret memory is full.
 pub fn narrow_key_from_shares<'a>(
     shares: impl Iterator<Item = &'a Secret<SECRET_LEN>>,
     context: &KeyContext,

@@ -1,8 +1,8 @@
 //! Every byte that crosses a boundary in a RAIDA key exchange: headers, envelopes, commands, coin
 //! files, TXT text, shares and keys, and the pure state of one exchange ([`round::Round`]).
-//! No socket, no file, no clock, no randomness of its own: all of that is handed in by the caller.
+//! Without sockets, files, clocks or randomness: the caller provides all of these.
 //!
-//! Data of one chunk, sealed with a key and opened again:
+//! Seals one chunk of data with a key and opens it again:
 //!
 //! ```
 //! use rke_proto::seal::{OpenError, Opener, Sealer};

@@ -1,8 +1,8 @@
-//! The status codes of a RAIDA's answer. `docs/protocol.md` section 4.
+//! The status codes of a RAIDA's response. `docs/protocol.md` section 4.
 
 use std::fmt;
 
-/// The status byte of an answer. Codes without a name here are kept as they came.
+/// The status byte of a response. Unknown codes are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Status(pub u8);
 
@@ -11,7 +11,7 @@ impl Status {
     pub const WRONG_RAIDA: Self = Self(3);
     /// 6: no such command group or command.
     pub const UNKNOWN_COMMAND: Self = Self(6);
-    /// 16: the body has another length than it should.
+    /// 16: the body has the wrong length.
     pub const BAD_LENGTH: Self = Self(16);
     /// 25: this RAIDA does not know the coin.
     pub const COIN_NOT_FOUND: Self = Self(25);
@@ -23,7 +23,7 @@ impl Status {
     pub const BAD_ENCRYPTION: Self = Self(34);
     /// 37: the challenge's CRC does not match, as with a wrong AN in envelope 1.
     pub const BAD_CHALLENGE: Self = Self(37);
-    /// 198: stale timestamp, reused challenge, or a value that cannot be.
+    /// 198: stale timestamp, reused challenge, or an invalid value.
     pub const BAD_PARAMETER: Self = Self(198);
     /// 204: the HMAC does not match.
     pub const BAD_HMAC: Self = Self(204);
@@ -31,25 +31,25 @@ impl Status {
     pub const NO_SUCH_KEY_SET: Self = Self(212);
     /// 213: another coin owns this Content Server ID at this node. An extension of this project.
     pub const OWNED_BY_ANOTHER: Self = Self(213);
-    /// 241: a Content Server's word for [`Status::SUCCESS`] where the client's tickets are all good. Section 8.
+    /// 241: the Content Server's variant of [`Status::SUCCESS`] if all of the client's tickets are good. Section 8.
     pub const TICKETS_GOOD: Self = Self(241);
-    /// 242: a Content Server takes none of the client's tickets. Section 8.
+    /// 242: the Content Server accepts none of the client's tickets. Section 8.
     pub const NO_TICKET_GOOD: Self = Self(242);
-    /// 243: a Content Server does not take some of the client's tickets. Section 8.
+    /// 243: the Content Server rejects some of the client's tickets. Section 8.
     pub const SOME_TICKETS_BAD: Self = Self(243);
     /// 250: done.
     pub const SUCCESS: Self = Self(250);
     /// 251: the Content Server does not know this key, or it is too old.
     pub const UNKNOWN_KEY: Self = Self(251);
-    /// 252: the RAIDA's own fault, or it has no room for another request.
+    /// 252: an error of the RAIDA, or its memory for requests is full.
     pub const INTERNAL: Self = Self(252);
 
-    /// Whether it says that the coin is at fault, and not the RAIDA.
+    /// Whether it blames the coin rather than the RAIDA.
     pub fn refuses_coin(self) -> bool {
         matches!(self, Self::COIN_NOT_FOUND | Self::BAD_CHALLENGE | Self::BAD_HMAC)
     }
 
-    /// Whether it says that the envelope is at fault, and not what is in it.
+    /// Whether it blames the envelope rather than its content.
     pub fn refuses_envelope(self) -> bool {
         matches!(self, Self::ENVELOPE_NOT_ALLOWED | Self::BAD_ENCRYPTION)
     }

@@ -1,5 +1,5 @@
-//! The RAIDA directory: which RAIDA stands behind which endpoint. The operator's is a file with one `host:port index` a
-//! line; what guardians agree on comes after it. `docs/protocol.md` section 1.3.
+//! The RAIDA directory: which RAIDA listens at which endpoint. The operator's is a file with one `host:port index`
+//! per line; what guardians agree on ranks after it. `docs/protocol.md` section 1.3.
 
 pub mod guardian;
 
@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::RaidaIndex;
 use crate::text::number;
 
-/// A line of a directory file, its host not resolved yet.
+/// A line of a directory file, with an unresolved host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     /// A name, or an address; IPv6 without its brackets.
@@ -25,7 +25,6 @@ pub struct Line {
 pub struct LineError {
     /// Number of the line, from 1.
     pub line: usize,
-    /// The line.
     pub text: String,
 }
 
@@ -55,7 +54,7 @@ fn server(text: &str) -> Option<(&str, u16)> {
     if host.is_empty() { None } else { Some((host, number(port)?)) }
 }
 
-/// A directory whose hosts are resolved.
+/// A directory with resolved hosts.
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
     entries: Vec<(SocketAddr, RaidaIndex)>,
@@ -69,19 +68,19 @@ impl Directory {
         Self { entries, ..Self::default() }
     }
 
-    /// The same, which also knows the RAIDAs at further addresses of its names.
+    /// The same with further addresses of the RAIDAs' names.
     #[must_use]
     pub fn with_others(self, others: Vec<(SocketAddr, RaidaIndex)>) -> Self {
         Self { others, ..self }
     }
 
-    /// The same with what guardians agree on, which counts only where the operator's file says nothing.
+    /// The same with what guardians agree on, which counts only for endpoints that the operator's file does not list.
     #[must_use]
     pub fn with_agreed(self, agreed: Vec<(SocketAddr, RaidaIndex)>) -> Self {
         Self { agreed, ..self }
     }
 
-    /// The same with what guardians agree on as `other` has it.
+    /// The same with the guardians' part of `other`.
     #[must_use]
     pub fn with_agreed_of(self, other: &Self) -> Self {
         self.with_agreed(other.agreed.clone())
@@ -92,13 +91,18 @@ impl Directory {
         &self.entries
     }
 
-    /// The RAIDA at an endpoint, as the operator's file says: by endpoint, else by host where the host stands for one RAIDA
-    /// only.
+    /// Whether the operator's file lists the RAIDA at this very endpoint.
+    pub fn lists(&self, endpoint: SocketAddr, raida: RaidaIndex) -> bool {
+        self.entries.iter().chain(&self.others).any(|entry| *entry == (endpoint, raida))
+    }
+
+    /// The RAIDA at an endpoint according to the operator's file: by endpoint, otherwise by host if that host has
+    /// only one RAIDA.
     pub fn index_of(&self, endpoint: SocketAddr) -> Option<RaidaIndex> {
         index_in(self.entries.iter().chain(&self.others), endpoint)
     }
 
-    /// The same, as guardians say.
+    /// The same according to the guardians.
     pub fn agreed_index_of(&self, endpoint: SocketAddr) -> Option<RaidaIndex> {
         index_in(self.agreed.iter(), endpoint)
     }
@@ -122,46 +126,4 @@ fn only_raida_at<'a>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_names_and_both_kinds_of_addresses() {
-        let text = "# ours\nraida0.example:50000 0\n\n192.0.2.7:50007 7\r\n[2001:db8::7]:50007  8 ";
-        let hosts: Vec<_> = parse(text).into_iter().flatten().map(|line| (line.host, line.port)).collect();
-        assert_eq!(hosts.len(), 3);
-        assert_eq!(hosts[2], ("2001:db8::7".into(), 50007));
-    }
-
-    #[test]
-    fn names_the_line_that_is_wrong() {
-        for bad in ["x:1 25", "x 1", "x:1", ":1 1", "x:70000 1", "x:1 1 1", "x:1 -1", "x:1 +1", "x:+1 1"] {
-            assert_eq!(parse(&format!("a:1 1\n{bad}")).map_err(|e| e.line), Err(2), "{bad}");
-        }
-    }
-
-    #[test]
-    fn finds_by_endpoint_then_by_a_host_that_is_unambiguous() {
-        let at = |text: &str| text.parse::<SocketAddr>().unwrap_or_else(|_| unreachable!());
-        let raida = |index| RaidaIndex::new(index).unwrap_or_else(|| unreachable!());
-        let directory = Directory::new(vec![
-            (at("127.0.0.1:1"), raida(1)),
-            (at("127.0.0.1:2"), raida(2)),
-            (at("192.0.2.3:3"), raida(3)),
-        ]);
-        assert_eq!(directory.index_of(at("127.0.0.1:2")), Some(raida(2)));
-        assert_eq!(directory.index_of(at("127.0.0.1:9")), None);
-        assert_eq!(directory.index_of(at("192.0.2.3:9")), Some(raida(3)));
-        let directory = directory.with_others(vec![(at("[2001:db8::3]:3"), raida(3))]);
-        assert_eq!(directory.index_of(at("[2001:db8::3]:3")), Some(raida(3)));
-        assert_eq!(directory.entries().len(), 3);
-        let agreed =
-            directory.clone().with_agreed(vec![(at("127.0.0.1:2"), raida(9)), (at("192.0.2.4:4"), raida(4))]);
-        assert_eq!(
-            (agreed.index_of(at("127.0.0.1:2")), agreed.index_of(at("192.0.2.4:4"))),
-            (Some(raida(2)), None)
-        );
-        assert_eq!(agreed.agreed_index_of(at("192.0.2.4:9")), Some(raida(4)));
-        assert_eq!(directory.with_agreed_of(&agreed).agreed_index_of(at("192.0.2.4:4")), Some(raida(4)));
-    }
-}
+mod tests;

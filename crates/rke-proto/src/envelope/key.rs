@@ -1,4 +1,4 @@
-//! The key of an envelope, and what is done with it.
+//! The key of an envelope, and its operations.
 
 use std::borrow::Borrow;
 
@@ -22,10 +22,10 @@ pub enum EnvelopeKey {
 }
 
 impl EnvelopeKey {
-    /// The place for an envelope's key, zeros until [`EnvelopeKey::derive`].
+    /// Zeros in the place of an envelope's key, until [`EnvelopeKey::derive`].
     ///
     /// # Errors
-    /// [`SecretError`] when there is no secret memory left.
+    /// [`SecretError`], if secret memory is full.
     pub fn zeros(envelope: Envelope) -> Result<Self, SecretError> {
         Ok(match envelope {
             Envelope::Type0 => Self::None,
@@ -34,7 +34,7 @@ impl EnvelopeKey {
         })
     }
 
-    /// Makes the key where it lies, of the ANs of all coins that the envelope names, in their order.
+    /// Makes the key in place, from the ANs of all coins that the envelope names, in their order.
     pub fn derive(&mut self, ans: &[impl Borrow<Secret<AN_LEN>>]) {
         let ans = ans.iter().map(Borrow::borrow);
         match self {
@@ -50,10 +50,10 @@ impl EnvelopeKey {
         }
     }
 
-    /// An envelope's key, of the ANs of all coins that it names, in their order.
+    /// An envelope's key, from the ANs of all coins that it names, in their order.
     ///
     /// # Errors
-    /// [`SecretError`] when there is no secret memory left.
+    /// [`SecretError`], if secret memory is full.
     pub fn of(envelope: Envelope, ans: &[impl Borrow<Secret<AN_LEN>>]) -> Result<Self, SecretError> {
         let mut key = Self::zeros(envelope)?;
         key.derive(ans);

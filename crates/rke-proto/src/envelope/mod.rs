@@ -1,6 +1,6 @@
-//! The envelopes that requests and responses travel in: sealing and opening, in place.
-//! `docs/protocol.md` sections 3 and 4. What is opened lies in the clear where the datagram lay, so
-//! datagrams with secrets in them are opened in secret memory ([`rke_secret::scoped`]).
+//! The envelopes that requests and responses travel in: sealing and opening, in place. `docs/protocol.md` sections 3
+//! and 4. Opened data replaces the datagram, so datagrams with secrets in them are opened in secret memory
+//! ([`rke_secret::scoped`]).
 
 mod counter;
 mod key;
@@ -17,13 +17,12 @@ pub use crate::header::Envelope;
 use crate::header::{NONCE_LEN, RequestHeader, ResponseForm, ResponseHeader, SHORT_HEADER_LEN, TRAILER};
 use crate::{Challenge, RaidaIndex, Status};
 
-/// What is left of a request's `RequestHeader` to decide before sealing.
+/// The fields of a request's `RequestHeader` that the caller chooses.
 pub struct RequestParts {
-    /// The RAIDA that is asked.
+    /// The RAIDA that receives it.
     pub raida: RaidaIndex,
     /// Command group and command.
     pub command: (u8, u8),
-    /// The envelope.
     pub envelope: Envelope,
     /// 24 random bytes, never used before under the same key.
     pub random: [u8; NONCE_LEN],
@@ -55,7 +54,8 @@ fn seal_body(
     Ok(())
 }
 
-/// A request that is not sealed yet: its header, and a datagram of that and the place for a body of `body_len` bytes.
+/// An unsealed request: its header, and a datagram that consists of the header and zeros for a body of `body_len`
+/// bytes.
 pub fn unsealed_request(parts: &RequestParts, body_len: usize) -> (RequestHeader, Vec<u8>) {
     let envelope = parts.envelope;
     let wire_len = body_len + envelope.tail_len();
@@ -66,10 +66,10 @@ pub fn unsealed_request(parts: &RequestParts, body_len: usize) -> (RequestHeader
     (header, datagram)
 }
 
-/// Seals a request, once. `write_body` writes the body where it is then encrypted, in secret memory.
+/// Seals a request, once. `write_body` writes the body in place, in secret memory, before it is encrypted.
 ///
 /// # Errors
-/// [`SecretError`] when there is no secret memory left.
+/// [`SecretError`], if secret memory is full.
 pub fn seal_request(
     header: &RequestHeader,
     key: &EnvelopeKey,
@@ -97,7 +97,7 @@ pub fn check_request_frame(header: &RequestHeader, datagram: &[u8]) -> Result<()
     Ok(())
 }
 
-/// Opens a request whose frame is checked: the body, decrypted where it lies.
+/// Opens a request whose frame has been checked: the body, decrypted in place.
 ///
 /// # Errors
 /// [`Status::BAD_LENGTH`] or [`Status::BAD_HMAC`].
@@ -117,25 +117,25 @@ pub fn open_request<'a>(
     Ok(body)
 }
 
-/// What a RAIDA says in answer to a request, without the payload.
+/// A RAIDA's response to a request, without the payload.
 pub struct ResponseParts {
-    /// The RAIDA that answers.
+    /// The RAIDA that responds.
     pub raida: RaidaIndex,
     /// Its verdict.
     pub status: Status,
-    /// The 16 bytes at the start of the request's body, where they could be read.
+    /// The 16 bytes at the start of the request's body, if they could be read.
     pub challenge: Option<[u8; CHALLENGE_LEN]>,
-    /// Time that the answer took, in microseconds.
+    /// Time that the response took, in microseconds.
     pub execution_micros: u32,
     /// 24 random bytes (types 4 and 5).
     pub random: [u8; NONCE_LEN],
 }
 
-/// A sealed response. `write_payload` writes the `payload_len` bytes of the payload where they are
-/// then encrypted, in secret memory; without a payload there is no body at all.
+/// A sealed response. `write_payload` writes the `payload_len` bytes of the payload in place, in secret memory,
+/// before they are encrypted; without a payload the response has no body.
 ///
 /// # Errors
-/// [`SecretError`] when there is no secret memory left; never without a payload.
+/// [`SecretError`], if secret memory is full; never without a payload.
 pub fn seal_response(
     to: &RequestHeader,
     key: &EnvelopeKey,
@@ -178,7 +178,7 @@ pub fn seal_response_in(
     Ok(datagram)
 }
 
-/// The refusal of a request in an envelope that does not exist, in the form of type 0.
+/// Refuses a request in an envelope that does not exist, in the form of type 0.
 pub fn refuse_unknown_envelope(raida: RaidaIndex, group: u8, echo: [u8; 2], status: Status) -> Vec<u8> {
     let header = ResponseHeader {
         raida: raida.get(),
@@ -224,20 +224,20 @@ fn first_block(nonce: &[u8; NONCE_LEN]) -> [u8; BLOCK_LEN] {
     block
 }
 
-/// An answer that was verified as far as its envelope allows.
+/// A response, verified as far as its envelope allows.
 pub struct Response<'a> {
     /// The RAIDA's verdict.
     pub status: Status,
-    /// The payload, decrypted where it lies; empty where there was none.
+    /// The payload, decrypted in place; empty if the response has none.
     pub payload: &'a mut [u8],
 }
 
-/// Opens the answer to the request that `to` was the header of: verifies index, echo, length,
-/// coins, signature or HMAC, then decrypts in place. An answer without a body carries no HMAC in
-/// types 4 and 5: its status is a hint, not a proof.
+/// Opens the response to the request with the header `to`: verifies index, echo, length, coins, signature or HMAC,
+/// then decrypts in place. A response without a body carries no HMAC in types 4 and 5: its status is a hint, not a
+/// proof.
 ///
 /// # Errors
-/// [`DecodeError`]: the datagram is to be dropped as if it had never come.
+/// [`DecodeError`]: the datagram is to be ignored.
 pub fn open_response<'a>(
     to: &RequestHeader,
     challenge: &Challenge,
@@ -247,7 +247,7 @@ pub fn open_response<'a>(
     open_response_in(Counter::Continues, to, challenge, key, datagram)
 }
 
-/// As [`open_response`], in envelope 1 in either form. What is opened in the wrong one is as good as random.
+/// As [`open_response`], in envelope 1 in either form. In the wrong form the result is practically random.
 ///
 /// # Errors
 /// As [`open_response`].
@@ -287,7 +287,7 @@ pub fn open_response_in<'a>(
     Ok(Response { status, payload })
 }
 
-/// Checks what the form of the header proves, and gives the payload's counter block.
+/// Checks what the form of the header proves, and returns the payload's counter block.
 fn verify_form(
     counter: Counter,
     to: &RequestHeader,

@@ -1,6 +1,6 @@
-//! The client's way from collected shares to a session's key, as a value: handshake, share check where the server has
-//! other shares, handshake again with those that are right. `docs/protocol.md` section 7. It says what to send and is
-//! hears what came back.
+//! The client's steps from collected shares to a session's key, as a value: the handshake, a share check if the
+//! server has different shares, and another handshake with the right ones. `docs/protocol.md` section 7. It says what
+//! to send and takes in what came back.
 
 use rke_secret::{Secret, SecretError};
 
@@ -14,19 +14,19 @@ use crate::{Bitmap, KeyContext};
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
 pub enum AgreementError {
-    /// The server said no. Not authenticated.
+    /// The server refused. Not authenticated.
     #[error("the Content Server refused: {0}")]
     Refused(Reason),
-    /// What answered is not the Content Server, or not as it must be.
-    #[error("what answered is not the Content Server: {0}")]
+    /// The other end is not the Content Server, or misbehaves.
+    #[error("the other end is not the Content Server: {0}")]
     NotTheServer(#[from] HandshakeError),
-    /// Its response is to another request.
-    #[error("what answered is not the Content Server: its response does not fit the request")]
+    /// The response belongs to another request.
+    #[error("the other end is not the Content Server: its response does not fit the request")]
     Unexpected,
-    /// The share check proves nothing: nobody is called a liar.
+    /// The share check proves nothing, so no RAIDA is reported as a liar.
     #[error("the Content Server could not show which shares are right")]
     Unproven {
-        /// How many tags match, it says.
+        /// The number of matching tags according to the response.
         right: usize,
     },
 }
@@ -47,43 +47,43 @@ pub enum Next {
 
 /// A session's key that both ends have.
 pub struct Agreed {
-    /// What the handshake gave. Its transport is for the end records with which the handshake is confirmed.
+    /// The result of the handshake. Its transport carries the end records that confirm the handshake.
     pub accepted: Accepted,
     /// The RAIDAs whose shares were used.
     pub raidas: Bitmap,
     /// Those whose shares were proven wrong.
     pub liars: Bitmap,
-    /// What was agreed on: it names the coins.
+    /// The exchange, which names the coins.
     pub prologue: ExchangePrologue,
 }
 
 enum Step {
-    /// The first handshake is on its way.
+    /// The first handshake was sent.
     First(Initiator),
-    /// The share check is on its way.
+    /// The share check was sent.
     Check,
-    /// The handshake with the right shares is on its way.
+    /// The handshake with the right shares was sent.
     Second(Initiator),
 }
 
-/// A key on its way.
+/// A key that is being agreed on.
 pub struct Agreement {
     prologue: ExchangePrologue,
     width: ShareWidth,
     required: usize,
     domain: String,
     liars: Bitmap,
-    /// `None` while a response is taken in, and after an error.
+    /// `None` while a response is handled, and after an error.
     step: Option<Step>,
     packet: Vec<u8>,
 }
 
 impl Agreement {
-    /// Begins with those shares that a round has collected for `context` from the RAIDAs of a set. `None` where they are
-    /// fewer than `required`, or the round collects none.
+    /// Begins with the shares that a round has collected for `context` from a set of RAIDAs. `None` if they are fewer
+    /// than `required`, or the round collects none.
     ///
     /// # Errors
-    /// [`SecretError`] when there is no secret memory left.
+    /// [`SecretError`], if secret memory is full.
     pub fn begin(
         (round, raidas): (&Round, Bitmap),
         context: &KeyContext,
@@ -101,16 +101,16 @@ impl Agreement {
         Ok(Some(own))
     }
 
-    /// What is to be sent now. A handshake's first packet is accepted only once: where it may have arrived and the response
-    /// is lost, begin again.
+    /// The packet to send now. A handshake's first packet is accepted only once: if it may have arrived and the
+    /// response is lost, begin again.
     pub fn packet(&self) -> &[u8] {
         &self.packet
     }
 
-    /// Takes in the response to what was sent. `seed` is for a handshake that may follow.
+    /// Handles the response. `seed` is for a second handshake.
     ///
     /// # Errors
-    /// [`AgreementError`]; there will be no key.
+    /// [`AgreementError`]; no key can follow.
     pub fn receive(
         &mut self,
         round: &Round,

@@ -1,4 +1,5 @@
-//! The names of sessions' keys and of resumptions, and what forgetting one takes. `docs/protocol.md` section 7.
+//! The ids of sessions' keys and of resumptions, and the tokens and proofs for forgetting them. `docs/protocol.md`
+//! section 7.
 
 use std::fmt;
 
@@ -7,16 +8,16 @@ use subtle::ConstantTimeEq;
 /// Length of a key id, a resumption id, a forget token and a proof.
 pub const ID_LEN: usize = 16;
 
-/// The name of a session's key, the same at both ends. Not secret.
+/// The id of a session's key, the same at both ends. Not secret.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(pub [u8; ID_LEN]);
 
-/// The name of a resumption secret, drawn by the Content Server. Not secret.
+/// The id of a resumption secret, drawn by the Content Server. Not secret.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResumptionId(pub [u8; ID_LEN]);
 
 impl ResumptionId {
-    /// What a Content Server that gives no resumption sends.
+    /// A Content Server that grants no resumption sends this.
     const NONE: [u8; ID_LEN] = [0; ID_LEN];
 
     /// The id in 16 bytes of the wire, `None` for zeros.
@@ -49,11 +50,12 @@ macro_rules! shown_in_hex {
 shown_in_hex!(KeyId);
 shown_in_hex!(ResumptionId);
 
-/// What has the other end wipe a key. Anyone who has it can end the session, but it reveals nothing about the key.
+/// Makes the other end wipe a key. Anyone who has the token can end the session, but it reveals nothing about the
+/// key.
 #[derive(Clone, Copy)]
 pub struct ForgetToken(pub [u8; ID_LEN]);
 
-/// What shows that the other end has wiped a key.
+/// Proves that the other end has wiped a key.
 #[derive(Clone, Copy)]
 pub struct ForgetProof(pub [u8; ID_LEN]);
 

@@ -8,30 +8,30 @@ use super::record::{RecordOpener, RecordSealer, Sender};
 use super::{Grant, HandshakeError, Prologue, SessionSecrets, Transport};
 use crate::cursor::{Cursor, DecodeError};
 
-/// A handshake whose first packet is on its way.
+/// A handshake whose first packet has been sent.
 pub struct Initiator {
     pub(super) state: SymmetricState,
-    /// Of the ephemeral key. It dies with this.
+    /// Of the ephemeral key, which lives as long as this value.
     seed: Secret<SEED_LEN>,
 }
 
 /// What a client has once the server has accepted.
 pub struct Accepted {
-    /// K and the resumption secret. After kind 5 they are of no use.
+    /// K and the resumption secret. After kind 5 they are unused.
     pub secrets: SessionSecrets,
-    /// What the server gives with it.
+    /// What the server grants.
     pub grant: Grant,
     /// For the records that follow.
     pub transport: Transport,
 }
 
 impl Initiator {
-    /// Begins. Gives the whole first packet: the prologue, and message 1 with the domain in it.
+    /// Begins a handshake. Returns the whole first packet: the prologue, and message 1 with the domain in it.
     ///
-    /// `key` is used for nothing else. `domain` is lower-case ASCII without a final dot, at most 255 bytes.
+    /// `key` serves this handshake only. `domain` is lower-case ASCII without a final dot, at most 255 bytes.
     ///
     /// # Errors
-    /// [`SecretError`] when there is no secret memory left.
+    /// [`SecretError`], if secret memory is full.
     pub fn begin(
         prologue: &Prologue,
         psk: &Secret<32>,
@@ -61,10 +61,10 @@ impl Initiator {
         Ok((Self { state, seed }, packet))
     }
 
-    /// Takes in message 2, the content of a 0x81 packet.
+    /// Handles message 2, the content of a 0x81 packet.
     ///
     /// # Errors
-    /// [`HandshakeError`]: what answered does not have the psk, or it is not message 2.
+    /// [`HandshakeError`]: the other end does not have the psk, or this is not message 2.
     pub fn receive(self, message: &[u8]) -> Result<Accepted, HandshakeError> {
         let (state, payload) = self.read(message)?;
         let grant = Grant::decode(&payload)?;
@@ -76,7 +76,7 @@ impl Initiator {
         Ok(Accepted { secrets: SessionSecrets::of(&state)?, grant, transport })
     }
 
-    /// Message 2 as Noise reads it: the state that the handshake ends in, and the payload.
+    /// Message 2 in terms of Noise: the final state of the handshake, and the payload.
     pub(super) fn read(self, message: &[u8]) -> Result<(SymmetricState, Vec<u8>), HandshakeError> {
         let Self { mut state, seed } = self;
         let mut cursor = Cursor::new(message);
@@ -93,8 +93,8 @@ impl Initiator {
 
 /// `MixKey` of the ephemeral exchange's shared secret.
 pub(super) fn mix_ephemeral(state: &mut SymmetricState, shared: &Secret<32>) {
-    #[cfg(feature = "controls")]
-    if rke_secret::control::is_on(rke_secret::control::Control::NoEphemeral) {
+    #[cfg(feature = "fault-injection")]
+    if rke_secret::fault_injection::is_injected(rke_secret::fault_injection::Fault::NoEphemeral) {
         return state.mix_key(&[0; 32]);
     }
     shared.expose(|shared| state.mix_key(shared));

@@ -1,5 +1,5 @@
-//! What comes out of a handshake, and what a session's key K gives. `docs/protocol.md` section 7, "What comes out".
-//! K is never used directly. Functions on bytes are to be called where the secret is exposed.
+//! The results of a handshake, and the keys derived from a session's key K. `docs/protocol.md` section 7, "What comes
+//! out". K is never used directly. Call the functions on bytes where the secret is exposed.
 
 use rke_secret::{Secret, SecretError};
 use sha2::{Digest, Sha256};
@@ -18,7 +18,7 @@ pub fn seal_key(key: &[u8; SECRET_LEN], out: &mut [u8; SECRET_LEN]) {
     expand(key, &[b"RKE-Seal-v3.0"], out);
 }
 
-/// The key that leaves the daemon where its operator allows exports.
+/// The key that leaves the daemon if its operator permits exports.
 pub fn export_key(key: &[u8; SECRET_LEN], out: &mut [u8; SECRET_LEN]) {
     expand(key, &[b"RKE-Export-v3.0"], out);
 }
@@ -26,24 +26,24 @@ pub fn export_key(key: &[u8; SECRET_LEN], out: &mut [u8; SECRET_LEN]) {
 /// The psk with which a connection attaches to the session.
 ///
 /// # Errors
-/// [`SecretError`] when there is no secret memory left.
+/// [`SecretError`], if secret memory is full.
 pub fn attach_psk(key: &Secret<SECRET_LEN>) -> Result<Secret<SECRET_LEN>, SecretError> {
     Secret::fill(|psk| key.expose(|key| write_attach_psk(key, psk)))
 }
 
-/// The same for who is only shown K, to where it is to lie.
+/// The same for callers that have only K's bytes, written to `psk`.
 pub fn write_attach_psk(key: &[u8; SECRET_LEN], psk: &mut [u8; SECRET_LEN]) {
     expand(key, &[b"RKE-Attach-v3.0"], psk);
 }
 
-/// What has the other end wipe K, or a resumption secret. It reveals nothing about the secret that it comes from.
+/// The token that makes the other end wipe K, or a resumption secret. It reveals nothing about the secret.
 pub fn forget_token(secret: &[u8; SECRET_LEN]) -> ForgetToken {
     let mut token = [0; ID_LEN];
     expand(secret, &[b"RKE-Forget-v3.0"], &mut token);
     ForgetToken(token)
 }
 
-/// What the other end shows once it has wiped it. Nothing of the secret follows from it either.
+/// The proof that the other end has wiped it. It reveals nothing about the secret either.
 pub fn forget_proof(secret: &[u8; SECRET_LEN]) -> ForgetProof {
     let mut proof = [0; ID_LEN];
     expand(secret, &[b"RKE-Forgotten-v3.0"], &mut proof);
@@ -54,9 +54,9 @@ pub fn forget_proof(secret: &[u8; SECRET_LEN]) -> ForgetProof {
 pub struct SessionSecrets {
     /// K.
     pub key: Secret<SECRET_LEN>,
-    /// From which later sessions are opened without the RAIDAs.
+    /// The secret that opens later sessions without the RAIDAs.
     pub resumption: Secret<SECRET_LEN>,
-    /// The name of K.
+    /// The id of K.
     pub key_id: KeyId,
 }
 
@@ -72,7 +72,7 @@ impl SessionSecrets {
     }
 }
 
-/// The first 16 bytes of a hash of what both ends have seen.
+/// The first 16 bytes of a hash over everything that both ends have sent.
 pub(super) fn key_id(h: &[u8; 32]) -> KeyId {
     let hash: [u8; 32] = Sha256::new().chain_update(b"RKE-KeyId-v3.0").chain_update(h).finalize().into();
     let mut id = [0; ID_LEN];

@@ -1,11 +1,13 @@
 //! Handshake 3: how a client and a Content Server agree on a session's key, attach to it, and forget it.
-//! `docs/protocol.md` section 7. Pure, like the rest: bytes in, bytes out, time and randomness from the caller.
+//! `docs/protocol.md` section 7. Pure, like the rest of the crate: bytes in, bytes out, time and randomness from the
+//! caller.
 //!
-//! A connection begins with a [`packet::FirstPacket`], whose response is a [`packet::Response`]. Where both ends
-//! accept, [`record`]s follow. The client's side of the Noise handshake is [`Initiator`], the server's [`Responder`];
-//! [`Agreement`] is the client's way from collected shares to a key, with the share check on it.
+//! A connection begins with a [`packet::FirstPacket`], whose response is a [`packet::Response`]. If both ends accept,
+//! [`record`]s follow. The client's side of the Noise handshake is [`Initiator`], the server's [`Responder`];
+//! [`Agreement`] takes the client from collected shares to a key, including the share check.
 
 pub mod agreement;
+mod header;
 pub mod ids;
 mod initiator;
 pub mod kem;
@@ -16,6 +18,7 @@ pub mod prologue;
 pub mod psk;
 pub mod record;
 mod responder;
+mod response;
 pub mod share_check;
 #[cfg(test)]
 mod tests;
@@ -34,12 +37,12 @@ use rke_secret::SecretError;
 
 use crate::cursor::DecodeError;
 
-/// What a Content Server gives with a handshake. `docs/protocol.md` section 7, message 2.
+/// What a Content Server grants with a handshake. `docs/protocol.md` section 7, message 2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grant {
-    /// The name of the resumption secret; `None` where the server gives none, and after kind 5.
+    /// The id of the resumption secret; `None` if the server grants none, and after kind 5.
     pub resumption: Option<ResumptionId>,
-    /// Seconds that the session's key lives at the server, and the resumption with it.
+    /// Seconds for which the server keeps the session's key and the resumption.
     pub lifetime: u32,
 }
 
@@ -66,13 +69,13 @@ impl Grant {
 /// Why a handshake cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum HandshakeError {
-    /// The other end does not have the same psk, or its half of the key exchange is one that must be refused.
+    /// The other end has a different psk, or its half of the key exchange must be refused.
     #[error("the other end does not have the same key")]
     WrongPsk,
-    /// What came is not of the form that it must have.
+    /// The message is malformed.
     #[error(transparent)]
     Malformed(#[from] DecodeError),
-    /// There is no secret memory left.
+    /// Secret memory is full.
     #[error(transparent)]
     Secret(#[from] SecretError),
 }

@@ -1,5 +1,5 @@
 //! The symmetric state of `Noise_pqNNpsk0_XWing_AESGCM_SHA256` (Noise, revision 34). `docs/protocol.md` section 7.
-//! Chaining key and cipher key lie in slots; what is computed from them is computed on wiped stacks.
+//! Chaining key and cipher key lie in slots; everything derived from them is computed on stacks that are wiped.
 
 use hmac::Mac;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -23,7 +23,7 @@ pub(super) struct SymmetricState {
     ck: Secret<32>,
     /// The handshake's hash. Not secret.
     h: [u8; 32],
-    /// The cipher key. Every handshake here begins with a psk, so there is one before anything is encrypted.
+    /// The cipher key. Every handshake here begins with a psk, so it is set before anything is encrypted.
     k: Secret<32>,
     /// The number of the next message under `k`.
     n: u64,
@@ -44,17 +44,17 @@ impl SymmetricState {
         self.h = Sha256::new().chain_update(self.h).chain_update(data).finalize().into();
     }
 
-    /// To be called where `ikm` is exposed, if it is secret.
+    /// Call this where `ikm` is exposed, if it is secret.
     pub(super) fn mix_key(&mut self, ikm: &[u8]) {
         let (ck, k) = (&mut self.ck, &mut self.k);
         ck.expose_mut(|ck| k.expose_mut(|k| hkdf(ck, ikm, |ck, outputs| outputs.two(ck, k))));
         self.n = 0;
     }
 
-    /// To be called where `psk` is exposed.
+    /// Call this where `psk` is exposed.
     fn mix_key_and_hash(&mut self, psk: &[u8; 32]) {
         let (ck, k) = (&mut self.ck, &mut self.k);
-        // Neither ck nor k follows from it, but a guess at the psk could be tried with it: it stays on this stack.
+        // Neither ck nor k follows from it, but it could verify a guess at the psk, so it stays on this stack.
         let mut to_hash = [0; 32];
         ck.expose_mut(|ck| k.expose_mut(|k| hkdf(ck, psk, |ck, outputs| outputs.three(ck, &mut to_hash, k))));
         self.mix_hash(&to_hash);
@@ -128,7 +128,7 @@ impl CipherState {
         Ok(Self { k: k.duplicate()?, n: 0 })
     }
 
-    /// As if there had been that many messages.
+    /// Skips to the state after that many messages.
     #[cfg(test)]
     pub(super) fn skip_to(&mut self, n: u64) {
         self.n = n;
@@ -139,22 +139,22 @@ impl CipherState {
         &self.k
     }
 
-    /// How many messages there were.
+    /// The number of messages so far.
     pub(super) fn count(&self) -> u64 {
         self.n
     }
 
-    /// Encrypts where the data lies, and appends the tag.
+    /// Encrypts in place, and appends the tag.
     pub(super) fn encrypt(&mut self, data: &mut [u8]) -> [u8; TAG_LEN] {
         let n = self.n;
         self.n += 1;
         self.k.expose(|k| seal_separate(k, n, &[], data))
     }
 
-    /// Decrypts ciphertext and tag where they lie. Gives the length of the plaintext.
+    /// Decrypts ciphertext and tag in place. Returns the length of the plaintext.
     ///
     /// # Errors
-    /// [`DecodeError::Mismatch`] where the tag is wrong; the number stays.
+    /// [`DecodeError::Mismatch`] if the tag is wrong; the message number stays.
     pub(super) fn decrypt(&mut self, sealed: &mut [u8]) -> Result<usize, DecodeError> {
         let n = self.n;
         if !self.k.expose(|k| open(k, n, &[], sealed)) {
@@ -164,7 +164,7 @@ impl CipherState {
         Ok(sealed.len() - TAG_LEN)
     }
 
-    /// `Rekey`. The number goes on counting.
+    /// `Rekey`. The message number goes on.
     pub(super) fn rekey(&mut self) {
         self.k.expose_mut(|k| {
             let mut next = [0; 32];
@@ -175,7 +175,7 @@ impl CipherState {
     }
 }
 
-/// What HKDF gives, one block after the other. Lives on the stack that the caller wipes.
+/// The output of HKDF, block by block. Lives on the stack that the caller wipes.
 struct Outputs {
     temp_key: [u8; 32],
 }
@@ -203,7 +203,7 @@ fn hkdf(ck: &mut [u8; 32], ikm: &[u8], take: impl FnOnce(&mut [u8; 32], &Outputs
     take(ck, &outputs);
 }
 
-/// The cipher. ring keeps the key with its schedule by value, on the stack that the caller runs on.
+/// The cipher. ring holds the key with its schedule by value, on the caller's stack.
 fn cipher(k: &[u8; 32]) -> LessSafeKey {
     match UnboundKey::new(&AES_256_GCM, k) {
         Ok(key) => LessSafeKey::new(key),
@@ -233,7 +233,7 @@ fn seal(k: &[u8; 32], n: u64, associated: &[u8], data: &mut Vec<u8>) {
     data.extend(tag);
 }
 
-/// Whether the tag at the end is right; then the data before it is decrypted.
+/// Verifies the tag at the end, and if it is right, decrypts the data before it.
 fn open(k: &[u8; 32], n: u64, associated: &[u8], data: &mut [u8]) -> bool {
     cipher(k).open_in_place(nonce(n), Aad::from(associated), data).is_ok()
 }

@@ -1,7 +1,7 @@
-//! What opens a connection, in the clear: the prologue of the Noise handshake. `docs/protocol.md` section 7.
+//! What begins a connection, in the clear: the prologue of the Noise handshake. `docs/protocol.md` section 7.
 
+use super::header::{Kind, with_header};
 use super::ids::{KeyId, ResumptionId};
-use super::packet::{Kind, with_header};
 use crate::coin::{COIN_PAIR_LEN, CoinId, CoinPair, Group};
 use crate::cursor::{Cursor, DecodeError};
 use crate::ident::{CSID_LEN, ClientSn, KeyContext};
@@ -19,17 +19,17 @@ pub(super) const MAX_EXCHANGE_LEN: usize = EXCHANGE_HEAD_LEN + RAIDA_COUNT * GRO
 /// Length of the content of a packet of kind 2 or 5.
 pub(super) const NAMED_LEN: usize = CSID_LEN + super::ID_LEN;
 
-/// What a session is to be made of: the content of kind 1, and of the beginning of kind 3.
+/// The basis of a session: the content of kind 1, and the beginning of kind 3.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExchangePrologue {
-    /// What the shares were derived for.
+    /// The context that the shares were derived for.
     pub context: KeyContext,
     groups: Vec<Group>,
 }
 
 impl ExchangePrologue {
-    /// A prologue with these groups, whose RAIDAs are disjoint. `None` where they are not, one is empty, or there are
-    /// none.
+    /// A prologue with these groups, whose RAIDAs are disjoint. `None` if they overlap, if one is empty, or without
+    /// any.
     pub fn new(context: KeyContext, groups: Vec<Group>) -> Option<Self> {
         let mut seen = Bitmap::default();
         let is_disjoint = groups.iter().all(|group| {
@@ -50,7 +50,7 @@ impl ExchangePrologue {
         self.groups.iter().fold(Bitmap::default(), |all, group| all.union(group.raidas))
     }
 
-    /// The same exchange with the shares of these RAIDAs only. `None` where none is left.
+    /// The same exchange with the shares of these RAIDAs only. `None` if none remains.
     pub fn only(&self, raidas: Bitmap) -> Option<Self> {
         let within = |group: &Group| {
             let others = group.raidas.without(raidas);
@@ -60,19 +60,19 @@ impl ExchangePrologue {
         Self::new(self.context, groups)
     }
 
-    /// The coins whose pairs cover at least `required` RAIDAs, in the order in which the prologue names them. Over wide
-    /// shares these are proven; any other coin named is a claim.
+    /// The coins whose pairs cover at least `required` RAIDAs, in the order in which the prologue names them. With
+    /// wide shares these are proven; any other coin is a mere claim.
     pub fn proven_coins(&self, required: usize) -> Vec<CoinId> {
         let mut coins: Vec<CoinId> = Vec::new();
         for coin in self.groups.iter().flat_map(|group| group.coins.coins()) {
-            if !coins.contains(&coin) && self.covered_by(coin) >= required {
+            if !coins.contains(&coin) && self.raidas_covered_by(coin) >= required {
                 coins.push(coin);
             }
         }
         coins
     }
 
-    fn covered_by(&self, coin: CoinId) -> usize {
+    fn raidas_covered_by(&self, coin: CoinId) -> usize {
         let with_it = self.groups.iter().filter(|group| group.coins.contains(coin));
         with_it.map(|group| group.raidas.count()).sum()
     }
@@ -127,15 +127,9 @@ pub enum Prologue {
     /// Kind 1: opens a session with shares.
     Exchange(ExchangePrologue),
     /// Kind 2: opens a session without the RAIDAs.
-    Resume {
-        /// The Content Server.
-        cs_id: ContentServerId,
-        /// The resumption.
-        id: ResumptionId,
-    },
+    Resume { cs_id: ContentServerId, id: ResumptionId },
     /// Kind 5: carries data of an application in a session.
     Attach {
-        /// The Content Server.
         cs_id: ContentServerId,
         /// The session's key.
         id: KeyId,

@@ -1,4 +1,4 @@
-//! The pre-shared key of a handshake of kind 1: from the shares, and from the prologue that says which they are.
+//! The pre-shared key of a handshake of kind 1: from the shares, and from the prologue that identifies them.
 //! `docs/protocol.md` section 7, "psk".
 
 use hmac::Mac;
@@ -8,11 +8,11 @@ use sha2::{Digest, Sha256};
 use crate::cipher::hmac_over;
 use crate::derive::{SECRET_LEN, ShareWidth, expand};
 
-/// The psk that these shares make. They come in the order of their RAIDAs, lowest first; narrow ones are the first
-/// byte of their `Secret`.
+/// The psk for these shares, which are in the order of their RAIDAs, lowest first; narrow ones are the first byte of
+/// their `Secret`.
 ///
 /// # Errors
-/// [`SecretError`] when there is no secret memory left.
+/// [`SecretError`], if secret memory is full.
 pub fn from_shares<'a>(
     shares: impl Iterator<Item = &'a Secret<SECRET_LEN>>,
     width: ShareWidth,

@@ -1,5 +1,5 @@
-//! The records that follow a handshake, in both directions: data, its end, or that it was broken off.
-//! `docs/protocol.md` section 7, "Records". A direction that closes without an end is cut, and a cut is never an end.
+//! The records after a handshake, in both directions: data, its end, or an abort. `docs/protocol.md` section 7,
+//! "Records". A direction that closes without an end is cut, and a cut never counts as an end.
 
 use std::fmt;
 
@@ -15,30 +15,30 @@ pub const LEN_LEN: usize = 2;
 /// Shortest and longest record behind its length field: a type and a tag, and the data between.
 const LENS: std::ops::RangeInclusive<usize> = 1 + TAG_LEN..=1 + MAX_DATA_LEN + TAG_LEN;
 
-/// Longest text of a record that breaks off.
+/// Longest text of a record that aborts the connection.
 const MAX_TEXT_LEN: usize = 200;
 
-/// After that many records a direction has a new key.
+/// A direction gets a new key after this many records.
 pub(super) const REKEY_EVERY: u64 = 1 << 24;
 
 const DATA: u8 = 0;
 const END: u8 = 1;
 const BROKEN_OFF: u8 = 2;
 
-/// Why a direction was broken off.
+/// Why a direction was aborted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BreakCode {
     /// 1: the session was deleted.
     Deleted,
     /// 2: the session has expired.
     Expired,
-    /// 3: the other end stops.
+    /// 3: the other end is shutting down.
     Stopping,
-    /// 4: nothing has moved for too long.
+    /// 4: the connection was idle for too long.
     Idle,
-    /// 5: there is no application, or it failed.
+    /// 5: the server has no application, or it failed.
     NoApplication,
-    /// 6, and every number that this version does not know.
+    /// 6, and every unknown number.
     Other,
 }
 
@@ -66,18 +66,17 @@ impl BreakCode {
     }
 }
 
-/// What a record says.
+/// A record.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Record {
     /// Type 0: data; may be empty.
     Data(Vec<u8>),
-    /// Type 1: there is no more in this direction. From the server it may carry the exit status of its command.
+    /// Type 1: the end of the data in this direction. From the server it may carry the exit status of its command.
     End(Option<i32>),
-    /// Type 2: both directions are broken off.
+    /// Type 2: aborts both directions.
     BrokenOff {
-        /// Why.
         code: BreakCode,
-        /// The same for a person; at most 200 bytes.
+        /// The same in words; at most 200 bytes.
         text: String,
     },
 }
@@ -93,13 +92,13 @@ impl fmt::Debug for Record {
     }
 }
 
-/// Why a direction cannot go on.
+/// Why a direction has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
-    /// The record is not the next one under this key, or its form does not exist.
+    /// The record is malformed, or not the next one under this key.
     #[error(transparent)]
     Malformed(#[from] DecodeError),
-    /// Something came, or was to be sent, after the last record.
+    /// A record after the last one.
     #[error("there is a record after the last one")]
     AfterTheEnd,
     /// More data than a record can have.
@@ -107,24 +106,23 @@ pub enum RecordError {
     TooLong,
 }
 
-/// Who sends in a direction: only the server's end has an exit status.
+/// The sender of a direction: only the server's end has an exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sender {
     Client,
     Server,
 }
 
-/// Where a direction stands.
+/// The state of a direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stand {
     Open,
     /// Its last record was type 1 or 2.
     Over,
-    /// What came was not its next record. Nothing that follows makes up for that.
+    /// An input was not its next record. No later record can repair that.
     Failed(RecordError),
 }
 
-/// One direction.
 pub(super) struct Direction {
     pub(super) cipher: CipherState,
     sender: Sender,
@@ -140,7 +138,7 @@ impl Direction {
         self.stand == Stand::Over
     }
 
-    /// To be called before each record.
+    /// Call this before each record.
     fn step(&mut self) -> Result<(), RecordError> {
         match self.stand {
             Stand::Open => (),
@@ -155,10 +153,10 @@ impl Direction {
     }
 }
 
-/// Seals what one end sends.
+/// Seals the records of this end.
 pub struct RecordSealer(pub(super) Direction);
 
-/// Opens what the other end sends.
+/// Opens the records of the other end.
 pub struct RecordOpener(pub(super) Direction);
 
 impl RecordSealer {
@@ -182,7 +180,7 @@ impl RecordSealer {
         self.seal(DATA, data)
     }
 
-    /// The end of the data in this direction, from a server with the exit status of its command where it has one.
+    /// The end of the data in this direction. A server adds the exit status of its command, if it has one.
     ///
     /// # Errors
     /// [`RecordError::AfterTheEnd`].
@@ -193,8 +191,8 @@ impl RecordSealer {
         Ok(sealed)
     }
 
-    /// That both directions are broken off: an end that has sent or received it closes the connection and takes nothing
-    /// more. The text is cut to 200 bytes.
+    /// A record that aborts both directions: an end that has sent or received it closes the connection and accepts
+    /// nothing more. The text is cut to 200 bytes.
     ///
     /// # Errors
     /// [`RecordError::AfterTheEnd`].
@@ -218,10 +216,10 @@ impl RecordSealer {
     }
 }
 
-/// The length of what follows the length field of a record.
+/// The length that follows the length field of a record.
 ///
 /// # Errors
-/// [`DecodeError::BadValue`] for one that no record has.
+/// [`DecodeError::BadValue`] for a length that no record has.
 pub fn record_len(field: [u8; LEN_LEN]) -> Result<usize, DecodeError> {
     let len = usize::from(u16::from_be_bytes(field));
     match LENS.contains(&len) {
@@ -235,15 +233,15 @@ impl RecordOpener {
         Self(Direction::new(cipher, sender))
     }
 
-    /// Whether the last record has come: then it is no cut when the connection closes.
+    /// Whether the last record has arrived, so that closing the connection is not a cut.
     pub fn is_over(&self) -> bool {
         self.0.is_over()
     }
 
-    /// Opens what follows the length field of the next record.
+    /// Opens the part of the next record after the length field.
     ///
     /// # Errors
-    /// [`RecordError`]: the direction is cut, and every record after this one gives an error too.
+    /// [`RecordError`]: the direction is cut, and every later record is an error too.
     pub fn open(&mut self, sealed: Vec<u8>) -> Result<Record, RecordError> {
         self.0.step()?;
         let record = self.open_next(sealed);

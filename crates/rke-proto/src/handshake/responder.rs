@@ -10,16 +10,16 @@ use super::record::{RecordOpener, RecordSealer, Sender};
 use super::{Accepted, Grant, HandshakeError, SessionSecrets, Transport};
 use crate::cursor::{Cursor, DecodeError};
 
-/// A handshake whose message 1 was good: the client has the psk, though what came may be a replay.
+/// A handshake with a valid message 1: the client has the psk, though the message may be a replay.
 pub struct Responder {
     pub(super) state: SymmetricState,
     ciphertext: Box<CiphertextBytes>,
 }
 
-/// What message 1 says.
+/// The content of message 1.
 #[derive(Debug, PartialEq, Eq)]
 pub struct MessageOne {
-    /// The domain that the client wants. `None` where it overruns its payload, or is empty or not text.
+    /// The domain that the client requests. `None` if it overruns its payload, is empty, or is not text.
     pub domain: Option<String>,
 }
 
@@ -35,7 +35,7 @@ impl MessageOne {
 }
 
 impl Responder {
-    /// Takes in message 1 under a prologue as it came.
+    /// Handles message 1 under a prologue in the form in which it arrived.
     ///
     /// # Errors
     /// [`HandshakeError::WrongPsk`], also for an ephemeral key that must be refused.
@@ -53,7 +53,7 @@ impl Responder {
         Ok((Self { state, ciphertext }, MessageOne::decode(&payload)))
     }
 
-    /// Message 1 as Noise reads it: the state after it, its payload, and e.
+    /// Message 1 in terms of Noise: the state after it, its payload, and e.
     pub(super) fn read(
         prologue: &[u8],
         psk: &Secret<32>,
@@ -69,10 +69,10 @@ impl Responder {
         Ok((state, payload, public))
     }
 
-    /// Accepts: the response, and what both ends have then.
+    /// Accepts: returns the response, and the secrets that both ends then have.
     ///
     /// # Errors
-    /// [`SecretError`] when there is no secret memory left.
+    /// [`SecretError`], if secret memory is full.
     pub fn accept(self, grant: Grant) -> Result<(Response, Accepted), SecretError> {
         let Self { mut state, ciphertext } = self;
         let mut message = ciphertext.to_vec();

@@ -1,12 +1,13 @@
-//! The share check: which of the shares that a client got are not the Content Server's. Over wide shares only.
+//! The share check: which of a client's shares differ from the Content Server's. For wide shares only.
 //! `docs/protocol.md` section 7, "Liars".
 
 use rke_secret::{Secret, SecretError};
 use subtle::ConstantTimeEq;
 
-use super::packet::{self, Kind, Response, with_header};
+use super::header::{Kind, with_header};
 use super::prologue::ExchangePrologue;
 use super::psk;
+use super::response::Response;
 use crate::cipher::{HMAC_LEN, hmac_sha256};
 use crate::cursor::{Cursor, DecodeError};
 use crate::derive::{SECRET_LEN, ShareWidth};
@@ -48,7 +49,7 @@ pub(super) fn mac(psk: &Secret<SECRET_LEN>, packet: &[u8], right: Bitmap) -> [u8
     psk.expose(|psk| hmac_sha256(psk, &[b"RKE-ShareCheck-v3.0", packet, &right.to_bytes()]))
 }
 
-/// The shares that are in a set, in the order of their RAIDAs.
+/// The shares of a set, in the order of their RAIDAs.
 fn in_order<'a>(
     shares: impl Iterator<Item = (RaidaIndex, &'a Secret<SECRET_LEN>)>,
     of: Bitmap,
@@ -58,11 +59,11 @@ fn in_order<'a>(
     chosen.into_iter().map(|(_, share)| share)
 }
 
-/// Whether a response's MAC shows that the server has exactly these of the client's shares: at least `required`, all of
-/// them asked about. Without that nobody is called a liar.
+/// Whether a response's MAC proves that the server has exactly these of the client's shares: at least `required`, all
+/// of them part of the check. Without that proof no RAIDA is reported as a liar.
 ///
 /// # Errors
-/// [`SecretError`] when there is no secret memory left.
+/// [`SecretError`], if secret memory is full.
 pub fn is_proven<'a>(
     prologue: &ExchangePrologue,
     packet: &[u8],
@@ -90,7 +91,7 @@ pub struct ShareCheck<'a> {
 impl<'a> ShareCheck<'a> {
     pub(super) fn decode(packet: &'a [u8], content: &[u8]) -> Result<Self, DecodeError> {
         let mut cursor = Cursor::new(content);
-        let prologue = packet::read_exchange(&mut cursor)?;
+        let prologue = ExchangePrologue::read(&mut cursor)?;
         let mut tags = [[0; TAG_LEN]; RAIDA_COUNT];
         for tag in &mut tags {
             *tag = cursor.array("tag")?;
@@ -99,10 +100,10 @@ impl<'a> ShareCheck<'a> {
         Ok(Self { prologue, packet, tags })
     }
 
-    /// The response of a server whose true shares these are, at least those of the prologue's RAIDAs.
+    /// The response of a server with these shares, which cover at least the prologue's RAIDAs.
     ///
     /// # Errors
-    /// [`SecretError`] when there is no secret memory left.
+    /// [`SecretError`], if secret memory is full.
     pub fn respond(
         &self,
         shares: &[(RaidaIndex, Secret<SECRET_LEN>)],

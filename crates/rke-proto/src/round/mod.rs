@@ -1,11 +1,11 @@
-//! One exchange as a value: it hears what arrived and what time it is, and says what to send,
-//! whether it is finished, or that it can no longer finish. `docs/protocol.md` sections 3 to 6.
-//! It owns no socket and no clock, so every fault of the network is a plain unit test.
+//! One exchange as a value: it takes in datagrams and the time, and says what to send, whether it is finished, or
+//! that it can no longer finish. `docs/protocol.md` sections 3 to 6. It owns no socket and no clock, so a plain unit
+//! test covers every fault of the network.
 
 mod outcome;
 mod pace;
 mod packet;
-mod questions;
+mod probes;
 mod recipient;
 mod request;
 mod sending;
@@ -18,7 +18,7 @@ use zeroize::Zeroize;
 
 pub use self::outcome::{Fault, Outcome, Way};
 pub use self::pace::Pace;
-pub use self::questions::MOST_QUESTIONS;
+pub use self::probes::MAX_PROBES;
 pub use self::recipient::{Fallback, Recipient};
 use self::request::{Request, State};
 use crate::challenge::RANDOM_LEN;
@@ -31,72 +31,72 @@ use crate::{Bitmap, ContentServerId, KeyContext, KeySetId, RaidaIndex};
 /// Random bytes that each request consumes: those of its challenge, then those of its nonce.
 pub const REQUEST_RANDOM_LEN: usize = RANDOM_LEN + NONCE_LEN;
 
-/// The largest answer that a round understands is far below this.
+/// The longest response that a round understands is far below this.
 pub const MAX_DATAGRAM_LEN: usize = 2048;
 
-/// After this, who was asked often enough would be asked again: no round takes so long.
-const NOT_AGAIN: Duration = Duration::from_secs(24 * 3600);
+/// Far longer than any round: the next resend of a request that has reached its limit.
+const NEVER: Duration = Duration::from_secs(24 * 3600);
 
-/// How a round goes about it.
+/// The parameters of a round.
 #[derive(Debug, Clone, Copy)]
-pub struct Rules {
-    /// Answers that make the round succeed.
+pub struct RoundConfig {
+    /// Responses that make the round succeed.
     pub required: usize,
-    /// How long to wait for the others once it is decided how the round ends.
+    /// How long to wait for the remaining responses once the result of the round is decided.
     pub grace: Duration,
-    /// How long to listen on once too many have refused for the required number to be reached:
-    /// anyone can say so in a RAIDA's name.
+    /// How long to keep listening once too many have refused for the required number to be reached: refusals can be
+    /// forged.
     pub doubt: Duration,
     /// Longest wait between two resends.
     pub max_resend: Duration,
 }
 
-impl Rules {
-    /// The rules that suit the internet, for `required` answers.
+impl RoundConfig {
+    /// The parameters for the internet and `required` responses.
     pub fn new(required: usize) -> Self {
         let (grace, doubt) = (Duration::from_millis(50), Duration::from_secs(1));
         Self { required, grace, doubt, max_resend: Duration::from_millis(1600) }
     }
 
-    /// The same where every answer is wanted: none that cannot come ends the round for those that still can.
-    pub fn for_all(recipients: usize) -> Self {
-        Self { grace: NOT_AGAIN, ..Self::new(recipients) }
+    /// The same if every response is needed: one that cannot come does not end the round for the others.
+    pub fn require_all(recipients: usize) -> Self {
+        Self { grace: NEVER, ..Self::new(recipients) }
     }
 }
 
-/// Where a round stands.
+/// The state of a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// Call again with an answer, or when this time has come.
+    /// Call again with a response, or when this time has come.
     Waiting {
-        /// The next time at which something is to be done, on the caller's clock.
+        /// The next time at which the round has work to do, on the caller's clock.
         until: Duration,
     },
-    /// Enough have answered, and the others had their time.
+    /// Enough have responded, and the others had their time.
     Ready,
-    /// Enough answers can no longer come.
+    /// Too few responses can still come.
     Hopeless,
 }
 
-/// Requests to up to 25 RAIDAs and what has come back.
+/// Requests to up to 25 RAIDAs, and their responses.
 pub struct Round {
     requests: Vec<Request>,
     command: Command,
-    /// What shares are asked for.
+    /// The context of the requested shares.
     context: Option<KeyContext>,
-    rules: Rules,
-    /// How it is decided that the round ends, and since when.
+    rules: RoundConfig,
+    /// The decision how the round ends, and its time.
     decided: Option<(Decision, Duration)>,
 }
 
-/// How it is decided that a round ends.
+/// How a round ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Decision {
-    /// Enough have answered.
+    /// Enough have responded.
     Enough,
-    /// Enough answers could come only from those who have refused.
+    /// Enough responses could come only from RAIDAs that have refused.
     Refused,
-    /// Enough answers cannot come.
+    /// Too few responses can still come.
     Hopeless,
 }
 
@@ -104,21 +104,21 @@ impl Round {
     /// A round that collects shares of one width for `context`.
     ///
     /// # Errors
-    /// [`SecretError`] when there is no secret memory left.
+    /// [`SecretError`], if secret memory is full.
     pub fn collect_shares(
         recipients: Vec<Recipient>,
         width: ShareWidth,
         context: &KeyContext,
-        rules: Rules,
+        rules: RoundConfig,
     ) -> Result<Self, SecretError> {
         let command = Command::for_share(width);
         let requests = recipients.into_iter().map(|recipient| Request::for_share(recipient, command));
         let mut requests: Vec<Request> = requests.collect::<Result<_, _>>()?;
-        // All in one scope, of which each costs as much as what is done in it.
+        // All in one scope, because each scope costs about as much as the work in it.
         let mut failure = None;
         scoped(|| {
             let sealed = requests.iter_mut().map(|request| request.seal_for_share(context));
-            // It is written where there is one: what fills up a success stays on the stack.
+            // Written only on an error: the padding of a success would stay on the stack.
             sealed.filter_map(Result::err).for_each(|error| failure = Some(error));
         })?;
         if let Some(error) = failure {
@@ -127,17 +127,17 @@ impl Round {
         Ok(Self { context: Some(*context), ..Self::new(requests, command, rules) })
     }
 
-    /// A round that gives each RAIDA its own master secret of a key set. RAIDAs prove to have taken it where that was
-    /// [`Preloading::Dated`]; of command 1 there is only a status. `docs/protocol.md` section 5.
+    /// A round that sends each RAIDA its own master secret of a key set. With [`Preloading::Dated`] the responses
+    /// prove that the RAIDAs have stored it; with command 1 they are only a status. `docs/protocol.md` section 5.
     ///
     /// # Errors
-    /// [`SecretError`] when there is no secret memory left.
+    /// [`SecretError`], if secret memory is full.
     pub fn preload(
         recipients: Vec<(Recipient, &Secret<SECRET_LEN>)>,
         cs_id: &ContentServerId,
         key_set: KeySetId,
         preloading: Preloading,
-        rules: Rules,
+        rules: RoundConfig,
     ) -> Result<Self, SecretError> {
         let (command, body_len) = (preloading.command(), preloading.body_len(cs_id, 1));
         let requests = recipients.into_iter().map(|(recipient, master)| {
@@ -150,43 +150,43 @@ impl Round {
         Ok(Self::new(requests.collect::<Result<_, _>>()?, command, rules))
     }
 
-    fn new(requests: Vec<Request>, command: Command, rules: Rules) -> Self {
+    fn new(requests: Vec<Request>, command: Command, rules: RoundConfig) -> Self {
         Self { requests, command, context: None, rules, decided: None }
     }
 
-    /// What has to be sent at `now`. Each datagram is given out once and comes back at its next
-    /// resend; the waits between resends grow.
+    /// The datagrams to send at `now`. Each is returned once, and again at its next resend; the waits between resends
+    /// grow.
     pub fn take_due(&mut self, now: Duration) -> impl Iterator<Item = (RaidaIndex, SocketAddr, &[u8])> {
         let (longest, context) = (self.rules.max_resend, self.context);
         self.requests.iter_mut().flat_map(move |request| request.take_due(now, longest, context.as_ref()))
     }
 
-    /// Notes that the machine cannot send to a RAIDA at all.
+    /// Records that the machine cannot send to a RAIDA at all.
     pub fn note_unreachable(&mut self, raida: RaidaIndex, now: Duration) {
-        let unsettled = self.requests.iter_mut().filter(|request| request.is_unsettled());
+        let unsettled = self.requests.iter_mut().filter(|request| request.is_pending());
         unsettled
             .filter(|request| request.raida == raida)
             .for_each(|request| request.state = State::Unreachable);
         self.decide(now);
     }
 
-    /// Notes that ICMP calls a port closed, and gives the RAIDA whose it is. Anyone can send that in the name of any
-    /// machine, so it counts only where it quotes a request with its nonce, which nobody knows who has not seen it.
-    /// `docs/protocol.md` section 4. The RAIDA is asked on as long as the round goes on: it may only have been restarted.
+    /// Records that ICMP reports a closed port, and returns the RAIDA. ICMP can be forged, so it counts only if it
+    /// quotes a request including the nonce, which only machines on the path know. `docs/protocol.md` section 4. The
+    /// RAIDA still gets resends as long as the round lasts: it may only have been restarted.
     pub fn note_closed(&mut self, endpoint: SocketAddr, quoted: &[u8], now: Duration) -> Option<RaidaIndex> {
-        let quoted =
-            |request: &&mut Request| same_endpoint(request.endpoint, endpoint) && request.is_quoted(quoted);
-        let request = self.requests.iter_mut().find(quoted).filter(|request| request.is_unsettled())?;
+        let quoted = |request: &&mut Request| {
+            same_endpoint(request.endpoint, endpoint) && request.matches_quote(quoted)
+        };
+        let request = self.requests.iter_mut().find(quoted).filter(|request| request.is_pending())?;
         request.state = State::Closed;
         let raida = request.raida;
         self.decide(now);
         Some(raida)
     }
 
-    /// Takes in a datagram. Whatever does not verify is dropped as if it had never come. A share
-    /// then lies in the clear where the datagram lay, so this is to be called on a scratch stack
-    /// ([`rke_secret::scoped`]) with the datagram on it. The datagram is wiped. Gives the RAIDA where the
-    /// datagram has changed its [`Round::outcome`].
+    /// Handles a datagram. Anything that does not verify is ignored. A share is then in the clear in place of the
+    /// datagram, so call this on a scratch stack ([`rke_secret::scoped`]) with the datagram on it. The datagram is
+    /// wiped. Returns the RAIDA if the datagram has changed its [`Round::outcome`].
     pub fn receive(&mut self, from: SocketAddr, datagram: &mut [u8], now: Duration) -> Option<RaidaIndex> {
         let sender = datagram.first().copied();
         let request = self
@@ -199,15 +199,15 @@ impl Round {
         settled
     }
 
-    /// Needs this many answers from here on: of those that came, too few were right. The round goes on with the RAIDAs that
-    /// have not answered yet.
+    /// Raises the number of required responses, because too few shares were right. The round goes on with the RAIDAs
+    /// that have not responded yet.
     pub fn require(&mut self, answers: usize, now: Duration) {
         self.rules.required = answers;
         self.decide(now);
     }
 
-    /// Notes how the round ends and since when that is decided. A valid answer after an unproven refusal can
-    /// open the question again.
+    /// Decides how the round ends, and records the time. A valid response after an unproven refusal can reopen the
+    /// decision.
     fn decide(&mut self, now: Duration) {
         let decision = self.decision();
         if decision != self.decided.map(|(earlier, _)| earlier) {
@@ -230,15 +230,15 @@ impl Round {
         }
     }
 
-    /// Where the round stands at `now`. What is decided still has its time, for answers that are on their
-    /// way: they make a key of more shares, or a truer report of who failed.
+    /// The state of the round at `now`. After a decision it still waits for responses on their way: they add shares
+    /// to the key, or make the report of failures more accurate.
     pub fn progress(&self, now: Duration) -> Progress {
         let next_send = self.requests.iter().filter_map(Request::next_send).min();
         let is_one_waiting = self.requests.iter().any(Request::is_waiting);
         let Some(decision) = self.decision() else {
             return next_send.map_or(Progress::Hopeless, |until| Progress::Waiting { until });
         };
-        let Rules { grace, doubt, .. } = self.rules;
+        let RoundConfig { grace, doubt, .. } = self.rules;
         let time = match decision {
             Decision::Refused if is_one_waiting => grace.max(doubt),
             Decision::Refused => doubt,
@@ -254,40 +254,40 @@ impl Round {
         }
     }
 
-    /// Whether enough have answered, whatever the grace says.
+    /// Whether enough have responded, regardless of the grace period.
     pub fn is_satisfied(&self) -> bool {
         self.answered().count() >= self.rules.required
     }
 
-    /// The RAIDAs that have answered with success.
+    /// The RAIDAs that have responded with success.
     pub fn answered(&self) -> Bitmap {
         let answered = self.requests.iter().filter(|request| request.has_answered());
         answered.map(|request| request.raida).collect()
     }
 
-    /// What kept each of the others.
+    /// Why each of the others has no share.
     pub fn faults(&self) -> Vec<(RaidaIndex, Fault)> {
         self.requests.iter().filter_map(|request| Some((request.raida, request.fault()?))).collect()
     }
 
-    /// What has become of one RAIDA so far. `None` where it is not one of those to be asked.
+    /// The outcome of one RAIDA so far. `None` if it is not part of the round.
     pub fn outcome(&self, raida: RaidaIndex) -> Option<Outcome> {
         self.requests.iter().find(|request| request.raida == raida).map(Request::outcome)
     }
 
-    /// What became of each RAIDA that was asked.
+    /// The outcome of each RAIDA that was sent a request.
     pub fn outcomes(&self) -> impl Iterator<Item = Outcome> {
-        self.requests.iter().filter(|request| request.was_asked()).map(Request::outcome)
+        self.requests.iter().filter(|request| request.was_sent()).map(Request::outcome)
     }
 
-    /// The coin that the first answered request names.
+    /// The coin of the first request with a response.
     pub fn coin(&self) -> Option<CoinId> {
         let answered = self.requests.iter().find(|request| request.has_answered());
         answered?.envelope().coins().next()
     }
 
-    /// Those of a set that have answered, grouped by the coins whose ANs authenticated the request; the
-    /// group of the lowest RAIDA first. Wide shares are bound to these coins. `docs/protocol.md` section 6.
+    /// The RAIDAs of a set that have responded, grouped by the coins whose ANs authenticated the request; the group
+    /// of the lowest RAIDA first. Wide shares are bound to these coins. `docs/protocol.md` section 6.
     pub fn groups(&self, of: Bitmap) -> Vec<Group> {
         let mut groups: Vec<Group> = Vec::new();
         for raida in of.iter() {
@@ -304,7 +304,7 @@ impl Round {
         groups
     }
 
-    /// The envelope types of the requests that were answered, each once, in order.
+    /// The envelope types of the requests with a response, each once, in order.
     pub fn envelopes(&self) -> Vec<u8> {
         let answered = self.requests.iter().filter(|request| request.has_answered());
         let mut types: Vec<u8> = answered.map(|request| request.envelope().wire_type()).collect();
@@ -313,7 +313,7 @@ impl Round {
         types
     }
 
-    /// The shares that the RAIDAs of a set gave, in no particular order.
+    /// The shares from the RAIDAs of a set, in no particular order.
     pub fn shares(&self, of: Bitmap) -> impl Iterator<Item = (RaidaIndex, &Secret<SECRET_LEN>)> {
         let answered = self.requests.iter().filter(|request| request.has_answered());
         answered
@@ -321,11 +321,11 @@ impl Round {
             .map(|request| (request.raida, &request.share))
     }
 
-    /// The key that narrow shares give, of all RAIDAs that have answered. `None` before enough have, and where the round
-    /// did not collect narrow shares.
+    /// The key for the narrow shares of all RAIDAs that have responded. `None` before enough have, and if the round
+    /// does not collect narrow shares.
     ///
     /// # Errors
-    /// [`SecretError`] when there is no secret memory left.
+    /// [`SecretError`], if secret memory is full.
     pub fn narrow_key(&self, context: &KeyContext) -> Result<Option<Secret<SECRET_LEN>>, SecretError> {
         if self.share_width() != Some(ShareWidth::Narrow) || !self.is_satisfied() {
             return Ok(None);
@@ -334,13 +334,13 @@ impl Round {
         derive::narrow_key_from_shares(shares, context).map(Some)
     }
 
-    /// How wide the shares are. `None` where the round does not collect any.
+    /// The width of the shares. `None` if the round does not collect any.
     pub fn share_width(&self) -> Option<ShareWidth> {
         self.command.share_width()
     }
 }
 
-/// IPv6 sockets report scope ids and flow labels that a record does not have.
+/// IPv6 sockets report scope ids and flow labels that records lack.
 fn same_endpoint(expected: SocketAddr, from: SocketAddr) -> bool {
     expected.ip() == from.ip() && expected.port() == from.port()
 }

@@ -1,4 +1,4 @@
-//! What becomes of a RAIDA in a round.
+//! The outcome of one RAIDA in a round.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,49 +7,48 @@ use crate::cursor::DecodeError;
 use crate::envelope::Counter;
 use crate::{RaidaIndex, Status};
 
-/// Why a RAIDA gave no share.
+/// Why a RAIDA contributed no share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// Nothing valid came back in time.
+    /// No valid response arrived in time.
     #[error("no answer")]
     Silent,
     /// The machine could not send to it.
     #[error("unreachable")]
     Unreachable,
-    /// ICMP says that nothing listens at its port.
+    /// ICMP reports that nothing listens at its port.
     #[error("refused: nothing listens at its port")]
     Closed,
-    /// It answered with another status than success.
+    /// It responded with a status other than success.
     #[error("refused: {0}")]
     Refused(Status),
-    /// The Content Server has another share.
+    /// The Content Server has a different share.
     #[error("gave a wrong share")]
     WrongShare,
-    /// Only answers that had to be dropped came back.
-    #[error("malformed answer: {0}")]
+    /// Only responses that had to be ignored arrived.
+    #[error("malformed response: {0}")]
     Malformed(DecodeError),
 }
 
-/// What became of one RAIDA.
+/// The outcome of one RAIDA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
-    /// Which.
     pub raida: RaidaIndex,
-    /// Where it was asked.
+    /// The endpoint of the request.
     pub endpoint: SocketAddr,
-    /// How long it took from asking to the answer, resends included, or why there is none.
+    /// The time from the request to the response, including resends, or why there is none.
     pub result: Result<Duration, Fault>,
-    /// In which way it gave its share, or was asked last.
+    /// The way that yielded the share, or the last way tried.
     pub way: Way,
 }
 
-/// In which way a RAIDA was asked.
+/// The way in which a RAIDA is sent a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     /// In the recipient's envelope.
     First,
-    /// In envelope 4, because an answer in envelope 5 did not open.
+    /// In envelope 4, because a response in envelope 5 did not open.
     Envelope4,
-    /// In envelope 1, because no share came in envelope 4, and the counter of its answers was this.
+    /// In envelope 1, because no share came in envelope 4; its responses had this counter.
     Envelope1(Counter),
 }

@@ -1,4 +1,4 @@
-//! A request as it goes over the wire.
+//! A request on the wire.
 
 use rke_secret::SecretError;
 
@@ -9,7 +9,7 @@ use crate::envelope::{self, RequestParts};
 use crate::header::{NONCE_LEN, RequestHeader};
 use crate::{Challenge, Envelope, EnvelopeKey, KeyContext, RaidaIndex};
 
-/// What is sent, byte for byte each time, and what its answer is known by.
+/// The bytes to send, the same each time, and what identifies the response.
 pub(super) struct Packet {
     pub(super) header: RequestHeader,
     pub(super) challenge: Challenge,
@@ -17,8 +17,8 @@ pub(super) struct Packet {
 }
 
 impl Packet {
-    /// A packet with a new challenge and the place for a body, which is to be sealed before it is sent. It is made where no
-    /// secret is: what is copied from a stack takes along what the gaps between its fields held before.
+    /// A packet with a new challenge and room for a body, to be sealed before it is sent. Call this outside any scope
+    /// of secrets: a value that is copied from a stack takes along whatever its padding held before.
     pub(super) fn new(
         (raida, command): (RaidaIndex, (u8, u8)),
         envelope: Envelope,
@@ -33,7 +33,7 @@ impl Packet {
         Self { header, challenge: Challenge::new(seed), datagram }
     }
 
-    /// A packet that asks for a share, likewise.
+    /// A packet that requests a share, likewise.
     pub(super) fn for_share(
         (raida, command): (RaidaIndex, Command),
         envelope: Envelope,
@@ -42,12 +42,12 @@ impl Packet {
         Self::new((raida, command.to_wire()), envelope, random, SHARE_REQUEST_LEN)
     }
 
-    /// Whether these are the first bytes of it, up to the end of its header at least, which the nonce is part of.
-    pub(super) fn is_quoted(&self, quoted: &[u8]) -> bool {
+    /// Whether these are its first bytes, at least up to the end of its header, which includes the nonce.
+    pub(super) fn matches_quote(&self, quoted: &[u8]) -> bool {
         quoted.len() >= self.header.envelope.header_len() && self.datagram.starts_with(quoted)
     }
 
-    /// Seals it where it lies.
+    /// Seals it in place.
     pub(super) fn seal(
         &mut self,
         key: &EnvelopeKey,
@@ -57,7 +57,7 @@ impl Packet {
         envelope::seal_request(header, key, datagram, |body| write_body(challenge, body))
     }
 
-    /// Seals one that asks for a share.
+    /// Seals one that requests a share.
     pub(super) fn seal_for_share(
         &mut self,
         key: &EnvelopeKey,

@@ -1,13 +1,12 @@
-//! Whom a round asks, and how.
+//! The recipients of a round's requests.
 
 use std::net::SocketAddr;
 
 use super::{Pace, REQUEST_RANDOM_LEN};
 use crate::{Envelope, EnvelopeKey, RaidaIndex};
 
-/// Whom to ask, and how to prove oneself there.
+/// A recipient, and the credentials for it.
 pub struct Recipient {
-    /// The RAIDA.
     pub raida: RaidaIndex,
     /// Where it listens.
     pub endpoint: SocketAddr,
@@ -19,32 +18,30 @@ pub struct Recipient {
     pub random: [u8; REQUEST_RANDOM_LEN],
     /// When to ask.
     pub pace: Pace,
-    /// How else to ask it for a share.
+    /// Another way to request a share from it.
     pub fallback: Option<Fallback>,
 }
 
-/// Another way to ask a RAIDA. `docs/protocol.md` section 4.
+/// Another way to send a request to a RAIDA. `docs/protocol.md` section 4.
 pub enum Fallback {
-    /// Envelope 4 in place of 5, as soon as an answer does not open: public server code sends answers that nobody can
-    /// decrypt.
+    /// Envelope 4 in place of 5, as soon as a response does not open: public server code sends responses that nobody
+    /// can decrypt.
     Envelope4 {
         /// The envelope, with the coin.
         envelope: Envelope,
-        /// Its key.
         key: EnvelopeKey,
         /// [`REQUEST_RANDOM_LEN`] bytes from the system's generator, used once.
         random: [u8; REQUEST_RANDOM_LEN],
     },
-    /// Envelope 1 next to 4, where the operator allows it: for a RAIDA that has been asked in envelope 4 in vain.
+    /// Envelope 1 in addition to 4, if the operator allows it: for a RAIDA that gives no share in envelope 4.
     Envelope1 {
         /// The envelope, with the coin.
         envelope: Envelope,
-        /// Its key.
         key: EnvelopeKey,
-        /// [`REQUEST_RANDOM_LEN`] bytes from the system's generator for each question, used once: at most
-        /// [`MOST_QUESTIONS`](super::MOST_QUESTIONS) questions.
+        /// [`REQUEST_RANDOM_LEN`] bytes from the system's generator for each probe, used once: at most
+        /// [`MAX_PROBES`](super::MAX_PROBES) probes.
         random: Vec<[u8; REQUEST_RANDOM_LEN]>,
-        /// Whether its last share came in envelope 1: then it need not be waited for.
+        /// Whether its last share came in envelope 1, so that the probes start at once.
         is_usual: bool,
     },
 }

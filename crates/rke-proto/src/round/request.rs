@@ -1,4 +1,4 @@
-//! One request of a round: sealed once, sent again unchanged, and what became of it.
+//! One request of a round: sealed once, resent unchanged, and its outcome.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use rke_secret::{Secret, SecretError};
 
 use super::packet::Packet;
-use super::questions::{Questions, Said};
+use super::probes::{ProbeResult, Probes};
 use super::sending::Sending;
 use super::{Fallback, Fault, Outcome, Pace, REQUEST_RANDOM_LEN, Recipient, Way};
 use crate::challenge::CHALLENGE_LEN;
@@ -17,30 +17,30 @@ use crate::envelope::{self, Response};
 use crate::header::{LONG_HEADER_LEN, SHORT_HEADER_LEN};
 use crate::{Challenge, Envelope, EnvelopeKey, KeyContext, RaidaIndex, Status};
 
-/// One sealed request and what became of it.
+/// One sealed request and its outcome.
 pub(super) struct Request {
     pub(super) raida: RaidaIndex,
     pub(super) endpoint: SocketAddr,
     command: Command,
     pub(super) packet: Packet,
     pub(super) key: EnvelopeKey,
-    /// Zeros until it has come, and where none was asked for.
+    /// Zeros until it has arrived, and for requests without one.
     pub(super) share: Secret<SECRET_LEN>,
     pub(super) state: State,
     pace: Pace,
     pub(super) sending: Sending,
-    /// From asking to the answer.
+    /// From the first send to the response.
     took: Option<Duration>,
     fallback: Option<OtherEnvelope>,
-    /// The same share in envelope 1, where that is allowed.
-    questions: Option<Questions>,
+    /// Probes for the same share in envelope 1, if that is allowed.
+    probes: Option<Probes>,
     way: Way,
 }
 
-/// What is wrong with answers in envelope 1 that fit neither form.
-const CONTRADICTION: DecodeError = DecodeError::Mismatch("the share in a second answer");
+/// The error for responses in envelope 1 that agree in neither form.
+const CONTRADICTION: DecodeError = DecodeError::Mismatch("the share in a second response");
 
-/// What a request is sealed again with.
+/// The other envelope of a request.
 struct OtherEnvelope {
     envelope: Envelope,
     key: EnvelopeKey,
@@ -48,27 +48,27 @@ struct OtherEnvelope {
 }
 
 pub(super) enum State {
-    /// No valid answer yet.
-    Waiting(Option<Heard>),
+    /// No valid response yet.
+    Waiting(Option<Dismissed>),
     Answered,
-    /// So it says. A good answer can still come.
+    /// Not authenticated. A valid response can still come.
     Refused(Status),
     Unreachable,
-    /// So ICMP says. A good answer can still come.
+    /// According to ICMP, which is not authenticated. A valid response can still come.
     Closed,
 }
 
-/// What has come from a RAIDA whose answer is waited for.
+/// The last input from a RAIDA whose response is still missing.
 #[derive(Clone, Copy)]
-pub(super) enum Heard {
-    /// The last of the answers that had to be dropped.
+pub(super) enum Dismissed {
+    /// A response that had to be dropped.
     Malformed(DecodeError),
-    /// It refuses, but can be asked in envelope 1.
+    /// A refusal, but envelope 1 is still open.
     Refusal(Status),
 }
 
 impl Request {
-    /// A request that is to be sealed before it is sent. It is made where no secret is.
+    /// A request that has to be sealed before it is sent. Call this outside any scope of secrets.
     pub(super) fn new(recipient: Recipient, command: Command, body_len: usize) -> Result<Self, SecretError> {
         let Recipient { raida, endpoint, envelope, key, random, pace, fallback } = recipient;
         let mut request = Self {
@@ -83,7 +83,7 @@ impl Request {
             sending: Sending::new(pace, pace.ask_after),
             took: None,
             fallback: None,
-            questions: None,
+            probes: None,
             way: Way::First,
         };
         match fallback {
@@ -93,18 +93,18 @@ impl Request {
             }
             Some(Fallback::Envelope1 { envelope, key, random, is_usual }) => {
                 let to = (raida, command);
-                request.questions = Some(Questions::new(to, (envelope, key), &random, (pace, is_usual))?);
+                request.probes = Some(Probes::new(to, (envelope, key), &random, (pace, is_usual))?);
             }
         }
         Ok(request)
     }
 
-    /// A request for a share, likewise.
+    /// As [`Request::new`], for a share.
     pub(super) fn for_share(recipient: Recipient, command: Command) -> Result<Self, SecretError> {
         Self::new(recipient, command, SHARE_REQUEST_LEN)
     }
 
-    /// Seals it where it lies.
+    /// Seals it in place.
     pub(super) fn seal(&mut self, write_body: impl FnOnce(&Challenge, &mut [u8])) -> Result<(), SecretError> {
         self.packet.seal(&self.key, write_body)
     }
@@ -112,10 +112,10 @@ impl Request {
     /// Seals a request for a share, in all envelopes.
     pub(super) fn seal_for_share(&mut self, context: &KeyContext) -> Result<(), SecretError> {
         self.packet.seal_for_share(&self.key, context)?;
-        self.questions.as_mut().map_or(Ok(()), |questions| questions.seal(context))
+        self.probes.as_mut().map_or(Ok(()), |probes| probes.seal(context))
     }
 
-    /// What has to be sent at `now`. `context` is what a share is asked for.
+    /// The datagrams that are due at `now`. `context` is that of a request for a share.
     pub(super) fn take_due<'a>(
         &'a mut self,
         now: Duration,
@@ -125,29 +125,29 @@ impl Request {
         if let Some(context) = context {
             self.fall_back(context);
         }
-        let (raida, endpoint, is_unsettled) = (self.raida, self.endpoint, self.is_unsettled());
-        let is_due = is_unsettled && self.sending.take_due(now, longest);
+        let (raida, endpoint, is_pending) = (self.raida, self.endpoint, self.is_pending());
+        let is_due = is_pending && self.sending.take_due(now, longest);
         let own = is_due.then_some(self.packet.datagram.as_slice());
-        let questions = self.questions.as_mut().filter(|_| is_unsettled);
-        let questions = questions.into_iter().flat_map(move |questions| questions.take_due(now, longest));
-        own.into_iter().chain(questions).map(move |datagram| (raida, endpoint, datagram))
+        let probes = self.probes.as_mut().filter(|_| is_pending);
+        let probes = probes.into_iter().flat_map(move |probes| probes.take_due(now, longest));
+        own.into_iter().chain(probes).map(move |datagram| (raida, endpoint, datagram))
     }
 
-    /// When something is to be sent, if nothing comes before.
+    /// When the next datagram is due.
     pub(super) fn next_send(&self) -> Option<Duration> {
-        let questions = self.questions.as_ref().and_then(Questions::next_send);
-        let next = questions.map_or(self.sending.next, |next| next.min(self.sending.next));
-        self.is_unsettled().then_some(next)
+        let probes = self.probes.as_ref().and_then(Probes::next_send);
+        let next = probes.map_or(self.sending.next, |next| next.min(self.sending.next));
+        self.is_pending().then_some(next)
     }
 
-    pub(super) fn was_asked(&self) -> bool {
+    pub(super) fn was_sent(&self) -> bool {
         self.sending.sent > 0
     }
 
-    /// The envelope of the request that was answered, or of the first.
+    /// The envelope of the request that got the share, or of the first.
     pub(super) fn envelope(&self) -> Envelope {
-        match (&self.way, &self.questions) {
-            (Way::Envelope1(_), Some(questions)) => questions.envelope(),
+        match (&self.way, &self.probes) {
+            (Way::Envelope1(_), Some(probes)) => probes.envelope(),
             _ => self.packet.header.envelope,
         }
     }
@@ -156,15 +156,15 @@ impl Request {
         matches!(self.state, State::Waiting(_))
     }
 
-    /// Whether it is worth sending again: nothing has come back, or that nobody listened at that moment.
-    pub(super) fn is_unsettled(&self) -> bool {
+    /// Whether it is worth resending: no response has arrived, or the port was closed.
+    pub(super) fn is_pending(&self) -> bool {
         matches!(self.state, State::Waiting(_) | State::Closed)
     }
 
     /// Whether these are the first bytes of what was sent.
-    pub(super) fn is_quoted(&self, quoted: &[u8]) -> bool {
-        let questions = self.questions.as_ref();
-        self.packet.is_quoted(quoted) || questions.is_some_and(|questions| questions.is_quoted(quoted))
+    pub(super) fn matches_quote(&self, quoted: &[u8]) -> bool {
+        let probes = self.probes.as_ref();
+        self.packet.matches_quote(quoted) || probes.is_some_and(|probes| probes.matches_quote(quoted))
     }
 
     pub(super) fn has_answered(&self) -> bool {
@@ -175,8 +175,8 @@ impl Request {
         match self.state {
             State::Answered => None,
             State::Waiting(None) => Some(Fault::Silent),
-            State::Waiting(Some(Heard::Malformed(error))) => Some(Fault::Malformed(error)),
-            State::Waiting(Some(Heard::Refusal(status))) | State::Refused(status) => {
+            State::Waiting(Some(Dismissed::Malformed(error))) => Some(Fault::Malformed(error)),
+            State::Waiting(Some(Dismissed::Refusal(status))) | State::Refused(status) => {
                 Some(Fault::Refused(status))
             }
             State::Unreachable => Some(Fault::Unreachable),
@@ -190,10 +190,10 @@ impl Request {
         Outcome { raida, endpoint, result, way }
     }
 
-    /// Takes in an answer, and says whether it was one: a share, or a refusal.
+    /// Processes a datagram, and returns whether it was a response: a share, or a refusal.
     pub(super) fn receive(&mut self, datagram: &mut [u8], now: Duration) -> bool {
         if matches!(self.state, State::Answered) {
-            // Who knows envelope 4 after all is asked in it alone from now on.
+            // The RAIDA knows envelope 4 after all, so from now on only that is used.
             if matches!(self.way, Way::Envelope1(_)) && self.open(datagram).is_ok() {
                 self.way = Way::First;
             }
@@ -204,16 +204,16 @@ impl Request {
         }
         match self.open(datagram) {
             Ok(()) => {
-                self.settle(State::Answered, now.saturating_sub(self.pace.ask_after));
+                self.complete(State::Answered, now.saturating_sub(self.pace.ask_after));
                 true
             }
             Err(Dropped::Refusal(status)) => self.refuse(status, datagram.len()),
-            // A refusal or an unreachable network is news; a forgery after it is not.
+            // A malformed response does not replace a refusal or an unreachable network.
             Err(Dropped::Malformed(error)) => {
-                if self.is_unsettled() {
-                    self.state = State::Waiting(Some(Heard::Malformed(error)));
+                if self.is_pending() {
+                    self.state = State::Waiting(Some(Dismissed::Malformed(error)));
                     if self.fallback.is_some() {
-                        self.sending.at_once(now);
+                        self.sending.send_now(now);
                     }
                 }
                 false
@@ -221,21 +221,21 @@ impl Request {
         }
     }
 
-    /// The same for an answer to one of the questions in envelope 1. `None` where it is none.
+    /// As [`Request::receive`], for a response to one of the probes in envelope 1. `None` if it is not one.
     fn receive_in_envelope_1(&mut self, datagram: &[u8], now: Duration) -> Option<bool> {
-        let questions = self.questions.as_mut()?;
-        let asked_for = now.saturating_sub(questions.began());
-        match questions.receive(datagram, now, &mut self.share) {
-            Said::Nothing => return None,
-            Said::Unclear => return Some(false),
-            Said::Share(counter) => {
+        let probes = self.probes.as_mut()?;
+        let asked_for = now.saturating_sub(probes.first_send());
+        match probes.receive(datagram, now, &mut self.share) {
+            ProbeResult::Unrelated => return None,
+            ProbeResult::Ambiguous => return Some(false),
+            ProbeResult::Share(counter) => {
                 self.way = Way::Envelope1(counter);
-                self.settle(State::Answered, asked_for);
+                self.complete(State::Answered, asked_for);
             }
-            Said::Refusal(status) => self.state = State::Refused(status),
-            Said::Contradiction => {
-                if self.is_unsettled() {
-                    self.state = State::Waiting(Some(Heard::Malformed(CONTRADICTION)));
+            ProbeResult::Refusal(status) => self.state = State::Refused(status),
+            ProbeResult::Contradiction => {
+                if self.is_pending() {
+                    self.state = State::Waiting(Some(Dismissed::Malformed(CONTRADICTION)));
                 }
                 return Some(false);
             }
@@ -243,31 +243,31 @@ impl Request {
         Some(true)
     }
 
-    fn settle(&mut self, state: State, took: Duration) {
+    fn complete(&mut self, state: State, took: Duration) {
         (self.state, self.took) = (state, Some(took));
     }
 
-    /// Takes in a refusal of the first request, and says whether that is all. Where envelope 1 is still open it is not,
-    /// unless the RAIDA has shown that it knows envelope 4: then it has the request, and refuses it whatever the envelope.
+    /// Processes a refusal of the first request, and returns whether it is final. While envelope 1 is open it is not,
+    /// unless the RAIDA has shown that it knows envelope 4: then it refuses the request in every envelope.
     fn refuse(&mut self, status: Status, len: usize) -> bool {
         let knows_envelope = len != SHORT_HEADER_LEN && !status.refuses_envelope();
-        let can_go_on = self.questions.as_ref().is_some_and(Questions::is_open) && !knows_envelope;
+        let can_go_on = self.probes.as_ref().is_some_and(Probes::is_open) && !knows_envelope;
         self.state = match can_go_on {
-            true => State::Waiting(Some(Heard::Refusal(status))),
+            true => State::Waiting(Some(Dismissed::Refusal(status))),
             false => State::Refused(status),
         };
         !can_go_on
     }
 
-    /// Asks another way from here on, where an answer did not open and there is another way. Anyone may have sent that
-    /// answer: the other way is as safe, and the RAIDA answers it too.
+    /// Switches to the fallback envelope, if a response did not open and the request has one. Anyone may have sent that
+    /// response, but the fallback is as safe, and the RAIDA responds to it too.
     fn fall_back(&mut self, context: &KeyContext) {
-        if !matches!(self.state, State::Waiting(Some(Heard::Malformed(_)))) {
+        if !matches!(self.state, State::Waiting(Some(Dismissed::Malformed(_)))) {
             return;
         }
         let Some(OtherEnvelope { envelope, key, random }) = self.fallback.take() else { return };
         let mut packet = Packet::for_share((self.raida, self.command), envelope, &random);
-        // Without memory for it, the first way is still open.
+        // Without memory for it, the first envelope stays in use.
         if packet.seal_for_share(&key, context).is_ok() {
             (self.packet, self.key) = (packet, key);
             self.state = State::Waiting(None);
@@ -291,7 +291,7 @@ impl Request {
         if self.command.returns_challenge() {
             let (challenge, rest) = share.split_at(CHALLENGE_LEN);
             if challenge != self.packet.challenge.as_bytes() {
-                return Err(DecodeError::Mismatch("the challenge in the answer").into());
+                return Err(DecodeError::Mismatch("the challenge in the response").into());
             }
             share = rest;
         }
@@ -299,8 +299,8 @@ impl Request {
         Ok(())
     }
 
-    /// The status of a refusal by a server that has not read the request, or not whose it is: a header without a signature, of
-    /// 32 bytes in every envelope and of 48 also where that is not the envelope's own. `docs/protocol.md` section 4.
+    /// The status of a refusal by a server that has not read the request, or could not authenticate it: a header without a
+    /// signature, of 32 bytes in every envelope, or of 48 in an envelope with another length. `docs/protocol.md` section 4.
     fn bare_refusal(&self, datagram: &[u8]) -> Option<Status> {
         let is_bare = match datagram.len() {
             SHORT_HEADER_LEN => true,
@@ -312,8 +312,8 @@ impl Request {
         status.filter(|_| is_bare && raida == self.raida.get())
     }
 
-    /// A status is nothing that an HMAC covers. In envelopes 4 and 5 only success has a payload, which is then proof of
-    /// it whatever the status says. `docs/protocol.md` section 4.
+    /// No HMAC covers the status. In envelopes 4 and 5 only success has a payload, which proves it whatever the status
+    /// says. `docs/protocol.md` section 4.
     fn is_refusal(&self, response: &Response<'_>) -> bool {
         let proven = match self.packet.header.envelope {
             Envelope::Type0 | Envelope::Type1(_) => false,
@@ -323,7 +323,7 @@ impl Request {
     }
 }
 
-/// Why an answer gave no share.
+/// Why a response gave no share.
 enum Dropped {
     Malformed(DecodeError),
     Refusal(Status),

@@ -1,10 +1,10 @@
-//! When a datagram goes out, and again: each wait is twice as long as the one before.
+//! When a datagram is sent and resent: each wait is twice as long as the one before.
 
 use std::time::Duration;
 
-use super::{NOT_AGAIN, Pace};
+use super::{NEVER, Pace};
 
-/// The times of a datagram, or of several that go out together.
+/// The schedule of a datagram, or of several that are sent together.
 #[derive(Clone, Copy)]
 pub(super) struct Sending {
     first_resend: Duration,
@@ -14,30 +14,30 @@ pub(super) struct Sending {
 }
 
 impl Sending {
-    /// Begins at a time.
+    /// A schedule that begins at a time.
     pub(super) fn new(pace: Pace, begin: Duration) -> Self {
         Self { first_resend: pace.first_resend, most: pace.most_requests, sent: 0, next: begin }
     }
 
-    /// Whether it is to be sent now. Then it counts as sent; no wait is longer than `longest`.
+    /// Whether it is due. If so, it counts as sent; no wait is longer than `longest`.
     pub(super) fn take_due(&mut self, now: Duration, longest: Duration) -> bool {
         if self.next > now {
             return false;
         }
         let wait = self.first_resend.saturating_mul(1 << self.sent.min(16));
         self.sent += 1;
-        self.next = now + if self.sent < self.most { wait.min(longest) } else { NOT_AGAIN };
+        self.next = now + if self.sent < self.most { wait.min(longest) } else { NEVER };
         true
     }
 
-    /// Somebody is there who answers: from here on it is sent as often as it takes.
-    pub(super) fn go_on(&mut self, now: Duration) {
+    /// Removes the limit of resends, because the RAIDA responds.
+    pub(super) fn keep_resending(&mut self, now: Duration) {
         self.most = u32::MAX;
         self.next = self.next.min(now + self.first_resend);
     }
 
-    /// There is something new to send.
-    pub(super) fn at_once(&mut self, now: Duration) {
+    /// Makes it due at once.
+    pub(super) fn send_now(&mut self, now: Duration) {
         self.next = now;
     }
 }

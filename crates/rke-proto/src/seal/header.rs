@@ -1,5 +1,5 @@
-//! The start of a sealed stream: what it is, its salt, and a commitment to the key and the associated
-//! data. `docs/seal-format.md` section 2.
+//! The start of a sealed stream: the format, the salt, and a commitment to the key and the associated data.
+//! `docs/seal-format.md` section 2.
 
 use super::OpenError;
 
@@ -9,7 +9,7 @@ pub const SALT_LEN: usize = 32;
 /// Length of the commitment.
 pub(super) const COMMITMENT_LEN: usize = 32;
 
-/// What every sealed stream begins with, before the version.
+/// The first bytes of every sealed stream, before the version.
 const MAGIC: [u8; 7] = *b"RKESEAL";
 
 const VERSION: u8 = 1;
@@ -20,7 +20,7 @@ pub(super) const START_LEN: usize = MAGIC.len() + 1 + SALT_LEN;
 /// Length of the header.
 pub const HEADER_LEN: usize = START_LEN + COMMITMENT_LEN;
 
-/// Magic, version and salt: all of the header that the keys are derived from.
+/// Magic, version and salt: the part of the header that the keys are derived from.
 #[derive(Clone, Copy)]
 pub(super) struct Start([u8; START_LEN]);
 
@@ -47,7 +47,7 @@ impl Start {
     }
 }
 
-/// Takes a header apart.
+/// Splits a header into its parts.
 ///
 /// # Errors
 /// [`OpenError::NotSealed`] and [`OpenError::Version`].

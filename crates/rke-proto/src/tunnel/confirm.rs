@@ -1,28 +1,28 @@
-//! The client's side of agreeing on a narrow key, as a value: one handshake, one answer. `docs/protocol.md` section 8.
-//! It says what to send and hears what came back. A wrong share cannot be found here: the key is refused.
+//! The client's agreement on a narrow key, as a value: one handshake, one response. `docs/protocol.md` section 8. It
+//! says what to send and takes in what came back. A wrong share cannot be identified here: the key is refused.
 
 use rke_secret::{Secret, SecretError};
 
 use crate::cursor::DecodeError;
 use crate::derive::SECRET_LEN;
 use crate::round::Round;
-use crate::tunnel::answer::{self, Form};
 use crate::tunnel::packet::{ClientKeyId, PacketHeader};
-use crate::tunnel::{Answer, Handshake, HandshakeNonce};
+use crate::tunnel::response::{self, Form};
+use crate::tunnel::{Handshake, HandshakeNonce, Response};
 use crate::{Bitmap, KeyContext, Status};
 
 /// Why a key is not confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ConfirmError {
-    /// What came back is not an answer to the handshake.
-    #[error("the Content Server's answer is wrong: {0}")]
+    /// The packet is not a response to the handshake.
+    #[error("the Content Server's response is wrong: {0}")]
     Malformed(#[from] DecodeError),
-    /// The Content Server has no such key, or does not want it.
+    /// The Content Server does not have the key, or rejects it.
     #[error("the Content Server refused the key: {0}")]
     Refused(Status),
 }
 
-/// A narrow key on its way to being confirmed.
+/// A narrow key that is being confirmed.
 pub struct Confirmation {
     key_id: ClientKeyId,
     bitmap: Bitmap,
@@ -31,11 +31,11 @@ pub struct Confirmation {
 }
 
 impl Confirmation {
-    /// Begins with the key that all collected shares give. `None` before the round is ready, and where its shares
-    /// are not narrow.
+    /// Begins with the key for all collected shares. `None` before the round is ready, and if its shares are not
+    /// narrow.
     ///
     /// # Errors
-    /// [`SecretError`] when there is no secret memory left.
+    /// [`SecretError`], if secret memory is full.
     pub fn begin(
         round: &Round,
         context: &KeyContext,
@@ -58,34 +58,32 @@ impl Confirmation {
         Self { key_id, bitmap: nonce.bitmap, key, packet }
     }
 
-    /// What is to be sent; the same bytes again where they got lost.
+    /// The packet to send; a resend uses the same bytes.
     pub fn packet(&self) -> &[u8] {
         &self.packet
     }
 
-    /// Takes in the packet that came back, its payload decrypted where it lies. Both ends have the key where this is
-    /// `Ok`.
+    /// Handles the packet that came back, whose payload is decrypted in place. On `Ok` both ends have the key.
     ///
     /// # Errors
-    /// [`ConfirmError`]: the key is not confirmed and will not be.
+    /// [`ConfirmError`]: the key is not confirmed and never will be.
     pub fn receive(&self, header: &PacketHeader, payload: &mut [u8]) -> Result<(), ConfirmError> {
         if header.key_id != self.key_id {
             return Err(DecodeError::Mismatch("the key id").into());
         }
-        if let Form::Clear(answer) = answer::form(payload)? {
-            return Err(ConfirmError::Refused(answer.status));
+        if let Form::Clear(response) = response::form(payload)? {
+            return Err(ConfirmError::Refused(response.status));
         }
-        let answer = self.key.expose(|key| Answer::open(key, header, payload))?;
-        if !answer.is_established() {
-            return Err(ConfirmError::Refused(answer.status));
+        let response = self.key.expose(|key| Response::open(key, header, payload))?;
+        if !response.is_established() {
+            return Err(ConfirmError::Refused(response.status));
         }
-        match answer.bitmap == self.bitmap {
+        match response.bitmap == self.bitmap {
             true => Ok(()),
             false => Err(DecodeError::Mismatch("the bitmap").into()),
         }
     }
 
-    /// The key.
     pub fn into_key(self) -> Secret<SECRET_LEN> {
         self.key
     }

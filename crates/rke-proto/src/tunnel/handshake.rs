@@ -1,5 +1,5 @@
-//! The handshake: a nonce that tells the Content Server which key is meant, and a payload that
-//! proves that the client has it. `docs/protocol.md` section 8.
+//! The handshake: a nonce that tells the Content Server which key to derive, and a payload that proves that the
+//! client has it. `docs/protocol.md` section 8.
 
 use crate::cipher::HMAC_LEN;
 use crate::coin::CoinId;
@@ -15,26 +15,25 @@ const CSID_PREFIX_LEN: usize = 6;
 
 const TICKETS_LEN: usize = RAIDA_COUNT * 4;
 
-/// Length of what is before the HMAC, with the 4 zero bytes at its end and without.
+/// Length of the part before the HMAC, with the 4 zero bytes at its end and without.
 const LONG_LEN: usize = SHORT_LEN + 4;
 const SHORT_LEN: usize = 5 + 2 + SESSION_IDENTIFIER_LEN + TICKETS_LEN;
 
-/// What the nonce of a handshake says: from which shares the key is made.
+/// The content of a handshake's nonce: the shares that the key is made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct HandshakeNonce {
     /// The RAIDAs whose shares make the key.
     pub bitmap: Bitmap,
-    /// When the exchange began, in Unix seconds.
+    /// The start of the exchange, in Unix seconds.
     pub timestamp: u64,
     /// The client's number for the exchange.
     pub client_sn: ClientSn,
-    /// The key set.
     pub key_set: KeySetId,
     cs_id_prefix: [u8; CSID_PREFIX_LEN],
 }
 
 impl HandshakeNonce {
-    /// The nonce for the key that the shares of `bitmap` give for `context`.
+    /// The nonce for the key that the shares of `bitmap` yield for `context`.
     pub fn new(context: &KeyContext, bitmap: Bitmap) -> Self {
         let mut cs_id_prefix = [0; CSID_PREFIX_LEN];
         cs_id_prefix.copy_from_slice(&context.cs_id.padded()[..CSID_PREFIX_LEN]);
@@ -42,13 +41,13 @@ impl HandshakeNonce {
         Self { bitmap, timestamp, client_sn, key_set, cs_id_prefix }
     }
 
-    /// Whether it can mean this Content Server, of whose ID it holds only the first bytes.
-    pub fn may_mean(&self, cs_id: &ContentServerId) -> bool {
+    /// Whether it may refer to this Content Server, of whose ID it holds only the first bytes.
+    pub fn matches_id_prefix(&self, cs_id: &ContentServerId) -> bool {
         const { assert!(CSID_PREFIX_LEN <= CSID_LEN) };
         cs_id.padded().starts_with(&self.cs_id_prefix)
     }
 
-    /// What the key was made for, if it is this Content Server's.
+    /// The context of the key, if it belongs to this Content Server.
     pub fn context(&self, cs_id: ContentServerId) -> KeyContext {
         KeyContext { cs_id, key_set: self.key_set, client_sn: self.client_sn, timestamp: self.timestamp }
     }
@@ -81,18 +80,18 @@ impl HandshakeNonce {
     }
 }
 
-/// What a handshake says under the key.
+/// The payload of a handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Handshake {
-    /// The coin that the client names. Nothing proves that it is the client's.
+    /// The coin that the client names, unproven.
     pub coin: CoinId,
     /// The client's choice for all later packets.
     pub session: SessionIdentifier,
 }
 
 impl Handshake {
-    /// The packet, in the longer form. Its HMAC covers the payload alone. The counter block repeats for a given
-    /// key, so one key makes one handshake: another `session` or coin under it gives the keystream away.
+    /// The packet, in the longer form. Its HMAC covers the payload alone. The counter block repeats for a given key,
+    /// so a key serves one handshake: a different `session` or coin under it would reveal the keystream.
     pub fn seal(&self, key: &[u8; SECRET_LEN], key_id: ClientKeyId, nonce: &HandshakeNonce) -> Vec<u8> {
         let mut payload = [0; LONG_LEN];
         payload[..5].copy_from_slice(&self.coin.to_bytes());
@@ -100,8 +99,8 @@ impl Handshake {
         packet::seal_payload(key, key_id, nonce.to_bytes(), &[&payload], Covered::Payload)
     }
 
-    /// Opens the payload of a handshake; the payload stays as it is, so that other keys can be tried. Public texts
-    /// differ in its length and in whether its HMAC covers the header too: all forms are taken. Tickets are ignored.
+    /// Opens the payload of a handshake without changing it, so that other keys can be tried. Public texts differ in
+    /// its length and in whether its HMAC covers the header too: all forms are accepted. Tickets are ignored.
     ///
     /// # Errors
     /// [`DecodeError`]: not sealed under this key, or not a handshake.

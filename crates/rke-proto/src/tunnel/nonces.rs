@@ -1,20 +1,20 @@
-//! The nonces of one key that were seen, so that no packet is taken twice, and none of one's own is
-//! taken for the peer's. `docs/protocol.md` section 8.
+//! The nonces seen under one key, so that no packet is accepted twice and none of this end's own is taken for the
+//! peer's. `docs/protocol.md` section 8.
 
 use std::collections::HashSet;
 
 use crate::cipher::BLOCK_LEN;
 use crate::tunnel::packet::PacketHeader;
 
-/// Most packets under one key. Past it the key is used up: forgetting would let old packets in again.
+/// The limit on packets under one key. Beyond it the key is used up: forgetting would let old packets in again.
 pub const MAX_PACKETS: usize = 1 << 20;
 
-/// What becomes of a nonce.
+/// The state of a nonce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nonce {
     /// Not seen before, and remembered from here on.
     New,
-    /// Seen before: a replay, or a packet of one's own that comes back.
+    /// Seen before: a replay, or a packet of this end that was reflected.
     Seen,
     /// The key has had [`MAX_PACKETS`].
     UsedUp,
@@ -25,7 +25,7 @@ pub enum Nonce {
 pub struct NonceMemory(HashSet<[u8; BLOCK_LEN]>);
 
 impl NonceMemory {
-    /// Takes note of a packet. To be called once it is verified, so that a forgery uses nothing up.
+    /// Records a packet. Call this once it is verified, so that forgeries do not use up the limit.
     pub fn note(&mut self, header: &PacketHeader) -> Nonce {
         if self.0.contains(header.counter_block()) {
             return Nonce::Seen;

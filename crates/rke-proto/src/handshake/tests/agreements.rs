@@ -9,7 +9,7 @@ use crate::envelope::{self, ResponseParts};
 use crate::handshake::agreement::Next;
 use crate::handshake::{Agreed, Agreement, AgreementError, ForgetProof, HandshakeError, Reason, share_check};
 use crate::header::RequestHeader;
-use crate::round::{Pace, REQUEST_RANDOM_LEN, Recipient, Round, Rules};
+use crate::round::{Pace, REQUEST_RANDOM_LEN, Recipient, Round, RoundConfig};
 use crate::{Envelope, EnvelopeKey, Status};
 
 const REQUIRED: usize = 13;
@@ -67,7 +67,7 @@ fn answer(raida: RaidaIndex, request: &[u8], width: ShareWidth, is_liar: bool) -
 /// A round to which these RAIDAs have answered, some of them with a wrong share.
 fn collected(raidas: Bitmap, liars: Bitmap, width: ShareWidth) -> Round {
     let recipients = raidas.iter().map(recipient).collect();
-    let round = Round::collect_shares(recipients, width, &context(), Rules::new(REQUIRED));
+    let round = Round::collect_shares(recipients, width, &context(), RoundConfig::new(REQUIRED));
     let mut round = round.expect("secret memory");
     let sent = round.take_due(Duration::ZERO).map(|(raida, _, datagram)| (raida, datagram.to_vec()));
     for (raida, request) in sent.collect::<Vec<_>>() {
@@ -144,7 +144,7 @@ fn in_place(place: Place, round: &Round) -> Agreement {
     agreement
 }
 
-/// What becomes of a response.
+/// The outcome of a response.
 #[derive(Debug, PartialEq)]
 enum Outcome {
     Send,

@@ -1,15 +1,14 @@
-//! First packets and responses as a peer, or somebody in the middle, may send them: cut, prolonged, changed, and in
+//! First packets and responses as a peer, or an attacker in the middle, may send them: cut, prolonged, changed, and in
 //! every form that section 7 forbids.
 
 use x_wing::{Decapsulate, DecapsulationKey, EncapsulationKey};
 
 use super::*;
 use crate::DecodeError;
+use crate::handshake::header::with_header;
 use crate::handshake::kem::{self, CIPHERTEXT_LEN, CiphertextBytes, PUBLIC_KEY_LEN, PublicKeyBytes};
 use crate::handshake::noise::SymmetricState;
-use crate::handshake::packet::{
-    Forget, HEADER_LEN, Kind, MAX_MESSAGE_1_LEN, message_1_len, response_header, with_header,
-};
+use crate::handshake::packet::{Forget, HEADER_LEN, Kind, MAX_MESSAGE_1_LEN, message_1_len, response_header};
 use crate::handshake::{ForgetProof, ForgetToken, HandshakeError, KeyId, Reason, share_check};
 
 fn begun(prologue: &Prologue) -> Vec<u8> {
@@ -35,7 +34,7 @@ fn handshakes() -> Vec<Vec<u8>> {
     [prologue()].iter().chain(&named()).map(begun).collect()
 }
 
-fn asked() -> Vec<u8> {
+fn share_check_packet() -> Vec<u8> {
     let shares = shares();
     share_check::ask(&exchange(), shares.iter().map(|(raida, share)| (*raida, share)))
 }
@@ -45,7 +44,7 @@ fn forget() -> Forget {
 }
 
 fn first_packets() -> Vec<Vec<u8>> {
-    [handshakes(), vec![asked(), forget().to_bytes()]].concat()
+    [handshakes(), vec![share_check_packet(), forget().to_bytes()]].concat()
 }
 
 fn responses() -> Vec<Vec<u8>> {
@@ -126,7 +125,7 @@ fn no_changed_byte_of_message_2_is_accepted() {
 
 #[test]
 fn no_changed_bit_of_a_share_check_proves_anything() {
-    let (packet, of_client) = (asked(), shares());
+    let (packet, of_client) = (share_check_packet(), shares());
     let is_proven = |right: Bitmap, mac: &[u8; 32]| {
         let pairs = of_client.iter().map(|(raida, share)| (*raida, share));
         share_check::is_proven(&exchange(), &packet, pairs, right, mac, 1).expect("secret memory")
@@ -372,4 +371,18 @@ fn a_part_of_an_exchange_leaves_out_groups_that_become_empty() {
     assert_eq!((part.groups().len(), part.raidas()), (1, bitmap([2, 4])));
     assert_eq!(exchange().only(bitmap([1, 3])), None);
     assert_eq!(exchange().only(exchange().raidas()), Some(exchange()));
+}
+
+#[test]
+fn a_forget_token_and_a_proof_match_their_equals_only() {
+    let (token, proof) = (ForgetToken([0x77; 16]), ForgetProof([0x99; 16]));
+    assert!(token.matches(&ForgetToken([0x77; 16])) && proof.matches(&ForgetProof([0x99; 16])));
+    for at in 0..16 {
+        let mut other = [0x77; 16];
+        other[at] ^= 1;
+        assert!(!token.matches(&ForgetToken(other)), "byte {at}");
+        let mut other = [0x99; 16];
+        other[at] ^= 1;
+        assert!(!proof.matches(&ForgetProof(other)), "byte {at}");
+    }
 }

@@ -2,10 +2,11 @@
 
 mod agreements;
 mod forms;
+mod memory_scan;
 mod peer;
 mod records;
-mod residue;
 mod stacks;
+mod symmetric_state;
 mod vectors;
 
 use rke_secret::Secret;

@@ -1,4 +1,4 @@
-//! Records as a peer, or somebody in the middle, may send them. Each refusal is a cut, and no cut is an end.
+//! Records as a peer, or an attacker in the middle, may send them. Each refusal is a cut, and a cut is never an end.
 
 use super::*;
 use crate::DecodeError;

@@ -40,7 +40,7 @@ fn cs_id() -> ContentServerId {
     context().cs_id
 }
 
-/// The client makes the vectors' first packet and takes in their answer.
+/// The client makes the vectors' first packet and takes in their response.
 fn client(prologue: &Prologue, psk: &Secret<32>, vectors: &Value) -> Accepted {
     let (initiator, packet) =
         Initiator::begin(prologue, psk, key_of(known(&vectors["client_ephemeral_seed"])), DOMAIN)

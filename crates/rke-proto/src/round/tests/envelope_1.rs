@@ -3,7 +3,7 @@
 use super::*;
 use crate::header::{LONG_HEADER_LEN, SHORT_HEADER_LEN};
 
-/// When a RAIDA of which nothing is known has been asked in envelope 4 in vain.
+/// When envelope 4 has timed out at an unknown RAIDA.
 const IN_VAIN: Duration = Duration::from_millis(600);
 
 type Random = [u8; REQUEST_RANDOM_LEN];
@@ -26,7 +26,7 @@ fn round_with(required: usize, is_usual: bool, random: &dyn Fn(RaidaIndex, usize
         let fallback = Fallback::Envelope1 {
             envelope: other,
             key: key_for(raida, other),
-            random: (1..=MOST_QUESTIONS).map(|nth| random(raida, nth)).collect(),
+            random: (1..=MAX_PROBES).map(|nth| random(raida, nth)).collect(),
             is_usual,
         };
         Recipient {
@@ -39,7 +39,7 @@ fn round_with(required: usize, is_usual: bool, random: &dyn Fn(RaidaIndex, usize
             fallback: Some(fallback),
         }
     });
-    let rules = Rules::new(required);
+    let rules = RoundConfig::new(required);
     let round = Round::collect_shares(recipients.collect(), ShareWidth::Narrow, &context(), rules);
     round.expect("secret memory")
 }
@@ -79,11 +79,11 @@ fn envelope_1_waits_until_envelope_4_was_in_vain_and_stays_away_where_it_was_not
         deliver(&mut round, *raida, honest_answer(*raida, request), MS);
     }
     assert!(questions_at(&mut round, IN_VAIN - MS).is_empty());
-    let questions = questions_at(&mut round, IN_VAIN);
-    let asked: Vec<u8> = questions.iter().map(|(raida, _)| raida.get()).collect();
+    let probes = questions_at(&mut round, IN_VAIN);
+    let asked: Vec<u8> = probes.iter().map(|(raida, _)| raida.get()).collect();
     assert_eq!(asked, [20, 20, 20, 21, 21, 21, 22, 22, 22, 23, 23, 23, 24, 24, 24]);
     // Each with a challenge and a nonce of its own.
-    let mut nonces: Vec<&[u8]> = questions[..3].iter().map(|(_, request)| &request[24..]).collect();
+    let mut nonces: Vec<&[u8]> = probes[..3].iter().map(|(_, request)| &request[24..]).collect();
     nonces.dedup_by(|one, other| one[..8] == other[..8] || one[8..24] == other[8..24]);
     assert_eq!(nonces.len(), 3);
 }
@@ -98,7 +98,7 @@ fn both_forms_are_told_apart_and_give_the_right_share_in_the_same_round() {
         assert!(!round.answered().contains(raida), "two answers do not tell the forms apart");
         let answer = answer_in(form(raida), raida, &request, Status::SUCCESS);
         deliver(&mut round, raida, answer.clone(), IN_VAIN + MS);
-        // The same again is no further answer.
+        // A repeated response does not count again.
         deliver(&mut round, raida, answer, IN_VAIN + MS);
         assert_eq!(round.answered().contains(raida), nth % 3 == 2);
     }
@@ -107,12 +107,12 @@ fn both_forms_are_told_apart_and_give_the_right_share_in_the_same_round() {
     for raida in RaidaIndex::all() {
         assert!(share_is_right(&round, raida), "{raida}");
         let Outcome { result, way, .. } = outcome(&round, raida);
-        // How long it took counts from the questions on.
+        // How long it took counts from the probes on.
         assert_eq!((result, way), (Ok(MS), Way::Envelope1(form(raida))));
     }
 }
 
-/// By how much the two forms differ in how they read an answer to a question with these random bytes.
+/// By how much the two forms differ in how they read a response to a probe with these random bytes.
 fn difference(raida: RaidaIndex, random: &Random) -> u8 {
     let [restarting, continuing] = [0, 3].map(|blocks| {
         let (mut block, mut byte) = ([0; 16], [0]);
@@ -162,7 +162,7 @@ fn answers_that_fit_neither_form_give_no_share() {
     }
     assert_eq!(round.answered().count(), 0);
     let fault = round.faults()[7].1;
-    assert_eq!(fault.to_string(), "malformed answer: the share in a second answer does not match");
+    assert_eq!(fault.to_string(), "malformed response: the share in a second response does not match");
     assert!(questions_at(&mut round, 5000 * MS).is_empty(), "it is asked no further");
 }
 
@@ -183,8 +183,8 @@ fn a_refusal_neither_brings_envelope_1_on_nor_counts_as_long_as_it_may_help() {
         assert!(questions_at(&mut round, IN_VAIN - MS).is_empty());
         assert!(matches!(round.progress(IN_VAIN - MS), Progress::Waiting { .. }));
         assert!(matches!(round.faults()[0].1, Fault::Refused(_)));
-        let questions = questions_at(&mut round, IN_VAIN);
-        answer_all(&mut round, Counter::Restarts, &questions, IN_VAIN + MS);
+        let probes = questions_at(&mut round, IN_VAIN);
+        answer_all(&mut round, Counter::Restarts, &probes, IN_VAIN + MS);
         assert_eq!(round.answered().count(), 25);
     }
     // Who refuses what is in envelope 4 knows it.
@@ -220,9 +220,8 @@ fn a_refusal_in_envelope_1_in_either_header_ends_it() {
 fn a_share_in_envelope_4_counts_for_more_than_one_in_envelope_1() {
     let mut round = round(25, true);
     let sent = sent_at(&mut round, Duration::ZERO);
-    let (questions, first): (Vec<_>, Vec<_>) =
-        sent.into_iter().partition(|(_, request)| is_envelope_1(request));
-    answer_all(&mut round, Counter::Continues, &questions, MS);
+    let (probes, first): (Vec<_>, Vec<_>) = sent.into_iter().partition(|(_, request)| is_envelope_1(request));
+    answer_all(&mut round, Counter::Continues, &probes, MS);
     assert_eq!(round.envelopes(), [1]);
     let (raida, request) = &first[9];
     deliver(&mut round, *raida, honest_answer(*raida, request), 2 * MS);

@@ -53,7 +53,8 @@ fn round_of(raidas: u8, envelope: Envelope, width: ShareWidth) -> Round {
         pace: Pace { most_requests: u32::MAX, ..Pace::default() },
         fallback: None,
     });
-    Round::collect_shares(recipients.collect(), width, &context(), Rules::new(13)).expect("secret memory")
+    Round::collect_shares(recipients.collect(), width, &context(), RoundConfig::new(13))
+        .expect("secret memory")
 }
 
 fn wide_round(raidas: u8) -> Round {
@@ -345,7 +346,7 @@ fn those_that_answered_are_grouped_by_the_coins_that_asked_them() {
         Recipient { raida, endpoint, envelope, key, random: [raida.get(); 36], pace, fallback: None }
     });
     let recipients = recipients.collect();
-    let round = Round::collect_shares(recipients, ShareWidth::Wide, &context(), Rules::new(13));
+    let round = Round::collect_shares(recipients, ShareWidth::Wide, &context(), RoundConfig::new(13));
     let mut round = round.expect("secret memory");
     for (raida, request) in sent_at(&mut round, Duration::ZERO) {
         if !matches!(raida.get(), 0 | 7) {
@@ -448,7 +449,7 @@ fn an_answer_to_another_request_of_the_same_raida_is_dropped() {
     let (raida, request) = sent_at(&mut older, Duration::ZERO).swap_remove(0);
     round.requests[0].packet.challenge = Challenge::new([9; 12]);
     deliver(&mut round, raida, honest_answer(raida, &request), MS);
-    assert_eq!(round.faults()[0].1, Fault::Malformed(DecodeError::Mismatch("the challenge in the answer")));
+    assert_eq!(round.faults()[0].1, Fault::Malformed(DecodeError::Mismatch("the challenge in the response")));
 }
 
 #[test]
@@ -462,13 +463,14 @@ fn who_answers_in_envelope_5_what_nobody_can_open_is_asked_in_envelope_4() {
         let (endpoint, pace) = (endpoint(raida), Pace::default());
         Recipient { raida, endpoint, envelope: envelopes[0], key, random, pace, fallback }
     });
-    let round = Round::collect_shares(recipients.collect(), ShareWidth::Wide, &context(), Rules::new(25));
+    let round =
+        Round::collect_shares(recipients.collect(), ShareWidth::Wide, &context(), RoundConfig::new(25));
     let mut round = round.expect("secret memory");
     let garbles = |raida: RaidaIndex| raida.get().is_multiple_of(2);
     for (raida, request) in sent_at(&mut round, Duration::ZERO) {
         let mut answer = honest_answer(raida, &request);
         if garbles(raida) {
-            // Of the nonce, behind the coin's part: what follows from it is no plaintext, with a good HMAC.
+            // In the nonce, after the coin's part: the plaintext is garbled, although the HMAC is valid.
             answer[30] ^= 1;
         }
         deliver(&mut round, raida, answer, MS);
@@ -591,7 +593,7 @@ fn preload_round(envelope: Envelope, preloading: Preloading) -> Round {
         (Recipient { raida, endpoint: endpoint(raida), envelope, key, random, pace, fallback: None }, secret)
     });
     let (cs_id, key_set) = (context().cs_id, KeySetId::new(3).expect("a key set"));
-    Round::preload(recipients.collect(), &cs_id, key_set, preloading, Rules::for_all(25))
+    Round::preload(recipients.collect(), &cs_id, key_set, preloading, RoundConfig::require_all(25))
         .expect("secret memory")
 }
 

@@ -1,5 +1,5 @@
-//! How sessions with a Content Server are opened: what its key sets are for, and how strong the keys are. `docs/protocol.md`
-//! sections 6 to 8.
+//! How sessions with a Content Server are opened: what its key sets serve, and how strong the keys are.
+//! `docs/protocol.md` sections 6 to 8.
 
 use std::fmt;
 
@@ -29,12 +29,12 @@ impl Form {
         }
     }
 
-    /// The form of this name.
+    /// The form with this name.
     pub fn of_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|form| form.name() == name)
     }
 
-    /// How wide its shares are.
+    /// The width of its shares.
     pub fn share_width(self) -> ShareWidth {
         match self {
             Self::Live | Self::Handshake3Narrow => ShareWidth::Narrow,
@@ -42,17 +42,17 @@ impl Form {
         }
     }
 
-    /// Whether sessions are opened by handshake 3: each has a key of its own then, from an ephemeral exchange.
+    /// Whether sessions are opened by handshake 3. Each then has its own key, from an ephemeral exchange.
     pub fn is_handshake_3(self) -> bool {
         self != Self::Live
     }
 
-    /// How many bits somebody who listens has to guess.
+    /// How many bits an eavesdropper has to guess.
     pub fn key_bits(self) -> u16 {
         if self.is_handshake_3() { 256 } else { 8 }
     }
 
-    /// The line of a TXT record by which a domain requires it. The live network needs none.
+    /// The line of a TXT record with which a domain requires it. The live network has none.
     pub fn requirement(self) -> Option<&'static str> {
         match self {
             Self::Live => None,
@@ -69,20 +69,4 @@ impl fmt::Display for Form {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::directory::Directory;
-    use crate::reach::Reach;
-    use crate::records::Records;
-
-    #[test]
-    fn each_form_is_found_by_its_name_and_by_the_record_that_requires_it() {
-        for form in Form::ALL {
-            assert_eq!(Form::of_name(form.name()), Some(form));
-            let sets = Records::parse(form.requirement()).key_sets(&Directory::default(), Reach::Public);
-            assert_eq!(sets.form, Some(form));
-        }
-        assert_eq!(Form::of_name("narrow"), None);
-        assert!(Form::ALL.is_sorted_by(|stronger, weaker| stronger > weaker));
-    }
-}
+mod tests;

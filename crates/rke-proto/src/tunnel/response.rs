@@ -1,4 +1,4 @@
-//! A Content Server's answer to a handshake. `docs/protocol.md` section 8: encrypted with an HMAC, or, where no key
+//! A Content Server's response to a handshake. `docs/protocol.md` section 8: encrypted with an HMAC, or, if no key
 //! was agreed, in the clear without one.
 
 use crate::cursor::{Cursor, DecodeError};
@@ -6,12 +6,12 @@ use crate::derive::SECRET_LEN;
 use crate::tunnel::packet::{self, ClientKeyId, Covered, NONCE_LEN, PacketHeader};
 use crate::{Bitmap, Status};
 
-/// Length of an answer's payload without its HMAC, in bytes.
+/// Length of a response's payload without its HMAC, in bytes.
 pub const PLAIN_LEN: usize = 25;
 
-/// What an answer says. `docs/protocol.md` section 8.
+/// The content of a response. `docs/protocol.md` section 8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Answer {
+pub struct Response {
     /// 250, 251 or 198; others also 241, 242 or 243.
     pub status: Status,
     /// Random.
@@ -22,33 +22,34 @@ pub struct Answer {
     pub bitmap: Bitmap,
 }
 
-/// The payload of an answer as it came.
+/// The payload of a response as received.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Form {
     /// In the clear: a refusal, because no key was agreed.
-    Clear(Answer),
-    /// Anything of another length: it opens under the key, or it is nothing.
+    Clear(Response),
+    /// Anything of another length: it must open under the key.
     Encrypted,
 }
 
-/// Tells the two forms of an answer apart by their length. No packet of data is as short as an answer in the clear.
+/// Distinguishes the two forms of a response by their length. No packet of data is as short as a response in the
+/// clear.
 ///
 /// # Errors
-/// [`DecodeError`]: no answer, or one that establishes a key without proof of it.
+/// [`DecodeError`]: not a response, or one that establishes a key without proving it.
 pub fn form(payload: &[u8]) -> Result<Form, DecodeError> {
     if payload.len() != PLAIN_LEN {
         return Ok(Form::Encrypted);
     }
-    let answer = Answer::decode(payload)?;
-    if answer.is_established() {
-        let (what, value) = ("the status of an answer in the clear", answer.status.0.into());
+    let response = Response::decode(payload)?;
+    if response.is_established() {
+        let (what, value) = ("the status of a response in the clear", response.status.0.into());
         return Err(DecodeError::BadValue { what, value });
     }
-    Ok(Form::Clear(answer))
+    Ok(Form::Clear(response))
 }
 
-impl Answer {
-    /// Whether the Content Server has the key and takes it; all other answers are refusals.
+impl Response {
+    /// Whether the Content Server has the key and accepts it; all other responses are refusals.
     pub fn is_established(&self) -> bool {
         matches!(self.status, Status::SUCCESS | Status::TICKETS_GOOD)
     }
@@ -72,21 +73,21 @@ impl Answer {
         Ok(Self { status, server_nonce, lifetime, bitmap })
     }
 
-    /// The packet of an answer under the key.
+    /// The packet of a response under the key.
     pub fn seal(&self, key: &[u8; SECRET_LEN], key_id: ClientKeyId, nonce: [u8; NONCE_LEN]) -> Vec<u8> {
         packet::seal_payload(key, key_id, nonce, &[&self.to_bytes()], Covered::HeaderAndPayload)
     }
 
-    /// The packet of a refusal where no key was agreed.
+    /// The packet of a refusal without an agreed key.
     pub fn in_clear(&self, key_id: ClientKeyId, nonce: [u8; NONCE_LEN]) -> Vec<u8> {
         packet::in_clear(key_id, nonce, &self.to_bytes())
     }
 
-    /// Opens an encrypted answer where it lies, whatever its HMAC covers. It is for this key alone, and the key is of one
-    /// handshake, so nothing depends on what the HMAC may leave out.
+    /// Opens an encrypted response in place, whatever its HMAC covers. It belongs to this key only, and the key to
+    /// one handshake, so nothing depends on the part that the HMAC may omit.
     ///
     /// # Errors
-    /// [`DecodeError`]: not sealed under this key, or not an answer. The payload is garbled then.
+    /// [`DecodeError`]: not sealed under this key, or not a response. The payload is then garbled.
     pub fn open(
         key: &[u8; SECRET_LEN],
         header: &PacketHeader,

@@ -4,7 +4,7 @@ use crate::cipher::{BLOCK_LEN, HMAC_LEN};
 use crate::coin::{CoinId, CoinPair};
 use crate::cursor::{Cursor, DecodeError};
 
-/// What ends every body of a RAIDA datagram.
+/// The end of every body of a RAIDA datagram.
 pub const TRAILER: [u8; 2] = [0x3E, 0x3E];
 
 /// Length of the nonce field of types 4 and 5, and of the random seed that a header is made from.
@@ -16,7 +16,7 @@ pub const SHORT_HEADER_LEN: usize = 32;
 /// Length of the header of a response in envelopes 4 and 5.
 pub const LONG_HEADER_LEN: usize = 48;
 
-/// Two bytes by which a client tells the answer to one request from the answer to another.
+/// Two bytes that match a response to its request.
 pub type Echo = [u8; 2];
 
 /// An envelope type and the coins that it names.
@@ -24,7 +24,7 @@ pub type Echo = [u8; 2];
 pub enum Envelope {
     /// Not encrypted. Loopback test networks only.
     Type0,
-    /// AES-128 under the AN, no HMAC. What the public network speaks.
+    /// AES-128 under the AN, no HMAC. Used by the public network.
     Type1(CoinId),
     /// AES-256 and HMAC under a key from one coin's AN.
     Type4(CoinId),
@@ -65,7 +65,7 @@ impl Envelope {
         self.coin_pair().into_iter().flat_map(CoinPair::coins)
     }
 
-    /// Length of what follows the ciphertext: the HMAC where there is one, and the trailer.
+    /// Length of the part after the ciphertext: the HMAC if any, and the trailer.
     pub(crate) fn tail_len(self) -> usize {
         match self {
             Self::Type0 | Self::Type1(_) => TRAILER.len(),
@@ -77,13 +77,13 @@ impl Envelope {
 /// The header of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestHeader {
-    /// RAIDA index as it stands on the wire; a node compares it with its own.
+    /// RAIDA index from the wire; a node compares it with its own.
     pub raida: u8,
-    /// Command group as it stands on the wire.
+    /// Command group from the wire.
     pub group: u8,
-    /// Command as it stands on the wire.
+    /// Command from the wire.
     pub command: u8,
-    /// The envelope, with the coins that prove the sender.
+    /// The envelope, with the coins that authenticate the sender.
     pub envelope: Envelope,
     /// Everything after the header, the trailer included, in bytes.
     pub body_len: u16,
@@ -99,9 +99,9 @@ pub enum HeaderError {
     NotARequest,
     /// A request in an envelope that does not exist. It can be refused, in the form of type 0.
     UnknownEnvelope {
-        /// RAIDA index as it stands on the wire.
+        /// RAIDA index from the wire.
         raida: u8,
-        /// Command group as it stands on the wire.
+        /// Command group from the wire.
         group: u8,
         /// The last two bytes of a 32-byte header.
         echo: Echo,
@@ -165,7 +165,7 @@ impl RequestHeader {
     /// Decodes the header at the start of a datagram.
     ///
     /// # Errors
-    /// [`HeaderError`]: whether the datagram can be answered at all.
+    /// [`HeaderError`]: whether the datagram deserves a response at all.
     pub fn decode(datagram: &[u8]) -> Result<Self, HeaderError> {
         let mut cursor = Cursor::new(datagram);
         let [one, zero, raida, shard, group, command, kind @ ..] = cursor.array::<16>("header")?;
@@ -207,7 +207,7 @@ impl RequestHeader {
         Ok(Self { raida, group, command, envelope, body_len, nonce })
     }
 
-    /// The echo that the answer must carry.
+    /// The echo that the response must carry.
     pub fn echo(&self) -> Echo {
         [self.nonce[22], self.nonce[23]]
     }
@@ -223,16 +223,16 @@ impl RequestHeader {
     }
 }
 
-/// The fields that both forms of a response header have.
+/// The fields that both forms of a response header share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResponseHeader {
-    /// Index of the RAIDA that answers.
+    /// Index of the RAIDA that responds.
     pub raida: u8,
     /// Status byte.
     pub status: u8,
     /// Command group of the request.
     pub group: u8,
-    /// Time that the answer took, in microseconds. Informative.
+    /// Time that the response took, in microseconds. Informative.
     pub execution_micros: u32,
     /// Everything after the header, the trailer included, in bytes; 24 bits on the wire.
     pub body_len: u32,
@@ -247,7 +247,7 @@ pub struct ResponseHeader {
 pub enum ResponseForm {
     /// Envelopes 0 and 1, 32 bytes.
     Short {
-        /// The challenge (type 0), or the challenge XOR the AN (type 1); zero where neither is known.
+        /// The challenge (type 0), or the challenge XOR the AN (type 1); zero if neither is known.
         signature: [u8; 16],
     },
     /// Envelopes 4 and 5, 48 bytes.
@@ -297,7 +297,7 @@ impl ResponseHeader {
         }
     }
 
-    /// Decodes the header of an answer to a request in `envelope`.
+    /// Decodes the header of a response to a request in `envelope`.
     ///
     /// # Errors
     /// [`DecodeError`]: cut short, or a constant part differs.
@@ -338,29 +338,4 @@ impl ResponseHeader {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_differs_in_a_constant_is_not_a_request() {
-        let mut good = [0; SHORT_HEADER_LEN];
-        RequestHeader::new(7, (15, 2), Envelope::Type0, 2, [0xFF; NONCE_LEN]).write(&mut good);
-        assert!(RequestHeader::decode(&good).is_ok());
-        for at in [0, 1, 3].into_iter().chain(6..16) {
-            let mut bytes = good;
-            bytes[at] ^= 1;
-            assert_eq!(RequestHeader::decode(&bytes), Err(HeaderError::NotARequest), "byte {at}");
-        }
-    }
-
-    #[test]
-    fn random_bytes_that_an_envelope_does_not_use_are_no_part_of_its_header() {
-        let coin = CoinId { denomination: 0, serial: 42 };
-        for envelope in [Envelope::Type0, Envelope::Type1(coin), Envelope::Type4(coin)] {
-            let header = RequestHeader::new(7, (15, 2), envelope, 2, [0xFF; NONCE_LEN]);
-            let mut bytes = [0; LONG_HEADER_LEN];
-            header.write(&mut bytes);
-            assert_eq!(RequestHeader::decode(&bytes), Ok(header));
-        }
-    }
-}
+mod tests;

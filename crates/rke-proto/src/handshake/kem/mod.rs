@@ -1,5 +1,5 @@
 //! X-Wing (draft-connolly-cfrg-xwing-kem): ML-KEM-768 and X25519 in one. `docs/protocol.md` section 7.
-//! Each operation is one visit to a scratch stack that is deep enough for ML-KEM and is wiped whole.
+//! Each operation is one visit to a scratch stack that is deep enough for ML-KEM and is wiped completely.
 
 use curve25519_dalek::MontgomeryPoint;
 use rke_secret::{Secret, SecretError, scoped_for_kem};
@@ -17,7 +17,7 @@ pub const PUBLIC_KEY_LEN: usize = ENCAPSULATION_KEY_SIZE;
 /// Length of a ciphertext.
 pub const CIPHERTEXT_LEN: usize = CIPHERTEXT_SIZE;
 
-/// Length of what an encapsulation consumes: half of it for ML-KEM, half for X25519. Each half fits a [`Secret`].
+/// Length of the randomness of an encapsulation: half of it for ML-KEM, half for X25519. Each half fits a [`Secret`].
 pub const ENCAPSULATION_RANDOM_LEN: usize = ENCAPSULATION_RANDOMNESS_SIZE;
 
 /// A public key as it travels.
@@ -28,7 +28,6 @@ pub type CiphertextBytes = [u8; CIPHERTEXT_LEN];
 
 /// Fresh randomness for one encapsulation: the seeds of ML-KEM's and of X25519's half.
 pub struct EncapsulationSeeds {
-    /// For ML-KEM.
     pub ml_kem: Secret<32>,
     /// For X25519.
     pub x25519: Secret<32>,
@@ -44,17 +43,17 @@ impl EncapsulationSeeds {
     }
 }
 
-/// An ephemeral key: its seed, and the public key that follows from it. Dies with the handshake that it is for.
+/// An ephemeral key: its seed, and the public key that follows from it. Lives as long as its handshake.
 pub struct EphemeralKey {
     pub(super) seed: Secret<SEED_LEN>,
     pub(super) public: Box<PublicKeyBytes>,
 }
 
 impl EphemeralKey {
-    /// The key of 32 fresh random bytes.
+    /// The key for 32 fresh random bytes.
     ///
     /// # Errors
-    /// [`SecretError`] when there is no secret memory.
+    /// [`SecretError`], if secret memory is full.
     pub fn of_seed(seed: Secret<SEED_LEN>) -> Result<Self, SecretError> {
         let public = public_key(&seed)?;
         Ok(Self { seed, public })
@@ -63,7 +62,7 @@ impl EphemeralKey {
     /// A new one.
     ///
     /// # Errors
-    /// [`SecretError`], also where the system gives no random bytes.
+    /// [`SecretError`], also if the system returns no random bytes.
     pub fn random() -> Result<Self, SecretError> {
         Self::of_seed(Secret::random()?)
     }
@@ -72,7 +71,7 @@ impl EphemeralKey {
 /// The public key of a seed.
 ///
 /// # Errors
-/// [`SecretError`] when there is no secret memory.
+/// [`SecretError`], if secret memory is full.
 pub fn public_key(seed: &Secret<SEED_LEN>) -> Result<Box<PublicKeyBytes>, SecretError> {
     let mut public = Box::new([0; PUBLIC_KEY_LEN]);
     scoped_for_kem(|| {
@@ -88,12 +87,12 @@ pub fn public_key(seed: &Secret<SEED_LEN>) -> Result<Box<PublicKeyBytes>, Secret
 /// or whose X25519 result is all zeros.
 ///
 /// # Errors
-/// [`SecretError`] when there is no secret memory left.
+/// [`SecretError`], if secret memory is full.
 pub fn encapsulate(
     public: &[u8; PUBLIC_KEY_LEN],
     seeds: &EncapsulationSeeds,
 ) -> Result<Option<(Box<CiphertextBytes>, Secret<32>)>, SecretError> {
-    if !contributes(public) {
+    if !is_contributory(public) {
         return Ok(None);
     }
     let (mut ciphertext, mut shared) = (Box::new([0; CIPHERTEXT_LEN]), Secret::zeros()?);
@@ -110,19 +109,19 @@ pub fn encapsulate(
     Ok(done.then_some((ciphertext, shared)))
 }
 
-/// Whether X25519 with the public key's second half depends on that half at all. Its secrets are multiples of 8, so it
-/// gives zeros exactly for those points whose eightfold is zero: no need to do all of it twice.
-fn contributes(public: &PublicKeyBytes) -> bool {
+/// Whether X25519 with the public key's second half depends on that half at all. Its secrets are multiples of 8, so
+/// the result is zero exactly for the points whose eightfold is zero: a full second multiplication is unnecessary.
+fn is_contributory(public: &PublicKeyBytes) -> bool {
     let mut u = [0; 32];
     u.copy_from_slice(&public[PUBLIC_KEY_LEN - 32..]);
     MontgomeryPoint(u).mul_bits_be([true, false, false, false].into_iter()).0 != [0; 32]
 }
 
-/// The shared secret in a ciphertext. `None` where X25519's result is all zeros; a ciphertext that was not made for
-/// the key otherwise gives a secret that nobody shares.
+/// The shared secret in a ciphertext. `None` if X25519's result is all zeros; any other ciphertext that was not made
+/// for the key yields a secret that nobody shares.
 ///
 /// # Errors
-/// [`SecretError`] when there is no secret memory left.
+/// [`SecretError`], if secret memory is full.
 pub fn decapsulate(
     seed: &Secret<SEED_LEN>,
     ciphertext: &[u8; CIPHERTEXT_LEN],
@@ -140,58 +139,4 @@ pub fn decapsulate(
 }
 
 #[cfg(test)]
-mod tests {
-    use rke_secret::measure_for_kem;
-    use rke_secret::process::block_signals;
-
-    use super::*;
-
-    fn seeds() -> EncapsulationSeeds {
-        EncapsulationSeeds::random().expect("random bytes")
-    }
-
-    #[test]
-    fn both_ends_share_a_secret() {
-        let seed = Secret::random().expect("a seed");
-        let public = public_key(&seed).expect("a key");
-        let (ciphertext, sent) = encapsulate(&public, &seeds()).expect("memory").expect("a good key");
-        let received = decapsulate(&seed, &ciphertext).expect("memory").expect("a good ciphertext");
-        assert!(sent.matches(&received));
-        let other =
-            decapsulate(&Secret::random().expect("a seed"), &ciphertext).expect("memory").expect("some");
-        assert!(!sent.matches(&other));
-    }
-
-    #[test]
-    fn keys_and_ciphertexts_that_must_be_refused_are() {
-        let seed = Secret::random().expect("a seed");
-        let good = public_key(&seed).expect("a key");
-        let mut unreduced = good.clone();
-        unreduced[..3].fill(0xFF);
-        let mut zero = good.clone();
-        zero[PUBLIC_KEY_LEN - 32..].fill(0);
-        for bad in [unreduced, zero] {
-            assert!(encapsulate(&bad, &seeds()).expect("memory").is_none());
-        }
-        let (mut ciphertext, _) = encapsulate(&good, &seeds()).expect("memory").expect("a good key");
-        ciphertext[CIPHERTEXT_LEN - 32..].fill(0);
-        assert!(decapsulate(&seed, &ciphertext).expect("memory").is_none());
-    }
-
-    #[test]
-    fn each_operation_has_twice_the_stack_that_it_needs() {
-        block_signals().expect("signals to be blocked");
-        let seed = [7; SEED_LEN];
-        let key = DecapsulationKeyRejectNonContrib::from(seed);
-        let public = key.encapsulation_key().clone();
-        let (ciphertext, _) = public.encapsulate_deterministic(&[9; ENCAPSULATION_RANDOM_LEN].into());
-        let all_of_them = || {
-            std::hint::black_box(DecapsulationKey::from(std::hint::black_box(seed)));
-            std::hint::black_box(public.encapsulate_deterministic(&[9; ENCAPSULATION_RANDOM_LEN].into()));
-            let key = DecapsulationKeyRejectNonContrib::from(std::hint::black_box(seed));
-            std::hint::black_box(key.try_decapsulate(&ciphertext).is_ok());
-        };
-        let (used, depth) = measure_for_kem(all_of_them).expect("secret memory");
-        assert!(2 * used <= depth, "{used} of {depth} bytes");
-    }
-}
+mod tests;

@@ -1,5 +1,5 @@
-//! The chunks of a stream, sealed and opened where they lie. The session's key is handed in for each of
-//! them and the stream's own key derived from it anew, so that nothing secret is kept between two.
+//! The chunks of a stream, sealed and opened in place. The caller passes the session's key for each chunk, and the
+//! stream's own key is derived from it each time, so that no secret is stored between two chunks.
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use sha2::{Digest, Sha256};
@@ -12,7 +12,7 @@ use crate::derive::{SECRET_LEN, expand};
 const KEY_LABEL: &[u8] = b"RKE-SealKey-v1.0";
 const COMMITMENT_LABEL: &[u8] = b"RKE-SealCommitment-v1.0";
 
-/// What tells a stream from every other under the same session key. Not secret.
+/// Distinguishes a stream from all others under the same session key. Not secret.
 struct Binding {
     start: Start,
     associated_data: [u8; 32],
@@ -33,8 +33,8 @@ impl Binding {
         commitment
     }
 
-    /// The stream's own key. ring holds it by value, with its schedule and the tables of GHASH, and puts
-    /// none of it on the heap: it all stays on the stack that the caller runs on, which is wiped.
+    /// The stream's own key. ring holds it by value, with its schedule and the tables of GHASH, and puts none of it
+    /// on the heap: everything stays on the caller's stack, which is wiped.
     fn stream_key(&self, key: &[u8; SECRET_LEN]) -> LessSafeKey {
         let mut stream_key = [0; SECRET_LEN];
         expand(key, &self.info(KEY_LABEL), &mut stream_key);
@@ -45,7 +45,7 @@ impl Binding {
     }
 }
 
-/// Where a chunk is in its stream.
+/// The position of a chunk in its stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Inner,
@@ -53,8 +53,8 @@ enum Place {
 }
 
 impl Place {
-    /// Whether `len` bytes of plaintext can be the chunk with this number. Each text is cut in one way
-    /// only: no chunk but the last is short, and that is empty only where there is no text at all.
+    /// Whether `len` bytes of plaintext can be the chunk with this number. There is one way to cut a text: all chunks
+    /// except the last are full, and the last is empty only if the text is.
     fn takes(self, len: usize, number: u64) -> bool {
         match self {
             Self::Inner => len == CHUNK_LEN,
@@ -73,20 +73,19 @@ impl Place {
     }
 }
 
-/// Seals one stream. Its functions that take a key are to be called where that is exposed, and with the
-/// same one every time.
+/// Seals one stream. Call the functions that take a key where the key is exposed, and with the same key every time.
 pub struct Sealer {
     binding: Binding,
     next: u64,
 }
 
 impl Sealer {
-    /// A stream with a salt that no other one has: random bytes.
+    /// A stream with a unique salt of random bytes.
     pub fn new(salt: &[u8; SALT_LEN], associated_data: &[u8]) -> Self {
         Self { binding: Binding::new(Start::new(salt), associated_data), next: 0 }
     }
 
-    /// What the stream begins with.
+    /// The start of the stream.
     pub fn header(&self, key: &[u8; SECRET_LEN]) -> [u8; HEADER_LEN] {
         self.binding.start.with(&self.binding.commitment(key))
     }
@@ -119,17 +118,17 @@ impl Sealer {
     }
 }
 
-/// Opens one stream. As with [`Sealer`], its functions are to be called where the key is exposed.
+/// Opens one stream. As with [`Sealer`], call its functions where the key is exposed.
 pub struct Opener {
     binding: Binding,
-    /// What the header says of the key, until a chunk has shown whether that is so.
+    /// The header's commitment, until the first chunk has verified it.
     commitment: Option<[u8; COMMITMENT_LEN]>,
     next: u64,
 }
 
 impl Opener {
-    /// Reads the header. Whether it goes with the key and the associated data is checked with the first chunk, which
-    /// there always is.
+    /// Reads the header. The first chunk, which every stream has, checks whether it belongs to the key and the
+    /// associated data.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -164,7 +163,7 @@ impl Opener {
         chunk: &mut Vec<u8>,
     ) -> Result<(), OpenError> {
         let opened = self.check(key).and_then(|()| self.open_in_place(place, key, chunk));
-        // What is not authentic is given to nobody.
+        // Unauthenticated data reaches no caller.
         chunk.truncate(*opened.as_ref().unwrap_or(&0));
         opened.map(drop)
     }
@@ -179,7 +178,7 @@ impl Opener {
         Ok(())
     }
 
-    /// The length of the plaintext, which is at the start of `chunk` then.
+    /// Decrypts the plaintext to the start of `chunk` and returns its length.
     fn open_in_place(
         &self,
         place: Place,
@@ -197,38 +196,4 @@ impl Opener {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KEY: [u8; 32] = [7; 32];
-
-    #[test]
-    fn the_last_number_is_the_end_of_the_stream() {
-        let sealer = |next| Sealer { binding: Binding::new(Start::new(&[1; 32]), b""), next };
-        let opener =
-            |next| Opener { binding: Binding::new(Start::new(&[1; 32]), b""), commitment: None, next };
-        let last_number = u64::from(u32::MAX);
-        let (mut chunk, mut last) = (vec![0; CHUNK_LEN], b"text".to_vec());
-        sealer(last_number).seal_last(&KEY, &mut last).expect("the last number");
-        opener(last_number).open_last(&KEY, &mut last).expect("the last number");
-        assert_eq!(last, b"text");
-        assert_eq!(sealer(last_number + 1).seal(&KEY, &mut chunk), Err(SealError::TooLong));
-        assert_eq!(sealer(last_number + 1).seal_last(&KEY, &mut last), Err(SealError::TooLong));
-        let mut sealed = vec![0; CHUNK_LEN + TAG_LEN];
-        assert_eq!(opener(last_number + 1).open(&KEY, &mut sealed), Err(OpenError::TooLong));
-        assert!(sealed.is_empty());
-    }
-
-    #[test]
-    fn nothing_but_a_chunk_is_sealed() {
-        let sealer = |next| Sealer { binding: Binding::new(Start::new(&[1; 32]), b""), next };
-        for len in [0, 1, CHUNK_LEN - 1, CHUNK_LEN + 1] {
-            let sealed = sealer(0).seal(&KEY, &mut vec![0; len]);
-            assert_eq!(sealed, Err(SealError::ChunkLength));
-        }
-        for (next, len) in [(0, CHUNK_LEN + 1), (1, 0)] {
-            let sealed = sealer(next).seal_last(&KEY, &mut vec![0; len]);
-            assert_eq!(sealed, Err(SealError::ChunkLength));
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,8 @@
 //! The known answers in `vectors/content-server.json`, checked against this implementation: both sides of
 //! `docs/protocol.md` section 8, and what each of them must see through.
 
+mod altered;
+
 use std::time::Duration;
 
 use rke_secret::Secret;
@@ -11,11 +13,11 @@ use crate::cursor::DecodeError;
 use crate::derive::{self, ShareKind, ShareWidth};
 use crate::envelope::{self, ResponseParts};
 use crate::header::RequestHeader;
-use crate::round::{Pace, REQUEST_RANDOM_LEN, Recipient, Round, Rules};
-use crate::tunnel::answer::{self, Form};
+use crate::round::{Pace, REQUEST_RANDOM_LEN, Recipient, Round, RoundConfig};
 use crate::tunnel::confirm::ConfirmError;
+use crate::tunnel::response::{self, Form};
 use crate::tunnel::{
-    Answer, ClientKeyId, Confirmation, Covered, Handshake, HandshakeNonce, SessionIdentifier, packet,
+    ClientKeyId, Confirmation, Covered, Handshake, HandshakeNonce, Response, SessionIdentifier, packet,
 };
 use crate::{
     Bitmap, ClientSn, ContentServerId, Envelope, EnvelopeKey, KeyContext, KeySetId, MIN_REQUIRED, RaidaIndex,
@@ -24,10 +26,6 @@ use crate::{
 
 /// Seconds that a timestamp may be off.
 const SKEW: u64 = 300;
-
-/// Where a packet has its key id, and that part of its nonce which is not in the counter block.
-const KEY_ID: std::ops::Range<usize> = 3..8;
-const NONCE_END: std::ops::Range<usize> = 24..32;
 
 /// The handshakes by name, and whether their HMAC covers the header.
 const HANDSHAKES: [(&str, bool); 4] = [
@@ -57,7 +55,7 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 
 impl Vectors {
     fn read() -> Self {
-        let text = include_str!("../../../../vectors/content-server.json");
+        let text = include_str!("../../../../../vectors/content-server.json");
         Self(serde_json::from_str(text).expect("the vectors are JSON"))
     }
 
@@ -106,9 +104,9 @@ impl Vectors {
         Confirmation::with_key(key, &self.nonce(), self.key_id(), self.handshake())
     }
 
-    fn answer(&self, status: Status) -> Answer {
+    fn response(&self, status: Status) -> Response {
         let server_nonce = bytes(&self.0["answer"]["server_nonce"]);
-        Answer { status, server_nonce, lifetime: 86400, bitmap: self.bitmap() }
+        Response { status, server_nonce, lifetime: 86400, bitmap: self.bitmap() }
     }
 }
 
@@ -130,7 +128,7 @@ fn verdict(vectors: &Vectors, packet: &mut [u8]) -> Status {
     let Ok((header, payload)) = packet::split(packet) else { return Status::BAD_LENGTH };
     let Ok(nonce) = HandshakeNonce::decode(&header.nonce) else { return Status::UNKNOWN_KEY };
     let context = nonce.context(vectors.context().cs_id);
-    let is_known = nonce.may_mean(&context.cs_id) && nonce.key_set == vectors.context().key_set;
+    let is_known = nonce.matches_id_prefix(&context.cs_id) && nonce.key_set == vectors.context().key_set;
     if !is_known || nonce.timestamp.abs_diff(vectors.context().timestamp) > SKEW {
         return Status::UNKNOWN_KEY;
     }
@@ -143,7 +141,7 @@ fn verdict(vectors: &Vectors, packet: &mut [u8]) -> Status {
     }
 }
 
-/// What the client makes of an answer.
+/// What the client makes of a response.
 fn received(vectors: &Vectors, packet: &mut [u8]) -> Result<(), ConfirmError> {
     let (header, payload) = packet::split(packet)?;
     vectors.confirmation().receive(&header, payload)
@@ -157,18 +155,6 @@ fn opened(vectors: &Vectors, packet: &mut [u8]) -> Result<(Vec<u8>, Covered), De
     }
     let data = packet::open_data(&vectors.key(), &header, &vectors.session(), payload);
     data.map(|(data, covered)| (data.to_vec(), covered))
-}
-
-/// Cuts a packet at every byte, then flips each bit of it.
-fn for_each_change(good: &[u8], mut check: impl FnMut(usize, &mut [u8])) {
-    for at in 0..good.len() {
-        check(at, &mut good[..at].to_vec());
-        for bit in 0..8 {
-            let mut altered = good.to_vec();
-            altered[at] ^= 1 << bit;
-            check(at, &mut altered);
-        }
-    }
 }
 
 #[test]
@@ -206,7 +192,8 @@ fn recipient(raida: RaidaIndex) -> Recipient {
 /// A round over these RAIDAs, each of which gives the share of the vectors, repeated where it is wide.
 fn round_of(raidas: Bitmap, width: ShareWidth, context: &KeyContext) -> Round {
     let recipients = raidas.iter().map(recipient).collect();
-    let mut round = Round::collect_shares(recipients, width, context, Rules::new(13)).expect("secret memory");
+    let mut round =
+        Round::collect_shares(recipients, width, context, RoundConfig::new(13)).expect("secret memory");
     let sent: Vec<_> =
         round.take_due(Duration::ZERO).map(|(raida, to, datagram)| (raida, to, datagram.to_vec())).collect();
     for (raida, endpoint, request) in sent {
@@ -220,8 +207,8 @@ fn round_of(raidas: Bitmap, width: ShareWidth, context: &KeyContext) -> Round {
             ShareWidth::Wide => [challenge.as_slice(), &[share; 32]].concat(),
         };
         let write = |out: &mut [u8]| out.copy_from_slice(&payload);
-        let answer = envelope::seal_response(&header, &EnvelopeKey::None, &parts, payload.len(), write);
-        round.receive(endpoint, &mut answer.expect("secret memory"), Duration::ZERO);
+        let response = envelope::seal_response(&header, &EnvelopeKey::None, &parts, payload.len(), write);
+        round.receive(endpoint, &mut response.expect("secret memory"), Duration::ZERO);
     }
     round
 }
@@ -258,12 +245,12 @@ fn the_answers_are_the_known_ones_and_the_client_takes_them() {
     let vectors = Vectors::read();
     let known = &vectors.0["answer"];
     for (name, status) in [("packet", Status::SUCCESS), ("packet_of_241", Status::TICKETS_GOOD)] {
-        let (answer, mut packet) = (vectors.answer(status), hex_of(&known[name]));
-        let sealed = answer.seal(&vectors.key(), vectors.key_id(), bytes(&known["header_nonce"]));
+        let (response, mut packet) = (vectors.response(status), hex_of(&known[name]));
+        let sealed = response.seal(&vectors.key(), vectors.key_id(), bytes(&known["header_nonce"]));
         assert_eq!(sealed, packet, "{name}");
         assert_eq!(received(&vectors, &mut packet.clone()), Ok(()), "{name}");
         let (header, payload) = packet::split(&mut packet).expect("a packet");
-        assert_eq!(Answer::open(&vectors.key(), &header, payload), Ok(answer), "{name}");
+        assert_eq!(Response::open(&vectors.key(), &header, payload), Ok(response), "{name}");
     }
     assert_eq!(received(&vectors, &mut hex_of(&known["packet_that_leaves_its_header_out"])), Ok(()));
 }
@@ -283,11 +270,11 @@ fn a_refusal_without_a_key_is_the_known_one() {
     let cases = vectors.cases("refusals", 5);
     let nonce = bytes(&vectors.0["answer"]["header_nonce"]);
     for (at, status) in [(3, Status::UNKNOWN_KEY), (4, Status::BAD_PARAMETER)] {
-        let refusal = Answer { lifetime: 0, bitmap: Bitmap::default(), ..vectors.answer(status) };
+        let refusal = Response { lifetime: 0, bitmap: Bitmap::default(), ..vectors.response(status) };
         let mut packet = refusal.in_clear(vectors.key_id(), nonce);
         assert_eq!(packet, cases[at].2, "{status}");
         let (_, payload) = packet::split(&mut packet).expect("a packet");
-        assert_eq!(answer::form(payload), Ok(Form::Clear(refusal)), "{status}");
+        assert_eq!(response::form(payload), Ok(Form::Clear(refusal)), "{status}");
     }
 }
 
@@ -333,68 +320,5 @@ fn data_that_nobody_may_open_does_not_open() {
     let vectors = Vectors::read();
     for (name, _, mut packet) in vectors.cases("data_that_opens_for_nobody", 11) {
         assert!(opened(&vectors, &mut packet).is_err(), "{name}");
-    }
-}
-
-#[test]
-fn no_known_handshake_opens_when_it_is_cut_or_altered() {
-    let vectors = Vectors::read();
-    for (name, covers_header) in HANDSHAKES {
-        let good = hex_of(&vectors.0[name]);
-        for_each_change(&good, |at, changed| {
-            // A key id that no HMAC covers is another client's name for the same handshake.
-            let is_free = !covers_header && KEY_ID.contains(&at) && changed.len() == good.len();
-            let taken = verdict(&vectors, changed) == Status::SUCCESS;
-            assert_eq!(taken, is_free, "byte {at} of {name}");
-        });
-    }
-}
-
-#[test]
-fn no_known_answer_is_taken_when_it_is_cut_or_altered() {
-    let vectors = Vectors::read();
-    for (name, covered) in [
-        ("packet", Covered::HeaderAndPayload),
-        ("packet_of_241", Covered::HeaderAndPayload),
-        ("packet_that_leaves_its_header_out", Covered::Payload),
-    ] {
-        let good = hex_of(&vectors.0["answer"][name]);
-        for_each_change(&good, |at, changed| {
-            let is_free =
-                covered == Covered::Payload && NONCE_END.contains(&at) && changed.len() == good.len();
-            match received(&vectors, changed) {
-                Ok(()) => assert!(is_free, "byte {at} of {name}"),
-                Err(error) => {
-                    assert!(
-                        !is_free && matches!(error, ConfirmError::Malformed(_)),
-                        "byte {at} of {name}: {error}"
-                    );
-                }
-            }
-        });
-    }
-}
-
-#[test]
-fn no_known_refusal_establishes_a_key_when_it_is_cut_or_altered() {
-    let vectors = Vectors::read();
-    for (name, _, good) in vectors.cases("refusals", 5) {
-        for_each_change(&good, |at, changed| {
-            assert!(received(&vectors, changed).is_err(), "byte {at}: {name}");
-        });
-    }
-}
-
-#[test]
-fn no_known_data_opens_when_it_is_cut_or_altered() {
-    let vectors = Vectors::read();
-    for (direction, (name, covered)) in DIRECTIONS.into_iter().flat_map(|to| COVERED.map(|form| (to, form))) {
-        let good = hex_of(&vectors.0[direction][name]);
-        for_each_change(&good, |at, changed| {
-            let is_free =
-                covered == Covered::Payload && NONCE_END.contains(&at) && changed.len() == good.len();
-            let opens = opened(&vectors, changed).is_ok();
-            assert_eq!(opens, is_free, "byte {at} of {direction}, {name}");
-        });
     }
 }

@@ -1,11 +1,11 @@
-//! What is left in the process after a handshake: nothing from which a session's key follows. The look covers the heap,
+//! What is left in the process after a handshake: nothing from which a session's key follows. The scan covers the heap,
 //! all stacks and the registers, and finds scratch stacks that were not wiped.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
+use rke_secret::memory_scan::Fingerprint;
 use rke_secret::process::block_signals;
-use rke_secret::residue::Fingerprint;
 
 use super::*;
 use crate::cipher::add_schedule;
@@ -120,23 +120,22 @@ fn attach(seen: &mut Fingerprint, session: &Accepted) {
 fn a_handshake_leaves_none_of_its_secrets_behind() {
     block_signals().expect("signals to be blocked");
     let seen = fingerprint_of_a_handshake();
-    let look = seen.look().expect("a look");
-    assert_eq!(look.hits, 0, "{look:?}");
-    assert!(look.scanned_bytes > 1_000_000, "{look:?}");
+    let scan = seen.scan_memory().expect("a scan");
+    assert_eq!(scan.hits, 0, "{scan:?}");
+    assert!(scan.scanned_bytes > 1_000_000, "{scan:?}");
 }
 
-/// Set in the process that has a residue, which does not come to its end.
-const CHILD: &str = "RKE_PROTO_RESIDUE";
+/// Set in the child process, which keeps a copy of a key and therefore aborts.
+const CHILD: &str = "RKE_PROTO_COPIED_KEY";
 
 /// What ends a process that aborts, on Linux.
 const SIGABRT: i32 = 6;
 
 #[test]
-fn the_look_finds_a_session_key_that_was_copied_and_ends_the_process() {
+fn a_scan_finds_a_copied_session_key_and_ends_the_process() {
     if std::env::var_os(CHILD).is_none() {
         let mut command = Command::new(std::env::current_exe().expect("this program"));
-        let test =
-            "handshake::tests::residue::the_look_finds_a_session_key_that_was_copied_and_ends_the_process";
+        let test = "handshake::tests::memory_scan::a_scan_finds_a_copied_session_key_and_ends_the_process";
         command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(CHILD, "1");
         let output = command.output().expect("a child process");
         let said = String::from_utf8_lossy(&output.stderr);
@@ -150,6 +149,6 @@ fn the_look_finds_a_session_key_that_was_copied_and_ends_the_process() {
     add_accepted(&mut seen, &client);
     let leaked = client.secrets.key.expose(|key| key.to_vec());
     drop(client);
-    let _ = seen.look();
+    let _ = seen.scan_memory();
     std::hint::black_box(leaked);
 }

@@ -1,6 +1,6 @@
 //! Coins and their files. `docs/protocol.md` section 2.
-//! The ANs are never parsed here: [`FileHeader::an_position`] says where each one lies, so that it
-//! can be read from the file straight into a [`rke_secret::Secret`].
+//! The ANs are never parsed here: [`FileHeader::an_position`] says where each one lies, so that it can be read from
+//! the file straight into a [`rke_secret::Secret`].
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ pub const AN_LEN: usize = 16;
 /// Length of a coin file's header.
 pub const FILE_HEADER_LEN: usize = 32;
 
-/// Length of what stands before a coin's ANs: split, shard, denomination, serial number.
+/// Length of the fields before a coin's ANs: split, shard, denomination, serial number.
 pub const COIN_HEADER_LEN: usize = 7;
 
 const FORMAT: u8 = 9;
@@ -36,7 +36,7 @@ impl CoinId {
         [self.denomination as u8, a, b, c, d]
     }
 
-    /// The coin that five bytes of the wire name.
+    /// The coin that five bytes of the wire identify.
     pub fn from_bytes([denomination, a, b, c, d]: [u8; 5]) -> Self {
         Self { denomination: denomination as i8, serial: u32::from_be_bytes([a, b, c, d]) }
     }
@@ -65,27 +65,26 @@ impl std::str::FromStr for CoinId {
 /// Length of a coin pair on the wire.
 pub const COIN_PAIR_LEN: usize = 10;
 
-/// The coins whose ANs authenticated a request: one, or two. A wide share is bound to them.
-/// `docs/protocol.md` section 6.
+/// The one or two coins whose ANs authenticated a request. A wide share is bound to them. `docs/protocol.md` section
+/// 6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CoinPair {
     /// Coin 1 of the envelope.
     pub first: CoinId,
-    /// Coin 2, where there is one.
+    /// Coin 2, if the envelope has one.
     pub second: Option<CoinId>,
 }
 
-/// RAIDAs whose shares are used, and the coins that authenticated the requests to them.
+/// RAIDAs whose shares are used, with the coins that authenticated the requests to them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Group {
     /// The RAIDAs; at least one.
     pub raidas: Bitmap,
-    /// The coins.
     pub coins: CoinPair,
 }
 
 impl CoinPair {
-    /// The ten bytes of the wire: two `id5`, the second of them zeros where there is no second coin.
+    /// The ten bytes of the wire: two `id5`, the second one zeros without a second coin.
     pub fn to_bytes(self) -> [u8; COIN_PAIR_LEN] {
         let mut bytes = [0; COIN_PAIR_LEN];
         bytes[..5].copy_from_slice(&self.first.to_bytes());
@@ -95,7 +94,7 @@ impl CoinPair {
         bytes
     }
 
-    /// The pair that ten bytes of the wire name.
+    /// The pair that ten bytes of the wire identify.
     pub fn from_bytes(bytes: [u8; COIN_PAIR_LEN]) -> Self {
         let [a, b, c, d, e, f, g, h, i, j] = bytes;
         let second = [f, g, h, i, j];
@@ -138,18 +137,21 @@ pub enum CoinFileError {
     },
 }
 
-/// What a coin's holder knows of it at one RAIDA, from the file's status nibbles.
+/// What a coin's holder knows about it at one RAIDA, from the file's status nibbles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CoinStatus {
     /// `p`: the RAIDA has confirmed the AN.
     Passed,
-    /// Anything else: unknown, failed, no answer, or in doubt.
+    /// `f`: the AN is not that of the RAIDA.
+    Failed,
+    /// Anything else: unknown, no response, or in doubt.
     Unusable,
 }
 
 const PASSED_NIBBLE: u8 = 0xA;
+const FAILED_NIBBLE: u8 = 0xF;
 
-/// The header of a coin file: how many coins it has, and where their ANs lie.
+/// The header of a coin file: the number of its coins, and the positions of their ANs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileHeader {
     coins: u16,
@@ -158,7 +160,7 @@ pub struct FileHeader {
 }
 
 impl FileHeader {
-    /// A header for a file that one writes: one coin with its statuses, or several coins.
+    /// A header for a new file: one coin with its statuses, or several coins.
     pub fn new(coins: u16, statuses: [CoinStatus; RAIDA_COUNT]) -> Self {
         Self { coins, proposed_ans: false, statuses }
     }
@@ -210,19 +212,27 @@ impl FileHeader {
             return bytes;
         }
         for (raida, status) in self.statuses.iter().enumerate() {
-            if *status == CoinStatus::Passed {
-                bytes[16 + raida / 2] |= PASSED_NIBBLE << if raida % 2 == 0 { 4 } else { 0 };
-            }
+            let nibble = match status {
+                CoinStatus::Passed => PASSED_NIBBLE,
+                CoinStatus::Failed => FAILED_NIBBLE,
+                CoinStatus::Unusable => 0,
+            };
+            bytes[16 + raida / 2] |= nibble << if raida % 2 == 0 { 4 } else { 0 };
         }
         bytes
     }
 
-    /// How many coins the file holds.
+    /// Whether 25 proposed ANs follow the ANs of each coin.
+    pub fn has_proposed_ans(&self) -> bool {
+        self.proposed_ans
+    }
+
+    /// The number of coins in the file.
     pub fn coins(&self) -> u16 {
         self.coins
     }
 
-    /// Checks that the file has the coins that it announces. Bytes behind them are ignored: older clients pad their files.
+    /// Checks that the file has the coins that it announces. Extra bytes are ignored: older clients pad their files.
     ///
     /// # Errors
     /// [`CoinFileError::WrongLength`].
@@ -234,19 +244,19 @@ impl FileHeader {
         Err(CoinFileError::WrongLength { coins: self.coins, expected, actual })
     }
 
-    /// What the holder knows of the file's coins at a RAIDA.
+    /// What the holder knows about the file's coins at a RAIDA.
     pub fn status(&self, raida: RaidaIndex) -> CoinStatus {
         self.statuses[raida.position()]
     }
 
-    /// Where the header of the file's coin `coin` (from 0) lies, in bytes from the file's start.
+    /// The position of the header of coin `coin` (from 0), in bytes from the start of the file.
     pub fn coin_position(&self, coin: u16) -> u64 {
         let an_sets = if self.proposed_ans { 2 } else { 1 };
         let coin_len = COIN_HEADER_LEN + an_sets * RAIDA_COUNT * AN_LEN;
         FILE_HEADER_LEN as u64 + u64::from(coin) * coin_len as u64
     }
 
-    /// Where the 16 bytes of the AN of coin `coin` (from 0) at a RAIDA lie in the file.
+    /// The position of the 16-byte AN of coin `coin` (from 0) at a RAIDA.
     pub fn an_position(&self, coin: u16, raida: RaidaIndex) -> u64 {
         self.coin_position(coin) + (COIN_HEADER_LEN + raida.position() * AN_LEN) as u64
     }
@@ -255,16 +265,20 @@ impl FileHeader {
 fn status_at(nibbles: &[u8; 16], raida: usize) -> CoinStatus {
     let byte = nibbles[raida / 2];
     let nibble = if raida.is_multiple_of(2) { byte >> 4 } else { byte & 0xF };
-    if nibble == PASSED_NIBBLE { CoinStatus::Passed } else { CoinStatus::Unusable }
+    match nibble {
+        PASSED_NIBBLE => CoinStatus::Passed,
+        FAILED_NIBBLE => CoinStatus::Failed,
+        _ => CoinStatus::Unusable,
+    }
 }
 
-/// What stands before a coin's ANs.
+/// Reads the fields before a coin's ANs.
 pub fn decode_coin_header(bytes: [u8; COIN_HEADER_LEN]) -> CoinId {
     let [_split, _shard, id @ ..] = bytes;
     CoinId::from_bytes(id)
 }
 
-/// The bytes that stand before a coin's ANs.
+/// Writes the fields before a coin's ANs.
 pub fn encode_coin_header(id: CoinId) -> [u8; COIN_HEADER_LEN] {
     let mut bytes = [0; COIN_HEADER_LEN];
     bytes[2..].copy_from_slice(&id.to_bytes());
@@ -272,63 +286,4 @@ pub fn encode_coin_header(id: CoinId) -> [u8; COIN_HEADER_LEN] {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn raida(index: u8) -> RaidaIndex {
-        RaidaIndex::new(index).unwrap_or_else(|| unreachable!())
-    }
-
-    #[test]
-    fn statuses_stand_high_nibble_first() {
-        let mut bytes = FileHeader::new(1, [CoinStatus::Unusable; 25]).encode();
-        bytes[16] = 0xF0; // RAIDA 0 failed, 1 unknown
-        bytes[17] = 0x0A; // 2 unknown, 3 passed
-        bytes[28] = 0xA5; // 24 passed, then the task id
-        let header = FileHeader::decode(&bytes).unwrap_or_else(|_| unreachable!());
-        let passed: Vec<u8> = RaidaIndex::all()
-            .filter(|r| header.status(*r) == CoinStatus::Passed)
-            .map(RaidaIndex::get)
-            .collect();
-        assert_eq!(passed, [3, 24]);
-    }
-
-    #[test]
-    fn what_encodes_decodes_to_the_same() {
-        let statuses =
-            std::array::from_fn(|i| if i % 3 == 0 { CoinStatus::Passed } else { CoinStatus::Unusable });
-        for header in [FileHeader::new(1, statuses), FileHeader::new(3, [CoinStatus::Passed; 25])] {
-            assert_eq!(FileHeader::decode(&header.encode()).as_ref(), Ok(&header));
-        }
-    }
-
-    #[test]
-    fn refuses_what_is_not_a_plain_coin_file() {
-        let good = FileHeader::new(1, [CoinStatus::Passed; 25]).encode();
-        for (at, value) in [(0, 8), (3, 7), (5, 1), (5, 4), (5, 9), (7, 0), (15, 2)] {
-            let mut bytes = good;
-            bytes[at] = value;
-            assert!(FileHeader::decode(&bytes).is_err(), "byte {at} = {value}");
-        }
-    }
-
-    #[test]
-    fn proposed_ans_are_skipped() {
-        let mut bytes = FileHeader::new(2, [CoinStatus::Passed; 25]).encode();
-        bytes[15] = 1;
-        let header = FileHeader::decode(&bytes).unwrap_or_else(|_| unreachable!());
-        assert_eq!(header.an_position(0, raida(0)), 39);
-        assert_eq!(header.coin_position(1), 32 + 807);
-        assert_eq!(header.an_position(1, raida(24)), 32 + 807 + 7 + 24 * 16);
-        assert!(header.check_len(32 + 2 * 807).is_ok() && header.check_len(32 + 2 * 407).is_err());
-    }
-
-    #[test]
-    fn coin_ids_have_a_signed_denomination() {
-        assert_eq!("-3:7".parse(), Ok(CoinId { denomination: -3, serial: 7 }));
-        let id = CoinId { denomination: -3, serial: 0x0102_0304 };
-        assert_eq!(id.to_bytes(), [0xFD, 1, 2, 3, 4]);
-        assert_eq!(CoinId::from_bytes(id.to_bytes()), id);
-        assert!("3".parse::<CoinId>().is_err() && "300:1".parse::<CoinId>().is_err());
-    }
-}
+mod tests;

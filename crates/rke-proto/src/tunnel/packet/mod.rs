@@ -1,6 +1,5 @@
 //! One packet of envelope type 6: header, encrypted payload, trailer. `docs/protocol.md` section 8.
-//! Packets of data are sealed and opened here; handshake and answer have modules of their own that use
-//! the parts here.
+//! This module seals and opens packets of data; the modules for handshake and response use its parts.
 
 use crate::cipher::{BLOCK_LEN, HMAC_LEN, aes256_ctr, hmac_matches, hmac_sha256};
 use crate::cursor::{Cursor, DecodeError};
@@ -13,16 +12,16 @@ pub const HEADER_LEN: usize = 32;
 /// Length of a packet's nonce.
 pub const NONCE_LEN: usize = 24;
 
-/// What every packet ends with.
+/// The end of every packet.
 pub const TRAILER: [u8; 2] = [0xE3, 0xE3];
 
-/// Most bytes of data in one packet: what the 16-bit length leaves beside identifier and HMAC.
+/// The limit on data in one packet: the 16-bit length also covers identifier and HMAC.
 pub const MAX_DATA_LEN: usize = u16::MAX as usize - SESSION_IDENTIFIER_LEN - HMAC_LEN;
 
 /// The first byte of every packet. No packet of handshake 3 begins with it, so both share a port.
 pub const TYPE: u8 = 6;
 
-/// Five random bytes by which a client names its key to the Content Server.
+/// Five random bytes that identify a client's key to the Content Server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientKeyId(pub [u8; 5]);
 
@@ -31,7 +30,7 @@ pub struct ClientKeyId(pub [u8; 5]);
 pub struct PacketHeader {
     /// Length of the payload alone, in bytes.
     pub payload_len: u16,
-    /// Whose key it is.
+    /// The key that it is under.
     pub key_id: ClientKeyId,
     /// Random, except in a handshake.
     pub nonce: [u8; NONCE_LEN],
@@ -41,7 +40,7 @@ impl PacketHeader {
     /// Decodes the first 32 bytes of a packet.
     ///
     /// # Errors
-    /// [`DecodeError::BadValue`] for another type than 6.
+    /// [`DecodeError::BadValue`] for a type other than 6.
     pub fn decode(bytes: &[u8; HEADER_LEN]) -> Result<Self, DecodeError> {
         let mut cursor = Cursor::new(bytes);
         let value = cursor.u8("packet type")?;
@@ -63,7 +62,7 @@ impl PacketHeader {
         bytes
     }
 
-    /// Length of what follows the header: payload and trailer.
+    /// Length of the part after the header: payload and trailer.
     pub fn rest_len(&self) -> usize {
         usize::from(self.payload_len) + TRAILER.len()
     }
@@ -74,7 +73,7 @@ impl PacketHeader {
     }
 }
 
-/// Takes a whole packet apart: its header, and its payload where it lies.
+/// Splits a whole packet into its header and its payload, in place.
 ///
 /// # Errors
 /// [`DecodeError`]: cut short, bytes left over, another type, another trailer.
@@ -94,7 +93,7 @@ pub fn split(packet: &mut [u8]) -> Result<(PacketHeader, &mut [u8]), DecodeError
     }
 }
 
-/// A packet with this payload as it is: an answer where no key was agreed.
+/// A packet with an unencrypted payload: a response without an agreed key.
 pub(crate) fn in_clear(key_id: ClientKeyId, nonce: [u8; NONCE_LEN], payload: &[u8]) -> Vec<u8> {
     let header = PacketHeader { payload_len: payload.len() as u16, key_id, nonce };
     [&header.to_bytes(), payload, &TRAILER].concat()
@@ -119,8 +118,8 @@ impl Covered {
     }
 }
 
-/// A packet with this payload, an HMAC after it, and both encrypted. The payload is at most
-/// [`MAX_DATA_LEN`] and an identifier long.
+/// A packet with this payload and an HMAC after it, both encrypted. The payload is at most [`MAX_DATA_LEN`] and an
+/// identifier long.
 pub(crate) fn seal_payload(
     key: &[u8; SECRET_LEN],
     key_id: ClientKeyId,
@@ -140,10 +139,10 @@ pub(crate) fn seal_payload(
     packet
 }
 
-/// Decrypts a payload where it lies and gives what is before its HMAC, once that is verified, and what it covers.
+/// Decrypts a payload in place and returns the part before its HMAC, once that is verified, and what the HMAC covers.
 ///
 /// # Errors
-/// [`DecodeError`]; the payload is garbled then.
+/// [`DecodeError`]; the payload is then garbled.
 pub(crate) fn open_payload<'a>(
     key: &[u8; SECRET_LEN],
     header: &PacketHeader,
@@ -159,8 +158,8 @@ pub(crate) fn open_payload<'a>(
     Ok((before, covered))
 }
 
-/// A packet of data under a random nonce: `docs/protocol.md` section 8. `data` is at most [`MAX_DATA_LEN`]
-/// bytes. A client seals with [`Covered::HeaderAndPayload`], a server with what the client's last packet had.
+/// A packet of data under a random nonce: `docs/protocol.md` section 8. `data` is at most [`MAX_DATA_LEN`] bytes. A
+/// client uses [`Covered::HeaderAndPayload`], a server the form of the client's last packet.
 ///
 /// # Errors
 /// [`DecodeError::BadValue`] for more data than that.
@@ -178,12 +177,12 @@ pub fn seal_data(
     Ok(seal_payload(key, key_id, nonce, &[session, data], covered))
 }
 
-/// Opens the payload of a packet of data where it lies, and gives the data and what its HMAC covers. Where that is
-/// the payload alone, nobody vouches for the header's key id and the last 8 bytes of its nonce.
-/// `docs/protocol.md` section 8.
+/// Opens the payload of a packet of data in place, and returns the data and what its HMAC covers. If that is the
+/// payload alone, the header's key id and the last 8 bytes of its nonce are unauthenticated. `docs/protocol.md`
+/// section 8.
 ///
 /// # Errors
-/// [`DecodeError`]: not sealed under this key, or of another session. The payload is garbled then.
+/// [`DecodeError`]: not sealed under this key, or of another session. The payload is then garbled.
 pub fn open_data<'a>(
     key: &[u8; SECRET_LEN],
     header: &PacketHeader,
@@ -198,51 +197,4 @@ pub fn open_data<'a>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KEY: [u8; 32] = [7; 32];
-    const ID: ClientKeyId = ClientKeyId([1, 2, 3, 4, 5]);
-    const SESSION: SessionIdentifier = [9; 8];
-
-    const BOTH: [Covered; 2] = [Covered::HeaderAndPayload, Covered::Payload];
-
-    fn sealed(data: &[u8], covered: Covered) -> Vec<u8> {
-        seal_data(&KEY, ID, &SESSION, [3; 24], data, covered).expect("a packet")
-    }
-
-    #[test]
-    fn what_is_sealed_opens_at_every_length() {
-        for (len, covered) in
-            [0, 1, 15, 16, 1000, MAX_DATA_LEN].into_iter().flat_map(|len| BOTH.map(|covered| (len, covered)))
-        {
-            let mut data: Vec<u8> = (0..len).map(|at| at as u8).collect();
-            let mut packet = sealed(&data, covered);
-            let (header, payload) = split(&mut packet).expect("a packet");
-            assert_eq!(header.key_id, ID);
-            assert_eq!(open_data(&KEY, &header, &SESSION, payload), Ok((data.as_mut_slice(), covered)));
-        }
-        let too_much = vec![0; MAX_DATA_LEN + 1];
-        assert!(seal_data(&KEY, ID, &SESSION, [3; 24], &too_much, Covered::Payload).is_err());
-    }
-
-    #[test]
-    fn no_altered_cut_or_prolonged_packet_opens() {
-        let good = sealed(b"some data", Covered::HeaderAndPayload);
-        let opens = |mut packet: Vec<u8>| {
-            let Ok((header, payload)) = split(&mut packet) else { return false };
-            open_data(&KEY, &header, &SESSION, payload).is_ok()
-        };
-        assert!(opens(good.clone()));
-        for at in 0..good.len() {
-            let mut altered = good.clone();
-            altered[at] ^= 0x20;
-            assert!(!opens(altered), "byte {at}");
-            assert!(!opens(good[..at].to_vec()), "cut at {at}");
-        }
-        assert!(!opens([good.clone(), vec![0]].concat()));
-        let mut packet = good;
-        let (header, payload) = split(&mut packet).expect("a packet");
-        assert!(open_data(&KEY, &header, &[8; 8], payload).is_err(), "another session");
-    }
-}
+mod tests;

@@ -4,10 +4,10 @@ use std::fmt;
 
 use crate::DecodeError;
 
-/// How many RAIDA servers there are.
+/// The number of RAIDA servers.
 pub const RAIDA_COUNT: usize = 25;
 
-/// The fewest RAIDAs whose shares may make a key, whatever a Content Server's records say.
+/// The smallest number of RAIDAs whose shares may make a key, whatever a Content Server's records say.
 pub const MIN_REQUIRED: u8 = 13;
 
 /// The number of a RAIDA server, 0 to 24.
@@ -25,7 +25,7 @@ impl RaidaIndex {
         (0..RAIDA_COUNT as u8).map(Self)
     }
 
-    /// The number as it stands on the wire.
+    /// The number on the wire.
     pub fn get(self) -> u8 {
         self.0
     }
@@ -42,7 +42,7 @@ impl fmt::Display for RaidaIndex {
     }
 }
 
-/// A set of RAIDAs as it stands on the wire: bit i is RAIDA i.
+/// A set of RAIDAs in the form of the wire: bit i is RAIDA i.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Bitmap(u32);
 
@@ -57,7 +57,7 @@ impl Bitmap {
         self.0 & (1 << raida.0) != 0
     }
 
-    /// How many RAIDAs are in the set.
+    /// The number of RAIDAs in the set.
     pub fn count(self) -> usize {
         self.0.count_ones() as usize
     }
@@ -82,7 +82,7 @@ impl Bitmap {
         Self(self.0 & !other.0)
     }
 
-    /// The set that four bytes of the wire name.
+    /// The set in four bytes of the wire.
     ///
     /// # Errors
     /// [`DecodeError::BadValue`] for a RAIDA over 24.
@@ -109,19 +109,4 @@ impl FromIterator<RaidaIndex> for Bitmap {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn there_is_no_raida_25() {
-        assert!(RaidaIndex::new(24).is_some() && RaidaIndex::new(25).is_none());
-    }
-
-    #[test]
-    fn bitmap_of_the_even_raidas() {
-        let even: Bitmap = RaidaIndex::all().filter(|raida| raida.get() % 2 == 0).collect();
-        assert_eq!(even.to_bytes(), [0x01, 0x55, 0x55, 0x55]);
-        assert_eq!(even.count(), 13);
-        assert_eq!(even.iter().last(), RaidaIndex::new(24));
-    }
-}
+mod tests;
