@@ -15,58 +15,46 @@ use crate::echo;
 pub enum DirectoryError {
     /// The file cannot be read.
     #[error("cannot read the RAIDA directory {path}: {source}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    Read { path: PathBuf, source: std::io::Error },
     /// A line is malformed.
     #[error("RAIDA directory {path}, {source}")]
-    Line {
-        /// The file.
-        path: PathBuf,
-        /// Which line.
-        source: LineError,
-    },
-    /// A name in it has no address.
+    Line { path: PathBuf, source: LineError },
+    /// A name in it does not resolve.
     #[error("RAIDA directory {path}: no address found for {host}: {source}")]
     Unresolved {
-        /// The file.
         path: PathBuf,
         /// The name.
         host: String,
-        /// What the resolver said.
+        /// The resolver's error.
         source: std::io::Error,
     },
 }
 
-/// Reads the directory file at `path`. A name stands for all addresses that it has; the first is the one that is asked.
+/// Reads the directory file at `path`. A name stands for all its addresses; the first is the one that requests go to.
 ///
 /// # Errors
-/// [`DirectoryError`]: the file, the line or the name that is at fault.
+/// [`DirectoryError`]: the faulty file, line or name.
 pub async fn load(path: &Path) -> Result<Directory, DirectoryError> {
-    Ok(of_lines(resolve(path).await?))
+    Ok(from_lines(resolve(path).await?))
 }
 
-/// The same for whoever asks the RAIDAs: of a name that has several addresses, the first is one that answers, where there
-/// is one.
+/// As [`load`], but puts a responding address first if a name has several.
 ///
 /// # Errors
 /// As [`load`].
-pub async fn load_answering(path: &Path) -> Result<Directory, DirectoryError> {
+pub async fn load_responding(path: &Path) -> Result<Directory, DirectoryError> {
     let mut lines = resolve(path).await?;
     let mut asked = JoinSet::new();
     for (at, (raida, addresses)) in lines.iter().enumerate().filter(|(_, (_, addresses))| addresses.len() > 1)
     {
         let (raida, addresses) = (*raida, addresses.clone());
-        asked.spawn(async move { (at, echo::first_to_answer(raida, &addresses).await) });
+        asked.spawn(async move { (at, echo::first_responding(raida, &addresses).await) });
     }
     for (at, answering) in asked.join_all().await {
         // The others keep their order.
         lines[at].1.sort_by_key(|address| Some(*address) != answering);
     }
-    Ok(of_lines(lines))
+    Ok(from_lines(lines))
 }
 
 /// The lines of a directory file, each with all addresses of its host: at least one.
@@ -89,7 +77,7 @@ async fn resolve(path: &Path) -> Result<Vec<(RaidaIndex, Vec<SocketAddr>)>, Dire
     Ok(resolved)
 }
 
-fn of_lines(lines: Vec<(RaidaIndex, Vec<SocketAddr>)>) -> Directory {
+fn from_lines(lines: Vec<(RaidaIndex, Vec<SocketAddr>)>) -> Directory {
     let (mut entries, mut others) = (Vec::with_capacity(lines.len()), Vec::new());
     for (raida, addresses) in lines {
         let mut addresses = addresses.into_iter().map(|address| (address, raida));

@@ -1,6 +1,6 @@
-//! What both ends of an exchange need from the machine: the UDP loop around a round, wallets, the
-//! RAIDA directory, and a data directory with sealed files. The daemon, the RAIDA nodes and the
-//! Content Server all build on it.
+//! Access to the machine for both ends of an exchange: the UDP loop around a round, wallets, the
+//! RAIDA directory, a data directory with sealed files, and what both ends do with a session's key. The daemon, the
+//! RAIDA nodes and the Content Server all build on it.
 //!
 //! A secret in a sealed file of a data directory:
 //!
@@ -19,7 +19,7 @@
 //! let (description, opened) = data_dir.sealer().read::<32>(&file)?;
 //! assert!(description == b"what it is" && opened.matches(&secret));
 //!
-//! // Another process that wants the directory is told that it is in use, or whose it is.
+//! // Opening the directory twice fails, and so does opening it in another role.
 //! let second = DataDir::open(path, Role::Daemon, Sharing::Alone);
 //! assert!(matches!(second, Err(DataDirError::InUse(_))));
 //! let other = DataDir::open(path, Role::ContentServer, Sharing::Alone);
@@ -36,6 +36,10 @@ pub mod framing;
 pub mod own_file;
 pub mod sandbox;
 pub mod sealed;
+pub mod session_keys;
+pub mod stamp;
+pub mod streams;
 pub mod udp;
 pub mod until;
+pub mod usage;
 pub mod wallet;

@@ -17,13 +17,12 @@ pub enum DataDirError {
         action: &'static str,
         /// To which file or folder.
         path: PathBuf,
-        /// What the system said.
         source: io::Error,
     },
     /// Another process has it.
     #[error("{0} is in use by another process; stop that one, or choose another with --data-dir")]
     InUse(PathBuf),
-    /// The master key is gone, and what it sealed is not.
+    /// The master key is missing, but files that it sealed exist.
     #[error(
         "{path} is missing, and {sealed} is sealed with it; bring it back from a backup. To go on without what it \
          sealed, run `mv {sealed} {sealed}.lost`"
@@ -39,7 +38,6 @@ pub enum DataDirError {
     Exposed {
         /// The master key file.
         path: PathBuf,
-        /// Its mode.
         mode: u32,
     },
     /// The master key is not 32 bytes.
@@ -61,9 +59,8 @@ pub enum DataDirError {
     Foreign {
         /// The directory, or a folder in it.
         path: PathBuf,
-        /// Its owner.
         owner: u32,
-        /// Who looks at it.
+        /// This process's user.
         own: u32,
     },
     /// Others may change what is in it.
@@ -71,28 +68,24 @@ pub enum DataDirError {
     Writable {
         /// The directory, or a folder in it.
         path: PathBuf,
-        /// Its mode.
         mode: u32,
     },
-    /// It is somebody else's.
+    /// It belongs to another role.
     #[error("{path} is the data directory of {found}, not of {wanted}; choose another with --data-dir")]
     OtherRole {
         /// The directory.
         path: PathBuf,
-        /// Whose it is.
+        /// Its recorded owner.
         found: Role,
-        /// Whose it was to be.
+        /// The role of this process.
         wanted: Role,
     },
-    /// It does not say whose it is.
+    /// The record of its owner is damaged.
     #[error(
         "{path} does not say whose data directory this is; if you know it, run `mv {path} {path}.damaged`: the next \
          start of its program writes a new one"
     )]
-    UnknownRole {
-        /// The file.
-        path: PathBuf,
-    },
+    UnknownRole { path: PathBuf },
     /// There is no secret memory left, or the system gave no random bytes.
     #[error(transparent)]
     Secret(#[from] SecretError),

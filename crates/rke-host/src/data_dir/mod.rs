@@ -1,5 +1,5 @@
 //! A data directory that belongs to one process at a time: mode 0700, locked, with the master key
-//! that seals the secrets in it, and a file that says whose it is. Like `ssh`, it uses nothing that belongs to another
+//! that seals the secrets in it, and a file that records its owner. Like `ssh`, it uses nothing that belongs to another
 //! user or that others may write to.
 
 mod error;
@@ -24,7 +24,7 @@ const MASTER_KEY: &str = "master.key";
 const LOCK: &str = "lock";
 const ROLE: &str = "role";
 
-/// The folder for what cannot be read.
+/// The folder for unreadable files.
 const DAMAGED: &str = "damaged";
 
 /// Who else may have a data directory open.
@@ -32,7 +32,7 @@ const DAMAGED: &str = "damaged";
 pub enum Sharing {
     /// Nobody.
     Alone,
-    /// Others who share it too.
+    /// Other processes that share it.
     Shared,
 }
 
@@ -44,7 +44,7 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Opens the directory of this role, makes it (0700) and its master key (0600) where they are missing, and
+    /// Opens the directory of this role, makes it (0700) and its master key (0600) if they are missing, and
     /// locks it.
     ///
     /// # Errors
@@ -52,7 +52,7 @@ impl DataDir {
     pub fn open(path: &Path, role: Role, sharing: Sharing) -> Result<Self, DataDirError> {
         claim(path, role)?;
         if sharing == Sharing::Shared && !path.join(MASTER_KEY).exists() {
-            // Only one of those who share it may make the master key.
+            // Only one of the processes that share it may make the master key.
             Self::open(path, role, Sharing::Alone)?;
         }
         let lock_path = path.join(LOCK);
@@ -68,7 +68,7 @@ impl DataDir {
             Err(TryLockError::WouldBlock) => return Err(DataDirError::InUse(path.into())),
             Err(TryLockError::Error(source)) => return Err(io_error("lock", &lock_path)(source)),
         }
-        let sealer = Sealer::new(open_master_key(path)?, role.seals());
+        let sealer = Sealer::new(open_master_key(path)?, role.file_kind());
         Ok(Self { path: path.into(), sealer, _lock: lock })
     }
 
@@ -77,13 +77,12 @@ impl DataDir {
         &self.path
     }
 
-    /// What seals and opens the files in it.
+    /// The sealer for the files in it.
     pub fn sealer(&self) -> &Sealer {
         &self.sealer
     }
 
-    /// Writes a file (0600) in it, in place of one that is there, and gives its path. The file is
-    /// there whole or not at all.
+    /// Writes or replaces a file (0600) in it, whole or not at all, and returns its path.
     ///
     /// # Errors
     /// [`DataDirError::Io`].
@@ -97,7 +96,7 @@ impl DataDir {
         Ok(path)
     }
 
-    /// A folder in it, made (0700) where it is missing.
+    /// A folder in it, made (0700) if it is missing.
     ///
     /// # Errors
     /// [`DataDirError::Io`].
@@ -109,19 +108,19 @@ impl DataDir {
         Ok(path)
     }
 
-    /// Moves a file or folder that cannot be read out of the way, to the folder `damaged`, and gives its new path. There
-    /// people can look at it; nothing is ever removed from there.
+    /// Moves an unreadable file or folder to the folder `damaged`, and returns its new path. The program never removes
+    /// anything from there, so that the operator can inspect it.
     ///
     /// # Errors
-    /// [`DataDirError`]; then it is where it was.
+    /// [`DataDirError`]; then nothing has moved.
     pub fn set_aside(&self, path: &Path) -> Result<PathBuf, DataDirError> {
         self.move_to(DAMAGED, path)
     }
 
-    /// Moves a file or folder to a folder of the directory, under a name that is free there, and gives its new path.
+    /// Moves a file or folder to a folder of the directory, under a free name, and returns its new path.
     ///
     /// # Errors
-    /// [`DataDirError`]; then it is where it was.
+    /// [`DataDirError`]; then nothing has moved.
     pub fn move_to(&self, folder: &str, path: &Path) -> Result<PathBuf, DataDirError> {
         let folder = self.folder(folder)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -136,8 +135,8 @@ impl DataDir {
     }
 }
 
-/// An error where the master key of the directory at `path` is missing, which has sealed the file or folder `sealed`. To
-/// be asked before it is opened: that makes a new one.
+/// Fails if the master key of the directory at `path`, which has sealed the file or folder `sealed`, is missing. Call it
+/// before [`DataDir::open`], which would make a new one.
 ///
 /// # Errors
 /// [`DataDirError::NoMasterKey`].
@@ -151,8 +150,8 @@ pub fn expect_master_key(path: &Path, sealed: &Path) -> Result<(), DataDirError>
     }
 }
 
-/// Makes the directory (0700) where it is missing, and sees to it that it is this role's: one that does not say whose it
-/// is belongs to it from now on.
+/// Makes the directory (0700) if it is missing, and ensures that it belongs to this role: a directory without a recorded
+/// owner is recorded as this role's.
 ///
 /// # Errors
 /// [`DataDirError`].
@@ -166,14 +165,14 @@ pub fn claim(path: &Path, role: Role) -> Result<(), DataDirError> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => (),
             written => written.map_err(io_error("write", &file))?,
         }
-        // Another process may have been quicker.
+        // Another process may have been faster.
         check(path, role)?;
     }
     Ok(())
 }
 
-/// Looks whether the directory can be this role's, for those who only look at it. One that is missing can be, and one
-/// that does not say whose it is. Makes nothing.
+/// Checks, without changing anything, whether the directory can be this role's. A missing directory can be, and so can one
+/// without a recorded owner.
 ///
 /// # Errors
 /// [`DataDirError`].
@@ -181,9 +180,9 @@ pub fn check(path: &Path, role: Role) -> Result<(), DataDirError> {
     find(path, role).map(drop)
 }
 
-/// Whose the directory says that it is, where that is this role or nobody.
+/// The recorded owner of the directory, if that is this role or nobody.
 fn find(path: &Path, role: Role) -> Result<Option<Role>, DataDirError> {
-    match look(path)? {
+    match read_role(path)? {
         Some(found) if found != role => {
             Err(DataDirError::OtherRole { path: path.into(), found, wanted: role })
         }
@@ -191,11 +190,11 @@ fn find(path: &Path, role: Role) -> Result<Option<Role>, DataDirError> {
     }
 }
 
-/// Whose the directory says that it is. Makes nothing; one that is missing says nothing.
+/// The recorded owner of the directory; `None` if it is missing or records none. Changes nothing.
 ///
 /// # Errors
 /// [`DataDirError`].
-pub fn look(path: &Path) -> Result<Option<Role>, DataDirError> {
+pub fn read_role(path: &Path) -> Result<Option<Role>, DataDirError> {
     match fs::metadata(path) {
         Ok(about) => check_folder(path, &about)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -223,16 +222,16 @@ fn check_folder(path: &Path, about: &Metadata) -> Result<(), DataDirError> {
     Ok(())
 }
 
-/// What seals the files of this role's data directory at `path`, for those who only look at it while another
-/// process may have it. Makes nothing.
+/// The sealer of this role's data directory at `path`, for readers; another process may have the directory open. Changes
+/// nothing.
 ///
 /// # Errors
-/// [`DataDirError`], also where there is no master key.
+/// [`DataDirError`], also if it has no master key.
 pub fn read_sealer(path: &Path, role: Role) -> Result<Sealer, DataDirError> {
     check(path, role)?;
     let path = path.join(MASTER_KEY);
     let file = open_own(&path, OpenOptions::new().read(true)).map_err(io_error("open", &path))?;
-    Ok(Sealer::new(read_master_key(&file, &path)?, role.seals()))
+    Ok(Sealer::new(read_master_key(&file, &path)?, role.file_kind()))
 }
 
 fn open_master_key(dir: &Path) -> Result<Secret<32>, DataDirError> {

@@ -71,11 +71,11 @@ fn node(raida: u8) -> Role {
 fn a_directory_belongs_to_the_first_role_that_takes_it() {
     let dir = tempfile::tempdir().expect("a folder");
     let open = |role| DataDir::open(dir.path(), role, Sharing::Alone).map(drop);
-    assert_eq!(look(dir.path()).expect("nobody's"), None);
+    assert_eq!(read_role(dir.path()).expect("nobody's"), None);
     check(dir.path(), Role::ContentServer).expect("it can be anybody's");
-    assert_eq!(look(dir.path()).expect("looking takes nothing"), None);
+    assert_eq!(read_role(dir.path()).expect("looking takes nothing"), None);
     open(node(7)).expect("a node's");
-    assert_eq!(look(dir.path()).expect("a node's"), Some(node(7)));
+    assert_eq!(read_role(dir.path()).expect("a node's"), Some(node(7)));
     for wanted in [node(8), Role::Daemon, Role::ContentServer, Role::LocalNetwork] {
         let refused = [
             open(wanted).expect_err("refused"),

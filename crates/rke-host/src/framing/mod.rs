@@ -1,11 +1,11 @@
-//! What both ends of a connection to a Content Server read and write. `docs/protocol.md` sections 7 and 8.
+//! Packets and records on a connection to a Content Server, for both ends. `docs/protocol.md` sections 7 and 8.
 //!
-//! - A server reads what opens a connection with [`read_first`]: a packet of handshake 3, or one of envelope type 6.
+//! - A server reads the first packet with [`read_first`]: one of handshake 3, or one of envelope type 6.
 //! - A client writes its first packet with `write_all` and reads the response with [`read_response`].
-//! - Where both have accepted, [`records`] turns the connection into a [`RecordReader`] and a [`RecordWriter`].
+//! - When both have accepted, [`records`] turns the connection into a [`RecordReader`] and a [`RecordWriter`].
 //! - [`read_packet`] reads the later packets of envelope type 6.
 //!
-//! Nothing here has a time limit or a buffer that grows: the caller sets limits, and all lengths are checked before they
+//! Nothing here has a time limit or a growing buffer: the caller sets limits, and all lengths are checked before they
 //! are used.
 
 use std::io;
@@ -23,10 +23,10 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 /// The first byte of envelope type 6.
 const TYPE_6: u8 = 6;
 
-/// How much of what has come lies here at most, besides the record that is being read.
+/// The most that is buffered in addition to the record that is being read.
 const READ_AHEAD: usize = MAX_DATA_LEN + 64;
 
-/// What a client opens a connection with.
+/// The first packet of a client.
 #[derive(Debug)]
 pub enum First {
     /// A whole first packet of handshake 3, with its Noise message, for `FirstPacket::decode`.
@@ -35,11 +35,10 @@ pub enum First {
     Narrow(PacketHeader, Vec<u8>),
 }
 
-/// Reads what opens a connection, up to its last byte and no further. `None` where the peer has sent nothing.
+/// Reads the first packet of a connection, up to its last byte and no further. `None` if the peer has sent nothing.
 ///
 /// # Errors
-/// What the system said, or [`io::ErrorKind::InvalidData`] for anything else than a first packet: close without an
-/// answer.
+/// The system's error, or [`io::ErrorKind::InvalidData`] for anything except a first packet: close without a response.
 pub async fn read_first(incoming: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<First>> {
     let mut first = [0; 1];
     if incoming.read(&mut first).await? == 0 {
@@ -55,7 +54,7 @@ pub async fn read_first(incoming: &mut (impl AsyncRead + Unpin)) -> io::Result<O
 async fn read_handshake_after(first: u8, incoming: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
     let mut header = [0; packet::HEADER_LEN];
     header[0] = first;
-    // Byte by byte would be right too, but this drops a peer that speaks something else at its first wrong byte.
+    // Checked first, so that a peer with another protocol is dropped at its first wrong byte.
     if first != packet::MAGIC[0] {
         return Err(malformed(DecodeError::Mismatch("the packet's magic")));
     }
@@ -76,8 +75,8 @@ async fn read_handshake_after(first: u8, incoming: &mut (impl AsyncRead + Unpin)
 /// Reads the response to a first packet of handshake 3.
 ///
 /// # Errors
-/// What the system said, [`io::ErrorKind::UnexpectedEof`] where the peer closed without one, or
-/// [`io::ErrorKind::InvalidData`]: what answered is not a Content Server of this version.
+/// The system's error, [`io::ErrorKind::UnexpectedEof`] if the peer closed without a response, or
+/// [`io::ErrorKind::InvalidData`] if the peer is not a Content Server of this version.
 pub async fn read_response(incoming: &mut (impl AsyncRead + Unpin)) -> io::Result<Response> {
     let mut header = [0; packet::HEADER_LEN];
     incoming.read_exact(&mut header).await?;
@@ -98,10 +97,10 @@ async fn read_more(
     incoming.read_exact(&mut whole[before..]).await.map(|_| ())
 }
 
-/// The next packet of envelope type 6: its header and its payload. `None` where the peer has ended between two packets.
+/// The next packet of envelope type 6: its header and its payload. `None` if the peer has ended between two packets.
 ///
 /// # Errors
-/// What the system said, or that the peer sent something else.
+/// The system's error, or [`io::ErrorKind::InvalidData`] for anything except such a packet.
 pub async fn read_packet(
     incoming: &mut (impl AsyncRead + Unpin),
 ) -> io::Result<Option<(PacketHeader, Vec<u8>)>> {
@@ -131,10 +130,10 @@ fn malformed(error: DecodeError) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
-/// Has a connection reset when the other half of it is dropped. Where this half was dropped too, an orderly close would come
-/// before the reset, and hide it.
+/// Makes a connection reset when its other half is dropped. Dropping this half normally would send an orderly close before
+/// the reset, and hide it.
 pub fn reset(outgoing: OwnedWriteHalf) {
-    // A connection that has ended already needs no reset.
+    // A connection that has already ended needs no reset.
     let _ = outgoing.as_ref().set_zero_linger();
     outgoing.forget();
 }
@@ -148,16 +147,16 @@ pub fn records(
     (RecordReader::new(incoming, transport.opener), RecordWriter::new(outgoing, transport.sealer))
 }
 
-/// Why no further record came, or could be sent. Each of these is a cut, never an end.
+/// Why no further record arrived, or could be sent. Each of these is a cut, never an end.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordIoError {
-    /// The direction was closed without its last record, maybe in the middle of one.
+    /// The direction was closed without its last record, perhaps in the middle of one.
     #[error("the connection was closed before the end of the data")]
     Cut,
     /// The connection broke.
     #[error("the connection broke: {0}")]
     Broken(#[from] io::Error),
-    /// What came is not the next record of the other end, or this end has sent its last one already.
+    /// The data is not the next record of the other end, or this end has already sent its last one.
     #[error("the data is not what the other end sent: {0}")]
     Record(#[from] RecordError),
 }
@@ -166,41 +165,41 @@ pub enum RecordIoError {
 pub struct RecordReader<R> {
     stream: BufReader<R>,
     opener: RecordOpener,
-    /// Of the next record: its length field, then what follows that.
+    /// The beginning of the next record: its length field, then what follows.
     partial: Vec<u8>,
 }
 
 impl<R: AsyncRead + Unpin> RecordReader<R> {
-    /// Over a direction of which the response was the last that was read.
+    /// A reader of a direction that has been read up to the end of the response.
     pub fn new(stream: R, opener: RecordOpener) -> Self {
         Self { stream: BufReader::with_capacity(READ_AHEAD, stream), opener, partial: Vec::new() }
     }
 
-    /// Whether the last record has come.
+    /// Whether the last record has arrived.
     pub fn is_over(&self) -> bool {
         self.opener.is_over()
     }
 
-    /// The next record. May be dropped while it waits: nothing is lost.
+    /// The next record. Cancel safe.
     ///
     /// # Errors
-    /// [`RecordIoError`]: there will be none. [`RecordIoError::Cut`] also after the last record, when the other end
+    /// [`RecordIoError`]: no further record can come. [`RecordIoError::Cut`] also after the last record, when the other end
     /// closes: only [`Record::End`] is an end.
     pub async fn next(&mut self) -> Result<Record, RecordIoError> {
         self.fill(LEN_LEN).await?;
         let field = self.partial.first_chunk().copied().unwrap_or_default();
         let len = record_len(field).map_err(RecordError::from)?;
         self.fill(LEN_LEN + len).await?;
-        // Taken as it is: a reader that waits holds no more memory than what it has read.
+        // Moved out without copying, so a waiting reader holds no more memory than it has read.
         let mut sealed = std::mem::take(&mut self.partial);
         sealed.drain(..LEN_LEN);
         Ok(self.opener.open(sealed)?)
     }
 
-    /// Waits, after the last record, until the other end closes its direction. May be dropped while it waits.
+    /// Waits, after the last record, until the other end closes its direction. Cancel safe.
     ///
     /// # Errors
-    /// [`RecordIoError`] where the connection breaks or something follows the last record.
+    /// [`RecordIoError`] if the connection breaks or anything follows the last record.
     pub async fn closed(&mut self) -> Result<(), RecordIoError> {
         match self.stream.read(&mut [0]).await? {
             0 => Ok(()),
@@ -208,13 +207,13 @@ impl<R: AsyncRead + Unpin> RecordReader<R> {
         }
     }
 
-    /// Reads and throws away until the other end closes or the connection breaks. An end that breaks off and then closes with
-    /// data unread may take back what it has just sent.
+    /// Reads and discards until the other end closes or the connection breaks. Closing a connection with unread data would
+    /// reset it, and the other end might never read the last record.
     pub async fn drain(&mut self) {
         while let Ok(1..) = self.stream.read(&mut [0; 1024]).await {}
     }
 
-    /// Reads until that many bytes of the record are there.
+    /// Reads until that many bytes of the record have arrived.
     async fn fill(&mut self, len: usize) -> Result<(), RecordIoError> {
         while let missing @ 1.. = len.saturating_sub(self.partial.len()) {
             self.partial.reserve_exact(missing);
@@ -230,13 +229,13 @@ impl<R: AsyncRead + Unpin> RecordReader<R> {
 pub struct RecordWriter<W> {
     stream: W,
     sealer: RecordSealer,
-    /// What is sealed, and how much of it has been sent.
+    /// The sealed record that is being sent.
     pending: Vec<u8>,
     sent: usize,
 }
 
 impl<W: AsyncWrite + Unpin> RecordWriter<W> {
-    /// Over a direction in which nothing is sent but records from here on.
+    /// A writer of a direction that carries only records from here on.
     pub fn new(stream: W, sealer: RecordSealer) -> Self {
         Self { stream, sealer, pending: Vec::new(), sent: 0 }
     }
@@ -246,8 +245,8 @@ impl<W: AsyncWrite + Unpin> RecordWriter<W> {
         self.sealer.is_over()
     }
 
-    /// Sends data, in as many records as it takes; an empty one for no data. Where it is dropped while it waits, the
-    /// record that had begun still goes out with the next call: use nothing but [`RecordWriter::break_off`] then.
+    /// Sends data, in as many records as it takes; an empty one for no data. If it is cancelled, the next call sends the
+    /// rest of the record that had begun: use only [`RecordWriter::break_off`] then.
     ///
     /// # Errors
     /// [`RecordIoError`].
@@ -275,7 +274,7 @@ impl<W: AsyncWrite + Unpin> RecordWriter<W> {
     /// Breaks both directions off, and closes this one.
     ///
     /// # Errors
-    /// [`RecordIoError`], also where the end of the data was sent before.
+    /// [`RecordIoError`], also if the end of the data was sent before.
     pub async fn break_off(&mut self, code: BreakCode, text: &str) -> Result<(), RecordIoError> {
         self.flush().await?;
         self.pending = self.sealer.break_off(code, text)?;
@@ -283,7 +282,7 @@ impl<W: AsyncWrite + Unpin> RecordWriter<W> {
         self.close().await
     }
 
-    /// Closes this direction. Without [`RecordWriter::end`] before it, that is a cut to the other end.
+    /// Closes this direction. Without [`RecordWriter::end`] before it, the other end sees a cut.
     ///
     /// # Errors
     /// [`RecordIoError::Broken`].
@@ -291,7 +290,7 @@ impl<W: AsyncWrite + Unpin> RecordWriter<W> {
         Ok(self.stream.shutdown().await?)
     }
 
-    /// Sends what is left of a record. Where it is dropped, the next call goes on where this one was.
+    /// Sends the rest of a record. If it is cancelled, the next call continues.
     async fn flush(&mut self) -> Result<(), RecordIoError> {
         while self.sent < self.pending.len() {
             match self.stream.write(&self.pending[self.sent..]).await? {
@@ -306,8 +305,8 @@ impl<W: AsyncWrite + Unpin> RecordWriter<W> {
 }
 
 impl RecordWriter<OwnedWriteHalf> {
-    /// Has the connection reset when its reader is dropped. That is how an end whose last record was sent before says that it
-    /// waits for nothing more.
+    /// Makes the connection reset when its reader is dropped. An end that has sent its last record signals this way that it no
+    /// longer waits for the other.
     pub fn reset(self) {
         reset(self.stream);
     }

@@ -1,3 +1,5 @@
+use std::pin::pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use rke_proto::ContentServerId;
@@ -65,7 +67,7 @@ async fn what_cannot_be_a_first_packet_is_refused_before_more_is_waited_for() {
     for begin in [b"G".as_slice(), b"RKE2\x01\0\0", b"RKE3\x06\0\0", b"RKE3\x04\0\x21", b"RKE3\x02\xFF\xFF"] {
         let (mut far, mut near) = duplex(64);
         far.write_all(begin).await.expect("sent");
-        let read = timeout(Duration::from_secs(5), read_first(&mut near)).await.expect("at once");
+        let read = timeout(Duration::from_secs(20), read_first(&mut near)).await.expect("at once");
         assert_eq!(read.expect_err("refused").kind(), io::ErrorKind::InvalidData, "{begin:?}");
     }
 }
@@ -145,6 +147,11 @@ async fn a_direction_that_closes_anywhere_before_its_end_is_cut() {
     }
 }
 
+/// Whether something waits when it has got as far as it can at once. It is dropped.
+fn is_waiting(work: impl Future) -> bool {
+    pin!(work).poll(&mut Context::from_waker(Waker::noop())).is_pending()
+}
+
 #[tokio::test]
 async fn a_reader_that_is_dropped_while_it_waits_loses_nothing() {
     let (_, _, mut client, server) = handshake();
@@ -152,7 +159,7 @@ async fn a_reader_that_is_dropped_while_it_waits_loses_nothing() {
     let (mut far, near) = duplex(64);
     let mut reader = RecordReader::new(near, server.opener);
     for byte in record.chunks(1) {
-        assert!(timeout(Duration::from_millis(1), reader.next()).await.is_err(), "not there yet");
+        assert!(is_waiting(reader.next()), "not there yet");
         far.write_all(byte).await.expect("sent");
     }
     assert_eq!(reader.next().await.expect("a record"), Record::Data(b"data".to_vec()));
@@ -161,7 +168,7 @@ async fn a_reader_that_is_dropped_while_it_waits_loses_nothing() {
 #[tokio::test]
 async fn a_writer_that_is_dropped_while_it_waits_can_still_break_off() {
     let (mut writer, mut reader) = one_way(100);
-    assert!(timeout(Duration::from_millis(20), writer.data(&[7; 1000])).await.is_err(), "no room");
+    assert!(is_waiting(writer.data(&[7; 1000])), "no room");
     let break_off = writer.break_off(BreakCode::Deleted, "the session was deleted");
     let read = async { [reader.next().await.expect("a record"), reader.next().await.expect("a record")] };
     let (sent, records) = tokio::join!(break_off, read);

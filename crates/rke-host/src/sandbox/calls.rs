@@ -1,10 +1,10 @@
-//! The system calls that a program may no longer make once it has started. It is a list of what is refused, not of what is
-//! allowed: which calls a C library makes changes with its version, and what these programs never need does not. Calls
-//! that are newer than the list are refused too, as a kernel does that does not know them.
+//! The system calls that a program may no longer make once it has started. This is a deny list rather than an allow list,
+//! because the calls that a C library makes change with its version, while the calls that these programs never need do
+//! not. Calls that are newer than the list are refused too, as by a kernel that does not have them.
 //!
-//! The kernel knows of a filter that looks at the number only which calls it always lets pass, and passes those by
-//! without running it (since Linux 5.11). So the order of the list costs nothing, and calls that are told apart by their
-//! arguments are few and rare.
+//! If a filter checks only a call's number, the kernel knows which calls it always allows, and does not run it for those
+//! (since Linux 5.11). So the order of the list costs nothing, and the calls that are checked by their arguments are few
+//! and rare.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +16,8 @@ use seccompiler::{
 
 use super::{SECCOMP, SandboxError};
 
-/// What no bug of these programs does, but somebody who has taken one over: to run another program, to get at other
-/// processes and at the kernel, to change what the machine is. It ends the process.
+/// Calls that no bug of these programs makes, but an attacker who has taken one over does: to run another program, to
+/// access other processes and the kernel, to reconfigure the machine. They end the process.
 const ENDS_THE_PROCESS: &[c_long] = &[
     libc::SYS_execve,
     libc::SYS_execveat,
@@ -63,7 +63,7 @@ const ENDS_THE_PROCESS: &[c_long] = &[
     libc::SYS_modify_ldt,
 ];
 
-/// What a library may try, and goes on without: other users, owners and modes of files, which Landlock does not look at,
+/// Calls that a library may try but does not need: other users, owners and modes of files, which Landlock does not check,
 /// clocks, priorities, and new processes.
 const NOT_PERMITTED: &[c_long] = &[
     libc::SYS_setuid,
@@ -133,16 +133,16 @@ const NOT_PERMITTED: &[c_long] = &[
     libc::SYS_futimesat,
 ];
 
-/// What older kernels do not have, so that programs go on without: a filter cannot see what these calls are to do.
-/// Threads are started by `clone` then.
+/// Calls that older kernels do not have, so that programs work without them: a filter cannot check their arguments.
+/// Without `clone3`, threads are started by `clone`.
 const UNKNOWN: &[c_long] =
     &[libc::SYS_clone3, libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register];
 
-/// The newest call that this list has been made with. `mseal` is of Linux 6.10; since 5.1 all architectures have the same
+/// The newest call that this list covers. `mseal` is of Linux 6.10; since 5.1 all architectures have the same
 /// numbers for new calls. Those of the x32 ABI are all higher.
 const NEWEST: u32 = libc::SYS_mseal as u32;
 
-/// Has the kernel refuse these calls to all threads of this process.
+/// Makes the kernel refuse these calls in all threads of this process.
 ///
 /// # Errors
 /// [`SandboxError::Calls`]; some calls may be refused then.
@@ -158,44 +158,44 @@ fn failed(error: impl std::fmt::Display) -> SandboxError {
     SandboxError::Calls(error.to_string())
 }
 
-/// One filter for each way to refuse. The kernel asks all, and does the worst that one of them says. The first that is
-/// installed does not keep the others out: `seccomp` and `prctl` stay allowed for what takes rights away.
+/// One filter for each kind of refusal. The kernel runs all of them and applies the strictest result. The first filter does
+/// not prevent installing the others: `seccomp` and `prctl` stay allowed for giving up rights.
 fn programs() -> Result<Vec<BpfProgram>, SandboxError> {
     let kill = SeccompAction::KillProcess;
     let errno = |errno: i32| SeccompAction::Errno(errno.unsigned_abs());
     Ok(vec![
-        program(always(UNKNOWN), errno(ENOSYS))?,
-        newer_than_the_list(),
-        program(foreign_sockets()?, errno(EAFNOSUPPORT))?,
+        program(with_any_arguments(UNKNOWN), errno(ENOSYS))?,
+        newer_calls(),
+        program(other_socket_families()?, errno(EAFNOSUPPORT))?,
         not_permitted()?,
-        program(always(ENDS_THE_PROCESS).chain(memory_of_others()?), kill)?,
+        program(with_any_arguments(ENDS_THE_PROCESS).chain(other_process_memory()?), kill)?,
     ])
 }
 
-type Rules = Vec<SeccompRule>;
+type SeccompRules = Vec<SeccompRule>;
 
 fn program(
-    rules: impl IntoIterator<Item = (c_long, Rules)>,
+    rules: impl IntoIterator<Item = (c_long, SeccompRules)>,
     refusal: SeccompAction,
 ) -> Result<BpfProgram, SandboxError> {
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(failed)?;
-    let rules: BTreeMap<c_long, Rules> = rules.into_iter().collect();
+    let rules: BTreeMap<c_long, SeccompRules> = rules.into_iter().collect();
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, refusal, arch).map_err(failed)?;
     filter.try_into().map_err(failed)
 }
 
 /// Calls that are refused whatever their arguments are.
-fn always(calls: &[c_long]) -> impl Iterator<Item = (c_long, Rules)> {
+fn with_any_arguments(calls: &[c_long]) -> impl Iterator<Item = (c_long, SeccompRules)> {
     calls.iter().map(|call| (*call, Vec::new()))
 }
 
-/// A call that is refused where all of these conditions hold of its arguments.
-fn refused_where<const N: usize>(
+/// A call that is refused if its arguments meet all of these conditions.
+fn with_arguments<const N: usize>(
     call: c_long,
     conditions: [(u8, SeccompCmpOp, u64); N],
 ) -> Result<(c_long, SeccompRule), SandboxError> {
     let condition = |(argument, operator, value)| {
-        // What the kernel takes as `int` may have anything in its upper half.
+        // The upper half of an argument that the kernel takes as `int` is undefined.
         let len = match call {
             libc::SYS_prlimit64 | libc::SYS_clone => SeccompCmpArgLen::Qword,
             _ => SeccompCmpArgLen::Dword,
@@ -206,63 +206,63 @@ fn refused_where<const N: usize>(
     Ok((call, SeccompRule::new(conditions).map_err(failed)?))
 }
 
-/// What a terminal takes for typed (`TIOCSTI`, and pasting by `TIOCLINUX`), and what gives it another line discipline: where
-/// a program was started by hand, its shell would run what it types.
+/// Requests that type into a terminal (`TIOCSTI`, and pasting by `TIOCLINUX`) or change its line discipline: if the program
+/// was started by hand, its shell would run what it types.
 const TYPES_IN_A_TERMINAL: [libc::Ioctl; 3] = [libc::TIOCSTI, libc::TIOCLINUX, libc::TIOCSETD];
 
-/// All that fails with "not permitted".
+/// All calls that fail with "not permitted".
 pub(super) fn not_permitted() -> Result<BpfProgram, SandboxError> {
-    let rules = always(NOT_PERMITTED).chain(not_permitted_where()?);
+    let rules = with_any_arguments(NOT_PERMITTED).chain(not_permitted_arguments()?);
     program(rules, SeccompAction::Errno(EPERM.unsigned_abs()))
 }
 
-/// New processes, signals to other processes, other limits, to be looked at again, and to type in a terminal.
-fn not_permitted_where() -> Result<BTreeMap<c_long, Rules>, SandboxError> {
+/// New processes, signals to other processes, other limits, becoming dumpable again, and typing into a terminal.
+fn not_permitted_arguments() -> Result<BTreeMap<c_long, SeccompRules>, SandboxError> {
     use SeccompCmpOp::{Eq, MaskedEq, Ne};
     let own = u64::from(std::process::id());
-    let mut refused: BTreeMap<c_long, Rules> = BTreeMap::new();
+    let mut refused: BTreeMap<c_long, SeccompRules> = BTreeMap::new();
     for (call, rule) in [
-        refused_where(libc::SYS_clone, [(0, MaskedEq(libc::CLONE_THREAD as u64), 0)])?,
-        refused_where(libc::SYS_kill, [(0, Ne, own)])?,
-        refused_where(libc::SYS_tgkill, [(0, Ne, own)])?,
-        refused_where(libc::SYS_rt_sigqueueinfo, [(0, Ne, own)])?,
-        refused_where(libc::SYS_rt_tgsigqueueinfo, [(0, Ne, own)])?,
-        refused_where(libc::SYS_prlimit64, [(2, Ne, 0)])?,
-        refused_where(libc::SYS_prctl, [(0, Eq, libc::PR_SET_DUMPABLE as u64)])?,
-        refused_where(libc::SYS_prctl, [(0, Eq, libc::PR_SET_PTRACER as u64)])?,
+        with_arguments(libc::SYS_clone, [(0, MaskedEq(libc::CLONE_THREAD as u64), 0)])?,
+        with_arguments(libc::SYS_kill, [(0, Ne, own)])?,
+        with_arguments(libc::SYS_tgkill, [(0, Ne, own)])?,
+        with_arguments(libc::SYS_rt_sigqueueinfo, [(0, Ne, own)])?,
+        with_arguments(libc::SYS_rt_tgsigqueueinfo, [(0, Ne, own)])?,
+        with_arguments(libc::SYS_prlimit64, [(2, Ne, 0)])?,
+        with_arguments(libc::SYS_prctl, [(0, Eq, libc::PR_SET_DUMPABLE as u64)])?,
+        with_arguments(libc::SYS_prctl, [(0, Eq, libc::PR_SET_PTRACER as u64)])?,
     ] {
         refused.entry(call).or_default().push(rule);
     }
     for request in TYPES_IN_A_TERMINAL {
-        let (call, rule) = refused_where(libc::SYS_ioctl, [(1, Eq, u64::from(request as u32))])?;
+        let (call, rule) = with_arguments(libc::SYS_ioctl, [(1, Eq, u64::from(request as u32))])?;
         refused.entry(call).or_default().push(rule);
     }
     Ok(refused)
 }
 
-/// Reading memory through the kernel. The memory scan does so with the process's own.
-fn memory_of_others() -> Result<Option<(c_long, Rules)>, SandboxError> {
+/// Reading the memory of other processes through the kernel. The memory scan reads the process's own that way.
+fn other_process_memory() -> Result<Option<(c_long, SeccompRules)>, SandboxError> {
     let own = u64::from(std::process::id());
-    let (call, rule) = refused_where(libc::SYS_process_vm_readv, [(0, SeccompCmpOp::Ne, own)])?;
+    let (call, rule) = with_arguments(libc::SYS_process_vm_readv, [(0, SeccompCmpOp::Ne, own)])?;
     Ok(Some((call, vec![rule])))
 }
 
-/// Sockets of other families than those of the internet: the kernel's code for many of them has seen little use, and behind
-/// unix sockets are programs that start others. A program has opened its own by now. What it still makes are pairs, of the
-/// kinds that cannot be connected to somebody else instead.
-fn foreign_sockets() -> Result<BTreeMap<c_long, Rules>, SandboxError> {
+/// Sockets of families other than the internet's: the kernel's code for many of them is little used, and unix sockets lead
+/// to programs that start others. A running program has already opened its own. It still makes connected pairs, of the
+/// kinds that cannot be reconnected to another peer.
+fn other_socket_families() -> Result<BTreeMap<c_long, SeccompRules>, SandboxError> {
     use SeccompCmpOp::{MaskedEq, Ne};
     const KIND: u64 = 0xF;
     let kind = |kind: libc::c_int| [(1, MaskedEq(KIND), kind as u64)];
-    let mut refused: BTreeMap<c_long, Rules> = BTreeMap::new();
+    let mut refused: BTreeMap<c_long, SeccompRules> = BTreeMap::new();
     for (call, rule) in [
-        refused_where(
+        with_arguments(
             libc::SYS_socket,
             [libc::AF_INET, libc::AF_INET6].map(|family| (0, Ne, family as u64)),
         )?,
-        refused_where(libc::SYS_socketpair, [(0, Ne, libc::AF_UNIX as u64)])?,
-        refused_where(libc::SYS_socketpair, kind(libc::SOCK_DGRAM))?,
-        refused_where(libc::SYS_socketpair, kind(libc::SOCK_RAW))?,
+        with_arguments(libc::SYS_socketpair, [(0, Ne, libc::AF_UNIX as u64)])?,
+        with_arguments(libc::SYS_socketpair, kind(libc::SOCK_DGRAM))?,
+        with_arguments(libc::SYS_socketpair, kind(libc::SOCK_RAW))?,
     ] {
         refused.entry(call).or_default().push(rule);
     }
@@ -270,11 +270,11 @@ fn foreign_sockets() -> Result<BTreeMap<c_long, Rules>, SandboxError> {
 }
 
 /// Calls with higher numbers than [`NEWEST`]. `seccompiler` compares numbers for equality only.
-pub(super) fn newer_than_the_list() -> BpfProgram {
+pub(super) fn newer_calls() -> BpfProgram {
     let step = |code: u32, jt, jf, k| sock_filter { code: code as u16, jt, jf, k };
     let refusal = libc::SECCOMP_RET_ERRNO | ENOSYS.unsigned_abs();
     vec![
-        // The number of the call is the first word of what a filter sees.
+        // The number of the call is the first word of a filter's input.
         step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
         step(libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K, 0, 1, NEWEST),
         step(libc::BPF_RET | libc::BPF_K, 0, 0, refusal),

@@ -1,5 +1,5 @@
-//! The files that a process may still use. Landlock knows folders by what they are, not by their names: a file that is
-//! replaced is another file, so what is read again is read from a folder that is allowed.
+//! The files that a process may still use. Landlock identifies files by inode, not by name: a file that is
+//! replaced is another file, so a file that is read again needs its folder allowed.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -12,16 +12,16 @@ use landlock::{
 
 use super::{LANDLOCK, Landlock, SandboxError};
 
-/// The kernel's way to this process's own description of itself: the memory scan reads it. It is held open, because procfs
-/// makes a new folder, which no rule knows, when it has forgotten the old one.
+/// The process's own folder in procfs, which the memory scan reads. It is kept open, because procfs otherwise may make a new
+/// inode for it, which no rule covers.
 const SELF: &str = "/proc/self";
 
-/// Whether a process may read files everywhere.
+/// Where a process may read files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
-    /// It may.
+    /// Everywhere.
     Open,
-    /// Only in the folders for it.
+    /// Only in the allowed folders.
     Limited,
 }
 
@@ -41,7 +41,7 @@ struct Allowed {
     chosen_by: ChosenBy,
 }
 
-/// Who decides where a file lies.
+/// Who decides on the path of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ChosenBy {
     /// The settings of the process.
@@ -50,21 +50,21 @@ enum ChosenBy {
     System,
 }
 
-/// Device and inode: what the kernel knows a file or folder by.
+/// Device and inode, which identify a file or folder.
 type Identity = (u64, u64);
 
 impl Files {
-    /// None yet; except by reading, where that stays open.
+    /// No files yet, except that all can be read if reading stays open.
     pub fn new(reading: Reading) -> Self {
         Self { reading, allowed: Vec::new() }
     }
 
-    /// A folder and all beneath it, or one file, to read.
+    /// Allows reading a folder and everything beneath it, or one file.
     pub fn read(self, path: &Path) -> Self {
         self.allow(path, AccessFs::ReadFile | AccessFs::ReadDir)
     }
 
-    /// A file to read again when it has been replaced: its folder, and that of the file that it is a link to.
+    /// Allows reading a file again when it has been replaced: its folder, and that of the target if it is a link.
     pub fn read_again(self, file: &Path) -> Self {
         let link = folder_of(file);
         match file.canonicalize() {
@@ -73,12 +73,12 @@ impl Files {
         }
     }
 
-    /// A file of the system, which it may replace, make later and move: its folder, that of the file that it is a link to, or
-    /// the nearest one above where that is not there yet, and the folders that it is usually moved to.
+    /// Allows reading a file of the system, which the system may replace, make later or move: its folder, that of the target
+    /// if it is a link, or the nearest existing folder above, and the `usual` folders that it is moved to.
     pub fn follow(mut self, file: &Path, usual: &[&Path]) -> Self {
         let target = link_target(file);
         let above = target.ancestors().skip(1).find(|folder| folder.is_dir());
-        // Not everything for a link to nowhere.
+        // A dangling link must not allow the root folder.
         let above = above.filter(|folder| folder.parent().is_some()).map(Path::to_path_buf);
         for folder in [folder_of(file)].into_iter().chain(above).chain(usual.iter().map(Into::into)) {
             self = self.read(&folder);
@@ -87,31 +87,31 @@ impl Files {
         self
     }
 
-    /// A folder in which files and folders are read, made, changed, moved and removed.
+    /// Allows reading, making, changing, moving and removing files and folders in a folder.
     pub fn write(self, folder: &Path) -> Self {
         self.allow(folder, READ_WRITE)
     }
 
-    /// A log that is made where it is missing, read and continued, but not cut nor removed. Landlock knows no names, so
+    /// Allows making, reading and appending to a log, but neither truncating nor removing it. Landlock knows no names, so
     /// other files of its folder can be changed too.
     pub fn append(self, file: &Path) -> Self {
         let access = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::MakeReg;
         self.allow(&folder_of(file), access)
     }
 
-    /// The path of a unix socket, which is made and removed. A folder is made next to it on the way.
+    /// Allows making and removing a unix socket at a path, and the temporary folder next to it.
     pub fn socket(self, path: &Path) -> Self {
         let access = AccessFs::MakeSock | AccessFs::RemoveFile | AccessFs::MakeDir | AccessFs::RemoveDir;
         self.allow(&folder_of(path), access | AccessFs::Refer)
     }
 
-    /// A folder that is removed at the end, once it is empty.
+    /// Allows removing an empty folder.
     pub fn remove(self, folder: &Path) -> Self {
         self.allow(&folder_of(folder), AccessFs::RemoveDir.into())
     }
 
-    /// The first path that the settings of `wanted` have it read and these do not allow: another one, or one in whose place
-    /// another folder lies now. Where files of the system lie is nobody's setting.
+    /// The first path that the settings of `wanted` name and these files do not allow: a new path, or one with another
+    /// folder in its place. Files of the system are not named by settings.
     pub fn unreadable<'a>(&self, wanted: &'a Self) -> Option<&'a Path> {
         let allows = |path: &Path| {
             let mut above = self.allowed.iter().filter(|allowed| path.starts_with(&allowed.path));
@@ -127,7 +127,7 @@ impl Files {
         }
     }
 
-    /// Notes what lies at `path` now. Nothing can be allowed that is not there.
+    /// Allows what is at `path` now, if anything is.
     fn allow(mut self, path: &Path, access: BitFlags<AccessFs>) -> Self {
         let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
         let identity = identity(&path);
@@ -145,7 +145,7 @@ impl Files {
     }
 }
 
-/// All that a data directory needs: no devices, no pipes, no sockets, no links by name.
+/// The rights that a data directory needs: no devices, no pipes, no sockets, no symbolic links.
 const READ_WRITE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
     ReadFile | ReadDir | WriteFile | Truncate | MakeReg | MakeDir | RemoveFile | RemoveDir | Refer
 });
@@ -171,8 +171,8 @@ fn restrict(files: &Files) -> Result<RulesetStatus, RulesetError> {
     let reads = AccessFs::ReadFile | AccessFs::ReadDir;
     let writes = AccessFs::from_write(ABI::V5) | AccessFs::Execute;
     let handled = if files.reading == Reading::Limited { writes | reads } else { writes };
-    // Without `Refer`, which Linux has since 5.19, nothing could be moved between two folders of the data directory. Newer
-    // rights are taken where the kernel has them.
+    // `Refer`, part of Linux since 5.19, is needed to move files between two folders of the data directory. Newer
+    // rights are handled if the kernel has them.
     let ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(AccessFs::Refer)?
@@ -195,7 +195,7 @@ fn identity(path: &Path) -> Option<Identity> {
     path.metadata().ok().map(|about| (about.dev(), about.ino()))
 }
 
-/// Where a file lies, or would if it was there, without the symbolic links on the way.
+/// The path of a file without symbolic links, even if the file does not exist.
 fn link_target(file: &Path) -> PathBuf {
     /// As many as the kernel follows.
     const MAX_LINKS: usize = 40;

@@ -1,15 +1,15 @@
-//! Limits of what a process may take of the machine, where it needs nothing.
+//! Resource limits of a process for what it does not need.
 
 use std::io;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What the programs never use: message queues, and priorities over other processes.
+/// Resources that the programs never use: message queues, and priorities over other processes.
 const UNUSED: [Resource; 3] = [Resource::Msgqueue, Resource::Rtprio, Resource::Nice];
 
-/// Lets this process open as many files as the system allows it to: shells and systemd start it with few of them, for
-/// programs that cannot handle more. To be called before [`limit_resources`], which keeps what there is then. Gives the
-/// limit as it was.
+/// Raises the limit of open files to the maximum of this process: shells and systemd set a low one, for
+/// programs that cannot handle more. Call it before [`limit_resources`], which freezes the limit. Returns the
+/// previous limit.
 pub fn raise_open_files() -> Rlimit {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
@@ -18,10 +18,10 @@ pub fn raise_open_files() -> Rlimit {
     limit
 }
 
-/// Sets the limits of what is not used to nothing, and keeps that of open files from being raised any more.
+/// Sets the limits of unused resources to zero, and freezes that of open files.
 ///
 /// # Errors
-/// What the system said.
+/// The system's error.
 pub fn limit_resources() -> io::Result<()> {
     let nothing = Rlimit { current: Some(0), maximum: Some(0) };
     UNUSED.into_iter().try_for_each(|resource| setrlimit(resource, nothing))?;

@@ -1,10 +1,10 @@
-//! What a program that serves others gives up, so that whoever takes it over has little of the machine: files (Landlock),
-//! system calls (a seccomp filter) and limits of its resources. New privileges it has given up before
-//! ([`rke_secret::process::harden`]). Nothing here can be taken back.
+//! The rights that a serving program gives up, so that an attacker who takes it over gains little: files (Landlock),
+//! system calls (a seccomp filter) and resource limits. New privileges are given up before, by
+//! [`rke_secret::process::harden`]. None of this can be undone.
 //!
-//! It is done in two steps. [`limit_files`] holds for the calling thread and those that it starts, so it comes before any
-//! other thread does. [`limit_calls`] holds for all threads, and comes when the program has started: what only a start
-//! needs is refused from then on.
+//! It takes two steps. [`limit_files`] applies to the calling thread and those that it starts, so it comes before any
+//! other thread. [`limit_calls`] applies to all threads, and comes when the program has started: calls that only the start
+//! needs are refused from then on.
 
 mod calls;
 mod files;
@@ -16,13 +16,13 @@ pub use self::calls::limit_calls;
 pub use self::files::{Files, Reading, limit_files};
 pub use self::limits::{limit_resources, raise_open_files};
 
-/// What Landlock refuses, once it does.
+/// What Landlock refuses, once it is in force.
 static LANDLOCK: OnceLock<Landlock> = OnceLock::new();
 
-/// Set once the filter holds.
+/// Set once the filter is in force.
 static SECCOMP: OnceLock<()> = OnceLock::new();
 
-/// Why the kernel does not confine the process, as it says.
+/// Why the kernel does not confine the process.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     /// Landlock is missing, or too old.
@@ -41,11 +41,11 @@ pub enum SandboxError {
 /// What the kernel refuses this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Posture {
-    /// Of files.
+    /// Access to files.
     pub landlock: Landlock,
-    /// Whether the filter of system calls holds.
+    /// Whether the filter of system calls is in force.
     pub seccomp: bool,
-    /// Whether programs that it would start could not gain privileges.
+    /// Whether programs that it starts cannot gain privileges.
     pub no_new_privs: bool,
 }
 
@@ -55,14 +55,14 @@ pub enum Landlock {
     /// Nothing.
     #[default]
     Off,
-    /// Writing outside the folders for it.
+    /// Writing outside the allowed folders.
     Writes,
-    /// Writing and reading outside the folders for it.
+    /// Writing and reading outside the allowed folders.
     ReadsAndWrites,
 }
 
 impl Landlock {
-    /// As the HTTP API names it.
+    /// Its name in the HTTP API.
     pub fn name(self) -> &'static str {
         match self {
             Self::Off => "off",
@@ -73,7 +73,7 @@ impl Landlock {
 }
 
 impl Posture {
-    /// That of this process now.
+    /// The current state of this process.
     pub fn now() -> Self {
         Self {
             landlock: LANDLOCK.get().copied().unwrap_or_default(),

@@ -27,7 +27,7 @@ use super::*;
 
 const FOLDER: &str = "RKE_TEST_FOLDER";
 
-/// Has another process run one test of this module in a folder. Gives how it ended, and what it printed.
+/// Has another process run one test of this module in a folder. Returns how it ended, and what it printed.
 fn elsewhere(test: &str, folder: &Path) -> (ExitStatus, String) {
     let mut own = Command::new(std::env::current_exe().expect("this program"));
     own.args(["--exact", &format!("sandbox::tests::{test}"), "--ignored", "--nocapture"]);
@@ -257,7 +257,7 @@ fn makes_calls() {
             assert_eq!(socket(family, kind, None).err(), Some(Errno::AFNOSUPPORT), "{family:?} {kind:?}");
         }
     }
-    // Either end of such a pair could be connected to somebody else.
+    // Either end of such a pair could be reconnected to another peer.
     for kind in [SocketType::RAW, SocketType::DGRAM] {
         let pair = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None);
         assert_eq!(pair.err(), Some(Errno::AFNOSUPPORT), "{kind:?}");
@@ -307,7 +307,7 @@ fn goes_on() {
     assert_eq!((read, copy), (Ok(4), bytes), "the memory scan");
 }
 
-/// What somebody does who has taken a program over.
+/// The calls of an attacker who has taken a program over.
 #[test]
 fn what_only_an_attacker_would_do_ends_the_process() {
     for test in [
@@ -366,7 +366,7 @@ fn calls_that_are_newer_than_the_list_are_unknown() {
 #[ignore = "the process that another test starts"]
 fn makes_a_newer_call() {
     if folder().is_some() {
-        apply_filter_all_threads(&calls::newer_than_the_list()).expect("a filter");
+        apply_filter_all_threads(&calls::newer_calls()).expect("a filter");
         // Without the filter, `mseal` and the next are errors of another kind where the kernel has them.
         let calls = "syscall($_, -1, -1, -1, -1) == -1 or exit 1 for 462, 463; exit $!";
         panic!("no perl: {}", Command::new("perl").args(["-e", calls]).exec());
@@ -386,7 +386,7 @@ fn nothing_is_typed_in_a_terminal() {
 fn types_in_a_terminal() {
     if folder().is_some() {
         apply_filter_all_threads(&calls::not_permitted().expect("rules")).expect("a filter");
-        // What is no terminal has none of these calls, and no other one either.
+        // A file that is not a terminal has none of these calls.
         let calls = format!(
             "my $x = 'x'; for (0x5412, 0x541C, 0x5423) {{ for ($_, $_ + (1 << 32)) {{ syscall({0}, 0, $_, $x) == -1 && \
              $! == {1} or die $_ }} }} syscall({0}, 0, 0x5413, $x) == -1 && $! == {2} or die $!",

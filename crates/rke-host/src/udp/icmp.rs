@@ -1,6 +1,6 @@
-//! What ICMP says of datagrams that could not be delivered. The kernel keeps it in the socket's error queue, with the
-//! address that the datagram was for and the first bytes of it (`IP_RECVERR`, ip(7)). A socket that is not connected hears
-//! of it in no other way.
+//! ICMP errors about undeliverable datagrams. The kernel keeps them in the socket's error queue, with the
+//! destination and the first bytes of the datagram (`IP_RECVERR`, ip(7)). An unconnected socket receives
+//! them in no other way.
 
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
@@ -13,28 +13,28 @@ use tokio::net::UdpSocket;
 
 use super::socket_address;
 
-/// Bytes of a datagram that are looked at: more than the header of any request.
+/// How much of a quoted datagram is read: more than the header of any request.
 const MAX_QUOTE_LEN: usize = 64;
 
-/// What ICMP says of one datagram.
-pub(super) struct Report {
-    /// Whom it was for.
+/// An ICMP error about one datagram.
+pub(super) struct IcmpError {
+    /// The destination of the datagram.
     pub(super) to: SocketAddr,
-    /// Whether it says that nothing listens at that port.
+    /// Whether the error says that nothing listens at that port.
     pub(super) is_closed: bool,
     quote: [u8; MAX_QUOTE_LEN],
     quote_len: usize,
 }
 
-impl Report {
-    /// The first bytes of the datagram, as far as they came back.
+impl IcmpError {
+    /// The first bytes of the datagram, as far as the error quotes them.
     pub(super) fn quoted(&self) -> &[u8] {
         &self.quote[..self.quote_len]
     }
 }
 
-/// Has the kernel keep what ICMP says from here on. Without it a closed port is a silent one.
-pub(super) fn keep_reports(socket: &UdpSocket) {
+/// Makes the kernel keep ICMP errors from here on. Without it a closed port looks silent.
+pub(super) fn enable_error_queue(socket: &UdpSocket) {
     let is_v6 = socket.local_addr().is_ok_and(|address| address.is_ipv6());
     let _ = match is_v6 {
         true => setsockopt(socket, sockopt::Ipv6RecvErr, &true),
@@ -42,12 +42,12 @@ pub(super) fn keep_reports(socket: &UdpSocket) {
     };
 }
 
-/// The oldest report that waits at `socket`. `None` where there is none, or none that can be read.
-pub(super) fn next_report(socket: &UdpSocket) -> Option<Report> {
+/// The oldest error in the queue of `socket`. `None` if it has none, or none that can be read.
+pub(super) fn next_error(socket: &UdpSocket) -> Option<IcmpError> {
     socket.try_io(Interest::ERROR, || read(socket)).ok()
 }
 
-fn read(socket: &UdpSocket) -> io::Result<Report> {
+fn read(socket: &UdpSocket) -> io::Result<IcmpError> {
     let mut quote = [0; MAX_QUOTE_LEN];
     let mut room = nix::cmsg_space!(sock_extended_err, sockaddr_in6);
     let mut into = [IoSliceMut::new(&mut quote)];
@@ -62,5 +62,5 @@ fn read(socket: &UdpSocket) -> io::Result<Report> {
     });
     let (to, quote_len) = (message.address.as_ref().and_then(socket_address), message.bytes);
     let to = to.ok_or(io::ErrorKind::InvalidData)?;
-    Ok(Report { to, is_closed, quote, quote_len })
+    Ok(IcmpError { to, is_closed, quote, quote_len })
 }

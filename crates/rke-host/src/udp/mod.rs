@@ -20,40 +20,40 @@ use tokio::time::{Instant, timeout_at};
 
 pub use self::address::socket_address;
 
-/// Rounds that run at one time; more wait for their turn, so that a crowd of them needs no crowd of sockets.
+/// Rounds that run at one time; further ones wait, so that many rounds do not need many sockets.
 pub const MAX_ROUNDS: usize = 64;
 
-/// Datagrams for earlier rounds that are thrown away before the next; who sends on and on is not waited for.
+/// The most datagrams of earlier rounds that are discarded before the next, so that a constant sender cannot delay it.
 const MOST_DRAINED: usize = 256;
 
-/// What is said of an earlier datagram, to whomever it was sent, is the result of the next sending, once. So what is said
-/// several times in a row is about this one.
+/// An error about an earlier datagram, to any recipient, is returned once by the next send. So an error that is returned
+/// this many times in a row is about this datagram.
 const TRIES_TO_SEND: usize = 4;
 
-/// Rounds whose sockets stay open for those that come next.
+/// Rounds whose sockets stay open for later ones.
 const KEPT: usize = 8;
 
 /// How a round ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// Enough have answered.
+    /// Enough RAIDAs have responded.
     Ready,
-    /// Enough answers could not come any more.
+    /// Enough responses can no longer come.
     Hopeless,
     /// The deadline came first.
     TimedOut,
 }
 
-/// What happens to one RAIDA while a round runs.
+/// A step of a round, about one RAIDA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// It was asked, or asked again.
+    /// A request was sent or resent to it.
     Asked(RaidaIndex),
-    /// Its answer was verified, or it cannot be reached.
+    /// Its response was verified, or it cannot be reached.
     Settled(RaidaIndex, Result<Duration, Fault>),
 }
 
-/// Is told each step. Called in the middle of the exchange, so it must not take long.
+/// Receives each step. It is called in the middle of the exchange, so it must be quick.
 pub type Watcher<'a> = &'a (dyn Fn(Step) + Sync);
 
 /// Sends, receives and resends until the round has ended or `deadline` has come.
@@ -81,9 +81,9 @@ impl Default for Pool {
 }
 
 impl Pool {
-    /// A place for one round, as soon as there is one.
+    /// Waits for a place for one round.
     pub async fn take(&self) -> Seat {
-        // Nobody closes the semaphore.
+        // The semaphore is never closed.
         let permit = Arc::clone(&self.seats).acquire_owned().await.ok();
         let idle = Arc::clone(&self.idle);
         let sockets = idle.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
@@ -92,7 +92,7 @@ impl Pool {
     }
 }
 
-/// A place for one round, and the sockets that it has.
+/// A place for one round, with its sockets.
 pub struct Seat {
     sockets: Sockets,
     idle: Arc<Mutex<Vec<Sockets>>>,
@@ -108,7 +108,7 @@ impl Drop for Seat {
     }
 }
 
-/// Carries the datagrams of one round, which may go on after it had ended.
+/// Carries the datagrams of one round, which may be continued after it has ended.
 pub struct Courier<'a> {
     started: Instant,
     seat: Seat,
@@ -116,7 +116,7 @@ pub struct Courier<'a> {
 }
 
 impl<'a> Courier<'a> {
-    /// A courier that has somebody watch.
+    /// A courier that reports to a watcher.
     pub fn new(seat: Seat, watcher: Watcher<'a>) -> Self {
         Self { started: Instant::now(), seat, watcher }
     }
@@ -154,13 +154,13 @@ impl<'a> Courier<'a> {
                 Progress::Waiting { until } => (started + until).min(deadline),
             };
             tokio::select! {
-                // Who waits for an answer need not set a timer where there is one already.
+                // A waiting datagram makes the timer unnecessary.
                 biased;
                 socket = sockets.ready() => {
                     let socket = socket?;
-                    // Answers first: who has given one has not refused.
+                    // Responses before ICMP errors: a RAIDA that has responded has not refused.
                     let mut settled = receive(socket, round, started)?;
-                    take_reports(socket, round, started, &mut settled);
+                    receive_icmp_errors(socket, round, started, &mut settled);
                     for Outcome { raida, result, .. } in settled.iter().filter_map(|raida| round.outcome(raida)) {
                         watcher(Step::Settled(raida, result));
                     }
@@ -174,11 +174,11 @@ impl<'a> Courier<'a> {
     }
 }
 
-/// Datagrams that are taken in before the scratch stack is wiped: all answers of a round, and some more.
+/// Datagrams that are received before the scratch stack is wiped: all responses of a round, and some more.
 const AT_ONCE: usize = 32;
 
-/// Takes in the datagrams that wait at `socket`. They land on a scratch stack, because a share is decrypted
-/// where it lies. Gives the RAIDAs whose outcome they have changed.
+/// Receives the datagrams that wait at `socket`, on a scratch stack, because a share is decrypted
+/// in place. Returns the RAIDAs whose outcome has changed.
 fn receive(socket: &UdpSocket, round: &mut Round, started: Instant) -> io::Result<Bitmap> {
     let settled = scoped(|| {
         let (mut datagram, mut settled) = ([0; MAX_DATAGRAM_LEN], Bitmap::default());
@@ -198,17 +198,16 @@ fn receive(socket: &UdpSocket, round: &mut Round, started: Instant) -> io::Resul
     Ok(settled)
 }
 
-/// Takes in what ICMP says of datagrams that were sent, and adds the RAIDAs whose ports are closed to those whose outcome
-/// has changed.
-fn take_reports(socket: &UdpSocket, round: &mut Round, started: Instant, settled: &mut Bitmap) {
-    let reports = iter::from_fn(|| icmp::next_report(socket)).take(AT_ONCE);
+/// Reads the ICMP errors, and adds the RAIDAs whose ports are closed to those whose outcome has changed.
+fn receive_icmp_errors(socket: &UdpSocket, round: &mut Round, started: Instant, settled: &mut Bitmap) {
+    let reports = iter::from_fn(|| icmp::next_error(socket)).take(AT_ONCE);
     for report in reports.filter(|report| report.is_closed) {
         let raida = round.note_closed(report.to, report.quoted(), started.elapsed());
         raida.into_iter().for_each(|raida| settled.insert(raida));
     }
 }
 
-/// At most one socket for each address family, opened when first needed.
+/// At most one socket for each address family, opened on first use.
 #[derive(Default)]
 struct Sockets {
     v4: Option<UdpSocket>,
@@ -221,13 +220,13 @@ enum SendError {
 }
 
 impl Sockets {
-    /// Throws away what is known to have come for earlier rounds: it would be taken for malformed answers. What
-    /// comes later still is no harm but in that.
+    /// Discards what has arrived for earlier rounds: it would count as malformed responses. Datagrams that arrive
+    /// later do no other harm.
     fn drain(&self) {
         let mut datagram = [0; MAX_DATAGRAM_LEN];
         for socket in self.v4.iter().chain(&self.v6) {
-            // First, because a report that waits keeps a datagram from being received, once.
-            iter::from_fn(|| icmp::next_report(socket)).take(MOST_DRAINED).for_each(drop);
+            // First, because a waiting error makes the next receive fail, once.
+            iter::from_fn(|| icmp::next_error(socket)).take(MOST_DRAINED).for_each(drop);
             let _ = (0..MOST_DRAINED).try_for_each(|_| socket.try_recv_from(&mut datagram).map(drop));
         }
     }
@@ -241,10 +240,10 @@ impl Sockets {
             Some(socket) => socket,
             None => match UdpSocket::bind(any).await {
                 Ok(bound) => {
-                    icmp::keep_reports(&bound);
+                    icmp::enable_error_queue(&bound);
                     socket.insert(bound)
                 }
-                // A machine without IPv6 can still ask the others.
+                // A machine without IPv6 can still reach the others.
                 Err(_) if to.is_ipv6() => return Err(SendError::Unreachable),
                 Err(error) => return Err(SendError::NoSocket(error)),
             },
@@ -254,14 +253,14 @@ impl Sockets {
             match socket.send_to(datagram, to).await.map_err(|error| error.kind()) {
                 Err(ErrorKind::ConnectionRefused) => is_unreachable = false,
                 Err(kind) if is_final(kind) => is_unreachable = true,
-                // Anything else, a full buffer say, is a lost datagram: the resend makes up for it.
+                // Anything else, such as a full buffer, loses the datagram; the resend makes up for it.
                 _ => return Ok(()),
             }
         }
         if is_unreachable { Err(SendError::Unreachable) } else { Ok(()) }
     }
 
-    /// Waits until one of the sockets has a datagram, or a report on one that it has sent.
+    /// Waits until one of the sockets has a datagram, or an error about one that it has sent.
     async fn ready(&self) -> io::Result<&UdpSocket> {
         let ready = async |socket: &Option<UdpSocket>| match socket {
             Some(socket) => socket.ready(Interest::READABLE | Interest::ERROR).await.map(drop),
@@ -281,90 +280,4 @@ fn is_final(kind: ErrorKind) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::IpAddr;
-
-    use tokio::time::{sleep, timeout};
-
-    use super::*;
-
-    const SHORT: Duration = Duration::from_millis(50);
-    const LONG: Duration = Duration::from_secs(10);
-
-    async fn peer() -> UdpSocket {
-        UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a socket")
-    }
-
-    /// Has a seat send something, and gives the port that it came from.
-    async fn port(seat: &mut Seat, peer: &UdpSocket) -> u16 {
-        assert!(seat.sockets.send(peer.local_addr().expect("an address"), b"x").await.is_ok());
-        peer.recv_from(&mut [0; 8]).await.expect("a datagram").1.port()
-    }
-
-    #[tokio::test]
-    async fn a_round_too_many_waits_for_a_seat_and_has_its_sockets() {
-        let (pool, peer, mut seats) = (Pool::default(), peer().await, Vec::new());
-        for _ in 0..MAX_ROUNDS {
-            seats.push(pool.take().await);
-        }
-        assert!(timeout(SHORT, pool.take()).await.is_err());
-        let mut seat = seats.pop().expect("a seat");
-        let before = port(&mut seat, &peer).await;
-        drop(seat);
-        let mut seat = timeout(LONG, pool.take()).await.expect("a seat");
-        assert_eq!(port(&mut seat, &peer).await, before);
-        assert!(timeout(SHORT, pool.take()).await.is_err());
-    }
-
-    /// An address of that family where nothing listens.
-    async fn closed(family: IpAddr) -> SocketAddr {
-        UdpSocket::bind((family, 0)).await.expect("a socket").local_addr().expect("an address")
-    }
-
-    #[tokio::test]
-    async fn a_closed_port_is_reported_with_what_was_sent_there() {
-        for family in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
-            let (mut seat, to) = (Pool::default().take().await, closed(family).await);
-            let datagram: Vec<u8> = (0..100).collect();
-            assert!(seat.sockets.send(to, &datagram).await.is_ok());
-            let socket = timeout(LONG, seat.sockets.ready()).await.expect("a report").expect("a socket");
-            let report = icmp::next_report(socket).expect("a report");
-            assert!(report.is_closed && report.to == to && report.quoted().len() >= 48, "{to}");
-            assert!(datagram.starts_with(report.quoted()));
-            assert!(icmp::next_report(socket).is_none());
-            assert!(timeout(SHORT, seat.sockets.ready()).await.is_err(), "nothing more to hear");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_closed_port_keeps_nothing_from_others() {
-        let (mut seat, peer, closed) =
-            (Pool::default().take().await, peer().await, closed(Ipv4Addr::LOCALHOST.into()).await);
-        let open = peer.local_addr().expect("an address");
-        for at in 0..20 {
-            assert!(seat.sockets.send(closed, b"x").await.is_ok());
-            assert!(seat.sockets.send(open, &[at]).await.is_ok());
-            let mut datagram = [0; 8];
-            let (len, from) =
-                timeout(LONG, peer.recv_from(&mut datagram)).await.expect("sent").expect("a datagram");
-            assert_eq!(datagram[..len], [at]);
-            peer.send_to(&[at], (Ipv4Addr::LOCALHOST, from.port())).await.expect("answered");
-        }
-        drop(seat);
-    }
-
-    #[tokio::test]
-    async fn what_came_for_an_earlier_round_is_thrown_away() {
-        let (pool, peer) = (Pool::default(), peer().await);
-        let mut seat = pool.take().await;
-        let to = (Ipv4Addr::LOCALHOST, port(&mut seat, &peer).await);
-        assert!(seat.sockets.send(closed(Ipv4Addr::LOCALHOST.into()).await, b"x").await.is_ok());
-        drop(seat);
-        peer.send_to(b"late", to).await.expect("sent");
-        sleep(SHORT).await;
-        let seat = pool.take().await;
-        assert!(timeout(SHORT, seat.sockets.ready()).await.is_err());
-        peer.send_to(b"new", to).await.expect("sent");
-        assert!(timeout(LONG, seat.sockets.ready()).await.is_ok());
-    }
-}
+mod tests;

@@ -9,16 +9,14 @@ use rke_proto::coin::{
     AN_LEN, COIN_HEADER_LEN, CoinFileError, CoinId, CoinStatus, FILE_HEADER_LEN, FileHeader,
     decode_coin_header,
 };
-use rke_proto::{RAIDA_COUNT, RaidaIndex};
+use rke_proto::{Bitmap, RAIDA_COUNT, RaidaIndex};
 use rke_secret::{Secret, scoped};
 use rustix::fs::OFlags;
-
-use super::place::OpenError;
 
 /// Why a coin file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum CoinFileReadError {
-    /// It lies elsewhere than wallets may lie.
+    /// It is outside the folder for wallets.
     #[error("it leads out of the folder that --wallet-root names")]
     Outside,
     /// The system could not read it.
@@ -44,7 +42,7 @@ impl CoinFile {
         Self::read(open_regular(path)?)
     }
 
-    /// The same, of a regular file that is open.
+    /// As [`CoinFile::open`], for an open regular file.
     pub(super) fn read(file: File) -> Result<Self, CoinFileReadError> {
         let len = file.metadata()?.len();
         let mut header = [0; FILE_HEADER_LEN];
@@ -62,17 +60,43 @@ impl CoinFile {
         self.header.coins()
     }
 
+    /// At how many RAIDAs its coins can be used, as far as their holder knows.
+    pub fn usable_at(&self) -> usize {
+        RaidaIndex::all().filter(|raida| self.header.status(*raida) == CoinStatus::Passed).count()
+    }
+
+    /// The RAIDAs whose AN of its coin `at`, from 0, it has. Zeros in the place of an AN are not an AN: anyone could use them.
+    ///
+    /// # Errors
+    /// The system's error.
+    pub fn raidas_with_an(&self, at: u16) -> io::Result<Bitmap> {
+        let mut found = Bitmap::default();
+        scoped(|| {
+            let mut ans = [0; RAIDA_COUNT * AN_LEN];
+            self.file.read_exact_at(&mut ans, self.header.coin_position(at) + COIN_HEADER_LEN as u64)?;
+            let ans = RaidaIndex::all().zip(ans.as_chunks::<AN_LEN>().0);
+            found = ans.filter(|(_, an)| !is_zeros(an)).map(|(raida, _)| raida).collect();
+            io::Result::Ok(())
+        })??;
+        Ok(found)
+    }
+
+    /// Whether it has proposed ANs too, which are to replace the ANs.
+    pub fn has_proposed_ans(&self) -> bool {
+        self.header.has_proposed_ans()
+    }
+
     /// The name of its coin `at`, from 0.
     ///
     /// # Errors
-    /// What the system said.
+    /// The system's error.
     pub fn coin_id(&self, at: u16) -> io::Result<CoinId> {
         let mut bytes = [0; COIN_HEADER_LEN];
         self.file.read_exact_at(&mut bytes, self.header.coin_position(at))?;
         Ok(decode_coin_header(bytes))
     }
 
-    /// The names of its coins, none where no RAIDA knows them.
+    /// The names of its coins; none if no RAIDA knows them.
     pub(super) fn usable_coins(&self) -> Result<Vec<CoinId>, CoinFileReadError> {
         let is_usable = RaidaIndex::all().any(|raida| self.header.status(raida) == CoinStatus::Passed);
         let coins = if is_usable { self.coins() } else { 0 };
@@ -82,7 +106,7 @@ impl CoinFile {
     /// The name of its coin `at`, from 0, and its ANs at these RAIDAs, in their order.
     ///
     /// # Errors
-    /// What the system said.
+    /// The system's error.
     pub(super) fn coin(&self, at: u16, raidas: &[RaidaIndex]) -> io::Result<(CoinId, Vec<Secret<AN_LEN>>)> {
         scoped(|| {
             let mut coin = [0; COIN_HEADER_LEN + RAIDA_COUNT * AN_LEN];
@@ -97,27 +121,23 @@ impl CoinFile {
     /// The AN of its coin `at`, from 0, at a RAIDA.
     ///
     /// # Errors
-    /// What the system said.
+    /// The system's error.
     pub fn an(&self, at: u16, raida: RaidaIndex) -> io::Result<Secret<AN_LEN>> {
         Secret::try_fill(|an| self.file.read_exact_at(an, self.header.an_position(at, raida)))
     }
 }
 
-impl From<OpenError> for CoinFileReadError {
-    fn from(error: OpenError) -> Self {
-        match error {
-            OpenError::Outside => Self::Outside,
-            OpenError::Io(error) => Self::Io(error),
-        }
-    }
+/// Whether these are the zeros that stand in the place of a missing AN. Takes the same time for each AN.
+pub fn is_zeros(an: &[u8; AN_LEN]) -> bool {
+    an.iter().fold(0, |all, byte| all | byte) == 0
 }
 
-/// Opens a file only if it is a regular one: a FIFO would block, a device may do anything.
+/// Opens a file only if it is regular: a FIFO would block, and a device may do anything.
 fn open_regular(path: &Path) -> io::Result<File> {
     regular(OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)?)
 }
 
-/// The file, if it is a regular one.
+/// The file, if it is regular.
 pub(super) fn regular(file: File) -> io::Result<File> {
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));

@@ -15,7 +15,7 @@ pub mod examine;
 mod place;
 mod root;
 
-pub use self::coin_file::{CoinFile, CoinFileReadError};
+pub use self::coin_file::{CoinFile, CoinFileReadError, is_zeros};
 pub use self::place::Wallet;
 pub use self::root::{Outside, WalletRoot};
 
@@ -28,22 +28,22 @@ pub enum WalletError {
     /// The path does not start at the root.
     #[error("the wallet path must be absolute")]
     NotAbsolute,
-    /// The wallet, or one of its coin folders, lies elsewhere than wallets may lie.
+    /// The wallet, or one of its coin folders, is outside the folder for wallets.
     #[error("it leads out of the folder that --wallet-root names")]
     Outside,
-    /// Nothing is there, or it cannot be read.
+    /// It does not exist, or cannot be read.
     #[error("cannot open the wallet folder: {0}")]
     Unreadable(io::Error),
-    /// A file is there.
+    /// It is a file.
     #[error("the wallet path is not a folder")]
     NotAFolder,
     /// No coin files at all.
     #[error("the wallet is empty: no .bin files in its Bank and Fracked folders")]
     Empty,
     /// Coin files, but not enough usable coins.
-    #[error("the wallet has a usable coin for only {usable} of {required} required RAIDAs{}", listed(.skipped))]
+    #[error("the wallet has a usable coin for only {usable} of {required} required RAIDAs{}", join_skipped(.skipped))]
     TooFewCoins {
-        /// RAIDAs for which there is a coin.
+        /// RAIDAs with a usable coin.
         usable: usize,
         /// RAIDAs that are required.
         required: usize,
@@ -55,7 +55,7 @@ pub enum WalletError {
     Secret(#[from] SecretError),
 }
 
-fn listed(skipped: &[String]) -> String {
+fn join_skipped(skipped: &[String]) -> String {
     const SHOWN: usize = 5;
     let mut text = String::new();
     for (at, reason) in skipped.iter().take(SHOWN).enumerate() {
@@ -68,16 +68,15 @@ fn listed(skipped: &[String]) -> String {
     }
 }
 
-/// How the user proves himself to one RAIDA.
+/// The proof of the user's identity to one RAIDA.
 pub struct Proof {
-    /// The RAIDA.
     pub raida: RaidaIndex,
     /// The envelope, with the coins.
     pub envelope: Envelope,
     /// The envelope's key, from the coins' ANs.
     pub key: EnvelopeKey,
-    /// Beside envelope 5, envelope 4 with the first of the coins: some servers' answers in envelope 5 do not open. Beside
-    /// envelope 4, envelope 1 where it is allowed: some servers know no other.
+    /// For envelope 5, envelope 4 with the first of the coins: some servers' responses in envelope 5 do not open. For
+    /// envelope 4, envelope 1 if it is allowed: some servers know no other.
     pub fallback: Option<(Envelope, EnvelopeKey)>,
 }
 
@@ -87,16 +86,16 @@ pub enum Envelope1 {
     /// They travel in envelope 4.
     #[default]
     Refused,
-    /// They travel in envelope 1, whose answers can give the coin's AN away, with RAIDAs that give none in envelope 4.
+    /// They travel in envelope 1, whose responses can give the coin's AN away, with RAIDAs that give none in envelope 4.
     Allowed,
 }
 
-/// Chooses a proof for each of `raidas`: for wide shares envelope 5 where two coins are usable there, 4
-/// where one is; for narrow ones envelope 4, and 1 to fall back to where that is allowed. RAIDAs without a usable
+/// Chooses a proof for each of `raidas`: for wide shares envelope 5 if two coins are usable there, envelope 4
+/// if one is; for narrow ones envelope 4, with 1 as the fallback if that is allowed. RAIDAs without a usable
 /// coin are left out. Blocks on the file system.
 ///
 /// # Errors
-/// [`WalletError`], also when fewer than `required` proofs come together.
+/// [`WalletError`], also if the proofs are fewer than `required`.
 pub fn prove(
     wallet: &Wallet,
     raidas: &[RaidaIndex],
@@ -125,7 +124,7 @@ pub fn prove(
     let coins = |raida: RaidaIndex| found.coins[raida.position()].as_slice();
     let proofs = raidas.iter().filter_map(|raida| proof(*raida, coins(*raida), envelope).transpose());
     let mut proofs: Vec<Proof> = proofs.collect::<Result<_, _>>()?;
-    // All keys in one scope, of which each costs as much as what is done in it.
+    // All keys in one scope, because a scope costs as much as deriving a key.
     scoped(|| proofs.iter_mut().for_each(|proof| proof.derive_keys(coins(proof.raida))))?;
     if proofs.len() < required {
         return Err(WalletError::TooFewCoins { usable: proofs.len(), required, skipped: found.skipped });
@@ -139,7 +138,7 @@ enum Wanted {
     Type4,
     /// Type 4, with type 1 to fall back to.
     Type4Or1,
-    /// Type 4 where there is one coin only.
+    /// Type 4 if only one coin is usable.
     Type5,
 }
 
@@ -151,10 +150,10 @@ fn wanted_envelope(width: ShareWidth, envelope_1: Envelope1) -> Wanted {
     }
 }
 
-/// What is found of a RAIDA's coins: each with its AN there.
+/// The coins that are usable at a RAIDA, each with its AN there.
 type Coins = [(CoinId, Secret<AN_LEN>)];
 
-/// The proof that these coins make, without its keys.
+/// The proof by these coins, without its keys.
 fn proof(raida: RaidaIndex, coins: &Coins, wanted: Wanted) -> Result<Option<Proof>, SecretError> {
     let (envelope, fallback) = match (coins, wanted) {
         ([], _) => return Ok(None),
@@ -179,11 +178,11 @@ impl Proof {
     }
 }
 
-/// Whether all of these coins lie in the wallet, each in a file that can be read and of use at one RAIDA
+/// Whether all of these coins are in the wallet, each in a readable file and usable at one RAIDA
 /// at least. Reads no AN. Blocks on the file system.
 ///
 /// # Errors
-/// [`WalletError`], where the wallet cannot be opened.
+/// [`WalletError`], if the wallet cannot be opened.
 pub fn holds_coins(wallet: &Wallet, coins: &[CoinId]) -> Result<bool, WalletError> {
     wallet.check()?;
     let mut missing: Vec<CoinId> = coins.to_vec();
@@ -191,14 +190,14 @@ pub fn holds_coins(wallet: &Wallet, coins: &[CoinId]) -> Result<bool, WalletErro
         if missing.is_empty() {
             break;
         }
-        // What cannot be read holds nothing; an exchange would say why.
+        // An unreadable file holds no coins; an exchange would report why.
         let found = wallet.open_coin_file(&file?).and_then(|file| file.usable_coins()).unwrap_or_default();
         missing.retain(|coin| !found.contains(coin));
     }
     Ok(missing.is_empty())
 }
 
-/// The coins found so far: for each RAIDA the usable ones, with their AN there.
+/// The coins found so far: for each RAIDA the usable ones, with their ANs there.
 struct Found {
     coins: [Vec<(CoinId, Secret<AN_LEN>)>; RAIDA_COUNT],
     skipped: Vec<String>,

@@ -1,5 +1,5 @@
-//! Where a wallet lies, and how its folders and files are opened: by their path, or from the folder that the operator
-//! keeps wallets in and not out of it.
+//! The location of a wallet, and opening its folders and files: by their path, or beneath the folder in which the operator
+//! keeps wallets.
 
 use std::fs::File;
 use std::io;
@@ -17,10 +17,10 @@ const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
 /// A FIFO must not block.
 const COIN_FILE: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
-/// A wallet, by its name. Nothing of it is open.
+/// A wallet, by its name. None of its files are open.
 #[derive(Debug, Clone)]
 pub struct Wallet {
-    /// Beneath the root, where there is one.
+    /// Relative to the root, if it has one.
     path: PathBuf,
     root: Option<Arc<WalletRoot>>,
 }
@@ -28,9 +28,9 @@ pub struct Wallet {
 /// Why a file or folder of a wallet cannot be opened.
 #[derive(Debug)]
 pub(super) enum OpenError {
-    /// It lies outside the root. Nothing is known of what is there.
+    /// It is outside the root. Whether it exists is unknown.
     Outside,
-    /// What the system said.
+    /// The system's error.
     Io(io::Error),
 }
 
@@ -62,7 +62,7 @@ impl Wallet {
     /// The `.bin` files of its coin folders, by name. A folder that is missing or unreadable has none.
     ///
     /// # Errors
-    /// [`WalletError::Outside`], in the place of the files of a folder that lies outside the root.
+    /// [`WalletError::Outside`], instead of the files of a folder outside the root.
     pub(super) fn coin_files(&self) -> impl Iterator<Item = Result<PathBuf, WalletError>> {
         COIN_FOLDERS.iter().flat_map(|folder| match self.list(Path::new(folder)) {
             Ok(files) => files.into_iter().map(Ok).collect(),
@@ -101,5 +101,14 @@ impl Wallet {
 impl From<io::Error> for OpenError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
+    }
+}
+
+impl From<OpenError> for CoinFileReadError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Outside => Self::Outside,
+            OpenError::Io(error) => Self::Io(error),
+        }
     }
 }

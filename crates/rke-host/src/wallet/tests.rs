@@ -204,7 +204,20 @@ fn a_look_counts_what_can_be_used_where_and_names_what_cannot() {
     assert_eq!(examine::examine(wallet.path()).expect("a look").exposed, [] as [PathBuf; 0]);
     mode("", 0o750);
     let contents = examine::examine(wallet.path()).expect("a look");
-    assert_eq!((contents.files, contents.usable[0], contents.usable[7]), (2, 3, 2));
+    let usable = |raida: usize| contents.usable[raida].len();
+    assert_eq!((contents.files, usable(0), usable(7)), (2, 3, 2));
+    assert_eq!(contents.repeated, []);
     assert!(contents.unusable.len() == 1 && contents.unusable[0].starts_with("c.bin: "));
     assert_eq!(contents.exposed, [wallet.path().join("Fracked/b.bin")]);
+}
+
+#[test]
+fn a_look_counts_a_coin_that_is_there_twice_once() {
+    let wallet = wallet();
+    put(&wallet, "Bank/a.bin", &coin_file(ALL, &[1]));
+    put(&wallet, "Bank/b.bin", &coin_file(ALL, &[1, 2, 2]));
+    put(&wallet, "Fracked/c.bin", &coin_file(ALL, &[1]));
+    let contents = examine::examine(wallet.path()).expect("a look");
+    assert_eq!((contents.files, contents.usable[0].len()), (3, 2));
+    assert_eq!(contents.repeated, [id(1), id(2)]);
 }

@@ -1,6 +1,6 @@
-//! The folder that wallets must lie in, where the operator names one. The kernel keeps every open beneath it, down to
-//! each coin file (`openat2`), so that no symbolic link leads out, nor one that is put there meanwhile. Nothing outside
-//! is looked at on behalf of a path, so that no error says what is there.
+//! The folder that wallets must be in, if the operator names one. The kernel confines every open to it, down to
+//! each coin file (`openat2`), so no symbolic link leads out, not even one that is made meanwhile. Nothing outside
+//! is accessed on behalf of a path, so no error reveals what exists there.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -17,13 +17,13 @@ use super::Wallet;
 use super::place::OpenError;
 use crate::own_file::is_trusted;
 
-/// As many symbolic links as the kernel follows.
+/// The number of symbolic links that the kernel follows.
 const MAX_LINKS: usize = 40;
 
-/// How often to try again where the kernel could not tell, because folders were being moved.
+/// How often to try again if folders were being moved and the kernel could not decide.
 const TRIES: usize = 8;
 
-/// The folder, open.
+/// The open folder.
 #[derive(Debug)]
 pub struct WalletRoot {
     folder: File,
@@ -41,7 +41,7 @@ impl WalletRoot {
     /// Opens the folder.
     ///
     /// # Errors
-    /// What the system said, also where it cannot keep opens beneath a folder.
+    /// The system's error, also if it cannot confine opens to a folder.
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = File::from(rustix::fs::open(path, flags, Mode::empty())?);
@@ -52,7 +52,7 @@ impl WalletRoot {
         }
     }
 
-    /// The wallet that `path` names, if that can be one beneath the folder. It need not exist.
+    /// The wallet that `path` names, if that is beneath the folder. It need not exist.
     ///
     /// # Errors
     /// [`Outside`].
@@ -61,14 +61,14 @@ impl WalletRoot {
         Ok(Wallet::beneath(Arc::clone(self), inner))
     }
 
-    /// What remains of a path that begins with a name of the folder.
+    /// The rest of a path that begins with a name of the folder.
     fn inner(&self, path: &Path) -> Option<PathBuf> {
         let names = [&self.path, &self.named];
         names.into_iter().find_map(|name| path.strip_prefix(name).ok()).map(Path::to_path_buf)
     }
 
-    /// The same, of a path that gets there by symbolic links outside. They must be root's or this user's: by a link of
-    /// somebody else, and by going up again, a path could ask what is elsewhere.
+    /// As [`WalletRoot::inner`], for a path that leads there by symbolic links outside. They must belong to root or this
+    /// user: by another user's link, and by `..`, a path could probe what exists elsewhere.
     fn inner_of_an_alias(&self, path: &Path) -> Option<PathBuf> {
         let mut way: Vec<&Path> = path.ancestors().collect();
         way.reverse();
@@ -91,7 +91,7 @@ impl WalletRoot {
     pub(super) fn open_beneath(&self, path: &Path, flags: OFlags) -> Result<File, OpenError> {
         let open = |path: &Path| self.try_open(path, flags, ResolveFlags::empty());
         let opened = match open(path) {
-            // The kernel takes every absolute link for one that leads out.
+            // The kernel treats every absolute link as one that leads out.
             Err(Errno::XDEV) => open(&self.without_links(path)?),
             opened => opened,
         };
@@ -101,8 +101,8 @@ impl WalletRoot {
         })
     }
 
-    /// The path with its symbolic links replaced by what they name, none of which leads out. Where one is changed
-    /// meanwhile, the path leads elsewhere, but never outside: the kernel sees to that when it is opened.
+    /// The path with its symbolic links replaced by their targets, none of which leads out. If one is changed
+    /// meanwhile, the path leads elsewhere, but never outside: the kernel ensures that when it is opened.
     fn without_links(&self, path: &Path) -> Result<PathBuf, OpenError> {
         let (mut here, mut ahead, mut links) = (PathBuf::new(), reversed(path), 0);
         while let Some(next) = ahead.pop() {
@@ -130,7 +130,7 @@ impl WalletRoot {
         Ok(here)
     }
 
-    /// What a symbolic link in a folder beneath the root says; `None` where there is no link.
+    /// The target of a symbolic link in a folder beneath the root; `None` if it is not a link.
     fn read_link(&self, folder: &Path, name: &OsStr) -> Result<Option<PathBuf>, OpenError> {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         let read = self
@@ -158,7 +158,7 @@ impl WalletRoot {
     }
 }
 
-/// Why the first open beneath the folder failed. Nothing weaker takes its place.
+/// Why the first open beneath the folder failed. No weaker mechanism replaces it.
 fn cannot_confine(error: Errno) -> io::Error {
     match error {
         Errno::NOSYS | Errno::PERM => io::Error::new(

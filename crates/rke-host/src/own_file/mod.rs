@@ -1,5 +1,5 @@
-//! Files of this user's own. They are opened as `ssh` opens its keys: not through a symbolic link, and not where they
-//! belong to another user or others may write to them. Errors name the command that repairs it.
+//! Files of this user. They are opened as `ssh` opens its keys: not through a symbolic link, and not if they
+//! belong to another user or others may write to them. Errors name the command that repairs the file.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -26,10 +26,10 @@ enum NotOwn {
     Writable { path: PathBuf, mode: u32 },
 }
 
-/// Opens a file of this user's own, or makes it where the options say so.
+/// Opens a file of this user, or makes it if the options say so.
 ///
 /// # Errors
-/// What the system said, or why the file is not used.
+/// The system's error, or why the file is not used.
 pub fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     // A FIFO would block, and a terminal would become this process's.
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
@@ -42,20 +42,20 @@ pub fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     Ok(file)
 }
 
-/// What a file of this user's own says.
+/// Reads a file of this user.
 ///
 /// # Errors
-/// What the system said, or why the file is not used.
+/// As [`open_own`].
 pub fn read_own(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open_own(path, OpenOptions::new().read(true))?.read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// The same, of a text.
+/// Reads a text file of this user.
 ///
 /// # Errors
-/// The same, also where it is not UTF-8.
+/// As [`open_own`], also if it is not UTF-8.
 pub fn read_own_text(path: &Path) -> io::Result<String> {
     let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not text");
     String::from_utf8(read_own(path)?).map_err(not_text)
@@ -83,52 +83,15 @@ fn refused(why: NotOwn) -> io::Error {
     io::Error::new(kind, why)
 }
 
-/// Whether what belongs to this user is as good as this process's own: it runs as that user, or it is root's.
+/// Whether files of this owner can be trusted: the owner is this process's user, or root.
 pub(crate) fn is_trusted(owner: u32) -> bool {
     owner == 0 || owner == geteuid().as_raw()
 }
 
-/// Whether others than the owner may write to it.
+/// Whether anyone except the owner may write to it.
 pub(crate) fn is_open_to_others(about: &Metadata) -> bool {
     about.mode() & 0o022 != 0
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs::{self, Permissions};
-    use std::os::unix::fs::{PermissionsExt, symlink};
-
-    use super::*;
-
-    #[test]
-    fn only_a_regular_file_of_ones_own_is_opened_and_the_error_names_the_command() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let (file, link) = (dir.path().join("file"), dir.path().join("link"));
-        fs::write(&file, "text").expect("written");
-        fs::set_permissions(&file, Permissions::from_mode(0o644)).expect("a mode");
-        assert_eq!(read_own_text(&file).expect("read"), "text");
-        symlink(&file, &link).expect("a link");
-        let error = |path: &Path| read_own(path).expect_err("refused").to_string();
-        assert!(error(&link).contains("cp --remove-destination"), "{}", error(&link));
-        assert!(error(dir.path()).contains("not a regular file"));
-        for mode in [0o620, 0o602, 0o666] {
-            fs::set_permissions(&file, Permissions::from_mode(mode)).expect("a mode");
-            assert!(error(&file).contains(&format!("run `chmod go-w {}`", file.display())), "{mode:o}");
-        }
-        let missing = read_own(&dir.path().join("missing")).expect_err("not there");
-        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
-    }
-
-    #[test]
-    fn a_file_of_another_user_is_refused() {
-        if !geteuid().is_root() {
-            return;
-        }
-        let dir = tempfile::tempdir().expect("a folder");
-        let file = dir.path().join("file");
-        fs::write(&file, "text").expect("written");
-        std::os::unix::fs::chown(&file, Some(4242), None).expect("another owner");
-        let error = read_own(&file).expect_err("refused").to_string();
-        assert!(error.contains("uid 4242") && error.contains("sudo chown 0 "), "{error}");
-    }
-}
+mod tests;

@@ -23,18 +23,18 @@ const NONCE_LEN: usize = 12;
 const TAG_LEN: usize = 16;
 const MAX_DESCRIPTION_LEN: usize = 4096;
 
-/// What a sealed file holds. Its first bytes say so, and no kind begins as another does, or as data that users seal
+/// What a sealed file holds. The magic at its start is different for each kind, and from that of data that users seal
 /// (`docs/seal-format.md`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// What the daemon's cache keeps of an exchange.
+    /// An entry of the daemon's cache.
     Cache,
     /// A master secret, at a Content Server or at a RAIDA node.
     MasterSecret,
 }
 
 impl Kind {
-    /// What its files begin with, before the version.
+    /// The magic at the start of its files, before the version.
     pub fn magic(self) -> &'static [u8] {
         match self {
             Self::Cache => b"RKECACHE",
@@ -49,13 +49,13 @@ pub enum SealError {
     /// The file cannot be read or written.
     #[error("{0}")]
     Io(#[source] io::Error),
-    /// It is not a sealed file of this kind, or it is cut short.
+    /// It is not a sealed file of this kind, or it is truncated.
     #[error("it is not a sealed file, or it is damaged")]
     Malformed,
     /// Its tag does not match: damaged, altered, or sealed under another master key.
     #[error("it does not open: it is damaged, altered, or sealed under another master key")]
     DoesNotOpen,
-    /// It opens, but its description is of something else.
+    /// It opens, but its description is that of another file.
     #[error("it is not what belongs here: it was copied or renamed")]
     Elsewhere,
     /// There is no secret memory left, or the system gave no random bytes.
@@ -64,12 +64,12 @@ pub enum SealError {
 }
 
 impl SealError {
-    /// Whether it is the file that is at fault, so that trying again is of no use.
+    /// Whether the file itself is damaged, so that a retry cannot succeed.
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Malformed | Self::DoesNotOpen | Self::Elsewhere)
     }
 
-    /// Whether there is no file.
+    /// Whether the file does not exist.
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::NotFound)
     }
@@ -100,7 +100,7 @@ impl Sealer {
     /// Seals `secret` into the file at `path`, whole or not at all.
     ///
     /// # Errors
-    /// [`SealError`]; then a file that was there before is unchanged.
+    /// [`SealError`]; then a previous file is unchanged.
     pub fn write<const N: usize>(
         &self,
         path: &Path,
@@ -134,7 +134,7 @@ impl Sealer {
         self.read_description(&mut open_sealed(path)?)
     }
 
-    /// Opens a sealed file: its description, verified, and the secret, decrypted in its place.
+    /// Opens a sealed file: returns its verified description and the secret, decrypted in place.
     ///
     /// # Errors
     /// [`SealError`].
@@ -155,26 +155,26 @@ impl Sealer {
         Ok((description, secret))
     }
 
-    /// Overwrites a sealed file and removes it. A missing file is no error. `SECURITY.md` says what
-    /// overwriting is worth.
+    /// Overwrites a sealed file and removes it. A missing file is not an error. `SECURITY.md` says when
+    /// overwriting helps.
     ///
     /// # Errors
-    /// What the system said; a file that could not be overwritten is removed all the same.
+    /// The system's error; a file that could not be overwritten is removed all the same.
     pub fn remove(path: &Path) -> io::Result<()> {
         let overwritten = open_to_overwrite(path).map_or(Ok(()), |file| overwrite(&file));
         remove_durably(path.parent().unwrap_or(Path::new(".")), path)?;
         overwritten
     }
 
-    /// A key for another `purpose`, the same each time. What is done with it tells nothing of the master key.
+    /// A key for another `purpose`, the same each time. It reveals nothing about the master key.
     ///
     /// # Errors
-    /// [`SecretError`] when there is no secret memory left.
+    /// [`SecretError`], if secret memory is full.
     pub fn derive(&self, purpose: &[u8]) -> Result<Secret<32>, SecretError> {
         Secret::fill(|derived| self.master_key.expose(|master| *derived = hmac_sha256(master, &[purpose])))
     }
 
-    /// The start of a file, which is its associated data.
+    /// The beginning of a file, which is its associated data.
     fn head(&self, description: &[u8]) -> Vec<u8> {
         let len = (description.len() as u32).to_be_bytes();
         [self.kind.magic(), &[VERSION], &len, description].concat()
@@ -195,13 +195,14 @@ impl Sealer {
         Ok(description)
     }
 
-    /// The cipher exists only where the master key is exposed: it holds what is derived from it.
+    /// Runs `work` with the cipher. It exists only in the scope that exposes the master key, because it holds keys derived
+    /// from it.
     fn with_cipher<R>(&self, work: impl FnOnce(&Aes256GcmSiv) -> R) -> R {
         self.master_key.expose(|key| work(&Aes256GcmSiv::new(key.into())))
     }
 }
 
-/// Writes a sealed file, and overwrites the one that was there.
+/// Writes a sealed file, and overwrites the previous one.
 fn replace(path: &Path, parts: &[&[u8]]) -> Result<(), SealError> {
     let dir = path.parent().unwrap_or(Path::new("."));
     let replaced = open_to_overwrite(path);
@@ -212,13 +213,13 @@ fn replace(path: &Path, parts: &[&[u8]]) -> Result<(), SealError> {
     Ok(())
 }
 
-/// The file at `path`, if it can be written.
+/// Opens the file at `path`, if it can be written.
 fn open_to_overwrite(path: &Path) -> Option<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     OpenOptions::new().write(true).custom_flags(flags.bits() as i32).open(path).ok()
 }
 
-/// Puts zeros where the bytes of a file are, as far as the file system writes in place.
+/// Overwrites the bytes of a file with zeros, as far as the file system writes in place.
 fn overwrite(mut file: &File) -> io::Result<()> {
     let metadata = file.metadata()?;
     if metadata.is_file() {
@@ -229,7 +230,7 @@ fn overwrite(mut file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// The tag, which a file ends with.
+/// Reads the tag at the end of a file.
 fn read_end(file: &mut File) -> Result<[u8; TAG_LEN], SealError> {
     let mut tag = [0; TAG_LEN];
     file.read_exact(&mut tag)?;
@@ -244,103 +245,4 @@ fn open_sealed(path: &Path) -> io::Result<File> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-
-    fn sealer(byte: u8) -> Sealer {
-        sealer_of(byte, Kind::Cache)
-    }
-
-    fn sealer_of(byte: u8, kind: Kind) -> Sealer {
-        Sealer::new(Secret::fill(|key| *key = [byte; 32]).expect("a secret"), kind)
-    }
-
-    fn sealed_file() -> (tempfile::TempDir, std::path::PathBuf, Secret<32>) {
-        let dir = tempfile::tempdir().expect("a folder");
-        let path = dir.path().join("one");
-        let secret = Secret::random().expect("random bytes");
-        sealer(1).write(&path, b"what it is", &secret).expect("sealed");
-        (dir, path, secret)
-    }
-
-    #[test]
-    fn what_is_sealed_opens() {
-        let (_dir, path, secret) = sealed_file();
-        let (description, opened) = sealer(1).read::<32>(&path).expect("opened");
-        assert_eq!(description, b"what it is");
-        assert!(opened.matches(&secret));
-        assert_eq!(sealer(1).describe(&path).expect("described"), b"what it is");
-        let file = std::fs::read(&path).expect("read");
-        assert!(secret.expose(|secret| !file.windows(8).any(|window| window == &secret[..8])));
-    }
-
-    #[test]
-    fn no_altered_cut_or_foreign_file_opens() {
-        let (_dir, path, _) = sealed_file();
-        let good = std::fs::read(&path).expect("read");
-        for at in 0..good.len() {
-            let mut altered = good.clone();
-            altered[at] ^= 1;
-            std::fs::write(&path, altered).expect("written");
-            assert!(sealer(1).read::<32>(&path).is_err(), "byte {at} altered");
-            std::fs::write(&path, &good[..at]).expect("written");
-            assert!(sealer(1).read::<32>(&path).is_err(), "cut at {at}");
-        }
-        std::fs::write(&path, [good.clone(), vec![0]].concat()).expect("written");
-        assert!(matches!(sealer(1).read::<32>(&path), Err(SealError::Malformed)));
-        std::fs::write(&path, good).expect("written");
-        assert!(matches!(sealer(2).read::<32>(&path), Err(SealError::DoesNotOpen)));
-    }
-
-    #[test]
-    fn files_of_a_kind_begin_as_no_other_kind_and_no_data_of_users_does() {
-        let (_dir, path, secret) = sealed_file();
-        let of_users = rke_proto::seal::Sealer::new(&[1; 32], b"").header(&[1; 32]);
-        assert!(of_users.starts_with(b"RKESEAL"));
-        let kinds = [(Kind::Cache, &b"RKECACHE"[..]), (Kind::MasterSecret, b"RKEMASTER")];
-        for (kind, magic) in kinds {
-            sealer_of(1, kind).write(&path, b"what it is", &secret).expect("sealed");
-            let file = fs::read(&path).expect("read");
-            assert_eq!((&file[..magic.len()], file[magic.len()]), (magic, VERSION));
-            assert!(!file.starts_with(b"RKESEAL") && !of_users.starts_with(magic));
-            for (other, _) in kinds.into_iter().filter(|(other, _)| *other != kind) {
-                let (opened, described) =
-                    (sealer_of(1, other).read::<32>(&path), sealer_of(1, other).describe(&path));
-                assert!(matches!(opened, Err(SealError::Malformed)), "{kind:?} as {other:?}");
-                assert!(matches!(described, Err(SealError::Malformed)), "{kind:?} as {other:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_replaced_or_removed_is_overwritten() {
-        let (dir, path, secret) = sealed_file();
-        // A second name keeps the file reachable.
-        for (at, take_away) in [true, false].into_iter().enumerate() {
-            let kept = dir.path().join(format!("kept-{at}"));
-            fs::hard_link(&path, &kept).expect("a link");
-            match take_away {
-                true => sealer(1).write(&path, b"another", &secret).expect("replaced"),
-                false => Sealer::remove(&path).expect("removed"),
-            }
-            let bytes = fs::read(&kept).expect("read");
-            assert!(bytes.len() > 60 && bytes.iter().all(|byte| *byte == 0));
-        }
-    }
-
-    #[test]
-    fn a_derived_key_depends_on_the_master_key_and_the_purpose_alone() {
-        let derive = |byte, purpose: &[u8]| sealer(byte).derive(purpose).expect("a secret");
-        assert!(derive(1, b"a").matches(&derive(1, b"a")));
-        assert!(!derive(1, b"a").matches(&derive(1, b"b")) && !derive(1, b"a").matches(&derive(2, b"a")));
-    }
-
-    #[test]
-    fn removing_twice_is_no_error() {
-        let (_dir, path, _) = sealed_file();
-        assert!(Sealer::remove(&path).is_ok() && Sealer::remove(&path).is_ok());
-        assert!(!path.exists());
-    }
-}
+mod tests;

@@ -1,4 +1,5 @@
-//! Whose a data directory is. It says so in a file, so that two programs do not take each other's for their own.
+//! The owner of a data directory. A file in it records the owner, so that programs do not mistake each other's directories
+//! for their own.
 
 use std::fmt;
 
@@ -6,7 +7,7 @@ use rke_proto::RaidaIndex;
 
 use crate::sealed::Kind;
 
-/// Whose a data directory is.
+/// The owner of a data directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// The daemon's.
@@ -15,12 +16,12 @@ pub enum Role {
     Node(RaidaIndex),
     /// A Content Server's. It may have the key sets of several Content Server IDs.
     ContentServer,
-    /// That of a whole network on one machine, whose parts have theirs inside it.
+    /// That of a whole network on one machine, with the directories of its parts inside.
     LocalNetwork,
 }
 
 impl Role {
-    /// As the file says it.
+    /// The content of the file.
     pub(super) fn to_text(self) -> String {
         match self {
             Self::Daemon => "daemon\n".into(),
@@ -30,8 +31,8 @@ impl Role {
         }
     }
 
-    /// What its sealed files hold.
-    pub(super) fn seals(self) -> Kind {
+    /// The kind of its sealed files.
+    pub(super) fn file_kind(self) -> Kind {
         match self {
             Self::Daemon => Kind::Cache,
             Self::Node(_) | Self::ContentServer | Self::LocalNetwork => Kind::MasterSecret,
@@ -60,17 +61,4 @@ impl fmt::Display for Role {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_role_is_read_as_it_is_written() {
-        let nodes = RaidaIndex::all().map(Role::Node);
-        for role in nodes.chain([Role::Daemon, Role::ContentServer, Role::LocalNetwork]) {
-            assert_eq!(Role::parse(&role.to_text()), Some(role));
-        }
-        for wrong in ["", "raida", "raida 25", "raida -1", "daemon 2", "Daemon", "raida 1 2"] {
-            assert_eq!(Role::parse(wrong), None, "{wrong:?}");
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,129 @@
+//! The keys of the sessions at one end, for those who encrypt with them and own none of them.
+
+use std::sync::Arc;
+
+use rke_proto::coin::CoinId;
+use rke_proto::handshake::KeyId;
+use rke_proto::{Bitmap, ContentServerId, Form};
+
+use crate::streams::{Direction, StreamKey};
+use crate::usage::{KeyError, KeyUse};
+
+/// The keys of the sessions at one end. A key that has ended is not found from that moment on.
+pub trait SessionKeys: Send + Sync {
+    /// The sessions, oldest first.
+    fn sessions(&self) -> Vec<HeldSession>;
+
+    /// The session whose key has this id.
+    fn session(&self, key_id: &KeyId) -> Option<HeldSession>;
+
+    /// Notes a use of a key without using it.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    fn note(&self, key_id: &KeyId, key_use: KeyUse) -> Result<(), KeyError>;
+
+    /// Notes a use of a key, and lets `work` use it once, on a stack that is wiped afterwards. The key's end waits until
+    /// `work` has returned, so it should be quick.
+    ///
+    /// # Errors
+    /// [`KeyError`]; then `work` has not been called.
+    fn with_key(
+        &self,
+        key_id: &KeyId,
+        data_key: DataKey,
+        key_use: KeyUse,
+        work: &mut dyn FnMut(&[u8; 32]),
+    ) -> Result<(), KeyError>;
+}
+
+/// A key of a session for data. `docs/protocol.md` section 7.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DataKey {
+    /// That of `encrypt` and `decrypt`.
+    Encrypt,
+    /// That of `seal` and `open`.
+    Seal,
+}
+
+/// What may be shown about a session that an end holds the key of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldSession {
+    /// The name of its key, the same at both ends.
+    pub key_id: KeyId,
+    /// The domain that the client opened it for.
+    pub domain: String,
+    /// The Content Server ID that it was opened for.
+    pub cs_id: ContentServerId,
+    /// How it was opened.
+    pub form: Form,
+    /// The RAIDAs whose shares made it.
+    pub raidas: Bitmap,
+    /// Whether the client opened it without asking a RAIDA.
+    pub is_resumed: bool,
+    /// A coin that the client has proven, the first of several.
+    pub coin: Option<CoinId>,
+    /// When the key was agreed on, in Unix seconds.
+    pub since: u64,
+    /// When the key expires, in Unix seconds.
+    pub expires_at: u64,
+    /// Encryptions and sealings at this end.
+    pub encrypt_count: u64,
+    /// Decryptions and openings at this end.
+    pub decrypt_count: u64,
+}
+
+/// Lets `work` use a key once.
+///
+/// # Errors
+/// As [`SessionKeys::with_key`].
+pub fn with_key<R>(
+    keys: &dyn SessionKeys,
+    key_id: &KeyId,
+    data_key: DataKey,
+    key_use: KeyUse,
+    work: impl FnOnce(&[u8; 32]) -> R,
+) -> Result<R, KeyError> {
+    let (mut work, mut result) = (Some(work), None);
+    keys.with_key(key_id, data_key, key_use, &mut |key| {
+        result = work.take().map(|work| work(key));
+    })?;
+    result.ok_or(KeyError::NotFound)
+}
+
+/// The use of one of these keys by one stream.
+pub struct HeldStreamKey {
+    keys: Arc<dyn SessionKeys>,
+    key_id: KeyId,
+    direction: Direction,
+}
+
+impl HeldStreamKey {
+    /// Begins a stream. It counts as one use of the session, however long it is.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub fn begin(keys: Arc<dyn SessionKeys>, key_id: KeyId, direction: Direction) -> Result<Self, KeyError> {
+        keys.note(&key_id, direction.first_use())?;
+        Ok(Self { keys, key_id, direction })
+    }
+
+    fn with_key<R>(
+        &self,
+        data_key: DataKey,
+        len: usize,
+        work: impl FnOnce(&[u8; 32]) -> R,
+    ) -> Result<R, KeyError> {
+        with_key(&*self.keys, &self.key_id, data_key, self.direction.next_use(len), work)
+    }
+}
+
+impl StreamKey for HeldStreamKey {
+    fn expose<R>(&self, len: usize, work: impl FnOnce(&[u8; 32]) -> R) -> Result<R, KeyError> {
+        self.with_key(DataKey::Encrypt, len, work)
+    }
+
+    fn expose_for_sealing<R>(&self, len: usize, work: impl FnOnce(&[u8; 32]) -> R) -> Result<R, KeyError> {
+        self.with_key(DataKey::Seal, len, work)
+    }
+}
