@@ -1,4 +1,4 @@
-//! The time of day as the wire has it. Whoever is pure gets it from the caller.
+//! The time of day as the wire represents it. Values without a clock get the time from their caller.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,5 +1,5 @@
-//! An authoritative DNS server for a local network, UDP and TCP on one port. What does not fit a
-//! UDP answer is cut there, and resolvers ask again over TCP.
+//! An authoritative DNS server for a local network, UDP and TCP on one port. A response that does not fit into UDP is
+//! truncated, and resolvers repeat the query over TCP.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -13,6 +13,7 @@ use hickory_server::proto::rr::rdata::{A, AAAA, NS, SOA, SRV, TXT};
 use hickory_server::proto::rr::{LowerName, Name, RData, Record};
 use hickory_server::store::in_memory::InMemoryZoneHandler;
 use hickory_server::zone_handler::{AxfrPolicy, Catalog, ZoneType};
+use rke_proto::records::SERVICE;
 use tokio::net::{TcpListener, UdpSocket};
 
 use crate::content_server::DnsRecords;
@@ -22,21 +23,16 @@ const SERIAL: u32 = 1;
 const TCP_TIMEOUT: Duration = Duration::from_secs(5);
 const TCP_BUFFER: usize = 16;
 
-/// Tries to find a port that is free for both UDP and TCP.
+/// Attempts to find a port that is free for both UDP and TCP.
 const PORT_TRIES: usize = 16;
 
 /// Why the DNS server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum DnsError {
-    /// The address.
+    /// The address cannot be used.
     #[error("the DNS server cannot listen on {address}: {source}")]
-    Bind {
-        /// The address that was asked for.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A name in the records.
+    Bind { address: SocketAddr, source: io::Error },
+    /// A record has an invalid name.
     #[error("the DNS records cannot be served: {0}")]
     Record(#[from] ProtoError),
 }
@@ -48,8 +44,8 @@ pub struct DnsServer {
 }
 
 impl DnsServer {
-    /// Serves the records of Content Servers, one set for each domain; their hosts have the address `host`.
-    /// Port 0 takes a port that is free for both.
+    /// Serves the records of Content Servers, one set for each domain; their hosts resolve to the address `host`.
+    /// Port 0 takes a port that is free for both UDP and TCP.
     ///
     /// # Errors
     /// [`DnsError`].
@@ -63,7 +59,12 @@ impl DnsServer {
         let mut catalog = Catalog::new();
         for records in records {
             let origin = Name::from_str(&records.domain)?.append_domain(&Name::root())?;
-            catalog.upsert(LowerName::new(&origin), vec![Arc::new(zone(&origin, records, host)?)]);
+            let target = Name::from_str(&records.host)?.append_domain(&Name::root())?;
+            if !origin.zone_of(&target) {
+                catalog.upsert(LowerName::new(&target), vec![Arc::new(zone(&target, host)?)]);
+            }
+            let zone = zone_of_service(&origin, (&target, records), host)?;
+            catalog.upsert(LowerName::new(&origin), vec![Arc::new(zone)]);
         }
         let mut server = Server::new(catalog);
         server.register_socket(udp);
@@ -71,12 +72,11 @@ impl DnsServer {
         Ok(Self { address, server })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Stops it.
     pub async fn stop(mut self) {
         if let Err(error) = self.server.shutdown_gracefully().await {
             tracing::warn!(%error, "the DNS server did not stop cleanly");
@@ -96,27 +96,45 @@ async fn bind(listen: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
     Err(io::ErrorKind::AddrInUse.into())
 }
 
-fn zone(origin: &Name, records: &DnsRecords, host: IpAddr) -> Result<InMemoryZoneHandler, ProtoError> {
+/// A zone for a host.
+fn zone(origin: &Name, host: IpAddr) -> Result<InMemoryZoneHandler, ProtoError> {
     let mut zone = InMemoryZoneHandler::empty(origin.clone(), ZoneType::Primary, AxfrPolicy::Deny);
-    let mut add = |name: &Name, data: RData| {
-        zone.upsert_mut(Record::from_rdata(name.clone(), TTL_SECONDS, data), SERIAL);
-    };
     let name_server = Name::from_str("ns")?.append_domain(origin)?;
     let mailbox = Name::from_str("hostmaster")?.append_domain(origin)?;
     let soa = SOA::new(name_server.clone(), mailbox, SERIAL, 3600, 600, 86400, TTL_SECONDS);
-    add(origin, RData::SOA(soa));
-    add(origin, RData::NS(NS(name_server.clone())));
-    let target = Name::from_str(&records.host)?.append_domain(&Name::root())?;
-    let address = match host {
-        IpAddr::V4(address) => RData::A(A(address)),
-        IpAddr::V6(address) => RData::AAAA(AAAA(address)),
-    };
-    add(&name_server, address.clone());
-    add(&target, address);
-    let service = Name::from_str("_rke._udp")?.append_domain(origin)?;
-    add(&service, RData::SRV(SRV::new(0, 0, records.port, target)));
-    for text in &records.texts {
-        add(&service, RData::TXT(TXT::new(vec![text.clone()])));
+    add(&mut zone, origin, RData::SOA(soa));
+    add(&mut zone, origin, RData::NS(NS(name_server.clone())));
+    for name in [origin, &name_server] {
+        add(&mut zone, name, address_record(host));
     }
     Ok(zone)
+}
+
+/// A zone for a Content Server's domain, with the host that its SRV record names, where that is in it.
+fn zone_of_service(
+    origin: &Name,
+    (target, records): (&Name, &DnsRecords),
+    host: IpAddr,
+) -> Result<InMemoryZoneHandler, ProtoError> {
+    let mut zone = zone(origin, host)?;
+    if origin.zone_of(target) {
+        add(&mut zone, target, address_record(host));
+    }
+    let service = Name::from_str(SERVICE)?.append_domain(origin)?;
+    add(&mut zone, &service, RData::SRV(SRV::new(0, 0, records.port, target.clone())));
+    for text in &records.texts {
+        add(&mut zone, &service, RData::TXT(TXT::new(vec![text.clone()])));
+    }
+    Ok(zone)
+}
+
+fn add(zone: &mut InMemoryZoneHandler, name: &Name, data: RData) {
+    zone.upsert_mut(Record::from_rdata(name.clone(), TTL_SECONDS, data), SERIAL);
+}
+
+fn address_record(host: IpAddr) -> RData {
+    match host {
+        IpAddr::V4(address) => RData::A(A(address)),
+        IpAddr::V6(address) => RData::AAAA(AAAA(address)),
+    }
 }

@@ -1,7 +1,7 @@
-//! The other side of the exchange: RAIDA nodes, the Content Server with its master secrets, and a
-//! local network of 25 nodes with DNS and coins, made of these same parts.
+//! The other side of the exchange: RAIDA nodes, the Content Server with its master secrets, and a local network of 25
+//! nodes with DNS and coins, built from the same parts.
 //!
-//! A whole network in this process, for tests of what talks to it:
+//! A whole network in this process, to test its clients:
 //!
 //! ```
 //! use rke_proto::{ContentServerId, RaidaIndex};
@@ -15,18 +15,18 @@
 //!     dir: path.to_owned(),
 //!     domain: "content.rke.test".into(),
 //!     cs_id: ContentServerId::new("CONTENT-SERVER01").ok_or("no ID")?,
-//!     // Whichever are free.
+//!     // Any free ports.
 //!     first_raida_port: 0,
 //!     dns_port: 0,
 //!     content_server_port: 0,
 //! })
 //! .await?;
-//! // What a daemon needs to know: `--dns-server`, and the path of a wallet.
+//! // A daemon needs `--dns-server` and the path of a wallet.
 //! println!("DNS at {}, coins in {}", network.dns_address(), network.wallet().display());
 //! assert_eq!(network.node_addresses().len(), 25);
 //! assert!(network.wallet().join("Bank").is_dir());
 //!
-//! // As if that machine had gone.
+//! // As if the machine had failed.
 //! network.stop_node(RaidaIndex::new(7).ok_or("no RAIDA 7")?).await;
 //! network.stop().await;
 //! # Ok(())
@@ -43,3 +43,4 @@ pub mod node;
 pub mod owners;
 pub mod replay;
 pub mod responder;
+pub mod split;

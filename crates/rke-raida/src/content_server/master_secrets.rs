@@ -1,5 +1,5 @@
-//! One key set of a Content Server: its 25 master secrets, their preloading to the RAIDAs, and the
-//! DNS records by which clients find it. `docs/protocol.md` sections 1, 5 and 6.
+//! One key set of a Content Server: its 25 master secrets, their preload to the RAIDAs, and the DNS records by which
+//! clients find it. `docs/protocol.md` sections 1, 5 and 6.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,96 +12,65 @@ use rke_host::wallet::{self, Envelope1, Proof, Wallet, WalletError};
 use rke_proto::command::Preloading;
 use rke_proto::derive::{self, ShareKind, ShareWidth};
 use rke_proto::directory::Directory;
-use rke_proto::round::{Fault, Pace, REQUEST_RANDOM_LEN, Recipient, Round, Rules};
+use rke_proto::round::{Fault, Pace, REQUEST_RANDOM_LEN, Recipient, Round, RoundConfig};
 use rke_proto::{Bitmap, ContentServerId, Form, KeyContext, KeySetId, MIN_REQUIRED, RAIDA_COUNT, RaidaIndex};
 use rke_secret::{Secret, SecretError};
 use tokio::time::Instant;
 
-/// Why a Content Server cannot do what it is asked.
+use super::records::DnsRecords;
+
+/// Why an operation of a Content Server fails.
 #[derive(Debug, thiserror::Error)]
 pub enum ContentServerError {
     /// The data directory.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
-    /// The file of its master secrets.
+    /// A file of master secrets.
     #[error(
         "cannot use the master secrets in {path}: {source}; bring the file back from a backup, or move its folder away \
          and make a key set under another number with `rke content-server preload --key-set`"
     )]
-    MasterSecrets {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: SealError,
-    },
-    /// The wallet whose coins preload.
+    MasterSecrets { path: PathBuf, source: SealError },
+    /// The wallet with the coins that authorise preloads.
     #[error("cannot preload: {0}")]
     Wallet(#[from] WalletError),
-    /// Nothing to rotate from. Making a first key set here could replace that of the RAIDAs.
+    /// Nothing to rotate from. A first key set made here could replace the one that the RAIDAs hold.
     #[error(
         "{0} has no key set of this Content Server to rotate from; give the folder that it is served from with \
          --data-dir, or make the first one with `rke content-server preload`"
     )]
     NoKeySet(PathBuf),
-    /// 255 key sets were made.
+    /// All 255 numbers are taken.
     #[error("there is no key set number after k255")]
     NoKeySetLeft,
-    /// No node to preload to.
+    /// The directory has no node.
     #[error("cannot preload: the RAIDA directory names no node")]
     EmptyDirectory,
     /// The data directory's folders.
     #[error("cannot use {path}: {source}")]
-    Files {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The machine.
+    Files { path: PathBuf, source: io::Error },
+    /// A failure of the system, such as a missing network.
     #[error("cannot preload: {0}")]
     Machine(#[from] io::Error),
-    /// There is no secret memory left.
+    /// Secret memory is full.
     #[error(transparent)]
     Secret(#[from] SecretError),
 }
 
 impl ContentServerError {
-    /// Whether master secrets are damaged or gone, so that trying again is of no use.
+    /// Whether master secrets are damaged or gone, so that a retry cannot succeed.
     pub(super) fn is_damage(&self) -> bool {
         matches!(self, Self::MasterSecrets { source, .. } if source.is_damage() || source.is_missing())
     }
 }
 
-/// What became of a preload.
+/// The result of a preload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreloadReport {
-    /// The RAIDAs that hold their master secret now.
+    /// The RAIDAs that now hold their master secret.
     pub done: Bitmap,
-    /// What kept each of the others.
+    /// Why each of the others does not.
     pub faults: Vec<(RaidaIndex, Fault)>,
-}
-
-/// The DNS records of a Content Server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DnsRecords {
-    /// The domain, without a final dot.
-    pub domain: String,
-    /// The host that the SRV record names.
-    pub host: String,
-    /// The port that the SRV record names.
-    pub port: u16,
-    /// The TXT records, one character-string each.
-    pub texts: Vec<String>,
-}
-
-impl DnsRecords {
-    /// The records as lines of a zone file.
-    pub fn zone_lines(&self) -> Vec<String> {
-        let name = format!("_rke._udp.{}.", self.domain);
-        let srv = format!("{name} 3600 IN SRV 0 0 {} {}.", self.port, self.host);
-        let texts = self.texts.iter().map(|text| format!("{name} 3600 IN TXT \"{text}\""));
-        std::iter::once(srv).chain(texts).collect()
-    }
 }
 
 /// The 25 master secrets of one of a Content Server's key sets.
@@ -112,7 +81,7 @@ pub struct MasterSecrets {
 }
 
 impl MasterSecrets {
-    /// New master secrets, which are nowhere but in memory.
+    /// New master secrets, in memory only.
     ///
     /// # Errors
     /// [`SecretError`].
@@ -121,7 +90,7 @@ impl MasterSecrets {
         Ok(Self { cs_id, key_set, masters })
     }
 
-    /// The same master secrets, for clients that lower-case the Content Server ID.
+    /// The same master secrets, for clients that convert the Content Server ID to lower case.
     ///
     /// # Errors
     /// [`SecretError`].
@@ -133,8 +102,8 @@ impl MasterSecrets {
     /// Opens the key set in a folder of a data directory.
     ///
     /// # Errors
-    /// [`ContentServerError`]. Missing or damaged master secrets are an error: RAIDAs hold the other
-    /// half.
+    /// [`ContentServerError`]. Missing or damaged master secrets are an error rather than made again, because the
+    /// RAIDAs hold the other half.
     pub(super) fn open(
         cs_id: ContentServerId,
         key_set: KeySetId,
@@ -169,11 +138,10 @@ impl MasterSecrets {
         self.key_set
     }
 
-    /// The shares of this kind that the RAIDAs of a set give for `context`, in order.
-    /// `docs/protocol.md` section 6.
+    /// The shares of this kind that a set of RAIDAs gives for `context`, in order. `docs/protocol.md` section 6.
     ///
     /// # Errors
-    /// [`SecretError`] when there is no secret memory left.
+    /// [`SecretError`], if secret memory is full.
     pub fn shares(
         &self,
         context: &KeyContext,
@@ -187,11 +155,11 @@ impl MasterSecrets {
         of.iter().map(|raida| Ok((raida, share(raida)?))).collect()
     }
 
-    /// Gives every node of the directory its own master secret, proving the operator with coins of
-    /// a wallet, and waits for all of them up to `timeout`.
+    /// Sends each node of the directory its own master secret, authenticated by the operator's coins in a wallet, and
+    /// waits up to `timeout` for all of them.
     ///
     /// # Errors
-    /// [`ContentServerError`], where nothing could be sent at all.
+    /// [`ContentServerError`], if nothing could be sent at all.
     pub async fn preload(
         &self,
         directory: &Directory,
@@ -217,16 +185,16 @@ impl MasterSecrets {
         Ok(PreloadReport { done: round.answered(), faults: round.faults() })
     }
 
-    /// A round that gives each of these RAIDAs its own master secret and wants all of them.
+    /// A round that sends each of these RAIDAs its own master secret and needs all of them.
     ///
     /// # Errors
-    /// [`SecretError`] when there is no secret memory left.
+    /// [`SecretError`], if secret memory is full.
     pub fn preload_round(
         &self,
         recipients: Vec<Recipient>,
         preloading: Preloading,
     ) -> Result<Round, SecretError> {
-        let rules = Rules::for_all(recipients.len());
+        let rules = RoundConfig::require_all(recipients.len());
         let with_master = |recipient: Recipient| {
             let master = &self.masters[recipient.raida.position()];
             (recipient, master)
@@ -264,7 +232,7 @@ fn file_of(folder: &Path, raida: RaidaIndex) -> PathBuf {
     folder.join(format!("raida-{raida:02}"))
 }
 
-/// What stands in the clear, and authenticated, before a sealed master secret.
+/// The plain text that is authenticated in front of a sealed master secret.
 fn description(cs_id: ContentServerId, key_set: KeySetId, raida: RaidaIndex) -> String {
     format!("master secret of RAIDA {raida} of {RAIDA_COUNT} in {key_set} of {cs_id}")
 }

@@ -1,18 +1,20 @@
-//! The Content Server: the other end of the exchange. It holds the master secrets from which the
-//! RAIDAs' shares are made, so it derives each client's key by itself. `docs/protocol.md` sections 1
-//! and 5 to 8. Inside, `server -> {reception, key_ring, application}`, and below them `master_secrets`.
+//! The Content Server: the other end of the exchange. It holds the master secrets from which the RAIDAs derive the
+//! shares, so it derives each client's key itself. `docs/protocol.md` sections 1 and 5 to 8. Inside, `server ->
+//! {reception, key_ring, application}`, and `master_secrets` below them.
 
 mod application;
 mod key_ring;
 mod master_secrets;
 mod reception;
+mod records;
 mod server;
 
 pub use application::{Application, Launcher, launch_commands};
-pub use key_ring::{KeyRing, ServedKeySet};
-pub use master_secrets::{ContentServerError, DnsRecords, MasterSecrets, PreloadReport};
+pub use key_ring::{KeyRing, ListedKeySet, ServedKeySet, list_key_sets};
+pub use master_secrets::{ContentServerError, MasterSecrets, PreloadReport};
 pub use reception::{
-    Client, Closing, Ending, Fresh, MAX_LIFETIME_SECONDS, NewSession, OnLine, Opens, Outcome, Pending,
-    REPLY_RANDOM_LEN, Reception, Reply, Rules,
+    Client, Closing, EndWatcher, Ending, Fresh, MAX_LIFETIME_SECONDS, NewSession, Opens, Outcome, Pending,
+    REPLY_RANDOM_LEN, Reception, ReceptionPolicy, Reply,
 };
+pub use records::{DnsRecords, MAX_TTL, RecordFormat, WrongLine};
 pub use server::{ContentServer, ServerConfig, ServerError};

@@ -1,9 +1,9 @@
-//! The master secrets that a node holds, in memory and in a sealed file each, and whose they are
-//! (`owners.rs`). `docs/protocol.md` section 5.
+//! The master secrets that a node holds, in memory and in one sealed file each, and their owners (`owners.rs`).
+//! `docs/protocol.md` section 5.
 //!
-//! What a preload changes, it changes whole: the secrets are written to files that nobody names yet, then the record of
-//! the Content Server ID is replaced, which names them and has the owner and the time. A crash before that leaves what
-//! was, one after it what is new, and what no record names is removed at the next start.
+//! A preload is atomic. The secrets go to new files that no record names yet; then the record of the Content Server
+//! ID is replaced, which names the files and holds the owner and the time. A crash before that leaves the old state,
+//! a crash after it the new one. Files that no record names are removed at the next start.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::owners::{self, Form, HeldKeySet, OwnersError, Record, remove_secret};
 
-/// What stands in the clear, and authenticated, before a sealed master secret.
+/// The plain text that is authenticated in front of a sealed master secret.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Description {
@@ -33,7 +33,7 @@ struct Master {
     secret: Secret<32>,
 }
 
-/// A node's master secrets, and whose they are.
+/// A node's master secrets, and their owners.
 pub struct KeySets {
     data_dir: DataDir,
     folder: PathBuf,
@@ -41,16 +41,16 @@ pub struct KeySets {
     masters: HashMap<(ContentServerId, KeySetId), Master>,
 }
 
-/// Why a preload is refused. Nothing has changed then.
+/// Why a preload is refused. Nothing has changed in that case.
 #[derive(Debug, thiserror::Error)]
 pub enum PreloadError {
-    /// The ID is another coin's.
+    /// Another coin owns the ID.
     #[error("the Content Server ID belongs to coin {0}; `rke raida owner move` gives it to another")]
     OwnedBy(CoinId),
-    /// Command 1 with another master secret than the one that is there.
+    /// Command 1 with a different master secret from the stored one.
     #[error("{0} has another master secret, which command 1 does not replace")]
     Different(KeySetId),
-    /// Command 33 that was not made after the last one.
+    /// Command 33 with a timestamp that is not later than the last one.
     #[error("its timestamp is not later than the last one")]
     NotLater,
     /// A sealed file cannot be written.
@@ -61,32 +61,27 @@ pub enum PreloadError {
     Owners(#[from] OwnersError),
 }
 
-/// Why a node cannot use what it has kept.
+/// Why a node cannot use its stored data.
 #[derive(Debug, thiserror::Error)]
 pub enum KeySetsError {
-    /// The data directory.
+    /// The data directory cannot be used.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
-    /// The records.
+    /// The records cannot be used.
     #[error(transparent)]
     Owners(#[from] OwnersError),
-    /// A master secret cannot be read now. It may be all right.
+    /// A master secret cannot be read at the moment. It may be intact.
     #[error("cannot read the master secret in {path}: {source}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: SealError,
-    },
+    Read { path: PathBuf, source: SealError },
 }
 
 impl KeySets {
-    /// Opens what a node keeps in its data directory. A damaged master secret is reported and moved aside; its record
-    /// goes on naming it, so that a copy can be put in its place.
+    /// Opens a node's data directory. A damaged master secret is reported and moved aside; its record still names it,
+    /// so that the operator can put a copy in its place.
     ///
     /// # Errors
-    /// When the data directory, the records in it, or its files cannot be read, or when there are key sets and no master
-    /// key.
+    /// [`KeySetsError`] if the data directory, its records or its files cannot be read, or if key sets exist without
+    /// a master key.
     pub fn open(raida: RaidaIndex, path: &Path) -> Result<Self, KeySetsError> {
         data_dir::check(path, Role::Node(raida))?;
         if let Some(sealed) = owners::first_secret(&path.join(owners::FOLDER)) {
@@ -103,12 +98,12 @@ impl KeySets {
             record.key_sets.iter().try_for_each(|held| key_sets.load(&record, held))?;
             key_sets.records.insert(record.cs_id, record);
         }
-        // Left behind by a preload that did not come to its end, or has replaced them.
+        // Left by an interrupted preload, or by one that replaced them.
         others.iter().filter(|file| owners::is_secret(file)).for_each(|file| remove_secret(file));
         Ok(key_sets)
     }
 
-    /// Loads a master secret that a record names, if it can be used.
+    /// Loads a master secret that a record names, if it is usable.
     fn load(&mut self, record: &Record, held: &HeldKeySet) -> Result<(), KeySetsError> {
         let path = record.secret_file(&self.folder, held);
         match self.read(record, held, &path) {
@@ -152,17 +147,17 @@ impl KeySets {
         Ok((KeySetId::new(key_set).ok_or(SealError::Malformed)?, secret))
     }
 
-    /// How many there are.
+    /// The number of master secrets.
     pub fn len(&self) -> usize {
         self.masters.len()
     }
 
-    /// Whether there are none.
+    /// Whether it holds none.
     pub fn is_empty(&self) -> bool {
         self.masters.is_empty()
     }
 
-    /// The master secret of a key set, for a share of this width: what command 33 has loaded is for wide ones only.
+    /// The master secret of a key set, for a share of this width: those from command 33 serve wide shares only.
     pub fn master(
         &self,
         cs_id: &ContentServerId,
@@ -181,8 +176,8 @@ impl KeySets {
         self.records.get(cs_id).map(|record| record.owner)
     }
 
-    /// Keeps the master secrets that a coin preloads, of which the last counts where a key set is named twice. The ID
-    /// is the coin's from then on. All is on disk when this returns.
+    /// Stores the master secrets that a coin preloads; if a key set is named twice, the last one counts. The coin
+    /// owns the ID from then on. Everything is on disk when this returns.
     ///
     /// # Errors
     /// [`PreloadError`]; then nothing has changed.
@@ -220,7 +215,7 @@ impl KeySets {
         self.commit(&old, new, loaded)
     }
 
-    /// Those of the master secrets that are not there yet. Command 1 replaces none.
+    /// The master secrets that are not stored yet, because command 1 replaces none.
     fn only_new(
         &self,
         cs_id: ContentServerId,
@@ -239,7 +234,7 @@ impl KeySets {
         Ok(new)
     }
 
-    /// Writes the new files, then the record that names them, and only then takes both over.
+    /// Writes the new files, then the record that names them, and only then updates the memory.
     fn commit(
         &mut self,
         old: &Record,
@@ -253,7 +248,7 @@ impl KeySets {
                 return Err(error.into());
             }
         }
-        // Where only its fsync fails the record is there all the same: the files that it names stay.
+        // If only the fsync fails, the record may exist all the same, so the files that it names stay.
         new.write(&self.folder)?;
         let replaced = old.key_sets.iter().filter(|held| !new.key_sets.contains(held));
         replaced.for_each(|held| remove_secret(&old.secret_file(&self.folder, held)));
@@ -272,7 +267,7 @@ impl KeySets {
     }
 }
 
-/// Of each key set the master secret that comes last.
+/// The last master secret of each key set.
 fn last_of_each(masters: Vec<(KeySetId, Secret<32>)>) -> Vec<(KeySetId, Secret<32>)> {
     let mut last: Vec<(KeySetId, Secret<32>)> = Vec::with_capacity(masters.len());
     for (key_set, secret) in masters {

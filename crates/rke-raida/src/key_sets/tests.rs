@@ -357,7 +357,7 @@ fn a_start_removes_what_a_preload_left_behind_and_nothing_else() {
     let name = named.file_name().expect("a name").to_string_lossy().replace("-k1-", "-k2-");
     fs::copy(&named, stage.folder().join(name)).expect("left behind");
     for other in ["README", "backup.tar", "old-k1-copy"] {
-        fs::write(stage.folder().join(other), "somebody's").expect("written");
+        fs::write(stage.folder().join(other), "another's").expect("written");
     }
     assert_eq!(stage.files(), 6);
     let stage = stage.restart();

@@ -1,6 +1,7 @@
-//! A complete network on one machine: coins, 25 nodes, a Content Server that has preloaded them,
-//! and the DNS that names them. Made of the same parts as the real thing.
+//! A complete network on one machine: coins, 25 nodes, a Content Server that has preloaded them, and the DNS records
+//! that name them. Built from the same parts as a real network.
 
+mod error;
 mod nodes;
 #[cfg(feature = "public-servers")]
 mod public_servers;
@@ -11,90 +12,52 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rke_host::data_dir::{DataDirError, Role, claim};
+use rke_host::data_dir::{Role, claim};
+use rke_host::session_keys::SessionKeys;
 use rke_proto::coin::{CoinId, CoinStatus};
 use rke_proto::directory::Directory;
-use rke_proto::round::Fault;
 use rke_proto::{ContentServerId, Form, KeySetId, RAIDA_COUNT, RaidaIndex};
 
+pub use self::error::NetworkError;
 use self::nodes::start_nodes;
 use crate::content_server::{
     Application, ContentServer, ContentServerError, DnsRecords, KeyRing, MasterSecrets, PreloadReport,
-    ServerConfig, ServerError,
+    ServerConfig,
 };
-use crate::dns::{DnsError, DnsServer};
+use crate::dns::DnsServer;
 use crate::mint::{make_wallet, mint};
-use crate::node::{Node, NodeError};
+use crate::node::Node;
 
-const PRELOAD_TIMEOUT: Duration = Duration::from_secs(10);
+const PRELOAD_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How often a Content Server is started again at an address that is still in use, and how long to wait in between.
+/// How many times a Content Server is restarted at an address that is still in use, and how long to wait in between.
 const RESTARTS: usize = 50;
 const BETWEEN_RESTARTS: Duration = Duration::from_millis(20);
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// The user's coins: two in Bank, and one in Fracked that half of the RAIDAs do not know.
 const USER_COINS: [u32; 3] = [1001, 1002, 1003];
-/// The Content Server's coins. The first is named for its ID, so that no other may preload that; both may preload IDs
-/// that are free.
+/// The Content Server's coins. The first is named for its ID, so no other coin may preload that; both may preload
+/// free IDs.
 const PRELOADERS: [u32; 2] = [42, 43];
-/// The coin of another operator, who may preload IDs that are free.
+/// The coin of another operator, who may preload free IDs.
 const OTHER_PRELOADER: u32 = 44;
 
-/// What a local network is told.
+/// The configuration of a local network.
 #[derive(Debug, Clone)]
 pub struct LocalNetworkConfig {
-    /// Where wallets, directory file and the nodes' data lie. Coins that are there are used again.
+    /// The folder for wallets, directory file and node data. Existing coins are used again.
     pub dir: PathBuf,
     /// The Content Server's domain.
     pub domain: String,
     /// The Content Server's ID.
     pub cs_id: ContentServerId,
-    /// UDP port of RAIDA 0; RAIDA i listens on the i-th after it. 0 takes any free ones.
+    /// UDP port of RAIDA 0; RAIDA i listens on the i-th port after it. 0 takes any free ones.
     pub first_raida_port: u16,
     /// UDP and TCP port of the DNS server; 0 takes any free one.
     pub dns_port: u16,
     /// TCP port of the Content Server; 0 takes any free one.
     pub content_server_port: u16,
-}
-
-/// Why a local network cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum NetworkError {
-    /// A node, a busy port for one.
-    #[error(transparent)]
-    Node(#[from] NodeError),
-    /// The DNS server, a busy port for one.
-    #[error(transparent)]
-    Dns(#[from] DnsError),
-    /// The folder of it all.
-    #[error(transparent)]
-    DataDir(#[from] DataDirError),
-    /// The Content Server's key set.
-    #[error(transparent)]
-    Keys(#[from] ContentServerError),
-    /// The Content Server, a busy port for one.
-    #[error(transparent)]
-    ContentServer(#[from] ServerError),
-    /// The files.
-    #[error("cannot prepare {path}: {source}")]
-    Files {
-        /// Where.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The last node's port would be over 65535.
-    #[error("25 nodes do not fit from port {0} on")]
-    PortsTooHigh(u16),
-    /// A node did not take its master secret.
-    #[error("RAIDA {raida} did not take its master secret: {fault}")]
-    Preload {
-        /// Which.
-        raida: RaidaIndex,
-        /// Why.
-        fault: Fault,
-    },
 }
 
 /// A running local network.
@@ -106,7 +69,7 @@ pub struct LocalNetwork {
     addresses: Vec<SocketAddr>,
     nodes: Vec<Option<Node>>,
     master_secrets: Arc<MasterSecrets>,
-    /// How the Content Server is started again, at the address that it has had.
+    /// The configuration for a restart of the Content Server, at the same address.
     server_config: ServerConfig,
     /// `None` while it is stopped.
     content_server: Option<ContentServer>,
@@ -128,14 +91,19 @@ impl LocalNetworkConfig {
     }
 
     fn key_ring(&self) -> Result<KeyRing, ContentServerError> {
-        KeyRing::open(self.cs_id, &self.dir.join("content-server/data"))
+        KeyRing::open(self.cs_id, &self.server_data_dir())
+    }
+
+    fn server_data_dir(&self) -> PathBuf {
+        self.dir.join("content-server/data")
     }
 
     fn files(&self, source: io::Error) -> NetworkError {
         NetworkError::Files { path: self.dir.clone(), source }
     }
 
-    /// What is the same in every Content Server of this network: its address, and the only domain that it serves.
+    /// Fills in what all Content Servers of this network have in common: their address, and the only domain that they
+    /// serve.
     fn serve(&self, server: ServerConfig, port: u16) -> ServerConfig {
         let mut rules = server.rules;
         if rules.domains.is_empty() {
@@ -154,12 +122,24 @@ impl LocalNetwork {
         Self::start_with(config, ServerConfig::new(Application::Echo)).await
     }
 
-    /// The same with another Content Server: another application, other limits. It listens where the network's
-    /// configuration says, and serves only the network's domain unless the configuration names others.
+    /// The same with another Content Server: another application, other limits. It listens at the port of the
+    /// network's configuration, and serves only the network's domain unless its own configuration names others.
     ///
     /// # Errors
     /// [`NetworkError`]; then nothing is left running.
     pub async fn start_with(config: LocalNetworkConfig, server: ServerConfig) -> Result<Self, NetworkError> {
+        Self::start_among(config, server, &[]).await
+    }
+
+    /// The same, with the records of other Content Servers in its DNS. All hosts are this machine.
+    ///
+    /// # Errors
+    /// [`NetworkError`]; then nothing is left running.
+    pub async fn start_among(
+        config: LocalNetworkConfig,
+        server: ServerConfig,
+        others: &[DnsRecords],
+    ) -> Result<Self, NetworkError> {
         claim(&config.dir, Role::LocalNetwork)?;
         make_coins(&config).map_err(|error| config.files(error))?;
         let nodes = start_nodes(&config).await?;
@@ -176,7 +156,7 @@ impl LocalNetwork {
         let (host, port) = (format!("cs.{}", config.domain), content_server.address().port());
         let records = master_secrets.records(Form::Wide, &config.domain, (&host, port), &directory);
         let listen = SocketAddr::new(LOOPBACK, config.dns_port);
-        let dns = DnsServer::start(listen, [&records], LOOPBACK).await?;
+        let dns = DnsServer::start(listen, std::iter::once(&records).chain(others), LOOPBACK).await?;
         let (nodes, content_server) = (nodes.into_iter().map(Some).collect(), Some(content_server));
         let wallet = config.wallet();
         Ok(Self {
@@ -199,12 +179,12 @@ impl LocalNetwork {
         &self.wallet
     }
 
-    /// The Content Server's wallet: its coins may preload.
+    /// The Content Server's wallet, whose coins may preload.
     pub fn server_wallet(&self) -> PathBuf {
         self.config.server_wallet()
     }
 
-    /// The wallet of another operator, who may preload whatever ID is free, and not the Content Server's.
+    /// The wallet of another operator, whose coin may preload any free ID but not the Content Server's.
     pub fn other_wallet(&self) -> PathBuf {
         self.config.other_wallet()
     }
@@ -214,17 +194,17 @@ impl LocalNetwork {
         &self.directory
     }
 
-    /// The file that it is in.
+    /// The directory's file.
     pub fn directory_file(&self) -> &Path {
         &self.directory_file
     }
 
-    /// Where the DNS server listens.
+    /// The address of the DNS server.
     pub fn dns_address(&self) -> SocketAddr {
         self.dns.address()
     }
 
-    /// Where the nodes listen, RAIDA 0 first.
+    /// The addresses of the nodes, RAIDA 0 first.
     pub fn node_addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
@@ -234,14 +214,24 @@ impl LocalNetwork {
         &self.master_secrets
     }
 
-    /// Where the Content Server listens (TCP), also while it is stopped.
+    /// The TCP address of the Content Server, also while it is stopped.
     pub fn content_server_address(&self) -> SocketAddr {
         self.server_config.listen
     }
 
-    /// How many sessions' keys the Content Server keeps.
+    /// The number of session keys that the Content Server stores.
     pub fn content_server_keys(&self) -> usize {
         self.content_server.as_ref().map_or(0, ContentServer::keys)
+    }
+
+    /// The keys of the Content Server's sessions, for the application behind it. `None` while it is stopped.
+    pub fn session_keys(&self) -> Option<Arc<dyn SessionKeys>> {
+        self.content_server.as_ref().map(ContentServer::session_keys)
+    }
+
+    /// The data folder of the Content Server.
+    pub fn server_data_dir(&self) -> PathBuf {
+        self.config.server_data_dir()
     }
 
     /// The Content Server's DNS records.
@@ -249,21 +239,21 @@ impl LocalNetwork {
         &self.records
     }
 
-    /// Stops one node, as if its machine had gone.
+    /// Stops one node, as if its machine had failed.
     pub async fn stop_node(&mut self, raida: RaidaIndex) {
         if let Some(node) = self.nodes[raida.position()].take() {
             node.stop().await;
         }
     }
 
-    /// Stops the Content Server: its keys are gone.
+    /// Stops the Content Server, which wipes its keys.
     pub async fn stop_content_server(&mut self) {
         if let Some(server) = self.content_server.take() {
             server.stop().await;
         }
     }
 
-    /// Starts the Content Server again, at its address and without its keys.
+    /// Restarts the Content Server, at the same address and without its keys.
     ///
     /// # Errors
     /// [`NetworkError`]; then it is stopped.
@@ -276,10 +266,10 @@ impl LocalNetwork {
         Ok(())
     }
 
-    /// Starts another Content Server in its place, as in [`LocalNetwork::start_with`].
+    /// Starts another Content Server in place of the current one, as in [`LocalNetwork::start_with`].
     ///
     /// # Errors
-    /// [`NetworkError`]; then it is stopped.
+    /// [`NetworkError`]; then none is running.
     pub async fn restart_content_server_with(&mut self, server: ServerConfig) -> Result<(), NetworkError> {
         self.server_config = self.config.serve(server, self.server_config.listen.port());
         self.restart_content_server().await
@@ -293,8 +283,8 @@ impl LocalNetwork {
         self.add_key_set(key_set(2), Form::Live).await
     }
 
-    /// Makes a key set of narrow shares next to the one of wide shares, and starts the Content Server again so that it
-    /// serves that too. Gives the records that name this key set alone.
+    /// Makes a key set of narrow shares next to the one of wide shares, and restarts the Content Server so that it
+    /// serves both. Returns the records that name only the new key set.
     ///
     /// # Errors
     /// [`NetworkError`].
@@ -322,8 +312,7 @@ fn key_set(number: u8) -> KeySetId {
     KeySetId::new(number).unwrap_or_else(|| unreachable!("{number} is a key set"))
 }
 
-/// Whether all nodes hold their master secrets.
-/// A key set that all nodes hold.
+/// Makes a key set and preloads it to all nodes.
 async fn make_key_set(
     keys: &mut KeyRing,
     (number, form): (KeySetId, Form),
@@ -339,8 +328,8 @@ async fn make_key_set(
     Ok(secrets)
 }
 
-/// Starts something in the place of what was stopped, as often as its error is worth a wait: a process that this one is
-/// just starting has a copy of its listener, and of the lock of its data directory, until its program runs.
+/// Restarts a server, and waits while the error may go away: a process that this one is just starting has a copy of
+/// its listener, and of the lock of its data directory, until its program runs.
 async fn start_again<T>(
     mut start: impl AsyncFnMut() -> Result<T, NetworkError>,
     is_worth_a_wait: impl Fn(&NetworkError) -> bool,

@@ -7,21 +7,21 @@ use rke_proto::{ContentServerId, RAIDA_COUNT, RaidaIndex};
 use super::{LOOPBACK, LocalNetworkConfig, NetworkError, OTHER_PRELOADER, PRELOADERS, coin};
 use crate::node::{Node, NodeConfig, NodeError};
 use crate::owners::{Preloader, Preloaders};
-use crate::responder::Rules;
+use crate::responder::NodePolicy;
 
-/// What is the same at every node.
-pub(super) fn rules(config: &LocalNetworkConfig) -> Rules {
-    Rules { preloaders: preloaders(config.cs_id), ..Rules::default() }
+/// The policy that all nodes share.
+pub(super) fn rules(config: &LocalNetworkConfig) -> NodePolicy {
+    NodePolicy { preloaders: preloaders(config.cs_id), ..NodePolicy::default() }
 }
 
-/// Who may preload at the nodes.
+/// The coins that may preload.
 fn preloaders(cs_id: ContentServerId) -> Preloaders {
     let [own, second] = PRELOADERS.map(coin);
     let any = [own, second, coin(OTHER_PRELOADER)].map(Preloader::of_any);
     any.into_iter().chain([Preloader::of(own, vec![cs_id])]).collect()
 }
 
-/// Starts all of them, RAIDA 0 first.
+/// Starts all nodes, RAIDA 0 first.
 pub(super) async fn start_nodes(config: &LocalNetworkConfig) -> Result<Vec<Node>, NetworkError> {
     let mut nodes = Vec::with_capacity(RAIDA_COUNT);
     for raida in RaidaIndex::all() {
@@ -34,12 +34,11 @@ pub(super) async fn start_nodes(config: &LocalNetworkConfig) -> Result<Vec<Node>
     Ok(nodes)
 }
 
-/// Starts one.
 pub(super) async fn start_node(
     config: &LocalNetworkConfig,
     raida: RaidaIndex,
     listen: SocketAddr,
-    rules: Rules,
+    rules: NodePolicy,
 ) -> Result<Node, NodeError> {
     let coin_folders = vec![config.wallet(), config.server_wallet(), config.other_wallet()];
     let data_dir = config.dir.join(format!("raida-{raida:02}"));

@@ -1,4 +1,4 @@
-//! Nodes that imitate public servers, for tests: each of them, or all kinds in one network.
+//! Nodes that imitate public servers, for tests: a single one, or all kinds in one network.
 
 use rke_host::wallet::Envelope1;
 use rke_proto::RaidaIndex;
@@ -6,11 +6,11 @@ use rke_proto::envelope::Counter;
 
 use super::nodes::{rules, start_node};
 use super::{LocalNetwork, NetworkError, start_again};
-use crate::responder::{Imitation, RefusalHeader, Rules};
+use crate::responder::{Imitation, NodePolicy, RefusalHeader};
 
 impl Imitation {
-    /// Whom a RAIDA imitates in a network in which every kind of server occurs. 13 of 25 give wide shares, and 17 give
-    /// shares in envelope 4.
+    /// The server that a RAIDA imitates in a network with every kind of server. 13 of 25 give wide shares, and 17
+    /// give shares in envelope 4.
     pub fn of_all_kinds(raida: RaidaIndex) -> Self {
         let [refuses_in, refuses_in_long] = [RefusalHeader::Short, RefusalHeader::Long];
         match raida.get() {
@@ -25,7 +25,7 @@ impl Imitation {
 }
 
 impl LocalNetwork {
-    /// From now on every kind of public server occurs among the nodes. They can no longer be preloaded.
+    /// Makes the nodes imitate every kind of public server. They no longer accept preloads.
     ///
     /// # Errors
     /// As [`LocalNetwork::imitate`].
@@ -36,14 +36,14 @@ impl LocalNetwork {
         Ok(())
     }
 
-    /// Starts a node again, at its address and with its key sets: as what it imitates, which answers in envelope 1 too.
+    /// Restarts a node at the same address with its key sets, as an imitation, which also responds in envelope 1.
     ///
     /// # Errors
     /// [`NetworkError`]; then it is stopped.
     pub async fn imitate(&mut self, raida: RaidaIndex, imitates: Imitation) -> Result<(), NetworkError> {
         self.stop_node(raida).await;
         let listen = self.addresses[raida.position()];
-        let rules = Rules { imitates, envelope_1: Envelope1::Allowed, ..rules(&self.config) };
+        let rules = NodePolicy { imitates, envelope_1: Envelope1::Allowed, ..rules(&self.config) };
         let start = async || Ok(start_node(&self.config, raida, listen, rules.clone()).await?);
         self.nodes[raida.position()] = Some(start_again(start, |_| true).await?);
         Ok(())

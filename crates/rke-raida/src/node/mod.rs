@@ -2,6 +2,7 @@
 
 mod coins;
 mod sockets;
+mod watch;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -17,75 +18,76 @@ use zeroize::Zeroize;
 use self::coins::Coins;
 pub use self::coins::UnusableCoins;
 use self::sockets::NodeSocket;
+pub use self::watch::CoinWatch;
 use crate::clock::unix_seconds;
 use crate::key_sets::{KeySets, KeySetsError};
-use crate::responder::{Ans, Arrival, Responder, Rules};
+use crate::responder::{Ans, Arrival, NodePolicy, Responder};
 
-/// Longer datagrams than this are cut, and so refused for their length: 255 key sets fit.
+/// Longer datagrams are truncated, and therefore refused for their length. 255 key sets fit.
 const MAX_REQUEST_LEN: usize = 16 * 1024;
 
-/// What a node is told.
+/// The configuration of a node.
 pub struct NodeConfig {
-    /// Which RAIDA it is.
     pub raida: RaidaIndex,
-    /// Where it listens (UDP). `[::]` takes IPv4 too.
+    /// The UDP address to listen on. `[::]` accepts IPv4 too.
     pub listen: SocketAddr,
-    /// How many sockets receive there, each by itself: one for each processor makes use of all. At
-    /// least one.
+    /// The number of sockets that receive independently: one for each processor uses all of them. At least one.
     pub receivers: usize,
     /// Folders of coin files from which it takes its own AN of each coin.
     pub coin_folders: Vec<PathBuf>,
-    /// Where its master secrets are kept, sealed.
+    /// The folder for its sealed master secrets.
     pub data_dir: PathBuf,
     /// What its operator decides.
-    pub rules: Rules,
+    pub rules: NodePolicy,
 }
 
-/// Why a node cannot start, or does not go on with other coins.
+/// Why a node cannot start, or cannot reload its coins.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
-    /// The address.
+    /// The address cannot be used.
     #[error("RAIDA {raida} cannot listen on {address} (UDP): {source}")]
-    Bind {
-        /// Which RAIDA.
-        raida: RaidaIndex,
-        /// The address that was asked for.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// No coin is known to it.
+    Bind { raida: RaidaIndex, address: SocketAddr, source: io::Error },
+    /// It knows no coin.
     #[error("RAIDA {raida} found no usable coin file in {folders}; name a folder of .bin files with --coins")]
     NoCoins {
-        /// Which RAIDA.
         raida: RaidaIndex,
-        /// Where it looked.
+        /// The folders that it read.
         folders: String,
     },
-    /// A node that runs keeps the coins that it knows.
+    /// A running node keeps the coins that it knows.
     #[error("{0}; correct or remove it, then send SIGHUP again")]
     Unusable(#[from] UnusableCoins),
-    /// What it has kept of its master secrets.
+    /// Its stored master secrets cannot be used.
     #[error(transparent)]
     KeySets(#[from] KeySetsError),
-    /// There is no secret memory left.
+    /// Secret memory is full.
     #[error(transparent)]
     Secret(#[from] SecretError),
 }
 
-/// Datagrams that are taken in, at most, before the scratch stack is wiped and answers are sent.
+/// What a node knows of coins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CoinCount {
+    /// The coins.
+    pub coins: usize,
+    /// Their files that have the ANs of other RAIDAs too, which the node does not need.
+    pub files_with_others: usize,
+}
+
+/// The limit on datagrams that are handled before the scratch stack is wiped and the batch is sent.
 const AT_ONCE: usize = 16;
 
 /// A running node. Dropping it stops it.
 pub struct Node {
     raida: RaidaIndex,
     address: SocketAddr,
+    coins: CoinCount,
     responder: Arc<Responder>,
     receivers: JoinSet<()>,
 }
 
 impl Node {
-    /// Starts a node. Coin files that cannot be used are left out, with a line in the log.
+    /// Starts a node. Unusable coin files are skipped, with a line in the log.
     ///
     /// # Errors
     /// [`NodeError`].
@@ -94,42 +96,61 @@ impl Node {
         let bind_error = |source| NodeError::Bind { raida, address: listen, source };
         let sockets = NodeSocket::open_all(listen, receivers).map_err(bind_error)?;
         let address = sockets[0].address().map_err(bind_error)?;
-        let Coins { ans, unusable } = Coins::read(raida, &config.coin_folders);
-        for UnusableCoins { path, reason } in unusable {
-            tracing::warn!(file = %path.display(), %reason, "skipped a coin file");
-        }
-        let ans = at_least_one(raida, ans, &config.coin_folders)?;
+        let read = Coins::read(raida, &config.coin_folders);
+        read.log_unusable();
+        let coins = read.count();
+        let ans = at_least_one(raida, read.ans, &config.coin_folders)?;
         let key_sets = KeySets::open(raida, &config.data_dir)?;
-        tracing::info!(%raida, %address, coins = ans.len(), key_sets = key_sets.len(), "node listens");
+        tracing::info!(%raida, %address, coins = coins.coins, key_sets = key_sets.len(), "node listens");
         let responder = Arc::new(Responder::new(raida, ans, config.rules, key_sets));
         let mut receivers = JoinSet::new();
         for socket in sockets {
             let buffer = SecretBuffer::new(MAX_REQUEST_LEN)?;
             spawn(&mut receivers, socket, buffer, Arc::clone(&responder));
         }
-        Ok(Self { raida, address, responder, receivers })
+        Ok(Self { raida, address, coins, responder, receivers })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Goes on with the coins that these folders have now, and by these rules, except that it remembers as many requests as
-    /// before. Gives how many coins it knows. Blocks on the file system.
+    /// The coins that it was started with.
+    pub fn coins(&self) -> CoinCount {
+        self.coins
+    }
+
+    /// Replaces the coins by those that the folders hold now, and the policy, except the number of requests that it
+    /// remembers. Blocks on the file system.
     ///
     /// # Errors
-    /// [`NodeError`], also for a coin file that cannot be used; then it knows the coins that it knew, and goes by its old
-    /// rules.
-    pub fn reload(&self, coin_folders: &[PathBuf], rules: Rules) -> Result<usize, NodeError> {
-        let Coins { ans, unusable } = Coins::read(self.raida, coin_folders);
-        if let Some(unusable) = unusable.into_iter().next() {
+    /// [`NodeError`], also for an unusable coin file; then its coins and its policy are unchanged.
+    pub fn reload(&self, coin_folders: &[PathBuf], rules: NodePolicy) -> Result<CoinCount, NodeError> {
+        let read = Coins::read(self.raida, coin_folders);
+        let count = read.count();
+        if let Some(unusable) = read.unusable.into_iter().next() {
             return Err(unusable.into());
         }
-        let ans = at_least_one(self.raida, ans, coin_folders)?;
-        let coins = ans.len();
-        self.responder.change(ans, rules);
-        Ok(coins)
+        self.responder.change(at_least_one(self.raida, read.ans, coin_folders)?, rules);
+        Ok(count)
+    }
+
+    /// Takes the coins that the folders hold now. Unusable files and folders are skipped, with a line in the log: they
+    /// keep no new coin away, and while there are any, no coin is forgotten. Blocks on the file system.
+    ///
+    /// # Errors
+    /// [`NodeError`], if the folders hold no coin; then its coins are unchanged.
+    pub fn reload_coins(&self, coin_folders: &[PathBuf]) -> Result<CoinCount, NodeError> {
+        let read = Coins::read(self.raida, coin_folders);
+        read.log_unusable();
+        let count = read.count();
+        if !read.unusable.is_empty() {
+            tracing::warn!("until these files can be used or are removed, the node forgets no coin");
+            return Ok(CoinCount { coins: self.responder.add_coins(read.ans)?, ..count });
+        }
+        self.responder.change_coins(at_least_one(self.raida, read.ans, coin_folders)?);
+        Ok(count)
     }
 
     /// Stops it; its secrets are wiped when this returns.
@@ -138,7 +159,7 @@ impl Node {
     }
 }
 
-/// The coins, where there are any.
+/// The coins, or an error if the node has none.
 fn at_least_one(raida: RaidaIndex, ans: Ans, folders: &[PathBuf]) -> Result<Ans, NodeError> {
     if ans.is_empty() {
         let folders: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
@@ -147,43 +168,44 @@ fn at_least_one(raida: RaidaIndex, ans: Ans, folders: &[PathBuf]) -> Result<Ans,
     Ok(ans)
 }
 
-/// Has one more socket answered. A plain function: the code of an async one is made where its future is polled or spawned,
-/// with the `opt-level` of that crate, and answers are to be made as quick as this crate is.
+/// Starts serving one more socket. Not an async function: the code of those is generated in the crate that polls or
+/// spawns the future, with that crate's `opt-level`, and responding should run at the speed of this crate.
 #[inline(never)]
 fn spawn(receivers: &mut JoinSet<()>, socket: NodeSocket, buffer: SecretBuffer, responder: Arc<Responder>) {
     receivers.spawn(serve(socket, buffer, responder));
 }
 
 async fn serve(socket: NodeSocket, mut buffer: SecretBuffer, responder: Arc<Responder>) {
-    let mut answers = Vec::with_capacity(AT_ONCE);
+    let mut batch = Vec::with_capacity(AT_ONCE);
     loop {
         if let Err(error) = socket.readable().await {
             tracing::error!(%error, "a node's socket is broken and is no longer read");
             return;
         }
-        // A preload carries master secrets, which are decrypted where the datagram lies.
+        // A preload carries master secrets, which are decrypted in place in this buffer.
         buffer.expose_mut(|buffer| {
             for _ in 0..AT_ONCE {
-                // There is no other, or an earlier answer could not be delivered: then there will be a next time.
-                let Ok((len, asked)) = socket.receive(buffer) else { break };
-                let answer = answer(&responder, asked.peer(), &mut buffer[..len]);
+                // The socket is empty, or an earlier response could not be delivered; then the next turn continues.
+                let Ok((len, to)) = socket.receive(buffer) else { break };
+                let response = respond(&responder, to.peer(), &mut buffer[..len]);
                 buffer[..len].zeroize();
-                answers.extend(answer.map(|answer| (answer, asked)));
+                batch.extend(response.map(|response| (response, to)));
             }
         });
-        // Together: who waits for several is busy with the first while the next ones come.
-        socket.send(&answers);
-        answers.clear();
+        // In one batch: otherwise a client that waits for several responses handles the first while the next are
+        // still being made.
+        socket.send_batch(&batch);
+        batch.clear();
     }
 }
 
-fn answer(responder: &Responder, peer: IpAddr, datagram: &mut [u8]) -> Option<Vec<u8>> {
+fn respond(responder: &Responder, peer: IpAddr, datagram: &mut [u8]) -> Option<Vec<u8>> {
     let mut random = [0; NONCE_LEN];
     if let Err(error) = fill_random(&mut random) {
         tracing::error!(%error, "no random bytes, a request stays unanswered");
         return None;
     }
-    responder.answer(Arrival { peer, now: unix_seconds(), random }, datagram)
+    responder.respond(Arrival { peer, now: unix_seconds(), random }, datagram)
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ impl Stage {
             receivers,
             coin_folders: vec![coins.clone()],
             data_dir: dir.path().join("data"),
-            rules: Rules::default(),
+            rules: NodePolicy::default(),
         });
         Self { node: node.await.expect("a node"), dir }
     }
@@ -46,7 +46,12 @@ impl Stage {
     }
 
     fn reload(&self) -> Result<usize, NodeError> {
-        self.node.reload(&[self.coins()], Rules::default())
+        self.node.reload(&[self.coins()], NodePolicy::default()).map(|count| count.coins)
+    }
+
+    /// What the node does by itself when its folder changes.
+    fn reload_coins(&self) -> Result<CoinCount, NodeError> {
+        self.node.reload_coins(&[self.coins()])
     }
 
     /// A request for a share of a key set that the node has not.
@@ -138,7 +143,7 @@ async fn other_coins_are_taken_all_or_none() {
     std::fs::write(&good, saved).expect("written");
     assert_eq!(stage.status(COIN, 3), Status::NO_SUCH_KEY_SET);
 
-    // A coin that is gone is not known any more, and a folder that is gone takes none with it.
+    // A removed coin is no longer known, and a missing folder removes no other coin.
     std::fs::remove_file(&bad)
         .and_then(|()| std::fs::rename(&good, stage.dir.path().join("7.bin")))
         .expect("moved");
@@ -162,4 +167,69 @@ async fn bytes_behind_the_last_coin_are_ignored() {
     assert_eq!(stage.reload().expect("the coin"), 1);
     std::fs::write(&file, &padded[..400]).expect("written");
     assert!(stage.reload().is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unusable_files_keep_no_coin_away_and_take_none_from_a_node_that_looks_by_itself() {
+    let stage = Stage::new(1).await;
+    mint_coin(&stage.coins(), OTHER);
+    let coins = |count: Result<CoinCount, NodeError>| count.expect("coins").coins;
+    assert_eq!(coins(stage.reload_coins()), 2);
+    assert_eq!(stage.status(OTHER, 1), Status::NO_SUCH_KEY_SET);
+
+    // 7 is damaged and 9 is new: 9 is taken, and 7 stays known.
+    let [seven, nine] = ["7.bin", "9.bin"].map(|name| stage.coins().join(name));
+    let whole = std::fs::read(&seven).expect("read");
+    let request = stage.request(COIN, &Challenge::new([2; 12]), 1);
+    std::fs::write(&seven, &whole[..400]).expect("written");
+    let third = CoinId { denomination: 0, serial: 9 };
+    mint_coin(&stage.coins(), third);
+    assert_eq!(coins(stage.reload_coins()), 3);
+    assert_eq!(stage.answer_to(&request), Status::NO_SUCH_KEY_SET);
+    assert_eq!(stage.status(third, 3), Status::NO_SUCH_KEY_SET);
+
+    // With every file readable again, the folder says what is known.
+    let request = stage.request(third, &Challenge::new([4; 12]), 1);
+    std::fs::write(&seven, &whole).and_then(|()| std::fs::remove_file(&nine)).expect("written");
+    assert_eq!(coins(stage.reload_coins()), 2);
+    assert_eq!(stage.answer_to(&request), Status::COIN_NOT_FOUND);
+    assert_eq!(stage.status(COIN, 5), Status::NO_SUCH_KEY_SET);
+
+    // A folder without coins takes none away.
+    std::fs::remove_dir_all(stage.coins()).expect("removed");
+    assert_eq!(coins(stage.reload_coins()), 2);
+    std::fs::create_dir(stage.coins()).expect("a folder");
+    assert!(matches!(stage.reload_coins(), Err(NodeError::NoCoins { .. })));
+    std::fs::write(&seven, &whole).expect("written");
+    assert_eq!(stage.status(COIN, 6), Status::NO_SUCH_KEY_SET);
+    stage.node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_an_counts_even_next_to_an_unusable_file() {
+    let stage = Stage::new(1).await;
+    let old = stage.request(COIN, &Challenge::new([1; 12]), 1);
+    std::fs::remove_file(stage.coins().join("7.bin")).expect("removed");
+    mint_coin(&stage.coins(), COIN);
+    std::fs::write(stage.coins().join("bad.bin"), "bad").expect("written");
+    assert_eq!(stage.reload_coins().expect("coins").coins, 1);
+    assert_eq!(stage.answer_to(&old), Status::BAD_HMAC);
+    assert_eq!(stage.status(COIN, 2), Status::NO_SUCH_KEY_SET);
+    stage.node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_knows_its_part_of_a_split_coin_and_no_other_nodes_part() {
+    let stage = Stage::new(1).await;
+    let (split_into, whole) = (stage.dir.path().join("split"), stage.coins().join("7.bin"));
+    crate::split::split(&[whole], &split_into).expect("split");
+    let reload = |raida: &str| stage.node.reload(&[split_into.join(raida)], NodePolicy::default());
+    assert_eq!(stage.node.coins(), CoinCount { coins: 1, files_with_others: 1 });
+    assert_eq!(reload("raida-7").expect("its part"), CoinCount { coins: 1, files_with_others: 0 });
+    assert_eq!(stage.status(COIN, 1), Status::NO_SUCH_KEY_SET);
+    // Zeros in the place of its AN would let anyone use the coin.
+    let refused = reload("raida-8").expect_err("another node's part").to_string();
+    assert!(refused.contains("no AN for RAIDA 7") && refused.contains("only for RAIDA 8"), "{refused}");
+    assert_eq!(stage.status(COIN, 2), Status::NO_SUCH_KEY_SET);
+    stage.node.stop().await;
 }

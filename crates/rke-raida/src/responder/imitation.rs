@@ -1,30 +1,30 @@
-//! What public server code does otherwise than ours. Tests have nodes imitate it; without the feature `public-servers`,
-//! which no shipped program has, there is nobody to imitate. `docs/protocol.md` section 4.
+//! The differences between public server code and this one, for tests. Without the feature `public-servers`, which no
+//! shipped program has, nothing can be imitated. `docs/protocol.md` section 4.
 
 #[cfg(feature = "public-servers")]
 pub use self::servers::{RefusalHeader, VERSION};
 
-/// Whom a node imitates.
+/// The server that a node imitates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Imitation {
-    /// It is itself.
+    /// None: it behaves as itself.
     #[default]
     Nobody,
-    /// A server that knows no envelope but 1, and answers `version` in it.
+    /// A server that knows only envelope 1, and responds to `version` in it.
     #[cfg(feature = "public-servers")]
     OnlyEnvelope1 {
-        /// The form of its answers.
+        /// The form of its responses.
         counter: rke_proto::envelope::Counter,
-        /// How it refuses all others.
+        /// How it refuses everything else.
         refuses_in: RefusalHeader,
     },
-    /// A server whose answers in envelope 5 nobody can decrypt: it overwrites 5 bytes of their counter block.
+    /// A server whose responses in envelope 5 cannot be decrypted: it overwrites 5 bytes of their counter block.
     #[cfg(feature = "public-servers")]
     GarbledEnvelope5,
-    /// A server that knows no commands but the public ones.
+    /// A server that knows only the public commands.
     #[cfg(feature = "public-servers")]
     NoWideShares {
-        /// How it refuses all others.
+        /// How it refuses everything else.
         refuses_in: RefusalHeader,
     },
 }
@@ -42,11 +42,11 @@ mod servers {
     use super::super::{Arrival, Responder};
     use super::Imitation;
 
-    /// What an imitated server answers to `version`. Everybody knows it.
+    /// The response of an imitated server to `version`, which is the same for all.
     pub const VERSION: &[u8] = b"RAIDA 2025-07-29";
 
-    /// In what header a server refuses what it does not know: that of the last request on its connection, whose
-    /// envelope may have been another.
+    /// The header of a refusal: a server uses that of the last request on its connection, which may have had a
+    /// different envelope.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub enum RefusalHeader {
         /// 32 bytes, in every envelope.
@@ -78,7 +78,7 @@ mod servers {
     }
 
     impl Responder {
-        /// What an imitated server answers to a request, where it answers otherwise than ours.
+        /// The response of an imitated server, if it differs from ours.
         pub(in crate::responder) fn imitate(
             &self,
             to: &RequestHeader,
@@ -123,7 +123,7 @@ mod servers {
     }
 
     impl Imitation {
-        /// Seals an answer as the imitated server does.
+        /// Seals a response as the imitated server does.
         pub(in crate::responder) fn seal_response(
             self,
             to: &RequestHeader,

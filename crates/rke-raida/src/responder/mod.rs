@@ -1,13 +1,13 @@
-//! How a RAIDA answers: one datagram in, at most one out. No socket and no clock, so every status
-//! is a plain unit test. The order of the checks is that of `docs/protocol.md` sections 4 and 5.
+//! How a RAIDA responds: one datagram in, at most one out. Without socket and clock, so a plain unit test covers each
+//! status. The order of the checks is that of `docs/protocol.md` sections 4 and 5.
 
 mod imitation;
 mod operated;
-mod seen;
+mod replay_guard;
 
 use std::io::Write;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
 use rke_host::wallet::Envelope1;
@@ -18,18 +18,18 @@ use rke_proto::derive::{self, ShareKind};
 use rke_proto::envelope::{self, ResponseParts};
 use rke_proto::header::{HeaderError, NONCE_LEN, RequestHeader};
 use rke_proto::{Challenge, ContentServerId, Envelope, EnvelopeKey, RaidaIndex, Status};
-use rke_secret::{Secret, SecretError, apart};
+use rke_secret::{Secret, SecretError, run_unscoped};
 
 pub use self::imitation::Imitation;
 #[cfg(feature = "public-servers")]
 pub use self::imitation::{RefusalHeader, VERSION};
 use self::operated::Operated;
-pub use self::operated::{Ans, Rules};
-use self::seen::{Answers, Fingerprint, RequestName, Seen};
+pub use self::operated::{Ans, NodePolicy};
+use self::replay_guard::{Fingerprint, ReplayCheck, ReplayGuard, RequestName};
 use crate::key_sets::{KeySets, PreloadError};
 use crate::replay::WINDOW_SECONDS;
 
-/// What the caller knows of a datagram besides its bytes.
+/// What the caller knows about a datagram in addition to its bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival {
     /// Who sent it.
@@ -40,26 +40,26 @@ pub struct Arrival {
     pub random: [u8; NONCE_LEN],
 }
 
-/// A RAIDA without its sockets. All that receive have this one: what it remembers, it remembers for all of them.
+/// A RAIDA without its sockets. All receivers use the same one, so what it remembers holds for all of them.
 pub struct Responder {
     raida: RaidaIndex,
     operated: ArcSwap<Operated>,
-    /// Its lock is taken before work is set apart, never within it.
+    /// This lock is taken before a separate stack for the work, never inside it.
     key_sets: RwLock<KeySets>,
-    answers: Mutex<Answers>,
+    replay_guard: Mutex<ReplayGuard>,
 }
 
-/// A request that opened.
+/// A request that was opened.
 struct Opened<'a> {
     command: Command,
     key: EnvelopeKey,
     fingerprint: Fingerprint,
     challenge: Challenge,
-    /// What follows the challenge.
+    /// The rest, behind the challenge.
     body: &'a [u8],
 }
 
-/// Why a request did not open, and what its refusal is signed with.
+/// Why a request could not be opened, and the key that signs its refusal.
 struct Unopened {
     status: Status,
     key: EnvelopeKey,
@@ -74,21 +74,15 @@ impl From<Status> for Unopened {
 
 impl Responder {
     /// A RAIDA that knows these coins.
-    pub fn new(raida: RaidaIndex, ans: Ans, rules: Rules, key_sets: KeySets) -> Self {
-        let answers = Mutex::new(Answers::new(rules.replay_places));
+    pub fn new(raida: RaidaIndex, ans: Ans, rules: NodePolicy, key_sets: KeySets) -> Self {
+        let replay_guard = Mutex::new(ReplayGuard::new(rules.replay_places));
         let operated = ArcSwap::from_pointee(Operated { ans, rules });
-        Self { raida, operated, key_sets: RwLock::new(key_sets), answers }
+        Self { raida, operated, key_sets: RwLock::new(key_sets), replay_guard }
     }
 
-    /// Knows these coins from here on, and goes by these rules, except that it remembers as many requests as before.
-    /// Key sets and what is remembered stay.
-    pub fn change(&self, ans: Ans, rules: Rules) {
-        self.operated.store(Arc::new(Operated { ans, rules }));
-    }
-
-    /// The answer to a datagram, which is decrypted where it lies: in secret memory, that is, on a
-    /// scratch stack. `None` where it is no request.
-    pub fn answer(&self, arrival: Arrival, datagram: &mut [u8]) -> Option<Vec<u8>> {
+    /// The response to a datagram, which is decrypted in place, so it must lie in secret memory on a scratch stack.
+    /// `None` if it is not a request.
+    pub fn respond(&self, arrival: Arrival, datagram: &mut [u8]) -> Option<Vec<u8>> {
         let header = match RequestHeader::decode(datagram) {
             Ok(header) => header,
             Err(HeaderError::NotARequest) => return None,
@@ -141,30 +135,33 @@ impl Responder {
         }
         let name = RequestName::new(header.envelope.coin_pair(), *command, challenge);
         let times = (arrival.now, timestamp_of(*command, opened.body));
-        // From here on it is known to all that receive, and whoever comes second finds it.
-        let seen = self.answers().begin(&name, fingerprint, times);
-        let done = match seen {
-            Seen::Retransmitted(answer) => return Some(answer),
-            // The first of them gets the answer.
-            Seen::Underway => return None,
-            Seen::Reused => Err(Status::BAD_PARAMETER),
-            Seen::NoRoom => Err(Status::INTERNAL),
-            // A preload that was done is done; done again it would fail, because its own timestamp is no longer later.
-            Seen::Resealed(Status::SUCCESS) if command.share_width().is_none() => Ok(None),
-            Seen::Resealed(status) if command.share_width().is_none() => Err(status),
-            Seen::New | Seen::Resealed(_) => self.perform(*command, header, opened.body, arrival.now),
+        // From here on all receivers know the request and recognise a second one.
+        let check = self.replay_guard().begin(&name, fingerprint, times);
+        let done = match check {
+            ReplayCheck::Retransmitted(answer) => return Some(answer),
+            // The first one gets the response.
+            ReplayCheck::Underway => return None,
+            ReplayCheck::Reused => Err(Status::BAD_PARAMETER),
+            ReplayCheck::NoRoom => Err(Status::INTERNAL),
+            // A completed preload is a success. A second attempt would fail, because its own timestamp is no longer
+            // later.
+            ReplayCheck::Resealed(Status::SUCCESS) if command.share_width().is_none() => Ok(None),
+            ReplayCheck::Resealed(status) if command.share_width().is_none() => Err(status),
+            ReplayCheck::New | ReplayCheck::Resealed(_) => {
+                self.perform(*command, header, opened.body, arrival.now)
+            }
         };
         let answer = match done {
             Ok(share) => self.seal(header, opened, arrival, share.as_ref())?,
             Err(status) => self.refuse(header, key, Some(*challenge.as_bytes()), arrival, status)?,
         };
-        if seen == Seen::New {
-            self.answers().finish(&name, &answer, arrival.now);
+        if check == ReplayCheck::New {
+            self.replay_guard().finish(&name, &answer, arrival.now);
         }
         Some(answer)
     }
 
-    /// Everything that can be checked before the body is opened: the command and the envelope's key.
+    /// Checks everything that does not need the body: the command and the envelope's key.
     fn check_envelope(
         &self,
         header: &RequestHeader,
@@ -188,11 +185,11 @@ impl Responder {
         Ok((command, operated.envelope_key(header.envelope)?))
     }
 
-    fn answers(&self) -> MutexGuard<'_, Answers> {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn replay_guard(&self) -> MutexGuard<'_, ReplayGuard> {
+        self.replay_guard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does what a request asks for, and gives the share where it asks for one.
+    /// Executes a request, and returns the share if it asks for one.
     fn perform(
         &self,
         command: Command,
@@ -202,10 +199,10 @@ impl Responder {
     ) -> Result<Option<Secret<32>>, Status> {
         let coins = || header.envelope.coin_pair().ok_or(Status::ENVELOPE_NOT_ALLOWED);
         match command {
-            // Without a payload, or with one that is the same for everybody.
+            // Without a payload, or with one that is the same for everyone.
             Command::Echo | Command::Version => Ok(None),
             Command::GetKeyShare => self.share(ShareKind::Narrow, body, now).map(Some),
-            // Bound to the coins whose ANs opened the envelope: nobody else gets that share.
+            // Bound to the coins whose ANs opened the envelope: no other client gets that share.
             Command::GetWideKeyShare => self.share(ShareKind::Wide(coins()?), body, now).map(Some),
             Command::PreloadMasterKey => {
                 let preload = Preload::decode(body).map_err(command::refusal)?;
@@ -232,7 +229,7 @@ impl Responder {
         share.map_err(no_memory)
     }
 
-    /// What a preload leaves outlives the datagram, so it is not made where the envelope's key has been.
+    /// The result of a preload outlives the datagram, so it is made on a different stack from the envelope's key.
     fn preload_apart(
         &self,
         preload: &Preload<'_>,
@@ -241,7 +238,7 @@ impl Responder {
         now: u64,
     ) -> Result<(), Status> {
         let mut key_sets = self.key_sets.write().unwrap_or_else(PoisonError::into_inner);
-        apart(|| self.preload(&mut key_sets, preload, coin, (preloading, now))).map_err(no_memory)?
+        run_unscoped(|| self.preload(&mut key_sets, preload, coin, (preloading, now))).map_err(no_memory)?
     }
 
     fn preload(
@@ -252,7 +249,8 @@ impl Responder {
         (preloading, now): (Preloading, u64),
     ) -> Result<(), Status> {
         let cs_id = preload.cs_id;
-        // The operator wants to know about a stranger, whatever coins are listed and whatever its clock says.
+        // The operator wants to hear about another coin's attempt, whatever coins are listed and whatever the clock
+        // says.
         if let Some(owner) = key_sets.owner(&cs_id).filter(|owner| *owner != coin) {
             return Err(self.refuse_preload(&cs_id, coin, &PreloadError::OwnedBy(owner)));
         }
@@ -274,7 +272,7 @@ impl Responder {
         }
     }
 
-    /// The status of a preload that was refused. What the operator has to look at goes to the log.
+    /// The status of a refused preload. What the operator has to look into goes to the log.
     fn refuse_preload(&self, cs_id: &ContentServerId, coin: CoinId, error: &PreloadError) -> Status {
         let raida = self.raida;
         match error {
@@ -344,11 +342,11 @@ impl Responder {
     }
 }
 
-/// Writes what this program is: two digits each for major, minor and patch, with dots between them.
+/// Writes this program's version: two digits each for major, minor and patch, separated by dots.
 fn write_version(mut out: &mut [u8]) {
     let [major, minor, patch] =
         [env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR"), env!("CARGO_PKG_VERSION_PATCH")];
-    // What has no room is cut.
+    // Anything that does not fit is cut.
     let _ = write!(out, "{major:0>2}.{minor:0>2}.{patch:0>2}");
 }
 

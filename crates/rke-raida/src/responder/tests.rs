@@ -44,15 +44,15 @@ struct Stage {
 }
 
 fn stage() -> Stage {
-    stage_with(Rules { envelope_1: Envelope1::Allowed, ..rules(&["0:42"]) })
+    stage_with(NodePolicy { envelope_1: Envelope1::Allowed, ..rules(&["0:42"]) })
 }
 
-fn rules(preloaders: &[&str]) -> Rules {
+fn rules(preloaders: &[&str]) -> NodePolicy {
     let preloaders = preloaders.iter().map(|text| text.parse::<Preloader>().expect("a preloader"));
-    Rules { preloaders: preloaders.collect(), ..Rules::default() }
+    NodePolicy { preloaders: preloaders.collect(), ..NodePolicy::default() }
 }
 
-fn stage_with(rules: Rules) -> Stage {
+fn stage_with(rules: NodePolicy) -> Stage {
     let dir = tempfile::tempdir().expect("a folder");
     let mut key_sets = KeySets::open(RaidaIndex::new(7).expect("a RAIDA"), dir.path()).expect("key sets");
     let loaded = key_sets.preload(cs_id(), KNOWN, Preloading::Public, vec![(key_set(1), master())]);
@@ -60,7 +60,7 @@ fn stage_with(rules: Rules) -> Stage {
     Stage { responder: responder(rules, key_sets), dir, now: NOW }
 }
 
-fn responder(rules: Rules, key_sets: KeySets) -> Responder {
+fn responder(rules: NodePolicy, key_sets: KeySets) -> Responder {
     Responder::new(RaidaIndex::new(7).expect("RAIDA 7"), ans(&[KNOWN, OTHER]), rules, key_sets)
 }
 
@@ -69,16 +69,16 @@ fn ans(coins: &[CoinId]) -> Ans {
 }
 
 impl Stage {
-    fn answer(&self, datagram: &[u8]) -> Option<Vec<u8>> {
-        self.answer_to(LOOPBACK, datagram)
+    fn respond(&self, datagram: &[u8]) -> Option<Vec<u8>> {
+        self.respond_to(LOOPBACK, datagram)
     }
 
-    fn answer_to(&self, peer: IpAddr, datagram: &[u8]) -> Option<Vec<u8>> {
-        self.responder.answer(Arrival { peer, now: self.now, random: [9; 24] }, &mut datagram.to_vec())
+    fn respond_to(&self, peer: IpAddr, datagram: &[u8]) -> Option<Vec<u8>> {
+        self.responder.respond(Arrival { peer, now: self.now, random: [9; 24] }, &mut datagram.to_vec())
     }
 
     /// Ends the node and starts it again, by other rules.
-    fn restart(self, rules: Rules) -> Self {
+    fn restart(self, rules: NodePolicy) -> Self {
         let Self { responder: before, dir, now } = self;
         drop(before);
         let key_sets = KeySets::open(RaidaIndex::new(7).expect("a RAIDA"), dir.path()).expect("key sets");
@@ -92,7 +92,7 @@ impl Stage {
     }
 
     fn status(&self, datagram: &[u8]) -> Option<Status> {
-        self.answer(datagram).map(|answer| Status(answer[2]))
+        self.respond(datagram).map(|answer| Status(answer[2]))
     }
 }
 
@@ -176,7 +176,7 @@ fn gives_the_right_share_in_every_envelope() {
         let (header, datagram) = request.seal_body(SHARE_REQUEST_LEN, |body| {
             command::write_share_request(&request.challenge, &request.context, body);
         });
-        let mut answer = stage().answer(&datagram).expect("an answer");
+        let mut answer = stage().respond(&datagram).expect("an answer");
         let opened = envelope::open_response(&header, &request.challenge, &key(envelope), &mut answer);
         let opened = opened.expect("a valid answer");
         assert_eq!(opened.status, Status::SUCCESS);
@@ -204,7 +204,7 @@ fn narrow_shares_travel_in_long_envelopes_too() {
         let (header, datagram) = request.seal_body(SHARE_REQUEST_LEN, |body| {
             command::write_share_request(&request.challenge, &request.context, body);
         });
-        let mut answer = stage().answer(&datagram).expect("an answer");
+        let mut answer = stage().respond(&datagram).expect("an answer");
         let opened = envelope::open_response(&header, &request.challenge, &key(envelope), &mut answer);
         let mut share = [0; 32];
         derive::share(&[7; 32], ShareKind::Narrow, &request.context, &mut share);
@@ -227,7 +227,7 @@ fn a_wide_share_is_another_for_other_coins() {
         let (header, datagram) = request.seal_body(SHARE_REQUEST_LEN, |body| {
             command::write_share_request(&request.challenge, &request.context, body);
         });
-        let mut answer = stage.answer(&datagram).expect("an answer");
+        let mut answer = stage.respond(&datagram).expect("an answer");
         let opened = envelope::open_response(&header, &request.challenge, &key(*envelope), &mut answer);
         opened.expect("a valid answer").payload[CHALLENGE_LEN..].to_vec()
     })
@@ -293,7 +293,7 @@ fn unknown_coins_and_wrong_ans_are_refused() {
         let knows_another = stage();
         let another = (STRANGER, Secret::fill(|an| *an = [1; 16]).expect("secret memory"));
         let known = ans(&[KNOWN, OTHER]).into_iter().chain([another]).collect();
-        knows_another.responder.change(known, Rules { envelope_1: Envelope1::Allowed, ..rules(&[]) });
+        knows_another.responder.change(known, NodePolicy { envelope_1: Envelope1::Allowed, ..rules(&[]) });
         assert_eq!(knows_another.status(&datagram), Some(wrong_hmac));
     }
 }
@@ -318,10 +318,10 @@ fn commands_travel_in_their_envelopes_only() {
         assert_eq!(strict.status(&Request::new(envelope).seal()), Some(status), "{envelope:?}");
     }
     let clear = Request::new(Envelope::Type0).seal();
-    let afar = stage().answer_to("192.0.2.1".parse().expect("an address"), &clear).expect("an answer");
+    let afar = stage().respond_to("192.0.2.1".parse().expect("an address"), &clear).expect("an answer");
     assert_eq!(Status(afar[2]), Status::ENVELOPE_NOT_ALLOWED);
     let mapped =
-        stage().answer_to("::ffff:127.0.0.1".parse().expect("an address"), &clear).expect("an answer");
+        stage().respond_to("::ffff:127.0.0.1".parse().expect("an address"), &clear).expect("an answer");
     assert_eq!(Status(mapped[2]), Status::SUCCESS);
 }
 
@@ -332,7 +332,7 @@ fn ask_status(stage: &Stage, envelope: Envelope, command: Command, more: usize) 
         body[..CHALLENGE_LEN].copy_from_slice(request.challenge.as_bytes());
     });
     let afar = "192.0.2.1".parse().expect("an address");
-    let mut answer = stage.answer_to(afar, &datagram).expect("an answer");
+    let mut answer = stage.respond_to(afar, &datagram).expect("an answer");
     if answer[2] != Status::SUCCESS.0 {
         return (Status(answer[2]), Vec::new());
     }
@@ -351,7 +351,7 @@ fn echo_and_version_are_for_everybody() {
         }
         let version = ask_status(&stage, envelope, Command::Version, 0);
         match envelope {
-            // What is known of the answer would give the AN away.
+            // What is known of the response would give the AN away.
             Envelope::Type1(_) => assert_eq!(version, (Status::ENVELOPE_NOT_ALLOWED, Vec::new())),
             _ => assert_eq!(version, done(b"00.01.00"), "{envelope:?}"),
         }
@@ -369,7 +369,7 @@ fn echo_and_version_are_for_everybody() {
 
 #[test]
 fn nothing_is_remembered_of_echo_and_version() {
-    let stage = stage_with(Rules { replay_places: 0, ..rules(&[]) });
+    let stage = stage_with(NodePolicy { replay_places: 0, ..rules(&[]) });
     for command in [Command::Echo, Command::Version] {
         for envelope in [Envelope::Type0, Envelope::Type4(KNOWN)] {
             assert_eq!(ask_status(&stage, envelope, command, 0).0, Status::SUCCESS, "{command:?}");
@@ -382,11 +382,11 @@ fn a_retransmission_gets_the_same_answer_and_a_reused_challenge_none() {
     for envelope in ENVELOPES {
         let stage = stage();
         let mut request = Request::new(envelope);
-        let first = stage.answer(&request.seal());
+        let first = stage.respond(&request.seal());
         assert!(first.is_some());
-        assert_eq!(stage.answer(&request.seal()), first);
+        assert_eq!(stage.respond(&request.seal()), first);
         request.nonce = 2;
-        assert_eq!(stage.status(&request.seal()), Some(Status::SUCCESS), "the same, sealed anew");
+        assert_eq!(stage.status(&request.seal()), Some(Status::SUCCESS), "the same, sealed again");
         request.context.client_sn = ClientSn([2; 5]);
         assert_eq!(stage.status(&request.seal()), Some(Status::BAD_PARAMETER), "{envelope:?}");
     }
@@ -430,16 +430,16 @@ fn the_same_challenge_under_another_coin_or_command_is_another_request() {
 
 #[test]
 fn a_full_memory_refuses_and_one_coin_fills_no_more_than_a_sixteenth() {
-    let mut stage = stage_with(Rules { replay_places: 64, ..rules(&[]) });
+    let mut stage = stage_with(NodePolicy { replay_places: 64, ..rules(&[]) });
     let asked = |envelope, challenge| request(envelope, challenge).seal();
-    let first = stage.answer(&asked(Envelope::Type4(KNOWN), 0));
+    let first = stage.respond(&asked(Envelope::Type4(KNOWN), 0));
     for challenge in 1..4 {
         assert_eq!(stage.status(&asked(Envelope::Type4(KNOWN), challenge)), Some(Status::SUCCESS));
     }
     assert_eq!(stage.status(&asked(Envelope::Type4(KNOWN), 4)), Some(Status::INTERNAL));
     assert_eq!(stage.status(&asked(Envelope::Type5(OTHER, KNOWN), 5)), Some(Status::INTERNAL));
     assert_eq!(stage.status(&asked(Envelope::Type4(OTHER), 6)), Some(Status::SUCCESS));
-    assert_eq!(stage.answer(&asked(Envelope::Type4(KNOWN), 0)), first, "nothing is forgotten");
+    assert_eq!(stage.respond(&asked(Envelope::Type4(KNOWN), 0)), first, "nothing is forgotten");
     let mut reused = request(Envelope::Type4(KNOWN), 1);
     reused.context.client_sn = ClientSn([9; 5]);
     assert_eq!(stage.status(&reused.seal()), Some(Status::BAD_PARAMETER));
@@ -451,7 +451,7 @@ fn a_full_memory_refuses_and_one_coin_fills_no_more_than_a_sixteenth() {
 
 #[test]
 fn nothing_is_stored_for_a_request_that_there_is_no_room_to_remember() {
-    let stage = stage_with(Rules { replay_places: 0, ..rules(&["0:42"]) });
+    let stage = stage_with(NodePolicy { replay_places: 0, ..rules(&["0:42"]) });
     let preload = request(Envelope::Type4(KNOWN), 1).preload_at(NOW, &[(key_set(2), &secret(8))]);
     assert_eq!(stage.status(&preload), Some(Status::INTERNAL));
     assert!(!stage.holds(key_set(2), &secret(8)));
@@ -463,18 +463,18 @@ fn a_preload_by_command_33_is_proven_and_survives_a_restart() {
         let stage = stage();
         let request = Request::new(envelope);
         let (header, datagram) = request.preload_as(Preloading::Dated(NOW), &[(key_set(2), &secret(8))]);
-        let first = stage.answer(&datagram).expect("an answer");
+        let first = stage.respond(&datagram).expect("an answer");
         let opened = envelope::open_response(&header, &request.challenge, &key(envelope), &mut first.clone())
             .map(|opened| (opened.status, opened.payload.to_vec()));
         assert_eq!(opened, Ok((Status::SUCCESS, request.challenge.as_bytes().to_vec())));
         let first_len = first.len();
-        assert_eq!(stage.answer(&datagram), Some(first), "a retransmission");
+        assert_eq!(stage.respond(&datagram), Some(first), "a retransmission");
         let resealed = Request { nonce: 2, ..request }.preload_at(NOW, &[(key_set(2), &secret(8))]);
-        let resealed = stage.answer(&resealed).expect("an answer");
+        let resealed = stage.respond(&resealed).expect("an answer");
         assert_eq!(
             (Status(resealed[2]), resealed.len()),
             (Status::SUCCESS, first_len),
-            "the same, sealed anew"
+            "the same, sealed again"
         );
         let other = Request { nonce: 3, ..Request::new(envelope) };
         let other = other.preload_at(NOW + 1, &[(key_set(2), &secret(9))]);
@@ -540,7 +540,7 @@ fn command_1_preloads_and_preloads_the_same_again() {
         for challenge in 1..3 {
             let (header, preload) = request(envelope, challenge)
                 .preload_as(Preloading::Public, &[(key_set(1), &master()), (key_set(2), &secret(8))]);
-            let answer = stage.answer(&preload).expect("an answer");
+            let answer = stage.respond(&preload).expect("an answer");
             assert_eq!((Status(answer[2]), answer.len()), (Status::SUCCESS, header.envelope.header_len()));
         }
         let different = request(envelope, 3).preload(&[(key_set(3), &secret(8)), (key_set(2), &secret(9))]);
@@ -552,7 +552,7 @@ fn command_1_preloads_and_preloads_the_same_again() {
 
 #[test]
 fn coins_preload_only_what_the_operator_lists_and_no_other_coin_owns() {
-    let any = Rules { replay_places: 1024, ..rules(&["0:42", "1:43"]) };
+    let any = NodePolicy { replay_places: 1024, ..rules(&["0:42", "1:43"]) };
     for (name, list, envelope, cs_id, status) in [
         ("not listed", vec!["0:42"], Envelope::Type4(OTHER), "FREE", Status::BAD_PARAMETER),
         ("coin 2 does not count", vec!["0:42"], Envelope::Type5(OTHER, KNOWN), "FREE", Status::BAD_PARAMETER),
@@ -623,9 +623,9 @@ fn survives_every_cut_and_any_bytes() {
             datagram[at] = next() as u8;
         }
         datagram.truncate(next() % (datagram.len() + 64));
-        let _ = stage.answer(&datagram);
+        let _ = stage.respond(&datagram);
         let garbage: Vec<u8> = (0..next() % 200).map(|_| next() as u8).collect();
-        let _ = stage.answer(&garbage);
+        let _ = stage.respond(&garbage);
     }
     assert_eq!(
         stage.status(&Request::new(Envelope::Type4(OTHER)).seal()).map(|s| s != Status::INTERNAL),

@@ -30,7 +30,7 @@ pub(crate) const DOMAIN: &str = "content.example";
 pub(crate) const COIN: CoinId = CoinId { denomination: 0, serial: 42 };
 
 /// Nothing here takes that long.
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(60);
 
 pub(crate) type Reader = RecordReader<OwnedReadHalf>;
 pub(crate) type Writer = RecordWriter<OwnedWriteHalf>;

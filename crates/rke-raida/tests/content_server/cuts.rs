@@ -1,4 +1,4 @@
-//! Everything that is no end. The command of these tests notes that its input has ended, and nothing else may make it
+//! Everything that is not an end. The command of these tests notes that its input has ended, and nothing else may make it
 //! note that.
 
 use std::time::Duration;
@@ -77,7 +77,7 @@ async fn an_end_is_seen_as_one() {
     .await;
 }
 
-/// What somebody does to a connection from outside.
+/// An interference with a connection from outside.
 async fn cut_by(which: &str, mut stream: TcpStream, mut transport: rke_proto::handshake::Transport) {
     let whole = transport.sealer.data(b" WHERE id = 1").expect("a record");
     match which {
@@ -108,7 +108,7 @@ async fn cut_by(which: &str, mut stream: TcpStream, mut transport: rke_proto::ha
             stream.write_all(&[whole.clone(), whole].concat()).await.expect("sent")
         }
         "a length of no record" => stream.write_all(&[0, 16, 0, 0]).await.expect("sent"),
-        "text of somebody without a key" => stream.write_all(b"\r\n\r\n").await.expect("sent"),
+        "text without a key" => stream.write_all(b"\r\n\r\n").await.expect("sent"),
         "broken off by the client" => {
             let last = transport.sealer.break_off(BreakCode::Deleted, "the session was deleted");
             stream.write_all(&last.expect("a record")).await.expect("sent");
@@ -130,7 +130,7 @@ async fn whatever_closes_or_spoils_the_connection_is_a_cut() {
         "a bad tag",
         "a record that comes again",
         "a length of no record",
-        "text of somebody without a key",
+        "text without a key",
         "broken off by the client",
     ] {
         let Tunnel { stage, stream, transport, processes, .. } = tunnel(|_| ()).await;
@@ -224,7 +224,7 @@ async fn the_answer_waits_for_the_connections_and_a_client_that_does_not_read_ca
     let begin = std::time::Instant::now();
     let response = session.peer.forget(&session.forget_packet()).await;
     assert!(matches!(response, Response::Forgotten { .. }));
-    let limits = Duration::from_millis(400)..Duration::from_secs(2);
+    let limits = Duration::from_millis(400)..Duration::from_secs(20);
     assert!(limits.contains(&begin.elapsed()), "{:?}", begin.elapsed());
 }
 
@@ -296,7 +296,7 @@ async fn a_launcher_that_is_killed_takes_its_commands_along_and_breaks_everythin
     assert!(matches!(&last, Ok(Record::BrokenOff { code: BreakCode::Stopping, .. })), "{last:?}");
     gone(command).await;
     assert_eq!(stage.file("ended"), None);
-    let why = within(stage.server.as_ref().expect("a Content Server").lost()).await.to_string();
+    let why = within(stage.server.as_ref().expect("a Content Server").wait_for_failure()).await.to_string();
     assert!(
         why.contains("was killed by signal 9") && why.contains("start the Content Server again"),
         "{why}"

@@ -1,4 +1,4 @@
-//! Data that comes to its end.
+//! Data with an end.
 
 use std::time::Duration;
 

@@ -88,7 +88,7 @@ async fn its_id_is_its_coins_and_no_other_operator_may_preload_it() {
     let (keys, secrets) = key_ring(&dir.path().join("content-server/data"));
     let wallets = [(network.other_wallet(), 0), (network.server_wallet(), 25)];
     for (wallet, done) in wallets {
-        let report = keys.preload(&secrets, network.directory(), &wallet, Duration::from_secs(5)).await;
+        let report = keys.preload(&secrets, network.directory(), &wallet, Duration::from_secs(60)).await;
         assert_eq!(report.expect("sent").done.count(), done, "{}", wallet.display());
     }
     let session = peer(&network, &dir).open_with(CoinId { denomination: 1, serial: 7 }).await;

@@ -1,11 +1,11 @@
-//! The network of a run: datagrams on their way, in virtual time, and what becomes of them.
+//! The network of a run: datagrams on their way, in virtual time, and what happens to them.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use rke_proto::derive::ShareWidth;
-use rke_proto::round::{Round, Rules};
+use rke_proto::round::{Round, RoundConfig};
 use rke_proto::{Bitmap, Envelope, KeyContext, RAIDA_COUNT, RaidaIndex, Status};
 
 use crate::plan::{Behaviour, Forgery, Plan, behaviour};
@@ -30,7 +30,7 @@ pub(crate) struct Network<'a> {
     context: KeyContext,
     events: BTreeMap<(Duration, u64), Event>,
     count: u64,
-    /// When the first good answer of each RAIDA arrived.
+    /// When the first good response of each RAIDA arrived.
     pub(crate) arrived: [Option<Duration>; RAIDA_COUNT],
 }
 
@@ -61,7 +61,7 @@ impl<'a> Network<'a> {
         self.events.pop_first().map(|((at, _), event)| (at, event))
     }
 
-    /// The RAIDAs whose good answers have arrived.
+    /// The RAIDAs whose good responses have arrived.
     pub(crate) fn good(&self) -> Bitmap {
         RaidaIndex::all().filter(|raida| self.arrived[raida.position()].is_some()).collect()
     }
@@ -71,8 +71,8 @@ impl<'a> Network<'a> {
         self.carry(raida, now, |_| Event::Request(raida, datagram.to_vec()));
     }
 
-    /// A RAIDA takes in a datagram; its answer goes on its way.
-    pub(crate) fn answer(&mut self, raida: RaidaIndex, request: &[u8], now: Duration) {
+    /// A RAIDA takes in a datagram; its response goes on its way.
+    pub(crate) fn respond(&mut self, raida: RaidaIndex, request: &[u8], now: Duration) {
         let plan = self.plan;
         let own = behaviour(plan, raida);
         if own.dead || own.unreachable_at.is_some_and(|at| now >= at) {
@@ -80,7 +80,7 @@ impl<'a> Network<'a> {
         }
         let clock = self.context.timestamp + now.as_secs() + if own.wrong_clock { 3600 } else { 0 };
         let random = self.rng.bytes();
-        let Some(answer) = self.world.answer(raida, own.lies, clock, random, request) else { return };
+        let Some(answer) = self.world.respond(raida, own.lies, clock, random, request) else { return };
         let is_success = answer[2] == Status::SUCCESS.0;
         let mut is_replaced = false;
         if is_success && !own.forgeries.is_empty() && self.rng.percent(own.forged) {
@@ -127,11 +127,11 @@ impl<'a> Network<'a> {
 
     fn answer_to_an_older_request(&mut self, raida: RaidaIndex, lies: bool) -> Vec<u8> {
         let older = recipient(raida, self.envelopes[raida.position()], self.rng.bytes());
-        let round = Round::collect_shares(vec![older], ShareWidth::Wide, &self.context, Rules::new(1));
+        let round = Round::collect_shares(vec![older], ShareWidth::Wide, &self.context, RoundConfig::new(1));
         let mut round = round.expect("secret memory");
         let request = round.take_due(Duration::ZERO).next().expect("a request").2.to_vec();
         let random = self.rng.bytes();
-        let answer = self.world.answer(raida, lies, self.context.timestamp, random, &request);
+        let answer = self.world.respond(raida, lies, self.context.timestamp, random, &request);
         answer.expect("an answer")
     }
 

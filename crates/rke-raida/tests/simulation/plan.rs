@@ -6,10 +6,10 @@ use rke_proto::{RAIDA_COUNT, RaidaIndex};
 
 use crate::rng::Rng;
 
-/// Something else than the RAIDA's answer that arrives.
+/// Something else than the RAIDA's response that arrives.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Forgery {
-    /// The answer cut short.
+    /// The response cut short.
     Truncated,
     /// The answer with a bit flipped in what the HMAC covers, or in the HMAC.
     BadHmac,
@@ -33,13 +33,13 @@ pub(crate) struct Behaviour {
     pub(crate) unreachable_at: Option<Duration>,
     /// Each way.
     pub(crate) delay: Duration,
-    /// Up to so much is added to each datagram's delay, which reorders them.
+    /// Up to that much is added to each datagram's delay, which reorders them.
     pub(crate) jitter_millis: u64,
     /// Datagrams of 100 that get lost, each way.
     pub(crate) loss: u64,
     /// Each datagram comes twice.
     pub(crate) duplicates: bool,
-    /// What comes besides the answer, or in its place.
+    /// What arrives in addition to the response, or instead of it.
     pub(crate) forgeries: Vec<Forgery>,
     /// Answers of 100 that are forged.
     pub(crate) forged: u64,
@@ -55,7 +55,7 @@ pub(crate) struct Behaviour {
 
 pub(crate) type Plan = [Behaviour; RAIDA_COUNT];
 
-/// One run in so many has more than 12 faulty RAIDAs.
+/// One run in that many has more than 12 faulty RAIDAs.
 const BEYOND: u64 = 10;
 
 /// A RAIDA without fault, up to 120 ms away.

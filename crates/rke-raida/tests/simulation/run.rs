@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use rke_proto::derive::ShareWidth;
-use rke_proto::round::{Fault, Progress, Round, Rules};
+use rke_proto::round::{Fault, Progress, Round, RoundConfig};
 use rke_proto::{Bitmap, ClientSn, Envelope, KeyContext, RAIDA_COUNT, RaidaIndex};
 
 use crate::network::{Event, Network};
@@ -70,7 +70,7 @@ pub(crate) fn run(
     let context = KeyContext { cs_id: cs_id(), key_set, client_sn, timestamp };
     let recipients =
         RaidaIndex::all().map(|raida| recipient(raida, envelopes[raida.position()], rng.bytes()));
-    let rules = Rules::new(REQUIRED);
+    let rules = RoundConfig::new(REQUIRED);
     let mut round = Round::collect_shares(recipients.collect(), ShareWidth::Wide, &context, rules)
         .expect("secret memory");
     let secrets = std::sync::Arc::clone(&world.secrets);
@@ -149,7 +149,7 @@ fn collect(round: &mut Round, network: &mut Network, mut now: Duration) -> Resul
         };
         now = at;
         match event {
-            Event::Request(raida, datagram) => network.answer(raida, &datagram, now),
+            Event::Request(raida, datagram) => network.respond(raida, &datagram, now),
             Event::Unreachable(raida) => round.note_unreachable(raida, now),
             Event::Answer { from, mut datagram, good } => {
                 round.receive(from, &mut datagram, now);
@@ -167,7 +167,7 @@ fn note(network: &mut Network, good: Option<RaidaIndex>, now: Duration) {
     }
 }
 
-/// A round ends with the grace after its 13th good answer: not later, and earlier only where nobody
+/// A round ends with the grace after its 13th good response: not later, and earlier only where nobody
 /// is waited for.
 fn check_time(
     round: &Round,
@@ -184,7 +184,7 @@ fn check_time(
     }
     let mut arrivals: Vec<Duration> = network.arrived.iter().flatten().copied().collect();
     arrivals.sort_unstable();
-    let grace_ends = arrivals[REQUIRED - 1] + Rules::new(REQUIRED).grace;
+    let grace_ends = arrivals[REQUIRED - 1] + RoundConfig::new(REQUIRED).grace;
     let waits = round.faults().iter().any(|(_, fault)| matches!(fault, Fault::Silent | Fault::Malformed(_)));
     let in_time = if waits { finished == grace_ends } else { finished <= grace_ends };
     check(in_time, || format!("ended at {finished:?}, the grace at {grace_ends:?}"))
@@ -194,7 +194,7 @@ fn check_time(
 fn thirteenth_honest(network: &mut Network, plan: &Plan) -> Option<Duration> {
     while let Some((at, event)) = network.next(DEADLINE) {
         match event {
-            Event::Request(raida, datagram) => network.answer(raida, &datagram, at),
+            Event::Request(raida, datagram) => network.respond(raida, &datagram, at),
             Event::Answer { good, .. } => note(network, good, at),
             Event::Unreachable(_) => (),
         }

@@ -17,7 +17,7 @@ use rke_proto::handshake::{
 use rke_proto::round::Round;
 use rke_proto::{Bitmap, Envelope, Form, KeyContext, RAIDA_COUNT, RaidaIndex};
 use rke_raida::content_server::{
-    Client, Fresh, MasterSecrets, Opens, Outcome, Pending, Reception, Rules, ServedKeySet,
+    Client, Fresh, MasterSecrets, Opens, Outcome, Pending, Reception, ReceptionPolicy, ServedKeySet,
 };
 use rke_secret::Secret;
 
@@ -87,7 +87,7 @@ impl Meeting<'_> {
 impl Server {
     pub(crate) fn new(secrets: Arc<MasterSecrets>, now: u64, rng: Rng) -> Self {
         let served = ServedKeySet { secrets, form: Form::Wide, retires_at: None };
-        Self { reception: Reception::new(Rules::default(), vec![served]), rng, now, orphans: 0 }
+        Self { reception: Reception::new(ReceptionPolicy::default(), vec![served]), rng, now, orphans: 0 }
     }
 
     fn secret(&mut self) -> Secret<32> {
@@ -295,8 +295,8 @@ impl Server {
         let (client, server) = self.accept(initiator, &packet)?;
         let (mut client, mut transport) = (client.transport, server.transport);
         send_data(&mut client.sealer, &mut transport.opener, b"ping")?;
-        let line = server.line.ok_or("a tunnel hangs on nothing")?;
-        let who = self.reception.attach(key_id, &line, self.now);
+        let watcher = server.watcher.ok_or("a tunnel hangs on nothing")?;
+        let who = self.reception.attach(key_id, &watcher, self.now);
         let expected = Client { key_id, domain: DOMAIN.into(), coin };
         check(who == Ok(expected), || format!("{who:?} attaches, proven is {coin:?}"))?;
         send_data(&mut transport.sealer, &mut client.opener, b"pong")
@@ -315,7 +315,7 @@ impl Server {
         Initiator::begin(prologue, psk, key, DOMAIN).expect("secret memory")
     }
 
-    /// Somebody who knows everything but the psk gets no session; neither does a stranger's coin, nor a stranger who
+    /// Anyone who knows everything except the psk gets no session; neither does a stranger's coin, nor a stranger who
     /// answers in the server's place.
     fn refuse_others(
         &mut self,

@@ -12,7 +12,7 @@ use rke_proto::{ContentServerId, Envelope, EnvelopeKey, KeySetId, RaidaIndex};
 use rke_raida::content_server::MasterSecrets;
 use rke_raida::key_sets::KeySets;
 use rke_raida::owners::Preloader;
-use rke_raida::responder::{Arrival, Responder, Rules};
+use rke_raida::responder::{Arrival, NodePolicy, Responder};
 use rke_secret::Secret;
 
 pub(crate) const NOW: u64 = 1_785_312_000;
@@ -67,7 +67,7 @@ impl World {
     }
 
     /// What a RAIDA answers to a datagram. To be called in a scope of secret memory.
-    pub(crate) fn answer(
+    pub(crate) fn respond(
         &mut self,
         raida: RaidaIndex,
         lies: bool,
@@ -77,7 +77,7 @@ impl World {
     ) -> Option<Vec<u8>> {
         let responders = if lies { &self.lying } else { &self.truthful };
         let arrival = Arrival { peer: IpAddr::V4(Ipv4Addr::LOCALHOST), now, random };
-        responders[raida.position()].answer(arrival, &mut datagram.to_vec())
+        responders[raida.position()].respond(arrival, &mut datagram.to_vec())
     }
 }
 
@@ -87,7 +87,7 @@ fn preloaded(secrets: &MasterSecrets, folder: &std::path::Path) -> Vec<Responder
         let key_sets = KeySets::open(raida, &folder.join(raida.to_string())).expect("a data directory");
         let ans = [COIN, OTHER, OPERATOR].map(|coin| (coin, an(raida, coin)));
         let preloaders = [Preloader::of_any(OPERATOR)].into_iter().collect();
-        Responder::new(raida, ans.into(), Rules { preloaders, ..Rules::default() }, key_sets)
+        Responder::new(raida, ans.into(), NodePolicy { preloaders, ..NodePolicy::default() }, key_sets)
     };
     let responders: Vec<Responder> = RaidaIndex::all().map(responder).collect();
     let recipients = RaidaIndex::all()
@@ -98,7 +98,7 @@ fn preloaded(secrets: &MasterSecrets, folder: &std::path::Path) -> Vec<Responder
     let sent: Vec<_> = due.map(|(raida, _, datagram)| (raida, datagram.to_vec())).collect();
     for (raida, mut datagram) in sent {
         let arrival = Arrival { peer: IpAddr::V4(Ipv4Addr::LOCALHOST), now: NOW, random: [1; 24] };
-        let answer = rke_secret::scoped(|| responders[raida.position()].answer(arrival, &mut datagram));
+        let answer = rke_secret::scoped(|| responders[raida.position()].respond(arrival, &mut datagram));
         let mut answer = answer.expect("secret memory").expect("an answer");
         round.receive(endpoint(raida), &mut answer, Duration::ZERO);
     }

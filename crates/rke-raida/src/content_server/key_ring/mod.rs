@@ -1,6 +1,7 @@
-//! The key sets of a Content Server on disk: a sealed folder for each, appearing whole or not at all,
-//! with a file in it that says when the key set retires. One process serves from it while another
-//! adds to it.
+//! The key sets of a Content Server on disk: a sealed folder for each, which appears whole or not at all, with a file
+//! that says when the key set retires. One process serves from it while another adds to it.
+
+mod listing;
 
 use rke_host::durable::write_atomically;
 use std::fs;
@@ -15,30 +16,30 @@ use rke_proto::command::Preloading;
 use rke_proto::directory::Directory;
 use rke_proto::{ContentServerId, Form, KeySetId};
 
+pub use self::listing::{ListedKeySet, list_key_sets};
 use super::{ContentServerError, MasterSecrets, PreloadReport};
 use crate::clock::unix_seconds;
 use crate::replay::WINDOW_SECONDS;
 
 /// How the names of key sets' folders begin.
 const FOLDERS: &str = "master-secrets-";
-/// In a key set's folder: the RAIDAs have it.
+/// In a key set's folder: the RAIDAs hold it.
 const PRELOADED: &str = "preloaded";
-/// The Unix time of the last preload, in the data directory, and behind a dash the ID's.
+/// In the data directory: the Unix time of the last preload, followed by a dash and the Content Server ID.
 const LAST_PRELOAD: &str = "last-preload";
-/// In a key set's folder: the Unix time from which it is no longer served.
+/// In a key set's folder: the Unix time when serving it ends.
 const RETIRES_AT: &str = "retires-at";
-/// In a key set's folder: it is for narrow shares, and for nothing else. It says for which form: handshake 3, or, where it is
-/// empty, the live one.
+/// In a key set's folder: it serves narrow shares only. The content says in which form: handshake 3, or the live one
+/// if the file is empty.
 const NARROW: &str = "narrow-shares";
 
-/// A key set and until when it is served.
+/// A key set, and until when it is served.
 #[derive(Clone)]
 pub struct ServedKeySet {
-    /// Its master secrets.
     pub secrets: Arc<MasterSecrets>,
-    /// What it is for, which is one form alone. `docs/protocol.md` section 6.
+    /// The one form of session that it serves. `docs/protocol.md` section 6.
     pub form: Form,
-    /// In Unix seconds. `None`: until further notice.
+    /// In Unix seconds. `None`: indefinitely.
     pub retires_at: Option<u64>,
 }
 
@@ -50,7 +51,7 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
-    /// Opens what is there, while other processes may do the same. Refuses key sets without the master key.
+    /// Opens the existing key sets, while other processes may do the same. Refuses key sets without the master key.
     ///
     /// # Errors
     /// [`ContentServerError`].
@@ -65,10 +66,11 @@ impl KeyRing {
         Ok(ring)
     }
 
-    /// Takes in what others have added and when they want it retired. A damaged key set that has retired is moved aside.
+    /// Reads key sets and retirements that other processes have added. A damaged key set that has retired is moved
+    /// aside.
     ///
     /// # Errors
-    /// [`ContentServerError`]; what was known stays.
+    /// [`ContentServerError`]; then the ring is unchanged.
     pub fn refresh(&mut self) -> Result<(), ContentServerError> {
         let (mut sets, mut damaged) = (Vec::new(), Vec::new());
         for key_set in self.key_set_ids()? {
@@ -89,7 +91,7 @@ impl KeyRing {
             };
             sets.push(ServedKeySet { secrets, form: read_form(&folder)?, retires_at });
         }
-        // Only now that the others are known to be good: the master key is the right one.
+        // Only now: the good key sets have proved that the master key is the right one.
         damaged.iter().for_each(|(folder, why)| self.set_aside(folder, why));
         self.sets = sets;
         Ok(())
@@ -110,7 +112,7 @@ impl KeyRing {
         &self.sets
     }
 
-    /// The key set of this number; where there is none, new master secrets for sessions of this form.
+    /// The key set with this number. If none exists, new master secrets for sessions of this form.
     ///
     /// # Errors
     /// [`ContentServerError`].
@@ -133,8 +135,8 @@ impl KeyRing {
         Ok(Arc::new(secrets))
     }
 
-    /// The key set to rotate to, next to the existing ones: one that the RAIDAs do not have yet, left by a rotation that failed,
-    /// or a new one.
+    /// The key set to rotate to, in addition to the existing ones: a new one, or one that a failed rotation left and
+    /// that the RAIDAs do not hold yet.
     ///
     /// # Errors
     /// [`ContentServerError`].
@@ -148,16 +150,16 @@ impl KeyRing {
         self.open_or_make(KeySetId::new(next).ok_or(ContentServerError::NoKeySetLeft)?, Form::Wide)
     }
 
-    /// Whether it is one of a rotation that failed.
+    /// Whether a failed rotation left it.
     fn is_left_behind(&self, key_set: KeySetId) -> bool {
         self.form(key_set) == Form::Wide && !self.folder(key_set).join(PRELOADED).exists()
     }
 
-    /// Preloads a key set for the shares that it is for; one of wide shares as the last that has been preloaded.
-    /// `docs/protocol.md` section 5.
+    /// Preloads a key set for the shares that it serves, one of wide shares as the latest. `docs/protocol.md` section
+    /// 5.
     ///
     /// # Errors
-    /// [`ContentServerError`], where nothing could be sent at all.
+    /// [`ContentServerError`], if nothing could be sent at all.
     pub async fn preload(
         &self,
         secrets: &MasterSecrets,
@@ -172,8 +174,9 @@ impl KeyRing {
         secrets.preload(directory, wallet, preloading, timeout).await
     }
 
-    /// The time of a preload that is made at `now`: RAIDAs accept only one later than the last, and two may be
-    /// made in the same second. One that they cannot have accepted, because it lies too far ahead, does not count.
+    /// The timestamp of a preload that is made at `now`. RAIDAs accept only a later one than the last, and two
+    /// preloads may happen in the same second. A last timestamp too far in the future to have been accepted does not
+    /// count.
     fn next_preload(&self, now: u64) -> Result<u64, ContentServerError> {
         let name = format!("{LAST_PRELOAD}-{}", hex::encode(self.cs_id.padded()));
         let path = self.data_dir.path().join(&name);
@@ -183,7 +186,7 @@ impl KeyRing {
         Ok(next)
     }
 
-    /// Notes that the RAIDAs have a key set.
+    /// Notes that the RAIDAs hold a key set.
     ///
     /// # Errors
     /// [`ContentServerError::Files`].
@@ -191,7 +194,7 @@ impl KeyRing {
         self.write(key_set, PRELOADED, "")
     }
 
-    /// What a key set is for; one that is not there would be for wide shares.
+    /// The form that a key set serves; a key set that does not exist would serve wide shares.
     pub fn form(&self, key_set: KeySetId) -> Form {
         self.set(key_set).map_or(Form::Wide, |set| set.form)
     }
@@ -200,7 +203,7 @@ impl KeyRing {
         self.sets.iter().find(|set| set.secrets.key_set() == key_set)
     }
 
-    /// Retires every key set below this one at a time, unless it retires before that.
+    /// Retires every lower key set at a time, unless it retires earlier.
     ///
     /// # Errors
     /// [`ContentServerError::Files`].
@@ -232,17 +235,21 @@ impl KeyRing {
     }
 
     fn key_set_ids(&self) -> Result<Vec<KeySetId>, ContentServerError> {
-        let entries = fs::read_dir(self.data_dir.path()).map_err(files(self.data_dir.path()))?;
-        let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-        let prefix = self.prefix();
+        let (names, prefix) = (names_in(self.data_dir.path())?, self.prefix());
         let mut ids: Vec<KeySetId> =
-            names.filter_map(|name| KeySetId::parse(name.strip_prefix(&prefix)?)).collect();
+            names.iter().filter_map(|name| KeySetId::parse(name.strip_prefix(&prefix)?)).collect();
         ids.sort_unstable();
         Ok(ids)
     }
 }
 
-/// Notes what a key set is for, before it is there: an attempt that did not come to its end may have left something else.
+/// The names of what is in a folder.
+fn names_in(folder: &Path) -> Result<Vec<String>, ContentServerError> {
+    let entries = fs::read_dir(folder).map_err(files(folder))?;
+    Ok(entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+}
+
+/// Records the form of a key set before making it: an interrupted attempt may have left a different one.
 fn note_form(folder: &Path, form: Form) -> io::Result<()> {
     let path = folder.join(NARROW);
     let write = |text: &str| write_atomically(folder, &path, |file| file.write_all(text.as_bytes()));
@@ -256,7 +263,7 @@ fn note_form(folder: &Path, form: Form) -> io::Result<()> {
     }
 }
 
-/// What the key set in a folder is for.
+/// The form that the key set in a folder serves.
 fn read_form(folder: &Path) -> Result<Form, ContentServerError> {
     let path = folder.join(NARROW);
     match read_own_text(&path) {
@@ -271,7 +278,7 @@ fn read_form(folder: &Path) -> Result<Form, ContentServerError> {
     }
 }
 
-/// The folder of a key set of any Content Server ID, if there is one.
+/// The folder of a key set of any Content Server ID, if one exists.
 fn first_key_set(data_dir: &Path) -> Option<PathBuf> {
     let folders = fs::read_dir(data_dir).into_iter().flatten().flatten().map(|entry| entry.path());
     let is_key_set = |path: &PathBuf| {

@@ -43,6 +43,33 @@ fn another_process_sees_what_was_added_and_when_it_retires() {
 }
 
 #[test]
+fn a_list_says_what_is_known_of_each_key_set_and_changes_nothing() {
+    let dir = tempfile::tempdir().expect("a folder");
+    assert_eq!(list_key_sets(dir.path()).expect("a list"), []);
+    assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 0, "nothing is made");
+    let mut ring = ring(dir.path());
+    let made = first(&mut ring);
+    ring.note_preloaded(made.key_set()).expect("noted");
+    let second = ring.open_or_make(KeySetId::new(2).expect("k2"), Form::Live).expect("a key set");
+    ring.retire_below(second.key_set(), 1234).expect("retired");
+    let other = ContentServerId::new("ANOTHER").expect("an ID");
+    drop(first(&mut KeyRing::open(other, dir.path()).expect("a key ring")));
+    fs::create_dir(dir.path().join(format!("{}.new", ring.folder_name(made.key_set())))).expect("a folder");
+    let listed = |cs_id, key_set, form, is_preloaded, retires_at| {
+        let key_set = KeySetId::new(key_set).expect("a key set");
+        ListedKeySet { cs_id, key_set, form, is_preloaded, retires_at }
+    };
+    let expected = [
+        listed(other, 1, Form::Wide, false, None),
+        listed(ring.cs_id, 1, Form::Wide, true, Some(1234)),
+        listed(ring.cs_id, 2, Form::Live, false, None),
+    ];
+    assert_eq!(list_key_sets(dir.path()).expect("a list"), expected);
+    let missing = list_key_sets(&dir.path().join("nothing"));
+    assert!(matches!(missing, Err(ContentServerError::Files { .. })), "{missing:?}");
+}
+
+#[test]
 fn each_preload_is_later_than_the_last_one() {
     let dir = tempfile::tempdir().expect("a folder");
     let next = |now| ring(dir.path()).next_preload(now).expect("a time");

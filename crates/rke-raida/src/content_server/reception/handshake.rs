@@ -1,5 +1,5 @@
-//! Noise handshakes: which psk a prologue means, what message 1 must say, and what the client's first record opens.
-//! `docs/protocol.md` section 7.
+//! Noise handshakes: which psk a prologue refers to, what message 1 must contain, and what the client's first record
+//! opens. `docs/protocol.md` section 7.
 
 use std::sync::Arc;
 
@@ -14,25 +14,25 @@ use rke_proto::handshake::{
 use rke_secret::SecretError;
 use sha2::{Digest, Sha256};
 
+use super::ending::{EndWatcher, Ending};
 use super::limits::{Owner, Place};
-use super::line::{Ending, Line, OnLine};
 use super::{
     Client, Fresh, Holder, How, Kept, Known, NewSession, Opens, Origin, Outcome, Pending, REMEMBERED_SECONDS,
-    Reception, Rules, no_memory, owner, shares_of,
+    Reception, ReceptionPolicy, Uses, no_memory, owner, shares_of,
 };
 use crate::content_server::ServedKeySet;
 
-/// What the psk of a handshake comes from.
+/// The source of a handshake's psk.
 enum Basis<'a> {
     Exchange { set: &'a ServedKeySet, exchange: &'a ExchangePrologue },
     Resumption(ResumptionId, &'a Place<Kept>),
     Key(KeyId, &'a Place<Kept>),
 }
 
-/// What an accepted handshake is worth.
+/// What an accepted handshake grants.
 struct Terms {
     grant: Grant,
-    line: Option<OnLine>,
+    watcher: Option<EndWatcher>,
     opens: Purpose,
 }
 
@@ -52,7 +52,7 @@ impl Reception {
     ) -> Result<Outcome, Reason> {
         let basis = self.known.basis(prologue, now)?;
         let hash: [u8; 32] = Sha256::new().chain_update(raw).chain_update(message).finalize().into();
-        // What is remembered was good, so no refusal comes before this one. It costs no key exchange.
+        // A remembered packet was good, so this refusal may come first. It costs no key exchange.
         if self.replays.look_up(&hash, now).is_some() {
             return Err(Reason::Replayed);
         }
@@ -67,10 +67,10 @@ impl Reception {
         accept(responder, terms).map_err(no_memory)
     }
 
-    /// Keeps a session whose client has shown that it has the key, at `now` in Unix seconds.
+    /// Keeps a session whose client has proved that it has the key, at `now` in Unix seconds.
     ///
     /// # Errors
-    /// What has become of the resumption that it was opened by, or that its own lifetime is over.
+    /// Why the resumption that opened it was removed in the meantime, or that its own lifetime is over.
     pub fn establish(&mut self, new: NewSession, now: u64) -> Result<KeyId, Ending> {
         self.sweep(now);
         let NewSession { secrets, origin, expires_at, how } = new;
@@ -78,11 +78,12 @@ impl Reception {
         if expires_at <= now {
             return Err(Ending::Expired);
         }
+        let uses = Uses::since(now, matches!(how, How::Resumption(_)));
         match how {
             How::Exchange(id) => {
-                let kept = Kept { secret: resumption, origin: Arc::clone(&origin), line: Line::new() };
+                let kept = Kept::new(resumption, Arc::clone(&origin), Uses::default());
                 let gone = self.known.resumptions.insert(id, kept, owner(origin.coin), expires_at);
-                self.give_up_resumptions(gone);
+                self.evict_resumptions(gone);
             }
             How::Resumption(id) => {
                 drop(resumption);
@@ -91,24 +92,19 @@ impl Reception {
             }
         }
         let owner = owner(origin.coin);
-        let gone = self.known.keys.insert(
-            key_id,
-            Kept { secret: key, origin, line: Line::new() },
-            owner,
-            expires_at,
-        );
-        self.give_up_keys(gone);
+        let gone = self.known.keys.insert(key_id, Kept::new(key, origin, uses), owner, expires_at);
+        self.evict_keys(gone);
         tracing::debug!(%key_id, "a session is open");
         Ok(key_id)
     }
 
-    /// Who attaches to a session, once its first record has opened, at `now` in Unix seconds.
+    /// Identifies the client that attaches to a session, once its first record has opened, at `now` in Unix seconds.
     ///
     /// # Errors
-    /// What has become of the key.
-    pub fn attach(&mut self, key_id: KeyId, line: &OnLine, now: u64) -> Result<Client, Ending> {
+    /// Why the key was removed in the meantime.
+    pub fn attach(&mut self, key_id: KeyId, watcher: &EndWatcher, now: u64) -> Result<Client, Ending> {
         self.sweep(now);
-        let gone = || line.ending().unwrap_or(Ending::Deleted);
+        let gone = || watcher.ending().unwrap_or(Ending::Deleted);
         let place = self.known.keys.get(&key_id).ok_or_else(gone)?;
         let Origin { domain, coin, .. } = &*place.value.origin;
         let client = Client { key_id, domain: domain.clone(), coin: *coin };
@@ -118,7 +114,7 @@ impl Reception {
 }
 
 impl Known {
-    /// What a prologue refers to, with the refusals that need no psk in their order.
+    /// Looks up what a prologue refers to, with the refusals that need no psk, in their order.
     fn basis<'a>(&'a self, prologue: &'a Prologue, now: u64) -> Result<Basis<'a>, Reason> {
         match prologue {
             Prologue::Exchange(exchange) => {
@@ -171,8 +167,8 @@ impl Basis<'_> {
         }
     }
 
-    /// The domain that message 1 names, if it is one that this handshake is good for.
-    fn domain(&self, domain: Option<String>, rules: &Rules) -> Result<String, Reason> {
+    /// The domain in message 1, if this handshake permits it.
+    fn domain(&self, domain: Option<String>, rules: &ReceptionPolicy) -> Result<String, Reason> {
         match self {
             Self::Exchange { .. } => domain.filter(|domain| rules.serve(domain)).ok_or(Reason::AnotherDomain),
             Self::Resumption(_, kept) | Self::Key(_, kept) => {
@@ -181,16 +177,16 @@ impl Basis<'_> {
         }
     }
 
-    /// The coins that are proven. Over narrow shares none is.
-    fn proven_coins(set: &ServedKeySet, exchange: &ExchangePrologue, rules: &Rules) -> Vec<CoinId> {
+    /// The coins that the handshake proves. Narrow shares prove none.
+    fn proven_coins(set: &ServedKeySet, exchange: &ExchangePrologue, rules: &ReceptionPolicy) -> Vec<CoinId> {
         match set.form {
             Form::Wide => exchange.proven_coins(rules.required),
             Form::Live | Form::Handshake3Narrow => Vec::new(),
         }
     }
 
-    /// On whose accounts the packet is remembered: on all of them, so that nobody gets more by having many keys.
-    fn holders(&self, rules: &Rules) -> Vec<Holder> {
+    /// The accounts that the packet counts on: all of its coins, so that more keys give no client more room.
+    fn holders(&self, rules: &ReceptionPolicy) -> Vec<Holder> {
         match self {
             Self::Exchange { set, exchange } => match Self::proven_coins(set, exchange, rules).as_slice() {
                 [] => vec![Holder::Owner(Owner::Unproven)],
@@ -201,8 +197,8 @@ impl Basis<'_> {
         }
     }
 
-    /// Until when it is, in Unix seconds: a packet of kind 1 is stale from then on.
-    fn remembered_until(&self, now: u64, rules: &Rules) -> u64 {
+    /// When the packet can be forgotten, in Unix seconds: a packet of kind 1 is stale from then on.
+    fn remembered_until(&self, now: u64, rules: &ReceptionPolicy) -> u64 {
         match self {
             Self::Exchange { exchange, .. } => {
                 exchange.context.timestamp.saturating_add(rules.skew_seconds).saturating_add(1)
@@ -211,24 +207,25 @@ impl Basis<'_> {
         }
     }
 
-    fn terms(self, domain: String, now: u64, rules: &Rules, fresh: &Fresh) -> Terms {
+    fn terms(self, domain: String, now: u64, rules: &ReceptionPolicy, fresh: &Fresh) -> Terms {
         match self {
             Self::Exchange { set, exchange } => {
                 let (id, lifetime) = (fresh.resumption, rules.lifetime());
                 let coin = Self::proven_coins(set, exchange, rules).first().copied();
-                let origin = Arc::new(Origin { cs_id: exchange.context.cs_id, domain, coin });
+                let (form, raidas) = (set.form, exchange.raidas());
+                let origin = Arc::new(Origin { cs_id: exchange.context.cs_id, domain, coin, form, raidas });
                 let expires_at = now.saturating_add(lifetime.into());
                 Terms {
                     grant: Grant { resumption: Some(id), lifetime },
-                    line: None,
+                    watcher: None,
                     opens: Purpose::Session { origin, expires_at, how: How::Exchange(id) },
                 }
             }
-            // No further resumption: this one is good for as many sessions as its lifetime has room for, and no chain
-            // outlives the exchange.
+            // No further resumption: this one opens as many sessions as its lifetime permits, and no chain outlives
+            // the exchange.
             Self::Resumption(id, kept) => Terms {
-                grant: Grant { resumption: None, lifetime: left(kept, now) },
-                line: Some(kept.value.line.join()),
+                grant: Grant { resumption: None, lifetime: remaining_seconds(kept, now) },
+                watcher: Some(kept.value.notifier.subscribe()),
                 opens: Purpose::Session {
                     origin: Arc::clone(&kept.value.origin),
                     expires_at: kept.expires_at,
@@ -236,22 +233,22 @@ impl Basis<'_> {
                 },
             },
             Self::Key(id, kept) => Terms {
-                grant: Grant { resumption: None, lifetime: left(kept, now) },
-                line: Some(kept.value.line.join()),
+                grant: Grant { resumption: None, lifetime: remaining_seconds(kept, now) },
+                watcher: Some(kept.value.notifier.subscribe()),
                 opens: Purpose::Tunnel(id),
             },
         }
     }
 }
 
-/// Seconds that something is still good for.
-fn left(kept: &Place<Kept>, now: u64) -> u32 {
+/// Seconds until it expires.
+fn remaining_seconds(kept: &Place<Kept>, now: u64) -> u32 {
     kept.expires_at.saturating_sub(now).try_into().unwrap_or(u32::MAX)
 }
 
 fn accept(responder: Responder, terms: Terms) -> Result<Outcome, SecretError> {
-    let Terms { grant, line, opens } = terms;
-    // After kind 5 the secrets are of no use, and go here.
+    let Terms { grant, watcher, opens } = terms;
+    // After kind 5 the secrets have no further use and are wiped here.
     let (response, Accepted { secrets, transport, .. }) = responder.accept(grant)?;
     let opens = match opens {
         Purpose::Session { origin, expires_at, how } => {
@@ -259,5 +256,5 @@ fn accept(responder: Responder, terms: Terms) -> Result<Outcome, SecretError> {
         }
         Purpose::Tunnel(key_id) => Opens::Tunnel(key_id),
     };
-    Ok(Outcome::Accepted(Box::new(Pending { response, transport, line, opens })))
+    Ok(Outcome::Accepted(Box::new(Pending { response, transport, watcher, opens })))
 }

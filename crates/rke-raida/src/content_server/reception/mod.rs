@@ -1,16 +1,19 @@
-//! Who comes in: handshakes, share checks and forgetting, as a value without a socket or a clock. `docs/protocol.md`
-//! sections 7 and 8. It keeps sessions' keys and resumptions for their lifetime, and takes no first packet twice.
+//! Admits clients: handshakes, share checks and requests to forget, as a value without a socket or a clock.
+//! `docs/protocol.md` sections 7 and 8. It stores the keys and resumptions of sessions for their lifetime, and
+//! accepts no first packet twice.
 //!
-//! Nothing is kept, counted or given up before a record of the client has opened: [`Reception::receive`] gives what the
-//! handshake would open ([`Pending`]), and [`Reception::establish`] and [`Reception::attach`] take it once it has.
+//! Nothing is stored, counted or displaced before a record of the client has opened: [`Reception::receive`] returns
+//! what the handshake would open ([`Pending`]), and [`Reception::establish`] and [`Reception::attach`] take it once
+//! that record has arrived.
 
+mod ending;
 mod forget;
 mod handshake;
 mod limits;
-mod line;
 mod narrow;
 mod rules;
 mod share_check;
+mod uses;
 
 use std::sync::Arc;
 
@@ -20,31 +23,33 @@ use rke_proto::handshake::kem::EncapsulationSeeds;
 use rke_proto::handshake::{
     ExchangePrologue, FirstPacket, ID_LEN, KeyId, Reason, Response, ResumptionId, SessionSecrets, Transport,
 };
-use rke_proto::{ContentServerId, DecodeError, Form, KeyContext, RaidaIndex};
+use rke_proto::{Bitmap, ContentServerId, DecodeError, Form, KeyContext, RaidaIndex};
 use rke_secret::{Secret, SecretError};
 
-pub use line::{Closing, Ending, OnLine};
+pub use ending::{Closing, EndWatcher, Ending};
 pub use narrow::{REPLY_RANDOM_LEN, Reply};
-pub use rules::{MAX_LIFETIME_SECONDS, Rules};
+pub use rules::{MAX_LIFETIME_SECONDS, ReceptionPolicy};
 
 use super::ServedKeySet;
 use crate::replay::ReplayMemory;
+use ending::EndNotifier;
 use forget::Gone;
 use limits::{Limits, Owner, Store};
-use line::Line;
 use narrow::NarrowKeys;
+use uses::Uses;
 
-/// Seconds that first packets without a timestamp are remembered.
+/// Seconds for which first packets without a timestamp are remembered.
 const REMEMBERED_SECONDS: u64 = 600;
 
-/// For each key that may be kept, this many that are gone are remembered, so that a repeated `forget` still gets its proof.
+/// For each key that fits in the store, this many removed ones are remembered, so that a repeated `forget` still
+/// returns its proof.
 const GONE_FOR_EACH: usize = 4;
 
-/// What a handshake consumes.
+/// The randomness that a handshake consumes.
 pub struct Fresh {
     /// For the key encapsulation.
     pub seeds: EncapsulationSeeds,
-    /// The name of a resumption that may be given.
+    /// The id of a resumption that it may grant.
     pub resumption: ResumptionId,
 }
 
@@ -60,24 +65,24 @@ impl Fresh {
     }
 }
 
-/// What is to be done about a first packet.
+/// How to handle a first packet.
 pub enum Outcome {
     /// Send this and close.
     Respond(Response),
-    /// Send this once the connections of the key that is gone have ended, and close.
+    /// Send this once the connections of the removed key have closed, and close.
     Forgotten(Response, Closing),
     /// Send the response and wait for the client's first record.
     Accepted(Box<Pending>),
 }
 
-/// A handshake whose client has not shown that it has the key.
+/// A handshake whose client has not proved yet that it has the key.
 pub struct Pending {
     /// What to send.
     pub response: Response,
-    /// For the records.
+    /// The cipher states for the records.
     pub transport: Transport,
-    /// Ends when the key or the resumption that it hangs on does.
-    pub line: Option<OnLine>,
+    /// Notified when the key or the resumption behind it is removed.
+    pub watcher: Option<EndWatcher>,
     /// What the first record opens.
     pub opens: Opens,
 }
@@ -90,7 +95,7 @@ pub enum Opens {
     Tunnel(KeyId),
 }
 
-/// A session that is not kept yet.
+/// A session that is not stored yet.
 pub struct NewSession {
     secrets: SessionSecrets,
     origin: Arc<Origin>,
@@ -106,38 +111,49 @@ enum How {
     Resumption(ResumptionId),
 }
 
-/// What a session's key and its resumption come from. They are good for nothing else.
+/// Where a session's key and its resumption come from. Both serve this domain and this coin only.
 struct Origin {
     cs_id: ContentServerId,
     domain: String,
-    /// A coin that the client has proven: the first where there are several.
+    /// A coin that the client has proved, the first of several.
     coin: Option<CoinId>,
+    form: Form,
+    /// The RAIDAs whose shares the exchange used.
+    raidas: Bitmap,
 }
 
-/// On whose account a session with this proven coin is kept.
+/// The account of a session with this proven coin.
 fn owner(coin: Option<CoinId>) -> Owner {
     coin.map_or(Owner::Unproven, Owner::Coin)
 }
 
-/// A secret that is kept, and what hangs on it.
+/// A stored secret, and the notifier for its connections.
 struct Kept {
     secret: Secret<32>,
     origin: Arc<Origin>,
-    line: Line,
+    notifier: EndNotifier,
+    /// How its data keys were used. A resumption has none.
+    uses: Uses,
 }
 
-/// Who attaches to a session.
+impl Kept {
+    fn new(secret: Secret<32>, origin: Arc<Origin>, uses: Uses) -> Self {
+        Self { secret, origin, notifier: EndNotifier::new(), uses }
+    }
+}
+
+/// A client that attaches to a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Client {
-    /// The name of the session's key.
+    /// The id of the session's key.
     pub key_id: KeyId,
     /// The domain that the session was opened for.
     pub domain: String,
-    /// The coin that it has proven, if any.
+    /// The coin that it has proved, if any.
     pub coin: Option<CoinId>,
 }
 
-/// On whose account a first packet is remembered.
+/// The account that a remembered first packet counts on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Holder {
     Owner(Owner),
@@ -149,13 +165,13 @@ type Replays = ReplayMemory<Holder, [u8; 32], ()>;
 
 /// What a client can refer to.
 struct Known {
-    rules: Rules,
+    rules: ReceptionPolicy,
     key_sets: Vec<ServedKeySet>,
     keys: Store<KeyId, Kept>,
     resumptions: Store<ResumptionId, Kept>,
 }
 
-/// The keys that were agreed on, and the key sets from which more can be.
+/// The stored keys, and the key sets that new ones are agreed on with.
 pub struct Reception {
     known: Known,
     gone: Store<[u8; ID_LEN], Gone>,
@@ -164,42 +180,42 @@ pub struct Reception {
 }
 
 impl Reception {
-    /// No keys yet.
-    pub fn new(rules: Rules, key_sets: Vec<ServedKeySet>) -> Self {
+    /// An empty store.
+    pub fn new(rules: ReceptionPolicy, key_sets: Vec<ServedKeySet>) -> Self {
         let limits =
             Limits { per_coin: rules.keys_per_coin, unproven: rules.unproven_keys, all: rules.max_keys };
         let gone = rules.max_keys.saturating_mul(GONE_FOR_EACH);
-        // An owner that forgets much takes no other's proofs away.
+        // An owner that forgets many keys displaces no other owner's proofs.
         let gone = Limits { per_coin: gone / 16, unproven: gone / 16, all: gone };
         let (replays, narrow) = (Replays::new(rules.replay_memory), NarrowKeys::new(&rules));
         let (keys, resumptions) = (Store::new(limits), Store::new(limits));
         Self { known: Known { rules, key_sets, keys, resumptions }, gone: Store::new(gone), replays, narrow }
     }
 
-    /// Other key sets from here on. Keys that were agreed on stay.
+    /// Replaces the key sets. Stored keys stay.
     pub fn set_key_sets(&mut self, key_sets: Vec<ServedKeySet>) {
         self.known.key_sets = key_sets;
     }
 
-    /// How many sessions' keys are kept.
+    /// The number of stored session keys.
     pub fn len(&self) -> usize {
         self.known.keys.len() + self.narrow.len()
     }
 
-    /// Whether no session's key is kept.
+    /// Whether no session key is stored.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many resumptions are kept.
+    /// The number of stored resumptions.
     pub fn resumptions(&self) -> usize {
         self.known.resumptions.len()
     }
 
-    /// Takes in what a client opens a connection with, at `now` in Unix seconds.
+    /// Handles the first packet of a connection, at `now` in Unix seconds.
     ///
     /// # Errors
-    /// [`DecodeError`]: close without an answer.
+    /// [`DecodeError`]: close without a response.
     pub fn receive(&mut self, packet: &[u8], now: u64, fresh: &Fresh) -> Result<Outcome, DecodeError> {
         let first = FirstPacket::decode(packet)?;
         self.sweep(now);
@@ -218,27 +234,27 @@ impl Reception {
         }))
     }
 
-    /// Forgets what has expired at `now`: it is wiped, and the connections of these keys are broken off.
+    /// Wipes what has expired at `now`, and cuts the connections of these keys.
     pub fn sweep(&mut self, now: u64) {
         for (key_id, place) in self.known.keys.take_expired(now) {
             tracing::debug!(%key_id, "a session's key has expired");
-            place.value.line.end(Ending::Expired);
+            place.value.notifier.end(Ending::Expired);
         }
         for (_, place) in self.known.resumptions.take_expired(now) {
-            place.value.line.end(Ending::Expired);
+            place.value.notifier.end(Ending::Expired);
         }
         self.gone.take_expired(now);
         self.narrow.sweep(now);
     }
 
-    /// Forgets all keys and resumptions; they are wiped.
+    /// Wipes all keys and resumptions.
     pub fn clear(&mut self) {
         self.known.keys.clear();
         self.known.resumptions.clear();
         self.narrow.clear();
     }
 
-    /// A session's key has been used: others go before it.
+    /// Records a use of a session's key, so that others are displaced before it.
     pub fn touch(&mut self, key_id: &KeyId) {
         self.known.keys.touch(key_id);
     }
@@ -250,7 +266,7 @@ impl Known {
         form == Form::Wide || self.rules.allow_narrow
     }
 
-    /// The key set that an exchange by handshake 3 means, with the refusals 2, 8 and 1 in their order.
+    /// The key set of an exchange by handshake 3, with the refusals 2, 8 and 1 in their order.
     fn key_set(&self, context: &KeyContext, now: u64) -> Result<&ServedKeySet, Reason> {
         let is_meant = |set: &&ServedKeySet| {
             set.secrets.key_set() == context.key_set
@@ -269,8 +285,8 @@ impl Known {
     }
 }
 
-/// The Content Server IDs by which clients mean a key set: some of the public network lower-case it. Shares are derived with
-/// the one that the client has used, under which the RAIDAs have given them.
+/// The Content Server IDs that may refer to a key set: some clients of the public network convert it to lower case.
+/// Shares are derived with the form that the client used, because the RAIDAs gave the shares for that.
 fn cs_ids(set: &ServedKeySet) -> Vec<ContentServerId> {
     let own = set.secrets.cs_id();
     let mut cs_ids = vec![own];
@@ -280,7 +296,7 @@ fn cs_ids(set: &ServedKeySet) -> Vec<ContentServerId> {
     cs_ids
 }
 
-/// The shares that an exchange names, each bound to the coins of its group, in the order of their RAIDAs.
+/// The shares that an exchange names, each bound to the coins of its group, in the order of the RAIDAs.
 fn shares_of(
     set: &ServedKeySet,
     exchange: &ExchangePrologue,

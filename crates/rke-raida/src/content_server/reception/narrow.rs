@@ -1,5 +1,5 @@
 //! Envelope type 6: keys of narrow shares, as the live network has them. `docs/protocol.md` section 8. Each handshake
-//! makes its key at once, one key makes one handshake, and no packet is taken twice. Nobody proves a coin here.
+//! makes its key at once, a key makes one handshake, and no packet is accepted twice. Clients prove no coin here.
 
 use std::collections::BTreeSet;
 
@@ -7,26 +7,26 @@ use rke_proto::derive::{self, ShareKind};
 use rke_proto::tunnel::nonces::Nonce;
 use rke_proto::tunnel::packet::{self, NONCE_LEN};
 use rke_proto::tunnel::{
-    Answer, ClientKeyId, Covered, Handshake, HandshakeNonce, NonceMemory, PacketHeader, SessionIdentifier,
+    ClientKeyId, Covered, Handshake, HandshakeNonce, NonceMemory, PacketHeader, Response, SessionIdentifier,
 };
 use rke_proto::{Bitmap, Form, KeyContext, Status};
 use rke_secret::{Secret, SecretError};
 use sha2::{Digest, Sha256};
 
+use super::ending::{EndNotifier, EndWatcher, Ending};
 use super::limits::{Limits, Owner, Store};
-use super::line::{Ending, Line, OnLine};
-use super::{Known, Reception, Rules, cs_ids};
+use super::{Known, Reception, ReceptionPolicy, cs_ids};
 use crate::content_server::ServedKeySet;
 use crate::replay::SHARES;
 
-/// Random bytes that an answer may consume: a packet's nonce, and the server nonce in it.
+/// Random bytes that a response may consume: a packet's nonce, and the server nonce inside it.
 pub const REPLY_RANDOM_LEN: usize = NONCE_LEN + 16;
 
-/// What is to be done about a packet.
+/// How to handle a packet.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// Send this; more may come.
-    Answer(Vec<u8>),
+    /// Send this; more packets may follow.
+    Response(Vec<u8>),
     /// Send this and close.
     Refuse(Vec<u8>),
     /// Data for the application, of the key with this id.
@@ -38,29 +38,28 @@ struct Established {
     key: Secret<32>,
     nonce: HandshakeNonce,
     session: SessionIdentifier,
-    /// Of the whole handshake, to know it again when it is sent again.
+    /// Of the whole handshake, to recognise a retransmission.
     handshake_hash: [u8; 32],
-    answer: Vec<u8>,
+    response: Vec<u8>,
     seen: NonceMemory,
-    /// What the HMAC of the client's last packet covered: it is answered in kind.
+    /// What the HMAC of the client's last packet covered: responses use the same form.
     covered: Covered,
-    line: Line,
+    notifier: EndNotifier,
 }
 
-/// The keys of narrow shares. They have an account of their own, as large as that of other sessions without a proven
-/// coin.
+/// The keys of narrow shares. They have their own account, as large as that of other sessions without a proven coin.
 pub(super) struct NarrowKeys {
     keys: Store<ClientKeyId, Established>,
-    /// The nonces of the handshakes that were made, by their timestamps. They outlive their keys, for as long as the
-    /// same handshake would be taken again.
+    /// The nonces of completed handshakes, by their timestamps. They outlive their keys, for as long as the same
+    /// handshake would be accepted again.
     handshakes: BTreeSet<(u64, [u8; NONCE_LEN])>,
-    /// Most of them.
+    /// The limit on their number.
     most_handshakes: usize,
     skew_seconds: u64,
 }
 
 impl NarrowKeys {
-    pub(super) fn new(rules: &Rules) -> Self {
+    pub(super) fn new(rules: &ReceptionPolicy) -> Self {
         let most = rules.unproven_keys.min(rules.max_keys);
         let limits = Limits { per_coin: 0, unproven: most, all: most };
         let (keys, handshakes) = (Store::new(limits), BTreeSet::new());
@@ -74,7 +73,7 @@ impl NarrowKeys {
 
     pub(super) fn sweep(&mut self, now: u64) {
         for (_, place) in self.keys.take_expired(now) {
-            place.value.line.end(Ending::Expired);
+            place.value.notifier.end(Ending::Expired);
         }
         let is_stale = |timestamp: u64| timestamp.saturating_add(self.skew_seconds) < now;
         while self.handshakes.first().is_some_and(|(timestamp, _)| is_stale(*timestamp)) {
@@ -88,7 +87,7 @@ impl NarrowKeys {
 }
 
 impl Reception {
-    /// Takes in the payload of a packet of envelope type 6, which is decrypted where it lies, at `now` in Unix seconds.
+    /// Handles the payload of a packet of envelope type 6, which is decrypted in place, at `now` in Unix seconds.
     pub fn receive_narrow(
         &mut self,
         header: &PacketHeader,
@@ -108,7 +107,7 @@ impl Reception {
         received.unwrap_or_else(|status| refuse(status, header, random))
     }
 
-    /// A packet of data for the client. `None` once its key is gone or used up.
+    /// A packet of data for the client. `None` once its key is removed or used up.
     pub fn seal_narrow(
         &mut self,
         key_id: ClientKeyId,
@@ -125,10 +124,10 @@ impl Reception {
         known.key.expose(|key| packet::seal_data(key, key_id, &session, nonce, data, covered)).ok()
     }
 
-    /// Who uses a key: the session identifier of its handshake, and what the connection hangs on.
-    pub fn narrow_client(&self, key_id: ClientKeyId) -> Option<(SessionIdentifier, OnLine)> {
+    /// The user of a key: the session identifier of its handshake, and the watcher for the connection.
+    pub fn narrow_client(&self, key_id: ClientKeyId) -> Option<(SessionIdentifier, EndWatcher)> {
         let place = self.narrow.keys.get(&key_id)?;
-        Some((place.value.session, place.value.line.join()))
+        Some((place.value.session, place.value.notifier.subscribe()))
     }
 
     fn shake_narrow_hands(
@@ -139,7 +138,7 @@ impl Reception {
         random: &[u8; REPLY_RANDOM_LEN],
     ) -> Result<Reply, Status> {
         let nonce = HandshakeNonce::decode(&header.nonce).map_err(|_| Status::UNKNOWN_KEY)?;
-        // First of all, so that data under a key that is gone is unknown: its nonce is random.
+        // The nonce check comes first, so that data under a removed key is unknown: its nonce is random.
         let set = self.known.narrow_set(&nonce, now)?;
         if nonce.bitmap.count() < self.known.rules.required {
             return Err(Status::BAD_PARAMETER);
@@ -150,36 +149,38 @@ impl Reception {
         let refused = is_full || self.narrow.handshakes.contains(&made);
         let lifetime = self.known.rules.lifetime();
         let status = if refused { Status::BAD_PARAMETER } else { Status::SUCCESS };
-        let answer = answer(status, nonce.bitmap, if refused { 0 } else { lifetime }, random);
-        let answer = key.expose(|key| answer.seal(key, header.key_id, packet_nonce(random)));
+        let response = response(status, nonce.bitmap, if refused { 0 } else { lifetime }, random);
+        let response = key.expose(|key| response.seal(key, header.key_id, packet_nonce(random)));
         if refused {
-            return Ok(Reply::Refuse(answer));
+            return Ok(Reply::Refuse(response));
         }
         let mut seen = NonceMemory::default();
         seen.note(header);
         seen.note(&PacketHeader { nonce: packet_nonce(random), ..*header });
-        let (handshake_hash, covered, line) = (hash(header, payload), Covered::default(), Line::new());
-        let reply = answer.clone();
-        let established = Established { key, nonce, session, handshake_hash, answer, seen, covered, line };
+        let (handshake_hash, covered, notifier) =
+            (hash(header, payload), Covered::default(), EndNotifier::new());
+        let reply = response.clone();
+        let established =
+            Established { key, nonce, session, handshake_hash, response, seen, covered, notifier };
         self.narrow.handshakes.insert(made);
         self.keep_narrow(header.key_id, established, now.saturating_add(lifetime.into()));
-        Ok(Reply::Answer(reply))
+        Ok(Reply::Response(reply))
     }
 
     fn keep_narrow(&mut self, key_id: ClientKeyId, established: Established, expires_at: u64) {
         for (_, place) in self.narrow.keys.insert(key_id, established, Owner::Unproven, expires_at) {
             tracing::info!("a live session's key made room for another; it had been unused for longest");
-            place.value.line.end(Ending::GivenUp);
+            place.value.notifier.end(Ending::Evicted);
         }
     }
 }
 
 impl Known {
-    /// The key set that a nonce means.
+    /// The key set that a nonce refers to.
     fn narrow_set(&self, nonce: &HandshakeNonce, now: u64) -> Result<&ServedKeySet, Status> {
         let is_stale = nonce.timestamp.abs_diff(now) > self.rules.skew_seconds;
         let is_meant = |set: &&ServedKeySet| {
-            cs_ids(set).iter().any(|cs_id| nonce.may_mean(cs_id))
+            cs_ids(set).iter().any(|cs_id| nonce.matches_id_prefix(cs_id))
                 && nonce.key_set == set.secrets.key_set()
                 && set.form == Form::Live
                 && set.retires_at.is_none_or(|retires_at| now < retires_at)
@@ -190,10 +191,10 @@ impl Known {
 }
 
 impl Established {
-    /// The same handshake gets the same answer; another one under the same key gets none.
+    /// The same handshake gets the same response; a different one under the same key gets none.
     fn repeat(&self, header: &PacketHeader, payload: &[u8], random: &[u8; REPLY_RANDOM_LEN]) -> Reply {
         match hash(header, payload) == self.handshake_hash {
-            true => Reply::Answer(self.answer.clone()),
+            true => Reply::Response(self.response.clone()),
             false => refuse(Status::BAD_PARAMETER, header, random),
         }
     }
@@ -212,15 +213,15 @@ impl Established {
     }
 }
 
-/// The key that a handshake is under, and what it says. The few bytes of the Content Server ID in the nonce may not show
-/// whether the client has lower-cased it.
+/// The key of a handshake, and its content. The nonce holds only a few bytes of the Content Server ID, which may not
+/// show whether the client converted it to lower case.
 fn open_handshake(
     set: &ServedKeySet,
     nonce: &HandshakeNonce,
     header: &PacketHeader,
     payload: &[u8],
 ) -> Result<(Secret<32>, Handshake), Status> {
-    for cs_id in cs_ids(set).into_iter().filter(|cs_id| nonce.may_mean(cs_id)) {
+    for cs_id in cs_ids(set).into_iter().filter(|cs_id| nonce.matches_id_prefix(cs_id)) {
         let key = key_of(set, &nonce.context(cs_id), nonce.bitmap).map_err(no_memory)?;
         if let Ok(handshake) = key.expose(|key| Handshake::open(key, header, payload)) {
             return Ok((key, handshake));
@@ -238,16 +239,16 @@ pub(super) fn key_of(
     derive::narrow_key_from_shares(shares.iter().map(|(_, share)| share), context)
 }
 
-fn answer(status: Status, bitmap: Bitmap, lifetime: u32, random: &[u8; REPLY_RANDOM_LEN]) -> Answer {
+fn response(status: Status, bitmap: Bitmap, lifetime: u32, random: &[u8; REPLY_RANDOM_LEN]) -> Response {
     let mut server_nonce = [0; 16];
     server_nonce.copy_from_slice(&random[NONCE_LEN..]);
-    Answer { status, server_nonce, lifetime, bitmap }
+    Response { status, server_nonce, lifetime, bitmap }
 }
 
-/// An answer in the clear: no key was agreed.
+/// A response in the clear, because no key was agreed.
 fn refuse(status: Status, header: &PacketHeader, random: &[u8; REPLY_RANDOM_LEN]) -> Reply {
-    let answer = answer(status, Bitmap::default(), 0, random);
-    Reply::Refuse(answer.in_clear(header.key_id, packet_nonce(random)))
+    let response = response(status, Bitmap::default(), 0, random);
+    Reply::Refuse(response.in_clear(header.key_id, packet_nonce(random)))
 }
 
 fn packet_nonce(random: &[u8; REPLY_RANDOM_LEN]) -> [u8; NONCE_LEN] {

@@ -1,5 +1,6 @@
-//! What a Content Server takes, and how much of it.
+//! What a Content Server accepts, and its limits.
 
+use rke_host::usage::UsageLimits;
 use rke_proto::MIN_REQUIRED;
 
 use crate::replay::{DEFAULT_PLACES, WINDOW_SECONDS};
@@ -7,30 +8,32 @@ use crate::replay::{DEFAULT_PLACES, WINDOW_SECONDS};
 /// Longest lifetime that an exchange gives, in seconds. `docs/protocol.md` section 7.
 pub const MAX_LIFETIME_SECONDS: u32 = 86_400;
 
-/// What a Content Server takes.
+/// What a Content Server accepts, and its limits.
 #[derive(Debug, Clone)]
-pub struct Rules {
-    /// The fewest shares that make a key.
+pub struct ReceptionPolicy {
+    /// The smallest number of shares that makes a key.
     pub required: usize,
     /// Seconds that an exchange's timestamp may differ from the clock.
     pub skew_seconds: u64,
     /// Seconds that a key is kept, at most [`MAX_LIFETIME_SECONDS`].
     pub lifetime_seconds: u32,
-    /// Most keys at one time, and most resumptions.
+    /// The limit on keys, and on resumptions.
     pub max_keys: usize,
-    /// Most keys of one proven coin, and most resumptions.
+    /// The limit on keys of one proven coin, and on its resumptions.
     pub keys_per_coin: usize,
-    /// Most keys of all sessions that prove no coin, together, and most resumptions.
+    /// The limit on keys of all sessions without a proven coin together, and on their resumptions.
     pub unproven_keys: usize,
-    /// Most first packets that are remembered at one time; at least [`crate::replay::SHARES`].
+    /// The limit on remembered first packets; at least [`crate::replay::SHARES`].
     pub replay_memory: usize,
-    /// The domains that are served, in lower case, without a final dot. None: any.
+    /// The domains to serve, in lower case, without a final dot. Empty: all domains.
     pub domains: Vec<String>,
     /// Whether key sets of narrow shares are served.
     pub allow_narrow: bool,
+    /// How much one key may encrypt at this end.
+    pub usage: UsageLimits,
 }
 
-impl Default for Rules {
+impl Default for ReceptionPolicy {
     fn default() -> Self {
         Self {
             required: MIN_REQUIRED.into(),
@@ -42,18 +45,20 @@ impl Default for Rules {
             replay_memory: DEFAULT_PLACES,
             domains: Vec::new(),
             allow_narrow: false,
+            usage: UsageLimits::default(),
         }
     }
 }
 
-impl Rules {
-    /// Whether a domain is served, compared byte by byte. It reaches the application, so it is printable in any case.
+impl ReceptionPolicy {
+    /// Whether a domain is served, compared byte by byte. The domain reaches the application, so it must be printable
+    /// in any case.
     pub(super) fn serve(&self, domain: &str) -> bool {
         let is_printable = domain.bytes().all(|byte| byte.is_ascii_graphic());
         is_printable && (self.domains.is_empty() || self.domains.iter().any(|own| own == domain))
     }
 
-    /// The lifetime that an exchange gives, in seconds.
+    /// The lifetime that an exchange grants, in seconds.
     pub(super) fn lifetime(&self) -> u32 {
         self.lifetime_seconds.min(MAX_LIFETIME_SECONDS)
     }

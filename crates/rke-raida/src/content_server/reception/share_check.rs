@@ -7,10 +7,10 @@ use rke_proto::handshake::{Reason, Response};
 use super::{Reception, no_memory, shares_of};
 
 impl Reception {
-    /// Refused with 2, 8, 1, 4 and 6 only, and not remembered: a repeated check gets the same response.
+    /// Refuses only with 2, 8, 1, 4 and 6, and remembers nothing: a repeated check gets the same response.
     pub(super) fn check_shares(&self, check: &ShareCheck<'_>, now: u64) -> Result<Response, Reason> {
         let set = self.known.key_set(&check.prologue.context, now)?;
-        // Tags of narrow shares would give the shares away.
+        // Tags of narrow shares would reveal the shares.
         if set.form != Form::Wide || check.prologue.raidas().count() < self.known.rules.required {
             return Err(Reason::WrongShares);
         }

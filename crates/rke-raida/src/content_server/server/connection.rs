@@ -1,4 +1,4 @@
-//! What opens a connection, and what is done about it. `docs/protocol.md` section 7.
+//! Handles the first packet of a connection. `docs/protocol.md` section 7.
 
 use std::io;
 use std::sync::Arc;
@@ -10,17 +10,21 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::cut::{self, Cut, close, last, stopping};
+use super::cut::{self, Cut, close, send_last, stopping};
 use super::records::Tunnel;
-use super::{Shared, narrow, wrong};
+use super::{ServerContext, invalid_data, narrow};
 use crate::clock::unix_seconds;
-use crate::content_server::reception::{Fresh, NewSession, OnLine, Opens, Outcome, Pending};
+use crate::content_server::reception::{EndWatcher, Fresh, NewSession, Opens, Outcome, Pending};
 
 /// How long a client has from its TCP connection to its first record.
 const FIRST_RECORD_LIMIT: Duration = Duration::from_secs(10);
 
-/// Serves a connection that has been there since a time.
-pub(super) async fn serve(mut stream: TcpStream, since: Instant, shared: Arc<Shared>) -> io::Result<()> {
+/// Serves a connection that was accepted at a given time.
+pub(super) async fn serve(
+    mut stream: TcpStream,
+    since: Instant,
+    shared: Arc<ServerContext>,
+) -> io::Result<()> {
     let deadline = since + FIRST_RECORD_LIMIT;
     let _ = stream.set_nodelay(true);
     match timeout_at(deadline, read_first(&mut stream)).await?? {
@@ -29,7 +33,7 @@ pub(super) async fn serve(mut stream: TcpStream, since: Instant, shared: Arc<Sha
         Some(First::Handshake(packet)) => {
             let outcome = {
                 let fresh = Fresh::random().map_err(io::Error::other)?;
-                shared.reception().receive(&packet, unix_seconds(), &fresh).map_err(wrong)?
+                shared.reception().receive(&packet, unix_seconds(), &fresh).map_err(invalid_data)?
             };
             drop(packet);
             handle(outcome, stream, deadline, &shared).await
@@ -41,13 +45,13 @@ async fn handle(
     outcome: Outcome,
     mut stream: TcpStream,
     deadline: Instant,
-    shared: &Shared,
+    shared: &ServerContext,
 ) -> io::Result<()> {
     match outcome {
         Outcome::Respond(response) => respond(&mut stream, &response, deadline).await,
         Outcome::Forgotten(response, closing) => {
-            // They have a limit for their last word, so this ends.
-            closing.done().await;
+            // They have a time limit for their last record, so this ends.
+            closing.wait().await;
             respond(&mut stream, &response, deadline).await
         }
         Outcome::Accepted(pending) => open(*pending, stream, deadline, shared).await,
@@ -61,20 +65,25 @@ async fn respond(stream: &mut TcpStream, response: &Response, deadline: Instant)
         stream.shutdown().await
     };
     timeout_at(deadline, send).await??;
-    // Closed with data unread, the response could be lost.
+    // If the socket closed with unread data, the response could be lost.
     let drain = async { while let Ok(1..) = stream.read(&mut [0; 1024]).await {} };
     let _ = timeout(cut::DRAIN_LIMIT, drain).await;
     Ok(())
 }
 
-/// Accepts a handshake, and waits for the record that shows that the client has the key.
-async fn open(pending: Pending, mut stream: TcpStream, deadline: Instant, shared: &Shared) -> io::Result<()> {
-    let Pending { response, transport, mut line, opens } = pending;
+/// Accepts a handshake, and waits for the record that proves that the client has the key.
+async fn open(
+    pending: Pending,
+    mut stream: TcpStream,
+    deadline: Instant,
+    shared: &ServerContext,
+) -> io::Result<()> {
+    let Pending { response, transport, mut watcher, opens } = pending;
     timeout_at(deadline, stream.write_all(&response.to_bytes())).await??;
     let (mut reader, mut writer) = records(stream, transport);
     let first = tokio::select! {
         biased;
-        ending = ended(&mut line) => Err(Cut::Key(ending)),
+        ending = wait_for_end(&mut watcher) => Err(Cut::Key(ending)),
         () = stopping(shared.stop.clone()) => Err(Cut::Stopping),
         first = timeout_at(deadline, reader.next()) => match first {
             Ok(first) => first.map_err(Cut::from),
@@ -84,34 +93,34 @@ async fn open(pending: Pending, mut stream: TcpStream, deadline: Instant, shared
     let cut = match (opens, first) {
         (Opens::Session(new), Ok(Record::End(_))) => match establish(new, shared) {
             Ok(()) => {
-                last(writer.end(None)).await?;
+                send_last(writer.end(None)).await?;
                 close(&mut reader, &mut writer).await;
                 return Ok(());
             }
             Err(cut) => cut,
         },
         (Opens::Tunnel(key_id), Ok(first @ (Record::Data(_) | Record::End(_)))) => {
-            let line = line.ok_or_else(|| wrong("a tunnel without a key"))?;
-            return Tunnel { reader, writer, line, key_id, shared }.run(first).await;
+            let watcher = watcher.ok_or_else(|| invalid_data("a tunnel without a key"))?;
+            return Tunnel { reader, writer, watcher, key_id, shared }.run(first).await;
         }
         (Opens::Session(_), Ok(Record::Data(_))) => Cut::NotForData,
         (_, Ok(Record::BrokenOff { .. })) => Cut::ByTheClient,
         (_, Err(cut)) => cut,
     };
-    cut.tell(&mut writer).await;
-    drop(line);
+    cut.send_to(&mut writer).await;
+    drop(watcher);
     close(&mut reader, &mut writer).await;
     Err(io::Error::other(cut))
 }
 
-fn establish(new: NewSession, shared: &Shared) -> Result<(), Cut> {
+fn establish(new: NewSession, shared: &ServerContext) -> Result<(), Cut> {
     shared.reception().establish(new, unix_seconds()).map(|_| ()).map_err(Cut::Key)
 }
 
-/// Waits for the end of a line, where there is one.
-async fn ended(line: &mut Option<OnLine>) -> super::super::reception::Ending {
-    match line {
-        Some(line) => line.ended().await,
+/// Waits until the key is removed, if there is one to watch.
+async fn wait_for_end(watcher: &mut Option<EndWatcher>) -> super::super::reception::Ending {
+    match watcher {
+        Some(watcher) => watcher.wait().await,
         None => std::future::pending().await,
     }
 }

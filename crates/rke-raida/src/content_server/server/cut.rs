@@ -1,4 +1,4 @@
-//! How a connection is cut: why, what the other end hears, and what causes it at this end.
+//! How a connection is cut: the reasons, what the other end learns, and what causes a cut at this end.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,47 +10,48 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::Shared;
+use super::ServerContext;
 use crate::content_server::application::StartError;
-use crate::content_server::reception::{Ending, OnLine};
+use crate::content_server::reception::{EndWatcher, Ending};
 
-/// How long the other end may take to accept the last record. Others wait for that: a stop, a `forget`.
-const LAST_WORD_LIMIT: Duration = Duration::from_millis(500);
+/// How long the other end may take to accept the last record. A stop and a `forget` wait for it.
+const LAST_RECORD_LIMIT: Duration = Duration::from_millis(500);
 
-/// How long a connection is read to its end after the last word, which would be lost if it were closed with data unread.
+/// How long a connection is read to its end after the last record, which would be lost if the socket closed with
+/// unread data.
 pub(super) const DRAIN_LIMIT: Duration = Duration::from_secs(1);
 
-/// A session's key is noted as used at most that often.
+/// The shortest interval between two recorded uses of a session's key.
 const TOUCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why a connection is over before its end.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Cut {
-    /// The other end broke it off, or the connection broke.
+    /// The other end aborted it, or the network failed.
     #[error(transparent)]
     Connection(#[from] RecordIoError),
-    /// The other end broke it off.
+    /// The other end aborted it.
     #[error("the client broke it off")]
     ByTheClient,
-    /// The client has closed its direction after its end, which nobody does who still waits for the other one's.
+    /// The client closed its direction after its end, which a client that still waits for the response does not do.
     #[error("the client closed the connection before the end of the response")]
     Abandoned,
-    /// The session's key is gone.
+    /// The session's key was removed.
     #[error("{}", ending_text(*.0))]
     Key(Ending),
-    /// The server stops.
+    /// The server is shutting down.
     #[error("the Content Server stops")]
     Stopping,
-    /// Nothing has moved.
+    /// No data moved within the idle limit.
     #[error("nothing has moved for {} seconds", .0.as_secs())]
     Idle(Duration),
     /// The application cannot be started, or its output cannot be read.
     #[error("the Content Server's application failed to start")]
     NoApplication(#[source] io::Error),
-    /// No more commands may run.
+    /// The limit on commands is reached.
     #[error(transparent)]
     TooManyCommands(StartError),
-    /// The client sent what this connection is not for.
+    /// The client sent data on a connection that carries none.
     #[error("a connection that opens a session carries no data")]
     NotForData,
 }
@@ -59,7 +60,7 @@ fn ending_text(ending: Ending) -> &'static str {
     match ending {
         Ending::Deleted => "the session was deleted",
         Ending::Expired => "the session has expired",
-        Ending::GivenUp => {
+        Ending::Evicted => {
             "the session's key had been unused for longest, and the Content Server needed the room for another"
         }
     }
@@ -75,13 +76,13 @@ impl From<StartError> for Cut {
 }
 
 impl Cut {
-    /// What the other end hears. `None` where it knows, or cannot be reached.
+    /// What the other end is told. `None` if it knows already or cannot be reached.
     fn code(&self) -> Option<BreakCode> {
         Some(match self {
             Self::Connection(_) | Self::ByTheClient => return None,
             Self::Key(Ending::Deleted) => BreakCode::Deleted,
             Self::Key(Ending::Expired) => BreakCode::Expired,
-            Self::Key(Ending::GivenUp) | Self::NotForData | Self::TooManyCommands(_) | Self::Abandoned => {
+            Self::Key(Ending::Evicted) | Self::NotForData | Self::TooManyCommands(_) | Self::Abandoned => {
                 BreakCode::Other
             }
             Self::Stopping => BreakCode::Stopping,
@@ -90,23 +91,23 @@ impl Cut {
         })
     }
 
-    /// Tells the other end, within a limit.
-    pub(super) async fn tell(&self, writer: &mut RecordWriter<impl AsyncWrite + Unpin>) {
+    /// Sends the reason to the other end, within a time limit.
+    pub(super) async fn send_to(&self, writer: &mut RecordWriter<impl AsyncWrite + Unpin>) {
         if let Some(code) = self.code() {
-            let _ = timeout(LAST_WORD_LIMIT, writer.break_off(code, &self.to_string())).await;
+            let _ = timeout(LAST_RECORD_LIMIT, writer.break_off(code, &self.to_string())).await;
         }
     }
 }
 
-/// Says the last word on a connection, within a limit.
+/// Sends the last record on a connection, within a time limit.
 ///
 /// # Errors
-/// What went wrong.
-pub(super) async fn last(word: impl Future<Output = Result<(), RecordIoError>>) -> io::Result<()> {
-    timeout(LAST_WORD_LIMIT, word).await?.map_err(io::Error::other)
+/// The error of the connection.
+pub(super) async fn send_last(record: impl Future<Output = Result<(), RecordIoError>>) -> io::Result<()> {
+    timeout(LAST_RECORD_LIMIT, record).await?.map_err(io::Error::other)
 }
 
-/// Closes a direction and reads the other to its end, within a limit.
+/// Closes one direction and reads the other to its end, within a time limit.
 pub(super) async fn close(
     reader: &mut RecordReader<impl AsyncRead + Unpin>,
     writer: &mut RecordWriter<impl AsyncWrite + Unpin>,
@@ -115,15 +116,15 @@ pub(super) async fn close(
     let _ = timeout(DRAIN_LIMIT, reader.drain()).await;
 }
 
-/// Waits until the server is told to stop.
+/// Waits until the server is told to shut down.
 pub(super) async fn stopping(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// When something last moved on a connection.
-pub(super) struct Motion<'a> {
-    shared: &'a Shared,
-    /// Whose use it is.
+/// When data last moved on a connection.
+pub(super) struct Activity<'a> {
+    shared: &'a ServerContext,
+    /// The key whose use it is.
     key_id: Option<KeyId>,
     begin: Instant,
     /// Milliseconds after `begin`.
@@ -131,8 +132,8 @@ pub(super) struct Motion<'a> {
     touched: AtomicU64,
 }
 
-impl<'a> Motion<'a> {
-    pub(super) fn new(shared: &'a Shared, key_id: Option<KeyId>) -> Self {
+impl<'a> Activity<'a> {
+    pub(super) fn new(shared: &'a ServerContext, key_id: Option<KeyId>) -> Self {
         Self { shared, key_id, begin: Instant::now(), last: AtomicU64::new(0), touched: AtomicU64::new(0) }
     }
 
@@ -147,11 +148,11 @@ impl<'a> Motion<'a> {
         }
     }
 
-    /// Waits for what cuts the connection from this end.
-    pub(super) async fn cut(&self, line: &mut OnLine) -> Cut {
+    /// Waits for anything that cuts the connection from this end.
+    pub(super) async fn wait_for_cut(&self, watcher: &mut EndWatcher) -> Cut {
         tokio::select! {
             biased;
-            ending = line.ended() => Cut::Key(ending),
+            ending = watcher.wait() => Cut::Key(ending),
             () = stopping(self.shared.stop.clone()) => Cut::Stopping,
             () = self.idle() => Cut::Idle(self.shared.idle_timeout),
         }

@@ -1,10 +1,11 @@
-//! The Content Server on TCP: one task for each connection, bounded in time and number. `connection` reads what opens
-//! one, `records` and `narrow` carry an application's data.
+//! The Content Server on TCP: one task for each connection, with limits on time and number. `connection` reads the
+//! first packet, `records` and `narrow` carry an application's data.
 
 mod connection;
 mod cut;
 mod narrow;
 mod records;
+mod session_keys;
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,47 +13,48 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rke_host::session_keys::SessionKeys;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout};
 
 use super::application::{Application, Running, User};
-use super::reception::{Reception, Rules};
+use super::reception::{Reception, ReceptionPolicy};
 use super::{ContentServerError, KeyRing};
 use crate::clock::unix_seconds;
 use cut::Cut;
 
-/// How often key sets that were added or retired are looked for, and keys that expired are swept.
+/// How often the server rereads the key ring and removes expired keys.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long connections may go on once the server is to stop: what is left of them is cut.
+/// How long connections may go on during a shutdown before they are cut.
 const STOP_TIMEOUT: Duration = Duration::from_millis(800);
 
-/// How a Content Server is configured.
+/// The configuration of a Content Server.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
-    /// Where it listens (TCP).
+    /// The TCP address to listen on.
     pub listen: SocketAddr,
-    /// What is behind the tunnel.
+    /// The application behind the tunnel.
     pub application: Application,
-    /// What it takes.
-    pub rules: Rules,
+    /// What it accepts.
+    pub rules: ReceptionPolicy,
     /// How long a connection may be silent in both directions.
     pub idle_timeout: Duration,
-    /// Most connections at one time; more wait.
+    /// The limit on connections; more of them wait.
     pub max_connections: usize,
-    /// Most commands that run at one time. A tunnel beyond that is broken off.
+    /// The limit on running commands. A tunnel over the limit is cut.
     pub max_commands: usize,
 }
 
 impl ServerConfig {
-    /// The defaults: any free port of loopback.
+    /// The defaults, with any free port on the loopback address.
     pub fn new(application: Application) -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             application,
-            rules: Rules::default(),
+            rules: ReceptionPolicy::default(),
             idle_timeout: Duration::from_secs(300),
             max_connections: 1024,
             max_commands: 256,
@@ -63,18 +65,17 @@ impl ServerConfig {
 /// Why a Content Server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// The address.
+    /// The address cannot be used.
     #[error("cannot listen on {address}: {source}; choose another address with --listen")]
     Listen {
         /// The address that was asked for.
         address: SocketAddr,
-        /// What the system said.
         source: io::Error,
     },
     /// The key sets.
     #[error(transparent)]
     Keys(#[from] ContentServerError),
-    /// What starts the commands, while it serves.
+    /// The launcher of commands ended while the server was running.
     #[error(
         "the process that starts the commands of --exec {0}, so all tunnels are broken off and no command can be \
          started; start the Content Server again"
@@ -83,24 +84,24 @@ pub enum ServerError {
 }
 
 impl ServerError {
-    /// Whether somebody else listens at its address.
+    /// Whether another program listens on the address.
     pub(crate) fn is_address_in_use(&self) -> bool {
         matches!(self, Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse)
     }
 }
 
-/// A running Content Server. It goes on until [`ContentServer::stop`].
+/// A running Content Server. It runs until [`ContentServer::stop`].
 pub struct ContentServer {
     address: SocketAddr,
     stop: watch::Sender<bool>,
-    shared: Arc<Shared>,
+    shared: Arc<ServerContext>,
     server: JoinHandle<()>,
 }
 
-struct Shared {
+struct ServerContext {
     reception: Mutex<Reception>,
     application: Application,
-    /// A place for each command that may run.
+    /// A permit for each command that may run.
     commands: Arc<Semaphore>,
     idle_timeout: Duration,
     stop: watch::Receiver<bool>,
@@ -119,28 +120,34 @@ impl ContentServer {
         let ServerConfig { application, idle_timeout, max_connections, max_commands, .. } = config;
         let commands = Arc::new(Semaphore::new(max_commands));
         let (stop, stopped) = watch::channel(false);
-        let shared = Arc::new(Shared { reception, application, commands, idle_timeout, stop: stopped });
+        let shared =
+            Arc::new(ServerContext { reception, application, commands, idle_timeout, stop: stopped });
         let server = tokio::spawn(serve(listener, Arc::clone(&shared), keys, max_connections, stop.clone()));
         tracing::info!(%address, "the Content Server listens");
         Ok(Self { address, stop, shared, server })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// How many sessions' keys it keeps.
+    /// The number of stored session keys.
     pub fn keys(&self) -> usize {
         self.shared.reception().len()
     }
 
-    /// Waits until it can serve nobody any more, and says why. Its tunnels are broken off then.
-    pub async fn lost(&self) -> ServerError {
-        ServerError::LauncherLost(self.shared.application.lost().await)
+    /// The keys of its sessions, for an application that uses them.
+    pub fn session_keys(&self) -> Arc<dyn SessionKeys> {
+        Arc::clone(&self.shared) as Arc<dyn SessionKeys>
     }
 
-    /// Stops within a second; connections are broken off, commands killed, and all keys wiped.
+    /// Waits until it can no longer serve, and returns the reason. By then its tunnels are being cut.
+    pub async fn wait_for_failure(&self) -> ServerError {
+        ServerError::LauncherLost(self.shared.application.wait_for_launcher_exit().await)
+    }
+
+    /// Shuts down within a second: cuts connections, kills commands, and wipes all keys.
     pub async fn stop(self) {
         let _ = self.stop.send(true);
         let _ = self.server.await;
@@ -149,7 +156,7 @@ impl ContentServer {
 
 async fn serve(
     listener: TcpListener,
-    shared: Arc<Shared>,
+    shared: Arc<ServerContext>,
     mut keys: KeyRing,
     max_connections: usize,
     stop_all: watch::Sender<bool>,
@@ -158,7 +165,7 @@ async fn serve(
     let mut connections = JoinSet::new();
     let mut refresh = tokio::time::interval(REFRESH_INTERVAL);
     let mut stop = shared.stop.clone();
-    let mut lost = pin!(shared.application.lost());
+    let mut lost = pin!(shared.application.wait_for_launcher_exit());
     loop {
         let accept = async {
             let permit = Arc::clone(&room).acquire_owned().await;
@@ -196,12 +203,12 @@ async fn serve(
     shared.reception().clear();
 }
 
-impl Shared {
+impl ServerContext {
     fn reception(&self) -> MutexGuard<'_, Reception> {
         self.reception.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts what is behind the tunnel for a client.
+    /// Starts the application for a client.
     fn start_application(&self, user: &User) -> Result<Running, Cut> {
         self.application.start(user, &self.commands).map_err(|error| {
             tracing::error!(%error, "the application could not be started");
@@ -224,6 +231,6 @@ fn random<const N: usize>() -> io::Result<[u8; N]> {
     Ok(bytes)
 }
 
-fn wrong(what: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+fn invalid_data(what: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }

@@ -1,5 +1,6 @@
-//! An application's data in packets of envelope type 6. `docs/protocol.md` section 8. Its data has no authenticated end:
-//! an orderly close is taken for one. Everything else is a cut, also after that: a reset says that the client is gone.
+//! An application's data in packets of envelope type 6. `docs/protocol.md` section 8. Its data has no authenticated
+//! end, so an orderly close counts as one. Everything else is a cut, also later: a reset means that the client is
+//! gone.
 
 use std::io;
 
@@ -12,26 +13,26 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::cut::Motion;
-use super::{Shared, random, wrong};
+use super::cut::Activity;
+use super::{ServerContext, invalid_data, random};
 use crate::clock::unix_seconds;
 use crate::content_server::application::{Input, Running, User};
-use crate::content_server::reception::{OnLine, REPLY_RANDOM_LEN, Reply};
+use crate::content_server::reception::{EndWatcher, REPLY_RANDOM_LEN, Reply};
 
-/// Most of the application's output in one packet.
+/// The largest piece of the application's output in one packet.
 const OUTPUT_LEN: usize = 16 * 1024;
 
-/// Serves a connection whose first packet has come.
+/// Serves a connection whose first packet has arrived.
 pub(super) async fn serve(
     mut stream: TcpStream,
     mut header: PacketHeader,
     mut payload: Vec<u8>,
-    shared: &Shared,
+    shared: &ServerContext,
 ) -> io::Result<()> {
     loop {
         match receive(shared, &header, &mut payload)? {
-            // A client that takes nothing does not keep its place among the connections.
-            Reply::Answer(packet) => timeout(shared.idle_timeout, stream.write_all(&packet)).await??,
+            // A client that reads nothing must not occupy a connection.
+            Reply::Response(packet) => timeout(shared.idle_timeout, stream.write_all(&packet)).await??,
             Reply::Refuse(packet) => return timeout(shared.idle_timeout, stream.write_all(&packet)).await?,
             Reply::Data(key_id, data) => return carry(stream, key_id, data, shared).await,
         }
@@ -42,19 +43,24 @@ pub(super) async fn serve(
     }
 }
 
-fn receive(shared: &Shared, header: &PacketHeader, payload: &mut [u8]) -> io::Result<Reply> {
+fn receive(shared: &ServerContext, header: &PacketHeader, payload: &mut [u8]) -> io::Result<Reply> {
     let random = random::<REPLY_RANDOM_LEN>()?;
     Ok(shared.reception().receive_narrow(header, payload, unix_seconds(), &random))
 }
 
-/// Carries an application's data, the first of which has come, for one key.
-async fn carry(stream: TcpStream, key_id: ClientKeyId, first: Vec<u8>, shared: &Shared) -> io::Result<()> {
-    let (mut running, mut line) = start(shared, key_id)?;
+/// Carries an application's data for one key, starting with the packet that has arrived.
+async fn carry(
+    stream: TcpStream,
+    key_id: ClientKeyId,
+    first: Vec<u8>,
+    shared: &ServerContext,
+) -> io::Result<()> {
+    let (mut running, mut watcher) = start(shared, key_id)?;
     let (mut incoming, mut outgoing) = stream.into_split();
-    let motion = Motion::new(shared, None);
+    let activity = Activity::new(shared, None);
     let (exit, done) = (running.exit(), Notify::new());
     let up = async {
-        receive_all(&mut incoming, key_id, first, &mut running.input, &motion, shared).await?;
+        receive_all(&mut incoming, key_id, first, &mut running.input, &activity, shared).await?;
         tokio::select! {
             biased;
             () = done.notified() => Ok(()),
@@ -62,8 +68,8 @@ async fn carry(stream: TcpStream, key_id: ClientKeyId, first: Vec<u8>, shared: &
         }
     };
     let down = async {
-        send_all(&mut outgoing, key_id, &mut running.output, &motion, shared).await?;
-        // It may have closed its output before its work is done.
+        send_all(&mut outgoing, key_id, &mut running.output, &activity, shared).await?;
+        // The command may close its output before its work is done.
         if let Some(exit) = exit {
             exit.status().await?;
         }
@@ -72,19 +78,19 @@ async fn carry(stream: TcpStream, key_id: ClientKeyId, first: Vec<u8>, shared: &
     };
     let ended = tokio::select! {
         biased;
-        cut = motion.cut(&mut line) => Err(io::Error::other(cut)),
+        cut = activity.wait_for_cut(&mut watcher) => Err(io::Error::other(cut)),
         both = async { tokio::try_join!(up, down) } => both.map(|_| ()),
     };
-    // What is left of the command is killed, and then its input closes.
+    // Kills the rest of the command, and then closes its input.
     drop(running);
     ended
 }
 
-fn start(shared: &Shared, key_id: ClientKeyId) -> io::Result<(Running, OnLine)> {
+fn start(shared: &ServerContext, key_id: ClientKeyId) -> io::Result<(Running, EndWatcher)> {
     let client = shared.reception().narrow_client(key_id);
-    let (session, line) = client.ok_or_else(|| wrong("a key that is gone"))?;
+    let (session, watcher) = client.ok_or_else(|| invalid_data("a key that is gone"))?;
     let running = shared.start_application(&User::Live(session)).map_err(io::Error::other)?;
-    Ok((running, line))
+    Ok((running, watcher))
 }
 
 async fn receive_all(
@@ -92,13 +98,13 @@ async fn receive_all(
     key_id: ClientKeyId,
     first: Vec<u8>,
     input: &mut Input,
-    motion: &Motion<'_>,
-    shared: &Shared,
+    activity: &Activity<'_>,
+    shared: &ServerContext,
 ) -> io::Result<()> {
     let mut data = first;
     loop {
-        motion.note();
-        // An application that has ended no longer reads; what it sent still goes out.
+        activity.note();
+        // An application that has ended no longer reads, but its output still goes out.
         if let Some(stream) = input.stream()
             && stream.write_all(&data).await.is_ok()
         {
@@ -107,8 +113,8 @@ async fn receive_all(
         let Some((header, mut payload)) = read_packet(incoming).await? else { break };
         data = match receive(shared, &header, &mut payload)? {
             Reply::Data(own, data) if own == key_id => data,
-            Reply::Data(..) | Reply::Answer(_) | Reply::Refuse(_) => {
-                return Err(wrong("a packet that is no data of this key"));
+            Reply::Data(..) | Reply::Response(_) | Reply::Refuse(_) => {
+                return Err(invalid_data("a packet that is not data under this key"));
             }
         };
     }
@@ -116,7 +122,7 @@ async fn receive_all(
     Ok(())
 }
 
-/// Waits until a connection is reset of which the client's direction has ended.
+/// Waits for the reset of a connection on which the client's direction has already ended.
 async fn reset(incoming: &OwnedReadHalf) -> io::Error {
     match incoming.ready(Interest::ERROR).await {
         Ok(_) => io::ErrorKind::ConnectionReset.into(),
@@ -128,15 +134,15 @@ async fn send_all(
     outgoing: &mut OwnedWriteHalf,
     key_id: ClientKeyId,
     output: &mut (impl AsyncRead + Unpin),
-    motion: &Motion<'_>,
-    shared: &Shared,
+    activity: &Activity<'_>,
+    shared: &ServerContext,
 ) -> io::Result<()> {
     let mut data = vec![0; OUTPUT_LEN];
     while let len @ 1.. = output.read(&mut data).await? {
         let nonce = random::<NONCE_LEN>()?;
         let packet = shared.reception().seal_narrow(key_id, nonce, &data[..len]);
-        outgoing.write_all(&packet.ok_or_else(|| wrong("a key that is gone"))?).await?;
-        motion.note();
+        outgoing.write_all(&packet.ok_or_else(|| invalid_data("a key that is gone"))?).await?;
+        activity.note();
     }
     outgoing.shutdown().await
 }

@@ -1,5 +1,5 @@
-//! An application's data in records. `docs/protocol.md` section 7, "Records". Both directions go on until each has had
-//! its end; whatever else happens is a cut, and the application is killed before it could take it for an end.
+//! An application's data in records. `docs/protocol.md` section 7, "Records". Each direction goes on until its own
+//! end. Anything else is a cut, and kills the application before it could mistake the cut for an end.
 
 use std::io;
 
@@ -10,76 +10,76 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Notify;
 
-use super::Shared;
-use super::cut::{Cut, Motion, close};
+use super::ServerContext;
+use super::cut::{Activity, Cut, close};
 use crate::clock::unix_seconds;
 use crate::content_server::application::{Exit, Input, Running, User};
-use crate::content_server::reception::OnLine;
+use crate::content_server::reception::EndWatcher;
 
 /// A connection that has attached to a session.
 pub(super) struct Tunnel<'a> {
     pub(super) reader: RecordReader<OwnedReadHalf>,
     pub(super) writer: RecordWriter<OwnedWriteHalf>,
     /// The response to a `forget` waits until this is dropped.
-    pub(super) line: OnLine,
+    pub(super) watcher: EndWatcher,
     pub(super) key_id: KeyId,
-    pub(super) shared: &'a Shared,
+    pub(super) shared: &'a ServerContext,
 }
 
 impl Tunnel<'_> {
-    /// Carries data, of which the first record has come, until both directions have ended or there is a cut.
+    /// Carries data, starting with the first record, until both directions have ended or the connection is cut.
     pub(super) async fn run(mut self, first: Record) -> io::Result<()> {
         let ended = match self.start() {
-            // At its end what is left of the command is killed, and then its input closes.
+            // At its end this kills the rest of the command, and then closes its input.
             Ok(running) => self.carry(running, first).await,
             Err(cut) => Err(cut),
         };
         if let Err(cut) = &ended {
-            cut.tell(&mut self.writer).await;
+            cut.send_to(&mut self.writer).await;
         }
-        drop(self.line);
+        drop(self.watcher);
         close(&mut self.reader, &mut self.writer).await;
         ended.map_err(io::Error::other)
     }
 
     fn start(&self) -> Result<Running, Cut> {
-        let attached = self.shared.reception().attach(self.key_id, &self.line, unix_seconds());
+        let attached = self.shared.reception().attach(self.key_id, &self.watcher, unix_seconds());
         let user = User::Session(attached.map_err(Cut::Key)?);
         self.shared.start_application(&user)
     }
 
     async fn carry(&mut self, mut running: Running, first: Record) -> Result<(), Cut> {
-        let motion = Motion::new(self.shared, Some(self.key_id));
+        let activity = Activity::new(self.shared, Some(self.key_id));
         let exit = running.exit();
         let sent = Notify::new();
-        let up = receive_all(&mut self.reader, first, &mut running.input, &motion, &sent);
-        let down = send_all(&mut self.writer, &mut running.output, exit, &motion, &sent);
+        let up = receive_all(&mut self.reader, first, &mut running.input, &activity, &sent);
+        let down = send_all(&mut self.writer, &mut running.output, exit, &activity, &sent);
         tokio::select! {
             biased;
-            cut = motion.cut(&mut self.line) => Err(cut),
+            cut = activity.wait_for_cut(&mut self.watcher) => Err(cut),
             both = async { tokio::try_join!(up, down) } => both.map(|_| ()),
         }
     }
 }
 
-/// From the client to the application, up to the client's end; then watches the connection until everything is `sent`. A
-/// client that closes its direction before that is gone.
+/// From the client to the application, up to the client's end; then watches the connection until everything is
+/// `sent`. A client that closes its direction earlier is gone.
 async fn receive_all(
     reader: &mut RecordReader<impl AsyncRead + Unpin>,
     first: Record,
     input: &mut Input,
-    motion: &Motion<'_>,
+    activity: &Activity<'_>,
     sent: &Notify,
 ) -> Result<(), Cut> {
     let mut record = first;
     loop {
-        motion.note();
+        activity.note();
         match record {
             Record::Data(data) => feed(input, &data).await,
             Record::End(_) => break input.end(),
             Record::BrokenOff { .. } => return Err(Cut::ByTheClient),
         }
-        motion.note();
+        activity.note();
         record = reader.next().await?;
     }
     tokio::select! {
@@ -89,7 +89,7 @@ async fn receive_all(
     }
 }
 
-/// An application that stops reading is not a cut: what it sends still goes out.
+/// An application that stops reading does not cut the tunnel: its output still goes out.
 async fn feed(input: &mut Input, data: &[u8]) {
     if let Some(stream) = input.stream()
         && stream.write_all(data).await.is_ok()
@@ -103,20 +103,20 @@ async fn send_all(
     writer: &mut RecordWriter<OwnedWriteHalf>,
     output: &mut (impl AsyncRead + Unpin),
     exit: Option<Exit>,
-    motion: &Motion<'_>,
+    activity: &Activity<'_>,
     sent: &Notify,
 ) -> Result<(), Cut> {
     let mut data = vec![0; MAX_DATA_LEN];
     while let len @ 1.. = output.read(&mut data).await.map_err(Cut::NoApplication)? {
         writer.data(&data[..len]).await?;
-        motion.note();
+        activity.note();
     }
     let status = match exit {
         Some(exit) => Some(exit.status().await.map_err(Cut::NoApplication)?),
         None => None,
     };
     writer.end(status).await?;
-    motion.note();
+    activity.note();
     sent.notify_one();
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! The process that starts the commands. It is there before the Content Server holds a secret or gives up its rights, so
-//! commands have the rights that the Content Server was started with, and the Content Server, which faces the network,
-//! can start no program any more. It is told the command once, by who starts it; over its socket it takes only which client a
-//! command is for, and the ends of the pipes that the command is to have.
+//! The process that starts the commands. It starts before the Content Server holds a secret or gives up its rights.
+//! So commands have the rights that the Content Server started with, while the Content Server, which faces the
+//! network, can no longer start programs. Its parent gives it the command once; its socket carries only which client
+//! a command is for, and the command's pipe ends.
 
 mod commands;
 
@@ -25,7 +25,7 @@ use tokio::io::unix::AsyncFd;
 
 pub use self::commands::launch_commands;
 
-/// The variables that a command can be given: what it may learn of its client.
+/// The variables that a command may receive, all of them about its client.
 const VARIABLES: [&str; 4] = ["RKE_COIN", "RKE_DOMAIN", "RKE_SESSION_KEY_ID", "RKE_SESSION"];
 
 /// Longer than the variables of any client.
@@ -34,49 +34,50 @@ const MAX_REQUEST_LEN: usize = 4096;
 /// The descriptors of [`Ends`].
 const DESCRIPTORS: usize = 4;
 
-/// On a line to the launcher: the client's data has ended, and so does the command's input.
+/// On a line to the launcher: the client's data has ended, so the command's input ends too.
 pub(super) const INPUT_ENDED: u8 = b'e';
 
-/// The first byte of what comes back on a line, before a number: the command's exit status.
+/// The first byte of a message on a line to the Content Server, before a number: the command's exit status.
 pub(super) const EXITED: u8 = b'x';
 
-/// The same: the error of the system that kept the command from being started.
+/// The same: the system's error that prevented the command from starting.
 pub(super) const FAILED: u8 = b'f';
 
-/// The same, without a number, and the last: nothing of the command sees what happens from now on. A line that closes
-/// without this word has lost its launcher.
+/// The same, without a number, and the last message: no process of the command sees later events. A line that closes
+/// without it has lost its launcher.
 pub(super) const GONE: u8 = b'g';
 
-/// First byte, and a number with the lowest byte first.
+/// The first byte and a number, lowest byte first.
 pub(super) const NEWS_LEN: usize = 5;
 
-/// A running launcher, which starts one command as often as it is asked to. It ends with the last of these, and what still
-/// runs of its commands with it.
+/// A running launcher, which starts one command as often as it is requested. Dropping the last clone ends it and
+/// kills the commands that still run.
 #[derive(Debug, Clone)]
 pub struct Launcher(Arc<Running>);
 
 #[derive(Debug)]
 struct Running {
-    /// `None` when it has been told to end.
+    /// `None` once it has been told to end.
     socket: Option<OwnedFd>,
     process: Child,
-    /// Readable when the process has ended: what it had started has been killed by then.
+    /// Readable when the process has ended. By then everything it started has been killed.
     exit: OwnedFd,
 }
 
-/// What a command gets of the Content Server.
+/// The descriptors that the Content Server gives to a command.
 pub(super) struct Ends<'a> {
-    /// What the command reads.
+    /// The command's input.
     pub(super) its_input: BorrowedFd<'a>,
-    /// The other end. The launcher keeps it open until the command is gone, so that it never takes a cut for an end.
+    /// Its other end. The launcher keeps it open until the command is gone, so that the command never mistakes a cut
+    /// for an end.
     pub(super) input: BorrowedFd<'a>,
-    /// What the command writes to.
+    /// The command's output.
     pub(super) its_output: BorrowedFd<'a>,
     /// The launcher's end of the line: see [`super::process`].
     pub(super) its_line: BorrowedFd<'a>,
 }
 
-/// The same, on the other side.
+/// The same, as the launcher receives it.
 struct Request {
     variables: Vec<(String, String)>,
     its_input: OwnedFd,
@@ -85,25 +86,26 @@ struct Request {
     line: OwnedFd,
 }
 
-/// What comes on the launcher's socket.
+/// What arrives on the launcher's socket.
 enum Received {
     Request(Request),
-    /// One that is not complete, as where there are too few descriptors left to take it. Its line, where that came.
+    /// An incomplete request, for example because too few descriptors were free to receive it, with its line if that
+    /// arrived.
     Unusable(Option<OwnedFd>),
-    /// There will be no more.
+    /// The socket is closed.
     End,
 }
 
 impl Launcher {
-    /// Starts one. `program` is to call [`launch_commands`], with the command that it was given, and nothing else. To be
-    /// called before there are secrets and before rights are given up.
+    /// Starts a launcher. `program` must call [`launch_commands`] with its command and do nothing else. Call this
+    /// before the process holds secrets and before it gives up rights.
     ///
     /// # Errors
-    /// What the system said.
+    /// The system's error.
     pub fn start(mut program: Command) -> io::Result<Self> {
         let (socket, its_socket) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
-        // Signals from the terminal are for the Content Server.
+        // Signals from the terminal are meant for the Content Server.
         program.process_group(0).stdin(its_socket).stdout(Stdio::null());
         let mut process = program.spawn()?;
         let exit = pidfd_open(Pid::from_child(&process), PidfdFlags::empty());
@@ -111,25 +113,25 @@ impl Launcher {
         Ok(Self(Arc::new(Running { socket: Some(socket), process, exit })))
     }
 
-    /// Waits until the launcher has ended, which it does not while there is one of these; says how.
-    pub(super) async fn lost(&self) -> String {
+    /// Waits until the launcher has ended, which should not happen while this value exists. Returns how it ended.
+    pub(super) async fn wait_for_exit(&self) -> String {
         #[expect(deprecated, reason = "its unsafe successor is for types whose descriptor may change")]
         let watch = |exit| AsyncFd::with_interest(exit, Interest::READABLE);
         let watched = self.0.exit.try_clone().and_then(watch);
         let ended = async { watched?.readable().await.map(drop) };
         match ended.await {
-            Ok(()) => how_it_ended(Pid::from_child(&self.0.process)),
+            Ok(()) => describe_exit(Pid::from_child(&self.0.process)),
             Err(error) => format!("cannot be watched ({error})"),
         }
     }
 
-    /// What becomes readable when the launcher has ended.
+    /// Becomes readable when the launcher has ended.
     pub(super) fn exit(&self) -> BorrowedFd<'_> {
         self.0.exit.as_fd()
     }
 
-    /// Asks for a command with these variables. Whether it starts is said on its line.
-    pub(super) fn ask(
+    /// Requests a command with these variables. Its line reports whether it starts.
+    pub(super) fn request_command(
         &self,
         variables: impl Iterator<Item = (&'static str, String)>,
         ends: &Ends<'_>,
@@ -144,7 +146,7 @@ fn request(
     ends: &Ends<'_>,
 ) -> io::Result<()> {
     let text: String = variables.map(|(name, value)| format!("{name}={value}\0")).collect();
-    // The line first: where not all can be taken, it says so.
+    // The line comes first: if the other descriptors do not arrive, it reports that.
     let descriptors = [ends.its_line, ends.its_input, ends.input, ends.its_output];
     let mut room = [MaybeUninit::uninit(); cmsg_space!(ScmRights(DESCRIPTORS))];
     let mut control = SendAncillaryBuffer::new(&mut room);
@@ -166,7 +168,7 @@ impl Drop for Running {
 }
 
 impl Request {
-    /// What comes next on a socket.
+    /// Reads the next request from a socket.
     fn receive(socket: impl AsFd) -> io::Result<Received> {
         let mut bytes = [0; MAX_REQUEST_LEN];
         let mut room = [MaybeUninit::uninit(); cmsg_space!(ScmRights(DESCRIPTORS))];
@@ -192,7 +194,7 @@ impl Request {
     }
 }
 
-fn how_it_ended(process: Pid) -> String {
+fn describe_exit(process: Pid) -> String {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
     let status = waitid(WaitId::Pid(process), options).ok().flatten();
     match status.as_ref().and_then(|status| status.terminating_signal()) {
@@ -201,7 +203,7 @@ fn how_it_ended(process: Pid) -> String {
     }
 }
 
-/// The variables of a request, if it has no others.
+/// The variables of a request, or `None` if it has any others.
 fn variables(text: &[u8]) -> Option<Vec<(String, String)>> {
     let text = str::from_utf8(text).ok()?;
     text.split_terminator('\0')
@@ -212,8 +214,8 @@ fn variables(text: &[u8]) -> Option<Vec<(String, String)>> {
         .collect()
 }
 
-/// What a command inherits of the launcher's environment, which is that of the Content Server, next to `LC_…`. The rest is
-/// the Content Server's own: its settings, and what its service manager gave it.
+/// The part of the environment that a command inherits from the launcher, in addition to `LC_…`. The launcher has the
+/// Content Server's environment; the rest of it is private: settings, and what the service manager added.
 const INHERITED: [&str; 7] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR"];
 
 fn is_inherited(name: &OsStr) -> bool {
@@ -222,26 +224,4 @@ fn is_inherited(name: &OsStr) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_request_names_no_variables_but_those_of_a_client() {
-        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let two = variables(b"RKE_DOMAIN=a.test\0RKE_COIN=0:1\0");
-        assert_eq!(two, Some(vec![pair("RKE_DOMAIN", "a.test"), pair("RKE_COIN", "0:1")]));
-        assert_eq!(variables(b""), Some(Vec::new()));
-        for other in [&b"LD_PRELOAD=/tmp/x.so\0"[..], b"RKE_COIN\0", b"RKE_COIN=0:1\0PATH=/tmp\0", b"\xff"] {
-            assert_eq!(variables(other), None);
-        }
-    }
-
-    #[test]
-    fn a_command_inherits_no_settings_of_the_content_server() {
-        for (name, inherited) in
-            [("PATH", true), ("LC_TIME", true), ("RKE_EXEC", false), ("LD_PRELOAD", false)]
-        {
-            assert_eq!(is_inherited(OsStr::new(name)), inherited, "{name}");
-        }
-    }
-}
+mod tests;

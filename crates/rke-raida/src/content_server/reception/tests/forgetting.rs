@@ -6,7 +6,7 @@ fn proof_of(secret: &Secret<32>) -> [u8; 16] {
 
 #[test]
 fn the_right_token_wipes_the_key_and_gets_its_proof_also_when_it_comes_again() {
-    let mut stage = stage_with(Rules { lifetime_seconds: 1000, ..Rules::default() });
+    let mut stage = stage_with(ReceptionPolicy { lifetime_seconds: 1000, ..ReceptionPolicy::default() });
     let session = stage.open(&exchange(1));
     let proof = proof_of(&session.accepted.secrets.key);
     for now in [NOW, NOW + 1, NOW + 999] {
@@ -42,18 +42,18 @@ fn an_unknown_id_or_a_wrong_token_confirms_nothing_and_wipes_nothing() {
 fn connections_and_handshakes_of_the_key_end_before_the_answer() {
     let mut stage = stage();
     let session = stage.open(&exchange(1));
-    let (_, line) = stage.attached(&session).expect("attached");
+    let (_, watcher) = stage.attached(&session).expect("attached");
     let (_, in_progress) = stage.pending_at(Stage::attach(&session, DOMAIN), NOW);
     let (_, closing) = stage.forgotten_at(&session.forget_key(), NOW).expect("forgotten");
-    let in_progress = (in_progress.opens, in_progress.line.expect("a line"));
-    assert_eq!((line.ending(), in_progress.1.ending()), (Some(Ending::Deleted), Some(Ending::Deleted)));
-    assert!(!closing.is_done());
+    let in_progress = (in_progress.opens, in_progress.watcher.expect("a watcher"));
+    assert_eq!((watcher.ending(), in_progress.1.ending()), (Some(Ending::Deleted), Some(Ending::Deleted)));
+    assert!(!closing.is_complete());
     let Opens::Tunnel(key_id) = in_progress.0 else { panic!("not a tunnel") };
     assert_eq!(stage.reception.attach(key_id, &in_progress.1, NOW), Err(Ending::Deleted));
-    drop(line);
-    assert!(!closing.is_done());
+    drop(watcher);
+    assert!(!closing.is_complete());
     drop(in_progress.1);
-    assert!(closing.is_done());
+    assert!(closing.is_complete());
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_forgotten_resumption_breaks_off_the_handshakes_that_resume_and_no_others() 
     let (_, tunnel) = stage.attached(&session).expect("attached");
     let (_, pending) = stage.pending_at(Stage::resume(&session, DOMAIN), NOW);
     assert!(stage.forgotten_at(&session.forget_resumption(), NOW).is_some());
-    assert_eq!(pending.line.expect("a line").ending(), Some(Ending::Deleted));
+    assert_eq!(pending.watcher.expect("a watcher").ending(), Some(Ending::Deleted));
     assert_eq!(tunnel.ending(), None);
     let Opens::Session(new) = pending.opens else { panic!("not a session") };
     assert_eq!(stage.reception.establish(new, NOW), Err(Ending::Deleted));
@@ -89,14 +89,14 @@ fn a_forgotten_key_breaks_off_no_handshake_that_resumes() {
     let session = stage.open(&exchange(1));
     let (_, pending) = stage.pending_at(Stage::resume(&session, DOMAIN), NOW);
     assert!(stage.forgotten_at(&session.forget_key(), NOW).is_some());
-    assert_eq!(pending.line.expect("a line").ending(), None);
+    assert_eq!(pending.watcher.expect("a watcher").ending(), None);
     let Opens::Session(new) = pending.opens else { panic!("not a session") };
     assert!(stage.reception.establish(new, NOW).is_ok());
 }
 
 #[test]
 fn a_key_that_made_room_has_gone_just_as_well() {
-    let mut stage = stage_with(Rules { keys_per_coin: 1, ..Rules::default() });
+    let mut stage = stage_with(ReceptionPolicy { keys_per_coin: 1, ..ReceptionPolicy::default() });
     let session = stage.open(&exchange(1));
     stage.open(&exchange(2));
     let proof = proof_of(&session.accepted.secrets.key);
@@ -107,7 +107,7 @@ fn a_key_that_made_room_has_gone_just_as_well() {
 
 #[test]
 fn what_is_kept_of_keys_that_are_gone_is_bounded() {
-    let mut stage = stage_with(Rules { max_keys: 16, ..Rules::default() });
+    let mut stage = stage_with(ReceptionPolicy { max_keys: 16, ..ReceptionPolicy::default() });
     let sessions: Vec<Session> = (0..20).map(|nth| stage.open(&exchange(nth))).collect();
     for session in &sessions {
         let _ = stage.forgotten_at(&session.forget_key(), NOW);

@@ -60,7 +60,7 @@ fn attaching_leaves_no_key_and_no_resumption_behind() {
     assert_eq!(attached.grant.lifetime, MAX_LIFETIME_SECONDS - 10);
     let Opens::Tunnel(key_id) = pending.opens else { panic!("not a tunnel") };
     assert_eq!(key_id, session.key_id());
-    let client = stage.reception.attach(key_id, &pending.line.expect("a line"), NOW + 10);
+    let client = stage.reception.attach(key_id, &pending.watcher.expect("a watcher"), NOW + 10);
     assert_eq!(client, Ok(Client { key_id, domain: DOMAIN.into(), coin: Some(COIN) }));
     assert_eq!((stage.reception.len(), stage.reception.resumptions()), (1, 1));
     let of_the_tunnel = Session { accepted: attached, coin_domain: DOMAIN };

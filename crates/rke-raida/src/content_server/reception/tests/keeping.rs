@@ -6,13 +6,13 @@ fn coin(serial: u32) -> CoinId {
 
 #[test]
 fn a_coins_longest_unused_key_makes_room_and_its_connections_are_told() {
-    let mut stage = stage_with(Rules { keys_per_coin: 2, ..Rules::default() });
+    let mut stage = stage_with(ReceptionPolicy { keys_per_coin: 2, ..ReceptionPolicy::default() });
     let sessions: Vec<Session> = (1..=2).map(|nth| stage.open(&exchange(nth))).collect();
     let others = stage.open(&exchange_of(3, OTHER));
-    let (_, second_line) = stage.attached(&sessions[1]).expect("attached");
-    let (_, first_line) = stage.attached(&sessions[0]).expect("attached");
+    let (_, second_watcher) = stage.attached(&sessions[1]).expect("attached");
+    let (_, first_watcher) = stage.attached(&sessions[0]).expect("attached");
     stage.open(&exchange(4));
-    assert_eq!((second_line.ending(), first_line.ending()), (Some(Ending::GivenUp), None));
+    assert_eq!((second_watcher.ending(), first_watcher.ending()), (Some(Ending::Evicted), None));
     assert!(stage.attached(&sessions[1]).is_none());
     assert!(stage.attached(&sessions[0]).is_some() && stage.attached(&others).is_some());
     stage.reception.touch(&sessions[0].key_id());
@@ -22,7 +22,7 @@ fn a_coins_longest_unused_key_makes_room_and_its_connections_are_told() {
 
 #[test]
 fn resumed_sessions_count_for_the_coin_of_their_exchange() {
-    let mut stage = stage_with(Rules { keys_per_coin: 3, ..Rules::default() });
+    let mut stage = stage_with(ReceptionPolicy { keys_per_coin: 3, ..ReceptionPolicy::default() });
     let first = stage.open(&exchange(1));
     for _ in 0..5 {
         stage.open_at(Stage::resume(&first, DOMAIN), NOW);
@@ -32,7 +32,7 @@ fn resumed_sessions_count_for_the_coin_of_their_exchange() {
 
 #[test]
 fn of_resumptions_the_longest_unused_makes_room() {
-    let mut stage = stage_with(Rules { keys_per_coin: 2, ..Rules::default() });
+    let mut stage = stage_with(ReceptionPolicy { keys_per_coin: 2, ..ReceptionPolicy::default() });
     let sessions: Vec<Session> = (1..=2).map(|nth| stage.open(&exchange(nth))).collect();
     stage.open_at(Stage::resume(&sessions[0], DOMAIN), NOW);
     stage.open(&exchange(3));
@@ -43,7 +43,8 @@ fn of_resumptions_the_longest_unused_makes_room() {
 
 #[test]
 fn sessions_without_a_proven_coin_share_one_allowance() {
-    let mut stage = stage_with(Rules { unproven_keys: 2, keys_per_coin: 2, ..Rules::default() });
+    let mut stage =
+        stage_with(ReceptionPolicy { unproven_keys: 2, keys_per_coin: 2, ..ReceptionPolicy::default() });
     let proven = stage.open(&exchange(100));
     let unproven = |nth: u32| {
         let groups = [(set(0..8), pair(coin(nth), None)), (set(8..16), pair(coin(nth + 50), None))];
@@ -57,7 +58,7 @@ fn sessions_without_a_proven_coin_share_one_allowance() {
 
 #[test]
 fn a_full_store_gives_up_the_longest_unused_of_all() {
-    let mut stage = stage_with(Rules { max_keys: 3, ..Rules::default() });
+    let mut stage = stage_with(ReceptionPolicy { max_keys: 3, ..ReceptionPolicy::default() });
     let sessions: Vec<Session> = (1..=3).map(|nth| stage.open(&exchange_of(nth, coin(nth)))).collect();
     assert!(stage.attached(&sessions[0]).is_some());
     stage.open(&exchange_of(4, coin(4)));
@@ -67,7 +68,8 @@ fn a_full_store_gives_up_the_longest_unused_of_all() {
 
 #[test]
 fn handshakes_that_fail_or_stay_without_a_record_count_against_nobody() {
-    let mut stage = stage_with(Rules { keys_per_coin: 1, max_keys: 1, ..Rules::default() });
+    let mut stage =
+        stage_with(ReceptionPolicy { keys_per_coin: 1, max_keys: 1, ..ReceptionPolicy::default() });
     let session = stage.open(&exchange(1));
     for nth in 2..10 {
         let begun = stage.exchange(&exchange(nth), DOMAIN);
@@ -81,7 +83,7 @@ fn handshakes_that_fail_or_stay_without_a_record_count_against_nobody() {
 
 #[test]
 fn no_chain_of_resumptions_outlives_the_exchange() {
-    let mut stage = stage_with(Rules { lifetime_seconds: 1000, ..Rules::default() });
+    let mut stage = stage_with(ReceptionPolicy { lifetime_seconds: 1000, ..ReceptionPolicy::default() });
     let first = stage.open(&exchange(1));
     assert_eq!(first.accepted.grant.lifetime, 1000);
     let resumed = stage.open_at(Stage::resume(&first, DOMAIN), NOW + 400);
@@ -99,7 +101,7 @@ fn no_chain_of_resumptions_outlives_the_exchange() {
 
 #[test]
 fn no_lifetime_is_longer_than_a_day() {
-    let mut stage = stage_with(Rules { lifetime_seconds: u32::MAX, ..Rules::default() });
+    let mut stage = stage_with(ReceptionPolicy { lifetime_seconds: u32::MAX, ..ReceptionPolicy::default() });
     let session = stage.open(&exchange(1));
     assert_eq!(session.accepted.grant.lifetime, 86_400);
     assert!(stage.attached_at(&session, NOW + 86_399).is_some());
@@ -108,18 +110,18 @@ fn no_lifetime_is_longer_than_a_day() {
 
 #[test]
 fn a_key_that_expires_tells_its_connections() {
-    let mut stage = stage_with(Rules { lifetime_seconds: 1000, ..Rules::default() });
+    let mut stage = stage_with(ReceptionPolicy { lifetime_seconds: 1000, ..ReceptionPolicy::default() });
     let session = stage.open(&exchange(1));
-    let (_, line) = stage.attached(&session).expect("attached");
+    let (_, watcher) = stage.attached(&session).expect("attached");
     stage.reception.sweep(NOW + 999);
-    assert_eq!(line.ending(), None);
+    assert_eq!(watcher.ending(), None);
     stage.reception.sweep(NOW + 1000);
-    assert_eq!(line.ending(), Some(Ending::Expired));
+    assert_eq!(watcher.ending(), Some(Ending::Expired));
 }
 
 #[test]
 fn a_handshake_whose_record_comes_too_late_opens_nothing() {
-    let mut stage = stage_with(Rules { lifetime_seconds: 5, ..Rules::default() });
+    let mut stage = stage_with(ReceptionPolicy { lifetime_seconds: 5, ..ReceptionPolicy::default() });
     let begun = stage.exchange(&exchange(1), DOMAIN);
     let (_, pending) = stage.pending_at(begun, NOW);
     let Opens::Session(new) = pending.opens else { panic!("not a session") };
@@ -127,7 +129,7 @@ fn a_handshake_whose_record_comes_too_late_opens_nothing() {
     let session = stage.open(&exchange(2));
     let (_, pending) = stage.pending_at(Stage::attach(&session, DOMAIN), NOW + 4);
     let Opens::Tunnel(key_id) = pending.opens else { panic!("not a tunnel") };
-    let attached = stage.reception.attach(key_id, &pending.line.expect("a line"), NOW + 5);
+    let attached = stage.reception.attach(key_id, &pending.watcher.expect("a watcher"), NOW + 5);
     assert_eq!(attached, Err(Ending::Expired));
     assert_eq!((stage.reception.len(), stage.reception.resumptions()), (0, 0));
 }

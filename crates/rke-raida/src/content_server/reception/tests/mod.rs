@@ -5,6 +5,7 @@ mod handshakes;
 mod keeping;
 mod narrow;
 mod refusals;
+mod uses;
 
 use rke_proto::coin::Group;
 use std::sync::Arc;
@@ -98,14 +99,14 @@ impl Session {
     }
 }
 
-fn stage_with(rules: Rules) -> Stage {
+fn stage_with(rules: ReceptionPolicy) -> Stage {
     let secrets = Arc::new(MasterSecrets::random(cs_id("CONTENT"), key_set(1)).expect("secret memory"));
     let served = ServedKeySet { secrets, form: Form::Wide, retires_at: None };
     Stage { reception: Reception::new(rules, vec![served.clone()]), served }
 }
 
 fn stage() -> Stage {
-    stage_with(Rules::default())
+    stage_with(ReceptionPolicy::default())
 }
 
 /// A whole first packet from what a psk is for.
@@ -115,7 +116,7 @@ fn packet_of(prologue: &Prologue, psk: &Secret<32>, domain: &str) -> (Initiator,
 }
 
 impl Stage {
-    /// The first packet of an exchange by somebody whom the RAIDAs gave these shares.
+    /// The first packet of an exchange by a client with these shares.
     fn exchange(&self, exchange: &ExchangePrologue, domain: &str) -> (Initiator, Vec<u8>) {
         let shares = shares_of(&self.served, exchange).expect("secret memory");
         let shares = shares.iter().map(|(_, share)| share);
@@ -177,19 +178,19 @@ impl Stage {
     }
 
     /// Attaches with the first record, at a time.
-    fn attached_at(&mut self, session: &Session, now: u64) -> Option<(Client, OnLine)> {
+    fn attached_at(&mut self, session: &Session, now: u64) -> Option<(Client, EndWatcher)> {
         let (_, packet) = Self::attach(session, session.coin_domain);
         let Outcome::Accepted(pending) = self.receive_at(&packet, now) else { return None };
         let Opens::Tunnel(key_id) = pending.opens else { panic!("not a tunnel") };
-        let line = pending.line.expect("a line");
-        Some((self.reception.attach(key_id, &line, now).ok()?, line))
+        let watcher = pending.watcher.expect("a watcher");
+        Some((self.reception.attach(key_id, &watcher, now).ok()?, watcher))
     }
 
-    fn attached(&mut self, session: &Session) -> Option<(Client, OnLine)> {
+    fn attached(&mut self, session: &Session) -> Option<(Client, EndWatcher)> {
         self.attached_at(session, NOW)
     }
 
-    /// The proof that a request to forget gets, and whether anything is still on the line.
+    /// The proof in the response to a forget, and whether all connections are closed.
     fn forgotten_at(&mut self, forget: &Forget, now: u64) -> Option<([u8; 16], Closing)> {
         match self.receive_at(&forget.to_bytes(), now) {
             Outcome::Forgotten(Response::Forgotten { id, proof }, closing) => {

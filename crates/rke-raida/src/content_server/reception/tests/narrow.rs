@@ -3,7 +3,7 @@
 use rke_proto::Status;
 use rke_proto::handshake::share_check;
 use rke_proto::tunnel::packet::{self, HEADER_LEN, NONCE_LEN, TRAILER};
-use rke_proto::tunnel::{Answer, ClientKeyId, Covered, Handshake, HandshakeNonce, SessionIdentifier};
+use rke_proto::tunnel::{ClientKeyId, Covered, Handshake, HandshakeNonce, Response, SessionIdentifier};
 
 use super::super::narrow::key_of;
 use super::*;
@@ -19,15 +19,15 @@ fn all() -> Bitmap {
 }
 
 /// A reception that serves a key set of narrow shares for sessions of this form.
-fn stage_of(form: Form, rules: Rules) -> Stage {
-    let mut stage = stage_with(Rules { allow_narrow: true, ..rules });
+fn stage_of(form: Form, rules: ReceptionPolicy) -> Stage {
+    let mut stage = stage_with(ReceptionPolicy { allow_narrow: true, ..rules });
     stage.served.form = form;
     stage.reception.set_key_sets(vec![stage.served.clone()]);
     stage
 }
 
 /// One for live sessions.
-fn narrow_stage(rules: Rules) -> Stage {
+fn narrow_stage(rules: ReceptionPolicy) -> Stage {
     stage_of(Form::Live, rules)
 }
 
@@ -57,7 +57,7 @@ impl Stage {
     fn agree(&mut self, context: &KeyContext, id: ClientKeyId) -> Vec<u8> {
         let handshake = self.narrow_handshake(context, all(), id);
         match self.receive_type_6(&handshake) {
-            Reply::Answer(answer) => answer,
+            Reply::Response(answer) => answer,
             other => panic!("not agreed: {other:?}"),
         }
     }
@@ -71,11 +71,11 @@ fn refusal_of(reply: Reply) -> u8 {
     }
 }
 
-/// An answer under the key.
-fn opened(key: &Secret<32>, answer: &[u8]) -> Answer {
+/// A response under the key.
+fn opened(key: &Secret<32>, answer: &[u8]) -> Response {
     let mut answer = answer.to_vec();
     let (header, payload) = packet::split(&mut answer).expect("a packet");
-    key.expose(|key| Answer::open(key, &header, payload)).expect("an answer under the key")
+    key.expose(|key| Response::open(key, &header, payload)).expect("an answer under the key")
 }
 
 fn data_packet(key: &Secret<32>, id: ClientKeyId, nonce: u8, data: &[u8], covered: Covered) -> Vec<u8> {
@@ -86,7 +86,7 @@ fn data_packet(key: &Secret<32>, id: ClientKeyId, nonce: u8, data: &[u8], covere
 #[test]
 fn a_narrow_key_is_agreed_and_carries_data_both_ways_in_the_clients_form() {
     for covered in [Covered::HeaderAndPayload, Covered::Payload] {
-        let mut stage = narrow_stage(Rules::default());
+        let mut stage = narrow_stage(ReceptionPolicy::default());
         let answer = stage.agree(&context(1), ID);
         let key = stage.narrow_key(&context(1), all());
         let answer = opened(&key, &answer);
@@ -107,9 +107,11 @@ fn a_narrow_key_is_agreed_and_carries_data_both_ways_in_the_clients_form() {
 
 #[test]
 fn envelope_type_6_is_for_live_key_sets_that_are_allowed() {
-    let (mut wide, mut strong) =
-        (stage_of(Form::Wide, Rules::default()), stage_of(Form::Handshake3Narrow, Rules::default()));
-    let mut forbidden = narrow_stage(Rules::default());
+    let (mut wide, mut strong) = (
+        stage_of(Form::Wide, ReceptionPolicy::default()),
+        stage_of(Form::Handshake3Narrow, ReceptionPolicy::default()),
+    );
+    let mut forbidden = narrow_stage(ReceptionPolicy::default());
     forbidden.reception.known.rules.allow_narrow = false;
     for stage in [&mut wide, &mut strong, &mut forbidden] {
         let handshake = stage.narrow_handshake(&context(1), all(), ID);
@@ -120,8 +122,8 @@ fn envelope_type_6_is_for_live_key_sets_that_are_allowed() {
 
 #[test]
 fn handshake_3_is_for_key_sets_that_are_meant_for_it_and_allowed() {
-    let mut live = narrow_stage(Rules::default());
-    let mut forbidden = stage_of(Form::Handshake3Narrow, Rules::default());
+    let mut live = narrow_stage(ReceptionPolicy::default());
+    let mut forbidden = stage_of(Form::Handshake3Narrow, ReceptionPolicy::default());
     forbidden.reception.known.rules.allow_narrow = false;
     for stage in [&mut live, &mut forbidden] {
         let (_, packet) = stage.exchange(&exchange(1), DOMAIN);
@@ -131,10 +133,10 @@ fn handshake_3_is_for_key_sets_that_are_meant_for_it_and_allowed() {
 
 #[test]
 fn the_same_handshake_sent_again_gets_the_same_bytes_and_another_under_its_key_none() {
-    let mut stage = narrow_stage(Rules::default());
+    let mut stage = narrow_stage(ReceptionPolicy::default());
     let handshake = stage.narrow_handshake(&context(1), all(), ID);
     let first = stage.receive_type_6(&handshake);
-    assert!(matches!(first, Reply::Answer(_)));
+    assert!(matches!(first, Reply::Response(_)));
     assert_eq!(stage.receive_type_6_at(&handshake, NOW + 300), first);
     let other = Handshake { coin: COIN, session: [8; 8] };
     let nonce = HandshakeNonce::new(&context(1), all());
@@ -149,7 +151,7 @@ fn the_same_handshake_sent_again_gets_the_same_bytes_and_another_under_its_key_n
 
 #[test]
 fn stale_retired_unknown_and_too_few_are_refused() {
-    let mut stage = narrow_stage(Rules::default());
+    let mut stage = narrow_stage(ReceptionPolicy::default());
     let at = |timestamp| KeyContext { timestamp, ..context(1) };
     for stale in [0, NOW - 301, NOW + 301, u64::MAX] {
         let handshake = stage.narrow_handshake(&at(stale), all(), ID);
@@ -175,7 +177,7 @@ fn stale_retired_unknown_and_too_few_are_refused() {
 fn a_client_may_lower_case_the_id_and_is_answered_with_the_shares_of_that_form() {
     // The first six bytes of the second show no case.
     for id in ["CONTENT-SERVER01", "2026-01-SERVER"] {
-        let mut stage = narrow_stage(Rules::default());
+        let mut stage = narrow_stage(ReceptionPolicy::default());
         let masters = MasterSecrets::random(cs_id(id), key_set(1)).expect("secret memory");
         stage.served.secrets = Arc::new(masters);
         stage.reception.set_key_sets(vec![stage.served.clone()]);
@@ -205,25 +207,25 @@ fn handshake_3_takes_the_lower_case_over_narrow_shares_alone() {
         exchange(1).groups().to_vec(),
     );
     let lower = lower.expect("a prologue");
-    let mut narrow = stage_of(Form::Handshake3Narrow, Rules::default());
+    let mut narrow = stage_of(Form::Handshake3Narrow, ReceptionPolicy::default());
     let session = narrow.open(&lower);
     assert!(
         narrow.attached(&session).is_none(),
         "an id is good with the form of the handshake that made it alone"
     );
-    let mut wide = stage_of(Form::Wide, Rules::default());
+    let mut wide = stage_of(Form::Wide, ReceptionPolicy::default());
     let (_, packet) = wide.exchange(&lower, DOMAIN);
     assert_eq!(wide.refusal(&packet), Some(Reason::NoSuchKeySet));
 }
 
 #[test]
 fn narrow_keys_go_in_time_tell_their_connections_and_do_not_come_back() {
-    let mut stage = narrow_stage(Rules { lifetime_seconds: 10, ..Rules::default() });
+    let mut stage = narrow_stage(ReceptionPolicy { lifetime_seconds: 10, ..ReceptionPolicy::default() });
     stage.agree(&context(1), ID);
-    let (_, line) = stage.reception.narrow_client(ID).expect("a client");
+    let (_, watcher) = stage.reception.narrow_client(ID).expect("a client");
     let handshake = stage.narrow_handshake(&context(1), all(), ID);
     stage.reception.sweep(NOW + 10);
-    assert_eq!((stage.reception.len(), line.ending()), (0, Some(Ending::Expired)));
+    assert_eq!((stage.reception.len(), watcher.ending()), (0, Some(Ending::Expired)));
     assert!(stage.reception.seal_narrow(ID, [4; NONCE_LEN], b"late").is_none());
     let Reply::Refuse(answer) = stage.receive_type_6_at(&handshake, NOW + 20) else { panic!("taken again") };
     let key = stage.narrow_key(&context(1), all());
@@ -232,7 +234,7 @@ fn narrow_keys_go_in_time_tell_their_connections_and_do_not_come_back() {
 
 #[test]
 fn narrow_keys_have_the_allowance_of_those_who_prove_no_coin() {
-    let mut stage = narrow_stage(Rules { unproven_keys: 2, ..Rules::default() });
+    let mut stage = narrow_stage(ReceptionPolicy { unproven_keys: 2, ..ReceptionPolicy::default() });
     let ids = [1, 2, 3].map(|nth| ClientKeyId([nth; 5]));
     for (nth, id) in (1..).zip(ids) {
         stage.agree(&context(nth), id);
@@ -243,7 +245,7 @@ fn narrow_keys_have_the_allowance_of_those_who_prove_no_coin() {
 
 #[test]
 fn handshake_3_over_narrow_shares_proves_no_coin_and_has_no_share_check() {
-    let mut stage = stage_of(Form::Handshake3Narrow, Rules::default());
+    let mut stage = stage_of(Form::Handshake3Narrow, ReceptionPolicy::default());
     let session = stage.open(&exchange(1));
     let (client, _) = stage.attached(&session).expect("attached");
     assert_eq!(client.coin, None);
@@ -255,7 +257,7 @@ fn handshake_3_over_narrow_shares_proves_no_coin_and_has_no_share_check() {
 
 #[test]
 fn an_answer_in_the_clear_is_as_the_wire_has_it() {
-    let mut stage = narrow_stage(Rules::default());
+    let mut stage = narrow_stage(ReceptionPolicy::default());
     let key = Secret::random().expect("secret memory");
     let packet = data_packet(&key, ID, 1, b"data", Covered::HeaderAndPayload);
     let Reply::Refuse(answer) = stage.receive_type_6(&packet) else { panic!("taken") };

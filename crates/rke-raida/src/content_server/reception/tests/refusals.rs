@@ -80,7 +80,7 @@ fn a_timestamp_over_300_seconds_away_is_refused_with_1() {
 
 #[test]
 fn an_unknown_or_expired_id_another_content_server_domain_or_psk_is_refused_with_3() {
-    let mut stage = stage_with(Rules { lifetime_seconds: 100, ..Rules::default() });
+    let mut stage = stage_with(ReceptionPolicy { lifetime_seconds: 100, ..ReceptionPolicy::default() });
     let session = stage.open(&exchange(1));
     let (resumption, key_id) = (session.resumption(), session.key_id());
     let psk = attach_psk(&session.accepted.secrets.key).expect("secret memory");
@@ -130,7 +130,7 @@ fn shares_that_are_not_the_servers_or_too_few_are_refused_with_4() {
     let thirteen = exchange_with(context(3), &[(set(12..25), pair(COIN, None))]);
     let (_, packet) = stage.exchange(&thirteen, DOMAIN);
     assert_eq!(stage.refusal(&packet), None);
-    let mut strict = stage_with(Rules { required: 18, ..Rules::default() });
+    let mut strict = stage_with(ReceptionPolicy { required: 18, ..ReceptionPolicy::default() });
     let (_, packet) = strict.exchange(&exchange(4), DOMAIN);
     assert_eq!(strict.refusal(&packet), Some(Reason::WrongShares));
 }
@@ -170,7 +170,7 @@ fn a_first_packet_is_taken_once_and_refused_with_5_as_long_as_it_could_be_taken(
 #[test]
 fn a_domain_that_is_not_served_is_refused_with_7() {
     let domains = vec![DOMAIN.to_owned(), "second.example".to_owned()];
-    let mut told = stage_with(Rules { domains, ..Rules::default() });
+    let mut told = stage_with(ReceptionPolicy { domains, ..ReceptionPolicy::default() });
     for (nth, domain) in
         (1..).zip(["other.example", "Content.example", "content.example.", "content.exampl", ""])
     {
@@ -194,7 +194,7 @@ fn a_domain_that_is_not_served_is_refused_with_7() {
 
 #[test]
 fn no_coin_fills_the_memory_with_exchanges_resumptions_and_connections() {
-    let mut stage = stage_with(Rules { replay_memory: 4 * SHARES, ..Rules::default() });
+    let mut stage = stage_with(ReceptionPolicy { replay_memory: 4 * SHARES, ..ReceptionPolicy::default() });
     let first = stage.open(&exchange(1));
     stage.open_at(Stage::resume(&first, DOMAIN), NOW);
     assert!(stage.attached(&first).is_some());
@@ -214,7 +214,7 @@ fn no_coin_fills_the_memory_with_exchanges_resumptions_and_connections() {
 #[test]
 fn a_memory_that_is_full_refuses_with_6_and_forgets_nothing_early() {
     let places = 2 * SHARES;
-    let mut stage = stage_with(Rules { replay_memory: places, ..Rules::default() });
+    let mut stage = stage_with(ReceptionPolicy { replay_memory: places, ..ReceptionPolicy::default() });
     for serial in 100..100 + places as u32 {
         let (_, packet) = stage.exchange(&exchange_of(serial, CoinId { serial, ..COIN }), DOMAIN);
         assert_eq!(stage.refusal(&packet), None, "{serial}");
@@ -230,7 +230,7 @@ fn a_memory_that_is_full_refuses_with_6_and_forgets_nothing_early() {
 
 #[test]
 fn sessions_without_a_proven_coin_share_one_account_of_the_memory() {
-    let mut stage = stage_with(Rules { replay_memory: 2 * SHARES, ..Rules::default() });
+    let mut stage = stage_with(ReceptionPolicy { replay_memory: 2 * SHARES, ..ReceptionPolicy::default() });
     let unproven = |nth: u32| {
         let (one, two) = (CoinId { serial: nth, ..COIN }, CoinId { serial: nth, ..OTHER });
         exchange_with(context(nth), &[(set(0..8), pair(one, None)), (set(8..16), pair(two, None))])
@@ -244,7 +244,8 @@ fn sessions_without_a_proven_coin_share_one_account_of_the_memory() {
 #[test]
 fn of_several_refusals_the_first_in_the_order_is_sent() {
     let domains = vec![DOMAIN.to_owned()];
-    let mut stage = stage_with(Rules { domains, replay_memory: 2 * SHARES, ..Rules::default() });
+    let mut stage =
+        stage_with(ReceptionPolicy { domains, replay_memory: 2 * SHARES, ..ReceptionPolicy::default() });
     let begun = stage.exchange(&exchange(1), DOMAIN);
     let replayed = begun.1.clone();
     let session = stage.open_at(begun, NOW);

@@ -1,6 +1,6 @@
-//! A command, as the Content Server sees it: its input, its output and its line. The line is a socket to the launcher,
-//! which says on it how the command has exited; closing it has the launcher kill the command's process group. Where the
-//! launcher itself is gone, the kernel has killed the command.
+//! A command as the Content Server sees it: its input, its output and its line. The line is a socket to the launcher,
+//! which reports on it how the command exited. Closing it makes the launcher kill the command's process group. If the
+//! launcher itself ends, the kernel kills the command.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -15,16 +15,16 @@ use tokio::net::unix::pipe;
 
 use super::launcher::{EXITED, Ends, FAILED, GONE, INPUT_ENDED, Launcher, NEWS_LEN};
 
-/// How long to wait for the launcher to kill a command. It takes far less, unless the machine hangs.
+/// How long to wait for the launcher to kill a command. That is far quicker unless the machine hangs.
 const KILL_LIMIT: Duration = Duration::from_secs(1);
 
-/// A running command. Dropping it kills what is left of its process group, and only then does its input end.
+/// A running command. Dropping it kills the rest of its process group, and only then ends its input.
 pub(super) struct Process {
     line: Arc<UnixStream>,
     launcher: Launcher,
 }
 
-/// Says that a command's input has ended.
+/// Reports that a command's input has ended.
 pub(super) struct InputEnd {
     line: Arc<UnixStream>,
 }
@@ -41,7 +41,7 @@ pub(super) struct Started {
     pub(super) output: pipe::Receiver,
 }
 
-/// Has the launcher start its command with these environment variables.
+/// Makes the launcher start its command with these environment variables.
 pub(super) fn start(
     launcher: &Launcher,
     variables: impl Iterator<Item = (&'static str, String)>,
@@ -55,7 +55,7 @@ pub(super) fn start(
         its_output: its_output.as_fd(),
         its_line: its_line.as_fd(),
     };
-    launcher.ask(variables, &ends)?;
+    launcher.request_command(variables, &ends)?;
     line.set_nonblocking(true)?;
     Ok(Started {
         process: Process { line: Arc::new(UnixStream::from_std(line)?), launcher: launcher.clone() },
@@ -73,10 +73,10 @@ impl Process {
         InputEnd { line: Arc::clone(&self.line) }
     }
 
-    /// Has the launcher kill the process group, and waits until it has. The line of a launcher that is gone closes before
-    /// the kernel kills the command, which it has done once the launcher has ended.
+    /// Makes the launcher kill the process group, and waits for it. If the launcher has ended, the line closes early:
+    /// the kernel has killed the command by the time the launcher's end is visible.
     fn kill(&self) -> io::Result<()> {
-        // Fails where the launcher is gone.
+        // Fails if the launcher has ended.
         let _ = shutdown(&self.line, Shutdown::Write);
         let deadline = Instant::now() + KILL_LIMIT;
         let (mut word, mut is_gone) = ([0; NEWS_LEN], false);
@@ -85,7 +85,7 @@ impl Process {
             match read(&self.line, &mut word) {
                 Ok(0) | Err(Errno::CONNRESET) if is_gone => return Ok(()),
                 Ok(0) | Err(Errno::CONNRESET) => return wait_until_readable(self.launcher.exit(), deadline),
-                // A line carries whole words.
+                // The line preserves message boundaries.
                 Ok(_) => is_gone |= word[0] == GONE,
                 Err(Errno::AGAIN | Errno::INTR) => (),
                 Err(error) => return Err(error.into()),
@@ -117,17 +117,17 @@ impl Drop for Process {
 
 impl Drop for InputEnd {
     fn drop(&mut self) {
-        // Not by tokio, which may not know yet that it can write. Where the line is closed, the input has ended with the
-        // command.
+        // Not through tokio, which may not know yet that the socket is writable. On a closed line the input has ended
+        // together with the command.
         let _ = send(&self.line, &[INPUT_ENDED], SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
     }
 }
 
 impl Exit {
-    /// Its status, 128 + n where signal n killed it. To be asked for once.
+    /// Its exit status, 128 + n if signal n killed it. Call it once.
     ///
     /// # Errors
-    /// Why it has none: it could not be started, or the launcher is gone.
+    /// Why there is none: the command could not be started, or the launcher has ended.
     pub(in crate::content_server) async fn status(&self) -> io::Result<i32> {
         let mut news = [0; NEWS_LEN];
         let mut len = 0;
@@ -151,25 +151,4 @@ impl Exit {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::process::Command;
-    use std::thread;
-
-    use rustix::process::{Signal, pidfd_send_signal};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn where_a_line_closes_without_a_word_the_command_is_killed_once_the_launcher_has_ended() {
-        // Not a launcher, but it ends as one does.
-        let launcher = Launcher::start(Command::new("cat")).expect("a process");
-        let (line, its_line) = UnixStream::pair().expect("a line");
-        let process = Process { line: Arc::new(line), launcher: launcher.clone() };
-        drop(its_line);
-        let killing = thread::spawn(move || process.kill());
-        thread::sleep(Duration::from_millis(100));
-        assert!(!killing.is_finished(), "the kernel has killed nothing yet");
-        pidfd_send_signal(launcher.exit(), Signal::KILL).expect("killed");
-        killing.join().expect("no panic").expect("soon");
-    }
-}
+mod tests;

@@ -1,17 +1,17 @@
-//! What is kept, and on whose account: limits for each proven coin, for all others together, and for all.
-//! Past a limit, the entry unused for longest goes. `docs/protocol.md` section 7, "Who the client is".
+//! Who owns each stored entry: limits for each proven coin, for everyone else together, and for all. At a limit, the
+//! least recently used entry is removed. `docs/protocol.md` section 7, "Who the client is".
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 
 use rke_proto::coin::CoinId;
 
-/// On whose account something is kept.
+/// The account that an entry counts on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Owner {
-    /// A coin that the client has proven.
+    /// A coin that the client has proved.
     Coin(CoinId),
-    /// Those who have proven none share one account.
+    /// All clients without a proven coin share one account.
     Unproven,
 }
 
@@ -32,7 +32,7 @@ impl Limits {
     }
 }
 
-/// Something that is kept.
+/// A stored entry.
 pub(super) struct Place<T> {
     pub(super) value: T,
     pub(super) owner: Owner,
@@ -42,11 +42,11 @@ pub(super) struct Place<T> {
     used: u64,
 }
 
-/// Everything that is kept under ids of one kind.
+/// All entries under ids of one kind.
 pub(super) struct Store<I, T> {
     limits: Limits,
     places: HashMap<I, Place<T>>,
-    /// Of each owner and of all: the one unused for longest first.
+    /// Uses of each owner's entries, the least recent first.
     uses_of: HashMap<Owner, BTreeSet<(u64, I)>>,
     uses: BTreeSet<(u64, I)>,
     expiries: BTreeSet<(u64, I)>,
@@ -64,6 +64,11 @@ impl<I: Copy + Ord + Hash, T> Store<I, T> {
         self.places.len()
     }
 
+    /// All entries, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&I, &Place<T>)> {
+        self.places.iter()
+    }
+
     pub(super) fn get(&self, id: &I) -> Option<&Place<T>> {
         self.places.get(id)
     }
@@ -72,7 +77,8 @@ impl<I: Copy + Ord + Hash, T> Store<I, T> {
         self.places.get_mut(id).map(|place| &mut place.value)
     }
 
-    /// Keeps something until it expires. Gives what had to make room for it: with limits of zero, itself.
+    /// Stores an entry until it expires. Returns the entries that it displaced, which with limits of zero is the new
+    /// one itself.
     pub(super) fn insert(&mut self, id: I, value: T, owner: Owner, expires_at: u64) -> Vec<(I, Place<T>)> {
         let mut gone: Vec<_> = self.take(&id).map(|place| (id, place)).into_iter().collect();
         let used = self.next_use();
@@ -86,14 +92,14 @@ impl<I: Copy + Ord + Hash, T> Store<I, T> {
         gone
     }
 
-    /// What has to go because there is too much, of an owner or in all.
+    /// The entry to remove if the owner or the store is over its limit.
     fn too_many(&self, owner: Owner) -> Option<I> {
         let own = self.uses_of.get(&owner).filter(|own| own.len() > self.limits.of(owner));
         let all = (self.uses.len() > self.limits.all).then_some(&self.uses);
         own.or(all).and_then(BTreeSet::first).map(|(_, id)| *id)
     }
 
-    /// Notes a use.
+    /// Records a use.
     pub(super) fn touch(&mut self, id: &I) {
         let now = self.next_use();
         let Some(place) = self.places.get_mut(id) else { return };
@@ -122,7 +128,7 @@ impl<I: Copy + Ord + Hash, T> Store<I, T> {
         Some(place)
     }
 
-    /// Takes what has expired at `now`.
+    /// Removes and returns what has expired at `now`.
     pub(super) fn take_expired(&mut self, now: u64) -> Vec<(I, Place<T>)> {
         let due = self.expiries.iter().take_while(|(expires_at, _)| *expires_at <= now);
         let due: Vec<I> = due.map(|(_, id)| *id).collect();
@@ -138,72 +144,4 @@ impl<I: Copy + Ord + Hash, T> Store<I, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIMITS: Limits = Limits { per_coin: 2, unproven: 3, all: 5 };
-
-    fn coin(serial: u32) -> Owner {
-        Owner::Coin(CoinId { denomination: 0, serial })
-    }
-
-    fn insert(store: &mut Store<u32, ()>, id: u32, owner: Owner) -> Vec<u32> {
-        store.insert(id, (), owner, 100).into_iter().map(|(id, _)| id).collect()
-    }
-
-    #[test]
-    fn an_owner_gives_up_its_own_longest_unused_and_nobody_elses() {
-        let mut store = Store::new(LIMITS);
-        for (id, owner) in [(1, coin(7)), (2, coin(8)), (3, coin(7))] {
-            assert!(insert(&mut store, id, owner).is_empty());
-        }
-        store.touch(&1);
-        assert_eq!(insert(&mut store, 4, coin(7)), [3]);
-        assert_eq!(insert(&mut store, 5, coin(7)), [1]);
-        assert!(store.get(&2).is_some());
-    }
-
-    #[test]
-    fn those_without_a_proven_coin_share_one_account() {
-        let mut store = Store::new(LIMITS);
-        for id in 1..=3 {
-            assert!(insert(&mut store, id, Owner::Unproven).is_empty());
-        }
-        assert_eq!(insert(&mut store, 4, Owner::Unproven), [1]);
-    }
-
-    #[test]
-    fn a_full_store_gives_up_the_longest_unused_of_all() {
-        let mut store = Store::new(LIMITS);
-        for id in 1..=5 {
-            assert!(insert(&mut store, id, coin(id)).is_empty());
-        }
-        store.touch(&1);
-        assert_eq!(insert(&mut store, 6, coin(6)), [2]);
-        assert_eq!(store.len(), 5);
-    }
-
-    #[test]
-    fn what_expires_goes_in_time_and_leaves_nothing_behind() {
-        let mut store = Store::new(LIMITS);
-        for (id, expires_at) in [(1, 10), (2, 11)] {
-            store.insert(id, (), coin(7), expires_at);
-        }
-        let expired = |store: &mut Store<u32, ()>, now| -> Vec<u32> {
-            store.take_expired(now).into_iter().map(|(id, _)| id).collect()
-        };
-        assert!(expired(&mut store, 9).is_empty());
-        assert_eq!(expired(&mut store, 10), [1]);
-        assert_eq!(expired(&mut store, 11), [2]);
-        assert!(store.uses.is_empty() && store.uses_of.is_empty() && store.expiries.is_empty());
-    }
-
-    #[test]
-    fn the_same_id_again_replaces_what_was_there() {
-        let mut store = Store::new(LIMITS);
-        store.insert(1, 'a', coin(7), 10);
-        let gone = store.insert(1, 'b', coin(8), 20);
-        assert_eq!(gone.into_iter().map(|(_, place)| place.value).collect::<Vec<_>>(), ['a']);
-        assert_eq!((store.len(), store.uses_of.len(), store.expiries.len()), (1, 1, 1));
-    }
-}
+mod tests;

@@ -1,5 +1,5 @@
-//! Who may preload which Content Server ID at a node, and whose each is: what the operator says, and the records in
-//! which the node keeps it next to the key sets. `docs/protocol.md` section 5.
+//! Which coin may preload which Content Server ID at a node, and which coin owns it: the operator's list, and the
+//! records that the node stores next to the key sets. `docs/protocol.md` section 5.
 
 use std::fs;
 use std::io::{self, Write};
@@ -14,16 +14,16 @@ use rke_proto::coin::CoinId;
 use rke_proto::{ContentServerId, KeySetId};
 use serde::{Deserialize, Serialize};
 
-/// The folder of a node's data directory that has the records and the sealed master secrets.
+/// The folder in a node's data directory for the records and the sealed master secrets.
 pub(crate) const FOLDER: &str = "key-sets";
 
 const RECORD: &str = "json";
 
-/// A coin that may preload, and for which Content Server IDs.
+/// A coin that may preload, and the Content Server IDs that it may preload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preloader {
     coin: CoinId,
-    /// `None`: any that no other coin owns or is named for.
+    /// `None`: any ID that no other coin owns or is named for.
     cs_ids: Option<Vec<ContentServerId>>,
 }
 
@@ -33,7 +33,7 @@ impl Preloader {
         Self { coin, cs_ids: None }
     }
 
-    /// A coin that may preload these Content Server IDs, which are not free for others then.
+    /// A coin that may preload these Content Server IDs, which are then no longer free for others.
     pub fn of(coin: CoinId, cs_ids: Vec<ContentServerId>) -> Self {
         Self { coin, cs_ids: Some(cs_ids) }
     }
@@ -50,10 +50,17 @@ impl FromStr for Preloader {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (coin, ids) = text.split_once('=').map_or((text, None), |(coin, ids)| (coin, Some(ids)));
         let coin = coin.parse().map_err(str::to_owned)?;
-        let Some(ids) = ids.filter(|ids| *ids != "*") else { return Ok(Self::of_any(coin)) };
-        let parse = |id| ContentServerId::new(id).ok_or_else(|| format!("{id:?} is not a Content Server ID"));
-        Ok(Self { coin, cs_ids: Some(ids.split('+').map(parse).collect::<Result<_, _>>()?) })
+        Ok(Self { coin, cs_ids: parse_cs_ids(ids)? })
     }
+}
+
+/// The Content Server IDs of a preloader, `ID+ID…`. `None` means any free one, which `*` says too.
+///
+/// # Errors
+/// Names what is not a Content Server ID.
+pub fn parse_cs_ids(text: Option<&str>) -> Result<Option<Vec<ContentServerId>>, String> {
+    let parse = |id| ContentServerId::new(id).ok_or_else(|| format!("{id:?} is not a Content Server ID"));
+    text.filter(|ids| *ids != "*").map(|ids| ids.split('+').map(parse).collect()).transpose()
 }
 
 /// All coins that may preload at a node.
@@ -61,8 +68,8 @@ impl FromStr for Preloader {
 pub struct Preloaders(Vec<Preloader>);
 
 impl Preloaders {
-    /// Whether a coin may preload an ID, as far as the operator's list goes. An ID that is named for one coin is not
-    /// free for others.
+    /// Whether the operator's list permits a coin to preload an ID. An ID that is named for one coin is not free for
+    /// others.
     pub fn permit(&self, coin: CoinId, cs_id: &ContentServerId) -> bool {
         let is_named_for_another = || self.0.iter().any(|other| other.coin != coin && other.names(cs_id));
         let mut own = self.0.iter().filter(|own| own.coin == coin);
@@ -76,17 +83,17 @@ impl FromIterator<Preloader> for Preloaders {
     }
 }
 
-/// Which shares a node gives of a key set. `docs/protocol.md` section 5.
+/// The shares that a node gives from a key set. `docs/protocol.md` section 5.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Form {
-    /// Loaded by command 1: both, as the request asks.
+    /// Loaded by command 1: wide or narrow ones, as the request says.
     Public,
     /// Loaded by command 33: wide shares only.
     Wide,
 }
 
-/// A key set of a record: the sealed file of its master secret is the one with this number, drawn at random.
+/// A key set in a record. Its master secret is in the sealed file with this random number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HeldKeySet {
@@ -95,8 +102,8 @@ pub(crate) struct HeldKeySet {
     pub(crate) number: u64,
 }
 
-/// What a node keeps of a Content Server ID. The file is replaced as a whole, and nothing counts that it does not name:
-/// owner, time and key sets change together or not at all.
+/// A node's record of a Content Server ID. The file is replaced as a whole, and files that it does not name are
+/// ignored: owner, time and key sets change together or not at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) cs_id: ContentServerId,
@@ -106,7 +113,7 @@ pub(crate) struct Record {
     pub(crate) key_sets: Vec<HeldKeySet>,
 }
 
-/// A record as its file has it.
+/// A record in the form of its file.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RecordFile {
@@ -119,46 +126,31 @@ struct RecordFile {
 /// Why a node's records cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OwnersError {
-    /// The data directory.
+    /// The data directory cannot be used.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
-    /// A record says who owns a Content Server ID; guessing would give the ID away.
+    /// A record names the owner of a Content Server ID; a guess could give the ID to someone else.
     #[error(
         "cannot read who owns a Content Server ID, from {path}: {reason}; bring the file back from a backup, or \
          remove it: then the ID is free, and its key sets are gone"
     )]
-    Record {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// It cannot be written.
+    Record { path: PathBuf, reason: String },
+    /// A record cannot be written.
     #[error("cannot write who owns a Content Server ID, to {path}: {source}")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    Write { path: PathBuf, source: io::Error },
     /// No node has used this folder.
     #[error("{0} is not the data directory of a RAIDA node that has run: its file `role` does not name one")]
     NotANode(PathBuf),
-    /// Nobody has preloaded it here.
+    /// No coin has preloaded the ID at this node.
     #[error("nobody owns {0} at this node; `rke raida owner list` shows what is owned")]
     NotOwned(ContentServerId),
-    /// There is nothing to move.
+    /// The coin owns the ID already.
     #[error("{cs_id} belongs to coin {owner} already")]
-    SameOwner {
-        /// The ID.
-        cs_id: ContentServerId,
-        /// Its owner.
-        owner: CoinId,
-    },
+    SameOwner { cs_id: ContentServerId, owner: CoinId },
 }
 
 impl Record {
-    /// The record of an ID that a coin preloads as the first.
+    /// The record of an ID that a coin is the first to preload.
     pub(crate) fn new(cs_id: ContentServerId, owner: CoinId) -> Self {
         Self { cs_id, owner, last_preload: None, key_sets: Vec::new() }
     }
@@ -217,7 +209,7 @@ impl Record {
     }
 }
 
-/// Whether a file of the folder has the name of a sealed master secret, or of one that was being written.
+/// Whether a file of the folder has the name of a sealed master secret, finished or unfinished.
 pub(crate) fn is_secret(file: &Path) -> bool {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let parts: Vec<&str> = name.split('-').collect();
@@ -231,26 +223,26 @@ pub(crate) fn is_secret(file: &Path) -> bool {
     }
 }
 
-/// A sealed master secret of the folder, if there is one.
+/// A sealed master secret of the folder, if one exists.
 pub(crate) fn first_secret(folder: &Path) -> Option<PathBuf> {
     let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     files.filter(|file| is_secret(file)).find(|file| file.extension().is_none())
 }
 
-/// Whose a Content Server ID is at a node.
+/// The owner of a Content Server ID at a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ownership {
-    /// The ID: the 16 bytes of it that RAIDAs see.
+    /// The 16 bytes of the ID that RAIDAs see.
     pub cs_id: ContentServerId,
-    /// The coin that preloaded it first, or that the operator has given it to.
+    /// The coin that preloaded it first, or that the operator has moved it to.
     pub owner: CoinId,
-    /// When it was preloaded last, in Unix seconds, if command 33 has done it.
+    /// The last preload by command 33, in Unix seconds, if any.
     pub last_preload: Option<u64>,
     /// Its key sets, in order.
     pub key_sets: Vec<KeySetId>,
 }
 
-/// Whose the Content Server IDs are at the node with this data directory, by ID. The node may be running.
+/// The owners of the Content Server IDs at the node with this data directory, by ID. The node may be running.
 ///
 /// # Errors
 /// [`OwnersError`].
@@ -272,8 +264,8 @@ impl Ownership {
     }
 }
 
-/// Gives a Content Server ID to another coin, at the node with this data directory, which must not be running. Its key
-/// sets are removed, because the coin that preloaded them knows the master secrets. Gives what it was before.
+/// Moves a Content Server ID to another coin, at the node with this data directory, which must not be running.
+/// Removes its key sets, because the coin that preloaded them knows the master secrets. Returns the previous state.
 ///
 /// # Errors
 /// [`OwnersError`]; then nothing has changed.
@@ -293,10 +285,10 @@ pub fn move_to(data_dir: &Path, cs_id: &ContentServerId, owner: CoinId) -> Resul
     Ok(Ownership::of(&old))
 }
 
-/// Which node's data directory it is, and the folder of its records.
+/// The node whose data directory this is, and the folder of its records.
 fn node_at(data_dir: &Path) -> Result<(Role, PathBuf), OwnersError> {
     let folder = data_dir.join(FOLDER);
-    match data_dir::look(data_dir)? {
+    match data_dir::read_role(data_dir)? {
         Some(role @ Role::Node(_)) if folder.is_dir() => Ok((role, folder)),
         _ => Err(OwnersError::NotANode(data_dir.into())),
     }
@@ -310,77 +302,4 @@ pub(crate) fn remove_secret(path: &Path) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn coin(serial: u32) -> CoinId {
-        CoinId { denomination: 0, serial }
-    }
-
-    fn cs_id(text: &str) -> ContentServerId {
-        ContentServerId::new(text).expect("an ID")
-    }
-
-    fn preloaders(texts: &[&str]) -> Preloaders {
-        texts.iter().map(|text| text.parse::<Preloader>().expect("a preloader")).collect()
-    }
-
-    #[test]
-    fn a_coin_may_preload_what_it_is_named_for_or_any_that_nobody_is_named_for() {
-        let all = preloaders(&["0:1=SHOP+SHOP-TEST", "0:2", "0:3=*", "-3:7=OTHER", "0:1=THIRD"]);
-        let may = |serial, id: &str| all.permit(coin(serial), &cs_id(id));
-        assert!(may(1, "SHOP") && may(1, "SHOP-TEST") && may(1, "THIRD") && !may(1, "FREE"));
-        assert!(may(2, "FREE") && may(3, "FREE") && !may(2, "SHOP") && !may(3, "OTHER"));
-        assert!(!may(4, "FREE") && !may(7, "OTHER"));
-        assert!(all.permit(CoinId { denomination: -3, serial: 7 }, &cs_id("OTHER")));
-        assert!(!Preloaders::default().permit(coin(1), &cs_id("FREE")));
-    }
-
-    #[test]
-    fn a_coin_that_is_named_and_may_have_any_beside_has_both() {
-        let all = preloaders(&["0:1=SHOP", "0:1", "0:2=SHOP"]);
-        assert!(all.permit(coin(1), &cs_id("SHOP")) && all.permit(coin(1), &cs_id("FREE")));
-        assert!(all.permit(coin(2), &cs_id("SHOP")) && !all.permit(coin(2), &cs_id("FREE")));
-    }
-
-    #[test]
-    fn what_is_no_preloader_is_refused() {
-        for wrong in [
-            "",
-            "42",
-            "0:42=",
-            "0:42=A+",
-            "0:42=+A",
-            "0:42= A",
-            "=A",
-            "0:42=a-content-server-id-that-is-too-long",
-        ] {
-            assert!(wrong.parse::<Preloader>().is_err(), "{wrong:?}");
-        }
-        assert_eq!("0:42=*".parse(), Ok(Preloader::of_any(coin(42))));
-        let odd = "0:42=A=B".parse::<Preloader>().expect("a preloader");
-        assert!(odd.names(&cs_id("A=B")));
-    }
-
-    #[test]
-    fn a_record_that_is_not_what_it_should_be_is_an_error() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let record = Record::new(cs_id("CS"), coin(1));
-        record.write(dir.path()).expect("written");
-        assert_eq!(Record::read_all(dir.path()).expect("records").0, [record]);
-        let path = Record::path(dir.path(), &cs_id("CS"));
-        let good = fs::read_to_string(&path).expect("text");
-        for (from, to) in [
-            ("\"0:1\"", "\"1\""),
-            ("\"CS\"", "\"CT\""),
-            ("{", "["),
-            ("null", "-1"),
-            ("null,", "null, \"x\": 1,"),
-        ] {
-            let wrong = good.replacen(from, to, 1);
-            assert_ne!(wrong, good, "{from}");
-            fs::write(&path, wrong).expect("written");
-            assert!(Record::read_all(dir.path()).is_err(), "{from}");
-        }
-    }
-}
+mod tests;
