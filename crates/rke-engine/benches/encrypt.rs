@@ -1,6 +1,6 @@
-//! What wiping costs: encrypting with a session's key, beside the bare cipher in the same run.
-//! Prints medians and their ratio, and how fast chunks are encrypted and sealed; `openssl speed -evp
-//! aes-256-gcm -bytes 65536` is what to compare that with. `cargo bench -p rke-daemon --bench encrypt`.
+//! What wiping costs: encrypting with a session's key, compared with the bare cipher in the same run. Prints medians
+//! and their ratio, and how fast chunks are encrypted and sealed; compare that with `openssl speed -evp aes-256-gcm
+//! -bytes 65536`. `cargo bench -p rke-engine --bench encrypt`.
 
 #![expect(clippy::expect_used, reason = "a bench that cannot go on ends by a panic")]
 
@@ -15,7 +15,7 @@ use rke_engine::model::server_name::ServerName;
 use rke_engine::model::session_id::SessionId;
 use rke_engine::model::session_key::SessionKey;
 use rke_engine::model::usage::UsageLimits;
-use rke_engine::store::{KeyUse, NewSession, Rules, Store};
+use rke_engine::store::{KeyUse, NewSession, SessionLimits, Store};
 use rke_proto::ContentServerId;
 use rke_proto::Form;
 use rke_proto::cipher::{aes256_ctr, aes256_ctr_from, aes256_ctr_stack_use};
@@ -26,14 +26,14 @@ use rke_secret::process::block_signals;
 const ROUNDS: usize = 21;
 
 fn main() {
-    // As the daemon does, which wipes more where it has to reckon with signals.
+    // Like the daemon. Without this, more is wiped, because a signal could arrive.
     block_signals().expect("signals to be blocked");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let _in_runtime = runtime.enter();
     let hour = Duration::from_secs(3600);
     let usage = UsageLimits { messages: u64::MAX, bytes: u64::MAX };
     let store = Store::new(
-        Rules { max: 16, ttl: hour, max_lifetime: hour, idle: None, usage },
+        SessionLimits { max: 16, ttl: hour, max_lifetime: hour, idle: None, usage },
         Box::new(|_, ended, _| drop(ended)),
     );
     let id = SessionId::random().expect("an id");
@@ -43,7 +43,7 @@ fn main() {
         let mut data = vec![0; len];
         let per_round = (4_000_000 / (len + 400)).max(20);
         let (mut wiped, mut bare) = (Vec::new(), Vec::new());
-        // In turn, so that a change of the machine's speed meets both.
+        // Alternating, so that a change of the machine's speed affects both.
         for _ in 0..ROUNDS {
             wiped.push(time(per_round, || {
                 let encrypt = |key: &[u8; 32]| aes256_ctr(key, &[9; 16], &mut data);
@@ -60,7 +60,7 @@ fn main() {
     chunks(&store, id);
 }
 
-/// Chunks of streams, each with its key derived and expanded anew.
+/// Chunks of streams. For each chunk, its key is derived and expanded.
 fn chunks(store: &Store, id: SessionId) {
     let (mut encrypted, mut sealed) = (Vec::new(), Vec::new());
     let mut chunk = vec![0; CHUNK_LEN + TAG_LEN];
@@ -103,7 +103,7 @@ fn session() -> NewSession {
     }
 }
 
-/// Nanoseconds for each call.
+/// Nanoseconds per call.
 fn time(calls: usize, mut call: impl FnMut()) -> f64 {
     let started = Instant::now();
     (0..calls).for_each(|_| call());

@@ -1,10 +1,11 @@
-//! The sessions of a daemon: finds Content Servers, exchanges keys, keeps and uses sessions, deletes them here and at the
-//! other end. Nothing in this crate knows of the HTTP interface.
+//! The session engine of the daemon. It finds Content Servers, exchanges keys, stores and uses sessions, and deletes
+//! them at both ends. Nothing in this crate knows about the HTTP interface.
 //!
-//! `sessions` is the door; `streams` and `tunnel` work with the sessions that it opens. Below it lie
-//! `{store, exchange, keys, remote_deletions, journal}`, below these `{contact, guardians, discovery, trust, audit}`, and `model`
-//! at the bottom.
+//! `sessions` is the entry point; `streams` and `tunnel` work with the sessions that it opens. Below it lie `{store,
+//! exchange, keys, remote_deletions, journal}`, below these `{contact, guardians, discovery, trust, audit,
+//! activity}`, and `model` at the bottom.
 
+pub mod activity;
 pub mod audit;
 mod blocking;
 pub mod contact;

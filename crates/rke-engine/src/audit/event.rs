@@ -1,5 +1,5 @@
-//! What the audit log tells. The names and fields here are those of `docs/audit-log.md`. No variant has
-//! room for a secret, a wallet's path or a session's id; the id comes beside it and is written as a tag.
+//! What the audit log records. The names and fields are those of `docs/audit-log.md`. No variant has room for a
+//! secret, a wallet's path or a session's id. The id is passed separately and written as a tag.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -14,41 +14,37 @@ use crate::model::session_id::SessionId;
 pub enum Event {
     /// The first line of a file.
     FileBegun {
-        /// The hash of the line before it, in the file before it.
+        /// The hash of the line before it, in the previous file.
         follows: String,
     },
     /// The last line of a file that was moved away.
     FileEnded,
-    /// The line before this one is only the start of a line: whoever wrote it was killed.
+    /// The line before this one is only the start of a line: the daemon was killed while writing it.
     LineTorn {
-        /// How much of it there is.
+        /// Its length in bytes.
         bytes: usize,
         /// Its SHA-256.
         sha256: String,
-        /// As in [`Event::FileBegun`], where the torn line is the first of its file.
+        /// As in [`Event::FileBegun`], if the torn line is the first of its file.
         #[serde(skip_serializing_if = "Option::is_none")]
         follows: Option<String>,
     },
-    /// Events before this one have no line.
+    /// Events before this one were not written.
     LinesLost {
         /// How many.
         count: u64,
     },
-    /// The daemon serves.
-    DaemonStarted {
-        /// Its version.
-        version: &'static str,
-    },
-    /// It stops as it was told.
+    /// The daemon has started to serve.
+    DaemonStarted { version: &'static str },
+    /// The daemon stopped as requested.
     DaemonStopped {
-        /// Sessions that ended with it.
         sessions_ended: usize,
-        /// Deletions at Content Servers, when it stopped.
+        /// The counts of deletions at Content Servers, when it stopped.
         remote_deletions: RemoteCounts,
     },
     /// A session was opened.
     SessionCreated {
-        /// With whom.
+        /// The domain of the session.
         domain: Domain,
         /// Whether its key came from the cache.
         from_cache: bool,
@@ -59,70 +55,70 @@ pub enum Event {
         /// How well the two ends know each other.
         authenticated: &'static str,
     },
-    /// A session was asked for, and there is none.
+    /// A request for a session failed.
     SessionRefused {
-        /// With whom.
+        /// The domain of the session.
         domain: Domain,
-        /// What kind of failure it was.
+        /// The kind of the failure.
         reason: &'static str,
     },
-    /// A session's end was put off.
+    /// A session's expiry was postponed.
     SessionRenewed {
-        /// With whom it is.
+        /// The domain of the session.
         domain: Domain,
     },
     /// A session was ended, and its key wiped.
     SessionDeleted {
-        /// With whom it was.
+        /// The domain of the session.
         domain: Domain,
     },
-    /// A session came to its end, and its key was wiped.
+    /// A session expired, and its key was wiped.
     SessionExpired {
-        /// With whom it was.
+        /// The domain of the session.
         domain: Domain,
     },
-    /// A session was ended together with all others, by a signal or because the machine has slept, and
-    /// its key wiped.
+    /// A session was ended together with all others, by a signal or because the machine has slept, and its key was
+    /// wiped.
     SessionDropped {
-        /// With whom it was.
+        /// The domain of the session.
         domain: Domain,
     },
-    /// Cached keys were removed because somebody wanted that.
+    /// Cached keys were removed on request.
     KeysForgotten {
-        /// Whose, where it was not about all domains.
+        /// Their domain, unless the request was for all domains.
         #[serde(skip_serializing_if = "Option::is_none")]
         domain: Option<Domain>,
-        /// How many there were.
+        /// How many keys were removed.
         count: usize,
     },
-    /// A Content Server has shown that it has wiped a key or a resumption.
+    /// A Content Server has proven that it wiped a key or a resumption.
     RemoteDeletionConfirmed {
         /// The key id or the resumption id.
         id: String,
         /// Host and port of the Content Server.
         server: String,
-        /// How many there are after this one.
+        /// The counts of deletions after this one.
         remote_deletions: RemoteCounts,
     },
-    /// It has not shown that, and the lifetime is over.
+    /// It has not proven that before the lifetime was over.
     RemoteDeletionGivenUp {
         /// The key id or the resumption id.
         id: String,
         /// Host and port of the Content Server.
         server: String,
-        /// How many there are after this one.
+        /// The counts of deletions after this one.
         remote_deletions: RemoteCounts,
     },
-    /// A request was refused at the gate.
+    /// A request was rejected at the gate.
     RequestRefused {
-        /// By which rule.
+        /// The rule that rejected it.
         rule: &'static str,
         /// How many requests this line stands for.
         count: u64,
     },
 }
 
-/// An event, when it happened, and to which session.
+/// An event, when it happened, and the session that it happened to.
 pub(super) struct Entry {
     pub(super) time: Timestamp,
     pub(super) session: Option<SessionId>,
@@ -130,7 +126,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Something that happens to the log itself, now.
+    /// An event of the log itself, now.
     pub(super) fn now(event: Event) -> Self {
         Self { time: Timestamp::now(), session: None, event }
     }

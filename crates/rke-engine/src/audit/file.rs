@@ -1,5 +1,5 @@
-//! The audit log's file: opened at its end, which may be torn or not what it was; and the copy of the last
-//! line in the data directory (`audit.head`), by which a file that was cut shows itself.
+//! The audit log's file. It is opened at its end, which may be torn or changed. A copy of the last line in the data
+//! directory (`audit.head`) reveals a file that was cut.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -13,35 +13,36 @@ use rke_secret::SecretError;
 
 use super::event::{Entry, Event};
 use super::key::AuditKey;
-use super::line::{self, Line, Position, sha256_hex};
+use super::line::{self, Line, sha256_hex};
+use super::position::Position;
 
 /// The copy of the last line, in the data directory.
 pub(super) const HEAD: &str = "audit.head";
 
-/// More than any line has. How much of the end of a file is looked at.
+/// Longer than any line. `End` reads twice this much of the end of a file.
 pub(super) const MAX_LINE_LEN: usize = 64 * 1024;
 
-/// The log, and how far it has come.
+/// The log file, and the end of its chain.
 pub(super) struct LogFile {
     path: PathBuf,
     data_dir: Arc<DataDir>,
     key: AuditKey,
-    /// `None` after something went wrong with it: the next line opens it again.
+    /// `None` after an error: the next line opens the file again.
     open: Option<Open>,
     last: Position,
     last_line: Vec<u8>,
-    /// What the copy in the data directory has.
+    /// The position of the copy in the data directory.
     kept: Position,
 }
 
 struct Open {
     file: File,
-    /// Where this log has left it.
+    /// The length of the file after this log's last write.
     len: u64,
 }
 
 impl LogFile {
-    /// Opens the file or makes it. The outer error is that of the key, the inner that of the file.
+    /// Opens the file or creates it. The outer error is about the key, the inner one about the file.
     pub(super) fn open(path: &Path, data_dir: Arc<DataDir>) -> Result<io::Result<Self>, SecretError> {
         let key = AuditKey::of(data_dir.sealer())?;
         let (last, last_line) = match read_head(&data_dir, &key) {
@@ -52,7 +53,7 @@ impl LogFile {
         Ok(log.settle().and_then(|()| log.keep()).map(|()| log))
     }
 
-    /// Adds the line of an event.
+    /// Appends the line of an event.
     pub(super) fn append(&mut self, entry: &Entry) -> io::Result<()> {
         let appended = self.settle().and_then(|()| self.write(entry));
         if appended.is_err() {
@@ -61,7 +62,7 @@ impl LogFile {
         appended
     }
 
-    /// Leaves the file if it was moved away, and takes up what is at its path now.
+    /// Closes the file if it was moved away, and goes on with the one at its path now.
     pub(super) fn reopen(&mut self) -> io::Result<()> {
         if self.open.as_ref().is_some_and(|open| is_at(&self.path, &open.file)) {
             return Ok(());
@@ -75,8 +76,8 @@ impl LogFile {
         self.keep().and(ended)
     }
 
-    /// Sees to it that the lines so far outlive a power cut, and copies the last one: in this order, so
-    /// that the copy is never ahead of the file.
+    /// Makes sure that the lines so far survive a power cut, and then copies the last one. In this order, the copy is
+    /// never ahead of the file.
     pub(super) fn keep(&mut self) -> io::Result<()> {
         if self.kept == self.last {
             return Ok(());
@@ -90,13 +91,12 @@ impl LogFile {
         Ok(())
     }
 
-    /// Where it is.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Has an open file that ends where this log has left it, or where somebody else has: then the end is
-    /// looked at first.
+    /// Makes sure that a file is open and ends where this log left it. If it ends elsewhere, its end is examined
+    /// first.
     fn settle(&mut self) -> io::Result<()> {
         if let Some(open) = &self.open {
             if open.file.metadata()?.len() == open.len {
@@ -135,8 +135,8 @@ impl LogFile {
         self.write(&Entry::now(Event::LineTorn { bytes, sha256, follows }))
     }
 
-    /// Goes on after the last line of a file, where it is one of this log and not older than what is
-    /// known. Otherwise the log goes on after what is known, and the file shows the gap.
+    /// Goes on after the last line of a file, if that is a line of this log and not older than the last known one.
+    /// Otherwise the log goes on after the last known line, and the file shows the gap.
     fn take_up(&mut self, line: &[u8]) {
         let found = Line::parse(line).filter(|line| line.is_sealed_with(&self.key));
         match found.map(|line| line.at) {
@@ -176,8 +176,8 @@ impl LogFile {
     }
 }
 
-/// The last line that the data directory knows of, if there is one that can be trusted. An error where this user may
-/// not use the file that has it.
+/// The last line that the data directory knows, if it has one that can be trusted. An error if this user may not use
+/// the file that holds it.
 fn read_head(data_dir: &DataDir, key: &AuditKey) -> io::Result<(Position, Vec<u8>)> {
     let path = data_dir.path().join(HEAD);
     let text = match read_own(&path) {
@@ -185,26 +185,26 @@ fn read_head(data_dir: &DataDir, key: &AuditKey) -> io::Result<(Position, Vec<u8
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Default::default()),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
         Err(error) => {
-            tracing::error!(path = %path.display(), %error, "cannot read where the audit log had come to");
+            tracing::error!(path = %path.display(), %error, "cannot read the data directory's copy of the audit log's last line");
             return Ok(Default::default());
         }
     };
     Ok(match head(&text, key) {
         Some(at) => (at, text),
         None => {
-            tracing::error!(path = %path.display(), "does not say where the audit log had come to: it is damaged");
+            tracing::error!(path = %path.display(), "the data directory's copy of the audit log's last line is damaged");
             Default::default()
         }
     })
 }
 
-/// What a copy of the last line says.
+/// The position in a copy of the last line. `None` if the line was not sealed with the key.
 pub(super) fn head(text: &[u8], key: &AuditKey) -> Option<Position> {
     let line = Line::parse(text.strip_suffix(b"\n")?)?;
     line.is_sealed_with(key).then_some(line.at)
 }
 
-/// Opens a file of this user's own to append to (0600 where it is made), which no other process may have.
+/// Opens a file of this user for appending (created with mode 0600), and locks out other processes.
 fn open_alone(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     let file = open_own(path, options.read(true).append(true).create(true).mode(0o600))?;
@@ -235,13 +235,13 @@ impl End {
         Ok(Self { bytes })
     }
 
-    /// What comes after the last line feed, if there is anything.
+    /// The bytes after the last line feed, if there are any.
     fn torn(&self) -> Option<&[u8]> {
         let torn = self.bytes.rsplit(|byte| *byte == b'\n').next()?;
         (!torn.is_empty()).then_some(torn)
     }
 
-    /// The last line that has its line feed.
+    /// The last line that ends with a line feed.
     fn line(&self) -> Option<&[u8]> {
         self.bytes.rsplit(|byte| *byte == b'\n').nth(1)
     }

@@ -1,11 +1,11 @@
-//! The audit log's key. It is derived from the data directory's master key, so whoever can write the log
-//! but not read the data directory can neither seal lines nor find out which session a tag stands for.
+//! The audit log's key. It is derived from the data directory's master key, so anyone who can write
+//! the log but not read the data directory can neither write valid lines nor find out which session a tag stands for.
 
 use rke_host::sealed::Sealer;
 use rke_proto::cipher::hmac_sha256;
 use rke_secret::{Secret, SecretError};
 
-use super::line::Position;
+use super::position::Position;
 use crate::model::session_id::SessionId;
 
 /// Length of a seal in bytes.
@@ -14,25 +14,25 @@ pub(super) const SEAL_LEN: usize = 16;
 /// Length of a session's tag in bytes: not that of an id, so that neither is taken for the other.
 const TAG_LEN: usize = 12;
 
-/// What seals lines and makes tags of session ids.
+/// Seals lines and makes tags of session ids.
 pub struct AuditKey(Secret<32>);
 
 impl AuditKey {
-    /// The key that belongs to a data directory, the same each time.
+    /// The key that belongs to a data directory. It is always the same.
     ///
     /// # Errors
-    /// [`SecretError`] when there is no secret memory left.
+    /// [`SecretError`] if no secret memory is left.
     pub fn of(sealer: &Sealer) -> Result<Self, SecretError> {
         Ok(Self(sealer.derive(b"rke audit log v1")?))
     }
 
-    /// What stands for a session in the log.
+    /// The tag that stands for a session in the log.
     pub fn tag(&self, session: SessionId) -> String {
         hex::encode(&self.mac(&[b"session", session.as_bytes()])[..TAG_LEN])
     }
 
-    /// What shows that the holder of the key has written the line at this position, and those before it.
-    pub(super) fn seal(&self, at: &Position) -> [u8; SEAL_LEN] {
+    /// The MAC of a line and of all lines before it: the value of the field `seal`.
+    pub(super) fn line_mac(&self, at: &Position) -> [u8; SEAL_LEN] {
         let mac = self.mac(&[b"line", &at.number.to_be_bytes(), &at.hash]);
         std::array::from_fn(|byte| mac[byte])
     }

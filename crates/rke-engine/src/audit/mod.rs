@@ -1,11 +1,12 @@
-//! The audit log: one line for each thing that happens to sessions and keys, in a file whose lines cannot
-//! be changed, moved or removed unseen. `docs/audit-log.md` says what that is worth. A thread of its own
+//! The audit log: a tamper-evident file with one line for each event of sessions and keys. Lines cannot be changed,
+//! moved or removed without leaving a trace. `docs/audit-log.md` explains what that is worth. A separate thread
 //! writes, so that nobody waits for the disk.
 
 mod event;
 mod file;
 mod key;
 mod line;
+mod position;
 mod verify;
 mod writer;
 
@@ -29,30 +30,30 @@ use event::Entry;
 use file::LogFile;
 use writer::{Message, Writer};
 
-/// Lines that may wait for the disk; what happens beyond them is counted as lost.
+/// How many lines may wait for the disk; further events are counted as lost.
 const MAX_WAITING: usize = 1_000_000;
 
-/// Why there is no audit log.
+/// Why the audit log cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
-    /// The file.
+    /// The file cannot be written.
     #[error("cannot write the audit log {path}: {source}; choose another file with --audit-log")]
     File {
-        /// The file that was asked for.
+        /// The requested file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// There is no secret memory left for its key.
+    /// No secret memory is left for its key.
     #[error(transparent)]
     Secret(#[from] SecretError),
 }
 
-/// Where events are told. Copies tell the same log; by default there is none.
+/// Records events. Clones write to the same log; by default there is no log.
 #[derive(Clone, Default)]
 pub struct Audit(Option<Arc<Open>>);
 
-/// A log that is open.
+/// An open log.
 struct Open {
     inbox: Sender<Message>,
     counts: Arc<Counts>,
@@ -61,23 +62,23 @@ struct Open {
 
 #[derive(Default)]
 struct Counts {
-    /// Events that the thread has not taken up.
+    /// Events that the thread has not taken yet.
     waiting: AtomicUsize,
-    /// Events that have no line.
+    /// Events that were not written.
     lost: AtomicU64,
-    /// Of these, those that the log tells of.
+    /// Lost events that the log has reported.
     told: AtomicU64,
 }
 
 impl Counts {
-    /// Lost events that the log does not tell of, because it still cannot be written.
+    /// Lost events that the log has not reported yet, because it still cannot be written.
     fn untold(&self) -> u64 {
         self.lost.load(Ordering::Relaxed).saturating_sub(self.told.load(Ordering::Relaxed))
     }
 }
 
 impl Audit {
-    /// Opens the log at `path`, or begins it, with the key of the data directory.
+    /// Opens or creates the log at `path`, with the key of the data directory.
     ///
     /// # Errors
     /// [`AuditError`].
@@ -92,17 +93,17 @@ impl Audit {
         Ok(Self(Some(Arc::new(Open { inbox, counts, thread }))))
     }
 
-    /// Tells of an event. Never waits.
+    /// Records an event. Never waits.
     pub fn record(&self, event: Event) {
-        self.tell(None, event);
+        self.enqueue(None, event);
     }
 
-    /// Tells of an event of a session.
+    /// Records an event of a session.
     pub fn record_of(&self, session: SessionId, event: Event) {
-        self.tell(Some(session), event);
+        self.enqueue(Some(session), event);
     }
 
-    fn tell(&self, session: Option<SessionId>, event: Event) {
+    fn enqueue(&self, session: Option<SessionId>, event: Event) {
         let Some(Open { inbox, counts, .. }) = self.0.as_deref() else { return };
         if counts.waiting.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING {
             counts.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -112,14 +113,14 @@ impl Audit {
         let _ = inbox.send(Message::Happened(Entry { time: Timestamp::now(), session, event }));
     }
 
-    /// Takes up the file that is at the log's path now: for after it was moved away.
+    /// Goes on with the file that is at the log's path now, after the old one was moved away.
     pub fn reopen(&self) {
         if let Some(open) = &self.0 {
             let _ = open.inbox.send(Message::Reopen);
         }
     }
 
-    /// How many events have no line, because it could not be written.
+    /// How many events were lost, because they could not be written.
     pub fn lost(&self) -> u64 {
         self.0.as_ref().map_or(0, |open| open.counts.lost.load(Ordering::Relaxed))
     }
@@ -129,7 +130,7 @@ impl Audit {
         self.0.as_ref().is_some_and(|open| open.counts.untold() > 0)
     }
 
-    /// Ends the log; when this returns, all that was told is in the file. Waits for the disk.
+    /// Closes the log; when this returns, everything recorded is in the file. Waits for the disk.
     pub fn close(&self) {
         let Some(open) = &self.0 else { return };
         let thread = open.thread.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::*;
 use crate::Domain;
 
-/// A data directory and a log beside it.
+/// A data directory and a log next to it.
 struct Place {
     dir: tempfile::TempDir,
     log: PathBuf,
@@ -29,11 +29,16 @@ impl Place {
         Audit::open(&self.log, Arc::new(data_dir)).expect("an audit log")
     }
 
-    /// Lets the daemon run once, with these many events.
+    /// Runs the daemon once, with this many events.
     fn run(&self, events: usize) {
+        self.run_for("test", events);
+    }
+
+    /// The same, with events about domains below this one.
+    fn run_for(&self, parent: &str, events: usize) {
         let audit = self.open();
         for event in 0..events {
-            audit.record(forgotten(&format!("d{event}.test")));
+            audit.record(forgotten(&format!("d{event}.{parent}")));
         }
         audit.close();
     }
@@ -140,7 +145,7 @@ fn every_way_to_alter_it_is_found_where_it_is() {
     assert_eq!(added, (vec![(6, NotALine)], vec![(6, NotALine)]));
     let no_start = altered(&|lines| drop(lines.drain(..3)));
     assert_eq!(no_start, (vec![(1, NoBeginning)], vec![(1, NoBeginning)]));
-    // A cut end fits in itself: only the data directory knows that there was more.
+    // A log with its end cut off is consistent in itself: only the data directory knows that it was longer.
     assert_eq!(altered(&|lines| lines.truncate(7)), (vec![(7, EndMissing(8, 10))], vec![]));
     assert_eq!(altered(&|lines| lines.clear()), (vec![(0, EndMissing(1, 10))], vec![]));
     let other_seal = altered(&|lines| {
@@ -149,6 +154,13 @@ fn every_way_to_alter_it_is_found_where_it_is() {
         lines[4].replace_range(keep.., digit);
     });
     assert_eq!(other_seal.0, [(5, Forged), (6, Missing(5, 5))]);
+    let capitals = altered(&|lines| {
+        let hash = lines[4].find("\"hash\"").expect("a hash") + 8;
+        lines[4][hash..].make_ascii_uppercase();
+        lines[4] = lines[4].replace("\"SEAL\"", "\"seal\"");
+    });
+    let not_a_line = vec![(5, NotALine), (6, Missing(5, 5))];
+    assert_eq!(capitals, (not_a_line.clone(), not_a_line));
 }
 
 #[test]
@@ -172,7 +184,7 @@ fn a_chain_that_was_computed_anew_fits_and_is_not_sealed() {
     place.run(4);
     let master_key = rke_secret::Secret::random().expect("random");
     let key = AuditKey::of(&rke_host::sealed::Sealer::new(master_key, rke_host::sealed::Kind::Cache));
-    let (key, mut lines, mut at) = (key.expect("a key"), Vec::new(), line::Position::default());
+    let (key, mut lines, mut at) = (key.expect("a key"), Vec::new(), position::Position::default());
     for event in 0..5 {
         let event = match event {
             0 => Event::FileBegun { follows: hex::encode([0; 32]) },
@@ -271,7 +283,8 @@ fn lines_of_two_histories_do_not_fit_together() {
     let one = place.lines();
     place.write(&before);
     fs::write(&head, copy).expect("an old state comes back");
-    place.run(3);
+    // Lines of the same millisecond about the same domains would be the same lines.
+    place.run_for("other.test", 3);
     let other = place.lines();
     assert_eq!(place.wrong(), []);
     place.write(&[&one[..4], &other[4..]].concat());

@@ -1,5 +1,5 @@
-//! Looks whether files of an audit log are what the daemon wrote: each line unchanged and in its place,
-//! none missing between or at the end. Without the key, only whether the lines fit each other.
+//! Checks that files of an audit log are what the daemon wrote: each line is unchanged and in its place, and none is
+//! missing in between or at the end. Without the key, it only checks that the lines fit together.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -10,28 +10,29 @@ use rke_host::own_file::read_own;
 
 use super::file::{HEAD, MAX_LINE_LEN, head};
 use super::key::AuditKey;
-use super::line::{Line, Position};
+use super::line::Line;
+use super::position::Position;
 
-/// How the lines are looked at.
+/// How the lines are checked.
 pub enum Check {
-    /// Hashes only: somebody who computed the hashes anew passes, and a cut end does.
+    /// Hashes only: a log with recomputed hashes passes, and so does one with its end cut off.
     Hashes,
-    /// With the key and the copy of the last line that a data directory has.
+    /// With the key, and the copy of the last line in a data directory.
     Seals(AuditKey, Head),
 }
 
-/// What a data directory has of the last line.
+/// The copy of the last line in a data directory.
 pub enum Head {
-    /// Where the log had come to.
+    /// The position of the last line.
     At(Position),
-    /// Nothing: no audit log was written with it.
+    /// No copy: no audit log was written with this data directory.
     Missing,
-    /// Something that its key has not sealed.
+    /// The copy was not sealed with the key of the data directory.
     Damaged,
 }
 
 impl Check {
-    /// With what the data directory at `path` has. A daemon may be running on it.
+    /// Checks with the key and the copy in the data directory at `path`. A daemon may be running on it.
     ///
     /// # Errors
     /// [`DataDirError`].
@@ -50,26 +51,26 @@ impl Check {
 /// Something that is not as the daemon wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Wrong {
-    /// Not a line.
+    /// It is not a line.
     #[error("it is not a line of an audit log: it was changed or added, or it is torn")]
     NotALine,
-    /// Its bytes are not those of its hash.
-    #[error("it does not fit its hash: it was changed")]
+    /// Its bytes do not match its hash.
+    #[error("it does not match its hash: it was changed")]
     Changed,
     /// Its hash is not sealed with the key.
-    #[error("its seal is not of this data directory: it was changed or added by somebody without the key")]
+    #[error("its seal is not of this data directory: it was changed or added by someone without the key")]
     Forged,
-    /// Lines before it are not there.
+    /// Lines before it are missing.
     #[error("{} missing before it", lines(*.0, *.1))]
     Missing(u64, u64),
     /// It is not where it belongs.
-    #[error("it has number {0} where {1} is due: it was moved or repeated")]
+    #[error("it has number {0} where {1} is expected: it was moved or repeated")]
     OutOfPlace(u64, u64),
-    /// It is the first line of a file, and no file begins like this.
+    /// It is the first line of a file, but no file begins like this.
     #[error("no file begins with it: lines before it were removed")]
     NoBeginning,
-    /// It says that a torn line is before it.
-    #[error("the torn line that it tells of is not before it")]
+    /// It reports a torn line that is not before it.
+    #[error("the torn line that it reports is not before it")]
     NoTornLine,
     /// It ends without a line feed.
     #[error(
@@ -77,16 +78,16 @@ pub enum Wrong {
          makes a note of it)"
     )]
     CutShort,
-    /// The data directory knows another line under its number.
+    /// The data directory knows another line with this number.
     #[error("it is not the line that the data directory knows under its number")]
     NotTheHead,
-    /// Lines at the end are not there.
+    /// Lines at the end are missing.
     #[error(
-        "{} missing after it: the file was cut, or they are in a later file, which then has to be given too",
+        "{} missing after it: the file was cut, or they are in a later file, which must then be given too",
         lines(*.0, *.1)
     )]
     EndMissing(u64, u64),
-    /// The copy of the last line is no good.
+    /// The copy of the last line is damaged.
     #[error("the data directory's copy of the last line ({HEAD}) is damaged: a cut end would not be seen")]
     HeadDamaged,
 }
@@ -102,35 +103,33 @@ fn lines(first: u64, last: u64) -> String {
 /// What is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// In which file.
     pub file: PathBuf,
-    /// In which line of it, counted from 1; 0 where the file is empty.
+    /// The number of the line in the file, counted from 1; 0 if the file is empty.
     pub line: u64,
-    /// What.
     pub wrong: Wrong,
 }
 
-/// What a look at files found.
+/// The result of checking files.
 #[derive(Debug, Default)]
 pub struct Report {
     /// Everything that is wrong, in the order of the files.
     pub findings: Vec<Finding>,
-    /// Lines that were looked at.
+    /// How many lines were checked.
     pub lines: u64,
     /// The number of the first line.
     pub first: Option<u64>,
     /// The last line.
     pub last: Option<Position>,
-    /// Torn lines that the log itself tells of.
+    /// How many torn lines the log itself reports.
     pub torn: u64,
-    /// Whether the last file says that the log goes on in another.
+    /// Whether the last file says that the log goes on in another one.
     pub goes_on: bool,
 }
 
-/// Looks at files of one log, the oldest first.
+/// Checks the files of one log, the oldest first.
 ///
 /// # Errors
-/// When a file cannot be read; with its path.
+/// If a file cannot be read; with its path.
 pub fn verify(files: &[PathBuf], check: &Check) -> Result<Report, (PathBuf, io::Error)> {
     let mut reader = Reader { check, report: Report::default(), torn: None, file: Path::new(""), line: 0 };
     for file in files {
@@ -143,7 +142,7 @@ pub fn verify(files: &[PathBuf], check: &Check) -> Result<Report, (PathBuf, io::
 struct Reader<'a> {
     check: &'a Check,
     report: Report,
-    /// A line that is none, and its place; the one after it may explain it.
+    /// A malformed line, and its number. The next line may explain it.
     torn: Option<(u64, Vec<u8>)>,
     file: &'a Path,
     line: u64,
@@ -198,7 +197,7 @@ impl<'a> Reader<'a> {
     fn take(&mut self, line: &Line) {
         let (at, last) = (line.at, self.report.last);
         let before = last.map(|last| last.hash).or_else(|| line.begins_file_after());
-        let due = last.map_or(at.number, |last| last.number + 1);
+        let due = last.map_or(at.number, |last| last.number.saturating_add(1));
         if at.number < due {
             self.find(Wrong::OutOfPlace(at.number, due));
             return;
@@ -225,7 +224,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Nothing explains what is no line.
+    /// Reports a malformed line that nothing explains.
     fn unexplained(&mut self) {
         if let Some((place, _)) = self.torn.take() {
             self.find_in(place, Wrong::NotALine);

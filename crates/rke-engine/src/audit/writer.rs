@@ -1,5 +1,5 @@
-//! The thread that writes the audit log, in the order in which it is told. Once a second, while there is
-//! something new, it makes the file durable and copies its last line.
+//! The thread that writes the audit log, in the order of the messages. Once a second, if something is new, it makes
+//! the file durable and copies its last line.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,23 +12,23 @@ use super::Counts;
 use super::event::{Entry, Event};
 use super::file::LogFile;
 
-/// How long lines stay without a copy of the last of them, and refusals of one rule are one line.
+/// How long lines may go without a copy of the last one, and how long refusals by one rule are collected in one line.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// What the thread is told.
+/// Messages to the thread.
 pub(super) enum Message {
     Happened(Entry),
     Reopen,
     Close,
 }
 
-/// The thread's own.
+/// The state of the thread.
 pub(super) struct Writer {
     file: LogFile,
     counts: Arc<Counts>,
-    /// Refusals by rules that already have a line of this period.
+    /// How many more refusals came from rules that already have a line in this period.
     refusals: BTreeMap<&'static str, u64>,
-    /// The end of the period, while there is one.
+    /// The end of the current period, if there is one.
     period_ends: Option<Instant>,
 }
 
@@ -37,7 +37,7 @@ impl Writer {
         Self { file, counts, refusals: BTreeMap::new(), period_ends: None }
     }
 
-    /// Writes until it is told to close, or nobody is left to tell.
+    /// Writes until it gets the message to close, or all senders are gone.
     pub(super) fn run(mut self, messages: &Receiver<Message>) {
         loop {
             match self.next(messages) {
@@ -66,7 +66,7 @@ impl Writer {
     fn happened(&mut self, entry: Entry) {
         self.period_ends.get_or_insert_with(|| Instant::now() + PERIOD);
         if let Event::RequestRefused { rule, count } = entry.event {
-            // A page that sends thousands must not fill the disk.
+            // A page that sends thousands of requests must not fill the disk.
             if let Some(more) = self.refusals.get_mut(rule) {
                 *more += count;
                 return;
@@ -92,8 +92,8 @@ impl Writer {
         self.report("made durable", |file| file.keep());
     }
 
-    /// Writes a line. One that cannot be written is counted, and the daemon goes on; the log tells of it
-    /// as soon as it can.
+    /// Writes a line. A line that cannot be written is counted as lost, and the daemon goes on; the log reports the
+    /// loss as soon as it can.
     fn write(&mut self, entry: &Entry) {
         let was_failing = self.counts.untold() > 0;
         if let Err(error) = self.tell_lost().and_then(|()| self.file.append(entry)) {

@@ -1,5 +1,5 @@
-//! What is said to a Content Server over TCP by handshake 3: a first packet and its response, and the ends by which a
-//! new session is confirmed. `docs/protocol.md` section 7.
+//! The messages to a Content Server over TCP in handshake 3: a first packet and its response, and the end records that
+//! confirm a new session. `docs/protocol.md` section 7.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,30 +10,30 @@ use rke_secret::SecretError;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-/// Why a Content Server did not do what it was asked for.
+/// Why a Content Server did not do what was requested.
 #[derive(Debug, thiserror::Error)]
 pub enum ContactError {
-    /// Nobody answered.
+    /// No response.
     #[error("{}", in_words(.0))]
     Connection(io::Error),
-    /// What answered said no. Not authenticated: anyone on the path can send it.
+    /// A refusal. It is not authenticated: anyone on the path can send it.
     #[error("it refused: {0}")]
     Refused(Reason),
-    /// What answered is something else, or does not have the same key.
-    #[error("what answers there is not the Content Server, or is another version of it")]
+    /// What answers is another program, or does not have the same key.
+    #[error("the program there is not the Content Server, or is another version of it")]
     AnotherProgram,
-    /// It has other shares, and cannot show which.
-    #[error("it cannot show which shares are right; {right} of them, it says")]
+    /// It has other shares, and cannot prove which are right.
+    #[error("it cannot prove which shares are right; it says that {right} are")]
     Unproven {
-        /// How many are right, it says.
+        /// How many are right, according to the Content Server.
         right: usize,
     },
-    /// This machine's fault.
+    /// This machine failed.
     #[error("{0}")]
     Secret(#[from] SecretError),
 }
 
-/// What the system says of a connection, in the words of a person.
+/// The system's error about a connection, in words for people.
 fn in_words(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "it refuses connections".into(),
@@ -86,14 +86,14 @@ impl From<RecordIoError> for ContactError {
 }
 
 impl ContactError {
-    /// Whether the connection broke, so that another one may do.
+    /// Whether the connection broke, so that a new one may succeed.
     pub(crate) fn is_broken(&self) -> bool {
         use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
         let Self::Connection(error) = self else { return false };
         matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
     }
 
-    /// Whether it says more than `than`: who answered says more than who did not.
+    /// Whether it says more than `than`: a response says more than no response.
     pub(crate) fn is_more_telling(&self, than: &Self) -> bool {
         !matches!(self, Self::Connection(_)) || matches!(than, Self::Connection(_))
     }
@@ -105,16 +105,15 @@ pub(crate) async fn ask_on(stream: &mut TcpStream, packet: &[u8]) -> Result<Resp
     Ok(read_response(stream).await?)
 }
 
-/// A connection.
 pub(crate) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
 
-/// Sends the end that confirms a new session and waits for the server's: then both have the key.
+/// Sends the end record that confirms a new session, and waits for the server's: then both have the key.
 pub(crate) async fn confirm(mut stream: TcpStream, transport: Transport) -> Result<(), ContactError> {
-    // Halves that are borrowed: one that is owned would close its direction first, and the connection after it.
+    // The halves are borrowed: an owned half would close its own direction before the whole connection is closed.
     let (incoming, outgoing) = stream.split();
     let mut reader = RecordReader::new(incoming, transport.opener);
     RecordWriter::new(outgoing, transport.sealer).end(None).await?;

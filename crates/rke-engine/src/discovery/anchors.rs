@@ -1,4 +1,4 @@
-//! The keys that validation of DNS begins with: those of the root, which are built in, or those of a file.
+//! The keys that DNSSEC validation starts with: the built-in keys of the root, or those in a file.
 
 use std::fs;
 use std::io;
@@ -11,35 +11,35 @@ use hickory_resolver::proto::serialize::txt::trust_anchor::{Entry, Parser};
 
 use super::ResolverError;
 
-/// Which responses of DNS are accepted. `docs/known-content-servers.md`.
+/// Which DNS responses are accepted. `docs/known-content-servers.md`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Dnssec {
-    /// All. Nothing is validated.
+    /// All responses. Nothing is validated.
     #[default]
     Off,
-    /// Those that are validated, and those of zones that are not signed.
+    /// Validated responses, and those of unsigned zones.
     Try,
-    /// Those that are validated.
+    /// Validated responses only.
     Require,
 }
 
-/// What validation is to be done, and with which keys.
+/// Which responses to accept, and the keys for validation.
 pub struct Validation {
     pub(super) dnssec: Dnssec,
-    /// The zones that have keys here, the deepest first.
+    /// The zones with configured keys, the deepest first.
     pub(super) anchors: Vec<(Name, TrustAnchors)>,
 }
 
 impl Validation {
-    /// None.
+    /// No validation.
     pub fn off() -> Self {
         Self { dnssec: Dnssec::Off, anchors: Vec::new() }
     }
 
-    /// Validation that begins with the DNSKEY records in `file`, or with the keys of the root.
+    /// Validation that starts with the DNSKEY records in `file`, or with the keys of the root.
     ///
     /// # Errors
-    /// [`ResolverError`], where the file cannot be read, or has something else in it.
+    /// [`ResolverError`] if the file cannot be read, or contains anything else.
     pub fn load(dnssec: Dnssec, file: Option<&Path>) -> Result<Self, ResolverError> {
         let anchors = match (dnssec, file) {
             (Dnssec::Off, _) => Vec::new(),
@@ -50,8 +50,8 @@ impl Validation {
     }
 }
 
-/// Each zone has its keys for itself. With those of zones above it, the validator would look for a way
-/// through them too, and take the zone for an unsigned one where one of them says so.
+/// Keeps the keys of each zone separate. A validator that also had the keys of parent zones would look for a chain
+/// through those too, and take the zone for unsigned if one of them says so.
 fn read(path: &Path) -> Result<Vec<(Name, TrustAnchors)>, ResolverError> {
     let unreadable = |source: io::Error| ResolverError::Anchors { path: path.into(), source };
     let text = fs::read_to_string(path).map_err(unreadable)?;

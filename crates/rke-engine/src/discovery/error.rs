@@ -16,21 +16,20 @@ use crate::Domain;
 /// Why a Content Server could not be found.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum DiscoveryError {
-    /// There is no name for the service of the domain.
+    /// DNS has no name for the service of the domain.
     #[error(
         "{0} is not found: DNS has no name _rke._udp.{0}. Check the spelling of the domain; its operator publishes the \
          records that `rke content-server preload` prints"
     )]
     NotFound(Domain),
-    /// The name is there and lacks one of the records.
+    /// The name exists but lacks one of the records.
     #[error(
         "{domain} has no {record} record at _rke._udp.{domain}. Publish the records that `rke content-server preload` \
          printed, or check the spelling"
     )]
     NoRecord {
-        /// The domain.
         domain: Domain,
-        /// What it lacks.
+        /// The missing record.
         record: RecordType,
     },
     /// The domain says that it has no Content Server.
@@ -49,7 +48,7 @@ pub enum DiscoveryError {
         /// What went wrong, and what to do.
         failure: Failure,
     },
-    /// All that DNS names are addresses that may not be asked.
+    /// DNS names only addresses that may not be used.
     #[error("{host} is at {address}, {fault}")]
     OutOfReach {
         /// The Content Server's host.
@@ -59,12 +58,12 @@ pub enum DiscoveryError {
         /// What is wrong with it, and what to do.
         fault: &'static str,
     },
-    /// No key set can make a key.
-    #[error("no usable key set: one takes {required} RAIDA servers with a known index, and {found}")]
+    /// No key set is usable.
+    #[error("no usable key set: a key set needs {required} RAIDA servers with a known index, and {found}")]
     NoKeySet {
-        /// RAIDAs that are required.
+        /// How many RAIDAs are required.
         required: u8,
-        /// What there is instead, for a person to read.
+        /// What was found instead, in words for people.
         found: String,
     },
     /// The key sets are narrow, and a line that may say otherwise cannot be read.
@@ -78,13 +77,13 @@ pub enum DiscoveryError {
         "the Content Server requires shares or a handshake that this version of rke does not have; it needs a newer one"
     )]
     Unsupported,
-    /// The deadline came first.
+    /// The deadline passed.
     #[error("no response from DNS in time; check the network, or name a DNS server with --dns-server")]
     TimedOut,
 }
 
 impl DiscoveryError {
-    /// No set of these can be used.
+    /// The error for key sets of which none can be used.
     pub fn no_key_set(sets: &KeySets) -> Self {
         let counts = sets.all.iter().map(|set| format!("{} has {}", set.key_set, set.servers.len()));
         let counts: Vec<String> = counts.collect();
@@ -97,42 +96,38 @@ impl DiscoveryError {
     }
 }
 
-/// Why the keys that validation begins with cannot be had.
+/// Why the keys that validation starts with cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolverError {
     /// The file of DNSSEC keys cannot be read.
     #[error("cannot read the file {path} that --dnssec-anchors names: {source}")]
     Anchors {
-        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// It has a record of another kind.
+    /// The file has a record of another type.
     #[error(
         "line {number} of {path}, which --dnssec-anchors names, is a {kind} record; put the zone's DNSKEY records \
          there, as `dig DNSKEY` prints them"
     )]
     NotDnskey {
-        /// The file.
         path: PathBuf,
         /// The line, from 1.
         number: usize,
-        /// Its kind.
         kind: RecordType,
     },
-    /// It has something else.
+    /// The file has something that is not a record.
     #[error(
         "line {number} of {path}, which --dnssec-anchors names, is not a DNSKEY record on one line, such as \
          `example.com. 3600 IN DNSKEY 257 3 13 mdsswUyr3DPW…`"
     )]
     WrongAnchor {
-        /// The file.
         path: PathBuf,
         /// The line, from 1.
         number: usize,
     },
-    /// It has nothing.
+    /// The file has no keys.
     #[error(
         "{0}, which --dnssec-anchors names, has no DNSKEY record; put those of a zone there, or leave the flag out \
          to begin with the keys of the root"
@@ -140,7 +135,7 @@ pub enum ResolverError {
     NoAnchors(PathBuf),
 }
 
-/// Why a look-up gave nothing.
+/// Why a look-up found nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// The name does not exist.
@@ -149,39 +144,39 @@ pub enum Failure {
     /// It has no records of the type.
     #[error("there is no such record")]
     NoRecord,
-    /// No server had something to say of it.
+    /// No server gave a response about the name.
     #[error("{0}. Check the network, or name a DNS server with --dns-server")]
     Unanswered(Unanswered),
-    /// Forged, or signed wrongly.
+    /// The response is forged, or signed wrongly.
     #[error(
         "the response fails DNSSEC validation: it is forged, signed wrongly, or the DNS server leaves out what \
          validation needs. Ask the operator of the domain, or name a DNS server that passes DNSSEC on with --dns-server"
     )]
     Bogus,
-    /// Not signed, where it has to be.
+    /// The response is not signed, but has to be.
     #[error(
         "the response is not signed, and the daemon runs with --dnssec require. Ask the operator of the domain to sign \
          it, or start the daemon with --dnssec try"
     )]
     Unsigned,
-    /// Beneath none of the keys.
+    /// The name is beneath none of the zones with configured keys.
     #[error(
         "no key in the file of --dnssec-anchors is that of a zone above this name, and the daemon runs with --dnssec \
          require. Add the zone's DNSKEY records to the file"
     )]
     Outside,
-    /// An alias of an alias of an alias.
+    /// The chain of aliases is too long.
     #[error(
         "too many aliases (CNAME) lead on from this name. Ask the operator of the domain to correct them"
     )]
     Loop,
-    /// Not a name.
+    /// DNS cannot have such a name.
     #[error("this is not a name that DNS can have. Ask the operator of the domain to correct it")]
     NotAName,
 }
 
 impl Failure {
-    /// What the validator says.
+    /// Turns the validator's error into a failure.
     pub(super) fn of_validation(error: &NetError) -> Self {
         match error {
             NetError::Io(error) => {
@@ -196,34 +191,34 @@ impl Failure {
     }
 }
 
-/// Why a DNS server had nothing to say.
+/// Why a DNS server gave no usable response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ServerFault {
-    /// It said nothing in time.
+    /// It did not respond in time.
     #[error("did not respond")]
     Silent,
-    /// Its machine says that nobody listens there.
+    /// Its machine reports that nothing listens there.
     #[error("refuses connections")]
     Closed,
     /// It cannot be reached.
     #[error("is unreachable")]
     Unreachable,
-    /// It does not want to.
+    /// It refused the request.
     #[error("refused to look this name up")]
     Refused,
-    /// It tried.
+    /// It tried and failed.
     #[error("failed to find out (SERVFAIL)")]
     Failed,
-    /// It does not understand.
+    /// It did not understand the request.
     #[error("did not understand the request")]
     Rejected,
-    /// It answers for zones of its own only.
+    /// It serves only its own zones.
     #[error("does not look names up for others")]
     NoResolver,
-    /// Its response does not fit UDP, and TCP does not work.
+    /// Its response does not fit in UDP, and TCP does not work.
     #[error("has a response that needs TCP, and does not respond over TCP")]
     NoTcp,
-    /// Its response is not DNS.
+    /// Its response cannot be parsed.
     #[error("sent a response that cannot be read")]
     Unreadable,
 }
@@ -237,7 +232,7 @@ impl From<io::Error> for ServerFault {
     }
 }
 
-/// What each DNS server said in place of an answer.
+/// Why each DNS server gave no usable response.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Unanswered(pub Vec<(SocketAddr, ServerFault)>);
 
@@ -257,7 +252,7 @@ impl fmt::Display for Unanswered {
 impl std::error::Error for Unanswered {}
 
 impl Unanswered {
-    /// For the validator to hand on.
+    /// Wraps the error, so that it passes through the validator.
     pub(super) fn into_net_error(self) -> NetError {
         NetError::Io(Arc::new(io::Error::other(self)))
     }

@@ -1,5 +1,4 @@
-//! Finds a Content Server in DNS: its SRV target, and the key sets that its TXT records give.
-//! `docs/protocol.md` section 1.
+//! Finds a Content Server in DNS: its SRV target, and the key sets in its TXT records. `docs/protocol.md` section 1.
 
 mod anchors;
 mod cache;
@@ -8,6 +7,8 @@ mod query;
 mod resolvers;
 mod system;
 mod targets;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod upstreams;
 
 use std::net::{IpAddr, SocketAddr};
@@ -17,7 +18,7 @@ use hickory_resolver::proto::rr::{RData, RecordType};
 use rke_proto::RaidaIndex;
 use rke_proto::directory::Directory;
 use rke_proto::reach::Reach;
-use rke_proto::records::{KeySets, Records};
+use rke_proto::records::{KeySets, Records, SERVICE};
 
 pub use self::anchors::{Dnssec, Validation};
 pub use self::error::{DiscoveryError, Failure, ResolverError, ServerFault, Unanswered};
@@ -28,20 +29,28 @@ use self::upstreams::Upstreams;
 use crate::Domain;
 use crate::model::server_name::ServerName;
 
-/// What DNS says of a domain.
+/// What DNS says about a domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Discovered {
-    /// Where the Content Server is: at least one place, that of most clients first.
+    /// Where the Content Server is: at least one target, the one with the most clients first.
     pub targets: Vec<Target>,
     /// Its key sets and requirements.
     pub sets: KeySets,
 }
 
 impl Discovered {
-    /// The place that is shown.
+    /// The target that is shown.
     pub fn first(&self) -> &ServerName {
         &self.targets[0].server
     }
+}
+
+/// What DNS has at the name of a domain's records, each kind by itself.
+pub struct Published {
+    /// Where the Content Server is: at least one place, that of most clients first.
+    pub targets: Result<Vec<Target>, DiscoveryError>,
+    /// The text of each TXT record.
+    pub texts: Result<Vec<String>, DiscoveryError>,
 }
 
 /// Asks DNS.
@@ -52,8 +61,8 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// A discovery that asks `dns_server`, or the system's servers, and validates what they say. It takes addresses that are
-    /// within `reach`.
+    /// A discovery that asks `dns_server`, or the system's servers, and validates their responses. It accepts
+    /// addresses within `reach`.
     pub fn new(
         dns_server: Option<SocketAddr>,
         validation: Validation,
@@ -64,43 +73,48 @@ impl Discovery {
         Self { resolvers, directory: ArcSwap::from_pointee(directory), reach }
     }
 
-    /// Goes on with another directory of the operator's.
+    /// Applies another directory of the operator.
     pub(crate) fn set_directory(&self, directory: Directory) {
         self.directory.rcu(|known| directory.clone().with_agreed_of(known));
     }
 
-    /// Goes on with what guardians agree on now.
+    /// Applies what the guardians agree on now.
     pub(crate) fn set_agreed(&self, agreed: Vec<(SocketAddr, RaidaIndex)>) {
         self.directory.rcu(|known| Directory::clone(known).with_agreed(agreed.clone()));
     }
 
-    /// How far addresses may lie that come from elsewhere.
+    /// Which addresses from other sources may be used.
     pub(crate) fn reach(&self) -> Reach {
         self.reach
     }
 
-    /// Looks everything up again from here on, whatever its time to live.
+    /// Ignores what was looked up so far, whatever its time to live.
     pub(crate) fn look_again(&self) {
         self.resolvers.clear();
     }
 
-    /// Finds the Content Server of `domain`. Aliases can make it take long, so the caller sets a deadline.
+    /// Finds the Content Server of `domain`. Aliases can make this slow, so the caller sets a deadline.
     ///
     /// # Errors
     /// [`DiscoveryError`].
     pub async fn discover(&self, domain: &Domain) -> Result<Discovered, DiscoveryError> {
-        let look_up = |record| self.service_records(domain, record);
-        // Of two failures it is always the same that is told.
-        let (srv, txt) = tokio::join!(look_up(RecordType::SRV), look_up(RecordType::TXT));
-        let (srv, txt) = (srv?, txt?);
-        let targets = targets::of_records(&srv);
-        if targets.is_empty() {
-            return Err(DiscoveryError::NoTarget(domain.clone()));
-        }
-        let texts: Vec<String> = txt.iter().filter_map(joined_text).collect();
+        let Published { targets, texts } = self.published(domain).await;
+        // Of two failures it is always the same one that is reported.
+        let (targets, texts) = (targets?, texts?);
         let sets =
             Records::parse(texts.iter().map(String::as_str)).key_sets(&self.directory.load(), self.reach);
         Ok(Discovered { targets, sets })
+    }
+
+    /// The records of `domain` as they are. The caller sets a deadline, as for [`Self::discover`].
+    pub async fn published(&self, domain: &Domain) -> Published {
+        let look_up = |record| self.service_records(domain, record);
+        let (srv, txt) = tokio::join!(look_up(RecordType::SRV), look_up(RecordType::TXT));
+        let targets = srv.and_then(|srv| match targets::of_records(&srv) {
+            targets if targets.is_empty() => Err(DiscoveryError::NoTarget(domain.clone())),
+            targets => Ok(targets),
+        });
+        Published { targets, texts: txt.map(|txt| txt.iter().filter_map(joined_text).collect()) }
     }
 
     async fn service_records(
@@ -108,7 +122,7 @@ impl Discovery {
         domain: &Domain,
         record: RecordType,
     ) -> Result<Vec<RData>, DiscoveryError> {
-        let name = format!("_rke._udp.{domain}");
+        let name = format!("{SERVICE}.{domain}");
         let found = self.resolvers.look_up(&name, &[record]).await;
         found.map_err(|failure| match failure {
             Failure::NoName => DiscoveryError::NotFound(domain.clone()),
@@ -131,7 +145,7 @@ impl Discovery {
         Candidates::new(servers, async |server| self.addresses(&server.host, server.port).await)
     }
 
-    /// All addresses of a server that the operator names, wherever they lie.
+    /// All addresses of a server that the operator names, without a restriction on where they are.
     pub(crate) fn candidates_of_operator(&self, server: &ServerName) -> Candidates<'_> {
         let look_up = async |server: ServerName| self.all_addresses(&server.host, server.port).await;
         Candidates::new(vec![server.clone()], look_up)
@@ -140,12 +154,12 @@ impl Discovery {
     /// The addresses of the host that an SRV record names, in the order in which they are tried.
     ///
     /// # Errors
-    /// [`DiscoveryError`], where there is no address of either kind.
+    /// [`DiscoveryError`], also if the host has no address of either kind.
     pub async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, DiscoveryError> {
         self.within_reach(host, self.all_addresses(host, port).await?)
     }
 
-    /// The same, also those that may not be asked.
+    /// Like [`Discovery::addresses`], including addresses that may not be used.
     pub(crate) async fn all_addresses(
         &self,
         host: &str,
@@ -163,7 +177,7 @@ impl Discovery {
         Ok(targets::mixed(found.iter().filter_map(RData::ip_addr)).into_iter().map(at_port).collect())
     }
 
-    /// Those of a Content Server's addresses that may be asked.
+    /// The addresses of a Content Server that may be used.
     fn within_reach(&self, host: &str, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, DiscoveryError> {
         let (mut usable, mut first) = (Vec::new(), None);
         for address in found {
@@ -181,8 +195,8 @@ impl Discovery {
     }
 }
 
-/// How far addresses may lie: everywhere where the operator has said so, or asks a DNS server on this machine, which is
-/// their own. A resolver of the system that listens there, such as systemd-resolved, is none of that kind.
+/// Which addresses may be used: all of them if the operator allows it, or uses a DNS server on this machine, which is
+/// their own. A resolver of the system that listens on this machine, such as systemd-resolved, does not count.
 pub fn reach(dns_server: Option<SocketAddr>, allow_private_raidas: bool) -> Reach {
     match allow_private_raidas || dns_server.is_some_and(|server| server.ip().to_canonical().is_loopback()) {
         true => Reach::Everywhere,
@@ -190,10 +204,10 @@ pub fn reach(dns_server: Option<SocketAddr>, allow_private_raidas: bool) -> Reac
     }
 }
 
-/// A number from 0 up to and including `most`, by chance. Weights need no better one than this.
+/// A random number from 0 to `most`, inclusive. Weights need no better randomness than this.
 fn draw(most: u32) -> u32 {
     let mut bytes = [0; 4];
-    // Without one it is the first, as without weights.
+    // Without random bytes the number is 0, and the first target is taken, as without weights.
     let _ = getrandom::fill(&mut bytes);
     ((u64::from(u32::from_le_bytes(bytes)) * (u64::from(most) + 1)) >> 32) as u32
 }

@@ -1,5 +1,5 @@
-//! One question to one DNS server: over UDP, again over TCP where the response does not fit, and without EDNS where the
-//! server does not have it. The library makes and reads the messages.
+//! One question to one DNS server: over UDP, again over TCP if the response does not fit, and without EDNS if the
+//! server does not support it. The library encodes and decodes the messages.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -14,36 +14,36 @@ use tokio::time::{Instant, timeout_at};
 
 use super::error::ServerFault;
 
-/// How large UDP responses may be: what no network between here and a server cuts into fragments.
+/// The largest UDP response: a size that no network on the way splits into fragments.
 pub(super) const UDP_PAYLOAD: u16 = 1232;
 
-/// When the request is sent again, as time from the beginning, and whether with EDNS. Some firewalls drop requests that
-/// have it.
+/// When the request is sent again, counted from the start, and whether with EDNS. Some firewalls drop requests with
+/// EDNS.
 const RESENDS: [(Duration, Edns); 3] = [
     (Duration::from_millis(500), Edns::With),
     (Duration::from_millis(1200), Edns::Without),
     (Duration::from_millis(2500), Edns::With),
 ];
 
-/// Whether a request says how large a UDP response may be.
+/// Whether a request states how large a UDP response may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Edns {
     /// It does.
     With,
-    /// It does not: 512 bytes.
+    /// It does not: the limit is 512 bytes.
     Without,
 }
 
-/// A response, and how it was had.
+/// A response, and how it was obtained.
 pub(super) struct Had {
     pub(super) response: DnsResponse,
-    /// Whether it shows that the server does better without EDNS.
+    /// Whether it shows that the server works better without EDNS.
     pub(super) refuses_edns: bool,
 }
 
-/// The server's response to `request`. It has no deadline of its own.
+/// The server's response to `request`. This has no deadline of its own.
 pub(super) async fn ask(server: SocketAddr, request: &Message, edns: Edns) -> Result<Had, ServerFault> {
-    // Validation is nothing without it.
+    // Validation needs EDNS.
     let may_go_without = !request.edns.as_ref().is_some_and(|edns| edns.flags().dnssec_ok);
     let edns = if may_go_without { edns } else { Edns::With };
     let (response, sent) = over_udp(server, request, edns, may_go_without).await?;
@@ -58,7 +58,7 @@ fn rejects_edns(response: &Message) -> bool {
     matches!(response.response_code, ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS)
 }
 
-/// A response that says something of the name, and not only of the server.
+/// A response that says something about the name, not only about the server.
 fn accepted(response: DnsResponse) -> Result<DnsResponse, ServerFault> {
     let is_referral = response.authorities.iter().any(|record| record.record_type() == RecordType::NS)
         && response.soa().is_none();
@@ -78,7 +78,8 @@ fn accepted(response: DnsResponse) -> Result<DnsResponse, ServerFault> {
     }
 }
 
-/// What comes back on a socket that takes nothing from elsewhere, and how the request went out that it may belong to.
+/// The response received on a socket that accepts nothing from elsewhere, and whether the request that it may belong
+/// to had EDNS.
 async fn over_udp(
     server: SocketAddr,
     request: &Message,
@@ -109,7 +110,7 @@ async fn over_udp(
     whole(server, request, receive(&socket, request).await?, sent).await
 }
 
-/// What did not fit in a UDP response comes over TCP.
+/// Fetches a response that did not fit in UDP again over TCP.
 async fn whole(
     server: SocketAddr,
     request: &Message,
@@ -118,7 +119,7 @@ async fn whole(
 ) -> Result<(DnsResponse, Edns), ServerFault> {
     match received {
         Received::Whole(response) => {
-            // What has EDNS came for a request with it.
+            // A response with EDNS belongs to a request with EDNS.
             let sent = if response.edns.is_some() { Edns::With } else { sent };
             Ok((*response, sent))
         }
@@ -133,7 +134,7 @@ enum Received {
     Truncated,
 }
 
-/// The first datagram that is a response to the request. Others are ignored: their id has to be guessed.
+/// The first datagram that is a response to the request. Others are ignored: forging one takes guessing the id.
 async fn receive(socket: &UdpSocket, request: &Message) -> Result<Received, ServerFault> {
     let mut buffer = vec![0; usize::from(u16::MAX)];
     loop {
@@ -142,7 +143,7 @@ async fn receive(socket: &UdpSocket, request: &Message) -> Result<Received, Serv
         if header.id != request.id {
             continue;
         }
-        // It may end in the middle of a record.
+        // A truncated message may end in the middle of a record.
         if header.truncation {
             return Ok(Received::Truncated);
         }
@@ -154,7 +155,7 @@ async fn receive(socket: &UdpSocket, request: &Message) -> Result<Received, Serv
     }
 }
 
-/// Whether it repeats the question. Some errors come without.
+/// Whether it repeats the question. Some error responses omit it.
 fn responds_to(response: &Message, request: &Message) -> bool {
     let is_error = !matches!(response.response_code, ResponseCode::NoError | ResponseCode::NXDomain);
     response.queries == request.queries || (response.queries.is_empty() && is_error)

@@ -1,4 +1,4 @@
-//! Look-ups, each with the validation that its name calls for.
+//! Look-ups, each with the validation that its name requires.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,31 +20,31 @@ use super::upstreams::Upstreams;
 use super::{Dnssec, Validation};
 use crate::model::clock::Moment;
 
-/// Longest chain of aliases that is followed.
+/// The longest chain of aliases that is followed.
 const MAX_ALIASES: usize = 8;
 
-/// Longest time that the validator relies on what it has found out of signatures; as long as records are kept.
+/// How long the validator relies on validated signatures at most. Records are cached for the same time.
 const VALIDATED_FOR: Duration = Duration::from_secs(300);
 
 const HOSTS: &str = "/etc/hosts";
 
-/// A validator for each zone whose keys are known; names outside all of them count as unsigned.
+/// One validator for each zone with known keys; names outside all of these zones count as unsigned.
 pub(super) struct Resolvers {
     dnssec: Dnssec,
     upstreams: Upstreams,
-    /// `None` where only signed addresses count.
+    /// `None` if only signed addresses count.
     hosts: Option<Watched<Hosts>>,
     /// The deepest zone first.
     zones: Vec<(Name, DnssecDnsHandle<Upstreams>)>,
     cache: Cache<Said, Failure>,
 }
 
-/// What a name has.
+/// What DNS says about a name.
 #[derive(Debug, Clone, PartialEq)]
 enum Said {
-    /// Records of the type that was asked for.
+    /// Records of the requested type.
     Records(Vec<RData>),
-    /// Another name's records.
+    /// The name is an alias of this one.
     Alias(Name),
 }
 
@@ -61,13 +61,13 @@ impl Resolvers {
         Self { dnssec, upstreams, hosts, zones, cache: Cache::default() }
     }
 
-    /// Forgets what DNS has said so far.
+    /// Clears the cache.
     pub(super) fn clear(&self) {
         self.cache.clear();
     }
 
-    /// The records of `name`, or of what it is an alias of, as far as they are accepted: those of all these types
-    /// that it has, at least of one.
+    /// The accepted records of `name`, or of the name that it is an alias of. They are of all the requested types
+    /// that the name has, and at least of one.
     pub(super) async fn look_up(&self, name: &str, types: &[RecordType]) -> Result<Vec<RData>, Failure> {
         if self.upstreams.refresh() {
             self.clear();
@@ -78,7 +78,7 @@ impl Resolvers {
         self.follow(owner, types, hosts.as_deref()).await
     }
 
-    /// Follows aliases one by one, so that each is looked at like what it leads to.
+    /// Follows aliases one by one, so that each is checked in the same way as its target.
     async fn follow(
         &self,
         mut owner: Name,
@@ -89,7 +89,8 @@ impl Resolvers {
             owner = match self.ask_all(&owner, types, hosts).await {
                 Ok(Said::Records(records)) => return Ok(records),
                 Ok(Said::Alias(target)) => target,
-                // The validator refuses a response that leads from its zone into another. The alias may be good.
+                // The validator rejects a response that leads from its zone into another. The alias itself may be
+                // valid.
                 Err(Failure::Bogus) => match self.ask(&owner, RecordType::CNAME, hosts).await {
                     Ok(Said::Alias(target)) => target,
                     _ => return Err(Failure::Bogus),
@@ -112,7 +113,7 @@ impl Resolvers {
             match said {
                 Ok(Said::Records(some)) => records.extend(some),
                 Ok(Said::Alias(target)) => alias = Some(target),
-                // That there is nothing says less than that nobody knows.
+                // Any other failure says more than a missing record.
                 Err(Failure::NoRecord) => (),
                 Err(error) => failure = error,
             }
@@ -152,8 +153,8 @@ impl Resolvers {
         }
     }
 
-    /// What a response says of `owner`, and for how many seconds. It may have records of other owners too, with good
-    /// signatures of their own: they do not speak for this name.
+    /// What a response says about `owner`, and for how many seconds. It may contain records of other owners too, with
+    /// valid signatures: they say nothing about this name.
     fn read(&self, owner: &Name, record: RecordType, response: &DnsResponse) -> Result<(Said, u32), Failure> {
         let of_type = |wanted: RecordType| {
             let own = move |found: &&Record| found.name == *owner && found.record_type() == wanted;
@@ -175,7 +176,7 @@ impl Resolvers {
         }
     }
 
-    /// The validator does not leave out what it does not believe: it says so beside each record.
+    /// The validator does not remove records that it does not trust: it marks each record with a proof.
     fn check_proofs(&self, owner: &Name, used: &[&Record]) -> Result<(), Failure> {
         if self.validator_of(owner).is_none() {
             return Ok(());

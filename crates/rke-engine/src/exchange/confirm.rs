@@ -1,5 +1,5 @@
-//! Has a fresh narrow key confirmed by the Content Server over TCP: the loop around a [`Confirmation`].
-//! `docs/protocol.md` section 8.
+//! Has the Content Server confirm a fresh narrow key over TCP: the loop around a [`Confirmation`]. `docs/protocol.md`
+//! section 8.
 
 use std::fmt;
 use std::io;
@@ -14,7 +14,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::contact::server::ContactError;
-use crate::contact::{Dialer, Patience, with_each};
+use crate::contact::{Dialer, TimeLimits, with_each};
 use crate::model::key_origin::TunnelName;
 use crate::model::server_name::ServerName;
 
@@ -27,9 +27,9 @@ pub(crate) struct ConfirmedKey {
 /// Why a key is not confirmed.
 #[derive(Debug)]
 pub(crate) enum Unconfirmed {
-    /// Nobody answered, or not in time.
+    /// No response, or none in time.
     Unreachable(ContactError),
-    /// The answer was no.
+    /// The Content Server refused.
     Refused(ConfirmError),
 }
 
@@ -48,19 +48,19 @@ impl From<io::Error> for Unconfirmed {
     }
 }
 
-/// Confirms the key that a finished round gives.
+/// Confirms the key of a finished round.
 pub(crate) async fn confirm(
     round: &Round,
     context: &KeyContext,
     dialer: Dialer<'_>,
-    patience: Patience,
+    limits: TimeLimits,
 ) -> Result<(ServerName, ConfirmedKey), Unconfirmed> {
-    let coin = round.coin().ok_or_else(|| io::Error::other("no coin has proved itself"))?;
+    let coin = round.coin().ok_or_else(|| io::Error::other("no coin is proven"))?;
     let (key_id, session) = (ClientKeyId(random()?), random()?);
     let begun = Confirmation::begin(round, context, key_id, Handshake { coin, session });
     let begun = begun.map_err(io::Error::from)?;
     let confirmation = begun.ok_or_else(|| io::Error::other("there are too few shares"))?;
-    let asked = with_each(dialer, None, patience, |_, stream| ask_on(stream, confirmation.packet())).await;
+    let asked = with_each(dialer, None, limits, |_, stream| ask_on(stream, confirmation.packet())).await;
     let (server, (header, mut payload)) =
         asked.map_err(|unreached| Unconfirmed::Unreachable(unreached.error))?;
     confirmation.receive(&header, &mut payload).map_err(Unconfirmed::Refused)?;

@@ -14,25 +14,24 @@ use crate::discovery::DiscoveryError;
 use crate::model::server_name::ServerName;
 use crate::trust::Untrusted;
 
-/// Why there is no key.
+/// Why no key was made.
 #[derive(Debug, thiserror::Error)]
 pub enum ExchangeError {
     /// The caller's wallet cannot be used.
     #[error("Cannot use the wallet: {0}")]
     Wallet(#[source] WalletError),
-    /// The wallet lies elsewhere than the operator wants wallets to lie.
+    /// The wallet is outside the folder that the operator allows for wallets.
     #[error("The wallet leads out of the folder that the daemon's --wallet-root names")]
     WalletOutside,
     /// The Content Server was not found.
     #[error("DNS discovery failed: {0}")]
     Discovery(#[from] DiscoveryError),
-    /// The Content Server has only 1-byte shares, and nobody allowed them.
+    /// The Content Server has only 1-byte shares, and the operator has not allowed them.
     #[error(
         "{domain} offers only weak (1-byte) key shares, {}; \
          to accept them, start the daemon with --allow-weak-shares {domain}", why_weak(*.form)
     )]
     WeakShares {
-        /// The domain.
         domain: Domain,
         /// How sessions with it would be opened.
         form: Form,
@@ -41,33 +40,33 @@ pub enum ExchangeError {
     #[error(
         "Only {} of {required} required RAIDAs answered{}",
         .answered.len(),
-        refusals::told(.answered.len(), .faults, .clock)
+        refusals::describe(.answered.len(), .faults, .clock)
     )]
     TooFewAnswered {
-        /// RAIDAs that are required.
+        /// How many RAIDAs are required.
         required: usize,
         /// Those that gave a share.
         answered: Vec<u8>,
-        /// What kept each of the others.
+        /// What went wrong with each of the others.
         faults: Vec<(RaidaIndex, Fault)>,
-        /// What this machine's clock said, which some may have refused.
+        /// This machine's clock at the time of the requests, which some RAIDAs may have refused.
         clock: ClockReading,
     },
-    /// Too many RAIDAs gave wrong shares. Nobody can show which.
+    /// Too many RAIDAs gave wrong shares. It cannot be proven which.
     #[error("Only {right} of {required} required shares are right")]
     TooFewRight {
-        /// RAIDAs that are required.
+        /// How many RAIDAs are required.
         required: usize,
-        /// How many gave a right share, the Content Server says.
+        /// How many gave a right share, according to the Content Server.
         right: usize,
     },
     /// The Content Server has other shares than some of the RAIDAs, and 1-byte shares do not show which.
     #[error(
         "The Content Server at {server} refused the shares of {}: RAIDAs gave wrong shares, and 1-byte shares do \
-         not show which; try again, and tell the operator of the Content Server if this goes on", sets(*.tried)
+         not show which; try again, and tell the operator of the Content Server if this persists", sets(*.tried)
     )]
     NoSetRight {
-        /// Where it was asked.
+        /// The address of the Content Server.
         server: ServerName,
         /// How many sets of RAIDAs were tried.
         tried: usize,
@@ -75,23 +74,21 @@ pub enum ExchangeError {
     /// The Content Server did not take part in the handshake.
     #[error("Cannot agree on a key with the Content Server at {server}: {reason}")]
     ContentServer {
-        /// Where it was looked for.
+        /// The address that was tried.
         server: ServerName,
-        /// What kept it.
+        /// Why it did not.
         reason: ContactError,
     },
     /// The Content Server is not the one that the domain had before.
     #[error(transparent)]
     Untrusted(#[from] Untrusted),
     /// The Content Server did not confirm the key, and the daemon is configured to require that.
-    #[error(
-        "The key was not confirmed: {0}; to open sessions all the same, start the daemon with --confirm try"
-    )]
+    #[error("The key was not confirmed: {0}; to open sessions anyway, start the daemon with --confirm try")]
     Unconfirmed(String),
-    /// Too many exchanges run: this one had no turn in its time.
+    /// Too many exchanges are running: this one did not get its turn in time.
     #[error("Too many exchanges are running; try again in a few seconds")]
     Crowded,
-    /// The machine's fault.
+    /// The machine failed.
     #[error("The exchange could not run: {0}")]
     Machine(#[from] io::Error),
 }
@@ -106,7 +103,7 @@ impl From<WalletError> for ExchangeError {
 }
 
 impl ExchangeError {
-    /// What a Content Server that did not agree makes of an exchange.
+    /// Turns the error of a Content Server that did not agree on a key into an error of the exchange.
     pub(super) fn contact(server: ServerName, error: ContactError, required: usize) -> Self {
         match error {
             ContactError::Unproven { right } if right < required => Self::TooFewRight { required, right },
@@ -124,6 +121,7 @@ impl ExchangeError {
             Self::TooFewAnswered { .. } => "too_few_answered",
             Self::TooFewRight { .. } | Self::NoSetRight { .. } => "too_few_right",
             Self::ContentServer { .. } => "content_server",
+            Self::Untrusted(Untrusted::File(_)) => "machine",
             Self::Untrusted(_) => "untrusted",
             Self::Unconfirmed(_) => "unconfirmed",
             Self::Crowded => "crowded",
@@ -131,8 +129,8 @@ impl ExchangeError {
         }
     }
 
-    /// Whether records that are no longer true end an exchange this way: a Content Server that refuses or is not there, RAIDAs
-    /// of which none responds.
+    /// Whether outdated records can make an exchange fail this way: the Content Server refuses or is gone, or no
+    /// RAIDA responds.
     pub(super) fn may_come_from_old_records(&self) -> bool {
         match self {
             Self::ContentServer { .. } | Self::NoSetRight { .. } | Self::Unconfirmed(_) => true,
@@ -141,7 +139,7 @@ impl ExchangeError {
         }
     }
 
-    /// Whether another request for the same domain would end the same way now.
+    /// Whether another request for the same domain would fail the same way now.
     pub fn holds_for_everyone(&self) -> bool {
         matches!(
             self,
@@ -157,7 +155,7 @@ impl ExchangeError {
     }
 }
 
-/// What a key from 1-byte shares would be worth.
+/// Why a key from 1-byte shares is weak.
 fn why_weak(form: Form) -> &'static str {
     match form {
         Form::Handshake3Narrow => "by which the two ends of a session know each other only weakly",

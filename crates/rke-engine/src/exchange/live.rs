@@ -1,18 +1,16 @@
-//! Live sessions: narrow shares are the key, of 8 bits, which the Content Server may confirm.
-//! `docs/protocol.md` sections 6 and 8.
+//! Live sessions: narrow shares make a key of 8 bits, which the Content Server may confirm. `docs/protocol.md`
+//! sections 6 and 8.
 
 use std::io;
 use std::sync::Arc;
 
 use rke_proto::Form;
-use rke_proto::coin::CoinId;
-use rke_proto::coin::Group;
 use rke_proto::round::Round;
 use rke_secret::Secret;
 
 use super::confirm::{ConfirmedKey, Unconfirmed, confirm};
 use super::error::ExchangeError;
-use super::handshake::Subject;
+use super::handshake::{Subject, coins_of};
 use super::key::{GiveUp, Kept, KeptSecret, OpenedKey, UnclaimedKey};
 use super::{Discovered, Exchange, indexes};
 use crate::model::key_origin::{KeyOrigin, TunnelName};
@@ -22,7 +20,7 @@ use crate::model::usage::Usage;
 use crate::settings::Confirm;
 
 impl Exchange {
-    /// The key of a finished round, confirmed by the Content Server as far as the rules want it.
+    /// The key of a finished round, confirmed by the Content Server if the rules require it or try it.
     pub(super) async fn narrow_key(
         &self,
         discovered: &Discovered,
@@ -59,7 +57,7 @@ impl Exchange {
         subject: &Subject<'_>,
     ) -> Result<(ServerName, ConfirmedKey), Unconfirmed> {
         let dialer = self.dialer(self.discovery.candidates(&discovered.targets));
-        confirm(round, subject.context, dialer, self.patience()).await
+        confirm(round, subject.context, dialer, self.time_limits()).await
     }
 }
 
@@ -68,7 +66,7 @@ fn unconfirmed_key(round: &Round, subject: &Subject<'_>) -> Result<Secret<32>, E
     Ok(key.ok_or_else(|| io::Error::other("there are too few shares"))?)
 }
 
-/// The session's own copy of the key, and the cache's.
+/// Gives the session and the cache each a copy of the key.
 fn opened(
     server: ServerName,
     round: &Round,
@@ -96,15 +94,7 @@ fn opened(
             usage: Arc::clone(&usage),
         },
     };
-    // The other end has no message to have it wiped.
+    // The other end has no message for wiping it.
     let key = UnclaimedKey::new(SessionKey::Narrow { key, usage }, origin.server.clone(), GiveUp::default());
     Ok((OpenedKey { origin, key }, Some(kept)))
-}
-
-/// The coins that groups name, each once, in order.
-pub(super) fn coins_of(groups: &[Group]) -> Vec<CoinId> {
-    let mut coins: Vec<CoinId> = groups.iter().flat_map(|group| group.coins.coins()).collect();
-    coins.sort_unstable();
-    coins.dedup();
-    coins
 }

@@ -1,5 +1,5 @@
-//! One exchange from domain and wallet to a key: discovery, proofs, shares, key, under one deadline.
-//! Whatever happens, it ends in a whole key or in an error that says what each RAIDA did.
+//! One exchange from domain and wallet to a key: discovery, proofs, shares, key, under one deadline. It always ends
+//! in a whole key or in an error that says what each RAIDA did.
 
 mod clock;
 pub mod confirm;
@@ -42,14 +42,14 @@ use self::recipients::new_context;
 use self::share_sets::ShareSets;
 use crate::Domain;
 use crate::blocking::spawn_blocking;
-use crate::contact::{Dialer, Patience};
+use crate::contact::{Dialer, TimeLimits};
 use crate::discovery::{Candidates, Discovered, Discovery, DiscoveryError};
 use crate::guardians::AgreedDirectory;
 use crate::model::key_origin::KeyOrigin;
 use crate::model::server_name::ServerName;
 use crate::model::viewer::Page;
 use crate::settings::{Confirm, Reloadable};
-use crate::trust::{KnownServers, Offer, Untrusted};
+use crate::trust::{KnownServers, Offer, Standing};
 
 /// Exchanges keys.
 pub struct Exchange {
@@ -61,17 +61,17 @@ pub struct Exchange {
     known: Arc<KnownServers>,
     give_up: GiveUp,
     accepted_time: AcceptedTime,
-    rules: ArcSwap<Rules>,
+    rules: ArcSwap<ExchangeConfig>,
 }
 
 /// How exchanges are made.
 #[derive(Debug, Clone)]
-pub struct Rules {
+pub struct ExchangeConfig {
     /// How long discovery and shares may take.
     pub timeout: Duration,
     /// Whether the Content Server has to confirm a narrow key.
     pub confirm: Confirm,
-    /// How long each of its addresses has for that, and for a handshake.
+    /// How long each address of the Content Server has for that, and for a handshake.
     pub confirm_timeout: Duration,
     /// Domains for which narrow shares are accepted.
     pub allow_weak_shares: HashSet<Domain>,
@@ -79,8 +79,8 @@ pub struct Rules {
     pub allow_envelope_1: HashSet<Domain>,
 }
 
-impl Rules {
-    /// As the settings say.
+impl ExchangeConfig {
+    /// The rules that these settings describe.
     pub fn of(config: &Reloadable) -> Self {
         Self {
             timeout: config.exchange_timeout,
@@ -93,8 +93,13 @@ impl Rules {
 }
 
 impl Exchange {
-    /// Exchanges by these rules.
-    pub fn new(discovery: Discovery, agreed: AgreedDirectory, known: KnownServers, rules: Rules) -> Self {
+    /// An exchange with these rules.
+    pub fn new(
+        discovery: Discovery,
+        agreed: AgreedDirectory,
+        known: KnownServers,
+        rules: ExchangeConfig,
+    ) -> Self {
         let (raidas, progress, pool) = (Raidas::default(), Progress::default(), Pool::default());
         discovery.set_agreed(agreed.endpoints());
         Self {
@@ -110,17 +115,17 @@ impl Exchange {
         }
     }
 
-    /// What is done about keys that no session takes.
+    /// What happens to keys that no session takes.
     pub(crate) fn give_up(&self) -> &GiveUp {
         &self.give_up
     }
 
-    /// What is known of the RAIDAs.
+    /// What is known about the RAIDAs.
     pub fn raidas(&self) -> &Raidas {
         &self.raidas
     }
 
-    /// How running exchanges are getting on.
+    /// The progress of running exchanges.
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
@@ -135,7 +140,7 @@ impl Exchange {
         form == Form::Wide || self.rules.load().allow_weak_shares.contains(domain)
     }
 
-    /// Whether the Content Server is the one that the domain had before. Comes before any RAIDA is asked.
+    /// Checks that the Content Server is the one that the domain had before. Called before any RAIDA is asked.
     ///
     /// # Errors
     /// [`ExchangeError::Untrusted`].
@@ -145,29 +150,29 @@ impl Exchange {
         cs_id: ContentServerId,
         form: Form,
     ) -> Result<(), ExchangeError> {
-        self.with_known(domain, Offer { cs_id, form }, KnownServers::check).await
+        blocking(self.trust_check(domain, Offer { cs_id, form })).await.map(drop)
     }
 
-    /// Remembers what a handshake has proven.
-    async fn remember(&self, origin: &KeyOrigin) -> Result<(), ExchangeError> {
-        let offer = Offer { cs_id: origin.cs_id, form: origin.form };
-        self.with_known(&origin.domain, offer, KnownServers::remember).await
-    }
-
-    /// The file may have to be read, off the runtime's threads.
-    async fn with_known(
+    /// The check whether the domain's Content Server may be the one that DNS offers, for a blocking thread.
+    fn trust_check(
         &self,
         domain: &Domain,
         offer: Offer,
-        work: fn(&KnownServers, &Domain, &Offer) -> Result<(), Untrusted>,
-    ) -> Result<(), ExchangeError> {
-        #[cfg(feature = "controls")]
-        if rke_secret::control::is_on(rke_secret::control::Control::NoKnownServers) {
-            return Ok(());
-        }
+    ) -> impl FnOnce() -> Result<Standing, ExchangeError> + Send + use<> {
         let (known, domain) = (Arc::clone(&self.known), domain.clone());
-        let judged = spawn_blocking(move || work(&known, &domain, &offer));
-        Ok(judged.await.map_err(io::Error::other)??)
+        move || {
+            if is_trust_off() {
+                return Ok(Standing::Remembered);
+            }
+            Ok(known.check(&domain, &offer)?)
+        }
+    }
+
+    /// Remembers the Content Server that a handshake has proven.
+    async fn remember(&self, origin: &KeyOrigin) -> Result<(), ExchangeError> {
+        let offer = Offer { cs_id: origin.cs_id, form: origin.form };
+        let (known, domain) = (Arc::clone(&self.known), origin.domain.clone());
+        blocking(move || Ok(known.remember(&domain, &offer)?)).await
     }
 
     /// Whether narrow shares may travel in envelope 1 for the domain.
@@ -178,13 +183,14 @@ impl Exchange {
         }
     }
 
-    /// Makes a new key for `domain`, and what is kept of it for later sessions, proving the user with coins of the wallet.
-    /// Those who may see what is opened for the page hear about the steps. Its turn has to come before `deadline`; then it
-    /// has all the time that an exchange may take. Where it fails as it would from records that are no longer true, DNS is
-    /// asked again; and where that says something else, the exchange is made again: once, for anybody could make it fail.
+    /// Makes a new key for `domain`, and what is kept for later sessions, and proves the user with coins of the
+    /// wallet. Viewers that may see sessions of the page see the steps. The exchange has to get its turn before
+    /// `deadline`; after that, it has the whole time that an exchange may take. If it fails as it would with outdated
+    /// records, DNS is queried again. If DNS now says something else, the exchange is retried, but only once, because
+    /// anyone could make it fail.
     ///
     /// # Errors
-    /// [`ExchangeError`]; partial shares are wiped, also when the future is dropped.
+    /// [`ExchangeError`]; partial shares are wiped, even if the future is dropped.
     pub async fn run(
         &self,
         domain: &Domain,
@@ -205,7 +211,7 @@ impl Exchange {
         let deadline = self.deadline();
         match self.discover(domain, deadline).await {
             Ok(now) if discovered.is_some_and(|earlier| earlier != now) => {
-                tracing::info!(%domain, %error, "DNS says something else now; trying again");
+                tracing::info!(%domain, %error, "the DNS records have changed; trying again");
                 self.run_once(domain, wallet, page, deadline, &mut None).await
             }
             _ => ended,
@@ -220,7 +226,7 @@ impl Exchange {
         deadline: Instant,
         found: &mut Option<Discovered>,
     ) -> Result<(OpenedKey, Option<Kept>), ExchangeError> {
-        // First of all, so that many exchanges at once do not send many DNS queries at once either.
+        // Before anything else, so that many exchanges at once do not send many DNS queries at once either.
         let seat = timeout_at(deadline, self.pool.take()).await.map_err(|_| ExchangeError::Crowded)?;
         let deadline = self.deadline();
         let discovered = &*found.insert(self.discover(domain, deadline).await?);
@@ -228,21 +234,22 @@ impl Exchange {
         let set = sets.choose().ok_or_else(|| DiscoveryError::no_key_set(sets))?;
         let form = sets.form.ok_or(DiscoveryError::Unsupported)?;
         if !self.accepts(domain, form) {
-            // A typo is no reason to lower what is accepted.
+            // The unreadable line may be a typo. Report it instead of suggesting to allow weak shares.
             return Err(match &sets.unclear {
                 Some(line) => DiscoveryError::Unclear(line.clone()).into(),
                 None => ExchangeError::WeakShares { domain: domain.clone(), form },
             });
         }
-        self.check_trust(domain, set.cs_id, form).await?;
         let required = usize::from(sets.required);
+        let trusted = self.trust_check(domain, Offer { cs_id: set.cs_id, form });
+        let width = form.share_width();
+        let proving = self.prove(set, wallet, (width, self.envelope_1(domain)), required, trusted);
+        let proven = timeout_at(deadline, proving).await;
+        let (standing, recipients) =
+            proven.map_err(|_| WalletError::Unreadable(io::ErrorKind::TimedOut.into()))??;
         let asked_at = AskedAt::now();
         let context = new_context(set, asked_at)?;
-        let width = form.share_width();
-        let proven =
-            timeout_at(deadline, self.prove(set, wallet, (width, self.envelope_1(domain)), required)).await;
-        let recipients = proven.map_err(|_| WalletError::Unreadable(io::ErrorKind::TimedOut.into()))??;
-        let round = Round::collect_shares(recipients, width, &context, round::Rules::new(required));
+        let round = Round::collect_shares(recipients, width, &context, round::RoundConfig::new(required));
         let mut round = round.map_err(io::Error::from)?;
         let watcher = |step| self.progress.step(domain, page, step);
         let courier = Courier::new(seat, &watcher);
@@ -258,16 +265,16 @@ impl Exchange {
             tracing::warn!(%domain, raidas = ?indexes(verdict.wrong), "RAIDAs gave WRONG shares");
         }
         let opened = opened?;
-        if opened.0.origin.is_confirmed() {
+        if opened.0.origin.is_confirmed() && standing == Standing::New {
             self.remember(&opened.0.origin).await?;
         }
         Ok(opened)
     }
 
-    /// Collects shares until there is a key of them, and says which of them were proven right or wrong. Where too few are
-    /// right, or narrow ones allow no other set, it goes on with the RAIDAs that have not answered yet: liars that are quick
-    /// keep out nobody. How many are right is a hint, which anyone on the path can give: it costs time, and no RAIDA is left
-    /// out for it.
+    /// Collects shares until they make a key, and returns which of them were proven right or wrong. If too few are
+    /// right, or narrow ones allow no other set, it goes on with the RAIDAs that have not answered yet: RAIDAs that
+    /// respond quickly with wrong shares cannot shut the others out. The number of right shares is only a hint that
+    /// anyone on the path can fake. A fake costs time, but no RAIDA is left out because of it.
     async fn collect_and_agree(
         &self,
         discovered: &Discovered,
@@ -326,7 +333,7 @@ impl Exchange {
         match subject.form {
             Form::Live => {
                 let opened = self.narrow_key(discovered, round, subject).await;
-                // What the Content Server has confirmed is of all shares.
+                // The Content Server's confirmation covers all shares.
                 let confirmed = opened.as_ref().is_ok_and(|(opened, _)| opened.origin.is_confirmed());
                 let right = if confirmed { round.answered() } else { Bitmap::default() };
                 (opened, Verdict { right, wrong: Bitmap::default() })
@@ -334,7 +341,7 @@ impl Exchange {
             Form::Handshake3Narrow => self.key_of_any_set(discovered, round, subject, head_start, sets).await,
             Form::Wide => {
                 let shares = (round, round.answered());
-                self.key_of_shares(discovered, shares, subject, head_start, self.patience()).await
+                self.key_of_shares(discovered, shares, subject, head_start, self.time_limits()).await
             }
         }
     }
@@ -344,24 +351,40 @@ impl Exchange {
         Dialer::new(candidates, self.rules.load().confirm_timeout)
     }
 
-    /// The same at one of its places.
+    /// Makes connections to one target of a Content Server.
     pub(crate) fn dialer_at(&self, server: &ServerName) -> Dialer<'_> {
         self.dialer(self.discovery.candidates_at(server))
     }
 
-    /// How long reaching a Content Server may take from now on: an address no longer than the settings say, and all of
-    /// them no longer than discovery and shares.
-    pub(crate) fn patience(&self) -> Patience {
+    /// How long reaching a Content Server may take from now on: each address no longer than the settings say, and all
+    /// of them no longer than discovery and shares.
+    pub(crate) fn time_limits(&self) -> TimeLimits {
         let rules = self.rules.load();
         let (each, all) = (rules.confirm_timeout, rules.timeout.max(rules.confirm_timeout));
-        Patience { each, all: Instant::now() + all }
+        TimeLimits { each, all: Instant::now() + all }
     }
 }
 
-/// What comes of the shares of a round: a key or none, and which shares were proven right or wrong.
+/// The result of a round's shares: a key or an error, and which shares were proven right or wrong.
 type Ending = (Result<(OpenedKey, Option<Kept>), ExchangeError>, Verdict);
 
-/// Tells a watcher of those whose part in the exchange ended without a right share.
+/// Does `work` off the runtime's threads, because it reads files. Another thread takes up to 100 µs to wake, so an
+/// exchange asks for one as seldom as it can.
+async fn blocking<R: Send + 'static>(
+    work: impl FnOnce() -> Result<R, ExchangeError> + Send + 'static,
+) -> Result<R, ExchangeError> {
+    spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+/// Whether the fault that trusts every Content Server is injected.
+fn is_trust_off() -> bool {
+    #[cfg(feature = "fault-injection")]
+    return rke_secret::fault_injection::is_injected(rke_secret::fault_injection::Fault::NoKnownServers);
+    #[cfg(not(feature = "fault-injection"))]
+    false
+}
+
+/// Notifies a watcher of the RAIDAs whose part in the exchange ended without a right share.
 fn tell_who_failed(round: &Round, liars: Bitmap, watcher: Watcher<'_>) {
     let silent = round.outcomes().filter_map(|outcome| Some((outcome.raida, outcome.result.err()?)));
     let lied = liars.iter().map(|raida| (raida, Fault::WrongShare));
@@ -371,3 +394,6 @@ fn tell_who_failed(round: &Round, liars: Bitmap, watcher: Watcher<'_>) {
 fn indexes(raidas: Bitmap) -> Vec<u8> {
     raidas.iter().map(RaidaIndex::get).collect()
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,4 +1,4 @@
-//! All guardians are asked at once, and what they say is compared.
+//! All guardians are asked at once, and their lists are compared.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,25 +17,24 @@ use super::fetch::{FetchError, fetch};
 use super::urls::{Guardian, Guardians};
 use crate::discovery::Discovery;
 
-/// How long a guardian has for its list, the addresses of its RAIDAs included.
+/// How long a guardian has for its list, including the look-ups of its RAIDAs' addresses.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long the others still have once enough agree on all RAIDAs: a session may be waiting.
+/// How long the other guardians still have once enough agree on all RAIDAs: a session may be waiting.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// How long the address of one RAIDA may take to find.
+/// How long the look-up of one RAIDA's address may take.
 const LOOK_UP_TIME: Duration = Duration::from_secs(5);
 
-/// What the guardians said.
+/// The result of asking the guardians.
 pub(super) struct Said {
     pub(super) agreed: BTreeMap<RaidaIndex, Agreed>,
     /// How many gave a list.
     pub(super) answered: usize,
-    /// Those that gave none, or disagreed with most, and why, in the order of the settings.
+    /// Those that gave no list, or disagreed with most, and why, in the order of the settings.
     pub(super) faults: Vec<(String, String)>,
 }
 
-/// Asks all guardians.
 pub(super) async fn ask_all(discovery: &Discovery, guardians: &Guardians) -> Said {
     let needed = needed(guardians.count());
     let connector = connector().await.unwrap_or_else(|error| {
@@ -72,7 +71,7 @@ fn disagreement(raidas: &[RaidaIndex]) -> Option<String> {
         .then(|| format!("it disagrees with most guardians about {noun} {}", shown.join(", ")))
 }
 
-/// What one guardian says, with addresses for names.
+/// One guardian's list, with names resolved to addresses.
 async fn list_of(
     discovery: &Discovery,
     connector: Option<&TlsConnector>,

@@ -1,5 +1,5 @@
-//! The certificate authorities by which guardians are verified: those of the system, or those that `SSL_CERT_FILE` and
-//! `SSL_CERT_DIR` name. They are read for each refresh, and not kept in memory in between.
+//! The certificate authorities that guardians are verified with: those of the system, or those that `SSL_CERT_FILE`
+//! and `SSL_CERT_DIR` name. They are read for each refresh, and not kept in memory in between.
 
 use std::env;
 use std::io;
@@ -11,12 +11,12 @@ use tokio_rustls::TlsConnector;
 
 use crate::blocking::spawn_blocking;
 
-/// Where the authorities lie. For the sandbox, which has to let them be read.
+/// Where the authorities are stored. The sandbox needs this to allow reading them.
 #[derive(Debug, Default)]
 pub struct AuthorityFiles {
     /// Files with any number of certificates.
     pub files: Vec<PathBuf>,
-    /// Folders with a file for each.
+    /// Folders with one certificate in each file.
     pub folders: Vec<PathBuf>,
 }
 
@@ -35,7 +35,7 @@ pub fn authority_files() -> AuthorityFiles {
     AuthorityFiles { files: system.cert_file.into_iter().collect(), folders: system.cert_dir }
 }
 
-/// What makes TLS connections that are verified; `None` where there is not a single authority.
+/// Makes verified TLS connections; `None` if the machine has not a single authority.
 pub(super) async fn connector() -> io::Result<Option<TlsConnector>> {
     let config = spawn_blocking(|| {
         let mut roots = RootCertStore::empty();

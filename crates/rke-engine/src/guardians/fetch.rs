@@ -1,5 +1,5 @@
-//! One guardian's list, over HTTPS. Redirects are not followed: who may say where RAIDAs are is what the operator's URL
-//! says.
+//! One guardian's list, over HTTPS. Redirects are not followed: only the operator's URL decides who may say where
+//! RAIDAs are.
 
 use std::error::Error;
 use std::io;
@@ -20,15 +20,15 @@ use super::urls::Guardian;
 use crate::contact::Dialer;
 use crate::discovery::Discovery;
 
-/// How long an address of a guardian has for a connection.
+/// How long connecting to one address of a guardian may take.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
 
-/// Longest list. 25 lines are a kilobyte.
+/// The longest list. 25 lines take a kilobyte.
 const MAX_LEN: usize = 64 * 1024;
 
 const AGENT: &str = concat!("rke/", env!("CARGO_PKG_VERSION"));
 
-/// Why a guardian gave no list, to go behind its URL.
+/// Why a guardian gave no list, as text that follows its URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum FetchError {
     #[error("{0}")]
@@ -67,7 +67,7 @@ pub(super) enum FetchError {
     NoList,
 }
 
-/// The text of a guardian's list. It has no deadline of its own.
+/// The text of a guardian's list. This has no deadline of its own.
 pub(super) async fn fetch(
     discovery: &Discovery,
     connector: Option<&TlsConnector>,
@@ -118,7 +118,7 @@ where
         })?;
         Ok(String::from_utf8_lossy(&body.to_bytes()).into_owned())
     };
-    // The connection ends with the work, whichever of them is first.
+    // The connection is driven alongside the work. If it ends first, the work can still finish.
     let mut connection = std::pin::pin!(connection);
     let mut work = std::pin::pin!(work);
     tokio::select! {

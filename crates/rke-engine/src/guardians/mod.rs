@@ -1,6 +1,6 @@
-//! The RAIDA directory of the public network. Public records do not say which RAIDA a server is; guardians do, each in a
-//! file of its own. What a majority of them says alike is kept, and tells the index of servers for which neither DNS nor the
-//! operator's file has one. `docs/protocol.md` section 1.3.
+//! The RAIDA directory of the public network. Public records do not say which RAIDA a server is; guardians do, each
+//! in its own file. The entries that a majority of them agree on are kept. They supply the index of servers for which
+//! neither DNS nor the operator's file has one. `docs/protocol.md` section 1.3.
 
 mod agreement;
 mod asking;
@@ -30,28 +30,30 @@ use self::file::ListFile;
 pub use self::list::Entry;
 use self::list::GoodList;
 pub use self::report::{Refresh, RefreshError, Report};
-use self::report::{tell, tell_changes};
+use self::report::{log_refresh, tell_changes};
 pub use self::urls::{GuardianError, Guardians};
 use crate::blocking::spawn_blocking;
 use crate::discovery::Discovery;
 use crate::model::clock::{Moment, wall_clock};
 
-/// How often guardians are asked without a reason, and how often where they did not agree on all RAIDAs.
+/// How often the guardians are asked in any case, and how often while they do not agree on all RAIDAs.
 const PERIOD: Duration = Duration::from_secs(24 * 3600);
 const RETRY_PERIOD: Duration = Duration::from_secs(600);
 
-/// How long they are left alone after they were asked: whatever exchanges fail, and whoever wants a refresh.
+/// How long the guardians are left alone after a request, no matter how many exchanges fail (`PAUSE`) or clients
+/// request a refresh (`SHORT_PAUSE`).
 const PAUSE: Duration = Duration::from_secs(60);
 const SHORT_PAUSE: Duration = Duration::from_secs(2);
 
-/// The directory that guardians agree on. One task asks them, [`AgreedDirectory::keep`]; others say that they should be.
+/// The directory that the guardians agree on. One task, [`AgreedDirectory::keep`], asks them; others only request
+/// that it does.
 pub struct AgreedDirectory {
     guardians: ArcSwap<Guardians>,
-    /// `None` where nothing is kept.
+    /// `None` if nothing is kept on disk.
     file: Option<Arc<ListFile>>,
     state: Mutex<State>,
     wanted: Notify,
-    /// Counts the refreshes that are done.
+    /// Counts the finished refreshes.
     done: watch::Sender<u64>,
     changes: AtomicU64,
 }
@@ -68,7 +70,7 @@ impl AgreedDirectory {
     /// The directory of these guardians, as far as it was kept. Without guardians nothing is read.
     ///
     /// # Errors
-    /// Why this user may not use the file in which it is kept.
+    /// Why this user may not use the file that it is kept in.
     pub fn open(data_dir: Arc<DataDir>, guardians: Guardians, reach: Reach) -> io::Result<Self> {
         let file = ListFile::new(data_dir);
         let list = match guardians.is_empty() {
@@ -80,7 +82,7 @@ impl AgreedDirectory {
         Ok(Self { guardians, file: Some(Arc::new(file)), state, ..Self::none() })
     }
 
-    /// One without guardians, which keeps nothing.
+    /// A directory without guardians, which keeps nothing.
     pub fn none() -> Self {
         Self {
             guardians: ArcSwap::default(),
@@ -97,7 +99,7 @@ impl AgreedDirectory {
         self.lock().list.endpoints()
     }
 
-    /// What is known; `None` without guardians.
+    /// What is known about the directory; `None` without guardians.
     pub fn report(&self) -> Option<Report> {
         let guardians = self.guardians.load().count();
         if guardians == 0 {
@@ -113,7 +115,7 @@ impl AgreedDirectory {
         self.changes.load(Ordering::Relaxed)
     }
 
-    /// Goes on with these guardians, and has them asked. What others have agreed on is not theirs.
+    /// Applies these guardians, and has them asked. A list that other guardians agreed on is dropped.
     pub(crate) fn change(&self, guardians: Guardians, discovery: &Discovery) {
         if **self.guardians.load() != guardians {
             self.guardians.store(Arc::new(guardians));
@@ -126,8 +128,8 @@ impl AgreedDirectory {
         self.wanted.notify_one();
     }
 
-    /// Has them asked in the background, unless they were a moment ago: an exchange has failed as it would with a directory
-    /// that is no longer true.
+    /// Has the guardians asked in the background, unless they were asked a moment ago. Called when an exchange failed
+    /// as it would with an outdated directory.
     pub(crate) fn doubt(&self) {
         let state = self.lock();
         if !state.is_running && !state.was_finished_within(PAUSE) {
@@ -135,12 +137,13 @@ impl AgreedDirectory {
         }
     }
 
-    /// Has them asked, unless they were a moment ago, and waits until they have been. Says whether they have.
+    /// Has the guardians asked, unless they were asked a moment ago, and waits until that is done. Returns whether
+    /// they were asked.
     pub(crate) async fn fill(&self) -> bool {
         !self.guardians.load().is_empty() && self.asked_after(PAUSE).await
     }
 
-    /// Has them asked, and waits until they have been.
+    /// Has the guardians asked, and waits until that is done.
     ///
     /// # Errors
     /// [`RefreshError`].
@@ -176,7 +179,7 @@ impl AgreedDirectory {
         done.changed().await.is_ok()
     }
 
-    /// Asks the guardians at once, then whenever that is wanted or due.
+    /// Asks the guardians at once, then whenever a refresh is requested or due.
     pub(crate) async fn keep(&self, discovery: &Discovery) {
         loop {
             let due = match self.guardians.load().is_empty() {
@@ -190,9 +193,9 @@ impl AgreedDirectory {
             let guardians = self.guardians.load_full();
             if !guardians.is_empty() {
                 self.lock().is_running = true;
-                // Apart from this task, which lives for as long as the daemon.
+                // Boxed: this task lives for as long as the daemon, and should not keep the memory that this takes.
                 let said = Box::pin(ask_all(discovery, &guardians)).await;
-                // Others may have been named meanwhile: they are asked next.
+                // Other guardians may have been set meanwhile: they are asked next.
                 if Arc::ptr_eq(&guardians, &self.guardians.load_full()) {
                     self.take_in(said, guardians, discovery).await;
                 }
@@ -206,7 +209,7 @@ impl AgreedDirectory {
     async fn take_in(&self, said: Said, guardians: Arc<Guardians>, discovery: &Discovery) {
         let Said { agreed, answered, faults } = said;
         let refresh = Refresh { at: wall_clock(), answered, agreed: agreed.len(), faults };
-        tell(&refresh, guardians.count());
+        log_refresh(&refresh, guardians.count());
         let (list, was_empty, changes) = {
             let mut state = self.lock();
             let was_empty = state.list.is_empty();
@@ -224,7 +227,7 @@ impl AgreedDirectory {
         let Some(file) = self.file.clone() else { return };
         let written = spawn_blocking(move || file.write(&list, &guardians)).await;
         if let Ok(Err(error)) = written {
-            tracing::error!(%error, "the RAIDA directory is not kept for the next start");
+            tracing::error!(%error, "cannot save the RAIDA directory for the next start");
         }
     }
 
@@ -243,7 +246,7 @@ impl State {
         self.finished_at = Some(Moment::now());
     }
 
-    /// In how long the guardians are asked again.
+    /// How long until the guardians are asked again.
     fn due(&self) -> Duration {
         let (Some(at), Some(last)) = (self.finished_at, &self.last) else { return Duration::ZERO };
         let period = if last.agreed == RAIDA_COUNT { PERIOD } else { RETRY_PERIOD };
@@ -252,72 +255,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests {
-    use rke_proto::RaidaIndex;
-    use rke_proto::directory::Directory;
-
-    use super::*;
-    use crate::discovery::Validation;
-
-    fn guarded() -> AgreedDirectory {
-        let urls = ["a", "b", "c"].map(|host| format!("https://{host}.example/host.txt"));
-        let guardians = ArcSwap::from_pointee(Guardians::new(&urls).expect("guardians"));
-        AgreedDirectory { guardians, ..AgreedDirectory::none() }
-    }
-
-    /// Whether somebody has said that guardians should be asked.
-    async fn is_wanted(directory: &AgreedDirectory) -> bool {
-        timeout(Duration::ZERO, directory.wanted.notified()).await.is_ok()
-    }
-
-    #[tokio::test]
-    async fn a_doubt_has_them_asked_unless_they_were_a_moment_ago() {
-        let directory = guarded();
-        directory.doubt();
-        assert!(is_wanted(&directory).await);
-        directory.lock().is_running = true;
-        directory.doubt();
-        assert!(!is_wanted(&directory).await, "they are being asked");
-        directory.lock().finish();
-        directory.doubt();
-        assert!(!is_wanted(&directory).await, "they have just been asked");
-        assert!(!directory.fill().await, "and would say the same to a session");
-    }
-
-    #[tokio::test]
-    async fn without_guardians_nobody_is_asked_and_nobody_waits() {
-        let directory = AgreedDirectory::none();
-        assert!(directory.report().is_none() && !directory.fill().await);
-        assert!(matches!(directory.refresh().await, Err(RefreshError::NoGuardians)));
-    }
-
-    #[tokio::test]
-    async fn what_other_guardians_agreed_on_is_dropped_and_these_are_asked() {
-        let nowhere = Some(([127, 0, 0, 1], 9).into());
-        let discovery = Discovery::new(nowhere, Validation::off(), Directory::default(), Reach::Everywhere);
-        let directory = guarded();
-        let endpoint = ([127, 0, 0, 1], 1).into();
-        let raida = RaidaIndex::new(1).expect("an index");
-        let agreed = agreement::Agreed { endpoints: vec![endpoint], guardians: 3 };
-        directory.lock().list.take_over([(raida, agreed)].into(), wall_clock());
-        let urls = ["a", "b", "d"].map(|host| format!("https://{host}.example/host.txt"));
-        for (guardians, left) in
-            [(guarded().guardians.load_full(), 1), (Arc::new(Guardians::new(&urls).expect("three")), 0)]
-        {
-            directory.change((*guardians).clone(), &discovery);
-            assert_eq!(directory.endpoints().len(), left);
-            assert!(is_wanted(&directory).await);
-        }
-    }
-
-    #[test]
-    fn they_are_asked_daily_and_more_often_where_they_do_not_agree() {
-        let mut state = State::default();
-        assert_eq!(state.due(), Duration::ZERO);
-        for (agreed, period) in [(RAIDA_COUNT, PERIOD), (24, RETRY_PERIOD), (0, RETRY_PERIOD)] {
-            state.last = Some(Refresh { at: wall_clock(), answered: 3, agreed, faults: Vec::new() });
-            state.finish();
-            assert!(state.due() <= period && state.due() > period - Duration::from_secs(60), "{agreed}");
-        }
-    }
-}
+mod tests;

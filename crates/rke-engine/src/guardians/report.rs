@@ -1,33 +1,33 @@
-//! What may be told of the directory: to those who ask, and to the log.
+//! What may be shown about the directory: to clients, and in the log.
 
 use jiff::Timestamp;
 use rke_proto::RaidaIndex;
 
 use super::list::{Changes, Entry};
 
-/// How the guardians were asked last.
+/// How the last refresh went.
 #[derive(Debug, Clone)]
 pub struct Refresh {
-    /// When that was done.
+    /// When it was done.
     pub at: Timestamp,
-    /// How many of them gave a list.
+    /// How many guardians gave a list.
     pub answered: usize,
-    /// On how many RAIDAs enough of them agreed.
+    /// On how many RAIDAs enough guardians agreed.
     pub agreed: usize,
-    /// The URLs of those that gave none, or disagreed with most, and what they did instead.
+    /// The URLs of the guardians that gave no list, or disagreed with most, and what went wrong.
     pub faults: Vec<(String, String)>,
 }
 
-/// What may be told of the directory.
+/// What may be shown about the directory.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// How many guardians there are.
+    /// How many guardians are configured.
     pub guardians: usize,
     /// How many of them have to agree.
     pub needed: usize,
-    /// How they were asked last, if they have been.
+    /// How the last refresh went, if there was one.
     pub last: Option<Refresh>,
-    /// Where RAIDAs are.
+    /// Where the RAIDAs are.
     pub raidas: Vec<(RaidaIndex, Entry)>,
 }
 
@@ -38,25 +38,25 @@ impl Report {
     }
 }
 
-/// Why a refresh that was asked for changed nothing.
+/// Why a requested refresh changed nothing.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RefreshError {
-    /// There is nobody to ask.
+    /// No guardian is configured.
     #[error("This daemon has no guardians to ask; start it with --guardian URL, at least three times")]
     NoGuardians,
-    /// They do not agree on a single RAIDA.
+    /// The guardians do not agree on a single RAIDA.
     #[error(
         "The RAIDA directory is not refreshed: {answered} of {guardians} guardians gave a list, and {needed} have to \
          agree{}", listed(.faults)
     )]
     NoAgreement {
-        /// How many guardians there are.
+        /// How many guardians are configured.
         guardians: usize,
         /// How many of them have to agree.
         needed: usize,
         /// How many gave a list.
         answered: usize,
-        /// What went wrong with each.
+        /// What went wrong with each guardian.
         faults: Vec<(String, String)>,
     },
 }
@@ -66,10 +66,10 @@ fn listed(faults: &[(String, String)]) -> String {
     if faults.is_empty() { String::new() } else { format!(". {}", faults.join(". ")) }
 }
 
-/// Tells the log how the guardians did.
-pub(super) fn tell(refresh: &Refresh, guardians: usize) {
+/// Logs the result of a refresh.
+pub(super) fn log_refresh(refresh: &Refresh, guardians: usize) {
     for (guardian, fault) in &refresh.faults {
-        tracing::warn!(%guardian, "a guardian is of no use: {fault}");
+        tracing::warn!(%guardian, "a guardian's list cannot be used: {fault}");
     }
     let Refresh { answered, agreed, .. } = refresh;
     match *agreed {

@@ -1,4 +1,4 @@
-//! Files of the cache that are of no use, and what becomes of them.
+//! Unusable files of the cache, and how they are handled.
 
 use std::path::Path;
 use std::{fs, io};
@@ -11,18 +11,18 @@ use super::description::Description;
 /// The folder for narrow keys that earlier runs of the daemon have cached.
 pub(super) const EARLIER: &str = "earlier-keys";
 
-/// Why a file of the cache is of no use.
+/// Why a file of the cache is unusable.
 pub(super) enum Unusable {
     Expired,
-    /// A narrow key that another run of the daemon has cached, or this one before it cached the present one.
+    /// A narrow key cached by another run of the daemon, or by this run before the present one.
     Earlier,
     Damaged(SealError),
-    /// It may be all right: the system could not read it.
+    /// The system could not read it. The file itself may be intact.
     Unreadable(SealError),
 }
 
 impl Unusable {
-    /// Whether it may be of use later.
+    /// Whether the file may become usable later.
     pub(super) fn may_pass(&self) -> bool {
         matches!(self, Self::Unreadable(error) if !error.is_missing())
     }
@@ -35,12 +35,12 @@ impl From<SealError> for Unusable {
 }
 
 impl Keystore {
-    /// Takes a file that is of no use out of the way, where that is for good.
+    /// Removes an unusable file or moves it aside, unless it may become usable later.
     pub(super) fn put_away(&self, path: &Path, why: &Unusable) {
         let file = path.file_name().unwrap_or_default().to_string_lossy();
         let reason = match why {
             Unusable::Expired => return discard(path, "it has expired"),
-            // Of a write that did not come to its end.
+            // Left over from an interrupted write.
             Unusable::Damaged(_) if file.starts_with(".tmp") => return discard(path, "it is not complete"),
             Unusable::Earlier => return self.put_with_earlier(path),
             Unusable::Damaged(reason) => reason,
@@ -56,7 +56,7 @@ impl Keystore {
         }
     }
 
-    /// Moves a narrow key's file to those that are used no more, until its time is over.
+    /// Moves a narrow key's file to the folder of unused keys of earlier runs, where it stays until it expires.
     fn put_with_earlier(&self, path: &Path) {
         let file = path.file_name().unwrap_or_default().to_string_lossy();
         match self.data_dir.move_to(EARLIER, path) {
@@ -68,7 +68,7 @@ impl Keystore {
         }
     }
 
-    /// Removes those of the narrow keys of earlier runs that `which` says yes to. Files are overwritten before.
+    /// Removes the narrow keys of earlier runs that `which` selects. Each file is overwritten first.
     pub(super) fn remove_earlier(&self, which: impl Fn(&Description) -> bool) -> io::Result<()> {
         let found = fs::read_dir(self.data_dir.path().join(EARLIER)).into_iter().flatten().flatten();
         let mut removed = Ok(());

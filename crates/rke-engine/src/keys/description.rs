@@ -1,4 +1,4 @@
-//! What stands in the clear, and authenticated, before a secret in a file of the cache.
+//! The description of a secret in a file of the cache. It precedes the secret, in the clear but authenticated.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use rke_proto::{ContentServerId, Form};
 use rke_secret::Secret;
 use serde::{Deserialize, Serialize};
 
-use super::Written;
+use super::WriteId;
 use crate::Domain;
 use crate::exchange::{Kept, KeptSecret};
 use crate::model::key_origin::{KeyOrigin, TunnelName};
@@ -21,7 +21,7 @@ use crate::model::viewer::Page;
 #[serde(deny_unknown_fields)]
 pub(super) struct Description {
     domain: String,
-    /// The origin of the page that it was made for, or `null`. A file without it is of an earlier form.
+    /// The origin of the page that the key was made for, or `null`. A file without this field has an earlier format.
     #[serde(deserialize_with = "Option::deserialize")]
     page: Option<String>,
     /// Unix seconds.
@@ -30,7 +30,7 @@ pub(super) struct Description {
     envelopes: Vec<u8>,
     raidas: Vec<u8>,
     liars: Vec<u8>,
-    /// `DENOMINATION:SERIAL` of each.
+    /// `DENOMINATION:SERIAL` of each coin.
     coins: Vec<String>,
     proven: Option<String>,
     host: String,
@@ -38,20 +38,20 @@ pub(super) struct Description {
     secret: Secrecy,
 }
 
-/// What the secret is.
+/// The kind of the secret.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 enum Secrecy {
-    /// A resumption secret, under its name in hex, of sessions of this form; it is good until then, in Unix seconds.
+    /// A resumption secret: its id in hex, the form of its sessions, and its expiry in Unix seconds.
     Resumption { id: String, form: String, lives_until: u64 },
-    /// A narrow key, which run of the daemon has written it, in hex, as which of its files, and the key's names at the
-    /// Content Server in hex.
+    /// A narrow key: the run of the daemon that wrote it, in hex, the number of the write in that run, and the key's
+    /// names at the Content Server, in hex.
     Narrow { run: String, number: u64, tunnel: Option<(String, String)> },
 }
 
 impl Description {
-    /// Of what is kept of an exchange.
-    pub(super) fn new(kept: &Kept, page: Option<&Page>, expires_at: u64, written: Written) -> Self {
+    /// The description of a kept exchange.
+    pub(super) fn new(kept: &Kept, page: Option<&Page>, expires_at: u64, write_id: WriteId) -> Self {
         let Kept { origin, secret } = kept;
         let secret = match secret {
             KeptSecret::Resumption { id, lives_until, .. } => {
@@ -60,7 +60,7 @@ impl Description {
             }
             KeptSecret::Narrow { .. } => {
                 let hex = |name: &TunnelName| (hex::encode(name.key_id.0), hex::encode(name.session));
-                let Written { run, number } = written;
+                let WriteId { run, number } = write_id;
                 Secrecy::Narrow { run: hex::encode(run), number, tunnel: origin.tunnel.as_ref().map(hex) }
             }
         };
@@ -88,28 +88,27 @@ impl Description {
         serde_json::to_vec(self).map_err(|_| SealError::Malformed)
     }
 
-    /// The domain that it is of.
     pub(super) fn domain(&self) -> Option<Domain> {
         Domain::new(&self.domain)
     }
 
-    /// The page that it was made for, if one had asked.
+    /// The page that the key was made for, if a page requested it.
     pub(super) fn page(&self) -> Option<Page> {
         self.page.as_deref().map(Page::new)
     }
 
-    /// Which write it is of a narrow key's file.
-    pub(super) fn written(&self) -> Result<Option<Written>, SealError> {
+    /// Identifies the write of a narrow key's file.
+    pub(super) fn write_id(&self) -> Result<Option<WriteId>, SealError> {
         match &self.secret {
             Secrecy::Resumption { .. } => Ok(None),
             Secrecy::Narrow { run, number, .. } => {
                 let run = from_hex(run).ok_or(SealError::Malformed)?;
-                Ok(Some(Written { run, number: *number }))
+                Ok(Some(WriteId { run, number: *number }))
             }
         }
     }
 
-    /// What was kept, with its secret. `None` where a field says what it cannot.
+    /// The kept exchange, with its secret. `None` if a field has an invalid value.
     pub(super) fn into_kept(self, secret: Secret<32>) -> Option<Kept> {
         let (form, tunnel, secret) = match self.secret {
             Secrecy::Resumption { id, form, lives_until } => {
@@ -147,6 +146,17 @@ impl Description {
         };
         Some(Kept { origin: Arc::new(origin), secret })
     }
+}
+
+/// Decodes a description and encodes it again. `None` if it describes nothing usable.
+#[cfg(feature = "testing")]
+pub fn rewritten(bytes: &[u8], secret: Secret<32>) -> Option<Vec<u8>> {
+    let description = Description::decode(bytes).ok()?;
+    let (page, expires_at, write_id) =
+        (description.page(), description.expires_at, description.write_id().ok()?);
+    let kept = description.into_kept(secret)?;
+    let write_id = write_id.unwrap_or(WriteId { run: [0; 16], number: 0 });
+    Description::new(&kept, page.as_ref(), expires_at, write_id).to_bytes().ok()
 }
 
 fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {

@@ -1,4 +1,4 @@
-//! What is kept in memory of each file of the cache, and how what the file says is held against it.
+//! The in-memory index of the cache, and how a file's contents are compared with its index entry.
 
 use std::sync::Arc;
 
@@ -8,45 +8,45 @@ use crate::model::key_origin::KeyOrigin;
 use crate::model::usage::Usage;
 use crate::model::viewer::{Page, Viewer};
 
-/// What is kept in memory of an existing file.
+/// The index entry of an existing file.
 pub(super) struct Indexed {
     /// Unix seconds.
     pub(super) expires_at: u64,
-    /// Shared with the sessions that come from it.
+    /// Shared with the sessions opened from this key.
     pub(super) origin: Arc<KeyOrigin>,
-    /// The page that the exchange was made for, if one had asked.
+    /// The page that the exchange was made for, if a page requested it.
     pub(super) page: Option<Page>,
     pub(super) narrow: Option<NarrowFile>,
 }
 
-/// A narrow key's file, and what the key has encrypted, which is shared with the sessions that hold it. It is known
-/// here alone: no later run of the daemon uses the key.
+/// A narrow key's file, and how much the key has encrypted. The count is shared with the sessions that hold the key.
+/// It exists only in memory: no later run of the daemon uses the key.
 pub(super) struct NarrowFile {
-    written: Written,
+    write_id: WriteId,
     usage: Arc<Usage>,
 }
 
-/// Which write of a narrow key's file it is: of which run of the daemon, and which of its writes.
+/// Identifies a write of a narrow key's file: the run of the daemon, and the number of the write in that run.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Written {
+pub(super) struct WriteId {
     pub(super) run: [u8; 16],
     pub(super) number: u64,
 }
 
-/// What is in a file.
+/// The contents of a file.
 pub(super) struct Loaded {
     pub(super) kept: Kept,
     pub(super) page: Option<Page>,
     pub(super) expires_at: u64,
-    /// Of a narrow key.
-    pub(super) written: Option<Written>,
+    /// Only for a narrow key.
+    pub(super) write_id: Option<WriteId>,
 }
 
 impl Indexed {
-    pub(super) fn new(kept: &Kept, page: Option<Page>, expires_at: u64, written: Written) -> Self {
+    pub(super) fn new(kept: &Kept, page: Option<Page>, expires_at: u64, write_id: WriteId) -> Self {
         let narrow = match &kept.secret {
             KeptSecret::Resumption { .. } => None,
-            KeptSecret::Narrow { usage, .. } => Some(NarrowFile { written, usage: Arc::clone(usage) }),
+            KeptSecret::Narrow { usage, .. } => Some(NarrowFile { write_id, usage: Arc::clone(usage) }),
         };
         Self { expires_at, origin: Arc::clone(&kept.origin), page, narrow }
     }
@@ -56,13 +56,13 @@ impl Indexed {
         self.expires_at > now && viewer.sees(self.page.as_ref())
     }
 
-    /// What was read from the file, with what is shared in memory in place of its own. Of a narrow key only the file that
-    /// was written last is used: how much the key of another one has encrypted is not known.
+    /// The contents of the file, with the parts that are shared in memory replacing its own. Of a narrow key, only
+    /// the latest written file is used: how much the key of any other file has encrypted is not known.
     pub(super) fn share_with(&self, loaded: Loaded) -> Result<Kept, Unusable> {
         let Kept { origin, secret } = loaded.kept;
         match (secret, &self.narrow) {
-            (KeptSecret::Narrow { key, .. }, Some(NarrowFile { written, usage }))
-                if loaded.written == Some(*written) =>
+            (KeptSecret::Narrow { key, .. }, Some(NarrowFile { write_id, usage }))
+                if loaded.write_id == Some(*write_id) =>
             {
                 let secret = KeptSecret::Narrow { key, usage: Arc::clone(usage) };
                 Ok(Kept { origin: Arc::clone(&self.origin), secret })
@@ -72,7 +72,7 @@ impl Indexed {
         }
     }
 
-    /// Where somebody has put an older file of this daemon there, what that file says counts.
+    /// If someone replaced the file with an older one of this daemon, the contents of that file count.
     fn shared(&self, read: Arc<KeyOrigin>) -> Arc<KeyOrigin> {
         if read == self.origin { Arc::clone(&self.origin) } else { read }
     }

@@ -1,8 +1,8 @@
-//! The key cache: what is kept of an exchange in one sealed file for each domain and set of coins, so that it saves
-//! the next exchange, also after a restart. By handshake 3 that is a resumption secret, of live sessions the key.
-//! In memory only names and expiry times are kept; a file is opened when it is needed. A file that has expired is
-//! removed, one that is damaged or foreign is moved aside, and none of them is fatal. A narrow key is used only by the
-//! run of the daemon that has cached it, because how much it has encrypted is known to that run alone.
+//! The key cache. It keeps part of an exchange in one sealed file for each domain and set of coins, and so saves the
+//! next exchange, even after a restart. For handshake 3 it keeps a resumption secret, for live sessions the key
+//! itself. Memory holds only names and expiry times; a file is opened when it is needed. Expired files are removed,
+//! damaged or foreign ones are moved aside, and none of them is fatal. A narrow key is used only by the run of the
+//! daemon that cached it, because only that run knows how much the key has encrypted.
 
 mod aside;
 mod description;
@@ -27,26 +27,28 @@ use sha2::{Digest, Sha256};
 
 use self::aside::{Unusable, discard};
 use self::description::Description;
-use self::index::{Indexed, Loaded, Written};
+#[cfg(feature = "testing")]
+pub use self::description::rewritten as rewritten_description;
+use self::index::{Indexed, Loaded, WriteId};
 use crate::Domain;
 use crate::exchange::{Kept, KeptSecret};
-use crate::model::clock::unix_seconds;
+use crate::model::clock::{timestamp, unix_seconds};
 use crate::model::remote_deletion::RemoteDeletion;
 use crate::model::viewer::Viewer;
 
 const FOLDER: &str = "cache";
 const EXTENSION: &str = "cache";
 
-/// How many keys are cached.
+/// The number of cached keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Count {
-    /// In the cache.
+    /// All keys in the cache.
     pub total: usize,
-    /// Of these, not expired.
+    /// Those that have not expired.
     pub valid: usize,
 }
 
-/// Whose it is: a domain's, for those who have these coins.
+/// The domain of a key, and the coins that a wallet must hold to use it.
 type Whose = (Domain, Vec<CoinId>);
 
 /// The cache. Its calls block on the file system for as long as a small file takes.
@@ -55,42 +57,43 @@ pub struct Keystore {
     folder: PathBuf,
     limits: ArcSwap<Limits>,
     index: Mutex<BTreeMap<Whose, Indexed>>,
-    /// Held while files change, so that none comes back that is being removed.
+    /// Held while files change, so that a file that is being removed does not reappear.
     files: Mutex<()>,
-    /// Drawn at random by each start. It is in the files of narrow keys, so that they show whose they are.
+    /// Drawn at random at each start. It is written into the files of narrow keys, so that they show which run wrote
+    /// them.
     run: [u8; 16],
     /// How many files this run has written.
     writes: AtomicU64,
 }
 
-/// How long keys are used, and how many there are.
+/// How long keys are used, and how many are cached.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// How long a cached key is used, in hours.
     pub ttl_hours: u64,
-    /// Most cached keys.
+    /// The most cached keys.
     pub max: usize,
 }
 
-/// What may be shown of a cached key.
+/// What may be shown about a cached key.
 #[derive(Debug, Clone)]
-pub struct Row {
-    /// The domain whose key it is.
+pub struct CachedKeyInfo {
+    /// The domain that the key was made for.
     pub domain: Domain,
     /// The Content Server that has the key too.
     pub cs_id: ContentServerId,
     /// How sessions are opened with it.
     pub form: Form,
-    /// The coins that a wallet must hold for it to be used.
+    /// The coins that a wallet must hold to use the key.
     pub coins: Vec<CoinId>,
-    /// When it is no longer used.
+    /// When it expires.
     pub expires_at: Timestamp,
 }
 
-/// What became of cached keys that were removed on request.
+/// The result of removing cached keys on request.
 #[derive(Default)]
 pub struct Removed {
-    /// How many there were.
+    /// How many keys were removed.
     pub count: usize,
     /// What is to be wiped at the other end too.
     pub remote: Vec<RemoteDeletion>,
@@ -99,11 +102,11 @@ pub struct Removed {
 }
 
 impl Keystore {
-    /// Opens the cache in a data directory and takes out of it what can no longer be used, such as the narrow keys of
-    /// earlier runs.
+    /// Opens the cache in a data directory and removes what can no longer be used, such as the narrow keys of earlier
+    /// runs.
     ///
     /// # Errors
-    /// When its folder cannot be made, or the system gives no random bytes.
+    /// If its folder cannot be created, or the system returns no random bytes.
     pub fn open(data_dir: Arc<DataDir>, limits: Limits) -> Result<Self, DataDirError> {
         let folder = data_dir.folder(FOLDER)?;
         let (index, files) = (Mutex::default(), Mutex::default());
@@ -114,12 +117,12 @@ impl Keystore {
         let found = fs::read_dir(&keystore.folder).into_iter().flatten().flatten();
         for path in found.map(|entry| entry.path()) {
             match keystore.load(&path) {
-                Ok(Loaded { kept, page, expires_at, written: None }) => {
+                Ok(Loaded { kept, page, expires_at, write_id: None }) => {
                     let origin = Arc::clone(&kept.origin);
                     let indexed = Indexed { expires_at, origin, page, narrow: None };
                     keystore.lock().insert(whose(&kept), indexed);
                 }
-                Ok(Loaded { written: Some(_), .. }) => keystore.put_away(&path, &Unusable::Earlier),
+                Ok(Loaded { write_id: Some(_), .. }) => keystore.put_away(&path, &Unusable::Earlier),
                 Err(why) => keystore.put_away(&path, &why),
             }
         }
@@ -127,14 +130,14 @@ impl Keystore {
         Ok(keystore)
     }
 
-    /// Goes on within other limits. Keys that are cached already keep their time.
+    /// Applies other limits. Keys that are already cached keep their expiry times.
     pub fn set_limits(&self, limits: Limits) {
         self.limits.store(Arc::new(limits));
         let _files = self.lock_files();
         self.shrink_to(limits.max);
     }
 
-    /// What is kept of a valid exchange for a domain whose coins `holds` says yes to.
+    /// The kept exchange for a domain, if it is valid and `holds` accepts its coins.
     pub fn get(&self, domain: &Domain, holds: impl Fn(&[CoinId]) -> bool) -> Option<Kept> {
         let of_domain = |(of, _): &&Whose| of == domain;
         let candidates: Vec<Whose> = self.lock().keys().filter(of_domain).cloned().collect();
@@ -148,7 +151,7 @@ impl Keystore {
             let loaded = self.load(&path);
             let index = self.lock();
             let indexed = index.get(whose).filter(|indexed| Arc::ptr_eq(&indexed.origin, &origin));
-            // `None` where another one has taken its place meanwhile.
+            // Another key has replaced it in the meantime.
             let Some(indexed) = indexed else { continue };
             if let Ok(kept) = loaded.and_then(|loaded| indexed.share_with(loaded)) {
                 return Some(kept);
@@ -158,8 +161,8 @@ impl Keystore {
         }
     }
 
-    /// Reads a file again while no file changes: one that is being replaced looks damaged. What is still of no use then
-    /// is put away.
+    /// Reads a file again while no file changes, because a file that is being replaced looks damaged. If it is still
+    /// unusable, it is put away.
     fn read_alone(&self, whose: &Whose) -> Option<Kept> {
         let (_files, path) = (self.lock_files(), self.path_of(whose));
         let loaded = self.load(&path);
@@ -179,11 +182,11 @@ impl Keystore {
         }
     }
 
-    /// Keeps an exchange that this viewer has had made, under its domain and coins, in place of an older one that it sees:
-    /// what it does not see, it does not take away. A full cache gives up what would expire first.
+    /// Keeps an exchange that was made for this viewer, under its domain and coins. It replaces an older one only if
+    /// the viewer may see that one. A full cache gives up the key that expires first.
     ///
     /// # Errors
-    /// [`SealError`]; an older one is unchanged.
+    /// [`SealError`]; an older key stays unchanged.
     pub fn put(&self, kept: &Kept, viewer: &Viewer) -> Result<(), SealError> {
         let limits = **self.limits.load();
         if limits.max == 0 {
@@ -203,14 +206,14 @@ impl Keystore {
             KeptSecret::Resumption { secret, lives_until, .. } => (secret, expires_at.min(*lives_until)),
             KeptSecret::Narrow { key, .. } => (key, expires_at),
         };
-        let written = Written { run: self.run, number: self.writes.fetch_add(1, Ordering::Relaxed) };
-        let description = Description::new(kept, page.as_ref(), expires_at, written).to_bytes()?;
+        let write_id = WriteId { run: self.run, number: self.writes.fetch_add(1, Ordering::Relaxed) };
+        let description = Description::new(kept, page.as_ref(), expires_at, write_id).to_bytes()?;
         self.data_dir.sealer().write(&self.path_of(&whose), &description, secret)?;
-        self.lock().insert(whose, Indexed::new(kept, page, expires_at, written));
+        self.lock().insert(whose, Indexed::new(kept, page, expires_at, write_id));
         Ok(())
     }
 
-    /// Removes what has turned out to be of no use, unless something else has taken its place.
+    /// Removes a key that proved unusable, unless another key has replaced it.
     pub fn give_up(&self, kept: &Kept) {
         let (_files, whose) = (self.lock_files(), whose(kept));
         let is_it = |indexed: &Indexed| Arc::ptr_eq(&indexed.origin, &kept.origin);
@@ -219,7 +222,7 @@ impl Keystore {
         }
     }
 
-    /// Removes what the viewer may see of what is kept, all of it or that of a domain. Files are overwritten before.
+    /// Removes the keys that the viewer may see, all of them or those of one domain. Files are overwritten first.
     pub fn forget(&self, domain: Option<&Domain>, viewer: &Viewer) -> Removed {
         let _files = self.lock_files();
         let is_of_domain = |of: &Domain| domain.is_none_or(|domain| domain == of);
@@ -234,7 +237,7 @@ impl Keystore {
             removed.remote.extend(self.load(&path).ok().and_then(|loaded| farewell(&loaded.kept)));
             self.lock().remove(&whose);
             removed.count += 1;
-            // All of them, also after one that failed.
+            // Go on after a failure, so that all of them are removed.
             removed.failed = removed.failed.take().or(Sealer::remove(&path).err());
         }
         let earlier = self.remove_earlier(|about| {
@@ -244,15 +247,11 @@ impl Keystore {
         removed
     }
 
-    /// The keys that the viewer may see and that have not expired.
-    pub fn rows(&self, viewer: &Viewer) -> Vec<Row> {
+    /// The unexpired keys that the viewer may see.
+    pub fn rows(&self, viewer: &Viewer) -> Vec<CachedKeyInfo> {
         let (index, now) = (self.lock(), unix_seconds());
         let valid = index.iter().filter(|(_, indexed)| indexed.is_shown(viewer, now));
-        let timestamp = |seconds: u64| {
-            let seconds = seconds.try_into().ok();
-            seconds.and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or(Timestamp::MAX)
-        };
-        let row = |((domain, coins), indexed): (&Whose, &Indexed)| Row {
+        let row = |((domain, coins), indexed): (&Whose, &Indexed)| CachedKeyInfo {
             domain: domain.clone(),
             cs_id: indexed.origin.cs_id,
             form: indexed.origin.form,
@@ -269,7 +268,7 @@ impl Keystore {
         Count { total: index.len(), valid: index.values().filter(|indexed| indexed.expires_at > now).count() }
     }
 
-    /// A number that is another one when the viewer would see other keys.
+    /// A number that changes when the set of keys that the viewer may see changes.
     pub fn state(&self, viewer: &Viewer) -> u64 {
         let (mut hasher, now) = (DefaultHasher::new(), unix_seconds());
         let index = self.lock();
@@ -278,7 +277,7 @@ impl Keystore {
         hasher.finish()
     }
 
-    /// Removes what has expired.
+    /// Removes expired keys.
     pub fn sweep(&self) {
         let (_files, now) = (self.lock_files(), unix_seconds());
         let expired: Vec<Whose> = {
@@ -311,12 +310,12 @@ impl Keystore {
         discard(&self.path_of(whose), reason);
     }
 
-    /// Opens a file of the cache, or says why it cannot be used.
+    /// Opens a file of the cache, or returns why it cannot be used.
     fn load(&self, path: &Path) -> Result<Loaded, Unusable> {
         let (description, secret) = self.data_dir.sealer().read::<32>(path)?;
         let description = Description::decode(&description)?;
-        let (page, expires_at, written) =
-            (description.page(), description.expires_at, description.written()?);
+        let (page, expires_at, write_id) =
+            (description.page(), description.expires_at, description.write_id()?);
         let kept = description.into_kept(secret).ok_or(SealError::Malformed)?;
         if self.path_of(&whose(&kept)) != path {
             return Err(SealError::Elsewhere.into());
@@ -324,13 +323,13 @@ impl Keystore {
         if expires_at <= unix_seconds() {
             return Err(Unusable::Expired);
         }
-        Ok(Loaded { kept, page, expires_at, written })
+        Ok(Loaded { kept, page, expires_at, write_id })
     }
 
     fn path_of(&self, (domain, coins): &Whose) -> PathBuf {
         let mut digest = Sha256::new();
         digest.update(domain.as_str());
-        // No domain has a zero byte in it.
+        // No domain contains a zero byte.
         digest.update([0]);
         coins.iter().for_each(|coin| digest.update(coin.to_bytes()));
         self.folder.join(hex::encode(&digest.finalize()[..16])).with_extension(EXTENSION)
@@ -349,7 +348,7 @@ fn whose(kept: &Kept) -> Whose {
     (kept.origin.domain.clone(), kept.origin.coins.clone())
 }
 
-/// What it takes to have a resumption wiped at the other end.
+/// The data needed to have a resumption wiped at the other end.
 fn farewell(kept: &Kept) -> Option<RemoteDeletion> {
     let KeptSecret::Resumption { secret, id, lives_until } = &kept.secret else { return None };
     let (token, proof) = secret.expose(|secret| (forget_token(secret), forget_proof(secret)));

@@ -1,4 +1,4 @@
-//! Where a session's key comes from: everything about it that is not secret.
+//! Where a session's key comes from: everything about the key that is not secret.
 
 use rke_proto::coin::CoinId;
 use rke_proto::tunnel::{ClientKeyId, SessionIdentifier};
@@ -16,7 +16,7 @@ pub struct KeyOrigin {
     pub cs_id: ContentServerId,
     /// How sessions with it are opened.
     pub form: Form,
-    /// Types of the envelopes that the shares came in.
+    /// The types of the envelopes that the shares came in.
     pub envelopes: Vec<u8>,
     /// The RAIDAs whose shares made it, in order.
     pub raidas: Vec<u8>,
@@ -24,28 +24,37 @@ pub struct KeyOrigin {
     pub liars: Vec<u8>,
     /// The coins that the RAIDAs were shown, in order.
     pub coins: Vec<CoinId>,
-    /// The coin that the Content Server has seen proven. `None` over narrow shares.
+    /// The coin that was proven to the Content Server. `None` over narrow shares.
     pub proven: Option<CoinId>,
     /// Where the Content Server is.
     pub server: ServerName,
-    /// Under what names the Content Server knows a narrow key. `None` where it has not confirmed it, and by handshake 3,
-    /// where each session has a name of its own.
+    /// The names of a narrow key at the Content Server. `None` if the Content Server has not confirmed it, and for
+    /// handshake 3, where each session has a name of its own.
     pub tunnel: Option<TunnelName>,
 }
 
-/// How well the two ends of a session know each other.
+/// How well the two ends of a session authenticate each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Authenticated {
     /// By wide shares.
     Strong,
-    /// By narrow shares: anyone who has a coin and is in the middle can be either.
+    /// By narrow shares: anyone in the middle who has a coin can pose as either end.
     Weak,
     /// Not at all: the key has 8 bits.
     No,
 }
 
 impl Authenticated {
-    /// Its name in answers and in the audit log.
+    /// How well a session of this form authenticates its ends.
+    pub fn by(form: Form) -> Self {
+        match form {
+            Form::Wide => Self::Strong,
+            Form::Handshake3Narrow => Self::Weak,
+            Form::Live => Self::No,
+        }
+    }
+
+    /// Its name in responses and in the audit log.
     pub fn name(self) -> &'static str {
         match self {
             Self::Strong => "strong",
@@ -61,18 +70,14 @@ impl KeyOrigin {
         self.form.is_handshake_3() || self.tunnel.is_some()
     }
 
-    /// Whether the key stays secret when everything that the ends and the RAIDAs keep is stolen later.
+    /// Whether the key stays secret even if everything that the two ends and the RAIDAs keep is stolen later.
     pub fn is_forward_secret(&self) -> bool {
         self.form.is_handshake_3()
     }
 
-    /// How well the two ends know each other.
+    /// How well the two ends authenticate each other.
     pub fn authenticated(&self) -> Authenticated {
-        match self.form {
-            Form::Wide => Authenticated::Strong,
-            Form::Handshake3Narrow => Authenticated::Weak,
-            Form::Live => Authenticated::No,
-        }
+        Authenticated::by(self.form)
     }
 }
 
@@ -81,11 +86,11 @@ impl KeyOrigin {
 pub struct TunnelName {
     /// The client's name for the key.
     pub key_id: ClientKeyId,
-    /// What stands in every packet.
+    /// The session identifier in every packet.
     pub session: SessionIdentifier,
 }
 
-/// The host of a Content Server that does not exist: what the cache keeps for it opens sessions with keys drawn at random.
+/// The host of a Content Server that does not exist. Cache entries for it open sessions with keys drawn at random.
 /// For benches only.
 #[cfg(feature = "made-up-sessions")]
 pub const MADE_UP_HOST: &str = "made-up.invalid";
@@ -97,11 +102,10 @@ pub(crate) fn is_made_up(origin: &KeyOrigin) -> bool {
 }
 
 #[cfg(any(test, feature = "testing"))]
-#[allow(missing_docs, reason = "for tests")]
 pub mod samples {
     use super::*;
 
-    /// Where the key of sessions of this form comes from.
+    /// The origin of a key for sessions of this form.
     pub fn origin(form: Form) -> KeyOrigin {
         let coin = |serial| CoinId { denomination: 0, serial };
         KeyOrigin {

@@ -1,5 +1,5 @@
-//! What the other parts speak of: the names of sessions, domains and servers, what a session's key is and where it comes
-//! from, who asks, and the clocks. Nothing here does anything by itself.
+//! The types that the other modules share: the names of sessions, domains and servers, a session's key and its
+//! origin, viewers, and the clocks. Nothing here does anything by itself.
 
 pub mod clock;
 pub mod domain;
@@ -8,5 +8,6 @@ pub mod remote_deletion;
 pub mod server_name;
 pub mod session_id;
 pub mod session_key;
-pub mod usage;
 pub mod viewer;
+
+pub use rke_host::usage;

@@ -1,5 +1,5 @@
-//! The names of sessions. Whoever knows one can use the session, so they are compared in constant
-//! time and never logged. On the outside they are 32 hex digits.
+//! The ids of sessions. Anyone who knows one can use the session, so they are compared in constant time and never
+//! logged. Outside the daemon they are written as 32 hex digits.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -7,11 +7,11 @@ use std::hash::{Hash, Hasher};
 use hex_simd::AsOut;
 use subtle::ConstantTimeEq;
 
-/// Length of a session id in bytes; on the outside it is twice as many hex digits.
+/// Length of a session id in bytes. It is written as twice as many hex digits.
 pub const SESSION_ID_LEN: usize = 16;
 
-/// The name of a session: 16 bytes from the system's generator. Whoever knows it can use the
-/// session, so it is compared in constant time and not logged.
+/// The id of a session: 16 random bytes from the system. Anyone who knows it can use the session, so it is compared
+/// in constant time and never logged.
 #[derive(Clone, Copy, Eq, PartialOrd, Ord)]
 pub struct SessionId(pub(crate) [u8; SESSION_ID_LEN]);
 
@@ -19,14 +19,14 @@ impl SessionId {
     /// A new id.
     ///
     /// # Errors
-    /// When the system's generator fails.
+    /// If the system's generator fails.
     pub fn random() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; SESSION_ID_LEN];
         getrandom::fill(&mut bytes)?;
         Ok(Self(bytes))
     }
 
-    /// The id that 32 hex digits of either case spell.
+    /// Parses 32 hex digits of either case.
     pub fn parse(text: &str) -> Option<Self> {
         let mut bytes = [0; SESSION_ID_LEN];
         if text.len() != 2 * SESSION_ID_LEN {
@@ -36,8 +36,8 @@ impl SessionId {
         Some(Self(bytes))
     }
 
-    /// Its bytes, for a keyed hash of them.
-    pub(crate) fn as_bytes(&self) -> &[u8; SESSION_ID_LEN] {
+    /// The bytes of the id.
+    pub fn as_bytes(&self) -> &[u8; SESSION_ID_LEN] {
         &self.0
     }
 }

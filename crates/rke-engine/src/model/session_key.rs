@@ -1,37 +1,36 @@
-//! What a session works with: the keys of its operations, and, where it comes from handshake 3, the key K that they
-//! come from and its name at both ends. `docs/protocol.md` section 7, "What comes out".
+//! The keys of a session's operations. For a session of handshake 3, also the key K that they are derived from, and
+//! its name at both ends. `docs/protocol.md` section 7.5, "What comes out".
 
 use std::sync::Arc;
 
 use rke_proto::cipher::add_schedule;
 use rke_proto::handshake::keys::{ctr_key, forget_proof, forget_token, seal_key};
 use rke_proto::handshake::{ForgetProof, ForgetToken, KeyId, SessionSecrets};
-use rke_secret::residue::Fingerprint;
+use rke_secret::memory_scan::Fingerprint;
 use rke_secret::{Secret, SecretError, SecretHandle};
 
 use super::usage::Usage;
 
-/// The keys of one session, and what they have encrypted. The keys are wiped when this is dropped.
+/// The keys of one session, and how much they have encrypted. The keys are wiped when this is dropped.
 pub enum SessionKey {
     /// From narrow shares: one key does everything, and other sessions may hold it too.
     Narrow {
-        /// The key.
         key: Secret<32>,
-        /// What it has encrypted, in all sessions that hold it.
+        /// How much it has encrypted, in all sessions that hold it.
         usage: Arc<Usage>,
     },
     /// From handshake 3: the session's own.
     Wide {
-        /// Of `encrypt` and `decrypt`. It lies apart, because most requests need nothing else.
+        /// The key of `encrypt` and `decrypt`. It is stored separately, because most requests need nothing else.
         cipher: Secret<32>,
-        /// All else.
+        /// Everything else.
         root: Box<Root>,
-        /// In Unix seconds: the other end has no key of this name from then on.
+        /// In Unix seconds: when the key expires at the other end.
         lives_until: u32,
     },
 }
 
-/// K, which is never used directly, and what is known of it.
+/// K, which is never used directly, and what belongs to it.
 pub struct Root {
     key: Secret<32>,
     key_id: KeyId,
@@ -40,21 +39,21 @@ pub struct Root {
     usage: Usage,
 }
 
-/// What is kept of a session's key when it is gone: nothing from which it follows, but all that it takes to have it
-/// wiped at the other end.
+/// What remains of a session's key after the wipe. The key cannot be derived from it, but it is enough to have the
+/// key wiped at the other end.
 #[derive(Clone, Copy)]
 pub struct Farewell {
     /// The name of K.
     pub key_id: KeyId,
     /// The right to have it wiped.
     pub token: ForgetToken,
-    /// What shows that it is.
+    /// Proves that it is wiped.
     pub proof: ForgetProof,
-    /// In Unix seconds: the other end has no key of this name from then on.
+    /// In Unix seconds: when the key expires at the other end.
     pub lives_until: u32,
 }
 
-/// A handle to the key of `seal` and `open`, or to what it is derived from.
+/// A handle to the key of `seal` and `open`, or to the key that it is derived from.
 pub(crate) enum SealKey {
     /// The key itself.
     Itself(SecretHandle<32>),
@@ -66,21 +65,21 @@ impl SessionKey {
     /// The keys of a session of handshake 3, and the resumption secret. `lives_until` is in Unix seconds.
     ///
     /// # Errors
-    /// [`SecretError`] when there is no secret memory left.
+    /// [`SecretError`] if no secret memory is left.
     pub fn of_handshake(
         secrets: SessionSecrets,
         lives_until: u64,
     ) -> Result<(Self, Secret<32>), SecretError> {
         let SessionSecrets { key, resumption, key_id } = secrets;
         let cipher = Secret::fill(|cipher| key.expose(|key| ctr_key(key, cipher)))?;
-        // Made now, so that a deletion has nothing to compute.
+        // Computed now, so that a deletion has nothing to compute.
         let (token, proof) = key.expose(|key| (forget_token(key), forget_proof(key)));
         let root = Box::new(Root { key, key_id, token, proof, usage: Usage::default() });
         let lives_until = lives_until.try_into().unwrap_or(u32::MAX);
         Ok((Self::Wide { cipher, root, lives_until }, resumption))
     }
 
-    /// The name of the key at both ends. `None` where it is a narrow one.
+    /// The name of the key at both ends. `None` for a narrow key.
     pub fn key_id(&self) -> Option<KeyId> {
         match self {
             Self::Narrow { .. } => None,
@@ -88,14 +87,14 @@ impl SessionKey {
         }
     }
 
-    /// What it takes to have it wiped at the other end. `None` where the other end has no message for that.
+    /// The data needed to have it wiped at the other end. `None` if the other end has no message for that.
     pub fn farewell(&self) -> Option<Farewell> {
         let Self::Wide { root, lives_until, .. } = self else { return None };
         let Root { key_id, token, proof, .. } = **root;
         Some(Farewell { key_id, token, proof, lives_until: *lives_until })
     }
 
-    /// What the keys have encrypted.
+    /// How much the keys have encrypted.
     pub(crate) fn usage(&self) -> &Usage {
         match self {
             Self::Narrow { usage, .. } => usage,
@@ -125,10 +124,10 @@ impl SessionKey {
         }
     }
 
-    /// Adds all that these keys could leave behind: themselves and their AES schedules.
+    /// Adds everything that these keys could leave behind: themselves and their AES schedules.
     ///
     /// # Errors
-    /// [`SecretError`] when there is no secret memory left.
+    /// [`SecretError`] if no secret memory is left.
     pub(crate) fn add_to(&self, fingerprint: &mut Fingerprint) -> Result<(), SecretError> {
         add_schedule(fingerprint, self.cipher())?;
         let Self::Wide { root, .. } = self else { return Ok(()) };
@@ -139,7 +138,7 @@ impl SessionKey {
 }
 
 impl SealKey {
-    /// As [`SecretHandle::expose`].
+    /// Like [`SecretHandle::expose`].
     pub(crate) fn expose<R>(self, work: impl FnOnce(&[u8; 32]) -> R) -> Option<R> {
         match self {
             Self::Itself(key) => key.expose(work),

@@ -1,6 +1,6 @@
 //! The file of pending deletions: a line is appended when a deletion begins and when it ends. The kernel has the line
-//! before a request is answered, so it survives `kill -9` of the daemon; the disk has it a little later. Once most lines
-//! are of no use, the file is rewritten without holding up those who append.
+//! before a request is answered, so the line survives `kill -9` of the daemon; it reaches the disk a little later.
+//! Once most lines are obsolete, the file is rewritten without delaying those that append.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -12,11 +12,11 @@ use std::sync::{Arc, PoisonError};
 use rke_host::own_file::{open_own, read_own};
 
 use super::line::{self, Line, write_begun, write_done};
-use super::{Id, RemoteDeletion, Shared};
+use super::{DeletionContext, Id, RemoteDeletion};
 
 const NAME: &str = "pending-deletions";
 
-/// The file that takes its place when it is rewritten.
+/// The rewritten file, until it replaces the old one.
 const NEW: &str = "pending-deletions.new";
 
 /// Lines that could not be read, for people to look at.
@@ -27,37 +27,37 @@ const HEADING: &str = "\
 # from them. rke asks until it has the proof; then a line says done.
 ";
 
-/// Fewer useless lines than this are not worth a rewrite.
+/// Fewer obsolete lines than this are not worth a rewrite.
 const MAX_IDLE_LINES: usize = 64;
 
-/// The file. Its calls append at most; [`Shared::keep_file`] does what takes longer.
+/// The file. Its methods only append; [`DeletionContext::keep_file`] does what takes longer.
 pub(super) struct PendingFile {
     folder: PathBuf,
     pub(super) out: Option<Arc<File>>,
-    /// Without comments.
+    /// The number of lines, without comments.
     lines: usize,
-    /// What could not be read, until it is set aside.
+    /// The lines that could not be read, until they are set aside.
     damaged: Vec<u8>,
-    /// What was appended since the rewrite began, and how many lines that is.
+    /// The text that was appended since the rewrite began, and its number of lines.
     since: Option<(Vec<u8>, usize)>,
-    /// Whether the disk may lack something.
+    /// Whether the disk may lack some lines.
     unsynced: bool,
-    /// Whether something pending may be missing in it, or it may hold something else.
+    /// Whether the file may lack a pending deletion, or holds something else.
     pub(super) is_wrong: bool,
-    /// Whether its last line has no end.
+    /// Whether its last line is incomplete.
     is_torn: bool,
-    /// Whether the log says already that it cannot be written.
+    /// Whether the log already says that the file cannot be written.
     pub(super) has_failed: bool,
 }
 
-/// What is to be done to the file when nobody waits for it.
+/// Work on the file that is done while nobody waits for it.
 enum Work {
     Nothing,
     Sync(Arc<File>),
     Rewrite(Rewrite),
 }
 
-/// The file as it will be.
+/// The contents of the new file.
 struct Rewrite {
     folder: PathBuf,
     text: Vec<u8>,
@@ -66,8 +66,8 @@ struct Rewrite {
 }
 
 impl PendingFile {
-    /// The one in a data directory, and what is pending by it, in the order in which it came. Lines that cannot be read
-    /// are reported.
+    /// Opens the file in a data directory. Also returns the pending deletions in it, in the order in which they were
+    /// added. Unreadable lines are reported.
     ///
     /// # Errors
     /// Why this user may not use the file.
@@ -141,14 +141,14 @@ impl PendingFile {
         }
     }
 
-    /// Notes those that begin.
+    /// Records deletions that begin.
     pub(super) fn add(&mut self, deletions: &[RemoteDeletion]) {
         let mut text = Vec::new();
         deletions.iter().for_each(|deletion| write_begun(deletion, &mut text));
         self.append(&text, deletions.len());
     }
 
-    /// Notes that one has ended.
+    /// Records that a deletion has ended.
     pub(super) fn done(&mut self, id: Id) {
         let mut text = Vec::new();
         write_done(id, &mut text);
@@ -190,7 +190,7 @@ impl PendingFile {
             let path = self.path();
             tracing::error!(
                 path = %path.display(), %error,
-                "cannot write down pending deletions: they go on, but are lost if the daemon ends before this can be written"
+                "cannot save pending deletions: they go on, but are lost if the daemon stops before they can be saved"
             );
         }
         self.has_failed = true;
@@ -211,7 +211,7 @@ impl PendingFile {
         }
     }
 
-    /// Puts the new file in the place of the old one, with what was appended since.
+    /// Replaces the old file with the new one, including what was appended since.
     fn replace(&mut self, lines: usize, new: io::Result<File>) -> io::Result<()> {
         let (since, more) = self.since.take().unwrap_or_default();
         let replaced = new.and_then(|new| {
@@ -227,7 +227,7 @@ impl PendingFile {
                 self.unsynced = !since.is_empty();
                 (self.is_wrong, self.is_torn) = (false, false);
                 if std::mem::take(&mut self.has_failed) {
-                    tracing::info!("pending deletions are written down again");
+                    tracing::info!("pending deletions are saved again");
                 }
                 Ok(())
             }
@@ -241,7 +241,7 @@ impl PendingFile {
 }
 
 impl Rewrite {
-    /// Sets aside what could not be read, and writes the new file next to the old one.
+    /// Sets aside the lines that could not be read, and writes the new file next to the old one.
     fn write(&self) -> io::Result<File> {
         if !self.damaged.is_empty() {
             let mut aside = append_to(&self.folder.join(DAMAGED), false)?;
@@ -260,8 +260,8 @@ impl Rewrite {
     }
 }
 
-impl Shared {
-    /// Brings the file and the disk up to date. Blocks for as long as a disk takes. Says whether all is well.
+impl DeletionContext {
+    /// Brings the file and the disk up to date. Blocks for as long as a disk takes. Returns whether that succeeded.
     pub(super) fn keep_file(&self) -> bool {
         let _keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
         let work = {
@@ -286,7 +286,7 @@ impl Shared {
     }
 }
 
-/// A file (0600) that is appended to.
+/// Opens a file (0600) for appending.
 fn append_to(path: &Path, is_new: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.append(true).mode(0o600);

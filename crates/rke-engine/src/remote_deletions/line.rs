@@ -6,11 +6,12 @@ use jiff::Timestamp;
 use rke_proto::handshake::{ForgetProof, ForgetToken};
 
 use super::{Id, RemoteDeletion};
+use crate::model::clock::timestamp;
 use crate::model::server_name::ServerName;
 
 const DONE: &str = "done";
 
-/// What a line says.
+/// The meaning of a line.
 pub(super) enum Line {
     /// A comment, or an empty line.
     Nothing,
@@ -20,21 +21,21 @@ pub(super) enum Line {
     Done(Id),
 }
 
-/// Appends the line of a deletion that begins. Its host has no space in it: a name out of DNS is escaped.
+/// Appends the line of a deletion that begins. Its host contains no space, because names from DNS are escaped.
 pub(super) fn write_begun(deletion: &RemoteDeletion, text: &mut Vec<u8>) {
     let RemoteDeletion { id, token, proof, server: ServerName { host, port }, lives_until } = deletion;
     let [id, token, proof] = [id, &token.0, &proof.0].map(hex::encode);
-    let until = Timestamp::from_second(i64::from(*lives_until)).unwrap_or(Timestamp::MAX);
-    // Memory can be written.
+    let until = timestamp(*lives_until);
+    // Writing to memory cannot fail.
     let _ = writeln!(text, "{id} {token} {proof} {host} {port} {until}");
 }
 
-/// Appends the line of one that has ended.
+/// Appends the line of a deletion that has ended.
 pub(super) fn write_done(id: Id, text: &mut Vec<u8>) {
     let _ = writeln!(text, "{DONE} {}", hex::encode(id));
 }
 
-/// What a line says, or what is wrong with it.
+/// Parses a line, or returns what is wrong with it.
 pub(super) fn parse(line: &[u8]) -> Result<Line, &'static str> {
     let line = line.trim_ascii();
     if line.is_empty() || line.starts_with(b"#") {

@@ -1,6 +1,6 @@
-//! Deletions at the other end. After the local wipe the daemon asks the Content Server to forget a key, in the
-//! background, until it has the proof or the key's lifetime is over: nothing else confirms a deletion.
-//! `docs/protocol.md` section 7, "Forgetting".
+//! Deletions at the other end. After the local wipe, the daemon asks the Content Server in the background to forget a
+//! key, until it has the proof or the key's lifetime is over. Nothing else confirms a deletion. `docs/protocol.md`
+//! section 7, "Forgetting".
 
 mod file;
 mod line;
@@ -24,24 +24,24 @@ use self::task::Timing;
 use crate::blocking::spawn_blocking;
 use crate::exchange::Exchange;
 use crate::journal::Journal;
-use crate::model::clock::unix_seconds;
 use crate::model::remote_deletion::{RemoteCounts, RemoteDeletion};
 
-/// How long the ids of confirmed deletions are remembered, for a request that asks after it has looked through memory or
-/// removed a file.
+/// How long the ids of confirmed deletions are remembered, for a request that asks about one after a memory scan or
+/// the removal of a file.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// 16 bytes of a key id or a resumption id.
 type Id = [u8; ID_LEN];
 
-/// What has become of a deletion at the other end.
+/// The state of a deletion at the other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remote {
-    /// The other end has shown that it is done.
+    /// The other end has proven that it is done.
     Forgotten,
-    /// It has not: the daemon goes on asking in the background until the key's lifetime is over.
+    /// The other end has not proven it yet: the daemon keeps asking in the background until the key's lifetime is
+    /// over.
     Pending,
-    /// The other end has no message for that: its key is a narrow one.
+    /// The other end has no message for that, because the key is a narrow one.
     Unsupported,
 }
 
@@ -56,22 +56,22 @@ impl Remote {
     }
 }
 
-/// The deletions that the other ends have not confirmed. Dropping it ends its tasks; what is pending stays in the file.
+/// The deletions that other ends have not confirmed. Dropping this ends its tasks; pending deletions stay in the file.
 pub struct RemoteDeletions {
-    shared: Arc<Shared>,
+    shared: Arc<DeletionContext>,
     tasks: Mutex<JoinSet<()>>,
 }
 
-/// What the tasks work on. Lock order: `keeping`, then `state`; `state` is free when `changes` is sent to, since listeners
-/// take it.
-struct Shared {
+/// The state that the tasks share. Lock order: `keeping`, then `state`. `state` is not held while `changes` is sent
+/// to, because listeners take it.
+struct DeletionContext {
     exchange: Arc<Exchange>,
     journal: Arc<Journal>,
     timing: Timing,
     state: Mutex<State>,
-    /// Held while the file is brought up to date, which may wait for the disk; `state` is not.
+    /// Held while the file is brought up to date, which may wait for the disk. `state` is not held meanwhile.
     keeping: Mutex<()>,
-    /// Wakes the task that asks.
+    /// Wakes the task that asks Content Servers.
     new: Notify,
     /// Wakes the task that keeps the file.
     written: Notify,
@@ -82,11 +82,11 @@ struct State {
     queue: Queue,
     file: PendingFile,
     confirmed: u64,
-    /// The last that were, with when.
+    /// The most recently confirmed ids, and when they were confirmed.
     remembered: VecDeque<(Instant, Id)>,
 }
 
-/// What listeners see.
+/// The state that listeners watch.
 #[derive(Debug, Clone, Copy, Default)]
 struct Changes {
     count: u64,
@@ -94,8 +94,8 @@ struct Changes {
 }
 
 impl RemoteDeletions {
-    /// Goes on with those that a data directory holds. What is wrong in its file is reported, and no reason not to
-    /// start. Needs a tokio runtime.
+    /// Goes on with the deletions in a data directory. Damage in its file is reported, but does not prevent the start.
+    /// Needs a tokio runtime.
     ///
     /// # Errors
     /// Why this user may not use the file.
@@ -116,7 +116,7 @@ impl RemoteDeletions {
             tracing::info!(count, "Content Servers have not confirmed these deletions; they are asked again");
         }
         let state = State { queue, file, confirmed: 0, remembered: VecDeque::new() };
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(DeletionContext {
             exchange,
             journal,
             timing,
@@ -126,7 +126,7 @@ impl RemoteDeletions {
             written: Notify::new(),
             changes: watch::Sender::default(),
         });
-        // What was found damaged is set aside soon.
+        // Lines that were found damaged are set aside soon.
         shared.written.notify_one();
         let mut tasks = JoinSet::new();
         tasks.spawn(task::ask(Arc::clone(&shared)));
@@ -134,8 +134,8 @@ impl RemoteDeletions {
         Ok(Self { shared, tasks: Mutex::new(tasks) })
     }
 
-    /// Begins with these. When this returns the file has them, so that a daemon that is killed then goes on with them at
-    /// its next start. Waits neither for the network nor for the disk.
+    /// Begins these deletions. When this returns, they are in the file, so that a daemon that is killed then goes on
+    /// with them at its next start. Waits neither for the network nor for the disk.
     pub fn submit(&self, deletions: impl IntoIterator<Item = RemoteDeletion>) {
         let deletions: Vec<RemoteDeletion> = deletions.into_iter().collect();
         if !deletions.is_empty() {
@@ -143,7 +143,7 @@ impl RemoteDeletions {
         }
     }
 
-    /// What has become of the deletion of this id, after at most this wait.
+    /// The state of the deletion with this id, after waiting at most `wait`.
     pub async fn settled(&self, id: [u8; ID_LEN], wait: Duration) -> Remote {
         let mut changes = self.shared.changes.subscribe();
         let settled = async {
@@ -168,12 +168,13 @@ impl RemoteDeletions {
         self.shared.changes.borrow().count
     }
 
-    /// Lets those who wait in [`RemoteDeletions::settled`] go, because the daemon stops.
+    /// Ends all waits in [`RemoteDeletions::settled`], because the daemon stops.
     pub fn close(&self) {
         self.shared.changes.send_modify(|changes| changes.closing = true);
     }
 
-    /// Waits until each has been asked for once, at most until then, and ends. What is left stays in the file.
+    /// Waits until each deletion has been requested once, at most until `deadline`, and stops. Unfinished ones stay in
+    /// the file.
     pub async fn stop(&self, deadline: Instant) {
         let mut changes = self.shared.changes.subscribe();
         let asked =
@@ -187,15 +188,15 @@ impl RemoteDeletions {
         if pending > 0 {
             tracing::info!(
                 pending,
-                "Content Servers have not confirmed these deletions; the next start goes on"
+                "Content Servers have not confirmed these deletions; the daemon goes on with them after the next start"
             );
         }
     }
 }
 
-impl Shared {
+impl DeletionContext {
     fn submit(&self, mut deletions: Vec<RemoteDeletion>) {
-        let now = unix_seconds();
+        let now = (self.timing.unix_seconds)();
         let mut state = self.lock();
         let State { queue, file, .. } = &mut *state;
         // Once its lifetime is over, the other end no longer has it.
@@ -210,12 +211,12 @@ impl Shared {
         self.written.notify_one();
     }
 
-    /// Wakes those who wait; `counts_differ` is for those who look at the counts.
+    /// Wakes the waiters; `counts_differ` also notifies those that watch the counts.
     fn tell(&self, counts_differ: bool) {
         self.changes.send_modify(|changes| changes.count += u64::from(counts_differ));
     }
 
-    /// A panic elsewhere leaves it whole, except one deletion: go on with it.
+    /// A panic elsewhere leaves the state intact, except for one deletion. So poisoning is ignored.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,6 +1,6 @@
-//! Which deletion is asked for next, and when. The first try comes at once, the others after pauses that grow: those of a
-//! deletion that is refused, and those of a server that cannot be reached, which one deletion finds out for all.
-//! Deletions that come while a server is unreachable have their first try all the same.
+//! Decides which deletion is requested next, and when. The first try comes at once, later ones after growing pauses:
+//! pauses of a deletion that is refused, and pauses of a server that cannot be reached, which one deletion finds out
+//! for all. A deletion that is added while a server is unreachable still gets its first try at once.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -10,23 +10,24 @@ use tokio::time::Instant;
 use super::{Id, RemoteDeletion};
 use crate::model::server_name::ServerName;
 
-/// Connections at one time.
+/// The most connections at one time.
 pub(super) const MAX_RUNNING: usize = 8;
 
-/// Of these, to one server: one that hangs holds up no other.
+/// The most of them to one server, so that one that hangs does not hold up others.
 pub(super) const MAX_RUNNING_PER_SERVER: usize = 2;
 
-/// How long it takes until something is tried again.
+/// How long to wait before something is tried again.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pauses {
     /// After the first failure.
     pub(super) first: Duration,
-    /// After any number of them.
+    /// The upper limit, after any number of failures.
     pub(super) longest: Duration,
 }
 
 impl Pauses {
-    /// After that many failures in a row: half to all of a time that doubles each time, so that not all come back at once.
+    /// After this many failures in a row: half to all of a time that doubles each time, at random, so that retries do
+    /// not all come at once.
     pub(super) fn after(self, failures: u32) -> Duration {
         let doublings = failures.saturating_sub(1).min(u32::BITS - 1);
         let whole = self.first.saturating_mul(1 << doublings).min(self.longest);
@@ -37,7 +38,7 @@ impl Pauses {
 /// A random number from 0 to 1.
 fn fraction() -> f64 {
     let mut random = [0; 4];
-    // Without randomness the pause is the shortest.
+    // Without random bytes, the pause is the shortest.
     let _ = getrandom::fill(&mut random);
     f64::from(u32::from_ne_bytes(random)) / f64::from(u32::MAX)
 }
@@ -47,36 +48,36 @@ fn fraction() -> f64 {
 pub(super) enum Tried {
     /// With the proof.
     Proven,
-    /// With anything else that was said.
+    /// With any other response.
     Unproven,
-    /// Nobody answered.
+    /// Without a response.
     Unreachable,
 }
 
-/// The deletions that are pending.
+/// The pending deletions.
 pub(super) struct Queue {
     pauses: Pauses,
     entries: HashMap<Id, Entry>,
-    /// Those that have any.
+    /// The servers with pending deletions.
     servers: HashMap<ServerName, Server>,
     /// The ends of lifetimes in Unix seconds, soonest first.
     ends: BTreeSet<(u32, Id)>,
     running: usize,
-    /// Counts those that came.
+    /// How many deletions were added.
     came: u64,
 }
 
 struct Entry {
     deletion: RemoteDeletion,
-    /// How often it was answered without a proof.
+    /// How often it got a response without a proof.
     failures: u32,
-    /// `None` while it is tried.
-    turn: Option<Turn>,
+    /// `None` while it is being tried.
+    turn: Option<NextTry>,
 }
 
 #[derive(Default)]
 struct Server {
-    waiting: BTreeSet<(Turn, Id)>,
+    waiting: BTreeSet<(NextTry, Id)>,
     running: usize,
     /// In a row.
     failures: u32,
@@ -85,21 +86,23 @@ struct Server {
 
 /// When a deletion is tried. The first tries come before all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Turn {
-    /// At once, in the order in which they came.
+enum NextTry {
+    /// At once, in the order in which the deletions were added.
     First(u64),
-    /// Not before this, and not while the server pauses.
+    /// Not before this moment, and not while the server pauses.
     Again(Instant),
 }
 
 impl Server {
-    /// Whose turn it is.
-    fn next(&self, now: Instant) -> Option<(Turn, Id)> {
+    /// The next deletion, if one may be tried now.
+    fn next(&self, now: Instant) -> Option<(NextTry, Id)> {
         let next = *self.waiting.first()?;
         let may = match next.0 {
-            Turn::First(_) => true,
-            // Where the server was unreachable, one finds out for all.
-            Turn::Again(due) => due <= now && !self.pauses(now) && (self.failures == 0 || self.running == 0),
+            NextTry::First(_) => true,
+            // If the server was unreachable, one deletion finds out for all.
+            NextTry::Again(due) => {
+                due <= now && !self.pauses(now) && (self.failures == 0 || self.running == 0)
+            }
         };
         (may && self.running < MAX_RUNNING_PER_SERVER).then_some(next)
     }
@@ -108,17 +111,17 @@ impl Server {
         self.paused_until.is_some_and(|until| until > now)
     }
 
-    /// When it is somebody's turn, if nothing else happens.
+    /// When the next deletion may be tried, if nothing else happens.
     fn wakes_at(&self) -> Option<Instant> {
         match self.waiting.first()?.0 {
-            Turn::First(_) => None,
-            Turn::Again(due) => Some(self.paused_until.map_or(due, |until| until.max(due))),
+            NextTry::First(_) => None,
+            NextTry::Again(due) => Some(self.paused_until.map_or(due, |until| until.max(due))),
         }
     }
 }
 
 impl Queue {
-    /// An empty one.
+    /// An empty queue.
     pub(super) fn new(pauses: Pauses) -> Self {
         let (entries, servers, ends) = (HashMap::new(), HashMap::new(), BTreeSet::new());
         Self { pauses, entries, servers, ends, running: 0, came: 0 }
@@ -136,15 +139,15 @@ impl Queue {
         self.entries.values().map(|entry| &entry.deletion)
     }
 
-    /// Whether one is tried, or has not been yet.
+    /// Whether a deletion is being tried, or has not been tried yet.
     pub(super) fn is_asking(&self) -> bool {
-        let has_first = |server: &Server| matches!(server.waiting.first(), Some((Turn::First(_), _)));
+        let has_first = |server: &Server| matches!(server.waiting.first(), Some((NextTry::First(_), _)));
         self.running > 0 || self.servers.values().any(has_first)
     }
 
-    /// Adds one, unless it is there.
+    /// Adds a deletion. Returns whether it is new.
     pub(super) fn add(&mut self, deletion: RemoteDeletion) -> bool {
-        let (id, turn) = (deletion.id, Turn::First(self.came));
+        let (id, turn) = (deletion.id, NextTry::First(self.came));
         if self.contains(&id) {
             return false;
         }
@@ -155,7 +158,7 @@ impl Queue {
         true
     }
 
-    /// The next one to try, if it is one's turn. [`Queue::ended`] has to follow.
+    /// The next deletion to try, if one is due. [`Queue::ended`] has to follow.
     pub(super) fn next(&mut self, now: Instant) -> Option<RemoteDeletion> {
         if self.running >= MAX_RUNNING {
             return None;
@@ -170,7 +173,7 @@ impl Queue {
         Some(entry.deletion.clone())
     }
 
-    /// Takes note of how a try ended. Says how often it has ended so in a row, for this deletion or its server.
+    /// Records how a try ended. Returns how often it has ended so in a row, for this deletion or its server.
     pub(super) fn ended(&mut self, id: &Id, tried: Tried, now: Instant) -> u32 {
         let Some(entry) = self.entries.get_mut(id) else { return 0 };
         let Some(server) = self.servers.get_mut(&entry.deletion.server) else { return 0 };
@@ -189,7 +192,7 @@ impl Queue {
             }
             Tried::Unreachable => (server.unreachable(self.pauses, now), now),
         };
-        let turn = Turn::Again(due);
+        let turn = NextTry::Again(due);
         entry.turn = Some(turn);
         server.waiting.insert((turn, *id));
         if tried == Tried::Unreachable {
@@ -199,12 +202,12 @@ impl Queue {
         in_a_row
     }
 
-    /// What has just been found out holds for those that have not been tried.
+    /// The server has just proved unreachable: that also counts for deletions that have not been tried yet.
     fn put_off_first_tries(&mut self, server: &ServerName, now: Instant) {
         let Some(server) = self.servers.get_mut(server) else { return };
-        while let Some((Turn::First(_), id)) = server.waiting.first().copied() {
+        while let Some((NextTry::First(_), id)) = server.waiting.first().copied() {
             server.waiting.pop_first();
-            let turn = Turn::Again(now);
+            let turn = NextTry::Again(now);
             server.waiting.insert((turn, id));
             if let Some(entry) = self.entries.get_mut(&id) {
                 entry.turn = Some(turn);
@@ -212,7 +215,8 @@ impl Queue {
         }
     }
 
-    /// Takes out those whose lifetime is over by `now`, in Unix seconds. One that is tried stays until that has ended.
+    /// Takes out the deletions whose lifetime is over by `now`, in Unix seconds. One that is being tried stays until
+    /// the try has ended.
     pub(super) fn take_over(&mut self, now: u64) -> Vec<RemoteDeletion> {
         let over = self.ends.iter().take_while(|(end, _)| u64::from(*end) <= now);
         let is_tried = |id: &Id| self.entries.get(id).is_some_and(|entry| entry.turn.is_none());
@@ -233,18 +237,18 @@ impl Queue {
         Some(deletion)
     }
 
-    /// The next moment with something to do, if nothing else happens: a try, or the end of a lifetime. `now` is the same
-    /// moment on both clocks.
+    /// The next moment when something is due, if nothing else happens: a try, or the end of a lifetime. `now` is the
+    /// same moment on both clocks.
     pub(super) fn wakes_at(&self, (now, unix_now): (Instant, u64)) -> Option<Instant> {
         let tries = self.servers.values().filter_map(Server::wakes_at);
         let ends = self.ends.iter().map(|(end, _)| u64::from(*end)).find(|end| *end > unix_now);
         let end = ends.map(|end| now + Duration::from_secs(end - unix_now));
-        // What is due and waits is held up by others that are tried.
+        // A deletion that is due but still waits is held up by running tries.
         tries.filter(|due| *due > now).chain(end).min()
     }
 
     fn server(&mut self, name: &ServerName) -> &mut Server {
-        // Its name is copied for a new one only.
+        // The name is copied only for a new server.
         if !self.servers.contains_key(name) {
             self.servers.insert(name.clone(), Server::default());
         }

@@ -1,4 +1,4 @@
-//! The two tasks: one asks Content Servers to forget, the other keeps the file.
+//! The two tasks: one asks Content Servers to forget, the other keeps the file up to date.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,24 +9,26 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::queue::{Pauses, Tried};
-use super::{RemoteDeletion, Shared};
+use super::{DeletionContext, RemoteDeletion};
 use crate::blocking::spawn_blocking;
 use crate::contact::server::{ContactError, ask_on};
 use crate::contact::with_each;
 use crate::exchange::Exchange;
 use crate::model::clock::unix_seconds;
 
-/// Longest sleep. Lifetimes end by the time of day, which may be changed meanwhile.
+/// The longest sleep. Lifetimes end by the time of day, which may be changed meanwhile.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
-/// How long things wait.
+/// How long to wait, and which clock to use.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timing {
     pub(super) pauses: Pauses,
     /// From a change of the file to the moment when it is synced to the disk.
     pub(super) sync_after: Duration,
-    /// Until a file that could not be written is tried again.
+    /// Until the next try to write a file that could not be written.
     pub(super) retry_file_after: Duration,
+    /// The clock by which lifetimes end.
+    pub(super) unix_seconds: fn() -> u64,
 }
 
 impl Default for Timing {
@@ -35,12 +37,13 @@ impl Default for Timing {
             pauses: Pauses { first: Duration::from_secs(1), longest: Duration::from_secs(300) },
             sync_after: Duration::from_secs(1),
             retry_file_after: Duration::from_secs(30),
+            unix_seconds,
         }
     }
 }
 
-/// Asks for one after the other, some at one time. Has no end.
-pub(super) async fn ask(shared: Arc<Shared>) {
+/// Requests the deletions, several at one time. Never returns.
+pub(super) async fn ask(shared: Arc<DeletionContext>) {
     let mut running = JoinSet::new();
     loop {
         shared.give_up_what_is_over();
@@ -55,7 +58,7 @@ pub(super) async fn ask(shared: Arc<Shared>) {
         tokio::select! {
             Some(ended) = running.join_next() => match ended {
                 Ok((deletion, ended)) => shared.ended(&deletion, ended),
-                // Nothing in it panics or is aborted while this task runs.
+                // It neither panics nor is aborted while this task runs.
                 Err(error) => tracing::error!(%error, "a deletion at a Content Server broke off"),
             },
             () = shared.new.notified() => (),
@@ -75,12 +78,12 @@ async fn ask_one(exchange: &Exchange, deletion: &RemoteDeletion) -> Result<(), C
             _ => Err(ContactError::AnotherProgram),
         }
     };
-    let asked = with_each(exchange.dialer_at(server), None, exchange.patience(), work).await;
+    let asked = with_each(exchange.dialer_at(server), None, exchange.time_limits(), work).await;
     asked.map(|_| ()).map_err(|unreached| unreached.error)
 }
 
-/// Brings the file up to date after changes. Has no end.
-pub(super) async fn keep_file(shared: Arc<Shared>) {
+/// Brings the file up to date after changes. Never returns.
+pub(super) async fn keep_file(shared: Arc<DeletionContext>) {
     loop {
         shared.written.notified().await;
         sleep(shared.timing.sync_after).await;
@@ -93,20 +96,20 @@ pub(super) async fn keep_file(shared: Arc<Shared>) {
     }
 }
 
-impl Shared {
+impl DeletionContext {
     fn next(&self) -> Option<RemoteDeletion> {
         self.lock().queue.next(Instant::now())
     }
 
     fn wakes_at(&self) -> Instant {
         let now = Instant::now();
-        let wakes_at = self.lock().queue.wakes_at((now, unix_seconds()));
+        let wakes_at = self.lock().queue.wakes_at((now, (self.timing.unix_seconds)()));
         wakes_at.unwrap_or(now + LONGEST_SLEEP).min(now + LONGEST_SLEEP)
     }
 
     fn give_up_what_is_over(&self) {
         let mut state = self.lock();
-        let over = state.queue.take_over(unix_seconds());
+        let over = state.queue.take_over((self.timing.unix_seconds)());
         if over.is_empty() {
             return;
         }

@@ -1,16 +1,19 @@
-//! How sessions end on request, and what is reported of it: keys are wiped before anything is reported.
+//! How sessions end on request, and how that is reported: keys are wiped before anything is reported.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rke_proto::handshake::{BreakCode, KeyId};
+use rke_proto::handshake::{BreakCode, ID_LEN, KeyId};
 use rke_secret::SecretError;
-use rke_secret::residue::{Fingerprint, Look};
+use rke_secret::memory_scan::{Fingerprint, MemoryScan};
+use tokio::time::Instant;
 
 use super::Sessions;
+use super::in_flight::Standstill;
 use crate::Domain;
+use crate::activity::{How, Number, Subject};
 use crate::blocking::spawn_blocking;
 use crate::keys::Removed;
 use crate::model::clock::{Moment, Reading};
@@ -23,60 +26,62 @@ use crate::store::NewSession;
 /// A session that has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
-    /// Its domain.
     pub domain: Domain,
-    /// The name of its key at the other end. `None` where it was a narrow one.
+    /// The name of its key at the other end. `None` for a narrow key.
     pub key_id: Option<KeyId>,
 }
 
-/// What becomes of a domain's cached key when a session ends.
+/// What happens to a domain's cached key when a session ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CachedKey {
     /// It stays.
     Keep,
-    /// It goes too.
+    /// It is removed too.
     Forget,
 }
 
-/// Why a session could not be deleted as asked.
+/// Why a session could not be deleted as requested.
 #[derive(Debug, thiserror::Error)]
 pub enum DeleteError {
-    /// There is no such session.
+    /// No such session exists.
     #[error("Session not found")]
     NotFound,
-    /// The session is deleted and its key wiped, but not the cached key.
+    /// The session is deleted and its key wiped, but the cached key is not removed.
     #[error("The session is deleted, but its cached key could not be removed: {0}")]
     Cache(io::Error),
-    /// The session is deleted and its key wiped, but there is no receipt.
-    #[error("The session is deleted, but memory could not be looked through: {0}")]
-    Look(SecretError),
+    /// The session is deleted and its key wiped, but memory was not scanned.
+    #[error("The session is deleted, but memory could not be scanned: {0}")]
+    MemoryScan(SecretError),
 }
 
 impl Sessions {
-    /// Ends a session: when this returns, the id is dead and the key is wiped. Wiping it at the other end begins.
+    /// Ends a session: when this returns, the id is dead and the key is wiped. The deletion at the other end has
+    /// begun.
     ///
     /// # Errors
-    /// [`DeleteError::NotFound`], also where the session has expired by `now`.
+    /// [`DeleteError::NotFound`], also if the session has expired by `now`.
     pub fn end(&self, id: SessionId, now: Moment) -> Result<Ended, DeleteError> {
         let session = self.store.remove(id, now).ok_or(DeleteError::NotFound)?;
-        let ended = self.wipe(id, session);
+        let (ended, _) = self.wipe(id, session);
         tracing::info!("session deleted");
         Ok(ended)
     }
 
-    /// Wipes the key of a session that was deleted, here and then at the other end.
-    fn wipe(&self, id: SessionId, session: NewSession) -> Ended {
+    /// Wipes the key of a deleted session, here and then at the other end.
+    fn wipe(&self, id: SessionId, session: NewSession) -> (Ended, Number) {
         let deletion = session.remote_deletion();
-        let NewSession { origin, key, .. } = session;
+        let NewSession { origin, key, page, .. } = session;
         let key_id = key.key_id();
         drop(key);
         self.tunnels.cut(id, BreakCode::Deleted);
-        self.journal.session_deleted(id, origin.domain.clone());
+        let subject = Subject { session: id, domain: origin.domain.clone(), page };
+        // Recorded before the other end is asked, because its response is noted in this event.
+        let number = self.journal.session_ended(subject, How::Request, deletion.as_ref().map(|of| of.id));
         self.remote.submit(deletion);
-        Ended { domain: origin.domain.clone(), key_id }
+        (Ended { domain: origin.domain.clone(), key_id }, number)
     }
 
-    /// What has become of a key at the other end, after at most this wait.
+    /// The state of a key at the other end, after waiting at most `wait`.
     pub async fn remote_end(&self, ended: &Ended, wait: Duration) -> Remote {
         match ended.key_id {
             Some(key_id) => self.remote.settled(key_id.0, wait).await,
@@ -84,7 +89,8 @@ impl Sessions {
         }
     }
 
-    /// As [`Sessions::end`], and then the cached key goes too if that is wanted and the viewer may see it.
+    /// Like [`Sessions::end`], and then also removes the cached key if `cached` says so and the viewer may see the
+    /// key.
     ///
     /// # Errors
     /// [`DeleteError::NotFound`] or [`DeleteError::Cache`].
@@ -99,9 +105,9 @@ impl Sessions {
         Ok(ended)
     }
 
-    /// As [`Sessions::delete`], then looks for the keys in all of the process. They are found by hashes
-    /// of each key and of its AES schedule that are made before the wipe. Where one is found outside of secret
-    /// memory, the process says so and ends.
+    /// Like [`Sessions::delete`], and then searches all memory of the process for the keys. They are found by hashes
+    /// of each key and of its AES schedule, which are made before the wipe. If one is found outside secret memory,
+    /// the process reports it and aborts.
     ///
     /// # Errors
     /// [`DeleteError`].
@@ -110,34 +116,35 @@ impl Sessions {
         id: SessionId,
         cached: CachedKey,
         viewer: &Viewer,
-    ) -> Result<(Ended, Look), DeleteError> {
-        let mut fingerprint = Fingerprint::new().map_err(DeleteError::Look)?;
+    ) -> Result<(Ended, MemoryScan), DeleteError> {
+        let mut fingerprint = Fingerprint::new().map_err(DeleteError::MemoryScan)?;
         let session = self.store.remove(id, Moment::now()).ok_or(DeleteError::NotFound)?;
-        // The key goes in any case.
+        // The key is wiped in any case.
         let added = session.key.add_to(&mut fingerprint);
-        let ended = self.wipe(id, session);
-        added.map_err(DeleteError::Look)?;
+        let (ended, number) = self.wipe(id, session);
+        added.map_err(DeleteError::MemoryScan)?;
         self.forget(ended.domain.clone(), cached, viewer).await?;
-        let look = spawn_blocking(move || fingerprint.look()).await.unwrap_or_else(|error| {
-            Err(SecretError::System { action: "look through memory", source: io::Error::other(error) })
+        let scan = spawn_blocking(move || fingerprint.scan_memory()).await.unwrap_or_else(|error| {
+            Err(SecretError::System { action: "scan memory", source: io::Error::other(error) })
         });
-        let look = look.map_err(DeleteError::Look)?;
-        self.report(&look);
-        Ok((ended, look))
+        let scan = scan.map_err(DeleteError::MemoryScan)?;
+        self.report(&scan);
+        self.journal.memory_scanned(number, scan);
+        Ok((ended, scan))
     }
 
-    fn report(&self, look: &Look) {
-        let (hits, bytes) = (look.hits, look.scanned_bytes);
+    fn report(&self, scan: &MemoryScan) {
+        let (hits, bytes) = (scan.hits, scan.scanned_bytes);
         if hits > 0 {
             self.residues_found.fetch_add(hits, Ordering::Relaxed);
             tracing::error!(hits, "a scratch stack had not been wiped, and is now: this is a bug in rke");
         } else {
-            tracing::info!(bytes, threads = look.threads, "session deleted, and nothing of its key is left");
+            tracing::info!(bytes, threads = scan.threads, "session deleted, and nothing of its key is left");
         }
-        if look.threads_missed > 0 {
+        if scan.threads_missed > 0 {
             tracing::warn!(
-                threads = look.threads_missed,
-                "did not stand still, so their registers were not seen"
+                threads = scan.threads_missed,
+                "these threads did not stop, so their registers were not scanned"
             );
         }
     }
@@ -151,8 +158,8 @@ impl Sessions {
         }
     }
 
-    /// Ends all sessions that the viewer may see, or those of a domain: when this returns, their ids are dead and their
-    /// keys are wiped. Says how many there were.
+    /// Ends all sessions that the viewer may see, or those of one domain: when this returns, their ids are dead and
+    /// their keys are wiped. Returns how many sessions ended.
     ///
     /// # Errors
     /// [`DeleteError::Cache`]; the sessions have ended in any case.
@@ -167,7 +174,9 @@ impl Sessions {
             .store
             .remove_all(|session| viewer.sees(session.page.as_ref()) && is_of_domain(&session.origin.domain));
         let count = ended.len();
-        self.wipe_each(ended, |id, of| self.journal.session_deleted(id, of));
+        self.wipe_each(ended, |subject, deletion| {
+            self.journal.session_ended(subject, How::RequestForAll, deletion);
+        });
         tracing::info!(count, "sessions deleted");
         if cached == CachedKey::Forget {
             self.forget_keys(domain, viewer).await.map_err(DeleteError::Cache)?;
@@ -175,14 +184,14 @@ impl Sessions {
         Ok(count)
     }
 
-    /// Removes the cached keys that the viewer may see, or those of a domain. Says how many there were.
+    /// Removes the cached keys that the viewer may see, or those of one domain. Returns how many were removed.
     ///
     /// # Errors
-    /// What the system said; the keys are no longer used in any case.
+    /// The system's error; the keys are no longer used in any case.
     pub async fn forget_keys(&self, domain: Option<Domain>, viewer: &Viewer) -> io::Result<usize> {
         let (keystore, remote) = (Arc::clone(&self.keystore), Arc::clone(&self.remote));
         let (whose, viewer) = (domain.clone(), viewer.clone());
-        // All of it there, so that it is done also where the client hangs up and nobody waits for it.
+        // The closure does all the work, so that it completes even if the client hangs up and nobody waits for it.
         let forget = spawn_blocking(move || {
             let Removed { count, remote: deletions, failed } = keystore.forget(whose.as_ref(), &viewer);
             remote.submit(deletions);
@@ -194,20 +203,16 @@ impl Sessions {
         failed.map_or(Ok(count), Err)
     }
 
-    /// Drops every session and every cached key, and calls off the exchanges that run. When this returns
-    /// no key is left.
+    /// Drops every session and every cached key, and calls off the running exchanges. When this returns, no key is
+    /// left.
     ///
     /// # Errors
-    /// What the system said where a file could not be removed; its key is no longer used.
+    /// The system's error if a file could not be removed; its key is no longer used.
     pub async fn drop_everything(&self) -> io::Result<()> {
-        let drop_sessions =
-            || self.wipe_each(self.store.remove_all(|_| true), |id, of| self.journal.session_dropped(id, of));
-        // First what there is now: calling off may wait for a file that is being written.
-        drop_sessions();
-        let _standstill = self.creations.call_off().await;
-        drop_sessions();
-        self.exchange.look_again();
-        self.forget_keys(None, &Viewer::Program).await.map(drop)
+        // The existing sessions first: calling off may wait for a file that is being written.
+        self.drop_sessions();
+        let standstill = self.creations.call_off().await;
+        self.drop_the_rest(&standstill).await
     }
 
     /// Whether the machine has slept and [`Sessions::drop_after_sleep`] has something to do about it.
@@ -215,20 +220,58 @@ impl Sessions {
         self.suspend.has_slept(now).is_some()
     }
 
-    /// Drops everything if the machine has slept and the settings want that. Asked before each request.
+    /// Drops everything if the machine has slept and the settings require it. Called before each request.
     pub async fn drop_after_sleep(&self, now: &Reading) {
         let Some(slept) = self.suspend.has_slept(now) else { return };
         if self.config().on_suspend == OnSuspend::Keep {
             return self.suspend.settle(slept);
         }
         tracing::warn!("this machine has slept: all sessions and cached keys are dropped");
-        if let Err(error) = self.drop_everything().await {
+        self.drop_sessions();
+        let standstill = self.creations.call_off().await;
+        // Several requests may notice the sleep at once. After the first has dropped everything, newly opened
+        // sessions stay.
+        if !self.has_slept(now) {
+            return;
+        }
+        if let Err(error) = self.drop_the_rest(&standstill).await {
             tracing::error!(%error, "a cached key could not be removed");
         }
         self.suspend.settle(slept);
     }
 
-    /// Ends all sessions because the daemon stops. Says how many there were.
+    /// Ends the waits of clients that watch exchanges or wait for other ends, because the daemon stops.
+    pub fn close(&self) {
+        self.exchange.progress().close();
+        self.remote.close();
+    }
+
+    /// Breaks off all tunnels because the daemon stops, and waits until the last one is gone.
+    pub async fn stop_tunnels(&self) {
+        self.tunnels.stop().await;
+    }
+
+    /// Waits until each remote deletion has been requested once, at most until `deadline`, and stops the deletions.
+    /// Unfinished ones stay in the file.
+    pub async fn stop_remote_deletions(&self, deadline: Instant) {
+        self.remote.stop(deadline).await;
+    }
+
+    fn drop_sessions(&self) {
+        let report = |subject, deletion| {
+            self.journal.session_ended(subject, How::Drop, deletion);
+        };
+        self.wipe_each(self.store.remove_all(|_| true), report);
+    }
+
+    /// Drops the sessions that were opened while creations were being called off, and the cached keys.
+    async fn drop_the_rest(&self, _standstill: &Standstill) -> io::Result<()> {
+        self.drop_sessions();
+        self.exchange.look_again();
+        self.forget_keys(None, &Viewer::Program).await.map(drop)
+    }
+
+    /// Ends all sessions because the daemon stops. Returns how many there were.
     pub fn stop(&self) -> usize {
         let ended = self.store.remove_all(|_| true);
         let count = ended.len();
@@ -237,15 +280,20 @@ impl Sessions {
     }
 
     /// Wipes the keys of sessions, all of them before any is reported, and then at the other ends.
-    fn wipe_each(&self, sessions: Vec<(SessionId, NewSession)>, report: impl Fn(SessionId, Domain)) {
+    fn wipe_each(
+        &self,
+        sessions: Vec<(SessionId, NewSession)>,
+        report: impl Fn(Subject, Option<[u8; ID_LEN]>),
+    ) {
         let wipe = |(id, session): (SessionId, NewSession)| {
             let deletion = session.remote_deletion();
-            (id, session.origin, deletion)
+            let NewSession { origin, page, .. } = session;
+            (Subject { session: id, domain: origin.domain.clone(), page }, deletion)
         };
         let wiped: Vec<_> = sessions.into_iter().map(wipe).collect();
-        let deletions = wiped.into_iter().filter_map(|(id, origin, deletion)| {
-            self.tunnels.cut(id, BreakCode::Deleted);
-            report(id, origin.domain.clone());
+        let deletions = wiped.into_iter().filter_map(|(subject, deletion)| {
+            self.tunnels.cut(subject.session, BreakCode::Deleted);
+            report(subject, deletion.as_ref().map(|of| of.id));
             deletion
         });
         self.remote.submit(deletions);

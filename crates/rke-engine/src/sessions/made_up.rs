@@ -1,5 +1,5 @@
-//! Sessions that no handshake has made, for benches: a million handshakes would take hours. No shipped program has
-//! this module.
+//! Sessions made without a handshake, for benches: a million handshakes would take hours. No shipped program has this
+//! module.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use crate::exchange::{Kept, KeptSecret};
 use crate::model::key_origin::KeyOrigin;
 use crate::model::session_key::SessionKey;
 
-/// What the cache is to keep where sessions of this origin are made up.
+/// What the cache has to keep so that sessions of this origin are made up.
 ///
 /// # Errors
-/// When there is no secret memory left.
+/// If no secret memory is left.
 pub fn kept(origin: KeyOrigin) -> Result<Kept, rke_secret::SecretError> {
     let secret = Secret::random()?;
     let secret =
@@ -22,10 +22,10 @@ pub fn kept(origin: KeyOrigin) -> Result<Kept, rke_secret::SecretError> {
     Ok(Kept { origin: Arc::new(origin), secret })
 }
 
-/// Keys of a session, as a handshake leaves them.
+/// Keys of a session, as a handshake would make them.
 ///
 /// # Errors
-/// When there is no secret memory left.
+/// If no secret memory is left.
 pub fn session_key() -> Result<SessionKey, rke_secret::SecretError> {
     let mut id = [0; 16];
     fill(&mut id)?;

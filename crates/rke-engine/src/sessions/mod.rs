@@ -1,5 +1,5 @@
-//! What can be done with sessions: open, use, list and end them. The HTTP layer calls this and
-//! nothing below it.
+//! What can be done with sessions: open, use, list and end them. The HTTP layer calls only this module, and nothing
+//! below it.
 
 mod domain_queue;
 mod ending;
@@ -8,6 +8,7 @@ mod in_flight;
 pub mod made_up;
 mod open_error;
 mod opening;
+mod overview;
 mod suspend;
 pub(crate) mod tunnels;
 
@@ -18,34 +19,39 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
+pub use rke_host::streams::Nonce;
 use rke_host::wallet::WalletRoot;
-use rke_proto::cipher::{BLOCK_LEN, aes256_ctr, aes256_ctr_stack_use};
+use rke_proto::cipher::{aes256_ctr, aes256_ctr_stack_use};
+use rke_proto::directory::Directory;
 use rke_proto::handshake::BreakCode;
 use rke_proto::tunnel::{ClientKeyId, NonceMemory};
 use rke_secret::fill_random;
 
-use self::domain_queue::Gates;
+use self::domain_queue::DomainQueues;
 pub use self::ending::{CachedKey, DeleteError, Ended};
 use self::in_flight::Creations;
 pub use self::open_error::OpenError;
+pub use self::overview::Changes;
 use self::suspend::SuspendWatch;
 use self::tunnels::Tunnels;
 use crate::Domain;
+use crate::activity::Subject;
 use crate::blocking::FewAtOnce;
 use crate::discovery::{Discovered, DiscoveryError};
-use crate::exchange::{Exchange, ExchangeError};
+use crate::exchange::{self, Exchange, ExchangeError};
+use crate::guardians::RefreshError;
 use crate::journal::Journal;
 use crate::keys::{self, Keystore};
 use crate::model::clock::{Moment, wall_clock};
 use crate::model::session_id::SessionId;
 use crate::remote_deletions::RemoteDeletions;
 use crate::settings::{Config, Fixed, Reloadable};
-use crate::store::{self, KeyError, KeyUse, NewSession, OnExpiry, Row, Store};
+use crate::store::{self, KeyError, KeyUse, NewSession, OnExpiry, OnUsedUp, SessionInfo, Store};
 
-/// Whether a cached key will do.
+/// Whether a cached key may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyChoice {
-    /// The domain's cached key, where there is a valid one.
+    /// The domain's cached key, if it has a valid one.
     Cached,
     /// A new key in any case.
     Fresh,
@@ -54,21 +60,18 @@ pub enum KeyChoice {
 /// Why nothing was encrypted.
 #[derive(Debug, thiserror::Error)]
 pub enum CryptError {
-    /// The session or its key.
+    /// The session or its key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// There is no nonce.
+    /// No nonce could be drawn.
     #[error("the system's generator of random bytes failed: {0}")]
     Random(#[from] getrandom::Error),
 }
 
-/// The nonce of one encryption: AES-CTR's first counter block.
-pub type Nonce = [u8; BLOCK_LEN];
-
-/// Keys that are read from the cache at one time: files are no faster for more of them.
+/// How many keys are read from the cache at one time. More at once would not make the files faster.
 const CACHE_READS: usize = 8;
 
-/// The sessions of a daemon, and all that opening one takes.
+/// The sessions of a daemon, and everything needed to open one.
 pub struct Sessions {
     store: Store,
     keystore: Arc<Keystore>,
@@ -76,14 +79,14 @@ pub struct Sessions {
     exchange: Arc<Exchange>,
     remote: Arc<RemoteDeletions>,
     tunnels: Arc<Tunnels>,
-    gates: Gates<Arc<ExchangeError>>,
+    domain_queues: DomainQueues<Arc<ExchangeError>>,
     creations: Creations,
     suspend: SuspendWatch,
     wallet_root: ArcSwapOption<WalletRoot>,
     residues_found: AtomicU64,
     /// How requests for a session ended.
     outcomes: Mutex<BTreeMap<&'static str, u64>>,
-    /// The nonces of each key that was used in a tunnel, so that no packet is accepted twice.
+    /// The nonces seen under each key that was used in a tunnel, so that no packet is accepted twice.
     seen: Mutex<HashMap<ClientKeyId, Arc<Mutex<NonceMemory>>>>,
     journal: Arc<Journal>,
     fixed: Fixed,
@@ -92,7 +95,7 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// No sessions yet.
+    /// Starts without sessions.
     pub fn new(
         config: Config,
         keystore: Arc<Keystore>,
@@ -103,7 +106,7 @@ impl Sessions {
     ) -> Self {
         let Config { fixed, reloadable: config } = config;
         let tunnels = Arc::default();
-        // The deletions have the exchange, so it must not have them.
+        // The deletions hold the exchange, so the exchange must not own the deletions.
         let unclaimed = Arc::downgrade(&remote);
         exchange.give_up().set(move |deletion| {
             if let Some(remote) = unclaimed.upgrade() {
@@ -111,14 +114,15 @@ impl Sessions {
             }
         });
         let on_expiry = on_expiry(&journal, &remote, &tunnels);
+        let on_used_up = on_used_up(&journal);
         Self {
-            store: Store::new(store_rules(&config), on_expiry),
+            store: Store::telling(store_rules(&config), on_expiry, on_used_up),
             keystore,
             cache_reads: FewAtOnce::new(CACHE_READS),
             exchange,
             remote,
             tunnels,
-            gates: Gates::default(),
+            domain_queues: DomainQueues::default(),
             creations: Creations::new(),
             suspend: SuspendWatch::new(),
             wallet_root: ArcSwapOption::new(wallet_root.map(Arc::new)),
@@ -132,47 +136,30 @@ impl Sessions {
         }
     }
 
-    /// Goes on with other settings; those of the exchange and of the gate are not its own to change.
-    pub fn change(&self, config: Reloadable, wallet_root: Option<WalletRoot>) {
+    /// Applies other settings, and the contents of the files that they name.
+    pub fn change(&self, config: Reloadable, directory: Directory, wallet_root: Option<WalletRoot>) {
+        self.exchange.look_again();
+        let (guardians, pins) = (config.guardians.clone(), config.pins.clone());
+        self.exchange.change(exchange::ExchangeConfig::of(&config), directory, guardians, pins);
         self.store.set_rules(store_rules(&config));
         self.keystore.set_limits(keys::Limits { ttl_hours: config.key_ttl_hours, max: config.max_keys });
         self.wallet_root.store(wallet_root.map(Arc::new));
         self.config.store(Arc::new(config));
     }
 
-    /// The store, for what only reads.
-    pub fn store(&self) -> &Store {
+    /// The store, for code that uses keys.
+    pub(crate) fn store(&self) -> &Store {
         &self.store
     }
 
-    /// The key cache, for what only reads.
-    pub fn keystore(&self) -> &Arc<Keystore> {
-        &self.keystore
-    }
-
-    /// How keys are exchanged, and what is known of the RAIDAs.
-    pub fn exchange(&self) -> &Exchange {
+    /// How Content Servers are found.
+    pub(crate) fn exchange(&self) -> &Exchange {
         &self.exchange
     }
 
-    /// Deletions at the other ends.
-    pub fn remote_deletions(&self) -> &RemoteDeletions {
-        &self.remote
-    }
-
-    /// The tunnels that are open.
+    /// The open tunnels.
     pub(crate) fn tunnels(&self) -> &Arc<Tunnels> {
         &self.tunnels
-    }
-
-    /// Why the Content Server broke off the session's tunnel that ended last, if it did.
-    pub fn tunnel_broken_off(&self, id: SessionId) -> Option<String> {
-        self.tunnels.broken_off(id)
-    }
-
-    /// Breaks off all tunnels because the daemon stops, and waits until the last one is gone.
-    pub async fn stop_tunnels(&self) {
-        self.tunnels.stop().await;
     }
 
     /// Where events are reported.
@@ -180,24 +167,33 @@ impl Sessions {
         &self.journal
     }
 
-    /// From here on the clocks are read as after a sleep of this length.
+    /// Inserts a session that was not opened by a request.
+    ///
+    /// # Errors
+    /// [`store::Full`].
+    #[cfg(feature = "testing")]
+    pub fn insert(&self, id: SessionId, session: NewSession) -> Result<SessionInfo, store::Full> {
+        self.store.insert(id, session)
+    }
+
+    /// Makes the clocks read, from now on, as if the machine had slept for this long.
     #[cfg(feature = "testing")]
     pub fn make_up_sleep(&self, sleep: Duration) {
         self.suspend.make_up(sleep);
     }
 
-    /// The nonces that were seen under a key by its name, for as long as the daemon runs.
+    /// The nonces seen under the key with this id, kept for as long as the daemon runs.
     pub(crate) fn seen_under(&self, key_id: ClientKeyId) -> Arc<Mutex<NonceMemory>> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(seen.entry(key_id).or_default())
     }
 
-    /// The settings that hold for as long as the daemon runs.
+    /// The settings that stay the same for as long as the daemon runs.
     pub fn fixed(&self) -> &Fixed {
         &self.fixed
     }
 
-    /// The settings that a reload may change, as they are now.
+    /// The current settings that a reload may change.
     pub fn config(&self) -> Arc<Reloadable> {
         self.config.load_full()
     }
@@ -208,7 +204,7 @@ impl Sessions {
         (Moment::now().since(moment), time)
     }
 
-    /// Finds a domain's Content Server, as DNS has it now.
+    /// Finds a domain's Content Server from fresh DNS records.
     ///
     /// # Errors
     /// [`DiscoveryError`].
@@ -217,7 +213,15 @@ impl Sessions {
         self.exchange.discover(domain, self.exchange.deadline()).await
     }
 
-    /// How many requests for a session ended in which way.
+    /// Asks the guardians now where the RAIDAs are.
+    ///
+    /// # Errors
+    /// [`RefreshError`].
+    pub async fn refresh_directory(&self) -> Result<(), RefreshError> {
+        self.exchange.agreed_directory().refresh().await
+    }
+
+    /// How many requests for a session ended with each outcome.
     pub fn outcomes(&self) -> BTreeMap<&'static str, u64> {
         self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -250,40 +254,47 @@ impl Sessions {
         self.store.with_key_within(id, KeyUse::Decrypt, now, aes256_ctr_stack_use(), decrypt)
     }
 
-    /// Scratch stacks that looks through memory have found not wiped: 0, or a bug.
+    /// How many scratch stacks memory scans have found not wiped: 0, unless rke has a bug.
     pub fn residues_found(&self) -> u64 {
         self.residues_found.load(Ordering::Relaxed)
     }
 
-    /// Gives a session its whole time again, as far as the longest lifetime allows. `None` where there is
-    /// no such session.
-    pub fn renew(&self, id: SessionId) -> Option<Row> {
+    /// Gives a session its full lifetime again, up to the maximum lifetime. `None` if no such session exists.
+    pub fn renew(&self, id: SessionId) -> Option<SessionInfo> {
         let renewed = self.store.renew(id)?;
         tracing::info!("session renewed");
-        self.journal.session_renewed(id, renewed.origin.domain.clone());
+        let (domain, page) = (renewed.origin.domain.clone(), self.store.page(id));
+        self.journal.session_renewed(Subject { session: id, domain, page });
         Some(renewed)
     }
 }
 
-/// Wipes the key of a session that has come to its end, here and then at the other end, and says so.
+/// Wipes the key of a session that has ended, here and then at the other end, and reports it.
 fn on_expiry(journal: &Arc<Journal>, remote: &Arc<RemoteDeletions>, tunnels: &Arc<Tunnels>) -> OnExpiry {
     let (journal, tunnels) = (Arc::clone(journal), Arc::clone(tunnels));
     // The store's sweeper may outlive the daemon's stop by a moment, and must not keep the data directory in use.
     let remote = Arc::downgrade(remote);
     Box::new(move |id, session, late| {
         let deletion = session.remote_deletion();
-        let NewSession { origin, key, .. } = session;
+        let NewSession { origin, key, page, .. } = session;
         drop(key);
         tunnels.cut(id, BreakCode::Expired);
-        journal.session_expired(id, origin.domain.clone(), late);
+        let subject = Subject { session: id, domain: origin.domain.clone(), page };
+        journal.session_expired(subject, deletion.as_ref().map(|of| of.id), late);
         if let Some(remote) = remote.upgrade() {
             remote.submit(deletion);
         }
     })
 }
 
-fn store_rules(config: &Reloadable) -> store::Rules {
-    store::Rules {
+/// Reports that a session's key has reached its encryption limit.
+fn on_used_up(journal: &Arc<Journal>) -> OnUsedUp {
+    let journal = Arc::clone(journal);
+    Box::new(move |session, domain, page| journal.session_used_up(Subject { session, domain, page }))
+}
+
+fn store_rules(config: &Reloadable) -> store::SessionLimits {
+    store::SessionLimits {
         max: config.max_sessions,
         ttl: config.session_ttl,
         max_lifetime: config.session_max_lifetime,

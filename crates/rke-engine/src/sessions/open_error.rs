@@ -6,19 +6,19 @@ use crate::Domain;
 use crate::exchange::ExchangeError;
 use crate::store::Full;
 
-/// Why there is no session.
+/// Why no session was opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// There is no key for it. Requests that waited for the same exchange share its error.
+    /// No key could be had. Requests that waited for the same exchange share its error.
     #[error(transparent)]
     Exchange(Arc<ExchangeError>),
     /// Another exchange for the domain took all the time that this request had.
     #[error("Another exchange for {0} is still running; try again in a few seconds")]
     StillRunning(Domain),
-    /// All keys were dropped while the session was opened.
+    /// Everything was dropped while the session was being opened.
     #[error("All sessions and keys were dropped while this session was opened; try again")]
     CalledOff,
-    /// There is no room for it.
+    /// The store is full.
     #[error(transparent)]
     Full(#[from] Full),
 }

@@ -19,9 +19,9 @@ use crate::model::key_origin::KeyOrigin;
 use crate::model::session_id::SessionId;
 use crate::model::session_key::SessionKey;
 use crate::model::viewer::Viewer;
-use crate::store::{NewSession, Row};
+use crate::store::{NewSession, SessionInfo};
 
-/// What a session is wanted for.
+/// A request for a session.
 #[derive(Clone, Copy)]
 struct Wanted<'a> {
     domain: &'a Domain,
@@ -33,14 +33,14 @@ impl Sessions {
     /// Opens a session with the domain's cached key, or with a new one.
     ///
     /// # Errors
-    /// [`OpenError`]; then there is no session and nothing is cached.
+    /// [`OpenError`]; then there is no session. What an exchange has put into the cache stays there.
     pub async fn create(
         &self,
         domain: Domain,
         wallet: PathBuf,
         choice: KeyChoice,
         viewer: &Viewer,
-    ) -> Result<Row, OpenError> {
+    ) -> Result<SessionInfo, OpenError> {
         let open = async |leave| self.open(Wanted { domain: &domain, choice, viewer }, wallet, leave).await;
         let created = self.creations.run(open).await;
         let created = created.unwrap_or(Err(OpenError::CalledOff));
@@ -51,12 +51,17 @@ impl Sessions {
         };
         *self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).entry(outcome).or_default() += 1;
         if let Err(error) = &created {
-            self.journal.session_refused(domain, error.name());
+            self.journal.session_refused(domain, viewer.page().cloned(), error.name());
         }
         created
     }
 
-    async fn open(&self, wanted: Wanted<'_>, wallet: PathBuf, leave: Leave) -> Result<Row, OpenError> {
+    async fn open(
+        &self,
+        wanted: Wanted<'_>,
+        wallet: PathBuf,
+        leave: Leave,
+    ) -> Result<SessionInfo, OpenError> {
         let wallet = self.confine(wallet)?;
         wallet.check().map_err(ExchangeError::from)?;
         self.store.check_room()?;
@@ -68,7 +73,7 @@ impl Sessions {
                 domain = %wanted.domain, "opened a WEAK session: its key comes from 1-byte shares and has 8 bits"
             ),
             Form::Handshake3Narrow => tracing::warn!(
-                domain = %wanted.domain, "opened a WEAKLY AUTHENTICATED session: 1-byte shares are all by which its ends know each other"
+                domain = %wanted.domain, "opened a WEAKLY AUTHENTICATED session: only 1-byte shares authenticate its ends"
             ),
             Form::Wide => (),
         }
@@ -81,11 +86,11 @@ impl Sessions {
             self.remote.submit(deletion);
         })?;
         tracing::info!(domain = %wanted.domain, raidas, from_cache, "session opened");
-        self.journal.session_created(id, &row);
+        self.journal.session_created(id, &row, wanted.viewer.page().cloned());
         Ok(row)
     }
 
-    /// The wallet at this path, if wallets may lie there.
+    /// The wallet at this path, if wallets may be there.
     fn confine(&self, path: PathBuf) -> Result<Wallet, ExchangeError> {
         match self.wallet_root.load().as_ref() {
             Some(root) if path.is_absolute() => {
@@ -107,7 +112,7 @@ impl Sessions {
             return Ok((key, true));
         }
         let deadline = self.exchange.deadline();
-        let place = self.gates.queue(domain);
+        let place = self.domain_queues.queue(domain);
         let Ok(mut turn) = timeout_at(deadline, place.wait()).await else {
             return Err(OpenError::StillRunning(domain.clone()));
         };
@@ -118,7 +123,7 @@ impl Sessions {
             return Err(OpenError::Exchange(failure));
         }
         if choice == KeyChoice::Fresh || useless.is_some() {
-            // What is asked for is a new key, or what is known of the Content Server has turned out to be of no use.
+            // The request is for a new key, or what was known about the Content Server has proved wrong.
             self.exchange.look_again();
         }
         let started = Instant::now();
@@ -132,7 +137,7 @@ impl Sessions {
             }
             Err(error) => {
                 let error = Arc::new(error);
-                tracing::warn!(%domain, %error, "no session");
+                tracing::warn!(%domain, %error, "no session was opened");
                 if error.holds_for_everyone() {
                     turn.leave_failure(Arc::clone(&error));
                 }
@@ -141,8 +146,9 @@ impl Sessions {
         }
     }
 
-    /// A key for a new session from what the cache keeps for the coins of this wallet, if it is of use. What turns out
-    /// to be of none is noted, so that it is not tried twice: there may be no response, and that takes time.
+    /// Opens a session from the cache entry for the coins of this wallet, if the entry is usable. An entry that
+    /// proves useless is noted in `useless`, so that it is not tried twice: waiting for a response that never comes
+    /// takes time.
     async fn open_from_cache(
         &self,
         domain: &Domain,
@@ -167,7 +173,7 @@ impl Sessions {
             return Ok(Some(OpenedKey { origin, key }));
         }
         self.exchange.check_trust(domain, origin.cs_id, origin.form).await?;
-        // The exchange that follows says what is wrong with it.
+        // The exchange that follows reports the reason.
         if !self.exchange.accepts(domain, origin.form) {
             return Ok(None);
         }
@@ -195,11 +201,11 @@ impl Sessions {
         }
     }
 
-    /// What the cache keeps for a domain and the coins of a wallet. Of the wallet only the coins' names are read.
+    /// The cache entry for a domain and the coins of a wallet. Only the names of the wallet's coins are read.
     async fn cached(&self, domain: &Domain, wallet: &Wallet, leave: &Leave) -> Option<Kept> {
         let (keystore, wanted, wallet) = (Arc::clone(&self.keystore), domain.clone(), wallet.clone());
         let leave = Arc::clone(leave);
-        // A wallet that cannot be read holds nothing; the exchange that follows says what is wrong with it.
+        // A wallet that cannot be read holds no coins; the exchange that follows reports what is wrong with it.
         let holds = move |coins: &[_]| wallet::holds_coins(&wallet, coins).unwrap_or(false);
         let read = move || Held { kept: keystore.get(&wanted, holds), _leave: leave };
         self.cache_reads.run(read).await?.kept
@@ -209,15 +215,14 @@ impl Sessions {
         let (keystore, leave) = (Arc::clone(&self.keystore), Arc::clone(leave));
         let give_up = move || {
             keystore.give_up(&kept);
-            // Before the leave, as in [`Held`].
+            // Dropped before the leave, as in [`Held`].
             drop(kept);
             drop(leave);
         };
         let _ = spawn_blocking(give_up).await;
     }
 
-    /// Caches what is kept of an exchange. A cache that cannot be written is reported, and the session is opened all the
-    /// same.
+    /// Caches what is kept of an exchange. A failed write is only logged, and the session is opened anyway.
     async fn cache(&self, kept: Option<Kept>, viewer: &Viewer, leave: Leave) -> Result<(), ExchangeError> {
         let (keystore, viewer) = (Arc::clone(&self.keystore), viewer.clone());
         let write = move || {
@@ -232,8 +237,8 @@ impl Sessions {
     }
 }
 
-/// What another thread has read. The secret goes before the leave does, so calling creations off waits for it, also
-/// where nobody waits for that thread any longer.
+/// What another thread has read from the cache. The secret is dropped before the leave, so calling off creations
+/// waits for it, even if nothing waits for that thread any longer.
 struct Held {
     kept: Option<Kept>,
     _leave: Leave,

@@ -1,30 +1,31 @@
-//! What drops everything while sessions are opened.
+//! Sessions that are being opened while everything is dropped, or while another exchange runs.
 
+use std::pin::pin;
 use std::sync::mpsc;
 
+use futures_util::poll;
 use rke_host::data_dir::{DataDir, Role, Sharing};
 use rke_proto::directory::Directory;
-use rke_proto::reach::Reach;
 use tempfile::TempDir;
+use tokio::time::timeout;
 
 use super::*;
-use crate::discovery::{Discovery, Validation};
-use crate::exchange::Rules;
-use crate::guardians::AgreedDirectory;
+use crate::exchange::tests::exchange;
+use crate::model::clock::Reading;
+use crate::model::viewer::Viewer;
+use crate::settings::OnSuspend;
 use crate::store::samples::session;
-use crate::trust::KnownServers;
 
-/// No sessions yet, and the folder that they are kept in.
+/// Longer than anything here takes.
+const LONG: Duration = Duration::from_secs(20);
+
+/// Sessions without any session yet, and the folder that their files are in.
 fn sessions() -> (TempDir, Arc<Sessions>) {
     let dir = tempfile::tempdir().expect("a folder");
     let config = Config::new(dir.path().join("daemon"));
     let data_dir =
         DataDir::open(&config.fixed.data_dir, Role::Daemon, Sharing::Alone).expect("a data directory");
-    let validation = Validation::load(config.fixed.dnssec, None).expect("no validation");
-    let discovery = Discovery::new(None, validation, Directory::default(), Reach::Everywhere);
-    let known = KnownServers::open(&config.fixed.data_dir, Vec::new()).expect("a file");
-    let exchange =
-        Arc::new(Exchange::new(discovery, AgreedDirectory::none(), known, Rules::of(&config.reloadable)));
+    let exchange = Arc::new(exchange(&config));
     let journal = Arc::<Journal>::default();
     let limits = keys::Limits { ttl_hours: config.reloadable.key_ttl_hours, max: config.reloadable.max_keys };
     let keystore = Arc::new(Keystore::open(Arc::new(data_dir), limits).expect("a cache"));
@@ -42,7 +43,7 @@ async fn a_session_that_opens_while_all_are_dropped_is_dropped_too() {
     let creation = tokio::spawn({
         let sessions = Arc::clone(&sessions);
         let store = Arc::clone(&sessions);
-        // Its last step, which nothing calls off.
+        // The creation's last step, which cannot be called off.
         let insert = async move |_leave| {
             begun.send(()).expect("somebody waits");
             goes_on.recv().expect("somebody lets it go on");
@@ -55,12 +56,52 @@ async fn a_session_that_opens_while_all_are_dropped_is_dropped_too() {
         let sessions = Arc::clone(&sessions);
         async move { sessions.drop_everything().await }
     });
-    while sessions.store.row(old).is_some() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    let is_dropped = async {
+        while sessions.store.row(old).is_some() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LONG, is_dropped).await.expect("in time");
     go_on.send(()).expect("a creation");
     dropping.await.expect("no panic").expect("dropped");
     assert_eq!(creation.await.expect("no panic"), Some(true), "the session was opened");
     assert_eq!(sessions.store.count().total, 0);
     drop(dir);
+}
+
+#[tokio::test]
+async fn of_those_that_notice_a_sleep_at_one_time_the_later_ones_drop_nothing_that_was_opened_since() {
+    let (_dir, sessions) = sessions();
+    let config = Reloadable { on_suspend: OnSuspend::DropEverything, ..Reloadable::default() };
+    sessions.change(config, Directory::default(), None);
+    let [old, new] = [(); 2].map(|()| SessionId::random().expect("random bytes"));
+    sessions.store.insert(old, session(7)).expect("room");
+    let Reading { moment, awake } = Reading::now();
+    let now = Reading { moment: moment.after(Duration::from_secs(100)), awake };
+    // Both wait for the work that still holds a creation's leave.
+    let leave = sessions.creations.run(async |leave| leave).await.expect("not called off");
+    let (mut first, mut second) =
+        (pin!(sessions.drop_after_sleep(&now)), pin!(sessions.drop_after_sleep(&now)));
+    assert!(poll!(&mut first).is_pending() && poll!(&mut second).is_pending());
+    assert!(sessions.store.row(old).is_none());
+    drop(leave);
+    first.await;
+    sessions.store.insert(new, session(7)).expect("room");
+    second.await;
+    assert!(sessions.store.row(new).is_some() && !sessions.has_slept(&now));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_too_long_for_another_exchange_of_the_domain_is_told_so() {
+    let (dir, sessions) = sessions();
+    let domain = Domain::new("content.example.com").expect("a domain");
+    let place = sessions.domain_queues.queue(&domain);
+    let _running = place.wait().await;
+    let wallet = dir.path().to_owned();
+    let opened = sessions.create(domain, wallet, KeyChoice::Cached, &Viewer::Program).await;
+    let error = opened.expect_err("no turn").to_string();
+    assert_eq!(
+        error,
+        "Another exchange for content.example.com is still running; try again in a few seconds"
+    );
 }

@@ -1,11 +1,11 @@
 //! Whether narrow keys have to be confirmed.
 
-/// Whether the Content Server has to confirm a fresh narrow key. It has always confirmed a wide one.
+/// Whether the Content Server has to confirm a fresh narrow key. Wide keys are always confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Confirm {
-    /// A key that is not confirmed opens no session.
+    /// An unconfirmed key opens no session.
     Require,
-    /// It does, and the session says so.
+    /// An unconfirmed key opens a session, and the session shows that.
     #[default]
     Try,
     /// The Content Server is not asked.

@@ -1,4 +1,4 @@
-//! What the daemon can be told.
+//! The daemon's settings.
 
 pub mod access;
 mod bounds;

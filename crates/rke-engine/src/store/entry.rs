@@ -1,36 +1,36 @@
-//! One session in the store: when it ends, what it has done, what may be told of it.
+//! One session in the store: when it ends, how it was used, what may be shown about it.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{KeyUse, NewSession, Row, Rules};
-use crate::model::clock::{Moment, wall_clock};
+use super::{KeyUse, NewSession, SessionInfo, SessionLimits};
+use crate::model::clock::{Moment, timestamp, wall_clock};
 use crate::model::session_id::SessionId;
 use crate::model::usage::{UsageLimits, UsedUp};
 
 /// A session in the store.
 pub(super) struct Entry {
     pub(super) session: NewSession,
-    /// Times that people see, in Unix seconds.
+    /// Times shown to people, in Unix seconds.
     created_at: u32,
     expires_at: u32,
     pub(super) created: Moment,
-    /// When it ends however much it is used.
+    /// When it ends, no matter how much it is used.
     deadline: Moment,
-    /// Of all uses the last; requests that overlap may be noted in any order.
+    /// The latest use. Overlapping requests may be noted in any order.
     last_used: Moment,
-    /// Under what moment it stands in the order of deadlines: its end, or earlier where it was used since.
+    /// Its position in the order of deadlines: its end, or an earlier moment if it was used since it was queued.
     pub(super) queued: Moment,
     encrypt_count: u64,
     decrypt_count: u64,
 }
 
 impl Entry {
-    pub(super) fn new(session: NewSession, rules: &Rules) -> Self {
-        let (now, created) = (wall_clock(), Moment::now());
-        let deadline = created.after(rules.ttl);
-        let (created_at, expires_at) = (seconds(now), seconds_after(now, rules.ttl));
+    /// A session that is opened at `created`.
+    pub(super) fn new(session: NewSession, rules: &SessionLimits, created: Moment) -> Self {
+        let (time, deadline) = (wall_clock(), created.after(rules.ttl));
+        let (created_at, expires_at) = (seconds(time), seconds_after(time, rules.ttl));
         let mut entry = Self {
             session,
             created_at,
@@ -47,23 +47,23 @@ impl Entry {
         entry
     }
 
-    /// Notes a change for the page that has opened it.
+    /// Notes a change for the page that opened the session.
     pub(super) fn note_change(&self) {
         if let Some(page) = &self.session.page {
             page.note_change();
         }
     }
 
-    /// When it ends if nobody uses it from now on.
-    pub(super) fn end(&self, rules: &Rules) -> Moment {
+    /// When it ends if it is not used again.
+    pub(super) fn end(&self, rules: &SessionLimits) -> Moment {
         rules.idle.map_or(self.deadline, |idle| self.deadline.min(self.last_used.after(idle)))
     }
 
-    pub(super) fn has_ended(&self, now: Moment, rules: &Rules) -> bool {
+    pub(super) fn has_ended(&self, now: Moment, rules: &SessionLimits) -> bool {
         self.end(rules) <= now
     }
 
-    pub(super) fn renew(&mut self, now: Moment, rules: &Rules) {
+    pub(super) fn renew(&mut self, now: Moment, rules: &SessionLimits) {
         let latest = self.created.after(rules.max_lifetime);
         self.deadline = self.deadline.max(now.after(rules.ttl).min(latest));
         self.expires_at = seconds_after(wall_clock(), self.deadline.since(now));
@@ -94,8 +94,8 @@ impl Entry {
         Ok(())
     }
 
-    pub(super) fn row(&self, id: SessionId) -> Row {
-        Row {
+    pub(super) fn row(&self, id: SessionId) -> SessionInfo {
+        SessionInfo {
             session_id: id.to_string(),
             created_at: timestamp(self.created_at),
             expires_at: timestamp(self.expires_at),
@@ -112,11 +112,7 @@ fn seconds_after(time: Timestamp, wait: Duration) -> u32 {
     seconds(time.saturating_add(wait).unwrap_or(Timestamp::MAX))
 }
 
-/// A century will do.
+/// Fits until the year 2106.
 fn seconds(time: Timestamp) -> u32 {
     time.as_second().try_into().unwrap_or(u32::MAX)
-}
-
-fn timestamp(seconds: u32) -> Timestamp {
-    Timestamp::from_second(seconds.into()).unwrap_or(Timestamp::MAX)
 }

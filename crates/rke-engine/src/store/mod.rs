@@ -1,22 +1,23 @@
-//! The sessions: maps behind locks that are never held over an `.await`, the deadlines in order, and one
-//! task that sleeps until the next of them. A session's key is wiped when its entry goes.
+//! The sessions: maps behind locks that are never held across an `.await`, the deadlines in order, and one task that
+//! sleeps until the next deadline. A session's key is wiped when its entry is dropped.
 //!
-//! Locks. Each shard's lock protects its rules, its sessions, their deadlines and its count of changes. `changing`
-//! protects nothing but the order of two changes of the rules; it is taken before any shard's lock. Nobody holds two
-//! shard locks, so operations on all shards see them one after the other. No key is read or wiped and no `on_expiry`
-//! called under a lock: a use takes a handle to the key's slot, and an end takes the session out, before they unlock.
-//! Counters are no lock: `total` is raised before a session is inserted and lowered after it is taken out, so it is
-//! never less than what the shards hold, and no insertion goes beyond `max`.
+//! Locks. Each shard's lock protects its rules, its sessions, their deadlines and its change counter. `changing` only
+//! serializes changes of the rules; it is taken before any shard's lock. No thread holds two shard locks at once, so
+//! operations on all shards lock them one after the other. While a lock is held, no key is read or wiped, and neither
+//! `on_expiry` nor `on_used_up` is called: before unlocking, a use only takes a handle to the key's slot, and a
+//! removal only takes the session out. The counters are not locks: `total` is raised before a session is inserted and
+//! lowered after it is taken out, so it is never less than the number of sessions in the shards, and no insertion
+//! exceeds `max`.
 //!
-//! Waking the sweeper. It sets `sleeps_until` to `AWAKE`, locks the shards one after the other, sets
-//! `sleeps_until` to the earliest deadline that it found, and sleeps. An insertion puts the session into its shard first
-//! and reads `sleeps_until` second, and notifies where its deadline is earlier. Either the sweeper locks that shard
-//! after the insertion and finds the deadline itself, or the insertion reads `AWAKE` or the new value. A notification
-//! that comes before the sweeper sleeps is kept by [`Notify`], so none is missed. Uses and renewals never bring an end
-//! forward, so they do not notify; other rules may, so `set_rules` always does.
+//! Waking the sweeper. The sweeper sets `sleeps_until` to `AWAKE`, locks the shards one after the other, sets
+//! `sleeps_until` to the earliest deadline that it found, and sleeps. An insertion first puts the session into its
+//! shard, then reads `sleeps_until`, and notifies the sweeper if the new deadline is earlier. Either the sweeper
+//! locks that shard after the insertion and finds the deadline itself, or the insertion reads `AWAKE` or the new
+//! value. [`Notify`] stores a notification that arrives before the sweeper sleeps, so none is missed. Uses and
+//! renewals never move a session's end forward, so they do not notify; new rules can, so `set_rules` always notifies.
 
 mod entry;
-#[cfg(feature = "controls")]
+#[cfg(feature = "fault-injection")]
 mod fault_injection;
 mod model;
 mod shard;
@@ -32,52 +33,63 @@ use tokio::task::JoinHandle;
 
 #[cfg(any(test, feature = "testing"))]
 pub use self::model::samples;
-pub use self::model::{Count, Full, KeyError, KeyUse, NewSession, Row, Rules};
+pub use self::model::{Count, Full, KeyError, KeyUse, NewSession, SessionInfo, SessionLimits};
 use self::shard::{Shard, Taken};
+use crate::Domain;
 use crate::model::clock::Moment;
 use crate::model::session_id::SessionId;
 use crate::model::session_key::SessionKey;
-use crate::model::viewer::Viewer;
+use crate::model::viewer::{Page, Viewer};
 
-/// Into how many parts the sessions are split. Ids are random, so the parts are alike.
+/// The number of shards. Ids are random, so the shards fill evenly.
 const SHARDS: usize = 256;
 
-/// How many sessions are wiped at a time while others wait for nothing.
+/// The most sessions that are taken out of a shard under one lock. Other threads can lock the shard between batches.
 const BATCH: usize = 64;
 
-/// What becomes of a session that has come to its end, and how long after that it was found. It wipes the key.
+/// Called with an expired session and how long after its expiry it was found. It wipes the key.
 pub type OnExpiry = Box<dyn Fn(SessionId, NewSession, Duration) + Send + Sync>;
 
-/// The store. Dropping it stops its task; the keys go with the last handle.
+/// Called for each use that was rejected because the session's key is used up.
+pub type OnUsedUp = Box<dyn Fn(SessionId, Domain, Option<Page>) + Send + Sync>;
+
+/// The store. Dropping it stops the sweeper; each key is wiped when the last handle to it is dropped.
 pub struct Store {
-    shared: Arc<Shared>,
+    shared: Arc<StoreInner>,
     sweeper: JoinHandle<()>,
 }
 
-struct Shared {
-    /// Most sessions at one time. The other rules are with the parts.
+struct StoreInner {
+    /// The most sessions at one time. The other rules are stored in the shards.
     max: AtomicUsize,
-    /// Held while the rules change, so that all parts have the same in the end.
+    /// Held while the rules change, so that two changes cannot leave different rules in different shards.
     changing: Mutex<()>,
     shards: [Mutex<Shard>; SHARDS],
-    /// Sessions in all of them.
+    /// The number of sessions in all shards.
     total: AtomicUsize,
     on_expiry: OnExpiry,
-    /// Until when the sweeper sleeps, in nanoseconds on its clock.
+    on_used_up: OnUsedUp,
+    /// When the sweeper wakes, in nanoseconds on its clock.
     sleeps_until: AtomicU64,
-    /// Wakes the sweeper when an earlier deadline than the one it sleeps for has appeared.
+    /// Wakes the sweeper when a deadline appears that is earlier than the one it sleeps for.
     earlier_deadline: Notify,
 }
 
 impl Store {
-    /// An empty store, which hands over sessions that come to their end. Needs a tokio runtime.
-    pub fn new(rules: Rules, on_expiry: OnExpiry) -> Self {
-        let shared = Arc::new(Shared {
+    /// An empty store that hands expired sessions to `on_expiry`. Needs a tokio runtime.
+    pub fn new(rules: SessionLimits, on_expiry: OnExpiry) -> Self {
+        Self::telling(rules, on_expiry, Box::new(|_, _, _| ()))
+    }
+
+    /// Like [`Store::new`], and also reports sessions whose keys are used up.
+    pub fn telling(rules: SessionLimits, on_expiry: OnExpiry, on_used_up: OnUsedUp) -> Self {
+        let shared = Arc::new(StoreInner {
             max: AtomicUsize::new(rules.max),
             changing: Mutex::default(),
             shards: std::array::from_fn(|_| Mutex::new(Shard::new(rules))),
             total: AtomicUsize::new(0),
             on_expiry,
+            on_used_up,
             sleeps_until: AtomicU64::new(sweeper::AWAKE),
             earlier_deadline: Notify::new(),
         });
@@ -85,9 +97,9 @@ impl Store {
         Self { shared, sweeper }
     }
 
-    /// Goes on by other rules. How long a session lives changes for those that are opened or renewed
-    /// later; all else holds for every session at once.
-    pub fn set_rules(&self, rules: Rules) {
+    /// Applies other rules. A new session lifetime affects only sessions that are opened or renewed later; everything
+    /// else applies to all sessions at once.
+    pub fn set_rules(&self, rules: SessionLimits) {
         let _changing = lock(&self.shared.changing);
         self.shared.max.store(rules.max, Ordering::SeqCst);
         self.shared.each(|shard| shard.set_rules(rules));
@@ -102,32 +114,32 @@ impl Store {
         self.shared.check_room()
     }
 
-    /// Opens a session. Never ends another one for it.
+    /// Opens a session. It never ends another session to make room.
     ///
     /// # Errors
     /// [`Full`]; the key is wiped.
-    pub fn insert(&self, id: SessionId, session: NewSession) -> Result<Row, Full> {
+    pub fn insert(&self, id: SessionId, session: NewSession) -> Result<SessionInfo, Full> {
         let shared = &self.shared;
         shared.take_room()?;
-        let (row, deadline) = shared.shard(id).insert(id, session);
+        let now = Moment::now();
+        let (row, deadline) = shared.shard(id).insert(id, session, now);
         if deadline.nanos() < shared.sleeps_until.load(Ordering::SeqCst) {
             shared.earlier_deadline.notify_one();
         }
         Ok(row)
     }
 
-    /// Ends a session: when this returns, the id is dead. Its key is wiped when what this gives is
-    /// dropped, which waits for the uses that run. `None` where there is no such session, or it has
-    /// expired by `now`.
+    /// Ends a session: when this returns, the id is dead. The key is wiped when the returned session is dropped,
+    /// which waits for the key's running uses. `None` if no such session exists or it has expired by `now`.
     pub fn remove(&self, id: SessionId, now: Moment) -> Option<NewSession> {
         let taken = self.shared.shard(id).take(id)?;
-        #[cfg(feature = "controls")]
+        #[cfg(feature = "fault-injection")]
         crate::store::fault_injection::session_removed(id);
         self.shared.taken(1);
         self.shared.if_live(id, taken, now)
     }
 
-    /// Ends all sessions that `chosen` says yes to, as [`Store::remove`] ends one.
+    /// Ends all sessions that `chosen` selects, as [`Store::remove`] ends one.
     pub fn remove_all(&self, chosen: impl Fn(&NewSession) -> bool) -> Vec<(SessionId, NewSession)> {
         let mut taken = Vec::new();
         self.shared.each(|shard| taken.extend(shard.take_all(|entry| chosen(&entry.session))));
@@ -137,14 +149,14 @@ impl Store {
         taken.into_iter().filter_map(live).collect()
     }
 
-    /// Gives a session its whole time again, as far as the longest lifetime allows.
-    pub fn renew(&self, id: SessionId) -> Option<Row> {
+    /// Gives a session its full lifetime again, up to the maximum lifetime.
+    pub fn renew(&self, id: SessionId) -> Option<SessionInfo> {
         let now = Moment::now();
         self.shared.shard(id).renew(id, now)
     }
 
-    /// Uses a session's key, and counts that. The end of the session waits meanwhile, so `work` should
-    /// not take long.
+    /// Uses a session's key and counts the use. The session cannot end until `work` returns, so `work` should be
+    /// short.
     ///
     /// # Errors
     /// [`KeyError`]; then the key was not used.
@@ -157,7 +169,8 @@ impl Store {
         self.with_key_within(id, key_use, Moment::now(), StackUse::UNKNOWN, work)
     }
 
-    /// The same for who knows what time it is, and how much of a scratch stack the work uses.
+    /// Like [`Store::with_key`], for callers that know the current time and how much of a scratch stack the work
+    /// uses.
     ///
     /// # Errors
     /// As [`Store::with_key`].
@@ -169,17 +182,17 @@ impl Store {
         stack_use: StackUse,
         work: impl FnOnce(&[u8; 32]) -> R,
     ) -> Result<R, KeyError> {
-        let key = self.shared.shard(id).use_key(id, key_use, now, |keys| keys.cipher().handle())?;
-        let used = key.expose_within(stack_use, |key| {
+        let key = self.shared.use_key(id, key_use, now, |keys| keys.cipher().handle())?;
+        let used = key.expose_with_stack(stack_use, |key| {
             let done = work(key);
-            #[cfg(feature = "controls")]
+            #[cfg(feature = "fault-injection")]
             crate::store::fault_injection::key_in_use(key);
             done
         });
         used.ok_or(KeyError::NotFound)
     }
 
-    /// The same with the key of `seal` and `open`.
+    /// Like [`Store::with_key`], with the key of `seal` and `open`.
     ///
     /// # Errors
     /// As [`Store::with_key`].
@@ -189,11 +202,12 @@ impl Store {
         key_use: KeyUse,
         work: impl FnOnce(&[u8; 32]) -> R,
     ) -> Result<R, KeyError> {
-        let key = self.shared.shard(id).use_key(id, key_use, Moment::now(), SessionKey::for_sealing)?;
+        let key = self.shared.use_key(id, key_use, Moment::now(), SessionKey::for_sealing)?;
         key.expose(work).ok_or(KeyError::NotFound)
     }
 
-    /// The same with K, from which the keys of a session of handshake 3 come. `None` where the session has a narrow key.
+    /// Like [`Store::with_key`], with K, from which all keys of a handshake-3 session are derived. `None` if the
+    /// session has a narrow key.
     ///
     /// # Errors
     /// As [`Store::with_key`].
@@ -203,27 +217,33 @@ impl Store {
         key_use: KeyUse,
         work: impl FnOnce(&[u8; 32]) -> R,
     ) -> Result<Option<R>, KeyError> {
-        let root = self.shared.shard(id).use_key(id, key_use, Moment::now(), SessionKey::root)?;
+        let root = self.shared.use_key(id, key_use, Moment::now(), SessionKey::root)?;
         root.map(|root| root.expose(work).ok_or(KeyError::NotFound)).transpose()
     }
 
-    /// Notes that a session is in use, whose key is not needed for it.
+    /// Notes that a session is in use without using its key.
     ///
     /// # Errors
     /// As [`Store::with_key`].
     pub fn touch(&self, id: SessionId, key_use: KeyUse) -> Result<(), KeyError> {
-        self.shared.shard(id).use_key(id, key_use, Moment::now(), |_| ())
+        self.shared.use_key(id, key_use, Moment::now(), |_| ())
     }
 
-    /// What may be told of a session. `None` as in [`Store::remove`].
-    pub fn row(&self, id: SessionId) -> Option<Row> {
+    /// What may be shown about a session. `None` as in [`Store::remove`].
+    pub fn row(&self, id: SessionId) -> Option<SessionInfo> {
         let now = Moment::now();
         self.shared.shard(id).live(id, now).map(|entry| entry.row(id))
     }
 
-    /// The sessions that the viewer may see and that have not expired, oldest first, and how many there are: for a
-    /// page, only those are counted.
-    pub fn rows(&self, viewer: &Viewer) -> (Count, Vec<Row>) {
+    /// The page that opened a session. `None` if no page did, or as in [`Store::remove`].
+    pub fn page(&self, id: SessionId) -> Option<Page> {
+        let now = Moment::now();
+        self.shared.shard(id).live(id, now)?.session.page.clone()
+    }
+
+    /// The unexpired sessions that the viewer may see, oldest first, and how many sessions exist. For a page, the
+    /// count includes only the sessions that it may see.
+    pub fn rows(&self, viewer: &Viewer) -> (Count, Vec<SessionInfo>) {
         let (now, mut stored, mut rows) = (Moment::now(), 0, Vec::new());
         self.shared.each(|shard| {
             stored += shard.len();
@@ -235,8 +255,8 @@ impl Store {
         (Count { total, active: rows.len() }, rows.into_iter().map(|(_, row)| row).collect())
     }
 
-    /// A number that grows when something changes in what [`Store::rows`] gives this viewer: for a program the sum of
-    /// one for each part.
+    /// A number that grows whenever the result of [`Store::rows`] for this viewer changes. For a program it is the
+    /// sum of the shards' change counters.
     pub fn changes(&self, viewer: &Viewer) -> u64 {
         match viewer {
             Viewer::Program => self.all_changes(),
@@ -251,7 +271,7 @@ impl Store {
         changes
     }
 
-    /// How many sessions there are.
+    /// How many sessions exist.
     pub fn count(&self) -> Count {
         let (now, mut total, mut ended) = (Moment::now(), 0, 0);
         self.shared.each(|shard| {
@@ -269,14 +289,39 @@ impl Drop for Store {
     }
 }
 
-impl Shared {
+impl StoreInner {
     fn max(&self) -> usize {
         self.max.load(Ordering::SeqCst)
     }
 
-    /// The part that a session of this id is in, locked.
+    /// The shard of this id, locked.
     fn shard(&self, id: SessionId) -> MutexGuard<'_, Shard> {
         lock(&self.shards[usize::from(id.as_bytes()[0]) % SHARDS])
+    }
+
+    /// Notes a use of a session's key, and returns what `of` takes from its keys, such as a handle.
+    fn use_key<H>(
+        &self,
+        id: SessionId,
+        key_use: KeyUse,
+        now: Moment,
+        of: impl FnOnce(&SessionKey) -> H,
+    ) -> Result<H, KeyError> {
+        let used = self.shard(id).use_key(id, key_use, now, of);
+        if let Err(KeyError::UsedUp(_)) = &used {
+            self.tell_used_up(id, now);
+        }
+        used
+    }
+
+    #[cold]
+    fn tell_used_up(&self, id: SessionId, now: Moment) {
+        let whose =
+            |entry: &mut entry::Entry| (entry.session.origin.domain.clone(), entry.session.page.clone());
+        let whose = self.shard(id).live(id, now).map(whose);
+        if let Some((domain, page)) = whose {
+            (self.on_used_up)(id, domain, page);
+        }
     }
 
     fn each(&self, mut work: impl FnMut(&mut Shard)) {
@@ -292,7 +337,7 @@ impl Shared {
         if has_room() {
             return Ok(());
         }
-        // What has ended may not be swept yet.
+        // Expired sessions may still wait to be swept.
         let now = Moment::now();
         let next = self.sweep(now);
         if has_room() {
@@ -301,7 +346,7 @@ impl Shared {
         Err(Full { max: self.max(), retry_after: next.map_or(Duration::ZERO, |next| next.since(now)) })
     }
 
-    /// Counts a session that is about to be added.
+    /// Counts a session that is about to be inserted.
     fn take_room(&self) -> Result<(), Full> {
         loop {
             self.check_room()?;
@@ -313,7 +358,7 @@ impl Shared {
         }
     }
 
-    /// Wipes what has ended and gives the next deadline. Keys are wiped when no lock is held.
+    /// Wipes the expired sessions and returns the next deadline. No lock is held while keys are wiped.
     fn sweep(&self, now: Moment) -> Option<Moment> {
         let sweep = |shard: &Mutex<Shard>| loop {
             let mut ended = Vec::new();
@@ -327,7 +372,7 @@ impl Shared {
         self.shards.iter().filter_map(sweep).min()
     }
 
-    /// What was taken, unless it had come to its end by `now`.
+    /// The taken session, unless it had expired by `now`.
     fn if_live(&self, id: SessionId, taken: Taken, now: Moment) -> Option<NewSession> {
         if taken.end > now {
             return Some(taken.session);
@@ -341,7 +386,8 @@ impl Shared {
     }
 }
 
-/// A panic elsewhere leaves a shard whole, for every change to it is one call: go on with it.
+/// A panic elsewhere cannot leave a shard half changed, because every change is a single call. So poisoning is
+/// ignored.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,22 +1,23 @@
-//! The task that wipes what has come to its end. It sleeps until the next deadline of all.
+//! The task that wipes expired sessions. It sleeps until the earliest deadline.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::Shared;
+use super::StoreInner;
 use crate::model::clock::{Alarm, Moment};
 
-/// How long it sleeps at least: where deadlines follow each other closely, those of a while go together.
+/// The shortest sleep. Sessions whose deadlines follow each other closely are swept together.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(2);
 
-/// When the sweeper is not asleep, each new deadline is earlier than the one it will sleep for.
+/// While the sweeper is awake, every new deadline is earlier than this, so the insertion notifies it.
 pub(super) const AWAKE: u64 = u64::MAX;
 
-pub(super) async fn sweep(shared: Arc<Shared>) {
+pub(super) async fn sweep(shared: Arc<StoreInner>) {
     let alarm = Alarm::new();
     loop {
-        // In this order: whoever adds a session after its part was looked at sees this, and wakes the sweeper.
+        // The order matters: a session that is inserted into a shard after its sweep reads `AWAKE` and wakes the
+        // sweeper.
         shared.sleeps_until.store(AWAKE, Ordering::SeqCst);
         let now = Moment::now();
         let next = shared.sweep(now).map(|next| next.max(now.after(SHORTEST_SLEEP)));
@@ -32,7 +33,8 @@ pub(super) async fn sweep(shared: Arc<Shared>) {
     }
 }
 
-/// Without an alarm, what fell due while the machine slept is swept later; it is refused all the same.
+/// Without an alarm, sessions that expired while the machine was suspended are swept late; their use is rejected
+/// anyway.
 async fn sleep_until(deadline: Moment, now: Moment, alarm: Option<&Alarm>) {
     if let Some(alarm) = alarm {
         match alarm.wait_until(deadline).await {

@@ -2,6 +2,8 @@
 
 use rke_proto::Form;
 use rke_proto::handshake::{KeyId, SessionSecrets, keys};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::timeout;
 
 use super::samples::{secret, session};
 use super::*;
@@ -11,21 +13,40 @@ use crate::model::key_origin::samples::origin;
 use crate::model::usage::{Usage, UsageLimits, UsedUp};
 use crate::model::viewer::Page;
 
-/// A store that wipes what comes to its end.
-pub(super) fn store(rules: Rules) -> Store {
+/// A store that wipes expired sessions.
+pub(super) fn store(rules: SessionLimits) -> Store {
     Store::new(rules, Box::new(|_, session, _| drop(session)))
 }
 
-/// A session of handshake 3.
+/// Longer than anything here takes.
+const LONG: Duration = Duration::from_secs(20);
+
+/// A store that wipes expired sessions and reports them.
+fn telling_store(rules: SessionLimits) -> (Store, UnboundedReceiver<SessionId>) {
+    let (tell, told) = unbounded_channel();
+    let on_expiry = move |id, session, _| {
+        drop::<NewSession>(session);
+        // The receiver is gone once the test is over.
+        let _ = tell.send(id);
+    };
+    (Store::new(rules, Box::new(on_expiry)), told)
+}
+
+/// The next expired session.
+async fn next(ended: &mut UnboundedReceiver<SessionId>) -> SessionId {
+    timeout(LONG, ended.recv()).await.expect("in time").expect("a session")
+}
+
+/// A session made by handshake 3.
 fn wide_session(byte: u8) -> NewSession {
     let secrets = SessionSecrets { key: secret(byte), resumption: secret(0), key_id: KeyId([byte; 16]) };
     let (key, _) = SessionKey::of_handshake(secrets, 1000).expect("secret memory");
     NewSession { origin: Arc::new(origin(Form::Wide)), key, ..session(byte) }
 }
 
-pub(super) fn rules(max: usize, ttl: Duration) -> Rules {
+pub(super) fn rules(max: usize, ttl: Duration) -> SessionLimits {
     let usage = UsageLimits { messages: 5, bytes: 1000 };
-    Rules { max, ttl, max_lifetime: ttl * 10, idle: None, usage }
+    SessionLimits { max, ttl, max_lifetime: ttl * 10, idle: None, usage }
 }
 
 pub(super) fn id(byte: u8) -> SessionId {
@@ -69,7 +90,7 @@ async fn a_session_of_handshake_3_has_a_key_for_each_use() {
     assert_eq!(store.with_seal_key(id(1), KeyUse::Encrypt(1), |key| *key == seal), Ok(true));
     assert_eq!(store.with_root(id(1), KeyUse::Tunnel, |key| *key == [1; 32]), Ok(Some(true)));
     assert_eq!(store.row(id(1)).and_then(|row| row.key_id), Some(KeyId([1; 16])));
-    // A narrow key does everything, and has no name.
+    // A narrow key supports everything except a root key, and has no name.
     assert_eq!(store.with_seal_key(id(2), KeyUse::Encrypt(1), |key| *key == [2; 32]), Ok(true));
     assert_eq!(store.with_root(id(2), KeyUse::Tunnel, |_| ()), Ok(None));
     assert_eq!(store.row(id(2)).map(|row| row.key_id), Some(None));
@@ -102,11 +123,12 @@ async fn a_removed_session_is_gone_and_removing_it_again_finds_nothing() {
 
 #[tokio::test]
 async fn a_full_store_says_when_there_will_be_room_and_ends_nothing() {
-    let store = store(rules(2, Duration::from_secs(60)));
+    let ttl = Duration::from_secs(60);
+    let (store, began) = (store(rules(2, ttl)), Moment::now());
     store.insert(id(1), session(1)).expect("room");
     store.insert(id(2), session(2)).expect("room");
     let full = store.insert(id(3), session(3)).expect_err("no room");
-    assert!(full.retry_after <= Duration::from_secs(60) && full.retry_after > Duration::from_secs(58));
+    assert!(full.retry_after <= ttl && full.retry_after + Moment::now().since(began) >= ttl);
     assert_eq!(full.to_string(), "Maximum of 2 sessions reached");
     assert_eq!(store.count().active, 2);
     drop(store.remove(id(1), Moment::now()).expect("a session"));
@@ -115,62 +137,47 @@ async fn a_full_store_says_when_there_will_be_room_and_ends_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn expires_at_the_deadline_and_sweeps_without_being_asked() {
-    let store = store(rules(16, Duration::from_millis(40)));
+    let ttl = Duration::from_millis(40);
+    let (store, mut ended) = telling_store(rules(16, ttl));
+    let began = Moment::now();
     store.insert(id(1), session(1)).expect("room");
-    assert!(store.row(id(1)).is_some());
-    // Sleeping at least until the deadline: the session must be dead, and soon swept.
-    tokio::time::sleep(Duration::from_millis(45)).await;
+    assert!(next(&mut ended).await == id(1) && Moment::now() >= began.after(ttl));
     assert!(store.row(id(1)).is_none() && store.remove(id(1), Moment::now()).is_none());
-    for _ in 0..500 {
-        if store.count().total == 0 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("the expired session was never swept");
-}
-
-#[tokio::test]
-async fn an_idle_session_ends_and_one_that_is_used_does_not() {
-    let idle = Some(Duration::from_millis(300));
-    let store = store(Rules { idle, ..rules(16, Duration::from_secs(60)) });
-    store.insert(id(1), session(1)).expect("room");
-    store.insert(id(2), session(2)).expect("room");
-    for _ in 0..8 {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        store.with_key(id(1), KeyUse::Receive, |_| ()).expect("in use");
-    }
-    assert!(store.row(id(2)).is_none());
-    assert_eq!(store.count(), Count { total: 1, active: 1 }, "swept at its own end");
-    tokio::time::sleep(Duration::from_millis(320)).await;
-    assert_eq!(store.with_key(id(1), KeyUse::Decrypt, |_| ()), Err(KeyError::NotFound));
-}
-
-#[tokio::test]
-async fn other_rules_hold_at_once_and_swept_is_by_them() {
-    let store = store(rules(2, Duration::from_secs(60)));
-    store.insert(id(1), session(1)).expect("room");
-    store.insert(id(2), session(2)).expect("room");
-    store.set_rules(rules(3, Duration::from_secs(60)));
-    store.insert(id(3), session(3)).expect("more room");
-    let idle = Some(Duration::from_millis(50));
-    store.set_rules(Rules { idle, ..rules(3, Duration::from_secs(60)) });
-    tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(store.count(), Count { total: 0, active: 0 });
 }
 
 #[tokio::test]
-async fn a_renewed_session_lives_on_but_not_for_ever() {
-    let ttl = Duration::from_millis(400);
-    let store = store(Rules { max_lifetime: ttl * 2, ..rules(16, ttl) });
+async fn other_rules_hold_at_once_and_swept_is_by_them() {
+    let (store, mut ended) = telling_store(rules(2, LONG * 3));
     store.insert(id(1), session(1)).expect("room");
-    tokio::time::sleep(ttl / 2).await;
-    assert!(store.renew(id(1)).is_some() && store.renew(id(2)).is_none());
-    tokio::time::sleep(ttl * 3 / 4).await;
-    assert!(store.renew(id(1)).is_some(), "past its first end");
-    tokio::time::sleep(ttl).await;
-    assert!(store.renew(id(1)).is_none(), "past its longest lifetime");
-    assert_eq!(store.count().total, 0);
+    store.insert(id(2), session(2)).expect("room");
+    store.set_rules(rules(3, LONG * 3));
+    store.insert(id(3), session(3)).expect("more room");
+    // Let the sweeper fall asleep until the end of all three.
+    tokio::task::yield_now().await;
+    let idle = Some(Duration::from_millis(1));
+    store.set_rules(SessionLimits { idle, ..rules(3, LONG * 3) });
+    for _ in 0..3 {
+        next(&mut ended).await;
+    }
+    assert_eq!(store.count(), Count { total: 0, active: 0 });
+}
+
+#[tokio::test]
+async fn a_key_that_is_used_up_is_told_with_whose_it_is_and_its_lock_free() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let teller = Arc::clone(&told);
+    let on_used_up = move |id, domain: Domain, page| {
+        teller.lock().expect("unpoisoned").push((id == SessionId([1; 16]), domain.to_string(), page));
+    };
+    let rules = rules(16, Duration::from_secs(60));
+    let store = Store::telling(rules, Box::new(|_, session, _| drop(session)), Box::new(on_used_up));
+    let page = Page::new("http://localhost:3000");
+    store.insert(id(1), NewSession { page: Some(page.clone()), ..session(1) }).expect("room");
+    for key_use in [KeyUse::Encrypt(999), KeyUse::Decrypt, KeyUse::Encrypt(2)] {
+        let _ = store.with_key(id(1), key_use, |_| ());
+    }
+    assert_eq!(*told.lock().expect("unpoisoned"), [(true, "content.rke.test".into(), Some(page))]);
 }
 
 #[tokio::test]
@@ -292,20 +299,22 @@ async fn the_limit_holds_however_many_open_sessions_at_once() {
 
 #[tokio::test]
 async fn many_that_end_together_are_all_swept_and_others_stay() {
-    let store = store(rules(1000, Duration::from_millis(60)));
+    let (store, mut ended) = telling_store(rules(1000, Duration::from_millis(60)));
     for byte in 1..=200 {
         store.insert(id(byte), session(byte)).expect("room");
-        // All in one part, which is swept a batch at a time.
+        // All in one shard, which is swept in batches.
         let mut same_part = [byte; 16];
         same_part[0] = 0;
         store.insert(SessionId(same_part), session(byte)).expect("room");
     }
     store.set_rules(rules(1000, Duration::from_secs(60)));
     store.insert(id(255), session(1)).expect("room");
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    for _ in 0..400 {
+        next(&mut ended).await;
+    }
     assert_eq!(store.count(), Count { total: 1, active: 1 });
     assert!(store.row(id(255)).is_some());
-    // Opened, swept, and other rules for each part.
+    // The insertions, the sweeps, and one change of the rules in each shard.
     assert_eq!(store.changes(&Viewer::Program), 401 + 400 + SHARDS as u64);
 }
 
@@ -340,7 +349,7 @@ async fn what_has_expired_when_a_request_came_is_not_there_for_it() {
 #[tokio::test]
 async fn a_request_that_came_earlier_leaves_a_later_use_as_it_is() {
     let idle = Duration::from_secs(10);
-    let store = store(Rules { idle: Some(idle), ..rules(16, Duration::from_secs(60)) });
+    let store = store(SessionLimits { idle: Some(idle), ..rules(16, Duration::from_secs(60)) });
     store.insert(id(1), session(1)).expect("room");
     let came = Moment::now();
     let later = came.after(Duration::from_secs(8));

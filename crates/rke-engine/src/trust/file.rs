@@ -1,6 +1,5 @@
-//! The file of known Content Servers. People read and edit it, the daemon and `rke trust` write it, all of
-//! them at any time: anyone who changes it holds a lock from reading to writing, and lines that are not understood
-//! stay as they are.
+//! The file of known Content Servers. People read and edit it, and the daemon and `rke trust` write it, all of them at
+//! any time. So every change holds a lock from reading to writing, and lines that cannot be parsed stay as they are.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -12,13 +11,14 @@ use jiff::Timestamp;
 use rke_host::data_dir::{Role, claim};
 use rke_host::durable::write_atomically;
 use rke_host::own_file::{open_own, read_own};
+use rke_host::stamp::Stamp;
 
 use super::{Known, Offer};
 use crate::Domain;
 
 const NAME: &str = "known-content-servers";
 
-/// The file itself is replaced with each change, so that a lock on it would lock nobody out.
+/// A separate file, because the main file is replaced with each change, so a lock on it would lock nobody out.
 const LOCK: &str = "known-content-servers.lock";
 
 const HEADING: &str = "\
@@ -26,21 +26,20 @@ const HEADING: &str = "\
 # `rke trust` lists, accepts and removes them. A running daemon reads this file again when it changes.
 ";
 
-/// How far a file's times can lie behind its changes.
+/// How far a file's times can lag behind its changes.
 const TICK_SECONDS: i64 = 1;
 
 /// Why the file of known Content Servers cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustFileError {
-    /// It cannot be read. That does not make it an empty one.
+    /// It cannot be read. That does not mean that it is empty.
     #[error(
         "cannot read the known Content Servers in {path}: {source}; make the file readable for this user, or put \
          back a copy of it. Without it, every Content Server would pass for a new one"
     )]
     Read {
-        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// It cannot be changed.
@@ -49,9 +48,8 @@ pub enum TrustFileError {
          and that its disk has room"
     )]
     Write {
-        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// It would then belong to another user, and the daemon's user could no longer read it.
@@ -59,7 +57,7 @@ pub enum TrustFileError {
         "{path} belongs to another user; run this command as that user, with `sudo -u '#{owner}'` in front"
     )]
     Owner {
-        /// The file, or its folder where there is none yet.
+        /// The file, or its folder if the file does not exist yet.
         path: PathBuf,
         /// The user's number.
         owner: u32,
@@ -73,19 +71,19 @@ pub struct TrustFile {
 }
 
 impl TrustFile {
-    /// The one in this data directory. Touches nothing. Its path is absolute: messages name it to people who
-    /// are elsewhere.
+    /// The file in this data directory. Touches nothing. The path is absolute, because messages show it to people who
+    /// are in other folders.
     pub fn in_folder(data_dir: &Path) -> Self {
         let folder = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.into());
         Self { path: folder.join(NAME), folder }
     }
 
-    /// Where it is.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What it says. A file that is not there says nothing.
+    /// The contents of the file. A file that does not exist is empty.
     ///
     /// # Errors
     /// [`TrustFileError::Read`].
@@ -97,7 +95,7 @@ impl TrustFile {
         }
     }
 
-    /// Makes `offer` what is known of `domain`, whatever was known before.
+    /// Makes `offer` the known Content Server of `domain`, whatever was known before.
     ///
     /// # Errors
     /// [`TrustFileError`].
@@ -109,7 +107,7 @@ impl TrustFile {
         })
     }
 
-    /// Forgets the domain, and says whether there was anything to forget.
+    /// Removes the domain, and returns whether it was known.
     ///
     /// # Errors
     /// [`TrustFileError`].
@@ -121,7 +119,7 @@ impl TrustFile {
         self.change(|lines| Ok(lines.remove(domain)))
     }
 
-    /// Changes what it says while nobody else does. An error of `change` leaves it as it was.
+    /// Changes the contents while nobody else does. If `change` fails, the file stays as it was.
     pub(super) fn change<T, E: From<TrustFileError>>(
         &self,
         change: impl FnOnce(&mut Lines) -> Result<T, E>,
@@ -138,7 +136,7 @@ impl TrustFile {
         TrustFileError::Write { path: self.path.clone(), source }
     }
 
-    /// Waits until nobody else changes it. The lock lasts as long as the value.
+    /// Waits until nobody else changes the file. The lock lasts as long as the value.
     fn lock(&self) -> io::Result<File> {
         claim(&self.folder, Role::Daemon).map_err(io::Error::other)?;
         let mut options = OpenOptions::new();
@@ -148,7 +146,7 @@ impl TrustFile {
         Ok(lock)
     }
 
-    /// A new file belongs to its writer: root would take it from the daemon's user.
+    /// A new file belongs to its writer, so root would take it from the daemon's user.
     fn check_owner(&self) -> Result<(), TrustFileError> {
         for path in [&self.path, &self.folder] {
             let Ok(metadata) = fs::metadata(path) else { continue };
@@ -161,7 +159,7 @@ impl TrustFile {
         Ok(())
     }
 
-    /// What tells one state of the file from another; `None` where there is no file.
+    /// Identifies the state of the file; `None` if the file does not exist.
     pub(super) fn stamp(&self) -> Result<Option<Stamp>, TrustFileError> {
         match fs::metadata(&self.path) {
             Ok(metadata) => Ok(Some(Stamp::of(&metadata))),
@@ -171,30 +169,10 @@ impl TrustFile {
     }
 }
 
-/// What tells one state of a file from another: its inode, its length, and when it changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp {
-    inode: (u64, u64),
-    len: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    pub(super) fn of(metadata: &fs::Metadata) -> Self {
-        Self {
-            inode: (metadata.dev(), metadata.ino()),
-            len: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-
-    /// Whether a file with this stamp, read at `read`, has not changed since: two changes within one
-    /// tick of the file system's clock look alike.
-    pub(super) fn is_settled(&self, read: Timestamp) -> bool {
-        self.changed.0.saturating_add(TICK_SECONDS) < read.as_second()
-    }
+/// Whether a file with this stamp, read at `read`, cannot have changed since. Two changes within one tick of the file
+/// system's clock look alike.
+pub(super) fn is_settled(stamp: &Stamp, read: Timestamp) -> bool {
+    stamp.changed().saturating_add(TICK_SECONDS) < read.as_second()
 }
 
 /// The lines of the file, and where each domain's first one is.
@@ -215,7 +193,7 @@ enum Meaning {
     /// A comment, or an empty line.
     Nothing,
     Known(Known),
-    /// What is wrong, and whom it is about where that much can be read.
+    /// What is wrong, and the domain if it can be read.
     Damaged(Option<Domain>, &'static str),
 }
 
@@ -256,7 +234,8 @@ impl Lines {
 
     fn of(all: Vec<Line>) -> Self {
         let domains = all.iter().enumerate().filter_map(|(at, line)| Some((line.domain()?.clone(), at)));
-        // Of several with the same domain, the last one that is put in stays: the first line.
+        // If several lines have the same domain, the last one inserted stays. In reverse order, that is the first
+        // line.
         let first = domains.rev().collect();
         Self { all, first }
     }
@@ -265,7 +244,7 @@ impl Lines {
         self.all.iter().flat_map(|line| [&*line.text, b"\n"]).flatten().copied().collect()
     }
 
-    /// The known Content Servers, in the file's order. Of a domain, the first line counts.
+    /// The known Content Servers, in the file's order. If a domain has several lines, the first one counts.
     pub fn known_servers(&self) -> impl Iterator<Item = &Known> {
         self.all.iter().enumerate().filter_map(|(at, line)| match &line.meaning {
             Meaning::Known(known) if self.is_first(at, line) => Some(known),
@@ -273,7 +252,7 @@ impl Lines {
         })
     }
 
-    /// The damaged lines, by their numbers from 1, with what is wrong.
+    /// The damaged lines, by number from 1, with what is wrong.
     pub fn complaints(&self) -> impl Iterator<Item = (usize, &'static str)> {
         self.all.iter().enumerate().filter_map(|(at, line)| match &line.meaning {
             Meaning::Damaged(_, wrong) => Some((at + 1, *wrong)),
@@ -288,7 +267,7 @@ impl Lines {
         line.domain().and_then(|domain| self.first.get(domain)) == Some(&at)
     }
 
-    /// What is known of a domain.
+    /// What is known about a domain.
     pub(super) fn known(&self, domain: &Domain) -> Option<&Known> {
         match &self.all[*self.first.get(domain)?].meaning {
             Meaning::Known(known) => Some(known),
@@ -296,8 +275,7 @@ impl Lines {
         }
     }
 
-    /// The number of a domain's line, from 1, and what is wrong with it, where it is damaged: the domain is
-    /// not a new one then.
+    /// If a domain's line is damaged: its number, from 1, and what is wrong with it. Such a domain is not a new one.
     pub(super) fn damaged(&self, domain: &Domain) -> Option<(usize, &'static str)> {
         let at = *self.first.get(domain)?;
         match &self.all[at].meaning {
@@ -306,7 +284,7 @@ impl Lines {
         }
     }
 
-    /// Puts a line where the domain's first one is, or at the end, and takes away its others.
+    /// Puts a line where the domain's first one is, or at the end, and removes the domain's other lines.
     pub(super) fn put(&mut self, known: Known) {
         if self.all.is_empty() {
             *self = Self::parse(HEADING.as_bytes());

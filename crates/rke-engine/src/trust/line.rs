@@ -9,12 +9,11 @@ use rke_proto::{ContentServerId, Form};
 use super::Offer;
 use crate::Domain;
 
-/// A Content Server that is known. Its text is its line.
+/// A known Content Server. It is displayed as its line in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
     /// The domain that it serves.
     pub domain: Domain,
-    /// Its ID.
     pub cs_id: ContentServerId,
     /// The strongest form seen.
     pub form: Form,
@@ -23,14 +22,14 @@ pub struct Known {
 }
 
 impl Known {
-    /// The line of what is known from now on, or from `since`.
+    /// What is known from now on, or since `since`.
     pub(super) fn of(domain: &Domain, offer: &Offer, since: Option<Timestamp>) -> Self {
         let now = || Timestamp::from_second(Timestamp::now().as_second()).unwrap_or(Timestamp::UNIX_EPOCH);
         let (Offer { cs_id, form }, since) = (*offer, since.unwrap_or_else(now));
         Self { domain: domain.clone(), cs_id, form, since }
     }
 
-    /// Whether nothing is new about `offer`.
+    /// Whether `offer` contains nothing new.
     pub(super) fn covers(&self, offer: &Offer) -> bool {
         self.cs_id == offer.cs_id && self.form >= offer.form
     }

@@ -7,9 +7,7 @@ use crate::Domain;
 /// The only Content Server that a domain may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pin {
-    /// The domain.
     pub domain: Domain,
-    /// Its Content Server.
     pub cs_id: ContentServerId,
 }
 

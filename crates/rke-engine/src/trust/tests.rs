@@ -35,7 +35,7 @@ fn pinned(folder: &TempDir, pin: &str) -> KnownServers {
     KnownServers::open(folder.path(), vec![pin.parse().expect("a pin")]).expect("known servers")
 }
 
-/// The file without comments.
+/// The lines of the file without comments.
 fn lines(folder: &TempDir) -> Vec<String> {
     let text = fs::read_to_string(path(folder)).expect("a file");
     text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
@@ -50,10 +50,10 @@ fn the_first_use_is_trusted_and_remembered() {
     let folder = folder();
     let known = KnownServers::open(folder.path(), Vec::new()).expect("known servers");
     let (name, first) = (domain("a.test"), offer("CS-A", Form::Wide));
-    known.check(&name, &first).expect("first use");
+    assert_eq!(known.check(&name, &first).expect("first use"), Standing::New);
     assert!(!path(&folder).exists(), "a check writes nothing");
     known.remember(&name, &first).expect("remembered");
-    known.check(&name, &first).expect("the same");
+    assert_eq!(known.check(&name, &first).expect("the same"), Standing::Remembered);
     let lines = lines(&folder);
     assert!(lines.len() == 1 && lines[0].starts_with("a.test CS-A wide 20"), "{lines:?}");
     let mode = fs::metadata(path(&folder)).expect("metadata").permissions().mode();
@@ -132,12 +132,12 @@ fn an_edit_of_the_same_length_in_the_same_tick_is_noticed() {
     let folder = folder();
     let known = known(&folder, PAST);
     fs::write(path(&folder), PAST.replace("CS-A", "CS-B")).expect("written");
-    // As a file system says it whose clock has not moved between the two.
+    // Simulates a file system whose clock has not moved between the two.
     let stamp = known.file.stamp().expect("a stamp");
     known.read.lock().expect("unpoisoned").stamp = stamp;
     known.check(&domain("a.test"), &offer("CS-B", Form::Wide)).expect("the edit");
     let later = Timestamp::from_second(Timestamp::now().as_second() + 5).expect("a time");
-    assert!(stamp.expect("a file").is_settled(later));
+    assert!(is_settled(&stamp.expect("a file"), later));
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! What moves through an open tunnel, until both directions have ended or something breaks it off.
-//! A cut is never an end: after one the client's response is dropped without [`Coming::End`], and the Content Server is
-//! notified by a record of type 2, or by a reset where its data had its end before. `docs/protocol.md` section 7, "Records".
+//! Moves data through an open tunnel, until both directions have ended or something breaks it off. A cut is never an
+//! end: after a cut, the client's response is dropped without [`Coming::End`]. The Content Server is notified by a
+//! record of type 2, or by a reset if the data to it had already ended. `docs/protocol.md` section 7, "Records".
 
 use std::pin::pin;
 use std::time::Duration;
@@ -16,18 +16,17 @@ use crate::model::session_id::SessionId;
 use crate::sessions::Sessions;
 use crate::store::{KeyError, KeyUse};
 
-/// How long the Content Server is given to take notice that a tunnel is broken off.
+/// How long the Content Server has to notice that a tunnel is broken off.
 const FAREWELL: Duration = Duration::from_millis(400);
 
-/// How long after the last use of a session it may take to learn how the session ended.
+/// How long to wait for the reason after a use has shown that the session has ended.
 const ENDING: Duration = Duration::from_secs(1);
 
-/// What comes from the Content Server.
+/// Received from the Content Server.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Coming {
-    /// Data.
     Data(Bytes),
-    /// All data has come, and the command behind the tunnel has ended with this exit status, where there is one.
+    /// All data has arrived. The exit status is that of the command behind the tunnel, if there is one.
     End(Option<i32>),
 }
 
@@ -38,23 +37,23 @@ struct Uses<'a> {
 }
 
 impl Uses<'_> {
-    /// Notes that something moves, which counts against `--session-idle`.
+    /// Notes that data has moved, so that the session does not count as idle (`--session-idle`).
     fn note(&self) -> Result<(), Cut> {
         match self.sessions.store().touch(self.id, KeyUse::Tunnel) {
             Err(KeyError::NotFound) => Err(KeyError::NotFound.into()),
-            // A key that has encrypted enough is not what encrypts here.
+            // A used-up key does not matter here, because this does not encrypt with it.
             Ok(()) | Err(KeyError::UsedUp(_)) => Ok(()),
         }
     }
 }
 
 impl Tunnel {
-    /// Moves data until the tunnel is over. `upload` is what the client sends: an error in it is a cut. `download` takes
-    /// what comes; it is dropped without [`Coming::End`] where that was cut.
+    /// Moves data until the tunnel is over. `upload` is the client's data: an error in it is a cut. `download` takes
+    /// the data that arrives. It is dropped without [`Coming::End`] if that data was cut.
     pub async fn run<E>(self, upload: impl Stream<Item = Result<Bytes, E>>, download: mpsc::Sender<Coming>) {
         let Self { sessions, id, mut open, mut sender, mut receiver } = self;
         let uses = Uses { sessions: &sessions, id };
-        // The client's response goes on until the reason is there for it to ask for.
+        // Keeps the client's response open until the reason is noted, so that the client can ask for it.
         let until_noted = download.clone();
         let ended = tokio::select! {
             biased;
@@ -65,7 +64,7 @@ impl Tunnel {
         drop(until_noted);
         let cut = match ended {
             Ok(()) => return,
-            // Its tunnels hear at once when the session ends.
+            // When the session ends, its tunnels are notified at once.
             Err(Cut::Key(KeyError::NotFound)) => {
                 Cut::SessionEnded(timeout(ENDING, open.cut()).await.unwrap_or(BreakCode::Expired))
             }
@@ -106,7 +105,7 @@ async fn both_ways<E>(
             }
         }
     }
-    // The client has all of its response. Nobody reads its data once the other end has closed.
+    // The client has its whole response. Once the other end has closed, nobody reads the client's data.
     tokio::select! {
         ended = up => ended,
         () = receiver.closed() => Ok(()),
@@ -123,7 +122,7 @@ async fn pass_up<E>(
         let piece = piece.map_err(|_| Cut::Client)?;
         uses.note()?;
         match sender.data(&piece).await {
-            // The other end may have said how all of this ended before it closed: that is read to its end.
+            // The other end may have reported the outcome before it closed: what it sent is read to its end.
             Err(cut) if cut.is_broken_connection() => return Ok(()),
             sent => sent?,
         }
@@ -147,7 +146,7 @@ async fn pass_down(
         };
         uses.note()?;
         let is_end = matches!(coming, Coming::End(_));
-        // This lets the other end begin.
+        // An empty record only lets the other end begin.
         if matches!(&coming, Coming::Data(data) if data.is_empty()) {
             continue;
         }

@@ -1,6 +1,6 @@
 //! Data to and from a Content Server in a session. `docs/protocol.md` sections 7 and 8. A session of handshake 3 has
-//! [`wide`] tunnels, whose connection holds transport keys of its own and whose data has an authenticated end; a live
-//! one has [`narrow`] tunnels, which have neither. What moves through either is in [`flow`].
+//! [`wide`] tunnels: each connection has transport keys of its own, and the end of the data is authenticated. A live
+//! session has [`narrow`] tunnels, which have neither. [`flow`] moves the data through both.
 
 mod flow;
 mod narrow;
@@ -24,7 +24,7 @@ use crate::store::KeyError;
 /// Why a tunnel cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum TunnelError {
-    /// The session or its key.
+    /// The session or its key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// The Content Server has not confirmed a narrow key.
@@ -33,7 +33,7 @@ pub enum TunnelError {
          session with fresh=true when the Content Server can be reached"
     )]
     Unconfirmed,
-    /// The Content Server does not know the session's key. It says so without proof, so the session goes on.
+    /// The Content Server does not know the session's key. It says so without proof, so the session continues.
     #[error(
         "The Content Server at {0} no longer has this session's key: it has restarted, or the session was \
          deleted there; open a new session"
@@ -44,7 +44,7 @@ pub enum TunnelError {
     ContentServer {
         /// Where DNS says that it is.
         server: ServerName,
-        /// What kept it.
+        /// What went wrong.
         reason: ContactError,
     },
 }
@@ -58,7 +58,7 @@ impl TunnelError {
     }
 }
 
-/// Why a tunnel was broken off. Nothing of this is an end of the data.
+/// Why a tunnel was broken off. None of these is an end of the data.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Cut {
     /// The session has ended, or all sessions of the daemon.
@@ -67,24 +67,23 @@ pub(crate) enum Cut {
     /// The session's key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// The client's request was not whole, or the client does not wait for the response.
+    /// The client's request was not complete, or the client no longer waits for the response.
     #[error("the client hung up before the end")]
     Client,
-    /// The Content Server says so.
-    #[error("the Content Server broke it off: {}", said(*code, text))]
+    /// The Content Server broke it off.
+    #[error("the Content Server broke it off: {}", describe_break(*code, text))]
     Server {
-        /// Why.
         code: BreakCode,
-        /// The same in its own words.
+        /// The reason in the Content Server's own words.
         text: String,
     },
-    /// The connection to the Content Server.
+    /// The connection to the Content Server failed.
     #[error("{0}")]
     Connection(#[from] RecordIoError),
     /// The Content Server no longer accepts a narrow key.
     #[error("the Content Server refused the session's key: {0}")]
     Refused(Status),
-    /// A narrow packet is not under the session's key, or came twice.
+    /// A narrow packet is not under the session's key, or arrived twice.
     #[error("the Content Server's data cannot be trusted: {0}")]
     Untrusted(DecodeError),
 }
@@ -96,28 +95,28 @@ impl From<io::Error> for Cut {
 }
 
 impl Cut {
-    /// What the Content Server hears. `None` where it broke off itself.
+    /// The reason that is sent to the Content Server. `None` if that broke off itself.
     fn farewell(&self) -> Option<(BreakCode, &'static str)> {
         match self {
             Self::SessionEnded(code) => Some((*code, in_words(*code))),
             Self::Key(_) => Some((BreakCode::Other, "the session's key cannot be used")),
             Self::Client => Some((BreakCode::Other, "the client hung up before the end of its data")),
             Self::Connection(_) | Self::Refused(_) | Self::Untrusted(_) => {
-                Some((BreakCode::Other, "the data that came is not whole"))
+                Some((BreakCode::Other, "the data that arrived is incomplete"))
             }
             Self::Server { .. } => None,
         }
     }
 
-    /// What the Content Server says where it broke off itself.
+    /// The Content Server's reason, if it broke off itself.
     fn by_the_server(&self) -> Option<String> {
         match self {
-            Self::Server { code, text } => Some(said(*code, text)),
+            Self::Server { code, text } => Some(describe_break(*code, text)),
             _ => None,
         }
     }
 
-    /// Whether the connection broke, so that what has come before may still be read.
+    /// Whether the connection broke, so that data that arrived before may still be read.
     fn is_broken_connection(&self) -> bool {
         matches!(self, Self::Connection(RecordIoError::Broken(_)))
     }
@@ -127,22 +126,23 @@ fn in_words(code: BreakCode) -> &'static str {
     match code {
         BreakCode::Deleted => "the session was deleted",
         BreakCode::Expired => "the session has expired",
-        BreakCode::Stopping => "this end stops",
-        BreakCode::Idle => "nothing has moved for too long",
+        BreakCode::Stopping => "this end is stopping",
+        BreakCode::Idle => "no data has moved for too long",
         BreakCode::NoApplication => "there is no application, or it failed",
         BreakCode::Other => "for another reason",
     }
 }
 
-/// The other end's own words, which cannot command a terminal, or those for its code where it has none.
-fn said(code: BreakCode, text: &str) -> String {
+/// The other end's own words, without control characters, which could command a terminal. If it sent none, the words
+/// for its code.
+fn describe_break(code: BreakCode, text: &str) -> String {
     match text {
         "" => in_words(code).to_owned(),
         text => text.replace(char::is_control, "\u{fffd}"),
     }
 }
 
-/// A tunnel that is open.
+/// An open tunnel.
 pub struct Tunnel {
     sessions: Arc<Sessions>,
     id: SessionId,
@@ -151,7 +151,7 @@ pub struct Tunnel {
     receiver: Receiver,
 }
 
-/// Connects a session to its Content Server. Where the session ends meanwhile, there is no tunnel.
+/// Connects a session to its Content Server. If the session ends meanwhile, no tunnel is opened.
 ///
 /// # Errors
 /// [`TunnelError`].
@@ -199,7 +199,7 @@ impl Sender {
         }
     }
 
-    /// Says that there is no more.
+    /// Tells the other end that no more data follows.
     async fn end(&mut self) -> Result<(), Cut> {
         match self {
             Self::Wide(writer) => Ok(writer.end(None).await?),
@@ -207,13 +207,14 @@ impl Sender {
         }
     }
 
-    /// Says that this was not the end, or, after the end of the data, that nobody waits for the response. May follow a call
-    /// that was dropped while it waited. Gives whether the other end is to read what was said.
+    /// Tells the other end that this was not the end, or, after the end of the data, that nobody waits for the
+    /// response. May follow a call that was dropped while it waited. Returns whether the other end should get time to
+    /// read this.
     async fn break_off(self, code: BreakCode, text: &str) -> bool {
         match self {
-            // Nothing may follow the end, so the reset has to say it.
+            // Nothing may follow the end of the data, so a reset has to report it.
             Self::Wide(writer) if writer.is_over() => writer.reset(),
-            // Where it cannot be said, the connection is closed without an end: that is a cut too.
+            // If this cannot be sent, the connection is closed without an end: that is a cut too.
             Self::Wide(mut writer) => return writer.break_off(code, text).await.is_ok(),
             Self::Narrow(sender) => sender.break_off(),
         }
@@ -222,7 +223,7 @@ impl Sender {
 }
 
 impl Receiver {
-    /// What comes next. May be dropped while it waits where nothing is received after that.
+    /// The next data or the end. May be dropped while it waits only if nothing is received after that.
     async fn next(&mut self) -> Result<Coming, Cut> {
         match self {
             Self::Wide(reader) => match reader.next().await? {
@@ -238,12 +239,12 @@ impl Receiver {
     async fn closed(&mut self) {
         match self {
             Self::Wide(reader) => drop(reader.closed().await),
-            // Its end is that it has closed its direction. It may go on reading.
+            // The other end has closed its direction: that is its end of the data. It may go on reading.
             Self::Narrow(_) => std::future::pending().await,
         }
     }
 
-    /// Reads and throws away what still comes, so that the last words to the other end arrive there.
+    /// Reads and discards whatever still arrives, so that the last message to the other end arrives there.
     async fn drain(&mut self) {
         if let Self::Wide(reader) = self {
             reader.drain().await;

@@ -1,13 +1,13 @@
-//! Tunnels under a narrow key, as the live network has them: each packet is sealed or opened where the key is exposed.
-//! The end of the data is not authenticated. `docs/protocol.md` section 8.
+//! Tunnels under a narrow key, as on the live network: each packet is sealed or opened while the key is exposed. The
+//! end of the data is not authenticated. `docs/protocol.md` section 8.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rke_host::framing::{read_packet, reset};
-use rke_proto::tunnel::answer::{self, Form};
 use rke_proto::tunnel::nonces::Nonce;
 use rke_proto::tunnel::packet::{self, MAX_DATA_LEN};
+use rke_proto::tunnel::response::{self, Form};
 use rke_proto::tunnel::{Covered, NonceMemory, PacketHeader};
 use rke_proto::{DecodeError, Status};
 use tokio::io::AsyncWriteExt;
@@ -21,9 +21,9 @@ use crate::exchange::confirm::random;
 use crate::model::key_origin::TunnelName;
 use crate::model::session_id::SessionId;
 use crate::sessions::Sessions;
-use crate::store::{KeyUse, Row};
+use crate::store::{KeyUse, SessionInfo};
 
-/// What both directions need.
+/// The state that both directions share.
 #[derive(Clone)]
 struct Ends {
     sessions: Arc<Sessions>,
@@ -38,17 +38,17 @@ pub(super) struct Sender {
     stream: OwnedWriteHalf,
 }
 
-/// The direction from it.
+/// The direction from the Content Server.
 pub(super) struct Receiver {
     ends: Ends,
     stream: OwnedReadHalf,
 }
 
-/// Connects. The first packet, without data, says whose key it is.
+/// Connects. The first packet has no data, and shows which key is used.
 pub(super) async fn connect(
     sessions: &Arc<Sessions>,
     id: SessionId,
-    row: &Row,
+    row: &SessionInfo,
 ) -> Result<(super::Sender, super::Receiver), TunnelError> {
     let name = row.origin.tunnel.clone().ok_or(TunnelError::Unconfirmed)?;
     let contact = |error| TunnelError::contact(&row.origin.server, error);
@@ -66,11 +66,11 @@ pub(super) async fn connect(
     }
 }
 
-/// A connection to the first address that accepts one.
-async fn reach(sessions: &Sessions, row: &Row) -> Result<TcpStream, ContactError> {
+/// Connects to the first address that accepts a connection.
+async fn reach(sessions: &Sessions, row: &SessionInfo) -> Result<TcpStream, ContactError> {
     let exchange = sessions.exchange();
     let mut dialer = exchange.dialer_at(&row.origin.server);
-    match timeout_at(exchange.patience().all, dialer.next()).await {
+    match timeout_at(exchange.time_limits().all, dialer.next()).await {
         Ok(Some((_, stream))) => Ok(stream),
         Ok(None) => Err(dialer.into_failure().error),
         Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
@@ -78,7 +78,7 @@ async fn reach(sessions: &Sessions, row: &Row) -> Result<TcpStream, ContactError
 }
 
 impl Sender {
-    /// Sends data, in as many packets as it takes.
+    /// Sends data, in as many packets as needed.
     pub(super) async fn send(&mut self, data: &[u8]) -> Result<(), Cut> {
         for part in data.chunks(MAX_DATA_LEN) {
             self.send_packet(part).await?;
@@ -86,12 +86,12 @@ impl Sender {
         Ok(())
     }
 
-    /// Says that there is no more, as well as that can be said here.
+    /// Ends the data, as well as this form allows.
     pub(super) async fn finish(&mut self) -> Result<(), Cut> {
         Ok(self.stream.shutdown().await?)
     }
 
-    /// Resets the connection: an orderly end of it would be an end of the data.
+    /// Resets the connection: an orderly close would be an end of the data.
     pub(super) fn break_off(self) {
         reset(self.stream);
     }
@@ -103,18 +103,18 @@ impl Sender {
             packet::seal_data(key, name.key_id, &name.session, nonce, data, Covered::HeaderAndPayload)
         });
         let packet = sealed?.map_err(Cut::Untrusted)?;
-        // One's own packets must not be taken when they come back.
+        // The daemon's own packets must be rejected if they are sent back.
         self.ends.note(&PacketHeader { payload_len: 0, key_id: name.key_id, nonce })?;
         Ok(self.stream.write_all(&packet).await?)
     }
 }
 
 impl Receiver {
-    /// The data of the next packet, or the end of the connection, which nothing authenticates.
+    /// The data of the next packet, or the end of the connection, which is not authenticated.
     pub(super) async fn receive(&mut self) -> Result<Coming, Cut> {
         let packet = read_packet(&mut self.stream).await?;
         let Some((header, mut payload)) = packet else { return Ok(Coming::End(None)) };
-        if let Ok(Form::Clear(answer)) = answer::form(&payload) {
+        if let Ok(Form::Clear(answer)) = response::form(&payload) {
             return Err(Cut::Refused(answer.status));
         }
         let Ends { sessions, id, name, .. } = &self.ends;

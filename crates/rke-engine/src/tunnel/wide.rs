@@ -1,4 +1,4 @@
-//! Attaches to a session of handshake 3: a connection with transport keys of its own. `docs/protocol.md` section 7.
+//! Attaches to a session of handshake 3: a connection with its own transport keys. `docs/protocol.md` section 7.
 
 use rke_host::framing::{RecordReader, RecordWriter, records};
 use rke_proto::handshake::keys::write_attach_psk;
@@ -12,12 +12,12 @@ use crate::contact::server::{ContactError, ask_on};
 use crate::contact::with_each;
 use crate::model::session_id::SessionId;
 use crate::sessions::Sessions;
-use crate::store::{KeyError, KeyUse, Row};
+use crate::store::{KeyError, KeyUse, SessionInfo};
 
 pub(super) type Reader = RecordReader<OwnedReadHalf>;
 pub(super) type Writer = RecordWriter<OwnedWriteHalf>;
 
-/// A session that a connection is to attach to.
+/// A session for a connection to attach to.
 struct Attachment<'a> {
     sessions: &'a Sessions,
     id: SessionId,
@@ -25,11 +25,11 @@ struct Attachment<'a> {
     domain: &'a str,
 }
 
-/// A connection to the first address of the Content Server that has the session's key.
+/// Connects to the first address of the Content Server that has the session's key.
 pub(super) async fn attach(
     sessions: &Sessions,
     id: SessionId,
-    row: &Row,
+    row: &SessionInfo,
     key_id: KeyId,
 ) -> Result<(Sender, Receiver), TunnelError> {
     let server = &row.origin.server;
@@ -38,14 +38,14 @@ pub(super) async fn attach(
     let prologue = Prologue::Attach { cs_id: row.origin.cs_id, id: key_id };
     let attachment = Attachment { sessions, id, prologue, domain: row.origin.domain.as_str() };
     let work = |_, stream| attachment.begin_on(stream);
-    let attached = with_each(exchange.dialer_at(server), None, exchange.patience(), work).await;
+    let attached = with_each(exchange.dialer_at(server), None, exchange.time_limits(), work).await;
     let (_, attached) = attached.map_err(|unreached| contact(unreached.error))?;
     let (reader, writer) = attached?;
     Ok((Sender::Wide(writer), Receiver::Wide(reader)))
 }
 
 impl Attachment<'_> {
-    /// Attaches on one connection. The inner error is the session's.
+    /// Attaches on one connection. The inner error is about the session.
     async fn begin_on(
         &self,
         mut stream: TcpStream,
@@ -62,12 +62,12 @@ impl Attachment<'_> {
             }
         };
         let (reader, mut writer) = records(stream, initiator.receive(&message)?.transport);
-        // The other end does nothing before it has opened a record.
+        // The other end does nothing until it has opened a record.
         writer.data(&[]).await?;
         Ok(Ok((reader, writer)))
     }
 
-    /// A new handshake. The psk lives where K is exposed and in its slot until the first message is made.
+    /// A new handshake. Until the first message is made, the psk exists only where K is exposed and in its own slot.
     fn handshake(&self) -> Result<Result<(Initiator, Vec<u8>), KeyError>, ContactError> {
         let mut psk = Secret::zeros()?;
         let write = |key: &[u8; 32]| psk.expose_mut(|psk| write_attach_psk(key, psk));

@@ -13,7 +13,7 @@ use super::*;
 
 const MODES: [Dnssec; 3] = [Dnssec::Off, Dnssec::Try, Dnssec::Require];
 
-/// A discovery that asks `server`, and begins with the keys of `anchored`.
+/// A discovery that asks `server`, and starts validation with the keys of `anchored`.
 fn discovery(server: &Server, dnssec: Dnssec, anchored: &[&Zone]) -> Discovery {
     let text: String = anchored.iter().map(|zone| zone.anchor()).collect();
     let validation = load(dnssec, &text).expect("anchors");
@@ -39,7 +39,7 @@ async fn find(discovery: &Discovery, domain: &str) -> Result<String, String> {
     tokio::time::timeout(Duration::from_secs(20), search).await.expect("an end")
 }
 
-/// What each mode makes of a domain: the target, or a part of the error.
+/// Checks the result for a domain in each mode: the target, or a part of the error.
 async fn expect(server: &Server, anchored: &[&Zone], domain: &str, expected: [&str; 3]) {
     for (dnssec, expected) in MODES.into_iter().zip(expected) {
         let found = find(&discovery(server, dnssec, anchored), domain).await;

@@ -1,4 +1,4 @@
-//! A DNS server on loopback, UDP and TCP, that has one domain and behaves as it is told.
+//! A DNS server on loopback, UDP and TCP, that has one domain and behaves as scripted.
 
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -12,29 +12,29 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
 
-/// What a server does.
+/// How a server behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
     Good,
-    /// It takes requests and says nothing.
+    /// It takes requests and never responds.
     Silent,
     Refuses,
     Fails,
-    /// It knows nothing of the domain.
+    /// It does not know the domain.
     DeniesAll,
-    /// It has no records that are not addresses.
+    /// It has only address records.
     DeniesServices,
     /// It does not understand requests with EDNS.
     RejectsEdns,
-    /// It drops them.
+    /// It drops requests with EDNS.
     DropsEdns,
-    /// Every UDP response is cut in the middle of a record.
+    /// It cuts every UDP response in the middle of a record.
     Cuts,
-    /// The same, and nobody listens for TCP.
+    /// The same, and nothing listens for TCP.
     CutsAndHasNoTcp,
-    /// Bytes that are no records, behind a good header.
+    /// It sends bytes that are not records, behind a valid header.
     Garbles,
-    /// Somebody else's responses come first.
+    /// Responses of someone else arrive first.
     IsRaced,
     /// It names servers that may know.
     Refers,
@@ -43,7 +43,7 @@ pub(super) enum Way {
 /// A running server. Dropping it stops it.
 pub(super) struct Scripted {
     pub(super) address: SocketAddr,
-    /// Requests so far.
+    /// How many requests it has received.
     asked: Arc<AtomicUsize>,
     _tasks: JoinSet<()>,
 }
@@ -154,8 +154,8 @@ fn record(owner: &str, data: RData) -> Record {
     Record::from_rdata(name(owner), 60, data)
 }
 
-/// The records of full.test, which has as many RAIDAs as there are, and of alias.test, which leads there by three aliases.
-/// Each answer has records that nobody asked for.
+/// The records of full.test, which has all RAIDAs, and of alias.test, which leads there through three aliases. Each
+/// response also has records that nobody asked for.
 fn records(owner: &Name, kind: RecordType) -> Vec<Record> {
     let owner = owner.to_ascii();
     let owner = owner.trim_end_matches('.');

@@ -1,4 +1,4 @@
-//! A DNS server with a few zones, which it signs while it answers: well, or not.
+//! A DNS server with a few zones, which it signs on the fly: correctly, or not.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,22 +19,22 @@ use tokio::task::JoinHandle;
 const TTL: u32 = 60;
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// What is wrong with a zone's answers.
+/// What is wrong with a zone's responses.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// Addresses and targets are changed behind the signature.
+    /// Addresses and targets are changed after they were signed.
     Forged,
     /// The signatures are left out.
     Unsigned,
-    /// The signatures ended yesterday.
+    /// The signatures expired yesterday.
     Expired,
     /// Another key than the zone's signs everything.
     OtherKey,
-    /// Signed records of another owner come along.
+    /// Signed records of another owner are added.
     Smuggled,
 }
 
-/// A zone. Clones have the same keys.
+/// A zone. Clones share the same keys.
 #[derive(Clone)]
 pub(super) struct Zone {
     origin: Name,
@@ -70,7 +70,7 @@ impl Zone {
         zone.with_record(&origin, RData::DNSSEC(DNSSECRData::DNSKEY(key.dnskey().clone())))
     }
 
-    /// The zone's key, as a line of a file.
+    /// The zone's key, as a line of an anchor file.
     pub(super) fn anchor(&self) -> String {
         let key = self.key.as_ref().expect("a signed zone").dnskey();
         format!("{} {TTL} IN DNSKEY {key}\n", self.origin)
@@ -96,7 +96,7 @@ impl Zone {
         self.with_record(&name(host), RData::A(A::new(192, 0, 2, last)))
     }
 
-    /// The records of a Content Server for the zone itself, and its host's address.
+    /// Adds the records of a Content Server for the zone itself, and its host's address.
     pub(super) fn with_service(self, host: &str, last: u8) -> Self {
         let domain = self.origin.to_ascii();
         self.with_service_of(domain.trim_end_matches('.'), host, 10, last)
@@ -118,7 +118,7 @@ impl Zone {
         self.with_record(&name(from), RData::CNAME(CNAME(name(to))))
     }
 
-    /// Another server has the zone `child`, and signs nothing that this one knows of.
+    /// Delegates the zone `child` to another server, without saying that it is signed.
     pub(super) fn with_delegation(self, child: &str) -> Self {
         self.with_record(&name(child), RData::NS(NS(name(child))))
     }
@@ -150,7 +150,7 @@ impl Zone {
         self.sign(owner, kind, records)
     }
 
-    /// That the name has no other types.
+    /// The proof that the name has no other types.
     fn proof(&self, owner: &Name) -> Vec<Record> {
         let types: Vec<RecordType> =
             self.sets.keys().filter(|(of, _)| of == owner).map(|(_, kind)| *kind).collect();
@@ -222,7 +222,7 @@ impl Drop for Server {
 fn respond(zones: &[Zone], request: &Message) -> Message {
     let query = request.queries[0].clone();
     let mut response = Message::response(request.metadata.id, OpCode::Query);
-    // What a zone has of keys is said by the zone above it.
+    // The DS records of a zone are those of the zone above it.
     let is_above = |zone: &&Zone| query.query_type() != RecordType::DS || zone.origin != *query.name();
     let around = zones.iter().filter(|zone| zone.origin.zone_of(query.name())).filter(is_above);
     match around.max_by_key(|zone| zone.origin.num_labels()) {

@@ -1,6 +1,10 @@
 //! The key cache's rules, one test each.
 
+mod entries;
+mod files;
 mod pages;
+
+use std::sync::mpsc;
 
 use rke_host::data_dir::{Role, Sharing};
 use rke_proto::handshake::ResumptionId;
@@ -32,7 +36,7 @@ fn narrow_key(of: &str, byte: u8) -> Kept {
     Kept { origin, secret }
 }
 
-/// With the coins of another exchange.
+/// The same, with the coins of another exchange.
 fn with_coins(mut kept: Kept, coins: &[u32]) -> Kept {
     let coins = coins.iter().map(|serial| CoinId { denomination: 0, serial: *serial }).collect();
     kept.origin = Arc::new(KeyOrigin { coins, ..(*kept.origin).clone() });
@@ -53,7 +57,7 @@ fn is_same(one: &Kept, other: &Kept) -> bool {
     same_secret && one.origin == other.origin
 }
 
-/// For a wallet that holds all coins.
+/// The kept exchange for a wallet that holds all coins.
 fn get(keystore: &Keystore, of: &str) -> Option<Kept> {
     keystore.get(&domain(of), |_| true)
 }
@@ -104,7 +108,7 @@ fn a_full_cache_gives_up_the_first_to_expire() {
     keystore.put(&first, &Viewer::Program).expect("cached");
     keystore.lock().insert(
         whose(&first),
-        Indexed::new(&first, None, unix_seconds() + 10, Written { run: [0; 16], number: 0 }),
+        Indexed::new(&first, None, unix_seconds() + 3600, WriteId { run: [0; 16], number: 0 }),
     );
     keystore.put(&key("b.test", 2), &Viewer::Program).expect("cached");
     keystore.put(&key("b.test", 3), &Viewer::Program).expect("replaced");
@@ -176,13 +180,22 @@ fn a_key_that_is_being_replaced_is_not_taken_for_a_damaged_one() {
     keystore.put(&kept, &Viewer::Program).expect("cached");
     let path = keystore.path_of(&whose(&kept));
     let good = fs::read(&path).expect("a file");
-    // As it looks to a reader that had it open when another took its place: overwritten.
+    // A reader that had the file open while it was replaced sees it overwritten.
     fs::write(&path, vec![0; good.len()]).expect("written");
     let writer = keystore.lock_files();
+    let (tell, told) = mpsc::channel();
     std::thread::scope(|scope| {
-        let reader = scope.spawn(|| get(&keystore, "a.test"));
-        // Time for the reader to find it damaged; where that is too short, it finds the new one at once.
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        let reader = scope.spawn(|| {
+            tell.send(fs::read_link("/proc/thread-self").expect("a thread")).expect("somebody waits");
+            get(&keystore, "a.test")
+        });
+        // The reader finds it damaged, and waits for the lock on file changes.
+        let stat = Path::new("/proc").join(told.recv().expect("a reader")).join("stat");
+        let is_waiting = || fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") S "));
+        while !is_waiting() && !reader.is_finished() {
+            std::thread::yield_now();
+        }
+        assert!(!reader.is_finished(), "it was taken for a damaged one");
         fs::write(&path, &good).expect("replaced");
         drop(writer);
         assert!(is_same(&reader.join().expect("no panic").expect("a key"), &kept));
@@ -310,13 +323,13 @@ fn a_narrow_key_of_an_earlier_run_goes_when_its_time_is_over_or_it_is_to_be_forg
         .expect("removed");
     assert_eq!(earlier(&dir).len(), 1);
     assert!(keystore.forget(None, &Viewer::Program).failed.is_none() && earlier(&dir).is_empty());
-    // One whose time is over.
+    // An expired key.
     let expired = open_expired(&dir, &keystore);
     keystore.sweep();
     assert!(!expired.exists());
 }
 
-/// Puts the file of a key that has expired with those of earlier runs.
+/// Puts the file of an expired key with those of earlier runs.
 fn open_expired(dir: &tempfile::TempDir, keystore: &Keystore) -> PathBuf {
     keystore.set_limits(Limits { ttl_hours: 0, max: 64 });
     let kept = narrow_key("d.test", 1);
@@ -364,10 +377,16 @@ fn no_key_is_kept_for_longer_than_the_content_server_keeps_it() {
     let keystore = open(&dir, 24, 64);
     let mut kept = key("a.test", 1);
     let KeptSecret::Resumption { lives_until, .. } = &mut kept.secret else { unreachable!() };
-    *lives_until = unix_seconds() + 60;
+    let server_keeps_it_until = unix_seconds() + 3600;
+    *lives_until = server_keeps_it_until;
     keystore.put(&kept, &Viewer::Program).expect("cached");
-    let expires_at = keystore.rows(&Viewer::Program)[0].expires_at.as_second() as u64;
-    assert!(expires_at.abs_diff(unix_seconds()) <= 61, "{expires_at}");
+    let expires_at = || keystore.rows(&Viewer::Program)[0].expires_at.as_second() as u64;
+    assert_eq!(expires_at(), server_keeps_it_until);
+    // Nor for longer than the settings allow.
+    keystore.set_limits(Limits { ttl_hours: 1, max: 64 });
+    let began = unix_seconds();
+    keystore.put(&key("a.test", 1), &Viewer::Program).expect("cached");
+    assert!((began + 3600..=unix_seconds() + 3600).contains(&expires_at()));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Whose a key is, and who may take it away.
+//! Which page a key belongs to, and who may remove it.
 
 use super::*;
 use crate::model::viewer::Page;

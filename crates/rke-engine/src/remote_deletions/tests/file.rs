@@ -10,7 +10,7 @@ fn line_of(byte: u8) -> String {
     format!("{} {} {} {PORT_9}\n", digits(byte), digits(byte ^ 1), digits(byte ^ 2))
 }
 
-/// What is pending by a file with this text.
+/// The pending deletions in a file with this text.
 fn found(folder: &TempDir, text: impl AsRef<[u8]>) -> Vec<u8> {
     fs::write(folder.path().join("pending-deletions"), text).expect("written");
     PendingFile::open(folder.path()).expect("a file").1.iter().map(|deletion| deletion.id[0]).collect()
@@ -85,7 +85,7 @@ async fn damaged_lines_are_set_aside_and_the_others_go_on() {
     fs::write(&aside, "earlier\n").expect("written");
     fs::write(folder.path().join("pending-deletions"), format!("{damaged}{good}{torn}")).expect("written");
     let remote = open(&folder, LONG);
-    // What comes before the file is in order again is not lost either.
+    // A deletion that is added before the file is in order again is not lost either.
     let hangs = Fake::start(&[Reply::Hang]).await;
     remote.submit([deletion(8, &hangs.name)]);
     assert_eq!(remote.settled([7; 16], LONG).await, Remote::Forgotten);
@@ -126,13 +126,13 @@ async fn where_the_disk_takes_nothing_deletions_go_on_and_are_written_down_later
 #[tokio::test]
 async fn a_full_disk_leaves_no_torn_line_before_a_whole_one() {
     let (folder, server) = (folder(), Fake::start(&[Reply::Hang]).await);
-    // Nothing but this test brings the file up to date.
+    // Only this test brings the file up to date.
     let remote = open_with(&folder, LONG, Timing { sync_after: LONG * 10, ..timing() }, Arc::default());
     remote.submit([deletion(7, &server.name)]);
     let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("a disk that is full");
     let whole = remote.shared.lock().file.out.replace(Arc::new(full)).expect("a file");
     remote.submit([deletion(8, &server.name)]);
-    // What has been written of it, and a disk with room again.
+    // The part of the line that was written, and a disk with room again.
     std::io::Write::write_all(&mut &*whole, b"0808").expect("written");
     remote.shared.lock().file.out = Some(whole);
     remote.submit([deletion(9, &server.name)]);
@@ -199,7 +199,7 @@ async fn without_a_deletion_there_is_no_file() {
     let folder = folder();
     let remote = open(&folder, LONG);
     remote.submit(None);
-    sleep(SHORT).await;
+    assert!(remote.shared.keep_file());
     remote.stop(Instant::now() + LONG).await;
     assert_eq!(in_folder(&folder), [""; 0]);
 }

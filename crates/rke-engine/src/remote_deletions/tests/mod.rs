@@ -1,10 +1,12 @@
-//! Deletions against Content Servers that answer as they are told, and the file against what can happen to it.
+//! Deletions against Content Servers that respond as scripted, and the file against everything that can happen to it.
 
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use futures_util::poll;
 use rke_host::data_dir::{DataDir, Role, Sharing};
 use rke_proto::directory::Directory;
 use rke_proto::handshake::keys::{ctr_key, export_key, seal_key};
@@ -15,14 +17,15 @@ use rke_secret::Secret;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::sleep;
+use tokio::task::yield_now;
 
 use super::queue::{MAX_RUNNING, MAX_RUNNING_PER_SERVER, Pauses};
 use super::*;
 use crate::audit::Audit;
 use crate::discovery::{Discovery, Validation};
-use crate::exchange::Rules;
+use crate::exchange::ExchangeConfig;
 use crate::guardians::AgreedDirectory;
+use crate::model::clock::unix_seconds;
 use crate::model::server_name::ServerName;
 use crate::model::session_key::SessionKey;
 use crate::settings::Reloadable;
@@ -31,10 +34,10 @@ use crate::trust::KnownServers;
 mod file;
 mod queue;
 
-/// More than anything here takes.
+/// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(20);
 
-/// Long enough for what must not happen to happen.
+/// How long to wait for something that should not happen.
 const SHORT: Duration = Duration::from_millis(300);
 
 fn folder() -> TempDir {
@@ -44,19 +47,24 @@ fn folder() -> TempDir {
 fn timing() -> Timing {
     let ms = Duration::from_millis;
     let pauses = Pauses { first: ms(10), longest: ms(40) };
-    Timing { pauses, sync_after: ms(10), retry_file_after: ms(50) }
+    Timing { pauses, sync_after: ms(10), retry_file_after: ms(50), ..Timing::default() }
 }
 
-/// Those of a data directory, with servers that have this long to answer.
-fn open(folder: &TempDir, patience: Duration) -> RemoteDeletions {
-    open_with(folder, patience, timing(), Arc::default())
+/// The deletions of a data directory, with servers that have this long to respond.
+fn open(folder: &TempDir, confirm_timeout: Duration) -> RemoteDeletions {
+    open_with(folder, confirm_timeout, timing(), Arc::default())
 }
 
-fn open_with(folder: &TempDir, patience: Duration, timing: Timing, journal: Arc<Journal>) -> RemoteDeletions {
+fn open_with(
+    folder: &TempDir,
+    confirm_timeout: Duration,
+    timing: Timing,
+    journal: Arc<Journal>,
+) -> RemoteDeletions {
     let nowhere = Some(SocketAddr::from(([127, 0, 0, 1], 9)));
     let discovery = Discovery::new(nowhere, Validation::off(), Directory::default(), Reach::Everywhere);
     let known = KnownServers::open(folder.path(), Vec::new()).expect("known servers");
-    let rules = Rules { confirm_timeout: patience, ..Rules::of(&Reloadable::default()) };
+    let rules = ExchangeConfig { confirm_timeout, ..ExchangeConfig::of(&Reloadable::default()) };
     let exchange = Arc::new(Exchange::new(discovery, AgreedDirectory::none(), known, rules));
     RemoteDeletions::open_with(folder.path(), exchange, journal, timing).expect("a file of this user's own")
 }
@@ -82,7 +90,7 @@ fn text(folder: &TempDir) -> String {
 async fn until(what: &str, is: impl Fn() -> bool) {
     let wait = async {
         while !is() {
-            sleep(Duration::from_millis(2)).await;
+            yield_now().await;
         }
     };
     timeout(LONG, wait).await.unwrap_or_else(|_| panic!("not in time: {what}"));
@@ -99,15 +107,15 @@ enum Reply {
     Hang,
 }
 
-/// A Content Server that gives these replies, one to each connection, and the last to all others.
+/// A Content Server that sends these replies, one for each connection, and the last one for all others.
 struct Fake {
     name: ServerName,
-    seen: Arc<Seen>,
+    seen: Arc<Observed>,
     _task: JoinSet<()>,
 }
 
 #[derive(Default)]
-struct Seen {
+struct Observed {
     asked: AtomicUsize,
     now: AtomicUsize,
     most: AtomicUsize,
@@ -115,13 +123,9 @@ struct Seen {
 
 impl Fake {
     async fn start(replies: &[Reply]) -> Self {
-        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), replies).await
-    }
-
-    async fn start_at(address: SocketAddr, replies: &[Reply]) -> Self {
-        let listener = TcpListener::bind(address).await.expect("a port");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let (seen, replies) = (Arc::<Seen>::default(), replies.to_vec());
+        let (seen, replies) = (Arc::<Observed>::default(), replies.to_vec());
         let mut task = JoinSet::new();
         let shared = Arc::clone(&seen);
         task.spawn(async move {
@@ -146,7 +150,7 @@ impl Fake {
     }
 }
 
-async fn answer(mut stream: TcpStream, reply: Reply, seen: Arc<Seen>) {
+async fn answer(mut stream: TcpStream, reply: Reply, seen: Arc<Observed>) {
     seen.most.fetch_max(seen.now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
     let mut packet = [0; HEADER_LEN + 2 * ID_LEN];
     stream.read_exact(&mut packet).await.expect("a packet");
@@ -186,23 +190,34 @@ async fn nothing_but_the_proof_confirms_a_deletion() {
         let remote = open(&folder, Duration::from_millis(50));
         let deletion = deletion(7, &server.name);
         remote.submit([deletion.clone()]);
-        assert_eq!(remote.settled(deletion.id, SHORT).await, Remote::Pending, "{reply:?}");
-        assert_eq!(remote.counts(), counts(1, 0), "{reply:?}");
         until("it is asked again", || server.asked() > 2).await;
+        assert_eq!(remote.settled(deletion.id, Duration::ZERO).await, Remote::Pending, "{reply:?}");
+        assert_eq!(remote.counts(), counts(1, 0), "{reply:?}");
     }
 }
 
 #[tokio::test]
 async fn it_is_asked_for_until_the_proof_comes() {
-    let replies = [&WRONG[..], &[Reply::Proof]].concat();
+    // A server that hangs takes all of the time that a server has.
+    let [says_something @ .., Reply::Hang] = &WRONG else { panic!("one that hangs is the last") };
+    let replies = [&says_something[..], &[Reply::Proof]].concat();
     let (folder, server) = (folder(), Fake::start(&replies).await);
-    let remote = open(&folder, Duration::from_millis(200));
+    let remote = open(&folder, LONG);
     let deletion = deletion(7, &server.name);
     remote.submit(Some(deletion.clone()));
     assert_eq!(remote.settled(deletion.id, LONG).await, Remote::Forgotten);
     assert_eq!((remote.counts(), server.asked()), (counts(0, 1), replies.len()));
-    // Also for who comes later.
+    // Also for a later caller.
     assert_eq!(remote.settled(deletion.id, LONG).await, Remote::Forgotten);
+}
+
+#[tokio::test]
+async fn a_server_that_has_hung_is_asked_again() {
+    let (folder, server) = (folder(), Fake::start(&[Reply::Hang, Reply::Proof]).await);
+    let remote = open(&folder, SHORT);
+    remote.submit([deletion(7, &server.name)]);
+    assert_eq!(remote.settled([7; 16], LONG).await, Remote::Forgotten);
+    assert!(server.asked() > 1);
 }
 
 #[tokio::test]
@@ -215,7 +230,8 @@ async fn the_first_try_comes_at_once_also_where_earlier_ones_wait() {
     until("it is refused", || server.asked() == 1).await;
     remote.submit([second.clone()]);
     assert_eq!(remote.settled(second.id, LONG).await, Remote::Forgotten);
-    assert_eq!(remote.settled(first.id, SHORT).await, Remote::Pending);
+    assert_eq!(remote.settled(first.id, Duration::ZERO).await, Remote::Pending);
+    assert_eq!(server.asked(), 2);
 }
 
 #[tokio::test]
@@ -247,35 +263,32 @@ async fn there_are_few_connections_at_one_time() {
     }
     let asked = || servers.iter().map(Fake::asked).sum::<usize>();
     until("some are asked", || asked() >= MAX_RUNNING).await;
-    sleep(SHORT).await;
+    assert!(
+        remote.shared.lock().queue.next(Instant::now()).is_none(),
+        "nobody has a turn before another one ends"
+    );
     assert_eq!((asked(), remote.counts()), (MAX_RUNNING, counts(30, 0)));
 }
 
 #[tokio::test]
 async fn what_is_pending_goes_on_after_the_daemon_was_killed() {
-    let (folder, server) = (folder(), Fake::start(&[Reply::Hang]).await);
-    let (name, address) = (server.name.clone(), SocketAddr::from(([127, 0, 0, 1], server.name.port)));
-    let deletions = [7, 8, 9].map(|of| deletion(of, &name));
+    let (folder, server) = (folder(), Fake::start(&[Reply::Hang, Reply::Hang, Reply::Proof]).await);
+    let deletions = [7, 8, 9].map(|of| deletion(of, &server.name));
     let remote = open(&folder, LONG);
     for deletion in &deletions {
         remote.submit([deletion.clone()]);
-        // The kill could come now.
+        // The daemon could be killed now.
         assert!(text(&folder).ends_with('\n') && text(&folder).contains(&hex::encode(deletion.id)));
     }
-    drop((remote, server));
-    let server = loop {
-        sleep(Duration::from_millis(5)).await;
-        if std::net::TcpListener::bind(address).is_ok() {
-            break Fake::start_at(address, &[Reply::Proof]).await;
-        }
-    };
+    until("two are asked", || server.asked() == 2).await;
+    drop(remote);
     let remote = open(&folder, LONG);
     for deletion in &deletions {
         assert_eq!(remote.settled(deletion.id, LONG).await, Remote::Forgotten);
     }
     drop(remote);
     assert_eq!(open(&folder, LONG).counts(), counts(0, 0), "nothing is left of them");
-    assert_eq!(server.asked(), 3);
+    assert_eq!(server.asked(), 2 + 3);
 }
 
 #[tokio::test]
@@ -285,17 +298,22 @@ async fn it_is_given_up_when_the_lifetime_is_over() {
     let data_dir =
         Arc::new(DataDir::open(&data_dir, Role::Daemon, Sharing::Alone).expect("a data directory"));
     let journal = Arc::new(Journal::new(Audit::open(&log, data_dir).expect("an audit log")));
-    let remote = open_with(&folder, LONG, timing(), Arc::clone(&journal));
-    let now = deletion(0, &server.name).lives_until - 3600;
+    static NOW: AtomicU64 = AtomicU64::new(1_000_000);
+    let timing = Timing { unix_seconds: || NOW.load(Ordering::SeqCst), ..timing() };
+    let remote = open_with(&folder, LONG, timing, Arc::clone(&journal));
     let (over, short) = (
-        RemoteDeletion { lives_until: now, ..deletion(7, &server.name) },
-        RemoteDeletion { lives_until: now + 2, ..deletion(8, &server.name) },
+        RemoteDeletion { lives_until: 1_000_000, ..deletion(7, &server.name) },
+        RemoteDeletion { lives_until: 1_000_060, ..deletion(8, &server.name) },
     );
     remote.submit([over, short.clone()]);
     assert_eq!(remote.counts(), counts(1, 0), "one that is over is not begun");
+    NOW.store(1_000_059, Ordering::SeqCst);
+    until("it is asked again", || server.asked() > 2).await;
+    assert_eq!(remote.counts(), counts(1, 0), "it is not over yet");
     let before = remote.changes();
+    NOW.store(1_000_060, Ordering::SeqCst);
     assert_eq!(remote.settled(short.id, LONG).await, Remote::Pending, "it is not called forgotten");
-    assert!(unix_seconds() >= u64::from(short.lives_until) && remote.changes() > before);
+    assert!(remote.changes() > before);
     assert_eq!(remote.counts(), counts(0, 0));
     drop(remote);
     journal.audit().close();
@@ -343,15 +361,14 @@ async fn a_request_that_waits_is_let_go_when_the_daemon_stops() {
     let (folder, server) = (folder(), Fake::start(&[Reply::Hang]).await);
     let remote = open(&folder, LONG);
     remote.submit([deletion(7, &server.name)]);
-    let (settled, ()) = tokio::join!(remote.settled([7; 16], LONG), async {
-        sleep(Duration::from_millis(20)).await;
-        remote.close();
-    });
-    assert_eq!(settled, Remote::Pending);
+    let mut settled = pin!(remote.settled([7; 16], LONG * 10));
+    assert!(poll!(&mut settled).is_pending());
+    remote.close();
+    assert_eq!(timeout(LONG, settled).await.expect("let go"), Remote::Pending);
     assert_eq!(remote.settled([7; 16], LONG).await, Remote::Pending, "nor does one wait that comes later");
 }
 
-/// All that comes from a session's key, and what a cached key is.
+/// All keys derived from a session's key, and the secret of a cached key.
 fn secrets_of(byte: u8) -> Vec<Vec<u8>> {
     let key = [byte; 32];
     let mut secrets = vec![key.to_vec(), [byte ^ 0xFF; 32].to_vec()];

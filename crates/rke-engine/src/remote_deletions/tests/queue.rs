@@ -1,4 +1,4 @@
-//! Whose turn it is. Times are made up: nothing waits.
+//! Whose turn it is. Times are simulated: nothing waits.
 
 use super::super::queue::{Queue, Tried};
 use super::*;
@@ -26,7 +26,7 @@ fn all(queue: &mut Queue, now: Instant) -> Vec<u8> {
 }
 
 fn wakes_in(queue: &Queue, now: Instant) -> Option<Duration> {
-    // Lifetimes are no matter here.
+    // Lifetimes do not matter here.
     queue.wakes_at((now, u64::from(u32::MAX))).map(|at| at - now)
 }
 

@@ -1,0 +1,100 @@
+//! What is shown about sessions, and about everything needed to open one: counts, names, times. None of it is secret,
+//! and reading it changes nothing.
+
+use super::Sessions;
+use crate::activity;
+use crate::exchange::progress::Watch;
+use crate::exchange::raidas;
+use crate::guardians::Report;
+use crate::keys;
+use crate::model::remote_deletion::RemoteCounts;
+use crate::model::session_id::SessionId;
+use crate::model::viewer::Viewer;
+use crate::store::{self, SessionInfo};
+
+/// Numbers that change when what they stand for changes for a viewer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Changes {
+    /// Sessions; for a program, remote deletions too.
+    pub sessions: u64,
+    /// Cached keys.
+    pub keys: u64,
+    /// The state of the RAIDAs.
+    pub raidas: u64,
+    /// The activity.
+    pub activity: u64,
+}
+
+impl Sessions {
+    /// A session that has not expired. Does not count as a use.
+    pub fn show(&self, id: SessionId) -> Option<SessionInfo> {
+        self.store.row(id)
+    }
+
+    /// Why the Content Server broke off the session's most recently ended tunnel, if it did.
+    pub fn tunnel_broken_off(&self, id: SessionId) -> Option<String> {
+        self.tunnels.broken_off(id)
+    }
+
+    /// How many sessions the viewer may see, and those that have not expired, oldest first.
+    pub fn list(&self, viewer: &Viewer) -> (store::Count, Vec<SessionInfo>) {
+        self.store.rows(viewer)
+    }
+
+    /// How many sessions exist.
+    pub fn count(&self) -> store::Count {
+        self.store.count()
+    }
+
+    /// The unexpired cached keys that the viewer may see.
+    pub fn cached_keys(&self, viewer: &Viewer) -> Vec<keys::CachedKeyInfo> {
+        self.keystore.rows(viewer)
+    }
+
+    /// How many keys are cached.
+    pub fn count_cached_keys(&self) -> keys::Count {
+        self.keystore.count()
+    }
+
+    /// How the RAIDAs have been doing, all of them in order.
+    pub fn raidas(&self) -> Vec<raidas::RaidaSummary> {
+        self.exchange.raidas().rows()
+    }
+
+    /// Where the guardians say that the RAIDAs are. `None` without guardians.
+    pub fn directory(&self) -> Option<Report> {
+        self.exchange.agreed_directory().report()
+    }
+
+    /// The latest events that the viewer may see, newest first.
+    pub fn activity(&self, viewer: &Viewer) -> Vec<activity::Event> {
+        self.journal.activity().seen_by(viewer)
+    }
+
+    /// How many remote deletions are pending, and how many were confirmed.
+    pub fn count_remote_deletions(&self) -> RemoteCounts {
+        self.remote.counts()
+    }
+
+    /// The change counters for the viewer, to be compared with earlier ones.
+    pub fn changes(&self, viewer: &Viewer) -> Changes {
+        let deletions = match viewer {
+            // The console shows them in what it requests when sessions have changed.
+            Viewer::Program => self.remote.changes(),
+            Viewer::Page(_) | Viewer::NullOrigin => 0,
+        };
+        let (raidas, directory) =
+            (self.exchange.raidas().changes(), self.exchange.agreed_directory().changes());
+        Changes {
+            sessions: self.store.changes(viewer).wrapping_add(deletions),
+            keys: self.keystore.state(viewer),
+            raidas: raidas.wrapping_add(directory),
+            activity: self.journal.activity().changes(viewer),
+        }
+    }
+
+    /// Subscribes to the later steps of exchanges that the viewer may see. `None` if all seats are taken.
+    pub fn watch_exchanges(&self, viewer: Viewer) -> Option<Watch> {
+        self.exchange.progress().watch(viewer)
+    }
+}

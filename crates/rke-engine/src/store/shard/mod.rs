@@ -1,0 +1,233 @@
+//! A part of the sessions, behind its own lock. A map that grows, or a sweep of many sessions that end together,
+//! delays only operations on the same shard.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+use foldhash::quality::RandomState;
+
+use super::entry::Entry;
+use super::{KeyError, KeyUse, NewSession, SessionInfo, SessionLimits};
+use crate::model::clock::Moment;
+use crate::model::session_id::SessionId;
+use crate::model::session_key::SessionKey;
+
+/// How many outdated deadlines are always tolerated.
+const SPARE: usize = 64;
+
+/// A map with a capacity of at most this many sessions is never shrunk.
+const SPARE_ROOM: usize = 8;
+
+/// A session that was taken out, and its end according to the rules.
+pub(super) struct Taken {
+    pub(super) session: NewSession,
+    pub(super) end: Moment,
+}
+
+/// A part of the sessions, and their deadlines.
+///
+/// A deadline is outdated if its session is gone or now ends at another time. An outdated deadline is skipped when it
+/// comes up: removing it from the middle of the order would cost more than the rest of a deletion. The first deadline
+/// is never outdated.
+pub(super) struct Shard {
+    /// Copied into each shard, so that a look-up finds them next to its session.
+    rules: SessionLimits,
+    /// Boxed, because a map that has just grown is half empty. The hash is seeded, so response times do not reveal
+    /// which ids exist. It need not be stronger, because ids are random already.
+    entries: HashMap<SessionId, Box<Entry>, RandomState>,
+    deadlines: BinaryHeap<Reverse<(Moment, SessionId)>>,
+    /// The first deadline. Reading it here avoids touching the heap, which is not in the CPU's cache when a session
+    /// ends that is not the first.
+    first_deadline: Option<Moment>,
+    /// Grows with each change of what `row` returns for any session.
+    pub(super) changes: u64,
+}
+
+impl Shard {
+    pub(super) fn new(rules: SessionLimits) -> Self {
+        Self {
+            rules,
+            entries: HashMap::default(),
+            deadlines: BinaryHeap::new(),
+            first_deadline: None,
+            changes: 0,
+        }
+    }
+
+    /// Adds a session. Returns its row and its first deadline.
+    pub(super) fn insert(
+        &mut self,
+        id: SessionId,
+        session: NewSession,
+        now: Moment,
+    ) -> (SessionInfo, Moment) {
+        let entry = Entry::new(session, &self.rules, now);
+        let (row, deadline) = (entry.row(id), entry.queued);
+        #[cfg(feature = "fault-injection")]
+        crate::store::fault_injection::session_inserted(id, entry.session.key.cipher());
+        self.queue(deadline, id);
+        let before = self.entries.insert(id, Box::new(entry));
+        debug_assert!(before.is_none(), "a session id was given out twice");
+        self.changes += 1;
+        (row, deadline)
+    }
+
+    /// The session, if it has not ended by `now`.
+    pub(super) fn live(&mut self, id: SessionId, now: Moment) -> Option<&mut Entry> {
+        let entry = self.entries.get_mut(&id).map(Box::as_mut);
+        entry.filter(|entry| !entry.has_ended(now, &self.rules))
+    }
+
+    /// Notes a use of a session's key, and returns what `of` takes from its keys, such as a handle.
+    pub(super) fn use_key<H>(
+        &mut self,
+        id: SessionId,
+        key_use: KeyUse,
+        now: Moment,
+        of: impl FnOnce(&SessionKey) -> H,
+    ) -> Result<H, KeyError> {
+        let limits = self.rules.usage;
+        let entry = self.live(id, now).ok_or(KeyError::NotFound)?;
+        entry.use_key(key_use, now, limits)?;
+        let key = of(&entry.session.key);
+        self.changes += 1;
+        Ok(key)
+    }
+
+    /// Gives a session its full lifetime again.
+    pub(super) fn renew(&mut self, id: SessionId, now: Moment) -> Option<SessionInfo> {
+        let rules = self.rules;
+        let entry = self.live(id, now)?;
+        entry.renew(now, &rules);
+        let row = entry.row(id);
+        self.requeue(id);
+        self.changes += 1;
+        Some(row)
+    }
+
+    pub(super) fn take(&mut self, id: SessionId) -> Option<Taken> {
+        let entry = self.entries.remove(&id)?;
+        self.give_up_room();
+        entry.note_change();
+        self.outdated(entry.queued, id);
+        self.changes += 1;
+        Some(Taken { end: entry.end(&self.rules), session: entry.session })
+    }
+
+    /// Halves the map when more than three quarters of it are free. Otherwise a burst of sessions would keep its
+    /// memory for hours, and within an hour each shard sees a burst.
+    fn give_up_room(&mut self) {
+        let room = self.entries.capacity();
+        if room > SPARE_ROOM && 4 * self.entries.len() < room {
+            self.entries.shrink_to(room / 2);
+        }
+    }
+
+    /// Takes all sessions that `chosen` selects.
+    pub(super) fn take_all(&mut self, chosen: impl Fn(&Entry) -> bool) -> Vec<(SessionId, Taken)> {
+        let ids: Vec<SessionId> =
+            self.entries.iter().filter(|(_, entry)| chosen(entry)).map(|(id, _)| *id).collect();
+        ids.into_iter().filter_map(|id| Some((id, self.take(id)?))).collect()
+    }
+
+    /// Takes up to `most` sessions that have ended, and returns the next deadline. A session that was used since it
+    /// was queued is queued again here: to stay fast, the uses themselves do not change the order.
+    pub(super) fn take_ended(
+        &mut self,
+        now: Moment,
+        most: usize,
+        ended: &mut Vec<(SessionId, Taken)>,
+    ) -> Option<Moment> {
+        while let Some((deadline, id)) = self.first() {
+            if deadline > now || ended.len() >= most {
+                return Some(deadline);
+            }
+            if self.live(id, now).is_some() {
+                self.requeue(id);
+            } else if let Some(taken) = self.take(id) {
+                ended.push((id, taken));
+            }
+        }
+        None
+    }
+
+    /// Moves a session to the place of its end in the order of deadlines.
+    fn requeue(&mut self, id: SessionId) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let (before, now) = (entry.queued, entry.end(&self.rules));
+        if before != now {
+            entry.queued = now;
+            self.queue(now, id);
+            self.outdated(before, id);
+        }
+    }
+
+    /// Applies other rules.
+    pub(super) fn set_rules(&mut self, rules: SessionLimits) {
+        self.rules = rules;
+        self.entries.values_mut().for_each(|entry| entry.queued = entry.end(&rules));
+        self.put_in_order();
+        self.changes += 1;
+    }
+
+    /// The sessions that have not ended by `now`.
+    pub(super) fn all_live(&self, now: Moment) -> impl Iterator<Item = (SessionId, &Entry)> {
+        let entries = self.entries.iter().map(|(id, entry)| (*id, &**entry));
+        entries.filter(move |(_, entry)| !entry.has_ended(now, &self.rules))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// How many sessions have ended and wait to be swept.
+    pub(super) fn count_ended(&self, now: Moment) -> usize {
+        if self.first_deadline.is_none_or(|deadline| deadline > now) {
+            return 0;
+        }
+        self.entries.values().filter(|entry| entry.has_ended(now, &self.rules)).count()
+    }
+
+    fn first(&self) -> Option<(Moment, SessionId)> {
+        self.deadlines.peek().map(|Reverse(first)| *first)
+    }
+
+    /// Adds a deadline.
+    fn queue(&mut self, deadline: Moment, id: SessionId) {
+        self.deadlines.push(Reverse((deadline, id)));
+        self.first_deadline = Some(self.first_deadline.map_or(deadline, |first| first.min(deadline)));
+    }
+
+    /// Notes that a deadline is outdated. It is dropped if it is the first; all are dropped when they are more than
+    /// half.
+    fn outdated(&mut self, deadline: Moment, id: SessionId) {
+        if self.deadlines.len() > 2 * self.entries.len() + SPARE {
+            return self.put_in_order();
+        }
+        if self.first_deadline == Some(deadline) && self.first() == Some((deadline, id)) {
+            self.deadlines.pop();
+            while self.first().is_some_and(|first| !self.holds(&first)) {
+                self.deadlines.pop();
+            }
+            self.first_deadline = self.first().map(|(deadline, _)| deadline);
+        }
+    }
+
+    /// Whether a deadline belongs to a session and is up to date.
+    fn holds(&self, (deadline, id): &(Moment, SessionId)) -> bool {
+        self.entries.get(id).is_some_and(|entry| entry.queued == *deadline)
+    }
+
+    /// Rebuilds the order, with only as much memory as it needs until the next rebuild.
+    fn put_in_order(&mut self) {
+        let mut deadlines = std::mem::take(&mut self.deadlines).into_vec();
+        deadlines.clear();
+        deadlines.shrink_to(2 * self.entries.len() + SPARE + 1);
+        deadlines.extend(self.entries.iter().map(|(id, entry)| Reverse((entry.queued, *id))));
+        self.deadlines = deadlines.into();
+        self.first_deadline = self.first().map(|(deadline, _)| deadline);
+    }
+}
+
+#[cfg(test)]
+mod tests;
