@@ -13,7 +13,11 @@ export class Refused extends Error {
 }
 
 // Nobody answered.
-export class Unreachable extends Error {}
+export class Unreachable extends Error {
+  constructor() {
+    super('The daemon does not answer');
+  }
+}
 
 let lead = 0;
 
@@ -39,8 +43,8 @@ async function send(method, path, parameters, options = {}) {
   let response;
   try {
     response = await fetch(`/api/rke/${path}${query && `?${query}`}`, { method, headers, body, ...options });
-  } catch (error) {
-    throw new Unreachable(error.message);
+  } catch {
+    throw new Unreachable();
   }
   const date = Date.parse(response.headers.get('date'));
   if (Math.abs(date - now()) > 2000) lead = date - Date.now();
@@ -67,8 +71,8 @@ export async function* events(signal) {
       rest = blocks.pop();
       for (const block of blocks) yield event(block);
     }
-  } catch (error) {
-    throw new Unreachable(error.message);
+  } catch {
+    throw new Unreachable();
   }
 }
 

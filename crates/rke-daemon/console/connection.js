@@ -3,6 +3,7 @@
 
 import { events, hasToken, keepToken, Refused } from './api.js';
 import { byId, show, write } from './dom.js';
+import { isAway } from './state.js';
 
 const RETRY = 1000;
 const POLL = 5000;
@@ -34,9 +35,9 @@ function state(name) {
   }
   show(byId('lost'), lost);
   byId('console').inert = lost;
+  isAway(lost);
   show(byId('token'), name === 'token');
-  if (name === 'live') show(byId('console'), true);
-  if (name === 'token') show(byId('console'), false);
+  if (name === 'live' || name === 'token') show(byId('console'), name === 'live');
 }
 
 // Calls `took` with each event for as long as the page lives.
@@ -75,7 +76,7 @@ async function cope(error, ending, took) {
   if (error instanceof Refused) {
     // Too many pages listen: this one asks instead.
     state('live');
-    for (const name of ['sessions', 'keys', 'raidas', 'refusals']) took(name, {});
+    for (const name of ['sessions', 'keys', 'raidas', 'activity', 'refusals']) took(name, {});
     return POLL;
   }
   state(ending.signal.aborted && !visible() ? 'paused' : 'lost');

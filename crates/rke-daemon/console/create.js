@@ -3,6 +3,7 @@
 import { ask, now } from './api.js';
 import { byId, make, show, write } from './dom.js';
 import { failure, full } from './failures.js';
+import { fill, ring } from './ring.js';
 import { plural } from './words.js';
 
 const RAIDAS = 25;
@@ -12,15 +13,46 @@ const REQUIRED = 13;
 const LATE = 2000;
 
 const cells = [];
+const round = ring();
 let opening = false;
+let isFull = false;
+let opened = null;
 let watched = null;
 let unwatching;
 let offered = false;
 
-export function start() {
+// `showSession` opens the panel of a session by its id.
+export function start(showSession) {
   for (let raida = 0; raida < RAIDAS; raida += 1) cells.push(make('span', { class: 'share' }, String(raida)));
   byId('share-grid').append(...cells);
+  byId('share-ring').prepend(round);
+  fill(round, 0);
   byId('open-form').addEventListener('submit', open);
+  for (const id of ['open-panel', 'open-first']) byId(id).addEventListener('click', begin);
+  byId('open-show').addEventListener('click', () => {
+    byId('open').close();
+    showSession(opened);
+  });
+}
+
+// Shows the form, clean unless a session is being opened.
+function begin() {
+  if (!opening) reset();
+  byId('open').showModal();
+  const empty = ['open-domain', 'open-wallet'].map(byId).find((field) => field.value === '');
+  (empty ?? byId('open-button')).focus();
+}
+
+function reset() {
+  for (const cell of cells) {
+    cell.dataset.state = '';
+    cell.title = '';
+  }
+  fill(round, 0);
+  byId('open-result').replaceChildren();
+  show(byId('open-next'), false);
+  write(byId('share-count'), `${RAIDAS} RAIDAs are asked`);
+  write(byId('share-need'), `${REQUIRED} have to respond`);
 }
 
 // Fills in what the daemon proposes, where the user has not begun to write.
@@ -35,46 +67,52 @@ export function offer(example, known) {
 }
 
 export function room(sessions, max) {
-  const isFull = sessions.length >= max;
-  const ends = sessions.map((session) => Date.parse(session.expires_at) - now());
+  isFull = sessions.length >= max;
   show(byId('open-full'), isFull);
-  if (isFull) write(byId('open-full'), full(max, ends.length > 0 ? Math.min(...ends) : null));
+  if (isFull) {
+    const next = sessions.reduce((first, session) => (session.expires_at < first ? session.expires_at : first), '9');
+    write(byId('open-full-text'), full(max, sessions.length > 0 ? Date.parse(next) - now() : null));
+  }
+  enable();
+}
+
+function enable() {
   byId('open-button').disabled = isFull || opening;
 }
 
 async function open(event) {
   event.preventDefault();
   const domain = byId('open-domain').value.trim().toLowerCase().replace(/\.$/, '');
-  begin(domain);
+  opening = true;
+  watched = domain;
+  clearTimeout(unwatching);
+  reset();
+  enable();
+  write(byId('share-count'), 'Looking the domain up');
   try {
     const parameters = { domain, wallet_path: byId('open-wallet').value.trim() };
     if (byId('open-fresh').checked) parameters.fresh = true;
     succeed(await ask('POST', 'session', parameters));
   } catch (error) {
+    if (cells.every((cell) => cell.dataset.state === '')) write(byId('share-count'), 'No RAIDA was asked');
     write(byId('share-need'), 'No session was opened');
     byId('open-result').replaceChildren(failure(error));
+    byId('open-result').scrollIntoView({ block: 'nearest' });
   }
   opening = false;
-  byId('open-button').disabled = false;
+  enable();
   unwatching = setTimeout(() => { watched = null; }, LATE);
 }
 
-function begin(domain) {
-  opening = true;
-  watched = domain;
-  clearTimeout(unwatching);
-  for (const cell of cells) cell.dataset.state = '';
-  byId('open-button').disabled = true;
-  byId('open-result').replaceChildren();
-  write(byId('share-count'), 'Looking the domain up');
-  write(byId('share-need'), `${REQUIRED} of ${RAIDAS} have to answer`);
-}
-
 function succeed(session) {
+  opened = session.session_id;
   const how = session.from_cache ? 'from the cache, without asking a RAIDA' : 'with new shares from the RAIDAs';
   if (session.from_cache) write(byId('share-count'), 'No RAIDA was asked');
   write(byId('share-need'), session.from_cache ? 'The cache was enough' : 'The session is open');
+  fill(round, 1);
   byId('open-result').replaceChildren(make('p', { class: 'notice good' }, `Session with ${session.domain} opened ${how}.`));
+  show(byId('open-next'), true);
+  byId('open-show').focus();
 }
 
 // A step of an exchange: shown where it is the one that was begun here.
@@ -88,6 +126,7 @@ export function step({ domain: of, raida, state, fault }) {
   const came = cells.filter((cell) => cell.dataset.state === 'answered').length;
   write(byId('share-count'), `${plural(came, 'share')} of ${RAIDAS}`);
   if (!opening) return;
+  fill(round, Math.min(1, came / REQUIRED));
   const missing = REQUIRED - came;
   write(byId('share-need'), missing > 0 ? `${missing} more needed` : 'Enough for a key');
 }

@@ -1,7 +1,7 @@
 // Makes elements. Text goes in as text; nothing here, or anywhere else, turns text into markup.
 
 const SVG = 'http://www.w3.org/2000/svg';
-const SVG_TAGS = new Set(['svg', 'circle', 'path']);
+const SVG_TAGS = new Set(['svg', 'circle', 'path', 'use']);
 
 export const byId = (id) => document.getElementById(id);
 
@@ -15,6 +15,21 @@ export function make(tag, attributes = {}, ...children) {
   }
   element.append(...children.flat().filter((child) => child !== null && child !== false));
   return element;
+}
+
+// One of the icons that stand in the page.
+export const icon = (name) => make('svg', { class: 'icon', 'aria-hidden': 'true' }, make('use', { href: `#i-${name}` }));
+
+// A button that copies a text.
+export function copyButton(text, what) {
+  return make('button', { class: 'copy', type: 'button', 'aria-label': `Copy ${what}`, title: `Copy ${what}`, onclick: () => copy(text, what) }, icon('copy'));
+}
+
+// Has the browser save a text as a file.
+export function save(name, text) {
+  const href = URL.createObjectURL(new Blob([text], { type: 'application/json' }));
+  make('a', { href, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 1000);
 }
 
 // Sets a text only where it is another one: what has not changed is not announced again.
@@ -46,13 +61,13 @@ export function reconcile(list, items, keyOf, create, update) {
 
 let saidTimer;
 
-// Tells what has been done, at the foot of the page and to screen readers.
-export function say(text) {
+// Tells what has been done, at the foot of the page and to screen readers: a text, or texts and links.
+export function say(what, time = 7000) {
   const said = byId('said');
-  said.textContent = text;
+  said.replaceChildren(...[what].flat());
   said.classList.add('shown');
   clearTimeout(saidTimer);
-  saidTimer = setTimeout(() => said.classList.remove('shown'), 7000);
+  saidTimer = setTimeout(() => said.classList.remove('shown'), time);
 }
 
 export async function copy(text, what) {

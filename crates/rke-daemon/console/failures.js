@@ -1,45 +1,60 @@
-// Why no session was opened, in words, and what to do about it.
+// What went wrong, in words, and what to do about it; the help of the page and the book's page of errors say more.
 
-import { make } from './dom.js';
-import { list, span } from './words.js';
+import { make, say } from './dom.js';
+import { list, number, span } from './words.js';
 
 const isWallet = (body) => 'wallet_path' in body;
 
-// Title and advice for a refusal, the first that fits.
+// Title, advice and help for a refusal, the first that fits.
 const CASES = [
   [(status, body) => 'faults' in body, 'Too few RAIDAs answered',
-    'Try again in a moment. If the same ones stay silent, see whether UDP gets out of this machine, and whether their operators know.'],
-  [(status, body) => status === 403 && isWallet(body), 'The wallet lies in the wrong place',
-    'The daemon takes wallets from one folder only. Move it there, or ask the operator.'],
+    'Try again in a moment. If the same ones stay silent, see whether UDP leaves this machine, and tell their operators.', '#help-raidas'],
+  [(status, body) => status === 403 && isWallet(body), 'The wallet is in the wrong place',
+    'The daemon takes wallets from one folder only. Move it there, or ask the operator.', '#help-wallet-place'],
   [(status, body) => isWallet(body), 'The wallet cannot be used',
-    'Give the absolute path of the folder that has Bank and Fracked in it. It has to be readable for the daemon.'],
+    'Give the absolute path of the folder that has Bank and Fracked in it. It has to be readable for the daemon.', '#help-wallet'],
   [(status, body) => status === 403 && body.message.includes('know each other only weakly'), 'The ends would know each other only weakly',
-    'Leave it, unless the daemon\u2019s operator accepts that for this domain. The message says how the daemon is told.'],
+    'Do not go on unless the daemon\u2019s operator accepts that for this domain. The message says how.', '#help-weak'],
   [(status, body) => status === 403 && body.message.includes('weak (1-byte)'), 'Only a weak key can be made',
-    'Leave it, unless the data may be public. If it may, the message says how the daemon is told.'],
+    'Do not go on unless the data may be public. The message says how to allow it.', '#help-weak'],
   [(status) => status === 403, 'This may be another Content Server',
-    'Ask the operator of the domain before you accept a change. The message says how to accept it.'],
-  [(status) => status === 429, 'There is no place for another session',
-    'Delete one that nobody needs any more, or wait until one ends.'],
+    'Ask the operator of the domain before you accept a change. The message says how to accept it.', '#help-changed'],
+  [(status) => status === 429, 'No room for another session',
+    'Delete a session that nobody needs, or wait until one expires.', '#help-full'],
   [(status, body) => status === 502 && body.message.startsWith('The key was not confirmed'), 'The Content Server did not confirm the key',
-    'Nothing is cached. See whether the Content Server is up, then try again.'],
+    'Nothing is cached. See whether the Content Server is up, then try again.', '#help-server'],
   [(status, body) => status === 502 && body.message.startsWith('Cannot agree on a key'), 'No key agreed with the Content Server',
-    'Nothing is cached. See whether it is up and can be reached from the daemon\u2019s machine, then try again.'],
+    'Nothing is cached. See whether it is up and can be reached from the daemon\u2019s machine, then try again.', '#help-server'],
   [(status, body) => status === 502 && /shares are right|gave wrong shares/.test(body.message), 'Too many shares are wrong',
-    'Nothing is cached. Try again. If it persists, tell the operator of the Content Server.'],
+    'Nothing is cached. Try again. If it persists, tell the operator of the Content Server.', '#help-shares'],
   [(status) => status === 502, 'DNS does not lead to a Content Server',
-    'Check the spelling of the domain. On the daemon\u2019s machine, rke discover shows what DNS says.'],
-  [(status) => status === 503, 'Somebody else is opening a session for this domain',
-    'Try again in a few seconds.'],
-  [(status) => status === 400, 'The request is not complete', 'Correct the field that the message names.'],
+    'Check the spelling of the domain. On the daemon\u2019s machine, rke discover shows what DNS says.', '#help-dns'],
+  [(status) => status === 503, 'Another session is being opened for this domain',
+    'Try again in a few seconds.', '#help-busy'],
+  [(status) => status === 400, 'The request is incomplete', 'Correct the field that the message names.', '#help-request'],
 ];
 
+// How long a failure is said. Its link has to be reached.
+const FAILURE = 20000;
+
+// What the book says about errors of this status, in a tab of its own: the page keeps what was typed.
+export const errorHelp = ({ status }) => (status
+  ? make('a', { class: 'together', href: `/book/errors.html#error-${status}`, target: '_blank' }, `Error ${status}`)
+  : make('a', { href: '#help-daemon' }, 'Help'));
+
+// Tells at the foot of the page that something was not done.
+export function sayFailure(what, error) {
+  say([`${what}: ${error.message}. `, errorHelp(error)], FAILURE);
+}
+
+// Why no session was opened.
 export function failure(error) {
   const { status, body } = error;
-  if (!status) return notice('The daemon did not answer', error.message, 'See whether it is still running.');
+  if (!status) return notice('The daemon did not answer', 'It may have opened the session all the same: if so, it is in the list.', ['See whether the daemon is still running. ', errorHelp(error)]);
   const found = CASES.find(([fits]) => fits(status, body));
-  const [, title, advice] = found ?? [null, 'No session was opened', 'The daemon\u2019s log says more.'];
-  return notice(title, `${error.message}.`, advice, faults(body));
+  const [, title, advice, help = null] = found ?? [null, 'No session was opened', 'Read the daemon\u2019s log.'];
+  const page = help === null ? [] : [make('a', { href: help }, 'Help'), ' · '];
+  return notice(title, `${error.message}.`, [`${advice} `, make('span', { class: 'together' }, page, errorHelp(error))], faults(body));
 }
 
 function notice(title, message, advice, more = null) {
@@ -57,6 +72,6 @@ function faults(body) {
 }
 
 export function full(max, next) {
-  const wait = next === null ? '' : ` The next one ends in ${span(next / 1000)}.`;
-  return `All ${max} places are taken. Delete a session to open another.${wait}`;
+  const wait = next === null ? '' : ` The next one expires in ${span(next / 1000)}.`;
+  return `All ${number(max)} places are taken. Delete a session to open another.${wait}`;
 }

@@ -1,9 +1,10 @@
 // What the cache keeps, for each domain and set of coins: it opens later sessions without asking the RAIDAs.
 
-import { ask } from './api.js';
+import { ask, now } from './api.js';
 import { confirm } from './confirm.js';
 import { byId, make, reconcile, say, show, write } from './dom.js';
-import { clock, list, plural } from './words.js';
+import { sayFailure } from './failures.js';
+import { clock, list, number, plural, shortName, until } from './words.js';
 
 // How many coins are named; up to 25 have been shown to the RAIDAs.
 const MOST_COINS = 3;
@@ -18,32 +19,37 @@ export function render(keys) {
   shown = keys;
   reconcile(byId('key-rows'), keys, (key) => `${key.domain} ${key.coins}`, create, update);
   show(byId('forget-all'), keys.length > 1);
+  show(byId('key-table'), keys.length > 0);
   show(byId('key-empty'), keys.length === 0);
-  write(byId('key-empty'), 'No key is cached. The next session of any domain asks the RAIDAs.');
-  write(byId('figure-keys'), String(keys.length));
-  write(byId('figure-keys-what'), keys.length === 1 ? 'cached key' : 'cached keys');
+  write(byId('key-count'), number(keys.length));
+  write(byId('figure-keys'), number(keys.length));
+  const weak = keys.filter((key) => key.key_bits < 128).length;
+  write(byId('figure-keys-more'), weak > 0 ? `${weak} weak` : 'for later sessions');
 }
 
 function create(key) {
-  return make('li', { class: 'row key' },
-    make('div', {}, make('strong', {}, key.domain), make('span', { class: 'key-what' }), make('span', { class: 'key-coins' }), make('span', { class: 'key-until' })),
-    make('button', {
-      class: 'button', type: 'button', 'aria-label': `Remove what is cached for ${key.domain}`, onclick: () => forget(key.domain),
-    }, 'Remove'));
+  const cell = (name, ...children) => make('td', { role: 'cell', class: name }, ...children);
+  return make('tr', { role: 'row', class: 'key' },
+    cell('', make('strong', { title: key.domain }, shortName(key.domain))),
+    cell('key-server', key.cs_id), cell('key-bits'), cell('key-coins'), cell('key-until'),
+    cell('', make('button', {
+      class: 'button small', type: 'button', 'aria-label': `Remove what is cached for ${key.domain}`, onclick: () => forget(key.domain),
+    }, 'Remove')));
 }
 
 function update(row, key) {
   const weak = key.key_bits < 128;
-  row.classList.toggle('weak', weak);
-  write(row.querySelector('.key-what'), `${key.cs_id}, ${key.key_bits}-bit${weak ? ', weak' : ''}`);
+  const bits = row.querySelector('.key-bits');
+  if (bits.textContent === '') bits.append(weak ? make('span', { class: 'badge loud' }, `Weak: ${key.key_bits}-bit`) : `${key.key_bits}-bit`);
   write(row.querySelector('.key-coins'), coins(key.coins));
-  write(row.querySelector('.key-until'), `until ${clock(new Date(key.expires_at))}`);
+  row.querySelector('.key-coins').title = list(key.coins);
+  write(row.querySelector('.key-until'), until((Date.parse(key.expires_at) - now()) / 1000));
+  row.querySelector('.key-until').title = clock(new Date(key.expires_at));
 }
 
 function coins(all) {
   const more = all.length - MOST_COINS;
-  const named = more > 1 ? [...all.slice(0, MOST_COINS), `${more} more`] : all;
-  return `for wallets with ${all.length === 1 ? 'coin' : 'coins'} ${list(named)}`;
+  return more > 1 ? `${all.slice(0, MOST_COINS).join(', ')} and ${more} more` : list(all);
 }
 
 async function forget(domain) {
@@ -57,7 +63,7 @@ async function forget(domain) {
     const { deleted } = await ask('DELETE', 'keys', domain === null ? {} : { domain });
     say(`${plural(deleted, 'cached key')} removed.`);
   } catch (error) {
-    say(`Not removed: ${error.message}`);
+    sayFailure('Not removed', error);
   }
-  byId('keys').focus();
+  byId('keys').focus({ preventScroll: true });
 }

@@ -1,90 +1,107 @@
-// How keys are held on this machine, and who was refused at the gate.
+// How keys are protected on this machine, and which of the daemon's promises do not hold.
 
 import { now } from './api.js';
+import { banner } from './banners.js';
 import { byId, make, show, write } from './dom.js';
-import { bytes, number, span } from './words.js';
+import { bytes, number, plural, span } from './words.js';
 
 const KINDS = {
   secretmem: 'In memory that only the daemon sees: not even root reads it from outside, and it is never written to swap or a core dump.',
-  locked: 'In locked memory: never in swap or a core dump. Root can read it, since this system has no memfd_secret or locked memory was asked for.',
+  locked: 'In locked memory: never in swap or a core dump. Root can read it, because this system has no memfd_secret or locked memory was asked for.',
   none: 'No key has been held yet.',
 };
 
-const RULES = {
-  size: ['too large', 'It was larger than any honest request.'],
-  host: ['for another host name', 'It named another host than this daemon. A page whose name was made to point here looks like this; --allow-host lets an honest name in.'],
-  origin: ['from a page that is not allowed', 'The page\u2019s origin is not on the list; --allow-origin puts an honest one there.'],
-  prefetch: ['ahead of a click', 'The browser asked before anybody clicked.'],
-  fetch: ['by an image, link, frame or form', 'Pages of other sites may use the daemon by a CORS fetch only.'],
-  token: ['without the token', 'This daemon wants its token with each request.'],
-  method: ['with a wrong method', 'The path does not have that method.'],
-  session_rate: ['too many sessions at once', 'Sessions were opened faster than any honest program does.'],
-  receipt_rate: ['too many receipts at once', 'Deletions with a receipt are rationed. Without one they are not.'],
+const MEMORY = { secretmem: 'hidden, even from root', locked: 'locked', none: 'not in use yet' };
+
+const FILES = {
+  reads_and_writes: 'reads and writes only in its own folders',
+  writes: 'writes only in its own folders, reads everywhere',
+  off: 'reads and writes everywhere',
 };
 
-const ATTEMPTS = {
-  open_session: 'open a session',
-  renew_session: 'renew a session',
-  delete_session: 'delete a session',
-  delete_sessions: 'delete sessions',
-  forget_keys: 'remove cached keys',
-  use_key: 'use a session\u2019s key',
-  tunnel: 'talk to a Content Server',
-  read: 'read from the daemon',
-  other: 'do something that the daemon does not do',
-};
+// How long a deletion may take at the other end before it is worth a banner.
+const PATIENCE = 5000;
 
-let last = null;
+let pendingSince = null;
+let pending = 0;
 
 export function start() {
-  setInterval(tellLast, 10000);
+  setInterval(warnPending, 1000);
 }
 
-export function memory({ secret_memory: held, remote_deletions: remote }) {
+const pairs = (rows) => rows.flatMap(([name, value]) => [make('dt', {}, name), make('dd', {}, value)]);
+
+export function render(status) {
+  memory(status.secret_memory);
+  sandbox(status.sandbox);
+  deletions(status.remote_deletions, status.config.weak_shares_allowed);
+  running(status);
+  byId('summary').replaceChildren(...pairs([
+    ['memory', MEMORY[status.secret_memory.kind] ?? status.secret_memory.kind],
+    ['debuggers', debuggers(status.secret_memory)],
+    ['sandbox', isWhole(status.sandbox) ? 'on' : 'incomplete'],
+    ['wiped at both ends', number(status.remote_deletions.confirmed)],
+  ]));
+}
+
+const debuggers = ({ inspection }) => (inspection === 'refused' ? 'refused' : 'allowed');
+
+function memory(held) {
   write(byId('memory-kind'), KINDS[held.kind] ?? held.kind);
-  const pair = (name, value) => [make('dt', {}, name), make('dd', {}, value)];
-  byId('memory-facts').replaceChildren(
-    ...pair('debuggers', held.inspection === 'refused' ? 'refused' : 'let in'),
-    ...pair('secrets held', `${number(held.slots_used)}, room for ${number(held.slots)}`),
-    ...pair('set aside', bytes(held.bytes)),
-    ...pair('scratch stacks not wiped', held.residues_found === 0 ? 'none found' : number(held.residues_found)),
-    ...pair('deleted keys at Content Servers', `${number(remote.confirmed)} wiped too, ${number(remote.pending)} not confirmed yet`));
-  const alarm = held.residues_found > 0
-    ? 'Memory that keys had been used in was not wiped at once, and is now. This is a bug in rke: please report it.'
-    : held.inspection === 'allowed' ? 'The daemon runs with --insecure-debug: debuggers and core dumps see every key.' : '';
+  byId('memory-facts').replaceChildren(...pairs([
+    ['debuggers', debuggers(held)],
+    ['secrets held', `${number(held.slots_used)}, room for ${number(held.slots)}`],
+    ['set aside', bytes(held.bytes)],
+    ['residues', held.residues_found === 0 ? 'none found' : number(held.residues_found)],
+  ]));
+  const residues = held.residues_found > 0 ? `Residues found: ${plural(held.residues_found, 'scratch stack')} had not been wiped at once, and ${held.residues_found === 1 ? 'is' : 'are'} now. This is a bug in rke: please report it.` : null;
+  const debug = held.inspection === 'allowed' ? 'Insecure debugging is on: debuggers and core dumps can read every key.' : null;
+  banner('residues', residues && { kind: 'bad', text: residues, href: '#help-residues', link: 'Help' });
+  banner('debug', debug && { kind: 'bad', text: debug, href: '#help-debug', link: 'Help' });
+  const alarm = [residues, debug].filter((text) => text !== null).join(' ');
   write(byId('memory-alarm'), alarm);
   show(byId('memory-alarm'), alarm !== '');
 }
 
-export function refusals({ total, rules, last: newest }) {
-  last = newest;
-  write(byId('figure-refused'), number(total));
-  write(byId('figure-refused-what'), total === 1 ? 'request refused' : 'requests refused');
-  const rows = rules.map(({ rule, count }) => [make('dt', {}, RULES[rule]?.[0] ?? rule), make('dd', {}, number(count))]);
-  byId('gate-rules').replaceChildren(...rows.flat());
-  tellLast();
+const isWhole = ({ landlock, seccomp, no_new_privs: privileges }) => landlock !== 'off' && seccomp && privileges;
+
+function sandbox(posture) {
+  const whole = isWhole(posture);
+  write(byId('sandbox-kind'), whole
+    ? 'A daemon that is taken over starts no program, and writes in its own folders only.'
+    : 'A daemon that is taken over can do what its user can, as far as the kernel does not refuse it below.');
+  byId('sandbox-facts').replaceChildren(...pairs([
+    ['files', FILES[posture.landlock] ?? posture.landlock],
+    ['system calls', posture.seccomp ? 'only those that it needs' : 'all'],
+    ['new privileges', posture.no_new_privs ? 'refused' : 'possible'],
+  ]));
+  const off = posture.landlock === 'off' && !posture.seccomp && !posture.no_new_privs;
+  const text = off ? 'The sandbox is off.' : `The sandbox is incomplete: the daemon ${posture.landlock === 'off' ? 'uses files everywhere' : posture.seccomp ? 'can gain privileges' : 'can make all system calls'}.`;
+  banner('sandbox', whole ? null : { kind: 'doubt', text, href: '#help-sandbox', link: 'Help' });
 }
 
-function tellLast() {
-  if (!last) {
-    byId('gate-last').replaceChildren(make('p', {}, 'Nothing has been refused. Web pages of other sites, and programs without leave, would show here.'));
-    return;
-  }
-  const ago = span((now() - Date.parse(last.at)) / 1000);
-  byId('gate-last').replaceChildren(
-    make('p', {}, make('strong', {}, `${who(last)} tried to ${ATTEMPTS[last.attempt] ?? last.attempt}`), `, ${ago} ago.`),
-    make('p', { class: 'quiet' }, RULES[last.rule]?.[1] ?? ''));
+function deletions(remote, weakDomains) {
+  pending = remote.pending;
+  if (pending === 0) pendingSince = null;
+  else pendingSince ??= Date.now();
+  write(byId('deletions-lead'), pending === 0
+    ? 'When a session ends, its key is wiped here first and then at the Content Server, which proves it.'
+    : `${plural(pending, 'deletion')} pending: the daemon goes on asking until it has the proof or the key\u2019s lifetime is over.`);
+  byId('deletions-facts').replaceChildren(...pairs([
+    ['proven', number(remote.confirmed)], ['pending', number(pending)],
+    ['weak shares allowed for', weakDomains.length === 0 ? 'no domain' : weakDomains.join(', ')],
+  ]));
+  warnPending();
 }
 
-function who({ rule, origin }) {
-  if (origin === 'null') return 'A page without an origin';
-  if (origin !== null) return `A page at ${origin}`;
-  if (rule === 'fetch' || rule === 'prefetch') return 'A page of another site';
-  return 'A program';
+function warnPending() {
+  const late = pendingSince !== null && Date.now() - pendingSince >= PATIENCE;
+  const text = `${plural(pending, 'pending deletion')}: the keys are wiped here, but Content Servers have not proven that they have wiped their copies.`;
+  banner('pending', late ? { kind: 'doubt', text, href: '#help-pending', link: 'Help' } : null);
 }
 
-export function running({ daemon, config }) {
-  write(byId('version'), `version ${config.version}`);
+function running({ daemon, config }) {
+  write(byId('version'), `v${config.version}`);
   const tell = () => write(byId('uptime'), `up ${span((now() - Date.parse(daemon.started_at)) / 1000)}`);
   tell();
   clearInterval(running.timer);

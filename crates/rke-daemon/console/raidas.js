@@ -1,12 +1,13 @@
-// The 25 RAIDAs: how each did, how long it took, and how many may still fail.
+// The 25 RAIDAs: how each did, how long it took, and how many are spare.
 
+import { banner } from './banners.js';
 import { byId, make, write } from './dom.js';
-import { clock, milliseconds, number } from './words.js';
+import { clock, milliseconds, number, plural } from './words.js';
 
 const WIDE = 5;
 const KEPT = 32;
 const PLOT = { width: 64, height: 16 };
-const STATES = { well: 'well', failing: 'gave no answer', lying: 'gave a wrong share', unknown: 'not asked yet' };
+const STATES = { well: 'healthy', failing: 'no response', lying: 'wrong share', unknown: 'not asked yet' };
 const MARKS = {
   well: () => make('circle', { cx: 5, cy: 5, r: 4 }),
   failing: () => [make('circle', { cx: 5, cy: 5, r: 3.5 }), make('path', { d: 'M2.5 7.5l5-5' })],
@@ -31,32 +32,50 @@ export function start() {
 
 export function render({ required, margin, raidas }) {
   rows = raidas;
-  const longest = Math.max(1, ...raidas.flatMap((row) => row.history_ms.filter((time) => time !== null)));
-  raidas.forEach((row, at) => fill(cells[at], row, longest));
-  tellMargin(required, margin, raidas);
+  const scale = scaleOf(raidas);
+  raidas.forEach((row, at) => fill(cells[at], row, scale));
+  const asked = margin !== null;
+  const healthy = raidas.filter((row) => row.state === 'well').length;
+  tell(asked, healthy, required);
+  byId('strip').replaceChildren(...raidas.map((row) => make('span', { 'data-state': row.state })));
   detail();
 }
 
-function tellMargin(required, margin, raidas) {
-  const well = raidas.filter((row) => row.state === 'well').length;
-  const lead = byId('margin');
-  lead.classList.toggle('alarming', margin === 0);
-  byId('figure-margin').classList.toggle('alarming', margin === 0);
-  write(byId('figure-margin'), margin === null ? '–' : String(margin));
-  write(byId('figure-margin-what'), margin === 1 ? 'RAIDA can still fail' : 'RAIDAs can still fail');
-  if (margin === null) return write(lead, `None has been asked yet. A session asks all 25 and needs ${required}.`);
-  if (well < required) return write(lead, `${well} of 25 do well and ${required} are needed: no session opens until others answer again.`);
-  if (margin === 0) return write(lead, `${well} of 25 do well and ${required} are needed: if one more fails, no session opens.`);
-  write(lead, `${well} of 25 do well and ${required} are needed: ${margin} can still fail.`);
+// How many are spare, or how many are missing.
+function tell(asked, healthy, required) {
+  const spare = healthy - required;
+  const short = asked && spare < 0;
+  const counts = `${healthy} of 25 are healthy and ${required} are needed.`;
+  const lead = !asked ? `None has been asked yet. A session asks all 25 and needs ${required}.`
+    : short ? `${counts} Short by ${-spare}: no session opens until others respond again.`
+    : spare === 0 ? `${counts} No spare RAIDAs: if one more fails, no session opens.`
+    : `${counts} Spare RAIDAs: ${spare}.`;
+  for (const place of ['margin', 'strip-lead']) {
+    write(byId(place), lead);
+    byId(place).classList.toggle('alarming', asked && spare <= 0);
+  }
+  write(byId('figure-margin'), !asked ? '–' : short ? `Short by ${-spare}` : String(spare));
+  byId('figure-margin').classList.toggle('alarming', asked && spare <= 0);
+  write(byId('figure-margin-more'), asked ? `${healthy} of 25 healthy` : 'none asked yet');
+  const text = short ? `Short by ${plural(-spare, 'RAIDA')}: ${counts} No session opens that needs new shares.` : `No spare RAIDAs: ${counts} If one more fails, no session opens that needs new shares.`;
+  banner('raidas', asked && spare <= 0 ? { kind: short ? 'bad' : 'doubt', text, href: '#raidas', link: 'Show RAIDAs' } : null);
 }
 
-function fill(cell, row, longest) {
+// The time that fills a plot. All plots have one, so that a slow RAIDA stands out; a few very slow answers do not flatten
+// the others, but go over the top.
+function scaleOf(raidas) {
+  const times = raidas.flatMap((row) => row.history_ms.filter((time) => time !== null)).sort((one, other) => one - other);
+  const usual = times[Math.floor(0.9 * (times.length - 1))] ?? 1;
+  return Math.max(1, Math.min(times.at(-1) ?? 1, 2 * usual));
+}
+
+function fill(cell, row, scale) {
   const mark = make('svg', { class: `state ${row.state}`, viewBox: '0 0 10 10', 'aria-hidden': 'true' }, MARKS[row.state]());
   const time = row.median_ms === null ? '' : milliseconds(row.median_ms);
   cell.replaceChildren(
     make('span', { class: 'raida-head' }, make('span', {}, unseen('RAIDA '), String(row.raida)), mark),
     unseen(`, ${STATES[row.state]}${time && ', usually '}`),
-    plot(row.history_ms, longest),
+    plot(row.history_ms, scale),
     make('span', { class: 'raida-time' }, time || '\u00a0'));
   cell.dataset.state = row.state;
 }
@@ -64,25 +83,20 @@ function fill(cell, row, longest) {
 // For screen readers only.
 const unseen = (text) => make('span', { class: 'unseen' }, text);
 
-// One stroke for each exchange, the last at the right. All plots have one scale, so that a slow RAIDA
-// stands out.
-function plot(history, longest) {
+// One stroke for each exchange, the last at the right.
+function plot(history, scale) {
   const step = PLOT.width / KEPT;
   const first = KEPT - history.length;
-  const stroke = (time, at) => {
-    const x = (first + at + 0.5) * step;
-    const top = PLOT.height * (1 - Math.sqrt(time / longest));
-    return `M${x} ${PLOT.height}V${Math.min(top, PLOT.height - 1.5).toFixed(1)}`;
-  };
-  const miss = (at) => `M${(first + at + 0.5) * step} ${PLOT.height}V0`;
-  const times = history.map((time, at) => (time === null ? '' : stroke(time, at))).join('');
-  const misses = history.map((time, at) => (time === null ? miss(at) : '')).join('');
+  const strokes = (is, top) => history.map((time, at) => (is(time) ? `M${(first + at + 0.5) * step} ${PLOT.height}V${top(time)}` : '')).join('') || 'M0 0';
+  const height = (time) => Math.min(PLOT.height * (1 - Math.sqrt(time / scale)), PLOT.height - 1.5).toFixed(1);
+  const path = (name, is, top) => make('path', { class: name, d: strokes(is, top) });
   return make('svg', {
     class: 'plot', viewBox: `0 0 ${PLOT.width} ${PLOT.height}`, preserveAspectRatio: 'none', 'aria-hidden': 'true',
   },
     history.length > 0 && make('path', { class: 'plot-base', d: `M0 ${PLOT.height - 0.5}H${PLOT.width}` }),
-    make('path', { class: 'plot-miss', d: misses || 'M0 0' }),
-    make('path', { class: 'plot-time', d: times || 'M0 0' }));
+    path('plot-miss', (time) => time === null, () => 0),
+    path('plot-over', (time) => time > scale, () => 0),
+    path('plot-time', (time) => time !== null && time <= scale, height));
 }
 
 function choose(raida) {
@@ -109,8 +123,9 @@ function detail() {
   const times = row.last_ms === null ? null : `${milliseconds(row.last_ms)}, usually ${milliseconds(row.median_ms)}`;
   const fault = row.last_fault && `${row.last_fault}, ${clock(new Date(row.last_fault_at))}`;
   byId('raida-detail').replaceChildren(
-    make('h3', {}, `RAIDA ${row.raida} ${row.state === 'well' ? 'does well' : STATES[row.state]}`),
+    make('h2', {}, `RAIDA ${row.raida}: ${STATES[row.state]}`),
     make('dl', { class: 'pairs' },
-      pair('address', row.endpoint), pair('answers', row.asked ? `${number(row.answered)} of ${number(row.asked)}` : null),
-      pair('last answer', times), pair('wrong shares', row.lies ? number(row.lies) : null), pair('last fault', fault)));
+      pair('address', row.endpoint), pair('responses', row.asked ? `${number(row.answered)} of ${number(row.asked)}` : null),
+      pair('last response', times), pair('wrong shares', row.lies ? number(row.lies) : null), pair('last fault', fault)),
+    ...(row.state === 'failing' || row.state === 'lying' ? [make('p', { class: 'hint' }, make('a', { href: row.state === 'lying' ? '#help-shares' : '#help-raidas' }, 'Help'))] : []));
 }

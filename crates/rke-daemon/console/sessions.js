@@ -1,147 +1,219 @@
-// The sessions: one row each, and ways to end them.
+// The sessions: a table of which one page is shown, and what can be done with a row.
 
-import { ask, Refused } from './api.js';
-import { confirm } from './confirm.js';
-import { byId, copy, make, reconcile, say, show, write } from './dom.js';
-import { ring, turn } from './ring.js';
-import { bytes, clock, list, number, plural } from './words.js';
+import { ask } from './api.js';
+import { banner } from './banners.js';
+import { deleteAll, deleteOne } from './deleting.js';
+import * as detail from './detail.js';
+import { byId, copy, icon, make, reconcile, say, show, write } from './dom.js';
+import { sayFailure } from './failures.js';
+import { filtered, haystack, ordered, pageOf } from './listing.js';
+import { openMenu } from './menu.js';
+import { pager } from './pager.js';
+import { expiresSoon, left, ring, turn } from './ring.js';
+import { countSessions } from './state.js';
+import { clock, number, plural, shortId, shortName, until } from './words.js';
 
-// A page of more rows than this helps nobody.
-const MOST_ROWS = 100;
+const ASKED_AT_ONCE = 6;
+// The longest name that is shown whole in a row.
+const LONGEST = 42;
 
+let all = [];
+let inOrder = [];
 let shown = [];
 let life = 1;
+let weak = 0;
+let order = { by: 'opened', direction: -1 };
+let page = 0;
+let showPage = () => {};
 const details = new Map();
+const texts = new WeakMap();
+const waiting = [];
+let asking = 0;
+let wanted = null;
 
 export function start() {
-  byId('delete-all').addEventListener('click', deleteAll);
+  byId('delete-all').addEventListener('click', endAll);
+  byId('session-filter').addEventListener('input', () => toPage(0));
+  showPage = pager('session-pager', toPage);
+  for (const button of document.querySelectorAll('#session-table .sort')) {
+    button.addEventListener('click', () => sortBy(button.dataset.sort));
+  }
+  byId('session-rows').addEventListener('click', (event) => {
+    const row = event.target.closest('.session');
+    if (row && !event.target.closest('button')) open(row.dataset.key, row.querySelector('.row-open'));
+  });
+  byId('session-rows').addEventListener('keydown', moveBetweenRows);
+  detail.start({ renew, remove: end });
   setInterval(tick, 1000);
 }
 
 export function render(listed, { sessions: { max }, config }) {
-  shown = listed.sessions;
+  all = listed.sessions;
   life = config.session_timeout_sec;
-  const rows = shown.slice(0, MOST_ROWS);
-  reconcile(byId('session-rows'), rows, (session) => session.session_id, create, update);
-  show(byId('session-empty'), shown.length === 0);
-  show(byId('delete-all'), shown.length > 0);
-  const hidden = shown.length - rows.length;
-  write(byId('session-more'), `${plural(hidden, 'more session')} not shown; rke session list has all.`);
-  show(byId('session-more'), hidden > 0);
-  write(byId('figure-sessions'), number(shown.length));
-  write(byId('figure-sessions-what'), `of ${plural(max, 'session')}`);
-  forgetDetails();
-  for (const session of rows) learn(session.session_id);
-}
-
-function forgetDetails() {
-  const alive = new Set(shown.map((session) => session.session_id));
+  weak = listed.weak;
+  inOrder = ordered(all, order.by, order.direction);
+  const alive = new Set(all.map((session) => session.session_id));
   for (const id of details.keys()) if (!alive.has(id)) details.delete(id);
+  write(byId('figure-sessions'), number(all.length));
+  write(byId('figure-sessions-more'), `of ${number(max)}`);
+  write(byId('nav-sessions'), number(all.length));
+  write(byId('session-count'), `${number(all.length)} of ${number(max)}`);
+  countSessions(all.length);
+  show(byId('delete-all'), all.length > 0);
+  draw();
+  warn(listed);
+  detail.refresh(alive);
+  if (wanted !== null && alive.has(wanted)) openById(wanted);
 }
 
-// How a session's key was made never changes, so it is asked for once.
-async function learn(id) {
+const textOf = (session) => {
+  if (!texts.has(session)) texts.set(session, haystack(session));
+  return texts.get(session);
+};
+
+// Shows the page of those that the filter leaves.
+function draw() {
+  const found = filtered(inOrder, byId('session-filter').value, textOf);
+  const { at, last, rows } = pageOf(found, page);
+  page = at;
+  shown = rows;
+  const focused = document.activeElement?.closest?.('#session-rows tr');
+  const place = focused ? [...focused.parentElement.children].indexOf(focused) : -1;
+  reconcile(byId('session-rows'), rows, (session) => session.session_id, create, update);
+  if (focused && !focused.isConnected) focusRow(place);
+  show(byId('session-table'), rows.length > 0);
+  show(byId('session-empty'), all.length === 0);
+  show(byId('session-none'), all.length > 0 && rows.length === 0);
+  showPage(at, last, found.length);
+  rows.forEach((session) => learn(session.session_id));
+}
+
+function toPage(wanted) {
+  page = Math.max(0, wanted);
+  draw();
+}
+
+function sortBy(by) {
+  order = { by, direction: order.by === by ? -order.direction : by === 'used' ? -1 : 1 };
+  inOrder = ordered(all, order.by, order.direction);
+  for (const button of document.querySelectorAll('#session-table .sort')) {
+    const direction = order.direction === 1 ? 'ascending' : 'descending';
+    if (button.dataset.sort === by) button.closest('th').setAttribute('aria-sort', direction);
+    else button.closest('th').removeAttribute('aria-sort');
+  }
+  toPage(0);
+}
+
+// How a session's key was made never changes, so it is asked for once, for few at a time.
+function learn(id) {
   if (details.has(id)) return;
   details.set(id, null);
-  try {
-    details.set(id, await ask('GET', `session/${id}`));
-  } catch {
-    details.delete(id);
-    return;
-  }
-  const row = [...byId('session-rows').children].find((row) => row.dataset.key === id);
-  if (row) describe(row, details.get(id));
+  waiting.push(id);
+  if (asking < ASKED_AT_ONCE) askNext();
 }
 
-const shortOf = (id) => `${id.slice(0, 6)}…${id.slice(-4)}`;
+async function askNext() {
+  asking += 1;
+  for (let id = waiting.shift(); id !== undefined; id = waiting.shift()) {
+    if (!details.has(id)) continue;
+    try {
+      details.set(id, await ask('GET', `session/${id}`));
+    } catch {
+      details.delete(id);
+      continue;
+    }
+    const row = rowOf(id);
+    const session = shown.find((session) => session.session_id === id);
+    if (row && session) describe(row, session);
+  }
+  asking -= 1;
+}
+
+const rowOf = (id) => [...byId('session-rows').children].find((row) => row.dataset.key === id);
 
 function create(session) {
   const id = session.session_id;
-  const short = shortOf(id);
-  const small = (text, label, onclick) => make('button', { class: 'button small', type: 'button', 'aria-label': label, onclick }, text);
-  const part = (name) => make('span', { class: name });
-  return make('li', { class: 'row session' },
-    ring(),
-    make('div', { class: 'session-who' },
-      make('strong', { class: 'session-domain' }, session.domain),
-      make('span', { class: 'session-server' }, session.cs_id),
-      make('span', { class: 'session-id' }, make('code', { title: id }, short),
-        small('Copy id', `Copy id ${short}`, () => copy(id, 'Session id')),
-        small('Renew', `Renew the session with ${session.domain}, ${short}`, () => renew(id)))),
-    make('div', { class: 'session-what' }, part('badges'), part('counts'), part('ends')),
-    make('button', {
-      class: 'button danger', type: 'button',
-      'aria-label': `Delete the session with ${session.domain}, ${short}`, onclick: () => deleteOne(session),
-    }, 'Delete'),
-    make('p', { class: 'session-warning', hidden: true }),
-    make('details', { class: 'session-details', hidden: true },
-      make('summary', { 'aria-label': `Details of the session with ${session.domain}, ${short}` }, 'Details'),
-      make('dl', { class: 'pairs' })));
+  const whose = `the session with ${session.domain}, ${shortId(id)}`;
+  const cell = (name, ...children) => make('td', { role: 'cell', class: name }, ...children);
+  const opener = make('button', { class: 'row-open', type: 'button', title: session.domain, 'aria-label': `Details of ${whose}`, onclick: () => open(id, opener) }, shortName(session.domain, LONGEST));
+  const more = make('button', { class: 'icon-button', type: 'button', 'aria-haspopup': 'menu', 'aria-label': `Actions for ${whose}`, onclick: () => offer(id, more, whose) }, icon('more'));
+  return make('tr', { class: 'session', role: 'row' },
+    cell('', opener, make('code', { class: 'row-id' }, shortId(id))),
+    cell('session-state', make('span', { class: 'bone' })),
+    cell('number session-used'),
+    cell('', make('span', { class: 'expiry' }, ring(), make('span', { class: 'expiry-text' }))),
+    cell('', more));
 }
 
 function update(row, session) {
+  const used = row.querySelector('.session-used');
+  write(used, number(session.encrypt_count + session.decrypt_count));
+  used.title = `${number(session.encrypt_count)} encrypted, ${number(session.decrypt_count)} decrypted`;
+  row.querySelector('.expiry').title = `expires ${clock(new Date(session.expires_at))}`;
+  pass(row, session);
+  describe(row, session);
+}
+
+// What changes with time alone.
+function pass(row, session) {
   turn(row.querySelector('.ring'), session, life);
-  write(row.querySelector('.counts'),
-    `${number(session.encrypt_count)} encrypted, ${number(session.decrypt_count)} decrypted`);
-  write(row.querySelector('.ends'), `expires ${clock(new Date(session.expires_at))}`);
-  describe(row, details.get(session.session_id));
+  write(row.querySelector('.expiry-text'), until(left(session)));
 }
 
 function tick() {
-  for (const row of byId('session-rows').children) {
-    const session = shown.find((session) => session.session_id === row.dataset.key);
-    if (session) turn(row.querySelector('.ring'), session, life);
+  for (const session of shown) {
+    const row = rowOf(session.session_id);
+    if (!row) continue;
+    pass(row, session);
+    describe(row, session);
   }
 }
 
-function describe(row, detail) {
-  const badges = row.querySelector('.badges');
-  if (!detail || badges.hasChildNodes()) return;
-  const weak = detail.key_bits < 128;
-  const badge = (kind, text) => make('span', { class: `badge ${kind}` }, text);
-  badges.append(
-    badge(weak ? 'loud' : 'plain', weak ? `${detail.key_bits}-bit, weak` : `${detail.key_bits}-bit`),
-    ' ', badge(...trust(detail)),
-    detail.liars.length > 0 ? make('span', {}, ' ', badge('bad', `${plural(detail.liars.length, 'liar')} left out`)) : '');
-  row.classList.toggle('weak', weak);
-  const warning = row.querySelector('.session-warning');
-  warning.textContent = warningOf(detail, weak);
-  show(warning, warning.textContent !== '');
-  row.querySelector('.session-details dl').replaceChildren(...facts(detail));
-  show(row.querySelector('.session-details'), true);
+// Only what is not as it should be is coloured.
+function describe(row, session) {
+  const known = details.get(session.session_id);
+  const soon = expiresSoon(session, life);
+  if (!known && !soon) return;
+  const badges = [...(known ? detail.state(known) : []), ...(soon ? [['doubt', 'Expires soon']] : [])];
+  const wanted = badges.length > 0 ? badges : [['plain', known ? 'Authenticated' : '']];
+  const cell = row.querySelector('.session-state');
+  const key = JSON.stringify(wanted);
+  if (cell.dataset.state === key) return;
+  cell.dataset.state = key;
+  cell.replaceChildren(...wanted.map(([kind, text]) => make('span', { class: `badge ${kind}` }, text)));
 }
 
-// What the other end is known by, as a badge.
-function trust({ authenticated, confirmed }) {
-  if (authenticated === 'strong') return ['good', 'Authenticated'];
-  if (authenticated === 'weak') return ['doubt', 'Weakly authenticated'];
-  return confirmed ? ['plain', 'Confirmed'] : ['doubt', 'Not confirmed'];
+// A banner for all sessions whose key is weak, and one for those whose ends know each other weakly.
+function warn({ weak, weakly_authenticated: weakly }) {
+  const tell = (name, kind, count, text) => banner(name, count === 0 ? null : { kind, text, href: '#help-weak', link: 'Help' });
+  tell('weak', 'bad', weak, `${plural(weak, 'weak session')}: anyone who saw the exchange finds the 8-bit key in 256 tries.`);
+  tell('weakly', 'doubt', weakly, `${plural(weakly, 'weakly authenticated session')}: somebody in the middle could have posed as either end.`);
 }
 
-const AUTHENTICATED = {
-  strong: 'strongly, by 32-byte shares',
-  weak: 'weakly, by 1-byte shares',
-  no: 'no: the key has 8 bits',
-};
+// A session with all that is known about it.
+const whole = (session) => ({ ...session, ...details.get(session.session_id) });
 
-function facts(detail) {
-  const pair = (name, value) => [make('dt', {}, name), make('dd', {}, value)];
-  return [
-    ...pair('key id', detail.key_id === null ? 'none' : make('code', {}, detail.key_id)),
-    ...pair('authenticated', AUTHENTICATED[detail.authenticated] ?? detail.authenticated),
-    ...pair('proven coin', detail.coin ?? 'none'),
-    ...pair('forward secret', detail.forward_secret ? 'yes' : 'no'),
-    ...pair('opened', detail.from_cache ? 'from the cache, without asking a RAIDA' : `with the shares of ${plural(detail.raidas.length, 'RAIDA')}`),
-  ];
+const find = (id) => all.find((session) => session.session_id === id);
+
+function open(id, opener) {
+  const session = find(id);
+  if (session) detail.open(session, opener);
 }
 
-function warningOf(detail, weak) {
-  const shared = 'Sessions from the cache share it.';
-  if (weak && !detail.confirmed) return `Anyone who saw the exchange finds this key in 256 tries. ${shared} The Content Server has not shown that it has it.`;
-  if (weak) return `Anyone who saw the exchange finds this key in 256 tries. ${shared}`;
-  if (detail.authenticated === 'weak') return 'The ends know each other by 1-byte shares: anyone with a coin who was in the middle when the key was made may have posed as either end.';
-  if (detail.liars.length > 0) return `RAIDA ${list(detail.liars)} gave a wrong share, which was left out.`;
-  return '';
+// Opens the panel of a session that has just been opened, and may not be among those that are known yet.
+export function openById(id) {
+  wanted = find(id) ? null : id;
+  open(id, rowOf(id)?.querySelector('.row-open') ?? byId('open-panel'));
+}
+
+function offer(id, button, whose) {
+  openMenu(button, `Actions for ${whose}`, [
+    ['Details', () => open(id, button)],
+    ['Encrypt a message', () => detail.open(find(id), button, true)],
+    ['Copy id', () => copy(id, 'Session id')],
+    ['Renew', () => renew(id)],
+    ['Delete…', () => end(find(id)), 'danger'],
+  ]);
 }
 
 async function renew(id) {
@@ -149,74 +221,41 @@ async function renew(id) {
     const { expires_at } = await ask('POST', `session/${id}/renew`);
     say(`Renewed: expires ${clock(new Date(expires_at))}.`);
   } catch (error) {
-    say(`Not renewed: ${error.message}`);
+    sayFailure('Not renewed', error);
   }
 }
 
-async function deleteOne(session) {
-  const choices = await confirm({
-    title: `Delete the session with ${session.domain}?`,
-    text: `Applications that use ${shortOf(session.session_id)} are refused from then on. Its key is wiped here and at the Content Server and cannot be made again: what was encrypted with it stays unreadable.`,
-    yes: 'Delete session',
-    choices: [
-      { name: 'verify', label: 'Scan memory for the key afterwards', checked: true },
-      { name: 'everywhere', label: 'Wait up to 5 seconds for the Content Server to wipe the key too', checked: true },
-      { name: 'forget', label: 'Remove what is cached for this domain too', checked: false },
-    ],
-  });
-  if (choices === null) return;
-  await attempt(async () => {
-    const done = await remove(session.session_id, choices);
-    say(`Session deleted.${receipt(done.wipe)}${REMOTE[done.remote] ?? ''}`);
-  });
-  byId('sessions').focus();
+// Ends a session. The focus goes to the row that takes its place.
+async function end(session) {
+  if (!session) return;
+  const place = shown.findIndex((other) => other.session_id === session.session_id);
+  if (!await deleteOne(whole(session))) return;
+  detail.close();
+  all = all.filter((other) => other.session_id !== session.session_id);
+  inOrder = inOrder.filter((other) => other.session_id !== session.session_id);
+  draw();
+  focusRow(Math.max(0, place));
 }
 
-async function remove(id, choices) {
-  try {
-    return await ask('DELETE', `session/${id}`, choices);
-  } catch (error) {
-    // Receipts are rationed, deletions are not.
-    if (choices.verify && error.status === 429) return remove(id, { ...choices, verify: false });
-    throw error;
-  }
+function focusRow(place) {
+  const rows = byId('session-rows').children;
+  const row = rows[Math.min(place, rows.length - 1)];
+  const target = row?.querySelector('.row-open') ?? byId('open-panel');
+  target.focus({ preventScroll: true });
+  target.scrollIntoView({ block: 'nearest' });
 }
 
-const REMOTE = {
-  forgotten: ' The Content Server has wiped it too.',
-  pending: ' The Content Server has not yet shown that it has wiped it too; the daemon goes on asking.',
-  unsupported: ' The Content Server keeps its copy of an 8-bit key until that expires.',
-};
-
-function receipt(wipe) {
-  if (!wipe) return '';
-  if (wipe.hits > 0) return ` Its key is wiped. ${plural(wipe.hits, 'scratch stack')} had not been wiped before, a bug in rke: please report it.`;
-  return ` Its key is wiped: ${bytes(wipe.scanned_bytes)} looked through, nothing left.`;
+async function endAll() {
+  if (await deleteAll(all, weak)) byId('sessions').focus({ preventScroll: true });
 }
 
-async function deleteAll() {
-  const count = shown.length;
-  const domains = [...new Set(shown.map((session) => session.domain))];
-  const named = domains.length > 4 ? [...domains.slice(0, 3), `${domains.length - 3} more`] : domains;
-  const choices = await confirm({
-    title: count === 1 ? 'Delete the only session?' : `Delete all ${number(count)} sessions?`,
-    text: `Applications that use them (${list(named)}) are refused from then on. Their keys are wiped here and at the Content Servers and cannot be made again: what was encrypted with them stays unreadable.`,
-    yes: `Delete ${plural(count, 'session')}`,
-    choices: [{ name: 'forget', label: 'Remove the cached keys too', checked: false }],
-  });
-  if (choices === null) return;
-  await attempt(async () => {
-    const { deleted } = await ask('DELETE', 'sessions', choices);
-    say(`${plural(deleted, 'session')} deleted, their keys wiped.`);
-  });
-  byId('sessions').focus();
-}
-
-async function attempt(work) {
-  try {
-    await work();
-  } catch (error) {
-    const gone = error instanceof Refused && error.status === 404;
-    say(gone ? 'The session had already ended.' : `Not deleted: ${error.message}`);
-  }
+function moveBetweenRows(event) {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  const row = event.target.closest('.session');
+  if (!step || !row) return;
+  const next = step === 1 ? row.nextElementSibling : row.previousElementSibling;
+  const kind = event.target.classList.contains('row-open') ? '.row-open' : '.icon-button';
+  if (!next) return;
+  event.preventDefault();
+  next.querySelector(kind).focus();
 }

@@ -1,12 +1,14 @@
-// Encrypts and decrypts with a session, and shows the same request to copy.
+// Encrypts a message with the session of the panel and decrypts it again, and shows the same request to copy.
 
 import { ask, hasToken } from './api.js';
-import { byId, copy, make, reconcile, show, write } from './dom.js';
+import { byId, copy, make, show, write } from './dom.js';
+import { errorHelp } from './failures.js';
 import { curl, go, javascript } from './snippets.js';
 
 const LANGUAGES = [['curl', curl], ['JavaScript', javascript], ['Go', go]];
 
 const tabs = [];
+let session = '';
 let language = 0;
 let request = null;
 let sealed = null;
@@ -20,20 +22,14 @@ export function start() {
   byId('try-form').addEventListener('submit', encrypt);
   byId('try-decrypt').addEventListener('click', decrypt);
   byId('try-text').addEventListener('input', propose);
-  byId('try-session').addEventListener('change', propose);
   byId('code-copy').addEventListener('click', () => copy(byId('code-text').textContent, 'Request'));
   speak(0);
 }
 
-export function render(sessions) {
-  show(byId('try-empty'), sessions.length === 0);
-  show(byId('try-body'), sessions.length > 0);
-  const select = byId('try-session');
-  const [before, known] = [select.value, select.options.length];
-  reconcile(select, sessions, (session) => session.session_id,
-    (session) => make('option', { value: session.session_id }, `${session.domain}, ${session.session_id.slice(0, 6)}…`), () => {});
-  if (sessions.length > known) select.value = sessions.at(-1).session_id;
-  if (select.value !== before) propose();
+// The session that is used from now on.
+export function choose(id) {
+  session = id;
+  propose();
 }
 
 const toBase64 = (text) => btoa(Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join(''));
@@ -49,7 +45,7 @@ function propose() {
   tell('encrypt', encryption());
 }
 
-const encryption = () => ({ session_id: byId('try-session').value, plaintext: toBase64(byId('try-text').value) });
+const encryption = () => ({ session_id: session, plaintext: toBase64(byId('try-text').value) });
 
 async function encrypt(event) {
   event.preventDefault();
@@ -78,8 +74,8 @@ async function attempt(work) {
     await work();
   } catch (error) {
     byId('try-result').replaceChildren();
-    const gone = error.status === 404 ? 'The session has ended. Choose another one.' : error.message;
-    write(byId('try-wrong'), gone);
+    const text = error.status === 404 ? 'The session has ended. Open another one.' : `${error.message}.`;
+    byId('try-wrong').replaceChildren(`${text} `, errorHelp(error));
     show(byId('try-wrong'), true);
   }
 }

@@ -45,3 +45,36 @@ export function list(items) {
   if (items.length < 2) return items.join('');
   return `${items.slice(0, -1).join(', ')} and ${items.at(-1)}`;
 }
+
+// "in 58 min", "expired".
+export function until(seconds) {
+  if (seconds <= 0) return 'expired';
+  const [size, unit] = [[86400, 'd'], [3600, 'h'], [60, 'min'], [1, 's']].find(([size]) => seconds >= 2 * size) ?? [1, 's'];
+  return `in ${Math.ceil(seconds / size)} ${unit}`;
+}
+
+// "4 min ago", and the time of day for what is older than an hour.
+export function since(time, now) {
+  const seconds = Math.max(0, (now - time) / 1000);
+  if (seconds < 5) return 'now';
+  if (seconds < 60) return `${Math.floor(seconds)} s ago`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
+  return clock(time);
+}
+
+// The beginning of an id: enough to tell sessions apart, too little to use one.
+export const shortId = (id) => id.slice(0, 8);
+
+const LONGEST_NAME = 48;
+
+// A long name without its middle; the ends are what tells names apart.
+export function shortName(name, longest = LONGEST_NAME) {
+  if (name.length <= longest) return name;
+  const head = Math.ceil((longest - 1) / 2);
+  return `${name.slice(0, head)}…${name.slice(name.length - (longest - 1 - head))}`;
+}
+
+// A name that may break at its dots, as pieces for `make`.
+export function breakable(name) {
+  return name.split(/(?<=\.)/).flatMap((part, at) => (at === 0 ? [part] : [document.createElement('wbr'), part]));
+}
