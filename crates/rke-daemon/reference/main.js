@@ -1,14 +1,13 @@
-// Shows /openapi.json: what there is to ask, grouped, with a form to ask it. The page knows nothing of the
-// API that the document does not say, but where a daemon proposes a session.
+// Shows /openapi.json: what is true of every request, then the operations in groups, each with a form to try it. The page knows
+// nothing of the API that the document does not say, except that a daemon may propose a session.
 
 import { hasToken, keepToken } from '/console/api.js';
 import { byId, make, show, write } from '/console/dom.js';
+import { introduction, operations } from './introduction.js';
 import { operation } from './operation.js';
-import { prose } from './prose.js';
 import { send } from './request.js';
+import { start } from './search.js';
 import { learn } from './tryit.js';
-
-const METHODS = ['get', 'post', 'delete'];
 
 // The document, once the daemon gives it out.
 async function load() {
@@ -39,21 +38,26 @@ function askForToken() {
 
 function render(document) {
   write(byId('version'), `Version ${document.info.version}`);
-  byId('about').append(...prose(document.info.description));
-  const all = Object.entries(document.paths).flatMap(([path, item]) =>
-    METHODS.filter((method) => item[method]).map((method) => ({ path, method, ...item[method] })));
+  byId('operations').append(...introduction(document));
+  const all = operations(document).map((one) => ({
+    one, article: operation(document, one), entry: entry(one), text: searched(one),
+  }));
   for (const tag of document.tags) {
-    const some = all.filter((one) => one.tags.includes(tag.name));
+    const some = all.filter(({ one }) => one.tags.includes(tag.name));
     const id = `part-${tag.name.toLowerCase()}`;
-    byId('operations').append(make('section', { class: 'part', 'aria-labelledby': id },
+    byId('operations').append(make('section', { class: 'part', 'data-part': true, 'aria-labelledby': id },
       make('h2', { id }, tag.name), make('p', { class: 'quiet' }, tag.description),
-      some.map((one) => operation(document, one))));
-    byId('contents').append(make('h2', {}, tag.name), make('ul', {}, some.map(entry)));
+      some.map(({ article }) => article)));
+    byId('contents').append(make('div', { 'data-part': true }, make('h2', {}, tag.name), make('ul', {}, some.map((each) => each.entry))));
   }
+  start(all);
   show(byId('reference'), true);
 }
 
-const entry = (one) => make('li', {}, make('a', { href: `#${one.operationId}` },
+const searched = (one) => [one.method, one.path, one.summary, one.operationId, one.description,
+  ...(one.parameters ?? []).map((parameter) => parameter.name)].join(' ').toLowerCase();
+
+const entry = (one) => make('li', { 'data-operation': true }, make('a', { href: `#${one.operationId}` },
   make('span', { class: `method ${one.method}` }, one.method.toUpperCase()), ' ',
   make('span', { class: 'path' }, one.path.replace('/api/rke/', ''))));
 

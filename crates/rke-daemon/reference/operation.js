@@ -1,12 +1,13 @@
 // One operation: what it does, takes and answers, and a form to try it.
 
 import { make } from '/console/dom.js';
+import { isShared } from './introduction.js';
 import { line, prose } from './prose.js';
-import { json, kind, resolve, scrolled, table } from './schema.js';
+import { json, kind, scrolled, table } from './schema.js';
 import { tryIt } from './tryit.js';
 
 export function operation(document, one) {
-  const article = make('details', { class: 'card operation', id: one.operationId }, make('summary', {},
+  const article = make('details', { class: 'card operation', id: one.operationId, 'data-operation': true }, make('summary', {},
     make('span', { class: `method ${one.method}` }, one.method.toUpperCase()),
     make('code', { class: 'path' }, one.path),
     make('span', { class: 'quiet' }, one.summary)));
@@ -20,8 +21,9 @@ const parts = (document, one) => [
   ...parameters(document, one.parameters ?? []),
   ...body(document, one.requestBody),
   ...tryIt(document, one),
-  make('h3', {}, 'Answers'),
-  make('ul', { class: 'answers' }, Object.entries(one.responses).map(([code, answer]) => response(document, code, resolve(document, answer)))),
+  make('h3', {}, 'Responses'),
+  make('ul', { class: 'answers' }, Object.entries(one.responses).filter(([, answer]) => !isShared(answer)).map(([code, answer]) => response(document, code, answer))),
+  make('p', { class: 'quiet' }, 'And ', make('a', { href: '#errors' }, 'the errors of every request'), '.'),
 ];
 
 function parameters(document, all) {
@@ -47,5 +49,8 @@ function response(document, code, answer) {
   const headers = Object.entries(answer.headers ?? {}).map(([name, header]) =>
     make('p', {}, make('code', {}, name), ' ', line(header.description)));
   const summary = make('summary', {}, make('span', { class: `code-${code[0]}` }, code), ' ', line(answer.description));
-  return make('li', {}, make('details', { open: code === '200' }, summary, headers, contents(document, answer.content)));
+  return make('li', {}, make('details', { open: code === '200' }, summary, advice(code), headers, contents(document, answer.content)));
 }
+
+// Where the book says what the errors of a status mean.
+const advice = (code) => (code < '400' ? null : make('p', {}, make('a', { href: `/book/errors.html#error-${code}` }, 'What each message means, and what to do')));

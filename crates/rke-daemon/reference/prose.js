@@ -1,11 +1,14 @@
-// Descriptions: paragraphs, with `code` in them.
+// Descriptions: paragraphs, with `code` and **stress** in them.
 
 import { make } from '/console/dom.js';
 
-const CODE = /`([^`]+)`/;
+const MARKED = /(`[^`]+`|\*\*[^*]+\*\*)/;
 
-// A text whose odd pieces are code.
-export const line = (text = '') =>
-  text.split(CODE).map((piece, at) => (at % 2 ? make('code', {}, piece) : piece)).filter((piece) => piece !== '');
+// A text whose marked pieces are elements.
+export const line = (text = '') => text.split(MARKED).filter((piece) => piece !== '').map((piece) => {
+  if (piece.startsWith('`')) return make('code', {}, piece.slice(1, -1));
+  if (piece.startsWith('**')) return make('strong', {}, piece.slice(2, -2));
+  return piece;
+});
 
 export const prose = (text = '') => text.split('\n\n').map((paragraph) => make('p', {}, line(paragraph)));

@@ -1,8 +1,9 @@
 // A form that makes a request and shows what comes back, as it comes. What one answer gives is proposed to
 // the next request.
 
-import { byId, copy, make, show, write } from '/console/dom.js';
-import { curl, send } from './request.js';
+import { byId, make, show, write } from '/console/dom.js';
+import { send } from './request.js';
+import { samples } from './samples.js';
 import { json, kind, resolve } from './schema.js';
 
 // As much of an answer is shown.
@@ -13,8 +14,11 @@ const SAME = { id: 'session_id', 'X-RKE-Session': 'session_id', 'X-RKE-Nonce': '
 
 const known = new Map();
 
-// What brings the command lines up to date.
-const tellers = [];
+// What brings the requests in code up to date.
+const updates = [];
+
+// Operations that end something for good. They take a second click.
+const DESTROYS = /^(delete|forget)_/;
 
 const meaning = (name) => SAME[name] ?? name;
 
@@ -29,7 +33,7 @@ export function learn(answer) {
   for (const field of document.querySelectorAll('textarea[data-json]')) {
     if (field.dataset.touched === undefined) field.value = json(proposed(JSON.parse(field.value)));
   }
-  for (const tell of tellers) tell();
+  for (const update of updates) update();
 }
 
 const proposed = (body) =>
@@ -38,26 +42,48 @@ const proposed = (body) =>
 export function tryIt(document, one) {
   const fields = (one.parameters ?? []).map((parameter) => field(document, one, parameter));
   const body = one.requestBody ? bodyField(one) : null;
-  const [button, stop] = [make('button', { class: 'button primary', type: 'submit' }, 'Send'), make('button', { class: 'button', type: 'button', hidden: true }, 'Stop')];
-  const result = make('div', { class: 'answer', role: 'status' });
-  const command = make('pre', { tabindex: '0', 'aria-label': 'The same for a shell' });
-  const form = make('form', { class: 'try', onsubmit: (event) => event.preventDefault() },
-    fields.map(({ element }) => element), body?.element ?? null,
-    make('div', { class: 'buttons' }, button, stop,
-      make('button', { class: 'button', type: 'button', onclick: () => copy(command.textContent, 'Command') }, 'Copy as curl')), command);
   const request = () => build(one, fields, body);
-  const tell = () => {
-    const { method, target, headers, body: data } = request();
-    write(command, curl(method, target, headers, data));
-  };
+  const code = samples(`code-${one.operationId}`, () => inCode(request()));
+  const result = make('div', { class: 'answer', role: 'status' });
+  const { buttons, confirmed, button, stop } = actions(one);
+  const form = make('form', { class: 'try', onsubmit: (event) => event.preventDefault() },
+    fields.map(({ element }) => element), body?.element ?? null, buttons, code.element);
   form.addEventListener('input', (event) => {
     event.target.dataset.touched = '';
-    tell();
+    code.update();
   });
-  tellers.push(tell);
-  form.addEventListener('submit', () => run(request(), result, button, stop));
-  tell();
+  updates.push(code.update);
+  form.addEventListener('submit', () => confirmed() && run(request(), result, button, stop));
+  code.update();
   return [make('h3', {}, 'Try it'), form, result];
+}
+
+const inCode = ({ method, target, headers, body }) => ({ method, url: location.origin + target, headers, body });
+
+// Buttons, and what says whether a click is meant: one on an operation that ends something only asks.
+function actions(one) {
+  const isDestructive = DESTROYS.test(one.operationId);
+  const button = make('button', { class: isDestructive ? 'button danger' : 'button primary', type: 'submit' }, isDestructive ? 'Send…' : 'Send');
+  const stop = make('button', { class: 'button', type: 'button', hidden: true }, 'Stop');
+  const keep = make('button', { class: 'button', type: 'button', hidden: true }, 'Cancel');
+  const warning = make('p', { class: 'warning', role: 'status' });
+  const arm = (armed) => {
+    button.classList.toggle('solid', armed);
+    write(button, armed ? 'Yes, send it' : 'Send…');
+    write(warning, armed ? 'What this ends cannot be brought back. Send it?' : '');
+    show(keep, armed);
+  };
+  keep.addEventListener('click', () => {
+    arm(false);
+    button.focus();
+  });
+  const confirmed = () => {
+    if (!isDestructive) return true;
+    const isArmed = button.classList.contains('solid');
+    arm(!isArmed);
+    return isArmed;
+  };
+  return { buttons: make('div', { class: 'buttons' }, button, keep, stop, warning), confirmed, button, stop };
 }
 
 // A field for a parameter. `read` gives what is in it, or nothing.
@@ -123,12 +149,12 @@ async function run({ method, target, headers, body }, result, button, stop) {
   stop.onclick = () => ending.abort();
   button.disabled = true;
   show(stop, true);
-  result.replaceChildren(make('p', { class: 'quiet' }, 'Waiting for the answer…'));
+  result.replaceChildren(make('p', { class: 'quiet' }, 'Waiting for the response…'));
   try {
     const response = await send(method, target, { headers, body, signal: ending.signal });
     await showAnswer(response, result, Math.round(performance.now() - started));
   } catch (error) {
-    const text = ending.signal.aborted ? 'Stopped.' : `The daemon did not answer, or broke off: ${error.message}`;
+    const text = ending.signal.aborted ? 'Stopped.' : `The daemon did not respond, or broke the response off: ${error.message}`;
     result.append(make('p', { class: 'notice bad' }, text));
   }
   button.disabled = false;
@@ -136,11 +162,11 @@ async function run({ method, target, headers, body }, result, button, stop) {
 }
 
 async function showAnswer(response, result, took) {
-  const shown = make('pre', { tabindex: '0', 'aria-label': 'Body of the answer' });
+  const shown = make('pre', { tabindex: '0', 'aria-label': 'Body of the response' });
   const headers = [...response.headers].map(([name, value]) => `${name}: ${value}\n`);
   result.replaceChildren(
     make('p', {}, make('strong', { class: `code-${String(response.status)[0]}` }, `${response.status} ${response.statusText}`), ` after ${took} ms`),
-    make('details', {}, make('summary', {}, 'Headers'), make('pre', { tabindex: '0', 'aria-label': 'Headers of the answer' }, headers.join(''))),
+    make('details', {}, make('summary', {}, 'Headers'), make('pre', { tabindex: '0', 'aria-label': 'Headers of the response' }, headers.join(''))),
     shown);
   const nonce = response.headers.get('x-rke-nonce');
   if (nonce) learn({ nonce });

@@ -1,12 +1,11 @@
-//! The description of one operation while it is put together: parameters, body, answers. What every
-//! request may be answered is added to each.
+//! Builds the description of one operation: parameters, body and responses. The responses that every request may
+//! get are added to each.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa::openapi::content::{Content, ContentBuilder};
-use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::link::LinkBuilder;
 use utoipa::openapi::path::{Operation, OperationBuilder, Parameter};
 use utoipa::openapi::request_body::RequestBody;
@@ -15,14 +14,12 @@ use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, 
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Ref, RefOr, Required};
 
+use super::content::{JSON, RAW, header};
 use super::{Part, errors};
-
-pub(super) const JSON: &str = "application/json";
-pub(super) const RAW: &str = "application/octet-stream";
 
 type Schemas = Vec<(String, RefOr<Schema>)>;
 
-/// An operation, described.
+/// The description of an operation.
 pub(in crate::http) struct Described {
     operation: OperationBuilder,
     body: Option<RequestBody>,
@@ -32,7 +29,7 @@ pub(in crate::http) struct Described {
 }
 
 impl Described {
-    /// An operation with its id, and what it does in a few words and in more of them.
+    /// Starts the description of an operation with its id, a short summary and a longer text.
     pub(super) fn new(part: Part, id: &str, summary: &str, description: &str) -> Self {
         let operation = OperationBuilder::new()
             .tag(part.name())
@@ -54,28 +51,28 @@ impl Described {
         self
     }
 
-    /// A body in JSON.
+    /// Adds a JSON body.
     pub(super) fn takes_json<T: ToSchema>(mut self, example: &str) -> Self {
         let content = self.json::<T>(example);
         self.body.get_or_insert_with(body).content.insert(JSON.into(), RefOr::T(content));
         self
     }
 
-    /// A body that is the data itself.
+    /// Adds a body that is the data itself.
     pub(super) fn takes_raw(mut self, example: Option<&str>) -> Self {
         let content = ContentBuilder::new().schema(Some(raw())).example(example.map(Value::from)).build();
         self.body.get_or_insert_with(body).content.insert(RAW.into(), RefOr::T(content));
         self
     }
 
-    /// The answer of a success, in JSON.
+    /// Sets the response of a success, in JSON.
     pub(super) fn gives<T: ToSchema>(mut self, description: &str, example: &str) -> Self {
         let content = self.json::<T>(example);
         self.success = self.success.description(description).content(JSON, content);
         self
     }
 
-    /// The answer of a success, as text of this kind and form.
+    /// Sets the response of a success, as text of this kind and form.
     pub(super) fn gives_text(
         mut self,
         description: &str,
@@ -88,20 +85,21 @@ impl Described {
         self
     }
 
-    /// The answer of a success, as raw data.
+    /// Sets the response of a success, as raw data.
     pub(super) fn gives_raw(mut self, description: &str) -> Self {
         let content = ContentBuilder::new().schema(Some(raw())).build();
         self.success = self.success.description(description).content(RAW, content);
         self
     }
 
-    /// A header of that answer.
+    /// Adds a header to that response.
     pub(super) fn with_header(mut self, name: &str, description: &str, pattern: &str) -> Self {
         self.success = self.success.header(name, header(description, pattern));
         self
     }
 
-    /// What can be done with the answer: `parameters` of another operation, and where they are in this one.
+    /// Adds an operation that can follow. `parameters` are its parameters, each with the place of its value in this
+    /// response.
     pub(super) fn leads_to(mut self, id: &str, parameters: &[(&str, &str)]) -> Self {
         let link = parameters
             .iter()
@@ -110,31 +108,38 @@ impl Described {
         self
     }
 
-    /// The same with a body, in which the texts that begin with `$` are places.
+    /// Adds an operation with a body that can follow. The texts in the body that begin with `$` are places.
     pub(super) fn leads_to_body(mut self, id: &str, body: Value) -> Self {
         let link = LinkBuilder::new().operation_id(id).request_body(Some(body));
         self.success = self.success.link(id, link.build());
         self
     }
 
-    /// An error of this operation. It takes the place of what every request may be answered with that
-    /// code, so its description says that too.
+    /// Adds an error of this operation. It replaces the error that every request may get with that code, so its
+    /// description includes that one.
     pub(super) fn fails(mut self, code: u16, description: &str, example: Option<&str>) -> Self {
-        let also =
-            errors::also(code).map_or(String::new(), |also| format!(" Or, as for every request: {also}"));
-        let failure = errors::response(code, &format!("{description}{also}"), example);
+        let failure = errors::response(code, &with_common(code, description), example);
         self.failures.insert(code, failure.into());
         self
     }
 
-    /// No token is needed.
+    /// An error that passes: its header says when.
+    pub(super) fn fails_for_now(mut self, code: u16, description: &str, example: Option<&str>) -> Self {
+        let mut failure = errors::response(code, &with_common(code, description), example);
+        let seconds = header("Seconds to wait before trying again.", "^[0-9]+$");
+        failure.headers.insert("Retry-After".into(), seconds.into());
+        self.failures.insert(code, failure.into());
+        self
+    }
+
+    /// States that no token is needed.
     pub(super) fn for_everybody(mut self) -> Self {
         self.operation = self.operation.securities(Some([SecurityRequirement::default()]));
         self.failures.remove(&401);
         self
     }
 
-    /// The operation, and the schemas that it speaks of.
+    /// The operation, and the schemas that it refers to.
     pub(super) fn into_parts(self) -> (Operation, Schemas) {
         let failures = self.failures.into_iter().map(|(code, failure)| (code.to_string(), failure));
         let responses =
@@ -151,6 +156,12 @@ impl Described {
     }
 }
 
+/// The description of an error, with what every request may be answered with that code.
+fn with_common(code: u16, description: &str) -> String {
+    let also = errors::also(code).map_or(String::new(), |also| format!(" Or, as for every request: {also}"));
+    format!("{description}{also}")
+}
+
 fn body() -> RequestBody {
     RequestBody::builder().required(Some(Required::True)).build()
 }
@@ -159,10 +170,4 @@ fn body() -> RequestBody {
 fn raw() -> Schema {
     let format = SchemaFormat::KnownFormat(KnownFormat::Binary);
     ObjectBuilder::new().schema_type(Type::String).format(Some(format)).into()
-}
-
-/// A header whose text matches `pattern`.
-pub(super) fn header(description: &str, pattern: &str) -> Header {
-    let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern));
-    HeaderBuilder::new().schema(Some(text)).description(Some(description)).build()
 }

@@ -1,4 +1,4 @@
-//! Error answers in the document: their one schema, and those that every request may get.
+//! Error responses in the document: their one schema, and those that every request may get.
 
 use serde_json::Value;
 use utoipa::openapi::content::ContentBuilder;
@@ -6,11 +6,11 @@ use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
 use utoipa::openapi::{Ref, RefOr};
 
-use super::described::{JSON, header};
+use super::content::{JSON, header};
 
 const NAME: &str = "Error";
 
-/// An error that every request may be answered.
+/// An error that every request may get.
 struct Common {
     name: &'static str,
     code: u16,
@@ -22,25 +22,26 @@ const COMMON: [Common; 9] = [
     Common {
         name: "Malformed",
         code: 400,
-        description: "The request is no HTTP, has no `Host` header, or two of them.",
+        description: "The request is not valid HTTP, has no `Host` header, or two of them.",
         example: r#"{"error":true,"message":"The request is not valid HTTP/1.1","code":400}"#,
     },
     Common {
         name: "TokenWanted",
         code: 401,
         description: "The daemon runs with `--require-token`, and the request has no token or a wrong one.",
-        example: r#"{"error":true,"message":"This daemon wants its token: send `Authorization: Bearer TOKEN` with the content of the file `token` in its data directory; for rke's own commands, name the file with --token-file","code":401}"#,
+        example: r#"{"error":true,"message":"This daemon requires its access token: send `Authorization: Bearer TOKEN` with the content of the file `token` in its data directory; for rke's own commands, name the file with --token-file","code":401}"#,
     },
     Common {
         name: "NotLetIn",
         code: 403,
-        description: "The request's `Origin` is not allowed, or a page of another site asks in another way than by a CORS `fetch`.",
+        description: "The request's `Origin` is not allowed, or a page of another site sent the request by other means than a \
+                      CORS `fetch`.",
         example: r#"{"error":true,"message":"Pages of this origin may not use this daemon; start it with --allow-origin ORIGIN if they should","code":403}"#,
     },
     Common {
         name: "TooSlow",
         code: 408,
-        description: "The headers were not there after 10 seconds, or a body stood still for 60 seconds.",
+        description: "The headers took more than 10 seconds, or the body stalled for 60 seconds.",
         example: r#"{"error":true,"message":"The request did not arrive in time","code":408}"#,
     },
     Common {
@@ -75,52 +76,50 @@ const COMMON: [Common; 9] = [
     },
 ];
 
-/// Those errors, by name.
+/// The errors that every request may get, by name.
 pub(super) fn of_every_request() -> impl IntoIterator<Item = (&'static str, Response)> {
     COMMON.iter().map(|common| (common.name, response(common.code, common.description, Some(common.example))))
 }
 
-/// Name and code of each.
+/// The name and code of each of them.
 pub(super) fn names() -> impl Iterator<Item = (&'static str, u16)> {
     COMMON.iter().map(|common| (common.name, common.code))
 }
 
-/// What every request may be answered with a code.
+/// The description of the error that every request may get with this code.
 pub(super) fn also(code: u16) -> Option<&'static str> {
     COMMON.iter().find(|common| common.code == code).map(|common| common.description)
 }
 
-/// An error answer.
+/// An error response.
 pub(super) fn response(code: u16, description: &str, example: Option<&str>) -> Response {
     let example = example.and_then(|text| serde_json::from_str::<Value>(text).ok());
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(NAME))).example(example);
     let response = ResponseBuilder::new().description(description).content(JSON, content.build());
     let response = match code {
         401 => response.header("WWW-Authenticate", header("`Bearer`.", "^Bearer ")),
-        429 => response
-            .header("Retry-After", header("Seconds after which it is worth to try again.", "^[0-9]+$")),
         _ => response,
     };
     response.build()
 }
 
-/// The form of every error, under its name.
+/// The schema of every error, with its name.
 pub(super) fn schema() -> (String, RefOr<Schema>) {
     let code =
         kind(Type::Integer, "The same number as the HTTP status.").minimum(Some(400)).maximum(Some(599));
     let about =
-        "What every error looks like. The fields behind `code` are there where the error is about them.";
+        "The form of every error. The fields after `code` are present only if the error is about them.";
     let schema = ObjectBuilder::new()
         .description(Some(about))
         .property("error", kind(Type::Boolean, "Always `true`.").enum_values(Some([true])))
-        .property("message", text("What is wrong, for people."))
+        .property("message", text("What is wrong, for people to read."))
         .property("code", code)
-        .property("session_id", text("The session that was asked for, as it was given."))
+        .property("session_id", text("The id of the requested session, as it was given."))
         .property("domain", text("The domain that the error is about."))
         .property("wallet_path", text("The wallet that the error is about."))
         .property("answered", list(raida(), "Indexes of the RAIDAs that gave a share."))
         .property("faults", list(fault(), "The RAIDAs that gave none, and why."))
-        .property("reasons", list(text("One of them."), "What keeps the daemon from being ready."))
+        .property("reasons", list(text("One reason."), "What keeps the daemon from being ready."))
         .required("error")
         .required("message")
         .required("code");
@@ -144,6 +143,7 @@ fn raida() -> ObjectBuilder {
 }
 
 fn fault() -> ObjectBuilder {
-    let fault = ObjectBuilder::new().property("raida", raida()).property("fault", text("Why, for people."));
+    let fault =
+        ObjectBuilder::new().property("raida", raida()).property("fault", text("Why, for people to read."));
     fault.required("raida").required("fault")
 }

@@ -1,5 +1,5 @@
-//! Values that the examples of the document have in common. A test puts those of a running network in
-//! their place, and runs every example.
+//! Values that the examples of the document share. A test replaces them with those of a running network, and runs
+//! every example.
 
 pub(super) const DOMAIN: &str = "content.example.com";
 pub(super) const WALLET: &str = "/home/alice/wallet";

@@ -1,19 +1,16 @@
-//! The OpenAPI document. `docs/openapi.json` is part of the program; a test makes it from the table of routes, the
-//! types of the answers and the descriptions that stand here, and compares. What makes it is a twentieth of the
-//! program where it is part of it too.
-#![cfg_attr(not(test), allow(dead_code, reason = "a test puts together what is described here"))]
+//! The OpenAPI document. A test makes it from the table of routes, the types of the responses and the descriptions
+//! in this module, and compares it with `docs/openapi.json`. The program contains only that file: this module would
+//! be a twentieth of the program.
 
+mod content;
 pub(super) mod describe;
 mod described;
 mod errors;
 mod examples;
 mod parameters;
-pub(super) mod texts;
 
 use std::collections::BTreeMap;
 
-use axum::http::header;
-use axum::response::IntoResponse;
 use utoipa::openapi::path::Paths;
 use utoipa::openapi::schema::Components;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -25,25 +22,25 @@ pub(super) use self::described::Described;
 /// Name of the token among the security schemes.
 const TOKEN: &str = "token";
 
-/// What holds for all of the API, in short. `docs/api.md` has it at length.
+/// Describes the whole API briefly. `docs/api.md` describes it in full.
 const ABOUT: &str = "\
 The daemon opens, uses and ends RKE sessions for local applications.
 
-Answers are JSON, but for raw data where it was asked for. Fields come in the order that is shown here; later \
-versions may add others behind them. Times are UTC in RFC 3339 form, to the second.
+Responses are JSON, except for raw data where it was requested. Fields come in the order that is shown here; later versions may \
+add others after them. Times are UTC in RFC 3339 form, to the second.
 
 An error always has `error`, `message` and `code`, and may have the parameter that it is about, in the form of the \
 schema `Error`.
 
-Query parameters may be percent-encoded or form-encoded. One that is missing or empty, given twice, not UTF-8 or \
-with a NUL byte in it is a 400 that names it.
+Query parameters may be percent-encoded or form-encoded. A parameter that is required but missing or empty, or that is given \
+twice, is not UTF-8 or contains a NUL byte, is a 400 that names it.
 
-Every answer has a header `X-Request-Id`, by which the daemon's log names the request.
+Every response has a header `X-Request-Id`, which identifies the request in the daemon's log.
 
-HEAD works where GET changes nothing, and OPTIONS on every path. Any other method is a 405, whose header `Allow` lists those that there are.
+HEAD works where GET changes nothing, and OPTIONS on every path. Any other method is a 405, whose header `Allow` lists the allowed ones.
 
-Before anything is looked up, a request is judged by its size, `Host`, `Origin`, `Sec-Fetch-Site`, token and rate. The token \
-is needed where the daemon runs with `--require-token`, for all but `/health/…` and the files of the console and of \
+Before the daemon looks anything up, it checks a request's size, `Host`, `Origin`, `Sec-Fetch-Site`, token and rate. A daemon \
+that runs with `--require-token` requires the token for everything except `/health/…` and the files of the console and of \
 `/docs`.";
 
 /// The parts of the API.
@@ -71,24 +68,16 @@ impl Part {
 
     fn about(self) -> &'static str {
         match self {
-            Self::Sessions => "Sessions are opened, listed, renewed and ended.",
-            Self::Data => {
-                "What is done with a session's key: encrypt, decrypt, seal, open, talk to the Content Server."
-            }
+            Self::Sessions => "Open, list, renew and end sessions.",
+            Self::Data => "Use a session's key: encrypt, decrypt, seal, open, talk to the Content Server.",
             Self::Keys => "The keys that are cached for later sessions.",
-            Self::Network => "What DNS says of a domain, and how the RAIDAs have been doing.",
-            Self::Daemon => "How the daemon is doing, and this document.",
+            Self::Network => "What DNS says about a domain, and the state of the RAIDAs.",
+            Self::Daemon => "The state of the daemon, and this document.",
         }
     }
 }
 
-const DOCUMENT: &str = include_str!("../../../../../docs/openapi.json");
-
-pub(super) async fn show() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT)
-}
-
-/// What describes an operation.
+/// Describes an operation.
 pub(super) type Describe = fn() -> Described;
 
 fn assemble(table: impl Iterator<Item = (HttpMethod, &'static str, Describe)>) -> OpenApi {
@@ -98,9 +87,9 @@ fn assemble(table: impl Iterator<Item = (HttpMethod, &'static str, Describe)>) -
         paths.add_path_operation(path, vec![method], operation);
         schemas.extend(more);
     }
-    let token = HttpBuilder::new()
-        .scheme(HttpAuthScheme::Bearer)
-        .description(Some("The text of the file `token` in the daemon's data directory, new at each start."));
+    let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
+        "The content of the file `token` in the daemon's data directory, new at each start.",
+    ));
     let components = Components::builder()
         .schemas_from_iter(schemas)
         .responses_from_iter(errors::of_every_request())
@@ -127,33 +116,4 @@ fn info() -> Info {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::http::routes::{Verb, described};
-
-    /// Set by `cargo xtask openapi`: the document is written, not compared.
-    const RENEW: &str = "RKE_RENEW_OPENAPI";
-
-    fn method(verb: Verb) -> HttpMethod {
-        match verb {
-            Verb::Read | Verb::Get => HttpMethod::Get,
-            Verb::Post => HttpMethod::Post,
-            Verb::Delete => HttpMethod::Delete,
-        }
-    }
-
-    #[test]
-    fn the_document_is_that_of_the_tables() {
-        let rows = described().map(|(route, describe)| (method(route.verb), route.path, describe));
-        let mut text = assemble(rows).to_pretty_json().expect("JSON");
-        text.push('\n');
-        if std::env::var_os(RENEW).is_some() {
-            let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
-            return std::fs::write(file, text).expect("written");
-        }
-        assert!(
-            text == DOCUMENT,
-            "docs/openapi.json is another document; renew it with: cargo xtask openapi"
-        );
-    }
-}
+mod tests;

@@ -4,9 +4,10 @@ use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
-use super::{examples, texts};
+use super::examples;
+use crate::http::api::schema;
 
-/// A parameter that is described as its schema is.
+/// A parameter with its schema's description.
 fn parameter(place: ParameterIn, name: &str, mut schema: Object, example: &str) -> ParameterBuilder {
     let about = schema.description.take();
     let parameter = ParameterBuilder::new().parameter_in(place).name(name).description(about);
@@ -17,7 +18,7 @@ fn query(name: &str, schema: Object, example: &str) -> ParameterBuilder {
     parameter(ParameterIn::Query, name, schema, example).required(Required::True)
 }
 
-/// The same, of which there has to be something.
+/// A query parameter that may not be empty.
 fn filled(name: &str, mut schema: Object, example: &str) -> Parameter {
     schema.min_length = Some(1);
     query(name, schema, example).build()
@@ -35,16 +36,16 @@ fn flag(name: &str, about: &str) -> Parameter {
 }
 
 pub(super) fn domain() -> Parameter {
-    query("domain", texts::domain(), examples::DOMAIN).build()
+    query("domain", schema::domain(), examples::DOMAIN).build()
 }
 
 pub(super) fn domain_to_narrow(about: &str) -> Parameter {
-    let domain = query("domain", texts::domain(), examples::DOMAIN);
+    let domain = query("domain", schema::domain(), examples::DOMAIN);
     domain.description(Some(about)).required(Required::False).build()
 }
 
 pub(super) fn wallet_path() -> Parameter {
-    query("wallet_path", texts::wallet_path(), examples::WALLET).build()
+    query("wallet_path", schema::wallet_path(), examples::WALLET).build()
 }
 
 pub(super) fn fresh() -> Parameter {
@@ -56,49 +57,49 @@ pub(super) fn forget(about: &str) -> Parameter {
 }
 
 pub(super) fn verify() -> Parameter {
-    let about = "`true` has the daemon look for the key in all of its own memory after the wipe, and adds a last field `wipe`.";
+    let about = "`true` makes the daemon scan all of its memory for the key after the wipe, and adds a last field `wipe`.";
     flag("verify", about)
 }
 
 pub(super) fn everywhere() -> Parameter {
-    let about = "`true` waits up to five seconds for the proof of the Content Server that the key is wiped there too, and adds a last field `remote`.";
+    let about = "`true` waits up to five seconds for the Content Server to prove that it wiped the key too, and adds a last \
+                 field `remote`.";
     flag("everywhere", about)
 }
 
 pub(super) fn session_id() -> Parameter {
-    query("session_id", texts::session_id(), examples::SESSION).build()
+    query("session_id", schema::session_id(), examples::SESSION).build()
 }
 
 pub(super) fn session_in_path() -> Parameter {
-    let id = parameter(ParameterIn::Path, "id", texts::session_id(), examples::SESSION);
+    let id = parameter(ParameterIn::Path, "id", schema::session_id(), examples::SESSION);
     id.required(Required::True).build()
 }
 
 pub(super) fn plaintext() -> Parameter {
-    filled("plaintext", texts::plaintext(), examples::PLAINTEXT)
+    filled("plaintext", schema::plaintext(), examples::PLAINTEXT)
 }
 
 pub(super) fn ciphertext() -> Parameter {
-    filled("ciphertext", texts::ciphertext(), examples::CIPHERTEXT)
+    filled("ciphertext", schema::ciphertext(), examples::CIPHERTEXT)
 }
 
 pub(super) fn nonce() -> Parameter {
-    query("nonce", texts::nonce(), examples::NONCE).build()
+    query("nonce", schema::nonce(), examples::NONCE).build()
 }
 
 pub(super) fn session_header() -> Parameter {
-    let about = "The session. Needed with a raw body, and not looked at with a body in JSON.";
-    header("X-RKE-Session", texts::session_id(), about, examples::SESSION)
+    let about = "The session's id. Required with a raw body, ignored with a JSON body.";
+    header("X-RKE-Session", schema::session_id(), about, examples::SESSION)
 }
 
 pub(super) fn nonce_header() -> Parameter {
-    let about =
-        "The nonce that encrypting gave. Needed with a raw body, and not looked at with a body in JSON.";
-    header("X-RKE-Nonce", texts::nonce(), about, examples::NONCE)
+    let about = "The nonce that `encrypt` returned. Required with a raw body, ignored with a JSON body.";
+    header("X-RKE-Nonce", schema::nonce(), about, examples::NONCE)
 }
 
 pub(super) fn associated_data_header(about: &str) -> Parameter {
-    let mut schema = texts::associated_data();
+    let mut schema = schema::associated_data();
     schema.schema_type = Type::String.into();
     header("X-RKE-Associated-Data", schema, about, examples::ASSOCIATED_DATA)
 }

@@ -1,10 +1,11 @@
-//! How the daemon is doing, and the document itself.
+//! The state of the daemon, and the document itself.
 
 use serde_json::Value;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::http::api::activity::Happened;
 use crate::http::api::answer::Status;
 use crate::http::api::health::Health;
 use crate::http::api::refusals::Refused;
@@ -18,40 +19,49 @@ pub(in crate::http) fn status() -> Described {
 
 pub(in crate::http) fn refusals() -> Described {
     let example = r#"{"command":"rke_refusals","success":true,"total":3,"rules":[{"rule":"host","count":1},{"rule":"origin","count":2}],"last":{"rule":"origin","origin":"https://evil.example","attempt":"delete_session","at":"2025-11-30T10:00:00Z"}}"#;
-    let text = "Shows what was refused before anything was looked up, since the daemon has started. Nothing of a request is kept but \
-                its origin and what it was after. A page sees what was refused to its own origin.";
-    Described::new(Part::Daemon, "refusals", "Shows who was refused at the gate", text)
-        .gives::<Refused>("What was refused.", example)
+    let text = "Shows the requests that the gate has rejected since the daemon started. Of each, the daemon keeps only the \
+                origin and what it attempted. A page sees the rejected requests of its own origin.";
+    Described::new(Part::Daemon, "refusals", "Shows the rejected requests", text)
+        .gives::<Refused>("The rejected requests.", example)
+}
+
+pub(in crate::http) fn activity() -> Described {
+    let example = r#"{"command":"rke_activity","success":true,"total":2,"events":[{"at":"2025-11-30T11:00:00Z","event":"session_created","session":"0b7e52c4","domain":"files.example.com","detail":"new_shares","count":1,"receipt":null},{"at":"2025-11-30T10:30:00Z","event":"session_deleted","session":"a1b2c3d4","domain":"content.example.com","detail":null,"count":1,"receipt":{"how":"request","key_id":"5f0c9d81","remote":"forgotten","remote_at":"2025-11-30T10:30:00Z","wipe":{"scanned_bytes":48234496,"hits":0,"micros":21873}}}]}"#;
+    let text = "Shows the last 1,000 events of sessions and keys since the daemon started, and the receipt of each session that \
+                has ended. The daemon keeps them in memory only. Of a session's id, it shows only the beginning. Rejected \
+                requests are one event for each rule. A page sees the events of its own sessions.";
+    Described::new(Part::Daemon, "activity", "Shows what has happened", text)
+        .gives::<Happened>("The last events.", example)
 }
 
 const EVENTS: &str = "\
-The answer goes on until one side ends it.
+The response goes on until one side ends it.
 
-`sessions`, `keys`, `raidas` and `refusals` say that what the endpoint of that name answers has changed: ask for it again. \
+`sessions`, `keys`, `raidas`, `activity` and `refusals` mean that the response of the endpoint of that name has changed: request it again. \
 `sessions` stands for `status` too. Each comes once at the beginning, and at most four times a second after that.
 
 `exchange` is one step of a running exchange: `domain`; `raida`, an index; `state`, which is `asked`, `answered` or `failed`; \
-`ms`, how long an answer took; `fault`, why there is none.
+`ms`, how long the response took; `fault`, why there is none.
 
-A line with nothing but a colon comes after ten seconds without an event. A listener that takes events too slowly misses steps \
-of exchanges, and is notified then that everything has changed.
+A line with only a colon comes after ten seconds without an event. A listener that reads too slowly misses steps of exchanges; \
+it is then notified that everything has changed.
 
-A page hears about the sessions, keys, refusals and exchanges of its own origin, and about `raidas`.";
+A page hears about the sessions, keys, activity, refusals and exchanges of its own origin, and about `raidas`.";
 
 pub(in crate::http) fn events() -> Described {
     let example = "event: sessions\ndata: {}\n\nevent: exchange\ndata: {\"domain\":\"content.example.com\",\"raida\":4,\"state\":\"answered\",\"ms\":12.408,\"fault\":null}\n\n";
-    Described::new(Part::Daemon, "events", "Tells what changes, as server-sent events", EVENTS)
+    Described::new(Part::Daemon, "events", "Reports changes, as server-sent events", EVENTS)
         .gives_text("Events, each of this form.", "text/event-stream", event(), example)
-        .fails(
+        .fails_for_now(
             503,
-            "32 listen already. The header `Retry-After` is there.",
-            Some(r#"{"error":true,"message":"32 pages watch already; close one of them","code":503}"#),
+            "32 listeners follow events already.",
+            Some(r#"{"error":true,"message":"32 listeners follow events already; close one of them","code":503}"#),
         )
 }
 
 /// The form of an event.
 fn event() -> ObjectBuilder {
-    let names = ["sessions", "keys", "raidas", "refusals", "exchange"];
+    let names = ["sessions", "keys", "raidas", "activity", "refusals", "exchange"];
     let name = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names));
     let data = ObjectBuilder::new().schema_type(Type::String).content_media_type("application/json");
     ObjectBuilder::new()
@@ -62,14 +72,14 @@ fn event() -> ObjectBuilder {
 }
 
 pub(in crate::http) fn live() -> Described {
-    let text = "Answers as soon as the daemon serves.";
-    Described::new(Part::Daemon, "live", "Whether the daemon lives", text)
+    let text = "Responds with 200 as soon as the daemon serves requests.";
+    Described::new(Part::Daemon, "live", "Whether the daemon is alive", text)
         .for_everybody()
-        .gives::<Health>("It lives.", r#"{"status":"live"}"#)
+        .gives::<Health>("It is alive.", r#"{"status":"live"}"#)
 }
 
 pub(in crate::http) fn ready() -> Described {
-    let text = "Answers 200 when it makes sense to send work.";
+    let text = "Responds with 200 while the daemon can take work.";
     Described::new(Part::Daemon, "ready", "Whether the daemon is ready", text)
         .for_everybody()
         .gives::<Health>("It is ready.", r#"{"status":"ready"}"#)
@@ -84,8 +94,8 @@ pub(in crate::http) fn ready() -> Described {
 
 pub(in crate::http) fn metrics() -> Described {
     let text = "In the text format that Prometheus reads. No label holds a session id, a domain or a path.";
-    Described::new(Part::Daemon, "metrics", "The daemon's counts for Prometheus", text).gives_text(
-        "The counts.",
+    Described::new(Part::Daemon, "metrics", "The daemon's metrics for Prometheus", text).gives_text(
+        "The metrics.",
         "application/openmetrics-text",
         ObjectBuilder::new().schema_type(Type::String),
         "# HELP rke_sessions Sessions that have not expired.\n# TYPE rke_sessions gauge\nrke_sessions 2\n# EOF\n",
@@ -98,7 +108,7 @@ pub(in crate::http) fn openapi() -> Described {
         .gives::<OpenApi>("The document.", r#"{"openapi":"3.1.0"}"#)
 }
 
-/// An OpenAPI document, of which only this is said.
+/// An OpenAPI document, described no further than this.
 struct OpenApi;
 
 impl ToSchema for OpenApi {}

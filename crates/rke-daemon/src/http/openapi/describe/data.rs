@@ -1,42 +1,42 @@
-//! What is done with a session's key.
+//! Encrypting, decrypting, sealing, opening and tunnels.
 
 use serde_json::json;
 
 use crate::http::api::answer::{Decrypted, Encrypted, Opened, Sealed};
 use crate::http::api::bodies::{ToDecrypt, ToEncrypt, ToOpen, ToSeal};
-use crate::http::openapi::{Described, Part, examples, parameters, texts};
+use crate::http::api::schema;
+use crate::http::openapi::{Described, Part, examples, parameters};
 
 const ENCRYPTS: &str = "\
-Encrypts with AES-256 in counter mode. The nonce is the first counter block: 16 bytes, drawn again for each call. Keep it with \
+Encrypts with AES-256 in counter mode. The nonce is the first counter block: 16 bytes, random for each call. Keep it with \
 the ciphertext.
 
 **Only the session that encrypted decrypts**, for as long as it lives: each has a key of its own.
 
-Counter mode does not detect changes: somebody who can alter the ciphertext alters the plaintext at the same place. Where that \
-has to be noticed, use `seal`.";
+Counter mode does not detect changes: anyone who can alter the ciphertext alters the plaintext at the same place. To detect \
+that, use `seal`.";
 
 const DECRYPTS: &str = "\
 The session must be the one that encrypted. (Sessions of 8 bits from the cache share one key, and decrypt each other's data.) A \
-wrong session, nonce or ciphertext is not noticed: the call succeeds, and the plaintext is meaningless.";
+wrong session, nonce or ciphertext is not detected: the call succeeds, and the plaintext is meaningless.";
 
 const BODIES: &str = "\
 The body is an object in JSON, of at most 1 MiB, in which data is Base64; or, with any other `Content-Type`, the data itself, of \
-any size. Then everything else is in headers, and the answer is raw too: it begins as soon as the first bytes of the body are \
-there, and goes on while the rest comes. What goes wrong after the answer has begun breaks the connection off.";
+any size. Then everything else is in headers, and the response is raw too: it begins as soon as the first bytes of the body \
+arrive, and goes on while the rest arrives. An error after the response has begun cuts the connection.";
 
 const SEALS: &str = "\
-Encrypts with AES-256-GCM in a format of its own (`docs/seal-format.md`): no change to sealed data goes unnoticed, wherever it is, \
-nor a missing end. Data may be sealed together with associated data, which is not part of the result, and has to be given \
-again to open it.
+Encrypts with AES-256-GCM in a format of its own (`docs/seal-format.md`): opening detects any change to sealed data, and a \
+missing end. Data may be sealed together with associated data, which is not part of the result and must be given again to open \
+it.
 
 **Sealed data opens only while its session lives.** When the session is deleted or expires, its key is gone for good, and \
 with it all that was sealed in it. Sealing is for the way to the Content Server and back, not for storage.";
 
 const OPENS: &str = "\
 Opens sealed data. The session must be the one that sealed it. (Sessions of 8 bits from the cache share one key, and open each \
-other's data.) JSON is opened whole before it \
-is answered. A raw answer goes on chunk by chunk, each after it was found authentic: an answer that is broken off is authentic, but \
-not all there is.";
+other's data.) JSON is opened whole before the response begins. A raw response comes chunk by chunk, each once it has proved \
+authentic: a response that is cut short is authentic, but incomplete.";
 
 const ENCRYPTED: &str = r#"{"command":"rke_encrypt","success":true,"ciphertext":"3q2+7wEjRWeJq83v","nonce":"0f1e2d3c4b5a69788796a5b4c3d2e1f0","length":12}"#;
 const DECRYPTED: &str =
@@ -64,7 +64,7 @@ pub(in crate::http) fn encrypt_by_post() -> Described {
         .takes_raw(Some(examples::TEXT))
         .gives::<Encrypted>("The encrypted data, in the form in which the data came.", ENCRYPTED)
         .gives_raw("The encrypted data, in the form in which the data came.")
-        .with_header("X-RKE-Nonce", "With raw data: the nonce, 32 hexadecimal digits.", texts::HEX)
+        .with_header("X-RKE-Nonce", "With raw data: the nonce, 32 hexadecimal digits.", schema::HEX)
         .leads_to_body(
             "decrypt_by_post",
             json!({
@@ -105,10 +105,10 @@ pub(in crate::http) fn decrypt_by_post() -> Described {
 pub(in crate::http) fn seal() -> Described {
     let text = format!("{SEALS}\n\n{BODIES}");
     let described =
-        Described::new(Part::Data, "seal", "Encrypts so that every change is noticed", &text)
+        Described::new(Part::Data, "seal", "Encrypts so that every change is detected", &text)
             .takes(parameters::session_header())
             .takes(parameters::associated_data_header(
-                "Associated data in Base64, with a raw body; none where it is missing.",
+                "With a raw body: associated data in Base64; none if this is missing.",
             ))
             .takes_json::<ToSeal>(
                 r#"{"session_id":"a1b2c3d4e5f67890a1b2c3d4e5f67890","plaintext":"SGVsbG8gV29ybGQh","associated_data":"aW52b2ljZSAxNw=="}"#,
@@ -131,10 +131,10 @@ pub(in crate::http) fn open() -> Described {
     let text = format!("{OPENS}\n\n{BODIES}");
     let example = r#"{"session_id":"a1b2c3d4e5f67890a1b2c3d4e5f67890","sealed":"DATA","associated_data":"aW52b2ljZSAxNw=="}"#;
     let described =
-        Described::new(Part::Data, "open", "Opens what was sealed, if nothing was changed", &text)
+        Described::new(Part::Data, "open", "Opens sealed data, if it is unchanged", &text)
             .takes(parameters::session_header())
             .takes(parameters::associated_data_header(
-                "What the data was sealed with, in Base64, with a raw body; nothing where there was none.",
+                "With a raw body: the associated data that was sealed with the data, in Base64; leave it out if there was none.",
             ))
             .takes_json::<ToOpen>(&example.replace("DATA", examples::SEALED))
             .takes_raw(None)
@@ -154,17 +154,18 @@ pub(in crate::http) fn tunnel() -> Described {
                 key leaves it. The end of the request's body ends the data to the Content Server, and the response ends when the Content \
                 Server has sent all its data.\n\n\
                 A client that sends `TE: trailers` gets the exit status of the command at the Content Server in the trailer \
-                `RKE-Exit-Status`. For all others the response is broken off where that is not 0.";
+                `RKE-Exit-Status`. For other clients, the response is cut off if the status is not 0.";
     let summary = "Sends data to the Content Server and brings back what it sends";
     Described::new(Part::Data, "tunnel", summary, text)
         .takes(parameters::session_in_path())
         .takes_raw(Some(examples::TEXT))
-        .gives_raw("What the Content Server sends. It has its last chunk only where the Content Server has said that this is the end.")
+        .gives_raw("What the Content Server sends. The last chunk comes only if the Content Server has said that its data is \
+                    complete.")
         .fails(400, "The id has more than 64 characters.", None)
         .fails(404, "There is no such session; `session_id` is repeated.", Some(NOT_FOUND))
         .fails(409, "The Content Server no longer has the session's key, or, over 1-byte shares, has not confirmed it.", None)
-        .fails(502, "The Content Server does not respond where DNS says that it is, or refuses.", None)
-        .fails(505, "The request is HTTP/1.0, in which a response that is cut looks whole.", None)
+        .fails(502, "The Content Server does not respond at the address that DNS names, or refuses.", None)
+        .fails(505, "The request is HTTP/1.0, in which a response that is cut short looks complete.", None)
 }
 
 const NOT_FOUND: &str = r#"{"error":true,"message":"Session not found or expired","code":404,"session_id":"nonexistent00000000000000000000"}"#;
@@ -172,7 +173,7 @@ const NOT_FOUND: &str = r#"{"error":true,"message":"Session not found or expired
 const SEALED: &str = r#"{"command":"rke_seal","success":true,"sealed":"DATA","length":12}"#;
 const OPENED: &str = r#"{"command":"rke_open","success":true,"plaintext":"SGVsbG8gV29ybGQh","length":12}"#;
 
-/// What decrypting needs of an encryption.
+/// The parameters of a decryption, taken from an encryption's response.
 fn from_encryption(session: &'static str) -> [(&'static str, &'static str); 3] {
     [
         ("session_id", session),
@@ -181,7 +182,7 @@ fn from_encryption(session: &'static str) -> [(&'static str, &'static str); 3] {
     ]
 }
 
-/// The errors of all that use a key.
+/// The errors of every operation that uses a key.
 fn using(described: Described, malformed: &str) -> Described {
     let base64 = r#"{"error":true,"message":"Invalid base64 encoding","code":400}"#;
     described.fails(400, malformed, Some(base64)).fails(
@@ -191,13 +192,17 @@ fn using(described: Described, malformed: &str) -> Described {
     )
 }
 
-/// The errors of those that take a body.
+/// The errors of the operations that take a body.
 fn posting(described: Described) -> Described {
     let malformed = "A field of the body or a header that is needed is missing or malformed, data is not Base64, or the body broke off.";
-    using(described, malformed).fails(413, "The body in JSON is over 1 MiB.", None)
+    using(described, malformed).fails(
+        413,
+        "The body in JSON is over 1 MiB, or the raw body is over 8 MiB and the client is known to send all of it before it reads.",
+        None,
+    )
 }
 
-/// The error of a key that may encrypt no more.
+/// The error for a key that may not encrypt any more data.
 fn used_up(described: Described) -> Described {
     let text = "The key has encrypted as much as one key may; open a new session. `session_id` is repeated.";
     described.fails(409, text, None)

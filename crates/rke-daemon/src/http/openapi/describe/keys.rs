@@ -13,14 +13,14 @@ pub(in crate::http) fn list_keys() -> Described {
 }
 
 pub(in crate::http) fn forget_keys() -> Described {
-    let text = "Removes all cached keys, or those of one domain. Files are overwritten first. Open sessions go on: end them too \
-                if you mean to. A page removes those that were made for its sessions.";
-    Described::new(Part::Keys, "forget_keys", "Forgets cached keys", text)
+    let text = "Removes all cached keys, or those of one domain. Files are overwritten first. Open sessions go on; end them \
+                separately. A page removes those that were made for its sessions.";
+    Described::new(Part::Keys, "forget_keys", "Removes cached keys", text)
         .takes(parameters::domain_to_narrow("Only the keys of this domain."))
         .gives::<DeletedAll>(
             "How many were removed.",
             r#"{"command":"rke_keys_delete","success":true,"deleted":1}"#,
         )
-        .fails(400, "`domain` is no domain name; it is repeated.", None)
+        .fails(400, "`domain` is not a domain name; it is repeated.", None)
         .fails(500, "A file could not be removed; its key is no longer used.", None)
 }

@@ -1,4 +1,4 @@
-//! What the document says of each operation, in the words of `docs/api.md`.
+//! The descriptions of the operations in the document, in the words of `docs/api.md`.
 
 mod daemon;
 mod data;
@@ -6,7 +6,7 @@ mod keys;
 mod network;
 mod sessions;
 
-pub(in crate::http) use self::daemon::{events, live, metrics, openapi, ready, refusals, status};
+pub(in crate::http) use self::daemon::{activity, events, live, metrics, openapi, ready, refusals, status};
 pub(in crate::http) use self::data::{
     decrypt, decrypt_by_post, encrypt, encrypt_by_post, open, seal, tunnel,
 };

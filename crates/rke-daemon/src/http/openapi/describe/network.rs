@@ -12,12 +12,12 @@ pub(in crate::http) fn discover() -> Described {
         .leads_to("create_session", &[("domain", "$response.body#/domain")])
         .fails(
             400,
-            "`domain` is missing, or no domain name; it is repeated then.",
+            "`domain` is missing or is not a domain name; then it is repeated.",
             Some(r#"{"error":true,"message":"Missing 'domain' parameter","code":400}"#),
         )
         .fails(
             502,
-            "DNS gave no usable answer.",
+            "DNS gave no usable response.",
             Some(
                 r#"{"error":true,"message":"DNS discovery failed: nowhere.example.com is not found: DNS has no name _rke._udp.nowhere.example.com. Check the spelling of the domain; its operator publishes the records that `rke content-server preload` prints","code":502,"domain":"nowhere.example.com"}"#,
             ),
@@ -25,14 +25,14 @@ pub(in crate::http) fn discover() -> Described {
 }
 
 pub(in crate::http) fn raidas() -> Described {
-    let text = "Shows how the RAIDAs did in earlier exchanges. It is kept in memory only, and shapes when each of them is \
-                asked again. With `--guardian` it also shows where guardians say that RAIDAs are.";
-    Described::new(Part::Network, "raidas", "Shows how the 25 RAIDAs have been doing", text)
+    let text = "Shows what the RAIDAs did in earlier exchanges. The daemon keeps this in memory only, and uses it to decide when \
+                to ask each RAIDA again. With `--guardian` it also shows where guardians say that RAIDAs are.";
+    Described::new(Part::Network, "raidas", "Shows the state of the 25 RAIDAs", text)
         .gives::<KnownRaidas>("All 25 RAIDAs.", &raidas_example("rke_raidas"))
 }
 
 pub(in crate::http) fn refresh_raidas() -> Described {
-    let text = "Asks all guardians, and answers when they have answered, which takes 10 seconds at most. Guardians that were \
+    let text = "Asks all guardians, and responds when they have, after 10 seconds at most. Guardians that were \
                 asked less than 2 seconds ago are not asked again.";
     Described::new(Part::Network, "refresh_raidas", "Asks the guardians where the RAIDAs are", text)
         .gives::<KnownRaidas>("All 25 RAIDAs, and the directory as it is now.", &raidas_example("rke_raidas_refresh"))
@@ -52,7 +52,7 @@ pub(in crate::http) fn refresh_raidas() -> Described {
         )
 }
 
-/// One that did well, and others that were not asked.
+/// One healthy RAIDA, and others that were not contacted.
 fn raidas_example(command: &str) -> String {
     let well = r#"{"raida":0,"endpoint":"192.0.2.7:50000","state":"well","last_ms":12.408,"median_ms":11.9,"asked":7,"answered":7,"lies":0,"form":null,"last_fault":null,"last_fault_at":null,"history_ms":[11.2,11.9,null,12.408]}"#;
     let unknown = |raida: u8| {

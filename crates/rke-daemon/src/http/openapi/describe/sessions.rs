@@ -1,4 +1,4 @@
-//! Sessions from their beginning to their end.
+//! Sessions, from opening to deletion.
 
 use serde_json::json;
 
@@ -12,7 +12,8 @@ const NOT_FOUND_OR_EXPIRED: &str = r#"{"error":true,"message":"Session not found
 const OPENS: &str = "\
 The daemon looks the domain up, collects key shares from the RAIDAs with the coins of the wallet, and agrees with the Content \
 Server on a key that only the two of them have. What it keeps of that exchange opens later sessions for the same coins without \
-asking a RAIDA; `from_cache` is then `true`. **Every session has a key of its own all the same**: what one has encrypted, no other decrypts.
+asking a RAIDA; `from_cache` is then `true`. **Every session has a key of its own all the same**: what one has encrypted, no \
+other can decrypt.
 
 A domain that offers only 1-byte shares is different, and is refused unless the operator allows it: its keys have 8 bits, and \
 all sessions from the cache share one.
@@ -22,7 +23,7 @@ The Content Server of a domain is remembered. When DNS names another one later, 
 Coins prove the user to the RAIDAs. They are not spent, and the wallet is not changed.
 
 Only one exchange runs for one domain at a time. Requests that arrive meanwhile wait for it, and are then served from the cache \
-where their wallets hold the same coins. A session never pushes out another one.";
+where their wallets hold the same coins. A new session never displaces another one.";
 
 pub(in crate::http) fn create_session() -> Described {
     let described = Described::new(Part::Sessions, "create_session", "Opens a session", OPENS)
@@ -41,7 +42,7 @@ pub(in crate::http) fn create_session_by_post() -> Described {
     opening(described)
 }
 
-/// What both ways of opening a session are answered, and what can be done with it.
+/// The responses to both ways of opening a session, and the operations that can follow.
 fn opening(described: Described) -> Described {
     let id = "$response.body#/session_id";
     let described = described
@@ -64,9 +65,9 @@ fn failing_to_open(described: Described) -> Described {
     described
         .fails(
             400,
-            "`domain` or `wallet_path` is missing, `domain` is no domain name (it is repeated then), or the wallet is of no \
-             use (`wallet_path` is repeated): it is not absolute, is not a folder, cannot be read, or has usable coins for \
-             too few RAIDAs.",
+            "`domain` or `wallet_path` is missing, `domain` is not a domain name (it is repeated then), or the wallet cannot be \
+             used (`wallet_path` is repeated): its path is not absolute, it is not a folder, cannot be read, or has usable coins \
+             for too few RAIDAs.",
             Some(r#"{"error":true,"message":"Missing 'wallet_path' parameter","code":400}"#),
         )
         .fails(
@@ -74,14 +75,16 @@ fn failing_to_open(described: Described) -> Described {
             "DNS names a Content Server other than the one that this domain is known to have, or a weaker form of it; or the Content Server has only 1-byte shares, and the operator has not allowed them for this domain (`domain` is repeated in both cases); or the wallet is outside `--wallet-root`.",
             None,
         )
-        .fails(
+        .fails_for_now(
             429,
-            "No place is free, or too many sessions are opened in a short time.",
+            "No place is free, or too many sessions are being opened in a short time.",
             Some(r#"{"error":true,"message":"Maximum of 16 sessions reached","code":429}"#),
         )
         .fails(
             502,
-            "DNS gave no usable answer, or no key set has enough RAIDA servers; or the Content Server cannot be reached, refuses, or is another program; or too many RAIDAs gave wrong shares; or a key of 8 bits was not confirmed, where the daemon runs with `--confirm require`. `domain` is repeated.",
+            "DNS gave no usable response, or no key set has enough RAIDA servers; or the Content Server cannot be reached, \
+             refuses, or is another program; or too many RAIDAs gave wrong shares; or a key of 8 bits was not confirmed, where \
+             the daemon runs with `--confirm require`. `domain` is repeated.",
             Some(
                 r#"{"error":true,"message":"Cannot agree on a key with the Content Server at cs1.example.com:443: it refuses connections","code":502,"domain":"content.example.com"}"#,
             ),
@@ -96,7 +99,7 @@ fn failing_to_open(described: Described) -> Described {
 }
 
 pub(in crate::http) fn list_sessions() -> Described {
-    let example = r#"{"command":"rke_sessions","success":true,"total":1,"active":1,"sessions":[{"session_id":"a1b2c3d4e5f67890a1b2c3d4e5f67890","domain":"content.example.com","cs_id":"CONTENT-SERVER01","created_at":"2025-11-30T10:00:00Z","expires_at":"2025-11-30T11:00:00Z","encrypt_count":15,"decrypt_count":12}]}"#;
+    let example = r#"{"command":"rke_sessions","success":true,"total":1,"active":1,"sessions":[{"session_id":"a1b2c3d4e5f67890a1b2c3d4e5f67890","domain":"content.example.com","cs_id":"CONTENT-SERVER01","created_at":"2025-11-30T10:00:00Z","expires_at":"2025-11-30T11:00:00Z","encrypt_count":15,"decrypt_count":12}],"weak":0,"weakly_authenticated":0}"#;
     let text = "Lists the sessions that have not expired. A page, which is a request with an `Origin` other than the daemon's own, \
                 sees those that the same origin has opened.";
     Described::new(Part::Sessions, "list_sessions", "Lists the sessions", text)
@@ -114,24 +117,26 @@ pub(in crate::http) fn show_session() -> Described {
 }
 
 pub(in crate::http) fn renew_session() -> Described {
-    let text = "Gives a session its whole time again from now on, but not beyond its longest lifetime (`--session-max-lifetime`, \
-                a day by default). Renewing a session that has reached it changes nothing: look at `expires_at`.";
+    let text = "Lets a session live for its full time again from now on, but not beyond its longest lifetime \
+                (`--session-max-lifetime`, a day by default). Renewing a session that has reached that changes nothing: check \
+                `expires_at`.";
     let described =
-        Described::new(Part::Sessions, "renew_session", "Gives a session its whole time again", text)
+        Described::new(Part::Sessions, "renew_session", "Renews a session", text)
             .takes(parameters::session_in_path())
             .gives::<Renewed>(
-                "The session has a new end.",
+                "The session, and when it expires now.",
                 r#"{"command":"rke_session_renew","success":true,"session_id":"a1b2c3d4e5f67890a1b2c3d4e5f67890","expires_at":"2025-11-30T11:40:00Z"}"#,
             );
     not_found(described, "There is no such session; `session_id` is repeated.", NOT_FOUND_OR_EXPIRED)
 }
 
 const ENDS: &str = "\
-When the answer arrives, the id is dead and the session's key is wiped from memory.
+When the response arrives, the id is dead and the session's key is wiped from memory.
 
 The key cannot be made again: not from the cache, not from the coins, not from the secrets of the servers. Data that was \
-encrypted or sealed in the session stays unreadable. Then the daemon has the Content Server wipe the key too, in the background and \
-even after a restart, until that is proven or the key's lifetime is over; `everywhere=true` waits for the proof. Other sessions of the domain have keys of their own and go on. `forget=true` removes \
+encrypted or sealed in the session stays unreadable. Then the daemon asks the Content Server to wipe the key too, in the \
+background and even after a restart, until that is proven or the key's lifetime is over; `everywhere=true` waits for the proof. \
+Other sessions of the domain have keys of their own and go on. `forget=true` removes \
 what the cache keeps for the domain too, so that the next session asks the RAIDAs again.
 
 A session of 8 bits is different: other sessions from the cache have the same key, and without `forget=true` later ones have it \
@@ -149,7 +154,7 @@ pub(in crate::http) fn delete_session_by_path() -> Described {
     ending(described)
 }
 
-/// What both ways of ending a session take and answer.
+/// The parameters and responses of both ways of ending a session.
 fn ending(described: Described) -> Described {
     let described = described
         .takes(parameters::forget(
@@ -161,14 +166,15 @@ fn ending(described: Described) -> Described {
             "The session has ended. `wipe` is present only with `verify=true`, `remote` only with `everywhere=true`.",
             r#"{"command":"rke_session_delete","success":true,"session_id":"a1b2c3d4e5f67890a1b2c3d4e5f67890"}"#,
         )
-        .fails(
+        .fails_for_now(
             429,
-            "More receipts were asked for with `verify=true` than 20 at once, or 5 a second. Nothing was deleted; without `verify` it can be at once.",
+            "There were more than 20 deletions with `verify=true` at once, or more than 5 a second. Nothing was deleted. Delete \
+             without `verify`, or try again later.",
             None,
         )
         .fails(
             500,
-            "The session has ended, but not all that was asked for could be done: the message says what.",
+            "The session has ended, but something else that was requested could not be done: the message says what.",
             None,
         );
     let gone =
@@ -177,7 +183,7 @@ fn ending(described: Described) -> Described {
 }
 
 pub(in crate::http) fn delete_sessions() -> Described {
-    let text = "Ends all sessions, or those of a domain. When the answer arrives, their ids are dead and their keys are wiped from \
+    let text = "Ends all sessions, or those of a domain. When the response arrives, their ids are dead and their keys are wiped from \
                 memory. A page, which is a request with an `Origin` other than the daemon's own, ends those that the same origin has \
                 opened. Exchanges that run go on; SIGUSR1 to the daemon ends them too, and drops all cached keys.";
     Described::new(Part::Sessions, "delete_sessions", "Ends all sessions, or those of a domain", text)
@@ -189,13 +195,13 @@ pub(in crate::http) fn delete_sessions() -> Described {
         )
         .fails(
             400,
-            "`domain` is no domain name (it is repeated), or `forget` is neither `true` nor `false`.",
+            "`domain` is not a domain name (it is repeated), or `forget` is neither `true` nor `false`.",
             None,
         )
         .fails(500, "The sessions have ended, but the file of a cached key could not be removed.", None)
 }
 
-/// The errors of an id that names no session.
+/// The errors for an id that belongs to no session.
 fn not_found(described: Described, text: &str, example: &str) -> Described {
     described.fails(400, "The id is missing, unreadable, or has more than 64 characters.", None).fails(
         404,
