@@ -1,4 +1,5 @@
-//! The daemon: the HTTP interface over the sessions of `rke-engine`, and what starts and stops all of it.
+//! The daemon: the HTTP interface to the sessions of `rke-engine`, and everything that starts and stops it. A Content
+//! Server has a part of that interface, for the keys that it holds.
 //!
 //! A daemon in this process:
 //!
@@ -32,6 +33,9 @@
 
 mod daemon;
 pub mod http;
+mod other_end;
+mod run_files;
 mod token;
 
 pub use daemon::{Daemon, Inherited, StartError};
+pub use other_end::{OtherEnd, OtherEndError, OtherEndListen};

@@ -1,4 +1,4 @@
-//! Why a daemon does not start.
+//! Errors that keep the daemon from starting.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,60 +17,69 @@ use crate::http::wire::unix_socket::UnixSocketError;
 /// Why the daemon cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The data directory.
+    /// The data directory cannot be used.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
-    /// The RAIDA directory.
+    /// The RAIDA directory cannot be used.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
-    /// The DNS resolver.
+    /// The DNS resolver cannot be set up.
     #[error(transparent)]
     Resolver(#[from] ResolverError),
-    /// The address.
+    /// The daemon cannot listen on an address.
     #[error("cannot listen on {address}: {source}; choose another address with --listen")]
     Listen {
-        /// The address that was asked for.
+        /// The requested address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// A socket that was handed over.
+    /// A socket inherited from systemd cannot be used.
     #[error("cannot use the socket that systemd has opened: {0}; check the .socket unit")]
     Inherited(io::Error),
-    /// Anybody who reaches the address could use the daemon.
+    /// Anyone who reaches the address could use the daemon.
     #[error(
-        "will not listen on {0}: it lies beyond this machine, and whoever reaches it could use every session; \
-         ask clients for a token with --require-token or for certificates with --tls-cert, --tls-key and \
+        "will not listen on {0}: other machines can reach this address, and anyone who does could use every session; \
+         require a token with --require-token, or client certificates with --tls-cert, --tls-key and \
          --tls-client-ca, or listen on 127.0.0.1"
     )]
     Exposed(SocketAddr),
-    /// The gate's settings.
+    /// The gate's settings are not valid.
     #[error(transparent)]
     Admission(#[from] AdmissionError),
-    /// TLS.
+    /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The unix socket.
+    /// The daemon cannot listen on the Unix socket.
     #[error(transparent)]
     UnixSocket(#[from] UnixSocketError),
-    /// The audit log.
+    /// The audit log cannot be used.
     #[error(transparent)]
     Audit(#[from] AuditError),
-    /// The file of known Content Servers.
+    /// The file of known Content Servers cannot be used.
     #[error(transparent)]
     Known(#[from] TrustFileError),
-    /// The file of the directory that guardians agree on.
-    #[error("cannot use the file `raida-directory.json` of the data directory: {0}")]
+    /// The file with the RAIDA directory that guardians agree on cannot be used.
+    #[error(
+        "cannot use the file `raida-directory.json` of the data directory: {0}; check that the daemon's user may read and \
+         write it"
+    )]
     AgreedDirectory(#[source] io::Error),
-    /// The file of pending deletions.
-    #[error("cannot use the file `pending-deletions` of the data directory: {0}")]
+    /// The file of pending deletions cannot be used.
+    #[error(
+        "cannot use the file `pending-deletions` of the data directory: {0}; check that the daemon's user may read and \
+         write it"
+    )]
     PendingDeletions(#[source] io::Error),
-    /// The folder for wallets.
-    #[error("cannot keep wallets inside {path}, as --wallet-root asks: {source}")]
+    /// The folder for wallets cannot be used.
+    #[error(
+        "cannot confine wallets to {path}, the folder that --wallet-root names: {source}; check that it is a folder \
+         that the daemon's user may read"
+    )]
     WalletRoot {
-        /// The folder that was asked for.
+        /// The requested folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }

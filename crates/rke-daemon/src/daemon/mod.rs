@@ -4,13 +4,13 @@ mod error;
 mod reload;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rke_engine::audit::Audit;
 use rke_engine::discovery::{self, Discovery, Validation};
-use rke_engine::exchange::{Exchange, Rules};
+use rke_engine::exchange::{Exchange, ExchangeConfig};
 use rke_engine::guardians::AgreedDirectory;
 use rke_engine::journal::Journal;
 use rke_engine::keys::{self, Keystore};
@@ -32,70 +32,64 @@ pub use self::error::StartError;
 use self::reload::Sources;
 use crate::http;
 use crate::http::gate::{Admission, Refusals};
-use crate::http::telemetry::traffic::Traffic;
 use crate::http::wire::server::{Door, serve};
 use crate::http::wire::tls::Acceptor;
 use crate::http::wire::unix_socket::{self, Guard};
+use crate::run_files::RunFiles;
 use crate::token::Token;
 
-/// Longest wait until work that cannot be broken off, on the file system say, has let the data directory go.
+/// How long a stop waits for work that cannot be cancelled, such as file system calls, to release the data
+/// directory.
 const DATA_DIR_WAIT: Duration = Duration::from_secs(1);
 
-/// How often expired keys are looked for; they are refused from their expiry on in any case.
+/// How often expired keys are removed. They are refused as soon as they expire in any case.
 const KEY_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How often the daemon looks whether the machine has slept; each request looks too.
+/// How often the daemon checks whether the machine has slept. Each request checks too.
 const SLEEP_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long Content Servers have to wipe keys when the daemon stops.
 const REMOTE_TIME: Duration = Duration::from_millis(700);
 
-/// How long the other ends of tunnels have to take notice that the daemon stops.
+/// How long the other ends of tunnels have to notice that the daemon stops.
 const TUNNELS_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// A running daemon. It goes on until [`Daemon::stop`].
+/// A running daemon. It runs until [`Daemon::stop`].
 pub struct Daemon {
     addresses: Vec<SocketAddr>,
     sessions: Arc<Sessions>,
     admission: Arc<Admission>,
     tls: Option<Arc<Acceptor>>,
-    files: Files,
+    files: RunFiles,
     stop: watch::Sender<bool>,
     servers: JoinSet<()>,
     keepers: JoinSet<()>,
     data_dir: Weak<DataDir>,
 }
 
-/// Sockets that listen already when the daemon starts: systemd has opened them.
+/// Sockets that already listen when the daemon starts, because systemd opened them.
 #[derive(Debug, Default)]
 pub struct Inherited {
-    /// For TCP. Where there are any, the configured address is not used.
+    /// TCP sockets. If there are any, the configured addresses are not used.
     pub tcp: Vec<std::net::TcpListener>,
-    /// For the daemon's own user.
+    /// Unix sockets, for the daemon's own user.
     pub unix: Vec<std::os::unix::net::UnixListener>,
-}
-
-/// What goes from the disk when the daemon stops.
-#[derive(Default)]
-struct Files {
-    token: Option<PathBuf>,
-    unix_socket: Option<PathBuf>,
 }
 
 impl Daemon {
     /// Starts a daemon.
     ///
     /// # Errors
-    /// [`StartError`]; then nothing is left running.
+    /// [`StartError`]; nothing is left running.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         Self::start_on(config, Inherited::default(), || ()).await
     }
 
-    /// The same, on sockets that listen already. `give_up_rights` is called when all that takes rights is done, and before
-    /// the first request is answered.
+    /// Like [`Daemon::start`], with sockets that already listen. `give_up_rights` is called once everything that
+    /// needs privileges is done, and before the first request is answered.
     ///
     /// # Errors
-    /// [`StartError`]; then nothing is left running.
+    /// [`StartError`]; nothing is left running.
     pub async fn start_on(
         config: Config,
         inherited: Inherited,
@@ -115,7 +109,7 @@ impl Daemon {
             None => Audit::default(),
         };
         let journal = Arc::new(Journal::new(audit));
-        let mut files = Files::default();
+        let mut files = RunFiles::default();
         let token = token(fixed.token, &data_dir, &mut files)?;
         let admission = Arc::new(Admission::new(admission, token, Arc::clone(&journal)));
         let key_limits = keys::Limits { ttl_hours: reloadable.key_ttl_hours, max: reloadable.max_keys };
@@ -124,7 +118,7 @@ impl Daemon {
         let in_use = Arc::downgrade(&data_dir);
         let keystore = Arc::new(Keystore::open(data_dir, key_limits)?);
         let known = KnownServers::open(&fixed.data_dir, reloadable.pins.clone())?;
-        let exchange = Arc::new(Exchange::new(discovery, agreed, known, Rules::of(reloadable)));
+        let exchange = Arc::new(Exchange::new(discovery, agreed, known, ExchangeConfig::of(reloadable)));
         let remote = RemoteDeletions::open(&fixed.data_dir, Arc::clone(&exchange), Arc::clone(&journal));
         let remote = Arc::new(remote.map_err(StartError::PendingDeletions)?);
         let door = |(listener, _)| match &tls {
@@ -136,7 +130,7 @@ impl Daemon {
             doors.push(Door::Unix(unix_socket::inherit(listener)?, Guard::Users));
         }
         if let Some(socket) = &fixed.unix_socket {
-            let (listener, guard) = unix_socket::listen(socket).await?;
+            let (listener, guard) = unix_socket::listen(socket, "--unix-socket").await?;
             doors.push(Door::Unix(listener, guard));
             files.unix_socket = Some(socket.path.clone());
         }
@@ -148,7 +142,7 @@ impl Daemon {
         let sessions = Arc::new(sessions);
         keepers.spawn(keep_awake(Arc::clone(&sessions)));
         let (stop, stopped) = watch::channel(false);
-        let traffic = Arc::new(Traffic::default());
+        let traffic = Arc::new(http::traffic());
         let (shared, gate) = (Arc::clone(&sessions), Arc::clone(&admission));
         let dispatcher = Arc::new(http::dispatcher(shared, gate, Arc::clone(&traffic), stopped.clone()));
         give_up_rights();
@@ -162,11 +156,11 @@ impl Daemon {
         Ok(Self { addresses, sessions, admission, tls, files, stop, servers, keepers, data_dir: in_use })
     }
 
-    /// Reads all that a start would read of the files that the settings name. Nothing is changed, and the data
-    /// directory is not opened.
+    /// Reads everything that a start would read from the files named in the settings. It changes nothing and does
+    /// not open the data directory.
     ///
     /// # Errors
-    /// [`StartError`], of the first that a start would fail by.
+    /// The first [`StartError`] that a start would fail with.
     pub async fn check(config: &Config) -> Result<(), StartError> {
         Validation::load(config.fixed.dnssec, config.fixed.dnssec_anchors.as_deref())?;
         Sources::read(&config.reloadable).await?;
@@ -176,37 +170,36 @@ impl Daemon {
         })
     }
 
-    /// Where the HTTP API listens: the first address of several.
+    /// The address on which the HTTP API listens; the first one if there are several.
     pub fn address(&self) -> SocketAddr {
         self.addresses[0]
     }
 
-    /// All addresses where it listens.
+    /// All addresses on which the HTTP API listens.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// What the API works on.
+    /// The sessions that the API works on.
     #[cfg(test)]
     pub(crate) fn sessions(&self) -> &Arc<Sessions> {
         &self.sessions
     }
 
-    /// The file with the token that requests must carry, where they must.
+    /// The file with the token that requests must carry, if a token is required.
     pub fn token_file(&self) -> Option<&Path> {
         self.files.token.as_deref()
     }
 
-    /// What has been refused at the gate so far.
+    /// The requests that the gate has rejected so far.
     pub fn refusals(&self) -> &Refusals {
         self.admission.refusals()
     }
 
-    /// Goes on with other settings, all of them or none. Gives the names of those that differ and take a
-    /// new start to change.
+    /// Applies new settings: all of them or none. Returns the names of the changed settings that need a restart.
     ///
     /// # Errors
-    /// [`StartError`]; then the old settings hold on.
+    /// [`StartError`]; the old settings stay in force.
     pub async fn reload(&self, config: Config) -> Result<Vec<&'static str>, StartError> {
         let parts = reload::Parts {
             sessions: &self.sessions,
@@ -217,61 +210,50 @@ impl Daemon {
         reload::reload(parts, config).await
     }
 
-    /// Drops every session and every cached key, and calls off the exchanges that run. It goes on serving.
+    /// Drops every session and every cached key, and cancels running exchanges. The daemon keeps serving.
     pub async fn drop_everything(&self) {
-        tracing::warn!("all sessions and cached keys are dropped, as asked");
+        tracing::warn!("all sessions and cached keys are dropped on request");
         if let Err(error) = self.sessions.drop_everything().await {
             tracing::error!(%error, "a cached key could not be removed");
         }
     }
 
-    /// Returns if the sessions can still be reached, and hangs with them if they cannot.
+    /// Returns if the sessions can still be reached; hangs if they cannot.
     pub fn prove_alive(&self) {
-        self.sessions.store().count();
+        self.sessions.count();
     }
 
-    /// Stops within a second. All sessions end and their keys are wiped, at the Content Servers too where those answer in
-    /// that time; the next start goes on with the others.
+    /// Stops within a second. All sessions end and their keys are wiped, also at the Content Servers that respond
+    /// in that time. The next start takes up the remaining deletions.
     pub async fn stop(mut self) {
         let remote_deadline = Instant::now() + REMOTE_TIME;
         self.keepers.shutdown().await;
         let _ = self.stop.send(true);
-        self.sessions.exchange().progress().close();
-        self.sessions.remote_deletions().close();
+        self.sessions.close();
         let _ = tokio::join!(self.servers.join_all(), timeout(TUNNELS_TIMEOUT, self.sessions.stop_tunnels()));
         let ended = self.sessions.stop();
-        self.sessions.remote_deletions().stop(remote_deadline).await;
-        self.sessions.journal().daemon_stopped(ended, self.sessions.remote_deletions().counts());
+        self.sessions.stop_remote_deletions(remote_deadline).await;
+        self.sessions.journal().daemon_stopped(ended, self.sessions.count_remote_deletions());
         let sessions = self.sessions;
         let _ = spawn_blocking(move || sessions.journal().audit().close()).await;
         drop((self.admission, self.files));
-        // Another daemon may want it at once.
+        // Another daemon may need the data directory right away.
         let let_go = async {
             while self.data_dir.strong_count() > 0 {
                 sleep(Duration::from_millis(1)).await;
             }
         };
         let _ = timeout(DATA_DIR_WAIT, let_go).await;
-        tracing::info!("stopped, all sessions ended");
+        tracing::info!("stopped; all sessions have ended");
     }
 
-    /// Takes up the audit log's file anew: for after it was moved away.
+    /// Reopens the audit log's file. Call it after the file was moved away.
     pub fn reopen_audit_log(&self) {
         self.sessions.journal().audit().reopen();
     }
 }
 
-impl Drop for Files {
-    fn drop(&mut self) {
-        for path in [&self.token, &self.unix_socket].into_iter().flatten() {
-            if let Err(error) = std::fs::remove_file(path) {
-                tracing::warn!(path = %path.display(), %error, "cannot remove a file that has no use any more");
-            }
-        }
-    }
-}
-
-/// At least one listener, each with its address.
+/// Returns at least one listener, each with its address.
 async fn listen(
     config: &Config,
     inherited: Vec<std::net::TcpListener>,
@@ -302,13 +284,16 @@ fn check_exposure(config: &Config, address: SocketAddr) -> Result<(), StartError
         return Err(StartError::Exposed(address));
     }
     if !address.ip().to_canonical().is_loopback() && access.tls.is_none() {
-        tracing::warn!(%address, "requests, plaintexts and the token cross the network unencrypted; --tls-cert and --tls-key change that");
+        tracing::warn!(
+            %address,
+            "requests, plaintexts and the token cross the network unencrypted; encrypt them with --tls-cert and --tls-key"
+        );
     }
     Ok(())
 }
 
-/// The token that requests must carry, where they must.
-fn token(rule: TokenRule, data_dir: &DataDir, files: &mut Files) -> Result<Option<Token>, DataDirError> {
+/// The token that requests must carry. `None` if no token is required.
+fn token(rule: TokenRule, data_dir: &DataDir, files: &mut RunFiles) -> Result<Option<Token>, DataDirError> {
     let token = match rule {
         TokenRule::Required => Some(Token::create(data_dir)?),
         TokenRule::None => None,
@@ -326,12 +311,12 @@ async fn keep_keys(keystore: Arc<Keystore>) {
     }
 }
 
-/// Has the guardians asked.
+/// Asks the guardians, at once and from time to time.
 async fn keep_directory(exchange: Arc<Exchange>) {
     exchange.keep_directory().await;
 }
 
-/// Notices that the machine has slept when no request does.
+/// Notices that the machine has slept even if no request arrives.
 async fn keep_awake(sessions: Arc<Sessions>) {
     loop {
         tokio::time::sleep(SLEEP_CHECK_INTERVAL).await;

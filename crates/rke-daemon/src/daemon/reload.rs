@@ -1,11 +1,10 @@
-//! Other settings for a daemon that runs. Everything is read and checked first; only then does anything
-//! change, so that a mistake in the configuration leaves the daemon as it was.
+//! Changes the settings of a running daemon. Everything is read and checked before anything changes, so a mistake
+//! in the configuration leaves the daemon as it was.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rke_engine::exchange::Rules;
 use rke_engine::sessions::Sessions;
 use rke_engine::settings::{Config, Reloadable};
 use rke_host::directory;
@@ -14,10 +13,10 @@ use rke_proto::directory::Directory;
 use rustls::ServerConfig;
 
 use super::StartError;
-use crate::http::gate::{Admission, Rules as AdmissionRules};
+use crate::http::gate::{Admission, AdmissionRules};
 use crate::http::wire::tls::{self, Acceptor};
 
-/// What of a running daemon can change, and where it listens.
+/// The parts of a running daemon that can change, and the addresses on which it listens.
 pub(crate) struct Parts<'a> {
     pub(crate) sessions: &'a Sessions,
     pub(crate) admission: &'a Admission,
@@ -25,7 +24,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) addresses: &'a [SocketAddr],
 }
 
-/// What the settings name and say, read and understood.
+/// The contents of the settings and of the files that they name, read and parsed.
 pub(crate) struct Sources {
     pub(crate) directory: Directory,
     pub(crate) wallet_root: Option<WalletRoot>,
@@ -34,7 +33,7 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// Reads them, and changes nothing.
+    /// Reads the sources. Changes nothing.
     pub(crate) async fn read(config: &Reloadable) -> Result<Self, StartError> {
         let directory = match &config.raida_directory {
             Some(path) => directory::load(path).await?,
@@ -52,7 +51,7 @@ impl Sources {
     }
 }
 
-/// Changes what can be changed, and names what cannot.
+/// Changes the settings that can change at run time. Returns the names of those that cannot.
 pub(crate) async fn reload(parts: Parts<'_>, wanted: Config) -> Result<Vec<&'static str>, StartError> {
     let current = parts.sessions.fixed();
     let mut fixed = current.differences(&wanted.fixed);
@@ -70,9 +69,6 @@ pub(crate) async fn reload(parts: Parts<'_>, wanted: Config) -> Result<Vec<&'sta
     if let (Some(acceptor), Some(certificates)) = (parts.tls, sources.certificates) {
         acceptor.replace(certificates);
     }
-    parts.sessions.exchange().look_again();
-    let (guardians, pins) = (config.guardians.clone(), config.pins.clone());
-    parts.sessions.exchange().change(Rules::of(&config), sources.directory, guardians, pins);
-    parts.sessions.change(config, sources.wallet_root);
+    parts.sessions.change(config, sources.directory, sources.wallet_root);
     Ok(fixed)
 }

@@ -1,11 +1,16 @@
-//! The HTTP API: routes, parameters, answers. `docs/api.md` is its description; every path stands
-//! in one table, in `routes`. A request comes over the `wire`, passes the `gate`, and is answered by the `api`; those
-//! that come by the thousand take the `fast` way there. `telemetry` notes all of them.
+//! The HTTP API: routes, parameters and responses. `docs/api.md` describes it, and one table in `routes` lists
+//! every path. A request arrives over the `wire`, passes the `gate` and is served by the `api`. Frequent requests
+//! take the `fast` path there. `telemetry` records all of them. All of these modules share the `message` and the
+//! `policy` of the row that a request has matched. They import in one direction: `wire`, `fast`, `routes`,
+//! `openapi`, `api`, `telemetry`, `gate`, then those two.
 
 mod api;
 pub mod fast;
 pub mod gate;
+mod message;
+#[cfg(test)]
 mod openapi;
+mod policy;
 pub(crate) mod routes;
 pub mod telemetry;
 pub mod wire;
@@ -18,19 +23,20 @@ use axum::response::Response;
 use axum::routing::MethodRouter;
 use jiff::Timestamp;
 use rke_engine::model::clock::Reading;
+use rke_host::session_keys::SessionKeys;
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use self::api::failure::answer_panic;
 use self::api::state::{Api, Parts};
 use self::api::{Shared, health, metrics};
 use self::fast::dispatcher::Dispatcher;
 use self::gate::Admission;
-use self::routes::Rows;
+use self::message::failure::answer_panic;
+use self::policy::Rows;
 use self::telemetry::observe::{self, Observer};
 use self::telemetry::traffic::Traffic;
 
-/// The whole API over `sessions`, behind its gate, until `stopped`.
+/// The whole API for `sessions`, behind its gate, until `stopped`.
 pub fn dispatcher(
     sessions: Shared,
     admission: Arc<Admission>,
@@ -51,10 +57,31 @@ pub fn dispatcher(
     let guarded =
         |rows, methods: MethodRouter| guarded(rows, methods.layer(awake.clone()), &admission, &observer);
     let router = routes::router(&api, guarded);
-    Dispatcher::new(router, sessions, admission, observer)
+    Dispatcher::new(router, Some(sessions), admission, observer)
 }
 
-/// What every request to the path of these rows goes through, from the last of these lines to the first.
+/// The part of the API that a Content Server has, for its keys.
+pub(crate) fn dispatcher_of_other_end(
+    keys: &Arc<dyn SessionKeys>,
+    admission: Arc<Admission>,
+    traffic: Arc<Traffic>,
+) -> Dispatcher {
+    let observer = Arc::new(Observer::new(traffic));
+    let router = routes::other_end(keys, |rows, methods| guarded(rows, methods, &admission, &observer));
+    Dispatcher::new(router, None, admission, observer)
+}
+
+/// Counters for the requests to each path of that part.
+pub(crate) fn traffic_of_other_end() -> Traffic {
+    Traffic::new(routes::paths_of_other_end())
+}
+
+/// Counters for the requests to each path of the API.
+pub(crate) fn traffic() -> Traffic {
+    Traffic::new(routes::paths())
+}
+
+/// Wraps the methods of a path in the layers that every request passes, from the last of these lines to the first.
 fn guarded(
     rows: Rows,
     methods: MethodRouter,
@@ -67,40 +94,12 @@ fn guarded(
         .layer(from_fn_with_state((Arc::clone(observer), rows), observe::observe))
 }
 
-/// Keys that lay in memory while the machine slept are gone before anybody can use them, where the
-/// settings want that.
+/// If the settings require it, removes the keys that were in memory while the machine slept, before anyone can use
+/// them.
 async fn drop_after_sleep(State(sessions): State<Shared>, request: Request, next: Next) -> Response {
     sessions.drop_after_sleep(&Reading::now()).await;
     next.run(request).await
 }
 
 #[cfg(test)]
-mod tests {
-    use axum::body::{Body, to_bytes};
-    use axum::http::StatusCode;
-    use axum::routing::get;
-    use rke_engine::settings::access::Access;
-    use tower::ServiceExt;
-
-    use super::*;
-    use crate::http::gate::Rules;
-
-    #[tokio::test]
-    async fn a_handler_that_panics_is_a_500_that_tells_nothing() {
-        let panics = get(|| async { panic!("the marker") as &str });
-        let rules = Rules::new(&Access::default()).expect("settings");
-        let admission = Admission::new(rules, None, Arc::default());
-        let request = Request::get("/").header("host", "localhost").header("origin", "http://localhost:3000");
-        let request = request.body(Body::empty()).expect("a request");
-        let observer = Arc::new(Observer::new(Arc::default()));
-        let guarded = guarded(Rows::NONE, panics, &Arc::new(admission), &observer);
-        let response = guarded.oneshot(request).await.expect("an answer");
-        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
-        assert_eq!(response.headers()["access-control-allow-origin"], "http://localhost:3000");
-        assert_eq!(response.headers()["cache-control"], "no-store");
-        let body = to_bytes(response.into_body(), 1000).await.expect("a body");
-        let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
-        assert_eq!((&body["error"], &body["code"]), (&true.into(), &500.into()));
-        assert!(!body.to_string().contains("marker"));
-    }
-}
+mod tests;

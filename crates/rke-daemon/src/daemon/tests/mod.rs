@@ -1,4 +1,4 @@
-//! Whole daemons, seen by their clients.
+//! Tests of whole daemons, as their clients see them.
 
 mod differential;
 mod suspend;

@@ -1,4 +1,4 @@
-//! A machine that has slept, in the requests of a client on a connection.
+//! What a client sees on its connection after the machine has slept.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -28,11 +28,11 @@ impl Stage {
         config.reloadable.on_suspend = on_suspend;
         let daemon = Daemon::start(config).await.expect("a daemon");
         let id = SessionId::random().expect("random bytes");
-        daemon.sessions().store().insert(id, session(7)).expect("room");
+        daemon.sessions().insert(id, session(7)).expect("room");
         Self { daemon, id, _dir: dir }
     }
 
-    /// The status of the answer to a GET.
+    /// The status of the response to a GET.
     async fn get(&self, target: &str) -> String {
         let mut stream = TcpStream::connect(self.daemon.address()).await.expect("connected");
         let request = format!("GET {target} HTTP/1.1\r\nhost: localhost\r\n\r\n");
@@ -42,7 +42,7 @@ impl Stage {
         String::from_utf8_lossy(&answer[9..]).into_owned()
     }
 
-    /// A request that is answered where it is read.
+    /// A request that takes the fast path.
     async fn encrypt(&self) -> String {
         self.get(&format!("{}?session_id={}&plaintext=YQ==", routes::ENCRYPT.path, self.id)).await
     }
@@ -63,7 +63,7 @@ async fn no_frequent_request_uses_a_key_that_the_machine_has_slept_with() {
     assert_eq!(stage.encrypt().await, "200");
     stage.sleep();
     assert_eq!(stage.encrypt().await, "404");
-    stage.daemon.sessions().store().insert(stage.id, session(7)).expect("room");
+    stage.daemon.sessions().insert(stage.id, session(7)).expect("room");
     assert_eq!(stage.encrypt().await, "200", "once is enough");
     stage.daemon.stop().await;
 }
@@ -74,7 +74,7 @@ async fn no_other_request_uses_a_key_that_the_machine_has_slept_with() {
     assert_eq!(stage.show().await, "200");
     stage.sleep();
     assert_eq!(stage.show().await, "404");
-    stage.daemon.sessions().store().insert(stage.id, session(7)).expect("room");
+    stage.daemon.sessions().insert(stage.id, session(7)).expect("room");
     assert_eq!(stage.show().await, "200", "once is enough");
     stage.daemon.stop().await;
 }

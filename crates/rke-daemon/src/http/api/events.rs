@@ -1,5 +1,5 @@
-//! `GET /api/rke/events`: server-sent events. They say that something has changed, and the page asks
-//! for it; only the steps of exchanges come whole. What changes often is told four times a second.
+//! `GET /api/rke/events`: server-sent events. An event only says that something has changed, and the page then
+//! requests it. Only the steps of exchanges carry their data. Frequent changes are reported four times a second.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -13,37 +13,28 @@ use futures_util::stream::{Stream, unfold};
 use rke_engine::Domain;
 use rke_engine::exchange::progress::{self, ShareState, Watch};
 use rke_engine::model::viewer::Viewer;
+use rke_engine::sessions::Changes;
 use serde::Serialize;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::answer::milliseconds;
-use super::failure::Failure;
 use super::metrics::Sources;
-use crate::http::wire::body_timeout::BodyTimeout;
+use crate::http::message::body_timeout::BodyTimeout;
+use crate::http::message::failure::Failure;
 
-/// How often it is looked whether something has changed.
+/// How often the daemon checks for changes.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Longest silence on the line.
+/// The longest silence on the connection.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
-/// What has its own event that says that it has changed.
-const CHANGING: [&str; 4] = ["sessions", "keys", "raidas", "refusals"];
+/// The things that have an event of their own when they change.
+const CHANGING: [&str; 5] = ["sessions", "keys", "raidas", "activity", "refusals"];
 
-/// A number for each of [`CHANGING`] that is another one when that has changed for the viewer.
-fn state(sources: &Sources, viewer: &Viewer) -> [u64; 4] {
-    let sessions = &sources.sessions;
-    let deletions = match viewer {
-        // The console shows them in what it asks for with this event.
-        Viewer::Program => sessions.remote_deletions().changes(),
-        Viewer::Page(_) | Viewer::NullOrigin => 0,
-    };
-    [
-        sessions.store().changes(viewer).wrapping_add(deletions),
-        sessions.keystore().state(viewer),
-        sessions.exchange().raidas().changes().wrapping_add(sessions.exchange().agreed_directory().changes()),
-        sources.admission.refusals().seen_by(viewer).total(),
-    ]
+/// A number for each of [`CHANGING`]. It differs once that has changed for the viewer.
+fn state(sources: &Sources, viewer: &Viewer) -> [u64; 5] {
+    let Changes { sessions, keys, raidas, activity } = sources.sessions.changes(viewer);
+    [sessions, keys, raidas, activity, sources.admission.refusals().seen_by(viewer).total()]
 }
 
 pub(in crate::http) async fn show(
@@ -51,8 +42,9 @@ pub(in crate::http) async fn show(
     Extension(body_timeout): Extension<BodyTimeout>,
     Extension(viewer): Extension<Viewer>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failure> {
-    let Some(watch) = sources.sessions.exchange().progress().watch(viewer.clone()) else {
-        let message = format!("{} pages watch already; close one of them", progress::MAX_WATCHERS);
+    let Some(watch) = sources.sessions.watch_exchanges(viewer.clone()) else {
+        let message =
+            format!("{} listeners follow events already; close one of them", progress::MAX_WATCHERS);
         return Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(HEARTBEAT));
     };
     body_timeout.follow_client();
@@ -66,14 +58,14 @@ pub(in crate::http) async fn show(
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
 }
 
-/// One who listens, and what he has been told.
+/// A client that follows events, and the state that it has seen.
 struct Listener {
     sources: Sources,
     viewer: Viewer,
     watch: Watch,
     ticks: Interval,
-    /// `None` where he has to be told of everything.
-    seen: Option<[u64; 4]>,
+    /// `None` if the client needs all events.
+    seen: Option<[u64; 5]>,
     changed: VecDeque<&'static str>,
 }
 
@@ -90,12 +82,12 @@ impl Listener {
                     }
                     progress::Event::Missed => self.seen = None,
                 },
-                _ = self.ticks.tick() => self.look(),
+                _ = self.ticks.tick() => self.collect_changes(),
             }
         }
     }
 
-    fn look(&mut self) {
+    fn collect_changes(&mut self) {
         let now = state(&self.sources, &self.viewer);
         let is_news = |at: usize| self.seen.is_none_or(|seen| seen[at] != now[at]);
         self.changed = (0..CHANGING.len()).filter(|at| is_news(*at)).map(|at| CHANGING[at]).collect();
@@ -103,7 +95,7 @@ impl Listener {
     }
 }
 
-/// What one RAIDA does in an exchange.
+/// The state of one RAIDA in an exchange.
 #[derive(Serialize)]
 struct ShareStep<'a> {
     domain: &'a str,

@@ -1,31 +1,23 @@
-//! One handler for each path: parameters in, one call of [`Sessions`], answer out.
+//! The handlers that take only parameters. Each makes one call of [`Sessions`] and turns the result into a
+//! response.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::{Extension, Json};
 use rke_engine::Domain;
-use rke_engine::model::clock::Moment;
 use rke_engine::model::session_id::SessionId;
 use rke_engine::model::viewer::Viewer;
-use rke_engine::sessions::{CachedKey, DeleteError, KeyChoice, Nonce, Sessions};
-use rke_engine::store::KeyError;
+use rke_engine::sessions::{CachedKey, DeleteError, KeyChoice, Sessions};
 
 use super::Shared;
-use super::answer::{
-    Created, Decrypted, Deleted, DeletedAll, Encrypted, Found, Keys, KnownRaidas, Listed, Renewed, Shown,
-    Status,
-};
-use super::failure::Failure;
-use super::query::Query;
+use super::answer::{Created, DeletedAll, Found, Keys, KnownRaidas, Listed, Renewed, Shown, Status};
+use crate::http::message::failure::Failure;
+use crate::http::message::query::Query;
 
-/// How long a deletion with `everywhere=true` waits for the other end.
-const REMOTE_WAIT: Duration = Duration::from_secs(5);
-
-/// Longest session id that is given back in an answer, in characters.
+/// The longest session id that a response repeats, in characters.
 const MAX_ECHOED_ID: usize = 64;
 
 pub(in crate::http) const NOT_FOUND: &str = "Session not found";
@@ -54,11 +46,11 @@ pub(in crate::http) async fn create(
     create_session(&sessions, &viewer, domain, wallet, choice).await
 }
 
-/// Goes with an answer that tells of a new session.
+/// Accompanies a response that announces a new session.
 #[derive(Clone, Copy)]
 pub(in crate::http) struct Opened(pub(in crate::http) SessionId);
 
-/// The answer that tells of a new session, and the session itself.
+/// The response that announces a new session, and the session itself.
 pub(in crate::http) type NewSession = Result<(Extension<Opened>, Json<Created>), Failure>;
 
 /// Opens a session.
@@ -84,135 +76,10 @@ pub(in crate::http) async fn list(
 
 pub(in crate::http) async fn show(State(sessions): State<Shared>, PathId(id): PathId) -> Answer<Shown> {
     let shown = parse_id(&id)?.and_then(|id| {
-        let row = sessions.store().row(id)?;
+        let row = sessions.show(id)?;
         Some(Shown::new(row, sessions.tunnel_broken_off(id)))
     });
     Ok(Json(shown.ok_or_else(|| Failure::session(NOT_FOUND, &id))?))
-}
-
-pub(in crate::http) async fn delete(
-    State(sessions): State<Shared>,
-    Extension(viewer): Extension<Viewer>,
-    query: Query<'static>,
-) -> Result<Deleted, Failure> {
-    delete_session(&sessions, &viewer, query.required("session_id")?.into_owned(), &query).await
-}
-
-pub(in crate::http) async fn delete_by_path(
-    State(sessions): State<Shared>,
-    Extension(viewer): Extension<Viewer>,
-    PathId(id): PathId,
-    query: Query<'static>,
-) -> Result<Deleted, Failure> {
-    query.only(&["forget", "verify", "everywhere"])?;
-    delete_session(&sessions, &viewer, id, &query).await
-}
-
-/// Ends the session that `session_id` names, where it is the only parameter: nothing else can be asked for then.
-pub(in crate::http) fn delete_only(
-    sessions: &Sessions,
-    now: Moment,
-    query: &Query<'_>,
-) -> Result<Deleted, Failure> {
-    let id = query.required("session_id")?;
-    let ended = parse_id(&id)?.map_or(Err(DeleteError::NotFound), |parsed| sessions.end(parsed, now));
-    ended.map_err(|error| Failure::delete(&error, &id))?;
-    Ok(Deleted::new(id.into_owned(), None, None))
-}
-
-async fn delete_session(
-    sessions: &Sessions,
-    viewer: &Viewer,
-    id: String,
-    query: &Query<'_>,
-) -> Result<Deleted, Failure> {
-    let (forget, verify, everywhere) =
-        (query.flag("forget")?, query.flag("verify")?, query.flag("everywhere")?);
-    let cached = if forget { CachedKey::Forget } else { CachedKey::Keep };
-    let deleted = match (parse_id(&id)?, verify) {
-        (None, _) => Err(DeleteError::NotFound),
-        (Some(parsed), false) => sessions.delete(parsed, cached, viewer).await.map(|ended| (ended, None)),
-        (Some(parsed), true) => {
-            let deleted = sessions.delete_with_receipt(parsed, cached, viewer).await;
-            deleted.map(|(ended, receipt)| (ended, Some(receipt)))
-        }
-    };
-    let (ended, receipt) = deleted.map_err(|error| Failure::delete(&error, &id))?;
-    let remote = match everywhere {
-        true => Some(sessions.remote_end(&ended, REMOTE_WAIT).await),
-        false => None,
-    };
-    Ok(Deleted::new(id, receipt, remote))
-}
-
-pub(in crate::http) async fn encrypt(
-    State(sessions): State<Shared>,
-    query: Query<'static>,
-) -> Result<Encrypted, Failure> {
-    encrypt_sent(&sessions, Moment::now(), &query)
-}
-
-/// Encrypts what the parameters hold.
-pub(in crate::http) fn encrypt_sent(
-    sessions: &Sessions,
-    now: Moment,
-    query: &Query<'_>,
-) -> Result<Encrypted, Failure> {
-    let id = query.required("session_id")?;
-    let parsed = parse_id(&id)?;
-    encrypt_whole(sessions, now, &id, parsed, query.base64("plaintext")?)
-}
-
-/// Encrypts data that is all there, with the session that `id` spells.
-pub(in crate::http) fn encrypt_whole(
-    sessions: &Sessions,
-    now: Moment,
-    id: &str,
-    parsed: Option<SessionId>,
-    mut data: Vec<u8>,
-) -> Result<Encrypted, Failure> {
-    let encrypted = match parsed {
-        Some(id) => sessions.encrypt(id, now, &mut data),
-        None => Err(KeyError::NotFound.into()),
-    };
-    let nonce = encrypted.map_err(|error| Failure::crypt(&error, id))?;
-    Ok(Encrypted::new(data, nonce))
-}
-
-pub(in crate::http) async fn decrypt(
-    State(sessions): State<Shared>,
-    query: Query<'static>,
-) -> Result<Decrypted, Failure> {
-    decrypt_sent(&sessions, Moment::now(), &query)
-}
-
-/// Decrypts what the parameters hold.
-pub(in crate::http) fn decrypt_sent(
-    sessions: &Sessions,
-    now: Moment,
-    query: &Query<'_>,
-) -> Result<Decrypted, Failure> {
-    let id = query.required("session_id")?;
-    let parsed = parse_id(&id)?;
-    let data = query.base64("ciphertext")?;
-    decrypt_whole(sessions, now, &id, parsed, &query.nonce()?, data)
-}
-
-/// Decrypts data that is all there, with the session that `id` spells.
-pub(in crate::http) fn decrypt_whole(
-    sessions: &Sessions,
-    now: Moment,
-    id: &str,
-    parsed: Option<SessionId>,
-    nonce: &Nonce,
-    mut data: Vec<u8>,
-) -> Result<Decrypted, Failure> {
-    let decrypted = match parsed {
-        Some(id) => sessions.decrypt(id, now, nonce, &mut data),
-        None => Err(KeyError::NotFound),
-    };
-    decrypted.map_err(|error| Failure::key(error, id))?;
-    Ok(Decrypted::new(data))
 }
 
 pub(in crate::http) async fn delete_all(
@@ -236,7 +103,7 @@ pub(in crate::http) async fn keys(
     State(sessions): State<Shared>,
     Extension(viewer): Extension<Viewer>,
 ) -> Json<Keys> {
-    Json(Keys::new(&sessions.keystore().rows(&viewer)))
+    Json(Keys::new(&sessions.cached_keys(&viewer)))
 }
 
 pub(in crate::http) async fn forget_keys(
@@ -251,13 +118,13 @@ pub(in crate::http) async fn forget_keys(
 }
 
 pub(in crate::http) async fn raidas(State(sessions): State<Shared>) -> Json<KnownRaidas> {
-    Json(KnownRaidas::new(sessions.exchange()))
+    Json(KnownRaidas::new(&sessions))
 }
 
 pub(in crate::http) async fn refresh_raidas(State(sessions): State<Shared>) -> Answer<KnownRaidas> {
-    let refreshed = sessions.exchange().agreed_directory().refresh().await;
+    let refreshed = sessions.refresh_directory().await;
     refreshed.map_err(|error| Failure::refresh(&error))?;
-    Ok(Json(KnownRaidas::refreshed(sessions.exchange())))
+    Ok(Json(KnownRaidas::refreshed(&sessions)))
 }
 
 pub(in crate::http) async fn status(State(sessions): State<Shared>) -> Json<Status> {
@@ -268,7 +135,7 @@ fn domain(query: &Query<'_>) -> Result<Domain, Failure> {
     parse_domain(&query.required("domain")?)
 }
 
-/// The domain that a deletion is narrowed to. An empty one is a mistake: taken for none it would delete
+/// The domain to which a deletion is limited. An empty one is an error: treated as missing, it would delete
 /// everything.
 fn domain_to_narrow(query: &Query<'_>) -> Result<Option<Domain>, Failure> {
     query.given("domain")?.map(|given| parse_domain(&given)).transpose()
@@ -280,7 +147,7 @@ pub(in crate::http) fn parse_domain(given: &str) -> Result<Domain, Failure> {
     })
 }
 
-/// A session id in a path, not looked at yet.
+/// A session id from a path, not checked yet.
 pub(in crate::http) struct PathId(pub(in crate::http) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for PathId {
@@ -292,8 +159,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
     }
 }
 
-/// The id that a parameter spells. `Ok(None)` where no session can have that id: that is "not
-/// found", not a malformed request.
+/// Parses a session id. `Ok(None)` if no session can have it: that is "not found", not a malformed request.
 pub(in crate::http) fn parse_id(given: &str) -> Result<Option<SessionId>, Failure> {
     if given.len() > MAX_ECHOED_ID && given.chars().count() > MAX_ECHOED_ID {
         return Err(Failure::invalid("session_id", "32 hex chars"));

@@ -1,5 +1,5 @@
-//! `/metrics`: what the daemon counts, as Prometheus reads it. Made when it is asked for, from what the
-//! daemon keeps anyway. No label holds an id, a domain or a path.
+//! `/metrics`: the daemon's counters, for Prometheus. The metrics are made on request, from values that the daemon
+//! keeps anyway. No label contains an id, a domain or a path.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -24,15 +24,15 @@ use rke_proto::MIN_REQUIRED;
 use rke_secret::MemoryReport;
 
 use super::Shared;
-use super::failure::Failure;
 use crate::http::gate::Admission;
+use crate::http::message::failure::Failure;
 use crate::http::telemetry::traffic::Traffic;
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 type Label = [(&'static str, String); 1];
 
-/// What the metrics are made of.
+/// The sources of the metrics.
 #[derive(Clone)]
 pub(in crate::http) struct Sources {
     pub(in crate::http) sessions: Shared,
@@ -64,7 +64,7 @@ fn of_process(registry: &mut Registry, started: Timestamp) {
 }
 
 fn of_sessions(registry: &mut Registry, sessions: &Sessions) {
-    let (stored, keys) = (sessions.store().count(), sessions.keystore().count());
+    let (stored, keys) = (sessions.count(), sessions.count_cached_keys());
     gauge(registry, "sessions", "Sessions that have not expired", stored.active as i64);
     gauge(registry, "sessions_max", "Most sessions at one time", sessions.config().max_sessions as i64);
     gauge(registry, "cached_keys", "Cached keys that have not expired", keys.valid as i64);
@@ -72,8 +72,8 @@ fn of_sessions(registry: &mut Registry, sessions: &Sessions) {
     for (outcome, count) in sessions.outcomes() {
         outcomes.get_or_create(&[("outcome", outcome.into())]).inc_by(count);
     }
-    registry.register("session_creations", "Requests for a session by their outcome", outcomes);
-    let remote = sessions.remote_deletions().counts();
+    registry.register("session_creations", "Requests for a session, by outcome", outcomes);
+    let remote = sessions.count_remote_deletions();
     let help = "Deletions that Content Servers have not proven yet";
     gauge(registry, "remote_deletions_pending", help, remote.pending as i64);
     let confirmed: Counter = Counter::default();
@@ -82,33 +82,33 @@ fn of_sessions(registry: &mut Registry, sessions: &Sessions) {
     registry.register("remote_deletions_confirmed", help, confirmed);
     let residues: Counter = Counter::default();
     residues.inc_by(sessions.residues_found());
-    registry.register("residues", "Scratch stacks that receipts found not wiped: each is a bug", residues);
+    registry.register("residues", "Scratch stacks that memory scans found unwiped: each is a bug", residues);
     let bytes = MemoryReport::now().map_or(0, |report| report.bytes);
     let memory: Gauge = Gauge::default();
     memory.set(bytes as i64);
-    registry.register_with_unit("secret_memory", "Memory that is set aside for secrets", Unit::Bytes, memory);
+    registry.register_with_unit("secret_memory", "Memory reserved for secrets", Unit::Bytes, memory);
 }
 
 fn of_journal(registry: &mut Registry, journal: &Journal) {
     let delays = Times::Single(journal.wipe_delays().counted());
-    let help = "From the end of a session's life to the wipe of its key";
+    let help = "Time from the end of a session to the wipe of its key";
     registry.register_with_unit("wipe_delay", help, Unit::Seconds, delays);
     let exchanges = journal.exchanges();
     let exchanges =
         exchanges.iter().map(|(outcome, times)| ([("outcome", (*outcome).into())], times.counted()));
-    let help = "How long key exchanges took, by their outcome";
+    let help = "Time that key exchanges took, by outcome";
     registry.register_with_unit("exchange_duration", help, Unit::Seconds, Times::Family(exchanges.collect()));
     let lost: Counter = Counter::default();
     lost.inc_by(journal.audit().lost());
-    registry.register("audit_write_failures", "Events that have no line in the audit log", lost);
+    registry.register("audit_write_failures", "Events that are missing from the audit log", lost);
 }
 
 fn of_traffic(registry: &mut Registry, traffic: &Traffic) {
-    gauge(registry, "connections", "Connections that are open", traffic.connections() as i64);
+    gauge(registry, "connections", "Open connections", traffic.connections() as i64);
     let requests: Family<[(&'static str, String); 3], Counter> = Family::default();
     let mut times = Vec::new();
     for route in traffic.routes() {
-        for (method, status, count) in route.answers() {
+        for (method, status, count) in route.responses() {
             let labels =
                 [("route", route.path().into()), ("method", method.into()), ("status", status.into())];
             requests.get_or_create(&labels).inc_by(count);
@@ -116,12 +116,12 @@ fn of_traffic(registry: &mut Registry, traffic: &Traffic) {
         times.push(([("route", route.path().to_owned())], route.times().counted()));
     }
     times.retain(|(_, times)| times.total() > 0);
-    registry.register("http_requests", "Requests by route, method and kind of answer", requests);
-    let help = "Time until an answer began, by route";
+    registry.register("http_requests", "Requests by route, method and kind of response", requests);
+    let help = "Time until the response began, by route";
     registry.register_with_unit("http_request_duration", help, Unit::Seconds, Times::Family(times));
 }
 
-/// Counted durations, as they are shown.
+/// Counted durations, in the form in which they are shown.
 #[derive(Debug)]
 enum Times {
     Single(Counted),
@@ -148,7 +148,7 @@ fn encode_times(encoder: &mut MetricEncoder, times: &Counted) -> std::fmt::Resul
 }
 
 fn of_raidas(registry: &mut Registry, sessions: &Sessions) {
-    let rows = sessions.exchange().raidas().rows();
+    let rows = sessions.raidas();
     let (asked, answered, wrong) = (
         Family::<Label, Counter>::default(),
         Family::<Label, Counter>::default(),
@@ -171,13 +171,18 @@ fn of_raidas(registry: &mut Registry, sessions: &Sessions) {
     registry.register("raida_asked", "Exchanges that asked a RAIDA", asked);
     registry.register("raida_answered", "Exchanges in which a RAIDA gave a share", answered);
     registry.register("raida_wrong_shares", "Shares of a RAIDA that were wrong", wrong);
-    registry.register("raida_well", "1 where a RAIDA gave a right share when it was asked last", well);
-    let help = "Median time until a RAIDA answers";
+    registry.register("raida_well", "1 if a RAIDA gave a right share when it was last asked", well);
+    let help = "Median time until a RAIDA responds";
     registry.register_with_unit("raida_answer_median", help, Unit::Seconds, median);
     if let Some(margin) = raidas::margin(&rows, MIN_REQUIRED.into()) {
-        gauge(registry, "raida_margin", "RAIDAs that may still fail", margin as i64);
+        gauge(
+            registry,
+            "raida_margin",
+            "Spare RAIDAs: those that may fail before no session can be opened",
+            margin as i64,
+        );
     }
-    if let Some(at) = sessions.exchange().agreed_directory().report().and_then(|report| report.agreed_at()) {
+    if let Some(at) = sessions.directory().and_then(|report| report.agreed_at()) {
         let time = Gauge::<f64, AtomicU64>::default();
         time.set(at.as_duration().as_secs_f64());
         let help = "When guardians last agreed on the RAIDA directory";
@@ -190,7 +195,7 @@ fn of_refusals(registry: &mut Registry, admission: &Admission) {
     for (rule, count) in admission.refusals().all().counts {
         refusals.get_or_create(&[("rule", rule.name().into())]).inc_by(count);
     }
-    registry.register("refusals", "Requests that were refused at the gate, by rule", refusals);
+    registry.register("refusals", "Rejected requests, by rule", refusals);
 }
 
 fn gauge(registry: &mut Registry, name: &str, help: &str, value: i64) {

@@ -1,4 +1,4 @@
-//! `GET /api/rke/refusals`: who was refused at the gate, by which rule, and the last of them.
+//! `GET /api/rke/refusals`: the requests that the gate rejected, counted by rule, and the last one.
 
 use std::sync::Arc;
 
@@ -6,52 +6,52 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use rke_engine::model::viewer::Viewer;
 use serde::Serialize;
-use utoipa::ToSchema;
 
-use super::answer::success;
+#[cfg(test)]
+use crate::http::api::schema;
 use crate::http::gate::{Admission, LastRefusal, Rule};
 
-/// A rule that has refused something.
-#[derive(Serialize, ToSchema)]
-#[schema(as = RuleCount)]
+/// A rule that has rejected requests.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema), schema(as = RuleCount))]
 struct Count {
     /// `size`, `host`, `origin`, `prefetch`, `fetch`, `token`, `header`, `method`, `session_rate` or `receipt_rate`.
     rule: &'static str,
-    /// How often.
+    /// How many requests.
     count: u64,
 }
 
-/// The last request that was refused.
-#[derive(Serialize, ToSchema)]
-#[schema(as = LastRefusal)]
+/// The last rejected request.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema), schema(as = LastRefusal))]
 struct Last {
-    /// By which rule.
+    /// The rule that rejected it.
     rule: &'static str,
     /// The start of its `Origin`, else the origin of its `Referer`, if it had one.
-    #[schema(required)]
+    #[cfg_attr(test, schema(required))]
     origin: Option<String>,
-    /// What it was after: `open_session`, `renew_session`, `delete_session`, `delete_sessions`,
+    /// What it attempted: `open_session`, `renew_session`, `delete_session`, `delete_sessions`,
     /// `forget_keys`, `use_key`, `tunnel`, `read` or `other`.
     attempt: &'static str,
     /// When.
-    #[schema(format = DateTime)]
+    #[cfg_attr(test, schema(format = DateTime))]
     at: String,
 }
 
-/// What has been refused since the start.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Refusals)]
+/// The requests that were rejected since the start.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema), schema(as = Refusals))]
 pub(in crate::http) struct Refused {
-    /// Which answer this is.
+    /// The kind of response.
     command: &'static str,
-    #[schema(schema_with = success)]
+    #[cfg_attr(test, schema(schema_with = schema::success))]
     success: bool,
-    /// All of them.
+    /// How many requests, over all rules.
     total: u64,
-    /// The rules that have refused something, in the order in which they are applied.
+    /// The rules that have rejected requests, in the order in which they are applied.
     rules: Vec<Count>,
-    /// The last one.
-    #[schema(required)]
+    /// The last rejected request.
+    #[cfg_attr(test, schema(required))]
     last: Option<Last>,
 }
 

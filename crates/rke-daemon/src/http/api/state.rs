@@ -1,4 +1,4 @@
-//! What handlers are given. Each takes the part that it needs.
+//! The state that handlers get. Each handler takes the part that it needs.
 
 use std::sync::Arc;
 
@@ -7,11 +7,11 @@ use axum::extract::FromRef;
 use super::{Shared, health, metrics};
 use crate::http::gate::Admission;
 
-/// All that handlers work with.
+/// Everything that handlers use.
 #[derive(Clone)]
 pub(in crate::http) struct Api(Arc<Parts>);
 
-/// The parts of it.
+/// The parts of [`Api`].
 pub(in crate::http) struct Parts {
     pub(in crate::http) metrics: metrics::Sources,
     pub(in crate::http) health: health::Sources,

@@ -1,6 +1,5 @@
-//! Where each request goes. Those that come by the thousand are answered at once, all others through
-//! axum's router, whose layers cost more than such a request does. The gate, what is noted, and the
-//! handlers are the same for both.
+//! Decides where each request goes. Frequent requests are served at once. All others go through axum's router,
+//! whose layers cost more than a frequent request does. Both paths share the gate, the observer and the handlers.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -16,42 +15,44 @@ use tower::ServiceExt;
 
 use super::fast_path::Frequent;
 use crate::http::api::answer::json_written;
-use crate::http::api::failure::{Failure, answer_panic};
-use crate::http::api::query::Query;
-use crate::http::api::{Shared, handlers};
+use crate::http::api::bodies::{Decryption, Encryption};
+use crate::http::api::{Shared, deletion};
 use crate::http::gate::Admission;
 use crate::http::gate::caller::Caller;
 use crate::http::gate::request_head::RequestHead;
-use crate::http::routes::Rows;
+use crate::http::message::body_timeout::BodyTimeout;
+use crate::http::message::failure::{Failure, answer_panic};
+use crate::http::message::outgoing::Outgoing;
+use crate::http::message::query::Query;
+use crate::http::routes;
 use crate::http::telemetry::observe::{Kind, Observer};
-use crate::http::wire::body_timeout::BodyTimeout;
-use crate::http::wire::outgoing::Outgoing;
 
-/// What answers requests.
+/// Serves requests.
 pub struct Dispatcher {
     router: Router,
-    pub(in crate::http) sessions: Shared,
+    /// The daemon's sessions. A Content Server has none.
+    pub(in crate::http) sessions: Option<Shared>,
     admission: Arc<Admission>,
-    observer: Arc<Observer>,
-    /// Whether it is to be asked for frequent requests.
+    pub(in crate::http) observer: Arc<Observer>,
+    /// Whether frequent requests take the fast path.
     pub(in crate::http) fast_path: FastPath,
-    /// What frequent requests are noted as, by the number of the call.
+    /// The kind under which each frequent request is recorded, by the number of the call.
     kinds: [Kind; Frequent::ALL.len()],
 }
 
 impl Dispatcher {
     pub(in crate::http) fn new(
         router: Router,
-        sessions: Shared,
+        sessions: Option<Shared>,
         admission: Arc<Admission>,
         observer: Arc<Observer>,
     ) -> Self {
-        let kinds = Frequent::ALL.map(|call| Kind::of(&Method::GET, Rows::beside(call.row())));
-        let fast_path = sessions.fixed().fast_path;
+        let kinds = Frequent::ALL.map(|call| Kind::of(&Method::GET, routes::beside(call.row())));
+        let fast_path = sessions.as_ref().map_or(FastPath::Off, |sessions| sessions.fixed().fast_path);
         Self { router, sessions, admission, observer, fast_path, kinds }
     }
 
-    /// The answer to a request.
+    /// The response to a request.
     pub(in crate::http) async fn answer<B>(
         &self,
         request: Request<B>,
@@ -68,8 +69,8 @@ impl Dispatcher {
         answer
     }
 
-    /// Answers a frequent request. `None` where that may take longer than an answer does: the router's way does
-    /// the same and may wait.
+    /// Serves a frequent request. `None` if that may take longer than usual: the router does the same, and may
+    /// wait.
     pub(in crate::http) fn answer_frequent(
         &self,
         call: Frequent,
@@ -78,17 +79,21 @@ impl Dispatcher {
         outgoing: &mut Outgoing,
     ) -> Option<Answered> {
         let began = Reading::now();
-        if self.sessions.has_slept(&began) {
+        let sessions = self.sessions.as_ref()?;
+        if sessions.has_slept(&began) {
             return None;
         }
         let mut record = self.observer.begin(self.kinds[call as usize], began);
-        let mut judged = self.admission.judge(head, Some(caller));
-        let said = match judged.answer.take() {
+        let mut decision = self.admission.decide(head, Some(caller));
+        let said = match decision.response.take() {
             Some(answer) => Err(answer),
-            None => record.span().in_scope(|| self.say(call, began.moment, head.query, outgoing.body())),
+            None => {
+                let run = || run_handler(sessions, call, began.moment, head.query, outgoing.body());
+                record.span().in_scope(run)
+            }
         };
         let mut response = match said {
-            Ok(()) if judged.is_for_no_page() => {
+            Ok(()) if decision.is_for_no_page() => {
                 let at = record.note(StatusCode::OK, None);
                 outgoing.add_success(began.moment, record.id());
                 return Some(Answered { goes_on: true, at });
@@ -96,44 +101,45 @@ impl Dispatcher {
             Ok(()) => json_written(outgoing.take_body()),
             Err(response) => *response,
         };
-        self.admission.complete(judged, &mut response);
+        self.admission.complete(decision, &mut response);
         let at = record.answered(&mut response);
         Some(Answered { goes_on: outgoing.add(began.moment, response), at })
     }
-
-    /// Writes what the handler says, where it is a success; gives any other answer.
-    fn say(
-        &self,
-        call: Frequent,
-        now: Moment,
-        query: &Query<'_>,
-        json: &mut Vec<u8>,
-    ) -> Result<(), Box<Response>> {
-        let said = catch_unwind(AssertUnwindSafe(|| self.call(call, now, query, json)));
-        said.map_err(answer_panic)?.map_err(|failure| Box::new(failure.into_response()))
-    }
-
-    fn call(
-        &self,
-        call: Frequent,
-        now: Moment,
-        query: &Query<'_>,
-        json: &mut Vec<u8>,
-    ) -> Result<(), Failure> {
-        let sessions = &self.sessions;
-        match call {
-            Frequent::Delete => handlers::delete_only(sessions, now, query)?.write_json(json),
-            Frequent::Encrypt => handlers::encrypt_sent(sessions, now, query)?.write_json(json),
-            Frequent::Decrypt => handlers::decrypt_sent(sessions, now, query)?.write_json(json),
-        }
-        Ok(())
-    }
 }
 
-/// What came of a frequent request.
+/// Writes the JSON if the handler succeeds. Returns any other response.
+fn run_handler(
+    sessions: &Shared,
+    call: Frequent,
+    now: Moment,
+    query: &Query<'_>,
+    json: &mut Vec<u8>,
+) -> Result<(), Box<Response>> {
+    let said = catch_unwind(AssertUnwindSafe(|| run_call(sessions, call, now, query, json)));
+    said.map_err(answer_panic)?.map_err(|failure| Box::new(failure.into_response()))
+}
+
+fn run_call(
+    sessions: &Shared,
+    call: Frequent,
+    now: Moment,
+    query: &Query<'_>,
+    json: &mut Vec<u8>,
+) -> Result<(), Failure> {
+    match call {
+        Frequent::Delete => {
+            deletion::end(sessions, now, query.required("session_id")?)?.write_json(json);
+        }
+        Frequent::Encrypt => Encryption::of_query(query)?.run(sessions, now)?.write_json(json),
+        Frequent::Decrypt => Decryption::of_query(query)?.run(sessions, now)?.write_json(json),
+    }
+    Ok(())
+}
+
+/// The result of a frequent request.
 pub(in crate::http) struct Answered {
-    /// Whether the connection goes on.
+    /// Whether the connection continues.
     pub(in crate::http) goes_on: bool,
-    /// When.
+    /// When the response was ready.
     pub(in crate::http) at: Instant,
 }

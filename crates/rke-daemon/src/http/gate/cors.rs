@@ -1,33 +1,33 @@
-//! CORS: what the daemon tells a browser about a page whose origin has passed. The origin is given
-//! back as it came; never `*`, and never leave to send cookies.
+//! CORS: what the daemon tells a browser about a page whose origin has passed. The response repeats the origin as
+//! it was sent. It is never `*`, and never allows cookies.
 
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::request_head::RequestHead;
 
-/// What pages may send.
+/// The methods and headers that pages may send.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, DELETE");
 const HEADERS: HeaderValue = HeaderValue::from_static(
     "Authorization, Content-Type, X-RKE-Request, X-RKE-Session, X-RKE-Nonce, X-RKE-Associated-Data",
 );
 
-/// What pages may read beside the body.
+/// The headers that pages may read.
 const EXPOSED: HeaderValue =
     HeaderValue::from_static("Allow, Retry-After, WWW-Authenticate, X-Request-Id, X-RKE-Nonce");
 
-/// How long a browser may remember the answer, in seconds.
+/// How long a browser may cache the response, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
 const REQUEST_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-request-private-network");
 const ALLOW_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-allow-private-network");
 
-/// Whether a request, which has an origin, asks for leave to send another one.
+/// Whether a request that has an origin asks for permission to send another one.
 pub(super) fn is_preflight(head: &RequestHead<'_>) -> bool {
     head.method == Method::OPTIONS && head.has(&header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// The answer to it.
+/// The response to a preflight.
 pub(super) fn preflight_answer(head: &RequestHead<'_>) -> Response {
     let leave = [
         (header::ACCESS_CONTROL_ALLOW_METHODS, METHODS),
@@ -41,7 +41,7 @@ pub(super) fn preflight_answer(head: &RequestHead<'_>) -> Response {
     response
 }
 
-/// Lets the page read an answer.
+/// Lets the page read a response.
 pub(super) fn let_read(response: &mut Response, origin: HeaderValue) {
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);

@@ -1,5 +1,5 @@
-//! Bounds on what a request may bring, checked before anything else looks at it. hyper has wider
-//! ones of its own, which [`crate::http::wire::hyper_io`] answers for.
+//! Limits on the size of a request, checked before anything else. hyper has wider limits of its own, which
+//! [`crate::http::wire::hyper_io`] handles.
 
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
@@ -7,12 +7,12 @@ use httparse::Header;
 
 use super::request_head::RequestHead;
 use super::{Refusal, Rule};
-use crate::http::api::bodies::{Kind, MAX_JSON_LEN, collect};
-use crate::http::api::failure::Failure;
-use crate::http::routes::BodyRule;
-use crate::http::wire::body_timeout::BodyTimeout;
+use crate::http::message::body::{JSON_TOO_LARGE, Kind, MAX_JSON_LEN, collect};
+use crate::http::message::body_timeout::BodyTimeout;
+use crate::http::message::failure::Failure;
+use crate::http::policy::BodyRule;
 
-/// Longest target of a request.
+/// The longest target of a request.
 pub(in crate::http) const MAX_URI_LEN: usize = 48 * 1024;
 const MAX_HEADERS: usize = 64;
 const MAX_HEADERS_LEN: usize = 16 * 1024;
@@ -20,11 +20,9 @@ const MAX_BODY_LEN: u64 = 64 * 1024;
 const BODY_TOO_LARGE: &str = "The request's body is over 64 KiB";
 
 pub(in crate::http) const URI_TOO_LONG: &str = "The request's URI is over 48 KiB";
-pub(in crate::http) const JSON_TOO_LARGE: &str =
-    "The JSON body is over 1 MiB; send the data as a raw body, which may have any size";
 pub(in crate::http) const HEADERS_TOO_LARGE: &str = "The request has over 64 headers or over 16 KiB of them";
 
-/// Refuses what is too large.
+/// Refuses a request that is too large.
 pub(in crate::http) fn check(head: &RequestHead<'_>) -> Result<(), Refusal> {
     let refuse = |status, message: &str| Err(Refusal::new(Rule::Size, status, message));
     if head.path.len() + head.query.len() > MAX_URI_LEN {
@@ -37,7 +35,7 @@ pub(in crate::http) fn check(head: &RequestHead<'_>) -> Result<(), Refusal> {
     if declared.is_some() && head.has(&header::TRANSFER_ENCODING) {
         return unclear_length();
     }
-    // What declares no length is counted while it is read.
+    // A body that declares no length is measured while it is read.
     match head.policy.body {
         BodyRule::Small if declared.is_some_and(|len| len > MAX_BODY_LEN) => too_large(BODY_TOO_LARGE),
         BodyRule::Data if !brings_stream(head) && declared.is_some_and(|len| len > MAX_JSON_LEN) => {
@@ -47,7 +45,7 @@ pub(in crate::http) fn check(head: &RequestHead<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// Reads a small body that declares no length, as far as it may go: what is behind it need not look for its end.
+/// Reads a small body that declares no length, up to the limit. Handlers then need not look for its end.
 pub(in crate::http) async fn read_small(request: Request, rule: BodyRule) -> Result<Request, Failure> {
     if rule != BodyRule::Small || !request.headers().contains_key(header::TRANSFER_ENCODING) {
         return Ok(request);
@@ -58,18 +56,19 @@ pub(in crate::http) async fn read_small(request: Request, rule: BodyRule) -> Res
     Ok(Request::from_parts(head, body.into()))
 }
 
-/// Whether a request brings a body that is read as a stream. Where it is refused the rest is not read, so
-/// its connection has to end.
+/// Whether a request has a body that is read as a stream. If such a request is refused, the rest of the body is not
+/// read, so the connection has to close.
 pub(in crate::http) fn brings_stream(head: &RequestHead<'_>) -> bool {
     match head.policy.body {
         BodyRule::Small => false,
-        // Whose kind is unclear is refused before its body is read.
+        // A request whose kind is unclear is refused before its body is read.
         BodyRule::Data => !matches!(Kind::told_by(head.all(&header::CONTENT_TYPE)), Ok(Kind::Json)),
         BodyRule::Stream => true,
     }
 }
 
-/// Whoever has passed the request on may have taken the other word for the length: what follows could be somebody else's.
+/// A proxy may have used the other declaration of the length. The bytes that follow could then be another client's
+/// request.
 fn unclear_length() -> Result<(), Refusal> {
     let message = "A request must declare the length of its body in one way: by Content-Length or by chunks";
     let mut refusal = Refusal::new(Rule::Size, StatusCode::BAD_REQUEST, message);
@@ -77,7 +76,7 @@ fn unclear_length() -> Result<(), Refusal> {
     Err(refusal)
 }
 
-/// The body is not read, so nothing that follows it on the connection can be trusted to be a request.
+/// The body is not read, so the bytes that follow it cannot be trusted to be a request.
 fn too_large(message: &str) -> Result<(), Refusal> {
     let mut refusal = Refusal::new(Rule::Size, StatusCode::PAYLOAD_TOO_LARGE, message);
     refusal.failure = refusal.failure.closing();

@@ -1,7 +1,6 @@
-//! The gate in front of every handler. Loopback is no wall: each page that the user opens can send
-//! requests here, so what a request says about itself is judged before any session is looked up.
+//! The gate in front of every handler. Listening on loopback does not keep web pages out: any page that the user
+//! opens can send requests. So the gate judges what a request says about itself before any session is looked up.
 
-mod attempt;
 mod bearer;
 pub(super) mod caller;
 mod cors;
@@ -14,6 +13,8 @@ mod origin;
 mod rate_limit;
 mod refusals;
 pub(super) mod request_head;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod viewer;
 
 use std::sync::Arc;
@@ -28,9 +29,8 @@ use axum::response::{IntoResponse, Response};
 use rke_engine::journal::Journal;
 use rke_engine::model::clock::Moment;
 use rke_engine::model::viewer::Pages;
-use rke_engine::settings::access::Access;
+use rke_engine::settings::access::{Access, LoopbackOrigins, NullOrigin};
 
-pub use self::attempt::Attempt;
 use self::caller::{Caller, Way};
 use self::fetch::NamedOrigin;
 use self::host::Host;
@@ -39,24 +39,25 @@ use self::rate_limit::RateLimit;
 pub use self::refusals::{LastRefusal, Refusals, Rule};
 pub(super) use self::refusals::{Refusal, RefusedBy};
 use self::request_head::{RequestHead, lines};
-use super::api::query::Query;
-use super::routes::{Audience, Cost, Policy, Rows};
+use super::message::query::Query;
+pub use super::policy::Attempt;
+use super::policy::{Audience, Cost, Policy, Rows};
 use crate::token::Token;
 
-/// Session creations at once, and how long it takes until one more is possible. No honest script
-/// meets this.
+/// How many sessions may be created at once, and how long it takes until one more may be. No honest script reaches
+/// this.
 const CREATIONS: (u32, Duration) = (200, Duration::from_millis(20));
 
-/// The same for receipts of deletions, each of which reads all of the daemon's memory.
+/// The same for receipts of deletions. Each receipt reads all of the daemon's memory.
 const RECEIPTS: (u32, Duration) = (20, Duration::from_millis(200));
 
-/// A setting of the gate that cannot be what it should.
+/// An invalid setting of the gate.
 #[derive(Debug, thiserror::Error)]
 pub enum AdmissionError {
-    /// Not a host.
+    /// A value that is not a host.
     #[error("--allow-host {0:?} is neither a host name nor an address; give it without scheme and port")]
     Host(String),
-    /// Not an origin.
+    /// A value that is not an origin.
     #[error(
         "--allow-origin {0:?} is not an origin; give scheme, host and port as in https://app.example:8443, \
          without a path (for pages whose origin is null there is --allow-null-origin)"
@@ -64,26 +65,34 @@ pub enum AdmissionError {
     Origin(String),
 }
 
-/// What is needed to judge a request.
+/// Everything that is needed to judge a request.
 pub struct Admission {
-    rules: ArcSwap<Rules>,
+    rules: ArcSwap<AdmissionRules>,
     token: Option<Token>,
     creations: RateLimit,
     receipts: RateLimit,
     refusals: Refusals,
-    /// Those that have asked.
+    /// The pages that have sent requests.
     pages: Pages,
     journal: Arc<Journal>,
 }
 
-/// The names and web origins that are let in.
-pub(crate) struct Rules {
+/// The names and web origins that may use the daemon.
+pub(crate) struct AdmissionRules {
     hosts: Vec<Host<'static>>,
     origins: OriginRules,
+    options: Options,
 }
 
-impl Rules {
-    /// As the settings say.
+/// Whether options can let more hosts and pages in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Options {
+    Exist,
+    None,
+}
+
+impl AdmissionRules {
+    /// The rules of these settings.
     pub(crate) fn new(access: &Access) -> Result<Self, AdmissionError> {
         let host = |text: &String| {
             Host::parse(text).map(Host::into_owned).ok_or_else(|| AdmissionError::Host(text.clone()))
@@ -98,13 +107,44 @@ impl Rules {
                 null: access.null_origin,
                 loopback: access.loopback_origins,
             },
+            options: Options::Exist,
         })
+    }
+
+    /// The rules of a Content Server: its keys are for programs on its machine, and for no page.
+    pub(crate) fn for_programs() -> Self {
+        let (null, loopback) = (NullOrigin::Refused, LoopbackOrigins::Refused);
+        let origins = OriginRules { listed: Vec::new(), null, loopback };
+        Self { hosts: Vec::new(), origins, options: Options::None }
+    }
+
+    fn origin(&self, head: &RequestHead<'_>, caller: Option<&Caller>) -> Result<Source, Refusal> {
+        let way = caller.map_or(Way::Tcp, |caller| caller.way);
+        let host = host::check(head, way, &self.hosts)?;
+        let browser = match &host {
+            Some(host) if way == Way::Tcp && !host.host.is_loopback() => Browser::Unnamed,
+            _ => Browser::Named,
+        };
+        let own = host.and_then(|_| Own::of(head, way));
+        Ok(Source { origin: self.origins.check(head, own)?, browser })
+    }
+
+    /// The same refusal, without the name of an option that does not exist.
+    fn explain(&self, refusal: Refusal) -> Refusal {
+        let message = match (self.options, refusal.rule, refusal.failure.status()) {
+            (Options::None, Rule::Host, StatusCode::MISDIRECTED_REQUEST) => {
+                "The Content Server's interface is for this machine: the request's Host must be localhost, 127.0.0.1 or [::1]"
+            }
+            (Options::None, Rule::Origin, _) => "Web pages may not use the Content Server's keys",
+            _ => return refusal,
+        };
+        Refusal::new(refusal.rule, refusal.failure.status(), message)
     }
 }
 
 impl Admission {
-    /// The gate with these rules, and the token where one is wanted.
-    pub(crate) fn new(rules: Rules, token: Option<Token>, journal: Arc<Journal>) -> Self {
+    /// A gate with these rules, and with the token if one is required.
+    pub(crate) fn new(rules: AdmissionRules, token: Option<Token>, journal: Arc<Journal>) -> Self {
         Self {
             rules: ArcSwap::from_pointee(rules),
             token,
@@ -116,13 +156,13 @@ impl Admission {
         }
     }
 
-    /// What has been refused so far.
+    /// The requests that were rejected so far.
     pub fn refusals(&self) -> &Refusals {
         &self.refusals
     }
 
-    /// Goes on by other rules.
-    pub(crate) fn set_rules(&self, rules: Rules) {
+    /// Replaces the rules.
+    pub(crate) fn set_rules(&self, rules: AdmissionRules) {
         self.rules.store(Arc::new(rules));
     }
 
@@ -131,22 +171,15 @@ impl Admission {
         self.journal.request_refused(rule.name());
     }
 
-    /// Size, then `Host`, then `Origin`. Whoever fails here gets no leave to read the answer.
+    /// Checks size, then `Host`, then `Origin`. A page that fails here gets no permission to read the response.
     fn origin(&self, head: &RequestHead<'_>, caller: Option<&Caller>) -> Result<Source, Refusal> {
         limits::check(head)?;
         let rules = self.rules.load();
-        let way = caller.map_or(Way::Tcp, |caller| caller.way);
-        let host = host::check(head, way, &rules.hosts)?;
-        let browser = match &host {
-            Some(host) if way == Way::Tcp && !host.host.is_loopback() => Browser::Unnamed,
-            _ => Browser::Named,
-        };
-        let own = host.and_then(|_| Own::of(head, way));
-        Ok(Source { origin: rules.origins.check(head, own)?, browser })
+        rules.origin(head, caller).map_err(|refusal| rules.explain(refusal))
     }
 
-    /// What comes after the preflight: `Sec-Fetch-*`, token, rate. The method is left to the routes;
-    /// requests with a wrong one do nothing and use up nothing.
+    /// Checks what comes after the preflight: `Sec-Fetch-*`, token, rate. The method is left to the routes: a
+    /// request with a wrong one does nothing and uses up nothing.
     fn admit(&self, head: &RequestHead<'_>, caller: Option<&Caller>, source: &Source) -> Result<(), Refusal> {
         let origin = source.origin.as_ref();
         let named = if origin.is_some() { NamedOrigin::Passed } else { NamedOrigin::None };
@@ -170,67 +203,70 @@ impl Admission {
     fn take(&self, cost: Cost, query: &Query<'_>, user: &str) -> Result<(), Refusal> {
         let (limit, rule, message) = match cost {
             Cost::Free => return Ok(()),
-            Cost::Creation => {
-                (&self.creations, Rule::SessionRate, "Too many sessions are opened; try again a little later")
-            }
+            Cost::Creation => (
+                &self.creations,
+                Rule::SessionRate,
+                "Too many sessions are being opened; try again a little later",
+            ),
             Cost::ReceiptIfVerified if query.flag("verify").ok() != Some(true) => return Ok(()),
             Cost::ReceiptIfVerified => (
                 &self.receipts,
                 Rule::ReceiptRate,
-                "Too many deletions with verify=true; nothing was deleted, and without verify it can be at once",
+                "Too many deletions with verify=true; nothing was deleted: delete without verify, or try again later",
             ),
         };
         limit.take(user, Moment::now()).map_err(|wait| Refusal::too_often(rule, message, wait))
     }
 }
 
-/// Where a request has come from.
+/// The source of a request.
 struct Source {
-    /// The page, where it has named itself, and has passed.
+    /// The page's origin, if the request names one and it has passed.
     origin: Option<HeaderValue>,
     browser: Browser,
 }
 
-/// Whether a browser would have said that it is one.
+/// Whether a browser would have identified itself as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Browser {
-    /// To hosts that it trusts it sends `Sec-Fetch-*` with everything.
+    /// A browser sends `Sec-Fetch-*` with every request to a host that it trusts.
     Named,
-    /// To a name over plain HTTP it sends neither that nor, for an image say, an `Origin`.
+    /// To another host over plain HTTP, a browser sends no `Sec-Fetch-*` and, for an image for example, no
+    /// `Origin`.
     Unnamed,
 }
 
-/// What the gate says of a request.
-pub(super) struct Judged {
-    /// Its answer, where it may not pass: boxed, because hardly any has one and all are moved.
-    pub(super) answer: Option<Box<Response>>,
-    /// The origin of the page that may read the answer.
+/// The gate's decision on a request.
+pub(super) struct Decision {
+    /// The response, if the request may not pass. Boxed, because few requests have one but all decisions are moved.
+    pub(super) response: Option<Box<Response>>,
+    /// The origin of the page that may read the response.
     origin: Option<HeaderValue>,
     policy: Policy,
     brings_stream: bool,
-    /// Whether the connection has to make room.
+    /// Whether the connection has to close to make room.
     is_to_leave: bool,
 }
 
-impl Judged {
-    /// Whether no page waits for the answer: then [`Admission::complete`] adds nothing to a success.
+impl Decision {
+    /// Whether no page waits for the response. Then [`Admission::complete`] adds nothing to a success.
     pub(super) fn is_for_no_page(&self) -> bool {
         self.origin.is_none()
     }
 }
 
 impl Admission {
-    /// Judges a request.
-    pub(super) fn judge(&self, head: &RequestHead<'_>, caller: Option<&Caller>) -> Judged {
-        let mut judged = self.judge_request(head, caller);
+    /// Decides whether a request may pass.
+    pub(super) fn decide(&self, head: &RequestHead<'_>, caller: Option<&Caller>) -> Decision {
+        let mut decision = self.decision_on(head, caller);
         let wants_token = self.token.is_some();
-        judged.is_to_leave = wants_token && caller.is_some_and(|caller| caller.place.is_to_leave());
-        judged
+        decision.is_to_leave = wants_token && caller.is_some_and(|caller| caller.place.is_to_leave());
+        decision
     }
 
-    fn judge_request(&self, head: &RequestHead<'_>, caller: Option<&Caller>) -> Judged {
-        let mut judged = Judged {
-            answer: None,
+    fn decision_on(&self, head: &RequestHead<'_>, caller: Option<&Caller>) -> Decision {
+        let mut decision = Decision {
+            response: None,
             origin: None,
             policy: head.policy,
             brings_stream: limits::brings_stream(head),
@@ -239,68 +275,71 @@ impl Admission {
         let source = match self.origin(head, caller) {
             Ok(source) => source,
             Err(refusal) => {
-                self.refuse(&mut judged, head, refusal);
-                return judged;
+                self.refuse(&mut decision, head, refusal);
+                return decision;
             }
         };
         if source.origin.is_some() && cors::is_preflight(head) {
-            judged.answer = Some(cors::preflight_answer(head).into());
+            decision.response = Some(cors::preflight_answer(head).into());
         } else if let Err(refusal) = self.admit(head, caller, &source) {
-            self.refuse(&mut judged, head, refusal);
+            self.refuse(&mut decision, head, refusal);
         }
-        judged.origin = source.origin;
-        judged
+        decision.origin = source.origin;
+        decision
     }
 
-    fn refuse(&self, judged: &mut Judged, head: &RequestHead<'_>, refusal: Refusal) {
-        // Only here: most requests are not refused, and come without both headers.
+    fn refuse(&self, decision: &mut Decision, head: &RequestHead<'_>, refusal: Refusal) {
+        // Only here, because most requests are not refused and have neither header.
         let page = origin::named(head).and_then(|origin| HeaderValue::from_bytes(origin).ok());
         self.note(refusal.rule, page.as_ref(), head.policy.attempt);
-        let mut answer = refusal.failure.into_response();
-        answer.extensions_mut().insert(RefusedBy(refusal.rule));
-        judged.answer = Some(answer.into());
+        let mut response = refusal.failure.into_response();
+        response.extensions_mut().insert(RefusedBy(refusal.rule));
+        decision.response = Some(response.into());
     }
 
-    /// Completes the answer to a request that was judged, whoever has given it.
-    pub(super) fn complete(&self, judged: Judged, response: &mut Response) {
+    /// Completes the response to a request after the decision, on either path.
+    pub(super) fn complete(&self, decision: Decision, response: &mut Response) {
         if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-            self.note(Rule::Method, judged.origin.as_ref(), judged.policy.attempt);
+            self.note(Rule::Method, decision.origin.as_ref(), decision.policy.attempt);
         }
-        if judged.is_to_leave {
+        if decision.is_to_leave {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        if judged.brings_stream && response.status().is_client_error() {
+        if decision.brings_stream && response.status().is_client_error() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        if let Some(origin) = judged.origin {
+        if let Some(origin) = decision.origin {
             cors::let_read(response, origin);
         }
     }
 }
 
-/// Judges a request, and hands it on if it may pass.
+/// Decides on a request, and passes it on if it is admitted.
 pub(super) async fn check(
     State((admission, rows)): State<(Arc<Admission>, Rows)>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let (mut judged, viewer) = {
+    let (mut decision, viewer) = {
         let (query, headers) = (Query::of(request.uri()), lines(request.headers()));
         let (head, caller) = (RequestHead::of(&request, rows, &query, &headers), request.extensions().get());
-        let judged = admission.judge(&head, caller);
-        let viewer = judged.answer.is_none().then(|| admission.viewer(&head, caller));
-        (judged, viewer)
+        let decision = admission.decide(&head, caller);
+        let viewer = decision.response.is_none().then(|| admission.viewer(&head, caller));
+        (decision, viewer)
     };
     if let Some(viewer) = viewer {
         request.extensions_mut().insert(viewer);
     }
-    let mut response = match judged.answer.take() {
-        Some(answer) => *answer,
-        None => match limits::read_small(request, judged.policy.body).await {
+    let mut response = match decision.response.take() {
+        Some(response) => *response,
+        None => match limits::read_small(request, decision.policy.body).await {
             Ok(request) => next.run(request).await,
             Err(failure) => failure.into_response(),
         },
     };
-    admission.complete(judged, &mut response);
+    admission.complete(decision, &mut response);
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,29 +1,30 @@
-//! What the head of a request says, as far as the gate looks at it: the same whether axum has read the
-//! request or the connection has, and borrowed from there.
+//! The head of a request, as far as the gate looks at it. It is the same whether axum or the fast path has read the
+//! request, and borrows from there.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, Method, header};
 use httparse::Header;
 
-use crate::http::api::query::Query;
-use crate::http::routes::{Policy, Rows};
+use crate::http::message::query::Query;
+use crate::http::policy::{Policy, Rows};
 
 /// A request's head.
 pub(in crate::http) struct RequestHead<'a> {
-    /// What holds for it, as the table of routes says.
+    /// The policy of its row in the table of routes.
     pub(in crate::http) policy: Policy,
     pub(in crate::http) method: &'a Method,
     pub(in crate::http) path: &'a str,
-    /// The query, which comes beside the path: checking a long one as a part of a URI takes longer than
-    /// encrypting what is in it.
+    /// The query, apart from the path: checking a long query as a part of a URI takes longer than encrypting the
+    /// data in it.
     pub(in crate::http) query: &'a Query<'a>,
-    /// Host and port, where the target is a whole URL.
+    /// Host and port, if the target is a whole URL.
     pub(in crate::http) authority: Option<&'a str>,
     pub(in crate::http) headers: &'a [Header<'a>],
 }
 
 impl<'a> RequestHead<'a> {
-    /// Of a request to a path with these rows, whose headers are [`lines`]. A preflight is after what it asks leave for.
+    /// The head of a request to a path with these rows. `headers` are its [`lines`]. The attempt of a preflight is
+    /// that of the request it asks permission for.
     pub(in crate::http) fn of<B>(
         request: &'a Request<B>,
         rows: Rows,
@@ -50,7 +51,7 @@ impl<'a> RequestHead<'a> {
         named.map(|header| header.value)
     }
 
-    /// The first of them.
+    /// The first value of a header.
     pub(in crate::http) fn first(&self, name: &HeaderName) -> Option<&'a [u8]> {
         self.all(name).next()
     }
@@ -60,7 +61,7 @@ impl<'a> RequestHead<'a> {
     }
 }
 
-/// Headers as they stand in a head.
+/// Headers in the form that httparse gives them.
 pub(in crate::http) fn lines(headers: &HeaderMap) -> Vec<Header<'_>> {
     headers.iter().map(|(name, value)| Header { name: name.as_str(), value: value.as_bytes() }).collect()
 }

@@ -1,15 +1,18 @@
 use std::fs;
 use std::path::Path;
 
-use super::*;
+use axum::http::Method;
 
-fn policy(method: &str, route: &Route) -> Policy {
-    Rows::beside(route).policy(&method.parse().expect("a method"))
+use super::*;
+use crate::http::policy::{Audience, Policy};
+
+fn policy(method: &str, row: &Row) -> Policy {
+    beside(row).policy(&method.parse().expect("a method"))
 }
 
 #[test]
 fn what_is_refused_has_the_name_of_what_it_would_have_done() {
-    for (method, route, name) in [
+    for (method, row, name) in [
         ("GET", CREATE, "open_session"),
         ("POST", CREATE, "open_session"),
         ("GET", DELETE, "delete_session"),
@@ -22,15 +25,15 @@ fn what_is_refused_has_the_name_of_what_it_would_have_done() {
         ("GET", LIST, "read"),
         ("DELETE", LIST_KEYS, "forget_keys"),
         ("POST", SEAL, "use_key"),
-        ("GET", pages::FILES[0], "read"),
+        ("GET", pages::FILES[0].row, "read"),
     ] {
-        assert_eq!(policy(method, &route).attempt.name(), name, "{method} {}", route.path);
+        assert_eq!(policy(method, &row).attempt.name(), name, "{method} {}", row.path);
     }
 }
 
 #[test]
 fn a_method_that_a_path_does_not_have_does_nothing() {
-    for (method, route) in [
+    for (method, row) in [
         ("DELETE", CREATE),
         ("HEAD", CREATE),
         ("OPTIONS", CREATE),
@@ -39,7 +42,7 @@ fn a_method_that_a_path_does_not_have_does_nothing() {
         ("GET", TUNNEL),
         ("HEAD", ENCRYPT),
     ] {
-        assert_eq!(policy(method, &route), Policy::NO_ROUTE, "{method} {}", route.path);
+        assert_eq!(policy(method, &row), Policy::NO_ROUTE, "{method} {}", row.path);
     }
     let live = Policy { audience: Audience::Everybody, ..Policy::NO_ROUTE };
     assert_eq!(policy("OPTIONS", &LIVE), live, "who may ask for it may ask for its methods");
@@ -49,15 +52,16 @@ fn a_method_that_a_path_does_not_have_does_nothing() {
 #[test]
 fn the_rows_of_a_path_stand_together_and_are_for_the_same() {
     let mut seen = Vec::new();
-    for rows in Rows::of_all_paths() {
-        assert!(!seen.contains(&rows.path()), "{} has rows in two places", rows.path());
-        seen.push(rows.path());
-        let audience = rows.rows[0].policy.audience;
-        assert!(rows.rows.iter().all(|row| row.policy.audience == audience), "{}", rows.path());
+    for rows in ROWS.chunk_by(|one, next| one.path == next.path) {
+        let (path, audience) = (rows[0].path, rows[0].policy.audience);
+        assert!(!seen.contains(&path), "{path} has rows in two places");
+        seen.push(path);
+        assert!(rows.iter().all(|row| row.policy.audience == audience), "{path}");
     }
+    assert!(pages::FILES.iter().all(|file| !seen.contains(&file.row.path)));
 }
 
-/// The sources below a folder whose text is `found`, those of the table left out.
+/// The sources below a folder for whose text `found` returns true.
 fn sources(folder: &Path, found: &dyn Fn(&str) -> bool) -> Vec<String> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder") {
@@ -78,19 +82,16 @@ fn src() -> &'static Path {
 #[test]
 fn routes_are_made_in_one_place_from_the_table() {
     let makers = [".route(", ".route_service(", ".nest("];
-    let makes = |text: &str| {
-        let program = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
-        makers.iter().any(|maker| program.contains(maker))
-    };
-    let ours = |name: &String| !name.ends_with("http/routes/tests.rs");
-    let makers: Vec<String> = sources(src(), &makes).into_iter().filter(ours).collect();
+    let makes = |text: &str| makers.iter().any(|maker| text.contains(maker));
+    let program = |name: &String| !name.ends_with("/tests.rs");
+    let makers: Vec<String> = sources(src(), &makes).into_iter().filter(program).collect();
     assert!(makers.len() == 1 && makers[0].ends_with("http/routes/router.rs"), "{makers:?}");
 }
 
-/// Comments, and what the document says of routes to people, may name them.
+/// Comments may name paths, and so may the descriptions of routes in the document.
 #[test]
 fn a_path_of_the_api_is_written_in_the_table_and_nowhere_else() {
-    let starts: Vec<&str> = TABLE.iter().filter_map(|route| route.path.split('{').next()).collect();
+    let starts: Vec<&str> = ROWS.iter().filter_map(|row| row.path.split('{').next()).collect();
     let names_one = |line: &str| {
         let written =
             |start: &&str| line.contains(&format!("\"{start}")) || line.contains(&format!(" {start}"));

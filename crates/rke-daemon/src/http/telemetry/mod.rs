@@ -1,4 +1,4 @@
-//! What is noted of requests: a line in the log, and counters.
+//! What the daemon records about requests: a line in the log, and counters.
 
 pub(super) mod observe;
 pub mod traffic;

@@ -1,6 +1,6 @@
-//! What is noted of every request: an id that its answer and its log lines carry, one line in the log, and
-//! its counters. Of the request itself only the method and the matched route are kept: a path or a query
-//! may hold a session's id.
+//! Records every request: an id for its response and its log lines, one line in the log, and its counters. Of the
+//! request itself only the method and the matched route are kept, because a path or a query may contain a session's
+//! id.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,34 +15,35 @@ use tracing::{Instrument, Span};
 
 use super::traffic::{Counters, MethodName, Traffic};
 use crate::http::gate::RefusedBy;
-use crate::http::routes::{LogWeight, Rows};
-use crate::http::wire::headers;
+use crate::http::message::headers;
+use crate::http::policy::{LogWeight, Rows};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What notes requests.
+/// Records requests.
 pub(in crate::http) struct Observer {
     traffic: Arc<Traffic>,
-    /// An id that tells this run of the daemon from others, and counts nothing yet.
+    /// An id with the part that identifies this run of the daemon. The part that counts requests is still empty.
     run: [u8; ID_LEN],
     next: AtomicU64,
 }
 
-/// Bytes of an id that tell the run, and bytes that count its requests.
+/// The bytes of an id that identify the run, and the bytes that count its requests.
 const RUN_LEN: usize = 4;
 const COUNT_LEN: usize = 5;
 const ID_LEN: usize = 2 * RUN_LEN + 1 + 2 * COUNT_LEN;
 
-/// The name of a request, in hex: made without an allocation, because each request needs one.
-struct RequestId([u8; ID_LEN]);
+/// The id of a request, in hex. It is made without an allocation, because each request needs one.
+pub(in crate::http) struct RequestId([u8; ID_LEN]);
 
 impl RequestId {
-    fn as_str(&self) -> &str {
+    pub(in crate::http) fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
-/// What requests have in common that go the same way: found once for those that come by the thousand.
+/// The properties that all requests of the same method and path share. For frequent requests they are looked up
+/// once.
 #[derive(Clone, Copy)]
 pub(in crate::http) struct Kind {
     method: MethodName,
@@ -51,7 +52,7 @@ pub(in crate::http) struct Kind {
 }
 
 impl Kind {
-    /// The kind of requests with this method, to the path of these rows.
+    /// The kind of requests with this method to the path of these rows.
     pub(in crate::http) fn of(method: &Method, rows: Rows) -> Self {
         Self { method: MethodName::of(method), rows, weight: rows.policy(method).weight }
     }
@@ -60,14 +61,14 @@ impl Kind {
 impl Observer {
     pub(in crate::http) fn new(traffic: Arc<Traffic>) -> Self {
         let (mut bytes, mut run) = ([0; RUN_LEN], [b'-'; ID_LEN]);
-        // Without random bytes the ids of two runs may be alike, which harms nothing but a search.
+        // Without random bytes, ids of two runs may be the same. That affects only a search in the log.
         let _ = getrandom::fill(&mut bytes);
         // The length fits, so it cannot fail.
         let _ = hex::encode_to_slice(bytes, &mut run[..2 * RUN_LEN]);
         Self { traffic, run, next: AtomicU64::new(1) }
     }
 
-    /// Notes that a request has come. A client's own `X-Request-Id` is not taken: whoever can choose ids can
+    /// Records the arrival of a request. A client's own `X-Request-Id` is ignored: a client that chooses ids could
     /// make two requests look like one.
     pub(in crate::http) fn begin(
         &self,
@@ -84,6 +85,14 @@ impl Observer {
         }
     }
 
+    /// Notes a request that cannot be read to its end, and is answered with this status. Gives its name. The line is for
+    /// debugging: every program on the machine can send such bytes, and could fill the log.
+    pub(in crate::http) fn unreadable(&self, status: StatusCode) -> RequestId {
+        let id = self.next_id();
+        tracing::debug!(request = id.as_str(), status = status.as_u16(), "unreadable");
+        id
+    }
+
     fn next_id(&self) -> RequestId {
         let (mut id, count) = (self.run, self.next.fetch_add(1, Ordering::Relaxed).to_be_bytes());
         // The length fits, so it cannot fail.
@@ -92,8 +101,8 @@ impl Observer {
     }
 }
 
-/// Notes a request, whatever becomes of it, and completes the answer: one layer for both, because each
-/// layer costs every request about a microsecond.
+/// Records a request, whatever its outcome, and completes the response. One layer does both, because each layer
+/// costs every request about a microsecond.
 pub(in crate::http) async fn observe(
     State((observer, rows)): State<(Arc<Observer>, Rows)>,
     request: Request,
@@ -105,7 +114,7 @@ pub(in crate::http) async fn observe(
     response
 }
 
-/// A request that was begun. It goes without an answer when the client hangs up first.
+/// A request in progress. It has no response if the client hangs up first.
 pub(in crate::http) struct RequestRecord<'a> {
     id: RequestId,
     method: MethodName,
@@ -116,8 +125,8 @@ pub(in crate::http) struct RequestRecord<'a> {
 }
 
 impl RequestRecord<'_> {
-    /// What carries the id to the log lines inside a request. The many small requests have it only where
-    /// their own line is logged too: it costs as much as they do.
+    /// The span that adds the id to log lines inside a request. Small requests ([`LogWeight::Use`]) have it only if
+    /// their own line is logged too, because it costs as much as they do.
     pub(in crate::http) fn span(&self) -> Span {
         match self.weight {
             LogWeight::Change => tracing::info_span!("request", id = self.id.as_str()),
@@ -125,12 +134,12 @@ impl RequestRecord<'_> {
         }
     }
 
-    /// The request's name.
+    /// The request's id.
     pub(in crate::http) fn id(&self) -> &[u8] {
         &self.id.0
     }
 
-    /// Notes the answer. Gives the time.
+    /// Records the response. Returns the current time.
     pub(in crate::http) fn note(&mut self, status: StatusCode, refused: Option<RefusedBy>) -> Instant {
         self.is_answered = true;
         let now = Instant::now();
@@ -140,7 +149,7 @@ impl RequestRecord<'_> {
         now
     }
 
-    /// Notes the answer, and completes it. Gives the time.
+    /// Records the response and completes it. Returns the current time.
     pub(in crate::http) fn answered(mut self, response: &mut Response) -> Instant {
         let now = self.note(response.status(), response.extensions().get().copied());
         headers::complete(response);
@@ -150,8 +159,8 @@ impl RequestRecord<'_> {
         now
     }
 
-    /// Refusals of the gate are for debugging: a hostile page could fill the log with them. They are
-    /// counted, and audited.
+    /// Logs a response. Refusals by the gate are logged only for debugging, because a hostile page could fill the
+    /// log with them. They are counted and audited.
     fn log(&self, status: StatusCode, refused: Option<RefusedBy>, took: Duration) {
         let (request, method, route) = (self.id.as_str(), self.method.as_str(), self.route.path());
         let (code, micros) = (status.as_u16(), took.as_micros() as u64);

@@ -1,8 +1,8 @@
-//! Serves one connection: frequent requests directly, all others with hyper, which gets the connection for
-//! as long as it needs it. Every wait for the client is bounded in time, but
-//! for that of a tunnel.
+//! Serves one connection: frequent requests directly, all others with hyper, which gets the connection for as long
+//! as it needs it. Every wait for the client has a time limit, except in a tunnel.
 
 use std::convert::Infallible;
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,21 +18,25 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-use super::body_timeout::{BodyTimeout, Stage};
 use super::delivery::{LastOpened, Refusable};
 use super::hyper_io::{Given, HyperIo, closing_answer};
-use super::outgoing::Outgoing;
 use super::response_tracker::ResponseTracker;
 use super::waiting::{End, Waiting};
 use crate::http::fast::dispatcher::Dispatcher;
 use crate::http::fast::fast_path::{Next, Unread};
 use crate::http::gate::caller::Caller;
+use crate::http::message::body_timeout::{BodyTimeout, Stage};
+use crate::http::message::outgoing::Outgoing;
 
 /// How long a client may take to send a request's head, and how long it may idle.
 pub(super) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a client may go on sending after it has been answered for the last time.
+/// How long a client may be silent after its last response, before the connection closes.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// How long a client may keep sending after its last response. One that sends all of a large body before it reads learns
+/// only then that it was refused.
+const LONGEST_LINGER: Duration = Duration::from_secs(10);
 
 /// A connection that is served.
 pub(super) struct ConnectionTask<S> {
@@ -44,21 +48,23 @@ pub(super) struct ConnectionTask<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Refusable + Unpin + Send + 'static> ConnectionTask<S> {
-    /// Serves until one of both ends it.
+    /// Serves until the client or the daemon ends the connection.
     pub(super) async fn run(self) {
         let Self { mut stream, caller, dispatcher, body_timeout, stop } = self;
-        let shared = Arc::new(Shared { caller, dispatcher, body_timeout });
-        let mut direct = Direct::new(Arc::clone(&shared), stop.clone());
+        let context = Arc::new(ConnectionContext { caller, dispatcher, body_timeout });
+        let mut direct = Direct::new(Arc::clone(&context), stop.clone());
         loop {
             let (lead, given) = match direct.run(&mut stream).await {
                 Turned::Over(lead, given) => (lead, given),
                 Turned::Closed(status) => {
                     let stopping = *stop.borrow();
-                    return close(stream, status, stopping).await;
+                    let answer = status.map(|status| closing_answer(status, &context.dispatcher.observer));
+                    return close(stream, answer, stopping).await;
                 }
             };
-            // hyper's part is large: apart, it takes no memory where all requests are frequent ones, or none comes.
-            let by_hyper = serve_by_hyper(stream, (lead, given), Arc::clone(&shared), stop.clone());
+            // hyper's future is large. Boxed, it takes no memory on connections that have only frequent requests or
+            // none.
+            let by_hyper = serve_by_hyper(stream, (lead, given), Arc::clone(&context), stop.clone());
             match Box::pin(by_hyper).await {
                 Some(back) => stream = back,
                 None => return,
@@ -67,8 +73,8 @@ impl<S: AsyncRead + AsyncWrite + Refusable + Unpin + Send + 'static> ConnectionT
     }
 }
 
-/// What all requests of a connection have in common.
-struct Shared {
+/// The parts that all requests of a connection share.
+struct ConnectionContext {
     caller: Caller,
     dispatcher: Arc<Dispatcher>,
     body_timeout: BodyTimeout,
@@ -76,41 +82,41 @@ struct Shared {
 
 /// How the direct part of a connection ended.
 enum Turned {
-    /// hyper is to go on.
+    /// hyper takes over.
     Over(BytesMut, Given),
-    /// There is no more to do but to say this, where somebody waits for an answer.
+    /// The connection closes, after a response with this status if somebody waits for one.
     Closed(Option<StatusCode>),
 }
 
-/// The part of a connection that goes without hyper.
+/// The part of a connection that is served without hyper.
 struct Direct {
-    shared: Arc<Shared>,
+    context: Arc<ConnectionContext>,
     unread: Unread,
     outgoing: Outgoing,
     waiting: Waiting,
-    /// When the last answer was given.
+    /// When the last response was ready.
     idle_since: Instant,
 }
 
 impl Direct {
-    fn new(shared: Arc<Shared>, stop: watch::Receiver<bool>) -> Self {
+    fn new(context: Arc<ConnectionContext>, stop: watch::Receiver<bool>) -> Self {
         let waiting = Waiting::new(HEADER_TIMEOUT, stop);
-        let unread = Unread::new(shared.dispatcher.fast_path);
+        let unread = Unread::new(context.dispatcher.fast_path);
         let (outgoing, idle_since) = (Outgoing::new(), Instant::now());
-        Self { shared, unread, outgoing, waiting, idle_since }
+        Self { context, unread, outgoing, waiting, idle_since }
     }
 
-    /// Answers frequent requests until another one comes.
+    /// Serves frequent requests until another one arrives.
     async fn run(&mut self, stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Turned {
         self.idle_since = Instant::now();
         self.waiting.renew(self.idle_since);
-        let shared = Arc::clone(&self.shared);
-        let Shared { caller, dispatcher, .. } = &*shared;
+        let context = Arc::clone(&self.context);
+        let ConnectionContext { caller, dispatcher, .. } = &*context;
         loop {
             let outgoing = &mut self.outgoing;
             let coming =
                 self.unread.next(|call, asked| dispatcher.answer_frequent(call, asked, caller, outgoing));
-            // Answers that are there do not wait for one that may take long, or for a client to go on.
+            // Responses that are ready do not wait for one that may take long, or for the client to send more.
             if !matches!(coming, Next::Answered(_)) && !self.write(stream).await {
                 return Turned::Closed(None);
             }
@@ -137,8 +143,8 @@ impl Direct {
         }
     }
 
-    /// Writes what waits. Says whether the client took it: something of it at least each time that it would
-    /// have to send a head.
+    /// Writes the bytes that wait. Returns whether the client took them. It must take at least something within
+    /// each period that it would have for sending a head.
     async fn write(&mut self, stream: &mut (impl AsyncWrite + Unpin)) -> bool {
         let mut rest = self.outgoing.bytes();
         while !rest.is_empty() {
@@ -153,9 +159,9 @@ impl Direct {
         matches!(self.waiting.in_time(stream.flush()).await, Ok(Ok(())))
     }
 
-    /// Reads on. Gives how it ends, where it does.
+    /// Reads more. Returns how the direct part ends, if it does.
     async fn read(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> Option<Turned> {
-        let place = &self.shared.caller.place;
+        let place = &self.context.caller.place;
         place.is_idle_since(self.idle_since);
         let read = self.waiting.or_stop(self.unread.read(stream)).await;
         place.is_busy();
@@ -170,38 +176,54 @@ impl Direct {
     }
 }
 
-/// How the serving of a connection by hyper ended.
+/// How hyper stopped serving a connection.
 enum Ended {
-    /// By HTTP's rules, or because it broke.
+    /// By the rules of HTTP, or because the connection broke.
     Over(hyper::Result<()>),
-    /// A body stood still.
+    /// A body stalled.
     Still(Stage),
 }
 
-/// Has hyper serve what it is given. Gives the stream back where the connection goes on.
+impl Ended {
+    /// Whether half a response is sent, and the client has taken nothing of the rest for too long.
+    fn is_stuck(&self) -> bool {
+        let timed_out = |error: &hyper::Error| {
+            let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
+            cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
+        };
+        match self {
+            Self::Still(stage) => *stage == Stage::Answered,
+            Self::Over(ended) => ended.as_ref().is_err_and(timed_out),
+        }
+    }
+}
+
+/// Lets hyper serve what it is given. Returns the stream if the connection continues.
 async fn serve_by_hyper<S>(
     stream: S,
     (lead, given): (BytesMut, Given),
-    shared: Arc<Shared>,
+    context: Arc<ConnectionContext>,
     mut stop: watch::Receiver<bool>,
 ) -> Option<S>
 where
     S: AsyncRead + AsyncWrite + Refusable + Unpin + Send + 'static,
 {
     let (body_timeout, tracker, opened) = (
-        shared.body_timeout.clone(),
-        ResponseTracker::new(Arc::clone(&shared.caller.place)),
+        context.body_timeout.clone(),
+        ResponseTracker::new(Arc::clone(&context.caller.place)),
         LastOpened::default(),
     );
-    let sessions = Arc::clone(&shared.dispatcher.sessions);
+    let (sessions, observer) =
+        (context.dispatcher.sessions.clone(), Arc::clone(&context.dispatcher.observer));
     let last = opened.clone();
-    let stream = HyperIo::new(stream, lead, given, body_timeout.clone(), tracker.clone());
+    let stream =
+        HyperIo::new(stream, lead, given, body_timeout.clone(), tracker.clone(), Arc::clone(&observer));
     let service = service_fn(move |request: Request<Incoming>| {
-        let (shared, tracker, last) = (Arc::clone(&shared), tracker.clone(), last.clone());
-        // At once: hyper looks whether the client has gone before it waits for the answer.
-        let request = tracker.hear(request);
+        let (context, tracker, last) = (Arc::clone(&context), tracker.clone(), last.clone());
+        // Right away, because hyper checks whether the client has gone before it waits for the response.
+        let request = tracker.follow_request(request);
         Box::pin(async move {
-            let Shared { caller, dispatcher, body_timeout } = &*shared;
+            let ConnectionContext { caller, dispatcher, body_timeout } = &*context;
             let answer = dispatcher.answer(request, caller, body_timeout).await;
             last.note(&answer);
             Ok::<_, Infallible>(tracker.follow(answer))
@@ -209,8 +231,8 @@ where
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        // hyper looks for a next request when it has answered only where this is set: `HyperIo` needs that
-        // to take the connection back.
+        // hyper looks for the next request after a response only if this is set. `HyperIo` needs that to take the
+        // connection back.
         .header_read_timeout(HEADER_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
     let mut still = pin!(body_timeout.runs_out());
@@ -221,16 +243,22 @@ where
         }
         let run = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx));
         tokio::select! {
-            // hyper first: it ends a connection of which it has read nothing yet when it is told to stop.
+            // Poll hyper first: when it is told to stop, it ends a connection from which it has read nothing yet.
             biased;
             ended = run => break Ended::Over(ended),
             stage = &mut still => break Ended::Still(stage),
             _ = stop.changed(), if !stopping => stopping = true,
         }
     };
+    if ended.is_stuck() {
+        tracing::warn!(
+            "a client neither read its response nor sent anything for as long as --body-timeout allows, and its connection \
+             was closed; a client that sends all of a large raw body before it reads gets stuck (docs/api.md, Bodies)"
+        );
+    }
     let stream = connection.into_parts().io.into_inner();
-    if let Some(id) = opened.get().filter(|_| stream.is_refused()) {
-        // It may have ended by itself.
+    if let Some((sessions, id)) = sessions.zip(opened.get()).filter(|_| stream.is_refused()) {
+        // The session may have ended by itself.
         let _ = sessions.end(id, Moment::now());
     }
     let stream = match stream.back() {
@@ -240,31 +268,32 @@ where
     let timed_out = match ended {
         Ended::Over(ended) => ended.is_err_and(|error| error.is_timeout()) && stream.has_unanswered_bytes(),
         Ended::Still(Stage::Asked) => true,
-        // Half an answer is out: nothing but the end of the connection can be added to it.
+        // Half a response is sent. Only the end of the connection can follow it.
         Ended::Still(Stage::Answered) => return None,
     };
-    close(stream, timed_out.then_some(StatusCode::REQUEST_TIMEOUT), stopping).await;
+    let answer = timed_out.then(|| closing_answer(StatusCode::REQUEST_TIMEOUT, &observer));
+    close(stream, answer, stopping).await;
     None
 }
 
-/// Ends a connection, after this answer if somebody waits for one.
-async fn close(mut stream: impl AsyncRead + AsyncWrite + Unpin, status: Option<StatusCode>, stopping: bool) {
+/// Ends a connection, after this response if somebody waits for one.
+async fn close(mut stream: impl AsyncRead + AsyncWrite + Unpin, answer: Option<Vec<u8>>, stopping: bool) {
     let end = async {
-        if let Some(status) = status {
-            stream.write_all(&closing_answer(status)).await?;
+        if let Some(answer) = answer {
+            stream.write_all(&answer).await?;
         }
         stream.shutdown().await
     };
-    // A client that takes nothing cannot be told anything either.
+    // A client that takes nothing cannot get a response either.
     let ended = timeout(LINGER, end).await;
     if matches!(ended, Ok(Ok(()))) && !stopping {
-        let _ = timeout(LINGER, read_away(stream)).await;
+        let _ = timeout(LONGEST_LINGER, read_away(stream)).await;
     }
 }
 
-/// Reads until the client has closed too: closing on bytes that nobody has read would make the
-/// system throw away the answer to them.
+/// Reads until the client has closed too. If the daemon closed with unread bytes, the system would discard the
+/// response.
 async fn read_away(mut stream: impl AsyncRead + Unpin) {
     let mut bytes = vec![0; 16 * 1024];
-    while stream.read(&mut bytes).await.is_ok_and(|len| len > 0) {}
+    while matches!(timeout(LINGER, stream.read(&mut bytes)).await, Ok(Ok(len)) if len > 0) {}
 }

@@ -1,6 +1,6 @@
-//! Whether the answer that told of a new session can have reached anybody. A client that has closed its direction may
-//! still read, and one that is gone looks the same until something is written to it: then a session that nobody knows
-//! of would stay.
+//! Whether the response that announced a new session can have reached its client. A client that has closed its
+//! direction may still read. A client that is gone looks the same until something is written to it. Without this
+//! check, a session could remain that no client knows.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::http::api::handlers::Opened;
 
-/// The session of which a connection's last answer tells.
+/// The session that a connection's last response announced.
 #[derive(Clone, Default)]
 pub(super) struct LastOpened(Arc<Mutex<Option<SessionId>>>);
 
@@ -26,9 +26,9 @@ impl LastOpened {
     }
 }
 
-/// A connection that can say whether the other end has refused what was written to it.
+/// A connection that can report whether the other end has refused what was written to it.
 pub(super) trait Refusable {
-    /// Whether it has.
+    /// Whether the other end has refused it.
     fn is_refused(&self) -> bool;
 }
 

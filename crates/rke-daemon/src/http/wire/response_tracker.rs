@@ -1,5 +1,6 @@
-//! How far hyper is with a request. When the answer has ended and all of it is out, the connection can be taken back.
-//! Until then the client may have closed its direction, and read on: unless the rest of a body is wanted from it.
+//! Tracks hyper's progress with a request. Once the response has ended and is sent completely, the connection can
+//! be taken back. Until then the client may close its direction and keep reading, unless the rest of a body is
+//! needed from it.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ const RUNNING: u8 = 1;
 const ENDED: u8 = 2;
 const OUT: u8 = 3;
 
-/// The response to one request, and how far it is.
+/// The response to one request, and its state.
 #[derive(Clone)]
 pub(super) struct ResponseTracker(Arc<Inner>);
 
@@ -28,31 +29,31 @@ struct Inner {
     answer: AtomicU8,
     /// Whether somebody waits for more of the request's body.
     wants_more: AtomicBool,
-    /// The connection that holds back its end.
+    /// Wakes the connection that hides the client's end from hyper.
     held_back: AtomicWaker,
 }
 
 impl ResponseTracker {
-    /// Of a connection at this place, which is busy until its response is out.
+    /// Tracks a connection at this place, which is busy until its response is sent.
     pub(super) fn new(place: Arc<Place>) -> Self {
         let (answer, wants_more, held_back) = (AtomicU8::new(0), AtomicBool::new(false), AtomicWaker::new());
         Self(Arc::new(Inner { place, answer, wants_more, held_back }))
     }
 
-    /// The request, which tells when more of it is wanted.
-    pub(super) fn hear<B>(&self, request: Request<B>) -> Request<Heard<B>> {
+    /// The request, with a body that records when hyper needs more of it.
+    pub(super) fn follow_request<B>(&self, request: Request<B>) -> Request<Heard<B>> {
         self.0.answer.store(RUNNING, Ordering::Relaxed);
         self.0.place.is_busy();
         request.map(|body| Heard { body, tracker: self.clone() })
     }
 
-    /// The answer, which tells when it has ended.
+    /// The response, with a body that records its end.
     pub(super) fn follow(&self, answer: Response) -> Response {
         self.0.answer.store(RUNNING, Ordering::Relaxed);
         answer.map(|body| Body::new(Followed { body, tracker: self.clone() }))
     }
 
-    /// Nothing that was to be sent waits any more.
+    /// Notes that all pending bytes are sent.
     pub(super) fn all_is_out(&self) {
         let out = self.0.answer.compare_exchange(ENDED, OUT, Ordering::Relaxed, Ordering::Relaxed);
         if out.is_ok() {
@@ -60,18 +61,18 @@ impl ResponseTracker {
         }
     }
 
-    /// Whether the answer has ended and is out.
+    /// Whether the response has ended and is sent.
     pub(super) fn is_over(&self) -> bool {
         self.0.answer.load(Ordering::Relaxed) == OUT
     }
 
-    /// More of the request has come.
+    /// Notes that more of the request has arrived.
     pub(super) fn more_has_come(&self) {
         self.0.wants_more.store(false, Ordering::Relaxed);
     }
 
-    /// Whether the client may close its direction: there is a request, not all of the answer is out, and no more is wanted.
-    /// Where that changes, `waker` is woken.
+    /// Whether the client may close its direction: a request exists, its response is not completely sent, and no
+    /// more of its body is needed. `waker` is woken when that changes.
     pub(super) fn lets_read_on(&self, waker: &Waker) -> bool {
         self.0.held_back.register(waker);
         let is_running = matches!(self.0.answer.load(Ordering::Relaxed), RUNNING | ENDED);
@@ -79,7 +80,7 @@ impl ResponseTracker {
     }
 }
 
-/// A request's body that says when more of it is wanted.
+/// A request's body that records when more of it is needed.
 pub(super) struct Heard<B> {
     body: B,
     tracker: ResponseTracker,
@@ -110,7 +111,7 @@ impl<B: HttpBody + Unpin> HttpBody for Heard<B> {
     }
 }
 
-/// A body that says when it is dropped, which is when hyper has taken the last of it.
+/// A body that records when it is dropped, which is when hyper has taken the last of it.
 struct Followed {
     body: Body,
     tracker: ResponseTracker,

@@ -1,4 +1,4 @@
-//! Accepts connections. They are bounded in number, and each of them in time.
+//! Accepts connections. Their number is limited, and so is the time of each.
 
 use std::collections::HashMap;
 use std::io;
@@ -13,39 +13,39 @@ use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::body_timeout::BodyTimeout;
 use super::connection_task::{ConnectionTask, HEADER_TIMEOUT};
 use super::tls::Acceptor;
 use super::unix_socket::Guard;
 use crate::http::fast::dispatcher::Dispatcher;
 use crate::http::gate::caller::{Caller, Way};
 use crate::http::gate::crowd::{Crowd, Place};
+use crate::http::message::body_timeout::BodyTimeout;
 use crate::http::telemetry::traffic::{OpenConnection, Traffic};
 
-/// Connections at one time through one door; more wait to be accepted.
+/// The most connections at one time through one door. More wait to be accepted.
 const MAX_CONNECTIONS: u64 = 2048;
 
 /// How long requests may go on once the daemon has been told to stop.
 const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// A way in. Each has connections of its own, so that a crowd at one leaves the other free.
+/// A way in. Each door has its own connections, so a crowd at one door leaves the others free.
 pub enum Door {
-    /// TCP, as plain text.
+    /// Plain TCP.
     Tcp(TcpListener),
     /// TCP with TLS.
     Tls(TcpListener, Arc<Acceptor>),
-    /// A unix socket, for those whom its guard lets in.
+    /// A Unix socket, for the users that its guard admits.
     Unix(UnixListener, Guard),
 }
 
-/// Who has come in.
+/// A client that has just connected.
 enum Arrival {
     Tcp(TcpStream, IpAddr),
     Tls(TcpStream, IpAddr, TlsAcceptor),
     Unix(UnixStream, Guard),
 }
 
-/// A connection that was accepted, and what it is served with.
+/// An accepted connection, and what is needed to serve it.
 struct Accepted {
     arrival: Arrival,
     dispatcher: Arc<Dispatcher>,
@@ -71,7 +71,7 @@ impl Door {
     }
 }
 
-/// Serves until `stop` changes, then lets the requests that run finish for half a second.
+/// Serves until `stop` changes, then lets running requests finish for half a second.
 pub async fn serve(
     door: Door,
     dispatcher: Arc<Dispatcher>,
@@ -100,7 +100,7 @@ pub async fn serve(
                     let accepted = Accepted { arrival, dispatcher, place, body_timeout, stop: stop.clone() };
                     connections.spawn(accepted, held);
                 }
-                // Out of file descriptors, say: the next moment may be better.
+                // For example, no file descriptors are left. That may be over in a moment.
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -111,11 +111,11 @@ pub async fn serve(
     drop(door);
     let finish = async { while connections.running.join_next().await.is_some() {} };
     let _ = timeout(STOP_TIMEOUT, finish).await;
-    // What they hold has gone with them when this returns.
+    // When this returns, the connections have released everything that they held.
     connections.running.shutdown().await;
 }
 
-/// The connections that are served.
+/// The open connections.
 #[derive(Default)]
 struct Connections {
     running: JoinSet<()>,
@@ -123,9 +123,9 @@ struct Connections {
 }
 
 impl Connections {
-    /// Has a connection served, while `held` is held. A plain function: the code of an async one is made where its
-    /// future is polled or spawned, with the `opt-level` of that crate. So this is where it is spawned, and what serves
-    /// it is as quick as this crate.
+    /// Serves a connection on a task of its own, and keeps `held` until it ends. This is a plain function on
+    /// purpose: the code of an async function is generated where its future is polled or spawned, with that crate's
+    /// `opt-level`. Spawning here compiles the serving code with this crate's `opt-level`.
     #[inline(never)]
     fn spawn(&mut self, accepted: Accepted, held: (OpenConnection, Option<OwnedSemaphorePermit>)) {
         let place = Arc::downgrade(&accepted.place);
@@ -136,7 +136,7 @@ impl Connections {
         self.places.insert(handle.id(), (handle, place));
     }
 
-    /// Waits until a connection ends; for ever where there is none.
+    /// Waits until a connection ends, or forever if there is none.
     async fn one_ends(&mut self) {
         let ended = match self.running.join_next_with_id().await {
             Some(Ok((id, ()))) => id,
@@ -146,7 +146,7 @@ impl Connections {
         self.places.remove(&ended);
     }
 
-    /// Ends the connection that has been idle for longest, if one is. The one that has just come is not among them.
+    /// Ends the connection that has been idle for longest, if any is idle. The newest one is not a candidate.
     fn send_one_home(&mut self) {
         let idle = self.places.values().filter_map(|(handle, place)| {
             let place = place.upgrade()?;
@@ -160,7 +160,7 @@ impl Connections {
     }
 }
 
-/// As many connections as leave file descriptors for wallets, DNS and RAIDAs.
+/// The number of connections that leaves enough file descriptors for wallets, DNS and RAIDAs.
 fn most_connections() -> usize {
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     MAX_CONNECTIONS.min(descriptors / 4).max(1) as usize
@@ -176,7 +176,7 @@ async fn receive(Accepted { arrival, dispatcher, place, body_timeout, stop }: Ac
         Arrival::Tls(stream, from, acceptor) => {
             let _ = stream.set_nodelay(true);
             let caller = Caller::from_address(Way::Tls, from, place);
-            // What a handshake and its stream take is large: apart, only connections with TLS have the memory.
+            // The handshake and its stream are large. Boxed, they take memory only on connections with TLS.
             let handshake = Box::pin(timeout(HEADER_TIMEOUT, acceptor.accept(stream)));
             match handshake.await {
                 Ok(Ok(stream)) => {

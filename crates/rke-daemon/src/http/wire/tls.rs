@@ -1,5 +1,5 @@
-//! TLS, for listening beyond loopback: with client certificates, only those whom the operator's own
-//! authority has signed come as far as HTTP. TLS 1.3, with ring.
+//! TLS, for listening beyond loopback. With client certificates, only clients whose certificate the operator's own
+//! authority has signed reach HTTP. TLS 1.3, with ring.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,27 +13,27 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
-/// Why TLS cannot be served.
+/// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read as PEM.
-    #[error("cannot read {what} from {path}: {source}; {flag} wants a PEM file")]
+    #[error("cannot read {what} from {path}: {source}; {flag} takes a PEM file")]
     File {
-        /// What it should hold.
+        /// The expected content.
         what: &'static str,
         /// The file.
         path: PathBuf,
         /// The flag that names it.
         flag: &'static str,
-        /// What is wrong with it.
+        /// The fault.
         source: pem::Error,
     },
-    /// The certificates of clients cannot be verified with these roots.
+    /// Client certificates cannot be verified with these roots.
     #[error("cannot verify client certificates with {path}: {reason}; check --tls-client-ca")]
     ClientCa {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
     /// Certificate and key cannot be used.
@@ -41,27 +41,27 @@ pub enum TlsError {
     Unusable(#[from] rustls::Error),
 }
 
-/// What makes TLS connections of TCP connections. Its certificates can be replaced while it is in use.
+/// Turns TCP connections into TLS connections. Its certificates can be replaced while it is in use.
 pub struct Acceptor(ArcSwap<ServerConfig>);
 
 impl Acceptor {
-    /// With these certificates.
+    /// An acceptor with these certificates.
     pub(crate) fn new(certificates: Arc<ServerConfig>) -> Self {
         Self(ArcSwap::new(certificates))
     }
 
-    /// For the connections to come.
+    /// The acceptor for new connections.
     pub(in crate::http) fn current(&self) -> TlsAcceptor {
         TlsAcceptor::from(self.0.load_full())
     }
 
-    /// Takes these certificates for the connections to come.
+    /// Uses these certificates for new connections.
     pub(crate) fn replace(&self, certificates: Arc<ServerConfig>) {
         self.0.store(certificates);
     }
 }
 
-/// Reads what TLS takes.
+/// Reads the files that TLS needs.
 pub(crate) fn load(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let chain = certificates(&files.certificate, "a certificate", "--tls-cert")?;
@@ -95,7 +95,7 @@ fn verifier(
     verifier.map_err(|error| wrong(error.to_string()))
 }
 
-/// The certificates in a file, of which there must be one.
+/// The certificates in a file, at least one.
 fn certificates(
     path: &Path,
     what: &'static str,

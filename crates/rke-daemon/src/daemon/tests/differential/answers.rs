@@ -1,21 +1,21 @@
-//! What of an answer has to be the same on both ways.
+//! The parts of a response that have to be the same from the fast path and from the router.
 
 use serde_json::Value;
 
-/// An answer without what differs from one answer to the next.
+/// A response without the parts that differ from one response to the next.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Comparable {
     status_line: String,
-    /// In one order: which comes first means nothing.
+    /// Sorted, because their order means nothing.
     headers: Vec<String>,
     body: String,
 }
 
-/// The answers that came over a connection.
+/// The responses that arrived over a connection.
 pub(super) fn comparable(bytes: &[u8]) -> Vec<Comparable> {
     let text = String::from_utf8_lossy(bytes);
     let mut starts: Vec<usize> = text.match_indices("HTTP/1.").map(|(at, _)| at).collect();
-    // What a message says of HTTP/1.1 has no status behind it.
+    // A message may mention HTTP/1.1; no status follows it there.
     starts.retain(|at| {
         text[at + 8..].starts_with(' ') && text[at + 9..].starts_with(|next: char| next.is_ascii_digit())
     });
@@ -40,7 +40,7 @@ fn one(text: &str) -> Comparable {
     Comparable { status_line, headers, body: body_without_chance(body) }
 }
 
-/// A header, without its value where that is the time or counts requests.
+/// A header. If its value is a time or counts requests, only the length of the value is kept.
 fn without_chance(line: String) -> String {
     match line.split_once(": ") {
         Some((name @ ("date" | "x-request-id"), value)) => format!("{name}: {} bytes", value.len()),
@@ -54,13 +54,13 @@ fn body_without_chance(body: &str) -> String {
         Some("rke_encrypt") => ["nonce", "ciphertext"].iter().for_each(|name| hide(&mut json[*name])),
         Some("rke_decrypt" | "rke_session_delete") => (),
         None if json["error"] == true => (),
-        // A session as it is shown has times in it.
+        // The response that shows a session contains times.
         _ => hide(&mut json),
     }
     json.to_string()
 }
 
-/// Leaves of a value only its form.
+/// Keeps only the form of a value.
 fn hide(value: &mut Value) {
     match value {
         Value::Object(fields) => fields.values_mut().for_each(hide),
@@ -71,7 +71,7 @@ fn hide(value: &mut Value) {
     }
 }
 
-/// The names of the headers of the first answer, in their order.
+/// The names of the headers of the first response, in their order.
 pub(super) fn order_of_headers(bytes: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(bytes);
     let head = text.split("\r\n\r\n").next().unwrap_or_default();

@@ -1,9 +1,8 @@
-//! What clients send: heads of requests that are mostly well formed and near those that come by the thousand, made from
-//! a seed.
+//! Requests made from a seed. Their heads are mostly well formed and close to those of frequent requests.
 
 use crate::http::routes;
 
-/// Random numbers that a seed gives again and again: SplitMix64.
+/// Random numbers that are the same for the same seed: SplitMix64.
 pub(super) struct Random(pub(super) u64);
 
 impl Random {
@@ -15,12 +14,12 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number from 0 to one below this.
+    /// A number from 0 to `limit - 1`.
     pub(super) fn below(&mut self, limit: usize) -> usize {
         (self.number() % limit as u64) as usize
     }
 
-    /// True once in so many times.
+    /// True once in `times` calls, on average.
     pub(super) fn once_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
@@ -35,7 +34,7 @@ const METHODS: [&str; 10] = ["get", "HEAD", "POST", "OPTIONS", "DELETE", "PUT", 
 const VERSIONS: [&str; 8] =
     ["HTTP/1.0", "HTTP/1.0", "HTTP/1.2", "HTTP/2.0", "http/1.1", "HTTP/1.1 ", "", "HTTP/1.1\t"];
 
-/// Where a target ends that is not as a target is.
+/// Endings that make a target odd or malformed.
 const ODD_TAILS: [&str; 14] =
     ["#a", "\"", "<b>", "|", "{", "\\", "^", "`", "\u{7f}", "\u{1}", "\u{e9}", "%", "&&", ";a=b"];
 
@@ -52,7 +51,7 @@ const HOSTS: [&str; 10] = [
     "user@localhost",
 ];
 
-/// Headers that a request may bring or not: some change what becomes of it, or of the connection.
+/// Headers that a request may carry. Some change how the daemon treats the request or the connection.
 const HEADERS: [&str; 56] = [
     "Accept: */*",
     "accept-encoding: gzip, br",
@@ -112,7 +111,7 @@ const HEADERS: [&str; 56] = [
     "X-RKE-Request: 1",
 ];
 
-/// Lines that no head should have.
+/// Lines that no head should contain.
 const BAD_LINES: [&str; 14] = [
     "Bad Name: x",
     "Host : localhost",
@@ -130,21 +129,21 @@ const BAD_LINES: [&str; 14] = [
     "x-bell: \u{7}",
 ];
 
-/// Whether one of these requests says that it has a body.
+/// Whether one of these requests declares a body.
 pub(super) fn declares_body(requests: &[u8]) -> bool {
     let text = String::from_utf8_lossy(requests).to_ascii_lowercase();
     text.contains("content-length") || text.contains("transfer-encoding")
 }
 
-/// A connection's requests, one after the other.
+/// Makes the requests of a connection, one after the other.
 pub(super) struct Heads<'a> {
     pub(super) random: &'a mut Random,
-    /// Sessions that there are.
+    /// Ids of the existing sessions.
     pub(super) sessions: &'a [String],
 }
 
 impl Heads<'_> {
-    /// The bytes of one request, with a body where it declares one, or not.
+    /// The bytes of one request. The body that it declares may be missing.
     pub(super) fn one(&mut self) -> Vec<u8> {
         let line_end = match self.random.below(16) {
             0 => "\n",
@@ -166,7 +165,7 @@ impl Heads<'_> {
         if text.to_ascii_lowercase().contains("transfer-encoding: chunked") && !self.random.once_in(8) {
             text += "3\r\nabc\r\n0\r\n\r\n";
         }
-        // Each character is one byte, also those that UTF-8 would write with two.
+        // Each character is one byte, including those that UTF-8 would encode as two.
         text.chars().map(|character| character as u8).collect()
     }
 

@@ -1,6 +1,7 @@
-//! The fast path beside the router: a daemon with it and one without it have the same sessions and get the same bytes.
-//! What they answer, whether a connection goes on, what is left of the sessions and what was counted have to be the same.
-//! `RKE_DIFFERENTIAL_CASES` and `RKE_DIFFERENTIAL_SEED` make it look further, or again.
+//! Compares the fast path with the router. A daemon with the fast path and one without it have the same sessions
+//! and get the same bytes. Their responses, whether the connection continues, the sessions that are left and the
+//! counters have to be the same. `RKE_DIFFERENTIAL_CASES` and `RKE_DIFFERENTIAL_SEED` make the test try more
+//! connections or repeat a run.
 
 mod answers;
 mod heads;
@@ -25,29 +26,29 @@ use self::heads::{Heads, Random};
 use crate::Daemon;
 use crate::http::routes;
 
-/// Connections that are tried, unless the environment says otherwise. Each brings two requests or more.
+/// How many connections are tried, unless the environment sets another number. Each carries two requests or more.
 const CASES: u64 = 2_000;
 const SEED: u64 = 1;
 
-/// How many connections to each daemon are tried at one time, and the sessions of each.
+/// How many connections to each daemon run at one time, and how many sessions each of them has.
 const WORKERS: u64 = 16;
 const SESSIONS: usize = 3;
 
-/// How long an answer is waited for before a client goes on.
+/// How long a client waits for a response before it continues.
 const PATIENCE: Duration = Duration::from_millis(30);
-/// How long nothing comes from a daemon that waits for its client.
+/// How long a daemon stays silent before the test takes it to be waiting for its client.
 const SILENCE: Duration = Duration::from_millis(300);
-/// Much longer than anything takes here, on however busy a machine.
+/// Much longer than anything takes here, even on a busy machine.
 const LONG: Duration = Duration::from_secs(30);
 
-/// Both daemons.
+/// A daemon with the fast path and one without it.
 struct Pair {
     fast: Daemon,
     routed: Daemon,
     _dir: tempfile::TempDir,
 }
 
-/// What goes over one connection.
+/// The bytes that a client sends over one connection.
 struct Case {
     pieces: Vec<Vec<u8>>,
     pace: Pace,
@@ -76,16 +77,16 @@ impl Pair {
         Self { fast, routed, _dir: dir }
     }
 
-    /// Has these sessions in both.
+    /// Opens these sessions in both daemons.
     fn open(&self, ids: &[SessionId]) {
-        for store in [&self.fast, &self.routed].map(|daemon| daemon.sessions().store()) {
-            for id in ids.iter().filter(|id| store.row(**id).is_none()) {
-                store.insert(*id, session(7)).expect("room");
+        for sessions in [&self.fast, &self.routed].map(|daemon| daemon.sessions()) {
+            for id in ids.iter().filter(|id| sessions.show(**id).is_none()) {
+                sessions.insert(*id, session(7)).expect("room");
             }
         }
     }
 
-    /// Sends the same to both, and compares what comes of it.
+    /// Sends the same bytes to both daemons and compares the results.
     async fn check(&self, case: &Case, ids: &[SessionId]) {
         self.open(ids);
         let both = [&self.fast, &self.routed];
@@ -95,13 +96,12 @@ impl Pair {
         for at in 0..fast.len().max(routed.len()) {
             assert_eq!(fast.get(at), routed.get(at), "answer {at} to {case}");
         }
-        let [fast, routed] = both.map(|daemon| {
-            ids.iter().map(|id| daemon.sessions().store().row(*id).is_some()).collect::<Vec<_>>()
-        });
+        let [fast, routed] =
+            both.map(|daemon| ids.iter().map(|id| daemon.sessions().show(*id).is_some()).collect::<Vec<_>>());
         assert_eq!(fast, routed, "the sessions that are left after {case}");
     }
 
-    /// Compares what was counted, and stops both. Gives what was.
+    /// Compares the counters and stops both daemons. Returns the counters.
     async fn finish(self) -> Vec<String> {
         let [fast, routed] = [counters(&self.fast).await, counters(&self.routed).await];
         assert_eq!(fast, routed);
@@ -111,13 +111,13 @@ impl Pair {
 }
 
 impl Case {
-    /// All that a daemon sends back.
+    /// Everything that a daemon sends back.
     async fn answers_of(&self, address: SocketAddr) -> Vec<u8> {
         let mut stream = TcpStream::connect(address).await.expect("connected");
         stream.set_nodelay(true).expect("no delay");
         let mut got = Vec::new();
         for piece in &self.pieces {
-            // A daemon that has closed takes no more.
+            // A daemon that has closed the connection takes no more.
             if stream.write_all(piece).await.is_err() {
                 break;
             }
@@ -127,7 +127,7 @@ impl Case {
                 Pace::AfterAnAnswer => drop(timeout(PATIENCE, stream.read_buf(&mut got)).await),
             }
         }
-        // Most connections end with the last answer. Where a daemon waits for more, nothing more comes.
+        // Most connections end with the last response. If a daemon waits for more, nothing more arrives.
         while let Ok(read) = timeout(SILENCE, stream.read_buf(&mut got)).await {
             if !read.is_ok_and(|len| len > 0) {
                 return got;
@@ -139,7 +139,8 @@ impl Case {
         got
     }
 
-    /// Requests from a seed; the last is a good one, whose answer shows that the connection goes on, and ends it.
+    /// Requests made from a seed. The last one is valid: its response shows that the connection continued, and ends
+    /// it.
     fn random(random: &mut Random, sessions: &[String]) -> Self {
         let count = 1 + random.below(3);
         let mut heads = Heads { random, sessions };
@@ -147,7 +148,7 @@ impl Case {
         requests.push(last(routes::LIVE.path).into());
         let all = requests.concat();
         let (pieces, pace) = match random.below(40) {
-            // What hyper does where a body comes late depends on how late it is, on both ways.
+            // A late body makes hyper behave differently depending on how late it is, on both paths.
             _ if heads::declares_body(&all) => (vec![all], Pace::AtOnce),
             0 if all.len() < 1_000 => (all.chunks(1).map(<[u8]>::to_vec).collect(), Pace::AfterAMoment),
             0..=7 => (cut(&all, random), Pace::AfterAMoment),
@@ -168,7 +169,7 @@ impl std::fmt::Display for Case {
     }
 }
 
-/// Pieces of any size.
+/// Cuts the bytes into pieces of any size.
 fn cut(all: &[u8], random: &mut Random) -> Vec<Vec<u8>> {
     let mut ends: Vec<usize> = (0..=random.below(4)).map(|_| random.below(all.len())).collect();
     ends.sort_unstable();
@@ -181,12 +182,12 @@ fn get(target: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")
 }
 
-/// The same, and the connection ends with its answer.
+/// Like [`get`], but the connection ends with the response.
 fn last(target: &str) -> String {
     get(target).replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n")
 }
 
-/// The counters of a daemon that requests move, as `/metrics` has them.
+/// The counters of a daemon that requests change, as `/metrics` shows them.
 async fn counters(daemon: &Daemon) -> Vec<String> {
     let case = Case { pieces: vec![last(routes::METRICS.path).into()], pace: Pace::AtOnce };
     let text = String::from_utf8(case.answers_of(daemon.address()).await).expect("text");
@@ -202,7 +203,7 @@ async fn counters(daemon: &Daemon) -> Vec<String> {
     lines
 }
 
-/// Refusals alone would compare little: each kind of frequent request has succeeded.
+/// Comparing only errors would show little, so this checks that each kind of frequent request has succeeded.
 fn check_successes(counters: &[String]) {
     for path in [routes::ENCRYPT, routes::DECRYPT, routes::DELETE].map(|route| route.path) {
         let success = format!("route=\"{path}\",method=\"GET\",status=\"2xx\"");
@@ -263,7 +264,8 @@ async fn frequent_requests_may_be_cut_at_every_byte() {
     check_successes(&pair.finish().await);
 }
 
-/// Else nothing is compared here: the router writes the same headers in another order.
+/// The router writes the same headers in another order. Without that difference, these tests would compare a path
+/// with itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn there_are_two_ways() {
     let (pair, (ids, texts)) = (Pair::start().await, ids(&mut Random(SEED)));

@@ -1,4 +1,4 @@
-//! A daemon with a session, a Content Server that plays a part, and a client that sees the bytes of HTTP.
+//! A daemon with a session, a Content Server that follows a script, and a client that sees the bytes of HTTP.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -9,10 +9,12 @@ use rke_engine::model::key_origin::samples;
 use rke_engine::model::server_name::ServerName;
 use rke_engine::model::session_id::SessionId;
 use rke_engine::model::session_key::SessionKey;
-use rke_engine::settings::Config;
+use rke_engine::model::viewer::Viewer;
+use rke_engine::settings::{Config, Reloadable};
 use rke_engine::store::NewSession;
 use rke_host::framing::{First, read_first};
 use rke_proto::Form;
+use rke_proto::directory::Directory;
 use rke_proto::handshake::kem::EncapsulationSeeds;
 use rke_proto::handshake::keys::attach_psk;
 use rke_proto::handshake::record::LEN_LEN;
@@ -24,8 +26,10 @@ use rke_secret::Secret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
+use super::LONG;
 use crate::Daemon;
 use crate::http::routes;
 
@@ -42,26 +46,26 @@ pub(super) enum Close {
     Reset,
 }
 
-/// How a client's direction came to its end.
+/// How a client's direction ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Last {
     End,
     BrokenOff(BreakCode),
     Cut,
-    /// The data had an end, and then the connection was reset.
+    /// The data ended, and then the connection was reset.
     EndThenReset,
-    /// Nobody has listened.
+    /// Nobody read.
     Unheard,
 }
 
-/// What the Content Server has heard of a client.
+/// The data that the Content Server received from a client, and how it ended.
 #[derive(Debug)]
 pub(super) struct Heard {
     pub(super) data: Vec<u8>,
     pub(super) last: Last,
 }
 
-/// The Content Server's side of a connection that has attached.
+/// The Content Server's side of an attached connection.
 pub(super) struct Line {
     stream: TcpStream,
     opener: RecordOpener,
@@ -82,7 +86,7 @@ impl Line {
     }
 
     pub(super) async fn send(&mut self, bytes: &[u8]) {
-        // The daemon may have hung up at what came before.
+        // The daemon may have hung up because of earlier data.
         let _ = self.stream.write_all(bytes).await;
     }
 
@@ -106,7 +110,7 @@ impl Line {
         self.opener.open(sealed).ok()
     }
 
-    /// All that the client says.
+    /// Reads all that the client sends.
     pub(super) async fn hear(&mut self) -> Heard {
         let mut data = Vec::new();
         loop {
@@ -123,7 +127,7 @@ impl Line {
         }
     }
 
-    /// The same, and then waits until the connection is reset.
+    /// Like [`Line::hear`], and then waits until the connection is reset.
     pub(super) async fn hear_after_the_end(&mut self) -> Heard {
         let Heard { data, last } = self.hear().await;
         let reset =
@@ -136,8 +140,8 @@ impl Line {
         match close {
             Close::Fin => {
                 let _ = stream.shutdown().await;
-                // With data unread, closing would be a reset.
-                let _ = timeout(Duration::from_secs(5), stream.read_to_end(&mut Vec::new())).await;
+                // With unread data, closing would be a reset.
+                let _ = timeout(LONG, stream.read_to_end(&mut Vec::new())).await;
             }
             Close::Reset => stream.set_zero_linger().expect("set"),
         }
@@ -150,6 +154,7 @@ type Refusal = Arc<Mutex<Option<Vec<u8>>>>;
 pub(super) struct Stage {
     pub(super) daemon: Daemon,
     pub(super) heard: tokio::sync::Mutex<mpsc::UnboundedReceiver<Heard>>,
+    attached: tokio::sync::Mutex<mpsc::UnboundedReceiver<()>>,
     pub(super) address: SocketAddr,
     pub(super) _dir: tempfile::TempDir,
     id: SessionId,
@@ -173,8 +178,12 @@ impl Stage {
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
         let address = listener.local_addr().expect("an address");
-        let (told, heard) = mpsc::unbounded_channel();
+        let ((told, heard), (attach, attached)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
         let refusal = Refusal::default();
+        let part = move |line| {
+            let _ = attach.send(());
+            part(line)
+        };
         tokio::spawn(serve(listener, part, told, Arc::clone(&refusal)));
         let dir = tempfile::tempdir().expect("a folder");
         let mut config = Config::new(dir.path().join("daemon"));
@@ -183,11 +192,11 @@ impl Stage {
         change(&mut config);
         let daemon = Daemon::start(config).await.expect("a daemon");
         let id = SessionId::random().expect("random bytes");
-        daemon.sessions().store().insert(id, session(address)).expect("room");
-        Self { daemon, heard: heard.into(), address, _dir: dir, id, refusal }
+        daemon.sessions().insert(id, session(address)).expect("room");
+        Self { daemon, heard: heard.into(), attached: attached.into(), address, _dir: dir, id, refusal }
     }
 
-    /// What the Content Server says in place of the handshake, until this is `None`.
+    /// Makes the Content Server send these bytes in place of the handshake, until the next call with `None`.
     pub(super) fn refuse_with(&self, bytes: Option<Vec<u8>>) {
         *self.refusal.lock().expect("unpoisoned") = bytes;
     }
@@ -197,19 +206,19 @@ impl Stage {
     }
 
     pub(super) fn is_alive(&self) -> bool {
-        self.daemon.sessions().store().row(self.id).is_some()
+        self.daemon.sessions().show(self.id).is_some()
     }
 
     pub(super) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.daemon.address()).await.expect("connected")
     }
 
-    /// All that comes back for this request.
+    /// Everything that comes back for this request.
     pub(super) async fn request(&self, request: impl AsRef<[u8]>) -> Vec<u8> {
         let mut client = self.connect().await;
         client.write_all(request.as_ref()).await.expect("sent");
         let mut got = Vec::new();
-        let _ = timeout(Duration::from_secs(10), client.read_to_end(&mut got)).await.expect("an end");
+        let _ = timeout(LONG, client.read_to_end(&mut got)).await.expect("an end");
         got
     }
 
@@ -217,7 +226,31 @@ impl Stage {
         answer(&self.request([head(&self.id(), headers).as_bytes(), body].concat()).await)
     }
 
-    /// What the Content Server has heard of the next client that is gone.
+    /// Returns when the next client has attached.
+    pub(super) async fn attached(&self) {
+        timeout(LONG, self.attached.lock().await.recv()).await.expect("in time").expect("a client");
+    }
+
+    /// Returns when the session has been used that many times.
+    pub(super) async fn used(&self, times: u64) {
+        // Opening the session counts as a change too.
+        let uses = || self.daemon.sessions().changes(&Viewer::Program).sessions - 1;
+        let is_used = async {
+            while uses() < times {
+                yield_now().await;
+            }
+        };
+        timeout(LONG, is_used).await.expect("in time");
+        assert_eq!(uses(), times);
+    }
+
+    /// From now on the session ends when nobody uses it for that long.
+    pub(super) fn set_idle(&self, idle: Duration) {
+        let config = Reloadable { session_idle: Some(idle), ..Reloadable::default() };
+        self.daemon.sessions().change(config, Directory::default(), None);
+    }
+
+    /// What the Content Server received from the next client that has gone.
     pub(super) async fn heard(&self) -> Heard {
         self.heard.lock().await.recv().await.expect("a client")
     }
@@ -254,7 +287,7 @@ async fn serve<F>(
     }
 }
 
-/// Takes part in a handshake of kind 5. A request to forget is not answered.
+/// Takes part in a handshake of kind 5. A forget message gets no response.
 async fn accept(mut stream: TcpStream, refusal: &Mutex<Option<Vec<u8>>>) -> Option<Line> {
     let First::Handshake(packet) = read_first(&mut stream).await.ok()?? else { return None };
     let FirstPacket::Handshake { raw, message, .. } = FirstPacket::decode(&packet).ok()? else { return None };
@@ -271,12 +304,12 @@ async fn accept(mut stream: TcpStream, refusal: &Mutex<Option<Vec<u8>>>) -> Opti
     stream.write_all(&response.to_bytes()).await.ok()?;
     let Transport { sealer, opener } = accepted.transport;
     let mut line = Line { stream, opener, sealer };
-    // The first record comes at once, whatever the client has to say.
+    // The first record is empty and comes at once, whatever the client has to send.
     assert_eq!(line.next().await, Some(Record::Data(Vec::new())));
     Some(line)
 }
 
-/// The head of a request to a tunnel.
+/// The head of a tunnel request.
 pub(super) fn head(id: &str, headers: &str) -> String {
     format!(
         "POST {} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}transfer-encoding: chunked\r\n\r\n",
@@ -284,7 +317,7 @@ pub(super) fn head(id: &str, headers: &str) -> String {
     )
 }
 
-/// A whole body.
+/// A whole body, in chunks.
 pub(super) fn chunked(pieces: &[&[u8]]) -> Vec<u8> {
     let mut body = Vec::new();
     for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
@@ -296,13 +329,13 @@ pub(super) fn chunked(pieces: &[&[u8]]) -> Vec<u8> {
     body
 }
 
-/// A response as a client that keeps to HTTP sees it.
+/// A response, as a client that follows HTTP sees it.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) head: String,
     pub(super) body: Vec<u8>,
-    /// Whether it has come to its end.
+    /// Whether the response is complete.
     pub(super) is_whole: bool,
     pub(super) trailer: Option<String>,
 }

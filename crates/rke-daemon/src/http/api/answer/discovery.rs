@@ -1,17 +1,17 @@
-//! What DNS says of a domain.
+//! What DNS says about a domain.
 
 use rke_engine::discovery::Discovered;
 use serde::Serialize;
-use utoipa::ToSchema;
 
-use super::success;
+#[cfg(test)]
+use crate::http::api::schema;
 
 /// A key set of a Content Server.
-#[derive(Serialize, ToSchema)]
-#[schema(as = KeySet)]
+#[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema), schema(as = KeySet))]
 struct KeySetRow {
     /// `k1` to `k255`.
-    #[schema(pattern = "^k[0-9]{1,3}$")]
+    #[cfg_attr(test, schema(pattern = "^k[0-9]{1,3}$"))]
     key_id: String,
     /// Content Server ID of the key set.
     cs_id: String,
@@ -20,12 +20,12 @@ struct KeySetRow {
 }
 
 /// A Content Server, as DNS describes it.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Discovery)]
+#[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema), schema(as = Discovery))]
 pub(in crate::http) struct Found {
-    /// Which answer this is.
+    /// The kind of response.
     command: &'static str,
-    #[schema(schema_with = success)]
+    #[cfg_attr(test, schema(schema_with = schema::success))]
     success: bool,
     /// The domain that was looked up.
     domain: String,
@@ -34,11 +34,11 @@ pub(in crate::http) struct Found {
     /// Its port.
     target_port: u16,
     /// How many RAIDAs have to contribute to a key, 13 or more.
-    #[schema(minimum = 13, maximum = 25)]
+    #[cfg_attr(test, schema(minimum = 13, maximum = 25))]
     min_raidas_required: u8,
     /// Its key sets.
     key_sets: Vec<KeySetRow>,
-    /// Only where there are any: what was left out of the records, and why.
+    /// What was left out of the records, and why. Absent if nothing was.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
 }

@@ -3,23 +3,24 @@
 use jiff::Timestamp;
 use rke_engine::keys;
 use serde::Serialize;
-use utoipa::ToSchema;
 
-use super::{rfc3339, success};
+use super::rfc3339;
+#[cfg(test)]
+use crate::http::api::schema;
 
-/// What is shown of a cached key. No secret is in it.
-#[derive(Serialize, ToSchema)]
-#[schema(as = CachedKey)]
+/// A cached key, without its secret.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema), schema(as = CachedKey))]
 struct KeyRow {
     /// The domain that it is for.
     domain: String,
     /// Content Server ID.
     cs_id: String,
-    /// The time from which it is no longer used.
+    /// When it expires.
     #[serde(serialize_with = "rfc3339")]
-    #[schema(value_type = String, format = DateTime)]
+    #[cfg_attr(test, schema(value_type = String, format = DateTime))]
     expires_at: Timestamp,
-    /// Strength of the keys of its sessions: 256, or 8 of live ones.
+    /// Strength of its sessions' keys in bits: 256, or 8 for live ones.
     key_bits: u16,
     /// The coins that were shown to the RAIDAs: denomination, colon, serial number. It serves wallets that hold
     /// all of them.
@@ -27,12 +28,12 @@ struct KeyRow {
 }
 
 /// The cached keys that have not expired.
-#[derive(Serialize, ToSchema)]
-#[schema(as = KeyList)]
+#[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema), schema(as = KeyList))]
 pub(in crate::http) struct Keys {
-    /// Which answer this is.
+    /// The kind of response.
     command: &'static str,
-    #[schema(schema_with = success)]
+    #[cfg_attr(test, schema(schema_with = schema::success))]
     success: bool,
     /// How many there are.
     total: usize,
@@ -41,8 +42,8 @@ pub(in crate::http) struct Keys {
 }
 
 impl Keys {
-    pub(in crate::http) fn new(keys: &[keys::Row]) -> Self {
-        let row = |key: &keys::Row| KeyRow {
+    pub(in crate::http) fn new(keys: &[keys::CachedKeyInfo]) -> Self {
+        let row = |key: &keys::CachedKeyInfo| KeyRow {
             domain: key.domain.to_string(),
             cs_id: key.cs_id.to_string(),
             expires_at: key.expires_at,

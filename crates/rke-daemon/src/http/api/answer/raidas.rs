@@ -1,16 +1,19 @@
-//! How the RAIDAs have been doing, and where guardians say that they are.
+//! How the RAIDAs have been doing, and where guardians say they are.
 
-use rke_engine::exchange::{Exchange, raidas};
+use rke_engine::exchange::raidas;
 use rke_engine::guardians::{Entry, Report};
+use rke_engine::sessions::Sessions;
 use rke_proto::envelope::Counter;
 use rke_proto::{MIN_REQUIRED, RaidaIndex};
 use serde::Serialize;
-use utoipa::ToSchema;
 
-use super::{milliseconds, success};
+use super::milliseconds;
+#[cfg(test)]
+use crate::http::api::schema;
 
-/// How a RAIDA did when it was asked last.
-#[derive(Serialize, ToSchema)]
+/// The state of a RAIDA when it was last asked.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 enum RaidaState {
     Well,
@@ -30,8 +33,9 @@ impl From<raidas::State> for RaidaState {
     }
 }
 
-/// A form of answers that public server code has.
-#[derive(Serialize, ToSchema)]
+/// A form of responses that public server code sends.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 enum RaidaForm {
     #[serde(rename = "envelope_5_garbled")]
     GarblesEnvelope5,
@@ -52,23 +56,23 @@ impl From<raidas::AnswerForm> for RaidaForm {
 }
 
 /// What is known of one RAIDA.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Raida)]
+#[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema), schema(as = Raida))]
 struct RaidaRow {
     /// Index.
-    #[schema(maximum = 24)]
+    #[cfg_attr(test, schema(maximum = 24))]
     raida: u8,
-    /// Where it was asked last.
-    #[schema(required)]
+    /// Where it was last asked.
+    #[cfg_attr(test, schema(required))]
     endpoint: Option<String>,
-    /// How it did then: `well`, `failing` (no share), `lying` (a wrong share), `unknown` (not asked
+    /// Its state then: `well` (healthy), `failing` (no response), `lying` (wrong share), `unknown` (not asked
     /// yet).
     state: RaidaState,
-    /// Milliseconds from asking to its last answer, resends included.
-    #[schema(required)]
+    /// Milliseconds from the request to its last response, including resends.
+    #[cfg_attr(test, schema(required))]
     last_ms: Option<f64>,
     /// The median of the last 32.
-    #[schema(required)]
+    #[cfg_attr(test, schema(required))]
     median_ms: Option<f64>,
     /// Exchanges that asked it.
     asked: u64,
@@ -76,25 +80,25 @@ struct RaidaRow {
     answered: u64,
     /// Wrong shares that it gave.
     lies: u64,
-    /// In what form it answers, where that is not the usual one: `envelope_5_garbled` (its answers in envelope 5 do not
-    /// open, and it is asked in envelope 4), `envelope_1_restarting`, `envelope_1_continuing` (it gives shares in envelope
-    /// 1 only, and the counter of its answers restarts or continues).
-    #[schema(required)]
+    /// The form of its responses, if that is not the usual one: `envelope_5_garbled` (its responses in envelope 5 do not
+    /// open, so it is asked in envelope 4), `envelope_1_restarting`, `envelope_1_continuing` (it gives shares in
+    /// envelope 1 only, and the counter of its responses restarts or continues).
+    #[cfg_attr(test, schema(required))]
     form: Option<RaidaForm>,
     /// What went wrong last.
-    #[schema(required)]
+    #[cfg_attr(test, schema(required))]
     last_fault: Option<String>,
     /// When that was.
-    #[schema(required, format = DateTime)]
+    #[cfg_attr(test, schema(required, format = DateTime))]
     last_fault_at: Option<String>,
     /// How long it took the last 32 times that it was asked, oldest first; `null` where it gave no right
     /// share.
-    #[schema(max_items = 32)]
+    #[cfg_attr(test, schema(max_items = 32))]
     history_ms: Vec<Option<f64>>,
 }
 
-impl From<&raidas::Row> for RaidaRow {
-    fn from(row: &raidas::Row) -> Self {
+impl From<&raidas::RaidaSummary> for RaidaRow {
+    fn from(row: &raidas::RaidaSummary) -> Self {
         Self {
             raida: row.raida.get(),
             endpoint: row.endpoint.map(|endpoint| endpoint.to_string()),
@@ -113,74 +117,75 @@ impl From<&raidas::Row> for RaidaRow {
 }
 
 /// What is known of the RAIDAs.
-#[derive(Serialize, ToSchema)]
-#[schema(as = RaidaList)]
+#[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema), schema(as = RaidaList))]
 pub(in crate::http) struct KnownRaidas {
-    /// Which answer this is.
+    /// The kind of response.
     command: &'static str,
-    #[schema(schema_with = success)]
+    #[cfg_attr(test, schema(schema_with = schema::success))]
     success: bool,
     /// The fewest RAIDAs that make a key.
     required: u8,
-    /// How many of those that did well may still fail before no session opens any more. `null` before
-    /// the first exchange.
-    #[schema(required)]
+    /// Spare RAIDAs: how many of the healthy ones may fail before no session can be opened. `null` before the
+    /// first exchange.
+    #[cfg_attr(test, schema(required))]
     margin: Option<usize>,
     /// All 25, in order.
-    #[schema(min_items = 25, max_items = 25)]
+    #[cfg_attr(test, schema(min_items = 25, max_items = 25))]
     raidas: Vec<RaidaRow>,
     /// Where guardians say that RAIDAs are. `null` without `--guardian`.
-    #[schema(required)]
+    #[cfg_attr(test, schema(required))]
     directory: Option<DirectoryShown>,
 }
 
 /// What guardians agree on. It gives servers an index for which neither DNS nor the operator's file has one.
-#[derive(Serialize, ToSchema)]
-#[schema(as = RaidaDirectory)]
+#[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema), schema(as = RaidaDirectory))]
 struct DirectoryShown {
     /// How many guardians there are.
     guardians: usize,
     /// How many of them have to agree.
     needed: usize,
     /// When they last agreed on a RAIDA.
-    #[schema(required, format = DateTime)]
+    #[cfg_attr(test, schema(required, format = DateTime))]
     agreed_at: Option<String>,
-    /// When they were asked last. `null` before that.
-    #[schema(required, format = DateTime)]
+    /// When they were last asked. `null` before that.
+    #[cfg_attr(test, schema(required, format = DateTime))]
     asked_at: Option<String>,
     /// How many of them gave a list then.
-    #[schema(required)]
+    #[cfg_attr(test, schema(required))]
     answered: Option<usize>,
     /// Those that gave none then, or disagreed with most.
     faults: Vec<GuardianFault>,
     /// The RAIDAs on which they agree or did earlier, in order.
-    #[schema(max_items = 25)]
+    #[cfg_attr(test, schema(max_items = 25))]
     raidas: Vec<DirectoryRow>,
 }
 
-/// A guardian that was of no use.
-#[derive(Serialize, ToSchema)]
+/// A guardian that returned no usable list.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 struct GuardianFault {
     /// Its URL.
     guardian: String,
-    /// What it did, for people.
+    /// What it did, for people to read.
     fault: String,
 }
 
 /// Where guardians say that a RAIDA is.
-#[derive(Serialize, ToSchema)]
-#[schema(as = DirectoryEntry)]
+#[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema), schema(as = DirectoryEntry))]
 struct DirectoryRow {
     /// Index.
-    #[schema(maximum = 24)]
+    #[cfg_attr(test, schema(maximum = 24))]
     raida: u8,
     /// Its addresses.
-    #[schema(min_items = 1)]
+    #[cfg_attr(test, schema(min_items = 1))]
     endpoints: Vec<String>,
     /// How many guardians said so.
     guardians: usize,
-    /// When they did last.
-    #[schema(format = DateTime)]
+    /// When they last did.
+    #[cfg_attr(test, schema(format = DateTime))]
     agreed_at: String,
 }
 
@@ -215,20 +220,20 @@ impl From<(RaidaIndex, Entry)> for DirectoryRow {
 }
 
 impl KnownRaidas {
-    pub(in crate::http) fn new(exchange: &Exchange) -> Self {
-        let rows = exchange.raidas().rows();
+    pub(in crate::http) fn new(sessions: &Sessions) -> Self {
+        let rows = sessions.raidas();
         Self {
             command: "rke_raidas",
             success: true,
             required: MIN_REQUIRED,
             margin: raidas::margin(&rows, MIN_REQUIRED.into()),
             raidas: rows.iter().map(RaidaRow::from).collect(),
-            directory: exchange.agreed_directory().report().map(DirectoryShown::from),
+            directory: sessions.directory().map(DirectoryShown::from),
         }
     }
 
-    /// The same as the answer to a refresh.
-    pub(in crate::http) fn refreshed(exchange: &Exchange) -> Self {
-        Self { command: "rke_raidas_refresh", ..Self::new(exchange) }
+    /// The same, as the response to a refresh.
+    pub(in crate::http) fn refreshed(sessions: &Sessions) -> Self {
+        Self { command: "rke_raidas_refresh", ..Self::new(sessions) }
     }
 }

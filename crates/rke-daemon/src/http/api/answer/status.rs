@@ -9,14 +9,16 @@ use rke_proto::MIN_REQUIRED;
 use rke_secret::MemoryReport;
 use rke_secret::process::Inspection;
 use serde::Serialize;
-use utoipa::ToSchema;
 
-use super::{rfc3339, success};
+use super::rfc3339;
+#[cfg(test)]
+use crate::http::api::schema;
 
-/// How many sessions there are.
-#[derive(Serialize, ToSchema)]
+/// Counts of sessions.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 struct SessionCounts {
-    /// Sessions in the store, those included that have expired and wait for the clean-up.
+    /// Sessions in the store, including expired ones that wait for the clean-up.
     total: usize,
     /// Sessions that have not expired.
     active: usize,
@@ -24,8 +26,9 @@ struct SessionCounts {
     max: usize,
 }
 
-/// How many cached keys there are.
-#[derive(Serialize, ToSchema)]
+/// Counts of cached keys.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 struct KeystoreCounts {
     /// Cached keys.
     total: usize,
@@ -40,9 +43,10 @@ struct KeystoreCounts {
 }
 
 /// Settings. Others may follow.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 struct Settings {
-    /// Life of a session in seconds.
+    /// Lifetime of a session in seconds.
     session_timeout_sec: u64,
     /// Longest time for an exchange, in seconds.
     exchange_timeout_sec: f64,
@@ -56,20 +60,21 @@ struct Settings {
     version: &'static str,
 }
 
-/// How keys are held on this machine.
-#[derive(Serialize, ToSchema)]
+/// Key protection on this machine.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 struct SecretMemory {
-    /// `secretmem` (not even root reads them from outside) or `locked`; `none` before there are any.
+    /// `secretmem` (not even root can read keys from outside) or `locked`; `none` before there are any keys.
     kind: &'static str,
-    /// Memory that is set aside for it.
+    /// Bytes of memory reserved for secrets.
     bytes: u64,
-    /// Secrets that there is room for.
+    /// How many secrets there is room for.
     slots: usize,
-    /// Secrets that there are.
+    /// How many secrets are held.
     slots_used: usize,
     /// Whether other programs may look into the daemon: `refused`, or `allowed` with `--insecure-debug`.
     inspection: &'static str,
-    /// Scratch stacks that receipts have found not wiped: 0, or a bug.
+    /// Scratch stacks that memory scans found unwiped: 0, or rke has a bug.
     residues_found: u64,
 }
 
@@ -91,24 +96,25 @@ impl SecretMemory {
     }
 }
 
-/// The daemon as a program that runs.
-#[derive(Serialize, ToSchema)]
+/// The running daemon.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 struct Running {
-    /// For how long it has been running, in seconds.
+    /// How long it has been running, in seconds.
     uptime_sec: u64,
-    /// Since when.
+    /// When it started.
     #[serde(serialize_with = "rfc3339")]
-    #[schema(value_type = String, format = DateTime)]
+    #[cfg_attr(test, schema(value_type = String, format = DateTime))]
     started_at: Timestamp,
     /// Only from `rke dev`: a session that can be opened here.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    #[cfg_attr(test, schema(nullable = false))]
     example: Option<ExampleRow>,
 }
 
 /// A session that can be opened here.
-#[derive(Serialize, ToSchema)]
-#[schema(as = SessionExample)]
+#[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema), schema(as = SessionExample))]
 struct ExampleRow {
     /// The domain.
     domain: String,
@@ -128,7 +134,8 @@ impl Running {
 }
 
 /// Deletions at Content Servers: of sessions' keys, and of what the cache had.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 struct RemoteDeletions {
     /// Those that Content Servers have not yet proven. The daemon goes on asking.
     pending: usize,
@@ -143,17 +150,18 @@ impl From<RemoteCounts> for RemoteDeletions {
 }
 
 /// The RAIDA directory on which guardians agree.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 struct DirectoryCounts {
     /// How many guardians there are.
     guardians: usize,
     /// How many of them have to agree.
     needed: usize,
     /// The RAIDAs on which they agree or did earlier.
-    #[schema(maximum = 25)]
+    #[cfg_attr(test, schema(maximum = 25))]
     raidas: usize,
     /// When they last agreed on one.
-    #[schema(required, format = DateTime)]
+    #[cfg_attr(test, schema(required, format = DateTime))]
     agreed_at: Option<String>,
 }
 
@@ -168,8 +176,9 @@ impl From<Report> for DirectoryCounts {
     }
 }
 
-/// What the kernel refuses the daemon, whoever may have taken it over.
-#[derive(Serialize, ToSchema)]
+/// What the kernel refuses the daemon, even if an attacker controls it.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 struct Sandbox {
     /// Files that it cannot use, by Landlock: `reads_and_writes`, where it reads and writes only in folders of its own;
     /// `writes`, where it reads everywhere, because without `--wallet-root` any folder may be a wallet; or `off`.
@@ -187,11 +196,12 @@ impl From<Posture> for Sandbox {
 }
 
 /// Counts and settings.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
 pub(in crate::http) struct Status {
-    /// Which answer this is.
+    /// The kind of response.
     command: &'static str,
-    #[schema(schema_with = success)]
+    #[cfg_attr(test, schema(schema_with = schema::success))]
     success: bool,
     sessions: SessionCounts,
     keystore: KeystoreCounts,
@@ -200,15 +210,14 @@ pub(in crate::http) struct Status {
     daemon: Running,
     remote_deletions: RemoteDeletions,
     /// Where guardians say that RAIDAs are. `null` without `--guardian`; `raidas` has the rest.
-    #[schema(required)]
+    #[cfg_attr(test, schema(required))]
     directory: Option<DirectoryCounts>,
     sandbox: Sandbox,
 }
 
 impl Status {
     pub(in crate::http) fn new(sessions: &Sessions) -> Self {
-        let (config, stored, keys) =
-            (sessions.config(), sessions.store().count(), sessions.keystore().count());
+        let (config, stored, keys) = (sessions.config(), sessions.count(), sessions.count_cached_keys());
         Self {
             command: "rke_status",
             success: true,
@@ -230,8 +239,8 @@ impl Status {
             },
             secret_memory: SecretMemory::now(sessions.residues_found()),
             daemon: Running::now(sessions),
-            remote_deletions: sessions.remote_deletions().counts().into(),
-            directory: sessions.exchange().agreed_directory().report().map(DirectoryCounts::from),
+            remote_deletions: sessions.count_remote_deletions().into(),
+            directory: sessions.directory().map(DirectoryCounts::from),
             sandbox: Posture::now().into(),
         }
     }

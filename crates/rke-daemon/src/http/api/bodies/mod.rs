@@ -1,20 +1,28 @@
-//! `POST` to `session`, as JSON; and to `encrypt`, `decrypt`, `seal` and `open`: each takes its data as
-//! JSON, or as a raw body of any size that is worked on while it comes.
+//! `POST` to `session`, with a JSON body, and to `encrypt`, `decrypt`, `seal` and `open`. Those four take their
+//! data as JSON, or as a raw body of any size that is processed as it arrives. `encrypt` and `decrypt` also take it
+//! by `GET`. The four work at either end.
 
 mod json;
-mod kind;
+mod late_reader;
 mod raw;
 mod streamed;
+mod whole;
 
 use axum::Extension;
 use axum::extract::{Request, State};
-use axum::response::Response;
+use axum::http::Method;
+use axum::response::{IntoResponse, Response};
+use rke_engine::model::clock::Moment;
 use rke_engine::model::viewer::Viewer;
 
-pub(in crate::http) use self::json::{MAX_JSON_LEN, ToCreate, ToDecrypt, ToEncrypt, ToOpen, ToSeal, collect};
-pub(in crate::http) use self::kind::Kind;
+#[cfg(test)]
+pub(in crate::http) use self::json::{ToCreate, ToDecrypt, ToEncrypt, ToOpen, ToSeal};
+pub(in crate::http) use self::whole::{Decryption, Encryption};
 use super::Shared;
-use super::failure::Failure;
+use super::end::End;
+use crate::http::message::body::Kind;
+use crate::http::message::failure::Failure;
+use crate::http::message::query::Query;
 
 type Answered = Result<Response, Failure>;
 
@@ -26,30 +34,40 @@ pub(in crate::http) async fn create(
     json::create(&sessions, &viewer, request).await
 }
 
-pub(in crate::http) async fn encrypt(State(sessions): State<Shared>, request: Request) -> Answered {
+pub(in crate::http) async fn encrypt<E: End>(State(end): State<E>, request: Request) -> Answered {
+    let encrypted = if request.method() == Method::GET {
+        Encryption::of_query(&Query::of(request.uri()))?.run(&end, Moment::now())
+    } else if Kind::of(request.headers())? == Kind::Json {
+        let given = json::read(request, "session_id and plaintext").await?;
+        Encryption::of_json(given)?.run(&end, Moment::now())
+    } else {
+        return raw::encrypt(&end, request).await;
+    };
+    Ok(encrypted?.into_response())
+}
+
+pub(in crate::http) async fn decrypt<E: End>(State(end): State<E>, request: Request) -> Answered {
+    let decrypted = if request.method() == Method::GET {
+        Decryption::of_query(&Query::of(request.uri()))?.run(&end, Moment::now())
+    } else if Kind::of(request.headers())? == Kind::Json {
+        let given = json::read(request, "session_id, ciphertext and nonce").await?;
+        Decryption::of_json(given)?.run(&end, Moment::now())
+    } else {
+        return raw::decrypt(&end, request).await;
+    };
+    Ok(decrypted?.into_response())
+}
+
+pub(in crate::http) async fn seal<E: End>(State(end): State<E>, request: Request) -> Answered {
     match Kind::of(request.headers())? {
-        Kind::Json => json::encrypt(&sessions, request).await,
-        Kind::Raw => raw::encrypt(sessions, request).await,
+        Kind::Json => json::seal(&end, request).await,
+        Kind::Raw => raw::seal(&end, request).await,
     }
 }
 
-pub(in crate::http) async fn decrypt(State(sessions): State<Shared>, request: Request) -> Answered {
+pub(in crate::http) async fn open<E: End>(State(end): State<E>, request: Request) -> Answered {
     match Kind::of(request.headers())? {
-        Kind::Json => json::decrypt(&sessions, request).await,
-        Kind::Raw => raw::decrypt(sessions, request).await,
-    }
-}
-
-pub(in crate::http) async fn seal(State(sessions): State<Shared>, request: Request) -> Answered {
-    match Kind::of(request.headers())? {
-        Kind::Json => json::seal(sessions, request).await,
-        Kind::Raw => raw::seal(sessions, request).await,
-    }
-}
-
-pub(in crate::http) async fn open(State(sessions): State<Shared>, request: Request) -> Answered {
-    match Kind::of(request.headers())? {
-        Kind::Json => json::open(sessions, request).await,
-        Kind::Raw => raw::open(sessions, request).await,
+        Kind::Json => json::open(&end, request).await,
+        Kind::Raw => raw::open(&end, request).await,
     }
 }

@@ -1,5 +1,4 @@
-//! Raw bodies: the data is the body and the rest is in headers. The answer's body is made of it while
-//! it comes.
+//! Raw bodies: the body is the data, and headers carry the rest. The response's body is made from it as it arrives.
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -7,90 +6,93 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::IntoResponse;
 use base64_simd::STANDARD;
-use rke_engine::model::session_id::SessionId;
 use rke_engine::sessions::Nonce;
 use rke_engine::store::KeyError;
-use rke_engine::streams::{Counter, Direction, Opening, Sealing, StreamError, StreamKey, Work};
+use rke_host::streams::{Counter, Direction, Opening, Sealing, StreamError, Work};
 
 use super::Answered;
+use super::late_reader::{Delivery, MAX_HELD_LEN};
 use super::streamed::{BodyError, Streamed};
-use crate::http::api::Shared;
-use crate::http::api::failure::Failure;
-use crate::http::api::handlers::parse_id;
-use crate::http::api::query::parse_nonce;
-use crate::http::wire::body_timeout::BodyTimeout;
+use crate::http::api::end::End;
+use crate::http::api::named::Named;
+use crate::http::message::body_timeout::BodyTimeout;
+use crate::http::message::failure::Failure;
+use crate::http::message::query::parse_nonce;
 
 const SESSION: &str = "X-RKE-Session";
 const NONCE: &str = "X-RKE-Nonce";
 const ASSOCIATED_DATA: &str = "X-RKE-Associated-Data";
 
-pub(super) async fn encrypt(sessions: Shared, request: Request) -> Answered {
+pub(super) async fn encrypt(end: &impl End, request: Request) -> Answered {
     let (head, body) = request.into_parts();
     let named = Named::of(&head.headers)?;
-    let encrypting = named.begin(sessions, Direction::Encrypt).and_then(Counter::encrypting);
+    let delivery = Delivery::of(&head, &body)?;
+    let encrypting = named.begin(end, Direction::Encrypt).and_then(Counter::encrypting);
     let (work, nonce) = encrypting.map_err(|error| named.failure(&error))?;
-    let mut response = named.answer(&head, body, work).await?;
+    let mut response = named.answer(&head, delivery, body, work).await?;
     let nonce = HeaderValue::from_str(&hex::encode(nonce)).map_err(|_| Failure::internal())?;
     response.headers_mut().insert(HeaderName::from_static("x-rke-nonce"), nonce);
     Ok(response)
 }
 
-pub(super) async fn decrypt(sessions: Shared, request: Request) -> Answered {
+pub(super) async fn decrypt(end: &impl End, request: Request) -> Answered {
     let (head, body) = request.into_parts();
     let (named, nonce) = (Named::of(&head.headers)?, nonce(&head.headers)?);
-    let key = named.begin(sessions, Direction::Decrypt).map_err(|error| named.failure(&error))?;
-    named.answer(&head, body, Counter::new(key, nonce)).await
+    let delivery = Delivery::of(&head, &body)?;
+    let key = named.begin(end, Direction::Decrypt).map_err(|error| named.failure(&error))?;
+    named.answer(&head, delivery, body, Counter::new(key, nonce)).await
 }
 
-pub(super) async fn seal(sessions: Shared, request: Request) -> Answered {
+pub(super) async fn seal(end: &impl End, request: Request) -> Answered {
     let (head, body) = request.into_parts();
     let (named, associated_data) = (Named::of(&head.headers)?, associated_data(&head.headers)?);
-    let key = named.begin(sessions, Direction::Encrypt);
+    let delivery = Delivery::of(&head, &body)?;
+    let key = named.begin(end, Direction::Encrypt);
     let work = key.and_then(|key| Sealing::new(key, &associated_data));
     let work = work.map_err(|error| named.failure(&error))?;
-    named.answer(&head, body, work).await
+    named.answer(&head, delivery, body, work).await
 }
 
-pub(super) async fn open(sessions: Shared, request: Request) -> Answered {
+pub(super) async fn open(end: &impl End, request: Request) -> Answered {
     let (head, body) = request.into_parts();
     let (named, associated_data) = (Named::of(&head.headers)?, associated_data(&head.headers)?);
-    let key = named.begin(sessions, Direction::Decrypt).map_err(|error| named.failure(&error))?;
-    named.answer(&head, body, Opening::new(key, associated_data)).await
+    let delivery = Delivery::of(&head, &body)?;
+    let key = named.begin(end, Direction::Decrypt).map_err(|error| named.failure(&error))?;
+    named.answer(&head, delivery, body, Opening::new(key, associated_data)).await
 }
 
-/// The session that a request names: as it is written there, and the id if it can be one.
-struct Named {
-    given: String,
-    id: Option<SessionId>,
-}
-
-impl Named {
-    fn of(headers: &HeaderMap) -> Result<Self, Failure> {
-        let given = one(headers, SESSION)?.ok_or_else(|| Failure::missing_header(SESSION))?;
-        Ok(Self { given: given.to_owned(), id: parse_id(given)? })
+impl<'a> Named<'a> {
+    fn of(headers: &'a HeaderMap) -> Result<Self, Failure> {
+        Self::new(one(headers, SESSION)?.ok_or_else(|| Failure::missing_header(SESSION))?)
     }
 
-    fn begin(&self, sessions: Shared, direction: Direction) -> Result<StreamKey, StreamError> {
-        Ok(StreamKey::begin(sessions, self.id.ok_or(KeyError::NotFound)?, direction)?)
+    fn begin<E: End>(&self, end: &E, direction: Direction) -> Result<E::Key, StreamError> {
+        Ok(end.begin(self.id.ok_or(KeyError::NotFound)?, direction)?)
     }
 
     fn failure(&self, error: &StreamError) -> Failure {
         Failure::stream(error, &self.given)
     }
 
-    /// The answer, once its first bytes are there: until then it can still be an error.
-    async fn answer<W>(&self, head: &Parts, body: Body, work: W) -> Answered
+    /// The response, once its first bytes exist, or all of it where it is held. Until then it can still become an error.
+    async fn answer<W>(&self, head: &Parts, delivery: Delivery, body: Body, work: W) -> Answered
     where
         W: Work + Send + Unpin + 'static,
     {
-        let watch = head.extensions.get().map(BodyTimeout::watch);
-        let begun = Streamed::begin(body, work, watch).await;
-        let streamed = begun.map_err(|error| match error {
+        let failure = |error| match error {
             BodyError::Stream(error) => self.failure(&error),
             BodyError::HungUp(_) => Failure::broken_body(),
-        })?;
-        let kind = [(header::CONTENT_TYPE, "application/octet-stream")];
-        Ok((kind, Body::new(streamed)).into_response())
+        };
+        let watch = head.extensions.get().map(BodyTimeout::watch);
+        let streamed = Streamed::begin(body, work, watch).await.map_err(failure)?;
+        let body = match delivery {
+            Delivery::Streamed => Body::new(streamed.answered()),
+            Delivery::Held(reader) => {
+                let whole = streamed.hold(MAX_HELD_LEN).await.map_err(failure)?;
+                whole.ok_or_else(|| reader.held_too_long())?.into()
+            }
+        };
+        Ok(([(header::CONTENT_TYPE, "application/octet-stream")], body).into_response())
     }
 }
 
@@ -99,13 +101,13 @@ fn nonce(headers: &HeaderMap) -> Result<Nonce, Failure> {
     nonce.ok_or_else(|| Failure::invalid_header(NONCE, "32 hex chars"))
 }
 
-/// What the header says, or nothing where there is none: that is as good as an empty one.
+/// The associated data in the header. A missing header counts as an empty one.
 fn associated_data(headers: &HeaderMap) -> Result<Vec<u8>, Failure> {
     let text = one(headers, ASSOCIATED_DATA)?.unwrap_or_default();
     STANDARD.decode_to_vec(text).map_err(|_| Failure::base64())
 }
 
-/// The one value of a header. `None` where there is none, or an empty one.
+/// The only value of a header. `None` if the header is missing or empty.
 fn one<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Failure> {
     let mut values = headers.get_all(name).iter();
     let (Some(value), second) = (values.next(), values.next()) else { return Ok(None) };

@@ -1,62 +1,85 @@
-//! A request's body that becomes the answer's, piece by piece. It is pulled by whoever sends the
-//! answer: as long as the client takes nothing nothing is read either, and when it hangs up all of it
-//! is dropped.
+//! A request's body that becomes the response's body, piece by piece. Sending the response drives it: while the
+//! client reads nothing, nothing is read from the client. When the client hangs up, everything is dropped.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
-use rke_engine::streams::{Rest, StreamError, Work};
+use rke_host::streams::{Rest, StreamError, Work};
 
-use crate::http::wire::body_timeout::Watch;
+use crate::http::message::body_timeout::Watch;
 
 /// Why a stream was broken off.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BodyError {
-    /// The work cannot go on.
+    /// The data cannot be processed.
     #[error(transparent)]
     Stream(#[from] StreamError),
-    /// The client has sent half a body.
+    /// The client sent only part of the body.
     #[error("the client hung up: {0}")]
     HungUp(axum::Error),
 }
 
-/// A body that is worked on.
+/// A body that is being processed.
 pub(super) struct Streamed<W> {
     body: Body,
     rest: Rest,
-    /// What has come of the body and is not worked on yet.
+    /// How many bytes of the body have arrived.
+    received: u64,
+    /// Bytes of the body that have arrived but are not processed yet.
     input: Bytes,
     work: W,
-    /// The first piece of the answer, made before its head was sent.
+    /// The first piece of the response, made before the head was sent.
     first: Option<Bytes>,
-    /// Bytes of the answer that are still to come, where that is known.
+    /// Bytes of the response still to come, if known.
     left: Option<u64>,
-    _watch: Option<Watch>,
+    watch: Option<Watch>,
 }
 
 impl<W: Work + Unpin> Streamed<W> {
-    /// Begins the work. What this gives has its first piece already, so what is wrong from the start
-    /// becomes an error here. The first look at the body has the client send it, where it waits.
+    /// Starts the work and makes the first piece, so anything that is wrong from the start becomes an error here.
+    /// Polling the body for the first time makes a client that waits for `100 Continue` send it.
     ///
     /// # Errors
     /// [`BodyError`].
     pub(super) async fn begin(body: Body, work: W, watch: Option<Watch>) -> Result<Self, BodyError> {
         let left = body.size_hint().exact().and_then(|len| work.output_len(len));
         let (rest, input) = (Rest::Follows, Bytes::new());
-        let mut streamed = Self { body, rest, input, work, first: None, left, _watch: watch };
+        let mut streamed = Self { body, rest, received: 0, input, work, first: None, left, watch };
         std::future::poll_fn(|cx| streamed.poll_input(cx)).await?;
         streamed.first = std::future::poll_fn(|cx| streamed.poll_output(cx)).await?;
-        if let Some(watch) = &streamed._watch {
-            watch.answered();
-        }
         Ok(streamed)
+    }
+
+    /// The same, when its response begins.
+    pub(super) fn answered(self) -> Self {
+        self.watch.iter().for_each(Watch::answered);
+        self
+    }
+
+    /// The whole response, before any of it is sent. `None` if more than `most` bytes of the body arrive.
+    ///
+    /// # Errors
+    /// [`BodyError`].
+    pub(super) async fn hold(mut self, most: u64) -> Result<Option<Vec<u8>>, BodyError> {
+        let (mut held, mut next) = (Vec::new(), self.first.take());
+        while let Some(piece) = next {
+            held.extend_from_slice(&piece);
+            next = std::future::poll_fn(|cx| self.poll_output(cx)).await?;
+            if self.received > most {
+                return Ok(None);
+            }
+        }
+        Ok(Some(held))
     }
 
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
         match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-            Some(Ok(frame)) => self.input = frame.into_data().unwrap_or_default(),
+            Some(Ok(frame)) => {
+                self.input = frame.into_data().unwrap_or_default();
+                self.received += self.input.len() as u64;
+            }
             Some(Err(error)) => return Poll::Ready(Err(BodyError::HungUp(error))),
             None => self.rest = Rest::Ended,
         }
@@ -99,8 +122,7 @@ impl<W: Work + Unpin> HttpBody for Streamed<W> {
         Poll::Ready(piece.transpose().map(|piece| piece.map(Frame::data)))
     }
 
-    /// Where the length is known the answer declares it, and a client of any kind sees when it is cut
-    /// short.
+    /// If the length is known, the response declares it. Then every client notices a response that is cut short.
     fn size_hint(&self) -> SizeHint {
         self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }

@@ -1,0 +1,140 @@
+//! Turns the daemon's errors into responses. No other place does. `docs/api.md`, "Errors".
+
+use axum::http::StatusCode;
+use rke_engine::discovery::DiscoveryError;
+use rke_engine::exchange::ExchangeError;
+use rke_engine::guardians::RefreshError;
+use rke_engine::sessions::{CryptError, DeleteError, OpenError};
+use rke_engine::store::KeyError;
+use rke_engine::trust::Untrusted;
+use rke_host::streams::StreamError;
+use serde_json::{Value, json};
+
+use crate::http::message::failure::Failure;
+
+impl Failure {
+    /// A failed discovery.
+    pub(in crate::http) fn discovery(error: &DiscoveryError, domain: &str) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, format!("DNS discovery failed: {error}")).with("domain", domain)
+    }
+
+    /// A session that was not opened.
+    pub(in crate::http) fn open(error: &OpenError, domain: &str, wallet: &str) -> Self {
+        match error {
+            OpenError::Exchange(error) => Self::exchange(error, domain, wallet),
+            OpenError::StillRunning(_) | OpenError::CalledOff => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()).with("domain", domain)
+            }
+            OpenError::Full(full) => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, full.to_string()).retry_after(full.retry_after)
+            }
+        }
+    }
+
+    /// An exchange that produced no key.
+    fn exchange(error: &ExchangeError, domain: &str, wallet: &str) -> Self {
+        let message = error.to_string();
+        match error {
+            ExchangeError::Wallet(_) => {
+                Self::new(StatusCode::BAD_REQUEST, message).with("wallet_path", wallet)
+            }
+            ExchangeError::WalletOutside => {
+                Self::new(StatusCode::FORBIDDEN, message).with("wallet_path", wallet)
+            }
+            ExchangeError::Discovery(error) => Self::discovery(error, domain),
+            ExchangeError::WeakShares { .. } => {
+                Self::new(StatusCode::FORBIDDEN, message).with("domain", domain)
+            }
+            ExchangeError::TooFewAnswered { answered, faults, .. } => {
+                let faults: Vec<Value> = faults
+                    .iter()
+                    .map(|(raida, fault)| json!({"raida": raida.get(), "fault": fault.to_string()}))
+                    .collect();
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+                    .with("answered", answered.clone())
+                    .with("faults", faults)
+            }
+            // Not the Content Server's fault: a full disk, say.
+            ExchangeError::Untrusted(Untrusted::File(_)) => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+            }
+            ExchangeError::Untrusted(_) => Self::new(StatusCode::FORBIDDEN, message).with("domain", domain),
+            ExchangeError::TooFewRight { .. }
+            | ExchangeError::NoSetRight { .. }
+            | ExchangeError::ContentServer { .. }
+            | ExchangeError::Unconfirmed(_) => {
+                Self::new(StatusCode::BAD_GATEWAY, message).with("domain", domain)
+            }
+            ExchangeError::Crowded => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, message).with("domain", domain)
+            }
+            ExchangeError::Machine(error) => {
+                tracing::error!(%error, "an exchange could not run");
+                Self::internal()
+            }
+        }
+    }
+
+    /// Guardians that do not agree, or that are not configured.
+    pub(in crate::http) fn refresh(error: &RefreshError) -> Self {
+        let status = match error {
+            RefreshError::NoGuardians => StatusCode::NOT_FOUND,
+            RefreshError::NoAgreement { .. } => StatusCode::BAD_GATEWAY,
+        };
+        Self::new(status, error.to_string())
+    }
+
+    /// A key that cannot be used.
+    pub(in crate::http) fn key(error: KeyError, id: &str) -> Self {
+        let status = match error {
+            KeyError::NotFound => StatusCode::NOT_FOUND,
+            KeyError::UsedUp(_) => StatusCode::CONFLICT,
+        };
+        Self::new(status, error.to_string()).with("session_id", id)
+    }
+
+    /// Data that could not be encrypted.
+    pub(in crate::http) fn crypt(error: &CryptError, id: &str) -> Self {
+        match error {
+            CryptError::Key(error) => Self::key(*error, id),
+            CryptError::Random(_) => {
+                tracing::error!(%error, "cannot encrypt");
+                Self::internal()
+            }
+        }
+    }
+
+    /// A stream that could not begin, or data that could not be processed.
+    pub(in crate::http) fn stream(error: &StreamError, id: &str) -> Self {
+        match error {
+            StreamError::Key(error) => Self::key(*error, id),
+            StreamError::Open(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
+            StreamError::Seal(_) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
+            StreamError::Random(_) => {
+                tracing::error!(%error, "cannot encrypt");
+                Self::internal()
+            }
+        }
+    }
+
+    /// Sessions that could not be deleted as requested, or cached keys that could not be removed.
+    pub(in crate::http) fn delete_all(error: &DeleteError) -> Self {
+        tracing::error!(%error, "a deletion is incomplete");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+    }
+
+    /// A session that could not be deleted as requested.
+    pub(in crate::http) fn delete(error: &DeleteError, id: &str) -> Self {
+        let message = error.to_string();
+        match error {
+            DeleteError::NotFound => Self::session(&message, id),
+            DeleteError::Cache(_) | DeleteError::MemoryScan(_) => {
+                tracing::error!(%error, "a deletion is incomplete");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, message).with("session_id", id)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
