@@ -28,7 +28,9 @@ async fn main() -> ExitCode {
 /// Whatever the daemon refuses.
 pub async fn run(client: &Client, domain: &str, wallet: &Path) -> Result<(), Error> {
     let mut session = client.open_session(domain, wallet, KeyChoice::Cached).await?;
-    println!("open until {}", session.created().expires_at);
+    if let Some(created) = session.created() {
+        println!("open until {}", created.expires_at);
+    }
 
     // A little data, sealed: what was altered does not open.
     let mut sealed = session.seal(b"Hello World!", b"greeting").await?;

@@ -1,4 +1,4 @@
-//! One request on a connection of its own, over TCP or a unix socket.
+//! One request on its own connection, over TCP or a Unix socket.
 
 use std::fs;
 use std::io;
@@ -13,10 +13,11 @@ use tokio::net::{TcpStream, UnixStream};
 
 use crate::{Client, Error};
 
-/// Shows a daemon that is asked under a name over plain HTTP that no page of another site asks.
+/// Without a token, a daemon accepts requests under a host name only with this header: a page of another site cannot
+/// send it.
 const REQUEST: &str = "x-rke-request";
 
-/// Sends a request and waits for the head of its answer.
+/// Sends a request and waits for the head of the response.
 pub(crate) async fn send<B>(
     client: &Client,
     method: Method,
@@ -32,7 +33,7 @@ where
     let (stream, host) = connect(client.address()).await.map_err(|error| no_daemon(error.to_string()))?;
     let handshake = hyper::client::conn::http1::handshake(stream).await;
     let (mut sender, connection) = handshake.map_err(|error| no_daemon(error.to_string()))?;
-    // It ends with the answer's body.
+    // The task ends with the response's body.
     tokio::spawn(connection);
     let uri: Uri = target.parse().map_err(|_| no_daemon(format!("{target:?} is not a path")))?;
     let request = Request::builder().method(method).uri(uri).header(HOST, host).header(REQUEST, "1");
@@ -44,7 +45,7 @@ where
     sender.send_request(request).await.map_err(|error| no_daemon(reason(&error)))
 }
 
-/// What hyper says, with what lies under it: alone it says little.
+/// hyper's message with its cause: alone it says little.
 pub(crate) fn reason(error: &hyper::Error) -> String {
     match std::error::Error::source(error) {
         Some(source) => format!("{error} ({source})"),

@@ -1,6 +1,7 @@
+#![warn(missing_docs)]
 #![doc = include_str!("../README.md")]
 //!
-//! An error says what to do:
+//! Each error says how to fix it:
 //!
 //! ```
 //! use rke_client::{Client, Error};
@@ -20,13 +21,13 @@
 //!
 //! # Modules
 
-pub mod answer;
 pub mod call;
 mod client;
 mod connection;
 mod error;
 mod events;
 mod reading;
+pub mod response;
 mod session;
 mod stream;
 

@@ -1,4 +1,4 @@
-//! Data to send, read as the daemon takes it: never more than one piece of it is in memory.
+//! Request data, read as the daemon takes it: only one piece is in memory at a time.
 
 use std::io;
 use std::pin::Pin;
@@ -8,17 +8,17 @@ use std::task::{Context, Poll, ready};
 use hyper::body::{Body, Bytes, Frame};
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// Bytes that are read and sent at once.
+/// Bytes in a piece.
 const PIECE_LEN: usize = 64 * 1024;
 
-/// A request's body that is read from somewhere.
+/// A request body that is read from a reader.
 pub(crate) struct Reading<R> {
     from: R,
     piece: Box<[u8]>,
     fault: Fault,
 }
 
-/// What went wrong with the reading. HTTP only shows that the request was broken off.
+/// The error of the reader. HTTP itself only shows that the request was aborted.
 #[derive(Clone, Default)]
 pub(crate) struct Fault(Arc<Mutex<Option<io::Error>>>);
 

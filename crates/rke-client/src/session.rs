@@ -2,34 +2,39 @@
 
 use tokio::io::AsyncRead;
 
-use crate::answer::{Created, Deleted, Encrypted, Renewed, Shown};
 use crate::call::{self, CachedKey, OtherEnd, Receipt};
+use crate::response::{Created, Deleted, Encrypted, Renewed, SessionId, Shown};
 use crate::{Client, Error, Stream};
 
-/// An open session. [`Session::close`] ends it and has its key wiped; without that it ends when it
-/// expires. [`Client::with_session`] closes it in any case.
+/// A session. [`Session::close`] ends it and wipes its key; otherwise it lasts until it expires.
+/// [`Client::with_session`] closes it in any case.
 #[must_use = "a session stays open until it is closed or expires"]
 pub struct Session {
     client: Client,
-    created: Created,
+    id: SessionId,
+    created: Option<Created>,
 }
 
 impl Session {
     pub(crate) fn new(client: Client, created: Created) -> Self {
-        Self { client, created }
+        Self { client, id: created.session_id.clone(), created: Some(created) }
     }
 
-    /// What the daemon said when it opened it.
-    pub fn created(&self) -> &Created {
-        &self.created
+    pub(crate) fn opened_elsewhere(client: Client, id: SessionId) -> Self {
+        Self { client, id, created: None }
     }
 
-    /// Its id, for other programs. Who has it can use the session.
+    /// The daemon's response when it opened the session. `None` if it was opened elsewhere.
+    pub fn created(&self) -> Option<&Created> {
+        self.created.as_ref()
+    }
+
+    /// Its id, for other programs. Anyone who has it can use the session.
     pub fn id(&self) -> &str {
-        self.created.session_id.as_str()
+        self.id.as_str()
     }
 
-    /// How its key was made, and what it has been used for.
+    /// How its key was made, and how often it has been used.
     ///
     /// # Errors
     /// [`Error`].
@@ -37,18 +42,20 @@ impl Session {
         self.client.ask(&call::show(self.id())).await
     }
 
-    /// Lets it live for its full time again.
+    /// Extends it by its full lifetime.
     ///
     /// # Errors
     /// [`Error`].
     pub async fn renew(&mut self) -> Result<Renewed, Error> {
         let renewed = self.client.ask(&call::renew(self.id())).await?;
-        self.created.expires_at = renewed.expires_at;
+        if let Some(created) = &mut self.created {
+            created.expires_at = renewed.expires_at;
+        }
         Ok(renewed)
     }
 
-    /// Seals data together with associated data, which [`Session::open`] needs too. It opens only in this
-    /// session, and only while that session lives: afterwards nobody can read it.
+    /// Seals data together with associated data, which [`Session::open`] needs too. The result opens only in this
+    /// session, while the session lives: afterwards nobody can read it.
     ///
     /// # Errors
     /// [`Error`].
@@ -56,15 +63,15 @@ impl Session {
         Ok(self.client.ask(&call::seal(self.id(), data, associated)).await?.sealed)
     }
 
-    /// Opens what was sealed.
+    /// Opens sealed data.
     ///
     /// # Errors
-    /// [`Error::Altered`] where it is not what was sealed; other [`Error`]s.
+    /// [`Error::Altered`] if the data was modified; other [`Error`]s.
     pub async fn open(&self, data: &[u8], associated: &[u8]) -> Result<Vec<u8>, Error> {
         Ok(self.client.ask(&call::open(self.id(), data, associated)).await?.plaintext)
     }
 
-    /// Encrypts data. Nothing shows later whether it was altered; [`Session::seal`] does that.
+    /// Encrypts data. Modification of the result goes unnoticed; [`Session::seal`] prevents that.
     ///
     /// # Errors
     /// [`Error`].
@@ -94,7 +101,7 @@ impl Session {
     /// Opens sealed data of any size as it is read.
     ///
     /// # Errors
-    /// [`Error`]; the [`Stream`] has its own.
+    /// [`Error`] before the response starts; afterwards the [`Stream`] reports errors.
     pub async fn open_stream<R>(&self, data: R, associated: &[u8]) -> Result<Stream, Error>
     where
         R: AsyncRead + Unpin + Send + 'static,
@@ -102,8 +109,7 @@ impl Session {
         self.client.open_stream(self.id(), data, associated).await
     }
 
-    /// Ends it. Its key is wiped when this returns, and cannot be made again. What the cache keeps for the
-    /// domain stays.
+    /// Ends it. When this returns, its key is wiped and cannot be made again. The domain's cached key stays.
     ///
     /// # Errors
     /// [`Error`].
@@ -111,8 +117,8 @@ impl Session {
         self.client.ask(&call::delete(self.id(), CachedKey::Keep, Receipt::None, OtherEnd::Background)).await
     }
 
-    /// Ends it, removes what the cache keeps for the domain too, has the daemon look for the key in its memory,
-    /// and waits up to five seconds for the Content Server to wipe its copy.
+    /// Ends it, removes the domain's cached key too, makes the daemon scan its memory for the key, and waits up to
+    /// five seconds for the Content Server to wipe its copy.
     ///
     /// # Errors
     /// [`Error`].

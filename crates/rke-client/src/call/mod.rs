@@ -1,4 +1,4 @@
-//! What a daemon can be asked, each as a value that knows the type of its answer.
+//! The requests that a daemon accepts, each as a value that knows the type of its response.
 
 use std::marker::PhantomData;
 use std::path::Path;
@@ -9,26 +9,27 @@ use hyper::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use crate::answer::{
-    Count, Created, Deleted, Encrypted, Found, Keys, Plain, Raidas, Renewed, Sealed, Sessions, Shown, Status,
+use crate::response::{
+    Activity, Count, Created, Deleted, Encrypted, Found, Keys, Plain, Raidas, Renewed, Sealed, Sessions,
+    Shown, Status,
 };
 
-/// What is escaped in a query value: everything but what RFC 3986 leaves unreserved, and `/`.
+/// Characters to escape in a query value: all except the unreserved ones of RFC 3986, and `/`.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// A request whose answer, when it is good, reads as a `T`.
+/// A request whose successful response reads as a `T`.
 #[derive(Debug, Clone)]
 pub struct Call<T> {
     pub(crate) method: Method,
     pub(crate) target: String,
     pub(crate) body: Option<Value>,
-    answer: PhantomData<fn() -> T>,
+    response: PhantomData<fn() -> T>,
 }
 
 impl<T> Call<T> {
     /// A request of any kind. `target` is the path with its query.
     pub fn new(method: Method, target: impl Into<String>, body: Option<Value>) -> Self {
-        Self { method, target: target.into(), body, answer: PhantomData }
+        Self { method, target: target.into(), body, response: PhantomData }
     }
 
     fn get(target: impl Into<String>) -> Self {
@@ -44,52 +45,53 @@ impl<T> Call<T> {
     }
 }
 
-/// Whether the RAIDAs are asked for a new session. Its key is its own in any case, except where keys have 8 bits.
+/// Whether a new session sends requests to the RAIDAs. Each session has its own key either way, except with 8-bit
+/// keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum KeyChoice {
-    /// Not where the cache will do.
+    /// Only if the cache has no key for the domain.
     #[default]
     Cached,
     /// Always.
     Fresh,
 }
 
-/// What becomes of a domain's cached key when its session ends.
+/// What happens to a domain's cached key when its session ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CachedKey {
     /// It stays for the next session.
     #[default]
     Keep,
-    /// It goes too.
+    /// It is removed.
     Forget,
 }
 
-/// Whether a deletion waits for the Content Server, which is to wipe its copy of the key too.
+/// Whether a deletion waits for the Content Server, which wipes its copy of the key too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OtherEnd {
-    /// No: the daemon sees to that in the background.
+    /// No: the daemon follows it up in the background.
     #[default]
     Background,
-    /// Up to five seconds, and the answer says whether it has.
+    /// For up to five seconds; the response says whether the copy is wiped.
     Wait,
 }
 
-/// Whether the daemon is to look for a wiped key in its memory.
+/// Whether the daemon scans its memory for the wiped key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Receipt {
     /// No.
     #[default]
     None,
-    /// Yes, and say what it found.
+    /// Yes, and the response reports the result.
     Wanted,
 }
 
-/// Asks whether it makes sense to send the daemon work. Where it does not, the refusal has `reasons`.
+/// Asks whether the daemon can take work. If not, the refusal has `reasons`.
 pub fn ready() -> Call<Value> {
     Call::get("/health/ready")
 }
 
-/// Opens a session. The wallet's path is one on the daemon's machine.
+/// Opens a session. The wallet is a path on the daemon's machine.
 pub fn create(domain: &str, wallet: &Path, key: KeyChoice) -> Call<Created> {
     let mut body = json!({"domain": domain, "wallet_path": wallet.to_string_lossy()});
     if key == KeyChoice::Fresh {
@@ -108,7 +110,7 @@ pub fn show(id: &str) -> Call<Shown> {
     Call::get(format!("/api/rke/session/{}", segment(id)))
 }
 
-/// Lets a session live for its full time again.
+/// Extends a session by its full lifetime.
 pub fn renew(id: &str) -> Call<Renewed> {
     Call::new(Method::POST, format!("/api/rke/session/{}/renew", segment(id)), None)
 }
@@ -130,7 +132,7 @@ pub fn delete_all(domain: Option<&str>, cached: CachedKey) -> Call<Count> {
     Call::delete(target("/api/rke/sessions", &parameters))
 }
 
-/// Encrypts a little data; nothing protects it from being altered.
+/// Encrypts a small amount of data, without protecting it against modification.
 pub fn encrypt(id: &str, data: &[u8]) -> Call<Encrypted> {
     Call::post("/api/rke/encrypt", json!({"session_id": id, "plaintext": STANDARD.encode(data)}))
 }
@@ -141,8 +143,8 @@ pub fn decrypt(id: &str, data: &[u8], nonce: &str) -> Call<Plain> {
     Call::post("/api/rke/decrypt", body)
 }
 
-/// Seals a little data together with associated data, which is not in the result. It opens only in this
-/// session, and only while that session lives.
+/// Seals a small amount of data and authenticates associated data, which the result does not contain. The result
+/// opens only in this session, while the session lives.
 pub fn seal(id: &str, data: &[u8], associated: &[u8]) -> Call<Sealed> {
     Call::post(
         "/api/rke/seal",
@@ -150,7 +152,7 @@ pub fn seal(id: &str, data: &[u8], associated: &[u8]) -> Call<Sealed> {
     )
 }
 
-/// The reverse of [`seal`]. Refuses what was altered.
+/// The reverse of [`seal`]. Refuses modified data.
 pub fn open(id: &str, data: &[u8], associated: &[u8]) -> Call<Plain> {
     Call::post(
         "/api/rke/open",
@@ -170,7 +172,7 @@ pub fn keys() -> Call<Keys> {
     Call::get("/api/rke/keys")
 }
 
-/// Forgets all cached keys, or those of a domain.
+/// Removes all cached keys, or those of a domain.
 pub fn forget_keys(domain: Option<&str>) -> Call<Count> {
     let parameters: Vec<_> = domain.into_iter().map(|domain| ("domain", domain)).collect();
     Call::delete(target("/api/rke/keys", &parameters))
@@ -181,12 +183,17 @@ pub fn discover(domain: &str) -> Call<Found> {
     Call::get(target("/api/rke/discover", &[("domain", domain)]))
 }
 
-/// Shows how the RAIDAs have been doing.
+/// Shows what happened to sessions and keys, with a receipt for each session that has ended.
+pub fn activity() -> Call<Activity> {
+    Call::get("/api/rke/activity")
+}
+
+/// Shows the state of the RAIDAs.
 pub fn raidas() -> Call<Raidas> {
     Call::get("/api/rke/raidas")
 }
 
-/// Makes the daemon ask its guardians where the RAIDAs are, and shows how those have been doing.
+/// Makes the daemon ask its guardians where the RAIDAs are, and shows the state of the RAIDAs.
 pub fn refresh_raidas() -> Call<Raidas> {
     Call::new(Method::POST, "/api/rke/raidas/refresh", None)
 }
@@ -204,36 +211,10 @@ pub fn target(path: &str, parameters: &[(&str, &str)]) -> String {
     if pairs.is_empty() { path.into() } else { format!("{path}?{}", pairs.join("&")) }
 }
 
-/// A part of a path that may hold anything.
+/// A path segment with any content, escaped.
 pub(crate) fn segment(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_not_asked_for_is_not_in_the_request() {
-        let call = create("a.test", Path::new("/w"), KeyChoice::Cached);
-        assert_eq!(call.body, Some(json!({"domain": "a.test", "wallet_path": "/w"})));
-        let call = create("a.test", Path::new("/w"), KeyChoice::Fresh);
-        assert_eq!(call.body, Some(json!({"domain": "a.test", "wallet_path": "/w", "fresh": true})));
-        let call = delete("x", CachedKey::Keep, Receipt::None, OtherEnd::Background);
-        assert_eq!(call.target, "/api/rke/session/x");
-        let call = delete("x", CachedKey::Forget, Receipt::Wanted, OtherEnd::Wait);
-        assert_eq!(call.target, "/api/rke/session/x?forget=true&verify=true&everywhere=true");
-        assert_eq!(
-            delete_all(Some("a.test"), CachedKey::Forget).target,
-            "/api/rke/sessions?domain=a.test&forget=true"
-        );
-        assert_eq!(seal("x", b"Hi", b"").body, Some(json!({"session_id": "x", "plaintext": "SGk="})));
-        assert_eq!(open("x", b"Hi", b"a").body.expect("a body")["associated_data"], "YQ==");
-    }
-
-    #[test]
-    fn an_id_stays_one_part_of_the_path() {
-        assert_eq!(show("../status?x#").target, "/api/rke/session/%2E%2E%2Fstatus%3Fx%23");
-        assert_eq!(discover("a b&c").target, "/api/rke/discover?domain=a%20b%26c");
-    }
-}
+mod tests;

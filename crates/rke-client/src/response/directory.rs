@@ -1,66 +1,66 @@
-//! The RAIDA directory on which a daemon's guardians agree.
+//! The RAIDA directory that a daemon's guardians agree on.
 
 use jiff::Timestamp;
 use serde::Deserialize;
 
-/// What guardians agree on.
+/// What the guardians agree on.
 #[derive(Debug, Clone, Deserialize)]
 pub struct RaidaDirectory {
-    /// How many guardians there are.
+    /// The number of guardians.
     pub guardians: usize,
-    /// How many of them have to agree.
+    /// How many of them must agree.
     pub needed: usize,
-    /// When they last agreed on a RAIDA.
+    /// The last time they agreed on a RAIDA.
     pub agreed_at: Option<Timestamp>,
-    /// When they were asked last.
+    /// The last time the daemon asked them.
     pub asked_at: Option<Timestamp>,
-    /// How many of them gave a list then.
+    /// How many of them returned a list that time.
     pub answered: Option<usize>,
-    /// Those that gave none then, or disagreed with most.
+    /// Guardians that returned no list, or one that differs from the majority's.
     pub faults: Vec<GuardianFault>,
-    /// The RAIDAs on which they agree or did earlier.
+    /// The RAIDAs that they agree on, now or earlier.
     pub raidas: Vec<DirectoryEntry>,
 }
 
 impl RaidaDirectory {
-    /// What a daemon's status says of it.
+    /// The same directory as the counts that a daemon's status reports.
     pub fn counts(&self) -> DirectoryCounts {
         let Self { guardians, needed, agreed_at, .. } = *self;
         DirectoryCounts { guardians, needed, agreed_at, raidas: self.raidas.len() }
     }
 }
 
-/// A guardian that was of no use.
+/// A guardian that returned no usable list.
 #[derive(Debug, Clone, Deserialize)]
 pub struct GuardianFault {
     /// Its URL.
     pub guardian: String,
-    /// What it did.
+    /// What went wrong.
     pub fault: String,
 }
 
-/// Where guardians say that a RAIDA is.
+/// A RAIDA's addresses, as the guardians list them.
 #[derive(Debug, Clone, Deserialize)]
 pub struct DirectoryEntry {
     /// Its index.
     pub raida: u8,
     /// Its addresses.
     pub endpoints: Vec<String>,
-    /// How many guardians said so.
+    /// How many guardians list these addresses.
     pub guardians: usize,
-    /// When they did last.
+    /// The last time they agreed on them.
     pub agreed_at: Timestamp,
 }
 
-/// How much guardians agree on.
+/// The counts of a directory.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub struct DirectoryCounts {
-    /// How many guardians there are.
+    /// The number of guardians.
     pub guardians: usize,
-    /// How many of them have to agree.
+    /// How many of them must agree.
     pub needed: usize,
-    /// RAIDAs on which they agree or did earlier.
+    /// RAIDAs that they agree on, now or earlier.
     pub raidas: usize,
-    /// When they last agreed on one.
+    /// The last time they agreed on one.
     pub agreed_at: Option<Timestamp>,
 }

@@ -1,4 +1,4 @@
-//! An answer of any size, a piece at a time.
+//! A response of any size, piece by piece.
 
 use http_body_util::BodyExt;
 use hyper::body::{Bytes, Incoming};
@@ -12,25 +12,25 @@ use crate::reading::Fault;
 /// The trailer with the exit status of the command behind a tunnel.
 const EXIT_STATUS: &str = "rke-exit-status";
 
-/// What the daemon sends, as it comes. It is whole only when [`Stream::piece`] has given `None`.
+/// A response body as it arrives. It is complete only once [`Stream::piece`] has returned `None`.
 pub struct Stream {
     body: Incoming,
     fault: Fault,
     status: ExitStatus,
 }
 
-/// How a command behind a tunnel has ended.
+/// The exit status of the command behind a tunnel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ExitStatus {
-    /// The response has none.
+    /// The response announces none.
     None,
-    /// The response must not end without it.
+    /// The response announces it: an end without it is a cut.
     Awaited,
     Known(i32),
 }
 
 impl ExitStatus {
-    /// Where the head of a response announces it.
+    /// Reads whether the head of a response announces an exit status.
     fn announced(head: &HeaderMap) -> Self {
         let values = head.get_all(TRAILER).iter().filter_map(|value| value.to_str().ok());
         let mut names = values.flat_map(|value| value.split(','));
@@ -47,7 +47,7 @@ impl ExitStatus {
         }
     }
 
-    /// What the end of the response is.
+    /// Whether this end of the response is a success.
     fn at_the_end(self) -> Result<(), Error> {
         match self {
             Self::None | Self::Known(0) => Ok(()),
@@ -64,8 +64,8 @@ impl Stream {
         Self { body, fault, status: ExitStatus::announced(head) }
     }
 
-    /// The exit status of the command behind a tunnel, at the end of the stream. `None` before the end, and where
-    /// nothing has one: over narrow shares even the end of a tunnel is not certain.
+    /// The exit status of the command behind a tunnel, at the end of the stream. `None` before the end, and for a
+    /// session with narrow shares, which cannot even prove that the data is complete.
     pub fn exit_status(&self) -> Option<i32> {
         match self.status {
             ExitStatus::Known(status) => Some(status),
@@ -73,12 +73,12 @@ impl Stream {
         }
     }
 
-    /// The next piece, or `None` at the good end.
+    /// The next piece, or `None` at a successful end.
     ///
     /// # Errors
-    /// [`Error::CutShort`] where the daemon broke off, [`Error::Input`] where the data that the answer is
-    /// made of could not be read. Then all that came before must not be used. [`Error::CommandFailed`] in place of the
-    /// end of a tunnel whose command has ended with another exit status than 0.
+    /// [`Error::CutShort`] if the daemon aborts the response, [`Error::Input`] if the data to send cannot be read. In
+    /// both cases, discard everything received before. [`Error::CommandFailed`] in place of the end of a tunnel whose
+    /// command failed.
     pub async fn piece(&mut self) -> Result<Option<Bytes>, Error> {
         while let Some(frame) = self.body.frame().await {
             let frame = frame.map_err(|error| match self.fault.take() {
@@ -95,7 +95,7 @@ impl Stream {
         self.status.at_the_end().map(|()| None)
     }
 
-    /// Writes all of it somewhere, and gives the number of bytes.
+    /// Writes everything to `to` and returns the number of bytes.
     ///
     /// # Errors
     /// As [`Stream::piece`], and [`Error::Output`].
@@ -109,7 +109,7 @@ impl Stream {
         Ok(written)
     }
 
-    /// All of it.
+    /// Reads everything into memory.
     ///
     /// # Errors
     /// As [`Stream::piece`].
@@ -121,30 +121,4 @@ impl Stream {
 }
 
 #[cfg(test)]
-mod tests {
-    use hyper::header::HeaderValue;
-
-    use super::*;
-
-    fn of(name: &'static str, value: &'static str) -> HeaderMap {
-        HeaderMap::from_iter([(name.parse().expect("a name"), HeaderValue::from_static(value))])
-    }
-
-    #[test]
-    fn an_exit_status_that_was_announced_must_come() {
-        for (announced, trailer, status, is_end) in [
-            ("RKE-Exit-Status", "0", Some(0), true),
-            ("Expires, rke-exit-status", "0", Some(0), true),
-            ("RKE-Exit-Status", "3", Some(3), false),
-            ("RKE-Exit-Status", "-1", Some(-1), false),
-            ("RKE-Exit-Status", "much", None, false),
-            ("Expires", "3", None, true),
-        ] {
-            let mut known = ExitStatus::announced(&of("trailer", announced));
-            assert_eq!(known.at_the_end().is_ok(), announced == "Expires", "{announced}");
-            known.note(&of("rke-exit-status", trailer));
-            assert_eq!(known.at_the_end().is_ok(), is_end, "{announced} {trailer}");
-            assert_eq!(known == ExitStatus::Known(status.unwrap_or(7)), status.is_some());
-        }
-    }
-}
+mod tests;

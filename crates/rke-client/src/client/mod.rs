@@ -1,4 +1,4 @@
-//! Whom to ask, and the asking.
+//! The client: where the daemon is, and the methods that send requests to it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,34 +12,36 @@ use hyper::{Method, Response};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::io::AsyncRead;
+use tokio::time::timeout;
 
-use crate::answer::{Keys, Raidas, Sessions, Status};
 use crate::call::{self, Call, KeyChoice};
 use crate::connection::{reason, send};
 use crate::reading::{Fault, Reading};
+use crate::response::{Activity, Keys, Raidas, SessionId, Sessions, Status};
 use crate::{Error, Events, Refusal, Session, Stream};
 
 const SESSION: &str = "x-rke-session";
 const NONCE: &str = "x-rke-nonce";
 const ASSOCIATED_DATA: &str = "x-rke-associated-data";
 
-/// A daemon to ask. Each request has a connection of its own, so a value can be used from many tasks,
-/// and goes on working when the daemon was started anew.
+/// A client of one daemon. It opens a connection for each request, so many tasks can share it and it keeps working
+/// after the daemon restarts.
 #[derive(Debug, Clone)]
 pub struct Client {
     address: String,
     token_file: Option<PathBuf>,
+    timeout: Option<Duration>,
 }
 
-/// A good answer: as it came, and read.
+/// A successful response, as text and parsed.
 pub struct Reply<T> {
-    /// The text of the answer.
+    /// The response's text.
     pub text: String,
-    /// What it says.
+    /// The parsed value.
     pub value: T,
 }
 
-/// An answer, good or not.
+/// A response of any status.
 pub struct Raw {
     /// The HTTP status.
     pub status: u16,
@@ -57,18 +59,26 @@ impl Client {
             Some(host) => host.trim_end_matches('/').into(),
             None => address,
         };
-        Self { address, token_file: None }
+        Self { address, token_file: None, timeout: None }
     }
 
-    /// The same with the file that holds the daemon's token. It is read for each request, because each
-    /// start of a daemon makes a new token.
+    /// Sets the file that holds the daemon's token. The client reads it for each request, because the daemon makes a
+    /// new token at each start.
     #[must_use]
     pub fn with_token_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.token_file = Some(path.into());
         self
     }
 
-    /// Where the daemon is asked.
+    /// Limits how long the daemon may take to respond to a call, or to begin a response that comes as a [`Stream`]. Without
+    /// a limit, the client waits without end for a daemon that is stopped.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// The daemon's address.
     pub fn address(&self) -> &str {
         &self.address
     }
@@ -86,10 +96,10 @@ impl Client {
         Ok(Session::new(self.clone(), created))
     }
 
-    /// Opens a session, has `work` done with it, and ends it whatever came of the work.
+    /// Opens a session, runs `work` with it, and ends it whatever the outcome.
     ///
     /// # Errors
-    /// [`Error`] where the session cannot be opened or ended; the work's own outcome is inside.
+    /// [`Error`] if the session cannot be opened or ended; the result of `work` is inside the `Ok` value.
     pub async fn with_session<T>(
         &self,
         domain: &str,
@@ -100,6 +110,12 @@ impl Client {
         let outcome = work(&mut session).await;
         session.close().await?;
         Ok(outcome)
+    }
+
+    /// A session that was opened elsewhere, by its id; at the other end, where the client's address is the interface of a
+    /// Content Server for its application, by the id of its key. It makes no request: the first use shows whether it lives.
+    pub fn session(&self, id: impl Into<String>) -> Session {
+        Session::opened_elsewhere(self.clone(), SessionId::new(id))
     }
 
     /// Lists the sessions.
@@ -118,7 +134,15 @@ impl Client {
         self.ask(&call::keys()).await
     }
 
-    /// Shows how the RAIDAs have been doing.
+    /// Shows what happened to sessions and keys, with a receipt for each session that has ended.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub async fn activity(&self) -> Result<Activity, Error> {
+        self.ask(&call::activity()).await
+    }
+
+    /// Shows the state of the RAIDAs.
     ///
     /// # Errors
     /// [`Error`].
@@ -126,16 +150,16 @@ impl Client {
         self.ask(&call::raidas()).await
     }
 
-    /// Makes the daemon ask its guardians where the RAIDAs are, and shows how those have been doing.
+    /// Makes the daemon ask its guardians where the RAIDAs are, and shows the state of the RAIDAs.
     ///
     /// # Errors
-    /// [`Error::Wrong`] with code 404 where it has no guardians, [`Error::Elsewhere`] where they do not agree; other
+    /// [`Error::Wrong`] with code 404 if it has no guardians, [`Error::Elsewhere`] if they do not agree; other
     /// [`Error`]s.
     pub async fn refresh_raidas(&self) -> Result<Raidas, Error> {
         self.ask(&call::refresh_raidas()).await
     }
 
-    /// Shows how the daemon is doing.
+    /// Shows the state of the daemon.
     ///
     /// # Errors
     /// [`Error`].
@@ -143,7 +167,7 @@ impl Client {
         self.ask(&call::status()).await
     }
 
-    /// Makes any of the calls in [`call`].
+    /// Sends any request of [`call`].
     ///
     /// # Errors
     /// [`Error`].
@@ -151,7 +175,7 @@ impl Client {
         Ok(self.reply(call).await?.value)
     }
 
-    /// The same, with the answer as it came beside it.
+    /// The same, together with the response's text.
     ///
     /// # Errors
     /// [`Error`].
@@ -164,23 +188,35 @@ impl Client {
         Ok(Reply { text: raw.text, value })
     }
 
-    /// The answer to a call, whatever its status.
+    /// The response to a request, whatever its status.
     ///
     /// # Errors
-    /// [`Error`] where there is no answer at all.
+    /// [`Error`] if no response arrives.
     pub async fn raw<T>(&self, call: &Call<T>) -> Result<Raw, Error> {
         let mut headers = HeaderMap::new();
         if call.body.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         let body = Full::new(Bytes::from(call.body.as_ref().map(Value::to_string).unwrap_or_default()));
-        self.whole(send(self, call.method.clone(), &call.target, headers, body).await?).await
+        let response =
+            async { self.whole(send(self, call.method.clone(), &call.target, headers, body).await?).await };
+        self.in_time(response).await
     }
 
-    async fn whole(&self, answer: Response<Incoming>) -> Result<Raw, Error> {
-        let status = answer.status().as_u16();
-        let seconds = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-        let body = answer.into_body().collect().await;
+    /// What comes of the work, unless the daemon takes too long.
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        match self.timeout {
+            None => work.await,
+            Some(limit) => timeout(limit, work)
+                .await
+                .unwrap_or_else(|_| Err(Error::Silent { address: self.address.clone(), limit })),
+        }
+    }
+
+    async fn whole(&self, response: Response<Incoming>) -> Result<Raw, Error> {
+        let status = response.status().as_u16();
+        let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let body = response.into_body().collect().await;
         let body = body.map_err(|error| Error::CutShort { reason: reason(&error) })?.to_bytes();
         let text = String::from_utf8_lossy(&body).into_owned();
         Ok(Raw { status, text, retry_after: seconds.map(Duration::from_secs) })
@@ -188,9 +224,9 @@ impl Client {
 
     fn refused(&self, raw: Raw) -> Error {
         match serde_json::from_str::<Value>(&raw.text) {
-            Ok(answer) if answer["error"] == true => {
+            Ok(response) if response["error"] == true => {
                 let Raw { status, text, retry_after } = raw;
-                Refusal { code: status, text, answer, retry_after }.into_error()
+                Refusal { code: status, text, response, retry_after }.into_error()
             }
             _ => self.not_understood(format!("status {} without the JSON of an error", raw.status)),
         }
@@ -200,25 +236,25 @@ impl Client {
         Error::NotUnderstood { address: self.address.clone(), reason: reason.to_string() }
     }
 
-    /// Encrypts data of any size as it is read. Gives the nonce, 32 hexadecimal digits, and the result.
-    /// Nothing shows later whether it was altered; [`Client::seal_stream`] does that.
+    /// Encrypts data of any size as it is read. Returns the nonce, 32 hexadecimal digits, and the result.
+    /// Modification of the result goes unnoticed; [`Client::seal_stream`] prevents that.
     ///
     /// # Errors
-    /// [`Error`]; the [`Stream`] has its own.
+    /// [`Error`] before the response starts; afterwards the [`Stream`] reports errors.
     pub async fn encrypt_stream<R>(&self, id: &str, data: R) -> Result<(String, Stream), Error>
     where
         R: AsyncRead + Unpin + Send + 'static,
     {
         let (headers, stream) = self.stream("/api/rke/encrypt", &[(SESSION, id)], data).await?;
         let nonce = headers.get(NONCE).and_then(|nonce| nonce.to_str().ok());
-        let nonce = nonce.ok_or_else(|| self.not_understood("an answer without a nonce"))?;
+        let nonce = nonce.ok_or_else(|| self.not_understood("a response without a nonce"))?;
         Ok((nonce.into(), stream))
     }
 
     /// The reverse of [`Client::encrypt_stream`].
     ///
     /// # Errors
-    /// [`Error`]; the [`Stream`] has its own.
+    /// [`Error`] before the response starts; afterwards the [`Stream`] reports errors.
     pub async fn decrypt_stream<R>(&self, id: &str, nonce: &str, data: R) -> Result<Stream, Error>
     where
         R: AsyncRead + Unpin + Send + 'static,
@@ -229,7 +265,7 @@ impl Client {
     /// Seals data of any size as it is read, together with associated data.
     ///
     /// # Errors
-    /// [`Error`]; the [`Stream`] has its own.
+    /// [`Error`] before the response starts; afterwards the [`Stream`] reports errors.
     pub async fn seal_stream<R>(&self, id: &str, data: R, associated: &[u8]) -> Result<Stream, Error>
     where
         R: AsyncRead + Unpin + Send + 'static,
@@ -237,11 +273,11 @@ impl Client {
         self.sealing("/api/rke/seal", id, data, associated).await
     }
 
-    /// Opens sealed data of any size as it is read. What comes is as it was sealed, as far as it has come;
-    /// only the good end of the [`Stream`] shows that nothing is missing.
+    /// Opens sealed data of any size as it is read. Each piece is authentic, but only a successful end of the
+    /// [`Stream`] shows that none is missing.
     ///
     /// # Errors
-    /// [`Error`]; the [`Stream`] has its own.
+    /// [`Error`] before the response starts; afterwards the [`Stream`] reports errors.
     pub async fn open_stream<R>(&self, id: &str, data: R, associated: &[u8]) -> Result<Stream, Error>
     where
         R: AsyncRead + Unpin + Send + 'static,
@@ -261,13 +297,13 @@ impl Client {
         Ok(self.stream(path, &headers, data).await?.1)
     }
 
-    /// Sends data to a session's Content Server and gives what it says, both as long as they last. The end of the
-    /// [`Stream`] has the exit status of the command behind the tunnel; data whose reading fails is not ended but broken
-    /// off.
+    /// Connects data and the returned [`Stream`] to a session's Content Server, for as long as either side sends. The
+    /// end of the [`Stream`] has the exit status of the command behind the tunnel. If reading the data fails, the
+    /// tunnel is aborted rather than ended.
     ///
     /// # Errors
-    /// [`Error`]; the [`Stream`] has its own: [`Error::CutShort`] for everything that is not the end of the data,
-    /// [`Error::CommandFailed`] for the end of a command that failed.
+    /// [`Error`] before the response starts; afterwards the [`Stream`] reports [`Error::CutShort`] for anything other
+    /// than the end of the data, and [`Error::CommandFailed`] if the command failed.
     pub async fn tunnel<R>(&self, id: &str, data: R) -> Result<Stream, Error>
     where
         R: AsyncRead + Unpin + Send + 'static,
@@ -280,14 +316,19 @@ impl Client {
         }
     }
 
-    /// What the daemon does from now on.
+    /// The daemon's events from now on: what happens after this has returned is not missed.
     ///
     /// # Errors
-    /// [`Error::Wrong`] with code 404 where the daemon has no events; other [`Error`]s.
+    /// [`Error::TryLater`] if too many others listen; other [`Error`]s.
     pub async fn events(&self) -> Result<Events, Error> {
         let body = Full::new(Bytes::new());
-        let answer = send(self, Method::GET, "/api/rke/events", HeaderMap::new(), body).await?;
-        Ok(Events::new(self.good(answer, Fault::default()).await?.1))
+        let response = send(self, Method::GET, "/api/rke/events", HeaderMap::new(), body);
+        let response = self.in_time(response).await?;
+        let (head, stream) = self.good(response, Fault::default()).await?;
+        match shows_its_end(&head) {
+            true => Ok(Events::new(self.address(), stream)),
+            false => Err(self.not_understood("nothing shows where its response ends")),
+        }
     }
 
     async fn stream<R>(
@@ -307,51 +348,26 @@ impl Client {
         }
         let body = Reading::new(data);
         let fault = body.fault();
-        let answer = send(self, Method::POST, path, all, body).await;
-        let answer = answer.map_err(|error| fault.take().map_or(error, Error::Input))?;
-        self.good(answer, fault).await
+        let response = self.in_time(send(self, Method::POST, path, all, body)).await;
+        let response = response.map_err(|error| fault.take().map_or(error, Error::Input))?;
+        self.good(response, fault).await
     }
 
-    async fn good(&self, answer: Response<Incoming>, fault: Fault) -> Result<(HeaderMap, Stream), Error> {
-        if answer.status() != 200 {
-            return Err(self.refused(self.whole(answer).await?));
+    async fn good(&self, response: Response<Incoming>, fault: Fault) -> Result<(HeaderMap, Stream), Error> {
+        if response.status() != 200 {
+            return Err(self.refused(self.whole(response).await?));
         }
-        let (head, body) = answer.into_parts();
+        let (head, body) = response.into_parts();
         let stream = Stream::new(&head.headers, body, fault);
         Ok((head.headers, stream))
     }
 }
 
-/// Whether a cut can be told from an end. A response with neither header, as from a proxy, ends wherever it is cut.
+/// Whether the end of the response can be told from a cut. A response with neither header, as from a proxy, could end
+/// anywhere.
 fn shows_its_end(head: &HeaderMap) -> bool {
     head.contains_key(TRANSFER_ENCODING) || head.contains_key(CONTENT_LENGTH)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_response_that_ends_where_its_connection_does_shows_no_end() {
-        for (name, value, shown) in [
-            ("transfer-encoding", "chunked", true),
-            ("content-length", "7", true),
-            ("connection", "close", false),
-        ] {
-            let head =
-                HeaderMap::from_iter([(name.parse().expect("a name"), HeaderValue::from_static(value))]);
-            assert_eq!(shows_its_end(&head), shown, "{name}");
-        }
-    }
-
-    #[test]
-    fn an_address_may_come_from_a_browser() {
-        for (given, address) in [
-            ("127.0.0.1:8080", "127.0.0.1:8080"),
-            ("http://localhost:8080/", "localhost:8080"),
-            ("unix:/run/rke.sock", "unix:/run/rke.sock"),
-        ] {
-            assert_eq!(Client::new(given).address(), address);
-        }
-    }
-}
+mod tests;

@@ -1,23 +1,23 @@
-//! What the daemon tells while it happens: `GET /api/rke/events`, a text/event-stream.
+//! The daemon's events as they happen: `GET /api/rke/events`, a text/event-stream.
 
 use serde::Deserialize;
 
 use crate::{Error, Stream};
 
-/// Longest event that is kept, in bytes.
+/// Longest event, in bytes.
 const MAX_EVENT_LEN: usize = 64 * 1024;
 
-/// Something that happened.
+/// Something that happened in the daemon.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
-    /// An exchange went on by one step.
+    /// One step of an exchange.
     Exchange(Exchange),
-    /// Something that this version has no type for.
+    /// An event that this version has no type for.
     Other {
         /// Its name.
         name: String,
-        /// What it says.
+        /// Its data.
         data: String,
     },
 }
@@ -25,49 +25,57 @@ pub enum Event {
 /// What one RAIDA did in an exchange.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Exchange {
-    /// The domain that a key is made for.
+    /// The domain that the key is for.
     pub domain: String,
     /// The RAIDA's index.
     pub raida: u8,
     /// What it did.
     pub state: State,
-    /// Milliseconds from asking to its answer.
+    /// Milliseconds from the request to the response.
     pub ms: Option<f64>,
-    /// Why it failed, for people.
+    /// Why it failed, in words.
     pub fault: Option<String>,
 }
 
-/// What a RAIDA did.
+/// A step of a RAIDA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// It was asked.
+    /// The request was sent.
     Asked,
     /// It gave a share.
     Answered,
-    /// It gave none, or a wrong one.
+    /// It contributed none, or a wrong one.
     Failed,
 }
 
-/// The daemon's events from now on.
+/// The daemon's events from now on. Drop it to listen no longer.
+///
+/// It does not connect again after a cut. The first events of a listener are those of everything that may have changed,
+/// so one that listens again misses nothing except steps of exchanges.
 pub struct Events {
+    address: String,
     stream: Stream,
     text: Text,
 }
 
 impl Events {
-    pub(crate) fn new(stream: Stream) -> Self {
-        Self { stream, text: Text::default() }
+    pub(crate) fn new(address: &str, stream: Stream) -> Self {
+        Self { address: address.into(), stream, text: Text::default() }
     }
 
-    /// The next event. `None` when the daemon ends.
+    /// The next event, or `None` when the daemon shuts down.
     ///
     /// # Errors
-    /// [`Error::CutShort`].
+    /// [`Error::CutShort`] if the connection is cut, [`Error::NotUnderstood`] for an event that is too long.
     pub async fn next(&mut self) -> Result<Option<Event>, Error> {
         loop {
             if let Some(event) = self.text.next() {
                 return Ok(Some(event));
+            }
+            if self.text.is_too_long() {
+                let reason = "an event is too long".into();
+                return Err(Error::NotUnderstood { address: self.address.clone(), reason });
             }
             match self.stream.piece().await? {
                 Some(piece) => self.text.push(&piece),
@@ -77,7 +85,7 @@ impl Events {
     }
 }
 
-/// What has come and is not read yet.
+/// Received bytes that are not parsed yet.
 #[derive(Default)]
 struct Text {
     waiting: Vec<u8>,
@@ -86,12 +94,14 @@ struct Text {
 impl Text {
     fn push(&mut self, piece: &[u8]) {
         self.waiting.extend(piece.iter().filter(|byte| **byte != b'\r'));
-        if self.waiting.len() > MAX_EVENT_LEN {
-            self.waiting.clear();
-        }
     }
 
-    /// The next whole event: lines up to an empty one. Comments keep the connection open and say nothing.
+    /// Whether an event does not end. Call it when there is no whole event.
+    fn is_too_long(&self) -> bool {
+        self.waiting.len() > MAX_EVENT_LEN
+    }
+
+    /// The next whole event: the lines up to an empty one. Comment lines only keep the connection open.
     fn next(&mut self) -> Option<Event> {
         loop {
             let end = self.waiting.windows(2).position(|pair| pair == b"\n\n")?;
@@ -124,46 +134,4 @@ fn parse(block: &str) -> Option<Event> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn events(pieces: &[&str]) -> Vec<Event> {
-        let mut text = Text::default();
-        let mut events = Vec::new();
-        for piece in pieces {
-            text.push(piece.as_bytes());
-            events.extend(std::iter::from_fn(|| text.next()));
-        }
-        events
-    }
-
-    #[test]
-    fn an_event_is_whole_at_its_empty_line() {
-        let pieces = [
-            ": hello\n\nevent: exch",
-            "ange\r\nid: 1\r\ndata: {\"domain\":\"a\",\"raida\":7,",
-            "\"state\":\"answered\",\"ms\":1.5}\r\n\r\n",
-        ];
-        let exchange =
-            Exchange { domain: "a".into(), raida: 7, state: State::Answered, ms: Some(1.5), fault: None };
-        assert_eq!(events(&pieces), [Event::Exchange(exchange)]);
-    }
-
-    #[test]
-    fn what_is_not_known_is_given_as_it_is() {
-        let other = |name: &str, data: &str| Event::Other { name: name.into(), data: data.into() };
-        assert_eq!(
-            events(&["data:x\ndata: y\n\nevent: exchange\ndata: {}\n\nevent: none\n\n"]),
-            [other("message", "x\ny"), other("exchange", "{}")]
-        );
-    }
-
-    #[test]
-    fn an_event_without_end_is_dropped() {
-        let long = "x".repeat(MAX_EVENT_LEN);
-        assert_eq!(
-            events(&["data: ", &long, "data: y\n\n"]),
-            [Event::Other { name: "message".into(), data: "y".into() }]
-        );
-    }
-}
+mod tests;
