@@ -1,4 +1,5 @@
-//! `rke audit …`: whether an audit log is what the daemon wrote, and under which tag a session is in it.
+//! `rke audit …`: checks that an audit log is as the daemon wrote it, and prints the tag that stands for a session
+//! in it.
 
 use std::path::{Path, PathBuf};
 
@@ -12,15 +13,15 @@ use crate::cli::AuditCommand;
 use crate::terminal::out;
 use crate::words::in_words;
 
-/// Most findings that are printed.
+/// The most findings to print.
 const MAX_PRINTED: usize = 20;
 
-/// The log is not what the daemon wrote: the answer to the question, not a failure to find it out.
+/// The audit log is not what the daemon wrote. This is a result of the check, not a failure to check.
 #[derive(Debug, thiserror::Error)]
 #[error("the audit log is BROKEN")]
 pub(crate) struct Broken;
 
-/// It could not be found out.
+/// The check could not be done.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", in_words(.0))]
 pub(crate) struct Unknown(anyhow::Error);
@@ -46,7 +47,7 @@ fn look(files: &[PathBuf], data_dir: Option<&Path>) -> Result<Report> {
 }
 
 fn no_key(error: impl std::fmt::Display) -> anyhow::Error {
-    anyhow!("{error}; --data-dir names the folder that the daemon has its keys in, and needs its rights")
+    anyhow!("{error}; --data-dir must name the daemon's data folder; run this command as the daemon's user")
 }
 
 fn tag(session: &str, data_dir: &Path) -> Result<String> {
@@ -56,7 +57,7 @@ fn tag(session: &str, data_dir: &Path) -> Result<String> {
 
 fn print(report: &Report, files: &[PathBuf], data_dir: Option<&Path>) -> Result<()> {
     let told = out(&text(report, files, data_dir));
-    // What was found decides how this ends, whether or not somebody read it.
+    // The findings decide the exit code, even if nobody reads the output to its end.
     if report.findings.is_empty() { told } else { Err(Broken.into()) }
 }
 
@@ -81,7 +82,7 @@ fn text(report: &Report, files: &[PathBuf], data_dir: Option<&Path>) -> String {
     }
     if report.torn > 0 {
         let torn = torn(report.torn);
-        lines.push(format!("{torn} torn by a daemon that was killed; the log itself tells of that."));
+        lines.push(format!("{torn} torn by a daemon that was killed; the log itself reports that."));
     }
     lines.push(checked(data_dir).into());
     match report.last {
@@ -97,15 +98,15 @@ fn text(report: &Report, files: &[PathBuf], data_dir: Option<&Path>) -> String {
     lines.join("\n")
 }
 
-/// What those who check may have done wrong, where that explains what was found better than a changed log.
+/// The likely mistake of the person who runs the check, if it explains the findings better than a changed log does.
 fn mistake(report: &Report, files: &[PathBuf], data_dir: Option<&Path>) -> Option<String> {
     let none_is_sealed =
         report.last.is_none() && report.findings.iter().any(|found| found.wrong == Wrong::Forged);
     if let (true, Some(folder)) = (none_is_sealed, data_dir) {
         let folder = folder.display();
         return Some(format!(
-            "Not one line is sealed with the key in {folder}: --data-dir may be the wrong one. It has to name the \
-             folder of the daemon that wrote this log."
+            "Not one line is sealed with the key in {folder}: --data-dir may be the wrong one. It must name the folder of the \
+             daemon that wrote this log."
         ));
     }
     let goes_back = |found: &Finding| {
@@ -124,7 +125,7 @@ fn checked(data_dir: Option<&Path>) -> &'static str {
     match data_dir {
         Some(_) => "Checked: hashes, seals, and the end against the data directory.",
         None => {
-            "Checked: hashes only. A log that was written anew as a whole, or cut at its end, would pass; \
+            "Checked: hashes only. A log that was rewritten as a whole, or cut at its end, would pass; \
              --data-dir finds that too."
         }
     }

@@ -1,10 +1,11 @@
-//! `rke connect`: standard input to a session's Content Server, what it says to standard output. The key stays in the
-//! daemon. It ends as ssh does: with the exit status of the command at the other end, or with 255 and one line of reason.
+//! `rke connect`: sends standard input to a session's Content Server and writes the response to standard output.
+//! The key stays in the daemon. The exit status is as with ssh: that of the command at the other end, or 255 with a
+//! one-line reason.
 
 use std::io::ErrorKind;
 
 use anyhow::Result;
-use rke_client::answer::Authenticated;
+use rke_client::response::Authenticated;
 use rke_client::{Client, Error, call};
 use tokio::io::{AsyncWriteExt, stdin, stdout};
 
@@ -12,27 +13,38 @@ use crate::cli::ask::Output;
 use crate::failure::Exit;
 use crate::session::WEAKLY_AUTHENTICATED;
 use crate::terminal::{BAD, DOUBTFUL, clean, out_refusal, paint, say};
+use crate::which;
+use crate::words::in_words;
 
-/// The exit code where it is not the command's.
+/// The exit code if the program itself fails.
 const FAILED: u8 = 255;
 
 pub(crate) async fn run(session: &str, output: &Output) -> Result<()> {
     let client = output.daemon.client();
+    let session = match which::session(output, session).await {
+        Ok(session) => session,
+        Err(error) => return Err(failed(&in_words(&error))),
+    };
+    let session = session.as_str();
     let ended = match connect(&client, session).await {
         Ok(()) => return Ok(()),
         Err(Error::CommandFailed { status }) => u8::try_from(status).unwrap_or(FAILED),
-        // Nobody reads on: that needs no words.
+        // The reader closed the pipe: that needs no message.
         Err(Error::Output(error)) if error.kind() == ErrorKind::BrokenPipe => FAILED,
         Err(error) => {
             if output.json {
                 out_refusal(&error);
             }
-            let reason = in_one_line(&error, &client, session).await;
-            say(&format!("{} {}", paint(BAD, "rke:"), clean(&reason)));
-            FAILED
+            return Err(failed(&in_one_line(&error, &client, session).await));
         }
     };
     Err(Exit(ended).into())
+}
+
+/// Prints why the program itself failed.
+fn failed(reason: &str) -> anyhow::Error {
+    say(&format!("{} {}", paint(BAD, "rke:"), clean(reason)));
+    Exit(FAILED).into()
 }
 
 async fn connect(client: &Client, session: &str) -> Result<(), Error> {
@@ -41,7 +53,7 @@ async fn connect(client: &Client, session: &str) -> Result<(), Error> {
         Authenticated::Strong => None,
         Authenticated::Weak => Some(WEAKLY_AUTHENTICATED),
         Authenticated::No => Some(
-            "WEAK: this tunnel has no authenticated end: a connection that is cut looks like the data's end.",
+            "WEAK: this tunnel has no authenticated end: a connection that is cut looks like the end of the data.",
         ),
     };
     if let Some(warning) = warning {
@@ -49,7 +61,7 @@ async fn connect(client: &Client, session: &str) -> Result<(), Error> {
     }
     let mut response = client.tunnel(session, stdin()).await?;
     let mut stdout = stdout();
-    // The response's end is the end, also where a terminal would go on.
+    // The end of the response ends the program, even if a terminal could send more input.
     while let Some(data) = response.piece().await? {
         stdout.write_all(&data).await.map_err(Error::Output)?;
         stdout.flush().await.map_err(Error::Output)?;
@@ -57,23 +69,24 @@ async fn connect(client: &Client, session: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// What went wrong, and what to do about it.
+/// Describes the error and what to do about it.
 async fn in_one_line(error: &Error, client: &Client, session: &str) -> String {
     match error {
         Error::CutShort { .. } => {
             format!(
-                "the tunnel was cut before its end: {}; what came is not complete",
+                "the tunnel was cut before its end: {}; what arrived is incomplete",
                 cause(client, session).await
             )
         }
-        Error::NoDaemon { .. } | Error::Token { .. } | Error::SessionGone(_) => {
+        Error::NoDaemon { .. } | Error::Silent { .. } | Error::Token { .. } | Error::SessionGone(_) => {
             format!("{error}; {}", error.remedy())
         }
         error => error.to_string(),
     }
 }
 
-/// Why a tunnel was cut. A response that breaks off has no room for a reason, so the daemon is asked for it.
+/// Why a tunnel was cut. A response that breaks off has no room for a reason, so the daemon is asked for it
+/// afterwards.
 async fn cause(client: &Client, session: &str) -> String {
     match client.ask(&call::show(session)).await {
         Ok(shown) => match shown.tunnel_broken_off {

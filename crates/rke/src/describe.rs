@@ -1,4 +1,4 @@
-//! `rke completions` and `rke man`: what is generated from the definitions of the commands.
+//! `rke version`, `rke completions` and `rke man`: information about the program.
 
 use std::fs;
 use std::io::{Write, stdout};
@@ -6,15 +6,17 @@ use std::io::{Write, stdout};
 use anyhow::{Context, Result};
 use clap::Command;
 
-use crate::cli::{DescribeCommand, help};
+use crate::cli::{DescribeCommand, complete, help};
 use crate::terminal::printed;
+use crate::version;
 
 pub(crate) fn run(command: DescribeCommand) -> Result<()> {
     match command {
+        DescribeCommand::Version { json } => version::run(json)?,
         DescribeCommand::Completions { shell } => {
-            // Into memory first: what generates them cannot fail.
+            // Into memory first, so that only the write to standard output can fail. `printed` handles a closed pipe.
             let mut text = Vec::new();
-            clap_complete::generate(shell, &mut help::command(), "rke", &mut text);
+            complete::write_script(shell, &mut text)?;
             printed(stdout().write_all(&text))?;
         }
         DescribeCommand::Man { folder } => {
@@ -28,7 +30,7 @@ pub(crate) fn run(command: DescribeCommand) -> Result<()> {
     Ok(())
 }
 
-/// The command with the usage that `--help` shows, which has the values of flags.
+/// The command with the same usage as in `--help`, which includes the values of flags.
 fn with_usage(mut command: Command) -> Command {
     let usage = command.render_usage().to_string();
     let usage = usage.trim_start_matches("Usage:").trim().to_owned();

@@ -1,5 +1,5 @@
-//! The process that starts the commands of --exec: this program again, before it is protected and has secrets. It is not
-//! one of the commands that people give.
+//! The process that starts the commands of `--exec`. It is this program again, started before this process is
+//! protected and has secrets. It is not one of the commands for users.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -7,14 +7,14 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use rke_raida::content_server::{Application, Launcher, launch_commands};
 
-/// What this program is started with, before the shell command.
+/// The argument that starts this program as the launcher. The shell command follows it.
 const NAME: &str = "launch-commands";
 
-/// The file of this program, also where an update has put another in its place.
+/// The file of this program, even if an update has since replaced it.
 const OWN_PROGRAM: &str = "/proc/self/exe";
 
-/// What is behind the tunnels: this shell command, or an echo. To be called before the process is protected, because
-/// commands have the rights that it has then.
+/// The application behind the tunnels: this shell command, or an echo. Call this before the process is protected:
+/// commands have the rights that the process has at that time.
 pub(crate) fn application(command: Option<&str>) -> Result<Application> {
     let Some(command) = command else { return Ok(Application::Echo) };
     let mut launcher = Command::new(OWN_PROGRAM);
@@ -23,13 +23,13 @@ pub(crate) fn application(command: Option<&str>) -> Result<Application> {
     Ok(Application::Exec(launcher))
 }
 
-/// The shell command, where this process is to start it.
+/// The shell command, if this process is the launcher.
 pub(crate) fn asked_for() -> Option<String> {
     let mut arguments = std::env::args_os().skip(1);
     (arguments.next()? == NAME).then(|| arguments.next())??.into_string().ok()
 }
 
-/// Starts it as often as the Content Server asks.
+/// Starts the command as often as the Content Server requests it.
 pub(crate) fn run(command: &str) -> Result<()> {
     launch_commands(command).context(
         "cannot start commands for a Content Server: `rke content-server serve --exec` runs this by itself, with a \

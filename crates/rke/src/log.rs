@@ -1,4 +1,4 @@
-//! The log: to standard error, as text or JSON. What is logged can be changed while the program runs.
+//! The log: to standard error, as text or JSON. The filter can be changed while the program runs.
 
 use std::io::IsTerminal;
 
@@ -10,17 +10,16 @@ use crate::settings::LogFormat;
 
 type Change = dyn Fn(EnvFilter) -> Result<(), Error>;
 
-/// What is logged.
+/// Changes the filter of the log.
 pub(crate) struct LogFilter(Box<Change>);
 
 impl LogFilter {
-    /// Logs by this filter from now on.
+    /// Applies this filter from now on.
     pub(crate) fn change(&self, filter: EnvFilter) -> Result<()> {
         self.0(filter).context("cannot change what is logged")
     }
 }
 
-/// Starts logging.
 pub(crate) fn start(filter: &str, format: LogFormat) -> Result<LogFilter> {
     let (filter, builder) = (parse(filter)?, tracing_subscriber::fmt().with_writer(std::io::stderr));
     Ok(match format {
@@ -40,15 +39,15 @@ pub(crate) fn start(filter: &str, format: LogFormat) -> Result<LogFilter> {
     })
 }
 
-/// Colours are for people, not for files.
+/// Colours are for terminals, not for files.
 fn has_colours() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty())
 }
 
-/// The DNSSEC validator puts whole responses into its warnings. Our own messages say what is wrong with them.
+/// The DNSSEC validator puts whole DNS responses into its warnings. Our own messages describe the problem instead.
 const QUIET: &str = "hickory_net::dnssec=error";
 
-/// What `--log` asks for.
+/// Parses the value of `--log`.
 pub(crate) fn parse(filter: &str) -> Result<EnvFilter> {
     EnvFilter::try_new(format!("{QUIET},{filter}"))
         .with_context(|| format!("--log {filter:?} is not a log filter"))

@@ -1,9 +1,14 @@
-//! The `rke` program: the daemon, the other side of the exchange to run oneself, and a command line
-//! for a running daemon. Exit codes: 0 done, 1 refused, 2 usage, 3 no daemon;
-//! of `audit`, 1 is a broken log and 2 one that cannot be checked; of `connect`, the command's or 255.
+//! The `rke` program: the daemon, the other parts of the network for those who run their own, and a command line
+//! for a running daemon.
+//!
+//! Exit codes: 0 done, 1 refused, 2 usage, 3 no daemon. `audit` exits with 1 for a broken log and with 2 for one
+//! that cannot be checked. `ping` exits with 1 if there is no response and with 2 if the domain does not exist.
+//! `connect` exits with the status of the command, or with 255.
 
+mod activity;
 mod audit;
 mod cli;
+mod coin;
 #[cfg(test)]
 mod configuration;
 mod connect;
@@ -16,9 +21,12 @@ mod failure;
 mod keys;
 mod launcher;
 mod log;
+mod look_up;
 mod parse;
+mod ping;
 mod protection;
 mod raida;
+mod reach;
 mod reply;
 mod sandbox;
 mod serve;
@@ -26,22 +34,29 @@ mod session;
 mod settings;
 mod show;
 mod signals;
+mod state;
 mod switch;
 mod systemd;
+mod template;
 mod terminal;
 mod trust;
+mod version;
 mod watch;
+mod which;
 mod words;
 
 use std::process::ExitCode;
 
 use cli::ask::AskCommand;
-use cli::{Command, RunCommand, help};
+use cli::{Command, RunCommand, complete, help};
 
 fn main() -> ExitCode {
     let done = match launcher::asked_for() {
         Some(command) => launcher::run(&command),
-        None => run(help::parse().command),
+        None => {
+            complete::answer_shells();
+            run(help::parse().command)
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -53,6 +68,8 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Trust { command } => trust::run(command),
+        Command::Wallet { command } => coin::wallet(command),
+        Command::Coin { command } => coin::coin(command),
         Command::Audit { command } => audit::run(command),
         Command::Run(RunCommand::Serve(options)) => serve::run(*options),
         Command::Run(RunCommand::Dev(options)) => dev::run(options),
@@ -62,7 +79,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Ask(command) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let result = runtime.block_on(ask(command));
-            // A thread may wait for standard input, which may never end.
+            // A thread may still be waiting for standard input, which may never end.
             runtime.shutdown_background();
             result
         }
@@ -77,7 +94,9 @@ async fn ask(command: AskCommand) -> anyhow::Result<()> {
         AskCommand::Decrypt(options) => crypt::decrypt(&options).await,
         AskCommand::Connect { session, output } => connect::run(&session, &output).await,
         AskCommand::Watch { daemon } => watch::run(&daemon).await,
-        AskCommand::Raidas { command, output } => show::raidas(command, &output).await,
+        AskCommand::Activity { output } => activity::run(&output).await,
+        AskCommand::Raidas { command, format, output } => show::raidas(command, &format, &output).await,
+        AskCommand::Ping(options) => ping::run(&options).await,
         AskCommand::Discover { domain, output } => show::discover(&domain, &output).await,
         AskCommand::Status { output } => show::status(&output).await,
         AskCommand::Doctor(options) => doctor::run(&options).await,

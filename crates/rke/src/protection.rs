@@ -1,5 +1,5 @@
-//! What every command that holds secrets does before anything else: hardens the process, sets up
-//! secret memory, keeps signals off its threads. Only then is there a runtime.
+//! The first step of every command that holds secrets: it hardens the process, sets up secret memory and keeps
+//! signals off its threads. Only then does it start a runtime.
 
 use std::thread::available_parallelism;
 
@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use rke_engine::settings::MAX_PLACES;
 use rke_host::sandbox::raise_open_files;
-use rke_secret::process::{Inspection, begin_small, block_signals, harden};
+use rke_secret::process::{Inspection, block_signals, harden, return_freed_memory};
 use rke_secret::{SecretMemory, start};
 use serde::Deserialize;
 use tokio::runtime::{Builder, Runtime};
@@ -15,16 +15,16 @@ use tokio::runtime::{Builder, Runtime};
 use crate::sandbox::Sandbox;
 use crate::switch::Switch;
 
-/// Room for the secrets of a few exchanges at once, besides those that are asked for; there is more when it is needed.
+/// Room for the secrets of a few exchanges at once, on top of the secrets requested. More is allocated when needed.
 const SECRETS_BESIDE: usize = 1024;
 
-/// The secrets of a session: the key of `encrypt`, and the one that all its others come from.
+/// The number of secrets in a session: the key for `encrypt`, and the key from which all others are derived.
 pub(crate) const SECRETS_OF_A_SESSION: usize = 2;
 
-/// The variable by which tokio is told the number of its threads.
+/// The environment variable that sets the number of tokio's threads.
 const WORKERS: &str = "TOKIO_WORKER_THREADS";
 
-/// How many keys there is to be room for.
+/// Parses the number of keys to make room for.
 pub(crate) fn parse_places(text: &str) -> Result<usize, String> {
     let places = text.parse().ok().filter(|places| (1..=MAX_PLACES).contains(places));
     places.ok_or_else(|| format!("it must be a number from 1 to {MAX_PLACES}"))
@@ -45,29 +45,28 @@ pub(crate) struct Protection {
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum SecretMemoryChoice {
-    /// secretmem where the system has it, else locked.
+    /// secretmem if the system has it, else locked.
     #[default]
     Auto,
-    /// memfd_secret, which not even root can read from outside; or do not start.
+    /// memfd_secret, which not even root can read from outside; without it, do not start.
     Secretmem,
     /// Locked: never swapped, not in core dumps, but readable by root.
     Locked,
 }
 
-/// Protects the process, with room for so many secrets and as many open files as the system allows, and gives the runtime
-/// to go on with. A sandbox limits the
-/// files of all its threads.
+/// Protects the process, with room for `secrets` secrets and with as many open files as the system allows, and
+/// starts the runtime. A sandbox limits which files its threads can use.
 pub(crate) fn start_runtime(
     protection: Protection,
     secrets: usize,
     sandbox: Option<&Sandbox>,
 ) -> Result<Runtime> {
-    begin_small();
+    return_freed_memory();
     raise_open_files();
     protect(protection, secrets)?;
     let mut builder = Builder::new_multi_thread();
     if let Some(sandbox) = sandbox {
-        // The runtime would look into files that are closed by then, unless its environment says how many.
+        // Without this number, the runtime would read it from files that the sandbox has closed by then.
         if std::env::var_os(WORKERS).is_none()
             && let Ok(processors) = available_parallelism()
         {

@@ -1,4 +1,4 @@
-//! The daemon's answers as they are printed: text for people, or the JSON itself.
+//! Prints the daemon's responses: as text for people, or as the JSON itself.
 
 use anyhow::Result;
 use rke_client::{Call, Error, Reply};
@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 use crate::cli::ask::Output;
 use crate::terminal::{out, out_refusal};
 
-/// Makes a call and prints its answer: as it came with `--json`, else as `as_text` puts it. A refusal is
-/// printed as JSON too where that was asked for, and stays an error.
+/// Makes a call and prints the response: unchanged with `--json`, else as `as_text` formats it. With `--json`, an
+/// error response is printed too, and is still returned as an error.
 pub(crate) async fn answer<T: DeserializeOwned>(
     output: &Output,
     call: &Call<T>,
@@ -17,7 +17,7 @@ pub(crate) async fn answer<T: DeserializeOwned>(
     print(output, output.daemon.client().reply(call).await, as_text)
 }
 
-/// The same for an answer that has come already.
+/// Prints a response that has already arrived, as [`answer`] does.
 pub(crate) fn print<T>(
     output: &Output,
     reply: Result<Reply<T>, Error>,

@@ -1,4 +1,4 @@
-//! `--sandbox`: what the daemon, a node and a Content Server give up. See [`rke_host::sandbox`].
+//! `--sandbox`: the rights that the daemon, a node and a Content Server give up. See [`rke_host::sandbox`].
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,13 +8,13 @@ use clap::{Args, ValueEnum};
 use rke_engine::guardians::authority_files;
 use rke_engine::settings::Config;
 use rke_host::sandbox::{Files, Reading, SandboxError, limit_calls, limit_files, limit_resources};
-use rke_secret::process::started;
+use rke_secret::process::drop_startup_code;
 use serde::Deserialize;
 
-/// What DNS is looked up with. Both are read again when they change.
+/// The files that DNS look-ups use. Both are read again when they change.
 const RESOLVER_FILES: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
 
-/// Where programs that manage networks keep the first of them, some only once there is a network.
+/// Where network managers keep `resolv.conf`. Some create it only when there is a network.
 const RESOLVER_FOLDERS: [&str; 3] = ["/run/systemd/resolve", "/run/NetworkManager", "/run/resolvconf"];
 
 /// Whether to give up what is not needed.
@@ -48,33 +48,33 @@ impl Sandbox {
         Self { choice, files }
     }
 
-    /// Confines this thread, and those that it starts, to the files. To be called before there are others.
+    /// Confines this thread, and those that it starts, to the files. Call this before there are other threads.
     pub(crate) fn limit_files(&self) {
         match self.choice {
             SandboxChoice::On => warn(limit_files(&self.files)),
             SandboxChoice::Off => tracing::warn!(
-                "the sandbox is off: who takes this process over has all rights that it was started with; start it \
+                "the sandbox is off: anyone who takes over this process has all the rights that it was started with; start it \
                  without --sandbox off"
             ),
         }
     }
 
-    /// Gives up what only a start needs: code in memory first, then, where that is wanted, rights. To be called when the
-    /// program has started.
+    /// Gives up everything that only the start needs: first code in memory, then, if the sandbox is on, rights.
+    /// Call this when the program has started.
     pub(crate) fn close(&self) {
-        started();
+        drop_startup_code();
         if self.choice == SandboxChoice::On {
             if let Err(error) = limit_resources() {
-                tracing::warn!(%error, "the process's limits stay as they are");
+                tracing::warn!(%error, "cannot lower the limits of this process");
             }
             warn(limit_calls());
         }
     }
 
-    /// Refuses files that it keeps the process, a `daemon` or a `node`, from reading.
+    /// Refuses settings with files that this sandbox keeps the process, a `daemon` or a `node`, from reading.
     ///
     /// # Errors
-    /// The first of them.
+    /// Names the first such file.
     pub(crate) fn expect_readable(&self, wanted: &Self, process: &str) -> Result<()> {
         match self.files.unreadable(&wanted.files) {
             Some(path) if self.choice == SandboxChoice::On => bail!(
@@ -92,9 +92,9 @@ fn warn(limited: Result<(), SandboxError>) {
     }
 }
 
-/// What the daemon does with files. `read_again` are those of its settings that are read at SIGHUP too.
+/// The files that the daemon uses. `read_again` are the files of its settings that SIGHUP reads again.
 ///
-/// Without a folder for wallets, any folder may be one.
+/// Without a folder for wallets, any folder may be a wallet.
 pub(crate) fn files_of_daemon<'a>(config: &'a Config, read_again: impl Iterator<Item = &'a Path>) -> Files {
     let (fixed, reloadable) = (&config.fixed, &config.reloadable);
     let access = &reloadable.access;
@@ -115,7 +115,7 @@ pub(crate) fn files_of_daemon<'a>(config: &'a Config, read_again: impl Iterator<
     if reloadable.guardians.is_empty() { files } else { authorities(files) }
 }
 
-/// The certificate authorities by which guardians are verified. In a folder of them there are links to others.
+/// The certificate authorities that guardians are verified with. A folder of authorities may contain links to others.
 fn authorities(files: Files) -> Files {
     let authorities = authority_files();
     let files = authorities.files.iter().map(AsRef::as_ref).fold(files, Files::read_again);

@@ -1,4 +1,4 @@
-//! `rke serve`: the daemon until it is told to stop, with a new configuration when it is told so.
+//! `rke serve`: runs the daemon until a signal stops it. SIGHUP reloads its configuration.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ pub(crate) fn run(options: ServeOptions) -> Result<()> {
         return check(&settings, options.config.as_deref());
     }
     let log_filter = log::start(&settings.log, settings.process.log_format).map_err(WrongSettings)?;
-    // What is to be writable must be there.
+    // The sandbox can only make a folder writable that exists.
     claim(&settings.daemon.fixed.data_dir, Role::Daemon)?;
     let sandbox = settings.sandbox();
     let systemd = Systemd::connect();
@@ -33,6 +33,7 @@ pub(crate) fn run(options: ServeOptions) -> Result<()> {
         let close = || sandbox.close();
         let daemon = Daemon::start_on(settings.daemon.clone(), systemd::inherited()?, close).await?;
         systemd.ready();
+        tell_where(&settings, &daemon);
         let running = Running { options, settings, sandbox, log_filter, systemd, daemon };
         tokio::select! {
             () = running.obey(&mut orders) => (),
@@ -44,9 +45,26 @@ pub(crate) fn run(options: ServeOptions) -> Result<()> {
     })
 }
 
-/// Reads all that the settings name, as a start would, and says that it is good.
+/// Prints the address of the console for people, and the path of the token for programs.
+fn tell_where(settings: &ServeSettings, daemon: &Daemon) {
+    // No address exists if systemd passed only a unix socket.
+    let Some(address) = daemon.addresses().first() else { return };
+    let scheme = if settings.daemon.reloadable.access.tls.is_some() { "https" } else { "http" };
+    let url = match address.ip().is_unspecified() {
+        true => format!("{scheme}://localhost:{}/", address.port()),
+        false => format!("{scheme}://{address}/"),
+    };
+    match daemon.token_file() {
+        Some(token) => {
+            tracing::info!(%url, token = %token.display(), "the console is at this URL, and asks for the token in this file");
+        }
+        None => tracing::info!(%url, "the console is at this URL"),
+    }
+}
+
+/// Reads everything that the settings name, as a start would, and reports that it is good.
 fn check(settings: &ServeSettings, file: Option<&Path>) -> Result<()> {
-    // A private key for TLS is among it.
+    // That includes a private key for TLS.
     harden(Inspection::Refused).context("cannot harden the process")?;
     log::parse(&settings.log).map_err(WrongSettings)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
@@ -58,7 +76,7 @@ fn check(settings: &ServeSettings, file: Option<&Path>) -> Result<()> {
     out(&format!("The settings are good ({read})."))
 }
 
-/// The daemon, and what it was started with.
+/// The daemon, and the options and settings that it was started with.
 struct Running {
     options: ServeOptions,
     settings: ServeSettings,
@@ -69,7 +87,7 @@ struct Running {
 }
 
 impl Running {
-    /// Does what signals ask for until one asks to stop.
+    /// Obeys signals until one of them stops the daemon.
     async fn obey(&self, orders: &mut Orders) {
         loop {
             match orders.next().await {
@@ -87,7 +105,7 @@ impl Running {
         }
     }
 
-    /// Takes flags, environment and file as they are now.
+    /// Reloads flags, environment and file.
     async fn reload(&self) -> Result<()> {
         let wanted = self.options.clone().settle()?;
         self.sandbox.expect_readable(&wanted.sandbox(), "daemon")?;
@@ -97,7 +115,7 @@ impl Running {
         fixed.extend(self.settings.process.differences(&wanted.process));
         tracing::info!("the configuration was read again");
         for setting in fixed {
-            tracing::warn!(setting, "has changed, which takes a new start");
+            tracing::warn!(setting, "has changed; restart to apply it");
         }
         Ok(())
     }

@@ -1,16 +1,33 @@
 //! `rke status`, `rke raidas` and `rke discover`: what a running daemon knows.
 
+use anstyle::Style;
 use anyhow::Result;
-use comfy_table::Color;
 use jiff::Timestamp;
-use rke_client::answer::{
+use rke_client::call;
+use rke_client::response::{
     DirectoryCounts, Found, KeySet, Raida, RaidaDirectory, Raidas, RemoteDeletions, Sandbox, Status,
 };
-use rke_client::call;
 
 use crate::cli::ask::{Output, RaidasCommand};
+use crate::cli::listing::Format;
 use crate::reply::answer;
-use crate::terminal::{BAD, Cell, DOUBTFUL, GOOD, clean, from_now, paint, span, table};
+use crate::terminal::Narrow::{LeftOut, Wraps};
+use crate::terminal::{
+    BAD, Cell, DOUBTFUL, GOOD, Narrow, clean, fitted, from_now, paint, span, styled, table,
+};
+
+const RAIDAS: [(&str, Narrow); 10] = [
+    ("RAIDA", Wraps),
+    ("ENDPOINT", LeftOut(7)),
+    ("STATE", Wraps),
+    ("LAST MS", LeftOut(5)),
+    ("MEDIAN MS", LeftOut(6)),
+    ("ASKED", LeftOut(1)),
+    ("ANSWERED", LeftOut(2)),
+    ("LIES", LeftOut(4)),
+    ("FORM", LeftOut(3)),
+    ("LAST FAULT", Wraps),
+];
 
 pub(crate) async fn discover(domain: &str, output: &Output) -> Result<()> {
     answer(output, &call::discover(domain), |found: &Found| {
@@ -38,7 +55,7 @@ pub(crate) async fn status(output: &Output) -> Result<()> {
         let mut text = format!(
             "Sessions: {} of at most {}. Each lives for {}.\n\
              Cached keys: {} valid of at most {}. Each is used for {}.\n\
-             Keys are held in {} memory; looking at the process is {}.{}",
+             Key protection: {} memory; inspection of the process is {}.{}",
             sessions.active,
             sessions.max,
             span(status.config.session_timeout_sec),
@@ -78,7 +95,7 @@ pub(crate) async fn status(output: &Output) -> Result<()> {
     Ok(())
 }
 
-/// What a daemon can do that somebody has taken over, to go on a sentence about it.
+/// What an attacker who has taken over the daemon can do, as the end of a sentence that begins with the daemon.
 pub(crate) fn posture(sandbox: &Sandbox) -> String {
     let files = match sandbox.landlock.as_str() {
         "reads_and_writes" => "reads and writes only in folders of its own",
@@ -96,33 +113,25 @@ fn remote(RemoteDeletions { pending, confirmed }: RemoteDeletions) -> String {
     format!("\nDeleted keys at Content Servers: {confirmed} wiped there too, {pending} not confirmed yet.")
 }
 
-pub(crate) async fn raidas(command: Option<RaidasCommand>, output: &Output) -> Result<()> {
-    let titles = [
-        "RAIDA",
-        "ENDPOINT",
-        "STATE",
-        "LAST MS",
-        "MEDIAN MS",
-        "ASKED",
-        "ANSWERED",
-        "LIES",
-        "FORM",
-        "LAST FAULT",
-    ];
+pub(crate) async fn raidas(command: Option<RaidasCommand>, format: &Format, output: &Output) -> Result<()> {
     let call = match command {
         None => call::raidas(),
         Some(RaidasCommand::Refresh) => call::refresh_raidas(),
     };
+    if let (Some(template), false) = (&format.format, output.json) {
+        let known = output.daemon.client().reply(&call).await?;
+        return template.print(&known.text, "raidas", |_, _| ());
+    }
     answer(output, &call, |known: &Raidas| {
         let directory = known.directory.as_ref().map(|known| format!("\n{}", directory(known)));
-        let rows = table(&titles, known.raidas.iter().map(raida));
+        let rows = fitted(&RAIDAS, known.raidas.iter().map(raida));
         format!("{rows}\n{}{}", margin(known), directory.unwrap_or_default())
     })
     .await?;
     Ok(())
 }
 
-/// What guardians agree on, in one sentence.
+/// A sentence on the directory that the guardians agree on.
 pub(crate) fn counted(directory: &DirectoryCounts) -> String {
     let DirectoryCounts { guardians, needed, raidas, agreed_at } = directory;
     let when = |at: &Timestamp| format!("RAIDA directory: {raidas} of 25 RAIDAs, as of {}", from_now(*at));
@@ -130,7 +139,7 @@ pub(crate) fn counted(directory: &DirectoryCounts) -> String {
     format!("{what}; at least {needed} of {guardians} guardians have to agree.")
 }
 
-/// The same, with what is old in it, and the guardians that were of no use.
+/// The same, with outdated entries and with the guardians that returned no usable list.
 fn directory(known: &RaidaDirectory) -> String {
     let mut text = counted(&known.counts());
     if let (Some(answered), Some(at)) = (known.answered, known.asked_at) {
@@ -148,17 +157,16 @@ fn directory(known: &RaidaDirectory) -> String {
 fn raida(raida: &Raida) -> Vec<Cell> {
     let text = |text: &Option<String>| text.as_deref().map_or("-".into(), clean);
     let number = |number: Option<f64>| number.map_or("-".into(), |number| format!("{number:.1}"));
-    let state = Cell::new(clean(&raida.state));
-    let state = match raida.state.as_str() {
-        "well" => state.fg(Color::DarkGreen),
-        "failing" => state.fg(Color::DarkYellow),
-        "lying" => state.fg(Color::DarkRed),
-        _ => state,
+    let style = match raida.state.as_str() {
+        "well" => GOOD,
+        "failing" => DOUBTFUL,
+        "lying" => BAD,
+        _ => Style::new(),
     };
     vec![
         Cell::new(raida.raida),
         Cell::new(text(&raida.endpoint)),
-        state,
+        styled(style, clean(&raida.state)),
         Cell::new(number(raida.last_ms)),
         Cell::new(number(raida.median_ms)),
         Cell::new(raida.asked),
@@ -171,12 +179,12 @@ fn raida(raida: &Raida) -> Vec<Cell> {
 
 fn margin(known: &Raidas) -> String {
     let Some(margin) = known.margin else {
-        return "margin: unknown, no exchange has been made yet".into();
+        return "spare RAIDAs: unknown, no exchange has been made yet".into();
     };
     let style = match margin {
         0 => BAD,
         1..4 => DOUBTFUL,
         _ => GOOD,
     };
-    paint(style, format!("margin: {margin} spare (at least {} must answer)", known.required))
+    paint(style, format!("spare RAIDAs: {margin} (at least {} must respond)", known.required))
 }

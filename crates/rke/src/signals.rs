@@ -1,26 +1,26 @@
-//! What signals tell the program to do. One thread waits for them, with no handler that could interrupt
-//! a thread in the middle of using a secret: they are blocked everywhere else.
+//! What signals tell the program to do. One thread waits for them, and they are blocked in all others. No signal
+//! handler exists that could interrupt a thread while it uses a secret.
 
 use anyhow::{Context, Result};
 use nix::sys::signal::{SigSet, Signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-/// What a signal asks for.
+/// The order that a signal stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     /// SIGTERM, SIGINT, SIGQUIT.
     Stop,
-    /// SIGHUP: read the configuration again. Where there is none, it is the terminal that has gone.
+    /// SIGHUP: read the configuration again. For a program without one, SIGHUP means that the terminal is gone.
     Reload,
-    /// SIGUSR1: no key is to be left.
+    /// SIGUSR1: wipe every key.
     DropEverything,
 }
 
-/// Signals that come in, which [`crate::protection`] has blocked.
+/// Receives the signals, which [`crate::protection`] has blocked.
 pub(crate) struct Orders(UnboundedReceiver<Order>);
 
 impl Orders {
-    /// Waits for signals from here on.
+    /// Starts to wait for signals.
     pub(crate) fn listen() -> Result<Self> {
         let signals = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR1];
         let signals: SigSet = signals.into_iter().collect();
@@ -42,12 +42,12 @@ impl Orders {
         Ok(Self(orders))
     }
 
-    /// The next that comes. Where nobody can send any more, that is [`Order::Stop`].
+    /// The next order, or [`Order::Stop`] if none can arrive any longer.
     pub(crate) async fn next(&mut self) -> Order {
         self.0.recv().await.unwrap_or(Order::Stop)
     }
 
-    /// Returns when a program that has neither configuration nor sessions is to stop.
+    /// For a program with neither configuration nor sessions: waits until a signal, SIGHUP included, stops it.
     pub(crate) async fn stop(&mut self) {
         while self.next().await == Order::DropEverything {}
     }

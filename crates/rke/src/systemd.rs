@@ -1,6 +1,6 @@
-//! What the daemon and systemd tell each other: sockets that systemd has opened, that the daemon is
-//! ready or stopping, and that it is still alive. Without systemd all of it does nothing. What is said to systemd goes over
-//! a socket that is opened first of all: a daemon that runs opens no unix sockets.
+//! Communication between the daemon and systemd: systemd passes sockets that it has opened, and the daemon reports
+//! that it is ready, stopping and still alive. Without systemd, nothing here has any effect. The socket to systemd
+//! is opened first of all, because a running daemon cannot open unix sockets.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -15,7 +15,7 @@ use listenfd::ListenFd;
 use rke_daemon::{Daemon, Inherited};
 use sd_notify::NotifyState;
 
-/// Where systemd says that it listens.
+/// The variable with the address of systemd's socket.
 const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 
 /// The sockets that systemd has opened for this process.
@@ -35,11 +35,11 @@ pub(crate) fn inherited() -> Result<Inherited> {
     Ok(inherited)
 }
 
-/// The line to systemd, where it has started the daemon.
+/// The connection to systemd, if systemd started the daemon.
 pub(crate) struct Systemd(Option<UnixDatagram>);
 
 impl Systemd {
-    /// To be called before the process is confined.
+    /// Connects. Call this before the process is confined.
     pub(crate) fn connect() -> Self {
         let connected = std::env::var_os(NOTIFY_SOCKET).map(|path| connected_to(&path)).transpose();
         Self(connected.unwrap_or_else(|error| {
@@ -48,12 +48,12 @@ impl Systemd {
         }))
     }
 
-    /// Says that requests are answered from now on.
+    /// Reports that the daemon now answers requests.
     pub(crate) fn ready(&self) {
         self.tell(&[NotifyState::Ready]);
     }
 
-    /// Says that the configuration is being read again.
+    /// Reports that the daemon is reading its configuration again.
     pub(crate) fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
             Ok(now) => self.tell(&[NotifyState::Reloading, now]),
@@ -61,13 +61,13 @@ impl Systemd {
         }
     }
 
-    /// Says that the daemon is on its way out.
+    /// Reports that the daemon is stopping.
     pub(crate) fn stopping(&self) {
         self.tell(&[NotifyState::Stopping]);
     }
 
-    /// Tells systemd's watchdog that the daemon is alive, as often as it wants to know. A daemon that
-    /// hangs tells nothing, and is started again.
+    /// Reports to systemd's watchdog that the daemon is alive, as often as the watchdog requires. A daemon that
+    /// hangs reports nothing, and systemd restarts it.
     pub(crate) async fn feed_watchdog(&self, daemon: &Daemon) {
         let Some(interval) = sd_notify::watchdog_enabled() else { return std::future::pending().await };
         loop {
@@ -89,7 +89,7 @@ impl Systemd {
     }
 }
 
-/// A path, or with an `@` a name that is none.
+/// Connects to a path, or to an abstract name if it begins with `@`.
 fn connected_to(path: &OsStr) -> io::Result<UnixDatagram> {
     let socket = UnixDatagram::unbound()?;
     match path.as_bytes().strip_prefix(b"@") {

@@ -1,6 +1,6 @@
-//! Errors in words.
+//! Errors and numbers as text.
 
-/// The error and its causes, each unless it has been said: many errors say their cause themselves.
+/// The error and its causes. A cause that the text already contains is left out: many errors include their cause.
 pub(crate) fn in_words(error: &anyhow::Error) -> String {
     let mut words = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
@@ -9,4 +9,9 @@ pub(crate) fn in_words(error: &anyhow::Error) -> String {
         }
     }
     words
+}
+
+/// A number of things: `1 file`, `2 files`.
+pub(crate) fn counted(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }

@@ -1,14 +1,19 @@
-//! The commands that ask a running daemon, and their flags.
+//! The commands that talk to a running daemon, and their flags.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgGroup, Args, Subcommand};
-use rke_client::{CachedKey, Client, KeyChoice, OtherEnd, Receipt};
+use clap_complete::ArgValueCandidates;
+use rke_client::Client;
+use rke_engine::Domain;
+use rke_proto::ContentServerId;
 
-use super::examples;
-use crate::parse::parse_address;
-use crate::switch::Switch;
+use super::listing::{Format, Listing};
+use super::look_up::LookUpOptions;
+use super::session::SessionCommand;
+use super::{complete, examples, parse_cs_id};
+use crate::parse::{parse_domain_for_daemon, parse_host};
 
 /// Commands that ask a running daemon.
 #[derive(Subcommand)]
@@ -35,11 +40,11 @@ pub(crate) enum AskCommand {
     /// Decrypt what `rke encrypt` wrote.
     #[command(after_help = examples::DECRYPT)]
     Decrypt(DecryptOptions),
-    /// Talk to the Content Server of a session: standard input to it, what it says to standard output.
+    /// Talk to the Content Server of a session: standard input goes to it, its data to standard output.
     #[command(after_help = examples::CONNECT)]
     Connect {
-        /// The session's id.
-        #[arg(value_name = "SESSION")]
+        /// The session's id, or enough of its beginning.
+        #[arg(value_name = "SESSION", add = ArgValueCandidates::new(complete::sessions))]
         session: String,
         #[command(flatten)]
         output: Output,
@@ -50,18 +55,30 @@ pub(crate) enum AskCommand {
         #[command(flatten)]
         daemon: DaemonOptions,
     },
-    /// Show how the 25 RAIDAs have been doing, and how many more may fail.
+    /// Show what has happened to sessions and keys, and the receipts of sessions that have ended.
+    #[command(after_help = examples::ACTIVITY)]
+    Activity {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show the state of the 25 RAIDAs, and how many of them are spare.
     #[command(after_help = examples::RAIDAS)]
     Raidas {
         #[command(subcommand)]
         command: Option<RaidasCommand>,
         #[command(flatten)]
+        format: Format,
+        #[command(flatten)]
         output: Output,
     },
+    /// Contact everything that a session with a domain needs, and print how long each takes: DNS, the RAIDAs, the Content Server.
+    #[command(after_help = examples::PING)]
+    Ping(PingOptions),
     /// Find a Content Server in DNS.
     #[command(after_help = examples::DISCOVER)]
     Discover {
         /// Its domain.
+        #[arg(value_parser = parse_domain_for_daemon)]
         domain: String,
         #[command(flatten)]
         output: Output,
@@ -71,91 +88,26 @@ pub(crate) enum AskCommand {
         #[command(flatten)]
         output: Output,
     },
-    /// Look for what is wrong: this machine, the daemon, a domain, a wallet; and say what cures it.
+    /// Look for what is wrong: this machine, the daemon, a domain, a wallet; and say how to fix it.
     #[command(after_help = examples::DOCTOR)]
     Doctor(DoctorOptions),
 }
 
 #[derive(Subcommand)]
-pub(crate) enum SessionCommand {
-    /// Open a session with a domain's Content Server; its id goes to standard output.
-    Create {
-        /// Its domain.
-        domain: String,
-        /// The wallet folder whose coins prove you to the RAIDAs.
-        #[arg(long, value_name = "DIR")]
-        wallet: PathBuf,
-        /// Ask the RAIDAs even if the daemon's cache would do.
-        #[arg(long)]
-        fresh: bool,
-    },
-    /// List the sessions.
-    List,
-    /// Show one session.
-    Show {
-        /// Its id.
-        id: String,
-    },
-    /// Let a session live for its full time again.
-    Renew {
-        /// Its id.
-        id: String,
-    },
-    /// End a session, or all, and wipe the key.
-    Delete(DeleteOptions),
-}
-
-/// What is to end, and what goes with it.
-#[derive(Args)]
-#[command(group(ArgGroup::new("which").required(true).args(["id", "all"])))]
-pub(crate) struct DeleteOptions {
-    /// The session's id.
-    pub(crate) id: Option<String>,
-    /// End every session.
-    #[arg(long)]
-    pub(crate) all: bool,
-    /// Of all, only those with this domain.
-    #[arg(long, value_name = "DOMAIN", requires = "all")]
-    pub(crate) domain: Option<String>,
-    /// Remove what the cache keeps for the domain too; its file is overwritten first.
-    #[arg(long)]
-    forget: bool,
-    /// Make the daemon scan all of its memory for the wiped key, and say what it found.
-    #[arg(long)]
-    verify: bool,
-    /// Wait up to 5 seconds for the Content Server to show that it has wiped the key too, and say whether it has.
-    #[arg(long, conflicts_with = "all")]
-    everywhere: bool,
-}
-
-impl DeleteOptions {
-    pub(crate) fn cached(&self) -> CachedKey {
-        if self.forget { CachedKey::Forget } else { CachedKey::Keep }
-    }
-
-    pub(crate) fn receipt(&self) -> Receipt {
-        if self.verify { Receipt::Wanted } else { Receipt::None }
-    }
-
-    pub(crate) fn other_end(&self) -> OtherEnd {
-        if self.everywhere { OtherEnd::Wait } else { OtherEnd::Background }
-    }
-}
-
-#[derive(Subcommand)]
 pub(crate) enum RaidasCommand {
-    /// Make the daemon ask its guardians where the RAIDAs are, and show the same when they have answered.
+    /// Make the daemon ask its guardians where the RAIDAs are, and show the RAIDAs when they have answered.
     Refresh,
 }
 
 #[derive(Subcommand)]
 pub(crate) enum KeysCommand {
     /// List the cached keys: for which domain and coins, and until when.
-    List,
+    List(Listing),
     /// Remove cached keys; their files are overwritten first. Open sessions go on.
     #[command(group(ArgGroup::new("which").required(true).args(["domain", "all"])))]
     Forget {
         /// The domain whose keys to remove.
+        #[arg(value_parser = parse_domain_for_daemon, add = ArgValueCandidates::new(complete::domains))]
         domain: Option<String>,
         /// Remove the keys of every domain.
         #[arg(long)]
@@ -164,15 +116,15 @@ pub(crate) enum KeysCommand {
 }
 
 /// The form of encrypted data.
-#[derive(Args, Clone, Copy)]
+#[derive(Args, Clone, Copy, Default)]
 pub(crate) struct FormOptions {
-    /// Sealed: whatever is altered, cut or put in shows when it is decrypted. This is the default.
+    /// Sealed, the default: decryption detects anything that was altered, cut or added.
     #[arg(long, group = "form")]
     seal: bool,
-    /// Only encrypted (AES-256-CTR), the nonce in front: alterations do not show.
+    /// Only encrypted (AES-256-CTR), the nonce in front: decryption does not detect alterations.
     #[arg(long, group = "form")]
     raw: bool,
-    /// Text: a line for each 24 KiB, of nonce, space, Base64. Alterations do not show.
+    /// Text: a line for each 24 KiB, of nonce, space, Base64. Decryption does not detect alterations.
     #[arg(long, group = "form")]
     lines: bool,
 }
@@ -198,17 +150,17 @@ impl FormOptions {
 /// Where data comes from and goes to.
 #[derive(Args)]
 pub(crate) struct Ends {
-    /// The session's id.
-    #[arg(value_name = "SESSION")]
+    /// The session's id, or enough of its beginning.
+    #[arg(value_name = "SESSION", add = ArgValueCandidates::new(complete::sessions))]
     pub(crate) session: String,
-    /// The file to read; standard input where it is missing or `-`.
+    /// The file to read; standard input if this is missing or `-`.
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
-    /// The file to write; it is there whole or not at all, and an old one stays until then. Standard
-    /// output where this is missing or `-`.
+    /// The file to write; it appears only once it is complete, and an old one stays until then. Standard
+    /// output if this is missing or `-`.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Text that is not in the sealed data, but without which that does not open: a file's name, say.
+    /// Text that is not part of the sealed data, but is required to open it: a file's name, for example.
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["raw", "lines"], default_value = "", hide_default_value = true)]
     pub(crate) aad: String,
 }
@@ -239,22 +191,46 @@ pub(crate) struct DecryptOptions {
 #[derive(Args)]
 pub(crate) struct DoctorOptions {
     /// A domain to look at too: its DNS records, its RAIDAs, its Content Server.
+    #[arg(value_parser = parse_domain_for_daemon)]
     pub(crate) domain: Option<String>,
     /// A wallet to look at too.
     #[arg(long, value_name = "DIR")]
     pub(crate) wallet: Option<PathBuf>,
-    /// The daemon's data folder [default: rke in the XDG data folder].
+    /// The daemon's data folder [default: rke in the XDG data folder]; with --records, that of a Content Server.
     #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// The DNS server to ask [default: the daemon's, else the system's].
-    #[arg(long, value_name = "IP:PORT", env = "RKE_DNS_SERVER", value_parser = parse_address)]
-    pub(crate) dns_server: Option<SocketAddr>,
-    /// Take private, link-local and loopback addresses from it, as a daemon with this flag does.
-    #[arg(long, env = "RKE_ALLOW_PRIVATE_RAIDAS", value_parser = Switch)]
-    pub(crate) allow_private_raidas: bool,
-    /// File of lines `host:port index` for records that do not name their RAIDA.
-    #[arg(long, value_name = "FILE", env = "RKE_RAIDA_DIRECTORY")]
-    pub(crate) raida_directory: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) published: PublishedOptions,
+    #[command(flatten)]
+    pub(crate) look_up: LookUpOptions,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// What the records of a Content Server are compared with.
+#[derive(Args)]
+pub(crate) struct PublishedOptions {
+    /// Only compare the domain's DNS records with the key sets in a Content Server's data folder. It needs no daemon.
+    #[arg(long, requires = "domain", requires = "data_dir", conflicts_with = "wallet")]
+    pub(crate) records: bool,
+    /// The Content Server ID. Needed where the data folder has the key sets of several.
+    #[arg(long, value_name = "ID", requires = "records", value_parser = parse_cs_id)]
+    pub(crate) cs_id: Option<ContentServerId>,
+    /// The host that the SRV record has to name.
+    #[arg(long, value_name = "HOST", requires = "records", value_parser = parse_host)]
+    pub(crate) host: Option<Domain>,
+    /// The port that the SRV record has to name.
+    #[arg(long, value_name = "PORT", requires = "records", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+}
+
+#[derive(Args)]
+pub(crate) struct PingOptions {
+    /// The domain.
+    #[arg(value_parser = parse_domain_for_daemon)]
+    pub(crate) domain: String,
+    #[command(flatten)]
+    pub(crate) look_up: LookUpOptions,
     #[command(flatten)]
     pub(crate) output: Output,
 }
@@ -275,15 +251,30 @@ pub(crate) struct DaemonOptions {
     /// The daemon's token file, for a daemon with --require-token: `token` in its data folder.
     #[arg(long, global = true, value_name = "FILE", env = "RKE_TOKEN_FILE", help_heading = "Daemon")]
     pub(crate) token_file: Option<PathBuf>,
+    /// How long the daemon may take to respond. Data that it then sends or takes piece by piece may take any time.
+    #[arg(
+        long,
+        global = true,
+        value_name = "SECONDS",
+        env = "RKE_TIMEOUT",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u64).range(1..=86_400),
+        help_heading = "Daemon"
+    )]
+    pub(crate) timeout: u64,
 }
 
 impl DaemonOptions {
     pub(crate) fn client(&self) -> Client {
-        let client = Client::new(&self.address);
+        let client = Client::new(&self.address).with_timeout(self.timeout());
         match &self.token_file {
             Some(path) => client.with_token_file(path),
             None => client,
         }
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout)
     }
 }
 
@@ -292,12 +283,7 @@ impl DaemonOptions {
 pub(crate) struct Output {
     #[command(flatten)]
     pub(crate) daemon: DaemonOptions,
-    /// Print JSON instead of text: the daemon's answer as it came.
+    /// Print JSON instead of text: the daemon's response as it came.
     #[arg(long, global = true, help_heading = "Daemon")]
     pub(crate) json: bool,
-}
-
-/// The key that `--fresh` asks for.
-pub(crate) fn key_choice(fresh: bool) -> KeyChoice {
-    if fresh { KeyChoice::Fresh } else { KeyChoice::Cached }
 }

@@ -3,16 +3,24 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use anyhow::anyhow;
+use clap::{Args, Subcommand, ValueEnum};
+use rke_engine::Domain;
 use rke_proto::{ContentServerId, KeySetId};
-use rke_raida::content_server::MAX_LIFETIME_SECONDS;
+use rke_raida::content_server::{MAX_LIFETIME_SECONDS, MAX_TTL, RecordFormat};
 use rke_raida::replay::DEFAULT_PLACES;
 
-use super::{LogOptions, parse_cs_id, parse_domain, parse_key_set};
-use crate::parse::{parse_address, parse_replay_places};
+use super::listing::Listing;
+use super::session_keys::{ApiOptions, SealedOptions, ServeApiOptions};
+use super::{LogOptions, parse_cs_id, parse_key_set};
+use crate::parse::{parse_address, parse_domain, parse_host, parse_replay_places};
 use crate::protection::{Protection, parse_places};
 use crate::sandbox::SandboxOptions;
+use crate::settings::WrongSettings;
 use crate::switch::Switch;
+
+/// How long DNS servers may keep records where nothing else is said, in seconds.
+const DEFAULT_TTL: u32 = 3600;
 
 #[derive(Subcommand)]
 pub(crate) enum ContentServerCommand {
@@ -48,6 +56,21 @@ pub(crate) enum ContentServerCommand {
         #[command(flatten)]
         options: PreloadOptions,
     },
+    /// List the sessions of a running Content Server: the ids of their keys, the coins that clients have proven, the domains,
+    /// and since when.
+    List {
+        #[command(flatten)]
+        listing: Listing,
+        /// Print JSON instead of text: the response as it came.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        api: ApiOptions,
+    },
+    /// Seal a file or standard input with a session's key, for the client at the other end.
+    Seal(SealedOptions),
+    /// Open what the client at the other end has sealed with `rke encrypt`.
+    Open(SealedOptions),
 }
 
 /// Whose key sets, and where they lie.
@@ -68,13 +91,15 @@ pub(crate) struct PreloadOptions {
     pub(crate) keys: KeyRingOptions,
     /// The domain that its records are published under.
     #[arg(long, value_name = "DOMAIN", env = "RKE_DOMAIN", value_parser = parse_domain)]
-    pub(crate) domain: String,
-    /// The host name that the SRV record names.
-    #[arg(long, value_name = "HOST", env = "RKE_HOST", value_parser = parse_domain)]
-    pub(crate) host: String,
+    pub(crate) domain: Domain,
+    /// The host that the SRV record names: a name that has an A or AAAA record, not an address.
+    #[arg(long, value_name = "HOST", env = "RKE_HOST", value_parser = parse_host)]
+    pub(crate) host: Domain,
     /// The port that the SRV record names.
-    #[arg(long, value_name = "PORT", env = "RKE_PORT", default_value_t = 443)]
+    #[arg(long, value_name = "PORT", env = "RKE_PORT", default_value_t = 443, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: u16,
+    #[command(flatten)]
+    pub(crate) records: RecordOptions,
     /// File of lines `host:port index`: the nodes to preload to.
     #[arg(long, value_name = "FILE", env = "RKE_RAIDA_DIRECTORY")]
     pub(crate) raida_directory: PathBuf,
@@ -90,6 +115,63 @@ pub(crate) struct PreloadOptions {
     pub(crate) log: LogOptions,
 }
 
+/// How the records are printed.
+#[derive(Args)]
+pub(crate) struct RecordOptions {
+    /// The form in which to print the records.
+    #[arg(long, value_name = "FORMAT", env = "RKE_FORMAT", default_value = "zone")]
+    pub(crate) format: RecordFormatChoice,
+    /// Seconds for which DNS servers may keep the records, 2147483647 at most [default: 3600]. Not for dnsmasq, which has one
+    /// such time for all of its records: `local-ttl` in its configuration.
+    #[arg(long, value_name = "SECONDS", env = "RKE_TTL", value_parser = clap::value_parser!(u32).range(0..=i64::from(MAX_TTL)))]
+    ttl: Option<u32>,
+}
+
+impl RecordOptions {
+    /// Whether all of them have an effect.
+    ///
+    /// # Errors
+    /// [`WrongSettings`].
+    pub(crate) fn check(&self) -> Result<(), WrongSettings> {
+        match (self.format, self.ttl) {
+            (RecordFormatChoice::Dnsmasq, Some(ttl)) => Err(WrongSettings(anyhow!(
+                "--ttl has no effect with --format dnsmasq: dnsmasq has one time to live for all records of its \
+                 configuration. Leave --ttl out, and set local-ttl={ttl} there"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// In seconds.
+    pub(crate) fn ttl(&self) -> u32 {
+        self.ttl.unwrap_or(DEFAULT_TTL)
+    }
+}
+
+/// The form of printed records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RecordFormatChoice {
+    /// Lines of a zone file.
+    Zone,
+    /// Input for nsupdate: it replaces the SRV and TXT records at the name.
+    Nsupdate,
+    /// Lines of dnsmasq's configuration.
+    Dnsmasq,
+    /// A JSON array with an object for each record.
+    Json,
+}
+
+impl From<RecordFormatChoice> for RecordFormat {
+    fn from(choice: RecordFormatChoice) -> Self {
+        match choice {
+            RecordFormatChoice::Zone => Self::Zone,
+            RecordFormatChoice::Nsupdate => Self::Nsupdate,
+            RecordFormatChoice::Dnsmasq => Self::Dnsmasq,
+            RecordFormatChoice::Json => Self::Json,
+        }
+    }
+}
+
 /// A running Content Server.
 #[derive(Args)]
 pub(crate) struct ContentServerOptions {
@@ -101,7 +183,7 @@ pub(crate) struct ContentServerOptions {
     /// A domain that it serves: others are refused. Repeatable, or with commas between domains. Without it, all
     /// domains are served.
     #[arg(long = "domain", value_name = "DOMAIN", env = "RKE_DOMAIN", value_delimiter = ',', value_parser = parse_domain)]
-    pub(crate) domains: Vec<String>,
+    pub(crate) domains: Vec<Domain>,
     /// Shell command, run once for each connection: the client's data on its standard input, its
     /// standard output to the client. Without it, what clients send comes back to them.
     #[arg(long, value_name = "COMMAND", env = "RKE_EXEC")]
@@ -135,6 +217,8 @@ pub(crate) struct ContentServerOptions {
     /// bits.
     #[arg(long, env = "RKE_ALLOW_WEAK_SHARES", value_parser = Switch)]
     pub(crate) allow_weak_shares: bool,
+    #[command(flatten)]
+    pub(crate) api: ServeApiOptions,
     #[command(flatten)]
     pub(crate) protection: Protection,
     #[command(flatten)]

@@ -1,22 +1,29 @@
-//! The commands and their flags. The texts here are what `--help` says; those of the commands that ask
-//! a daemon are in `ask.rs`, those of `rke content-server` in `content_server.rs`, those of `rke trust` in `trust.rs`, and how the list of all is grouped is in `help.rs`.
+//! The commands and their flags. The texts here are the texts of `--help`. Commands that talk to a daemon are in
+//! `ask.rs` and `session.rs`, those of `rke content-server` in `content_server.rs`, and those of `rke trust` in
+//! `trust.rs`. `help/mod.rs` groups the commands in the list, and `complete.rs` completes them in shells.
 
 pub(crate) mod ask;
+pub(crate) mod coin;
+pub(crate) mod complete;
 pub(crate) mod content_server;
 mod examples;
 pub(crate) mod help;
+pub(crate) mod listing;
+pub(crate) mod look_up;
+pub(crate) mod session;
+pub(crate) mod session_keys;
 pub(crate) mod trust;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use rke_engine::Domain;
 use rke_engine::settings::listen::Listen;
 use rke_proto::coin::CoinId;
 use rke_proto::{ContentServerId, KeySetId};
 
 use self::ask::AskCommand;
+use self::coin::{CoinCommand, WalletCommand};
 use self::content_server::ContentServerCommand;
 use self::trust::TrustCommand;
 use crate::protection::Protection;
@@ -47,6 +54,18 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: TrustCommand,
     },
+    /// See what is in a wallet, and make one for a network of your own.
+    #[command(after_help = examples::WALLET)]
+    Wallet {
+        #[command(subcommand)]
+        command: WalletCommand,
+    },
+    /// Prepare coins for the nodes of a network of your own.
+    #[command(after_help = examples::COIN)]
+    Coin {
+        #[command(subcommand)]
+        command: CoinCommand,
+    },
     /// Check the daemon's audit log.
     #[command(after_help = examples::AUDIT)]
     Audit {
@@ -57,7 +76,7 @@ pub(crate) enum Command {
 
 #[derive(Subcommand)]
 pub(crate) enum AuditCommand {
-    /// Look whether an audit log is what the daemon wrote: exit code 0 if it is, 1 if not, 2 if that cannot be found out.
+    /// Check whether an audit log is what the daemon wrote: exit code 0 if it is, 1 if not, 2 if that cannot be told.
     Verify {
         /// Its files, the oldest first.
         #[arg(value_name = "FILE", required = true)]
@@ -66,7 +85,7 @@ pub(crate) enum AuditCommand {
         #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]
         data_dir: Option<PathBuf>,
     },
-    /// Print what stands for a session in the audit log.
+    /// Print the tag that stands for a session in the audit log.
     Tag {
         /// The session's id.
         #[arg(value_name = "SESSION")]
@@ -80,7 +99,13 @@ pub(crate) enum AuditCommand {
 /// Commands that write what describes the program.
 #[derive(Subcommand)]
 pub(crate) enum DescribeCommand {
-    /// Print what makes a shell complete commands, flags and values.
+    /// Print which program this is, which versions of the protocols it speaks, and how it was built.
+    Version {
+        /// Print JSON instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a script that makes a shell complete commands, flags and the ids of sessions.
     #[command(after_help = examples::COMPLETIONS)]
     Completions {
         /// The shell.
@@ -89,7 +114,7 @@ pub(crate) enum DescribeCommand {
     /// Write the man pages of all commands into a folder.
     #[command(after_help = examples::MAN)]
     Man {
-        /// The folder; it is made where it is missing.
+        /// The folder; it is created if it is missing.
         #[arg(value_name = "DIR")]
         folder: PathBuf,
     },
@@ -124,26 +149,34 @@ pub(crate) struct DevOptions {
         value_name = "ADDR",
         env = "RKE_LISTEN",
         default_value = "localhost:8080",
+        default_value_if("ports", "auto", "localhost:0"),
         value_delimiter = ','
     )]
     pub(crate) listen: Vec<Listen>,
+    /// Which ports to take unless another flag says: the same ones each time, or any free ones.
+    #[arg(long, value_name = "WHICH", default_value = "fixed")]
+    pub(crate) ports: Ports,
     /// UDP port of RAIDA 0; RAIDA i listens on the i-th after it. 0 takes any free ones.
-    #[arg(long, value_name = "PORT", default_value_t = 25000)]
+    #[arg(long, value_name = "PORT", default_value_t = 25000, default_value_if("ports", "auto", "0"))]
     pub(crate) raida_port: u16,
     /// UDP and TCP port of the DNS server; 0 takes any free one.
-    #[arg(long, value_name = "PORT", default_value_t = 25053)]
+    #[arg(long, value_name = "PORT", default_value_t = 25053, default_value_if("ports", "auto", "0"))]
     pub(crate) dns_port: u16,
     /// TCP port of the Content Server; 0 takes any free one.
-    #[arg(long, value_name = "PORT", default_value_t = 25443)]
+    #[arg(long, value_name = "PORT", default_value_t = 25443, default_value_if("ports", "auto", "0"))]
     pub(crate) content_server_port: u16,
-    /// Where coins, keys and directory lie; a temporary folder, removed at the end, by default.
+    /// Where to keep coins, keys and the RAIDA directory [default: a temporary folder, removed at the end].
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Shell command behind the Content Server, run once for each connection: the client's data on its standard input,
     /// its standard output to the client. Without it, what clients send comes back to them.
     #[arg(long, value_name = "COMMAND")]
     pub(crate) exec: Option<String>,
-    /// Make the tour by itself, print every request and answer, and exit.
+    /// Publish another Content Server's records too: those that `rke content-server preload` has written to this file. Its
+    /// host is this machine. Repeatable.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) records: Vec<PathBuf>,
+    /// Run the tour, print every request and response, and exit.
     #[arg(long)]
     pub(crate) once: bool,
     #[command(flatten)]
@@ -154,6 +187,15 @@ pub(crate) struct DevOptions {
     pub(crate) sandbox: SandboxOptions,
     #[command(flatten)]
     pub(crate) log: LogOptions,
+}
+
+/// Which ports a local network takes.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Ports {
+    /// 8080 for HTTP, 25000 to 25024, 25053 and 25443.
+    Fixed,
+    /// Free ones.
+    Auto,
 }
 
 /// One RAIDA node, or a look at what it keeps.
@@ -206,11 +248,6 @@ pub(crate) struct LogOptions {
     pub(crate) log: String,
 }
 
-fn parse_domain(text: &str) -> Result<String, &'static str> {
-    let domain = Domain::new(text).ok_or("it is not a domain name, such as content.example.com")?;
-    Ok(domain.as_str().to_owned())
-}
-
 fn parse_key_set(text: &str) -> Result<KeySetId, &'static str> {
     text.parse().ok().and_then(KeySetId::new).ok_or("a key set's number is from 1 to 255")
 }
@@ -219,3 +256,6 @@ fn parse_cs_id(text: &str) -> Result<ContentServerId, &'static str> {
     ContentServerId::new(text)
         .ok_or("a Content Server ID is 1 to 32 printable ASCII characters, without spaces")
 }
+
+#[cfg(test)]
+mod tests;

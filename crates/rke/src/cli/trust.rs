@@ -1,4 +1,4 @@
-//! The commands on the file of known Content Servers, and their flags.
+//! The commands for the file of known Content Servers, and their flags.
 
 use std::path::PathBuf;
 
@@ -7,6 +7,7 @@ use rke_engine::Domain;
 use rke_proto::ContentServerId;
 
 use super::parse_cs_id;
+use crate::parse::parse_domain;
 
 /// Commands on the file of known Content Servers, whether or not a daemon runs.
 #[derive(Subcommand)]
@@ -19,7 +20,7 @@ pub(crate) enum TrustCommand {
     /// Trust a Content Server for a domain, in place of the known one. A running daemon takes it into account at once, unless it has a --pin for the domain, which is stronger.
     Accept {
         /// The domain.
-        #[arg(value_name = "DOMAIN")]
+        #[arg(value_name = "DOMAIN", value_parser = parse_domain)]
         domain: Domain,
         /// The Content Server ID that the operator of the domain has confirmed.
         #[arg(value_name = "CSID", value_parser = parse_cs_id)]
@@ -33,7 +34,7 @@ pub(crate) enum TrustCommand {
     /// Remove a domain: its next use counts as the first.
     Remove {
         /// The domain.
-        #[arg(value_name = "DOMAIN")]
+        #[arg(value_name = "DOMAIN", value_parser = parse_domain)]
         domain: Domain,
         #[command(flatten)]
         folder: TrustFolder,

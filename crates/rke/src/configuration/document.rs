@@ -1,4 +1,4 @@
-//! `docs/configuration.md`, from the definitions of the commands.
+//! Generates `docs/configuration.md` from the definitions of the commands.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use rke_engine::settings::{BOUNDS, Config};
 use super::samples::NODE;
 use super::*;
 
-/// With this variable the test writes the document.
+/// If this variable is set, the test writes the document.
 const RENEW: &str = "RENEW_CONFIGURATION";
 
 const DOCUMENT: &str = include_str!("../../../../docs/configuration.md");
@@ -29,7 +29,7 @@ configuration file (`--config FILE`, TOML), else from its default. `--help` says
 `rke serve --check-config` reads flags, environment, the file and the files that they name, without starting anything.
 ";
 
-/// A row of a command with a configuration file.
+/// The table row for a flag of a command with a configuration file.
 fn row(command: &str, arg: &Arg) -> Option<String> {
     let (flag, variable) = (long(arg), variable(arg)?);
     let key = if flag == "config" { String::new() } else { format!("`{flag}`") };
@@ -41,7 +41,7 @@ fn row(command: &str, arg: &Arg) -> Option<String> {
     Some(format!("| `--{flag}` | `{variable}` | {key} | {default} | {values} | {reload} |"))
 }
 
-/// Whether the settings with the flag and those without it differ in nothing that is fixed.
+/// Whether setting the flag changes only settings that a running program can reload.
 fn is_reloadable(command: &str, arg: &Arg) -> bool {
     let sample = samples::sample(arg);
     let given = |list: &[(&str, &str)]| -> Vec<String> {
@@ -59,7 +59,7 @@ fn is_reloadable(command: &str, arg: &Arg) -> bool {
     }
 }
 
-/// What the help or the definition says.
+/// The default, from the help text or else from the definition.
 fn default(arg: &Arg) -> String {
     let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
     let told = help.split_once("[default: ").and_then(|(_, rest)| rest.split_once(']'));
@@ -74,7 +74,7 @@ fn default(arg: &Arg) -> String {
     }
 }
 
-/// The values that it takes, where they are few or have bounds.
+/// The values that the flag takes, if they are few or within bounds.
 fn values(command: &str, arg: &Arg) -> String {
     let bounds = BOUNDS.iter().find(|bounds| command == "serve" && bounds.setting == long(arg));
     if let Some(bounds) = bounds {

@@ -1,5 +1,5 @@
-//! What the commands' definitions say of their settings: `docs/configuration.md` is written from it, and every
-//! variable and every key of a file is tried. A flag that is added needs a line in `samples.rs`.
+//! Reads settings from the definitions of the commands: `docs/configuration.md` is generated from them, and the
+//! tests try every variable and every key of the file. A new flag needs a line in `samples.rs`.
 
 mod document;
 mod samples;
@@ -14,14 +14,14 @@ use crate::cli::{Cli, Command, RunCommand};
 use crate::settings::ServeSettings;
 use crate::settings::raida::RaidaSettings;
 
-/// The settings of one of the commands that have a configuration file.
+/// The settings of a command that has a configuration file.
 enum Settled {
     Serve(Box<ServeSettings>),
     Raida(Box<RaidaSettings>),
 }
 
 impl Settled {
-    /// All that follows from the settings, except which file they are from.
+    /// Everything that follows from the settings, except the path of the file that they came from.
     fn shown(&self) -> String {
         match self {
             Self::Serve(settings) => format!("{:?}", (&settings.daemon, &settings.process, &settings.log)),
@@ -34,7 +34,7 @@ impl Settled {
         }
     }
 
-    /// Whether a running program can go over to these other settings.
+    /// Whether a running program can reload to these other settings.
     fn can_become(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Serve(now), Self::Serve(other)) => {
@@ -47,7 +47,7 @@ impl Settled {
     }
 }
 
-/// What a command line gives.
+/// The settings that a command line results in.
 fn settle(command: &str, arguments: &[String]) -> Result<Settled, String> {
     let words = ["rke", command].into_iter().map(str::to_owned).chain(arguments.iter().cloned());
     let settled = match Cli::try_parse_from(words).map_err(|error| error.to_string())?.command {

@@ -1,21 +1,20 @@
-//! A value for each flag, other than its default.
+//! A sample value for each flag, different from its default.
 
 use clap::Arg;
 
 use super::{is_switch, long};
 
-/// A value for a flag.
 pub(super) struct Sample {
     pub(super) value: &'static str,
-    /// The flags that it is of use beside only.
+    /// Other flags without which this one has no effect.
     pub(super) beside: &'static [(&'static str, &'static str)],
 }
 
-/// What a RAIDA node takes at least.
+/// The flags that a RAIDA node requires.
 pub(super) const NODE: [(&str, &str); 4] =
     [("index", "7"), ("listen", "127.0.0.1:7"), ("coins", "/coins"), ("data-dir", "/data")];
 
-const SAMPLES: [(&str, &str); 58] = [
+const SAMPLES: [(&str, &str); 62] = [
     ("listen", "127.0.0.1:1"),
     ("data-dir", "/elsewhere"),
     ("dns-server", "127.0.0.1:53"),
@@ -63,6 +62,8 @@ const SAMPLES: [(&str, &str); 58] = [
     ("timeout", "6"),
     ("key-set", "2"),
     ("retire-after", "5"),
+    ("format", "json"),
+    ("ttl", "60"),
     ("exec", "cat"),
     ("key-lifetime", "5"),
     ("keys-per-coin", "5"),
@@ -70,13 +71,15 @@ const SAMPLES: [(&str, &str); 58] = [
     ("idle-timeout", "5"),
     ("max-connections", "5"),
     ("max-commands", "5"),
+    ("api", "unix:/socket"),
+    ("api-group", "0"),
     ("daemon", "127.0.0.1:1"),
     ("token-file", "/file"),
     ("form", "live"),
     ("config", "/file"),
 ];
 
-/// The one for a flag.
+/// The sample for a flag.
 pub(super) fn sample(arg: &Arg) -> Sample {
     let name = long(arg);
     let given = SAMPLES.iter().find(|(flag, _)| *flag == name).map(|(_, value)| *value);

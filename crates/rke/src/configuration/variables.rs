@@ -1,5 +1,5 @@
-//! Every variable and every key of a file gives what the flag gives. What is in the environment cannot be changed in a
-//! process with several threads, so this program is started once more for each variable.
+//! Every variable, and every key of a file, has the same effect as its flag. A process with several threads cannot
+//! change its environment, so the test starts this program again for each variable.
 
 use std::process::Command;
 
@@ -10,20 +10,20 @@ use super::*;
 
 /// The names of the command to parse in the other process.
 const COMMAND: &str = "TEST_COMMAND";
-/// The flag whose variable is set there.
+/// The flag whose variable is set in that process.
 const FLAG: &str = "TEST_FLAG";
-/// The arguments there, with newlines between them.
+/// The arguments in that process, separated by newlines.
 const ARGUMENTS: &str = "TEST_ARGUMENTS";
-/// What stands around the outcome.
+/// Encloses the outcome in the output of the other process.
 const MARK: &str = "\u{1}";
 
 /// The commands that have a configuration file.
 const WITH_FILE: [&str; 2] = ["serve", "raida"];
 
-/// The flags that are of use on the command line only.
+/// The flags that are useful only on the command line.
 const WITHOUT_VARIABLE: [&str; 1] = ["check-config"];
 
-/// What the command gives in a process where only this flag's variable is set.
+/// The outcome of the command in a process in which this flag's variable is the only one set.
 fn with_variable(path: &[&str], arg: &Arg, value: &str, arguments: &[String]) -> String {
     let mut other = Command::new(std::env::current_exe().expect("this program"));
     other.args(["--exact", "--nocapture", "configuration::variables::in_this_environment"]);
@@ -37,7 +37,7 @@ fn with_variable(path: &[&str], arg: &Arg, value: &str, arguments: &[String]) ->
     text.split(MARK).nth(1).unwrap_or_else(|| panic!("{text}")).to_owned()
 }
 
-/// The other process. Where there is none to be, there is nothing to do.
+/// The body of the other process. In an ordinary test run it does nothing.
 #[test]
 fn in_this_environment() {
     let (Ok(path), Ok(flag), Ok(arguments)) =
@@ -56,7 +56,7 @@ fn in_this_environment() {
     println!("{MARK}{outcome}{MARK}");
 }
 
-/// What a command takes for the flag from the environment.
+/// The value that a command takes for the flag from the environment.
 fn taken(path: &[&str], flag: &str, arguments: Vec<String>) -> String {
     let command = definition(path).subcommand_required(false).arg_required_else_help(false);
     let command = command.mut_args(|arg| arg.required(false)).disable_help_subcommand(true);
@@ -76,7 +76,7 @@ fn arguments(given: &[(&str, &str)]) -> Vec<String> {
     given.iter().map(|(flag, value)| format!("--{flag}={value}")).collect()
 }
 
-/// What the command needs beside this flag.
+/// The other arguments that the command needs next to this flag.
 fn base(command: &str, flag: &str, sample: &Sample) -> Vec<String> {
     let needed = if command == "raida" { &NODE[..] } else { &[] };
     let needed = needed.iter().filter(|(name, _)| *name != flag).copied();
@@ -128,7 +128,7 @@ fn a_variable_and_a_key_of_the_file_give_what_the_flag_gives() {
     }
 }
 
-/// A line of the file that sets it: as a number, a text or a list, whichever it is.
+/// Lines of a file that set the key: as a list, as a text and as a number. At least one has the right type.
 fn forms(key: &str, value: &str) -> [String; 3] {
     let list = value.split(',').map(|part| format!("{part:?}")).collect::<Vec<_>>().join(", ");
     [format!("{key} = [{list}]"), format!("{key} = {value:?}"), format!("{key} = {value}")]

@@ -10,7 +10,6 @@ use anyhow::{Context, Result, bail};
 use tokio::fs::File;
 use tokio::io::{AsyncRead, ReadBuf, stdin};
 
-/// Data to read.
 pub(super) struct Source {
     data: Box<dyn AsyncRead + Unpin + Send>,
     name: String,
@@ -19,7 +18,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// A file; standard input where there is none, or `-`.
+    /// Opens a file, or standard input if there is no path or it is `-`.
     pub(super) async fn open(path: Option<&Path>) -> Result<Self> {
         let Some(path) = path.filter(|path| path.as_os_str() != "-") else {
             return Ok(Self {
@@ -31,7 +30,7 @@ impl Source {
         };
         let name = path.display().to_string();
         let file = File::open(path).await.with_context(|| format!("cannot open {name}"))?;
-        let about = file.metadata().await.with_context(|| format!("cannot look at {name}"))?;
+        let about = file.metadata().await.with_context(|| format!("cannot inspect {name}"))?;
         if about.is_dir() {
             bail!("{name} is a folder; pack it first: tar c {name} | rke encrypt …");
         }
@@ -44,17 +43,17 @@ impl Source {
         })
     }
 
-    /// What messages call it.
+    /// The name for messages.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    /// How much it is, where that is known.
+    /// The length of the data, if known.
     pub(super) fn len(&self) -> Option<u64> {
         self.len
     }
 
-    /// Who may read and write the file, if it is one.
+    /// The file's mode, if the source is a file.
     pub(super) fn mode(&self) -> Option<u32> {
         self.mode
     }

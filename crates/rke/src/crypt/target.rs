@@ -1,5 +1,5 @@
-//! Where data goes: to standard output, into a device or a pipe as it comes, or into a file that is there
-//! only when all of it is.
+//! Where data goes: to standard output, into a device or a pipe as it arrives, or into a file that appears only
+//! when it is complete.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Stdout, Write, stdout};
@@ -9,7 +9,6 @@ use anyhow::{Context, Error, Result, bail};
 
 use super::new_file::NewFile;
 
-/// Data to write.
 pub(super) struct Target {
     data: Data,
     name: String,
@@ -22,8 +21,8 @@ enum Data {
 }
 
 impl Target {
-    /// A file with that mode, unless it takes the place of one that has its own; standard output where
-    /// there is no path, or `-`.
+    /// Opens a file, or standard output if there is no path or it is `-`. `mode` applies unless the file replaces
+    /// another, whose mode it keeps.
     pub(super) fn open(path: Option<&Path>, mode: Option<u32>) -> Result<Self> {
         let Some(path) = path.filter(|path| path.as_os_str() != "-") else {
             return Ok(Self { data: Data::Stdout(stdout()), name: "standard output".into() });
@@ -31,20 +30,20 @@ impl Target {
         let name = path.display().to_string();
         let data = match fs::metadata(path) {
             Ok(about) if about.is_dir() => bail!("cannot write {name}: it is a folder"),
-            // To put a file in the place of a device would harm everybody who uses it.
+            // Replacing a device by a file would harm everyone who uses the device.
             Ok(about) if !about.is_file() => OpenOptions::new().write(true).open(path).map(Data::Device),
             _ => NewFile::create(path, mode).map(Data::File),
         };
         Ok(Self { data: data.with_context(|| format!("cannot write {name}"))?, name })
     }
 
-    /// What an error of writing means.
+    /// Describes an error of writing.
     pub(super) fn wrong(&self) -> impl FnOnce(io::Error) -> Error + use<> {
         let name = self.name.clone();
         move |error| Error::new(error).context(format!("cannot write {name}"))
     }
 
-    /// All is written: the file appears.
+    /// Finishes writing: the file appears.
     pub(super) fn finish(mut self) -> Result<()> {
         self.flush().map_err(self.wrong())?;
         let wrong = self.wrong();

@@ -1,19 +1,21 @@
-//! `rke dev`: everything on this machine, in one process, from the same parts as the real thing.
+//! `rke dev`: a whole network on this machine, in one process, made of the same parts as the real one.
 
+mod records;
 mod tour;
+mod words;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use rke_client::Client;
-use rke_client::call::target;
-use rke_daemon::{Daemon, Inherited};
+use rke_daemon::{Daemon, Inherited, OtherEnd, OtherEndListen};
 use rke_engine::Domain;
+use rke_engine::settings::access::UnixSocket;
 use rke_engine::settings::{Config, Example};
-use rke_host::data_dir::{Role, claim};
+use rke_host::data_dir::{DataDir, Role, Sharing, claim};
 use rke_host::sandbox::{Files, Reading};
 use rke_proto::ContentServerId;
-use rke_raida::content_server::{Application, ServerConfig, ServerError};
+use rke_raida::content_server::{Application, DnsRecords, ServerConfig, ServerError};
 use rke_raida::dns::DnsError;
 use rke_raida::network::{LocalNetwork, LocalNetworkConfig, NetworkError};
 use rke_raida::node::NodeError;
@@ -32,33 +34,40 @@ use crate::words::in_words;
 pub(crate) const DOMAIN: &str = "content.rke.test";
 const CS_ID: &str = "RKE-TEST-SERVER";
 
+/// The unix socket of the Content Server's application, in the folder of the network.
+const API: &str = "content-server/api.sock";
+
 const MAX_SESSIONS: usize = 16;
 
 pub(crate) fn run(options: DevOptions) -> Result<()> {
     log::start(&options.log.log, LogFormat::Text)?;
     let application = application(options.exec.as_deref())?;
+    let others = records::read(&options.records)?;
     let (dir, temporary) = data_dir(options.data_dir.as_deref())?;
     let files = Files::new(Reading::Open).write(&dir);
     let files = temporary.iter().fold(files, |files, folder| files.remove(folder.path()));
     let mut config = Config::new(dir.join("daemon"));
     options.access.clone().settle(None, &mut config)?;
     let files = config.fixed.unix_socket.iter().fold(files, |files, socket| files.socket(&socket.path));
+    // The socket of the Content Server's application is in a folder in this one, which does not exist yet.
+    let files = files.socket(&dir.join("any"));
     let sandbox = Sandbox::new(options.sandbox.sandbox, files);
     let secrets = SECRETS_OF_A_SESSION * MAX_SESSIONS;
     let runtime = protection::start_runtime(options.protection, secrets, Some(&sandbox))?;
-    runtime.block_on(run_network(options, Place { dir, application, config }, &sandbox))
+    runtime.block_on(run_network(options, Place { dir, application, others, config }, &sandbox))
 }
 
-/// Where everything lies, and what was made before the sandbox.
+/// The folder of the network, and everything that was set up before the sandbox.
 struct Place {
     dir: PathBuf,
     application: Application,
+    others: Vec<DnsRecords>,
     config: Config,
 }
 
 async fn run_network(options: DevOptions, place: Place, sandbox: &Sandbox) -> Result<()> {
     let mut orders = Orders::listen()?;
-    let Place { dir, application, mut config } = place;
+    let Place { dir, application, others, mut config } = place;
     let behind = match &options.exec {
         Some(command) => format!("runs `{command}` for each connection"),
         None => "echoes what is sent to it".into(),
@@ -73,12 +82,13 @@ async fn run_network(options: DevOptions, place: Place, sandbox: &Sandbox) -> Re
     };
     let behind_the_tunnels = application.clone();
     let server = ServerConfig::new(application);
-    let network = LocalNetwork::start_with(network, server).await.map_err(name_the_flag)?;
+    let network = LocalNetwork::start_among(network, server, &others).await.map_err(name_the_flag)?;
     config.fixed.listen = options.listen;
     config.fixed.dns_server = Some(network.dns_address());
     config.fixed.example =
         Domain::new(DOMAIN).map(|domain| Example { domain, wallet: network.wallet().into() });
     config.reloadable.max_sessions = MAX_SESSIONS;
+    let api = serve_application(&network, &dir.join(API)).await?;
     let daemon = Daemon::start_on(config, Inherited::default(), || sandbox.close()).await?;
     let result = if options.once {
         let client = Client::new(daemon.address().to_string());
@@ -88,8 +98,8 @@ async fn run_network(options: DevOptions, place: Place, sandbox: &Sandbox) -> Re
         };
         tour::make(&client, network.wallet()).await
     } else {
-        // The network runs whether or not somebody reads this.
-        let _ = out(&describe(&network, &daemon, &dir, &behind));
+        // The network runs even if nobody reads this.
+        let _ = out(&words::all(&network, &others, (&daemon, api.as_ref()), &behind, &dir));
         let stopped = async {
             while orders.next().await == Order::DropEverything {
                 daemon.drop_everything().await;
@@ -98,15 +108,33 @@ async fn run_network(options: DevOptions, place: Place, sandbox: &Sandbox) -> Re
         };
         tokio::select! {
             () = stopped => Ok(()),
-            how = behind_the_tunnels.lost() => Err(ServerError::LauncherLost(how).into()),
+            how = behind_the_tunnels.wait_for_launcher_exit() => Err(ServerError::LauncherLost(how).into()),
         }
     };
     daemon.stop().await;
+    if let Some(api) = api {
+        api.stop().await;
+    }
     network.stop().await;
     result
 }
 
-/// The folder to work in, and what removes it at the end where it is a temporary one.
+/// Lets the application behind the Content Server use its keys. In a folder whose path is too long for a socket, the
+/// network does without.
+async fn serve_application(network: &LocalNetwork, path: &Path) -> Result<Option<OtherEnd>> {
+    let Some(keys) = network.session_keys() else { return Ok(None) };
+    let socket = OtherEndListen::Unix(UnixSocket { path: path.into(), group: None });
+    let data_dir = DataDir::open(&network.server_data_dir(), Role::ContentServer, Sharing::Shared)?;
+    match OtherEnd::start(&socket, &keys, &data_dir).await {
+        Ok(api) => Ok(Some(api)),
+        Err(error) => {
+            eprintln!("The Content Server's application cannot use the keys: {}", in_words(&error.into()));
+            Ok(None)
+        }
+    }
+}
+
+/// The folder to work in. If it is temporary, the second value removes it at the end.
 fn data_dir(chosen: Option<&Path>) -> Result<(PathBuf, Option<tempfile::TempDir>)> {
     match chosen {
         Some(dir) => {
@@ -127,7 +155,7 @@ fn name_the_flag(error: NetworkError) -> anyhow::Error {
         NetworkError::Dns(DnsError::Bind { .. }) => Some("--dns-port"),
         _ => None,
     };
-    // This error names the flag of another command.
+    // The error's own text would name the flag of another command.
     if let NetworkError::ContentServer(ServerError::Listen { address, source }) = &error {
         return anyhow::anyhow!(
             "the Content Server cannot listen on {address}: {source}; choose another port with \
@@ -141,61 +169,4 @@ fn name_the_flag(error: NetworkError) -> anyhow::Error {
         }
         None => error,
     }
-}
-
-fn describe(network: &LocalNetwork, daemon: &Daemon, dir: &Path, behind: &str) -> String {
-    let [first, .., last] = network.node_addresses() else { return String::new() };
-    let mut lines = Vec::new();
-    lines.push("A complete key exchange network runs on this machine:".into());
-    lines.push(format!("  25 RAIDA nodes     {first} to {last} (UDP)"));
-    lines.push(format!("  DNS                {} (UDP and TCP), for {DOMAIN}", network.dns_address()));
-    lines.push(format!("  Content Server     {} (TCP), {behind}", network.content_server_address()));
-    lines.push(format!("  wallet             {}", network.wallet().display()));
-    lines.push(format!("  daemon             http://{}", daemon.address()));
-    lines.push(format!("  console            http://{}/ in a browser", daemon.address()));
-    lines.push(format!("  reference          http://{}/docs in a browser", daemon.address()));
-    lines.push(format!("  files              {}", dir.display()));
-    if let Some(file) = daemon.token_file() {
-        lines.push(format!("  token              {}", file.display()));
-    }
-    lines.push(String::new());
-    lines.extend(requests(network, daemon));
-    lines.push(String::new());
-    lines.push("Ctrl-C stops all of it.".into());
-    lines.join("\n")
-}
-
-/// A line to copy for each endpoint.
-fn requests(network: &LocalNetwork, daemon: &Daemon) -> Vec<String> {
-    let try_each =
-        "Try each endpoint (later lines use SESSION_ID and ENCRYPTED, which those before them set):";
-    let mut lines = vec![try_each.to_owned()];
-    let api = format!("http://{}", daemon.address());
-    let wallet = network.wallet().to_string_lossy();
-    let curl = match daemon.token_file() {
-        Some(file) => format!("curl -H \"Authorization: Bearer $(cat '{}')\"", file.display()),
-        None => "curl".into(),
-    };
-    let get = |path, parameters: &[(&str, &str)]| format!("  {curl} '{api}{}'", target(path, parameters));
-    lines.push(get("/api/rke/discover", &[("domain", DOMAIN)]));
-    let create = target("/api/rke/session", &[("domain", DOMAIN), ("wallet_path", &wallet)]);
-    lines.push(format!(
-        "  SESSION_ID=$({curl} -s '{api}{create}' | grep -o '[0-9a-f]\\{{32\\}}'); echo $SESSION_ID"
-    ));
-    let with_id = |path: &str, rest: &str| format!("  {curl} \"{api}{path}?session_id=$SESSION_ID{rest}\"");
-    lines.push(get("/api/rke/sessions", &[]));
-    lines.push(format!("  {curl} \"{api}/api/rke/session/$SESSION_ID\""));
-    lines.push(format!(
-        "  ENCRYPTED=$({curl} -s \"{api}/api/rke/encrypt?session_id=$SESSION_ID&plaintext=SGVsbG8gV29ybGQh\"); echo $ENCRYPTED"
-    ));
-    let field = |name| format!("$(echo $ENCRYPTED | sed 's/.*\"{name}\":\"\\([^\"]*\\).*/\\1/')");
-    let rest = format!("&ciphertext={}&nonce={}", field("ciphertext"), field("nonce"));
-    lines.push(with_id("/api/rke/decrypt", &rest));
-    lines.push(get("/api/rke/status", &[]));
-    lines.push(get("/api/rke/raidas", &[]));
-    lines.push(format!(
-        "  echo hello | {curl} -sN -X POST --data-binary @- \"{api}/api/rke/session/$SESSION_ID/tunnel\""
-    ));
-    lines.push(with_id("/api/rke/session/delete", ""));
-    lines
 }

@@ -13,7 +13,7 @@ use crate::terminal::out;
 /// `Hello World!` in Base64.
 const PLAINTEXT: &str = "SGVsbG8gV29ybGQh";
 
-/// Makes the tour against the daemon of `client`.
+/// Runs the tour against the daemon of `client`.
 ///
 /// # Errors
 /// Names the step that failed.
@@ -24,7 +24,7 @@ pub(crate) async fn make(client: &Client, wallet: &Path) -> Result<()> {
     expect("discover", found["key_sets"][0]["server_count"] == 25, "25 servers")?;
     let parameters = [("domain", DOMAIN), ("wallet_path", wallet)];
     let created = tour.step("create", "/api/rke/session", &parameters, 200).await?;
-    let id = created["session_id"].as_str().context("create: the answer has no session_id")?;
+    let id = created["session_id"].as_str().context("create: the response has no session_id")?;
     let parameters = [("session_id", id), ("plaintext", PLAINTEXT)];
     let encrypted = tour.step("encrypt", "/api/rke/encrypt", &parameters, 200).await?;
     let (ciphertext, nonce) = (&encrypted["ciphertext"], &encrypted["nonce"]);
@@ -62,6 +62,6 @@ impl Tour<'_> {
 }
 
 fn expect(step: &str, fulfilled: bool, what: &str) -> Result<()> {
-    ensure!(fulfilled, "step `{step}` failed: the answer does not show {what}");
+    ensure!(fulfilled, "step `{step}` failed: the response does not show {what}");
     Ok(())
 }

@@ -1,5 +1,4 @@
-//! `rke doctor`: looks for what is wrong and says what cures it. It changes nothing, and uses no coin and
-//! no key.
+//! `rke doctor`: looks for problems and says how to fix them. It changes nothing, and uses no coin and no key.
 
 mod clock;
 mod daemon;
@@ -7,17 +6,26 @@ mod directory;
 mod domain;
 mod exposure;
 mod machine;
+mod records;
 mod report;
 mod wallet;
+
+use std::path::Path;
 
 use anyhow::{Result, bail};
 
 use self::report::Report;
 use crate::cli::ask::DoctorOptions;
-use crate::terminal::out;
+use crate::terminal::{out, say};
 
 pub(crate) async fn run(options: &DoctorOptions) -> Result<()> {
     let mut report = Report::default();
+    if let (true, Some(domain), Some(folder)) =
+        (options.published.records, &options.domain, &options.data_dir)
+    {
+        records::check(&mut report, options, domain, folder).await;
+        return tell(&report, options.output.json);
+    }
     machine::check(&mut report, options.data_dir.as_deref());
     let client = options.output.daemon.client();
     let status = daemon::check(&mut report, &client).await;
@@ -35,7 +43,22 @@ pub(crate) async fn run(options: &DoctorOptions) -> Result<()> {
         let known = (status.as_ref(), raidas.as_ref());
         domain::check(&mut report, options, domain, known, &client).await;
     }
-    match options.output.json {
+    tell(&report, options.output.json)
+}
+
+/// `rke wallet check`: the part of the doctor that needs nothing but a wallet.
+pub(crate) fn check_wallet(path: &Path) -> Result<()> {
+    let mut report = Report::default();
+    wallet::check(&mut report, path);
+    tell(&report, false)?;
+    say(
+        "Only RAIDAs know whether the ANs are right. They say so when a session opens with the wallet: `rke session create`.",
+    );
+    Ok(())
+}
+
+fn tell(report: &Report, json: bool) -> Result<()> {
+    match json {
         true => out(&report.json())?,
         false => out(&report.text())?,
     }

@@ -1,4 +1,4 @@
-//! A wallet: whether its coins can be read, for how many RAIDAs they do, and who else can read them.
+//! A wallet: whether its coins can be read, at how many RAIDAs they are usable, and who else can read them.
 
 use std::path::Path;
 
@@ -6,8 +6,9 @@ use rke_host::wallet::examine::{Contents, examine};
 use rke_proto::{MIN_REQUIRED, RAIDA_COUNT};
 
 use super::report::Report;
+use crate::words::counted;
 
-/// Names of files in a message, at most.
+/// The most file names in a message.
 const SHOWN: usize = 5;
 
 pub(super) fn check(report: &mut Report, path: &Path) {
@@ -26,9 +27,10 @@ pub(super) fn check(report: &mut Report, path: &Path) {
 }
 
 fn coins(report: &mut Report, path: &Path, contents: &Contents) {
-    let usable = contents.usable.iter().filter(|coins| **coins > 0).count();
-    let two = contents.usable.iter().filter(|coins| **coins > 1).count();
-    let message = format!("{} coin files, usable at {usable} of {RAIDA_COUNT} RAIDAs", contents.files);
+    let usable = contents.usable.iter().filter(|coins| !coins.is_empty()).count();
+    let two = contents.usable.iter().filter(|coins| coins.len() > 1).count();
+    let files = counted(contents.files, "coin file");
+    let message = format!("{files}, usable at {usable} of {RAIDA_COUNT} RAIDAs");
     if usable < usize::from(MIN_REQUIRED) {
         report.fail(
             "wallet",
@@ -44,17 +46,23 @@ fn coins(report: &mut Report, path: &Path, contents: &Contents) {
     } else {
         report.ok("wallet", message);
     }
+    if !contents.repeated.is_empty() {
+        let coins: Vec<String> = contents.repeated.iter().take(SHOWN).map(ToString::to_string).collect();
+        let message = format!("coins that are in it more than once count once: {}", coins.join(", "));
+        report.warn(
+            "wallet",
+            message,
+            "keep the file with the right ANs, and move the others out of the wallet",
+        );
+    }
     if !contents.unusable.is_empty() {
         let names = contents.unusable.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("; ");
-        let message = format!("{} files cannot be used: {names}", contents.unusable.len());
+        let message = format!("{} cannot be used: {names}", counted(contents.unusable.len(), "file"));
         report.warn("wallet", message, "repair them, or move them out of the wallet");
     }
     if let Some(first) = contents.exposed.first() {
-        let message = format!(
-            "{} coin files may be read by others, {} for one",
-            contents.exposed.len(),
-            first.display()
-        );
+        let files = counted(contents.exposed.len(), "coin file");
+        let message = format!("{files} may be read by others, {} for one", first.display());
         report.warn("wallet", message, format!("chmod -R go= {}", path.display()));
     }
 }

@@ -1,12 +1,14 @@
-//! `rke raida`: one RAIDA node until it is told to stop, with other coins and settings when it is told so.
+//! `rke raida`: runs one RAIDA node until a signal stops it. SIGHUP reloads its coins and settings.
 
 mod owner;
 
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use anyhow::Result;
 use rke_host::data_dir::{Role, claim};
-use rke_raida::node::{Node, NodeConfig};
+use rke_raida::node::{CoinCount, CoinWatch, Node, NodeConfig};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::cli::{RaidaCommand, RaidaSubcommand};
 use crate::log::{self, LogFilter};
@@ -15,7 +17,10 @@ use crate::sandbox::Sandbox;
 use crate::settings::raida::{RaidaOptions, RaidaSettings};
 use crate::settings::{LogFormat, WrongSettings};
 use crate::signals::{Order, Orders};
-use crate::words::in_words;
+use crate::words::{counted, in_words};
+
+/// How often a node looks whether its coin files have changed. It reads them at the second look that finds the same.
+const LOOK_AT_COINS: Duration = Duration::from_secs(2);
 
 pub(crate) fn run(command: RaidaCommand) -> Result<()> {
     match command.command {
@@ -26,49 +31,65 @@ pub(crate) fn run(command: RaidaCommand) -> Result<()> {
 
 fn run_node(options: RaidaOptions) -> Result<()> {
     let settings = options.clone().settle()?;
+    let rules = settings.rules()?;
     let log_filter = log::start(&settings.log, LogFormat::Text).map_err(WrongSettings)?;
-    // What is to be writable must be there.
+    // The sandbox can only make a folder writable that exists.
     claim(&settings.data_dir, Role::Node(settings.raida))?;
     let sandbox = settings.sandbox();
-    // What says how many there are may be closed to it later.
+    // The sandbox may close the files that this number comes from.
     let receivers = available_parallelism().map_or(1, usize::from);
     let runtime = protection::start_runtime(settings.protection, 0, Some(&sandbox))?;
     runtime.block_on(async {
         let mut orders = Orders::listen()?;
+        let watch = CoinWatch::new(settings.coins.clone());
         let node = Node::start(NodeConfig {
             raida: settings.raida,
             listen: settings.listen,
             receivers,
             coin_folders: settings.coins.clone(),
             data_dir: settings.data_dir.clone(),
-            rules: settings.rules.clone(),
+            rules,
         });
         let node = node.await?;
         sandbox.close();
+        let with_others = warn_of_others(0, node.coins());
         eprintln!("RAIDA {} listens on {} (UDP).", settings.raida, node.address());
-        let running = Running { options, settings, sandbox, log_filter, node };
+        let mut running = Running { options, settings, sandbox, log_filter, node, watch, with_others };
         running.obey(&mut orders).await;
         running.node.stop().await;
         Ok(())
     })
 }
 
-/// The node, and what it was started with.
+/// The node, and the options and settings that it was started with.
 struct Running {
     options: RaidaOptions,
     settings: RaidaSettings,
     sandbox: Sandbox,
     log_filter: LogFilter,
     node: Node,
+    /// Its coin files.
+    watch: CoinWatch,
+    /// How many of them have the ANs of other RAIDAs too.
+    with_others: usize,
 }
 
 impl Running {
-    /// Does what signals ask for until one asks to stop.
-    async fn obey(&self, orders: &mut Orders) {
+    /// Obeys signals until one of them stops the node, and takes the coins that are put into its folders meanwhile.
+    async fn obey(&mut self, orders: &mut Orders) {
+        let mut looks = interval(LOOK_AT_COINS);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            match orders.next().await {
+            let order = tokio::select! {
+                order = orders.next() => order,
+                _ = looks.tick() => {
+                    self.look_at_coins();
+                    continue;
+                }
+            };
+            match order {
                 Order::Stop => return,
-                // It has no sessions.
+                // A node has no sessions.
                 Order::DropEverything => (),
                 Order::Reload => {
                     if let Err(error) = self.reload() {
@@ -79,18 +100,51 @@ impl Running {
         }
     }
 
-    /// Takes flags, environment and file as they are now, and the coins: all, or nothing.
-    fn reload(&self) -> Result<()> {
+    /// Reloads flags, environment, file and coins: all of them, or none if one is wrong.
+    fn reload(&mut self) -> Result<()> {
         let wanted = self.options.clone().settle()?;
         self.sandbox.expect_readable(&wanted.sandbox(), "node")?;
         let filter = log::parse(&wanted.log)?;
-        let coins = self.node.reload(&wanted.coins, wanted.rules.clone())?;
+        // Files that change while they are read are read again.
+        let watch = CoinWatch::new(wanted.coins.clone());
+        let count = self.node.reload(&wanted.coins, wanted.rules()?)?;
+        self.watch = watch;
         self.log_filter.change(filter)?;
         for setting in self.settings.fixed(&wanted) {
-            tracing::warn!(setting, "has changed, which takes a new start");
+            tracing::warn!(setting, "has changed; restart to apply it");
         }
-        let coins = if coins == 1 { "1 coin".to_owned() } else { format!("{coins} coins") };
-        eprintln!("RAIDA {} has read its settings again, and knows {coins}.", self.settings.raida);
+        self.knows(count, "settings");
         Ok(())
     }
+
+    /// Reads the coin files again if they have changed.
+    fn look_at_coins(&mut self) {
+        if !self.watch.has_changed() {
+            return;
+        }
+        match self.node.reload_coins(self.watch.folders()) {
+            Ok(count) => self.knows(count, "coins"),
+            Err(error) => tracing::error!("coins are not changed: {error}"),
+        }
+    }
+
+    /// Says what the node knows now that it has read its `settings` or `coins` again.
+    fn knows(&mut self, count: CoinCount, read: &str) {
+        self.with_others = warn_of_others(self.with_others, count);
+        let coins = counted(count.coins, "coin");
+        eprintln!("RAIDA {} has read its {read} again, and knows {coins}.", self.settings.raida);
+    }
+}
+
+/// Warns of files with the ANs of other RAIDAs, if there are more than before. Returns how many there are.
+fn warn_of_others(before: usize, now: CoinCount) -> usize {
+    let files = now.files_with_others;
+    if files > before {
+        tracing::warn!(
+            files,
+            "coin files have the ANs of other RAIDAs too, with which anyone who reads them can pose as the coins' owners; \
+             `rke coin split` writes files that have one RAIDA's only"
+        );
+    }
+    files
 }

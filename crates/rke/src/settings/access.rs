@@ -1,5 +1,5 @@
-//! The settings of who may use the daemon, for `rke serve` and `rke dev` alike: names, web origins,
-//! wallets, the token and the unix socket; and TLS, which only `rke serve` has.
+//! The settings of who may use the daemon: names, web origins, wallets, the token and the unix socket. `rke serve`
+//! and `rke dev` share them. The settings for TLS belong to `rke serve` only.
 
 use std::path::PathBuf;
 
@@ -16,16 +16,16 @@ use crate::switch::{Switch, switch_in_file};
 #[derive(Args, Clone, Deserialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct AccessOptions {
-    /// Answer requests whose Host is this name or address, beside localhost and loopback addresses; without TLS, if they
-    /// bring X-RKE-Request: 1 or the token. Repeatable.
+    /// Answer requests whose Host is this name or address, in addition to localhost and loopback addresses. Without
+    /// TLS, they must have X-RKE-Request: 1 or the token. Repeatable.
     #[arg(long, value_name = "NAME", env = "RKE_ALLOW_HOST", value_delimiter = ',')]
     #[serde(alias = "allow_host", default)]
     allow_host: Vec<String>,
-    /// Let web pages of this origin (scheme://host:port) use the API, beside those of loopback origins. Repeatable.
+    /// Let web pages of this origin (scheme://host:port) use the API, in addition to those of loopback origins. Repeatable.
     #[arg(long, value_name = "ORIGIN", env = "RKE_ALLOW_ORIGIN", value_delimiter = ',')]
     #[serde(alias = "allow_origin", default)]
     allow_origin: Vec<String>,
-    /// Let pages without an origin use the API: files from disk and sandboxed frames, anybody's included.
+    /// Let pages without an origin use the API: files from disk and sandboxed frames, anyone's included.
     #[arg(long, value_name = "SWITCH", env = "RKE_ALLOW_NULL_ORIGIN", value_parser = Switch, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[serde(alias = "allow_null_origin", default, deserialize_with = "switch_in_file")]
     allow_null_origin: Option<bool>,
@@ -33,11 +33,11 @@ pub(crate) struct AccessOptions {
     #[arg(long, value_name = "SWITCH", env = "RKE_NO_LOOPBACK_ORIGINS", value_parser = Switch, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[serde(alias = "no_loopback_origins", default, deserialize_with = "switch_in_file")]
     no_loopback_origins: Option<bool>,
-    /// Take wallets only from this folder, down to each coin file; a symbolic link must stay inside it.
+    /// Accept wallets only in this folder, down to each coin file; a symbolic link must stay inside it.
     #[arg(long, value_name = "DIR", env = "RKE_WALLET_ROOT")]
     #[serde(alias = "wallet_root")]
     wallet_root: Option<PathBuf>,
-    /// Want a token with each request: that of the file `token` in the data folder, new at each start.
+    /// Require a token with each request: that of the file `token` in the data folder, new at each start.
     #[arg(long, value_name = "SWITCH", env = "RKE_REQUIRE_TOKEN", value_parser = Switch, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[serde(alias = "require_token", default, deserialize_with = "switch_in_file")]
     require_token: Option<bool>,
@@ -55,7 +55,7 @@ pub(crate) struct AccessOptions {
 #[derive(Args, Clone, Deserialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct TlsOptions {
-    /// Serve HTTPS in place of HTTP, with the certificates in this PEM file.
+    /// Serve HTTPS instead of HTTP, with the certificates in this PEM file.
     #[arg(long, value_name = "FILE", env = "RKE_TLS_CERT")]
     #[serde(alias = "tls_cert")]
     tls_cert: Option<PathBuf>,
@@ -63,14 +63,14 @@ pub(crate) struct TlsOptions {
     #[arg(long, value_name = "FILE", env = "RKE_TLS_KEY")]
     #[serde(alias = "tls_key")]
     tls_key: Option<PathBuf>,
-    /// Let in only clients with a certificate that these authorities have signed (PEM).
+    /// Accept only clients with a certificate that these authorities have signed (PEM).
     #[arg(long, value_name = "FILE", env = "RKE_TLS_CLIENT_CA")]
     #[serde(alias = "tls_client_ca")]
     tls_client_ca: Option<PathBuf>,
 }
 
 impl AccessOptions {
-    /// Fills what flags and environment left open from the file.
+    /// Takes from the file what flags and environment left open.
     pub(crate) fn or(self, file: Self) -> Self {
         let list = |flag: Vec<String>, file| if flag.is_empty() { file } else { flag };
         Self {
@@ -85,22 +85,26 @@ impl AccessOptions {
         }
     }
 
-    /// Whether the group of the unix socket is to be looked up.
+    /// Whether the group of the unix socket is given by name and must be looked up.
     pub(crate) fn has_a_named_group(&self) -> bool {
         self.unix_socket_group.as_ref().is_some_and(|group| group.parse::<u32>().is_err())
     }
 
-    /// Puts them, and the files for TLS, into the daemon's settings.
+    /// Puts these settings and the files for TLS into the daemon's settings.
     ///
     /// # Errors
-    /// Where the group of the unix socket is none, or there is no socket for it.
+    /// The group of the unix socket does not exist, or it is set without a socket.
     pub(crate) fn settle(self, tls: Option<TlsFiles>, config: &mut Config) -> Result<()> {
         config.fixed.unix_socket = match (self.unix_socket, self.unix_socket_group) {
-            (None, Some(_)) => bail!("--unix-socket-group is of no use without --unix-socket"),
+            (None, Some(_)) => bail!("--unix-socket-group has no effect without --unix-socket"),
             (None, None) => None,
-            (Some(path), group) => {
-                Some(UnixSocket { path, group: group.as_deref().map(group_number).transpose()? })
-            }
+            (Some(path), group) => Some(UnixSocket {
+                path,
+                group: group
+                    .as_deref()
+                    .map(|group| group_number(group, "--unix-socket-group"))
+                    .transpose()?,
+            }),
         };
         config.fixed.token = match self.require_token {
             Some(true) => TokenRule::Required,
@@ -124,22 +128,22 @@ impl AccessOptions {
     }
 }
 
-/// The number of a group that is given by name or by number.
-fn group_number(group: &str) -> Result<u32> {
+/// The number of a group that is given by name or number with `option`.
+pub(crate) fn group_number(group: &str, option: &str) -> Result<u32> {
     if let Ok(number) = group.parse() {
         return Ok(number);
     }
     match Group::from_name(group) {
         Ok(Some(found)) => Ok(found.gid.as_raw()),
         Ok(None) => {
-            bail!("there is no group {group:?}; --unix-socket-group takes the name or the number of one")
+            bail!("there is no group {group:?}; {option} takes the name or the number of one")
         }
         Err(error) => bail!("cannot look up the group {group:?}: {}", std::io::Error::from(error)),
     }
 }
 
 impl TlsOptions {
-    /// Fills what flags and environment left open from the file.
+    /// Takes from the file what flags and environment left open.
     pub(crate) fn or(self, file: Self) -> Self {
         Self {
             tls_cert: self.tls_cert.or(file.tls_cert),
@@ -148,12 +152,12 @@ impl TlsOptions {
         }
     }
 
-    /// The files, if there are to be any.
+    /// The files for TLS, if any are set.
     pub(crate) fn settle(self) -> Result<Option<TlsFiles>> {
         match (self.tls_cert, self.tls_key, self.tls_client_ca) {
             (None, None, None) => Ok(None),
             (Some(certificate), Some(key), client_ca) => Ok(Some(TlsFiles { certificate, key, client_ca })),
-            _ => bail!("TLS takes both --tls-cert and --tls-key; --tls-client-ca comes beside them"),
+            _ => bail!("TLS needs both --tls-cert and --tls-key, also with --tls-client-ca"),
         }
     }
 }

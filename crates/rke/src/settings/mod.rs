@@ -1,5 +1,5 @@
-//! The daemon's settings: each is a flag, a `RKE_…` variable and a key of the configuration file,
-//! in this order of precedence. Unknown keys in the file are refused.
+//! The daemon's settings: each is a flag, a `RKE_…` variable and a key of the configuration file, in this order of
+//! precedence. Unknown keys in the file are rejected.
 
 pub(crate) mod access;
 mod directory;
@@ -23,13 +23,13 @@ use serde::{Deserialize, Deserializer};
 use self::access::{AccessOptions, TlsOptions};
 use self::directory::DirectoryOptions;
 use self::trust::TrustOptions;
-use crate::parse::parse_address;
+use crate::parse::{parse_address, parse_domain};
 use crate::protection::{Protection, SecretMemoryChoice};
 use crate::sandbox::{Sandbox, SandboxChoice, files_of_daemon};
 use crate::switch::{Switch, switch_in_file};
 use crate::words::in_words;
 
-/// Where the names of groups are.
+/// The system's database of groups.
 const GROUPS: &str = "/etc/group";
 
 /// `rke serve`. The same structure is read from flags, environment and file.
@@ -48,7 +48,7 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "ADDR", env = "RKE_LISTEN", value_delimiter = ',')]
     #[serde(default, deserialize_with = "one_or_several")]
     listen: Vec<Listen>,
-    /// Where the sealed key cache lies [default: rke in the XDG data folder].
+    /// Where to keep the sealed key cache [default: rke in the XDG data folder].
     #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]
     #[serde(alias = "data_dir")]
     data_dir: Option<PathBuf>,
@@ -56,7 +56,7 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "IP:PORT", env = "RKE_DNS_SERVER", value_parser = parse_address)]
     #[serde(alias = "dns_server")]
     dns_server: Option<SocketAddr>,
-    /// Ask RAIDAs and Content Servers at private, link-local and loopback addresses, if DNS names such. Always done where
+    /// Ask RAIDAs and Content Servers at private, link-local and loopback addresses if DNS names them. Always on if
     /// --dns-server is on this machine.
     #[arg(long, value_name = "SWITCH", env = "RKE_ALLOW_PRIVATE_RAIDAS", value_parser = Switch, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[serde(alias = "allow_private_raidas", default, deserialize_with = "switch_in_file")]
@@ -73,7 +73,7 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "SECONDS", env = "RKE_SESSION_MAX_LIFETIME")]
     #[serde(alias = "session_max_lifetime")]
     session_max_lifetime: Option<u64>,
-    /// End a session that nobody has used for so long [default: never].
+    /// End a session that nobody has used for this long [default: never].
     #[arg(long, value_name = "SECONDS", env = "RKE_SESSION_IDLE")]
     #[serde(alias = "session_idle")]
     session_idle: Option<u64>,
@@ -100,32 +100,32 @@ pub(crate) struct ServeOptions {
     #[command(flatten)]
     #[serde(flatten)]
     directory: DirectoryOptions,
-    /// One deadline over discovery and exchange [default: 5].
+    /// Deadline for discovery and exchange together [default: 5].
     #[arg(long, value_name = "SECONDS", env = "RKE_EXCHANGE_TIMEOUT")]
     #[serde(alias = "exchange_timeout")]
     exchange_timeout: Option<u64>,
-    /// Accept 1-byte shares for this domain: ends that know each other only weakly, or even keys of 8 bits. Repeatable.
+    /// Accept 1-byte shares for this domain: weakly authenticated sessions, or even keys of 8 bits. Repeatable.
     #[arg(long, value_name = "DOMAIN", env = "RKE_ALLOW_WEAK_SHARES", value_delimiter = ',')]
     #[serde(alias = "allow_weak_shares", default)]
     allow_weak_shares: Vec<String>,
-    /// Ask RAIDAs that give no 1-byte share of this domain in envelope 4 in envelope 1 as well. A listener learns a part of
-    /// the coin's ANs from it. Repeatable.
+    /// For this domain, also use envelope 1 to ask RAIDAs that give no 1-byte share in envelope 4. Eavesdroppers learn
+    /// part of the coin's ANs from it. Repeatable.
     #[arg(long, value_name = "DOMAIN", env = "RKE_ALLOW_ENVELOPE_1", value_delimiter = ',')]
     #[serde(alias = "allow_envelope_1", default)]
     allow_envelope_1: Vec<String>,
     /// Whether the Content Server has to confirm a fresh key of 8 bits [default: try]. It always proves all other keys.
     #[arg(long, value_name = "WHEN", env = "RKE_CONFIRM")]
     confirm: Option<ConfirmChoice>,
-    /// Seconds that each address of a Content Server has for a handshake, and for that [default: 2]. All of them together have
-    /// those of --exchange-timeout.
+    /// Seconds that each address of a Content Server has for a handshake, and for a confirmation [default: 2]. All of
+    /// its addresses together have those of --exchange-timeout.
     #[arg(long, value_name = "SECONDS", env = "RKE_CONFIRM_TIMEOUT")]
     #[serde(alias = "confirm_timeout")]
     confirm_timeout: Option<u64>,
-    /// Seconds that a client may neither send nor take a byte of a body [default: 60].
+    /// Seconds that a body may stall while the client neither sends nor takes a byte [default: 60].
     #[arg(long, value_name = "SECONDS", env = "RKE_BODY_TIMEOUT")]
     #[serde(alias = "body_timeout")]
     body_timeout: Option<u64>,
-    /// Send all requests through the router, also those that are answered faster without it. Answers are the same.
+    /// Send all requests through the router, even those that are answered faster without it. Responses are the same.
     #[arg(long, value_name = "SWITCH", env = "RKE_NO_FAST_PATH", value_parser = Switch, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[serde(alias = "no_fast_path", default, deserialize_with = "switch_in_file")]
     no_fast_path: Option<bool>,
@@ -168,7 +168,7 @@ pub(crate) struct ServeOptions {
 pub(crate) enum ConfirmChoice {
     /// A key that is not confirmed opens no session.
     Require,
-    /// It does, and the session shows it.
+    /// Such a key opens a session too, which shows it.
     Try,
     /// The Content Server is not asked.
     Off,
@@ -188,22 +188,22 @@ impl From<ConfirmChoice> for Confirm {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LogFormat {
-    /// Lines for people.
+    /// Lines for people to read.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// What `rke serve` runs with.
+/// All settings of `rke serve`.
 pub(crate) struct ServeSettings {
     pub(crate) daemon: Config,
     pub(crate) process: ProcessSettings,
-    /// Files of the settings themselves that are read again at SIGHUP.
+    /// The files that the settings name and that SIGHUP reads again.
     read_again: Vec<PathBuf>,
     pub(crate) log: String,
 }
 
-/// What holds for the process around the daemon, for as long as it runs.
+/// Settings of the process around the daemon. They cannot change while it runs.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ProcessSettings {
     pub(crate) protection: Protection,
@@ -225,13 +225,13 @@ impl ProcessSettings {
     }
 }
 
-/// The settings are not such that a daemon could run with them.
+/// The daemon cannot run with these settings.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", in_words(.0))]
 pub(crate) struct WrongSettings(pub(crate) anyhow::Error);
 
 impl ServeOptions {
-    /// The settings that these options, the environment and the file make.
+    /// The settings that result from these options, the environment and the file.
     ///
     /// # Errors
     /// [`WrongSettings`].
@@ -239,7 +239,7 @@ impl ServeOptions {
         self.fill().map_err(WrongSettings)
     }
 
-    /// Fills what flags and environment left open from the file, then from the defaults.
+    /// Fills in the settings that flags and environment left open: from the file, then from the defaults.
     fn fill(self) -> Result<ServeSettings> {
         let file = match &self.config {
             Some(path) => read_file(path)?,
@@ -266,7 +266,7 @@ impl ServeOptions {
         Ok(ServeSettings { daemon, process, read_again, log })
     }
 
-    /// Fills what flags and environment left open from the file.
+    /// Takes from the file what flags and environment left open.
     fn or(self, file: Self) -> Self {
         Self {
             config: self.config,
@@ -304,7 +304,7 @@ impl ServeOptions {
         }
     }
 
-    /// The daemon's settings, with the defaults for what is still open.
+    /// The daemon's settings, with defaults for everything still open.
     fn daemon(self, data_dir: PathBuf) -> Result<Config> {
         let mut config = Config::new(data_dir);
         let fixed = &mut config.fixed;
@@ -345,7 +345,7 @@ impl ServeOptions {
 }
 
 impl ServeSettings {
-    /// What the daemon keeps of its rights.
+    /// The rights that the daemon keeps.
     pub(crate) fn sandbox(&self) -> Sandbox {
         let read_again = self.read_again.iter().map(AsRef::as_ref);
         Sandbox::new(self.process.sandbox, files_of_daemon(&self.daemon, read_again))
@@ -357,19 +357,20 @@ fn seconds(given: Option<u64>, default: Duration) -> Duration {
 }
 
 fn parse_domains(flag: &str, names: &[String]) -> Result<Vec<Domain>> {
-    let parse =
-        |name: &String| Domain::new(name).with_context(|| format!("{flag} {name:?} is not a domain name"));
+    let parse = |name: &String| {
+        parse_domain(name).map_err(anyhow::Error::msg).with_context(|| format!("{flag} {name:?}"))
+    };
     names.iter().map(parse).collect()
 }
 
-/// Settings of a file.
+/// Reads settings from a file.
 pub(crate) fn read_file<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
     toml::from_str(&text).with_context(|| format!("the configuration file {} is wrong", path.display()))
 }
 
-/// Where the data lies unless something else is said.
+/// The data folder, unless a flag names another.
 pub(crate) fn default_data_dir() -> Result<PathBuf> {
     let folders = etcetera::choose_base_strategy();
     let folders = folders.context("no home folder is known; name a folder with --data-dir")?;
@@ -381,7 +382,7 @@ pub(crate) fn first_given<T, const N: usize>(lists: [Vec<T>; N]) -> Vec<T> {
     lists.into_iter().find(|list| !list.is_empty()).unwrap_or_default()
 }
 
-/// What to listen on, as one text or as a list of them.
+/// Reads the addresses to listen on, as one text or as a list.
 fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Listen>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -397,99 +398,4 @@ fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<List
 }
 
 #[cfg(test)]
-mod tests {
-    use rke_engine::settings::access::{LoopbackOrigins, NullOrigin, TlsFiles, TokenRule, UnixSocket};
-
-    use super::*;
-
-    fn file(text: &str) -> Result<ServeOptions> {
-        let dir = tempfile::tempdir()?;
-        let path = dir.path().join("rke.toml");
-        std::fs::write(&path, text)?;
-        read_file(&path)
-    }
-
-    #[test]
-    fn a_flag_goes_over_the_file_and_the_file_over_the_default() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let path = dir.path().join("rke.toml");
-        std::fs::write(
-            &path,
-            "max-sessions = 3\nsession-ttl = 9\ndata-dir = '/x'\nlog-format = 'json'\naudit-log = '/a'",
-        )
-        .expect("written");
-        let options = ServeOptions { config: Some(path), max_sessions: Some(5), ..Default::default() };
-        let settings = options.settle().expect("settings");
-        assert_eq!(settings.daemon.reloadable.max_sessions, 5);
-        assert_eq!(settings.daemon.reloadable.session_ttl, Duration::from_secs(9));
-        assert_eq!(
-            (settings.daemon.reloadable.max_keys, settings.daemon.fixed.audit_log),
-            (64, Some("/a".into()))
-        );
-        assert!(settings.process.log_format == LogFormat::Json);
-    }
-
-    #[test]
-    fn unknown_keys_and_wrong_values_are_refused() {
-        for text in [
-            "max-session = 3",
-            "listen = 'here'",
-            "listen = ['127.0.0.1:1', 'here']",
-            "max-sessions = -1",
-            "config = 'x'",
-            "= 1",
-            "allow-hosts = ['a']",
-            "allow-host = 'a'",
-            "require-token = 'maybe'",
-            "tls_certificate = '/x'",
-            "audit-log = true",
-        ] {
-            assert!(file(text).is_err(), "{text}");
-        }
-        let lists = "allow-weak-shares = ['a.test']\nallow-envelope-1 = ['b.test']\nlisten = '[::1]:1'";
-        assert!(file(lists).is_ok());
-        let two = file("listen = ['localhost:1', '10.0.0.1:2']").expect("options").listen;
-        assert_eq!(two, [Listen::Localhost(1), Listen::Address(([10, 0, 0, 1], 2).into())]);
-    }
-
-    #[test]
-    fn envelope_1_is_off_but_for_the_domains_that_are_named() {
-        let settle = |text: &str| {
-            let options = ServeOptions { data_dir: Some("/x".into()), ..file(text).expect("options") };
-            options.settle().map(|settings| settings.daemon.reloadable.allow_envelope_1)
-        };
-        assert_eq!(settle("").ok(), Some(Vec::new()));
-        let named = settle("allow-envelope-1 = ['a.test', 'B.test']").ok();
-        assert_eq!(named, Some(vec![Domain::new("a.test").expect("a"), Domain::new("b.test").expect("b")]));
-        let Err(wrong) = settle("allow_envelope_1 = ['a b']") else { panic!("a space in a domain") };
-        assert!(wrong.to_string().contains("--allow-envelope-1 \"a b\""), "{wrong}");
-    }
-
-    #[test]
-    fn the_file_says_too_who_may_use_the_daemon() {
-        let text = "data-dir = '/x'\nallow-host = ['a.test']\nallow_origin = ['https://a.test']\n\
-                    allow-null-origin = true\nno-loopback-origins = true\nwallet-root = '/w'\n\
-                    require-token = true\nunix-socket = '/s'\nunix-socket-group = '0'\ntls-cert = '/c'\ntls_key = '/k'\n\
-                    tls-client-ca = '/a'";
-        let mut options = file(text).expect("options");
-        options.data_dir = Some("/x".into());
-        let Config { fixed, reloadable } = options.settle().expect("settings").daemon;
-        let access = reloadable.access;
-        assert_eq!(
-            (access.allow_hosts, access.allow_origins),
-            (vec!["a.test".into()], vec!["https://a.test".into()])
-        );
-        assert_eq!(
-            (access.null_origin, access.loopback_origins),
-            (NullOrigin::Allowed, LoopbackOrigins::Refused)
-        );
-        assert_eq!(
-            (access.wallet_root, fixed.unix_socket),
-            (Some("/w".into()), Some(UnixSocket { path: "/s".into(), group: Some(0) }))
-        );
-        assert_eq!(fixed.token, TokenRule::Required);
-        let tls = TlsFiles { certificate: "/c".into(), key: "/k".into(), client_ca: Some("/a".into()) };
-        assert_eq!(access.tls, Some(tls));
-        assert!(file("tls-cert = '/c'").expect("options").settle().is_err(), "a certificate without its key");
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! Bars on standard error, where that is a terminal.
+//! Progress bars on standard error, if it is a terminal.
 
 use std::io::{IsTerminal, stderr};
 use std::time::Duration;
@@ -6,15 +6,15 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressBarIter, ProgressDrawTarget, ProgressStyle};
 use tokio::io::AsyncRead;
 
-/// How often a bar is drawn anew while nothing happens.
+/// How often a bar is redrawn while nothing else happens.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Whether somebody sees a bar.
+/// Whether a bar would be visible.
 pub(super) fn is_seen() -> bool {
     stderr().is_terminal() && std::env::var_os("TERM").is_some_and(|kind| kind != "dumb")
 }
 
-/// Whether the terminal shows signs beyond ASCII.
+/// Whether the terminal can show characters beyond ASCII.
 pub(crate) fn shows_unicode() -> bool {
     let set = ["LC_ALL", "LC_CTYPE", "LANG"]
         .iter()
@@ -22,11 +22,11 @@ pub(crate) fn shows_unicode() -> bool {
     set.is_some_and(|set| set.to_uppercase().replace('-', "").contains("UTF8"))
 }
 
-/// A bar or a spinner. It goes away when it is dropped.
+/// A bar or a spinner. It disappears when it is dropped.
 pub(crate) struct Bar(ProgressBar);
 
 impl Bar {
-    /// A bar for data of this length, or a spinner that counts where that is not known.
+    /// A bar for data of this length, or a spinner that counts if the length is unknown.
     pub(crate) fn of_bytes(what: &'static str, len: Option<u64>) -> Self {
         let template = match len {
             Some(_) => "{prefix} {bar:30} {bytes} of {total_bytes}, {binary_bytes_per_sec}, {eta} left",
@@ -35,12 +35,11 @@ impl Bar {
         Self::new(len, template, |bar| bar.set_prefix(what))
     }
 
-    /// No bar.
     pub(crate) fn hidden() -> Self {
         Self(ProgressBar::hidden())
     }
 
-    /// A spinner with text beside it.
+    /// A spinner followed by text.
     pub(super) fn spinner(text: String) -> Self {
         Self::new(None, "{spinner} {msg}", |bar| bar.set_message(text))
     }
@@ -62,12 +61,12 @@ impl Bar {
         self.0.set_message(text);
     }
 
-    /// Leaves this line where the bar was.
+    /// Replaces the bar by this line, which stays.
     pub(super) fn leave(self, text: String) {
         self.0.suspend(|| super::say(&text));
     }
 
-    /// What is read through this moves the bar on.
+    /// Moves the bar on as data is read through the returned reader.
     pub(crate) fn reading<R: AsyncRead + Unpin>(&self, from: R) -> ProgressBarIter<R> {
         self.0.wrap_async_read(from)
     }

@@ -1,8 +1,9 @@
-//! What people at a terminal see: text and tables with colours, spans of time, bars. Colours go away by
-//! themselves where NO_COLOR is set or there is no terminal, bars where standard error is none.
+//! Output for people at a terminal: text and tables with colours, spans of time, progress bars. Colours are left
+//! out if NO_COLOR is set or the output is not a terminal, bars if standard error is not a terminal.
 
 mod bar;
 mod exchange;
+mod size;
 mod span;
 mod style;
 mod table;
@@ -10,7 +11,8 @@ mod text;
 
 pub(crate) use bar::{Bar, shows_unicode};
 pub(crate) use exchange::watched;
+pub(crate) use size::{help_width, size};
 pub(crate) use span::{from_now, span};
-pub(crate) use style::{BAD, BOLD, DIM, DOUBTFUL, GOOD, paint};
-pub(crate) use table::{Cell, table};
-pub(crate) use text::{SeenEnough, clean, out, out_refusal, printed, say};
+pub(crate) use style::{BAD, BOLD, BRIGHT, DIM, DOUBTFUL, GOOD, paint};
+pub(crate) use table::{Cell, Narrow, fitted, styled, table};
+pub(crate) use text::{OutputFailure, SeenEnough, clean, is_about_output, out, out_refusal, printed, say};

@@ -1,5 +1,5 @@
-//! `rke trust …`: the Content Servers that the daemon remembers. It works on the daemon's file, never through
-//! the daemon: who may use its HTTP interface does not get to say whom it trusts.
+//! `rke trust …`: the Content Servers that the daemon remembers. It works on the daemon's file and never through the
+//! daemon: someone who may use the HTTP interface must not decide whom the daemon trusts.
 
 use std::path::PathBuf;
 
@@ -65,17 +65,4 @@ impl From<FormChoice> for Form {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::ValueEnum;
-
-    use super::*;
-
-    #[test]
-    fn forms_have_the_same_names_on_the_command_line_as_in_the_file() {
-        let named = FormChoice::value_variants().iter().map(|choice| {
-            (choice.to_possible_value().expect("a name").get_name().to_owned(), Form::from(*choice))
-        });
-        let expected = Form::ALL.into_iter().map(|form| (form.name().to_owned(), form));
-        assert_eq!(named.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
-    }
-}
+mod tests;

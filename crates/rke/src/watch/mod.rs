@@ -1,5 +1,5 @@
-//! `rke watch`: sessions and RAIDAs as they change, until somebody leaves. It asks the daemon each second,
-//! and at once where the daemon's events say that something has changed.
+//! `rke watch`: sessions and RAIDAs as they change, until the user leaves. It asks the daemon once a second, and
+//! immediately when an event reports a change.
 
 mod observer;
 mod screen;
@@ -19,24 +19,38 @@ pub(crate) async fn run(daemon: &DaemonOptions) -> Result<()> {
         bail!("watch needs a terminal; `rke status`, `rke session list` and `rke raidas` print once");
     }
     let mut stop = Stop::listen()?;
-    let mut observations = observer::start(daemon.client());
+    let mut observations = observer::start(daemon.client(), daemon.timeout());
     let mut screen = Screen::enter().context("cannot use the terminal")?;
     let mut inputs = screen::inputs();
     let mut view = View::new(&daemon.address);
     loop {
-        screen.show(&view).context("cannot write to the terminal")?;
+        screen.show(&mut view).context("cannot write to the terminal")?;
         tokio::select! {
             Some(observation) = observations.recv() => view.take(observation),
             input = inputs.recv() => match input {
-                Some(Input::Resized) => (),
-                Some(Input::Leave) | None => return Ok(()),
+                Some(input) if obey(input, &mut view) => (),
+                _ => return Ok(()),
             },
             () = stop.wait() => return Ok(()),
         }
     }
 }
 
-/// Signals to end the program, which has to put the terminal in order first.
+/// Does what the user wants. Returns whether to go on.
+fn obey(input: Input, view: &mut View) -> bool {
+    match input {
+        Input::Resized => (),
+        // While help is shown, every key except those of `Leave` only closes it.
+        Input::Scroll(_) | Input::Help | Input::Back | Input::Other if view.helps() => view.switch_help(),
+        Input::Scroll(how) => view.scroll(how),
+        Input::Help => view.switch_help(),
+        Input::Other => (),
+        Input::Back | Input::Leave => return false,
+    }
+    true
+}
+
+/// The signals that end the program. It restores the terminal first.
 struct Stop([Signal; 3]);
 
 impl Stop {

@@ -1,49 +1,50 @@
-//! Looks at the daemon again and again.
+//! Observes the daemon again and again.
 
 use std::collections::HashMap;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rke_client::answer::{Raidas, Row, Sessions, Shown, Status};
 use rke_client::call;
+use rke_client::response::{Raidas, SessionSummary, Sessions, Shown, Status};
 use rke_client::{Client, Error, Events};
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::{sleep, timeout};
 
-/// Longest time between two looks.
+/// The longest time between two observations.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Shortest time between two looks: an exchange has dozens of events.
+/// The shortest time between two observations: an exchange has dozens of events.
 const PAUSE: Duration = Duration::from_millis(150);
 
-/// How long the daemon may take to answer.
+/// How long the daemon may take to respond, unless --timeout is shorter.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Sessions that are looked at more closely: no screen has more lines.
+/// The most sessions to request details of: no screen has more lines.
 const MOST_DETAILS: usize = 200;
 
-/// Of these, how many in one look, so that it ends in time.
+/// The most details to request in one observation, so that it ends in time.
 const DETAILS_AT_ONCE: usize = 20;
 
-/// How the keys of sessions were made, by the sessions' ids.
+/// How each session's key was made, by session id.
 pub(super) type Details = HashMap<String, Arc<Shown>>;
 
-/// What is seen of a daemon at one time.
+/// The state of a daemon at one time.
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(super) struct Snapshot {
     pub(super) status: Status,
-    /// Those that expire first come first.
+    /// Sorted by expiry, the earliest first.
     pub(super) sessions: Sessions,
     pub(super) details: Details,
     pub(super) raidas: Raidas,
 }
 
-/// What a look brings: what is seen, or why nothing is.
-pub(super) type Observation = Result<Seen, String>;
+/// The result of an observation: the state, or why it is unknown.
+pub(super) type Observation = Result<Snapshot, String>;
 
-/// Starts to look.
-pub(super) fn start(client: Client) -> Receiver<Observation> {
+/// Starts to observe.
+pub(super) fn start(client: Client, limit: Duration) -> Receiver<Observation> {
+    let client = client.with_timeout(PATIENCE.min(limit));
     let (found, observations) = channel(1);
     tokio::spawn(async move {
         let (mut events, mut details) = (None, Details::new());
@@ -54,7 +55,7 @@ pub(super) fn start(client: Client) -> Receiver<Observation> {
                 return;
             }
             if events.is_none() && is_there {
-                events = timeout(PATIENCE, client.events()).await.ok().and_then(Result::ok);
+                events = client.events().await.ok();
             }
             sleep(PAUSE).await;
             tokio::select! {
@@ -72,17 +73,17 @@ async fn look(client: &Client, details: &mut Details) -> Observation {
             tokio::try_join!(client.status(), client.sessions(), client.raidas())?;
         sessions.sessions.sort_by_key(|row| row.expires_at);
         learn(client, &sessions.sessions, details).await?;
-        Ok::<_, Error>(Seen { status, sessions, details: details.clone(), raidas })
+        Ok::<_, Error>(Snapshot { status, sessions, details: details.clone(), raidas })
     };
     match timeout(PATIENCE, all).await {
         Ok(Ok(seen)) => Ok(seen),
         Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("the daemon at {} does not answer in time", client.address())),
+        Err(_) => Err(format!("the daemon at {} does not respond in time", client.address())),
     }
 }
 
-/// How a session's key was made never changes, so it is asked for once.
-async fn learn(client: &Client, rows: &[Row], details: &mut Details) -> Result<(), Error> {
+/// Requests how each session's key was made. That never changes, so one request per session is enough.
+async fn learn(client: &Client, rows: &[SessionSummary], details: &mut Details) -> Result<(), Error> {
     let ids = || rows.iter().take(MOST_DETAILS).map(|row| row.session_id.as_str());
     let known: Details = ids().filter_map(|id| details.remove_entry(id)).collect();
     *details = known;
@@ -90,7 +91,7 @@ async fn learn(client: &Client, rows: &[Row], details: &mut Details) -> Result<(
     for id in missing {
         match client.ask(&call::show(id)).await {
             Ok(shown) => _ = details.insert(id.to_owned(), Arc::new(shown)),
-            // It has ended since it was listed.
+            // The session has ended since it was listed.
             Err(Error::SessionGone(_)) => (),
             Err(error) => return Err(error),
         }
@@ -98,7 +99,7 @@ async fn learn(client: &Client, rows: &[Row], details: &mut Details) -> Result<(
     Ok(())
 }
 
-/// Waits for the next event, for ever where the daemon has none.
+/// Waits for the next event, or forever if the daemon sends none.
 async fn news(events: &mut Option<Events>) {
     if let Some(listening) = events {
         match listening.next().await {

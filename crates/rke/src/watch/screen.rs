@@ -1,5 +1,5 @@
-//! The terminal while `rke watch` has it: another screen, no cursor, keys as they are pressed. All of it
-//! is undone when the value goes.
+//! The terminal while `rke watch` uses it: the alternate screen, no cursor, keys as they are pressed. Dropping
+//! [`Screen`] restores it.
 
 use std::io::{self, Write, stdout};
 use std::thread;
@@ -9,21 +9,27 @@ use crossterm::cursor::{Hide, MoveTo, Show};
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, read};
 use crossterm::terminal::{
     BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
-    LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size,
+    LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{execute, queue};
 use tokio::sync::mpsc::{Receiver, channel};
 
-use super::view::View;
+use super::view::{Scroll, View};
+use crate::terminal::size;
 
-/// What the person at the terminal does.
+/// What the user does at the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Input {
     Leave,
+    /// Closes the help if it is open, else leaves the program.
+    Back,
+    Help,
+    Scroll(Scroll),
     Resized,
+    Other,
 }
 
-/// A terminal that is being drawn on.
+/// The terminal, set up for drawing.
 pub(super) struct Screen {
     colours: ColorChoice,
 }
@@ -32,15 +38,15 @@ impl Screen {
     pub(super) fn enter() -> io::Result<Self> {
         let colours = AutoStream::choice(&stdout());
         enable_raw_mode()?;
-        // From here on there is something to undo.
+        // From here on, dropping `screen` restores the terminal.
         let screen = Self { colours };
         execute!(stdout(), EnterAlternateScreen, Hide)?;
         Ok(screen)
     }
 
-    /// Draws all of it, at once and without flicker.
-    pub(super) fn show(&mut self, view: &View) -> io::Result<()> {
-        let (width, height) = size()?;
+    /// Draws the whole view at once, without flicker.
+    pub(super) fn show(&mut self, view: &mut View) -> io::Result<()> {
+        let (width, height) = size();
         let lines = view.lines(width.into(), height.into());
         let mut drawn = Vec::new();
         queue!(drawn, BeginSynchronizedUpdate)?;
@@ -68,10 +74,10 @@ impl Drop for Screen {
     }
 }
 
-/// What is done at the terminal from now on.
+/// The user's inputs from now on.
 pub(super) fn inputs() -> Receiver<Input> {
     let (done, inputs) = channel(8);
-    // It waits for a key, which may never come: it is left behind at the end.
+    // This thread waits for a key that may never be pressed, so nobody joins it at the end.
     thread::spawn(move || {
         while let Ok(event) = read() {
             if meaning(&event).is_some_and(|input| done.blocking_send(input).is_err()) {
@@ -85,12 +91,23 @@ pub(super) fn inputs() -> Receiver<Input> {
 fn meaning(event: &Event) -> Option<Input> {
     match event {
         Event::Resize(..) => Some(Input::Resized),
-        Event::Key(KeyEvent { code: KeyCode::Char('q' | 'Q') | KeyCode::Esc, .. }) => Some(Input::Leave),
         Event::Key(KeyEvent { code: KeyCode::Char('c' | 'd'), modifiers, .. })
             if modifiers.contains(KeyModifiers::CONTROL) =>
         {
             Some(Input::Leave)
         }
+        Event::Key(KeyEvent { code, .. }) => Some(match code {
+            KeyCode::Char('q' | 'Q') => Input::Leave,
+            KeyCode::Esc => Input::Back,
+            KeyCode::Char('?' | 'h') => Input::Help,
+            KeyCode::Down | KeyCode::Char('j') => Input::Scroll(Scroll::Lines(1)),
+            KeyCode::Up | KeyCode::Char('k') => Input::Scroll(Scroll::Lines(-1)),
+            KeyCode::PageDown | KeyCode::Char(' ') => Input::Scroll(Scroll::Pages(1)),
+            KeyCode::PageUp => Input::Scroll(Scroll::Pages(-1)),
+            KeyCode::Home | KeyCode::Char('g') => Input::Scroll(Scroll::First),
+            KeyCode::End | KeyCode::Char('G') => Input::Scroll(Scroll::Last),
+            _ => Input::Other,
+        }),
         _ => None,
     }
 }

@@ -1,0 +1,89 @@
+//! The text of `rke help`: the commands in groups, each with the first sentence of its own help.
+
+use std::fmt::Write;
+
+use anstyle::Style;
+use clap::{Command, CommandFactory, FromArgMatches};
+
+use super::Cli;
+use crate::terminal::help_width;
+
+/// The groups. A test checks that every command is in one.
+const GROUPS: [(&str, &[&str]); 6] = [
+    ("Sessions", &["session", "keys", "trust"]),
+    ("Data", &["encrypt", "decrypt", "connect"]),
+    ("What is going on", &["status", "watch", "activity", "raidas", "ping", "discover", "doctor", "audit"]),
+    ("Coins", &["wallet", "coin"]),
+    ("Long-running programs", &["serve", "dev", "raida", "content-server"]),
+    ("The program", &["version", "completions", "man", "help"]),
+];
+
+const HELP: &str = "Show this, or the help of a command.";
+
+const AFTER: &str = "\
+`rke COMMAND --help` says more, with examples. Exit codes: 0 done, 1 refused, 2 usage, 3 no daemon;
+`rke connect` exits as ssh does, with the command's status or 255.
+Colours are left out if NO_COLOR is set or the output is not a terminal.";
+
+/// The column at which the texts of commands begin in the list.
+const INDENT: usize = 18;
+
+/// The program's command line, with the groups.
+pub(crate) fn command() -> Command {
+    command_for(help_width().map_or(0, usize::from))
+}
+
+/// The command line for a terminal with `width` columns. With 0, no line is broken.
+fn command_for(width: usize) -> Command {
+    let command = Cli::command().term_width(width);
+    let (groups, after) = (groups(&command, width), wrapped(AFTER, 0, width));
+    let template = format!("{{about}}\n\n{{usage-heading}} {{usage}}\n{groups}\n{{options}}\n\n{after}\n");
+    command.help_template(template)
+}
+
+/// Parses the command line of this process. Ends the process if it requests help or is wrong.
+pub(crate) fn parse() -> Cli {
+    let matches = command().get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+fn groups(command: &Command, width: usize) -> String {
+    let mut text = String::new();
+    let heading = Style::new().bold().underline();
+    let name_style = Style::new().bold();
+    for (title, names) in GROUPS {
+        let _ = write!(text, "\n{heading}{title}:{heading:#}\n");
+        for name in names {
+            let about = command.find_subcommand(name).and_then(Command::get_about);
+            let about = about.map_or_else(|| HELP.into(), ToString::to_string);
+            let about = wrapped(about.trim_end_matches('.'), INDENT, width);
+            let _ = writeln!(text, "  {name_style}{name:<16}{name_style:#}{about}");
+        }
+    }
+    let _ = write!(text, "\n{heading}Options:{heading:#}");
+    text
+}
+
+/// A text whose lines begin after `indent` columns and end before `width`. The caller has already indented the
+/// first line.
+fn wrapped(text: &str, indent: usize, width: usize) -> String {
+    let mut lines = Vec::new();
+    for whole in text.lines() {
+        let mut line = String::new();
+        for word in whole.split(' ') {
+            let length = indent + line.chars().count() + 1 + word.chars().count();
+            if width > 0 && length > width && !line.is_empty() {
+                lines.push(std::mem::take(&mut line));
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        lines.push(line);
+    }
+    lines.join(&format!("\n{:indent$}", ""))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! The text that `rke dev` prints: which pages to open, where everything is, and lines to paste.
+
+use std::path::Path;
+
+use rke_client::call::target;
+use rke_daemon::{Daemon, OtherEnd};
+use rke_raida::content_server::DnsRecords;
+use rke_raida::network::LocalNetwork;
+
+use super::DOMAIN;
+use crate::terminal::{BRIGHT, paint};
+
+/// `Hello World!` in Base64.
+const PLAINTEXT: &str = "SGVsbG8gV29ybGQh";
+
+pub(super) fn all(
+    network: &LocalNetwork,
+    others: &[DnsRecords],
+    (daemon, api): (&Daemon, Option<&OtherEnd>),
+    behind: &str,
+    dir: &Path,
+) -> String {
+    let console = paint(BRIGHT, format!("http://{}/", daemon.address()));
+    let mut lines = vec![format!("The console is at {console}"), String::new()];
+    lines.extend(places(network, others, (daemon, api), behind, dir));
+    lines.push(String::new());
+    lines.push("Paste these lines into a shell. They go through a session, from top to bottom:".into());
+    lines.extend(tour(network, daemon).into_iter().map(|line| format!("  {line}")));
+    lines.push(String::new());
+    lines.push("The session stays open, and SESSION_ID is its id. Ctrl-C stops all of it.".into());
+    lines.join("\n")
+}
+
+fn places(
+    network: &LocalNetwork,
+    others: &[DnsRecords],
+    (daemon, api): (&Daemon, Option<&OtherEnd>),
+    behind: &str,
+    dir: &Path,
+) -> Vec<String> {
+    let nodes = match network.node_addresses() {
+        [first, .., last] => format!("{first} to {last} (UDP)"),
+        _ => String::new(),
+    };
+    let domains: Vec<&str> =
+        std::iter::once(DOMAIN).chain(others.iter().map(|other| &*other.domain)).collect();
+    let mut places = vec![
+        ("25 RAIDA nodes", nodes),
+        ("DNS", format!("{} (UDP and TCP), for {}", network.dns_address(), domains.join(", "))),
+        ("Content Server", format!("{} (TCP), {behind}", network.content_server_address())),
+        ("wallet", network.wallet().display().to_string()),
+        ("daemon", format!("http://{}", daemon.address())),
+        ("reference", format!("http://{}/docs in a browser", daemon.address())),
+        ("book", format!("http://{}/book/ in a browser", daemon.address())),
+        ("files", dir.display().to_string()),
+    ];
+    places.extend(daemon.token_file().map(|file| ("token", file.display().to_string())));
+    let socket = api.and_then(OtherEnd::socket);
+    places.extend(
+        socket.map(|path| ("other end", format!("unix:{}, for `rke content-server list`", path.display()))),
+    );
+    let title = "A complete key exchange network runs on this machine:".to_owned();
+    let line = |(what, place)| format!("  {what:<18} {place}");
+    std::iter::once(title).chain(places.into_iter().map(line)).collect()
+}
+
+/// Sets the variables by which `rke` finds the daemon, and by which the documents name the wallet.
+fn environment(wallet: &str, daemon: &Daemon) -> String {
+    let token = daemon.token_file().map(|file| format!(" RKE_TOKEN_FILE='{}'", file.display()));
+    format!("export RKE_DAEMON={} WALLET='{wallet}'{}", daemon.address(), token.unwrap_or_default())
+}
+
+/// One line for each part of the API. Each line can use the results of those before it.
+fn tour(network: &LocalNetwork, daemon: &Daemon) -> Vec<String> {
+    let api = format!("http://{}/api/rke", daemon.address());
+    let curl = match daemon.token_file() {
+        Some(file) => format!("curl -s -H \"Authorization: Bearer $(cat '{}')\"", file.display()),
+        None => "curl -s".into(),
+    };
+    let wallet = network.wallet().to_string_lossy();
+    let discover = target("/discover", &[("domain", DOMAIN)]);
+    let create = target("/session", &[("domain", DOMAIN), ("wallet_path", &wallet)]);
+    // Extracts a field from the JSON in a shell variable.
+    let field = |of: &str, name| format!("$(echo ${of} | sed 's/.*\"{name}\":\"\\([^\"]*\\).*/\\1/')");
+    let (ciphertext, nonce) = (field("ENCRYPTED", "ciphertext"), field("ENCRYPTED", "nonce"));
+    let (json, sealed) = ("-H 'Content-Type: application/json' -d", field("SEALED", "sealed"));
+    let body = |name, value: &str| {
+        format!("\"{{\\\"session_id\\\":\\\"$SESSION_ID\\\",\\\"{name}\\\":\\\"{value}\\\"}}\"")
+    };
+    vec![
+        environment(&wallet, daemon),
+        format!("{curl} '{api}{discover}'; echo"),
+        format!("SESSION_ID=$({curl} '{api}{create}' | grep -o '[0-9a-f]\\{{32\\}}'); echo $SESSION_ID"),
+        format!("{curl} '{api}/sessions'; echo"),
+        format!("{curl} \"{api}/session/$SESSION_ID\"; echo"),
+        format!(
+            "ENCRYPTED=$({curl} \"{api}/encrypt?session_id=$SESSION_ID&plaintext={PLAINTEXT}\"); echo $ENCRYPTED"
+        ),
+        format!(
+            "{curl} \"{api}/decrypt?session_id=$SESSION_ID&ciphertext={ciphertext}&nonce={nonce}\"; echo"
+        ),
+        format!("SEALED=$({curl} {json} {} '{api}/seal'); echo $SEALED", body("plaintext", PLAINTEXT)),
+        format!("{curl} {json} {} '{api}/open'; echo", body("sealed", &sealed)),
+        format!("echo hello | {curl} -N -X POST --data-binary @- \"{api}/session/$SESSION_ID/tunnel\""),
+        format!("{curl} -X POST \"{api}/session/$SESSION_ID/renew\"; echo"),
+        format!("{curl} '{api}/keys'; echo"),
+        format!("{curl} '{api}/raidas'; echo"),
+        format!("{curl} '{api}/status'; echo"),
+    ]
+}

@@ -1,0 +1,63 @@
+//! Values of flags that several commands take.
+
+use std::net::{IpAddr, SocketAddr};
+
+use rke_engine::Domain;
+use rke_proto::records::SERVICE;
+use rke_raida::replay::SHARES;
+
+/// More than fits into any machine's memory.
+const MAX_REPLAY_PLACES: usize = 1 << 30;
+
+/// Parses an address to listen on or to connect to. Names are not allowed, because a name may have several addresses.
+pub(crate) fn parse_address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "it must be an IP address with a port, such as 127.0.0.1:8080 or [::1]:8080")
+}
+
+/// A coin may use one in `SHARES` of the places. With fewer places than that, it could use none.
+pub(crate) fn parse_replay_places(text: &str) -> Result<usize, String> {
+    let places = text.parse().ok().filter(|places| (SHARES..=MAX_REPLAY_PLACES).contains(places));
+    places.ok_or_else(|| format!("the number of places is from {SHARES} to {MAX_REPLAY_PLACES}"))
+}
+
+/// A domain.
+pub(crate) fn parse_domain(text: &str) -> Result<Domain, String> {
+    let domain = Domain::new(text).ok_or("it is not a domain name, such as content.example.com")?;
+    expect_bare(&domain)?;
+    Ok(domain)
+}
+
+/// A domain that the daemon reads, and that it responds to if it is not one.
+pub(crate) fn parse_domain_for_daemon(text: &str) -> Result<String, String> {
+    Domain::new(text).as_ref().map_or(Ok(()), expect_bare)?;
+    Ok(text.to_owned())
+}
+
+/// Refuses the name that a domain's records are at, where the domain is meant.
+pub(crate) fn expect_bare(domain: &Domain) -> Result<(), String> {
+    let whole = domain.as_str();
+    let mut bare = whole;
+    while let Some(rest) = bare.strip_prefix(SERVICE).and_then(|rest| rest.strip_prefix('.')) {
+        bare = rest;
+    }
+    match bare == whole {
+        true => Ok(()),
+        false => Err(format!("rke puts {SERVICE}. in front of domains by itself; write {bare}")),
+    }
+}
+
+/// The host of an SRV record, which RFC 2782 wants to be a name.
+pub(crate) fn parse_host(text: &str) -> Result<Domain, String> {
+    let plain = text.trim_start_matches('[').trim_end_matches(']');
+    if plain.parse::<IpAddr>().is_ok() || text.parse::<SocketAddr>().is_ok() {
+        return Err(
+            "an SRV record names a host, not an address; publish the address in an A or AAAA record, \
+                    and give the name of that record"
+                .into(),
+        );
+    }
+    parse_domain(text)
+}
+
+#[cfg(test)]
+mod tests;

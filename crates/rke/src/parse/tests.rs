@@ -1,0 +1,33 @@
+use super::*;
+
+#[test]
+fn the_name_of_the_records_is_not_taken_for_the_domain() {
+    for wrong in ["_rke._udp.a.test", "_RKE._UDP.a.test.", "_rke._udp._rke._udp.a.test"] {
+        for refused in [
+            parse_domain(wrong).map(drop),
+            parse_host(wrong).map(drop),
+            parse_domain_for_daemon(wrong).map(drop),
+        ] {
+            assert!(refused.expect_err(wrong).ends_with("; write a.test"), "{wrong}");
+        }
+    }
+    for good in ["a.test", "_rke.a.test", "_udp.a.test", "x_rke._udp.a.test", "_rke._udpa.test"] {
+        assert_eq!(parse_domain(good).map(|domain| domain.to_string()).as_deref(), Ok(good));
+    }
+}
+
+#[test]
+fn what_is_not_a_domain_is_left_to_the_daemon() {
+    assert!(parse_domain("b d").is_err());
+    assert_eq!(parse_domain_for_daemon("b d").as_deref(), Ok("b d"));
+    assert_eq!(parse_domain_for_daemon("A.test.").as_deref(), Ok("A.test."));
+}
+
+#[test]
+fn a_host_is_a_name() {
+    assert_eq!(parse_host("CS1.example.com.").map(|host| host.to_string()).as_deref(), Ok("cs1.example.com"));
+    for address in ["192.0.2.7", "192.0.2.7:443", "2001:db8::7", "[2001:db8::7]", "[2001:db8::7]:443"] {
+        assert!(parse_host(address).expect_err(address).contains("A or AAAA record"), "{address}");
+    }
+    assert!(parse_host("a b").expect_err("a space").contains("not a domain name"));
+}

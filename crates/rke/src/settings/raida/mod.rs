@@ -1,0 +1,213 @@
+//! The settings of a RAIDA node: each is a flag, a `RKE_…` variable and a key of the configuration file, in this
+//! order of precedence. Unknown keys in the file are rejected.
+
+mod preloader;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use rke_host::sandbox::{Files, Reading};
+use rke_host::wallet::Envelope1;
+use rke_proto::RaidaIndex;
+use rke_raida::owners::Preloaders;
+use rke_raida::replay::DEFAULT_PLACES;
+use rke_raida::responder::{Imitation, NodePolicy};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+use self::preloader::NamedPreloader;
+use super::{WrongSettings, first_given, read_file};
+use crate::parse::{parse_address, parse_replay_places};
+use crate::protection::{Protection, SecretMemoryChoice};
+use crate::sandbox::{Sandbox, SandboxChoice};
+use crate::switch::{Switch, switch_in_file};
+
+/// One RAIDA node. The same structure is read from flags, environment and file.
+#[derive(Args, Clone, Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct RaidaOptions {
+    /// Configuration file (TOML). Its keys are the long flags without the dashes in front. SIGHUP makes the node read it,
+    /// and the coins, again.
+    #[arg(long, value_name = "FILE", env = "RKE_CONFIG")]
+    #[serde(skip)]
+    config: Option<PathBuf>,
+    /// Which RAIDA it is, 0 to 24. Required.
+    #[arg(long, value_name = "INDEX", env = "RKE_INDEX", value_parser = parse_raida)]
+    #[serde(default, deserialize_with = "raida_index")]
+    index: Option<RaidaIndex>,
+    /// Where it listens (UDP). [::] takes IPv4 too. Required.
+    #[arg(long, value_name = "ADDR", env = "RKE_LISTEN", value_parser = parse_address)]
+    #[serde(default, deserialize_with = "address")]
+    listen: Option<SocketAddr>,
+    /// Folder of coin files from which it takes its own AN of each coin, also of files that are put there later. Repeatable.
+    /// Required.
+    #[arg(long, value_name = "DIR", env = "RKE_COINS", value_delimiter = ',')]
+    #[serde(default)]
+    coins: Vec<PathBuf>,
+    /// Where its master secrets are kept, sealed. Required.
+    #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// A coin that may preload master secrets, and the Content Server IDs that it may preload, as in 0:42=SHOP+SHOP-TEST;
+    /// without IDs, any that no other coin owns or is named for. A coin is DENOMINATION:SERIAL, or a file that has it, as in
+    /// coins/coin_0_42.bin=SHOP. Repeatable, or with commas between coins. The first coin of the wallet that preloads counts.
+    #[arg(
+        long,
+        value_name = "COIN[=ID+ID…]",
+        env = "RKE_PRELOADER",
+        value_delimiter = ',',
+        allow_hyphen_values = true
+    )]
+    #[serde(default, deserialize_with = "preloaders")]
+    preloader: Vec<NamedPreloader>,
+    /// Most requests to remember, for five minutes each, so that none is accepted twice [default: 1048576]. One coin gets a
+    /// sixteenth of these places. When they are full, requests are refused.
+    #[arg(long, value_name = "N", env = "RKE_REPLAY_MEMORY", value_parser = parse_replay_places)]
+    #[serde(default, deserialize_with = "replay_places")]
+    replay_memory: Option<usize>,
+    /// Respond to requests in envelope 1, as older clients send them. It can reveal the coin's AN.
+    #[arg(long, value_name = "SWITCH", env = "RKE_ALLOW_ENVELOPE_1", value_parser = Switch, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[serde(default, deserialize_with = "switch_in_file")]
+    allow_envelope_1: Option<bool>,
+    /// The memory to hold secrets in [default: auto].
+    #[arg(long, value_name = "KIND", env = "RKE_SECRET_MEMORY")]
+    secret_memory: Option<SecretMemoryChoice>,
+    /// Let debuggers and core dumps see everything, keys included. For debugging rke only.
+    #[arg(long, value_name = "SWITCH", env = "RKE_INSECURE_DEBUG", value_parser = Switch, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[serde(default, deserialize_with = "switch_in_file")]
+    insecure_debug: Option<bool>,
+    /// Whether to give up, once started, all rights that are not needed [default: on]. See SECURITY.md.
+    #[arg(long, value_name = "WHEN", env = "RKE_SANDBOX")]
+    sandbox: Option<SandboxChoice>,
+    /// What to log: error, warn, info, debug, trace, or a filter such as rke_raida=debug [default: warn].
+    #[arg(long, value_name = "FILTER", env = "RKE_LOG")]
+    log: Option<String>,
+}
+
+/// All settings of a node.
+#[cfg_attr(test, derive(Debug))]
+pub(crate) struct RaidaSettings {
+    config: Option<PathBuf>,
+    pub(crate) raida: RaidaIndex,
+    pub(crate) listen: SocketAddr,
+    pub(crate) coins: Vec<PathBuf>,
+    pub(crate) data_dir: PathBuf,
+    preloaders: Vec<NamedPreloader>,
+    /// Without its preloaders.
+    policy: NodePolicy,
+    pub(crate) protection: Protection,
+    sandbox: SandboxChoice,
+    pub(crate) log: String,
+}
+
+impl RaidaOptions {
+    /// The settings that result from these options, the environment and the file.
+    ///
+    /// # Errors
+    /// [`WrongSettings`].
+    pub(crate) fn settle(self) -> Result<RaidaSettings, WrongSettings> {
+        self.fill().map_err(WrongSettings)
+    }
+
+    /// Fills in the settings that flags and environment left open: from the file, then from the defaults.
+    fn fill(self) -> Result<RaidaSettings> {
+        let file = match &self.config {
+            Some(path) => read_file(path)?,
+            None => Self::default(),
+        };
+        let coins = first_given([self.coins, file.coins]);
+        let envelope_1 = self.allow_envelope_1.or(file.allow_envelope_1);
+        Ok(RaidaSettings {
+            config: self.config,
+            raida: required("index", self.index.or(file.index))?,
+            listen: required("listen", self.listen.or(file.listen))?,
+            coins: required("coins", Some(coins).filter(|coins| !coins.is_empty()))?,
+            data_dir: required("data-dir", self.data_dir.or(file.data_dir))?,
+            preloaders: first_given([self.preloader, file.preloader]),
+            policy: NodePolicy {
+                preloaders: Preloaders::default(),
+                envelope_1: match envelope_1 {
+                    Some(true) => Envelope1::Allowed,
+                    _ => Envelope1::Refused,
+                },
+                replay_places: self.replay_memory.or(file.replay_memory).unwrap_or(DEFAULT_PLACES),
+                imitates: Imitation::Nobody,
+            },
+            protection: Protection {
+                secret_memory: self.secret_memory.or(file.secret_memory).unwrap_or_default(),
+                insecure_debug: self.insecure_debug.or(file.insecure_debug).unwrap_or_default(),
+            },
+            sandbox: self.sandbox.or(file.sandbox).unwrap_or_default(),
+            log: self.log.or(file.log).unwrap_or_else(|| "warn".into()),
+        })
+    }
+}
+
+impl RaidaSettings {
+    /// What the operator decides. Reads the coin files of preloaders.
+    ///
+    /// # Errors
+    /// [`WrongSettings`], if one of them cannot be used.
+    pub(crate) fn rules(&self) -> Result<NodePolicy, WrongSettings> {
+        let preloaders = self.preloaders.iter().map(NamedPreloader::find).collect::<Result<_>>();
+        Ok(NodePolicy { preloaders: preloaders.map_err(WrongSettings)?, ..self.policy.clone() })
+    }
+
+    /// The rights that the node keeps.
+    pub(crate) fn sandbox(&self) -> Sandbox {
+        let files = Files::new(Reading::Limited).write(&self.data_dir);
+        let files = self.coins.iter().map(AsRef::as_ref).fold(files, Files::read);
+        let read_again = self.config.iter().chain(self.preloaders.iter().filter_map(NamedPreloader::file));
+        let files = read_again.map(AsRef::as_ref).fold(files, Files::read_again);
+        Sandbox::new(self.sandbox, files)
+    }
+
+    /// The names of the settings that differ in `wanted` and take effect only after a restart.
+    pub(crate) fn fixed(&self, wanted: &Self) -> Vec<&'static str> {
+        let differs = [
+            ("index", self.raida != wanted.raida),
+            ("listen", self.listen != wanted.listen),
+            ("data-dir", self.data_dir != wanted.data_dir),
+            ("replay-memory", self.policy.replay_places != wanted.policy.replay_places),
+            ("secret-memory or insecure-debug", self.protection != wanted.protection),
+            ("sandbox", self.sandbox != wanted.sandbox),
+        ];
+        differs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+    }
+}
+
+fn required<T>(name: &str, given: Option<T>) -> Result<T> {
+    let variable = name.replace('-', "_").to_uppercase();
+    given.with_context(|| {
+        format!(
+            "a RAIDA node needs --{name}, the variable RKE_{variable}, or `{name}` in its configuration file"
+        )
+    })
+}
+
+fn parse_raida(text: &str) -> Result<RaidaIndex, &'static str> {
+    text.parse().ok().and_then(RaidaIndex::new).ok_or("a RAIDA index is a number from 0 to 24")
+}
+
+fn raida_index<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<RaidaIndex>, D::Error> {
+    let index = i64::deserialize(deserializer)?;
+    parse_raida(&index.to_string()).map(Some).map_err(D::Error::custom)
+}
+
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    parse_address(&String::deserialize(deserializer)?).map(Some).map_err(D::Error::custom)
+}
+
+fn replay_places<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    let places = i64::deserialize(deserializer)?;
+    parse_replay_places(&places.to_string()).map(Some).map_err(D::Error::custom)
+}
+
+fn preloaders<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<NamedPreloader>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
+}
+
+#[cfg(test)]
+mod tests;

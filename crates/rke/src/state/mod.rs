@@ -1,0 +1,44 @@
+//! The state of a session in a few words: what to know before using it.
+
+use anstyle::Style;
+use jiff::Timestamp;
+use rke_client::response::{Authenticated, SessionSummary, Shown};
+
+use crate::terminal::{BAD, DIM, DOUBTFUL, GOOD};
+
+/// A session expires soon if it has less than this left,
+const SOON_SECONDS: i64 = 300;
+
+/// and less than this fraction (one in `SOON_PART`) of its lifetime.
+const SOON_PART: i64 = 10;
+
+/// The state in words, in the style of the worst of them. It is `ok` if nothing is wrong, and `-` if it is unknown
+/// how the key was made.
+pub(crate) fn state(row: &SessionSummary, shown: Option<&Shown>) -> (Style, String) {
+    state_at(Timestamp::now(), row, shown)
+}
+
+fn state_at(now: Timestamp, row: &SessionSummary, shown: Option<&Shown>) -> (Style, String) {
+    let Some(shown) = shown else { return (DIM, "-".into()) };
+    let authenticated = match shown.authenticated {
+        Authenticated::Strong => None,
+        Authenticated::Weak => Some((DOUBTFUL, "weakly authenticated")),
+        Authenticated::No => Some((BAD, "weak")),
+    };
+    let unconfirmed = (!shown.confirmed).then_some((DOUBTFUL, "not confirmed"));
+    let lied = (!shown.liars.is_empty()).then_some((DOUBTFUL, "wrong share left out"));
+    let soon = expires_soon(now, row).then_some((DOUBTFUL, "expires soon"));
+    let all: Vec<(Style, &str)> = [authenticated, unconfirmed, lied, soon].into_iter().flatten().collect();
+    match all.first() {
+        None => (GOOD, "ok".into()),
+        Some((style, _)) => (*style, all.iter().map(|(_, words)| *words).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+fn expires_soon(now: Timestamp, row: &SessionSummary) -> bool {
+    let (now, opened, expires) = (now.as_second(), row.created_at.as_second(), row.expires_at.as_second());
+    expires - now < SOON_SECONDS.min((expires - opened) / SOON_PART)
+}
+
+#[cfg(test)]
+mod tests;

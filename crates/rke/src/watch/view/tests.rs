@@ -1,0 +1,160 @@
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn seen(sessions: usize) -> Snapshot {
+    let row = |at: usize| {
+        json!({"session_id": format!("{at:032x}"), "domain": "content.test", "cs_id": "C", "created_at":
+               "2025-11-30T10:00:00Z", "expires_at": format!("2025-11-30T11:00:{:02}Z", 59 - at),
+               "encrypt_count": at, "decrypt_count": 0})
+    };
+    let state = |at: usize| ["well", "failing", "lying", "unknown"][at % 4];
+    let raida = |at: usize| {
+        json!({"raida": at, "endpoint": null, "state": state(at),
+               "last_ms": 1.0, "median_ms": 12.4, "asked": 1, "answered": 1, "lies": 0, "form": null,
+               "last_fault": null, "last_fault_at": null})
+    };
+    let status = json!({"sessions": {"total": sessions, "active": sessions, "max": 16},
+        "keystore": {"total": 1, "valid": 1, "expired": 0, "max": 64, "default_ttl_hours": 24},
+        "config": {"session_timeout_sec": 3600, "version": "0.1.0"},
+        "secret_memory": {"kind": "secretmem", "bytes": 1, "inspection": "refused", "residues_found": 0},
+        "daemon": {"uptime_sec": 7200, "started_at": "2025-11-30T10:00:00Z"},
+        "remote_deletions": {"pending": sessions / 4, "confirmed": 7}});
+    let rows: Vec<Value> = (0..sessions).rev().map(row).collect();
+    let detail = |row: &Value| {
+        let mut detail = row.clone();
+        let bits = if row["encrypt_count"] == 0 { 256 } else { 8 };
+        let authenticated = if bits == 256 { "strong" } else { "no" };
+        let more = json!({"key_bits": bits, "envelope": [4], "raidas": [0], "liars": [], "from_cache": false,
+            "confirmed": true, "key_id": null, "forward_secret": bits == 256, "authenticated": authenticated,
+            "coin": (bits == 256).then_some("0:1001")});
+        detail.as_object_mut().expect("an object").extend(more.as_object().cloned().expect("an object"));
+        let shown: Shown = serde_json::from_value(detail).expect("a session");
+        (shown.row.session_id.as_str().to_owned(), Arc::new(shown))
+    };
+    let details = rows.iter().map(detail).collect();
+    let raidas: Vec<Value> = (0..25).map(raida).collect();
+    Snapshot {
+        status: serde_json::from_value(status).expect("a status"),
+        sessions: serde_json::from_value(
+            json!({"total": sessions, "active": sessions, "sessions": rows, "weak": 0,
+            "weakly_authenticated": 0}),
+        )
+        .expect("sessions"),
+        details,
+        raidas: serde_json::from_value(json!({"required": 13, "margin": 3, "raidas": raidas}))
+            .expect("RAIDAs"),
+    }
+}
+
+fn view(latest: Option<Observation>) -> View {
+    let signs = Signs { unicode: false };
+    View { address: "127.0.0.1:8080".into(), latest, signs, helps: false, first: 0, page: 1 }
+}
+
+fn plain(view: &mut View, width: usize, height: usize) -> Vec<String> {
+    view.lines(width, height).iter().map(Line::plain).collect()
+}
+
+fn shown(observation: Option<Observation>, width: usize, height: usize) -> Vec<String> {
+    plain(&mut view(observation), width, height)
+}
+
+const WAY_OUT: &str = "q leaves   ? helps   j k scroll";
+
+#[test]
+fn all_is_there_where_there_is_room() {
+    let lines = shown(Some(Ok(seen(2))), 110, 24);
+    assert_eq!(lines[0], "rke watch  127.0.0.1:8080  version 0.1.0  up 2 h");
+    assert_eq!(lines[1], "2 of 16 sessions   1 of 64 cached keys   spare RAIDAs: 3");
+    assert!(
+        lines[3].starts_with("  SESSION   EXPIRES ") && lines[4].starts_with("0 00000000  "),
+        "{lines:?}"
+    );
+    let cells = |line: &str| {
+        line.split("  ").filter(|cell| !cell.is_empty()).map(str::trim).collect::<Vec<_>>().join("|")
+    };
+    assert!(cells(&lines[4]).ends_with("|weak, expires soon|content.test|-|1|0"), "{lines:?}");
+    assert!(cells(&lines[5]).ends_with("|expires soon|content.test|0:1001|0|0"), "{lines:?}");
+    let starts = |line: &str, word: &str| line.find(word);
+    assert_eq!(starts(&lines[3], "DOMAIN"), starts(&lines[5], "content.test"));
+    assert_eq!(starts(&lines[3], "COIN"), starts(&lines[5], "0:1001"));
+    assert_eq!(lines[7].trim_end(), " 0 o 12 ms      1 / 12 ms      2 ! 12 ms      3 . 12 ms      4 o 12 ms");
+    assert_eq!(lines[12].trim_end(), "o healthy   / no response   ! wrong share   . not asked yet");
+    assert_eq!(lines.last().map(String::as_str), Some(WAY_OUT));
+}
+
+#[test]
+fn no_size_is_too_small() {
+    for width in 0..100 {
+        for height in 0..40 {
+            for observation in [None, Some(Ok(seen(9))), Some(Err("gone\nfor good".into()))] {
+                let mut view = view(observation);
+                for _ in 0..2 {
+                    let lines = plain(&mut view, width, height);
+                    assert!(lines.len() <= height && lines.iter().all(|line| line.chars().count() <= width));
+                    assert!(
+                        height == 0 || lines.last().is_some_and(|line| WAY_OUT.starts_with(line.as_str()))
+                    );
+                    view.switch_help();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn sessions_that_do_not_fit_are_scrolled_to() {
+    let mut view = view(Some(Ok(seen(9))));
+    let mut scrolled = |how: Scroll| {
+        view.scroll(how);
+        let lines = plain(&mut view, 80, 16);
+        assert!(lines[1].ends_with("   2 deletions pending"), "{lines:#?}");
+        let ids: Vec<String> = lines[4..7].iter().map(|line| line[2..10].to_owned()).collect();
+        (ids.len(), lines[7].clone())
+    };
+    for (how, expected) in [
+        (Scroll::Lines(-1), "1 to 3 of 9"),
+        (Scroll::Lines(1), "2 to 4 of 9"),
+        (Scroll::Pages(1), "5 to 7 of 9"),
+        (Scroll::Pages(1), "7 to 9 of 9"),
+        (Scroll::Lines(1), "7 to 9 of 9"),
+        (Scroll::Lines(-1), "6 to 8 of 9"),
+        (Scroll::Last, "7 to 9 of 9"),
+        (Scroll::Pages(-1), "4 to 6 of 9"),
+        (Scroll::First, "1 to 3 of 9"),
+    ] {
+        assert_eq!(scrolled(how), (3, expected.into()), "{how:?}");
+    }
+}
+
+#[test]
+fn a_ring_runs_down_with_a_life() {
+    for (unicode, rings) in [(true, "●●●◕◕◑◔◔○○○"), (false, "44433211000")] {
+        let ring = |left| Signs { unicode }.ring(left, 3600);
+        let shown: String =
+            [9000, 3600, 3300, 3100, 2700, 1800, 900, 500, 400, 60, -5].into_iter().map(ring).collect();
+        assert_eq!(shown, rings);
+    }
+}
+
+#[test]
+fn help_covers_all_and_knows_the_signs() {
+    let mut view = view(Some(Ok(seen(2))));
+    view.switch_help();
+    let lines = plain(&mut view, 100, 24);
+    assert!(
+        lines.contains(&"  o healthy   / no response   ! wrong share   . not asked yet   ".into()),
+        "{lines:#?}"
+    );
+    assert!(lines.iter().any(|line| line.starts_with("  q  Esc  Ctrl-C    leave")), "{lines:#?}");
+    assert!(!lines.iter().any(|line| line.contains("content.test")), "{lines:#?}");
+}
+
+#[test]
+fn a_daemon_that_went_away_is_waited_for() {
+    let lines = shown(Some(Err("no daemon\x1b[2J".into())), 80, 24);
+    assert_eq!(lines[1..3], ["no daemon\u{fffd}[2J", "Waiting for it to come back."]);
+}
