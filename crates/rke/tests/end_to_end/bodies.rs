@@ -1,5 +1,5 @@
-//! `POST` to `encrypt` and `decrypt`: JSON and raw bodies of every size, each way of asking decrypting
-//! what the others have encrypted, and what is refused.
+//! `POST` to `encrypt` and `decrypt`: JSON and raw bodies of every size. Each kind of request decrypts the
+//! ciphertexts of all the others. It also covers the requests that are refused.
 
 use std::process::{Command, Stdio};
 
@@ -11,10 +11,10 @@ use crate::key::KnownKey;
 use crate::support::{Stage, percent, raw};
 use crate::wire::{Reply, data, post, post_json, post_pieces, send};
 
-/// Sizes at which something may be off by one, and a large one.
+/// Sizes at which off-by-one errors may occur, and a large one.
 pub(crate) const SIZES: [usize; 9] = [0, 1, 15, 16, 17, 65_535, 65_536, 65_537, 3_000_001];
 
-/// Ways to ask for an encryption: the ciphertext and the nonce.
+/// Ways to request an encryption. Each returns the ciphertext and the nonce.
 #[derive(Debug, Clone, Copy)]
 enum Way {
     Get,
@@ -116,14 +116,14 @@ async fn each_stream_has_a_nonce_of_its_own_and_declares_its_length_if_it_can() 
     assert_ne!(one.header("x-rke-nonce"), other.header("x-rke-nonce"));
     assert_eq!((one.header("content-length"), other.header("content-length")), (Some("100000"), None));
     assert_eq!(one.header("cache-control"), Some("no-store"));
-    // HTTP/1.0 has no other way to show that an answer is whole.
+    // HTTP/1.0 has no other way to show that a response is complete.
     let head = "POST /api/rke/encrypt HTTP/1.0\r\nhost: localhost\r\ncontent-length: 4\r\nx-rke-session: ";
     let old = raw(address, format!("{head}{id}\r\n\r\n\0\0\0\0")).await;
     assert_eq!((old.status, old.header("content-length")), (200, Some("4")));
     stage.stop().await;
 }
 
-/// What `openssl enc` makes of data.
+/// The output of `openssl enc` for this input.
 fn openssl(key: &str, nonce: &str, input: Vec<u8>) -> Vec<u8> {
     let mut child = Command::new("openssl")
         .args(["enc", "-aes-256-ctr", "-K", key, "-iv", nonce])
@@ -150,7 +150,7 @@ async fn openssl_makes_the_same_of_a_raw_stream() {
         let nonce = reply.header("x-rke-nonce").expect("a nonce").to_owned();
         assert!(openssl(&key, &nonce, reply.good()) == data(len), "{len}");
     }
-    // The counter comes to its end within the stream.
+    // With these nonces, the counter overflows within the stream.
     for nonce in [
         "f".repeat(32),
         format!("{}fffffffe", "f".repeat(24)),
@@ -238,7 +238,7 @@ async fn a_json_body_is_read_strictly_and_repeated_nowhere() {
             400,
             "session_id and plaintext",
         ),
-        ("encrypt", r#"{"session_id":"ID","plaintext":"YQ==","plaintext":"YQ=="}"#, 400, "there once"),
+        ("encrypt", r#"{"session_id":"ID","plaintext":"YQ==","plaintext":"YQ=="}"#, 400, "given once"),
         ("encrypt", r#"{"plaintext":"YQ=="}"#, 400, "Missing 'session_id' parameter"),
         ("encrypt", r#"{"session_id":"","plaintext":"YQ=="}"#, 400, "Missing 'session_id' parameter"),
         ("encrypt", r#"{"session_id":"ID"}"#, 400, "Missing 'plaintext' parameter"),
@@ -280,7 +280,7 @@ async fn json_may_have_a_mebibyte_and_the_other_routes_less() {
     let stage = Stage::new().await;
     let (id, address) = (stage.create_id().await, stage.daemon.address());
     let json = [("content-type", "application/json")];
-    // Spaces make it as long as one likes.
+    // Spaces make the JSON as long as needed.
     let body = |len: usize| {
         let text = json!({"session_id": id, "plaintext": "YQ=="}).to_string();
         text.clone() + &" ".repeat(len - text.len())
@@ -347,7 +347,7 @@ async fn the_gate_refuses_a_post_before_its_body_is_read() {
                 403,
             ),
         ] {
-            // No `100 Continue` comes first: nobody asked for the body.
+            // No `100 Continue` comes first, because the daemon does not want the body.
             let answer = post(path, headers).await;
             assert_eq!((answer.status, &answer.json()["code"]), (status, &status.into()), "{path} {headers}");
             assert_eq!(answer.header("connection"), Some("close"), "{path} {headers}");
@@ -386,9 +386,9 @@ async fn curl_waits_for_leave_to_send_and_gets_it() {
     std::fs::write(&file, data(3_000_000)).expect("written");
     let url = format!("http://{}/api/rke/encrypt", stage.daemon.address());
     let session = format!("X-RKE-Session: {id}");
-    // Longer than curl waits by itself, so that a missing `100 Continue` is noticed.
+    // Longer than curl waits by default, so that a missing `100 Continue` is noticed.
     let arguments =
-        ["-sSv", "--expect100-timeout", "20", "--max-time", "15", "-X", "POST", "-H", &session, "-T"];
+        ["-sSv", "--expect100-timeout", "120", "--max-time", "60", "-X", "POST", "-H", &session, "-T"];
     let output = Command::new("curl").args(arguments).arg(&file).arg(&url).output().expect("curl runs");
     let log = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && log.contains("< HTTP/1.1 100 Continue"), "{log}");

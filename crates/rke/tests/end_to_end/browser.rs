@@ -1,5 +1,5 @@
-//! A real browser: pages of other sites and of other local programs attack the API with everything
-//! that a page can do, and honest pages use it.
+//! A real browser: pages of other sites and of other local programs attack the API with every means that a page
+//! has, and honest pages use it.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -13,20 +13,20 @@ use rke_engine::settings::access::LoopbackOrigins;
 
 use crate::support::Stage;
 
-/// What was asked for by a page, by the name in its `via` parameter, and the statuses of the answers.
-type Seen = BTreeMap<String, Vec<u16>>;
+/// The statuses of the responses to a page's requests, by the name in their `via` parameter.
+type StatusesByVia = BTreeMap<String, Vec<u16>>;
 
-/// Stands before the daemon and notes what comes through.
+/// Sits in front of the daemon and records the requests that pass.
 struct Relay {
     port: u16,
-    seen: Arc<Mutex<Seen>>,
+    seen: Arc<Mutex<StatusesByVia>>,
 }
 
 impl Relay {
     fn start(daemon: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let seen = Arc::<Mutex<Seen>>::default();
+        let seen = Arc::<Mutex<StatusesByVia>>::default();
         let notes = Arc::clone(&seen);
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
@@ -37,12 +37,12 @@ impl Relay {
         Self { port, seen }
     }
 
-    fn seen(&self) -> Seen {
+    fn seen(&self) -> StatusesByVia {
         self.seen.lock().expect("unpoisoned").clone()
     }
 }
 
-fn relay(client: TcpStream, daemon: SocketAddr, notes: &Mutex<Seen>) {
+fn relay(client: TcpStream, daemon: SocketAddr, notes: &Mutex<StatusesByVia>) {
     let server = TcpStream::connect(daemon).expect("connected");
     let asked = Arc::new(Mutex::new(String::new()));
     let (from_client, to_server) =
@@ -77,7 +77,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, mut note: impl FnMut(&[u8])) {
     let _ = to.shutdown(Shutdown::Write);
 }
 
-/// Serves one page, at every path, and gives its port.
+/// Serves one page at every path, and returns the port.
 pub(crate) fn site(page: &Arc<Mutex<String>>) -> u16 {
     let page = Arc::clone(page);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -95,7 +95,7 @@ pub(crate) fn site(page: &Arc<Mutex<String>>) -> u16 {
     port
 }
 
-/// Opens a URL and gives the page as it is when all has settled; `*.test` is this machine.
+/// Opens a URL and returns the page once everything has settled. `*.test` resolves to this machine.
 pub(crate) fn browse(url: &str) -> Output {
     let profile = tempfile::tempdir().expect("a folder");
     let mut command = Command::new("chromium");
@@ -111,7 +111,7 @@ pub(crate) fn dom(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// The scene of an attack: a daemon with a session, and a relay before it.
+/// The scene of an attack: a daemon with a session, and a relay in front of it.
 struct Scene {
     stage: Stage,
     relay: Relay,
@@ -135,7 +135,7 @@ impl Scene {
         Self { stage, relay, id }
     }
 
-    /// A site with this page, aimed at the daemon.
+    /// Serves this page, aimed at the daemon.
     fn site(&self, page: &str) -> u16 {
         site(&Arc::new(Mutex::new(self.aimed(page))))
     }
@@ -159,8 +159,8 @@ impl Scene {
     }
 }
 
-/// What every page sends with `attacks.html`; the daemon has to see them all for the test to mean
-/// something.
+/// The requests that every page with `attacks.html` sends. The test means something only if the daemon sees all of
+/// them.
 const ATTACKS: [&str; 20] = [
     "img",
     "img-crossorigin",
@@ -202,7 +202,7 @@ async fn nothing_that_a_page_sends_unasked_is_answered() {
     scene.stop().await;
 }
 
-/// To these a browser sends no `Sec-Fetch-*`, because it does not trust them.
+/// Browsers send no `Sec-Fetch-*` headers to these hosts, because they do not trust them.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_answered_either_where_the_browser_does_not_say_that_it_is_one() {
     let scene = Scene::new().await;
@@ -217,7 +217,7 @@ async fn nothing_is_answered_either_where_the_browser_does_not_say_that_it_is_on
             assert!(statuses.iter().all(|status| *status == expected), "{attack} to {host}: {statuses:?}");
         }
         assert!(scene.lives().await, "{host}");
-        // Typed, or behind a link.
+        // Typed into the address bar, or the target of a link.
         let target = format!(
             "http://{host}:{}/api/rke/session/delete?session_id={}&via=typed",
             scene.relay.port, scene.id

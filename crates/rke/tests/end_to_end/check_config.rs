@@ -1,4 +1,4 @@
-//! `rke serve --check-config`: all that is wrong with settings shows before a daemon is started with them.
+//! `rke serve --check-config`: every mistake in the settings shows before a daemon starts with them.
 
 use std::fs;
 use std::net::TcpListener;

@@ -1,5 +1,5 @@
-//! Drives a real Chromium as a person would, with mouse, keyboard and eyes. It is told what to do in its
-//! own protocol (DevTools), over a pipe.
+//! Drives a real Chromium as a person would, with mouse, keyboard and eyes. The commands go over a pipe, in
+//! Chromium's own protocol (DevTools).
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -15,10 +15,35 @@ use serde_json::{Value, json};
 /// How long anything on a page may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Chromium reads its orders at descriptor 3 and answers at 4; the shell puts the pipes there.
+/// Chromium reads commands from descriptor 3 and writes results to descriptor 4. The shell puts the pipes there.
 const LAUNCH: &str = r#"exec chromium "$@" 3<&0 4>&1 </dev/null >/dev/null 2>&1"#;
 
-/// The colours that the system asks pages for.
+/// How often a click is tried. A disabled button never receives one.
+const CLICKS: usize = 5;
+
+/// The middle of an element once it has been in the same place for a frame. From then on the page notes whether a click
+/// reaches the element.
+const WHERE_IT_STANDS: &str = "new Promise((done) => {
+    let before = null;
+    const look = () => {
+        const element = document.querySelector(SELECTOR);
+        if (!element) return requestAnimationFrame(look);
+        element.scrollIntoView({ block: 'center', behavior: 'instant' });
+        const { x, y, width, height } = element.getBoundingClientRect();
+        const now = [x + width / 2, y + height / 2];
+        if (before === null || before[0] !== now[0] || before[1] !== now[1]) {
+            before = now;
+            return requestAnimationFrame(look);
+        }
+        window.awaitedClick = 'missed';
+        const note = (event) => { if (event.target.closest(SELECTOR)) window.awaitedClick = 'landed'; };
+        window.addEventListener('click', note, { capture: true, once: true });
+        done(now);
+    };
+    look();
+})";
+
+/// The colour scheme that the system requests from pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Theme {
     Light,
@@ -46,7 +71,7 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// An empty tab.
+    /// Starts a browser with an empty tab.
     pub(crate) fn start() -> Self {
         let profile = tempfile::tempdir().expect("a folder");
         let mut command = Command::new("sh");
@@ -79,7 +104,7 @@ impl Browser {
         }
     }
 
-    /// Gives an order and waits for its answer.
+    /// Sends a command and waits for its result.
     pub(crate) fn order(&mut self, method: &str, parameters: Value) -> Value {
         self.last_order += 1;
         let mut order = json!({"id": self.last_order, "method": method, "params": parameters});
@@ -98,7 +123,7 @@ impl Browser {
         }
     }
 
-    /// Keeps what the page complains about: errors that nobody caught, and what its policy forbade.
+    /// Records the complaints of the page: uncaught errors, and violations of its policy.
     fn note(&mut self, message: &Value) {
         let (details, entry) = (&message["params"]["exceptionDetails"], &message["params"]["entry"]);
         match message["method"].as_str() {
@@ -110,19 +135,19 @@ impl Browser {
         }
     }
 
-    /// What the page has complained about so far.
+    /// The complaints of the page so far.
     pub(crate) fn complaints(&mut self) -> Vec<String> {
         self.evaluate("0");
         self.complaints.clone()
     }
 
-    /// Goes to a URL and waits until the page is there.
+    /// Goes to a URL and waits until the page has loaded.
     pub(crate) fn visit(&mut self, url: &str) {
         self.order("Page.navigate", json!({"url": url}));
         self.until("document.readyState === 'complete' && location.href !== 'about:blank'");
     }
 
-    /// What an expression of JavaScript gives; promises are waited for.
+    /// The value of a JavaScript expression. A promise is awaited.
     pub(crate) fn evaluate(&mut self, expression: &str) -> Value {
         let parameters = json!({"expression": expression, "awaitPromise": true, "returnByValue": true});
         let answer = self.order("Runtime.evaluate", parameters);
@@ -137,41 +162,45 @@ impl Browser {
         while self.evaluate(&tried) != true {
             if started.elapsed() > PATIENCE {
                 let text = self.evaluate("document.body.innerText");
-                panic!("{expression} did not come about; the page shows: {text}");
+                panic!("{expression} did not become true; the page shows: {text}");
             }
             thread::sleep(Duration::from_millis(20));
         }
     }
 
-    /// The visible text of the first element that a selector finds.
+    /// The visible text of the first element that matches a selector.
     pub(crate) fn text(&mut self, selector: &str) -> String {
         let text = self.evaluate(&format!("document.querySelector({}).innerText", json!(selector)));
         text.as_str().expect("text").to_owned()
     }
 
-    /// Waits until an element is there to see and has a text in it.
+    /// Waits until an element is visible and contains a text.
     pub(crate) fn until_text(&mut self, selector: &str, text: &str) {
         let (find, text) = (format!("document.querySelector({})", json!(selector)), json!(text));
         self.until(&format!("{find}.checkVisibility() && {find}.innerText.includes({text})"));
     }
 
-    /// Clicks into the middle of an element.
+    /// Clicks on the middle of an element that is visible and stands still. If the page moves all the same, so that the
+    /// click lands on something else, it is repeated.
     pub(crate) fn click(&mut self, selector: &str) {
         let selector = json!(selector);
         self.until(&format!("document.querySelector({selector}).checkVisibility()"));
-        let middle = self.evaluate(&format!(
-            "(() => {{ const e = document.querySelector({selector}); e.scrollIntoView({{ block: 'center' }}); \
-             const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2] }})()"
-        ));
-        for kind in ["mouseMoved", "mousePressed", "mouseReleased"] {
-            let button = if kind == "mouseMoved" { "none" } else { "left" };
-            let parameters =
-                json!({"type": kind, "x": middle[0], "y": middle[1], "button": button, "clickCount": 1});
-            self.order("Input.dispatchMouseEvent", parameters);
+        for _ in 0..CLICKS {
+            let middle = self.evaluate(&WHERE_IT_STANDS.replace("SELECTOR", &selector.to_string()));
+            for kind in ["mouseMoved", "mousePressed", "mouseReleased"] {
+                let button = if kind == "mouseMoved" { "none" } else { "left" };
+                let parameters =
+                    json!({"type": kind, "x": middle[0], "y": middle[1], "button": button, "clickCount": 1});
+                self.order("Input.dispatchMouseEvent", parameters);
+            }
+            // Another page knows nothing of it: then the click has led there.
+            if self.evaluate("window.awaitedClick") != "missed" {
+                return;
+            }
         }
     }
 
-    /// Presses a key that has a name.
+    /// Presses a named key, or types one character.
     pub(crate) fn press(&mut self, key: &str) {
         let (code, text) = match key {
             "Tab" => (9, ""),
@@ -181,6 +210,7 @@ impl Browser {
             "ArrowUp" => (38, ""),
             "ArrowRight" => (39, ""),
             "ArrowDown" => (40, ""),
+            character if character.chars().count() == 1 => (0, character),
             _ => panic!("no such key: {key}"),
         };
         for kind in ["keyDown", "keyUp"] {
@@ -191,13 +221,13 @@ impl Browser {
         }
     }
 
-    /// Writes into a field in place of what it has.
+    /// Replaces the content of a field.
     pub(crate) fn fill(&mut self, selector: &str, text: &str) {
         self.evaluate(&format!("document.querySelector({}).select()", json!(selector)));
         self.order("Input.insertText", json!({"text": text}));
     }
 
-    /// Gives the page a size, in pixels of the page and of the screen, and a theme.
+    /// Sets the size of the page, its scale in screen pixels per page pixel, and a theme.
     pub(crate) fn appear(&mut self, (width, height, scale): (u32, u32, u32), theme: Theme) {
         let size = json!({"width": width, "height": height, "deviceScaleFactor": scale, "mobile": false});
         self.order("Emulation.setDeviceMetricsOverride", size);
@@ -205,7 +235,7 @@ impl Browser {
         self.order("Emulation.setEmulatedMedia", theme);
     }
 
-    /// Takes a picture of what is in the window.
+    /// Takes a picture of the window.
     pub(crate) fn picture(&mut self, file: &Path) {
         let parameters = json!({"format": "png"});
         let picture = self.order("Page.captureScreenshot", parameters);

@@ -1,4 +1,4 @@
-//! The Rust client against a real daemon: its example, and what it says when something is wrong.
+//! The Rust client against a real daemon: its example, and its messages when something is wrong.
 
 use std::io;
 use std::path::Path;
@@ -39,7 +39,7 @@ async fn a_session_is_closed_whatever_comes_of_the_work() {
     );
     assert_eq!(client.sessions().await.expect("a list").active, 0);
     let session = client.open_session(DOMAIN, &dev.wallet, KeyChoice::Cached).await.expect("a session");
-    assert!(session.created().from_cache);
+    assert!(session.created().expect("its response").from_cache);
     assert_eq!(client.keys().await.expect("keys").keys[0].domain, DOMAIN);
     let receipt = session.erase().await.expect("an end").wipe.expect("a receipt");
     assert!(receipt.hits == 0 && receipt.scanned_bytes > 0);
@@ -64,7 +64,7 @@ async fn each_error_says_what_helps() {
     assert!(matches!(Client::new("unix:/nowhere").status().await, Err(Error::NoDaemon { .. })));
 }
 
-/// What a file is when its disk goes away.
+/// A file whose disk fails while it is read.
 struct Gone;
 
 impl AsyncRead for Gone {

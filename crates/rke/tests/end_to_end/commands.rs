@@ -1,4 +1,4 @@
-//! What a command behind the Content Server starts with, and what is left of it.
+//! The commands behind the Content Server: the environment that they start with, and what remains when they end.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
@@ -16,7 +16,7 @@ use crate::dev::{Dev, Done};
 use crate::support::{DOMAIN, config, get, network, running};
 use crate::tunnel::{arguments, rke_code};
 
-/// `rke dev` with this command, in an environment that has more than a command should get.
+/// `rke dev` with this command, in an environment that has more variables than a command should get.
 fn dev(command: &str) -> Dev {
     let mut program = Command::new(env!("CARGO_BIN_EXE_rke"));
     let inherited = [("PATH", "/usr/bin:/bin"), ("HOME", "/home/of-the-server"), ("USER", "server")];
@@ -34,7 +34,7 @@ fn connect(dev: &Dev) -> Done {
 
 #[test]
 fn a_command_starts_with_its_own_signals_and_group() {
-    // All by the shell itself: some shells unblock signals when they start another program.
+    // The shell does all of this itself: some shells unblock signals when they start another program.
     let signals =
         "while read -r line; do case $line in Sig*) echo \"$line\";; esac; done < /proc/self/status";
     let group = "read -r _ _ _ _ group _ < /proc/self/stat; echo $group; echo $$";
@@ -57,7 +57,7 @@ fn a_command_inherits_no_more_of_the_environment_than_is_documented() {
     let dev = dev("env");
     let shown = connect(&dev).text();
     let mut shown: BTreeMap<&str, &str> = shown.lines().filter_map(|line| line.split_once('=')).collect();
-    // What a shell sets by itself.
+    // Variables that a shell sets by itself.
     shown.retain(|name, _| !["PWD", "OLDPWD", "SHLVL", "_"].contains(name));
     assert_eq!(shown.remove("RKE_SESSION_KEY_ID").map(str::len), Some(32));
     let expected = [
@@ -75,7 +75,7 @@ fn a_command_inherits_no_more_of_the_environment_than_is_documented() {
     assert_eq!(shown, expected.into());
 }
 
-/// Whether tunnels are cut then is tested where the Content Server is.
+/// The Content Server's own tests check whether tunnels are cut then.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_content_server_that_loses_what_starts_its_commands_says_so_and_ends() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -162,9 +162,9 @@ async fn a_live_sessions_command_may_go_on_after_its_output_and_leaves_nothing()
     network.stop().await;
 }
 
-/// Waits for what must happen soon.
+/// Waits for something that must happen soon.
 async fn soon<T>(mut what: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..2000 {
+    for _ in 0..12_000 {
         match what() {
             Some(found) => return found,
             None => tokio::time::sleep(Duration::from_millis(5)).await,

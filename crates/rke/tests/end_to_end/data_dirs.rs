@@ -1,5 +1,5 @@
-//! Whose a data directory is: the program refuses another's, and key sets whose master key is gone, with a message that
-//! says what to do.
+//! The owner of a data directory: the program refuses another program's directory, and key sets whose master key is
+//! gone, with a message that says what to do.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::support::network;
 
-/// What the program says when it refuses to start.
+/// The message of the program when it refuses to start.
 fn refusal(arguments: &[&str], data_dir: &Path) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rke"));
     let output = command.args(arguments).arg("--data-dir").arg(data_dir).output().expect("rke runs");

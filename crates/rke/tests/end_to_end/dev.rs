@@ -1,22 +1,26 @@
-//! `rke dev` as a process of its own, and `rke` commands that ask it, as a person would type them.
+//! `rke dev` in a separate process, and `rke` commands for it, as a person would type them.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::support::DOMAIN;
 
-/// A whole network in a process. Dropping it kills it.
+/// A whole network in a process. Dropping this value kills it.
 pub(crate) struct Dev {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) daemon: String,
+    /// The address of its DNS server.
+    pub(crate) dns: String,
     pub(crate) wallet: PathBuf,
-    /// The lines to try that it printed.
+    /// The lines to try that the process printed.
     pub(crate) to_try: Vec<String>,
     child: Child,
 }
 
-/// What a command did.
+/// The result of a command.
 pub(crate) struct Done {
     pub(crate) code: Option<i32>,
     pub(crate) out: Vec<u8>,
@@ -49,14 +53,22 @@ impl Dev {
         Self::start_in(&mut Command::new(env!("CARGO_BIN_EXE_rke")), more)
     }
 
-    /// The same with a program in an environment of its own.
+    /// Like `start`, by a program with its own environment.
     pub(crate) fn start_in(program: &mut Command, more: &[&str]) -> Self {
-        let dir = tempfile::tempdir().expect("a folder");
-        let ports = ["--raida-port", "0", "--dns-port", "0", "--content-server-port", "0"];
+        Self::start_on(tempfile::tempdir().expect("a folder"), program, more)
+    }
+
+    /// Starts the same network again, with these flags.
+    pub(crate) fn again(mut self, more: &[&str]) -> Self {
+        self.kill();
+        let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().expect("a folder"));
+        Self::start_on(dir, &mut Command::new(env!("CARGO_BIN_EXE_rke")), more)
+    }
+
+    fn start_on(dir: tempfile::TempDir, program: &mut Command, more: &[&str]) -> Self {
         let mut child = program
-            .args(["dev", "--data-dir"])
+            .args(["dev", "--ports", "auto", "--data-dir"])
             .arg(dir.path().join("dev"))
-            .args(ports)
             .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -64,25 +76,27 @@ impl Dev {
             .expect("rke runs");
         let lines = BufReader::new(child.stdout.as_mut().expect("an output")).lines();
         let lines: Vec<String> =
-            lines.map_while(Result::ok).take_while(|line| !line.starts_with("Ctrl-C")).collect();
+            lines.map_while(Result::ok).take_while(|line| !line.contains("Ctrl-C")).collect();
         let value = |name: &str| {
             let line = lines.iter().find_map(|line| line.trim().strip_prefix(name));
             line.unwrap_or_else(|| panic!("no {name} in {lines:?}")).trim().to_owned()
         };
         let daemon = value("daemon").trim_start_matches("http://").to_owned();
-        let to_try = lines.iter().skip_while(|line| !line.starts_with("Try each")).skip(1).cloned().collect();
-        Self { dir, daemon, wallet: value("wallet").into(), to_try, child }
+        let dns = value("DNS").split(' ').next().unwrap_or_default().to_owned();
+        let to_try = lines.iter().skip_while(|line| !line.starts_with("Paste")).skip(1);
+        let to_try = to_try.take_while(|line| !line.is_empty()).cloned().collect();
+        Self { dir, daemon, dns, wallet: value("wallet").into(), to_try, child }
     }
 
-    /// Where a file of a test is.
+    /// The path of a file of the test.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    /// A command in the folder of the test's files, with nothing of this process's settings.
+    /// A command in the folder of the test's files, without the settings of this process.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = rke(arguments, self.dir.path());
-        command.env("RKE_DAEMON", &self.daemon);
+        command.env("RKE_DAEMON", &self.daemon).env("RKE_TIMEOUT", "60");
         command
     }
 
@@ -90,7 +104,7 @@ impl Dev {
         self.command(arguments).output().expect("rke runs").into()
     }
 
-    /// The same with something on standard input.
+    /// Like `rke`, with something on standard input.
     pub(crate) fn pipe(&self, arguments: &[&str], input: &[u8]) -> Done {
         let mut child = self.command(arguments).stdin(Stdio::piped()).spawn().expect("rke runs");
         let (mut stdin, input) = (child.stdin.take().expect("an input"), input.to_vec());
@@ -102,12 +116,21 @@ impl Dev {
         done
     }
 
-    /// Opens a session and gives its id.
+    /// Opens a session and returns its id.
     pub(crate) fn create_id(&self) -> String {
+        self.create_id_with(DOMAIN)
+    }
+
+    pub(crate) fn create_id_with(&self, domain: &str) -> String {
         let wallet = self.wallet.to_str().expect("UTF-8");
-        let created = self.rke(&["session", "create", DOMAIN, "--wallet", wallet]);
+        let created = self.rke(&["session", "create", domain, "--wallet", wallet]);
         assert_eq!(created.code, Some(0), "{}", created.err);
         created.text().trim().to_owned()
+    }
+
+    /// Sends the process a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("a signal");
     }
 
     pub(crate) fn kill(&mut self) {

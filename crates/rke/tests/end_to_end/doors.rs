@@ -1,5 +1,5 @@
-//! The ways in that an operator can ask for: other names and origins, a token, a unix socket, TLS
-//! with client certificates. And what the daemon refuses to open up.
+//! The entrances that an operator can open: other names and origins, a token, a unix socket, TLS with client
+//! certificates. And what the daemon refuses to open.
 
 use std::io::{Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener};
@@ -111,7 +111,7 @@ async fn a_unix_socket_lets_its_own_user_in_beside_tcp() {
         stream.read_to_string(&mut answer).expect("an answer");
         Answer::parse(&answer).status
     };
-    // The file's mode guards it, and no browser gets there: a name says nothing.
+    // The file's mode guards the socket, and no browser can reach it, so the Host header does not matter.
     for host in ["host: localhost", "host: evil.example", "host:", "host: /run/rke.sock", "x: 1"] {
         assert_eq!(ask(host), 200, "{host}");
     }
@@ -148,7 +148,7 @@ async fn localhost_is_both_loopback_addresses_and_listen_may_be_given_again() {
         let answered = Command::new("curl").args(["-s", &url]).output().expect("curl runs");
         assert!(text(&answered.stdout).contains("rke_status"), "{address}");
     }
-    // Another program has one of the two.
+    // Another program occupies one of the two addresses.
     for host in ["127.0.0.1", "[::1]"] {
         let taken = TcpListener::bind(format!("{host}:0")).expect("a port");
         let port = taken.local_addr().expect("an address").port();
@@ -162,7 +162,7 @@ async fn localhost_is_both_loopback_addresses_and_listen_may_be_given_again() {
     assert!(text(&wrong.stderr).contains("localhost:8080"), "{}", text(&wrong.stderr));
 }
 
-/// A machine of which the kernel has no IPv6.
+/// A machine whose kernel has no IPv6.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_ipv6_the_first_address_is_enough() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -176,16 +176,16 @@ async fn without_ipv6_the_first_address_is_enough() {
     assert_eq!(text(&output.stderr).matches("listening").count(), 1, "{}", text(&output.stderr));
 }
 
-/// Where a daemon's log says that it listens.
+/// The addresses that a daemon's log reports as listening.
 fn listening(log: &str) -> Vec<SocketAddr> {
     let lines = log.lines().filter(|line| line.contains("listening"));
     lines.filter_map(|line| line.split(['"', '=', ' ']).find_map(|word| word.trim().parse().ok())).collect()
 }
 
-/// What another user, with these options of `setpriv`, is answered over a unix socket.
+/// The response over a unix socket to another user, with these options of `setpriv`.
 fn asked_as(socket: &Path, user: &str, groups: &[&str]) -> String {
     let curl =
-        ["curl", "-s", "--max-time", "5", "--unix-socket", utf8(socket), "http://localhost/api/rke/status"];
+        ["curl", "-s", "--max-time", "60", "--unix-socket", utf8(socket), "http://localhost/api/rke/status"];
     let output = Command::new("setpriv").args(["--reuid", user]).args(groups).args(curl).output();
     text(&output.expect("setpriv runs").stdout)
 }
@@ -221,7 +221,7 @@ async fn another_user_is_refused_at_the_unix_socket() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("rke.sock");
     let _real = Real::start(&["--unix-socket", utf8(&path)]).await;
-    // File modes would keep the other user out as well: what is seen here is the kernel's word.
+    // File modes would keep the other user out as well. With open modes, only the kernel's report of the user can.
     for (path, mode) in [(dir.path(), 0o755), (path.as_path(), 0o666)] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("a mode");
     }
@@ -230,7 +230,7 @@ async fn another_user_is_refused_at_the_unix_socket() {
     assert!(ask("0").contains("rke_status"));
 }
 
-/// Certificates of an authority for a server on 127.0.0.1 and for a client, as PEM files.
+/// Creates an authority's certificates for a server on 127.0.0.1 and for a client, as PEM files.
 pub(crate) fn certificates(dir: &Path, name: &str) {
     let key = || KeyPair::generate().expect("a key");
     let mut params = CertificateParams::new(Vec::new()).expect("parameters");
@@ -264,7 +264,7 @@ async fn with_client_certificates_only_their_holders_are_answered() {
     let curl = |more: &[&str]| {
         let url = format!("https://127.0.0.1:{}/api/rke/status", real.port());
         let output = Command::new("curl")
-            .args(["-s", "--max-time", "10", "--cacert", &file("our-ca.pem"), &url])
+            .args(["-s", "--max-time", "60", "--cacert", &file("our-ca.pem"), &url])
             .args(more)
             .output();
         text(&output.expect("curl runs").stdout)
@@ -304,7 +304,7 @@ async fn what_would_open_the_daemon_up_is_refused_by_a_reload() {
     assert!(log.contains("is not changed") && log.contains("--tls-client-ca"), "{log}");
     std::fs::write(&config, &authority).expect("written");
     let log = real.reload();
-    assert!(log.contains("was read again") && !log.contains("new start"), "{log}");
+    assert!(log.contains("was read again") && !log.contains("restart to apply"), "{log}");
 }
 
 #[test]

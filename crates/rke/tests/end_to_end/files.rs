@@ -1,5 +1,5 @@
-//! Files and pipes through `rke encrypt` and `rke decrypt`: what goes in comes out, what was altered does
-//! not, and what fails leaves everything as it was.
+//! Files and pipes through `rke encrypt` and `rke decrypt`: the output equals the input, altered data is rejected,
+//! and a failure leaves everything as it was.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -60,7 +60,7 @@ fn pipes_and_empty_data_go_through_in_every_form() {
             assert!(decrypted.out == data, "{form}");
         }
     }
-    // In the file's own place, too.
+    // Also in place of the input file itself.
     fs::write(dev.path("file"), "hello").expect("written");
     assert_eq!(dev.rke(&["encrypt", &id, "file", "-o", "file"]).code, Some(0));
     assert!(fs::read(dev.path("file")).expect("a file").starts_with(b"RKESEAL"));
@@ -156,7 +156,7 @@ fn a_full_disk_is_said_and_leaves_nothing() {
         "{}",
         full.err
     );
-    // A file that may not grow, as on a disk that fills while it is written.
+    // The new file may not grow, as on a disk that fills up while it is written.
     let program = env!("CARGO_BIN_EXE_rke");
     let script = format!("trap '' XFSZ; ulimit -f 1024; exec {program} encrypt {id} letter -o new");
     let mut command = std::process::Command::new("bash");
@@ -199,7 +199,7 @@ fn one_that_is_killed_in_the_middle_leaves_nothing_and_the_old_file() {
     let dev = Dev::start();
     let id = dev.create_id();
     fs::write(dev.path("old"), "old").expect("written");
-    // Its input never ends, so it is in the middle for certain.
+    // The input never ends, so the program is certainly in the middle of it.
     let mut child =
         dev.command(&["encrypt", &id, "-", "-o", "old"]).stdin(Stdio::piped()).spawn().expect("rke runs");
     let mut input = child.stdin.take().expect("an input");
@@ -210,7 +210,7 @@ fn one_that_is_killed_in_the_middle_leaves_nothing_and_the_old_file() {
         line.parse::<usize>().expect("a number")
     };
     let deadline = Instant::now() + Duration::from_secs(30);
-    // To the daemon, and from there to the file.
+    // Wait until the data has passed through the daemon and back to the file.
     while written() < LEN * 3 / 2 {
         assert!(Instant::now() < deadline, "it writes nothing");
         std::thread::sleep(Duration::from_millis(10));

@@ -1,5 +1,6 @@
-//! Peers as other people have them: a client and a Content Server of the public network, written here from sections 3 to 6
-//! and 8 of `docs/protocol.md`, with general libraries for AES, HMAC and CRC and nothing of this project's wire.
+//! Peers as others implement them: a client and a Content Server of the public network, written here from sections
+//! 3 to 6 and 8 of `docs/protocol.md`. They use general libraries for AES, HMAC and CRC, and none of this project's
+//! wire code.
 
 use std::collections::HashMap;
 use std::fs;
@@ -76,7 +77,7 @@ fn packet(key: &[u8; 32], key_id: [u8; 5], nonce: [u8; 24], payload: &[u8], cove
     [header, body, vec![0xE3, 0xE3]].concat()
 }
 
-/// A packet's header and its payload as it came.
+/// The header of a packet, and its payload as it arrived.
 fn read_packet(stream: &mut TcpStream) -> Option<([u8; 32], Vec<u8>)> {
     let mut header = [0; 32];
     stream.read_exact(&mut header).ok()?;
@@ -114,7 +115,7 @@ impl Client {
         Self { coin, ans: ans.to_vec(), raidas: network.node_addresses().to_vec() }
     }
 
-    /// Command 2 in envelope 4, sections 3 to 5: a share, or the status of the refusal.
+    /// Command 2 in envelope 4, sections 3 to 5. Returns a share, or the status of the refusal.
     fn share(&self, raida: usize, cs_id: &str, client_sn: &[u8; 5], timestamp: u64) -> Result<u8, u8> {
         let key: [u8; 32] = Sha256::digest(self.ans[raida]).into();
         let (nonce, challenge) = (random::<24>(), random::<12>());
@@ -141,7 +142,7 @@ impl Client {
         Ok(share[0])
     }
 
-    /// Agrees on a key with the Content Server, section 8, and carries data to and fro.
+    /// Agrees on a key with the Content Server, section 8, and sends data to and fro.
     fn meet(&self, server: SocketAddr, cs_id: &str, length: usize, handshake: Covered, data: Covered) {
         let (client_sn, timestamp, key_id) = (random::<5>(), now(), random::<5>());
         let shares = (0..25).map(|raida| self.share(raida, cs_id, &client_sn, timestamp));
@@ -151,7 +152,7 @@ impl Client {
         let prefix = &cs_id.as_bytes()[..6];
         let nonce = [&bitmap[..], &timestamp.to_be_bytes(), &client_sn, &[KID], prefix].concat();
         let nonce: [u8; 24] = nonce.try_into().expect("24 bytes");
-        // Coin, two zeros, session identifier, no tickets, and in the longer form four zeros.
+        // Coin, two zeros, session identifier, no tickets, and four zeros in the longer form.
         let mut payload = [&self.coin[..], &[0, 0], &SESSION, &[0; 100]].concat();
         payload.resize(length - 32, 0);
         let mut stream = TcpStream::connect(server).expect("connected");
@@ -169,7 +170,7 @@ impl Client {
     }
 }
 
-/// A network whose Content Server serves live clients.
+/// A network whose Content Server serves clients of the live network.
 async fn serving(dir: &tempfile::TempDir) -> LocalNetwork {
     let mut network = network(dir).await;
     let mut server = ServerConfig::new(Application::Echo);
@@ -242,25 +243,25 @@ async fn a_client_that_lower_cases_the_id_is_served_once_the_raidas_have_that_fo
     network.stop().await;
 }
 
-/// What a Content Server of others responds to a handshake, and what its HMACs cover.
+/// How a foreign Content Server responds to a handshake, and what its HMACs cover.
 #[derive(Debug, Clone, Copy)]
 struct Manners {
     status: u8,
     covered: Covered,
 }
 
-/// A Content Server of others, which sends back what it receives.
+/// A foreign Content Server, which sends back what it receives.
 #[derive(Clone)]
 struct Server {
     manners: Arc<Mutex<Manners>>,
-    /// Keys by the client's name for them.
+    /// Keys by the key id that the client chose.
     keys: Arc<Mutex<HashMap<[u8; 5], [u8; 32]>>>,
-    /// The Content Server's shares of all RAIDAs for a client SN and a timestamp.
+    /// Returns the Content Server's shares of all RAIDAs for a client SN and a timestamp.
     shares: Arc<dyn Fn([u8; 5], u64) -> Vec<u8> + Send + Sync>,
 }
 
 impl Server {
-    /// One with the master secrets of a network's key set, and where it listens.
+    /// A server with the master secrets of a network's key set, and its port.
     fn with_secrets_of(dir: &Path) -> (Self, u16) {
         let cs_id = ContentServerId::new(CS_ID).expect("an ID");
         let keys = KeyRing::open(cs_id, &dir.join("content-server/data")).expect("a key ring");
@@ -300,7 +301,7 @@ impl Server {
             let (key, answer) = match known {
                 Some(key) => {
                     let (data, _) = opened(&key, &header, payload);
-                    // The first packet only says whose key it is.
+                    // The first packet only identifies the key.
                     if data.len() == SESSION.len() {
                         continue;
                     }
@@ -312,7 +313,7 @@ impl Server {
         }
     }
 
-    /// The key that a handshake is under, and the answer to it.
+    /// The key of a handshake, and the response to it.
     fn agree(&self, key_id: [u8; 5], header: &[u8; 32], payload: Vec<u8>, status: u8) -> ([u8; 32], Vec<u8>) {
         let (bitmap, client_sn) = (&header[8..12], header[20..25].try_into().expect("5 bytes"));
         let timestamp = u64::from_be_bytes(header[12..20].try_into().expect("8 bytes"));
@@ -322,7 +323,7 @@ impl Server {
         let shares: Vec<u8> =
             (0..25).filter(|raida| bits & (1 << raida) != 0).map(|raida| all[raida]).collect();
         let key = narrow_key(&shares, &client_sn, timestamp);
-        // The longer form; its HMAC covers the payload alone.
+        // The longer form. Its HMAC covers the payload alone.
         let (said, covered) = opened(&key, header, payload);
         assert_eq!((said.len(), covered, &said[5..7]), (119, Covered::PayloadAlone, &[0, 0][..]));
         assert!(said[15..].iter().all(|byte| *byte == 0), "no tickets, and four zeros");

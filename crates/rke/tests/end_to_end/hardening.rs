@@ -1,4 +1,4 @@
-//! What the kernel says of a daemon that holds keys.
+//! What the kernel reports about a daemon that holds keys.
 
 use std::fs::read_to_string;
 
@@ -14,7 +14,7 @@ async fn the_daemon_gives_up_new_privileges() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_locked_memory_goes_to_a_core_dump_while_a_key_lives() {
-    // Only a process that may be looked at shows its memory, and only such a one is dumped.
+    // A process shows its memory only if it may be inspected, and only then can it be dumped.
     let real = Real::start(&["--secret-memory", "locked", "--insecure-debug"]).await;
     let id = real.create_id();
     let smaps = read_to_string(format!("/proc/{}/smaps", real.process())).expect("the daemon's memory");

@@ -1,4 +1,4 @@
-//! The key is the right one: a Content Server of this test's own derives it from the master secrets, and decrypts what
+//! The key is the right one: the test's own Content Server derives it from the master secrets, and decrypts what
 //! the API encrypted.
 
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ use rke_secret::Secret;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
-/// Answers one exchange as the Content Server does, and keeps what both ends have then.
+/// Responds to one exchange as the Content Server does, and returns the secrets that both ends then share.
 async fn answer(mut stream: TcpStream, network: &LocalNetwork) -> SessionSecrets {
     let first = read_first(&mut stream).await.expect("a packet").expect("a client");
     let First::Handshake(packet) = first else { panic!("the client spoke of envelope type 6") };
@@ -51,7 +51,7 @@ async fn answer(mut stream: TcpStream, network: &LocalNetwork) -> SessionSecrets
     secrets
 }
 
-/// A session whose key is known here as well.
+/// A session whose key this test knows as well.
 pub(crate) struct KnownKey {
     pub(crate) daemon: Daemon,
     pub(crate) id: String,
@@ -90,7 +90,7 @@ impl KnownKey {
         Self { daemon, id, key, key_id, dns, network, _dir: dir }
     }
 
-    /// A key that comes from K.
+    /// A key derived from K.
     pub(crate) fn derived(&self, derive: fn(&[u8; 32], &mut [u8; 32])) -> Secret<32> {
         Secret::fill(|out| self.key.expose(|key| derive(key, out))).expect("secret memory")
     }

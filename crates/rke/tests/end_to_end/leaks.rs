@@ -1,5 +1,5 @@
-//! Markers in everything that a request may carry, and the secrets that the daemon holds: none of them is
-//! in the log, however much it logs and in either form, nor in the metrics, nor in the audit log.
+//! Markers in every part of a request, and the secrets of the daemon: none of them appears in the log, at any level
+//! and in either form, in the metrics, or in the audit log.
 
 use std::fs;
 use std::path::Path;
@@ -24,7 +24,7 @@ async fn nothing_that_is_told_holds_what_must_not_be_told() {
         let path = audit.to_str().expect("UTF-8");
         let mut real = Real::start(&["--log", "trace", "--log-format", format, "--audit-log", path]).await;
         let (id, kept) = (real.create_id(), real.create_id());
-        // While the cache has it.
+        // Now, while the cache still has it.
         let secrets = secrets(&real.data_dir(), real.network.wallet());
         use_everything(&real, &id);
         let metrics = real.get("/metrics").body;
@@ -51,7 +51,7 @@ async fn nothing_that_is_told_holds_what_must_not_be_told() {
     }
 }
 
-/// Sends markers in everything that is read of a request.
+/// Sends markers in every part of a request that the daemon reads.
 fn use_everything(real: &Real, id: &str) {
     let headers = format!(
         "host: localhost\nauthorization: Bearer {MARKER}\nx-marker: {MARKER}\nx-request-id: {MARKER}\nx-rke-session: {MARKER}"
@@ -95,7 +95,7 @@ fn send_bodies(real: &Real, id: &str) {
     }
 }
 
-/// The ANs of a wallet, and the keys of a data directory, in the forms in which bytes are printed.
+/// The ANs of a wallet and the keys of a data directory, in each form in which bytes are printed.
 fn secrets(data_dir: &Path, wallet: &Path) -> Vec<String> {
     let mut secrets = Vec::new();
     for path in coin_files(&wallet.join("Bank")) {
@@ -114,7 +114,7 @@ fn secrets(data_dir: &Path, wallet: &Path) -> Vec<String> {
     secrets
 }
 
-/// Half of them is enough to be a leak.
+/// Half of the bytes in each form. Even half of a secret would be a leak.
 fn forms(bytes: &[u8]) -> [String; 4] {
     let half = &bytes[..bytes.len() / 2];
     let numbers: Vec<String> = half.iter().map(u8::to_string).collect();

@@ -1,17 +1,20 @@
-//! The real pieces together: UDP, DNS, HTTP, the program itself. One test binary, because each of
-//! them would link everything again.
+//! The real parts together: UDP, DNS, HTTP, the program itself. All tests are in one binary, because each binary
+//! would link everything again.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on ends by a panic")]
 
+mod activity;
 mod api;
 mod attacks;
 mod audit;
 mod bodies;
+mod book;
 mod browser;
 mod check_config;
 mod chromium;
 mod client;
 mod clients;
+mod coins;
 mod commands;
 mod connections;
 mod console;
@@ -19,6 +22,7 @@ mod cuts;
 mod data_dirs;
 mod dependencies;
 mod dev;
+mod dev_network;
 mod doctor;
 mod documents;
 mod doors;
@@ -29,7 +33,10 @@ mod files;
 mod foreign;
 mod guardians;
 mod hardening;
+mod hostile;
+mod ids;
 mod key;
+mod late_readers;
 mod leaks;
 mod liars;
 mod lifetimes;
@@ -39,11 +46,14 @@ mod names;
 mod node;
 mod openapi;
 mod operate;
+mod other_end;
 mod page;
 mod pages;
+mod ping;
 mod printed;
 mod program;
 mod public_servers;
+mod publishing;
 mod real;
 mod records;
 mod refused;
@@ -52,11 +62,13 @@ mod reload;
 mod sandbox;
 mod sealed;
 mod servers;
+mod stopped;
 mod storm;
 mod streams;
 mod support;
 mod systemd;
 mod tunnel;
+mod unit_tests;
 mod victims;
 mod watch;
 mod weak;

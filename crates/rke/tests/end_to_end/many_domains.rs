@@ -1,4 +1,4 @@
-//! Sessions for many domains, asked for at once: all are opened, over few sockets.
+//! Sessions for many domains, requested at the same time: all of them open, with few sockets.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -16,11 +16,11 @@ use crate::support::{DOMAIN, network_with, percent};
 
 const DOMAINS: usize = 300;
 
-/// Fewer than one web page may open at once.
+/// Fewer than the sessions that one web page may open at the same time.
 const SESSIONS_OF_A_PAGE: usize = 150;
 
-/// An exchange asks for two DNS records at a time, each from a socket of its own, beside the one of its round.
-/// Without a bound there would be three for each domain.
+/// An exchange sends two DNS queries at a time, each from its own socket, and uses one more socket for its round.
+/// Without a limit there would be three sockets for each domain.
 const MOST_SOCKETS: usize = 3 * MAX_ROUNDS + 8;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -29,7 +29,7 @@ async fn many_domains_at_once_all_get_a_session_over_few_sockets() {
     let mut server = ServerConfig::new(Application::Echo);
     let other = |at| format!("d{at}.{DOMAIN}");
     server.rules.domains = (0..DOMAINS).map(other).chain([DOMAIN.into()]).collect();
-    // All are opened with the same coins.
+    // All sessions are opened with the same coins.
     server.rules.keys_per_coin = 2 * DOMAINS;
     let network = network_with(&dir, server).await;
     let own = network.records().clone();
@@ -38,7 +38,7 @@ async fn many_domains_at_once_all_get_a_session_over_few_sockets() {
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
     let dns = DnsServer::start(loopback, &records, loopback.ip()).await.expect("a DNS server");
     let dns_address = dns.address().to_string();
-    let flags = ["--dns-server", &dns_address, "--max-sessions", "1000", "--exchange-timeout", "60"];
+    let flags = ["--dns-server", &dns_address, "--max-sessions", "1000"];
     let real = Real::start_on(dir, network, &flags, Files::AsMany);
     let wallet = percent(real.network.wallet().to_str().expect("UTF-8"));
     let opened = AtomicBool::new(false);
@@ -64,7 +64,7 @@ async fn many_domains_at_once_all_get_a_session_over_few_sockets() {
     dns.stop().await;
 }
 
-/// The most UDP sockets that a process had at one time until it is `over`.
+/// The most UDP sockets that a process has at one time, until `over` is set.
 fn most_sockets(process: u32, over: &AtomicBool) -> usize {
     let mut most = 0;
     while !over.load(Ordering::Relaxed) {

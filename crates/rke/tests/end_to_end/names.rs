@@ -1,10 +1,10 @@
-//! What the daemon makes of names and records: domains in other scripts, lines with typos, records that change.
+//! How the daemon handles names and records: domains in other scripts, lines with typos, records that change.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use crate::records::{Detour, with_endpoints};
-use crate::support::DOMAIN;
+use crate::support::{DOMAIN, again};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn domains_are_shown_in_ascii_and_what_is_none_is_a_bad_request() {
@@ -57,8 +57,12 @@ async fn records_that_led_to_nobody_are_looked_up_again() {
     assert_eq!(detour.get(&target).await.status, 503);
     let good = detour.network.records().clone();
     detour.change_records(&good).await;
-    let opened = detour.get(&target).await;
-    assert_eq!(opened.status, 200, "{opened:?}");
+    // With its short timeout, an exchange may fail on a busy machine.
+    again(async || {
+        let opened = detour.get(&target).await;
+        if opened.status == 200 { Ok(()) } else { Err(opened.body) }
+    })
+    .await;
     detour.stop().await;
 }
 

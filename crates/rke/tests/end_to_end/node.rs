@@ -1,5 +1,5 @@
-//! A RAIDA node as a process of its own: from which address it answers, with how many sockets it receives, and what SIGHUP
-//! makes it take over. And preloading to nodes that have several addresses.
+//! A RAIDA node in a separate process: from which address it responds, how many sockets it receives with, and what
+//! SIGHUP reloads. And preloading to nodes that have several addresses.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -20,10 +20,11 @@ use rke_proto::{
     RaidaIndex, Status,
 };
 use rke_raida::mint::mint;
+use rke_raida::split::split;
 use rke_secret::{Secret, fill_random};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{DOMAIN, network};
+use crate::support::{DOMAIN, again_blocking, network};
 
 const FIRST: CoinId = CoinId { denomination: 0, serial: 7 };
 const SECOND: CoinId = CoinId { denomination: 0, serial: 8 };
@@ -32,7 +33,7 @@ fn raida() -> RaidaIndex {
     RaidaIndex::new(7).expect("RAIDA 7")
 }
 
-/// A node whose settings and coins lie in a folder of its own. Dropping it kills it.
+/// A node whose settings and coins are in its own folder. Dropping it kills it.
 struct RealNode {
     dir: tempfile::TempDir,
     log: Arc<Mutex<String>>,
@@ -41,12 +42,12 @@ struct RealNode {
 }
 
 impl RealNode {
-    /// One that knows the first coin.
+    /// A node that knows the first coin.
     fn start(listen: &str) -> Self {
         Self::start_by(&[], listen)
     }
 
-    /// The same, started by another program.
+    /// The same, started through another program.
     fn start_by(starter: &[&str], listen: &str) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         fs::create_dir(dir.path().join("coins")).expect("a folder");
@@ -84,7 +85,8 @@ impl RealNode {
         self.log.lock().expect("unpoisoned").clone()
     }
 
-    /// Replaces the settings by the usual ones and these, and makes the node read them. Gives what it says of it.
+    /// Replaces the settings by the usual ones and `more`, and makes the node reload them. Returns what the node
+    /// logs about it.
     fn reload(&self, more: &str) -> String {
         self.reload_at(&self.address.to_string(), more)
     }
@@ -100,7 +102,7 @@ impl RealNode {
     }
 
     fn wait_for(&self, from: usize, is_there: impl Fn(&str) -> bool) -> String {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let log = self.log()[from..].to_owned();
             if is_there(&log) {
@@ -155,7 +157,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
 }
 
-/// Who asks a node with a coin.
+/// A client that sends requests to a node with a coin.
 struct Client {
     coin: CoinId,
     an: Secret<16>,
@@ -200,7 +202,7 @@ impl Client {
     }
 }
 
-/// Does something in a network of its own, with two addresses of each kind on one interface.
+/// Does something in a separate network namespace, with two addresses of each family on one interface.
 fn in_network(work: impl FnOnce() + Send) {
     let in_network = || {
         unshare(CloneFlags::CLONE_NEWNET).expect("a network of its own: it takes root");
@@ -244,7 +246,7 @@ fn an_answer_comes_from_the_address_that_was_asked() {
     });
 }
 
-/// What public tools send to see whether a RAIDA is there, and what it runs.
+/// The request of public tools that check whether a RAIDA responds, and which version it runs.
 fn in_the_clear(command: Command) -> Vec<u8> {
     let command = command.to_wire();
     let parts = RequestParts { raida: raida(), command, envelope: Envelope::Type0, random: random() };
@@ -263,7 +265,7 @@ fn a_socket_receives_for_each_processor() {
         let table = fs::read_to_string(format!("/proc/{}/net/udp", node.child.id())).expect("sockets");
         let own = format!("0100007F:{:04X} ", node.address.port());
         assert_eq!(table.lines().filter(|line| line.contains(&own)).count(), sockets, "{table}");
-        // A second node does not share it.
+        // A second node cannot share the address.
         let dir = tempfile::tempdir().expect("a folder");
         let output = Program::new(env!("CARGO_BIN_EXE_rke"))
             .args(["raida", "--index", "7", "--listen", &node.address.to_string(), "--coins"])
@@ -287,13 +289,12 @@ fn sighup_takes_other_coins_preloaders_and_log_and_keeps_the_key_sets() {
 
     mint_coin(&node.coins(), SECOND);
     let second = node.client(SECOND);
-    assert_eq!(second.share("ONE"), Status::COIN_NOT_FOUND);
     let said = node.reload("preloader = ['0:7=ONE', '0:8=TWO']\n");
     assert!(said.contains("knows 2 coins."), "{said}");
     assert_eq!((second.share("ONE"), second.preload("TWO", now())), (Status::SUCCESS, Status::SUCCESS));
     assert_eq!(first.share("ONE"), Status::SUCCESS);
 
-    // What cannot be used changes nothing.
+    // Settings that cannot be used change nothing.
     let bad = node.coins().join("bad.bin");
     fs::write(&bad, "not a coin").expect("written");
     let said = node.reload("preloader = ['0:7=ONE']\n");
@@ -319,11 +320,69 @@ fn sighup_takes_other_coins_preloaders_and_log_and_keeps_the_key_sets() {
 }
 
 #[test]
+fn coins_that_are_put_into_the_folder_are_taken_without_a_signal() {
+    let node = RealNode::start("127.0.0.1:0");
+    let (wallet, split_into) = (node.dir.path().join("wallet"), node.dir.path().join("split"));
+    fs::create_dir(&wallet).expect("a folder");
+    mint_coin(&wallet, SECOND);
+    split(&[wallet.join("8.bin")], &split_into).expect("split");
+    let whole = CoinFile::open(&wallet.join("8.bin")).expect("a coin file");
+    let second = Client { coin: SECOND, an: whole.an(0, raida()).expect("an AN"), ..node.client(FIRST) };
+    assert_eq!(second.share("ONE"), Status::COIN_NOT_FOUND);
+
+    // What the node needs, and no more.
+    let before = node.log().len();
+    fs::rename(split_into.join("raida-7/coin_0_8.bin"), node.coins().join("second.bin")).expect("moved");
+    let said = node.wait_for(before, |log| log.contains("its coins again"));
+    assert!(said.contains("knows 2 coins.") && !said.contains("WARN"), "{said}");
+    assert_eq!(second.share("ONE"), Status::NO_SUCH_KEY_SET);
+
+    // More than it needs is taken with a warning, and what cannot be used is left out.
+    let before = node.log().len();
+    mint_coin(&node.coins(), CoinId { denomination: 0, serial: 9 });
+    fs::rename(split_into.join("raida-8/coin_0_8.bin"), node.coins().join("wrong.bin")).expect("moved");
+    let said = node.wait_for(before, |log| log.contains("wrong.bin") && log.contains("knows 3 coins."));
+    assert!(said.contains("only for RAIDA 8") && said.contains("forgets no coin"), "{said}");
+    assert!(said.contains("files=2") && said.contains("rke coin split"), "{said}");
+    assert_eq!(second.share("ONE"), Status::NO_SUCH_KEY_SET);
+
+    let before = node.log().len();
+    fs::remove_file(node.coins().join("wrong.bin")).expect("removed");
+    fs::remove_file(node.coins().join("second.bin")).expect("removed");
+    let said = node.wait_for(before, |log| log.contains("knows 2 coins."));
+    assert!(!said.contains("WARN"), "{said}");
+    assert_eq!(second.share("ONE"), Status::COIN_NOT_FOUND);
+}
+
+#[test]
+fn a_coin_file_names_a_preloader() {
+    let node = RealNode::start("127.0.0.1:0");
+    let first = node.client(FIRST);
+    let of = |file: &Path| format!("preloader = ['{}=ONE']\n", file.display());
+    let said = node.reload(&of(&node.coins().join("7.bin")));
+    assert!(said.contains("settings again"), "{said}");
+    assert_eq!(first.preload("TWO", now()), Status::BAD_PARAMETER);
+    assert_eq!(first.preload("ONE", now()), Status::SUCCESS);
+
+    // A file that is missing, or that the sandbox keeps the node from reading, changes nothing.
+    let said = node.reload(&of(&node.coins().join("8.bin")));
+    assert!(said.contains("not changed") && said.contains("8.bin"), "{said}");
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    mint_coin(elsewhere.path(), SECOND);
+    let said = node.reload(&of(&elsewhere.path().join("8.bin")));
+    assert!(
+        said.contains("not changed") && said.contains("the sandbox keeps the node from reading"),
+        "{said}"
+    );
+    assert_eq!(first.preload("ONE", now() + 1), Status::SUCCESS);
+}
+
+#[test]
 fn sighup_names_what_takes_a_new_start() {
     let node = RealNode::start("127.0.0.1:0");
     let said = node.reload_at("127.0.0.1:9", "replay-memory = 64\n");
     assert!(
-        said.contains("listen") && said.contains("replay-memory") && said.contains("new start"),
+        said.contains("listen") && said.contains("replay-memory") && said.contains("restart to apply"),
         "{said}"
     );
     let elsewhere = tempfile::tempdir().expect("a folder");
@@ -346,7 +405,7 @@ fn sighup_names_what_takes_a_new_start() {
 async fn a_node_that_is_given_by_name_is_preloaded_at_the_first_address_that_answers() {
     let dir = tempfile::tempdir().expect("a folder");
     let network = network(&dir).await;
-    // Nothing answers at the first address of each: at half of them nothing listens.
+    // Nothing responds at the first address of each node. At half of these addresses, nothing even listens.
     let silent: Vec<UdpSocket> = (network.node_addresses().iter().step_by(2))
         .map(|address| UdpSocket::bind(("::1", address.port())).expect("a socket"))
         .collect();
@@ -357,22 +416,25 @@ async fn a_node_that_is_given_by_name_is_preloaded_at_the_first_address_that_ans
     fs::write(&directory, lines).expect("written");
     let script = "mount --bind \"$1\" /etc/hosts && shift && getent ahosts raidas.test >&2 && \
                   exec \"$0\" content-server preload \"$@\"";
-    let output = Program::new("unshare")
+    let mut preload = Program::new("unshare");
+    preload
         .args(["--mount", "sh", "-c", script, env!("CARGO_BIN_EXE_rke")])
         .arg(&hosts)
         .args(["--cs-id", "CONTENT-SERVER09", "--key-set", "3", "--domain", DOMAIN, "--host", "cs.rke.test"])
-        .arg("--raida-directory")
+        .args(["--timeout", "60", "--raida-directory"])
         .arg(&directory)
         .arg("--wallet")
         .arg(network.server_wallet())
         .arg("--data-dir")
-        .arg(dir.path().join("preloading"))
-        .output()
-        .expect("unshare runs");
-    let (said, records) =
-        (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout).into_owned());
-    assert!(said.starts_with("::1 "), "the address that does not answer comes first: {said}");
-    assert!(said.contains("25 of 25 RAIDAs hold"), "{said}");
+        .arg(dir.path().join("preloading"));
+    // The command waits only briefly for the addresses of a name.
+    let records = again_blocking(|| {
+        let output = preload.output().expect("unshare runs");
+        let [said, records] =
+            [&output.stderr, &output.stdout].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        assert!(said.starts_with("::1 "), "the address that does not answer comes first: {said}");
+        if said.contains("25 of 25 RAIDAs hold") { Ok(records) } else { Err(said) }
+    });
     for address in network.node_addresses() {
         assert!(records.contains(&format!("\"{address} k3 raida=")), "where it answers: {records}");
     }

@@ -1,17 +1,18 @@
-//! What operators see of a running daemon: health, metrics, request ids and the lines about requests.
+//! What operators see of a running daemon: health, metrics, request ids, and log lines about requests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read, Write};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::net::sockopt::set_socket_linger;
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::everywhere::until;
 use crate::lifetimes::silent_nodes;
 use crate::real::{Real, get_with, read_to_end, request_with};
-use crate::support::{Answer, DOMAIN};
+use crate::support::{Answer, DOMAIN, again_blocking};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn health_needs_no_token_and_says_what_is_wrong() {
@@ -48,26 +49,31 @@ async fn a_full_store_is_ready_and_a_stopping_daemon_is_not() {
     real.create_id();
     assert_eq!(real.get(&real.create_target()).status, 429);
     assert_eq!(real.get("/health/ready").status, 200);
-    let mut begun = real.connect();
-    begun.write_all(b"GET /health/ready HTTP/1.1\r\nhost: localhost\r\n").expect("sent");
-    std::thread::sleep(Duration::from_millis(100));
-    real.signal(Signal::TERM);
-    std::thread::sleep(Duration::from_millis(100));
-    begun.write_all(b"\r\n").expect("sent");
-    let answer = Answer::parse(&read_to_end(&mut begun));
-    assert_eq!((answer.status, &answer.json()["reasons"][0]), (503, &"it is stopping".into()));
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while real.ended().is_none() {
-        assert!(Instant::now() < deadline, "it does not end");
-    }
+    // A stopping daemon waits only briefly for a request that has begun.
+    let text = again_blocking(|| {
+        let mut begun = real.connect();
+        begun.write_all(b"GET /health/ready HTTP/1.1\r\nhost: localhost\r\n").expect("sent");
+        std::thread::sleep(Duration::from_millis(100));
+        real.signal(Signal::TERM);
+        std::thread::sleep(Duration::from_millis(100));
+        let _ = begun.write_all(b"\r\n");
+        let text = read_to_end(&mut begun);
+        until("it ends", || real.ended().is_some());
+        if text.contains(" 503 ") {
+            return Ok(text);
+        }
+        real.kill_and_restart(&[]);
+        Err(text)
+    });
+    assert_eq!(Answer::parse(&text).json()["reasons"][0], "it is stopping");
 }
 
-/// A line of samples: name, labels, value.
+/// A sample line: name, labels, value.
 type Sample = (String, BTreeMap<String, String>, f64);
 
-/// Reads what `/metrics` says, strictly: OpenMetrics as far as it is used here.
+/// Parses `/metrics` strictly, for the part of OpenMetrics that the daemon uses.
 struct Metrics {
-    /// The type of each metric, by its name in HELP and TYPE.
+    /// The type of each metric, by its name in the HELP and TYPE lines.
     types: BTreeMap<String, String>,
     samples: Vec<Sample>,
 }
@@ -92,7 +98,7 @@ impl Metrics {
         metrics
     }
 
-    /// Every sample belongs to a metric of its kind, once; histograms add up.
+    /// Every sample belongs to a metric of the right type and occurs once, and histograms add up.
     fn check(&self) {
         let mut seen = BTreeSet::new();
         for (name, labels, value) in &self.samples {
@@ -164,7 +170,7 @@ fn sample(line: &str) -> Sample {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn metrics_count_what_happens_and_are_those_that_are_documented() {
-    let real = Real::start(&["--session-ttl", "1"]).await;
+    let real = Real::start(&[]).await;
     let id = real.create_id();
     for _ in 0..3 {
         assert_eq!(real.get(&format!("/api/rke/encrypt?session_id={id}&plaintext=YQ==")).status, 200);
@@ -174,10 +180,8 @@ async fn metrics_count_what_happens_and_are_those_that_are_documented() {
     real.get("/api/rke/session?domain=nowhere.test&wallet_path=/nowhere");
     real.send(get_with("/api/rke/status", "host: evil.example"));
     real.send(request_with("BREW", "/api/rke/status", "host: localhost"));
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while real.get("/api/rke/status").json()["sessions"]["total"] != 0 {
-        assert!(Instant::now() < deadline, "it does not expire");
-    }
+    real.configure("session-idle = 1\n");
+    until("it expires", || real.get("/api/rke/status").json()["sessions"]["total"] == 0);
     let answer = real.get("/metrics");
     assert_eq!(
         answer.header("content-type"),
@@ -195,23 +199,23 @@ async fn metrics_count_what_happens_and_are_those_that_are_documented() {
     let encrypt = [("route", "/api/rke/encrypt")];
     assert_eq!(metrics.value("rke_http_request_duration_seconds_count", &encrypt), 3.0);
     assert_eq!(metrics.value("rke_wipe_delay_seconds_count", &[]), 1.0);
-    assert!(metrics.value("rke_wipe_delay_seconds_sum", &[]) < 1.0);
+    assert!(metrics.value("rke_wipe_delay_seconds_sum", &[]) < 60.0);
     let done = [("outcome", "done")];
     assert_eq!(metrics.value("rke_exchange_duration_seconds_count", &done), 1.0);
-    assert!(metrics.value("rke_exchange_duration_seconds_sum", &done) < 1.0);
+    assert!(metrics.value("rke_exchange_duration_seconds_sum", &done) < 60.0);
     assert!(metrics.value("rke_connections", &[]) >= 1.0);
     assert_eq!(metrics.value("rke_audit_write_failures_total", &[]), 0.0);
     assert_eq!(metrics.value("rke_build_info", &[("version", env!("CARGO_PKG_VERSION"))]), 1.0);
     let now =
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time").as_secs_f64();
-    assert!((now - 60.0..now).contains(&metrics.value("process_start_time_seconds", &[])));
+    assert!((now - 600.0..now).contains(&metrics.value("process_start_time_seconds", &[])));
     for secret in [&id, DOMAIN, "nowhere", real.network.wallet().to_str().expect("UTF-8")] {
         assert!(!answer.body.contains(secret), "{secret}: {}", answer.body);
     }
     assert_documented(&metrics);
 }
 
-/// The table of docs/operations.md and the output name the same metrics with the same labels.
+/// The table of docs/operations.md and the output have the same metrics with the same labels.
 fn assert_documented(metrics: &Metrics) {
     let text =
         fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations.md")).expect("docs");
@@ -223,7 +227,7 @@ fn assert_documented(metrics: &Metrics) {
         if let [name, kind, labels, meaning] =
             row.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>()[..]
         {
-            // There are no guardians here.
+            // This daemon has no guardians.
             let is_missing = meaning.contains("Missing without `--guardian`");
             for name in words(name).into_iter().filter(|_| !is_missing) {
                 documented.insert(name, (kind.to_owned(), words(labels)));
@@ -254,13 +258,17 @@ async fn each_request_has_an_id_of_its_own_that_its_lines_carry() {
     let encrypt = real.get(&format!("/api/rke/encrypt?session_id={session}&plaintext=YQ=="));
     let missing = real.get("/api/rke/session/00");
     let refused = real.send(get_with("/api/rke/status", "host: evil.example"));
-    let mut ids: BTreeSet<String> =
-        [&chosen, &created, &encrypt, &missing, &refused].map(id_of).into_iter().collect();
+    let garbled = real.send("GET /api/rke/status FTP/1\r\n\r\n");
+    let unclear = real.send(get_with("/", "host: localhost\ncontent-length: 0\ncontent-length: 0"));
+    let all = [&chosen, &created, &encrypt, &missing, &refused, &garbled, &unclear];
+    let mut ids: BTreeSet<String> = all.map(id_of).into_iter().collect();
     assert!(!ids.contains("mine"));
     let many = "GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(999);
     let answers = real.send_raw(many + &get_with("/health/live", "host: localhost"));
     ids.extend(answers.lines().filter_map(|line| line.strip_prefix("x-request-id: ")).map(str::to_owned));
-    assert_eq!(ids.len(), 1005);
+    assert_eq!(ids.len(), 1007);
+    // The last of the lines that this test looks at.
+    until("all are noted", || real.log().contains(&id_of(&unclear)));
     let log = real.log();
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let opened = lines.iter().find(|line| line["fields"]["message"] == "session opened").expect("a line");
@@ -281,23 +289,24 @@ async fn each_request_has_an_id_of_its_own_that_its_lines_carry() {
         assert_eq!((&fields["status"], fields["micros"].is_u64()), (&answer.status.into(), true));
         assert!(of_request.next().is_none());
     }
+    for answer in [&garbled, &unclear] {
+        let line = lines.iter().find(|line| line["fields"]["request"] == id_of(answer)).expect("a line");
+        let told = (&line["level"], &line["fields"]["message"], &line["fields"]["status"]);
+        assert_eq!(told, (&"DEBUG".into(), &"unreadable".into(), &400.into()));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_whose_client_breaks_the_connection_is_noted_too() {
-    let mut real = Real::start(&["--exchange-timeout", "20"]).await;
-    let _silent = silent_nodes(&mut real).await;
+    let mut real = Real::start(&[]).await;
+    let silent = silent_nodes(&mut real).await;
     let mut stream = real.connect();
     stream.write_all(get_with(&real.create_target(), "host: localhost").as_bytes()).expect("sent");
-    std::thread::sleep(Duration::from_millis(200));
-    // One that only closes it may still read. This resets it.
+    silent[0].recv(&mut [0; 2048]).expect("the exchange has begun");
+    // A client that only closes the connection may still read. This resets it.
     set_socket_linger(&stream, Some(Duration::ZERO)).expect("a linger");
     drop(stream);
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while !real.log().contains("abandoned") {
-        assert!(Instant::now() < deadline, "{}", real.log());
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    until("it is noted", || real.log().contains("abandoned"));
     let labels = [("route", "/api/rke/session"), ("method", "GET"), ("status", "none")];
     let metrics = Metrics::read(&real.get("/metrics").body);
     assert_eq!(metrics.value("rke_http_requests_total", &labels), 1.0);
@@ -314,9 +323,5 @@ async fn connections_are_counted_while_they_are_open() {
     }
     assert!((21.0..25.0).contains(&open()), "{}", open());
     drop(crowd);
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while open() > 2.0 {
-        assert!(Instant::now() < deadline, "{}", open());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    until("the connections are closed", || open() <= 2.0);
 }

@@ -1,4 +1,4 @@
-//! The client programs of the documented page run unchanged, but for the port and the id.
+//! The client programs on the documented page run unchanged, except for the port and the id.
 
 use std::path::Path;
 use std::process::Command;
@@ -13,7 +13,7 @@ fn run(program: &str, arguments: &[&str], dir: &Path) -> String {
     text
 }
 
-/// The program with the daemon's address and a session's id in place of the page's.
+/// The program with the daemon's address and a session's id in place of those on the page.
 fn adapted(program: &str, stage: &Stage, id: &str) -> String {
     let host = format!("http://localhost:{}", stage.daemon.address().port());
     program.replace("http://localhost:8080", &host).replace("a1b2c3d4e5f67890a1b2c3d4e5f67890", id)
@@ -23,7 +23,7 @@ fn adapted(program: &str, stage: &Stage, id: &str) -> String {
 async fn the_javascript_deletes_a_session() {
     let stage = Stage::new().await;
     let id = stage.create_id().await;
-    // A browser has sessionStorage; Node gets one that holds the id.
+    // A browser has sessionStorage. Node gets a substitute that holds the id.
     let storage = format!(
         "const stored = new Map([['rke_session_id', '{id}']]);\n\
          globalThis.sessionStorage = {{ getItem: k => stored.get(k) ?? null, removeItem: k => stored.delete(k) }};\n"
@@ -40,7 +40,7 @@ async fn the_javascript_deletes_a_session() {
 async fn the_curl_lines_delete_a_session_once() {
     let stage = Stage::new().await;
     let id = stage.create_id().await;
-    // `jq` only formats what the second line prints.
+    // `jq` only formats the output of the second line.
     let script = adapted(include_str!("page/delete.sh"), &stage, &id).replace(" | jq", "");
     let printed = run("sh", &["-c", &script], stage.dir.path());
     let first = format!(r#"{{"command":"rke_session_delete","success":true,"session_id":"{id}"}}"#);

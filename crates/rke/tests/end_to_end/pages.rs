@@ -1,5 +1,5 @@
-//! Pages of two local ports, a program and the console's own origin at one daemon: a page sees and ends what it has
-//! opened, the others see and end all, and anyone who knows an id may use it.
+//! Pages of two local ports, a program and the console's own origin at one daemon. A page sees and ends what it has
+//! opened, the others see and end everything, and anyone who knows an id may use it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use crate::browser::site;
 use crate::chromium::Browser;
-use crate::support::{Answer, Stage, raw};
+use crate::support::{Answer, Stage, again, raw};
 
-/// Who asks: by these headers.
+/// A client, identified by these headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Asker(&'static str);
 
@@ -26,7 +26,7 @@ const NULL: Asker = Asker("origin: null\r\nsec-fetch-site: cross-site\r\n");
 const ALL: [Asker; 5] = [PROGRAM, CONSOLE, ONE, OTHER, NULL];
 
 impl Asker {
-    /// The head of what it asks; over loopback, as a browser or a program would.
+    /// The head of a request over loopback, as a browser or a program would send it.
     fn head(self, method: &str, target: &str) -> String {
         let fetch = if self.0.is_empty() { "" } else { "sec-fetch-mode: cors\r\nsec-fetch-dest: empty\r\n" };
         format!("{method} {target} HTTP/1.1\r\nhost: localhost:8080\r\n{}{fetch}", self.0)
@@ -37,7 +37,7 @@ impl Asker {
         raw(stage.daemon.address(), request).await
     }
 
-    /// The answer to a request that succeeds.
+    /// The response to a request that must succeed.
     async fn get(self, stage: &Stage, method: &str, target: &str) -> Value {
         let answer = self.ask(stage, method, target).await;
         assert_eq!(answer.status, 200, "{self:?} {method} {target}: {}", answer.body);
@@ -49,7 +49,7 @@ impl Asker {
         opened["session_id"].as_str().expect("an id").to_owned()
     }
 
-    /// The ids that it is shown, oldest first, after it was looked whether the counts are those of the rows.
+    /// The ids in the list that it sees, oldest first. Also checks that the counts match the rows.
     async fn sees(self, stage: &Stage) -> Vec<String> {
         let listed = self.get(stage, "GET", "/api/rke/sessions").await;
         let rows = listed["sessions"].as_array().expect("rows");
@@ -70,7 +70,7 @@ impl Asker {
     }
 }
 
-/// With pages of origin `null` let in.
+/// A daemon that lets in pages of origin `null`.
 async fn stage() -> Stage {
     Stage::with(|config| config.reloadable.access.null_origin = NullOrigin::Allowed).await
 }
@@ -94,7 +94,7 @@ async fn a_page_lists_and_ends_the_sessions_that_it_has_opened() {
         let status = asker.get(&stage, "GET", "/api/rke/status").await;
         assert_eq!((&status["sessions"]["total"], &status["sessions"]["active"]), (&json!(6), &json!(6)));
     }
-    // As a page of any other origin, also where it spells this one in another way.
+    // A page can end only the sessions of its own origin, even if it spells the origin differently.
     assert_eq!(NULL.deletes(&stage, "sessions").await, 0);
     assert_eq!(OTHER.deletes(&stage, "sessions?domain=else.test").await, 0);
     assert_eq!(OTHER.deletes(&stage, "sessions?domain=content.rke.test").await, 1);
@@ -137,13 +137,14 @@ async fn a_page_lists_and_removes_the_keys_that_were_made_for_it() {
     let stage = stage().await;
     let id = ONE.opens(&stage, "").await;
     assert_eq!(each(async |asker| asker.keys(&stage).await).await, [1, 1, 1, 0, 0]);
-    // The others use it all the same.
+    // The others use the key anyway.
     for asker in ALL {
         let opened = asker.get(&stage, "GET", &stage.create_target()).await;
         assert_eq!(opened["from_cache"], true, "{asker:?}");
     }
     assert_eq!(each(async |asker| asker.keys(&stage).await).await, [1, 1, 1, 0, 0]);
-    // Neither in the list nor by what goes with the end of a session: not even of one that the key was made for.
+    // Others cannot remove the key: not in the list, not with the end of a session, not even of the session that
+    // the key was made for.
     for what in ["keys", "keys?domain=content.rke.test", "sessions?forget=true"] {
         OTHER.deletes(&stage, what).await;
         NULL.deletes(&stage, what).await;
@@ -158,7 +159,7 @@ async fn a_page_lists_and_removes_the_keys_that_were_made_for_it() {
     OTHER.get(&stage, "GET", &format!("/api/rke/session/delete?forget=true&session_id={own}")).await;
     assert_eq!(ONE.keys(&stage).await, 1);
     assert_eq!((ONE.deletes(&stage, "keys").await, PROGRAM.keys(&stage).await), (1, 0));
-    // Made by a program: an exchange for a page takes it away from nobody.
+    // A program made this key, so an exchange for a page does not take it away from anyone.
     PROGRAM.opens(&stage, "").await;
     for (asker, keys) in [(OTHER, [1, 1, 0, 0, 0]), (PROGRAM, [1, 1, 0, 0, 0])] {
         let own = asker.opens(&stage, "&fresh=true").await;
@@ -186,7 +187,36 @@ async fn a_page_sees_what_was_refused_to_itself() {
     stage.stop().await;
 }
 
-/// One who listens to the events.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_sees_what_happened_to_its_own_sessions() {
+    let stage = stage().await;
+    let daemon = stage.daemon.address();
+    let mut listener = Listener::new(ONE, daemon);
+    for asker in ALL {
+        let id = asker.opens(&stage, "").await;
+        PROGRAM.get(&stage, "DELETE", &format!("/api/rke/session/{id}?everywhere=true")).await;
+    }
+    listener.until("activity");
+    // The response to a deletion waits for the other end, but not for as long as a busy machine may take.
+    again(async || {
+        let activity = PROGRAM.get(&stage, "GET", "/api/rke/activity").await;
+        if activity["total"] == 16 { Ok(()) } else { Err(activity.to_string()) }
+    })
+    .await;
+    let seen = each(async |asker: Asker| {
+        let activity = asker.get(&stage, "GET", "/api/rke/activity").await;
+        let events = activity["events"].as_array().expect("events");
+        assert_eq!(activity["total"], events.len());
+        events.iter().map(|event| event["event"].as_str().expect("a name").to_owned()).collect::<Vec<_>>()
+    });
+    let [program, console, one, other, null] = seen.await;
+    assert_eq!((program.len(), &console), (16, &program));
+    assert_eq!(one, ["remote_deletion_confirmed", "session_deleted", "session_created"]);
+    assert_eq!((other, null), (one, vec![]));
+    stage.stop().await;
+}
+
+/// A client that listens to events.
 struct Listener(BufReader<TcpStream>);
 
 impl Listener {
@@ -195,11 +225,15 @@ impl Listener {
         stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
         write!(stream, "{}\r\n", asker.head("GET", "/api/rke/events")).expect("sent");
         let mut listener = Self(BufReader::new(stream));
-        assert_eq!(listener.until("refusals"), ["sessions", "keys", "raidas", "refusals"], "{asker:?}");
+        assert_eq!(
+            listener.until("refusals"),
+            ["sessions", "keys", "raidas", "activity", "refusals"],
+            "{asker:?}"
+        );
         listener
     }
 
-    /// The names of the events until one of this name has come.
+    /// The names of the events up to the first with this name.
     fn until(&mut self, last: &str) -> Vec<String> {
         let mut names = Vec::new();
         let mut line = String::new();
@@ -212,11 +246,12 @@ impl Listener {
     }
 }
 
-/// What a page is told until it hears of a refusal that it has had itself: what came before that has been told by then.
+/// The events that a page receives until it sees a refusal of its own: earlier events have arrived by then.
+/// Activity is left out, because the other end confirms deletions at any time.
 async fn told(stage: &Stage, asker: Asker, listener: &mut Listener) -> Vec<String> {
     assert_eq!(asker.ask(stage, "PUT", "/api/rke/sessions").await.status, 405);
     let mut told = listener.until("refusals");
-    told.retain(|name| name != "refusals" && name != "raidas");
+    told.retain(|name| !["refusals", "raidas", "activity"].contains(&name.as_str()));
     told.dedup();
     told
 }
@@ -236,7 +271,8 @@ async fn a_page_is_told_of_its_own_sessions_keys_and_exchanges() {
     ONE.get(&stage, "GET", &format!("/api/rke/encrypt?session_id={program}&plaintext=YQ==")).await;
     of_console.until("sessions");
     assert_eq!(told(&stage, ONE, &mut of_one).await, nothing, "it is not its session");
-    // Where a key is that it does not see, its own is not kept.
+    // A page's own key is not kept while the cache has a key that the page cannot see. Therefore the other key goes
+    // first.
     assert_eq!(PROGRAM.deletes(&stage, "keys").await, 1);
     let own = ONE.opens(&stage, "&fresh=true").await;
     let heard = told(&stage, ONE, &mut of_one).await;
@@ -251,7 +287,7 @@ async fn a_page_is_told_of_its_own_sessions_keys_and_exchanges() {
     stage.stop().await;
 }
 
-/// What a page gets of a path of the API, asked with `fetch`.
+/// The response of a path of the API to a page that uses `fetch`.
 fn fetch(browser: &mut Browser, api: &str, path: &str, options: Value) -> Value {
     let expression =
         format!("fetch({}, {options}).then(answer => answer.json())", json!(format!("{api}{path}")));

@@ -1,4 +1,4 @@
-//! The program itself: `dev`, `serve`, and the commands that ask a daemon.
+//! The program itself: `dev`, `serve`, and the commands that talk to a daemon.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::dev::Dev;
-use crate::support::{DOMAIN, Stage};
+use crate::support::{DOMAIN, Stage, again_blocking};
 
 fn rke(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rke"));
@@ -28,7 +28,7 @@ fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).expect("a signal");
 }
 
-/// Starts `rke serve` and waits until it listens; gives the log so far as well.
+/// Starts `rke serve` and waits until it listens. Also returns the log so far.
 fn serve(data_dir: &Path, more: &[&str]) -> (Child, String) {
     let data_dir = data_dir.to_str().expect("UTF-8");
     let mut child = rke(&[&["serve", "--listen", "127.0.0.1:0", "--data-dir", data_dir], more].concat())
@@ -42,7 +42,7 @@ fn serve(data_dir: &Path, more: &[&str]) -> (Child, String) {
     (child, log)
 }
 
-/// A tour beside other tests, which have Content Servers of their own.
+/// A tour that runs next to other tests, whose Content Servers may use the usual port.
 const ONCE: [&str; 4] = ["dev", "--once", "--content-server-port", "0"];
 
 #[test]
@@ -60,18 +60,35 @@ fn dev_makes_the_tour_by_itself() {
 fn the_lines_that_dev_prints_work_when_they_are_pasted() {
     for more in [&[][..], &["--require-token"]] {
         let dev = Dev::start_with(&[&["--listen", "127.0.0.1:0"], more].concat());
-        let output = Command::new("sh").args(["-c", &dev.to_try.join("\n")]).output().expect("sh runs");
-        let printed = text(&output.stdout);
+        // The next step of README.md, in the same shell.
+        let connect = format!("echo again | {} connect $SESSION_ID", env!("CARGO_BIN_EXE_rke"));
+        let mut shell = Command::new("sh");
+        shell.env_remove("RKE_DAEMON").env_remove("RKE_TOKEN_FILE");
+        let mut shell = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("sh runs");
+        let pasted = format!("{}\n{connect}\n", dev.to_try.join("\n"));
+        shell.stdin.take().expect("an input").write_all(pasted.as_bytes()).expect("pasted");
+        let printed = text(&shell.wait_with_output().expect("sh ends").stdout);
         assert!(!printed.contains("\"error\""), "{printed}");
         for part in [
             "rke_discover",
+            "\"command\":\"rke_sessions\",\"success\":true,\"total\":1",
+            "\"key_bits\":256",
             "rke_encrypt",
-            "\"plaintext\":\"SGVsbG8gV29ybGQh\"",
+            "\"command\":\"rke_decrypt\",\"success\":true,\"plaintext\":\"SGVsbG8gV29ybGQh\"",
+            "\"command\":\"rke_seal\"",
+            "\"command\":\"rke_open\",\"success\":true,\"plaintext\":\"SGVsbG8gV29ybGQh\"",
             "hello\n",
-            "rke_session_delete",
+            "rke_session_renew",
+            "rke_keys",
+            "rke_raidas",
+            "rke_status",
+            "again\n",
         ] {
             assert!(printed.contains(part), "{part}: {printed}");
         }
+        // The first sets variables.
+        let lines = dev.to_try.len() - 1;
+        assert_eq!(printed.lines().count(), lines + 1, "each other line prints one: {printed}");
     }
 }
 
@@ -111,12 +128,16 @@ fn a_busy_port_is_named_with_its_flag() {
 #[test]
 fn serve_stops_within_a_second_of_a_signal() {
     for kind in [Signal::TERM, Signal::INT] {
-        let dir = tempfile::tempdir().expect("a folder");
-        let (mut child, _) = serve(dir.path(), &[]);
-        let asked = Instant::now();
-        signal(&child, kind);
-        let status = child.wait().expect("an exit status");
-        assert!(status.success() && asked.elapsed() < Duration::from_secs(1), "{kind:?}: {status}");
+        // A busy machine is not always as fast.
+        again_blocking(|| {
+            let dir = tempfile::tempdir().expect("a folder");
+            let (mut child, _) = serve(dir.path(), &[]);
+            let asked = Instant::now();
+            signal(&child, kind);
+            let (status, took) = (child.wait().expect("an exit status"), asked.elapsed());
+            assert!(status.success(), "{kind:?}: {status}");
+            if took < Duration::from_secs(1) { Ok(()) } else { Err(format!("{kind:?}: {took:?}")) }
+        });
     }
 }
 
@@ -142,6 +163,41 @@ fn the_program_says_its_name_and_version() {
 }
 
 #[test]
+fn the_program_says_what_it_speaks() {
+    let shown = text(&run(&["version"]).stdout);
+    let first = concat!("rke ", env!("CARGO_PKG_VERSION"), "\n");
+    assert!(
+        shown.starts_with(first) && shown.contains("handshake 3") && shown.contains("build  "),
+        "{shown}"
+    );
+    let json: serde_json::Value = serde_json::from_slice(&run(&["version", "--json"]).stdout).expect("JSON");
+    assert_eq!(
+        (&json["command"], &json["version"]),
+        (&"rke_version".into(), &env!("CARGO_PKG_VERSION").into())
+    );
+    assert_eq!(json["platform"], format!("{}-linux", std::env::consts::ARCH));
+}
+
+#[test]
+fn serve_says_where_the_console_is_and_the_token_lies() {
+    for more in [&[][..], &["--require-token"]] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let data_dir = dir.path().to_str().expect("UTF-8");
+        let arguments = [&["serve", "--listen", "127.0.0.1:0", "--data-dir", data_dir], more].concat();
+        let mut child = rke(&arguments).spawn().expect("rke runs");
+        let mut lines = BufReader::new(child.stderr.take().expect("a log")).lines().map_while(Result::ok);
+        let listening = lines.find(|line| line.contains("listening")).expect("it listens");
+        let line = lines.find(|line| line.contains("the console is at this URL")).expect("a line");
+        child.kill().expect("killed");
+        child.wait().expect("an exit status");
+        let port = listening.rsplit("127.0.0.1:").next().expect("a port").trim();
+        assert!(line.contains(&format!("http://127.0.0.1:{port}/")), "{line}");
+        let token = dir.path().join("token");
+        assert_eq!(line.contains(token.to_str().expect("UTF-8")), !more.is_empty(), "{line}");
+    }
+}
+
+#[test]
 fn wrong_settings_are_refused_with_their_name() {
     let dir = tempfile::tempdir().expect("a folder");
     let file = dir.path().join("rke.toml");
@@ -164,13 +220,31 @@ fn wrong_settings_are_refused_with_their_name() {
     for (arguments, expected) in [
         (
             ["serve", "--listen", "here:18091"],
-            "an IP address or localhost with a port is wanted, as in 127.0.0.1:8080",
+            "it must be an IP address or localhost with a port, such as 127.0.0.1:8080",
         ),
         (["serve", "--max-sessions", "0"], "from 1 to 16000000"),
         (["serve", "--max-sessions", "99999999999"], "from 1 to 16000000"),
         (["serve", "--max-sessions", "18446744073709551615"], "from 1 to 16000000"),
         (["content-server", "preload", "--domain=b d"], "not a domain name"),
         (["content-server", "preload", "--host=b d"], "not a domain name"),
+        (["content-server", "preload", "--host=192.0.2.7"], "an SRV record names a host, not an address"),
+        (["content-server", "preload", "--host=[2001:db8::7]"], "an SRV record names a host, not an address"),
+        (
+            ["content-server", "preload", "--host=_rke._udp.cs.test"],
+            "in front of domains by itself; write cs.test",
+        ),
+        (["content-server", "rotate", "--port=0"], "0 is not in 1..=65535"),
+        (["content-server", "rotate", "--ttl=2147483648"], "2147483648 is not in 0..=2147483647"),
+        (
+            ["content-server", "rotate", "--domain=_rke._udp.a.test"],
+            "in front of domains by itself; write a.test",
+        ),
+        (["content-server", "serve", "--domain=b.test,_rke._udp.a.test"], "; write a.test"),
+        (["session", "create", "_rke._udp.a.test"], "; write a.test"),
+        (["keys", "forget", "_rke._udp.a.test"], "; write a.test"),
+        (["trust", "remove", "_rke._udp.a.test"], "; write a.test"),
+        (["serve", "--pin", "_rke._udp.a.test=SHOP"], "; write a.test"),
+        (["serve", "--allow-weak-shares", "_rke._udp.a.test"], "; write a.test"),
         (["session", "delete", "--forget"], "Usage: rke session delete --forget <ID|--all>"),
     ] {
         let output = run(&arguments);

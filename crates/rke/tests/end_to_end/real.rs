@@ -1,5 +1,4 @@
-//! `rke serve` as a process of its own, on a local network, and bytes to send it as an attacker
-//! would.
+//! `rke serve` in a separate process on a local network, and raw bytes to send to it as an attacker would.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,9 +10,9 @@ use std::time::{Duration, Instant};
 use rke_raida::network::LocalNetwork;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Answer, DOMAIN, network, percent};
+use crate::support::{Answer, DOMAIN, PATIENCE, network, percent};
 
-/// A daemon in a process of its own. Dropping it kills it.
+/// A daemon in a separate process. Dropping it kills it.
 pub(crate) struct Real {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) network: LocalNetwork,
@@ -23,7 +22,7 @@ pub(crate) struct Real {
     authorities: Option<PathBuf>,
 }
 
-/// Most files that a process may have open.
+/// The most files that a process may have open.
 pub(crate) enum Files {
     AsMany,
     AtMost(u32),
@@ -40,7 +39,7 @@ impl Real {
         Self::start_on(dir, network, flags, files)
     }
 
-    /// Starts it on a network that runs already.
+    /// Starts the daemon on a network that is already running.
     pub(crate) fn start_on(
         dir: tempfile::TempDir,
         network: LocalNetwork,
@@ -51,7 +50,7 @@ impl Real {
         Self { dir, network, address, log, child, authorities: None }
     }
 
-    /// The same, with the certificate authorities of a file in place of the system's.
+    /// The same, with the certificate authorities of a file instead of the system's.
     pub(crate) fn start_trusting(
         dir: tempfile::TempDir,
         network: LocalNetwork,
@@ -63,7 +62,7 @@ impl Real {
         Self { dir, network, address, log, child, authorities: Some(authorities) }
     }
 
-    /// Kills the daemon as the system would, and starts it again with the same data.
+    /// Kills the daemon as the system would, and restarts it with the same data.
     pub(crate) fn kill_and_restart(&mut self, flags: &[&str]) {
         self.kill();
         let authorities = self.authorities.as_deref();
@@ -107,7 +106,7 @@ impl Real {
         self.get(&format!("/api/rke/session/{id}")).status == 200
     }
 
-    /// Sends bytes on a connection of their own; gives the one answer to them.
+    /// Sends bytes on a new connection. Returns the response, of which there must be exactly one.
     pub(crate) fn send(&self, bytes: impl AsRef<[u8]>) -> Answer {
         let text = self.send_raw(&bytes);
         let start = String::from_utf8_lossy(&bytes.as_ref()[..bytes.as_ref().len().min(100)]).into_owned();
@@ -115,26 +114,26 @@ impl Real {
         Answer::parse(&text)
     }
 
-    /// All that comes back until the daemon closes the connection.
+    /// Sends bytes on a new connection. Returns everything until the daemon closes it.
     pub(crate) fn send_raw(&self, bytes: impl AsRef<[u8]>) -> String {
         let mut stream = self.connect();
-        // A daemon that has answered may close before all is sent.
+        // A daemon that has responded may close the connection before everything is sent.
         let _ = stream.write_all(bytes.as_ref());
         read_to_end(&mut stream)
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).expect("connected");
-        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+        stream.set_read_timeout(Some(2 * PATIENCE)).expect("a timeout");
         stream
     }
 
-    /// The process's number.
+    /// The id of the process.
     pub(crate) fn process(&self) -> u32 {
         self.child.id()
     }
 
-    /// How the process ended, if it has.
+    /// The exit status of the process, if it has ended.
     pub(crate) fn ended(&mut self) -> Option<std::process::ExitStatus> {
         self.child.try_wait().expect("a status")
     }
@@ -143,26 +142,32 @@ impl Real {
         kill_process(Pid::from_child(&self.child), signal).expect("a signal");
     }
 
-    /// Has the daemon read its configuration again; gives what it has logged about that.
+    /// Makes the daemon reload its configuration. Returns what it has logged about that. Settings that require a
+    /// restart are named in later lines.
     pub(crate) fn reload(&self) -> String {
         let before = self.log().len();
         self.signal(Signal::HUP);
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let log = self.log()[before..].to_owned();
             if log.contains("the configuration ") {
-                // What takes a new start is named after it.
-                std::thread::sleep(Duration::from_millis(50));
-                return self.log()[before..].to_owned();
+                return log;
             }
             assert!(Instant::now() < deadline, "nothing is logged about the reload");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 
+    /// Changes settings that the command line does not give.
+    pub(crate) fn configure(&self, settings: &str) {
+        std::fs::write(self.dir.path().join("rke.toml"), settings).expect("written");
+        let log = self.reload();
+        assert!(log.contains("the configuration was read again"), "{log}");
+    }
+
     pub(crate) fn terminate(&mut self) {
         self.signal(Signal::TERM);
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + PATIENCE;
         while self.ended().is_none() {
             assert!(Instant::now() < deadline, "it does not end");
             std::thread::sleep(Duration::from_millis(10));
@@ -194,8 +199,17 @@ fn launch(
         }
     };
     command.arg("serve").arg("--data-dir").arg(dir.path().join("daemon")).args(flags);
-    let usual = [("--listen", "127.0.0.1:0"), ("--exchange-timeout", "1"), ("--log-format", "json")];
-    for (flag, value) in usual.into_iter().chain([("--dns-server", dns.as_str())]) {
+    let config = dir.path().join("rke.toml");
+    std::fs::OpenOptions::new().append(true).create(true).open(&config).expect("a configuration");
+    let usual = [
+        ("--listen", "127.0.0.1:0"),
+        ("--exchange-timeout", "60"),
+        ("--confirm-timeout", "60"),
+        ("--log-format", "json"),
+        ("--dns-server", dns.as_str()),
+        ("--config", config.to_str().expect("UTF-8")),
+    ];
+    for (flag, value) in usual {
         if !flags.contains(&flag) {
             command.args([flag, value]);
         }
@@ -235,7 +249,7 @@ pub(crate) fn read_to_end(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// A GET with these header lines, on a connection that ends with it.
+/// A GET request with these header lines. The connection closes after it.
 pub(crate) fn get_with(target: &str, headers: &str) -> String {
     request_with("GET", target, headers)
 }

@@ -1,7 +1,8 @@
-//! A local network whose DNS says something else than the network's own: other endpoints, another
-//! port for the Content Server, other lines.
+//! A local network with a DNS server whose records differ from the network's own: other endpoints, another port for
+//! the Content Server, other lines.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
 
 use rke_daemon::Daemon;
 use rke_engine::settings::Config;
@@ -9,9 +10,9 @@ use rke_raida::content_server::DnsRecords;
 use rke_raida::dns::DnsServer;
 use rke_raida::network::LocalNetwork;
 
-use crate::support::{Answer, DOMAIN, config, get, network};
+use crate::support::{Answer, DOMAIN, PATIENCE, config, get, network};
 
-/// A network, its other DNS and a daemon that asks that.
+/// A network, another DNS server, and a daemon that uses it.
 pub(crate) struct Detour {
     pub(crate) network: LocalNetwork,
     pub(crate) daemon: Daemon,
@@ -30,7 +31,7 @@ impl Detour {
         Self::on(dir, network, records, change).await
     }
 
-    /// The same on a network that runs already.
+    /// The same on a network that is already running.
     pub(crate) async fn on(
         dir: tempfile::TempDir,
         network: LocalNetwork,
@@ -45,13 +46,13 @@ impl Detour {
         Self { network, daemon, dns, _dir: dir }
     }
 
-    /// From now on DNS says this.
+    /// Makes DNS serve these records from now on.
     pub(crate) async fn change_records(&mut self, records: &DnsRecords) {
         let address = self.dns.address();
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-        let meanwhile = DnsServer::start(loopback, [records], loopback.ip()).await.expect("a DNS server");
+        let meanwhile = serve_records(loopback, records).await;
         std::mem::replace(&mut self.dns, meanwhile).stop().await;
-        let dns = DnsServer::start(address, [records], loopback.ip()).await.expect("a DNS server");
+        let dns = serve_records(address, records).await;
         std::mem::replace(&mut self.dns, dns).stop().await;
     }
 
@@ -59,13 +60,13 @@ impl Detour {
         get(self.daemon.address(), target).await
     }
 
-    /// Opens a session by a new exchange.
+    /// Opens a session with a fresh exchange.
     pub(crate) async fn create(&self) -> Answer {
         let wallet = self.network.wallet().display();
         self.get(&format!("/api/rke/session?domain={DOMAIN}&wallet_path={wallet}&fresh=true")).await
     }
 
-    /// The session that an answer to `create` names, in detail.
+    /// The details of the session that a response to `create` names.
     pub(crate) async fn show(&self, created: &Answer) -> serde_json::Value {
         assert_eq!(created.status, 200, "{}", created.body);
         let id = created.json()["session_id"].as_str().expect("an id").to_owned();
@@ -76,6 +77,18 @@ impl Detour {
         self.daemon.stop().await;
         self.dns.stop().await;
         self.network.stop().await;
+    }
+}
+
+/// Starts a DNS server. A port that has just been released may not be free at once.
+pub(crate) async fn serve_records(address: SocketAddr, records: &DnsRecords) -> DnsServer {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match DnsServer::start(address, [records], Ipv4Addr::LOCALHOST.into()).await {
+            Ok(server) => return server,
+            Err(error) => assert!(Instant::now() < deadline, "no DNS server at {address}: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

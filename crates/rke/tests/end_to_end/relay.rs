@@ -1,4 +1,4 @@
-//! Stands between the daemon and a RAIDA node on a real socket, and spoils what passes.
+//! Sits between the daemon and a RAIDA node on a real socket, and spoils what passes.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -8,47 +8,49 @@ use std::time::Duration;
 use rke_proto::Status;
 use tokio::net::UdpSocket;
 
-/// Where the envelope type is in the header of a request, and of an answer.
+/// The position of the envelope type in the header of a request or a response.
 const ENVELOPE: usize = 16;
 
-/// What goes wrong at one RAIDA.
+/// The fault of one RAIDA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// Nothing.
     None,
-    /// Nobody answers.
+    /// No response.
     Dead,
-    /// Nobody listens: the system says so to whoever asks.
+    /// Nobody listens: the system refuses connections.
     Refusing,
-    /// Answers take seconds.
+    /// Responses take seconds.
     Slow,
+    /// Responses wait until the fault is another.
+    Held,
     /// 30 of 100 datagrams are lost, in each direction.
     Lossy,
-    /// Every answer comes three times.
+    /// Every response arrives three times.
     Duplicating,
-    /// Answers are held back for up to 60 ms, each for another time.
+    /// Each response is held back for another time, up to 60 ms.
     Reordering,
-    /// Answers lose their end.
+    /// Responses lose their end.
     Truncating,
     /// A byte of the HMAC is changed.
     Forging,
-    /// Answers come from another address.
+    /// Responses come from another address.
     OtherAddress,
-    /// The answer to the first request is given to every later one.
+    /// Every request gets the same old response, which fits none of them.
     Older,
-    /// The answer names another RAIDA.
+    /// The response names another RAIDA.
     WrongIndex,
-    /// The status is not the node's. The share counts all the same: it proves itself.
+    /// The status is not the node's. The share is still used, because it proves itself.
     BadStatus,
     /// The status says that the time is stale, in a header of 48 bytes, and of 32 where the RAIDA's number is odd.
     Stale,
-    /// Answers in envelope 5 do not open, as public server code sends them: their counter block is another than the one
-    /// that they were encrypted with.
+    /// Responses in envelope 5 do not open, as from public servers: their header gives another counter block than
+    /// the one used for encryption.
     Garbling,
 }
 
 impl Fault {
-    /// All that spoil.
+    /// All faults that spoil something.
     pub(crate) const ALL: [Self; 14] = [
         Self::Dead,
         Self::Refusing,
@@ -66,7 +68,7 @@ impl Fault {
         Self::Garbling,
     ];
 
-    /// Whether a share can never come through.
+    /// Whether a share can never get through.
     pub(crate) fn is_final(self) -> bool {
         use Fault::{BadStatus, Duplicating, Garbling, Lossy, None, Reordering};
         !matches!(self, None | Lossy | Duplicating | Reordering | BadStatus | Garbling)
@@ -78,7 +80,8 @@ pub(crate) struct Relays {
     pub(crate) addresses: Vec<SocketAddr>,
     faults: Arc<Mutex<Vec<Fault>>>,
     envelopes: Envelopes,
-    nobody: Vec<SocketAddr>,
+    /// Sockets that are connected to themselves: the system refuses the datagrams of all others.
+    nobody: Vec<UdpSocket>,
 }
 
 /// The envelope types of all requests.
@@ -92,7 +95,8 @@ impl Relays {
             let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await.expect("a socket"));
             addresses.push(socket.local_addr().expect("an address"));
             let free = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
-            nobody.push(free.local_addr().expect("an address"));
+            free.connect(free.local_addr().expect("an address")).await.expect("connected");
+            nobody.push(free);
             let fault = {
                 let faults = Arc::clone(&faults);
                 move || faults.lock().expect("unpoisoned")[at]
@@ -103,25 +107,26 @@ impl Relays {
         Self { addresses, faults, envelopes, nobody }
     }
 
-    /// The envelope types of the requests so far, whether they were let through or not.
+    /// The envelope types of the requests so far, including lost requests.
     pub(crate) fn envelopes(&self) -> Vec<u8> {
         self.envelopes.lock().expect("unpoisoned").iter().copied().collect()
     }
 
-    /// Changes what goes wrong at one of them, from now on.
+    /// Changes the fault of one RAIDA from now on.
     pub(crate) fn spoil(&self, raida: usize, fault: Fault) {
         self.faults.lock().expect("unpoisoned")[raida] = fault;
     }
 
-    /// Where the daemon is to ask: a closed port for those that refuse.
+    /// The endpoints for the daemon's records: a closed port for each RAIDA that refuses connections.
     pub(crate) fn endpoints(&self) -> Vec<SocketAddr> {
         let faults = self.faults.lock().expect("unpoisoned");
-        let all = self.addresses.iter().zip(&self.nobody).zip(faults.iter());
-        all.map(|((relay, nobody), fault)| if *fault == Fault::Refusing { *nobody } else { *relay }).collect()
+        let nobody = self.nobody.iter().map(|socket| socket.local_addr().expect("an address"));
+        let all = self.addresses.iter().zip(nobody).zip(faults.iter());
+        all.map(|((relay, nobody), fault)| if *fault == Fault::Refusing { nobody } else { *relay }).collect()
     }
 }
 
-/// Numbers that look random and come again with the same seed.
+/// Numbers that look random. The same seed gives the same numbers.
 pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
@@ -133,7 +138,7 @@ impl Dice {
     }
 }
 
-/// A refusal in place of an answer: its header with another status, and no body.
+/// A refusal in place of a response: the response's header with another status, and no body.
 fn stale(mut answer: Vec<u8>) -> Vec<u8> {
     answer.truncate(if answer[0].is_multiple_of(2) { 48 } else { 32 });
     answer[2] = Status::BAD_PARAMETER.0;
@@ -144,7 +149,7 @@ fn stale(mut answer: Vec<u8>) -> Vec<u8> {
 async fn relay(
     socket: Arc<UdpSocket>,
     node: SocketAddr,
-    fault: impl Fn() -> Fault,
+    fault: impl Fn() -> Fault + Clone + Send + 'static,
     envelopes: Envelopes,
     mut dice: Dice,
 ) {
@@ -174,7 +179,8 @@ async fn relay(
                     Fault::Reordering => wait = Duration::from_millis(dice.roll(60)),
                     Fault::Truncating => answer.truncate(dice.roll(len as u64) as usize),
                     Fault::Forging => answer[len - 10] ^= 1 + dice.roll(255) as u8,
-                    // The first request was another daemon's, so to speak: its answer fits no later one.
+                    // Zeroes replace the header, as if the first request had come from another daemon. The response
+                    // fits no request.
                     Fault::Older => answer = first.get_or_insert_with(|| [&[0; 46][..], &answer[46..]].concat()).clone(),
                     Fault::WrongIndex => answer[0] = (answer[0] + 1) % 25,
                     Fault::BadStatus => answer[2] = 252,
@@ -183,9 +189,12 @@ async fn relay(
                     _ => (),
                 }
                 for _ in 0..copies {
-                    let (answer, sender) = (answer.clone(), Arc::clone(&sender));
+                    let (answer, sender, fault) = (answer.clone(), Arc::clone(&sender), fault.clone());
                     tokio::spawn(async move {
                         tokio::time::sleep(wait).await;
+                        while fault() == Fault::Held {
+                            tokio::time::sleep(Duration::from_millis(10)).await;
+                        }
                         let _ = sender.send_to(&answer, client).await;
                     });
                 }

@@ -1,16 +1,16 @@
-//! Changing the settings of a daemon that runs: SIGHUP has it read its configuration again. It and SIGUSR1 have it look in
-//! DNS again.
+//! Changing the settings of a running daemon: SIGHUP makes it reload its configuration. SIGHUP and SIGUSR1 both
+//! make it look in DNS again.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rke_raida::content_server::DnsRecords;
 use rke_raida::dns::DnsServer;
 use rustix::process::Signal;
 
+use crate::everywhere::until;
 use crate::real::{Files, Real, get_with};
+use crate::records::serve_records;
 use crate::support::{Answer, DOMAIN, network, percent};
 
 fn write(path: &Path, text: &str) {
@@ -31,7 +31,7 @@ async fn a_new_configuration_holds_at_once_and_sessions_live_on() {
         "max-sessions = 2\nallow-host = ['rke.example']\nsession-ttl = 2\nmax-keys = 0\nlog = 'debug'\n",
     );
     let log = real.reload();
-    assert!(log.contains("the configuration was read again") && !log.contains("new start"), "{log}");
+    assert!(log.contains("the configuration was read again") && !log.contains("restart to apply"), "{log}");
     assert!(real.lives(&id));
     assert_eq!(real.send(&foreign).status, 200);
     let status = real.get("/api/rke/status").json();
@@ -60,16 +60,16 @@ async fn a_mistake_changes_nothing_and_what_takes_a_new_start_is_named() {
         assert_eq!(real.get("/api/rke/status").json()["sessions"]["max"], 1);
     }
     write(&path, "max-sessions = 5\nrequire-token = true\nbody-timeout = 7\nsandbox = 'off'\n");
-    let log = real.reload();
+    real.reload();
     for setting in ["require-token", "body-timeout", "sandbox"] {
-        let named = log.lines().any(|line| line.contains(setting) && line.contains("takes a new start"));
-        assert!(named, "{setting}: {log}");
+        let is_named = |line: &str| line.contains(setting) && line.contains("restart to apply it");
+        until(setting, || real.log().lines().any(is_named));
     }
     assert_eq!(real.get("/api/rke/status").json()["sessions"]["max"], 5, "without a token, as before");
     assert!(real.lives(&id));
 }
 
-/// A daemon, and a DNS server of its own that can be made to say something else.
+/// A daemon, and a separate DNS server whose records can be changed.
 struct Renamed {
     real: Real,
     dns: DnsServer,
@@ -84,7 +84,7 @@ impl Renamed {
         Self { real: Real::start_on(dir, network, &["--dns-server", &server], Files::AsMany), dns }
     }
 
-    /// From here on DNS names no RAIDA server of the domain.
+    /// Makes DNS name no RAIDA server of the domain from here on.
     async fn name_no_servers(self) -> Self {
         let mut records = self.real.network.records().clone();
         records.texts.retain(|text| !text.contains("raida="));
@@ -98,7 +98,8 @@ impl Renamed {
         self.real.get(&format!("/api/rke/session?domain={DOMAIN}&wallet_path={wallet}"))
     }
 
-    /// DNS has changed, and the daemon goes by what it remembers of it. Wallets have an exchange of their own the first time.
+    /// DNS has changed, but the daemon still uses the records that it remembers. Each wallet has its own exchange
+    /// the first time.
     async fn remembered() -> Self {
         let renamed = Self::new().await;
         assert_eq!(renamed.create(renamed.real.network.wallet().into()).status, 200);
@@ -114,17 +115,6 @@ impl Renamed {
     }
 }
 
-/// A port that has just been given up may not be free at once.
-async fn serve_records(address: SocketAddr, records: &DnsRecords) -> DnsServer {
-    for _ in 0..100 {
-        match DnsServer::start(address, [records], Ipv4Addr::LOCALHOST.into()).await {
-            Ok(server) => return server,
-            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-        }
-    }
-    panic!("no DNS server at {address}");
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sighup_makes_the_daemon_look_in_dns_again() {
     let renamed = Renamed::remembered().await;
@@ -137,7 +127,7 @@ async fn sighup_makes_the_daemon_look_in_dns_again() {
 async fn sigusr1_makes_the_daemon_look_in_dns_again() {
     let renamed = Renamed::remembered().await;
     renamed.real.signal(Signal::USR1);
-    // What the cache keeps goes last.
+    // The cached keys are dropped last.
     while renamed.real.get("/api/rke/status").json()["keystore"]["total"] != 0 {
         std::thread::sleep(Duration::from_millis(5));
     }

@@ -1,4 +1,4 @@
-//! What the kernel refuses a running daemon, and that nothing which the daemon does is among it.
+//! What the kernel refuses a running daemon, and that this includes nothing the daemon needs.
 
 use std::collections::BTreeMap;
 use std::fs::{self, read_to_string};
@@ -22,7 +22,7 @@ fn sandbox(real: &Real) -> Value {
     status["sandbox"].clone()
 }
 
-/// What the kernel says of each thread.
+/// A field of the kernel's status of each thread.
 fn of_threads(process: u32, field: &str) -> Vec<String> {
     let threads = fs::read_dir(format!("/proc/{process}/task")).expect("threads");
     let values = threads.flatten().filter_map(|thread| {
@@ -71,33 +71,33 @@ async fn with_a_folder_for_wallets_the_daemon_reads_nothing_else() {
     let id = real.create_id();
     let max = |real: &Real| real.get("/api/rke/status").json()["sessions"]["max"].clone();
 
-    // A file that has been replaced is read from its folder.
+    // The daemon reads a file that replaced the old one in the same folder.
     fs::write(config.join("new"), text(real.dir.path(), 3)).expect("written");
     fs::rename(config.join("new"), &file).expect("replaced");
     let log = real.reload();
     assert!(log.contains("the configuration was read again"), "{log}");
     assert_eq!(max(&real), 3);
 
-    // The kernel keeps it from one that lies elsewhere, although this user may read it.
+    // The kernel refuses a file in another folder, although this user may read it.
     fs::write(elsewhere.join("rke.toml"), text(real.dir.path(), 4)).expect("written");
     fs::remove_file(&file).and_then(|()| symlink(elsewhere.join("rke.toml"), &file)).expect("a link");
     let log = real.reload();
     assert!(log.contains("cannot read the configuration file") && log.contains("ermission denied"), "{log}");
     assert_eq!(max(&real), 3);
 
-    // Another folder for wallets takes a new start.
+    // Another folder for wallets requires a restart.
     fs::remove_file(&file).and_then(|()| fs::write(&file, text(&elsewhere, 5))).expect("written");
     let log = real.reload();
     assert!(log.contains("restart the daemon") && log.contains("elsewhere"), "{log}");
     assert_eq!(max(&real), 3);
 
-    // What the memory scan reads is not closed.
+    // The sandbox still allows everything that the memory scan reads.
     let wiped = real.get(&format!("/api/rke/session/delete?session_id={id}&verify=true")).json();
     assert!(wiped["wipe"]["scanned_bytes"].as_u64() > Some(1_000_000), "{wiped}");
     assert!(real.get(&real.create_target()).status == 200);
 }
 
-/// A RAIDA node or a Content Server that a shell has started with few open files, and its limits.
+/// Starts a RAIDA node or a Content Server from a shell with a low limit of open files, and returns its limits.
 fn limits_of(arguments: &[&str], data_dir: &Path) -> String {
     let mut shell = Command::new("sh");
     shell.args(["-c", "ulimit -Sn 64; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_rke")]).args(arguments);
@@ -150,7 +150,7 @@ async fn a_socket_for_a_group_leaves_nothing_next_to_it() {
 async fn a_kernel_without_it_warns_once_and_the_daemon_runs() {
     let dir = tempfile::tempdir().expect("a folder");
     let network = network(&dir).await;
-    // This thread, and what it starts, lives in such a kernel.
+    // This thread, and everything that it starts, runs as on such a kernel.
     let started = std::thread::spawn(move || {
         apply_filter(&without_landlock_and_seccomp()).expect("a filter");
         Real::start_on(dir, network, &[], Files::AsMany)
@@ -179,7 +179,8 @@ fn a_command_has_the_rights_that_the_content_server_was_started_with() {
     let given_up =
         "while read -r name value; do case $name in Seccomp:|NoNewPrivs:) echo $name $value;; esac; done";
     let command = format!("{given_up} < /proc/self/status; /bin/echo here > '{}'; ulimit -c", file.display());
-    // Where no program may leave core files, nobody would notice that the Content Server has forbidden them.
+    // The Content Server sets its own core limit to 0. A limit other than 0 here shows that the command does not
+    // inherit it.
     let cores = "ulimit -c 1";
     let mut program = Command::new("sh");
     program.args(["-c", &format!("{cores}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_rke")]);

@@ -1,5 +1,5 @@
-//! `seal` and `open`: what one has sealed the other opens, by JSON and raw; and whatever was done to it
-//! on the path, no part of it that is not authentic is given away, and no answer looks whole.
+//! `seal` and `open`: data that one has sealed can be opened by the other, as JSON and raw. Whatever happens to the
+//! data on the path, no unauthentic part of it is returned, and no response looks complete.
 
 use std::net::SocketAddr;
 
@@ -15,7 +15,7 @@ use crate::wire::{Reply, data, post, post_json, post_pieces};
 
 const SEALED_CHUNK_LEN: usize = CHUNK_LEN + TAG_LEN;
 
-/// Ways to hand data over.
+/// Ways to send data.
 #[derive(Debug, Clone, Copy)]
 enum Way {
     Json,
@@ -30,7 +30,7 @@ impl Way {
         !matches!(self, Self::Json) || len <= 700_000
     }
 
-    /// Asks for `path`, the JSON of which calls the data `name`.
+    /// Sends a request to `path`, whose JSON form calls the data `name`.
     async fn ask(
         self,
         daemon: SocketAddr,
@@ -42,7 +42,7 @@ impl Way {
     ) -> Reply {
         let beside = STANDARD.encode(beside);
         let headers = [("x-rke-session", id), ("x-rke-associated-data", &beside)];
-        // Nothing beside may be said in two ways.
+        // Empty associated data means the same with and without its header. Raw requests leave the header out.
         let headers = if beside.is_empty() { &headers[..1] } else { &headers };
         match self {
             Self::Json => {
@@ -142,7 +142,7 @@ async fn whoever_has_the_key_opens_it_without_the_daemon() {
     known.stop().await;
 }
 
-/// Asks in every way to open what must not open.
+/// Tries in every way to open data that must not open.
 async fn refused(daemon: SocketAddr, id: &str, beside: &[u8], sealed: &[u8], text: &[u8], name: &str) {
     for way in Way::ALL {
         let reply = way.open(daemon, id, beside, sealed).await;
@@ -228,7 +228,7 @@ async fn only_the_session_that_sealed_opens_it() {
         assert!(told.contains("another key"), "{told}");
     }
     assert!(Way::Raw.text(Way::Raw.open(daemon, &id, b"", &sealed).await) == data(100_000));
-    // A counter mode stream is no sealed one, and the other way round it is only noise.
+    // A counter mode stream is not sealed data.
     let encrypted = post(daemon, "encrypt", &[("x-rke-session", &id)], data(1000)).await.good();
     let told = Way::Raw.open(daemon, &id, b"", &encrypted).await.refusal(422);
     assert!(told.contains("not sealed data"), "{told}");

@@ -1,9 +1,11 @@
-//! Content Servers that are away, that something else stands in for, that have started again, that have no room for more;
-//! and wallets that do not hold the coins of the exchange before. What the cache is good for then.
+//! Content Servers that are down, replaced by something else, restarted or full, and wallets without the coins of the
+//! earlier exchange. The tests check how useful the cache is in these cases.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::ops::Range;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use http_body_util::BodyExt;
 use rke_daemon::Daemon;
@@ -16,14 +18,14 @@ use rke_raida::network::LocalNetwork;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::faults::with_other_ans;
-use crate::records::Detour;
-use crate::support::{DOMAIN, Stage, config, get, network};
+use crate::faults::{is_late_at_most, with_other_ans};
+use crate::records::{Detour, serve_records};
+use crate::support::{DOMAIN, PATIENCE, Stage, config, get, network};
 use crate::tunnel::arguments;
 use crate::wire::{finish, pieces, post, send};
 
-/// A daemon whose DNS names the Content Server at another port.
-async fn at_port(port: u16, confirm: Confirm) -> Detour {
+/// A daemon whose DNS names another port for the Content Server.
+async fn at_port(port: u16, confirm: Confirm, confirm_timeout: Duration) -> Detour {
     let elsewhere = async |network: &LocalNetwork, _: &tempfile::TempDir| {
         let mut records = network.records().clone();
         records.port = port;
@@ -31,12 +33,12 @@ async fn at_port(port: u16, confirm: Confirm) -> Detour {
     };
     let change = |config: &mut rke_engine::settings::Config| {
         config.reloadable.confirm = confirm;
-        config.reloadable.confirm_timeout = Duration::from_millis(700);
+        config.reloadable.confirm_timeout = confirm_timeout;
     };
     Detour::new(elsewhere, change).await
 }
 
-/// No session, for this reason, and nothing is left of it.
+/// Checks that no session opens, for this reason, and that nothing remains of the attempt.
 async fn check_refused(detour: &Detour, port: u16, reason: &str) {
     let refused = detour.create().await;
     let message = format!("Cannot agree on a key with the Content Server at cs.{DOMAIN}:{port}: {reason}");
@@ -46,12 +48,33 @@ async fn check_refused(detour: &Detour, port: u16, reason: &str) {
     assert_eq!((&status["sessions"]["total"], &status["keystore"]["total"]), (&json!(0), &json!(0)));
     let raidas = detour.get("/api/rke/raidas").await.json();
     let rows = raidas["raidas"].as_array().expect("rows");
-    assert!(rows.iter().all(|row| row["lies"] == 0 && row["last_fault"].is_null()), "{raidas}");
+    assert!(rows.iter().all(|row| row["lies"] == 0 && is_late_at_most(&row["last_fault"])), "{raidas}");
 }
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
+/// A port at which connections are refused. It stays bound, so that nothing else gets it.
+pub(crate) fn refusing_port() -> u16 {
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+    let port = socket.local_addr().expect("an address").port();
+    std::mem::forget(socket);
+    port
+}
+
+/// A port that nothing uses, for TCP and UDP. It lies below the ports that the system hands out by itself, so no other
+/// socket takes it before the test does, and no connection that has just closed still holds it.
+pub(crate) fn free_port() -> u16 {
+    const PORTS: Range<u16> = 10_000..24_000;
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    // Other processes of tests begin elsewhere.
+    let begin = std::process::id().wrapping_mul(97);
+    loop {
+        let at =
+            begin.wrapping_add(TRIED.fetch_add(1, Ordering::Relaxed)) % u32::from(PORTS.end - PORTS.start);
+        let port = PORTS.start + at as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() && UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,9 +90,9 @@ async fn a_retired_key_set_is_looked_for_in_dns_again_within_the_same_request() 
     let server = tokio::spawn(async move {
         let (mut stream, _) = retired.accept().await.expect("a client");
         read_first(&mut stream).await.expect("a packet").expect("a client");
-        // The records change while the daemon still has the old ones for an hour.
+        // The records change while the daemon still remembers the old ones for an hour.
         old.stop().await;
-        let new = DnsServer::start(dns, [&newer], loopback.ip()).await.expect("a DNS server");
+        let new = serve_records(dns, &newer).await;
         let refusal = Response::Refused(Reason::Retired).to_bytes();
         stream.write_all(&refusal).await.expect("sent");
         new
@@ -86,14 +109,15 @@ async fn a_retired_key_set_is_looked_for_in_dns_again_within_the_same_request() 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_content_server_no_wide_session_opens_whatever_confirm_says() {
     for confirm in [Confirm::Require, Confirm::Try, Confirm::Off] {
-        let port = free_port();
-        let detour = at_port(port, confirm).await;
+        let port = refusing_port();
+        let detour = at_port(port, confirm, PATIENCE).await;
         check_refused(&detour, port, "it refuses connections").await;
         detour.stop().await;
     }
 }
 
-/// Something that reads what comes, says this and hangs up; nothing: it says nothing and holds the line.
+/// A server that reads what arrives, sends `says` and hangs up. With `None`, it sends nothing and keeps the
+/// connection open.
 async fn something_else(says: Option<&'static [u8]>) -> u16 {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
@@ -113,7 +137,7 @@ async fn something_else(says: Option<&'static [u8]>) -> u16 {
 #[tokio::test(flavor = "multi_thread")]
 async fn something_else_at_the_content_servers_port_opens_no_session() {
     let http = "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".as_bytes();
-    let another = "what answers there is not the Content Server, or is another version of it";
+    let another = "the program there is not the Content Server, or is another version of it";
     let mut accepted = b"RKE3\x81\x04\x84".to_vec();
     accepted.resize(7 + 1156, 0x5A);
     for (says, reason) in [
@@ -125,7 +149,8 @@ async fn something_else_at_the_content_servers_port_opens_no_session() {
         (None, "no response in time"),
     ] {
         let port = something_else(says).await;
-        let detour = at_port(port, Confirm::Try).await;
+        let timeout = if says.is_some() { PATIENCE } else { Duration::from_millis(700) };
+        let detour = at_port(port, Confirm::Try, timeout).await;
         if reason.ends_with(' ') {
             let refused = detour.create().await;
             assert!(refused.status == 502 && refused.body.contains(reason), "{refused:?}");
@@ -136,7 +161,7 @@ async fn something_else_at_the_content_servers_port_opens_no_session() {
     }
 }
 
-/// What came back of data that went through a session's tunnel.
+/// The data that comes back through a session's tunnel.
 async fn echo(daemon: SocketAddr, session: &Value) -> Vec<u8> {
     let id = session["session_id"].as_str().expect("an id");
     post(daemon, &format!("session/{id}/tunnel"), &[], "to and fro").await.good()
@@ -158,7 +183,7 @@ async fn a_content_server_that_has_started_again_breaks_no_client() {
         assert_eq!(echo(daemon, &cached).await, b"to and fro");
         assert_eq!(stage.get("/api/rke/keys").await.json()["total"], 1, "the old resumption is replaced");
     }
-    // Older sessions go on at this end, and say of their tunnel what has happened.
+    // Older sessions continue at this end, but their tunnels report what happened.
     let id = first["session_id"].as_str().expect("an id");
     let encrypted = stage.get(&format!("/api/rke/encrypt?session_id={id}&plaintext=AAAA")).await;
     assert_eq!(encrypted.status, 200);
@@ -209,7 +234,7 @@ async fn a_wallet_without_the_coins_of_the_cached_exchange_makes_its_own() {
         let again = create(&stage, wallet).await;
         assert_eq!((&again["from_cache"], coin(&stage, &again).await), (&json!(true), json!(proven)));
     }
-    // Only what the coins are called is read for this.
+    // For this, the daemon only reads the ids of the coins, not their ANs.
     let renamed = with_other_ans(&own);
     assert_eq!(create(&stage, renamed.path()).await["from_cache"], true);
     // One of the two coins is not enough.
@@ -242,9 +267,10 @@ async fn of_too_many_keys_of_a_coin_the_longest_unused_goes_and_its_tunnel_is_cu
     let frame = response.frame().await.expect("a frame").expect("data");
     assert_eq!(frame.into_data().ok().as_deref(), Some(b"before".as_slice()));
     let connect = format!("connect {id} --daemon {daemon}");
-    let connected = tokio::spawn(waiting(arguments(&connect)));
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    // Another coin's keys count for themselves.
+    let (is_through, through) = tokio::sync::oneshot::channel();
+    let connected = tokio::spawn(waiting(arguments(&connect), is_through));
+    through.await.expect("data comes back");
+    // Another coin's keys are counted separately.
     create(&stage, &stage.network.other_wallet()).await;
     let (second, third) = (stage.create().await, stage.create().await);
     assert_eq!(stage.network.content_server_keys(), 3);
@@ -258,26 +284,28 @@ async fn of_too_many_keys_of_a_coin_the_longest_unused_goes_and_its_tunnel_is_cu
     }
     let refused = post(daemon, &format!("session/{id}/tunnel"), &[], "x").await.refusal(409);
     assert!(refused.contains("no longer has this session's key"), "{refused}");
-    // One more request for a session still makes one.
+    // Another request for a session still opens one.
     assert_eq!(create(&stage, stage.network.wallet()).await["from_cache"], true);
     stage.stop().await;
 }
 
-/// `rke` with an input that does not end: its exit code, and what it says.
-async fn waiting(arguments: Vec<String>) -> (i32, String) {
-    let began = Instant::now();
+/// Runs `rke` with an input that does not end, and says when data has come back. Returns its exit code and its
+/// messages.
+async fn waiting(arguments: Vec<String>, is_through: tokio::sync::oneshot::Sender<()>) -> (i32, String) {
     let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_rke"))
         .args(arguments)
         .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .expect("rke runs");
-    let input = child.stdin.take();
-    let output = tokio::time::timeout(Duration::from_secs(20), child.wait_with_output()).await;
-    let output =
-        output.unwrap_or_else(|_| panic!("it goes on after {:?}", began.elapsed())).expect("an output");
+    let mut input = child.stdin.take().expect("an input");
+    input.write_all(b"x").await.expect("sent");
+    child.stdout.as_mut().expect("an output").read_exact(&mut [0]).await.expect("data");
+    let _ = is_through.send(());
+    let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
+    let output = output.expect("it ends").expect("an output");
     drop(input);
     (output.status.code().expect("no signal"), String::from_utf8_lossy(&output.stderr).into_owned())
 }

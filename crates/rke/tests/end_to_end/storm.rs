@@ -1,5 +1,5 @@
-//! Many requests: ten thousand that make no sense, each from a seed; and a crowd of idle and slow
-//! clients around some that work. The daemon serves on, and nobody who works notices.
+//! Many requests: ten thousand nonsensical ones, each from a seed, and a crowd of idle and slow clients around some
+//! that work. The daemon keeps serving, and working clients notice nothing.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -11,26 +11,32 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::real::{Real, get_with, read_to_end};
-use crate::support::read_some;
+use crate::support::{PATIENCE, read_some};
 
 const NONSENSE: usize = 10_000;
 
 /// Numbers from a seed, by splitmix64.
-struct Chance(u64);
+pub(crate) struct Chance(u64);
+
+impl From<u64> for Chance {
+    fn from(seed: u64) -> Self {
+        Self(seed)
+    }
+}
 
 impl Chance {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
     }
 
-    fn of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
+    pub(crate) fn of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
         choices[self.below(choices.len())]
     }
 }
@@ -103,7 +109,7 @@ const BODIES: [&str; 8] = [
     "\0\0\0\0\0\0\0",
 ];
 
-/// A request that is well-formed in parts; in every third some bytes are changed.
+/// A request that is well-formed in parts. In every third one, some bytes are changed.
 fn nonsense(chance: &mut Chance, id: &str) -> Vec<u8> {
     let mut text = format!("{} {}", chance.of(&METHODS), chance.of(&PATHS));
     for at in 0..chance.below(4) {
@@ -127,13 +133,13 @@ fn nonsense(chance: &mut Chance, id: &str) -> Vec<u8> {
     bytes
 }
 
-/// Whether it could end the session that must live on, or open another.
+/// Whether the request can neither end the session that must live on nor open another.
 fn is_harmless(request: &[u8], id: &str) -> bool {
     let text = String::from_utf8_lossy(request);
     !(text.contains("DELETE") || text.contains("/delete") && text.contains(id))
 }
 
-/// The status lines of what came back; each must belong to a whole answer in the documented form.
+/// Checks the responses, and collects their statuses. Each must be complete and in the documented form.
 fn check_answers(seed: u64, text: &str, seen: &mut BTreeSet<u16>) {
     for answer in text.split("HTTP/1.1 ").skip(1) {
         let status = answer.get(..3).and_then(|status| status.parse::<u16>().ok()).unwrap_or(0);
@@ -155,7 +161,7 @@ async fn ten_thousand_requests_that_make_no_sense_leave_it_serving() {
     let harmless = requests.filter(|(_, request)| is_harmless(request, &id));
     for (seed, request) in harmless.take(NONSENSE) {
         let mut stream = real.connect();
-        // The daemon may answer and close before it has read everything.
+        // The daemon may respond and close the connection before it has read everything.
         let _ = stream.write_all(&request);
         let _ = stream.shutdown(Shutdown::Write);
         check_answers(seed, &read_to_end(&mut stream), &mut seen);
@@ -165,8 +171,8 @@ async fn ten_thousand_requests_that_make_no_sense_leave_it_serving() {
     assert!(!real.log().contains("panicked"), "{}", real.log());
 }
 
-/// Keeps `count` connections open to the daemon, sends a byte of a request on each now and then, and opens
-/// them anew when the daemon closes them.
+/// Keeps `count` connections to the daemon open, sends a byte of a request on each now and then, and reopens those
+/// that the daemon closes.
 fn crowd(address: SocketAddr, count: usize, byte: Option<u8>, over: &AtomicBool) {
     let open = || TcpStream::connect(address).expect("connected");
     let mut streams: Vec<TcpStream> = (0..count).map(|_| open()).collect();
@@ -183,12 +189,12 @@ fn crowd(address: SocketAddr, count: usize, byte: Option<u8>, over: &AtomicBool)
     }
 }
 
-/// Encrypts over one connection for as long as it takes; every answer must be a 200.
+/// Encrypts over one connection until the deadline. Every response must have status 200.
 fn work(address: SocketAddr, id: &str, until: Instant, done: &AtomicUsize) {
     let target = format!("/api/rke/encrypt?session_id={id}&plaintext=SGVsbG8=");
     let request = get_with(&target, "host: localhost").replace("connection: close\r\n", "");
     let mut stream = TcpStream::connect(address).expect("connected");
-    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     let mut answer = vec![0; 4096];
     while Instant::now() < until {
         stream.write_all(request.as_bytes()).expect("sent");

@@ -1,9 +1,9 @@
-//! The real pieces on free ports, and a client that shows answers as they came.
+//! The real parts on free ports, and a client that shows responses as they arrived.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rke_daemon::Daemon;
 use rke_engine::settings::Config;
@@ -15,6 +15,9 @@ use serde_json::Value;
 
 pub(crate) const DOMAIN: &str = "content.rke.test";
 
+/// How long anything may take on a busy machine. A test whose exchange can only end by its timeout sets a short one.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A local network and a daemon on it.
 pub(crate) struct Stage {
     pub(crate) dir: tempfile::TempDir,
@@ -22,22 +25,22 @@ pub(crate) struct Stage {
     pub(crate) daemon: Daemon,
 }
 
-/// This command behind a Content Server. What starts it is a process of the program.
+/// This command as the application behind a Content Server. Its launcher is a process of the program.
 pub(crate) fn running(command: &str) -> Application {
     let mut launcher = Command::new(env!("CARGO_BIN_EXE_rke"));
     launcher.args(["launch-commands", command]);
     Application::Exec(Launcher::start(launcher).expect("a launcher"))
 }
 
-/// Starts a network, also where another has just stopped: what another test starts at that moment is, until it
-/// is a program of its own, a copy of this process that holds the locks of all data directories.
+/// Starts a network, even right after another has stopped. A program that another test is starting at that moment
+/// is first a copy of this process, which still holds the locks of all data directories.
 pub(crate) async fn network(dir: &tempfile::TempDir) -> LocalNetwork {
     network_with(dir, ServerConfig::new(Application::Echo)).await
 }
 
-/// The same with another Content Server.
+/// The same with this Content Server.
 pub(crate) async fn network_with(dir: &tempfile::TempDir, server: ServerConfig) -> LocalNetwork {
-    for _ in 0..40 {
+    for _ in 0..1000 {
         match LocalNetwork::start_with(network_config(dir), server.clone()).await {
             Err(NetworkError::Keys(ContentServerError::DataDir(DataDirError::InUse(_)))) => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -63,7 +66,8 @@ pub(crate) fn config(dir: &tempfile::TempDir, dns: SocketAddr) -> Config {
     let mut config = Config::new(dir.path().join("daemon"));
     config.fixed.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0)).into()];
     config.fixed.dns_server = Some(dns);
-    config.reloadable.exchange_timeout = Duration::from_secs(1);
+    config.reloadable.exchange_timeout = PATIENCE;
+    config.reloadable.confirm_timeout = PATIENCE;
     config
 }
 
@@ -105,7 +109,38 @@ impl Stage {
     }
 }
 
-/// An answer as it came.
+/// Tries something again until it succeeds. Some parts of the program wait for others only briefly, and a busy machine
+/// may pause any of them for longer.
+pub(crate) async fn again<T>(mut attempt: impl AsyncFnMut() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match attempt().await {
+            Ok(done) => return done,
+            Err(why) => assert!(Instant::now() < deadline, "{why}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The same for something that blocks.
+pub(crate) fn again_blocking<T>(mut attempt: impl FnMut() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match attempt() {
+            Ok(done) => return done,
+            Err(why) => assert!(Instant::now() < deadline, "{why}"),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Makes the sessions of a daemon with these settings expire, by another limit on how long they may be idle.
+pub(crate) async fn expire(daemon: &Daemon, mut settings: Config) {
+    settings.reloadable.session_idle = Some(Duration::from_millis(1));
+    daemon.reload(settings).await.expect("a reload");
+}
+
+/// A response as it arrived.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -137,12 +172,12 @@ pub(crate) async fn request(address: SocketAddr, method: &str, target: &str) -> 
     raw(address, format!("{method} {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")).await
 }
 
-/// Sends bytes and reads until the daemon closes.
+/// Sends bytes and reads until the daemon closes the connection.
 pub(crate) async fn raw(address: SocketAddr, request: impl Into<Vec<u8>>) -> Answer {
     let request = request.into();
     let exchange = move || {
         let mut stream = TcpStream::connect(address).expect("connected");
-        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
+        stream.set_read_timeout(Some(2 * PATIENCE)).expect("a timeout");
         stream.write_all(&request).expect("sent");
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
@@ -152,7 +187,7 @@ pub(crate) async fn raw(address: SocketAddr, request: impl Into<Vec<u8>>) -> Ans
     Answer::parse(&text)
 }
 
-/// Reads what has come. A child of another test that ends interrupts reads that have a time limit.
+/// Reads what has arrived. If a child of another test ends, it interrupts reads that have a time limit.
 pub(crate) fn read_some(stream: &mut TcpStream, bytes: &mut [u8]) -> std::io::Result<usize> {
     loop {
         match stream.read(bytes) {
@@ -162,7 +197,7 @@ pub(crate) fn read_some(stream: &mut TcpStream, bytes: &mut [u8]) -> std::io::Re
     }
 }
 
-/// A text as a query value.
+/// A text, percent-encoded for a query.
 pub(crate) fn percent(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02x}")).collect()
 }

@@ -1,5 +1,5 @@
-//! What systemd sees of the daemon, from systemd's side: sockets are passed to it as file descriptors,
-//! and it says on a socket that it is ready, alive and stopping.
+//! The daemon from systemd's side: systemd passes it sockets as file descriptors, and the daemon reports over a
+//! socket that it is ready, alive and stopping.
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
@@ -13,11 +13,11 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::get;
 
-/// A daemon that was started as systemd starts one. Dropping it kills it.
+/// A daemon that is started as systemd starts one. Dropping it kills it.
 struct Service(Child);
 
 impl Service {
-    /// With these sockets as descriptors 3 and 4, and the socket `notify` to speak to.
+    /// Starts a daemon with these sockets as descriptors 3 and 4, and with the socket `notify` for its reports.
     fn start(dir: &Path, tcp: TcpListener, unix: UnixListener, notify: &Path) -> Self {
         let script = "exec 3<&0 4>&1 0</dev/null 1>&2; LISTEN_PID=$$ exec \"$0\" \"$@\"";
         let mut command = Command::new("sh");
@@ -52,7 +52,7 @@ async fn takes_over_sockets_and_says_that_it_is_ready_alive_and_stopping() {
     let notify_path = dir.path().join("notify");
     let notify = UnixDatagram::bind(&notify_path).expect("a socket");
     notify.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
-    // A client that comes before the daemon is there waits for it.
+    // A client that connects before the daemon is running waits for it.
     let early = tokio::spawn(get(address, "/api/rke/status"));
     let mut service = Service::start(dir.path(), tcp, unix, &notify_path);
     assert_eq!(told(&notify).trim(), "READY=1");

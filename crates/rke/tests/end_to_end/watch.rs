@@ -1,4 +1,4 @@
-//! What is seen in a terminal, in a real one: `rke watch`, and the bar while a session is opened.
+//! What users see in a real terminal: `rke watch`, and the progress bar while a session is opened.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -16,7 +16,8 @@ struct Terminal {
 
 impl Terminal {
     fn open(dev: &Dev, (width, height): (u16, u16)) -> Self {
-        let name = format!("rke-{}", dev.daemon.replace([':', '.'], "-"));
+        // Two terminals of one test have the same daemon, so the width is part of the name.
+        let name = format!("rke-{}-{width}", dev.daemon.replace([':', '.'], "-"));
         let terminal = Self { name, dir: dev.dir.path().into() };
         let shell =
             format!("env -i PATH=$PATH TERM=$TERM LANG=C.UTF-8 PS1='$ ' RKE_DAEMON={} sh", dev.daemon);
@@ -51,7 +52,7 @@ impl Terminal {
         self.tmux(&["capture-pane", "-p"])
     }
 
-    /// Waits until the screen is as it should be, and gives it.
+    /// Waits until the screen is as it should be, and returns it.
     fn wait(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
@@ -64,7 +65,7 @@ impl Terminal {
         }
     }
 
-    /// What the shell runs.
+    /// The process that the shell is running.
     fn running(&self) -> Pid {
         let shell = self.tmux(&["display-message", "-p", "#{pane_pid}"]).trim().to_owned();
         let child =
@@ -72,12 +73,12 @@ impl Terminal {
         child.trim().parse().ok().and_then(Pid::from_raw).expect("one child")
     }
 
-    /// The other screen, the one without a history, is shown.
+    /// Whether the alternate screen, the one without a history, is shown.
     fn is_other_screen(&self) -> bool {
         self.tmux(&["display-message", "-p", "#{alternate_on}"]).trim() == "1"
     }
 
-    /// The terminal is as a shell wants it: the screen from before, lines with echo.
+    /// Checks that the terminal is as a shell needs it: the earlier screen, line input, echo.
     fn assert_restored(&self) {
         self.wait("the screen from before", |screen| screen.contains("before"));
         assert!(!self.is_other_screen());
@@ -93,7 +94,7 @@ impl Drop for Terminal {
     }
 }
 
-/// How somebody ends it.
+/// How the user ends the program.
 #[derive(Clone, Copy)]
 enum End {
     Key(&'static str),
@@ -117,8 +118,15 @@ fn watch_shows_what_changes_and_leaves_the_terminal_as_it_was() {
     let screen = terminal.wait("the session", |screen| screen.contains(&id[..8]));
     assert!(!screen.contains(&id), "only the beginning of the id: {screen}");
     assert!(screen.contains(" min") && screen.contains(DOMAIN), "{screen}");
-    // As many as make a key; a busy machine may not hear the others in time.
-    terminal.wait("the RAIDAs", |screen| screen.matches('●').count() >= 13 && screen.contains("to spare"));
+    // As many RAIDAs as a key needs. On a busy machine, the others may not be heard in time.
+    terminal
+        .wait("the RAIDAs", |screen| screen.matches('●').count() >= 14 && screen.contains("spare RAIDAs: "));
+    terminal
+        .wait("what the signs mean", |screen| screen.contains("● healthy   ⊘ no response   ▲ wrong share"));
+    terminal.press("?");
+    terminal.wait("help", |screen| screen.contains("Ctrl-C    leave") && !screen.contains(DOMAIN));
+    terminal.press("Escape");
+    terminal.wait("the session again", |screen| screen.contains(DOMAIN));
     terminal.press("q");
     terminal.assert_restored();
 }
@@ -133,9 +141,9 @@ fn watch_fits_every_size_and_ends_with_ctrl_c_and_signals() {
         terminal.wait("the first look", |screen| screen.contains("1 of 16 sessions"));
         for (width, height) in [(20, 6), (7, 2), (30, 40), (100, 30)] {
             terminal.resize(width, height);
-            let way_out = &"q leaves"[..8.min(usize::from(width))];
+            let way_out = &"q leaves   ? helps"[..18.min(usize::from(width))];
             let last = |screen: &str| screen.trim_end().lines().last().unwrap_or_default().to_owned();
-            terminal.wait("the way out", |screen| last(screen) == way_out);
+            terminal.wait("the way out", |screen| last(screen).starts_with(way_out));
         }
         match end {
             End::Key(key) => terminal.press(key),
@@ -148,6 +156,81 @@ fn watch_fits_every_size_and_ends_with_ctrl_c_and_signals() {
 }
 
 #[test]
+fn watch_scrolls_through_sessions() {
+    let dev = Dev::start();
+    let ids: Vec<String> = (0..6).map(|_| dev.create_id()).collect();
+    let shown = |screen: &str| ids.iter().filter(|id| screen.contains(&id[..8])).cloned().collect::<Vec<_>>();
+    let terminal = Terminal::open(&dev, (100, 16));
+    watch(&terminal);
+    let screen = terminal.wait("the first", |screen| screen.contains("1 to 3 of 6"));
+    let first = shown(&screen);
+    for (key, range) in [
+        ("Down", "2 to 4 of 6"),
+        ("NPage", "4 to 6 of 6"),
+        ("j", "4 to 6 of 6"),
+        ("k", "3 to 5 of 6"),
+        ("G", "4 to 6 of 6"),
+    ] {
+        terminal.press(key);
+        terminal.wait(range, |screen| screen.contains(range));
+    }
+    let last = shown(&terminal.screen());
+    assert!(
+        first.len() == 3 && last.len() == 3 && !first.iter().any(|id| last.contains(id)),
+        "{first:?} {last:?}"
+    );
+    terminal.press("Home");
+    terminal.wait("the first again", |screen| shown(screen) == first);
+    terminal.press("q");
+    terminal.assert_restored();
+}
+
+#[test]
+fn a_narrow_terminal_shows_whole_ids_and_what_matters() {
+    let dev = Dev::start();
+    let id = dev.create_id();
+    let program = env!("CARGO_BIN_EXE_rke");
+    for (width, shown, left_out) in [
+        (130, &["STATE", "EXPIRES", "CS ID", "DECRYPTED"][..], &[][..]),
+        (80, &["STATE", "EXPIRES", DOMAIN], &["DECRYPTED", "CS ID"]),
+        (60, &["STATE", DOMAIN], &["EXPIRES", "DECRYPTED"]),
+        (44, &["SESSION"], &["EXPIRES", "DECRYPTED"]),
+    ] {
+        let terminal = Terminal::open(&dev, (width, 30));
+        terminal.type_in(&format!("clear; {program} session list; echo it is done | tr a-z A-Z"));
+        let screen = terminal.wait("the list", |screen| screen.contains("IT IS DONE"));
+        assert!(screen.lines().any(|line| line.starts_with(&id)), "{width}: {screen}");
+        assert!(shown.iter().all(|title| screen.contains(title)), "{width}: {screen}");
+        assert!(!left_out.iter().any(|title| screen.contains(title)), "{width}: {screen}");
+    }
+}
+
+#[test]
+fn help_fits_the_terminal_and_one_without_a_width_has_eighty_columns() {
+    let dev = Dev::start();
+    let id = dev.create_id();
+    let program = env!("CARGO_BIN_EXE_rke");
+    let terminal = Terminal::open(&dev, (50, 90));
+    terminal.type_in(&format!("clear; {program} help; echo it is done | tr a-z A-Z"));
+    let screen = terminal.wait("help", |screen| screen.contains("IT IS DONE"));
+    let at = |words: &str| screen.lines().any(|line| line.trim_end().ends_with(words));
+    assert!(
+        at("serve           Run the daemon against the real")
+            && at("session         Open, list, show, renew and"),
+        "{screen}"
+    );
+    let terminal = Terminal::open(&dev, (130, 90));
+    let words =
+        format!("clear; stty cols 0; {program} session list; {program} help; echo it is done | tr a-z A-Z");
+    terminal.type_in(&words);
+    let screen = terminal.wait("help", |screen| screen.contains("IT IS DONE"));
+    assert!(screen.lines().any(|line| line.starts_with(&id)) && !screen.contains("DECRYPTED"), "{screen}");
+    let after =
+        screen.split("IT IS DONE").next().and_then(|text| text.split(&id).nth(1)).expect("what was printed");
+    assert!(after.lines().all(|line| line.chars().count() <= 80), "{screen}");
+}
+
+#[test]
 fn watch_says_that_the_daemon_went_away_and_shows_it_again() {
     let mut dev = Dev::start();
     let terminal = Terminal::open(&dev, (80, 24));
@@ -156,7 +239,7 @@ fn watch_says_that_the_daemon_went_away_and_shows_it_again() {
     dev.kill();
     let screen =
         terminal.wait("the end of the daemon", |screen| screen.contains("Waiting for it to come back."));
-    assert!(screen.contains("no daemon answers at"), "{screen}");
+    assert!(screen.contains("no daemon responds at"), "{screen}");
     let again = Dev::start_at(&dev.daemon);
     terminal.wait("the daemon again", |screen| screen.contains("0 of 16 sessions"));
     drop(again);

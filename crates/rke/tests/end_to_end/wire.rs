@@ -1,5 +1,5 @@
-//! An HTTP client for bodies: it sends them whole or piece by piece, and says of an answer whether it
-//! came to its end or was broken off.
+//! An HTTP client for bodies. It sends them complete or piece by piece, and reports whether a response ended or was
+//! aborted.
 
 use std::net::SocketAddr;
 
@@ -13,17 +13,17 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-/// Bytes that differ from place to place.
+/// Bytes that vary with their position.
 pub(crate) fn data(len: usize) -> Vec<u8> {
     (0..len).map(|at| (at * 31 + at / 251 + at / 65_521) as u8).collect()
 }
 
-/// What came back.
+/// A response.
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
-    /// Whether the body has come to its end.
+    /// Whether the body is complete.
     pub(crate) is_whole: bool,
 }
 
@@ -43,7 +43,7 @@ impl Reply {
         STANDARD.decode(json[name].as_str().unwrap_or_else(|| panic!("{json}"))).expect("Base64")
     }
 
-    /// The body of an answer that must be a good one.
+    /// The body of a response that must be successful.
     pub(crate) fn good(self) -> Vec<u8> {
         let text = String::from_utf8_lossy(&self.body[..self.body.len().min(300)]).into_owned();
         assert_eq!((self.status, self.is_whole), (200, true), "{text}");
@@ -62,7 +62,7 @@ impl Reply {
     }
 }
 
-/// Sends a request on a connection of its own; the answer has begun when this returns.
+/// Sends a request on a new connection. The response has begun when this returns.
 pub(crate) async fn send<B>(
     address: SocketAddr,
     method: &str,
@@ -83,7 +83,7 @@ where
     sender.send_request(request.body(body).expect("a request")).await
 }
 
-/// Reads an answer to its end.
+/// Reads a response to its end.
 pub(crate) async fn finish(response: Response<Incoming>) -> Reply {
     let (head, mut incoming) = response.into_parts();
     let (mut body, mut is_whole) = (Vec::new(), true);
@@ -99,7 +99,7 @@ pub(crate) async fn finish(response: Response<Incoming>) -> Reply {
     Reply { status: head.status.as_u16(), headers: head.headers, body, is_whole }
 }
 
-/// Posts a body whose length is told.
+/// Posts a body with its length in the header.
 pub(crate) async fn post(
     address: SocketAddr,
     path: &str,
@@ -110,7 +110,7 @@ pub(crate) async fn post(
     finish(sent.expect("an answer")).await
 }
 
-/// Posts a body in pieces of this size, without telling its length.
+/// Posts a body in pieces of this size, without its length in the header.
 pub(crate) async fn post_pieces(
     address: SocketAddr,
     path: &str,
@@ -138,7 +138,7 @@ pub(crate) async fn post_json(address: SocketAddr, path: &str, body: &Value) -> 
 
 pub(crate) type Pieces = Sender<Bytes, std::io::Error>;
 
-/// A body to be sent bit by bit. It ends when the sender is dropped.
+/// A body to be sent piece by piece. It ends when the sender is dropped.
 pub(crate) fn pieces() -> (Pieces, Channel<Bytes, std::io::Error>) {
     Channel::new(1)
 }

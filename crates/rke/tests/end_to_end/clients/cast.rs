@@ -1,21 +1,23 @@
-//! The daemons that the clients' tests ask, and the file that says where they are:
-//! `clients/conformance/README.md`.
+//! The daemons that the clients' tests talk to, and the file with their addresses: `clients/conformance/README.md`.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rke_engine::model::usage::UsageLimits;
 use rke_raida::content_server::ServerConfig;
 use serde_json::{Value, json};
 
 use crate::console::Program;
-use crate::faults::through;
+use crate::faults::through_within;
 use crate::liars::with_liars;
+use crate::other_end::Ends;
 use crate::records::Detour;
 use crate::relay::Fault;
+use crate::servers::refusing_port;
 use crate::support::{DOMAIN, Stage, running};
 
-/// All of them.
+/// All daemons of the tests.
 pub(super) struct Cast {
     dir: tempfile::TempDir,
     dev: Program,
@@ -24,6 +26,7 @@ pub(super) struct Cast {
     lying: Detour,
     two_messages: Stage,
     failing_command: Stage,
+    other_end: Ends,
 }
 
 impl Cast {
@@ -39,27 +42,28 @@ impl Cast {
         let cast = Self {
             dev,
             guarded,
-            silent: through(dead, 0).await,
+            silent: through_within(dead, 0, Duration::from_secs(5)).await,
             lying: with_liars(13).await,
             two_messages: Stage::with(|config| config.reloadable.key_limits = limits).await,
             failing_command: failing_command().await,
+            other_end: Ends::over_tcp().await,
             dir,
         };
         std::fs::write(cast.file(), cast.description().to_string()).expect("written");
         cast
     }
 
-    /// Where the ordinary daemon is.
+    /// The address of the ordinary daemon.
     pub(super) fn dev(&self) -> SocketAddr {
         self.dev.daemon
     }
 
-    /// Where the description is.
+    /// The path of the description.
     pub(super) fn file(&self) -> PathBuf {
         self.dir.path().join("daemons.json")
     }
 
-    /// What the file says.
+    /// The content of the file.
     pub(super) fn description(&self) -> Value {
         let guarded = self.dir.path().join("guarded");
         let token = std::fs::read_to_string(guarded.join("daemon/token")).expect("a token");
@@ -70,6 +74,7 @@ impl Cast {
         };
         let dev = there(self.dev.daemon, &self.dir.path().join("dev/wallet"));
         let guarded = there(self.guarded.daemon, &guarded.join("wallet"));
+        let other_end = there(self.other_end.address(), self.other_end.stage.network.wallet());
         let daemons = json!({
             "dev": with(dev, "unix", utf8(&self.dir.path().join("socket"))),
             "token": with(guarded.clone(), "token", token.trim()),
@@ -79,6 +84,7 @@ impl Cast {
             "lying": there(self.lying.daemon.address(), self.lying.network.wallet()),
             "two messages": there(self.two_messages.daemon.address(), self.two_messages.network.wallet()),
             "failing command": there(self.failing_command.daemon.address(), self.failing_command.network.wallet()),
+            "other end": with(with(other_end, "token", &self.other_end.token), "key", &self.other_end.key_id),
             "nobody": there(nobody(), Path::new("/nowhere")),
         });
         json!({"domain": DOMAIN, "daemons": daemons})
@@ -89,10 +95,11 @@ impl Cast {
         self.lying.stop().await;
         self.two_messages.stop().await;
         self.failing_command.stop().await;
+        self.other_end.stop().await;
     }
 }
 
-/// A daemon whose Content Server has a command that fails after a beginning.
+/// A daemon whose Content Server runs a command that fails after some output.
 async fn failing_command() -> Stage {
     let mut stage = Stage::new().await;
     let command = running("printf half; exit 3");
@@ -100,9 +107,9 @@ async fn failing_command() -> Stage {
     stage
 }
 
-/// Where nobody listens: a port that was free, of an address that others hardly take ports of.
+/// An address where nobody listens.
 fn nobody() -> SocketAddr {
-    TcpListener::bind("127.77.77.77:0").and_then(|free| free.local_addr()).expect("a port")
+    ([127, 0, 0, 1], refusing_port()).into()
 }
 
 fn utf8(path: &Path) -> &str {

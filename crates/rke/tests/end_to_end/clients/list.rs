@@ -1,5 +1,5 @@
-//! How the list of calls is read: names that stand for what was given, data that is described, and what an
-//! answer has to look like. `clients/conformance/README.md`.
+//! Interprets the list of calls: names that stand for given values, descriptions of data, and descriptions of the
+//! expected results. See `clients/conformance/README.md`.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,19 +13,20 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::support::DOMAIN;
 
-/// What a source says that breaks.
+/// The message of a source that breaks.
 pub(super) const BROKE: &str = "the source broke";
 
-/// What the names in the steps of a case stand for.
+/// The values that the names in the steps of a case stand for.
 pub(super) struct Given {
     values: BTreeMap<String, Value>,
     data: BTreeMap<String, Vec<u8>>,
 }
 
 impl Given {
-    pub(super) fn new(wallet: &str) -> Self {
+    pub(super) fn new(daemon: &Value) -> Self {
         let values =
-            [("domain", DOMAIN), ("wallet", wallet)].map(|(name, value)| (name.into(), value.into()));
+            [("domain", DOMAIN.into()), ("wallet", daemon["wallet"].clone()), ("key", daemon["key"].clone())];
+        let values = values.map(|(name, value)| (name.into(), value));
         Self { values: values.into(), data: BTreeMap::new() }
     }
 
@@ -37,7 +38,7 @@ impl Given {
         self.data.insert(name.into(), data);
     }
 
-    /// A step with what was given in the places of the names.
+    /// A step with the given values in place of the names.
     pub(super) fn resolved(&self, step: &Value) -> Value {
         match step {
             Value::String(text) => text.strip_prefix('$').map_or(step.clone(), |name| self.named(name)),
@@ -56,7 +57,7 @@ impl Given {
         }
     }
 
-    /// The data that is described; none where nothing is.
+    /// The data that is described, or empty data without a description.
     pub(super) fn data(&self, described: &Value) -> Data {
         let bytes = if let Some(text) = described["text"].as_str() {
             text.into()
@@ -89,7 +90,7 @@ fn altered(mut bytes: Vec<u8>, how: &Value) -> Vec<u8> {
     bytes
 }
 
-/// Data, and what it does as a source.
+/// Data, and how it behaves as a source.
 pub(super) struct Data {
     pub(super) bytes: Vec<u8>,
     breaks: bool,
@@ -97,13 +98,13 @@ pub(super) struct Data {
 }
 
 impl Data {
-    /// A source that gives it in pieces.
+    /// A source that returns the data in pieces.
     pub(super) fn source(self, piece_len: Option<u64>) -> Source {
         Source { data: self, at: 0, piece_len: piece_len.unwrap_or(65536) as usize }
     }
 }
 
-/// Where the data of a stream comes from.
+/// The source of a stream's data.
 pub(super) struct Source {
     data: Data,
     at: usize,
@@ -130,7 +131,7 @@ impl AsyncRead for Source {
     }
 }
 
-/// Says where a value is not what the list expects.
+/// Reports where a value differs from what the list expects.
 pub(super) fn matches(value: &Value, expected: &Value) -> Result<(), String> {
     let fits = match (value, expected) {
         (value, Value::Object(fields)) => {
@@ -159,7 +160,7 @@ fn is_a(value: &Value, kind: &str) -> bool {
     }
 }
 
-/// Whether a text is as it is expected; `…` stands for any text.
+/// Whether a text is as expected. `…` stands for any text.
 fn is_like(text: &str, expected: &str) -> bool {
     let Some((start, rest)) = expected.split_once('…') else { return text == expected };
     let Some(mut text) = text.strip_prefix(start) else { return false };

@@ -1,9 +1,11 @@
-//! The client libraries in `clients/`, each with its own tests, against real daemons. All of them run the
-//! calls of `clients/conformance`.
+//! The client libraries in `clients/`, each with its own tests, against real daemons. All of them make the calls of
+//! `clients/conformance`.
 
 mod cast;
 mod list;
+mod listeners;
 mod page;
+mod python;
 mod rust;
 
 use std::path::PathBuf;
@@ -16,7 +18,7 @@ fn clients() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../clients").canonicalize().expect("a folder")
 }
 
-/// Runs a program in the folder of a client and gives what it prints. It has to end well.
+/// Runs a program in a client's folder and returns its output. The program must succeed.
 fn run(cast: &Cast, folder: &str, program: &str, arguments: &[&str]) -> String {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(clients().join(folder)).env("RKE_CONFORMANCE", cast.file());

@@ -1,5 +1,5 @@
-//! The JavaScript client in a page of another local port, in a real browser: the same calls, and what only
-//! browsers do. They send no streams, and read no answer before all of a body is sent.
+//! The JavaScript client in a page of another local port, in a real browser: the same calls, and the limits of
+//! browsers. Browsers cannot send streams, and read no response before the whole body is sent.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -13,7 +13,7 @@ use super::clients;
 use crate::chromium::Browser;
 use crate::support::get;
 
-/// Serves the files of the clients, and gives the port.
+/// Serves the files of the clients, and returns the port.
 fn serve_files() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
@@ -49,7 +49,7 @@ fn kind(path: &Path) -> &'static str {
     }
 }
 
-/// The page with the library, which knows the daemons.
+/// Opens the page with the library, and passes it the description of the daemons.
 fn open_page(cast: &Cast) -> Browser {
     let mut browser = Browser::start();
     browser.visit(&format!("http://localhost:{}/js/test/page.html", serve_files()));
@@ -80,9 +80,15 @@ async fn the_javascript_client_keeps_to_the_list_in_a_browser() {
 async fn a_page_does_what_only_pages_do() {
     let cast = Cast::start().await;
     let mut browser = open_page(&cast);
-    for check in
-        ["endsWithItsBlock", "engineSendsNoStreams", "largestBody", "tooLarge", "foreignPage", "readme"]
-    {
+    for check in [
+        "endsWithItsBlock",
+        "engineSendsNoStreams",
+        "largestBody",
+        "tooLarge",
+        "tooLargeWithoutTheLibrary",
+        "foreignPage",
+        "readme",
+    ] {
         assert_eq!(browser.evaluate(&format!("page.{check}()")), "as expected", "{check}");
     }
     let complaints = browser.complaints();
@@ -100,7 +106,7 @@ async fn a_page_that_is_left_ends_its_session() {
     assert_eq!(get(daemon, &format!("/api/rke/session/{id}")).await.status, 200);
     browser.visit("about:blank#left");
     let mut status = 200;
-    for _ in 0..100 {
+    for _ in 0..1200 {
         status = get(daemon, &format!("/api/rke/session/{id}")).await.status;
         if status == 404 {
             break;

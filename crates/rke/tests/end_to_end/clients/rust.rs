@@ -1,9 +1,11 @@
-//! The Rust client keeps to the list that the other clients keep to.
+//! The Rust client follows the same list of calls as the other clients.
 
 use std::path::Path;
 use std::time::Duration;
 
-use rke_client::{CachedKey, Call, Client, Error, KeyChoice, OtherEnd, Receipt, Refusal, Stream, call};
+use rke_client::{
+    CachedKey, Call, Client, Error, Event, Events, KeyChoice, OtherEnd, Receipt, Refusal, State, Stream, call,
+};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
@@ -11,7 +13,10 @@ use super::cast::Cast;
 use super::clients;
 use super::list::{BROKE, Given, matches};
 
-/// What a step gives, as the list describes it, with the data of its answer.
+/// How long an event may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The result of a step, as the list describes it, with the data of the response.
 type Outcome = Result<(Value, Vec<u8>), Error>;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -24,13 +29,12 @@ async fn the_rust_client_keeps_to_the_list() {
     for case in &list {
         let name = case["daemon"].as_str().unwrap_or("dev");
         let daemon = &stage["daemons"][name];
-        let wallet = daemon["wallet"].as_str().expect("a wallet");
         let mut ways = vec![client(&cast, daemon["url"].as_str().expect("a URL"), &daemon["token"])];
         if let (Some(path), None) = (daemon["unix"].as_str(), case["slow"].as_bool()) {
             ways.push(Client::new(format!("unix:{path}")));
         }
         for client in ways {
-            if let Err(fault) = keep_to(&client, case, wallet).await {
+            if let Err(fault) = keep_to(&client, case, daemon).await {
                 failed.push(format!("{} of {}: {fault}", case["name"], client.address()));
             }
         }
@@ -47,9 +51,9 @@ fn client(cast: &Cast, url: &str, token: &Value) -> Client {
     client.with_token_file(file)
 }
 
-/// Makes the calls of a case; says where an answer is not the expected one.
-async fn keep_to(client: &Client, case: &Value, wallet: &str) -> Result<(), String> {
-    let mut given = Given::new(wallet);
+/// Makes the calls of a case. Reports where a result is not the expected one.
+async fn keep_to(client: &Client, case: &Value, daemon: &Value) -> Result<(), String> {
+    let mut given = Given::new(daemon);
     for (at, step) in case["steps"].as_array().expect("steps").iter().enumerate() {
         for _ in 0..step["times"].as_u64().unwrap_or(1) {
             let outcome = make(client, &given.resolved(step), &given).await;
@@ -102,7 +106,7 @@ fn described(error: &Error) -> Value {
         _ => "another",
     };
     let Some(refusal) = error.refusal() else { return json!({"class": class}) };
-    let mut described = refusal.answer.as_object().cloned().unwrap_or_default();
+    let mut described = refusal.response.as_object().cloned().unwrap_or_default();
     described.remove("error");
     let mut fields = described.clone();
     fields.retain(|name, _| !["message", "code"].contains(&name.as_str()));
@@ -118,11 +122,57 @@ fn described(error: &Error) -> Value {
 async fn make(client: &Client, step: &Value, given: &Given) -> Outcome {
     match step["call"].as_str().expect("a call") {
         "encrypt" | "decrypt" | "seal" | "open" => whole(client, step, given).await,
+        "events" => {
+            heard(client, step).await?;
+            Ok((json!({}), Vec::new()))
+        }
         streamed if streamed == "tunnel" || streamed.ends_with("_stream") => {
             stream(client, step, given).await
         }
         _ => plain(client, step).await,
     }
+}
+
+/// Listens until the events of the step have come, makes its other call then, and listens for the events of that.
+async fn heard(client: &Client, step: &Value) -> Result<(), Error> {
+    let mut events = client.events().await?;
+    come(&mut events, &step["until"]).await?;
+    if step.get("after").is_some() {
+        plain(client, &step["after"]).await?;
+        come(&mut events, &step["after"]["until"]).await?;
+    }
+    Ok(())
+}
+
+/// Waits until each of these events has come, in any order.
+async fn come(events: &mut Events, expected: &Value) -> Result<(), Error> {
+    let mut missing = expected.as_array().expect("a list of events").clone();
+    while !missing.is_empty() {
+        let Ok(event) = tokio::time::timeout(PATIENCE, events.next()).await else {
+            panic!("no event of {missing:?}")
+        };
+        let event = described_event(event?.expect("the daemon goes on"));
+        missing.retain(|one| matches(&event, one).is_err());
+    }
+    Ok(())
+}
+
+/// An event as the list describes it.
+fn described_event(event: Event) -> Value {
+    let step = match event {
+        Event::Exchange(step) => step,
+        Event::Other { name, data } => {
+            return json!({"name": name, "data": serde_json::from_str::<Value>(&data).expect("JSON")});
+        }
+        other => panic!("an unknown kind of event: {other:?}"),
+    };
+    let state = match step.state {
+        State::Asked => "asked",
+        State::Answered => "answered",
+        State::Failed => "failed",
+    };
+    let (domain, raida, ms, fault) = (step.domain, step.raida, step.ms, step.fault);
+    json!({"name": "exchange", "data": {"domain": domain, "raida": raida, "state": state, "ms": ms, "fault": fault}})
 }
 
 fn text<'a>(step: &'a Value, name: &str) -> &'a str {
@@ -155,12 +205,12 @@ async fn plain(client: &Client, step: &Value) -> Outcome {
     answer.map(|answer| (answer, Vec::new()))
 }
 
-/// The answer as it came. It has to read as the client's own type, too.
+/// The response as it came. It must parse as the client's own type, too.
 async fn answer<T: DeserializeOwned>(client: &Client, call: &Call<T>) -> Result<Value, Error> {
     Ok(serde_json::from_str(&client.reply(call).await?.text).expect("JSON"))
 }
 
-/// A call with data that is all there.
+/// A call with complete data.
 async fn whole(client: &Client, step: &Value, given: &Given) -> Outcome {
     let id = text(step, "id");
     let (data, beside) = (given.data(&step["data"]).bytes, given.data(&step["associated_data"]).bytes);
@@ -179,7 +229,7 @@ async fn whole(client: &Client, step: &Value, given: &Given) -> Outcome {
     Ok((json!({"length": data.len(), "nonce": nonce}), data))
 }
 
-/// A call with data that is read and given bit by bit.
+/// A call with data that is read and returned piece by piece.
 async fn stream(client: &Client, step: &Value, given: &Given) -> Outcome {
     let id = text(step, "id");
     let source = given.data(&step["data"]).source(step["pieces"].as_u64());
@@ -198,7 +248,7 @@ async fn stream(client: &Client, step: &Value, given: &Given) -> Outcome {
     Ok((json!({"length": data.len(), "nonce": nonce}), data))
 }
 
-/// All that a stream gives; makes the step's other call once enough of it is there.
+/// Reads a stream to its end. Makes the step's other call once enough data has arrived.
 async fn collect(client: &Client, mut stream: Stream, after: &Value) -> Result<Vec<u8>, Error> {
     let (mut data, mut enough) = (Vec::new(), after["bytes"].as_u64());
     while let Some(piece) = stream.piece().await? {

@@ -1,4 +1,4 @@
-//! Who gets to the console, and who does not.
+//! Who gets access to the console, and who does not.
 
 use std::sync::{Arc, Mutex};
 
@@ -34,7 +34,7 @@ async fn the_page_asks_for_the_token_keeps_it_for_the_tab_and_asks_again_after_a
     }
     let mut browser = Browser::start();
     browser.visit(&format!("http://{daemon}/"));
-    browser.until_text("#token-title", "This daemon wants its token");
+    browser.until_text("#token-title", "Enter the access token");
     browser.fill("#token-text", &"0".repeat(64));
     browser.press("Enter");
     browser.until_text("#token-wrong", "That is not the token of this run.");
@@ -56,7 +56,7 @@ async fn the_page_asks_for_the_token_keeps_it_for_the_tab_and_asks_again_after_a
     stage.stop().await;
 }
 
-/// What a page of another origin does to get at the console.
+/// The attempts of a page of another origin to reach the console.
 const FOREIGN: &str = r#"<!doctype html><body><iframe src="http://localhost:PORT/?via=frame"></iframe><script type="module">
 const tried = [];
 for (const [name, path, options] of [
@@ -104,13 +104,18 @@ async fn its_files_carry_a_policy_that_leaves_nothing_to_a_stranger() {
         ("/console/console.css", "text/css; charset=utf-8"),
         ("/console/main.js", "text/javascript; charset=utf-8"),
         ("/console/icon.svg", "image/svg+xml"),
+        ("/console/inter.woff2", "font/woff2"),
     ] {
         let answer = get(daemon, path).await;
         assert_eq!((answer.status, answer.header("content-type")), (200, Some(kind)), "{path}");
         let policy = answer.header("content-security-policy").expect("a policy");
-        for part in
-            ["default-src 'none'", "script-src 'self';", "style-src 'self';", "frame-ancestors 'none'"]
-        {
+        for part in [
+            "default-src 'none'",
+            "script-src 'self';",
+            "style-src 'self';",
+            "font-src 'self';",
+            "frame-ancestors 'none'",
+        ] {
             assert!(policy.contains(part), "{path}: {policy}");
         }
         assert!(!policy.contains("unsafe"), "{policy}");

@@ -1,11 +1,13 @@
-//! The console in a real browser: what it does, what keeps others out of it, whether everybody can use
-//! it, and the pictures of it.
+//! The console in a real browser: its functions, its protection from others, its accessibility, and the pictures of
+//! it.
 
 mod access;
 mod accessible;
 mod live;
+mod many;
 mod pictures;
 mod sessions;
+mod table;
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -21,7 +23,7 @@ use crate::relay::{Fault, Relays};
 use crate::support::DOMAIN;
 pub(crate) use accessible::check as check_with_axe;
 
-/// Width, height and pixels to a pixel of the page.
+/// Width, height, and screen pixels per page pixel.
 const DESK: (u32, u32, u32) = (1280, 900, 1);
 
 /// A browser in which a daemon's console is open.
@@ -35,33 +37,80 @@ fn console_of(daemon: SocketAddr) -> Browser {
 
 fn live(browser: &mut Browser) {
     browser.until("document.body.dataset.link === 'live'");
-    browser.until("document.querySelector('#memory-kind').textContent !== ''");
+    browser.until("!('loading' in document.querySelector('#console').dataset)");
+}
+
+/// Goes to a view.
+fn go(browser: &mut Browser, view: &str) {
+    browser.evaluate(&format!("location.hash = '{view}'"));
+    browser.until(&format!("document.querySelector('#{view}').checkVisibility()"));
+}
+
+/// Opens the panel that opens sessions.
+fn open_panel(browser: &mut Browser) {
+    if browser.evaluate("document.querySelector('#open').open") == false {
+        go(browser, "sessions");
+        browser.click("#open-panel");
+    }
+    browser.until("document.querySelector('#open').open");
 }
 
 fn fill_in(browser: &mut Browser, wallet: &Path) {
+    open_panel(browser);
     browser.fill("#open-domain", DOMAIN);
     browser.fill("#open-wallet", wallet.to_str().expect("UTF-8"));
 }
 
-/// Waits until the page shows so many sessions.
+/// Closes everything that covers the page.
+fn close_panels(browser: &mut Browser) {
+    browser.evaluate("document.querySelectorAll('dialog[open]').forEach((dialog) => dialog.close())");
+}
+
+/// Waits until the table shows this many sessions, with the state of each.
 fn until_sessions(browser: &mut Browser, count: usize) {
-    browser.until(&format!("document.querySelectorAll('.session .badge').length >= {}", 2 * count));
+    go(browser, "sessions");
+    browser.until(&format!("document.querySelectorAll('.session .badge').length >= {count}"));
     browser.until(&format!("document.querySelectorAll('.session').length === {count}"));
 }
 
-/// Presses the button of the dialog that does it, once the dialog counts clicks.
+/// Chooses an item from the menu of the first session.
+fn choose(browser: &mut Browser, item: &str) {
+    browser.click(".session td:last-child button");
+    browser.until("document.querySelector('#menu').matches(':popover-open')");
+    browser.click(&format!("#menu button:nth-child({item})"));
+}
+
+/// Requests the deletion of the first session, which opens a dialog.
+fn ask_to_delete(browser: &mut Browser) {
+    choose(browser, "5");
+    browser.until("document.querySelector('#confirm').open");
+}
+
+/// Opens the panel of the first session, with the form for encrypting a message.
+fn encrypt_panel(browser: &mut Browser) {
+    choose(browser, "2");
+    browser.until("document.querySelector('#try').checkVisibility()");
+}
+
+/// Presses the confirming button of the dialog, once the dialog accepts clicks.
 fn confirm(browser: &mut Browser) {
     browser.until("document.querySelector('#confirm').open");
     std::thread::sleep(std::time::Duration::from_millis(450));
     browser.click("#confirm-yes");
 }
 
-/// How many cells of the grid of shares are in a state.
+/// Waits until a notice says this. It is only visible for some seconds, but stays in the page.
+fn until_said(browser: &mut Browser, text: &str) {
+    browser
+        .until(&format!("document.querySelector('#said').textContent.includes({})", serde_json::json!(text)));
+}
+
+/// JavaScript for the number of cells in a state in the grid of shares.
 fn cells(state: &str) -> String {
     format!("document.querySelectorAll('.share[data-state={state}]').length")
 }
 
-/// A daemon that reaches its RAIDAs through relays which spoil what passes as `faults` says.
+/// A daemon that reaches its RAIDAs through relays with these faults.
 async fn behind_relays(faults: [Fault; 25], change: impl FnOnce(&mut Config)) -> (Detour, Relays) {
     let mut relays = None;
     let detour = async |network: &LocalNetwork, _: &tempfile::TempDir| {
@@ -74,7 +123,7 @@ async fn behind_relays(faults: [Fault; 25], change: impl FnOnce(&mut Config)) ->
     (detour, relays.expect("the network has started"))
 }
 
-/// `rke` as a program of its own.
+/// `rke` in a separate process.
 pub(crate) struct Program {
     child: Child,
     pub(crate) daemon: SocketAddr,
@@ -100,7 +149,7 @@ impl Program {
         let mut child = command.spawn().expect("rke runs");
         let mut log = BufReader::new(child.stderr.take().expect("a log")).lines().map_while(Result::ok);
         let line = log.find(|line| line.contains("listening")).expect("it listens");
-        // Whoever writes to a log that nobody reads stops in the end.
+        // A process blocks once the pipe for its log is full, so the log is read to its end.
         std::thread::spawn(move || log.count());
         let plain: String = line.chars().filter(|char| char.is_ascii_graphic() || *char == ' ').collect();
         let address = plain.split("127.0.0.1:").nth(1).or_else(|| plain.split("[::1]:").nth(1));
@@ -118,7 +167,7 @@ impl Drop for Program {
     }
 }
 
-/// A file beside the tests.
+/// A file of the crate.
 fn beside(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }

@@ -1,4 +1,4 @@
-//! Opening, using and ending sessions as a person does it.
+//! Opens, uses and ends sessions as a person would.
 
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
@@ -6,11 +6,15 @@ use std::time::Duration;
 
 use rke_daemon::Daemon;
 use rke_engine::Domain;
+use rke_engine::settings::Config;
 use rke_proto::{Form, KeySetId};
 use rke_raida::dns::DnsServer;
 use serde_json::json;
 
-use super::{Program, behind_relays, cells, confirm, console_of, fill_in, until_sessions};
+use super::{
+    Program, ask_to_delete, behind_relays, cells, choose, close_panels, confirm, console_of, encrypt_panel,
+    fill_in, go, open_panel, until_said, until_sessions,
+};
 use crate::records::Detour;
 use crate::relay::Fault;
 use crate::support::{DOMAIN, Stage, config, get, network};
@@ -20,27 +24,35 @@ async fn a_session_lives_from_the_form_to_its_deletion() {
     let dir = tempfile::tempdir().expect("a folder");
     let program = Program::dev(dir.path(), &[]);
     let mut browser = console_of(program.daemon);
+    go(&mut browser, "sessions");
     browser.until_text("#session-empty", "No sessions are open");
     browser.until("document.querySelector('#open-wallet').value !== ''");
+    open_panel(&mut browser);
     browser.click("#open-button");
-    until_sessions(&mut browser, 1);
-    assert_eq!(browser.evaluate(&cells("answered")), 25);
     browser.until_text("#open-result", "opened with new shares from the RAIDAs");
+    browser.until(&format!("{} >= 13", cells("answered")));
+    browser.until("document.title === '1 session – rke console'");
+    close_panels(&mut browser);
+    until_sessions(&mut browser, 1);
     browser.until_text(".session", "Authenticated");
-    browser.until_text(".session", "0 encrypted, 0 decrypted");
+    let used = |what: &str| format!("document.querySelector('.session-used').title === '{what}'");
+    browser.until(&used("0 encrypted, 0 decrypted"));
+    encrypt_panel(&mut browser);
     browser.click("#try-form .primary");
     browser.until_text("#try-result", "ciphertext");
-    browser.until_text(".session", "1 encrypted, 0 decrypted");
+    browser.until(&used("1 encrypted, 0 decrypted"));
     browser.click("#try-decrypt");
     browser.until_text("#try-result", "Hello World!");
-    browser.until_text(".session", "1 encrypted, 1 decrypted");
+    browser.until(&used("1 encrypted, 1 decrypted"));
+    browser.until_text("#session-facts", "1 time to encrypt, 1 time to decrypt");
+    close_panels(&mut browser);
     let listed = get(program.daemon, "/api/rke/sessions").await.json();
     let id = listed["sessions"][0]["session_id"].as_str().expect("an id").to_owned();
     assert_eq!(get(program.daemon, &format!("/api/rke/session/{id}")).await.status, 200);
-    browser.click(".session > .danger");
+    ask_to_delete(&mut browser);
     confirm(&mut browser);
     browser.until("document.querySelectorAll('.session').length === 0");
-    browser.until_text("#said", "nothing left");
+    until_said(&mut browser, "nothing left");
     assert_eq!(get(program.daemon, &format!("/api/rke/session/{id}")).await.status, 404);
     assert_eq!(browser.complaints(), [""; 0]);
 }
@@ -49,17 +61,18 @@ async fn a_session_lives_from_the_form_to_its_deletion() {
 async fn sessions_of_others_appear_by_themselves_and_all_end_at_once() {
     let stage = Stage::new().await;
     let mut browser = console_of(stage.daemon.address());
+    go(&mut browser, "sessions");
     browser.until_text("#session-empty", "No sessions are open");
     for count in 1..=3 {
         stage.create().await;
         until_sessions(&mut browser, count);
     }
-    browser.until_text("#figure-sessions", "3");
+    browser.until("document.querySelector('#figure-sessions').textContent === '3'");
     browser.click("#delete-all");
     browser.until_text("#confirm-yes", "Delete 3 sessions");
     confirm(&mut browser);
     browser.until("document.querySelectorAll('.session').length === 0");
-    browser.until_text("#said", "3 sessions deleted");
+    until_said(&mut browser, "3 sessions deleted");
     assert_eq!(stage.get("/api/rke/sessions").await.json()["total"], 0);
     stage.stop().await;
 }
@@ -70,8 +83,10 @@ async fn what_cannot_be_undone_is_asked_and_a_double_click_is_no_answer() {
     let id = stage.create_id().await;
     let mut browser = console_of(stage.daemon.address());
     until_sessions(&mut browser, 1);
-    browser.click(".session > .danger");
-    assert_eq!(browser.text(":focus"), "Keep");
+    // The page's clock stands still, so that this click comes right after the dialog has opened.
+    browser.evaluate("{ const now = performance.now(); performance.now = () => now }");
+    ask_to_delete(&mut browser);
+    assert_eq!(browser.text(":focus"), "Cancel");
     browser.click("#confirm-yes");
     assert_eq!(browser.evaluate("document.querySelector('#confirm').open"), true);
     browser.press("Escape");
@@ -82,24 +97,27 @@ async fn what_cannot_be_undone_is_asked_and_a_double_click_is_no_answer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_grid_fills_as_the_shares_arrive() {
-    let faults = std::array::from_fn(|raida| if raida < 12 { Fault::None } else { Fault::Slow });
-    let (detour, _relays) =
-        behind_relays(faults, |config| config.reloadable.exchange_timeout = Duration::from_secs(20)).await;
+    let faults = std::array::from_fn(|raida| if raida < 12 { Fault::None } else { Fault::Held });
+    let (detour, relays) = behind_relays(faults, |_| ()).await;
     let mut browser = console_of(detour.daemon.address());
     fill_in(&mut browser, detour.network.wallet());
     browser.click("#open-button");
     browser.until(&format!("{} === 12 && {} === 13", cells("answered"), cells("asked")));
-    browser.until_text(".share-count", "12 shares of 25\n1 more needed");
+    browser.until_text("#share-ring", "12 shares of 25");
+    browser.until_text("#share-ring", "1 more needed");
     assert_eq!(browser.evaluate("document.querySelectorAll('.session').length"), 0);
-    until_sessions(&mut browser, 1);
-    browser.until(&format!("{} === 25", cells("answered")));
+    (12..25).for_each(|raida| relays.spoil(raida, Fault::None));
+    browser.until("document.querySelectorAll('.session').length === 1");
+    browser.until(&format!("{} >= 13", cells("answered")));
     detour.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_is_told_in_words() {
     let faults = std::array::from_fn(|raida| if raida < 12 { Fault::None } else { Fault::Dead });
-    let (detour, _relays) = behind_relays(faults, |_| ()).await;
+    // This exchange only ends by its timeout.
+    let (detour, _relays) =
+        behind_relays(faults, |config| config.reloadable.exchange_timeout = Duration::from_secs(1)).await;
     let mut browser = console_of(detour.daemon.address());
     fill_in(&mut browser, detour.network.wallet());
     browser.click("#open-button");
@@ -108,14 +126,45 @@ async fn a_failure_is_told_in_words() {
     browser
         .until_text("#open-result", "no answer\nRAIDA 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23 and 24");
     browser.until_text("#open-result", "Try again in a moment.");
+    let help = |status| {
+        format!("document.querySelector('#open-result a[href=\"/book/errors.html#error-{status}\"]')")
+    };
+    browser.until(&help(503));
     browser.fill("#open-wallet", "/nowhere");
     browser.click("#open-button");
     browser.until_text("#open-result", "The wallet cannot be used");
+    browser.until(&help(400));
     browser.fill("#open-domain", "nobody.test");
     browser.fill("#open-wallet", detour.network.wallet().to_str().expect("UTF-8"));
     browser.click("#open-button");
     browser.until_text("#open-result", "DNS does not lead to a Content Server");
+    browser.until(&help(502));
     detour.stop().await;
+}
+
+/// Answers requests to renew a session as a daemon does that is not well.
+const NO_RENEWAL: &str = "{ const real = window.fetch; window.fetch = (url, options) => url.endsWith('/renew')
+  ? Promise.resolve(new Response(JSON.stringify({ message: 'Internal error' }), { status: 500 })) : real(url, options) }";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_notice_leads_to_what_the_book_says_about_it() {
+    let limits = |config: &mut Config| config.reloadable.key_limits.messages = 1;
+    let stage = Stage::with(limits).await;
+    stage.create().await;
+    let mut browser = console_of(stage.daemon.address());
+    until_sessions(&mut browser, 1);
+    encrypt_panel(&mut browser);
+    browser.click("#try-form .primary");
+    browser.until_text("#try-result", "ciphertext");
+    browser.click("#try-form .primary");
+    browser.until_text("#try-wrong", "This session's key has encrypted as much as one key may");
+    browser.until("document.querySelector('#try-wrong a[href=\"/book/errors.html#error-409\"]')");
+    close_panels(&mut browser);
+    browser.evaluate(NO_RENEWAL);
+    choose(&mut browser, "4");
+    until_said(&mut browser, "Not renewed: Internal error. Error 500");
+    browser.until("document.querySelector('#said a[href=\"/book/errors.html#error-500\"]')");
+    stage.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,11 +173,12 @@ async fn a_full_daemon_says_so_and_takes_sessions_again_when_one_has_gone() {
     stage.create().await;
     let mut browser = console_of(stage.daemon.address());
     until_sessions(&mut browser, 1);
-    assert_eq!(browser.evaluate("document.querySelector('#open-button').disabled"), false);
+    browser.until("!document.querySelector('#open-button').disabled");
     stage.create().await;
+    until_sessions(&mut browser, 2);
     browser.until_text("#open-full", "All 2 places are taken. Delete a session to open another.");
     browser.until("document.querySelector('#open-button').disabled");
-    browser.click(".session > .danger");
+    ask_to_delete(&mut browser);
     confirm(&mut browser);
     browser.until("!document.querySelector('#open-button').disabled");
     browser.until("document.querySelector('#open-full').hidden");
@@ -151,9 +201,14 @@ async fn a_weak_key_and_one_that_nobody_confirmed_are_marked() {
     assert_eq!(created.status, 200, "{}", created.body);
     let mut browser = console_of(daemon.address());
     until_sessions(&mut browser, 1);
-    browser.until_text(".session", "8-bit, weak");
+    browser.until_text(".session", "Weak: 8-bit key");
     browser.until_text(".session", "Not confirmed");
-    browser.until_text(".session", "finds this key in 256 tries");
+    browser.until_text(
+        "#banners",
+        "1 weak session: anyone who saw the exchange finds the 8-bit key in 256 tries.",
+    );
+    browser.click(".row-open");
+    browser.until_text("#session-warnings", "finds this key in 256 tries");
     daemon.stop().await;
     dns.stop().await;
     network.stop().await;
@@ -172,9 +227,11 @@ async fn ends_that_know_each_other_weakly_are_marked() {
     assert_eq!(detour.create().await.status, 200);
     let mut browser = console_of(detour.daemon.address());
     until_sessions(&mut browser, 1);
-    browser.until_text(".session", "256-bit");
     browser.until_text(".session", "Weakly authenticated");
-    browser.until_text(".session", "The ends know each other by 1-byte shares");
+    browser.until_text("#banners", "1 weakly authenticated session");
+    browser.click(".row-open");
+    browser.until_text("#session-facts", "256 bits");
+    browser.until_text("#session-warnings", "The ends know each other by 1-byte shares");
     detour.stop().await;
 }
 
@@ -182,11 +239,10 @@ async fn ends_that_know_each_other_weakly_are_marked() {
 async fn cached_keys_are_shown_and_forgotten() {
     let stage = Stage::new().await;
     let mut browser = console_of(stage.daemon.address());
+    go(&mut browser, "keys");
     browser.until_text("#key-empty", "No key is cached.");
     stage.create().await;
     browser.until_text("#key-rows", DOMAIN);
-    // What moves the button down is there.
-    browser.until("document.body.innerText.includes('25 of 25 do well')");
     browser.click(".key button");
     confirm(&mut browser);
     browser.until_text("#key-empty", "No key is cached.");
@@ -197,19 +253,25 @@ async fn cached_keys_are_shown_and_forgotten() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_is_renewed_and_its_ring_is_full_again() {
-    let stage = Stage::with(|config| config.reloadable.session_ttl = Duration::from_secs(60)).await;
+    let stage = Stage::with(|config| config.reloadable.session_ttl = Duration::from_secs(600)).await;
     stage.create().await;
+    // A reload gives sessions ten times that life, so that nine tenths of this one's ring are empty at once.
+    let mut longer = config(&stage.dir, stage.network.dns_address());
+    longer.reloadable.session_ttl = Duration::from_secs(6000);
+    stage.daemon.reload(longer).await.expect("a reload");
     let mut browser = console_of(stage.daemon.address());
     until_sessions(&mut browser, 1);
-    let left = "Number(document.querySelector('.ring-arc').getAttribute('stroke-dashoffset'))";
-    browser.until(&format!("{left} > 4"));
-    browser.click(".session [aria-label^=Renew]");
-    browser.until(&format!("{left} < 3"));
-    browser.until_text("#said", "Renewed");
+    let ring = "document.querySelector('.ring-arc')";
+    let empty = format!("{ring}.getAttribute('stroke-dashoffset') / {ring}.getAttribute('stroke-dasharray')");
+    browser.until(&format!("{empty} > 0.8"));
+    browser.click(".row-open");
+    browser.click("#session-renew");
+    browser.until(&format!("{empty} < 0.2"));
+    until_said(&mut browser, "Renewed");
     stage.stop().await;
 }
 
-/// What a program prints.
+/// The output of a program.
 fn run(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
     let output = output.unwrap_or_else(|error| panic!("{program} is needed for this test: {error}"));
@@ -222,6 +284,8 @@ async fn the_requests_that_are_shown_run_as_they_are() {
     let stage = Stage::new().await;
     stage.create().await;
     let mut browser = console_of(stage.daemon.address());
+    until_sessions(&mut browser, 1);
+    encrypt_panel(&mut browser);
     browser.fill("#try-text", "It's ü & \"more\"");
     browser.click("#try-form .primary");
     browser.until_text("#try-result", "ciphertext");

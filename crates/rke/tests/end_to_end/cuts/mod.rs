@@ -1,5 +1,5 @@
-//! A tunnel that is cut is never taken for one that has ended: every cause of a cut, at every record boundary and within
-//! records, with every receiver of data. A receiver is added in `receivers.rs`.
+//! No receiver mistakes a cut tunnel for one that has ended. The tests try every cause of a cut, at every record
+//! boundary and within records, with every receiver of data. Add new receivers in `receivers.rs`.
 
 mod receivers;
 mod relay;
@@ -21,7 +21,7 @@ use self::receivers::{Ended, Input, Receiver};
 use self::relay::{Cut, Direction, How, Relay};
 use crate::support::{DOMAIN, config, get, network_with, request, running};
 
-/// A network with a command behind its Content Server, a relay before that, and a daemon.
+/// A network with a command behind its Content Server, a relay in front of that, and a daemon.
 struct Scene {
     dir: tempfile::TempDir,
     network: LocalNetwork,
@@ -30,7 +30,8 @@ struct Scene {
     daemon: Daemon,
 }
 
-/// What the commands leave in a folder: a file for each that has begun, and for each that has seen the end of its input.
+/// The traces of the commands in a folder: a file for each that has begun, and for each that has seen the end of
+/// its input.
 struct Traces(PathBuf);
 
 impl Traces {
@@ -43,7 +44,7 @@ impl Traces {
             .count()
     }
 
-    /// Waits until this many commands run.
+    /// Waits until this many commands are running.
     async fn have_begun(&self, count: usize) {
         let deadline = Instant::now() + Duration::from_secs(20);
         while self.count("begun.") < count {
@@ -59,7 +60,7 @@ impl Traces {
     }
 }
 
-/// A command that speaks, listens to the end, and speaks again.
+/// A command that writes, reads to the end of its input, and writes again.
 fn command(traces: &Path) -> String {
     let traces = traces.display();
     format!(
@@ -68,11 +69,11 @@ fn command(traces: &Path) -> String {
     )
 }
 
-/// What the command says to the end, and then its exit status.
+/// The complete output of the command. Its exit status follows.
 const SAID: &str = "begin middle end";
 
 impl Scene {
-    /// With [`command`].
+    /// A scene with [`command`].
     async fn new() -> Self {
         Self::with(|_| (), |_| ()).await
     }
@@ -109,7 +110,7 @@ impl Scene {
         created.json()["session_id"].as_str().expect("an id").to_owned()
     }
 
-    /// All receivers in one session, at the same time.
+    /// Runs all receivers in one session, at the same time.
     fn receive(&self, id: &str, input: Input) -> impl Future<Output = Vec<(Receiver, Ended)>> + use<> {
         let (address, id) = (self.daemon.address(), id.to_owned());
         let tasks: Vec<_> = Receiver::ALL
@@ -135,7 +136,7 @@ impl Scene {
     }
 }
 
-/// Has all receivers wait in a session, does something to it, and looks for one that takes that for the end.
+/// Lets all receivers wait in a session, cuts it, and checks that none of them takes that for the end.
 async fn cut_by(cause: &str, scene: &mut Scene, deed: impl AsyncFnOnce(&mut Scene, &str)) {
     let id = scene.session().await;
     let received = scene.receive(&id, Input::Open);
@@ -144,7 +145,7 @@ async fn cut_by(cause: &str, scene: &mut Scene, deed: impl AsyncFnOnce(&mut Scen
     for (receiver, ended) in received.await {
         assert_eq!(ended, Ended::Cut, "{cause}: {receiver:?}");
     }
-    // It would have been quick.
+    // A mistaken end would have shown by now.
     sleep(Duration::from_millis(300)).await;
     assert_eq!(scene.traces().count("ended."), 0, "{cause}: a command took it for the end");
     scene.traces().clear();
@@ -192,8 +193,8 @@ async fn a_session_that_is_deleted_cuts_its_tunnels() {
     scene.stop().await;
 }
 
-/// How long a session lives, and may be idle, in the tests that wait for that: enough for all receivers to start
-/// on a busy machine.
+/// A session's lifetime and idle time in the tests that wait for them: enough for all receivers to start on a busy
+/// machine.
 const LIFETIME: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(6);
 
@@ -242,7 +243,7 @@ async fn an_end_that_stops_cuts_its_tunnels() {
     drop(dir);
 }
 
-/// `rke content-server serve` in place of the network's own.
+/// `rke content-server serve` in place of the network's own Content Server.
 async fn serve_by_program(scene: &mut Scene) -> Child {
     let address = scene.network.content_server_address();
     scene.network.stop_content_server().await;
@@ -287,10 +288,10 @@ async fn a_client_that_goes_away_is_no_end_for_the_command() {
     };
     let mut killed = connect(Stdio::piped());
     scene.traces().have_begun(1).await;
-    // First, so that its input is still open.
+    // First, while its input is still open.
     killed.kill().expect("killed");
     killed.wait().expect("it is gone");
-    // What cannot be read to its end has none.
+    // If reading the input fails, the input has no end.
     let folder = std::fs::File::open(scene.dir.path()).expect("a folder");
     let failed =
         tokio::task::block_in_place(|| connect(folder.into()).wait_with_output()).expect("an output");
@@ -302,12 +303,12 @@ async fn a_client_that_goes_away_is_no_end_for_the_command() {
     scene.stop().await;
 }
 
-/// Cuts the connections of tunnels after this many records of one direction and a piece of the next one.
+/// Cuts the connections of tunnels after `records` records of one direction and `bytes` bytes of the next record.
 async fn cut_at(scene: &Scene, id: &str, cut: Cut) {
     scene.relay.cut(Some(cut));
     let received = scene.receive(id, Input::Whole).await;
     for (receiver, ended) in received {
-        // A reset overtakes what was sent before it, also the response to the handshake.
+        // A reset can overtake data that was sent before it, even the response to the handshake.
         let may_be_refused = cut.records == 0 && cut.how == How::Reset;
         assert!(
             ended == Ended::Cut || ended == Ended::Refused && may_be_refused,
@@ -316,20 +317,20 @@ async fn cut_at(scene: &Scene, id: &str, cut: Cut) {
     }
 }
 
-/// Bytes of the next record that still arrive: none, half a length field, some of the data.
+/// How many bytes of the next record still arrive: none, half a length field, some of the data.
 const PIECES: [usize; 3] = [0, 1, 12];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_on_the_way_from_the_content_server_is_no_end_of_the_response() {
     let scene = Scene::new().await;
     let id = scene.session().await;
-    // Before each of three texts, and before the end.
+    // The cuts come before each of three texts, and before the end.
     for records in 0..4 {
         for (bytes, how) in PIECES.into_iter().flat_map(|bytes| How::ALL.map(|how| (bytes, how))) {
             cut_at(&scene, &id, Cut { direction: Direction::Down, records, bytes, how }).await;
         }
     }
-    // The relay harms nothing where it lets the end through.
+    // If the relay lets everything through, it does no harm.
     scene.relay.cut(None);
     for (receiver, ended) in scene.receive(&id, Input::Whole).await {
         assert_eq!(ended, Ended::Whole(SAID.into()), "{receiver:?}");
@@ -341,7 +342,7 @@ async fn a_cut_on_the_way_from_the_content_server_is_no_end_of_the_response() {
 async fn a_cut_on_the_way_to_the_content_server_is_no_end_for_the_command() {
     let scene = Scene::new().await;
     let id = scene.session().await;
-    // The record that attaches, the data, and its end.
+    // The records are the one that attaches, the data, and the end of the data.
     for records in 0..3 {
         for (bytes, how) in PIECES.into_iter().flat_map(|bytes| How::ALL.map(|how| (bytes, how))) {
             let cut = Cut { direction: Direction::Up, records, bytes, how };

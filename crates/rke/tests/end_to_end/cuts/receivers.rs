@@ -1,4 +1,4 @@
-//! Who receives data through a tunnel, and what each of them takes what came for.
+//! The receivers of data through a tunnel, and how each of them interprets what arrived.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,51 +11,52 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// What a receiver sends.
+/// The data that a receiver sends.
 pub(super) const DATA: &str = "DELETE FROM users WHERE id = 7";
 
-/// How long a cut may take to arrive.
-const LIMIT: Duration = Duration::from_secs(30);
+/// How long it may take until a receiver notices a cut.
+const LIMIT: Duration = Duration::from_secs(120);
 
-/// The program around the Go client. The file of the last test run makes way for it: a folder of its own would stay.
+/// The program around the Go client. It replaces the file of the last test run, because a temporary folder would
+/// never be removed.
 static GO: LazyLock<PathBuf> = LazyLock::new(|| {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let dir = tempfile::tempdir_in(target).expect("a folder");
     let (built, program) = (dir.path().join("program"), target.join("cuts-go"));
     let mut build = Command::new("go");
-    // Git's state is of no interest, and asking for it would disturb whoever works there.
+    // The build does not need Git's state, and querying it would disturb other work there.
     build.args(["build", "-buildvcs=false", "-o"]).arg(&built).current_dir(source("go"));
     let output = build.output().unwrap_or_else(|error| panic!("go is needed for this test: {error}"));
     assert!(output.status.success(), "go build: {}", String::from_utf8_lossy(&output.stderr));
-    // Another test run may be using the old one, which a rename leaves to it.
+    // Another test run may still be using the old file. Renaming does not affect it.
     std::fs::rename(built, &program).expect("moved");
     program
 });
 
-/// A file or folder beside this one.
+/// A file or folder next to this one.
 fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/end_to_end/cuts").join(name)
 }
 
-/// What becomes of the data that a receiver sends.
+/// What happens to the data that a receiver sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Input {
-    /// It ends.
+    /// The data ends.
     Whole,
     /// More could follow, but nothing does.
     Open,
 }
 
-/// What a receiver takes a response for.
+/// How a receiver interprets a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ended {
-    /// All of it has come, and the command was successful.
+    /// It is complete, and the command succeeded.
     Whole(String),
-    /// All of it has come, and the command has failed.
+    /// It is complete, and the command failed.
     Status(i32),
-    /// Not all of it has come.
+    /// It is not complete.
     Cut,
-    /// Nothing has come, and an error that says so.
+    /// Nothing arrived except an error.
     Refused,
 }
 
@@ -64,7 +65,7 @@ pub(super) enum Ended {
 pub(super) enum Receiver {
     /// Plain HTTP.
     Http,
-    /// The same with `TE: trailers`.
+    /// Plain HTTP with `TE: trailers`.
     HttpWithTrailers,
     /// `rke connect`.
     Connect,
@@ -74,18 +75,30 @@ pub(super) enum Receiver {
     Js,
     /// The Go client.
     Go,
+    /// The Python client, for blocking code.
+    Python,
+    /// The Python client, for asyncio.
+    PythonAsyncio,
 }
 
 impl Receiver {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Http, Self::HttpWithTrailers, Self::Connect, Self::Rust, Self::Js, Self::Go];
+    pub(super) const ALL: [Self; 8] = [
+        Self::Http,
+        Self::HttpWithTrailers,
+        Self::Connect,
+        Self::Rust,
+        Self::Js,
+        Self::Go,
+        Self::Python,
+        Self::PythonAsyncio,
+    ];
 
-    /// Whether it can tell a command that failed from a cut. `fetch` shows no trailers.
+    /// Whether it can distinguish a failed command from a cut. `fetch` shows no trailers.
     pub(super) fn learns_status(self) -> bool {
         !matches!(self, Self::Http | Self::Js)
     }
 
-    /// Makes what takes its time, before there are sessions that expire.
+    /// Builds what takes time, before there are sessions that can expire.
     pub(super) fn prepare() {
         LazyLock::force(&GO);
     }
@@ -106,6 +119,8 @@ impl Receiver {
                     program("node", &[utf8(&script), &url, id], input).await
                 }
                 Self::Go => program(utf8(&GO), &[&daemon.to_string(), id], input).await,
+                Self::Python => python("blocking", daemon, id, input).await,
+                Self::PythonAsyncio => python("asyncio", daemon, id, input).await,
             }
         };
         timeout(LIMIT, run).await.unwrap_or_else(|_| panic!("{self:?} still waits"))
@@ -131,7 +146,7 @@ async fn http(daemon: SocketAddr, id: &str, headers: &str, input: Input) -> Ende
     }
 }
 
-/// A body that has its last chunk.
+/// The data of a chunked body, if it has its last chunk.
 fn dechunk(mut body: &str) -> Option<Ended> {
     let mut data = String::new();
     loop {
@@ -153,9 +168,9 @@ fn dechunk(mut body: &str) -> Option<Ended> {
     }
 }
 
-/// A program that reads standard input and writes standard output. Its exit code says what came: 0 for all, 255 for a
-/// cut, with a line of reason; any other is the command's. No command here ends with 1 or 2: those are for faults of
-/// the program itself.
+/// Runs a program that reads standard input and writes standard output. Exit code 0 means that everything arrived.
+/// 255 means a cut, with a line of reason. Any other code is the command's. No command here ends with 1 or 2: those
+/// are for faults of the program itself.
 async fn program(name: &str, arguments: &[&str], input: Input) -> Ended {
     let mut child = tokio::process::Command::new(name)
         .args(arguments)
@@ -184,6 +199,10 @@ async fn program(name: &str, arguments: &[&str], input: Input) -> Ended {
 
 fn utf8(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
+}
+
+async fn python(half: &str, daemon: SocketAddr, id: &str, input: Input) -> Ended {
+    program("python3", &[utf8(&source("tunnel.py")), half, &daemon.to_string(), id], input).await
 }
 
 async fn rust(daemon: SocketAddr, id: &str, input: Input) -> Ended {

@@ -1,4 +1,5 @@
-//! Somebody on the path to the Content Server, without a key: sees where records begin and end, and cuts connections.
+//! An attacker on the path to the Content Server, without a key: it sees where records begin and end, and cuts
+//! connections.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,12 +11,12 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-/// Whose records.
+/// The sender of the records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Direction {
-    /// The daemon's.
+    /// The daemon.
     Up,
-    /// The Content Server's.
+    /// The Content Server.
     Down,
 }
 
@@ -24,7 +25,7 @@ pub(super) enum Direction {
 pub(super) enum How {
     /// An orderly end of both directions, at both ends.
     Fin,
-    /// An orderly end put into this direction; all else goes on.
+    /// An orderly end injected into this direction. Everything else goes on.
     InjectedFin,
     /// A reset at both ends.
     Reset,
@@ -34,29 +35,30 @@ impl How {
     pub(super) const ALL: [Self; 3] = [Self::Fin, Self::InjectedFin, Self::Reset];
 }
 
-/// Where the connections of tunnels are cut.
+/// Where to cut the connections of tunnels.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cut {
     pub(super) direction: Direction,
-    /// This many records of it arrive, if it has as many before the end,
+    /// This many records of the direction arrive, if that many precede the end,
     pub(super) records: usize,
     /// and this many bytes of the next.
     pub(super) bytes: usize,
     pub(super) how: How,
 }
 
-/// A relay. It has no end of its own.
+/// A relay. It runs until the test process ends.
 pub(super) struct Relay {
     pub(super) address: SocketAddr,
     cut: Arc<Mutex<Option<Cut>>>,
 }
 
-/// Length of a packet's header, and where its kind is.
+/// The length of a packet's header, and the position of the packet's kind in it.
 const HEADER_LEN: usize = 7;
 const KIND_AT: usize = 4;
 const ATTACH: u8 = 5;
 
-/// Length of the Content Server's end: a length field, a type, an exit status, a tag. No text of the command is as long.
+/// The length of the record that ends the Content Server's data: a length field, a type, an exit status, a tag. No
+/// text of the command is that long.
 const END_LEN: usize = 2 + 1 + 4 + 16;
 
 impl Relay {
@@ -69,7 +71,7 @@ impl Relay {
             while let Ok((client, _)) = listener.accept().await {
                 let cut = *plan.lock().expect("unpoisoned");
                 tokio::spawn(async move {
-                    // Where the server is gone, so is the connection.
+                    // If the server is gone, the connection ends.
                     if let Ok(server) = TcpStream::connect(server).await {
                         let _ = relay(client, server, cut).await;
                     }
@@ -79,7 +81,7 @@ impl Relay {
         Self { address, cut }
     }
 
-    /// What becomes of connections from now on.
+    /// Sets what happens to connections from now on.
     pub(super) fn cut(&self, cut: Option<Cut>) {
         *self.cut.lock().expect("unpoisoned") = cut;
     }
@@ -109,7 +111,7 @@ async fn relay(mut client: TcpStream, mut server: TcpStream, cut: Option<Cut>) -
     }
 }
 
-/// A reset here is a reset there.
+/// Forwards both directions. Passes a reset on as a reset.
 async fn pass(mut client: TcpStream, mut server: TcpStream) -> io::Result<()> {
     if copy_bidirectional(&mut client, &mut server).await.is_err() {
         client.set_zero_linger()?;
@@ -118,7 +120,7 @@ async fn pass(mut client: TcpStream, mut server: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// The kind of a packet, and all of it except a Noise message.
+/// The kind of a packet, and the whole packet up to its Noise message.
 async fn packet(from: &mut TcpStream) -> io::Result<(u8, Vec<u8>)> {
     let mut packet = vec![0; HEADER_LEN];
     from.read_exact(&mut packet).await?;
@@ -135,8 +137,8 @@ struct Way {
 }
 
 impl Way {
-    /// This many records, and this many bytes of the next. Never the Content Server's end: what a command writes at
-    /// different times may come in one record.
+    /// Forwards this many records, and this many bytes of the next. It never forwards the record that ends the
+    /// Content Server's data: texts that a command writes at different times may arrive in one record.
     async fn pass_until(&mut self, cut: Cut) -> io::Result<()> {
         for _ in 0..cut.records {
             let record = self.record().await?;
@@ -165,7 +167,7 @@ impl Way {
         let _ = self.to.shutdown().await;
     }
 
-    /// Reads what still comes: to close with data unread would be a reset.
+    /// Reads what still arrives: closing with unread data would send a reset.
     async fn drain(&mut self) {
         let _ =
             timeout(Duration::from_secs(1), tokio::io::copy(&mut self.from, &mut tokio::io::sink())).await;
@@ -175,7 +177,7 @@ impl Way {
 async fn cut_one(mut way: Way, mut back: Way, cut: Cut) -> io::Result<()> {
     tokio::select! {
         passed = way.pass_until(cut) => passed?,
-        // The cut is to come before this end.
+        // The cut must come before this end.
         () = async { back.pass_all().await; std::future::pending().await } => (),
     }
     match cut.how {

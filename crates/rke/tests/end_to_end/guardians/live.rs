@@ -1,5 +1,5 @@
-//! A live domain, whose records give no index, and nine guardians of whom five are honest: one lies, one is down, two are not
-//! who they should be.
+//! A live domain, whose records give no index, and nine guardians. Five of them are honest, one lies, one is down,
+//! and two are not who they should be.
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -13,9 +13,9 @@ use super::{coin_list, ended, host_list, rotated, without_indexes};
 use crate::dev::{Done, rke};
 use crate::everywhere::until;
 use crate::real::Real;
-use crate::support::{DOMAIN, network};
+use crate::support::{DOMAIN, again_blocking, network};
 
-/// A host of the domain, which is this machine.
+/// A host of the domain. It resolves to this machine.
 const HOST: &str = "cs.content.rke.test";
 
 struct Live {
@@ -24,7 +24,7 @@ struct Live {
     flags: Vec<String>,
     endpoints: Vec<SocketAddr>,
     _dns: DnsServer,
-    /// The certificate authority's folder: the sandbox has to let it be read.
+    /// The certificate authority's folder. The sandbox must allow reading it.
     _elsewhere: tempfile::TempDir,
 }
 
@@ -47,13 +47,12 @@ impl Live {
         let [dns_server, root] = [dns.address().to_string(), dir.path().display().to_string()];
         let more = ["--dns-server", &dns_server, "--wallet-root", &root, "--allow-weak-shares", DOMAIN];
         flags.extend(more.map(str::to_owned));
-        flags.extend(["--exchange-timeout", "5"].map(str::to_owned));
         let given: Vec<&str> = flags.iter().map(String::as_str).collect();
         let real = Real::start_trusting(dir, network, &given, authorities);
         Self { real, sites, flags, endpoints, _dns: dns, _elsewhere: elsewhere }
     }
 
-    /// What the honest ones say from now on.
+    /// Sets the list that the honest guardians return from now on.
     fn honest_say(&self, endpoints: &[SocketAddr]) {
         for site in &self.sites[..5] {
             site.say(found(&host_list(endpoints)));
@@ -64,13 +63,27 @@ impl Live {
         self.real.get("/api/rke/raidas").json()["directory"].clone()
     }
 
+    /// The directory once all guardians that can give a list have given it. Once enough agree, the daemon waits for
+    /// the others only briefly.
+    fn until_all_are_heard(&self) -> Value {
+        again_blocking(|| {
+            let directory = self.directory();
+            if directory["answered"] == 6 && directory["faults"].as_array().map(Vec::len) == Some(4) {
+                return Ok(directory);
+            }
+            self.rke(&["raidas", "refresh"]);
+            Err(directory.to_string())
+        })
+    }
+
     fn rke(&self, arguments: &[&str]) -> Done {
         let daemon = self.real.address.to_string();
         ended(rke(&[arguments, &["--daemon", &daemon]].concat(), Path::new("/")))
     }
 }
 
-/// Five that are honest, in both forms, by name and by address; one that lies; and two whose certificates are wrong.
+/// Five honest guardians, with both forms of lists, by name and by address; one that lies; two with wrong
+/// certificates.
 async fn sites(ours: &Authority, endpoints: &[SocketAddr]) -> Vec<Site> {
     let (hosts, coins) = (found(&host_list(endpoints)), found(&coin_list(HOST, endpoints)));
     let lies = found(&host_list(&rotated(endpoints)));
@@ -94,7 +107,7 @@ async fn a_live_domain_opens_through_guardians_of_whom_most_agree() {
     let id = live.real.create_id();
     let shown = live.real.get(&format!("/api/rke/session/{id}")).json();
     assert_eq!((&shown["key_bits"], &shown["confirmed"]), (&8.into(), &true.into()), "{shown}");
-    let directory = live.directory();
+    let directory = live.until_all_are_heard();
     let counts = json!([directory["guardians"], directory["needed"], directory["answered"]]);
     assert_eq!(counts, json!([9, 5, 6]), "{directory}");
     for (at, row) in directory["raidas"].as_array().expect("RAIDAs").iter().enumerate() {
@@ -124,6 +137,7 @@ async fn a_live_domain_opens_through_guardians_of_whom_most_agree() {
 async fn the_directory_is_shown_with_its_age_and_with_what_is_wrong_with_it() {
     let live = Live::start().await;
     live.real.create_id();
+    live.until_all_are_heard();
     let raidas = live.rke(&["raidas"]).text();
     assert!(raidas.contains("RAIDA directory: 25 of 25 RAIDAs, as of "), "{raidas}");
     assert!(raidas.contains("at least 5 of 9 guardians") && raidas.contains("6 gave a list"), "{raidas}");
@@ -155,7 +169,7 @@ async fn a_change_is_told_with_its_difference_and_the_list_outlives_the_daemon()
     let mut swapped = live.endpoints.clone();
     swapped.swap(3, 4);
     live.honest_say(&swapped);
-    // Guardians that have just been asked are left alone for a moment.
+    // The daemon does not ask guardians again right after it has asked them.
     until("a change is told", || {
         let refreshed = live.rke(&["raidas", "refresh"]);
         assert_eq!(refreshed.code, Some(0), "{}", refreshed.err);
@@ -168,7 +182,7 @@ async fn a_change_is_told_with_its_difference_and_the_list_outlives_the_daemon()
     assert!(log.contains(&expected), "{log}");
     assert_eq!(live.directory()["raidas"][3]["endpoints"], json!([fourth.to_string()]));
 
-    // A reload asks too.
+    // A reload asks the guardians too.
     live.honest_say(&live.endpoints);
     let asked = live.sites[0].asked();
     live.real.reload();

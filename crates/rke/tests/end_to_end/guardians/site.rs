@@ -1,4 +1,4 @@
-//! A guardian: a web server that says what a test wants, over TCP or TLS.
+//! A guardian: a web server whose response a test chooses, over TCP or TLS.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::version::TLS12;
 use tokio_rustls::rustls::{ALL_VERSIONS, ServerConfig, SupportedProtocolVersion};
 
-/// A response, head and body. In place of an empty one, it waits until it has another.
+/// A response, head and body. If it is empty, the server waits for another one to send.
 pub(crate) type Response = String;
 
-/// A web server. Dropping it stops it, and breaks its connections off.
+/// A web server. Dropping it stops it and breaks off its connections.
 pub(crate) struct Site {
     address: SocketAddr,
     host: &'static str,
@@ -31,12 +31,12 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// One without TLS.
+    /// A server without TLS.
     pub(crate) async fn plain(says: Response) -> Self {
         Self::new("127.0.0.1", None, "/host.txt", says).await
     }
 
-    /// One at `host`, which has to be this machine, with a certificate.
+    /// A server with a certificate at `host`, which must resolve to this machine.
     pub(crate) async fn with_tls(
         host: &'static str,
         acceptor: TlsAcceptor,
@@ -60,12 +60,12 @@ impl Site {
         format!("{scheme}://{}:{}{}", self.host, self.address.port(), self.path)
     }
 
-    /// From now on it says this.
+    /// Sets the response from now on.
     pub(crate) fn say(&self, says: Response) {
         self.says.send_replace(says);
     }
 
-    /// How often it has been asked.
+    /// How many requests the server has received.
     pub(crate) fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
@@ -117,7 +117,7 @@ async fn answer(
     stream.shutdown().await.ok()
 }
 
-/// What a web server says that has the file.
+/// The response of a web server that has the file.
 pub(crate) fn found(body: &str) -> Response {
     format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
 }
@@ -138,19 +138,19 @@ impl Authority {
         self.0.pem()
     }
 
-    /// What makes TLS connections with a certificate for this name.
+    /// Accepts TLS connections with a certificate for this name.
     pub(crate) fn acceptor(&self, name: &str) -> TlsAcceptor {
         self.acceptor_of(params(name), ALL_VERSIONS)
     }
 
-    /// The same with a certificate that is no longer valid.
+    /// The same with a certificate that has expired.
     pub(crate) fn expired_acceptor(&self, name: &str) -> TlsAcceptor {
         let mut expired = params(name);
         expired.not_after = date_time_ymd(2000, 1, 1);
         self.acceptor_of(expired, ALL_VERSIONS)
     }
 
-    /// The same of an older web server.
+    /// The same as an older web server, with TLS 1.2 only.
     pub(crate) fn old_acceptor(&self, name: &str) -> TlsAcceptor {
         self.acceptor_of(params(name), &[&TLS12])
     }

@@ -1,4 +1,4 @@
-//! Whether the document is sound, is the one in `docs`, and has the paths and methods that there are.
+//! Whether the document is sound, equals the copy in `docs`, and has exactly the paths and methods that exist.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -82,7 +82,7 @@ fn every_example_has_the_form_of_its_schema() {
     let mut examples = 0;
     for_each_object(&document.0, &mut |object| {
         let (schema, example) = (&object["schema"], &object["example"]);
-        // Events are one text, and their schema is that of each.
+        // Events are one text, but the schema describes a single event.
         let is_text_of_events = example.as_str().is_some_and(|text| text.starts_with("event: "));
         if !schema.is_null() && !example.is_null() && !is_text_of_events {
             document.check(schema, example, "an example");
@@ -92,7 +92,7 @@ fn every_example_has_the_form_of_its_schema() {
     assert!(examples > 80, "{examples}");
 }
 
-/// What a daemon says is looked up on the same page, by another test.
+/// Another test looks up the daemon's real errors on the same page.
 #[test]
 fn every_error_of_the_examples_is_one_of_those_of_the_page_of_errors() {
     let (document, page) = (Document::copy(), errors::page());
@@ -107,7 +107,7 @@ fn every_error_of_the_examples_is_one_of_those_of_the_page_of_errors() {
     });
 }
 
-/// The fields of docs/api.md's examples are those of the document's.
+/// Each example of docs/api.md has the fields of an example in the document.
 #[test]
 fn the_examples_of_the_reference_have_the_fields_of_those_in_the_document() {
     let document = Document::copy();
@@ -124,7 +124,7 @@ fn the_examples_of_the_reference_have_the_fields_of_those_in_the_document() {
     }
 }
 
-/// The names of an object's fields, in their order, and which command it answers.
+/// The names of an object's fields in their order, and the command that the object is a response to.
 fn fields(object: &Value) -> (Vec<String>, String) {
     let names = object.as_object().map(|fields| fields.keys().cloned().collect()).unwrap_or_default();
     (names, object["command"].as_str().unwrap_or_default().to_owned())

@@ -1,7 +1,5 @@
-//! Each example of the document is sent to a daemon on a local network, and what comes back compared
-//! with what the document says of it. Values that only a running network has take the place of theirs.
-
-use std::time::Duration;
+//! Sends each example of the document to a daemon on a local network, and compares the response with the document.
+//! Values that only a running network has replace those of the examples.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,13 +10,13 @@ use serde_json::{Value, json};
 
 use super::{Document, Operation};
 use crate::guardians::agreeing;
-use crate::support::{DOMAIN, Stage, percent, request};
+use crate::support::{DOMAIN, PATIENCE, Stage, percent, request};
 use crate::wire::{finish, post_json, send};
 
 const SESSION: &str = "a1b2c3d4e5f67890a1b2c3d4e5f67890";
 const JSON: &str = "application/json";
 
-/// A request as an example has it.
+/// A request from an example.
 #[derive(Default)]
 struct Example {
     target: String,
@@ -26,11 +24,11 @@ struct Example {
     body: String,
 }
 
-/// What examples have, and what they are sent with.
+/// The values of the examples, and the real values to replace them with.
 struct Values(Vec<(String, String)>);
 
 impl Values {
-    /// Those of a session that is open now.
+    /// The values of a session that is open now.
     async fn of(stage: &Stage, document: &Document) -> Self {
         let id = stage.create_id().await;
         let request =
@@ -52,7 +50,7 @@ impl Values {
     }
 }
 
-/// The requests of an operation: one for each example of its body, or just one.
+/// The requests of an operation: one for each example of its body, or a single one without a body.
 fn requests(document: &Document, operation: &Operation<'_>, values: &Values) -> Vec<Example> {
     let Some(content) = operation.is["requestBody"]["content"].as_object() else {
         return vec![with_parameters(document, operation, values, false)];
@@ -69,7 +67,7 @@ fn requests(document: &Document, operation: &Operation<'_>, values: &Values) -> 
     with_example.map(request).collect()
 }
 
-/// A request with the examples of all parameters, those of headers where the data is raw.
+/// A request with the examples of all parameters. Parameters in headers are only for raw data.
 fn with_parameters(
     document: &Document,
     operation: &Operation<'_>,
@@ -92,7 +90,7 @@ fn with_parameters(
     Example { target, headers, body: String::new() }
 }
 
-/// The names of all fields, in their order; of a list those of its first item.
+/// The names of all fields, in their order. A list is represented by its first item.
 fn shape(value: &Value) -> Value {
     match value {
         Value::Object(fields) => fields.iter().map(|(name, field)| (name.clone(), shape(field))).collect(),
@@ -101,7 +99,7 @@ fn shape(value: &Value) -> Value {
     }
 }
 
-/// Looks whether an answer is one that the document promises.
+/// Checks that a response is as the document promises.
 async fn look_at(document: &Document, operation: &Operation<'_>, response: Response<Incoming>) {
     let what = format!("{} {}", operation.method, operation.path);
     let answer = &operation.is["responses"]["200"];
@@ -136,11 +134,11 @@ fn check_headers(document: &Document, answer: &Value, headers: &HeaderMap, kind:
     }
 }
 
-/// The first four events, which come at once.
+/// Checks the first four events, which arrive at once.
 async fn check_events(document: &Document, media: &Value, mut response: Response<Incoming>) {
     let mut text = String::new();
     while text.matches("\n\n").count() < 4 {
-        let frame = tokio::time::timeout(Duration::from_secs(10), response.frame()).await;
+        let frame = tokio::time::timeout(PATIENCE, response.frame()).await;
         let frame = frame.expect("in time").expect("more").expect("a frame");
         text += &String::from_utf8_lossy(&frame.into_data().expect("data"));
     }
@@ -161,11 +159,11 @@ async fn every_example_is_answered_as_the_document_says() {
     let stage = stage.await;
     guardians.until_asked(stage.daemon.address()).await;
     let document = Document::of(stage.daemon.address()).await;
-    // For there to be something among the refusals.
+    // This request is refused, so that the list of refusals is not empty.
     request(stage.daemon.address(), "PUT", "/api/rke/status").await;
     let mut sent = 0;
     for operation in document.operations() {
-        // What an example asks for may end all sessions and forget all keys.
+        // The previous example may have ended all sessions and removed all keys.
         let values = Values::of(&stage, &document).await;
         for example in requests(&document, &operation, &values) {
             let headers: Vec<(&str, &str)> =

@@ -1,7 +1,8 @@
-//! The OpenAPI document against the daemon: the copy of it in `docs`, its own soundness, each of its
-//! examples, and the page that shows it.
+//! The OpenAPI document against the daemon: the copy of it in `docs`, its own soundness, each of its examples, and
+//! the page that shows it.
 
 mod document;
+pub(crate) mod errors;
 mod examples;
 mod page;
 
@@ -14,10 +15,9 @@ use serde_json::{Map, Value, json};
 
 use crate::support::get;
 
-/// Methods that operations have.
+/// The methods of operations.
 const METHODS: [&str; 3] = ["get", "post", "delete"];
 
-/// The document.
 pub(crate) struct Document(Value);
 
 /// An operation of the document, with its path and method.
@@ -28,7 +28,7 @@ struct Operation<'a> {
 }
 
 impl Document {
-    /// As a daemon answers it.
+    /// The document that a daemon serves.
     async fn of(daemon: SocketAddr) -> Self {
         Self(get(daemon, "/openapi.json").await.json())
     }
@@ -48,14 +48,14 @@ impl Document {
         all
     }
 
-    /// What a reference stands for; everything else for itself.
+    /// The target of a reference. Everything else stands for itself.
     fn resolve<'a>(&'a self, thing: &'a Value) -> &'a Value {
         let Some(reference) = thing["$ref"].as_str() else { return thing };
         let place = reference.strip_prefix('#').expect("a reference into the document");
         self.0.pointer(place).unwrap_or_else(|| panic!("{reference} is nowhere"))
     }
 
-    /// What checks values against a schema. A field that the schema does not know is wrong too.
+    /// A validator for a schema. It also rejects fields that the schema does not have.
     fn validator(&self, schema: &Value) -> Validator {
         let mut whole = closed(schema);
         whole["components"] = json!({"schemas": closed_map(&self.0["components"]["schemas"])});
@@ -65,26 +65,26 @@ impl Document {
             .unwrap_or_else(|error| panic!("{error}: {whole}"))
     }
 
-    /// Fails where a value is not of a schema's form.
+    /// Fails if a value does not match a schema.
     fn check(&self, schema: &Value, value: &Value, what: &str) {
         let validator = self.validator(schema);
         let wrong: Vec<String> = validator.iter_errors(value).map(|error| error.to_string()).collect();
         assert_eq!(wrong, [""; 0], "{what}: {value:.2000}");
     }
 
-    /// Fails where a value is no error as the document has them.
+    /// Fails if a value is not an error as the document describes them.
     pub(crate) fn check_error(&self, value: &Value) {
         self.check(&json!({"$ref": "#/components/schemas/Error"}), value, "an error");
     }
 }
 
-/// Where the copy is.
+/// The path of the copy.
 fn path_of_copy() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json")
 }
 
-/// A schema that allows no fields but those that it names. Its parts under `allOf` are left as they are:
-/// each of them has only some of the fields.
+/// A schema that allows only the fields that it names. The parts of `allOf` stay open, because each of them has
+/// only some of the fields.
 fn closed(schema: &Value) -> Value {
     let Some(fields) = schema.as_object() else { return schema.clone() };
     let mut closed: Map<String, Value> = fields.clone();
@@ -104,7 +104,7 @@ fn closed(schema: &Value) -> Value {
     Value::Object(closed)
 }
 
-/// The same for each of some schemas, which are only closed inside: who refers to them closes them.
+/// Closes each of several schemas inside only: whatever refers to them closes them.
 fn closed_map(schemas: &Value) -> Value {
     let closed_inside = |(name, schema): (&String, &Value)| {
         let mut closed = closed(schema);

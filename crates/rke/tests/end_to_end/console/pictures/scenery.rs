@@ -1,5 +1,4 @@
-//! The pictures in `docs/console`, taken by `cargo xtask screenshots`: a network with everything in it
-//! that an operator may meet.
+//! The pictures of a network with everything in it that an operator may meet. Nothing of it is made up.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,42 +8,31 @@ use rke_daemon::Daemon;
 use rke_engine::Domain;
 use rke_raida::content_server::{Application, DnsRecords, ServerConfig};
 use rke_raida::dns::DnsServer;
-use rke_secret::process::{Inspection, harden};
 
-use super::{beside, cells, live, until_sessions};
-use crate::chromium::{Browser, Theme};
+use super::super::{ask_to_delete, cells, close_panels, confirm, go, live, open_panel, until_sessions};
+use super::{Album, scroll_to};
+use crate::chromium::Browser;
 use crate::liars::make_liars;
 use crate::records::with_endpoints;
 use crate::relay::{Fault, Relays};
 use crate::support::{config, get, network_with, percent, raw};
 
-const SIZES: [(u32, u32, u32); 2] = [(1280, 1000, 1), (390, 844, 2)];
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
 /// How long sessions live, and how far apart they are opened: the rings show it.
-const LIFE: Duration = Duration::from_secs(120);
+const LIFE: Duration = Duration::from_secs(150);
 const APART: Duration = Duration::from_secs(26);
 
 /// Exchanges before the first picture, for the RAIDAs to have a history.
 const HISTORY: usize = 32;
 
-/// A daemon whose DNS can be changed.
+/// A daemon, and the wallet for its sessions.
 struct Scenery {
     daemon: SocketAddr,
     wallet: PathBuf,
-    dns: Option<DnsServer>,
-    at: SocketAddr,
 }
 
 impl Scenery {
-    /// Has DNS answer with these records.
-    async fn point(&mut self, records: &DnsRecords) {
-        if let Some(dns) = self.dns.take() {
-            dns.stop().await;
-        }
-        self.dns = Some(DnsServer::start(self.at, [records], LOOPBACK.ip()).await.expect("a DNS server"));
-    }
-
     /// Opens a session some time after the one before.
     async fn open_later(&self, domain: &str) -> String {
         tokio::time::sleep(APART).await;
@@ -66,20 +54,6 @@ impl Scenery {
     }
 }
 
-/// Takes a scene in both sizes and themes, with one part of the page at the top.
-fn take(browser: &mut Browser, scene: &str, part: &str) {
-    for size in SIZES {
-        for theme in [Theme::Light, Theme::Dark] {
-            browser.appear(size, theme);
-            browser.evaluate(&format!("document.querySelector('{part}').scrollIntoView()"));
-            std::thread::sleep(Duration::from_millis(400));
-            let name = format!("{scene}-{}-{}.png", size.0, theme.name());
-            browser.picture(&beside("../../docs/console").join(name));
-        }
-    }
-    browser.appear(SIZES[0], Theme::Light);
-}
-
 fn renamed(records: &DnsRecords, domain: &str) -> DnsRecords {
     DnsRecords { domain: domain.into(), host: format!("cs.{domain}"), ..records.clone() }
 }
@@ -93,16 +67,13 @@ fn faults() -> [Fault; 25] {
 }
 
 /// The domains of the sessions that are shown.
-const DOMAINS: [&str; 5] =
-    ["mail.example", "files.example", "staging.files.example", "museum.example", "content.rke.test"];
+const DOMAINS: [&str; 6] =
+    ["mail.example", "files.example", "archive.example", "staging.files.example", WEAK, "content.rke.test"];
 
-#[ignore = "writes the pictures of the docs; run by cargo xtask screenshots"]
-#[tokio::test(flavor = "multi_thread")]
-async fn pictures() {
-    // Before the hardening, which would be the browser's too and is not made for its compiler.
-    let mut browser = Browser::start();
-    harden(Inspection::Refused).expect("hardened");
-    std::fs::create_dir_all(beside("../../docs/console")).expect("a folder");
+/// The one whose keys have 8 bits.
+const WEAK: &str = "museum.example";
+
+pub(super) async fn take(browser: &mut Browser, album: &Album) {
     let dir = tempfile::Builder::new().prefix("rke-").tempdir().expect("a folder");
     let mut server = ServerConfig::new(Application::Echo);
     server.rules.domains = DOMAINS.map(str::to_owned).to_vec();
@@ -110,21 +81,18 @@ async fn pictures() {
     let narrow = network.add_narrow_key_set().await.expect("a key set of narrow shares");
     let relays = Relays::start(network.node_addresses(), faults().to_vec(), 3).await;
     let records = with_endpoints(&network, &relays.endpoints());
-    let dns = DnsServer::start(LOOPBACK, [&records], LOOPBACK.ip()).await.expect("a DNS server");
-    let at = dns.address();
-    let mut settings = config(&dir, at);
-    settings.reloadable.exchange_timeout = Duration::from_secs(8);
+    let of = |domain| renamed(if domain == WEAK { &narrow } else { &records }, domain);
+    let records = DOMAINS.map(of);
+    let dns = DnsServer::start(LOOPBACK, &records, LOOPBACK.ip()).await.expect("a DNS server");
+    let mut settings = config(&dir, dns.address());
+    settings.reloadable.exchange_timeout = Duration::from_secs(12);
     settings.reloadable.session_ttl = LIFE;
-    settings.reloadable.allow_weak_shares = vec![Domain::new("museum.example").expect("a domain")];
+    settings.reloadable.allow_weak_shares = vec![Domain::new(WEAK).expect("a domain")];
     let daemon = Daemon::start(settings).await.expect("a daemon");
     let wallet = network.wallet().to_owned();
-    let mut scenery = Scenery { daemon: daemon.address(), wallet, dns: Some(dns), at };
-    browser.appear(SIZES[0], Theme::Light);
+    let scenery = Scenery { daemon: daemon.address(), wallet };
     browser.visit(&format!("http://localhost:{}/", scenery.daemon.port()));
-    live(&mut browser);
-    take(&mut browser, "empty", "body");
-
-    scenery.point(&renamed(&records, "mail.example")).await;
+    live(browser);
     for turn in 0..HISTORY {
         relays.spoil(11, if turn % 9 > 6 { Fault::Dead } else { Fault::None });
         relays.spoil(20, if turn > 25 { Fault::Dead } else { Fault::None });
@@ -138,36 +106,63 @@ async fn pictures() {
             scenery.encrypt(&id, 48).await;
         }
     }
-    scenery.point(&renamed(&records, "files.example")).await;
-    let id = scenery.open_later("files.example").await;
-    scenery.encrypt(&id, 12).await;
-    scenery.point(&renamed(&records, "staging.files.example")).await;
-    scenery.open_later("staging.files.example").await;
-    scenery.point(&renamed(&narrow, "museum.example")).await;
-    scenery.open_later("museum.example").await;
+    for (domain, used) in [("files.example", 12), ("archive.example", 3), ("staging.files.example", 0)] {
+        let id = scenery.open_later(domain).await;
+        scenery.encrypt(&id, used).await;
+    }
+    // Before records name other addresses, with which histories begin again.
+    go(browser, "raidas");
+    browser.click(".raida:nth-child(19)");
+    album.take(browser, "raidas");
+    scenery.open_later(WEAK).await;
     let attack = "DELETE /api/rke/sessions HTTP/1.1\r\nhost: localhost\r\norigin: https://free-wallpapers.example\r\nconnection: close\r\n\r\n";
     raw(scenery.daemon, attack).await;
-    until_sessions(&mut browser, 4);
-    browser.until_text("#gate-last", "free-wallpapers");
-    browser.click("#try-form .primary");
-    browser.until_text("#try-result", "ciphertext");
-    browser.click(".raida:nth-child(1)");
-    take(&mut browser, "sessions", "body");
-    browser.click(".raida:nth-child(19)");
-    take(&mut browser, "raidas", "#raidas");
+    of_sessions(browser, album);
+    of_an_end(browser, album);
 
-    scenery.point(&renamed(&records, "content.rke.test")).await;
     (12..25).for_each(|raida| relays.spoil(raida, Fault::Dead));
+    open_panel(browser);
     browser.fill("#open-domain", "content.rke.test");
     browser.fill("#open-wallet", scenery.wallet.to_str().expect("UTF-8"));
     browser.click("#open-button");
     browser.until(&format!("{} === 12", cells("answered")));
-    take(&mut browser, "opening", "#open");
+    album.take_prepared(browser, "opening", scroll_to("#open-result"));
     browser.until_text("#open-result", "Too few RAIDAs answered");
-    take(&mut browser, "failure", "#open");
-    browser.click(".session > .danger");
-    take(&mut browser, "deleting", "body");
-    drop(scenery.dns.take());
+    album.take_prepared(browser, "failure", scroll_to("#open-result"));
     daemon.stop().await;
+    dns.stop().await;
     network.stop().await;
+}
+
+/// Five sessions, and what the other views say meanwhile.
+fn of_sessions(browser: &mut Browser, album: &Album) {
+    until_sessions(browser, 5);
+    browser.until("document.querySelector('#gate-last').textContent.includes('free-wallpapers')");
+    album.take(browser, "sessions");
+    browser.click(".session:last-child .row-open");
+    browser.until("document.querySelectorAll('#session-raidas [data-state=used]').length > 0");
+    album.take(browser, "session");
+    close_panels(browser);
+    for view in ["overview", "security"] {
+        go(browser, view);
+        album.take(browser, view);
+    }
+}
+
+/// The end of a session, from the question to the receipt.
+fn of_an_end(browser: &mut Browser, album: &Album) {
+    go(browser, "sessions");
+    browser.click("[data-sort=domain]");
+    ask_to_delete(browser);
+    album.take(browser, "deleting");
+    confirm(browser);
+    until_sessions(browser, 4);
+    go(browser, "activity");
+    let deleted = "document.querySelector('#activity-rows [data-event=session_deleted]').textContent";
+    browser.until(&format!("{deleted}.includes('archive.example') && {deleted}.includes('Wiped there too')"));
+    album.take(browser, "activity");
+    browser.until("!document.querySelector('#said').classList.contains('shown')");
+    browser.click("#activity-rows [data-event=session_deleted] button");
+    album.take(browser, "receipt");
+    close_panels(browser);
 }

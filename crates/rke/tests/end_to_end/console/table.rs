@@ -1,0 +1,161 @@
+//! The table of sessions: keyboard navigation, what stays in place after a deletion, receipts,
+//! and the warnings across the top.
+
+use serde_json::json;
+
+use super::{
+    Program, ask_to_delete, choose, close_panels, confirm, console_of, go, until_said, until_sessions,
+};
+use crate::chromium::Theme;
+use crate::support::{DOMAIN, Stage};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_deletion_the_next_row_has_the_focus_and_the_page_does_not_jump() {
+    let stage = Stage::new().await;
+    for _ in 0..4 {
+        stage.create().await;
+    }
+    let mut browser = console_of(stage.daemon.address());
+    until_sessions(&mut browser, 4);
+    browser.appear((1280, 320, 1), Theme::Light);
+    browser.evaluate("document.querySelector('.session:nth-child(2)').scrollIntoView({ block: 'center' })");
+    let place = "document.querySelector('.session:nth-child(3)').dataset.key";
+    let next = browser.evaluate(place);
+    let top = browser.evaluate("scrollY");
+    browser.click(".session:nth-child(2) td:last-child button");
+    browser.click("#menu button:nth-child(5)");
+    confirm(&mut browser);
+    browser.until("document.querySelectorAll('.session').length === 3");
+    browser.until(&format!("document.activeElement.closest('tr').dataset.key === {next}"));
+    let moved = browser.evaluate("scrollY").as_f64().zip(top.as_f64()).map(|(now, before)| now - before);
+    assert!(moved.is_some_and(|moved| moved.abs() < 200.0), "{moved:?}");
+    stage.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_lead_to_the_filter_a_new_session_and_the_list_of_them() {
+    let stage = Stage::new().await;
+    let mut browser = console_of(stage.daemon.address());
+    browser.press("/");
+    browser.until("document.activeElement.id === 'session-filter'");
+    browser.press("n");
+    browser.until("document.querySelector('#session-filter').value === 'n'");
+    browser.evaluate("document.activeElement.blur()");
+    browser.press("n");
+    browser.until("document.querySelector('#open').open");
+    browser.press("Escape");
+    browser.until("!document.querySelector('#open').open");
+    // A dialog that has just closed may still have the focus.
+    browser.evaluate("document.activeElement.blur()");
+    browser.press("?");
+    browser.until_text("#shortcuts", "Filter the sessions");
+    browser.press("Escape");
+    browser.until("!document.querySelector('#shortcuts').open");
+    for theme in ["light", "dark", "system"] {
+        browser.click("#theme");
+        browser.until(&format!("document.documentElement.dataset.theme === '{theme}'"));
+        let dark = browser.evaluate("getComputedStyle(document.body).backgroundColor === 'rgb(13, 15, 16)'");
+        assert_eq!(dark, theme == "dark", "{theme}");
+    }
+    assert_eq!(browser.evaluate("localStorage.length"), 0);
+    stage.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_opens_a_panel_with_all_that_is_known_and_a_menu_with_what_can_be_done() {
+    let stage = Stage::new().await;
+    let id = stage.create_id().await;
+    let mut browser = console_of(stage.daemon.address());
+    until_sessions(&mut browser, 1);
+    browser.click(".session td:nth-child(3)");
+    browser.until_text("#session-title", DOMAIN);
+    for part in
+        [id.as_str(), "CONTENT-SERVER01", "Key id", "Proven coin", "256 bits", "Strongly, by 32-byte shares"]
+    {
+        browser.until_text("#session-facts", part);
+    }
+    assert_eq!(
+        browser.evaluate("document.querySelectorAll('#session-raidas [data-state=used]').length > 12"),
+        true
+    );
+    stage.get(&format!("/api/rke/session/delete?session_id={id}")).await;
+    browser.until_text("#session-warnings", "This session has ended");
+    browser.until("document.querySelector('#session-delete').disabled");
+    close_panels(&mut browser);
+    stage.create().await;
+    until_sessions(&mut browser, 1);
+    choose(&mut browser, "4");
+    until_said(&mut browser, "Renewed");
+    stage.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_leaves_a_receipt_that_can_be_read_and_copied() {
+    let stage = Stage::new().await;
+    let id = stage.create_id().await;
+    let mut browser = console_of(stage.daemon.address());
+    until_sessions(&mut browser, 1);
+    ask_to_delete(&mut browser);
+    confirm(&mut browser);
+    go(&mut browser, "activity");
+    browser.until_text("#activity-rows", "Wiped at the Content Server");
+    browser.until_text("#activity-rows", "Wiped there too");
+    browser.click("#activity-rows [data-event=session_deleted] button");
+    for part in ["Deleted by a request", "Has proven that it has wiped its copy", "nothing found", &id[..8]] {
+        browser.until_text("#receipt-facts", part);
+    }
+    browser.evaluate(
+        "navigator.clipboard.writeText = async (text) => { window.copied = text }; document.querySelector('#receipt-copy').click()",
+    );
+    let copied = browser.evaluate("JSON.parse(window.copied)");
+    assert_eq!(
+        (&copied["event"], &copied["receipt"]["remote"]),
+        (&json!("session_deleted"), &json!("forgotten"))
+    );
+    assert!(copied["receipt"]["wipe"]["hits"] == 0 && !copied.to_string().contains(&id), "{copied}");
+    close_panels(&mut browser);
+    browser.evaluate(
+        "{ const field = document.querySelector('#activity-kind'); field.value = 'receipt'; field.dispatchEvent(new Event('change')) }",
+    );
+    browser.until("document.querySelectorAll('#activity-rows tr').length === 1");
+    go(&mut browser, "overview");
+    browser.until_text("#recent", "Deleted");
+    assert_eq!(browser.complaints(), [""; 0]);
+    stage.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_breaks_a_promise_stands_across_the_top_and_nothing_else_does() {
+    // This process is neither hardened nor sandboxed.
+    let stage = Stage::new().await;
+    let mut browser = console_of(stage.daemon.address());
+    browser.until_text("#banners", "Insecure debugging is on");
+    browser.until_text("#banners", "The sandbox is off");
+    browser.evaluate("document.querySelector(\"#banners a[href='#help-debug']\").click()");
+    browser.until_text("#help-debug", "debuggers and core dumps can read every key");
+    stage.stop().await;
+    let dir = tempfile::tempdir().expect("a folder");
+    let program = Program::dev(dir.path(), &[]);
+    let mut browser = console_of(program.daemon);
+    assert_eq!(browser.text("#banners"), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_column_is_narrower_than_its_heading_on_a_tablet() {
+    let stage = Stage::new().await;
+    stage.create().await;
+    let mut browser = console_of(stage.daemon.address());
+    until_sessions(&mut browser, 1);
+    for width in [768, 900, 1280] {
+        browser.appear((width, 1024, 1), Theme::Light);
+        for view in ["sessions", "keys", "activity"] {
+            go(&mut browser, view);
+            let cut = browser.evaluate(&format!(
+                "[...document.querySelectorAll('#{view} th')].filter(cell => cell.checkVisibility() && cell.scrollWidth \
+                 > cell.clientWidth).map(cell => cell.textContent)"
+            ));
+            assert_eq!(cut, json!([]), "{view} at {width}");
+        }
+    }
+    stage.stop().await;
+}
