@@ -8,11 +8,11 @@ type Created struct {
 	Domain    string    `json:"domain"`
 	CsID      string    `json:"cs_id"`
 	ExpiresAt time.Time `json:"expires_at"`
-	// FromCache tells whether it was opened from the cache, without asking a RAIDA. It has a key of its own all the same.
+	// FromCache is whether it was opened from the cache, without asking a RAIDA. It has a key of its own in any case.
 	FromCache bool `json:"from_cache"`
 }
 
-// Row is what a list of sessions says of one.
+// Row is a session in a list.
 type Row struct {
 	SessionID string    `json:"session_id"`
 	Domain    string    `json:"domain"`
@@ -36,12 +36,12 @@ type Shown struct {
 	// Liars are the indexes of the RAIDAs that gave a wrong share.
 	Liars     []int `json:"liars"`
 	FromCache bool  `json:"from_cache"`
-	// Confirmed tells whether the Content Server has shown that it has the same key.
+	// Confirmed is whether the Content Server has shown that it has the same key.
 	Confirmed bool `json:"confirmed"`
 	// KeyID is the name of the session's key, the same at the Content Server: 32 hexadecimal digits. Not secret. Nil where
 	// the key has 8 bits.
 	KeyID *string `json:"key_id"`
-	// ForwardSecret tells whether recorded traffic stays secret when the coins and the secrets of all servers are stolen
+	// ForwardSecret is whether recorded traffic stays secret when the coins and the secrets of all servers are stolen
 	// later.
 	ForwardSecret bool `json:"forward_secret"`
 	// Authenticated is how well the two ends know each other: "strong", "weak", or "no" where the key has 8 bits.
@@ -58,6 +58,10 @@ type Sessions struct {
 	Total    int   `json:"total"`
 	Active   int   `json:"active"`
 	Sessions []Row `json:"sessions"`
+	// Weak counts those of Sessions whose key has 8 bits.
+	Weak int `json:"weak"`
+	// WeaklyAuthenticated counts those that have a strong key, but ends that know each other by 1-byte shares only.
+	WeaklyAuthenticated int `json:"weakly_authenticated"`
 }
 
 // Renewed is a session that lives longer now.
@@ -69,14 +73,14 @@ type Renewed struct {
 // Deleted is a session that has ended.
 type Deleted struct {
 	SessionID string `json:"session_id"`
-	// Wipe is the receipt, where one was asked for.
+	// Wipe is the erasure receipt, if requested.
 	Wipe *Wipe `json:"wipe,omitempty"`
-	// Remote is what has become of the key at the Content Server, where the deletion waited for that: "forgotten",
+	// Remote is the state of the key at the Content Server, if the deletion waited for it: "forgotten",
 	// "pending", or "unsupported" where the key had 8 bits.
 	Remote string `json:"remote,omitempty"`
 }
 
-// Wipe is what a look through the daemon's memory found after a key was wiped.
+// Wipe is the erasure receipt: what a memory scan found after a key was wiped.
 type Wipe struct {
 	ScannedBytes uint64 `json:"scanned_bytes"`
 	// Hits are scratch stacks that had not been wiped, and are now: 0, or a bug of the daemon.
@@ -90,7 +94,7 @@ type Keys struct {
 	Keys  []Key `json:"keys"`
 }
 
-// Key is what is known of a cached key, which opens later sessions without asking a RAIDA.
+// Key describes a cached key, which opens later sessions without asking a RAIDA.
 type Key struct {
 	Domain    string    `json:"domain"`
 	CsID      string    `json:"cs_id"`
@@ -100,7 +104,7 @@ type Key struct {
 	Coins []string `json:"coins"`
 }
 
-// Discovered is what DNS says of a domain.
+// Discovered is what DNS says about a domain.
 type Discovered struct {
 	Domain            string   `json:"domain"`
 	TargetHost        string   `json:"target_host"`
@@ -119,14 +123,14 @@ type KeySet struct {
 	ServerCount int `json:"server_count"`
 }
 
-// Raidas is how the RAIDAs have been doing.
+// Raidas is the health of the RAIDAs.
 type Raidas struct {
 	// Required is the fewest that make a key.
 	Required int `json:"required"`
-	// Margin is how many of those that did well may still fail; nil before the first exchange.
+	// Margin is the number of spare RAIDAs: how many of the healthy ones may fail; nil before the first exchange.
 	Margin *int    `json:"margin"`
 	Raidas []Raida `json:"raidas"`
-	// Directory is where guardians say that they are; nil where the daemon has none.
+	// Directory is the RAIDA directory of the guardians; nil if the daemon has none.
 	Directory *RaidaDirectory `json:"directory"`
 }
 
@@ -152,7 +156,7 @@ type RaidaDirectory struct {
 	} `json:"raidas"`
 }
 
-// Raida is how one RAIDA has been doing.
+// Raida is the health of one RAIDA.
 type Raida struct {
 	Raida    int     `json:"raida"`
 	Endpoint *string `json:"endpoint"`
@@ -163,7 +167,7 @@ type Raida struct {
 	Asked    uint64   `json:"asked"`
 	Answered uint64   `json:"answered"`
 	Lies     uint64   `json:"lies"`
-	// Form of its answers where that is not the usual one: "envelope_5_garbled",
+	// Form of its responses if that is not the usual one: "envelope_5_garbled",
 	// "envelope_1_restarting" or "envelope_1_continuing".
 	Form        *string    `json:"form"`
 	LastFault   *string    `json:"last_fault"`
@@ -172,7 +176,7 @@ type Raida struct {
 	HistoryMs []*float64 `json:"history_ms"`
 }
 
-// Status is how the daemon is doing.
+// Status is the state of the daemon.
 type Status struct {
 	Sessions struct {
 		Total  int `json:"total"`

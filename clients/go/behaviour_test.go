@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -185,6 +186,90 @@ func TestATunnelIsCutWhereItsSessionOrItsSourceOrItsContextEnds(t *testing.T) {
 			test.end(session, writer, cancel)
 			if _, err := io.ReadAll(tunnel); !errors.Is(err, test.expected) {
 				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// listen listens, as soon as the daemon has noticed that others have gone.
+func listen(t *testing.T, ctx context.Context) *rke.Events {
+	for started := time.Now(); time.Since(started) < time.Minute; {
+		events, err := rke.New(stage.Daemons["dev"].URL).Events(ctx)
+		if err == nil {
+			return events
+		}
+		if !errors.Is(err, rke.ErrExchange) {
+			t.Fatal(err)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatal("there is no place for a listener")
+	return nil
+}
+
+func TestEventsTellWhatHappens(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	events := listen(t, ctx)
+	defer events.Close()
+	wait := func(name string) *rke.Event {
+		for {
+			event, err := events.Next()
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			if event.Name == name {
+				return event
+			}
+		}
+	}
+	for _, name := range []string{"sessions", "keys", "raidas", "activity", "refusals"} {
+		wait(name)
+	}
+	daemon := stage.Daemons["dev"]
+	session, err := rke.New(daemon.URL).OpenFresh(ctx, stage.Domain, daemon.Wallet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	for step := wait("exchange").Exchange; step.State != "answered"; step = wait("exchange").Exchange {
+		if step.Domain != stage.Domain || step.Milliseconds != nil {
+			t.Fatalf("%+v", step)
+		}
+	}
+	wait("sessions")
+}
+
+func TestEventsEndWithTheirContextAndWithClose(t *testing.T) {
+	for name, test := range map[string]struct {
+		end      func(*rke.Events, context.CancelFunc)
+		expected error
+	}{
+		"context": {func(_ *rke.Events, c context.CancelFunc) { c() }, context.Canceled},
+		"close":   {func(e *rke.Events, _ context.CancelFunc) { e.Close() }, net.ErrClosed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// The daemon has 32 places for listeners: it would have none left.
+			for listener := 0; listener < 40; listener++ {
+				ctx, cancel := context.WithCancel(context.Background())
+				events := listen(t, ctx)
+				if _, err := events.Next(); err != nil {
+					t.Fatal(err)
+				}
+				ended := make(chan error)
+				go func() {
+					for {
+						if _, err := events.Next(); err != nil {
+							ended <- err
+							return
+						}
+					}
+				}()
+				test.end(events, cancel)
+				if err := <-ended; !errors.Is(err, test.expected) || errors.Is(err, rke.ErrBrokenOff) {
+					t.Fatal(err)
+				}
+				cancel()
 			}
 		})
 	}

@@ -9,7 +9,7 @@ import (
 	"net/http"
 )
 
-// call makes a request with a JSON body, if there is one, and reads the JSON of a good answer.
+// call makes a request with a JSON body, if there is one, and reads the JSON of a successful response.
 func (c *Client) call(ctx context.Context, method, target string, body, answer any) error {
 	var data io.Reader
 	header := http.Header{}
@@ -40,14 +40,14 @@ func (c *Client) call(ctx context.Context, method, target string, body, answer a
 	return nil
 }
 
-// raw sends raw data and gives a good answer, whose body is still to be read.
+// raw sends raw data and returns a successful response, whose body is still to be read.
 func (c *Client) raw(ctx context.Context, target string, header http.Header, data io.Reader) (*http.Response, error) {
 	header.Set("Content-Type", "application/octet-stream")
 	request, err := c.request(ctx, http.MethodPost, target, header, data)
 	if err != nil {
 		return nil, err
 	}
-	// A daemon may answer before it has heard all, and hang up then: such a connection must not be used again.
+	// A daemon may respond before it has read everything, and then hang up: such a connection must not be reused.
 	request.Close = true
 	return c.send(request)
 }
@@ -59,7 +59,7 @@ func (c *Client) request(ctx context.Context, method, target string, header http
 		return nil, fmt.Errorf("rke: %w", err)
 	}
 	request.Header = header
-	// A daemon that is asked under a name over plain HTTP wants to see that no page of another site asks.
+	// Under a name over plain HTTP, the daemon requires proof that no page of another site sends the request.
 	header.Set("X-RKE-Request", "1")
 	if c.token != nil {
 		token, err := c.token()
@@ -71,7 +71,7 @@ func (c *Client) request(ctx context.Context, method, target string, header http
 	return request, nil
 }
 
-// send makes a request and gives a good answer.
+// send makes a request and returns a successful response.
 func (c *Client) send(request *http.Request) (*http.Response, error) {
 	ctx := request.Context()
 	response, err := c.http.Do(request)
@@ -93,7 +93,7 @@ func (c *Client) send(request *http.Request) (*http.Response, error) {
 	return nil, refusal(c.address, response, body)
 }
 
-// readAll reads an answer to its end, or says why it has none.
+// readAll reads a response to its end, or returns why it has none.
 func readAll(ctx context.Context, body io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(body)
 	if err == nil {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// DefaultAddress is where a daemon listens that was told nothing else.
+// DefaultAddress is the default address of a daemon.
 const DefaultAddress = "http://127.0.0.1:8080"
 
 // idleTimeout is shorter than the daemon's, so that no connection is used which it is about to close.
@@ -80,12 +80,12 @@ func New(address string, options ...Option) *Client {
 }
 
 // Open opens a session with a domain's Content Server. The wallet is a folder on the daemon's machine. Where the
-// daemon's cache will do, no RAIDA is asked. The session has a key of its own in any case.
+// daemon's cache will do, no RAIDA is asked. The session always has a key of its own.
 func (c *Client) Open(ctx context.Context, domain, walletPath string) (*Session, error) {
 	return c.open(ctx, map[string]any{"domain": domain, "wallet_path": walletPath})
 }
 
-// OpenFresh is Open that asks the RAIDAs even if the cache would do.
+// OpenFresh is Open that asks the RAIDAs even if the cache could serve.
 func (c *Client) OpenFresh(ctx context.Context, domain, walletPath string) (*Session, error) {
 	return c.open(ctx, map[string]any{"domain": domain, "wallet_path": walletPath, "fresh": true})
 }
@@ -98,7 +98,7 @@ func (c *Client) open(ctx context.Context, body map[string]any) (*Session, error
 	return &Session{client: c, id: created.SessionID, created: &created, expiresAt: created.ExpiresAt}, nil
 }
 
-// Session is a session that was opened elsewhere. Nothing is asked: whether it lives shows when it is used.
+// Session is a session that was opened elsewhere. It makes no request: the first use shows whether it lives.
 func (c *Client) Session(id string) *Session {
 	return &Session{client: c, id: id}
 }
@@ -116,7 +116,7 @@ type DeleteAllOptions struct {
 	Forget bool
 }
 
-// DeleteSessions ends all sessions, or those of a domain, and gives their number. Their keys are wiped when
+// DeleteSessions ends all sessions, or those of a domain, and returns their number. Their keys are wiped when
 // it returns.
 func (c *Client) DeleteSessions(ctx context.Context, options DeleteAllOptions) (int, error) {
 	query := url.Values{}
@@ -130,8 +130,8 @@ func (c *Client) Keys(ctx context.Context) (*Keys, error) {
 	return get[Keys](ctx, c, "/api/rke/keys", nil)
 }
 
-// DeleteKeys removes the cached keys of a domain, or all of them where the domain is empty, and gives their
-// number. Sessions go on.
+// DeleteKeys removes the cached keys of a domain, or all of them where the domain is empty, and returns their
+// number. Sessions stay open.
 func (c *Client) DeleteKeys(ctx context.Context, domain string) (int, error) {
 	query := url.Values{}
 	setText(query, "domain", domain)
@@ -151,12 +151,12 @@ func (c *Client) Discover(ctx context.Context, domain string) (*Discovered, erro
 	return get[Discovered](ctx, c, "/api/rke/discover", url.Values{"domain": {domain}})
 }
 
-// Raidas shows how the RAIDAs have been doing.
+// Raidas shows the health of the RAIDAs.
 func (c *Client) Raidas(ctx context.Context) (*Raidas, error) {
 	return get[Raidas](ctx, c, "/api/rke/raidas", nil)
 }
 
-// RefreshRaidas makes the daemon ask its guardians where the RAIDAs are, and shows how those have been doing.
+// RefreshRaidas makes the daemon ask its guardians where the RAIDAs are, and shows their health.
 func (c *Client) RefreshRaidas(ctx context.Context) (*Raidas, error) {
 	answer := new(Raidas)
 	if err := c.call(ctx, http.MethodPost, "/api/rke/raidas/refresh", nil, answer); err != nil {
@@ -165,7 +165,7 @@ func (c *Client) RefreshRaidas(ctx context.Context) (*Raidas, error) {
 	return answer, nil
 }
 
-// Status shows how the daemon is doing.
+// Status shows the state of the daemon.
 func (c *Client) Status(ctx context.Context) (*Status, error) {
 	return get[Status](ctx, c, "/api/rke/status", nil)
 }

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"rke"
 )
@@ -21,7 +22,7 @@ import (
 // clients/conformance/README.md describes it.
 var stage struct {
 	Domain  string
-	Daemons map[string]struct{ URL, Token, Wallet, Unix string }
+	Daemons map[string]struct{ URL, Token, Wallet, Unix, Key string }
 }
 
 func TestMain(m *testing.M) {
@@ -61,7 +62,7 @@ func TestConformance(t *testing.T) {
 			test.Daemon = "dev"
 		}
 		daemon, there := stage.Daemons[test.Daemon]
-		kept := object{"domain": stage.Domain, "wallet": daemon.Wallet}
+		kept := object{"domain": stage.Domain, "wallet": daemon.Wallet, "key": daemon.Key}
 		run := func(name, address string, options ...rke.Option) {
 			t.Run(name, func(t *testing.T) {
 				if !there {
@@ -88,7 +89,7 @@ func runCase(t *testing.T, client *rke.Client, steps []object, given object) {
 	}
 	for at, raw := range steps {
 		times, _ := raw["times"].(float64)
-		for time := 0; time == 0 || time < int(times); time++ {
+		for made := 0; made == 0 || made < int(times); made++ {
 			step := resolved(raw, kept).(object)
 			gives, err := calls[step["call"].(string)](client, step)
 			if wrong := check(step, gives, err); wrong != nil {
@@ -294,6 +295,7 @@ func init() {
 			reader, err := session(client, step).SealReader(ctx, source(step), bytesOf(step, "associated_data"))
 			return streamed(client, step, reader, "", err)
 		},
+		"events": heard,
 		"tunnel": func(client *rke.Client, step object) (object, error) {
 			tunnel, err := session(client, step).Tunnel(ctx, source(step))
 			if err != nil {
@@ -306,6 +308,59 @@ func init() {
 			return streamed(client, step, reader, "", err)
 		},
 	}
+}
+
+// patience is how long an event may take.
+const patience = time.Minute
+
+// heard listens until the events of the step have come, makes its other call then, and listens for the events of that.
+func heard(client *rke.Client, step object) (object, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	events, err := client.Events(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer events.Close()
+	if err := come(events, step["until"]); err != nil {
+		return nil, err
+	}
+	after, ok := step["after"].(object)
+	if !ok {
+		return nil, nil
+	}
+	if _, err := calls[after["call"].(string)](client, after); err != nil {
+		return nil, err
+	}
+	return nil, come(events, after["until"])
+}
+
+// come waits until each of these events has come, in any order.
+func come(events *rke.Events, expected any) error {
+	missing := expected.([]any)
+	for len(missing) > 0 {
+		event, err := events.Next()
+		if err != nil {
+			return fmt.Errorf("%v is missing: %w", missing, err)
+		}
+		data, err := fields(event.Data, nil)
+		if err != nil {
+			return err
+		}
+		if step := event.Exchange; step != nil {
+			if data, err = fields(step, nil); err != nil {
+				return err
+			}
+		}
+		var still []any
+		for _, one := range missing {
+			if match(object{"name": event.Name, "data": data}, one, "event") != nil {
+				still = append(still, one)
+			}
+		}
+		missing = still
+	}
+	return nil
 }
 
 func session(client *rke.Client, step object) *rke.Session {
@@ -337,7 +392,7 @@ func source(step object) io.Reader {
 	return &pieces{data: step["data"].(*data), size: int(size)}
 }
 
-// fields are those of an answer, by the daemon's names.
+// fields are those of a response, by the daemon's names.
 func fields(answer any, err error) (object, error) {
 	if err != nil {
 		return nil, err
@@ -354,7 +409,7 @@ func whole(data []byte, nonce string, err error) (object, error) {
 	return object{"data": data, "length": float64(len(data)), "nonce": nonce}, err
 }
 
-// streamed reads an answer to its end, and makes the step's other call once enough of it is there.
+// streamed reads a response to its end, and makes the step's other call once enough of it is there.
 func streamed(client *rke.Client, step object, reader io.ReadCloser, nonce string, err error) (object, error) {
 	if err != nil {
 		return nil, err
@@ -476,7 +531,7 @@ var kindsOfText = map[string]*regexp.Regexp{
 	"<positive>": regexp.MustCompile(`^[1-9]\d*$`),
 }
 
-// isLike tells whether a text is as it is expected; … stands for any text.
+// isLike reports whether a text is as it is expected; … stands for any text.
 func isLike(text, expected string) bool {
 	parts := strings.Split(expected, "…")
 	for at, part := range parts {

@@ -8,7 +8,7 @@ import (
 	"net/http"
 )
 
-// jsonLimit is up to how many bytes go as JSON, which the daemon reads and judges whole before it answers;
+// jsonLimit is up to how many bytes go as JSON, which the daemon reads whole and checks before it responds;
 // more goes as a raw body. JSON may have 1 MiB, and Base64 makes four bytes of three.
 const jsonLimit = 512 * 1024
 
@@ -17,9 +17,9 @@ type work struct {
 	session *Session
 	// name is the last part of the path.
 	name string
-	// given and result are the JSON fields of the data and of what becomes of it.
+	// given and result are the JSON fields of the data before and after.
 	given, result string
-	// beside are the fields beside the data, which go into headers of raw requests.
+	// beside are the fields other than the data, which go into headers of raw requests.
 	beside map[string]string
 }
 
@@ -49,7 +49,7 @@ func withAssociated(data []byte) map[string]string {
 }
 
 // Seal seals data together with associated data, which is not in the result: nobody can read it without the
-// key, nor alter it unnoticed. It opens only in this session, and only while the session lives.
+// key, nor alter it undetected. It opens only in this session, and only while the session lives.
 func (s *Session) Seal(ctx context.Context, data, associated []byte) ([]byte, error) {
 	sealed, _, err := s.sealing(associated).whole(ctx, data)
 	return sealed, err
@@ -62,7 +62,7 @@ func (s *Session) Open(ctx context.Context, sealed, associated []byte) ([]byte, 
 }
 
 // Encrypt encrypts data in counter mode and gives the nonce too, 32 hexadecimal digits. Only this session decrypts
-// it, while it lives. Alterations go unnoticed; Seal is for where they must not.
+// it, while it lives. Alterations are not detected; use Seal if they must be.
 func (s *Session) Encrypt(ctx context.Context, data []byte) (ciphertext []byte, nonce string, err error) {
 	return s.encrypting().whole(ctx, data)
 }
@@ -74,7 +74,7 @@ func (s *Session) Decrypt(ctx context.Context, ciphertext []byte, nonce string) 
 }
 
 // SealReader seals what is read from data, which may be of any length. The reader that it gives ends with
-// io.EOF when all is sealed, and with another error otherwise: then what came must be thrown away. Close it.
+// io.EOF when all is sealed, and with another error otherwise: then discard what arrived. Close it.
 // data is read until then, and not closed.
 func (s *Session) SealReader(ctx context.Context, data io.Reader, associated []byte) (io.ReadCloser, error) {
 	sealed, _, err := s.sealing(associated).stream(ctx, data)
@@ -103,7 +103,7 @@ func (w work) path() string {
 	return "/api/rke/" + w.name
 }
 
-// whole does the work with data that is all there.
+// whole does the work with data in memory.
 func (w work) whole(ctx context.Context, data []byte) ([]byte, string, error) {
 	if len(data) <= jsonLimit {
 		return w.json(ctx, data)
@@ -124,7 +124,7 @@ func (w work) whole(ctx context.Context, data []byte) ([]byte, string, error) {
 	return result, nonce, err
 }
 
-// isWhole judges whether so many bytes of an answer are all that becomes of so many bytes.
+// isWhole reports whether a response of this length is complete for data of that length.
 func (w work) isWhole(given, got int64) bool {
 	switch w.name {
 	case "seal":
@@ -179,7 +179,7 @@ func (w work) stream(ctx context.Context, data io.Reader) (io.ReadCloser, string
 	return result, nonce, nil
 }
 
-// nonce is the nonce in an answer that has to have one.
+// nonce is the nonce in a response that must have one.
 func (w work) nonce(response *http.Response) (string, error) {
 	nonce := response.Header.Get(headers["nonce"])
 	if w.name == "encrypt" && nonce == "" {

@@ -6,5 +6,5 @@
 // session, and its key is wiped at both ends: what was sealed or encrypted in it cannot be read again.
 //
 // Errors are sorted by what a caller can do about them: errors.Is with [ErrNotFound], [ErrLimit] and the
-// others, errors.As with [*Error] for what the daemon has answered.
+// others, errors.As with [*Error] for the daemon's response.
 package rke

@@ -12,15 +12,15 @@ import (
 
 // The kinds of errors, for errors.Is. Each says what a caller can do.
 var (
-	// ErrNoDaemon: nobody answers. Start a daemon, or name another address.
+	// ErrNoDaemon: nothing responds. Start a daemon, or name another address.
 	ErrNoDaemon = errors.New("no daemon")
-	// ErrBrokenOff: the answer ended before its end. Throw away what came of it.
+	// ErrBrokenOff: the response was cut short. Discard what arrived.
 	ErrBrokenOff = errors.New("broken off")
-	// ErrAnswer: what answers is no daemon that this package understands.
+	// ErrAnswer: the program at the address is not a daemon that this package understands.
 	ErrAnswer = errors.New("no daemon's answer")
 	// ErrRequest (400, 405, 413, 414, 431): change the request; the message says how.
 	ErrRequest = errors.New("wrong request")
-	// ErrNotAllowed (401, 403, 421): ask whoever runs the daemon, which may know the domain by another Content Server.
+	// ErrNotAllowed (401, 403, 421): ask the daemon's operator; the daemon may know another Content Server for the domain.
 	ErrNotAllowed = errors.New("not allowed")
 	// ErrNotFound (404): the session has expired, was deleted or never was. Open a new one.
 	ErrNotFound = errors.New("no such session")
@@ -33,37 +33,37 @@ var (
 	ErrLimit = errors.New("limit reached")
 	// ErrCommandFailed: the command behind a tunnel ended with a status other than 0. ExitError has it.
 	ErrCommandFailed = errors.New("the command failed")
-	// ErrExchange (503): the RAIDAs made no key. Try again later; Error.Answered and Error.Faults name those that are
-	// the trouble.
+	// ErrExchange (503): the RAIDAs made no key, or the daemon has too much to do. Try again later; Error.Answered and
+	// Error.Faults name the RAIDAs that are the trouble.
 	ErrExchange = errors.New("no key exchanged")
 	// ErrUpstream (502): DNS, the Content Server, or the shares of too many RAIDAs failed. The message says which.
 	ErrUpstream = errors.New("upstream failed")
-	// ErrDaemon (408, 500): try again; if it stays, look into the daemon's log.
+	// ErrDaemon (408, 500): try again; if it persists, read the daemon's log.
 	ErrDaemon = errors.New("the daemon failed")
 )
 
 var remedies = map[error]string{
-	ErrNotAllowed: "ask whoever runs the daemon",
+	ErrNotAllowed: "ask the daemon's operator",
 	ErrNotFound:   "open a new one",
 	ErrFreshKey:   "use OpenFresh",
 	ErrDamaged:    "do not use this data; check session and associated data, or get it again",
 	ErrLimit:      "delete a session, or wait",
-	ErrExchange:   "try again later; the fields say which RAIDAs are the trouble",
+	ErrExchange:   "try again later",
 	ErrUpstream:   "check the domain, its DNS records and its Content Server",
-	ErrDaemon:     "try again; if it stays, look into the daemon's log",
+	ErrDaemon:     "try again; if it persists, read the daemon's log",
 }
 
-// Error is an error answer of the daemon. errors.Is tells its kind.
+// Error is an error response of the daemon. errors.Is reports its kind.
 type Error struct {
-	// Status is the HTTP status, and the code in the answer.
+	// Status is the HTTP status, and the code in the response.
 	Status int
-	// Message is what the daemon says is wrong.
+	// Message is the daemon's description of the error.
 	Message string
-	// Fields are what else it says: session_id, domain, wallet_path and others.
+	// Fields are its other fields: session_id, domain, wallet_path and others.
 	Fields map[string]any
-	// RequestID is by what the daemon's log names the request.
+	// RequestID names the request in the daemon's log.
 	RequestID string
-	// RetryAfter is how long it asks to wait; 0 where it does not say.
+	// RetryAfter is how long to wait; 0 if the daemon does not say.
 	RetryAfter time.Duration
 	// Answered are the indexes of the RAIDAs that gave a share, of an ErrExchange.
 	Answered []int
@@ -79,16 +79,19 @@ type Fault struct {
 	Fault string `json:"fault"`
 }
 
-// Error says what is wrong, and what to do about it.
+// Error says what is wrong and what to do.
 func (e *Error) Error() string {
 	text := fmt.Sprintf("rke: %s (%d)", e.Message, e.Status)
 	if remedy := remedies[e.kind]; remedy != "" {
 		text += ": " + remedy
 	}
+	if len(e.Faults) > 0 {
+		text += "; Faults says which RAIDAs failed"
+	}
 	return text
 }
 
-// Is tells whether the error is of this kind, one of the Err variables.
+// Is reports whether the error is of this kind, one of the Err variables.
 func (e *Error) Is(kind error) bool {
 	return e.kind == kind
 }
@@ -99,17 +102,17 @@ type ExitError struct {
 	Status int
 }
 
-// Error says what is wrong, and what to do about it.
+// Error says what is wrong and what to do.
 func (e *ExitError) Error() string {
-	return fmt.Sprintf("rke: the command behind the tunnel ended with status %d: what came may not be complete", e.Status)
+	return fmt.Sprintf("rke: the command behind the tunnel ended with status %d: what arrived may be incomplete", e.Status)
 }
 
-// Is tells whether it is ErrCommandFailed.
+// Is reports whether it is ErrCommandFailed.
 func (e *ExitError) Is(kind error) bool {
 	return kind == ErrCommandFailed
 }
 
-// failure is an error that is no answer of the daemon.
+// failure is an error that is not a response of the daemon.
 type failure struct {
 	kind  error
 	text  string
@@ -129,21 +132,26 @@ func (f *failure) Unwrap() error {
 }
 
 func noDaemon(address string, cause error) error {
-	text := fmt.Sprintf("rke: no daemon answers at %s (%v): start one with `rke serve`, or name another address", address, cause)
+	text := fmt.Sprintf("rke: no daemon responds at %s (%v): start one with `rke serve`, or name another address", address, cause)
 	return &failure{ErrNoDaemon, text, cause}
 }
 
 func noAnswer(address, oddity string) error {
-	text := fmt.Sprintf("rke: what answers at %s is no rke daemon: %s: see what listens there, and whether daemon and package are of one version", address, oddity)
+	text := fmt.Sprintf("rke: the program at %s is not an rke daemon: %s: check what listens there, and whether daemon and package have the same version", address, oddity)
 	return &failure{ErrAnswer, text, nil}
 }
 
 func brokenOff(cause error) error {
-	text := fmt.Sprintf("rke: the daemon broke the answer off (%v): throw away what came; the session has ended, the data was altered, or the daemon is gone", cause)
+	text := fmt.Sprintf("rke: the daemon broke the response off (%v): discard what arrived; the session has ended, the data was altered, or the daemon is gone", cause)
 	return &failure{ErrBrokenOff, text, cause}
 }
 
-// refusal reads the error answer of a daemon.
+func eventsBrokenOff(cause error) error {
+	text := fmt.Sprintf("rke: the daemon broke the events off (%v): listen again; what happened meanwhile shows in the first events", cause)
+	return &failure{ErrBrokenOff, text, cause}
+}
+
+// refusal reads the error response of a daemon.
 func refusal(address string, response *http.Response, body []byte) error {
 	var answer struct {
 		Error    bool    `json:"error"`

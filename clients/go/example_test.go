@@ -92,6 +92,30 @@ func ExampleSession_Tunnel() {
 	// Output: hello <nil>
 }
 
+func ExampleClient_Events() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	events, err := rke.New(os.Getenv("RKE_DAEMON")).Events(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer events.Close()
+	for {
+		event, err := events.Next()
+		if errors.Is(err, io.EOF) {
+			break // the daemon stops
+		}
+		if err != nil {
+			log.Fatal(err)
+		}
+		if event.Name == "sessions" {
+			fmt.Println("the list of sessions has changed")
+			break
+		}
+	}
+	// Output: the list of sessions has changed
+}
+
 func ExampleError() {
 	client := rke.New(os.Getenv("RKE_DAEMON"))
 	_, err := client.Session("nonexistent00000000000000000000").Show(context.Background())

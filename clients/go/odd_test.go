@@ -13,7 +13,7 @@ import (
 	"rke"
 )
 
-// asking is a client of a server that answers each request with these bytes and hangs up.
+// asking is a client of a server that responds to each request with these bytes and hangs up.
 func asking(t *testing.T, answer string) *rke.Client {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -71,6 +71,26 @@ func TestOddAnswersAreToldApart(t *testing.T) {
 		_, err = io.ReadAll(tunnel)
 		return err
 	}
+	events := func(client *rke.Client) error {
+		events, err := client.Events(ctx)
+		if err != nil {
+			return err
+		}
+		defer events.Close()
+		for {
+			event, err := events.Next()
+			if err != nil {
+				// It stays as it is.
+				if _, again := events.Next(); again != err {
+					t.Errorf("%v, and then %v", err, again)
+				}
+				return err
+			}
+			if event.Name != "keys" || string(event.Data) != "{}" {
+				t.Errorf("%+v", event)
+			}
+		}
+	}
 	encrypt := func(client *rke.Client) error {
 		_, _, err := client.Session("a").EncryptReader(ctx, strings.NewReader("x"))
 		return err
@@ -109,6 +129,15 @@ func TestOddAnswersAreToldApart(t *testing.T) {
 		{"a tunnel whose command failed", raw(announced, "0\r\nRKE-Exit-Status: 3\r\n\r\n"), tunnel, rke.ErrCommandFailed},
 		{"a tunnel whose command was killed", raw(announced, "0\r\nRKE-Exit-Status: 137\r\n\r\n"), tunnel, rke.ErrCommandFailed},
 		{"a tunnel whose command did well", raw(announced, "0\r\nRKE-Exit-Status: 0\r\n\r\n"), tunnel, nil},
+		{"events that end", raw(chunked, "19\r\n:\n\nevent: keys\ndata: {}\n\n\r\n0\r\n\r\n"), events, io.EOF},
+		{"events that were cut", raw(chunked, "19\r\n:\n\nevent: keys\ndata: {}\n\n\r\n"), events, rke.ErrBrokenOff},
+		{"events that were cut in an event", raw(chunked, "19\r\n:\n\nevent: keys\n"), events, rke.ErrBrokenOff},
+		{"events whose end cannot be told from a cut", raw("X: y", ":\n\n"), events, rke.ErrAnswer},
+		{"events that are none", raw(chunked, "9\r\ndata: x\n\n\r\n0\r\n\r\n"), events, rke.ErrAnswer},
+		{"events without objects", raw(chunked, "c\r\ndata: null\n\n\r\n0\r\n\r\n"), events, rke.ErrAnswer},
+		{"an event in an endless line", raw("Content-Length: 99999", "data: "+strings.Repeat("x", 70_000)), events, rke.ErrAnswer},
+		{"an event of endless lines", raw("Content-Length: 999999", strings.Repeat("data: x\n", 70_000)), events, rke.ErrAnswer},
+		{"too many listeners", withStatus(503, `{"error":true,"message":"32 listeners","code":503}`), events, rke.ErrExchange},
 		{"an unknown path", withStatus(404, `{"error":true,"message":"No such path","code":404}`), status, rke.ErrRequest},
 		{"a failure", withStatus(500, `{"error":true,"message":"Internal","code":500}`), status, rke.ErrDaemon},
 		{"an unknown failure", withStatus(507, `{"error":true,"message":"Full","code":507}`), status, rke.ErrDaemon},
@@ -163,6 +192,31 @@ func TestAnErrorSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 		t.Fatalf("%#v", err)
 	}
 	if expected := "rke: Session not found (404): open a new one"; err.Error() != expected {
+		t.Fatal(err)
+	}
+}
+
+func TestAnEventIsReadHoweverItIsCutIntoPieces(t *testing.T) {
+	text := ":\n\n: hello\nevent: keys\ndata: {}\n\nevent:exchange\r\nid: 1\r\ndata: {\"domain\":\ndata: \"grün\",\"raida\":7,\"ms\":1.5}\r\n\r\n:\n\nevent: none\n\ndata: {}\n\n"
+	var chunks strings.Builder
+	for at := range []byte(text) {
+		fmt.Fprintf(&chunks, "1\r\n%s\r\n", text[at:at+1])
+	}
+	events, err := asking(t, raw("Transfer-Encoding: chunked", chunks.String()+"0\r\n\r\n")).Events(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer events.Close()
+	for _, name := range []string{"keys", "exchange", "message"} {
+		event, err := events.Next()
+		if err != nil || event.Name != name {
+			t.Fatal(event, err)
+		}
+		if step := event.Exchange; (step != nil) != (name == "exchange") || step != nil && (step.Domain != "grün" || step.Raida != 7 || *step.Milliseconds != 1.5) {
+			t.Fatal(step)
+		}
+	}
+	if _, err := events.Next(); err != io.EOF {
 		t.Fatal(err)
 	}
 }

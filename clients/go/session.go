@@ -20,27 +20,27 @@ type Session struct {
 	expiresAt time.Time
 }
 
-// ID is the session's id. Who has it can use the session.
+// ID is the session's id. Anyone who has it can use the session.
 func (s *Session) ID() string {
 	return s.id
 }
 
-// Created is the answer with which it was opened; nil where that was done elsewhere.
+// Created is the response that opened it; nil if it was opened elsewhere.
 func (s *Session) Created() *Created {
 	return s.created
 }
 
-// ExpiresAt is when it ends by itself, as far as this value knows.
+// ExpiresAt is when it expires, as far as this value knows.
 func (s *Session) ExpiresAt() time.Time {
 	return s.expiresAt
 }
 
-// Show tells how its key was made, and how often it was used.
+// Show returns how its key was made, and how often it was used.
 func (s *Session) Show(ctx context.Context) (*Shown, error) {
 	return get[Shown](ctx, s.client, s.path(), nil)
 }
 
-// Renew gives it its whole time again. The new end is in ExpiresAt, too.
+// Renew restarts its lifetime. The new expiry is in ExpiresAt, too.
 func (s *Session) Renew(ctx context.Context) (*Renewed, error) {
 	var renewed Renewed
 	if err := s.client.call(ctx, http.MethodPost, s.path()+"/renew", nil, &renewed); err != nil {
@@ -54,14 +54,14 @@ func (s *Session) Renew(ctx context.Context) (*Renewed, error) {
 type DeleteOptions struct {
 	// Forget removes what the cache keeps for the domain too.
 	Forget bool
-	// Verify makes the daemon look for the wiped key in its memory, and asks for the receipt.
+	// Verify makes the daemon scan its memory for the wiped key, and returns an erasure receipt.
 	Verify bool
 	// Everywhere waits up to five seconds for the Content Server to wipe its copy of the key too; Deleted.Remote says
-	// whether it has. Without it the daemon sees to that in the background.
+	// whether it has. Without it the daemon asks the Content Server in the background.
 	Everywhere bool
 }
 
-// Delete ends it: when it returns, its id is dead, its key is wiped and cannot be made again. What was sealed or
+// Delete ends it: when it returns, its id is invalid, its key is wiped and cannot be made again. What was sealed or
 // encrypted in it stays unreadable.
 func (s *Session) Delete(ctx context.Context, options DeleteOptions) (*Deleted, error) {
 	query := url.Values{}
@@ -75,7 +75,7 @@ func (s *Session) Delete(ctx context.Context, options DeleteOptions) (*Deleted, 
 	return &deleted, nil
 }
 
-// Close ends it, if it has not ended by itself. It waits ten seconds at most; Delete takes a context.
+// Close ends it, unless it has already ended. It waits ten seconds at most; Delete takes a context.
 func (s *Session) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()

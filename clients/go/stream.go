@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// errNotWhole is why an answer is broken off that HTTP takes for whole.
+// errNotWhole is why a response counts as broken off that HTTP takes for whole.
 var errNotWhole = errors.New("it is not whole")
 
 // source is where the data of a request comes from. It remembers how it ended: HTTP only shows that the
@@ -55,7 +55,7 @@ func (s *source) given() (int64, bool) {
 	return s.size, s.err == io.EOF
 }
 
-// reader is the body of an answer. It ends with io.EOF, or with an error that says why it does not go on.
+// reader is the body of a response. It ends with io.EOF, or with the error that ended it.
 type reader struct {
 	ctx  context.Context
 	body io.ReadCloser
@@ -84,7 +84,7 @@ func (r *reader) isWhole() bool {
 	return ended && r.work.isWhole(given, r.size)
 }
 
-// Close ends the request, however much of the answer is still to come.
+// Close ends the request, however much of the response is still missing.
 func (r *reader) Close() error {
 	return r.body.Close()
 }

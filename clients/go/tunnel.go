@@ -23,7 +23,7 @@ type Tunnel struct {
 	hasEnded bool
 }
 
-// Tunnel sends what is read from data to the session's Content Server, and gives what comes back, both for as long as
+// Tunnel sends what is read from data to the session's Content Server, and returns what comes back, both for as long as
 // they last and at the same time. The daemon seals and opens every record, so the key stays where it is.
 //
 // Give an io.Pipe where what is sent depends on what comes. data is read until the tunnel is closed, and not closed.
@@ -36,7 +36,7 @@ func (s *Session) Tunnel(ctx context.Context, data io.Reader) (*Tunnel, error) {
 	}
 	if len(response.TransferEncoding) == 0 && response.ContentLength < 0 {
 		response.Body.Close()
-		return nil, noAnswer(s.client.address, "nothing shows where its answer ends")
+		return nil, noAnswer(s.client.address, "its response has no recognisable end")
 	}
 	return &Tunnel{ctx: ctx, response: response, from: from}, nil
 }

@@ -1,4 +1,4 @@
-// Requests to a daemon, and what becomes of them: a good answer, or an error that says what to do.
+// Requests to a daemon, and their results: a successful response, or an error that says what to do.
 
 import { AnswerError, BrokenOffError, NoDaemonError, refusal } from './errors.js';
 
@@ -21,17 +21,17 @@ export class Calls {
     return this.#url;
   }
 
-  /** The JSON of a good answer. `json` is the body to send, if there is one. */
+  /** The JSON of a successful response. `json` is the body to send, if there is one. */
   async json(method, path, { query, json, signal, keepalive } = {}) {
     const headers = json === undefined ? {} : { 'Content-Type': 'application/json' };
     const body = json === undefined ? undefined : JSON.stringify(json);
     const response = await this.send(method, path, { query, headers, body, signal, keepalive });
     const answer = await this.#parsed(response, signal);
-    if (answer === undefined) throw new AnswerError(this.#url, 'its answer is no JSON object');
+    if (answer === undefined) throw new AnswerError(this.#url, 'its response is not a JSON object');
     return answer;
   }
 
-  /** The bytes of a good answer to raw data. `isWhole` judges how many there are. */
+  /** The bytes of a successful response to raw data. `isWhole` judges how many there are. */
   async bytes(path, headers, body, { signal, isWhole }) {
     const response = await this.raw(path, headers, body, { signal });
     try {
@@ -43,14 +43,14 @@ export class Calls {
     }
   }
 
-  /** A good answer to raw data, whose body is still to be read. */
+  /** A successful response to raw data, whose body is still to be read. */
   async raw(path, headers, body, { signal, source }) {
-    // A daemon may answer before it has heard all, and hang up then: such a connection must not be used again.
+    // A daemon may respond before it has read everything, and then hang up: such a connection must not be reused.
     const all = { 'Content-Type': 'application/octet-stream', Connection: 'close', ...headers };
     return this.send('POST', path, { headers: all, body, signal, source });
   }
 
-  /** A good answer. `source` is where the body comes from, if that can fail. */
+  /** A successful response. `source` is where the body comes from, if that can fail. */
   async send(method, path, { query, headers, body, signal, source, keepalive }) {
     const url = this.#url + path + search(query);
     const init = { ...ALWAYS, method, body, signal, keepalive, headers: await this.#headers(headers) };
@@ -70,7 +70,7 @@ export class Calls {
 
   async #headers(given) {
     const headers = new Headers(given);
-    // A daemon that is asked under a name over plain HTTP wants to see that no page of another site asks.
+    // Under a name over plain HTTP, the daemon requires proof that no page of another site sends the request.
     headers.set('X-RKE-Request', '1');
     const token = typeof this.#token === 'function' ? await this.#token() : this.#token;
     if (token) headers.set('Authorization', `Bearer ${token.trim()}`);
@@ -85,7 +85,7 @@ export class Calls {
     return refusal(response.status, answer, response.headers);
   }
 
-  /** The JSON object of an answer; undefined where it is something else. */
+  /** The JSON object of a response; undefined if it is not one. */
   async #parsed(response, signal) {
     let text;
     try {

@@ -4,46 +4,46 @@
 export class RkeError extends Error {
   /**
    * @param {string} reason what is wrong
-   * @param {string} remedy what to do about it; empty where the reason says it
+   * @param {string} remedy what to do about it; empty if the reason says it
    */
   constructor(reason, remedy = '', options = undefined) {
     super(remedy ? `${reason}: ${remedy}` : reason, options);
     this.name = new.target.name;
     this.reason = reason;
     this.remedy = remedy;
-    /** The HTTP status, where the daemon has answered. */
+    /** The HTTP status, if the daemon has responded. */
     this.status = undefined;
-    /** The `code` of its answer: the same number. */
+    /** The `code` of its response: the same number. */
     this.code = undefined;
-    /** What else its answer says: `session_id`, `domain`, `wallet_path` and others. */
+    /** The other fields of its response: `session_id`, `domain`, `wallet_path` and others. */
     this.fields = {};
-    /** By which the daemon's log names the request, where the engine shows it. */
+    /** Names the request in the daemon's log, if the engine shows it. */
     this.requestId = undefined;
   }
 }
 
-/** Nobody answers there, or the browser does not let this page read what they answer. */
+/** Nothing responds there, or the browser does not let this page read the response. */
 export class NoDaemonError extends RkeError {
   constructor(url, cause) {
     const origin = globalThis.location?.origin;
     const page = origin ? `, or let pages of ${origin} in with --allow-origin` : '';
     const remedy = `start one with \`rke serve\`, name another address${page}`;
-    super(`No daemon answers at ${url} (${innermost(cause)})`, remedy, { cause });
+    super(`No daemon responds at ${url} (${innermost(cause)})`, remedy, { cause });
   }
 }
 
-/** The answer ended before its end. What came of it is not whole and must not be used. */
+/** The response was cut short. What arrived is incomplete and must not be used. */
 export class BrokenOffError extends RkeError {
-  constructor(cause, remedy = 'throw away what came; the session has ended, the data was altered, or the daemon is gone') {
-    super(`The daemon broke the answer off (${innermost(cause)})`, remedy, { cause });
+  constructor(cause, remedy = 'discard what arrived; the session has ended, the data was altered, or the daemon is gone') {
+    super(`The daemon broke the response off (${innermost(cause)})`, remedy, { cause });
   }
 }
 
-/** What answers there is no daemon that this library understands. */
+/** The program at this address is not a daemon that this library understands. */
 export class AnswerError extends RkeError {
   constructor(url, oddity, cause) {
-    const remedy = 'see what listens there, and whether daemon and library are of one version';
-    super(`What answers at ${url} is no rke daemon: ${oddity}`, remedy, { cause });
+    const remedy = 'check what listens there, and whether daemon and library have the same version';
+    super(`The program at ${url} is not an rke daemon: ${oddity}`, remedy, { cause });
   }
 }
 
@@ -55,7 +55,7 @@ export class TooLargeError extends RkeError {
   }
 }
 
-/** The daemon refused: it answered with an error. */
+/** The daemon refused: it responded with an error. */
 class Refusal extends RkeError {
   constructor(status, answer, remedy) {
     super(answer.message, remedy);
@@ -76,11 +76,11 @@ export class RequestError extends Refusal {
 /** 401, 403, 421: the daemon does not let this client do it, or knows the domain by another Content Server. */
 export class NotAllowedError extends Refusal {
   constructor(status, answer) {
-    super(status, answer, status === 401 ? '' : 'ask whoever runs the daemon');
+    super(status, answer, status === 401 ? '' : "ask the daemon's operator");
   }
 }
 
-/** 404: there is no such session. It has expired, was deleted, or never was. */
+/** 404: no session has this id. It has expired, was deleted, or never was. */
 export class NotFoundError extends Refusal {
   constructor(status, answer) {
     super(status, answer, 'open a new one');
@@ -107,15 +107,15 @@ export class LimitError extends Refusal {
     const seconds = Number.parseInt(headers.get('Retry-After') ?? '', 10);
     const wait = Number.isNaN(seconds) ? 'wait' : `wait ${seconds} seconds`;
     super(status, answer, `delete a session, or ${wait}`);
-    /** After how many seconds it is worth to try again, where the daemon says so. */
+    /** After how many seconds to try again, if the daemon says so. */
     this.retryAfter = Number.isNaN(seconds) ? undefined : seconds;
   }
 }
 
-/** 503: the RAIDAs made no key. */
+/** 503: the RAIDAs made no key, or the daemon has too much to do. */
 export class ExchangeError extends Refusal {
   constructor(status, answer) {
-    super(status, answer, 'try again later; the fields say which RAIDAs are the trouble');
+    super(status, answer, `try again later${answer.faults ? '; the fields say which RAIDAs failed' : ''}`);
     /** Indexes of the RAIDAs that gave a share. */
     this.answered = answer.answered ?? [];
     /** The RAIDAs that gave none, and why. */
@@ -133,7 +133,7 @@ export class UpstreamError extends Refusal {
 /** 408, 500: the daemon could not do it. */
 export class DaemonError extends Refusal {
   constructor(status, answer) {
-    super(status, answer, "try again; if it stays, look into the daemon's log");
+    super(status, answer, "try again; if it persists, read the daemon's log");
   }
 }
 
@@ -150,7 +150,7 @@ const CLASSES = new Map([
   [503, ExchangeError],
 ]);
 
-/** The error that an error answer of the daemon stands for. */
+/** The error for an error response of the daemon. */
 export function refusal(status, answer, headers) {
   const error = new (classOf(status, answer))(status, answer, headers);
   error.requestId = headers.get('X-Request-Id') ?? undefined;

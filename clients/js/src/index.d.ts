@@ -1,4 +1,4 @@
-// The types of the library. What the daemon answers keeps the daemon's names: docs/api.md describes it.
+// The types of the library. Responses keep the daemon's names: docs/api.md describes it.
 
 declare global {
   interface SymbolConstructor {
@@ -7,10 +7,10 @@ declare global {
   }
 }
 
-/** Data that is all there. Of a text its UTF-8 is meant. */
+/** Data in memory. A text stands for its UTF-8. */
 export type Data = string | ArrayBuffer | ArrayBufferView | Blob;
 
-/** Data that is read bit by bit. */
+/** Data that is read in pieces. */
 export type DataStream =
   | ReadableStream<Uint8Array | string>
   | AsyncIterable<Uint8Array | string>
@@ -18,7 +18,7 @@ export type DataStream =
   | Blob;
 
 export interface Cancellable {
-  /** Calls the request off, and its stream. */
+  /** Cancels the request and its stream. */
   signal?: AbortSignal;
 }
 
@@ -28,11 +28,11 @@ export interface Sealing extends Cancellable {
 }
 
 export interface RkeOptions {
-  /** Where the daemon is: `http://127.0.0.1:8080` if nothing is said. */
+  /** The address of the daemon; `http://127.0.0.1:8080` by default. */
   url?: string;
   /** The token of a daemon with `--require-token`, or a function that gets it, called for each request. */
   token?: string | (() => string | undefined | Promise<string | undefined>);
-  /** Sends the requests in place of the engine's own `fetch`. */
+  /** A replacement for the engine's own `fetch`. */
   fetch?: typeof fetch;
 }
 
@@ -41,7 +41,7 @@ export interface OpenOptions extends Cancellable {
   domain: string;
   /** Absolute path of the wallet folder on the daemon's machine. */
   walletPath: string;
-  /** Asks the RAIDAs even if the daemon's cache would do. */
+  /** Asks the RAIDAs even if the daemon's cache could serve. */
   fresh?: boolean;
 }
 
@@ -52,7 +52,7 @@ export interface Created {
   domain: string;
   cs_id: string;
   expires_at: string;
-  /** Whether it was opened without asking a RAIDA. It has a key of its own all the same. */
+  /** Whether it was opened without asking a RAIDA. It has a key of its own in any case. */
   from_cache: boolean;
 }
 
@@ -91,6 +91,10 @@ export interface Sessions {
   total: number;
   active: number;
   sessions: SessionRow[];
+  /** How many of them have a key of 8 bits. */
+  weak: number;
+  /** How many of them have a strong key, but ends that know each other by 1-byte shares only. */
+  weakly_authenticated: number;
 }
 
 export interface Renewed {
@@ -110,9 +114,9 @@ export interface Deleted {
   command: 'rke_session_delete';
   success: true;
   session_id: string;
-  /** Only where it was asked for with `verify`. */
+  /** Only with `verify`. */
   wipe?: Wipe;
-  /** Only with `everywhere`: what has become of the key at the Content Server. */
+  /** Only with `everywhere`: the state of the key at the Content Server. */
   remote?: 'forgotten' | 'pending' | 'unsupported';
 }
 
@@ -155,7 +159,7 @@ export interface Raidas {
   required: number;
   margin: number | null;
   raidas: Raida[];
-  /** Where guardians say that they are; null where the daemon has none. */
+  /** The RAIDA directory of the guardians; null if the daemon has none. */
   directory: RaidaDirectory | null;
 }
 
@@ -197,10 +201,30 @@ export interface Status {
   sandbox: { landlock: 'off' | 'writes' | 'reads_and_writes'; seccomp: boolean; no_new_privs: boolean };
 }
 
+/** One step of an exchange. */
+export interface ExchangeStep {
+  domain: string;
+  /** The index of a RAIDA. */
+  raida: number;
+  state: 'asked' | 'answered' | 'failed';
+  /** How long the response took, if the state is `answered`. */
+  ms: number | null;
+  /** Why, if the state is `failed`. */
+  fault: string | null;
+}
+
+/**
+ * A change at the daemon: a step of an exchange, or the endpoint whose response has changed. Later daemons may have events with
+ * other names.
+ */
+export type RkeEvent =
+  | { name: 'sessions' | 'keys' | 'raidas' | 'activity' | 'refusals'; data: Record<string, never> }
+  | { name: 'exchange'; data: ExchangeStep };
+
 export interface DeleteOptions extends Cancellable {
   /** Removes what the cache keeps for the domain too. */
   forget?: boolean;
-  /** Makes the daemon look for the wiped key in its memory; the receipt is in `wipe`. */
+  /** Makes the daemon scan its memory for the wiped key; the erasure receipt is in `wipe`. */
   verify?: boolean;
   /** Waits up to five seconds for the Content Server to wipe the key too; `remote` says whether it has. */
   everywhere?: boolean;
@@ -225,40 +249,59 @@ export class Rke {
   readonly url: string;
   /** Opens a session. */
   open(options: OpenOptions): Promise<Session>;
-  /** A session that was opened elsewhere. Nothing is asked: whether it lives shows when it is used. */
+  /** A session that was opened elsewhere. It makes no request: the first use shows whether it lives. */
   session(id: string): Session;
   /** Lists the sessions. */
   sessions(options?: Cancellable): Promise<Sessions>;
-  /** Ends all sessions, or those of a domain, and gives their number. */
+  /** Ends all sessions, or those of a domain, and returns their number. */
   deleteSessions(options?: { domain?: string; forget?: boolean } & Cancellable): Promise<number>;
   /** Lists the cached keys, which open later sessions without asking the RAIDAs. No secret is in it. */
   keys(options?: Cancellable): Promise<Keys>;
-  /** Removes all cached keys, or those of a domain, and gives their number. Sessions go on. */
+  /** Removes all cached keys, or those of a domain, and returns their number. Sessions stay open. */
   deleteKeys(options?: { domain?: string } & Cancellable): Promise<number>;
   /** Looks up a domain's Content Server in DNS. */
   discover(domain: string, options?: Cancellable): Promise<Discovered>;
-  /** Shows how the RAIDAs have been doing. */
+  /** Shows the health of the RAIDAs. */
   raidas(options?: Cancellable): Promise<Raidas>;
-  /** Makes the daemon ask its guardians where the RAIDAs are, and shows how those have been doing. */
+  /** Makes the daemon ask its guardians where the RAIDAs are, and shows their health. */
   refreshRaidas(options?: Cancellable): Promise<Raidas>;
-  /** Shows how the daemon is doing. */
+  /** Shows the state of the daemon. */
   status(options?: Cancellable): Promise<Status>;
+  /** Listens to changes at the daemon, and to the steps of its exchanges. In a page: to those of its own origin. */
+  events(options?: Cancellable): Promise<Events>;
+}
+
+/**
+ * Events as they happen, from `Rke.events`. Iterate over it: it ends where the daemon stops, and throws a BrokenOffError where the
+ * connection is cut.
+ */
+export class Events implements AsyncIterableIterator<RkeEvent> {
+  private constructor();
+  /** The next event, as iterators give it. */
+  next(): Promise<IteratorResult<RkeEvent, undefined>>;
+  /** What the end of a loop does: `close()`. */
+  return(): Promise<IteratorResult<RkeEvent, undefined>>;
+  /** Listens no longer. A `next()` that waits gives the end. */
+  close(): Promise<void>;
+  [Symbol.asyncIterator](): this;
+  /** What `await using` does: `close()`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** A session of a daemon, from `Rke.open` or `Rke.session`. Its key never leaves the daemon. */
 export class Session {
   private constructor();
-  /** The id. Who has it can use the session. */
+  /** The id. Anyone who has it can use the session. */
   readonly id: string;
-  /** The answer with which it was opened; undefined where that was done elsewhere. */
+  /** The response that opened it; undefined if it was opened elsewhere. */
   readonly created: Created | undefined;
-  /** When it ends by itself, as far as this object knows. */
+  /** When it expires, as far as this object knows. */
   readonly expiresAt: Date | undefined;
   /** How its key was made, and how often it was used. */
   show(options?: Cancellable): Promise<Shown>;
-  /** Gives it its whole time again. The new end is in `expiresAt`, too. */
+  /** Restarts its lifetime. The new expiry is in `expiresAt`, too. */
   renew(options?: Cancellable): Promise<Renewed>;
-  /** Seals data. It opens only in this session and while the session lives, and alterations are noticed. */
+  /** Seals data. It opens only in this session and while the session lives, and alterations are detected. */
   seal(data: Data, options?: Sealing): Promise<Uint8Array>;
   /** Opens what was sealed, or throws a DamagedError. */
   open(sealed: Data, options?: Sealing): Promise<Uint8Array>;
@@ -266,9 +309,9 @@ export class Session {
   openText(sealed: Data, options?: Sealing): Promise<string>;
   /** Seals a stream of any size as it is read. */
   sealStream(data: DataStream, options?: Sealing): Promise<ReadableStream<Uint8Array>>;
-  /** Opens a sealed stream as it comes. Only its good end shows that nothing is missing. */
+  /** Opens a sealed stream as it comes. Only a successful end shows that nothing is missing. */
   openStream(sealed: DataStream, options?: Sealing): Promise<ReadableStream<Uint8Array>>;
-  /** Encrypts data in counter mode for this session, while it lives. Alterations go unnoticed. */
+  /** Encrypts data in counter mode for this session, while it lives. Alterations are not detected. */
   encrypt(data: Data, options?: Cancellable): Promise<Encrypted>;
   /** The reverse of `encrypt`. */
   decrypt(ciphertext: Data, nonce: string, options?: Cancellable): Promise<Uint8Array>;
@@ -282,11 +325,11 @@ export class Session {
     nonce: string,
     options?: Cancellable,
   ): Promise<ReadableStream<Uint8Array>>;
-  /** Sends data to the Content Server and gives what comes back. Only its good end shows that nothing is missing. */
+  /** Sends data to the Content Server and returns what comes back. Only a successful end shows that nothing is missing. */
   tunnel(data?: DataStream, options?: Cancellable): Promise<ReadableStream<Uint8Array>>;
-  /** Ends it: its id is dead, its key is wiped and cannot be made again when this resolves. */
+  /** Ends it: its id is invalid, its key is wiped and cannot be made again when this resolves. */
   delete(options?: DeleteOptions): Promise<Deleted>;
-  /** Ends it, if it has not ended by itself. */
+  /** Ends it, unless it has already ended. */
   close(options?: Cancellable): Promise<void>;
   /** What `await using` does: `close()`. */
   [Symbol.asyncDispose](): Promise<void>;
@@ -294,26 +337,26 @@ export class Session {
 
 /** The base of all errors of this library. `message` is `reason` and `remedy` together. */
 export class RkeError extends Error {
-  /** What is wrong: the daemon's own words, where it has answered. */
+  /** What is wrong: the daemon's own words, if it has responded. */
   readonly reason: string;
-  /** What to do about it; empty where the reason says it. */
+  /** What to do about it; empty if the reason says it. */
   readonly remedy: string;
-  /** The HTTP status, where the daemon has answered. */
+  /** The HTTP status, if the daemon has responded. */
   readonly status: number | undefined;
-  /** The `code` of its answer: the same number. */
+  /** The `code` of its response: the same number. */
   readonly code: number | undefined;
-  /** What else its answer says: `session_id`, `domain`, `wallet_path` and others. */
+  /** The other fields of its response: `session_id`, `domain`, `wallet_path` and others. */
   readonly fields: Record<string, unknown>;
-  /** By which the daemon's log names the request, where the engine shows it. */
+  /** Names the request in the daemon's log, if the engine shows it. */
   readonly requestId: string | undefined;
   protected constructor(...parts: never[]);
 }
 
-/** Nobody answers there, or the browser does not let this page read what they answer. */
+/** Nothing responds there, or the browser does not let this page read the response. */
 export class NoDaemonError extends RkeError {}
-/** The answer ended before its end. What came of it is not whole and must not be used. */
+/** The response was cut short. What arrived is incomplete and must not be used. */
 export class BrokenOffError extends RkeError {}
-/** What answers there is no daemon that this library understands. */
+/** The program at this address is not a daemon that this library understands. */
 export class AnswerError extends RkeError {}
 /** More data than a browser can send to a daemon in one body. */
 export class TooLargeError extends RkeError {}
@@ -321,7 +364,7 @@ export class TooLargeError extends RkeError {}
 export class RequestError extends RkeError {}
 /** 401, 403, 421: the daemon does not let this client do it, or knows the domain by another Content Server. */
 export class NotAllowedError extends RkeError {}
-/** 404: there is no such session. It has expired, was deleted, or never was. */
+/** 404: no session has this id. It has expired, was deleted, or never was. */
 export class NotFoundError extends RkeError {}
 /** 409: the session's key has been used as much as it may be. */
 export class FreshKeyError extends RkeError {}
@@ -334,11 +377,11 @@ export class DaemonError extends RkeError {}
 
 /** 429: no place is free. */
 export class LimitError extends RkeError {
-  /** After how many seconds it is worth to try again, where the daemon says so. */
+  /** After how many seconds to try again, if the daemon says so. */
   readonly retryAfter: number | undefined;
 }
 
-/** 503: the RAIDAs made no key. */
+/** 503: the RAIDAs made no key, or the daemon has too much to do. */
 export class ExchangeError extends RkeError {
   /** Indexes of the RAIDAs that gave a share. */
   readonly answered: number[];

@@ -1,5 +1,5 @@
-// What applications import. The parts: a daemon (rke.js), a session of it (session.js), what can go
-// wrong (errors.js).
+// What applications import. The parts: a daemon (rke.js), a session of it (session.js), what happens at the daemon
+// (events.js), what can go wrong (errors.js).
 
 export { fromBase64, toBase64 } from './bytes.js';
 export {
@@ -18,5 +18,6 @@ export {
   TooLargeError,
   UpstreamError,
 } from './errors.js';
+export { Events } from './events.js';
 export { Rke } from './rke.js';
 export { Session } from './session.js';

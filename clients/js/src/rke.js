@@ -1,9 +1,10 @@
-// A daemon: opens sessions, and tells of itself.
+// A daemon: opens sessions, and describes itself.
 
 import { Calls } from './calls.js';
+import { listen } from './events.js';
 import { Session } from './session.js';
 
-/** Where a daemon listens that was told nothing else. */
+/** The default address of a daemon. */
 const DEFAULT_URL = 'http://127.0.0.1:8080';
 
 /** A daemon. */
@@ -11,8 +12,8 @@ export class Rke {
   #calls;
 
   /**
-   * `token` is the daemon's token or a function that gets it, which is called for each request; `fetch` is
-   * what sends requests in place of the engine's.
+   * `token` is the daemon's token or a function that returns it, which is called for each request; `fetch` is
+   * a replacement for the engine's `fetch`.
    */
   constructor({ url = DEFAULT_URL, token, fetch } = {}) {
     this.#calls = new Calls(url, token, fetch);
@@ -25,7 +26,7 @@ export class Rke {
 
   /**
    * Opens a session, with a key of its own. The wallet is a folder on the daemon's machine; `fresh` asks the RAIDAs
-   * even if the daemon's cache would do.
+   * even if the daemon's cache could serve.
    */
   async open({ domain, walletPath, fresh = false, signal }) {
     const json = { domain, wallet_path: walletPath, fresh };
@@ -33,7 +34,7 @@ export class Rke {
     return new Session(this.#calls, created.session_id, created);
   }
 
-  /** A session that was opened elsewhere. Nothing is asked: whether it lives shows when it is used. */
+  /** A session that was opened elsewhere. It makes no request: the first use shows whether it lives. */
   session(id) {
     return new Session(this.#calls, id);
   }
@@ -43,7 +44,7 @@ export class Rke {
     return this.#calls.json('GET', '/api/rke/sessions', { signal });
   }
 
-  /** Ends all sessions, or those of a domain, and gives their number. In a page: those that its origin has opened. */
+  /** Ends all sessions, or those of a domain, and returns their number. In a page: those that its origin has opened. */
   async deleteSessions({ domain, forget, signal } = {}) {
     const query = { domain, forget };
     return (await this.#calls.json('DELETE', '/api/rke/sessions', { query, signal })).deleted;
@@ -54,7 +55,7 @@ export class Rke {
     return this.#calls.json('GET', '/api/rke/keys', { signal });
   }
 
-  /** Removes all cached keys, or those of a domain, and gives their number. Sessions go on. */
+  /** Removes all cached keys, or those of a domain, and returns their number. Sessions stay open. */
   async deleteKeys({ domain, signal } = {}) {
     return (await this.#calls.json('DELETE', '/api/rke/keys', { query: { domain }, signal })).deleted;
   }
@@ -64,18 +65,23 @@ export class Rke {
     return this.#calls.json('GET', '/api/rke/discover', { query: { domain }, signal });
   }
 
-  /** Shows how the RAIDAs have been doing. */
+  /** Shows the health of the RAIDAs. */
   async raidas({ signal } = {}) {
     return this.#calls.json('GET', '/api/rke/raidas', { signal });
   }
 
-  /** Makes the daemon ask its guardians where the RAIDAs are, and shows how those have been doing. */
+  /** Makes the daemon ask its guardians where the RAIDAs are, and shows their health. */
   async refreshRaidas({ signal } = {}) {
     return this.#calls.json('POST', '/api/rke/raidas/refresh', { signal });
   }
 
-  /** Shows how the daemon is doing. */
+  /** Shows the state of the daemon. */
   async status({ signal } = {}) {
     return this.#calls.json('GET', '/api/rke/status', { signal });
+  }
+
+  /** Listens to changes at the daemon, and to the steps of its exchanges. In a page: to those of its own origin. */
+  async events({ signal } = {}) {
+    return listen(this.#calls, signal);
   }
 }

@@ -23,17 +23,17 @@ export class Session {
     if (created) this.#expiresAt = new Date(created.expires_at);
   }
 
-  /** The id. Who has it can use the session. */
+  /** The id. Anyone who has it can use the session. */
   get id() {
     return this.#id;
   }
 
-  /** The answer with which it was opened; undefined where that was done elsewhere. */
+  /** The response that opened it; undefined if it was opened elsewhere. */
   get created() {
     return this.#created;
   }
 
-  /** When it ends by itself, as far as this object knows. */
+  /** When it expires, as far as this object knows. */
   get expiresAt() {
     return this.#expiresAt;
   }
@@ -43,7 +43,7 @@ export class Session {
     return this.#calls.json('GET', this.#path(), { signal });
   }
 
-  /** Gives it its whole time again. The new end is in `expiresAt`, too. */
+  /** Restarts its lifetime. The new expiry is in `expiresAt`, too. */
   async renew({ signal } = {}) {
     const answer = await this.#calls.json('POST', `${this.#path()}/renew`, { signal });
     this.#expiresAt = new Date(answer.expires_at);
@@ -51,7 +51,7 @@ export class Session {
   }
 
   /**
-   * Seals data: nobody can read it without the key, nor alter it unnoticed. It opens only in this session, and only
+   * Seals data: nobody can read it without the key, nor alter it undetected. It opens only in this session, and only
    * while the session lives.
    */
   async seal(data, { associatedData, signal } = {}) {
@@ -82,8 +82,8 @@ export class Session {
   }
 
   /**
-   * Encrypts data in counter mode. Only this session decrypts it, while it lives. Alterations go unnoticed; `seal` is
-   * for where they must not.
+   * Encrypts data in counter mode. Only this session decrypts it, while it lives. Alterations are not detected; use `seal`
+   * if they must be.
    */
   async encrypt(data, { signal } = {}) {
     const { bytes, nonce } = await this.#work('encrypt').whole(data, signal);
@@ -111,7 +111,7 @@ export class Session {
   }
 
   /**
-   * Sends data to the Content Server as it is read, and gives what comes back, as it comes. A good end is one that the
+   * Sends data to the Content Server as it is read, and returns what comes back, as it comes. A good end is one that the
    * Content Server itself has sent, after a command that ended with status 0; everything else is a BrokenOffError. Node sends
    * nothing before the first piece of data is there, browsers send all of it before they read anything.
    */
@@ -120,7 +120,7 @@ export class Session {
   }
 
   /**
-   * Ends it: when this resolves, its id is dead, its key is wiped and cannot be made again. `forget` removes what the
+   * Ends it: when this resolves, its id is invalid, its key is wiped and cannot be made again. `forget` removes what the
    * cache keeps for the domain too, `verify` gives a receipt, `everywhere` waits up to five seconds for the Content
    * Server to wipe the key too and says in `remote` whether it has.
    */
@@ -130,7 +130,7 @@ export class Session {
     return this.#calls.json('DELETE', this.#path(), { query, signal, keepalive: true });
   }
 
-  /** Ends it, if it has not ended by itself. `await using` does this. */
+  /** Ends it, unless it has already ended. `await using` does this. */
   async close({ signal } = {}) {
     try {
       await this.delete({ signal });

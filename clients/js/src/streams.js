@@ -11,8 +11,8 @@ import { TooLargeError } from './errors.js';
 export const CAN_STREAM = globalThis.process?.versions?.node !== undefined;
 
 /**
- * The longest raw body that a browser sends, in bytes. A browser reads no answer before all of the body is
- * sent, and the daemon reads no further than its answer is taken: between them are the system's buffers only.
+ * The longest raw body that a browser sends, in bytes. A browser reads no response before all of the body is
+ * sent, and the daemon reads no further than its response is taken: between them are only the system's buffers.
  */
 const BROWSER_LIMIT = 8 * 1024 * 1024;
 
@@ -38,7 +38,7 @@ export class Source {
     this.#chunks = this.#blob ? undefined : chunksOf(data);
   }
 
-  /** It as a body that `fetch` takes: the whole of it where the engine cannot send it bit by bit. */
+  /** It as a body that `fetch` takes: all of it if the engine cannot send it in pieces. */
   async body(signal) {
     this.#stream = this.#blob ? undefined : this.#read();
     if (CAN_STREAM && this.#stream) return this.#stream;
@@ -113,8 +113,8 @@ function chunksOfStream(stream) {
 }
 
 /**
- * The body of an answer. It ends well, or with an error that says why it does not go on. `isWhole` judges
- * the bytes that the source gave and those that came, whether the source has ended, too: Node takes an answer
+ * The body of a response. It ends, or fails with the error that ended it. `isWhole` compares
+ * the bytes that the source gave and those that came, whether the source has ended, too: Node takes a response
  * for whole whose connection was to close after it, wherever it closed.
  */
 export function answerStream(response, { signal, source, isWhole, remedy }) {
@@ -139,4 +139,11 @@ export function answerStream(response, { signal, source, isWhole, remedy }) {
     return reader.cancel(reason);
   };
   return new ReadableStream({ pull, cancel }, { highWaterMark: 0 });
+}
+
+/** Whether a cut can be told from an end. Browsers tell by themselves, and show pages no such headers. */
+export function showsItsEnd(headers) {
+  if (!CAN_STREAM) return true;
+  if (/\bclose\b/i.test(headers.get('Connection') ?? '')) return false;
+  return headers.has('Transfer-Encoding') || headers.has('Content-Length');
 }

@@ -7,7 +7,7 @@ import { Readable, pipeline } from 'node:stream';
 export function unixSocket(socketPath) {
   return (url, { method, headers, body, signal }) =>
     new Promise((resolve, reject) => {
-      // A connection for each request: none is found closed by a daemon that answered before it had heard all.
+      // A connection for each request: none is closed by a daemon that has responded before it had read everything.
       const options = { socketPath, agent: false, method, headers: Object.fromEntries(headers), signal };
       const asked = request(url, options);
       asked.on('error', reject);
@@ -26,6 +26,6 @@ function responseOf(answer) {
 function send(body, asked, reject) {
   if (body instanceof Blob) return send(body.stream(), asked, reject);
   if (!(body instanceof ReadableStream)) return asked.end(body);
-  // Once there is an answer it is the answer that says what went wrong.
+  // Once a response has arrived, it says what went wrong.
   pipeline(Readable.fromWeb(body), asked, (error) => error && reject(error));
 }

@@ -12,7 +12,7 @@ const FIELDS = {
   decrypt: ['ciphertext', 'plaintext'],
 };
 
-/** Whether so many bytes of an answer are all that becomes of so many bytes. */
+/** Whether a response of this length is complete for data of that length. */
 const IS_WHOLE = {
   seal: (given, got) => got === sealedLength(given),
   open: (given, got) => given === sealedLength(got),
@@ -25,11 +25,11 @@ function sealedLength(length) {
   return 72 + length + 16 * Math.max(1, Math.ceil(length / 65536));
 }
 
-/** The headers of a raw body that stand for fields beside the data. */
+/** The headers of a raw body that stand for fields other than the data. */
 const HEADERS = { nonce: 'X-RKE-Nonce', associated_data: 'X-RKE-Associated-Data' };
 
 /**
- * Up to this many bytes go as JSON, which the daemon reads and judges whole before it answers; more goes as
+ * Up to this many bytes go as JSON, which the daemon reads whole and checks before it responds; more goes as
  * a raw body. JSON may have 1 MiB, and Base64 makes four bytes of three.
  */
 const JSON_LIMIT = 512 * 1024;
@@ -41,7 +41,7 @@ export class Work {
   #what;
   #beside;
 
-  /** `beside` are the fields beside the data, as the daemon names them. */
+  /** `beside` are the fields other than the data, by the daemon's names. */
   constructor(calls, id, what, beside = {}) {
     this.#calls = calls;
     this.#id = id;

@@ -1,11 +1,12 @@
 // What the list of calls cannot say, because each language has its own ways: kinds of data, signals,
-// streams that nobody wants any more, sessions that end with their block.
+// abandoned streams, sessions that end with their block.
 
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
 
-import { BrokenOffError, NotAllowedError, NotFoundError, Rke, fromBase64, toBase64 } from '../src/index.js';
+import { BrokenOffError, ExchangeError, NotAllowedError, NotFoundError, Rke, fromBase64, toBase64 } from '../src/index.js';
+import { unixSocket } from '../src/unix.js';
 import { stage } from './stage.js';
 
 const { url, wallet: walletPath } = stage.daemons.dev;
@@ -117,6 +118,7 @@ test('a signal calls everything off', () =>
       () => rke.raidas(options),
       () => rke.refreshRaidas(options),
       () => rke.status(options),
+      () => rke.events(options),
       () => session.show(options),
       () => session.renew(options),
       () => session.delete(options),
@@ -204,7 +206,7 @@ function sending() {
   return { pieces: pieces(), send, ended };
 }
 
-/** The next text of so many bytes that a stream gives. */
+/** The next text of that many bytes from a stream. */
 async function next(reader, length) {
   let text = '';
   while (text.length < length) {
@@ -244,6 +246,73 @@ for (const [what, cut, expected] of [
       await cut({ session, send, control });
       await assert.rejects(reader.read(), (error) => error.constructor === expected);
     }));
+}
+
+/** Waits for an event with this name. */
+async function heard(events, name) {
+  for (;;) {
+    const { done, value } = await events.next();
+    if (done) throw new Error(`the events ended before ${name}`);
+    if (value.name === name) return value.data;
+  }
+}
+
+for (const [way, listener] of [
+  ['TCP', rke],
+  ['the unix socket', new Rke({ fetch: unixSocket(stage.daemons.dev.unix) })],
+]) {
+  test(`events tell what happens, over ${way}`, { timeout: 60_000 }, async () => {
+    const events = await listener.events();
+    for (const name of ['sessions', 'keys', 'raidas', 'activity', 'refusals']) await heard(events, name);
+    const session = await rke.open({ domain: stage.domain, walletPath, fresh: true });
+    try {
+      const step = await heard(events, 'exchange');
+      assert.equal(step.domain, stage.domain);
+      assert.ok(step.raida >= 0 && step.raida < 25 && ['asked', 'answered', 'failed'].includes(step.state));
+      await heard(events, 'sessions');
+    } finally {
+      await session.close();
+      await events.close();
+    }
+    assert.deepEqual(await events.next(), { done: true, value: undefined });
+  });
+
+  test(`who closes events, or leaves their loop, listens no longer, over ${way}`, { timeout: 60_000 }, async () => {
+    // The daemon has 32 places for listeners: it would have none left.
+    for (let time = 0; time < 40; time += 1) {
+      const events = await again(() => listener.events());
+      if (time % 2 === 0) for await (const _ of events) break;
+      else await Promise.all([events.next(), events.close()]);
+    }
+  });
+
+  test(`a close ends a wait for events, and a signal breaks it off, over ${way}`, { timeout: 60_000 }, async () => {
+    const closed = await again(() => listener.events());
+    const waiting = (async () => {
+      for await (const _ of closed);
+    })();
+    await closed.close();
+    await waiting;
+    const [control, reason] = [new AbortController(), new Error('enough')];
+    const events = await again(() => listener.events({ signal: control.signal }));
+    const broken = (async () => {
+      for await (const _ of events) control.abort(reason);
+    })();
+    await assert.rejects(broken, (error) => error === reason);
+    assert.deepEqual(await events.next(), { done: true, value: undefined });
+  });
+}
+
+/** Listens, as soon as the daemon has noticed that others have gone. */
+async function again(listen) {
+  for (;;) {
+    try {
+      return await listen();
+    } catch (error) {
+      if (!(error instanceof ExchangeError)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
 }
 
 test('the token is got for each request', async () => {

@@ -119,6 +119,7 @@ const CALLS = {
   },
   decrypt_stream: async (rke, step) =>
     plain(await collected(await rke.session(step.id).decryptStream(source(step), step.nonce), rke, step)),
+  events: heard,
   tunnel: async (rke, step) => plain(await collected(await rke.session(step.id).tunnel(source(step)), rke, step)),
   seal_stream: async (rke, step) => plain(await collected(await sealing(rke, step, 'sealStream'), rke, step)),
   open_stream: async (rke, step) => plain(await collected(await sealing(rke, step, 'openStream'), rke, step)),
@@ -160,6 +161,42 @@ async function collected(stream, rke, { after }) {
     const before = size;
     size += value.length;
     if (after && before < after.bytes && size >= after.bytes) await CALLS[after.call](rke, after);
+  }
+}
+
+/** How long an event may take. */
+const PATIENCE = 60_000;
+
+/** Listens until the events of the step have come; makes its other call then, and listens for the events of that. */
+async function heard(rke, { until, after }) {
+  const events = await rke.events({ signal: AbortSignal.timeout(PATIENCE) });
+  try {
+    await come(events, until);
+    if (after === undefined) return {};
+    await CALLS[after.call](rke, after);
+    await come(events, after.until);
+    return {};
+  } finally {
+    await events.close();
+  }
+}
+
+/** Waits until each of these events has come, in any order. */
+async function come(events, expected) {
+  let missing = expected;
+  while (missing.length > 0) {
+    const { done, value } = await events.next();
+    if (done) throw new Error(`events ended before ${JSON.stringify(missing)}`);
+    missing = missing.filter((event) => !fits(value, event));
+  }
+}
+
+function fits(value, expected) {
+  try {
+    match(value, expected, 'event');
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -209,7 +246,7 @@ function match(value, expected, where) {
   } else if (Array.isArray(expected)) {
     if (value?.length !== expected.length) throw differs();
     expected.forEach((item, at) => match(value[at], item, `${where}[${at}]`));
-  } else if (typeof expected === 'object') {
+  } else if (typeof expected === 'object' && expected !== null) {
     for (const [key, item] of Object.entries(expected)) match(value?.[key], item, `${where}.${key}`);
   } else if (value !== expected) throw differs();
 }

@@ -11,7 +11,7 @@ const cases = JSON.parse(readFileSync(new URL('../../conformance/calls.json', im
 
 for (const { name, daemon = 'dev', slow, ...rest } of cases) {
   const there = stage.daemons[daemon];
-  const given = { domain: stage.domain, wallet: there?.wallet };
+  const given = { domain: stage.domain, wallet: there?.wallet, key: there?.key };
   test(`${daemon}: ${name}`, () => run({ name, ...rest }, there, given));
   if (there?.unix && !slow) {
     const fetch = unixSocket(there.unix);

@@ -10,6 +10,7 @@ import {
   AnswerError,
   BrokenOffError,
   DaemonError,
+  ExchangeError,
   NoDaemonError,
   NotFoundError,
   RequestError,
@@ -40,6 +41,12 @@ const stream = async (rke) => new Response(await rke.session('a').sealStream([ne
 
 const tunnel = async (rke) => new Response(await rke.session('a').tunnel([new Uint8Array(9)])).text();
 
+const events = async (rke) => {
+  for await (const event of await rke.events()) assert.equal(event.name, 'keys');
+};
+const CHUNKED = 'Transfer-Encoding: chunked';
+const KEYS = '16\r\nevent: keys\ndata: {}\n\n\r\n';
+
 for (const [name, answer, ask, expected] of [
   ['a page of something else', raw('Content-Length: 4', 'Hi!!'), (rke) => rke.status(), AnswerError],
   ['a number', json(200, '1'), (rke) => rke.status(), AnswerError],
@@ -65,6 +72,14 @@ for (const [name, answer, ask, expected] of [
   ['a tunnel that was cut in its last chunk', raw('Transfer-Encoding: chunked', '4\r\nabcd\r\n0\r\n'), tunnel, BrokenOffError],
   ['a tunnel whose cut Node would not notice', raw('Connection: close\r\nTransfer-Encoding: chunked', '4\r\nabcd\r\n'), tunnel, AnswerError],
   ['a tunnel whose end cannot be told from a cut', raw('X: y', 'abcd'), tunnel, AnswerError],
+  ['a row of events that is cut', raw(CHUNKED, KEYS), events, BrokenOffError],
+  ['a row of events that is cut in an event', raw(CHUNKED, KEYS.slice(0, 10)), events, BrokenOffError],
+  ['events whose cut Node would not notice', raw(`Connection: close\r\n${CHUNKED}`, KEYS), events, AnswerError],
+  ['events that are none', raw(CHUNKED, '9\r\ndata: x\n\n\r\n0\r\n\r\n'), events, AnswerError],
+  ['events without objects', raw(CHUNKED, '9\r\ndata: 1\n\n\r\n0\r\n\r\n'), events, AnswerError],
+  ['events that are not UTF-8', Buffer.from(raw('Content-Length: 4', '\xff\xff\n\n'), 'latin1'), events, AnswerError],
+  ['an event without end', raw('Content-Length: 99999', `data: ${'x'.repeat(70_000)}`), events, AnswerError],
+  ['too many listeners', json(503, '{"error":true,"message":"32 listeners","code":503}'), events, ExchangeError],
   ['an unknown path', json(404, '{"error":true,"message":"No such path","code":404}'), (rke) => rke.keys(), RequestError],
   ['a failure', json(500, '{"error":true,"message":"Internal","code":500}'), (rke) => rke.status(), DaemonError],
   ['an unknown failure', json(507, '{"error":true,"message":"Full","code":507}'), (rke) => rke.status(), DaemonError],
@@ -136,4 +151,20 @@ for (const way of ['TCP', 'the unix socket']) {
 test('a failure tells how the log names it', async () => {
   const answer = json(500, '{"error":true,"message":"Internal","code":500}').replace('\r\n', '\r\nX-Request-Id: 7f\r\n');
   await assert.rejects(asking(answer, (rke) => rke.status()), { requestId: '7f', status: 500, code: 500 });
+});
+
+test('events are read however they are cut into pieces, and end where the daemon says so', async () => {
+  const text = ':\n\n: hello\nevent: keys\ndata: {}\n\nevent:exchange\nid: 1\ndata: {"domain":\ndata: "grün"}\n\n:\n\nevent: none\n\n';
+  const bytes = Buffer.from(text);
+  const chunks = [...bytes].map((byte) => Buffer.concat([Buffer.from('1\r\n'), Buffer.of(byte), Buffer.from('\r\n')]));
+  const whole = Buffer.concat([Buffer.from(raw(CHUNKED, '')), ...chunks, Buffer.from('0\r\n\r\n')]);
+  const got = await asking(whole, async (rke) => {
+    const all = [];
+    for await (const event of await rke.events()) all.push(event);
+    return all;
+  });
+  assert.deepEqual(got, [
+    { name: 'keys', data: {} },
+    { name: 'exchange', data: { domain: 'grün' } },
+  ]);
 });

@@ -75,6 +75,19 @@ export function tooLarge() {
   });
 }
 
+/** What the daemon says to a page that sends more without the library, and sends all of it before it reads. */
+export function tooLargeWithoutTheLibrary() {
+  return expected(async () => {
+    await using session = await open();
+    const headers = { 'X-RKE-Session': session.id };
+    const body = new Uint8Array(8 * LIMIT);
+    const response = await fetch(`${dev().url}/api/rke/seal`, { method: 'POST', headers, body });
+    same(response.status, 413);
+    const { message } = await response.json();
+    if (!message.includes('this client (a browser) sends all of it before it reads')) throw new Error(message);
+  });
+}
+
 /** Where the daemon does not let the page in, or is not there: a browser does not say which. */
 export function foreignPage() {
   return expected(async () => {

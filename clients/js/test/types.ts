@@ -1,6 +1,16 @@
 // Programs that the types allow, and some that they must not. Compiled by types.test.js, never run.
 
-import { DamagedError, LimitError, Rke, RkeError, Session, fromBase64, toBase64 } from '../src/index.js';
+import {
+  DamagedError,
+  Events,
+  LimitError,
+  Rke,
+  RkeError,
+  RkeEvent,
+  Session,
+  fromBase64,
+  toBase64,
+} from '../src/index.js';
 import { unixSocket } from '../src/unix.js';
 
 export async function allowed(signal: AbortSignal): Promise<void> {
@@ -21,6 +31,16 @@ export async function allowed(signal: AbortSignal): Promise<void> {
   const known: [string | null, string | null, 'strong' | 'weak' | 'no'] = [key_id, coin, authenticated];
   const deleted: number = await rke.deleteSessions({ domain: 'content.example.com' });
   const margin: number | null = (await rke.raidas()).margin;
+  for await (const event of await rke.events({ signal })) {
+    const step: string = event.name === 'exchange' ? `${event.data.raida} ${event.data.state}` : event.name;
+    const took: number | null = event.name === 'exchange' ? event.data.ms : null;
+    console.log(step, took);
+  }
+  const events: Events = await rke.events();
+  const { done, value } = await events.next();
+  const first: RkeEvent | undefined = done ? undefined : value;
+  await events.close();
+  console.log(first);
   await session[Symbol.asyncDispose]();
   console.log(echo, known, text, back, renewed, end, hits, deleted, margin, fromBase64(toBase64('x')));
 }
@@ -34,12 +54,14 @@ export function caught(error: unknown): string {
 export async function refused(rke: Rke, session: Session): Promise<void> {
   // @ts-expect-error: a session needs a wallet
   await rke.open({ domain: 'content.example.com' });
-  // @ts-expect-error: a number is no data
+  // @ts-expect-error: a number is not data
   await session.seal(1);
   // @ts-expect-error: what was encrypted needs its nonce
   await session.decrypt(new Uint8Array(1));
-  // @ts-expect-error: a text is no stream, though one could iterate over it
+  // @ts-expect-error: a text is not a stream, though one could iterate over it
   await session.sealStream('text');
+  // @ts-expect-error: events come from a daemon
+  new Events();
   // @ts-expect-error: sessions come from a daemon
   new Session();
 }
