@@ -28,7 +28,7 @@ pub fn any() -> impl ValueGenerator<Output = Changes> {
 }
 
 impl Changes {
-    /// The file that these changes are made to, and what becomes of it.
+    /// The file that these changes apply to, and the expected result.
     pub fn apply<'a>(&self, files: &'a [File]) -> (&'a File, Vec<u8>) {
         let file = &files[usize::from(self.file) % files.len()];
         let mut bytes = file.1.clone();

@@ -1,6 +1,6 @@
-//! The corpus: small files in `tests/__fuzz__/<target>/corpus`, where bolero looks for them too. A
-//! file whose name starts with `good` has to be taken by the target's decoder, one that starts with
-//! `refused` has to be refused, and any other, such as a find of a fuzzer, may be either.
+//! The corpus: small files in `tests/__fuzz__/<target>/corpus`, where bolero looks for them too. The target's decoder
+//! must accept a file whose name starts with `good` and refuse one that starts with `refused`; any other, such as a
+//! find of a fuzzer, may be either.
 
 use std::path::PathBuf;
 use std::{env, fs};
@@ -33,10 +33,10 @@ pub fn files(target: &str) -> Vec<File> {
     files
 }
 
-/// Checks every file of a corpus against its name; `takes` says whether the decoder takes it.
+/// Checks every file of a corpus against its name; `takes` says whether the decoder accepts it.
 ///
 /// # Panics
-/// When a file is not what its name says.
+/// If the decoder's verdict contradicts the name.
 pub fn check_names(target: &str, takes: impl Fn(&[u8]) -> bool) {
     for (name, bytes) in files(target) {
         let taken = takes(&bytes);

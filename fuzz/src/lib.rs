@@ -1,6 +1,6 @@
-//! What the fuzz targets in `tests/` share: the corpus, changes to its files, honest packets, and a
-//! measure of what a decoder allocates. Test only. One line, [`target!`], makes a target of a
-//! decoder; `README.md` says how to run the targets and how to add to them.
+//! Shared parts of the fuzz targets in `tests/`: the corpus, changes to its files, honest packets, and a measure of a
+//! decoder's allocations. Test only. One line, [`target!`], makes a target of a decoder; `README.md` describes how to
+//! run the targets and how to add new ones.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on ends by a panic")]
 
@@ -17,9 +17,9 @@ pub const RUNS: usize = 20_000;
 /// Longest random input: more than any datagram here that is not a preload.
 pub const MAX_LEN: usize = 2048;
 
-/// Makes a module of tests out of a target's name and its check. The check is a
-/// `fn(&[u8]) -> bool`: it asserts whatever has to hold for these bytes, and says whether the
-/// decoder takes them. The target's corpus lies in `tests/__fuzz__/<name>/corpus`.
+/// Makes a module of tests from a target's name and its check. The check is a `fn(&[u8]) -> bool`: it asserts
+/// everything that must hold for these bytes, and says whether the decoder accepts them. The target's corpus lies in
+/// `tests/__fuzz__/<name>/corpus`.
 #[macro_export]
 macro_rules! target {
     ($name:ident, $check:ident) => {

@@ -1,6 +1,5 @@
-//! What a decoder allocates. A length that a peer names is not to be believed before it is checked,
-//! so a decoder of datagrams allocates nothing at all, and one of texts no more than the text is
-//! worth.
+//! Measures a decoder's allocations. A length that a peer names must be checked before it is trusted, so a decoder of
+//! datagrams allocates nothing at all, and one of texts an amount in proportion to the text.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
@@ -16,7 +15,7 @@ pub fn peak<R>(work: impl FnOnce() -> R) -> (R, u64) {
 /// Runs `work`, which must not allocate.
 ///
 /// # Panics
-/// When it does.
+/// If it does.
 pub fn none<R>(work: impl FnOnce() -> R) -> R {
     let (result, bytes) = peak(work);
     assert_eq!(bytes, 0, "bytes allocated where none may be");

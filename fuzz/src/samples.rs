@@ -17,11 +17,9 @@ use crate::corpus::File;
 pub struct Request {
     /// What it is.
     pub name: String,
-    /// The datagram.
     pub datagram: Vec<u8>,
-    /// Its header.
     pub header: RequestHeader,
-    /// The payload of an honest answer.
+    /// The payload of an honest response.
     pub answer: Vec<u8>,
 }
 

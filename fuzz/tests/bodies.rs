@@ -1,4 +1,4 @@
-//! What lies open in a request: the challenge, the body of a key share request, those of preloads.
+//! The decrypted content of requests: the challenge, the body of a key share request, and those of preloads.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on ends by a panic")]
 

@@ -28,8 +28,8 @@ fn check_file(file: &[u8]) -> bool {
     true
 }
 
-/// What is left of a header when everything is zero that is not read: the two bytes of any value,
-/// the password's hash, the task id, every status but `p`, and the motto, which is not compared.
+/// A header with zeros for everything that is not read: the two bytes of any value, the password's hash, the task id,
+/// every status except `p` and `f`, and the motto, which is not compared.
 fn without_ignored_bytes(header: &FileHeader, bytes: &[u8; FILE_HEADER_LEN]) -> [u8; FILE_HEADER_LEN] {
     let mut known = *bytes;
     (known[1], known[4]) = (0, 0);
@@ -40,8 +40,8 @@ fn without_ignored_bytes(header: &FileHeader, bytes: &[u8; FILE_HEADER_LEN]) -> 
     }
     known[16 + RAIDA_COUNT.div_ceil(2)..].fill(0);
     for byte in &mut known[16..] {
-        let passed = |nibble: u8| if nibble == 0xA { 0xA } else { 0 };
-        *byte = passed(*byte >> 4) << 4 | passed(*byte & 0xF);
+        let known = |nibble: u8| if matches!(nibble, 0xA | 0xF) { nibble } else { 0 };
+        *byte = known(*byte >> 4) << 4 | known(*byte & 0xF);
     }
     known[28] &= 0xF0;
     known

@@ -1,4 +1,4 @@
-//! RAIDA directories: what parses says the same again when it is written down.
+//! RAIDA directories: a parsed text reads the same when it is written out again.
 
 use rke_fuzz::memory;
 use rke_proto::directory::{self, Line};
@@ -17,7 +17,7 @@ fn check(bytes: &[u8]) -> bool {
     assert!(allocated <= FIXED + WORTH * text.len() as u64, "{allocated} for {} bytes", text.len());
     match parsed {
         Ok(lines) => {
-            let written: String = lines.iter().map(written).collect();
+            let written: String = lines.iter().map(to_text).collect();
             assert_eq!(directory::parse(&written).as_ref(), Ok(&lines));
             true
         }
@@ -29,6 +29,6 @@ fn check(bytes: &[u8]) -> bool {
     }
 }
 
-fn written(line: &Line) -> String {
+fn to_text(line: &Line) -> String {
     format!("[{}]:{} {}\n", line.host, line.port, line.raida)
 }

@@ -1,5 +1,5 @@
-//! Lists of guardians. Nothing in them is an error; what is read has to keep the rules, and to say the same again when it is
-//! written down.
+//! Lists of guardians. Nothing in them is an error; whatever is read must follow the rules, and read the same when it
+//! is written out again.
 
 use rke_fuzz::memory;
 use rke_proto::directory::Line;
@@ -28,13 +28,13 @@ fn check(bytes: &[u8]) -> bool {
     for warning in &list.warnings {
         assert!(!warning.chars().any(char::is_control), "{warning:?}");
     }
-    for written in [written(&list.lines, hosts_form), written(&list.lines, coin_form)] {
+    for written in [to_text(&list.lines, hosts_form), to_text(&list.lines, coin_form)] {
         assert_eq!(GuardianList::parse(&written), GuardianList { warnings: Vec::new(), ..list.clone() });
     }
     list.warnings.is_empty()
 }
 
-fn written(lines: &[Line], form: fn(&Line) -> String) -> String {
+fn to_text(lines: &[Line], form: fn(&Line) -> String) -> String {
     lines.iter().map(form).collect()
 }
 

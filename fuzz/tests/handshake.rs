@@ -1,6 +1,6 @@
-//! Handshake 3 (`docs/protocol.md` section 7): first packets, responses and records. What decodes encodes back to the
-//! same bytes, no change to an honest packet is accepted under its psk, and no change to a stream of records gives
-//! anything but a part of what was sent.
+//! Handshake 3 (`docs/protocol.md` section 7): first packets, responses and records. Decoded packets encode to the
+//! same bytes, no changed honest packet is accepted under its psk, and a changed stream of records yields at most a
+//! prefix of the original data.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on ends by a panic")]
 
@@ -82,7 +82,7 @@ fn check_first_packet(bytes: &[u8]) -> bool {
     true
 }
 
-/// What a server takes for the psk of a prologue, with the secrets of the vectors.
+/// The server's psk for a prologue, from the secrets of the vectors.
 fn server_psk(prologue: &Prologue) -> Secret<32> {
     match prologue {
         Prologue::Exchange(exchange) => {

@@ -1,13 +1,13 @@
 //! Packets of type 6 (`docs/protocol.md` section 8): the frame, the handshake and data under the key of the vectors,
-//! answers in the clear. What decodes encodes back to the same bytes, and no changed handshake or data opens.
+//! and responses in the clear. Decoded packets encode to the same bytes, and no changed handshake or data opens.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on ends by a panic")]
 
 use std::sync::LazyLock;
 
 use rke_fuzz::{corpus, memory};
-use rke_proto::tunnel::answer::{self, Form};
 use rke_proto::tunnel::packet::{self, TRAILER};
+use rke_proto::tunnel::response::{self, Form};
 use rke_proto::tunnel::{ClientKeyId, Covered, Handshake, HandshakeNonce};
 use serde_json::Value;
 
@@ -64,8 +64,8 @@ fn check_nonce(bytes: &[u8]) -> bool {
     })
 }
 
-/// Under the key of the vectors only the known handshakes open. Where the HMAC does not cover the header, what counts
-/// is the counter block and the payload. The other bytes of the nonce say which key is meant, and that is given here.
+/// Under the key of the vectors only the known handshakes open. If the HMAC does not cover the header, only the
+/// counter block and the payload matter. The other bytes of the nonce identify the key, which is fixed here.
 fn check_handshake(bytes: &[u8]) -> bool {
     let mut packet = bytes.to_vec();
     let Ok((header, payload)) = packet::split(&mut packet) else { return false };
@@ -97,7 +97,7 @@ fn is_known(packet: &[u8], paths: &[(&str, Covered)]) -> bool {
 }
 
 fn check_answer(payload: &[u8]) -> bool {
-    let Ok(Form::Clear(answer)) = memory::none(|| answer::form(payload)) else { return false };
+    let Ok(Form::Clear(answer)) = memory::none(|| response::form(payload)) else { return false };
     assert!(!answer.is_established(), "an answer in the clear establishes a key");
     let packet = answer.in_clear(ClientKeyId([0; 5]), [0; 24]);
     assert_eq!(packet[HEADER_LEN..packet.len() - TRAILER.len()], *payload);

@@ -1,5 +1,5 @@
-//! Requests as a node opens them: frame, HMAC, challenge and body. What opens seals to the same
-//! bytes, and no change to a byte that the envelope protects goes unnoticed.
+//! Requests as a node opens them: frame, HMAC, challenge and body. Opened requests seal to the same bytes, and the
+//! node notices every change to a byte that the envelope protects.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on ends by a panic")]
 

@@ -1,4 +1,4 @@
-//! The two forms of a response's header: what decodes encodes back to the same bytes, but for those
+//! The two forms of a response's header: what decodes encodes back to the same bytes, except those
 //! that `docs/protocol.md` section 4 gives as zero and that are not looked at.
 
 use rke_fuzz::{corpus, memory, samples};

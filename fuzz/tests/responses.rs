@@ -1,5 +1,5 @@
-//! Answers as a client opens them. What opens seals to the same bytes, and no change to a byte that
-//! the envelope protects goes unnoticed.
+//! Responses as a client opens them. Opened responses seal to the same bytes, and the client notices every change to
+//! a byte that the envelope protects.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on ends by a panic")]
 
@@ -10,14 +10,14 @@ use rke_proto::{Envelope, RaidaIndex, Status};
 
 rke_fuzz::target!(response, check);
 
-/// Does what a client does to a datagram: the answer's status, and the payload.
+/// Does what a client does to a datagram: the response's status, and the payload.
 fn open(to: &Request, datagram: &mut [u8]) -> Option<(Status, usize)> {
     let key = samples::key(to.header.envelope)?;
     let response = envelope::open_response(&to.header, &samples::challenge(), key, datagram).ok()?;
     Some((response.status, response.payload.len()))
 }
 
-/// The first honest request that takes these bytes as its answer, if there is one.
+/// The first honest request that takes these bytes as its response, if there is one.
 fn check(bytes: &[u8]) -> bool {
     REQUESTS.iter().filter(|to| opens_and_seals_back(to, bytes)).count() > 0
 }
@@ -55,9 +55,9 @@ fn open_without_allocating(to: &Request, datagram: &mut [u8]) -> Option<(Status,
     })
 }
 
-/// Bytes of an answer with a payload that no check of its envelope covers: status, execution time,
-/// those that are not looked at, and in envelopes 0 and 1 length and payload. The counter block of
-/// envelopes 4 and 5 is in no HMAC: there it is the challenge in a wide payload that protects it.
+/// Bytes of a response with a payload that no check of its envelope covers: status, execution time, ignored fields,
+/// and in envelopes 0 and 1 length and payload. The counter block of envelopes 4 and 5 is in no HMAC: the challenge
+/// in a wide payload protects it.
 fn is_free(envelope: Envelope, at: usize) -> bool {
     match envelope {
         Envelope::Type0 | Envelope::Type1(_) => matches!(at, 1 | 2 | 8..16 | 32..),

@@ -1,5 +1,5 @@
-//! TXT records. Nothing in them is an error, so any text gives key sets; these have to keep their
-//! rules whatever the text is, and to say the same again when they are written down as a record.
+//! TXT records. Nothing in them is an error, so any text gives key sets. These must follow their rules for every
+//! text, and read the same when they are written out as a record.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use rke_proto::{MIN_REQUIRED, RaidaIndex};
 
 rke_fuzz::target!(txt_records, check);
 
-/// Bytes allocated for each byte of text: a short line becomes a warning that says what is wrong with it, twice.
+/// Bytes allocated for each byte of text: a short line becomes a warning that describes the mistake, twice.
 const WORTH: u64 = 256;
 
 /// Bytes allocated for a text of any length.
@@ -28,7 +28,7 @@ fn check(bytes: &[u8]) -> bool {
     assert!(allocated <= most, "{allocated} bytes allocated for {} bytes of text", text.len());
     check_rules(&sets);
     check_warnings(&sets.warnings);
-    let again = Records::parse([written(&sets).as_str()]).key_sets(&Directory::default(), Reach::Everywhere);
+    let again = Records::parse([to_text(&sets).as_str()]).key_sets(&Directory::default(), Reach::Everywhere);
     assert_eq!(
         again,
         KeySets { warnings: Vec::new(), left_out: 0, unclear: None, unindexed: 0, ..sets.clone() }
@@ -67,7 +67,7 @@ fn check_warnings(warnings: &[String]) {
 }
 
 /// The key sets as a record that says everything about them.
-fn written(sets: &KeySets) -> String {
+fn to_text(sets: &KeySets) -> String {
     let mut text = format!("required raidas>={}\n", sets.required);
     let requirement = match sets.form {
         Some(form) => form.requirement().unwrap_or_default(),
