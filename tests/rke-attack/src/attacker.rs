@@ -1,4 +1,4 @@
-//! Attackers who come afterwards: each has a recording of everything, and something else.
+//! Attackers who come later: each has a recording of everything, and one thing more.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use rke_proto::derive::{ShareKind, ShareWidth};
 use rke_proto::envelope::{self, EnvelopeKey};
 use rke_proto::handshake::{ExchangePrologue, FirstPacket, Prologue, psk};
 use rke_proto::header::RequestHeader;
-use rke_proto::round::{Pace, REQUEST_RANDOM_LEN, Recipient, Round, Rules};
+use rke_proto::round::{Pace, REQUEST_RANDOM_LEN, Recipient, Round, RoundConfig};
 use rke_proto::{Envelope, KeyContext, RaidaIndex};
 use rke_raida::network::LocalNetwork;
 use rke_secret::Secret;
@@ -28,7 +28,7 @@ use crate::scene::{DOMAIN, SECRET, Scene, contains, dishonest};
 /// Shares, by RAIDA.
 pub(crate) type Shares = Vec<(RaidaIndex, Secret<32>)>;
 
-/// Somebody who listens, and has a coin of its own: it asks the same RAIDAs the same question.
+/// An eavesdropper with a coin of its own, who sends the same RAIDAs the same request.
 pub(crate) async fn sniffer(scene: Scene) -> Result<Outcome> {
     let mut psks = Vec::new();
     for prologue in exchanges(&scene)? {
@@ -49,8 +49,8 @@ pub(crate) fn thief(scene: Scene) -> Result<Outcome> {
     Ok(Outcome::of(opens_the_secret(&scene, &psks)))
 }
 
-/// One of the RAIDAs: it has the request, its own AN of the user's coins, and a coin of its own. It asks the others for
-/// what they gave the user, as itself and as the user.
+/// One of the RAIDAs: it has the request, its own AN of the user's coins, and a coin of its own. It requests the
+/// user's shares from the others, as itself and as the user.
 pub(crate) async fn dishonest_raida(scene: Scene) -> Result<Outcome> {
     let mut psks = Vec::new();
     for context in contexts_from_requests(&scene)? {
@@ -69,7 +69,7 @@ pub(crate) async fn dishonest_raida(scene: Scene) -> Result<Outcome> {
 pub(crate) fn exchanges(scene: &Scene) -> Result<Vec<ExchangePrologue>> {
     let mut found = Vec::new();
     for recording in &scene.recordings {
-        // What follows the first packet is records.
+        // Records follow the first packet.
         let whole = first_packet_of(&recording.to_server).unwrap_or_default();
         if let Ok(FirstPacket::Handshake { prologue: Prologue::Exchange(exchange), .. }) =
             FirstPacket::decode(whole)
@@ -104,7 +104,7 @@ fn opens_the_secret(scene: &Scene, psks: &[[u8; 32]]) -> bool {
         .iter()
         .filter_map(|recording| Recorded::new(&recording.to_server, &recording.from_server))
         .collect();
-    // First the sessions, whose keys open what attaches to them.
+    // Sessions first: their keys open the connections that attach to them.
     for of_sessions in [true, false] {
         for recording in recorded.iter().filter(|recording| (recording.kind != 5) == of_sessions) {
             let opened: Vec<Opened> = psks.iter().filter_map(|psk| recording.open(psk)).collect();
@@ -146,14 +146,14 @@ async fn collect(network: &LocalNetwork, proofs: Vec<Proof>, context: &KeyContex
         Ok(Recipient { raida, endpoint, envelope, key, random, pace: Pace::default(), fallback: None })
     };
     let recipients = proofs.into_iter().map(recipient).collect::<Result<_>>()?;
-    let mut round = Round::collect_shares(recipients, ShareWidth::Wide, context, Rules::new(25))?;
+    let mut round = Round::collect_shares(recipients, ShareWidth::Wide, context, RoundConfig::new(25))?;
     let deadline = Instant::now() + Duration::from_secs(3);
     udp::run(&Pool::default(), &mut round, deadline).await?;
     let answered = round.answered();
     round.shares(answered).map(|(raida, share)| Ok((raida, share.duplicate()?))).collect()
 }
 
-/// What the master secrets give for an exchange.
+/// The shares that the master secrets yield for an exchange.
 fn true_shares(network: &LocalNetwork, prologue: &ExchangePrologue) -> Result<Shares> {
     let mut shares = Vec::new();
     for group in prologue.groups() {
@@ -163,7 +163,7 @@ fn true_shares(network: &LocalNetwork, prologue: &ExchangePrologue) -> Result<Sh
     Ok(shares)
 }
 
-/// The resumption secret that lies in a daemon's data directory, for anyone who has all of it.
+/// The resumption secret in a stolen data directory of a daemon.
 fn cached_secret(data_dir: &Path) -> Result<[u8; 32]> {
     let data_dir = DataDir::open(data_dir, Role::Daemon, Sharing::Alone)?;
     let keystore = Keystore::open(data_dir.into(), Limits { ttl_hours: 24, max: 64 })?;
@@ -175,7 +175,7 @@ fn cached_secret(data_dir: &Path) -> Result<[u8; 32]> {
     }
 }
 
-/// What the dishonest RAIDA reads in the requests that it gets.
+/// The requests as the dishonest RAIDA can read them.
 pub(crate) fn contexts_from_requests(scene: &Scene) -> Result<Vec<KeyContext>> {
     scene.requests.iter().map(|request| read_request(&scene.network, request)).collect()
 }

@@ -1,5 +1,5 @@
-//! A listener who wants the user's coins: it records every datagram of a hundred live exchanges with every kind of public
-//! server, where the operator allows envelope 1, and looks for ANs in them.
+//! An eavesdropper who wants the user's coins: it records every datagram of a hundred live exchanges with every kind
+//! of public server, with envelope 1 allowed, and searches them for ANs.
 
 use std::path::Path;
 use std::sync::PoisonError;
@@ -51,11 +51,11 @@ pub(crate) async fn attack(folder: &Path) -> Result<Outcome> {
     let recorded: Vec<Datagrams> =
         taps.iter().map(|tap| tap.lock().unwrap_or_else(PoisonError::into_inner).clone()).collect();
     let in_envelope_1 = recorded.iter().filter(|datagrams| pairs(datagrams).count() >= EXCHANGES).count();
-    ensure!(in_envelope_1 == 8, "{in_envelope_1} of 8 RAIDAs that know no envelope but 1 were asked in it");
+    ensure!(in_envelope_1 == 8, "{in_envelope_1} of 8 RAIDAs that know only envelope 1 were asked in it");
     Ok(Outcome::of(recorded.iter().any(gives_an_an)))
 }
 
-/// Records that require the shares of all RAIDAs, so that those who know envelope 1 only are needed.
+/// Records that require the shares of all RAIDAs, including those that know only envelope 1.
 fn of_all_raidas(records: DnsRecords) -> DnsRecords {
     let require_all = |text: String| match text.starts_with("required raidas") {
         true => "required raidas>=25".into(),
@@ -78,17 +78,17 @@ fn is_envelope_1(request: &[u8]) -> bool {
     RequestHeader::decode(request).is_ok_and(|header| matches!(header.envelope, Envelope::Type1(_)))
 }
 
-/// Whether an AN follows from what was recorded at a RAIDA, and from the texts that everybody knows: those of 1-byte
-/// shares, which the RAIDAs tell anyone who asks, and of the version.
+/// Whether an AN follows from the datagrams recorded at a RAIDA and from known texts: the 1-byte shares, which RAIDAs
+/// give to every client, and the version.
 fn gives_an_an(datagrams: &Datagrams) -> bool {
     let shares: Vec<[u8; 1]> = (0..=u8::MAX).map(|share| [share]).collect();
     let texts = || shares.iter().map(<[u8; 1]>::as_slice).chain([VERSION]);
     pairs(datagrams).any(|(request, response)| texts().any(|text| an(request, response, text).is_some()))
 }
 
-/// The AN, if this is the text of the response and its counter restarts: the text opens the challenge, and the challenge
-/// the signature. Of 12 bytes of a challenge the others follow. A shorter text leaves 88 bits of the AN at least, which is
-/// too much to try.
+/// The AN, if this is the text of the response and its counter restarts: the text reveals the challenge, and the
+/// challenge the signature. Twelve bytes of a challenge determine the rest. A shorter text leaves at least 88 bits of
+/// the AN, which are too many to try.
 fn an(request: &[u8], response: &[u8], text: &[u8]) -> Option<[u8; AN_LEN]> {
     let sent = request.get(SHORT_HEADER_LEN..SHORT_HEADER_LEN + AN_LEN)?;
     let said = response.get(SHORT_HEADER_LEN..SHORT_HEADER_LEN + text.len())?;

@@ -1,6 +1,6 @@
 //! Test only, never shipped. Attacks a network of its own: 25 RAIDA nodes, a Content Server, a daemon, and two wide
-//! sessions that send a secret, or live sessions with every kind of public server. Each attacker is given what it is said to
-//! have, and nothing else. `cargo xtask attack` runs all of them, with the defences and without.
+//! sessions that send a secret, or live sessions with every kind of public server. Each attacker has exactly what its
+//! description says. `cargo xtask attack` runs all of them, with the defences and without.
 
 mod attacker;
 mod coin_thief;
@@ -19,7 +19,7 @@ use scene::Scene;
 /// The attacker got plaintext of a wide session, or an AN.
 const BROKEN: u8 = 3;
 
-/// What came of an attack.
+/// The result of an attack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The attacker got nothing.

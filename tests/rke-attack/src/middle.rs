@@ -1,4 +1,5 @@
-//! Somebody in the middle of the connection, who plays the Content Server with the shares that a coin of its own brings.
+//! An attacker in the middle of the connection, who impersonates the Content Server with the shares that its own coin
+//! gets.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,7 +26,7 @@ use crate::scene::{
 };
 use crate::tap::{self, Datagrams};
 
-/// Where the attacker reads what the exchange is about.
+/// Where the attacker reads the context of the exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Knows {
     /// In the packet that it is sent in the clear.
@@ -60,7 +61,7 @@ pub(crate) async fn attack(folder: &Path, knows: Knows) -> Result<Outcome> {
     let daemon = Daemon::start(config(&folder.join("daemon"), dns.address())).await?;
     let client = Client::new(daemon.address().to_string());
     if let Ok(created) = client.ask(&call::create(DOMAIN, network.wallet(), KeyChoice::Fresh)).await {
-        // Whether or not anything comes back.
+        // Regardless of any response.
         let _ = send_secret(&client, created.session_id.as_str()).await;
     }
     daemon.stop().await;
@@ -115,7 +116,7 @@ impl Middle {
         }
     }
 
-    /// What the exchange is about, from where this attacker knows it.
+    /// The context of the exchange, from where this attacker knows it.
     fn context(&self, seen: KeyContext) -> Result<KeyContext> {
         let datagrams = self.datagrams.lock().unwrap_or_else(PoisonError::into_inner);
         match self.knows {

@@ -1,5 +1,5 @@
-//! The attacker's own reading of the handshake, from what was recorded: what an attacker gets who knows the psk, and
-//! believes that the ephemeral exchange gave nothing. `docs/protocol.md` section 7.
+//! The attacker's own implementation of the handshake, applied to the recording: it knows the psk, and assumes that
+//! the ephemeral exchange adds nothing. `docs/protocol.md` section 7.
 
 use hmac::{Hmac, KeyInit, Mac};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
@@ -33,8 +33,8 @@ impl<'a> Recorded<'a> {
         Some(Self { kind, prologue, message_1, message_2, to_server, from_server })
     }
 
-    /// What the psk opens where nothing of the ephemeral exchange is in the keys: all data of the records in both
-    /// directions, and the session's key.
+    /// Everything that the psk opens if the ephemeral exchange is not part of the keys: all data of the records in
+    /// both directions, and the session's key.
     pub(crate) fn open(&self, psk: &[u8; 32]) -> Option<Opened> {
         let mut state = State::begin(self.prologue, psk);
         let (public, sealed) = self.message_1.split_at_checked(PUBLIC_KEY_LEN)?;
@@ -53,7 +53,7 @@ impl<'a> Recorded<'a> {
     }
 }
 
-/// What an attacker has opened.
+/// Data that an attacker has decrypted.
 pub(crate) struct Opened {
     /// Data of both directions.
     pub(crate) data: Vec<u8>,
@@ -61,7 +61,7 @@ pub(crate) struct Opened {
     pub(crate) key: [u8; 32],
 }
 
-/// A packet at the front, and what is behind it.
+/// Splits a packet off the front.
 fn packet(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let header = bytes.first_chunk::<7>().filter(|header| header.starts_with(b"RKE3"))?;
     bytes.split_at_checked(7 + usize::from(u16::from_be_bytes([header[5], header[6]])))

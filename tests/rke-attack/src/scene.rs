@@ -1,5 +1,5 @@
-//! What is attacked: a network, a daemon on it whose connections are recorded, a session from the RAIDAs and one from
-//! the cache. Both send a secret through their tunnel, and are deleted at both ends before the attacker begins.
+//! The target: a network, a daemon on it whose connections are recorded, a session from the RAIDAs and one from the
+//! cache. Both send a secret through their tunnel, and are deleted at both ends before the attacker begins.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::tap::{self, Recording};
 
 pub(crate) const DOMAIN: &str = "content.rke.test";
 
-/// What nobody else may read.
+/// The secret that must stay secret.
 pub(crate) const SECRET: &[u8] = b"DELETE FROM users WHERE id = 4711; -- for your eyes only";
 
 /// The RAIDA that is dishonest.
@@ -94,7 +94,7 @@ pub(crate) fn config(data_dir: &Path, dns: SocketAddr) -> Config {
     config
 }
 
-/// Sends the secret through a session's tunnel, and takes what comes back.
+/// Sends the secret through a session's tunnel, and receives the echo.
 pub(crate) async fn send_secret(client: &Client, id: &str) -> Result<()> {
     let said = client.tunnel(id, SECRET).await?.into_vec().await?;
     ensure!(said == SECRET, "the Content Server does not echo");
@@ -129,7 +129,7 @@ pub(crate) fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
 }
 
-/// What an attacker has decrypted so far, shared with the task that does it.
+/// Data that an attacker has decrypted so far, shared with the task that decrypts it.
 pub(crate) type Loot = Arc<Mutex<Vec<u8>>>;
 
 fn copy(from: &Path, to: &Path) -> Result<()> {

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
-/// What went over one connection, to the server and from it.
+/// The bytes of one connection, to the server and from it.
 #[derive(Default, Clone)]
 pub(crate) struct Recording {
     pub(crate) to_server: Vec<u8>,
@@ -18,7 +18,7 @@ pub(crate) struct Recording {
 /// All recordings so far.
 pub(crate) type Recordings = Arc<Mutex<Vec<Recording>>>;
 
-/// A relay for TCP. Gives where it listens, and what it records.
+/// A TCP relay. Returns its address and its recording.
 pub(crate) async fn tcp(server: SocketAddr) -> Result<(SocketAddr, Recordings)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -58,14 +58,14 @@ async fn carry(
     let _ = to.shutdown().await;
 }
 
-/// What went to one RAIDA, and from it.
+/// The datagrams to one RAIDA, and from it.
 #[derive(Default, Clone)]
 pub(crate) struct Datagrams {
     pub(crate) requests: Vec<Vec<u8>>,
     pub(crate) responses: Vec<Vec<u8>>,
 }
 
-/// A relay for the datagrams of one RAIDA. Gives where it listens, and what it records.
+/// A relay for the datagrams of one RAIDA. Returns its address and its recording.
 pub(crate) async fn udp(node: SocketAddr) -> Result<(SocketAddr, Arc<Mutex<Datagrams>>)> {
     let outside = UdpSocket::bind("127.0.0.1:0").await?;
     let inside = UdpSocket::bind("127.0.0.1:0").await?;

@@ -1,5 +1,5 @@
-//! Makes load: one thread, one epoll, connections that stay, and the next request on each as soon as an
-//! answer has come. Every answer is looked at.
+//! Makes load: one thread, one epoll, connections that stay, and the next request on each as soon as the response has
+//! arrived. Every response is checked.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -19,36 +19,36 @@ use crate::times::Times;
 const SILENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 const BUFFER: usize = 256 * 1024;
 
-/// What is asked, and what is to be answered.
+/// A request, and the check of its response.
 pub(crate) trait Requests {
     /// Adds one more request. `false` where there is none left.
     fn add(&mut self, out: &mut Vec<u8>) -> bool;
 
-    /// Looks at an answer.
+    /// Checks a response.
     ///
     /// # Errors
-    /// Where it is not what it should be.
+    /// If it is not as expected.
     fn take(&mut self, answer: &Answer<'_>) -> Result<()>;
 }
 
-/// How hard a server is asked.
+/// The intensity of the load.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) connections: usize,
-    /// Requests that wait for their answer on each connection.
+    /// Requests that wait for their response on each connection.
     pub(crate) depth: usize,
     pub(crate) time: Duration,
 }
 
 impl Load {
-    /// What rows have unless they say otherwise.
+    /// The defaults for rows.
     pub(crate) const USUAL: Self = Self { connections: 64, depth: 1, time: Duration::from_secs(1) };
 
     /// The same for triples of [`Pace::BRIEF`](crate::method::Pace::BRIEF).
     pub(crate) const BRIEF: Self = Self { time: Duration::from_millis(200), ..Self::USUAL };
 }
 
-/// What came of it.
+/// The result of a load.
 pub(crate) struct Run {
     elapsed: Duration,
     cpu: Duration,
@@ -79,7 +79,7 @@ impl Run {
     }
 }
 
-/// Asks until the time is over or nothing is left to ask, and waits for the last answers.
+/// Asks until the time is over or nothing is left to ask, and waits for the last responses.
 pub(crate) fn run(server: &Server, load: Load, requests: &mut impl Requests) -> Result<Run> {
     let mut generator = Generator::connect(server, load.connections)?;
     let cpu = server.cpu_time()?;
@@ -139,10 +139,10 @@ impl Generator {
 struct Connection {
     stream: TcpStream,
     out: Vec<u8>,
-    /// What has come, as far as `filled`.
+    /// Received bytes, up to `filled`.
     buffer: Vec<u8>,
     filled: usize,
-    /// When each request was sent that has no answer yet.
+    /// When each request was sent that has no response yet.
     asked: VecDeque<Instant>,
 }
 
@@ -154,7 +154,7 @@ impl Connection {
         Ok(Self { stream, out: Vec::new(), buffer: vec![0; BUFFER], filled: 0, asked: VecDeque::new() })
     }
 
-    /// Sends up to so many requests, in one piece, and says how many there were.
+    /// Sends up to that many requests, in one piece, and returns their number.
     fn ask(&mut self, count: usize, requests: &mut impl Requests) -> Result<usize> {
         self.out.clear();
         let added = (0..count).take_while(|_| requests.add(&mut self.out)).count();
@@ -168,8 +168,8 @@ impl Connection {
         Ok(added)
     }
 
-    /// Reads what is there, and takes the whole answers out of it. `None` where the server has closed a connection
-    /// on which nobody waits.
+    /// Reads available bytes, and splits the whole responses off. `None` if the server has closed a connection
+    /// without an outstanding request.
     fn take_answers(&mut self, requests: &mut impl Requests, latencies: &mut Times) -> Result<Option<usize>> {
         match self.stream.read(&mut self.buffer[self.filled..]) {
             Ok(0) if self.asked.is_empty() => return Ok(None),

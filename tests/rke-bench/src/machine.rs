@@ -6,9 +6,7 @@ use anyhow::{Context, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-/// Where servers run.
 pub(crate) const SERVER_CORE: usize = 0;
-/// Where load is made.
 pub(crate) const LOAD_CORE: usize = 1;
 
 /// Keeps the calling thread, and those that it starts later, on one core.
@@ -18,15 +16,15 @@ pub(crate) fn stay_on(core: usize) -> Result<()> {
     sched_setaffinity(None, &cores).with_context(|| format!("cannot stay on core {core}; two are needed"))
 }
 
-/// Raises the limits that a million sessions meet, as far as this user may. What is missing shows when
-/// the daemon starts.
+/// Raises the limits that a million sessions need, as far as this user may. The daemon reports a missing one at its
+/// start.
 pub(crate) fn raise_limits() {
     let files = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: files.maximum, ..files });
     let _ = setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None });
 }
 
-/// What the numbers were measured on, and with which programs.
+/// The machine and the programs behind the numbers.
 pub(crate) fn describe() -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));

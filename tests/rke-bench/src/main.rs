@@ -1,4 +1,4 @@
-//! Test only, never shipped. Measures what `docs/performance.md` tells, beside peers in the same run: servers
+//! Test only, never shipped. Measures what `docs/performance.md` reports, next to peers in the same run: servers
 //! on one core, load on another, each number between two of its peer. `cargo xtask bench` runs it.
 
 mod answer;
@@ -25,15 +25,15 @@ use rows::Measurement;
 use stage::Stage;
 
 #[derive(Parser)]
-#[command(about = "Measures rke beside its peers. Needs two cores, nginx and openssl.")]
+#[command(about = "Measures rke next to its peers. Needs two cores, nginx and openssl.")]
 struct Cli {
     /// The program that is measured.
     #[arg(long)]
     program: PathBuf,
-    /// Put the table into this document too, between its marks, and the plot of the growth beside it.
+    /// Put the table into this document too, between its marks, and the plot of the growth next to it.
     #[arg(long)]
     write: Option<PathBuf>,
-    /// What to measure; where nothing is named, all that does not take an hour.
+    /// The rows to measure; by default all except those that take an hour.
     rows: Vec<String>,
 }
 

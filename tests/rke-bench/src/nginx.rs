@@ -1,4 +1,4 @@
-//! nginx as a peer: one worker, no log, and answers of the same size as the daemon's.
+//! nginx as a peer: one worker, no log, and responses of the same size as the daemon's.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::answer::Answer;
 use crate::load::{self, Load, Requests};
 use crate::process::{Server, free_address};
 
-/// What the header that makes up for missing bytes takes besides its value.
+/// The length of the padding header without its value.
 const PADDING_NAME: &str = "X-Padding: \r\n";
 
 /// An nginx that answers everything with `body`, in which `$arg_NAME` is the value of a parameter. Its
@@ -54,14 +54,14 @@ pub(crate) fn serving(folder: &Path, locations: &str) -> Result<Server> {
     Server::start(Path::new("nginx"), &arguments, address, &folder.join("nginx.log"))
 }
 
-/// An answer that was kept.
+/// A response that was kept.
 pub(crate) struct Whole {
     pub(crate) head_len: usize,
     pub(crate) body: String,
 }
 
 impl Whole {
-    /// What a server answers to a request; it has to be a success.
+    /// The server's response to a request, which must be a success.
     pub(crate) fn of(server: &Server, request: &str) -> Result<Self> {
         let mut once = Once { request: Some(request), answer: None };
         load::run(server, Load { connections: 1, ..Load::USUAL }, &mut once)?;

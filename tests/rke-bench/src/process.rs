@@ -1,5 +1,4 @@
-//! A server that is measured: a child on the server's core, which ends with this program, and what the
-//! system knows of it.
+//! A measured server: a child on the server's core, which ends with this program, and its resource usage.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -25,8 +24,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a program that is going to listen on `address`, and waits until it is this very process
-    /// that listens there. What it says is kept in `log`.
+    /// Starts a program that listens on `address`, and waits until this very process listens there. Its output goes
+    /// to `log`.
     pub(crate) fn start(
         program: &Path,
         arguments: &[String],
@@ -34,7 +33,7 @@ impl Server {
         log: &Path,
     ) -> Result<Self> {
         let output = File::create(log).with_context(|| format!("cannot make {}", log.display()))?;
-        // It dies with this program, whatever becomes of that.
+        // It ends with this program, however that ends.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "taskset", "--cpu-list", &SERVER_CORE.to_string()]);
         command.arg(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(output);

@@ -14,12 +14,12 @@ pub(crate) const ID_LEN: usize = 32;
 /// A session's id as it is written.
 pub(crate) type Id = [u8; ID_LEN];
 
-/// A web page may open 200 sessions at once and 50 a second, so many pages open them. The daemon tells
+/// A web page may open 200 sessions at once and 50 a second, so a crowd of pages opens them. The daemon tells
 /// 1024 of them apart.
 const ORIGINS: usize = 1000;
 const FIRST_PORT: usize = 10_000;
 
-/// What the ids are to be found after.
+/// The text that precedes an id.
 const BEFORE_ID: &[u8] = b"\"session_id\":\"";
 
 /// Opens sessions from the daemon's key cache.
@@ -74,7 +74,7 @@ fn id_in(body: &[u8]) -> Result<Id> {
     id.context("a session without an id")
 }
 
-/// Opens sessions until there are so many ids.
+/// Opens sessions until that many ids exist.
 pub(crate) fn fill(daemon: &Daemon, ids: &mut Vec<Id>, wanted: usize) -> Result<()> {
     // Few are opened over few connections, for each takes memory.
     let connections = (wanted / 1000).clamp(1, Load::USUAL.connections);
@@ -92,7 +92,7 @@ pub(crate) fn fill(daemon: &Daemon, ids: &mut Vec<Id>, wanted: usize) -> Result<
     Ok(())
 }
 
-/// Opens so many sessions, one hundred after the other at an even pace.
+/// Opens that many sessions, one hundred after the other at an even pace.
 pub(crate) fn fill_evenly(daemon: &Daemon, count: usize, over: Duration) -> Result<Vec<Id>> {
     const AT_ONCE: usize = 100;
     let mut ids = Vec::with_capacity(count);
@@ -158,7 +158,7 @@ impl<'a> InTurn<'a> {
         Self { template, ids: ids.iter().cycle(), left: usize::MAX }
     }
 
-    /// Ends after so many.
+    /// Ends after that many.
     pub(crate) fn take_only(self, left: usize) -> Self {
         Self { left, ..self }
     }

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use rke_host::wallet::{self, Envelope1, Proof, Wallet};
 use rke_proto::derive::ShareWidth;
-use rke_proto::round::{Pace, REQUEST_RANDOM_LEN, Recipient, Round, Rules};
+use rke_proto::round::{Pace, REQUEST_RANDOM_LEN, Recipient, Round, RoundConfig};
 use rke_proto::{ClientSn, KeyContext, RAIDA_COUNT, RaidaIndex};
 use rke_raida::network::LocalNetwork;
 
@@ -20,14 +20,14 @@ pub(crate) fn context(network: &LocalNetwork) -> Result<KeyContext> {
     Ok(KeyContext { cs_id, key_set, client_sn: ClientSn(client_sn), timestamp })
 }
 
-/// What proves the user to these RAIDAs.
+/// The user's credentials for these RAIDAs.
 pub(crate) fn prove(wallet: &Path, raidas: &[RaidaIndex]) -> Result<Vec<Proof>> {
     Ok(wallet::prove(&Wallet::at(wallet), raidas, ShareWidth::Wide, Envelope1::Refused, raidas.len())?)
 }
 
 /// A round that asks for a share of everyone to whom there is a proof, and needs all of them.
 pub(crate) fn round(network: &LocalNetwork, proofs: Vec<Proof>, context: &KeyContext) -> Result<Round> {
-    let rules = Rules::new(proofs.len().min(RAIDA_COUNT));
+    let rules = RoundConfig::new(proofs.len().min(RAIDA_COUNT));
     let mut random = [[0; REQUEST_RANDOM_LEN]; RAIDA_COUNT];
     getrandom::fill(random.as_flattened_mut())?;
     let recipients = proofs.into_iter().zip(random).map(|(Proof { raida, envelope, key, .. }, random)| {

@@ -1,5 +1,5 @@
-//! A local network of 25 nodes on the server's core, and daemons on it. What a daemon has cached, the next
-//! one in its folder finds.
+//! A local network of 25 nodes on the server's core, and daemons on it. Daemons in the same folder share their cache,
+//! one after the other.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -142,12 +142,12 @@ impl Daemon {
     }
 }
 
-/// What the cache is to keep for a domain whose sessions are made up: no exchange has made it.
+/// The cached key of a domain with made-up sessions, which no exchange has made.
 pub(crate) fn made_up_kept(domain: &str) -> Result<Kept> {
     Ok(made_up::kept(made_up_origin(domain)?)?)
 }
 
-/// Where the keys of made-up sessions of a domain come from.
+/// The source of the keys of a domain's made-up sessions.
 pub(crate) fn made_up_origin(domain: &str) -> Result<KeyOrigin> {
     Ok(KeyOrigin {
         domain: Domain::new(domain).context("not a domain")?,

@@ -26,11 +26,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 const DOMAIN: &str = "content.rke.test";
-/// Sessions that are opened in any case; so many can be deleted.
+/// Sessions that are opened in any case; that many can be deleted.
 const SESSIONS: usize = 2000;
 /// As many as one web page may open at once.
 const SESSIONS_OF_A_PAGE: usize = 200;
-/// Room for an answer.
+/// Room for a response.
 const ANSWER_LEN: usize = 8192;
 const FIRST_PORT: usize = 10_000;
 
@@ -78,13 +78,13 @@ fn packet(name: &str) -> Result<&'static Request> {
     samples::REQUESTS.iter().find(|packet| packet.name == name).context("there is no such packet")
 }
 
-/// What is counted. valgrind is told this function's name.
+/// The counted function. valgrind receives its name.
 #[inline(never)]
 fn measured(work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
     black_box(work())
 }
 
-/// Opens the same datagram over and over, where secrets may lie.
+/// Opens the same datagram repeatedly, where secrets may lie.
 fn open_many(times: usize, datagram: &[u8], open: impl Fn(&mut [u8]) -> Option<()>) -> Result<()> {
     let mut copy = datagram.to_vec();
     measured(&mut || {
@@ -100,7 +100,7 @@ fn open_many(times: usize, datagram: &[u8], open: impl Fn(&mut [u8]) -> Option<(
     Ok(())
 }
 
-/// What a node does, up to the challenge.
+/// A node's work, up to the challenge.
 fn open_request(key: &EnvelopeKey, datagram: &mut [u8]) -> Option<()> {
     let header = RequestHeader::decode(datagram).ok()?;
     envelope::check_request_frame(&header, datagram).ok()?;
@@ -108,7 +108,7 @@ fn open_request(key: &EnvelopeKey, datagram: &mut [u8]) -> Option<()> {
     command::split_challenge(body).ok().map(drop)
 }
 
-/// What a client does.
+/// A client's work.
 fn open_answer(to: &Request, key: &EnvelopeKey, datagram: &mut [u8]) -> Option<()> {
     envelope::open_response(&to.header, &samples::challenge(), key, datagram).ok().map(drop)
 }
@@ -181,8 +181,8 @@ async fn open_session(connection: &mut TcpStream, wallet: &Path, at: usize) -> R
     Ok(rest.split('"').next().unwrap_or_default().to_owned())
 }
 
-/// Asks for a target. Every answer here fits in one read, whose length this gives. It does as little as a
-/// client can, because what it does is counted too.
+/// Requests a target. Every response here fits in one read, whose length this returns. It does as little as a client
+/// can, because its own instructions are counted too.
 async fn get(connection: &mut TcpStream, target: &str, headers: &str, answer: &mut [u8]) -> Result<usize> {
     let request = format!("GET /api/rke/{target} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
     connection.write_all(request.as_bytes()).await?;

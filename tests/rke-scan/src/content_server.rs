@@ -1,6 +1,6 @@
-//! The network's Content Server: it agrees on keys that are made from the network's master secrets, carries data back to
-//! where it came from, and notes every secret. Every third exchange it pretends not to know, so that the client has its
-//! shares checked. It can also stand between a client and a real Content Server, and look on.
+//! The network's Content Server: it agrees on keys from the network's master secrets, echoes data, and notes every
+//! secret. In every third exchange it pretends not to know the shares, so that the client has them checked. It can
+//! also relay between a client and a real Content Server, and watch.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -40,7 +40,7 @@ pub(crate) enum Manners {
     Relays(SocketAddr),
 }
 
-/// What a client sent first, and what the scanner knows of it.
+/// A client's first packet, and what the scanner knows about it.
 struct Opening<'a> {
     prologue: Prologue,
     raw: &'a [u8],
@@ -63,7 +63,8 @@ pub(crate) async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
     while let Ok((stream, _)) = listener.accept().await {
         let state = Arc::clone(&state);
         tokio::spawn(async move {
-            // A client may hang up at any time. What is wrong its request fails for, and this says why.
+            // A client may hang up at any time. If something else is wrong, its request fails, and this gives the
+            // reason.
             if let Err(error) = answer(stream, &state).await {
                 lock(&state).trouble.push(format!("{error:#}"));
             }
@@ -168,7 +169,7 @@ async fn shake_hands(mut stream: TcpStream, opening: &Opening<'_>, state: &Mutex
     served
 }
 
-/// Notes what a handshake has come to. The program's handshake must have come to the same.
+/// Notes the result of a handshake. The program's handshake must have the same result.
 fn take_note(
     state: &Mutex<State>,
     opening: &Opening<'_>,

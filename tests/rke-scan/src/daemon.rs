@@ -28,18 +28,18 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts `rke` with these arguments and this control, if any.
+    /// Starts `rke` with these arguments and this injected fault, if any.
     pub(crate) fn start(
         program: &Path,
         arguments: &[String],
-        control: Option<&str>,
+        fault: Option<&str>,
         folder: &Path,
     ) -> Result<Self> {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null());
-        command.stderr(Stdio::piped()).env_remove("RKE_CONTROL");
-        if let Some(control) = control {
-            command.env("RKE_CONTROL", control);
+        command.stderr(Stdio::piped()).env_remove("RKE_FAULT");
+        if let Some(fault) = fault {
+            command.env("RKE_FAULT", fault);
         }
         let mut child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
         let output = Arc::new(Mutex::new(Vec::new()));
@@ -99,7 +99,7 @@ impl Program {
         self.signal(Signal::SIGTERM)
     }
 
-    /// Waits for its end. Gives what it has said, too.
+    /// Waits for its end. Returns its output, too.
     pub(crate) fn wait_with_lines(mut self) -> Result<(std::process::ExitStatus, String)> {
         let status = self.child.wait()?;
         Ok((status, self.last_words()))
@@ -131,7 +131,7 @@ impl Drop for Program {
     }
 }
 
-/// Where the daemon's API is.
+/// The address of the daemon's API.
 #[derive(Clone, Copy)]
 pub(crate) struct Api(pub(crate) SocketAddr);
 
@@ -149,7 +149,7 @@ impl Api {
         Ok(stream)
     }
 
-    /// The status and the body of an answer.
+    /// The status and the body of a response.
     pub(crate) fn get(self, target: &str) -> Result<(u16, Value)> {
         let mut answer = String::new();
         self.send(target)?.read_to_string(&mut answer)?;
@@ -158,7 +158,7 @@ impl Api {
         Ok((status.context("no status")?, serde_json::from_str(body)?))
     }
 
-    /// The body of a successful answer. Where the daemon wants a client to slow down, it is asked again.
+    /// The body of a successful response. If the daemon tells the client to slow down, this retries.
     pub(crate) fn expect(self, target: &str) -> Result<Value> {
         for _ in 0..MOST_WAITS {
             match self.get(target)? {

@@ -1,5 +1,4 @@
-//! What leaves a process for the disk: what gcore writes, what the kernel writes when it crashes, and
-//! what it swaps out.
+//! The ways in which memory reaches the disk: gcore, the kernel's crash dumps, and swap.
 
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -84,8 +83,7 @@ fn crash(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// All of the daemon's memory is pushed out to a swap file of its own, while one session is deleted
-/// and another lives.
+/// All of the daemon's memory is pushed out to a separate swap file, while one session is deleted and another lives.
 fn swap(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
     // One at a time on this machine: the kernel chooses among swap files.
     let alone = std::fs::File::create(std::env::temp_dir().join("rke-scan-swap.lock"))?;
@@ -134,7 +132,7 @@ impl SwapFile {
         Ok(swap.run("swapon")?.then_some(swap))
     }
 
-    /// Past the page cache, which knows nothing of what was swapped out.
+    /// Past the page cache, which does not know about swapped-out pages.
     fn copy_to(&self, copy: &Path) -> Result<()> {
         let mut command = Command::new("dd");
         command.args(["iflag=direct", "bs=1M", "status=none"]);

@@ -36,7 +36,7 @@ struct Ends<'a> {
     gone: Needles,
 }
 
-/// A session that is about to be deleted, and what is found by what is in use for it.
+/// A session that is about to be deleted, and the needles for the secrets that it uses.
 struct Doomed {
     ids: Vec<String>,
     tunnel: Option<Tunnel>,

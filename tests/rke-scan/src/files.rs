@@ -1,11 +1,11 @@
-//! What lies on disk: every byte of every file in a data directory, and what the sealed ones hold for anyone who has stolen
-//! the key that lies next to them.
+//! The files of a data directory: every byte of each, and the plain text of the sealed ones for a thief who also has
+//! the key next to them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use rke_host::data_dir::{look, read_sealer};
+use rke_host::data_dir::{read_role, read_sealer};
 use rke_host::sealed::Sealer;
 
 use crate::needles::Needles;
@@ -13,7 +13,8 @@ use crate::process::{Scan, scan_bytes};
 
 /// Looks through a data directory of a running program. At least this many sealed files must open.
 pub(crate) fn scan_data_dir(folder: &Path, needles: &Needles, sealed: usize) -> Result<Scan> {
-    let role = look(folder)?.with_context(|| format!("{} does not say whose it is", folder.display()))?;
+    let role =
+        read_role(folder)?.with_context(|| format!("{} does not say whose it is", folder.display()))?;
     let sealer = read_sealer(folder, role)?;
     let (mut scan, mut opened) = (Scan::default(), 0);
     for path in files_in(folder)? {

@@ -1,5 +1,5 @@
-//! A control of the scanner itself: a process that holds every kind of secret in every form that is looked for. The scan
-//! must find each of them, and none of them in a process that holds the same with one bit of each byte changed.
+//! A positive and a negative control of the scanner: it must find every kind of secret in every form that it looks for in
+//! a process that holds them all, and none of them in a process that holds the same bytes with one bit of each changed.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -12,10 +12,10 @@ use crate::needles::{Needles, Secret};
 use crate::process::{Scan, scan};
 use crate::report::{Expected, Report};
 
-/// What the process says once it holds everything.
+/// The process prints this once it holds everything.
 const READY: &str = "ready";
 
-/// Scans such processes so many times.
+/// Scans such processes that many times.
 pub(crate) fn run(repetitions: usize, report: &mut Report) -> Result<()> {
     for _ in 0..repetitions {
         let needles = every_form()?;
@@ -90,7 +90,7 @@ fn fill(holder: &mut Child, forms: &[Vec<u8>]) -> Result<()> {
     Ok(())
 }
 
-/// The process itself: holds what it reads until there is no more to read.
+/// The process itself: holds its input until the input ends.
 pub(crate) fn hold() -> Result<()> {
     let mut input = std::io::stdin().lock();
     let forms = (0..read_number(&mut input)?).map(|_| {

@@ -1,5 +1,4 @@
-//! Scenarios of sessions that are opened from the cache, of data that flows in them, and of handshakes that come to
-//! nothing.
+//! Scenarios of sessions that are opened from the cache, of data that flows in them, and of handshakes that fail.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -20,11 +19,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Bytes that are sent through a tunnel.
 const ECHOED: usize = 20_000;
 
-/// Waits until something has come about.
+/// Waits until a condition holds.
 pub(crate) fn wait_for(what: &str, mut has_come: impl FnMut() -> Result<bool>) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     while !has_come()? {
-        ensure!(Instant::now() < deadline, "waited in vain until {what}");
+        ensure!(Instant::now() < deadline, "timed out waiting until {what}");
         thread::sleep(Duration::from_millis(1));
     }
     Ok(())
@@ -43,7 +42,7 @@ pub(crate) fn resumed(subject: &mut Subject, at: usize) -> Result<(Scan, Scan)> 
     Ok((before, subject.scan()?))
 }
 
-/// A tunnel of a session through the daemon. What goes in comes back.
+/// A tunnel of a session through the daemon, which echoes.
 pub(crate) struct Tunnel(TcpStream);
 
 impl Tunnel {
@@ -61,7 +60,7 @@ impl Tunnel {
         write!(self.0, "{:x}\r\n", data.len())?;
         self.0.write_all(&data)?;
         self.0.write_all(b"\r\n")?;
-        // Chunks may be cut anywhere, so the last bytes are what is looked for.
+        // Chunks may be cut anywhere, so only the last bytes are compared.
         let (mut answer, last) = (Vec::new(), &data[ECHOED - 8..]);
         while !answer.windows(last.len()).any(|window| window == last) {
             let mut piece = [0; 4096];
@@ -108,7 +107,7 @@ pub(crate) fn tunnelled(subject: &mut Subject, _: usize) -> Result<(Scan, Scan)>
     ensure!((gone.len(), living.len()) == (2, 2), "{} and {} keys of tunnels", gone.len(), living.len());
     let before = subject.scan_living(&[session, living].concat())?;
     ensure!(!before.has_found(&gone), "a tunnel has ended, and its keys are there");
-    // Data flows until the session is gone.
+    // Data flows until the session ends.
     let flow = thread::spawn(move || while open.echo().is_ok() {});
     thread::sleep(Duration::from_millis(10));
     delete(subject.api, &id, false)?;
@@ -118,8 +117,8 @@ pub(crate) fn tunnelled(subject: &mut Subject, _: usize) -> Result<(Scan, Scan)>
     Ok((before, after))
 }
 
-/// The Content Server has the first message and says nothing. Then it refuses, to a client that waits or to one that has
-/// hung up; every tenth time it goes on saying nothing, until the daemon's patience is over.
+/// The Content Server receives the first message and stays silent. Then it refuses, to a client that waits or to one
+/// that has hung up; every tenth time it stays silent until the daemon's timeout.
 pub(crate) fn cut_short(subject: &mut Subject, at: usize) -> Result<(Scan, Scan)> {
     let wallet = subject.network.renew()?;
     subject.network.set_manners(Manners::HoldsBack);

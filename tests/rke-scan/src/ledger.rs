@@ -9,7 +9,7 @@ use crate::needles::{Needles, Secret, Source};
 use crate::noise::{Known, Noise, Session, attach_psk, farewell};
 use crate::stream::Start;
 
-/// What a handshake has come to.
+/// The result of a handshake.
 enum Outcome {
     /// The client waits for the response.
     Pending,
@@ -21,7 +21,6 @@ enum Outcome {
     Tunnel,
 }
 
-/// One handshake.
 struct Handshake {
     of_psk: Vec<Known>,
     noise: Noise,
@@ -37,24 +36,24 @@ struct Handshake {
 #[derive(Clone, Copy)]
 pub(crate) struct Entry(usize);
 
-/// What a prologue of kind 1, 2 or 5 has for a psk.
+/// The psk of a prologue of kind 1, 2 or 5.
 pub(crate) struct Basis {
     pub(crate) psk: [u8; 32],
     pub(crate) known: Vec<Known>,
 }
 
-/// What a handshake gives, where it gives a session.
+/// The session of a handshake, if it opens one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Gives {
     Session,
     Tunnel,
 }
 
-/// What a process goes on to hold.
+/// The secrets that a process keeps.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keeps {
     Nothing,
-    /// What later sessions are opened with. No session's key follows from it.
+    /// The secret that opens later sessions. No session's key follows from it.
     Resumptions,
 }
 
@@ -73,7 +72,7 @@ pub(crate) struct Ledger {
     keys: HashMap<[u8; 16], [u8; 32]>,
 }
 
-/// What is found by the secrets that must be somewhere while sessions live.
+/// Needles for the secrets that must exist somewhere while sessions live.
 #[derive(Default)]
 pub(crate) struct Living {
     /// K and the key of `encrypt`.
@@ -125,8 +124,8 @@ impl Ledger {
         }
     }
 
-    /// Notes the response of a handshake, whose ciphertext was made with `seeds`; where they are not known it is opened
-    /// with the ephemeral key. Gives the session.
+    /// Notes the response of a handshake, whose ciphertext was made with `seeds`; unknown ones are recovered with the
+    /// ephemeral key. Returns the session.
     pub(crate) fn accepted(
         &mut self,
         entry: Entry,
@@ -174,7 +173,7 @@ impl Ledger {
         Some(Basis { psk, known: vec![(Secret::Psk, psk)] })
     }
 
-    /// The proof that something is forgotten, for anyone who has its token.
+    /// The proof of forgetting, for a holder of the token.
     pub(crate) fn forget(&self, id: &[u8; 16], token: &[u8; 16]) -> Option<[u8; 16]> {
         let secret = self.keys.get(id).or_else(|| self.resumptions.get(id))?;
         let (own, proof) = farewell(secret);
@@ -186,7 +185,7 @@ impl Ledger {
         for handshake in &self.handshakes {
             handshake.add_to(needles, keeps, living);
             if let Outcome::Session(session) = &handshake.outcome {
-                streams.iter().for_each(|stream| stream.add_needles(&session.seal(), needles));
+                streams.iter().for_each(|stream| stream.add_needles(&session.seal_key(), needles));
             }
         }
     }

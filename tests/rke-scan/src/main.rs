@@ -1,13 +1,12 @@
-//! Test only, never shipped. Looks for secrets in the memory and registers of a process from the
-//! outside, as root could, and drives real daemons through real exchanges for it. `docs/erasure.md`
-//! says what is shown by it.
+//! Test only, never shipped. Searches the memory and registers of a process for secrets from the outside, as root
+//! could, and drives real daemons through real exchanges for it. `docs/erasure.md` describes what this proves.
 
 mod client;
 mod content_server;
-mod control;
 mod daemon;
 mod dump;
 mod everywhere;
+mod fault_injection;
 mod files;
 mod forms;
 mod ghash;
@@ -65,12 +64,12 @@ enum Command {
         #[arg(long, value_name = "LIMIT")]
         without: Vec<Limit>,
     },
-    /// Break one rule at a time in a program built with the feature `controls`, and see it found.
-    Controls {
+    /// Break one rule at a time in a program built with the feature `fault-injection`, and find each fault.
+    Faults {
         /// The program.
         #[arg(long)]
         program: PathBuf,
-        /// How many times each control is run.
+        /// How many times each fault is run.
         #[arg(long, default_value_t = 20)]
         repetitions: usize,
     },
@@ -102,7 +101,7 @@ fn run(command: Command) -> Result<bool> {
         _ => Vec::new(),
     };
     let mut report = Report::on_a_machine_with(known_limits);
-    // What was found so far is shown in any case.
+    // The findings so far are printed in any case.
     if let Err(error) = scan(command, &runtime, &mut report) {
         report.fail(format!("{error:#}"));
     }
@@ -117,7 +116,7 @@ fn scan(command: Command, runtime: &Runtime, report: &mut Report) -> Result<()> 
                 if memory.is_none_or(|memory| memory == kind) {
                     let from = from.as_deref();
                     let plan =
-                        Plan { program: &program, memory: kind, repetitions, from, control: None, runtime };
+                        Plan { program: &program, memory: kind, repetitions, from, fault: None, runtime };
                     scenario::run_all(&plan, report).with_context(|| kind.name())?;
                     nodes::run_all(&plan, report).with_context(|| kind.name())?;
                     everywhere::run_all(&plan, report).with_context(|| kind.name())?;
@@ -125,18 +124,18 @@ fn scan(command: Command, runtime: &Runtime, report: &mut Report) -> Result<()> 
                 }
             }
         }
-        Command::Controls { program, repetitions } => {
+        Command::Faults { program, repetitions } => {
             let program = std::path::absolute(program)?;
             let plan = Plan {
                 program: &program,
                 memory: Memory::Locked,
                 repetitions,
                 from: None,
-                control: None,
+                fault: None,
                 runtime,
             };
             forms::run(repetitions, report).context("control forms")?;
-            control::run_all(&plan, report)?;
+            fault_injection::run_all(&plan, report)?;
             paint(&plan, report).context("paint")?;
         }
         Command::Hold => forms::hold()?,
@@ -151,11 +150,12 @@ fn scan(command: Command, runtime: &Runtime, report: &mut Report) -> Result<()> 
     Ok(())
 }
 
-/// The scenarios with scratch stacks that are painted before each use: what is copied from there without having been
-/// written would have been a piece of a secret some day. They are in memory that the scanner cannot read.
+/// The scenarios with scratch stacks that are painted before each use: paint that is copied from there stands for a
+/// piece of a secret that another run would have left there. The stacks themselves lie in memory that the scanner
+/// cannot read.
 fn paint(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
     let repetitions = plan.repetitions.div_ceil(10);
-    let plan = Plan { memory: Memory::Secretmem, repetitions, control: Some(subject::PAINT), ..*plan };
+    let plan = Plan { memory: Memory::Secretmem, repetitions, fault: Some(subject::PAINT), ..*plan };
     scenario::run_all(&plan, report)?;
     nodes::run_all(&plan, report)
 }

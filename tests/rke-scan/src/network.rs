@@ -1,5 +1,5 @@
-//! A network whose secrets the scanner knows: 25 RAIDA nodes, a Content Server, their DNS, and wallets, made anew as
-//! often as one likes. The nodes answer as `docs/protocol.md` says and remember what they were asked.
+//! A network whose secrets the scanner knows: 25 RAIDA nodes, a Content Server, their DNS, and wallets, renewed as
+//! often as needed. The nodes respond according to `docs/protocol.md` and remember the requests.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -32,7 +32,7 @@ pub(crate) const DOMAIN: &str = "content.scan.test";
 pub(crate) const CS_ID: &str = "SCANNED-SERVER";
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// What a node does with a request for a share.
+/// A node's handling of a request for a share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Behaviour {
     Answers,
@@ -52,13 +52,13 @@ pub(crate) struct State {
     envelopes: Vec<(RaidaIndex, Envelope)>,
     pub(crate) ledger: Ledger,
     pub(crate) manners: Manners,
-    /// The process in whose memory the seeds of its handshakes can be read.
+    /// The process whose memory holds the seeds of its handshakes.
     pub(crate) seeds_of: Option<i32>,
     /// Exchanges that the Content Server has had.
     pub(crate) exchanges: u32,
     /// Tunnels that are open.
     pub(crate) tunnels: usize,
-    /// What went wrong at the Content Server. A client that hangs up is among it.
+    /// Errors at the Content Server, including clients that hang up.
     pub(crate) trouble: Vec<String>,
 }
 
@@ -130,7 +130,7 @@ impl Network {
         Ok(path)
     }
 
-    /// Who answers from here on: the first so many nodes; the others do `otherwise`.
+    /// Which nodes respond from here on: the first that many; the others do `otherwise`.
     pub(crate) fn let_answer(&self, count: usize, otherwise: Behaviour) {
         let mut state = self.state();
         for (at, behaviour) in state.behaviours.iter_mut().enumerate() {
@@ -155,7 +155,7 @@ impl Network {
         self.renew_wallet()
     }
 
-    /// A new wallet of two new coins. What there was so far is in no needles that are added later.
+    /// A new wallet of two new coins. Needles that are added later exclude the old ones.
     pub(crate) fn renew_wallet(&mut self) -> Result<PathBuf> {
         self.wallets += 1;
         let wallet = self.folder.path().join(format!("wallet-{}", self.wallets));
@@ -176,18 +176,18 @@ impl Network {
         Ok(wallet)
     }
 
-    /// What is added from here on is of what happens from here on.
+    /// Needles that are added from here on are for events from here on.
     pub(crate) fn turn_page(&self) {
         self.state().turn_page();
     }
 
-    /// Adds every secret since [`Network::renew`]: the coins' ANs, the envelopes' keys, the shares, and all of every
-    /// handshake. Gives what those are found by that must be somewhere while sessions live.
+    /// Adds every secret since [`Network::renew`]: the coins' ANs, the envelopes' keys, the shares, and all secrets
+    /// of every handshake. Returns the needles of those that must exist somewhere while sessions live.
     pub(crate) fn add_needles(&self, needles: &mut Needles) -> Result<Living> {
         self.add_needles_with(needles, &[], Keeps::Nothing)
     }
 
-    /// The same, with the keys of these streams, and without what is kept.
+    /// The same, with the keys of these streams, and without the secrets that are kept.
     pub(crate) fn add_needles_with(
         &self,
         needles: &mut Needles,
@@ -231,7 +231,7 @@ impl Network {
         client_sns.len()
     }
 
-    /// Adds the master secrets that the nodes hold. Gives what they are found by.
+    /// Adds the master secrets that the nodes hold. Returns what they are found by.
     pub(crate) fn add_masters(&self, needles: &mut Needles) -> Vec<Source> {
         self.state().masters.iter().map(|master| needles.add(Kind::MasterSecret, master)).collect()
     }
@@ -310,7 +310,7 @@ impl State {
         }
     }
 
-    /// What a node answers; `None` where it keeps silent.
+    /// A node's response; `None` if it stays silent.
     fn answer(&mut self, raida: RaidaIndex, datagram: &mut [u8]) -> Option<Vec<u8>> {
         let header = RequestHeader::decode(datagram).ok()?;
         let key = self.key(raida, header.envelope)?;

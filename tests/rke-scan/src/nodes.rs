@@ -39,7 +39,7 @@ fn node(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
     let data_dir = network.folder().join("node").to_string_lossy().into_owned();
     arguments.extend(["--coins".into(), coins_folder, "--data-dir".into(), data_dir]);
     arguments.extend(["--preloader".into(), coins[0].to_string()]);
-    let mut program = Program::start(plan.program, &arguments, plan.control, network.folder())?;
+    let mut program = Program::start(plan.program, &arguments, plan.fault, network.folder())?;
     let address: SocketAddr = program.wait_for_line(|line| {
         let rest = line.strip_prefix("RAIDA 7 listens on ")?;
         rest.split(' ').next()?.parse().ok()
@@ -136,7 +136,7 @@ fn content_server(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Starts the program that makes a Content Server's master secrets. Gives its data directory.
+/// Starts the program that makes a Content Server's master secrets. Returns its data directory.
 pub(crate) fn start_preloading(plan: &Plan<'_>, network: &mut Network) -> Result<(Program, PathBuf)> {
     let wallet = network.renew()?;
     let data_dir = network.folder().join("content-server");
@@ -150,7 +150,7 @@ pub(crate) fn start_preloading(plan: &Plan<'_>, network: &mut Network) -> Result
     {
         arguments.extend([flag.to_owned(), path.to_string_lossy().into_owned()]);
     }
-    Ok((Program::start(plan.program, &arguments, plan.control, network.folder())?, data_dir))
+    Ok((Program::start(plan.program, &arguments, plan.fault, network.folder())?, data_dir))
 }
 
 /// Waits for its end: then the nodes have other master secrets than before.
@@ -177,7 +177,7 @@ pub(crate) fn start_serving(
     );
     let mut arguments: Vec<String> = fixed.split(' ').map(str::to_owned).collect();
     arguments.push(data_dir.to_string_lossy().into_owned());
-    let mut program = Program::start(plan.program, &arguments, plan.control, network.folder())?;
+    let mut program = Program::start(plan.program, &arguments, plan.fault, network.folder())?;
     let begin = format!("Content Server {CS_ID} listens on ");
     let address = program.wait_for_line(|line| line.strip_prefix(&begin)?.split(' ').next()?.parse().ok())?;
     Ok((program, address))
@@ -199,8 +199,8 @@ fn serve(plan: &Plan<'_>, report: &mut Report, network: &Network, data_dir: &Pat
     Ok(())
 }
 
-/// One session is forgotten while data flows in it, one goes on, and of one the client never says that it has the key.
-/// Gives the secrets of all.
+/// One session is forgotten while data flows in it, one goes on, and the client of one never proves that it has the
+/// key. Returns the secrets of all.
 async fn use_and_forget(
     plan: &Plan<'_>,
     report: &mut Report,

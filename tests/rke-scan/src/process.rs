@@ -24,24 +24,24 @@ const CHUNK: usize = 1024 * 1024;
 /// A schedule may lie across two chunks.
 const OVERLAP: usize = 256;
 const PAGE: usize = 4096;
-/// Zeros in so many bytes in a row hide no secret.
+/// That many zero bytes in a row hide no secret.
 const ZEROS: usize = 1024;
 
-/// Where systems have their libraries.
+/// The folders of system libraries.
 const LIBRARIES: [&str; 2] = ["/usr/lib", "/lib"];
 
-/// What a scan found.
+/// The result of a scan.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Scan {
-    /// Hits by what was found and where.
+    /// Hits by secret and place.
     pub(crate) hits: BTreeMap<String, usize>,
     pub(crate) scanned_bytes: u64,
     /// Present in memory, but the kernel lets nobody read it.
     pub(crate) unreadable_bytes: u64,
     pub(crate) threads: usize,
-    /// What the hits were found by.
+    /// The needles of the hits.
     found: BTreeSet<Source>,
-    /// What was not found, and had to be.
+    /// Secrets that had to be found and were not.
     pub(crate) missed: BTreeMap<String, usize>,
 }
 
@@ -50,7 +50,7 @@ impl Scan {
         self.hits.values().sum()
     }
 
-    fn look(&mut self, needles: &Needles, bytes: &[u8], place: &str, overlap: usize) {
+    fn scan_bytes(&mut self, needles: &Needles, bytes: &[u8], place: &str, overlap: usize) {
         self.scanned_bytes += (bytes.len() - overlap) as u64;
         for bytes in without_zeros(bytes) {
             for (_, source) in needles.find(bytes) {
@@ -114,7 +114,7 @@ fn without_zeros(bytes: &[u8]) -> Vec<&[u8]> {
     stretches.into_iter().map(|stretch| &bytes[stretch]).collect()
 }
 
-/// Scans a running process, which goes on afterwards.
+/// Scans a running process and lets it continue.
 pub(crate) fn scan(process: i32, needles: &Needles) -> Result<Scan> {
     let threads = stop_all(process)?;
     let scan = scan_stopped(process, &threads, needles);
@@ -133,7 +133,7 @@ pub(crate) fn scan_file(path: &Path, needles: &Needles) -> Result<Scan> {
 /// Scans bytes that are not in a process.
 pub(crate) fn scan_bytes(bytes: &[u8], place: &str, needles: &Needles) -> Scan {
     let mut scan = Scan::default();
-    scan.look(needles, bytes, place, 0);
+    scan.scan_bytes(needles, bytes, place, 0);
     scan
 }
 
@@ -167,7 +167,7 @@ pub(crate) fn scan_at_exit(
             _ => go_on(status, &mut others),
         }
     };
-    // The process is gone only when whoever traces its threads has seen each of them go.
+    // The process is gone only once its tracer has seen each of its threads exit.
     others.remove(&main);
     while let Some(thread) = others.first().copied() {
         match waitpid(thread, Some(WaitPidFlag::__WALL)) {
@@ -255,7 +255,7 @@ fn scan_stopped(process: i32, threads: &[Pid], needles: &Needles) -> Result<Scan
         for set in sets {
             let len = read_registers(thread.as_raw(), *set, &mut buffer);
             let len = len.with_context(|| format!("cannot read the registers of thread {thread}"))?;
-            scan.look(needles, &buffer[..len], "registers", 0);
+            scan.scan_bytes(needles, &buffer[..len], "registers", 0);
         }
     }
     let ranges = memory_of(process)?;
@@ -329,7 +329,7 @@ fn scan_range(
         }
         match read {
             Ok(read @ 1..) => {
-                scan.look(needles, &buffer[..kept + read], place, kept);
+                scan.scan_bytes(needles, &buffer[..kept + read], place, kept);
                 let end = kept + read;
                 kept = end.min(OVERLAP);
                 buffer.copy_within(end - kept..end, 0);

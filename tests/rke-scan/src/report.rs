@@ -1,4 +1,4 @@
-//! What the scans found, in one table, and whether it is what had to be found.
+//! The results of the scans in one table, and whether they are as expected.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use crate::process::Scan;
 use crate::subject::Plan;
 
-/// What a scan must find.
+/// The expected result of a scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expected {
     /// No trace of any secret.
@@ -19,7 +19,7 @@ pub(crate) enum Expected {
 }
 
 #[derive(Default)]
-struct Row {
+struct Tally {
     scans: usize,
     /// Scans with at least one hit.
     dirty: usize,
@@ -28,8 +28,8 @@ struct Row {
     expected: Option<Expected>,
 }
 
-impl Row {
-    /// What was found, wherever that was, and how often.
+impl Tally {
+    /// What was found, wherever it was, and how often.
     fn found(&self) -> String {
         let mut found: BTreeMap<&str, usize> = BTreeMap::new();
         for (hit, count) in &self.hits {
@@ -44,13 +44,13 @@ impl Row {
 /// All scans so far, by scenario and moment.
 #[derive(Default)]
 pub(crate) struct Report {
-    rows: Vec<(String, Row)>,
+    rows: Vec<(String, Tally)>,
     failures: Vec<String>,
     not_run: Vec<(Limit, String)>,
     known_limits: Vec<Limit>,
 }
 
-/// What a machine may not let a scan do.
+/// A scan that the machine may not permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Limit {
     /// The kernel writes no core dump into the process's own folder.
@@ -79,7 +79,7 @@ impl Report {
 
     pub(crate) fn add_row(&mut self, name: &str, expected: Expected, scan: &Scan) {
         let at = self.rows.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
-            self.rows.push((name.to_owned(), Row::default()));
+            self.rows.push((name.to_owned(), Tally::default()));
             self.rows.len() - 1
         });
         let row = &mut self.rows[at].1;
@@ -107,7 +107,7 @@ impl Report {
         self.not_run.push((limit, what.into()));
     }
 
-    /// Something that went wrong beside the scans.
+    /// A failure outside the scans.
     pub(crate) fn fail(&mut self, what: impl Into<String>) {
         self.failures.push(what.into());
     }

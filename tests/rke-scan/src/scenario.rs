@@ -1,5 +1,5 @@
-//! What is done with a daemon before its memory is scanned. Each scenario drives real exchanges over
-//! HTTP, ends its sessions in one way, and expects nothing of their secrets to be left.
+//! The actions on a daemon before its memory is scanned. Each scenario drives real exchanges over HTTP, ends its
+//! sessions in one way, and expects none of their secrets to remain.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -70,7 +70,7 @@ pub(crate) fn run_all(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
             let mut repeat = || {
                 for at in 0..plan.repetitions {
                     // A signal in the middle of painting would put the paint on another stack, with the registers.
-                    on.store(at % 2 == 1 && plan.control != Some(PAINT), Ordering::Relaxed);
+                    on.store(at % 2 == 1 && plan.fault != Some(PAINT), Ordering::Relaxed);
                     let (before, after) = scenario(&mut subject, at)?;
                     report.add(plan, name, "alive", plan.memory.alive(), &before);
                     report.add(plan, name, "gone", Expected::Nothing, &after);
@@ -111,8 +111,8 @@ fn single(subject: &mut Subject, at: usize) -> Result<(Scan, Scan)> {
     Ok((before, subject.scan()?))
 }
 
-/// Up to three uses of odd sizes, each as data and as a stream; none at all shows what the exchange
-/// itself leaves.
+/// Up to three uses of odd sizes, each as data and as a stream; with no use at all the scan covers the exchange
+/// itself.
 fn mix(subject: &mut Subject, at: usize) -> Result<(Scan, Scan)> {
     const SIZES: [usize; 10] = [1, 16, 17, 48, 64, 100, 1024, 4100, 16_384, 30_000];
     let wallet = subject.network.renew()?;
@@ -195,14 +195,15 @@ fn failed(subject: &mut Subject, _: usize) -> Result<(Scan, Scan)> {
     Ok((before, subject.scan()?))
 }
 
-/// Waits until those RAIDAs that answer have done so, and their answers are taken in.
+/// Waits until those RAIDAs that answer have done so, and their responses are taken in.
 fn wait_for_shares(subject: &Subject) -> Result<()> {
     wait_for("12 RAIDAs have answered", || Ok(subject.network.shares_given() == 12))?;
     thread::sleep(Duration::from_millis(100));
     Ok(())
 }
 
-/// The client hangs up in the middle of an exchange, which cannot be told from one who reads on: it goes to its end.
+/// The client hangs up in the middle of an exchange. The daemon cannot tell that from a slow reader, so the exchange
+/// completes.
 fn abandoned(subject: &mut Subject, _: usize) -> Result<(Scan, Scan)> {
     let wallet = subject.network.renew()?;
     subject.network.let_answer(12, Behaviour::KeepsSilent);
@@ -257,7 +258,7 @@ fn expiry(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// The daemon ends with a session open; it is read in the moment before it is gone.
+/// The daemon exits with a session open; its memory is read just before it is gone.
 fn sigterm(plan: &Plan<'_>, report: &mut Report, at: usize) -> Result<()> {
     let mut subject = Subject::start(plan, &[])?;
     let wallet = subject.network.renew()?;

@@ -27,7 +27,7 @@ fn post(api: Api, path: &str, id: &str, body: &[u8]) -> Result<Vec<u8>> {
     let mut stream = api.connect()?;
     let head = format!("POST /api/rke/{path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
     write!(stream, "{head}x-rke-session: {id}\r\ncontent-length: {}\r\n\r\n", body.len())?;
-    // The answer begins before all is sent.
+    // The response begins before all is sent.
     let mut sending = stream.try_clone()?;
     let mut answer = Vec::new();
     std::thread::scope(|threads| {

@@ -1,4 +1,4 @@
-//! A daemon under the scanner: how it is started, what is done with its sessions, and what a scan of it must have seen.
+//! A daemon under the scanner: its start, the use of its sessions, and what a scan of it must have seen.
 
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -42,7 +42,7 @@ impl Memory {
         }
     }
 
-    /// What a scan finds while secrets are in use.
+    /// The secrets that a scan finds while they are in use.
     pub(crate) fn alive(self) -> Expected {
         match self {
             Self::Secretmem => Expected::Nothing,
@@ -51,33 +51,33 @@ impl Memory {
     }
 }
 
-/// The control by which scratch stacks are painted before each use.
+/// The fault that paints scratch stacks before each use.
 pub(crate) const PAINT: &str = "paint";
 
-/// What is run, and with what.
+/// The program and its arguments.
 pub(crate) struct Plan<'a> {
     pub(crate) program: &'a Path,
     pub(crate) memory: Memory,
     pub(crate) repetitions: usize,
     /// The first scenario of those that one daemon goes through; all of them where there is none.
     pub(crate) from: Option<&'a str>,
-    /// What the program is told to do otherwise than it is shipped.
-    pub(crate) control: Option<&'a str>,
+    /// The fault that is injected, by its name in `RKE_FAULT`.
+    pub(crate) fault: Option<&'a str>,
     pub(crate) runtime: &'a tokio::runtime::Runtime,
 }
 
 impl Plan<'_> {
-    /// What is looked for, without any secret yet.
+    /// The needles, without any secret yet.
     pub(crate) fn needles(&self) -> Needles {
-        match self.control {
+        match self.fault {
             Some(PAINT) => Needles::for_paint(),
             _ => Needles::new(),
         }
     }
 
-    /// What the report calls the memory that the program's secrets are in.
+    /// The report's name for the memory that holds the program's secrets.
     pub(crate) fn memory_name(&self) -> &'static str {
-        match self.control {
+        match self.fault {
             Some(PAINT) => "painted",
             _ => self.memory.name(),
         }
@@ -115,7 +115,7 @@ impl Subject {
             arguments.extend([flag.to_owned(), path.to_string_lossy().into_owned()]);
         }
         arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
-        let mut program = Program::start(plan.program, &arguments, plan.control, network.folder())?;
+        let mut program = Program::start(plan.program, &arguments, plan.fault, network.folder())?;
         let address = program.wait_for_line(|line| {
             let line: serde_json::Value = serde_json::from_str(line).ok()?;
             let fields = &line["fields"];
@@ -133,7 +133,7 @@ impl Subject {
         Ok(Self { api: Api(address), program, network, needles, memory: plan.memory })
     }
 
-    /// What may say why a scenario failed.
+    /// Output that may explain why a scenario failed.
     pub(crate) fn last_words(&self) -> String {
         let trouble = self.network.state().trouble.join("\n");
         format!("{}\nthe Content Server's trouble: {trouble}", self.program.last_words())
@@ -141,7 +141,7 @@ impl Subject {
 
     /// How many exchanges have ended without a session.
     pub(crate) fn failures(&self) -> usize {
-        self.program.count("\"no session\"")
+        self.program.count("\"no session was opened\"")
     }
 
     /// Opens a session by a new exchange.
@@ -165,7 +165,7 @@ impl Subject {
         Ok(created["session_id"].as_str().context("no session id")?.to_owned())
     }
 
-    /// Adds all that was secret since the network was renewed. Gives what is found by that which is in use.
+    /// Adds all secrets since the network was renewed. Returns the needles of those in use.
     pub(crate) fn learn(&mut self) -> Result<Living> {
         self.learn_with(&[])
     }
@@ -185,7 +185,7 @@ impl Subject {
         Ok(scan)
     }
 
-    /// Looks for what is secret in all that the daemon has told so far.
+    /// Searches everything that the daemon has printed or sent for secrets.
     pub(crate) fn check_told(&self, report: &mut Report, scenario: &str) -> Result<()> {
         let log = self.program.lines().join("\n");
         let audit_log = std::fs::read_to_string(file_in(self, AUDIT_LOG))?;
@@ -222,8 +222,8 @@ impl Subject {
 }
 
 impl Subject {
-    /// The audit log's key lives as long as the daemon, and its thread writes on while others wait. A
-    /// scan that met this thread at work says so, and is done again; what else it found counts.
+    /// The audit log's key lives as long as the daemon, and its thread keeps writing while others wait. A scan that
+    /// meets this thread at work reports it and is repeated; its other findings count.
     fn scan_outside_the_audit_log(&self) -> Result<Scan> {
         let is_its_use = |hit: &String| hit.starts_with("AuditKey/") && hit.ends_with(" in registers");
         for _ in 0..AUDIT_LOG_LOOKS {

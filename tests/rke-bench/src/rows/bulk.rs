@@ -1,4 +1,4 @@
-//! A stream of one gibibyte encrypted over loopback, beside nginx that takes as much in and gives as much
+//! A stream of one gibibyte encrypted over loopback, compared with nginx that takes as much in and gives as much
 //! out at the same time.
 
 use std::io::{ErrorKind, Read, Write};
@@ -11,14 +11,14 @@ use anyhow::{Context, Result, anyhow, ensure};
 use crate::method::{Pace, Side, triples};
 use crate::nginx;
 use crate::process::Server;
-use crate::report::{Goal, Row};
+use crate::report::{Figure, Goal};
 use crate::sessions::{Id, fill};
 use crate::stage::Stage;
 
 const LEN: usize = 1 << 30;
 const PIECE: usize = 256 * 1024;
 
-pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
+pub(crate) fn rows(stage: &Stage) -> Result<Vec<Figure>> {
     let daemon = stage.daemon(1)?;
     let mut ids = Vec::new();
     fill(&daemon, &mut ids, 1)?;
@@ -34,7 +34,7 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
             Side::Peer => through_nginx(&peer),
         },
     )?;
-    Ok(vec![Row {
+    Ok(vec![Figure {
         name: "stream of 1 GiB encrypted".into(),
         ours: format!("{:.2} GB/s", triples.ours(|speed| *speed) / 1e9),
         peer: format!("nginx in and out {:.2} GB/s", triples.peer(|speed| *speed) / 1e9),
@@ -45,7 +45,7 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
     }])
 }
 
-/// What nginx gives out: a file in memory.
+/// The file that nginx serves, from memory.
 struct Source(tempfile::TempDir);
 
 impl Source {
@@ -122,7 +122,7 @@ fn send_body(stream: &mut TcpStream) -> Result<()> {
     (0..LEN / PIECE).try_for_each(|_| stream.write_all(&piece)).context("a body is not taken")
 }
 
-/// Reads an answer's head, and as many bytes as its body has to have.
+/// Reads a response's head, and as many bytes as its body has to have.
 fn take_body(stream: &mut TcpStream) -> Result<()> {
     let mut buffer = vec![0; PIECE];
     let mut filled = 0;

@@ -1,5 +1,5 @@
-//! Whether memory stays what it is when sessions come and go for an hour: each second some hundred are opened,
-//! used, and deleted or left to expire, and one key is exchanged anew.
+//! Whether memory stays constant when sessions come and go for an hour: each second some hundred are opened, used,
+//! and deleted or left to expire, and one key is exchanged.
 
 use std::time::{Duration, Instant};
 
@@ -8,12 +8,12 @@ use anyhow::{Context, Result};
 use crate::load::{Load, run};
 use crate::method::Spread;
 use crate::nginx::Whole;
-use crate::report::{Goal, Row};
+use crate::report::{Figure, Goal};
 use crate::sessions::{InTurn, OnceEach, Template, fill_evenly};
 use crate::stage::{Daemon, Stage, get};
 
 const HOUR: Duration = Duration::from_secs(3600);
-/// When as many sessions are open as there will ever be, and what is given back has found its order.
+/// By then the number of open sessions has reached its maximum, and freed memory its steady order.
 const WARM: Duration = Duration::from_secs(900);
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -24,7 +24,7 @@ const MAX_SESSIONS: usize = 20_000;
 
 const MIB: f64 = 1024.0 * 1024.0;
 
-pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
+pub(crate) fn rows(stage: &Stage) -> Result<Vec<Figure>> {
     let daemon = stage.daemon(MAX_SESSIONS)?;
     daemon.set_session_ttl(SESSION_TTL)?;
     let (started, mut warm, mut later) = (Instant::now(), Vec::new(), Vec::new());
@@ -42,7 +42,7 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
         std::thread::sleep((second * SECOND).saturating_sub(started.elapsed()));
     }
     let [warm, last] = [&warm, &later].map(|seconds| last_minute(seconds).median);
-    Ok(vec![Row {
+    Ok(vec![Figure {
         name: "resident after an hour of churn".into(),
         ours: format!("{:.2} MiB", last / MIB),
         peer: format!("after a quarter of an hour {:.2} MiB", warm / MIB),
@@ -58,7 +58,7 @@ fn last_minute(seconds: &[f64]) -> Spread {
     Spread::of(seconds.iter().rev().take(60).copied())
 }
 
-/// What happens in a second.
+/// The work of one second.
 fn churn(daemon: &Daemon) -> Result<()> {
     let mut ids = fill_evenly(daemon, OPENED_A_SECOND, SECOND / 2).context("cannot open sessions")?;
     let encrypt = Template::encrypt(&"QUJD".repeat(85));

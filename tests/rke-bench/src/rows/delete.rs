@@ -1,4 +1,4 @@
-//! Deletions among a million sessions, beside nginx with the same answer; and while other sessions expire.
+//! Deletions among a million sessions, compared with nginx with the same response; and while other sessions expire.
 
 use std::time::{Duration, Instant};
 
@@ -8,19 +8,19 @@ use crate::load::{Load, Run, run};
 use crate::method::{Pace, Side, Triples, triples};
 use crate::nginx::{self, Whole};
 use crate::process::Server;
-use crate::report::{Goal, Row};
+use crate::report::{Figure, Goal};
 use crate::sessions::{Id, InTurn, OnceEach, Template, fill, fill_evenly};
 use crate::stage::{Daemon, Stage};
 
 const LIVE: usize = 1_000_000;
-/// Sessions that expire in a second, beside the live ones, and for how long.
+/// Sessions that expire in a second, in addition to the live ones, and for how long.
 const EXPIRE_A_SECOND: usize = 10_000;
 const EXPIRE_FOR: Duration = Duration::from_secs(2);
 /// How long they live.
 const SHORT_TTL: Duration = Duration::from_secs(5);
 const LONG_TTL: Duration = Duration::from_secs(3600);
 
-pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
+pub(crate) fn rows(stage: &Stage) -> Result<Vec<Figure>> {
     let expiring = EXPIRE_A_SECOND * EXPIRE_FOR.as_secs() as usize;
     let daemon = stage.daemon(LIVE + 2 * expiring)?;
     let mut ids = Vec::with_capacity(LIVE);
@@ -40,8 +40,8 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
     Ok(table(&plain, &under))
 }
 
-fn table(plain: &Triples<Run>, under: &Triples<Run>) -> Vec<Row> {
-    let row = |name: &str, triples: &Triples<Run>, unit: &str, metric: fn(&Run) -> f64, goal| Row {
+fn table(plain: &Triples<Run>, under: &Triples<Run>) -> Vec<Figure> {
+    let row = |name: &str, triples: &Triples<Run>, unit: &str, metric: fn(&Run) -> f64, goal| Figure {
         name: format!("delete among 1,000,000: {name}"),
         ours: format!("{:.1} {unit}", triples.ours(metric)),
         peer: format!("nginx {:.1} {unit}", triples.peer(metric)),
@@ -68,7 +68,7 @@ struct Deletions<'a> {
 }
 
 impl Deletions<'_> {
-    /// Opens as many sessions as are missing. Their turn comes last, for those that were just opened are in the
+    /// Opens the missing sessions. They are deleted last, because sessions that were just opened are in the
     /// processor's caches.
     fn fill_up(&mut self) -> Result<()> {
         let before = self.ids.len();
@@ -87,14 +87,14 @@ impl Deletions<'_> {
         }
     }
 
-    /// The peer is asked while nothing expires: the sweeper would take its core from it.
+    /// The peer is measured while nothing expires: the sweeper would occupy its core.
     fn measure_under_the_sweeper(&mut self, side: Side) -> Result<Run> {
         if side == Side::Peer {
             return self.measure(side, Load::USUAL);
         }
         self.daemon.set_session_ttl(LONG_TTL)?;
         self.fill_up()?;
-        // Filling up has used what the pages may open at once, which comes back with time.
+        // Filling up has used the page's burst allowance, which recovers with time.
         std::thread::sleep(Duration::from_secs(2));
         self.daemon.set_session_ttl(SHORT_TTL)?;
         let first_opened = Instant::now();

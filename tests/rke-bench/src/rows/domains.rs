@@ -1,4 +1,4 @@
-//! Sessions for a thousand domains, asked for at once: whether all are opened, and how many sockets that takes.
+//! Concurrent sessions for a thousand domains: whether all are opened, and how many sockets that takes.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,16 +14,16 @@ use crate::answer::Answer;
 use crate::load::{Generator, Load, Requests};
 use crate::method::Spread;
 use crate::process::{Server, free_address};
-use crate::report::{Goal, Row};
+use crate::report::{Figure, Goal};
 use crate::stage::{DOMAIN, Stage, flags_with};
 
 const DOMAINS: usize = 1000;
 const FIRST_PORT: usize = 10_000;
 
-/// An exchange asks for two DNS records at a time, each from a socket of its own, beside the one of its round.
+/// An exchange asks for two DNS records at a time, each from a socket of its own, in addition to the one of its round.
 const MOST_SOCKETS: usize = 3 * MAX_ROUNDS + 8;
 
-pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
+pub(crate) fn rows(stage: &Stage) -> Result<Vec<Figure>> {
     let own = stage.network.records();
     let other = |at| DnsRecords { domain: domain(at), ..own.clone() };
     let records: Vec<DnsRecords> = (0..DOMAINS).map(other).chain([own.clone()]).collect();
@@ -35,7 +35,7 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
     let server = Server::start(stage.program(), &flags, address, &stage.folder().join("domains.log"))?;
     let (seconds, sockets) = open(&server, &stage.network.wallet().display().to_string())?;
     stage.runtime.block_on(dns.stop());
-    Ok(vec![Row {
+    Ok(vec![Figure {
         name: "sessions for 1,000 domains at once: sockets".into(),
         ours: format!("all in {seconds:.1} s"),
         peer: String::new(),
@@ -50,7 +50,7 @@ fn domain(at: usize) -> String {
     format!("d{at}.{DOMAIN}")
 }
 
-/// Opens the sessions. Gives how long it took, and the most UDP sockets that there were.
+/// Opens the sessions. Returns how long it took, and the most UDP sockets that there were.
 fn open(server: &Server, wallet: &str) -> Result<(f64, usize)> {
     let over = AtomicBool::new(false);
     thread::scope(|threads| {
@@ -71,7 +71,7 @@ fn open(server: &Server, wallet: &str) -> Result<(f64, usize)> {
     })
 }
 
-/// A session for each domain, each asked for by another page.
+/// A session for each domain, each requested by a different page.
 struct Domains<'a> {
     wallet: &'a str,
     asked: usize,

@@ -1,4 +1,4 @@
-//! Encryption by GET, beside nginx that gives the same number of bytes back.
+//! Encryption by GET, compared with nginx that returns the same number of bytes.
 
 use anyhow::Result;
 use base64::Engine;
@@ -8,7 +8,7 @@ use crate::load::{Load, Run, run};
 use crate::method::{Pace, Side, Triples, triples};
 use crate::nginx::{self, Whole};
 use crate::process::Server;
-use crate::report::{Goal, Row};
+use crate::report::{Figure, Goal};
 use crate::sessions::{Id, InTurn, Template, fill};
 use crate::stage::{Daemon, Stage};
 
@@ -16,7 +16,7 @@ const SESSIONS: usize = 1000;
 const ALONE: Load = Load { connections: 1, ..Load::BRIEF };
 const PIPELINED: Load = Load { depth: 16, ..Load::BRIEF };
 
-pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
+pub(crate) fn rows(stage: &Stage) -> Result<Vec<Figure>> {
     let daemon = stage.daemon(SESSIONS)?;
     let mut ids = Vec::new();
     fill(&daemon, &mut ids, SESSIONS)?;
@@ -32,7 +32,7 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// An nginx whose answer has the plaintext where the daemon's has the ciphertext.
+/// An nginx whose response is as long as the daemon's, with the plaintext in place of the ciphertext.
 fn echo(stage: &Stage, daemon: &Daemon, request: &str) -> Result<Server> {
     let like = Whole::of(&daemon.server, request)?;
     let (before, rest) = like.body.split_once("\"ciphertext\":\"").unwrap_or_default();
@@ -49,11 +49,11 @@ struct Sides<'a> {
 }
 
 impl Sides<'_> {
-    fn rows(&self, len: &str) -> Result<Vec<Row>> {
+    fn rows(&self, len: &str) -> Result<Vec<Figure>> {
         let usual = self.measure(Load::BRIEF, Load::BRIEF, Run::rate)?;
         let alone = self.measure(ALONE, ALONE, Run::p50)?;
         let pipelined = self.measure(PIPELINED, Load::BRIEF, Run::rate)?;
-        let row = |name: &str, triples: &Triples<Run>, unit: &str, metric: fn(&Run) -> f64, goal| Row {
+        let row = |name: &str, triples: &Triples<Run>, unit: &str, metric: fn(&Run) -> f64, goal| Figure {
             name: format!("encrypt {len}: {name}"),
             ours: format!("{:.1} {unit}", triples.ours(metric)),
             peer: format!("nginx echo {:.1} {unit}", triples.peer(metric)),

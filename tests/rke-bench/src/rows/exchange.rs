@@ -1,5 +1,5 @@
-//! A session's key from 25 nodes and the Content Server on loopback, and one from the cache, beside a bare loop that sends
-//! as many datagrams, waits for as many answers, makes one round trip over TCP, and does the same key encapsulation.
+//! A session's key from 25 nodes and the Content Server on loopback, and one from the cache, compared with a loop that sends
+//! as many datagrams, waits for as many responses, makes one round trip over TCP, and does the same key encapsulation.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use rke_engine::Domain;
 use rke_engine::discovery::{Discovery, Dnssec, Validation};
-use rke_engine::exchange::{Exchange, Kept, KeptSecret, Rules};
+use rke_engine::exchange::{Exchange, ExchangeConfig, Kept, KeptSecret};
 use rke_engine::guardians::AgreedDirectory;
 use rke_engine::settings::Confirm;
 use rke_engine::trust::KnownServers;
@@ -25,7 +25,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::machine::{SERVER_CORE, stay_on};
 use crate::method::{Pace, Side, Triples, triples};
-use crate::report::{Goal, Row};
+use crate::report::{Figure, Goal};
 use crate::shares;
 use crate::stage::{DOMAIN, Stage};
 use crate::times::Times;
@@ -39,7 +39,7 @@ const MOST: u64 = 400;
 const PACKET_LEN: usize = 1320;
 const RESPONSE_LEN: usize = 1163;
 
-pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
+pub(crate) fn rows(stage: &Stage) -> Result<Vec<Figure>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let exchange = exchange(stage)?;
     let echo = echo()?;
@@ -75,8 +75,8 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
     ])
 }
 
-fn row(name: &str, triples: &Triples<Times>, metric: fn(&Times) -> f64, goal: Goal) -> Row {
-    Row {
+fn row(name: &str, triples: &Triples<Times>, metric: fn(&Times) -> f64, goal: Goal) -> Figure {
+    Figure {
         name: name.into(),
         ours: format!("{:.0} µs", triples.ours(metric)),
         peer: format!("floor {:.0} µs", triples.peer(metric)),
@@ -98,7 +98,7 @@ fn exchange(stage: &Stage) -> Result<Exchange> {
     );
     let folder = stage.folder().join("exchange");
     std::fs::create_dir_all(&folder)?;
-    let rules = Rules {
+    let rules = ExchangeConfig {
         timeout: Duration::from_secs(5),
         confirm: Confirm::Require,
         confirm_timeout: Duration::from_secs(2),
@@ -172,7 +172,7 @@ impl Sides<'_> {
         Ok(started.elapsed())
     }
 
-    /// The requests and the answers, which are verified.
+    /// The requests and the responses, which are verified.
     fn sockets(&self) -> Result<Duration> {
         let mut round = self.round()?;
         let started = Instant::now();

@@ -6,15 +6,15 @@ use anyhow::{Result, ensure};
 
 use crate::load::{Generator, Load, Requests};
 use crate::method::Spread;
-use crate::report::{Goal, Row};
+use crate::report::{Figure, Goal};
 use crate::sessions::{Creations, Id, InTurn, OnceEach, Template, fill};
 use crate::stage::{Daemon, Stage};
 
 const LEVELS: [usize; 4] = [16, 1000, 100_000, 1_000_000];
 /// Requests that are sent in one piece, on one connection.
 const AT_ONCE: usize = 16;
-/// How often all levels have their turn, there and back, and the pieces of a turn. Within a round the machine seldom
-/// changes its speed.
+/// How many rounds there are through all levels, up and down, and the pieces of a round. Within a round the machine's
+/// speed seldom changes.
 const ROUNDS: usize = 15;
 const BATCHES: usize = 100;
 /// Sessions that expire at one time, and how long they live. They are opened well before.
@@ -24,13 +24,13 @@ const LONG_TTL: Duration = Duration::from_secs(3600);
 /// Expiries have fewer turns, for each takes as long as the sessions live.
 const EXPIRY_ROUNDS: usize = 5;
 
-/// What is measured at each level by requests, and whether it is bounded: it may hardly grow. What creations cost, and
-/// expiries, is told.
+/// The requests measured at each level, and whether they are bounded: those may hardly grow. The costs of creations
+/// and expiries are only reported.
 const REQUESTS: [(&str, bool); 3] =
     [("create from the cache", false), ("encrypt 64 B", true), ("delete", true)];
 const EXPIRY: (&str, bool) = ("expiry (CPU)", false);
 
-pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
+pub(crate) fn rows(stage: &Stage) -> Result<Vec<Figure>> {
     let levels = LEVELS.map(|sessions| Level::fill(stage, sessions));
     let mut levels = levels.into_iter().collect::<Result<Vec<_>>>()?;
     let mut rounds = Vec::with_capacity(ROUNDS);
@@ -55,11 +55,11 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
 }
 
 /// A row for each level, of what something cost there in each round.
-fn rows_of((name, is_bounded): (&'static str, bool), rounds: &[Vec<f64>]) -> Vec<Row> {
+fn rows_of((name, is_bounded): (&'static str, bool), rounds: &[Vec<f64>]) -> Vec<Figure> {
     let cost = |at: usize| Spread::of(rounds.iter().map(|round| round[at])).median;
     // The first level has nobody but itself to be compared with.
     let least = |at: usize, round: &[f64]| if at == 0 { cost(0) } else { round[0] };
-    let row = |(at, sessions): (usize, usize)| Row {
+    let row = |(at, sessions): (usize, usize)| Figure {
         name: format!("growth: {name}, {sessions} sessions"),
         ours: format!("{:.2} µs", cost(at)),
         peer: format!("{} sessions {:.2} µs", LEVELS[0], cost(0)),
@@ -71,7 +71,7 @@ fn rows_of((name, is_bounded): (&'static str, bool), rounds: &[Vec<f64>]) -> Vec
     LEVELS.into_iter().enumerate().map(row).collect()
 }
 
-/// A daemon with so many sessions.
+/// A daemon with that many sessions.
 struct Level {
     daemon: Daemon,
     ids: Vec<Id>,
@@ -98,7 +98,7 @@ impl Level {
             let mut creations = Creations::new(&self.daemon, AT_ONCE, &mut new);
             creations.begin_at(self.sent);
             costs[0].push(each(&mut connection, &mut creations)?);
-            // Those that are used and those that are deleted were both left alone for long, where there are many.
+            // At high levels, the sessions that are used and those that are deleted have both been idle for long.
             let first_of = |piece: usize| piece % (self.ids.len() - AT_ONCE + 1);
             let (used, ended) = (first_of(self.sent), first_of(self.sent + self.ids.len() / 2));
             let mut uses = InTurn::new(&encrypt, &self.ids[used..][..AT_ONCE]).take_only(AT_ONCE);

@@ -1,20 +1,20 @@
-//! What a daemon keeps in memory: with few sessions, and for each of very many.
+//! A daemon's memory: with few sessions, and per session with very many.
 
 use anyhow::Result;
 
 use crate::method::Spread;
-use crate::report::{Goal, Row};
+use crate::report::{Figure, Goal};
 use crate::sessions::fill;
 use crate::stage::Stage;
 
 const FEW: usize = 16;
 const MANY: usize = 1_000_000;
 
-pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
+pub(crate) fn rows(stage: &Stage) -> Result<Vec<Figure>> {
     let (few, own) = resident(stage, FEW)?;
     let (many, _) = resident(stage, MANY)?;
     let each = (many - few) / (MANY - FEW) as f64;
-    let row = |name: &str, ours: String, value: f64, goal| Row {
+    let row = |name: &str, ours: String, value: f64, goal| Figure {
         name: name.into(),
         ours,
         peer: String::new(),

@@ -1,4 +1,4 @@
-//! What is measured: each module makes the rows of one name.
+//! The measurements: each module makes the rows of one name.
 
 mod bulk;
 mod churn;
@@ -15,13 +15,13 @@ mod store;
 
 use anyhow::Result;
 
-use crate::report::Row;
+use crate::report::Figure;
 use crate::stage::Stage;
 
 /// A measurement: its name on the command line, and what makes its rows.
-pub(crate) type Measurement = (&'static str, fn(&Stage) -> Result<Vec<Row>>);
+pub(crate) type Measurement = (&'static str, fn(&Stage) -> Result<Vec<Figure>>);
 
-/// What takes an hour: measured only where it is named.
+/// Rows that take an hour: measured only if they are named.
 pub(crate) const LONG: &[Measurement] = &[("churn", churn::rows)];
 
 /// All others, in the order of the table.

@@ -1,4 +1,4 @@
-//! A node's answers to requests for wide shares on one core, beside an echo of datagrams of the same sizes.
+//! A node's responses to requests for wide shares on one core, compared with an echo of datagrams of the same sizes.
 
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use rke_proto::round::MAX_DATAGRAM_LEN;
 
 use crate::machine::{SERVER_CORE, stay_on};
 use crate::method::{Pace, Side, triples};
-use crate::report::{Goal, Row};
+use crate::report::{Figure, Goal};
 use crate::shares;
 use crate::stage::Stage;
 
@@ -18,10 +18,10 @@ const SECOND: Duration = Duration::from_secs(1);
 const REQUESTS: usize = 150_000;
 /// Requests that are made together.
 const AT_ONCE: usize = 500;
-/// Requests that wait for their answer.
+/// Requests that wait for their response.
 const DEPTH: usize = 32;
 
-pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
+pub(crate) fn rows(stage: &Stage) -> Result<Vec<Figure>> {
     let node = stage.network.node_addresses()[0];
     let socket = client(node)?;
     let request = requests(stage, 1)?.pop().context("no request")?;
@@ -36,7 +36,7 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
             Side::Peer => rate(&echo.client()?, &vec![request.clone(); REQUESTS]),
         },
     )?;
-    Ok(vec![Row {
+    Ok(vec![Figure {
         name: "a node's wide shares".into(),
         ours: format!("{:.0} k/s", triples.ours(|rate| *rate) / 1e3),
         peer: format!("UDP echo {:.0} k/s", triples.peer(|rate| *rate) / 1e3),
@@ -56,7 +56,7 @@ fn client(server: std::net::SocketAddr) -> Result<UdpSocket> {
 
 /// Sealed requests to the first node, no two alike.
 fn requests(stage: &Stage, count: usize) -> Result<Vec<Vec<u8>>> {
-    // The wallet is read once for so many.
+    // The wallet is read once for that many.
     let network = &stage.network;
     let first = RaidaIndex::all().next().context("there is no RAIDA")?;
     let first = vec![first; AT_ONCE.min(count)];

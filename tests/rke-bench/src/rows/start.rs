@@ -1,4 +1,4 @@
-//! The time from starting the program to its first answer.
+//! The time from starting the program to its first response.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,13 +11,13 @@ use anyhow::{Context, Result, ensure};
 use crate::machine::{LOAD_CORE, SERVER_CORE, stay_on};
 use crate::method::Spread;
 use crate::process::free_address;
-use crate::report::{Goal, Row};
+use crate::report::{Figure, Goal};
 use crate::stage::{Stage, cache, get, made_up_kept};
 
 const STARTS: usize = 21;
 const KEYS: usize = 64;
 
-pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
+pub(crate) fn rows(stage: &Stage) -> Result<Vec<Figure>> {
     let (empty, full) = (stage.folder().join("empty"), stage.folder().join("full"));
     fill_cache(&full)?;
     Ok(vec![
@@ -26,10 +26,10 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
     ])
 }
 
-fn row(stage: &Stage, name: &str, data_dir: &Path, goal: f64) -> Result<Row> {
+fn row(stage: &Stage, name: &str, data_dir: &Path, goal: f64) -> Result<Figure> {
     let times: Vec<f64> = (0..STARTS).map(|_| start(stage, data_dir)).collect::<Result<_>>()?;
     let value = Spread::of(times);
-    Ok(Row {
+    Ok(Figure {
         name: name.into(),
         ours: format!("{:.1} ms", value.median),
         peer: String::new(),
@@ -76,6 +76,6 @@ fn first_answer(address: SocketAddr, started: Instant) -> Result<Duration> {
     stream.write_all(get("/health/live").as_bytes())?;
     let mut answer = [0; 1024];
     let len = stream.read(&mut answer)?;
-    ensure!(answer[..len].starts_with(b"HTTP/1.1 200"), "the daemon's first answer is no success");
+    ensure!(answer[..len].starts_with(b"HTTP/1.1 200"), "the daemon's first response is not a success");
     Ok(started.elapsed())
 }

@@ -9,10 +9,10 @@ use rke_engine::model::clock::Moment;
 use rke_engine::model::key_origin::KeyOrigin;
 use rke_engine::model::session_id::SessionId;
 use rke_engine::model::usage::UsageLimits;
-use rke_engine::store::{Rules, Store};
+use rke_engine::store::{SessionLimits, Store};
 
 use crate::method::Spread;
-use crate::report::{Goal, Row};
+use crate::report::{Figure, Goal};
 use crate::stage::{DOMAIN, Stage, made_up_origin, made_up_session};
 use crate::times::Times;
 
@@ -23,7 +23,7 @@ const SHORT_TTL: Duration = Duration::from_secs(1);
 /// From when on as many expire as are opened, until all is measured.
 const MEASURED: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(6)];
 
-pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
+pub(crate) fn rows(stage: &Stage) -> Result<Vec<Figure>> {
     let _in_runtime = stage.runtime.enter();
     let store = Store::new(rules(LONG_TTL), Box::new(|_, ended, _| drop(ended)));
     let key = Arc::new(made_up_origin(DOMAIN)?);
@@ -46,7 +46,7 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
             deletes.add(begun.elapsed());
         }
     }
-    let row = |name: &str, what: String, micros: f64, most: f64| Row {
+    let row = |name: &str, what: String, micros: f64, most: f64| Figure {
         name: format!("the store alone, 1,000,000 sessions: {name}, µs"),
         ours: what,
         peer: String::new(),
@@ -67,9 +67,9 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
     ])
 }
 
-fn rules(ttl: Duration) -> Rules {
+fn rules(ttl: Duration) -> SessionLimits {
     let usage = UsageLimits { messages: u64::MAX, bytes: u64::MAX };
-    Rules { max: usize::MAX, ttl, max_lifetime: LONG_TTL, idle: None, usage }
+    SessionLimits { max: usize::MAX, ttl, max_lifetime: LONG_TTL, idle: None, usage }
 }
 
 fn insert(store: &Store, origin: &Arc<KeyOrigin>, times: &mut Times) -> Result<SessionId> {

@@ -1,4 +1,4 @@
-//! What was measured, as a table for people, and its place in `docs/performance.md`.
+//! The results, as a table for people, and their place in `docs/performance.md`.
 
 use std::fmt::{self, Display, Formatter};
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::method::Spread;
 const BEGIN: &str = "<!-- measured: begin -->\n";
 const END: &str = "<!-- measured: end -->";
 
-/// What a number should be.
+/// The goal for a number.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Goal {
     AtLeast(f64),
@@ -41,10 +41,10 @@ impl Display for Goal {
 }
 
 /// One line of the table.
-pub(crate) struct Row {
+pub(crate) struct Figure {
     pub(crate) name: String,
     pub(crate) ours: String,
-    /// What it is compared with; empty where the goal is a number of its own.
+    /// The peer; empty if the goal is an absolute number.
     pub(crate) peer: String,
     /// The ratio, or the number itself.
     pub(crate) value: Spread,
@@ -54,7 +54,7 @@ pub(crate) struct Row {
     pub(crate) plotted: Option<(&'static str, f64)>,
 }
 
-impl Row {
+impl Figure {
     fn cells(&self) -> [String; 7] {
         let Spread { median, min, max } = self.value;
         let met = match (self.goal.is_met(median), self.steady) {
@@ -84,9 +84,9 @@ fn number(value: f64) -> String {
 const HEAD: [&str; 7] = ["row", "ours", "peer", "ratio", "spread", "goal", "met"];
 
 /// The rows as a table in Markdown, its columns in line.
-pub(crate) fn table(rows: &[Row]) -> String {
+pub(crate) fn table(rows: &[Figure]) -> String {
     let lines: Vec<[String; 7]> =
-        [HEAD.map(str::to_owned)].into_iter().chain(rows.iter().map(Row::cells)).collect();
+        [HEAD.map(str::to_owned)].into_iter().chain(rows.iter().map(Figure::cells)).collect();
     let widths: [usize; 7] =
         std::array::from_fn(|at| lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0));
     let line = |cells: &[String; 7]| {
@@ -100,7 +100,7 @@ pub(crate) fn table(rows: &[Row]) -> String {
 }
 
 /// Puts the table and the machine into a document, between its two marks.
-pub(crate) fn write(path: &Path, rows: &[Row]) -> Result<()> {
+pub(crate) fn write(path: &Path, rows: &[Figure]) -> Result<()> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let new = format!("\n{}\n{}\n", machine::describe(), table(rows));
     let text = replace(&text, &new).with_context(|| format!("{} lacks its marks", path.display()))?;
@@ -114,45 +114,4 @@ fn replace(text: &str, new: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn row(median: f64, goal: Goal, steady: bool) -> Row {
-        let value = Spread { median, min: 0.5, max: 250.4 };
-        Row {
-            name: "delete".into(),
-            ours: "9 µs".into(),
-            peer: "8 µs".into(),
-            value,
-            goal,
-            steady,
-            plotted: None,
-        }
-    }
-
-    #[test]
-    fn a_row_says_whether_its_goal_is_met() {
-        let met = |median, goal, steady| row(median, goal, steady).cells()[6].clone();
-        assert_eq!(met(0.95, Goal::AtLeast(0.95), true), "yes");
-        assert_eq!(met(0.94, Goal::AtLeast(0.95), true), "no");
-        assert_eq!(met(2.1, Goal::AtMost(2.0), false), "no, unsteady");
-        assert_eq!(met(f64::NAN, Goal::AtMost(2.0), true), "no");
-        assert_eq!(met(1.0, Goal::None, true), "");
-    }
-
-    #[test]
-    fn the_columns_of_the_table_are_in_line() {
-        let table = table(&[row(0.951, Goal::AtLeast(0.95), true), row(1.0, Goal::None, false)]);
-        let lengths: Vec<usize> = table.lines().map(|line| line.chars().count()).collect();
-        assert_eq!(lengths.len(), 4);
-        assert!(lengths.iter().all(|length| *length == lengths[0]), "{table}");
-        assert!(table.contains("| 0.95  | 0.50 – 250 | >= 0.95 | yes"), "{table}");
-    }
-
-    #[test]
-    fn only_what_lies_between_the_marks_is_replaced() {
-        let text = format!("before\n{BEGIN}old\n{END}\nafter\n");
-        assert_eq!(replace(&text, "new\n"), Some(format!("before\n{BEGIN}new\n{END}\nafter\n")));
-        assert_eq!(replace("no marks", "new"), None);
-    }
-}
+mod tests;

@@ -10,13 +10,13 @@ use procfs::process::{Process, VmFlags};
 
 use crate::kem::{PUBLIC_LEN, is_seed_of};
 
-/// Where secrets may begin.
+/// Possible positions of secrets.
 const ALIGNMENT: usize = 8;
 
 /// Random bytes have more different ones than this among 32.
 const FEW_DIFFERENT: usize = 16;
 
-/// Reads the seed of a public key in a process that waits for the response to it, and goes on running.
+/// Reads the seed of a public key in a process that waits for the response to it, and lets the process continue.
 pub(crate) fn read(process: i32, public: &[u8; PUBLIC_LEN]) -> Result<[u8; 32]> {
     let memory =
         File::open(format!("/proc/{process}/mem")).context("cannot open the memory of the process")?;
@@ -54,21 +54,4 @@ fn looks_random(bytes: &[u8; 32]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use rke_proto::handshake::kem::public_key;
-    use rke_secret::Secret;
-
-    use super::*;
-
-    #[test]
-    fn the_seed_is_found_among_other_bytes() {
-        let seed: [u8; 32] = std::array::from_fn(|at| (at * 37 + 11) as u8);
-        let slot = Secret::fill(|slot| *slot = seed).expect("secret memory");
-        let public = public_key(&slot).expect("a public key");
-        let mut bytes: Vec<u8> =
-            (0..4000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
-        assert_eq!(find(&bytes, &public), None);
-        bytes[2048..2080].copy_from_slice(&seed);
-        assert_eq!(find(&bytes, &public), Some(seed));
-    }
-}
+mod tests;

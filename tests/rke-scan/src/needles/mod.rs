@@ -1,5 +1,5 @@
-//! What is looked for: every secret of every session, in every form in which code is known to keep
-//! it, as windows of 8 of its bytes. Half an AES key in a register, or a word spilled to a stack, is a hit.
+//! The needles: every secret of every session, in every form in which code is known to store it, as windows of 8 of
+//! its bytes. Half an AES key in a register, or a word spilled to a stack, is a hit.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -13,36 +13,37 @@ use crate::lattice::Poly;
 use crate::schedule::{Finder, decryption_form, reverse_words};
 
 const WINDOW: usize = 8;
-/// Eight bytes as text. Half of that is 32 bits, and the tables of a program meet those by chance. The same goes for
+/// Eight bytes as text. Half of that is 32 bits, which the tables of a program match by chance. The same holds for
 /// small digits in a byte each.
 const LONG_WINDOW: usize = 2 * WINDOW;
-/// What the control `paint` fills scratch stacks with, and how much of it in a row is no chance.
+/// The pattern that the fault `paint` fills scratch stacks with, and the shortest run of it that is not a
+/// coincidence.
 const PAINT: u8 = 0xA5;
 const LEAST_PAINT: usize = 4;
-/// One bit for each value of that many bits of a window's hash, to pass over what is no needle.
+/// A bit for each value of that many bits of a window's hash, to skip non-needles quickly.
 const FEWEST_FILTER_BITS: u32 = 25;
 const MOST_FILTER_BITS: u32 = 30;
 /// Bits of the filter for each needle: with fewer, most of memory would have to be looked up.
 const BITS_EACH: usize = 16;
 
-/// What a window is a part of.
+/// The source of a window.
 #[expect(clippy::enum_variant_names, reason = "these are the protocol's names")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Secret {
     An,
     EnvelopeKey,
     Share,
-    /// What HKDF extracts from the shares.
+    /// HKDF's extract of the shares.
     ExchangeKey,
     Psk,
-    /// What Noise hashes for the psk.
+    /// Noise's hash input for the psk.
     PskHash,
-    /// Of an ephemeral key of X-Wing, and what it expands to.
+    /// Of an ephemeral key of X-Wing, and its expansion.
     Seed,
     ExpandedSeed,
     MlKemKey,
     X25519Key,
-    /// What an encapsulation sends, and what it is encrypted with.
+    /// The message of an encapsulation, and the randomness that encrypts it.
     MlKemMessage,
     MlKemShared,
     X25519Shared,
@@ -131,7 +132,7 @@ pub(crate) enum Form {
     Digits,
 }
 
-/// What a hit is called in the report.
+/// The name of a hit in the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Label(pub(crate) Secret, pub(crate) Form);
 
@@ -167,14 +168,14 @@ fn spread(value: u64) -> u64 {
     value.wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
-/// The set of all windows that are looked for. It only grows: what is gone must stay gone.
+/// The set of all windows. It only grows: a wiped secret must not reappear.
 pub(crate) struct Needles {
     filter: Vec<u64>,
     filter_bits: u32,
     windows: HashMap<u64, Source, BuildHasherDefault<Spread>>,
     long_windows: HashMap<[u8; LONG_WINDOW], Source>,
     sources: Vec<Label>,
-    /// The bytes of each source, where they are to be known later.
+    /// The bytes of each source, if they are needed later.
     forms: Option<Vec<Vec<u8>>>,
     finder: Finder,
     /// Whether paint is looked for, with which the scratch stacks were filled.
@@ -189,7 +190,7 @@ impl Needles {
         Self { filter, filter_bits, windows, long_windows, sources, forms: None, finder, paint: false }
     }
 
-    /// The same, where scratch stacks are painted.
+    /// The same with painted scratch stacks.
     pub(crate) fn for_paint() -> Self {
         Self { paint: true, ..Self::new() }
     }
@@ -199,7 +200,7 @@ impl Needles {
         Self { forms: Some(Vec::new()), ..Self::new() }
     }
 
-    /// Every form of every secret, where copies are kept.
+    /// Every form of every secret, if copies are kept.
     pub(crate) fn forms(&self) -> impl Iterator<Item = &[u8]> {
         self.forms.iter().flatten().map(Vec::as_slice)
     }
@@ -209,7 +210,7 @@ impl Needles {
         self.sources.iter().copied().collect()
     }
 
-    /// A secret in every form in which code keeps one of its kind. Gives what it is found by as it is.
+    /// A secret in every form in which code stores one of its kind. Returns the needles of its plain form.
     pub(crate) fn add(&mut self, secret: Secret, bytes: &[u8]) -> Source {
         let plain = self.add_windows(Label(secret, Form::Plain), bytes, 1);
         self.add_windows(Label(secret, Form::Reversed), &reverse_words(bytes), 4);
@@ -277,7 +278,7 @@ impl Needles {
         self.add_windows(Label(secret, Form::Coefficients), &bytes, 2);
     }
 
-    /// A key of X25519, and what is made of it.
+    /// A key of X25519, and the values derived from it.
     pub(crate) fn add_scalar(&mut self, secret: Secret, scalar: &[u8; 32]) {
         self.add(secret, scalar);
         let mut clamped = *scalar;
@@ -305,7 +306,7 @@ impl Needles {
         self.add_windows(Label(secret, Form::Limbs), &limbs, WINDOW);
     }
 
-    /// Gives what the first window is found by: another source where it was there before.
+    /// Returns what the first window is found by: another source where it was there before.
     fn add_windows(&mut self, label: Label, bytes: &[u8], stride: usize) -> Source {
         let source = self.next_source(label, bytes);
         let mut first = None;
@@ -373,12 +374,13 @@ impl Needles {
         self.long_windows.get(bytes.first_chunk::<LONG_WINDOW>()?).copied()
     }
 
-    /// What was found by it.
+    /// The secrets found.
     pub(crate) fn label(&self, source: Source) -> Label {
         self.sources[source.0 as usize]
     }
 
-    /// Where paint begins that was copied off a scratch stack. It lies in place of what a secret would have left there.
+    /// The start of paint that was copied off a scratch stack. It is in the place of bytes that a secret would have
+    /// left.
     pub(crate) fn find_paint<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
         let is_start = |at: usize| at == 0 || bytes[at - 1] != PAINT;
         let found =
@@ -409,110 +411,4 @@ fn read_window(window: &[u8]) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KEY: [u8; 32] = [
-        0x60, 0x3d, 0xeb, 0x10, 0x15, 0xca, 0x71, 0xbe, 0x2b, 0x73, 0xae, 0xf0, 0x85, 0x7d, 0x77, 0x81, 0x1f,
-        0x35, 0x2c, 0x07, 0x3b, 0x61, 0x08, 0xd7, 0x2d, 0x98, 0x10, 0xa3, 0x09, 0x14, 0xdf, 0xf4,
-    ];
-
-    fn needles() -> Needles {
-        let mut needles = Needles::new();
-        needles.add(Secret::SessionKey, &KEY);
-        needles
-    }
-
-    fn forms(needles: &Needles, bytes: &[u8]) -> Vec<Form> {
-        let mut memory = vec![0; 100];
-        memory.extend_from_slice(bytes);
-        memory.extend_from_slice(&[0; 100]);
-        let mut forms: Vec<Form> = needles.find(&memory).map(|(_, source)| needles.label(source).1).collect();
-        forms.sort();
-        forms.dedup();
-        forms
-    }
-
-    #[test]
-    fn finds_every_form_and_halves_of_them() {
-        let needles = needles();
-        let schedule = Finder::new().expand(&KEY);
-        assert_eq!(forms(&needles, &KEY[16..]), [Form::Plain]);
-        assert_eq!(forms(&needles, &KEY[5..13]), [Form::Plain]);
-        assert_eq!(forms(&needles, &reverse_words(&KEY)[..16]), [Form::Reversed]);
-        assert_eq!(forms(&needles, &KEY.map(|byte| byte ^ 0x5C)[..8]), [Form::HmacPad]);
-        assert_eq!(forms(&needles, &schedule[96..112]), [Form::Schedule]);
-        assert_eq!(forms(&needles, &decryption_form(&schedule)[96..112]), [Form::DecryptionSchedule]);
-        assert_eq!(forms(&needles, &hex::encode_upper(KEY).as_bytes()[7..30]), [Form::Hex]);
-        assert_eq!(forms(&needles, &KEY.map(|byte| byte ^ 1)), []);
-    }
-
-    #[test]
-    fn half_a_window_of_hex_is_no_hit() {
-        let text = hex::encode(KEY);
-        assert_eq!(forms(&needles(), &text.as_bytes()[..15]), []);
-        assert_eq!(forms(&needles(), &text.as_bytes()[..16]), [Form::Hex]);
-    }
-
-    #[test]
-    fn hmac_states_are_those_that_sha256_goes_through() {
-        use sha2::digest::common::hazmat::SerializableState;
-        use sha2::{Digest, Sha256};
-        let block: Vec<u8> = KEY.iter().map(|byte| byte ^ 0x36).chain([0x36; 32]).collect();
-        let state = Sha256::new_with_prefix(block).serialize();
-        assert_eq!(forms(&needles(), &state[..32]), [Form::HmacState]);
-    }
-
-    #[test]
-    fn windows_of_few_different_bytes_are_no_needles() {
-        let mut needles = Needles::new();
-        needles.add_windows(Label(Secret::Share, Form::Plain), &[7; 32], 1);
-        assert_eq!(needles.windows.len(), 0);
-    }
-
-    #[test]
-    fn a_secret_that_was_added_before_is_found_by_its_first_name() {
-        let mut needles = needles();
-        let names = [(); 2].map(|()| needles.add(Secret::Psk, &KEY));
-        assert_eq!(names[0], names[1]);
-        assert_eq!(needles.label(names[0]), Label(Secret::SessionKey, Form::Plain));
-        assert!(needles.find(&KEY).all(|(_, source)| source == names[0]));
-    }
-
-    #[test]
-    fn a_wider_filter_lets_pass_what_passed_before() {
-        let mut needles = needles();
-        needles.widen_filter();
-        assert_eq!(forms(&needles, &KEY[5..13]), [Form::Plain]);
-        assert_eq!(forms(&needles, &hex::encode_upper(KEY).as_bytes()[7..30]), [Form::Hex]);
-    }
-
-    /// From the last digit on: each byte's two, less what the one before has lent.
-    fn digits_of_the_key() -> Vec<u8> {
-        let mut clamped = KEY;
-        (clamped[0], clamped[31]) = (KEY[0] & 0xF8, KEY[31] & 0x7F | 0x40);
-        let (mut digits, mut lent) = (Vec::new(), 0);
-        for nibble in clamped.iter().flat_map(|byte| [i16::from(byte % 16), i16::from(byte / 16)]) {
-            let digit = nibble + lent;
-            lent = i16::from(digit > 7);
-            digits.push((digit - 16 * lent) as i8 as u8);
-        }
-        digits
-    }
-
-    #[test]
-    fn numbers_of_the_key_encapsulation_are_found_as_code_holds_them() {
-        let mut needles = Needles::new();
-        needles.add_scalar(Secret::X25519Key, &KEY);
-        assert_eq!(forms(&needles, &KEY[..8]), [Form::Plain]);
-        assert_eq!(forms(&needles, &digits_of_the_key()[20..36]), [Form::Digits]);
-        needles.add_field_element(Secret::X25519Shared, &KEY);
-        let low = u64::from_le_bytes(*KEY.first_chunk().expect("8 bytes")) & ((1 << 51) - 1);
-        assert_eq!(forms(&needles, &low.to_le_bytes()), [Form::Limbs]);
-        let poly = std::array::from_fn(|at| (at as u16 * 77 + 1000) % 3329);
-        needles.add_coefficients(Secret::MlKemKey, &poly);
-        let bytes: Vec<u8> =
-            poly[100..104].iter().flat_map(|coefficient| coefficient.to_le_bytes()).collect();
-        assert_eq!(forms(&needles, &bytes), [Form::Coefficients]);
-    }
-}
+mod tests;

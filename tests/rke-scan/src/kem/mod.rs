@@ -1,6 +1,6 @@
-//! X-Wing as it is looked for: all that an ephemeral seed expands to, and all that goes into a shared secret and comes out
-//! of it. `docs/protocol.md` section 7. What only X-Wing's authors see in memory is written out here; that it is the same
-//! is tested against the crate that the program uses.
+//! X-Wing as needles: everything that an ephemeral seed expands to, and everything that goes into a shared secret and
+//! comes out of it. `docs/protocol.md` section 7. Values that only X-Wing's implementation has in memory are computed
+//! here; a test compares them with the crate that the program uses.
 
 use curve25519_dalek::MontgomeryPoint;
 use sha3::{Digest, Sha3_256, Sha3_512};
@@ -16,7 +16,7 @@ const ML_KEM_KEY_LEN: usize = 1184;
 pub(crate) const PUBLIC_LEN: usize = ML_KEM_KEY_LEN + 32;
 pub(crate) const SEALED_LEN: usize = CIPHERTEXT_LEN + 32;
 
-/// What X-Wing's combiner ends with.
+/// The last bytes of X-Wing's combiner.
 const LABEL: &[u8] = br"\.//^\";
 
 /// A vector of small polynomials and what they are sampled from.
@@ -26,7 +26,7 @@ struct Small {
 }
 
 impl Small {
-    /// Those whose numbers begin here.
+    /// The values whose numbers begin here.
     fn sample(seed: &[u8; 32], first: u8) -> Self {
         let noise = std::array::from_fn(|at| lattice::noise(seed, first + at as u8));
         Self { noise, transformed: noise.map(|noise| lattice::ntt(&lattice::sample(&noise))) }
@@ -97,11 +97,11 @@ impl EphemeralKey {
     }
 }
 
-/// What one end sends the other in a ciphertext.
+/// The message from one end to the other in a ciphertext.
 pub(crate) struct Encapsulation {
     /// ML-KEM's message, which is as good as its shared secret.
     message: [u8; 32],
-    /// What ML-KEM encrypts it with.
+    /// The randomness of ML-KEM's encryption.
     coins: [u8; 32],
     random: [Small; 2],
     /// X25519's key at the end that encapsulates; only that end has it.
@@ -164,30 +164,4 @@ impl Encapsulation {
 }
 
 #[cfg(test)]
-mod tests {
-    use rke_proto::handshake::kem::{EncapsulationSeeds, decapsulate, encapsulate, public_key};
-    use rke_secret::Secret as Slot;
-
-    use super::*;
-
-    fn slot(bytes: [u8; 32]) -> Slot<32> {
-        Slot::fill(|slot| *slot = bytes).expect("secret memory")
-    }
-
-    #[test]
-    fn both_ends_are_followed_to_the_shared_secret_of_the_program() {
-        for byte in 0..8 {
-            let (seed, message, x25519) = ([byte; 32], [byte + 100; 32], [byte + 200; 32]);
-            let public = public_key(&slot(seed)).expect("a public key");
-            assert!(is_seed_of(&seed, &public) && !is_seed_of(&message, &public));
-            let seeds = EncapsulationSeeds { ml_kem: slot(message), x25519: slot(x25519) };
-            let (sealed, shared) = encapsulate(&public, &seeds).expect("memory").expect("a good key");
-            let made = Encapsulation::make(&public, message, x25519);
-            let key = EphemeralKey::from_seed(seed);
-            let opened = Encapsulation::open(&key, &public, &sealed);
-            assert_eq!(opened.message, message);
-            assert_eq!([made.shared, opened.shared], [shared.expose(|shared| *shared); 2]);
-            assert!(decapsulate(&slot(seed), &sealed).expect("memory").is_some_and(|of| of.matches(&shared)));
-        }
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@ use shake::{ExtendableOutput, Shake256, Update, XofReader};
 /// Polynomials in a vector.
 pub(crate) const RANK: usize = 3;
 
-/// Length of a polynomial whose coefficients have 12 bits.
+/// Length of a polynomial with 12-bit coefficients.
 const PACKED_LEN: usize = 384;
 
 /// Length of what a small polynomial is sampled from.
@@ -92,7 +92,7 @@ fn product(a: &Poly, b: &Poly) -> Poly {
     out
 }
 
-/// What the polynomial with this number is sampled from.
+/// The seed of the polynomial with this number.
 pub(crate) fn noise(seed: &[u8; 32], number: u8) -> [u8; NOISE_LEN] {
     let mut shake = Shake256::default();
     shake.update(seed);
@@ -128,7 +128,7 @@ fn decompress(poly: Poly, bits: usize) -> Poly {
     poly.map(|coefficient| ((u32::from(coefficient) * Q + (1 << (bits - 1))) >> bits) as u16)
 }
 
-/// The message in a ciphertext, for anyone who has the transformed secret vector.
+/// The message in a ciphertext, for a holder of the transformed secret vector.
 pub(crate) fn message(secret: &[Poly; RANK], ciphertext: &[u8; CIPHERTEXT_LEN]) -> [u8; 32] {
     let part_len = 32 * U_BITS;
     let mut noisy = decompress(unpack(&ciphertext[RANK * part_len..], V_BITS), V_BITS);
@@ -142,30 +142,4 @@ pub(crate) fn message(secret: &[Poly; RANK], ciphertext: &[u8; CIPHERTEXT_LEN]) 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn some_poly() -> Poly {
-        std::array::from_fn(|at| ((at as u32 * 2_654_435 + 77) % Q) as u16)
-    }
-
-    #[test]
-    fn the_inverse_transform_gives_back_what_was_transformed() {
-        assert_eq!(inverse_ntt(&ntt(&some_poly())), some_poly());
-    }
-
-    #[test]
-    fn a_product_of_transformed_polynomials_is_one_of_polynomials() {
-        let mut x = [0; 256];
-        x[1] = 1;
-        let mut turned = some_poly();
-        turned.rotate_right(1);
-        turned[0] = sub(0, turned[0]);
-        assert_eq!(inverse_ntt(&product(&ntt(&some_poly()), &ntt(&x))), turned);
-    }
-
-    #[test]
-    fn unpacking_gives_back_what_was_packed() {
-        assert_eq!(unpack(&pack(&some_poly()), 12), some_poly());
-    }
-}
+mod tests;

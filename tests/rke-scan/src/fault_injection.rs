@@ -1,5 +1,5 @@
-//! Controls: one rule of the house broken at a time, in a program that was built so that it can be.
-//! The scanner must find each, or it proves nothing.
+//! Breaks one rule at a time, in a program built with the feature `fault-injection`. The scanner must find each fault, or
+//! a clean scan proves nothing.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -14,11 +14,11 @@ use crate::subject::{Plan, Subject, use_session};
 /// How long an operation takes in a program that was told to be slow.
 const SLOW: Duration = Duration::from_millis(300);
 
-/// What a daemon says that finds a key of its own where none may be.
-const RESIDUE: &str = "a secret that should be gone still lies in this process's memory";
+/// The daemon's message when it finds a key of its own where none may be.
+const COPY_FOUND: &str = "a secret that should be gone still lies in this process's memory";
 
-/// What is left of handshakes where stacks are not wiped, by kind and form. Each shows that a form is the one that the
-/// program's libraries use. What runs later on the same stack overwrites the rest.
+/// The leftovers of handshakes if stacks are not wiped, by kind and form. Each proves that the program's libraries
+/// use a form. Later code on the same stack overwrites the rest.
 const LEFT_ON_STACKS: [&str; 11] = [
     "Seed/Plain",
     "ExpandedSeed/Plain",
@@ -33,34 +33,33 @@ const LEFT_ON_STACKS: [&str; 11] = [
     "SessionKey/HmacState",
 ];
 
-/// Runs every control.
+/// Runs every fault.
 pub(crate) fn run_all(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
-    for (control, expected) in [
+    for (fault, expected) in [
         ("none", Expected::Nothing),
         ("keep-registers", Expected::Something),
         ("keep-stack", Expected::Something),
         ("zeroizing-map", Expected::Something),
     ] {
-        let plan = &Plan { control: Some(control), ..*plan };
-        let mut subject = Subject::start(plan, &[]).context(control)?;
+        let plan = &Plan { fault: Some(fault), ..*plan };
+        let mut subject = Subject::start(plan, &[]).context(fault)?;
         for at in 0..plan.repetitions {
-            let scan = after_delete(&mut subject, at).context(control)?;
-            report.add(plan, &format!("control {control}"), "gone", expected, &scan);
+            let scan = after_delete(&mut subject, at).context(fault)?;
+            report.add(plan, &format!("fault {fault}"), "gone", expected, &scan);
         }
-        check_receipt(&mut subject, control, expected, report).context(control)?;
+        check_receipt(&mut subject, fault, expected, report).context(fault)?;
         plan.runtime.block_on(subject.network.stop());
     }
-    let missed = LEFT_ON_STACKS.into_iter().filter(|what| !report.has_hit("control keep-stack", what));
+    let missed = LEFT_ON_STACKS.into_iter().filter(|what| !report.has_hit("fault keep-stack", what));
     for what in missed.collect::<Vec<_>>() {
-        report.fail(format!("control keep-stack: no {what}, which is left on a stack that is not wiped"));
+        report.fail(format!("fault keep-stack: no {what}, which is left on a stack that is not wiped"));
     }
-    for (control, expected) in [("slow-operation", Expected::Nothing), ("unserialised", Expected::Something)]
-    {
-        let plan = &Plan { control: Some(control), ..*plan };
-        let mut subject = Subject::start(plan, &[]).context(control)?;
+    for (fault, expected) in [("slow-operation", Expected::Nothing), ("unserialised", Expected::Something)] {
+        let plan = &Plan { fault: Some(fault), ..*plan };
+        let mut subject = Subject::start(plan, &[]).context(fault)?;
         for _ in 0..plan.repetitions.div_ceil(4) {
-            let scan = after_delete_in_operation(&mut subject, expected).context(control)?;
-            report.add(plan, &format!("control {control}"), "gone", expected, &scan);
+            let scan = after_delete_in_operation(&mut subject, expected).context(fault)?;
+            report.add(plan, &format!("fault {fault}"), "gone", expected, &scan);
         }
         plan.runtime.block_on(subject.network.stop());
     }
@@ -78,14 +77,10 @@ fn after_delete(subject: &mut Subject, at: usize) -> Result<Scan> {
     subject.scan()
 }
 
-/// What the daemon finds in itself: stacks, which it wipes, or a residue elsewhere, for which it ends. A broken rule may
-/// hide from it by chance, so it is tried until it is found; with no rule broken there must be nothing.
-fn check_receipt(
-    subject: &mut Subject,
-    control: &str,
-    expected: Expected,
-    report: &mut Report,
-) -> Result<()> {
+/// What the daemon finds in its own memory: stacks, which it wipes, or a copied key elsewhere, for which it aborts. A
+/// broken rule may escape it by chance, so the test repeats until it is found; with no rule broken nothing may be
+/// found.
+fn check_receipt(subject: &mut Subject, fault: &str, expected: Expected, report: &mut Report) -> Result<()> {
     let mut hits = 0;
     for _ in 0..60 {
         let wallet = subject.network.renew()?;
@@ -93,7 +88,7 @@ fn check_receipt(
         use_session(subject.api, &id, 64)?;
         let deleted = match subject.api.expect(&format!("session/delete?session_id={id}&verify=true")) {
             Ok(deleted) => deleted,
-            Err(_) if expected == Expected::Something && subject.program.has_aborted_over(RESIDUE)? => {
+            Err(_) if expected == Expected::Something && subject.program.has_aborted_over(COPY_FOUND)? => {
                 return Ok(());
             }
             Err(error) => return Err(error),
@@ -108,13 +103,13 @@ fn check_receipt(
     let status = subject.api.expect("status")?;
     ensure!(status["secret_memory"]["residues_found"] == hits, "not counted: {status}");
     if (hits > 0) != (expected == Expected::Something) {
-        report.fail(format!("control {control}: the daemon's own receipts say {hits} hits"));
+        report.fail(format!("fault {fault}: the daemon's own receipts say {hits} hits"));
     }
     Ok(())
 }
 
-/// Deletes while an operation that takes long is in the middle of using the key. On a busy machine the
-/// operation may be over by then: such a try says nothing, and there is another.
+/// Deletes while a long operation is using the key. On a busy machine the operation may be over by then: such an
+/// attempt proves nothing, and another follows.
 fn after_delete_in_operation(subject: &mut Subject, expected: Expected) -> Result<Scan> {
     for _ in 0..50 {
         if let Some(scan) = try_delete_in_operation(subject, expected)? {

@@ -1,5 +1,5 @@
-//! How a ratio comes about: peer, ours, peer, one after the other, for a machine changes its speed from one
-//! moment to the next. Where the two runs of the peer differ, the three are thrown away.
+//! How a ratio is measured: peer, ours, peer, one after the other, because a machine's speed changes from one moment
+//! to the next. If the two runs of the peer differ, the triple is discarded.
 
 use anyhow::Result;
 
@@ -16,15 +16,15 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// For measurements of a fifth of a second: the machine seldom changes its speed in between, and where one triple
-    /// still meets that, there are many others.
+    /// For measurements of a fifth of a second: the machine's speed seldom changes within one, and many other triples
+    /// remain if it does.
     pub(crate) const BRIEF: Self = Self { wanted: 25, most_tries: 75 };
 
     /// For those that need a second or more.
     pub(crate) const LONG: Self = Self { wanted: 5, most_tries: 15 };
 }
 
-/// Whose turn it is.
+/// The next to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     Peer,
@@ -41,7 +41,7 @@ pub(crate) struct Triple<T> {
 /// The triples that count.
 pub(crate) struct Triples<T> {
     kept: Vec<Triple<T>>,
-    /// Whether enough of them were steady. Where not, all count.
+    /// Whether enough of them were steady. If not, all count.
     pub(crate) steady: bool,
 }
 
@@ -109,45 +109,4 @@ impl<T> Triples<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Gives the numbers one after the other.
-    fn measured(numbers: &[f64]) -> Triples<f64> {
-        let mut numbers = numbers.iter().copied().cycle();
-        triples(Pace::LONG, |number| *number, |_| Ok(numbers.next().expect("a cycle has no end")))
-            .expect("no errors")
-    }
-
-    #[test]
-    fn the_ratio_is_to_the_mean_of_both_runs_of_the_peer() {
-        let triples = measured(&[100.0, 95.0, 104.0]);
-        assert!(triples.steady);
-        assert_eq!(triples.kept.len(), Pace::LONG.wanted);
-        let ratio = triples.ratio(|number| *number);
-        assert!((ratio.median - 95.0 / 102.0).abs() < 1e-9);
-        assert!((triples.ours(|number| *number) - 95.0).abs() < 1e-9);
-        assert!((triples.peer(|number| *number) - 102.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn triples_with_an_unsteady_peer_do_not_count() {
-        let triples = measured(&[100.0, 90.0, 100.0, 100.0, 10.0, 150.0]);
-        assert!(triples.steady);
-        assert!((triples.ratio(|number| *number).min - 0.9).abs() < 1e-9);
-    }
-
-    #[test]
-    fn a_peer_that_is_never_steady_is_told() {
-        let triples = measured(&[100.0, 90.0, 120.0]);
-        assert!(!triples.steady);
-        assert_eq!(triples.kept.len(), Pace::LONG.most_tries);
-    }
-
-    #[test]
-    fn the_median_of_an_even_number_lies_between_the_two_in_the_middle() {
-        let spread = Spread::of([4.0, 1.0, 2.0, 3.0]);
-        assert_eq!(spread, Spread { median: 2.5, min: 1.0, max: 4.0 });
-        assert!(Spread::of([]).median.is_nan());
-    }
-}
+mod tests;

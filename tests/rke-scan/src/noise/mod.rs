@@ -1,5 +1,5 @@
-//! Handshake 3 as a bystander follows it who has been told the psk and the shared secret: every value that Noise goes
-//! through, and the keys that come out. `docs/protocol.md` section 7. It shares no code with the program's handshake.
+//! Handshake 3 from the view of an observer who knows the psk and the shared secret: every intermediate value of
+//! Noise, and the resulting keys. `docs/protocol.md` section 7. It shares no code with the program's handshake.
 
 use rke_proto::cipher::hmac_sha256;
 use sha2::{Digest, Sha256};
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::kem::{PUBLIC_LEN, SEALED_LEN};
 use crate::needles::Secret;
 
-/// A secret, and what it is.
+/// A secret and its name.
 pub(crate) type Known = (Secret, [u8; 32]);
 
 const PROTOCOL_NAME: &[u8] = b"Noise_pqNNpsk0_XWing_AESGCM_SHA256";
@@ -24,7 +24,7 @@ fn half(bytes: [u8; 32]) -> [u8; 16] {
     std::array::from_fn(|at| bytes[at])
 }
 
-/// What HKDF extracts from shares in their order, and the psk of an exchange.
+/// HKDF's extract of the shares in their order, and the psk of an exchange.
 pub(crate) fn exchange_psk(shares: &[[u8; 32]], prologue: &[u8]) -> (Vec<Known>, [u8; 32]) {
     let mut label = [0; 32];
     label[..EXCHANGE_LABEL.len()].copy_from_slice(EXCHANGE_LABEL);
@@ -111,7 +111,7 @@ impl Noise {
         keys
     }
 
-    /// What a session has of it.
+    /// The secrets of a session.
     pub(crate) fn session(&self) -> Session {
         let of_ck = |label: &[u8]| expand(&self.ck, &[label, &self.h]);
         let key = of_ck(b"RKE-SessionKey-v3.0");
@@ -128,7 +128,7 @@ pub(crate) struct Session {
     pub(crate) key_id: [u8; 16],
 }
 
-/// What having a secret forgotten takes, and what shows that it is. Not secret.
+/// The token that makes the other end forget a secret, and the proof. Not secret.
 pub(crate) fn farewell(secret: &[u8; 32]) -> ([u8; 16], [u8; 16]) {
     let of = |label: &[u8]| half(expand(secret, &[label]));
     (of(b"RKE-Forget-v3.0"), of(b"RKE-Forgotten-v3.0"))
@@ -136,21 +136,21 @@ pub(crate) fn farewell(secret: &[u8; 32]) -> ([u8; 16], [u8; 16]) {
 
 impl Session {
     /// The key of `encrypt`.
-    pub(crate) fn ctr(&self) -> [u8; 32] {
+    pub(crate) fn ctr_key(&self) -> [u8; 32] {
         expand(&self.key, &[b"RKE-CTR-v3.0"])
     }
 
     /// The key of `seal`.
-    pub(crate) fn seal(&self) -> [u8; 32] {
+    pub(crate) fn seal_key(&self) -> [u8; 32] {
         expand(&self.key, &[b"RKE-Seal-v3.0"])
     }
 
-    /// K, what is derived from it, and the resumption secret.
+    /// K, the values derived from it, and the resumption secret.
     pub(crate) fn known(&self) -> [Known; 6] {
         [
             (Secret::SessionKey, self.key),
-            (Secret::CtrKey, self.ctr()),
-            (Secret::SealKey, self.seal()),
+            (Secret::CtrKey, self.ctr_key()),
+            (Secret::SealKey, self.seal_key()),
             (Secret::ExportKey, expand(&self.key, &[b"RKE-Export-v3.0"])),
             (Secret::Psk, attach_psk(&self.key)),
             (Secret::Resumption, self.resumption),
@@ -159,80 +159,4 @@ impl Session {
 }
 
 #[cfg(test)]
-mod tests {
-    use rke_proto::handshake::kem::{self, EncapsulationSeeds};
-    use rke_proto::handshake::keys::{ctr_key, export_key, forget_proof, forget_token, seal_key};
-    use rke_proto::handshake::{
-        Accepted, FirstPacket, Grant, Initiator, KeyId, Prologue, Responder, Response,
-    };
-    use rke_proto::{ContentServerId, handshake::record::LEN_LEN};
-    use rke_secret::Secret as Slot;
-
-    use super::*;
-    use crate::kem::{Encapsulation, EphemeralKey};
-
-    fn slot(byte: u8) -> Slot<32> {
-        Slot::fill(|slot| *slot = [byte; 32]).expect("secret memory")
-    }
-
-    fn derived(function: fn(&[u8; 32], &mut [u8; 32]), key: &[u8; 32]) -> [u8; 32] {
-        let mut out = [0; 32];
-        function(key, &mut out);
-        out
-    }
-
-    /// Client and server, and the message of each.
-    fn handshaken() -> (Accepted, Accepted, Vec<u8>, Vec<u8>, Vec<u8>) {
-        let cs_id = ContentServerId::new("CS").expect("an ID");
-        let prologue = Prologue::Attach { cs_id, id: KeyId([7; 16]) };
-        let key = kem::EphemeralKey::of_seed(slot(2)).expect("memory");
-        let (initiator, packet) = Initiator::begin(&prologue, &slot(1), key, "a.test").expect("memory");
-        let Ok(FirstPacket::Handshake { raw, message, .. }) = FirstPacket::decode(&packet) else {
-            panic!("a handshake")
-        };
-        let seeds = EncapsulationSeeds { ml_kem: slot(3), x25519: slot(4) };
-        let (responder, _) = Responder::receive(raw, &slot(1), message, &seeds).expect("a good message");
-        let grant = Grant { resumption: None, lifetime: 1 };
-        let (response, server) = responder.accept(grant).expect("memory");
-        let Response::Accepted(second) = response else { panic!("it accepts") };
-        let client = initiator.receive(&second).expect("a good message");
-        (client, server, raw.to_vec(), message.to_vec(), second)
-    }
-
-    #[test]
-    fn the_keys_are_those_of_both_ends() {
-        let (mut client, server, raw, first, second) = handshaken();
-        let public = first.first_chunk().expect("a public key");
-        let mut noise = Noise::begin(&raw, &[1; 32]);
-        noise.message_1(&first);
-        noise.message_2(&second, &Encapsulation::make(public, [3; 32], [4; 32]).shared);
-        let sealed = second.first_chunk().expect("a ciphertext");
-        let opened = Encapsulation::open(&EphemeralKey::from_seed([2; 32]), public, sealed);
-        assert_eq!(opened.shared, Encapsulation::make(public, [3; 32], [4; 32]).shared);
-
-        let session = noise.session();
-        for secrets in [&client.secrets, &server.secrets] {
-            assert_eq!(secrets.key_id.0, session.key_id);
-            assert!(secrets.key.expose(|key| *key == session.key));
-            assert!(secrets.resumption.expose(|resumption| *resumption == session.resumption));
-        }
-        let known = session.known().map(|(_, bytes)| bytes);
-        assert_eq!(known[1..4], [ctr_key, seal_key, export_key].map(|of| derived(of, &session.key)));
-        let (token, proof) = farewell(&session.key);
-        assert!(forget_token(&session.key).0 == token && forget_proof(&session.key).0 == proof);
-
-        let [(_, to_server), _] = noise.split();
-        let record = client.transport.sealer.data(b"some data").expect("a record");
-        let mut sealed = record[LEN_LEN..].to_vec();
-        assert_eq!(opened_with(&to_server, &mut sealed), [&[0], b"some data".as_slice()].concat());
-    }
-
-    /// AES-256-GCM with nonce 0, by counter mode alone: the first block of data has counter 2.
-    fn opened_with(key: &[u8; 32], sealed: &mut Vec<u8>) -> Vec<u8> {
-        let mut counter = [0; 16];
-        counter[15] = 2;
-        sealed.truncate(sealed.len() - 16);
-        rke_proto::cipher::aes256_ctr(key, &counter, sealed);
-        std::mem::take(sealed)
-    }
-}
+mod tests;

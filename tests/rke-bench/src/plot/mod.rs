@@ -8,19 +8,19 @@ use plotters::prelude::{
     RGBColor, SVGBackend, SeriesLabelPosition, TRANSPARENT, WHITE,
 };
 
-use crate::report::Row;
+use crate::report::Figure;
 
 const SIZE: (u32, u32) = (760, 420);
 const COLOURS: [RGBColor; 4] = [BLUE, RED, GREEN, MAGENTA];
 
-/// What one thing costs: sessions, and times its cost with the fewest.
+/// The cost of one operation: numbers of sessions, and the cost relative to that with the fewest.
 struct Line {
     name: &'static str,
     points: Vec<(f64, f64)>,
 }
 
 /// Draws the rows that are points of lines to an SVG file.
-pub(crate) fn draw(path: &Path, rows: &[Row]) -> Result<()> {
+pub(crate) fn draw(path: &Path, rows: &[Figure]) -> Result<()> {
     let lines = lines(rows);
     let all = || lines.iter().flat_map(|line| &line.points);
     let (least, most) = all().fold((f64::MAX, 1.0), |(least, most), (x, _)| (x.min(least), x.max(most)));
@@ -53,7 +53,7 @@ pub(crate) fn draw(path: &Path, rows: &[Row]) -> Result<()> {
     Ok(std::fs::write(path, picture)?)
 }
 
-fn lines(rows: &[Row]) -> Vec<Line> {
+fn lines(rows: &[Figure]) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for row in rows {
         let Some((name, at)) = row.plotted else { continue };
@@ -71,30 +71,4 @@ fn failed(error: impl std::fmt::Display) -> anyhow::Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::method::Spread;
-    use crate::report::Goal;
-
-    #[test]
-    fn every_line_is_drawn_and_named() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("growth.svg");
-        let row = |name, at, cost| Row {
-            name: String::new(),
-            ours: String::new(),
-            peer: String::new(),
-            value: Spread::of([cost]),
-            goal: Goal::None,
-            steady: true,
-            plotted: Some((name, at)),
-        };
-        let [first, last] = [("delete", 1.0), ("encrypt 64 B", 1.1)]
-            .map(|(name, cost)| [row(name, 16.0, 1.0), row(name, 1e6, cost)]);
-        draw(&path, &[first, last].into_iter().flatten().collect::<Vec<_>>()).expect("drawn");
-        let picture = std::fs::read_to_string(path).expect("a file");
-        for text in ["<svg", "delete", "encrypt 64 B", "sessions", "</svg>"] {
-            assert!(picture.contains(text), "{text}");
-        }
-    }
-}
+mod tests;

@@ -1,5 +1,5 @@
 //! The ciphers with the key expanded for each operation: alone, with a key in secret memory and everything wiped,
-//! and with a session's key. Beside `openssl speed` on the same core.
+//! and with a session's key, compared with `openssl speed` on the same core.
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use rke_engine::model::clock::Moment;
 use rke_engine::model::session_id::SessionId;
 use rke_engine::model::usage::UsageLimits;
-use rke_engine::store::{KeyUse, NewSession, Rules, Store};
+use rke_engine::store::{KeyUse, NewSession, SessionLimits, Store};
 use rke_proto::cipher::{aes256_ctr, aes256_ctr_stack_use};
 use rke_proto::seal::{CHUNK_LEN, Sealer, TAG_LEN};
 use rke_secret::Secret;
@@ -17,7 +17,7 @@ use rke_secret::process::block_signals;
 
 use crate::machine::{LOAD_CORE, SERVER_CORE, stay_on};
 use crate::method::{Pace, Side, triples};
-use crate::report::{Goal, Row};
+use crate::report::{Figure, Goal};
 use crate::stage::{DOMAIN, Stage, made_up_origin, made_up_session};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -26,11 +26,11 @@ const LINE: usize = 64;
 const CTR: &str = "aes-256-ctr";
 const GCM: &str = "aes-256-gcm";
 
-pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
+pub(crate) fn rows(stage: &Stage) -> Result<Vec<Figure>> {
     let _in_runtime = stage.runtime.enter();
     let hour = Duration::from_secs(3600);
     let usage = UsageLimits { messages: u64::MAX, bytes: u64::MAX };
-    let rules = Rules { max: 16, ttl: hour, max_lifetime: hour, idle: None, usage };
+    let rules = SessionLimits { max: 16, ttl: hour, max_lifetime: hour, idle: None, usage };
     let (store, id) = (Store::new(rules, Box::new(|_, ended, _| drop(ended))), SessionId::random()?);
     store.insert(id, session()?)?;
     let secret = Secret::<32>::random()?;
@@ -50,7 +50,7 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
         })?);
         let in_secret = format!("{CTR} {name}, the key in secret memory");
         rows.push(row(&in_secret, CTR, len, Goal::AtLeast(goal), || {
-            let encrypted = handle.expose_within(stack_use, |key| aes256_ctr(key, &[9; 16], data));
+            let encrypted = handle.expose_with_stack(stack_use, |key| aes256_ctr(key, &[9; 16], data));
             encrypted.context("the key is gone")
         })?);
         let with_session = format!("{CTR} {name}, with a session's key");
@@ -70,14 +70,14 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Bytes a second of `work`, which is about `len` bytes, beside a cipher of OpenSSL.
+/// Bytes a second of `work`, which is about `len` bytes, compared with a cipher of OpenSSL.
 fn row(
     name: &str,
     cipher: &str,
     len: usize,
     goal: Goal,
     mut work: impl FnMut() -> Result<()> + Send,
-) -> Result<Row> {
+) -> Result<Figure> {
     let triples = triples(
         Pace::LONG,
         |speed| *speed,
@@ -86,7 +86,7 @@ fn row(
             Side::Ours => undisturbed(|| speed(len, &mut work)),
         },
     )?;
-    Ok(Row {
+    Ok(Figure {
         name: name.into(),
         ours: format!("{:.2} GB/s", triples.ours(|speed| *speed) / 1e9),
         peer: format!("openssl {:.2} GB/s", triples.peer(|speed| *speed) / 1e9),
@@ -97,7 +97,7 @@ fn row(
     })
 }
 
-/// Runs `measure` on a thread like those of the daemon that use keys, which take no signals but one.
+/// Runs `measure` on a thread like those of the daemon that use keys, which receive only one signal.
 fn undisturbed<T: Send>(measure: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     let measure = || {
         block_signals()?;
@@ -138,12 +138,4 @@ fn session() -> Result<NewSession> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_speed_is_the_last_field_of_its_line() {
-        assert_eq!(speed_in("+F:25:AES-256-CTR:7730855936.00"), Some(7_730_855_936.0));
-        assert_eq!(speed_in("+H:8192"), None);
-    }
-}
+mod tests;
