@@ -22,7 +22,7 @@ const ATTACKS: [(&str, &str); 7] = [
     ("coin-thief", "known-answers"),
 ];
 
-/// Where two defences have to go, either of them alone keeps the secret.
+/// Two defences must both be removed: either alone keeps the secret.
 const EITHER: [(&str, &str); 4] = [
     ("sniffer", "no-coin-binding"),
     ("sniffer", "no-ephemeral"),
@@ -31,7 +31,7 @@ const EITHER: [(&str, &str); 4] = [
 ];
 
 pub(crate) fn attack() -> Result<()> {
-    cargo(&["build", "--locked", "-p", "rke-attack", "--features", "controls"])?;
+    cargo(&["build", "--locked", "-p", "rke-attack", "--features", "fault-injection"])?;
     for (name, without) in ATTACKS {
         expect(name, "", KEPT)?;
         expect(name, without, BROKEN)?;
@@ -41,7 +41,7 @@ pub(crate) fn attack() -> Result<()> {
 
 fn expect(name: &str, without: &str, code: i32) -> Result<()> {
     let program = target_dir().join("debug/rke-attack");
-    let status = Command::new(program).arg(name).env("RKE_CONTROL", without).status();
+    let status = Command::new(program).arg(name).env("RKE_FAULT", without).status();
     let ended = status.context("cannot run rke-attack")?.code();
     let defences = if without.is_empty() { "all defences".to_owned() } else { without.to_owned() };
     let said = if code == KEPT { "got nothing" } else { "got what it wants, as it must" };

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: builds the program and what measures it, and has it measured beside its peers.
+//! `cargo xtask bench`: builds the program and its benchmarks, and measures it next to its peers.
 //! `docs/performance.md`.
 
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! `cargo xtask erase`: builds the programs and has `rke-scan` look through their memory, the release
-//! build and the debug build, and one that was built to break the rules. `docs/erasure.md`.
+//! `cargo xtask erase`: builds the programs and scans their memory with `rke-scan`: the release
+//! build, the debug build, and one with fault injection. `docs/erasure.md`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{DEBUG, RELEASE, cargo, need, target_dir};
 
-/// Where cargo leaves the release build of the program, and where a copy of it is kept.
+/// The release build of the program, and the place for a copy of it.
 const BUILT: &str = "release/rke";
 const KEPT_RELEASE: &str = "erase/rke-release";
 
@@ -21,7 +21,7 @@ pub(crate) enum Length {
     Long,
 }
 
-/// What is scanned.
+/// The target of a scan.
 pub(crate) struct Extent {
     pub(crate) length: Length,
     /// The limits of this machine that are known: scans that they rule out do not fail the run.
@@ -58,20 +58,20 @@ impl Length {
     }
 }
 
-/// Programs that the scenarios run beside the project's own, and the Debian packages that hold them.
+/// Programs that the scenarios run in addition to the project's own, and the Debian packages that hold them.
 pub(crate) const NEEDED: [(&str, &str); 4] =
     [("gcore", "gdb"), ("mkswap", "util-linux"), ("swapon", "mount"), ("prlimit", "util-linux")];
 
 pub(crate) fn erase(extent: &Extent) -> Result<()> {
     need_what_scans_need()?;
-    cargo(&["build", "--locked", "-p", "rke"])?;
-    let programs = Programs::build()?;
-    Controls::build()?.scan(extent.length)?;
-    programs.scan_release(extent)?;
-    programs.scan_debug(extent)
+    let debug = Program::debug()?;
+    let release = Program::release()?;
+    FaultInjection::build()?.scan(extent.length)?;
+    release.scan(extent)?;
+    debug.scan(extent)
 }
 
-/// Sees to it that the scans can be made, or says what is missing.
+/// Makes the scans possible, or reports what is missing.
 fn need_what_scans_need() -> Result<()> {
     for (program, package) in NEEDED {
         need(program, package)?;
@@ -82,45 +82,43 @@ fn need_what_scans_need() -> Result<()> {
     }
 }
 
-/// The program, in which nothing may be found.
-pub(crate) struct Programs {
-    debug: PathBuf,
-    release: PathBuf,
-}
+/// A build of the program in which nothing may be found.
+pub(crate) struct Program(PathBuf);
 
-/// The program built to break the rules, in which something has to be found.
-pub(crate) struct Controls(PathBuf);
+/// The program built with fault injection, in which the scans have to find something.
+pub(crate) struct FaultInjection(PathBuf);
 
-impl Programs {
-    /// Builds them, and what scans them. The debug build of the program is there already.
-    pub(crate) fn build() -> Result<Self> {
-        let debug = keep(DEBUG, "erase/rke-debug")?;
+impl Program {
+    /// The debug build of the program alone: the tests' build has features that only they use.
+    pub(crate) fn debug() -> Result<Self> {
+        cargo(&["build", "--locked", "-p", "rke"])?;
+        Ok(Self(keep(DEBUG, "erase/rke-debug")?))
+    }
+
+    /// The release build, with which the scanner is built.
+    pub(crate) fn release() -> Result<Self> {
         cargo(&RELEASE)?;
-        Ok(Self { debug, release: keep(BUILT, KEPT_RELEASE)? })
+        Ok(Self(keep(BUILT, KEPT_RELEASE)?))
     }
 
-    pub(crate) fn scan_release(&self, extent: &Extent) -> Result<()> {
-        scan("erase", &self.release, extent.length, &extent.without)
-    }
-
-    pub(crate) fn scan_debug(&self, extent: &Extent) -> Result<()> {
-        scan("erase", &self.debug, extent.length, &extent.without)
+    pub(crate) fn scan(&self, extent: &Extent) -> Result<()> {
+        scan("erase", &self.0, extent.length, &extent.without)
     }
 }
 
-impl Controls {
-    /// Builds it, after [`Programs::build`].
+impl FaultInjection {
+    /// Builds it, after [`Program::release`].
     pub(crate) fn build() -> Result<Self> {
-        // Where nothing is optimised, what is left in registers does not stay for long enough to be found.
-        cargo(&["build", "--release", "--locked", "-p", "rke", "--features", "controls"])?;
-        let controls = keep(BUILT, "erase/rke-controls")?;
-        // It must not lie where people look for the program.
+        // A release build, because unoptimised code overwrites the registers too soon for a scan to find them.
+        cargo(&["build", "--release", "--locked", "-p", "rke", "--features", "fault-injection"])?;
+        let program = keep(BUILT, "erase/rke-fault-injection")?;
+        // It must not stay at the usual path of the program.
         keep(KEPT_RELEASE, BUILT)?;
-        Ok(Self(controls))
+        Ok(Self(program))
     }
 
     pub(crate) fn scan(&self, length: Length) -> Result<()> {
-        scan("controls", &self.0, length, &[])
+        scan("faults", &self.0, length, &[])
     }
 }
 

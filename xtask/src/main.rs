@@ -2,15 +2,18 @@
 
 mod attack;
 mod bench;
+mod book;
 mod check;
 mod configuration;
 mod dependencies;
 mod erase;
 mod instructions;
+mod mutants;
 mod needs;
 mod networks;
 mod notices;
 mod openapi;
+mod recordings;
 mod schemathesis;
 mod screenshots;
 mod test;
@@ -24,23 +27,30 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use attack::attack;
 use bench::bench;
+use book::book;
 use check::check;
 use configuration::configuration;
 use dependencies::deny;
 use erase::{Extent, erase};
 use instructions::{Counts, instructions};
+use mutants::mutants;
 use networks::{Table, network_row, networks};
 use openapi::openapi;
+use recordings::recordings;
 use schemathesis::schemathesis;
 use screenshots::screenshots;
 use test::test;
 use valgrind::valgrind;
 
-/// Builds the program and what scans it, at once: the last step of each takes one core only. What counts it is built
-/// apart, because it has the daemon with the made-up sessions of benches.
+/// Builds the program and its scanner at once: the last step of each uses only one core. The counting program is
+/// built separately, because its daemon has the benches' made-up sessions.
 const RELEASE: [&str; 7] = ["build", "--release", "--locked", "-p", "rke", "-p", "rke-scan"];
 
-/// Where cargo leaves the debug build of the program.
+/// Builds all tests, and with them the debug build of the program. After `cargo test` nothing is left to do, while
+/// the program alone needs its libraries compiled again.
+const TESTS: [&str; 4] = ["test", "--workspace", "--locked", "--no-run"];
+
+/// The debug build of the program.
 const DEBUG: &str = "debug/rke";
 
 const USAGE: &str = "\
@@ -52,12 +62,15 @@ usage: cargo xtask check                   what a change is checked with: withou
        cargo xtask attack                  play the adversaries of SECURITY.md
        cargo xtask schemathesis            ask a daemon for all that its OpenAPI document describes
        cargo xtask openapi                 write docs/openapi.json again
+       cargo xtask book                    write the pages of the book again
        cargo xtask configuration           write docs/configuration.md again
-       cargo xtask screenshots             take the pictures of docs/console again
-       cargo xtask bench [--write] [ROW]…  measure the program beside nginx and openssl
+       cargo xtask screenshots             take pictures of the console: docs/console, target/screenshots
+       cargo xtask recordings              record the program in a terminal for docs/pictures again
+       cargo xtask bench [--write] [ROW]…  measure the program next to nginx and openssl
        cargo xtask valgrind                run the tests of the secret memory under valgrind
        cargo xtask networks [--write]      open sessions in other people's networks, and write the table of docs/testing.md
        cargo xtask instructions [--write]  count the instructions of requests and packets
+       cargo xtask mutants [COMMIT]        change each line that differs from main or COMMIT: unit tests must notice
        cargo xtask deny                    check licences, sources and versions of dependencies with cargo-deny
        cargo xtask notices [--write]       compare THIRD-PARTY.md with the dependencies, or write it again
 ";
@@ -73,15 +86,19 @@ fn main() -> ExitCode {
         (["attack"], _) => attack(),
         (["schemathesis"], _) => schemathesis(),
         (["openapi"], _) => openapi(),
+        (["book"], _) => book(),
         (["configuration"], _) => configuration(),
         (["screenshots"], _) => screenshots(),
-        (["instructions"], _) => instructions(Counts::Compare),
-        (["instructions", "--write"], _) => instructions(Counts::Write),
+        (["recordings"], _) => recordings(),
+        (["instructions"], _) => instructions(Counts::Compare).map(say_not_compared),
+        (["instructions", "--write"], _) => instructions(Counts::Write).map(drop),
         (["networks"], _) => networks(Table::Print),
         (["networks", "--write"], _) => networks(Table::Write),
-        // What `networks` runs in each namespace.
+        // The command that `networks` runs in each namespace.
         (["network-row", row], _) => network_row(row),
         (["valgrind"], _) => valgrind(),
+        (["mutants"], _) => mutants(None),
+        (["mutants", base], _) => mutants(Some(base)),
         (["deny"], _) => deny(),
         (["notices"], _) => notices::compare(),
         (["notices", "--write"], _) => notices::write(),
@@ -100,6 +117,10 @@ fn main() -> ExitCode {
     }
 }
 
+fn say_not_compared(why: Option<String>) {
+    why.iter().for_each(|why| println!("not compared: {why}"));
+}
+
 /// Does a step, and says how long it took.
 fn timed<T>(step: &str, does: impl FnOnce() -> Result<T>) -> Result<T> {
     let start = Instant::now();
@@ -108,7 +129,7 @@ fn timed<T>(step: &str, does: impl FnOnce() -> Result<T>) -> Result<T> {
     done
 }
 
-/// Does both at once. Gives what `long` gives, when both went well.
+/// Does both at once. Returns what `long` gives, when both went well.
 fn while_waiting<T: Send>(
     long: impl FnOnce() -> Result<T> + Send,
     meanwhile: impl FnOnce() -> Result<()>,
@@ -139,7 +160,7 @@ fn is_there(program: &str) -> bool {
     Command::new("sh").args(["-c", &find]).stdout(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-/// Where cargo puts what it builds.
+/// cargo's target folder.
 fn target_dir() -> PathBuf {
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
     std::env::var_os("CARGO_TARGET_DIR").map_or(default, PathBuf::from)

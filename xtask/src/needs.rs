@@ -1,5 +1,5 @@
-//! What `cargo xtask test` needs of the machine. All of it is looked at before anything is built, each thing in one line, with
-//! the command that gives what is missing.
+//! The requirements of `cargo xtask test`. All are checked before anything is built, one line for each, with the
+//! command that installs what is missing.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ use crate::erase::Extent;
 use crate::{erase, need, networks, schemathesis, target_dir};
 
 /// Programs that tests run, and the Debian packages that hold them.
-const PROGRAMS: [(&str, &str); 10] = [
+const PROGRAMS: [(&str, &str); 11] = [
     ("cc", "gcc"),
     ("node", "nodejs"),
     ("tsc", "node-typescript"),
@@ -21,12 +21,13 @@ const PROGRAMS: [(&str, &str); 10] = [
     ("openssl", "openssl"),
     ("perl", "perl"),
     ("valgrind", "valgrind"),
+    ("nsupdate", "bind9-dnsutils"),
 ];
 
-/// What a run from nothing leaves in the target folder, with something to spare.
+/// The size of the target folder after a full run from scratch, with a reserve.
 const DISK_SPACE: u64 = 15 << 30;
 
-/// No crate that may be used here has this system call, whose number is the same on every processor.
+/// No permitted crate wraps this system call, whose number is the same on every processor.
 const OPEN_SECRET_MEMORY: &str = "syscall(447, 0) >= 0 or exit 1";
 
 const NAMESPACES: &str = "unshare --net --mount --pid --fork --mount-proc true";
@@ -35,7 +36,7 @@ const NAMESPACES: &str = "unshare --net --mount --pid --fork --mount-proc true";
 const SWAP: &str = "file=$(mktemp) && trap 'rm -f $file' EXIT && dd if=/dev/zero of=$file bs=64k count=1 && \
                     chmod 600 $file && mkswap $file && swapon $file && swapoff $file";
 
-/// What is asked of the machine, beside programs.
+/// Requirements on the machine, in addition to programs.
 struct Feature {
     name: &'static str,
     is_there: fn() -> bool,
@@ -91,8 +92,8 @@ const FEATURES: [Feature; 6] = [
 pub(crate) fn look_at_needs(extent: &Extent) -> Result<()> {
     let programs = PROGRAMS.into_iter().chain(erase::NEEDED).chain(networks::NEEDED);
     let mut are_there: Vec<bool> =
-        programs.map(|(program, package)| say(program, need(program, package))).collect();
-    are_there.push(say("Python with venv", schemathesis::need_python()));
+        programs.map(|(program, package)| print_check(program, need(program, package))).collect();
+    are_there.push(print_check("Python with venv", schemathesis::need_python()));
     are_there.extend(FEATURES.iter().filter(|feature| !is_done_without(feature, extent)).map(look_at));
     let missing = are_there.iter().filter(|is_there| !**is_there).count();
     ensure!(missing == 0, "{missing} of the things that the tests need are missing, see above");
@@ -108,10 +109,10 @@ fn look_at(feature: &Feature) -> bool {
         true => Ok(()),
         false => Err(anyhow::anyhow!("the tests need {}: {}", feature.name, feature.repair)),
     };
-    say(feature.name, looked)
+    print_check(feature.name, looked)
 }
 
-fn say(name: &str, looked: Result<()>) -> bool {
+fn print_check(name: &str, looked: Result<()>) -> bool {
     match &looked {
         Ok(()) => eprintln!("cargo xtask: {name}: found"),
         Err(error) => eprintln!("cargo xtask: {name}: MISSING: {error:#}"),

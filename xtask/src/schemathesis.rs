@@ -7,12 +7,12 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{DEBUG, cargo, need, target_dir};
+use crate::{DEBUG, TESTS, cargo, need, target_dir};
 
 /// Requests take their time on a machine that has other work; longer is a fault.
 const MOST_SECONDS: &str = "600";
 
-/// What Schemathesis installs with, where it is missing.
+/// The installer for Schemathesis, if it is missing.
 const REPAIR: &str = "sudo apt-get install python3 python3-venv";
 
 /// Each run: its settings, and what of the document it is about.
@@ -20,11 +20,11 @@ const RUNS: [(&str, &[&str]); 2] =
     [("data.toml", &["--include-tag", "Data", "--phases", "fuzzing"]), ("api.toml", &[])];
 
 pub(crate) fn schemathesis() -> Result<()> {
-    cargo(&["build", "--locked", "-p", "rke"])?;
+    cargo(&TESTS)?;
     ask_built()
 }
 
-/// The same with the debug build that is there already.
+/// The same with the existing debug build.
 pub(crate) fn ask_built() -> Result<()> {
     let program = install()?;
     let work = target_dir().join("schemathesis/work");
@@ -46,7 +46,7 @@ pub(crate) fn ask_built() -> Result<()> {
     })
 }
 
-/// Where its settings and its requirements are.
+/// The folder of its settings and requirements.
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/schemathesis")
 }
@@ -99,7 +99,7 @@ fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// A whole network with a daemon that wants its token. It ends when this goes.
+/// A whole network with a daemon that requires its access token. It ends when this goes.
 struct Network {
     child: Child,
     daemon: String,
@@ -140,7 +140,7 @@ impl Network {
             };
             *place = words.next().unwrap_or_default().to_owned();
             if !self.token_file.is_empty() {
-                // Whoever writes to a pipe that nobody reads stops in the end.
+                // A program that writes to a pipe without a reader blocks in the end.
                 std::thread::spawn(move || lines.count());
                 return Ok(());
             }

@@ -2,8 +2,8 @@
 //! servers and records of its own, in which a daemon opens a session with a Content Server. The table is the one in
 //! `docs/testing.md`.
 
+mod cases;
 mod place;
-mod rows;
 mod scripted;
 
 use std::path::Path;
@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use self::cases::{CASES, NetworkCase};
 use self::place::Place;
-use self::rows::{ROWS, Row};
-use crate::{DEBUG, cargo, need, target_dir};
+use crate::{DEBUG, TESTS, cargo, need, target_dir};
 
 /// Programs that rows run, and the Debian packages that hold them.
 pub(crate) const NEEDED: [(&str, &str); 5] = [
@@ -30,7 +30,7 @@ const DOCUMENT: &str = "docs/testing.md";
 /// Between these lines of it is the table.
 const MARKS: [&str; 2] = ["<!-- cargo xtask networks --write -->\n", "<!-- end -->\n"];
 
-/// What is done with the table.
+/// The use of the table.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Table {
     Print,
@@ -42,11 +42,11 @@ pub(crate) fn networks(table: Table) -> Result<()> {
     for (program, package) in NEEDED {
         need(program, package)?;
     }
-    cargo(&["build", "--locked", "-p", "rke"])?;
+    cargo(&TESTS)?;
     let mut lines =
         vec!["| network | outcome | first session after |".to_owned(), "|---|---|---:|".to_owned()];
     let mut failed = Vec::new();
-    for (at, row) in ROWS.iter().enumerate() {
+    for (at, row) in CASES.iter().enumerate() {
         let (outcome, took) = in_namespace(at).with_context(|| format!("the row \"{}\"", row.name))?;
         let line = format!("| {} | {outcome} | {:.2} s |", row.name, took.as_secs_f64());
         println!("{line}");
@@ -74,9 +74,10 @@ fn in_namespace(at: usize) -> Result<(String, Duration)> {
     Ok((outcome.into(), Duration::from_millis(millis.parse()?)))
 }
 
-/// What runs there: prints how long the first session took, and what became of it.
+/// The command inside a network: prints how long the first session took, and its result.
 pub(crate) fn network_row(at: &str) -> Result<()> {
-    let row: &Row = at.parse::<usize>().ok().and_then(|at| ROWS.get(at)).context("there is no such row")?;
+    let row: &NetworkCase =
+        at.parse::<usize>().ok().and_then(|at| CASES.get(at)).context("there is no such row")?;
     let place = Place::make(&target_dir().join(DEBUG), row)?;
     let (outcome, took) = place.open_session()?;
     println!("{} {outcome}", took.as_millis());

@@ -10,33 +10,33 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::rows::{Row, Server, Zone};
+use super::cases::{NetworkCase, Server, Zone};
 use super::scripted::{say_nothing, serve};
 
 const DOMAIN: &str = "content.rke.test";
 /// The DNS server of `rke dev`.
 const ORIGIN: &str = "127.0.0.1:25053";
 const DAEMON: &str = "127.0.0.1:8081";
-/// What takes connections and says nothing, at the port of the Content Server.
+/// A server at the Content Server's port that accepts connections and stays silent.
 const SILENT: &str = "127.0.0.7:25443";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A network that runs. It ends with its namespace.
 pub(super) struct Place<'a> {
     folder: PathBuf,
-    row: &'a Row,
+    row: &'a NetworkCase,
     _running: Vec<Child>,
 }
 
 impl<'a> Place<'a> {
-    pub(super) fn make(program: &Path, row: &'a Row) -> Result<Self> {
+    pub(super) fn make(program: &Path, row: &'a NetworkCase) -> Result<Self> {
         let folder = std::env::temp_dir().join(format!("rke-network-{}", std::process::id()));
-        // The folder of an earlier namespace: process ids begin anew in each.
+        // The folder of an earlier namespace: process ids start again in each.
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder)?;
         for link in [
             "link set lo up",
-            // What is sent there goes nowhere.
+            // Drops everything that is sent there.
             "link add hole type veth peer name bottom",
             "link set bottom up",
             "address add 10.0.0.1/24 dev hole",
@@ -129,7 +129,7 @@ impl<'a> Place<'a> {
         Ok(self._running.last_mut().unwrap_or_else(|| unreachable!("it has just been pushed")))
     }
 
-    /// Opens the first session. Gives what became of it, and how long it took.
+    /// Opens the first session. Returns its result, and how long it took.
     pub(super) fn open_session(&self) -> Result<(String, Duration)> {
         let wallet = self.folder.join("dev/wallet");
         let target = format!("/api/rke/session?domain={DOMAIN}&wallet_path={}", wallet.display());
@@ -177,7 +177,7 @@ fn is_there(server: IpAddr) -> bool {
     asked.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("NOERROR"))
 }
 
-/// The body of an answer of the daemon.
+/// The body of a response of the daemon.
 fn get(target: &str) -> Result<String> {
     let mut stream = TcpStream::connect(DAEMON)?;
     stream.set_read_timeout(Some(PATIENCE))?;

@@ -1,5 +1,5 @@
-//! DNS servers that do what they are told, and a TCP server that says nothing. Nothing here has to be read well: requests
-//! are passed on to a real server, or come back with another code.
+//! DNS servers that behave as configured, and a TCP server that stays silent. None of them parses much: requests are
+//! passed on to a real server, or returned with another code.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-/// What a server does with requests.
+/// A server's handling of requests.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
     Drops,
@@ -24,7 +24,7 @@ pub(super) enum Way {
 
 const HEADER_LEN: usize = 12;
 
-/// Serves in the background. What it knows it asks `upstream`.
+/// Serves in the background. It forwards queries to `upstream`.
 pub(super) fn serve(listen: SocketAddr, upstream: SocketAddr, way: Way) -> Result<()> {
     let socket = UdpSocket::bind(listen).context("a scripted DNS server cannot listen")?;
     if way != Way::Truncates {

@@ -1,4 +1,4 @@
-//! The rows: what is in each network, and how it should end.
+//! The cases: the content of each network, and the expected result.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use super::scripted::Way;
 
 /// A DNS server at one of the loopback addresses, port 53.
 pub(super) enum Server {
-    /// A forwarder in front of the network's own DNS server, with these arguments beside.
+    /// A forwarder in front of the network's own DNS server, with these additional arguments.
     Dnsmasq(&'static [&'static str]),
     /// A resolver in front of it.
     Unbound,
     /// An authoritative server with these records.
     Knot(Zone),
-    /// One that does what it is told.
+    /// A server that behaves as configured.
     Scripted(Way),
 }
 
-/// What an authoritative server says of the Content Server.
+/// An authoritative server's records of the Content Server.
 #[derive(Clone, Copy)]
 pub(super) enum Zone {
     /// The records as they are printed.
@@ -29,8 +29,7 @@ pub(super) enum Zone {
     Before(&'static str),
 }
 
-/// A network.
-pub(super) struct Row {
+pub(super) struct NetworkCase {
     pub(super) name: &'static str,
     pub(super) resolv_conf: &'static str,
     /// Which replaces it before the second try.
@@ -40,7 +39,7 @@ pub(super) struct Row {
     pub(super) is_silent: bool,
 }
 
-impl Row {
+impl NetworkCase {
     /// How it should end: in a session, always.
     pub(super) fn outcome(&self) -> &'static str {
         if self.then.is_some() { "not found, then a session" } else { "a session" }
@@ -59,16 +58,16 @@ const fn row(
     name: &'static str,
     resolv_conf: &'static str,
     servers: &'static [(&'static str, Server)],
-) -> Row {
-    Row { name, resolv_conf, then: None, servers, is_silent: false }
+) -> NetworkCase {
+    NetworkCase { name, resolv_conf, then: None, servers, is_silent: false }
 }
 
 const fn silent(
     name: &'static str,
     resolv_conf: &'static str,
     servers: &'static [(&'static str, Server)],
-) -> Row {
-    Row { is_silent: true, ..row(name, resolv_conf, servers) }
+) -> NetworkCase {
+    NetworkCase { is_silent: true, ..row(name, resolv_conf, servers) }
 }
 
 /// A zone in Knot, which is the only server.
@@ -85,7 +84,7 @@ macro_rules! first {
     };
 }
 
-pub(super) const ROWS: &[Row] = &[
+pub(super) const CASES: &[NetworkCase] = &[
     row("dnsmasq", ONE, &[("127.0.0.1", Server::Dnsmasq(&[]))]),
     row("unbound", ONE, &[("127.0.0.1", Server::Unbound)]),
     row("Knot", ONE, zone!(Zone::Plain)),
@@ -131,7 +130,7 @@ pub(super) const ROWS: &[Row] = &[
         ONE,
         &[("127.0.0.1", Server::Scripted(Way::DropsEdns))],
     ),
-    Row {
+    NetworkCase {
         name: "`resolv.conf` names a server that is down, and another one later",
         resolv_conf: "nameserver 127.0.0.9\n",
         then: Some(ONE),

@@ -1,5 +1,5 @@
-//! What the shipped program is linked from, and what `deny.toml` allows of it. `cargo xtask deny` has cargo-deny check
-//! that in full; the tests at the end check what takes no time.
+//! The crates that the shipped program is linked from, and what `deny.toml` permits. `cargo xtask deny` runs
+//! cargo-deny for the full check; the tests at the end do the quick part.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ use spdx::{Expression, ParseMode};
 
 use crate::cargo;
 
-/// What the program is shipped for, as far as dependencies differ.
+/// The targets of the shipped program, as far as dependencies differ.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// A crate that the shipped program is linked from.
@@ -21,12 +21,12 @@ pub(crate) struct Linked {
     pub(crate) licence: String,
     /// Its repository, or its page at crates.io.
     pub(crate) home: String,
-    /// Where its source lies.
+    /// The place of its source.
     pub(crate) folder: PathBuf,
 }
 
-/// Installs cargo-deny where it is missing, which takes minutes, and runs its checks except the one of advisories, whose
-/// list has to be fetched from GitHub.
+/// Installs cargo-deny if it is missing, which takes minutes, and runs its checks except the one for advisories,
+/// whose list must be fetched from GitHub.
 pub(crate) fn deny() -> Result<()> {
     let asked = Command::new(env!("CARGO")).args(["deny", "--version"]).stdout(Stdio::null()).status();
     if !asked.is_ok_and(|status| status.success()) {
@@ -51,8 +51,8 @@ pub(crate) fn allows(expression: &str, allowed: &[&str]) -> bool {
     parsed.is_ok_and(|parsed| parsed.evaluate(|wanted| allowed.contains(&wanted.to_string().as_str())))
 }
 
-/// Names and versions of what is linked. Only `cargo tree` knows the features of one package by itself, and leaves out
-/// what only runs while something is compiled.
+/// Names and versions of the linked crates. Only `cargo tree` knows the features of a single package, and omits
+/// crates that run only at compile time.
 fn names_and_versions() -> Result<Vec<(String, String)>> {
     let tree = ["tree", "--locked", "-p", "rke", "--edges", "normal,no-proc-macro", "--target", TARGET];
     let printed = printed(&[&tree[..], &["--prefix", "none", "--no-dedupe", "--format", "{p}"]].concat())?;
@@ -100,66 +100,4 @@ fn printed(arguments: &[&str]) -> Result<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
-
-    fn rules() -> toml::Table {
-        include_str!("../../deny.toml").parse().expect("TOML")
-    }
-
-    fn allowed(rules: &toml::Table) -> Vec<&str> {
-        let allowed = rules["licenses"]["allow"].as_array().expect("a list");
-        allowed.iter().filter_map(toml::Value::as_str).collect()
-    }
-
-    #[test]
-    fn every_dependency_is_from_crates_io_and_under_a_licence_that_deny_toml_allows() {
-        let rules = rules();
-        for package in packages().expect("packages") {
-            let name = package["name"].as_str().expect("a name");
-            assert!(package["source"].is_null() || package["source"] == REGISTRY, "{name} is from elsewhere");
-            let licence = package["license"].as_str().unwrap_or_default();
-            assert!(allows(licence, &allowed(&rules)), "{name} is under {licence:?}");
-        }
-    }
-
-    #[test]
-    fn the_program_has_one_version_of_each_crate_except_those_that_deny_toml_names() {
-        let rules = rules();
-        let skipped = rules["bans"]["skip"].as_array().expect("a list");
-        let skipped: Vec<&str> = skipped.iter().filter_map(|skip| skip["crate"].as_str()).collect();
-        let mut once = BTreeSet::new();
-        for Linked { name, version, .. } in linked().expect("crates") {
-            let is_skipped = skipped.iter().any(|skip| {
-                let of = skip.strip_prefix(name.as_str()).and_then(|rest| rest.strip_prefix('@'));
-                of.is_some_and(|of| version.starts_with(&format!("{of}.")))
-            });
-            assert!(is_skipped || once.insert(name.clone()), "{name} {version} is a second version");
-        }
-    }
-
-    #[test]
-    fn a_licence_is_chosen_as_the_expression_says() {
-        let allowed = ["MIT", "ISC", "Apache-2.0 WITH LLVM-exception"];
-        for good in [
-            "MIT",
-            "MIT OR GPL-3.0",
-            "GPL-3.0/MIT",
-            "MIT AND ISC",
-            "(MIT OR GPL-3.0) AND ISC",
-            "GPL-3.0 OR MIT AND ISC",
-            "Apache-2.0 WITH LLVM-exception OR GPL-3.0",
-        ] {
-            assert!(allows(good, &allowed), "{good}");
-        }
-        for wrong in
-            ["", "GPL-3.0", "MIT AND GPL-3.0", "(MIT OR ISC) AND GPL-3.0", "Apache-2.0", "(MIT", "MIT-0"]
-        {
-            assert!(!allows(wrong, &allowed), "{wrong}");
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,96 @@
+//! `cargo xtask test`: every check and every test. Nothing is skipped silently: what the machine does not have is named
+//! before anything is built.
+
+use anyhow::Result;
+
+use crate::attack::attack;
+use crate::dependencies::deny;
+use crate::erase::{Extent, FaultInjection, Length, Program};
+use crate::instructions::{Counts, instructions};
+use crate::needs::look_at_needs;
+use crate::networks::{Table, networks};
+use crate::schemathesis::ask_built;
+use crate::valgrind::valgrind;
+use crate::{cargo, cargo_with, timed, while_waiting};
+
+/// The parts that [`Length::Ordinary`] leaves to [`Length::Long`].
+const LEFT_TO_THE_LONG_RUN: [&str; 5] = [
+    "180 of 200 runs of each memory scan (cargo xtask test --long)",
+    "memory scans of the debug build (cargo xtask erase, or cargo xtask test --long)",
+    "a handshake in every run of the simulation; one in 23 has one (cargo xtask test --long)",
+    "the times of the console with 10,000 sessions (cargo xtask test --long)",
+    "bans, licences and sources of dependencies by cargo-deny (cargo xtask deny, or cargo xtask test --long)",
+];
+
+/// The part that no run includes, because it needs a network.
+const LEFT_TO_THE_NETWORK: &str =
+    "advisories about dependencies, whose list is on GitHub (cargo deny check advisories)";
+
+pub(crate) fn test(extent: &Extent) -> Result<()> {
+    timed("needs", || look_at_needs(extent))?;
+    timed("format and lints", || {
+        cargo(&["fmt", "--all", "--check"])?;
+        cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"])
+    })?;
+    // The next steps use the debug build of the program that this leaves.
+    timed("cargo test", || cargo(&["test", "--workspace", "--locked"]))?;
+    timed("networks", || networks(Table::Print))?;
+    timed("valgrind", valgrind)?;
+    timed("attack", attack)?;
+    let counts = scan_and_count(extent)?;
+    if extent.length == Length::Long {
+        timed("simulation", simulation)?;
+        timed("console with 10,000 sessions", console)?;
+        timed("cargo-deny", deny)?;
+    }
+    println!("not checked in this run; docs/testing.md has the results of the last long run:");
+    not_checked(extent, counts.as_deref()).iter().for_each(|left_out| println!("- {left_out}"));
+    Ok(())
+}
+
+/// Everything that a run did not check, with the command that does. `counts` is the reason why the instruction counts were not compared.
+fn not_checked(extent: &Extent, counts: Option<&str>) -> Vec<String> {
+    let mut left_out: Vec<String> = match extent.length {
+        Length::Long => Vec::new(),
+        Length::Ordinary => LEFT_TO_THE_LONG_RUN.map(str::to_owned).to_vec(),
+    };
+    left_out.extend(
+        extent.without.iter().map(|limit| format!("memory scans that need {limit} (--without {limit})")),
+    );
+    left_out
+        .extend(counts.map(|why| format!("instruction counts: {why} (cargo xtask instructions --write)")));
+    left_out.push(LEFT_TO_THE_NETWORK.to_owned());
+    left_out
+}
+
+/// Most steps of a release build use only one core, so something else runs next to each. Scanning and
+/// counting need no quiet machine. Returns the result of [`instructions`].
+fn scan_and_count(extent: &Extent) -> Result<Option<String>> {
+    let release =
+        timed("release build, Schemathesis next to it", || while_waiting(Program::release, ask_built))?;
+    let faulty = timed("build with fault injection, release scans next to it", || {
+        while_waiting(FaultInjection::build, || release.scan(extent))
+    })?;
+    let counts = timed("instruction counts, scans with fault injection next to them", || {
+        while_waiting(|| instructions(Counts::Compare), || faulty.scan(extent.length))
+    })?;
+    if extent.length == Length::Long {
+        timed("debug build and its scans", || Program::debug()?.scan(extent))?;
+    }
+    Ok(counts)
+}
+
+/// The simulation with a handshake in every run, for which it takes an optimised build.
+fn simulation() -> Result<()> {
+    let arguments = ["test", "--release", "--locked", "-p", "rke-raida", "--test", "simulation"];
+    cargo_with(("SIM_HANDSHAKES", "all"), &arguments)
+}
+
+/// The tests of the console that measure time. Nothing else runs meanwhile.
+fn console() -> Result<()> {
+    let test = "console::many::ten_thousand_sessions_are_shown_within_a_second_and_filtered_within_a_tenth";
+    cargo(&["test", "--workspace", "--locked", "--test", "end_to_end", "--", "--ignored", "--exact", test])
+}
+
+#[cfg(test)]
+mod tests;
