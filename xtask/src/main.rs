@@ -176,11 +176,17 @@ fn cargo(arguments: &[&str]) -> Result<()> {
 }
 
 /// The same with a variable of the environment.
-fn cargo_with((name, value): (&str, &str), arguments: &[&str]) -> Result<()> {
-    eprintln!("cargo xtask: {name}={value} cargo {}", arguments.join(" "));
-    let status = Command::new(env!("CARGO")).args(arguments).env(name, value).status();
-    match status.context("cannot run cargo")?.success() {
+fn cargo_with(variable: (&str, &str), arguments: &[&str]) -> Result<()> {
+    match cargo_in(variable, arguments).status().context("cannot run cargo")?.success() {
         true => Ok(()),
-        false => bail!("{name}={value} cargo {} failed", arguments.join(" ")),
+        false => bail!("{}={} cargo {} failed", variable.0, variable.1, arguments.join(" ")),
     }
+}
+
+/// The same, not yet started.
+fn cargo_in((name, value): (&str, &str), arguments: &[&str]) -> Command {
+    eprintln!("cargo xtask: {name}={value} cargo {}", arguments.join(" "));
+    let mut command = Command::new(env!("CARGO"));
+    command.args(arguments).env(name, value);
+    command
 }

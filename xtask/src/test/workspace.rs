@@ -1,0 +1,75 @@
+//! `cargo test` of the whole workspace. An end-to-end test that fails is run once more, alone: it drives browsers, daemons and
+//! 25 servers on two processors, and a run of 40 minutes should not end at one lost click. What failed and then passed is reported at
+//! the end of the run, and is a fault to be found.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+
+use crate::cargo_in;
+
+/// More failures than this are no accident.
+const FEW: usize = 3;
+
+/// The tests wait for processes and servers more than they compute, so there are twice as many at a time as processors.
+const THREADS: (&str, &str) = ("RUST_TEST_THREADS", "4");
+
+/// Runs every test. Returns the names of those that failed and then passed alone.
+pub(super) fn test() -> Result<Vec<String>> {
+    let first = run(THREADS, &["--no-fail-fast"])?;
+    if first.all_passed {
+        return Ok(Vec::new());
+    }
+    if !(1..=FEW).contains(&first.failed.len()) {
+        bail!("cargo test failed");
+    }
+    let names: Vec<&str> = first.failed.iter().map(String::as_str).collect();
+    eprintln!("cargo xtask: once more, alone: {}", names.join(", "));
+    let second =
+        run(("RUST_TEST_THREADS", "1"), &[&["--test", "end_to_end", "--", "--exact"], &names[..]].concat())?;
+    // Other tests are not found among the end-to-end tests, and are not run again.
+    if !second.all_passed || second.passed != names.len() {
+        bail!("these tests failed: {}", names.join(", "));
+    }
+    Ok(first.failed)
+}
+
+/// What a run of tests printed.
+#[derive(Default)]
+pub(super) struct Outcome {
+    all_passed: bool,
+    pub(super) passed: usize,
+    pub(super) failed: Vec<String>,
+}
+
+impl Outcome {
+    /// Shows the output, line by line, and reads it.
+    pub(super) fn read(output: impl Read) -> Result<Self> {
+        let mut outcome = Self::default();
+        for line in BufReader::new(output).lines() {
+            let line = line.context("cannot read what cargo test prints")?;
+            println!("{line}");
+            outcome.take(&line);
+        }
+        Ok(outcome)
+    }
+
+    fn take(&mut self, line: &str) {
+        let Some(test) = line.strip_prefix("test ") else { return };
+        match test.rsplit_once(" ... ") {
+            Some((_, "ok")) => self.passed += 1,
+            Some((name, "FAILED")) => self.failed.push(name.to_owned()),
+            _ => {}
+        }
+    }
+}
+
+fn run(threads: (&str, &str), arguments: &[&str]) -> Result<Outcome> {
+    let arguments = [&["test", "--workspace", "--locked"], arguments].concat();
+    let mut child =
+        cargo_in(threads, &arguments).stdout(Stdio::piped()).spawn().context("cannot run cargo")?;
+    let mut outcome = Outcome::read(child.stdout.take().context("cargo has no output")?)?;
+    outcome.all_passed = child.wait().context("cannot wait for cargo")?.success();
+    Ok(outcome)
+}
