@@ -63,6 +63,14 @@ impl Entry {
         self.end(rules) <= now
     }
 
+    /// Follows other rules. A session that has ended stays ended: it may not be swept yet, but its id is dead.
+    pub(super) fn change_rules(&mut self, before: &SessionLimits, after: &SessionLimits, now: Moment) {
+        if self.has_ended(now, before) {
+            self.deadline = self.end(before);
+        }
+        self.queued = self.end(after);
+    }
+
     pub(super) fn renew(&mut self, now: Moment, rules: &SessionLimits) {
         let latest = self.created.after(rules.max_lifetime);
         self.deadline = self.deadline.max(now.after(rules.ttl).min(latest));

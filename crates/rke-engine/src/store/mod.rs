@@ -98,11 +98,11 @@ impl Store {
     }
 
     /// Applies other rules. A new session lifetime affects only sessions that are opened or renewed later; everything
-    /// else applies to all sessions at once.
+    /// else applies to all sessions at once, but a session that has ended by the old rules stays ended.
     pub fn set_rules(&self, rules: SessionLimits) {
         let _changing = lock(&self.shared.changing);
         self.shared.max.store(rules.max, Ordering::SeqCst);
-        self.shared.each(|shard| shard.set_rules(rules));
+        self.shared.each(|shard| shard.set_rules(rules, Moment::now()));
         self.shared.earlier_deadline.notify_one();
     }
 

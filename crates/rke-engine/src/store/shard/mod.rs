@@ -162,10 +162,10 @@ impl Shard {
         }
     }
 
-    /// Applies other rules.
-    pub(super) fn set_rules(&mut self, rules: SessionLimits) {
-        self.rules = rules;
-        self.entries.values_mut().for_each(|entry| entry.queued = entry.end(&rules));
+    /// Applies other rules. `now` is read while this shard is locked: nobody has been told of a later end.
+    pub(super) fn set_rules(&mut self, rules: SessionLimits, now: Moment) {
+        let before = std::mem::replace(&mut self.rules, rules);
+        self.entries.values_mut().for_each(|entry| entry.change_rules(&before, &rules, now));
         self.put_in_order();
         self.changes += 1;
     }

@@ -183,13 +183,27 @@ fn another_idle_limit_holds_at_once_and_another_lifetime_for_what_is_opened_or_r
     for (byte, seconds) in [(1, 0), (2, 10)] {
         shard.insert(id(byte), session(byte), at(seconds));
     }
-    shard.set_rules(long);
+    shard.set_rules(long, at(10));
     shard.insert(id(3), session(3), at(20));
     assert!(shard.renew(id(2), at(30)).is_some());
     assert_eq!(ends(&mut shard), [60, 630, 620].map(Some));
-    shard.set_rules(SessionLimits { idle: Some(Duration::from_secs(40)), ..long });
+    shard.set_rules(SessionLimits { idle: Some(Duration::from_secs(40)), ..long }, at(30));
     assert_eq!(ends(&mut shard), [40, 70, 60].map(Some), "from the last use, or from when it was renewed");
     assert_eq!(swept(&mut shard, at(60)), (vec![1, 3], Some(at(70))));
-    shard.set_rules(long);
+    shard.set_rules(long, at(60));
     assert_eq!(swept(&mut shard, at(629)), (vec![], Some(at(630))));
+}
+
+#[test]
+fn a_session_that_has_ended_stays_ended_by_whatever_rules() {
+    let (long, at) = (rules(16, Duration::from_secs(60)), timeline());
+    let mut shard = Shard::new(SessionLimits { idle: Some(Duration::from_secs(10)), ..long });
+    for (byte, seconds) in [(1, 0), (2, 5)] {
+        shard.insert(id(byte), session(byte), at(seconds));
+    }
+    assert!(!is_live(&mut shard, 1, at(10)) && is_live(&mut shard, 2, at(10)));
+    shard.set_rules(long, at(10));
+    assert!(!is_live(&mut shard, 1, at(10)) && is_live(&mut shard, 2, at(64)));
+    assert!(shard.renew(id(1), at(10)).is_none());
+    assert_eq!(swept(&mut shard, at(11)), (vec![1], Some(at(65))));
 }
