@@ -11,7 +11,7 @@ use rke_secret::process::{Inspection, harden};
 
 use crate::cli::AuditCommand;
 use crate::terminal::out;
-use crate::words::in_words;
+use crate::words::{counted, in_words};
 
 /// The most findings to print.
 const MAX_PRINTED: usize = 20;
@@ -82,7 +82,15 @@ fn text(report: &Report, files: &[PathBuf], data_dir: Option<&Path>) -> String {
     }
     if report.torn > 0 {
         let torn = torn(report.torn);
-        lines.push(format!("{torn} torn by a daemon that was killed; the log itself reports that."));
+        lines.push(format!(
+            "{torn} torn, by a daemon that was killed or a disk that was full; the log itself reports that."
+        ));
+    }
+    if report.lost > 0 {
+        let lost = counted(report.lost as usize, "event");
+        lines.push(format!(
+            "{lost} without a line, because the log could not be written then; the log itself reports that."
+        ));
     }
     lines.push(checked(data_dir).into());
     match report.last {

@@ -19,7 +19,7 @@ pub enum Event {
     },
     /// The last line of a file that was moved away.
     FileEnded,
-    /// The line before this one is only the start of a line: the daemon was killed while writing it.
+    /// The line before this one is only the start of a line: the daemon was killed while writing it, or the disk was full.
     LineTorn {
         /// Its length in bytes.
         bytes: usize,

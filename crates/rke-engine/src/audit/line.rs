@@ -45,6 +45,7 @@ struct Start {
     event: String,
     follows: Option<String>,
     bytes: Option<usize>,
+    count: Option<u64>,
     sha256: Option<String>,
 }
 
@@ -95,6 +96,11 @@ impl Line {
     /// Whether it is the last line of a file that was moved away.
     pub(super) fn ends_file(&self) -> bool {
         self.start.event == "file_ended"
+    }
+
+    /// How many events before it have no line, according to it.
+    pub(super) fn lost(&self) -> u64 {
+        self.start.count.filter(|_| self.start.event == "lines_lost").unwrap_or(0)
     }
 
     /// Whether it reports that the line before it is torn.

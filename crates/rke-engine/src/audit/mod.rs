@@ -6,6 +6,7 @@ mod event;
 mod file;
 mod key;
 mod line;
+mod lost;
 mod position;
 mod verify;
 mod writer;
@@ -28,6 +29,7 @@ pub use verify::{Check, Finding, Report, Wrong, verify};
 use crate::model::session_id::SessionId;
 use event::Entry;
 use file::LogFile;
+use lost::LostFile;
 use writer::{Message, Writer};
 
 /// How many lines may wait for the disk; further events are counted as lost.
@@ -64,7 +66,7 @@ struct Open {
 struct Counts {
     /// Events that the thread has not taken yet.
     waiting: AtomicUsize,
-    /// Events that were not written.
+    /// Events that were not written, with those before the start that the log did not report then.
     lost: AtomicU64,
     /// Lost events that the log has reported.
     told: AtomicU64,
@@ -84,10 +86,11 @@ impl Audit {
     /// [`AuditError`].
     pub fn open(path: &Path, data_dir: Arc<DataDir>) -> Result<Self, AuditError> {
         let file_error = |source| AuditError::File { path: path.into(), source };
+        let lost = LostFile::open(&data_dir).map_err(file_error)?;
         let file = LogFile::open(path, data_dir)?.map_err(file_error)?;
         let (inbox, messages) = channel();
-        let counts = Arc::new(Counts::default());
-        let writer = Writer::new(file, Arc::clone(&counts));
+        let counts = Arc::new(Counts { lost: lost.count().into(), ..Counts::default() });
+        let writer = Writer::new(file, lost, Arc::clone(&counts));
         let thread = std::thread::Builder::new().name("audit".into()).spawn(move || writer.run(&messages));
         let thread = Mutex::new(Some(thread.map_err(file_error)?));
         Ok(Self(Some(Arc::new(Open { inbox, counts, thread }))))

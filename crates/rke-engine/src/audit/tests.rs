@@ -387,6 +387,40 @@ fn lines_that_cannot_be_written_are_counted_and_told_of_later() {
 }
 
 #[test]
+fn events_lost_before_a_stop_are_told_of_after_the_next_start() {
+    let place = Place::new();
+    let audit = place.open();
+    fs::remove_file(&place.log).expect("removed");
+    fs::create_dir(&place.log).expect("a folder in its place");
+    audit.reopen();
+    (0..3).for_each(|_| audit.record(forgotten("a.test")));
+    audit.close();
+    fs::remove_dir(&place.log).expect("removed");
+    place.write(&[]);
+    assert_eq!(place.sealed(std::slice::from_ref(&place.log)).lost, 3);
+    drop(audit);
+
+    place.run(1);
+    let lines = place.lines();
+    assert_eq!(place.events(), ["file_begun", "lines_lost", "keys_forgotten"]);
+    assert_eq!(field(&lines[1], "count"), 3);
+    assert_eq!((place.wrong(), place.sealed(std::slice::from_ref(&place.log)).lost), (vec![], 3));
+    place.run(1);
+    assert_eq!(place.events()[3..], ["keys_forgotten"]);
+}
+
+#[test]
+fn a_damaged_count_of_lost_events_is_kept_aside() {
+    let place = Place::new();
+    place.run(1);
+    let count = place.data().join("audit.lost");
+    fs::write(&count, "twelve\n").expect("written");
+    place.run(1);
+    assert_eq!(fs::read_to_string(&count).expect("a count"), format!("{:020}\n", 0));
+    assert_eq!(fs::read_to_string(place.data().join("damaged/audit.lost")).expect("kept"), "twelve\n");
+}
+
+#[test]
 fn a_file_that_cannot_be_a_log_is_refused_with_its_name() {
     let place = Place::new();
     let data_dir =

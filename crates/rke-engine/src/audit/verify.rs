@@ -11,18 +11,26 @@ use rke_host::own_file::read_own;
 use super::file::{HEAD, MAX_LINE_LEN, head};
 use super::key::AuditKey;
 use super::line::Line;
+use super::lost;
 use super::position::Position;
 
 /// How the lines are checked.
 pub enum Check {
     /// Hashes only: a log with recomputed hashes passes, and so does one with its end cut off.
     Hashes,
-    /// With the key, and the copy of the last line in a data directory.
-    Seals(AuditKey, Head),
+    /// With the key, and what the data directory says about the end.
+    Seals(AuditKey, End),
+}
+
+/// What a data directory says about the end of the log.
+pub struct End {
+    head: Head,
+    /// Events that were lost after the last line.
+    lost: u64,
 }
 
 /// The copy of the last line in a data directory.
-pub enum Head {
+enum Head {
     /// The position of the last line.
     At(Position),
     /// No copy: no audit log was written with this data directory.
@@ -38,13 +46,14 @@ impl Check {
     /// [`DataDirError`].
     pub fn with_data_dir(path: &Path) -> Result<Self, DataDirError> {
         let key = AuditKey::of(&read_sealer(path, Role::Daemon)?)?;
-        let path = path.join(HEAD);
-        let head = match read_own(&path) {
+        let unreadable = |source| DataDirError::Io { action: "read", path: path.join(HEAD), source };
+        let head = match read_own(&path.join(HEAD)) {
             Ok(text) => head(&text, &key).map_or(Head::Damaged, Head::At),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Head::Missing,
-            Err(source) => return Err(DataDirError::Io { action: "read", path, source }),
+            Err(error) => return Err(unreadable(error)),
         };
-        Ok(Self::Seals(key, head))
+        let lost = lost::read(path).map_err(unreadable)?.unwrap_or(0);
+        Ok(Self::Seals(key, End { head, lost }))
     }
 }
 
@@ -122,6 +131,8 @@ pub struct Report {
     pub last: Option<Position>,
     /// How many torn lines the log itself reports.
     pub torn: u64,
+    /// How many events have no line, as the log itself and the data directory report.
+    pub lost: u64,
     /// Whether the last file says that the log goes on in another one.
     pub goes_on: bool,
 }
@@ -207,11 +218,16 @@ impl<'a> Reader<'a> {
         } else if before.is_some_and(|before| !line.fits_after(before)) {
             self.find(Wrong::Changed);
         }
-        if matches!(self.check, Check::Seals(_, Head::At(head)) if head.number == at.number && *head != at) {
+        let head = match self.check {
+            Check::Seals(_, End { head: Head::At(head), .. }) => Some(head),
+            _ => None,
+        };
+        if head.is_some_and(|head| head.number == at.number && *head != at) {
             self.find(Wrong::NotTheHead);
         }
         self.report.first.get_or_insert(at.number);
         self.report.last = Some(at);
+        self.report.lost = self.report.lost.saturating_add(line.lost());
         self.report.goes_on = line.ends_file();
     }
 
@@ -232,7 +248,8 @@ impl<'a> Reader<'a> {
     }
 
     fn compare_with_head(&mut self) {
-        let Check::Seals(_, head) = self.check else { return };
+        let Check::Seals(_, End { head, lost }) = self.check else { return };
+        self.report.lost = self.report.lost.saturating_add(*lost);
         let last = self.report.last.map_or(0, |last| last.number);
         match head {
             Head::At(head) if head.number > last && !self.report.goes_on => {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::Counts;
 use super::event::{Entry, Event};
 use super::file::LogFile;
+use super::lost::LostFile;
 
 /// How long lines may go without a copy of the last one, and how long refusals by one rule are collected in one line.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -25,6 +26,7 @@ pub(super) enum Message {
 /// The state of the thread.
 pub(super) struct Writer {
     file: LogFile,
+    lost: LostFile,
     counts: Arc<Counts>,
     /// How many more refusals came from rules that already have a line in this period.
     refusals: BTreeMap<&'static str, u64>,
@@ -33,8 +35,8 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(file: LogFile, counts: Arc<Counts>) -> Self {
-        Self { file, counts, refusals: BTreeMap::new(), period_ends: None }
+    pub(super) fn new(file: LogFile, lost: LostFile, counts: Arc<Counts>) -> Self {
+        Self { file, lost, counts, refusals: BTreeMap::new(), period_ends: None }
     }
 
     /// Writes until it gets the message to close, or all senders are gone.
@@ -90,6 +92,7 @@ impl Writer {
             self.period_ends = Some(Instant::now() + PERIOD);
         }
         self.report("made durable", |file| file.keep());
+        self.keep_lost();
     }
 
     /// Writes a line. A line that cannot be written is counted as lost, and the daemon goes on; the log reports the
@@ -101,6 +104,7 @@ impl Writer {
             if !was_failing {
                 let path = self.file.path().display();
                 tracing::error!(%path, %error, "the audit log cannot be written: events are LOST until it can");
+                self.keep_lost();
             }
         }
     }
@@ -113,6 +117,13 @@ impl Writer {
             tracing::warn!(count, "the audit log is written again; it lacks events");
         }
         Ok(())
+    }
+
+    /// Keeps the number of events that the log has not reported, for the next start.
+    fn keep_lost(&mut self) {
+        if let Err(error) = self.lost.set(self.counts.untold()) {
+            tracing::error!(%error, "a restart will not know how many events the audit log has lost");
+        }
     }
 
     fn report(&mut self, what: &str, work: impl FnOnce(&mut LogFile) -> io::Result<()>) {

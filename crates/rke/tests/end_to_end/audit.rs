@@ -298,6 +298,7 @@ async fn a_log_that_cannot_be_written_is_reported_and_the_daemon_goes_on() {
     audited.wait_for("readiness", |_| real.get("/health/ready").status == 200);
     assert_eq!(audited.of("lines_lost")[0]["count"], 9);
     audited.wait_for("copy of the last line", |audited| audited.verify().is_whole());
+    assert!(audited.verify().text.contains("9 events without a line"), "{:?}", audited.verify());
     assert_eq!((failures(), audited.of("line_torn").len()), (9, 1));
 }
 
