@@ -10,7 +10,7 @@ use crate::erase::Extent;
 use crate::{erase, need, networks, schemathesis, target_dir};
 
 /// Programs that tests run, and the Debian packages that hold them.
-const PROGRAMS: [(&str, &str); 11] = [
+const PROGRAMS: [(&str, &str); 12] = [
     ("cc", "gcc"),
     ("node", "nodejs"),
     ("tsc", "node-typescript"),
@@ -22,6 +22,7 @@ const PROGRAMS: [(&str, &str); 11] = [
     ("perl", "perl"),
     ("valgrind", "valgrind"),
     ("nsupdate", "bind9-dnsutils"),
+    ("systemd-analyze", "systemd"),
 ];
 
 /// The size of the target folder after a full run from scratch, with a reserve.

@@ -24,6 +24,12 @@ pub enum SecretError {
         /// The limit of this process, RLIMIT_MEMLOCK.
         limit_kib: u64,
     },
+    /// A filter of system calls refuses to lock memory, whatever the limit is.
+    #[error(
+        "cannot lock memory for secrets: a filter of system calls refuses mlock ({0}). Allow it in \
+         SystemCallFilter= of the systemd unit or in the container's seccomp profile"
+    )]
+    Refused(io::Error),
     /// Secret memory is already set up, perhaps of another kind.
     #[error("secret memory is already in use")]
     AlreadyStarted,

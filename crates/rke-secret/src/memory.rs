@@ -305,15 +305,18 @@ fn failed_to(action: &'static str) -> impl FnOnce(io::Error) -> SecretError {
     move |source| SecretError::System { action, source }
 }
 
-/// The error of a failed mapping: the limit on locked memory, or another reason.
+/// The error of a failed mapping: the limit on locked memory, a filter of system calls, or another reason.
 fn no_memory(len: usize) -> impl FnOnce(io::Error) -> SecretError {
-    move |source| {
-        let limit = getrlimit(Resource::Memlock).current;
-        match (source.raw_os_error(), limit) {
-            (Some(libc::EAGAIN | libc::ENOMEM | libc::EPERM), Some(limit)) => {
-                SecretError::Limit { wanted_kib: len.div_ceil(1024) as u64, limit_kib: limit / 1024 }
-            }
-            _ => SecretError::System { action: "map memory for secrets", source },
+    move |source| why_no_memory(source, len, getrlimit(Resource::Memlock).current)
+}
+
+/// The same, under this limit. The kernel says EPERM only where nothing may be locked at all.
+fn why_no_memory(source: io::Error, len: usize, limit: Option<u64>) -> SecretError {
+    match (source.raw_os_error(), limit) {
+        (Some(libc::EAGAIN | libc::ENOMEM), Some(limit)) | (Some(libc::EPERM), Some(limit @ 0)) => {
+            SecretError::Limit { wanted_kib: len.div_ceil(1024) as u64, limit_kib: limit / 1024 }
         }
+        (Some(libc::EPERM | libc::EACCES | libc::ENOSYS), _) => SecretError::Refused(source),
+        _ => SecretError::System { action: "map memory for secrets", source },
     }
 }

@@ -4,6 +4,7 @@ mod records;
 mod tour;
 mod words;
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -142,11 +143,19 @@ fn data_dir(chosen: Option<&Path>) -> Result<(PathBuf, Option<tempfile::TempDir>
             Ok((std::path::absolute(dir)?, None))
         }
         None => {
-            let dir = tempfile::Builder::new().prefix("rke-dev-").tempdir();
-            let dir = dir.context("cannot make a temporary folder")?;
+            let dir = temporary_folder().context("cannot make a temporary folder")?;
             Ok((dir.path().to_path_buf(), Some(dir)))
         }
     }
+}
+
+/// A folder in the user's own folder for such things, if there is one. A daemon that systemd runs often has another `/tmp`
+/// than the user, and would not find the wallet there.
+fn temporary_folder() -> io::Result<tempfile::TempDir> {
+    let mut builder = tempfile::Builder::new();
+    let builder = builder.prefix("rke-dev-");
+    let own = std::env::var_os("XDG_RUNTIME_DIR").filter(|own| Path::new(own).is_absolute());
+    own.and_then(|own| builder.tempdir_in(own).ok()).map_or_else(|| builder.tempdir(), Ok)
 }
 
 fn name_the_flag(error: NetworkError) -> anyhow::Error {

@@ -152,7 +152,8 @@ async fn a_kernel_without_it_warns_once_and_the_daemon_runs() {
     let network = network(&dir).await;
     // This thread, and everything that it starts, runs as on such a kernel.
     let started = std::thread::spawn(move || {
-        apply_filter(&without_landlock_and_seccomp()).expect("a filter");
+        let calls = [libc::SYS_landlock_create_ruleset, libc::SYS_seccomp];
+        apply_filter(&refusing(&calls, libc::ENOSYS)).expect("a filter");
         Real::start_on(dir, network, &[], Files::AsMany)
     });
     let real = started.join().expect("no panic");
@@ -163,13 +164,33 @@ async fn a_kernel_without_it_warns_once_and_the_daemon_runs() {
     assert_eq!(real.get(&real.create_target()).status, 200);
 }
 
-fn without_landlock_and_seccomp() -> BpfProgram {
-    let calls = [libc::SYS_landlock_create_ruleset, libc::SYS_seccomp];
-    let rules: BTreeMap<i64, _> = calls.into_iter().map(|call| (call, Vec::new())).collect();
+/// A filter that answers these system calls with an error.
+fn refusing(calls: &[i64], error: i32) -> BpfProgram {
+    let rules: BTreeMap<i64, _> = calls.iter().map(|call| (*call, Vec::new())).collect();
     let arch = TargetArch::try_from(std::env::consts::ARCH).expect("an architecture");
-    let missing = SeccompAction::Errno(libc::ENOSYS as u32);
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, missing, arch).expect("a filter");
+    let refused = SeccompAction::Errno(error as u32);
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refused, arch).expect("a filter");
     filter.try_into().expect("a program")
+}
+
+#[test]
+fn a_filter_that_refuses_to_lock_memory_is_not_called_a_limit() {
+    let ran = std::thread::spawn(|| {
+        apply_filter(&refusing(&[libc::SYS_mlock, libc::SYS_memfd_secret], libc::EPERM)).expect("a filter");
+        let dir = tempfile::tempdir().expect("a folder");
+        let rke = |arguments: &[&str]| {
+            let mut rke = Command::new(env!("CARGO_BIN_EXE_rke"));
+            let run = rke.args(arguments).arg("--data-dir").arg(dir.path()).output().expect("rke runs");
+            assert!(!run.status.success());
+            String::from_utf8_lossy(&[run.stdout, run.stderr].concat()).into_owned()
+        };
+        [rke(&["serve"]), rke(&["doctor"])]
+    });
+    let [served, examined] = ran.join().expect("no panic");
+    for said in [served, examined] {
+        assert!(said.contains("a filter of system calls refuses mlock"), "{said}");
+        assert!(said.contains("SystemCallFilter=") && !said.contains("limit"), "{said}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The daemon from systemd's side: systemd passes it sockets as file descriptors, and the daemon reports over a
 //! socket that it is ready, alive and stopping.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixListener};
@@ -82,4 +82,25 @@ fn a_socket_beyond_loopback_is_refused_as_the_address_would_be() {
     assert!(!service.0.wait().expect("a status").success());
     let log = std::fs::read_to_string(dir.path().join("log")).expect("a log");
     assert!(log.contains("--require-token"), "{log}");
+}
+
+/// systemd's own check finds nothing wrong with the units that are shipped, but for where the program is.
+#[test]
+fn systemd_understands_the_units() {
+    let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging/systemd");
+    for (folder, manager) in [("", "--system"), ("user", "--user")] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let entries = fs::read_dir(packaging.join(folder)).expect("the units").flatten();
+        let units = entries.map(|entry| entry.path()).filter(|path| path.is_file()).map(|path| {
+            let text = fs::read_to_string(&path).expect("a unit");
+            let unit = dir.path().join(path.file_name().expect("a name"));
+            fs::write(&unit, text.replace("/usr/bin/rke", env!("CARGO_BIN_EXE_rke"))).expect("written");
+            unit
+        });
+        let mut analyze = Command::new("systemd-analyze");
+        analyze.args(["verify", "--man=no", manager]).args(units).env("XDG_RUNTIME_DIR", dir.path());
+        let checked = analyze.output().expect("systemd-analyze runs");
+        let said = String::from_utf8_lossy(&checked.stderr);
+        assert!(checked.status.success() && said.is_empty(), "{manager}: {said}");
+    }
 }

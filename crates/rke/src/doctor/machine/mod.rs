@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use rke_host::data_dir::{self, DataDirError, Role};
-use rke_secret::{SecretMemory, start};
+use rke_secret::{SecretError, SecretMemory, start};
 use rustix::process::{Resource, getrlimit, getuid};
 
 use super::report::Report;
@@ -28,6 +28,7 @@ pub(super) fn check(report: &mut Report, data_dir: Option<&Path>) {
 fn memory(report: &mut Report) {
     const LIMIT_CURE: &str =
         "raise the limit on locked memory: `ulimit -l`, or LimitMEMLOCK= in the unit of systemd";
+    const FILTER_CURE: &str = "allow mlock and memfd_secret: SystemCallFilter= in the unit of systemd, or the container's seccomp profile";
     match start(SecretMemory::Auto, 1) {
         Ok(memory) if memory.kind == "secretmem" => {
             report.ok("memory", "memfd_secret is there: not even root can read keys from outside");
@@ -37,7 +38,10 @@ fn memory(report: &mut Report) {
             "memfd_secret is not there: keys are in locked memory, which root can read",
             "use Linux 6.5 or newer, or 5.14 or newer with the boot option secretmem.enable=1",
         ),
-        Err(error) => report.fail("memory", format!("secrets cannot be held here: {error}"), LIMIT_CURE),
+        Err(error @ SecretError::Limit { .. }) => {
+            report.fail("memory", format!("secrets cannot be held here: {error}"), LIMIT_CURE);
+        }
+        Err(error) => report.fail("memory", format!("secrets cannot be held here: {error}"), FILTER_CURE),
     }
     match getrlimit(Resource::Memlock).current {
         Some(limit) if limit < ENOUGH_LOCKED && !getuid().is_root() => {
