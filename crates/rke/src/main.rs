@@ -22,6 +22,7 @@ mod keys;
 mod launcher;
 mod log;
 mod look_up;
+mod net;
 mod parse;
 mod ping;
 mod protection;
@@ -73,6 +74,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Audit { command } => audit::run(command),
         Command::Run(RunCommand::Serve(options)) => serve::run(*options),
         Command::Run(RunCommand::Dev(options)) => dev::run(options),
+        Command::Run(RunCommand::Net { command }) => net::run(command),
         Command::Run(RunCommand::Raida(command)) => raida::run(command),
         Command::Run(RunCommand::ContentServer { command }) => content_server::run(command),
         Command::Describe(command) => describe::run(command),

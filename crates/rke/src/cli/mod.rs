@@ -10,6 +10,7 @@ mod examples;
 pub(crate) mod help;
 pub(crate) mod listing;
 pub(crate) mod look_up;
+pub(crate) mod net;
 pub(crate) mod session;
 pub(crate) mod session_keys;
 pub(crate) mod trust;
@@ -25,6 +26,7 @@ use rke_proto::{ContentServerId, KeySetId};
 use self::ask::AskCommand;
 use self::coin::{CoinCommand, WalletCommand};
 use self::content_server::ContentServerCommand;
+use self::net::NetCommand;
 use self::trust::TrustCommand;
 use crate::protection::Protection;
 use crate::sandbox::SandboxOptions;
@@ -129,6 +131,12 @@ pub(crate) enum RunCommand {
     /// Run everything on this machine: 25 RAIDA nodes, DNS, a Content Server, a wallet, the daemon.
     #[command(after_help = examples::DEV)]
     Dev(DevOptions),
+    /// Run a network of your own, each part of it a process of its own that can move to another machine.
+    #[command(after_help = examples::NET)]
+    Net {
+        #[command(subcommand)]
+        command: NetCommand,
+    },
     /// Run one RAIDA node, or see and change who owns which Content Server ID there.
     #[command(after_help = examples::RAIDA)]
     Raida(RaidaCommand),

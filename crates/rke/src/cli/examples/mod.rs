@@ -13,6 +13,17 @@ Examples:
   rke dev --ports auto
   rke dev --data-dir dev --records records.txt";
 
+pub(crate) const NET: &str = "\
+Examples:
+  rke net up --domain content.example.com
+  rke net up --domain content.example.com --exec 'tr a-z A-Z' --dir net
+  rke net status --dir net
+  rke net down --dir net
+  rke net up --dir net
+
+`up` on a network that exists starts what does not run of it. `run` in the folder of a part runs that part alone, on this machine or \
+on another one that the folder was moved to.";
+
 pub(crate) const RAIDA: &str = "\
 Examples:
   rke raida --index 7 --listen 0.0.0.0:50007 --coins coins --data-dir node \\

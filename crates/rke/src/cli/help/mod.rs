@@ -14,7 +14,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ("Data", &["encrypt", "decrypt", "connect"]),
     ("What is going on", &["status", "watch", "activity", "raidas", "ping", "discover", "doctor", "audit"]),
     ("Coins", &["wallet", "coin"]),
-    ("Long-running programs", &["serve", "dev", "raida", "content-server"]),
+    ("Long-running programs", &["serve", "dev", "net", "raida", "content-server"]),
     ("The program", &["version", "completions", "man", "help"]),
 ];
 

@@ -36,6 +36,7 @@ super::files! {
     "key-memory.svg",
     "key.svg",
     "known-content-servers.html",
+    "network.html",
     "opening.svg",
     "operations.html",
     "packets.svg",

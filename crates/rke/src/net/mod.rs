@@ -1,0 +1,174 @@
+//! `rke net`: a network of one's own on this machine. Each part is a process of its own, made from plain files that can move to
+//! another machine.
+
+pub(crate) mod layout;
+mod make;
+mod part;
+mod start;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use rke_raida::content_server::DnsRecords;
+use rke_raida::dns::DnsServer;
+
+use self::layout::{Network, folder};
+use self::make::{Plan, make, quoted};
+use crate::cli::net::{NetCommand, Ports, UpOptions};
+use crate::protection::{Protection, start_runtime};
+use crate::signals::Orders;
+use crate::terminal::{BRIGHT, Cell, out, paint, say, table};
+use crate::words::counted;
+
+pub(crate) fn run(command: NetCommand) -> Result<()> {
+    match command {
+        NetCommand::Up(options) => up(&options),
+        NetCommand::Status { place } => status(&Network::open(&folder(place.dir.as_deref())?)?),
+        NetCommand::Down { place } => down(&Network::open(&folder(place.dir.as_deref())?)?),
+        NetCommand::Dns { records, listen } => dns(&records, listen),
+    }
+}
+
+fn up(options: &UpOptions) -> Result<()> {
+    // The process must be protected before it makes ANs.
+    let runtime = start_runtime(options.protection, 0, None)?;
+    let dir = folder(options.place.dir.as_deref())?;
+    let network = match Network::find(&dir)? {
+        Some(network) => unchanged(network, options)?,
+        None => {
+            let domain = options.domain.as_ref();
+            let domain = domain.context("a new network needs a domain: --domain content.example.com")?;
+            make(&dir, &Plan { domain, exec: options.exec.as_deref(), ports: options.ports })?
+        }
+    };
+    let _lock = network.lock()?;
+    runtime.block_on(start::start(&network))?;
+    out(&overview(&network, options))
+}
+
+/// The network that is there already, unless the options want another one.
+fn unchanged(network: Network, options: &UpOptions) -> Result<Network> {
+    let (dir, domain) = (network.dir.display(), &network.about.domain);
+    if options.domain.as_ref().is_some_and(|wanted| wanted.as_str() != domain) {
+        bail!("the network in {dir} is that of {domain}; name another folder with --dir");
+    }
+    if options.ports != Ports::Auto {
+        bail!("the network in {dir} has its ports already: they are in the settings of each part");
+    }
+    if options.exec.is_some() {
+        bail!("the network in {dir} has its command already: it is in content-server/run there");
+    }
+    Ok(network)
+}
+
+fn overview(network: &Network, options: &UpOptions) -> String {
+    let (about, dir) = (&network.about, network.dir.display());
+    let (domain, daemon, wallet) = (&about.domain, about.daemon(), network.wallet());
+    let wallet = quoted(&wallet.to_string_lossy());
+    let nodes = match network.nodes().map(|node| node.address).collect::<Vec<_>>()[..] {
+        [first, .., last] => format!("{first} to {last} (UDP)"),
+        _ => String::new(),
+    };
+    let places = [
+        ("25 RAIDA nodes", nodes),
+        ("DNS", format!("{} (UDP and TCP)", about.dns())),
+        (
+            "Content Server",
+            format!("{} (TCP), for its application unix:{}", about.content_server(), network.api().display()),
+        ),
+        ("daemon", paint(BRIGHT, format!("http://{daemon}/"))),
+        ("wallet", network.wallet().display().to_string()),
+        (
+            "files",
+            format!("{dir}: for each part a folder with its settings, its log, and `run`, which runs it"),
+        ),
+    ];
+    let mut lines = vec![format!("The network of {domain} runs on this machine:")];
+    lines.extend(places.into_iter().map(|(what, place)| format!("  {what:<16} {place}")));
+    let dir = match &options.place.dir {
+        Some(_) => format!(" --dir {}", quoted(&network.dir.to_string_lossy())),
+        None => String::new(),
+    };
+    lines.extend([
+        String::new(),
+        "Paste these lines to open a session:".into(),
+        format!("  export RKE_DAEMON={daemon} WALLET={wallet}"),
+        format!("  rke session create {domain} --wallet \"$WALLET\""),
+        String::new(),
+        format!("`rke net status{dir}` shows the parts, `rke net down{dir}` stops them."),
+    ]);
+    lines.join("\n")
+}
+
+fn status(network: &Network) -> Result<()> {
+    let mut missing = 0;
+    let rows = network.parts().into_iter().map(|part| {
+        let state = match (part.process_id(), part.is_here()) {
+            (Some(id), _) => format!("running, process {id}"),
+            (None, false) => "elsewhere: its folder is not here".into(),
+            (None, true) => {
+                missing += 1;
+                "not running".into()
+            }
+        };
+        vec![Cell::new(&part.name), Cell::new(part.address), Cell::new(state)]
+    });
+    let rows: Vec<_> = rows.collect();
+    out(&table(&["PART", "ADDRESS", "STATE"], rows))?;
+    if missing > 0 {
+        bail!(
+            "{} not running; `rke net up` starts them, and the file `log` in the folder of each, in {}, says why it ended",
+            counted(missing, "part"),
+            network.dir.display()
+        );
+    }
+    Ok(())
+}
+
+fn down(network: &Network) -> Result<()> {
+    let _lock = network.lock()?;
+    let mut parts = network.parts();
+    // The daemon first: it has the Content Server wipe the keys of its sessions.
+    parts.reverse();
+    let running = parts.iter().filter(|part| part.process_id().is_some()).count();
+    let since = Instant::now();
+    let (others, nodes) = parts.split_at(3);
+    for part in others {
+        part.terminate();
+        tell_killed(&part.name, part.wait_for_end(since));
+    }
+    nodes.iter().for_each(part::Part::terminate);
+    for part in nodes {
+        tell_killed(&part.name, part.wait_for_end(since));
+    }
+    let dir = network.dir.display();
+    out(&format!("{} stopped. Coins, keys and settings are still in {dir}.", counted(running, "part")))
+}
+
+fn tell_killed(part: &str, killed: bool) {
+    if killed {
+        say(&format!("{part} did not stop and was killed."));
+    }
+}
+
+/// Answers DNS queries until it is told to stop.
+fn dns(records: &Path, listen: SocketAddr) -> Result<()> {
+    let name = records.display();
+    let text =
+        std::fs::read_to_string(records).with_context(|| format!("cannot read the records in {name}"))?;
+    let found = DnsRecords::read(&text).with_context(|| format!("cannot use the records in {name}"))?;
+    if found.is_empty() {
+        bail!("no records are in {name}: `rke content-server preload` prints them");
+    }
+    let runtime = start_runtime(Protection::default(), 0, None)?;
+    runtime.block_on(async {
+        let mut orders = Orders::listen()?;
+        let server = DnsServer::start(listen, &found, IpAddr::V4(Ipv4Addr::LOCALHOST)).await?;
+        eprintln!("The DNS server listens on {listen} (UDP and TCP).");
+        orders.stop().await;
+        server.stop().await;
+        Ok(())
+    })
+}
