@@ -3,6 +3,7 @@
 //! to.
 
 pub(in crate::http) mod book;
+pub(in crate::http) mod entrance;
 
 use axum::http::{HeaderName, header};
 use axum::response::IntoResponse;
