@@ -6,16 +6,16 @@ const TOKEN = 'rke-token';
 // The daemon said no: `status` and `body` as in docs/api.md.
 export class Refused extends Error {
   constructor(status, body) {
-    super(body.message ?? `The daemon answered with ${status}`);
+    super(body.message ?? `The daemon responded with ${status}`);
     this.status = status;
     this.body = body;
   }
 }
 
-// Nobody answered.
+// No response came.
 export class Unreachable extends Error {
   constructor() {
-    super('The daemon does not answer');
+    super('The daemon does not respond');
   }
 }
 

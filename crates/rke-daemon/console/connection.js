@@ -3,7 +3,7 @@
 
 import { events, hasToken, keepToken, Refused } from './api.js';
 import { byId, show, write } from './dom.js';
-import { isAway } from './state.js';
+import { isResponding } from './state.js';
 
 const RETRY = 1000;
 const POLL = 5000;
@@ -21,7 +21,7 @@ function becomesVisible() {
   });
 }
 
-const NAMES = { connecting: 'Connecting', live: 'Live', lost: 'Not answering', paused: 'Paused', token: 'Locked' };
+const NAMES = { connecting: 'Connecting', live: 'Live', lost: 'Not responding', paused: 'Paused', token: 'Locked' };
 
 function state(name) {
   const link = byId('link');
@@ -35,7 +35,7 @@ function state(name) {
   }
   show(byId('lost'), lost);
   byId('console').inert = lost;
-  isAway(lost);
+  isResponding(!lost);
   show(byId('token'), name === 'token');
   if (name === 'live' || name === 'token') show(byId('console'), name === 'live');
 }

@@ -28,7 +28,7 @@ export function start(showSession) {
   byId('share-ring').prepend(round);
   fill(round, 0);
   byId('open-form').addEventListener('submit', open);
-  for (const id of ['open-panel', 'open-first']) byId(id).addEventListener('click', begin);
+  byId('open-panel').addEventListener('click', begin);
   byId('open-show').addEventListener('click', () => {
     byId('open').close();
     showSession(opened);

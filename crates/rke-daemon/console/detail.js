@@ -3,7 +3,7 @@
 import { ask } from './api.js';
 import { byId, copyButton, make, show, write } from './dom.js';
 import * as tryit from './tryit.js';
-import { breakable, clock, list, plural } from './words.js';
+import { breakable, exactly, list, plural } from './words.js';
 
 let shown = null;
 let opener = null;
@@ -89,8 +89,8 @@ const factsOf = (known) => [
   ['Content Server ID', known.cs_id, 'Content Server ID'],
   ['Key id', known.key_id ?? 'None', known.key_id === null ? null : 'key id'],
   ['Proven coin', known.coin ?? 'None', known.coin === null ? null : 'coin'],
-  ['Opened', clock(new Date(known.created_at))],
-  ['Expires', clock(new Date(known.expires_at))],
+  ['Opened', exactly(new Date(known.created_at))],
+  ['Expires', exactly(new Date(known.expires_at))],
   ['Used', `${plural(known.encrypt_count, 'time')} to encrypt, ${plural(known.decrypt_count, 'time')} to decrypt`],
   ['Key', `${known.key_bits} bits, ${known.from_cache ? 'opened from the cache, without asking a RAIDA' : `from the shares of ${plural(known.raidas.length, 'RAIDA')}`}`],
   ['Authenticated', AUTHENTICATED[known.authenticated] ?? known.authenticated],
@@ -113,7 +113,7 @@ function render(known) {
 }
 
 function drawRaidas({ raidas, liars }) {
-  const cell = (raida) => make('span', { title: `RAIDA ${raida}`, 'data-state': liars.includes(raida) ? 'liar' : raidas.includes(raida) ? 'used' : null });
+  const cell = (raida) => make('span', { title: `RAIDA ${raida}`, 'data-state': liars.includes(raida) ? 'lying' : raidas.includes(raida) ? 'used' : null });
   const grid = byId('session-raidas');
   grid.replaceChildren(...Array.from({ length: 25 }, (_, raida) => cell(raida)));
   grid.setAttribute('aria-label', `Shares of RAIDA ${list(raidas.map(String))}${liars.length > 0 ? `; wrong shares of RAIDA ${list(liars.map(String))} left out` : ''}`);

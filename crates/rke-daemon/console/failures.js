@@ -50,7 +50,7 @@ export function sayFailure(what, error) {
 // Why no session was opened.
 export function failure(error) {
   const { status, body } = error;
-  if (!status) return notice('The daemon did not answer', 'It may have opened the session all the same: if so, it is in the list.', ['See whether the daemon is still running. ', errorHelp(error)]);
+  if (!status) return notice('The daemon did not respond', 'It may have opened the session all the same: if so, it is in the list.', ['See whether the daemon is still running. ', errorHelp(error)]);
   const found = CASES.find(([fits]) => fits(status, body));
   const [, title, advice, help = null] = found ?? [null, 'No session was opened', 'Read the daemon\u2019s log.'];
   const page = help === null ? [] : [make('a', { href: help }, 'Help'), ' · '];

@@ -32,9 +32,9 @@ export function start() {
 const pairs = (rows) => rows.flatMap(([name, value]) => [make('dt', {}, name), make('dd', {}, value)]);
 
 export function render(status) {
-  memory(status.secret_memory);
+  memory(status.secret_memory, status.config.weak_shares_allowed);
   sandbox(status.sandbox);
-  deletions(status.remote_deletions, status.config.weak_shares_allowed);
+  deletions(status.remote_deletions);
   running(status);
   byId('summary').replaceChildren(...pairs([
     ['memory', MEMORY[status.secret_memory.kind] ?? status.secret_memory.kind],
@@ -44,15 +44,16 @@ export function render(status) {
   ]));
 }
 
-const debuggers = ({ inspection }) => (inspection === 'refused' ? 'refused' : 'allowed');
+const debuggers = ({ inspection }) => (inspection === 'refused' ? 'cannot attach' : 'can attach');
 
-function memory(held) {
+function memory(held, weakDomains) {
   write(byId('memory-kind'), KINDS[held.kind] ?? held.kind);
   byId('memory-facts').replaceChildren(...pairs([
     ['debuggers', debuggers(held)],
     ['secrets held', `${number(held.slots_used)}, room for ${number(held.slots)}`],
     ['set aside', bytes(held.bytes)],
     ['residues', held.residues_found === 0 ? 'none found' : number(held.residues_found)],
+    ['weak shares allowed for', weakDomains.length === 0 ? 'no domain' : weakDomains.join(', ')],
   ]));
   const residues = held.residues_found > 0 ? `Residues found: ${plural(held.residues_found, 'scratch stack')} had not been wiped at once, and ${held.residues_found === 1 ? 'is' : 'are'} now. This is a bug in rke: please report it.` : null;
   const debug = held.inspection === 'allowed' ? 'Insecure debugging is on: debuggers and core dumps can read every key.' : null;
@@ -69,18 +70,18 @@ function sandbox(posture) {
   const whole = isWhole(posture);
   write(byId('sandbox-kind'), whole
     ? 'A daemon that is taken over starts no program, and writes in its own folders only.'
-    : 'A daemon that is taken over can do what its user can, as far as the kernel does not refuse it below.');
+    : 'A daemon that is taken over can do what its user can, except what the kernel prevents below.');
   byId('sandbox-facts').replaceChildren(...pairs([
     ['files', FILES[posture.landlock] ?? posture.landlock],
     ['system calls', posture.seccomp ? 'only those that it needs' : 'all'],
-    ['new privileges', posture.no_new_privs ? 'refused' : 'possible'],
+    ['new privileges', posture.no_new_privs ? 'impossible' : 'possible'],
   ]));
   const off = posture.landlock === 'off' && !posture.seccomp && !posture.no_new_privs;
   const text = off ? 'The sandbox is off.' : `The sandbox is incomplete: the daemon ${posture.landlock === 'off' ? 'uses files everywhere' : posture.seccomp ? 'can gain privileges' : 'can make all system calls'}.`;
   banner('sandbox', whole ? null : { kind: 'doubt', text, href: '#help-sandbox', link: 'Help' });
 }
 
-function deletions(remote, weakDomains) {
+function deletions(remote) {
   pending = remote.pending;
   if (pending === 0) pendingSince = null;
   else pendingSince ??= Date.now();
@@ -89,7 +90,6 @@ function deletions(remote, weakDomains) {
     : `${plural(pending, 'deletion')} pending: the daemon goes on asking until it has the proof or the key\u2019s lifetime is over.`);
   byId('deletions-facts').replaceChildren(...pairs([
     ['proven', number(remote.confirmed)], ['pending', number(pending)],
-    ['weak shares allowed for', weakDomains.length === 0 ? 'no domain' : weakDomains.join(', ')],
   ]));
   warnPending();
 }

@@ -1,7 +1,7 @@
 // The erasure receipt of a session that has ended, to read, copy and keep.
 
 import { byId, copy, copyButton, make, save, write } from './dom.js';
-import { bytes, clock, milliseconds, number } from './words.js';
+import { bytes, exactly, milliseconds, number } from './words.js';
 
 const HOW = {
   request: 'Deleted by a request',
@@ -56,11 +56,11 @@ function render(event) {
   const facts = [
     ['Session', `${session}…`, session],
     ['Domain', domain, domain],
-    ['Ended', clock(new Date(at))],
+    ['Ended', exactly(new Date(at))],
     ['How', HOW[receipt.how] ?? receipt.how],
     ['Key', receipt.key_id === null ? 'Without a name (8 bits)' : `${receipt.key_id}…`, receipt.key_id],
     ['Content Server', REMOTE[receipt.remote]?.[2] ?? receipt.remote],
-    ...(receipt.remote_at === null ? [] : [['Settled', clock(new Date(receipt.remote_at))]]),
+    ...(receipt.remote_at === null ? [] : [['Settled', exactly(new Date(receipt.remote_at))]]),
     ['Memory scan', wipe === null ? 'Was not asked for' : `${bytes(wipe.scanned_bytes)} in ${milliseconds(wipe.micros / 1000)}, ${wipe.hits === 0 ? 'nothing found' : `${number(wipe.hits)} found`}`],
   ];
   const row = ([name, value, copied = null]) => [make('dt', {}, name), make('dd', {}, make('span', {}, value), copied === null ? null : copyButton(copied, name.toLowerCase()))];

@@ -21,7 +21,6 @@ let all = [];
 let inOrder = [];
 let shown = [];
 let life = 1;
-let weak = 0;
 let order = { by: 'opened', direction: -1 };
 let page = 0;
 let showPage = () => {};
@@ -32,7 +31,6 @@ let asking = 0;
 let wanted = null;
 
 export function start() {
-  byId('delete-all').addEventListener('click', endAll);
   byId('session-filter').addEventListener('input', () => toPage(0));
   showPage = pager('session-pager', toPage);
   for (const button of document.querySelectorAll('#session-table .sort')) {
@@ -50,7 +48,6 @@ export function start() {
 export function render(listed, { sessions: { max }, config }) {
   all = listed.sessions;
   life = config.session_timeout_sec;
-  weak = listed.weak;
   inOrder = ordered(all, order.by, order.direction);
   const alive = new Set(all.map((session) => session.session_id));
   for (const id of details.keys()) if (!alive.has(id)) details.delete(id);
@@ -60,6 +57,7 @@ export function render(listed, { sessions: { max }, config }) {
   write(byId('session-count'), `${number(all.length)} of ${number(max)}`);
   countSessions(all.length);
   show(byId('delete-all'), all.length > 0);
+  byId('delete-all').onclick = () => endAll(listed.weak);
   draw();
   warn(listed);
   detail.refresh(alive);
@@ -138,7 +136,7 @@ function create(session) {
   const opener = make('button', { class: 'row-open', type: 'button', title: session.domain, 'aria-label': `Details of ${whose}`, onclick: () => open(id, opener) }, shortName(session.domain, LONGEST));
   const more = make('button', { class: 'icon-button', type: 'button', 'aria-haspopup': 'menu', 'aria-label': `Actions for ${whose}`, onclick: () => offer(id, more, whose) }, icon('more'));
   return make('tr', { class: 'session', role: 'row' },
-    cell('', opener, make('code', { class: 'row-id' }, shortId(id))),
+    cell('', make('div', { class: 'row-name' }, opener, make('code', { class: 'row-id' }, shortId(id)))),
     cell('session-state', make('span', { class: 'bone' })),
     cell('number session-used'),
     cell('', make('span', { class: 'expiry' }, ring(), make('span', { class: 'expiry-text' }))),
@@ -245,7 +243,7 @@ function focusRow(place) {
   target.scrollIntoView({ block: 'nearest' });
 }
 
-async function endAll() {
+async function endAll(weak) {
   if (await deleteAll(all, weak)) byId('sessions').focus({ preventScroll: true });
 }
 

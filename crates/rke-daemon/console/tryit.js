@@ -1,29 +1,23 @@
 // Encrypts a message with the session of the panel and decrypts it again, and shows the same request to copy.
 
-import { ask, hasToken } from './api.js';
-import { byId, copy, make, show, write } from './dom.js';
+import { ask } from './api.js';
+import { byId, make, show } from './dom.js';
 import { errorHelp } from './failures.js';
-import { curl, go, javascript } from './snippets.js';
+import { samples } from './samples.js';
 
-const LANGUAGES = [['curl', curl], ['JavaScript', javascript], ['Go', go]];
-
-const tabs = [];
 let session = '';
-let language = 0;
 let request = null;
 let sealed = null;
+let showRequest = () => {};
 
 export function start() {
-  LANGUAGES.forEach(([name], at) => tabs.push(make('button', {
-    class: 'tab', type: 'button', role: 'tab', 'aria-controls': 'code-text',
-    onclick: () => speak(at), onkeydown: (event) => turn(event, at),
-  }, name)));
-  byId('code-tabs').append(...tabs);
+  tell('encrypt', {});
+  const { element, update } = samples('try', () => request);
+  byId('try-samples').append(element);
+  showRequest = update;
   byId('try-form').addEventListener('submit', encrypt);
   byId('try-decrypt').addEventListener('click', decrypt);
   byId('try-text').addEventListener('input', propose);
-  byId('code-copy').addEventListener('click', () => copy(byId('code-text').textContent, 'Request'));
-  speak(0);
 }
 
 // The session that is used from now on.
@@ -85,24 +79,9 @@ function result(...pairs) {
 }
 
 function tell(command, parameters) {
-  request = [`/api/rke/${command}`, parameters];
-  speak(language);
-}
-
-function speak(at) {
-  language = at;
-  tabs.forEach((tab, index) => {
-    tab.setAttribute('aria-selected', index === at);
-    tab.tabIndex = index === at ? 0 : -1;
-  });
-  const [, write_in] = LANGUAGES[at];
-  write(byId('code-text'), request ? write_in(...request, hasToken()) : '');
-}
-
-function turn(event, at) {
-  const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-  if (!step) return;
-  const next = (at + step + tabs.length) % tabs.length;
-  speak(next);
-  tabs[next].focus();
+  request = {
+    method: 'POST', url: `${location.origin}/api/rke/${command}`,
+    headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(parameters),
+  };
+  showRequest();
 }

@@ -40,6 +40,12 @@ export function clock(time) {
   return time.toLocaleString('en-GB', { ...day, hour: '2-digit', minute: '2-digit' });
 }
 
+// "1 Dec 2026, 14:03:22 CET": for what is kept, and read elsewhere and later.
+export function exactly(time) {
+  const day = { day: 'numeric', month: 'short', year: 'numeric' };
+  return time.toLocaleString('en-GB', { ...day, hour: '2-digit', minute: '2-digit', second: '2-digit', timeZoneName: 'short' });
+}
+
 // "4, 7 and 12".
 export function list(items) {
   if (items.length < 2) return items.join('');

@@ -14,7 +14,7 @@ async function load() {
   for (;;) {
     const response = await send('GET', '/openapi.json');
     if (response.ok) return response.json();
-    if (response.status !== 401) throw new Error(`The daemon answered with ${response.status}.`);
+    if (response.status !== 401) throw new Error(`The daemon responded with ${response.status}.`);
     await askForToken();
   }
 }

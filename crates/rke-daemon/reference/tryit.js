@@ -3,7 +3,7 @@
 
 import { byId, make, show, write } from '/console/dom.js';
 import { send } from './request.js';
-import { samples } from './samples.js';
+import { samples } from '/console/samples.js';
 import { json, kind, resolve } from './schema.js';
 
 // As much of an answer is shown.

@@ -1,19 +1,29 @@
 //! `rke activity`: the history of a running daemon's sessions and keys, with the proof that deleted keys are gone.
 
 use anyhow::Result;
-use comfy_table::Color;
 use rke_client::call;
 use rke_client::response::{Activity, ErasureReceipt, Happened};
 
 use crate::cli::ask::Output;
 use crate::reply::answer;
-use crate::terminal::{Cell, clean, from_now, table};
+use crate::terminal::Narrow::{LeftOut, Wraps};
+use crate::terminal::{BAD, Cell, DOUBTFUL, GOOD, Narrow, clean, fitted, from_now, styled};
 
-const TITLES: [&str; 7] = ["WHEN", "EVENT", "SESSION", "DOMAIN", "DETAIL", "CONTENT SERVER", "MEMORY SCAN"];
+const COLUMNS: [(&str, Narrow); 7] = [
+    ("WHEN", Wraps),
+    ("EVENT", Wraps),
+    ("SESSION", LeftOut(3)),
+    ("DOMAIN", Wraps),
+    ("DETAIL", LeftOut(4)),
+    ("CONTENT SERVER", LeftOut(2)),
+    ("MEMORY SCAN", LeftOut(1)),
+];
 
 pub(crate) async fn run(output: &Output) -> Result<()> {
-    answer(output, &call::activity(), |activity: &Activity| table(&TITLES, activity.events.iter().map(row)))
-        .await?;
+    answer(output, &call::activity(), |activity: &Activity| {
+        fitted(&COLUMNS, activity.events.iter().map(row))
+    })
+    .await?;
     Ok(())
 }
 
@@ -42,9 +52,9 @@ fn detail(happened: &Happened) -> String {
 /// Whether the Content Server has wiped the key too.
 fn other_end(receipt: &ErasureReceipt) -> Cell {
     match receipt.remote.as_str() {
-        "forgotten" => Cell::new("wiped it too").fg(Color::DarkGreen),
-        "pending" => Cell::new("not confirmed yet").fg(Color::DarkYellow),
-        "given_up" => Cell::new("never confirmed").fg(Color::DarkRed),
+        "forgotten" => styled(GOOD, "wiped it too"),
+        "pending" => styled(DOUBTFUL, "not confirmed yet"),
+        "given_up" => styled(BAD, "never confirmed"),
         _ => Cell::new("cannot be asked"),
     }
 }
@@ -52,7 +62,7 @@ fn other_end(receipt: &ErasureReceipt) -> Cell {
 fn scan(receipt: &ErasureReceipt) -> Cell {
     match receipt.wipe {
         None => Cell::new("-"),
-        Some(wipe) if wipe.hits > 0 => Cell::new(format!("{} residues", wipe.hits)).fg(Color::DarkRed),
+        Some(wipe) if wipe.hits > 0 => styled(BAD, format!("{} residues", wipe.hits)),
         Some(wipe) => Cell::new(format!("nothing in {} MB", wipe.scanned_bytes / 1_000_000)),
     }
 }

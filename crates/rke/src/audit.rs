@@ -10,7 +10,7 @@ use rke_host::data_dir::{Role, read_sealer};
 use rke_secret::process::{Inspection, harden};
 
 use crate::cli::AuditCommand;
-use crate::terminal::out;
+use crate::terminal::{out, out_text};
 use crate::words::{counted, in_words};
 
 /// The most findings to print.
@@ -56,7 +56,7 @@ fn tag(session: &str, data_dir: &Path) -> Result<String> {
 }
 
 fn print(report: &Report, files: &[PathBuf], data_dir: Option<&Path>) -> Result<()> {
-    let told = out(&text(report, files, data_dir));
+    let told = out_text(&text(report, files, data_dir));
     // The findings decide the exit code, even if nobody reads the output to its end.
     if report.findings.is_empty() { told } else { Err(Broken.into()) }
 }

@@ -12,7 +12,7 @@ use rke_raida::split::split;
 use crate::cli::coin::{CoinCommand, WalletCommand};
 use crate::doctor;
 use crate::protection::start_runtime;
-use crate::terminal::{BAD, Cell, clean, out, paint, say, table};
+use crate::terminal::{BAD, Cell, clean, out, out_text, paint, say, table};
 use crate::words::counted;
 
 pub(crate) fn wallet(command: WalletCommand) -> Result<()> {
@@ -32,7 +32,7 @@ pub(crate) fn coin(command: CoinCommand) -> Result<()> {
     let _runtime = start_runtime(protection, 0, None)?;
     let coins = split(&files, &folder).context("no coin is split")?;
     let (coins, folder) = (counted(coins, "coin"), folder.display());
-    out(&format!(
+    out_text(&format!(
         "{folder}/raida-0 to {folder}/raida-24 have the ANs of {coins}, each those of one RAIDA. Give each operator one of them."
     ))
 }
@@ -78,7 +78,7 @@ fn make(wallet: &Path, coins: &[CoinId]) -> Result<()> {
         mint(file, &[*coin], [CoinStatus::Passed; RAIDA_COUNT])
             .with_context(|| format!("cannot make {}", file.display()))?;
     }
-    out(&format!(
+    out_text(&format!(
         "{} has {} more. Nodes know them when they are started with --coins {0}/Bank, or with what `rke coin split` writes.",
         wallet.display(),
         counted(coins.len(), "coin")

@@ -18,7 +18,7 @@ use crate::failure::Exit;
 use crate::look_up::discover;
 use crate::reach;
 use crate::settings::WrongSettings;
-use crate::terminal::{BAD, Cell, clean, out, styled, table};
+use crate::terminal::{BAD, Cell, clean, out, out_text, styled, table};
 
 /// How long the daemon may take to name its DNS server. After that, ping continues without the daemon.
 const DAEMON_PATIENCE: Duration = Duration::from_secs(1);
@@ -72,7 +72,10 @@ pub(crate) async fn run(options: &PingOptions) -> Result<()> {
         raidas,
         content_servers,
     };
-    out(&if options.output.json { serde_json::to_string(&pinged)? } else { pinged.text() })?;
+    match options.output.json {
+        true => out(&serde_json::to_string(&pinged)?)?,
+        false => out_text(&pinged.text())?,
+    }
     if pinged.success { Ok(()) } else { Err(Exit(1).into()) }
 }
 

@@ -5,7 +5,7 @@ use rke_client::{Call, Error, Reply};
 use serde::de::DeserializeOwned;
 
 use crate::cli::ask::Output;
-use crate::terminal::{out, out_refusal};
+use crate::terminal::{out, out_refusal, out_text};
 
 /// Makes a call and prints the response: unchanged with `--json`, else as `as_text` formats it. With `--json`, an
 /// error response is printed too, and is still returned as an error.
@@ -25,7 +25,10 @@ pub(crate) fn print<T>(
 ) -> Result<T> {
     match reply {
         Ok(reply) => {
-            out(if output.json { reply.text.clone() } else { as_text(&reply.value) }.as_str())?;
+            match output.json {
+                true => out(&reply.text)?,
+                false => out_text(&as_text(&reply.value))?,
+            }
             Ok(reply.value)
         }
         Err(error) => {

@@ -13,7 +13,7 @@ use crate::sandbox::Sandbox;
 use crate::settings::{ServeOptions, ServeSettings, WrongSettings};
 use crate::signals::{Order, Orders};
 use crate::systemd::{self, Systemd};
-use crate::terminal::out;
+use crate::terminal::out_text;
 use crate::words::in_words;
 
 pub(crate) fn run(options: ServeOptions) -> Result<()> {
@@ -73,7 +73,7 @@ fn check(settings: &ServeSettings, file: Option<&Path>) -> Result<()> {
         Some(path) => format!("flags, environment and {}", path.display()),
         None => "flags and environment, without a configuration file".into(),
     };
-    out(&format!("The settings are good ({read})."))
+    out_text(&format!("The settings are good ({read})."))
 }
 
 /// The daemon, and the options and settings that it was started with.

@@ -1,6 +1,5 @@
 //! `rke status`, `rke raidas` and `rke discover`: what a running daemon knows.
 
-use anstyle::Style;
 use anyhow::Result;
 use jiff::Timestamp;
 use rke_client::call;
@@ -11,6 +10,7 @@ use rke_client::response::{
 use crate::cli::ask::{Output, RaidasCommand};
 use crate::cli::listing::Format;
 use crate::reply::answer;
+use crate::state::of_raida;
 use crate::terminal::Narrow::{LeftOut, Wraps};
 use crate::terminal::{
     BAD, Cell, DOUBTFUL, GOOD, Narrow, clean, fitted, from_now, paint, span, styled, table,
@@ -24,7 +24,7 @@ const RAIDAS: [(&str, Narrow); 10] = [
     ("MEDIAN MS", LeftOut(6)),
     ("ASKED", LeftOut(1)),
     ("ANSWERED", LeftOut(2)),
-    ("LIES", LeftOut(4)),
+    ("WRONG SHARES", LeftOut(4)),
     ("FORM", LeftOut(3)),
     ("LAST FAULT", Wraps),
 ];
@@ -157,16 +157,11 @@ fn directory(known: &RaidaDirectory) -> String {
 fn raida(raida: &Raida) -> Vec<Cell> {
     let text = |text: &Option<String>| text.as_deref().map_or("-".into(), clean);
     let number = |number: Option<f64>| number.map_or("-".into(), |number| format!("{number:.1}"));
-    let style = match raida.state.as_str() {
-        "well" => GOOD,
-        "failing" => DOUBTFUL,
-        "lying" => BAD,
-        _ => Style::new(),
-    };
+    let (style, state) = of_raida(&raida.state);
     vec![
         Cell::new(raida.raida),
         Cell::new(text(&raida.endpoint)),
-        styled(style, clean(&raida.state)),
+        styled(style, state),
         Cell::new(number(raida.last_ms)),
         Cell::new(number(raida.median_ms)),
         Cell::new(raida.asked),

@@ -5,7 +5,7 @@ use std::env::consts::{ARCH, OS};
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::terminal::out;
+use crate::terminal::{labelled, out};
 
 /// The versions of each protocol, as in `docs/protocol.md` and `docs/seal-format.md`.
 const PROTOCOLS: [(&str, &str); 4] = [
@@ -14,6 +14,9 @@ const PROTOCOLS: [(&str, &str); 4] = [
     ("sealed data", "format 1"),
     ("HTTP API", env!("CARGO_PKG_VERSION")),
 ];
+
+/// The column after the names of protocols.
+const LABELS: usize = 20;
 
 #[derive(Serialize)]
 struct Version {
@@ -39,8 +42,10 @@ pub(crate) fn run(json: bool) -> Result<()> {
 
 impl Version {
     fn text(&self) -> String {
-        let line = |(what, which): &(&str, &str)| format!("{what:<20}{which}\n");
-        let protocols: String = PROTOCOLS.iter().map(line).collect();
-        format!("rke {}\n{protocols}{:<20}{}, {}", self.version, "build", self.profile, self.platform)
+        let line = |(what, which): &(&str, &str)| labelled(what, which, LABELS);
+        let mut lines = vec![format!("rke {}", self.version)];
+        lines.extend(PROTOCOLS.iter().map(line));
+        lines.push(labelled("build", &format!("{}, {}", self.profile, self.platform), LABELS));
+        lines.join("\n")
     }
 }

@@ -7,7 +7,14 @@ use anyhow::{Result, ensure};
 use super::Files;
 
 /// Where the daemon has other pages, as seen from the book.
-const OF_THE_DAEMON: [&str; 4] = ["../", "../docs", "../openapi.json", "../console/icon.svg"];
+const OF_THE_DAEMON: [&str; 6] = [
+    "../",
+    "../docs",
+    "../openapi.json",
+    "../console/icon.svg",
+    "../console/theme.js",
+    "../console/console.css",
+];
 
 /// Fails at the first link that leads nowhere.
 pub(super) fn check_links(files: &Files) -> Result<()> {

@@ -1,7 +1,8 @@
 //! `cargo xtask book`: the pages that the daemon serves at `/book/`, from `docs/SUMMARY.md` and the chapters that it
 //! names. mdBook's own crates read the summary and the Markdown. Its templates need scripts that stand in the page, which
-//! the daemon's Content-Security-Policy refuses, so the pages are put together here: without a script, and with nothing
-//! that a browser would have to load from elsewhere.
+//! the daemon's Content-Security-Policy refuses, so the pages are put together here: complete without a script, and with
+//! nothing that a browser would have to load from elsewhere. The one script that they name applies the theme that was
+//! chosen in the console.
 
 mod chapter;
 mod links;
@@ -16,12 +17,15 @@ use anyhow::{Context, Result};
 
 use chapter::chapters;
 use links::check_links;
-use page::page;
+use page::{missing, page};
 use text::{Text, text};
 
 /// Where the pages lie, and what names them for the daemon.
 const PAGES: &str = "crates/rke-daemon/book";
 const NAMES: &str = "crates/rke-daemon/src/http/api/pages/book/names.rs";
+
+/// The page that the daemon shows in place of one that does not exist.
+const MISSING: &str = "404.html";
 
 const STYLE: &str = include_str!("book.css");
 
@@ -50,7 +54,8 @@ fn built() -> Result<Files> {
         .iter()
         .map(|chapter| text(chapter, &chapters).with_context(|| format!("in {}", chapter.source)))
         .collect::<Result<_>>()?;
-    let mut files = Files::from([("book.css".to_owned(), STYLE.to_owned())]);
+    let mut files =
+        Files::from([("book.css".to_owned(), STYLE.to_owned()), (MISSING.to_owned(), missing(&chapters))]);
     for picture in texts.iter().flat_map(|text| &text.pictures) {
         files.insert(file_name(picture), read(picture)?);
     }

@@ -20,11 +20,12 @@ use crate::failure::Exit;
 use crate::reply::answer;
 use crate::session::{Details, learn};
 use crate::settings::access::group_number;
-use crate::terminal::Narrow::{LeftOut, Whole, Wraps};
+use crate::terminal::Narrow::{Cut, LeftOut, Wraps};
 use crate::terminal::{BAD, Cell, Narrow, clean, fitted, from_now, out, paint, say};
+use crate::which;
 
 const COLUMNS: [(&str, Narrow); 7] = [
-    ("KEY ID", Whole),
+    ("KEY ID", Cut(which::SHORT)),
     ("COIN", Wraps),
     ("DOMAIN", Wraps),
     ("SINCE", LeftOut(3)),

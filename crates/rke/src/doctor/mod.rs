@@ -16,7 +16,7 @@ use anyhow::{Result, bail};
 
 use self::report::Report;
 use crate::cli::ask::DoctorOptions;
-use crate::terminal::{out, say};
+use crate::terminal::{out, out_text, say};
 
 pub(crate) async fn run(options: &DoctorOptions) -> Result<()> {
     let mut report = Report::default();
@@ -60,7 +60,7 @@ pub(crate) fn check_wallet(path: &Path) -> Result<()> {
 fn tell(report: &Report, json: bool) -> Result<()> {
     match json {
         true => out(&report.json())?,
-        false => out(&report.text())?,
+        false => out_text(&report.text())?,
     }
     match report.failures() {
         0 => Ok(()),

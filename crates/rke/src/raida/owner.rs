@@ -10,7 +10,11 @@ use rke_raida::owners::{self, Ownership};
 use rke_secret::process::{Inspection, harden};
 
 use crate::cli::OwnerCommand;
-use crate::terminal::{Cell, out, table};
+use crate::terminal::Narrow::{LeftOut, Wraps};
+use crate::terminal::{Cell, Narrow, fitted, out, out_text};
+
+const COLUMNS: [(&str, Narrow); 4] =
+    [("CS ID", Wraps), ("OWNER", Wraps), ("KEY SETS", Wraps), ("LAST PRELOAD", LeftOut(1))];
 
 pub(super) fn run(command: OwnerCommand) -> Result<()> {
     harden(Inspection::Refused).context("cannot harden the process")?;
@@ -25,7 +29,7 @@ fn list(data_dir: &Path) -> Result<()> {
     if all.is_empty() {
         return out("Nothing has been preloaded at this node.");
     }
-    out(&table(&["CS ID", "OWNER", "KEY SETS", "LAST PRELOAD"], all.iter().map(row)))
+    out(&fitted(&COLUMNS, all.iter().map(row)))
 }
 
 fn row(ownership: &Ownership) -> Vec<Cell> {
@@ -50,7 +54,7 @@ fn move_to(data_dir: &Path, cs_id: &ContentServerId, coin: CoinId) -> Result<()>
         true => "It had no key sets.".to_owned(),
         false => format!("Its key sets are removed: {}.", names_of(&before)),
     };
-    out(&format!(
+    out_text(&format!(
         "{} belonged to coin {} and belongs to coin {coin} now. {removed}",
         before.cs_id, before.owner
     ))

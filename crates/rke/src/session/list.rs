@@ -11,8 +11,9 @@ use crate::cli::ask::Output;
 use crate::cli::listing::Listing;
 use crate::reply::answer;
 use crate::state::state;
-use crate::terminal::Narrow::{LeftOut, Whole, Wraps};
+use crate::terminal::Narrow::{Cut, LeftOut, Wraps};
 use crate::terminal::{Cell, Narrow, clean, fitted, from_now, out, styled};
+use crate::which;
 
 /// The number of sessions to request at the same time.
 const AT_ONCE: usize = 16;
@@ -21,7 +22,7 @@ const AT_ONCE: usize = 16;
 const STATE: &str = "state";
 
 const COLUMNS: [(&str, Narrow); 8] = [
-    ("SESSION", Whole),
+    ("SESSION", Cut(which::SHORT)),
     ("DOMAIN", Wraps),
     ("CS ID", LeftOut(4)),
     ("OPENED", LeftOut(3)),

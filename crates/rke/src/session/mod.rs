@@ -15,10 +15,14 @@ use crate::cli::session::{SessionCommand, key_choice};
 use crate::failure::Exit;
 use crate::reply::{answer, print};
 use crate::terminal::{
-    BAD, DIM, DOUBTFUL, OutputFailure, SeenEnough, clean, from_now, is_about_output, paint, say, watched,
+    BAD, DIM, DOUBTFUL, OutputFailure, SeenEnough, clean, from_now, is_about_output, labelled, paint, say,
+    watched,
 };
 use crate::which::{self, short};
 use crate::words::in_words;
+
+/// The column after the names of a session's details.
+const LABELS: usize = 16;
 
 /// Warning for a session whose key has 8 bits.
 const WEAK: &str =
@@ -100,7 +104,7 @@ fn warnings(shown: &Shown) -> Vec<String> {
 
 async fn show(id: &str, output: &Output) -> Result<()> {
     answer(output, &call::show(id), |shown| {
-        let lines = details(shown).map(|(name, value)| format!("{name:<16}{value}"));
+        let lines = details(shown).map(|(name, value)| labelled(name, &value, LABELS));
         lines.into_iter().chain(warnings(shown)).collect::<Vec<_>>().join("\n")
     })
     .await?;
@@ -125,7 +129,7 @@ fn details(shown: &Shown) -> [(&'static str, String); 16] {
         ("decrypted", format!("{} times", row.decrypt_count)),
         ("key bits", shown.key_bits.to_string()),
         ("raidas", list(&shown.raidas)),
-        ("liars", list(&shown.liars)),
+        ("wrong shares", list(&shown.liars)),
         ("from cache", yes(shown.from_cache)),
         ("confirmed", yes(shown.confirmed)),
         ("key id", shown.key_id.as_deref().map_or("none".into(), clean)),

@@ -1,4 +1,4 @@
-//! The state of a session in a few words: what to know before using it.
+//! The states of sessions and RAIDAs in a few words: what to know before using them.
 
 use anstyle::Style;
 use jiff::Timestamp;
@@ -11,6 +11,16 @@ const SOON_SECONDS: i64 = 300;
 
 /// and less than this fraction (one in `SOON_PART`) of its lifetime.
 const SOON_PART: i64 = 10;
+
+/// The states of a RAIDA: the name in the API, words for people, and their style.
+const RAIDA_STATES: [(&str, &str, Style); 3] =
+    [("well", "healthy", GOOD), ("failing", "no response", DOUBTFUL), ("lying", "wrong share", BAD)];
+
+/// The state of a RAIDA in words, by its name in the API. A state that only later daemons know counts as unknown.
+pub(crate) fn of_raida(name: &str) -> (Style, &'static str) {
+    let known = RAIDA_STATES.iter().find(|(state, ..)| *state == name);
+    known.map_or((DIM, "not asked yet"), |(_, words, style)| (*style, words))
+}
 
 /// The state in words, in the style of the worst of them. It is `ok` if nothing is wrong, and `-` if it is unknown
 /// how the key was made.

@@ -1,5 +1,5 @@
-//! Output for people at a terminal: text and tables with colours, spans of time, progress bars. Colours are left
-//! out if NO_COLOR is set or the output is not a terminal, bars if standard error is not a terminal.
+//! Output for people at a terminal: text and tables that fit its width, with colours, spans of time, progress bars.
+//! Colours are left out if NO_COLOR is set or the output is not a terminal, bars if standard error is not a terminal.
 
 mod bar;
 mod exchange;
@@ -8,6 +8,7 @@ mod span;
 mod style;
 mod table;
 mod text;
+mod wrap;
 
 pub(crate) use bar::{Bar, shows_unicode};
 pub(crate) use exchange::watched;
@@ -15,4 +16,7 @@ pub(crate) use size::{help_width, size};
 pub(crate) use span::{from_now, span};
 pub(crate) use style::{BAD, BOLD, BRIGHT, DIM, DOUBTFUL, GOOD, paint};
 pub(crate) use table::{Cell, Narrow, fitted, styled, table};
-pub(crate) use text::{OutputFailure, SeenEnough, clean, is_about_output, out, out_refusal, printed, say};
+pub(crate) use text::{
+    OutputFailure, SeenEnough, clean, is_about_output, out, out_refusal, out_text, printed, say,
+};
+pub(crate) use wrap::{indented, labelled, pair, wrapped};

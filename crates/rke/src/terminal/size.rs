@@ -1,5 +1,6 @@
 //! The size of the terminal.
 
+use std::env::var;
 use std::io::{IsTerminal, stderr, stdout};
 
 /// The size to assume for a terminal that does not know its own, such as a serial line, or one after `stty cols 0`.
@@ -12,12 +13,23 @@ pub(crate) fn size() -> (u16, u16) {
     (known(width, UNKNOWN.0), known(height, UNKNOWN.1))
 }
 
-/// The columns of standard output, if it is a terminal.
-pub(super) fn width() -> Option<u16> {
-    stdout().is_terminal().then(|| size().0)
+/// The columns for text on standard output.
+pub(super) fn width() -> usize {
+    width_of(stdout().is_terminal())
+}
+
+/// The columns for text on standard error.
+pub(super) fn width_of_messages() -> usize {
+    width_of(stderr().is_terminal())
 }
 
 /// The columns for help, which goes to standard error if the command line is wrong.
-pub(crate) fn help_width() -> Option<u16> {
-    (stdout().is_terminal() || stderr().is_terminal()).then(|| size().0)
+pub(crate) fn help_width() -> usize {
+    width_of(stdout().is_terminal() || stderr().is_terminal())
+}
+
+/// What `COLUMNS` says, else the columns of the terminal, if the output is one. Else no line is too long.
+fn width_of(is_terminal: bool) -> usize {
+    let wanted = var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|columns| *columns > 0);
+    wanted.unwrap_or_else(|| if is_terminal { size().0.into() } else { usize::MAX })
 }

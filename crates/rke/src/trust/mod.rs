@@ -9,7 +9,11 @@ use rke_host::data_dir::{self, Role};
 
 use crate::cli::trust::{FormChoice, TrustCommand, TrustFolder};
 use crate::settings::default_data_dir;
-use crate::terminal::{BAD, Cell, clean, out, paint, say, table};
+use crate::terminal::Narrow::{LeftOut, Wraps};
+use crate::terminal::{BAD, Cell, Narrow, clean, fitted, out, out_text, paint, say};
+
+const COLUMNS: [(&str, Narrow); 4] =
+    [("DOMAIN", Wraps), ("CS ID", Wraps), ("FORM", LeftOut(2)), ("SINCE", LeftOut(1))];
 
 pub(crate) fn run(command: TrustCommand) -> Result<()> {
     match command {
@@ -17,14 +21,14 @@ pub(crate) fn run(command: TrustCommand) -> Result<()> {
         TrustCommand::Accept { domain, cs_id, form, folder } => {
             let offer = Offer { cs_id, form: form.into() };
             file(folder)?.accept(&domain, &offer)?;
-            out(&format!("{domain} is the Content Server {cs_id} ({}) from now on.", offer.form))?;
+            out_text(&format!("{domain} is the Content Server {cs_id} ({}) from now on.", offer.form))?;
             say(&format!(
                 "     A daemon with a --pin for {domain} still follows its pin, which is stronger than this."
             ));
             Ok(())
         }
         TrustCommand::Remove { domain, folder } => match file(folder)?.remove(&domain)? {
-            true => out(&format!("{domain} is removed: its next use counts as the first.")),
+            true => out_text(&format!("{domain} is removed: its next use counts as the first.")),
             false => out(&format!("{domain} is not known.")),
         },
     }
@@ -50,7 +54,7 @@ fn list(file: &TrustFile) -> Result<()> {
     };
     match lines.known_servers().count() {
         0 => out("No known Content Servers."),
-        _ => out(&table(&["DOMAIN", "CS ID", "FORM", "SINCE"], lines.known_servers().map(row))),
+        _ => out(&fitted(&COLUMNS, lines.known_servers().map(row))),
     }
 }
 

@@ -40,8 +40,8 @@ pub(crate) async fn run(daemon: &DaemonOptions) -> Result<()> {
 fn obey(input: Input, view: &mut View) -> bool {
     match input {
         Input::Resized => (),
-        // While help is shown, every key except those of `Leave` only closes it.
-        Input::Scroll(_) | Input::Help | Input::Back | Input::Other if view.helps() => view.switch_help(),
+        // While help is shown, every key except those that scroll and leave only closes it.
+        Input::Help | Input::Back | Input::Other if view.helps() => view.switch_help(),
         Input::Scroll(how) => view.scroll(how),
         Input::Help => view.switch_help(),
         Input::Other => (),

@@ -11,7 +11,7 @@ use crate::terminal::{clean, out_refusal};
 const LEN: usize = 32;
 
 /// The least number of digits to show of an id that is not shown whole.
-const SHORT: usize = 8;
+pub(crate) const SHORT: usize = 8;
 
 /// The most sessions that an error names.
 const MAX_NAMED: usize = 8;

@@ -5,17 +5,19 @@ use serde_json::json;
 
 use crate::chromium::{Browser, Theme};
 use crate::console::check_with_axe;
-use crate::support::{Stage, get};
+use crate::support::{Stage, get, raw};
 
 /// The width of a phone, and that of a desk.
 const WIDTHS: [u32; 2] = [390, 1280];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_is_served_without_the_token_and_nothing_in_it_may_run() {
+async fn it_is_served_without_the_token_and_nothing_inline_may_run() {
     let stage = Stage::with(|config| config.fixed.token = TokenRule::Required).await;
     let daemon = stage.daemon.address();
-    let entered = get(daemon, "/book").await;
-    assert_eq!((entered.status, entered.header("location")), (308, Some("/book/")));
+    for (from, to) in [("/book", "/book/"), ("/docs/", "/docs")] {
+        let entered = get(daemon, from).await;
+        assert_eq!((entered.status, entered.header("location")), (308, Some(to)));
+    }
     for (target, kind) in [
         ("/book/", "text/html; charset=utf-8"),
         ("/book/errors.html", "text/html; charset=utf-8"),
@@ -26,7 +28,7 @@ async fn it_is_served_without_the_token_and_nothing_in_it_may_run() {
         assert_eq!((page.status, page.header("content-type")), (200, Some(kind)), "{target}");
         let policy = page.header("content-security-policy").expect("a policy");
         assert!(
-            policy.starts_with("default-src 'none'") && !policy.contains("script-src"),
+            policy.starts_with("default-src 'none'") && !policy.contains("script-src 'unsafe"),
             "{target}: {policy}"
         );
         assert!(policy.contains("frame-ancestors 'none'"), "{target}: {policy}");
@@ -35,7 +37,12 @@ async fn it_is_served_without_the_token_and_nothing_in_it_may_run() {
         assert!(get(daemon, page).await.body.contains("href=\"/book/\""), "{page} does not link to the book");
     }
     for target in ["/book/nothing.html", "/book/..%2findex.html", "/book/%ff"] {
-        assert_eq!(get(daemon, target).await.status, 404, "{target}");
+        let missing = get(daemon, target).await;
+        assert_eq!((missing.status, &missing.json()["code"]), (404, &json!(404)), "{target}");
+        let accept = "host: localhost\r\naccept: text/html,*/*;q=0.8\r\nconnection: close";
+        let page = raw(daemon, format!("GET {target} HTTP/1.1\r\n{accept}\r\n\r\n")).await;
+        assert_eq!((page.status, page.header("content-type")), (404, Some("text/html; charset=utf-8")));
+        assert!(page.body.contains("No such page") && page.body.contains("href=\"./\""), "{}", page.body);
     }
     stage.stop().await;
 }
@@ -86,5 +93,52 @@ async fn the_reference_leads_to_what_an_error_means() {
     browser.visit(&format!("http://{}{link}", stage.daemon.address()));
     browser.until("location.hash === '#error-502' && document.querySelector('tr:has(:target)')");
     assert_eq!(browser.complaints(), [""; 0]);
+    stage.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_looks_like_the_console_and_follows_the_theme_that_is_chosen_there() {
+    let stage = Stage::new().await;
+    let origin = format!("http://{}", stage.daemon.address());
+    let mut browser = Browser::start();
+    let look = "document.fonts.ready.then(() => { const { backgroundColor, color, fontFamily } = getComputedStyle(document.body); return JSON.stringify([\
+        backgroundColor, color, fontFamily, document.fonts.check('1rem Inter'), getComputedStyle(document.querySelector('.mark-arc')).stroke]) })";
+    for system in [Theme::Light, Theme::Dark] {
+        browser.appear((1280, 900, 1), system);
+        for chosen in ["light", "dark", "system"] {
+            browser.visit(&format!("{origin}/"));
+            browser.until(&format!("document.documentElement.dataset.theme === '{chosen}' || document.querySelector('#theme').click()"));
+            let console = browser.evaluate(look);
+            browser.visit(&format!("{origin}/book/"));
+            browser.until("document.querySelector('.chapters a[aria-current]')");
+            assert_eq!(browser.evaluate(look), console, "{chosen}");
+        }
+    }
+    browser.visit(&format!("{origin}/book/nope.html"));
+    browser.until_text("main", "No such page");
+    browser.click("main a[href='./']");
+    browser.until("location.pathname === '/book/'");
+    stage.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_word_of_a_table_is_broken_on_a_phone() {
+    let stage = Stage::new().await;
+    let mut browser = Browser::start();
+    browser.appear((360, 900, 1), Theme::Light);
+    for page in ["cli.html", "errors.html", "configuration.html", "api.html"] {
+        browser.visit(&format!("http://{}/book/{page}", stage.daemon.address()));
+        browser.until("document.querySelector('.chapters a[aria-current]')");
+        let broken = browser.evaluate(
+            "{ const range = document.createRange(); const broken = []; \
+             for (const cell of document.querySelectorAll('td, th')) { \
+               const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT); \
+               while (walker.nextNode()) for (const { 0: word, index } of walker.currentNode.data.matchAll(/[\\w.]+/g)) { \
+                 range.setStart(walker.currentNode, index); range.setEnd(walker.currentNode, index + word.length); \
+                 if (new Set([...range.getClientRects()].map(({ top }) => Math.round(top))).size > 1) broken.push(word); } } \
+             broken }",
+        );
+        assert_eq!(broken, json!([]), "{page}");
+    }
     stage.stop().await;
 }

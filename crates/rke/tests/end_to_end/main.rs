@@ -43,6 +43,7 @@ mod lifetimes;
 mod listener;
 mod many_domains;
 mod names;
+mod narrow;
 mod net;
 mod node;
 mod openapi;

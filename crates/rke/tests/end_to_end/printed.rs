@@ -103,7 +103,7 @@ encrypted  0 times
 decrypted  0 times
 key bits  256
 raidas  INDEXES
-liars  none
+wrong shares  none
 from cache  no
 confirmed  yes
 key id  ID
@@ -246,8 +246,8 @@ exit code 1
     let raidas = show(&dev, &["raidas"]);
     let lines: Vec<&str> = raidas.lines().collect();
     assert_snapshot!([lines[0], lines[1], lines[26], lines[27]].join("\n"), @r"
-RAIDA  ENDPOINT  STATE  LAST MS  MEDIAN MS  ASKED  ANSWERED  LIES  FORM  LAST FAULT
-0  -  unknown  -  -  0  0  0  -  -
+RAIDA  ENDPOINT  STATE  LAST MS  MEDIAN MS  ASKED  ANSWERED  WRONG SHARES  FORM  LAST FAULT
+0  -  not asked yet  -  -  0  0  0  -  -
 spare RAIDAs: unknown, no exchange has been made yet
 exit code 0
 ");

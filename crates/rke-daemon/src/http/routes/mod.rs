@@ -11,7 +11,7 @@ use axum::routing::{MethodFilter, MethodRouter};
 
 pub(super) use self::router::{other_end, router};
 pub(crate) use self::table::*;
-use super::api::pages::{self, book};
+use super::api::pages::{self, book, entrance};
 #[cfg(test)]
 use super::openapi::Describe;
 use super::policy::{Row, Rows};
@@ -26,13 +26,19 @@ pub(super) struct Route<S> {
     pub(super) describe: Describe,
 }
 
-/// The rows of each path, in the order of the paths' numbers: first those of the API, then the files and the book,
-/// which have one row for each path.
+/// The rows of each path, in the order of the paths' numbers: first those of the API, then the files, the book and
+/// the names that lead to another, which have one row for each path.
 pub(super) fn paths() -> impl Iterator<Item = Rows> {
     let of_api = ROWS.chunk_by(|one, next| one.path == next.path);
     let of_files = pages::FILES.iter().map(|file| slice::from_ref(&file.row));
     let of_book = book::ROWS.iter().map(slice::from_ref);
-    of_api.chain(of_files).chain(of_book).enumerate().map(|(number, rows)| Rows::new(number, rows))
+    let of_entrances = entrance::ROWS.iter().map(slice::from_ref);
+    of_api
+        .chain(of_files)
+        .chain(of_book)
+        .chain(of_entrances)
+        .enumerate()
+        .map(|(number, rows)| Rows::new(number, rows))
 }
 
 /// The rows of each path of a Content Server, in the order of the paths' numbers.

@@ -8,7 +8,7 @@ use axum::routing::{MethodRouter, any};
 
 use super::{Route, TABLE, TABLE_OF_OTHER_END, paths, paths_of_other_end};
 use crate::http::api::HeldKeys;
-use crate::http::api::pages::{self, book};
+use crate::http::api::pages::{self, book, entrance};
 use crate::http::api::state::Api;
 use crate::http::message::failure::Failure;
 use crate::http::policy::Rows;
@@ -44,7 +44,7 @@ fn handlers() -> impl Iterator<Item = MethodRouter<Api>> {
     let of_files = pages::FILES
         .iter()
         .map(|file| MethodRouter::new().on(file.row.verb.filter(), move || async move { file.answer() }));
-    of_table(TABLE).chain(of_files).chain(book::handlers())
+    of_table(TABLE).chain(of_files).chain(book::handlers()).chain(entrance::handlers())
 }
 
 /// The handlers of each path of a table.

@@ -6,7 +6,7 @@ use anstyle::Style;
 use clap::{Command, CommandFactory, FromArgMatches};
 
 use super::Cli;
-use crate::terminal::help_width;
+use crate::terminal::{help_width, indented};
 
 /// The groups. A test checks that every command is in one.
 const GROUPS: [(&str, &[&str]); 6] = [
@@ -30,13 +30,13 @@ const INDENT: usize = 18;
 
 /// The program's command line, with the groups.
 pub(crate) fn command() -> Command {
-    command_for(help_width().map_or(0, usize::from))
+    command_for(help_width())
 }
 
-/// The command line for a terminal with `width` columns. With 0, no line is broken.
+/// The command line for a terminal with `width` columns.
 fn command_for(width: usize) -> Command {
     let command = Cli::command().term_width(width);
-    let (groups, after) = (groups(&command, width), wrapped(AFTER, 0, width));
+    let (groups, after) = (groups(&command, width), indented(AFTER, 0, width));
     let template = format!("{{about}}\n\n{{usage-heading}} {{usage}}\n{groups}\n{{options}}\n\n{after}\n");
     command.help_template(template)
 }
@@ -56,33 +56,12 @@ fn groups(command: &Command, width: usize) -> String {
         for name in names {
             let about = command.find_subcommand(name).and_then(Command::get_about);
             let about = about.map_or_else(|| HELP.into(), ToString::to_string);
-            let about = wrapped(about.trim_end_matches('.'), INDENT, width);
+            let about = indented(about.trim_end_matches('.'), INDENT, width);
             let _ = writeln!(text, "  {name_style}{name:<16}{name_style:#}{about}");
         }
     }
     let _ = write!(text, "\n{heading}Options:{heading:#}");
     text
-}
-
-/// A text whose lines begin after `indent` columns and end before `width`. The caller has already indented the
-/// first line.
-fn wrapped(text: &str, indent: usize, width: usize) -> String {
-    let mut lines = Vec::new();
-    for whole in text.lines() {
-        let mut line = String::new();
-        for word in whole.split(' ') {
-            let length = indent + line.chars().count() + 1 + word.chars().count();
-            if width > 0 && length > width && !line.is_empty() {
-                lines.push(std::mem::take(&mut line));
-            }
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-        lines.push(line);
-    }
-    lines.join(&format!("\n{:indent$}", ""))
 }
 
 #[cfg(test)]

@@ -35,7 +35,6 @@ fn help_fits_a_terminal_of_eighty_columns() {
 
 #[test]
 fn help_is_not_broken_where_there_is_no_terminal() {
-    let text = command_for(0).render_long_help().to_string();
+    let text = command_for(usize::MAX).render_long_help().to_string();
     assert!(text.contains("standard input goes to it, its data to standard output\n"), "{text}");
-    assert_eq!(wrapped("one two three\nfour", 2, 9), "one two\n  three\n  four");
 }

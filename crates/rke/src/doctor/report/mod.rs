@@ -3,7 +3,7 @@
 use anstyle::Style;
 use serde::Serialize;
 
-use crate::terminal::{BAD, DIM, DOUBTFUL, GOOD, clean, paint};
+use crate::terminal::{BAD, DIM, DOUBTFUL, GOOD, clean, labelled, paint};
 
 /// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -23,6 +23,9 @@ impl Verdict {
         }
     }
 }
+
+/// The column after the names of checks.
+const LABELS: usize = 17;
 
 /// The finding of a check.
 #[derive(Debug, Serialize)]
@@ -79,10 +82,10 @@ impl Report {
         let mut text = String::new();
         for Finding { check, result, message, cure } in &self.0 {
             let (name, style) = result.shown();
-            text += &format!("{}  {check:<10} {message}\n", paint(style, format!("{name:<4}")));
-            if let Some(cure) = cure {
-                text += &format!("{:17}{}\n", "", paint(DIM, format!("→ {cure}")));
-            }
+            let label = format!("{}  {check}", paint(style, format!("{name:<4}")));
+            let cure = cure.as_ref().map(|cure| format!("\n{}", paint(DIM, format!("→ {cure}"))));
+            text += &labelled(&label, &format!("{message}{}", cure.unwrap_or_default()), LABELS);
+            text += "\n";
         }
         let [ok, warn, fail] = [Verdict::Ok, Verdict::Warn, Verdict::Fail].map(|verdict| self.count(verdict));
         text + &format!("{ok} ok, {warn} to look at, {fail} failed")

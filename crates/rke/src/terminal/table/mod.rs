@@ -1,28 +1,49 @@
 //! Tables without ruling: column titles, and cells that wrap on a narrow terminal.
 
+use std::fmt::Write;
+
 use anstyle::Style;
-pub(crate) use comfy_table::Cell;
-use comfy_table::presets::NOTHING;
-use comfy_table::{Attribute, Color, ColumnConstraint, ContentArrangement, Table};
 
 use super::size::width;
-use super::style::{BAD, DOUBTFUL, GOOD};
+use super::style::{DIM, paint};
+use super::wrap::{columns as columns_of, longest_part, pieces};
 
 /// Blanks between columns.
-const GAP: u16 = 2;
+const GAP: usize = 2;
 
-/// The least width of a column whose cells wrap.
-const WRAPPED: u16 = 24;
+/// Columns are left out until each column whose cells wrap has this much room, if it needs it.
+const COMFORTABLE: usize = 24;
+
+/// Ids are cut if a column whose cells wrap would otherwise have less than this.
+const TIGHT: usize = 12;
 
 /// What happens to a column if the terminal is too narrow for all columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Narrow {
-    /// It is never broken across lines. For ids, which people copy.
-    Whole,
+    /// It is never broken across lines, but cut to this many characters if nothing else helps. For ids, of which the
+    /// beginning is enough for every command.
+    Cut(usize),
     /// Its cells continue on further lines.
     Wraps,
     /// It is left out. The column with the lowest number goes first.
     LeftOut(u8),
+}
+
+/// A text in one style.
+#[derive(Debug, Clone)]
+pub(crate) struct Cell {
+    text: String,
+    style: Style,
+}
+
+impl Cell {
+    pub(crate) fn new(text: impl ToString) -> Self {
+        Self { text: text.to_string(), style: Style::new() }
+    }
+}
+
+pub(crate) fn styled(style: Style, text: impl ToString) -> Cell {
+    Cell { text: text.to_string(), style }
 }
 
 pub(crate) fn table(titles: &[&str], rows: impl IntoIterator<Item = Vec<Cell>>) -> String {
@@ -35,63 +56,102 @@ pub(crate) fn fitted(columns: &[(&str, Narrow)], rows: impl IntoIterator<Item = 
     arranged(columns, rows, width())
 }
 
-fn arranged(
-    columns: &[(&str, Narrow)],
-    rows: impl IntoIterator<Item = Vec<Cell>>,
-    width: Option<u16>,
-) -> String {
-    let mut table = Table::new();
-    let titles = columns.iter().map(|(title, _)| Cell::new(title).add_attribute(Attribute::Dim));
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(titles);
-    // The print functions remove the styles where they are not wanted.
-    table.force_no_tty().enforce_styling().add_rows(rows);
-    table.style_text_only();
-    table.column_iter_mut().for_each(|column| {
-        column.set_padding((0, GAP));
-    });
-    if let Some(width) = width {
-        // The gap after the last column is not printed.
-        let width = width.saturating_add(GAP);
-        table.set_width(width);
-        fit(&mut table, columns, width.into());
-    }
-    table.trim_fmt()
+fn arranged(columns: &[(&str, Narrow)], rows: impl IntoIterator<Item = Vec<Cell>>, width: usize) -> String {
+    let titles = columns.iter().map(|(title, _)| styled(DIM, title)).collect();
+    let rows: Vec<Vec<Cell>> = std::iter::once(titles).chain(rows).collect();
+    let column = |(at, (_, narrow)): (usize, &(&str, Narrow))| {
+        let cells = || rows.iter().filter_map(|row| row.get(at));
+        Column {
+            narrow: *narrow,
+            width: cells().map(|cell| columns_of(&cell.text)).max().unwrap_or_default(),
+            part: cells().map(|cell| longest_part(&cell.text)).max().unwrap_or_default(),
+            is_shown: true,
+        }
+    };
+    let mut columns: Vec<Column> = columns.iter().enumerate().map(column).collect();
+    fit(&mut columns, width);
+    rows.iter().map(|row| lines(row, &columns)).collect::<Vec<_>>().join("\n")
 }
 
-/// Hides the columns that do not fit, and protects those that must stay whole.
-fn fit(table: &mut Table, columns: &[(&str, Narrow)], width: usize) {
-    let widths = table.column_max_content_widths();
-    let least = |(width, (_, narrow)): (&u16, &(&str, Narrow))| match narrow {
-        Narrow::Wraps => usize::from((*width).min(WRAPPED) + GAP),
-        _ => usize::from(width + GAP),
-    };
-    let mut needed: usize = widths.iter().zip(columns).map(least).sum();
-    let rank = |at: &usize| match columns[*at].1 {
-        Narrow::LeftOut(rank) => Some(rank),
-        _ => None,
-    };
-    let mut unimportant: Vec<usize> = (0..columns.len()).filter(|at| rank(at).is_some()).collect();
-    unimportant.sort_by_key(rank);
-    let mut constrain = |at: usize, constraint| {
-        table.column_mut(at).into_iter().for_each(|column| _ = column.set_constraint(constraint));
-    };
-    let whole = (0..columns.len()).filter(|at| columns[*at].1 != Narrow::Wraps);
-    whole.for_each(|at| constrain(at, ColumnConstraint::ContentWidth));
-    for at in unimportant {
-        if needed > width {
-            needed -= usize::from(widths[at] + GAP);
-            constrain(at, ColumnConstraint::Hidden);
+struct Column {
+    narrow: Narrow,
+    width: usize,
+    /// The longest part that cannot be broken.
+    part: usize,
+    is_shown: bool,
+}
+
+impl Column {
+    /// The least width if cells that wrap are to have `room`.
+    fn least(&self, room: usize) -> usize {
+        match self.narrow {
+            Narrow::Wraps => self.width.min(room.max(self.part)),
+            _ => self.width,
+        }
+    }
+
+    fn rank(&self) -> Option<u8> {
+        match self.narrow {
+            Narrow::LeftOut(rank) => Some(rank),
+            _ => None,
         }
     }
 }
 
-/// A cell in one of the styles for good, doubtful and bad.
-pub(crate) fn styled(style: Style, text: impl ToString) -> Cell {
-    let cell = Cell::new(text.to_string());
-    let colours = [(GOOD, Color::DarkGreen), (DOUBTFUL, Color::DarkYellow), (BAD, Color::DarkRed)];
-    match colours.into_iter().find(|(of, _)| *of == style) {
-        Some((_, colour)) => cell.fg(colour),
-        None => cell,
+/// The columns that the table takes, with the gaps between them.
+fn taken<'a>(columns: impl Iterator<Item = &'a Column>, room: usize) -> usize {
+    let widths = columns.filter(|column| column.is_shown).map(|column| column.least(room) + GAP);
+    widths.sum::<usize>().saturating_sub(GAP)
+}
+
+/// Cuts ids if they leave no room for the rest, hides the columns that do not fit, and makes those narrower that wrap.
+fn fit(columns: &mut [Column], width: usize) {
+    if taken(columns.iter().filter(|column| column.rank().is_none()), TIGHT) > width {
+        for column in &mut *columns {
+            if let Narrow::Cut(len) = column.narrow {
+                column.width = column.width.min(len);
+            }
+        }
+    }
+    while taken(columns.iter(), COMFORTABLE) > width {
+        let shown = columns.iter_mut().filter(|column| column.is_shown && column.rank().is_some());
+        let Some(least_important) = shown.min_by_key(|column| column.rank()) else { break };
+        least_important.is_shown = false;
+    }
+    for room in [TIGHT, 0] {
+        while taken(columns.iter(), usize::MAX) > width {
+            let wider = columns.iter_mut().filter(|column| column.width > column.least(room));
+            let Some(widest) = wider.max_by_key(|column| column.width) else { break };
+            widest.width -= 1;
+        }
+    }
+}
+
+/// A row of the table, in as many lines as its longest cell needs.
+fn lines(row: &[Cell], columns: &[Column]) -> String {
+    let shown = row.iter().zip(columns).filter(|(_, column)| column.is_shown);
+    let cells: Vec<_> =
+        shown.map(|(cell, column)| (cell.style, in_column(&cell.text, column), column)).collect();
+    let height = cells.iter().map(|(_, pieces, _)| pieces.len()).max().unwrap_or_default();
+    let line = |at: usize| {
+        let (mut line, mut blanks) = (String::new(), 0);
+        for (style, pieces, column) in &cells {
+            let piece = pieces.get(at).map_or("", String::as_str);
+            if !piece.is_empty() {
+                let _ = write!(line, "{:blanks$}{}", "", paint(*style, piece));
+                blanks = 0;
+            }
+            blanks += column.width + GAP - columns_of(piece).min(column.width);
+        }
+        line
+    };
+    (0..height).map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn in_column(text: &str, column: &Column) -> Vec<String> {
+    match column.narrow {
+        Narrow::Cut(_) => vec![text.chars().take(column.width).collect()],
+        _ => text.lines().flat_map(|line| pieces(line, column.width, column.width)).collect(),
     }
 }
 

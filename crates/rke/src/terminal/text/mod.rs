@@ -5,6 +5,9 @@ use std::io::{self, ErrorKind, Write};
 use anyhow::Result;
 use rke_client::Error;
 
+use super::size::{width, width_of_messages};
+use super::wrap::wrapped;
+
 /// The reader of standard output has closed the pipe. That is not an error: nobody has to read all of the output.
 #[derive(Debug, thiserror::Error)]
 #[error("nothing reads standard output any longer")]
@@ -43,7 +46,12 @@ impl OutputFailure {
     }
 }
 
-/// Prints a line.
+/// Prints text for people, in lines that fit into the terminal.
+pub(crate) fn out_text(text: &str) -> Result<()> {
+    out(&wrapped(text, width()))
+}
+
+/// Prints a line as it is, however long it is.
 pub(crate) fn out(text: &str) -> Result<()> {
     printed(writeln!(anstream::stdout().lock(), "{text}"))
 }
@@ -67,7 +75,7 @@ pub(crate) fn out_refusal(error: &Error) {
 /// Prints a message on standard error, apart from the output.
 pub(crate) fn say(text: &str) {
     // If standard error fails, no place is left to report that.
-    let _ = writeln!(anstream::stderr().lock(), "{text}");
+    let _ = writeln!(anstream::stderr().lock(), "{}", wrapped(text, width_of_messages()));
 }
 
 /// Replaces characters that could control a terminal or reverse the direction of writing. Use it for text from

@@ -5,7 +5,7 @@ use anstyle::Style;
 use crate::terminal::paint;
 
 /// A line of texts, each with its own style.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Default, Clone, PartialEq)]
 pub(in super::super) struct Line(Vec<(Style, String)>);
 
 impl Line {
@@ -18,9 +18,12 @@ impl Line {
         self
     }
 
-    pub(super) fn and(mut self, more: Self) -> Self {
+    pub(super) fn append(&mut self, more: Self) {
         self.0.extend(more.0);
-        self
+    }
+
+    pub(super) fn width(&self) -> usize {
+        self.0.iter().map(|(_, text)| text.chars().count()).sum()
     }
 
     pub(super) fn cut(mut self, width: usize) -> Self {

@@ -4,6 +4,8 @@ mod help;
 mod line;
 mod signs;
 
+use std::ops::Range;
+
 use anstyle::Style;
 use jiff::Timestamp;
 use rke_client::response::{Raida, SessionSummary, Shown};
@@ -12,7 +14,7 @@ pub(super) use self::line::Line;
 use self::signs::Signs;
 use super::observer::{Observation, Snapshot};
 use crate::state::state;
-use crate::terminal::{BAD, BOLD, DIM, DOUBTFUL, GOOD, clean, from_now, shows_unicode, span};
+use crate::terminal::{BAD, BOLD, DIM, DOUBTFUL, GOOD, clean, from_now, shows_unicode, span, wrapped};
 
 /// The width of a RAIDA's cell.
 const CELL_WIDTH: usize = 15;
@@ -51,34 +53,23 @@ pub(super) struct View {
     address: String,
     latest: Option<Observation>,
     signs: Signs,
-    helps: bool,
-    /// The index of the first session to show.
+    /// Which lines of the help are shown, if it is.
+    help: Option<Window>,
+    /// Which sessions are shown.
+    sessions: Window,
+}
+
+/// The part of a list that is shown.
+#[derive(Debug, Default, Clone, Copy)]
+struct Window {
+    /// The index of the first row to show.
     first: usize,
-    /// The number of sessions that had room when they were last shown.
+    /// The number of rows that had room when they were last shown.
     page: usize,
 }
 
-impl View {
-    pub(super) fn new(address: &str) -> Self {
-        let signs = Signs { unicode: shows_unicode() };
-        Self { address: clean(address), latest: None, signs, helps: false, first: 0, page: 1 }
-    }
-
-    pub(super) fn take(&mut self, observation: Observation) {
-        self.latest = Some(observation);
-    }
-
-    /// Shows the help, or hides it again.
-    pub(super) fn switch_help(&mut self) {
-        self.helps = !self.helps;
-    }
-
-    pub(super) fn helps(&self) -> bool {
-        self.helps
-    }
-
-    /// Scrolls. Drawing limits the position to the sessions that exist.
-    pub(super) fn scroll(&mut self, how: Scroll) {
+impl Window {
+    fn scroll(&mut self, how: Scroll) {
         let page = isize::try_from(self.page).unwrap_or(isize::MAX);
         self.first = match how {
             Scroll::Lines(by) => self.first.saturating_add_signed(by),
@@ -88,14 +79,52 @@ impl View {
         };
     }
 
+    /// The rows to show of `all` if `page` of them have room.
+    fn shown(&mut self, all: usize, page: usize) -> Range<usize> {
+        self.page = page.min(all);
+        self.first = self.first.min(all - self.page);
+        self.first..self.first + self.page
+    }
+}
+
+impl View {
+    pub(super) fn new(address: &str) -> Self {
+        let signs = Signs { unicode: shows_unicode() };
+        Self { address: clean(address), latest: None, signs, help: None, sessions: Window::default() }
+    }
+
+    pub(super) fn take(&mut self, observation: Observation) {
+        self.latest = Some(observation);
+    }
+
+    /// Shows the help, or hides it again.
+    pub(super) fn switch_help(&mut self) {
+        self.help = if self.helps() { None } else { Some(Window::default()) };
+    }
+
+    pub(super) fn helps(&self) -> bool {
+        self.help.is_some()
+    }
+
+    /// Scrolls. Drawing limits the position to the rows that exist.
+    pub(super) fn scroll(&mut self, how: Scroll) {
+        self.help.as_mut().unwrap_or(&mut self.sessions).scroll(how);
+    }
+
     /// The view in at most `height` lines of at most `width` characters.
     pub(super) fn lines(&mut self, width: usize, height: usize) -> Vec<Line> {
         let latest = self.latest.take();
-        let mut lines = match &latest {
-            _ if self.helps => help::lines(self.signs),
-            None => vec![Line::of(BOLD, "rke watch"), Line::of(DIM, format!("asking {} …", self.address))],
-            Some(Err(reason)) => self.gone(reason, width),
-            Some(Ok(seen)) => self.seen(seen, width, height),
+        let mut lines = match (&latest, &mut self.help) {
+            (_, Some(window)) => {
+                let lines = help::lines(self.signs, width);
+                let shown = window.shown(lines.len(), height.saturating_sub(1));
+                lines.get(shown).map_or(Vec::new(), <[Line]>::to_vec)
+            }
+            (None, _) => {
+                vec![Line::of(BOLD, "rke watch"), Line::of(DIM, format!("asking {} …", self.address))]
+            }
+            (Some(Err(reason)), _) => self.gone(reason, width),
+            (Some(Ok(seen)), _) => self.seen(seen, width, height),
         };
         self.latest = latest;
         lines.truncate(height.saturating_sub(1));
@@ -105,10 +134,7 @@ impl View {
 
     fn gone(&self, reason: &str, width: usize) -> Vec<Line> {
         let mut lines = vec![Line::of(BOLD, "rke watch").plus(Style::new(), format!("  {}", self.address))];
-        for line in clean(reason).lines() {
-            let signs: Vec<char> = line.chars().collect();
-            lines.extend(signs.chunks(width.max(1)).map(|signs| Line::of(BAD, String::from_iter(signs))));
-        }
+        lines.extend(wrapped(&clean(reason), width).lines().map(|line| Line::of(BAD, line)));
         lines.push(Line::of(DIM, "Waiting for it to come back."));
         lines
     }
@@ -116,7 +142,7 @@ impl View {
     fn seen(&mut self, seen: &Snapshot, width: usize, height: usize) -> Vec<Line> {
         let mut raidas = self.raidas(&seen.raidas.raidas, width);
         if height >= LEGEND_FROM {
-            raidas.push(self.signs.legend());
+            raidas.extend(self.signs.legend(width));
         }
         let room = height.saturating_sub(OTHER_LINES + raidas.len()).max(1);
         let mut lines = vec![self.head(seen), counts(seen), Line::default()];
@@ -143,14 +169,13 @@ impl View {
             return vec![Line::of(DIM, "No sessions.")];
         }
         // If not all sessions fit, the last line says which ones are shown.
-        self.page = if rows.len() > room { (room - 1).max(1) } else { rows.len() };
-        self.first = self.first.min(rows.len() - self.page);
-        let shown = self.first..self.first + self.page;
+        let page = if rows.len() > room { (room - 1).max(1) } else { rows.len() };
+        let shown = self.sessions.shown(rows.len(), page);
         let mut lines = vec![Line::of(DIM, TITLES.join(""))];
         let detail = |row: &SessionSummary| seen.details.get(row.session_id.as_str()).map(|shown| &**shown);
         let life = seen.status.config.session_timeout_sec;
         lines.extend(rows[shown.clone()].iter().map(|row| self.session(row, detail(row), life)));
-        if self.page < rows.len() && room > 1 {
+        if page < rows.len() && room > 1 {
             lines.push(Line::of(DIM, format!("{} to {} of {}", shown.start + 1, shown.end, rows.len())));
         }
         lines

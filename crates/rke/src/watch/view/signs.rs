@@ -4,17 +4,15 @@
 use anstyle::Style;
 
 use super::line::Line;
-use crate::terminal::{BAD, DIM, DOUBTFUL, GOOD};
+use crate::state::of_raida;
+use crate::terminal::DIM;
 
-/// A state of a RAIDA: its name in the API, its name for people, its style, and its mark in Unicode and ASCII.
-struct Mark(&'static str, &'static str, Style, [char; 2]);
+/// The states of a RAIDA, by their names in the API, each with its mark in Unicode and ASCII.
+const MARKS: [(&str, [char; 2]); 4] =
+    [("well", ['●', 'o']), ("failing", ['⊘', '/']), ("lying", ['▲', '!']), ("unknown", ['○', '.'])];
 
-const MARKS: [Mark; 4] = [
-    Mark("well", "healthy", GOOD, ['●', 'o']),
-    Mark("failing", "no response", DOUBTFUL, ['⊘', '/']),
-    Mark("lying", "wrong share", BAD, ['▲', '!']),
-    Mark("unknown", "not asked yet", DIM, ['○', '.']),
-];
+/// Blanks after a mark, which may be cut.
+const GAP: usize = 3;
 
 /// Rings for the remaining part of a session's life, from empty to full.
 const RINGS: [[char; 2]; 5] = [['○', '0'], ['◔', '1'], ['◑', '2'], ['◕', '3'], ['●', '4']];
@@ -32,9 +30,8 @@ impl Signs {
 
     /// The mark of a RAIDA in this state. A state that only later daemons know counts as unknown.
     pub(super) fn raida(self, state: &str) -> (Style, char) {
-        let known = MARKS.iter().find(|Mark(name, ..)| *name == state);
-        let Mark(.., style, signs) = known.unwrap_or(&MARKS[3]);
-        (*style, self.choose(*signs))
+        let (_, signs) = MARKS.iter().find(|(name, _)| *name == state).unwrap_or(&MARKS[3]);
+        (of_raida(state).0, self.choose(*signs))
     }
 
     /// The ring of a session with a lifetime of `life` seconds, of which `left` remain.
@@ -43,11 +40,19 @@ impl Signs {
         self.choose(RINGS[usize::try_from(quarters).map_or(4, |quarters| quarters.min(4))])
     }
 
-    /// The marks with their meanings.
-    pub(super) fn legend(self) -> Line {
-        MARKS.iter().fold(Line::default(), |line, Mark(_, words, style, signs)| {
-            line.plus(*style, self.choose(*signs).to_string()).plus(DIM, format!(" {words}   "))
-        })
+    /// The marks with their meanings, in lines of at most `width` columns where possible.
+    pub(super) fn legend(self, width: usize) -> Vec<Line> {
+        let mut lines = vec![Line::default()];
+        for (name, signs) in MARKS {
+            let (style, words) = of_raida(name);
+            let mark =
+                Line::of(style, self.choose(signs).to_string()).plus(DIM, format!(" {words}{:GAP$}", ""));
+            match lines.last_mut() {
+                Some(line) if line.width() + mark.width() <= width + GAP => line.append(mark),
+                _ => lines.push(mark),
+            }
+        }
+        lines
     }
 
     /// All rings, from full to empty.

@@ -51,7 +51,7 @@ fn seen(sessions: usize) -> Snapshot {
 
 fn view(latest: Option<Observation>) -> View {
     let signs = Signs { unicode: false };
-    View { address: "127.0.0.1:8080".into(), latest, signs, helps: false, first: 0, page: 1 }
+    View { address: "127.0.0.1:8080".into(), latest, signs, help: None, sessions: Window::default() }
 }
 
 fn plain(view: &mut View, width: usize, height: usize) -> Vec<String> {
@@ -146,7 +146,7 @@ fn help_covers_all_and_knows_the_signs() {
     view.switch_help();
     let lines = plain(&mut view, 100, 24);
     assert!(
-        lines.contains(&"  o healthy   / no response   ! wrong share   . not asked yet   ".into()),
+        lines.contains(&"o healthy   / no response   ! wrong share   . not asked yet   ".into()),
         "{lines:#?}"
     );
     assert!(lines.iter().any(|line| line.starts_with("  q  Esc  Ctrl-C    leave")), "{lines:#?}");
@@ -157,4 +157,29 @@ fn help_covers_all_and_knows_the_signs() {
 fn a_daemon_that_went_away_is_waited_for() {
     let lines = shown(Some(Err("no daemon\x1b[2J".into())), 80, 24);
     assert_eq!(lines[1..3], ["no daemon\u{fffd}[2J", "Waiting for it to come back."]);
+}
+
+#[test]
+fn in_a_narrow_terminal_help_is_whole_and_scrolls() {
+    let words = |lines: &[String]| -> Vec<String> {
+        lines.iter().flat_map(|line| line.split_whitespace()).map(String::from).collect()
+    };
+    let mut wide = view(None);
+    wide.switch_help();
+    let wide = plain(&mut wide, 200, 100);
+    for width in [26, 30, 40, 60, 80] {
+        let mut view = view(None);
+        view.switch_help();
+        let all = plain(&mut view, width, 200);
+        let cut =
+            [words(&wide[..wide.len() - 1]), words(&[WAY_OUT[..WAY_OUT.len().min(width)].into()])].concat();
+        assert_eq!(words(&all), cut, "{width}");
+        let page = plain(&mut view, width, 10);
+        assert_eq!(page[..9], all[..9], "{width}");
+        view.scroll(Scroll::Pages(1));
+        let next = 9.min(all.len() - 10);
+        assert_eq!(plain(&mut view, width, 10)[..9], all[next..next + 9], "{width}");
+        view.scroll(Scroll::Last);
+        assert_eq!(plain(&mut view, width, 10)[..9], all[all.len() - 10..all.len() - 1], "{width}");
+    }
 }

@@ -102,7 +102,7 @@ async fn no_state_of_the_page_has_a_serious_finding() {
     browser.until_text("#open-full", "All 2 places are taken");
     check(&mut browser, "full");
     detour.daemon.stop().await;
-    browser.until_text("#lost", "The daemon does not answer.");
+    browser.until_text("#lost", "The daemon does not respond.");
     check(&mut browser, "daemon gone");
     detour.network.stop().await;
 }

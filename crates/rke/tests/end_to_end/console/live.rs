@@ -52,9 +52,9 @@ async fn the_page_says_that_the_daemon_has_gone_and_comes_back_with_it() {
     let daemon = program.daemon;
     let mut browser = console_of(daemon);
     drop(program);
-    browser.until_text("#lost", "The daemon does not answer.");
-    browser.until_text("#link", "Not answering");
-    browser.until("document.title === 'Daemon away – rke console'");
+    browser.until_text("#lost", "The daemon does not respond.");
+    browser.until_text("#link", "Not responding");
+    browser.until("document.title === 'Daemon not responding – rke console'");
     assert_eq!(browser.evaluate("document.querySelector('#console').inert"), true);
     let _program = Program::serve(dir.path(), &daemon.to_string(), &[]);
     live(&mut browser);

@@ -291,10 +291,12 @@ async fn the_requests_that_are_shown_run_as_they_are() {
     browser.until_text("#try-result", "ciphertext");
     let dir = tempfile::tempdir().expect("a folder");
     for command in ["rke_encrypt", "rke_decrypt"] {
-        for (tab, program, file) in [(1, "sh", "a.sh"), (2, "node", "a.mjs"), (3, "go", "a.go")] {
+        for (tab, program, file) in
+            [(1, "sh", "a.sh"), (2, "node", "a.mjs"), (3, "go", "a.go"), (4, "python3", "a.py")]
+        {
             browser.click(&format!(".tab:nth-child({tab})"));
             let file = dir.path().join(file);
-            std::fs::write(&file, browser.text("#code-text")).expect("written");
+            std::fs::write(&file, browser.text("#try-code")).expect("written");
             let file = file.to_str().expect("UTF-8");
             let arguments = if program == "go" { vec!["run", file] } else { vec![file] };
             let printed = run(program, &arguments);

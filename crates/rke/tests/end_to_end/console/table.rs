@@ -104,6 +104,11 @@ async fn a_deletion_leaves_a_receipt_that_can_be_read_and_copied() {
     for part in ["Deleted by a request", "Has proven that it has wiped its copy", "nothing found", &id[..8]] {
         browser.until_text("#receipt-facts", part);
     }
+    // With the date, the seconds and the time zone: a receipt is read elsewhere and later.
+    let ended = browser.evaluate(
+        "/Ended\\d{1,2} \\w+ \\d{4}, \\d\\d:\\d\\d:\\d\\d [A-Z][A-Z0-9+:-]*How/.test(document.querySelector('#receipt-facts').textContent)",
+    );
+    assert_eq!(ended, json!(true), "{}", browser.text("#receipt-facts"));
     browser.evaluate(
         "navigator.clipboard.writeText = async (text) => { window.copied = text }; document.querySelector('#receipt-copy').click()",
     );
@@ -157,5 +162,39 @@ async fn no_column_is_narrower_than_its_heading_on_a_tablet() {
             assert_eq!(cut, json!([]), "{view} at {width}");
         }
     }
+    stage.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_shows_the_beginning_of_its_id_at_every_width() {
+    let stage = Stage::new().await;
+    let id = stage.create_id().await;
+    let mut browser = console_of(stage.daemon.address());
+    until_sessions(&mut browser, 1);
+    for width in [360, 768, 1280] {
+        browser.appear((width, 900, 1), Theme::Light);
+        let shown = browser.evaluate(
+            "{ const id = document.querySelector('.session .row-id'); const { width, right } = id.getBoundingClientRect(); \
+             id.checkVisibility() && width > 40 && right < innerWidth ? id.textContent : null }",
+        );
+        assert_eq!(shown, json!(id[..8]), "{width}");
+    }
+    stage.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_button_opens_a_session_and_weak_shares_are_not_about_deletions() {
+    let stage = Stage::new().await;
+    let mut browser = console_of(stage.daemon.address());
+    go(&mut browser, "sessions");
+    browser.until("document.querySelector('#session-empty').checkVisibility()");
+    let buttons = browser.evaluate(
+        "[...document.querySelectorAll('#sessions button')].filter((one) => one.checkVisibility() && /open/i.test(one.textContent)) \
+         .map((one) => one.textContent)",
+    );
+    assert_eq!(buttons, json!(["Open session"]));
+    go(&mut browser, "security");
+    browser.until_text("#memory-facts", "weak shares allowed for");
+    assert!(!browser.text("#deletions-facts").contains("weak"), "{}", browser.text("#deletions-facts"));
     stage.stop().await;
 }

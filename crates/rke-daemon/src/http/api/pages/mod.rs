@@ -3,6 +3,7 @@
 //! to.
 
 pub(in crate::http) mod book;
+pub(in crate::http) mod entrance;
 
 use axum::http::{HeaderName, header};
 use axum::response::IntoResponse;
@@ -71,6 +72,7 @@ pub(in crate::http) static FILES: [File; 48] = [
     file!("/console/", "console", "failures.js", JS),
     file!("/console/", "console", "gate.js", JS),
     file!("/console/", "console", "keys.js", JS),
+    file!("/console/", "console", "languages.js", JS),
     file!("/console/", "console", "listing.js", JS),
     file!("/console/", "console", "main.js", JS),
     file!("/console/", "console", "menu.js", JS),
@@ -80,6 +82,7 @@ pub(in crate::http) static FILES: [File; 48] = [
     file!("/console/", "console", "receipt.js", JS),
     file!("/console/", "console", "ring.js", JS),
     file!("/console/", "console", "router.js", JS),
+    file!("/console/", "console", "samples.js", JS),
     file!("/console/", "console", "sessions.js", JS),
     file!("/console/", "console", "shortcuts.js", JS),
     file!("/console/", "console", "snippets.js", JS),
@@ -89,13 +92,11 @@ pub(in crate::http) static FILES: [File; 48] = [
     file!("/console/", "console", "words.js", JS),
     file("/docs", HTML, include_bytes!("../../../../reference/index.html")),
     file!("/docs/", "reference", "introduction.js", JS),
-    file!("/docs/", "reference", "languages.js", JS),
     file!("/docs/", "reference", "main.js", JS),
     file!("/docs/", "reference", "operation.js", JS),
     file!("/docs/", "reference", "prose.js", JS),
     file!("/docs/", "reference", "reference.css", CSS),
     file!("/docs/", "reference", "request.js", JS),
-    file!("/docs/", "reference", "samples.js", JS),
     file!("/docs/", "reference", "schema.js", JS),
     file!("/docs/", "reference", "search.js", JS),
     file!("/docs/", "reference", "tryit.js", JS),

@@ -220,7 +220,7 @@ pub(super) async fn take(browser: &mut Browser, album: &Album) {
     console.of_all().await;
     console.visit("overview");
     stage.daemon.stop().await;
-    browser.until_text("#lost", "The daemon does not answer.");
+    browser.until_text("#lost", "The daemon does not respond.");
     album.take(browser, "away");
     stage.network.stop().await;
 

@@ -11,6 +11,7 @@ super::files! {
     "0008-api-reference.html",
     "0009-book.html",
     "0010-late-readers.html",
+    "404.html",
     "api.html",
     "application-developer.html",
     "architecture.html",

@@ -1,6 +1,6 @@
 // A request in the words of a shell and of three languages, each ready to run.
 
-import { hasToken } from '/console/api.js';
+import { hasToken } from './api.js';
 
 // What a shell takes as it is.
 const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`;

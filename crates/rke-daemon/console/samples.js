@@ -1,7 +1,7 @@
-// The request of a form, as a program or a command makes it: one tab for each language. The language that was chosen
-// last is shown for every operation.
+// A request as a command or a program makes it: one tab for each language. The language that was chosen last is shown
+// for every request.
 
-import { copy, make, write } from '/console/dom.js';
+import { copy, make, write } from './dom.js';
 import { LANGUAGES } from './languages.js';
 
 const KEPT = 'rke-language';
