@@ -42,6 +42,7 @@ mod liars;
 mod lifetimes;
 mod listener;
 mod many_domains;
+mod mistaken;
 mod names;
 mod node;
 mod openapi;
