@@ -70,6 +70,7 @@ mod support;
 mod systemd;
 mod tunnel;
 mod unit_tests;
+mod usage;
 mod victims;
 mod watch;
 mod weak;
