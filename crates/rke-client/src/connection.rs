@@ -67,9 +67,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transport for S {}
 
 fn bearer(path: &Path) -> Result<HeaderValue, Error> {
     let wrong = |error| Error::Token { path: path.into(), error };
+    let invalid = |what| wrong(io::Error::new(io::ErrorKind::InvalidData, what));
     let token = fs::read_to_string(path).map_err(wrong)?;
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
-        .map_err(|_| wrong(io::Error::new(io::ErrorKind::InvalidData, "it does not hold a token")))?;
+    let token = Some(token.trim()).filter(|token| !token.is_empty()).ok_or_else(|| invalid("it is empty"))?;
+    let mut value =
+        HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| invalid("it does not hold a token"))?;
     value.set_sensitive(true);
     Ok(value)
 }

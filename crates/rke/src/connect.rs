@@ -78,9 +78,11 @@ async fn in_one_line(error: &Error, client: &Client, session: &str) -> String {
                 cause(client, session).await
             )
         }
-        Error::NoDaemon { .. } | Error::Silent { .. } | Error::Token { .. } | Error::SessionGone(_) => {
-            format!("{error}; {}", error.remedy())
-        }
+        Error::NoDaemon { .. }
+        | Error::Silent { .. }
+        | Error::Token { .. }
+        | Error::TokenRejected { .. }
+        | Error::SessionGone(_) => format!("{error}; {}", error.remedy()),
         error => error.to_string(),
     }
 }

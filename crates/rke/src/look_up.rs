@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rke_client::response::{Raidas, Status};
 use rke_engine::Domain;
-use rke_engine::discovery::{Discovered, Discovery, DiscoveryError, Published, Validation, reach};
+use rke_engine::discovery::{Discovered, Discovery, DiscoveryError, Failure, Published, Validation, reach};
 use rke_host::directory;
 use rke_proto::RaidaIndex;
 use rke_proto::directory::Directory;
@@ -41,7 +41,7 @@ pub(crate) async fn discover(
     let reach = reach(dns_server, options.allow_private_raidas);
     let discovery = Discovery::new(dns_server, Validation::off(), directory, reach);
     let found = timeout(PATIENCE, discovery.discover(domain)).await;
-    let found = found.unwrap_or(Err(DiscoveryError::TimedOut)).map_err(|error| error.to_string())?;
+    let found = found.unwrap_or(Err(DiscoveryError::TimedOut)).map_err(|error| in_words(&error))?;
     Ok((discovery, found))
 }
 
@@ -52,6 +52,18 @@ pub(crate) async fn published(options: &LookUpOptions, domain: &Domain) -> Publi
     let published = timeout(PATIENCE, discovery.published(domain)).await;
     let too_late = || DiscoveryError::TimedOut;
     published.unwrap_or_else(|_| Published { targets: Err(too_late()), texts: Err(too_late()) })
+}
+
+/// The error in words. What the daemon advises its operator is a flag of the command itself here.
+pub(crate) fn in_words(error: &DiscoveryError) -> String {
+    const ADVICE: &str = "Check the network, or name a DNS server with --dns-server";
+    match error {
+        DiscoveryError::TimedOut => format!("no response from DNS in time. {ADVICE}"),
+        DiscoveryError::LookUp { record, name, failure: Failure::Unanswered(servers) } => {
+            format!("{record} look-up of {name}: {servers}. {ADVICE}")
+        }
+        error => error.to_string(),
+    }
 }
 
 /// The endpoints that the daemon's guardians agree on.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
+use rke_client::Error;
 use rke_client::response::{Raidas, Status};
 use rke_engine::Domain;
 use rke_engine::discovery::{Discovered, Discovery, DiscoveryError};
@@ -51,7 +52,10 @@ struct Pinged {
 pub(crate) async fn run(options: &PingOptions) -> Result<()> {
     let domain = Domain::new(&options.domain)
         .ok_or_else(|| WrongSettings(anyhow!("{:?} is not a domain name", options.domain)))?;
-    let (status, raidas) = daemon(&options.output).await;
+    let (status, raidas) = match options.look_up.dns_server {
+        Some(_) => daemon(&options.output).await.unwrap_or_default(),
+        None => daemon(&options.output).await?,
+    };
     let began = Instant::now();
     let found = discover(&options.look_up, &domain, status.as_ref(), raidas.as_ref()).await;
     let took = began.elapsed();
@@ -79,12 +83,16 @@ pub(crate) async fn run(options: &PingOptions) -> Result<()> {
     if pinged.success { Ok(()) } else { Err(Exit(1).into()) }
 }
 
-/// The daemon's status and RAIDAs, which help to find a domain.
-async fn daemon(output: &Output) -> (Option<Status>, Option<Raidas>) {
+/// The daemon's status and RAIDAs, which help to find a domain. Where no daemon responds, ping does without.
+///
+/// # Errors
+/// A daemon is there and refuses: its DNS server stays unknown, and the system's may find something else.
+async fn daemon(output: &Output) -> Result<(Option<Status>, Option<Raidas>), Error> {
     let client = output.daemon.client().with_timeout(DAEMON_PATIENCE.min(output.daemon.timeout()));
     match client.status().await {
-        Ok(status) => (Some(status), client.raidas().await.ok()),
-        Err(_) => (None, None),
+        Ok(status) => Ok((Some(status), client.raidas().await.ok())),
+        Err(error @ (Error::NotAllowed(_) | Error::Token { .. } | Error::TokenRejected { .. })) => Err(error),
+        Err(_) => Ok((None, None)),
     }
 }
 

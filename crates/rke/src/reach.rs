@@ -15,6 +15,8 @@ use tokio::task::JoinSet;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
+use crate::look_up::in_words;
+
 /// How long a Content Server may take to accept a connection.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -41,8 +43,7 @@ pub(crate) async fn content_server(
 }
 
 async fn connect(discovery: &Discovery, server: &ServerName) -> Result<Duration, String> {
-    let addresses =
-        discovery.addresses(&server.host, server.port).await.map_err(|error| error.to_string())?;
+    let addresses = discovery.addresses(&server.host, server.port).await.map_err(|error| in_words(&error))?;
     let began = Instant::now();
     let refused = |error: io::Error| ContactError::from(error).to_string();
     TcpStream::connect(addresses.as_slice()).await.map_err(refused)?;

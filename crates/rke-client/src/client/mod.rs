@@ -226,7 +226,14 @@ impl Client {
         match serde_json::from_str::<Value>(&raw.text) {
             Ok(response) if response["error"] == true => {
                 let Raw { status, text, retry_after } = raw;
-                Refusal { code: status, text, response, retry_after }.into_error()
+                let refusal = Refusal { code: status, text, response, retry_after };
+                match (status, &self.token_file) {
+                    (401, Some(path)) => {
+                        let (address, path) = (self.address.clone(), path.clone());
+                        Error::TokenRejected { address, path, refusal }
+                    }
+                    _ => refusal.into_error(),
+                }
             }
             _ => self.not_understood(format!("status {} without the JSON of an error", raw.status)),
         }

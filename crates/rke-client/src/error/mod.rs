@@ -43,6 +43,16 @@ pub enum Error {
         /// The message of the system.
         error: io::Error,
     },
+    /// The daemon does not accept the token.
+    #[error("the daemon at {address} does not accept the token in {path}")]
+    TokenRejected {
+        /// The daemon's address.
+        address: String,
+        /// The file.
+        path: PathBuf,
+        /// The daemon's response.
+        refusal: Refusal,
+    },
     /// The session does not exist or has expired.
     #[error("{0}")]
     SessionGone(Refusal),
@@ -104,6 +114,9 @@ impl Error {
                 "check which program listens there, and whether daemon and client have the same version"
             }
             Self::Token { .. } => "name the file `token` of the daemon's data folder",
+            Self::TokenRejected { .. } => {
+                "name the file `token` of this daemon's data folder; the daemon writes a new one at each start"
+            }
             Self::SessionGone(_) => "open a new session",
             Self::FreshKeyNeeded(_) => "open a session with a fresh key",
             Self::Altered(_) => {
@@ -123,7 +136,8 @@ impl Error {
     /// The daemon's own words, if it responded with an error.
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
-            Self::SessionGone(refusal)
+            Self::TokenRejected { refusal, .. }
+            | Self::SessionGone(refusal)
             | Self::FreshKeyNeeded(refusal)
             | Self::Altered(refusal)
             | Self::TryLater(refusal)

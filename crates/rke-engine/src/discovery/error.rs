@@ -78,7 +78,7 @@ pub enum DiscoveryError {
     )]
     Unsupported,
     /// The deadline passed.
-    #[error("no response from DNS in time; check the network, or name a DNS server with --dns-server")]
+    #[error("no response from DNS in time; check the network, or start the daemon with --dns-server IP:PORT")]
     TimedOut,
 }
 
@@ -145,12 +145,12 @@ pub enum Failure {
     #[error("there is no such record")]
     NoRecord,
     /// No server gave a response about the name.
-    #[error("{0}. Check the network, or name a DNS server with --dns-server")]
+    #[error("{0}. Check the network, or start the daemon with --dns-server IP:PORT")]
     Unanswered(Unanswered),
     /// The response is forged, or signed wrongly.
     #[error(
         "the response fails DNSSEC validation: it is forged, signed wrongly, or the DNS server leaves out what \
-         validation needs. Ask the operator of the domain, or name a DNS server that passes DNSSEC on with --dns-server"
+         validation needs. Ask the operator of the domain, or start the daemon with --dns-server and one that passes DNSSEC on"
     )]
     Bogus,
     /// The response is not signed, but has to be.

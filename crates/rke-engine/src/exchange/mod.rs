@@ -24,7 +24,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use futures_util::future::maybe_done;
 use rke_host::udp::{Courier, Ended, Pool, Step, Watcher};
-use rke_host::wallet::{Envelope1, Wallet, WalletError};
+use rke_host::wallet::{Envelope1, Wallet};
 use rke_proto::round::{self, Fault, Round};
 use rke_proto::{Bitmap, ContentServerId, Form, RaidaIndex};
 use tokio::time::{Instant, timeout_at};
@@ -243,10 +243,9 @@ impl Exchange {
         let required = usize::from(sets.required);
         let trusted = self.trust_check(domain, Offer { cs_id: set.cs_id, form });
         let width = form.share_width();
-        let proving = self.prove(set, wallet, (width, self.envelope_1(domain)), required, trusted);
+        let proving = self.prove(set, wallet.clone(), (width, self.envelope_1(domain)), required, trusted);
         let proven = timeout_at(deadline, proving).await;
-        let (standing, recipients) =
-            proven.map_err(|_| WalletError::Unreadable(io::ErrorKind::TimedOut.into()))??;
+        let (standing, recipients) = proven.map_err(|_| wallet.timed_out())??;
         let asked_at = AskedAt::now();
         let context = new_context(set, asked_at)?;
         let round = Round::collect_shares(recipients, width, &context, round::RoundConfig::new(required));

@@ -2,6 +2,7 @@
 //! end: after a cut, the client's response is dropped without [`Coming::End`]. The Content Server is notified by a
 //! record of type 2, or by a reset if the data to it had already ended. `docs/protocol.md` section 7, "Records".
 
+use std::fmt::Display;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -50,7 +51,11 @@ impl Uses<'_> {
 impl Tunnel {
     /// Moves data until the tunnel is over. `upload` is the client's data: an error in it is a cut. `download` takes
     /// the data that arrives. It is dropped without [`Coming::End`] if that data was cut.
-    pub async fn run<E>(self, upload: impl Stream<Item = Result<Bytes, E>>, download: mpsc::Sender<Coming>) {
+    pub async fn run<E: Display>(
+        self,
+        upload: impl Stream<Item = Result<Bytes, E>>,
+        download: mpsc::Sender<Coming>,
+    ) {
         let Self { sessions, id, mut open, mut sender, mut receiver } = self;
         let uses = Uses { sessions: &sessions, id };
         // Keeps the client's response open until the reason is noted, so that the client can ask for it.
@@ -71,7 +76,9 @@ impl Tunnel {
             Err(cut) => cut,
         };
         match cut {
-            Cut::Client | Cut::SessionEnded(_) => tracing::info!(reason = %cut, "a tunnel was cut"),
+            Cut::Upload(_) | Cut::Client | Cut::SessionEnded(_) => {
+                tracing::info!(reason = %cut, "a tunnel was cut")
+            }
             _ => tracing::warn!(reason = %cut, "a tunnel was cut"),
         }
         if let Some((code, text)) = cut.farewell() {
@@ -86,7 +93,7 @@ impl Tunnel {
 }
 
 /// Moves data in both directions. Either may end first.
-async fn both_ways<E>(
+async fn both_ways<E: Display>(
     uses: &Uses<'_>,
     sender: &mut Sender,
     receiver: &mut Receiver,
@@ -112,14 +119,14 @@ async fn both_ways<E>(
     }
 }
 
-async fn pass_up<E>(
+async fn pass_up<E: Display>(
     uses: &Uses<'_>,
     sender: &mut Sender,
     upload: impl Stream<Item = Result<Bytes, E>>,
 ) -> Result<(), Cut> {
     let mut upload = pin!(upload);
     while let Some(piece) = upload.next().await {
-        let piece = piece.map_err(|_| Cut::Client)?;
+        let piece = piece.map_err(|error| Cut::Upload(error.to_string()))?;
         uses.note()?;
         match sender.data(&piece).await {
             // The other end may have reported the outcome before it closed: what it sent is read to its end.

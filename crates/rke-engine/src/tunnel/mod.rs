@@ -67,7 +67,10 @@ pub(crate) enum Cut {
     /// The session's key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// The client's request was not complete, or the client no longer waits for the response.
+    /// The client's data has no end.
+    #[error("{0}")]
+    Upload(String),
+    /// The client no longer waits for the response.
     #[error("the client hung up before the end")]
     Client,
     /// The Content Server broke it off.
@@ -100,7 +103,9 @@ impl Cut {
         match self {
             Self::SessionEnded(code) => Some((*code, in_words(*code))),
             Self::Key(_) => Some((BreakCode::Other, "the session's key cannot be used")),
-            Self::Client => Some((BreakCode::Other, "the client hung up before the end of its data")),
+            Self::Upload(_) | Self::Client => {
+                Some((BreakCode::Other, "the client hung up before the end of its data"))
+            }
             Self::Connection(_) | Self::Refused(_) | Self::Untrusted(_) => {
                 Some((BreakCode::Other, "the data that arrived is incomplete"))
             }

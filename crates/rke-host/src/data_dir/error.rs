@@ -1,9 +1,11 @@
 //! Why a data directory cannot be used, and how to repair it.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rke_secret::SecretError;
+use rustix::process::geteuid;
 
 use super::Role;
 
@@ -18,6 +20,22 @@ pub enum DataDirError {
         /// To which file or folder.
         path: PathBuf,
         source: io::Error,
+    },
+    /// This process may not make, read or write a file or folder.
+    #[error(
+        "cannot {action} {path}: this runs as the user with uid {own}, and {place} belongs to {}",
+        whose_and_what_to_do(place, *.owner, *.own)
+    )]
+    Denied {
+        /// What was being done.
+        action: &'static str,
+        /// To which file or folder.
+        path: PathBuf,
+        /// The innermost part of the path that can be looked at.
+        place: PathBuf,
+        owner: u32,
+        /// This process's user.
+        own: u32,
     },
     /// Another process has it.
     #[error("{0} is in use by another process; stop that one, or choose another with --data-dir")]
@@ -93,5 +111,31 @@ pub enum DataDirError {
 
 pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DataDirError + use<> {
     let path = path.to_path_buf();
-    move |source| DataDirError::Io { action, path, source }
+    move |source| match owned_part(&path) {
+        // An error of `open_own` says more.
+        Some((place, owner)) if is_denied(&source) => {
+            DataDirError::Denied { action, path, place, owner, own: geteuid().as_raw() }
+        }
+        _ => DataDirError::Io { action, path, source },
+    }
+}
+
+/// Whether the system denies it.
+fn is_denied(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied && error.get_ref().is_none()
+}
+
+/// The innermost part of the path that can be looked at, and whose it is.
+fn owned_part(path: &Path) -> Option<(PathBuf, u32)> {
+    let path = std::path::absolute(path).ok()?;
+    path.ancestors().find_map(|part| Some((part.into(), part.symlink_metadata().ok()?.uid())))
+}
+
+fn whose_and_what_to_do(place: &Path, owner: u32, own: u32) -> String {
+    match owner == own {
+        true => format!("that user, who may not use it either; run `chmod u+rwX {}`", place.display()),
+        false => format!(
+            "uid {owner}; run this as that user, with `sudo -u '#{owner}'` in front, or name another folder with --data-dir"
+        ),
+    }
 }

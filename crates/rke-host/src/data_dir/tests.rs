@@ -153,3 +153,30 @@ fn no_file_of_it_is_opened_through_a_link() {
     }
     open().expect("a data directory");
 }
+
+#[test]
+fn what_the_system_denies_says_whose_it_is_and_what_to_do() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (own, inner) = (geteuid().as_raw(), dir.path().join("new/file"));
+    let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+    let error = io_error("read", &inner)(denied()).to_string();
+    let (inner, place) = (inner.display(), dir.path().display());
+    let expected = format!(
+        "cannot read {inner}: this runs as the user with uid {own}, and {place} belongs to that user, who may not use it \
+         either; run `chmod u+rwX {place}`"
+    );
+    assert_eq!(error, expected);
+    // Only the system's own error is about the rights of this user.
+    let refused = io_error("read", dir.path())(io::Error::new(io::ErrorKind::PermissionDenied, "a reason"));
+    assert!(matches!(refused, DataDirError::Io { .. }), "{refused}");
+    let missing = io_error("read", dir.path())(io::ErrorKind::NotFound.into());
+    assert!(matches!(missing, DataDirError::Io { .. }), "{missing}");
+    if geteuid().is_root() {
+        std::os::unix::fs::chown(dir.path(), Some(4242), None).expect("an owner");
+        let error = io_error("read", dir.path())(denied()).to_string();
+        assert!(
+            error.contains("belongs to uid 4242; run this as that user, with `sudo -u '#4242'`"),
+            "{error}"
+        );
+    }
+}

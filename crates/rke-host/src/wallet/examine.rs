@@ -38,7 +38,7 @@ pub fn examine(path: &Path) -> Result<Contents, WalletError> {
         contents.add(&wallet, path, &file?, &mut known);
     }
     match contents.files + contents.unusable.len() {
-        0 => Err(WalletError::Empty),
+        0 => Err(WalletError::Empty(path.into())),
         _ => Ok(contents),
     }
 }

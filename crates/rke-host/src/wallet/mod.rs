@@ -26,20 +26,24 @@ const COIN_FOLDERS: [&str; 2] = ["Bank", "Fracked"];
 #[derive(Debug, thiserror::Error)]
 pub enum WalletError {
     /// The path does not start at the root.
-    #[error("the wallet path must be absolute")]
-    NotAbsolute,
+    #[error("the wallet path {0} must be absolute")]
+    NotAbsolute(PathBuf),
     /// The wallet, or one of its coin folders, is outside the folder for wallets.
     #[error("it leads out of the folder that --wallet-root names")]
     Outside,
     /// It does not exist, or cannot be read.
-    #[error("cannot open the wallet folder: {0}")]
-    Unreadable(io::Error),
+    #[error("cannot open the wallet folder {path}: {source}")]
+    Unreadable {
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
     /// It is a file.
-    #[error("the wallet path is not a folder")]
-    NotAFolder,
+    #[error("the wallet path {0} is not a folder")]
+    NotAFolder(PathBuf),
     /// No coin files at all.
-    #[error("the wallet is empty: no .bin files in its Bank and Fracked folders")]
-    Empty,
+    #[error("the wallet {0} is empty: no .bin files in its Bank and Fracked folders")]
+    Empty(PathBuf),
     /// Coin files, but not enough usable coins.
     #[error("the wallet has a usable coin for only {usable} of {required} required RAIDAs{}", join_skipped(.skipped))]
     TooFewCoins {
@@ -119,7 +123,7 @@ pub fn prove(
         }
     }
     if files == 0 {
-        return Err(WalletError::Empty);
+        return Err(WalletError::Empty(wallet.path()));
     }
     let coins = |raida: RaidaIndex| found.coins[raida.position()].as_slice();
     let proofs = raidas.iter().filter_map(|raida| proof(*raida, coins(*raida), envelope).transpose());

@@ -44,18 +44,30 @@ impl Wallet {
         Self { path, root: Some(root) }
     }
 
+    /// Its whole path, for messages.
+    pub(super) fn path(&self) -> PathBuf {
+        self.root.as_ref().map_or_else(|| self.path.clone(), |root| root.path_of(&self.path))
+    }
+
+    /// The error for a file system that takes too long.
+    pub fn timed_out(&self) -> WalletError {
+        WalletError::Unreadable { path: self.path(), source: io::ErrorKind::TimedOut.into() }
+    }
+
     /// Checks that it can be a wallet: absolute, a folder, readable.
     ///
     /// # Errors
     /// [`WalletError`].
     pub fn check(&self) -> Result<(), WalletError> {
         if self.root.is_none() && !self.path.is_absolute() {
-            return Err(WalletError::NotAbsolute);
+            return Err(WalletError::NotAbsolute(self.path()));
         }
         self.open(Path::new(""), FOLDER).map(drop).map_err(|error| match error {
             OpenError::Outside => WalletError::Outside,
-            OpenError::Io(error) if error.kind() == io::ErrorKind::NotADirectory => WalletError::NotAFolder,
-            OpenError::Io(error) => WalletError::Unreadable(error),
+            OpenError::Io(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                WalletError::NotAFolder(self.path())
+            }
+            OpenError::Io(source) => WalletError::Unreadable { path: self.path(), source },
         })
     }
 

@@ -95,9 +95,9 @@ fn a_wallet_holds_the_coins_of_its_readable_files_that_are_of_use_somewhere() {
         !holds_coins(&Wallet::at(wallet.path()), &[other]).expect("a wallet"),
         "another denomination is another coin"
     );
-    assert!(matches!(holds_coins(&Wallet::at("relative"), &[]), Err(WalletError::NotAbsolute)));
+    assert!(matches!(holds_coins(&Wallet::at("relative"), &[]), Err(WalletError::NotAbsolute(_))));
     let gone = holds_coins(&Wallet::at(wallet.path().join("gone")), &[id(2)]);
-    assert!(matches!(gone, Err(WalletError::Unreadable(_))));
+    assert!(matches!(gone, Err(WalletError::Unreadable { .. })));
 }
 
 #[test]
@@ -176,17 +176,17 @@ fn each_wrong_path_has_its_own_error() {
     let prove = |path: &Path| {
         prove(&Wallet::at(path), &raidas(), ShareWidth::Wide, Envelope1::Refused, 13).err().expect("an error")
     };
-    assert!(matches!(prove(Path::new("relative")), WalletError::NotAbsolute));
-    assert!(matches!(prove(&wallet.path().join("missing")), WalletError::Unreadable(_)));
-    assert!(matches!(prove(wallet.path()), WalletError::Empty));
+    assert!(matches!(prove(Path::new("relative")), WalletError::NotAbsolute(_)));
+    assert!(matches!(prove(&wallet.path().join("missing")), WalletError::Unreadable { .. }));
+    assert!(matches!(prove(wallet.path()), WalletError::Empty(_)));
     put(&wallet, "file", b"");
-    assert!(matches!(prove(&wallet.path().join("file")), WalletError::NotAFolder));
+    assert!(matches!(prove(&wallet.path().join("file")), WalletError::NotAFolder(_)));
 }
 
 #[test]
 fn a_look_counts_what_can_be_used_where_and_names_what_cannot() {
     let wallet = wallet();
-    assert!(matches!(examine::examine(wallet.path()), Err(WalletError::Empty)));
+    assert!(matches!(examine::examine(wallet.path()), Err(WalletError::Empty(_))));
     let mut some = ALL;
     some[7] = CoinStatus::Unusable;
     put(&wallet, "Bank/a.bin", &coin_file(ALL, &[1, 2]));

@@ -13,7 +13,7 @@ use super::listing::{Format, Listing};
 use super::look_up::LookUpOptions;
 use super::session::SessionCommand;
 use super::{complete, examples, parse_cs_id};
-use crate::parse::{parse_domain_for_daemon, parse_host};
+use crate::parse::{parse_daemon, parse_domain_for_daemon, parse_host, parse_session};
 
 /// Commands that ask a running daemon.
 #[derive(Subcommand)]
@@ -44,7 +44,7 @@ pub(crate) enum AskCommand {
     #[command(after_help = examples::CONNECT)]
     Connect {
         /// The session's id, or enough of its beginning.
-        #[arg(value_name = "SESSION", add = ArgValueCandidates::new(complete::sessions))]
+        #[arg(value_name = "SESSION", value_parser = parse_session, add = ArgValueCandidates::new(complete::sessions))]
         session: String,
         #[command(flatten)]
         output: Output,
@@ -151,7 +151,7 @@ impl FormOptions {
 #[derive(Args)]
 pub(crate) struct Ends {
     /// The session's id, or enough of its beginning.
-    #[arg(value_name = "SESSION", add = ArgValueCandidates::new(complete::sessions))]
+    #[arg(value_name = "SESSION", value_parser = parse_session, add = ArgValueCandidates::new(complete::sessions))]
     pub(crate) session: String,
     /// The file to read; standard input if this is missing or `-`.
     #[arg(value_name = "FILE")]
@@ -245,6 +245,7 @@ pub(crate) struct DaemonOptions {
         value_name = "ADDRESS",
         env = "RKE_DAEMON",
         default_value = "127.0.0.1:8080",
+        value_parser = parse_daemon,
         help_heading = "Daemon"
     )]
     pub(crate) address: String,

@@ -10,6 +10,7 @@ mod examples;
 pub(crate) mod help;
 pub(crate) mod listing;
 pub(crate) mod look_up;
+mod mistake;
 pub(crate) mod net;
 pub(crate) mod session;
 pub(crate) mod session_keys;
@@ -28,6 +29,7 @@ use self::coin::{CoinCommand, WalletCommand};
 use self::content_server::ContentServerCommand;
 use self::net::NetCommand;
 use self::trust::TrustCommand;
+use crate::parse::parse_session;
 use crate::protection::Protection;
 use crate::sandbox::SandboxOptions;
 use crate::settings::ServeOptions;
@@ -90,7 +92,7 @@ pub(crate) enum AuditCommand {
     /// Print the tag that stands for a session in the audit log.
     Tag {
         /// The session's id.
-        #[arg(value_name = "SESSION")]
+        #[arg(value_name = "SESSION", value_parser = parse_session)]
         session: String,
         /// The daemon's data folder, which has the key.
         #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]

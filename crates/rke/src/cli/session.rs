@@ -8,7 +8,7 @@ use rke_client::{CachedKey, KeyChoice, OtherEnd, Receipt};
 
 use super::complete;
 use super::listing::Listing;
-use crate::parse::parse_domain_for_daemon;
+use crate::parse::{parse_domain_for_daemon, parse_session};
 
 #[derive(Subcommand)]
 pub(crate) enum SessionCommand {
@@ -29,13 +29,13 @@ pub(crate) enum SessionCommand {
     /// Show one session.
     Show {
         /// Its id, or enough of its beginning.
-        #[arg(add = ArgValueCandidates::new(complete::sessions))]
+        #[arg(value_parser = parse_session, add = ArgValueCandidates::new(complete::sessions))]
         id: String,
     },
     /// Let sessions live for their full time again.
     Renew {
         /// Their ids, or enough of the beginning of each.
-        #[arg(value_name = "ID", required = true, add = ArgValueCandidates::new(complete::sessions))]
+        #[arg(value_name = "ID", required = true, value_parser = parse_session, add = ArgValueCandidates::new(complete::sessions))]
         ids: Vec<String>,
     },
     /// End some or all sessions, and wipe their keys.
@@ -47,7 +47,7 @@ pub(crate) enum SessionCommand {
 #[command(group(ArgGroup::new("which").required(true).args(["ids", "all"])))]
 pub(crate) struct DeleteOptions {
     /// The sessions' ids, or enough of the beginning of each.
-    #[arg(value_name = "ID", add = ArgValueCandidates::new(complete::sessions))]
+    #[arg(value_name = "ID", value_parser = parse_session, add = ArgValueCandidates::new(complete::sessions))]
     pub(crate) ids: Vec<String>,
     /// End every session.
     #[arg(long)]

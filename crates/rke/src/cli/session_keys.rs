@@ -7,6 +7,7 @@ use clap::Args;
 use rke_host::usage::{MAX_BYTES, MAX_MESSAGES};
 
 use super::ask::{DaemonOptions, DecryptOptions, EncryptOptions, Ends, FormOptions, Output};
+use crate::parse::parse_session;
 
 /// How long the Content Server may take to respond. Data that it then sends or takes may take any time.
 const SECONDS_TO_RESPOND: u64 = 10;
@@ -64,7 +65,7 @@ pub(crate) struct ApiOptions {
 #[derive(Args)]
 pub(crate) struct SealedOptions {
     /// The id of the session's key, or enough of its beginning. The client's daemon shows it as `key_id`.
-    #[arg(value_name = "KEY_ID")]
+    #[arg(value_name = "KEY_ID", value_parser = parse_session)]
     key_id: String,
     /// The file to read; standard input if this is missing or `-`.
     #[arg(value_name = "FILE")]

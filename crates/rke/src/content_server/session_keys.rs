@@ -102,6 +102,11 @@ fn of_content_server(error: anyhow::Error) -> anyhow::Error {
             let remedy = "name the file `token` of the Content Server's data folder with --token-file";
             (format!("cannot read the token from {}: {error}; {remedy}", path.display()), 1)
         }
+        Some(Error::TokenRejected { address, path, .. }) => {
+            let remedy = "name the file `token` of its data folder with --token-file";
+            let path = path.display();
+            (format!("the Content Server at {address} does not accept the token in {path}; {remedy}"), 1)
+        }
         _ => return error,
     };
     say(&format!("{} {}", paint(BAD, "rke:"), clean(&text)));

@@ -68,7 +68,7 @@ pub(crate) async fn decrypt(options: &DecryptOptions) -> Result<()> {
         Form::Lines => lines::decrypt(&session, output, source, &mut target).await?,
         Form::Sealed => {
             let head = head(&mut source, SEALED.len()).await?;
-            check_sealed(&head, &source)?;
+            check_form(&head, form, source.name())?;
             let (bar, name) = (ends.bar("Opening", &source), source.name().to_owned());
             let data = bar.reading(Cursor::new(head).chain(source));
             let stream = client.open_stream(&session, data, ends.aad.as_bytes()).await?;
@@ -136,30 +136,46 @@ async fn head(source: &mut Source, len: usize) -> Result<Vec<u8>> {
     Ok(head)
 }
 
-/// Refuses data of another form. Otherwise anyone could substitute such data for sealed data.
-fn check_sealed(head: &[u8], source: &Source) -> Result<()> {
-    let name = source.name();
-    if head == SEALED {
-        return Ok(());
+/// The form that data with this beginning has, if it has one.
+fn form_of(head: &[u8]) -> Option<Form> {
+    match head {
+        head if head == SEALED => Some(Form::Sealed),
+        head if head == &RAW[..SEALED.len()] => Some(Form::Raw),
+        head if head.len() == SEALED.len() && head.iter().all(u8::is_ascii_hexdigit) => Some(Form::Lines),
+        _ => None,
     }
-    if head.is_empty() {
-        bail!("nothing to decrypt: {name} is empty");
-    }
-    if head == &RAW[..SEALED.len()] {
-        bail!(
+}
+
+/// Refuses data of another form than the user wants. Otherwise anyone could substitute such data for sealed data.
+fn check_form(head: &[u8], wanted: Form, name: &str) -> Result<()> {
+    match (wanted, form_of(head)) {
+        (_, None) if head.is_empty() => bail!("nothing to decrypt: {name} is empty"),
+        (Form::Sealed, None) => {
+            bail!("{name} is not what `rke encrypt` writes: sealed data begins with RKESEAL")
+        }
+        (Form::Sealed, Some(Form::Raw)) => bail!(
             "{name} is only encrypted, not sealed: nothing shows whether it was altered; --raw decrypts it anyway"
-        );
-    }
-    if head.iter().all(u8::is_ascii_hexdigit) {
-        bail!(
+        ),
+        (Form::Sealed, Some(Form::Lines)) => bail!(
             "{name} looks like lines, which are not sealed: nothing shows whether they were altered; --lines decrypts them anyway"
-        );
+        ),
+        (Form::Lines, Some(Form::Sealed)) => bail!("{name} is sealed data; leave out --lines"),
+        (Form::Raw, Some(Form::Sealed)) => bail!("{name} is sealed data; leave out --raw"),
+        (Form::Lines, Some(Form::Raw)) => {
+            bail!("{name} is what `rke encrypt --raw` writes; give --raw, not --lines")
+        }
+        (Form::Raw, Some(Form::Lines)) => bail!("{name} looks like lines; give --lines, not --raw"),
+        // The rest of the data shows whether it has the form.
+        (Form::Raw | Form::Lines, None)
+        | (Form::Sealed, Some(Form::Sealed))
+        | (Form::Raw, Some(Form::Raw))
+        | (Form::Lines, Some(Form::Lines)) => Ok(()),
     }
-    bail!("{name} is not what `rke encrypt` writes: sealed data begins with RKESEAL")
 }
 
 async fn nonce_in_front(source: &mut Source) -> Result<String> {
     let head = head(source, RAW.len() + NONCE_LEN).await?;
+    check_form(&head[..head.len().min(SEALED.len())], Form::Raw, source.name())?;
     match head.strip_prefix(RAW) {
         Some(nonce) if nonce.len() == NONCE_LEN => {
             Ok(nonce.iter().map(|byte| format!("{byte:02x}")).collect())

@@ -26,9 +26,10 @@ pub(crate) async fn run(options: &DoctorOptions) -> Result<()> {
         records::check(&mut report, options, domain, folder).await;
         return tell(&report, options.output.json);
     }
-    machine::check(&mut report, options.data_dir.as_deref());
+    machine::check_memory(&mut report);
     let client = options.output.daemon.client();
     let status = daemon::check(&mut report, &client).await;
+    machine::check_data(&mut report, options.data_dir.as_deref(), status.as_ref());
     let mut raidas = None;
     if status.is_some() {
         daemon::check_ready(&mut report, &client).await;

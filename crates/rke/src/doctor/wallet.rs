@@ -16,10 +16,9 @@ pub(super) fn check(report: &mut Report, path: &Path) {
     match found.and_then(|path| examine(&path).map_err(|error| error.to_string())) {
         Ok(contents) => coins(report, path, &contents),
         Err(error) => {
-            let message = format!("{}: {error}", path.display());
             report.fail(
                 "wallet",
-                message,
+                error,
                 "name the folder that has Bank and Fracked in it, and run this as the daemon's user",
             );
         }

@@ -43,8 +43,8 @@ fn hint(error: &Error) -> Option<String> {
         Error::Silent { .. } => {
             Some("check whether it is stopped or overloaded; --timeout gives it longer".into())
         }
-        Error::Token { .. } => {
-            Some("name the file `token` of the daemon's data folder with --token-file".into())
+        Error::Token { .. } | Error::TokenRejected { .. } => {
+            Some(format!("--token-file or RKE_TOKEN_FILE names that file; {}", error.remedy()))
         }
         Error::SessionGone(_) => {
             Some("`rke session list` shows the open sessions, `rke session create` opens a new one".into())

@@ -1,6 +1,6 @@
 //! Values of flags that several commands take.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use rke_engine::Domain;
 use rke_proto::records::SERVICE;
@@ -29,8 +29,47 @@ pub(crate) fn parse_domain(text: &str) -> Result<Domain, String> {
 
 /// A domain that the daemon reads, and that it responds to if it is not one.
 pub(crate) fn parse_domain_for_daemon(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("it is empty; name a domain, such as content.example.com".into());
+    }
     Domain::new(text).as_ref().map_or(Ok(()), expect_bare)?;
     Ok(text.to_owned())
+}
+
+/// Where a daemon listens, in the forms that its client takes.
+pub(crate) fn parse_daemon(text: &str) -> Result<String, &'static str> {
+    if text.starts_with("https://") {
+        return Err("these commands speak no TLS; it must be HOST:PORT or unix:PATH");
+    }
+    let is_right = match text.strip_prefix("unix:") {
+        Some(path) => !path.is_empty(),
+        None => is_host_and_port(text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/')),
+    };
+    match is_right {
+        true => Ok(text.to_owned()),
+        false => Err("it must be HOST:PORT, such as localhost:8080 or [::1]:8080, or unix:PATH"),
+    }
+}
+
+fn is_host_and_port(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => {
+            !host.is_empty()
+                && !host.contains([':', '/', '@', '[', ']'])
+                && !host.contains(char::is_whitespace)
+        }
+    };
+    is_host && port.parse::<u16>().is_ok()
+}
+
+/// The id of a session, or enough of its beginning. An empty one is most likely a shell variable that is not set.
+pub(crate) fn parse_session(text: &str) -> Result<String, &'static str> {
+    match text.trim().is_empty() {
+        true => Err("it is empty; give a session's id of 32 hexadecimal digits, or enough of its beginning"),
+        false => Ok(text.to_owned()),
+    }
 }
 
 /// Refuses the name that a domain's records are at, where the domain is meant.

@@ -17,6 +17,49 @@ fn the_name_of_the_records_is_not_taken_for_the_domain() {
 }
 
 #[test]
+fn where_a_daemon_listens_has_a_port_or_is_a_socket() {
+    for good in [
+        "127.0.0.1:8080",
+        "localhost:1",
+        "[::1]:8080",
+        "http://localhost:8080/",
+        "unix:/run/rke.sock",
+        "unix:rke.sock",
+    ] {
+        assert_eq!(parse_daemon(good).as_deref(), Ok(good));
+    }
+    for wrong in [
+        "",
+        " ",
+        "nonsense",
+        ":8080",
+        "localhost",
+        "localhost:",
+        "localhost:65536",
+        "localhost:http",
+        "::1:8080",
+        "[::1]",
+        "[localhost]:8080",
+        "a b:1",
+        "ftp://localhost:8080",
+        "http://localhost:8080/api",
+        "unix:",
+    ] {
+        assert!(parse_daemon(wrong).expect_err(wrong).contains("HOST:PORT"), "{wrong}");
+    }
+    assert!(parse_daemon("https://localhost:8443").expect_err("TLS").contains("no TLS"));
+}
+
+#[test]
+fn a_session_and_a_domain_are_not_empty() {
+    for empty in ["", " ", "\n"] {
+        assert!(parse_session(empty).expect_err(empty).contains("32 hexadecimal digits"));
+        assert!(parse_domain_for_daemon(empty).expect_err(empty).contains("content.example.com"));
+    }
+    assert_eq!(parse_session("0").as_deref(), Ok("0"));
+}
+
+#[test]
 fn what_is_not_a_domain_is_left_to_the_daemon() {
     assert!(parse_domain("b d").is_err());
     assert_eq!(parse_domain_for_daemon("b d").as_deref(), Ok("b d"));

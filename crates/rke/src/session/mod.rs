@@ -180,5 +180,7 @@ async fn each(ids: &[String], what: impl AsyncFn(&str, &str) -> Result<()>) -> R
 /// Whether the error concerns only this session, so that others may succeed.
 fn concerns_one(error: &anyhow::Error) -> bool {
     let error = error.downcast_ref::<Error>();
-    error.is_some_and(|error| error.refusal().is_some() && !matches!(error, Error::NotAllowed(_)))
+    error.is_some_and(|error| {
+        error.refusal().is_some() && !matches!(error, Error::NotAllowed(_) | Error::TokenRejected { .. })
+    })
 }

@@ -10,7 +10,7 @@ use rke_host::data_dir::{self, Role};
 use crate::cli::trust::{FormChoice, TrustCommand, TrustFolder};
 use crate::settings::default_data_dir;
 use crate::terminal::Narrow::{LeftOut, Wraps};
-use crate::terminal::{BAD, Cell, Narrow, clean, fitted, out, out_text, paint, say};
+use crate::terminal::{BAD, Cell, DIM, Narrow, clean, fitted, out, out_text, paint, say};
 
 const COLUMNS: [(&str, Narrow); 4] =
     [("DOMAIN", Wraps), ("CS ID", Wraps), ("FORM", LeftOut(2)), ("SINCE", LeftOut(1))];
@@ -35,10 +35,24 @@ pub(crate) fn run(command: TrustCommand) -> Result<()> {
 }
 
 fn file(folder: TrustFolder) -> Result<TrustFile> {
-    let folder: Result<PathBuf> = folder.data_dir.map_or_else(default_data_dir, Ok);
-    let folder = folder?;
+    let folder = match folder.data_dir {
+        Some(named) => named,
+        None => looking_at_default()?,
+    };
     data_dir::check(&folder, Role::Daemon)?;
     Ok(TrustFile::in_folder(&folder))
+}
+
+/// The default data folder, and says so: these commands ask no daemon which folder it has.
+fn looking_at_default() -> Result<PathBuf> {
+    let folder = default_data_dir()?;
+    let is_there = if folder.exists() { "" } else { ", which is not there" };
+    let text = format!(
+        "     This is about {}{is_there}; if the daemon has another data folder, name it with --data-dir.",
+        folder.display()
+    );
+    say(&paint(DIM, text));
+    Ok(folder)
 }
 
 fn list(file: &TrustFile) -> Result<()> {
@@ -53,7 +67,7 @@ fn list(file: &TrustFile) -> Result<()> {
         cells.map(Cell::new).collect()
     };
     match lines.known_servers().count() {
-        0 => out("No known Content Servers."),
+        0 => out(&format!("No known Content Servers in {}.", clean(&file.path().display().to_string()))),
         _ => out(&fitted(&COLUMNS, lines.known_servers().map(row))),
     }
 }

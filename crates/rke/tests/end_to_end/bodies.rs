@@ -223,7 +223,7 @@ async fn a_json_body_is_read_strictly_and_repeated_nowhere() {
     let fixed = |text: &str| text.replace("ID", &id);
     let nonce = r#""nonce":"00112233445566778899aabbccddeeff""#;
     for (path, body, status, message) in [
-        ("encrypt", "", 400, "not valid JSON"),
+        ("encrypt", "", 400, "The body is empty"),
         ("encrypt", "{", 400, "not valid JSON"),
         ("encrypt", "\u{feff}{}", 400, "not valid JSON"),
         ("encrypt", r#"{"session_id":"ID","plaintext":"TUFSS0VS"} MARKER"#, 400, "not valid JSON"),

@@ -122,6 +122,10 @@ fn requests(id: &str) -> Vec<Vec<u8>> {
         post("/api/rke/encrypt", "content-type: application/json", "["),
         post("/api/rke/open", &format!("content-type: text/plain\nx-rke-session: {id}"), "not sealed"),
         request_with("DELETE", "/api/rke/sessions?domian=x.test", "host: localhost"),
+        request_with("DELETE", "/api/rke/sessions", "host: localhost\ncontent-length: 2") + "{}",
+        post("/api/rke/encrypt", "content-type: application/x-www-form-urlencoded", "{}"),
+        post("/api/rke/session", "content-encoding: gzip", "compressed"),
+        request_with("POST", "/api/rke/session", "host: localhost\ntransfer-encoding: chunked") + "zz\r\n",
         request_with("GET", "/api/rke/status", "host: localhost\ncontent-length: 70000"),
         request_with("GET", "/api/rke/status", "host: localhost\ncontent-length: 0\ncontent-length: 0"),
         get_with("/api/rke/status", "host: localhost\nreferer: https://evil.example/"),
@@ -238,6 +242,7 @@ async fn every_error_is_on_the_page_and_the_page_has_no_others() {
     seen(&named.send(get_with("/api/rke/status", "host: rke.example")));
     let guarded = Real::start(&["--require-token"]).await;
     seen(&guarded.get("/api/rke/status"));
+    seen(&guarded.send(get_with("/api/rke/status", "host: localhost\nauthorization: Bearer wrong")));
     let list = post_json(real.address, "session", &json!([])).await;
     look_up(&page, &mut missing, list.status, list.json()["message"].as_str().expect("a message"));
     let missing: BTreeSet<&str> = missing.iter().map(|(_, pattern)| pattern.as_str()).collect();

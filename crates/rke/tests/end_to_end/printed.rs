@@ -240,7 +240,7 @@ k1  RKE-TEST-SERVER  25
 exit code 0
 ");
     assert_snapshot!(show(&dev, &["discover", "nowhere.test"]), @r"
-stderr: rke: DNS discovery failed: SRV look-up of _rke._udp.nowhere.test: the DNS server 127.0.0.1:PORT refused to look this name up. Check the network, or name a DNS server with --dns-server
+stderr: rke: DNS discovery failed: SRV look-up of _rke._udp.nowhere.test: the DNS server 127.0.0.1:PORT refused to look this name up. Check the network, or start the daemon with --dns-server IP:PORT
 exit code 1
 ");
     let raidas = show(&dev, &["raidas"]);
@@ -272,7 +272,7 @@ exit code 3
 ");
     assert_snapshot!(show(&dev, &["status", "--token-file", "/nowhere"]), @r"
 stderr: rke: cannot read the daemon's token from /nowhere: No such file or directory (os error 2)
-stderr: name the file `token` of the daemon's data folder with --token-file
+stderr: --token-file or RKE_TOKEN_FILE names that file; name the file `token` of the daemon's data folder
 exit code 1
 ");
     assert_snapshot!(nobody(&["watch"]), @r"

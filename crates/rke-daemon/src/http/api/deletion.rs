@@ -81,7 +81,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Deletion {
                 query.only(&["forget", "verify", "everywhere"])?;
                 id
             }
-            None => query.required("session_id")?.into_owned(),
+            None => {
+                let id = query.required("session_id")?.into_owned();
+                // Only now: the fast path, which takes a request with one parameter, reports a missing id.
+                query.only(&["session_id", "forget", "verify", "everywhere"])?;
+                id
+            }
         };
         let cached = if query.flag("forget")? { CachedKey::Forget } else { CachedKey::Keep };
         Ok(Self { given, cached, verify: query.flag("verify")?, everywhere: query.flag("everywhere")? })

@@ -1,23 +1,20 @@
 //! Limits on the size of a request, checked before anything else. hyper has wider limits of its own, which
 //! [`crate::http::wire::hyper_io`] handles.
 
-use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use httparse::Header;
 
 use super::request_head::RequestHead;
 use super::{Refusal, Rule};
-use crate::http::message::body::{JSON_TOO_LARGE, Kind, MAX_JSON_LEN, collect};
-use crate::http::message::body_timeout::BodyTimeout;
-use crate::http::message::failure::Failure;
+use crate::http::message::body::{JSON_TOO_LARGE, Kind, MAX_JSON_LEN};
 use crate::http::policy::BodyRule;
 
 /// The longest target of a request.
 pub(in crate::http) const MAX_URI_LEN: usize = 48 * 1024;
 const MAX_HEADERS: usize = 64;
 const MAX_HEADERS_LEN: usize = 16 * 1024;
-const MAX_BODY_LEN: u64 = 64 * 1024;
-const BODY_TOO_LARGE: &str = "The request's body is over 64 KiB";
+pub(super) const MAX_BODY_LEN: u64 = 64 * 1024;
+pub(super) const BODY_TOO_LARGE: &str = "The request's body is over 64 KiB";
 
 pub(in crate::http) const URI_TOO_LONG: &str = "The request's URI is over 48 KiB";
 pub(in crate::http) const HEADERS_TOO_LARGE: &str = "The request has over 64 headers or over 16 KiB of them";
@@ -37,30 +34,21 @@ pub(in crate::http) fn check(head: &RequestHead<'_>) -> Result<(), Refusal> {
     }
     // A body that declares no length is measured while it is read.
     match head.policy.body {
-        BodyRule::Small if declared.is_some_and(|len| len > MAX_BODY_LEN) => too_large(BODY_TOO_LARGE),
+        BodyRule::Empty | BodyRule::Small if declared.is_some_and(|len| len > MAX_BODY_LEN) => {
+            too_large(BODY_TOO_LARGE)
+        }
         BodyRule::Data if !brings_stream(head) && declared.is_some_and(|len| len > MAX_JSON_LEN) => {
             too_large(JSON_TOO_LARGE)
         }
-        BodyRule::Small | BodyRule::Data | BodyRule::Stream => Ok(()),
+        BodyRule::Empty | BodyRule::Small | BodyRule::Data | BodyRule::Stream => Ok(()),
     }
-}
-
-/// Reads a small body that declares no length, up to the limit. Handlers then need not look for its end.
-pub(in crate::http) async fn read_small(request: Request, rule: BodyRule) -> Result<Request, Failure> {
-    if rule != BodyRule::Small || !request.headers().contains_key(header::TRANSFER_ENCODING) {
-        return Ok(request);
-    }
-    let (head, body) = request.into_parts();
-    let _watch = head.extensions.get().map(BodyTimeout::watch);
-    let body = collect(body, MAX_BODY_LEN, BODY_TOO_LARGE).await?;
-    Ok(Request::from_parts(head, body.into()))
 }
 
 /// Whether a request has a body that is read as a stream. If such a request is refused, the rest of the body is not
 /// read, so the connection has to close.
 pub(in crate::http) fn brings_stream(head: &RequestHead<'_>) -> bool {
     match head.policy.body {
-        BodyRule::Small => false,
+        BodyRule::Empty | BodyRule::Small => false,
         // A request whose kind is unclear is refused before its body is read.
         BodyRule::Data => !matches!(Kind::told_by(head.all(&header::CONTENT_TYPE)), Ok(Kind::Json)),
         BodyRule::Stream => true,

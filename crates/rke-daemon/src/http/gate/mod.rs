@@ -2,6 +2,7 @@
 //! opens can send requests. So the gate judges what a request says about itself before any session is looked up.
 
 mod bearer;
+mod body;
 pub(super) mod caller;
 mod cors;
 pub(super) mod crowd;
@@ -332,7 +333,7 @@ pub(super) async fn check(
     }
     let mut response = match decision.response.take() {
         Some(response) => *response,
-        None => match limits::read_small(request, decision.policy.body).await {
+        None => match body::check(request, decision.policy.body).await {
             Ok(request) => next.run(request).await,
             Err(failure) => failure.into_response(),
         },

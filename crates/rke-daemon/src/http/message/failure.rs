@@ -69,6 +69,12 @@ impl Failure {
         Self::new(StatusCode::BAD_REQUEST, format!("Missing '{name}' header"))
     }
 
+    /// 400 for JSON that is sent as another type, as curl does unless told otherwise, and so lacks a header of raw data.
+    pub(in crate::http) fn json_as_raw(header: &str) -> Self {
+        let advice = "The body looks like JSON: send it with the header Content-Type: application/json";
+        Self::new(StatusCode::BAD_REQUEST, format!("Missing '{header}' header. {advice}"))
+    }
+
     /// 400 for a header that is not what it should be.
     pub(in crate::http) fn invalid_header(name: &str, expected: &str) -> Self {
         let message = format!("Missing or invalid '{name}' header ({expected})");
@@ -78,6 +84,12 @@ impl Failure {
     /// 400 for a body that broke off.
     pub(in crate::http) fn broken_body() -> Self {
         Self::new(StatusCode::BAD_REQUEST, "The request's body broke off; send it again").closing()
+    }
+
+    /// 400 for a body whose chunks do not have the form that HTTP/1.1 gives them.
+    pub(in crate::http) fn malformed_body() -> Self {
+        let message = "The request's body is malformed: its chunks are not in HTTP/1.1's chunked encoding";
+        Self::new(StatusCode::BAD_REQUEST, message).closing()
     }
 
     /// 400 for data that is not Base64.

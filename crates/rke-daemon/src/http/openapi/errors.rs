@@ -18,7 +18,7 @@ struct Common {
     example: &'static str,
 }
 
-const COMMON: [Common; 9] = [
+const COMMON: [Common; 10] = [
     Common {
         name: "Malformed",
         code: 400,
@@ -55,6 +55,12 @@ const COMMON: [Common; 9] = [
         code: 414,
         description: "The URI is over 48 KiB.",
         example: r#"{"error":true,"message":"The request's URI is over 48 KiB","code":414}"#,
+    },
+    Common {
+        name: "Encoded",
+        code: 415,
+        description: "The body has a `Content-Encoding`.",
+        example: r#"{"error":true,"message":"The daemon does not decode bodies: send this one as it is, without the header Content-Encoding","code":415}"#,
     },
     Common {
         name: "WrongHost",

@@ -32,6 +32,8 @@ impl Policy {
 /// How long a request's body may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) enum BodyRule {
+    /// None. A deletion that ignored what should limit it would delete more than was meant.
+    Empty,
     /// A short one.
     Small,
     /// Data: as JSON, up to what is read into memory; raw, of any length.

@@ -45,9 +45,9 @@ routes! {
     CREATE:            Get    "/api/rke/session"             | handlers::create          | describe::create_session         | Small  Change Creation          OpenSession    Applications;
     CREATE_BY_POST:    Post   "/api/rke/session"             | bodies::create            | describe::create_session_by_post | Small  Change Creation          OpenSession    Applications;
     LIST:              Read   "/api/rke/sessions"            | handlers::list            | describe::list_sessions          | Small  Use    Free              Read           Applications;
-    DELETE_ALL:        Delete "/api/rke/sessions"            | handlers::delete_all      | describe::delete_sessions        | Small  Change Free              DeleteSessions Applications;
+    DELETE_ALL:        Delete "/api/rke/sessions"            | handlers::delete_all      | describe::delete_sessions        | Empty  Change Free              DeleteSessions Applications;
     SHOW:              Read   "/api/rke/session/{id}"        | handlers::show            | describe::show_session           | Small  Use    Free              Read           Applications;
-    DELETE_BY_PATH:    Delete "/api/rke/session/{id}"        | deletion::delete          | describe::delete_session_by_path | Small  Change ReceiptIfVerified DeleteSession  Applications;
+    DELETE_BY_PATH:    Delete "/api/rke/session/{id}"        | deletion::delete          | describe::delete_session_by_path | Empty  Change ReceiptIfVerified DeleteSession  Applications;
     RENEW:             Post   "/api/rke/session/{id}/renew"  | handlers::renew           | describe::renew_session          | Small  Change Free              RenewSession   Applications;
     DELETE:            Get    "/api/rke/session/delete"      | deletion::delete          | describe::delete_session         | Small  Change ReceiptIfVerified DeleteSession  Applications;
     ENCRYPT:           Get    "/api/rke/encrypt"             | bodies::encrypt::<Shared> | describe::encrypt                | Small  Use    Free              UseKey         Applications;
@@ -58,7 +58,7 @@ routes! {
     OPEN:              Post   "/api/rke/open"                | bodies::open::<Shared>    | describe::open                   | Data   Use    Free              UseKey         Applications;
     TUNNEL:            Post   "/api/rke/session/{id}/tunnel" | tunnel::connect           | describe::tunnel                 | Stream Change Free              Tunnel         Applications;
     LIST_KEYS:         Read   "/api/rke/keys"                | handlers::keys            | describe::list_keys              | Small  Use    Free              Read           Applications;
-    FORGET_KEYS:       Delete "/api/rke/keys"                | handlers::forget_keys     | describe::forget_keys            | Small  Change Free              ForgetKeys     Applications;
+    FORGET_KEYS:       Delete "/api/rke/keys"                | handlers::forget_keys     | describe::forget_keys            | Empty  Change Free              ForgetKeys     Applications;
     RAIDAS:            Read   "/api/rke/raidas"              | handlers::raidas          | describe::raidas                 | Small  Use    Free              Read           Applications;
     REFRESH_RAIDAS:    Post   "/api/rke/raidas/refresh"      | handlers::refresh_raidas  | describe::refresh_raidas         | Small  Change Free              Other          Applications;
     STATUS:            Read   "/api/rke/status"              | handlers::status          | describe::status                 | Small  Use    Free              Read           Applications;

@@ -61,6 +61,11 @@ impl WalletRoot {
         Ok(Wallet::beneath(Arc::clone(self), inner))
     }
 
+    /// The whole path of something beneath the folder, by the operator's name of the folder.
+    pub(super) fn path_of(&self, inner: &Path) -> PathBuf {
+        self.named.join(inner)
+    }
+
     /// The rest of a path that begins with a name of the folder.
     fn inner(&self, path: &Path) -> Option<PathBuf> {
         let names = [&self.path, &self.named];

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use anstyle::Style;
 use clap::{Command, CommandFactory, FromArgMatches};
 
-use super::Cli;
+use super::{Cli, mistake};
 use crate::terminal::{help_width, indented};
 
 /// The groups. A test checks that every command is in one.
@@ -43,7 +43,8 @@ fn command_for(width: usize) -> Command {
 
 /// Parses the command line of this process. Ends the process if it requests help or is wrong.
 pub(crate) fn parse() -> Cli {
-    let matches = command().get_matches();
+    let matches = command().try_get_matches();
+    let matches = matches.unwrap_or_else(|error| mistake::explain(error, command()).exit());
     Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 

@@ -1,7 +1,7 @@
 //! The line format: a line of nonce, space and Base64 for each 24 KiB of data. A person can read and copy it, but
 //! it does not show whether it was altered.
 
-use std::io::Write;
+use std::io::{Cursor, Write};
 
 use anyhow::{Context, Result, bail};
 use base64::Engine;
@@ -10,10 +10,10 @@ use rke_client::{Call, call};
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
-use super::parse_nonce;
 use super::source::Source;
 use super::target::Target;
-use crate::cli::ask::Output;
+use super::{SEALED, check_form, head, parse_nonce};
+use crate::cli::ask::{Form, Output};
 use crate::terminal::out_refusal;
 
 const CHUNK_LEN: usize = 24 * 1024;
@@ -50,21 +50,20 @@ pub(super) async fn encrypt(
 pub(super) async fn decrypt(
     session: &str,
     output: &Output,
-    source: Source,
+    mut source: Source,
     target: &mut Target,
 ) -> Result<()> {
     let name = source.name().to_owned();
-    let mut input = BufReader::new(source);
+    let head = head(&mut source, SEALED.len()).await?;
+    check_form(&head, Form::Lines, &name)?;
+    let mut input = BufReader::new(Cursor::new(head).chain(source));
     for number in 1.. {
-        let mut line = String::new();
-        let read = (&mut input).take(MAX_LINE_LEN).read_line(&mut line).await;
+        let mut line = Vec::new();
+        let read = (&mut input).take(MAX_LINE_LEN).read_until(b'\n', &mut line).await;
         if read.with_context(|| format!("cannot read {name}"))? == 0 {
-            if number == 1 {
-                bail!("nothing to decrypt: {name} is empty");
-            }
             break;
         }
-        let (nonce, data) = parse(&line).with_context(|| {
+        let (nonce, data) = std::str::from_utf8(&line).ok().and_then(parse).with_context(|| {
             format!(
                 "line {number} of {name} is not what `rke encrypt --lines` writes: a nonce, a space, Base64"
             )

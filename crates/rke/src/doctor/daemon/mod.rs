@@ -39,7 +39,7 @@ pub(super) async fn check(report: &mut Report, client: &Client) -> Option<Status
         false => report.warn(
             "sessions",
             format!("all {max} places are taken: no session can be opened"),
-            "end some (`rke session list`, `rke session delete`), or raise --max-sessions",
+            "end some (`rke session list`, `rke session delete`), or start the daemon with a higher --max-sessions",
         ),
     }
     Some(status)
@@ -75,7 +75,7 @@ fn cure(error: &Error) -> &'static str {
     match error {
         Error::NoDaemon { .. } => "start it with `rke serve`, or name another address with --daemon",
         Error::Silent { .. } => "see whether it is stopped or has too much to do; --timeout gives it longer",
-        Error::Token { .. } | Error::NotAllowed(_) => "name the daemon's token file with --token-file",
+        Error::NotAllowed(_) => "name the daemon's token file with --token-file",
         other => other.remedy(),
     }
 }
@@ -87,7 +87,7 @@ fn memory(report: &mut Report, status: &Status) {
         kind => report.warn(
             "keys",
             format!("the daemon holds keys in {kind} memory, which root can read"),
-            "see the findings on memory; --secret-memory secretmem insists",
+            "see the findings on memory; a daemon that is started with --secret-memory secretmem insists",
         ),
     }
     if memory.inspection != "refused" {

@@ -76,7 +76,7 @@ fn records(report: &mut Report, found: &Discovered) {
         None => report.fail(
             "dns",
             DiscoveryError::no_key_set(&found.sets).to_string(),
-            "publish more servers, or their indexes (raida=…), or give --guardian or --raida-directory",
+            "publish more servers, or their indexes (raida=…), or start the daemon with --guardian or --raida-directory",
         ),
     }
     tell_warnings(report, &found.sets);

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use rke_client::response::Status;
 use rke_host::data_dir::{self, DataDirError, Role};
 use rke_secret::{SecretError, SecretMemory, start};
 use rustix::process::{Resource, getrlimit, getuid};
@@ -17,15 +18,29 @@ const ENOUGH_LOCKED: u64 = 1024 * 1024;
 /// Files of the data folder that only their owner may read.
 const PRIVATE: [&str; 2] = ["master.key", "token"];
 
-pub(super) fn check(report: &mut Report, data_dir: Option<&Path>) {
-    memory(report);
-    match data_dir.map_or_else(default_data_dir, |path| Ok(path.into())) {
-        Ok(path) => folder(report, &path),
+/// Checks the data folder: the one that is named, or the default one. A daemon does not say which one it has.
+pub(super) fn check_data(report: &mut Report, named: Option<&Path>, daemon: Option<&Status>) {
+    const CURE: &str = "name the daemon's data folder with --data-dir";
+    if let Some(path) = named {
+        return folder(report, path);
+    }
+    match default_data_dir() {
+        Ok(path) if daemon.is_some() && !path.exists() => {
+            let message = format!(
+                "{}, the default data folder, is not there, so the daemon that responds has another",
+                path.display()
+            );
+            report.warn("data", message, CURE);
+        }
+        Ok(path) => {
+            report.ok("data", format!("the default folder is looked at; if the daemon has another, {CURE}"));
+            folder(report, &path);
+        }
         Err(error) => report.warn("data", format!("{error:#}"), "set HOME, or name a folder with --data-dir"),
     }
 }
 
-fn memory(report: &mut Report) {
+pub(super) fn check_memory(report: &mut Report) {
     const LIMIT_CURE: &str =
         "raise the limit on locked memory: `ulimit -l`, or LimitMEMLOCK= in the unit of systemd";
     const FILTER_CURE: &str = "allow mlock and memfd_secret: SystemCallFilter= in the unit of systemd, or the container's seccomp profile";

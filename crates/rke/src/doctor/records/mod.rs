@@ -18,7 +18,7 @@ use self::expected::{Expected, listed};
 use super::domain::tell_warnings;
 use super::report::Report;
 use crate::cli::ask::DoctorOptions;
-use crate::look_up::published;
+use crate::look_up::{in_words, published};
 
 /// A published key set, and what the data directory says of it.
 type Held<'a> = (&'a KeySet, &'a ListedKeySet);
@@ -80,7 +80,7 @@ fn look_up_failed(report: &mut Report, expected: &Expected<'_>, failure: &Discov
         }
         _ => "see whether the DNS server responds, or name another with --dns-server".into(),
     };
-    report.fail("dns", failure.to_string(), cure);
+    report.fail("dns", in_words(failure), cure);
 }
 
 fn servers(report: &mut Report, expected: &Expected<'_>, targets: &[Target]) {

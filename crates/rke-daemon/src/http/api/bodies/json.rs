@@ -129,6 +129,10 @@ pub(super) async fn read<T: DeserializeOwned>(request: Request, takes: &str) -> 
     let body = collect(body, MAX_JSON_LEN, JSON_TOO_LARGE).await?;
     let wrong = || format!("must be an object with {takes}, each of its type and given once");
     let failure = |fault: &str| Failure::new(StatusCode::BAD_REQUEST, format!("The body {fault}"));
+    if body.is_empty() {
+        let place = if head.uri.query().is_some() { ", not in the query" } else { "" };
+        return Err(failure(&format!("is empty: {takes} belong in it, as a JSON object{place}")));
+    }
     // serde would also accept a list, and take its items as the fields in order.
     if body.trim_ascii_start().starts_with(b"[") {
         return Err(failure(&wrong()));

@@ -1,11 +1,12 @@
 //! Raw bodies: the body is the data, and headers carry the rest. The response's body is made from it as it arrives.
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::IntoResponse;
 use base64_simd::STANDARD;
+use http_body_util::BodyExt;
 use rke_engine::sessions::Nonce;
 use rke_engine::store::KeyError;
 use rke_host::streams::{Counter, Direction, Opening, Sealing, StreamError, Work};
@@ -15,6 +16,7 @@ use super::late_reader::{Delivery, MAX_HELD_LEN};
 use super::streamed::{BodyError, Streamed};
 use crate::http::api::end::End;
 use crate::http::api::named::Named;
+use crate::http::message::body::MAX_JSON_LEN;
 use crate::http::message::body_timeout::BodyTimeout;
 use crate::http::message::failure::Failure;
 use crate::http::message::query::parse_nonce;
@@ -24,8 +26,8 @@ const NONCE: &str = "X-RKE-Nonce";
 const ASSOCIATED_DATA: &str = "X-RKE-Associated-Data";
 
 pub(super) async fn encrypt(end: &impl End, request: Request) -> Answered {
-    let (head, body) = request.into_parts();
-    let named = Named::of(&head.headers)?;
+    let (head, mut body) = request.into_parts();
+    let named = named(&head, &mut body).await?;
     let delivery = Delivery::of(&head, &body)?;
     let encrypting = named.begin(end, Direction::Encrypt).and_then(Counter::encrypting);
     let (work, nonce) = encrypting.map_err(|error| named.failure(&error))?;
@@ -36,16 +38,16 @@ pub(super) async fn encrypt(end: &impl End, request: Request) -> Answered {
 }
 
 pub(super) async fn decrypt(end: &impl End, request: Request) -> Answered {
-    let (head, body) = request.into_parts();
-    let (named, nonce) = (Named::of(&head.headers)?, nonce(&head.headers)?);
+    let (head, mut body) = request.into_parts();
+    let (named, nonce) = (named(&head, &mut body).await?, nonce(&head.headers)?);
     let delivery = Delivery::of(&head, &body)?;
     let key = named.begin(end, Direction::Decrypt).map_err(|error| named.failure(&error))?;
     named.answer(&head, delivery, body, Counter::new(key, nonce)).await
 }
 
 pub(super) async fn seal(end: &impl End, request: Request) -> Answered {
-    let (head, body) = request.into_parts();
-    let (named, associated_data) = (Named::of(&head.headers)?, associated_data(&head.headers)?);
+    let (head, mut body) = request.into_parts();
+    let (named, associated_data) = (named(&head, &mut body).await?, associated_data(&head.headers)?);
     let delivery = Delivery::of(&head, &body)?;
     let key = named.begin(end, Direction::Encrypt);
     let work = key.and_then(|key| Sealing::new(key, &associated_data));
@@ -54,18 +56,35 @@ pub(super) async fn seal(end: &impl End, request: Request) -> Answered {
 }
 
 pub(super) async fn open(end: &impl End, request: Request) -> Answered {
-    let (head, body) = request.into_parts();
-    let (named, associated_data) = (Named::of(&head.headers)?, associated_data(&head.headers)?);
+    let (head, mut body) = request.into_parts();
+    let (named, associated_data) = (named(&head, &mut body).await?, associated_data(&head.headers)?);
     let delivery = Delivery::of(&head, &body)?;
     let key = named.begin(end, Direction::Decrypt).map_err(|error| named.failure(&error))?;
     named.answer(&head, delivery, body, Opening::new(key, associated_data)).await
 }
 
-impl<'a> Named<'a> {
-    fn of(headers: &'a HeaderMap) -> Result<Self, Failure> {
-        Self::new(one(headers, SESSION)?.ok_or_else(|| Failure::missing_header(SESSION))?)
+/// The session that the headers name.
+async fn named<'a>(head: &'a Parts, body: &mut Body) -> Result<Named<'a>, Failure> {
+    match one(&head.headers, SESSION)? {
+        Some(id) => Named::new(id),
+        None if is_like_json(head, body).await => Err(Failure::json_as_raw(SESSION)),
+        None => Err(Failure::missing_header(SESSION)),
     }
+}
 
+/// Whether a body begins like a JSON object. Only one that is on its way is looked at: it declares its length, is no longer
+/// than JSON may be, and waits for no leave.
+async fn is_like_json(head: &Parts, body: &mut Body) -> bool {
+    let is_short = body.size_hint().exact().is_some_and(|len| len <= MAX_JSON_LEN);
+    if !is_short || head.headers.contains_key(header::EXPECT) {
+        return false;
+    }
+    let _watch = head.extensions.get().map(BodyTimeout::watch);
+    let first = body.frame().await.and_then(Result::ok).and_then(|frame| frame.into_data().ok());
+    first.is_some_and(|data| data.trim_ascii_start().starts_with(b"{"))
+}
+
+impl Named<'_> {
     fn begin<E: End>(&self, end: &E, direction: Direction) -> Result<E::Key, StreamError> {
         Ok(end.begin(self.id.ok_or(KeyError::NotFound)?, direction)?)
     }
@@ -81,7 +100,7 @@ impl<'a> Named<'a> {
     {
         let failure = |error| match error {
             BodyError::Stream(error) => self.failure(&error),
-            BodyError::HungUp(_) => Failure::broken_body(),
+            BodyError::Incomplete(incomplete) => incomplete.into(),
         };
         let watch = head.extensions.get().map(BodyTimeout::watch);
         let streamed = Streamed::begin(body, work, watch).await.map_err(failure)?;

@@ -8,6 +8,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 use rke_host::streams::{Rest, StreamError, Work};
 
+use crate::http::message::body::Incomplete;
 use crate::http::message::body_timeout::Watch;
 
 /// Why a stream was broken off.
@@ -16,9 +17,9 @@ pub(super) enum BodyError {
     /// The data cannot be processed.
     #[error(transparent)]
     Stream(#[from] StreamError),
-    /// The client sent only part of the body.
-    #[error("the client hung up: {0}")]
-    HungUp(axum::Error),
+    /// The body has no end.
+    #[error(transparent)]
+    Incomplete(#[from] Incomplete),
 }
 
 /// A body that is being processed.
@@ -80,7 +81,7 @@ impl<W: Work + Unpin> Streamed<W> {
                 self.input = frame.into_data().unwrap_or_default();
                 self.received += self.input.len() as u64;
             }
-            Some(Err(error)) => return Poll::Ready(Err(BodyError::HungUp(error))),
+            Some(Err(error)) => return Poll::Ready(Err(Incomplete::by(&error).into())),
             None => self.rest = Rest::Ended,
         }
         Poll::Ready(Ok(()))

@@ -10,6 +10,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::TryStreamExt;
 use hyper::body::Frame;
 use rke_engine::contact::server::ContactError;
 use rke_engine::tunnel::{self, Coming, TunnelError};
@@ -18,6 +19,7 @@ use tracing::{Instrument, Span};
 
 use super::Shared;
 use super::handlers::{NOT_FOUND_OR_EXPIRED, PathId, parse_id};
+use crate::http::message::body::Incomplete;
 use crate::http::message::body_timeout::BodyTimeout;
 use crate::http::message::failure::Failure;
 
@@ -47,7 +49,8 @@ pub(in crate::http) async fn connect(
         true => Status::MustBeZero,
         false => Status::None,
     };
-    tokio::spawn(tunnel.run(body.into_data_stream(), download).instrument(Span::current()));
+    let upload = body.into_data_stream().map_err(|error| Incomplete::by(&error));
+    tokio::spawn(tunnel.run(upload, download).instrument(Span::current()));
     let mut response = Body::new(Download { coming, status, stand: Stand::Open }).into_response();
     let octets = HeaderValue::from_static("application/octet-stream");
     response.headers_mut().insert(header::CONTENT_TYPE, octets);

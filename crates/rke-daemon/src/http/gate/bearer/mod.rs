@@ -7,6 +7,11 @@ use super::refusals::{Refusal, Rule};
 use super::request_head::RequestHead;
 use crate::token::Token;
 
+const MISSING: &str = "This daemon requires its access token: send `Authorization: Bearer TOKEN` with the content of the file \
+                       `token` in its data directory; for rke's own commands, name the file with --token-file";
+const WRONG: &str = "The access token is not this daemon's, which makes a new one at each start: send the content of the file \
+                     `token` in its data directory; for rke's own commands, name the file with --token-file";
+
 /// Admits a request that carries the token.
 pub(super) fn check(head: &RequestHead<'_>, token: &Token) -> Result<(), Refusal> {
     let mut values = head.all(&header::AUTHORIZATION);
@@ -17,8 +22,7 @@ pub(super) fn check(head: &RequestHead<'_>, token: &Token) -> Result<(), Refusal
     if sent.is_some_and(|sent| token.matches(sent)) {
         return Ok(());
     }
-    let message = "This daemon requires its access token: send `Authorization: Bearer TOKEN` with the content of the file \
-                   `token` in its data directory; for rke's own commands, name the file with --token-file";
+    let message = if sent.is_some() { WRONG } else { MISSING };
     let mut refusal = Refusal::new(Rule::Token, StatusCode::UNAUTHORIZED, message);
     refusal.failure = refusal.failure.challenging();
     Err(refusal)

@@ -1,5 +1,8 @@
 //! The body of a request: its kind according to its `Content-Type`, and how much of it is read into memory.
 
+use std::error::Error;
+use std::io;
+
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -51,9 +54,41 @@ pub(in crate::http) async fn collect(body: Body, limit: u64, too_large: &str) ->
         if error.is::<LengthLimitError>() {
             Failure::new(StatusCode::PAYLOAD_TOO_LARGE, too_large).closing()
         } else {
-            Failure::broken_body()
+            Incomplete::by(&*error).into()
         }
     })
+}
+
+/// Why a body has no end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(in crate::http) enum Incomplete {
+    /// The client sent only part of it.
+    #[error("the client hung up in the middle of the body")]
+    BrokenOff,
+    /// Its chunks cannot be read.
+    #[error("the body is malformed: its chunks are not in HTTP/1.1's chunked encoding")]
+    Malformed,
+}
+
+impl Incomplete {
+    /// What hyper's error means. Only the kind of its cause tells a chunk that cannot be read from a connection that broke.
+    pub(in crate::http) fn by(error: &(dyn Error + 'static)) -> Self {
+        let causes = std::iter::successors(Some(error), |error| (*error).source());
+        let kind = causes.filter_map(|cause| cause.downcast_ref()).map(io::Error::kind).next();
+        match kind {
+            Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => Self::Malformed,
+            _ => Self::BrokenOff,
+        }
+    }
+}
+
+impl From<Incomplete> for Failure {
+    fn from(incomplete: Incomplete) -> Self {
+        match incomplete {
+            Incomplete::BrokenOff => Self::broken_body(),
+            Incomplete::Malformed => Self::malformed_body(),
+        }
+    }
 }
 
 #[cfg(test)]

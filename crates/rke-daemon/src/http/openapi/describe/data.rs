@@ -194,7 +194,7 @@ fn using(described: Described, malformed: &str) -> Described {
 
 /// The errors of the operations that take a body.
 fn posting(described: Described) -> Described {
-    let malformed = "A field of the body or a header that is needed is missing or malformed, data is not Base64, or the body broke off.";
+    let malformed = "A field of the body or a header that is needed is missing or malformed, data is not Base64, or the body broke off or is malformed.";
     using(described, malformed).fails(
         413,
         "The body in JSON is over 1 MiB, or the raw body is over 8 MiB and the client is known to send all of it before it reads.",

@@ -21,6 +21,10 @@ pub(in crate::http) fn forget_keys() -> Described {
             "How many were removed.",
             r#"{"command":"rke_keys_delete","success":true,"deleted":1}"#,
         )
-        .fails(400, "`domain` is not a domain name; it is repeated.", None)
+        .fails(
+            400,
+            "`domain` is not a domain name (it is repeated), there is another parameter, or a body.",
+            None,
+        )
         .fails(500, "A file could not be removed; its key is no longer used.", None)
 }

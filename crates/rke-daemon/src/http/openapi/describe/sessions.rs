@@ -195,7 +195,7 @@ pub(in crate::http) fn delete_sessions() -> Described {
         )
         .fails(
             400,
-            "`domain` is not a domain name (it is repeated), or `forget` is neither `true` nor `false`.",
+            "`domain` is not a domain name (it is repeated), `forget` is neither `true` nor `false`, there is another parameter, or a body.",
             None,
         )
         .fails(500, "The sessions have ended, but the file of a cached key could not be removed.", None)
@@ -203,7 +203,7 @@ pub(in crate::http) fn delete_sessions() -> Described {
 
 /// The errors for an id that belongs to no session.
 fn not_found(described: Described, text: &str, example: &str) -> Described {
-    described.fails(400, "The id is missing, unreadable, or has more than 64 characters.", None).fails(
+    described.fails(400, "The id is missing, unreadable, or has more than 64 characters; or a deletion has a parameter that it does not know, or, by DELETE, a body.", None).fails(
         404,
         text,
         Some(example),
