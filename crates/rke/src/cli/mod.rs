@@ -26,6 +26,7 @@ use self::ask::AskCommand;
 use self::coin::{CoinCommand, WalletCommand};
 use self::content_server::ContentServerCommand;
 use self::trust::TrustCommand;
+use crate::parse::parse_target;
 use crate::protection::Protection;
 use crate::sandbox::SandboxOptions;
 use crate::settings::ServeOptions;
@@ -172,6 +173,9 @@ pub(crate) struct DevOptions {
     /// its standard output to the client. Without it, what clients send comes back to them.
     #[arg(long, value_name = "COMMAND")]
     pub(crate) exec: Option<String>,
+    /// TCP address that each connection to the Content Server is carried to, in place of a command.
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "exec", value_parser = parse_target)]
+    pub(crate) forward: Option<String>,
     /// Publish another Content Server's records too: those that `rke content-server preload` has written to this file. Its
     /// host is this machine. Repeatable.
     #[arg(long, value_name = "FILE")]
