@@ -25,7 +25,7 @@ async fn a_session_of_its_own_ends_with_it_and_another_one_stays() {
         assert_eq!(ids(&stage).await.len(), if own { 2 } else { 1 });
         forward.signal(Signal::INT);
         assert_eq!((forward.ended().await, forward.log().as_str()), (Some(0), ""));
-        assert_eq!(ids(&stage).await, [open.clone()]);
+        assert_eq!(ids(&stage).await, [open.as_str()]);
     }
     stage.stop().await;
 }
@@ -82,7 +82,7 @@ async fn connect_takes_a_domain_too() {
     for name in [DOMAIN.to_uppercase(), format!("{DOMAIN}."), open[..8].to_owned()] {
         assert_eq!(with(&name).await, done, "{name}");
     }
-    assert_eq!(ids(&stage).await, [open.clone()]);
+    assert_eq!(ids(&stage).await, [open.as_str()]);
     let (code, _, log) = with(&format!("{open} --wallet {wallet}")).await;
     assert!(code == 2 && log.contains("--wallet opens a session with a domain"), "{log}");
     stage.stop().await;
