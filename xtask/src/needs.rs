@@ -10,7 +10,7 @@ use crate::erase::Extent;
 use crate::{erase, need, networks, schemathesis, target_dir};
 
 /// Programs that tests run, and the Debian packages that hold them.
-const PROGRAMS: [(&str, &str); 12] = [
+const PROGRAMS: [(&str, &str); 17] = [
     ("cc", "gcc"),
     ("node", "nodejs"),
     ("tsc", "node-typescript"),
@@ -23,6 +23,11 @@ const PROGRAMS: [(&str, &str); 12] = [
     ("valgrind", "valgrind"),
     ("nsupdate", "bind9-dnsutils"),
     ("systemd-analyze", "systemd"),
+    ("ssh", "openssh-client"),
+    ("/usr/sbin/sshd", "openssh-server"),
+    ("git", "git"),
+    ("psql", "postgresql-client"),
+    ("pg_ctlcluster", "postgresql"),
 ];
 
 /// The size of the target folder after a full run from scratch, with a reserve.

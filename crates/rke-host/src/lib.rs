@@ -28,6 +28,7 @@
 //! # }
 //! ```
 
+pub mod abrupt;
 pub mod data_dir;
 pub mod directory;
 pub mod durable;

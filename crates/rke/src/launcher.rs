@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use rke_raida::content_server::{Application, Launcher, launch_commands};
+use rke_raida::content_server::{Application, Launcher, Target, launch_commands};
 
 /// The argument that starts this program as the launcher. The shell command follows it.
 const NAME: &str = "launch-commands";
@@ -13,9 +13,14 @@ const NAME: &str = "launch-commands";
 /// The file of this program, even if an update has since replaced it.
 const OWN_PROGRAM: &str = "/proc/self/exe";
 
-/// The application behind the tunnels: this shell command, or an echo. Call this before the process is protected:
-/// commands have the rights that the process has at that time.
-pub(crate) fn application(command: Option<&str>) -> Result<Application> {
+/// The application behind the tunnels: this shell command, this TCP address, or an echo. Call this before the process is
+/// protected: commands have the rights that the process has at that time.
+pub(crate) fn application(command: Option<&str>, forward: Option<&str>) -> Result<Application> {
+    if let Some(target) = forward {
+        let target =
+            Target::look_up(target).with_context(|| format!("cannot look up {target} of --forward"))?;
+        return Ok(Application::Forward(target));
+    }
     let Some(command) = command else { return Ok(Application::Echo) };
     let mut launcher = Command::new(OWN_PROGRAM);
     launcher.arg0("rke").args([NAME, command]);

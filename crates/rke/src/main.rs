@@ -18,6 +18,7 @@ mod describe;
 mod dev;
 mod doctor;
 mod failure;
+mod forward;
 mod keys;
 mod launcher;
 mod log;
@@ -41,6 +42,7 @@ mod systemd;
 mod template;
 mod terminal;
 mod trust;
+mod tunnel;
 mod version;
 mod watch;
 mod which;
@@ -94,7 +96,8 @@ async fn ask(command: AskCommand) -> anyhow::Result<()> {
         AskCommand::Keys { command, output } => keys::run(command, &output).await,
         AskCommand::Encrypt(options) => crypt::encrypt(&options).await,
         AskCommand::Decrypt(options) => crypt::decrypt(&options).await,
-        AskCommand::Connect { session, output } => connect::run(&session, &output).await,
+        AskCommand::Connect { whom, wallet, output } => connect::run(&whom, wallet.as_ref(), &output).await,
+        AskCommand::Forward(options) => forward::run(&options).await,
         AskCommand::Watch { daemon } => watch::run(&daemon).await,
         AskCommand::Activity { output } => activity::run(&output).await,
         AskCommand::Raidas { command, format, output } => show::raidas(command, &format, &output).await,

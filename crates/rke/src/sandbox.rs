@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use rke_engine::guardians::authority_files;
 use rke_engine::settings::Config;
 use rke_host::sandbox::{Files, Reading, SandboxError, limit_calls, limit_files, limit_resources};
+use rke_raida::content_server::Application;
 use rke_secret::process::drop_startup_code;
 use serde::Deserialize;
 
@@ -106,13 +107,32 @@ pub(crate) fn files_of_daemon<'a>(config: &'a Config, read_again: impl Iterator<
     let files = fixed.audit_log.iter().fold(files, |files, log| files.append(log));
     let files = fixed.unix_socket.iter().fold(files, |files, socket| files.socket(&socket.path));
     let files = fixed.dnssec_anchors.iter().fold(files, |files, anchors| files.read(anchors));
-    let folders = RESOLVER_FOLDERS.map(Path::new);
-    let files = RESOLVER_FILES.into_iter().fold(files, |files, file| files.follow(Path::new(file), &folders));
+    let files = with_resolver(files);
     let tls =
         access.tls.iter().flat_map(|tls| [&tls.certificate, &tls.key].into_iter().chain(&tls.client_ca));
     let of_config = tls.chain(&reloadable.raida_directory).map(AsRef::as_ref);
     let files = of_config.chain(read_again).fold(files, Files::read_again);
     if reloadable.guardians.is_empty() { files } else { authorities(files) }
+}
+
+/// The files that a Content Server uses, and the ports that it connects to.
+pub(crate) fn files_of_content_server(data_dir: &Path, application: &Application) -> Files {
+    /// For responses that do not fit into a datagram.
+    const DNS: u16 = 53;
+    let files = Files::new(Reading::Limited).write(data_dir);
+    match application {
+        Application::Echo | Application::Exec(_) => files.connect_only(&[]),
+        Application::Forward(target) if target.has_name() => {
+            with_resolver(files).connect_only(&[target.port(), DNS])
+        }
+        Application::Forward(target) => files.connect_only(&[target.port()]),
+    }
+}
+
+/// Adds the files that DNS look-ups use.
+fn with_resolver(files: Files) -> Files {
+    let folders = RESOLVER_FOLDERS.map(Path::new);
+    RESOLVER_FILES.into_iter().fold(files, |files, file| files.follow(Path::new(file), &folders))
 }
 
 /// The certificate authorities that guardians are verified with. A folder of authorities may contain links to others.

@@ -1,8 +1,9 @@
-//! What signals tell the program to do. One thread waits for them, and they are blocked in all others. No signal
-//! handler exists that could interrupt a thread while it uses a secret.
+//! What signals tell the program to do. In a program with secrets, one thread waits for them, and they are blocked in all
+//! others. No signal handler exists that could interrupt a thread while it uses a secret.
 
 use anyhow::{Context, Result};
 use nix::sys::signal::{SigSet, Signal};
+use tokio::signal::unix::{self, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// The order that a signal stands for.
@@ -50,5 +51,29 @@ impl Orders {
     /// For a program with neither configuration nor sessions: waits until a signal, SIGHUP included, stops it.
     pub(crate) async fn stop(&mut self) {
         while self.next().await == Order::DropEverything {}
+    }
+}
+
+/// The signals that end a command without secrets. It puts things in order first.
+pub(crate) struct Stop([unix::Signal; 3]);
+
+impl Stop {
+    pub(crate) fn listen() -> Result<Self> {
+        let listen = |kind| signal(kind).context("cannot wait for signals");
+        Ok(Self([
+            listen(SignalKind::terminate())?,
+            listen(SignalKind::interrupt())?,
+            listen(SignalKind::hangup())?,
+        ]))
+    }
+
+    /// Waits for the first of them.
+    pub(crate) async fn wait(&mut self) {
+        let [terminate, interrupt, hangup] = &mut self.0;
+        tokio::select! {
+            _ = terminate.recv() => (),
+            _ = interrupt.recv() => (),
+            _ = hangup.recv() => (),
+        }
     }
 }

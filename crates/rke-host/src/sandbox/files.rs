@@ -1,13 +1,13 @@
-//! The files that a process may still use. Landlock identifies files by inode, not by name: a file that is
-//! replaced is another file, so a file that is read again needs its folder allowed.
+//! The files that a process may still use, and where it may connect to. Landlock identifies files by inode, not by name: a
+//! file that is replaced is another file, so a file that is read again needs its folder allowed.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use landlock::{
-    ABI, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
-    RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope, make_bitflags,
+    ABI, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath, PathFd, Ruleset,
+    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope, make_bitflags,
 };
 
 use super::{LANDLOCK, Landlock, SandboxError};
@@ -30,6 +30,8 @@ pub enum Reading {
 pub struct Files {
     reading: Reading,
     allowed: Vec<Allowed>,
+    /// The ports to which TCP connections may be opened. `None` for all.
+    ports: Option<Vec<u16>>,
 }
 
 #[derive(Debug, Clone)]
@@ -56,7 +58,12 @@ type Identity = (u64, u64);
 impl Files {
     /// No files yet, except that all can be read if reading stays open.
     pub fn new(reading: Reading) -> Self {
-        Self { reading, allowed: Vec::new() }
+        Self { reading, allowed: Vec::new(), ports: None }
+    }
+
+    /// Allows TCP connections to these ports only, on any machine: Landlock knows no addresses. It needs Linux 6.7 or later.
+    pub fn connect_only(self, ports: &[u16]) -> Self {
+        Self { ports: Some(ports.to_vec()), ..self }
     }
 
     /// Allows reading a folder and everything beneath it, or one file.
@@ -178,8 +185,13 @@ fn restrict(files: &Files) -> Result<RulesetStatus, RulesetError> {
         .handle_access(AccessFs::Refer)?
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(handled)?
-        .scope(Scope::Signal | Scope::AbstractUnixSocket)?
-        .create()?;
+        .scope(Scope::Signal | Scope::AbstractUnixSocket)?;
+    let ruleset = match files.ports {
+        Some(_) => ruleset.handle_access(AccessNet::ConnectTcp)?,
+        None => ruleset,
+    };
+    let ports = files.ports.iter().flatten().map(|port| Ok(NetPort::new(*port, AccessNet::ConnectTcp)));
+    let ruleset = ruleset.create()?.add_rules::<_, _, _, RulesetError>(ports)?;
     let ruleset = ruleset.add_rules(files.rules(handled).map(Ok::<_, RulesetError>))?;
     let ruleset = if files.reading == Reading::Limited { allow_self(ruleset, reads)? } else { ruleset };
     Ok(ruleset.restrict_self()?.ruleset)

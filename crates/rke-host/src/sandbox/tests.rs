@@ -115,6 +115,23 @@ fn reads_and_writes() {
 }
 
 #[test]
+fn a_process_connects_only_to_the_ports_that_it_may() {
+    succeeds("connects", place().path());
+}
+
+#[test]
+#[ignore = "the process that another test starts"]
+fn connects() {
+    let Some(_) = folder() else { return };
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
+    let [one, other] = listeners.each_ref().map(|listener| listener.local_addr().expect("an address"));
+    limit_files(&Files::new(Reading::Open).connect_only(&[one.port()])).expect("confined");
+    assert!(TcpStream::connect(one).is_ok() && is_refused(TcpStream::connect(other)));
+    // It still serves.
+    assert!(listeners[0].accept().is_ok() && TcpListener::bind("127.0.0.1:0").is_ok());
+}
+
+#[test]
 fn where_any_folder_may_be_a_wallet_only_writing_is_limited() {
     succeeds("only_writes", place().path());
 }

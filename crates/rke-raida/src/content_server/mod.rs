@@ -9,7 +9,7 @@ mod reception;
 mod records;
 mod server;
 
-pub use application::{Application, Launcher, launch_commands};
+pub use application::{Application, Launcher, Target, launch_commands};
 pub use key_ring::{KeyRing, ListedKeySet, ServedKeySet, list_key_sets};
 pub use master_secrets::{ContentServerError, MasterSecrets, PreloadReport};
 pub use reception::{

@@ -77,8 +77,26 @@ async fn an_end_is_seen_as_one() {
     .await;
 }
 
+/// The names of interferences with a connection from outside.
+pub(crate) const CUTS: [&str; 10] = [
+    "FIN",
+    "RST",
+    "a record cut in its length",
+    "a record cut in the middle",
+    "a record cut at its last byte",
+    "a bad tag",
+    "a record that comes again",
+    "a length of no record",
+    "text without a key",
+    "broken off by the client",
+];
+
 /// An interference with a connection from outside.
-async fn cut_by(which: &str, mut stream: TcpStream, mut transport: rke_proto::handshake::Transport) {
+pub(crate) async fn cut_by(
+    which: &str,
+    mut stream: TcpStream,
+    mut transport: rke_proto::handshake::Transport,
+) {
     let whole = transport.sealer.data(b" WHERE id = 1").expect("a record");
     match which {
         "FIN" => stream.shutdown().await.expect("closed"),
@@ -121,18 +139,7 @@ async fn cut_by(which: &str, mut stream: TcpStream, mut transport: rke_proto::ha
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_closes_or_spoils_the_connection_is_a_cut() {
-    for which in [
-        "FIN",
-        "RST",
-        "a record cut in its length",
-        "a record cut in the middle",
-        "a record cut at its last byte",
-        "a bad tag",
-        "a record that comes again",
-        "a length of no record",
-        "text without a key",
-        "broken off by the client",
-    ] {
+    for which in CUTS {
         let Tunnel { stage, stream, transport, processes, .. } = tunnel(|_| ()).await;
         cut_by(which, stream, transport).await;
         check_cut(&stage, processes, which).await;

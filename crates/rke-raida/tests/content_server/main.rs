@@ -7,6 +7,7 @@ mod application;
 mod client;
 mod cuts;
 mod ends;
+mod forward;
 mod killed;
 mod network;
 mod opening;

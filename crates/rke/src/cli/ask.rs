@@ -1,5 +1,6 @@
 //! The commands that talk to a running daemon, and their flags.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::listing::{Format, Listing};
 use super::look_up::LookUpOptions;
 use super::session::SessionCommand;
 use super::{complete, examples, parse_cs_id};
-use crate::parse::{parse_daemon, parse_domain_for_daemon, parse_host, parse_session};
+use crate::parse::{parse_address, parse_daemon, parse_domain_for_daemon, parse_host, parse_session};
 
 /// Commands that ask a running daemon.
 #[derive(Subcommand)]
@@ -43,12 +44,19 @@ pub(crate) enum AskCommand {
     /// Talk to the Content Server of a session: standard input goes to it, its data to standard output.
     #[command(after_help = examples::CONNECT)]
     Connect {
-        /// The session's id, or enough of its beginning.
-        #[arg(value_name = "SESSION", value_parser = parse_session, add = ArgValueCandidates::new(complete::sessions))]
-        session: String,
+        /// The session's id, or enough of its beginning; or a domain, which has a dot in it.
+        #[arg(value_name = "SESSION|DOMAIN", value_parser = parse_whom, add = ArgValueCandidates::new(complete::whom))]
+        whom: Whom,
+        /// With a domain: open a session of its own with the coins of this wallet, and delete it at the end. Without it, a session
+        /// with the domain that is open already is used.
+        #[arg(long, value_name = "DIR")]
+        wallet: Option<PathBuf>,
         #[command(flatten)]
         output: Output,
     },
+    /// Carry TCP connections to the Content Server of a domain: each that arrives here through a tunnel of its own.
+    #[command(after_help = examples::FORWARD)]
+    Forward(ForwardOptions),
     /// Watch sessions and RAIDAs as they change.
     #[command(after_help = examples::WATCH)]
     Watch {
@@ -91,6 +99,43 @@ pub(crate) enum AskCommand {
     /// Look for what is wrong: this machine, the daemon, a domain, a wallet; and say how to fix it.
     #[command(after_help = examples::DOCTOR)]
     Doctor(DoctorOptions),
+}
+
+/// Whose Content Server to talk to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Whom {
+    /// That of a session, by its id or the beginning of it.
+    Session(String),
+    /// That of a domain.
+    Domain(String),
+}
+
+/// An id has hexadecimal digits only, and a domain has a dot.
+fn parse_whom(text: &str) -> Result<Whom, String> {
+    match text.contains('.') {
+        true => parse_domain_for_daemon(text).map(Whom::Domain),
+        false => Ok(Whom::Session(parse_session(text)?)),
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct ForwardOptions {
+    /// The domain.
+    #[arg(value_parser = parse_domain_for_daemon, add = ArgValueCandidates::new(complete::domains))]
+    pub(crate) domain: String,
+    /// Where to listen (TCP): 127.0.0.1:PORT or [::1]:PORT. Port 0 takes any free one.
+    #[arg(value_name = "LISTEN", value_parser = parse_address)]
+    pub(crate) listen: SocketAddr,
+    /// Open a session of its own with the coins of this wallet, and delete it at the end. Without it, a session with the
+    /// domain that is open already is used.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) wallet: Option<PathBuf>,
+    /// Listen on an address that other machines can connect to. All of them use the session then, and what they send to
+    /// this machine is in the clear.
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
+    #[command(flatten)]
+    pub(crate) daemon: DaemonOptions,
 }
 
 #[derive(Subcommand)]

@@ -38,6 +38,11 @@ pub(crate) fn sessions() -> Vec<CompletionCandidate> {
     rows.into_iter().map(|row| candidate(row.session_id.as_str(), row.domain)).collect()
 }
 
+/// The ids of the sessions, and the domains.
+pub(crate) fn whom() -> Vec<CompletionCandidate> {
+    sessions().into_iter().chain(domains()).collect()
+}
+
 /// The domains of sessions and cached keys.
 pub(crate) fn domains() -> Vec<CompletionCandidate> {
     let sessions = ask(&call::list()).map(|listed| listed.sessions).unwrap_or_default();

@@ -13,7 +13,7 @@ use rke_raida::replay::DEFAULT_PLACES;
 use super::listing::Listing;
 use super::session_keys::{ApiOptions, SealedOptions, ServeApiOptions};
 use super::{LogOptions, parse_cs_id, parse_key_set};
-use crate::parse::{parse_address, parse_domain, parse_host, parse_replay_places};
+use crate::parse::{parse_address, parse_domain, parse_host, parse_replay_places, parse_target};
 use crate::protection::{Protection, parse_places};
 use crate::sandbox::SandboxOptions;
 use crate::settings::WrongSettings;
@@ -188,6 +188,10 @@ pub(crate) struct ContentServerOptions {
     /// standard output to the client. Without it, what clients send comes back to them.
     #[arg(long, value_name = "COMMAND", env = "RKE_EXEC")]
     pub(crate) exec: Option<String>,
+    /// TCP address that each connection is carried to, in place of a command: a server that knows nothing of rke. A name
+    /// is looked up at the start, and again when it cannot be connected to.
+    #[arg(long, value_name = "HOST:PORT", env = "RKE_FORWARD", conflicts_with = "exec", value_parser = parse_target)]
+    pub(crate) forward: Option<String>,
     /// Seconds that a key is good for after its handshake, at most a day.
     #[arg(long, value_name = "SECONDS", env = "RKE_KEY_LIFETIME", default_value_t = MAX_LIFETIME_SECONDS, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_LIFETIME_SECONDS)))]
     pub(crate) key_lifetime: u32,

@@ -29,7 +29,7 @@ use self::coin::{CoinCommand, WalletCommand};
 use self::content_server::ContentServerCommand;
 use self::net::NetCommand;
 use self::trust::TrustCommand;
-use crate::parse::parse_session;
+use crate::parse::{parse_session, parse_target};
 use crate::protection::Protection;
 use crate::sandbox::SandboxOptions;
 use crate::settings::ServeOptions;
@@ -182,6 +182,9 @@ pub(crate) struct DevOptions {
     /// its standard output to the client. Without it, what clients send comes back to them.
     #[arg(long, value_name = "COMMAND")]
     pub(crate) exec: Option<String>,
+    /// TCP address that each connection to the Content Server is carried to, in place of a command.
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "exec", value_parser = parse_target)]
+    pub(crate) forward: Option<String>,
     /// Publish another Content Server's records too: those that `rke content-server preload` has written to this file. Its
     /// host is this machine. Repeatable.
     #[arg(long, value_name = "FILE")]

@@ -14,7 +14,7 @@ pub(super) struct Sample {
 pub(super) const NODE: [(&str, &str); 4] =
     [("index", "7"), ("listen", "127.0.0.1:7"), ("coins", "/coins"), ("data-dir", "/data")];
 
-const SAMPLES: [(&str, &str); 62] = [
+const SAMPLES: [(&str, &str); 63] = [
     ("listen", "127.0.0.1:1"),
     ("data-dir", "/elsewhere"),
     ("dns-server", "127.0.0.1:53"),
@@ -65,6 +65,7 @@ const SAMPLES: [(&str, &str); 62] = [
     ("format", "json"),
     ("ttl", "60"),
     ("exec", "cat"),
+    ("forward", "127.0.0.1:1"),
     ("key-lifetime", "5"),
     ("keys-per-coin", "5"),
     ("unproven-keys", "5"),

@@ -8,7 +8,6 @@ use anyhow::{Result, bail};
 use rke_daemon::OtherEndListen;
 use rke_host::data_dir::{Role, claim};
 use rke_host::directory;
-use rke_host::sandbox::{Files, Reading};
 use rke_host::usage::UsageLimits;
 use rke_proto::directory::Directory;
 use rke_proto::round::Fault;
@@ -22,7 +21,7 @@ use crate::cli::content_server::{
     ContentServerCommand, ContentServerOptions, PreloadOptions, RecordFormatChoice,
 };
 use crate::launcher::application;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, files_of_content_server};
 use crate::settings::LogFormat;
 use crate::terminal::out;
 use crate::{log, protection, signals};
@@ -71,11 +70,11 @@ fn start(options: &PreloadOptions) -> Result<Runtime> {
 fn run_server(options: ContentServerOptions) -> Result<()> {
     log::start(&options.log.log, LogFormat::Text)?;
     // Until this point the process still has all its rights. Commands keep them.
-    let application = application(options.exec.as_deref())?;
+    let application = application(options.exec.as_deref(), options.forward.as_deref())?;
     // The sandbox can only make a folder writable that exists.
     claim(&options.keys.data_dir, Role::ContentServer)?;
     let api = session_keys::place(&options.api)?;
-    let files = Files::new(Reading::Limited).write(&options.keys.data_dir);
+    let files = files_of_content_server(&options.keys.data_dir, &application);
     let files = match &api {
         Some(OtherEndListen::Unix(socket)) => files.socket(&socket.path),
         _ => files,

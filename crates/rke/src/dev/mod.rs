@@ -42,7 +42,7 @@ const MAX_SESSIONS: usize = 16;
 
 pub(crate) fn run(options: DevOptions) -> Result<()> {
     log::start(&options.log.log, LogFormat::Text)?;
-    let application = application(options.exec.as_deref())?;
+    let application = application(options.exec.as_deref(), options.forward.as_deref())?;
     let others = records::read(&options.records)?;
     let (dir, temporary) = data_dir(options.data_dir.as_deref())?;
     let files = Files::new(Reading::Open).write(&dir);
@@ -69,9 +69,10 @@ struct Place {
 async fn run_network(options: DevOptions, place: Place, sandbox: &Sandbox) -> Result<()> {
     let mut orders = Orders::listen()?;
     let Place { dir, application, others, mut config } = place;
-    let behind = match &options.exec {
-        Some(command) => format!("runs `{command}` for each connection"),
-        None => "echoes what is sent to it".into(),
+    let behind = match (&options.exec, &options.forward) {
+        (Some(command), _) => format!("runs `{command}` for each connection"),
+        (None, Some(target)) => format!("carries each connection to {target}"),
+        (None, None) => "echoes what is sent to it".into(),
     };
     let network = LocalNetworkConfig {
         dir: dir.clone(),

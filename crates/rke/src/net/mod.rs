@@ -19,8 +19,11 @@ use self::make::{Plan, make, quoted};
 use crate::cli::net::{NetCommand, Ports, UpOptions};
 use crate::protection::{Protection, start_runtime};
 use crate::signals::Orders;
-use crate::terminal::{BRIGHT, Cell, out, paint, say, table};
+use crate::terminal::Narrow::{Cut, LeftOut, Wraps};
+use crate::terminal::{BRIGHT, Cell, Narrow, fitted, out, paint, say};
 use crate::words::counted;
+
+const COLUMNS: [(&str, Narrow); 3] = [("PART", Cut(14)), ("ADDRESS", LeftOut(1)), ("STATE", Wraps)];
 
 pub(crate) fn run(command: NetCommand) -> Result<()> {
     match command {
@@ -116,7 +119,7 @@ fn status(network: &Network) -> Result<()> {
         vec![Cell::new(&part.name), Cell::new(part.address), Cell::new(state)]
     });
     let rows: Vec<_> = rows.collect();
-    out(&table(&["PART", "ADDRESS", "STATE"], rows))?;
+    out(&fitted(&COLUMNS, rows))?;
     if missing > 0 {
         bail!(
             "{} not running; `rke net up` starts them, and the file `log` in the folder of each, in {}, says why it ended",

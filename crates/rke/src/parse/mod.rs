@@ -14,6 +14,15 @@ pub(crate) fn parse_address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| "it must be an IP address with a port, such as 127.0.0.1:8080 or [::1]:8080")
 }
 
+/// Parses an address to connect to, whose host may be a name.
+pub(crate) fn parse_target(text: &str) -> Result<String, &'static str> {
+    let parts = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    let port = parts.and_then(|(_, port)| port.parse::<u16>().ok()).filter(|port| *port > 0);
+    let port =
+        port.ok_or("it must be a host with a port, such as 127.0.0.1:5432, [::1]:22 or db.example.com:5432");
+    port.map(|_| text.to_owned())
+}
+
 /// A coin may use one in `SHARES` of the places. With fewer places than that, it could use none.
 pub(crate) fn parse_replay_places(text: &str) -> Result<usize, String> {
     let places = text.parse().ok().filter(|places| (SHARES..=MAX_REPLAY_PLACES).contains(places));

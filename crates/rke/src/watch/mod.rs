@@ -8,11 +8,11 @@ mod view;
 use std::io::{IsTerminal, stdout};
 
 use anyhow::{Context, Result, bail};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::screen::{Input, Screen};
 use self::view::View;
 use crate::cli::ask::DaemonOptions;
+use crate::signals::Stop;
 
 pub(crate) async fn run(daemon: &DaemonOptions) -> Result<()> {
     if !stdout().is_terminal() {
@@ -48,27 +48,4 @@ fn obey(input: Input, view: &mut View) -> bool {
         Input::Back | Input::Leave => return false,
     }
     true
-}
-
-/// The signals that end the program. It restores the terminal first.
-struct Stop([Signal; 3]);
-
-impl Stop {
-    fn listen() -> Result<Self> {
-        let listen = |kind| signal(kind).context("cannot wait for signals");
-        Ok(Self([
-            listen(SignalKind::terminate())?,
-            listen(SignalKind::interrupt())?,
-            listen(SignalKind::hangup())?,
-        ]))
-    }
-
-    async fn wait(&mut self) {
-        let [terminate, interrupt, hangup] = &mut self.0;
-        tokio::select! {
-            _ = terminate.recv() => (),
-            _ = interrupt.recv() => (),
-            _ = hangup.recv() => (),
-        }
-    }
 }

@@ -31,6 +31,7 @@ mod everywhere;
 mod faults;
 mod files;
 mod foreign;
+mod forward;
 mod guardians;
 mod hardening;
 mod hostile;

@@ -307,6 +307,7 @@ Data:
   encrypt         Encrypt a file or standard input with a session's key
   decrypt         Decrypt what `rke encrypt` wrote
   connect         Talk to the Content Server of a session: standard input goes to it, its data to standard output
+  forward         Carry TCP connections to the Content Server of a domain: each that arrives here through a tunnel of its own
 
 What is going on:
   status          Show how a running daemon is doing

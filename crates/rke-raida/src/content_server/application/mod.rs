@@ -1,21 +1,24 @@
-//! The application behind the tunnel: an echo for trials, or a command whose standard input and output are the
-//! client's data. A command never mistakes a cut for an end: it is killed before its standard input closes. Nothing
-//! of it outlives the tunnel.
+//! The application behind the tunnel: an echo for trials, a command whose standard input and output are the client's
+//! data, or a TCP address. None of them mistakes a cut for an end: a command is killed before its standard input closes,
+//! and a connection is reset. Nothing of a command outlives the tunnel.
 
 mod launcher;
 mod process;
+mod target;
 
 use std::io;
 use std::sync::Arc;
 
+use rke_host::abrupt::halves;
 use rke_proto::tunnel::SessionIdentifier;
-use tokio::io::{AsyncRead, AsyncWrite, duplex};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, duplex};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::reception::Client;
 pub use launcher::{Launcher, launch_commands};
 pub(super) use process::Exit;
 use process::{InputEnd, Process, Started};
+pub use target::Target;
 
 /// How much data the echo buffers.
 const ECHO_LEN: usize = 64 * 1024;
@@ -27,6 +30,8 @@ pub enum Application {
     Echo,
     /// A shell command, run once for each connection in its own process group.
     Exec(Launcher),
+    /// A TCP address, connected to once for each connection.
+    Forward(Target),
 }
 
 /// The client that an application serves.
@@ -52,9 +57,10 @@ impl User {
     }
 }
 
-/// One running application. Dropping it kills a command's process group, and only then closes its input.
+/// One running application. Dropping it kills a command's process group, and only then closes its input. It resets a
+/// connection of which both directions have not ended.
 pub(super) struct Running {
-    /// `None` for the echo. Fields are dropped in this order, so the process goes first.
+    /// `None` unless it is a command. Fields are dropped in this order, so the process goes first.
     process: Option<Process>,
     pub(super) output: Box<dyn AsyncRead + Send + Unpin>,
     pub(super) input: Input,
@@ -70,6 +76,13 @@ pub(super) enum StartError {
     /// The system's error.
     #[error(transparent)]
     System(#[from] io::Error),
+    /// The address to forward to cannot be connected to.
+    #[error("cannot connect to {target}: {source}")]
+    Unreachable {
+        /// The address.
+        target: String,
+        source: io::Error,
+    },
 }
 
 /// An application's input.
@@ -84,47 +97,83 @@ impl Application {
     /// Starts it for a client. A command occupies one of `places` while it runs.
     ///
     /// # Errors
-    /// [`StartError`], if no place is free or the command cannot be started.
-    pub(super) fn start(&self, user: &User, places: &Arc<Semaphore>) -> Result<Running, StartError> {
-        let Self::Exec(launcher) = self else {
-            let (input, output) = duplex(ECHO_LEN);
-            let input = Input { stream: Some(Box::new(input)), end: None };
-            return Ok(Running { process: None, output: Box::new(output), input, _place: None });
-        };
-        let place = Arc::clone(places).try_acquire_owned().map_err(|_| StartError::TooMany)?;
-        let Started { process, input, output } = process::start(launcher, user.variables().into_iter())?;
-        let input = Input { stream: Some(Box::new(input)), end: Some(process.input_end()) };
-        Ok(Running { process: Some(process), output: Box::new(output), input, _place: Some(place) })
+    /// [`StartError`], if no place is free, the command cannot be started, or nothing can be connected to.
+    pub(super) async fn start(&self, user: &User, places: &Arc<Semaphore>) -> Result<Running, StartError> {
+        match self {
+            Self::Echo => {
+                let (input, output) = duplex(ECHO_LEN);
+                Ok(Running::unlimited(input, output))
+            }
+            Self::Exec(launcher) => {
+                let place = Arc::clone(places).try_acquire_owned().map_err(|_| StartError::TooMany)?;
+                let Started { process, input, output } =
+                    process::start(launcher, user.variables().into_iter())?;
+                let input = Input { stream: Some(Box::new(input)), end: Some(process.input_end()) };
+                let output = Box::new(output);
+                Ok(Running { process: Some(process), output, input, _place: Some(place) })
+            }
+            Self::Forward(target) => {
+                let connected = target.connect().await.and_then(halves);
+                let unreachable = |source| StartError::Unreachable { target: target.name().into(), source };
+                let (output, input) = connected.map_err(unreachable)?;
+                Ok(Running::unlimited(input, output))
+            }
+        }
     }
-}
 
-impl Application {
     /// Waits until the launcher has ended, after which no command can be started. Returns how it ended.
     pub async fn wait_for_launcher_exit(&self) -> String {
         match self {
-            Self::Echo => std::future::pending().await,
+            Self::Echo | Self::Forward(_) => std::future::pending().await,
             Self::Exec(launcher) => launcher.wait_for_exit().await,
         }
     }
 }
 
 impl Running {
-    /// A future for the exit of the command. `None` for the echo.
+    /// An application without a process.
+    fn unlimited(
+        input: impl AsyncWrite + Send + Unpin + 'static,
+        output: impl AsyncRead + Send + Unpin + 'static,
+    ) -> Self {
+        let input = Input { stream: Some(Box::new(input)), end: None };
+        Self { process: None, output: Box::new(output), input, _place: None }
+    }
+
+    /// A future for the exit of the command. `None` unless it is one.
     pub(super) fn exit(&self) -> Option<Exit> {
         self.process.as_ref().map(Process::exit)
     }
 }
 
 impl Input {
-    /// The stream that takes the data. `None` once it has ended.
-    pub(super) fn stream(&mut self) -> Option<&mut (dyn AsyncWrite + Send + Unpin)> {
-        self.stream.as_deref_mut().map(|stream| stream as _)
+    /// Hands data to the application. A command that no longer reads is not an error: its output still goes out.
+    ///
+    /// # Errors
+    /// The connection to the application broke. Nothing that is read from it afterwards can be trusted to be whole: the
+    /// kernel reports a reset only once, and an end after that.
+    pub(super) async fn feed(&mut self, data: &[u8]) -> io::Result<()> {
+        let Some(stream) = &mut self.stream else { return Ok(()) };
+        let fed = async {
+            stream.write_all(data).await?;
+            stream.flush().await
+        };
+        match (fed.await, &self.end) {
+            (Err(_), Some(_)) => Ok(()),
+            (fed, _) => fed,
+        }
     }
 
     /// Ends the application's input, because the client's data has ended.
-    pub(super) fn end(&mut self) {
-        self.stream = None;
+    ///
+    /// # Errors
+    /// The connection to the application broke.
+    pub(super) async fn end(&mut self) -> io::Result<()> {
+        if let Some(mut stream) = self.stream.take() {
+            stream.shutdown().await?;
+        }
         self.end = None;
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! How a connection is cut: the reasons, what the other end learns, and what causes a cut at this end.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -45,9 +45,15 @@ pub(super) enum Cut {
     /// No data moved within the idle limit.
     #[error("nothing has moved for {} seconds", .0.as_secs())]
     Idle(Duration),
-    /// The application cannot be started, or its output cannot be read.
+    /// The application cannot be started.
     #[error("the Content Server's application failed to start")]
     NoApplication(#[source] io::Error),
+    /// The application cannot be connected to. The client does not learn where it is.
+    #[error("the application behind the Content Server cannot be reached: {}", unreachable_text(.0))]
+    Unreachable(io::Error),
+    /// The application reset its connection, or its output cannot be read.
+    #[error("the application behind the Content Server broke its connection off")]
+    ByTheApplication(#[source] io::Error),
     /// The limit on commands is reached.
     #[error(transparent)]
     TooManyCommands(StartError),
@@ -66,11 +72,20 @@ fn ending_text(ending: Ending) -> &'static str {
     }
 }
 
+fn unreachable_text(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => "it refuses connections",
+        ErrorKind::TimedOut => "it does not respond",
+        _ => "no connection to it is possible",
+    }
+}
+
 impl From<StartError> for Cut {
     fn from(error: StartError) -> Self {
         match error {
             StartError::TooMany => Self::TooManyCommands(error),
             StartError::System(error) => Self::NoApplication(error),
+            StartError::Unreachable { source, .. } => Self::Unreachable(source),
         }
     }
 }
@@ -82,12 +97,14 @@ impl Cut {
             Self::Connection(_) | Self::ByTheClient => return None,
             Self::Key(Ending::Deleted) => BreakCode::Deleted,
             Self::Key(Ending::Expired) => BreakCode::Expired,
-            Self::Key(Ending::Evicted) | Self::NotForData | Self::TooManyCommands(_) | Self::Abandoned => {
-                BreakCode::Other
-            }
+            Self::Key(Ending::Evicted)
+            | Self::NotForData
+            | Self::TooManyCommands(_)
+            | Self::Abandoned
+            | Self::ByTheApplication(_) => BreakCode::Other,
             Self::Stopping => BreakCode::Stopping,
             Self::Idle(_) => BreakCode::Idle,
-            Self::NoApplication(_) => BreakCode::NoApplication,
+            Self::NoApplication(_) | Self::Unreachable(_) => BreakCode::NoApplication,
         })
     }
 

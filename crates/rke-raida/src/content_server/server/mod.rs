@@ -20,10 +20,10 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout};
 
 use super::application::{Application, Running, User};
-use super::reception::{Reception, ReceptionPolicy};
+use super::reception::{EndWatcher, Reception, ReceptionPolicy};
 use super::{ContentServerError, KeyRing};
 use crate::clock::unix_seconds;
-use cut::Cut;
+use cut::{Activity, Cut};
 
 /// How often the server rereads the key ring and removes expired keys.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
@@ -208,12 +208,21 @@ impl ServerContext {
         self.reception.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts the application for a client.
-    fn start_application(&self, user: &User) -> Result<Running, Cut> {
-        self.application.start(user, &self.commands).map_err(|error| {
-            tracing::error!(%error, "the application could not be started");
-            Cut::from(error)
-        })
+    /// Starts the application for a client, unless its connection is cut meanwhile.
+    async fn start_application(
+        &self,
+        user: &User,
+        activity: &Activity<'_>,
+        watcher: &mut EndWatcher,
+    ) -> Result<Running, Cut> {
+        tokio::select! {
+            biased;
+            cut = activity.wait_for_cut(watcher) => Err(cut),
+            started = self.application.start(user, &self.commands) => started.map_err(|error| {
+                tracing::error!(%error, "the application could not be started");
+                Cut::from(error)
+            }),
+        }
     }
 
     fn refresh(&self, keys: &mut KeyRing) {

@@ -16,8 +16,8 @@ use tokio::time::timeout;
 use super::cut::Activity;
 use super::{ServerContext, invalid_data, random};
 use crate::clock::unix_seconds;
-use crate::content_server::application::{Input, Running, User};
-use crate::content_server::reception::{EndWatcher, REPLY_RANDOM_LEN, Reply};
+use crate::content_server::application::{Input, User};
+use crate::content_server::reception::{REPLY_RANDOM_LEN, Reply};
 
 /// The largest piece of the application's output in one packet.
 const OUTPUT_LEN: usize = 16 * 1024;
@@ -55,9 +55,12 @@ async fn carry(
     first: Vec<u8>,
     shared: &ServerContext,
 ) -> io::Result<()> {
-    let (mut running, mut watcher) = start(shared, key_id)?;
-    let (mut incoming, mut outgoing) = stream.into_split();
+    let client = shared.reception().narrow_client(key_id);
+    let (session, mut watcher) = client.ok_or_else(|| invalid_data("a key that is gone"))?;
     let activity = Activity::new(shared, None);
+    let started = shared.start_application(&User::Live(session), &activity, &mut watcher).await;
+    let mut running = started.map_err(io::Error::other)?;
+    let (mut incoming, mut outgoing) = stream.into_split();
     let (exit, done) = (running.exit(), Notify::new());
     let up = async {
         receive_all(&mut incoming, key_id, first, &mut running.input, &activity, shared).await?;
@@ -81,16 +84,9 @@ async fn carry(
         cut = activity.wait_for_cut(&mut watcher) => Err(io::Error::other(cut)),
         both = async { tokio::try_join!(up, down) } => both.map(|_| ()),
     };
-    // Kills the rest of the command, and then closes its input.
+    // Kills the rest of a command and then closes its input, or resets a connection that has not ended.
     drop(running);
     ended
-}
-
-fn start(shared: &ServerContext, key_id: ClientKeyId) -> io::Result<(Running, EndWatcher)> {
-    let client = shared.reception().narrow_client(key_id);
-    let (session, watcher) = client.ok_or_else(|| invalid_data("a key that is gone"))?;
-    let running = shared.start_application(&User::Live(session)).map_err(io::Error::other)?;
-    Ok((running, watcher))
 }
 
 async fn receive_all(
@@ -104,12 +100,7 @@ async fn receive_all(
     let mut data = first;
     loop {
         activity.note();
-        // An application that has ended no longer reads, but its output still goes out.
-        if let Some(stream) = input.stream()
-            && stream.write_all(&data).await.is_ok()
-        {
-            let _ = stream.flush().await;
-        }
+        input.feed(&data).await?;
         let Some((header, mut payload)) = read_packet(incoming).await? else { break };
         data = match receive(shared, &header, &mut payload)? {
             Reply::Data(own, data) if own == key_id => data,
@@ -118,8 +109,7 @@ async fn receive_all(
             }
         };
     }
-    input.end();
-    Ok(())
+    input.end().await
 }
 
 /// Waits for the reset of a connection on which the client's direction has already ended.

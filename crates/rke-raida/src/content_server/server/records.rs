@@ -1,19 +1,19 @@
 //! An application's data in records. `docs/protocol.md` section 7, "Records". Each direction goes on until its own
-//! end. Anything else is a cut, and kills the application before it could mistake the cut for an end.
+//! end. Anything else is a cut, and kills or resets the application before it could mistake the cut for an end.
 
 use std::io;
 
 use rke_host::framing::{RecordReader, RecordWriter};
 use rke_proto::handshake::record::MAX_DATA_LEN;
 use rke_proto::handshake::{KeyId, Record};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Notify;
 
 use super::ServerContext;
 use super::cut::{Activity, Cut, close};
 use crate::clock::unix_seconds;
-use crate::content_server::application::{Exit, Input, Running, User};
+use crate::content_server::application::{Exit, Input, User};
 use crate::content_server::reception::EndWatcher;
 
 /// A connection that has attached to a session.
@@ -29,11 +29,7 @@ pub(super) struct Tunnel<'a> {
 impl Tunnel<'_> {
     /// Carries data, starting with the first record, until both directions have ended or the connection is cut.
     pub(super) async fn run(mut self, first: Record) -> io::Result<()> {
-        let ended = match self.start() {
-            // At its end this kills the rest of the command, and then closes its input.
-            Ok(running) => self.carry(running, first).await,
-            Err(cut) => Err(cut),
-        };
+        let ended = self.carry(first).await;
         if let Err(cut) = &ended {
             cut.send_to(&mut self.writer).await;
         }
@@ -42,14 +38,12 @@ impl Tunnel<'_> {
         ended.map_err(io::Error::other)
     }
 
-    fn start(&self) -> Result<Running, Cut> {
+    /// At its end, this kills the rest of a command and then closes its input, or resets a connection that has not ended.
+    async fn carry(&mut self, first: Record) -> Result<(), Cut> {
         let attached = self.shared.reception().attach(self.key_id, &self.watcher, unix_seconds());
         let user = User::Session(attached.map_err(Cut::Key)?);
-        self.shared.start_application(&user)
-    }
-
-    async fn carry(&mut self, mut running: Running, first: Record) -> Result<(), Cut> {
         let activity = Activity::new(self.shared, Some(self.key_id));
+        let mut running = self.shared.start_application(&user, &activity, &mut self.watcher).await?;
         let exit = running.exit();
         let sent = Notify::new();
         let up = receive_all(&mut self.reader, first, &mut running.input, &activity, &sent);
@@ -75,8 +69,8 @@ async fn receive_all(
     loop {
         activity.note();
         match record {
-            Record::Data(data) => feed(input, &data).await,
-            Record::End(_) => break input.end(),
+            Record::Data(data) => input.feed(&data).await.map_err(Cut::ByTheApplication)?,
+            Record::End(_) => break input.end().await.map_err(Cut::ByTheApplication)?,
             Record::BrokenOff { .. } => return Err(Cut::ByTheClient),
         }
         activity.note();
@@ -89,15 +83,6 @@ async fn receive_all(
     }
 }
 
-/// An application that stops reading does not cut the tunnel: its output still goes out.
-async fn feed(input: &mut Input, data: &[u8]) {
-    if let Some(stream) = input.stream()
-        && stream.write_all(data).await.is_ok()
-    {
-        let _ = stream.flush().await;
-    }
-}
-
 /// From the application to the client, up to the application's end and its exit status.
 async fn send_all(
     writer: &mut RecordWriter<OwnedWriteHalf>,
@@ -107,7 +92,7 @@ async fn send_all(
     sent: &Notify,
 ) -> Result<(), Cut> {
     let mut data = vec![0; MAX_DATA_LEN];
-    while let len @ 1.. = output.read(&mut data).await.map_err(Cut::NoApplication)? {
+    while let len @ 1.. = output.read(&mut data).await.map_err(Cut::ByTheApplication)? {
         writer.data(&data[..len]).await?;
         activity.note();
     }

@@ -46,6 +46,8 @@ Examples:
   rke content-server serve --cs-id CONTENT-SERVER01 --data-dir keys \\
       --exec 'tr a-z A-Z'
   rke content-server serve --cs-id CONTENT-SERVER01 --data-dir keys \\
+      --forward 127.0.0.1:5432
+  rke content-server serve --cs-id CONTENT-SERVER01 --data-dir keys \\
       --api unix:/run/rke-content-server/api.sock
   rke content-server list --api unix:/run/rke-content-server/api.sock
   rke content-server open 5d41402a letter.sealed -o letter.txt \\
@@ -93,9 +95,17 @@ all of it was there.";
 pub(crate) const CONNECT: &str = "\
 Examples:
   echo hello | rke connect $SESSION_ID
+  ssh -o ProxyCommand='rke connect content.example.com --wallet ~/wallet' me@host
 
 Exits as ssh does: with the exit status of the command at the Content Server, and with 255 and a reason on one line for every \
 failure of its own. A tunnel that is cut is such a failure.";
+
+pub(crate) const FORWARD: &str = "\
+Examples:
+  rke forward content.example.com 127.0.0.1:5432 --wallet ~/wallet
+  psql -h 127.0.0.1 -p 5432
+
+It goes on until Ctrl-C. Every program on this machine that connects to LISTEN uses your session.";
 
 pub(crate) const WATCH: &str = "\
 Examples:

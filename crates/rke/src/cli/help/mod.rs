@@ -11,7 +11,7 @@ use crate::terminal::{help_width, indented};
 /// The groups. A test checks that every command is in one.
 const GROUPS: [(&str, &[&str]); 6] = [
     ("Sessions", &["session", "keys", "trust"]),
-    ("Data", &["encrypt", "decrypt", "connect"]),
+    ("Data", &["encrypt", "decrypt", "connect", "forward"]),
     ("What is going on", &["status", "watch", "activity", "raidas", "ping", "discover", "doctor", "audit"]),
     ("Coins", &["wallet", "coin"]),
     ("Long-running programs", &["serve", "dev", "net", "raida", "content-server"]),

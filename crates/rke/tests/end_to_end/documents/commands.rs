@@ -26,9 +26,9 @@ echo "$ID" "$(echo "$encrypted" | field ciphertext)" "$(echo "$encrypted" | fiel
 const SESSION: &str = "a1b2c3d4e5f67890a1b2c3d4e5f67890";
 
 /// A block of commands.
-struct Block {
+pub(crate) struct Block {
     document: PathBuf,
-    text: String,
+    pub(crate) text: String,
     /// Why the block is not run.
     reason: Option<String>,
 }
@@ -38,12 +38,12 @@ fn blocks(root: &Path) -> Vec<Block> {
     let documents = folders.iter().flat_map(|folder| documents_in(&root.join(folder)));
     let mut documents: Vec<PathBuf> = documents.collect();
     documents.sort();
-    documents.iter().flat_map(|document| blocks_of(document)).collect()
+    let text = |document: &PathBuf| fs::read_to_string(document).expect("text");
+    documents.iter().flat_map(|document| blocks_of(document, &text(document))).collect()
 }
 
-/// The blocks of one document, including those in lists.
-fn blocks_of(document: &Path) -> Vec<Block> {
-    let text = fs::read_to_string(document).expect("text");
+/// The blocks in the text of a document, including those in lists.
+pub(crate) fn blocks_of(document: &Path, text: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use regex::{Regex, RegexBuilder};
 
+pub(crate) use self::commands::blocks_of;
+
 /// Top-level folders of the project. Documents name files in them.
 const FOLDERS: [&str; 7] = ["clients/", "crates/", "docs/", "fuzz/", "packaging/", "tests/", "xtask/"];
 
