@@ -230,7 +230,7 @@ impl Client {
                 match (status, &self.token_file) {
                     (401, Some(path)) => {
                         let (address, path) = (self.address.clone(), path.clone());
-                        Error::TokenRejected { address, path, refusal }
+                        Error::TokenRejected { address, path, refusal: Box::new(refusal) }
                     }
                     _ => refusal.into_error(),
                 }

@@ -51,7 +51,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// The daemon's response.
-        refusal: Refusal,
+        refusal: Box<Refusal>,
     },
     /// The session does not exist or has expired.
     #[error("{0}")]
@@ -136,8 +136,8 @@ impl Error {
     /// The daemon's own words, if it responded with an error.
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
-            Self::TokenRejected { refusal, .. }
-            | Self::SessionGone(refusal)
+            Self::TokenRejected { refusal, .. } => Some(refusal),
+            Self::SessionGone(refusal)
             | Self::FreshKeyNeeded(refusal)
             | Self::Altered(refusal)
             | Self::TryLater(refusal)

@@ -73,7 +73,9 @@ fn run_preload(network: &Network) -> Result<Vec<u8>> {
         ("--raida-directory", &network.raida_directory()),
         ("--wallet", &network.server_wallet()),
     ];
-    paths.iter().for_each(|(flag, path)| drop(command.arg(flag).arg(path)));
+    for (flag, path) in paths {
+        command.arg(flag).arg(path);
+    }
     let run = command.output().context("cannot run the preloading")?;
     if !run.status.success() {
         bail!("the nodes are not preloaded: {}", String::from_utf8_lossy(&run.stderr).trim());
