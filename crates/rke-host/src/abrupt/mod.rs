@@ -59,6 +59,10 @@ impl AsyncRead for Incoming {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let connection = &self.0;
+        // Without room, nothing read would look like the end.
+        if buffer.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
         loop {
             ready!(connection.stream.poll_read_ready(cx))?;
             match connection.stream.try_read(buffer.initialize_unfilled()) {

@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use rke_engine::Domain;
 
-use crate::net::layout::PORTS;
 use crate::parse::{parse_address, parse_domain};
 use crate::protection::Protection;
+
+/// How many ports a network has: 25 nodes, DNS, Content Server and daemon, in this order.
+pub(crate) const PORTS: u16 = 28;
 
 /// The last port that a network may begin with.
 const LAST_FIRST: u16 = u16::MAX - PORTS + 1;

@@ -11,10 +11,8 @@ use rke_proto::RaidaIndex;
 use serde::{Deserialize, Serialize};
 
 use super::part::Part;
+use crate::cli::net::PORTS;
 use crate::settings::{default_data_dir, read_file};
-
-/// How many ports a network has: 25 nodes, DNS, Content Server and daemon, in this order.
-pub(crate) const PORTS: u16 = 28;
 
 const DNS: u16 = 25;
 const CONTENT_SERVER: u16 = 26;

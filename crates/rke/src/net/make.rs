@@ -15,9 +15,9 @@ use rke_proto::{RAIDA_COUNT, RaidaIndex};
 use rke_raida::mint::{file_name, make_wallet, mint};
 use rke_raida::split::split;
 
-use super::layout::{ABOUT, About, Network, PORTS, node_name};
+use super::layout::{ABOUT, About, Network, node_name};
 use super::part::write_script;
-use crate::cli::net::Ports;
+use crate::cli::net::{PORTS, Ports};
 
 /// The Content Server ID.
 pub(super) const CS_ID: &str = "CONTENT-SERVER";

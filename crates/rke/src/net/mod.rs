@@ -1,7 +1,7 @@
 //! `rke net`: a network of one's own on this machine. Each part is a process of its own, made from plain files that can move to
 //! another machine.
 
-pub(crate) mod layout;
+mod layout;
 mod make;
 mod part;
 mod start;

@@ -73,6 +73,10 @@ impl<R: AsyncRead + Unpin> AsyncRead for Upload<R> {
             opened.map_err(|_| io::Error::from(ErrorKind::ConnectionAborted))?;
             self.gate = None;
         }
+        // Without room, nothing read would look like the end.
+        if buffer.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.data).poll_read(cx, buffer))?;
         if buffer.filled().len() == before

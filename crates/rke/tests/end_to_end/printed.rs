@@ -326,6 +326,7 @@ Coins:
 Long-running programs:
   serve           Run the daemon against the real world
   dev             Run everything on this machine: 25 RAIDA nodes, DNS, a Content Server, a wallet, the daemon
+  net             Run a network of your own, each part of it a process of its own that can move to another machine
   raida           Run one RAIDA node, or see and change who owns which Content Server ID there
   content-server  Run a Content Server, make and preload its master secrets, rotate them
 

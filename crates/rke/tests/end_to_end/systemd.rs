@@ -84,7 +84,7 @@ fn a_socket_beyond_loopback_is_refused_as_the_address_would_be() {
     assert!(log.contains("--require-token"), "{log}");
 }
 
-/// systemd's own check finds nothing wrong with the units that are shipped, but for where the program is.
+/// systemd's own check finds nothing wrong with the shipped units, with the program where it is here.
 #[test]
 fn systemd_understands_the_units() {
     let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging/systemd");

@@ -162,7 +162,7 @@ impl Shard {
         }
     }
 
-    /// Applies other rules. `now` is read while this shard is locked: nobody has been told of a later end.
+    /// Applies other rules. `now` is read while this shard is locked, so no response has shown an end after it.
     pub(super) fn set_rules(&mut self, rules: SessionLimits, now: Moment) {
         let before = std::mem::replace(&mut self.rules, rules);
         self.entries.values_mut().for_each(|entry| entry.change_rules(&before, &rules, now));

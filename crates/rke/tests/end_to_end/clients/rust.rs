@@ -94,7 +94,7 @@ fn described(error: &Error) -> Value {
         Error::SessionGone(_) => "not_found",
         Error::FreshKeyNeeded(_) => "fresh_key",
         Error::Altered(_) => "damaged",
-        Error::NotAllowed(_) => "not_allowed",
+        Error::NotAllowed(_) | Error::TokenRejected { .. } => "not_allowed",
         Error::TryLater(Refusal { code: 429, .. }) => "limit",
         Error::TryLater(Refusal { code: 503, .. }) => "exchange",
         Error::Elsewhere(_) => "upstream",
