@@ -10,7 +10,7 @@ use crate::erase::Extent;
 use crate::{erase, need, networks, schemathesis, target_dir};
 
 /// Programs that tests run, and the Debian packages that hold them.
-const PROGRAMS: [(&str, &str); 17] = [
+const PROGRAMS: [(&str, &str); 18] = [
     ("cc", "gcc"),
     ("node", "nodejs"),
     ("tsc", "node-typescript"),
@@ -28,6 +28,7 @@ const PROGRAMS: [(&str, &str); 17] = [
     ("git", "git"),
     ("psql", "postgresql-client"),
     ("pg_ctlcluster", "postgresql"),
+    ("prometheus", "prometheus"),
 ];
 
 /// The size of the target folder after a full run from scratch, with a reserve.

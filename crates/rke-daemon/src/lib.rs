@@ -33,9 +33,13 @@
 
 mod daemon;
 pub mod http;
+mod local_listen;
+mod monitor;
 mod other_end;
 mod run_files;
 mod token;
 
 pub use daemon::{Daemon, Inherited, StartError};
-pub use other_end::{OtherEnd, OtherEndError, OtherEndListen};
+pub use local_listen::LocalListen;
+pub use monitor::{Monitor, MonitorError};
+pub use other_end::{OtherEnd, OtherEndError};

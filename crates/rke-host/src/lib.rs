@@ -34,6 +34,7 @@ pub mod directory;
 pub mod durable;
 pub mod echo;
 pub mod framing;
+pub mod monitored;
 pub mod own_file;
 pub mod sandbox;
 pub mod sealed;

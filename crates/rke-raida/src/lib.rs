@@ -37,6 +37,7 @@ mod clock;
 pub mod content_server;
 pub mod dns;
 pub mod key_sets;
+mod log_limit;
 pub mod mint;
 pub mod network;
 pub mod node;

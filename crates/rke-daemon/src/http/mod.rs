@@ -23,11 +23,13 @@ use axum::response::Response;
 use axum::routing::MethodRouter;
 use jiff::Timestamp;
 use rke_engine::model::clock::Reading;
+use rke_host::monitored::Monitored;
 use rke_host::session_keys::SessionKeys;
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::api::state::{Api, Parts};
+use self::api::watched::Watched;
 use self::api::{Shared, health, metrics};
 use self::fast::dispatcher::Dispatcher;
 use self::gate::Admission;
@@ -71,7 +73,24 @@ pub(crate) fn dispatcher_of_other_end(
     Dispatcher::new(router, None, admission, observer)
 }
 
+/// The part of the API that those who monitor a node or a Content Server have, of a program that starts now.
+pub(crate) fn dispatcher_of_watched(
+    program: &Arc<dyn Monitored>,
+    admission: Arc<Admission>,
+    traffic: Arc<Traffic>,
+) -> Dispatcher {
+    let observer = Arc::new(Observer::new(traffic));
+    let watched = Watched { program: Arc::clone(program), started: Timestamp::now() };
+    let router = routes::watched(&watched, |rows, methods| guarded(rows, methods, &admission, &observer));
+    Dispatcher::new(router, None, admission, observer)
+}
+
 /// Counters for the requests to each path of that part.
+pub(crate) fn traffic_of_watched() -> Traffic {
+    Traffic::new(routes::paths_of_watched())
+}
+
+/// Counters for the requests to each path of a Content Server.
 pub(crate) fn traffic_of_other_end() -> Traffic {
     Traffic::new(routes::paths_of_other_end())
 }

@@ -7,10 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rke_engine::settings::access::UnixSocket;
 use rke_host::data_dir::{DataDir, DataDirError};
 use rke_host::session_keys::SessionKeys;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -18,6 +16,7 @@ use crate::http;
 use crate::http::gate::{Admission, AdmissionRules};
 use crate::http::wire::server::{Door, serve};
 use crate::http::wire::unix_socket::{self, UnixSocketError};
+use crate::local_listen::{LocalListen, TcpFault, listen_on};
 use crate::run_files::RunFiles;
 use crate::token::Token;
 
@@ -26,15 +25,6 @@ const OPTION: &str = "--api";
 
 /// How long a body may stall, and a client read nothing of a response.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Where a Content Server's interface listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OtherEndListen {
-    /// At a Unix socket, whose mode says who may use the keys.
-    Unix(UnixSocket),
-    /// At an address of loopback, for clients that have the token.
-    Tcp(SocketAddr),
-}
 
 /// Why the interface cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -75,19 +65,22 @@ impl OtherEnd {
     /// # Errors
     /// [`OtherEndError`]; nothing is left running.
     pub async fn start(
-        listen: &OtherEndListen,
+        listen: &LocalListen,
         keys: &Arc<dyn SessionKeys>,
         data_dir: &DataDir,
     ) -> Result<Self, OtherEndError> {
         let mut files = RunFiles::default();
         let (door, address, token) = match listen {
-            OtherEndListen::Unix(socket) => {
+            LocalListen::Unix(socket) => {
                 let (listener, guard) = unix_socket::listen(socket, OPTION).await?;
                 files.unix_socket = Some(socket.path.clone());
                 (Door::Unix(listener, guard), None, None)
             }
-            OtherEndListen::Tcp(address) => {
-                let (listener, address) = listen_on(*address).await?;
+            LocalListen::Tcp(address) => {
+                let (listener, address) = listen_on(*address).await.map_err(|fault| match fault {
+                    TcpFault::Exposed => OtherEndError::Exposed(*address),
+                    TcpFault::System(source) => OtherEndError::Listen { address: *address, source },
+                })?;
                 let token = Token::create(data_dir)?;
                 files.token = Some(token.path().into());
                 (Door::Tcp(listener), Some(address), Some(token))
@@ -121,14 +114,4 @@ impl OtherEnd {
         let _ = self.stop.send(true);
         let _ = self.server.await;
     }
-}
-
-async fn listen_on(address: SocketAddr) -> Result<(TcpListener, SocketAddr), OtherEndError> {
-    if !address.ip().is_loopback() {
-        return Err(OtherEndError::Exposed(address));
-    }
-    let failed = |source| OtherEndError::Listen { address, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let own = listener.local_addr().map_err(failed)?;
-    Ok((listener, own))
 }

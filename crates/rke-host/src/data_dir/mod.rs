@@ -3,6 +3,7 @@
 //! user or that others may write to.
 
 mod error;
+mod fault;
 mod role;
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
@@ -15,6 +16,7 @@ use rustix::process::geteuid;
 
 pub use self::error::DataDirError;
 use self::error::io_error;
+pub use self::fault::write_fault;
 pub use self::role::Role;
 use crate::durable::{sync_folder, write_atomically, write_new};
 use crate::own_file::{is_open_to_others, is_trusted, open_own, read_own_text};

@@ -10,7 +10,7 @@ mod records;
 mod server;
 
 pub use application::{Application, Launcher, Target, launch_commands};
-pub use key_ring::{KeyRing, ListedKeySet, ServedKeySet, list_key_sets};
+pub use key_ring::{KeyRing, ListedKeySet, Preloaded, ServedKeySet, list_key_sets};
 pub use master_secrets::{ContentServerError, MasterSecrets, PreloadReport};
 pub use reception::{
     Client, Closing, EndWatcher, Ending, Fresh, MAX_LIFETIME_SECONDS, NewSession, Opens, Outcome, Pending,

@@ -152,6 +152,11 @@ impl KeySets {
         self.masters.len()
     }
 
+    /// The number of Content Server IDs that a coin owns.
+    pub fn owned(&self) -> usize {
+        self.records.len()
+    }
+
     /// Whether it holds none.
     pub fn is_empty(&self) -> bool {
         self.masters.is_empty()

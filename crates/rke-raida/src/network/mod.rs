@@ -320,11 +320,11 @@ async fn make_key_set(
     wallet: &Path,
 ) -> Result<Arc<MasterSecrets>, NetworkError> {
     let secrets = keys.open_or_make(number, form)?;
-    let PreloadReport { faults, .. } = keys.preload(&secrets, directory, wallet, PRELOAD_TIMEOUT).await?;
+    let PreloadReport { done, faults } = keys.preload(&secrets, directory, wallet, PRELOAD_TIMEOUT).await?;
     if let Some((raida, fault)) = faults.first() {
         return Err(NetworkError::Preload { raida: *raida, fault: *fault });
     }
-    keys.note_preloaded(number)?;
+    keys.note_preloaded(number, done, crate::clock::unix_seconds())?;
     Ok(secrets)
 }
 

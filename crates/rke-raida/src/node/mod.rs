@@ -1,6 +1,7 @@
 //! A RAIDA node: a [`Responder`] behind UDP sockets.
 
 mod coins;
+mod monitor;
 mod sockets;
 mod watch;
 
@@ -8,7 +9,9 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rke_host::monitored::Monitored;
 use rke_proto::RaidaIndex;
 use rke_proto::header::NONCE_LEN;
 use rke_secret::{SecretBuffer, SecretError, fill_random};
@@ -17,6 +20,7 @@ use zeroize::Zeroize;
 
 use self::coins::Coins;
 pub use self::coins::UnusableCoins;
+use self::monitor::NodeMonitor;
 use self::sockets::NodeSocket;
 pub use self::watch::CoinWatch;
 use crate::clock::unix_seconds;
@@ -82,7 +86,7 @@ pub struct Node {
     raida: RaidaIndex,
     address: SocketAddr,
     coins: CoinCount,
-    responder: Arc<Responder>,
+    monitor: Arc<NodeMonitor>,
     receivers: JoinSet<()>,
 }
 
@@ -98,17 +102,19 @@ impl Node {
         let address = sockets[0].address().map_err(bind_error)?;
         let read = Coins::read(raida, &config.coin_folders);
         read.log_unusable();
-        let coins = read.count();
+        let (coins, unusable_coins) = (read.count(), read.unusable.len().into());
         let ans = at_least_one(raida, read.ans, &config.coin_folders)?;
         let key_sets = KeySets::open(raida, &config.data_dir)?;
         tracing::info!(%raida, %address, coins = coins.coins, key_sets = key_sets.len(), "node listens");
         let responder = Arc::new(Responder::new(raida, ans, config.rules, key_sets));
+        let (data_dir, broken_sockets) = (config.data_dir, Arc::default());
+        let monitor = Arc::new(NodeMonitor { responder, data_dir, broken_sockets, unusable_coins });
         let mut receivers = JoinSet::new();
         for socket in sockets {
             let buffer = SecretBuffer::new(MAX_REQUEST_LEN)?;
-            spawn(&mut receivers, socket, buffer, Arc::clone(&responder));
+            spawn(&mut receivers, socket, buffer, &monitor);
         }
-        Ok(Self { raida, address, coins, responder, receivers })
+        Ok(Self { raida, address, coins, monitor, receivers })
     }
 
     /// The address that it listens on.
@@ -119,6 +125,15 @@ impl Node {
     /// The coins that it was started with.
     pub fn coins(&self) -> CoinCount {
         self.coins
+    }
+
+    /// What it shows to those who monitor it.
+    pub fn monitored(&self) -> Arc<dyn Monitored> {
+        Arc::clone(&self.monitor) as Arc<dyn Monitored>
+    }
+
+    fn responder(&self) -> &Responder {
+        &self.monitor.responder
     }
 
     /// Replaces the coins by those that the folders hold now, and the policy, except the number of requests that it
@@ -132,7 +147,8 @@ impl Node {
         if let Some(unusable) = read.unusable.into_iter().next() {
             return Err(unusable.into());
         }
-        self.responder.change(at_least_one(self.raida, read.ans, coin_folders)?, rules);
+        self.monitor.unusable_coins.store(0, Ordering::Relaxed);
+        self.responder().change(at_least_one(self.raida, read.ans, coin_folders)?, rules);
         Ok(count)
     }
 
@@ -145,11 +161,12 @@ impl Node {
         let read = Coins::read(self.raida, coin_folders);
         read.log_unusable();
         let count = read.count();
+        self.monitor.unusable_coins.store(read.unusable.len(), Ordering::Relaxed);
         if !read.unusable.is_empty() {
             tracing::warn!("until these files can be used or are removed, the node forgets no coin");
-            return Ok(CoinCount { coins: self.responder.add_coins(read.ans)?, ..count });
+            return Ok(CoinCount { coins: self.responder().add_coins(read.ans)?, ..count });
         }
-        self.responder.change_coins(at_least_one(self.raida, read.ans, coin_folders)?);
+        self.responder().change_coins(at_least_one(self.raida, read.ans, coin_folders)?);
         Ok(count)
     }
 
@@ -171,14 +188,21 @@ fn at_least_one(raida: RaidaIndex, ans: Ans, folders: &[PathBuf]) -> Result<Ans,
 /// Starts serving one more socket. Not an async function: the code of those is generated in the crate that polls or
 /// spawns the future, with that crate's `opt-level`, and responding should run at the speed of this crate.
 #[inline(never)]
-fn spawn(receivers: &mut JoinSet<()>, socket: NodeSocket, buffer: SecretBuffer, responder: Arc<Responder>) {
-    receivers.spawn(serve(socket, buffer, responder));
+fn spawn(receivers: &mut JoinSet<()>, socket: NodeSocket, buffer: SecretBuffer, node: &NodeMonitor) {
+    let (responder, broken) = (Arc::clone(&node.responder), Arc::clone(&node.broken_sockets));
+    receivers.spawn(serve(socket, buffer, responder, broken));
 }
 
-async fn serve(socket: NodeSocket, mut buffer: SecretBuffer, responder: Arc<Responder>) {
+async fn serve(
+    socket: NodeSocket,
+    mut buffer: SecretBuffer,
+    responder: Arc<Responder>,
+    broken: Arc<AtomicUsize>,
+) {
     let mut batch = Vec::with_capacity(AT_ONCE);
     loop {
         if let Err(error) = socket.readable().await {
+            broken.fetch_add(1, Ordering::Relaxed);
             tracing::error!(%error, "a node's socket is broken and is no longer read");
             return;
         }

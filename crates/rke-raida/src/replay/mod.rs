@@ -49,6 +49,12 @@ impl<H: Hash + Eq + Clone, K: Hash + Eq + Clone, V> ReplayMemory<H, K, V> {
         self.entries.is_empty()
     }
 
+    /// How many values it remembers at `now`, in Unix seconds, and how many it can.
+    pub fn fill(&mut self, now: u64) -> (usize, usize) {
+        self.remove_expired(now);
+        (self.entries.len(), self.places)
+    }
+
     /// The value under a key at `now`, in Unix seconds.
     pub fn look_up(&mut self, key: &K, now: u64) -> Option<&V> {
         self.remove_expired(now);

@@ -1,8 +1,10 @@
 //! How a RAIDA responds: one datagram in, at most one out. Without socket and clock, so a plain unit test covers each
 //! status. The order of the checks is that of `docs/protocol.md` sections 4 and 5.
 
+mod counters;
 mod imitation;
 mod operated;
+mod preloading;
 mod replay_guard;
 
 use std::io::Write;
@@ -12,21 +14,22 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use arc_swap::ArcSwap;
 use rke_host::wallet::Envelope1;
 use rke_proto::challenge::CHALLENGE_LEN;
-use rke_proto::coin::CoinId;
 use rke_proto::command::{self, Command, Preload, Preloading};
 use rke_proto::derive::{self, ShareKind};
 use rke_proto::envelope::{self, ResponseParts};
 use rke_proto::header::{HeaderError, NONCE_LEN, RequestHeader};
-use rke_proto::{Challenge, ContentServerId, Envelope, EnvelopeKey, RaidaIndex, Status};
-use rke_secret::{Secret, SecretError, run_unscoped};
+use rke_proto::{Challenge, Envelope, EnvelopeKey, RaidaIndex, Status};
+use rke_secret::{Secret, SecretError};
 
+use self::counters::Counters;
 pub use self::imitation::Imitation;
 #[cfg(feature = "public-servers")]
 pub use self::imitation::{RefusalHeader, VERSION};
 use self::operated::Operated;
 pub use self::operated::{Ans, NodePolicy};
 use self::replay_guard::{Fingerprint, ReplayCheck, ReplayGuard, RequestName};
-use crate::key_sets::{KeySets, PreloadError};
+use crate::key_sets::KeySets;
+use crate::log_limit::LogLimit;
 use crate::replay::WINDOW_SECONDS;
 
 /// What the caller knows about a datagram in addition to its bytes.
@@ -47,6 +50,9 @@ pub struct Responder {
     /// This lock is taken before a separate stack for the work, never inside it.
     key_sets: RwLock<KeySets>,
     replay_guard: Mutex<ReplayGuard>,
+    counters: Counters,
+    /// Lines about refused preloads, which everyone with a coin can cause.
+    refused_preloads: LogLimit,
 }
 
 /// A request that was opened.
@@ -77,7 +83,8 @@ impl Responder {
     pub fn new(raida: RaidaIndex, ans: Ans, rules: NodePolicy, key_sets: KeySets) -> Self {
         let replay_guard = Mutex::new(ReplayGuard::new(rules.replay_places));
         let operated = ArcSwap::from_pointee(Operated { ans, rules });
-        Self { raida, operated, key_sets: RwLock::new(key_sets), replay_guard }
+        let (key_sets, counters) = (RwLock::new(key_sets), Counters::default());
+        Self { raida, operated, key_sets, replay_guard, counters, refused_preloads: LogLimit::default() }
     }
 
     /// The response to a datagram, which is decrypted in place, so it must lie in secret memory on a scratch stack.
@@ -85,10 +92,14 @@ impl Responder {
     pub fn respond(&self, arrival: Arrival, datagram: &mut [u8]) -> Option<Vec<u8>> {
         let header = match RequestHeader::decode(datagram) {
             Ok(header) => header,
-            Err(HeaderError::NotARequest) => return None,
+            Err(HeaderError::NotARequest) => {
+                self.counters.malformed();
+                return None;
+            }
             Err(HeaderError::UnknownEnvelope { raida, group, echo }) => {
                 let wrong = raida != self.raida.get();
                 let status = if wrong { Status::WRONG_RAIDA } else { Status::BAD_ENCRYPTION };
+                self.counters.unreadable(status);
                 return Some(envelope::refuse_unknown_envelope(self.raida, group, echo, status));
             }
         };
@@ -138,11 +149,20 @@ impl Responder {
         // From here on all receivers know the request and recognise a second one.
         let check = self.replay_guard().begin(&name, fingerprint, times);
         let done = match check {
-            ReplayCheck::Retransmitted(answer) => return Some(answer),
+            ReplayCheck::Retransmitted(answer) => {
+                self.counters.repeated(*command);
+                return Some(answer);
+            }
             // The first one gets the response.
-            ReplayCheck::Underway => return None,
+            ReplayCheck::Underway => {
+                self.counters.repeated(*command);
+                return None;
+            }
             ReplayCheck::Reused => Err(Status::BAD_PARAMETER),
-            ReplayCheck::NoRoom => Err(Status::INTERNAL),
+            ReplayCheck::NoRoom => {
+                self.counters.not_remembered();
+                Err(Status::INTERNAL)
+            }
             // A completed preload is a success. A second attempt would fail, because its own timestamp is no longer
             // later.
             ReplayCheck::Resealed(Status::SUCCESS) if command.share_width().is_none() => Ok(None),
@@ -229,65 +249,6 @@ impl Responder {
         share.map_err(no_memory)
     }
 
-    /// The result of a preload outlives the datagram, so it is made on a different stack from the envelope's key.
-    fn preload_apart(
-        &self,
-        preload: &Preload<'_>,
-        coin: CoinId,
-        preloading: Preloading,
-        now: u64,
-    ) -> Result<(), Status> {
-        let mut key_sets = self.key_sets.write().unwrap_or_else(PoisonError::into_inner);
-        run_unscoped(|| self.preload(&mut key_sets, preload, coin, (preloading, now))).map_err(no_memory)?
-    }
-
-    fn preload(
-        &self,
-        key_sets: &mut KeySets,
-        preload: &Preload<'_>,
-        coin: CoinId,
-        (preloading, now): (Preloading, u64),
-    ) -> Result<(), Status> {
-        let cs_id = preload.cs_id;
-        // The operator wants to hear about another coin's attempt, whatever coins are listed and whatever the clock
-        // says.
-        if let Some(owner) = key_sets.owner(&cs_id).filter(|owner| *owner != coin) {
-            return Err(self.refuse_preload(&cs_id, coin, &PreloadError::OwnedBy(owner)));
-        }
-        let is_stale =
-            matches!(preloading, Preloading::Dated(timestamp) if timestamp.abs_diff(now) > WINDOW_SECONDS);
-        if is_stale || !self.operated.load().rules.preloaders.permit(coin, &cs_id) {
-            return Err(Status::BAD_PARAMETER);
-        }
-        let copy = |(key_set, master): (_, &[u8; 32])| {
-            Ok((key_set, Secret::fill(|slot| slot.copy_from_slice(master)).map_err(no_memory)?))
-        };
-        let masters = preload.key_sets().map(copy).collect::<Result<_, Status>>()?;
-        match key_sets.preload(cs_id, coin, preloading, masters) {
-            Ok(()) => {
-                tracing::info!(raida = %self.raida, %cs_id, %coin, "master secrets preloaded");
-                Ok(())
-            }
-            Err(error) => Err(self.refuse_preload(&cs_id, coin, &error)),
-        }
-    }
-
-    /// The status of a refused preload. What the operator has to look into goes to the log.
-    fn refuse_preload(&self, cs_id: &ContentServerId, coin: CoinId, error: &PreloadError) -> Status {
-        let raida = self.raida;
-        match error {
-            PreloadError::NotLater => Status::BAD_PARAMETER,
-            PreloadError::OwnedBy(_) | PreloadError::Different(_) => {
-                tracing::warn!(%raida, %cs_id, %coin, reason = %error, "refused a preload");
-                Status::OWNED_BY_ANOTHER
-            }
-            PreloadError::Seal(_) | PreloadError::Owners(_) => {
-                tracing::error!(%raida, %cs_id, %error, "a preload could not be stored");
-                Status::INTERNAL
-            }
-        }
-    }
-
     fn seal(
         &self,
         header: &RequestHeader,
@@ -317,7 +278,9 @@ impl Responder {
             let imitates = self.operated.load().rules.imitates;
             imitates.seal_response(header, key, &parts, command.payload_len(), write_payload)
         };
-        sealed.map_err(no_memory).ok()
+        let sealed = sealed.map_err(no_memory).ok()?;
+        self.counters.answered(*command);
+        Some(sealed)
     }
 
     fn refuse(
@@ -328,6 +291,7 @@ impl Responder {
         arrival: Arrival,
         status: Status,
     ) -> Option<Vec<u8>> {
+        self.counters.refused(header, status);
         let parts = self.parts(status, challenge, arrival);
         envelope::seal_response(header, key, &parts, 0, |_| ()).map_err(no_memory).ok()
     }

@@ -1,8 +1,8 @@
-use rke_proto::coin::CoinPair;
+use rke_proto::coin::{CoinId, CoinPair};
 use rke_proto::command::SHARE_REQUEST_LEN;
 use rke_proto::derive::ShareWidth;
 use rke_proto::envelope::RequestParts;
-use rke_proto::{ClientSn, KeyContext, KeySetId};
+use rke_proto::{ClientSn, ContentServerId, KeyContext, KeySetId};
 
 use super::*;
 use crate::owners::Preloader;

@@ -1,22 +1,21 @@
 //! The commands of a Content Server, and their flags.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::anyhow;
 use clap::{Args, Subcommand, ValueEnum};
 use rke_engine::Domain;
 use rke_proto::{ContentServerId, KeySetId};
-use rke_raida::content_server::{MAX_LIFETIME_SECONDS, MAX_TTL, RecordFormat};
-use rke_raida::replay::DEFAULT_PLACES;
+use rke_raida::content_server::{MAX_TTL, RecordFormat};
 
 use super::listing::Listing;
-use super::session_keys::{ApiOptions, SealedOptions, ServeApiOptions};
-use super::{LogOptions, parse_cs_id, parse_key_set};
-use crate::parse::{parse_address, parse_domain, parse_host, parse_replay_places, parse_target};
-use crate::protection::{Protection, parse_places};
-use crate::sandbox::SandboxOptions;
+use super::session_keys::{ApiOptions, SealedOptions};
+use super::status::StatusOptions;
+use super::{LogOptions, parse_key_set};
+use crate::parse::{parse_cs_id, parse_domain, parse_host};
+use crate::protection::Protection;
 use crate::settings::WrongSettings;
+use crate::settings::content_server::ContentServerOptions;
 use crate::switch::Switch;
 
 /// How long DNS servers may keep records where nothing else is said, in seconds.
@@ -46,7 +45,7 @@ pub(crate) enum ContentServerCommand {
         options: PreloadOptions,
     },
     /// Accept clients: agree on keys with them, and put a command behind their tunnels.
-    Serve(ContentServerOptions),
+    Serve(Box<ContentServerOptions>),
     /// Make the next key set next to the old ones, preload it, print the records to publish instead,
     /// and retire the old ones after a while. A running `serve` with the same --data-dir picks it up.
     Rotate {
@@ -66,6 +65,18 @@ pub(crate) enum ContentServerCommand {
         json: bool,
         #[command(flatten)]
         api: ApiOptions,
+    },
+    /// Ask a running Content Server, where its --metrics is, how it is doing.
+    Status(StatusOptions),
+    /// List the key sets in a data folder: where they are preloaded, since when, and when they retire. The Content Server may
+    /// be running.
+    KeySets {
+        /// The data folder.
+        #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]
+        data_dir: PathBuf,
+        /// Print JSON instead of text.
+        #[arg(long)]
+        json: bool,
     },
     /// Seal a file or standard input with a session's key, for the client at the other end.
     Seal(SealedOptions),
@@ -170,63 +181,4 @@ impl From<RecordFormatChoice> for RecordFormat {
             RecordFormatChoice::Json => Self::Json,
         }
     }
-}
-
-/// A running Content Server.
-#[derive(Args)]
-pub(crate) struct ContentServerOptions {
-    #[command(flatten)]
-    pub(crate) keys: KeyRingOptions,
-    /// Where it listens (TCP).
-    #[arg(long, value_name = "ADDR", env = "RKE_LISTEN", default_value = "0.0.0.0:443", value_parser = parse_address)]
-    pub(crate) listen: SocketAddr,
-    /// A domain that it serves: others are refused. Repeatable, or with commas between domains. Without it, all
-    /// domains are served.
-    #[arg(long = "domain", value_name = "DOMAIN", env = "RKE_DOMAIN", value_delimiter = ',', value_parser = parse_domain)]
-    pub(crate) domains: Vec<Domain>,
-    /// Shell command, run once for each connection: the client's data on its standard input, its
-    /// standard output to the client. Without it, what clients send comes back to them.
-    #[arg(long, value_name = "COMMAND", env = "RKE_EXEC")]
-    pub(crate) exec: Option<String>,
-    /// TCP address that each connection is carried to, in place of a command: a server that knows nothing of rke. A name
-    /// is looked up at the start, and again when it cannot be connected to.
-    #[arg(long, value_name = "HOST:PORT", env = "RKE_FORWARD", conflicts_with = "exec", value_parser = parse_target)]
-    pub(crate) forward: Option<String>,
-    /// Seconds that a key is good for after its handshake, at most a day.
-    #[arg(long, value_name = "SECONDS", env = "RKE_KEY_LIFETIME", default_value_t = MAX_LIFETIME_SECONDS, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_LIFETIME_SECONDS)))]
-    pub(crate) key_lifetime: u32,
-    /// Most keys at one time. One more takes the place of the key unused for longest.
-    #[arg(long, value_name = "N", env = "RKE_MAX_KEYS", default_value_t = 10_000, value_parser = parse_places)]
-    pub(crate) max_keys: usize,
-    /// Most keys of one coin, so most sessions of a client that has one coin. One more takes the place of the coin's
-    /// key unused for longest.
-    #[arg(long, value_name = "N", env = "RKE_KEYS_PER_COIN", default_value_t = 32, value_parser = parse_places)]
-    pub(crate) keys_per_coin: usize,
-    /// Most keys of all sessions that prove no coin, together.
-    #[arg(long, value_name = "N", env = "RKE_UNPROVEN_KEYS", default_value_t = 256, value_parser = parse_places)]
-    pub(crate) unproven_keys: usize,
-    /// Most handshakes to remember, for ten minutes each, so that none is accepted twice. Memory is used only as needed.
-    #[arg(long, value_name = "N", env = "RKE_REPLAY_MEMORY", default_value_t = DEFAULT_PLACES, value_parser = parse_replay_places)]
-    pub(crate) replay_memory: usize,
-    /// Seconds after which a silent connection is closed.
-    #[arg(long, value_name = "SECONDS", env = "RKE_IDLE_TIMEOUT", default_value_t = 300)]
-    pub(crate) idle_timeout: u64,
-    /// Most connections at one time; more wait.
-    #[arg(long, value_name = "N", env = "RKE_MAX_CONNECTIONS", default_value_t = 1024, value_parser = parse_places)]
-    pub(crate) max_connections: usize,
-    /// Most commands of --exec that run at one time. A connection beyond that is broken off.
-    #[arg(long, value_name = "N", env = "RKE_MAX_COMMANDS", default_value_t = 256, value_parser = parse_places)]
-    pub(crate) max_commands: usize,
-    /// Serve key sets of 1-byte shares too: those of `preload --narrow`, and those of `preload --live`, whose keys have 8
-    /// bits.
-    #[arg(long, env = "RKE_ALLOW_WEAK_SHARES", value_parser = Switch)]
-    pub(crate) allow_weak_shares: bool,
-    #[command(flatten)]
-    pub(crate) api: ServeApiOptions,
-    #[command(flatten)]
-    pub(crate) protection: Protection,
-    #[command(flatten)]
-    pub(crate) sandbox: SandboxOptions,
-    #[command(flatten)]
-    pub(crate) log: LogOptions,
 }

@@ -14,6 +14,7 @@ mod mistake;
 pub(crate) mod net;
 pub(crate) mod session;
 pub(crate) mod session_keys;
+pub(crate) mod status;
 pub(crate) mod trust;
 
 use std::path::PathBuf;
@@ -28,8 +29,9 @@ use self::ask::AskCommand;
 use self::coin::{CoinCommand, WalletCommand};
 use self::content_server::ContentServerCommand;
 use self::net::NetCommand;
+use self::status::StatusOptions;
 use self::trust::TrustCommand;
-use crate::parse::{parse_session, parse_target};
+use crate::parse::{parse_cs_id, parse_session, parse_target};
 use crate::protection::Protection;
 use crate::sandbox::SandboxOptions;
 use crate::settings::ServeOptions;
@@ -228,6 +230,8 @@ pub(crate) enum RaidaSubcommand {
         #[command(subcommand)]
         command: OwnerCommand,
     },
+    /// Ask a running node, where its --metrics is, how it is doing.
+    Status(StatusOptions),
 }
 
 #[derive(Subcommand)]
@@ -263,11 +267,6 @@ pub(crate) struct LogOptions {
 
 fn parse_key_set(text: &str) -> Result<KeySetId, &'static str> {
     text.parse().ok().and_then(KeySetId::new).ok_or("a key set's number is from 1 to 255")
-}
-
-fn parse_cs_id(text: &str) -> Result<ContentServerId, &'static str> {
-    ContentServerId::new(text)
-        .ok_or("a Content Server ID is 1 to 32 printable ASCII characters, without spaces")
 }
 
 #[cfg(test)]

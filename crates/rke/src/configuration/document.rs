@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use rke_engine::settings::{BOUNDS, Config};
 
-use super::samples::NODE;
+use super::samples::required;
 use super::*;
 
 /// If this variable is set, the test writes the document.
@@ -17,7 +17,7 @@ const HEAD: &str = "\
 
 <!-- Written by `cargo xtask configuration`. -->
 
-`rke serve` and `rke raida` take each setting from a flag, else from a variable of the environment, else from the key in their
+`rke serve`, `rke raida` and `rke content-server serve` take each setting from a flag, else from a variable of the environment, else from the key in their
 configuration file (`--config FILE`, TOML), else from its default. `--help` says what each of them does.
 
 - A **list** is a flag that is given several times, a variable with commas, or an array: `allow-host = [\"a.example\", \"b.example\"]`.
@@ -47,7 +47,7 @@ fn is_reloadable(command: &str, arg: &Arg) -> bool {
     let given = |list: &[(&str, &str)]| -> Vec<String> {
         list.iter().map(|(flag, value)| format!("--{flag}={value}")).collect()
     };
-    let needed = if command == "raida" { &NODE[..] } else { &[] };
+    let needed = required(command);
     let own = (long(arg), sample.value);
     let rest: Vec<_> = needed.iter().filter(|(flag, _)| *flag != own.0).copied().collect();
     let after = settle(command, &given(&[&rest[..], sample.beside, &[own]].concat()));
@@ -93,7 +93,7 @@ fn values(command: &str, arg: &Arg) -> String {
 
 fn document() -> String {
     let mut text = HEAD.to_owned();
-    for command in ["serve", "raida"] {
+    for command in WITH_FILE {
         let _ =
             write!(text, "\n## `rke {command}`\n\n| flag | variable | key | default | values | reload |\n");
         text.push_str("|---|---|---|---|---|---|\n");
@@ -101,7 +101,7 @@ fn document() -> String {
             let _ = writeln!(text, "{row}");
         }
     }
-    for command in ["preload", "serve", "rotate"] {
+    for command in ["preload", "rotate"] {
         let _ =
             write!(text, "\n## `rke content-server {command}`\n\n| flag | variable | default | values |\n");
         text.push_str("|---|---|---|---|\n");

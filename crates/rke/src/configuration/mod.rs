@@ -10,27 +10,29 @@ use std::any::TypeId;
 use clap::{Arg, CommandFactory, Parser};
 
 use self::samples::Sample;
+use crate::cli::content_server::ContentServerCommand;
 use crate::cli::{Cli, Command, RunCommand};
 use crate::settings::ServeSettings;
+use crate::settings::content_server::ContentServerSettings;
 use crate::settings::raida::RaidaSettings;
 
 /// The settings of a command that has a configuration file.
 enum Settled {
     Serve(Box<ServeSettings>),
     Raida(Box<RaidaSettings>),
+    ContentServer(Box<ContentServerSettings>),
 }
+
+/// The commands that have a configuration file.
+const WITH_FILE: [&str; 3] = ["serve", "raida", "content-server serve"];
 
 impl Settled {
     /// Everything that follows from the settings, except the path of the file that they came from.
     fn shown(&self) -> String {
         match self {
             Self::Serve(settings) => format!("{:?}", (&settings.daemon, &settings.process, &settings.log)),
-            Self::Raida(settings) => {
-                let shown = format!("{settings:?}");
-                let (before, file) = shown.split_once("config: ").unwrap_or_default();
-                let after = file.split_once(", raida: ").unwrap_or_default().1;
-                format!("{before}{after}")
-            }
+            Self::Raida(settings) => without_file(&format!("{settings:?}"), ", raida: "),
+            Self::ContentServer(settings) => without_file(&format!("{settings:?}"), ", cs_id: "),
         }
     }
 
@@ -42,20 +44,32 @@ impl Settled {
                     && now.process.differences(&other.process).is_empty()
             }
             (Self::Raida(now), Self::Raida(other)) => now.fixed(other).is_empty(),
+            (Self::ContentServer(now), Self::ContentServer(other)) => now.fixed(other).is_empty(),
             _ => false,
         }
     }
 }
 
+/// Settings without the path of the file that they came from, which stands before `next`.
+fn without_file(shown: &str, next: &str) -> String {
+    let (before, file) = shown.split_once("config: ").unwrap_or_default();
+    let after = file.split_once(next).unwrap_or_default().1;
+    format!("{before}{after}")
+}
+
 /// The settings that a command line results in.
 fn settle(command: &str, arguments: &[String]) -> Result<Settled, String> {
-    let words = ["rke", command].into_iter().map(str::to_owned).chain(arguments.iter().cloned());
+    let words =
+        ["rke"].into_iter().chain(command.split(' ')).map(str::to_owned).chain(arguments.iter().cloned());
     let settled = match Cli::try_parse_from(words).map_err(|error| error.to_string())?.command {
         Command::Run(RunCommand::Serve(options)) => {
             options.settle().map(|settings| Settled::Serve(Box::new(settings)))
         }
         Command::Run(RunCommand::Raida(command)) => {
             command.options.settle().map(|settings| Settled::Raida(Box::new(settings)))
+        }
+        Command::Run(RunCommand::ContentServer { command: ContentServerCommand::Serve(options) }) => {
+            options.settle().map(|settings| Settled::ContentServer(Box::new(settings)))
         }
         _ => panic!("rke {command} has no configuration file"),
     };
@@ -64,7 +78,7 @@ fn settle(command: &str, arguments: &[String]) -> Result<Settled, String> {
 
 /// The definition of the command with these names.
 fn definition(path: &[&str]) -> clap::Command {
-    path.iter().fold(Cli::command(), |command, name| {
+    path.iter().flat_map(|names| names.split(' ')).fold(Cli::command(), |command, name| {
         command.find_subcommand(name).unwrap_or_else(|| panic!("no command {name}")).clone()
     })
 }

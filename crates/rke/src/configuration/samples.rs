@@ -11,10 +11,22 @@ pub(super) struct Sample {
 }
 
 /// The flags that a RAIDA node requires.
-pub(super) const NODE: [(&str, &str); 4] =
+const NODE: [(&str, &str); 4] =
     [("index", "7"), ("listen", "127.0.0.1:7"), ("coins", "/coins"), ("data-dir", "/data")];
 
-const SAMPLES: [(&str, &str); 63] = [
+/// The flags that a Content Server requires.
+const CONTENT_SERVER: [(&str, &str); 2] = [("cs-id", "ID"), ("data-dir", "/data")];
+
+/// The flags that a command requires.
+pub(super) fn required(command: &str) -> &'static [(&'static str, &'static str)] {
+    match command {
+        "raida" => &NODE,
+        "content-server serve" => &CONTENT_SERVER,
+        _ => &[],
+    }
+}
+
+const SAMPLES: [(&str, &str); 64] = [
     ("listen", "127.0.0.1:1"),
     ("data-dir", "/elsewhere"),
     ("dns-server", "127.0.0.1:53"),
@@ -74,6 +86,7 @@ const SAMPLES: [(&str, &str); 63] = [
     ("max-commands", "5"),
     ("api", "unix:/socket"),
     ("api-group", "0"),
+    ("metrics", "unix:/metrics"),
     ("daemon", "127.0.0.1:1"),
     ("token-file", "/file"),
     ("form", "live"),
@@ -87,6 +100,7 @@ pub(super) fn sample(arg: &Arg) -> Sample {
     let value = if is_switch(arg) { Some("yes") } else { given };
     let beside: &[(&str, &str)] = match name {
         "dnssec-anchors" => &[("dnssec", "try")],
+        "api-group" => &[("api", "unix:/socket")],
         "unix-socket-group" => &[("unix-socket", "/socket")],
         "tls-cert" => &[("tls-key", "/key")],
         "tls-key" => &[("tls-cert", "/certificate")],

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use clap::parser::ValueSource;
 
-use super::samples::NODE;
+use super::samples::required;
 use super::*;
 
 /// The names of the command to parse in the other process.
@@ -16,9 +16,6 @@ const FLAG: &str = "TEST_FLAG";
 const ARGUMENTS: &str = "TEST_ARGUMENTS";
 /// Encloses the outcome in the output of the other process.
 const MARK: &str = "\u{1}";
-
-/// The commands that have a configuration file.
-const WITH_FILE: [&str; 2] = ["serve", "raida"];
 
 /// The flags that are useful only on the command line.
 const WITHOUT_VARIABLE: [&str; 1] = ["check-config"];
@@ -46,12 +43,9 @@ fn in_this_environment() {
         return;
     };
     let arguments: Vec<String> = arguments.lines().map(str::to_owned).collect();
-    let path: Vec<&str> = path.split(' ').collect();
-    let outcome = match path[..] {
-        [command] if WITH_FILE.contains(&command) => {
-            settle(command, &arguments).map_or_else(|error| error, |settled| settled.shown())
-        }
-        _ => taken(&path, &flag, arguments),
+    let outcome = match WITH_FILE.contains(&path.as_str()) {
+        true => settle(&path, &arguments).map_or_else(|error| error, |settled| settled.shown()),
+        false => taken(&path.split(' ').collect::<Vec<_>>(), &flag, arguments),
     };
     println!("{MARK}{outcome}{MARK}");
 }
@@ -78,8 +72,7 @@ fn arguments(given: &[(&str, &str)]) -> Vec<String> {
 
 /// The other arguments that the command needs next to this flag.
 fn base(command: &str, flag: &str, sample: &Sample) -> Vec<String> {
-    let needed = if command == "raida" { &NODE[..] } else { &[] };
-    let needed = needed.iter().filter(|(name, _)| *name != flag).copied();
+    let needed = required(command).iter().filter(|(name, _)| *name != flag).copied();
     arguments(&needed.chain(sample.beside.iter().copied()).collect::<Vec<_>>())
 }
 
@@ -161,7 +154,7 @@ fn other_commands_take_their_variables_too() {
 
 fn try_all(command: &clap::Command, path: &mut Vec<String>, tried: &mut usize) {
     let names: Vec<&str> = path.iter().map(String::as_str).collect();
-    if !matches!(names[..], [command] if WITH_FILE.contains(&command)) {
+    if !WITH_FILE.contains(&names.join(" ").as_str()) {
         for arg in flags(command).iter().filter(|arg| variable(arg).is_some()) {
             let value = samples::sample(arg).value;
             let needed = if long(arg) == "lower-case-too" { &["--narrow".to_owned()][..] } else { &[] };

@@ -3,23 +3,20 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use rke_client::response::{SessionSummary, Sessions};
 use rke_client::{Error, call};
-use rke_daemon::{OtherEnd, OtherEndListen};
-use rke_engine::settings::access::UnixSocket;
+use rke_daemon::{LocalListen, OtherEnd};
 use rke_host::data_dir::{DataDir, Role, Sharing};
 use rke_raida::content_server::ContentServer;
 use tokio::runtime::Builder;
 
 use crate::cli::ask::{DecryptOptions, EncryptOptions, Output};
 use crate::cli::listing::Listing;
-use crate::cli::session_keys::{ApiAddress, ServeApiOptions};
 use crate::crypt;
 use crate::failure::Exit;
 use crate::reply::answer;
 use crate::session::{Details, learn};
-use crate::settings::access::group_number;
 use crate::terminal::Narrow::{Cut, LeftOut, Wraps};
 use crate::terminal::{BAD, Cell, Narrow, clean, fitted, from_now, out, paint, say};
 use crate::which;
@@ -34,26 +31,8 @@ const COLUMNS: [(&str, Narrow); 7] = [
     ("DECRYPTED", LeftOut(1)),
 ];
 
-/// Where to serve the application, if that is wanted.
-pub(super) fn place(options: &ServeApiOptions) -> Result<Option<OtherEndListen>> {
-    let group = options.api_group.as_deref();
-    Ok(match (&options.api, group) {
-        (Some(ApiAddress::Unix(path)), group) => {
-            let group = group.map(|group| group_number(group, "--api-group")).transpose()?;
-            Some(OtherEndListen::Unix(UnixSocket { path: path.clone(), group }))
-        }
-        (_, Some(_)) => bail!("--api-group has no effect without --api unix:PATH"),
-        (Some(ApiAddress::Tcp(address)), None) => Some(OtherEndListen::Tcp(*address)),
-        (None, None) => None,
-    })
-}
-
 /// Serves the application.
-pub(super) async fn serve(
-    listen: &OtherEndListen,
-    server: &ContentServer,
-    data_dir: &Path,
-) -> Result<OtherEnd> {
+pub(super) async fn serve(listen: &LocalListen, server: &ContentServer, data_dir: &Path) -> Result<OtherEnd> {
     let data_dir = DataDir::open(data_dir, Role::ContentServer, Sharing::Shared)?;
     Ok(OtherEnd::start(listen, &server.session_keys(), &data_dir).await?)
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use rke_client::Client;
-use rke_daemon::{Daemon, Inherited, OtherEnd, OtherEndListen};
+use rke_daemon::{Daemon, Inherited, LocalListen, OtherEnd};
 use rke_engine::Domain;
 use rke_engine::settings::access::UnixSocket;
 use rke_engine::settings::{Config, Example};
@@ -125,7 +125,7 @@ async fn run_network(options: DevOptions, place: Place, sandbox: &Sandbox) -> Re
 /// network does without.
 async fn serve_application(network: &LocalNetwork, path: &Path) -> Result<Option<OtherEnd>> {
     let Some(keys) = network.session_keys() else { return Ok(None) };
-    let socket = OtherEndListen::Unix(UnixSocket { path: path.into(), group: None });
+    let socket = LocalListen::Unix(UnixSocket { path: path.into(), group: None });
     let data_dir = DataDir::open(&network.server_data_dir(), Role::ContentServer, Sharing::Shared)?;
     match OtherEnd::start(&socket, &keys, &data_dir).await {
         Ok(api) => Ok(Some(api)),

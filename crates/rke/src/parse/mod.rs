@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use rke_engine::Domain;
+use rke_proto::ContentServerId;
 use rke_proto::records::SERVICE;
 use rke_raida::replay::SHARES;
 
@@ -34,6 +35,12 @@ pub(crate) fn parse_domain(text: &str) -> Result<Domain, String> {
     let domain = Domain::new(text).ok_or("it is not a domain name, such as content.example.com")?;
     expect_bare(&domain)?;
     Ok(domain)
+}
+
+/// A Content Server ID.
+pub(crate) fn parse_cs_id(text: &str) -> Result<ContentServerId, &'static str> {
+    ContentServerId::new(text)
+        .ok_or("a Content Server ID is 1 to 32 printable ASCII characters, without spaces")
 }
 
 /// A domain that the daemon reads, and that it responds to if it is not one.

@@ -12,11 +12,13 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::cli::{RaidaCommand, RaidaSubcommand};
 use crate::log::{self, LogFilter};
+use crate::monitor;
 use crate::protection;
 use crate::sandbox::Sandbox;
+use crate::settings::WrongSettings;
 use crate::settings::raida::{RaidaOptions, RaidaSettings};
-use crate::settings::{LogFormat, WrongSettings};
 use crate::signals::{Order, Orders};
+use crate::status::{self, Program};
 use crate::words::{counted, in_words};
 
 /// How often a node looks whether its coin files have changed. It reads them at the second look that finds the same.
@@ -25,6 +27,7 @@ const LOOK_AT_COINS: Duration = Duration::from_secs(2);
 pub(crate) fn run(command: RaidaCommand) -> Result<()> {
     match command.command {
         Some(RaidaSubcommand::Owner { command }) => owner::run(command),
+        Some(RaidaSubcommand::Status(options)) => status::run(Program::Node, &options),
         None => run_node(command.options),
     }
 }
@@ -32,7 +35,7 @@ pub(crate) fn run(command: RaidaCommand) -> Result<()> {
 fn run_node(options: RaidaOptions) -> Result<()> {
     let settings = options.clone().settle()?;
     let rules = settings.rules()?;
-    let log_filter = log::start(&settings.log, LogFormat::Text).map_err(WrongSettings)?;
+    let log_filter = log::start(&settings.log, settings.log_format).map_err(WrongSettings)?;
     // The sandbox can only make a folder writable that exists.
     claim(&settings.data_dir, Role::Node(settings.raida))?;
     let sandbox = settings.sandbox();
@@ -51,11 +54,13 @@ fn run_node(options: RaidaOptions) -> Result<()> {
             rules,
         });
         let node = node.await?;
+        let monitor = monitor::start(settings.metrics.as_ref(), &node.monitored()).await?;
         sandbox.close();
         let with_others = warn_of_others(0, node.coins());
         eprintln!("RAIDA {} listens on {} (UDP).", settings.raida, node.address());
         let mut running = Running { options, settings, sandbox, log_filter, node, watch, with_others };
         running.obey(&mut orders).await;
+        monitor::stop(monitor).await;
         running.node.stop().await;
         Ok(())
     })

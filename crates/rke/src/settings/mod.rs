@@ -2,6 +2,7 @@
 //! precedence. Unknown keys in the file are rejected.
 
 pub(crate) mod access;
+pub(crate) mod content_server;
 mod directory;
 pub(crate) mod raida;
 mod trust;

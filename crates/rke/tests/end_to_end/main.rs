@@ -44,6 +44,7 @@ mod lifetimes;
 mod listener;
 mod many_domains;
 mod mistaken;
+mod monitoring;
 mod names;
 mod narrow;
 mod net;

@@ -1,6 +1,6 @@
 //! What operators see of a running daemon: health, metrics, request ids, and log lines about requests.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::everywhere::until;
 use crate::lifetimes::silent_nodes;
+use crate::monitoring::metrics::{Metrics, OPENMETRICS, TEXT, assert_documented};
 use crate::real::{Real, get_with, read_to_end, request_with};
 use crate::support::{Answer, DOMAIN, again_blocking};
 
@@ -68,106 +69,6 @@ async fn a_full_store_is_ready_and_a_stopping_daemon_is_not() {
     assert_eq!(Answer::parse(&text).json()["reasons"][0], "it is stopping");
 }
 
-/// A sample line: name, labels, value.
-type Sample = (String, BTreeMap<String, String>, f64);
-
-/// Parses `/metrics` strictly, for the part of OpenMetrics that the daemon uses.
-struct Metrics {
-    /// The type of each metric, by its name in the HELP and TYPE lines.
-    types: BTreeMap<String, String>,
-    samples: Vec<Sample>,
-}
-
-impl Metrics {
-    fn read(text: &str) -> Self {
-        let text = text.strip_suffix("# EOF\n").expect("the end is marked");
-        let (mut types, mut helped, mut samples) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
-        for line in text.lines() {
-            let words: Vec<&str> = line.splitn(4, ' ').collect();
-            match words[..] {
-                ["#", "HELP", name, help] => assert!(helped.insert(name) && help.ends_with('.'), "{line}"),
-                ["#", "TYPE", name, kind] => assert_eq!(types.insert(name.to_owned(), kind.to_owned()), None),
-                ["#", "UNIT", name, unit] => assert!(name.ends_with(&format!("_{unit}")), "{line}"),
-                ["#", ..] => panic!("{line}"),
-                _ => samples.push(sample(line)),
-            }
-        }
-        assert!(types.keys().all(|name| helped.contains(name.as_str())));
-        let metrics = Self { types, samples };
-        metrics.check();
-        metrics
-    }
-
-    /// Every sample belongs to a metric of the right type and occurs once, and histograms add up.
-    fn check(&self) {
-        let mut seen = BTreeSet::new();
-        for (name, labels, value) in &self.samples {
-            assert!(seen.insert((name, labels)), "twice: {name} {labels:?}");
-            let suffixes = ["", "_total", "_info", "_bucket", "_sum", "_count"];
-            let kinds = suffixes
-                .iter()
-                .filter_map(|suffix| Some((*suffix, self.types.get(name.strip_suffix(suffix)?)?.as_str())));
-            let fits = |(suffix, kind): (&str, &str)| match kind {
-                "counter" => suffix == "_total",
-                "info" => suffix == "_info",
-                "gauge" => suffix.is_empty(),
-                "histogram" => matches!(suffix, "_bucket" | "_sum" | "_count"),
-                _ => false,
-            };
-            assert!(kinds.into_iter().any(fits), "{name} fits no type");
-            assert!(value.is_finite() && *value >= 0.0, "{name} {value}");
-        }
-        for name in self.types.iter().filter(|(_, kind)| *kind == "histogram").map(|(name, _)| name) {
-            for (_, labels, count) in self.of(&format!("{name}_count")) {
-                self.check_histogram(name, labels, *count);
-            }
-        }
-    }
-
-    fn check_histogram(&self, name: &str, labels: &BTreeMap<String, String>, count: f64) {
-        let buckets: Vec<(f64, f64)> = self
-            .of(&format!("{name}_bucket"))
-            .filter(|(_, with_le, _)| labels.iter().all(|(name, value)| with_le.get(name) == Some(value)))
-            .map(|(_, labels, value)| (labels["le"].parse().expect("a bound"), *value))
-            .collect();
-        assert!(
-            buckets.len() > 2 && buckets.windows(2).all(|two| two[0].0 < two[1].0 && two[0].1 <= two[1].1)
-        );
-        assert_eq!(buckets.last(), Some(&(f64::INFINITY, count)), "{name} {labels:?}");
-    }
-
-    fn of<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Sample> {
-        let name = name.to_owned();
-        self.samples.iter().filter(move |(of, ..)| *of == name)
-    }
-
-    fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        let wanted = |of: &BTreeMap<String, String>| {
-            labels.iter().all(|(name, value)| of.get(*name).is_some_and(|of| of == value))
-        };
-        let mut found = self.of(name).filter(|(_, labels, _)| wanted(labels));
-        let (.., value) = found.next().unwrap_or_else(|| panic!("no {name} {labels:?}"));
-        assert!(found.next().is_none(), "more than one {name} {labels:?}");
-        *value
-    }
-}
-
-fn sample(line: &str) -> Sample {
-    let (name, value) = line.rsplit_once(' ').expect("a value");
-    let (name, labels) = match name.split_once('{') {
-        Some((name, labels)) => (name, labels.strip_suffix('}').expect("closed")),
-        None => (name, ""),
-    };
-    assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{line}");
-    let pairs = labels.split(',').filter(|pair| !pair.is_empty()).map(|pair| {
-        let (name, value) = pair.split_once('=').expect("a label");
-        let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).expect("quoted");
-        assert!(!value.contains(['"', '\\']), "{line}");
-        (name.to_owned(), value.to_owned())
-    });
-    (name.to_owned(), pairs.collect(), value.parse().expect("a number"))
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn metrics_count_what_happens_and_are_those_that_are_documented() {
     let real = Real::start(&[]).await;
@@ -182,12 +83,8 @@ async fn metrics_count_what_happens_and_are_those_that_are_documented() {
     real.send(request_with("BREW", "/api/rke/status", "host: localhost"));
     real.configure("session-idle = 1\n");
     until("it expires", || real.get("/api/rke/status").json()["sessions"]["total"] == 0);
-    let answer = real.get("/metrics");
-    assert_eq!(
-        answer.header("content-type"),
-        Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
-    );
-    let metrics = Metrics::read(&answer.body);
+    let answer = real.send(get_with("/metrics", &format!("host: localhost\naccept: {OPENMETRICS}")));
+    let metrics = Metrics::read(&answer);
     let requests = |route: &str, method: &str, status: &str| {
         metrics.value("rke_http_requests_total", &[("route", route), ("method", method), ("status", status)])
     };
@@ -212,40 +109,11 @@ async fn metrics_count_what_happens_and_are_those_that_are_documented() {
     for secret in [&id, DOMAIN, "nowhere", real.network.wallet().to_str().expect("UTF-8")] {
         assert!(!answer.body.contains(secret), "{secret}: {}", answer.body);
     }
-    assert_documented(&metrics);
-}
-
-/// The table of docs/operations.md and the output have the same metrics with the same labels.
-fn assert_documented(metrics: &Metrics) {
-    let text =
-        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations.md")).expect("docs");
-    let table = text.split("## Metrics").nth(1).expect("a chapter").split("\n## ").next().expect("its text");
-    let mut documented = BTreeMap::new();
-    let words =
-        |cell: &str| -> BTreeSet<String> { cell.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
-    for row in table.lines() {
-        if let [name, kind, labels, meaning] =
-            row.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>()[..]
-        {
-            // This daemon has no guardians.
-            let is_missing = meaning.contains("Missing without `--guardian`");
-            for name in words(name).into_iter().filter(|_| !is_missing) {
-                documented.insert(name, (kind.to_owned(), words(labels)));
-            }
-        }
-    }
-    let mut shown = BTreeMap::new();
-    for (name, kind) in &metrics.types {
-        let suffix = match kind.as_str() {
-            "counter" => "_total",
-            "info" => "_info",
-            _ => "",
-        };
-        let samples = metrics.samples.iter().filter(|(of, ..)| of.starts_with(name.as_str()));
-        let labels = samples.flat_map(|(_, labels, _)| labels.keys().cloned()).filter(|label| label != "le");
-        shown.insert(format!("{name}{suffix}"), (kind.clone(), labels.collect::<BTreeSet<_>>()));
-    }
-    assert_eq!(documented, shown);
+    assert_documented(&metrics, "operations.md", "Metrics");
+    let answer = real.get("/metrics");
+    assert_eq!(answer.header("content-type"), Some(TEXT));
+    let in_text = Metrics::read(&answer);
+    assert!(in_text.series().is_superset(&metrics.series()), "{}", answer.body);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -308,14 +176,14 @@ async fn a_request_whose_client_breaks_the_connection_is_noted_too() {
     drop(stream);
     until("it is noted", || real.log().contains("abandoned"));
     let labels = [("route", "/api/rke/session"), ("method", "GET"), ("status", "none")];
-    let metrics = Metrics::read(&real.get("/metrics").body);
+    let metrics = Metrics::read(&real.get("/metrics"));
     assert_eq!(metrics.value("rke_http_requests_total", &labels), 1.0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_are_counted_while_they_are_open() {
     let real = Real::start(&[]).await;
-    let open = || Metrics::read(&real.get("/metrics").body).value("rke_connections", &[]);
+    let open = || Metrics::read(&real.get("/metrics")).value("rke_connections", &[]);
     let mut crowd: Vec<_> = (0..20).map(|_| real.connect()).collect();
     for stream in &mut crowd {
         stream.write_all(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("sent");

@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::Response;
 use hyper::body::{Bytes, Incoming};
 use rke_client::{Client, Error, call};
-use rke_daemon::{OtherEnd, OtherEndError, OtherEndListen};
+use rke_daemon::{LocalListen, OtherEnd, OtherEndError};
 use rke_engine::settings::access::UnixSocket;
 use rke_host::data_dir::{DataDir, Role, Sharing};
 use rke_host::usage::UsageLimits;
@@ -38,15 +38,15 @@ pub(crate) struct Ends {
 }
 
 /// Lets the application use the keys of the stage's Content Server.
-async fn serve(stage: &Stage, listen: OtherEndListen) -> Result<OtherEnd, OtherEndError> {
+async fn serve(stage: &Stage, listen: LocalListen) -> Result<OtherEnd, OtherEndError> {
     let folder = stage.network.server_data_dir();
     let folder = DataDir::open(&folder, Role::ContentServer, Sharing::Shared).expect("its data folder");
     let keys = stage.network.session_keys().expect("a Content Server");
     OtherEnd::start(&listen, &keys, &folder).await
 }
 
-fn at(path: &Path, group: Option<u32>) -> OtherEndListen {
-    OtherEndListen::Unix(UnixSocket { path: path.into(), group })
+fn at(path: &Path, group: Option<u32>) -> LocalListen {
+    LocalListen::Unix(UnixSocket { path: path.into(), group })
 }
 
 async fn key_id(client: &Client, session: &str) -> String {
@@ -95,7 +95,7 @@ impl Ends {
 /// An interface over TCP, and the header with its token.
 async fn over_tcp(stage: &Stage) -> (OtherEnd, SocketAddr, String) {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let other_end = serve(stage, OtherEndListen::Tcp(any)).await.expect("a port");
+    let other_end = serve(stage, LocalListen::Tcp(any)).await.expect("a port");
     let file = other_end.token_file().expect("a token").to_owned();
     assert_eq!(std::fs::metadata(&file).expect("metadata").permissions().mode() & 0o777, 0o600);
     let token = std::fs::read_to_string(file).expect("a token");
@@ -317,7 +317,7 @@ async fn over_tcp_programs_of_this_machine_need_the_token_and_no_page_gets_in() 
         assert!(!refused.body.contains("--allow"), "no such option: {}", refused.body);
         assert_eq!(refused.header("access-control-allow-origin"), None);
     }
-    let exposed = OtherEndListen::Tcp(SocketAddr::from(([0, 0, 0, 0], 0)));
+    let exposed = LocalListen::Tcp(SocketAddr::from(([0, 0, 0, 0], 0)));
     let exposed = serve(&ends.stage, exposed).await.err().expect("other machines reach it").to_string();
     assert!(exposed.contains("--api") && exposed.contains("127.0.0.1"), "{exposed}");
     tcp.stop().await;

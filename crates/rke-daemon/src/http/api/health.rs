@@ -1,12 +1,10 @@
 //! `/health/live` and `/health/ready`, for supervisors and load balancers. They reveal nothing about sessions and
 //! need no token.
 
-use std::path::Path;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use rustix::fs::{Access, access, statvfs};
+use rke_host::data_dir::write_fault;
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -29,6 +27,10 @@ pub(in crate::http) struct Health {
     status: &'static str,
 }
 
+impl Health {
+    pub(super) const READY: Self = Self { status: "ready" };
+}
+
 /// The response itself shows that the daemon is alive.
 pub(in crate::http) async fn live() -> Json<Health> {
     Json(Health { status: "live" })
@@ -39,28 +41,23 @@ pub(in crate::http) async fn live() -> Json<Health> {
 pub(in crate::http) async fn ready(State(sources): State<Sources>) -> Result<Json<Health>, Failure> {
     let reasons = reasons(sources).await;
     if reasons.is_empty() {
-        return Ok(Json(Health { status: "ready" }));
+        return Ok(Json(Health::READY));
     }
-    let message = format!("The daemon is not ready: {}", reasons.join("; "));
-    Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, message).with("reasons", reasons))
+    Err(unready("The daemon", reasons))
+}
+
+/// The response of a program that cannot take work.
+pub(super) fn unready(program: &str, reasons: Vec<&'static str>) -> Failure {
+    let message = format!("{program} is not ready: {}", reasons.join("; "));
+    Failure::new(StatusCode::SERVICE_UNAVAILABLE, message).with("reasons", reasons)
 }
 
 /// The reasons why the daemon is not ready.
-async fn reasons(Sources { sessions, stopped }: Sources) -> Vec<&'static str> {
+pub(super) async fn reasons(Sources { sessions, stopped }: Sources) -> Vec<&'static str> {
     let data_dir = sessions.fixed().data_dir.clone();
-    let fault = spawn_blocking(move || fault_of(&data_dir)).await.unwrap_or(Some("it cannot check its disk"));
+    let fault =
+        spawn_blocking(move || write_fault(&data_dir)).await.unwrap_or(Some("it cannot check its disk"));
     let stopping = stopped.borrow().then_some("it is stopping");
     let audit = sessions.journal().audit().is_failing().then_some("the audit log cannot be written");
     [stopping, fault, audit].into_iter().flatten().collect()
-}
-
-/// The fault that prevents new files in the data directory. The check writes nothing.
-fn fault_of(data_dir: &Path) -> Option<&'static str> {
-    if access(data_dir, Access::WRITE_OK | Access::EXEC_OK).is_err() {
-        return Some("the data directory cannot be written");
-    }
-    match statvfs(data_dir) {
-        Ok(disk) if disk.f_bavail == 0 => Some("the data directory's disk is full"),
-        _ => None,
-    }
 }

@@ -5,32 +5,24 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use axum::extract::State;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use jiff::Timestamp;
-use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
-use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use rke_engine::exchange::raidas::{self, State as RaidaState};
-use rke_engine::histogram::Counted;
 use rke_engine::journal::Journal;
 use rke_engine::sessions::Sessions;
 use rke_proto::MIN_REQUIRED;
-use rke_secret::MemoryReport;
 
 use super::Shared;
-use crate::http::gate::Admission;
+use super::exposition::{self, Label, Readiness, Times};
+use super::health;
+use crate::http::gate::{Admission, Rule};
 use crate::http::message::failure::Failure;
 use crate::http::telemetry::traffic::Traffic;
-
-const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-type Label = [(&'static str, String); 1];
 
 /// The sources of the metrics.
 #[derive(Clone)]
@@ -41,26 +33,21 @@ pub(in crate::http) struct Sources {
     pub(in crate::http) started: Timestamp,
 }
 
-pub(in crate::http) async fn show(State(sources): State<Sources>) -> Result<Response, Failure> {
+pub(in crate::http) async fn show(
+    State(sources): State<Sources>,
+    State(health): State<health::Sources>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
     let mut registry = Registry::default();
-    of_process(&mut registry, sources.started);
+    let readiness = Readiness::of(&health::reasons(health).await);
+    exposition::add_process(&mut registry, sources.started, readiness);
     let ours = registry.sub_registry_with_prefix("rke");
     of_sessions(ours, &sources.sessions);
     of_journal(ours, sources.sessions.journal());
     of_raidas(ours, &sources.sessions);
     of_refusals(ours, &sources.admission);
     of_traffic(ours, &sources.traffic);
-    let mut text = String::new();
-    encode(&mut text, &registry).map_err(|_| Failure::internal())?;
-    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())
-}
-
-fn of_process(registry: &mut Registry, started: Timestamp) {
-    let time = Gauge::<f64, AtomicU64>::default();
-    time.set(started.as_duration().as_secs_f64());
-    registry.register_with_unit("process_start_time", "When the daemon began to serve", Unit::Seconds, time);
-    let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-    registry.register("rke_build", "The daemon's version", build);
+    exposition::answer(&registry, &headers)
 }
 
 fn of_sessions(registry: &mut Registry, sessions: &Sessions) {
@@ -83,10 +70,6 @@ fn of_sessions(registry: &mut Registry, sessions: &Sessions) {
     let residues: Counter = Counter::default();
     residues.inc_by(sessions.residues_found());
     registry.register("residues", "Scratch stacks that memory scans found unwiped: each is a bug", residues);
-    let bytes = MemoryReport::now().map_or(0, |report| report.bytes);
-    let memory: Gauge = Gauge::default();
-    memory.set(bytes as i64);
-    registry.register_with_unit("secret_memory", "Memory reserved for secrets", Unit::Bytes, memory);
 }
 
 fn of_journal(registry: &mut Registry, journal: &Journal) {
@@ -119,32 +102,6 @@ fn of_traffic(registry: &mut Registry, traffic: &Traffic) {
     registry.register("http_requests", "Requests by route, method and kind of response", requests);
     let help = "Time until the response began, by route";
     registry.register_with_unit("http_request_duration", help, Unit::Seconds, Times::Family(times));
-}
-
-/// Counted durations, in the form in which they are shown.
-#[derive(Debug)]
-enum Times {
-    Single(Counted),
-    Family(Vec<(Label, Counted)>),
-}
-
-impl EncodeMetric for Times {
-    fn encode(&self, mut encoder: MetricEncoder) -> std::fmt::Result {
-        match self {
-            Self::Single(times) => encode_times(&mut encoder, times),
-            Self::Family(family) => family
-                .iter()
-                .try_for_each(|(label, times)| encode_times(&mut encoder.encode_family(label)?, times)),
-        }
-    }
-
-    fn metric_type(&self) -> MetricType {
-        MetricType::Histogram
-    }
-}
-
-fn encode_times(encoder: &mut MetricEncoder, times: &Counted) -> std::fmt::Result {
-    encoder.encode_histogram::<NoLabelSet>(times.sum, times.total(), &times.buckets, None)
 }
 
 fn of_raidas(registry: &mut Registry, sessions: &Sessions) {
@@ -192,6 +149,10 @@ fn of_raidas(registry: &mut Registry, sessions: &Sessions) {
 
 fn of_refusals(registry: &mut Registry, admission: &Admission) {
     let refusals: Family<Label, Counter> = Family::default();
+    // A rate does not see the event with which a counter appears.
+    for rule in Rule::ALL {
+        refusals.get_or_create(&[("rule", rule.name().into())]).inc_by(0);
+    }
     for (rule, count) in admission.refusals().all().counts {
         refusals.get_or_create(&[("rule", rule.name().into())]).inc_by(count);
     }

@@ -7,6 +7,7 @@ pub(super) mod deletion;
 pub(super) mod document;
 mod end;
 pub(super) mod events;
+mod exposition;
 mod failure;
 pub(super) mod handlers;
 pub(super) mod health;
@@ -19,6 +20,7 @@ pub(super) mod refusals;
 pub(super) mod schema;
 pub(super) mod state;
 pub(super) mod tunnel;
+pub(super) mod watched;
 
 use std::sync::Arc;
 

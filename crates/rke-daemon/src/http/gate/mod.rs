@@ -112,7 +112,7 @@ impl AdmissionRules {
         })
     }
 
-    /// The rules of a Content Server: its keys are for programs on its machine, and for no page.
+    /// The rules of a node or a Content Server: its interfaces are for programs on its machine, and for no page.
     pub(crate) fn for_programs() -> Self {
         let (null, loopback) = (NullOrigin::Refused, LoopbackOrigins::Refused);
         let origins = OriginRules { listed: Vec::new(), null, loopback };
@@ -134,9 +134,9 @@ impl AdmissionRules {
     fn explain(&self, refusal: Refusal) -> Refusal {
         let message = match (self.options, refusal.rule, refusal.failure.status()) {
             (Options::None, Rule::Host, StatusCode::MISDIRECTED_REQUEST) => {
-                "The Content Server's interface is for this machine: the request's Host must be localhost, 127.0.0.1 or [::1]"
+                "This interface is for programs on this machine: the request's Host must be localhost, 127.0.0.1 or [::1]"
             }
-            (Options::None, Rule::Origin, _) => "Web pages may not use the Content Server's keys",
+            (Options::None, Rule::Origin, _) => "Web pages may not use this interface",
             _ => return refusal,
         };
         Refusal::new(refusal.rule, refusal.failure.status(), message)

@@ -9,7 +9,7 @@ use std::slice;
 
 use axum::routing::{MethodFilter, MethodRouter};
 
-pub(super) use self::router::{other_end, router};
+pub(super) use self::router::{other_end, router, watched};
 pub(crate) use self::table::*;
 use super::api::pages::{self, book, entrance};
 #[cfg(test)]
@@ -43,7 +43,16 @@ pub(super) fn paths() -> impl Iterator<Item = Rows> {
 
 /// The rows of each path of a Content Server, in the order of the paths' numbers.
 pub(super) fn paths_of_other_end() -> impl Iterator<Item = Rows> {
-    let paths = ROWS_OF_OTHER_END.chunk_by(|one, next| one.path == next.path);
+    paths_of(ROWS_OF_OTHER_END)
+}
+
+/// The rows of each path for those who monitor a program, in the order of the paths' numbers.
+pub(super) fn paths_of_watched() -> impl Iterator<Item = Rows> {
+    paths_of(ROWS_OF_WATCHED)
+}
+
+fn paths_of(rows: &'static [Row]) -> impl Iterator<Item = Rows> {
+    let paths = rows.chunk_by(|one, next| one.path == next.path);
     paths.enumerate().map(|(number, rows)| Rows::new(number, rows))
 }
 

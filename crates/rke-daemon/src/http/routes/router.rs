@@ -6,10 +6,13 @@ use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any};
 
-use super::{Route, TABLE, TABLE_OF_OTHER_END, paths, paths_of_other_end};
+use super::{
+    Route, TABLE, TABLE_OF_OTHER_END, TABLE_OF_WATCHED, paths, paths_of_other_end, paths_of_watched,
+};
 use crate::http::api::HeldKeys;
 use crate::http::api::pages::{self, book, entrance};
 use crate::http::api::state::Api;
+use crate::http::api::watched::Watched;
 use crate::http::message::failure::Failure;
 use crate::http::policy::Rows;
 
@@ -24,6 +27,14 @@ pub(in crate::http) fn other_end(
     guarded: impl Fn(Rows, MethodRouter) -> MethodRouter,
 ) -> Router {
     build(keys, paths_of_other_end().zip(of_table(TABLE_OF_OTHER_END)), guarded)
+}
+
+/// A router of the routes for those who monitor a program, in the same way.
+pub(in crate::http) fn watched(
+    program: &Watched,
+    guarded: impl Fn(Rows, MethodRouter) -> MethodRouter,
+) -> Router {
+    build(program, paths_of_watched().zip(of_table(TABLE_OF_WATCHED)), guarded)
 }
 
 fn build<S: Clone + Send + Sync + 'static>(

@@ -2,9 +2,10 @@
 
 use super::Route;
 use crate::http::api::state::Api;
+use crate::http::api::watched::Watched;
 use crate::http::api::{
     HeldKeys, Shared, activity, bodies, deletion, document, events, handlers, health, held, metrics,
-    refusals, tunnel,
+    refusals, tunnel, watched,
 };
 #[cfg(test)]
 use crate::http::openapi::describe;
@@ -71,14 +72,14 @@ routes! {
     OPENAPI:           Read   "/openapi.json"                | document::show            | describe::openapi                | Small  Use    Free              Read           TokenHolders;
 }
 
-/// Makes the table of a Content Server of rows that it shares with the daemon.
-macro_rules! routes_of_other_end {
-    ($($name:ident | $handler:path | $describe:path;)*) => {
-        /// The rows of a Content Server.
-        pub(super) static ROWS_OF_OTHER_END: &[Row] = &[$($name),*];
+/// Makes another table, of rows that it shares with the daemon.
+macro_rules! shared_routes {
+    ($rows:ident $table:ident $state:ty { $($name:ident | $handler:path | $describe:path;)* }) => {
+        /// The rows.
+        pub(super) static $rows: &[Row] = &[$($name),*];
 
         /// The same rows with their handlers.
-        pub(super) static TABLE_OF_OTHER_END: &[Route<HeldKeys>] = &[$(Route {
+        pub(super) static $table: &[Route<$state>] = &[$(Route {
             row: $name,
             add: |methods, filter| methods.on(filter, $handler),
             #[cfg(test)]
@@ -87,7 +88,8 @@ macro_rules! routes_of_other_end {
     };
 }
 
-routes_of_other_end! {
+// A Content Server, for the application behind it.
+shared_routes! { ROWS_OF_OTHER_END TABLE_OF_OTHER_END HeldKeys {
     LIST            | held::list                  | describe::list_sessions;
     SHOW            | held::show                  | describe::show_session;
     ENCRYPT         | bodies::encrypt::<HeldKeys> | describe::encrypt;
@@ -97,4 +99,11 @@ routes_of_other_end! {
     SEAL            | bodies::seal::<HeldKeys>    | describe::seal;
     OPEN            | bodies::open::<HeldKeys>    | describe::open;
     LIVE            | health::live                | describe::live;
-}
+}}
+
+// A node or a Content Server, for those who monitor it.
+shared_routes! { ROWS_OF_WATCHED TABLE_OF_WATCHED Watched {
+    METRICS | watched::metrics | describe::metrics;
+    LIVE    | health::live     | describe::live;
+    READY   | watched::ready   | describe::ready;
+}}

@@ -5,11 +5,11 @@ use std::path::Path;
 use rke_host::data_dir::{self, Role};
 use rke_proto::{ContentServerId, Form, KeySetId};
 
-use super::{FOLDERS, PRELOADED, RETIRES_AT, names_in, read_form, read_time};
+use super::{FOLDERS, Preloaded, RETIRES_AT, names_in, read_form, read_preloaded, read_time};
 use crate::content_server::ContentServerError;
 
 /// A key set, without its secrets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedKeySet {
     /// Whose it is: the first 16 bytes of the ID.
     pub cs_id: ContentServerId,
@@ -17,8 +17,8 @@ pub struct ListedKeySet {
     pub key_set: KeySetId,
     /// The one form of session that it serves.
     pub form: Form,
-    /// Whether enough RAIDAs have been given it.
-    pub is_preloaded: bool,
+    /// Where it is preloaded. `None`: too few RAIDAs have confirmed it yet.
+    pub preloaded: Option<Preloaded>,
     /// In Unix seconds. `None`: it does not retire.
     pub retires_at: Option<u64>,
 }
@@ -37,7 +37,7 @@ pub fn list_key_sets(data_dir: &Path) -> Result<Vec<ListedKeySet>, ContentServer
             cs_id,
             key_set,
             form: read_form(&folder)?,
-            is_preloaded: folder.join(PRELOADED).exists(),
+            preloaded: read_preloaded(&folder)?,
             retires_at: read_time(&folder.join(RETIRES_AT))?,
         });
     }

@@ -2,6 +2,7 @@
 //! that says when the key set retires. One process serves from it while another adds to it.
 
 mod listing;
+mod preloaded;
 
 use rke_host::durable::write_atomically;
 use std::fs;
@@ -14,16 +15,17 @@ use rke_host::data_dir::{self, DataDir, Role, Sharing};
 use rke_host::own_file::read_own_text;
 use rke_proto::command::Preloading;
 use rke_proto::directory::Directory;
-use rke_proto::{ContentServerId, Form, KeySetId};
+use rke_proto::{Bitmap, ContentServerId, Form, KeySetId};
 
 pub use self::listing::{ListedKeySet, list_key_sets};
+pub use self::preloaded::Preloaded;
 use super::{ContentServerError, MasterSecrets, PreloadReport};
 use crate::clock::unix_seconds;
 use crate::replay::WINDOW_SECONDS;
 
 /// How the names of key sets' folders begin.
 const FOLDERS: &str = "master-secrets-";
-/// In a key set's folder: the RAIDAs hold it.
+/// In a key set's folder: which RAIDAs hold it, and since when.
 const PRELOADED: &str = "preloaded";
 /// In the data directory: the Unix time of the last preload, followed by a dash and the Content Server ID.
 const LAST_PRELOAD: &str = "last-preload";
@@ -186,12 +188,19 @@ impl KeyRing {
         Ok(next)
     }
 
-    /// Notes that the RAIDAs hold a key set.
+    /// Notes that these RAIDAs, enough of them, have confirmed at `now`, in Unix seconds, that they hold a key set.
     ///
     /// # Errors
     /// [`ContentServerError::Files`].
-    pub fn note_preloaded(&self, key_set: KeySetId) -> Result<(), ContentServerError> {
-        self.write(key_set, PRELOADED, "")
+    pub fn note_preloaded(
+        &self,
+        key_set: KeySetId,
+        raidas: Bitmap,
+        now: u64,
+    ) -> Result<(), ContentServerError> {
+        let mut preloaded = read_preloaded(&self.folder(key_set))?.unwrap_or_default();
+        preloaded.note(raidas, now);
+        self.write(key_set, PRELOADED, &preloaded.to_text())
     }
 
     /// The form that a key set serves; a key set that does not exist would serve wide shares.
@@ -286,6 +295,22 @@ fn first_key_set(data_dir: &Path) -> Option<PathBuf> {
         name.starts_with(FOLDERS) && path.extension().is_none()
     };
     folders.into_iter().find(is_key_set)
+}
+
+/// Where the key set in a folder is preloaded. `None` if too few RAIDAs have confirmed it yet.
+fn read_preloaded(folder: &Path) -> Result<Option<Preloaded>, ContentServerError> {
+    let path = folder.join(PRELOADED);
+    match read_own_text(&path) {
+        Ok(text) => match Preloaded::parse(&text) {
+            Some(preloaded) => Ok(Some(preloaded)),
+            None => {
+                let what = "it does not say where the key set is preloaded";
+                Err(files(&path)(io::Error::new(io::ErrorKind::InvalidData, what)))
+            }
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(files(&path)(error)),
+    }
 }
 
 fn read_time(path: &Path) -> Result<Option<u64>, ContentServerError> {

@@ -1,9 +1,15 @@
 //! Key sets on disk: rotated, retired, damaged.
 
+use rke_proto::RaidaIndex;
+
 use super::*;
 
 fn ring(dir: &Path) -> KeyRing {
     KeyRing::open(ContentServerId::new("CS").expect("an ID"), dir).expect("a key ring")
+}
+
+fn all() -> Bitmap {
+    RaidaIndex::all().collect()
 }
 
 fn first(ring: &mut KeyRing) -> Arc<MasterSecrets> {
@@ -21,7 +27,7 @@ fn rotating_makes_one_key_set_after_the_other_and_a_failed_rotation_is_taken_up_
     assert!(matches!(ring.next_key_set(), Err(ContentServerError::NoKeySet(_))), "nothing to rotate from");
     assert_eq!(first(&mut ring).key_set().get(), 1);
     assert_eq!(ring.next_key_set().expect("a key set").key_set().get(), 1);
-    ring.note_preloaded(KeySetId::new(1).expect("k1")).expect("noted");
+    ring.note_preloaded(KeySetId::new(1).expect("k1"), all(), 7).expect("noted");
     assert_eq!(ring.next_key_set().expect("a key set").key_set().get(), 2);
     assert_eq!(ids(&ring), [1, 2]);
 }
@@ -31,7 +37,7 @@ fn another_process_sees_what_was_added_and_when_it_retires() {
     let dir = tempfile::tempdir().expect("a folder");
     let (mut writer, mut second) = (ring(dir.path()), ring(dir.path()));
     let made = first(&mut writer);
-    writer.note_preloaded(made.key_set()).expect("noted");
+    writer.note_preloaded(made.key_set(), all(), 7).expect("noted");
     let newer = writer.next_key_set().expect("a key set");
     writer.retire_below(newer.key_set(), 1234).expect("retired");
     second.refresh().expect("refreshed");
@@ -49,15 +55,17 @@ fn a_list_says_what_is_known_of_each_key_set_and_changes_nothing() {
     assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 0, "nothing is made");
     let mut ring = ring(dir.path());
     let made = first(&mut ring);
-    ring.note_preloaded(made.key_set()).expect("noted");
+    ring.note_preloaded(made.key_set(), all(), 7).expect("noted");
     let second = ring.open_or_make(KeySetId::new(2).expect("k2"), Form::Live).expect("a key set");
     ring.retire_below(second.key_set(), 1234).expect("retired");
     let other = ContentServerId::new("ANOTHER").expect("an ID");
     drop(first(&mut KeyRing::open(other, dir.path()).expect("a key ring")));
     fs::create_dir(dir.path().join(format!("{}.new", ring.folder_name(made.key_set())))).expect("a folder");
-    let listed = |cs_id, key_set, form, is_preloaded, retires_at| {
+    let listed = |cs_id, key_set, form, is_preloaded: bool, retires_at| {
         let key_set = KeySetId::new(key_set).expect("a key set");
-        ListedKeySet { cs_id, key_set, form, is_preloaded, retires_at }
+        let raidas = RaidaIndex::all().map(|raida| (raida, 7)).collect();
+        let preloaded = is_preloaded.then_some(Preloaded { since: Some(7), raidas });
+        ListedKeySet { cs_id, key_set, form, preloaded, retires_at }
     };
     let expected = [
         listed(other, 1, Form::Wide, false, None),
@@ -67,6 +75,27 @@ fn a_list_says_what_is_known_of_each_key_set_and_changes_nothing() {
     assert_eq!(list_key_sets(dir.path()).expect("a list"), expected);
     let missing = list_key_sets(&dir.path().join("nothing"));
     assert!(matches!(missing, Err(ContentServerError::Files { .. })), "{missing:?}");
+}
+
+#[test]
+fn a_key_set_says_since_when_it_is_preloaded_and_when_each_raida_confirmed_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut ring = ring(dir.path());
+    let key_set = first(&mut ring).key_set();
+    let file = ring.folder(key_set).join(PRELOADED);
+    // As earlier versions wrote it.
+    fs::write(&file, "").expect("written");
+    let preloaded = || list_key_sets(dir.path()).expect("a list")[0].preloaded.clone();
+    assert_eq!(preloaded(), Some(Preloaded::default()));
+    let raida = |index| RaidaIndex::new(index).expect("a RAIDA");
+    ring.note_preloaded(key_set, [0, 1].map(raida).into_iter().collect(), 100).expect("noted");
+    ring.note_preloaded(key_set, [1, 24].map(raida).into_iter().collect(), 200).expect("noted");
+    let raidas = [(raida(0), 100), (raida(1), 200), (raida(24), 200)].into_iter().collect();
+    assert_eq!(preloaded(), Some(Preloaded { since: Some(100), raidas }));
+    for wrong in ["since long\n", "raida 25 100\n", "raida 7\n", "\n"] {
+        fs::write(&file, wrong).expect("written");
+        assert!(matches!(list_key_sets(dir.path()), Err(ContentServerError::Files { .. })), "{wrong:?}");
+    }
 }
 
 #[test]
@@ -102,7 +131,7 @@ fn damage(ring: &KeyRing, key_set: u8) -> PathBuf {
 fn two_key_sets(dir: &Path) -> KeyRing {
     let mut ring = ring(dir);
     first(&mut ring);
-    ring.note_preloaded(KeySetId::new(1).expect("k1")).expect("noted");
+    ring.note_preloaded(KeySetId::new(1).expect("k1"), all(), 7).expect("noted");
     ring.next_key_set().expect("k2");
     ring
 }
@@ -162,7 +191,7 @@ fn a_narrow_key_set_is_never_there_without_its_mark() {
     fs::write(unfinished.join(NARROW), "").expect("written");
     first(&mut ring);
     assert_eq!(ring.sets()[0].form, Form::Wide);
-    ring.note_preloaded(k(1)).expect("noted");
+    ring.note_preloaded(k(1), all(), 7).expect("noted");
     for (number, form) in [(2, Form::Live), (3, Form::Handshake3Narrow)] {
         ring.open_or_make(k(number), form).expect("a key set");
     }

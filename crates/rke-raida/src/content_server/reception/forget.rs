@@ -6,6 +6,7 @@ use rke_proto::handshake::packet::Forget;
 use rke_proto::handshake::{ForgetProof, ForgetToken, ID_LEN, KeyId, Reason, Response, ResumptionId};
 use rke_secret::Secret;
 
+use super::counters::Evicted;
 use super::ending::{Closing, Ending};
 use super::limits::{Owner, Place};
 use super::{Kept, Outcome, Reception};
@@ -55,6 +56,7 @@ impl Reception {
             (gone.value.proof(token)?, None)
         };
         if closing.is_some() {
+            self.counters.forgotten += 1;
             tracing::info!(id = %key_id, "wiped a key or a resumption because the client asked for it");
         }
         let response = Response::Forgotten { id, proof };
@@ -65,6 +67,7 @@ impl Reception {
     pub(super) fn evict_keys(&mut self, gone: Vec<(KeyId, Place<Kept>)>) {
         for (key_id, place) in gone {
             let whose = owner_name(place.owner);
+            self.counters.evictions.add(Evicted::Key);
             tracing::info!(%key_id, whose, "a session's key made room for another; it had been unused for longest");
             self.remove_secret(key_id.0, place, Ending::Evicted);
         }
@@ -74,6 +77,7 @@ impl Reception {
     pub(super) fn evict_resumptions(&mut self, gone: Vec<(ResumptionId, Place<Kept>)>) {
         for (id, place) in gone {
             let whose = owner_name(place.owner);
+            self.counters.evictions.add(Evicted::Resumption);
             tracing::info!(%id, whose, "a resumption made room for another; it had been unused for longest");
             self.remove_secret(id.0, place, Ending::Evicted);
         }

@@ -6,6 +6,7 @@
 //! what the handshake would open ([`Pending`]), and [`Reception::establish`] and [`Reception::attach`] take it once
 //! that record has arrived.
 
+mod counters;
 mod ending;
 mod forget;
 mod handshake;
@@ -32,6 +33,7 @@ pub use rules::{MAX_LIFETIME_SECONDS, ReceptionPolicy};
 
 use super::ServedKeySet;
 use crate::replay::ReplayMemory;
+use counters::Counters;
 use ending::EndNotifier;
 use forget::Gone;
 use limits::{Limits, Owner, Store};
@@ -101,6 +103,18 @@ pub struct NewSession {
     origin: Arc<Origin>,
     expires_at: u64,
     how: How,
+}
+
+impl NewSession {
+    /// The domain that it is for.
+    pub fn domain(&self) -> &str {
+        &self.origin.domain
+    }
+
+    /// A coin that the client has proved, the first of several.
+    pub fn coin(&self) -> Option<CoinId> {
+        self.origin.coin
+    }
 }
 
 /// How a session is opened.
@@ -177,19 +191,28 @@ pub struct Reception {
     gone: Store<[u8; ID_LEN], Gone>,
     replays: Replays,
     narrow: NarrowKeys,
+    counters: Counters,
 }
 
 impl Reception {
     /// An empty store.
     pub fn new(rules: ReceptionPolicy, key_sets: Vec<ServedKeySet>) -> Self {
-        let limits =
-            Limits { per_coin: rules.keys_per_coin, unproven: rules.unproven_keys, all: rules.max_keys };
-        let gone = rules.max_keys.saturating_mul(GONE_FOR_EACH);
-        // An owner that forgets many keys displaces no other owner's proofs.
-        let gone = Limits { per_coin: gone / 16, unproven: gone / 16, all: gone };
+        let (limits, gone) = (limits_of(&rules), limits_of_gone(&rules));
         let (replays, narrow) = (Replays::new(rules.replay_memory), NarrowKeys::new(&rules));
         let (keys, resumptions) = (Store::new(limits), Store::new(limits));
-        Self { known: Known { rules, key_sets, keys, resumptions }, gone: Store::new(gone), replays, narrow }
+        let (gone, counters) = (Store::new(gone), Counters::default());
+        Self { known: Known { rules, key_sets, keys, resumptions }, gone, replays, narrow, counters }
+    }
+
+    /// Replaces the rules, except the number of remembered first packets. Stored keys stay: a lower limit holds from the
+    /// next key on.
+    pub fn set_rules(&mut self, rules: ReceptionPolicy) {
+        let replay_memory = self.known.rules.replay_memory;
+        self.known.keys.set_limits(limits_of(&rules));
+        self.known.resumptions.set_limits(limits_of(&rules));
+        self.gone.set_limits(limits_of_gone(&rules));
+        self.narrow.set_limits(&rules);
+        self.known.rules = ReceptionPolicy { replay_memory, ..rules };
     }
 
     /// Replaces the key sets. Stored keys stay.
@@ -258,6 +281,16 @@ impl Reception {
     pub fn touch(&mut self, key_id: &KeyId) {
         self.known.keys.touch(key_id);
     }
+}
+
+fn limits_of(rules: &ReceptionPolicy) -> Limits {
+    Limits { per_coin: rules.keys_per_coin, unproven: rules.unproven_keys, all: rules.max_keys }
+}
+
+/// An owner that forgets many keys displaces no other owner's proofs.
+fn limits_of_gone(rules: &ReceptionPolicy) -> Limits {
+    let all = rules.max_keys.saturating_mul(GONE_FOR_EACH);
+    Limits { per_coin: all / 16, unproven: all / 16, all }
 }
 
 impl Known {

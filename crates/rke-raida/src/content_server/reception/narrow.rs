@@ -13,6 +13,7 @@ use rke_proto::{Bitmap, Form, KeyContext, Status};
 use rke_secret::{Secret, SecretError};
 use sha2::{Digest, Sha256};
 
+use super::counters::Evicted;
 use super::ending::{EndNotifier, EndWatcher, Ending};
 use super::limits::{Limits, Owner, Store};
 use super::{Known, Reception, ReceptionPolicy, cs_ids};
@@ -60,11 +61,14 @@ pub(super) struct NarrowKeys {
 
 impl NarrowKeys {
     pub(super) fn new(rules: &ReceptionPolicy) -> Self {
-        let most = rules.unproven_keys.min(rules.max_keys);
-        let limits = Limits { per_coin: 0, unproven: most, all: most };
-        let (keys, handshakes) = (Store::new(limits), BTreeSet::new());
+        let (keys, handshakes) = (Store::new(limits(rules)), BTreeSet::new());
         let most_handshakes = rules.replay_memory / SHARES;
         Self { keys, handshakes, most_handshakes, skew_seconds: rules.skew_seconds }
+    }
+
+    /// Replaces the limits on keys.
+    pub(super) fn set_limits(&mut self, rules: &ReceptionPolicy) {
+        self.keys.set_limits(limits(rules));
     }
 
     pub(super) fn len(&self) -> usize {
@@ -84,6 +88,11 @@ impl NarrowKeys {
     pub(super) fn clear(&mut self) {
         self.keys.clear();
     }
+}
+
+fn limits(rules: &ReceptionPolicy) -> Limits {
+    let most = rules.unproven_keys.min(rules.max_keys);
+    Limits { per_coin: 0, unproven: most, all: most }
 }
 
 impl Reception {
@@ -169,6 +178,7 @@ impl Reception {
 
     fn keep_narrow(&mut self, key_id: ClientKeyId, established: Established, expires_at: u64) {
         for (_, place) in self.narrow.keys.insert(key_id, established, Owner::Unproven, expires_at) {
+            self.counters.evictions.add(Evicted::LiveKey);
             tracing::info!("a live session's key made room for another; it had been unused for longest");
             place.value.notifier.end(Ending::Evicted);
         }

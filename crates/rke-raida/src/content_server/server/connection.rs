@@ -1,42 +1,46 @@
 //! Handles the first packet of a connection. `docs/protocol.md` section 7.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rke_host::framing::{First, RecordIoError, read_first, records};
-use rke_proto::handshake::{Record, Response};
+use rke_proto::handshake::{KeyId, Record, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::cut::{self, Cut, close, send_last, stopping};
+use super::record::{ConnectionKind, ConnectionRecord, End, Fault};
 use super::records::Tunnel;
 use super::{ServerContext, invalid_data, narrow};
 use crate::clock::unix_seconds;
-use crate::content_server::reception::{EndWatcher, Fresh, NewSession, Opens, Outcome, Pending};
+use crate::content_server::reception::{EndWatcher, Ending, Fresh, NewSession, Opens, Outcome, Pending};
 
 /// How long a client has from its TCP connection to its first record.
 const FIRST_RECORD_LIMIT: Duration = Duration::from_secs(10);
 
-/// Serves a connection that was accepted at a given time.
+/// Serves a connection that has just been accepted.
 pub(super) async fn serve(
     mut stream: TcpStream,
-    since: Instant,
-    shared: Arc<ServerContext>,
-) -> io::Result<()> {
-    let deadline = since + FIRST_RECORD_LIMIT;
+    shared: &ServerContext,
+    record: &mut ConnectionRecord,
+) -> Result<End, Fault> {
+    let deadline = record.since + FIRST_RECORD_LIMIT;
     let _ = stream.set_nodelay(true);
-    match timeout_at(deadline, read_first(&mut stream)).await?? {
-        None => Ok(()),
-        Some(First::Narrow(header, payload)) => narrow::serve(stream, header, payload, &shared).await,
+    let first = timeout_at(deadline, read_first(&mut stream)).await.map_err(io::Error::from).flatten();
+    match first.map_err(Fault::Unreadable)? {
+        None => Ok(End::Empty),
+        Some(First::Narrow(header, payload)) => {
+            record.kind = ConnectionKind::Live;
+            narrow::serve(stream, header, payload, shared, record).await
+        }
         Some(First::Handshake(packet)) => {
-            let outcome = {
-                let fresh = Fresh::random().map_err(io::Error::other)?;
-                shared.reception().receive(&packet, unix_seconds(), &fresh).map_err(invalid_data)?
-            };
-            drop(packet);
-            handle(outcome, stream, deadline, &shared).await
+            record.kind = ConnectionKind::of(&packet);
+            let fresh = Fresh::random().map_err(io::Error::other)?;
+            let outcome = shared.reception().receive(&packet, unix_seconds(), &fresh);
+            let outcome = outcome.map_err(|error| Fault::Unreadable(invalid_data(error)))?;
+            drop((packet, fresh));
+            handle(outcome, stream, deadline, shared, record).await
         }
     }
 }
@@ -46,15 +50,28 @@ async fn handle(
     mut stream: TcpStream,
     deadline: Instant,
     shared: &ServerContext,
-) -> io::Result<()> {
+    record: &mut ConnectionRecord,
+) -> Result<End, Fault> {
     match outcome {
-        Outcome::Respond(response) => respond(&mut stream, &response, deadline).await,
+        Outcome::Respond(Response::Refused(reason)) => {
+            // It was refused, whether or not the client waits to hear why.
+            let _ = respond(&mut stream, &Response::Refused(reason), deadline).await;
+            Ok(End::Refused(reason.into()))
+        }
+        Outcome::Respond(response) => {
+            respond(&mut stream, &response, deadline).await?;
+            Ok(End::Done)
+        }
         Outcome::Forgotten(response, closing) => {
+            if let Response::Forgotten { id, .. } = &response {
+                record.key_id = Some(KeyId(*id));
+            }
             // They have a time limit for their last record, so this ends.
             closing.wait().await;
-            respond(&mut stream, &response, deadline).await
+            respond(&mut stream, &response, deadline).await?;
+            Ok(End::Done)
         }
-        Outcome::Accepted(pending) => open(*pending, stream, deadline, shared).await,
+        Outcome::Accepted(pending) => Ok(open(*pending, stream, deadline, shared, record).await?),
     }
 }
 
@@ -77,9 +94,11 @@ async fn open(
     mut stream: TcpStream,
     deadline: Instant,
     shared: &ServerContext,
-) -> io::Result<()> {
+    record: &mut ConnectionRecord,
+) -> Result<End, Cut> {
     let Pending { response, transport, mut watcher, opens } = pending;
-    timeout_at(deadline, stream.write_all(&response.to_bytes())).await??;
+    let sent = timeout_at(deadline, stream.write_all(&response.to_bytes())).await;
+    sent.map_err(io::Error::from).flatten().map_err(RecordIoError::Broken)?;
     let (mut reader, mut writer) = records(stream, transport);
     let first = tokio::select! {
         biased;
@@ -91,17 +110,18 @@ async fn open(
         },
     };
     let cut = match (opens, first) {
-        (Opens::Session(new), Ok(Record::End(_))) => match establish(new, shared) {
+        (Opens::Session(new), Ok(Record::End(_))) => match establish(new, shared, record) {
             Ok(()) => {
-                send_last(writer.end(None)).await?;
+                send_last(writer.end(None)).await.map_err(RecordIoError::Broken)?;
                 close(&mut reader, &mut writer).await;
-                return Ok(());
+                return Ok(End::Done);
             }
             Err(cut) => cut,
         },
         (Opens::Tunnel(key_id), Ok(first @ (Record::Data(_) | Record::End(_)))) => {
-            let watcher = watcher.ok_or_else(|| invalid_data("a tunnel without a key"))?;
-            return Tunnel { reader, writer, watcher, key_id, shared }.run(first).await;
+            let missing = || RecordIoError::Broken(invalid_data("a tunnel without a key"));
+            let watcher = watcher.ok_or_else(missing)?;
+            return Tunnel { reader, writer, watcher, key_id, shared, record }.run(first).await;
         }
         (Opens::Session(_), Ok(Record::Data(_))) => Cut::NotForData,
         (_, Ok(Record::BrokenOff { .. })) => Cut::ByTheClient,
@@ -110,15 +130,18 @@ async fn open(
     cut.send_to(&mut writer).await;
     drop(watcher);
     close(&mut reader, &mut writer).await;
-    Err(io::Error::other(cut))
+    Err(cut)
 }
 
-fn establish(new: NewSession, shared: &ServerContext) -> Result<(), Cut> {
-    shared.reception().establish(new, unix_seconds()).map(|_| ()).map_err(Cut::Key)
+fn establish(new: NewSession, shared: &ServerContext, record: &mut ConnectionRecord) -> Result<(), Cut> {
+    record.note_client(new.domain(), new.coin());
+    let established = shared.reception().establish(new, unix_seconds());
+    record.key_id = Some(established.map_err(Cut::Key)?);
+    Ok(())
 }
 
 /// Waits until the key is removed, if there is one to watch.
-async fn wait_for_end(watcher: &mut Option<EndWatcher>) -> super::super::reception::Ending {
+async fn wait_for_end(watcher: &mut Option<EndWatcher>) -> Ending {
     match watcher {
         Some(watcher) => watcher.wait().await,
         None => std::future::pending().await,

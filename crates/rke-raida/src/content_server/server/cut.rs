@@ -62,6 +62,25 @@ pub(super) enum Cut {
     NotForData,
 }
 
+rke_host::kinds! {
+    /// Why a connection is cut, for the metrics.
+    pub(super) CutReason as "reason" {
+        Connection = "connection",
+        ByTheClient = "by_the_client",
+        Abandoned = "abandoned",
+        Deleted = "deleted",
+        Expired = "expired",
+        Evicted = "evicted",
+        Stopping = "stopping",
+        Idle = "idle",
+        NoApplication = "no_application",
+        Unreachable = "unreachable",
+        ByTheApplication = "by_the_application",
+        TooManyCommands = "too_many_commands",
+        NotForData = "not_for_data",
+    }
+}
+
 fn ending_text(ending: Ending) -> &'static str {
     match ending {
         Ending::Deleted => "the session was deleted",
@@ -91,6 +110,24 @@ impl From<StartError> for Cut {
 }
 
 impl Cut {
+    pub(super) fn reason(&self) -> CutReason {
+        match self {
+            Self::Connection(_) => CutReason::Connection,
+            Self::ByTheClient => CutReason::ByTheClient,
+            Self::Abandoned => CutReason::Abandoned,
+            Self::Key(Ending::Deleted) => CutReason::Deleted,
+            Self::Key(Ending::Expired) => CutReason::Expired,
+            Self::Key(Ending::Evicted) => CutReason::Evicted,
+            Self::Stopping => CutReason::Stopping,
+            Self::Idle(_) => CutReason::Idle,
+            Self::NoApplication(_) => CutReason::NoApplication,
+            Self::Unreachable(_) => CutReason::Unreachable,
+            Self::ByTheApplication(_) => CutReason::ByTheApplication,
+            Self::TooManyCommands(_) => CutReason::TooManyCommands,
+            Self::NotForData => CutReason::NotForData,
+        }
+    }
+
     /// What the other end is told. `None` if it knows already or cannot be reached.
     fn code(&self) -> Option<BreakCode> {
         Some(match self {
@@ -171,14 +208,14 @@ impl<'a> Activity<'a> {
             biased;
             ending = watcher.wait() => Cut::Key(ending),
             () = stopping(self.shared.stop.clone()) => Cut::Stopping,
-            () = self.idle() => Cut::Idle(self.shared.idle_timeout),
+            () = self.idle() => Cut::Idle(self.shared.idle_timeout()),
         }
     }
 
     async fn idle(&self) {
         loop {
             let last = self.last.load(Ordering::Relaxed);
-            sleep_until(self.begin + Duration::from_millis(last) + self.shared.idle_timeout).await;
+            sleep_until(self.begin + Duration::from_millis(last) + self.shared.idle_timeout()).await;
             if self.last.load(Ordering::Relaxed) == last {
                 return;
             }

@@ -3,27 +3,34 @@
 
 mod connection;
 mod cut;
+mod key_set_log;
+mod monitor;
 mod narrow;
+mod record;
 mod records;
 mod session_keys;
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rke_host::monitored::Monitored;
 use rke_host::session_keys::SessionKeys;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::application::{Application, Running, User};
 use super::reception::{EndWatcher, Reception, ReceptionPolicy};
 use super::{ContentServerError, KeyRing};
 use crate::clock::unix_seconds;
 use cut::{Activity, Cut};
+use key_set_log::KeySetLog;
+use record::{ConnectionRecord, Counters};
 
 /// How often the server rereads the key ring and removes expired keys.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
@@ -103,8 +110,19 @@ struct ServerContext {
     application: Application,
     /// A permit for each command that may run.
     commands: Arc<Semaphore>,
-    idle_timeout: Duration,
+    limits: Limits,
+    counters: Arc<Counters>,
+    /// Whether the key sets could be read when they were last read.
+    are_key_sets_read: AtomicBool,
+    /// In milliseconds.
+    idle_timeout: AtomicU64,
     stop: watch::Receiver<bool>,
+}
+
+/// How much may run at one time.
+struct Limits {
+    connections: usize,
+    commands: usize,
 }
 
 impl ContentServer {
@@ -120,9 +138,17 @@ impl ContentServer {
         let ServerConfig { application, idle_timeout, max_connections, max_commands, .. } = config;
         let commands = Arc::new(Semaphore::new(max_commands));
         let (stop, stopped) = watch::channel(false);
-        let shared =
-            Arc::new(ServerContext { reception, application, commands, idle_timeout, stop: stopped });
-        let server = tokio::spawn(serve(listener, Arc::clone(&shared), keys, max_connections, stop.clone()));
+        let shared = Arc::new(ServerContext {
+            reception,
+            application,
+            commands,
+            limits: Limits { connections: max_connections, commands: max_commands },
+            counters: Arc::default(),
+            are_key_sets_read: true.into(),
+            idle_timeout: millis(idle_timeout).into(),
+            stop: stopped,
+        });
+        let server = tokio::spawn(serve(listener, Arc::clone(&shared), keys, stop.clone()));
         tracing::info!(%address, "the Content Server listens");
         Ok(Self { address, stop, shared, server })
     }
@@ -142,6 +168,18 @@ impl ContentServer {
         Arc::clone(&self.shared) as Arc<dyn SessionKeys>
     }
 
+    /// What it shows to those who monitor it.
+    pub fn monitored(&self) -> Arc<dyn Monitored> {
+        Arc::clone(&self.shared) as Arc<dyn Monitored>
+    }
+
+    /// Replaces the rules, except the number of remembered handshakes, and how long a connection may be silent. Keys and
+    /// connections stay.
+    pub fn reload(&self, rules: ReceptionPolicy, idle_timeout: Duration) {
+        self.shared.reception().set_rules(rules);
+        self.shared.idle_timeout.store(millis(idle_timeout), Ordering::Relaxed);
+    }
+
     /// Waits until it can no longer serve, and returns the reason. By then its tunnels are being cut.
     pub async fn wait_for_failure(&self) -> ServerError {
         ServerError::LauncherLost(self.shared.application.wait_for_launcher_exit().await)
@@ -158,12 +196,12 @@ async fn serve(
     listener: TcpListener,
     shared: Arc<ServerContext>,
     mut keys: KeyRing,
-    max_connections: usize,
     stop_all: watch::Sender<bool>,
 ) {
-    let room = Arc::new(Semaphore::new(max_connections));
+    let room = Arc::new(Semaphore::new(shared.limits.connections));
     let mut connections = JoinSet::new();
     let mut refresh = tokio::time::interval(REFRESH_INTERVAL);
+    let mut key_set_log = KeySetLog::default();
     let mut stop = shared.stop.clone();
     let mut lost = pin!(shared.application.wait_for_launcher_exit());
     loop {
@@ -177,15 +215,15 @@ async fn serve(
                 stop_all.send_replace(true);
                 break;
             }
-            _ = refresh.tick() => shared.refresh(&mut keys),
+            _ = refresh.tick() => shared.refresh(&mut keys, &mut key_set_log),
             Some(_) = connections.join_next() => (),
             (accepted, permit) = accept => match accepted {
                 Ok((stream, peer)) => {
-                    let (shared, since) = (Arc::clone(&shared), Instant::now());
+                    let shared = Arc::clone(&shared);
                     connections.spawn(async move {
-                        if let Err(error) = connection::serve(stream, since, shared).await {
-                            tracing::debug!(%peer, %error, "a connection ended");
-                        }
+                        let mut record = ConnectionRecord::new(&shared.counters, peer);
+                        let ended = connection::serve(stream, &shared, &mut record).await;
+                        record.end(ended);
                         drop(permit);
                     });
                 }
@@ -203,7 +241,16 @@ async fn serve(
     shared.reception().clear();
 }
 
+fn millis(duration: Duration) -> u64 {
+    duration.as_millis().try_into().unwrap_or(u64::MAX)
+}
+
 impl ServerContext {
+    /// How long a connection may be silent in both directions.
+    fn idle_timeout(&self) -> Duration {
+        Duration::from_millis(self.idle_timeout.load(Ordering::Relaxed))
+    }
+
     fn reception(&self) -> MutexGuard<'_, Reception> {
         self.reception.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -225,12 +272,22 @@ impl ServerContext {
         }
     }
 
-    fn refresh(&self, keys: &mut KeyRing) {
-        match keys.refresh() {
-            Ok(()) => self.reception().set_key_sets(keys.sets().to_vec()),
-            Err(error) => tracing::error!(%error, "the key sets could not be read again"),
+    fn refresh(&self, keys: &mut KeyRing, log: &mut KeySetLog) {
+        let (refreshed, now) = (keys.refresh(), unix_seconds());
+        let was_read = self.are_key_sets_read.swap(refreshed.is_ok(), Ordering::Relaxed);
+        match refreshed {
+            Ok(()) => {
+                if !was_read {
+                    tracing::info!("the key sets can be read again");
+                }
+                log.note(keys.sets(), now);
+                self.reception().set_key_sets(keys.sets().to_vec());
+            }
+            // Once, not each second.
+            Err(error) if was_read => tracing::error!(%error, "the key sets cannot be read"),
+            Err(_) => (),
         }
-        self.reception().sweep(unix_seconds());
+        self.reception().sweep(now);
     }
 }
 

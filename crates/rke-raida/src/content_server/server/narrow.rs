@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::cut::Activity;
+use super::record::{ConnectionRecord, End, Fault, Refused};
 use super::{ServerContext, invalid_data, random};
 use crate::clock::unix_seconds;
 use crate::content_server::application::{Input, User};
@@ -28,19 +29,32 @@ pub(super) async fn serve(
     mut header: PacketHeader,
     mut payload: Vec<u8>,
     shared: &ServerContext,
-) -> io::Result<()> {
+    record: &mut ConnectionRecord,
+) -> Result<End, Fault> {
     loop {
         match receive(shared, &header, &mut payload)? {
             // A client that reads nothing must not occupy a connection.
-            Reply::Response(packet) => timeout(shared.idle_timeout, stream.write_all(&packet)).await??,
-            Reply::Refuse(packet) => return timeout(shared.idle_timeout, stream.write_all(&packet)).await?,
-            Reply::Data(key_id, data) => return carry(stream, key_id, data, shared).await,
+            Reply::Response(packet) => send(shared, &mut stream, &packet).await?,
+            Reply::Refuse(packet) => {
+                // It was refused, whether or not the client waits to hear why.
+                let _ = send(shared, &mut stream, &packet).await;
+                return Ok(End::Refused(Refused::Live));
+            }
+            Reply::Data(key_id, data) => {
+                record.note_tunnel();
+                return carry(stream, key_id, data, shared).await.map(|()| End::Done);
+            }
         }
-        match timeout(shared.idle_timeout, read_packet(&mut stream)).await?? {
+        let next = timeout(shared.idle_timeout(), read_packet(&mut stream)).await;
+        match next.map_err(io::Error::from).flatten()? {
             Some(packet) => (header, payload) = packet,
-            None => return Ok(()),
+            None => return Ok(End::Done),
         }
     }
+}
+
+async fn send(shared: &ServerContext, stream: &mut TcpStream, packet: &[u8]) -> io::Result<()> {
+    timeout(shared.idle_timeout(), stream.write_all(packet)).await?
 }
 
 fn receive(shared: &ServerContext, header: &PacketHeader, payload: &mut [u8]) -> io::Result<Reply> {
@@ -54,12 +68,12 @@ async fn carry(
     key_id: ClientKeyId,
     first: Vec<u8>,
     shared: &ServerContext,
-) -> io::Result<()> {
+) -> Result<(), Fault> {
     let client = shared.reception().narrow_client(key_id);
     let (session, mut watcher) = client.ok_or_else(|| invalid_data("a key that is gone"))?;
     let activity = Activity::new(shared, None);
     let started = shared.start_application(&User::Live(session), &activity, &mut watcher).await;
-    let mut running = started.map_err(io::Error::other)?;
+    let mut running = started?;
     let (mut incoming, mut outgoing) = stream.into_split();
     let (exit, done) = (running.exit(), Notify::new());
     let up = async {
@@ -77,12 +91,12 @@ async fn carry(
             exit.status().await?;
         }
         done.notify_one();
-        Ok(())
+        io::Result::Ok(())
     };
     let ended = tokio::select! {
         biased;
-        cut = activity.wait_for_cut(&mut watcher) => Err(io::Error::other(cut)),
-        both = async { tokio::try_join!(up, down) } => both.map(|_| ()),
+        cut = activity.wait_for_cut(&mut watcher) => Err(cut.into()),
+        both = async { tokio::try_join!(up, down) } => both.map(|_| ()).map_err(Fault::from),
     };
     // Kills the rest of a command and then closes its input, or resets a connection that has not ended.
     drop(running);

@@ -1,8 +1,6 @@
 //! An application's data in records. `docs/protocol.md` section 7, "Records". Each direction goes on until its own
 //! end. Anything else is a cut, and kills or resets the application before it could mistake the cut for an end.
 
-use std::io;
-
 use rke_host::framing::{RecordReader, RecordWriter};
 use rke_proto::handshake::record::MAX_DATA_LEN;
 use rke_proto::handshake::{KeyId, Record};
@@ -12,6 +10,7 @@ use tokio::sync::Notify;
 
 use super::ServerContext;
 use super::cut::{Activity, Cut, close};
+use super::record::{ConnectionRecord, End};
 use crate::clock::unix_seconds;
 use crate::content_server::application::{Exit, Input, User};
 use crate::content_server::reception::EndWatcher;
@@ -24,24 +23,29 @@ pub(super) struct Tunnel<'a> {
     pub(super) watcher: EndWatcher,
     pub(super) key_id: KeyId,
     pub(super) shared: &'a ServerContext,
+    pub(super) record: &'a mut ConnectionRecord,
 }
 
 impl Tunnel<'_> {
     /// Carries data, starting with the first record, until both directions have ended or the connection is cut.
-    pub(super) async fn run(mut self, first: Record) -> io::Result<()> {
+    pub(super) async fn run(mut self, first: Record) -> Result<End, Cut> {
         let ended = self.carry(first).await;
         if let Err(cut) = &ended {
             cut.send_to(&mut self.writer).await;
         }
         drop(self.watcher);
         close(&mut self.reader, &mut self.writer).await;
-        ended.map_err(io::Error::other)
+        ended.map(|()| End::Done)
     }
 
     /// At its end, this kills the rest of a command and then closes its input, or resets a connection that has not ended.
     async fn carry(&mut self, first: Record) -> Result<(), Cut> {
         let attached = self.shared.reception().attach(self.key_id, &self.watcher, unix_seconds());
-        let user = User::Session(attached.map_err(Cut::Key)?);
+        let client = attached.map_err(Cut::Key)?;
+        self.record.key_id = Some(self.key_id);
+        self.record.note_client(&client.domain, client.coin);
+        self.record.note_tunnel();
+        let user = User::Session(client);
         let activity = Activity::new(self.shared, Some(self.key_id));
         let mut running = self.shared.start_application(&user, &activity, &mut self.watcher).await?;
         let exit = running.exit();

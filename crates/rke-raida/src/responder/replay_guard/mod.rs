@@ -140,6 +140,11 @@ impl ReplayGuard {
         }
     }
 
+    /// How many requests it remembers at `now`, in Unix seconds, and how many it can.
+    pub(super) fn fill(&mut self, now: u64) -> (usize, usize) {
+        self.0.fill(now)
+    }
+
     /// Stores the response to a new request.
     pub(super) fn finish(&mut self, name: &RequestName, answer: &[u8], now: u64) {
         if let Some(known) = self.0.look_up_mut(name, now) {

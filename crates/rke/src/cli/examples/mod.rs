@@ -31,6 +31,7 @@ Examples:
   rke raida --index 7 --listen 0.0.0.0:50007 --coins coins --data-dir node \\
       --preloader coins/coin_0_42.bin=CONTENT-SERVER01
   rke raida --config /etc/rke/raida.toml
+  rke raida status --metrics 127.0.0.1:9464
   rke raida owner list --data-dir node
   rke raida owner move CONTENT-SERVER01 0:44 --data-dir node";
 
@@ -49,6 +50,9 @@ Examples:
       --forward 127.0.0.1:5432
   rke content-server serve --cs-id CONTENT-SERVER01 --data-dir keys \\
       --api unix:/run/rke-content-server/api.sock
+  rke content-server serve --config /etc/rke/content-server.toml
+  rke content-server status --metrics 127.0.0.1:9465
+  rke content-server key-sets --data-dir keys
   rke content-server list --api unix:/run/rke-content-server/api.sock
   rke content-server open 5d41402a letter.sealed -o letter.txt \\
       --api unix:/run/rke-content-server/api.sock";

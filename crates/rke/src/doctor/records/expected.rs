@@ -79,7 +79,7 @@ impl<'a> Expected<'a> {
         let retires_at = retires_at.map(|at| Timestamp::from_second(at).unwrap_or(Timestamp::MAX));
         match retires_at {
             Some(at) if at <= self.now => Service::Ended(at),
-            _ if !set.is_preloaded => Service::NotPreloaded,
+            _ if set.preloaded.is_none() => Service::NotPreloaded,
             Some(at) => Service::Until(at),
             None => Service::On,
         }

@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 
 use jiff::Timestamp;
 use rke_proto::{ContentServerId, KeySetId};
+use rke_raida::content_server::Preloaded;
 
 use super::*;
 
@@ -10,7 +11,8 @@ const NOW: i64 = 1_800_000_000;
 fn listing(number: u8, form: Form, is_preloaded: bool, retires_at: Option<u64>) -> ListedKeySet {
     let cs_id = ContentServerId::new("SHOP").expect("an ID");
     let key_set = KeySetId::new(number).expect("a key set");
-    ListedKeySet { cs_id, key_set, form, is_preloaded, retires_at }
+    let preloaded = is_preloaded.then(Preloaded::default);
+    ListedKeySet { cs_id, key_set, form, preloaded, retires_at }
 }
 
 /// k1 has retired, k2 retires, k3 is in service, k4 is one of live sessions, and the RAIDAs do not have k5.

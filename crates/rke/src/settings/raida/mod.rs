@@ -18,7 +18,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use self::preloader::NamedPreloader;
-use super::{WrongSettings, first_given, read_file};
+use super::{LogFormat, WrongSettings, first_given, read_file};
+use crate::local_address::{LocalAddress, local_address_in_file};
 use crate::parse::{parse_address, parse_replay_places};
 use crate::protection::{Protection, SecretMemoryChoice};
 use crate::sandbox::{Sandbox, SandboxChoice};
@@ -70,6 +71,10 @@ pub(crate) struct RaidaOptions {
     #[arg(long, value_name = "SWITCH", env = "RKE_ALLOW_ENVELOPE_1", value_parser = Switch, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[serde(default, deserialize_with = "switch_in_file")]
     allow_envelope_1: Option<bool>,
+    /// Show metrics and health over HTTP at IP:PORT of loopback, or at unix:PATH, a socket that only this user may use.
+    #[arg(long, value_name = "WHERE", env = "RKE_METRICS")]
+    #[serde(default, deserialize_with = "local_address_in_file")]
+    metrics: Option<LocalAddress>,
     /// The memory to hold secrets in [default: auto].
     #[arg(long, value_name = "KIND", env = "RKE_SECRET_MEMORY")]
     secret_memory: Option<SecretMemoryChoice>,
@@ -80,9 +85,12 @@ pub(crate) struct RaidaOptions {
     /// Whether to give up, once started, all rights that are not needed [default: on]. See SECURITY.md.
     #[arg(long, value_name = "WHEN", env = "RKE_SANDBOX")]
     sandbox: Option<SandboxChoice>,
-    /// What to log: error, warn, info, debug, trace, or a filter such as rke_raida=debug [default: warn].
+    /// What to log: error, warn, info, debug, trace, or a filter such as rke_raida=debug [default: info].
     #[arg(long, value_name = "FILTER", env = "RKE_LOG")]
     log: Option<String>,
+    /// How to log [default: text].
+    #[arg(long, value_name = "FORMAT", env = "RKE_LOG_FORMAT")]
+    log_format: Option<LogFormat>,
 }
 
 /// All settings of a node.
@@ -96,9 +104,11 @@ pub(crate) struct RaidaSettings {
     preloaders: Vec<NamedPreloader>,
     /// Without its preloaders.
     policy: NodePolicy,
+    pub(crate) metrics: Option<LocalAddress>,
     pub(crate) protection: Protection,
     sandbox: SandboxChoice,
     pub(crate) log: String,
+    pub(crate) log_format: LogFormat,
 }
 
 impl RaidaOptions {
@@ -134,12 +144,14 @@ impl RaidaOptions {
                 replay_places: self.replay_memory.or(file.replay_memory).unwrap_or(DEFAULT_PLACES),
                 imitates: Imitation::Nobody,
             },
+            metrics: self.metrics.or(file.metrics),
             protection: Protection {
                 secret_memory: self.secret_memory.or(file.secret_memory).unwrap_or_default(),
                 insecure_debug: self.insecure_debug.or(file.insecure_debug).unwrap_or_default(),
             },
             sandbox: self.sandbox.or(file.sandbox).unwrap_or_default(),
-            log: self.log.or(file.log).unwrap_or_else(|| "warn".into()),
+            log: self.log.or(file.log).unwrap_or_else(|| "info".into()),
+            log_format: self.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
         })
     }
 }
@@ -160,6 +172,7 @@ impl RaidaSettings {
         let files = self.coins.iter().map(AsRef::as_ref).fold(files, Files::read);
         let read_again = self.config.iter().chain(self.preloaders.iter().filter_map(NamedPreloader::file));
         let files = read_again.map(AsRef::as_ref).fold(files, Files::read_again);
+        let files = self.metrics.iter().fold(files, |files, metrics| metrics.allow(files));
         Sandbox::new(self.sandbox, files)
     }
 
@@ -170,8 +183,10 @@ impl RaidaSettings {
             ("listen", self.listen != wanted.listen),
             ("data-dir", self.data_dir != wanted.data_dir),
             ("replay-memory", self.policy.replay_places != wanted.policy.replay_places),
+            ("metrics", self.metrics != wanted.metrics),
             ("secret-memory or insecure-debug", self.protection != wanted.protection),
             ("sandbox", self.sandbox != wanted.sandbox),
+            ("log-format", self.log_format != wanted.log_format),
         ];
         differs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
     }

@@ -168,7 +168,7 @@ fn rotated(dir: &Path, name: &str, retires_at: u64) {
     let mut keys = ring(dir, name, "SHOP");
     for key_set in [1, 2].map(number) {
         keys.open_or_make(key_set, Form::Wide).expect("a key set");
-        keys.note_preloaded(key_set).expect("noted");
+        keys.note_preloaded(key_set, RaidaIndex::all().collect(), 0).expect("noted");
     }
     keys.retire_below(number(2), retires_at).expect("retired");
 }
@@ -186,7 +186,7 @@ fn prepare(dir: &Path) -> DnsRecords {
     ring(dir, "left", "SHOP").open_or_make(number(1), Form::Wide).expect("a key set");
     let mut keys = ring(dir, "first", "SHOP");
     let secrets = keys.open_or_make(number(1), Form::Wide).expect("a key set");
-    keys.note_preloaded(number(1)).expect("noted");
+    keys.note_preloaded(number(1), RaidaIndex::all().collect(), 0).expect("noted");
     secrets.records(Form::Wide, DOMAIN, (HOST, 443), &directory)
 }
 

@@ -45,6 +45,20 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// All of them, so that the metrics show those too that have rejected nothing yet.
+    pub const ALL: [Self; 10] = [
+        Self::Size,
+        Self::Host,
+        Self::Origin,
+        Self::Prefetch,
+        Self::Fetch,
+        Self::Token,
+        Self::Header,
+        Self::Method,
+        Self::SessionRate,
+        Self::ReceiptRate,
+    ];
+
     /// Its name, for metrics and for people.
     pub fn name(self) -> &'static str {
         match self {

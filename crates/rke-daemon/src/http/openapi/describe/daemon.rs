@@ -93,13 +93,14 @@ pub(in crate::http) fn ready() -> Described {
 }
 
 pub(in crate::http) fn metrics() -> Described {
-    let text = "In the text format that Prometheus reads. No label holds a session id, a domain or a path.";
-    Described::new(Part::Daemon, "metrics", "The daemon's metrics for Prometheus", text).gives_text(
-        "The metrics.",
-        "application/openmetrics-text",
-        ObjectBuilder::new().schema_type(Type::String),
-        "# HELP rke_sessions Sessions that have not expired.\n# TYPE rke_sessions gauge\nrke_sessions 2\n# EOF\n",
-    )
+    let text = "In the format that `Accept` asks for: OpenMetrics, or else the text format of Prometheus. No label holds a session \
+                id, a domain or a path.";
+    let form = || ObjectBuilder::new().schema_type(Type::String);
+    let example =
+        "# HELP rke_sessions Sessions that have not expired.\n# TYPE rke_sessions gauge\nrke_sessions 2\n";
+    Described::new(Part::Daemon, "metrics", "The daemon's metrics for Prometheus", text)
+        .gives_text("The metrics.", "application/openmetrics-text", form(), &format!("{example}# EOF\n"))
+        .gives_text("The metrics.", "text/plain", form(), example)
 }
 
 pub(in crate::http) fn openapi() -> Described {

@@ -60,8 +60,18 @@ impl<I: Copy + Ord + Hash, T> Store<I, T> {
         Self { limits, places, uses_of, uses: BTreeSet::new(), expiries: BTreeSet::new(), next_use: 0 }
     }
 
+    /// Replaces the limits. What is over a lower one goes at the next insertion.
+    pub(super) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     pub(super) fn len(&self) -> usize {
         self.places.len()
+    }
+
+    /// The number of an owner's entries.
+    pub(super) fn len_of(&self, owner: Owner) -> usize {
+        self.uses_of.get(&owner).map_or(0, BTreeSet::len)
     }
 
     /// All entries, in no order.

@@ -38,6 +38,7 @@ super::files! {
     "key-memory.svg",
     "key.svg",
     "known-content-servers.html",
+    "monitoring.html",
     "network.html",
     "opening.svg",
     "operations.html",

@@ -1,0 +1,37 @@
+//! What a running Content Server shows to those who monitor it.
+
+use std::sync::atomic::Ordering;
+
+use rke_host::monitored::{Metric, Monitored};
+
+use super::ServerContext;
+use crate::clock::unix_seconds;
+
+impl Monitored for ServerContext {
+    fn metrics(&self) -> Vec<Metric> {
+        let mut metrics = self.counters.metrics();
+        let running = self.limits.commands.saturating_sub(self.commands.available_permits());
+        let (connections, commands) = ("rke_content_server_connections_max", "rke_content_server_commands");
+        metrics.extend([
+            Metric::gauge(connections, "Most connections at one time", self.limits.connections as u64),
+            Metric::gauge(commands, "Commands that run behind tunnels", running as u64),
+            Metric::gauge(
+                "rke_content_server_commands_max",
+                "Most commands at one time",
+                self.limits.commands as u64,
+            ),
+        ]);
+        metrics.extend(self.reception().metrics(unix_seconds()));
+        metrics
+    }
+
+    fn faults(&self) -> Vec<&'static str> {
+        let stopping = self.stop.borrow().then_some("it is stopping");
+        let unread = !self.are_key_sets_read.load(Ordering::Relaxed);
+        let unread = unread.then_some("the key sets cannot be read");
+        let unserved = !self.reception().serves_at(unix_seconds());
+        let unserved =
+            unserved.then_some("no key set is served: all have retired, or none is of a form that is served");
+        [stopping, unread, unserved].into_iter().flatten().collect()
+    }
+}

@@ -1,0 +1,137 @@
+//! `rke content-server serve`: runs a Content Server until a signal stops it. SIGHUP reloads its settings.
+
+use anyhow::{Result, bail};
+use rke_host::data_dir::{Role, claim};
+use rke_proto::Form;
+use rke_raida::content_server::{Application, ContentServer, KeyRing, ServedKeySet, ServerConfig};
+
+use super::session_keys;
+use crate::launcher::application;
+use crate::log::{self, LogFilter};
+use crate::sandbox::Sandbox;
+use crate::settings::WrongSettings;
+use crate::settings::content_server::{ContentServerOptions, ContentServerSettings};
+use crate::signals::{Order, Orders};
+use crate::words::in_words;
+use crate::{monitor, protection};
+
+pub(super) fn run(options: ContentServerOptions) -> Result<()> {
+    let settings = options.clone().settle()?;
+    let log_filter = log::start(&settings.log, settings.log_format).map_err(WrongSettings)?;
+    // Until this point the process still has all its rights. Commands keep them.
+    let application = application(settings.exec.as_deref(), settings.forward.as_deref())?;
+    // The sandbox can only make a folder writable that exists.
+    claim(&settings.data_dir, Role::ContentServer)?;
+    let sandbox = settings.sandbox(&application);
+    let runtime = protection::start_runtime(settings.protection, secrets_of(&settings), Some(&sandbox))?;
+    runtime.block_on(async {
+        let mut orders = Orders::listen()?;
+        let server = start(&settings, application).await?;
+        let api = match &settings.application()? {
+            Some(listen) => Some(session_keys::serve(listen, &server, &settings.data_dir).await?),
+            None => None,
+        };
+        let monitor = monitor::start(settings.metrics.as_ref(), &server.monitored()).await?;
+        sandbox.close();
+        if let Some(api) = &api {
+            session_keys::tell_where(api);
+        }
+        let running = Running { options, settings, sandbox, log_filter, server };
+        let ended = tokio::select! {
+            () = running.obey(&mut orders) => Ok(()),
+            lost = running.server.wait_for_failure() => Err(lost.into()),
+        };
+        // First, so that no request finds the keys gone.
+        if let Some(api) = api {
+            api.stop().await;
+        }
+        monitor::stop(monitor).await;
+        running.server.stop().await;
+        ended
+    })
+}
+
+/// The most secrets that a Content Server holds: a key and a resumption for each session, and the keys of both
+/// directions for each connection.
+fn secrets_of(settings: &ContentServerSettings) -> usize {
+    2 * (settings.rules.max_keys + settings.max_connections)
+}
+
+/// Starts the Content Server, and says with which key sets.
+async fn start(settings: &ContentServerSettings, application: Application) -> Result<ContentServer> {
+    let keys = KeyRing::open(settings.cs_id, &settings.data_dir)?;
+    if keys.sets().is_empty() {
+        bail!(
+            "{} has no key set of {}; make one with `rke content-server preload`",
+            settings.data_dir.display(),
+            settings.cs_id
+        );
+    }
+    let is_served = |set: &&ServedKeySet| set.form == Form::Wide || settings.rules.allow_narrow;
+    let (served, unserved): (Vec<_>, Vec<_>) = keys.sets().iter().partition(is_served);
+    let names = |sets: &[&ServedKeySet]| {
+        sets.iter().map(|set| set.secrets.key_set().to_string()).collect::<Vec<_>>().join(", ")
+    };
+    if !unserved.is_empty() {
+        eprintln!("Not served without --allow-weak-shares: {} (1-byte shares)", names(&unserved));
+    }
+    let sets = names(&served);
+    let config = ServerConfig {
+        listen: settings.listen,
+        application,
+        rules: settings.rules.clone(),
+        idle_timeout: settings.idle_timeout,
+        max_connections: settings.max_connections,
+        max_commands: settings.max_commands,
+    };
+    let server = ContentServer::start(config, keys).await?;
+    eprintln!(
+        "Content Server {} listens on {} with {}",
+        settings.cs_id,
+        server.address(),
+        if sets.is_empty() { "no key set" } else { &sets }
+    );
+    Ok(server)
+}
+
+/// The Content Server, and the options and settings that it was started with.
+struct Running {
+    options: ContentServerOptions,
+    settings: ContentServerSettings,
+    sandbox: Sandbox,
+    log_filter: LogFilter,
+    server: ContentServer,
+}
+
+impl Running {
+    /// Obeys signals until one of them stops the Content Server.
+    async fn obey(&self, orders: &mut Orders) {
+        loop {
+            match orders.next().await {
+                Order::Stop => return,
+                // That is for daemons.
+                Order::DropEverything => (),
+                Order::Reload => match self.reload() {
+                    Ok(()) => {
+                        eprintln!("Content Server {} has read its settings again.", self.settings.cs_id)
+                    }
+                    Err(error) => tracing::error!("the settings are not changed: {}", in_words(&error)),
+                },
+            }
+        }
+    }
+
+    /// Reloads flags, environment and file: all of them, or none if one is wrong.
+    fn reload(&self) -> Result<()> {
+        let wanted = self.options.clone().settle()?;
+        // Which files an application needs is not up to the settings that can change.
+        self.sandbox.expect_readable(&wanted.sandbox(&Application::Echo), "Content Server")?;
+        let filter = log::parse(&wanted.log)?;
+        self.log_filter.change(filter)?;
+        for setting in self.settings.fixed(&wanted) {
+            tracing::warn!(setting, "has changed; restart to apply it");
+        }
+        self.server.reload(wanted.rules, wanted.idle_timeout);
+        Ok(())
+    }
+}

@@ -1,0 +1,340 @@
+//! The settings of a Content Server: each is a flag, a `RKE_…` variable and a key of the configuration file, in this
+//! order of precedence. Unknown keys in the file are rejected.
+
+mod numbers;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use rke_daemon::LocalListen;
+use rke_engine::Domain;
+use rke_host::sandbox::Files;
+use rke_host::usage::{MAX_BYTES, MAX_MESSAGES, UsageLimits};
+use rke_proto::ContentServerId;
+use rke_raida::content_server::{Application, MAX_LIFETIME_SECONDS, ReceptionPolicy};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+use self::numbers::{bytes, lifetime, messages, places, replay_places};
+use super::access::group_number;
+use super::{LogFormat, WrongSettings, first_given, read_file, seconds};
+use crate::local_address::{LocalAddress, local_address_in_file};
+use crate::parse::{parse_address, parse_cs_id, parse_domain, parse_replay_places, parse_target};
+use crate::protection::{Protection, SecretMemoryChoice, parse_places};
+use crate::sandbox::{Sandbox, SandboxChoice, files_of_content_server};
+use crate::switch::{Switch, switch_in_file};
+
+/// Where it listens unless a setting says otherwise.
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 443);
+
+/// A running Content Server. The same structure is read from flags, environment and file.
+#[derive(Args, Clone, Deserialize, Default)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct ContentServerOptions {
+    /// Configuration file (TOML). Its keys are the long flags without the dashes in front. SIGHUP makes the Content Server
+    /// read it again.
+    #[arg(long, value_name = "FILE", env = "RKE_CONFIG")]
+    #[serde(skip)]
+    config: Option<PathBuf>,
+    /// The Content Server ID. Required.
+    #[arg(long, value_name = "ID", env = "RKE_CS_ID", value_parser = parse_cs_id)]
+    #[serde(default, deserialize_with = "cs_id")]
+    cs_id: Option<ContentServerId>,
+    /// Where its master secrets are kept, sealed. Required.
+    #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// Where it listens (TCP) [default: 0.0.0.0:443].
+    #[arg(long, value_name = "ADDR", env = "RKE_LISTEN", value_parser = parse_address)]
+    #[serde(default, deserialize_with = "address")]
+    listen: Option<SocketAddr>,
+    /// A domain that it serves: others are refused. Repeatable, or with commas between domains. Without it, all
+    /// domains are served.
+    #[arg(long = "domain", value_name = "DOMAIN", env = "RKE_DOMAIN", value_delimiter = ',', value_parser = parse_domain)]
+    #[serde(default, rename = "domain", deserialize_with = "domains")]
+    domains: Vec<Domain>,
+    /// Shell command, run once for each connection: the client's data on its standard input, its
+    /// standard output to the client. Without it, what clients send comes back to them.
+    #[arg(long, value_name = "COMMAND", env = "RKE_EXEC")]
+    exec: Option<String>,
+    /// TCP address that each connection is carried to, in place of a command: a server that knows nothing of rke. A name
+    /// is looked up at the start, and again when it cannot be connected to.
+    #[arg(long, value_name = "HOST:PORT", env = "RKE_FORWARD", conflicts_with = "exec", value_parser = parse_target)]
+    #[serde(default, deserialize_with = "target")]
+    forward: Option<String>,
+    /// Seconds that a key is good for after its handshake, at most a day [default: 86400].
+    #[arg(long, value_name = "SECONDS", env = "RKE_KEY_LIFETIME", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_LIFETIME_SECONDS)))]
+    #[serde(default, deserialize_with = "lifetime")]
+    key_lifetime: Option<u32>,
+    /// Most keys at one time [default: 10000]. One more takes the place of the key unused for longest.
+    #[arg(long, value_name = "N", env = "RKE_MAX_KEYS", value_parser = parse_places)]
+    #[serde(default, deserialize_with = "places")]
+    max_keys: Option<usize>,
+    /// Most keys of one coin, so most sessions of a client that has one coin [default: 32]. One more takes the place of the
+    /// coin's key unused for longest.
+    #[arg(long, value_name = "N", env = "RKE_KEYS_PER_COIN", value_parser = parse_places)]
+    #[serde(default, deserialize_with = "places")]
+    keys_per_coin: Option<usize>,
+    /// Most keys of all sessions that prove no coin, together [default: 256].
+    #[arg(long, value_name = "N", env = "RKE_UNPROVEN_KEYS", value_parser = parse_places)]
+    #[serde(default, deserialize_with = "places")]
+    unproven_keys: Option<usize>,
+    /// Most handshakes to remember, for ten minutes each, so that none is accepted twice [default: 1048576]. Memory is used
+    /// only as needed.
+    #[arg(long, value_name = "N", env = "RKE_REPLAY_MEMORY", value_parser = parse_replay_places)]
+    #[serde(default, deserialize_with = "replay_places")]
+    replay_memory: Option<usize>,
+    /// Seconds after which a silent connection is closed [default: 300].
+    #[arg(long, value_name = "SECONDS", env = "RKE_IDLE_TIMEOUT")]
+    idle_timeout: Option<u64>,
+    /// Most connections at one time; more wait [default: 1024].
+    #[arg(long, value_name = "N", env = "RKE_MAX_CONNECTIONS", value_parser = parse_places)]
+    #[serde(default, deserialize_with = "places")]
+    max_connections: Option<usize>,
+    /// Most commands of --exec that run at one time [default: 256]. A connection beyond that is broken off.
+    #[arg(long, value_name = "N", env = "RKE_MAX_COMMANDS", value_parser = parse_places)]
+    #[serde(default, deserialize_with = "places")]
+    max_commands: Option<usize>,
+    /// Serve key sets of 1-byte shares too: those of `preload --narrow`, and those of `preload --live`, whose keys have 8
+    /// bits.
+    #[arg(long, value_name = "SWITCH", env = "RKE_ALLOW_WEAK_SHARES", value_parser = Switch, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[serde(default, deserialize_with = "switch_in_file")]
+    allow_weak_shares: Option<bool>,
+    /// Let the application behind this Content Server use the keys of its sessions, over HTTP at unix:PATH, a socket that only
+    /// this user may use, or at IP:PORT of loopback, for clients with the token in the file `token` of the data folder.
+    #[arg(long, value_name = "WHERE", env = "RKE_API")]
+    #[serde(default, deserialize_with = "local_address_in_file")]
+    api: Option<LocalAddress>,
+    /// A group, by name or number, whose members may use the unix socket of --api too.
+    #[arg(long, value_name = "GROUP", env = "RKE_API_GROUP")]
+    api_group: Option<String>,
+    /// Most messages that one key may encrypt here [default: 4294967296, the highest].
+    #[arg(long, value_name = "N", env = "RKE_KEY_MAX_MESSAGES", value_parser = clap::value_parser!(u64).range(1..=MAX_MESSAGES))]
+    #[serde(default, deserialize_with = "messages")]
+    key_max_messages: Option<u64>,
+    /// Most bytes that one key may encrypt here [default: 1125899906842624, the highest].
+    #[arg(long, value_name = "N", env = "RKE_KEY_MAX_BYTES", value_parser = clap::value_parser!(u64).range(1..=MAX_BYTES))]
+    #[serde(default, deserialize_with = "bytes")]
+    key_max_bytes: Option<u64>,
+    /// Show metrics and health over HTTP at IP:PORT of loopback, or at unix:PATH, a socket that only this user may use.
+    #[arg(long, value_name = "WHERE", env = "RKE_METRICS")]
+    #[serde(default, deserialize_with = "local_address_in_file")]
+    metrics: Option<LocalAddress>,
+    /// The memory to hold secrets in [default: auto].
+    #[arg(long, value_name = "KIND", env = "RKE_SECRET_MEMORY")]
+    secret_memory: Option<SecretMemoryChoice>,
+    /// Let debuggers and core dumps see everything, keys included. For debugging rke only.
+    #[arg(long, value_name = "SWITCH", env = "RKE_INSECURE_DEBUG", value_parser = Switch, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[serde(default, deserialize_with = "switch_in_file")]
+    insecure_debug: Option<bool>,
+    /// Whether to give up, once started, all rights that are not needed [default: on]. See SECURITY.md.
+    #[arg(long, value_name = "WHEN", env = "RKE_SANDBOX")]
+    sandbox: Option<SandboxChoice>,
+    /// What to log: error, warn, info, debug, trace, or a filter such as rke_raida=debug [default: info].
+    #[arg(long, value_name = "FILTER", env = "RKE_LOG")]
+    log: Option<String>,
+    /// How to log [default: text].
+    #[arg(long, value_name = "FORMAT", env = "RKE_LOG_FORMAT")]
+    log_format: Option<LogFormat>,
+}
+
+/// All settings of a Content Server.
+#[cfg_attr(test, derive(Debug))]
+pub(crate) struct ContentServerSettings {
+    config: Option<PathBuf>,
+    pub(crate) cs_id: ContentServerId,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) listen: SocketAddr,
+    pub(crate) exec: Option<String>,
+    pub(crate) forward: Option<String>,
+    pub(crate) rules: ReceptionPolicy,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) max_connections: usize,
+    pub(crate) max_commands: usize,
+    api: Option<LocalAddress>,
+    api_group: Option<String>,
+    pub(crate) metrics: Option<LocalAddress>,
+    pub(crate) protection: Protection,
+    sandbox: SandboxChoice,
+    pub(crate) log: String,
+    pub(crate) log_format: LogFormat,
+}
+
+impl ContentServerOptions {
+    /// The settings that result from these options, the environment and the file.
+    ///
+    /// # Errors
+    /// [`WrongSettings`].
+    pub(crate) fn settle(self) -> Result<ContentServerSettings, WrongSettings> {
+        self.fill().map_err(WrongSettings)
+    }
+
+    /// Fills in the settings that flags and environment left open: from the file, then from the defaults.
+    fn fill(self) -> Result<ContentServerSettings> {
+        let file = match &self.config {
+            Some(path) => read_file(path)?,
+            None => Self::default(),
+        };
+        let options = self.or(file);
+        let settings = ContentServerSettings {
+            rules: options.rules(),
+            config: options.config,
+            cs_id: required("cs-id", options.cs_id)?,
+            data_dir: required("data-dir", options.data_dir)?,
+            listen: options.listen.unwrap_or(LISTEN),
+            exec: options.exec,
+            forward: options.forward,
+            idle_timeout: seconds(options.idle_timeout, Duration::from_secs(300)),
+            max_connections: options.max_connections.unwrap_or(1024),
+            max_commands: options.max_commands.unwrap_or(256),
+            api: options.api,
+            api_group: options.api_group,
+            metrics: options.metrics,
+            protection: Protection {
+                secret_memory: options.secret_memory.unwrap_or_default(),
+                insecure_debug: options.insecure_debug.unwrap_or_default(),
+            },
+            sandbox: options.sandbox.unwrap_or_default(),
+            log: options.log.unwrap_or_else(|| "info".into()),
+            log_format: options.log_format.unwrap_or(LogFormat::Text),
+        };
+        settings.application()?;
+        if settings.exec.is_some() && settings.forward.is_some() {
+            bail!("`exec` and `forward` exclude each other: name one of them");
+        }
+        Ok(settings)
+    }
+
+    /// Takes from the file what flags and environment left open.
+    fn or(self, file: Self) -> Self {
+        // A flag for one of them takes the place of either in the file.
+        let (exec, forward) = match (&self.exec, &self.forward) {
+            (None, None) => (file.exec, file.forward),
+            _ => (self.exec, self.forward),
+        };
+        Self {
+            config: self.config,
+            cs_id: self.cs_id.or(file.cs_id),
+            data_dir: self.data_dir.or(file.data_dir),
+            listen: self.listen.or(file.listen),
+            domains: first_given([self.domains, file.domains]),
+            exec,
+            forward,
+            key_lifetime: self.key_lifetime.or(file.key_lifetime),
+            max_keys: self.max_keys.or(file.max_keys),
+            keys_per_coin: self.keys_per_coin.or(file.keys_per_coin),
+            unproven_keys: self.unproven_keys.or(file.unproven_keys),
+            replay_memory: self.replay_memory.or(file.replay_memory),
+            idle_timeout: self.idle_timeout.or(file.idle_timeout),
+            max_connections: self.max_connections.or(file.max_connections),
+            max_commands: self.max_commands.or(file.max_commands),
+            allow_weak_shares: self.allow_weak_shares.or(file.allow_weak_shares),
+            api: self.api.or(file.api),
+            api_group: self.api_group.or(file.api_group),
+            key_max_messages: self.key_max_messages.or(file.key_max_messages),
+            key_max_bytes: self.key_max_bytes.or(file.key_max_bytes),
+            metrics: self.metrics.or(file.metrics),
+            secret_memory: self.secret_memory.or(file.secret_memory),
+            insecure_debug: self.insecure_debug.or(file.insecure_debug),
+            sandbox: self.sandbox.or(file.sandbox),
+            log: self.log.or(file.log),
+            log_format: self.log_format.or(file.log_format),
+        }
+    }
+
+    fn rules(&self) -> ReceptionPolicy {
+        let default = ReceptionPolicy::default();
+        ReceptionPolicy {
+            lifetime_seconds: self.key_lifetime.unwrap_or(default.lifetime_seconds),
+            max_keys: self.max_keys.unwrap_or(default.max_keys),
+            keys_per_coin: self.keys_per_coin.unwrap_or(default.keys_per_coin),
+            unproven_keys: self.unproven_keys.unwrap_or(default.unproven_keys),
+            replay_memory: self.replay_memory.unwrap_or(default.replay_memory),
+            domains: self.domains.iter().map(ToString::to_string).collect(),
+            allow_narrow: self.allow_weak_shares.unwrap_or_default(),
+            usage: UsageLimits {
+                messages: self.key_max_messages.unwrap_or(MAX_MESSAGES),
+                bytes: self.key_max_bytes.unwrap_or(MAX_BYTES),
+            },
+            ..default
+        }
+    }
+}
+
+impl ContentServerSettings {
+    /// Where the application may use the keys, if that is wanted.
+    ///
+    /// # Errors
+    /// An option without effect, or an unknown group.
+    pub(crate) fn application(&self) -> Result<Option<LocalListen>> {
+        Ok(match (&self.api, self.api_group.as_deref()) {
+            (Some(api @ LocalAddress::Unix(_)), Some(group)) => {
+                Some(api.listen(Some(group_number(group, "--api-group")?)))
+            }
+            (_, Some(_)) => bail!("--api-group has no effect without --api unix:PATH"),
+            (Some(api), None) => Some(api.listen(None)),
+            (None, None) => None,
+        })
+    }
+
+    /// The rights that the Content Server keeps, with this application.
+    pub(crate) fn sandbox(&self, application: &Application) -> Sandbox {
+        let files = files_of_content_server(&self.data_dir, application);
+        let files = self.config.iter().map(AsRef::as_ref).fold(files, Files::read_again);
+        let listeners = self.api.iter().chain(&self.metrics);
+        let files = listeners.fold(files, |files, listener| listener.allow(files));
+        Sandbox::new(self.sandbox, files)
+    }
+
+    /// The names of the settings that differ in `wanted` and take effect only after a restart.
+    pub(crate) fn fixed(&self, wanted: &Self) -> Vec<&'static str> {
+        let differs = [
+            ("cs-id", self.cs_id != wanted.cs_id),
+            ("data-dir", self.data_dir != wanted.data_dir),
+            ("listen", self.listen != wanted.listen),
+            ("exec", self.exec != wanted.exec),
+            ("forward", self.forward != wanted.forward),
+            ("replay-memory", self.rules.replay_memory != wanted.rules.replay_memory),
+            ("max-connections", self.max_connections != wanted.max_connections),
+            ("max-commands", self.max_commands != wanted.max_commands),
+            ("api", self.api != wanted.api),
+            ("api-group", self.api_group != wanted.api_group),
+            ("metrics", self.metrics != wanted.metrics),
+            ("secret-memory or insecure-debug", self.protection != wanted.protection),
+            ("sandbox", self.sandbox != wanted.sandbox),
+            ("log-format", self.log_format != wanted.log_format),
+        ];
+        differs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+    }
+}
+
+fn required<T>(name: &str, given: Option<T>) -> Result<T> {
+    let variable = name.replace('-', "_").to_uppercase();
+    given.with_context(|| {
+        format!(
+            "a Content Server needs --{name}, the variable RKE_{variable}, or `{name}` in its configuration file"
+        )
+    })
+}
+
+fn cs_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ContentServerId>, D::Error> {
+    parse_cs_id(&String::deserialize(deserializer)?).map(Some).map_err(D::Error::custom)
+}
+
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    parse_address(&String::deserialize(deserializer)?).map(Some).map_err(D::Error::custom)
+}
+
+fn target<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    parse_target(&String::deserialize(deserializer)?).map(Some).map_err(D::Error::custom)
+}
+
+fn domains<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Domain>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| parse_domain(text).map_err(D::Error::custom)).collect()
+}
+
+#[cfg(test)]
+mod tests;
