@@ -7,6 +7,7 @@ use rke_daemon::Monitor;
 use rke_host::monitored::Monitored;
 
 use crate::local_address::LocalAddress;
+use crate::terminal::say;
 
 /// Shows a program's metrics and health, if that is wanted, and says where.
 pub(crate) async fn start(
@@ -16,10 +17,10 @@ pub(crate) async fn start(
     let Some(wanted) = wanted else { return Ok(None) };
     let monitor = Monitor::start(&wanted.listen(None), program).await?;
     if let Some(path) = monitor.socket() {
-        eprintln!("Its metrics are at unix:{}", path.display());
+        say(&format!("Its metrics are at unix:{}", path.display()));
     }
     if let Some(address) = monitor.address() {
-        eprintln!("Its metrics are at http://{address}/metrics");
+        say(&format!("Its metrics are at http://{address}/metrics"));
     }
     Ok(Some(monitor))
 }

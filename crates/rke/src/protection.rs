@@ -14,6 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::sandbox::Sandbox;
 use crate::switch::Switch;
+use crate::terminal::say;
 
 /// Room for the secrets of a few exchanges at once, on top of the secrets requested. More is allocated when needed.
 const SECRETS_BESIDE: usize = 1024;
@@ -97,8 +98,8 @@ fn protect(protection: Protection, secrets: usize) -> Result<()> {
         tracing::error!(
             "INSECURE: --insecure-debug is on. Keys can be read with a debugger and end up in core dumps"
         );
-        eprintln!(
-            "rke: INSECURE: --insecure-debug is on. Keys can be read with a debugger and end up in core dumps."
+        say(
+            "rke: INSECURE: --insecure-debug is on. Keys can be read with a debugger and end up in core dumps.",
         );
     }
     Ok(block_signals()?)

@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 use crate::cli::content_server::{ContentServerCommand, PreloadOptions, RecordFormatChoice};
 use crate::settings::LogFormat;
 use crate::status::{self, Program};
-use crate::terminal::out;
+use crate::terminal::{out, say};
 use crate::{log, protection};
 
 /// Why nodes refuse a preload, by status.
@@ -89,7 +89,7 @@ async fn rotate(retire_after: u64, options: &PreloadOptions) -> Result<()> {
     let secrets = keys.next_key_set()?;
     publish(&keys, &secrets, LowerCase::Not, options).await?;
     keys.retire_below(secrets.key_set(), unix_seconds()?.saturating_add(retire_after))?;
-    eprintln!("These records replace the old ones. Older key sets retire in {retire_after} seconds.");
+    say(&format!("These records replace the old ones. Older key sets retire in {retire_after} seconds."));
     Ok(())
 }
 
@@ -113,7 +113,7 @@ async fn publish(
         give(keys, &secrets.lower_case()?, &directory, options).await?;
     }
     keys.note_preloaded(secrets.key_set(), raidas, unix_seconds()?)?;
-    eprintln!("{}", publishing(options.records.format));
+    say(publishing(options.records.format));
     let form = keys.form(secrets.key_set());
     let server = (options.host.as_str(), options.port);
     let records = secrets.records(form, options.domain.as_str(), server, &directory);
@@ -147,13 +147,13 @@ async fn give(
     let report = keys.preload(secrets, directory, &wallet, Duration::from_secs(options.timeout)).await?;
     let (asked, done) = (directory.entries().len(), report.done.count());
     let (key_set, cs_id) = (secrets.key_set(), secrets.cs_id());
-    eprintln!("{done} of {asked} RAIDAs hold the master secrets of {key_set} of {cs_id}.");
+    say(&format!("{done} of {asked} RAIDAs hold the master secrets of {key_set} of {cs_id}."));
     for line in told(&report.faults) {
-        eprintln!("  {line}");
+        say(&format!("  {line}"));
     }
     for (status, meaning) in REFUSALS {
         if report.faults.iter().any(|(_, fault)| *fault == Fault::Refused(status)) {
-            eprintln!("{meaning}");
+            say(meaning);
         }
     }
     if done < usize::from(MIN_REQUIRED) {

@@ -12,6 +12,7 @@ use crate::sandbox::Sandbox;
 use crate::settings::WrongSettings;
 use crate::settings::content_server::{ContentServerOptions, ContentServerSettings};
 use crate::signals::{Order, Orders};
+use crate::terminal::say;
 use crate::words::in_words;
 use crate::{monitor, protection};
 
@@ -73,7 +74,7 @@ async fn start(settings: &ContentServerSettings, application: Application) -> Re
         sets.iter().map(|set| set.secrets.key_set().to_string()).collect::<Vec<_>>().join(", ")
     };
     if !unserved.is_empty() {
-        eprintln!("Not served without --allow-weak-shares: {} (1-byte shares)", names(&unserved));
+        say(&format!("Not served without --allow-weak-shares: {} (1-byte shares)", names(&unserved)));
     }
     let sets = names(&served);
     let config = ServerConfig {
@@ -85,12 +86,12 @@ async fn start(settings: &ContentServerSettings, application: Application) -> Re
         max_commands: settings.max_commands,
     };
     let server = ContentServer::start(config, keys).await?;
-    eprintln!(
+    say(&format!(
         "Content Server {} listens on {} with {}",
         settings.cs_id,
         server.address(),
         if sets.is_empty() { "no key set" } else { &sets }
-    );
+    ));
     Ok(server)
 }
 
@@ -113,7 +114,7 @@ impl Running {
                 Order::DropEverything => (),
                 Order::Reload => match self.reload() {
                     Ok(()) => {
-                        eprintln!("Content Server {} has read its settings again.", self.settings.cs_id)
+                        say(&format!("Content Server {} has read its settings again.", self.settings.cs_id))
                     }
                     Err(error) => tracing::error!("the settings are not changed: {}", in_words(&error)),
                 },

@@ -40,10 +40,10 @@ pub(super) async fn serve(listen: &LocalListen, server: &ContentServer, data_dir
 /// Tells people where the application is served.
 pub(super) fn tell_where(api: &OtherEnd) {
     if let Some(path) = api.socket() {
-        eprintln!("Its application can use the keys at unix:{}", path.display());
+        say(&format!("Its application can use the keys at unix:{}", path.display()));
     }
     if let (Some(address), Some(token)) = (api.address(), api.token_file()) {
-        eprintln!("Its application can use the keys at {address}, with the token in {}", token.display());
+        say(&format!("Its application can use the keys at {address}, with the token in {}", token.display()));
     }
 }
 

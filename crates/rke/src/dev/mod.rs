@@ -28,7 +28,7 @@ use crate::protection::{self, SECRETS_OF_A_SESSION};
 use crate::sandbox::Sandbox;
 use crate::settings::LogFormat;
 use crate::signals::{Order, Orders};
-use crate::terminal::out;
+use crate::terminal::{out, say};
 use crate::words::in_words;
 
 /// The domain of the local Content Server.
@@ -106,7 +106,7 @@ async fn run_network(options: DevOptions, place: Place, sandbox: &Sandbox) -> Re
             while orders.next().await == Order::DropEverything {
                 daemon.drop_everything().await;
             }
-            eprintln!("Stopping.");
+            say("Stopping.");
         };
         tokio::select! {
             () = stopped => Ok(()),
@@ -130,7 +130,10 @@ async fn serve_application(network: &LocalNetwork, path: &Path) -> Result<Option
     match OtherEnd::start(&socket, &keys, &data_dir).await {
         Ok(api) => Ok(Some(api)),
         Err(error) => {
-            eprintln!("The Content Server's application cannot use the keys: {}", in_words(&error.into()));
+            say(&format!(
+                "The Content Server's application cannot use the keys: {}",
+                in_words(&error.into())
+            ));
             Ok(None)
         }
     }

@@ -169,7 +169,7 @@ fn dns(records: &Path, listen: SocketAddr) -> Result<()> {
     runtime.block_on(async {
         let mut orders = Orders::listen()?;
         let server = DnsServer::start(listen, &found, IpAddr::V4(Ipv4Addr::LOCALHOST)).await?;
-        eprintln!("The DNS server listens on {listen} (UDP and TCP).");
+        say(&format!("The DNS server listens on {listen} (UDP and TCP)."));
         orders.stop().await;
         server.stop().await;
         Ok(())

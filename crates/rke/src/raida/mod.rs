@@ -19,6 +19,7 @@ use crate::settings::WrongSettings;
 use crate::settings::raida::{RaidaOptions, RaidaSettings};
 use crate::signals::{Order, Orders};
 use crate::status::{self, Program};
+use crate::terminal::say;
 use crate::words::{counted, in_words};
 
 /// How often a node looks whether its coin files have changed. It reads them at the second look that finds the same.
@@ -57,7 +58,7 @@ fn run_node(options: RaidaOptions) -> Result<()> {
         let monitor = monitor::start(settings.metrics.as_ref(), &node.monitored()).await?;
         sandbox.close();
         let with_others = warn_of_others(0, node.coins());
-        eprintln!("RAIDA {} listens on {} (UDP).", settings.raida, node.address());
+        say(&format!("RAIDA {} listens on {} (UDP).", settings.raida, node.address()));
         let mut running = Running { options, settings, sandbox, log_filter, node, watch, with_others };
         running.obey(&mut orders).await;
         monitor::stop(monitor).await;
@@ -137,7 +138,7 @@ impl Running {
     fn knows(&mut self, count: CoinCount, read: &str) {
         self.with_others = warn_of_others(self.with_others, count);
         let coins = counted(count.coins, "coin");
-        eprintln!("RAIDA {} has read its {read} again, and knows {coins}.", self.settings.raida);
+        say(&format!("RAIDA {} has read its {read} again, and knows {coins}.", self.settings.raida));
     }
 }
 
