@@ -21,7 +21,9 @@ impl LogFilter {
 }
 
 pub(crate) fn start(filter: &str, format: LogFormat) -> Result<LogFilter> {
-    let (filter, builder) = (parse(filter)?, tracing_subscriber::fmt().with_writer(std::io::stderr));
+    // A line that cannot be written is lost. Reporting that, on the same standard error, would panic.
+    let builder = tracing_subscriber::fmt().with_writer(std::io::stderr).log_internal_errors(false);
+    let filter = parse(filter)?;
     Ok(match format {
         LogFormat::Text => {
             let builder = builder.with_target(false).with_ansi(has_colours()).with_env_filter(filter);

@@ -12,6 +12,7 @@ use crate::sandbox::Sandbox;
 use crate::settings::WrongSettings;
 use crate::settings::content_server::{ContentServerOptions, ContentServerSettings};
 use crate::signals::{Order, Orders};
+use crate::terminal::say;
 use crate::words::in_words;
 use crate::{monitor, protection};
 
@@ -113,7 +114,7 @@ impl Running {
                 Order::DropEverything => (),
                 Order::Reload => match self.reload() {
                     Ok(()) => {
-                        eprintln!("Content Server {} has read its settings again.", self.settings.cs_id)
+                        say(&format!("Content Server {} has read its settings again.", self.settings.cs_id))
                     }
                     Err(error) => tracing::error!("the settings are not changed: {}", in_words(&error)),
                 },
