@@ -163,8 +163,7 @@ async fn a_content_server_that_stops_resets_both_ends() {
     let network = &mut stage.network;
     cut_by("the Content Server stops", &behind, &forward, async || network.stop_content_server().await).await;
     // A connection that cannot be carried is reset too. The one after that finds a Content Server, which has lost the key.
-    let mut refused = forward.connect().await;
-    assert_eq!(read_all(&mut refused).await, None);
+    forward.expect_reset().await;
     forward.logs("it refuses connections").await;
     stage.network.restart_content_server().await.expect("a Content Server");
     behind.pair(&forward).await;
@@ -254,8 +253,7 @@ async fn a_server_that_refuses_resets_the_connection_with_a_reason() {
     let forward = Forward::own(&stage).await;
     let address = behind.address();
     drop(behind);
-    let mut local = forward.connect().await;
-    assert_eq!(read_all(&mut local).await, None);
+    forward.expect_reset().await;
     let log = forward.logs("cannot be reached").await;
     assert!(log.contains("it refuses connections") && log.lines().count() == 1, "{log}");
     let connect = format!(

@@ -57,6 +57,14 @@ impl Forward {
         TcpStream::connect(self.address).await.expect("connected")
     }
 
+    /// Makes a connection that is reset before any data, perhaps as soon as it is made.
+    pub(super) async fn expect_reset(&self) {
+        match TcpStream::connect(self.address).await {
+            Ok(mut stream) => assert_eq!(read_all(&mut stream).await, None),
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+        }
+    }
+
     pub(super) fn log(&self) -> String {
         self.log.lock().expect("unpoisoned").clone()
     }
