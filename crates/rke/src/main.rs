@@ -31,6 +31,7 @@ mod ping;
 mod protection;
 mod raida;
 mod reach;
+mod records_file;
 mod reply;
 mod sandbox;
 mod serve;

@@ -1,12 +1,12 @@
 //! The DNS records of other Content Servers, which `rke dev` publishes too.
 
-use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use rke_raida::content_server::DnsRecords;
 
 use super::DOMAIN;
+use crate::records_file::read_records;
 use crate::settings::WrongSettings;
 
 pub(super) fn read(files: &[PathBuf]) -> Result<Vec<DnsRecords>, WrongSettings> {
@@ -17,16 +17,12 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Vec<DnsRecords>, WrongSettings> 
     Ok(all)
 }
 
-fn read_file(file: &PathBuf) -> Result<Vec<DnsRecords>> {
-    let name = file.display();
-    let text = fs::read_to_string(file).with_context(|| format!("cannot read the records in {name}"))?;
-    let records = DnsRecords::read(&text).with_context(|| format!("cannot use the records in {name}"))?;
-    if records.is_empty() {
-        bail!("no records are in {name}: `rke content-server preload` prints them");
-    }
+fn read_file(file: &Path) -> Result<Vec<DnsRecords>> {
+    let records = read_records(file)?;
     if records.iter().any(|records| records.domain.eq_ignore_ascii_case(DOMAIN)) {
         bail!(
-            "the records in {name} are those of {DOMAIN}, which this network has a Content Server for already"
+            "the records in {} are those of {DOMAIN}, which this network has a Content Server for already",
+            file.display()
         );
     }
     Ok(records)

@@ -1,10 +1,10 @@
 //! Makes the files of a network: coins, the settings of each part, and the scripts that run them. All paths in them are relative to the
 //! part's own folder, so that a folder can be moved to the machine that is to run the part.
 
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -16,7 +16,7 @@ use rke_raida::mint::{file_name, make_wallet, mint};
 use rke_raida::split::split;
 
 use super::layout::{ABOUT, About, Network, node_name};
-use super::part::write_script;
+use super::part::RUN;
 use crate::cli::net::{PORTS, Ports};
 
 /// The Content Server ID.
@@ -131,6 +131,13 @@ fn script(arguments: &str) -> String {
 /// A text as one word of a shell.
 pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// Writes a script that only its owner can change and run.
+fn write_script(folder: &Path, text: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o700).open(folder.join(RUN))?;
+    file.write_all(text.as_bytes())
 }
 
 fn write(path: &Path, text: &str) -> io::Result<()> {

@@ -11,13 +11,13 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use rke_raida::content_server::DnsRecords;
 use rke_raida::dns::DnsServer;
 
 use self::layout::{Network, folder};
 use self::make::{Plan, make, quoted};
 use crate::cli::net::{NetCommand, Ports, UpOptions};
 use crate::protection::{Protection, start_runtime};
+use crate::records_file::read_records;
 use crate::signals::Orders;
 use crate::terminal::Narrow::{Cut, LeftOut, Wraps};
 use crate::terminal::{BRIGHT, Cell, Narrow, fitted, out, paint, say};
@@ -158,13 +158,7 @@ fn tell_killed(part: &str, killed: bool) {
 
 /// Answers DNS queries until it is told to stop.
 fn dns(records: &Path, listen: SocketAddr) -> Result<()> {
-    let name = records.display();
-    let text =
-        std::fs::read_to_string(records).with_context(|| format!("cannot read the records in {name}"))?;
-    let found = DnsRecords::read(&text).with_context(|| format!("cannot use the records in {name}"))?;
-    if found.is_empty() {
-        bail!("no records are in {name}: `rke content-server preload` prints them");
-    }
+    let found = read_records(records)?;
     let runtime = start_runtime(Protection::default(), 0, None)?;
     runtime.block_on(async {
         let mut orders = Orders::listen()?;

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -141,11 +141,4 @@ pub(super) fn own(mut command: Command) -> Command {
         command.env_remove(name);
     }
     command
-}
-
-/// Writes a script that only its owner can change and run.
-pub(super) fn write_script(folder: &Path, text: &str) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(0o700).open(folder.join(RUN))?;
-    io::Write::write_all(&mut file, text.as_bytes())
 }
