@@ -12,8 +12,8 @@ use rustix::thread::set_no_new_privs;
 
 use crate::SecretError;
 use crate::raw::{
-    drop_code_pages, kill_child_with_parent, limit_files_in_child, note_signals_blocked, refuse_exec_gain,
-    return_large_blocks, unblock_in_child,
+    drop_code_pages, kill_child_with_parent, limit_files_in_child, load_no_name_services,
+    note_signals_blocked, refuse_exec_gain, return_large_blocks, unblock_in_child,
 };
 
 /// The only signal that threads with secrets receive, for the standstill of [`crate::memory_scan`]. Its
@@ -86,6 +86,12 @@ pub fn limit_open_files(command: &mut Command, limit: Rlimit) {
 /// memory. Call it first.
 pub fn return_freed_memory() {
     return_large_blocks();
+}
+
+/// Keeps a statically linked program from loading libraries when it looks up the name of a host or of a group: it then reads
+/// `/etc/hosts`, DNS and `/etc/group` only. Call it first.
+pub fn look_names_up_without_libraries() {
+    load_no_name_services();
 }
 
 /// Drops the pages of code that only the start needed. Call it at the end of the start; the kernel reloads what is needed

@@ -56,8 +56,10 @@ use std::process::ExitCode;
 
 use cli::ask::AskCommand;
 use cli::{Command, RunCommand, complete, help};
+use rke_secret::process::look_names_up_without_libraries;
 
 fn main() -> ExitCode {
+    look_names_up_without_libraries();
     let done = match launcher::asked_for() {
         Some(command) => launcher::run(&command),
         None => {

@@ -22,7 +22,7 @@ mod visits;
 
 pub(crate) use fault::report_overflows;
 pub(crate) use map::{Kind, Map};
-pub(crate) use program::{drop_code_pages, return_large_blocks};
+pub(crate) use program::{drop_code_pages, load_no_name_services, return_large_blocks};
 pub(crate) use random::fill as fill_random;
 pub(crate) use slot::{SLOT_LEN, SLOT_ROOM, Slot, Visitor};
 pub(crate) use stack::{Depth, Reach, Stack};

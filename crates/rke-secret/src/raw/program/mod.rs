@@ -1,4 +1,5 @@
-//! The program's own code in memory, and the ordinary memory that its allocator takes.
+//! The program's own code in memory, the ordinary memory that its allocator takes, and the libraries that it
+//! would load to look up names.
 
 use std::ffi::c_void;
 
@@ -16,6 +17,25 @@ pub(crate) fn return_large_blocks() {
     // SAFETY: takes numbers only; the allocator does it under its own lock.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE_BLOCK);
+    }
+}
+
+#[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
+unsafe extern "C" {
+    /// glibc's, in `nss.h`: uses these sources in place of those in `/etc/nsswitch.conf`.
+    fn __nss_configure_lookup(
+        database: *const std::ffi::c_char,
+        sources: *const std::ffi::c_char,
+    ) -> std::ffi::c_int;
+}
+
+/// Makes a static program find hosts in `/etc/hosts` and DNS, and groups in `/etc/group`, whatever `/etc/nsswitch.conf` says. For
+/// all other sources glibc loads libraries of this machine, which may belong to another version of it.
+pub(crate) fn load_no_name_services() {
+    #[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
+    for (database, sources) in [(c"hosts", c"files dns"), (c"group", c"files")] {
+        // SAFETY: both are texts that end with a zero, which glibc copies under its own lock.
+        unsafe { __nss_configure_lookup(database.as_ptr(), sources.as_ptr()) };
     }
 }
 
