@@ -168,3 +168,51 @@ fn a_part_that_ends_is_named_with_its_reason() {
     assert!(done.code == Some(1) && done.err.contains("raida-3 has ended: "), "{}", done.err);
     assert!(done.err.contains("raida-3/log"), "{}", done.err);
 }
+
+/// The services of `packaging/compose.yaml`: the name of each, and its command.
+fn services() -> Vec<(String, Vec<String>)> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging/compose.yaml");
+    let text = fs::read_to_string(file).expect("a file");
+    let (_, services) = text.split_once("\nservices:\n").expect("services");
+    let (mut found, mut name) = (Vec::new(), "");
+    for line in services.lines() {
+        if let Some(own) = line.strip_prefix("  ").filter(|own| !own.starts_with(' ')) {
+            name = own.trim_end_matches(':');
+        } else if let Some(list) = line.trim_start().strip_prefix("command: [") {
+            let words = list.trim_end_matches(']').split(", ").map(|word| word.trim_matches('"').to_owned());
+            found.push((name.to_owned(), words.collect()));
+        } else if let Some(volumes) = line.trim_start().strip_prefix("volumes: ") {
+            assert_eq!(volumes, format!("[\"./net/{name}:/part\"]"));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_services_of_the_compose_file_are_the_parts_of_a_network() {
+    let net = Net::new();
+    let up = net.ok(&["up", "--domain", "content.test"]);
+    net.ok(&["down"]);
+    let about = fs::read_to_string(net.folder().join("network.toml")).expect("a file");
+    let first = about.lines().find_map(|line| line.strip_prefix("first-port = ")).expect("a port");
+    let first: u16 = first.parse().expect("a number");
+    let services = services();
+    assert_eq!(services.len(), 28);
+    let _parts: Vec<Moved> = services
+        .iter()
+        .map(|(name, command)| {
+            let mut part = Command::new(env!("CARGO_BIN_EXE_rke"));
+            // The file is for a network of the ports 20000 to 20027.
+            part.args(command.iter().map(|word| match word.strip_prefix("127.0.0.1:20") {
+                Some(port) => format!("127.0.0.1:{}", first + port.parse::<u16>().expect("a number")),
+                None => word.clone(),
+            }));
+            part.current_dir(net.folder().join(name)).stdout(Stdio::null()).stderr(Stdio::null());
+            Moved(part.spawn().expect("it runs"))
+        })
+        .collect();
+    let waiting =
+        "until rke session create content.test --wallet \"$WALLET\" 2>/dev/null; do sleep 0.1; done";
+    let session = net.shell(&up, waiting);
+    assert_eq!(session.trim().len(), 32, "{session}");
+}
