@@ -6,6 +6,7 @@ mod book;
 mod check;
 mod configuration;
 mod dependencies;
+mod dist;
 mod erase;
 mod instructions;
 mod mutants;
@@ -13,6 +14,7 @@ mod needs;
 mod networks;
 mod notices;
 mod openapi;
+mod publish;
 mod recordings;
 mod schemathesis;
 mod screenshots;
@@ -31,11 +33,13 @@ use book::book;
 use check::check;
 use configuration::configuration;
 use dependencies::deny;
+use dist::dist;
 use erase::{Extent, erase};
 use instructions::{Counts, instructions};
 use mutants::mutants;
 use networks::{Table, network_row, networks};
 use openapi::openapi;
+use publish::publish;
 use recordings::recordings;
 use schemathesis::schemathesis;
 use screenshots::screenshots;
@@ -72,6 +76,10 @@ usage: cargo xtask check                   what a change is checked with: withou
        cargo xtask instructions [--write]  count the instructions of requests and packets
        cargo xtask mutants [COMMIT]        change each line that differs from main or COMMIT: unit tests must notice
        cargo xtask deny                    check licences, sources and versions of dependencies with cargo-deny
+       cargo xtask dist [--profile PROFILE] [--check]
+                                           make what is shipped: a tarball, a Debian package, an image; or make it twice and compare
+       cargo xtask dist --test             test the Debian package that was made last in a Debian root
+       cargo xtask publish                 make what registries would get, and send nothing
        cargo xtask notices [--write]       compare THIRD-PARTY.md with the dependencies, or write it again
 ";
 
@@ -100,9 +108,11 @@ fn main() -> ExitCode {
         (["mutants"], _) => mutants(None),
         (["mutants", base], _) => mutants(Some(base)),
         (["deny"], _) => deny(),
+        (["publish"], _) => publish(),
         (["notices"], _) => notices::compare(),
         (["notices", "--write"], _) => notices::write(),
         (["bench", rest @ ..], _) => bench(rest),
+        (["dist", rest @ ..], _) => dist(rest),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);

@@ -11,7 +11,7 @@ use spdx::{Expression, ParseMode};
 use crate::cargo;
 
 /// The targets of the shipped program, as far as dependencies differ.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
+pub(crate) const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// A crate that the shipped program is linked from.
 pub(crate) struct Linked {
@@ -53,7 +53,7 @@ pub(crate) fn allows(expression: &str, allowed: &[&str]) -> bool {
 
 /// Names and versions of the linked crates. Only `cargo tree` knows the features of a single package, and omits
 /// crates that run only at compile time.
-fn names_and_versions() -> Result<Vec<(String, String)>> {
+pub(crate) fn names_and_versions() -> Result<Vec<(String, String)>> {
     let tree = ["tree", "--locked", "-p", "rke", "--edges", "normal,no-proc-macro", "--target", TARGET];
     let printed = printed(&[&tree[..], &["--prefix", "none", "--no-dedupe", "--format", "{p}"]].concat())?;
     let mut found: Vec<_> = printed
@@ -66,12 +66,15 @@ fn names_and_versions() -> Result<Vec<(String, String)>> {
     Ok(found)
 }
 
+/// What cargo knows of this workspace and of everything that it has to do with.
+pub(crate) fn metadata() -> Result<Value> {
+    let text = printed(&["metadata", "--locked", "--format-version=1", "--filter-platform", TARGET])?;
+    serde_json::from_str(&text).context("cannot read what cargo metadata prints")
+}
+
 /// All packages that this workspace has anything to do with, as `cargo metadata` describes them.
 fn packages() -> Result<Vec<Value>> {
-    let text = printed(&["metadata", "--locked", "--format-version=1", "--filter-platform", TARGET])?;
-    let mut metadata: Value =
-        serde_json::from_str(&text).context("cannot read what cargo metadata prints")?;
-    match metadata["packages"].take() {
+    match metadata()?["packages"].take() {
         Value::Array(packages) => Ok(packages),
         _ => Ok(Vec::new()),
     }

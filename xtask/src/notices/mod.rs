@@ -21,8 +21,9 @@ const NAMES: [&str; 4] = ["LICENSE", "LICENCE", "COPYING", "NOTICE"];
 const INTRODUCTION: &str = "\
 # Third-party notices
 
-The program `rke` is linked from the crates below, from Rust's standard library (MIT OR Apache-2.0) and, dynamically,
-from the system's C library. `cargo xtask notices --write` makes this file from `Cargo.lock` and the crates' sources, and
+The program `rke` is linked from the crates below, from Rust's standard library (MIT OR Apache-2.0) and from the GNU C library
+(LGPL-2.1-or-later): dynamically where `cargo install` builds it, statically in the packages of `cargo xtask dist`, which have the text of
+that licence. Anyone can link it again with another C library from the sources of both. `cargo xtask notices --write` makes this file from `Cargo.lock` and the crates' sources, and
 a test fails where it is out of date.
 
 A crate that may be used under MIT or under Apache-2.0 is used under one of these; [LICENSE-MIT](LICENSE-MIT) and

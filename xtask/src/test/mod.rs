@@ -5,10 +5,12 @@ use anyhow::Result;
 
 use crate::attack::attack;
 use crate::dependencies::deny;
+use crate::dist::dist;
 use crate::erase::{Extent, FaultInjection, Length, Program};
 use crate::instructions::{Counts, instructions};
 use crate::needs::look_at_needs;
 use crate::networks::{Table, networks};
+use crate::publish::publish;
 use crate::schemathesis::ask_built;
 use crate::valgrind::valgrind;
 use crate::{cargo, cargo_with, timed, while_waiting};
@@ -16,12 +18,14 @@ use crate::{cargo, cargo_with, timed, while_waiting};
 mod workspace;
 
 /// The parts that [`Length::Ordinary`] leaves to [`Length::Long`].
-const LEFT_TO_THE_LONG_RUN: [&str; 5] = [
+const LEFT_TO_THE_LONG_RUN: [&str; 7] = [
     "180 of 200 runs of each memory scan (cargo xtask test --long)",
     "memory scans of the debug build (cargo xtask erase, or cargo xtask test --long)",
     "a handshake in every run of the simulation; one in 23 has one (cargo xtask test --long)",
     "the times of the console with 10,000 sessions (cargo xtask test --long)",
     "bans, licences and sources of dependencies by cargo-deny (cargo xtask deny, or cargo xtask test --long)",
+    "the packages in a Debian root (cargo xtask dist --test, or cargo xtask test --long)",
+    "what registries would get of crates and clients (cargo xtask publish, or cargo xtask test --long)",
 ];
 
 /// The part that no run includes, because it needs a network.
@@ -44,6 +48,9 @@ pub(crate) fn test(extent: &Extent) -> Result<()> {
         timed("simulation", simulation)?;
         timed("console with 10,000 sessions", console)?;
         timed("cargo-deny", deny)?;
+        timed("what registries would get", publish)?;
+        timed("packages", || dist(&[]))?;
+        timed("packages in a Debian root", || dist(&["--test"]))?;
     }
     println!("not checked in this run; docs/testing.md has the results of the last long run:");
     not_checked(extent, counts.as_deref()).iter().for_each(|left_out| println!("- {left_out}"));
