@@ -24,7 +24,7 @@ pub enum SessionKey {
         /// The key of `encrypt` and `decrypt`. It is stored separately, because most requests need nothing else.
         cipher: Secret<32>,
         /// Everything else.
-        root: Box<Root>,
+        root: Root,
         /// In Unix seconds: when the key expires at the other end.
         lives_until: u32,
     },
@@ -74,7 +74,7 @@ impl SessionKey {
         let cipher = Secret::fill(|cipher| key.expose(|key| ctr_key(key, cipher)))?;
         // Computed now, so that a deletion has nothing to compute.
         let (token, proof) = key.expose(|key| (forget_token(key), forget_proof(key)));
-        let root = Box::new(Root { key, key_id, token, proof, usage: Usage::default() });
+        let root = Root { key, key_id, token, proof, usage: Usage::default() };
         let lives_until = lives_until.try_into().unwrap_or(u32::MAX);
         Ok((Self::Wide { cipher, root, lives_until }, resumption))
     }
@@ -90,7 +90,7 @@ impl SessionKey {
     /// The data needed to have it wiped at the other end. `None` if the other end has no message for that.
     pub fn farewell(&self) -> Option<Farewell> {
         let Self::Wide { root, lives_until, .. } = self else { return None };
-        let Root { key_id, token, proof, .. } = **root;
+        let Root { key_id, token, proof, .. } = *root;
         Some(Farewell { key_id, token, proof, lives_until: *lives_until })
     }
 
