@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 
 use attack::attack;
 use bench::bench;
@@ -39,6 +39,7 @@ use openapi::openapi;
 use recordings::recordings;
 use schemathesis::schemathesis;
 use screenshots::screenshots;
+use test::release::{COMMAND as RELEASE_CHECKS, NOT_COMPARED, release_checks};
 use test::test;
 use valgrind::valgrind;
 
@@ -94,6 +95,8 @@ fn main() -> ExitCode {
         (["instructions", "--write"], _) => instructions(Counts::Write).map(drop),
         (["networks"], _) => networks(Table::Print),
         (["networks", "--write"], _) => networks(Table::Write),
+        // The command that `test` runs next to the tests.
+        ([RELEASE_CHECKS, ..], Some(extent)) => release_checks(extent),
         // The command that `networks` runs in each namespace.
         (["network-row", row], _) => network_row(row),
         (["valgrind"], _) => valgrind(),
@@ -118,7 +121,7 @@ fn main() -> ExitCode {
 }
 
 fn say_not_compared(why: Option<String>) {
-    why.iter().for_each(|why| println!("not compared: {why}"));
+    why.iter().for_each(|why| println!("{NOT_COMPARED}{why}"));
 }
 
 /// Does a step, and says how long it took.
@@ -127,18 +130,6 @@ fn timed<T>(step: &str, does: impl FnOnce() -> Result<T>) -> Result<T> {
     let done = does();
     eprintln!("cargo xtask: {step}: {} s", start.elapsed().as_secs());
     done
-}
-
-/// Does both at once. Returns what `long` gives, when both went well.
-fn while_waiting<T: Send>(
-    long: impl FnOnce() -> Result<T> + Send,
-    meanwhile: impl FnOnce() -> Result<()>,
-) -> Result<T> {
-    std::thread::scope(|scope| {
-        let long = scope.spawn(long);
-        meanwhile()?;
-        long.join().map_err(|_| anyhow!("one of the steps panicked"))?
-    })
 }
 
 /// Sees to it that a program is there: installs it from Debian where that is possible.
