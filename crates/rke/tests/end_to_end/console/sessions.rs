@@ -124,8 +124,10 @@ async fn a_failure_is_told_in_words() {
     browser.click("#open-button");
     browser.until_text("#open-result", "Only 12 of 13 required RAIDAs answered.");
     browser.until(&format!("{} === 12 && {} === 13", cells("answered"), cells("failed")));
-    browser
-        .until_text("#open-result", "No response\nRAIDA 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23 and 24");
+    browser.until_text(
+        "#open-result",
+        "No response\nRAIDA 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23 and 24",
+    );
     browser.until_text("#open-result", "Try again in a moment.");
     let help = |status| {
         format!("document.querySelector('#open-result a[href=\"/book/errors.html#error-{status}\"]')")

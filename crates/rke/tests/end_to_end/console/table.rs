@@ -216,6 +216,10 @@ async fn one_button_opens_a_session_and_weak_shares_are_not_about_deletions() {
     assert_eq!(buttons, json!(["Open session"]));
     go(&mut browser, "security");
     browser.until_text("#memory-facts", "Weak shares allowed for");
-    assert!(!browser.text("#deletions-facts").to_lowercase().contains("weak"), "{}", browser.text("#deletions-facts"));
+    assert!(
+        !browser.text("#deletions-facts").to_lowercase().contains("weak"),
+        "{}",
+        browser.text("#deletions-facts")
+    );
     stage.stop().await;
 }

@@ -90,7 +90,12 @@ const FAILURES: [(&str, u16, &str, &str); 13] = [
         "domain",
     ),
     ("shares", 502, "Only 11 of 13 required shares are right", "domain"),
-    ("busy", 503, "Another exchange for content.rke.test is still running; try again in a few seconds", "domain"),
+    (
+        "busy",
+        503,
+        "Another exchange for content.rke.test is still running; try again in a few seconds",
+        "domain",
+    ),
 ];
 
 /// The console of a small network, with a script that runs before its own.
