@@ -80,7 +80,7 @@ export function shortName(name, longest = LONGEST_NAME) {
   return `${name.slice(0, head)}…${name.slice(name.length - (longest - 1 - head))}`;
 }
 
-// A name that may break at its dots, as pieces for `make`.
+// A name or a path that may break after its dots and slashes, as pieces for `make`.
 export function breakable(name) {
-  return name.split(/(?<=\.)/).flatMap((part, at) => (at === 0 ? [part] : [document.createElement('wbr'), part]));
+  return name.split(/(?<=[./])/).flatMap((part, at) => (at === 0 ? [part] : [document.createElement('wbr'), part]));
 }

@@ -197,8 +197,8 @@ async fn the_current_view_stays_in_sight_in_the_navigation_of_a_narrower_window(
     go(&mut browser, "help");
     browser.appear((360, 740, 1), Theme::Light);
     browser.until(
-        "{ const { left, right } = document.querySelector('.nav a[aria-current]').getBoundingClientRect(); \
-         left >= 0 && right <= innerWidth }",
+        "[document.querySelector('.nav a[aria-current]').getBoundingClientRect()] \
+         .every(({ left, right }) => left >= 0 && right <= innerWidth)",
     );
     stage.stop().await;
 }
