@@ -11,7 +11,7 @@ const ENCRYPTS: &str = "\
 Encrypts with AES-256 in counter mode. The nonce is the first counter block: 16 bytes, random for each call. Keep it with \
 the ciphertext.
 
-**Only the session that encrypted decrypts**, for as long as it lives: each has a key of its own.
+**Only the session that encrypted the data can decrypt it**, for as long as it lives: each has a key of its own.
 
 Counter mode does not detect changes: anyone who can alter the ciphertext alters the plaintext at the same place. To detect \
 that, use `seal`.";
