@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
-use rke_engine::audit::{AuditKey, Check, Finding, Report, Wrong, verify};
 use rke_engine::model::session_id::SessionId;
+use rke_host::audit::{AuditKey, Check, Finding, Report, Wrong, verify};
 use rke_host::data_dir::{Role, read_sealer};
 use rke_secret::process::{Inspection, harden};
 
@@ -52,7 +52,7 @@ fn no_key(error: impl std::fmt::Display) -> anyhow::Error {
 
 fn tag(session: &str, data_dir: &Path) -> Result<String> {
     let session = SessionId::parse(session).context("a session's id has 32 hex digits")?;
-    Ok(AuditKey::of(&read_sealer(data_dir, Role::Daemon).map_err(no_key)?)?.tag(session))
+    Ok(AuditKey::of(&read_sealer(data_dir, Role::Daemon).map_err(no_key)?)?.tag(session.as_bytes()))
 }
 
 fn print(report: &Report, files: &[PathBuf], data_dir: Option<&Path>) -> Result<()> {

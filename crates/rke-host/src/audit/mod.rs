@@ -1,4 +1,4 @@
-//! The audit log: a tamper-evident file with one line for each event of sessions and keys. Lines cannot be changed,
+//! An audit log: a tamper-evident file with one line for each event of a program. Lines cannot be changed,
 //! moved or removed without leaving a trace. `docs/audit-log.md` explains what that is worth. A separate thread
 //! writes, so that nobody waits for the disk.
 
@@ -19,16 +19,16 @@ use std::thread::JoinHandle;
 use std::{io, path::PathBuf};
 
 use jiff::Timestamp;
-use rke_host::data_dir::DataDir;
 use rke_secret::SecretError;
 
 pub use event::Event;
 pub use key::AuditKey;
 pub use verify::{Check, Finding, Report, Wrong, verify};
 
-use crate::model::session_id::SessionId;
+use crate::data_dir::DataDir;
 use event::Entry;
 use file::LogFile;
+use key::ID_LEN;
 use lost::LostFile;
 use writer::{Message, Writer};
 
@@ -52,12 +52,11 @@ pub enum AuditError {
 }
 
 /// Records events. Clones write to the same log; by default there is no log.
-#[derive(Clone, Default)]
-pub struct Audit(Option<Arc<Open>>);
+pub struct Audit<E>(Option<Arc<Open<E>>>);
 
 /// An open log.
-struct Open {
-    inbox: Sender<Message>,
+struct Open<E> {
+    inbox: Sender<Message<E>>,
     counts: Arc<Counts>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -79,7 +78,19 @@ impl Counts {
     }
 }
 
-impl Audit {
+impl<E> Default for Audit<E> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<E> Clone for Audit<E> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<E: Event> Audit<E> {
     /// Opens or creates the log at `path`, with the key of the data directory.
     ///
     /// # Errors
@@ -97,16 +108,16 @@ impl Audit {
     }
 
     /// Records an event. Never waits.
-    pub fn record(&self, event: Event) {
+    pub fn record(&self, event: E) {
         self.enqueue(None, event);
     }
 
-    /// Records an event of a session.
-    pub fn record_of(&self, session: SessionId, event: Event) {
+    /// Records an event of the session with this id.
+    pub fn record_of(&self, session: [u8; ID_LEN], event: E) {
         self.enqueue(Some(session), event);
     }
 
-    fn enqueue(&self, session: Option<SessionId>, event: Event) {
+    fn enqueue(&self, session: Option<[u8; ID_LEN]>, event: E) {
         let Some(Open { inbox, counts, .. }) = self.0.as_deref() else { return };
         if counts.waiting.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING {
             counts.waiting.fetch_sub(1, Ordering::Relaxed);

@@ -5,14 +5,13 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use rke_host::data_dir::{DataDirError, Role, read_sealer};
-use rke_host::own_file::read_own;
-
 use super::file::{HEAD, MAX_LINE_LEN, head};
 use super::key::AuditKey;
 use super::line::Line;
 use super::lost;
 use super::position::Position;
+use crate::data_dir::{DataDirError, Role, read_sealer};
+use crate::own_file::read_own;
 
 /// How the lines are checked.
 pub enum Check {

@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use rke_host::data_dir::DataDir;
-use rke_host::own_file::{open_own, read_own};
+use crate::data_dir::DataDir;
+use crate::own_file::{open_own, read_own};
 
 /// The file, in the data directory.
 const LOST: &str = "audit.lost";
