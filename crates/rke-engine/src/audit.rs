@@ -1,6 +1,7 @@
 //! What the daemon's audit log records. The names and fields are those of `docs/audit-log.md`. No event has room for a
 //! secret or a wallet's path.
 
+use rke_host::audit::Kind;
 use serde::Serialize;
 
 use crate::Domain;
@@ -98,15 +99,16 @@ pub enum Event {
 }
 
 impl rke_host::audit::Event for Event {
-    fn kind_to_collect(&self) -> Option<&'static str> {
+    fn kind_to_collect(&self) -> Option<Kind> {
         match self {
-            Self::RequestRefused { rule, .. } => Some(rule),
+            Self::RequestRefused { rule, .. } => Some(("request", rule)),
             _ => None,
         }
     }
 
     fn collect(&mut self, other: Self) {
-        if let (Self::RequestRefused { count, .. }, Self::RequestRefused { count: more, .. }) = (self, other) {
+        if let (Self::RequestRefused { count, .. }, Self::RequestRefused { count: more, .. }) = (self, other)
+        {
             *count += more;
         }
     }

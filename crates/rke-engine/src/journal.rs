@@ -83,7 +83,8 @@ impl Journal {
 
     /// A session's expiry was postponed.
     pub fn session_renewed(&self, subject: Subject) {
-        self.audit.record_of(*subject.session.as_bytes(), Event::SessionRenewed { domain: subject.domain.clone() });
+        self.audit
+            .record_of(*subject.session.as_bytes(), Event::SessionRenewed { domain: subject.domain.clone() });
         self.activity.session_renewed(subject);
     }
 

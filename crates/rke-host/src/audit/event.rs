@@ -5,11 +5,14 @@ use serde::Serialize;
 
 use super::key::ID_LEN;
 
+/// What the events that share a line have in common.
+pub type Kind = (&'static str, &'static str);
+
 /// An event of a program. It is serialized as an object with the field `event` first. No event has room for a secret or
 /// for the whole id of a session: the id is passed separately, and written as a tag.
 pub trait Event: Serialize + Send + 'static {
     /// If others may cause thousands of these: what the events of a second that share a line have in common.
-    fn kind_to_collect(&self) -> Option<&'static str> {
+    fn kind_to_collect(&self) -> Option<Kind> {
         None
     }
 

@@ -1,10 +1,13 @@
 //! The audit log's key. It is derived from the data directory's master key, so anyone who can write
 //! the log but not read the data directory can neither write valid lines nor find out which session a tag stands for.
 
+use std::path::Path;
+
 use rke_proto::cipher::hmac_sha256;
 use rke_secret::{Secret, SecretError};
 
 use super::position::Position;
+use crate::data_dir::{DataDirError, Role, read_role, read_sealer};
 use crate::sealed::Sealer;
 
 /// Length of a seal in bytes.
@@ -26,6 +29,15 @@ impl AuditKey {
     /// [`SecretError`] if no secret memory is left.
     pub fn of(sealer: &Sealer) -> Result<Self, SecretError> {
         Ok(Self(sealer.derive(b"rke audit log v1")?))
+    }
+
+    /// The key of the data directory at `path`, whoever it belongs to. A program may be running on it.
+    ///
+    /// # Errors
+    /// [`DataDirError`], also if it has no master key.
+    pub fn at(path: &Path) -> Result<Self, DataDirError> {
+        let role = read_role(path)?.unwrap_or(Role::Daemon);
+        Ok(Self::of(&read_sealer(path, role)?)?)
     }
 
     /// The tag that stands for a session in the log.

@@ -21,11 +21,12 @@ use std::{io, path::PathBuf};
 use jiff::Timestamp;
 use rke_secret::SecretError;
 
-pub use event::Event;
+pub use event::{Event, Kind};
 pub use key::AuditKey;
 pub use verify::{Check, Finding, Report, Wrong, verify};
 
 use crate::data_dir::DataDir;
+use crate::monitored::Metric;
 use event::Entry;
 use file::LogFile;
 use key::ID_LEN;
@@ -46,6 +47,12 @@ pub enum AuditError {
         /// The system's error.
         source: io::Error,
     },
+    /// Processes that share a data directory cannot each continue its one chain of lines.
+    #[error(
+        "another process keeps an audit log with the data folder {0}, which knows the end of one log only; give one of the two \
+         a data folder of its own, or leave out --audit-log there"
+    )]
+    Shared(PathBuf),
     /// No secret memory is left for its key.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -91,6 +98,14 @@ impl<E> Clone for Audit<E> {
 }
 
 impl<E: Event> Audit<E> {
+    /// Opens the log that is wanted, if one is.
+    ///
+    /// # Errors
+    /// [`AuditError`].
+    pub fn open_if_wanted(path: Option<&Path>, data_dir: &Arc<DataDir>) -> Result<Self, AuditError> {
+        path.map_or_else(|| Ok(Self::default()), |path| Self::open(path, Arc::clone(data_dir)))
+    }
+
     /// Opens or creates the log at `path`, with the key of the data directory.
     ///
     /// # Errors
@@ -98,6 +113,7 @@ impl<E: Event> Audit<E> {
     pub fn open(path: &Path, data_dir: Arc<DataDir>) -> Result<Self, AuditError> {
         let file_error = |source| AuditError::File { path: path.into(), source };
         let lost = LostFile::open(&data_dir).map_err(file_error)?;
+        let lost = lost.ok_or_else(|| AuditError::Shared(data_dir.path().into()))?;
         let file = LogFile::open(path, data_dir)?.map_err(file_error)?;
         let (inbox, messages) = channel();
         let counts = Arc::new(Counts { lost: lost.count().into(), ..Counts::default() });
@@ -139,9 +155,15 @@ impl<E: Event> Audit<E> {
         self.0.as_ref().map_or(0, |open| open.counts.lost.load(Ordering::Relaxed))
     }
 
-    /// Whether events are being lost.
-    pub fn is_failing(&self) -> bool {
-        self.0.as_ref().is_some_and(|open| open.counts.untold() > 0)
+    /// How many events were lost, for those who monitor the program.
+    pub fn metric(&self) -> Metric {
+        Metric::counter("rke_audit_write_failures", "Events that are missing from the audit log", self.lost())
+    }
+
+    /// What is wrong while events are being lost.
+    pub fn fault(&self) -> Option<&'static str> {
+        let is_failing = self.0.as_ref().is_some_and(|open| open.counts.untold() > 0);
+        is_failing.then_some("the audit log cannot be written")
     }
 
     /// Closes the log; when this returns, everything recorded is in the file. Waits for the disk.

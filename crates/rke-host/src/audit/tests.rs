@@ -18,15 +18,16 @@ enum Happened {
 }
 
 impl Event for Happened {
-    fn kind_to_collect(&self) -> Option<&'static str> {
+    fn kind_to_collect(&self) -> Option<Kind> {
         match self {
-            Self::RequestRefused { rule, .. } => Some(rule),
+            Self::RequestRefused { rule, .. } => Some(("request", rule)),
             _ => None,
         }
     }
 
     fn collect(&mut self, other: Self) {
-        if let (Self::RequestRefused { count, .. }, Self::RequestRefused { count: more, .. }) = (self, other) {
+        if let (Self::RequestRefused { count, .. }, Self::RequestRefused { count: more, .. }) = (self, other)
+        {
             *count += more;
         }
     }

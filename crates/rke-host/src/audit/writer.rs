@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::Counts;
-use super::event::{Entry, Event, Mark};
+use super::event::{Entry, Event, Kind, Mark};
 use super::file::LogFile;
 use super::lost::LostFile;
 
@@ -31,7 +31,7 @@ pub(super) struct Writer<E> {
     lost: LostFile,
     counts: Arc<Counts>,
     /// The kinds that already have a line in this period, each with what stands for further events of it.
-    collected: BTreeMap<&'static str, Option<E>>,
+    collected: BTreeMap<Kind, Option<E>>,
     /// The end of the current period, if there is one.
     period_ends: Option<Instant>,
 }
@@ -71,7 +71,7 @@ impl<E: Event> Writer<E> {
         self.period_ends.get_or_insert_with(|| Instant::now() + PERIOD);
         if let Some(kind) = entry.event.kind_to_collect() {
             // A page that sends thousands of requests must not fill the disk.
-            if let Some(more) = self.collected.get_mut(kind) {
+            if let Some(more) = self.collected.get_mut(&kind) {
                 match more {
                     Some(more) => more.collect(entry.event),
                     None => *more = Some(entry.event),
