@@ -9,19 +9,19 @@ use serde_json::Value;
 use super::*;
 
 /// An audit log, and the data directory that has its key.
-struct Log {
+pub(super) struct Log {
     file: PathBuf,
     data_dir: PathBuf,
     _folder: tempfile::TempDir,
 }
 
 impl Log {
-    fn of(data_dir: PathBuf) -> Self {
+    pub(super) fn of(data_dir: PathBuf) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         Self { file: folder.path().join("audit.log"), data_dir, _folder: folder }
     }
 
-    fn flag(&self) -> [&str; 2] {
+    pub(super) fn flag(&self) -> [&str; 2] {
         ["--audit-log", self.file.to_str().expect("UTF-8")]
     }
 
@@ -41,7 +41,7 @@ impl Log {
     }
 
     /// Waits for this many events of a name.
-    fn wait_for(&self, name: &str, count: usize) -> Vec<Value> {
+    pub(super) fn wait_for(&self, name: &str, count: usize) -> Vec<Value> {
         again_blocking(|| Some(self.of_name(name)).filter(|found| found.len() >= count).ok_or(self.text()))
     }
 
@@ -82,10 +82,13 @@ async fn a_content_server_keeps_one_of_its_sessions_and_key_sets() {
     assert_eq!(log.wait_for("session_opened", 3)[1]["resumed"], true);
     assert_eq!(log.wait_for("session_evicted", 1)[0]["session"], opened["session"]);
     let last = stage.create_id().await;
-    let everywhere = format!("/api/rke/session/{last}?everywhere=true");
+    let everywhere = format!("/api/rke/session/{last}?everywhere=true&forget=true");
     crate::support::request(stage.daemon.address(), "DELETE", &everywhere).await;
     let forgotten = log.wait_for("session_forgotten", 1).remove(0);
     assert_eq!(forgotten["session"], log.of_name("session_opened")[3]["session"]);
+    assert_eq!(log.wait_for("resumption_forgotten", 1)[0]["domain"], DOMAIN);
+    stage.create().await;
+    log.wait_for("session_opened", 5);
 
     // The file moves away while the server runs.
     let old = log.file.with_extension("old");
@@ -95,7 +98,7 @@ async fn a_content_server_keeps_one_of_its_sessions_and_key_sets() {
 
     // SIGUSR1 ends all sessions. The daemon's resumption is gone with them, which it hears when it uses it.
     server.signal(Signal::USR1);
-    assert_eq!(log.wait_for("session_dropped", 1).len(), 1);
+    assert_eq!(log.wait_for("session_dropped", 2).len(), 2);
     assert_eq!(server.value("rke_content_server_keys", &[("proof", "proven")]).await, 0.0);
     assert_eq!(server.value("rke_content_server_resumptions", &[]).await, 0.0);
     stage.create().await;
@@ -124,31 +127,52 @@ async fn programs_that_share_a_data_folder_do_not_both_keep_one() {
     stage.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_content_server_that_cannot_write_it_is_not_ready_and_goes_on() {
-    let mut stage = Stage::new().await;
-    let log = Log::of(stage.network.server_data_dir());
-    let server = Program::content_server(&mut stage, &log.flag()).await;
-    log.wait_for("key_set_served", 1);
+/// While the log cannot be written, the program is not ready and counts what is lost, and `deed` still has its effect.
+async fn cannot_write(program: &Program, log: &Log, deed: impl AsyncFn()) {
     fs::remove_file(&log.file).expect("removed");
     fs::create_dir(&log.file).expect("a folder in its place");
-    server.signal(Signal::HUP);
-    server.wait_for("the audit log cannot be reopened");
-    stage.create().await;
-    again(async || match server.value("rke_audit_write_failures_total", &[]).await {
+    program.signal(Signal::HUP);
+    program.wait_for("the audit log cannot be reopened");
+    deed().await;
+    again(async || match program.value("rke_audit_write_failures_total", &[]).await {
         failures if failures >= 1.0 => Ok(()),
         failures => Err(format!("{failures} failures")),
     })
     .await;
-    let unready = server.get("/health/ready", "host: localhost").await;
-    assert_eq!(
-        (unready.status, &unready.json()["reasons"][0]),
-        (503, &"the audit log cannot be written".into())
-    );
+    let unready = program.get("/health/ready", "host: localhost").await;
+    let reasons = &unready.json()["reasons"];
+    assert_eq!((unready.status, &reasons[0]), (503, &"the audit log cannot be written".into()));
     fs::remove_dir(&log.file).expect("removed");
     log.wait_for("lines_lost", 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_that_cannot_write_it_is_not_ready_and_goes_on() {
+    let mut stage = Stage::new().await;
+    let log = Log::of(stage.network.server_data_dir());
+    let server = Program::content_server(&mut stage, &log.flag()).await;
+    log.wait_for("key_set_served", 1);
+    cannot_write(&server, &log, async || drop(stage.create().await)).await;
     server.stop();
+
+    let log = Log::of(stage.dir.path().join("raida-07"));
+    let node = node::start(&mut stage, &log.flag()).await;
+    log.wait_for("node_started", 1);
+    cannot_write(&node, &log, async || send_to_another_raida(&stage, 1)).await;
+    node.stop();
     stage.stop().await;
+}
+
+/// Sends this many requests for RAIDA 8 to RAIDA 7, which refuses them.
+fn send_to_another_raida(stage: &Stage, requests: usize) {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let mut request = [0; 200];
+    for (at, byte) in [(0, 1), (2, 8), (7, 6), (14, 1), (15, 1)] {
+        request[at] = byte;
+    }
+    for _ in 0..requests {
+        socket.send_to(&request, stage.network.node_addresses()[7]).expect("sent");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -172,15 +196,14 @@ async fn a_node_keeps_one_of_its_key_sets_their_owners_and_refusals() {
         (&"not_permitted".into(), &"ANOTHER".into(), &"0:42".into())
     );
 
+    // The file moves away while the node runs.
+    let old = log.file.with_extension("old");
+    fs::rename(&log.file, &old).expect("moved");
+    node.signal(Signal::HUP);
+    log.wait_for("file_begun", 1);
+
     // Thousands of requests for another RAIDA are a few lines.
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-    let mut request = [0; 200];
-    for (at, byte) in [(0, 1), (2, 8), (7, 6), (14, 1), (15, 1)] {
-        request[at] = byte;
-    }
-    for _ in 0..3000 {
-        socket.send_to(&request, stage.network.node_addresses()[7]).expect("sent");
-    }
+    send_to_another_raida(&stage, 3000);
     let refusals = || -> u64 {
         let lines = log.of_name("request_refused").into_iter().filter(|line| line["reason"] == "wrong_raida");
         lines.map(|line| line["count"].as_u64().expect("a count")).sum()
@@ -202,6 +225,6 @@ async fn a_node_keeps_one_of_its_key_sets_their_owners_and_refusals() {
         (&moved["from"], &moved["owner"], &moved["key_sets_removed"]),
         (&"0:42".into(), &"0:43".into(), &1.into())
     );
-    assert!(log.is_whole(&[&log.file]));
+    assert!(log.is_whole(&[&old, &log.file]));
     stage.stop().await;
 }
