@@ -40,6 +40,6 @@ mod run_files;
 mod token;
 
 pub use daemon::{Daemon, Inherited, StartError};
-pub use local_listen::LocalListen;
-pub use monitor::{Monitor, MonitorError};
+pub use local_listen::{Interface, LocalListen, LocalListenError};
+pub use monitor::Monitor;
 pub use other_end::{OtherEnd, OtherEndError};

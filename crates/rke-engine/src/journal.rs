@@ -71,7 +71,7 @@ impl Journal {
         let subject = Subject { session: id, domain: domain.clone(), page };
         let (key_bits, authenticated) = (row.origin.form.key_bits(), row.origin.authenticated().name());
         let created = Event::SessionCreated { domain, from_cache, key_bits, confirmed, authenticated };
-        self.audit.record_of(id, created);
+        self.audit.record_of(*id.as_bytes(), created);
         self.activity.session_created(subject, from_cache);
     }
 
@@ -83,7 +83,8 @@ impl Journal {
 
     /// A session's expiry was postponed.
     pub fn session_renewed(&self, subject: Subject) {
-        self.audit.record_of(subject.session, Event::SessionRenewed { domain: subject.domain.clone() });
+        self.audit
+            .record_of(*subject.session.as_bytes(), Event::SessionRenewed { domain: subject.domain.clone() });
         self.activity.session_renewed(subject);
     }
 
@@ -101,7 +102,7 @@ impl Journal {
             How::Expiry => Event::SessionExpired { domain },
             How::Drop => Event::SessionDropped { domain },
         };
-        self.audit.record_of(subject.session, event);
+        self.audit.record_of(*subject.session.as_bytes(), event);
         self.activity.session_ended(subject, how, deletion)
     }
 

@@ -21,7 +21,7 @@ pub(crate) fn run(options: ServeOptions) -> Result<()> {
     if options.check_config {
         return check(&settings, options.config.as_deref());
     }
-    let log_filter = log::start(&settings.log, settings.process.log_format).map_err(WrongSettings)?;
+    let log_filter = log::start(&settings.process.log, settings.process.log_format).map_err(WrongSettings)?;
     // The sandbox can only make a folder writable that exists.
     claim(&settings.daemon.fixed.data_dir, Role::Daemon)?;
     let sandbox = settings.sandbox();
@@ -66,7 +66,7 @@ fn tell_where(settings: &ServeSettings, daemon: &Daemon) {
 fn check(settings: &ServeSettings, file: Option<&Path>) -> Result<()> {
     // That includes a private key for TLS.
     harden(Inspection::Refused).context("cannot harden the process")?;
-    log::parse(&settings.log).map_err(WrongSettings)?;
+    log::parse(&settings.process.log).map_err(WrongSettings)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     runtime.block_on(Daemon::check(&settings.daemon)).map_err(|error| WrongSettings(error.into()))?;
     let read = match file {
@@ -109,7 +109,7 @@ impl Running {
     async fn reload(&self) -> Result<()> {
         let wanted = self.options.clone().settle()?;
         self.sandbox.expect_readable(&wanted.sandbox(), "daemon")?;
-        let filter = log::parse(&wanted.log)?;
+        let filter = log::parse(&wanted.process.log)?;
         let mut fixed = self.daemon.reload(wanted.daemon).await?;
         self.log_filter.change(filter)?;
         fixed.extend(self.settings.process.differences(&wanted.process));

@@ -104,10 +104,7 @@ impl Daemon {
         let listeners = listen(&config, inherited.tcp).await?;
         let addresses: Vec<SocketAddr> = listeners.iter().map(|(_, address)| *address).collect();
         let data_dir = Arc::new(DataDir::open(&fixed.data_dir, Role::Daemon, Sharing::Alone)?);
-        let audit = match &fixed.audit_log {
-            Some(path) => Audit::open(path, Arc::clone(&data_dir))?,
-            None => Audit::default(),
-        };
+        let audit = Audit::open_if_wanted(fixed.audit_log.as_deref(), &data_dir)?;
         let journal = Arc::new(Journal::new(audit));
         let mut files = RunFiles::default();
         let token = token(fixed.token, &data_dir, &mut files)?;

@@ -30,7 +30,7 @@ impl Settled {
     /// Everything that follows from the settings, except the path of the file that they came from.
     fn shown(&self) -> String {
         match self {
-            Self::Serve(settings) => format!("{:?}", (&settings.daemon, &settings.process, &settings.log)),
+            Self::Serve(settings) => format!("{:?}", (&settings.daemon, &settings.process)),
             Self::Raida(settings) => without_file(&format!("{settings:?}"), ", raida: "),
             Self::ContentServer(settings) => without_file(&format!("{settings:?}"), ", cs_id: "),
         }

@@ -13,18 +13,19 @@ use crate::settings::WrongSettings;
 use crate::settings::content_server::{ContentServerOptions, ContentServerSettings};
 use crate::signals::{Order, Orders};
 use crate::terminal::say;
-use crate::words::in_words;
+use crate::words::{counted, in_words};
 use crate::{monitor, protection};
 
 pub(super) fn run(options: ContentServerOptions) -> Result<()> {
     let settings = options.clone().settle()?;
-    let log_filter = log::start(&settings.log, settings.log_format).map_err(WrongSettings)?;
+    let log_filter = log::start(&settings.process.log, settings.process.log_format).map_err(WrongSettings)?;
     // Until this point the process still has all its rights. Commands keep them.
     let application = application(settings.exec.as_deref(), settings.forward.as_deref())?;
     // The sandbox can only make a folder writable that exists.
     claim(&settings.data_dir, Role::ContentServer)?;
     let sandbox = settings.sandbox(&application);
-    let runtime = protection::start_runtime(settings.protection, secrets_of(&settings), Some(&sandbox))?;
+    let runtime =
+        protection::start_runtime(settings.process.protection, secrets_of(&settings), Some(&sandbox))?;
     runtime.block_on(async {
         let mut orders = Orders::listen()?;
         let server = start(&settings, application).await?;
@@ -84,6 +85,7 @@ async fn start(settings: &ContentServerSettings, application: Application) -> Re
         idle_timeout: settings.idle_timeout,
         max_connections: settings.max_connections,
         max_commands: settings.max_commands,
+        audit_log: settings.process.audit_log.clone(),
     };
     let server = ContentServer::start(config, keys).await?;
     say(&format!(
@@ -110,14 +112,20 @@ impl Running {
         loop {
             match orders.next().await {
                 Order::Stop => return,
-                // That is for daemons.
-                Order::DropEverything => (),
-                Order::Reload => match self.reload() {
-                    Ok(()) => {
-                        say(&format!("Content Server {} has read its settings again.", self.settings.cs_id))
+                Order::DropEverything => {
+                    let ended = counted(self.server.drop_sessions(), "session");
+                    tracing::warn!("SIGUSR1: {ended} ended, and all their keys and resumptions were wiped");
+                }
+                Order::Reload => {
+                    self.server.reopen_audit_log();
+                    match self.reload() {
+                        Ok(()) => say(&format!(
+                            "Content Server {} has read its settings again.",
+                            self.settings.cs_id
+                        )),
+                        Err(error) => tracing::error!("the settings are not changed: {}", in_words(&error)),
                     }
-                    Err(error) => tracing::error!("the settings are not changed: {}", in_words(&error)),
-                },
+                }
             }
         }
     }
@@ -127,7 +135,7 @@ impl Running {
         let wanted = self.options.clone().settle()?;
         // Which files an application needs is not up to the settings that can change.
         self.sandbox.expect_readable(&wanted.sandbox(&Application::Echo), "Content Server")?;
-        let filter = log::parse(&wanted.log)?;
+        let filter = log::parse(&wanted.process.log)?;
         self.log_filter.change(filter)?;
         for setting in self.settings.fixed(&wanted) {
             tracing::warn!(setting, "has changed; restart to apply it");

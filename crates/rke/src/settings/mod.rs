@@ -4,6 +4,7 @@
 pub(crate) mod access;
 pub(crate) mod content_server;
 mod directory;
+mod process;
 pub(crate) mod raida;
 mod trust;
 
@@ -21,12 +22,14 @@ use rke_engine::settings::{Config, Confirm, FastPath, OnSuspend};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
+pub(crate) use self::process::LogFormat;
+
 use self::access::{AccessOptions, TlsOptions};
 use self::directory::DirectoryOptions;
+use self::process::{ProcessOptions, ProcessSettings};
 use self::trust::TrustOptions;
 use crate::parse::{parse_address, parse_domain};
-use crate::protection::{Protection, SecretMemoryChoice};
-use crate::sandbox::{Sandbox, SandboxChoice, files_of_daemon};
+use crate::sandbox::{Sandbox, files_of_daemon};
 use crate::switch::{Switch, switch_in_file};
 use crate::words::in_words;
 
@@ -139,28 +142,9 @@ pub(crate) struct ServeOptions {
     #[command(flatten)]
     #[serde(flatten)]
     tls: TlsOptions,
-    /// The memory to hold secrets in [default: auto].
-    #[arg(long, value_name = "KIND", env = "RKE_SECRET_MEMORY")]
-    #[serde(alias = "secret_memory")]
-    secret_memory: Option<SecretMemoryChoice>,
-    /// Let debuggers and core dumps see everything, keys included. For debugging rke only.
-    #[arg(long, value_name = "SWITCH", env = "RKE_INSECURE_DEBUG", value_parser = Switch, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    #[serde(alias = "insecure_debug", default, deserialize_with = "switch_in_file")]
-    insecure_debug: Option<bool>,
-    /// Whether to give up, once started, all rights that are not needed [default: on]. See SECURITY.md.
-    #[arg(long, value_name = "WHEN", env = "RKE_SANDBOX")]
-    sandbox: Option<SandboxChoice>,
-    /// Write a tamper-evident log of session and key events to this file. See docs/audit-log.md.
-    #[arg(long, value_name = "FILE", env = "RKE_AUDIT_LOG")]
-    #[serde(alias = "audit_log")]
-    audit_log: Option<PathBuf>,
-    /// What to log: error, warn, info, debug, trace, or a filter such as rke_engine=debug [default: info].
-    #[arg(long, value_name = "FILTER", env = "RKE_LOG")]
-    log: Option<String>,
-    /// How to log [default: text].
-    #[arg(long, value_name = "FORMAT", env = "RKE_LOG_FORMAT")]
-    #[serde(alias = "log_format")]
-    log_format: Option<LogFormat>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    process: ProcessOptions,
 }
 
 /// Whether the Content Server has to confirm a fresh key of 8 bits.
@@ -185,45 +169,12 @@ impl From<ConfirmChoice> for Confirm {
     }
 }
 
-/// The form of the log.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum LogFormat {
-    /// Lines for people to read.
-    Text,
-    /// One JSON object per line.
-    Json,
-}
-
 /// All settings of `rke serve`.
 pub(crate) struct ServeSettings {
     pub(crate) daemon: Config,
     pub(crate) process: ProcessSettings,
     /// The files that the settings name and that SIGHUP reads again.
     read_again: Vec<PathBuf>,
-    pub(crate) log: String,
-}
-
-/// Settings of the process around the daemon. They cannot change while it runs.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct ProcessSettings {
-    pub(crate) protection: Protection,
-    sandbox: SandboxChoice,
-    pub(crate) log_format: LogFormat,
-}
-
-impl ProcessSettings {
-    /// The names of the settings that differ in `wanted`.
-    pub(crate) fn differences(&self, wanted: &Self) -> Vec<&'static str> {
-        let Self { protection, sandbox, log_format } = self;
-        let differs = [
-            ("secret-memory", protection.secret_memory != wanted.protection.secret_memory),
-            ("insecure-debug", protection.insecure_debug != wanted.protection.insecure_debug),
-            ("sandbox", *sandbox != wanted.sandbox),
-            ("log-format", *log_format != wanted.log_format),
-        ];
-        differs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
-    }
 }
 
 /// The daemon cannot run with these settings.
@@ -242,10 +193,7 @@ impl ServeOptions {
 
     /// Fills in the settings that flags and environment left open: from the file, then from the defaults.
     fn fill(self) -> Result<ServeSettings> {
-        let file = match &self.config {
-            Some(path) => read_file(path)?,
-            None => Self::default(),
-        };
+        let file = read_if_named(self.config.as_deref())?;
         let mut options = self.or(file);
         let data_dir = match options.data_dir.take() {
             Some(path) => path,
@@ -253,18 +201,11 @@ impl ServeOptions {
         };
         let groups = options.access.has_a_named_group();
         let read_again = options.config.take().into_iter().chain(groups.then(|| GROUPS.into())).collect();
-        let process = ProcessSettings {
-            protection: Protection {
-                secret_memory: options.secret_memory.unwrap_or_default(),
-                insecure_debug: options.insecure_debug.unwrap_or_default(),
-            },
-            sandbox: options.sandbox.unwrap_or_default(),
-            log_format: options.log_format.unwrap_or(LogFormat::Text),
-        };
-        let log = options.log.take().unwrap_or_else(|| "info".into());
-        let daemon = options.daemon(data_dir)?;
+        let mut process = std::mem::take(&mut options.process).settle();
+        let mut daemon = options.daemon(data_dir)?;
+        daemon.fixed.audit_log = process.audit_log.take();
         daemon.check()?;
-        Ok(ServeSettings { daemon, process, read_again, log })
+        Ok(ServeSettings { daemon, process, read_again })
     }
 
     /// Takes from the file what flags and environment left open.
@@ -296,12 +237,7 @@ impl ServeOptions {
             trust: self.trust.or(file.trust),
             access: self.access.or(file.access),
             tls: self.tls.or(file.tls),
-            secret_memory: self.secret_memory.or(file.secret_memory),
-            insecure_debug: self.insecure_debug.or(file.insecure_debug),
-            sandbox: self.sandbox.or(file.sandbox),
-            audit_log: self.audit_log.or(file.audit_log),
-            log: self.log.or(file.log),
-            log_format: self.log_format.or(file.log_format),
+            process: self.process.or(file.process),
         }
     }
 
@@ -318,7 +254,6 @@ impl ServeOptions {
         if self.no_fast_path == Some(true) {
             fixed.fast_path = FastPath::Off;
         }
-        fixed.audit_log = self.audit_log;
         let limits = &mut config.reloadable;
         limits.max_sessions = self.max_sessions.unwrap_or(limits.max_sessions);
         limits.session_ttl = seconds(self.session_ttl, limits.session_ttl);
@@ -369,6 +304,11 @@ pub(crate) fn read_file<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
     toml::from_str(&text).with_context(|| format!("the configuration file {} is wrong", path.display()))
+}
+
+/// Reads options from the configuration file, if one is named.
+fn read_if_named<T: DeserializeOwned + Default>(path: Option<&Path>) -> Result<T> {
+    path.map_or_else(|| Ok(T::default()), read_file)
 }
 
 /// The data folder, unless a flag names another.

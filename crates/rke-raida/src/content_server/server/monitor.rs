@@ -32,6 +32,6 @@ impl Monitored for ServerContext {
         let unserved = !self.reception().serves_at(unix_seconds());
         let unserved =
             unserved.then_some("no key set is served: all have retired, or none is of a form that is served");
-        [stopping, unread, unserved].into_iter().flatten().collect()
+        [stopping, unread, unserved, self.audit.fault()].into_iter().flatten().collect()
     }
 }
