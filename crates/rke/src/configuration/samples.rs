@@ -26,7 +26,7 @@ pub(super) fn required(command: &str) -> &'static [(&'static str, &'static str)]
     }
 }
 
-const SAMPLES: [(&str, &str); 64] = [
+const SAMPLES: [(&str, &str); 65] = [
     ("listen", "127.0.0.1:1"),
     ("data-dir", "/elsewhere"),
     ("dns-server", "127.0.0.1:53"),
@@ -51,6 +51,7 @@ const SAMPLES: [(&str, &str); 64] = [
     ("dnssec-anchors", "/file"),
     ("allow-host", "a.test,b.test"),
     ("allow-origin", "https://a.test,https://b.test"),
+    ("allow-export", "vpn,tls*"),
     ("wallet-root", "/wallets"),
     ("unix-socket", "/socket"),
     ("unix-socket-group", "0"),

@@ -84,6 +84,7 @@ async fn start(settings: &ContentServerSettings, application: Application) -> Re
         idle_timeout: settings.idle_timeout,
         max_connections: settings.max_connections,
         max_commands: settings.max_commands,
+        allow_export: settings.allow_export.clone(),
     };
     let server = ContentServer::start(config, keys).await?;
     say(&format!(
@@ -133,6 +134,7 @@ impl Running {
             tracing::warn!(setting, "has changed; restart to apply it");
         }
         self.server.reload(wanted.rules, wanted.idle_timeout);
+        self.server.allow_exports(wanted.allow_export);
         Ok(())
     }
 }

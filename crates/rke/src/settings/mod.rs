@@ -11,13 +11,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use etcetera::BaseStrategy;
 use rke_engine::Domain;
 use rke_engine::model::usage::{MAX_BYTES, MAX_MESSAGES, UsageLimits};
 use rke_engine::settings::listen::Listen;
 use rke_engine::settings::{Config, Confirm, FastPath, OnSuspend};
+use rke_host::exports::ExportLabels;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
@@ -32,6 +33,9 @@ use crate::words::in_words;
 
 /// The system's database of groups.
 const GROUPS: &str = "/etc/group";
+
+/// Bytes of the longest label of an export.
+const LONGEST_LABEL: usize = 255;
 
 /// `rke serve`. The same structure is read from flags, environment and file.
 #[derive(Args, Clone, Deserialize, Default)]
@@ -362,6 +366,14 @@ fn parse_domains(flag: &str, names: &[String]) -> Result<Vec<Domain>> {
         parse_domain(name).map_err(anyhow::Error::msg).with_context(|| format!("{flag} {name:?}"))
     };
     names.iter().map(parse).collect()
+}
+
+/// The labels that keys may be exported with.
+fn export_labels(patterns: Vec<String>) -> Result<ExportLabels> {
+    match patterns.iter().find(|pattern| pattern.is_empty() || pattern.len() > LONGEST_LABEL) {
+        Some(pattern) => bail!("--allow-export {pattern:?}: a label has 1 to {LONGEST_LABEL} bytes"),
+        None => Ok(ExportLabels::new(patterns)),
+    }
 }
 
 /// Reads settings from a file.

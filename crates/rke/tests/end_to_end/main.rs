@@ -28,6 +28,7 @@ mod documents;
 mod doors;
 mod errors;
 mod everywhere;
+mod exports;
 mod faults;
 mod files;
 mod foreign;

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rke_host::exports::{ExportLabels, Exports};
 use rke_host::monitored::Monitored;
 use rke_host::session_keys::SessionKeys;
 use tokio::net::TcpListener;
@@ -53,6 +54,8 @@ pub struct ServerConfig {
     pub max_connections: usize,
     /// The limit on running commands. A tunnel over the limit is cut.
     pub max_commands: usize,
+    /// The labels that keys may be exported with.
+    pub allow_export: ExportLabels,
 }
 
 impl ServerConfig {
@@ -65,6 +68,7 @@ impl ServerConfig {
             idle_timeout: Duration::from_secs(300),
             max_connections: 1024,
             max_commands: 256,
+            allow_export: ExportLabels::default(),
         }
     }
 }
@@ -112,6 +116,7 @@ struct ServerContext {
     commands: Arc<Semaphore>,
     limits: Limits,
     counters: Arc<Counters>,
+    exports: Exports,
     /// Whether the key sets could be read when they were last read.
     are_key_sets_read: AtomicBool,
     /// In milliseconds.
@@ -135,7 +140,8 @@ impl ContentServer {
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let reception = Mutex::new(Reception::new(config.rules, keys.sets().to_vec()));
-        let ServerConfig { application, idle_timeout, max_connections, max_commands, .. } = config;
+        let ServerConfig { application, idle_timeout, max_connections, max_commands, allow_export, .. } =
+            config;
         let commands = Arc::new(Semaphore::new(max_commands));
         let (stop, stopped) = watch::channel(false);
         let shared = Arc::new(ServerContext {
@@ -144,6 +150,7 @@ impl ContentServer {
             commands,
             limits: Limits { connections: max_connections, commands: max_commands },
             counters: Arc::default(),
+            exports: Exports::new(allow_export),
             are_key_sets_read: true.into(),
             idle_timeout: millis(idle_timeout).into(),
             stop: stopped,
@@ -178,6 +185,11 @@ impl ContentServer {
     pub fn reload(&self, rules: ReceptionPolicy, idle_timeout: Duration) {
         self.shared.reception().set_rules(rules);
         self.shared.idle_timeout.store(millis(idle_timeout), Ordering::Relaxed);
+    }
+
+    /// Allows keys to be exported with these labels only.
+    pub fn allow_exports(&self, labels: ExportLabels) {
+        self.shared.exports.set_labels(labels);
     }
 
     /// Waits until it can no longer serve, and returns the reason. By then its tunnels are being cut.

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use rke_daemon::LocalListen;
 use rke_engine::Domain;
+use rke_host::exports::ExportLabels;
 use rke_host::sandbox::Files;
 use rke_host::usage::{MAX_BYTES, MAX_MESSAGES, UsageLimits};
 use rke_proto::ContentServerId;
@@ -20,7 +21,7 @@ use serde::{Deserialize, Deserializer};
 
 use self::numbers::{bytes, lifetime, messages, places, replay_places};
 use super::access::group_number;
-use super::{LogFormat, WrongSettings, first_given, read_file, seconds};
+use super::{LogFormat, WrongSettings, export_labels, first_given, read_file, seconds};
 use crate::local_address::{LocalAddress, local_address_in_file};
 use crate::parse::{parse_address, parse_cs_id, parse_domain, parse_replay_places, parse_target};
 use crate::protection::{Protection, SecretMemoryChoice, parse_places};
@@ -110,6 +111,11 @@ pub(crate) struct ContentServerOptions {
     /// A group, by name or number, whose members may use the unix socket of --api too.
     #[arg(long, value_name = "GROUP", env = "RKE_API_GROUP")]
     api_group: Option<String>,
+    /// Let the application export keys with this label from strongly authenticated sessions: keys for other programs, such as a
+    /// VPN. A final `*` stands for all labels that begin with the rest. Repeatable.
+    #[arg(long, value_name = "LABEL", env = "RKE_ALLOW_EXPORT", value_delimiter = ',')]
+    #[serde(default)]
+    allow_export: Vec<String>,
     /// Most messages that one key may encrypt here [default: 4294967296, the highest].
     #[arg(long, value_name = "N", env = "RKE_KEY_MAX_MESSAGES", value_parser = clap::value_parser!(u64).range(1..=MAX_MESSAGES))]
     #[serde(default, deserialize_with = "messages")]
@@ -155,6 +161,7 @@ pub(crate) struct ContentServerSettings {
     pub(crate) max_commands: usize,
     api: Option<LocalAddress>,
     api_group: Option<String>,
+    pub(crate) allow_export: ExportLabels,
     pub(crate) metrics: Option<LocalAddress>,
     pub(crate) protection: Protection,
     sandbox: SandboxChoice,
@@ -191,6 +198,7 @@ impl ContentServerOptions {
             max_commands: options.max_commands.unwrap_or(256),
             api: options.api,
             api_group: options.api_group,
+            allow_export: export_labels(options.allow_export)?,
             metrics: options.metrics,
             protection: Protection {
                 secret_memory: options.secret_memory.unwrap_or_default(),
@@ -233,6 +241,7 @@ impl ContentServerOptions {
             allow_weak_shares: self.allow_weak_shares.or(file.allow_weak_shares),
             api: self.api.or(file.api),
             api_group: self.api_group.or(file.api_group),
+            allow_export: first_given([self.allow_export, file.allow_export]),
             key_max_messages: self.key_max_messages.or(file.key_max_messages),
             key_max_bytes: self.key_max_bytes.or(file.key_max_bytes),
             metrics: self.metrics.or(file.metrics),
