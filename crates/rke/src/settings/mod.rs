@@ -4,6 +4,7 @@
 pub(crate) mod access;
 pub(crate) mod content_server;
 mod directory;
+pub(crate) mod etsi;
 pub(crate) mod raida;
 mod trust;
 
@@ -24,6 +25,7 @@ use serde::{Deserialize, Deserializer};
 
 use self::access::{AccessOptions, TlsOptions};
 use self::directory::DirectoryOptions;
+use self::etsi::{DaemonEtsi, EtsiOptions};
 use self::trust::TrustOptions;
 use crate::parse::{parse_address, parse_domain};
 use crate::protection::{Protection, SecretMemoryChoice};
@@ -143,6 +145,19 @@ pub(crate) struct ServeOptions {
     #[command(flatten)]
     #[serde(flatten)]
     tls: TlsOptions,
+    #[command(flatten)]
+    #[serde(flatten)]
+    etsi: EtsiOptions,
+    /// Share keys with this SAE at the other end: from sessions with the Content Server of DOMAIN, opened with WALLET. The first
+    /// comma separates the two. Repeatable; with ; between several in the variable.
+    #[arg(
+        long = "etsi-peer",
+        value_name = "SAE_ID=DOMAIN,WALLET",
+        env = "RKE_ETSI_PEER",
+        value_delimiter = ';'
+    )]
+    #[serde(alias = "etsi_peer", default, deserialize_with = "etsi::one_or_several")]
+    etsi_peer: Vec<String>,
     /// The memory to hold secrets in [default: auto].
     #[arg(long, value_name = "KIND", env = "RKE_SECRET_MEMORY")]
     #[serde(alias = "secret_memory")]
@@ -203,6 +218,7 @@ pub(crate) enum LogFormat {
 pub(crate) struct ServeSettings {
     pub(crate) daemon: Config,
     pub(crate) process: ProcessSettings,
+    pub(crate) etsi: Option<DaemonEtsi>,
     /// The files that the settings name and that SIGHUP reads again.
     read_again: Vec<PathBuf>,
     pub(crate) log: String,
@@ -266,9 +282,10 @@ impl ServeOptions {
             log_format: options.log_format.unwrap_or(LogFormat::Text),
         };
         let log = options.log.take().unwrap_or_else(|| "info".into());
+        let etsi = options.etsi.clone().of_daemon(&options.etsi_peer)?;
         let daemon = options.daemon(data_dir)?;
         daemon.check()?;
-        Ok(ServeSettings { daemon, process, read_again, log })
+        Ok(ServeSettings { daemon, process, etsi, read_again, log })
     }
 
     /// Takes from the file what flags and environment left open.
@@ -300,6 +317,8 @@ impl ServeOptions {
             trust: self.trust.or(file.trust),
             access: self.access.or(file.access),
             tls: self.tls.or(file.tls),
+            etsi: self.etsi.or(file.etsi),
+            etsi_peer: first_given([self.etsi_peer, file.etsi_peer]),
             secret_memory: self.secret_memory.or(file.secret_memory),
             insecure_debug: self.insecure_debug.or(file.insecure_debug),
             sandbox: self.sandbox.or(file.sandbox),

@@ -27,6 +27,7 @@ mod doctor;
 mod documents;
 mod doors;
 mod errors;
+mod etsi;
 mod everywhere;
 mod exports;
 mod faults;

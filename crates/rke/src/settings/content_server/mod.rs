@@ -21,6 +21,7 @@ use serde::{Deserialize, Deserializer};
 
 use self::numbers::{bytes, lifetime, messages, places, replay_places};
 use super::access::group_number;
+use super::etsi::{EtsiOptions, ServerEtsi, one_or_several};
 use super::{LogFormat, WrongSettings, export_labels, first_given, read_file, seconds};
 use crate::local_address::{LocalAddress, local_address_in_file};
 use crate::parse::{parse_address, parse_cs_id, parse_domain, parse_replay_places, parse_target};
@@ -116,6 +117,18 @@ pub(crate) struct ContentServerOptions {
     #[arg(long, value_name = "LABEL", env = "RKE_ALLOW_EXPORT", value_delimiter = ',')]
     #[serde(default)]
     allow_export: Vec<String>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    etsi: EtsiOptions,
+    /// Share keys with the SAE of a client, known by the coin that it proves. Repeatable.
+    #[arg(
+        long = "etsi-client",
+        value_name = "DENOMINATION:SERIAL=SAE_ID",
+        env = "RKE_ETSI_CLIENT",
+        value_delimiter = ';'
+    )]
+    #[serde(default, deserialize_with = "one_or_several")]
+    etsi_client: Vec<String>,
     /// Most messages that one key may encrypt here [default: 4294967296, the highest].
     #[arg(long, value_name = "N", env = "RKE_KEY_MAX_MESSAGES", value_parser = clap::value_parser!(u64).range(1..=MAX_MESSAGES))]
     #[serde(default, deserialize_with = "messages")]
@@ -162,6 +175,7 @@ pub(crate) struct ContentServerSettings {
     api: Option<LocalAddress>,
     api_group: Option<String>,
     pub(crate) allow_export: ExportLabels,
+    pub(crate) etsi: Option<ServerEtsi>,
     pub(crate) metrics: Option<LocalAddress>,
     pub(crate) protection: Protection,
     sandbox: SandboxChoice,
@@ -199,6 +213,7 @@ impl ContentServerOptions {
             api: options.api,
             api_group: options.api_group,
             allow_export: export_labels(options.allow_export)?,
+            etsi: options.etsi.of_content_server(&options.etsi_client)?,
             metrics: options.metrics,
             protection: Protection {
                 secret_memory: options.secret_memory.unwrap_or_default(),
@@ -242,6 +257,8 @@ impl ContentServerOptions {
             api: self.api.or(file.api),
             api_group: self.api_group.or(file.api_group),
             allow_export: first_given([self.allow_export, file.allow_export]),
+            etsi: self.etsi.or(file.etsi),
+            etsi_client: first_given([self.etsi_client, file.etsi_client]),
             key_max_messages: self.key_max_messages.or(file.key_max_messages),
             key_max_bytes: self.key_max_bytes.or(file.key_max_bytes),
             metrics: self.metrics.or(file.metrics),
@@ -310,6 +327,7 @@ impl ContentServerSettings {
             ("max-commands", self.max_commands != wanted.max_commands),
             ("api", self.api != wanted.api),
             ("api-group", self.api_group != wanted.api_group),
+            ("etsi", self.etsi != wanted.etsi),
             ("metrics", self.metrics != wanted.metrics),
             ("secret-memory or insecure-debug", self.protection != wanted.protection),
             ("sandbox", self.sandbox != wanted.sandbox),
