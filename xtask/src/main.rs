@@ -7,6 +7,7 @@ mod check;
 mod configuration;
 mod dependencies;
 mod erase;
+mod foreign;
 mod instructions;
 mod mutants;
 mod needs;
@@ -32,6 +33,7 @@ use check::check;
 use configuration::configuration;
 use dependencies::deny;
 use erase::{Extent, erase};
+use foreign::foreign;
 use instructions::{Counts, instructions};
 use mutants::mutants;
 use networks::{Table, network_row, networks};
@@ -62,6 +64,7 @@ usage: cargo xtask check                   what a change is checked with: withou
                                            look for keys in the memory of running programs
        cargo xtask attack                  play the adversaries of SECURITY.md
        cargo xtask schemathesis            ask a daemon for all that its OpenAPI document describes
+       cargo xtask foreign                 install other people's clients, which the end-to-end tests run
        cargo xtask openapi                 write docs/openapi.json again
        cargo xtask book                    write the pages of the book again
        cargo xtask configuration           write docs/configuration.md again
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
         (["erase", ..], Some(extent)) => erase(extent),
         (["attack"], _) => attack(),
         (["schemathesis"], _) => schemathesis(),
+        (["foreign"], _) => foreign(),
         (["openapi"], _) => openapi(),
         (["book"], _) => book(),
         (["configuration"], _) => configuration(),

@@ -63,6 +63,15 @@ pub enum Event {
         /// The domain of the session.
         domain: Domain,
     },
+    /// Keys that were derived from a session's key have left the daemon.
+    KeysExported {
+        /// The domain of the session.
+        domain: Domain,
+        /// What they are for.
+        label: String,
+        /// How many.
+        count: usize,
+    },
     /// Cached keys were removed on request.
     KeysForgotten {
         /// Their domain, unless the request was for all domains.

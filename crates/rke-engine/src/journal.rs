@@ -117,6 +117,11 @@ impl Journal {
         self.activity.memory_scanned(ended, scan);
     }
 
+    /// Keys with this label were derived from a session's key and have left the daemon.
+    pub fn keys_exported(&self, id: SessionId, domain: Domain, label: &str, count: usize) {
+        self.audit.record_of(*id.as_bytes(), Event::KeysExported { domain, label: label.to_owned(), count });
+    }
+
     /// Cached keys, of one domain or all, were removed on request.
     pub fn keys_forgotten(&self, domain: Option<Domain>, count: usize) {
         self.audit.record(Event::KeysForgotten { domain: domain.clone(), count });

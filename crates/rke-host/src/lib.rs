@@ -34,6 +34,7 @@ pub mod data_dir;
 pub mod directory;
 pub mod durable;
 pub mod echo;
+pub mod exports;
 pub mod framing;
 pub mod monitored;
 pub mod own_file;

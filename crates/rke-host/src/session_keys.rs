@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use rke_proto::coin::CoinId;
+use rke_proto::export::Export;
 use rke_proto::handshake::KeyId;
 use rke_proto::{Bitmap, ContentServerId, Form};
 
+use crate::exports::{ExportError, Exports};
 use crate::streams::{Direction, StreamKey};
 use crate::usage::{KeyError, KeyUse};
 
@@ -35,15 +37,20 @@ pub trait SessionKeys: Send + Sync {
         key_use: KeyUse,
         work: &mut dyn FnMut(&[u8; 32]),
     ) -> Result<(), KeyError>;
+
+    /// Which keys may be exported, and how many were.
+    fn exports(&self) -> &Exports;
 }
 
-/// A key of a session for data. `docs/protocol.md` section 7.
+/// A key of a session. `docs/protocol.md` section 7.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DataKey {
     /// That of `encrypt` and `decrypt`.
     Encrypt,
     /// That of `seal` and `open`.
     Seal,
+    /// That which exported keys are derived from.
+    Export,
 }
 
 /// What may be shown about a session that an end holds the key of.
@@ -89,6 +96,39 @@ pub fn with_key<R>(
         result = work.take().map(|work| work(key));
     })?;
     result.ok_or(KeyError::NotFound)
+}
+
+/// Derives a key that leaves a session, and lets `use_key` use it once, on a stack that is wiped afterwards.
+///
+/// # Errors
+/// [`ExportError`]; then `use_key` has not been called.
+pub fn export(
+    keys: &dyn SessionKeys,
+    key_id: &KeyId,
+    export: &Export<'_>,
+    use_key: impl FnOnce(&[u8]),
+) -> Result<(), ExportError> {
+    keys.exports().check(export.label())?;
+    with_export_key(keys, key_id, |key| export.derive(key, use_key))?;
+    keys.exports().count(1);
+    tracing::info!(label = ?export.label(), "a key was exported");
+    Ok(())
+}
+
+/// Lets `work` use once the key that exported keys are derived from.
+///
+/// # Errors
+/// [`ExportError`]; then `work` has not been called.
+pub fn with_export_key<R>(
+    keys: &dyn SessionKeys,
+    key_id: &KeyId,
+    work: impl FnOnce(&[u8; 32]) -> R,
+) -> Result<R, ExportError> {
+    let session = keys.session(key_id).ok_or(KeyError::NotFound)?;
+    if session.form != Form::Wide {
+        return Err(ExportError::NotStrong);
+    }
+    Ok(with_key(keys, key_id, DataKey::Export, KeyUse::Export, work)?)
 }
 
 /// The use of one of these keys by one stream.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use rke_daemon::Daemon;
+use rke_daemon::{Daemon, EtsiListener};
 use rke_host::data_dir::{Role, claim};
 use rke_secret::process::{Inspection, harden};
 
@@ -31,7 +31,16 @@ pub(crate) fn run(options: ServeOptions) -> Result<()> {
     runtime.block_on(async {
         let mut orders = Orders::listen()?;
         let close = || sandbox.close();
-        let daemon = Daemon::start_on(settings.daemon.clone(), systemd::inherited()?, close).await?;
+        // While the process still has all its rights.
+        let etsi = match &settings.etsi {
+            Some(etsi) => Some((EtsiListener::bind(&etsi.listen).await?, &etsi.peers)),
+            None => None,
+        };
+        let mut daemon = Daemon::start_on(settings.daemon.clone(), systemd::inherited()?, close).await?;
+        if let Some((listener, peers)) = etsi {
+            tracing::info!(address = %listener.address(), "keys are served by ETSI GS QKD 014");
+            daemon.serve_etsi(listener, peers);
+        }
         systemd.ready();
         tell_where(&settings, &daemon);
         let running = Running { options, settings, sandbox, log_filter, systemd, daemon };
@@ -113,6 +122,7 @@ impl Running {
         let mut fixed = self.daemon.reload(wanted.daemon).await?;
         self.log_filter.change(filter)?;
         fixed.extend(self.settings.process.differences(&wanted.process));
+        fixed.extend((self.settings.etsi != wanted.etsi).then_some("etsi"));
         tracing::info!("the configuration was read again");
         for setting in fixed {
             tracing::warn!(setting, "has changed; restart to apply it");

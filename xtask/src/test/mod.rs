@@ -6,6 +6,7 @@ use anyhow::Result;
 use crate::attack::attack;
 use crate::dependencies::deny;
 use crate::erase::{Extent, Length, Program};
+use crate::foreign::foreign;
 use crate::needs::look_at_needs;
 use crate::networks::{Table, networks};
 use crate::schemathesis::ask_built;
@@ -36,6 +37,7 @@ pub(crate) fn test(extent: &Extent) -> Result<()> {
         cargo(&["fmt", "--all", "--check"])?;
         cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"])
     })?;
+    timed("foreign clients", foreign)?;
     // The next steps use the debug build of the program that this leaves.
     let repeated = timed("cargo test", workspace::test)?;
     timed("networks", || networks(Table::Print))?;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use rke_proto::cipher::add_schedule;
-use rke_proto::handshake::keys::{ctr_key, forget_proof, forget_token, seal_key};
+use rke_proto::handshake::keys::{ctr_key, export_key, forget_proof, forget_token, seal_key};
 use rke_proto::handshake::{ForgetProof, ForgetToken, KeyId, SessionSecrets};
 use rke_secret::memory_scan::Fingerprint;
 use rke_secret::{Secret, SecretError, SecretHandle};
@@ -87,6 +87,14 @@ impl SessionKey {
         }
     }
 
+    /// In Unix seconds: when the key expires at the other end. `None` if the other end has not said so.
+    pub(crate) fn lives_until(&self) -> Option<u32> {
+        match self {
+            Self::Narrow { .. } => None,
+            Self::Wide { lives_until, .. } => Some(*lives_until),
+        }
+    }
+
     /// The data needed to have it wiped at the other end. `None` if the other end has no message for that.
     pub fn farewell(&self) -> Option<Farewell> {
         let Self::Wide { root, lives_until, .. } = self else { return None };
@@ -133,7 +141,10 @@ impl SessionKey {
         let Self::Wide { root, .. } = self else { return Ok(()) };
         add_schedule(fingerprint, &root.key)?;
         let sealing = Secret::fill(|sealing| root.key.expose(|key| seal_key(key, sealing)))?;
-        add_schedule(fingerprint, &sealing)
+        add_schedule(fingerprint, &sealing)?;
+        // No cipher's key, but the key itself is part of its schedule.
+        let exporting = Secret::fill(|exporting| root.key.expose(|key| export_key(key, exporting)))?;
+        add_schedule(fingerprint, &exporting)
     }
 }
 

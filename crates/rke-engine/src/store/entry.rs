@@ -98,7 +98,8 @@ impl Entry {
             | KeyUse::DecryptMore
             | KeyUse::Send(_)
             | KeyUse::Receive
-            | KeyUse::Tunnel => (),
+            | KeyUse::Tunnel
+            | KeyUse::Export => (),
         }
         self.note_change();
         Ok(())
@@ -114,6 +115,7 @@ impl Entry {
             from_cache: self.session.from_cache,
             origin: self.session.origin.clone(),
             key_id: self.session.key.key_id(),
+            lives_until: self.session.key.lives_until(),
         }
     }
 }

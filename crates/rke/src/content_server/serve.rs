@@ -1,6 +1,7 @@
 //! `rke content-server serve`: runs a Content Server until a signal stops it. SIGHUP reloads its settings.
 
 use anyhow::{Result, bail};
+use rke_daemon::{EtsiListener, EtsiServer};
 use rke_host::data_dir::{Role, claim};
 use rke_proto::Form;
 use rke_raida::content_server::{Application, ContentServer, KeyRing, ServedKeySet, ServerConfig};
@@ -11,6 +12,7 @@ use crate::log::{self, LogFilter};
 use crate::sandbox::Sandbox;
 use crate::settings::WrongSettings;
 use crate::settings::content_server::{ContentServerOptions, ContentServerSettings};
+use crate::settings::etsi::ServerEtsi;
 use crate::signals::{Order, Orders};
 use crate::terminal::say;
 use crate::words::{counted, in_words};
@@ -33,6 +35,10 @@ pub(super) fn run(options: ContentServerOptions) -> Result<()> {
             Some(listen) => Some(session_keys::serve(listen, &server, &settings.data_dir).await?),
             None => None,
         };
+        let etsi = match &settings.etsi {
+            Some(etsi) => Some(serve_etsi(etsi, &server).await?),
+            None => None,
+        };
         let monitor = monitor::start(settings.metrics.as_ref(), &server.monitored()).await?;
         sandbox.close();
         if let Some(api) = &api {
@@ -47,10 +53,20 @@ pub(super) fn run(options: ContentServerOptions) -> Result<()> {
         if let Some(api) = api {
             api.stop().await;
         }
+        if let Some(etsi) = etsi {
+            etsi.stop().await;
+        }
         monitor::stop(monitor).await;
         running.server.stop().await;
         ended
     })
+}
+
+/// Serves SAEs, and says where.
+async fn serve_etsi(etsi: &ServerEtsi, server: &ContentServer) -> Result<EtsiServer> {
+    let listener = EtsiListener::bind(&etsi.listen).await?;
+    say(&format!("It serves keys by ETSI GS QKD 014 at {}", listener.address()));
+    Ok(EtsiServer::at_content_server(listener, server.session_keys(), &etsi.clients))
 }
 
 /// The most secrets that a Content Server holds: a key and a resumption for each session, and the keys of both
@@ -86,6 +102,7 @@ async fn start(settings: &ContentServerSettings, application: Application) -> Re
         max_connections: settings.max_connections,
         max_commands: settings.max_commands,
         audit_log: settings.process.audit_log.clone(),
+        allow_export: settings.allow_export.clone(),
     };
     let server = ContentServer::start(config, keys).await?;
     say(&format!(
@@ -141,6 +158,7 @@ impl Running {
             tracing::warn!(setting, "has changed; restart to apply it");
         }
         self.server.reload(wanted.rules, wanted.idle_timeout);
+        self.server.allow_exports(wanted.allow_export);
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 pub(crate) mod access;
 pub(crate) mod content_server;
 mod directory;
+pub(crate) mod etsi;
 mod process;
 pub(crate) mod raida;
 mod trust;
@@ -12,13 +13,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use etcetera::BaseStrategy;
 use rke_engine::Domain;
 use rke_engine::model::usage::{MAX_BYTES, MAX_MESSAGES, UsageLimits};
 use rke_engine::settings::listen::Listen;
 use rke_engine::settings::{Config, Confirm, FastPath, OnSuspend};
+use rke_host::exports::ExportLabels;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
@@ -26,6 +28,7 @@ pub(crate) use self::process::LogFormat;
 
 use self::access::{AccessOptions, TlsOptions};
 use self::directory::DirectoryOptions;
+use self::etsi::{DaemonEtsi, EtsiOptions};
 use self::process::{ProcessOptions, ProcessSettings};
 use self::trust::TrustOptions;
 use crate::parse::{parse_address, parse_domain};
@@ -35,6 +38,9 @@ use crate::words::in_words;
 
 /// The system's database of groups.
 const GROUPS: &str = "/etc/group";
+
+/// Bytes of the longest label of an export.
+const LONGEST_LABEL: usize = 255;
 
 /// `rke serve`. The same structure is read from flags, environment and file.
 #[derive(Args, Clone, Deserialize, Default)]
@@ -144,6 +150,19 @@ pub(crate) struct ServeOptions {
     tls: TlsOptions,
     #[command(flatten)]
     #[serde(flatten)]
+    etsi: EtsiOptions,
+    /// Share keys with this SAE at the other end: from sessions with the Content Server of DOMAIN, opened with WALLET. The first
+    /// comma separates the two. Repeatable; with ; between several in the variable.
+    #[arg(
+        long = "etsi-peer",
+        value_name = "SAE_ID=DOMAIN,WALLET",
+        env = "RKE_ETSI_PEER",
+        value_delimiter = ';'
+    )]
+    #[serde(alias = "etsi_peer", default, deserialize_with = "etsi::one_or_several")]
+    etsi_peer: Vec<String>,
+    #[command(flatten)]
+    #[serde(flatten)]
     process: ProcessOptions,
 }
 
@@ -173,6 +192,7 @@ impl From<ConfirmChoice> for Confirm {
 pub(crate) struct ServeSettings {
     pub(crate) daemon: Config,
     pub(crate) process: ProcessSettings,
+    pub(crate) etsi: Option<DaemonEtsi>,
     /// The files that the settings name and that SIGHUP reads again.
     read_again: Vec<PathBuf>,
 }
@@ -202,10 +222,11 @@ impl ServeOptions {
         let groups = options.access.has_a_named_group();
         let read_again = options.config.take().into_iter().chain(groups.then(|| GROUPS.into())).collect();
         let mut process = std::mem::take(&mut options.process).settle();
+        let etsi = options.etsi.clone().of_daemon(&options.etsi_peer)?;
         let mut daemon = options.daemon(data_dir)?;
         daemon.fixed.audit_log = process.audit_log.take();
         daemon.check()?;
-        Ok(ServeSettings { daemon, process, read_again })
+        Ok(ServeSettings { daemon, process, etsi, read_again })
     }
 
     /// Takes from the file what flags and environment left open.
@@ -237,6 +258,8 @@ impl ServeOptions {
             trust: self.trust.or(file.trust),
             access: self.access.or(file.access),
             tls: self.tls.or(file.tls),
+            etsi: self.etsi.or(file.etsi),
+            etsi_peer: first_given([self.etsi_peer, file.etsi_peer]),
             process: self.process.or(file.process),
         }
     }
@@ -297,6 +320,14 @@ fn parse_domains(flag: &str, names: &[String]) -> Result<Vec<Domain>> {
         parse_domain(name).map_err(anyhow::Error::msg).with_context(|| format!("{flag} {name:?}"))
     };
     names.iter().map(parse).collect()
+}
+
+/// The labels that keys may be exported with.
+fn export_labels(patterns: Vec<String>) -> Result<ExportLabels> {
+    match patterns.iter().find(|pattern| pattern.is_empty() || pattern.len() > LONGEST_LABEL) {
+        Some(pattern) => bail!("--allow-export {pattern:?}: a label has 1 to {LONGEST_LABEL} bytes"),
+        None => Ok(ExportLabels::new(patterns)),
+    }
 }
 
 /// Reads settings from a file.

@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rke_host::audit::AuditError;
+use rke_host::exports::{ExportLabels, Exports};
 use rke_host::monitored::Monitored;
 use rke_host::session_keys::SessionKeys;
 use tokio::net::TcpListener;
@@ -58,6 +59,8 @@ pub struct ServerConfig {
     pub max_commands: usize,
     /// The file of its audit log, if it keeps one.
     pub audit_log: Option<PathBuf>,
+    /// The labels that keys may be exported with.
+    pub allow_export: ExportLabels,
 }
 
 impl ServerConfig {
@@ -71,6 +74,7 @@ impl ServerConfig {
             max_connections: 1024,
             max_commands: 256,
             audit_log: None,
+            allow_export: ExportLabels::default(),
         }
     }
 }
@@ -122,6 +126,7 @@ struct ServerContext {
     limits: Limits,
     counters: Arc<Counters>,
     audit: ServerAudit,
+    exports: Exports,
     /// Whether the key sets could be read when they were last read.
     are_key_sets_read: AtomicBool,
     /// In milliseconds.
@@ -146,7 +151,8 @@ impl ContentServer {
         let address = listener.local_addr().map_err(failed)?;
         let audit = ServerAudit::open_if_wanted(config.audit_log.as_deref(), keys.data_dir())?;
         let reception = Reception::new(config.rules, keys.sets().to_vec()).with_audit(audit.clone());
-        let ServerConfig { application, idle_timeout, max_connections, max_commands, .. } = config;
+        let ServerConfig { application, idle_timeout, max_connections, max_commands, allow_export, .. } =
+            config;
         let commands = Arc::new(Semaphore::new(max_commands));
         let (stop, stopped) = watch::channel(false);
         let (version, cs_id) = (env!("CARGO_PKG_VERSION"), keys.cs_id().to_string());
@@ -158,6 +164,7 @@ impl ContentServer {
             limits: Limits { connections: max_connections, commands: max_commands },
             counters: Arc::new(Counters::new(audit.clone())),
             audit,
+            exports: Exports::new(allow_export),
             are_key_sets_read: true.into(),
             idle_timeout: millis(idle_timeout).into(),
             stop: stopped,
@@ -203,6 +210,11 @@ impl ContentServer {
     /// were.
     pub fn drop_sessions(&self) -> usize {
         self.shared.reception().drop_all(unix_seconds())
+    }
+
+    /// Allows keys to be exported with these labels only.
+    pub fn allow_exports(&self, labels: ExportLabels) {
+        self.shared.exports.set_labels(labels);
     }
 
     /// Waits until it can no longer serve, and returns the reason. By then its tunnels are being cut.

@@ -20,6 +20,7 @@ impl Monitored for ServerContext {
                 "Most commands at one time",
                 self.limits.commands as u64,
             ),
+            Metric::counter("rke_content_server_exports", "Keys exported", self.exports.total()),
         ]);
         metrics.extend(self.reception().metrics(unix_seconds()));
         metrics

@@ -1,9 +1,10 @@
 //! The keys of the sessions, for an application that encrypts with them and never gets one.
 
+use rke_host::exports::Exports;
 use rke_host::session_keys::{DataKey, HeldSession, SessionKeys};
 use rke_host::usage::{KeyError, KeyUse};
 use rke_proto::handshake::KeyId;
-use rke_proto::handshake::keys::{ctr_key, seal_key};
+use rke_proto::handshake::keys::{ctr_key, export_key, seal_key};
 
 use super::ServerContext;
 use crate::clock::unix_seconds;
@@ -35,9 +36,14 @@ impl SessionKeys for ServerContext {
             match data_key {
                 DataKey::Encrypt => ctr_key(root, &mut key),
                 DataKey::Seal => seal_key(root, &mut key),
+                DataKey::Export => export_key(root, &mut key),
             }
             work(&key);
         });
         used.ok_or(KeyError::NotFound)
+    }
+
+    fn exports(&self) -> &Exports {
+        &self.exports
     }
 }

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use rke_daemon::LocalListen;
 use rke_engine::Domain;
+use rke_host::exports::ExportLabels;
 use rke_host::sandbox::Files;
 use rke_host::usage::{MAX_BYTES, MAX_MESSAGES, UsageLimits};
 use rke_proto::ContentServerId;
@@ -20,8 +21,9 @@ use serde::{Deserialize, Deserializer};
 
 use self::numbers::{bytes, lifetime, messages, places, replay_places};
 use super::access::group_number;
+use super::etsi::{EtsiOptions, ServerEtsi, one_or_several};
 use super::process::{ProcessOptions, ProcessSettings, named};
-use super::{WrongSettings, first_given, read_if_named, seconds};
+use super::{WrongSettings, export_labels, first_given, read_if_named, seconds};
 use crate::local_address::{LocalAddress, local_address_in_file};
 use crate::parse::{parse_address, parse_cs_id, parse_domain, parse_replay_places, parse_target};
 use crate::protection::parse_places;
@@ -111,6 +113,23 @@ pub(crate) struct ContentServerOptions {
     /// A group, by name or number, whose members may use the unix socket of --api too.
     #[arg(long, value_name = "GROUP", env = "RKE_API_GROUP")]
     api_group: Option<String>,
+    /// Let the application export keys with this label from strongly authenticated sessions: keys for other programs, such as a
+    /// VPN. A final `*` stands for all labels that begin with the rest. Repeatable.
+    #[arg(long, value_name = "LABEL", env = "RKE_ALLOW_EXPORT", value_delimiter = ',')]
+    #[serde(default)]
+    allow_export: Vec<String>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    etsi: EtsiOptions,
+    /// Share keys with the SAE of a client, known by the coin that it proves. Repeatable.
+    #[arg(
+        long = "etsi-client",
+        value_name = "DENOMINATION:SERIAL=SAE_ID",
+        env = "RKE_ETSI_CLIENT",
+        value_delimiter = ';'
+    )]
+    #[serde(default, deserialize_with = "one_or_several")]
+    etsi_client: Vec<String>,
     /// Most messages that one key may encrypt here [default: 4294967296, the highest].
     #[arg(long, value_name = "N", env = "RKE_KEY_MAX_MESSAGES", value_parser = clap::value_parser!(u64).range(1..=MAX_MESSAGES))]
     #[serde(default, deserialize_with = "messages")]
@@ -143,6 +162,8 @@ pub(crate) struct ContentServerSettings {
     pub(crate) max_commands: usize,
     api: Option<LocalAddress>,
     api_group: Option<String>,
+    pub(crate) allow_export: ExportLabels,
+    pub(crate) etsi: Option<ServerEtsi>,
     pub(crate) metrics: Option<LocalAddress>,
     pub(crate) process: ProcessSettings,
 }
@@ -173,6 +194,8 @@ impl ContentServerOptions {
             max_commands: options.max_commands.unwrap_or(256),
             api: options.api,
             api_group: options.api_group,
+            allow_export: export_labels(options.allow_export)?,
+            etsi: options.etsi.of_content_server(&options.etsi_client)?,
             metrics: options.metrics,
             process: options.process.settle(),
         };
@@ -209,6 +232,9 @@ impl ContentServerOptions {
             allow_weak_shares: self.allow_weak_shares.or(file.allow_weak_shares),
             api: self.api.or(file.api),
             api_group: self.api_group.or(file.api_group),
+            allow_export: first_given([self.allow_export, file.allow_export]),
+            etsi: self.etsi.or(file.etsi),
+            etsi_client: first_given([self.etsi_client, file.etsi_client]),
             key_max_messages: self.key_max_messages.or(file.key_max_messages),
             key_max_bytes: self.key_max_bytes.or(file.key_max_bytes),
             metrics: self.metrics.or(file.metrics),
@@ -274,6 +300,7 @@ impl ContentServerSettings {
             ("max-commands", self.max_commands != wanted.max_commands),
             ("api", self.api != wanted.api),
             ("api-group", self.api_group != wanted.api_group),
+            ("etsi", self.etsi != wanted.etsi),
             ("metrics", self.metrics != wanted.metrics),
         ]);
         [differs, self.process.differences(&wanted.process)].concat()
