@@ -283,6 +283,11 @@ func init() {
 			data, err := session(client, step).Open(ctx, bytesOf(step, "data"), bytesOf(step, "associated_data"))
 			return whole(data, "", err)
 		},
+		"export": func(client *rke.Client, step object) (object, error) {
+			length, _ := step["length"].(float64)
+			key, err := session(client, step).Export(ctx, text(step, "label"), bytesOf(step, "context"), int(length))
+			return whole(key, "", err)
+		},
 		"encrypt_stream": func(client *rke.Client, step object) (object, error) {
 			reader, nonce, err := session(client, step).EncryptReader(ctx, source(step))
 			return streamed(client, step, reader, nonce, err)

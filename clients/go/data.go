@@ -73,6 +73,24 @@ func (s *Session) Decrypt(ctx context.Context, ciphertext []byte, nonce string) 
 	return data, err
 }
 
+// Export derives a key of this many bytes, 16 to 64, for another program. The other end derives the same one from the same label,
+// context and length. The daemon's operator has to allow the label.
+func (s *Session) Export(ctx context.Context, label string, context []byte, length int) ([]byte, error) {
+	body := map[string]any{
+		"session_id": s.id,
+		"label":      label,
+		"context":    base64.StdEncoding.EncodeToString(context),
+		"length":     length,
+	}
+	var answer struct {
+		Key []byte `json:"key"`
+	}
+	if err := s.client.call(ctx, http.MethodPost, "/api/rke/export", body, &answer); err != nil {
+		return nil, err
+	}
+	return answer.Key, nil
+}
+
 // SealReader seals what is read from data, which may be of any length. The reader that it gives ends with
 // io.EOF when all is sealed, and with another error otherwise: then discard what arrived. Close it.
 // data is read until then, and not closed.

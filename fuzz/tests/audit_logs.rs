@@ -10,8 +10,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use hmac::{Hmac, KeyInit, Mac};
-use rke_engine::audit::{Check, Finding, verify};
 use rke_fuzz::corpus;
+use rke_host::audit::{Check, Finding, verify};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 

@@ -15,7 +15,7 @@ const KEPT_RELEASE: &str = "erase/rke-release";
 /// How often each scenario is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Length {
-    /// 20 times, as in every test run.
+    /// 5 times, as in every test run.
     Ordinary,
     /// 200 times.
     Long,
@@ -47,12 +47,18 @@ impl Extent {
             };
         }
     }
+
+    /// What [`parse`](Self::parse) makes this of.
+    pub(crate) fn arguments(&self) -> Vec<&str> {
+        let long = (self.length == Length::Long).then_some("--long");
+        long.into_iter().chain(self.without.iter().flat_map(|limit| ["--without", limit])).collect()
+    }
 }
 
 impl Length {
     fn repetitions(self) -> &'static str {
         match self {
-            Self::Ordinary => "20",
+            Self::Ordinary => "5",
             Self::Long => "200",
         }
     }

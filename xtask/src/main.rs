@@ -8,6 +8,7 @@ mod configuration;
 mod dependencies;
 mod dist;
 mod erase;
+mod foreign;
 mod instructions;
 mod mutants;
 mod needs;
@@ -25,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 
 use attack::attack;
 use bench::bench;
@@ -35,6 +36,7 @@ use configuration::configuration;
 use dependencies::deny;
 use dist::dist;
 use erase::{Extent, erase};
+use foreign::foreign;
 use instructions::{Counts, instructions};
 use mutants::mutants;
 use networks::{Table, network_row, networks};
@@ -43,6 +45,7 @@ use publish::publish;
 use recordings::recordings;
 use schemathesis::schemathesis;
 use screenshots::screenshots;
+use test::release::{COMMAND as RELEASE_CHECKS, NOT_COMPARED, release_checks};
 use test::test;
 use valgrind::valgrind;
 
@@ -65,6 +68,7 @@ usage: cargo xtask check                   what a change is checked with: withou
                                            look for keys in the memory of running programs
        cargo xtask attack                  play the adversaries of SECURITY.md
        cargo xtask schemathesis            ask a daemon for all that its OpenAPI document describes
+       cargo xtask foreign                 install other people's clients, which the end-to-end tests run
        cargo xtask openapi                 write docs/openapi.json again
        cargo xtask book                    write the pages of the book again
        cargo xtask configuration           write docs/configuration.md again
@@ -93,6 +97,7 @@ fn main() -> ExitCode {
         (["erase", ..], Some(extent)) => erase(extent),
         (["attack"], _) => attack(),
         (["schemathesis"], _) => schemathesis(),
+        (["foreign"], _) => foreign(),
         (["openapi"], _) => openapi(),
         (["book"], _) => book(),
         (["configuration"], _) => configuration(),
@@ -102,6 +107,8 @@ fn main() -> ExitCode {
         (["instructions", "--write"], _) => instructions(Counts::Write).map(drop),
         (["networks"], _) => networks(Table::Print),
         (["networks", "--write"], _) => networks(Table::Write),
+        // The command that `test` runs next to the tests.
+        ([RELEASE_CHECKS, ..], Some(extent)) => release_checks(extent),
         // The command that `networks` runs in each namespace.
         (["network-row", row], _) => network_row(row),
         (["valgrind"], _) => valgrind(),
@@ -128,7 +135,7 @@ fn main() -> ExitCode {
 }
 
 fn say_not_compared(why: Option<String>) {
-    why.iter().for_each(|why| println!("not compared: {why}"));
+    why.iter().for_each(|why| println!("{NOT_COMPARED}{why}"));
 }
 
 /// Does a step, and says how long it took.
@@ -137,18 +144,6 @@ fn timed<T>(step: &str, does: impl FnOnce() -> Result<T>) -> Result<T> {
     let done = does();
     eprintln!("cargo xtask: {step}: {} s", start.elapsed().as_secs());
     done
-}
-
-/// Does both at once. Returns what `long` gives, when both went well.
-fn while_waiting<T: Send>(
-    long: impl FnOnce() -> Result<T> + Send,
-    meanwhile: impl FnOnce() -> Result<()>,
-) -> Result<T> {
-    std::thread::scope(|scope| {
-        let long = scope.spawn(long);
-        meanwhile()?;
-        long.join().map_err(|_| anyhow!("one of the steps panicked"))?
-    })
 }
 
 /// Sees to it that a program is there: installs it from Debian where that is possible.

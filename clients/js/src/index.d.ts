@@ -27,6 +27,13 @@ export interface Sealing extends Cancellable {
   associatedData?: string | ArrayBuffer | ArrayBufferView;
 }
 
+export interface Exporting extends Cancellable {
+  /** What else the key is bound to; nothing by default. */
+  context?: string | ArrayBuffer | ArrayBufferView;
+  /** Bytes of the key, 16 to 64; 32 by default. */
+  length?: number;
+}
+
 export interface RkeOptions {
   /** The address of the daemon; `http://127.0.0.1:8080` by default. */
   url?: string;
@@ -325,6 +332,8 @@ export class Session {
     nonce: string,
     options?: Cancellable,
   ): Promise<ReadableStream<Uint8Array>>;
+  /** Derives a key for another program. The other end derives the same one from the same label, context and length. */
+  export(label: string, options?: Exporting): Promise<Uint8Array>;
   /** Sends data to the Content Server and returns what comes back. Only a successful end shows that nothing is missing. */
   tunnel(data?: DataStream, options?: Cancellable): Promise<ReadableStream<Uint8Array>>;
   /** Ends it: its id is invalid, its key is wiped and cannot be made again when this resolves. */

@@ -1,6 +1,6 @@
 // A session: what is done with its key, and its end.
 
-import { textOf } from './bytes.js';
+import { fromBase64, textOf } from './bytes.js';
 import { NotFoundError } from './errors.js';
 import { tunnel } from './tunnel.js';
 import { Work, associated } from './work.js';
@@ -108,6 +108,15 @@ export class Session {
   /** The reverse of `encryptStream`. */
   async decryptStream(ciphertext, nonce, { signal } = {}) {
     return (await this.#work('decrypt', { nonce }).stream(ciphertext, signal)).stream;
+  }
+
+  /**
+   * Derives a key for another program: `length` bytes, 16 to 64. The other end derives the same one from the same label, context
+   * and length. The daemon's operator has to allow the label.
+   */
+  async export(label, { context, length = 32, signal } = {}) {
+    const json = { session_id: this.#id, label, context: associated(context), length };
+    return fromBase64((await this.#calls.json('POST', '/api/rke/export', { json, signal })).key);
   }
 
   /**

@@ -113,6 +113,7 @@ const CALLS = {
     plain(await rke.session(id).seal(data, { associatedData })),
   open: async (rke, { id, data, associated_data: associatedData }) =>
     plain(await rke.session(id).open(data, { associatedData })),
+  export: async (rke, { id, label, context, length }) => plain(await rke.session(id).export(label, { context, length })),
   encrypt_stream: async (rke, step) => {
     const { stream, nonce } = await rke.session(step.id).encryptStream(source(step));
     return { ...plain(await collected(stream, rke, step)), nonce };

@@ -18,6 +18,7 @@ export async function allowed(signal: AbortSignal): Promise<void> {
   const session: Session = await rke.open({ domain: 'content.example.com', walletPath: '/w', fresh: true, signal });
   const sealed: Uint8Array = await session.seal('text', { associatedData: new Uint8Array(3), signal });
   const text: string = await session.openText(sealed, { associatedData: 'a' });
+  const exported: Uint8Array = await session.export('vpn', { context: 'peer', length: 32, signal });
   const { ciphertext, nonce } = await session.encrypt(new Blob(['x']));
   const back: Uint8Array = await session.decrypt(ciphertext, nonce);
   const { stream } = await session.encryptStream([new Uint8Array(1)], { signal });
@@ -42,7 +43,7 @@ export async function allowed(signal: AbortSignal): Promise<void> {
   await events.close();
   console.log(first);
   await session[Symbol.asyncDispose]();
-  console.log(echo, known, text, back, renewed, end, hits, deleted, margin, fromBase64(toBase64('x')));
+  console.log(exported, echo, known, text, back, renewed, end, hits, deleted, margin, fromBase64(toBase64('x')));
 }
 
 export function caught(error: unknown): string {
@@ -54,6 +55,8 @@ export function caught(error: unknown): string {
 export async function refused(rke: Rke, session: Session): Promise<void> {
   // @ts-expect-error: a session needs a wallet
   await rke.open({ domain: 'content.example.com' });
+  // @ts-expect-error: a key is exported for something
+  await session.export();
   // @ts-expect-error: a number is not data
   await session.seal(1);
   // @ts-expect-error: what was encrypted needs its nonce

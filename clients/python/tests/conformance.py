@@ -198,6 +198,11 @@ async def whole(client: Any, step: dict[str, Any]) -> Any:
     return plain(await settled(work(step["data"].bytes, **options(step, "associated_data"))))
 
 
+async def export(client: Any, step: dict[str, Any]) -> Any:
+    work = session(client, step).export
+    return plain(await settled(work(step["label"], **options(step, "context", "length"))))
+
+
 async def streamed(client: Any, step: dict[str, Any]) -> Any:
     work = getattr(session(client, step), step["call"])
     stream = await settled(work(source(client, step), **options(step, "nonce", "associated_data")))
@@ -280,6 +285,7 @@ CALLS: dict[str, Any] = {
     "decrypt": decrypt,
     "seal": whole,
     "open": whole,
+    "export": export,
     "encrypt_stream": streamed,
     "decrypt_stream": streamed,
     "seal_stream": streamed,

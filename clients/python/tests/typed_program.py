@@ -13,6 +13,8 @@ def blocking(client: rke.Client) -> None:
     with client.open("a.example", "/wallet", everywhere=True) as session:
         sealed: bytes = session.seal(b"x", associated_data=memoryview(b"y"))
         session.seal("x")  # wrong
+        sealed = session.export("vpn", context=b"peer", length=32)
+        session.export(b"vpn")  # wrong
         session.open(sealed, b"y")  # wrong
         ciphertext, nonce = session.encrypt(bytearray(b"x"))
         session.decrypt(nonce, ciphertext)  # wrong

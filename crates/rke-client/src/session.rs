@@ -87,6 +87,16 @@ impl Session {
         Ok(self.client.ask(&call::decrypt(self.id(), data, nonce)).await?.plaintext)
     }
 
+    /// Derives a key of `length` bytes, 16 to 64, for another program. The other end derives the same one from the same
+    /// label, context and length. The daemon's operator has to allow the label.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`] if the label is not allowed, or the session is not strongly authenticated; other
+    /// [`Error`]s.
+    pub async fn export(&self, label: &str, context: &[u8], length: usize) -> Result<Vec<u8>, Error> {
+        Ok(self.client.ask(&call::export(self.id(), label, context, length)).await?.key)
+    }
+
     /// Seals data of any size as it is read.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 import { now } from './api.js';
 import { byId, make, save, show, write } from './dom.js';
+import { reason } from './gate.js';
 import { filtered, pageOf } from './listing.js';
 import { pager } from './pager.js';
 import * as receipt from './receipt.js';
@@ -24,7 +25,23 @@ const NAMES = {
   request_refused: 'Requests rejected',
 };
 
-const DETAILS = { from_cache: 'from the cache', new_shares: 'with new shares' };
+const DETAILS = {
+  from_cache: 'from the cache',
+  new_shares: 'with new shares',
+  wallet: '(wallet unusable)',
+  discovery: '(not found in DNS)',
+  weak_shares: '(only weak shares)',
+  too_few_answered: '(too few RAIDAs responded)',
+  too_few_right: '(too many wrong shares)',
+  content_server: '(no key agreed)',
+  untrusted: '(another Content Server)',
+  unconfirmed: '(key not confirmed)',
+  still_running: '(another exchange is running)',
+  crowded: '(too many exchanges)',
+  called_off: '(all sessions were dropped)',
+  full: '(limit reached)',
+  machine: '(error of this machine)',
+};
 
 const KINDS = {
   '': () => true,
@@ -81,7 +98,7 @@ function draw() {
 function what({ event, detail, count }) {
   const name = NAMES[event] ?? event.replaceAll('_', ' ');
   if (event === 'keys_forgotten') return `${plural(count, 'cached key')} removed`;
-  if (event === 'request_refused') return `${plural(count, 'request')} rejected (${detail.replaceAll('_', ' ')})`;
+  if (event === 'request_refused') return `${plural(count, 'request')} rejected: ${reason(detail)}`;
   return detail === null ? name : `${name} ${DETAILS[detail] ?? `(${detail.replaceAll('_', ' ')})`}`;
 }
 
@@ -104,7 +121,7 @@ function moment({ at }) {
 }
 
 function feed() {
-  const line = (event) => make('li', {}, moment(event), make('span', { class: 'what' }, `${what(event)}${event.domain === null ? '' : ` · ${shortName(event.domain, 36)}`}`),
+  const line = (event) => make('li', {}, moment(event), make('span', { class: 'what' }, what(event), event.domain === null ? null : [' ', make('span', { class: 'where' }, shortName(event.domain, 36))]),
     make('code', { class: 'feed-id' }, event.session ?? ''));
   byId('recent').replaceChildren(...events.slice(0, RECENT).map(line));
 }

@@ -4,7 +4,7 @@ import { ask, now } from './api.js';
 import { byId, make, show, write } from './dom.js';
 import { failure, full } from './failures.js';
 import { fill, ring } from './ring.js';
-import { plural } from './words.js';
+import { faultName } from './words.js';
 
 const RAIDAS = 25;
 const REQUIRED = 13;
@@ -51,8 +51,8 @@ function reset() {
   fill(round, 0);
   byId('open-result').replaceChildren();
   show(byId('open-next'), false);
-  write(byId('share-count'), `${RAIDAS} RAIDAs are asked`);
-  write(byId('share-need'), `${REQUIRED} have to respond`);
+  write(byId('share-count'), `${RAIDAS} RAIDAs will be asked`);
+  write(byId('share-need'), `${REQUIRED} must respond`);
 }
 
 // Fills in what the daemon proposes, where the user has not begun to write.
@@ -68,10 +68,11 @@ export function offer(example, known) {
 
 export function room(sessions, max) {
   isFull = sessions.length >= max;
-  show(byId('open-full'), isFull);
+  for (const place of ['open-full', 'open-no-room']) show(byId(place), isFull);
   if (isFull) {
     const next = sessions.reduce((first, session) => (session.expires_at < first ? session.expires_at : first), '9');
-    write(byId('open-full-text'), full(max, sessions.length > 0 ? Date.parse(next) - now() : null));
+    const text = full(max, sessions.length > 0 ? Date.parse(next) - now() : null);
+    for (const place of ['open-full-text', 'open-no-room']) write(byId(place), text);
   }
   enable();
 }
@@ -94,8 +95,10 @@ async function open(event) {
     if (byId('open-fresh').checked) parameters.fresh = true;
     succeed(await ask('POST', 'session', parameters));
   } catch (error) {
-    if (cells.every((cell) => cell.dataset.state === '')) write(byId('share-count'), 'No RAIDA was asked');
-    write(byId('share-need'), 'No session was opened');
+    // Without a response nobody knows what the daemon has done.
+    const { status } = error;
+    if (cells.every((cell) => cell.dataset.state === '')) write(byId('share-count'), status ? 'No RAIDA was asked' : 'No response');
+    write(byId('share-need'), status ? 'No session was opened' : 'The session may be open');
     byId('open-result').replaceChildren(failure(error));
     byId('open-result').scrollIntoView({ block: 'nearest' });
   }
@@ -122,9 +125,9 @@ export function step({ domain: of, raida, state, fault }) {
   // A late reminder does not take back an answer.
   if (state === 'asked' && cell.dataset.state !== '') return;
   cell.dataset.state = state;
-  cell.title = `RAIDA ${raida}: ${fault ?? state}`;
+  cell.title = `RAIDA ${raida}: ${fault ? faultName(fault) : state}`;
   const came = cells.filter((cell) => cell.dataset.state === 'answered').length;
-  write(byId('share-count'), `${plural(came, 'share')} of ${RAIDAS}`);
+  write(byId('share-count'), `${came} of ${RAIDAS} shares`);
   if (!opening) return;
   fill(round, Math.min(1, came / REQUIRED));
   const missing = REQUIRED - came;

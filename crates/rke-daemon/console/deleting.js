@@ -11,13 +11,13 @@ export async function deleteOne(session) {
   const choices = await confirm({
     title: `Delete the session with ${session.domain}?`,
     text: `Applications that use ${shortId(session.session_id)}… get an error from then on. ${session.key_bits < 128
-      ? 'Its key is wiped here. It has 8 bits, so anyone who saw the exchange can find it again.'
-      : 'Its key is wiped here and at the Content Server and cannot be made again: what was encrypted with it stays unreadable.'}`,
+      ? 'The key is wiped here. It has 8 bits, so anyone who saw the exchange can find it again.'
+      : 'The key is wiped here and at the Content Server and cannot be made again: what was encrypted with it stays unreadable.'}`,
     yes: 'Delete session',
     choices: [
       { name: 'verify', label: 'Scan memory for the key afterwards', checked: true },
-      { name: 'everywhere', label: 'Wait up to 5 seconds for the Content Server to wipe the key too', checked: true },
-      { name: 'forget', label: 'Remove what is cached for this domain too', checked: false },
+      { name: 'everywhere', label: 'Wait up to 5 seconds for the Content Server to wipe its copy', checked: true },
+      { name: 'forget', label: 'Also remove the cached keys of this domain', checked: false },
     ],
   });
   if (choices === null) return false;
@@ -38,14 +38,14 @@ async function remove(id, choices) {
 }
 
 const REMOTE = {
-  forgotten: ' The Content Server has wiped it too.',
-  pending: ' The Content Server has not yet shown that it has wiped it too; the daemon goes on asking.',
+  forgotten: ' The Content Server has wiped its copy too.',
+  pending: ' The Content Server has not yet proven that it has wiped its copy; the daemon keeps asking.',
   unsupported: ' The Content Server keeps its copy of an 8-bit key until that expires.',
 };
 
 function receipt(wipe) {
   if (!wipe) return ' Its key is wiped.';
-  if (wipe.hits > 0) return ` Its key is wiped. ${plural(wipe.hits, 'scratch stack')} had not been wiped before, a bug in rke: please report it.`;
+  if (wipe.hits > 0) return ` Its key is wiped. ${plural(wipe.hits, 'scratch stack')} ${wipe.hits === 1 ? 'was' : 'were'} wiped late. This is a bug in rke: please report it.`;
   return ` Its key is wiped: ${bytes(wipe.scanned_bytes)} scanned, nothing left.`;
 }
 
@@ -58,7 +58,7 @@ export async function deleteAll(sessions, weak) {
     title: count === 1 ? 'Delete the only session?' : `Delete all ${number(count)} sessions?`,
     text: `Applications that use them (${list(named)}) get an error from then on. Their keys are wiped here and at the Content Servers and cannot be made again: what was encrypted with them stays unreadable.${weak > 0 ? ' Except keys of 8 bits: these are wiped here, and anyone who saw the exchange can find them again.' : ''}`,
     yes: `Delete ${plural(count, 'session')}`,
-    choices: [{ name: 'forget', label: 'Remove the cached keys too', checked: false }],
+    choices: [{ name: 'forget', label: 'Also remove all cached keys', checked: false }],
   });
   if (choices === null) return false;
   return attempt(async () => {

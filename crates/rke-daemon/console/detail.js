@@ -5,6 +5,8 @@ import { byId, copyButton, make, show, write } from './dom.js';
 import * as tryit from './tryit.js';
 import { breakable, exactly, list, plural } from './words.js';
 
+const RAIDAS = 25;
+
 let shown = null;
 let opener = null;
 
@@ -25,6 +27,7 @@ export async function open(session, from, withTry = false) {
   byId('session-warnings').replaceChildren();
   byId('session-facts').replaceChildren(make('dt', {}, 'Session id'), fact(session.session_id, 'session id'));
   byId('session-raidas').replaceChildren();
+  write(byId('session-shares'), '');
   show(byId('try'), false);
   enable(true);
   tryit.choose(session.session_id);
@@ -71,7 +74,7 @@ function encrypt() {
 }
 
 function fact(value, copied = null) {
-  return make('dd', {}, make('span', {}, copied === null ? value : make('code', {}, value)), copied === null ? null : copyButton(value, copied));
+  return make('dd', {}, make('span', {}, copied === null ? value : make('code', {}, breakable(value))), copied === null ? null : copyButton(value, copied));
 }
 
 const AUTHENTICATED = {
@@ -91,8 +94,8 @@ const factsOf = (known) => [
   ['Proven coin', known.coin ?? 'None', known.coin === null ? null : 'coin'],
   ['Opened', exactly(new Date(known.created_at))],
   ['Expires', exactly(new Date(known.expires_at))],
-  ['Used', `${plural(known.encrypt_count, 'time')} to encrypt, ${plural(known.decrypt_count, 'time')} to decrypt`],
-  ['Key', `${known.key_bits} bits, ${known.from_cache ? 'opened from the cache, without asking a RAIDA' : `from the shares of ${plural(known.raidas.length, 'RAIDA')}`}`],
+  ['Used', `${plural(known.encrypt_count, 'encryption')}, ${plural(known.decrypt_count, 'decryption')}`],
+  ['Key', `${known.key_bits} bits, ${known.from_cache ? 'opened from the cache, without asking a RAIDA' : `opened with the shares of ${plural(known.raidas.length, 'RAIDA')}`}`],
   ['Authenticated', AUTHENTICATED[known.authenticated] ?? known.authenticated],
   ['Confirmed', known.confirmed ? 'Yes, the Content Server has the same key' : 'No'],
   ['Forward secret', yes(known.forward_secret)],
@@ -114,9 +117,14 @@ function render(known) {
 
 function drawRaidas({ raidas, liars }) {
   const cell = (raida) => make('span', { title: `RAIDA ${raida}`, 'data-state': liars.includes(raida) ? 'lying' : raidas.includes(raida) ? 'used' : null });
-  const grid = byId('session-raidas');
-  grid.replaceChildren(...Array.from({ length: 25 }, (_, raida) => cell(raida)));
-  grid.setAttribute('aria-label', `Shares of RAIDA ${list(raidas.map(String))}${liars.length > 0 ? `; wrong shares of RAIDA ${list(liars.map(String))} left out` : ''}`);
+  const all = Array.from({ length: RAIDAS }, (_, raida) => raida);
+  byId('session-raidas').replaceChildren(...all.map(cell));
+  const none = all.filter((raida) => !raidas.includes(raida) && !liars.includes(raida));
+  write(byId('session-shares'), [
+    `${raidas.length} of ${RAIDAS} shares were used.`,
+    liars.length > 0 ? `Left out as wrong: RAIDA ${list(liars.map(String))}.` : null,
+    none.length > 0 ? `Not used: RAIDA ${list(none.map(String))}.` : null,
+  ].filter((part) => part !== null).join(' '));
 }
 
 // What is not as it should be, as badges.

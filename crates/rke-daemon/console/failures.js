@@ -1,37 +1,37 @@
 // What went wrong, in words, and what to do about it; the help of the page and the book's page of errors say more.
 
 import { make, say } from './dom.js';
-import { list, number, span } from './words.js';
+import { faultName, list, number, sentence, span } from './words.js';
 
 const isWallet = (body) => 'wallet_path' in body;
 
 // Title, advice and help for a refusal, the first that fits.
 const CASES = [
   [(status, body) => 'faults' in body, 'Too few RAIDAs answered',
-    'Try again in a moment. If the same ones stay silent, see whether UDP leaves this machine, and tell their operators.', '#help-raidas'],
+    'Try again in a moment. If the same ones stay silent, check that UDP leaves this machine, and tell their operators.', '#help-raidas'],
   [(status, body) => status === 403 && isWallet(body), 'The wallet is in the wrong place',
-    'The daemon takes wallets from one folder only. Move it there, or ask the operator.', '#help-wallet-place'],
+    'The daemon takes wallets from one folder only. Move the wallet there, or ask the operator.', '#help-wallet-place'],
   [(status, body) => isWallet(body), 'The wallet cannot be used',
-    'Give the absolute path of the folder that has Bank and Fracked in it. It has to be readable for the daemon.', '#help-wallet'],
-  [(status, body) => status === 403 && body.message.includes('know each other only weakly'), 'The ends would know each other only weakly',
-    'Do not go on unless the daemon\u2019s operator accepts that for this domain. The message says how.', '#help-weak'],
+    'Give the absolute path of the folder that has Bank and Fracked in it. The daemon must be able to read it, and it must hold usable coins for 13 RAIDAs.', '#help-wallet'],
+  [(status, body) => status === 403 && body.message.includes('know each other only weakly'), 'The session would be weakly authenticated',
+    'The operator of the daemon decides whether that is enough for this domain.', '#help-weak'],
   [(status, body) => status === 403 && body.message.includes('weak (1-byte)'), 'Only a weak key can be made',
-    'Do not go on unless the data may be public. The message says how to allow it.', '#help-weak'],
+    'Accept that only if the data may be public.', '#help-weak'],
   [(status) => status === 403, 'This may be another Content Server',
-    'Ask the operator of the domain before you accept a change. The message says how to accept it.', '#help-changed'],
+    'Ask the operator of the domain before you accept a change.', '#help-changed'],
   [(status) => status === 429, 'No room for another session',
-    'Delete a session that nobody needs, or wait until one expires.', '#help-full'],
+    'Delete a session that you no longer need, or wait until one expires.', '#help-full'],
   [(status, body) => status === 502 && body.message.startsWith('The key was not confirmed'), 'The Content Server did not confirm the key',
-    'Nothing is cached. See whether the Content Server is up, then try again.', '#help-server'],
+    'Nothing is cached. Check that the Content Server is up, then try again.', '#help-server'],
   [(status, body) => status === 502 && body.message.startsWith('Cannot agree on a key'), 'No key agreed with the Content Server',
-    'Nothing is cached. See whether it is up and can be reached from the daemon\u2019s machine, then try again.', '#help-server'],
+    'Nothing is cached. Check that it is up and can be reached from the daemon\u2019s machine, then try again.', '#help-server'],
   [(status, body) => status === 502 && /shares are right|gave wrong shares/.test(body.message), 'Too many shares are wrong',
     'Nothing is cached. Try again. If it persists, tell the operator of the Content Server.', '#help-shares'],
   [(status) => status === 502, 'DNS does not lead to a Content Server',
-    'Check the spelling of the domain. On the daemon\u2019s machine, rke discover shows what DNS says.', '#help-dns'],
-  [(status) => status === 503, 'Another session is being opened for this domain',
-    'Try again in a few seconds.', '#help-busy'],
-  [(status) => status === 400, 'The request is incomplete', 'Correct the field that the message names.', '#help-request'],
+    'Check the spelling of the domain. On the daemon\u2019s machine, `rke discover` shows what DNS says.', '#help-dns'],
+  [(status) => status === 503, 'The daemon is busy',
+    'It makes one exchange for a domain at a time, and a few at once.', '#help-busy'],
+  [(status) => status === 400, 'A field is missing or wrong', 'Correct the field that the message names.', '#help-request'],
 ];
 
 // How long a failure is said. Its link has to be reached.
@@ -50,16 +50,19 @@ export function sayFailure(what, error) {
 // Why no session was opened.
 export function failure(error) {
   const { status, body } = error;
-  if (!status) return notice('The daemon did not respond', 'It may have opened the session all the same: if so, it is in the list.', ['See whether the daemon is still running. ', errorHelp(error)]);
+  if (!status) return notice('The daemon did not respond', 'It may have opened the session all the same: if so, it is in the list.', ['Check that the daemon is still running. ', errorHelp(error)]);
   const found = CASES.find(([fits]) => fits(status, body));
-  const [, title, advice, help = null] = found ?? [null, 'No session was opened', 'Read the daemon\u2019s log.'];
+  const [, title, advice, help = null] = found ?? [null, 'No session was opened', 'If it happens again, report it with that log.'];
   const page = help === null ? [] : [make('a', { href: help }, 'Help'), ' · '];
-  return notice(title, `${error.message}.`, [`${advice} `, make('span', { class: 'together' }, page, errorHelp(error))], faults(body));
+  return notice(title, `${error.message}.`, [...quoted(`${advice} `), make('span', { class: 'together' }, page, errorHelp(error))], faults(body));
 }
+
+// A text as pieces for `make`: what stands between backticks is a command.
+const quoted = (text) => text.split('`').map((part, at) => (at % 2 === 0 ? part : make('code', {}, part)));
 
 function notice(title, message, advice, more = null) {
   return make('div', { class: 'notice bad' },
-    make('strong', {}, title), make('p', {}, message), more, make('p', { class: 'advice' }, advice));
+    make('strong', {}, title), make('p', {}, ...quoted(message)), more, make('p', { class: 'advice' }, advice));
 }
 
 // Which RAIDAs failed, by what kept them.
@@ -67,11 +70,11 @@ function faults(body) {
   if (!body.faults) return null;
   const groups = new Map();
   for (const { raida, fault } of body.faults) groups.set(fault, [...(groups.get(fault) ?? []), raida]);
-  const lines = [...groups].map(([fault, raidas]) => [make('dt', {}, fault), make('dd', {}, `RAIDA ${list(raidas)}`)]);
+  const lines = [...groups].map(([fault, raidas]) => [make('dt', {}, sentence(faultName(fault))), make('dd', {}, `RAIDA ${list(raidas)}`)]);
   return make('dl', { class: 'pairs' }, lines.flat());
 }
 
 export function full(max, next) {
-  const wait = next === null ? '' : ` The next one expires in ${span(next / 1000)}.`;
-  return `All ${number(max)} places are taken. Delete a session to open another.${wait}`;
+  const wait = next === null ? '' : ` The next expires in ${span(next / 1000)}.`;
+  return `All ${number(max)} sessions are in use. Delete one to open another.${wait}`;
 }

@@ -2,12 +2,12 @@
 
 import { now } from './api.js';
 import { byId, make, write } from './dom.js';
-import { number, span } from './words.js';
+import { number, sentence, span } from './words.js';
 
 const RULES = {
   size: ['too large', 'It was larger than any honest request.'],
   host: ['for another host name', 'It named another host than this daemon. A page whose name was made to point here looks like this; --allow-host lets an honest name in.'],
-  origin: ['from a page that is not allowed', 'The page\u2019s origin is not on the list; --allow-origin puts an honest one there.'],
+  origin: ['from a page that is not allowed', 'The page\u2019s origin is not allowed; --allow-origin lets an honest one in.'],
   prefetch: ['ahead of a click', 'The browser asked before anybody clicked.'],
   fetch: ['by an image, link, frame or form', 'Pages of other sites may use the daemon by a CORS fetch only.'],
   token: ['without the token', 'This daemon takes requests with its token only.'],
@@ -29,6 +29,9 @@ const ATTEMPTS = {
   other: 'do something that the daemon does not do',
 };
 
+// By which rule a request was rejected, in words.
+export const reason = (rule) => RULES[rule]?.[0] ?? rule.replaceAll('_', ' ');
+
 let last = null;
 
 export function start() {
@@ -38,7 +41,7 @@ export function start() {
 export function refusals({ total, rules, last: newest }) {
   last = newest;
   write(byId('figure-refused'), number(total));
-  const rows = rules.map(({ rule, count }) => [make('dt', {}, RULES[rule]?.[0] ?? rule), make('dd', {}, number(count))]);
+  const rows = rules.map(({ rule, count }) => [make('dt', {}, sentence(reason(rule))), make('dd', {}, number(count))]);
   byId('gate-rules').replaceChildren(...rows.flat());
   tellLast();
 }

@@ -33,7 +33,7 @@ function create(key) {
     cell('', make('strong', { title: key.domain }, shortName(key.domain))),
     cell('key-server', key.cs_id), cell('key-bits'), cell('key-coins'), cell('key-until'),
     cell('', make('button', {
-      class: 'button small', type: 'button', 'aria-label': `Remove what is cached for ${key.domain}`, onclick: () => forget(key.domain),
+      class: 'button small', type: 'button', 'aria-label': `Remove the cached keys of ${key.domain}`, onclick: () => forget(key.domain),
     }, 'Remove')));
 }
 
@@ -54,8 +54,8 @@ function coins(all) {
 
 async function forget(domain) {
   const choice = await confirm({
-    title: domain === null ? `Remove all ${shown.length} cached keys?` : `Remove what is cached for ${domain}?`,
-    text: 'Its file is overwritten and removed. Open sessions go on, each with a key of its own; the next session asks the RAIDAs again. This cannot be undone.',
+    title: domain === null ? `Remove all ${shown.length} cached keys?` : `Remove the cached keys of ${domain}?`,
+    text: 'Their files are overwritten and removed. Open sessions continue, each with a key of its own; the next session asks the RAIDAs again. This cannot be undone.',
     yes: domain === null ? 'Remove all' : 'Remove',
   });
   if (choice === null) return;

@@ -12,11 +12,11 @@ const isFile = (body) => body !== null && typeof body !== 'string';
 
 function curl({ method, url, headers, body }) {
   const options = [];
-  if (method !== 'GET') options.push(`-X ${method}`);
   if (hasToken()) options.push('-H "Authorization: Bearer $RKE_TOKEN"');
   for (const [name, value] of Object.entries(headers)) options.push(`-H ${quote(`${name}: ${value}`)}`);
   if (body !== null) options.push(`--data-binary ${quote(isFile(body) ? `@${body.name}` : body)}`);
-  return ['curl', ...options, quote(url)].join(' ');
+  const command = method === 'GET' ? 'curl' : `curl -X ${method}`;
+  return [command, ...options, quote(url)].join(options.length > 0 ? ' \\\n  ' : ' ');
 }
 
 function javascript({ method, url, headers, body }) {

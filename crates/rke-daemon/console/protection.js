@@ -6,17 +6,17 @@ import { byId, make, show, write } from './dom.js';
 import { bytes, number, plural, span } from './words.js';
 
 const KINDS = {
-  secretmem: 'In memory that only the daemon sees: not even root reads it from outside, and it is never written to swap or a core dump.',
-  locked: 'In locked memory: never in swap or a core dump. Root can read it, because this system has no memfd_secret or locked memory was asked for.',
-  none: 'No key has been held yet.',
+  secretmem: 'Keys are in memory that only the daemon can read: root cannot read it from outside, and it is never written to swap or a core dump.',
+  locked: 'Keys are in locked memory: never in swap or a core dump. Root can read it, because this system has no memfd_secret or locked memory was requested.',
+  none: 'The daemon has not held a key yet.',
 };
 
-const MEMORY = { secretmem: 'hidden, even from root', locked: 'locked', none: 'not in use yet' };
+const MEMORY = { secretmem: 'Hidden, even from root', locked: 'Locked', none: 'Not in use yet' };
 
 const FILES = {
-  reads_and_writes: 'reads and writes only in its own folders',
-  writes: 'writes only in its own folders, reads everywhere',
-  off: 'reads and writes everywhere',
+  reads_and_writes: 'Reads and writes only in its own folders',
+  writes: 'Writes only in its own folders, reads everywhere',
+  off: 'Reads and writes everywhere',
 };
 
 // How long a deletion may take at the other end before it is worth a banner.
@@ -29,7 +29,8 @@ export function start() {
   setInterval(warnPending, 1000);
 }
 
-const pairs = (rows) => rows.flatMap(([name, value]) => [make('dt', {}, name), make('dd', {}, value)]);
+// `kind` colours what is not as it should be.
+const pairs = (rows) => rows.flatMap(([name, value, kind = null]) => [make('dt', {}, name), make('dd', { class: kind }, value)]);
 
 export function render(status) {
   memory(status.secret_memory, status.config.weak_shares_allowed);
@@ -37,25 +38,25 @@ export function render(status) {
   deletions(status.remote_deletions);
   running(status);
   byId('summary').replaceChildren(...pairs([
-    ['memory', MEMORY[status.secret_memory.kind] ?? status.secret_memory.kind],
-    ['debuggers', debuggers(status.secret_memory)],
-    ['sandbox', isWhole(status.sandbox) ? 'on' : 'incomplete'],
-    ['wiped at both ends', number(status.remote_deletions.confirmed)],
+    ['Memory', MEMORY[status.secret_memory.kind] ?? status.secret_memory.kind],
+    debuggers(status.secret_memory),
+    isWhole(status.sandbox) ? ['Sandbox', 'On'] : ['Sandbox', isOff(status.sandbox) ? 'Off' : 'Incomplete', 'doubtful'],
+    ['Wiped at both ends', number(status.remote_deletions.confirmed)],
   ]));
 }
 
-const debuggers = ({ inspection }) => (inspection === 'refused' ? 'cannot attach' : 'can attach');
+const debuggers = ({ inspection }) => (inspection === 'refused' ? ['Debuggers', 'Cannot attach'] : ['Debuggers', 'Can attach', 'alarming']);
 
 function memory(held, weakDomains) {
   write(byId('memory-kind'), KINDS[held.kind] ?? held.kind);
   byId('memory-facts').replaceChildren(...pairs([
-    ['debuggers', debuggers(held)],
-    ['secrets held', `${number(held.slots_used)}, room for ${number(held.slots)}`],
-    ['set aside', bytes(held.bytes)],
-    ['residues', held.residues_found === 0 ? 'none found' : number(held.residues_found)],
-    ['weak shares allowed for', weakDomains.length === 0 ? 'no domain' : weakDomains.join(', ')],
+    debuggers(held),
+    ['Secrets held', `${number(held.slots_used)} of ${number(held.slots)}`],
+    ['Memory reserved', bytes(held.bytes)],
+    held.residues_found === 0 ? ['Residues', 'None found'] : ['Residues', number(held.residues_found), 'alarming'],
+    ['Weak shares allowed for', weakDomains.length === 0 ? 'No domain' : weakDomains.join(', ')],
   ]));
-  const residues = held.residues_found > 0 ? `Residues found: ${plural(held.residues_found, 'scratch stack')} had not been wiped at once, and ${held.residues_found === 1 ? 'is' : 'are'} now. This is a bug in rke: please report it.` : null;
+  const residues = held.residues_found > 0 ? `Residues found: ${plural(held.residues_found, 'scratch stack')} ${held.residues_found === 1 ? 'was' : 'were'} wiped late. This is a bug in rke: please report it.` : null;
   const debug = held.inspection === 'allowed' ? 'Insecure debugging is on: debuggers and core dumps can read every key.' : null;
   banner('residues', residues && { kind: 'bad', text: residues, href: '#help-residues', link: 'Help' });
   banner('debug', debug && { kind: 'bad', text: debug, href: '#help-debug', link: 'Help' });
@@ -64,20 +65,22 @@ function memory(held, weakDomains) {
   show(byId('memory-alarm'), alarm !== '');
 }
 
+const isOff = ({ landlock, seccomp, no_new_privs: privileges }) => landlock === 'off' && !seccomp && !privileges;
+
 const isWhole = ({ landlock, seccomp, no_new_privs: privileges }) => landlock !== 'off' && seccomp && privileges;
 
 function sandbox(posture) {
   const whole = isWhole(posture);
   write(byId('sandbox-kind'), whole
-    ? 'A daemon that is taken over starts no program, and writes in its own folders only.'
-    : 'A daemon that is taken over can do what its user can, except what the kernel prevents below.');
+    ? 'An attacker who takes over the daemon can start no program, and write only in its own folders.'
+    : `An attacker who takes over the daemon can do whatever its user can${isOff(posture) ? '.' : ', except what the kernel prevents:'}`);
   byId('sandbox-facts').replaceChildren(...pairs([
-    ['files', FILES[posture.landlock] ?? posture.landlock],
-    ['system calls', posture.seccomp ? 'only those that it needs' : 'all'],
-    ['new privileges', posture.no_new_privs ? 'impossible' : 'possible'],
+    ['Files', FILES[posture.landlock] ?? posture.landlock, posture.landlock === 'off' ? 'doubtful' : null],
+    ['System calls', posture.seccomp ? 'Only those that it needs' : 'All', posture.seccomp ? null : 'doubtful'],
+    ['New privileges', posture.no_new_privs ? 'Impossible' : 'Possible', posture.no_new_privs ? null : 'doubtful'],
   ]));
-  const off = posture.landlock === 'off' && !posture.seccomp && !posture.no_new_privs;
-  const text = off ? 'The sandbox is off.' : `The sandbox is incomplete: the daemon ${posture.landlock === 'off' ? 'uses files everywhere' : posture.seccomp ? 'can gain privileges' : 'can make all system calls'}.`;
+  const gap = posture.landlock === 'off' ? 'read and write files everywhere' : posture.seccomp ? 'gain privileges' : 'make all system calls';
+  const text = isOff(posture) ? 'The sandbox is off: an attacker who takes over the daemon can do whatever its user can.' : `The sandbox is incomplete: the daemon can ${gap}.`;
   banner('sandbox', whole ? null : { kind: 'doubt', text, href: '#help-sandbox', link: 'Help' });
 }
 
@@ -87,9 +90,9 @@ function deletions(remote) {
   else pendingSince ??= Date.now();
   write(byId('deletions-lead'), pending === 0
     ? 'When a session ends, its key is wiped here first and then at the Content Server, which proves it.'
-    : `${plural(pending, 'deletion')} pending: the daemon goes on asking until it has the proof or the key\u2019s lifetime is over.`);
+    : `${plural(pending, 'deletion')} pending: the daemon keeps asking until it has the proof or the key\u2019s lifetime is over.`);
   byId('deletions-facts').replaceChildren(...pairs([
-    ['proven', number(remote.confirmed)], ['pending', number(pending)],
+    ['Proven', number(remote.confirmed)], ['Pending', number(pending), pending > 0 ? 'doubtful' : null],
   ]));
   warnPending();
 }

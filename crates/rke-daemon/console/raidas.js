@@ -2,7 +2,7 @@
 
 import { banner } from './banners.js';
 import { byId, make, write } from './dom.js';
-import { clock, milliseconds, number, plural } from './words.js';
+import { clock, faultName, milliseconds, number, plural } from './words.js';
 
 const WIDE = 5;
 const KEPT = 32;
@@ -47,18 +47,24 @@ function tell(asked, healthy, required) {
   const short = asked && spare < 0;
   const counts = `${healthy} of 25 are healthy and ${required} are needed.`;
   const lead = !asked ? `None has been asked yet. A session asks all 25 and needs ${required}.`
-    : short ? `${counts} Short by ${-spare}: no session opens until others respond again.`
-    : spare === 0 ? `${counts} No spare RAIDAs: if one more fails, no session opens.`
+    : short ? `${counts} Short by ${-spare}: only cached keys open sessions.`
+    : spare === 0 ? `${counts} No spare RAIDAs: if one more fails, only cached keys open sessions.`
     : `${counts} Spare RAIDAs: ${spare}.`;
   for (const place of ['margin', 'strip-lead']) {
     write(byId(place), lead);
-    byId(place).classList.toggle('alarming', asked && spare <= 0);
+    mark(byId(place), asked, spare);
   }
   write(byId('figure-margin'), !asked ? '–' : short ? `Short by ${-spare}` : String(spare));
-  byId('figure-margin').classList.toggle('alarming', asked && spare <= 0);
+  mark(byId('figure-margin'), asked, spare);
   write(byId('figure-margin-more'), asked ? `${healthy} of 25 healthy` : 'none asked yet');
-  const text = short ? `Short by ${plural(-spare, 'RAIDA')}: ${counts} No session opens that needs new shares.` : `No spare RAIDAs: ${counts} If one more fails, no session opens that needs new shares.`;
-  banner('raidas', asked && spare <= 0 ? { kind: short ? 'bad' : 'doubt', text, href: '#raidas', link: 'Show RAIDAs' } : null);
+  const text = short ? `Short by ${plural(-spare, 'RAIDA')}: ${counts} Only cached keys open sessions.` : `No spare RAIDAs: ${counts} If one more fails, only cached keys open sessions.`;
+  banner('raidas', asked && spare <= 0 ? { kind: short ? 'bad' : 'doubt', text, href: '#raidas', link: 'RAIDAs' } : null);
+}
+
+// In the colours of the banner.
+function mark(element, asked, spare) {
+  element.classList.toggle('alarming', asked && spare < 0);
+  element.classList.toggle('doubtful', asked && spare === 0);
 }
 
 // The time that fills a plot. All plots have one, so that a slow RAIDA stands out; a few very slow answers do not flatten
@@ -121,11 +127,11 @@ function detail() {
   if (!row || !cells[chosen].classList.contains('chosen')) return;
   const pair = (name, value) => (value === null ? [] : [make('dt', {}, name), make('dd', {}, value)]);
   const times = row.last_ms === null ? null : `${milliseconds(row.last_ms)}, usually ${milliseconds(row.median_ms)}`;
-  const fault = row.last_fault && `${row.last_fault}, ${clock(new Date(row.last_fault_at))}`;
+  const fault = row.last_fault && `${faultName(row.last_fault)}, ${clock(new Date(row.last_fault_at))}`;
   byId('raida-detail').replaceChildren(
     make('h2', {}, `RAIDA ${row.raida}: ${STATES[row.state]}`),
     make('dl', { class: 'pairs' },
-      pair('address', row.endpoint), pair('responses', row.asked ? `${number(row.answered)} of ${number(row.asked)}` : null),
-      pair('last response', times), pair('wrong shares', row.lies ? number(row.lies) : null), pair('last fault', fault)),
+      pair('Address', row.endpoint), pair('Responses', row.asked ? `${number(row.answered)} of ${number(row.asked)}` : null),
+      pair('Last response', times), pair('Wrong shares', row.lies ? number(row.lies) : null), pair('Last fault', fault)),
     ...(row.state === 'failing' || row.state === 'lying' ? [make('p', { class: 'hint' }, make('a', { href: row.state === 'lying' ? '#help-shares' : '#help-raidas' }, 'Help'))] : []));
 }

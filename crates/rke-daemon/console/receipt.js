@@ -1,7 +1,7 @@
 // The erasure receipt of a session that has ended, to read, copy and keep.
 
 import { byId, copy, copyButton, make, save, write } from './dom.js';
-import { bytes, exactly, milliseconds, number } from './words.js';
+import { breakable, bytes, exactly, milliseconds, number } from './words.js';
 
 const HOW = {
   request: 'Deleted by a request',
@@ -13,10 +13,13 @@ const HOW = {
 // The state of the key at the Content Server, in the table and in full.
 export const REMOTE = {
   forgotten: ['plain', 'Wiped there too', 'Has proven that it has wiped its copy'],
-  pending: ['doubt', 'Not confirmed yet', 'Has not proven yet that it has wiped its copy; the daemon goes on asking'],
+  pending: ['doubt', 'Not confirmed yet', 'Has not proven yet that it has wiped its copy; the daemon keeps asking'],
   given_up: ['bad', 'Never confirmed', 'Never proved that it has wiped its copy, whose lifetime is over'],
   unsupported: ['plain', 'Cannot be asked', 'Keeps its copy of an 8-bit key until that expires'],
 };
+
+// What happened at the Content Server at the time that the receipt names.
+const SETTLED = { forgotten: 'Proven', given_up: 'Given up' };
 
 let shown = null;
 
@@ -54,14 +57,14 @@ function render(event) {
   const { wipe } = receipt;
   write(byId('receipt-lead'), lead(receipt));
   const facts = [
-    ['Session', `${session}…`, session],
-    ['Domain', domain, domain],
+    ['Session id', make('code', {}, `${session}…`), session],
+    ['Domain', breakable(domain), domain],
     ['Ended', exactly(new Date(at))],
     ['How', HOW[receipt.how] ?? receipt.how],
-    ['Key', receipt.key_id === null ? 'Without a name (8 bits)' : `${receipt.key_id}…`, receipt.key_id],
+    ['Key id', receipt.key_id === null ? 'None: the key has 8 bits' : make('code', {}, `${receipt.key_id}…`), receipt.key_id],
     ['Content Server', REMOTE[receipt.remote]?.[2] ?? receipt.remote],
-    ...(receipt.remote_at === null ? [] : [['Settled', exactly(new Date(receipt.remote_at))]]),
-    ['Memory scan', wipe === null ? 'Was not asked for' : `${bytes(wipe.scanned_bytes)} in ${milliseconds(wipe.micros / 1000)}, ${wipe.hits === 0 ? 'nothing found' : `${number(wipe.hits)} found`}`],
+    ...(receipt.remote_at === null ? [] : [[SETTLED[receipt.remote] ?? 'Settled', exactly(new Date(receipt.remote_at))]]),
+    ['Memory scan', wipe === null ? 'Not requested' : `${bytes(wipe.scanned_bytes)} in ${milliseconds(wipe.micros / 1000)}, ${wipe.hits === 0 ? 'nothing found' : `${number(wipe.hits)} found`}`],
   ];
   const row = ([name, value, copied = null]) => [make('dt', {}, name), make('dd', {}, make('span', {}, value), copied === null ? null : copyButton(copied, name.toLowerCase()))];
   byId('receipt-facts').replaceChildren(...facts.flatMap(row));

@@ -18,6 +18,7 @@ export function start(entered) {
       if (event.target === dialog || event.target.closest('[data-close]')) dialog.close();
     });
   }
+  addEventListener('resize', follow);
   arrive(false);
 }
 
@@ -36,15 +37,27 @@ export function go(view) {
   });
 }
 
+// How much of the row of links fades out at its right end.
+const FADE = 40;
+
+// Brings the current link into sight: sideways, where the navigation is a row; never the page.
+function follow() {
+  const link = document.querySelector('.nav a[aria-current]');
+  const nav = link?.closest('nav');
+  if (!nav) return;
+  const end = link.offsetLeft + link.offsetWidth;
+  if (link.offsetLeft >= nav.scrollLeft && end <= nav.scrollLeft + nav.clientWidth - FADE) return;
+  nav.scrollTo({ left: link.offsetLeft - 48 });
+}
+
 function arrive(moved) {
   const view = current();
   for (const link of document.querySelectorAll('.nav a')) {
     const is = link.hash === `#${view}`;
     if (is) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
-    // Sideways, where the navigation is a row; never the page.
-    if (is) link.closest('nav').scrollTo({ left: link.offsetLeft - 48 });
   }
+  follow();
   if (moved) {
     for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
     if (location.hash === `#${view}`) {

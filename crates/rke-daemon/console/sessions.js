@@ -178,14 +178,14 @@ function describe(row, session) {
   const key = JSON.stringify(wanted);
   if (cell.dataset.state === key) return;
   cell.dataset.state = key;
-  cell.replaceChildren(...wanted.map(([kind, text]) => make('span', { class: `badge ${kind}` }, text)));
+  cell.replaceChildren(make('div', { class: 'badges' }, wanted.map(([kind, text]) => make('span', { class: `badge ${kind}` }, text))));
 }
 
 // A banner for all sessions whose key is weak, and one for those whose ends know each other weakly.
 function warn({ weak, weakly_authenticated: weakly }) {
   const tell = (name, kind, count, text) => banner(name, count === 0 ? null : { kind, text, href: '#help-weak', link: 'Help' });
   tell('weak', 'bad', weak, `${plural(weak, 'weak session')}: anyone who saw the exchange finds the 8-bit key in 256 tries.`);
-  tell('weakly', 'doubt', weakly, `${plural(weakly, 'weakly authenticated session')}: somebody in the middle could have posed as either end.`);
+  tell('weakly', 'doubt', weakly, `${plural(weakly, 'weakly authenticated session')}: someone in the middle may have posed as either end.`);
 }
 
 // A session with all that is known about it.

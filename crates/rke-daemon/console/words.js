@@ -14,9 +14,9 @@ export function bytes(count) {
 }
 
 export function milliseconds(value) {
-  if (value >= 10000) return `${Math.round(value / 1000)} s`;
-  if (value >= 100) return `${Math.round(value)} ms`;
-  return `${value.toFixed(value >= 10 ? 0 : 1)} ms`;
+  if (value >= 9950) return `${Math.round(value / 1000)} s`;
+  if (value >= 999.5) return `${(value / 1000).toFixed(1)} s`;
+  return `${value.toFixed(value >= 9.95 ? 0 : 1)} ms`;
 }
 
 const STEPS = [[86400, 'day'], [3600, 'hour'], [60, 'minute'], [1, 'second']];
@@ -25,12 +25,6 @@ const STEPS = [[86400, 'day'], [3600, 'hour'], [60, 'minute'], [1, 'second']];
 export function span(seconds) {
   const [size, unit] = STEPS.find(([size]) => seconds >= size) ?? STEPS[3];
   return plural(Math.max(0, Math.floor(seconds / size)), unit);
-}
-
-// "58m": the same for narrow places.
-export function shortSpan(seconds) {
-  const [size, unit] = STEPS.find(([size]) => seconds >= 2 * size) ?? STEPS[3];
-  return `${Math.max(0, Math.ceil(seconds / size))}${unit[0]}`;
 }
 
 // "14:03", with the day where it is another one.
@@ -46,6 +40,12 @@ export function exactly(time) {
   return time.toLocaleString('en-GB', { ...day, hour: '2-digit', minute: '2-digit', second: '2-digit', timeZoneName: 'short' });
 }
 
+// A text that begins with a capital letter.
+export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+// What went wrong with a RAIDA. The API says "no answer".
+export const faultName = (fault) => (fault === 'no answer' ? 'no response' : fault);
+
 // "4, 7 and 12".
 export function list(items) {
   if (items.length < 2) return items.join('');
@@ -56,7 +56,7 @@ export function list(items) {
 export function until(seconds) {
   if (seconds <= 0) return 'expired';
   const [size, unit] = [[86400, 'd'], [3600, 'h'], [60, 'min'], [1, 's']].find(([size]) => seconds >= 2 * size) ?? [1, 's'];
-  return `in ${Math.ceil(seconds / size)} ${unit}`;
+  return `in ${Math.max(1, Math.floor(seconds / size))} ${unit}`;
 }
 
 // "4 min ago", and the time of day for what is older than an hour.
@@ -80,7 +80,7 @@ export function shortName(name, longest = LONGEST_NAME) {
   return `${name.slice(0, head)}…${name.slice(name.length - (longest - 1 - head))}`;
 }
 
-// A name that may break at its dots, as pieces for `make`.
+// A name or a path that may break after its dots and slashes, as pieces for `make`.
 export function breakable(name) {
-  return name.split(/(?<=\.)/).flatMap((part, at) => (at === 0 ? [part] : [document.createElement('wbr'), part]));
+  return name.split(/(?<=[./])/).flatMap((part, at) => (at === 0 ? [part] : [document.createElement('wbr'), part]));
 }

@@ -3,6 +3,7 @@
 
 import { hasToken, keepToken } from '/console/api.js';
 import { byId, make, show, write } from '/console/dom.js';
+import { breakable } from '/console/words.js';
 import { introduction, operations } from './introduction.js';
 import { operation } from './operation.js';
 import { send } from './request.js';
@@ -59,7 +60,7 @@ const searched = (one) => [one.method, one.path, one.summary, one.operationId, o
 
 const entry = (one) => make('li', { 'data-operation': true }, make('a', { href: `#${one.operationId}` },
   make('span', { class: `method ${one.method}` }, one.method.toUpperCase()), ' ',
-  make('span', { class: 'path' }, one.path.replace('/api/rke/', ''))));
+  make('span', { class: 'path' }, breakable(one.path.replace('/api/rke/', '')))));
 
 // `rke dev` says which session can be opened here.
 async function propose() {

@@ -32,6 +32,7 @@
 //! ```
 
 mod daemon;
+mod etsi;
 pub mod http;
 mod local_listen;
 mod monitor;
@@ -40,6 +41,9 @@ mod run_files;
 mod token;
 
 pub use daemon::{Daemon, Inherited, StartError};
-pub use local_listen::LocalListen;
-pub use monitor::{Monitor, MonitorError};
+pub use etsi::{
+    EtsiClient, EtsiListen, EtsiListener, EtsiPeer, EtsiServer, EtsiStartError, EtsiTlsFiles, SaeIdentity,
+};
+pub use local_listen::{Interface, LocalListen, LocalListenError};
+pub use monitor::Monitor;
 pub use other_end::{OtherEnd, OtherEndError};

@@ -71,7 +71,7 @@ impl Journal {
         let subject = Subject { session: id, domain: domain.clone(), page };
         let (key_bits, authenticated) = (row.origin.form.key_bits(), row.origin.authenticated().name());
         let created = Event::SessionCreated { domain, from_cache, key_bits, confirmed, authenticated };
-        self.audit.record_of(id, created);
+        self.audit.record_of(*id.as_bytes(), created);
         self.activity.session_created(subject, from_cache);
     }
 
@@ -83,7 +83,8 @@ impl Journal {
 
     /// A session's expiry was postponed.
     pub fn session_renewed(&self, subject: Subject) {
-        self.audit.record_of(subject.session, Event::SessionRenewed { domain: subject.domain.clone() });
+        self.audit
+            .record_of(*subject.session.as_bytes(), Event::SessionRenewed { domain: subject.domain.clone() });
         self.activity.session_renewed(subject);
     }
 
@@ -101,7 +102,7 @@ impl Journal {
             How::Expiry => Event::SessionExpired { domain },
             How::Drop => Event::SessionDropped { domain },
         };
-        self.audit.record_of(subject.session, event);
+        self.audit.record_of(*subject.session.as_bytes(), event);
         self.activity.session_ended(subject, how, deletion)
     }
 
@@ -114,6 +115,11 @@ impl Journal {
     /// Memory was scanned for the key of a session that has ended.
     pub fn memory_scanned(&self, ended: Number, scan: MemoryScan) {
         self.activity.memory_scanned(ended, scan);
+    }
+
+    /// Keys with this label were derived from a session's key and have left the daemon.
+    pub fn keys_exported(&self, id: SessionId, domain: Domain, label: &str, count: usize) {
+        self.audit.record_of(*id.as_bytes(), Event::KeysExported { domain, label: label.to_owned(), count });
     }
 
     /// Cached keys, of one domain or all, were removed on request.

@@ -1,5 +1,5 @@
 //! Access to the machine for both ends of an exchange: the UDP loop around a round, wallets, the
-//! RAIDA directory, a data directory with sealed files, and what both ends do with a session's key. The daemon, the
+//! RAIDA directory, a data directory with sealed files, an audit log, and what both ends do with a session's key. The daemon, the
 //! RAIDA nodes and the Content Server all build on it.
 //!
 //! A secret in a sealed file of a data directory:
@@ -29,10 +29,12 @@
 //! ```
 
 pub mod abrupt;
+pub mod audit;
 pub mod data_dir;
 pub mod directory;
 pub mod durable;
 pub mod echo;
+pub mod exports;
 pub mod framing;
 pub mod monitored;
 pub mod own_file;

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use rke_proto::coin::CoinId;
+use rke_proto::export::Export;
 use rke_proto::handshake::KeyId;
 use rke_proto::{Bitmap, ContentServerId, Form};
 
+use crate::exports::{ExportError, Exports};
 use crate::streams::{Direction, StreamKey};
 use crate::usage::{KeyError, KeyUse};
 
@@ -35,15 +37,23 @@ pub trait SessionKeys: Send + Sync {
         key_use: KeyUse,
         work: &mut dyn FnMut(&[u8; 32]),
     ) -> Result<(), KeyError>;
+
+    /// Which keys may be exported, and how many were.
+    fn exports(&self) -> &Exports;
+
+    /// Counts and records keys with this label that have been derived from a session's key and are leaving.
+    fn note_exports(&self, session: &HeldSession, label: &str, count: usize);
 }
 
-/// A key of a session for data. `docs/protocol.md` section 7.
+/// A key of a session. `docs/protocol.md` section 7.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DataKey {
     /// That of `encrypt` and `decrypt`.
     Encrypt,
     /// That of `seal` and `open`.
     Seal,
+    /// That which exported keys are derived from.
+    Export,
 }
 
 /// What may be shown about a session that an end holds the key of.
@@ -89,6 +99,42 @@ pub fn with_key<R>(
         result = work.take().map(|work| work(key));
     })?;
     result.ok_or(KeyError::NotFound)
+}
+
+/// Derives a key that leaves a session, and lets `use_key` use it once, on a stack that is wiped afterwards.
+///
+/// # Errors
+/// [`ExportError`]; then `use_key` has not been called.
+pub fn export(
+    keys: &dyn SessionKeys,
+    key_id: &KeyId,
+    export: &Export<'_>,
+    use_key: impl FnOnce(&[u8]),
+) -> Result<(), ExportError> {
+    keys.exports().check(export.label())?;
+    let session = strong_session(keys, key_id)?;
+    with_key(keys, key_id, DataKey::Export, KeyUse::Export, |key| export.derive(key, use_key))?;
+    keys.note_exports(&session, export.label(), 1);
+    Ok(())
+}
+
+/// Lets `work` use once the key that exported keys are derived from.
+///
+/// # Errors
+/// [`ExportError`]; then `work` has not been called.
+pub fn with_export_key<R>(
+    keys: &dyn SessionKeys,
+    key_id: &KeyId,
+    work: impl FnOnce(&[u8; 32]) -> R,
+) -> Result<R, ExportError> {
+    strong_session(keys, key_id)?;
+    Ok(with_key(keys, key_id, DataKey::Export, KeyUse::Export, work)?)
+}
+
+/// The session, if its ends know each other well enough to export keys.
+fn strong_session(keys: &dyn SessionKeys, key_id: &KeyId) -> Result<HeldSession, ExportError> {
+    let session = keys.session(key_id).ok_or(KeyError::NotFound)?;
+    if session.form == Form::Wide { Ok(session) } else { Err(ExportError::NotStrong) }
 }
 
 /// The use of one of these keys by one stream.

@@ -6,7 +6,7 @@ use hmac::Mac;
 use rke_secret::{Secret, SecretError};
 
 use crate::KeyContext;
-use crate::cipher::hmac_over;
+use crate::cipher::{HMAC_LEN, hmac_over};
 use crate::coin::{COIN_PAIR_LEN, CoinPair};
 
 /// Length of a master secret, and of a wide share and of a key.
@@ -50,14 +50,34 @@ impl ShareKind {
     }
 }
 
-/// HKDF-Expand (RFC 5869, SHA-256) into `out`, which is at most one HMAC long: then it is `HMAC(secret, info || 01)`.
+/// The most parts of an info, with the previous block and the counter.
+const MAX_PARTS: usize = 10;
+
+/// HKDF-Expand (RFC 5869, SHA-256) into `out`, which is at most 255 HMACs long.
 /// Written out because hkdf's type refuses the 1-byte secret of narrow shares.
 pub(crate) fn expand(secret: &[u8], info: &[&[u8]], out: &mut [u8]) {
-    let mut parts = [&[][..]; 8];
-    parts[..info.len()].copy_from_slice(info);
-    parts[info.len()] = &[1];
-    let block = hmac_over(secret, &parts[..=info.len()]).finalize().into_bytes();
+    let mut previous = None;
+    for (counter, out) in (1..=u8::MAX).zip(out.chunks_mut(HMAC_LEN)) {
+        previous = Some(expand_block(secret, previous.as_ref(), info, counter, out));
+    }
+}
+
+/// Writes one block to `out`, or its start if `out` is shorter, and returns it whole.
+fn expand_block(
+    secret: &[u8],
+    previous: Option<&[u8; HMAC_LEN]>,
+    info: &[&[u8]],
+    counter: u8,
+    out: &mut [u8],
+) -> [u8; HMAC_LEN] {
+    let counter = [counter];
+    let mut parts = [&[][..]; MAX_PARTS];
+    parts[0] = previous.map_or(&[], |previous| previous);
+    parts[1..=info.len()].copy_from_slice(info);
+    parts[info.len() + 1] = &counter;
+    let block = hmac_over(secret, &parts[..info.len() + 2]).finalize().into_bytes();
     out.copy_from_slice(&block[..out.len()]);
+    block.into()
 }
 
 /// A RAIDA's share: writes the bytes of a share of that width to the start of `out`, and leaves the rest.

@@ -36,6 +36,7 @@ pub mod cursor;
 pub mod derive;
 pub mod directory;
 pub mod envelope;
+pub mod export;
 pub mod form;
 pub mod handshake;
 pub mod header;

@@ -33,6 +33,7 @@
 //! # }
 //! ```
 
+mod audit;
 mod clock;
 pub mod content_server;
 pub mod dns;

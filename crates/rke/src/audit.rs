@@ -1,12 +1,11 @@
-//! `rke audit …`: checks that an audit log is as the daemon wrote it, and prints the tag that stands for a session
+//! `rke audit …`: checks that an audit log is as the program that keeps it wrote it, and prints the tag that stands for a session
 //! in it.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
-use rke_engine::audit::{AuditKey, Check, Finding, Report, Wrong, verify};
 use rke_engine::model::session_id::SessionId;
-use rke_host::data_dir::{Role, read_sealer};
+use rke_host::audit::{AuditKey, Check, Finding, Report, Wrong, verify};
 use rke_secret::process::{Inspection, harden};
 
 use crate::cli::AuditCommand;
@@ -16,7 +15,7 @@ use crate::words::{counted, in_words};
 /// The most findings to print.
 const MAX_PRINTED: usize = 20;
 
-/// The audit log is not what the daemon wrote. This is a result of the check, not a failure to check.
+/// The audit log is not what was written. This is a result of the check, not a failure to check.
 #[derive(Debug, thiserror::Error)]
 #[error("the audit log is BROKEN")]
 pub(crate) struct Broken;
@@ -47,12 +46,14 @@ fn look(files: &[PathBuf], data_dir: Option<&Path>) -> Result<Report> {
 }
 
 fn no_key(error: impl std::fmt::Display) -> anyhow::Error {
-    anyhow!("{error}; --data-dir must name the daemon's data folder; run this command as the daemon's user")
+    anyhow!(
+        "{error}; --data-dir must name the data folder of the program that keeps the log; run this command as its user"
+    )
 }
 
 fn tag(session: &str, data_dir: &Path) -> Result<String> {
-    let session = SessionId::parse(session).context("a session's id has 32 hex digits")?;
-    Ok(AuditKey::of(&read_sealer(data_dir, Role::Daemon).map_err(no_key)?)?.tag(session))
+    let session = SessionId::parse(session).context("a session's id, or a key's, has 32 hex digits")?;
+    Ok(AuditKey::at(data_dir).map_err(no_key)?.tag(session.as_bytes()))
 }
 
 fn print(report: &Report, files: &[PathBuf], data_dir: Option<&Path>) -> Result<()> {
@@ -83,7 +84,7 @@ fn text(report: &Report, files: &[PathBuf], data_dir: Option<&Path>) -> String {
     if report.torn > 0 {
         let torn = torn(report.torn);
         lines.push(format!(
-            "{torn} torn, by a daemon that was killed or a disk that was full; the log itself reports that."
+            "{torn} torn, by a program that was killed or a disk that was full; the log itself reports that."
         ));
     }
     if report.lost > 0 {
@@ -114,7 +115,7 @@ fn mistake(report: &Report, files: &[PathBuf], data_dir: Option<&Path>) -> Optio
         let folder = folder.display();
         return Some(format!(
             "Not one line is sealed with the key in {folder}: --data-dir may be the wrong one. It must name the folder of the \
-             daemon that wrote this log."
+             program that wrote this log."
         ));
     }
     let goes_back = |found: &Finding| {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use rke_daemon::Daemon;
+use rke_daemon::{Daemon, EtsiListener};
 use rke_host::data_dir::{Role, claim};
 use rke_secret::process::{Inspection, harden};
 
@@ -21,7 +21,7 @@ pub(crate) fn run(options: ServeOptions) -> Result<()> {
     if options.check_config {
         return check(&settings, options.config.as_deref());
     }
-    let log_filter = log::start(&settings.log, settings.process.log_format).map_err(WrongSettings)?;
+    let log_filter = log::start(&settings.process.log, settings.process.log_format).map_err(WrongSettings)?;
     // The sandbox can only make a folder writable that exists.
     claim(&settings.daemon.fixed.data_dir, Role::Daemon)?;
     let sandbox = settings.sandbox();
@@ -31,7 +31,16 @@ pub(crate) fn run(options: ServeOptions) -> Result<()> {
     runtime.block_on(async {
         let mut orders = Orders::listen()?;
         let close = || sandbox.close();
-        let daemon = Daemon::start_on(settings.daemon.clone(), systemd::inherited()?, close).await?;
+        // While the process still has all its rights.
+        let etsi = match &settings.etsi {
+            Some(etsi) => Some((EtsiListener::bind(&etsi.listen).await?, &etsi.peers)),
+            None => None,
+        };
+        let mut daemon = Daemon::start_on(settings.daemon.clone(), systemd::inherited()?, close).await?;
+        if let Some((listener, peers)) = etsi {
+            tracing::info!(address = %listener.address(), "keys are served by ETSI GS QKD 014");
+            daemon.serve_etsi(listener, peers);
+        }
         systemd.ready();
         tell_where(&settings, &daemon);
         let running = Running { options, settings, sandbox, log_filter, systemd, daemon };
@@ -66,7 +75,7 @@ fn tell_where(settings: &ServeSettings, daemon: &Daemon) {
 fn check(settings: &ServeSettings, file: Option<&Path>) -> Result<()> {
     // That includes a private key for TLS.
     harden(Inspection::Refused).context("cannot harden the process")?;
-    log::parse(&settings.log).map_err(WrongSettings)?;
+    log::parse(&settings.process.log).map_err(WrongSettings)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     runtime.block_on(Daemon::check(&settings.daemon)).map_err(|error| WrongSettings(error.into()))?;
     let read = match file {
@@ -109,10 +118,11 @@ impl Running {
     async fn reload(&self) -> Result<()> {
         let wanted = self.options.clone().settle()?;
         self.sandbox.expect_readable(&wanted.sandbox(), "daemon")?;
-        let filter = log::parse(&wanted.log)?;
+        let filter = log::parse(&wanted.process.log)?;
         let mut fixed = self.daemon.reload(wanted.daemon).await?;
         self.log_filter.change(filter)?;
         fixed.extend(self.settings.process.differences(&wanted.process));
+        fixed.extend((self.settings.etsi != wanted.etsi).then_some("etsi"));
         tracing::info!("the configuration was read again");
         for setting in fixed {
             tracing::warn!(setting, "has changed; restart to apply it");

@@ -1,4 +1,6 @@
-//! Errors and numbers as text.
+//! Errors, numbers and places as text.
+
+use std::net::SocketAddr;
 
 /// The error and its causes. A cause that the text already contains is left out: many errors include their cause.
 pub(crate) fn in_words(error: &anyhow::Error) -> String {
@@ -14,4 +16,19 @@ pub(crate) fn in_words(error: &anyhow::Error) -> String {
 /// A number of things: `1 file`, `2 files`.
 pub(crate) fn counted(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+/// Lines that say where things are.
+pub(crate) fn places(places: &[(&str, String)]) -> Vec<String> {
+    let width = places.iter().map(|(what, _)| what.len()).max().unwrap_or_default() + 2;
+    places.iter().map(|(what, place)| format!("  {what:<width$} {place}")).collect()
+}
+
+/// Where the nodes of a network are, RAIDA 0 first.
+pub(crate) fn nodes(addresses: &[SocketAddr]) -> (&'static str, String) {
+    let range = match addresses {
+        [first, .., last] => format!("{first} to {last} (UDP)"),
+        _ => String::new(),
+    };
+    ("25 RAIDA nodes", range)
 }

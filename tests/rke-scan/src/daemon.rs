@@ -131,13 +131,29 @@ impl Drop for Program {
     }
 }
 
-/// The address of the daemon's API.
+/// Length of a token, in hex digits.
+const TOKEN_LEN: usize = 64;
+
+/// The API of a daemon, or the one that a Content Server has for its application.
 #[derive(Clone, Copy)]
-pub(crate) struct Api(pub(crate) SocketAddr);
+pub(crate) struct Api {
+    address: SocketAddr,
+    token: Option<[u8; TOKEN_LEN]>,
+}
 
 impl Api {
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Self { address, token: None }
+    }
+
+    /// With the token in a file.
+    pub(crate) fn with_token(address: SocketAddr, file: &Path) -> Result<Self> {
+        let text = std::fs::read(file)?;
+        Ok(Self { address, token: Some(*text.first_chunk().context("no token")?) })
+    }
+
     pub(crate) fn connect(self) -> Result<TcpStream> {
-        let stream = TcpStream::connect(self.0).context("cannot reach the daemon")?;
+        let stream = TcpStream::connect(self.address).context("cannot reach the program")?;
         stream.set_read_timeout(Some(Duration::from_secs(20)))?;
         Ok(stream)
     }
@@ -145,8 +161,15 @@ impl Api {
     /// Sends a GET and gives the connection, to read the answer from or to hang up.
     pub(crate) fn send(self, target: &str) -> Result<TcpStream> {
         let mut stream = self.connect()?;
-        write!(stream, "GET /api/rke/{target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+        write!(stream, "{}\r\n", self.head("GET", target))?;
         Ok(stream)
+    }
+
+    /// The head of a request, to which headers can be added.
+    pub(crate) fn head(self, method: &str, target: &str) -> String {
+        let token = self.token.as_ref().map(|token| String::from_utf8_lossy(token).into_owned());
+        let token = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
+        format!("{method} /api/rke/{target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{token}")
     }
 
     /// The status and the body of a response.

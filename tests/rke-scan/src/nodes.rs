@@ -2,6 +2,8 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,12 +14,14 @@ use rke_proto::{Challenge, ClientSn, ContentServerId, Envelope, KeyContext, KeyS
 use rke_secret::Secret;
 
 use crate::client::Client;
-use crate::daemon::Program;
+use crate::daemon::{Api, Program};
+use crate::ledger::Keeps;
 use crate::needles::{Needles, Source};
 use crate::network::{CS_ID, DOMAIN, Network, random};
 use crate::process::{Scan, scan, scan_at_exit};
 use crate::report::{Expected, Report};
-use crate::subject::{Memory, Plan};
+use crate::stream::use_streams;
+use crate::subject::{Memory, Plan, use_session};
 
 /// Runs both, a quarter as often as the daemon: each run is a process of its own.
 pub(crate) fn run_all(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
@@ -115,7 +119,7 @@ pub(crate) fn scan_living(
 }
 
 /// Seconds that a client's key lives: time enough for all that is done with it, on a machine that has other work too.
-const KEY_LIFETIME: u64 = 4;
+const KEY_LIFETIME: u64 = 8;
 
 /// A Content Server makes 25 master secrets, preloads them and ends; then it serves a client.
 fn content_server(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
@@ -185,10 +189,12 @@ pub(crate) fn start_serving(
 
 /// A client opens sessions in every way, has one forgotten and lets one expire; then the server ends.
 fn serve(plan: &Plan<'_>, report: &mut Report, network: &Network, data_dir: &Path) -> Result<()> {
-    let flags = format!(" --key-lifetime {KEY_LIFETIME}");
-    let (program, address) = start_serving(plan, network, data_dir, &flags)?;
+    let flags = format!(" --key-lifetime {KEY_LIFETIME} --api 127.0.0.1:0");
+    let (mut program, address) = start_serving(plan, network, data_dir, &flags)?;
     let client = Client { network, address };
-    let mut needles = plan.runtime.block_on(use_and_forget(plan, report, &client, &program))?;
+    let application = application_of(&mut program, data_dir)?;
+    let mut needles =
+        plan.runtime.block_on(use_and_forget(plan, report, &client, (&program, application)))?;
     // All its life, and up to a second more until it is swept.
     thread::sleep(Duration::from_millis(1000 * KEY_LIFETIME + 1200));
     report.add(plan, "its clients' keys", "gone", Expected::Nothing, &scan(program.process(), &needles)?);
@@ -199,13 +205,22 @@ fn serve(plan: &Plan<'_>, report: &mut Report, network: &Network, data_dir: &Pat
     Ok(())
 }
 
-/// One session is forgotten while data flows in it, one goes on, and the client of one never proves that it has the
-/// key. Returns the secrets of all.
+/// The interface by which the application of a Content Server uses the keys of its sessions.
+fn application_of(program: &mut Program, data_dir: &Path) -> Result<Api> {
+    let address = program.wait_for_line(|line| {
+        let rest = line.strip_prefix("Its application can use the keys at ")?;
+        rest.split(',').next()?.parse().ok()
+    })?;
+    Api::with_token(address, &data_dir.join("token"))
+}
+
+/// One session is forgotten while data flows in it and its application encrypts with its key, one goes on, and the client
+/// of one never proves that it has the key. Returns the secrets of all.
 async fn use_and_forget(
     plan: &Plan<'_>,
     report: &mut Report,
     client: &Client<'_>,
-    program: &Program,
+    (program, application): (&Program, Api),
 ) -> Result<Needles> {
     let (network, context) = (client.network, new_context()?);
     let [mut first, mut all, mut alive] = [(); 3].map(|()| plan.needles());
@@ -214,9 +229,12 @@ async fn use_and_forget(
     client.check_shares(context).await?;
     let tunnel = client.attach(&forgotten).await?;
     let unconfirmed = client.exchange(new_context()?).await?;
-    network.add_needles(&mut first)?;
-    network.add_needles(&mut all)?;
-    let in_use = network.add_needles(&mut alive)?;
+    let key_id = hex::encode(forgotten.session.key_id);
+    use_session(application, &key_id, 30_000)?;
+    let streams = [use_streams(application, &key_id, 100_000)?];
+    network.add_needles_with(&mut first, &streams, Keeps::Nothing)?;
+    network.add_needles_with(&mut all, &streams, Keeps::Nothing)?;
+    let in_use = network.add_needles_with(&mut alive, &streams, Keeps::Nothing)?;
     network.turn_page();
     client.resume(&forgotten).await?.confirm().await?;
     network.add_needles(&mut all)?;
@@ -227,7 +245,23 @@ async fn use_and_forget(
     report.add(plan, "Content Server", "alive", plan.memory.alive(), &scan_alive);
 
     drop(unconfirmed);
+    let used = Arc::new(AtomicUsize::new(0));
+    let load = thread::spawn({
+        let used = Arc::clone(&used);
+        move || {
+            while use_session(application, &key_id, 30_000).is_ok()
+                && use_streams(application, &key_id, 300_000).is_ok()
+            {
+                used.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    });
+    while used.load(Ordering::Relaxed) == 0 && !load.is_finished() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    ensure!(used.load(Ordering::Relaxed) > 0, "the application could not use the key");
     tokio::try_join!(client.forget(&forgotten), tunnel.broken_off())?;
+    ensure!(load.join().is_ok(), "the application panicked");
     // It takes notice of the client that hung up.
     tokio::time::sleep(Duration::from_millis(100)).await;
     report.add(plan, "forgotten key", "gone", Expected::Nothing, &scan(program.process(), &first)?);

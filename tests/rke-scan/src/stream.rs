@@ -1,4 +1,4 @@
-//! Bodies that go through a daemon in chunks: sealed, opened and encrypted. A sealed stream has a key of
+//! Bodies that go through a daemon, or a Content Server, in chunks: sealed, opened and encrypted. A sealed stream has a key of
 //! its own, which is looked for as well.
 
 use std::io::{Read, Write};
@@ -25,7 +25,7 @@ pub(crate) fn use_streams(api: Api, id: &str, len: usize) -> Result<Start> {
 
 fn post(api: Api, path: &str, id: &str, body: &[u8]) -> Result<Vec<u8>> {
     let mut stream = api.connect()?;
-    let head = format!("POST /api/rke/{path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
+    let head = api.head("POST", path);
     write!(stream, "{head}x-rke-session: {id}\r\ncontent-length: {}\r\n\r\n", body.len())?;
     // The response begins before all is sent.
     let mut sending = stream.try_clone()?;

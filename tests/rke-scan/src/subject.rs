@@ -130,7 +130,7 @@ impl Subject {
         } else {
             network.read_seeds_of(program.process());
         }
-        Ok(Self { api: Api(address), program, network, needles, memory: plan.memory })
+        Ok(Self { api: Api::new(address), program, network, needles, memory: plan.memory })
     }
 
     /// Output that may explain why a scenario failed.

@@ -6,20 +6,22 @@ use anyhow::Result;
 use crate::attack::attack;
 use crate::dependencies::deny;
 use crate::dist::dist;
-use crate::erase::{Extent, FaultInjection, Length, Program};
-use crate::instructions::{Counts, instructions};
+use crate::erase::{Extent, Length, Program};
+use crate::foreign::foreign;
 use crate::needs::look_at_needs;
 use crate::networks::{Table, networks};
 use crate::publish::publish;
 use crate::schemathesis::ask_built;
 use crate::valgrind::valgrind;
-use crate::{cargo, cargo_with, timed, while_waiting};
+use crate::{cargo, cargo_with, timed};
+use release::ReleaseChecks;
 
+pub(crate) mod release;
 mod workspace;
 
 /// The parts that [`Length::Ordinary`] leaves to [`Length::Long`].
 const LEFT_TO_THE_LONG_RUN: [&str; 7] = [
-    "180 of 200 runs of each memory scan (cargo xtask test --long)",
+    "195 of 200 runs of each memory scan (cargo xtask test --long)",
     "memory scans of the debug build (cargo xtask erase, or cargo xtask test --long)",
     "a handshake in every run of the simulation; one in 23 has one (cargo xtask test --long)",
     "the times of the console with 10,000 sessions (cargo xtask test --long)",
@@ -34,17 +36,21 @@ const LEFT_TO_THE_NETWORK: &str =
 
 pub(crate) fn test(extent: &Extent) -> Result<()> {
     timed("needs", || look_at_needs(extent))?;
+    let release = ReleaseChecks::start(&extent.arguments())?;
     timed("format and lints", || {
         cargo(&["fmt", "--all", "--check"])?;
         cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"])
     })?;
+    timed("foreign clients", foreign)?;
     // The next steps use the debug build of the program that this leaves.
     let repeated = timed("cargo test", workspace::test)?;
     timed("networks", || networks(Table::Print))?;
+    timed("Schemathesis", ask_built)?;
     timed("valgrind", valgrind)?;
     timed("attack", attack)?;
-    let counts = scan_and_count(extent)?;
+    let counts = timed("the rest of the release checks", || release.finish())?;
     if extent.length == Length::Long {
+        timed("debug build and its scans", || Program::debug()?.scan(extent))?;
         timed("simulation", simulation)?;
         timed("console with 10,000 sessions", console)?;
         timed("cargo-deny", deny)?;
@@ -71,23 +77,6 @@ fn not_checked(extent: &Extent, counts: Option<&str>) -> Vec<String> {
         .extend(counts.map(|why| format!("instruction counts: {why} (cargo xtask instructions --write)")));
     left_out.push(LEFT_TO_THE_NETWORK.to_owned());
     left_out
-}
-
-/// Most steps of a release build use only one core, so something else runs next to each. Scanning and
-/// counting need no quiet machine. Returns the result of [`instructions`].
-fn scan_and_count(extent: &Extent) -> Result<Option<String>> {
-    let release =
-        timed("release build, Schemathesis next to it", || while_waiting(Program::release, ask_built))?;
-    let faulty = timed("build with fault injection, release scans next to it", || {
-        while_waiting(FaultInjection::build, || release.scan(extent))
-    })?;
-    let counts = timed("instruction counts, scans with fault injection next to them", || {
-        while_waiting(|| instructions(Counts::Compare), || faulty.scan(extent.length))
-    })?;
-    if extent.length == Length::Long {
-        timed("debug build and its scans", || Program::debug()?.scan(extent))?;
-    }
-    Ok(counts)
 }
 
 /// The simulation with a handshake in every run, for which it takes an optimised build.

@@ -8,7 +8,7 @@ fn left_out(arguments: &[&str], counts: Option<&str>) -> String {
 fn a_run_says_all_that_it_has_not_checked() {
     let ordinary = left_out(&["--without", "swap"], Some("another compiler"));
     for part in [
-        "180 of 200",
+        "195 of 200",
         "debug build",
         "simulation",
         "licences",
@@ -20,6 +20,13 @@ fn a_run_says_all_that_it_has_not_checked() {
         assert!(ordinary.contains(part), "{part}: {ordinary}");
     }
     assert_eq!(left_out(&["--long"], None), LEFT_TO_THE_NETWORK);
+}
+
+#[test]
+fn the_process_next_to_the_tests_gets_the_extent_of_the_run() {
+    for arguments in [&["--long"][..], &[], &["--without", "swap", "--without", "core-dumps"]] {
+        assert_eq!(Extent::parse(arguments).expect("an extent").arguments(), arguments);
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from dataclasses import dataclass
@@ -101,6 +102,13 @@ def status() -> Call[Status]:
     return Call("GET", "/api/rke/status", _reading(Status))
 
 
+def export(session_id: str, label: str, context: bytes, length: int) -> Call[bytes]:
+    """Derives a key for another program."""
+    encoded = base64.b64encode(context).decode("ascii")
+    body = {"session_id": session_id, "label": label, "context": encoded, "length": length}
+    return Call("POST", "/api/rke/export", _exported, body=body)
+
+
 def session_path(session_id: str) -> str:
     """The path of a session, whatever characters its id has."""
     return f"/api/rke/session/{quote(session_id, safe='')}"
@@ -108,6 +116,11 @@ def session_path(session_id: str) -> str:
 
 def _reading(kind: Type[T]) -> Callable[[Mapping[str, Any]], T]:
     return lambda answer: read(kind, answer)
+
+
+def _exported(answer: Mapping[str, Any]) -> bytes:
+    # Invalid Base64 is a ValueError, which becomes an AnswerError.
+    return base64.b64decode(answer["key"], validate=True)
 
 
 def _deleted(answer: Mapping[str, Any]) -> int:

@@ -10,8 +10,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::response::{
-    Activity, Count, Created, Deleted, Encrypted, Found, Keys, Plain, Raidas, Renewed, Sealed, Sessions,
-    Shown, Status,
+    Activity, Count, Created, Deleted, Encrypted, Exported, Found, Keys, Plain, Raidas, Renewed, Sealed,
+    Sessions, Shown, Status,
 };
 
 /// Characters to escape in a query value: all except the unreserved ones of RFC 3986, and `/`.
@@ -165,6 +165,14 @@ fn with_associated(mut body: Value, associated: &[u8]) -> Value {
         body["associated_data"] = STANDARD.encode(associated).into();
     }
     body
+}
+
+/// Derives a key of `length` bytes, 16 to 64, for another program. The other end derives the same one from the same label,
+/// context and length.
+pub fn export(id: &str, label: &str, context: &[u8], length: usize) -> Call<Exported> {
+    let context = STANDARD.encode(context);
+    let body = json!({"session_id": id, "label": label, "context": context, "length": length});
+    Call::post("/api/rke/export", body)
 }
 
 /// Lists the cached keys.

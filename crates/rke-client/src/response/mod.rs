@@ -221,6 +221,14 @@ pub struct Sealed {
     pub sealed: Vec<u8>,
 }
 
+/// A key that has left a session.
+#[derive(Clone, Deserialize)]
+pub struct Exported {
+    /// The key.
+    #[serde(deserialize_with = "base64")]
+    pub key: Vec<u8>,
+}
+
 fn base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
     STANDARD
         .decode(String::deserialize(deserializer)?)

@@ -4,9 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use rke_engine::audit::AuditError;
 use rke_engine::discovery::ResolverError;
 use rke_engine::trust::TrustFileError;
+use rke_host::audit::AuditError;
 use rke_host::data_dir::DataDirError;
 use rke_host::directory::DirectoryError;
 

@@ -30,6 +30,7 @@ use tokio::time::{sleep, timeout};
 
 pub use self::error::StartError;
 use self::reload::Sources;
+use crate::etsi::{EtsiListener, EtsiPeer, EtsiServer};
 use crate::http;
 use crate::http::gate::{Admission, Refusals};
 use crate::http::wire::server::{Door, serve};
@@ -64,6 +65,7 @@ pub struct Daemon {
     stop: watch::Sender<bool>,
     servers: JoinSet<()>,
     keepers: JoinSet<()>,
+    etsi: Option<EtsiServer>,
     data_dir: Weak<DataDir>,
 }
 
@@ -104,10 +106,7 @@ impl Daemon {
         let listeners = listen(&config, inherited.tcp).await?;
         let addresses: Vec<SocketAddr> = listeners.iter().map(|(_, address)| *address).collect();
         let data_dir = Arc::new(DataDir::open(&fixed.data_dir, Role::Daemon, Sharing::Alone)?);
-        let audit = match &fixed.audit_log {
-            Some(path) => Audit::open(path, Arc::clone(&data_dir))?,
-            None => Audit::default(),
-        };
+        let audit = Audit::open_if_wanted(fixed.audit_log.as_deref(), &data_dir)?;
         let journal = Arc::new(Journal::new(audit));
         let mut files = RunFiles::default();
         let token = token(fixed.token, &data_dir, &mut files)?;
@@ -153,7 +152,19 @@ impl Daemon {
             tracing::info!(%address, "listening");
         }
         journal.daemon_started();
-        Ok(Self { addresses, sessions, admission, tls, files, stop, servers, keepers, data_dir: in_use })
+        let etsi = None;
+        Ok(Self {
+            addresses,
+            sessions,
+            admission,
+            tls,
+            files,
+            stop,
+            servers,
+            keepers,
+            etsi,
+            data_dir: in_use,
+        })
     }
 
     /// Reads everything that a start would read from the files named in the settings. It changes nothing and does
@@ -218,6 +229,13 @@ impl Daemon {
         }
     }
 
+    /// Serves SAEs from now on: keys of sessions with the Content Servers of these peers.
+    pub fn serve_etsi(&mut self, listener: EtsiListener, peers: &[EtsiPeer]) {
+        let (server, keeper) = EtsiServer::at_daemon(listener, &self.sessions, peers);
+        self.keepers.spawn(keeper);
+        self.etsi = Some(server);
+    }
+
     /// Returns if the sessions can still be reached; hangs if they cannot.
     pub fn prove_alive(&self) {
         self.sessions.count();
@@ -229,8 +247,18 @@ impl Daemon {
         let remote_deadline = Instant::now() + REMOTE_TIME;
         self.keepers.shutdown().await;
         let _ = self.stop.send(true);
+        let etsi = self.etsi.take();
+        let stop_etsi = async {
+            if let Some(etsi) = etsi {
+                etsi.stop().await;
+            }
+        };
         self.sessions.close();
-        let _ = tokio::join!(self.servers.join_all(), timeout(TUNNELS_TIMEOUT, self.sessions.stop_tunnels()));
+        let _ = tokio::join!(
+            self.servers.join_all(),
+            stop_etsi,
+            timeout(TUNNELS_TIMEOUT, self.sessions.stop_tunnels())
+        );
         let ended = self.sessions.stop();
         self.sessions.stop_remote_deletions(remote_deadline).await;
         self.sessions.journal().daemon_stopped(ended, self.sessions.count_remote_deletions());

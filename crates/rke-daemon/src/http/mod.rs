@@ -7,7 +7,7 @@
 mod api;
 pub mod fast;
 pub mod gate;
-mod message;
+pub(crate) mod message;
 #[cfg(test)]
 mod openapi;
 mod policy;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use rke_proto::cipher::add_schedule;
-use rke_proto::handshake::keys::{ctr_key, forget_proof, forget_token, seal_key};
+use rke_proto::handshake::keys::{ctr_key, export_key, forget_proof, forget_token, seal_key};
 use rke_proto::handshake::{ForgetProof, ForgetToken, KeyId, SessionSecrets};
 use rke_secret::memory_scan::Fingerprint;
 use rke_secret::{Secret, SecretError, SecretHandle};
@@ -24,7 +24,7 @@ pub enum SessionKey {
         /// The key of `encrypt` and `decrypt`. It is stored separately, because most requests need nothing else.
         cipher: Secret<32>,
         /// Everything else.
-        root: Box<Root>,
+        root: Root,
         /// In Unix seconds: when the key expires at the other end.
         lives_until: u32,
     },
@@ -74,7 +74,7 @@ impl SessionKey {
         let cipher = Secret::fill(|cipher| key.expose(|key| ctr_key(key, cipher)))?;
         // Computed now, so that a deletion has nothing to compute.
         let (token, proof) = key.expose(|key| (forget_token(key), forget_proof(key)));
-        let root = Box::new(Root { key, key_id, token, proof, usage: Usage::default() });
+        let root = Root { key, key_id, token, proof, usage: Usage::default() };
         let lives_until = lives_until.try_into().unwrap_or(u32::MAX);
         Ok((Self::Wide { cipher, root, lives_until }, resumption))
     }
@@ -87,10 +87,18 @@ impl SessionKey {
         }
     }
 
+    /// In Unix seconds: when the key expires at the other end. `None` if the other end has not said so.
+    pub(crate) fn lives_until(&self) -> Option<u32> {
+        match self {
+            Self::Narrow { .. } => None,
+            Self::Wide { lives_until, .. } => Some(*lives_until),
+        }
+    }
+
     /// The data needed to have it wiped at the other end. `None` if the other end has no message for that.
     pub fn farewell(&self) -> Option<Farewell> {
         let Self::Wide { root, lives_until, .. } = self else { return None };
-        let Root { key_id, token, proof, .. } = **root;
+        let Root { key_id, token, proof, .. } = *root;
         Some(Farewell { key_id, token, proof, lives_until: *lives_until })
     }
 
@@ -133,7 +141,10 @@ impl SessionKey {
         let Self::Wide { root, .. } = self else { return Ok(()) };
         add_schedule(fingerprint, &root.key)?;
         let sealing = Secret::fill(|sealing| root.key.expose(|key| seal_key(key, sealing)))?;
-        add_schedule(fingerprint, &sealing)
+        add_schedule(fingerprint, &sealing)?;
+        // No cipher's key, but the key itself is part of its schedule.
+        let exporting = Secret::fill(|exporting| root.key.expose(|key| export_key(key, exporting)))?;
+        add_schedule(fingerprint, &exporting)
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod domain_queue;
 mod ending;
+mod exporting;
 mod in_flight;
 #[cfg(feature = "made-up-sessions")]
 pub mod made_up;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::Timestamp;
+use rke_host::exports::Exports;
 pub use rke_host::streams::Nonce;
 use rke_host::wallet::WalletRoot;
 use rke_proto::cipher::{aes256_ctr, aes256_ctr_stack_use};
@@ -84,6 +86,7 @@ pub struct Sessions {
     suspend: SuspendWatch,
     wallet_root: ArcSwapOption<WalletRoot>,
     residues_found: AtomicU64,
+    exports: Exports,
     /// How requests for a session ended.
     outcomes: Mutex<BTreeMap<&'static str, u64>>,
     /// The nonces seen under each key that was used in a tunnel, so that no packet is accepted twice.
@@ -127,6 +130,7 @@ impl Sessions {
             suspend: SuspendWatch::new(),
             wallet_root: ArcSwapOption::new(wallet_root.map(Arc::new)),
             residues_found: AtomicU64::new(0),
+            exports: Exports::new(config.allow_export.clone()),
             outcomes: Mutex::default(),
             seen: Mutex::default(),
             journal,
@@ -144,6 +148,7 @@ impl Sessions {
         self.store.set_rules(store_rules(&config));
         self.keystore.set_limits(keys::Limits { ttl_hours: config.key_ttl_hours, max: config.max_keys });
         self.wallet_root.store(wallet_root.map(Arc::new));
+        self.exports.set_labels(config.allow_export.clone());
         self.config.store(Arc::new(config));
     }
 

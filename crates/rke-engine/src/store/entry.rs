@@ -11,6 +11,7 @@ use crate::model::usage::{UsageLimits, UsedUp};
 
 /// A session in the store.
 pub(super) struct Entry {
+    pub(super) id: SessionId,
     pub(super) session: NewSession,
     /// Times shown to people, in Unix seconds.
     created_at: u32,
@@ -28,10 +29,11 @@ pub(super) struct Entry {
 
 impl Entry {
     /// A session that is opened at `created`.
-    pub(super) fn new(session: NewSession, rules: &SessionLimits, created: Moment) -> Self {
+    pub(super) fn new(id: SessionId, session: NewSession, rules: &SessionLimits, created: Moment) -> Self {
         let (time, deadline) = (wall_clock(), created.after(rules.ttl));
         let (created_at, expires_at) = (seconds(time), seconds_after(time, rules.ttl));
         let mut entry = Self {
+            id,
             session,
             created_at,
             expires_at,
@@ -96,15 +98,16 @@ impl Entry {
             | KeyUse::DecryptMore
             | KeyUse::Send(_)
             | KeyUse::Receive
-            | KeyUse::Tunnel => (),
+            | KeyUse::Tunnel
+            | KeyUse::Export => (),
         }
         self.note_change();
         Ok(())
     }
 
-    pub(super) fn row(&self, id: SessionId) -> SessionInfo {
+    pub(super) fn row(&self) -> SessionInfo {
         SessionInfo {
-            session_id: id.to_string(),
+            session_id: self.id.to_string(),
             created_at: timestamp(self.created_at),
             expires_at: timestamp(self.expires_at),
             encrypt_count: self.encrypt_count,
@@ -112,6 +115,7 @@ impl Entry {
             from_cache: self.session.from_cache,
             origin: self.session.origin.clone(),
             key_id: self.session.key.key_id(),
+            lives_until: self.session.key.lives_until(),
         }
     }
 }

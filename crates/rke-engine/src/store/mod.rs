@@ -232,7 +232,7 @@ impl Store {
     /// What may be shown about a session. `None` as in [`Store::remove`].
     pub fn row(&self, id: SessionId) -> Option<SessionInfo> {
         let now = Moment::now();
-        self.shared.shard(id).live(id, now).map(|entry| entry.row(id))
+        self.shared.shard(id).live(id, now).map(|entry| entry.row())
     }
 
     /// The page that opened a session. `None` if no page did, or as in [`Store::remove`].
@@ -247,8 +247,8 @@ impl Store {
         let (now, mut stored, mut rows) = (Moment::now(), 0, Vec::new());
         self.shared.each(|shard| {
             stored += shard.len();
-            let seen = shard.all_live(now).filter(|(_, entry)| viewer.sees(entry.session.page.as_ref()));
-            rows.extend(seen.map(|(id, entry)| (entry.created, entry.row(id))));
+            let seen = shard.all_live(now).filter(|entry| viewer.sees(entry.session.page.as_ref()));
+            rows.extend(seen.map(|entry| (entry.created, entry.row())));
         });
         rows.sort_by_key(|(created, _)| *created);
         let total = if *viewer == Viewer::Program { stored } else { rows.len() };

@@ -71,6 +71,8 @@ pub struct SessionInfo {
     pub origin: Arc<KeyOrigin>,
     /// The name of its key at both ends. `None` for a narrow key.
     pub key_id: Option<KeyId>,
+    /// In Unix seconds: when the key expires at the other end, if it says so.
+    pub lives_until: Option<u32>,
 }
 
 /// No room for another session.

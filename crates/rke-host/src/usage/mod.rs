@@ -50,6 +50,8 @@ pub enum KeyUse {
     Receive,
     /// Data went through a tunnel under the tunnel's own keys, in either direction.
     Tunnel,
+    /// Derivation of a key that leaves the session.
+    Export,
 }
 
 impl KeyUse {
@@ -58,7 +60,7 @@ impl KeyUse {
         match self {
             Self::Encrypt(bytes) | Self::Send(bytes) => (1, bytes as u64),
             Self::EncryptMore(bytes) => (0, bytes as u64),
-            Self::Decrypt | Self::DecryptMore | Self::Receive | Self::Tunnel => (0, 0),
+            Self::Decrypt | Self::DecryptMore | Self::Receive | Self::Tunnel | Self::Export => (0, 0),
         }
     }
 }

@@ -32,7 +32,7 @@ pub enum WalletError {
     #[error("it leads out of the folder that --wallet-root names")]
     Outside,
     /// It does not exist, or cannot be read.
-    #[error("cannot open the wallet folder {path}: {source}")]
+    #[error("cannot open the wallet folder {path}: {source}{}", hint_of_private_tmp(.path, .source))]
     Unreadable {
         path: PathBuf,
         /// The system's error.
@@ -57,6 +57,17 @@ pub enum WalletError {
     /// There is no secret memory left to read the coins into.
     #[error(transparent)]
     Secret(#[from] SecretError),
+}
+
+/// A folder that the client sees and the daemon does not.
+fn hint_of_private_tmp(path: &Path, source: &io::Error) -> &'static str {
+    let is_temporary = ["/tmp", "/var/tmp"].iter().any(|folder| path.starts_with(folder));
+    match source.kind() {
+        io::ErrorKind::NotFound if is_temporary => {
+            "; a daemon that runs as a service may have a /tmp of its own (PrivateTmp=yes): put the wallet into another folder"
+        }
+        _ => "",
+    }
 }
 
 fn join_skipped(skipped: &[String]) -> String {

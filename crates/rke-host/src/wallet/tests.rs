@@ -184,6 +184,19 @@ fn each_wrong_path_has_its_own_error() {
 }
 
 #[test]
+fn a_missing_wallet_in_tmp_may_be_missing_for_the_daemon_only() {
+    let says = |path: &str| holds_coins(&Wallet::at(path), &[]).expect_err("an error").to_string();
+    for (path, is_temporary) in [
+        ("/tmp/no/wallet", true),
+        ("/var/tmp/no-wallet", true),
+        ("/nowhere", false),
+        ("/tmpfs/wallet", false),
+    ] {
+        assert_eq!(says(path).contains("PrivateTmp=yes"), is_temporary, "{}", says(path));
+    }
+}
+
+#[test]
 fn a_look_counts_what_can_be_used_where_and_names_what_cannot() {
     let wallet = wallet();
     assert!(matches!(examine::examine(wallet.path()), Err(WalletError::Empty(_))));

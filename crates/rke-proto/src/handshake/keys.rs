@@ -18,7 +18,7 @@ pub fn seal_key(key: &[u8; SECRET_LEN], out: &mut [u8; SECRET_LEN]) {
     expand(key, &[b"RKE-Seal-v3.0"], out);
 }
 
-/// The key that leaves the daemon if its operator permits exports.
+/// The key that exported keys are derived from ([`crate::export`]). It never leaves a session itself.
 pub fn export_key(key: &[u8; SECRET_LEN], out: &mut [u8; SECRET_LEN]) {
     expand(key, &[b"RKE-Export-v3.0"], out);
 }

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rke_host::data_dir::{self, DataDir, DataDirError, Role, Sharing};
 use rke_host::sealed::SealError;
@@ -35,7 +36,7 @@ struct Master {
 
 /// A node's master secrets, and their owners.
 pub struct KeySets {
-    data_dir: DataDir,
+    data_dir: Arc<DataDir>,
     folder: PathBuf,
     records: HashMap<ContentServerId, Record>,
     masters: HashMap<(ContentServerId, KeySetId), Master>,
@@ -87,7 +88,7 @@ impl KeySets {
         if let Some(sealed) = owners::first_secret(&path.join(owners::FOLDER)) {
             data_dir::expect_master_key(path, &sealed)?;
         }
-        let data_dir = DataDir::open(path, Role::Node(raida), Sharing::Alone)?;
+        let data_dir = Arc::new(DataDir::open(path, Role::Node(raida), Sharing::Alone)?);
         let folder = data_dir.folder(owners::FOLDER)?;
         let (records, mut others) = Record::read_all(&folder)?;
         let mut key_sets = Self { data_dir, folder, records: HashMap::new(), masters: HashMap::new() };
@@ -101,6 +102,11 @@ impl KeySets {
         // Left by an interrupted preload, or by one that replaced them.
         others.iter().filter(|file| owners::is_secret(file)).for_each(|file| remove_secret(file));
         Ok(key_sets)
+    }
+
+    /// The data directory.
+    pub(crate) fn data_dir(&self) -> &Arc<DataDir> {
+        &self.data_dir
     }
 
     /// Loads a master secret that a record names, if it is usable.

@@ -259,21 +259,21 @@ fn a_damaged_record_gives_no_id_away() {
 fn an_id_that_is_moved_loses_its_key_sets_and_keeps_its_time() {
     let mut stage = Stage::new();
     assert!(matches!(
-        owners::move_to(&stage.dir.path().join("x"), &cs_id(), BERT),
+        owners::move_to(&stage.dir.path().join("x"), &cs_id(), BERT, None),
         Err(OwnersError::NotANode(_))
     ));
     stage.load(ANNA, Preloading::Dated(1000), &[(2, 7), (1, 7)]).expect("kept");
     let Stage { key_sets, dir } = stage;
     assert!(matches!(
-        owners::move_to(dir.path(), &cs_id(), BERT),
+        owners::move_to(dir.path(), &cs_id(), BERT, None),
         Err(OwnersError::DataDir(DataDirError::InUse(_)))
     ));
     let owned = owners::list(dir.path()).expect("a list, though the node runs");
     drop(key_sets);
     let other = ContentServerId::new("OTHER").expect("an ID");
-    assert!(matches!(owners::move_to(dir.path(), &other, BERT), Err(OwnersError::NotOwned(_))));
-    assert!(matches!(owners::move_to(dir.path(), &cs_id(), ANNA), Err(OwnersError::SameOwner { .. })));
-    let before = owners::move_to(dir.path(), &cs_id(), BERT).expect("moved");
+    assert!(matches!(owners::move_to(dir.path(), &other, BERT, None), Err(OwnersError::NotOwned(_))));
+    assert!(matches!(owners::move_to(dir.path(), &cs_id(), ANNA, None), Err(OwnersError::SameOwner { .. })));
+    let before = owners::move_to(dir.path(), &cs_id(), BERT, None).expect("moved");
     assert_eq!(
         (owned.as_slice(), before.key_sets.as_slice()),
         ([before.clone()].as_slice(), [k(1), k(2)].as_slice())

@@ -42,5 +42,6 @@ pub(super) async fn start_node(
 ) -> Result<Node, NodeError> {
     let coin_folders = vec![config.wallet(), config.server_wallet(), config.other_wallet()];
     let data_dir = config.dir.join(format!("raida-{raida:02}"));
-    Node::start(NodeConfig { raida, listen, receivers: 1, coin_folders, data_dir, rules }).await
+    let node = NodeConfig { raida, listen, receivers: 1, coin_folders, data_dir, rules, audit_log: None };
+    Node::start(node).await
 }

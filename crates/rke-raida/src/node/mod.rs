@@ -11,11 +11,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rke_host::audit::AuditError;
 use rke_host::monitored::Monitored;
 use rke_proto::RaidaIndex;
 use rke_proto::header::NONCE_LEN;
 use rke_secret::{SecretBuffer, SecretError, fill_random};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use zeroize::Zeroize;
 
 use self::coins::Coins;
@@ -23,6 +24,7 @@ pub use self::coins::UnusableCoins;
 use self::monitor::NodeMonitor;
 use self::sockets::NodeSocket;
 pub use self::watch::CoinWatch;
+use crate::audit::{NodeAudit, NodeEvent};
 use crate::clock::unix_seconds;
 use crate::key_sets::{KeySets, KeySetsError};
 use crate::responder::{Ans, Arrival, NodePolicy, Responder};
@@ -43,6 +45,8 @@ pub struct NodeConfig {
     pub data_dir: PathBuf,
     /// What its operator decides.
     pub rules: NodePolicy,
+    /// The file of its audit log, if it keeps one.
+    pub audit_log: Option<PathBuf>,
 }
 
 /// Why a node cannot start, or cannot reload its coins.
@@ -64,6 +68,9 @@ pub enum NodeError {
     /// Its stored master secrets cannot be used.
     #[error(transparent)]
     KeySets(#[from] KeySetsError),
+    /// Its audit log cannot be opened.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// Secret memory is full.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -106,7 +113,8 @@ impl Node {
         let ans = at_least_one(raida, read.ans, &config.coin_folders)?;
         let key_sets = KeySets::open(raida, &config.data_dir)?;
         tracing::info!(%raida, %address, coins = coins.coins, key_sets = key_sets.len(), "node listens");
-        let responder = Arc::new(Responder::new(raida, ans, config.rules, key_sets));
+        let audit = NodeAudit::open_if_wanted(config.audit_log.as_deref(), key_sets.data_dir())?;
+        let responder = Arc::new(Responder::new(raida, ans, config.rules, key_sets).with_audit(audit));
         let (data_dir, broken_sockets) = (config.data_dir, Arc::default());
         let monitor = Arc::new(NodeMonitor { responder, data_dir, broken_sockets, unusable_coins });
         let mut receivers = JoinSet::new();
@@ -114,6 +122,9 @@ impl Node {
             let buffer = SecretBuffer::new(MAX_REQUEST_LEN)?;
             spawn(&mut receivers, socket, buffer, &monitor);
         }
+        let (version, raida_number) = (env!("CARGO_PKG_VERSION"), raida.get());
+        let started = NodeEvent::NodeStarted { version, raida: raida_number, coins: coins.coins };
+        monitor.responder.audit().record(started);
         Ok(Self { raida, address, coins, monitor, receivers })
     }
 
@@ -170,9 +181,18 @@ impl Node {
         Ok(count)
     }
 
-    /// Stops it; its secrets are wiped when this returns.
+    /// Reopens the audit log's file. Call it after the file was moved away.
+    pub fn reopen_audit_log(&self) {
+        self.responder().audit().reopen();
+    }
+
+    /// Stops it; its secrets are wiped, and its audit log is written, when this returns.
     pub async fn stop(mut self) {
         self.receivers.shutdown().await;
+        let audit = self.responder().audit().clone();
+        audit.record(NodeEvent::NodeStopped);
+        drop(self);
+        let _ = spawn_blocking(move || audit.close()).await;
     }
 }
 

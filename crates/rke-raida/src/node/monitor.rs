@@ -34,6 +34,6 @@ impl Monitored for NodeMonitor {
     fn faults(&self) -> Vec<&'static str> {
         let broken = self.broken_sockets.load(Ordering::Relaxed) > 0;
         let broken = broken.then_some("a socket is broken and is no longer read");
-        [broken, write_fault(&self.data_dir)].into_iter().flatten().collect()
+        [broken, write_fault(&self.data_dir), self.responder.audit().fault()].into_iter().flatten().collect()
     }
 }

@@ -37,6 +37,7 @@ impl Stage {
             coin_folders: vec![coins.clone()],
             data_dir: dir.path().join("data"),
             rules: NodePolicy::default(),
+            audit_log: None,
         });
         Self { node: node.await.expect("a node"), dir }
     }

@@ -5,7 +5,9 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
+use rke_host::audit::AuditError;
 use rke_host::data_dir::{self, DataDir, DataDirError, Role, Sharing};
 use rke_host::durable::write_atomically;
 use rke_host::own_file::read_own;
@@ -13,6 +15,8 @@ use rke_host::sealed::Sealer;
 use rke_proto::coin::CoinId;
 use rke_proto::{ContentServerId, KeySetId};
 use serde::{Deserialize, Serialize};
+
+use crate::audit::{NodeAudit, NodeEvent};
 
 /// The folder in a node's data directory for the records and the sealed master secrets.
 pub(crate) const FOLDER: &str = "key-sets";
@@ -144,6 +148,9 @@ pub enum OwnersError {
     /// No coin has preloaded the ID at this node.
     #[error("nobody owns {0} at this node; `rke raida owner list` shows what is owned")]
     NotOwned(ContentServerId),
+    /// The audit log cannot be opened.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// The coin owns the ID already.
     #[error("{cs_id} belongs to coin {owner} already")]
     SameOwner { cs_id: ContentServerId, owner: CoinId },
@@ -265,13 +272,20 @@ impl Ownership {
 }
 
 /// Moves a Content Server ID to another coin, at the node with this data directory, which must not be running.
-/// Removes its key sets, because the coin that preloaded them knows the master secrets. Returns the previous state.
+/// Removes its key sets, because the coin that preloaded them knows the master secrets. Notes it in the node's audit log,
+/// if that is named. Returns the previous state.
 ///
 /// # Errors
 /// [`OwnersError`]; then nothing has changed.
-pub fn move_to(data_dir: &Path, cs_id: &ContentServerId, owner: CoinId) -> Result<Ownership, OwnersError> {
+pub fn move_to(
+    data_dir: &Path,
+    cs_id: &ContentServerId,
+    owner: CoinId,
+    audit_log: Option<&Path>,
+) -> Result<Ownership, OwnersError> {
     let (role, folder) = node_at(data_dir)?;
-    let _alone = DataDir::open(data_dir, role, Sharing::Alone)?;
+    let data_dir = Arc::new(DataDir::open(data_dir, role, Sharing::Alone)?);
+    let audit = NodeAudit::open_if_wanted(audit_log, &data_dir)?;
     let (records, _) = Record::read_all(&folder)?;
     let old = records.into_iter().find(|record| record.cs_id == *cs_id);
     let old = old.ok_or(OwnersError::NotOwned(*cs_id))?;
@@ -282,6 +296,13 @@ pub fn move_to(data_dir: &Path, cs_id: &ContentServerId, owner: CoinId) -> Resul
     for held in &old.key_sets {
         remove_secret(&old.secret_file(&folder, held));
     }
+    audit.record(NodeEvent::IdMoved {
+        cs_id: old.cs_id.to_string(),
+        from: old.owner.to_string(),
+        owner: owner.to_string(),
+        key_sets_removed: old.key_sets.len(),
+    });
+    audit.close();
     Ok(Ownership::of(&old))
 }
 

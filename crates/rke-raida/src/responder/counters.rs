@@ -35,7 +35,7 @@ rke_host::kinds! {
 
 rke_host::kinds! {
     /// Why a request was refused: the status of the response.
-    Reason as "reason" {
+    pub(super) Reason as "reason" {
         WrongRaida = "wrong_raida",
         UnknownCommand = "unknown_command",
         BadLength = "bad_length",
@@ -118,7 +118,7 @@ impl CommandKind {
 }
 
 impl Reason {
-    fn of(status: Status) -> Self {
+    pub(super) fn of(status: Status) -> Self {
         match status {
             Status::WRONG_RAIDA => Self::WrongRaida,
             Status::UNKNOWN_COMMAND => Self::UnknownCommand,
@@ -162,6 +162,7 @@ impl Responder {
             Metric::gauge("rke_raida_replay_memory_used", "Requests that the node remembers", used as u64),
             Metric::gauge("rke_raida_replay_memory_size", "Most requests to remember", size as u64),
             Metric::counter("rke_raida_replay_memory_refusals", full_help, full),
+            self.audit.metric(),
         ]
     }
 }

@@ -21,13 +21,14 @@ use rke_proto::header::{HeaderError, NONCE_LEN, RequestHeader};
 use rke_proto::{Challenge, Envelope, EnvelopeKey, RaidaIndex, Status};
 use rke_secret::{Secret, SecretError};
 
-use self::counters::Counters;
+use self::counters::{Counters, Reason};
 pub use self::imitation::Imitation;
 #[cfg(feature = "public-servers")]
 pub use self::imitation::{RefusalHeader, VERSION};
 use self::operated::Operated;
 pub use self::operated::{Ans, NodePolicy};
 use self::replay_guard::{Fingerprint, ReplayCheck, ReplayGuard, RequestName};
+use crate::audit::{NodeAudit, NodeEvent};
 use crate::key_sets::KeySets;
 use crate::log_limit::LogLimit;
 use crate::replay::WINDOW_SECONDS;
@@ -53,6 +54,7 @@ pub struct Responder {
     counters: Counters,
     /// Lines about refused preloads, which everyone with a coin can cause.
     refused_preloads: LogLimit,
+    audit: NodeAudit,
 }
 
 /// A request that was opened.
@@ -84,7 +86,18 @@ impl Responder {
         let replay_guard = Mutex::new(ReplayGuard::new(rules.replay_places));
         let operated = ArcSwap::from_pointee(Operated { ans, rules });
         let (key_sets, counters) = (RwLock::new(key_sets), Counters::default());
-        Self { raida, operated, key_sets, replay_guard, counters, refused_preloads: LogLimit::default() }
+        let (refused_preloads, audit) = (LogLimit::default(), NodeAudit::default());
+        Self { raida, operated, key_sets, replay_guard, counters, refused_preloads, audit }
+    }
+
+    /// The same RAIDA, which keeps an audit log.
+    pub(crate) fn with_audit(self, audit: NodeAudit) -> Self {
+        Self { audit, ..self }
+    }
+
+    /// Its audit log.
+    pub(crate) fn audit(&self) -> &NodeAudit {
+        &self.audit
     }
 
     /// The response to a datagram, which is decrypted in place, so it must lie in secret memory on a scratch stack.
@@ -100,6 +113,7 @@ impl Responder {
                 let wrong = raida != self.raida.get();
                 let status = if wrong { Status::WRONG_RAIDA } else { Status::BAD_ENCRYPTION };
                 self.counters.unreadable(status);
+                self.note_refusal(status);
                 return Some(envelope::refuse_unknown_envelope(self.raida, group, echo, status));
             }
         };
@@ -292,8 +306,14 @@ impl Responder {
         status: Status,
     ) -> Option<Vec<u8>> {
         self.counters.refused(header, status);
+        self.note_refusal(status);
         let parts = self.parts(status, challenge, arrival);
         envelope::seal_response(header, key, &parts, 0, |_| ()).map_err(no_memory).ok()
+    }
+
+    /// Anyone can cause these.
+    fn note_refusal(&self, status: Status) {
+        self.audit.record(NodeEvent::RequestRefused { reason: Reason::of(status).name(), count: 1 });
     }
 
     fn parts(

@@ -9,6 +9,7 @@ use rke_secret::{Secret, run_unscoped};
 
 use super::counters::Preloaded;
 use super::{Responder, no_memory};
+use crate::audit::NodeEvent;
 use crate::key_sets::{KeySets, PreloadError};
 use crate::replay::WINDOW_SECONDS;
 
@@ -56,9 +57,12 @@ impl Responder {
                 self.counters.preloads.add(Preloaded::Stored);
                 let key_sets = names.join(", ");
                 tracing::info!(raida = %self.raida, %cs_id, %coin, key_sets, "master secrets preloaded");
+                let (cs_id, coin) = (cs_id.to_string(), coin.to_string());
                 if is_first {
                     tracing::info!(raida = %self.raida, %cs_id, %coin, "the coin owns this Content Server ID from now on");
+                    self.audit.record(NodeEvent::IdTaken { cs_id: cs_id.clone(), owner: coin.clone() });
                 }
+                self.audit.record(NodeEvent::KeySetsPreloaded { cs_id, coin, key_sets });
                 Ok(())
             }
             Err(error) => refuse(error.into()),
@@ -73,6 +77,12 @@ impl Responder {
         error: &Unpreloaded,
     ) -> Status {
         let raida = self.raida;
+        self.audit.record(NodeEvent::PreloadRefused {
+            reason: error.name(),
+            count: 1,
+            cs_id: Some(cs_id.to_string()),
+            coin: Some(coin.to_string()),
+        });
         if let Unpreloaded::Refused(PreloadError::Seal(_) | PreloadError::Owners(_)) = error {
             self.counters.preloads.add(Preloaded::Failed);
             tracing::error!(%raida, %cs_id, %error, "a preload could not be stored");
@@ -100,4 +110,18 @@ enum Unpreloaded {
     NotPermitted,
     #[error(transparent)]
     Refused(#[from] PreloadError),
+}
+
+impl Unpreloaded {
+    /// Its name in the audit log.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Stale => "stale",
+            Self::NotPermitted => "not_permitted",
+            Self::Refused(PreloadError::OwnedBy(_)) => "owned_by_another",
+            Self::Refused(PreloadError::Different(_)) => "another_secret",
+            Self::Refused(PreloadError::NotLater) => "not_later",
+            Self::Refused(PreloadError::Seal(_) | PreloadError::Owners(_)) => "not_stored",
+        }
+    }
 }

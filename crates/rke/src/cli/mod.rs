@@ -72,7 +72,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: CoinCommand,
     },
-    /// Check the daemon's audit log.
+    /// Check an audit log of a daemon, a RAIDA node or a Content Server.
     #[command(after_help = examples::AUDIT)]
     Audit {
         #[command(subcommand)]
@@ -82,21 +82,21 @@ pub(crate) enum Command {
 
 #[derive(Subcommand)]
 pub(crate) enum AuditCommand {
-    /// Check whether an audit log is what the daemon wrote: exit code 0 if it is, 1 if not, 2 if that cannot be told.
+    /// Check whether an audit log is what the program wrote: exit code 0 if it is, 1 if not, 2 if that cannot be told.
     Verify {
         /// Its files, the oldest first.
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
-        /// The daemon's data folder, which has the key. Without it only the lines' hashes are checked.
+        /// The data folder of the program that keeps the log, which has the key. Without it only the lines' hashes are checked.
         #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]
         data_dir: Option<PathBuf>,
     },
     /// Print the tag that stands for a session in the audit log.
     Tag {
-        /// The session's id.
+        /// The session's id. At a Content Server, the id of its key.
         #[arg(value_name = "SESSION", value_parser = parse_session)]
         session: String,
-        /// The daemon's data folder, which has the key.
+        /// The data folder of the program that keeps the log, which has the key.
         #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]
         data_dir: PathBuf,
     },
@@ -254,6 +254,9 @@ pub(crate) enum OwnerCommand {
         /// The node's data folder.
         #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]
         data_dir: PathBuf,
+        /// The node's audit log, which records the move.
+        #[arg(long, value_name = "FILE", env = "RKE_AUDIT_LOG")]
+        audit_log: Option<PathBuf>,
     },
 }
 

@@ -30,7 +30,7 @@ impl Settled {
     /// Everything that follows from the settings, except the path of the file that they came from.
     fn shown(&self) -> String {
         match self {
-            Self::Serve(settings) => format!("{:?}", (&settings.daemon, &settings.process, &settings.log)),
+            Self::Serve(settings) => format!("{:?}", (&settings.daemon, &settings.process, &settings.etsi)),
             Self::Raida(settings) => without_file(&format!("{settings:?}"), ", raida: "),
             Self::ContentServer(settings) => without_file(&format!("{settings:?}"), ", cs_id: "),
         }
@@ -40,7 +40,8 @@ impl Settled {
     fn can_become(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Serve(now), Self::Serve(other)) => {
-                now.daemon.fixed.differences(&other.daemon.fixed).is_empty()
+                now.etsi == other.etsi
+                    && now.daemon.fixed.differences(&other.daemon.fixed).is_empty()
                     && now.process.differences(&other.process).is_empty()
             }
             (Self::Raida(now), Self::Raida(other)) => now.fixed(other).is_empty(),

@@ -17,6 +17,10 @@ const NODE: [(&str, &str); 4] =
 /// The flags that a Content Server requires.
 const CONTENT_SERVER: [(&str, &str); 2] = [("cs-id", "ID"), ("data-dir", "/data")];
 
+/// What the flags of the key interface need.
+const ETSI: (&str, &str) = ("etsi", "127.0.0.1:2");
+const SAE: (&str, &str) = ("etsi-sae", "alice");
+
 /// The flags that a command requires.
 pub(super) fn required(command: &str) -> &'static [(&'static str, &'static str)] {
     match command {
@@ -26,7 +30,7 @@ pub(super) fn required(command: &str) -> &'static [(&'static str, &'static str)]
     }
 }
 
-const SAMPLES: [(&str, &str); 64] = [
+const SAMPLES: [(&str, &str); 72] = [
     ("listen", "127.0.0.1:1"),
     ("data-dir", "/elsewhere"),
     ("dns-server", "127.0.0.1:53"),
@@ -51,6 +55,7 @@ const SAMPLES: [(&str, &str); 64] = [
     ("dnssec-anchors", "/file"),
     ("allow-host", "a.test,b.test"),
     ("allow-origin", "https://a.test,https://b.test"),
+    ("allow-export", "vpn,tls*"),
     ("wallet-root", "/wallets"),
     ("unix-socket", "/socket"),
     ("unix-socket-group", "0"),
@@ -86,6 +91,13 @@ const SAMPLES: [(&str, &str); 64] = [
     ("max-commands", "5"),
     ("api", "unix:/socket"),
     ("api-group", "0"),
+    ("etsi", "127.0.0.1:2"),
+    ("etsi-sae", "alice"),
+    ("etsi-tls-cert", "/certificate"),
+    ("etsi-tls-key", "/key"),
+    ("etsi-tls-client-ca", "/authority"),
+    ("etsi-peer", "bob=a.test,/wallet"),
+    ("etsi-client", "0:42=alice"),
     ("metrics", "unix:/metrics"),
     ("daemon", "127.0.0.1:1"),
     ("token-file", "/file"),
@@ -104,6 +116,12 @@ pub(super) fn sample(arg: &Arg) -> Sample {
         "unix-socket-group" => &[("unix-socket", "/socket")],
         "tls-cert" => &[("tls-key", "/key")],
         "tls-key" => &[("tls-cert", "/certificate")],
+        "etsi" => &[SAE],
+        "etsi-sae" => &[ETSI],
+        "etsi-peer" | "etsi-client" => &[ETSI, SAE],
+        "etsi-tls-cert" => &[ETSI, ("etsi-tls-key", "/key"), ("etsi-tls-client-ca", "/authority")],
+        "etsi-tls-key" => &[ETSI, ("etsi-tls-cert", "/certificate"), ("etsi-tls-client-ca", "/authority")],
+        "etsi-tls-client-ca" => &[ETSI, ("etsi-tls-cert", "/certificate"), ("etsi-tls-key", "/key")],
         "tls-client-ca" => &[("tls-cert", "/certificate"), ("tls-key", "/key")],
         _ => &[],
     };

@@ -1,6 +1,7 @@
 //! `rke content-server serve`: runs a Content Server until a signal stops it. SIGHUP reloads its settings.
 
 use anyhow::{Result, bail};
+use rke_daemon::{EtsiListener, EtsiServer};
 use rke_host::data_dir::{Role, claim};
 use rke_proto::Form;
 use rke_raida::content_server::{Application, ContentServer, KeyRing, ServedKeySet, ServerConfig};
@@ -11,14 +12,15 @@ use crate::log::{self, LogFilter};
 use crate::sandbox::Sandbox;
 use crate::settings::WrongSettings;
 use crate::settings::content_server::{ContentServerOptions, ContentServerSettings};
+use crate::settings::etsi::ServerEtsi;
 use crate::signals::{Order, Orders};
 use crate::terminal::say;
-use crate::words::in_words;
+use crate::words::{counted, in_words};
 use crate::{monitor, protection};
 
 pub(super) fn run(options: ContentServerOptions) -> Result<()> {
     let settings = options.clone().settle()?;
-    let log_filter = log::start(&settings.log, settings.log_format).map_err(WrongSettings)?;
+    let log_filter = log::start(&settings.process.log, settings.process.log_format).map_err(WrongSettings)?;
     // Until this point the process still has all its rights. Commands keep them.
     let application = application(settings.exec.as_deref(), settings.forward.as_deref())?;
     // The sandbox closes the database of groups.
@@ -26,12 +28,17 @@ pub(super) fn run(options: ContentServerOptions) -> Result<()> {
     // The sandbox can only make a folder writable that exists.
     claim(&settings.data_dir, Role::ContentServer)?;
     let sandbox = settings.sandbox(&application);
-    let runtime = protection::start_runtime(settings.protection, secrets_of(&settings), Some(&sandbox))?;
+    let runtime =
+        protection::start_runtime(settings.process.protection, secrets_of(&settings), Some(&sandbox))?;
     runtime.block_on(async {
         let mut orders = Orders::listen()?;
         let server = start(&settings, application).await?;
         let api = match &api {
             Some(listen) => Some(session_keys::serve(listen, &server, &settings.data_dir).await?),
+            None => None,
+        };
+        let etsi = match &settings.etsi {
+            Some(etsi) => Some(serve_etsi(etsi, &server).await?),
             None => None,
         };
         let monitor = monitor::start(settings.metrics.as_ref(), &server.monitored()).await?;
@@ -48,10 +55,20 @@ pub(super) fn run(options: ContentServerOptions) -> Result<()> {
         if let Some(api) = api {
             api.stop().await;
         }
+        if let Some(etsi) = etsi {
+            etsi.stop().await;
+        }
         monitor::stop(monitor).await;
         running.server.stop().await;
         ended
     })
+}
+
+/// Serves SAEs, and says where.
+async fn serve_etsi(etsi: &ServerEtsi, server: &ContentServer) -> Result<EtsiServer> {
+    let listener = EtsiListener::bind(&etsi.listen).await?;
+    say(&format!("It serves keys by ETSI GS QKD 014 at {}", listener.address()));
+    Ok(EtsiServer::at_content_server(listener, server.session_keys(), &etsi.clients))
 }
 
 /// The most secrets that a Content Server holds: a key and a resumption for each session, and the keys of both
@@ -86,6 +103,8 @@ async fn start(settings: &ContentServerSettings, application: Application) -> Re
         idle_timeout: settings.idle_timeout,
         max_connections: settings.max_connections,
         max_commands: settings.max_commands,
+        audit_log: settings.process.audit_log.clone(),
+        allow_export: settings.allow_export.clone(),
     };
     let server = ContentServer::start(config, keys).await?;
     say(&format!(
@@ -112,14 +131,20 @@ impl Running {
         loop {
             match orders.next().await {
                 Order::Stop => return,
-                // That is for daemons.
-                Order::DropEverything => (),
-                Order::Reload => match self.reload() {
-                    Ok(()) => {
-                        say(&format!("Content Server {} has read its settings again.", self.settings.cs_id))
+                Order::DropEverything => {
+                    let ended = counted(self.server.drop_sessions(), "session");
+                    tracing::warn!("SIGUSR1: {ended} ended, and all their keys and resumptions were wiped");
+                }
+                Order::Reload => {
+                    self.server.reopen_audit_log();
+                    match self.reload() {
+                        Ok(()) => say(&format!(
+                            "Content Server {} has read its settings again.",
+                            self.settings.cs_id
+                        )),
+                        Err(error) => tracing::error!("the settings are not changed: {}", in_words(&error)),
                     }
-                    Err(error) => tracing::error!("the settings are not changed: {}", in_words(&error)),
-                },
+                }
             }
         }
     }
@@ -129,12 +154,13 @@ impl Running {
         let wanted = self.options.clone().settle()?;
         // Which files an application needs is not up to the settings that can change.
         self.sandbox.expect_readable(&wanted.sandbox(&Application::Echo), "Content Server")?;
-        let filter = log::parse(&wanted.log)?;
+        let filter = log::parse(&wanted.process.log)?;
         self.log_filter.change(filter)?;
         for setting in self.settings.fixed(&wanted) {
             tracing::warn!(setting, "has changed; restart to apply it");
         }
         self.server.reload(wanted.rules, wanted.idle_timeout);
+        self.server.allow_exports(wanted.allow_export);
         Ok(())
     }
 }

@@ -83,7 +83,8 @@ async fn run_network(options: DevOptions, place: Place, sandbox: &Sandbox) -> Re
         content_server_port: options.content_server_port,
     };
     let behind_the_tunnels = application.clone();
-    let server = ServerConfig::new(application);
+    let allow_export = config.reloadable.allow_export.clone();
+    let server = ServerConfig { allow_export, ..ServerConfig::new(application) };
     let network = LocalNetwork::start_among(network, server, &others).await.map_err(name_the_flag)?;
     config.fixed.listen = options.listen;
     config.fixed.dns_server = Some(network.dns_address());

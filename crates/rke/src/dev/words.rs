@@ -9,6 +9,7 @@ use rke_raida::network::LocalNetwork;
 
 use super::DOMAIN;
 use crate::terminal::{BRIGHT, paint};
+use crate::words;
 
 /// `Hello World!` in Base64.
 const PLAINTEXT: &str = "SGVsbG8gV29ybGQh";
@@ -38,14 +39,10 @@ fn places(
     behind: &str,
     dir: &Path,
 ) -> Vec<String> {
-    let nodes = match network.node_addresses() {
-        [first, .., last] => format!("{first} to {last} (UDP)"),
-        _ => String::new(),
-    };
     let domains: Vec<&str> =
         std::iter::once(DOMAIN).chain(others.iter().map(|other| &*other.domain)).collect();
     let mut places = vec![
-        ("25 RAIDA nodes", nodes),
+        words::nodes(network.node_addresses()),
         ("DNS", format!("{} (UDP and TCP), for {}", network.dns_address(), domains.join(", "))),
         ("Content Server", format!("{} (TCP), {behind}", network.content_server_address())),
         ("wallet", network.wallet().display().to_string()),
@@ -60,8 +57,7 @@ fn places(
         socket.map(|path| ("other end", format!("unix:{}, for `rke content-server list`", path.display()))),
     );
     let title = "A complete key exchange network runs on this machine:".to_owned();
-    let line = |(what, place)| format!("  {what:<18} {place}");
-    std::iter::once(title).chain(places.into_iter().map(line)).collect()
+    std::iter::once(title).chain(words::places(&places)).collect()
 }
 
 /// Sets the variables by which `rke` finds the daemon, and by which the documents name the wallet.

@@ -21,7 +21,7 @@ use crate::records_file::read_records;
 use crate::signals::Orders;
 use crate::terminal::Narrow::{Cut, LeftOut, Wraps};
 use crate::terminal::{BRIGHT, Cell, Narrow, fitted, out, paint, say};
-use crate::words::counted;
+use crate::words::{self, counted};
 
 const COLUMNS: [(&str, Narrow); 3] = [("PART", Cut(14)), ("ADDRESS", LeftOut(1)), ("STATE", Wraps)];
 
@@ -70,12 +70,9 @@ fn overview(network: &Network, options: &UpOptions) -> String {
     let (about, dir) = (&network.about, network.dir.display());
     let (domain, daemon, wallet) = (&about.domain, about.daemon(), network.wallet());
     let wallet = quoted(&wallet.to_string_lossy());
-    let nodes = match network.nodes().map(|node| node.address).collect::<Vec<_>>()[..] {
-        [first, .., last] => format!("{first} to {last} (UDP)"),
-        _ => String::new(),
-    };
+    let addresses: Vec<_> = network.nodes().map(|node| node.address).collect();
     let places = [
-        ("25 RAIDA nodes", nodes),
+        words::nodes(&addresses),
         ("DNS", format!("{} (UDP and TCP)", about.dns())),
         (
             "Content Server",
@@ -89,7 +86,7 @@ fn overview(network: &Network, options: &UpOptions) -> String {
         ),
     ];
     let mut lines = vec![format!("The network of {domain} runs on this machine:")];
-    lines.extend(places.into_iter().map(|(what, place)| format!("  {what:<16} {place}")));
+    lines.extend(words::places(&places));
     let dir = match &options.place.dir {
         Some(_) => format!(" --dir {}", quoted(&network.dir.to_string_lossy())),
         None => String::new(),

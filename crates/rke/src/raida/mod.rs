@@ -36,13 +36,13 @@ pub(crate) fn run(command: RaidaCommand) -> Result<()> {
 fn run_node(options: RaidaOptions) -> Result<()> {
     let settings = options.clone().settle()?;
     let rules = settings.rules()?;
-    let log_filter = log::start(&settings.log, settings.log_format).map_err(WrongSettings)?;
+    let log_filter = log::start(&settings.process.log, settings.process.log_format).map_err(WrongSettings)?;
     // The sandbox can only make a folder writable that exists.
     claim(&settings.data_dir, Role::Node(settings.raida))?;
     let sandbox = settings.sandbox();
     // The sandbox may close the files that this number comes from.
     let receivers = available_parallelism().map_or(1, usize::from);
-    let runtime = protection::start_runtime(settings.protection, 0, Some(&sandbox))?;
+    let runtime = protection::start_runtime(settings.process.protection, 0, Some(&sandbox))?;
     runtime.block_on(async {
         let mut orders = Orders::listen()?;
         let watch = CoinWatch::new(settings.coins.clone());
@@ -53,6 +53,7 @@ fn run_node(options: RaidaOptions) -> Result<()> {
             coin_folders: settings.coins.clone(),
             data_dir: settings.data_dir.clone(),
             rules,
+            audit_log: settings.process.audit_log.clone(),
         });
         let node = node.await?;
         let monitor = monitor::start(settings.metrics.as_ref(), &node.monitored()).await?;
@@ -98,6 +99,7 @@ impl Running {
                 // A node has no sessions.
                 Order::DropEverything => (),
                 Order::Reload => {
+                    self.node.reopen_audit_log();
                     if let Err(error) = self.reload() {
                         tracing::error!("coins and settings are not changed: {}", in_words(&error));
                     }
@@ -110,7 +112,7 @@ impl Running {
     fn reload(&mut self) -> Result<()> {
         let wanted = self.options.clone().settle()?;
         self.sandbox.expect_readable(&wanted.sandbox(), "node")?;
-        let filter = log::parse(&wanted.log)?;
+        let filter = log::parse(&wanted.process.log)?;
         // Files that change while they are read are read again.
         let watch = CoinWatch::new(wanted.coins.clone());
         let count = self.node.reload(&wanted.coins, wanted.rules()?)?;

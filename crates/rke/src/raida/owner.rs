@@ -20,7 +20,9 @@ pub(super) fn run(command: OwnerCommand) -> Result<()> {
     harden(Inspection::Refused).context("cannot harden the process")?;
     match command {
         OwnerCommand::List { data_dir } => list(&data_dir),
-        OwnerCommand::Move { cs_id, coin, data_dir } => move_to(&data_dir, &cs_id, coin),
+        OwnerCommand::Move { cs_id, coin, data_dir, audit_log } => {
+            move_to(&data_dir, &cs_id, coin, audit_log.as_deref())
+        }
     }
 }
 
@@ -48,8 +50,8 @@ fn names_of(ownership: &Ownership) -> String {
     if names.is_empty() { "-".into() } else { names.join(", ") }
 }
 
-fn move_to(data_dir: &Path, cs_id: &ContentServerId, coin: CoinId) -> Result<()> {
-    let before = owners::move_to(data_dir, cs_id, coin)?;
+fn move_to(data_dir: &Path, cs_id: &ContentServerId, coin: CoinId, audit_log: Option<&Path>) -> Result<()> {
+    let before = owners::move_to(data_dir, cs_id, coin, audit_log)?;
     let removed = match before.key_sets.is_empty() {
         true => "It had no key sets.".to_owned(),
         false => format!("Its key sets are removed: {}.", names_of(&before)),

@@ -1,4 +1,4 @@
-//! The settings of who may use the daemon: names, web origins, wallets, the token and the unix socket. `rke serve`
+//! The settings of who may use the daemon and for what: names, web origins, exports, wallets, the token and the unix socket. `rke serve`
 //! and `rke dev` share them. The settings for TLS belong to `rke serve` only.
 
 use std::path::PathBuf;
@@ -10,6 +10,7 @@ use rke_engine::settings::Config;
 use rke_engine::settings::access::{Access, LoopbackOrigins, NullOrigin, TlsFiles, TokenRule, UnixSocket};
 use serde::Deserialize;
 
+use super::export_labels;
 use crate::switch::{Switch, switch_in_file};
 
 /// Who may use the daemon.
@@ -33,6 +34,11 @@ pub(crate) struct AccessOptions {
     #[arg(long, value_name = "SWITCH", env = "RKE_NO_LOOPBACK_ORIGINS", value_parser = Switch, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[serde(alias = "no_loopback_origins", default, deserialize_with = "switch_in_file")]
     no_loopback_origins: Option<bool>,
+    /// Let applications export keys with this label from strongly authenticated sessions: keys for other programs, such as a VPN.
+    /// A final `*` stands for all labels that begin with the rest. Repeatable.
+    #[arg(long, value_name = "LABEL", env = "RKE_ALLOW_EXPORT", value_delimiter = ',')]
+    #[serde(alias = "allow_export", default)]
+    allow_export: Vec<String>,
     /// Accept wallets only in this folder, down to each coin file; a symbolic link must stay inside it.
     #[arg(long, value_name = "DIR", env = "RKE_WALLET_ROOT")]
     #[serde(alias = "wallet_root")]
@@ -78,6 +84,7 @@ impl AccessOptions {
             allow_origin: list(self.allow_origin, file.allow_origin),
             allow_null_origin: self.allow_null_origin.or(file.allow_null_origin),
             no_loopback_origins: self.no_loopback_origins.or(file.no_loopback_origins),
+            allow_export: list(self.allow_export, file.allow_export),
             wallet_root: self.wallet_root.or(file.wallet_root),
             require_token: self.require_token.or(file.require_token),
             unix_socket: self.unix_socket.or(file.unix_socket),
@@ -110,6 +117,7 @@ impl AccessOptions {
             Some(true) => TokenRule::Required,
             _ => TokenRule::None,
         };
+        config.reloadable.allow_export = export_labels(self.allow_export)?;
         config.reloadable.access = Access {
             allow_hosts: self.allow_host,
             allow_origins: self.allow_origin,

@@ -4,6 +4,8 @@
 pub(crate) mod access;
 pub(crate) mod content_server;
 mod directory;
+pub(crate) mod etsi;
+mod process;
 pub(crate) mod raida;
 mod trust;
 
@@ -11,27 +13,34 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use etcetera::BaseStrategy;
 use rke_engine::Domain;
 use rke_engine::model::usage::{MAX_BYTES, MAX_MESSAGES, UsageLimits};
 use rke_engine::settings::listen::Listen;
 use rke_engine::settings::{Config, Confirm, FastPath, OnSuspend};
+use rke_host::exports::ExportLabels;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
+pub(crate) use self::process::LogFormat;
+
 use self::access::{AccessOptions, TlsOptions};
 use self::directory::DirectoryOptions;
+use self::etsi::{DaemonEtsi, EtsiOptions};
+use self::process::{ProcessOptions, ProcessSettings};
 use self::trust::TrustOptions;
 use crate::parse::{parse_address, parse_domain};
-use crate::protection::{Protection, SecretMemoryChoice};
-use crate::sandbox::{Sandbox, SandboxChoice, files_of_daemon};
+use crate::sandbox::{Sandbox, files_of_daemon};
 use crate::switch::{Switch, switch_in_file};
 use crate::words::in_words;
 
 /// The system's database of groups.
 const GROUPS: &str = "/etc/group";
+
+/// Bytes of the longest label of an export.
+const LONGEST_LABEL: usize = 255;
 
 /// `rke serve`. The same structure is read from flags, environment and file.
 #[derive(Args, Clone, Deserialize, Default)]
@@ -139,28 +148,22 @@ pub(crate) struct ServeOptions {
     #[command(flatten)]
     #[serde(flatten)]
     tls: TlsOptions,
-    /// The memory to hold secrets in [default: auto].
-    #[arg(long, value_name = "KIND", env = "RKE_SECRET_MEMORY")]
-    #[serde(alias = "secret_memory")]
-    secret_memory: Option<SecretMemoryChoice>,
-    /// Let debuggers and core dumps see everything, keys included. For debugging rke only.
-    #[arg(long, value_name = "SWITCH", env = "RKE_INSECURE_DEBUG", value_parser = Switch, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    #[serde(alias = "insecure_debug", default, deserialize_with = "switch_in_file")]
-    insecure_debug: Option<bool>,
-    /// Whether to give up, once started, all rights that are not needed [default: on]. See SECURITY.md.
-    #[arg(long, value_name = "WHEN", env = "RKE_SANDBOX")]
-    sandbox: Option<SandboxChoice>,
-    /// Write a tamper-evident log of session and key events to this file. See docs/audit-log.md.
-    #[arg(long, value_name = "FILE", env = "RKE_AUDIT_LOG")]
-    #[serde(alias = "audit_log")]
-    audit_log: Option<PathBuf>,
-    /// What to log: error, warn, info, debug, trace, or a filter such as rke_engine=debug [default: info].
-    #[arg(long, value_name = "FILTER", env = "RKE_LOG")]
-    log: Option<String>,
-    /// How to log [default: text].
-    #[arg(long, value_name = "FORMAT", env = "RKE_LOG_FORMAT")]
-    #[serde(alias = "log_format")]
-    log_format: Option<LogFormat>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    etsi: EtsiOptions,
+    /// Share keys with this SAE at the other end: from sessions with the Content Server of DOMAIN, opened with WALLET. The first
+    /// comma separates the two. Repeatable; with ; between several in the variable.
+    #[arg(
+        long = "etsi-peer",
+        value_name = "SAE_ID=DOMAIN,WALLET",
+        env = "RKE_ETSI_PEER",
+        value_delimiter = ';'
+    )]
+    #[serde(alias = "etsi_peer", default, deserialize_with = "etsi::one_or_several")]
+    etsi_peer: Vec<String>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    process: ProcessOptions,
 }
 
 /// Whether the Content Server has to confirm a fresh key of 8 bits.
@@ -185,45 +188,13 @@ impl From<ConfirmChoice> for Confirm {
     }
 }
 
-/// The form of the log.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum LogFormat {
-    /// Lines for people to read.
-    Text,
-    /// One JSON object per line.
-    Json,
-}
-
 /// All settings of `rke serve`.
 pub(crate) struct ServeSettings {
     pub(crate) daemon: Config,
     pub(crate) process: ProcessSettings,
+    pub(crate) etsi: Option<DaemonEtsi>,
     /// The files that the settings name and that SIGHUP reads again.
     read_again: Vec<PathBuf>,
-    pub(crate) log: String,
-}
-
-/// Settings of the process around the daemon. They cannot change while it runs.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct ProcessSettings {
-    pub(crate) protection: Protection,
-    sandbox: SandboxChoice,
-    pub(crate) log_format: LogFormat,
-}
-
-impl ProcessSettings {
-    /// The names of the settings that differ in `wanted`.
-    pub(crate) fn differences(&self, wanted: &Self) -> Vec<&'static str> {
-        let Self { protection, sandbox, log_format } = self;
-        let differs = [
-            ("secret-memory", protection.secret_memory != wanted.protection.secret_memory),
-            ("insecure-debug", protection.insecure_debug != wanted.protection.insecure_debug),
-            ("sandbox", *sandbox != wanted.sandbox),
-            ("log-format", *log_format != wanted.log_format),
-        ];
-        differs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
-    }
 }
 
 /// The daemon cannot run with these settings.
@@ -242,10 +213,7 @@ impl ServeOptions {
 
     /// Fills in the settings that flags and environment left open: from the file, then from the defaults.
     fn fill(self) -> Result<ServeSettings> {
-        let file = match &self.config {
-            Some(path) => read_file(path)?,
-            None => Self::default(),
-        };
+        let file = read_if_named(self.config.as_deref())?;
         let mut options = self.or(file);
         let data_dir = match options.data_dir.take() {
             Some(path) => path,
@@ -253,18 +221,12 @@ impl ServeOptions {
         };
         let groups = options.access.has_a_named_group();
         let read_again = options.config.take().into_iter().chain(groups.then(|| GROUPS.into())).collect();
-        let process = ProcessSettings {
-            protection: Protection {
-                secret_memory: options.secret_memory.unwrap_or_default(),
-                insecure_debug: options.insecure_debug.unwrap_or_default(),
-            },
-            sandbox: options.sandbox.unwrap_or_default(),
-            log_format: options.log_format.unwrap_or(LogFormat::Text),
-        };
-        let log = options.log.take().unwrap_or_else(|| "info".into());
-        let daemon = options.daemon(data_dir)?;
+        let mut process = std::mem::take(&mut options.process).settle();
+        let etsi = options.etsi.clone().of_daemon(&options.etsi_peer)?;
+        let mut daemon = options.daemon(data_dir)?;
+        daemon.fixed.audit_log = process.audit_log.take();
         daemon.check()?;
-        Ok(ServeSettings { daemon, process, read_again, log })
+        Ok(ServeSettings { daemon, process, etsi, read_again })
     }
 
     /// Takes from the file what flags and environment left open.
@@ -296,12 +258,9 @@ impl ServeOptions {
             trust: self.trust.or(file.trust),
             access: self.access.or(file.access),
             tls: self.tls.or(file.tls),
-            secret_memory: self.secret_memory.or(file.secret_memory),
-            insecure_debug: self.insecure_debug.or(file.insecure_debug),
-            sandbox: self.sandbox.or(file.sandbox),
-            audit_log: self.audit_log.or(file.audit_log),
-            log: self.log.or(file.log),
-            log_format: self.log_format.or(file.log_format),
+            etsi: self.etsi.or(file.etsi),
+            etsi_peer: first_given([self.etsi_peer, file.etsi_peer]),
+            process: self.process.or(file.process),
         }
     }
 
@@ -318,7 +277,6 @@ impl ServeOptions {
         if self.no_fast_path == Some(true) {
             fixed.fast_path = FastPath::Off;
         }
-        fixed.audit_log = self.audit_log;
         let limits = &mut config.reloadable;
         limits.max_sessions = self.max_sessions.unwrap_or(limits.max_sessions);
         limits.session_ttl = seconds(self.session_ttl, limits.session_ttl);
@@ -364,11 +322,24 @@ fn parse_domains(flag: &str, names: &[String]) -> Result<Vec<Domain>> {
     names.iter().map(parse).collect()
 }
 
+/// The labels that keys may be exported with.
+fn export_labels(patterns: Vec<String>) -> Result<ExportLabels> {
+    match patterns.iter().find(|pattern| pattern.is_empty() || pattern.len() > LONGEST_LABEL) {
+        Some(pattern) => bail!("--allow-export {pattern:?}: a label has 1 to {LONGEST_LABEL} bytes"),
+        None => Ok(ExportLabels::new(patterns)),
+    }
+}
+
 /// Reads settings from a file.
 pub(crate) fn read_file<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
     toml::from_str(&text).with_context(|| format!("the configuration file {} is wrong", path.display()))
+}
+
+/// Reads options from the configuration file, if one is named.
+fn read_if_named<T: DeserializeOwned + Default>(path: Option<&Path>) -> Result<T> {
+    path.map_or_else(|| Ok(T::default()), read_file)
 }
 
 /// The data folder, unless a flag names another.

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
-use rke_client::response::{Authenticated, SessionSummary};
+use rke_client::response::{Authenticated, Created, SessionSummary};
 use rke_client::{CachedKey, Client, Error, KeyChoice, OtherEnd, Receipt, call};
 use rke_engine::Domain;
 use tokio::sync::Mutex;
-use tokio::time::interval;
+use tokio::task::JoinHandle;
+use tokio::time::{interval, timeout};
 
 use crate::session::WEAKLY_AUTHENTICATED;
 use crate::terminal::{BAD, DOUBTFUL, clean, paint, say};
@@ -18,6 +19,9 @@ use crate::words::in_words;
 
 /// How often to see whether the session has to be renewed. A timer for that moment would stop while the machine sleeps.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How long the end of the program waits for a session that is being opened. The daemon opens it in any case.
+const OPENING_LIMIT: Duration = Duration::from_secs(10);
 
 /// Warning for a session of which a cut looks like an end.
 const NO_END: &str =
@@ -47,6 +51,8 @@ struct Held {
     unusable: Vec<String>,
     /// The ids of the sessions that end with the program.
     own: Vec<String>,
+    /// A session that is being opened. It goes on when nobody waits for it any longer, so that it can be ended.
+    opening: Option<JoinHandle<Result<Created, Error>>>,
 }
 
 struct Current {
@@ -113,8 +119,11 @@ impl Supply {
         match &self.source {
             Source::Named(id) => Ok(id.clone()),
             Source::Own(domain, wallet) => {
-                let created = self.client.ask(&call::create(domain, wallet, KeyChoice::Cached)).await?;
-                let id = created.session_id.as_str().to_owned();
+                let (client, create) = (self.client.clone(), call::create(domain, wallet, KeyChoice::Cached));
+                let opening = held.opening.insert(tokio::spawn(async move { client.ask(&create).await }));
+                let created = opening.await;
+                held.opening = None;
+                let id = created??.session_id.as_str().to_owned();
                 held.own.push(id.clone());
                 Ok(id)
             }
@@ -171,7 +180,13 @@ impl Supply {
 
     /// Ends the sessions that it has opened.
     pub(crate) async fn end(&self) {
-        for id in std::mem::take(&mut self.held.lock().await.own) {
+        let mut held = self.held.lock().await;
+        if let Some(opening) = held.opening.take()
+            && let Ok(Ok(Ok(created))) = timeout(OPENING_LIMIT, opening).await
+        {
+            held.own.push(created.session_id.as_str().to_owned());
+        }
+        for id in std::mem::take(&mut held.own) {
             let end = call::delete(&id, CachedKey::Keep, Receipt::None, OtherEnd::Background);
             match self.client.ask(&end).await {
                 // A daemon that has stopped has no sessions.

@@ -351,3 +351,29 @@ async fn without_the_flag_there_is_none_and_a_bad_path_is_refused() {
     let verdict = Verdict::new(&command.arg(data_dir).output().expect("rke runs"));
     assert!(verdict.code == Some(1) && verdict.text.contains("--audit-log"), "{verdict:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_tells_which_keys_have_left_and_for_what() {
+    let audited = Audited::start(&["--allow-export", "vpn*"]).await;
+    let id = audited.real.create_id();
+    let export = |label: &str| {
+        let body = format!(r#"{{"session_id":"{id}","label":"{label}","length":32}}"#);
+        let head = "POST /api/rke/export HTTP/1.1\r\nhost: localhost\r\nconnection: close";
+        let len = body.len();
+        audited
+            .real
+            .send(format!("{head}\r\ncontent-type: application/json\r\ncontent-length: {len}\r\n\r\n{body}"))
+    };
+    assert_eq!(export("mail").status, 403);
+    let exported = export("vpn: to the office").json();
+    audited.wait_for("export", |audited| !audited.of("keys_exported").is_empty());
+    let events = audited.of("keys_exported");
+    assert_eq!(events.len(), 1, "what was refused has not left");
+    let event = &events[0];
+    assert_eq!(
+        (&event["domain"], &event["label"], &event["count"]),
+        (&DOMAIN.into(), &"vpn: to the office".into(), &1.into())
+    );
+    let text = audited.lines().concat();
+    assert!(!text.contains(exported["key"].as_str().expect("a key")) && !text.contains(&id));
+}

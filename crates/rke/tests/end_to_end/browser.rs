@@ -16,7 +16,8 @@ use crate::support::Stage;
 /// The statuses of the responses to a page's requests, by the name in their `via` parameter.
 type StatusesByVia = BTreeMap<String, Vec<u16>>;
 
-/// Sits in front of the daemon and records the requests that pass.
+/// Sits in front of the daemon and records the requests that pass, without their `via`: with an unknown parameter no request
+/// would do any harm.
 struct Relay {
     port: u16,
     seen: Arc<Mutex<StatusesByVia>>,
@@ -50,10 +51,12 @@ fn relay(client: TcpStream, daemon: SocketAddr, notes: &Mutex<StatusesByVia>) {
     let ask = Arc::clone(&asked);
     thread::spawn(move || {
         pass(from_client, to_server, |bytes| {
-            let line = String::from_utf8_lossy(bytes).lines().next().unwrap_or_default().to_owned();
-            if let (true, Some((_, via))) = (line.ends_with("HTTP/1.1"), line.split_once("via=")) {
-                *ask.lock().expect("unpoisoned") = via.split([' ', '&']).next().unwrap_or_default().into();
-            }
+            let end = bytes.windows(2).position(|two| two == b"\r\n").unwrap_or_default();
+            let line = String::from_utf8_lossy(&bytes[..end]);
+            let is_head = line.ends_with("HTTP/1.1");
+            let Some((bare, via)) = without_via(&line).filter(|_| is_head) else { return bytes.to_vec() };
+            *ask.lock().expect("unpoisoned") = via;
+            [bare.as_bytes(), &bytes[end..]].concat()
         });
     });
     pass(server, client, |bytes| {
@@ -63,14 +66,26 @@ fn relay(client: TcpStream, daemon: SocketAddr, notes: &Mutex<StatusesByVia>) {
             let via = asked.lock().expect("unpoisoned").clone();
             notes.lock().expect("unpoisoned").entry(via).or_default().push(status);
         }
+        bytes.to_vec()
     });
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, mut note: impl FnMut(&[u8])) {
+/// A request line without its parameter `via`, and the value of that.
+fn without_via(line: &str) -> Option<(String, String)> {
+    let (before, rest) = line.split_once("via=")?;
+    let (via, after) = rest.split_at(rest.find([' ', '&'])?);
+    let bare = match after.strip_prefix('&') {
+        Some(after) => format!("{before}{after}"),
+        None => format!("{}{after}", &before[..before.len() - 1]),
+    };
+    Some((bare, via.to_owned()))
+}
+
+/// Passes on what `relayed` makes of each piece.
+fn pass(mut from: TcpStream, mut to: TcpStream, mut relayed: impl FnMut(&[u8]) -> Vec<u8>) {
     let mut bytes = vec![0; 1 << 16];
     while let Ok(len @ 1..) = from.read(&mut bytes) {
-        note(&bytes[..len]);
-        if to.write_all(&bytes[..len]).is_err() {
+        if to.write_all(&relayed(&bytes[..len])).is_err() {
             break;
         }
     }

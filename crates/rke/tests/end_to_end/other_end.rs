@@ -67,7 +67,7 @@ impl Ends {
 
     /// The same, with an application that comes over TCP.
     pub(crate) async fn over_tcp() -> Self {
-        let stage = Stage::new().await;
+        let stage = Stage::exporting().await;
         let (other_end, address, bearer) = over_tcp(&stage).await;
         let application = Client::new(address.to_string());
         let application = application.with_token_file(other_end.token_file().expect("a token"));

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rke_daemon::Daemon;
 use rke_engine::settings::Config;
 use rke_host::data_dir::DataDirError;
+use rke_host::exports::ExportLabels;
 use rke_proto::ContentServerId;
 use rke_raida::content_server::{Application, ContentServerError, Launcher, ServerConfig};
 use rke_raida::network::{LocalNetwork, LocalNetworkConfig, NetworkError};
@@ -76,9 +77,21 @@ impl Stage {
         Self::with(|_| ()).await
     }
 
+    /// One whose ends both export keys with labels that begin with `test`.
+    pub(crate) async fn exporting() -> Self {
+        let allow_export = ExportLabels::new(vec!["test*".into()]);
+        let server =
+            ServerConfig { allow_export: allow_export.clone(), ..ServerConfig::new(Application::Echo) };
+        Self::with_server(server, |config| config.reloadable.allow_export = allow_export).await
+    }
+
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::with_server(ServerConfig::new(Application::Echo), change).await
+    }
+
+    async fn with_server(server: ServerConfig, change: impl FnOnce(&mut Config)) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
-        let network = network(&dir).await;
+        let network = network_with(&dir, server).await;
         let mut config = config(&dir, network.dns_address());
         change(&mut config);
         let daemon = Daemon::start(config).await.expect("a daemon");

@@ -141,7 +141,7 @@ fn watch_fits_every_size_and_ends_with_ctrl_c_and_signals() {
         terminal.wait("the first look", |screen| screen.contains("1 of 16 sessions"));
         for (width, height) in [(20, 6), (7, 2), (30, 40), (100, 30)] {
             terminal.resize(width, height);
-            let way_out = &"q leaves   ? helps"[..18.min(usize::from(width))];
+            let way_out = &"q quits   ? help"[..16.min(usize::from(width))];
             let last = |screen: &str| screen.trim_end().lines().last().unwrap_or_default().to_owned();
             terminal.wait("the way out", |screen| last(screen).starts_with(way_out));
         }

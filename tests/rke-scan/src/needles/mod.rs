@@ -1,13 +1,15 @@
 //! The needles: every secret of every session, in every form in which code is known to store it, as windows of 8 of
 //! its bytes. Half an AES key in a register, or a word spilled to a stack, is a hit.
 
+mod secret;
+
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use clap::ValueEnum;
 use sha2::block_api::compress256;
 
+pub(crate) use self::secret::Secret;
 use crate::ghash;
 use crate::lattice::Poly;
 use crate::schedule::{Finder, decryption_form, reverse_words};
@@ -25,94 +27,6 @@ const FEWEST_FILTER_BITS: u32 = 25;
 const MOST_FILTER_BITS: u32 = 30;
 /// Bits of the filter for each needle: with fewer, most of memory would have to be looked up.
 const BITS_EACH: usize = 16;
-
-/// The source of a window.
-#[expect(clippy::enum_variant_names, reason = "these are the protocol's names")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum)]
-pub(crate) enum Secret {
-    An,
-    EnvelopeKey,
-    Share,
-    /// HKDF's extract of the shares.
-    ExchangeKey,
-    Psk,
-    /// Noise's hash input for the psk.
-    PskHash,
-    /// Of an ephemeral key of X-Wing, and its expansion.
-    Seed,
-    ExpandedSeed,
-    MlKemKey,
-    X25519Key,
-    /// The message of an encapsulation, and the randomness that encrypts it.
-    MlKemMessage,
-    MlKemShared,
-    X25519Shared,
-    SharedSecret,
-    /// Noise's chaining key and the outputs of its HKDF.
-    ChainingKey,
-    TemporaryKey,
-    HandshakeKey,
-    TransportKey,
-    /// K.
-    SessionKey,
-    Resumption,
-    CtrKey,
-    SealKey,
-    ExportKey,
-    MasterSecret,
-    CacheMasterKey,
-    AuditKey,
-    StreamKey,
-    GhashKey,
-}
-
-impl Secret {
-    fn is_aes_key(self) -> bool {
-        use Secret::{
-            An, CacheMasterKey, CtrKey, EnvelopeKey, HandshakeKey, SessionKey, StreamKey, TransportKey,
-        };
-        matches!(
-            self,
-            An | EnvelopeKey | HandshakeKey | TransportKey | SessionKey | CtrKey | CacheMasterKey | StreamKey
-        )
-    }
-
-    /// Whether AES-GCM works with it.
-    fn is_gcm_key(self) -> bool {
-        matches!(self, Self::HandshakeKey | Self::TransportKey | Self::StreamKey)
-    }
-
-    fn is_hmac_key(self) -> bool {
-        use Secret::{
-            AuditKey, CacheMasterKey, ChainingKey, EnvelopeKey, ExchangeKey, MasterSecret, Psk, Resumption,
-            SealKey, SessionKey, Share, TemporaryKey,
-        };
-        matches!(
-            self,
-            EnvelopeKey
-                | Share
-                | ExchangeKey
-                | Psk
-                | ChainingKey
-                | TemporaryKey
-                | SessionKey
-                | Resumption
-                | SealKey
-                | MasterSecret
-                | CacheMasterKey
-                | AuditKey
-        )
-    }
-
-    /// Whether text may be made of it: in JSON, in a file, in a log line.
-    fn is_told(self) -> bool {
-        use Secret::{CtrKey, ExportKey, MasterSecret, Psk, Resumption, SealKey, SessionKey, SharedSecret};
-        matches!(
-            self,
-            SessionKey | CtrKey | SealKey | ExportKey | Resumption | MasterSecret | Psk | SharedSecret
-        )
-    }
-}
 
 /// The form in which it was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -135,6 +135,13 @@ class Session(SessionState):
         """The reverse of ``encrypt``."""
         return (await self._whole(Work("decrypt", self.id, {"nonce": nonce}), ciphertext)).data
 
+    async def export(self, label: str, *, context: Data = b"", length: int = 32) -> bytes:
+        """Derives a key for another program: ``length`` bytes, 16 to 64.
+
+        The other end derives the same one from the same label, context and length. The daemon's operator has to allow the label.
+        """
+        return await ask(self._daemon, _calls.export(self.id, label, bytes_of(context), length))
+
     async def seal_stream(self, data: Source, *, associated_data: Data = b"") -> Stream:
         """Seals data of any size as it is read, in another task. Read the stream to its end, or close it."""
         return await self._stream(Work.sealing("seal", self.id, associated_data), data)

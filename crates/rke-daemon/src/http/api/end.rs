@@ -8,10 +8,12 @@ use rke_engine::model::session_id::SessionId;
 use rke_engine::sessions::{CryptError, Nonce, Sessions};
 use rke_engine::store::KeyError;
 use rke_engine::streams::SessionStreamKey;
-use rke_host::session_keys::{DataKey, HeldStreamKey, SessionKeys, with_key};
+use rke_host::exports::ExportError;
+use rke_host::session_keys::{self, DataKey, HeldStreamKey, SessionKeys, with_key};
 use rke_host::streams::{Direction, StreamKey};
 use rke_host::usage::KeyUse;
 use rke_proto::cipher::aes256_ctr;
+use rke_proto::export::Export;
 use rke_proto::handshake::KeyId;
 use rke_secret::fill_random;
 
@@ -30,6 +32,14 @@ pub(in crate::http) trait End: Clone + Send + Sync + 'static {
 
     /// Decrypts in place.
     fn decrypt(&self, id: SessionId, now: Moment, nonce: &Nonce, data: &mut [u8]) -> Result<(), KeyError>;
+
+    /// Derives a key that leaves the session.
+    fn export(
+        &self,
+        id: SessionId,
+        export: &Export<'_>,
+        use_key: impl FnOnce(&[u8]),
+    ) -> Result<(), ExportError>;
 }
 
 impl End for Shared {
@@ -45,6 +55,15 @@ impl End for Shared {
 
     fn decrypt(&self, id: SessionId, now: Moment, nonce: &Nonce, data: &mut [u8]) -> Result<(), KeyError> {
         Sessions::decrypt(self, id, now, nonce, data)
+    }
+
+    fn export(
+        &self,
+        id: SessionId,
+        export: &Export<'_>,
+        use_key: impl FnOnce(&[u8]),
+    ) -> Result<(), ExportError> {
+        Sessions::export(self, id, export, use_key)
     }
 }
 
@@ -66,6 +85,15 @@ impl End for HeldKeys {
 
     fn decrypt(&self, id: SessionId, _: Moment, nonce: &Nonce, data: &mut [u8]) -> Result<(), KeyError> {
         encrypt_or_decrypt(&**self, id, KeyUse::Decrypt, nonce, data)
+    }
+
+    fn export(
+        &self,
+        id: SessionId,
+        export: &Export<'_>,
+        use_key: impl FnOnce(&[u8]),
+    ) -> Result<(), ExportError> {
+        session_keys::export(&**self, &key_id(id), export, use_key)
     }
 }
 

@@ -58,6 +58,5 @@ pub(super) async fn reasons(Sources { sessions, stopped }: Sources) -> Vec<&'sta
     let fault =
         spawn_blocking(move || write_fault(&data_dir)).await.unwrap_or(Some("it cannot check its disk"));
     let stopping = stopped.borrow().then_some("it is stopping");
-    let audit = sessions.journal().audit().is_failing().then_some("the audit log cannot be written");
-    [stopping, fault, audit].into_iter().flatten().collect()
+    [stopping, fault, sessions.journal().audit().fault()].into_iter().flatten().collect()
 }

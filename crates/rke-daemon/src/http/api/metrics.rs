@@ -67,6 +67,9 @@ fn of_sessions(registry: &mut Registry, sessions: &Sessions) {
     confirmed.inc_by(remote.confirmed);
     let help = "Deletions that Content Servers have proven";
     registry.register("remote_deletions_confirmed", help, confirmed);
+    let exports: Counter = Counter::default();
+    exports.inc_by(sessions.exports().total());
+    registry.register("exports", "Keys exported", exports);
     let residues: Counter = Counter::default();
     residues.inc_by(sessions.residues_found());
     registry.register("residues", "Scratch stacks that memory scans found unwiped: each is a bug", residues);

@@ -55,6 +55,23 @@ pub(in crate::http) fn associated_data() -> Object {
     base64(about).schema_type(SchemaType::from_iter([Type::String, Type::Null])).build()
 }
 
+pub(in crate::http) fn export_label() -> Object {
+    let about = "What the key is for: 1 to 255 bytes of UTF-8.";
+    let text = ObjectBuilder::new().schema_type(Type::String).description(Some(about));
+    text.min_length(Some(1)).max_length(Some(255)).build()
+}
+
+pub(in crate::http) fn export_context() -> Object {
+    let about =
+        "What else the key is bound to, in standard Base64: at most 65,535 bytes; none if this is missing.";
+    base64(about).schema_type(SchemaType::from_iter([Type::String, Type::Null])).build()
+}
+
+pub(in crate::http) fn export_length() -> Object {
+    let length = ObjectBuilder::new().schema_type(Type::Integer).description(Some("Bytes of the key."));
+    length.minimum(Some(16)).maximum(Some(64)).build()
+}
+
 /// The schema of `success`.
 pub(in crate::http) fn success() -> Object {
     let only = ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([true]));

@@ -17,13 +17,13 @@ pub(in crate::http) struct Failure {
     status: StatusCode,
     message: String,
     fields: Vec<(&'static str, Value)>,
-    header: Option<Box<(header::HeaderName, HeaderValue)>>,
+    headers: Vec<(header::HeaderName, HeaderValue)>,
 }
 
 impl Failure {
     /// An error with only its message.
     pub(in crate::http) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), fields: Vec::new(), header: None }
+        Self { status, message: message.into(), fields: Vec::new(), headers: Vec::new() }
     }
 
     /// Its status.
@@ -134,7 +134,7 @@ impl Failure {
     }
 
     fn with_header(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
-        self.header = Some(Box::new((name, value)));
+        self.headers.push((name, value));
         self
     }
 
@@ -160,7 +160,7 @@ impl Serialize for Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(&self)).into_response();
-        if let Some((name, value)) = self.header.map(|header| *header) {
+        for (name, value) in self.headers {
             response.headers_mut().insert(name, value);
         }
         response
@@ -172,3 +172,6 @@ pub(in crate::http) fn answer_panic(_: Box<dyn Any + Send>) -> Response {
     tracing::error!("a request handler panicked: this is a bug in rke");
     Failure::internal().into_response()
 }
+
+#[cfg(test)]
+mod tests;

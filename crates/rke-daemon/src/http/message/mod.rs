@@ -7,3 +7,4 @@ pub(super) mod failure;
 pub(super) mod headers;
 pub(super) mod outgoing;
 pub(super) mod query;
+pub(crate) mod secret_body;

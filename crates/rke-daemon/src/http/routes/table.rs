@@ -57,6 +57,7 @@ routes! {
     DECRYPT_BY_POST:   Post   "/api/rke/decrypt"             | bodies::decrypt::<Shared> | describe::decrypt_by_post        | Data   Use    Free              UseKey         Applications;
     SEAL:              Post   "/api/rke/seal"                | bodies::seal::<Shared>    | describe::seal                   | Data   Use    Free              UseKey         Applications;
     OPEN:              Post   "/api/rke/open"                | bodies::open::<Shared>    | describe::open                   | Data   Use    Free              UseKey         Applications;
+    EXPORT:            Post   "/api/rke/export"              | bodies::export::<Shared>  | describe::export                 | Data   Change Free              UseKey         Applications;
     TUNNEL:            Post   "/api/rke/session/{id}/tunnel" | tunnel::connect           | describe::tunnel                 | Stream Change Free              Tunnel         Applications;
     LIST_KEYS:         Read   "/api/rke/keys"                | handlers::keys            | describe::list_keys              | Small  Use    Free              Read           Applications;
     FORGET_KEYS:       Delete "/api/rke/keys"                | handlers::forget_keys     | describe::forget_keys            | Empty  Change Free              ForgetKeys     Applications;
@@ -98,6 +99,7 @@ shared_routes! { ROWS_OF_OTHER_END TABLE_OF_OTHER_END HeldKeys {
     DECRYPT_BY_POST | bodies::decrypt::<HeldKeys> | describe::decrypt_by_post;
     SEAL            | bodies::seal::<HeldKeys>    | describe::seal;
     OPEN            | bodies::open::<HeldKeys>    | describe::open;
+    EXPORT          | bodies::export::<HeldKeys>  | describe::export;
     LIVE            | health::live                | describe::live;
 }}
 

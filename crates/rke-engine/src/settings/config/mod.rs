@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rke_host::exports::ExportLabels;
+
 use super::Confirm;
 use super::access::{Access, TokenRule, UnixSocket};
 use super::listen::Listen;
@@ -86,6 +88,8 @@ pub struct Reloadable {
     pub allow_weak_shares: Vec<Domain>,
     /// Domains whose RAIDAs may be asked for 1-byte shares in envelope 1.
     pub allow_envelope_1: Vec<Domain>,
+    /// The labels that keys may be exported with.
+    pub allow_export: ExportLabels,
     /// Who may use the daemon.
     pub access: Access,
 }
@@ -197,6 +201,7 @@ impl Default for Reloadable {
             confirm_timeout: Duration::from_secs(2),
             allow_weak_shares: Vec::new(),
             allow_envelope_1: Vec::new(),
+            allow_export: ExportLabels::default(),
             access: Access::default(),
         }
     }

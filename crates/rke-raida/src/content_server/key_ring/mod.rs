@@ -48,7 +48,7 @@ pub struct ServedKeySet {
 /// All key sets of one Content Server ID in a data directory.
 pub struct KeyRing {
     cs_id: ContentServerId,
-    data_dir: DataDir,
+    data_dir: Arc<DataDir>,
     sets: Vec<ServedKeySet>,
 }
 
@@ -62,7 +62,7 @@ impl KeyRing {
         if let Some(sealed) = first_key_set(path) {
             data_dir::expect_master_key(path, &sealed)?;
         }
-        let data_dir = DataDir::open(path, Role::ContentServer, Sharing::Shared)?;
+        let data_dir = Arc::new(DataDir::open(path, Role::ContentServer, Sharing::Shared)?);
         let mut ring = Self { cs_id, data_dir, sets: Vec::new() };
         ring.refresh()?;
         Ok(ring)
@@ -107,6 +107,16 @@ impl KeyRing {
             ),
             Err(error) => tracing::warn!(%why, %error, "a key set that has retired cannot be used"),
         }
+    }
+
+    /// The Content Server ID.
+    pub(crate) fn cs_id(&self) -> ContentServerId {
+        self.cs_id
+    }
+
+    /// The data directory.
+    pub(crate) fn data_dir(&self) -> &Arc<DataDir> {
+        &self.data_dir
     }
 
     /// The key sets, the lowest number first.

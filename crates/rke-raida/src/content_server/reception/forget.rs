@@ -10,6 +10,7 @@ use super::counters::Evicted;
 use super::ending::{Closing, Ending};
 use super::limits::{Owner, Place};
 use super::{Kept, Outcome, Reception};
+use crate::audit::ServerEvent;
 
 /// What remains of a removed secret. The secret cannot be derived from it.
 pub(super) struct Gone {
@@ -33,32 +34,30 @@ fn proof_of(place: Option<&Place<Kept>>, token: &ForgetToken) -> Option<Result<F
     place.map(|place| Gone::of(&place.value.secret).proof(token))
 }
 
+/// What happened to a secret of a domain.
+type Named = fn(String) -> ServerEvent;
+
 impl Reception {
     /// Wipes a key or a resumption for a client with its token. Neither removes the other.
     pub(super) fn forget(&mut self, forget: &Forget) -> Result<Outcome, Reason> {
         let (id, token) = (forget.id, &forget.token);
         let (key_id, resumption) = (KeyId(id), ResumptionId(id));
-        let (proof, closing) = if let Some(proof) = proof_of(self.known.keys.get(&key_id), token) {
-            (
-                proof?,
-                self.known.keys.take(&key_id).map(|place| self.remove_secret(id, place, Ending::Deleted)),
-            )
+        let (proof, removed) = if let Some(proof) = proof_of(self.known.keys.get(&key_id), token) {
+            let forgotten = |domain| ServerEvent::SessionForgotten { domain };
+            (proof?, self.known.keys.take(&key_id).map(|place| (place, forgotten as Named)))
         } else if let Some(proof) = proof_of(self.known.resumptions.get(&resumption), token) {
-            (
-                proof?,
-                self.known
-                    .resumptions
-                    .take(&resumption)
-                    .map(|place| self.remove_secret(id, place, Ending::Deleted)),
-            )
+            let forgotten = |domain| ServerEvent::ResumptionForgotten { domain };
+            (proof?, self.known.resumptions.take(&resumption).map(|place| (place, forgotten as Named)))
         } else {
             let gone = self.gone.get(&id).ok_or(Reason::NoSuchKey)?;
             (gone.value.proof(token)?, None)
         };
-        if closing.is_some() {
+        let closing = removed.map(|(place, event)| {
             self.counters.forgotten += 1;
             tracing::info!(id = %key_id, "wiped a key or a resumption because the client asked for it");
-        }
+            self.audit.record_of(id, event(place.value.origin.domain.clone()));
+            self.remove_secret(id, place, Ending::Deleted)
+        });
         let response = Response::Forgotten { id, proof };
         Ok(Outcome::Forgotten(response, closing.unwrap_or_else(Closing::without_connections)))
     }
@@ -69,6 +68,8 @@ impl Reception {
             let whose = owner_name(place.owner);
             self.counters.evictions.add(Evicted::Key);
             tracing::info!(%key_id, whose, "a session's key made room for another; it had been unused for longest");
+            let domain = place.value.origin.domain.clone();
+            self.audit.record_of(key_id.0, ServerEvent::SessionEvicted { domain });
             self.remove_secret(key_id.0, place, Ending::Evicted);
         }
     }
@@ -79,13 +80,15 @@ impl Reception {
             let whose = owner_name(place.owner);
             self.counters.evictions.add(Evicted::Resumption);
             tracing::info!(%id, whose, "a resumption made room for another; it had been unused for longest");
+            let domain = place.value.origin.domain.clone();
+            self.audit.record_of(id.0, ServerEvent::ResumptionEvicted { domain });
             self.remove_secret(id.0, place, Ending::Evicted);
         }
     }
 
     /// Wipes a secret, notifies its connections, and keeps the proof for a repeated `forget` until its lifetime is
     /// over.
-    fn remove_secret(&mut self, id: [u8; ID_LEN], place: Place<Kept>, ending: Ending) -> Closing {
+    pub(super) fn remove_secret(&mut self, id: [u8; ID_LEN], place: Place<Kept>, ending: Ending) -> Closing {
         let Place { value: Kept { secret, notifier, .. }, owner, expires_at, .. } = place;
         let gone = Gone::of(&secret);
         drop(secret);

@@ -20,6 +20,7 @@ use super::{
     Client, Fresh, Holder, How, Kept, Known, NewSession, Opens, Origin, Outcome, Pending, REMEMBERED_SECONDS,
     Reception, ReceptionPolicy, Uses, no_memory, owner, shares_of,
 };
+use crate::audit::ServerEvent;
 use crate::content_server::ServedKeySet;
 
 /// The source of a handshake's psk.
@@ -78,7 +79,8 @@ impl Reception {
         if expires_at <= now {
             return Err(Ending::Expired);
         }
-        let uses = Uses::since(now, matches!(how, How::Resumption(_)));
+        let resumed = matches!(how, How::Resumption(_));
+        let uses = Uses::since(now, resumed);
         match how {
             How::Exchange(id) => {
                 let kept = Kept::new(resumption, Arc::clone(&origin), Uses::default());
@@ -92,7 +94,9 @@ impl Reception {
             }
         }
         let owner = owner(origin.coin);
+        let (domain, coin) = (origin.domain.clone(), origin.coin.map(|coin| coin.to_string()));
         let gone = self.known.keys.insert(key_id, Kept::new(key, origin, uses), owner, expires_at);
+        self.audit.record_of(key_id.0, ServerEvent::SessionOpened { domain, resumed, coin });
         self.evict_keys(gone);
         tracing::debug!(%key_id, "a session is open");
         Ok(key_id)

@@ -32,6 +32,7 @@ pub use narrow::{REPLY_RANDOM_LEN, Reply};
 pub use rules::{MAX_LIFETIME_SECONDS, ReceptionPolicy};
 
 use super::ServedKeySet;
+use crate::audit::{ServerAudit, ServerEvent};
 use crate::replay::ReplayMemory;
 use counters::Counters;
 use ending::EndNotifier;
@@ -192,6 +193,7 @@ pub struct Reception {
     replays: Replays,
     narrow: NarrowKeys,
     counters: Counters,
+    audit: ServerAudit,
 }
 
 impl Reception {
@@ -200,8 +202,13 @@ impl Reception {
         let (limits, gone) = (limits_of(&rules), limits_of_gone(&rules));
         let (replays, narrow) = (Replays::new(rules.replay_memory), NarrowKeys::new(&rules));
         let (keys, resumptions) = (Store::new(limits), Store::new(limits));
-        let (gone, counters) = (Store::new(gone), Counters::default());
-        Self { known: Known { rules, key_sets, keys, resumptions }, gone, replays, narrow, counters }
+        let (gone, counters, audit) = (Store::new(gone), Counters::default(), ServerAudit::default());
+        Self { known: Known { rules, key_sets, keys, resumptions }, gone, replays, narrow, counters, audit }
+    }
+
+    /// The same, with an audit log.
+    pub(crate) fn with_audit(self, audit: ServerAudit) -> Self {
+        Self { audit, ..self }
     }
 
     /// Replaces the rules, except the number of remembered first packets. Stored keys stay: a lower limit holds from the
@@ -261,13 +268,15 @@ impl Reception {
     pub fn sweep(&mut self, now: u64) {
         for (key_id, place) in self.known.keys.take_expired(now) {
             tracing::debug!(%key_id, "a session's key has expired");
+            let domain = place.value.origin.domain.clone();
+            self.audit.record_of(key_id.0, ServerEvent::SessionExpired { domain });
             place.value.notifier.end(Ending::Expired);
         }
         for (_, place) in self.known.resumptions.take_expired(now) {
             place.value.notifier.end(Ending::Expired);
         }
         self.gone.take_expired(now);
-        self.narrow.sweep(now);
+        self.narrow.sweep(now, &self.audit);
     }
 
     /// Wipes all keys and resumptions.
@@ -275,6 +284,23 @@ impl Reception {
         self.known.keys.clear();
         self.known.resumptions.clear();
         self.narrow.clear();
+    }
+
+    /// Wipes all keys and resumptions, and cuts the connections of these keys. Their clients can still ask for proof of it.
+    /// Returns how many sessions that ends.
+    pub fn drop_all(&mut self, now: u64) -> usize {
+        self.sweep(now);
+        let sessions = self.len();
+        for (key_id, place) in self.known.keys.take_all() {
+            let domain = place.value.origin.domain.clone();
+            self.audit.record_of(key_id.0, ServerEvent::SessionDropped { domain });
+            self.remove_secret(key_id.0, place, Ending::Deleted);
+        }
+        for (id, place) in self.known.resumptions.take_all() {
+            self.remove_secret(id.0, place, Ending::Deleted);
+        }
+        self.narrow.drop_all(&self.audit);
+        sessions
     }
 
     /// Records a use of a session's key, so that others are displaced before it.

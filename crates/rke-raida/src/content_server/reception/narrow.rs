@@ -17,6 +17,7 @@ use super::counters::Evicted;
 use super::ending::{EndNotifier, EndWatcher, Ending};
 use super::limits::{Limits, Owner, Store};
 use super::{Known, Reception, ReceptionPolicy, cs_ids};
+use crate::audit::{ServerAudit, ServerEvent};
 use crate::content_server::ServedKeySet;
 use crate::replay::SHARES;
 
@@ -75,13 +76,22 @@ impl NarrowKeys {
         self.keys.len()
     }
 
-    pub(super) fn sweep(&mut self, now: u64) {
+    pub(super) fn sweep(&mut self, now: u64, audit: &ServerAudit) {
         for (_, place) in self.keys.take_expired(now) {
+            audit.record(ServerEvent::LiveSessionEnded { how: "expired" });
             place.value.notifier.end(Ending::Expired);
         }
         let is_stale = |timestamp: u64| timestamp.saturating_add(self.skew_seconds) < now;
         while self.handshakes.first().is_some_and(|(timestamp, _)| is_stale(*timestamp)) {
             self.handshakes.pop_first();
+        }
+    }
+
+    /// Wipes all keys, and cuts their connections.
+    pub(super) fn drop_all(&mut self, audit: &ServerAudit) {
+        for (_, place) in self.keys.take_all() {
+            audit.record(ServerEvent::LiveSessionEnded { how: "dropped" });
+            place.value.notifier.end(Ending::Deleted);
         }
     }
 
@@ -172,6 +182,7 @@ impl Reception {
         let established =
             Established { key, nonce, session, handshake_hash, response, seen, covered, notifier };
         self.narrow.handshakes.insert(made);
+        self.audit.record(ServerEvent::LiveSessionOpened);
         self.keep_narrow(header.key_id, established, now.saturating_add(lifetime.into()));
         Ok(Reply::Response(reply))
     }
@@ -180,6 +191,7 @@ impl Reception {
         for (_, place) in self.narrow.keys.insert(key_id, established, Owner::Unproven, expires_at) {
             self.counters.evictions.add(Evicted::LiveKey);
             tracing::info!("a live session's key made room for another; it had been unused for longest");
+            self.audit.record(ServerEvent::LiveSessionEnded { how: "evicted" });
             place.value.notifier.end(Ending::Evicted);
         }
     }

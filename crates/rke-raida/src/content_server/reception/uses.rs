@@ -65,7 +65,8 @@ impl Reception {
             | KeyUse::DecryptMore
             | KeyUse::Send(_)
             | KeyUse::Receive
-            | KeyUse::Tunnel => (),
+            | KeyUse::Tunnel
+            | KeyUse::Export => (),
         }
         Ok(kept.secret.handle())
     }

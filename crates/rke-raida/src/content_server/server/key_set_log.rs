@@ -1,14 +1,17 @@
-//! What the log says of the key sets: each that comes, each that is going to retire, and each that has retired.
+//! What the log and the audit log say of the key sets: each that comes, each that is going to retire, and each that has retired.
 
 use std::collections::BTreeMap;
 
 use rke_proto::{Form, KeySetId};
 
+use crate::audit::{KeySetName, ServerAudit, ServerEvent};
 use crate::content_server::ServedKeySet;
 
 /// The key sets as the log has them.
-#[derive(Default)]
-pub(super) struct KeySetLog(BTreeMap<KeySetId, State>);
+pub(super) struct KeySetLog {
+    known: BTreeMap<KeySetId, (State, KeySetName)>,
+    audit: ServerAudit,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -29,30 +32,43 @@ impl State {
 }
 
 impl KeySetLog {
+    pub(super) fn new(audit: ServerAudit) -> Self {
+        Self { known: BTreeMap::new(), audit }
+    }
+
     /// Logs what has changed, at `now` in Unix seconds.
     pub(super) fn note(&mut self, sets: &[ServedKeySet], now: u64) {
-        let known = std::mem::take(&mut self.0);
+        let mut gone = std::mem::take(&mut self.known);
         for set in sets {
             let (key_set, state) = (set.secrets.key_set(), State::of(set, now));
-            if known.get(&key_set) != Some(&state) {
-                log(set, state, now);
+            let name = KeySetName { cs_id: set.secrets.cs_id().to_string(), key_set: key_set.to_string() };
+            if gone.remove(&key_set).is_none_or(|(known, _)| known != state) {
+                self.log(set, state, now, name.clone());
             }
-            self.0.insert(key_set, state);
+            self.known.insert(key_set, (state, name));
         }
-        for key_set in known.keys().filter(|key_set| !self.0.contains_key(*key_set)) {
+        for (key_set, (_, name)) in gone {
             tracing::warn!(%key_set, "a key set is no longer in the data folder, and is not served");
+            self.audit.record(ServerEvent::KeySetGone(name));
         }
     }
-}
 
-fn log(set: &ServedKeySet, state: State, now: u64) {
-    let (cs_id, key_set, shares) = (set.secrets.cs_id(), set.secrets.key_set(), shares(set.form));
-    match state {
-        State::Active => tracing::info!(%cs_id, %key_set, shares, "a key set is there"),
-        State::RetiresAt(at) => {
-            tracing::info!(%cs_id, %key_set, shares, seconds = at - now, "a key set is going to retire");
-        }
-        State::Retired => tracing::info!(%cs_id, %key_set, shares, "a key set has retired"),
+    fn log(&self, set: &ServedKeySet, state: State, now: u64, name: KeySetName) {
+        let (cs_id, key_set, shares) = (&name.cs_id, &name.key_set, shares(set.form));
+        self.audit.record(match state {
+            State::Active => {
+                tracing::info!(%cs_id, %key_set, shares, "a key set is there");
+                ServerEvent::KeySetServed(name)
+            }
+            State::RetiresAt(at) => {
+                tracing::info!(%cs_id, %key_set, shares, seconds = at - now, "a key set is going to retire");
+                ServerEvent::KeySetRetiring { name, retires_at: at }
+            }
+            State::Retired => {
+                tracing::info!(%cs_id, %key_set, shares, "a key set has retired");
+                ServerEvent::KeySetRetired(name)
+            }
+        });
     }
 }
 

@@ -12,21 +12,25 @@ mod session_keys;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rke_host::audit::AuditError;
+use rke_host::exports::{ExportLabels, Exports};
 use rke_host::monitored::Monitored;
 use rke_host::session_keys::SessionKeys;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::timeout;
 
 use super::application::{Application, Running, User};
 use super::reception::{EndWatcher, Reception, ReceptionPolicy};
 use super::{ContentServerError, KeyRing};
+use crate::audit::{ServerAudit, ServerEvent};
 use crate::clock::unix_seconds;
 use cut::{Activity, Cut};
 use key_set_log::KeySetLog;
@@ -53,6 +57,10 @@ pub struct ServerConfig {
     pub max_connections: usize,
     /// The limit on running commands. A tunnel over the limit is cut.
     pub max_commands: usize,
+    /// The file of its audit log, if it keeps one.
+    pub audit_log: Option<PathBuf>,
+    /// The labels that keys may be exported with.
+    pub allow_export: ExportLabels,
 }
 
 impl ServerConfig {
@@ -65,6 +73,8 @@ impl ServerConfig {
             idle_timeout: Duration::from_secs(300),
             max_connections: 1024,
             max_commands: 256,
+            audit_log: None,
+            allow_export: ExportLabels::default(),
         }
     }
 }
@@ -82,6 +92,9 @@ pub enum ServerError {
     /// The key sets.
     #[error(transparent)]
     Keys(#[from] ContentServerError),
+    /// Its audit log cannot be opened.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// The launcher of commands ended while the server was running.
     #[error(
         "the process that starts the commands of --exec {0}, so all tunnels are broken off and no command can be \
@@ -112,6 +125,8 @@ struct ServerContext {
     commands: Arc<Semaphore>,
     limits: Limits,
     counters: Arc<Counters>,
+    audit: ServerAudit,
+    exports: Exports,
     /// Whether the key sets could be read when they were last read.
     are_key_sets_read: AtomicBool,
     /// In milliseconds.
@@ -134,16 +149,22 @@ impl ContentServer {
         let failed = |source| ServerError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let reception = Mutex::new(Reception::new(config.rules, keys.sets().to_vec()));
-        let ServerConfig { application, idle_timeout, max_connections, max_commands, .. } = config;
+        let audit = ServerAudit::open_if_wanted(config.audit_log.as_deref(), keys.data_dir())?;
+        let reception = Reception::new(config.rules, keys.sets().to_vec()).with_audit(audit.clone());
+        let ServerConfig { application, idle_timeout, max_connections, max_commands, allow_export, .. } =
+            config;
         let commands = Arc::new(Semaphore::new(max_commands));
         let (stop, stopped) = watch::channel(false);
+        let (version, cs_id) = (env!("CARGO_PKG_VERSION"), keys.cs_id().to_string());
+        audit.record(ServerEvent::ContentServerStarted { version, cs_id });
         let shared = Arc::new(ServerContext {
-            reception,
+            reception: Mutex::new(reception),
             application,
             commands,
             limits: Limits { connections: max_connections, commands: max_commands },
-            counters: Arc::default(),
+            counters: Arc::new(Counters::new(audit.clone())),
+            audit,
+            exports: Exports::new(allow_export),
             are_key_sets_read: true.into(),
             idle_timeout: millis(idle_timeout).into(),
             stop: stopped,
@@ -180,6 +201,22 @@ impl ContentServer {
         self.shared.idle_timeout.store(millis(idle_timeout), Ordering::Relaxed);
     }
 
+    /// Reopens the audit log's file. Call it after the file was moved away.
+    pub fn reopen_audit_log(&self) {
+        self.shared.audit.reopen();
+    }
+
+    /// Ends all sessions: wipes their keys and resumptions, and cuts their connections. Returns how many sessions there
+    /// were.
+    pub fn drop_sessions(&self) -> usize {
+        self.shared.reception().drop_all(unix_seconds())
+    }
+
+    /// Allows keys to be exported with these labels only.
+    pub fn allow_exports(&self, labels: ExportLabels) {
+        self.shared.exports.set_labels(labels);
+    }
+
     /// Waits until it can no longer serve, and returns the reason. By then its tunnels are being cut.
     pub async fn wait_for_failure(&self) -> ServerError {
         ServerError::LauncherLost(self.shared.application.wait_for_launcher_exit().await)
@@ -201,7 +238,7 @@ async fn serve(
     let room = Arc::new(Semaphore::new(shared.limits.connections));
     let mut connections = JoinSet::new();
     let mut refresh = tokio::time::interval(REFRESH_INTERVAL);
-    let mut key_set_log = KeySetLog::default();
+    let mut key_set_log = KeySetLog::new(shared.audit.clone());
     let mut stop = shared.stop.clone();
     let mut lost = pin!(shared.application.wait_for_launcher_exit());
     loop {
@@ -238,7 +275,15 @@ async fn serve(
     let finish = async { while connections.join_next().await.is_some() {} };
     let _ = timeout(STOP_TIMEOUT, finish).await;
     connections.shutdown().await;
-    shared.reception().clear();
+    let sessions_ended = {
+        let mut reception = shared.reception();
+        let sessions = reception.len();
+        reception.clear();
+        sessions
+    };
+    let audit = shared.audit.clone();
+    audit.record(ServerEvent::ContentServerStopped { sessions_ended });
+    let _ = spawn_blocking(move || audit.close()).await;
 }
 
 fn millis(duration: Duration) -> u64 {

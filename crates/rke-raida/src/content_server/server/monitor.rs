@@ -20,6 +20,7 @@ impl Monitored for ServerContext {
                 "Most commands at one time",
                 self.limits.commands as u64,
             ),
+            Metric::counter("rke_content_server_exports", "Keys exported", self.exports.total()),
         ]);
         metrics.extend(self.reception().metrics(unix_seconds()));
         metrics
@@ -32,6 +33,6 @@ impl Monitored for ServerContext {
         let unserved = !self.reception().serves_at(unix_seconds());
         let unserved =
             unserved.then_some("no key set is served: all have retired, or none is of a form that is served");
-        [stopping, unread, unserved].into_iter().flatten().collect()
+        [stopping, unread, unserved, self.audit.fault()].into_iter().flatten().collect()
     }
 }

@@ -14,6 +14,7 @@ use rke_proto::handshake::{KeyId, Reason};
 use tokio::time::Instant;
 
 use super::cut::{Cut, CutReason};
+use crate::audit::{ServerAudit, ServerEvent};
 use crate::clock::unix_seconds;
 use crate::log_limit::LogLimit;
 
@@ -125,7 +126,7 @@ impl From<io::Error> for Fault {
     }
 }
 
-/// Counts since the Content Server started, and what is open now.
+/// Counts since the Content Server started, and what is open now. Refusals go to the audit log too.
 #[derive(Default)]
 pub(super) struct Counters {
     connections: Tally<(ConnectionKind, Outcome)>,
@@ -134,9 +135,14 @@ pub(super) struct Counters {
     open: AtomicU64,
     tunnels: AtomicU64,
     lines: LogLimit,
+    audit: ServerAudit,
 }
 
 impl Counters {
+    pub(super) fn new(audit: ServerAudit) -> Self {
+        Self { audit, ..Self::default() }
+    }
+
     pub(super) fn metrics(&self) -> Vec<Metric> {
         let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
         let (connections, open) = ("rke_content_server_connections", "rke_content_server_open_connections");
@@ -147,6 +153,7 @@ impl Counters {
             self.cuts.metric(cuts, "Connections that were cut, by reason"),
             Metric::gauge(open, "Open connections", load(&self.open)),
             Metric::gauge("rke_content_server_tunnels", "Open tunnels", load(&self.tunnels)),
+            self.audit.metric(),
         ]
     }
 }
@@ -190,6 +197,7 @@ impl ConnectionRecord {
             Ok(End::Empty) => (Outcome::Empty, None),
             Ok(End::Refused(refused)) => {
                 counters.refusals.add(*refused);
+                counters.audit.record(ServerEvent::HandshakeRefused { reason: refused.name(), count: 1 });
                 (Outcome::Refused, Some(refused.name().to_owned()))
             }
             Err(Fault::Cut(cut)) => {

@@ -116,7 +116,7 @@ Examples:
   rke watch
   rke watch --daemon unix:/run/rke/rke.sock
 
-The arrow keys scroll, ? shows what the signs mean, q leaves.";
+The arrow keys scroll, ? shows what the signs mean, q quits.";
 
 pub(crate) const ACTIVITY: &str = "\
 Examples:

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use rke_daemon::LocalListen;
 use rke_engine::Domain;
+use rke_host::exports::ExportLabels;
 use rke_host::sandbox::Files;
 use rke_host::usage::{MAX_BYTES, MAX_MESSAGES, UsageLimits};
 use rke_proto::ContentServerId;
@@ -20,11 +21,13 @@ use serde::{Deserialize, Deserializer};
 
 use self::numbers::{bytes, lifetime, messages, places, replay_places};
 use super::access::group_number;
-use super::{LogFormat, WrongSettings, first_given, read_file, seconds};
+use super::etsi::{EtsiOptions, ServerEtsi, one_or_several};
+use super::process::{ProcessOptions, ProcessSettings, named};
+use super::{WrongSettings, export_labels, first_given, read_if_named, seconds};
 use crate::local_address::{LocalAddress, local_address_in_file};
 use crate::parse::{parse_address, parse_cs_id, parse_domain, parse_replay_places, parse_target};
-use crate::protection::{Protection, SecretMemoryChoice, parse_places};
-use crate::sandbox::{Sandbox, SandboxChoice, files_of_content_server};
+use crate::protection::parse_places;
+use crate::sandbox::{Sandbox, files_of_content_server};
 use crate::switch::{Switch, switch_in_file};
 
 /// Where it listens unless a setting says otherwise.
@@ -110,6 +113,23 @@ pub(crate) struct ContentServerOptions {
     /// A group, by name or number, whose members may use the unix socket of --api too.
     #[arg(long, value_name = "GROUP", env = "RKE_API_GROUP")]
     api_group: Option<String>,
+    /// Let the application export keys with this label from strongly authenticated sessions: keys for other programs, such as a
+    /// VPN. A final `*` stands for all labels that begin with the rest. Repeatable.
+    #[arg(long, value_name = "LABEL", env = "RKE_ALLOW_EXPORT", value_delimiter = ',')]
+    #[serde(default)]
+    allow_export: Vec<String>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    etsi: EtsiOptions,
+    /// Share keys with the SAE of a client, known by the coin that it proves. Repeatable.
+    #[arg(
+        long = "etsi-client",
+        value_name = "DENOMINATION:SERIAL=SAE_ID",
+        env = "RKE_ETSI_CLIENT",
+        value_delimiter = ';'
+    )]
+    #[serde(default, deserialize_with = "one_or_several")]
+    etsi_client: Vec<String>,
     /// Most messages that one key may encrypt here [default: 4294967296, the highest].
     #[arg(long, value_name = "N", env = "RKE_KEY_MAX_MESSAGES", value_parser = clap::value_parser!(u64).range(1..=MAX_MESSAGES))]
     #[serde(default, deserialize_with = "messages")]
@@ -122,22 +142,9 @@ pub(crate) struct ContentServerOptions {
     #[arg(long, value_name = "WHERE", env = "RKE_METRICS")]
     #[serde(default, deserialize_with = "local_address_in_file")]
     metrics: Option<LocalAddress>,
-    /// The memory to hold secrets in [default: auto].
-    #[arg(long, value_name = "KIND", env = "RKE_SECRET_MEMORY")]
-    secret_memory: Option<SecretMemoryChoice>,
-    /// Let debuggers and core dumps see everything, keys included. For debugging rke only.
-    #[arg(long, value_name = "SWITCH", env = "RKE_INSECURE_DEBUG", value_parser = Switch, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    #[serde(default, deserialize_with = "switch_in_file")]
-    insecure_debug: Option<bool>,
-    /// Whether to give up, once started, all rights that are not needed [default: on]. See SECURITY.md.
-    #[arg(long, value_name = "WHEN", env = "RKE_SANDBOX")]
-    sandbox: Option<SandboxChoice>,
-    /// What to log: error, warn, info, debug, trace, or a filter such as rke_raida=debug [default: info].
-    #[arg(long, value_name = "FILTER", env = "RKE_LOG")]
-    log: Option<String>,
-    /// How to log [default: text].
-    #[arg(long, value_name = "FORMAT", env = "RKE_LOG_FORMAT")]
-    log_format: Option<LogFormat>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    process: ProcessOptions,
 }
 
 /// All settings of a Content Server.
@@ -155,11 +162,10 @@ pub(crate) struct ContentServerSettings {
     pub(crate) max_commands: usize,
     api: Option<LocalAddress>,
     api_group: Option<String>,
+    pub(crate) allow_export: ExportLabels,
+    pub(crate) etsi: Option<ServerEtsi>,
     pub(crate) metrics: Option<LocalAddress>,
-    pub(crate) protection: Protection,
-    sandbox: SandboxChoice,
-    pub(crate) log: String,
-    pub(crate) log_format: LogFormat,
+    pub(crate) process: ProcessSettings,
 }
 
 impl ContentServerOptions {
@@ -173,10 +179,7 @@ impl ContentServerOptions {
 
     /// Fills in the settings that flags and environment left open: from the file, then from the defaults.
     fn fill(self) -> Result<ContentServerSettings> {
-        let file = match &self.config {
-            Some(path) => read_file(path)?,
-            None => Self::default(),
-        };
+        let file: Self = read_if_named(self.config.as_deref())?;
         let options = self.or(file);
         let settings = ContentServerSettings {
             rules: options.rules(),
@@ -191,14 +194,10 @@ impl ContentServerOptions {
             max_commands: options.max_commands.unwrap_or(256),
             api: options.api,
             api_group: options.api_group,
+            allow_export: export_labels(options.allow_export)?,
+            etsi: options.etsi.of_content_server(&options.etsi_client)?,
             metrics: options.metrics,
-            protection: Protection {
-                secret_memory: options.secret_memory.unwrap_or_default(),
-                insecure_debug: options.insecure_debug.unwrap_or_default(),
-            },
-            sandbox: options.sandbox.unwrap_or_default(),
-            log: options.log.unwrap_or_else(|| "info".into()),
-            log_format: options.log_format.unwrap_or(LogFormat::Text),
+            process: options.process.settle(),
         };
         settings.application()?;
         if settings.exec.is_some() && settings.forward.is_some() {
@@ -233,14 +232,13 @@ impl ContentServerOptions {
             allow_weak_shares: self.allow_weak_shares.or(file.allow_weak_shares),
             api: self.api.or(file.api),
             api_group: self.api_group.or(file.api_group),
+            allow_export: first_given([self.allow_export, file.allow_export]),
+            etsi: self.etsi.or(file.etsi),
+            etsi_client: first_given([self.etsi_client, file.etsi_client]),
             key_max_messages: self.key_max_messages.or(file.key_max_messages),
             key_max_bytes: self.key_max_bytes.or(file.key_max_bytes),
             metrics: self.metrics.or(file.metrics),
-            secret_memory: self.secret_memory.or(file.secret_memory),
-            insecure_debug: self.insecure_debug.or(file.insecure_debug),
-            sandbox: self.sandbox.or(file.sandbox),
-            log: self.log.or(file.log),
-            log_format: self.log_format.or(file.log_format),
+            process: self.process.or(file.process),
         }
     }
 
@@ -285,12 +283,13 @@ impl ContentServerSettings {
         let files = self.config.iter().map(AsRef::as_ref).fold(files, Files::read_again);
         let listeners = self.api.iter().chain(&self.metrics);
         let files = listeners.fold(files, |files, listener| listener.allow(files));
-        Sandbox::new(self.sandbox, files)
+        let files = self.process.audit_log.iter().fold(files, |files, log| files.append(log));
+        Sandbox::new(self.process.sandbox, files)
     }
 
     /// The names of the settings that differ in `wanted` and take effect only after a restart.
     pub(crate) fn fixed(&self, wanted: &Self) -> Vec<&'static str> {
-        let differs = [
+        let differs = named([
             ("cs-id", self.cs_id != wanted.cs_id),
             ("data-dir", self.data_dir != wanted.data_dir),
             ("listen", self.listen != wanted.listen),
@@ -301,12 +300,10 @@ impl ContentServerSettings {
             ("max-commands", self.max_commands != wanted.max_commands),
             ("api", self.api != wanted.api),
             ("api-group", self.api_group != wanted.api_group),
+            ("etsi", self.etsi != wanted.etsi),
             ("metrics", self.metrics != wanted.metrics),
-            ("secret-memory or insecure-debug", self.protection != wanted.protection),
-            ("sandbox", self.sandbox != wanted.sandbox),
-            ("log-format", self.log_format != wanted.log_format),
-        ];
-        differs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+        ]);
+        [differs, self.process.differences(&wanted.process)].concat()
     }
 }
 

@@ -26,7 +26,7 @@ fn a_flag_goes_over_the_file_and_the_file_over_the_default() {
         (&*rules.domains, settings.exec.as_deref()),
         (&["a.test".into(), "b.test".into()][..], Some("cat"))
     );
-    assert_eq!((settings.listen, settings.log.as_str()), (LISTEN, "info"));
+    assert_eq!((settings.listen, settings.process.log.as_str()), (LISTEN, "info"));
     assert_eq!(rules.lifetime_seconds, MAX_LIFETIME_SECONDS);
 }
 
@@ -60,7 +60,10 @@ fn what_takes_a_new_start_is_named() {
     let more = "domain = ['a.test']\nlog = 'warn'\nkeys-per-coin = 1\nmax-keys = 1\nunproven-keys = 1\nkey-lifetime = 1\n\
                 idle-timeout = 1\nallow-weak-shares = true\nkey-max-messages = 1\nkey-max-bytes = 1\n";
     assert!(before.fixed(&settled(&format!("{WHOLE}{more}"))).is_empty());
-    let more = "exec = 'cat'\nreplay-memory = 64\nmax-connections = 1\nmax-commands = 1\nmetrics = 'unix:/x'\nsandbox = 'off'\n";
+    let more = "exec = 'cat'\nreplay-memory = 64\nmax-connections = 1\nmax-commands = 1\nmetrics = 'unix:/x'\nsandbox = 'off'\naudit-log = '/log'\n";
     let fixed = before.fixed(&settled(&format!("{WHOLE}{more}")));
-    assert_eq!(fixed, ["exec", "replay-memory", "max-connections", "max-commands", "metrics", "sandbox"]);
+    assert_eq!(
+        fixed,
+        ["exec", "replay-memory", "max-connections", "max-commands", "metrics", "sandbox", "audit-log"]
+    );
 }

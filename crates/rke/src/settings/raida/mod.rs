@@ -18,11 +18,11 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use self::preloader::NamedPreloader;
-use super::{LogFormat, WrongSettings, first_given, read_file};
+use super::process::{ProcessOptions, ProcessSettings, named};
+use super::{WrongSettings, first_given, read_if_named};
 use crate::local_address::{LocalAddress, local_address_in_file};
 use crate::parse::{parse_address, parse_replay_places};
-use crate::protection::{Protection, SecretMemoryChoice};
-use crate::sandbox::{Sandbox, SandboxChoice};
+use crate::sandbox::Sandbox;
 use crate::switch::{Switch, switch_in_file};
 
 /// One RAIDA node. The same structure is read from flags, environment and file.
@@ -75,22 +75,9 @@ pub(crate) struct RaidaOptions {
     #[arg(long, value_name = "WHERE", env = "RKE_METRICS")]
     #[serde(default, deserialize_with = "local_address_in_file")]
     metrics: Option<LocalAddress>,
-    /// The memory to hold secrets in [default: auto].
-    #[arg(long, value_name = "KIND", env = "RKE_SECRET_MEMORY")]
-    secret_memory: Option<SecretMemoryChoice>,
-    /// Let debuggers and core dumps see everything, keys included. For debugging rke only.
-    #[arg(long, value_name = "SWITCH", env = "RKE_INSECURE_DEBUG", value_parser = Switch, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    #[serde(default, deserialize_with = "switch_in_file")]
-    insecure_debug: Option<bool>,
-    /// Whether to give up, once started, all rights that are not needed [default: on]. See SECURITY.md.
-    #[arg(long, value_name = "WHEN", env = "RKE_SANDBOX")]
-    sandbox: Option<SandboxChoice>,
-    /// What to log: error, warn, info, debug, trace, or a filter such as rke_raida=debug [default: info].
-    #[arg(long, value_name = "FILTER", env = "RKE_LOG")]
-    log: Option<String>,
-    /// How to log [default: text].
-    #[arg(long, value_name = "FORMAT", env = "RKE_LOG_FORMAT")]
-    log_format: Option<LogFormat>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    process: ProcessOptions,
 }
 
 /// All settings of a node.
@@ -105,10 +92,7 @@ pub(crate) struct RaidaSettings {
     /// Without its preloaders.
     policy: NodePolicy,
     pub(crate) metrics: Option<LocalAddress>,
-    pub(crate) protection: Protection,
-    sandbox: SandboxChoice,
-    pub(crate) log: String,
-    pub(crate) log_format: LogFormat,
+    pub(crate) process: ProcessSettings,
 }
 
 impl RaidaOptions {
@@ -122,10 +106,7 @@ impl RaidaOptions {
 
     /// Fills in the settings that flags and environment left open: from the file, then from the defaults.
     fn fill(self) -> Result<RaidaSettings> {
-        let file = match &self.config {
-            Some(path) => read_file(path)?,
-            None => Self::default(),
-        };
+        let file: Self = read_if_named(self.config.as_deref())?;
         let coins = first_given([self.coins, file.coins]);
         let envelope_1 = self.allow_envelope_1.or(file.allow_envelope_1);
         Ok(RaidaSettings {
@@ -145,13 +126,7 @@ impl RaidaOptions {
                 imitates: Imitation::Nobody,
             },
             metrics: self.metrics.or(file.metrics),
-            protection: Protection {
-                secret_memory: self.secret_memory.or(file.secret_memory).unwrap_or_default(),
-                insecure_debug: self.insecure_debug.or(file.insecure_debug).unwrap_or_default(),
-            },
-            sandbox: self.sandbox.or(file.sandbox).unwrap_or_default(),
-            log: self.log.or(file.log).unwrap_or_else(|| "info".into()),
-            log_format: self.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
+            process: self.process.or(file.process).settle(),
         })
     }
 }
@@ -173,22 +148,20 @@ impl RaidaSettings {
         let read_again = self.config.iter().chain(self.preloaders.iter().filter_map(NamedPreloader::file));
         let files = read_again.map(AsRef::as_ref).fold(files, Files::read_again);
         let files = self.metrics.iter().fold(files, |files, metrics| metrics.allow(files));
-        Sandbox::new(self.sandbox, files)
+        let files = self.process.audit_log.iter().fold(files, |files, log| files.append(log));
+        Sandbox::new(self.process.sandbox, files)
     }
 
     /// The names of the settings that differ in `wanted` and take effect only after a restart.
     pub(crate) fn fixed(&self, wanted: &Self) -> Vec<&'static str> {
-        let differs = [
+        let differs = named([
             ("index", self.raida != wanted.raida),
             ("listen", self.listen != wanted.listen),
             ("data-dir", self.data_dir != wanted.data_dir),
             ("replay-memory", self.policy.replay_places != wanted.policy.replay_places),
             ("metrics", self.metrics != wanted.metrics),
-            ("secret-memory or insecure-debug", self.protection != wanted.protection),
-            ("sandbox", self.sandbox != wanted.sandbox),
-            ("log-format", self.log_format != wanted.log_format),
-        ];
-        differs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+        ]);
+        [differs, self.process.differences(&wanted.process)].concat()
     }
 }
 

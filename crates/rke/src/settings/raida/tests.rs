@@ -20,7 +20,7 @@ fn a_flag_goes_over_the_file_and_the_file_over_the_default() {
     let own = RaidaOptions { index: RaidaIndex::new(3), coins: vec!["/own".into()], ..Default::default() };
     let settings = settle(own, &text).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!((settings.raida.get(), settings.listen), (3, "[::]:50007".parse().expect("an address")));
-    assert_eq!((&settings.coins, settings.log.as_str()), (&vec![PathBuf::from("/own")], "info"));
+    assert_eq!((&settings.coins, settings.process.log.as_str()), (&vec![PathBuf::from("/own")], "info"));
     assert_eq!(settings.policy.replay_places, DEFAULT_PLACES);
     let shop = rke_proto::ContentServerId::new("SHOP").expect("an ID");
     let rules = settings.rules().unwrap_or_else(|error| panic!("{error}"));
@@ -54,6 +54,8 @@ fn what_takes_a_new_start_is_named() {
     assert_eq!(before.fixed(&now), ["listen"]);
     let now = settled(&format!("{WHOLE}preloader = ['0:1']\nlog = 'info'\nallow-envelope-1 = true\n"));
     assert!(before.fixed(&now).is_empty());
-    let now = settled(&format!("{WHOLE}replay-memory = 64\nsandbox = 'off'\ninsecure-debug = true\n"));
-    assert_eq!(before.fixed(&now), ["replay-memory", "secret-memory or insecure-debug", "sandbox"]);
+    let now = settled(&format!(
+        "{WHOLE}replay-memory = 64\nsandbox = 'off'\ninsecure-debug = true\naudit-log = '/log'\n"
+    ));
+    assert_eq!(before.fixed(&now), ["replay-memory", "insecure-debug", "sandbox", "audit-log"]);
 }

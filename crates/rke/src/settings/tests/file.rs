@@ -46,7 +46,7 @@ fn settled(options: ServeOptions) -> Result<String, String> {
     let options = ServeOptions { data_dir: options.data_dir.or(Some("/x".into())), ..options };
     let settings = options.settle().map_err(|wrong| wrong.to_string())?;
     settings.daemon.check().expect("settings are within their bounds");
-    Ok(format!("{:?} {:?} {:?}", settings.daemon, settings.process, settings.log))
+    Ok(format!("{:?} {:?}", settings.daemon, settings.process))
 }
 
 /// A key and its value as flags. `None` if no flags can express them: empty words are impossible, and commas

@@ -128,7 +128,7 @@ impl View {
         };
         self.latest = latest;
         lines.truncate(height.saturating_sub(1));
-        lines.push(Line::of(DIM, format!("q leaves   ? helps   {} scroll", self.signs.arrows())));
+        lines.push(Line::of(DIM, format!("q quits   ? help   {} scroll", self.signs.arrows())));
         lines.into_iter().take(height).map(|line| line.cut(width)).collect()
     }
 

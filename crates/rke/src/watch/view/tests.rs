@@ -62,7 +62,7 @@ fn shown(observation: Option<Observation>, width: usize, height: usize) -> Vec<S
     plain(&mut view(observation), width, height)
 }
 
-const WAY_OUT: &str = "q leaves   ? helps   j k scroll";
+const WAY_OUT: &str = "q quits   ? help   j k scroll";
 
 #[test]
 fn all_is_there_where_there_is_room() {

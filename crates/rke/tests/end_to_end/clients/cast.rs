@@ -34,7 +34,7 @@ impl Cast {
         let dir = tempfile::tempdir().expect("a folder");
         let of = |name: &str| dir.path().join(name);
         let socket = dir.path().join("socket");
-        let dev = Program::dev(&of("dev"), &["--unix-socket", utf8(&socket)]);
+        let dev = Program::dev(&of("dev"), &["--unix-socket", utf8(&socket), "--allow-export", "test*"]);
         let root = of("guarded");
         let guarded = Program::dev(&root, &["--require-token", "--wallet-root", utf8(&root)]);
         let dead = (0..25).map(|at| if at < 13 { Fault::Dead } else { Fault::None }).collect();

@@ -121,7 +121,7 @@ fn described(error: &Error) -> Value {
 
 async fn make(client: &Client, step: &Value, given: &Given) -> Outcome {
     match step["call"].as_str().expect("a call") {
-        "encrypt" | "decrypt" | "seal" | "open" => whole(client, step, given).await,
+        "encrypt" | "decrypt" | "seal" | "open" | "export" => whole(client, step, given).await,
         "events" => {
             heard(client, step).await?;
             Ok((json!({}), Vec::new()))
@@ -222,6 +222,11 @@ async fn whole(client: &Client, step: &Value, given: &Given) -> Outcome {
         "decrypt" => {
             let nonce = text(step, "nonce");
             (client.ask(&call::decrypt(id, &data, nonce)).await?.plaintext, None)
+        }
+        "export" => {
+            let (context, length) = (given.data(&step["context"]).bytes, step["length"].as_u64());
+            let call = call::export(id, text(step, "label"), &context, length.unwrap_or(32) as usize);
+            (client.ask(&call).await?.key, None)
         }
         "seal" => (client.ask(&call::seal(id, &data, &beside)).await?.sealed, None),
         _ => (client.ask(&call::open(id, &data, &beside)).await?.plaintext, None),

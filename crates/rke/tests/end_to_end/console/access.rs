@@ -37,7 +37,7 @@ async fn the_page_asks_for_the_token_keeps_it_for_the_tab_and_asks_again_after_a
     browser.until_text("#token-title", "Enter the access token");
     browser.fill("#token-text", &"0".repeat(64));
     browser.press("Enter");
-    browser.until_text("#token-wrong", "That is not the token of this run.");
+    browser.until_text("#token-wrong", "That is not the daemon’s token.");
     browser.fill("#token-text", token.trim());
     browser.press("Enter");
     live(&mut browser);
@@ -52,7 +52,7 @@ async fn the_page_asks_for_the_token_keeps_it_for_the_tab_and_asks_again_after_a
     live(&mut browser);
     browser.evaluate("sessionStorage.setItem('rke-token', '0'.repeat(64))");
     browser.visit(&format!("http://{daemon}/?later"));
-    browser.until_text("#token-wrong", "That is not the token of this run.");
+    browser.until_text("#token-wrong", "That is not the daemon’s token.");
     stage.stop().await;
 }
 

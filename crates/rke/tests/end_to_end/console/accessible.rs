@@ -99,7 +99,7 @@ async fn no_state_of_the_page_has_a_serious_finding() {
     impatient.reloadable.exchange_timeout = PATIENCE;
     detour.daemon.reload(impatient).await.expect("a reload");
     detour.create().await;
-    browser.until_text("#open-full", "All 2 places are taken");
+    browser.until_text("#open-full", "All 2 sessions are in use");
     check(&mut browser, "full");
     detour.daemon.stop().await;
     browser.until_text("#lost", "The daemon does not respond.");

@@ -142,6 +142,8 @@ async fn the_last_refusal_is_explained() {
     assert_eq!(attack("GET /api/rke/sessions", "sec-fetch-site: cross-site\r\n").await.status, 403);
     browser.until_text("#gate-last", "A page of another site tried to read from the daemon");
     browser.until("document.querySelector('#figure-refused').textContent === '2'");
+    go(&mut browser, "overview");
+    browser.until_text("#recent", "1 request rejected: from a page that is not allowed");
     let answer = stage.get("/api/rke/refusals").await.json();
     assert_eq!(answer["rules"], json!([{"rule": "origin", "count": 1}, {"rule": "fetch", "count": 1}]));
     assert_eq!((&answer["last"]["attempt"], &answer["last"]["origin"]), (&json!("read"), &json!(null)));

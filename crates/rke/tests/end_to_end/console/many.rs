@@ -20,7 +20,7 @@ const AT_A_TIME: usize = 4;
 
 /// Gives the page 10,000 sessions.
 pub(super) const MANY: &str = r#"
-const hex = (at) => at.toString(16).padStart(32, '0');
+const hex = (at) => (0x9e3779b1 * (at + 1) >>> 0).toString(16).padStart(8, '0') + at.toString(16).padStart(24, '0');
 const session = (at) => ({
   session_id: hex(at), domain: `host-${at}.example`, cs_id: 'SERVER', created_at: new Date(1.6e12 + at * 1000).toISOString(),
   expires_at: new Date(Date.now() + 36e5).toISOString(), encrypt_count: at, decrypt_count: 0,
@@ -28,7 +28,7 @@ const session = (at) => ({
 const sessions = Array.from({ length: 10000 }, (_, at) => session(at));
 const many = JSON.stringify({ command: 'rke_sessions', success: true, total: 10000, active: 10000, sessions, weak: 0, weakly_authenticated: 0 });
 const detail = (id) => JSON.stringify({
-  ...session(parseInt(id, 16)), key_bits: 256, envelope: [5], raidas: [0], liars: [], from_cache: false, confirmed: true, key_id: id,
+  ...session(parseInt(id.slice(8), 16)), key_bits: 256, envelope: [5], raidas: [0], liars: [], from_cache: false, confirmed: true, key_id: id,
   forward_secret: true, authenticated: 'strong', coin: null, tunnel_broken_off: null,
 });
 window.asked = 0;

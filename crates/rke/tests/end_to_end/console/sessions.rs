@@ -15,6 +15,7 @@ use super::{
     Program, ask_to_delete, behind_relays, cells, choose, close_panels, confirm, console_of, encrypt_panel,
     fill_in, go, open_panel, until_said, until_sessions,
 };
+use crate::chromium::Theme;
 use crate::records::Detour;
 use crate::relay::Fault;
 use crate::support::{DOMAIN, Stage, config, get, network};
@@ -44,7 +45,7 @@ async fn a_session_lives_from_the_form_to_its_deletion() {
     browser.click("#try-decrypt");
     browser.until_text("#try-result", "Hello World!");
     browser.until(&used("1 encrypted, 1 decrypted"));
-    browser.until_text("#session-facts", "1 time to encrypt, 1 time to decrypt");
+    browser.until_text("#session-facts", "1 encryption, 1 decryption");
     close_panels(&mut browser);
     let listed = get(program.daemon, "/api/rke/sessions").await.json();
     let id = listed["sessions"][0]["session_id"].as_str().expect("an id").to_owned();
@@ -103,7 +104,7 @@ async fn the_grid_fills_as_the_shares_arrive() {
     fill_in(&mut browser, detour.network.wallet());
     browser.click("#open-button");
     browser.until(&format!("{} === 12 && {} === 13", cells("answered"), cells("asked")));
-    browser.until_text("#share-ring", "12 shares of 25");
+    browser.until_text("#share-ring", "12 of 25 shares");
     browser.until_text("#share-ring", "1 more needed");
     assert_eq!(browser.evaluate("document.querySelectorAll('.session').length"), 0);
     (12..25).for_each(|raida| relays.spoil(raida, Fault::None));
@@ -123,8 +124,10 @@ async fn a_failure_is_told_in_words() {
     browser.click("#open-button");
     browser.until_text("#open-result", "Only 12 of 13 required RAIDAs answered.");
     browser.until(&format!("{} === 12 && {} === 13", cells("answered"), cells("failed")));
-    browser
-        .until_text("#open-result", "no answer\nRAIDA 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23 and 24");
+    browser.until_text(
+        "#open-result",
+        "No response\nRAIDA 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23 and 24",
+    );
     browser.until_text("#open-result", "Try again in a moment.");
     let help = |status| {
         format!("document.querySelector('#open-result a[href=\"/book/errors.html#error-{status}\"]')")
@@ -138,7 +141,13 @@ async fn a_failure_is_told_in_words() {
     browser.fill("#open-wallet", detour.network.wallet().to_str().expect("UTF-8"));
     browser.click("#open-button");
     browser.until_text("#open-result", "DNS does not lead to a Content Server");
+    browser.until_text("#open-result code", "rke discover");
     browser.until(&help(502));
+    // Without a response, nobody knows whether the session is open.
+    browser.evaluate("window.fetch = async () => { throw new TypeError('Failed to fetch') }");
+    browser.click("#open-button");
+    browser.until_text("#open-result", "The daemon did not respond");
+    assert_eq!(browser.text("#share-need"), "The session may be open");
     detour.stop().await;
 }
 
@@ -176,14 +185,21 @@ async fn a_full_daemon_says_so_and_takes_sessions_again_when_one_has_gone() {
     browser.until("!document.querySelector('#open-button').disabled");
     stage.create().await;
     until_sessions(&mut browser, 2);
-    browser.until_text("#open-full", "All 2 places are taken. Delete a session to open another.");
+    browser.until_text("#open-full", "All 2 sessions are in use. Delete one to open another.");
     browser.until("document.querySelector('#open-button').disabled");
+    open_panel(&mut browser);
+    browser.until_text("#open-no-room", "All 2 sessions are in use.");
+    close_panels(&mut browser);
     ask_to_delete(&mut browser);
     confirm(&mut browser);
     browser.until("!document.querySelector('#open-button').disabled");
     browser.until("document.querySelector('#open-full').hidden");
     stage.stop().await;
 }
+
+/// The badges that their cell does not show whole.
+const CUT_BADGES: &str = "[...document.querySelectorAll('.session .badge')].filter((badge) =>
+  badge.getBoundingClientRect().right > badge.closest('td').getBoundingClientRect().right).map((badge) => badge.textContent)";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_weak_key_and_one_that_nobody_confirmed_are_marked() {
@@ -203,6 +219,9 @@ async fn a_weak_key_and_one_that_nobody_confirmed_are_marked() {
     until_sessions(&mut browser, 1);
     browser.until_text(".session", "Weak: 8-bit key");
     browser.until_text(".session", "Not confirmed");
+    // On a tablet the two do not fit into one line.
+    browser.appear((768, 1024, 1), Theme::Light);
+    assert_eq!(browser.evaluate(CUT_BADGES), json!([]));
     browser.until_text(
         "#banners",
         "1 weak session: anyone who saw the exchange finds the 8-bit key in 256 tries.",

@@ -1,9 +1,13 @@
 //! Which session `rke forward` and `rke connect DOMAIN` use, renew, replace and end.
 
+use std::net::SocketAddr;
 use std::process::Stdio;
+use std::time::Duration;
 
 use rustix::process::Signal;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 use super::program::{Forward, expires_at, ids, stage};
 use crate::support::{DOMAIN, Stage, again, config, expire};
@@ -85,6 +89,63 @@ async fn connect_takes_a_domain_too() {
     assert_eq!(ids(&stage).await, [open.as_str()]);
     let (code, _, log) = with(&format!("{open} --wallet {wallet}")).await;
     assert!(code == 2 && log.contains("--wallet opens a session with a domain"), "{log}");
+    stage.stop().await;
+}
+
+/// Passes connections on to the daemon, and holds its responses back until the sender says so.
+async fn slow_responses(daemon: SocketAddr) -> (SocketAddr, watch::Sender<bool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (pass, passed) = watch::channel(false);
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let mut passed = passed.clone();
+            tokio::spawn(async move {
+                let server = TcpStream::connect(daemon).await.expect("connected");
+                let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
+                    (client.into_split(), server.into_split());
+                let up = async {
+                    let _ = copy(&mut from_client, &mut to_server).await;
+                };
+                let down = async {
+                    let _ = passed.wait_for(|passed| *passed).await;
+                    let _ = copy(&mut from_server, &mut to_client).await;
+                    let _ = to_client.shutdown().await;
+                };
+                tokio::join!(up, down)
+            });
+        }
+    });
+    (address, pass)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_while_the_session_is_opened_leaves_none_behind() {
+    let stage = Stage::new().await;
+    for command in [["forward", DOMAIN, "127.0.0.1:0"].as_slice(), &["connect", DOMAIN]] {
+        let (daemon, pass) = slow_responses(stage.daemon.address()).await;
+        let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_rke"))
+            .args(command)
+            .args(["--timeout", "60", "--daemon", &daemon.to_string(), "--wallet"])
+            .arg(stage.network.wallet())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("rke runs");
+        again(async || match ids(&stage).await.len() {
+            1 => Ok(()),
+            other => Err(format!("{other} sessions")),
+        })
+        .await;
+        let process = child.id().and_then(|id| rustix::process::Pid::from_raw(id as i32));
+        rustix::process::kill_process(process.expect("it runs"), Signal::INT).expect("a signal");
+        // So that it takes the signal first. If a slow machine needs longer, the test sees less, and does not fail.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        pass.send_replace(true);
+        child.wait().await.expect("an end");
+        assert_eq!(ids(&stage).await.len(), 0, "{command:?}");
+    }
     stage.stop().await;
 }
 

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 
 use serde_json::Value;
 
+use super::audit::Log;
 use super::*;
 
 async fn until(program: &Program, name: &str, labels: &[(&str, &str)], is_so: impl Fn(f64) -> bool) {
@@ -145,8 +146,13 @@ async fn sighup_takes_other_limits_and_the_log_and_keeps_the_keys() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_says_when_a_key_set_comes_and_when_it_retires() {
     let mut stage = Stage::new().await;
-    let server = Program::content_server(&mut stage, &[]).await;
+    let audit_log = Log::of(stage.network.server_data_dir());
+    let more = [&audit_log.flag()[..], &["--key-lifetime", "2"]].concat();
+    let server = Program::content_server(&mut stage, &more).await;
     let line = server.wait_for("a key set is there");
+    stage.create().await;
+    let [opened, expired] = ["session_opened", "session_expired"].map(|name| audit_log.wait_for(name, 1));
+    assert_eq!(opened[0]["session"], expired[0]["session"]);
     assert!(line.contains("key_set=k1") && line.contains("cs_id=CONTENT-SERVER01"), "{line}");
     let directory = stage.network.directory_file().display().to_string();
     let [wallet, data_dir] = [stage.network.server_wallet(), stage.network.server_data_dir()];
@@ -173,6 +179,9 @@ async fn the_log_says_when_a_key_set_comes_and_when_it_retires() {
     server.wait_for("key_set=k2");
     until(&server, "rke_content_server_key_sets", &[("state", "retired")], |sets| sets == 1.0).await;
     assert_eq!(server.value("rke_content_server_key_sets", &[("state", "active")]).await, 1.0);
+    let [retiring, retired] = ["key_set_retiring", "key_set_retired"].map(|name| audit_log.wait_for(name, 1));
+    assert!(retiring[0]["key_set"] == "k1" && retiring[0]["retires_at"].is_u64(), "{retiring:?}");
+    assert_eq!(retired[0]["key_set"], "k1");
     server.stop();
     stage.stop().await;
 }

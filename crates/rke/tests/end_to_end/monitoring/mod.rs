@@ -1,6 +1,7 @@
-//! What RAIDA nodes and Content Servers show to those who monitor them. The programs run as separate processes, in place of
+//! What RAIDA nodes and Content Servers show to those who monitor them, and record in their audit logs. The programs run as separate processes, in place of
 //! a node and of the Content Server of a local network, so real daemons use them.
 
+mod audit;
 mod content_server;
 mod fake;
 pub(crate) mod metrics;

@@ -18,6 +18,20 @@ pub(super) async fn start(stage: &mut Stage, more: &[&str]) -> Program {
     Program::start(&[&node[..], &["--data-dir", &data_dir], more].concat())
 }
 
+/// Preloads a Content Server ID to RAIDA 7 alone, with the Content Server's coins. That is too few, so it fails in any case.
+/// Returns what it says.
+pub(super) fn preload(stage: &Stage, cs_id: &str) -> String {
+    let file = stage.dir.path().join("one.txt");
+    fs::write(&file, format!("{} 7\n", stage.network.node_addresses()[7])).expect("written");
+    let keys = stage.dir.path().join("other-keys");
+    let [file, wallet, keys] =
+        [file, stage.network.server_wallet(), keys].map(|path| path.display().to_string());
+    let usual =
+        ["content-server", "preload", "--cs-id", cs_id, "--domain", DOMAIN, "--host", "cs.example.com"];
+    let more = ["--raida-directory", &file, "--wallet", &wallet, "--data-dir", &keys];
+    refused(&[&usual[..], &more].concat(), stage.dir.path())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_counts_what_it_does_and_shows_it_on_this_machine_only() {
     let mut stage = Stage::new().await;

@@ -179,27 +179,6 @@ impl Trouble {
         (sender, send(self.stage.daemon.address(), "POST", &target, &headers, body).await.ok())
     }
 
-    /// A preload by a coin that may not.
-    async fn preload(&self) {
-        let file = self.stage.dir.path().join("one.txt");
-        fs::write(&file, format!("{} 7\n", self.stage.network.node_addresses()[7])).expect("written");
-        let [wallet, keys] = [self.stage.network.server_wallet(), self.stage.dir.path().join("other-keys")];
-        let [file, wallet, keys] = [file, wallet, keys].map(|path| path.display().to_string());
-        let usual = [
-            "content-server",
-            "preload",
-            "--cs-id",
-            "ANOTHER",
-            "--domain",
-            DOMAIN,
-            "--host",
-            "cs.example.com",
-        ];
-        let more = ["--raida-directory", &file, "--wallet", &wallet, "--data-dir", &keys];
-        let said = refused(&[&usual[..], &more].concat(), self.stage.dir.path());
-        assert!(said.contains("0 of 1"), "{said}");
-    }
-
     /// Notes in the data folder when k1 retires, in Unix seconds.
     fn retire_at(&self, at: u64) {
         let folders = fs::read_dir(self.stage.network.server_data_dir()).expect("a folder").flatten();
@@ -243,7 +222,8 @@ async fn every_alert_fires_and_every_query_of_the_dashboard_has_a_result() {
     }
     let ids = trouble.fill().await;
     let _tunnels = (trouble.attach(&ids[4]).await, trouble.attach(&ids[5]).await);
-    trouble.preload().await;
+    let said = node::preload(&trouble.stage, "ANOTHER");
+    assert!(said.contains("0 of 1"), "{said}");
     for _ in 0..20 {
         let foreign = get_with("/api/rke/status", "host: evil.example");
         assert_eq!(raw(trouble.stage.daemon.address(), foreign).await.status, 421);

@@ -33,7 +33,7 @@ fn k(number: u8) -> KeySetId {
 
 /// A network with a key set for handshake 3 over narrow shares, the only one that DNS names, and a daemon that may
 /// use it. `records` may change the records of DNS.
-async fn scene(
+pub(crate) async fn scene(
     records: impl AsyncFnOnce(&mut LocalNetwork, DnsRecords) -> DnsRecords,
     change: impl FnOnce(&mut Config),
 ) -> Detour {
@@ -48,7 +48,7 @@ async fn scene(
     Detour::on(dir, network, records, allow).await
 }
 
-async fn own(_: &mut LocalNetwork, records: DnsRecords) -> DnsRecords {
+pub(crate) async fn own(_: &mut LocalNetwork, records: DnsRecords) -> DnsRecords {
     records
 }
 

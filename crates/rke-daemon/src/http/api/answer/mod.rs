@@ -3,6 +3,7 @@
 
 mod data;
 mod discovery;
+mod exported;
 mod keys;
 mod raidas;
 mod sessions;
@@ -17,6 +18,9 @@ use serde::Serializer;
 
 pub(in crate::http) use self::data::{Decrypted, Encrypted, Opened, Sealed};
 pub(in crate::http) use self::discovery::Found;
+pub(in crate::http) use self::exported::Exported;
+#[cfg(test)]
+pub(in crate::http) use self::exported::ExportedForm;
 pub(in crate::http) use self::keys::Keys;
 pub(in crate::http) use self::raidas::KnownRaidas;
 pub(in crate::http) use self::sessions::{

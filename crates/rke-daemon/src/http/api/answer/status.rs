@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use rke_engine::guardians::Report;
 use rke_engine::model::remote_deletion::RemoteCounts;
 use rke_engine::sessions::Sessions;
+use rke_host::exports::Exports;
 use rke_host::sandbox::Posture;
 use rke_proto::MIN_REQUIRED;
 use rke_secret::MemoryReport;
@@ -93,6 +94,22 @@ impl SecretMemory {
             inspection,
             residues_found,
         }
+    }
+}
+
+/// Keys that leave sessions.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema), schema(as = ExportCounts))]
+struct Exported {
+    /// The labels that `--allow-export` allows. One that ends with `*` stands for all that begin with the rest.
+    allowed: Vec<String>,
+    /// Keys exported since the daemon started.
+    count: u64,
+}
+
+impl From<&Exports> for Exported {
+    fn from(exports: &Exports) -> Self {
+        Self { allowed: exports.labels().patterns().to_vec(), count: exports.total() }
     }
 }
 
@@ -213,6 +230,7 @@ pub(in crate::http) struct Status {
     #[cfg_attr(test, schema(required))]
     directory: Option<DirectoryCounts>,
     sandbox: Sandbox,
+    exports: Exported,
 }
 
 impl Status {
@@ -242,6 +260,7 @@ impl Status {
             remote_deletions: sessions.count_remote_deletions().into(),
             directory: sessions.directory().map(DirectoryCounts::from),
             sandbox: Posture::now().into(),
+            exports: sessions.exports().into(),
         }
     }
 }

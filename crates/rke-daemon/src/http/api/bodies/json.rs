@@ -10,11 +10,12 @@ use rke_engine::model::viewer::Viewer;
 use rke_engine::sessions::{KeyChoice, Sessions};
 use rke_engine::store::KeyError;
 use rke_host::streams::{Direction, Opening, Sealing, whole};
+use rke_proto::export::Export;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::Answered;
-use crate::http::api::answer::{Opened, Sealed};
+use crate::http::api::answer::{Exported, Opened, Sealed};
 use crate::http::api::end::End;
 use crate::http::api::handlers::{create_session, parse_domain};
 use crate::http::api::named::Named;
@@ -88,6 +89,21 @@ pub(in crate::http) struct ToOpen {
     associated_data: Option<String>,
 }
 
+/// What a key is exported for.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema), schema(as = ExportRequest))]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct ToExport {
+    #[cfg_attr(test, schema(schema_with = schema::session_id, required))]
+    session_id: Option<String>,
+    #[cfg_attr(test, schema(schema_with = schema::export_label, required))]
+    label: Option<String>,
+    #[cfg_attr(test, schema(schema_with = schema::export_context))]
+    context: Option<String>,
+    #[cfg_attr(test, schema(schema_with = schema::export_length, required))]
+    length: Option<u64>,
+}
+
 pub(super) async fn create(sessions: &Sessions, viewer: &Viewer, request: Request) -> Answered {
     let given: ToCreate = read(request, "domain, wallet_path and fresh").await?;
     let (domain, wallet) = (required("domain", given.domain)?, required("wallet_path", given.wallet_path)?);
@@ -120,6 +136,21 @@ pub(super) async fn open(end: &impl End, request: Request) -> Answered {
     };
     let data = open().map_err(|error| Failure::stream(&error, &session.given))?;
     Ok(Json(Opened::new(STANDARD.encode_to_string(&data), data.len())).into_response())
+}
+
+pub(super) async fn export(end: &impl End, request: Request) -> Answered {
+    let given: ToExport = read(request, "session_id, label, context and length").await?;
+    let session = Named::new(required("session_id", given.session_id)?)?;
+    let label = required("label", given.label)?;
+    let context = base64("context", Some(given.context.unwrap_or_default()))?;
+    let length = given.length.ok_or_else(|| Failure::missing("length"))?;
+    let export = Export::new(&label, &context, length.try_into().unwrap_or(usize::MAX))?;
+    let mut exported = Exported::new(&export);
+    let id = session.id.ok_or(KeyError::NotFound.into());
+    let write = |key: &[u8]| exported.write_key(key);
+    id.and_then(|id| end.export(id, &export, write))
+        .map_err(|error| Failure::export(error, &session.given))?;
+    Ok(exported.into_response())
 }
 
 /// Reads the body as a `T`. `takes` names its fields, for the error message.

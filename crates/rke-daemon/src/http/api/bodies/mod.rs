@@ -1,4 +1,4 @@
-//! `POST` to `session`, with a JSON body, and to `encrypt`, `decrypt`, `seal` and `open`. Those four take their
+//! `POST` to `session` and to `export`, with a JSON body, and to `encrypt`, `decrypt`, `seal` and `open`. Those four take their
 //! data as JSON, or as a raw body of any size that is processed as it arrives. `encrypt` and `decrypt` also take it
 //! by `GET`. The four work at either end.
 
@@ -16,7 +16,7 @@ use rke_engine::model::clock::Moment;
 use rke_engine::model::viewer::Viewer;
 
 #[cfg(test)]
-pub(in crate::http) use self::json::{ToCreate, ToDecrypt, ToEncrypt, ToOpen, ToSeal};
+pub(in crate::http) use self::json::{ToCreate, ToDecrypt, ToEncrypt, ToExport, ToOpen, ToSeal};
 pub(in crate::http) use self::whole::{Decryption, Encryption};
 use super::Shared;
 use super::end::End;
@@ -63,6 +63,11 @@ pub(in crate::http) async fn seal<E: End>(State(end): State<E>, request: Request
         Kind::Json => json::seal(&end, request).await,
         Kind::Raw => raw::seal(&end, request).await,
     }
+}
+
+/// Exports take JSON only.
+pub(in crate::http) async fn export<E: End>(State(end): State<E>, request: Request) -> Answered {
+    json::export(&end, request).await
 }
 
 pub(in crate::http) async fn open<E: End>(State(end): State<E>, request: Request) -> Answered {

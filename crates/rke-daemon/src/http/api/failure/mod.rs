@@ -7,7 +7,9 @@ use rke_engine::guardians::RefreshError;
 use rke_engine::sessions::{CryptError, DeleteError, OpenError};
 use rke_engine::store::KeyError;
 use rke_engine::trust::Untrusted;
+use rke_host::exports::ExportError;
 use rke_host::streams::StreamError;
+use rke_proto::export::ExportFormError;
 use serde_json::{Value, json};
 
 use crate::http::message::failure::Failure;
@@ -117,6 +119,17 @@ impl Failure {
         }
     }
 
+    /// A key that was not exported.
+    pub(in crate::http) fn export(error: ExportError, id: &str) -> Self {
+        match error {
+            ExportError::Key(error) => Self::key(error, id),
+            ExportError::Label => Self::new(StatusCode::FORBIDDEN, error.to_string()),
+            ExportError::NotStrong => {
+                Self::new(StatusCode::FORBIDDEN, error.to_string()).with("session_id", id)
+            }
+        }
+    }
+
     /// Sessions that could not be deleted as requested, or cached keys that could not be removed.
     pub(in crate::http) fn delete_all(error: &DeleteError) -> Self {
         tracing::error!(%error, "a deletion is incomplete");
@@ -133,6 +146,12 @@ impl Failure {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, message).with("session_id", id)
             }
         }
+    }
+}
+
+impl From<ExportFormError> for Failure {
+    fn from(error: ExportFormError) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, error.to_string())
     }
 }
 

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::http::api::answer::{Decrypted, Encrypted, Opened, Sealed};
-use crate::http::api::bodies::{ToDecrypt, ToEncrypt, ToOpen, ToSeal};
+use crate::http::api::answer::{Decrypted, Encrypted, ExportedForm, Opened, Sealed};
+use crate::http::api::bodies::{ToDecrypt, ToEncrypt, ToExport, ToOpen, ToSeal};
 use crate::http::api::schema;
 use crate::http::openapi::{Described, Part, examples, parameters};
 
@@ -11,7 +11,7 @@ const ENCRYPTS: &str = "\
 Encrypts with AES-256 in counter mode. The nonce is the first counter block: 16 bytes, random for each call. Keep it with \
 the ciphertext.
 
-**Only the session that encrypted decrypts**, for as long as it lives: each has a key of its own.
+**Only the session that encrypted the data can decrypt it**, for as long as it lives: each has a key of its own.
 
 Counter mode does not detect changes: anyone who can alter the ciphertext alters the plaintext at the same place. To detect \
 that, use `seal`.";
@@ -147,6 +147,36 @@ pub(in crate::http) fn open() -> Described {
             );
     posting(described)
 }
+
+const EXPORTS: &str = "\
+Derives a key for a program that takes a key from elsewhere, and returns it: the pre-shared key of a VPN, for example. The Content \
+Server derives the same key from the same session, label, context and length, and no message passes between the two for it. \
+Different labels, contexts and lengths give keys that say nothing about each other, and none of them says anything about the \
+session's own key.
+
+The daemon exports nothing unless its operator allows the label with `--allow-export`, and only from sessions that are \
+`authenticated` `strong`. The exported key does not end with the session: that is up to the program that has it.";
+
+const EXPORTED: &str = r#"{"command":"rke_export","success":true,"key":"fFaiCcf5XVxBeinmbh05cbSnndFo/yN9fuQoMpGaZgU=","length":32}"#;
+
+pub(in crate::http) fn export() -> Described {
+    let example = r#"{"session_id":"a1b2c3d4e5f67890a1b2c3d4e5f67890","label":"wireguard","context":"AAEC","length":32}"#;
+    let described = Described::new(Part::Data, "export", "Derives a key for another program", EXPORTS)
+        .takes_json::<ToExport>(example)
+        .gives::<ExportedForm>("The key.", EXPORTED)
+        .fails(
+            403,
+            "The label is not allowed, or the session is not `authenticated` `strong`; then `session_id` is repeated.",
+            Some(NOT_ALLOWED),
+        )
+        .fails(413, "The body is over 1 MiB.", None);
+    using(
+        described,
+        "A field is missing or malformed, `context` is not Base64 or over 65,535 bytes, `label` is over 255 bytes, or `length` is not 16 to 64.",
+    )
+}
+
+const NOT_ALLOWED: &str = r#"{"error":true,"message":"Keys with this label may not be exported; allow it with --allow-export LABEL at the start","code":403}"#;
 
 pub(in crate::http) fn tunnel() -> Described {
     let text = "Connects to the Content Server over TCP and attaches to the session there. The body of the request goes to it, and what it \

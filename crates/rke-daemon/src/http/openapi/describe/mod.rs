@@ -8,7 +8,7 @@ mod sessions;
 
 pub(in crate::http) use self::daemon::{activity, events, live, metrics, openapi, ready, refusals, status};
 pub(in crate::http) use self::data::{
-    decrypt, decrypt_by_post, encrypt, encrypt_by_post, open, seal, tunnel,
+    decrypt, decrypt_by_post, encrypt, encrypt_by_post, export, open, seal, tunnel,
 };
 pub(in crate::http) use self::keys::{forget_keys, list_keys};
 pub(in crate::http) use self::network::{discover, raidas, refresh_raidas};

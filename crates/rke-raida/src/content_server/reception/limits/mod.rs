@@ -145,6 +145,11 @@ impl<I: Copy + Ord + Hash, T> Store<I, T> {
         due.into_iter().filter_map(|id| self.take(&id).map(|place| (id, place))).collect()
     }
 
+    /// Removes and returns everything.
+    pub(super) fn take_all(&mut self) -> Vec<(I, Place<T>)> {
+        self.take_expired(u64::MAX)
+    }
+
     pub(super) fn clear(&mut self) {
         self.places.clear();
         self.uses_of.clear();

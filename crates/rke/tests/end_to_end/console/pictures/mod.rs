@@ -58,6 +58,8 @@ impl Album {
             for theme in [Theme::Light, Theme::Dark] {
                 browser.appear(size, theme);
                 browser.until(HAS_FONT);
+                // Nothing is highlighted by a mouse that a click has left there.
+                browser.order("Input.dispatchMouseEvent", json!({"type": "mouseMoved", "x": 0, "y": 0}));
                 prepare(browser);
                 // Colours take a moment to get there.
                 std::thread::sleep(Duration::from_millis(400));

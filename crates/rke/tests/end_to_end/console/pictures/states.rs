@@ -49,22 +49,23 @@ const FAILURES: [(&str, u16, &str, &str); 13] = [
     (
         "weak",
         403,
-        "content.rke.test offers only weak (1-byte) key shares, so keys for it would have 8 bits. If its data may be public, start the \
+        "content.rke.test offers only weak (1-byte) key shares, which make a key of 8 bits; to accept them, start the \
          daemon with --allow-weak-shares content.rke.test",
         "domain",
     ),
     (
         "weakly",
         403,
-        "content.rke.test offers only weak (1-byte) key shares, so the two ends would know each other only weakly. To accept that, start the \
-         daemon with --allow-weak-shares content.rke.test",
+        "content.rke.test offers only weak (1-byte) key shares, by which the two ends of a session know each other only weakly; to accept \
+         them, start the daemon with --allow-weak-shares content.rke.test",
         "domain",
     ),
     (
         "changed",
         403,
-        "This daemon knows content.rke.test as the Content Server CONTENT-SERVER01, but DNS now names CONTENT-SERVER02. An attack looks like \
-         this too. If its operator confirms the change, run: rke trust accept content.rke.test CONTENT-SERVER02",
+        "This daemon knows content.rke.test as the Content Server CONTENT-SERVER01 (wide), but DNS now names CONTENT-SERVER02 (wide). An \
+         attack looks like this too. If the operator of content.rke.test confirms the change, run `rke trust accept --data-dir \
+         /var/lib/rke content.rke.test CONTENT-SERVER02`, then try again",
         "domain",
     ),
     ("full", 429, "Maximum of 16 sessions reached", "domain"),
@@ -84,11 +85,17 @@ const FAILURES: [(&str, u16, &str, &str); 13] = [
     (
         "unconfirmed",
         502,
-        "The key was not confirmed: the Content Server at cs.content.rke.test:443 does not respond",
+        "The key was not confirmed: the Content Server at cs.content.rke.test:443 does not respond; to open sessions anyway, start the \
+         daemon with --confirm try",
         "domain",
     ),
     ("shares", 502, "Only 11 of 13 required shares are right", "domain"),
-    ("busy", 503, "Another exchange for content.rke.test is still running; try again", "domain"),
+    (
+        "busy",
+        503,
+        "Another exchange for content.rke.test is still running; try again in a few seconds",
+        "domain",
+    ),
 ];
 
 /// The console of a small network, with a script that runs before its own.
@@ -137,6 +144,7 @@ impl Console<'_> {
         choose(self.browser, "4");
         self.browser.until_text("#said", "Renewed");
         self.album.take(self.browser, "said");
+        self.browser.until("!document.querySelector('#said').classList.contains('shown')");
         for view in ["keys", "api", "help"] {
             go(self.browser, view);
             self.album.take(self.browser, view);
@@ -230,7 +238,7 @@ pub(super) async fn take(browser: &mut Browser, album: &Album) {
     album.take(browser, "token");
     browser.fill("#token-text", &"0".repeat(64));
     browser.press("Enter");
-    browser.until_text("#token-wrong", "That is not the token of this run.");
+    browser.until_text("#token-wrong", "That is not the daemon’s token.");
     album.take(browser, "token-wrong");
     stage.stop().await;
 }

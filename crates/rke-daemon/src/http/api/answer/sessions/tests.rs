@@ -24,6 +24,7 @@ fn row(form: Form, key_id: Option<KeyId>) -> SessionInfo {
         from_cache: true,
         origin: Arc::new(origin(form)),
         key_id,
+        lives_until: None,
     }
 }
 

@@ -8,39 +8,41 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
 use super::Counts;
-use super::event::{Entry, Event};
+use super::event::{Entry, Event, Kind, Mark};
 use super::file::LogFile;
 use super::lost::LostFile;
 
-/// How long lines may go without a copy of the last one, and how long refusals by one rule are collected in one line.
+/// How long lines may go without a copy of the last one, and how long events of one kind are collected in one line.
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// Messages to the thread.
-pub(super) enum Message {
-    Happened(Entry),
+pub(super) enum Message<E> {
+    Happened(Entry<E>),
     Reopen,
     Close,
 }
 
 /// The state of the thread.
-pub(super) struct Writer {
+pub(super) struct Writer<E> {
     file: LogFile,
     lost: LostFile,
     counts: Arc<Counts>,
-    /// How many more refusals came from rules that already have a line in this period.
-    refusals: BTreeMap<&'static str, u64>,
+    /// The kinds that already have a line in this period, each with what stands for further events of it.
+    collected: BTreeMap<Kind, Option<E>>,
     /// The end of the current period, if there is one.
     period_ends: Option<Instant>,
 }
 
-impl Writer {
+impl<E: Event> Writer<E> {
     pub(super) fn new(file: LogFile, lost: LostFile, counts: Arc<Counts>) -> Self {
-        Self { file, lost, counts, refusals: BTreeMap::new(), period_ends: None }
+        Self { file, lost, counts, collected: BTreeMap::new(), period_ends: None }
     }
 
     /// Writes until it gets the message to close, or all senders are gone.
-    pub(super) fn run(mut self, messages: &Receiver<Message>) {
+    pub(super) fn run(mut self, messages: &Receiver<Message<E>>) {
         loop {
             match self.next(messages) {
                 Ok(Message::Happened(entry)) => {
@@ -58,24 +60,27 @@ impl Writer {
         self.end_period();
     }
 
-    fn next(&self, messages: &Receiver<Message>) -> Result<Message, RecvTimeoutError> {
+    fn next(&self, messages: &Receiver<Message<E>>) -> Result<Message<E>, RecvTimeoutError> {
         match self.period_ends {
             Some(end) => messages.recv_timeout(end.saturating_duration_since(Instant::now())),
             None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
     }
 
-    fn happened(&mut self, entry: Entry) {
+    fn happened(&mut self, entry: Entry<E>) {
         self.period_ends.get_or_insert_with(|| Instant::now() + PERIOD);
-        if let Event::RequestRefused { rule, count } = entry.event {
+        if let Some(kind) = entry.event.kind_to_collect() {
             // A page that sends thousands of requests must not fill the disk.
-            if let Some(more) = self.refusals.get_mut(rule) {
-                *more += count;
+            if let Some(more) = self.collected.get_mut(&kind) {
+                match more {
+                    Some(more) => more.collect(entry.event),
+                    None => *more = Some(entry.event),
+                }
                 return;
             }
-            self.refusals.insert(rule, 0);
+            self.collected.insert(kind, None);
         }
-        if matches!(entry.event, Event::DaemonStopped { .. }) {
+        if entry.event.is_last() {
             self.end_period();
         }
         self.write(&entry);
@@ -83,10 +88,8 @@ impl Writer {
 
     fn end_period(&mut self) {
         self.period_ends = None;
-        for (rule, count) in std::mem::take(&mut self.refusals) {
-            if count > 0 {
-                self.write(&Entry::now(Event::RequestRefused { rule, count }));
-            }
+        for event in std::mem::take(&mut self.collected).into_values().flatten() {
+            self.write(&Entry::now(event));
         }
         if self.tell_lost().is_err() {
             self.period_ends = Some(Instant::now() + PERIOD);
@@ -95,9 +98,9 @@ impl Writer {
         self.keep_lost();
     }
 
-    /// Writes a line. A line that cannot be written is counted as lost, and the daemon goes on; the log reports the
+    /// Writes a line. A line that cannot be written is counted as lost, and the program goes on; the log reports the
     /// loss as soon as it can.
-    fn write(&mut self, entry: &Entry) {
+    fn write(&mut self, entry: &Entry<impl Serialize>) {
         let was_failing = self.counts.untold() > 0;
         if let Err(error) = self.tell_lost().and_then(|()| self.file.append(entry)) {
             self.counts.lost.fetch_add(1, Ordering::Relaxed);
@@ -112,7 +115,7 @@ impl Writer {
     fn tell_lost(&mut self) -> io::Result<()> {
         let count = self.counts.untold();
         if count > 0 {
-            self.file.append(&Entry::now(Event::LinesLost { count }))?;
+            self.file.append(&Entry::now(Mark::LinesLost { count }))?;
             self.counts.told.fetch_add(count, Ordering::Relaxed);
             tracing::warn!(count, "the audit log is written again; it lacks events");
         }

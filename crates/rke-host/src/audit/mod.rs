@@ -1,4 +1,4 @@
-//! The audit log: a tamper-evident file with one line for each event of sessions and keys. Lines cannot be changed,
+//! An audit log: a tamper-evident file with one line for each event of a program. Lines cannot be changed,
 //! moved or removed without leaving a trace. `docs/audit-log.md` explains what that is worth. A separate thread
 //! writes, so that nobody waits for the disk.
 
@@ -19,16 +19,17 @@ use std::thread::JoinHandle;
 use std::{io, path::PathBuf};
 
 use jiff::Timestamp;
-use rke_host::data_dir::DataDir;
 use rke_secret::SecretError;
 
-pub use event::Event;
+pub use event::{Event, Kind};
 pub use key::AuditKey;
 pub use verify::{Check, Finding, Report, Wrong, verify};
 
-use crate::model::session_id::SessionId;
+use crate::data_dir::DataDir;
+use crate::monitored::Metric;
 use event::Entry;
 use file::LogFile;
+use key::ID_LEN;
 use lost::LostFile;
 use writer::{Message, Writer};
 
@@ -46,18 +47,23 @@ pub enum AuditError {
         /// The system's error.
         source: io::Error,
     },
+    /// Processes that share a data directory cannot each continue its one chain of lines.
+    #[error(
+        "another process keeps an audit log with the data folder {0}, which knows the end of one log only; give one of the two \
+         a data folder of its own, or leave out --audit-log there"
+    )]
+    Shared(PathBuf),
     /// No secret memory is left for its key.
     #[error(transparent)]
     Secret(#[from] SecretError),
 }
 
 /// Records events. Clones write to the same log; by default there is no log.
-#[derive(Clone, Default)]
-pub struct Audit(Option<Arc<Open>>);
+pub struct Audit<E>(Option<Arc<Open<E>>>);
 
 /// An open log.
-struct Open {
-    inbox: Sender<Message>,
+struct Open<E> {
+    inbox: Sender<Message<E>>,
     counts: Arc<Counts>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -79,7 +85,27 @@ impl Counts {
     }
 }
 
-impl Audit {
+impl<E> Default for Audit<E> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<E> Clone for Audit<E> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<E: Event> Audit<E> {
+    /// Opens the log that is wanted, if one is.
+    ///
+    /// # Errors
+    /// [`AuditError`].
+    pub fn open_if_wanted(path: Option<&Path>, data_dir: &Arc<DataDir>) -> Result<Self, AuditError> {
+        path.map_or_else(|| Ok(Self::default()), |path| Self::open(path, Arc::clone(data_dir)))
+    }
+
     /// Opens or creates the log at `path`, with the key of the data directory.
     ///
     /// # Errors
@@ -87,6 +113,7 @@ impl Audit {
     pub fn open(path: &Path, data_dir: Arc<DataDir>) -> Result<Self, AuditError> {
         let file_error = |source| AuditError::File { path: path.into(), source };
         let lost = LostFile::open(&data_dir).map_err(file_error)?;
+        let lost = lost.ok_or_else(|| AuditError::Shared(data_dir.path().into()))?;
         let file = LogFile::open(path, data_dir)?.map_err(file_error)?;
         let (inbox, messages) = channel();
         let counts = Arc::new(Counts { lost: lost.count().into(), ..Counts::default() });
@@ -97,16 +124,16 @@ impl Audit {
     }
 
     /// Records an event. Never waits.
-    pub fn record(&self, event: Event) {
+    pub fn record(&self, event: E) {
         self.enqueue(None, event);
     }
 
-    /// Records an event of a session.
-    pub fn record_of(&self, session: SessionId, event: Event) {
+    /// Records an event of the session with this id.
+    pub fn record_of(&self, session: [u8; ID_LEN], event: E) {
         self.enqueue(Some(session), event);
     }
 
-    fn enqueue(&self, session: Option<SessionId>, event: Event) {
+    fn enqueue(&self, session: Option<[u8; ID_LEN]>, event: E) {
         let Some(Open { inbox, counts, .. }) = self.0.as_deref() else { return };
         if counts.waiting.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING {
             counts.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -128,9 +155,15 @@ impl Audit {
         self.0.as_ref().map_or(0, |open| open.counts.lost.load(Ordering::Relaxed))
     }
 
-    /// Whether events are being lost.
-    pub fn is_failing(&self) -> bool {
-        self.0.as_ref().is_some_and(|open| open.counts.untold() > 0)
+    /// How many events were lost, for those who monitor the program.
+    pub fn metric(&self) -> Metric {
+        Metric::counter("rke_audit_write_failures", "Events that are missing from the audit log", self.lost())
+    }
+
+    /// What is wrong while events are being lost.
+    pub fn fault(&self) -> Option<&'static str> {
+        let is_failing = self.0.as_ref().is_some_and(|open| open.counts.untold() > 0);
+        is_failing.then_some("the audit log cannot be written")
     }
 
     /// Closes the log; when this returns, everything recorded is in the file. Waits for the disk.

@@ -1,13 +1,13 @@
 //! How many lost events the log has not reported yet, in a file of the data directory (`audit.lost`): a restart forgets
 //! none. The file has one length for every count and is written in place, because a full disk has room for that.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use rke_host::data_dir::DataDir;
-use rke_host::own_file::{open_own, read_own};
+use crate::data_dir::DataDir;
+use crate::own_file::{open_own, read_own};
 
 /// The file, in the data directory.
 const LOST: &str = "audit.lost";
@@ -20,8 +20,9 @@ pub(super) struct LostFile {
 }
 
 impl LostFile {
-    /// Opens the file or makes it. One that holds no count is kept aside.
-    pub(super) fn open(data_dir: &DataDir) -> io::Result<Self> {
+    /// Opens the file or makes it. One that holds no count is kept aside. `None` if another process keeps a log with this
+    /// data directory.
+    pub(super) fn open(data_dir: &DataDir) -> io::Result<Option<Self>> {
         let path = data_dir.path().join(LOST);
         let count = match read(data_dir.path()) {
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
@@ -36,7 +37,11 @@ impl LostFile {
             data_dir.write(LOST, |file| file.write_all(text(0).as_bytes())).map_err(io::Error::other)?;
         }
         let file = open_own(&path, OpenOptions::new().write(true))?;
-        Ok(Self { file, count: count.unwrap_or(0) })
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { file, count: count.unwrap_or(0) })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
     }
 
     pub(super) fn count(&self) -> u64 {

@@ -1,11 +1,37 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use rke_host::data_dir::{Role, Sharing};
+use serde::Serialize;
 use serde_json::Value;
 
+use super::event::Mark;
 use super::*;
-use crate::Domain;
+use crate::data_dir::{Role, Sharing};
+
+/// Events of a program.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Happened {
+    KeysForgotten { domain: String },
+    SessionDeleted { domain: String },
+    RequestRefused { rule: &'static str, count: u64 },
+}
+
+impl Event for Happened {
+    fn kind_to_collect(&self) -> Option<Kind> {
+        match self {
+            Self::RequestRefused { rule, .. } => Some(("request", rule)),
+            _ => None,
+        }
+    }
+
+    fn collect(&mut self, other: Self) {
+        if let (Self::RequestRefused { count, .. }, Self::RequestRefused { count: more, .. }) = (self, other)
+        {
+            *count += more;
+        }
+    }
+}
 
 /// A data directory and a log next to it.
 struct Place {
@@ -24,7 +50,7 @@ impl Place {
         self.dir.path().join("data")
     }
 
-    fn open(&self) -> Audit {
+    fn open(&self) -> Audit<Happened> {
         let data_dir = DataDir::open(&self.data(), Role::Daemon, Sharing::Alone).expect("a data directory");
         Audit::open(&self.log, Arc::new(data_dir)).expect("an audit log")
     }
@@ -78,16 +104,8 @@ fn field(line: &str, name: &str) -> Value {
     serde_json::from_str::<Value>(line).expect("JSON")[name].take()
 }
 
-fn domain(name: &str) -> Domain {
-    Domain::new(name).expect("a domain")
-}
-
-fn forgotten(name: &str) -> Event {
-    Event::KeysForgotten { domain: Some(domain(name)), count: 1 }
-}
-
-fn session(byte: u8) -> SessionId {
-    SessionId::parse(&hex::encode([byte; 16])).expect("an id")
+fn forgotten(name: &str) -> Happened {
+    Happened::KeysForgotten { domain: name.into() }
 }
 
 #[test]
@@ -113,7 +131,7 @@ fn a_session_has_the_same_tag_after_a_restart_and_its_id_is_nowhere() {
     let place = Place::new();
     for id in [1, 1, 2] {
         let audit = place.open();
-        audit.record_of(session(id), Event::SessionDeleted { domain: domain("a.test") });
+        audit.record_of([id; 16], Happened::SessionDeleted { domain: "a.test".into() });
         audit.close();
     }
     let tags: Vec<_> = place.lines()[1..].iter().map(|line| field(line, "session")).collect();
@@ -183,14 +201,15 @@ fn a_chain_that_was_computed_anew_fits_and_is_not_sealed() {
     let place = Place::new();
     place.run(4);
     let master_key = rke_secret::Secret::random().expect("random");
-    let key = AuditKey::of(&rke_host::sealed::Sealer::new(master_key, rke_host::sealed::Kind::Cache));
+    let key = AuditKey::of(&crate::sealed::Sealer::new(master_key, crate::sealed::Kind::Cache));
     let (key, mut lines, mut at) = (key.expect("a key"), Vec::new(), position::Position::default());
     for event in 0..5 {
-        let event = match event {
-            0 => Event::FileBegun { follows: hex::encode([0; 32]) },
-            _ => forgotten("forged.test"),
+        let begun = || Entry::now(Mark::FileBegun { follows: hex::encode([0; 32]) });
+        let written = match event {
+            0 => line::write(&key, &at, &begun()),
+            _ => line::write(&key, &at, &Entry::now(forgotten("forged.test"))),
         };
-        let (text, after) = line::write(&key, &at, &Entry::now(event)).expect("a line");
+        let (text, after) = written.expect("a line");
         lines.push(text.trim_end().to_owned());
         at = after;
     }
@@ -356,7 +375,7 @@ fn many_refusals_are_few_lines_that_say_how_many() {
     let place = Place::new();
     let audit = place.open();
     for rule in ["host", "host", "token", "host"] {
-        audit.record(Event::RequestRefused { rule, count: 1 });
+        audit.record(Happened::RequestRefused { rule, count: 1 });
     }
     audit.close();
     let lines = place.lines()[1..].to_vec();
@@ -433,11 +452,11 @@ fn a_file_that_cannot_be_a_log_is_refused_with_its_name() {
     std::os::unix::fs::symlink(&other, &link).expect("a link");
     let nowhere = place.dir.path().join("nowhere/audit.log");
     for path in [&nowhere, place.dir.path(), &pipe, &link, Path::new("/dev/null")] {
-        let error = Audit::open(path, Arc::clone(&data_dir)).err().expect("no log");
+        let error = Audit::<Happened>::open(path, Arc::clone(&data_dir)).err().expect("no log");
         assert!(error.to_string().contains(path.to_str().expect("UTF-8")), "{error}");
     }
-    let audit = Audit::open(&place.log, Arc::clone(&data_dir)).expect("a log");
-    let other = Audit::open(&place.log, data_dir).err().expect("no second one");
+    let audit = Audit::<Happened>::open(&place.log, Arc::clone(&data_dir)).expect("a log");
+    let other = Audit::<Happened>::open(&place.log, data_dir).err().expect("no second one");
     assert!(other.to_string().contains("another process"), "{other}");
     audit.close();
 }

@@ -1,15 +1,20 @@
 //! The audit log's key. It is derived from the data directory's master key, so anyone who can write
 //! the log but not read the data directory can neither write valid lines nor find out which session a tag stands for.
 
-use rke_host::sealed::Sealer;
+use std::path::Path;
+
 use rke_proto::cipher::hmac_sha256;
 use rke_secret::{Secret, SecretError};
 
 use super::position::Position;
-use crate::model::session_id::SessionId;
+use crate::data_dir::{DataDirError, Role, read_role, read_sealer};
+use crate::sealed::Sealer;
 
 /// Length of a seal in bytes.
 pub(super) const SEAL_LEN: usize = 16;
+
+/// Length of a session's id in bytes: that of a daemon's session, or of a key.
+pub(super) const ID_LEN: usize = 16;
 
 /// Length of a session's tag in bytes: not that of an id, so that neither is taken for the other.
 const TAG_LEN: usize = 12;
@@ -26,9 +31,18 @@ impl AuditKey {
         Ok(Self(sealer.derive(b"rke audit log v1")?))
     }
 
+    /// The key of the data directory at `path`, a daemon's, a node's or a Content Server's. A program may be running on it.
+    ///
+    /// # Errors
+    /// [`DataDirError`], also if it has no master key.
+    pub fn at(path: &Path) -> Result<Self, DataDirError> {
+        let role = read_role(path)?.unwrap_or(Role::Daemon);
+        Ok(Self::of(&read_sealer(path, role)?)?)
+    }
+
     /// The tag that stands for a session in the log.
-    pub fn tag(&self, session: SessionId) -> String {
-        hex::encode(&self.mac(&[b"session", session.as_bytes()])[..TAG_LEN])
+    pub fn tag(&self, session: &[u8; ID_LEN]) -> String {
+        hex::encode(&self.mac(&[b"session", session])[..TAG_LEN])
     }
 
     /// The MAC of a line and of all lines before it: the value of the field `seal`.

@@ -7,14 +7,15 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rke_host::data_dir::DataDir;
-use rke_host::own_file::{open_own, read_own};
 use rke_secret::SecretError;
+use serde::Serialize;
 
-use super::event::{Entry, Event};
+use super::event::{Entry, Mark};
 use super::key::AuditKey;
 use super::line::{self, Line, sha256_hex};
 use super::position::Position;
+use crate::data_dir::DataDir;
+use crate::own_file::{open_own, read_own};
 
 /// The copy of the last line, in the data directory.
 pub(super) const HEAD: &str = "audit.head";
@@ -54,7 +55,7 @@ impl LogFile {
     }
 
     /// Appends the line of an event.
-    pub(super) fn append(&mut self, entry: &Entry) -> io::Result<()> {
+    pub(super) fn append<E: Serialize>(&mut self, entry: &Entry<E>) -> io::Result<()> {
         let appended = self.settle().and_then(|()| self.write(entry));
         if appended.is_err() {
             self.open = None;
@@ -68,7 +69,7 @@ impl LogFile {
             return Ok(());
         }
         let ended = match &self.open {
-            Some(_) => self.append(&Entry::now(Event::FileEnded)).and_then(|()| self.keep()),
+            Some(_) => self.append(&Entry::now(Mark::FileEnded)).and_then(|()| self.keep()),
             None => Ok(()),
         };
         self.open = None;
@@ -119,7 +120,7 @@ impl LogFile {
         let follows = hex::encode(self.last.hash);
         let (line, torn) = (end.line(), end.torn());
         if line.is_none() && torn.is_none() {
-            return self.write(&Entry::now(Event::FileBegun { follows }));
+            return self.write(&Entry::now(Mark::FileBegun { follows }));
         }
         if let Some(line) = line {
             self.take_up(line);
@@ -132,7 +133,7 @@ impl LogFile {
         }
         let (bytes, sha256, follows) = (torn.len(), sha256_hex(torn), line.is_none().then_some(follows));
         tracing::warn!(path = %self.path.display(), bytes, "the audit log's last line was torn; the log goes on after it");
-        self.write(&Entry::now(Event::LineTorn { bytes, sha256, follows }))
+        self.write(&Entry::now(Mark::LineTorn { bytes, sha256, follows }))
     }
 
     /// Goes on after the last line of a file, if that is a line of this log and not older than the last known one.
@@ -152,7 +153,7 @@ impl LogFile {
             ),
             None => tracing::error!(
                 path = %self.path.display(),
-                "the audit log was CHANGED, or it is of another data directory: its last line is not one of this daemon"
+                "the audit log was CHANGED, or it is of another data directory: its last line is not one of this program"
             ),
         }
     }
@@ -161,7 +162,7 @@ impl LogFile {
         Line::parse(line).is_some_and(|line| line.is_sealed_with(&self.key))
     }
 
-    fn write(&mut self, entry: &Entry) -> io::Result<()> {
+    fn write<E: Serialize>(&mut self, entry: &Entry<E>) -> io::Result<()> {
         let (line, at) = line::write(&self.key, &self.last, entry)?;
         self.write_bytes(line.as_bytes())?;
         (self.last, self.last_line) = (at, line.into_bytes());

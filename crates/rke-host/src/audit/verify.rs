@@ -1,18 +1,17 @@
-//! Checks that files of an audit log are what the daemon wrote: each line is unchanged and in its place, and none is
+//! Checks that files of an audit log are what the program wrote: each line is unchanged and in its place, and none is
 //! missing in between or at the end. Without the key, it only checks that the lines fit together.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use rke_host::data_dir::{DataDirError, Role, read_sealer};
-use rke_host::own_file::read_own;
-
 use super::file::{HEAD, MAX_LINE_LEN, head};
 use super::key::AuditKey;
 use super::line::Line;
 use super::lost;
 use super::position::Position;
+use crate::data_dir::DataDirError;
+use crate::own_file::read_own;
 
 /// How the lines are checked.
 pub enum Check {
@@ -40,12 +39,12 @@ enum Head {
 }
 
 impl Check {
-    /// Checks with the key and the copy in the data directory at `path`. A daemon may be running on it.
+    /// Checks with the key and the copy in the data directory at `path`. A program may be running on it.
     ///
     /// # Errors
     /// [`DataDirError`].
     pub fn with_data_dir(path: &Path) -> Result<Self, DataDirError> {
-        let key = AuditKey::of(&read_sealer(path, Role::Daemon)?)?;
+        let key = AuditKey::at(path)?;
         let unreadable = |source| DataDirError::Io { action: "read", path: path.join(HEAD), source };
         let head = match read_own(&path.join(HEAD)) {
             Ok(text) => head(&text, &key).map_or(Head::Damaged, Head::At),
@@ -57,7 +56,7 @@ impl Check {
     }
 }
 
-/// Something that is not as the daemon wrote it.
+/// Something that is not as the program wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Wrong {
     /// It is not a line.
@@ -83,7 +82,7 @@ pub enum Wrong {
     NoTornLine,
     /// It ends without a line feed.
     #[error(
-        "the file ends in the middle of it: it was cut, or the daemon was killed there (then the next start \
+        "the file ends in the middle of it: it was cut, or the program was killed there (then the next start \
          makes a note of it)"
     )]
     CutShort,

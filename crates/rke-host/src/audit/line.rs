@@ -6,7 +6,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::event::{Entry, Event};
+use super::event::Entry;
 use super::key::{AuditKey, SEAL_LEN};
 use super::position::{HASH_LEN, Position};
 
@@ -16,19 +16,23 @@ const AFTER_SEAL: &[u8] = br#""}"#;
 const END_LEN: usize = BEFORE_HASH.len() + 2 * HASH_LEN + BEFORE_SEAL.len() + 2 * SEAL_LEN + AFTER_SEAL.len();
 
 #[derive(Serialize)]
-struct Fields<'a> {
+struct Fields<'a, E> {
     n: u64,
     time: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<String>,
     #[serde(flatten)]
-    event: &'a Event,
+    event: &'a E,
 }
 
 /// The line for an event that follows `last`, and the position after it.
-pub(super) fn write(key: &AuditKey, last: &Position, entry: &Entry) -> io::Result<(String, Position)> {
+pub(super) fn write<E: Serialize>(
+    key: &AuditKey,
+    last: &Position,
+    entry: &Entry<E>,
+) -> io::Result<(String, Position)> {
     let Entry { time, session, event } = entry;
-    let session = session.map(|id| key.tag(id));
+    let session = session.as_ref().map(|id| key.tag(id));
     let fields = Fields { n: last.number + 1, time: format!("{time:.3}"), session, event };
     let mut text = serde_json::to_string(&fields)?;
     text.pop();

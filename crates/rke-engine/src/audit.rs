@@ -1,39 +1,19 @@
-//! What the audit log records. The names and fields are those of `docs/audit-log.md`. No variant has room for a
-//! secret, a wallet's path or a session's id. The id is passed separately and written as a tag.
+//! What the daemon's audit log records. The names and fields are those of `docs/audit-log.md`. No event has room for a
+//! secret or a wallet's path.
 
-use jiff::Timestamp;
+use rke_host::audit::Kind;
 use serde::Serialize;
 
 use crate::Domain;
 use crate::model::remote_deletion::RemoteCounts;
-use crate::model::session_id::SessionId;
+
+/// The daemon's audit log.
+pub type Audit = rke_host::audit::Audit<Event>;
 
 /// Something that happened.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// The first line of a file.
-    FileBegun {
-        /// The hash of the line before it, in the previous file.
-        follows: String,
-    },
-    /// The last line of a file that was moved away.
-    FileEnded,
-    /// The line before this one is only the start of a line: the daemon was killed while writing it, or the disk was full.
-    LineTorn {
-        /// Its length in bytes.
-        bytes: usize,
-        /// Its SHA-256.
-        sha256: String,
-        /// As in [`Event::FileBegun`], if the torn line is the first of its file.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        follows: Option<String>,
-    },
-    /// Events before this one were not written.
-    LinesLost {
-        /// How many.
-        count: u64,
-    },
     /// The daemon has started to serve.
     DaemonStarted { version: &'static str },
     /// The daemon stopped as requested.
@@ -83,6 +63,15 @@ pub enum Event {
         /// The domain of the session.
         domain: Domain,
     },
+    /// Keys that were derived from a session's key have left the daemon.
+    KeysExported {
+        /// The domain of the session.
+        domain: Domain,
+        /// What they are for.
+        label: String,
+        /// How many.
+        count: usize,
+    },
     /// Cached keys were removed on request.
     KeysForgotten {
         /// Their domain, unless the request was for all domains.
@@ -118,16 +107,22 @@ pub enum Event {
     },
 }
 
-/// An event, when it happened, and the session that it happened to.
-pub(super) struct Entry {
-    pub(super) time: Timestamp,
-    pub(super) session: Option<SessionId>,
-    pub(super) event: Event,
-}
+impl rke_host::audit::Event for Event {
+    fn kind_to_collect(&self) -> Option<Kind> {
+        match self {
+            Self::RequestRefused { rule, .. } => Some(("request", rule)),
+            _ => None,
+        }
+    }
 
-impl Entry {
-    /// An event of the log itself, now.
-    pub(super) fn now(event: Event) -> Self {
-        Self { time: Timestamp::now(), session: None, event }
+    fn collect(&mut self, other: Self) {
+        if let (Self::RequestRefused { count, .. }, Self::RequestRefused { count: more, .. }) = (self, other)
+        {
+            *count += more;
+        }
+    }
+
+    fn is_last(&self) -> bool {
+        matches!(self, Self::DaemonStopped { .. })
     }
 }

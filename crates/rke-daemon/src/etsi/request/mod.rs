@@ -1,0 +1,186 @@
+//! What a request wants. Query parameters and fields that the standard does not have are ignored: clients send some.
+
+use std::borrow::Cow;
+
+use hyper::Method;
+use percent_encoding::percent_decode_str;
+use rke_proto::export::etsi::{EtsiKeyId, KeySize, SaeId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::answer::Refusal;
+
+/// The most keys in one request.
+pub(super) const MOST_KEYS: usize = 128;
+
+/// The start of every path.
+const PREFIX: &str = "/api/v1/keys/";
+
+/// A request, whose SAE is the one at the other end.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    Status(SaeId),
+    /// New keys.
+    Make {
+        slave: SaeId,
+        number: usize,
+        size: KeySize,
+    },
+    /// Keys by their ids.
+    Fetch {
+        master: SaeId,
+        ids: Vec<EtsiKeyId>,
+    },
+}
+
+/// The body of a request for new keys.
+#[derive(Deserialize, Default)]
+struct Wanted {
+    number: Option<u64>,
+    size: Option<u64>,
+    #[serde(rename = "additional_slave_SAE_IDs")]
+    additional_slaves: Option<Vec<Value>>,
+    extension_mandatory: Option<Value>,
+}
+
+/// The body of a request for keys by their ids.
+#[derive(Deserialize)]
+struct Ids {
+    #[serde(rename = "key_IDs")]
+    ids: Vec<Id>,
+}
+
+#[derive(Deserialize)]
+struct Id {
+    #[serde(rename = "key_ID")]
+    id: String,
+}
+
+/// Reads a request.
+pub(super) fn read(method: &Method, path: &str, query: &str, body: &[u8]) -> Result<Request, Refusal> {
+    let (sae, what) = path
+        .strip_prefix(PREFIX)
+        .and_then(|rest| rest.split_once('/'))
+        .ok_or_else(|| Refusal::not_found("No such path"))?;
+    let sae = percent_decode_str(sae).decode_utf8().ok().and_then(|sae| SaeId::new(&sae));
+    let sae = sae.ok_or_else(|| Refusal::bad("the SAE ID in the path is malformed"));
+    let is_post = match *method {
+        Method::GET => false,
+        Method::POST => true,
+        _ => return Err(Refusal::method()),
+    };
+    match (what, is_post) {
+        ("status", false) => Ok(Request::Status(sae?)),
+        ("status", true) => Err(Refusal::method()),
+        ("enc_keys", _) => {
+            let wanted = if is_post { Wanted::of_body(body)? } else { Wanted::of_query(query)? };
+            wanted.checked(sae?)
+        }
+        ("dec_keys", _) => {
+            let ids = if is_post { ids_of_body(body)? } else { ids_of_query(query) };
+            fetch(sae?, &ids)
+        }
+        _ => Err(Refusal::not_found("No such path")),
+    }
+}
+
+impl Wanted {
+    fn of_query(query: &str) -> Result<Self, Refusal> {
+        let number = |name: &str| {
+            let given = values(query, name).next();
+            given
+                .map(|text| text.parse::<u64>())
+                .transpose()
+                .map_err(|_| Refusal::bad(format!("{name} is no number")))
+        };
+        let additional_slaves = values(query, "additional_slave_SAE_IDs").map(Value::from).collect();
+        let mandatory = values(query, "extension_mandatory").next().map(Value::from);
+        Ok(Self {
+            number: number("number")?,
+            size: number("size")?,
+            additional_slaves: Some(additional_slaves),
+            extension_mandatory: mandatory,
+        })
+    }
+
+    fn of_body(body: &[u8]) -> Result<Self, Refusal> {
+        // The standard's defaults for a request that says nothing.
+        if body.trim_ascii().is_empty() {
+            return Ok(Self::default());
+        }
+        object(body)
+    }
+
+    fn checked(self, slave: SaeId) -> Result<Request, Refusal> {
+        if self.additional_slaves.is_some_and(|saes| !saes.is_empty()) {
+            return Err(Refusal::bad("additional_slave_SAE_IDs are not supported: max_SAE_ID_count is 0"));
+        }
+        if let Some(unsupported) = self.extension_mandatory.filter(|extensions| !is_empty(extensions)) {
+            let details = json!({"extension_mandatory_unsupported": unsupported});
+            let refusal = Refusal::bad("not all extension_mandatory parameters are supported");
+            return Err(refusal.with_detail(details));
+        }
+        let number = self.number.unwrap_or(1);
+        if !(1..=MOST_KEYS as u64).contains(&number) {
+            return Err(Refusal::bad(format!("number is 1 to {MOST_KEYS}")));
+        }
+        let size = self.size.map_or(Ok(KeySize::DEFAULT), size)?;
+        Ok(Request::Make { slave, number: number as usize, size })
+    }
+}
+
+fn size(bits: u64) -> Result<KeySize, Refusal> {
+    KeySize::from_bits(bits).ok_or_else(|| match bits % 8 {
+        0 => {
+            let (min, max) = (KeySize::MIN.bits(), KeySize::MAX.bits());
+            Refusal::bad(format!("size is {min} to {max} bits"))
+        }
+        _ => Refusal::bad("size shall be a multiple of 8"),
+    })
+}
+
+fn ids_of_query(query: &str) -> Vec<String> {
+    values(query, "key_ID").map(Cow::into_owned).collect()
+}
+
+fn ids_of_body(body: &[u8]) -> Result<Vec<String>, Refusal> {
+    let Ids { ids } = object(body)?;
+    Ok(ids.into_iter().map(|Id { id }| id).collect())
+}
+
+fn fetch(master: SaeId, ids: &[String]) -> Result<Request, Refusal> {
+    if !(1..=MOST_KEYS).contains(&ids.len()) {
+        return Err(Refusal::bad(format!("a request names 1 to {MOST_KEYS} key_IDs")));
+    }
+    let ids = ids.iter().map(|id| id.parse().map_err(|_| Refusal::unknown_key()));
+    Ok(Request::Fetch { master, ids: ids.collect::<Result<_, _>>()? })
+}
+
+/// An object. serde would also take a list for it, and its items for the fields in order.
+fn object<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Refusal> {
+    let malformed = || Refusal::bad("the body is not an object with the fields of the standard");
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(malformed());
+    }
+    serde_json::from_slice(body).map_err(|_| malformed())
+}
+
+fn is_empty(extensions: &Value) -> bool {
+    match extensions {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
+    }
+}
+
+/// The values of a parameter.
+fn values<'a>(query: &'a str, name: &'a str) -> impl Iterator<Item = Cow<'a, str>> {
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs
+        .filter(move |(given, _)| *given == name)
+        .map(|(_, value)| percent_decode_str(value).decode_utf8_lossy())
+}
+
+#[cfg(test)]
+mod tests;

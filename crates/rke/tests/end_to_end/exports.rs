@@ -1,0 +1,77 @@
+//! Keys that leave sessions: the same at both ends, only where they may leave, and counted.
+
+use std::net::SocketAddr;
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use rke_host::exports::ExportLabels;
+use serde_json::{Value, json};
+
+use crate::other_end::Ends;
+use crate::support::{Stage, get};
+use crate::weakly_authenticated::{own, scene};
+use crate::wire::{Reply, finish, send};
+
+async fn export(address: SocketAddr, token: &str, body: Value) -> Reply {
+    let bearer = format!("Bearer {token}");
+    let headers = [("content-type", "application/json"), ("authorization", &*bearer)];
+    let sent =
+        send(address, "POST", "/api/rke/export", &headers, Full::<Bytes>::from(body.to_string())).await;
+    finish(sent.expect("an answer")).await
+}
+
+fn body(id: &str, label: &str, length: u64) -> Value {
+    json!({"session_id": id, "label": label, "context": "AAEC", "length": length})
+}
+
+/// The value of a metric.
+async fn metric(address: SocketAddr, name: &str) -> Option<u64> {
+    let metrics = get(address, "/metrics").await.body;
+    metrics.lines().find_map(|line| line.strip_prefix(&format!("{name} "))?.parse().ok())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_ends_export_the_same_key_and_the_status_counts_it() {
+    let ends = Ends::over_tcp().await;
+    let daemon = ends.stage.daemon.address();
+    let id = ends.stage.create_id().await;
+    let shown = ends.stage.get(&format!("/api/rke/session/{id}")).await.json();
+    let key_id = shown["key_id"].as_str().expect("a key id");
+    for (label, length) in [("test", 16), ("test", 32), ("test: vpn", 33), ("test", 64)] {
+        let here = export(daemon, "", body(&id, label, length)).await;
+        let there = export(ends.address(), &ends.token, body(key_id, label, length)).await;
+        assert_eq!((here.status, here.field("key").len() as u64), (200, length));
+        assert_eq!(here.json(), there.json());
+        assert_eq!(here.json()["length"], length);
+        assert_eq!(here.header("content-type"), Some("application/json"));
+    }
+    let other = export(ends.address(), &ends.token, body(&ends.key_id, "test", 32)).await;
+    let same = export(daemon, "", body(&id, "test", 32)).await;
+    assert_ne!(other.field("key"), same.field("key"), "another session");
+    let status = ends.stage.get("/api/rke/status").await.json();
+    assert_eq!(status["exports"], json!({"allowed": ["test*"], "count": 5}));
+    assert_eq!(metric(daemon, "rke_exports_total").await, Some(5));
+    ends.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_leaves_a_daemon_that_allows_no_label() {
+    let stage = Stage::new().await;
+    let id = stage.create_id().await;
+    let refused = export(stage.daemon.address(), "", body(&id, "test", 32)).await;
+    assert!(refused.refusal(403).contains("--allow-export"));
+    let status = stage.get("/api/rke/status").await.json();
+    assert_eq!(status["exports"], json!({"allowed": [], "count": 0}));
+    stage.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn weakly_authenticated_sessions_export_nothing() {
+    let labels = ExportLabels::new(vec!["*".into()]);
+    let weak = scene(own, |config| config.reloadable.allow_export = labels).await;
+    let id = weak.create().await.json()["session_id"].as_str().expect("an id").to_owned();
+    let refused = export(weak.daemon.address(), "", body(&id, "test", 32)).await;
+    assert!(refused.refusal(403).contains("`strong`"));
+    assert_eq!(refused.json()["session_id"], id);
+    weak.stop().await;
+}

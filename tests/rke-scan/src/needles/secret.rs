@@ -1,0 +1,91 @@
+//! The kinds of secrets that are looked for, and what code makes of each.
+
+use clap::ValueEnum;
+
+/// The source of a window.
+#[expect(clippy::enum_variant_names, reason = "these are the protocol's names")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Secret {
+    An,
+    EnvelopeKey,
+    Share,
+    /// HKDF's extract of the shares.
+    ExchangeKey,
+    Psk,
+    /// Noise's hash input for the psk.
+    PskHash,
+    /// Of an ephemeral key of X-Wing, and its expansion.
+    Seed,
+    ExpandedSeed,
+    MlKemKey,
+    X25519Key,
+    /// The message of an encapsulation, and the randomness that encrypts it.
+    MlKemMessage,
+    MlKemShared,
+    X25519Shared,
+    SharedSecret,
+    /// Noise's chaining key and the outputs of its HKDF.
+    ChainingKey,
+    TemporaryKey,
+    HandshakeKey,
+    TransportKey,
+    /// K.
+    SessionKey,
+    Resumption,
+    CtrKey,
+    SealKey,
+    ExportKey,
+    MasterSecret,
+    CacheMasterKey,
+    AuditKey,
+    StreamKey,
+    GhashKey,
+}
+
+impl Secret {
+    pub(super) fn is_aes_key(self) -> bool {
+        use Secret::{
+            An, CacheMasterKey, CtrKey, EnvelopeKey, HandshakeKey, SessionKey, StreamKey, TransportKey,
+        };
+        matches!(
+            self,
+            An | EnvelopeKey | HandshakeKey | TransportKey | SessionKey | CtrKey | CacheMasterKey | StreamKey
+        )
+    }
+
+    /// Whether AES-GCM works with it.
+    pub(super) fn is_gcm_key(self) -> bool {
+        matches!(self, Self::HandshakeKey | Self::TransportKey | Self::StreamKey)
+    }
+
+    pub(super) fn is_hmac_key(self) -> bool {
+        use Secret::{
+            AuditKey, CacheMasterKey, ChainingKey, EnvelopeKey, ExchangeKey, MasterSecret, Psk, Resumption,
+            SealKey, SessionKey, Share, TemporaryKey,
+        };
+        matches!(
+            self,
+            EnvelopeKey
+                | Share
+                | ExchangeKey
+                | Psk
+                | ChainingKey
+                | TemporaryKey
+                | SessionKey
+                | Resumption
+                | SealKey
+                | MasterSecret
+                | CacheMasterKey
+                | AuditKey
+        )
+    }
+
+    /// Whether text may be made of it: in JSON, in a file, in a log line.
+    pub(super) fn is_told(self) -> bool {
+        use Secret::{CtrKey, ExportKey, MasterSecret, Psk, Resumption, SealKey, SessionKey, SharedSecret};
+        matches!(
+            self,
+            SessionKey | CtrKey | SealKey | ExportKey | Resumption | MasterSecret | Psk | SharedSecret
+        )
+    }
+}
