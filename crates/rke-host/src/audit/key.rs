@@ -31,7 +31,7 @@ impl AuditKey {
         Ok(Self(sealer.derive(b"rke audit log v1")?))
     }
 
-    /// The key of the data directory at `path`, whoever it belongs to. A program may be running on it.
+    /// The key of the data directory at `path`, a daemon's, a node's or a Content Server's. A program may be running on it.
     ///
     /// # Errors
     /// [`DataDirError`], also if it has no master key.

@@ -317,7 +317,7 @@ What is going on:
   ping            Contact everything that a session with a domain needs, and print how long each takes: DNS, the RAIDAs, the Content Server
   discover        Find a Content Server in DNS
   doctor          Look for what is wrong: this machine, the daemon, a domain, a wallet; and say how to fix it
-  audit           Check the daemon's audit log
+  audit           Check an audit log of a daemon, a RAIDA node or a Content Server
 
 Coins:
   wallet          See what is in a wallet, and make one for a network of your own
