@@ -40,6 +40,9 @@ pub trait SessionKeys: Send + Sync {
 
     /// Which keys may be exported, and how many were.
     fn exports(&self) -> &Exports;
+
+    /// Counts and records keys with this label that have been derived from a session's key and are leaving.
+    fn note_exports(&self, session: &HeldSession, label: &str, count: usize);
 }
 
 /// A key of a session. `docs/protocol.md` section 7.
@@ -109,9 +112,9 @@ pub fn export(
     use_key: impl FnOnce(&[u8]),
 ) -> Result<(), ExportError> {
     keys.exports().check(export.label())?;
-    with_export_key(keys, key_id, |key| export.derive(key, use_key))?;
-    keys.exports().count(1);
-    tracing::info!(label = ?export.label(), "a key was exported");
+    let session = strong_session(keys, key_id)?;
+    with_key(keys, key_id, DataKey::Export, KeyUse::Export, |key| export.derive(key, use_key))?;
+    keys.note_exports(&session, export.label(), 1);
     Ok(())
 }
 
@@ -124,11 +127,14 @@ pub fn with_export_key<R>(
     key_id: &KeyId,
     work: impl FnOnce(&[u8; 32]) -> R,
 ) -> Result<R, ExportError> {
-    let session = keys.session(key_id).ok_or(KeyError::NotFound)?;
-    if session.form != Form::Wide {
-        return Err(ExportError::NotStrong);
-    }
+    strong_session(keys, key_id)?;
     Ok(with_key(keys, key_id, DataKey::Export, KeyUse::Export, work)?)
+}
+
+/// The session, if its ends know each other well enough to export keys.
+fn strong_session(keys: &dyn SessionKeys, key_id: &KeyId) -> Result<HeldSession, ExportError> {
+    let session = keys.session(key_id).ok_or(KeyError::NotFound)?;
+    if session.form == Form::Wide { Ok(session) } else { Err(ExportError::NotStrong) }
 }
 
 /// The use of one of these keys by one stream.

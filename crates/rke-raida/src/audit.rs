@@ -101,6 +101,8 @@ pub(crate) enum ServerEvent {
         #[serde(skip_serializing_if = "Option::is_none")]
         coin: Option<String>,
     },
+    /// Keys that were derived from the session's key have left the Content Server.
+    KeysExported { domain: String, label: String, count: usize },
     /// The client has deleted the session, and its key was wiped.
     SessionForgotten { domain: String },
     /// The session's key has expired, and was wiped.

@@ -50,7 +50,8 @@ impl ReleaseChecks {
     pub(super) fn finish(mut self) -> Result<Option<String>> {
         let status = self.child.wait().context("cannot wait for the release checks")?;
         self.ended = true;
-        let printed = std::fs::read_to_string(log()?).context("cannot read what the release checks printed")?;
+        let printed =
+            std::fs::read_to_string(log()?).context("cannot read what the release checks printed")?;
         println!("{printed}");
         ensure!(status.success(), "a check of the release builds failed, see above");
         Ok(printed.lines().find_map(|line| line.strip_prefix(NOT_COMPARED)).map(str::to_owned))

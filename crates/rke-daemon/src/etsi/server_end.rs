@@ -70,8 +70,9 @@ impl End for ContentServerEnd {
         with_export_key(&*self.keys, session, work).is_ok()
     }
 
-    fn note(&self, _: &KeyId, label: &str, count: usize) {
-        self.keys.exports().count(count);
-        tracing::info!(?label, count, "keys were exported");
+    fn note(&self, session: &KeyId, label: &str, count: usize) {
+        if let Some(session) = self.keys.session(session) {
+            self.keys.note_exports(&session, label, count);
+        }
     }
 }

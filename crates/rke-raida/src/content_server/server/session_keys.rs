@@ -7,6 +7,7 @@ use rke_proto::handshake::KeyId;
 use rke_proto::handshake::keys::{ctr_key, export_key, seal_key};
 
 use super::ServerContext;
+use crate::audit::ServerEvent;
 use crate::clock::unix_seconds;
 
 impl SessionKeys for ServerContext {
@@ -45,5 +46,12 @@ impl SessionKeys for ServerContext {
 
     fn exports(&self) -> &Exports {
         &self.exports
+    }
+
+    fn note_exports(&self, session: &HeldSession, label: &str, count: usize) {
+        self.exports.count(count);
+        tracing::info!(?label, count, "keys were exported");
+        let (domain, label) = (session.domain.clone(), label.to_owned());
+        self.audit.record_of(session.key_id.0, ServerEvent::KeysExported { domain, label, count });
     }
 }

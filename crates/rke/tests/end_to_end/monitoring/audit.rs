@@ -115,6 +115,36 @@ async fn a_content_server_keeps_one_of_its_sessions_and_key_sets() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_content_server_records_which_keys_have_left_and_for_what() {
+    let mut stage = Stage::new().await;
+    let log = Log::of(stage.network.server_data_dir());
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("api.sock");
+    let api = format!("unix:{}", socket.display());
+    let flags = [&log.flag()[..], &["--api", &api, "--allow-export", "vpn"]].concat();
+    let server = Program::content_server(&mut stage, &flags).await;
+    let id = stage.create_id().await;
+    let shown = stage.get(&format!("/api/rke/session/{id}")).await.json();
+    let key_id = shown["key_id"].as_str().expect("a key id");
+    let export = |label: &str| {
+        let body = format!(r#"{{"session_id":"{key_id}","label":"{label}","length":32}}"#);
+        let mut curl = std::process::Command::new("curl");
+        curl.arg("--silent").arg("--unix-socket").arg(&socket);
+        let output = curl.args(["--json", &body, "http://localhost/api/rke/export"]).output();
+        serde_json::from_slice::<Value>(&output.expect("curl runs").stdout).expect("JSON")
+    };
+    assert_eq!(export("mail")["success"], false);
+    let key = export("vpn")["key"].as_str().expect("a key").to_owned();
+    let events = log.wait_for("keys_exported", 1);
+    assert_eq!(events.len(), 1, "what was refused has not left");
+    assert_eq!((&events[0]["domain"], &events[0]["label"]), (&DOMAIN.into(), &"vpn".into()));
+    assert_eq!(events[0]["session"], log.of_name("session_opened")[0]["session"]);
+    assert!(!log.text().contains(&key));
+    server.stop();
+    stage.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn programs_that_share_a_data_folder_do_not_both_keep_one() {
     let mut stage = Stage::new().await;
     let log = Log::of(stage.network.server_data_dir());

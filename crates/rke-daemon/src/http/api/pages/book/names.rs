@@ -29,6 +29,7 @@ super::files! {
     "dev.svg",
     "erasure.html",
     "errors.html",
+    "etsi.html",
     "forward.html",
     "gate.svg",
     "growth.svg",
