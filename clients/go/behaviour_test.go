@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"rke"
+	rke "github.com/rke/rke/clients/go"
 )
 
 // open opens a session of the real daemon that ends with the test.

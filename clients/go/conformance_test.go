@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"rke"
+	rke "github.com/rke/rke/clients/go"
 )
 
 // stage says where the daemons are that the tests ask: the file that RKE_CONFORMANCE names.

@@ -9,7 +9,7 @@ import (
 	"os"
 	"strings"
 
-	"rke"
+	rke "github.com/rke/rke/clients/go"
 )
 
 func Example() {

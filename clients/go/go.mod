@@ -1,3 +1,3 @@
-module rke
+module github.com/rke/rke/clients/go
 
 go 1.19

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"rke"
+	rke "github.com/rke/rke/clients/go"
 )
 
 // asking is a client of a server that responds to each request with these bytes and hangs up.

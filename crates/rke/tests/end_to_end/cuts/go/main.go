@@ -10,7 +10,7 @@ import (
 	"io"
 	"os"
 
-	"rke"
+	rke "github.com/rke/rke/clients/go"
 )
 
 func main() {

@@ -2,6 +2,6 @@ module listen
 
 go 1.19
 
-require rke v0.0.0
+require github.com/rke/rke/clients/go v0.0.0
 
-replace rke => ../../../../../../../clients/go
+replace github.com/rke/rke/clients/go => ../../../../../../../clients/go
