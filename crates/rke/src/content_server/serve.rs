@@ -23,6 +23,8 @@ pub(super) fn run(options: ContentServerOptions) -> Result<()> {
     let log_filter = log::start(&settings.process.log, settings.process.log_format).map_err(WrongSettings)?;
     // Until this point the process still has all its rights. Commands keep them.
     let application = application(settings.exec.as_deref(), settings.forward.as_deref())?;
+    // The sandbox closes the database of groups.
+    let api = settings.application()?;
     // The sandbox can only make a folder writable that exists.
     claim(&settings.data_dir, Role::ContentServer)?;
     let sandbox = settings.sandbox(&application);
@@ -31,7 +33,7 @@ pub(super) fn run(options: ContentServerOptions) -> Result<()> {
     runtime.block_on(async {
         let mut orders = Orders::listen()?;
         let server = start(&settings, application).await?;
-        let api = match &settings.application()? {
+        let api = match &api {
             Some(listen) => Some(session_keys::serve(listen, &server, &settings.data_dir).await?),
             None => None,
         };

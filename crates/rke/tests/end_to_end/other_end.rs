@@ -368,12 +368,13 @@ async fn what_this_end_has_not_is_refused_in_the_form_of_the_daemon() {
 struct Served(Child);
 
 impl Served {
-    async fn start(stage: &mut Stage, socket: &Path) -> Self {
+    async fn start(stage: &mut Stage, socket: &Path, more: &[&str]) -> Self {
         let address = stage.network.content_server_address();
         stage.network.stop_content_server().await;
         let serve = Command::new(env!("CARGO_BIN_EXE_rke"))
             .args(["content-server", "serve", "--cs-id", "CONTENT-SERVER01", "--domain", DOMAIN])
             .args(["--listen", &address.to_string(), "--api", &format!("unix:{}", socket.display())])
+            .args(more)
             .arg("--data-dir")
             .arg(stage.network.server_data_dir())
             .stdin(Stdio::null())
@@ -401,7 +402,7 @@ impl Drop for Served {
 async fn the_program_serves_its_application_in_its_sandbox() {
     let mut stage = Stage::new().await;
     let socket = stage.dir.path().join("api.sock");
-    let mut served = Served::start(&mut stage, &socket).await;
+    let mut served = Served::start(&mut stage, &socket, &[]).await;
     assert_eq!(std::fs::symlink_metadata(&socket).expect("metadata").mode() & 0o777, 0o600);
     let daemon = Client::new(stage.daemon.address().to_string());
     let application = Client::new(format!("unix:{}", socket.display()));
@@ -452,6 +453,19 @@ fn the_commands_list_open_and_seal_at_the_other_end() {
     let nobody = dev.rke(&["content-server", "list", "--api", "unix:/nowhere/api.sock"]);
     assert_eq!(nobody.code, Some(3));
     assert!(nobody.err.contains("--api") && !nobody.err.contains("daemon"), "{}", nobody.err);
+}
+
+/// The database of groups is closed to the sandbox.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_gives_its_socket_to_a_group_that_is_named() {
+    let mut stage = Stage::new().await;
+    let socket = stage.dir.path().join("api.sock");
+    let group = nix::unistd::Group::from_gid(nix::unistd::getgid()).expect("groups").expect("a group");
+    let served = Served::start(&mut stage, &socket, &["--api-group", &group.name]).await;
+    let found = std::fs::symlink_metadata(&socket).expect("metadata");
+    assert_eq!((found.mode() & 0o777, found.gid()), (0o660, group.gid.as_raw()));
+    drop(served);
+    stage.stop().await;
 }
 
 #[test]
