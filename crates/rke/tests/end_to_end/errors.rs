@@ -127,7 +127,7 @@ fn requests(id: &str) -> Vec<Vec<u8>> {
         ),
         post("/api/rke/encrypt", "content-type: application/json", "["),
         post("/api/rke/open", &format!("content-type: text/plain\nx-rke-session: {id}"), "not sealed"),
-        export("", "", 32),
+        export(&"x".repeat(256), "", 32),
         export("test", &"YWJj".repeat(22_000), 32),
         export("test", "", 15),
         request_with("DELETE", "/api/rke/sessions?domian=x.test", "host: localhost"),
