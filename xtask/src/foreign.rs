@@ -29,10 +29,13 @@ pub(crate) fn foreign() -> Result<()> {
     python(&folder, &requirements)?;
     let root = folder.to_string_lossy().into_owned();
     let build = folder.join("build").to_string_lossy().into_owned();
-    cargo(&build, &["install", "--quiet", "--locked", "--root", &root, "--version", DAISYWAY, "daisyway"])?;
+    cargo(
+        &build,
+        &["install", "--debug", "--quiet", "--locked", "--root", &root, "--version", DAISYWAY, "daisyway"],
+    )?;
     need_library()?;
     let program = sources().join("etsi014").to_string_lossy().into_owned();
-    cargo(&build, &["install", "--quiet", "--locked", "--root", &root, "--path", &program])?;
+    cargo(&build, &["install", "--debug", "--quiet", "--locked", "--root", &root, "--path", &program])?;
     // Only the programs are needed.
     let _ = std::fs::remove_dir_all(&build);
     std::fs::write(mark, wanted).context("cannot note what was installed")

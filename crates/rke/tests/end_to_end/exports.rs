@@ -59,7 +59,9 @@ async fn nothing_leaves_a_daemon_that_allows_no_label() {
     let stage = Stage::new().await;
     let id = stage.create_id().await;
     let refused = export(stage.daemon.address(), "", body(&id, "test", 32)).await;
-    assert!(refused.refusal(403).contains("--allow-export"));
+    let message = refused.refusal(403);
+    assert!(message.starts_with("Keys with this label may not be exported; "), "{message}");
+    assert!(message.contains("--allow-export"), "{message}");
     let status = stage.get("/api/rke/status").await.json();
     assert_eq!(status["exports"], json!({"allowed": [], "count": 0}));
     stage.stop().await;
@@ -71,7 +73,11 @@ async fn weakly_authenticated_sessions_export_nothing() {
     let weak = scene(own, |config| config.reloadable.allow_export = labels).await;
     let id = weak.create().await.json()["session_id"].as_str().expect("an id").to_owned();
     let refused = export(weak.daemon.address(), "", body(&id, "test", 32)).await;
-    assert!(refused.refusal(403).contains("`strong`"));
+    let message = refused.refusal(403);
+    assert!(
+        message.starts_with("This session exports no keys: ") && message.contains("`strong`"),
+        "{message}"
+    );
     assert_eq!(refused.json()["session_id"], id);
     weak.stop().await;
 }
