@@ -141,7 +141,7 @@ async fn a_failure_is_told_in_words() {
     browser.fill("#open-wallet", detour.network.wallet().to_str().expect("UTF-8"));
     browser.click("#open-button");
     browser.until_text("#open-result", "DNS does not lead to a Content Server");
-    browser.until_text("#open-result code", "rke discover");
+    browser.until_text("#open-result .advice code", "rke discover");
     browser.until(&help(502));
     // A flag is not broken at its hyphens.
     browser.evaluate(WEAK);
