@@ -111,7 +111,16 @@ struct Network {
 impl Network {
     fn start(work: &Path) -> Result<Self> {
         let mut command = Command::new(program());
-        command.args(["dev", "--require-token", "--listen", "127.0.0.1:0", "--raida-port", "0"]);
+        command.args([
+            "dev",
+            "--require-token",
+            "--allow-export",
+            "*",
+            "--listen",
+            "127.0.0.1:0",
+            "--raida-port",
+            "0",
+        ]);
         command.args(["--dns-port", "0", "--content-server-port", "0", "--data-dir"]).arg(work);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().context("cannot run rke")?;
         let mut network = Self {

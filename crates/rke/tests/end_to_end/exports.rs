@@ -45,12 +45,17 @@ async fn both_ends_export_the_same_key_and_the_status_counts_it() {
         assert_eq!(here.json()["length"], length);
         assert_eq!(here.header("content-type"), Some("application/json"));
     }
-    let other = export(ends.address(), &ends.token, body(&ends.key_id, "test", 32)).await;
+    let mut whole = body(&id, "test", 32);
+    whole["length"] = json!(32.0);
     let same = export(daemon, "", body(&id, "test", 32)).await;
+    assert_eq!(export(daemon, "", whole.clone()).await.json(), same.json(), "JSON has one kind of number");
+    whole["length"] = json!(32.5);
+    assert_eq!(export(daemon, "", whole).await.status, 400);
+    let other = export(ends.address(), &ends.token, body(&ends.key_id, "test", 32)).await;
     assert_ne!(other.field("key"), same.field("key"), "another session");
     let status = ends.stage.get("/api/rke/status").await.json();
-    assert_eq!(status["exports"], json!({"allowed": ["test*"], "count": 5}));
-    assert_eq!(metric(daemon, "rke_exports_total").await, Some(5));
+    assert_eq!(status["exports"], json!({"allowed": ["test*"], "count": 6}));
+    assert_eq!(metric(daemon, "rke_exports_total").await, Some(6));
     ends.stop().await;
 }
 
