@@ -2,12 +2,16 @@
 
 use std::ops::Range;
 
+use httparse::EMPTY_HEADER;
 use hyper::header::HeaderMap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Client, Raw};
 use crate::connection::{connect, headers_of};
 use crate::{Call, Error};
+
+/// More headers than a daemon sends.
+const MOST_HEADERS: usize = 64;
 
 impl Client {
     /// Sends a request and reads the response into `room`, whose bytes go nowhere else. Returns where in it the body is.
@@ -40,15 +44,16 @@ impl Client {
 
     /// Where the body of a successful response is.
     fn body_of(&self, response: &[u8]) -> Result<Range<usize>, Error> {
-        let head_len = response.windows(4).position(|end| end == b"\r\n\r\n");
-        let head_len = head_len.ok_or_else(|| self.not_understood("a response without a head"))?;
-        let body = head_len + 4..response.len();
-        let head = String::from_utf8_lossy(&response[..head_len]).to_ascii_lowercase();
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        let status: u16 = status.ok_or_else(|| self.not_understood("a response without a status"))?;
-        let value =
-            |name: &str| head.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<usize>().ok());
-        match value("content-length:") {
+        let mut headers = [EMPTY_HEADER; MOST_HEADERS];
+        let mut head = httparse::Response::new(&mut headers);
+        let Ok(httparse::Status::Complete(head_len)) = head.parse(response) else {
+            return Err(self.not_understood("a response without a head"));
+        };
+        let body = head_len..response.len();
+        let status = head.code.ok_or_else(|| self.not_understood("a response without a status"))?;
+        let length = head.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"));
+        let length = length.and_then(|length| std::str::from_utf8(length.value).ok()?.parse::<usize>().ok());
+        match length {
             Some(len) if len != body.len() => {
                 Err(Error::CutShort { reason: "the body is incomplete".into() })
             }
