@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::schemathesis::need_python;
+use crate::schemathesis::make_environment;
 use crate::{need, target_dir};
 
 /// Rosenpass's adapter for WireGuard, from crates.io.
@@ -26,13 +26,17 @@ pub(crate) fn foreign() -> Result<()> {
         return Ok(());
     }
     eprintln!("cargo xtask: installing foreign clients into {}", folder.display());
-    python(&folder, &requirements)?;
+    // The clients from PyPI.
+    make_environment(&folder.join("python"), &requirements)?;
     let root = folder.to_string_lossy().into_owned();
     let build = folder.join("build").to_string_lossy().into_owned();
-    cargo(&build, &["install", "--quiet", "--locked", "--root", &root, "--version", DAISYWAY, "daisyway"])?;
+    cargo(
+        &build,
+        &["install", "--debug", "--quiet", "--locked", "--root", &root, "--version", DAISYWAY, "daisyway"],
+    )?;
     need_library()?;
     let program = sources().join("etsi014").to_string_lossy().into_owned();
-    cargo(&build, &["install", "--quiet", "--locked", "--root", &root, "--path", &program])?;
+    cargo(&build, &["install", "--debug", "--quiet", "--locked", "--root", &root, "--path", &program])?;
     // Only the programs are needed.
     let _ = std::fs::remove_dir_all(&build);
     std::fs::write(mark, wanted).context("cannot note what was installed")
@@ -40,16 +44,6 @@ pub(crate) fn foreign() -> Result<()> {
 
 fn sources() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/foreign")
-}
-
-/// The clients from PyPI, in an environment of their own.
-fn python(folder: &Path, requirements: &Path) -> Result<()> {
-    need_python()?;
-    let environment = folder.join("python");
-    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
-    let mut pip = Command::new(environment.join("bin/python"));
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]);
-    run(pip.arg("--requirement").arg(requirements))
 }
 
 /// What the library from crates.io keeps keys with.

@@ -10,7 +10,7 @@ use crate::erase::Extent;
 use crate::{erase, need, networks, schemathesis, target_dir};
 
 /// Programs that tests run, and the Debian packages that hold them.
-const PROGRAMS: [(&str, &str); 18] = [
+const PROGRAMS: [(&str, &str); 23] = [
     ("cc", "gcc"),
     ("node", "nodejs"),
     ("tsc", "node-typescript"),
@@ -29,6 +29,11 @@ const PROGRAMS: [(&str, &str); 18] = [
     ("psql", "postgresql-client"),
     ("pg_ctlcluster", "postgresql"),
     ("prometheus", "prometheus"),
+    ("wg", "wireguard-tools"),
+    ("wireguard-go", "wireguard-go"),
+    ("stunnel", "stunnel4"),
+    ("charon-systemd", "charon-systemd libstrongswan-standard-plugins libcharon-extra-plugins"),
+    ("swanctl", "strongswan-swanctl"),
 ];
 
 /// The size of the target folder after a full run from scratch, with a reserve.

@@ -54,7 +54,6 @@ fn folder() -> PathBuf {
 /// The program, in an environment of its own below `target`. It is installed again when the requirements
 /// are others.
 fn install() -> Result<PathBuf> {
-    need_python()?;
     let requirements = folder().join("requirements.txt");
     let wanted = std::fs::read_to_string(&requirements).context("cannot read the requirements")?;
     let environment = target_dir().join("schemathesis/environment");
@@ -63,12 +62,18 @@ fn install() -> Result<PathBuf> {
         return Ok(program);
     }
     eprintln!("cargo xtask: installing schemathesis into {}", environment.display());
-    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
-    let mut pip = Command::new(environment.join("bin/python"));
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]);
-    run(pip.arg("--requirement").arg(&requirements))?;
+    make_environment(&environment, &requirements)?;
     std::fs::write(mark, wanted).context("cannot note what was installed")?;
     Ok(program)
+}
+
+/// Makes a Python environment with what a file of requirements names, each with its hash.
+pub(crate) fn make_environment(environment: &Path, requirements: &Path) -> Result<()> {
+    need_python()?;
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(environment))?;
+    let mut pip = Command::new(environment.join("bin/python"));
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]);
+    run(pip.arg("--requirement").arg(requirements))
 }
 
 /// Sees to it that there is a Python that can make environments.
@@ -111,7 +116,16 @@ struct Network {
 impl Network {
     fn start(work: &Path) -> Result<Self> {
         let mut command = Command::new(program());
-        command.args(["dev", "--require-token", "--listen", "127.0.0.1:0", "--raida-port", "0"]);
+        command.args([
+            "dev",
+            "--require-token",
+            "--allow-export",
+            "*",
+            "--listen",
+            "127.0.0.1:0",
+            "--raida-port",
+            "0",
+        ]);
         command.args(["--dns-port", "0", "--content-server-port", "0", "--data-dir"]).arg(work);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().context("cannot run rke")?;
         let mut network = Self {

@@ -31,18 +31,28 @@ where
 {
     let no_daemon = |reason: String| Error::NoDaemon { address: client.address().into(), reason };
     let (stream, host) = connect(client.address()).await.map_err(|error| no_daemon(error.to_string()))?;
-    let handshake = hyper::client::conn::http1::handshake(stream).await;
+    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(|error| no_daemon(error.to_string()))?;
     // The task ends with the response's body.
     tokio::spawn(connection);
     let uri: Uri = target.parse().map_err(|_| no_daemon(format!("{target:?} is not a path")))?;
-    let request = Request::builder().method(method).uri(uri).header(HOST, host).header(REQUEST, "1");
-    let mut request = request.body(body).map_err(|error| no_daemon(error.to_string()))?;
+    let request = Request::builder().method(method).uri(uri).body(body);
+    let mut request = request.map_err(|error| no_daemon(error.to_string()))?;
+    request.headers_mut().extend(headers_of(client, host)?);
     request.headers_mut().extend(headers);
-    if let Some(path) = client.token_path() {
-        request.headers_mut().insert(AUTHORIZATION, bearer(path)?);
-    }
     sender.send_request(request).await.map_err(|error| no_daemon(reason(&error)))
+}
+
+/// The headers of every request.
+pub(crate) fn headers_of(client: &Client, host: &str) -> Result<HeaderMap, Error> {
+    let mut headers = HeaderMap::new();
+    let host = HeaderValue::from_str(host).map_err(|_| Error::Unsendable { header: "host" })?;
+    headers.insert(HOST, host);
+    headers.insert(REQUEST, HeaderValue::from_static("1"));
+    if let Some(path) = client.token_path() {
+        headers.insert(AUTHORIZATION, bearer(path)?);
+    }
+    Ok(headers)
 }
 
 /// hyper's message with its cause: alone it says little.
@@ -54,15 +64,15 @@ pub(crate) fn reason(error: &hyper::Error) -> String {
 }
 
 /// A connection to the daemon, and the `Host` for requests over it.
-async fn connect(address: &str) -> io::Result<(TokioIo<Box<dyn Transport>>, &str)> {
+pub(crate) async fn connect(address: &str) -> io::Result<(Box<dyn Transport>, &str)> {
     let (stream, host): (Box<dyn Transport>, &str) = match address.strip_prefix("unix:") {
         Some(path) => (Box::new(UnixStream::connect(path).await?), "localhost"),
         None => (Box::new(TcpStream::connect(address).await?), address),
     };
-    Ok((TokioIo::new(stream), host))
+    Ok((stream, host))
 }
 
-trait Transport: AsyncRead + AsyncWrite + Unpin + Send {}
+pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transport for S {}
 
 fn bearer(path: &Path) -> Result<HeaderValue, Error> {

@@ -30,7 +30,7 @@ const CASES = [
   [(status) => status === 502, 'DNS does not lead to a Content Server',
     'Check the spelling of the domain. On the daemon\u2019s machine, `rke discover` shows what DNS says.', '#help-dns'],
   [(status) => status === 503, 'The daemon is busy',
-    'It makes one exchange for a domain at a time, and a few at once.', '#help-busy'],
+    'The daemon makes one exchange for a domain at a time, and only so many in all.', '#help-busy'],
   [(status) => status === 400, 'A field is missing or wrong', 'Correct the field that the message names.', '#help-request'],
 ];
 
@@ -57,8 +57,10 @@ export function failure(error) {
   return notice(title, `${error.message}.`, [...quoted(`${advice} `), make('span', { class: 'together' }, page, errorHelp(error))], faults(body));
 }
 
-// A text as pieces for `make`: what stands between backticks is a command.
-const quoted = (text) => text.split('`').map((part, at) => (at % 2 === 0 ? part : make('code', {}, part)));
+// A text as pieces for `make`: what stands between backticks is a command, and a flag stays in one line.
+const quoted = (text) => text.split(/(`[^`]*`|--[a-z][a-z-]*)/).map((part, at) => (at % 2 === 0 ? part : code(part)));
+
+const code = (text) => (text.startsWith('`') ? make('code', {}, text.slice(1, -1)) : make('code', { class: 'together' }, text));
 
 function notice(title, message, advice, more = null) {
   return make('div', { class: 'notice bad' },

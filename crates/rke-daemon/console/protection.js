@@ -33,7 +33,7 @@ export function start() {
 const pairs = (rows) => rows.flatMap(([name, value, kind = null]) => [make('dt', {}, name), make('dd', { class: kind }, value)]);
 
 export function render(status) {
-  memory(status.secret_memory, status.config.weak_shares_allowed);
+  memory(status.secret_memory, status.config.weak_shares_allowed, status.exports);
   sandbox(status.sandbox);
   deletions(status.remote_deletions);
   running(status);
@@ -47,7 +47,7 @@ export function render(status) {
 
 const debuggers = ({ inspection }) => (inspection === 'refused' ? ['Debuggers', 'Cannot attach'] : ['Debuggers', 'Can attach', 'alarming']);
 
-function memory(held, weakDomains) {
+function memory(held, weakDomains, exports) {
   write(byId('memory-kind'), KINDS[held.kind] ?? held.kind);
   byId('memory-facts').replaceChildren(...pairs([
     debuggers(held),
@@ -55,6 +55,8 @@ function memory(held, weakDomains) {
     ['Memory reserved', bytes(held.bytes)],
     held.residues_found === 0 ? ['Residues', 'None found'] : ['Residues', number(held.residues_found), 'alarming'],
     ['Weak shares allowed for', weakDomains.length === 0 ? 'No domain' : weakDomains.join(', ')],
+    ['Keys may leave with', exports.allowed.length === 0 ? 'No label' : exports.allowed.join(', ')],
+    ['Keys exported', number(exports.count)],
   ]));
   const residues = held.residues_found > 0 ? `Residues found: ${plural(held.residues_found, 'scratch stack')} ${held.residues_found === 1 ? 'was' : 'were'} wiped late. This is a bug in rke: please report it.` : null;
   const debug = held.inspection === 'allowed' ? 'Insecure debugging is on: debuggers and core dumps can read every key.' : null;

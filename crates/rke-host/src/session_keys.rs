@@ -112,6 +112,19 @@ pub fn export(
     use_key: impl FnOnce(&[u8]),
 ) -> Result<(), ExportError> {
     keys.exports().check(export.label())?;
+    export_to_own(keys, key_id, export, use_key)
+}
+
+/// The same whatever the label, for a program that the operator of this end has named for such keys.
+///
+/// # Errors
+/// [`ExportError`]; then `use_key` has not been called.
+pub fn export_to_own(
+    keys: &dyn SessionKeys,
+    key_id: &KeyId,
+    export: &Export<'_>,
+    use_key: impl FnOnce(&[u8]),
+) -> Result<(), ExportError> {
     let session = strong_session(keys, key_id)?;
     with_key(keys, key_id, DataKey::Export, KeyUse::Export, |key| export.derive(key, use_key))?;
     keys.note_exports(&session, export.label(), 1);

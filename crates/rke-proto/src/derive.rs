@@ -75,7 +75,8 @@ fn expand_block(
     parts[0] = previous.map_or(&[], |previous| previous);
     parts[1..=info.len()].copy_from_slice(info);
     parts[info.len() + 1] = &counter;
-    let block = hmac_over(secret, &parts[..info.len() + 2]).finalize().into_bytes();
+    let first = usize::from(previous.is_none());
+    let block = hmac_over(secret, &parts[first..info.len() + 2]).finalize().into_bytes();
     out.copy_from_slice(&block[..out.len()]);
     block.into()
 }

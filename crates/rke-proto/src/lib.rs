@@ -41,6 +41,7 @@ pub mod form;
 pub mod handshake;
 pub mod header;
 pub mod ident;
+pub mod preshared;
 pub mod raida;
 pub mod reach;
 pub mod records;

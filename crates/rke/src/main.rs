@@ -19,6 +19,7 @@ mod dev;
 mod doctor;
 mod failure;
 mod forward;
+mod key_format;
 mod keys;
 mod launcher;
 mod local_address;
@@ -29,6 +30,7 @@ mod net;
 mod parse;
 mod ping;
 mod protection;
+mod psk;
 mod raida;
 mod reach;
 mod records_file;
@@ -85,6 +87,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Run(RunCommand::Net { command }) => net::run(command),
         Command::Run(RunCommand::Raida(command)) => raida::run(command),
         Command::Run(RunCommand::ContentServer { command }) => content_server::run(command),
+        Command::Run(RunCommand::Psk(options)) => psk::psk(options),
+        Command::Run(RunCommand::Wireguard(options)) => psk::wireguard(options),
         Command::Describe(command) => describe::run(command),
         Command::Ask(command) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -121,7 +121,7 @@ pub(crate) fn files_of_content_server(data_dir: &Path, application: &Application
     const DNS: u16 = 53;
     let files = Files::new(Reading::Limited).write(data_dir);
     match application {
-        Application::Echo | Application::Exec(_) => files.connect_only(&[]),
+        Application::Echo | Application::Exec(_) | Application::Keys(_) => files.connect_only(&[]),
         Application::Forward(target) if target.has_name() => {
             with_resolver(files).connect_only(&[target.port(), DNS])
         }

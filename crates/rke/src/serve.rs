@@ -78,6 +78,9 @@ fn check(settings: &ServeSettings, file: Option<&Path>) -> Result<()> {
     log::parse(&settings.process.log).map_err(WrongSettings)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     runtime.block_on(Daemon::check(&settings.daemon)).map_err(|error| WrongSettings(error.into()))?;
+    if let Some(etsi) = &settings.etsi {
+        etsi.listen.check().map_err(|error| WrongSettings(error.into()))?;
+    }
     let read = match file {
         Some(path) => format!("flags, environment and {}", path.display()),
         None => "flags and environment, without a configuration file".into(),

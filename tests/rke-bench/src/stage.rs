@@ -89,6 +89,18 @@ impl Stage {
         Ok(daemon)
     }
 
+    /// A daemon that makes keys by ETSI GS QKD 014 from made-up sessions. The server is its key interface.
+    pub(crate) fn key_server(&self) -> Result<Server> {
+        let folder = self.folder().join("key-server");
+        let (address, etsi) = (free_address()?, free_address()?);
+        let mut flags = self.flags(address, &folder);
+        flags.extend(["--etsi".into(), etsi.to_string(), "--etsi-sae".into(), "alice".into()]);
+        let peer = format!("bob={DOMAIN},{}", self.network.wallet().display());
+        flags.extend(["--etsi-peer".into(), peer]);
+        cache(&folder, [made_up_kept(DOMAIN)?])?;
+        Server::start(&self.program, &flags, etsi, &folder.with_extension("log"))
+    }
+
     fn create_target(&self) -> String {
         format!("/api/rke/session?domain={DOMAIN}&wallet_path={}", self.network.wallet().display())
     }

@@ -20,11 +20,12 @@ pub(crate) mod release;
 mod workspace;
 
 /// The parts that [`Length::Ordinary`] leaves to [`Length::Long`].
-const LEFT_TO_THE_LONG_RUN: [&str; 7] = [
+const LEFT_TO_THE_LONG_RUN: [&str; 8] = [
     "195 of 200 runs of each memory scan (cargo xtask test --long)",
     "memory scans of the debug build (cargo xtask erase, or cargo xtask test --long)",
     "a handshake in every run of the simulation; one in 23 has one (cargo xtask test --long)",
     "the times of the console with 10,000 sessions (cargo xtask test --long)",
+    "90 of 100 rotations of daisyway's keys (cargo xtask test --long)",
     "bans, licences and sources of dependencies by cargo-deny (cargo xtask deny, or cargo xtask test --long)",
     "the packages in a Debian root (cargo xtask dist --test, or cargo xtask test --long)",
     "what registries would get of crates and clients (cargo xtask publish, or cargo xtask test --long)",
@@ -53,6 +54,7 @@ pub(crate) fn test(extent: &Extent) -> Result<()> {
         timed("debug build and its scans", || Program::debug()?.scan(extent))?;
         timed("simulation", simulation)?;
         timed("console with 10,000 sessions", console)?;
+        timed("100 rotations of daisyway", rotations)?;
         timed("cargo-deny", deny)?;
         timed("what registries would get", publish)?;
         timed("packages", || dist(&[]))?;
@@ -83,6 +85,12 @@ fn not_checked(extent: &Extent, counts: Option<&str>) -> Vec<String> {
 fn simulation() -> Result<()> {
     let arguments = ["test", "--release", "--locked", "-p", "rke-raida", "--test", "simulation"];
     cargo_with(("SIM_HANDSHAKES", "all"), &arguments)
+}
+
+/// The foreign client that rotates a key each second.
+fn rotations() -> Result<()> {
+    let test = "etsi::foreign::daisyway_rotates_its_keys_with_both_ends_a_hundred_times";
+    cargo(&["test", "--workspace", "--locked", "--test", "end_to_end", "--", "--ignored", "--exact", test])
 }
 
 /// The tests of the console that measure time. Nothing else runs meanwhile.

@@ -1,5 +1,7 @@
 //! The client: where the daemon is, and the methods that send requests to it.
 
+mod in_place;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

@@ -2,99 +2,18 @@
 
 use std::sync::Arc;
 
-use hyper::StatusCode;
 use rke_proto::export::etsi::{EtsiKey, EtsiKeyId, ID_RANDOM_LEN, KeySize, SaeId};
 use rke_proto::handshake::KeyId;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::delivered::{Delivered, MOST, Withheld};
+use super::refusal::Refusal;
 use super::request::{MOST_KEYS, Request};
 use super::{End, Source};
 use crate::http::message::secret_body::SecretBody;
 
 /// JSON for a key, without the key and its id.
 const KEY_LEN: usize = 40;
-
-/// Why a request is refused.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    status: StatusCode,
-    message: String,
-    detail: Option<Value>,
-}
-
-impl Refusal {
-    fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), detail: None }
-    }
-
-    /// 400: the request is wrong.
-    pub(super) fn bad(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, message)
-    }
-
-    /// 400 for a key that does not exist here, or no longer. The standard has no 404 for it.
-    pub(super) fn unknown_key() -> Self {
-        Self::bad("one or more keys specified are not found on KME")
-    }
-
-    /// 401: the SAE is not known, or may not have these keys.
-    pub(super) fn unauthorized(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, message)
-    }
-
-    /// 404 for a path that the standard does not have.
-    pub(super) fn not_found(message: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, message)
-    }
-
-    /// 405 for a method that a path does not have.
-    pub(super) fn method() -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "status takes GET, enc_keys and dec_keys take GET and POST")
-    }
-
-    /// 408 or 413 for a body that does not end in time, or is too long.
-    pub(super) fn body(status: StatusCode, message: &str) -> Self {
-        Self::new(status, message)
-    }
-
-    /// 503: no keys at the moment.
-    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
-    }
-
-    pub(super) fn with_detail(mut self, detail: Value) -> Self {
-        self.detail = Some(detail);
-        self
-    }
-
-    pub(super) fn status(&self) -> StatusCode {
-        self.status
-    }
-
-    #[cfg(test)]
-    pub(super) fn message(&self) -> &str {
-        &self.message
-    }
-
-    /// The standard's error container.
-    pub(super) fn to_json(&self) -> String {
-        match &self.detail {
-            Some(detail) => json!({"message": self.message, "details": [detail]}),
-            None => json!({"message": self.message}),
-        }
-        .to_string()
-    }
-}
-
-impl From<Withheld> for Refusal {
-    fn from(withheld: Withheld) -> Self {
-        match withheld {
-            Withheld::Repeated => Self::unknown_key(),
-            Withheld::Full => Self::unavailable("the session has no more keys; another one is on its way"),
-        }
-    }
-}
 
 /// Serves the requests of SAEs.
 pub(super) struct Answerer<E> {

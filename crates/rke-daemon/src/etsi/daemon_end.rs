@@ -6,8 +6,8 @@ use rke_engine::sessions::Sessions;
 use rke_proto::export::etsi::{EtsiKeyId, SaeId};
 use rke_proto::handshake::KeyId;
 
-use super::answer::Refusal;
 use super::peers::Peers;
+use super::refusal::Refusal;
 use super::{End, Source};
 
 /// The sessions with the Content Servers of peers.

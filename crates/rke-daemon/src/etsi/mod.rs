@@ -10,6 +10,7 @@ mod answer;
 mod daemon_end;
 mod delivered;
 mod peers;
+mod refusal;
 mod request;
 mod sae;
 mod server_end;
@@ -28,10 +29,10 @@ use rke_proto::export::etsi::{EtsiKeyId, SaeId};
 use rke_proto::handshake::KeyId;
 use tokio::net::TcpListener;
 
-use self::answer::Refusal;
 use self::daemon_end::DaemonEnd;
 pub use self::peers::EtsiPeer;
 use self::peers::Peers;
+use self::refusal::Refusal;
 use self::server_end::ContentServerEnd;
 pub use self::server_end::EtsiClient;
 pub use self::wire::EtsiServer;
@@ -95,20 +96,33 @@ pub struct EtsiListener {
     way: Way,
 }
 
+impl EtsiListen {
+    /// Reads the files as a start would.
+    ///
+    /// # Errors
+    /// [`EtsiStartError`].
+    pub fn check(&self) -> Result<(), EtsiStartError> {
+        self.way().map(drop)
+    }
+
+    fn way(&self) -> Result<Way, EtsiStartError> {
+        match &self.identity {
+            SaeIdentity::Only(_) if !self.address.ip().is_loopback() => {
+                Err(EtsiStartError::Exposed(self.address))
+            }
+            SaeIdentity::Only(sae) => Ok(Way::Plain(sae.clone())),
+            SaeIdentity::Certificate(files) => Ok(Way::Tls(tls::load(files)?)),
+        }
+    }
+}
+
 impl EtsiListener {
     /// Reads the files and starts to listen.
     ///
     /// # Errors
     /// [`EtsiStartError`].
     pub async fn bind(listen: &EtsiListen) -> Result<Self, EtsiStartError> {
-        let EtsiListen { address, identity } = listen;
-        let way = match identity {
-            SaeIdentity::Only(_) if !address.ip().is_loopback() => {
-                return Err(EtsiStartError::Exposed(*address));
-            }
-            SaeIdentity::Only(sae) => Way::Plain(sae.clone()),
-            SaeIdentity::Certificate(files) => Way::Tls(tls::load(files)?),
-        };
+        let (way, address) = (listen.way()?, &listen.address);
         let failed = |source| EtsiStartError::Listen { address: *address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;

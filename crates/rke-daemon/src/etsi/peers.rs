@@ -19,8 +19,8 @@ use rke_proto::export::etsi::{EtsiKeyId, SaeId};
 use rke_proto::handshake::KeyId;
 use tokio::time::{Instant, sleep};
 
-use super::answer::Refusal;
 use super::delivered::{Delivered, MOST};
+use super::refusal::Refusal;
 
 /// The longest time for which new keys come from one session. The other end may have lost it, by a restart for example.
 const LONGEST_USE: Duration = Duration::from_secs(600);
@@ -28,7 +28,7 @@ const LONGEST_USE: Duration = Duration::from_secs(600);
 /// How often the sessions are looked after.
 const TICK: Duration = Duration::from_secs(1);
 
-/// How long to wait after a session could not be opened, before anyone asks for one.
+/// How long to wait after a session could not be opened, however often SAEs ask for keys.
 const RETRY: Duration = Duration::from_secs(10);
 
 /// An SAE at the other end, and how its keys are shared.
@@ -65,8 +65,8 @@ pub(super) struct Link {
 struct Held {
     current: Option<Open>,
     previous: Option<Open>,
-    /// No session could be opened: when to try again.
-    retry_at: Option<Instant>,
+    /// Why no session could be opened, and when to try again.
+    failure: Option<(Refusal, Instant)>,
 }
 
 /// An open session.
@@ -112,10 +112,11 @@ impl Peers {
             return Ok(open);
         }
         let _opening = link.opening.lock().await;
-        // Another request may have opened it meanwhile.
-        match self.usable(link) {
-            Some(open) => Ok(open),
-            None => self.open(link).await,
+        // Another request may have opened it meanwhile, or tried to.
+        match (self.usable(link), link.failure()) {
+            (Some(open), _) => Ok(open),
+            (None, Some(refusal)) => Err(refusal),
+            (None, None) => self.open(link).await,
         }
     }
 
@@ -141,7 +142,7 @@ impl Peers {
     }
 
     fn wants_another(&self, link: &Link) -> bool {
-        if link.held().retry_at.is_some_and(|at| at > Instant::now()) {
+        if link.failure().is_some() {
             return false;
         }
         let is_good =
@@ -156,12 +157,12 @@ impl Peers {
             let mut held = link.held();
             match opened {
                 Ok(open) => {
-                    held.retry_at = None;
+                    held.failure = None;
                     let current = held.current.replace(open.clone());
                     (Ok(open), std::mem::replace(&mut held.previous, current))
                 }
                 Err(refusal) => {
-                    held.retry_at = Some(Instant::now() + RETRY);
+                    held.failure = Some((refusal.clone(), Instant::now() + RETRY));
                     (Err(refusal), None)
                 }
             }
@@ -213,6 +214,13 @@ impl Link {
     /// The session that the key with this id is from.
     pub(super) fn session_of(&self, id: EtsiKeyId) -> Option<Open> {
         self.find(|open| id.is_of(&open.key_id))
+    }
+
+    /// Why no session could be opened a moment ago.
+    fn failure(&self) -> Option<Refusal> {
+        let held = self.held();
+        let (refusal, until) = held.failure.as_ref()?;
+        (*until > Instant::now()).then(|| refusal.clone())
     }
 
     fn find(&self, is_it: impl Fn(&Open) -> bool) -> Option<Open> {

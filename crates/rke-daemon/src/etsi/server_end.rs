@@ -9,7 +9,7 @@ use rke_proto::coin::CoinId;
 use rke_proto::export::etsi::{EtsiKeyId, SaeId};
 use rke_proto::handshake::KeyId;
 
-use super::answer::Refusal;
+use super::refusal::Refusal;
 use super::{End, Source};
 
 /// A client, and its SAE.

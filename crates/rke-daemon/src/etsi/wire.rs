@@ -20,8 +20,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::answer::{Answerer, Refusal};
+use super::answer::Answerer;
 use super::delivered::Delivered;
+use super::refusal::Refusal;
 use super::{End, EtsiListener, request, sae};
 
 /// The most connections at one time; more wait.

@@ -40,7 +40,7 @@ impl KeySize {
     /// The size of this many bits. `None` if no key has it.
     pub fn from_bits(bits: u64) -> Option<Self> {
         let bytes = usize::try_from(bits / 8).ok()?;
-        (bits % 8 == 0 && KEY_LENS.contains(&bytes)).then_some(Self(bytes as u8))
+        (bits.is_multiple_of(8) && KEY_LENS.contains(&bytes)).then_some(Self(bytes as u8))
     }
 
     /// In bits.

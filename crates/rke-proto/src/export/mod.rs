@@ -25,7 +25,7 @@ pub struct Export<'a> {
     len: usize,
 }
 
-/// Why there is no such export.
+/// Why a key cannot be exported like this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ExportFormError {
     /// No or too much text.

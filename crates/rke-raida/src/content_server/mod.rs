@@ -9,7 +9,10 @@ mod reception;
 mod records;
 mod server;
 
-pub use application::{Application, Launcher, Target, launch_commands};
+pub use application::{
+    Application, Interface, KeyCommand, KeyCommandError, KeyFormat, KeyService, KeyTarget, Launcher,
+    PublicKey, Target, launch_commands, wireguard_command,
+};
 pub use key_ring::{KeyRing, ListedKeySet, Preloaded, ServedKeySet, list_key_sets};
 pub use master_secrets::{ContentServerError, MasterSecrets, PreloadReport};
 pub use reception::{

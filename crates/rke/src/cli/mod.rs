@@ -12,6 +12,7 @@ pub(crate) mod listing;
 pub(crate) mod look_up;
 mod mistake;
 pub(crate) mod net;
+pub(crate) mod psk;
 pub(crate) mod session;
 pub(crate) mod session_keys;
 pub(crate) mod status;
@@ -29,6 +30,7 @@ use self::ask::AskCommand;
 use self::coin::{CoinCommand, WalletCommand};
 use self::content_server::ContentServerCommand;
 use self::net::NetCommand;
+use self::psk::{PskOptions, WireGuardOptions};
 use self::status::StatusOptions;
 use self::trust::TrustCommand;
 use crate::parse::{parse_cs_id, parse_session, parse_target};
@@ -150,6 +152,12 @@ pub(crate) enum RunCommand {
         #[command(subcommand)]
         command: ContentServerCommand,
     },
+    /// Give a program the same key as one at a domain's Content Server, once or again and again.
+    #[command(after_help = examples::PSK)]
+    Psk(PskOptions),
+    /// Renew the pre-shared key of a WireGuard tunnel to a domain's Content Server.
+    #[command(after_help = examples::WIREGUARD)]
+    Wireguard(WireGuardOptions),
 }
 
 /// A whole network on loopback.

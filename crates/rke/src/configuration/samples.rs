@@ -30,7 +30,7 @@ pub(super) fn required(command: &str) -> &'static [(&'static str, &'static str)]
     }
 }
 
-const SAMPLES: [(&str, &str); 72] = [
+const SAMPLES: [(&str, &str); 76] = [
     ("listen", "127.0.0.1:1"),
     ("data-dir", "/elsewhere"),
     ("dns-server", "127.0.0.1:53"),
@@ -82,6 +82,10 @@ const SAMPLES: [(&str, &str); 72] = [
     ("format", "json"),
     ("ttl", "60"),
     ("exec", "cat"),
+    ("wireguard", "wg1"),
+    ("wireguard-peer", "0:42=xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg="),
+    ("psk-exec", "cat"),
+    ("psk-format", "hex"),
     ("forward", "127.0.0.1:1"),
     ("key-lifetime", "5"),
     ("keys-per-coin", "5"),
@@ -113,6 +117,9 @@ pub(super) fn sample(arg: &Arg) -> Sample {
     let beside: &[(&str, &str)] = match name {
         "dnssec-anchors" => &[("dnssec", "try")],
         "api-group" => &[("api", "unix:/socket")],
+        "wireguard" => &[("wireguard-peer", "0:42=xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=")],
+        "wireguard-peer" => &[("wireguard", "wg0")],
+        "psk-format" => &[("psk-exec", "cat")],
         "unix-socket-group" => &[("unix-socket", "/socket")],
         "tls-cert" => &[("tls-key", "/key")],
         "tls-key" => &[("tls-cert", "/certificate")],

@@ -22,7 +22,7 @@ pub(super) fn run(options: ContentServerOptions) -> Result<()> {
     let settings = options.clone().settle()?;
     let log_filter = log::start(&settings.process.log, settings.process.log_format).map_err(WrongSettings)?;
     // Until this point the process still has all its rights. Commands keep them.
-    let application = application(settings.exec.as_deref(), settings.forward.as_deref())?;
+    let application = application(&settings.behind)?;
     // The sandbox closes the database of groups.
     let api = settings.application()?;
     // The sandbox can only make a folder writable that exists.

@@ -22,7 +22,7 @@ use rke_raida::network::{LocalNetwork, LocalNetworkConfig, NetworkError};
 use rke_raida::node::NodeError;
 
 use crate::cli::DevOptions;
-use crate::launcher::application;
+use crate::launcher::{Behind, application};
 use crate::log;
 use crate::protection::{self, SECRETS_OF_A_SESSION};
 use crate::sandbox::Sandbox;
@@ -42,7 +42,12 @@ const MAX_SESSIONS: usize = 16;
 
 pub(crate) fn run(options: DevOptions) -> Result<()> {
     log::start(&options.log.log, LogFormat::Text)?;
-    let application = application(options.exec.as_deref(), options.forward.as_deref())?;
+    let behind = match (&options.exec, &options.forward) {
+        (Some(command), _) => Behind::Exec(command.clone()),
+        (None, Some(target)) => Behind::Forward(target.clone()),
+        (None, None) => Behind::Echo,
+    };
+    let application = application(&behind)?;
     let others = records::read(&options.records)?;
     let (dir, temporary) = data_dir(options.data_dir.as_deref())?;
     let files = Files::new(Reading::Open).write(&dir);

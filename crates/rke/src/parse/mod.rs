@@ -4,7 +4,10 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use rke_engine::Domain;
 use rke_proto::ContentServerId;
+use rke_proto::coin::CoinId;
+use rke_proto::preshared::{MAX_NAME_LEN, Name};
 use rke_proto::records::SERVICE;
+use rke_raida::content_server::PublicKey;
 use rke_raida::replay::SHARES;
 
 /// More than fits into any machine's memory.
@@ -35,6 +38,20 @@ pub(crate) fn parse_domain(text: &str) -> Result<Domain, String> {
     let domain = Domain::new(text).ok_or("it is not a domain name, such as content.example.com")?;
     expect_bare(&domain)?;
     Ok(domain)
+}
+
+/// The name of a key.
+pub(crate) fn parse_name(text: &str) -> Result<Name, String> {
+    Name::new(text).ok_or_else(|| {
+        format!("a key's name is 1 to {MAX_NAME_LEN} letters, digits and .-_@, and begins with a letter or a digit")
+    })
+}
+
+/// Who may set a WireGuard peer's key.
+pub(crate) fn parse_wireguard_peer(text: &str) -> Result<(CoinId, PublicKey), String> {
+    let wrong = "it is written DENOMINATION:SERIAL=PUBLIC_KEY, such as 0:42=xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=";
+    let (coin, key) = text.split_once('=').ok_or(wrong)?;
+    Ok((coin.parse()?, key.parse()?))
 }
 
 /// A Content Server ID.

@@ -98,7 +98,7 @@ async fn a_content_server_that_loses_what_starts_its_commands_says_so_and_ends()
     let mut rest = String::new();
     said.read_to_string(&mut rest).expect("its last words");
     assert_eq!(server.wait().expect("it has ended").code(), Some(1), "{rest}");
-    let reason = "the process that starts the commands of --exec was killed by signal 9";
+    let reason = "the process that starts the commands was killed by signal 9";
     assert!(rest.contains(reason), "{rest}");
 }
 

@@ -20,7 +20,7 @@ use crate::wire::post_json;
 pub(crate) type DocumentedError = (u16, String);
 
 /// The messages that this file does not provoke, and the test below `crates` that shows each.
-const ELSEWHERE: [(&str, &str); 15] = [
+const ELSEWHERE: [(&str, &str); 17] = [
     ("The key was not confirmed: …", "rke/tests/end_to_end/weak.rs"),
     ("The RAIDA directory is not refreshed: …", "rke/tests/end_to_end/guardians/live.rs"),
     ("The Content Server has not confirmed this session's key, …", "rke/tests/end_to_end/weak.rs"),
@@ -38,6 +38,8 @@ const ELSEWHERE: [(&str, &str); 15] = [
         "All sessions and keys were dropped while this session was opened; …",
         "rke/tests/end_to_end/lifetimes.rs",
     ),
+    ("Keys with this label may not be exported; …", "rke/tests/end_to_end/exports.rs"),
+    ("This session exports no keys: …", "rke/tests/end_to_end/exports.rs"),
     ("The daemon is not ready: …", "rke/tests/end_to_end/operate.rs"),
     ("Internal error; the daemon's log says more", "rke-daemon/src/http/tests.rs"),
     ("Too many sessions are being opened; …", "rke/tests/end_to_end/attacks.rs"),
@@ -89,6 +91,10 @@ fn requests(id: &str) -> Vec<Vec<u8>> {
         let head = format!("host: localhost\ncontent-length: {}\n{headers}", body.len());
         request_with("POST", target, head.trim_end()) + body
     };
+    let export = |label: &str, context: &str, length: u8| {
+        let body = json!({"session_id": id, "label": label, "context": context, "length": length});
+        post("/api/rke/export", "content-type: application/json", &body.to_string())
+    };
     let no_wallet = format!("/api/rke/session?domain={DOMAIN}&wallet_path=relative");
     let outside = format!("/api/rke/session?domain={DOMAIN}&wallet_path=/");
     let texts = [
@@ -121,6 +127,9 @@ fn requests(id: &str) -> Vec<Vec<u8>> {
         ),
         post("/api/rke/encrypt", "content-type: application/json", "["),
         post("/api/rke/open", &format!("content-type: text/plain\nx-rke-session: {id}"), "not sealed"),
+        export(&"x".repeat(256), "", 32),
+        export("test", &"YWJj".repeat(22_000), 32),
+        export("test", "", 15),
         request_with("DELETE", "/api/rke/sessions?domian=x.test", "host: localhost"),
         request_with("DELETE", "/api/rke/sessions", "host: localhost\ncontent-length: 2") + "{}",
         post("/api/rke/encrypt", "content-type: application/x-www-form-urlencoded", "{}"),

@@ -45,12 +45,17 @@ async fn both_ends_export_the_same_key_and_the_status_counts_it() {
         assert_eq!(here.json()["length"], length);
         assert_eq!(here.header("content-type"), Some("application/json"));
     }
-    let other = export(ends.address(), &ends.token, body(&ends.key_id, "test", 32)).await;
+    let mut whole = body(&id, "test", 32);
+    whole["length"] = json!(32.0);
     let same = export(daemon, "", body(&id, "test", 32)).await;
+    assert_eq!(export(daemon, "", whole.clone()).await.json(), same.json(), "JSON has one kind of number");
+    whole["length"] = json!(32.5);
+    assert_eq!(export(daemon, "", whole).await.status, 400);
+    let other = export(ends.address(), &ends.token, body(&ends.key_id, "test", 32)).await;
     assert_ne!(other.field("key"), same.field("key"), "another session");
     let status = ends.stage.get("/api/rke/status").await.json();
-    assert_eq!(status["exports"], json!({"allowed": ["test*"], "count": 5}));
-    assert_eq!(metric(daemon, "rke_exports_total").await, Some(5));
+    assert_eq!(status["exports"], json!({"allowed": ["test*"], "count": 6}));
+    assert_eq!(metric(daemon, "rke_exports_total").await, Some(6));
     ends.stop().await;
 }
 
@@ -59,7 +64,9 @@ async fn nothing_leaves_a_daemon_that_allows_no_label() {
     let stage = Stage::new().await;
     let id = stage.create_id().await;
     let refused = export(stage.daemon.address(), "", body(&id, "test", 32)).await;
-    assert!(refused.refusal(403).contains("--allow-export"));
+    let message = refused.refusal(403);
+    assert!(message.starts_with("Keys with this label may not be exported; "), "{message}");
+    assert!(message.contains("--allow-export"), "{message}");
     let status = stage.get("/api/rke/status").await.json();
     assert_eq!(status["exports"], json!({"allowed": [], "count": 0}));
     stage.stop().await;
@@ -71,7 +78,11 @@ async fn weakly_authenticated_sessions_export_nothing() {
     let weak = scene(own, |config| config.reloadable.allow_export = labels).await;
     let id = weak.create().await.json()["session_id"].as_str().expect("an id").to_owned();
     let refused = export(weak.daemon.address(), "", body(&id, "test", 32)).await;
-    assert!(refused.refusal(403).contains("`strong`"));
+    let message = refused.refusal(403);
+    assert!(
+        message.starts_with("This session exports no keys: ") && message.contains("`strong`"),
+        "{message}"
+    );
     assert_eq!(refused.json()["session_id"], id);
     weak.stop().await;
 }

@@ -16,7 +16,7 @@ use crate::storm::Chance;
 use crate::support::{DOMAIN, percent, read_some};
 
 /// Requests to each daemon.
-const REQUESTS: u64 = 1500;
+const REQUESTS: u64 = 6000;
 
 const METHODS: [&str; 11] =
     ["GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH", "CONNECT", "TRACE", "get", "BREW"];

@@ -59,6 +59,7 @@ mod pages;
 mod ping;
 mod printed;
 mod program;
+mod psk;
 mod public_servers;
 mod publishing;
 mod real;

@@ -319,6 +319,10 @@ What is going on:
   doctor          Look for what is wrong: this machine, the daemon, a domain, a wallet; and say how to fix it
   audit           Check an audit log of a daemon, a RAIDA node or a Content Server
 
+Keys for other programs:
+  psk             Give a program the same key as one at a domain's Content Server, once or again and again
+  wireguard       Renew the pre-shared key of a WireGuard tunnel to a domain's Content Server
+
 Coins:
   wallet          See what is in a wallet, and make one for a network of your own
   coin            Prepare coins for the nodes of a network of your own

@@ -211,7 +211,7 @@ fn help_fits_the_terminal_and_one_without_a_width_has_eighty_columns() {
     let dev = Dev::start();
     let id = dev.create_id();
     let program = env!("CARGO_BIN_EXE_rke");
-    let terminal = Terminal::open(&dev, (50, 90));
+    let terminal = Terminal::open(&dev, (50, 120));
     terminal.type_in(&format!("clear; {program} help; echo it is done | tr a-z A-Z"));
     let screen = terminal.wait("help", |screen| screen.contains("IT IS DONE"));
     let at = |words: &str| screen.lines().any(|line| line.trim_end().ends_with(words));

@@ -8,6 +8,7 @@ mod domains;
 mod encrypt;
 mod exchange;
 mod growth;
+mod keys;
 mod memory;
 mod node;
 mod start;
@@ -30,6 +31,7 @@ pub(crate) const ALL: &[Measurement] = &[
     ("store", store::rows),
     ("encrypt", encrypt::rows),
     ("bulk", bulk::rows),
+    ("keys", keys::rows),
     ("crypto", crypto::rows),
     ("exchange", exchange::rows),
     ("domains", domains::rows),

@@ -138,7 +138,8 @@ class Session(SessionState):
     async def export(self, label: str, *, context: Data = b"", length: int = 32) -> bytes:
         """Derives a key for another program: ``length`` bytes, 16 to 64.
 
-        The other end derives the same one from the same label, context and length. The daemon's operator has to allow the label.
+        The other end derives the same one from the same label, context and length. The daemon's operator has to
+        allow the label.
         """
         return await ask(self._daemon, _calls.export(self.id, label, bytes_of(context), length))
 

@@ -8,7 +8,7 @@ use rke_proto::export::etsi::{EtsiKeyId, KeySize, SaeId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answer::Refusal;
+use super::refusal::Refusal;
 
 /// The most keys in one request.
 pub(super) const MOST_KEYS: usize = 128;

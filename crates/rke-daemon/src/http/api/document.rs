@@ -3,7 +3,7 @@
 use axum::http::header;
 use axum::response::IntoResponse;
 
-pub(in crate::http) const DOCUMENT: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json"));
+pub(in crate::http) const DOCUMENT: &str = include_str!("../../../openapi.json");
 
 pub(in crate::http) async fn show() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], DOCUMENT)

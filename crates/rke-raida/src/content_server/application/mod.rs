@@ -2,19 +2,23 @@
 //! data, or a TCP address. None of them mistakes a cut for an end: a command is killed before its standard input closes,
 //! and a connection is reset. Nothing of a command outlives the tunnel.
 
+mod keys;
 mod launcher;
 mod process;
 mod target;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
 use rke_host::abrupt::halves;
+use rke_proto::coin::CoinId;
 use rke_proto::tunnel::SessionIdentifier;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, duplex};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::reception::Client;
+pub use keys::{Interface, KeyCommand, KeyCommandError, KeyFormat, KeyTarget, PublicKey, wireguard_command};
 pub use launcher::{Launcher, launch_commands};
 pub(super) use process::Exit;
 use process::{InputEnd, Process, Started};
@@ -32,6 +36,30 @@ pub enum Application {
     Exec(Launcher),
     /// A TCP address, connected to once for each connection.
     Forward(Target),
+    /// Pre-shared keys for another program.
+    Keys(KeyService),
+}
+
+/// What gets the pre-shared keys that clients propose.
+#[derive(Debug, Clone)]
+pub enum KeyService {
+    /// A command, for the clients that have proven a coin.
+    Command(KeyCommand),
+    /// WireGuard.
+    WireGuard {
+        /// That of [`wireguard_command`].
+        command: KeyCommand,
+        /// The only coin that may set a peer's key.
+        peers: Arc<BTreeMap<PublicKey, CoinId>>,
+    },
+}
+
+impl KeyService {
+    pub(super) fn command(&self) -> &KeyCommand {
+        match self {
+            Self::Command(command) | Self::WireGuard { command, .. } => command,
+        }
+    }
 }
 
 /// The client that an application serves.
@@ -45,7 +73,7 @@ pub(super) enum User {
 
 impl User {
     /// What a command learns about its client from its environment.
-    fn variables(&self) -> Vec<(&'static str, String)> {
+    pub(super) fn variables(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::Session(Client { key_id, domain, coin }) => {
                 let coin = coin.as_ref().map(|coin| ("RKE_COIN", coin.to_string()));
@@ -83,6 +111,9 @@ pub(super) enum StartError {
         target: String,
         source: io::Error,
     },
+    /// Data of a live session, whose client has proven nothing.
+    #[error("only strongly authenticated clients get keys here")]
+    OnlyKeys,
 }
 
 /// An application's input.
@@ -118,6 +149,7 @@ impl Application {
                 let (output, input) = connected.map_err(unreachable)?;
                 Ok(Running::unlimited(input, output))
             }
+            Self::Keys(_) => Err(StartError::OnlyKeys),
         }
     }
 
@@ -126,6 +158,7 @@ impl Application {
         match self {
             Self::Echo | Self::Forward(_) => std::future::pending().await,
             Self::Exec(launcher) => launcher.wait_for_exit().await,
+            Self::Keys(service) => service.command().wait_for_launcher_exit().await,
         }
     }
 }

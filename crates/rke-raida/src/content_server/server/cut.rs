@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rke_host::framing::{RecordIoError, RecordReader, RecordWriter};
+use rke_proto::DecodeError;
 use rke_proto::handshake::{BreakCode, KeyId};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
@@ -60,6 +61,9 @@ pub(super) enum Cut {
     /// The client sent data on a connection that carries none.
     #[error("a connection that opens a session carries no data")]
     NotForData,
+    /// What arrived for an application that is given keys is not a message for it.
+    #[error("the client sent something else than the messages that renew a key")]
+    Malformed(#[source] DecodeError),
 }
 
 rke_host::kinds! {
@@ -78,6 +82,7 @@ rke_host::kinds! {
         ByTheApplication = "by_the_application",
         TooManyCommands = "too_many_commands",
         NotForData = "not_for_data",
+        Malformed = "malformed",
     }
 }
 
@@ -103,6 +108,7 @@ impl From<StartError> for Cut {
     fn from(error: StartError) -> Self {
         match error {
             StartError::TooMany => Self::TooManyCommands(error),
+            StartError::OnlyKeys => Self::NoApplication(io::Error::other(error)),
             StartError::System(error) => Self::NoApplication(error),
             StartError::Unreachable { source, .. } => Self::Unreachable(source),
         }
@@ -125,6 +131,7 @@ impl Cut {
             Self::ByTheApplication(_) => CutReason::ByTheApplication,
             Self::TooManyCommands(_) => CutReason::TooManyCommands,
             Self::NotForData => CutReason::NotForData,
+            Self::Malformed(_) => CutReason::Malformed,
         }
     }
 
@@ -136,6 +143,7 @@ impl Cut {
             Self::Key(Ending::Expired) => BreakCode::Expired,
             Self::Key(Ending::Evicted)
             | Self::NotForData
+            | Self::Malformed(_)
             | Self::TooManyCommands(_)
             | Self::Abandoned
             | Self::ByTheApplication(_) => BreakCode::Other,

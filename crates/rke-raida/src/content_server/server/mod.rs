@@ -6,6 +6,7 @@ mod cut;
 mod key_set_log;
 mod monitor;
 mod narrow;
+mod preshared;
 mod record;
 mod records;
 mod session_keys;
@@ -34,6 +35,7 @@ use crate::audit::{ServerAudit, ServerEvent};
 use crate::clock::unix_seconds;
 use cut::{Activity, Cut};
 use key_set_log::KeySetLog;
+use preshared::Overdue;
 use record::{ConnectionRecord, Counters};
 
 /// How often the server rereads the key ring and removes expired keys.
@@ -97,7 +99,7 @@ pub enum ServerError {
     Audit(#[from] AuditError),
     /// The launcher of commands ended while the server was running.
     #[error(
-        "the process that starts the commands of --exec {0}, so all tunnels are broken off and no command can be \
+        "the process that starts the commands {0}, so all tunnels are broken off and no command can be \
          started; start the Content Server again"
     )]
     LauncherLost(String),
@@ -127,6 +129,7 @@ struct ServerContext {
     counters: Arc<Counters>,
     audit: ServerAudit,
     exports: Exports,
+    overdue: Mutex<Overdue>,
     /// Whether the key sets could be read when they were last read.
     are_key_sets_read: AtomicBool,
     /// In milliseconds.
@@ -165,6 +168,7 @@ impl ContentServer {
             counters: Arc::new(Counters::new(audit.clone())),
             audit,
             exports: Exports::new(allow_export),
+            overdue: Mutex::default(),
             are_key_sets_read: true.into(),
             idle_timeout: millis(idle_timeout).into(),
             stop: stopped,
@@ -300,6 +304,10 @@ impl ServerContext {
         self.reception.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn overdue(&self) -> MutexGuard<'_, Overdue> {
+        self.overdue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Starts the application for a client, unless its connection is cut meanwhile.
     async fn start_application(
         &self,
@@ -333,6 +341,9 @@ impl ServerContext {
             Err(_) => (),
         }
         self.reception().sweep(now);
+        for what in self.overdue().take() {
+            tracing::error!(what, "ALARM: the client has not renewed a pre-shared key in time");
+        }
     }
 }
 

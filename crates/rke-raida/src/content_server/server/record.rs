@@ -2,7 +2,7 @@
 //! that they have a key are limited in number, because anyone can connect.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -181,6 +181,11 @@ impl ConnectionRecord {
     /// Notes the client, once a record of it has opened.
     pub(super) fn note_client(&mut self, domain: &str, coin: Option<CoinId>) {
         (self.domain, self.coin) = (Some(domain.to_owned()), coin);
+    }
+
+    /// Where it comes from.
+    pub(super) fn peer(&self) -> IpAddr {
+        self.peer.ip()
     }
 
     /// Notes that it carries an application's data from now on.

@@ -10,9 +10,10 @@ use tokio::sync::Notify;
 
 use super::ServerContext;
 use super::cut::{Activity, Cut, close};
+use super::preshared::Renewal;
 use super::record::{ConnectionRecord, End};
 use crate::clock::unix_seconds;
-use crate::content_server::application::{Exit, Input, User};
+use crate::content_server::application::{Application, Exit, Input, User};
 use crate::content_server::reception::EndWatcher;
 
 /// A connection that has attached to a session.
@@ -45,8 +46,18 @@ impl Tunnel<'_> {
         self.record.key_id = Some(self.key_id);
         self.record.note_client(&client.domain, client.coin);
         self.record.note_tunnel();
-        let user = User::Session(client);
         let activity = Activity::new(self.shared, Some(self.key_id));
+        if let Application::Keys(service) = &self.shared.application {
+            let (shared, from) = (self.shared, self.record.peer());
+            let (reader, writer) = (&mut self.reader, &mut self.writer);
+            let renewal = Renewal { reader, writer, activity: &activity, shared, service, client, from };
+            return tokio::select! {
+                biased;
+                cut = activity.wait_for_cut(&mut self.watcher) => Err(cut),
+                renewed = renewal.run(first) => renewed,
+            };
+        }
+        let user = User::Session(client);
         let mut running = self.shared.start_application(&user, &activity, &mut self.watcher).await?;
         let exit = running.exit();
         let sent = Notify::new();

@@ -111,6 +111,22 @@ Examples:
 
 It goes on until Ctrl-C. Every program on this machine that connects to LISTEN uses your session.";
 
+pub(crate) const PSK: &str = "\
+Examples:
+  rke psk --domain content.example.com --wallet ~/wallet --exec './take-key'
+  rke psk --domain content.example.com --wallet ~/wallet --format openssl \\
+      --exec './new-key' --every 3600
+
+The daemon needs `--allow-export rke-psk`, and the Content Server `--psk-exec COMMAND`. Its command gets the key first.";
+
+pub(crate) const WIREGUARD: &str = "\
+Examples:
+  rke wireguard --interface wg0 --domain content.example.com \\
+      --wallet ~/wallet --peer xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=
+
+The daemon needs `--allow-export rke-wireguard`, and the Content Server `--wireguard INTERFACE`. Tunnels that are up go on: \
+WireGuard uses a new key from its next handshake on, within two minutes.";
+
 pub(crate) const WATCH: &str = "\
 Examples:
   rke watch

@@ -9,10 +9,11 @@ use super::{Cli, mistake};
 use crate::terminal::{help_width, indented};
 
 /// The groups. A test checks that every command is in one.
-const GROUPS: [(&str, &[&str]); 6] = [
+const GROUPS: [(&str, &[&str]); 7] = [
     ("Sessions", &["session", "keys", "trust"]),
     ("Data", &["encrypt", "decrypt", "connect", "forward"]),
     ("What is going on", &["status", "watch", "activity", "raidas", "ping", "discover", "doctor", "audit"]),
+    ("Keys for other programs", &["psk", "wireguard"]),
     ("Coins", &["wallet", "coin"]),
     ("Long-running programs", &["serve", "dev", "net", "raida", "content-server"]),
     ("The program", &["version", "completions", "man", "help"]),

@@ -1,6 +1,7 @@
 //! The settings of a Content Server: each is a flag, a `RKE_…` variable and a key of the configuration file, in this
 //! order of precedence. Unknown keys in the file are rejected.
 
+mod behind;
 mod numbers;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,7 +16,8 @@ use rke_host::exports::ExportLabels;
 use rke_host::sandbox::Files;
 use rke_host::usage::{MAX_BYTES, MAX_MESSAGES, UsageLimits};
 use rke_proto::ContentServerId;
-use rke_raida::content_server::{Application, MAX_LIFETIME_SECONDS, ReceptionPolicy};
+use rke_proto::coin::CoinId;
+use rke_raida::content_server::{Application, Interface, MAX_LIFETIME_SECONDS, PublicKey, ReceptionPolicy};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
@@ -24,8 +26,12 @@ use super::access::group_number;
 use super::etsi::{EtsiOptions, ServerEtsi, one_or_several};
 use super::process::{ProcessOptions, ProcessSettings, named};
 use super::{WrongSettings, export_labels, first_given, read_if_named, seconds};
+use crate::key_format::KeyFormatChoice;
+use crate::launcher::Behind;
 use crate::local_address::{LocalAddress, local_address_in_file};
-use crate::parse::{parse_address, parse_cs_id, parse_domain, parse_replay_places, parse_target};
+use crate::parse::{
+    parse_address, parse_cs_id, parse_domain, parse_replay_places, parse_target, parse_wireguard_peer,
+};
 use crate::protection::parse_places;
 use crate::sandbox::{Sandbox, files_of_content_server};
 use crate::switch::{Switch, switch_in_file};
@@ -60,13 +66,30 @@ pub(crate) struct ContentServerOptions {
     domains: Vec<Domain>,
     /// Shell command, run once for each connection: the client's data on its standard input, its
     /// standard output to the client. Without it, what clients send comes back to them.
-    #[arg(long, value_name = "COMMAND", env = "RKE_EXEC")]
+    #[arg(long, value_name = "COMMAND", env = "RKE_EXEC", group = "behind")]
     exec: Option<String>,
     /// TCP address that each connection is carried to, in place of a command: a server that knows nothing of rke. A name
     /// is looked up at the start, and again when it cannot be connected to.
-    #[arg(long, value_name = "HOST:PORT", env = "RKE_FORWARD", conflicts_with = "exec", value_parser = parse_target)]
+    #[arg(long, value_name = "HOST:PORT", env = "RKE_FORWARD", group = "behind", value_parser = parse_target)]
     #[serde(default, deserialize_with = "target")]
     forward: Option<String>,
+    /// WireGuard's interface, in place of a command: `rke wireguard` at the clients renews the pre-shared keys of its peers. It
+    /// needs wireguard-tools, and --wireguard-peer.
+    #[arg(long, value_name = "INTERFACE", env = "RKE_WIREGUARD", group = "behind")]
+    #[serde(default, deserialize_with = "interface")]
+    wireguard: Option<Interface>,
+    /// The only coin whose sessions may set the key of this peer, by the peer's public key. Repeatable, or with commas between
+    /// them.
+    #[arg(long = "wireguard-peer", value_name = "DENOMINATION:SERIAL=PUBLIC_KEY", env = "RKE_WIREGUARD_PEER", value_delimiter = ',', allow_hyphen_values = true, value_parser = parse_wireguard_peer)]
+    #[serde(default, rename = "wireguard-peer", deserialize_with = "wireguard_peers")]
+    wireguard_peers: Vec<(CoinId, PublicKey)>,
+    /// Shell command that gets a key on its standard input each time that `rke psk` at a client gives one to its own command. Its
+    /// exit status says whether it has set the key.
+    #[arg(long, value_name = "COMMAND", env = "RKE_PSK_EXEC", group = "behind")]
+    psk_exec: Option<String>,
+    /// The form in which that command gets the key [default: base64].
+    #[arg(long, value_name = "FORMAT", env = "RKE_PSK_FORMAT")]
+    psk_format: Option<KeyFormatChoice>,
     /// Seconds that a key is good for after its handshake, at most a day [default: 86400].
     #[arg(long, value_name = "SECONDS", env = "RKE_KEY_LIFETIME", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_LIFETIME_SECONDS)))]
     #[serde(default, deserialize_with = "lifetime")]
@@ -154,8 +177,7 @@ pub(crate) struct ContentServerSettings {
     pub(crate) cs_id: ContentServerId,
     pub(crate) data_dir: PathBuf,
     pub(crate) listen: SocketAddr,
-    pub(crate) exec: Option<String>,
-    pub(crate) forward: Option<String>,
+    pub(crate) behind: Behind,
     pub(crate) rules: ReceptionPolicy,
     pub(crate) idle_timeout: Duration,
     pub(crate) max_connections: usize,
@@ -182,13 +204,12 @@ impl ContentServerOptions {
         let file: Self = read_if_named(self.config.as_deref())?;
         let options = self.or(file);
         let settings = ContentServerSettings {
+            behind: options.behind()?,
             rules: options.rules(),
             config: options.config,
             cs_id: required("cs-id", options.cs_id)?,
             data_dir: required("data-dir", options.data_dir)?,
             listen: options.listen.unwrap_or(LISTEN),
-            exec: options.exec,
-            forward: options.forward,
             idle_timeout: seconds(options.idle_timeout, Duration::from_secs(300)),
             max_connections: options.max_connections.unwrap_or(1024),
             max_commands: options.max_commands.unwrap_or(256),
@@ -200,27 +221,27 @@ impl ContentServerOptions {
             process: options.process.settle(),
         };
         settings.application()?;
-        if settings.exec.is_some() && settings.forward.is_some() {
-            bail!("`exec` and `forward` exclude each other: name one of them");
-        }
         Ok(settings)
     }
 
     /// Takes from the file what flags and environment left open.
-    fn or(self, file: Self) -> Self {
-        // A flag for one of them takes the place of either in the file.
-        let (exec, forward) = match (&self.exec, &self.forward) {
-            (None, None) => (file.exec, file.forward),
-            _ => (self.exec, self.forward),
-        };
+    fn or(self, mut file: Self) -> Self {
+        // A flag for one of them takes the place of any in the file.
+        if self.names_something_behind() {
+            file.name_nothing_behind();
+        }
         Self {
             config: self.config,
             cs_id: self.cs_id.or(file.cs_id),
             data_dir: self.data_dir.or(file.data_dir),
             listen: self.listen.or(file.listen),
             domains: first_given([self.domains, file.domains]),
-            exec,
-            forward,
+            exec: self.exec.or(file.exec),
+            forward: self.forward.or(file.forward),
+            wireguard: self.wireguard.or(file.wireguard),
+            wireguard_peers: first_given([self.wireguard_peers, file.wireguard_peers]),
+            psk_exec: self.psk_exec.or(file.psk_exec),
+            psk_format: self.psk_format.or(file.psk_format),
             key_lifetime: self.key_lifetime.or(file.key_lifetime),
             max_keys: self.max_keys.or(file.max_keys),
             keys_per_coin: self.keys_per_coin.or(file.keys_per_coin),
@@ -293,8 +314,7 @@ impl ContentServerSettings {
             ("cs-id", self.cs_id != wanted.cs_id),
             ("data-dir", self.data_dir != wanted.data_dir),
             ("listen", self.listen != wanted.listen),
-            ("exec", self.exec != wanted.exec),
-            ("forward", self.forward != wanted.forward),
+            ("what is behind the tunnels", self.behind != wanted.behind),
             ("replay-memory", self.rules.replay_memory != wanted.rules.replay_memory),
             ("max-connections", self.max_connections != wanted.max_connections),
             ("max-commands", self.max_commands != wanted.max_commands),
@@ -326,6 +346,15 @@ fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAd
 
 fn target<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     parse_target(&String::deserialize(deserializer)?).map(Some).map_err(D::Error::custom)
+}
+
+fn interface<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Interface>, D::Error> {
+    String::deserialize(deserializer)?.parse().map(Some).map_err(D::Error::custom)
+}
+
+fn wireguard_peers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(CoinId, PublicKey)>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| parse_wireguard_peer(text).map_err(D::Error::custom)).collect()
 }
 
 fn domains<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Domain>, D::Error> {

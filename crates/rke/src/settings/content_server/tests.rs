@@ -2,6 +2,8 @@ use super::*;
 
 const WHOLE: &str = "cs-id = 'SHOP'\ndata-dir = '/data'\n";
 
+const KEY: &str = "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=";
+
 fn settle(options: ContentServerOptions, text: &str) -> Result<ContentServerSettings, String> {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("content-server.toml");
@@ -23,8 +25,8 @@ fn a_flag_goes_over_the_file_and_the_file_over_the_default() {
     let rules = &settings.rules;
     assert_eq!((rules.max_keys, rules.keys_per_coin, rules.unproven_keys), (8, 5, 256));
     assert_eq!(
-        (&*rules.domains, settings.exec.as_deref()),
-        (&["a.test".into(), "b.test".into()][..], Some("cat"))
+        (&*rules.domains, settings.behind),
+        (&["a.test".into(), "b.test".into()][..], Behind::Exec("cat".into()))
     );
     assert_eq!((settings.listen, settings.process.log.as_str()), (LISTEN, "info"));
     assert_eq!(rules.lifetime_seconds, MAX_LIFETIME_SECONDS);
@@ -45,6 +47,19 @@ fn what_is_missing_or_wrong_is_named() {
         (&format!("{WHOLE}listen = 'here:1'\n"), "an IP address with a port"),
         (&format!("{WHOLE}forward = 'here'\n"), "a host with a port"),
         (&format!("{WHOLE}forward = 'here:1'\nexec = 'cat'\n"), "exclude each other"),
+        (&format!("{WHOLE}wireguard = 'a b'\n"), "an interface's name"),
+        (&format!("{WHOLE}wireguard = 'wg0'\n"), "--wireguard needs --wireguard-peer"),
+        (&format!("{WHOLE}wireguard-peer = ['0:1={KEY}']\n"), "no effect without --wireguard"),
+        (
+            &format!("{WHOLE}wireguard = 'wg0'\nwireguard-peer = ['0:1={KEY}', '0:2={KEY}']\n"),
+            "two coins for the peer",
+        ),
+        (&format!("{WHOLE}wireguard = 'wg0'\nwireguard-peer = ['0:1']\n"), "DENOMINATION:SERIAL=PUBLIC_KEY"),
+        (
+            &format!("{WHOLE}psk-exec = 'cat'\nwireguard = 'wg0'\nwireguard-peer = ['0:1={KEY}']\n"),
+            "exclude each other",
+        ),
+        (&format!("{WHOLE}psk-format = 'hex'\n"), "no effect without --psk-exec"),
         (&format!("{WHOLE}metrics = 'here'\n"), "unix:PATH"),
         (&format!("{WHOLE}api-group = '0'\n"), "--api-group has no effect"),
         (&format!("{WHOLE}allow-weak-shares = 'perhaps'\n"), "is not a switch"),
@@ -64,6 +79,14 @@ fn what_takes_a_new_start_is_named() {
     let fixed = before.fixed(&settled(&format!("{WHOLE}{more}")));
     assert_eq!(
         fixed,
-        ["exec", "replay-memory", "max-connections", "max-commands", "metrics", "sandbox", "audit-log"]
+        [
+            "what is behind the tunnels",
+            "replay-memory",
+            "max-connections",
+            "max-commands",
+            "metrics",
+            "sandbox",
+            "audit-log"
+        ]
     );
 }

@@ -141,8 +141,13 @@ async fn a_failure_is_told_in_words() {
     browser.fill("#open-wallet", detour.network.wallet().to_str().expect("UTF-8"));
     browser.click("#open-button");
     browser.until_text("#open-result", "DNS does not lead to a Content Server");
-    browser.until_text("#open-result code", "rke discover");
+    browser.until_text("#open-result .advice code", "rke discover");
     browser.until(&help(502));
+    // A flag is not broken at its hyphens.
+    browser.evaluate(WEAK);
+    browser.click("#open-button");
+    browser.until_text("#open-result code", "--allow-weak-shares");
+    browser.until("getComputedStyle(document.querySelector('#open-result code')).whiteSpace === 'nowrap'");
     // Without a response, nobody knows whether the session is open.
     browser.evaluate("window.fetch = async () => { throw new TypeError('Failed to fetch') }");
     browser.click("#open-button");
@@ -150,6 +155,11 @@ async fn a_failure_is_told_in_words() {
     assert_eq!(browser.text("#share-need"), "The session may be open");
     detour.stop().await;
 }
+
+/// Answers requests as a daemon does that accepts no weak shares.
+const WEAK: &str = "window.fetch = async () => new Response(JSON.stringify({
+  message: 'content.rke.test offers only weak (1-byte) key shares: start the daemon with --allow-weak-shares content.rke.test' }),
+  { status: 403 })";
 
 /// Answers requests to renew a session as a daemon does that is not well.
 const NO_RENEWAL: &str = "{ const real = window.fetch; window.fetch = (url, options) => url.endsWith('/renew')

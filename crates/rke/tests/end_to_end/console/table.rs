@@ -1,6 +1,7 @@
 //! The table of sessions: keyboard navigation, what stays in place after a deletion, receipts,
 //! and the warnings across the top.
 
+use rke_host::exports::ExportLabels;
 use serde_json::json;
 
 use super::{
@@ -8,6 +9,7 @@ use super::{
 };
 use crate::chromium::Theme;
 use crate::support::{DOMAIN, Stage};
+use crate::wire::post_json;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_deletion_the_next_row_has_the_focus_and_the_page_does_not_jump() {
@@ -221,5 +223,28 @@ async fn one_button_opens_a_session_and_weak_shares_are_not_about_deletions() {
         "{}",
         browser.text("#deletions-facts")
     );
+    stage.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_shows_which_keys_may_leave_and_how_many_have() {
+    let stage = Stage::with(|config| {
+        config.reloadable.allow_export = ExportLabels::new(vec!["rke-psk".into(), "vpn-*".into()]);
+    })
+    .await;
+    let id = stage.create_id().await;
+    let mut browser = console_of(stage.daemon.address());
+    go(&mut browser, "security");
+    browser.until_text("#memory-facts", "rke-psk, vpn-*");
+    let exported = |count: u8| {
+        format!(
+            "[...document.querySelectorAll('#memory-facts dt')].some((name) => name.textContent === 'Keys exported' \
+             && name.nextElementSibling.textContent === '{count}')"
+        )
+    };
+    browser.until(&exported(0));
+    let body = json!({"session_id": id, "label": "vpn-1", "length": 32});
+    post_json(stage.daemon.address(), "export", &body).await.good();
+    browser.until(&exported(1));
     stage.stop().await;
 }

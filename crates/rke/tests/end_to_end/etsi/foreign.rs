@@ -41,21 +41,22 @@ impl Drop for Running {
     }
 }
 
-/// Two ports that are free.
-fn ports() -> [u16; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
-    listeners.map(|listener| listener.local_addr().expect("an address").port())
+/// A port that is free.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address").port()
 }
 
-/// Starts Rosenpass's daisyway in a folder, as one of two. It writes each key to a file and reports that.
-fn daisyway(dir: &Path, name: &str, peer: &str, [own, other]: [u16; 2], key_server: u16) -> Running {
+/// Starts Rosenpass's daisyway in a folder, as one of two: the one that listens or the one that connects. It writes
+/// each key to a file.
+fn daisyway(dir: &Path, name: &str, peer: &str, connection: &str, key_server: u16) -> Running {
     let key = |name: &str| {
         let mut bytes = [0; 32];
         bytes[..name.len()].copy_from_slice(name.as_bytes());
         STANDARD.encode(bytes)
     };
     let config = format!(
-        "[peer]\nlisten = \"127.0.0.1:{own}\"\nendpoint = \"127.0.0.1:{other}\"\n\
+        "[peer]\n{connection}\n\
          [etsi014]\nurl = \"http://127.0.0.1:{key_server}\"\nremote_sae_id = \"{peer}\"\ninterval_secs = 1\n\
          [wireguard]\nself_public_key = \"{}\"\npeer_public_key = \"{}\"\n\
          [outfile]\npath = \"{}\"\n",
@@ -75,9 +76,10 @@ fn daisyway(dir: &Path, name: &str, peer: &str, [own, other]: [u16; 2], key_serv
 /// Waits for this many keys, each the same at both ends.
 async fn rotations(number: usize) {
     let (keys, dir) = (Keys::new().await, tempfile::tempdir().expect("a folder"));
-    let [one, two] = ports();
-    let _alice = daisyway(dir.path(), "alice", "bob", [one, two], keys.alice.port());
-    let _bob = daisyway(dir.path(), "bob", "alice", [two, one], keys.bob.port());
+    let port = free_port();
+    let [listen, connect] = ["listen", "endpoint"].map(|what| format!("{what} = \"127.0.0.1:{port}\""));
+    let _alice = daisyway(dir.path(), "alice", "bob", &listen, keys.alice.port());
+    let _bob = daisyway(dir.path(), "bob", "alice", &connect, keys.bob.port());
     let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap_or_default();
     let mut last = String::new();
     for rotation in 0..number {

@@ -147,7 +147,7 @@ async fn sighup_takes_other_limits_and_the_log_and_keeps_the_keys() {
 async fn the_log_says_when_a_key_set_comes_and_when_it_retires() {
     let mut stage = Stage::new().await;
     let audit_log = Log::of(stage.network.server_data_dir());
-    let more = [&audit_log.flag()[..], &["--key-lifetime", "2"]].concat();
+    let more = [&audit_log.flag()[..], &["--key-lifetime", "5"]].concat();
     let server = Program::content_server(&mut stage, &more).await;
     let line = server.wait_for("a key set is there");
     stage.create().await;

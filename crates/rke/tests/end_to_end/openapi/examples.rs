@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::{HeaderMap, Response};
+use rke_host::exports::ExportLabels;
 use serde_json::{Value, json};
 
 use super::{Document, Operation};
@@ -155,6 +156,7 @@ async fn every_example_is_answered_as_the_document_says() {
     let stage = Stage::with(|config| {
         config.reloadable.max_sessions = 64;
         config.reloadable.guardians = guardians.settings();
+        config.reloadable.allow_export = ExportLabels::new(vec!["wireguard".into()]);
     });
     let stage = stage.await;
     guardians.until_asked(stage.daemon.address()).await;

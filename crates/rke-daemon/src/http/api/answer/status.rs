@@ -229,8 +229,8 @@ pub(in crate::http) struct Status {
     /// Where guardians say that RAIDAs are. `null` without `--guardian`; `raidas` has the rest.
     #[cfg_attr(test, schema(required))]
     directory: Option<DirectoryCounts>,
-    sandbox: Sandbox,
     exports: Exported,
+    sandbox: Sandbox,
 }
 
 impl Status {
@@ -259,8 +259,8 @@ impl Status {
             daemon: Running::now(sessions),
             remote_deletions: sessions.count_remote_deletions().into(),
             directory: sessions.directory().map(DirectoryCounts::from),
-            sandbox: Posture::now().into(),
             exports: sessions.exports().into(),
+            sandbox: Posture::now().into(),
         }
     }
 }

@@ -101,7 +101,7 @@ pub(in crate::http) struct ToExport {
     #[cfg_attr(test, schema(schema_with = schema::export_context))]
     context: Option<String>,
     #[cfg_attr(test, schema(schema_with = schema::export_length, required))]
-    length: Option<u64>,
+    length: Option<f64>,
 }
 
 pub(super) async fn create(sessions: &Sessions, viewer: &Viewer, request: Request) -> Answered {
@@ -144,13 +144,18 @@ pub(super) async fn export(end: &impl End, request: Request) -> Answered {
     let label = required("label", given.label)?;
     let context = base64("context", Some(given.context.unwrap_or_default()))?;
     let length = given.length.ok_or_else(|| Failure::missing("length"))?;
-    let export = Export::new(&label, &context, length.try_into().unwrap_or(usize::MAX))?;
+    let export = Export::new(&label, &context, as_length(length))?;
     let mut exported = Exported::new(&export);
     let id = session.id.ok_or(KeyError::NotFound.into());
     let write = |key: &[u8]| exported.write_key(key);
     id.and_then(|id| end.export(id, &export, write))
         .map_err(|error| Failure::export(error, &session.given))?;
     Ok(exported.into_response())
+}
+
+/// JSON has one kind of number: 32.0 is 32. Anything else is a length that no key has.
+fn as_length(number: f64) -> usize {
+    if number.fract() == 0.0 && (0.0..=65_535.0).contains(&number) { number as usize } else { usize::MAX }
 }
 
 /// Reads the body as a `T`. `takes` names its fields, for the error message.

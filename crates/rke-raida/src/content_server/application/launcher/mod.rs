@@ -25,8 +25,16 @@ use tokio::io::unix::AsyncFd;
 
 pub use self::commands::launch_commands;
 
-/// The variables that a command may receive, all of them about its client.
-const VARIABLES: [&str; 4] = ["RKE_COIN", "RKE_DOMAIN", "RKE_SESSION_KEY_ID", "RKE_SESSION"];
+/// The variables that a command may receive, all of them about its client or the key that it gets.
+const VARIABLES: [&str; 7] = [
+    "RKE_COIN",
+    "RKE_DOMAIN",
+    "RKE_SESSION_KEY_ID",
+    "RKE_SESSION",
+    "RKE_PSK_NAME",
+    "RKE_PSK_OWN",
+    "RKE_PSK_PEER",
+];
 
 /// Longer than the variables of any client.
 const MAX_REQUEST_LEN: usize = 4096;

@@ -126,6 +126,7 @@ pub(super) async fn take(browser: &mut Browser, album: &Album) {
     browser.fill("#open-wallet", scenery.wallet.to_str().expect("UTF-8"));
     browser.click("#open-button");
     browser.until(&format!("{} === 12", cells("answered")));
+    browser.fill("#open-wallet", "/home/alice/wallet");
     album.take_prepared(browser, "opening", scroll_to("#open-result"));
     browser.until_text("#open-result", "Too few RAIDAs answered");
     album.take_prepared(browser, "failure", scroll_to("#open-result"));

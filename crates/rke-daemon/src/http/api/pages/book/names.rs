@@ -38,6 +38,7 @@ super::files! {
     "key-life.svg",
     "key-memory.svg",
     "key.svg",
+    "keys-for-others.html",
     "known-content-servers.html",
     "monitoring.html",
     "network.html",

@@ -1,0 +1,53 @@
+//! New keys by ETSI GS QKD 014, compared with nginx that returns the bytes of one such response again and again.
+
+use anyhow::{Result, ensure};
+
+use crate::answer::Answer;
+use crate::load::{Load, Requests, Run, run};
+use crate::method::{Pace, Side, Triples, triples};
+use crate::nginx::{self, Whole};
+use crate::report::{Figure, Goal};
+use crate::stage::{Stage, get};
+
+pub(crate) fn rows(stage: &Stage) -> Result<Vec<Figure>> {
+    let server = stage.key_server()?;
+    let request = get("/api/v1/keys/bob/enc_keys");
+    let like = Whole::of(&server, &request)?;
+    let peer = nginx::serving(stage.folder(), &format!("location / {{ return 200 '{}'; }}", like.body))?;
+    let measured = triples(Pace::BRIEF, Run::rate, |side| {
+        let mut requests = Again(&request);
+        match side {
+            Side::Ours => run(&server, Load::BRIEF, &mut requests),
+            Side::Peer => run(&peer, Load::BRIEF, &mut requests),
+        }
+    })?;
+    let row = |name: &str, triples: &Triples<Run>, unit: &str, metric: fn(&Run) -> f64| Figure {
+        name: format!("enc_keys: {name}"),
+        ours: format!("{:.1} {unit}", triples.ours(metric)),
+        peer: format!("nginx {:.1} {unit}", triples.peer(metric)),
+        value: triples.ratio(metric),
+        goal: Goal::None,
+        steady: triples.steady,
+        plotted: None,
+    };
+    Ok(vec![
+        row("keys a second", &measured, "k/s", |run| run.rate() / 1e3),
+        row("CPU of the server", &measured, "µs", Run::cpu_each),
+        row("p99", &measured, "µs", Run::p99),
+    ])
+}
+
+/// The same request without end.
+struct Again<'a>(&'a str);
+
+impl Requests for Again<'_> {
+    fn add(&mut self, out: &mut Vec<u8>) -> bool {
+        out.extend(self.0.as_bytes());
+        true
+    }
+
+    fn take(&mut self, answer: &Answer<'_>) -> Result<()> {
+        ensure!(answer.status == 200, "{} {}", answer.status, String::from_utf8_lossy(answer.body));
+        Ok(())
+    }
+}
