@@ -17,6 +17,8 @@ const USER: u32 = 65532;
 /// Where the programs of the image keep their data: the value of `RKE_DATA_DIR`.
 const DATA: &str = "var/lib/rke";
 
+const TEMPORARY: &str = "tmp";
+
 /// What the image has of the tree.
 const PARTS: [&str; 5] = [
     "usr/bin/rke",
@@ -50,7 +52,7 @@ pub(super) fn pack(dist: &Dist, tree: &Tree) -> Result<String> {
     Ok(name)
 }
 
-/// The only layer, and in it the folder for data, which belongs to the user of the image.
+/// The only layer, and in it the folder for data, which belongs to the user of the image, and `/tmp`, where `rke dev` works.
 fn pack_layer(dist: &Dist, tree: &Tree, work: &Tree) -> Result<PathBuf> {
     let root = Tree::empty(work.folder().join("root"))?;
     for part in PARTS {
@@ -59,7 +61,9 @@ fn pack_layer(dist: &Dist, tree: &Tree, work: &Tree) -> Result<PathBuf> {
     }
     root.write("etc/passwd", &format!("rke:x:{USER}:{USER}:rke:/{DATA}:/usr/bin/rke\n"))?;
     root.write("etc/group", &format!("rke:x:{USER}:\n"))?;
-    root.place(DATA)?;
+    for folder in [DATA, TEMPORARY] {
+        root.place(folder)?;
+    }
     let layer = work.folder().join("layer.tar");
     let pack = |owner: u32, mode: &str, action: &str, what: &[&str]| {
         let mut command = tar(&dist.epoch, owner);
@@ -68,6 +72,7 @@ fn pack_layer(dist: &Dist, tree: &Tree, work: &Tree) -> Result<PathBuf> {
     };
     pack(0, "u=rwX,go=rX", "--create", &["etc", "usr"])?;
     pack(USER, "u=rwX,go=", "--append", &[DATA])?;
+    pack(0, "1777", "--append", &[TEMPORARY])?;
     Ok(layer)
 }
 

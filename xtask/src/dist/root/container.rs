@@ -45,6 +45,9 @@ impl Container {
             fs::copy(file, root.join("root").join(name))
                 .with_context(|| format!("cannot copy {}", file.display()))?;
         }
+        // Debian's installer writes it; mmdebstrap does not.
+        fs::write(root.join("etc/hosts"), "127.0.0.1 localhost\n::1 localhost\n")
+            .context("cannot name the host")?;
         let mut command = Command::new("systemd-nspawn");
         command.args([
             "--boot",

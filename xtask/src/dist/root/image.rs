@@ -11,7 +11,7 @@ use crate::dist::tree::Tree;
 /// Opens a session in a whole network of the program's own, in a network namespace and with the processes of the namespace at
 /// `/proc`, as a container has them.
 const ONCE: &str = "ip link set lo up && mkdir -p $0/proc && mount -t proc proc $0/proc && \
-    exec env -i RKE_DATA_DIR=/var/lib/rke chroot --userspec=65532:65532 $0 /usr/bin/rke dev --once";
+    exec env -i PATH=/usr/sbin:/usr/bin RKE_DATA_DIR=/var/lib/rke chroot --userspec=65532:65532 $0 /usr/bin/rke dev --once";
 
 pub(super) fn test(dist: &Dist) -> Result<()> {
     let work = Tree::empty(dist.out.join("roots/image"))?;
