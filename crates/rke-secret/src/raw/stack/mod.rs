@@ -149,8 +149,13 @@ impl Stack {
         Ok(Reach::with_allowance(least))
     }
 
+    /// Byte by byte: a fill keeps a run of paint in a vector register, where a scan that stops the thread in the middle
+    /// of it would take the run for a copy.
     fn paint(&mut self) {
-        self.map.bytes_mut().fill(PAINT);
+        for byte in self.map.bytes_mut() {
+            // SAFETY: a reference to a byte is valid for writes and aligned.
+            unsafe { std::ptr::write_volatile(byte, PAINT) };
+        }
     }
 
     /// How far down the paint has been overwritten.
