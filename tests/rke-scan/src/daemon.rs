@@ -154,7 +154,7 @@ impl Api {
 
     pub(crate) fn connect(self) -> Result<TcpStream> {
         let stream = TcpStream::connect(self.address).context("cannot reach the program")?;
-        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        stream.set_read_timeout(Some(Duration::from_secs(120)))?;
         Ok(stream)
     }
 
