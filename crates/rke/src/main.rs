@@ -20,6 +20,7 @@ mod doctor;
 mod failure;
 mod forward;
 mod key_format;
+mod key_response;
 mod keys;
 mod launcher;
 mod local_address;
