@@ -153,6 +153,17 @@ async fn the_status_says_how_many_keys_are_ready() {
     keys.stop().await;
 }
 
+/// Headers of requests that no program on this machine sends, and how they are refused.
+const PAGES: [(&str, u16, &str); 7] = [
+    ("", 400, "one Host header"),
+    ("host: evil.example\r\n", 421, "for programs on this machine"),
+    ("host: 0x7f000001\r\n", 421, "for programs on this machine"),
+    ("host: localhost\r\norigin: http://localhost:3000\r\n", 403, "Web pages may not"),
+    ("host: localhost\r\nreferer: http://evil.example/a\r\n", 403, "Web pages may not"),
+    ("host: localhost\r\nsec-fetch-site: cross-site\r\n", 403, "Web pages may not"),
+    ("host: localhost\r\nsec-purpose: prefetch\r\n", 403, "Prefetching"),
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_not_for_an_sae_is_refused_in_the_form_of_the_standard() {
     let both = Keys::new().await;
@@ -181,10 +192,11 @@ async fn whatever_is_not_for_an_sae_is_refused_in_the_form_of_the_standard() {
         {
             assert!(refusal(&ask(address, target).await, 401).contains("shares no keys"), "{target}");
         }
-        for headers in ["host: evil.example\r\n", "host: localhost\r\norigin: http://localhost\r\n", ""] {
+        for (headers, status, part) in PAGES {
             let page =
                 format!("GET /api/v1/keys/alice/enc_keys HTTP/1.1\r\n{headers}connection: close\r\n\r\n");
-            assert!(refusal(&raw(address, page).await, 401).contains("not for pages"), "{headers}");
+            let message = refusal(&raw(address, page).await, status);
+            assert!(message.contains(part), "{headers}: {message}");
         }
         assert_eq!(request(address, "GET", "/api/rke/status").await.status, 404);
         assert_eq!(request(address, "DELETE", "/api/v1/keys/alice/status").await.status, 405);
