@@ -30,13 +30,13 @@ use tokio::time::{sleep, timeout};
 
 pub use self::error::StartError;
 use self::reload::Sources;
-use crate::etsi::{EtsiListener, EtsiPeer, EtsiServer};
+use crate::etsi::{EtsiCertificates, EtsiListener, EtsiPeer, EtsiServer};
 use crate::http;
 use crate::http::gate::{Admission, Refusals};
 use crate::http::wire::server::{Door, serve};
-use crate::http::wire::tls::Acceptor;
 use crate::http::wire::unix_socket::{self, Guard};
 use crate::run_files::RunFiles;
+use crate::tls::Acceptor;
 use crate::token::Token;
 
 /// How long a stop waits for work that cannot be cancelled, such as file system calls, to release the data
@@ -234,6 +234,13 @@ impl Daemon {
         let (server, keeper) = EtsiServer::at_daemon(listener, &self.sessions, peers);
         self.keepers.spawn(keeper);
         self.etsi = Some(server);
+    }
+
+    /// Shows SAEs these certificates from now on.
+    pub fn replace_etsi_certificates(&self, certificates: EtsiCertificates) {
+        if let Some(etsi) = &self.etsi {
+            etsi.replace(certificates);
+        }
     }
 
     /// Returns if the sessions can still be reached; hangs if they cannot.

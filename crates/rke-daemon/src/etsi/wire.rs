@@ -18,13 +18,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 
 use super::answer::Answerer;
 use super::delivered::Delivered;
 use super::refusal::Refusal;
 use super::{End, EtsiListener, request, sae};
 use crate::http::gate::AdmissionRules;
+use crate::tls::Acceptor;
 
 /// The most connections at one time; more wait.
 const MOST_CONNECTIONS: usize = 256;
@@ -43,7 +43,7 @@ pub(super) enum Way {
     /// Over plain HTTP from this machine, all as this one.
     Plain(SaeId),
     /// Over TLS, each with a certificate.
-    Tls(TlsAcceptor),
+    Tls(Arc<Acceptor>),
 }
 
 /// Who sends the requests of a connection.
@@ -57,6 +57,7 @@ enum Caller {
 /// The running interface. It runs until [`EtsiServer::stop`].
 pub struct EtsiServer {
     address: SocketAddr,
+    pub(super) acceptor: Option<Arc<Acceptor>>,
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
 }
@@ -65,10 +66,14 @@ impl EtsiServer {
     /// Serves SAEs from the sessions of this end.
     pub(super) fn start<E: End>(listener: EtsiListener, end: Arc<E>, delivered: Arc<Delivered>) -> Self {
         let EtsiListener { listener, address, way } = listener;
+        let acceptor = match &way {
+            Way::Plain(_) => None,
+            Way::Tls(acceptor) => Some(Arc::clone(acceptor)),
+        };
         let (stop, stopped) = watch::channel(false);
         let answerer = Arc::new(Answerer::new(end, delivered));
         let server = tokio::spawn(serve(listener, Arc::new(way), answerer, stopped));
-        Self { address, stop, server }
+        Self { address, acceptor, stop, server }
     }
 
     /// The address.
@@ -128,7 +133,7 @@ async fn receive<E: End>(
     let _ = stream.set_nodelay(true);
     match way {
         Way::Plain(sae) => talk(stream, Caller::Local(sae.clone()), answerer, stop).await,
-        Way::Tls(acceptor) => match timeout(PATIENCE, acceptor.accept(stream)).await {
+        Way::Tls(acceptor) => match timeout(PATIENCE, acceptor.current().accept(stream)).await {
             Ok(Ok(stream)) => {
                 let certificates = stream.get_ref().1.peer_certificates();
                 let sae = certificates.and_then(|chain| chain.first()).and_then(sae::named_by);
