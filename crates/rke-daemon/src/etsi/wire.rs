@@ -136,7 +136,7 @@ async fn receive<E: End>(
         Way::Tls(acceptor) => match timeout(PATIENCE, acceptor.current().accept(stream)).await {
             Ok(Ok(stream)) => {
                 let certificates = stream.get_ref().1.peer_certificates();
-                let sae = certificates.and_then(|chain| chain.first()).and_then(sae::named_by);
+                let sae = certificates.and_then(|chain| sae::named_by(chain.first()?));
                 talk(stream, Caller::Certified(sae), answerer, stop).await;
             }
             Ok(Err(error)) => tracing::debug!(%error, "the TLS connection of an SAE was refused"),
