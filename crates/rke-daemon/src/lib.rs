@@ -42,6 +42,8 @@ mod tls;
 mod token;
 
 pub use daemon::{Daemon, Inherited, StartError};
+#[cfg(feature = "testing")]
+pub use etsi::testing as etsi_testing;
 pub use etsi::{
     EtsiCertificates, EtsiClient, EtsiListen, EtsiListener, EtsiPeer, EtsiServer, EtsiStartError,
     EtsiTlsFiles, SaeIdentity,

@@ -14,6 +14,8 @@ mod refusal;
 mod request;
 mod sae;
 mod server_end;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod wire;
 
 use std::future::Future;
