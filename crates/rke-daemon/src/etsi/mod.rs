@@ -40,6 +40,7 @@ use self::server_end::ContentServerEnd;
 pub use self::server_end::EtsiClient;
 pub use self::wire::EtsiServer;
 use self::wire::Way;
+use crate::http::EtsiPeers;
 use crate::tls::{Acceptor, Certificates, TlsError, Uncertified};
 
 /// Where SAEs are served, and how they show who they are.
@@ -191,15 +192,19 @@ impl EtsiServer {
         Self::start(listener, end, Arc::default())
     }
 
-    /// Serves the SAEs of a daemon, from sessions with the Content Servers of these peers. The second value keeps the
-    /// sessions for as long as it is polled.
+    /// Serves the SAEs of a daemon, from sessions with the Content Servers of these peers, which are `shown` from then on.
+    /// The second value keeps the sessions for as long as it is polled.
     pub(crate) fn at_daemon(
         listener: EtsiListener,
         sessions: &Arc<Sessions>,
         peers: &[EtsiPeer],
+        shown: &EtsiPeers,
     ) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let delivered = Arc::default();
         let peers = Arc::new(Peers::new(Arc::clone(sessions), Arc::clone(&delivered), peers));
+        let listed = Arc::clone(&peers);
+        // Set once, because a daemon serves SAEs once.
+        let _ = shown.set(Box::new(move || listed.rows()));
         let end = Arc::new(DaemonEnd::new(Arc::clone(sessions), Arc::clone(&peers)));
         (Self::start(listener, end, delivered), async move { peers.keep().await })
     }
