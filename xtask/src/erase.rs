@@ -2,15 +2,19 @@
 //! build, the debug build, and one with fault injection. `docs/erasure.md`.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::{DEBUG, RELEASE, cargo, need, target_dir};
 
 /// The release build of the program, and the place for a copy of it.
 const BUILT: &str = "release/rke";
 const KEPT_RELEASE: &str = "erase/rke-release";
+
+/// The kinds of secret memory. Both are scanned at the same time, because scenarios wait for time-outs and expiries more than
+/// they compute.
+const MEMORIES: [&str; 2] = ["secretmem", "locked"];
 
 /// How often each scenario is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +112,9 @@ impl Program {
     }
 
     pub(crate) fn scan(&self, extent: &Extent) -> Result<()> {
-        scan("erase", &self.0, extent.length, &extent.without)
+        let limits = extent.without.iter().flat_map(|limit| ["--without", limit]);
+        let of = |memory| ["--memory", memory].into_iter().chain(limits.clone()).collect();
+        scan("erase", &self.0, extent.length, &MEMORIES.map(of))
     }
 }
 
@@ -124,7 +130,7 @@ impl FaultInjection {
     }
 
     pub(crate) fn scan(&self, length: Length) -> Result<()> {
-        scan("faults", &self.0, length, &[])
+        scan("faults", &self.0, length, &[Vec::new()])
     }
 }
 
@@ -139,16 +145,22 @@ fn keep(built: &str, name: &str) -> Result<PathBuf> {
     Ok(to)
 }
 
-fn scan(what: &str, program: &Path, length: Length, without: &[String]) -> Result<()> {
-    eprintln!("cargo xtask: rke-scan {what} --program {}", program.display());
-    let mut command = Command::new(target_dir().join("release/rke-scan"));
-    command.args([what, "--repetitions", length.repetitions(), "--program"]).arg(program);
-    command.args(without.iter().flat_map(|limit| ["--without", limit]));
-    let output = command.output().context("cannot run rke-scan")?;
-    println!("{what} of {}:\n{}", program.display(), String::from_utf8_lossy(&output.stdout));
-    eprint!("{}", String::from_utf8_lossy(&output.stderr));
-    match output.status.success() {
-        true => Ok(()),
-        false => bail!("rke-scan {what} failed for {}", program.display()),
+/// Runs the scanner with each of these sets of arguments, all at the same time, and shows what each printed.
+fn scan(what: &str, program: &Path, length: Length, sets: &[Vec<&str>]) -> Result<()> {
+    let start = |further: &Vec<&str>| {
+        eprintln!("cargo xtask: rke-scan {what} --program {} {}", program.display(), further.join(" "));
+        let mut command = Command::new(target_dir().join("release/rke-scan"));
+        command.args([what, "--repetitions", length.repetitions(), "--program"]).arg(program).args(further);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("cannot run rke-scan")
+    };
+    let running: Vec<_> = sets.iter().map(start).collect();
+    let mut all_passed = true;
+    for scanner in running {
+        let output = scanner?.wait_with_output().context("cannot read what rke-scan prints")?;
+        println!("{what} of {}:\n{}", program.display(), String::from_utf8_lossy(&output.stdout));
+        eprint!("{}", String::from_utf8_lossy(&output.stderr));
+        all_passed &= output.status.success();
     }
+    ensure!(all_passed, "rke-scan {what} failed for {}", program.display());
+    Ok(())
 }

@@ -45,9 +45,12 @@ pub(crate) fn test(extent: &Extent) -> Result<()> {
     timed("Schemathesis", ask_built)?;
     timed("valgrind", valgrind)?;
     timed("attack", attack)?;
+    if extent.length == Length::Long {
+        // Next to those of the release build, because scans wait more than they compute.
+        timed("debug build and its scans", || Program::debug()?.scan(extent))?;
+    }
     let counts = timed("the rest of the release checks", || release.finish())?;
     if extent.length == Length::Long {
-        timed("debug build and its scans", || Program::debug()?.scan(extent))?;
         timed("simulation", simulation)?;
         timed("console with 10,000 sessions", console)?;
         timed("100 rotations of daisyway", rotations)?;

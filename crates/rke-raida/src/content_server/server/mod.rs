@@ -341,8 +341,8 @@ impl ServerContext {
             Err(_) => (),
         }
         self.reception().sweep(now);
-        for what in self.overdue().take() {
-            tracing::error!(what, "ALARM: the client has not renewed a pre-shared key in time");
+        for (coin, what) in self.overdue().take() {
+            tracing::error!(what, %coin, "ALARM: the client has not renewed a pre-shared key in time");
         }
     }
 }

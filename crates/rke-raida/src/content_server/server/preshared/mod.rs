@@ -135,16 +135,17 @@ impl<R: AsyncRead + Unpin> Renewal<'_, R> {
 
     /// Notes whether both ends have the key now.
     fn note(&self, proposal: &Proposal, receipt: Receipt) {
-        let Ok(target) = self.target(&proposal.purpose) else { return };
-        let coin = self.client.coin.map(tracing::field::display);
+        let (Ok(target), Some(coin)) = (self.target(&proposal.purpose), self.client.coin) else { return };
         match receipt {
             Receipt::Set => {
-                tracing::info!(what = %target, coin, "a pre-shared key was set at both ends");
-                self.shared.overdue().expect(&target, proposal.every);
+                tracing::info!(what = %target, %coin, "a pre-shared key was set at both ends");
+                if self.shared.overdue().expect(coin, &target, proposal.every).is_err() {
+                    tracing::warn!(what = %target, %coin, "this coin renews too many keys: if this one is late, no alarm follows");
+                }
             }
             Receipt::NotSet => tracing::error!(
                 what = %target,
-                coin,
+                %coin,
                 "a pre-shared key was set here and not at the client: the two ends differ until its next one"
             ),
         }
