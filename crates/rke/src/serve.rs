@@ -10,7 +10,7 @@ use rke_secret::process::{Inspection, harden};
 use crate::log::{self, LogFilter};
 use crate::protection::{self, SECRETS_OF_A_SESSION};
 use crate::sandbox::Sandbox;
-use crate::settings::{ServeOptions, ServeSettings, WrongSettings};
+use crate::settings::{ServeOptions, ServeSettings, Settle, WrongSettings};
 use crate::signals::{Order, Orders};
 use crate::systemd::{self, Systemd};
 use crate::terminal::out_text;
