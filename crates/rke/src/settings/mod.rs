@@ -301,7 +301,8 @@ impl ServeOptions {
 impl ServeSettings {
     /// The rights that the daemon keeps.
     pub(crate) fn sandbox(&self) -> Sandbox {
-        let read_again = self.read_again.iter().map(AsRef::as_ref);
+        let certificates = self.etsi.iter().flat_map(|etsi| etsi.listen.files());
+        let read_again = self.read_again.iter().map(AsRef::as_ref).chain(certificates);
         Sandbox::new(self.process.sandbox, files_of_daemon(&self.daemon, read_again))
     }
 }

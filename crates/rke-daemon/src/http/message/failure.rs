@@ -34,6 +34,11 @@ impl Failure {
         self.status
     }
 
+    /// Its message.
+    pub(in crate::http) fn into_message(self) -> String {
+        self.message
+    }
+
     /// The same with one more field at the end of the body.
     pub(in crate::http) fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         self.fields.push((name, value.into()));

@@ -302,6 +302,7 @@ impl ContentServerSettings {
     pub(crate) fn sandbox(&self, application: &Application) -> Sandbox {
         let files = files_of_content_server(&self.data_dir, application);
         let files = self.config.iter().map(AsRef::as_ref).fold(files, Files::read_again);
+        let files = self.etsi.iter().flat_map(|etsi| etsi.listen.files()).fold(files, Files::read_again);
         let listeners = self.api.iter().chain(&self.metrics);
         let files = listeners.fold(files, |files, listener| listener.allow(files));
         let files = self.process.audit_log.iter().fold(files, |files, log| files.append(log));

@@ -61,11 +61,13 @@ async fn a_session_is_renewed_while_it_is_used() {
     let _forward = Forward::own(&stage).await;
     let [id] = &ids(&stage).await[..] else { panic!("not one session") };
     let before = expires_at(&stage, id).await;
-    again(async || match expires_at(&stage, id).await {
-        after if after != before => Ok(()),
+    let after = again(async || match expires_at(&stage, id).await {
+        after if after != before => Ok(after),
         after => Err(format!("{after} still")),
     })
     .await;
+    // A session that has expired has no end either.
+    assert!(after.as_str() > before.as_str(), "{before}, then {after}");
     stage.stop().await;
 }
 

@@ -60,6 +60,24 @@ async fn a_content_server_counts_what_it_does_and_shows_it_on_this_machine_only(
     stage.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_content_server_refuses_is_counted_by_its_reason() {
+    let mut stage = Stage::new().await;
+    let server = Program::content_server(&mut stage, &[]).await;
+    stage.create().await;
+    server.stop();
+    // The next one does not know the first one's resumption.
+    let mut server = Program::content_server(&mut stage, &[]).await;
+    stage.create().await;
+    let refused = [("kind", "resumption"), ("outcome", "refused")];
+    until(&server, "rke_content_server_connections_total", &refused, |count| count == 1.0).await;
+    let no_such_key = [("reason", "no_such_key")];
+    assert_eq!(server.value("rke_content_server_refusals_total", &no_such_key).await, 1.0);
+    server.check("Metrics of a Content Server").await;
+    server.stop();
+    stage.stop().await;
+}
+
 /// The fields of a line in JSON whose message is `connection`, without the time that it took.
 fn connections(log: &str) -> Vec<Value> {
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
