@@ -5,11 +5,11 @@ import { byId, make } from './dom.js';
 // The second half of a double click lands on the dialog: it does not count.
 const GUARD = 400;
 
-// Gives which choices were made, or `null` where the answer is no.
+// Gives which choices were made, or `null` where the answer is no. Title and text may be pieces for `make`.
 export function confirm({ title, text, yes, choices = [] }) {
   const dialog = byId('confirm');
-  byId('confirm-title').textContent = title;
-  byId('confirm-text').textContent = text;
+  byId('confirm-title').replaceChildren(...[title].flat());
+  byId('confirm-text').replaceChildren(...[text].flat());
   byId('confirm-yes').textContent = yes;
   const boxes = choices.map(({ name, checked }) => make('input', { type: 'checkbox', name, checked }));
   const labels = choices.map(({ label }, at) => make('label', { class: 'check' }, boxes[at], make('span', {}, label)));

@@ -4,7 +4,7 @@ import { ask, now } from './api.js';
 import { byId, make, show, write } from './dom.js';
 import { failure, full } from './failures.js';
 import { fill, ring } from './ring.js';
-import { faultName } from './words.js';
+import { breakable, faultName } from './words.js';
 
 const RAIDAS = 25;
 const REQUIRED = 13;
@@ -113,7 +113,7 @@ function succeed(session) {
   if (session.from_cache) write(byId('share-count'), 'No RAIDA was asked');
   write(byId('share-need'), session.from_cache ? 'The cache was enough' : 'The session is open');
   fill(round, 1);
-  byId('open-result').replaceChildren(make('p', { class: 'notice good' }, `Session with ${session.domain} opened ${how}.`));
+  byId('open-result').replaceChildren(make('p', { class: 'notice good' }, 'Session with ', breakable(session.domain), ` opened ${how}.`));
   show(byId('open-next'), true);
   byId('open-show').focus();
 }

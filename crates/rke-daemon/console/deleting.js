@@ -4,12 +4,12 @@ import { ask, Refused } from './api.js';
 import { confirm } from './confirm.js';
 import { say } from './dom.js';
 import { sayFailure } from './failures.js';
-import { bytes, list, number, plural, shortId } from './words.js';
+import { breakable, bytes, names, number, plural, shortId } from './words.js';
 
 // Whether a session was ended.
 export async function deleteOne(session) {
   const choices = await confirm({
-    title: `Delete the session with ${session.domain}?`,
+    title: ['Delete the session with ', ...breakable(session.domain), '?'],
     text: `Applications that use ${shortId(session.session_id)}… get an error from then on. ${session.key_bits < 128
       ? 'The key is wiped here. It has 8 bits, so anyone who saw the exchange can find it again.'
       : 'The key is wiped here and at the Content Server and cannot be made again: what was encrypted with it stays unreadable.'}`,
@@ -56,7 +56,8 @@ export async function deleteAll(sessions, weak) {
   const named = domains.length > 4 ? [...domains.slice(0, 3), `${number(domains.length - 3)} more`] : domains;
   const choices = await confirm({
     title: count === 1 ? 'Delete the only session?' : `Delete all ${number(count)} sessions?`,
-    text: `Applications that use them (${list(named)}) get an error from then on. Their keys are wiped here and at the Content Servers and cannot be made again: what was encrypted with them stays unreadable.${weak > 0 ? ' Except keys of 8 bits: these are wiped here, and anyone who saw the exchange can find them again.' : ''}`,
+    text: ['Applications that use them (', ...names(named), ') get an error from then on. Their keys are wiped here and at the Content Servers and cannot be made again: what was encrypted with them stays unreadable.',
+      weak > 0 ? ' Except keys of 8 bits: these are wiped here, and anyone who saw the exchange can find them again.' : ''],
     yes: `Delete ${plural(count, 'session')}`,
     choices: [{ name: 'forget', label: 'Also remove all cached keys', checked: false }],
   });

@@ -1,7 +1,7 @@
 // What went wrong, in words, and what to do about it; the help of the page and the book's page of errors say more.
 
 import { make, say } from './dom.js';
-import { faultName, list, number, sentence, span } from './words.js';
+import { breakable, faultName, list, number, sentence, span } from './words.js';
 
 const isWallet = (body) => 'wallet_path' in body;
 
@@ -57,10 +57,13 @@ export function failure(error) {
   return notice(title, `${error.message}.`, [...quoted(`${advice} `), make('span', { class: 'together' }, page, errorHelp(error))], faults(body));
 }
 
-// A text as pieces for `make`: what stands between backticks is a command, and a flag stays in one line.
-const quoted = (text) => text.split(/(`[^`]*`|--[a-z][a-z-]*)/).map((part, at) => (at % 2 === 0 ? part : code(part)));
+// A text as pieces for `make`: what stands between backticks is a command, a flag stays in one line, and a name breaks after dots.
+const quoted = (text) => text.split(/(`[^`]*`|--[a-z][a-z-]*|[\w-]+(?:\.[\w-]+)+)/).flatMap((part, at) => (at % 2 === 0 ? [part] : special(part)));
 
-const code = (text) => (text.startsWith('`') ? make('code', {}, text.slice(1, -1)) : make('code', { class: 'together' }, text));
+function special(text) {
+  if (text.startsWith('`')) return [make('code', {}, text.slice(1, -1))];
+  return text.startsWith('--') ? [make('code', { class: 'together' }, text)] : breakable(text);
+}
 
 function notice(title, message, advice, more = null) {
   return make('div', { class: 'notice bad' },

@@ -4,7 +4,7 @@ import { ask, now } from './api.js';
 import { confirm } from './confirm.js';
 import { byId, make, reconcile, say, show, write } from './dom.js';
 import { sayFailure } from './failures.js';
-import { clock, list, number, plural, shortName, until } from './words.js';
+import { breakable, clock, list, number, plural, shortName, until } from './words.js';
 
 // How many coins are named; up to 25 have been shown to the RAIDAs.
 const MOST_COINS = 3;
@@ -54,7 +54,7 @@ function coins(all) {
 
 async function forget(domain) {
   const choice = await confirm({
-    title: domain === null ? `Remove all ${shown.length} cached keys?` : `Remove the cached keys of ${domain}?`,
+    title: domain === null ? `Remove all ${shown.length} cached keys?` : ['Remove the cached keys of ', ...breakable(domain), '?'],
     text: 'Their files are overwritten and removed. Open sessions continue, each with a key of its own; the next session asks the RAIDAs again. This cannot be undone.',
     yes: domain === null ? 'Remove all' : 'Remove',
   });

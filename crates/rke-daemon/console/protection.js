@@ -34,6 +34,7 @@ const pairs = (rows) => rows.flatMap(([name, value, kind = null]) => [make('dt',
 
 export function render(status) {
   memory(status.secret_memory, status.config.weak_shares_allowed, status.exports);
+  peers(status.etsi_peers);
   sandbox(status.sandbox);
   deletions(status.remote_deletions);
   running(status);
@@ -65,6 +66,12 @@ function memory(held, weakDomains, exports) {
   const alarm = [residues, debug].filter((text) => text !== null).join(' ');
   write(byId('memory-alarm'), alarm);
   show(byId('memory-alarm'), alarm !== '');
+}
+
+function peers(list) {
+  show(byId('peers'), list.length > 0);
+  byId('peers-facts').replaceChildren(...pairs(list.map(({ sae_id: sae, domain, keys_ready: ready }) => (
+    [`${sae} at ${domain}`, ready === 0 ? 'No session' : `${plural(ready, 'key')} ready`, ready === 0 ? 'doubtful' : null]))));
 }
 
 const isOff = ({ landlock, seccomp, no_new_privs: privileges }) => landlock === 'off' && !seccomp && !privileges;

@@ -1,4 +1,6 @@
-// Times and amounts as people read them.
+// Times, amounts and names as people read them.
+
+import { make } from './dom.js';
 
 export const plural = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;
 
@@ -52,6 +54,12 @@ export function list(items) {
   return `${items.slice(0, -1).join(', ')} and ${items.at(-1)}`;
 }
 
+// The same with names that break as `breakable` says, as pieces for `make`.
+export function names(items) {
+  const before = (at) => (at < items.length - 1 ? ', ' : ' and ');
+  return items.flatMap((item, at) => [at === 0 ? '' : before(at), ...breakable(item)]);
+}
+
 // "in 58 min", "expired".
 export function until(seconds) {
   if (seconds <= 0) return 'expired';
@@ -80,7 +88,9 @@ export function shortName(name, longest = LONGEST_NAME) {
   return `${name.slice(0, head)}…${name.slice(name.length - (longest - 1 - head))}`;
 }
 
-// A name or a path that may break after its dots and slashes, as pieces for `make`.
+// A name or a path as pieces for `make`. It may break after its dots and slashes, and after a hyphen only where a part is too
+// long for a line.
 export function breakable(name) {
-  return name.split(/(?<=[./])/).flatMap((part, at) => (at === 0 ? [part] : [document.createElement('wbr'), part]));
+  const pieces = name.split(/(?<=[./])/).map((part) => (part.includes('-') ? make('span', { class: 'unbroken' }, part) : part));
+  return pieces.flatMap((piece, at) => (at === 0 ? [piece] : [make('wbr'), piece]));
 }

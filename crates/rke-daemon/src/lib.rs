@@ -38,12 +38,17 @@ mod local_listen;
 mod monitor;
 mod other_end;
 mod run_files;
+mod tls;
 mod token;
 
 pub use daemon::{Daemon, Inherited, StartError};
+#[cfg(feature = "testing")]
+pub use etsi::testing as etsi_testing;
 pub use etsi::{
-    EtsiClient, EtsiListen, EtsiListener, EtsiPeer, EtsiServer, EtsiStartError, EtsiTlsFiles, SaeIdentity,
+    EtsiCertificates, EtsiClient, EtsiListen, EtsiListener, EtsiPeer, EtsiServer, EtsiStartError,
+    EtsiTlsFiles, SaeIdentity,
 };
 pub use local_listen::{Interface, LocalListen, LocalListenError};
 pub use monitor::Monitor;
 pub use other_end::{OtherEnd, OtherEndError};
+pub use tls::TlsError;

@@ -19,6 +19,8 @@ pub enum Fault {
     SlowOperation,
     /// Session keys also lie in a map of `Zeroizing` values.
     ZeroizingMap,
+    /// Responses that hold a key are not wiped.
+    KeepResponses,
     /// Wide shares are the same for all coins.
     NoCoinBinding,
     /// A session's key does not depend on the ephemeral key exchange.
@@ -47,6 +49,7 @@ fn named(name: &str) -> Option<Fault> {
         "unserialised" => Fault::Unserialised,
         "slow-operation" => Fault::SlowOperation,
         "zeroizing-map" => Fault::ZeroizingMap,
+        "keep-responses" => Fault::KeepResponses,
         "no-coin-binding" => Fault::NoCoinBinding,
         "no-ephemeral" => Fault::NoEphemeral,
         "no-known-servers" => Fault::NoKnownServers,

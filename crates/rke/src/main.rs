@@ -17,9 +17,11 @@ mod crypt;
 mod describe;
 mod dev;
 mod doctor;
+mod export;
 mod failure;
 mod forward;
 mod key_format;
+mod key_response;
 mod keys;
 mod launcher;
 mod local_address;
@@ -87,6 +89,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Run(RunCommand::Net { command }) => net::run(command),
         Command::Run(RunCommand::Raida(command)) => raida::run(command),
         Command::Run(RunCommand::ContentServer { command }) => content_server::run(command),
+        Command::Run(RunCommand::Export(options)) => export::run(&options),
         Command::Run(RunCommand::Psk(options)) => psk::psk(options),
         Command::Run(RunCommand::Wireguard(options)) => psk::wireguard(options),
         Command::Describe(command) => describe::run(command),

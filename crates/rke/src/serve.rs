@@ -10,7 +10,7 @@ use rke_secret::process::{Inspection, harden};
 use crate::log::{self, LogFilter};
 use crate::protection::{self, SECRETS_OF_A_SESSION};
 use crate::sandbox::Sandbox;
-use crate::settings::{ServeOptions, ServeSettings, WrongSettings};
+use crate::settings::{ServeOptions, ServeSettings, Settle, WrongSettings};
 use crate::signals::{Order, Orders};
 use crate::systemd::{self, Systemd};
 use crate::terminal::out_text;
@@ -122,7 +122,11 @@ impl Running {
         let wanted = self.options.clone().settle()?;
         self.sandbox.expect_readable(&wanted.sandbox(), "daemon")?;
         let filter = log::parse(&wanted.process.log)?;
+        let certificates = self.settings.etsi.as_ref().map(|etsi| etsi.listen.certificates()).transpose()?;
         let mut fixed = self.daemon.reload(wanted.daemon).await?;
+        if let Some(certificates) = certificates.flatten() {
+            self.daemon.replace_etsi_certificates(certificates);
+        }
         self.log_filter.change(filter)?;
         fixed.extend(self.settings.process.differences(&wanted.process));
         fixed.extend((self.settings.etsi != wanted.etsi).then_some("etsi"));

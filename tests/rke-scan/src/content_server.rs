@@ -36,8 +36,10 @@ pub(crate) enum Manners {
     HoldsBack,
     /// Says that it is busy, also to those that wait.
     IsBusy,
-    /// Leaves everything to the real one at this address.
+    /// Leaves everything to the real one at this address, and looks on.
     Relays(SocketAddr),
+    /// The same without looking on.
+    PassesOn(SocketAddr),
 }
 
 /// A client's first packet, and what the scanner knows about it.
@@ -81,6 +83,7 @@ async fn answer(mut stream: TcpStream, state: &Mutex<State>) -> Result<()> {
     };
     let (packet, manners) = (packet.as_slice(), lock(state).manners);
     match (FirstPacket::decode(packet)?, manners) {
+        (_, Manners::PassesOn(to)) => pass_on(stream, packet, to).await,
         (FirstPacket::Handshake { prologue, raw, message }, manners) => {
             let opening = note(state, prologue, raw, message)?;
             if let Manners::Relays(to) = manners {
@@ -94,11 +97,7 @@ async fn answer(mut stream: TcpStream, state: &Mutex<State>) -> Result<()> {
                 None => shake_hands(stream, &opening, state).await,
             }
         }
-        (_, Manners::Relays(to)) => {
-            let mut server = TcpStream::connect(to).await?;
-            server.write_all(packet).await?;
-            splice(&mut stream, &mut server).await
-        }
+        (_, Manners::Relays(to)) => pass_on(stream, packet, to).await,
         (FirstPacket::ShareCheck(check), _) => send(&mut stream, &check_shares(state, &check)?).await,
         (FirstPacket::Forget(forget), _) => send(&mut stream, &let_go(state, &forget)).await,
     }
@@ -128,7 +127,9 @@ async fn decide(state: &Mutex<State>, stream: &mut TcpStream, prologue: &Prologu
         match manners {
             Manners::IsBusy => return Some(Reason::Busy),
             Manners::HoldsBack => (),
-            Manners::Accepts | Manners::Relays(_) => return pretend(state, prologue),
+            Manners::Accepts | Manners::Relays(_) | Manners::PassesOn(_) => {
+                return pretend(state, prologue);
+            }
         }
         let mut next = [0];
         tokio::select! {
@@ -256,6 +257,13 @@ fn again(opening: &Opening<'_>, packet: &[u8]) -> Result<Initiator> {
     let (initiator, same) = Initiator::begin(&opening.prologue, &slot(opening.psk)?, key, DOMAIN)?;
     ensure!(same == packet, "the client's first packet is another one");
     Ok(initiator)
+}
+
+/// Passes everything on that comes with and after a packet.
+async fn pass_on(mut client: TcpStream, packet: &[u8], to: SocketAddr) -> Result<()> {
+    let mut server = TcpStream::connect(to).await?;
+    server.write_all(packet).await?;
+    splice(&mut client, &mut server).await
 }
 
 async fn splice(client: &mut TcpStream, server: &mut TcpStream) -> Result<()> {

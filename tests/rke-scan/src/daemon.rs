@@ -28,7 +28,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts `rke` with these arguments and this injected fault, if any.
+    /// Starts `rke` with these arguments and this injected fault, if any. It finds programs in `bin` of the folder first.
     pub(crate) fn start(
         program: &Path,
         arguments: &[String],
@@ -38,6 +38,8 @@ impl Program {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null());
         command.stderr(Stdio::piped()).env_remove("RKE_FAULT");
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{}:{path}", folder.join("bin").display()));
         if let Some(fault) = fault {
             command.env("RKE_FAULT", fault);
         }
@@ -152,9 +154,13 @@ impl Api {
         Ok(Self { address, token: Some(*text.first_chunk().context("no token")?) })
     }
 
+    pub(crate) fn address(self) -> SocketAddr {
+        self.address
+    }
+
     pub(crate) fn connect(self) -> Result<TcpStream> {
         let stream = TcpStream::connect(self.address).context("cannot reach the program")?;
-        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        stream.set_read_timeout(Some(Duration::from_secs(120)))?;
         Ok(stream)
     }
 

@@ -50,7 +50,7 @@ pub(crate) fn run_all(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
     let before = network.master(rke_proto::RaidaIndex::new(24).context("RAIDA 24")?);
     let (preloading, server_dir) = start_preloading(plan, &mut network)?;
     finish_preloading(preloading, &network, before)?;
-    let (server, address) = start_serving(plan, &network, &server_dir, "")?;
+    let (server, address) = start_serving(plan, &network, &server_dir, &[])?;
     network.set_manners(Manners::Relays(address));
     let readable = Plan { memory: Memory::Locked, ..*plan };
     let daemon = Subject::start_in(network, &readable, &["--exchange-timeout", "20"])?;

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::exports::export;
+use crate::needles::Secret;
 use crate::process::Scan;
 use crate::report::{Expected, Report};
 use crate::subject::{Plan, Subject, use_session};
@@ -50,6 +52,15 @@ pub(crate) fn run_all(plan: &Plan<'_>, report: &mut Report) -> Result<()> {
         check_receipt(&mut subject, fault, expected, report).context(fault)?;
         plan.runtime.block_on(subject.network.stop());
     }
+    for (fault, expected) in [("none", Expected::Nothing), ("keep-responses", Expected::Something)] {
+        let plan = &Plan { fault: Some(fault), ..*plan };
+        let mut subject = Subject::start(plan, &[]).context(fault)?;
+        for _ in 0..plan.repetitions {
+            let scan = after_export(&mut subject).context(fault)?;
+            report.add(plan, &format!("fault {fault}"), "handed", expected, &scan);
+        }
+        plan.runtime.block_on(subject.network.stop());
+    }
     let missed = LEFT_ON_STACKS.into_iter().filter(|what| !report.has_hit("fault keep-stack", what));
     for what in missed.collect::<Vec<_>>() {
         report.fail(format!("fault keep-stack: no {what}, which is left on a stack that is not wiped"));
@@ -75,6 +86,17 @@ fn after_delete(subject: &mut Subject, at: usize) -> Result<Scan> {
     subject.learn()?;
     subject.api.expect(&format!("session/delete?session_id={id}"))?;
     subject.scan()
+}
+
+/// While the session lives, so that only the exported key is looked for.
+fn after_export(subject: &mut Subject) -> Result<Scan> {
+    let wallet = subject.network.renew()?;
+    let id = subject.create(&wallet)?;
+    let exported = export(subject.api, &id)?;
+    subject.needles.add(Secret::ExportedKey, &exported);
+    let scan = subject.scan()?;
+    subject.api.expect(&format!("session/delete?session_id={id}"))?;
+    Ok(scan)
 }
 
 /// What the daemon finds in its own memory: stacks, which it wipes, or a copied key elsewhere, for which it aborts. A

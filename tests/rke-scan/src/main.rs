@@ -6,10 +6,12 @@ mod content_server;
 mod daemon;
 mod dump;
 mod everywhere;
+mod exports;
 mod fault_injection;
 mod files;
 mod forms;
 mod ghash;
+mod handed_over;
 mod handshakes;
 mod kem;
 mod lattice;
@@ -119,6 +121,7 @@ fn scan(command: Command, runtime: &Runtime, report: &mut Report) -> Result<()> 
                         Plan { program: &program, memory: kind, repetitions, from, fault: None, runtime };
                     scenario::run_all(&plan, report).with_context(|| kind.name())?;
                     nodes::run_all(&plan, report).with_context(|| kind.name())?;
+                    handed_over::run_all(&plan, report).with_context(|| kind.name())?;
                     everywhere::run_all(&plan, report).with_context(|| kind.name())?;
                     dump::run_all(&plan, report).with_context(|| kind.name())?;
                 }

@@ -15,8 +15,9 @@ use rke_secret::Secret;
 
 use crate::client::Client;
 use crate::daemon::{Api, Program};
+use crate::exports::{LABEL, export};
 use crate::ledger::Keeps;
-use crate::needles::{Needles, Source};
+use crate::needles::{Needles, Secret as Kind, Source};
 use crate::network::{CS_ID, DOMAIN, Network, random};
 use crate::process::{Scan, scan, scan_at_exit};
 use crate::report::{Expected, Report};
@@ -168,19 +169,20 @@ pub(crate) fn finish_preloading(program: Program, network: &Network, before: [u8
     Ok(())
 }
 
-/// Starts a Content Server with further `flags`.
+/// Starts a Content Server with further flags.
 pub(crate) fn start_serving(
     plan: &Plan<'_>,
     network: &Network,
     data_dir: &Path,
-    flags: &str,
+    flags: &[&str],
 ) -> Result<(Program, SocketAddr)> {
     let fixed = format!(
-        "content-server serve --cs-id {CS_ID} --domain {DOMAIN} --listen 127.0.0.1:0 --secret-memory {}{flags} --data-dir",
+        "content-server serve --cs-id {CS_ID} --domain {DOMAIN} --listen 127.0.0.1:0 --secret-memory {} --data-dir",
         plan.memory.name()
     );
     let mut arguments: Vec<String> = fixed.split(' ').map(str::to_owned).collect();
     arguments.push(data_dir.to_string_lossy().into_owned());
+    arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
     let mut program = Program::start(plan.program, &arguments, plan.fault, network.folder())?;
     let begin = format!("Content Server {CS_ID} listens on ");
     let address = program.wait_for_line(|line| line.strip_prefix(&begin)?.split(' ').next()?.parse().ok())?;
@@ -189,7 +191,8 @@ pub(crate) fn start_serving(
 
 /// A client opens sessions in every way, has one forgotten and lets one expire; then the server ends.
 fn serve(plan: &Plan<'_>, report: &mut Report, network: &Network, data_dir: &Path) -> Result<()> {
-    let flags = format!(" --key-lifetime {KEY_LIFETIME} --api 127.0.0.1:0");
+    let lifetime = KEY_LIFETIME.to_string();
+    let flags = ["--key-lifetime", &lifetime, "--api", "127.0.0.1:0", "--allow-export", LABEL];
     let (mut program, address) = start_serving(plan, network, data_dir, &flags)?;
     let client = Client { network, address };
     let application = application_of(&mut program, data_dir)?;
@@ -206,7 +209,7 @@ fn serve(plan: &Plan<'_>, report: &mut Report, network: &Network, data_dir: &Pat
 }
 
 /// The interface by which the application of a Content Server uses the keys of its sessions.
-fn application_of(program: &mut Program, data_dir: &Path) -> Result<Api> {
+pub(crate) fn application_of(program: &mut Program, data_dir: &Path) -> Result<Api> {
     let address = program.wait_for_line(|line| {
         let rest = line.strip_prefix("Its application can use the keys at ")?;
         rest.split(',').next()?.parse().ok()
@@ -232,6 +235,10 @@ async fn use_and_forget(
     let key_id = hex::encode(forgotten.session.key_id);
     use_session(application, &key_id, 30_000)?;
     let streams = [use_streams(application, &key_id, 100_000)?];
+    let exported = export(application, &key_id)?;
+    for needles in [&mut first, &mut all, &mut alive] {
+        needles.add(Kind::ExportedKey, &exported);
+    }
     network.add_needles_with(&mut first, &streams, Keeps::Nothing)?;
     network.add_needles_with(&mut all, &streams, Keeps::Nothing)?;
     let in_use = network.add_needles_with(&mut alive, &streams, Keeps::Nothing)?;

@@ -9,7 +9,9 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use rke_secret::trace::signal_thread;
 
+use crate::exports::export;
 use crate::handshakes::{cut_short, resumed, tunnelled, wait_for};
+use crate::needles::Secret;
 use crate::network::{Behaviour, random};
 use crate::process::{Scan, scan_at_exit, threads_of};
 use crate::report::{Expected, Report};
@@ -105,6 +107,7 @@ fn single(subject: &mut Subject, at: usize) -> Result<(Scan, Scan)> {
     let id = subject.create(&wallet)?;
     use_session(subject.api, &id, 30_000)?;
     let stream = use_streams(subject.api, &id, 100_000)?;
+    subject.needles.add(Secret::ExportedKey, &export(subject.api, &id)?);
     let living = subject.learn_with(&[stream])?;
     let before = subject.scan_living(&living.sessions)?;
     delete(subject.api, &id, at.is_multiple_of(8))?;

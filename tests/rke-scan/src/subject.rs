@@ -11,6 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rke_proto::cipher::hmac_sha256;
 
 use crate::daemon::{Api, Program, cache_master_key};
+use crate::exports::LABEL;
 use crate::ledger::{Keeps, Living};
 use crate::needles::{Needles, Secret, Source};
 use crate::network::{DOMAIN, Network};
@@ -105,7 +106,8 @@ impl Subject {
         let data_dir = network.folder().join(DATA_DIR);
         // A handshake waits for the Content Server while the daemon is stopped and scanned, however long that takes.
         let fixed = format!(
-            "serve --listen 127.0.0.1:0 --dns-server {} --secret-memory {} --max-sessions 64 --confirm-timeout 10",
+            "serve --listen 127.0.0.1:0 --dns-server {} --secret-memory {} --max-sessions 64 --confirm-timeout 10 \
+             --allow-export {LABEL}",
             network.dns(),
             plan.memory.name(),
         );

@@ -86,6 +86,7 @@ impl<'a> Writer<'a> {
             }
             Event::Start(Tag::CodeBlock(kind)) => self.code(&kind),
             Event::End(TagEnd::CodeBlock) => self.write("</code></pre>\n".to_owned()),
+            Event::Code(code) => self.code_in_a_line(code),
             event => self.events.push(event),
         }
         Ok(())
@@ -171,6 +172,25 @@ impl<'a> Writer<'a> {
         self.events.push(Event::Start(Tag::Table(Vec::new())));
     }
 
+    /// A browser breaks a line after a hyphen too. A single word of code stays whole, as the style sheet says; so does each word
+    /// of longer code, as far as it fits a line on a phone.
+    fn code_in_a_line(&mut self, code: CowStr<'a>) {
+        if code.len() <= LONGEST_WHOLE && !code.contains(' ') {
+            return self.events.push(Event::Code(code));
+        }
+        self.write("<code class=\"long\">".to_owned());
+        for word in code.split_inclusive(BETWEEN_WORDS) {
+            let (whole, after) = word.split_at(word.trim_end_matches(BETWEEN_WORDS).len());
+            let is_kept = whole.contains('-') && whole.len() <= LONGEST_WHOLE;
+            let (start, end) = if is_kept { ("<span>", "</span>") } else { ("", "") };
+            self.write(start.to_owned());
+            self.events.push(Event::Text(whole.to_owned().into()));
+            self.write(end.to_owned());
+            self.events.push(Event::Text(after.to_owned().into()));
+        }
+        self.write("</code>".to_owned());
+    }
+
     fn code(&mut self, kind: &CodeBlockKind<'_>) {
         let language = match kind {
             CodeBlockKind::Fenced(info) => info.split([' ', ',']).next().unwrap_or_default(),
@@ -181,6 +201,10 @@ impl<'a> Writer<'a> {
         self.write(format!("<pre tabindex=\"0\"><code{class}>"));
     }
 }
+
+/// The longest word of code that is never broken, and what stands between words of code.
+const LONGEST_WHOLE: usize = 36;
+const BETWEEN_WORDS: [char; 6] = [' ', '/', '=', ',', '?', '&'];
 
 /// Stands in place of what ends a link while a picture is one.
 const IN_PICTURE: &str = "a picture";

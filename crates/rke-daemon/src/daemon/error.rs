@@ -11,8 +11,8 @@ use rke_host::data_dir::DataDirError;
 use rke_host::directory::DirectoryError;
 
 use crate::http::gate::AdmissionError;
-use crate::http::wire::tls::TlsError;
 use crate::http::wire::unix_socket::UnixSocketError;
+use crate::tls::TlsError;
 
 /// Why the daemon cannot start.
 #[derive(Debug, thiserror::Error)]

@@ -30,13 +30,13 @@ use tokio::time::{sleep, timeout};
 
 pub use self::error::StartError;
 use self::reload::Sources;
-use crate::etsi::{EtsiListener, EtsiPeer, EtsiServer};
+use crate::etsi::{EtsiCertificates, EtsiListener, EtsiPeer, EtsiServer};
 use crate::http;
 use crate::http::gate::{Admission, Refusals};
 use crate::http::wire::server::{Door, serve};
-use crate::http::wire::tls::Acceptor;
 use crate::http::wire::unix_socket::{self, Guard};
 use crate::run_files::RunFiles;
+use crate::tls::Acceptor;
 use crate::token::Token;
 
 /// How long a stop waits for work that cannot be cancelled, such as file system calls, to release the data
@@ -66,6 +66,7 @@ pub struct Daemon {
     servers: JoinSet<()>,
     keepers: JoinSet<()>,
     etsi: Option<EtsiServer>,
+    etsi_peers: http::EtsiPeers,
     data_dir: Weak<DataDir>,
 }
 
@@ -142,8 +143,15 @@ impl Daemon {
         keepers.spawn(keep_awake(Arc::clone(&sessions)));
         let (stop, stopped) = watch::channel(false);
         let traffic = Arc::new(http::traffic());
+        let etsi_peers = http::EtsiPeers::default();
         let (shared, gate) = (Arc::clone(&sessions), Arc::clone(&admission));
-        let dispatcher = Arc::new(http::dispatcher(shared, gate, Arc::clone(&traffic), stopped.clone()));
+        let dispatcher = Arc::new(http::dispatcher(
+            shared,
+            gate,
+            Arc::clone(&traffic),
+            stopped.clone(),
+            Arc::clone(&etsi_peers),
+        ));
         give_up_rights();
         let serve_door =
             |door| serve(door, Arc::clone(&dispatcher), Arc::clone(&traffic), body_timeout, stopped.clone());
@@ -163,6 +171,7 @@ impl Daemon {
             servers,
             keepers,
             etsi,
+            etsi_peers,
             data_dir: in_use,
         })
     }
@@ -231,9 +240,16 @@ impl Daemon {
 
     /// Serves SAEs from now on: keys of sessions with the Content Servers of these peers.
     pub fn serve_etsi(&mut self, listener: EtsiListener, peers: &[EtsiPeer]) {
-        let (server, keeper) = EtsiServer::at_daemon(listener, &self.sessions, peers);
+        let (server, keeper) = EtsiServer::at_daemon(listener, &self.sessions, peers, &self.etsi_peers);
         self.keepers.spawn(keeper);
         self.etsi = Some(server);
+    }
+
+    /// Shows SAEs these certificates from now on.
+    pub fn replace_etsi_certificates(&self, certificates: EtsiCertificates) {
+        if let Some(etsi) = &self.etsi {
+            etsi.replace(certificates);
+        }
     }
 
     /// Returns if the sessions can still be reached; hangs if they cannot.

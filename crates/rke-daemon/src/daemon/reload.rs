@@ -14,7 +14,7 @@ use rustls::ServerConfig;
 
 use super::StartError;
 use crate::http::gate::{Admission, AdmissionRules};
-use crate::http::wire::tls::{self, Acceptor};
+use crate::tls::{Acceptor, Certificates};
 
 /// The parts of a running daemon that can change, and the addresses on which it listens.
 pub(crate) struct Parts<'a> {
@@ -46,7 +46,12 @@ impl Sources {
             directory,
             wallet_root: config.access.wallet_root.as_ref().map(open).transpose()?,
             admission: AdmissionRules::new(&config.access)?,
-            certificates: config.access.tls.as_ref().map(tls::load).transpose()?,
+            certificates: config
+                .access
+                .tls
+                .as_ref()
+                .map(|files| Certificates::from(files).load())
+                .transpose()?,
         })
     }
 }

@@ -2,7 +2,7 @@
 //! the other. `docs/etsi.md` describes it. No message passes between the two ends for a key: both derive it from a
 //! session that they share (`rke_proto::export::etsi`).
 //!
-//! `wire` has connections and TLS, `sae` says who asks, `request` what for, `answer` responds, from the sessions of an
+//! `wire` has connections, `sae` says who asks, `request` what for, `answer` responds, from the sessions of an
 //! [`End`]: those of a daemon (`daemon_end`, whose `peers` open them), or those of a Content Server (`server_end`).
 //! `delivered` remembers which keys have left.
 
@@ -14,19 +14,22 @@ mod refusal;
 mod request;
 mod sae;
 mod server_end;
-mod tls;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod wire;
 
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rke_engine::sessions::Sessions;
 use rke_host::session_keys::SessionKeys;
 use rke_proto::export::etsi::{EtsiKeyId, SaeId};
 use rke_proto::handshake::KeyId;
+use rustls::ServerConfig;
+use rustls::version::{TLS12, TLS13};
 use tokio::net::TcpListener;
 
 use self::daemon_end::DaemonEnd;
@@ -37,6 +40,8 @@ use self::server_end::ContentServerEnd;
 pub use self::server_end::EtsiClient;
 pub use self::wire::EtsiServer;
 use self::wire::Way;
+use crate::http::EtsiPeers;
+use crate::tls::{Acceptor, Certificates, TlsError, Uncertified};
 
 /// Where SAEs are served, and how they show who they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,8 +90,8 @@ pub enum EtsiStartError {
         source: io::Error,
     },
     /// TLS cannot be set up.
-    #[error("cannot serve TLS to SAEs: {0}; check --etsi-tls-cert, --etsi-tls-key and --etsi-tls-client-ca")]
-    Tls(String),
+    #[error("cannot serve SAEs: {0}")]
+    Tls(#[from] TlsError),
 }
 
 /// Listens for SAEs, who wait until they are served. The program gives up its rights in between.
@@ -94,6 +99,23 @@ pub struct EtsiListener {
     listener: TcpListener,
     address: SocketAddr,
     way: Way,
+}
+
+/// The certificates for TLS with SAEs, read from their files.
+pub struct EtsiCertificates(Arc<ServerConfig>);
+
+/// The standard allows TLS 1.2, and appliances use it. An SAE without a certificate is told that it needs one.
+impl<'a> From<&'a EtsiTlsFiles> for Certificates<'a> {
+    fn from(EtsiTlsFiles { certificate, key, client_ca }: &'a EtsiTlsFiles) -> Self {
+        Self {
+            certificate,
+            key,
+            client_ca: Some(client_ca.as_path()),
+            flags: "--etsi-tls",
+            versions: vec![&TLS13, &TLS12],
+            uncertified: Uncertified::Told,
+        }
+    }
 }
 
 impl EtsiListen {
@@ -105,13 +127,37 @@ impl EtsiListen {
         self.way().map(drop)
     }
 
+    /// Reads the certificates, if there are any, for [`EtsiServer::replace`].
+    ///
+    /// # Errors
+    /// [`EtsiStartError::Tls`].
+    pub fn certificates(&self) -> Result<Option<EtsiCertificates>, EtsiStartError> {
+        match &self.identity {
+            SaeIdentity::Only(_) => Ok(None),
+            SaeIdentity::Certificate(files) => Ok(Some(EtsiCertificates(Certificates::from(files).load()?))),
+        }
+    }
+
+    /// The files with the certificates.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let files = match &self.identity {
+            SaeIdentity::Only(_) => None,
+            SaeIdentity::Certificate(EtsiTlsFiles { certificate, key, client_ca }) => {
+                Some([certificate, key, client_ca])
+            }
+        };
+        files.into_iter().flatten().map(AsRef::as_ref)
+    }
+
     fn way(&self) -> Result<Way, EtsiStartError> {
         match &self.identity {
             SaeIdentity::Only(_) if !self.address.ip().is_loopback() => {
                 Err(EtsiStartError::Exposed(self.address))
             }
             SaeIdentity::Only(sae) => Ok(Way::Plain(sae.clone())),
-            SaeIdentity::Certificate(files) => Ok(Way::Tls(tls::load(files)?)),
+            SaeIdentity::Certificate(files) => {
+                Ok(Way::Tls(Arc::new(Acceptor::new(Certificates::from(files).load()?))))
+            }
         }
     }
 }
@@ -146,17 +192,28 @@ impl EtsiServer {
         Self::start(listener, end, Arc::default())
     }
 
-    /// Serves the SAEs of a daemon, from sessions with the Content Servers of these peers. The second value keeps the
-    /// sessions for as long as it is polled.
+    /// Serves the SAEs of a daemon, from sessions with the Content Servers of these peers, which are `shown` from then on.
+    /// The second value keeps the sessions for as long as it is polled.
     pub(crate) fn at_daemon(
         listener: EtsiListener,
         sessions: &Arc<Sessions>,
         peers: &[EtsiPeer],
+        shown: &EtsiPeers,
     ) -> (Self, impl Future<Output = ()> + Send + use<>) {
         let delivered = Arc::default();
         let peers = Arc::new(Peers::new(Arc::clone(sessions), Arc::clone(&delivered), peers));
+        let listed = Arc::clone(&peers);
+        // Set once, because a daemon serves SAEs once.
+        let _ = shown.set(Box::new(move || listed.rows()));
         let end = Arc::new(DaemonEnd::new(Arc::clone(sessions), Arc::clone(&peers)));
         (Self::start(listener, end, delivered), async move { peers.keep().await })
+    }
+
+    /// Uses these certificates for new connections, if it serves TLS.
+    pub fn replace(&self, certificates: EtsiCertificates) {
+        if let Some(acceptor) = &self.acceptor {
+            acceptor.replace(certificates.0);
+        }
     }
 }
 

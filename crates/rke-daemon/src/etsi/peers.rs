@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep};
 
 use super::delivered::{Delivered, MOST};
 use super::refusal::Refusal;
+use crate::http::EtsiPeerRow;
 
 /// The longest time for which new keys come from one session. The other end may have lost it, by a restart for example.
 const LONGEST_USE: Duration = Duration::from_secs(600);
@@ -99,6 +100,16 @@ impl Peers {
     pub(super) fn of(&self, sae: &SaeId) -> Result<&Link, Refusal> {
         let link = self.peers.get(sae).map(Arc::as_ref);
         link.ok_or_else(|| Refusal::unauthorized("this key server shares no keys with that SAE"))
+    }
+
+    /// All peers, by their ids.
+    pub(super) fn rows(&self) -> Vec<EtsiPeerRow> {
+        let row = |(sae, link): (&SaeId, &Arc<Link>)| EtsiPeerRow {
+            sae_id: sae.to_string(),
+            domain: link.domain.to_string(),
+            keys_ready: self.usable(link).map_or(0, |open| self.delivered.room(&open.key_id)),
+        };
+        self.peers.iter().map(row).collect()
     }
 
     /// The open session with this key.

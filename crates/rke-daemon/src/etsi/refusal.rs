@@ -48,6 +48,11 @@ impl Refusal {
         Self::new(status, message)
     }
 
+    /// The gate lets no such request in.
+    pub(super) fn gate((status, message): (StatusCode, String)) -> Self {
+        Self::new(status, message)
+    }
+
     /// 503: no keys at the moment.
     pub(crate) fn unavailable(message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message)

@@ -1,13 +1,13 @@
 //! Connections of SAEs: how they come in, who they are, and the time that they have.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, HeaderValue, ORIGIN, REFERER};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -18,12 +18,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 
 use super::answer::Answerer;
 use super::delivered::Delivered;
 use super::refusal::Refusal;
 use super::{End, EtsiListener, request, sae};
+use crate::http::gate::AdmissionRules;
+use crate::tls::Acceptor;
 
 /// The most connections at one time; more wait.
 const MOST_CONNECTIONS: usize = 256;
@@ -37,15 +38,12 @@ const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 /// The longest body: that of a request for as many keys as one may name is a tenth of it.
 const MOST_BODY: usize = 64 * 1024;
 
-/// Browsers send it with each request to this machine.
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-
 /// How SAEs come in.
 pub(super) enum Way {
     /// Over plain HTTP from this machine, all as this one.
     Plain(SaeId),
     /// Over TLS, each with a certificate.
-    Tls(TlsAcceptor),
+    Tls(Arc<Acceptor>),
 }
 
 /// Who sends the requests of a connection.
@@ -59,6 +57,7 @@ enum Caller {
 /// The running interface. It runs until [`EtsiServer::stop`].
 pub struct EtsiServer {
     address: SocketAddr,
+    pub(super) acceptor: Option<Arc<Acceptor>>,
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
 }
@@ -67,10 +66,14 @@ impl EtsiServer {
     /// Serves SAEs from the sessions of this end.
     pub(super) fn start<E: End>(listener: EtsiListener, end: Arc<E>, delivered: Arc<Delivered>) -> Self {
         let EtsiListener { listener, address, way } = listener;
+        let acceptor = match &way {
+            Way::Plain(_) => None,
+            Way::Tls(acceptor) => Some(Arc::clone(acceptor)),
+        };
         let (stop, stopped) = watch::channel(false);
         let answerer = Arc::new(Answerer::new(end, delivered));
         let server = tokio::spawn(serve(listener, Arc::new(way), answerer, stopped));
-        Self { address, stop, server }
+        Self { address, acceptor, stop, server }
     }
 
     /// The address.
@@ -130,10 +133,10 @@ async fn receive<E: End>(
     let _ = stream.set_nodelay(true);
     match way {
         Way::Plain(sae) => talk(stream, Caller::Local(sae.clone()), answerer, stop).await,
-        Way::Tls(acceptor) => match timeout(PATIENCE, acceptor.accept(stream)).await {
+        Way::Tls(acceptor) => match timeout(PATIENCE, acceptor.current().accept(stream)).await {
             Ok(Ok(stream)) => {
                 let certificates = stream.get_ref().1.peer_certificates();
-                let sae = certificates.and_then(|chain| chain.first()).and_then(sae::named_by);
+                let sae = certificates.and_then(|chain| sae::named_by(chain.first()?));
                 talk(stream, Caller::Certified(sae), answerer, stop).await;
             }
             Ok(Err(error)) => tracing::debug!(%error, "the TLS connection of an SAE was refused"),
@@ -221,26 +224,10 @@ impl Caller {
                 "an SAE shows who it is by a certificate with its ID as the common name",
             )),
             // Any page in a browser on this machine could send a request.
-            Self::Local(sae) => match is_from_page(request) || !is_for_loopback(request) {
-                false => Ok(sae),
-                true => Err(Refusal::unauthorized(
-                    "this interface is for programs on this machine, and not for pages",
-                )),
-            },
+            Self::Local(sae) => {
+                AdmissionRules::for_programs().judge(request).map_err(Refusal::gate)?;
+                Ok(sae)
+            }
         }
     }
-}
-
-fn is_from_page<B>(request: &Request<B>) -> bool {
-    [ORIGIN, REFERER, SEC_FETCH_SITE].iter().any(|name| request.headers().contains_key(name))
-}
-
-/// Whether the request's `Host` is this machine, by a name that no DNS server can point here.
-fn is_for_loopback<B>(request: &Request<B>) -> bool {
-    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-    let Some(authority) = host.and_then(|host| host.parse::<hyper::http::uri::Authority>().ok()) else {
-        return false;
-    };
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }

@@ -28,6 +28,8 @@ use rke_host::session_keys::SessionKeys;
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub(crate) use self::api::answer::EtsiPeerRow;
+pub(crate) use self::api::state::EtsiPeers;
 use self::api::state::{Api, Parts};
 use self::api::watched::Watched;
 use self::api::{Shared, health, metrics};
@@ -39,11 +41,12 @@ use self::telemetry::observe::{self, Observer};
 use self::telemetry::traffic::Traffic;
 
 /// The whole API for `sessions`, behind its gate, until `stopped`.
-pub fn dispatcher(
+pub(crate) fn dispatcher(
     sessions: Shared,
     admission: Arc<Admission>,
     traffic: Arc<Traffic>,
     stopped: watch::Receiver<bool>,
+    etsi_peers: EtsiPeers,
 ) -> Dispatcher {
     let observer = Arc::new(Observer::new(Arc::clone(&traffic)));
     let api = Api::new(Parts {
@@ -54,6 +57,7 @@ pub fn dispatcher(
             started: Timestamp::now(),
         },
         health: health::Sources { sessions: Arc::clone(&sessions), stopped },
+        etsi_peers,
     });
     let awake = from_fn_with_state(Arc::clone(&sessions), drop_after_sleep);
     let guarded =

@@ -1,4 +1,7 @@
+use serde_json::Value;
+
 use super::*;
+use crate::export::Export;
 
 fn command() -> Proposal {
     let purpose = Purpose::Command(Name::new("web-1@example.com").expect("a name"));
@@ -77,4 +80,77 @@ fn responses_and_receipts_come_back_from_their_bytes() {
     assert!(Response::decode(&[2]).is_err() && Response::decode(&[1, 1, 0xFF]).is_err());
     assert!(matches!(Response::decode(&[1, 2, b'x']), Err(DecodeError::TooShort { .. })));
     assert_eq!(Response::decode(&[0, 0]), Err(DecodeError::Leftover(1)));
+}
+
+/// The known answers, which `vectors/preshared.py` computes on its own.
+fn vectors() -> Value {
+    let text = include_str!("../../../../vectors/preshared.json");
+    serde_json::from_str(text).expect("the vectors are JSON")
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().expect(name)
+}
+
+fn bytes(value: &Value, name: &str) -> Vec<u8> {
+    hex::decode(text(value, name)).expect("hex")
+}
+
+fn array<const N: usize>(value: &Value, name: &str) -> [u8; N] {
+    bytes(value, name).try_into().expect("the right length")
+}
+
+fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+    value[name].as_array().expect(name)
+}
+
+fn purpose(case: &Value) -> Purpose {
+    if let Some(name) = case["name"].as_str() {
+        return Purpose::Command(Name::new(name).expect("a name"));
+    }
+    let address = |text: &Value| match text.as_str().expect("an address").parse().expect("an address") {
+        std::net::IpAddr::V4(address) => address.to_ipv6_mapped(),
+        std::net::IpAddr::V6(address) => address,
+    };
+    let addresses = list(case, "addresses").iter().map(address).collect();
+    Purpose::WireGuard(Tunnel { client: array(case, "client"), server: array(case, "server"), addresses })
+}
+
+#[test]
+fn messages_and_keys_are_those_of_the_vectors() {
+    let vectors = vectors();
+    for case in list(&vectors, "proposals") {
+        let every = case["every"].as_u64().and_then(|every| every.try_into().ok()).expect("seconds");
+        let proposal = Proposal { nonce: array(case, "nonce"), every, purpose: purpose(case) };
+        assert_eq!(hex::encode(proposal.to_bytes()), text(case, "bytes"));
+        assert_eq!(Proposal::decode(&bytes(case, "bytes")).as_ref(), Ok(&proposal));
+        assert_eq!(proposal.label(), text(case, "label"));
+        let context = proposal.context();
+        assert_eq!(hex::encode(&context), text(case, "context"));
+        let export = Export::new(proposal.label(), &context, KEY_LEN).expect("an export");
+        let key = export.derive(&array(&vectors, "export_key"), |key| hex::encode(key));
+        assert_eq!(key, text(case, "key"));
+    }
+    for case in list(&vectors, "responses") {
+        let reason = case["reason"].as_str();
+        let response = reason.map_or(Response::Set, |reason| Response::NotSet(reason.into()));
+        assert_eq!(hex::encode(response.to_bytes()), text(case, "bytes"));
+        assert_eq!(Response::decode(&bytes(case, "bytes")), Ok(response));
+    }
+    for case in list(&vectors, "receipts") {
+        let receipt = if case["set"] == true { Receipt::Set } else { Receipt::NotSet };
+        assert_eq!([receipt.to_byte()], *bytes(case, "bytes"));
+        assert_eq!(Receipt::decode(&bytes(case, "bytes")), Ok(receipt));
+    }
+}
+
+#[test]
+fn keys_imported_for_tls_are_those_of_the_vectors() {
+    for case in list(&vectors(), "tls") {
+        let kdf = if case["kdf"] == 1 { tls::Kdf::Sha256 } else { tls::Kdf::Sha384 };
+        let (name, mut out) = (Name::new(text(case, "name")).expect("a name"), [0; 48]);
+        tls::import(&array(case, "psk"), &name, kdf, &mut out);
+        assert_eq!(hex::encode(&out[..kdf.key_len()]), text(case, "key"), "{kdf:?}");
+        assert!(out[kdf.key_len()..].iter().all(|byte| *byte == 0), "{kdf:?}");
+    }
 }

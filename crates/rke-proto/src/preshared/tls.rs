@@ -64,24 +64,3 @@ fn label(name: &Name, kdf: Kdf) -> Vec<u8> {
     let len = (kdf.key_len() as u16).to_be_bytes();
     [&len[..], &[text.len() as u8], text, &[identity.len() as u8], &identity].concat()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Computed with Python's hmac and hashlib.
-    #[test]
-    fn a_key_is_imported_as_rfc_9258_says() {
-        let name = Name::new("web").expect("a name");
-        for (kdf, expected) in [(Kdf::Sha256, SHA256), (Kdf::Sha384, SHA384)] {
-            let mut out = [0; 48];
-            import(&[0x0B; KEY_LEN], &name, kdf, &mut out);
-            assert_eq!(hex::encode(&out[..kdf.key_len()]), expected, "{kdf:?}");
-            assert!(out[kdf.key_len()..].iter().all(|byte| *byte == 0), "{kdf:?}");
-        }
-    }
-
-    const SHA256: &str = "1d815de46a82c0a39c725c2766f5d0c9239fe5adc51b9277e86953f88e1f0aed";
-    const SHA384: &str =
-        "6cd2f2a0b59aa5460cea2bc7583228dd4e16f1410aa994391b055023e72e57b5126cb80d3e26d6337312df8aae8b038e";
-}

@@ -30,7 +30,7 @@ use self::ask::AskCommand;
 use self::coin::{CoinCommand, WalletCommand};
 use self::content_server::ContentServerCommand;
 use self::net::NetCommand;
-use self::psk::{PskOptions, WireGuardOptions};
+use self::psk::{ExportOptions, PskOptions, WireGuardOptions};
 use self::status::StatusOptions;
 use self::trust::TrustCommand;
 use crate::parse::{parse_cs_id, parse_session, parse_target};
@@ -152,6 +152,9 @@ pub(crate) enum RunCommand {
         #[command(subcommand)]
         command: ContentServerCommand,
     },
+    /// Print a key that comes from a session, for another program. The other end gets the same one.
+    #[command(after_help = examples::EXPORT)]
+    Export(Box<ExportOptions>),
     /// Give a program the same key as one at a domain's Content Server, once or again and again.
     #[command(after_help = examples::PSK)]
     Psk(PskOptions),

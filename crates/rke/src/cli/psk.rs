@@ -2,13 +2,18 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use clap::{Args, ValueEnum};
+use clap_complete::ArgValueCandidates;
+use rke_proto::export::KEY_LENS;
 use rke_proto::preshared::Name;
 use rke_raida::content_server::{Interface, PublicKey};
 
-use super::ask::DaemonOptions;
+use super::ask::{DaemonOptions, Output};
+use super::complete;
 use crate::key_format::KeyFormatChoice;
-use crate::parse::{parse_domain_for_daemon, parse_name};
+use crate::parse::{parse_domain_for_daemon, parse_name, parse_session};
 use crate::protection::Protection;
 
 /// Whose keys, and from which daemon.
@@ -62,4 +67,50 @@ pub(crate) struct WireGuardOptions {
     pub(crate) fail_closed: bool,
     #[command(flatten)]
     pub(crate) source: KeySource,
+}
+
+#[derive(Args)]
+pub(crate) struct ExportOptions {
+    /// The session's id, or enough of its beginning. At a Content Server, the id of its key.
+    #[arg(value_name = "SESSION", value_parser = parse_session, add = ArgValueCandidates::new(complete::sessions))]
+    pub(crate) session: String,
+    /// What the key is for. The daemon must allow it: --allow-export of `rke serve`.
+    #[arg(long, value_name = "LABEL")]
+    pub(crate) label: String,
+    /// What else the key is bound to, in Base64: the names of both peers, for example.
+    #[arg(long, value_name = "BASE64", default_value = "", hide_default_value = true, value_parser = parse_context)]
+    pub(crate) context: ExportContext,
+    /// Bytes of the key.
+    #[arg(long, value_name = "BYTES", default_value_t = 32, value_parser = parse_key_len)]
+    pub(crate) length: usize,
+    /// The form of the key on standard output.
+    #[arg(long, value_name = "FORMAT", default_value = "base64", conflicts_with = "json")]
+    pub(crate) format: ExportFormat,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) protection: Protection,
+}
+
+/// The form of an exported key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// A line of Base64.
+    Base64,
+    /// The bytes and nothing else.
+    Raw,
+}
+
+/// Any bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ExportContext(pub(crate) Vec<u8>);
+
+fn parse_context(text: &str) -> Result<ExportContext, &'static str> {
+    STANDARD.decode(text).map(ExportContext).map_err(|_| "it is not Base64")
+}
+
+fn parse_key_len(text: &str) -> Result<usize, String> {
+    let (min, max) = (KEY_LENS.start(), KEY_LENS.end());
+    let len = text.parse().ok().filter(|len| KEY_LENS.contains(len));
+    len.ok_or_else(|| format!("a key has {min} to {max} bytes"))
 }

@@ -12,9 +12,9 @@ use clap::{Arg, CommandFactory, Parser};
 use self::samples::Sample;
 use crate::cli::content_server::ContentServerCommand;
 use crate::cli::{Cli, Command, RunCommand};
-use crate::settings::ServeSettings;
 use crate::settings::content_server::ContentServerSettings;
 use crate::settings::raida::RaidaSettings;
+use crate::settings::{ServeSettings, Settle};
 
 /// The settings of a command that has a configuration file.
 enum Settled {

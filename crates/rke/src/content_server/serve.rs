@@ -10,9 +10,9 @@ use super::session_keys;
 use crate::launcher::application;
 use crate::log::{self, LogFilter};
 use crate::sandbox::Sandbox;
-use crate::settings::WrongSettings;
 use crate::settings::content_server::{ContentServerOptions, ContentServerSettings};
 use crate::settings::etsi::ServerEtsi;
+use crate::settings::{Settle, WrongSettings};
 use crate::signals::{Order, Orders};
 use crate::terminal::say;
 use crate::words::{counted, in_words};
@@ -46,7 +46,7 @@ pub(super) fn run(options: ContentServerOptions) -> Result<()> {
         if let Some(api) = &api {
             session_keys::tell_where(api);
         }
-        let running = Running { options, settings, sandbox, log_filter, server };
+        let running = Running { options, settings, sandbox, log_filter, server, etsi };
         let ended = tokio::select! {
             () = running.obey(&mut orders) => Ok(()),
             lost = running.server.wait_for_failure() => Err(lost.into()),
@@ -55,11 +55,12 @@ pub(super) fn run(options: ContentServerOptions) -> Result<()> {
         if let Some(api) = api {
             api.stop().await;
         }
+        let Running { server, etsi, .. } = running;
         if let Some(etsi) = etsi {
             etsi.stop().await;
         }
         monitor::stop(monitor).await;
-        running.server.stop().await;
+        server.stop().await;
         ended
     })
 }
@@ -123,6 +124,7 @@ struct Running {
     sandbox: Sandbox,
     log_filter: LogFilter,
     server: ContentServer,
+    etsi: Option<EtsiServer>,
 }
 
 impl Running {
@@ -155,7 +157,11 @@ impl Running {
         // Which files an application needs is not up to the settings that can change.
         self.sandbox.expect_readable(&wanted.sandbox(&Application::Echo), "Content Server")?;
         let filter = log::parse(&wanted.process.log)?;
+        let certificates = self.settings.etsi.as_ref().map(|etsi| etsi.listen.certificates()).transpose()?;
         self.log_filter.change(filter)?;
+        if let (Some(etsi), Some(certificates)) = (&self.etsi, certificates.flatten()) {
+            etsi.replace(certificates);
+        }
         for setting in self.settings.fixed(&wanted) {
             tracing::warn!(setting, "has changed; restart to apply it");
         }

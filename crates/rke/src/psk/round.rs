@@ -5,27 +5,22 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use rke_client::{Client, Stream, call};
 use rke_proto::DecodeError;
 use rke_proto::preshared::{KEY_LEN, NONCE_LEN, Name, Proposal, Purpose, Receipt, Response, Tunnel};
 use rke_raida::content_server::{Interface, KeyCommand, KeyCommandError, KeyTarget, PublicKey};
-use rke_secret::{Secret, SecretError, fill_random};
+use rke_secret::{Secret, fill_random};
 use tokio::io::{AsyncWriteExt, duplex};
 use tokio::time::timeout;
-use zeroize::Zeroizing;
 
 use super::wireguard;
 use crate::cli::psk::KeySource;
+use crate::key_response::KeyResponse;
 use crate::terminal::clean;
 use crate::tunnel::Supply;
 
 /// How long a renewal may take, with an exchange.
 const LIMIT: Duration = Duration::from_secs(30);
-
-/// Room for the daemon's response that holds a key.
-const RESPONSE_LEN: usize = 4096;
 
 /// Room for all messages of a client.
 const MESSAGES_LEN: usize = 1024;
@@ -45,15 +40,6 @@ pub(super) struct Renewal {
 pub(super) enum Subject {
     Named(Name),
     WireGuard { interface: Interface, own: PublicKey, peer: PublicKey },
-}
-
-/// Why a daemon's response holds no key.
-#[derive(Debug, thiserror::Error)]
-enum NoKey {
-    #[error("the daemon's response to an export holds no key")]
-    NotUnderstood,
-    #[error(transparent)]
-    Memory(#[from] SecretError),
 }
 
 impl Renewal {
@@ -131,24 +117,9 @@ impl Renewal {
     /// The key of this end.
     async fn export(&self, session: &str, proposal: &Proposal) -> Result<Secret<KEY_LEN>> {
         let call = call::export(session, proposal.label(), &proposal.context(), KEY_LEN);
-        let mut room = Zeroizing::new(vec![0; RESPONSE_LEN]);
-        let body = self.client.ask_in_place(&call, &mut room).await?;
-        Ok(Secret::try_fill(|key| {
-            let text = key_in(&room[body]).ok_or(NoKey::NotUnderstood)?;
-            match STANDARD.decode_slice(text, key) {
-                Ok(KEY_LEN) => Ok(()),
-                _ => Err(NoKey::NotUnderstood),
-            }
-        })?)
+        let response = KeyResponse::ask(&self.client, &call).await?;
+        Ok(Secret::try_fill(|key| response.read_key(key))?)
     }
-}
-
-/// The Base64 of the key in the daemon's JSON, which has no other `key`. A parser would copy it.
-fn key_in(json: &[u8]) -> Option<&[u8]> {
-    const NAME: &[u8] = b"\"key\":\"";
-    let from = json.windows(NAME.len()).position(|window| window == NAME)? + NAME.len();
-    let len = json[from..].iter().position(|byte| *byte == b'"')?;
-    Some(&json[from..][..len])
 }
 
 /// The Content Server's response.
@@ -167,20 +138,6 @@ async fn response(stream: &mut Stream) -> Result<Response> {
                     "the Content Server responds with something else; was it started with --wireguard or --psk-exec?",
                 );
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_key_is_found_in_the_daemons_json() {
-        let found = key_in(br#"{"command":"rke_export","success":true,"key":"AAAA","length":32}"#);
-        assert_eq!(found, Some(&b"AAAA"[..]));
-        for other in [&br#"{"success":true}"#[..], br#"{"key":"AAAA"#, b""] {
-            assert_eq!(key_in(other), None);
         }
     }
 }

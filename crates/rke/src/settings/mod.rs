@@ -5,8 +5,10 @@ pub(crate) mod access;
 pub(crate) mod content_server;
 mod directory;
 pub(crate) mod etsi;
+mod in_file;
 mod process;
 pub(crate) mod raida;
+mod settle;
 mod trust;
 
 use std::net::SocketAddr;
@@ -21,20 +23,22 @@ use rke_engine::model::usage::{MAX_BYTES, MAX_MESSAGES, UsageLimits};
 use rke_engine::settings::listen::Listen;
 use rke_engine::settings::{Config, Confirm, FastPath, OnSuspend};
 use rke_host::exports::ExportLabels;
-use serde::de::{DeserializeOwned, Error as _};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 pub(crate) use self::process::LogFormat;
+pub(crate) use self::settle::{Settle, WrongSettings, read_file};
 
 use self::access::{AccessOptions, TlsOptions};
 use self::directory::DirectoryOptions;
 use self::etsi::{DaemonEtsi, EtsiOptions};
+use self::in_file::one_or_several;
 use self::process::{ProcessOptions, ProcessSettings};
+use self::settle::first_given;
 use self::trust::TrustOptions;
 use crate::parse::{parse_address, parse_domain};
 use crate::sandbox::{Sandbox, files_of_daemon};
 use crate::switch::{Switch, switch_in_file};
-use crate::words::in_words;
 
 /// The system's database of groups.
 const GROUPS: &str = "/etc/group";
@@ -56,7 +60,7 @@ pub(crate) struct ServeOptions {
     pub(crate) check_config: bool,
     /// Where the HTTP API listens: IP:PORT, or localhost:PORT for 127.0.0.1 and ::1 [default: localhost:8080]. Repeatable.
     #[arg(long, value_name = "ADDR", env = "RKE_LISTEN", value_delimiter = ',')]
-    #[serde(default, deserialize_with = "one_or_several")]
+    #[serde(default, deserialize_with = "listens")]
     listen: Vec<Listen>,
     /// Where to keep the sealed key cache [default: rke in the XDG data folder].
     #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]
@@ -159,7 +163,7 @@ pub(crate) struct ServeOptions {
         env = "RKE_ETSI_PEER",
         value_delimiter = ';'
     )]
-    #[serde(alias = "etsi_peer", default, deserialize_with = "etsi::one_or_several")]
+    #[serde(alias = "etsi_peer", default, deserialize_with = "one_or_several")]
     etsi_peer: Vec<String>,
     #[command(flatten)]
     #[serde(flatten)]
@@ -197,39 +201,13 @@ pub(crate) struct ServeSettings {
     read_again: Vec<PathBuf>,
 }
 
-/// The daemon cannot run with these settings.
-#[derive(Debug, thiserror::Error)]
-#[error("{}", in_words(.0))]
-pub(crate) struct WrongSettings(pub(crate) anyhow::Error);
+impl Settle for ServeOptions {
+    type Settings = ServeSettings;
 
-impl ServeOptions {
-    /// The settings that result from these options, the environment and the file.
-    ///
-    /// # Errors
-    /// [`WrongSettings`].
-    pub(crate) fn settle(self) -> Result<ServeSettings, WrongSettings> {
-        self.fill().map_err(WrongSettings)
+    fn file(&self) -> Option<&Path> {
+        self.config.as_deref()
     }
 
-    /// Fills in the settings that flags and environment left open: from the file, then from the defaults.
-    fn fill(self) -> Result<ServeSettings> {
-        let file = read_if_named(self.config.as_deref())?;
-        let mut options = self.or(file);
-        let data_dir = match options.data_dir.take() {
-            Some(path) => path,
-            None => default_data_dir()?,
-        };
-        let groups = options.access.has_a_named_group();
-        let read_again = options.config.take().into_iter().chain(groups.then(|| GROUPS.into())).collect();
-        let mut process = std::mem::take(&mut options.process).settle();
-        let etsi = options.etsi.clone().of_daemon(&options.etsi_peer)?;
-        let mut daemon = options.daemon(data_dir)?;
-        daemon.fixed.audit_log = process.audit_log.take();
-        daemon.check()?;
-        Ok(ServeSettings { daemon, process, etsi, read_again })
-    }
-
-    /// Takes from the file what flags and environment left open.
     fn or(self, file: Self) -> Self {
         Self {
             config: self.config,
@@ -264,6 +242,23 @@ impl ServeOptions {
         }
     }
 
+    fn with_defaults(mut self) -> Result<ServeSettings> {
+        let data_dir = match self.data_dir.take() {
+            Some(path) => path,
+            None => default_data_dir()?,
+        };
+        let groups = self.access.has_a_named_group();
+        let read_again = self.config.take().into_iter().chain(groups.then(|| GROUPS.into())).collect();
+        let mut process = std::mem::take(&mut self.process).settle();
+        let etsi = self.etsi.clone().of_daemon(&self.etsi_peer)?;
+        let mut daemon = self.daemon(data_dir)?;
+        daemon.fixed.audit_log = process.audit_log.take();
+        daemon.check()?;
+        Ok(ServeSettings { daemon, process, etsi, read_again })
+    }
+}
+
+impl ServeOptions {
     /// The daemon's settings, with defaults for everything still open.
     fn daemon(self, data_dir: PathBuf) -> Result<Config> {
         let mut config = Config::new(data_dir);
@@ -306,7 +301,8 @@ impl ServeOptions {
 impl ServeSettings {
     /// The rights that the daemon keeps.
     pub(crate) fn sandbox(&self) -> Sandbox {
-        let read_again = self.read_again.iter().map(AsRef::as_ref);
+        let certificates = self.etsi.iter().flat_map(|etsi| etsi.listen.files());
+        let read_again = self.read_again.iter().map(AsRef::as_ref).chain(certificates);
         Sandbox::new(self.process.sandbox, files_of_daemon(&self.daemon, read_again))
     }
 }
@@ -330,18 +326,6 @@ fn export_labels(patterns: Vec<String>) -> Result<ExportLabels> {
     }
 }
 
-/// Reads settings from a file.
-pub(crate) fn read_file<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("the configuration file {} is wrong", path.display()))
-}
-
-/// Reads options from the configuration file, if one is named.
-fn read_if_named<T: DeserializeOwned + Default>(path: Option<&Path>) -> Result<T> {
-    path.map_or_else(|| Ok(T::default()), read_file)
-}
-
 /// The data folder, unless a flag names another.
 pub(crate) fn default_data_dir() -> Result<PathBuf> {
     let folders = etcetera::choose_base_strategy();
@@ -349,24 +333,9 @@ pub(crate) fn default_data_dir() -> Result<PathBuf> {
     Ok(folders.data_dir().join("rke"))
 }
 
-/// The first list that is not empty.
-pub(crate) fn first_given<T, const N: usize>(lists: [Vec<T>; N]) -> Vec<T> {
-    lists.into_iter().find(|list| !list.is_empty()).unwrap_or_default()
-}
-
 /// Reads the addresses to listen on, as one text or as a list.
-fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Listen>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Given {
-        One(String),
-        Several(Vec<String>),
-    }
-    let texts = match Given::deserialize(deserializer)? {
-        Given::One(text) => vec![text],
-        Given::Several(texts) => texts,
-    };
-    texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
+fn listens<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Listen>, D::Error> {
+    one_or_several(deserializer)?.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
 }
 
 #[cfg(test)]

@@ -23,6 +23,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How long the end of the program waits for a session that is being opened. The daemon opens it in any case.
 const OPENING_LIMIT: Duration = Duration::from_secs(10);
 
+/// Why the program has not ended yet.
+const WAITING: &str = "Waiting for the session that is being opened, to end it.";
+
 /// Warning for a session of which a cut looks like an end.
 const NO_END: &str =
     "WEAK: this tunnel has no authenticated end: a connection that is cut looks like the end of the data.";
@@ -181,10 +184,11 @@ impl Supply {
     /// Ends the sessions that it has opened.
     pub(crate) async fn end(&self) {
         let mut held = self.held.lock().await;
-        if let Some(opening) = held.opening.take()
-            && let Ok(Ok(Ok(created))) = timeout(OPENING_LIMIT, opening).await
-        {
-            held.own.push(created.session_id.as_str().to_owned());
+        if let Some(opening) = held.opening.take() {
+            say(WAITING);
+            if let Ok(Ok(Ok(created))) = timeout(OPENING_LIMIT, opening).await {
+                held.own.push(created.session_id.as_str().to_owned());
+            }
         }
         for id in std::mem::take(&mut held.own) {
             let end = call::delete(&id, CachedKey::Keep, Receipt::None, OtherEnd::Background);

@@ -168,6 +168,20 @@ impl Browser {
         }
     }
 
+    /// The words of these elements that lines break. `word` is a regular expression of JavaScript.
+    pub(crate) fn broken_words(&mut self, elements: &str, word: &str) -> Value {
+        self.evaluate(&format!(
+            "{{ const range = document.createRange(); const broken = []; \
+             for (const element of document.querySelectorAll('{elements}')) {{ \
+               const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT); \
+               while (walker.nextNode()) for (const {{ 0: word, index }} of walker.currentNode.data.matchAll(/{word}/g)) {{ \
+                 range.setStart(walker.currentNode, index); range.setEnd(walker.currentNode, index + word.length); \
+                 const pieces = [...range.getClientRects()].filter(({{ width }}) => width > 0); \
+                 if (new Set(pieces.map(({{ top }}) => Math.round(top))).size > 1) broken.push(word); }} }} \
+             broken }}"
+        ))
+    }
+
     /// The visible text of the first element that matches a selector.
     pub(crate) fn text(&mut self, selector: &str) -> String {
         let text = self.evaluate(&format!("document.querySelector({}).innerText", json!(selector)));

@@ -4,13 +4,12 @@ use std::io;
 use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use rke_client::{Client, Error, Event, KeyChoice, State, call};
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
 use crate::dev::Dev;
-use crate::support::DOMAIN;
+use crate::support::{DOMAIN, PATIENCE};
 
 #[path = "../../../rke-client/examples/session.rs"]
 #[expect(dead_code, unreachable_pub, reason = "it is a program of its own, too")]
@@ -97,7 +96,7 @@ async fn the_steps_of_an_exchange_are_followed() {
     let session = client.open_session(DOMAIN, &dev.wallet, KeyChoice::Fresh).await.expect("a session");
     let mut answered = 0;
     while answered < 13 {
-        let event = tokio::time::timeout(Duration::from_secs(20), events.next()).await.expect("in time");
+        let event = tokio::time::timeout(PATIENCE, events.next()).await.expect("in time");
         match event.expect("an event") {
             Some(Event::Exchange(step)) if step.state == State::Answered => {
                 assert!(step.domain == DOMAIN && step.raida < 25 && step.ms.is_some());

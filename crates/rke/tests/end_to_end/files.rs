@@ -8,6 +8,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::dev::Dev;
+use crate::support::PATIENCE;
 
 const LEN: usize = 3_000_000;
 
@@ -209,7 +210,7 @@ fn one_that_is_killed_in_the_middle_leaves_nothing_and_the_old_file() {
         let line = io.lines().find_map(|line| line.strip_prefix("wchar: ")).expect("a count");
         line.parse::<usize>().expect("a number")
     };
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     // Wait until the data has passed through the daemon and back to the file.
     while written() < LEN * 3 / 2 {
         assert!(Instant::now() < deadline, "it writes nothing");

@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use ctr::cipher::{KeyIvInit, StreamCipher};
 use hmac::{Hmac, KeyInit, Mac};
@@ -22,7 +22,7 @@ use rke_raida::network::LocalNetwork;
 use sha2::{Digest, Sha256};
 
 use crate::records::Detour;
-use crate::support::{DOMAIN, network};
+use crate::support::{DOMAIN, PATIENCE, network};
 use crate::wire::post;
 
 const CS_ID: &str = "CONTENT-SERVER01";
@@ -130,7 +130,7 @@ impl Client {
         let length = u16::try_from(body.len() + 32 + 2).expect("a short body").to_be_bytes();
         let request = [&start[..], &[4], &length, &self.coin, &nonce, &body, &tag, &[0x3E, 0x3E]].concat();
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         socket.send_to(&request, self.raidas[raida]).expect("sent");
         let mut response = [0; 256];
         let length = socket.recv(&mut response).expect("a response");
@@ -156,7 +156,7 @@ impl Client {
         let mut payload = [&self.coin[..], &[0, 0], &SESSION, &[0; 100]].concat();
         payload.resize(length - 32, 0);
         let mut stream = TcpStream::connect(server).expect("connected");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.write_all(&packet(&key, key_id, nonce, &payload, handshake)).expect("sent");
         let (header, answer) = read_packet(&mut stream).expect("an answer");
         let (answer, _) = opened(&key, &header, answer);

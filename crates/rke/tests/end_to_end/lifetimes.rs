@@ -221,6 +221,16 @@ async fn a_signal_drops_all_sessions_keys_and_exchanges() {
     drop(sockets);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_has_arrived_gives_the_exchange_its_own_time() {
+    let mut real = Real::start(&["--body-timeout", "1", "--exchange-timeout", "3"]).await;
+    let sockets = silent_nodes(&mut real).await;
+    let body = json!({"domain": DOMAIN, "wallet_path": real.network.wallet()});
+    let created = post_json(real.address, "session", &body).await;
+    assert_eq!(created.status, 503, "{}", String::from_utf8_lossy(&created.body));
+    drop(sockets);
+}
+
 /// Replaces all nodes by sockets that never respond.
 pub(crate) async fn silent_nodes(real: &mut Real) -> Vec<UdpSocket> {
     let (addresses, mut sockets) = (real.network.node_addresses().to_vec(), Vec::new());

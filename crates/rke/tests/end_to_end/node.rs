@@ -24,7 +24,7 @@ use rke_raida::split::split;
 use rke_secret::{Secret, fill_random};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{DOMAIN, again_blocking, network};
+use crate::support::{DOMAIN, PATIENCE, again_blocking, network};
 
 const FIRST: CoinId = CoinId { denomination: 0, serial: 7 };
 const SECOND: CoinId = CoinId { denomination: 0, serial: 8 };
@@ -102,7 +102,7 @@ impl RealNode {
     }
 
     fn wait_for(&self, from: usize, is_there: impl Fn(&str) -> bool) -> String {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let log = self.log()[from..].to_owned();
             if is_there(&log) {
@@ -143,7 +143,7 @@ fn mint_coin(folder: &Path, coin: CoinId) {
 
 fn socket(own: &str) -> UdpSocket {
     let socket = UdpSocket::bind((own.parse::<IpAddr>().expect("an address"), 0)).expect("a socket");
-    socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     socket
 }
 

@@ -165,6 +165,43 @@ async fn each_request_has_an_id_of_its_own_that_its_lines_carry() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_stalls_is_answered_under_the_id_of_its_request() {
+    let real = Real::start(&["--body-timeout", "1"]).await;
+    let id = real.create_id();
+    let of_session = format!("x-rke-session: {id}\r\ncontent-length: 100\r\n\r\n");
+    let chunked = "transfer-encoding: chunked\r\n\r\n";
+    // A body of JSON, one of data, one of data that is never looked at, and one that should not exist.
+    for (method, route, rest) in [
+        ("POST", "/api/rke/encrypt", format!("content-type: application/json\r\n{of_session}{{")),
+        ("POST", "/api/rke/open", format!("{of_session}RKESEAL")),
+        ("POST", "/api/rke/seal", "content-length: 100\r\n\r\n".to_owned()),
+        ("DELETE", "/api/rke/session/{id}", chunked.to_owned()),
+    ] {
+        let path = route.replace("{id}", &id);
+        let page = format!("origin: http://localhost:{}", real.port());
+        let answer = real.send(format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n{page}\r\n{rest}"));
+        assert_eq!((answer.status, answer.header("connection")), (408, Some("close")), "{answer:?}");
+        let request = answer.header("x-request-id").expect("an id");
+        until("it is noted", || real.log().contains(request));
+        let log = real.log();
+        let mut lines = log.lines().filter(|line| line.contains(request)).map(|line| {
+            let line: Value = serde_json::from_str(line).expect("JSON");
+            line["fields"].clone()
+        });
+        let fields = lines.next().expect("a line");
+        assert_eq!(
+            (&fields["message"], &fields["status"], &fields["route"]),
+            (&"answered".into(), &408.into(), &route.into())
+        );
+        assert!(lines.next().is_none(), "{log}");
+        let labels = [("route", route), ("method", method), ("status", "4xx")];
+        assert_eq!(Metrics::read(&real.get("/metrics")).value("rke_http_requests_total", &labels), 1.0);
+    }
+    assert!(!real.log().contains("abandoned"), "{}", real.log());
+    assert!(real.lives(&id));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_whose_client_breaks_the_connection_is_noted_too() {
     let mut real = Real::start(&[]).await;
     let silent = silent_nodes(&mut real).await;

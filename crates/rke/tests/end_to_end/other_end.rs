@@ -3,7 +3,7 @@
 use std::io::Cursor;
 use std::net::SocketAddr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -84,6 +84,11 @@ impl Ends {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.other_end.address().expect("an address")
+    }
+
+    /// The file with the token.
+    pub(crate) fn token_file(&self) -> PathBuf {
+        self.other_end.token_file().expect("a token").into()
     }
 
     pub(crate) async fn stop(self) {

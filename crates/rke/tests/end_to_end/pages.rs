@@ -4,14 +4,13 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use rke_engine::settings::access::NullOrigin;
 use serde_json::{Value, json};
 
 use crate::browser::site;
 use crate::chromium::Browser;
-use crate::support::{Answer, Stage, again, raw};
+use crate::support::{Answer, PATIENCE, Stage, again, raw};
 
 /// A client, identified by these headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -222,7 +221,7 @@ struct Listener(BufReader<TcpStream>);
 impl Listener {
     fn new(asker: Asker, daemon: SocketAddr) -> Self {
         let mut stream = TcpStream::connect(daemon).expect("connected");
-        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         write!(stream, "{}\r\n", asker.head("GET", "/api/rke/events")).expect("sent");
         let mut listener = Self(BufReader::new(stream));
         assert_eq!(

@@ -320,6 +320,7 @@ What is going on:
   audit           Check an audit log of a daemon, a RAIDA node or a Content Server
 
 Keys for other programs:
+  export          Print a key that comes from a session, for another program. The other end gets the same one
   psk             Give a program the same key as one at a domain's Content Server, once or again and again
   wireguard       Renew the pre-shared key of a WireGuard tunnel to a domain's Content Server
 

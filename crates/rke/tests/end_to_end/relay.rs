@@ -80,8 +80,8 @@ pub(crate) struct Relays {
     pub(crate) addresses: Vec<SocketAddr>,
     faults: Arc<Mutex<Vec<Fault>>>,
     envelopes: Envelopes,
-    /// Sockets that are connected to themselves: the system refuses the datagrams of all others.
-    nobody: Vec<UdpSocket>,
+    /// Ports at which nobody listens.
+    closed: Vec<SocketAddr>,
 }
 
 /// The envelope types of all requests.
@@ -90,21 +90,27 @@ type Envelopes = Arc<Mutex<BTreeSet<u8>>>;
 impl Relays {
     pub(crate) async fn start(nodes: &[SocketAddr], faults: Vec<Fault>, seed: u64) -> Self {
         let (faults, envelopes) = (Arc::new(Mutex::new(faults)), Envelopes::default());
-        let (mut addresses, mut nobody) = (Vec::new(), Vec::new());
+        let (mut addresses, mut closed) = (Vec::new(), Vec::new());
         for (at, node) in nodes.iter().enumerate() {
             let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await.expect("a socket"));
             addresses.push(socket.local_addr().expect("an address"));
-            let free = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
-            free.connect(free.local_addr().expect("an address")).await.expect("connected");
-            nobody.push(free);
+            // Connected to itself: the system refuses the datagrams of all others.
+            let nobody = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+            closed.push(nobody.local_addr().expect("an address"));
+            nobody.connect(closed[at]).await.expect("connected");
             let fault = {
                 let faults = Arc::clone(&faults);
                 move || faults.lock().expect("unpoisoned")[at]
             };
             let dice = Dice(seed ^ (at as u64) << 32 | 1);
-            tokio::spawn(relay(socket, *node, fault, Arc::clone(&envelopes), dice));
+            let relay = relay(socket, *node, fault, Arc::clone(&envelopes), dice);
+            tokio::spawn(async move {
+                // Another program could take a port that is free, and listen there.
+                let _taken = nobody;
+                relay.await
+            });
         }
-        Self { addresses, faults, envelopes, nobody }
+        Self { addresses, faults, envelopes, closed }
     }
 
     /// The envelope types of the requests so far, including lost requests.
@@ -120,9 +126,8 @@ impl Relays {
     /// The endpoints for the daemon's records: a closed port for each RAIDA that refuses connections.
     pub(crate) fn endpoints(&self) -> Vec<SocketAddr> {
         let faults = self.faults.lock().expect("unpoisoned");
-        let nobody = self.nobody.iter().map(|socket| socket.local_addr().expect("an address"));
-        let all = self.addresses.iter().zip(nobody).zip(faults.iter());
-        all.map(|((relay, nobody), fault)| if *fault == Fault::Refusing { nobody } else { *relay }).collect()
+        let all = self.addresses.iter().zip(&self.closed).zip(faults.iter());
+        all.map(|((relay, closed), fault)| if *fault == Fault::Refusing { *closed } else { *relay }).collect()
     }
 }
 

@@ -7,11 +7,10 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::get;
+use crate::support::{PATIENCE, get};
 
 /// A daemon that is started as systemd starts one. Dropping it kills it.
 struct Service(Child);
@@ -51,7 +50,7 @@ async fn takes_over_sockets_and_says_that_it_is_ready_alive_and_stopping() {
     let unix = UnixListener::bind(&unix_path).expect("a unix socket");
     let notify_path = dir.path().join("notify");
     let notify = UnixDatagram::bind(&notify_path).expect("a socket");
-    notify.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    notify.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     // A client that connects before the daemon is running waits for it.
     let early = tokio::spawn(get(address, "/api/rke/status"));
     let mut service = Service::start(dir.path(), tcp, unix, &notify_path);

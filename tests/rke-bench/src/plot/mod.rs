@@ -4,14 +4,33 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow};
 use plotters::prelude::{
-    BLACK, BLUE, ChartBuilder, GREEN, IntoDrawingArea, IntoLogRange, LineSeries, MAGENTA, PathElement, RED,
-    RGBColor, SVGBackend, SeriesLabelPosition, TRANSPARENT, WHITE,
+    BLACK, BLUE, ChartBuilder, Color, GREEN, IntoDrawingArea, IntoLogRange, LineSeries, MAGENTA, PathElement,
+    RED, RGBColor, SVGBackend, SeriesLabelPosition, TRANSPARENT, WHITE,
 };
 
 use crate::report::Figure;
 
 const SIZE: (u32, u32) = (760, 420);
 const COLOURS: [RGBColor; 4] = [BLUE, RED, GREEN, MAGENTA];
+const FONT: (&str, u32) = ("sans-serif", 16);
+
+/// The title of the picture and its colours, light and dark, which are those of the other drawings. They take the place of the
+/// colours that it is drawn in.
+const STYLE: &str = r##"<title id="title">What a request costs with 16 to 1,000,000 sessions</title>
+<style>
+  :root { --bg: #ffffff; --ink: #1f2328; --first: #0b6bcb; --second: #b42318; --third: #0b6b5c; --fourth: #9a5b00; }
+  @media (prefers-color-scheme: dark) {
+    :root { --bg: #0d1117; --ink: #e6edf3; --first: #58a6ff; --second: #ff7b72; --third: #4fcab4; --fourth: #e3a33c; }
+  }
+  text { font-family: system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; }
+  [fill="#FFFFFF"] { fill: var(--bg); }
+  [fill="#000000"] { fill: var(--ink); } [stroke="#000000"] { stroke: var(--ink); }
+  [fill="#0000FF"] { fill: var(--first); } [stroke="#0000FF"] { stroke: var(--first); }
+  [fill="#FF0000"] { fill: var(--second); } [stroke="#FF0000"] { stroke: var(--second); }
+  [fill="#00FF00"] { fill: var(--third); } [stroke="#00FF00"] { stroke: var(--third); }
+  [fill="#FF00FF"] { fill: var(--fourth); } [stroke="#FF00FF"] { stroke: var(--fourth); }
+</style>
+"##;
 
 /// The cost of one operation: numbers of sessions, and the cost relative to that with the fewest.
 struct Line {
@@ -38,19 +57,30 @@ pub(crate) fn draw(path: &Path, rows: &[Figure]) -> Result<()> {
             .map_err(failed)?;
         let mut mesh = chart.configure_mesh();
         let mesh = mesh.x_desc("sessions").y_desc("cost, as times that with 16 sessions");
-        let mesh = mesh.light_line_style(TRANSPARENT).x_label_formatter(&|sessions| format!("{sessions:.0}"));
-        mesh.draw().map_err(failed)?;
+        let mesh = mesh.light_line_style(TRANSPARENT).x_label_formatter(&|sessions| grouped(*sessions));
+        mesh.label_style(FONT).axis_desc_style(FONT).draw().map_err(failed)?;
         for (line, colour) in lines.iter().zip(COLOURS) {
+            let colour = colour.filled().stroke_width(2);
             let series = LineSeries::new(line.points.iter().copied(), colour).point_size(3);
             let drawn = chart.draw_series(series).map_err(failed)?;
             drawn.label(line.name).legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour));
         }
         let mut legend = chart.configure_series_labels();
-        let legend = legend.position(SeriesLabelPosition::UpperLeft).border_style(BLACK);
+        let legend = legend.position(SeriesLabelPosition::UpperLeft).border_style(BLACK).label_font(FONT);
         legend.background_style(WHITE).draw().map_err(failed)?;
         area.present().map_err(failed)?;
     }
+    let picture = picture.replacen('>', &format!(" role=\"img\" aria-labelledby=\"title\">\n{STYLE}"), 1);
     Ok(std::fs::write(path, picture)?)
+}
+
+/// A number of sessions, such as 1,000,000.
+fn grouped(sessions: f64) -> String {
+    let digits = format!("{sessions:.0}");
+    let first = (digits.len() - 1) % 3 + 1;
+    let (head, tail) = digits.split_at(first);
+    let groups = (0..tail.len()).step_by(3).map(|at| &tail[at..at + 3]);
+    std::iter::once(head).chain(groups).collect::<Vec<_>>().join(",")
 }
 
 fn lines(rows: &[Figure]) -> Vec<Line> {

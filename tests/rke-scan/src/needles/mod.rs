@@ -7,6 +7,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use sha2::block_api::compress256;
 
 pub(crate) use self::secret::Secret;
@@ -38,6 +40,8 @@ pub(crate) enum Form {
     Schedule,
     DecryptionSchedule,
     Hex,
+    /// As it is in responses, and as commands get it.
+    Base64,
     /// A polynomial of ML-KEM, two bytes for each coefficient.
     Coefficients,
     /// A number modulo 2^255 - 19, in words of 51 bits.
@@ -141,6 +145,9 @@ impl Needles {
         }
         if secret.is_told() {
             self.add_hex(secret, bytes);
+        }
+        if secret.leaves() {
+            self.add_long_windows(Label(secret, Form::Base64), STANDARD.encode(bytes).as_bytes());
         }
         plain
     }

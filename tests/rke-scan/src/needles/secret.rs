@@ -35,6 +35,8 @@ pub(crate) enum Secret {
     CtrKey,
     SealKey,
     ExportKey,
+    /// One that has left the program.
+    ExportedKey,
     MasterSecret,
     CacheMasterKey,
     AuditKey,
@@ -60,8 +62,8 @@ impl Secret {
 
     pub(super) fn is_hmac_key(self) -> bool {
         use Secret::{
-            AuditKey, CacheMasterKey, ChainingKey, EnvelopeKey, ExchangeKey, MasterSecret, Psk, Resumption,
-            SealKey, SessionKey, Share, TemporaryKey,
+            AuditKey, CacheMasterKey, ChainingKey, EnvelopeKey, ExchangeKey, ExportKey, ExportedKey,
+            MasterSecret, Psk, Resumption, SealKey, SessionKey, Share, TemporaryKey,
         };
         matches!(
             self,
@@ -74,6 +76,8 @@ impl Secret {
                 | SessionKey
                 | Resumption
                 | SealKey
+                | ExportKey
+                | ExportedKey
                 | MasterSecret
                 | CacheMasterKey
                 | AuditKey
@@ -82,10 +86,25 @@ impl Secret {
 
     /// Whether text may be made of it: in JSON, in a file, in a log line.
     pub(super) fn is_told(self) -> bool {
-        use Secret::{CtrKey, ExportKey, MasterSecret, Psk, Resumption, SealKey, SessionKey, SharedSecret};
+        use Secret::{
+            CtrKey, ExportKey, ExportedKey, MasterSecret, Psk, Resumption, SealKey, SessionKey, SharedSecret,
+        };
         matches!(
             self,
-            SessionKey | CtrKey | SealKey | ExportKey | Resumption | MasterSecret | Psk | SharedSecret
+            SessionKey
+                | CtrKey
+                | SealKey
+                | ExportKey
+                | ExportedKey
+                | Resumption
+                | MasterSecret
+                | Psk
+                | SharedSecret
         )
+    }
+
+    /// Whether it is sent to other programs, in Base64.
+    pub(super) fn leaves(self) -> bool {
+        self == Self::ExportedKey
     }
 }

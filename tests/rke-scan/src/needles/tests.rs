@@ -43,6 +43,16 @@ fn half_a_window_of_hex_is_no_hit() {
 }
 
 #[test]
+fn keys_that_leave_are_found_as_text_of_both_kinds() {
+    let mut needles = Needles::new();
+    needles.add(Secret::ExportedKey, &KEY);
+    let text = STANDARD.encode(KEY);
+    assert_eq!(forms(&needles, &text.as_bytes()[3..19]), [Form::Base64]);
+    assert_eq!(forms(&needles, &text.as_bytes()[..15]), []);
+    assert_eq!(forms(&needles, hex::encode(KEY).as_bytes()), [Form::Hex]);
+}
+
+#[test]
 fn hmac_states_are_those_that_sha256_goes_through() {
     use sha2::digest::common::hazmat::SerializableState;
     use sha2::{Digest, Sha256};

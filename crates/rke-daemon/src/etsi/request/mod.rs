@@ -89,9 +89,9 @@ impl Wanted {
         let number = |name: &str| {
             let given = values(query, name).next();
             given
-                .map(|text| text.parse::<u64>())
+                .map(|text| digits(&text))
                 .transpose()
-                .map_err(|_| Refusal::bad(format!("{name} is no number")))
+                .map_err(|()| Refusal::bad(format!("{name} is not a number")))
         };
         let additional_slaves = values(query, "additional_slave_SAE_IDs").map(Value::from).collect();
         let mandatory = values(query, "extension_mandatory").next().map(Value::from);
@@ -129,6 +129,11 @@ impl Wanted {
     }
 }
 
+/// A number as JSON writes it, without a sign.
+fn digits(text: &str) -> Result<u64, ()> {
+    if text.starts_with('+') { Err(()) } else { text.parse().map_err(|_| ()) }
+}
+
 fn size(bits: u64) -> Result<KeySize, Refusal> {
     KeySize::from_bits(bits).ok_or_else(|| match bits % 8 {
         0 => {
@@ -162,7 +167,9 @@ fn object<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Refusal> {
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(malformed());
     }
-    serde_json::from_slice(body).map_err(|_| malformed())
+    // serde does not look into the texts of fields that nobody wants.
+    let body = str::from_utf8(body).map_err(|_| malformed())?;
+    serde_json::from_str(body).map_err(|_| malformed())
 }
 
 fn is_empty(extensions: &Value) -> bool {

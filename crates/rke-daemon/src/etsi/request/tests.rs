@@ -55,7 +55,9 @@ fn what_cannot_be_served_is_refused_with_the_words_of_the_standard() {
     is_bad(post(ENC, r#"{"size":520}"#), "size is 128 to 512 bits");
     is_bad(get(&format!("{ENC}?number=0")), "number is 1 to 128");
     is_bad(get(&format!("{ENC}?number=129")), "number is 1 to 128");
-    is_bad(get(&format!("{ENC}?number=x")), "number is no number");
+    for number in ["x", "", "+3", "%2B3", "-3", "3.0", "18446744073709551616"] {
+        is_bad(get(&format!("{ENC}?number={number}")), "number is not a number");
+    }
     is_bad(post(ENC, r#"{"additional_slave_SAE_IDs":["c"]}"#), "additional_slave_SAE_IDs are not supported");
     is_bad(
         post(ENC, r#"{"extension_mandatory":[{"x":1}]}"#),
@@ -64,6 +66,8 @@ fn what_cannot_be_served_is_refused_with_the_words_of_the_standard() {
     for body in ["[]", "x", r#"{"number":"1"}"#, r#"{"number":-1}"#] {
         is_bad(post(ENC, body), "the body is not an object");
     }
+    let not_text = read(&Method::POST, ENC, "", b"{\"extension_optional\":\"\xFF\"}");
+    is_bad(not_text, "the body is not an object");
     is_bad(post(DEC, "{}"), "the body is not an object");
     is_bad(post(DEC, r#"{"key_IDs":[]}"#), "1 to 128 key_IDs");
     is_bad(get(DEC), "1 to 128 key_IDs");

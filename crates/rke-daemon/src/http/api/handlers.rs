@@ -14,6 +14,7 @@ use rke_engine::sessions::{CachedKey, DeleteError, KeyChoice, Sessions};
 
 use super::Shared;
 use super::answer::{Created, DeletedAll, Found, Keys, KnownRaidas, Listed, Renewed, Shown, Status};
+use super::state::EtsiPeers;
 use crate::http::message::failure::Failure;
 use crate::http::message::query::Query;
 
@@ -127,8 +128,12 @@ pub(in crate::http) async fn refresh_raidas(State(sessions): State<Shared>) -> A
     Ok(Json(KnownRaidas::refreshed(&sessions)))
 }
 
-pub(in crate::http) async fn status(State(sessions): State<Shared>) -> Json<Status> {
-    Json(Status::new(&sessions))
+pub(in crate::http) async fn status(
+    State(sessions): State<Shared>,
+    State(peers): State<EtsiPeers>,
+) -> Json<Status> {
+    let peers = peers.get().map(|list| list()).unwrap_or_default();
+    Json(Status::new(&sessions, peers))
 }
 
 fn domain(query: &Query<'_>) -> Result<Domain, Failure> {

@@ -130,13 +130,27 @@ impl AdmissionRules {
         Ok(Source { origin: self.origins.check(head, own)?, browser })
     }
 
+    /// Judges a request to an interface over plain TCP whose errors have a form of their own. Returns the status and the
+    /// message of a refusal.
+    pub(crate) fn judge<B>(&self, request: &Request<B>) -> Result<(), (StatusCode, String)> {
+        let (query, headers) = (Query::of(request.uri()), lines(request.headers()));
+        let head = RequestHead::of(request, Rows::NONE, &query, &headers);
+        let judged = limits::check(&head)
+            .and_then(|()| self.origin(&head, None))
+            .and_then(|source| fetch::check(&head, source.named()));
+        judged.map_err(|refusal| {
+            let failure = self.explain(refusal).failure;
+            (failure.status(), failure.into_message())
+        })
+    }
+
     /// The same refusal, without the name of an option that does not exist.
     fn explain(&self, refusal: Refusal) -> Refusal {
         let message = match (self.options, refusal.rule, refusal.failure.status()) {
             (Options::None, Rule::Host, StatusCode::MISDIRECTED_REQUEST) => {
                 "This interface is for programs on this machine: the request's Host must be localhost, 127.0.0.1 or [::1]"
             }
-            (Options::None, Rule::Origin, _) => "Web pages may not use this interface",
+            (Options::None, Rule::Origin | Rule::Fetch, _) => "Web pages may not use this interface",
             _ => return refusal,
         };
         Refusal::new(refusal.rule, refusal.failure.status(), message)
@@ -183,10 +197,9 @@ impl Admission {
     /// request with a wrong one does nothing and uses up nothing.
     fn admit(&self, head: &RequestHead<'_>, caller: Option<&Caller>, source: &Source) -> Result<(), Refusal> {
         let origin = source.origin.as_ref();
-        let named = if origin.is_some() { NamedOrigin::Passed } else { NamedOrigin::None };
         let Policy { audience, cost, .. } = head.policy;
         if audience == Audience::Applications {
-            fetch::check(head, named)?;
+            fetch::check(head, source.named())?;
         }
         match self.token.as_ref().filter(|_| audience != Audience::Everybody) {
             Some(token) => {
@@ -225,6 +238,12 @@ struct Source {
     /// The page's origin, if the request names one and it has passed.
     origin: Option<HeaderValue>,
     browser: Browser,
+}
+
+impl Source {
+    fn named(&self) -> NamedOrigin {
+        if self.origin.is_some() { NamedOrigin::Passed } else { NamedOrigin::None }
+    }
 }
 
 /// Whether a browser would have identified itself as one.

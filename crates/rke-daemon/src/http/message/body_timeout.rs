@@ -5,8 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use axum::http::Extensions;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
+
+use super::failure::Failure;
 
 /// The time limit of one connection.
 #[derive(Clone)]
@@ -25,18 +28,10 @@ struct Inner {
 
 #[derive(Clone, Copy)]
 struct Watched {
-    stage: Stage,
+    /// Whether the response has begun. Before that, [`Watch::in_time`] makes it an error.
+    answered: bool,
     last_byte: Instant,
     ending: bool,
-}
-
-/// The state of a request whose body is watched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::http) enum Stage {
-    /// No part of the response exists yet.
-    Asked,
-    /// The response has begun.
-    Answered,
 }
 
 impl BodyTimeout {
@@ -67,65 +62,101 @@ impl BodyTimeout {
         self.0.follows_client.load(Ordering::Relaxed)
     }
 
-    /// Marks a body as in transit until the returned guard is dropped and the response is sent.
-    pub(in crate::http) fn watch(&self) -> Watch {
-        *self.lock() = Some(Watched { stage: Stage::Asked, last_byte: Instant::now(), ending: false });
-        self.0.begun.notify_one();
-        Watch(self.clone())
+    /// Marks a request's body as in transit until the returned guard is dropped and the response is sent.
+    pub(in crate::http) fn watch(request: &Extensions) -> Watch {
+        let timeout = request.get().cloned();
+        if let Some(Self(inner)) = &timeout {
+            let last_byte = Instant::now();
+            *inner.lock() = Some(Watched { answered: false, last_byte, ending: false });
+        }
+        Watch(timeout)
     }
 
     /// Whether a body is in transit.
     pub(in crate::http) fn watches_body(&self) -> bool {
-        self.limit().is_none() || self.lock().is_some()
+        self.limit().is_none() || self.0.lock().is_some()
     }
 
     /// Notes that a byte was sent or received.
     pub(in crate::http) fn renew(&self) {
-        if let Some(watched) = &mut *self.lock() {
+        if let Some(watched) = &mut *self.0.lock() {
             watched.last_byte = Instant::now();
         }
     }
 
     /// Notes that all pending bytes are sent.
     pub(in crate::http) fn all_is_out(&self) {
-        self.lock().take_if(|watched| watched.ending);
+        self.0.lock().take_if(|watched| watched.ending);
     }
 
-    /// Waits until a body has stalled for too long. Returns the state of its request.
-    pub(in crate::http) async fn runs_out(&self) -> Stage {
+    /// Waits until a client has stalled for too long in the middle of a response.
+    pub(in crate::http) async fn runs_out(&self) {
         loop {
-            let watched = *self.lock();
-            match watched.map(|watched| (watched.stage, watched.last_byte + self.0.limit)) {
-                Some((stage, end)) if end <= Instant::now() => return stage,
-                Some((_, end)) => sleep_until(end).await,
+            match self.end_of(|watched| watched.answered) {
+                Some(end) if end <= Instant::now() => return,
+                Some(end) => sleep_until(end).await,
                 None => self.0.begun.notified().await,
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Watched>> {
-        self.0.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    /// When the client will have stalled for too long, if such a body is in transit.
+    fn end_of(&self, is_meant: impl Fn(&Watched) -> bool) -> Option<Instant> {
+        self.0.lock().filter(is_meant).map(|watched| watched.last_byte + self.0.limit)
     }
 }
 
-/// A guard that marks a body as in transit.
-pub(in crate::http) struct Watch(BodyTimeout);
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, Option<Watched>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A guard that marks a body as in transit. It watches nothing where no connection is: in tests of handlers.
+pub(in crate::http) struct Watch(Option<BodyTimeout>);
 
 impl Watch {
-    /// Notes that the response has begun.
+    /// The result of reading the body before the response begins.
+    ///
+    /// # Errors
+    /// 408 if the client stalls for too long meanwhile.
+    pub(in crate::http) async fn in_time<T>(&self, reading: impl Future<Output = T>) -> Result<T, Failure> {
+        tokio::select! {
+            biased;
+            read = reading => Ok(read),
+            () = self.runs_out() => Err(Failure::too_late()),
+        }
+    }
+
+    async fn runs_out(&self) {
+        while let Some(end) = self.0.as_ref().and_then(|timeout| timeout.end_of(|_| true)) {
+            if end <= Instant::now() {
+                return;
+            }
+            sleep_until(end).await;
+        }
+        std::future::pending().await
+    }
+
+    /// Notes that the response has begun. The client gets the full time for it.
     pub(in crate::http) fn answered(&self) {
-        if let Some(watched) = &mut *self.0.lock() {
-            watched.stage = Stage::Answered;
+        if let Some(BodyTimeout(inner)) = &self.0
+            && let Some(watched) = &mut *inner.lock()
+        {
+            (watched.answered, watched.last_byte) = (true, Instant::now());
+            inner.begun.notify_one();
         }
     }
 }
 
 impl Drop for Watch {
-    /// The rest of the response is watched until it is sent.
+    /// The rest of a response that has begun is watched until it is sent. Before that, it is the daemon that takes its time
+    /// from now on.
     fn drop(&mut self) {
-        if let Some(watched) = &mut *self.0.lock() {
-            watched.stage = Stage::Answered;
-            watched.ending = true;
+        if let Some(BodyTimeout(inner)) = &self.0 {
+            let mut watched = inner.lock();
+            *watched =
+                watched.filter(|watched| watched.answered).map(|watched| Watched { ending: true, ..watched });
         }
     }
 }

@@ -11,6 +11,9 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+/// The message of every 408.
+pub(in crate::http) const TOO_LATE: &str = "The request did not arrive in time";
+
 /// An error response.
 #[derive(Debug)]
 pub(in crate::http) struct Failure {
@@ -29,6 +32,11 @@ impl Failure {
     /// Its status.
     pub(in crate::http) fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// Its message.
+    pub(in crate::http) fn into_message(self) -> String {
+        self.message
     }
 
     /// The same with one more field at the end of the body.
@@ -79,6 +87,11 @@ impl Failure {
     pub(in crate::http) fn invalid_header(name: &str, expected: &str) -> Self {
         let message = format!("Missing or invalid '{name}' header ({expected})");
         Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// 408 for a body that did not arrive in time.
+    pub(in crate::http) fn too_late() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, TOO_LATE).closing()
     }
 
     /// 400 for a body that broke off.

@@ -44,6 +44,17 @@ impl SecretBody {
     }
 }
 
+/// With a fault injected, the bytes are freed as they are.
+#[cfg(feature = "fault-injection")]
+impl Drop for SecretBody {
+    fn drop(&mut self) {
+        use rke_secret::fault_injection::{Fault, is_injected};
+        if is_injected(Fault::KeepResponses) {
+            drop(std::mem::take(&mut *self.0));
+        }
+    }
+}
+
 impl AsRef<[u8]> for SecretBody {
     fn as_ref(&self) -> &[u8] {
         &self.0

@@ -25,7 +25,7 @@ use super::waiting::{End, Waiting};
 use crate::http::fast::dispatcher::Dispatcher;
 use crate::http::fast::fast_path::{Next, Unread};
 use crate::http::gate::caller::Caller;
-use crate::http::message::body_timeout::{BodyTimeout, Stage};
+use crate::http::message::body_timeout::BodyTimeout;
 use crate::http::message::outgoing::Outgoing;
 
 /// How long a client may take to send a request's head, and how long it may idle.
@@ -180,8 +180,8 @@ impl Direct {
 enum Ended {
     /// By the rules of HTTP, or because the connection broke.
     Over(hyper::Result<()>),
-    /// A body stalled.
-    Still(Stage),
+    /// The client stalled in the middle of a response. Only the end of the connection can follow it.
+    Stuck,
 }
 
 impl Ended {
@@ -192,7 +192,7 @@ impl Ended {
             cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
         };
         match self {
-            Self::Still(stage) => *stage == Stage::Answered,
+            Self::Stuck => true,
             Self::Over(ended) => ended.as_ref().is_err_and(timed_out),
         }
     }
@@ -235,7 +235,7 @@ where
         // connection back.
         .header_read_timeout(HEADER_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
-    let mut still = pin!(body_timeout.runs_out());
+    let mut stuck = pin!(body_timeout.runs_out());
     let mut stopping = false;
     let ended = loop {
         if stopping {
@@ -246,7 +246,7 @@ where
             // Poll hyper first: when it is told to stop, it ends a connection from which it has read nothing yet.
             biased;
             ended = run => break Ended::Over(ended),
-            stage = &mut still => break Ended::Still(stage),
+            () = &mut stuck => break Ended::Stuck,
             _ = stop.changed(), if !stopping => stopping = true,
         }
     };
@@ -267,9 +267,7 @@ where
     };
     let timed_out = match ended {
         Ended::Over(ended) => ended.is_err_and(|error| error.is_timeout()) && stream.has_unanswered_bytes(),
-        Ended::Still(Stage::Asked) => true,
-        // Half a response is sent. Only the end of the connection can follow it.
-        Ended::Still(Stage::Answered) => return None,
+        Ended::Stuck => return None,
     };
     let answer = timed_out.then(|| closing_answer(StatusCode::REQUEST_TIMEOUT, &observer));
     close(stream, answer, stopping).await;

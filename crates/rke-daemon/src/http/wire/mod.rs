@@ -5,6 +5,5 @@ mod delivery;
 mod hyper_io;
 mod response_tracker;
 pub mod server;
-pub mod tls;
 pub mod unix_socket;
 mod waiting;

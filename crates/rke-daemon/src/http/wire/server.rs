@@ -14,13 +14,13 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::connection_task::{ConnectionTask, HEADER_TIMEOUT};
-use super::tls::Acceptor;
 use super::unix_socket::Guard;
 use crate::http::fast::dispatcher::Dispatcher;
 use crate::http::gate::caller::{Caller, Way};
 use crate::http::gate::crowd::{Crowd, Place};
 use crate::http::message::body_timeout::BodyTimeout;
 use crate::http::telemetry::traffic::{OpenConnection, Traffic};
+use crate::tls::Acceptor;
 
 /// The most connections at one time through one door. More wait to be accepted.
 const MAX_CONNECTIONS: u64 = 2048;

@@ -111,6 +111,14 @@ Examples:
 
 It goes on until Ctrl-C. Every program on this machine that connects to LISTEN uses your session.";
 
+pub(crate) const EXPORT: &str = "\
+Examples:
+  rke export $SESSION_ID --label wireguard
+  rke export $SESSION_ID --label vpn --context YWxpY2UrYm9i --length 64 --format raw | ./take-key
+
+The daemon needs `--allow-export LABEL`. The other end gets the same key for the same label, context and length: at a Content \
+Server, with --daemon for its --api and the id of the session's key. The key does not end with the session.";
+
 pub(crate) const PSK: &str = "\
 Examples:
   rke psk --domain content.example.com --wallet ~/wallet --exec './take-key'

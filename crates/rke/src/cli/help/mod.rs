@@ -13,7 +13,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
     ("Sessions", &["session", "keys", "trust"]),
     ("Data", &["encrypt", "decrypt", "connect", "forward"]),
     ("What is going on", &["status", "watch", "activity", "raidas", "ping", "discover", "doctor", "audit"]),
-    ("Keys for other programs", &["psk", "wireguard"]),
+    ("Keys for other programs", &["export", "psk", "wireguard"]),
     ("Coins", &["wallet", "coin"]),
     ("Long-running programs", &["serve", "dev", "net", "raida", "content-server"]),
     ("The program", &["version", "completions", "man", "help"]),

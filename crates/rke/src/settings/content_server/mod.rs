@@ -2,13 +2,12 @@
 //! order of precedence. Unknown keys in the file are rejected.
 
 mod behind;
-mod numbers;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use rke_daemon::LocalListen;
 use rke_engine::Domain;
@@ -18,14 +17,16 @@ use rke_host::usage::{MAX_BYTES, MAX_MESSAGES, UsageLimits};
 use rke_proto::ContentServerId;
 use rke_proto::coin::CoinId;
 use rke_raida::content_server::{Application, Interface, MAX_LIFETIME_SECONDS, PublicKey, ReceptionPolicy};
-use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use self::numbers::{bytes, lifetime, messages, places, replay_places};
 use super::access::group_number;
-use super::etsi::{EtsiOptions, ServerEtsi, one_or_several};
+use super::etsi::{EtsiOptions, ServerEtsi};
+use super::in_file::{
+    address, bytes, lifetime, messages, one_or_several, places, replay_places, text, texts,
+};
 use super::process::{ProcessOptions, ProcessSettings, named};
-use super::{WrongSettings, export_labels, first_given, read_if_named, seconds};
+use super::settle::{Settle, first_given, required};
+use super::{export_labels, seconds};
 use crate::key_format::KeyFormatChoice;
 use crate::launcher::Behind;
 use crate::local_address::{LocalAddress, local_address_in_file};
@@ -38,6 +39,9 @@ use crate::switch::{Switch, switch_in_file};
 
 /// Where it listens unless a setting says otherwise.
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 443);
+
+/// What needs the settings that have no default.
+const A_CONTENT_SERVER: &str = "a Content Server";
 
 /// A running Content Server. The same structure is read from flags, environment and file.
 #[derive(Args, Clone, Deserialize, Default)]
@@ -190,41 +194,13 @@ pub(crate) struct ContentServerSettings {
     pub(crate) process: ProcessSettings,
 }
 
-impl ContentServerOptions {
-    /// The settings that result from these options, the environment and the file.
-    ///
-    /// # Errors
-    /// [`WrongSettings`].
-    pub(crate) fn settle(self) -> Result<ContentServerSettings, WrongSettings> {
-        self.fill().map_err(WrongSettings)
+impl Settle for ContentServerOptions {
+    type Settings = ContentServerSettings;
+
+    fn file(&self) -> Option<&Path> {
+        self.config.as_deref()
     }
 
-    /// Fills in the settings that flags and environment left open: from the file, then from the defaults.
-    fn fill(self) -> Result<ContentServerSettings> {
-        let file: Self = read_if_named(self.config.as_deref())?;
-        let options = self.or(file);
-        let settings = ContentServerSettings {
-            behind: options.behind()?,
-            rules: options.rules(),
-            config: options.config,
-            cs_id: required("cs-id", options.cs_id)?,
-            data_dir: required("data-dir", options.data_dir)?,
-            listen: options.listen.unwrap_or(LISTEN),
-            idle_timeout: seconds(options.idle_timeout, Duration::from_secs(300)),
-            max_connections: options.max_connections.unwrap_or(1024),
-            max_commands: options.max_commands.unwrap_or(256),
-            api: options.api,
-            api_group: options.api_group,
-            allow_export: export_labels(options.allow_export)?,
-            etsi: options.etsi.of_content_server(&options.etsi_client)?,
-            metrics: options.metrics,
-            process: options.process.settle(),
-        };
-        settings.application()?;
-        Ok(settings)
-    }
-
-    /// Takes from the file what flags and environment left open.
     fn or(self, mut file: Self) -> Self {
         // A flag for one of them takes the place of any in the file.
         if self.names_something_behind() {
@@ -263,6 +239,30 @@ impl ContentServerOptions {
         }
     }
 
+    fn with_defaults(self) -> Result<ContentServerSettings> {
+        let settings = ContentServerSettings {
+            behind: self.behind()?,
+            rules: self.rules(),
+            config: self.config,
+            cs_id: required(A_CONTENT_SERVER, "cs-id", self.cs_id)?,
+            data_dir: required(A_CONTENT_SERVER, "data-dir", self.data_dir)?,
+            listen: self.listen.unwrap_or(LISTEN),
+            idle_timeout: seconds(self.idle_timeout, Duration::from_secs(300)),
+            max_connections: self.max_connections.unwrap_or(1024),
+            max_commands: self.max_commands.unwrap_or(256),
+            api: self.api,
+            api_group: self.api_group,
+            allow_export: export_labels(self.allow_export)?,
+            etsi: self.etsi.of_content_server(&self.etsi_client)?,
+            metrics: self.metrics,
+            process: self.process.settle(),
+        };
+        settings.application()?;
+        Ok(settings)
+    }
+}
+
+impl ContentServerOptions {
     fn rules(&self) -> ReceptionPolicy {
         let default = ReceptionPolicy::default();
         ReceptionPolicy {
@@ -302,6 +302,7 @@ impl ContentServerSettings {
     pub(crate) fn sandbox(&self, application: &Application) -> Sandbox {
         let files = files_of_content_server(&self.data_dir, application);
         let files = self.config.iter().map(AsRef::as_ref).fold(files, Files::read_again);
+        let files = self.etsi.iter().flat_map(|etsi| etsi.listen.files()).fold(files, Files::read_again);
         let listeners = self.api.iter().chain(&self.metrics);
         let files = listeners.fold(files, |files, listener| listener.allow(files));
         let files = self.process.audit_log.iter().fold(files, |files, log| files.append(log));
@@ -327,39 +328,24 @@ impl ContentServerSettings {
     }
 }
 
-fn required<T>(name: &str, given: Option<T>) -> Result<T> {
-    let variable = name.replace('-', "_").to_uppercase();
-    given.with_context(|| {
-        format!(
-            "a Content Server needs --{name}, the variable RKE_{variable}, or `{name}` in its configuration file"
-        )
-    })
-}
-
 fn cs_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ContentServerId>, D::Error> {
-    parse_cs_id(&String::deserialize(deserializer)?).map(Some).map_err(D::Error::custom)
-}
-
-fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
-    parse_address(&String::deserialize(deserializer)?).map(Some).map_err(D::Error::custom)
+    text(deserializer, parse_cs_id)
 }
 
 fn target<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    parse_target(&String::deserialize(deserializer)?).map(Some).map_err(D::Error::custom)
+    text(deserializer, parse_target)
 }
 
 fn interface<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Interface>, D::Error> {
-    String::deserialize(deserializer)?.parse().map(Some).map_err(D::Error::custom)
+    text(deserializer, str::parse)
 }
 
 fn wireguard_peers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(CoinId, PublicKey)>, D::Error> {
-    let texts = Vec::<String>::deserialize(deserializer)?;
-    texts.iter().map(|text| parse_wireguard_peer(text).map_err(D::Error::custom)).collect()
+    texts(deserializer, parse_wireguard_peer)
 }
 
 fn domains<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Domain>, D::Error> {
-    let texts = Vec::<String>::deserialize(deserializer)?;
-    texts.iter().map(|text| parse_domain(text).map_err(D::Error::custom)).collect()
+    texts(deserializer, parse_domain)
 }
 
 #[cfg(test)]

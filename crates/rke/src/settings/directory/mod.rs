@@ -8,7 +8,7 @@ use rke_engine::guardians::Guardians;
 use rke_engine::settings::Config;
 use serde::Deserialize;
 
-use super::first_given;
+use super::settle::first_given;
 
 /// Where indexes of RAIDAs come from.
 #[derive(Args, Clone, Deserialize, Default)]

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use rke_daemon::{EtsiClient, EtsiListen, EtsiPeer, EtsiTlsFiles, SaeIdentity};
 use rke_proto::export::etsi::SaeId;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use crate::parse::{parse_address, parse_domain};
 
@@ -143,22 +143,6 @@ fn parse_client(text: &str) -> Result<EtsiClient> {
         Ok(EtsiClient { coin, sae: parse_sae("--etsi-client", sae)? })
     };
     parse().with_context(|| format!("--etsi-client {text:?}"))
-}
-
-/// Reads peers or clients from a file, as one text or as a list.
-pub(super) fn one_or_several<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> std::result::Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Given {
-        One(String),
-        Several(Vec<String>),
-    }
-    Ok(match Given::deserialize(deserializer)? {
-        Given::One(text) => vec![text],
-        Given::Several(texts) => texts,
-    })
 }
 
 #[cfg(test)]

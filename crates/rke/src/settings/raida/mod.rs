@@ -4,9 +4,9 @@
 mod preloader;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use rke_host::sandbox::{Files, Reading};
 use rke_host::wallet::Envelope1;
@@ -14,16 +14,19 @@ use rke_proto::RaidaIndex;
 use rke_raida::owners::Preloaders;
 use rke_raida::replay::DEFAULT_PLACES;
 use rke_raida::responder::{Imitation, NodePolicy};
-use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use self::preloader::NamedPreloader;
+use super::in_file::{address, number, replay_places, texts};
 use super::process::{ProcessOptions, ProcessSettings, named};
-use super::{WrongSettings, first_given, read_if_named};
+use super::settle::{Settle, WrongSettings, first_given, required};
 use crate::local_address::{LocalAddress, local_address_in_file};
 use crate::parse::{parse_address, parse_replay_places};
 use crate::sandbox::Sandbox;
 use crate::switch::{Switch, switch_in_file};
+
+/// What needs the settings that have no default.
+const A_NODE: &str = "a RAIDA node";
 
 /// One RAIDA node. The same structure is read from flags, environment and file.
 #[derive(Args, Clone, Deserialize, Default)]
@@ -95,38 +98,47 @@ pub(crate) struct RaidaSettings {
     pub(crate) process: ProcessSettings,
 }
 
-impl RaidaOptions {
-    /// The settings that result from these options, the environment and the file.
-    ///
-    /// # Errors
-    /// [`WrongSettings`].
-    pub(crate) fn settle(self) -> Result<RaidaSettings, WrongSettings> {
-        self.fill().map_err(WrongSettings)
+impl Settle for RaidaOptions {
+    type Settings = RaidaSettings;
+
+    fn file(&self) -> Option<&Path> {
+        self.config.as_deref()
     }
 
-    /// Fills in the settings that flags and environment left open: from the file, then from the defaults.
-    fn fill(self) -> Result<RaidaSettings> {
-        let file: Self = read_if_named(self.config.as_deref())?;
-        let coins = first_given([self.coins, file.coins]);
-        let envelope_1 = self.allow_envelope_1.or(file.allow_envelope_1);
+    fn or(self, file: Self) -> Self {
+        Self {
+            config: self.config,
+            index: self.index.or(file.index),
+            listen: self.listen.or(file.listen),
+            coins: first_given([self.coins, file.coins]),
+            data_dir: self.data_dir.or(file.data_dir),
+            preloader: first_given([self.preloader, file.preloader]),
+            replay_memory: self.replay_memory.or(file.replay_memory),
+            allow_envelope_1: self.allow_envelope_1.or(file.allow_envelope_1),
+            metrics: self.metrics.or(file.metrics),
+            process: self.process.or(file.process),
+        }
+    }
+
+    fn with_defaults(self) -> Result<RaidaSettings> {
         Ok(RaidaSettings {
             config: self.config,
-            raida: required("index", self.index.or(file.index))?,
-            listen: required("listen", self.listen.or(file.listen))?,
-            coins: required("coins", Some(coins).filter(|coins| !coins.is_empty()))?,
-            data_dir: required("data-dir", self.data_dir.or(file.data_dir))?,
-            preloaders: first_given([self.preloader, file.preloader]),
+            raida: required(A_NODE, "index", self.index)?,
+            listen: required(A_NODE, "listen", self.listen)?,
+            coins: required(A_NODE, "coins", Some(self.coins).filter(|coins| !coins.is_empty()))?,
+            data_dir: required(A_NODE, "data-dir", self.data_dir)?,
+            preloaders: self.preloader,
             policy: NodePolicy {
                 preloaders: Preloaders::default(),
-                envelope_1: match envelope_1 {
+                envelope_1: match self.allow_envelope_1 {
                     Some(true) => Envelope1::Allowed,
                     _ => Envelope1::Refused,
                 },
-                replay_places: self.replay_memory.or(file.replay_memory).unwrap_or(DEFAULT_PLACES),
+                replay_places: self.replay_memory.unwrap_or(DEFAULT_PLACES),
                 imitates: Imitation::Nobody,
             },
-            metrics: self.metrics.or(file.metrics),
-            process: self.process.or(file.process).settle(),
+            metrics: self.metrics,
+            process: self.process.settle(),
         })
     }
 }
@@ -165,36 +177,16 @@ impl RaidaSettings {
     }
 }
 
-fn required<T>(name: &str, given: Option<T>) -> Result<T> {
-    let variable = name.replace('-', "_").to_uppercase();
-    given.with_context(|| {
-        format!(
-            "a RAIDA node needs --{name}, the variable RKE_{variable}, or `{name}` in its configuration file"
-        )
-    })
-}
-
 fn parse_raida(text: &str) -> Result<RaidaIndex, &'static str> {
     text.parse().ok().and_then(RaidaIndex::new).ok_or("a RAIDA index is a number from 0 to 24")
 }
 
 fn raida_index<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<RaidaIndex>, D::Error> {
-    let index = i64::deserialize(deserializer)?;
-    parse_raida(&index.to_string()).map(Some).map_err(D::Error::custom)
-}
-
-fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
-    parse_address(&String::deserialize(deserializer)?).map(Some).map_err(D::Error::custom)
-}
-
-fn replay_places<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
-    let places = i64::deserialize(deserializer)?;
-    parse_replay_places(&places.to_string()).map(Some).map_err(D::Error::custom)
+    number(deserializer, parse_raida)
 }
 
 fn preloaders<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<NamedPreloader>, D::Error> {
-    let texts = Vec::<String>::deserialize(deserializer)?;
-    texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
+    texts(deserializer, str::parse)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use rke_engine::settings::Config;
 use rke_engine::trust::Pin;
 use serde::Deserialize;
 
-use super::first_given;
+use super::settle::first_given;
 use crate::parse::expect_bare;
 
 /// Whom the daemon trusts.

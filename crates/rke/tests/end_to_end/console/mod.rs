@@ -27,7 +27,7 @@ pub(crate) use accessible::check as check_with_axe;
 const DESK: (u32, u32, u32) = (1280, 900, 1);
 
 /// A browser in which a daemon's console is open.
-fn console_of(daemon: SocketAddr) -> Browser {
+pub(crate) fn console_of(daemon: SocketAddr) -> Browser {
     let mut browser = Browser::start();
     browser.appear(DESK, Theme::Light);
     browser.visit(&format!("http://{daemon}/"));
@@ -41,7 +41,7 @@ fn live(browser: &mut Browser) {
 }
 
 /// Goes to a view.
-fn go(browser: &mut Browser, view: &str) {
+pub(crate) fn go(browser: &mut Browser, view: &str) {
     browser.evaluate(&format!("location.hash = '{view}'"));
     browser.until(&format!("document.querySelector('#{view}').checkVisibility()"));
 }

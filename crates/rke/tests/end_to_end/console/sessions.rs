@@ -11,11 +11,12 @@ use rke_proto::{Form, KeySetId};
 use rke_raida::dns::DnsServer;
 use serde_json::json;
 
+use super::pictures::{add_script, changed};
 use super::{
     Program, ask_to_delete, behind_relays, cells, choose, close_panels, confirm, console_of, encrypt_panel,
-    fill_in, go, open_panel, until_said, until_sessions,
+    fill_in, go, live, open_panel, until_said, until_sessions,
 };
-use crate::chromium::Theme;
+use crate::chromium::{Browser, Theme};
 use crate::records::Detour;
 use crate::relay::Fault;
 use crate::support::{DOMAIN, Stage, config, get, network};
@@ -93,6 +94,39 @@ async fn what_cannot_be_undone_is_asked_and_a_double_click_is_no_answer() {
     browser.press("Escape");
     browser.until("!document.querySelector('#confirm').open");
     assert_eq!(stage.get(&format!("/api/rke/session/{id}")).await.status, 200);
+    stage.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_breaks_no_name_at_a_hyphen_on_a_phone() {
+    let stage = Stage::new().await;
+    stage.create().await;
+    let mut browser = Browser::start();
+    let domains = [
+        "one-long-name.of-a-shop.example",
+        "another-long-name.of-a-library.example",
+        "the-third-one.example",
+    ];
+    let change = format!(
+        "body.sessions = {}.map((domain, at) => ({{ ...body.sessions[0], domain, session_id: `${{at}}${{body.sessions[0].session_id.slice(1)}}` }}))",
+        json!(domains)
+    );
+    add_script(&mut browser, &changed("sessions", &change));
+    browser.appear((360, 740, 1), Theme::Light);
+    browser.visit(&format!("http://localhost:{}/", stage.daemon.address().port()));
+    live(&mut browser);
+    go(&mut browser, "sessions");
+    browser.click("#delete-all");
+    browser.until_text(
+        "#confirm-text",
+        &domains.join(", ").replace("library.example, ", "library.example and "),
+    );
+    assert_eq!(browser.broken_words("#confirm", "[\\w-]+"), json!([]));
+    browser.press("Escape");
+    browser.until("!document.querySelector('#confirm').open");
+    ask_to_delete(&mut browser);
+    browser.until_text("#confirm-title", &format!("Delete the session with {}?", domains[2]));
+    assert_eq!(browser.broken_words("#confirm", "[\\w-]+"), json!([]));
     stage.stop().await;
 }
 

@@ -161,6 +161,10 @@ async fn no_column_is_narrower_than_its_heading_on_a_tablet() {
     stage.create().await;
     let mut browser = console_of(stage.daemon.address());
     until_sessions(&mut browser, 1);
+    ask_to_delete(&mut browser);
+    confirm(&mut browser);
+    go(&mut browser, "activity");
+    browser.until_text("#activity-rows", "Wiped there too");
     for width in [768, 900, 1280] {
         browser.appear((width, 1024, 1), Theme::Light);
         for view in ["sessions", "keys", "activity"] {
@@ -171,6 +175,11 @@ async fn no_column_is_narrower_than_its_heading_on_a_tablet() {
             ));
             assert_eq!(cut, json!([]), "{view} at {width}");
         }
+        let at_the_server = browser.evaluate(
+            "{ const cell = [...document.querySelectorAll('#activity-rows td')].find(cell => cell.textContent === 'Wiped there too'); \
+             cell.checkVisibility() && cell.scrollWidth <= cell.clientWidth }",
+        );
+        assert_eq!(at_the_server, json!(true), "{width}");
     }
     stage.stop().await;
 }

@@ -15,11 +15,10 @@ use rke_raida::content_server::ServerConfig;
 use rke_raida::dns::DnsServer;
 use rke_raida::network::LocalNetwork;
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::time::{Instant, sleep};
 
 use self::receivers::{Ended, Input, Receiver};
 use self::relay::{Cut, Direction, How, Relay};
-use crate::support::{DOMAIN, config, get, network_with, request, running};
+use crate::support::{DOMAIN, again, config, get, network_with, request, running};
 
 /// A network with a command behind its Content Server, a relay in front of that, and a daemon.
 struct Scene {
@@ -46,11 +45,21 @@ impl Traces {
 
     /// Waits until this many commands are running.
     async fn have_begun(&self, count: usize) {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while self.count("begun.") < count {
-            assert!(Instant::now() < deadline, "only {} commands run", self.count("begun."));
-            sleep(Duration::from_millis(10)).await;
-        }
+        again(async || match self.count("begun.") {
+            running if running < count => Err(format!("only {running} commands run")),
+            _ => Ok(()),
+        })
+        .await;
+    }
+
+    /// Waits until no command runs: then none can see an end any longer.
+    async fn have_gone(&self) {
+        let folder = self.0.to_str().expect("UTF-8");
+        again(async || match shells_with(folder) {
+            0 => Ok(()),
+            count => Err(format!("{count} commands still run")),
+        })
+        .await;
     }
 
     fn clear(&self) {
@@ -58,6 +67,17 @@ impl Traces {
             std::fs::remove_file(file.expect("a file").path()).expect("removed");
         }
     }
+}
+
+/// How many shells run with this text in their command line. A program that has ended has no command line.
+fn shells_with(text: &str) -> usize {
+    let processes = std::fs::read_dir("/proc").expect("processes").flatten();
+    let lines = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
+    let is_one = |line: &Vec<u8>| {
+        let line = String::from_utf8_lossy(line);
+        line.split('\0').next().is_some_and(|program| program.ends_with("sh")) && line.contains(text)
+    };
+    lines.filter(is_one).count()
 }
 
 /// A command that writes, reads to the end of its input, and writes again.
@@ -145,8 +165,7 @@ async fn cut_by(cause: &str, scene: &mut Scene, deed: impl AsyncFnOnce(&mut Scen
     for (receiver, ended) in received.await {
         assert_eq!(ended, Ended::Cut, "{cause}: {receiver:?}");
     }
-    // A mistaken end would have shown by now.
-    sleep(Duration::from_millis(300)).await;
+    scene.traces().have_gone().await;
     assert_eq!(scene.traces().count("ended."), 0, "{cause}: a command took it for the end");
     scene.traces().clear();
 }
@@ -236,7 +255,7 @@ async fn an_end_that_stops_cuts_its_tunnels() {
     for (receiver, ended) in received.await {
         assert_eq!(ended, Ended::Cut, "the daemon stops: {receiver:?}");
     }
-    sleep(Duration::from_millis(300)).await;
+    traces.have_gone().await;
     assert_eq!(traces.count("ended."), 0, "the daemon stops: a command took it for the end");
     dns.stop().await;
     network.stop().await;
@@ -257,11 +276,11 @@ async fn serve_by_program(scene: &mut Scene) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .expect("rke runs");
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while tokio::net::TcpStream::connect(address).await.is_err() {
-        assert!(Instant::now() < deadline, "the Content Server does not listen");
-        sleep(Duration::from_millis(20)).await;
-    }
+    again(async || match tokio::net::TcpStream::connect(address).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("the Content Server does not listen: {error}")),
+    })
+    .await;
     serve
 }
 
@@ -298,7 +317,7 @@ async fn a_client_that_goes_away_is_no_end_for_the_command() {
     let log = String::from_utf8_lossy(&failed.stderr);
     assert_eq!(failed.status.code(), Some(255), "{log}");
     assert!(log.starts_with("rke: cannot read the data to send") && log.lines().count() == 1, "{log}");
-    sleep(Duration::from_millis(500)).await;
+    scene.traces().have_gone().await;
     assert_eq!(scene.traces().count("ended."), 0, "a command took it for the end");
     scene.stop().await;
 }
@@ -347,7 +366,7 @@ async fn a_cut_on_the_way_to_the_content_server_is_no_end_for_the_command() {
         for (bytes, how) in PIECES.into_iter().flat_map(|bytes| How::ALL.map(|how| (bytes, how))) {
             let cut = Cut { direction: Direction::Up, records, bytes, how };
             cut_at(&scene, &id, cut).await;
-            sleep(Duration::from_millis(100)).await;
+            scene.traces().have_gone().await;
             assert_eq!(scene.traces().count("ended."), 0, "{cut:?}: a command took it for the end");
         }
     }

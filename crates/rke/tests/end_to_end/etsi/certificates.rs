@@ -1,14 +1,17 @@
 //! SAEs whose certificates say who they are.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rke_daemon::{EtsiTlsFiles, SaeIdentity};
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::{Keys, refusal};
-use crate::support::{Answer, Stage};
+use crate::monitoring::Program;
+use crate::real::Real;
+use crate::support::{Answer, Stage, again_blocking};
 
 /// Certificates in a folder, all signed by one authority.
 pub(super) struct Certificates {
@@ -65,8 +68,37 @@ impl Certificates {
         Keys::with(Stage::new().await, [self.identity(), self.identity()]).await
     }
 
+    /// The flags that name them.
+    fn flags(&self) -> Vec<String> {
+        let files = [("cert", "server.pem"), ("key", "server.key"), ("client-ca", "ca.pem")];
+        let flags =
+            files.map(|(flag, file)| [format!("--etsi-tls-{flag}"), self.path(file).display().to_string()]);
+        [&["--etsi".to_owned(), "127.0.0.1:0".to_owned()][..], flags.as_flattened()].concat()
+    }
+
+    /// Puts others in the place of these, in the same files.
+    fn replace_by(&self, others: &Self) {
+        for file in ["server.pem", "server.key", "ca.pem"] {
+            std::fs::copy(others.path(file), self.path(file)).expect("copied");
+        }
+    }
+
+    /// Whether `alice` gets a response from a server that is at this port, which shares no keys with anyone.
+    async fn reach(&self, port: u16) -> bool {
+        let url = format!("https://localhost:{port}/api/v1/keys/nobody/status");
+        let output = self.run_curl(Some("alice"), &[], url).await;
+        let text = String::from_utf8_lossy(&output.stdout);
+        output.status.success() && refusal(&Answer::parse(&text), 401).contains("shares no keys")
+    }
+
     /// What curl gets with the certificate of this SAE, if any.
     async fn curl(&self, sae: Option<&str>, more: &[&str], url: String) -> Answer {
+        let output = self.run_curl(sae, more, url).await;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Answer::parse(&String::from_utf8_lossy(&output.stdout))
+    }
+
+    async fn run_curl(&self, sae: Option<&str>, more: &[&str], url: String) -> Output {
         let mut command = Command::new("curl");
         command.args(["-sS", "-i", "--cacert"]).arg(self.path("ca.pem")).args(more).arg(url);
         if let Some(sae) = sae {
@@ -74,9 +106,7 @@ impl Certificates {
             command.arg("--key").arg(self.path(&format!("{sae}.key")));
         }
         let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic");
-        let output = output.expect("curl is needed for this test");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Answer::parse(&String::from_utf8_lossy(&output.stdout))
+        output.expect("curl is needed for this test")
     }
 }
 
@@ -108,10 +138,65 @@ async fn a_certificate_of_another_authority_gets_no_connection() {
     let (certificates, others) = (Certificates::new(), Certificates::new());
     let both = certificates.keys().await;
     let url = format!("https://localhost:{}/api/v1/keys/bob/enc_keys", both.alice.port());
-    let mut command = Command::new("curl");
-    command.args(["-sS", "--cacert"]).arg(certificates.path("ca.pem")).arg(url);
-    command.arg("--cert").arg(others.path("alice.pem")).arg("--key").arg(others.path("alice.key"));
-    let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic");
-    assert!(!output.expect("curl is needed for this test").status.success());
+    std::fs::copy(certificates.path("ca.pem"), others.path("ca.pem")).expect("copied");
+    assert!(!others.run_curl(Some("alice"), &[], url).await.status.success());
     both.stop().await;
+}
+
+/// The certificates that a program shows after each signal, which `hang_up` sends. `says` waits for a line of its log.
+async fn check_reload(
+    certificates: &Certificates,
+    port: u16,
+    hang_up: impl Fn(),
+    says: impl Fn(&str),
+    [done, refused]: [&str; 2],
+) {
+    let others = Certificates::new();
+    assert!(certificates.reach(port).await && !others.reach(port).await);
+    certificates.replace_by(&others);
+    assert!(!others.reach(port).await, "nobody has told it");
+    hang_up();
+    says(done);
+    assert!(others.reach(port).await);
+    // A mistake in one of the files changes nothing.
+    certificates.replace_by(&Certificates::new());
+    std::fs::write(certificates.path("server.key"), "not a key").expect("written");
+    hang_up();
+    says(refused);
+    assert!(others.reach(port).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_reads_the_certificates_again_at_sighup_and_its_sandbox_lets_it() {
+    let (certificates, wallets) = (Certificates::new(), tempfile::tempdir().expect("a folder"));
+    let root = wallets.path().display().to_string();
+    let flags = [&certificates.flags()[..], &["--wallet-root".to_owned(), root]].concat();
+    let real = Real::start(&flags.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let port = again_blocking(|| {
+        let log = real.log();
+        let line = log.lines().find(|line| line.contains("keys are served by ETSI GS QKD 014"));
+        let line: Value = serde_json::from_str(line.ok_or_else(|| log.clone())?).expect("JSON");
+        let address = line["fields"]["address"].as_str().expect("an address");
+        Ok(address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port"))
+    });
+    let says = |part: &str| {
+        again_blocking(|| real.log().contains(part).then_some(()).ok_or_else(|| real.log()));
+    };
+    let lines = ["the configuration was read again", "the configuration is not changed"];
+    check_reload(&certificates, port, || real.signal(Signal::HUP), says, lines).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_content_server_reads_the_certificates_again_at_sighup_and_its_sandbox_lets_it() {
+    let (certificates, mut stage) = (Certificates::new(), Stage::new().await);
+    let flags = certificates.flags();
+    let server =
+        Program::content_server(&mut stage, &flags.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let line = server.wait_for("It serves keys by ETSI GS QKD 014 at ");
+    let port = line.rsplit(':').next().and_then(|port| port.trim().parse().ok()).expect("a port");
+    let says = |part: &str| drop(server.wait_for(part));
+    let lines = ["has read its settings again", "the settings are not changed"];
+    check_reload(&certificates, port, || server.signal(Signal::HUP), says, lines).await;
+    server.stop();
+    stage.stop().await;
 }

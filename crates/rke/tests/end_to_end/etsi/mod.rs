@@ -10,6 +10,7 @@ use rke_engine::Domain;
 use rke_proto::export::etsi::SaeId;
 use serde_json::{Value, json};
 
+use crate::console::{console_of, go};
 use crate::support::{Answer, DOMAIN, Stage, again, raw, request};
 
 fn sae(text: &str) -> SaeId {
@@ -19,6 +20,18 @@ fn sae(text: &str) -> SaeId {
 async fn listen(identity: SaeIdentity) -> EtsiListener {
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     EtsiListener::bind(&EtsiListen { address, identity }).await.expect("a port")
+}
+
+/// An SAE at the Content Server of the stage.
+fn peer(stage: &Stage, name: &str) -> EtsiPeer {
+    let domain = Domain::new(DOMAIN).expect("a domain");
+    EtsiPeer { sae: sae(name), domain, wallet: stage.network.wallet().into() }
+}
+
+/// Lets the daemon share keys with one SAE.
+pub(crate) async fn share_keys(stage: &mut Stage) {
+    let (here, peer) = (listen(SaeIdentity::Only(sae("alice"))).await, peer(stage, "bob"));
+    stage.daemon.serve_etsi(here, &[peer]);
 }
 
 /// A daemon for the SAE `alice`, and a Content Server for the SAE `bob`.
@@ -43,10 +56,7 @@ impl Keys {
         let clients = ["alice", "bob"].map(|name| EtsiClient { coin, sae: sae(name) });
         let there = EtsiServer::at_content_server(there, keys, &clients);
         // Each SAE may be the peer of the other, and of itself.
-        let domain = Domain::new(DOMAIN).expect("a domain");
-        let peer =
-            |name| EtsiPeer { sae: sae(name), domain: domain.clone(), wallet: stage.network.wallet().into() };
-        let peers = ["alice", "bob"].map(peer);
+        let peers = ["alice", "bob"].map(|name| peer(&stage, name));
         stage.daemon.serve_etsi(here, &peers);
         // Nobody has asked for it.
         again(async || match stage.network.content_server_keys() {
@@ -154,6 +164,44 @@ async fn the_status_says_how_many_keys_are_ready() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_console_lists_the_peers_and_how_many_keys_are_ready_for_each() {
+    let keys = Keys::new().await;
+    let row = |sae: &str, ready: u32| json!({"sae_id": sae, "domain": DOMAIN, "keys_ready": ready});
+    again(async || {
+        let status = keys.stage.get("/api/rke/status").await.json();
+        let are_ready = status["etsi_peers"] == json!([row("alice", 65_536), row("bob", 65_536)]);
+        are_ready.then_some(()).ok_or_else(|| status.to_string())
+    })
+    .await;
+    ask(keys.alice, "bob/enc_keys?number=36").await;
+    let status = keys.stage.get("/api/rke/status").await.json();
+    assert_eq!(status["etsi_peers"][1], row("bob", 65_500));
+    let mut browser = console_of(keys.stage.daemon.address());
+    go(&mut browser, "security");
+    browser.until_text("#peers-facts", &format!("bob at {DOMAIN}"));
+    browser.until_text("#peers-facts", "65,500 keys ready");
+    keys.stop().await;
+    let without = Stage::new().await;
+    assert_eq!(without.get("/api/rke/status").await.json()["etsi_peers"], json!([]));
+    let mut browser = console_of(without.daemon.address());
+    go(&mut browser, "security");
+    browser.until_text("#memory-facts", "No label");
+    browser.until("!document.querySelector('#peers').checkVisibility()");
+    without.stop().await;
+}
+
+/// Headers of requests that no program on this machine sends, and how they are refused.
+const PAGES: [(&str, u16, &str); 7] = [
+    ("", 400, "one Host header"),
+    ("host: evil.example\r\n", 421, "for programs on this machine"),
+    ("host: 0x7f000001\r\n", 421, "for programs on this machine"),
+    ("host: localhost\r\norigin: http://localhost:3000\r\n", 403, "Web pages may not"),
+    ("host: localhost\r\nreferer: http://evil.example/a\r\n", 403, "Web pages may not"),
+    ("host: localhost\r\nsec-fetch-site: cross-site\r\n", 403, "Web pages may not"),
+    ("host: localhost\r\nsec-purpose: prefetch\r\n", 403, "Prefetching"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_not_for_an_sae_is_refused_in_the_form_of_the_standard() {
     let both = Keys::new().await;
     keys(&ask(both.alice, "bob/enc_keys").await);
@@ -181,10 +229,11 @@ async fn whatever_is_not_for_an_sae_is_refused_in_the_form_of_the_standard() {
         {
             assert!(refusal(&ask(address, target).await, 401).contains("shares no keys"), "{target}");
         }
-        for headers in ["host: evil.example\r\n", "host: localhost\r\norigin: http://localhost\r\n", ""] {
+        for (headers, status, part) in PAGES {
             let page =
                 format!("GET /api/v1/keys/alice/enc_keys HTTP/1.1\r\n{headers}connection: close\r\n\r\n");
-            assert!(refusal(&raw(address, page).await, 401).contains("not for pages"), "{headers}");
+            let message = refusal(&raw(address, page).await, status);
+            assert!(message.contains(part), "{headers}: {message}");
         }
         assert_eq!(request(address, "GET", "/api/rke/status").await.status, 404);
         assert_eq!(request(address, "DELETE", "/api/v1/keys/alice/status").await.status, 405);

@@ -5,12 +5,13 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, copy};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::program::{Forward, expires_at, ids, stage};
-use crate::support::{DOMAIN, Stage, again, config, expire};
+use crate::support::{DOMAIN, PATIENCE, Stage, again, config, expire};
 use crate::tunnel::{arguments, rke_code};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,7 +57,6 @@ async fn a_session_that_has_expired_is_replaced() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_is_renewed_while_it_is_used() {
-    use std::time::Duration;
     let stage = Stage::with(|config| config.reloadable.session_ttl = Duration::from_secs(30)).await;
     let _forward = Forward::own(&stage).await;
     let [id] = &ids(&stage).await[..] else { panic!("not one session") };
@@ -132,6 +132,7 @@ async fn a_signal_while_the_session_is_opened_leaves_none_behind() {
             .arg(stage.network.wallet())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
+            .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .expect("rke runs");
@@ -142,8 +143,9 @@ async fn a_signal_while_the_session_is_opened_leaves_none_behind() {
         .await;
         let process = child.id().and_then(|id| rustix::process::Pid::from_raw(id as i32));
         rustix::process::kill_process(process.expect("it runs"), Signal::INT).expect("a signal");
-        // So that it takes the signal first. If a slow machine needs longer, the test sees less, and does not fail.
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        let mut log = BufReader::new(child.stderr.take().expect("a log")).lines();
+        let line = timeout(PATIENCE, log.next_line()).await.expect("a line in time").expect("read");
+        assert_eq!(line.as_deref(), Some("Waiting for the session that is being opened, to end it."));
         pass.send_replace(true);
         child.wait().await.expect("an end");
         assert_eq!(ids(&stage).await.len(), 0, "{command:?}");

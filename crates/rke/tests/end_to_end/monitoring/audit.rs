@@ -87,7 +87,7 @@ async fn a_content_server_keeps_one_of_its_sessions_and_key_sets() {
     let forgotten = log.wait_for("session_forgotten", 1).remove(0);
     assert_eq!(forgotten["session"], log.of_name("session_opened")[3]["session"]);
     assert_eq!(log.wait_for("resumption_forgotten", 1)[0]["domain"], DOMAIN);
-    stage.create().await;
+    let dropped = stage.create_id().await;
     log.wait_for("session_opened", 5);
 
     // The file moves away while the server runs.
@@ -101,6 +101,10 @@ async fn a_content_server_keeps_one_of_its_sessions_and_key_sets() {
     assert_eq!(log.wait_for("session_dropped", 2).len(), 2);
     assert_eq!(server.value("rke_content_server_keys", &[("proof", "proven")]).await, 0.0);
     assert_eq!(server.value("rke_content_server_resumptions", &[]).await, 0.0);
+    // Its client can still ask for proof.
+    let everywhere = format!("/api/rke/session/{dropped}?everywhere=true");
+    let deleted = crate::support::request(stage.daemon.address(), "DELETE", &everywhere).await;
+    assert_eq!(deleted.json()["remote"], "forgotten");
     stage.create().await;
     let refused = log.wait_for("handshake_refused", 1).remove(0);
     assert_eq!((&refused["reason"], &refused["count"]), (&"no_such_key".into(), &1.into()));
@@ -206,6 +210,9 @@ fn send_to_another_raida(stage: &Stage, requests: usize) {
     }
 }
 
+/// The reason for which they are refused, as a label.
+const WRONG_RAIDA: [(&str, &str); 1] = [("reason", "wrong_raida")];
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_keeps_one_of_its_key_sets_their_owners_and_refusals() {
     let mut stage = Stage::new().await;
@@ -233,19 +240,26 @@ async fn a_node_keeps_one_of_its_key_sets_their_owners_and_refusals() {
     node.signal(Signal::HUP);
     log.wait_for("file_begun", 1);
 
-    // Thousands of requests for another RAIDA are a few lines.
-    send_to_another_raida(&stage, 3000);
+    // A thousand requests for another RAIDA are a few lines.
+    again(async || {
+        // Few at a time, because a socket holds few.
+        send_to_another_raida(&stage, 100);
+        match node.value("rke_raida_refusals_total", &WRONG_RAIDA).await {
+            counted if counted >= 1000.0 => Ok(()),
+            counted => Err(format!("{counted} are counted")),
+        }
+    })
+    .await;
     let refusals = || -> u64 {
         let lines = log.of_name("request_refused").into_iter().filter(|line| line["reason"] == "wrong_raida");
         lines.map(|line| line["count"].as_u64().expect("a count")).sum()
     };
-    let metric = [("reason", "wrong_raida")];
-    again(async || match (refusals(), node.value("rke_raida_refusals_total", &metric).await as u64) {
-        (told, counted) if told == counted && told > 1 => Ok(()),
+    again(async || match (refusals(), node.value("rke_raida_refusals_total", &WRONG_RAIDA).await as u64) {
+        (told, counted) if told == counted => Ok(()),
         other => Err(format!("{other:?}: {}", log.text())),
     })
     .await;
-    assert!(log.of_name("request_refused").len() < 1000, "{}", log.text());
+    assert!(log.of_name("request_refused").len() < 500, "{}", log.text());
     node.stop();
     assert_eq!(log.of_name("node_stopped").len(), 1);
 

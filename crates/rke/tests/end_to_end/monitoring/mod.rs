@@ -25,7 +25,7 @@ use crate::support::{Answer, DOMAIN, Stage, again, again_blocking, raw};
 const AT: &str = "Its metrics are at http://";
 
 /// A program that is monitored. Dropping it kills it.
-struct Program {
+pub(crate) struct Program {
     child: Child,
     log: Arc<Mutex<String>>,
     metrics: SocketAddr,
@@ -58,7 +58,7 @@ impl Program {
     }
 
     /// The program in place of the Content Server of the stage.
-    async fn content_server(stage: &mut Stage, more: &[&str]) -> Self {
+    pub(crate) async fn content_server(stage: &mut Stage, more: &[&str]) -> Self {
         let address = stage.network.content_server_address().to_string();
         stage.network.stop_content_server().await;
         let data_dir = stage.network.server_data_dir();
@@ -71,12 +71,12 @@ impl Program {
         self.log.lock().expect("unpoisoned").clone()
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("a signal");
     }
 
     /// Waits until the log has this text, and returns the line.
-    fn wait_for(&self, text: &str) -> String {
+    pub(crate) fn wait_for(&self, text: &str) -> String {
         again_blocking(|| {
             let log = self.log();
             log.lines().find(|line| line.contains(text)).map(str::to_owned).ok_or(log)
@@ -122,7 +122,7 @@ impl Program {
     }
 
     /// Ends it, and expects that it does so in order.
-    fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         self.signal(Signal::TERM);
         assert!(self.child.wait().expect("an exit status").success(), "{}", self.log());
     }

@@ -10,6 +10,7 @@ use rke_host::exports::ExportLabels;
 use serde_json::{Value, json};
 
 use super::{Document, Operation};
+use crate::etsi::share_keys;
 use crate::guardians::agreeing;
 use crate::support::{DOMAIN, PATIENCE, Stage, percent, request};
 use crate::wire::{finish, post_json, send};
@@ -158,7 +159,8 @@ async fn every_example_is_answered_as_the_document_says() {
         config.reloadable.guardians = guardians.settings();
         config.reloadable.allow_export = ExportLabels::new(vec!["wireguard".into()]);
     });
-    let stage = stage.await;
+    let mut stage = stage.await;
+    share_keys(&mut stage).await;
     guardians.until_asked(stage.daemon.address()).await;
     let document = Document::of(stage.daemon.address()).await;
     // This request is refused, so that the list of refusals is not empty.

@@ -20,7 +20,7 @@ use serde_json::Value;
 use self::server::Server;
 use crate::dev::{Done, rke};
 use crate::real::{Files, Real};
-use crate::support::{DOMAIN, network};
+use crate::support::{DOMAIN, PATIENCE, network};
 
 /// A Content Server ID with all signs that DNS software could take for its own.
 const CS_ID: &str = r#"A,"B\C=#;D"#;
@@ -41,7 +41,7 @@ fn printed(network: &LocalNetwork, words: &[&str]) -> String {
 /// What this program's resolver finds at a DNS server, once that has read its zone.
 async fn found(server: SocketAddr) -> DnsRecords {
     let domain = Domain::new(DOMAIN).expect("a domain");
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let (validation, directory) = (Validation::off(), Directory::default());
         let discovery = Discovery::new(Some(server), validation, directory, Reach::Everywhere);

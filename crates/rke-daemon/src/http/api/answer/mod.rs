@@ -26,6 +26,7 @@ pub(in crate::http) use self::raidas::KnownRaidas;
 pub(in crate::http) use self::sessions::{
     Created, Deleted, DeletedAll, HeldList, Listed, Renewed, Shown, Wipe,
 };
+pub(crate) use self::status::EtsiPeerRow;
 pub(in crate::http) use self::status::Status;
 
 /// Milliseconds, rounded to the microsecond.

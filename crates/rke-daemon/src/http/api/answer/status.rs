@@ -107,6 +107,18 @@ struct Exported {
     count: u64,
 }
 
+/// An SAE at the other end that the daemon shares keys with by ETSI GS QKD 014.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(utoipa::ToSchema))]
+pub(crate) struct EtsiPeerRow {
+    /// The SAE's id.
+    pub(crate) sae_id: String,
+    /// The domain of its Content Server.
+    pub(crate) domain: String,
+    /// Keys that are ready without a new session. 0 while there is no session.
+    pub(crate) keys_ready: usize,
+}
+
 impl From<&Exports> for Exported {
     fn from(exports: &Exports) -> Self {
         Self { allowed: exports.labels().patterns().to_vec(), count: exports.total() }
@@ -230,11 +242,13 @@ pub(in crate::http) struct Status {
     #[cfg_attr(test, schema(required))]
     directory: Option<DirectoryCounts>,
     exports: Exported,
+    /// The peers of `--etsi-peer`.
+    etsi_peers: Vec<EtsiPeerRow>,
     sandbox: Sandbox,
 }
 
 impl Status {
-    pub(in crate::http) fn new(sessions: &Sessions) -> Self {
+    pub(in crate::http) fn new(sessions: &Sessions, etsi_peers: Vec<EtsiPeerRow>) -> Self {
         let (config, stored, keys) = (sessions.config(), sessions.count(), sessions.count_cached_keys());
         Self {
             command: "rke_status",
@@ -260,6 +274,7 @@ impl Status {
             remote_deletions: sessions.count_remote_deletions().into(),
             directory: sessions.directory().map(DirectoryCounts::from),
             exports: sessions.exports().into(),
+            etsi_peers,
             sandbox: Posture::now().into(),
         }
     }

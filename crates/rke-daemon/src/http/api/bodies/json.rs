@@ -161,8 +161,8 @@ fn as_length(number: f64) -> usize {
 /// Reads the body as a `T`. `takes` names its fields, for the error message.
 pub(super) async fn read<T: DeserializeOwned>(request: Request, takes: &str) -> Result<T, Failure> {
     let (head, body) = request.into_parts();
-    let _watch = head.extensions.get().map(BodyTimeout::watch);
-    let body = collect(body, MAX_JSON_LEN, JSON_TOO_LARGE).await?;
+    let watch = BodyTimeout::watch(&head.extensions);
+    let body = watch.in_time(collect(body, MAX_JSON_LEN, JSON_TOO_LARGE)).await??;
     let wrong = || format!("must be an object with {takes}, each of its type and given once");
     let failure = |fault: &str| Failure::new(StatusCode::BAD_REQUEST, format!("The body {fault}"));
     if body.is_empty() {

@@ -67,21 +67,21 @@ pub(super) async fn open(end: &impl End, request: Request) -> Answered {
 async fn named<'a>(head: &'a Parts, body: &mut Body) -> Result<Named<'a>, Failure> {
     match one(&head.headers, SESSION)? {
         Some(id) => Named::new(id),
-        None if is_like_json(head, body).await => Err(Failure::json_as_raw(SESSION)),
+        None if is_like_json(head, body).await? => Err(Failure::json_as_raw(SESSION)),
         None => Err(Failure::missing_header(SESSION)),
     }
 }
 
 /// Whether a body begins like a JSON object. Only one that is on its way is looked at: it declares its length, is no longer
 /// than JSON may be, and waits for no leave.
-async fn is_like_json(head: &Parts, body: &mut Body) -> bool {
+async fn is_like_json(head: &Parts, body: &mut Body) -> Result<bool, Failure> {
     let is_short = body.size_hint().exact().is_some_and(|len| len <= MAX_JSON_LEN);
     if !is_short || head.headers.contains_key(header::EXPECT) {
-        return false;
+        return Ok(false);
     }
-    let _watch = head.extensions.get().map(BodyTimeout::watch);
-    let first = body.frame().await.and_then(Result::ok).and_then(|frame| frame.into_data().ok());
-    first.is_some_and(|data| data.trim_ascii_start().starts_with(b"{"))
+    let first = BodyTimeout::watch(&head.extensions).in_time(body.frame()).await?;
+    let first = first.and_then(Result::ok).and_then(|frame| frame.into_data().ok());
+    Ok(first.is_some_and(|data| data.trim_ascii_start().starts_with(b"{")))
 }
 
 impl Named<'_> {
@@ -102,12 +102,12 @@ impl Named<'_> {
             BodyError::Stream(error) => self.failure(&error),
             BodyError::Incomplete(incomplete) => incomplete.into(),
         };
-        let watch = head.extensions.get().map(BodyTimeout::watch);
-        let streamed = Streamed::begin(body, work, watch).await.map_err(failure)?;
+        let watch = BodyTimeout::watch(&head.extensions);
+        let streamed = watch.in_time(Streamed::begin(body, work)).await?.map_err(failure)?;
         let body = match delivery {
-            Delivery::Streamed => Body::new(streamed.answered()),
+            Delivery::Streamed => Body::new(streamed.answered(watch)),
             Delivery::Held(reader) => {
-                let whole = streamed.hold(MAX_HELD_LEN).await.map_err(failure)?;
+                let whole = watch.in_time(streamed.hold(MAX_HELD_LEN)).await?.map_err(failure)?;
                 whole.ok_or_else(|| reader.held_too_long())?.into()
             }
         };

@@ -35,7 +35,8 @@ pub(super) struct Streamed<W> {
     first: Option<Bytes>,
     /// Bytes of the response still to come, if known.
     left: Option<u64>,
-    watch: Option<Watch>,
+    /// From when the response begins until its last piece is taken.
+    _watch: Option<Watch>,
 }
 
 impl<W: Work + Unpin> Streamed<W> {
@@ -44,19 +45,19 @@ impl<W: Work + Unpin> Streamed<W> {
     ///
     /// # Errors
     /// [`BodyError`].
-    pub(super) async fn begin(body: Body, work: W, watch: Option<Watch>) -> Result<Self, BodyError> {
+    pub(super) async fn begin(body: Body, work: W) -> Result<Self, BodyError> {
         let left = body.size_hint().exact().and_then(|len| work.output_len(len));
         let (rest, input) = (Rest::Follows, Bytes::new());
-        let mut streamed = Self { body, rest, received: 0, input, work, first: None, left, watch };
+        let mut streamed = Self { body, rest, received: 0, input, work, first: None, left, _watch: None };
         std::future::poll_fn(|cx| streamed.poll_input(cx)).await?;
         streamed.first = std::future::poll_fn(|cx| streamed.poll_output(cx)).await?;
         Ok(streamed)
     }
 
     /// The same, when its response begins.
-    pub(super) fn answered(self) -> Self {
-        self.watch.iter().for_each(Watch::answered);
-        self
+    pub(super) fn answered(self, watch: Watch) -> Self {
+        watch.answered();
+        Self { _watch: Some(watch), ..self }
     }
 
     /// The whole response, before any of it is sent. `None` if more than `most` bytes of the body arrive.

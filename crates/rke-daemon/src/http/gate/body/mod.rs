@@ -19,7 +19,7 @@ const NOT_EMPTY: &str =
 /// handlers then need not look for its end.
 ///
 /// # Errors
-/// 415 if it is compressed, 400 if there should be none, 413 if it is too large.
+/// 415 if it is compressed, 400 if there should be none, 413 if it is too large, 408 if it stalls.
 pub(super) async fn check(request: Request, rule: BodyRule) -> Result<Request, Failure> {
     if request.body().is_end_stream() {
         return Ok(request);
@@ -36,8 +36,8 @@ pub(super) async fn check(request: Request, rule: BodyRule) -> Result<Request, F
         return Ok(request);
     }
     let (head, body) = request.into_parts();
-    let _watch = head.extensions.get().map(BodyTimeout::watch);
-    let body = collect(body, MAX_BODY_LEN, BODY_TOO_LARGE).await?;
+    let watch = BodyTimeout::watch(&head.extensions);
+    let body = watch.in_time(collect(body, MAX_BODY_LEN, BODY_TOO_LARGE)).await??;
     if rule == BodyRule::Empty && !body.is_empty() {
         return Err(Failure::new(StatusCode::BAD_REQUEST, NOT_EMPTY));
     }

@@ -17,7 +17,7 @@ use super::delivery::Refusable;
 use super::response_tracker::ResponseTracker;
 use crate::http::gate::limits::{HEADERS_TOO_LARGE, URI_TOO_LONG};
 use crate::http::message::body_timeout::BodyTimeout;
-use crate::http::message::failure::Failure;
+use crate::http::message::failure::{Failure, TOO_LATE};
 use crate::http::message::headers;
 use crate::http::telemetry::observe::Observer;
 
@@ -148,7 +148,7 @@ impl<S: AsyncWrite + Unpin> HyperIo<S> {
 /// A complete response to a request that could not be read, which is noted. It closes the connection.
 pub(super) fn closing_answer(status: StatusCode, observer: &Observer) -> Vec<u8> {
     let message = match status {
-        StatusCode::REQUEST_TIMEOUT => "The request did not arrive in time",
+        StatusCode::REQUEST_TIMEOUT => TOO_LATE,
         StatusCode::URI_TOO_LONG => URI_TOO_LONG,
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => HEADERS_TOO_LARGE,
         _ => "The request is not valid HTTP/1.1",

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
+use axum::http::Extensions;
 use axum::response::Response;
 use futures_util::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -66,7 +67,9 @@ async fn all_other_answers_go_out_as_they_are() {
 #[tokio::test]
 async fn a_body_that_looks_like_one_is_left_alone() {
     let mut pair = pair("", Given::Connection);
-    let _watch = pair.body_timeout.watch();
+    let mut request = Extensions::new();
+    request.insert(pair.body_timeout.clone());
+    let _watch = BodyTimeout::watch(&request);
     pair.server.write_all(OWN.as_bytes()).await.expect("written");
     assert_eq!(got(pair).await, OWN);
 }

@@ -79,7 +79,7 @@ fn scroll_to(selector: &str) -> impl Fn(&mut Browser) {
 }
 
 /// A script that changes the daemon's responses at a path before the page sees them.
-fn changed(path: &str, change: &str) -> String {
+pub(super) fn changed(path: &str, change: &str) -> String {
     format!(
         "{{ const real = window.fetch; window.fetch = async (url, options) => {{
           const answer = await real(url, options);
@@ -92,7 +92,7 @@ fn changed(path: &str, change: &str) -> String {
 }
 
 /// A script that runs before the page's own. Gives what takes it away again.
-fn add_script(browser: &mut Browser, script: &str) -> serde_json::Value {
+pub(super) fn add_script(browser: &mut Browser, script: &str) -> serde_json::Value {
     browser.order("Page.addScriptToEvaluateOnNewDocument", json!({"source": script}))
 }
 

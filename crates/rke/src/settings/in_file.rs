@@ -1,6 +1,7 @@
-//! Numbers in the configuration file of a Content Server, with the bounds of their flags.
+//! Values in a configuration file, read as the flags of the same names read them.
 
 use std::fmt::Display;
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
 use rke_host::usage::{MAX_BYTES, MAX_MESSAGES};
@@ -8,15 +9,19 @@ use rke_raida::content_server::MAX_LIFETIME_SECONDS;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use crate::parse::parse_replay_places;
+use crate::parse::{parse_address, parse_replay_places};
 use crate::protection::parse_places;
 
+pub(super) fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    text(deserializer, parse_address)
+}
+
 pub(super) fn places<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
-    parsed(deserializer, parse_places)
+    number(deserializer, parse_places)
 }
 
 pub(super) fn replay_places<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
-    parsed(deserializer, parse_replay_places)
+    number(deserializer, parse_replay_places)
 }
 
 pub(super) fn lifetime<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
@@ -31,8 +36,39 @@ pub(super) fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
     within(deserializer, 1..=MAX_BYTES).map(Some)
 }
 
-/// A number, read as the flag of the same name reads it.
-fn parsed<'de, D: Deserializer<'de>, T, E: Display>(
+/// One text or a list of texts.
+pub(super) fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Given {
+        One(String),
+        Several(Vec<String>),
+    }
+    Ok(match Given::deserialize(deserializer)? {
+        Given::One(text) => vec![text],
+        Given::Several(texts) => texts,
+    })
+}
+
+/// A text.
+pub(super) fn text<'de, D: Deserializer<'de>, T, E: Display>(
+    deserializer: D,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<Option<T>, D::Error> {
+    parse(&String::deserialize(deserializer)?).map(Some).map_err(D::Error::custom)
+}
+
+/// A list of texts.
+pub(super) fn texts<'de, D: Deserializer<'de>, T, E: Display>(
+    deserializer: D,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Result<Vec<T>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| parse(text).map_err(D::Error::custom)).collect()
+}
+
+/// A number.
+pub(super) fn number<'de, D: Deserializer<'de>, T, E: Display>(
     deserializer: D,
     parse: impl FnOnce(&str) -> Result<T, E>,
 ) -> Result<Option<T>, D::Error> {
