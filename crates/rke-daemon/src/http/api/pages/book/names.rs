@@ -35,6 +35,7 @@ super::files! {
     "growth.svg",
     "handshake.svg",
     "index.html",
+    "install.html",
     "key-life.svg",
     "key-memory.svg",
     "key.svg",
