@@ -105,6 +105,12 @@ impl Program {
         Ok(Self(keep(DEBUG, "erase/rke-debug")?))
     }
 
+    /// The debug build that the tests have left. The optimiser leaves out copies of uninitialised bytes, which may be
+    /// remains of a secret: this build shows them.
+    pub(crate) fn of_the_tests() -> Result<Self> {
+        Ok(Self(keep(DEBUG, "erase/rke-of-the-tests")?))
+    }
+
     /// The release build, with which the scanner is built.
     pub(crate) fn release() -> Result<Self> {
         cargo(&RELEASE)?;

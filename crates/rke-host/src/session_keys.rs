@@ -5,7 +5,9 @@ use std::sync::Arc;
 use rke_proto::coin::CoinId;
 use rke_proto::export::Export;
 use rke_proto::handshake::KeyId;
+use rke_proto::handshake::keys::{ctr_key, export_key, seal_key};
 use rke_proto::{Bitmap, ContentServerId, Form};
+use rke_secret::SecretHandle;
 
 use crate::exports::{ExportError, Exports};
 use crate::streams::{Direction, StreamKey};
@@ -19,24 +21,11 @@ pub trait SessionKeys: Send + Sync {
     /// The session whose key has this id.
     fn session(&self, key_id: &KeyId) -> Option<HeldSession>;
 
-    /// Notes a use of a key without using it.
+    /// Notes a use of a key, and returns a handle to K, which all keys of the session are derived from.
     ///
     /// # Errors
-    /// [`KeyError`].
-    fn note(&self, key_id: &KeyId, key_use: KeyUse) -> Result<(), KeyError>;
-
-    /// Notes a use of a key, and lets `work` use it once, on a stack that is wiped afterwards. The key's end waits until
-    /// `work` has returned, so it should be quick.
-    ///
-    /// # Errors
-    /// [`KeyError`]; then `work` has not been called.
-    fn with_key(
-        &self,
-        key_id: &KeyId,
-        data_key: DataKey,
-        key_use: KeyUse,
-        work: &mut dyn FnMut(&[u8; 32]),
-    ) -> Result<(), KeyError>;
+    /// [`KeyError`]; then nothing is noted.
+    fn use_key(&self, key_id: &KeyId, key_use: KeyUse) -> Result<SecretHandle<32>, KeyError>;
 
     /// Which keys may be exported, and how many were.
     fn exports(&self) -> &Exports;
@@ -83,10 +72,11 @@ pub struct HeldSession {
     pub decrypt_count: u64,
 }
 
-/// Lets `work` use a key once.
+/// Notes a use of a key, and lets `work` use it once, on a stack that is wiped afterwards. The key's end waits until `work` has
+/// returned, so it should be quick.
 ///
 /// # Errors
-/// As [`SessionKeys::with_key`].
+/// [`KeyError`]; then `work` has not been called.
 pub fn with_key<R>(
     keys: &dyn SessionKeys,
     key_id: &KeyId,
@@ -94,11 +84,17 @@ pub fn with_key<R>(
     key_use: KeyUse,
     work: impl FnOnce(&[u8; 32]) -> R,
 ) -> Result<R, KeyError> {
-    let (mut work, mut result) = (Some(work), None);
-    keys.with_key(key_id, data_key, key_use, &mut |key| {
-        result = work.take().map(|work| work(key));
-    })?;
-    result.ok_or(KeyError::NotFound)
+    let root = keys.use_key(key_id, key_use)?;
+    let used = root.expose(|root| {
+        let mut key = [0; 32];
+        match data_key {
+            DataKey::Encrypt => ctr_key(root, &mut key),
+            DataKey::Seal => seal_key(root, &mut key),
+            DataKey::Export => export_key(root, &mut key),
+        }
+        work(&key)
+    });
+    used.ok_or(KeyError::NotFound)
 }
 
 /// Derives a key that leaves a session, and lets `use_key` use it once, on a stack that is wiped afterwards.
@@ -163,7 +159,7 @@ impl HeldStreamKey {
     /// # Errors
     /// [`KeyError`].
     pub fn begin(keys: Arc<dyn SessionKeys>, key_id: KeyId, direction: Direction) -> Result<Self, KeyError> {
-        keys.note(&key_id, direction.first_use())?;
+        keys.use_key(&key_id, direction.first_use()).map(drop)?;
         Ok(Self { keys, key_id, direction })
     }
 

@@ -22,7 +22,7 @@ mod workspace;
 /// The parts that [`Length::Ordinary`] leaves to [`Length::Long`].
 const LEFT_TO_THE_LONG_RUN: [&str; 8] = [
     "195 of 200 runs of each memory scan (cargo xtask test --long)",
-    "memory scans of the debug build (cargo xtask erase, or cargo xtask test --long)",
+    "memory scans of a debug build without the features of tests (cargo xtask erase, or cargo xtask test --long)",
     "a handshake in every run of the simulation; one in 23 has one (cargo xtask test --long)",
     "the times of the console with 10,000 sessions (cargo xtask test --long)",
     "90 of 100 rotations of daisyway's keys (cargo xtask test --long)",
@@ -54,6 +54,9 @@ pub(crate) fn test(extent: &Extent) -> Result<()> {
         timed("debug build and its scans", || Program::debug()?.scan(extent))?;
     }
     let counts = timed("the rest of the release checks", || release.finish())?;
+    if extent.length == Length::Ordinary {
+        timed("scans of the debug build", || Program::of_the_tests()?.scan(extent))?;
+    }
     if extent.length == Length::Long {
         timed("simulation", simulation)?;
         timed("console with 10,000 sessions", console)?;

@@ -121,8 +121,11 @@ impl Sealer {
 /// Opens one stream. As with [`Sealer`], call its functions where the key is exposed.
 pub struct Opener {
     binding: Binding,
-    /// The header's commitment, until the first chunk has verified it.
-    commitment: Option<[u8; COMMITMENT_LEN]>,
+    /// The header's commitment.
+    commitment: [u8; COMMITMENT_LEN],
+    /// Whether the first chunk has verified it. A flag, because writing `None` over the commitment would also write what was
+    /// on the stack there: remains of the key, copied to where the opener lies.
+    is_verified: bool,
     next: u64,
 }
 
@@ -135,7 +138,7 @@ impl Opener {
     pub fn new(header: &[u8; HEADER_LEN], associated_data: &[u8]) -> Result<Self, OpenError> {
         let (start, commitment) = header::decode(header)?;
         let binding = Binding::new(start, associated_data);
-        Ok(Self { binding, commitment: Some(*commitment), next: 0 })
+        Ok(Self { binding, commitment: *commitment, is_verified: false, next: 0 })
     }
 
     /// Opens a chunk that is not the last.
@@ -170,12 +173,10 @@ impl Opener {
 
     /// Whether the header was made with this key and this associated data.
     fn check(&mut self, key: &[u8; SECRET_LEN]) -> Result<(), OpenError> {
-        let Some(commitment) = self.commitment else { return Ok(()) };
-        if !bool::from(self.binding.commitment(key).ct_eq(&commitment)) {
-            return Err(OpenError::AnotherKey);
+        if !self.is_verified {
+            self.is_verified = self.binding.commitment(key).ct_eq(&self.commitment).into();
         }
-        self.commitment = None;
-        Ok(())
+        if self.is_verified { Ok(()) } else { Err(OpenError::AnotherKey) }
     }
 
     /// Decrypts the plaintext to the start of `chunk` and returns its length.

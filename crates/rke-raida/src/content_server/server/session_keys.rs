@@ -1,10 +1,10 @@
 //! The keys of the sessions, for an application that encrypts with them and never gets one.
 
 use rke_host::exports::Exports;
-use rke_host::session_keys::{DataKey, HeldSession, SessionKeys};
+use rke_host::session_keys::{HeldSession, SessionKeys};
 use rke_host::usage::{KeyError, KeyUse};
 use rke_proto::handshake::KeyId;
-use rke_proto::handshake::keys::{ctr_key, export_key, seal_key};
+use rke_secret::SecretHandle;
 
 use super::ServerContext;
 use crate::audit::ServerEvent;
@@ -19,29 +19,9 @@ impl SessionKeys for ServerContext {
         self.reception().session(key_id, unix_seconds())
     }
 
-    fn note(&self, key_id: &KeyId, key_use: KeyUse) -> Result<(), KeyError> {
-        self.reception().use_key(key_id, key_use, unix_seconds()).map(|_| ())
-    }
-
-    fn with_key(
-        &self,
-        key_id: &KeyId,
-        data_key: DataKey,
-        key_use: KeyUse,
-        work: &mut dyn FnMut(&[u8; 32]),
-    ) -> Result<(), KeyError> {
-        // Without the lock, which the removal of the key holds while it waits for the work.
-        let root = self.reception().use_key(key_id, key_use, unix_seconds())?;
-        let used = root.expose(|root| {
-            let mut key = [0; 32];
-            match data_key {
-                DataKey::Encrypt => ctr_key(root, &mut key),
-                DataKey::Seal => seal_key(root, &mut key),
-                DataKey::Export => export_key(root, &mut key),
-            }
-            work(&key);
-        });
-        used.ok_or(KeyError::NotFound)
+    fn use_key(&self, key_id: &KeyId, key_use: KeyUse) -> Result<SecretHandle<32>, KeyError> {
+        // Used without the lock, which the removal of the key holds while it waits for the use.
+        self.reception().use_key(key_id, key_use, unix_seconds())
     }
 
     fn exports(&self) -> &Exports {
