@@ -83,7 +83,7 @@ fn number(text: &str) -> Option<u64> {
 
 /// The text that escapes stand for, as the URL Standard reads it.
 fn decoded(text: &str) -> String {
-    let plain = text.replace('+', "%2B").replace('&', "%26");
+    let plain = text.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
     url::form_urlencoded::parse(plain.as_bytes())
         .next()
         .map(|(text, _)| text)
