@@ -5,7 +5,8 @@ const KEY: [u8; 32] = [7; 32];
 #[test]
 fn the_last_number_is_the_end_of_the_stream() {
     let sealer = |next| Sealer { binding: Binding::new(Start::new(&[1; 32]), b""), next };
-    let opener = |next| Opener { binding: Binding::new(Start::new(&[1; 32]), b""), commitment: None, next };
+    let binding = || Binding::new(Start::new(&[1; 32]), b"");
+    let opener = |next| Opener { binding: binding(), commitment: [0; 32], is_verified: true, next };
     let last_number = u64::from(u32::MAX);
     let (mut chunk, mut last) = (vec![0; CHUNK_LEN], b"text".to_vec());
     sealer(last_number).seal_last(&KEY, &mut last).expect("the last number");
