@@ -52,6 +52,8 @@ mod text;
 pub mod tunnel;
 
 #[cfg(test)]
+mod known_answers;
+#[cfg(test)]
 mod vectors;
 
 pub use challenge::Challenge;

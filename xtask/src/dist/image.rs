@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::Dist;
-use super::steps::{printed, run, tar};
+use super::steps::{rfc_3339, run, tar};
 use super::tree::Tree;
 use crate::need;
 
@@ -34,15 +34,12 @@ pub(super) fn pack(dist: &Dist, tree: &Tree) -> Result<String> {
     let layer = pack_layer(dist, tree, &work)?;
     let layout = work.folder().join("layout");
     let image = format!("{}:{}", layout.display(), dist.version);
-    let created = printed(
-        Command::new("date").args(["--utc", "+%Y-%m-%dT%H:%M:%SZ"]).arg(format!("--date=@{}", dist.epoch)),
-    )?;
-    let created = created.trim();
+    let created = rfc_3339(&dist.epoch)?;
     run(Command::new("umoci").args(["init", "--layout"]).arg(&layout))?;
     run(Command::new("umoci").args(["new", "--image", &image]))?;
-    let add = ["raw", "add-layer", "--image", &image, "--history.created", created];
+    let add = ["raw", "add-layer", "--image", &image, "--history.created", &created];
     run(Command::new("umoci").args(add).arg(layer))?;
-    configure(dist, &image, created)?;
+    configure(dist, &image, &created)?;
     // What the commands before left behind.
     run(Command::new("umoci").args(["gc", "--layout"]).arg(&layout))?;
     let name = format!("rke-{}-x86_64-oci.tar", dist.version);

@@ -9,13 +9,13 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::Dist;
-use super::steps::printed;
+use super::steps::{printed, rfc_3339};
 use crate::dependencies::{metadata, names_and_versions};
 
 pub(super) fn sbom(dist: &Dist) -> Result<String> {
     let linked: BTreeSet<(String, String)> = names_and_versions()?.into_iter().collect();
     let metadata = metadata()?;
-    let sums = sums(&fs::read_to_string(dist.sources.join("Cargo.lock")).context("cannot read Cargo.lock")?);
+    let sums = sums(&fs::read_to_string(dist.sources.join("Cargo.lock")).context("cannot read Cargo.lock")?)?;
     let packages = metadata["packages"].as_array().context("cargo metadata has no packages")?;
     let packages: Vec<&Value> =
         packages.iter().filter(|package| linked.contains(&name_and_version(package))).collect();
@@ -31,14 +31,11 @@ pub(super) fn sbom(dist: &Dist) -> Result<String> {
         list.extend(system.iter().map(|component| component["bom-ref"].clone()));
     }
     components.extend(system);
-    let created = printed(
-        Command::new("date").args(["--utc", "+%Y-%m-%dT%H:%M:%SZ", "--date"]).arg(format!("@{}", dist.epoch)),
-    )?;
     let document = json!({
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
         "version": 1,
-        "metadata": { "timestamp": created.trim(), "component": component(program, "application", &sums) },
+        "metadata": { "timestamp": rfc_3339(&dist.epoch)?, "component": component(program, "application", &sums) },
         "components": components,
         "dependencies": dependencies,
     });
@@ -74,17 +71,14 @@ fn component(package: &Value, kind: &str, sums: &BTreeMap<(String, String), Stri
 }
 
 /// The sums in `Cargo.lock`. The workspace's own crates have none.
-fn sums(lock: &str) -> BTreeMap<(String, String), String> {
-    let mut sums = BTreeMap::new();
-    for entry in lock.split("[[package]]") {
-        let field = |name: &str| {
-            entry.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(" = \"")?.strip_suffix('"'))
-        };
-        if let (Some(name), Some(version), Some(sum)) = (field("name"), field("version"), field("checksum")) {
-            sums.insert((name.to_owned(), version.to_owned()), sum.to_owned());
-        }
-    }
-    sums
+fn sums(lock: &str) -> Result<BTreeMap<(String, String), String>> {
+    let lock: toml::Table = lock.parse().context("cannot understand Cargo.lock")?;
+    let packages = lock["package"].as_array().into_iter().flatten();
+    let sum = |package: &toml::Value| {
+        let field = |name: &str| package.get(name)?.as_str().map(str::to_owned);
+        Some(((field("name")?, field("version")?), field("checksum")?))
+    };
+    Ok(packages.filter_map(sum).collect())
 }
 
 /// Which of the packages is linked from which, as far as both are linked.

@@ -32,3 +32,10 @@ pub(super) fn tar(epoch: &str, owner: u32) -> Command {
 pub(super) fn sums(folder: &Path, names: &[String]) -> Result<String> {
     printed(Command::new("sha256sum").args(names).current_dir(folder))
 }
+
+/// A time in Unix seconds as RFC 3339 writes it.
+pub(super) fn rfc_3339(epoch: &str) -> Result<String> {
+    let mut date = Command::new("date");
+    let text = printed(date.args(["--utc", "+%Y-%m-%dT%H:%M:%SZ", "--date"]).arg(format!("@{epoch}")))?;
+    Ok(text.trim().to_owned())
+}

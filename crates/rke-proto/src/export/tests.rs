@@ -6,26 +6,14 @@ use super::etsi::{EtsiKey, EtsiKeyId, KeySize, NoKeyId, SaeId};
 use super::*;
 use crate::handshake::KeyId;
 use crate::handshake::keys::export_key;
+use crate::known_answers::{array, list, read, text};
 
 fn vectors() -> Value {
-    let text = include_str!("../../../../vectors/export.json");
-    serde_json::from_str(text).expect("the vectors are JSON")
-}
-
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value[name].as_str().expect(name)
-}
-
-fn array<const N: usize>(value: &Value, name: &str) -> [u8; N] {
-    hex::decode(text(value, name)).expect("hex").try_into().expect("the right length")
+    read(include_str!("../../../../vectors/export.json"))
 }
 
 fn number(value: &Value, name: &str) -> u64 {
     value[name].as_u64().expect(name)
-}
-
-fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
-    value[name].as_array().expect(name)
 }
 
 fn sae(text: &str) -> SaeId {

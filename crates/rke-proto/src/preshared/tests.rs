@@ -2,6 +2,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::export::Export;
+use crate::known_answers::{array, bytes, list, read, text};
 
 fn command() -> Proposal {
     let purpose = Purpose::Command(Name::new("web-1@example.com").expect("a name"));
@@ -84,24 +85,7 @@ fn responses_and_receipts_come_back_from_their_bytes() {
 
 /// The known answers, which `vectors/preshared.py` computes on its own.
 fn vectors() -> Value {
-    let text = include_str!("../../../../vectors/preshared.json");
-    serde_json::from_str(text).expect("the vectors are JSON")
-}
-
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value[name].as_str().expect(name)
-}
-
-fn bytes(value: &Value, name: &str) -> Vec<u8> {
-    hex::decode(text(value, name)).expect("hex")
-}
-
-fn array<const N: usize>(value: &Value, name: &str) -> [u8; N] {
-    bytes(value, name).try_into().expect("the right length")
-}
-
-fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
-    value[name].as_array().expect(name)
+    read(include_str!("../../../../vectors/preshared.json"))
 }
 
 fn purpose(case: &Value) -> Purpose {

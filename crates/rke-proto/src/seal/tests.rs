@@ -5,6 +5,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::*;
+use crate::known_answers::{array, bytes, read, text};
 
 type Key = [u8; 32];
 
@@ -48,20 +49,7 @@ fn plaintext(len: usize) -> Vec<u8> {
 }
 
 fn vectors() -> Value {
-    let text = include_str!("../../../../vectors/seal.json");
-    serde_json::from_str(text).expect("the vectors are JSON")
-}
-
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value[name].as_str().expect(name)
-}
-
-fn bytes(value: &Value, name: &str) -> Vec<u8> {
-    hex::decode(text(value, name)).expect("hex")
-}
-
-fn array<const N: usize>(value: &Value, name: &str) -> [u8; N] {
-    bytes(value, name).try_into().expect("the right length")
+    read(include_str!("../../../../vectors/seal.json"))
 }
 
 fn number(value: &Value) -> usize {

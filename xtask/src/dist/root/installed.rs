@@ -72,8 +72,8 @@ fn files(debian: &Container) -> Result<BTreeSet<String>> {
 }
 
 fn install(debian: &Container) -> Result<()> {
-    debian.run("apt-get install -q -y ./rke_0.1.0-1_amd64.deb")?;
-    debian.expect("rke version", "rke 0.1.0")?;
+    debian.run(concat!("apt-get install -q -y ./rke_", env!("CARGO_PKG_VERSION"), "-1_amd64.deb"))?;
+    debian.expect("rke version", concat!("rke ", env!("CARGO_PKG_VERSION")))?;
     // Nothing runs, and nothing will after a restart.
     debian.run("! grep -sx rke /proc/[0-9]*/comm")?;
     debian

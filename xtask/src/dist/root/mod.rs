@@ -13,7 +13,7 @@ use super::{Dist, deb};
 use crate::timed;
 
 /// The version that the tests upgrade to. It is the same program.
-const NEXT: &str = "0.1.0-2";
+const NEXT: &str = concat!(env!("CARGO_PKG_VERSION"), "-2");
 
 /// Tests what `cargo xtask dist` has made last.
 pub(super) fn test(dist: &Dist) -> Result<()> {

@@ -4,8 +4,8 @@ const KEY: [u8; 32] = [7; 32];
 
 #[test]
 fn the_last_number_is_the_end_of_the_stream() {
-    let sealer = |next| Sealer { binding: Binding::new(Start::new(&[1; 32]), b""), next };
     let binding = || Binding::new(Start::new(&[1; 32]), b"");
+    let sealer = |next| Sealer { binding: binding(), next };
     let opener = |next| Opener { binding: binding(), commitment: [0; 32], is_verified: true, next };
     let last_number = u64::from(u32::MAX);
     let (mut chunk, mut last) = (vec![0; CHUNK_LEN], b"text".to_vec());
