@@ -108,14 +108,21 @@ impl CoinFile {
     /// # Errors
     /// The system's error.
     pub(super) fn coin(&self, at: u16, raidas: &[RaidaIndex]) -> io::Result<(CoinId, Vec<Secret<AN_LEN>>)> {
+        // Both are made out here: what is made in the scope and leaves it takes the padding of its fields along, with remains of ANs.
+        let (mut header, mut ans) = ([0; COIN_HEADER_LEN], Vec::with_capacity(raidas.len()));
         scoped(|| {
             let mut coin = [0; COIN_HEADER_LEN + RAIDA_COUNT * AN_LEN];
             self.file.read_exact_at(&mut coin, self.header.coin_position(at))?;
-            let (header, ans) = coin.split_first_chunk().ok_or(io::ErrorKind::UnexpectedEof)?;
-            let (ans, _) = ans.as_chunks::<AN_LEN>();
-            let an = |raida: &RaidaIndex| Ok(Secret::fill(|an| *an = ans[raida.position()])?);
-            Ok((decode_coin_header(*header), raidas.iter().map(an).collect::<io::Result<_>>()?))
-        })?
+            let (its_header, its_ans) =
+                coin.split_first_chunk::<COIN_HEADER_LEN>().ok_or(io::ErrorKind::UnexpectedEof)?;
+            header.copy_from_slice(its_header);
+            let (its_ans, _) = its_ans.as_chunks::<AN_LEN>();
+            for raida in raidas {
+                ans.push(Secret::fill(|an| *an = its_ans[raida.position()])?);
+            }
+            io::Result::Ok(())
+        })??;
+        Ok((decode_coin_header(header), ans))
     }
 
     /// The AN of its coin `at`, from 0, at a RAIDA.
