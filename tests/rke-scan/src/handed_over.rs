@@ -15,13 +15,14 @@ use serde_json::Value;
 
 use crate::content_server::Manners;
 use crate::daemon::{Api, Program};
-use crate::exports::{LABEL, export, fetch_keys, make_keys};
+use crate::exports::{LABEL, export};
 use crate::handshakes::wait_for;
 use crate::needles::{Secret, Source};
 use crate::network::{DOMAIN, Network};
 use crate::nodes::{application_of, finish_preloading, scan_living, start_preloading, start_serving};
 use crate::process::scan;
 use crate::report::{Expected, Report};
+use crate::sae::{Certificates, Sae};
 use crate::subject::{Plan, Subject};
 
 /// The SAEs at the daemon and at the Content Server.
@@ -83,8 +84,8 @@ struct Ends {
     wallet: PathBuf,
     wireguard: WireGuard,
     application: Api,
-    sae_here: Api,
-    sae_there: Api,
+    sae_here: Sae,
+    sae_there: Sae,
 }
 
 impl Ends {
@@ -96,6 +97,19 @@ impl Ends {
         // The key interface has a wallet of its own, or the Content Server makes keys from other sessions of its coin.
         let [(wallet, coin), (sae_wallet, sae_coin)] = [new_wallet(&mut network)?, new_wallet(&mut network)?];
         let wireguard = WireGuard::stand_in(network.folder())?;
+        // The SAEs of one command come over TLS, and those of the other one over plain HTTP.
+        let certificates = match command {
+            Command::Psk => Some(Certificates::new(network.folder())?),
+            Command::WireGuard => None,
+        };
+        let identity = |sae: &str| match &certificates {
+            Some(certificates) => certificates.flags(),
+            None => vec!["--etsi-sae".to_owned(), sae.to_owned()],
+        };
+        let sae = |server, name| match &certificates {
+            Some(certificates) => certificates.sae(server, name),
+            None => Sae::plain(server),
+        };
         let client = format!("{sae_coin}={HERE}");
         let peer = format!("{coin}={}", WireGuard::public_key(HERE));
         let gets_key = match command {
@@ -103,19 +117,22 @@ impl Ends {
             Command::WireGuard => ["--wireguard", THERE, "--wireguard-peer", &peer].map(Into::into).to_vec(),
         };
         let mut flags = vec!["--api", "127.0.0.1:0", "--allow-export", LABEL];
-        flags.extend(["--etsi", "127.0.0.1:0", "--etsi-sae", THERE, "--etsi-client", &client]);
-        flags.extend(gets_key.iter().map(String::as_str));
+        flags.extend(["--etsi", "127.0.0.1:0", "--etsi-client", &client]);
+        let identity_there = identity(THERE);
+        flags.extend(identity_there.iter().chain(&gets_key).map(String::as_str));
         let (mut server, address) = start_serving(plan, &network, &server_dir, &flags)?;
         let begin = "It serves keys by ETSI GS QKD 014 at ";
-        let sae_there = server.wait_for_line(|line| line.strip_prefix(begin)?.parse().ok()).map(Api::new)?;
+        let sae_there = server.wait_for_line(|line| line.strip_prefix(begin)?.parse().ok())?;
         let application = application_of(&mut server, &server_dir)?;
         network.set_manners(Manners::PassesOn(address));
         let peer = format!("{THERE}={DOMAIN},{}", sae_wallet.display());
-        let mut flags = vec!["--exchange-timeout", "20", "--etsi", "127.0.0.1:0", "--etsi-sae", HERE];
-        flags.extend(["--etsi-peer", &peer]);
+        let mut flags = vec!["--exchange-timeout", "20", "--etsi", "127.0.0.1:0", "--etsi-peer", &peer];
+        let identity_here = identity(HERE);
+        flags.extend(identity_here.iter().map(String::as_str));
         flags.extend(["--allow-export", "rke-psk", "--allow-export", "rke-wireguard"]);
         let mut daemon = Subject::start_in(network, plan, &flags)?;
-        let sae_here = daemon.program.wait_for_line(sae_address).map(Api::new)?;
+        let sae_here = daemon.program.wait_for_line(sae_address)?;
+        let (sae_here, sae_there) = (sae(sae_here, HERE)?, sae(sae_there, THERE)?);
         Ok(Self { daemon, server, wallet, wireguard, application, sae_here, sae_there })
     }
 
@@ -131,11 +148,11 @@ impl Ends {
     }
 
     /// Keys that one end makes and the other one fetches, in both directions.
-    fn keys_by_etsi(&self) -> Result<Vec<Vec<u8>>> {
-        let made_here = make_keys(self.sae_here, THERE)?;
-        fetch_keys(self.sae_there, HERE, &made_here)?;
-        let made_there = make_keys(self.sae_there, HERE)?;
-        fetch_keys(self.sae_here, THERE, &made_there)?;
+    fn keys_by_etsi(&mut self) -> Result<Vec<Vec<u8>>> {
+        let made_here = self.sae_here.make_keys(THERE)?;
+        self.sae_there.fetch_keys(HERE, &made_here)?;
+        let made_there = self.sae_there.make_keys(HERE)?;
+        self.sae_here.fetch_keys(THERE, &made_there)?;
         Ok(made_here.into_iter().chain(made_there).map(|made| made.key).collect())
     }
 

@@ -22,6 +22,7 @@ mod nodes;
 mod noise;
 mod process;
 mod report;
+mod sae;
 mod scenario;
 mod schedule;
 mod seed;
@@ -38,6 +39,19 @@ use tokio::runtime::Runtime;
 use needles::Needles;
 use report::{Limit, Report};
 use subject::{Memory, Plan};
+
+/// Runs scenarios, each as often as the plan says.
+type RunAll = fn(&Plan<'_>, &mut Report) -> Result<()>;
+
+/// All scenarios: those of one daemon, of nodes and a Content Server, of keys for other programs, of deletions at both ends, and of
+/// core dumps.
+const GROUPS: [(&str, RunAll); 5] = [
+    ("daemon", scenario::run_all),
+    ("nodes", nodes::run_all),
+    ("handed-over", handed_over::run_all),
+    ("everywhere", everywhere::run_all),
+    ("dump", dump::run_all),
+];
 
 #[derive(Parser)]
 #[command(about = "Looks for secrets in another process's memory and registers. Needs root.")]
@@ -59,6 +73,9 @@ enum Command {
         /// Leave out the scenarios of one daemon that come before this one: to go on after one that has failed.
         #[arg(long, value_name = "SCENARIO")]
         from: Option<String>,
+        /// Only these scenarios; all otherwise.
+        #[arg(long, value_name = "GROUP", value_parser = GROUPS.map(|(group, _)| group))]
+        only: Option<String>,
         /// Only this kind of secret memory; both otherwise.
         #[arg(long)]
         memory: Option<Memory>,
@@ -112,18 +129,18 @@ fn run(command: Command) -> Result<bool> {
 
 fn scan(command: Command, runtime: &Runtime, report: &mut Report) -> Result<()> {
     match command {
-        Command::Erase { program, repetitions, from, memory, .. } => {
+        Command::Erase { program, repetitions, from, only, memory, .. } => {
             let program = std::path::absolute(program)?;
             for kind in [Memory::Secretmem, Memory::Locked] {
                 if memory.is_none_or(|memory| memory == kind) {
                     let from = from.as_deref();
                     let plan =
                         Plan { program: &program, memory: kind, repetitions, from, fault: None, runtime };
-                    scenario::run_all(&plan, report).with_context(|| kind.name())?;
-                    nodes::run_all(&plan, report).with_context(|| kind.name())?;
-                    handed_over::run_all(&plan, report).with_context(|| kind.name())?;
-                    everywhere::run_all(&plan, report).with_context(|| kind.name())?;
-                    dump::run_all(&plan, report).with_context(|| kind.name())?;
+                    for (group, run_all) in GROUPS {
+                        if only.as_ref().is_none_or(|only| only == group) {
+                            run_all(&plan, report).with_context(|| kind.name())?;
+                        }
+                    }
                 }
             }
         }
