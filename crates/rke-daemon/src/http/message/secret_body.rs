@@ -5,7 +5,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use base64_simd::STANDARD;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// JSON that holds keys.
 pub(crate) struct SecretBody(Zeroizing<Vec<u8>>);
@@ -44,14 +44,16 @@ impl SecretBody {
     }
 }
 
-/// With a fault injected, the bytes are freed as they are.
-#[cfg(feature = "fault-injection")]
 impl Drop for SecretBody {
+    /// TLS copies the bytes to where it encrypts them, and what copies leaves them in registers that nothing else may use for a long
+    /// time. The connection drops its body in the thread that has copied it, and the end of a scope wipes that thread's registers.
     fn drop(&mut self) {
-        use rke_secret::fault_injection::{Fault, is_injected};
-        if is_injected(Fault::KeepResponses) {
+        #[cfg(feature = "fault-injection")]
+        if rke_secret::fault_injection::is_injected(rke_secret::fault_injection::Fault::KeepResponses) {
             drop(std::mem::take(&mut *self.0));
         }
+        // Without secret memory there was no key to respond with.
+        let _ = rke_secret::scoped(|| self.0.zeroize());
     }
 }
 
