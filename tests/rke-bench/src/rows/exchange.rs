@@ -1,7 +1,7 @@
 //! A session's key from 25 nodes and the Content Server on loopback, and one from the cache, compared with a loop that sends
-//! as many datagrams, waits for as many responses, makes one round trip over TCP, and does the same key encapsulation.
+//! as many datagrams, waits for as many responses, makes the same two round trips over TCP, and does the same key encapsulation.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -38,6 +38,9 @@ const MOST: u64 = 400;
 /// Bytes of a first packet, and of its response.
 const PACKET_LEN: usize = 1320;
 const RESPONSE_LEN: usize = 1163;
+
+/// Bytes of the end records that confirm a session, one in each direction.
+const END_LEN: usize = 19;
 
 pub(crate) fn rows(stage: &Stage) -> Result<Vec<Figure>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -109,19 +112,26 @@ fn exchange(stage: &Stage) -> Result<Exchange> {
     Ok(Exchange::new(discovery, AgreedDirectory::none(), known, rules))
 }
 
-/// A server on the servers' core that answers each connection's first packet with as many bytes as a response has.
+/// A server on the servers' core that answers each connection's first packet with as many bytes as a response has, and an end record
+/// with another one.
 fn echo() -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").context("no listener")?;
     let address = listener.local_addr()?;
     std::thread::spawn(move || {
         let _ = stay_on(SERVER_CORE);
         for mut stream in listener.incoming().flatten() {
-            let mut packet = [0; PACKET_LEN];
             let _ = stream.set_nodelay(true);
-            let _ = stream.read_exact(&mut packet).and_then(|()| stream.write_all(&[0; RESPONSE_LEN]));
+            let _ = answer::<PACKET_LEN>(&mut stream, &[0; RESPONSE_LEN])
+                .and_then(|()| answer::<END_LEN>(&mut stream, &[0; END_LEN]));
         }
     });
     Ok(address)
+}
+
+/// Reads a packet and sends what it is answered with.
+fn answer<const LEN: usize>(stream: &mut TcpStream, with: &[u8]) -> io::Result<()> {
+    stream.read_exact(&mut [0; LEN])?;
+    stream.write_all(with)
 }
 
 struct Sides<'a> {
@@ -193,7 +203,7 @@ impl Sides<'_> {
     }
 
     fn floor_of_tcp(&self) -> Result<Duration> {
-        Ok(self.round_trip()? + encapsulation()?)
+        Ok(self.round_trips()? + encapsulation()?)
     }
 
     fn bare_loop(&self) -> Result<Duration> {
@@ -213,13 +223,16 @@ impl Sides<'_> {
         Ok(started.elapsed())
     }
 
-    /// A connection, a packet and a response.
-    fn round_trip(&self) -> Result<Duration> {
+    /// A connection, a packet and a response, and an end record in each direction: without those, neither end knows that the other
+    /// one has the key.
+    fn round_trips(&self) -> Result<Duration> {
         let started = Instant::now();
         let mut stream = TcpStream::connect(self.echo)?;
         stream.set_nodelay(true)?;
         stream.write_all(&[0; PACKET_LEN])?;
         stream.read_exact(&mut [0; RESPONSE_LEN])?;
+        stream.write_all(&[0; END_LEN])?;
+        stream.read_exact(&mut [0; END_LEN])?;
         Ok(started.elapsed())
     }
 }
