@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use serde::de::DeserializeOwned;
 
 use crate::words::in_words;
@@ -44,7 +44,22 @@ pub(crate) trait Settle: DeserializeOwned + Default {
 pub(crate) fn read_file<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("the configuration file {} is wrong", path.display()))
+    toml::from_str(&text).map_err(|error| {
+        // What is wrong with the file as a whole, such as an unknown name, is said to be at its beginning.
+        let part = error.span().filter(|span| span.start > 0);
+        let place = part.map(|span| place(&text, span.start)).unwrap_or_default();
+        // One line, because it may go to a log. The library's words for the place take five.
+        let what = error.message().lines().map(str::trim).collect::<Vec<_>>().join(" ");
+        anyhow!("the configuration file {} is wrong{place}: {what}", path.display())
+    })
+}
+
+/// Where an offset of a text is.
+fn place(text: &str, offset: usize) -> String {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|letter| *letter != '\n').count() + 1;
+    format!(" in line {line}, column {column}")
 }
 
 /// The first list that is not empty.

@@ -32,6 +32,18 @@ fn a_flag_goes_over_the_file_and_the_file_over_the_default() {
 }
 
 #[test]
+fn what_is_wrong_with_a_file_and_where_is_one_line() {
+    for (text, expected) in [
+        ("ü = '=='\nlog = ==", "in line 2, column 7: "),
+        ("max-sessions = 3\n  max-session = 3", "is wrong: unknown field `max-session`"),
+        ("max-sessions = -1\n", "in line 1, column 16: "),
+    ] {
+        let error = file(text).err().expect("refused").to_string();
+        assert!(error.contains(expected) && !error.contains('\n'), "{error}");
+    }
+}
+
+#[test]
 fn unknown_keys_and_wrong_values_are_refused() {
     for text in [
         "max-session = 3",
