@@ -1,0 +1,106 @@
+//! What can go wrong with the shared store, by what the caller does next. The README says which HTTP status each becomes.
+
+use std::time::Duration;
+
+use rke_secret::SecretError;
+
+use crate::sealing::OpenError;
+
+/// Why an operation did not happen, or may have happened without this node knowing it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The store cannot be reached, or refuses to work at the moment. 503.
+    #[error("The store cannot be used at the moment: {0}. Try again in a few seconds")]
+    Unavailable(Outage),
+    /// A new primary has just taken over, and the old one may still serve others. 503.
+    #[error(
+        "The store has a new primary, and the old one may still serve some sessions. Try again in {} seconds",
+        .retry_after.as_secs().max(1)
+    )]
+    Unsettled { retry_after: Duration },
+    /// Nothing has this id. 404.
+    #[error("Nothing in the store has this id")]
+    NotFound,
+    /// No room for another. 503.
+    #[error("The store has its {max} sessions, and none has expired")]
+    Full {
+        max: u64,
+        /// Until the next one expires.
+        retry_after: Duration,
+    },
+    /// The key has encrypted as much as it may. 410, as without a shared store.
+    #[error(
+        "This session's key has encrypted as much as one key may; open a new session, which has a key of its own"
+    )]
+    UsedUp,
+    /// Some records are sealed under a key that this node does not have. 503.
+    #[error(
+        "The store has records that are sealed under a key that is not in this machine's key file. Copy the file from a machine \
+         that has the key"
+    )]
+    OtherKeys,
+    /// A record is damaged, or someone has changed it. 500.
+    #[error("A record in the store is damaged, or was changed by someone without the key")]
+    Damaged,
+    /// No secret memory, or no random bytes. 503.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+}
+
+/// Why the store cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Outage {
+    /// No connection.
+    #[error("no connection to {0}")]
+    NotConnected(String),
+    /// The connection was lost, or no response came in time, after the request was sent: it may have been carried out.
+    #[error("the connection was lost, or no response came in time")]
+    Unconfirmed,
+    /// It is loading its data, has no primary, or has lost its replicas.
+    #[error("it refuses requests ({0})")]
+    Refused(String),
+    /// It responded with something that no script of this version returns.
+    #[error("it gave a response that this version of rke does not know")]
+    Unintelligible,
+}
+
+impl Outage {
+    /// Whether the request may have been carried out.
+    pub(crate) fn may_have_happened(&self) -> bool {
+        matches!(self, Self::Unconfirmed | Self::Unintelligible)
+    }
+}
+
+impl StoreError {
+    /// When to try again, for errors that pass.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Unavailable(_) | Self::OtherKeys | Self::Secret(_) => Some(Duration::from_secs(2)),
+            Self::Unsettled { retry_after } | Self::Full { retry_after, .. } => {
+                Some((*retry_after).max(Duration::from_secs(1)))
+            }
+            Self::NotFound | Self::UsedUp | Self::Damaged => None,
+        }
+    }
+}
+
+impl From<Outage> for StoreError {
+    fn from(outage: Outage) -> Self {
+        Self::Unavailable(outage)
+    }
+}
+
+impl From<OpenError> for StoreError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::DoesNotOpen => Self::Damaged,
+            OpenError::Secret(error) => Self::Secret(error),
+        }
+    }
+}
+
+impl From<getrandom::Error> for StoreError {
+    fn from(error: getrandom::Error) -> Self {
+        Self::Secret(error.into())
+    }
+}

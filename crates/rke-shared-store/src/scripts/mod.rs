@@ -1,0 +1,63 @@
+//! The scripts: each runs as a whole and on one partition. What they guarantee is in the README.
+
+#[cfg(test)]
+use crate::fault::Fault;
+
+const PRELUDE: &str = include_str!("lua/prelude.lua");
+
+/// All scripts.
+pub(crate) struct Scripts {
+    pub(crate) create: Script,
+    pub(crate) fetch: Script,
+    pub(crate) release: Script,
+    pub(crate) renew: Script,
+    pub(crate) delete: Script,
+    pub(crate) take_back: Script,
+    pub(crate) delete_many: Script,
+    pub(crate) sweep: Script,
+    pub(crate) list: Script,
+    pub(crate) count: Script,
+    pub(crate) join: Script,
+}
+
+/// A script and its hash, by which the store knows it.
+pub(crate) struct Script {
+    pub(crate) text: String,
+    pub(crate) hash: String,
+}
+
+impl Script {
+    fn new(text: String) -> Self {
+        let hash = redis::Script::new(&text).get_hash().to_owned();
+        Self { text, hash }
+    }
+}
+
+impl Scripts {
+    pub(crate) fn new() -> Self {
+        Self::over(&|text| text.to_owned())
+    }
+
+    /// With a rule broken.
+    #[cfg(test)]
+    pub(crate) fn with(fault: Fault) -> Self {
+        Self::over(&|text| fault.edit(text))
+    }
+
+    fn over(edit: &dyn Fn(&str) -> String) -> Self {
+        let of_partition = |text: &str| Script::new(edit(&[PRELUDE, text].join("\n")));
+        Self {
+            create: of_partition(include_str!("lua/create.lua")),
+            fetch: of_partition(include_str!("lua/fetch.lua")),
+            release: of_partition(include_str!("lua/release.lua")),
+            renew: of_partition(include_str!("lua/renew.lua")),
+            delete: of_partition(include_str!("lua/delete.lua")),
+            take_back: of_partition(include_str!("lua/take_back.lua")),
+            delete_many: of_partition(include_str!("lua/delete_many.lua")),
+            sweep: of_partition(include_str!("lua/sweep.lua")),
+            list: of_partition(include_str!("lua/list.lua")),
+            count: of_partition(include_str!("lua/count.lua")),
+            join: Script::new(include_str!("lua/join.lua").to_owned()),
+        }
+    }
+}
