@@ -18,7 +18,12 @@ impl Fault {
     pub(crate) fn edit(self, text: &str) -> String {
         let replaced = |from: &str, to: &str| text.replace(from, to);
         match self {
-            Self::DeleteWithoutWait | Self::AnnounceFirst => text.to_owned(),
+            Self::DeleteWithoutWait => text.to_owned(),
+            Self::AnnounceFirst => {
+                let publish =
+                    "redis.call('PUBLISH', channel .. string.sub(holders, at, at + 7), announcement .. name)";
+                replaced(publish, "")
+            }
             Self::NoIncarnation => replaced("if r.incarnation ~= incarnation then return nil end", "")
                 .replace("if known[1] ~= incarnation then", "if not known[1] then"),
             Self::Counter => replaced(

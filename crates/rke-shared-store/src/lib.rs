@@ -1,13 +1,13 @@
-//! Sessions and keys that several machines share, on Redis or Valkey. `docs/store-format.md` describes every byte that the
-//! store has of them.
+//! Sessions and keys that several machines share, on Redis or Valkey. The README says what each operation guarantees, and
+//! `docs/store-format.md` describes every byte that the store has of them.
 
-#![allow(dead_code)]
-
+mod announcement;
 mod checks;
 mod clock;
 mod error;
 #[cfg(test)]
 mod fault;
+mod holds;
 pub mod key_file;
 mod link;
 mod lock;
@@ -16,13 +16,21 @@ mod record;
 mod reply;
 mod scripts;
 mod sealing;
+mod settings;
+mod store;
 #[cfg(test)]
 mod tests;
 
 pub use checks::{UnfitStore, Warning};
 pub use clock::BootTime;
 pub use error::{Outage, StoreError};
+pub use holds::Holder;
 pub use link::address::{AddressError, Addresses, Deployment};
 pub use name::{DomainTag, ID_LEN, Id, Incarnation, KeyTag, Kind, Name};
 pub use record::MAX_DATA_LEN;
 pub use sealing::OpenError;
+pub use settings::{Limits, Role, SETTLE, Settings};
+pub use store::{
+    Block, Count, Created, Deleted, EndedRecord, Ending, Fetched, Held, Need, NewRecord, OnEnded,
+    OpenStoreError, Row, Store,
+};

@@ -93,9 +93,6 @@ pub struct Incarnation(pub(crate) [u8; Self::LEN]);
 
 impl Incarnation {
     pub(crate) const LEN: usize = 20;
-
-    /// Before the first response of the store.
-    pub(crate) const UNKNOWN: Self = Self([0; Self::LEN]);
 }
 
 impl fmt::Debug for Incarnation {

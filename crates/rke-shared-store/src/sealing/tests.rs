@@ -115,7 +115,7 @@ fn a_part_opens_only_with_everything_that_it_is_bound_to() {
         Binding { part: Part::Description, ..to },
         Binding { whose: [9; ID_LEN], ..to },
         Binding { expires_at: 8, ..to },
-        Binding { incarnation: Incarnation::UNKNOWN, ..to },
+        Binding { incarnation: Incarnation([0; Incarnation::LEN]), ..to },
     ];
     for other in others {
         assert!(matches!(key.open_secret(&other, &sealed), Err(OpenError::DoesNotOpen)));

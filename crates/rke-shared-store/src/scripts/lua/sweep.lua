@@ -1,5 +1,5 @@
 -- Removes records that nobody can use: those that have expired, those of an earlier generation or incarnation. A few at a time.
--- Returns whether more are left, and when the next one expires. ARGV: settle, how many.
+-- Returns whether more are left, when the next one expires, and the deletions at other ends that no node has finished in time. ARGV: settle, how many.
 local most = tonumber(ARGV[2])
 
 for _, name in ipairs(redis.call('ZRANGE', drain, 0, most - 1)) do
@@ -42,4 +42,15 @@ prune(most)
 local first = redis.call('ZRANGE', index, 0, 0, 'WITHSCORES')
 local due = redis.call('EXISTS', drain) + redis.call('HLEN', domains)
 if first[2] and tonumber(first[2]) <= now then due = due + 1 end
-return answer('ok', due, first[2] and tonumber(first[2]) or 0)
+local overdue = {}
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', farewells, '-inf', now, 'LIMIT', 0, most)) do
+  local raw = redis.call('GET', key('farewell:', name))
+  if raw then
+    overdue[#overdue + 1] = name
+    overdue[#overdue + 1] = raw
+    redis.call('ZADD', farewells, now + LEASE, name)
+  else
+    redis.call('ZREM', farewells, name)
+  end
+end
+return answer('ok', due, first[2] and tonumber(first[2]) or 0, overdue)

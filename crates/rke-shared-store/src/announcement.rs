@@ -1,0 +1,93 @@
+//! What nodes tell each other through the store: which keys to wipe, and that it is done. Names only, no ids.
+
+use rke_proto::DecodeError;
+use rke_proto::cursor::Cursor;
+
+use crate::holds::Which;
+use crate::name::{DomainTag, Name};
+
+/// A run of a node: random, new at each start.
+pub(crate) type NodeId = [u8; 8];
+
+/// A deletion: random.
+pub(crate) type Operation = [u8; 8];
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Announcement {
+    /// Wipe these, and tell `from`.
+    Wipe { operation: Operation, from: NodeId, which: Which },
+    /// `by` has wiped what the operation named.
+    Done { operation: Operation, by: NodeId },
+}
+
+const ONE: u8 = 1;
+const ALL: u8 = 2;
+const DOMAINS: u8 = 3;
+const DONE: u8 = 4;
+
+impl Announcement {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Wipe { operation, from, which } => match which {
+                Which::One(name) => [&Self::of_one(operation, from), &name.0[..]].concat(),
+                Which::All => [&[ALL], &operation[..], from].concat(),
+                Which::Domains(tags) => {
+                    let tags = tags.iter().flat_map(|tag| tag.0);
+                    [DOMAINS].into_iter().chain(*operation).chain(*from).chain(tags).collect()
+                }
+            },
+            Self::Done { operation, by } => [&[DONE], &operation[..], by].concat(),
+        }
+    }
+
+    /// One record's announcement without the record's name, which the script adds.
+    pub(crate) fn of_one(operation: &Operation, from: &NodeId) -> Vec<u8> {
+        [&[ONE], &operation[..], from].concat()
+    }
+
+    /// # Errors
+    /// [`DecodeError`].
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut cursor = Cursor::new(bytes);
+        let kind = cursor.u8("an announcement")?;
+        let (operation, from) = (cursor.array("an operation")?, cursor.array("a node")?);
+        let announcement = match kind {
+            ONE => {
+                let which = Which::One(Name(cursor.array("a name")?));
+                Self::Wipe { operation, from, which }
+            }
+            ALL => Self::Wipe { operation, from, which: Which::All },
+            DOMAINS => {
+                let count = bytes.len().saturating_sub(17) / 8;
+                let tags = (0..count).map(|_| cursor.array("a tag").map(DomainTag));
+                Self::Wipe { operation, from, which: Which::Domains(tags.collect::<Result<_, _>>()?) }
+            }
+            DONE => Self::Done { operation, by: from },
+            kind => return Err(DecodeError::BadValue { what: "an announcement", value: kind.into() }),
+        };
+        cursor.finish()?;
+        Ok(announcement)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_encodes_decodes_and_each_cut_is_refused() {
+        let (operation, from) = ([1; 8], [2; 8]);
+        let wipe = |which| Announcement::Wipe { operation, from, which };
+        for announcement in [
+            wipe(Which::One(Name([3; 16]))),
+            wipe(Which::All),
+            wipe(Which::Domains(vec![DomainTag([4; 8]), DomainTag([5; 8])])),
+            Announcement::Done { operation, by: from },
+        ] {
+            let bytes = announcement.encode();
+            assert_eq!(Announcement::decode(&bytes), Ok(announcement));
+            assert!((0..17).all(|at| Announcement::decode(&bytes[..at]).is_err()));
+            assert!(Announcement::decode(&[&bytes[..], &[0]].concat()).is_err());
+        }
+    }
+}

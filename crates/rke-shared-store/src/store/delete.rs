@@ -1,0 +1,279 @@
+//! How records are deleted, so that afterwards nobody uses the key.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::open::channel_prefix;
+use super::{EndedRecord, Shared, Store, unintelligible};
+use crate::announcement::{Announcement, NodeId, Operation};
+use crate::error::{Outage, StoreError};
+use crate::holds::Which;
+use crate::lock::lock;
+use crate::name::{Id, Name};
+use crate::record::Record;
+
+/// The most deletions and withdrawn creations in the background. More can only come from someone who deletes made-up ids while
+/// the store is away.
+const MOST_IN_BACKGROUND: usize = 10_000;
+
+/// A record that was deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deleted {
+    /// What is left of it. `None` if an earlier, unconfirmed deletion removed it and its key has been wiped at the other end.
+    pub rest: Option<EndedRecord>,
+    /// How many other nodes may have held its key.
+    pub holders: usize,
+}
+
+/// What a deletion found.
+struct Found {
+    name: Name,
+    rest: Option<EndedRecord>,
+    holders: HashSet<NodeId>,
+}
+
+/// Whether a node reports a deletion, or could not.
+#[derive(Clone, Copy)]
+enum Report {
+    ByThisNode,
+    ByTheNextRequest,
+}
+
+/// A deletion's ear for the holders that have wiped.
+struct Ear<'a> {
+    shared: &'a Shared,
+    operation: Operation,
+    heard: UnboundedReceiver<NodeId>,
+    /// Under the fault that announces first.
+    #[cfg(test)]
+    has_waited: bool,
+}
+
+impl Store {
+    /// Deletes a record: when this returns, no node uses the key, and none will.
+    ///
+    /// It goes on if nobody waits for it.
+    ///
+    /// # Errors
+    /// [`StoreError`]. A deletion that is not confirmed goes on in the background, and the next request for it is the one that reports it.
+    pub async fn delete(&self, id: &Id) -> Result<Deleted, StoreError> {
+        let (shared, id) = (Arc::clone(&self.shared), *id);
+        let deletion = tokio::spawn(async move { shared.delete(&id).await });
+        deletion.await.unwrap_or_else(|_| Err(Outage::Unconfirmed.into()))
+    }
+
+    /// Deletes all records, or those of a domain: when this returns, no node uses one of their keys, and none will. Returns how many
+    /// there were; `None` for a domain, whose records are counted as they are removed.
+    ///
+    /// # Errors
+    /// [`StoreError`]; some may then be deleted and others not.
+    pub async fn delete_many(&self, domain: Option<&str>) -> Result<Option<u64>, StoreError> {
+        let (shared, domain) = (Arc::clone(&self.shared), domain.map(str::to_owned));
+        let deletion = tokio::spawn(async move { shared.delete_many(domain.as_deref()).await });
+        deletion.await.unwrap_or_else(|_| Err(Outage::Unconfirmed.into()))
+    }
+
+    /// Notes that a key has been wiped at the other end, so that no node has to do it any longer.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then another node does it again, which harms nobody.
+    pub async fn farewell_done(&self, id: &Id, record: &EndedRecord) -> Result<(), StoreError> {
+        let shared = &self.shared;
+        let partition = shared.partition(id);
+        shared.run(&shared.scripts.farewell_done, partition, &[&record.name.0]).await?;
+        Ok(())
+    }
+
+    /// Wipes all copies that this node has. The sessions live on, and other nodes go on using theirs.
+    pub fn wipe_holds(&self) {
+        self.shared.holds.end(&Which::All);
+    }
+
+    /// How many deletions and withdrawn creations go on in the background.
+    pub fn in_background(&self) -> usize {
+        self.shared.background.load(Ordering::SeqCst)
+    }
+}
+
+impl Shared {
+    async fn delete(self: &Arc<Self>, id: &Id) -> Result<Deleted, StoreError> {
+        let mut ear = Ear::new(self)?;
+        let names = self.keys().names(self.settings.role.kind(), id);
+        #[cfg(test)]
+        self.announce_first(id, &mut ear, &names).await;
+        let found = self.remove(id, &names, ear.operation, Report::ByThisNode).await;
+        // In any case: what this node has is wiped at once, and what is on its way to it is not used.
+        names.iter().for_each(|name| self.holds.end(&Which::One(*name)));
+        match found {
+            Ok(found) => {
+                self.holds.end(&Which::One(found.name));
+                let holders = found.holders.len();
+                ear.wait(found.holders).await;
+                Ok(Deleted { rest: found.rest, holders })
+            }
+            Err(error @ StoreError::Unavailable(_)) => {
+                self.go_on(*id, names, ear.operation);
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Runs the script that removes a record and tells its holders.
+    async fn remove(
+        &self,
+        id: &Id,
+        names: &[Name],
+        operation: Operation,
+        report: Report,
+    ) -> Result<Found, StoreError> {
+        let (channel, announcement) =
+            (channel_prefix(self.settings.role.letter()), Announcement::of_one(&operation, &self.node));
+        let report: &[u8] = match report {
+            Report::ByThisNode => b"1",
+            Report::ByTheNextRequest => b"0",
+        };
+        let mut args: Vec<&[u8]> = vec![&operation, &self.node, &channel, &announcement, report];
+        args.extend(names.iter().map(|name| name.0.as_slice()));
+        let mut reply = self.run(&self.scripts.delete, self.partition(id), &args).await?;
+        match reply.status.as_str() {
+            "deleted" => {
+                let (name, rest, holders) = (reply.rest.name()?, reply.rest.bytes()?, reply.rest.bytes()?);
+                let rest = match rest.as_slice() {
+                    [] => None,
+                    rest => {
+                        let record = Record::decode(rest).map_err(|_| StoreError::Damaged)?;
+                        Some(self.open_rest(name, &record)?.1)
+                    }
+                };
+                Ok(Found { name, rest, holders: nodes(&holders) })
+            }
+            "absent" => Err(self.absent(&mut reply)),
+            _ => Err(unintelligible()),
+        }
+    }
+
+    /// Goes on with a deletion that was not confirmed, until the store says that the record is gone.
+    fn go_on(self: &Arc<Self>, id: Id, names: Vec<Name>, operation: Operation) {
+        if self.background.load(Ordering::SeqCst) >= MOST_IN_BACKGROUND {
+            tracing::warn!("too many deletions wait for the store; one was given up");
+            return;
+        }
+        let shared = Arc::clone(self);
+        self.background.fetch_add(1, Ordering::SeqCst);
+        tokio::spawn(async move {
+            let mut pause = Duration::from_millis(100);
+            loop {
+                match shared.remove(&id, &names, operation, Report::ByTheNextRequest).await {
+                    Err(StoreError::Unavailable(_)) => sleep(pause).await,
+                    Ok(_) | Err(_) => break,
+                }
+                pause = (pause * 2).min(Duration::from_secs(2));
+            }
+            shared.background.fetch_sub(1, Ordering::SeqCst);
+        });
+    }
+
+    async fn delete_many(self: &Arc<Self>, domain: Option<&str>) -> Result<Option<u64>, StoreError> {
+        let mut ear = Ear::new(self)?;
+        let tags = domain.map(|domain| self.keys().domain_tags(domain));
+        let args: Vec<&[u8]> = tags.iter().flatten().map(|tag| tag.0.as_slice()).collect();
+        let (mut count, mut holders, mut is_young) = (0, HashSet::new(), false);
+        for partition in 0..self.partitions {
+            let mut reply = self.run(&self.scripts.delete_many, partition, &args).await?;
+            count += reply.rest.number()?;
+            holders.extend(nodes(&reply.rest.bytes()?));
+            is_young |= reply.is_young;
+        }
+        let which = tags.map_or(Which::All, Which::Domains);
+        self.holds.end(&which);
+        holders.remove(&self.node);
+        let wipe = Announcement::Wipe { operation: ear.operation, from: self.node, which }.encode();
+        for node in &holders {
+            self.publish(node, &wipe).await;
+        }
+        if is_young {
+            // The new primary may not know all holders of the old one.
+            holders.insert(NodeId::default());
+        }
+        ear.wait(holders).await;
+        Ok(domain.is_none().then_some(count))
+    }
+
+    /// Breaks a rule: the holders wipe and say so while the record is still there.
+    #[cfg(test)]
+    async fn announce_first(&self, id: &Id, ear: &mut Ear<'_>, names: &[Name]) {
+        if self.has_fault(crate::fault::Fault::AnnounceFirst) {
+            let holders = self.holders_of(id, names).await;
+            for name in names {
+                let message = [Announcement::of_one(&ear.operation, &self.node), name.0.to_vec()].concat();
+                for node in &holders {
+                    self.publish(node, &message).await;
+                }
+            }
+            ear.wait(holders).await;
+            ear.has_waited = true;
+            sleep(crate::tests::BREAK).await;
+        }
+    }
+
+    /// The nodes that the store has in its holders.
+    #[cfg(test)]
+    async fn holders_of(&self, id: &Id, names: &[Name]) -> HashSet<NodeId> {
+        let mut holders = HashSet::new();
+        for name in names {
+            let key = [self.prefix(self.partition(id)), b"holders:".to_vec(), name.0.to_vec()].concat();
+            let found = self.link.command(redis::cmd("HKEYS").arg(key)).await.expect("holders");
+            let found: Vec<Vec<u8>> = redis::from_redis_value(found).expect("nodes");
+            holders.extend(found.into_iter().filter_map(|node| NodeId::try_from(node).ok()));
+        }
+        holders
+    }
+}
+
+impl<'a> Ear<'a> {
+    fn new(shared: &'a Shared) -> Result<Self, StoreError> {
+        let mut operation = Operation::default();
+        getrandom::fill(&mut operation)?;
+        let (sender, heard) = unbounded_channel();
+        lock(&shared.waiting).insert(operation, sender);
+        Ok(Self {
+            shared,
+            operation,
+            heard,
+            #[cfg(test)]
+            has_waited: false,
+        })
+    }
+
+    /// Waits until all of these have wiped, at most for as long as a node keeps a key without asking. That is counted from the store's
+    /// response: each hold began before it.
+    async fn wait(&mut self, mut holders: HashSet<NodeId>) {
+        #[cfg(test)]
+        if self.shared.has_fault(crate::fault::Fault::DeleteWithoutWait) || self.has_waited {
+            return;
+        }
+        let deadline = Instant::now() + self.shared.settings.limits.hold;
+        while !holders.is_empty() {
+            match timeout_at(deadline, self.heard.recv()).await {
+                Ok(Some(node)) => holders.remove(&node),
+                Ok(None) | Err(_) => return,
+            };
+        }
+    }
+}
+
+impl Drop for Ear<'_> {
+    fn drop(&mut self) {
+        lock(&self.shared.waiting).remove(&self.operation);
+    }
+}
+
+fn nodes(bytes: &[u8]) -> HashSet<NodeId> {
+    bytes.as_chunks().0.iter().copied().collect()
+}

@@ -1,0 +1,202 @@
+//! How a node opens the store, and tells the others that it is there.
+
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+use redis::PushInfo;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::sleep;
+
+use super::{OnEnded, Shared, Store, number};
+use crate::announcement::NodeId;
+use crate::checks::{UnfitStore, Warning, check};
+use crate::clock::{StoreClock, milliseconds};
+use crate::error::{Outage, StoreError};
+use crate::holds::{Holder, Holds};
+use crate::key_file::{self, KeyFileError};
+use crate::link::Link;
+use crate::link::address::AddressError;
+use crate::name::KeyTag;
+use crate::reply::Fields;
+use crate::scripts::Scripts;
+use crate::settings::{Settings, differences};
+
+/// How often a node says that it is alive.
+const WORD: Duration = Duration::from_secs(3);
+
+/// How long without a word a node counts as dead.
+const DEAD: Duration = Duration::from_secs(15);
+
+/// Why a node cannot use the store, and does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenStoreError {
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
+    #[error(transparent)]
+    Unfit(#[from] UnfitStore),
+    #[error(
+        "other machines share this store with other limits: {0}. Start all of them with the same, or stop the others to \
+         change them"
+    )]
+    OtherLimits(String),
+    #[error("the store cannot be used at the moment: {0}")]
+    Outage(#[from] Outage),
+    #[error(transparent)]
+    Random(#[from] getrandom::Error),
+}
+
+impl Store {
+    /// Connects, checks the store, and joins the nodes that share it. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// [`OpenStoreError`].
+    pub async fn open(
+        settings: Settings,
+        holder: Arc<dyn Holder>,
+        on_ended: OnEnded,
+    ) -> Result<(Self, Vec<Warning>), OpenStoreError> {
+        Self::with_scripts(
+            settings,
+            holder,
+            on_ended,
+            Scripts::new(),
+            #[cfg(test)]
+            None,
+        )
+        .await
+    }
+
+    #[cfg(test)]
+    pub(crate) async fn with_fault(
+        settings: Settings,
+        holder: Arc<dyn Holder>,
+        on_ended: OnEnded,
+        fault: crate::fault::Fault,
+    ) -> Result<(Self, Vec<Warning>), OpenStoreError> {
+        Self::with_scripts(settings, holder, on_ended, Scripts::with(fault), Some(fault)).await
+    }
+
+    async fn with_scripts(
+        settings: Settings,
+        holder: Arc<dyn Holder>,
+        on_ended: OnEnded,
+        scripts: Scripts,
+        #[cfg(test)] fault: Option<crate::fault::Fault>,
+    ) -> Result<(Self, Vec<Warning>), OpenStoreError> {
+        let keys = Arc::new(key_file::read(&settings.key_file)?);
+        let mut node = NodeId::default();
+        getrandom::fill(&mut node)?;
+        let (sender, pushes) = unbounded_channel();
+        let on_push = move |push| {
+            // The receiver ends with the store.
+            let _ = sender.send(push);
+        };
+        let channel = channel(settings.role.letter(), &node);
+        let partitions = settings.addresses.partitions();
+        let shared = Arc::new(Shared {
+            link: Link::open(settings.addresses.clone(), channel, on_push)?,
+            keys: RwLock::new(keys),
+            scripts,
+            clock: StoreClock::new(partitions),
+            partitions,
+            holds: Arc::new(Holds::new(holder)),
+            node,
+            waiting: Mutex::default(),
+            background: 0.into(),
+            on_ended,
+            settings,
+            #[cfg(test)]
+            fault,
+        });
+        let warnings = check(&shared.link).await??;
+        shared.join().await?;
+        for partition in 0..partitions {
+            shared.run(&shared.scripts.count, partition, &[]).await?;
+        }
+        let tasks = vec![
+            tokio::spawn(listen(Arc::clone(&shared), pushes)),
+            tokio::spawn(keep_joined(Arc::clone(&shared))),
+            tokio::spawn(super::node::sweep(Arc::clone(&shared))),
+        ];
+        Ok((Self { shared, tasks }, warnings))
+    }
+
+    /// Whether the store can be reached now.
+    pub fn is_up(&self) -> bool {
+        self.shared.link.is_up()
+    }
+
+    /// Reads the key file again.
+    ///
+    /// # Errors
+    /// [`KeyFileError`]; then the keys are the ones from before.
+    pub fn reload_keys(&self) -> Result<(), KeyFileError> {
+        let keys = Arc::new(key_file::read(&self.shared.settings.key_file)?);
+        *self.shared.keys.write().unwrap_or_else(std::sync::PoisonError::into_inner) = keys;
+        Ok(())
+    }
+
+    /// The keys that have sealed records which are not over yet. The others may leave the key file.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn keys_in_use(&self) -> Result<Vec<KeyTag>, StoreError> {
+        let mut in_use = Vec::new();
+        for partition in 0..self.shared.partitions {
+            let mut reply = self.shared.run(&self.shared.scripts.count, partition, &[]).await?;
+            reply.rest.number()?;
+            reply.rest.number()?;
+            in_use.extend(reply.rest.arrays()?.into_iter().map(KeyTag));
+        }
+        in_use.sort_by_key(|tag| tag.0);
+        in_use.dedup();
+        Ok(in_use)
+    }
+}
+
+impl Shared {
+    /// Says that this node is alive, and compares its limits with those of the others.
+    async fn join(&self) -> Result<(), OpenStoreError> {
+        let limits = self.settings.limits.to_text(self.partitions);
+        let prefix = format!("rke:{{{}}}:", self.settings.role.letter());
+        let dead = number(milliseconds(DEAD));
+        let value = self
+            .link
+            .run(&self.scripts.join, prefix.as_bytes(), &[&self.node, limits.as_bytes(), &dead])
+            .await?;
+        let mut fields = Fields::of(value)?;
+        match fields.text()?.as_str() {
+            "differs" => Err(OpenStoreError::OtherLimits(differences(&limits, &fields.text()?))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The channel on which a node listens.
+pub(super) fn channel(letter: char, node: &NodeId) -> Vec<u8> {
+    [channel_prefix(letter).as_slice(), node].concat()
+}
+
+pub(super) fn channel_prefix(letter: char) -> Vec<u8> {
+    format!("rke:{letter}:node:").into_bytes()
+}
+
+async fn keep_joined(shared: Arc<Shared>) {
+    loop {
+        sleep(WORD).await;
+        if let Err(error @ OpenStoreError::OtherLimits(_)) = shared.join().await {
+            tracing::error!(%error, "this machine does not share the store's limits any longer");
+        }
+    }
+}
+
+async fn listen(shared: Arc<Shared>, mut pushes: UnboundedReceiver<PushInfo>) {
+    while let Some(push) = pushes.recv().await {
+        if let Some(reply) = shared.receive(&push) {
+            let shared = Arc::clone(&shared);
+            tokio::spawn(async move { shared.publish(&reply.0, &reply.1).await });
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What holds while the store is away, comes back, or comes back with old data.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use super::node::*;
+use crate::*;
+
+const A_SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test]
+async fn everything_is_answered_within_a_second_while_the_store_is_away() {
+    let site = Site::new(&[]);
+    let node = site.node().await;
+    let id = node.create().await.expect("created");
+    site.server.kill();
+    for round in 0..2 {
+        let begin = Instant::now();
+        assert!(matches!(node.create().await, Err(StoreError::Unavailable(_))));
+        assert!(begin.elapsed() < A_SECOND, "round {round}");
+        let begin = Instant::now();
+        assert!(matches!(node.store.fetch(&id, Need::default()).await, Err(StoreError::Unavailable(_))));
+        assert!(begin.elapsed() < A_SECOND, "round {round}");
+        let begin = Instant::now();
+        assert!(matches!(node.store.delete(&id).await, Err(StoreError::Unavailable(_))));
+        assert!(begin.elapsed() < A_SECOND, "round {round}");
+    }
+    until(async || !node.store.is_up()).await;
+    site.server.start_again();
+    until(async || node.create().await.is_ok()).await;
+    until(async || node.store.in_background() == 0).await;
+}
+
+#[tokio::test]
+async fn an_unconfirmed_deletion_goes_on_and_is_reported_once() {
+    let site = Site::new(&[]);
+    let (one, two) = (site.node().await, site.node().await);
+    let id = one.create().await.expect("created");
+    site.server.signal("STOP");
+    assert!(matches!(one.store.delete(&id).await, Err(StoreError::Unavailable(_))));
+    site.server.signal("CONT");
+    until(async || one.store.in_background() == 0).await;
+    assert!(!two.can_use(&id).await);
+    two.store.delete(&id).await.expect("it is reported");
+    assert!(matches!(two.store.delete(&id).await, Err(StoreError::NotFound)));
+    assert!(matches!(one.store.delete(&id).await, Err(StoreError::NotFound)));
+}
+
+#[tokio::test]
+async fn an_unconfirmed_creation_is_taken_back() {
+    let site = Site::new(&[]);
+    let node = site.node().await;
+    site.server.signal("STOP");
+    assert!(matches!(node.create().await, Err(StoreError::Unavailable(_))));
+    site.server.signal("CONT");
+    until(async || node.store.in_background() == 0).await;
+    assert_eq!(node.count().await, 0);
+}
+
+#[tokio::test]
+async fn after_a_new_primary_an_unknown_id_is_not_called_absent() {
+    let mut site = Site::new(&[]);
+    site.settings.settle = Duration::from_secs(3);
+    let node = site.node().await;
+    let id = Id::random().expect("random");
+    assert!(matches!(node.store.fetch(&id, Need::default()).await, Err(StoreError::Unsettled { .. })));
+    assert!(matches!(node.store.delete(&id).await, Err(StoreError::Unsettled { .. })));
+    until(async || matches!(node.store.delete(&id).await, Err(StoreError::NotFound))).await;
+}
+
+/// A session that was deleted, in a store that was then put back from an older dump.
+pub(super) async fn put_back(site: &Site, node: &Node) -> Id {
+    let id = node.create().await.expect("created");
+    site.server.cli(&["SAVE"]);
+    let (dump, aside) = (site.server.folder().join("dump.rdb"), site.server.folder().join("aside"));
+    fs::copy(&dump, &aside).expect("copied");
+    node.store.delete(&id).await.expect("deleted");
+    site.server.kill();
+    fs::copy(&aside, &dump).expect("copied");
+    site.server.start_again();
+    until(async || node.store.count().await.is_ok()).await;
+    let records = site.server.cli(&["--scan", "--pattern", "rke:*record:*"]);
+    assert!(records.lines().count() == 1, "the record is back: {records}");
+    id
+}
+
+#[tokio::test]
+async fn a_deleted_session_that_comes_back_with_an_old_dump_does_not_open() {
+    let site = Site::new(&[]);
+    let node = site.node().await;
+    let id = put_back(&site, &node).await;
+    assert!(matches!(node.store.fetch(&id, Need::default()).await, Err(StoreError::NotFound)));
+    assert_eq!(node.count().await, 0);
+    let new = node.create().await.expect("created");
+    assert!(node.can_use(&new).await);
+}
