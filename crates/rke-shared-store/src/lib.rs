@@ -31,6 +31,6 @@ pub use record::MAX_DATA_LEN;
 pub use sealing::OpenError;
 pub use settings::{Limits, Role, SETTLE, Settings};
 pub use store::{
-    Block, Count, Created, Deleted, EndedRecord, Ending, Fetched, Held, Need, NewRecord, OnEnded,
-    OpenStoreError, Row, Store,
+    Block, CacheEntry, Count, Created, Deleted, EndedRecord, Ending, Exchange, Fetched, Held, Need, NewEntry,
+    NewRecord, NotRemembered, OnEnded, OpenStoreError, ReplayLimits, Row, Store, Turn,
 };

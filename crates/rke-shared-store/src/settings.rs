@@ -56,6 +56,14 @@ impl Role {
         }
     }
 
+    /// The kind of the resumption secrets that it keeps.
+    pub(crate) fn resumptions(self) -> Kind {
+        match self {
+            Self::Daemon => Kind::Cached,
+            Self::ContentServer => Kind::ServerResumption,
+        }
+    }
+
     pub(crate) fn letter(self) -> char {
         match self {
             Self::Daemon => 'd',

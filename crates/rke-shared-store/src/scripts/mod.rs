@@ -18,6 +18,12 @@ pub(crate) struct Scripts {
     pub(crate) farewell_done: Script,
     pub(crate) list: Script,
     pub(crate) count: Script,
+    pub(crate) cache_begin: Script,
+    pub(crate) cache_end: Script,
+    pub(crate) cache_put: Script,
+    pub(crate) cache_read: Script,
+    pub(crate) cache_forget: Script,
+    pub(crate) remember: Script,
     pub(crate) join: Script,
 }
 
@@ -59,6 +65,12 @@ impl Scripts {
             farewell_done: of_partition(include_str!("lua/farewell_done.lua")),
             list: of_partition(include_str!("lua/list.lua")),
             count: of_partition(include_str!("lua/count.lua")),
+            cache_begin: of_partition(include_str!("lua/cache_begin.lua")),
+            cache_end: of_partition(include_str!("lua/cache_end.lua")),
+            cache_put: of_partition(include_str!("lua/cache_put.lua")),
+            cache_read: of_partition(include_str!("lua/cache_read.lua")),
+            cache_forget: of_partition(include_str!("lua/cache_forget.lua")),
+            remember: of_partition(include_str!("lua/remember.lua")),
             join: Script::new(include_str!("lua/join.lua").to_owned()),
         }
     }

@@ -1,10 +1,12 @@
 //! The store as an application uses it. The README says what each operation guarantees.
 
+mod cache;
 mod create;
 mod delete;
 mod fetch;
 mod node;
 mod open;
+mod replay;
 mod view;
 
 use std::collections::HashMap;
@@ -16,10 +18,12 @@ use redis::Value;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 
+pub use self::cache::{CacheEntry, Exchange, NewEntry, Turn};
 pub use self::create::{Created, NewRecord};
 pub use self::delete::Deleted;
 pub use self::fetch::{Block, Fetched, Held, Need};
 pub use self::open::OpenStoreError;
+pub use self::replay::{NotRemembered, ReplayLimits};
 pub use self::view::{Count, Row};
 use crate::announcement::{NodeId, Operation};
 use crate::clock::{StoreClock, milliseconds};
@@ -27,7 +31,7 @@ use crate::error::{Outage, StoreError};
 use crate::holds::Holds;
 use crate::key_file::StoreKeys;
 use crate::link::Link;
-use crate::name::{Id, KeyTag, Name};
+use crate::name::{Id, KeyTag, Kind, Name};
 use crate::record::Record;
 use crate::reply::Reply;
 use crate::scripts::{Script, Scripts};
@@ -126,9 +130,13 @@ impl Shared {
 
     /// Opens everything of a record but its secret: its id, its description and its farewell.
     fn open_rest(&self, name: Name, record: &Record) -> Result<(Id, EndedRecord), StoreError> {
+        self.open_rest_of(self.settings.role.kind(), name, record)
+    }
+
+    fn open_rest_of(&self, kind: Kind, name: Name, record: &Record) -> Result<(Id, EndedRecord), StoreError> {
         let keys = self.keys();
         let key = keys.opening(record.head.key).ok_or(StoreError::OtherKeys)?;
-        let (kind, head) = (self.settings.role.kind(), &record.head);
+        let head = &record.head;
         let open = |part, sealed: &[u8]| {
             let from = Binding::of_name(kind, part, name, head.expires_at, head.incarnation);
             key.open_data(&from, sealed)

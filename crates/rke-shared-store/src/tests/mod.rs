@@ -1,5 +1,6 @@
 //! Tests of the whole against real servers.
 
+mod caches;
 mod controls;
 mod deletions;
 mod failures;
@@ -7,6 +8,7 @@ mod limits;
 mod node;
 mod records;
 pub(crate) mod server;
+mod several;
 
 use std::time::Duration;
 

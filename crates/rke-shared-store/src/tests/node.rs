@@ -137,6 +137,10 @@ impl Node {
         self.copies.can_use(id) || self.hold(id).await.is_ok()
     }
 
+    pub(crate) async fn count_if_up(&self) -> Option<u64> {
+        self.store.count().await.ok().map(|count| count.total)
+    }
+
     pub(crate) async fn count(&self) -> u64 {
         self.store.count().await.expect("a count").total
     }

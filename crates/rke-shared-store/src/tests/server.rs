@@ -22,11 +22,8 @@ pub(crate) struct Server {
 impl Server {
     /// A server without persistence, unless the arguments ask for it.
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = free.local_addr().expect("an address").port();
-        drop(free);
         let server = Self {
-            port,
+            port: free_port(),
             folder: tempfile::tempdir().expect("a folder"),
             arguments: arguments.iter().map(ToString::to_string).collect(),
             process: Mutex::new(None),
@@ -52,7 +49,9 @@ impl Server {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         *lock(&self.process) =
             Some(command.spawn().expect("redis-server; on Debian `apt-get install redis-server`"));
-        self.until(|server| server.cli(&["PING"]) == "PONG\n");
+        // Not another test's server, which may have taken the port first.
+        let id = lock(&self.process).as_ref().expect("a process").id();
+        self.until(|server| server.info("server").contains(&format!("process_id:{id}\r\n")));
     }
 
     pub(crate) fn kill(&self) {
@@ -116,6 +115,11 @@ impl Server {
         monitor.wait().expect("ended");
         String::from_utf8_lossy(&shown).into_owned()
     }
+}
+
+pub(crate) fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    free.local_addr().expect("an address").port()
 }
 
 impl Drop for Server {

@@ -1,0 +1,193 @@
+//! Resumption secrets and remembered packets that all nodes share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rke_secret::Secret;
+
+use super::node::*;
+use crate::*;
+
+fn entry<'a>(byte: u8, secret: &'a Secret<32>) -> NewEntry<'a> {
+    NewEntry {
+        id: Id([byte; 16]),
+        secret,
+        description: DESCRIPTION,
+        farewell: Some(FAREWELL),
+        lifetime: Duration::from_secs(600),
+        most: 3,
+    }
+}
+
+async fn begin(node: &Node) -> Exchange {
+    match node.store.begin_exchange(DOMAIN).await.expect("a turn") {
+        Turn::Own(exchange) => exchange,
+        Turn::Others(_) => panic!("another node has the turn"),
+    }
+}
+
+async fn keep(node: &Node, byte: u8, secret: &Secret<32>) -> Vec<EndedRecord> {
+    let exchange = begin(node).await;
+    let kept = node.store.keep(&exchange, DOMAIN, &entry(byte, secret)).await;
+    node.store.end_exchange(exchange).await;
+    kept.expect("kept").expect("it was not forgotten")
+}
+
+async fn cached(node: &Node) -> Vec<CacheEntry> {
+    node.store.cached(DOMAIN).await.expect("entries")
+}
+
+#[tokio::test]
+async fn one_exchange_serves_all_nodes() {
+    let site = Site::new(&[]);
+    let nodes = [Arc::new(site.node().await), Arc::new(site.node().await), Arc::new(site.node().await)];
+    let open = |node: &Arc<Node>| {
+        let node = Arc::clone(node);
+        tokio::spawn(async move {
+            loop {
+                if !cached(&node).await.is_empty() {
+                    return 0;
+                }
+                if let Turn::Own(exchange) = node.store.begin_exchange(DOMAIN).await.expect("a turn") {
+                    if !cached(&node).await.is_empty() {
+                        node.store.end_exchange(exchange).await;
+                        return 0;
+                    }
+                    node.store.keep(&exchange, DOMAIN, &entry(1, &secret())).await.expect("kept");
+                    node.store.end_exchange(exchange).await;
+                    return 1;
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+    };
+    let mut exchanges = 0;
+    for opening in nodes.iter().cycle().take(30).map(open).collect::<Vec<_>>() {
+        exchanges += opening.await.expect("no panic");
+    }
+    assert_eq!(exchanges, 1);
+}
+
+#[tokio::test]
+async fn entries_are_the_same_on_all_nodes() {
+    let site = Site::new(&[]);
+    let (one, two) = (site.node().await, site.node().await);
+    let key = secret();
+    keep(&one, 1, &key).await;
+    keep(&one, 2, &secret()).await;
+    let entries = cached(&two).await;
+    assert_eq!(entries.len(), 2);
+    let first = entries.iter().find(|entry| entry.id.0 == [1; 16]).expect("an entry");
+    assert!(first.secret.matches(&key));
+    assert_eq!(first.description, DESCRIPTION);
+    let removed = two.store.forget_entry(DOMAIN, &Id([1; 16])).await.expect("removed");
+    assert_eq!(removed.expect("an entry").farewell.as_deref(), Some(FAREWELL));
+    assert_eq!(cached(&one).await.len(), 1);
+    assert!(two.store.forget_entry(DOMAIN, &Id([1; 16])).await.expect("no error").is_none());
+}
+
+#[tokio::test]
+async fn what_ends_first_makes_room() {
+    let site = Site::new(&[]);
+    let node = site.node().await;
+    for byte in 1..=3 {
+        assert!(keep(&node, byte, &secret()).await.is_empty());
+    }
+    assert_eq!(keep(&node, 4, &secret()).await.len(), 1);
+    // A newer one of the same coins replaces the older.
+    assert_eq!(keep(&node, 4, &secret()).await.len(), 1);
+    assert_eq!(cached(&node).await.len(), 3);
+}
+
+#[tokio::test]
+async fn an_exchange_that_began_before_a_forget_stores_nothing() {
+    for domain in [Some(DOMAIN), None] {
+        let site = Site::new(&[]);
+        let (one, two) = (site.node().await, site.node().await);
+        keep(&one, 1, &secret()).await;
+        let exchange = begin(&one).await;
+        assert_eq!(two.store.forget(domain).await.expect("forgotten").len(), 1);
+        let kept = one.store.keep(&exchange, DOMAIN, &entry(2, &secret())).await.expect("no error");
+        assert!(kept.is_none());
+        one.store.end_exchange(exchange).await;
+        assert!(cached(&two).await.is_empty());
+        keep(&two, 3, &secret()).await;
+        assert_eq!(cached(&one).await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn forgetting_another_domain_changes_nothing() {
+    let site = Site::new(&[]);
+    let node = site.node().await;
+    let exchange = begin(&node).await;
+    node.store.forget(Some("other.test")).await.expect("forgotten");
+    let kept = node.store.keep(&exchange, DOMAIN, &entry(1, &secret())).await;
+    assert!(kept.expect("kept").is_some());
+    assert_eq!(cached(&node).await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_entry_that_comes_back_with_an_old_dump_does_not_open() {
+    let site = Site::new(&[]);
+    let node = site.node().await;
+    keep(&node, 1, &secret()).await;
+    site.server.cli(&["SAVE"]);
+    site.server.kill();
+    site.server.start_again();
+    until(async || node.count_if_up().await.is_some()).await;
+    assert!(site.server.cli(&["ZCARD", "rke:{d0}:cached"]) == "1\n", "it is back");
+    assert!(cached(&node).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_replayed_packet_is_refused_by_all_instances_and_no_owner_fills_the_memory() {
+    let mut site = Site::new(&[]);
+    site.settings.role = Role::ContentServer;
+    let (one, two) = (site.node().await, site.node().await);
+    let limits = ReplayLimits { all: 5, of_owner: 2 };
+    let remember = async |node: &Node, packet: u8, owner: &str| {
+        node.store.remember(&[packet; 32], &[owner], Duration::from_secs(600), limits).await
+    };
+    remember(&one, 1, "coin 1").await.expect("accepted");
+    for node in [&one, &two] {
+        assert!(matches!(remember(node, 1, "coin 1").await, Err(NotRemembered::Replayed)));
+        assert!(matches!(remember(node, 1, "coin 2").await, Err(NotRemembered::Replayed)));
+    }
+    remember(&two, 2, "coin 1").await.expect("accepted");
+    assert!(matches!(remember(&one, 3, "coin 1").await, Err(NotRemembered::Full)));
+    for packet in 3..=5 {
+        remember(&one, packet, &format!("coin {packet}")).await.expect("accepted");
+    }
+    assert!(matches!(remember(&two, 6, "coin 6").await, Err(NotRemembered::Full)));
+}
+
+#[tokio::test]
+async fn what_the_memory_forgets_makes_room() {
+    let mut site = Site::new(&[]);
+    site.settings.role = Role::ContentServer;
+    let node = site.node().await;
+    let limits = ReplayLimits { all: 1, of_owner: 1 };
+    let remember = async |packet: u8, lifetime: Duration| {
+        node.store.remember(&[packet; 32], &["coin"], lifetime, limits).await
+    };
+    remember(1, Duration::from_millis(200)).await.expect("accepted");
+    until(async || remember(2, Duration::from_secs(600)).await.is_ok()).await;
+    assert!(matches!(remember(3, Duration::from_secs(600)).await, Err(NotRemembered::Full)));
+}
+
+#[tokio::test]
+async fn a_content_server_s_keys_are_found_by_their_ids_on_each_instance() {
+    let mut site = Site::new(&[]);
+    let daemon = site.node().await;
+    site.settings.role = Role::ContentServer;
+    let (one, two) = (site.node().await, site.node().await);
+    let (key, id) = (secret(), Id([7; 16]));
+    let new = || NewRecord { id: Some(id), secret: &key, domain: DOMAIN, description: b"", farewell: None };
+    one.store.create(new()).await.expect("created");
+    let fetched = two.store.fetch(&id, Need::default()).await.expect("fetched");
+    fetched.install(|same, _| assert!(same.matches(&key))).expect("installed");
+    assert!(matches!(daemon.store.fetch(&id, Need::default()).await, Err(StoreError::NotFound)));
+    assert!(two.store.delete(&id).await.expect("deleted").rest.expect("a rest").farewell.is_none());
+    assert!(matches!(one.store.fetch(&id, Need::default()).await, Err(StoreError::NotFound)));
+}
