@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::tests::node::until;
 use crate::tests::server::Server;
 
 /// The longest that a client waits for its answer.
@@ -23,13 +24,7 @@ async fn ping_shared(link: Arc<Link>) -> Result<Value, Outage> {
 }
 
 async fn until_up(link: &Link) {
-    for _ in 0..600 {
-        if ping(link).await.is_ok() {
-            return;
-        }
-        sleep(Duration::from_millis(100)).await;
-    }
-    panic!("the link never came up");
+    until(async || ping(link).await.is_ok()).await;
 }
 
 #[tokio::test]

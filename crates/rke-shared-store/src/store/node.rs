@@ -91,3 +91,11 @@ impl Shared {
         milliseconds(self.settings.limits.hold + super::HOLDER_SLACK)
     }
 }
+
+#[cfg(test)]
+impl super::Store {
+    /// Makes the node hear nothing that others announce.
+    pub(crate) fn deafen(&self) {
+        self.tasks[0].abort();
+    }
+}

@@ -35,7 +35,7 @@ async fn if_holders_hear_of_a_deletion_before_the_record_is_removed_they_fetch_i
         let deletion = one.store.delete(&id);
         let uses = async {
             while two.can_use(&id).await {
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                tokio::task::yield_now().await;
             }
         };
         let deleted = tokio::select! {

@@ -1,11 +1,12 @@
 //! Tests of the whole against real servers.
 
 mod caches;
+mod checker;
 mod controls;
 mod deletions;
 mod failures;
 mod limits;
-mod node;
+pub(crate) mod node;
 mod records;
 pub(crate) mod server;
 mod several;

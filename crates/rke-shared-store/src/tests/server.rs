@@ -5,7 +5,6 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -93,7 +92,6 @@ impl Server {
         let begin = Instant::now();
         while !is_so(self) {
             assert!(begin.elapsed() < Duration::from_secs(60), "the server never came to it");
-            thread::sleep(Duration::from_millis(5));
         }
     }
 
