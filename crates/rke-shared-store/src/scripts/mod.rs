@@ -24,6 +24,8 @@ pub(crate) struct Scripts {
     pub(crate) cache_read: Script,
     pub(crate) cache_forget: Script,
     pub(crate) remember: Script,
+    pub(crate) own: Script,
+    pub(crate) disown: Script,
     pub(crate) join: Script,
 }
 
@@ -71,6 +73,8 @@ impl Scripts {
             cache_read: of_partition(include_str!("lua/cache_read.lua")),
             cache_forget: of_partition(include_str!("lua/cache_forget.lua")),
             remember: of_partition(include_str!("lua/remember.lua")),
+            own: of_partition(include_str!("lua/own.lua")),
+            disown: of_partition(include_str!("lua/disown.lua")),
             join: Script::new(include_str!("lua/join.lua").to_owned()),
         }
     }

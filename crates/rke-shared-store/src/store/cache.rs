@@ -172,7 +172,7 @@ impl Store {
 
 impl Shared {
     /// The partition of a domain's entries. It shows the store no more than its own number about the domain.
-    fn partition_of(&self, domain: &str) -> u16 {
+    pub(super) fn partition_of(&self, domain: &str) -> u16 {
         let digest: [u8; 32] = Sha256::digest(domain).into();
         let mut id = [0; 16];
         id.copy_from_slice(&digest[..16]);

@@ -102,11 +102,20 @@ impl Store {
 
 impl Shared {
     async fn delete(self: &Arc<Self>, id: &Id) -> Result<Deleted, StoreError> {
-        let mut ear = Ear::new(self)?;
         let names = self.keys().names(self.settings.role.kind(), id);
+        self.delete_names(self.partition(id), names).await
+    }
+
+    /// Deletes the record that has one of these names.
+    pub(super) async fn delete_names(
+        self: &Arc<Self>,
+        partition: u16,
+        names: Vec<Name>,
+    ) -> Result<Deleted, StoreError> {
+        let mut ear = Ear::new(self)?;
         #[cfg(test)]
-        self.announce_first(id, &mut ear, &names).await;
-        let found = self.remove(id, &names, ear.operation, Report::ByThisNode).await;
+        self.announce_first(partition, &mut ear, &names).await;
+        let found = self.remove(partition, &names, ear.operation, Report::ByThisNode).await;
         // In any case: what this node has is wiped at once, and what is on its way to it is not used.
         names.iter().for_each(|name| self.holds.end(&Which::One(*name)));
         match found {
@@ -117,7 +126,7 @@ impl Shared {
                 Ok(Deleted { rest: found.rest, holders })
             }
             Err(error @ StoreError::Unavailable(_)) => {
-                self.go_on(*id, names, ear.operation);
+                self.go_on(partition, names, ear.operation);
                 Err(error)
             }
             Err(error) => Err(error),
@@ -127,7 +136,7 @@ impl Shared {
     /// Runs the script that removes a record and tells its holders.
     async fn remove(
         &self,
-        id: &Id,
+        partition: u16,
         names: &[Name],
         operation: Operation,
         report: Report,
@@ -140,7 +149,7 @@ impl Shared {
         };
         let mut args: Vec<&[u8]> = vec![&operation, &self.node, &channel, &announcement, report];
         args.extend(names.iter().map(|name| name.0.as_slice()));
-        let mut reply = self.run(&self.scripts.delete, self.partition(id), &args).await?;
+        let mut reply = self.run(&self.scripts.delete, partition, &args).await?;
         match reply.status.as_str() {
             "deleted" => {
                 let (name, rest, holders) = (reply.rest.name()?, reply.rest.bytes()?, reply.rest.bytes()?);
@@ -159,7 +168,7 @@ impl Shared {
     }
 
     /// Goes on with a deletion that was not confirmed, until the store says that the record is gone.
-    fn go_on(self: &Arc<Self>, id: Id, names: Vec<Name>, operation: Operation) {
+    fn go_on(self: &Arc<Self>, partition: u16, names: Vec<Name>, operation: Operation) {
         if self.background.load(Ordering::SeqCst) >= MOST_IN_BACKGROUND {
             tracing::warn!("too many deletions wait for the store; one was given up");
             return;
@@ -169,7 +178,7 @@ impl Shared {
         tokio::spawn(async move {
             let mut pause = Duration::from_millis(100);
             loop {
-                match shared.remove(&id, &names, operation, Report::ByTheNextRequest).await {
+                match shared.remove(partition, &names, operation, Report::ByTheNextRequest).await {
                     Err(StoreError::Unavailable(_)) => sleep(pause).await,
                     Ok(_) | Err(_) => break,
                 }
@@ -207,9 +216,9 @@ impl Shared {
 
     /// Breaks a rule: the holders wipe and say so while the record is still there.
     #[cfg(test)]
-    async fn announce_first(&self, id: &Id, ear: &mut Ear<'_>, names: &[Name]) {
+    async fn announce_first(&self, partition: u16, ear: &mut Ear<'_>, names: &[Name]) {
         if self.has_fault(crate::fault::Fault::AnnounceFirst) {
-            let holders = self.holders_of(id, names).await;
+            let holders = self.holders_of(partition, names).await;
             for name in names {
                 let message = [Announcement::of_one(&ear.operation, &self.node), name.0.to_vec()].concat();
                 for node in &holders {
@@ -224,10 +233,10 @@ impl Shared {
 
     /// The nodes that the store has in its holders.
     #[cfg(test)]
-    async fn holders_of(&self, id: &Id, names: &[Name]) -> HashSet<NodeId> {
+    async fn holders_of(&self, partition: u16, names: &[Name]) -> HashSet<NodeId> {
         let mut holders = HashSet::new();
         for name in names {
-            let key = [self.prefix(self.partition(id)), b"holders:".to_vec(), name.0.to_vec()].concat();
+            let key = [self.prefix(partition), b"holders:".to_vec(), name.0.to_vec()].concat();
             let found = self.link.command(redis::cmd("HKEYS").arg(key)).await.expect("holders");
             let found: Vec<Vec<u8>> = redis::from_redis_value(found).expect("nodes");
             holders.extend(found.into_iter().filter_map(|node| NodeId::try_from(node).ok()));

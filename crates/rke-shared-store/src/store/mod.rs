@@ -6,6 +6,7 @@ mod delete;
 mod fetch;
 mod node;
 mod open;
+mod owners;
 mod replay;
 mod view;
 

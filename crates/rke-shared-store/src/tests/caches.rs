@@ -191,3 +191,46 @@ async fn a_content_server_s_keys_are_found_by_their_ids_on_each_instance() {
     assert!(two.store.delete(&id).await.expect("deleted").rest.expect("a rest").farewell.is_none());
     assert!(matches!(one.store.fetch(&id, Need::default()).await, Err(StoreError::NotFound)));
 }
+
+#[tokio::test]
+async fn a_coin_that_has_too_many_keys_gives_up_the_one_that_it_has_not_used_for_longest() {
+    let mut site = Site::new(&[]);
+    site.settings.role = Role::ContentServer;
+    let (one, two) = (site.node().await, site.node().await);
+    let lifetime = Duration::from_secs(600);
+    let mut ids = Vec::new();
+    for node in [&one, &two, &one] {
+        let id = node.create().await.expect("created");
+        assert!(node.store.own("coin 1", &id, lifetime, 3).await.expect("counted").is_empty());
+        ids.push(id);
+    }
+    two.hold(&ids[1]).await.expect("held");
+    // The first is used again, so the second is the one to go.
+    two.store.own("coin 1", &ids[0], lifetime, 3).await.expect("counted");
+    let other = two.create().await.expect("created");
+    assert!(two.store.own("coin 2", &other, lifetime, 3).await.expect("counted").is_empty());
+    let fourth = one.create().await.expect("created");
+    let gone = one.store.own("coin 1", &fourth, lifetime, 3).await.expect("counted");
+    assert_eq!((gone.len(), gone[0].holders), (1, 1));
+    assert!(!two.can_use(&ids[1]).await);
+    for id in [&ids[0], &ids[2], &other, &fourth] {
+        assert!(one.can_use(id).await);
+    }
+    // A deleted one does not count.
+    one.store.delete(&ids[0]).await.expect("deleted");
+    two.store.disown("coin 1", &ids[0]).await;
+    let fifth = one.create().await.expect("created");
+    assert!(one.store.own("coin 1", &fifth, lifetime, 3).await.expect("counted").is_empty());
+}
+
+#[tokio::test]
+async fn keys_whose_lifetime_is_over_do_not_count_on_their_coin() {
+    let mut site = Site::new(&[]);
+    site.settings.role = Role::ContentServer;
+    let node = site.node().await;
+    let (first, second) = (node.create().await.expect("created"), node.create().await.expect("created"));
+    node.store.own("coin", &first, Duration::from_millis(50), 1).await.expect("counted");
+    until(async || site.server.cli(&["--scan", "--pattern", "*owned:*"]).is_empty()).await;
+    assert!(node.store.own("coin", &second, Duration::from_secs(600), 1).await.expect("counted").is_empty());
+    assert!(node.can_use(&first).await, "it was not deleted, since it did not count");
+}
