@@ -31,6 +31,6 @@ pub use record::MAX_DATA_LEN;
 pub use sealing::OpenError;
 pub use settings::{Limits, Role, SETTLE, Settings};
 pub use store::{
-    Block, CacheEntry, Count, Created, Deleted, EndedRecord, Ending, Exchange, Fetched, Held, Need, NewEntry,
-    NewRecord, NotRemembered, OnEnded, OpenStoreError, ReplayLimits, Row, Store, Turn,
+    Block, CacheEntry, Count, Created, Deleted, EndedRecord, Ending, Exchange, Fetched, Held, Known, Need,
+    NewEntry, NewRecord, NotRemembered, OnEnded, OpenStoreError, ReplayLimits, Row, Store, Turn,
 };

@@ -27,6 +27,8 @@ pub enum Kind {
     ServerKey,
     /// A resumption secret at a Content Server.
     ServerResumption,
+    /// What is known about a domain's Content Server.
+    Known,
 }
 
 impl Kind {
@@ -37,6 +39,7 @@ impl Kind {
             Self::Cached => 2,
             Self::ServerKey => 3,
             Self::ServerResumption => 4,
+            Self::Known => 5,
         }
     }
 }

@@ -26,6 +26,7 @@ pub(crate) struct Scripts {
     pub(crate) remember: Script,
     pub(crate) own: Script,
     pub(crate) disown: Script,
+    pub(crate) known: Script,
     pub(crate) join: Script,
 }
 
@@ -75,6 +76,7 @@ impl Scripts {
             remember: of_partition(include_str!("lua/remember.lua")),
             own: of_partition(include_str!("lua/own.lua")),
             disown: of_partition(include_str!("lua/disown.lua")),
+            known: of_partition(include_str!("lua/known.lua")),
             join: Script::new(include_str!("lua/join.lua").to_owned()),
         }
     }

@@ -149,6 +149,7 @@ impl Store {
             reply.rest.number()?;
             reply.rest.number()?;
             in_use.extend(reply.rest.arrays()?.into_iter().map(KeyTag));
+            in_use.extend(self.keys_of_known(partition).await?);
         }
         in_use.sort_by_key(|tag| tag.0);
         in_use.dedup();

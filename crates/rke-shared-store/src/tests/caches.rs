@@ -234,3 +234,31 @@ async fn keys_whose_lifetime_is_over_do_not_count_on_their_coin() {
     assert!(node.store.own("coin", &second, Duration::from_secs(600), 1).await.expect("counted").is_empty());
     assert!(node.can_use(&first).await, "it was not deleted, since it did not count");
 }
+
+#[tokio::test]
+async fn known_content_servers_are_shared_and_replaced_only_by_those_who_have_read_them() {
+    let site = Site::new(&[]);
+    let (one, two) = (site.node().await, site.node().await);
+    let nothing = one.store.known_server(DOMAIN).await.expect("known");
+    assert_eq!(nothing.about, None);
+    one.store.remember_server(DOMAIN, &nothing, b"CS wide").await.expect("no error").expect("remembered");
+    let known = two.store.known_server(DOMAIN).await.expect("known");
+    assert_eq!(known.about.as_deref(), Some(&b"CS wide"[..]));
+    // The second to come hears about the first.
+    let refused = two.store.remember_server(DOMAIN, &nothing, b"impostor").await.expect("no error");
+    assert_eq!(refused.expect_err("refused").about.as_deref(), Some(&b"CS wide"[..]));
+    // After a rotation it is still known, and an operator may replace it.
+    key_file::add_key(&site.settings.key_file).expect("added");
+    two.store.reload_keys().expect("keys");
+    let before = two.store.keys_in_use().await.expect("tags");
+    let known = two.store.known_server(DOMAIN).await.expect("known");
+    let after = two.store.keys_in_use().await.expect("tags");
+    assert!(after.len() == 1 && after != before, "it is sealed under the new key");
+    two.store.remember_server(DOMAIN, &known, b"CS2 wide").await.expect("no error").expect("remembered");
+    // A node without the new key does not say that nothing is known: it would trust anyone.
+    assert!(matches!(one.store.known_server(DOMAIN).await, Err(StoreError::OtherKeys)));
+    one.store.reload_keys().expect("keys");
+    let known = one.store.known_server(DOMAIN).await.expect("known");
+    assert_eq!(known.about.as_deref(), Some(&b"CS2 wide"[..]));
+    assert_eq!(one.store.known_server("other.test").await.expect("known").about, None);
+}
