@@ -166,7 +166,11 @@ impl Store {
         let mut args = vec![name];
         args.extend(tags.iter().map(|tag| tag.0.as_slice()));
         let mut reply = shared.run(&shared.scripts.cache_forget, shared.partition_of(domain), &args).await?;
-        shared.open_removed(reply.rest.records()?)
+        let removed = shared.open_removed(reply.rest.records()?)?;
+        match shared.has_keys(&reply.rest.arrays()?) {
+            true => Ok(removed),
+            false => Err(StoreError::OtherKeys),
+        }
     }
 }
 

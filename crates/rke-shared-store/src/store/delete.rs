@@ -192,12 +192,13 @@ impl Shared {
         let mut ear = Ear::new(self)?;
         let tags = domain.map(|domain| self.keys().domain_tags(domain));
         let args: Vec<&[u8]> = tags.iter().flatten().map(|tag| tag.0.as_slice()).collect();
-        let (mut count, mut holders, mut is_young) = (0, HashSet::new(), false);
+        let (mut count, mut holders, mut is_young, mut has_all_keys) = (0, HashSet::new(), false, true);
         for partition in 0..self.partitions {
             let mut reply = self.run(&self.scripts.delete_many, partition, &args).await?;
             count += reply.rest.number()?;
             holders.extend(nodes(&reply.rest.bytes()?));
             is_young |= reply.is_young;
+            has_all_keys &= self.has_keys(&reply.rest.arrays()?);
         }
         let which = tags.map_or(Which::All, Which::Domains);
         self.holds.end(&which);
@@ -211,7 +212,12 @@ impl Shared {
             holders.insert(NodeId::default());
         }
         ear.wait(holders).await;
-        Ok(domain.is_none().then_some(count))
+        match domain {
+            None => Ok(Some(count)),
+            Some(_) if has_all_keys => Ok(None),
+            // Records under a key that this node does not have are still there.
+            Some(_) => Err(StoreError::OtherKeys),
+        }
     }
 
     /// Breaks a rule: the holders wipe and say so while the record is still there.

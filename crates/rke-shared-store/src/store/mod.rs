@@ -34,7 +34,7 @@ use crate::error::{Outage, StoreError};
 use crate::holds::Holds;
 use crate::key_file::StoreKeys;
 use crate::link::Link;
-use crate::name::{Id, KeyTag, Kind, Name};
+use crate::name::{Id, KeyTag, Kind, Name, TAG_LEN};
 use crate::record::Record;
 use crate::reply::Reply;
 use crate::scripts::{Script, Scripts};
@@ -153,16 +153,19 @@ impl Shared {
         Ok((Id(*id), EndedRecord { name, description: description.to_vec(), farewell }))
     }
 
+    /// Whether this node has all of these keys.
+    fn has_keys(&self, seals: &[[u8; TAG_LEN]]) -> bool {
+        let keys = self.keys();
+        seals.iter().all(|seal| keys.opening(KeyTag(*seal)).is_some())
+    }
+
     /// What it means that a partition does not know an id.
     fn absent(&self, reply: &mut Reply) -> StoreError {
         if reply.is_young {
             return StoreError::Unsettled { retry_after: self.settings.settle };
         }
-        let keys = self.keys();
         match reply.rest.arrays() {
-            Ok(seals) if seals.iter().all(|seal| keys.opening(KeyTag(*seal)).is_some()) => {
-                StoreError::NotFound
-            }
+            Ok(seals) if self.has_keys(&seals) => StoreError::NotFound,
             Ok(_) => StoreError::OtherKeys,
             Err(outage) => outage.into(),
         }

@@ -188,7 +188,11 @@ async fn keys_are_rotated_while_sessions_live() {
     // The other node has only the old key yet.
     assert!(two.can_use(&old).await);
     assert!(matches!(two.store.fetch(&new, Need::default()).await, Err(StoreError::OtherKeys)));
+    // Nor can it delete by domain what it cannot name, and it does not say that it has.
+    assert!(matches!(two.store.delete_many(Some("other.test")).await, Err(StoreError::OtherKeys)));
+    assert!(matches!(two.store.forget(Some("other.test")).await, Err(StoreError::OtherKeys)));
     two.store.reload_keys().expect("keys");
+    assert!(two.store.delete_many(Some("other.test")).await.is_ok());
     assert!(two.can_use(&new).await);
     two.store.delete(&old).await.expect("deleted");
     assert!(!one.can_use(&old).await);

@@ -1,5 +1,5 @@
 -- Removes the entries of a domain, one of them, or all, and keeps exchanges that are under way from adding any. Returns what it has
--- removed. ARGV: settle, a name or nothing, the domain's tag by each key (none for all domains).
+-- removed, and the keys that have sealed something: a node without one of them cannot name the domain by it. ARGV: settle, a name or nothing, the domain's tag by each key (none for all domains).
 local cached, removed = key('cached'), {}
 
 local function remove(tag, name)
@@ -27,4 +27,4 @@ for at = 3, #ARGV do
   end
 end
 if #removed > 0 then changed() end
-return answer('ok', removed)
+return answer('ok', removed, redis.call('ZRANGEBYSCORE', key('seals'), now, '+inf'))

@@ -1,4 +1,5 @@
--- Ends all records, or those of a domain, by a generation that each script compares. Returns the nodes that may hold one.
+-- Ends all records, or those of a domain, by a generation that each script compares. Returns how many there were,
+-- the nodes that may hold one, and the keys that have sealed some: a node without one of them cannot name the domain by it.
 -- ARGV: settle, the domain's tags.
 generation = generation + 1
 redis.call('HSET', state, 'generation', generation)
@@ -20,4 +21,4 @@ for at = 1, #nodes, 2 do
     redis.call('HDEL', key('nodes'), nodes[at])
   end
 end
-return answer('ok', count, table.concat(holding))
+return answer('ok', count, table.concat(holding), redis.call('ZRANGEBYSCORE', key('seals'), now, '+inf'))
