@@ -191,3 +191,6 @@ impl Drop for Store {
         self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
+
+#[cfg(test)]
+mod tests;
