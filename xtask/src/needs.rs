@@ -10,7 +10,7 @@ use crate::erase::Extent;
 use crate::{erase, need, networks, schemathesis, target_dir};
 
 /// Programs that tests run, and the Debian packages that hold them.
-const PROGRAMS: [(&str, &str); 23] = [
+const PROGRAMS: [(&str, &str); 24] = [
     ("cc", "gcc"),
     ("node", "nodejs"),
     ("tsc", "node-typescript"),
@@ -29,6 +29,7 @@ const PROGRAMS: [(&str, &str); 23] = [
     ("psql", "postgresql-client"),
     ("pg_ctlcluster", "postgresql"),
     ("prometheus", "prometheus"),
+    ("redis-server", "redis-server"),
     ("wg", "wireguard-tools"),
     ("wireguard-go", "wireguard-go"),
     ("stunnel", "stunnel4"),

@@ -29,8 +29,8 @@ pub use link::address::{AddressError, Addresses, Deployment};
 pub use name::{DomainTag, ID_LEN, Id, Incarnation, KeyTag, Kind, Name};
 pub use record::MAX_DATA_LEN;
 pub use sealing::OpenError;
-pub use settings::{Limits, Role, SETTLE, Settings};
+pub use settings::{Limits, Role, SETTLE, Settings, Sharing};
 pub use store::{
     Block, CacheEntry, Count, Created, Deleted, EndedRecord, Ending, Exchange, Fetched, Held, Known, Need,
-    NewEntry, NewRecord, NotRemembered, OnEnded, OpenStoreError, ReplayLimits, Row, Store, Turn,
+    NewEntry, NewRecord, NotRemembered, OnEnded, OpenStoreError, ReplayLimits, Row, Store, Turn, keys_in_use,
 };

@@ -18,6 +18,14 @@ pub enum Role {
     ContentServer,
 }
 
+/// What an operator says about the store: where it is, and how this machine uses it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sharing {
+    pub addresses: Addresses,
+    pub key_file: PathBuf,
+    pub hold: Duration,
+}
+
 /// What a store is opened with.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -69,6 +77,22 @@ impl Role {
             Self::Daemon => 'd',
             Self::ContentServer => 'c',
         }
+    }
+}
+
+impl Settings {
+    /// Of a program that looks into the store and joins no nodes, so that limits mean nothing.
+    pub(crate) fn of_a_visitor(addresses: Addresses, key_file: PathBuf, role: Role) -> Self {
+        let limits = Limits {
+            max: 0,
+            ttl: Duration::ZERO,
+            max_lifetime: Duration::ZERO,
+            idle: None,
+            hold: Duration::ZERO,
+            messages: 0,
+            bytes: 0,
+        };
+        Self { addresses, key_file, role, limits, settle: SETTLE }
     }
 }
 

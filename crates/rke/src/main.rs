@@ -45,6 +45,7 @@ mod show;
 mod signals;
 mod state;
 mod status;
+mod store;
 mod switch;
 mod systemd;
 mod template;
@@ -84,6 +85,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Wallet { command } => coin::wallet(command),
         Command::Coin { command } => coin::coin(command),
         Command::Audit { command } => audit::run(command),
+        Command::Store { command } => store::run(command),
         Command::Run(RunCommand::Serve(options)) => serve::run(*options),
         Command::Run(RunCommand::Dev(options)) => dev::run(options),
         Command::Run(RunCommand::Net { command }) => net::run(command),

@@ -8,8 +8,17 @@ use crate::dependencies::metadata;
 /// Where the project is. Every manifest names it.
 const REPOSITORY: &str = env!("CARGO_PKG_REPOSITORY");
 
-const CRATES: [&str; 8] =
-    ["rke", "rke-client", "rke-daemon", "rke-engine", "rke-host", "rke-proto", "rke-raida", "rke-secret"];
+const CRATES: [&str; 9] = [
+    "rke",
+    "rke-client",
+    "rke-daemon",
+    "rke-engine",
+    "rke-host",
+    "rke-proto",
+    "rke-raida",
+    "rke-secret",
+    "rke-shared-store",
+];
 
 fn client_file(name: &str) -> String {
     fs::read_to_string(Path::new(CLIENTS).join(name)).expect("a file")

@@ -46,7 +46,7 @@ pub enum KeyFileError {
     Damaged { path: PathBuf, len: u64 },
     /// It has more keys than can be in use.
     #[error(
-        "the key file {path} has {count} keys, and {MAX_KEYS} are allowed. Run `rke store key --rotate {path}`, which removes \
+        "the key file {path} has {count} keys, and {MAX_KEYS} are allowed. Run `rke store key {path} --rotate --store URL`, which removes \
          those that no record needs"
     )]
     TooMany { path: PathBuf, count: usize },

@@ -3,7 +3,7 @@
 //! What is known has no end and no incarnation: if the store brings back what was replaced, a node refuses a Content Server that an
 //! operator has accepted, which is safe, and the operator accepts it again. A store that starts empty learns it from the nodes' own files.
 
-use super::{Store, unintelligible};
+use super::{Shared, Store, unintelligible};
 use crate::error::StoreError;
 use crate::name::{DomainTag, Incarnation, KeyTag, Kind, Name, TAG_LEN};
 use crate::sealing::{Binding, Part, StoreKey};
@@ -31,15 +31,6 @@ impl Store {
             },
             _ => Ok(known),
         }
-    }
-
-    /// The keys under which something is known in a partition.
-    pub(super) async fn keys_of_known(&self, partition: u16) -> Result<Vec<KeyTag>, StoreError> {
-        let shared = &self.shared;
-        // No domain has a tag of this length, so nothing is found.
-        let mut reply = shared.run(&shared.scripts.known, partition, &[b"", b"", b"none"]).await?;
-        reply.rest.bytes()?;
-        Ok(reply.rest.arrays()?.into_iter().map(KeyTag).collect())
     }
 
     /// Remembers something about a domain's Content Server, if `before` is still what is known. Otherwise returns what is, as an error in
@@ -94,6 +85,16 @@ impl Store {
         let keys = self.shared.keys();
         let key = keys.opening(KeyTag(*tag)).ok_or(StoreError::OtherKeys)?;
         Ok(Some(key.open_data(&binding(key, domain), sealed)?))
+    }
+}
+
+impl Shared {
+    /// The keys under which something is known in a partition.
+    pub(super) async fn keys_of_known(&self, partition: u16) -> Result<Vec<KeyTag>, StoreError> {
+        // No domain has a tag of this length, so nothing is found.
+        let mut reply = self.run(&self.scripts.known, partition, &[b"", b"", b"none"]).await?;
+        reply.rest.bytes()?;
+        Ok(reply.rest.arrays()?.into_iter().map(KeyTag).collect())
     }
 }
 

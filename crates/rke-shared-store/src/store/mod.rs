@@ -25,7 +25,7 @@ pub use self::create::{Created, NewRecord};
 pub use self::delete::Deleted;
 pub use self::fetch::{Block, Fetched, Held, Need};
 pub use self::known::Known;
-pub use self::open::OpenStoreError;
+pub use self::open::{OpenStoreError, keys_in_use};
 pub use self::replay::{NotRemembered, ReplayLimits};
 pub use self::view::{Count, Row};
 use crate::announcement::{NodeId, Operation};

@@ -1,5 +1,6 @@
 //! How a node opens the store, and tells the others that it is there.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
@@ -15,11 +16,11 @@ use crate::error::{Outage, StoreError};
 use crate::holds::{Holder, Holds};
 use crate::key_file::{self, KeyFileError};
 use crate::link::Link;
-use crate::link::address::AddressError;
-use crate::name::KeyTag;
+use crate::link::address::{AddressError, Addresses};
+use crate::name::{Id, KeyTag};
 use crate::reply::Fields;
 use crate::scripts::Scripts;
-use crate::settings::{Settings, differences};
+use crate::settings::{Role, Settings, differences};
 
 /// How often a node says that it is alive.
 const WORD: Duration = Duration::from_secs(3);
@@ -43,6 +44,8 @@ pub enum OpenStoreError {
     OtherLimits(String),
     #[error("the store cannot be used at the moment: {0}")]
     Outage(#[from] Outage),
+    #[error(transparent)]
+    Store(#[from] StoreError),
     #[error(transparent)]
     Random(#[from] getrandom::Error),
 }
@@ -85,31 +88,14 @@ impl Store {
         scripts: Scripts,
         #[cfg(test)] fault: Option<crate::fault::Fault>,
     ) -> Result<(Self, Vec<Warning>), OpenStoreError> {
-        let keys = Arc::new(key_file::read(&settings.key_file)?);
-        let mut node = NodeId::default();
-        getrandom::fill(&mut node)?;
-        let (sender, pushes) = unbounded_channel();
-        let on_push = move |push| {
-            // The receiver ends with the store.
-            let _ = sender.send(push);
-        };
-        let channel = channel(settings.role.letter(), &node);
-        let partitions = settings.addresses.partitions();
-        let shared = Arc::new(Shared {
-            link: Link::open(settings.addresses.clone(), channel, on_push)?,
-            keys: RwLock::new(keys),
-            scripts,
-            clock: StoreClock::new(partitions),
-            partitions,
-            holds: Arc::new(Holds::new(holder)),
-            node,
-            waiting: Mutex::default(),
-            background: 0.into(),
-            on_ended,
+        let (shared, pushes) = Shared::connect(
             settings,
+            holder,
+            on_ended,
+            scripts,
             #[cfg(test)]
             fault,
-        });
+        )?;
         let warnings = check(&shared.link).await??;
         shared.join().await?;
         for partition in 0..partitions {
@@ -143,9 +129,80 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn keys_in_use(&self) -> Result<Vec<KeyTag>, StoreError> {
+        self.shared.keys_in_use().await
+    }
+}
+
+/// The keys that have sealed records which are not over yet, of daemons and of Content Servers. Others may leave the key file.
+/// Joins no nodes. Needs a tokio runtime.
+///
+/// # Errors
+/// [`OpenStoreError`].
+pub async fn keys_in_use(addresses: &Addresses, key_file: &Path) -> Result<Vec<KeyTag>, OpenStoreError> {
+    let mut in_use = Vec::new();
+    for role in [Role::Daemon, Role::ContentServer] {
+        let settings = Settings::of_a_visitor(addresses.clone(), key_file.into(), role);
+        let (shared, _pushes) = Shared::connect(
+            settings,
+            Arc::new(NoCopies),
+            Box::new(|_, _, _| ()),
+            Scripts::new(),
+            #[cfg(test)]
+            None,
+        )?;
+        in_use.extend(shared.keys_in_use().await?);
+    }
+    Ok(in_use)
+}
+
+/// What a program holds that only asks.
+struct NoCopies;
+
+impl Holder for NoCopies {
+    fn wipe(&self, _: &Id) {}
+}
+
+impl Shared {
+    /// Begins to connect. Returns what the store pushes too.
+    fn connect(
+        settings: Settings,
+        holder: Arc<dyn Holder>,
+        on_ended: OnEnded,
+        scripts: Scripts,
+        #[cfg(test)] fault: Option<crate::fault::Fault>,
+    ) -> Result<(Arc<Self>, UnboundedReceiver<PushInfo>), OpenStoreError> {
+        let keys = Arc::new(key_file::read(&settings.key_file)?);
+        let mut node = NodeId::default();
+        getrandom::fill(&mut node)?;
+        let (sender, pushes) = unbounded_channel();
+        let on_push = move |push| {
+            // The receiver ends with the store.
+            let _ = sender.send(push);
+        };
+        let channel = channel(settings.role.letter(), &node);
+        let partitions = settings.addresses.partitions();
+        let shared = Arc::new(Shared {
+            link: Link::open(settings.addresses.clone(), channel, on_push)?,
+            keys: RwLock::new(keys),
+            scripts,
+            clock: StoreClock::new(partitions),
+            partitions,
+            holds: Arc::new(Holds::new(holder)),
+            node,
+            waiting: Mutex::default(),
+            background: 0.into(),
+            on_ended,
+            settings,
+            #[cfg(test)]
+            fault,
+        });
+        Ok((shared, pushes))
+    }
+
+    async fn keys_in_use(&self) -> Result<Vec<KeyTag>, StoreError> {
         let mut in_use = Vec::new();
-        for partition in 0..self.shared.partitions {
-            let mut reply = self.shared.run(&self.shared.scripts.count, partition, &[]).await?;
+        for partition in 0..self.partitions {
+            let mut reply = self.run(&self.scripts.count, partition, &[]).await?;
             reply.rest.number()?;
             reply.rest.number()?;
             in_use.extend(reply.rest.arrays()?.into_iter().map(KeyTag));
@@ -155,9 +212,7 @@ impl Store {
         in_use.dedup();
         Ok(in_use)
     }
-}
 
-impl Shared {
     /// Says that this node is alive, and compares its limits with those of the others.
     async fn join(&self) -> Result<(), OpenStoreError> {
         let limits = self.settings.limits.to_text(self.partitions);

@@ -16,6 +16,7 @@ pub(crate) mod psk;
 pub(crate) mod session;
 pub(crate) mod session_keys;
 pub(crate) mod status;
+pub(crate) mod store;
 pub(crate) mod trust;
 
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ use self::content_server::ContentServerCommand;
 use self::net::NetCommand;
 use self::psk::{ExportOptions, PskOptions, WireGuardOptions};
 use self::status::StatusOptions;
+use self::store::StoreCommand;
 use self::trust::TrustCommand;
 use crate::parse::{parse_cs_id, parse_session, parse_target};
 use crate::protection::Protection;
@@ -79,6 +81,12 @@ pub(crate) enum Command {
     Audit {
         #[command(subcommand)]
         command: AuditCommand,
+    },
+    /// Make and rotate the keys of a store that several machines share.
+    #[command(after_help = examples::STORE)]
+    Store {
+        #[command(subcommand)]
+        command: StoreCommand,
     },
 }
 

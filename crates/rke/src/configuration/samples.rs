@@ -21,6 +21,10 @@ const CONTENT_SERVER: [(&str, &str); 2] = [("cs-id", "ID"), ("data-dir", "/data"
 const ETSI: (&str, &str) = ("etsi", "127.0.0.1:2");
 const SAE: (&str, &str) = ("etsi-sae", "alice");
 
+/// What the flags of a shared store need.
+const STORE: (&str, &str) = ("store", "redis://127.0.0.1:1");
+const STORE_KEY: (&str, &str) = ("store-key-file", "/store.key");
+
 /// The flags that a command requires.
 pub(super) fn required(command: &str) -> &'static [(&'static str, &'static str)] {
     match command {
@@ -30,7 +34,7 @@ pub(super) fn required(command: &str) -> &'static [(&'static str, &'static str)]
     }
 }
 
-const SAMPLES: [(&str, &str); 76] = [
+const SAMPLES: [(&str, &str); 80] = [
     ("listen", "127.0.0.1:1"),
     ("data-dir", "/elsewhere"),
     ("dns-server", "127.0.0.1:53"),
@@ -103,6 +107,10 @@ const SAMPLES: [(&str, &str); 76] = [
     ("etsi-peer", "bob=a.test,/wallet"),
     ("etsi-client", "0:42=alice"),
     ("metrics", "unix:/metrics"),
+    ("store", "redis://127.0.0.1:1,redis://127.0.0.1:2"),
+    ("store-sentinel", "main"),
+    ("store-key-file", "/store.key"),
+    ("hold", "500"),
     ("daemon", "127.0.0.1:1"),
     ("token-file", "/file"),
     ("form", "live"),
@@ -115,6 +123,9 @@ pub(super) fn sample(arg: &Arg) -> Sample {
     let given = SAMPLES.iter().find(|(flag, _)| *flag == name).map(|(_, value)| *value);
     let value = if is_switch(arg) { Some("yes") } else { given };
     let beside: &[(&str, &str)] = match name {
+        "store" => &[STORE_KEY],
+        "store-key-file" => &[STORE],
+        "store-sentinel" | "store-cluster" | "hold" => &[STORE, STORE_KEY],
         "dnssec-anchors" => &[("dnssec", "try")],
         "api-group" => &[("api", "unix:/socket")],
         "wireguard" => &[("wireguard-peer", "0:42=xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=")],

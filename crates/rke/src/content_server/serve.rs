@@ -1,6 +1,6 @@
 //! `rke content-server serve`: runs a Content Server until a signal stops it. SIGHUP reloads its settings.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use rke_daemon::{EtsiListener, EtsiServer};
 use rke_host::data_dir::{Role, claim};
 use rke_proto::Form;
@@ -20,6 +20,10 @@ use crate::{monitor, protection};
 
 pub(super) fn run(options: ContentServerOptions) -> Result<()> {
     let settings = options.clone().settle()?;
+    if settings.store.is_some() {
+        let why = "a Content Server cannot share its keys with others yet. Start it without --store";
+        return Err(WrongSettings(anyhow!(why)).into());
+    }
     let log_filter = log::start(&settings.process.log, settings.process.log_format).map_err(WrongSettings)?;
     // Until this point the process still has all its rights. Commands keep them.
     let application = application(&settings.behind)?;

@@ -75,7 +75,10 @@ pub(super) fn number<'de, D: Deserializer<'de>, T, E: Display>(
     parse(&i64::deserialize(deserializer)?.to_string()).map(Some).map_err(D::Error::custom)
 }
 
-fn within<'de, D: Deserializer<'de>>(deserializer: D, bounds: RangeInclusive<u64>) -> Result<u64, D::Error> {
+pub(super) fn within<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    bounds: RangeInclusive<u64>,
+) -> Result<u64, D::Error> {
     let given = i64::deserialize(deserializer)?;
     let number = u64::try_from(given).ok().filter(|number| bounds.contains(number));
     let (from, to) = bounds.into_inner();

@@ -9,6 +9,7 @@ mod in_file;
 mod process;
 pub(crate) mod raida;
 mod settle;
+pub(crate) mod store;
 mod trust;
 
 use std::net::SocketAddr;

@@ -8,14 +8,15 @@ use std::process::Command;
 
 use serde_json::Value;
 
-const EDGES: [(&str, &[&str]); 14] = [
+const EDGES: [(&str, &[&str]); 15] = [
     ("rke-client", &[]),
     ("rke-secret", &[]),
     ("rke-proto", &["rke-secret"]),
     ("rke-host", &["rke-proto", "rke-secret"]),
-    ("rke-engine", &["rke-host", "rke-proto", "rke-secret"]),
-    ("rke-daemon", &["rke-engine", "rke-host", "rke-proto", "rke-secret"]),
-    ("rke-raida", &["rke-host", "rke-proto", "rke-secret"]),
+    ("rke-shared-store", &["rke-host", "rke-proto", "rke-secret"]),
+    ("rke-engine", &["rke-host", "rke-proto", "rke-secret", "rke-shared-store"]),
+    ("rke-daemon", &["rke-engine", "rke-host", "rke-proto", "rke-secret", "rke-shared-store"]),
+    ("rke-raida", &["rke-host", "rke-proto", "rke-secret", "rke-shared-store"]),
     (
         "rke",
         &[
@@ -27,6 +28,7 @@ const EDGES: [(&str, &[&str]); 14] = [
             "rke-proto",
             "rke-raida",
             "rke-secret",
+            "rke-shared-store",
         ],
     ),
     ("rke-fuzz", &["rke-daemon", "rke-engine", "rke-host", "rke-proto", "rke-secret"]),

@@ -41,6 +41,14 @@ pub enum AddressError {
 }
 
 impl Addresses {
+    /// Whether they can be used. Nothing connects.
+    ///
+    /// # Errors
+    /// [`AddressError`].
+    pub fn check(&self) -> Result<(), AddressError> {
+        self.parse().map(drop)
+    }
+
     /// The addresses, parsed.
     pub(super) fn parse(&self) -> Result<Vec<ConnectionInfo>, AddressError> {
         if self.urls.is_empty() {

@@ -208,6 +208,14 @@ Examples:
   rke audit verify audit.log.1 audit.log --data-dir ~/.local/share/rke
   rke audit tag $SESSION_ID --data-dir ~/.local/share/rke";
 
+pub(crate) const STORE: &str = "\
+Examples:
+  rke store key /etc/rke/store.key
+  rke store key /etc/rke/store.key --rotate --store rediss://store.example.com:6379
+
+Copy the file to all machines that share the store, as a binary file of mode 0600. With --rotate once a day, someone who has recorded \
+the store and gets the file later opens the records of a day or two, and no older ones.";
+
 pub(crate) const COMPLETIONS: &str = "\
 Examples:
   rke completions bash > /etc/bash_completion.d/rke

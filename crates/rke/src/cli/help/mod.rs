@@ -15,7 +15,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
     ("What is going on", &["status", "watch", "activity", "raidas", "ping", "discover", "doctor", "audit"]),
     ("Keys for other programs", &["export", "psk", "wireguard"]),
     ("Coins", &["wallet", "coin"]),
-    ("Long-running programs", &["serve", "dev", "net", "raida", "content-server"]),
+    ("Long-running programs", &["serve", "dev", "net", "raida", "content-server", "store"]),
     ("The program", &["version", "completions", "man", "help"]),
 ];
 

@@ -17,6 +17,7 @@ use rke_host::usage::{MAX_BYTES, MAX_MESSAGES, UsageLimits};
 use rke_proto::ContentServerId;
 use rke_proto::coin::CoinId;
 use rke_raida::content_server::{Application, Interface, MAX_LIFETIME_SECONDS, PublicKey, ReceptionPolicy};
+use rke_shared_store::Sharing;
 use serde::{Deserialize, Deserializer};
 
 use super::access::group_number;
@@ -26,6 +27,7 @@ use super::in_file::{
 };
 use super::process::{ProcessOptions, ProcessSettings, named};
 use super::settle::{Settle, first_given, required};
+use super::store::StoreOptions;
 use super::{export_labels, seconds};
 use crate::key_format::KeyFormatChoice;
 use crate::launcher::Behind;
@@ -171,6 +173,9 @@ pub(crate) struct ContentServerOptions {
     metrics: Option<LocalAddress>,
     #[command(flatten)]
     #[serde(flatten)]
+    store: StoreOptions,
+    #[command(flatten)]
+    #[serde(flatten)]
     process: ProcessOptions,
 }
 
@@ -191,6 +196,7 @@ pub(crate) struct ContentServerSettings {
     pub(crate) allow_export: ExportLabels,
     pub(crate) etsi: Option<ServerEtsi>,
     pub(crate) metrics: Option<LocalAddress>,
+    pub(crate) store: Option<Sharing>,
     pub(crate) process: ProcessSettings,
 }
 
@@ -235,6 +241,7 @@ impl Settle for ContentServerOptions {
             key_max_messages: self.key_max_messages.or(file.key_max_messages),
             key_max_bytes: self.key_max_bytes.or(file.key_max_bytes),
             metrics: self.metrics.or(file.metrics),
+            store: self.store.or(file.store),
             process: self.process.or(file.process),
         }
     }
@@ -255,6 +262,7 @@ impl Settle for ContentServerOptions {
             allow_export: export_labels(self.allow_export)?,
             etsi: self.etsi.of_content_server(&self.etsi_client)?,
             metrics: self.metrics,
+            store: self.store.settle()?,
             process: self.process.settle(),
         };
         settings.application()?;
@@ -323,6 +331,7 @@ impl ContentServerSettings {
             ("api-group", self.api_group != wanted.api_group),
             ("etsi", self.etsi != wanted.etsi),
             ("metrics", self.metrics != wanted.metrics),
+            ("store", self.store != wanted.store),
         ]);
         [differs, self.process.differences(&wanted.process)].concat()
     }
