@@ -98,7 +98,7 @@ impl Store {
         )?;
         let warnings = check(&shared.link).await??;
         shared.join().await?;
-        for partition in 0..partitions {
+        for partition in 0..shared.partitions {
             shared.run(&shared.scripts.count, partition, &[]).await?;
         }
         let tasks = vec![

@@ -27,7 +27,7 @@ use super::in_file::{
 };
 use super::process::{ProcessOptions, ProcessSettings, named};
 use super::settle::{Settle, first_given, required};
-use super::store::StoreOptions;
+use super::store::{StoreAddressOptions, StoreOptions};
 use super::{export_labels, seconds};
 use crate::key_format::KeyFormatChoice;
 use crate::launcher::Behind;
@@ -173,7 +173,10 @@ pub(crate) struct ContentServerOptions {
     metrics: Option<LocalAddress>,
     #[command(flatten)]
     #[serde(flatten)]
-    store: StoreOptions,
+    store: StoreAddressOptions,
+    #[command(flatten)]
+    #[serde(flatten)]
+    sharing: StoreOptions,
     #[command(flatten)]
     #[serde(flatten)]
     process: ProcessOptions,
@@ -242,6 +245,7 @@ impl Settle for ContentServerOptions {
             key_max_bytes: self.key_max_bytes.or(file.key_max_bytes),
             metrics: self.metrics.or(file.metrics),
             store: self.store.or(file.store),
+            sharing: self.sharing.or(file.sharing),
             process: self.process.or(file.process),
         }
     }
@@ -262,7 +266,7 @@ impl Settle for ContentServerOptions {
             allow_export: export_labels(self.allow_export)?,
             etsi: self.etsi.of_content_server(&self.etsi_client)?,
             metrics: self.metrics,
-            store: self.store.settle()?,
+            store: self.sharing.settle(self.store)?,
             process: self.process.settle(),
         };
         settings.application()?;

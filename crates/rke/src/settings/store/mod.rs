@@ -36,13 +36,10 @@ pub(crate) struct StoreAddressOptions {
     store_cluster: Option<bool>,
 }
 
-/// Where the store is, and how this machine uses it.
+/// How this machine uses it. A group apart, because serde cannot flatten a group within a group.
 #[derive(Args, Clone, Deserialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct StoreOptions {
-    #[command(flatten)]
-    #[serde(flatten)]
-    address: StoreAddressOptions,
     /// The file with the keys that seal what is in the store, the same on all machines. `rke store key FILE` makes it.
     #[arg(long, value_name = "FILE", env = "RKE_STORE_KEY_FILE")]
     #[serde(alias = "store_key_file")]
@@ -56,7 +53,7 @@ pub(crate) struct StoreOptions {
 
 impl StoreAddressOptions {
     /// Takes from the file what flags and environment left open.
-    fn or(self, file: Self) -> Self {
+    pub(super) fn or(self, file: Self) -> Self {
         Self {
             store: first_given([self.store, file.store]),
             store_sentinel: self.store_sentinel.or(file.store_sentinel),
@@ -95,18 +92,17 @@ impl StoreOptions {
     /// Takes from the file what flags and environment left open.
     pub(super) fn or(self, file: Self) -> Self {
         Self {
-            address: self.address.or(file.address),
             store_key_file: self.store_key_file.or(file.store_key_file),
             hold: self.hold.or(file.hold),
         }
     }
 
-    /// The store, if there is one.
+    /// The store at these addresses, if there is one.
     ///
     /// # Errors
     /// Settings that are missing, have no effect, exclude each other or are wrong.
-    pub(super) fn settle(self) -> Result<Option<Sharing>> {
-        let Some(addresses) = self.address.settle()? else {
+    pub(super) fn settle(self, address: StoreAddressOptions) -> Result<Option<Sharing>> {
+        let Some(addresses) = address.settle()? else {
             return match (self.store_key_file, self.hold) {
                 (None, None) => Ok(None),
                 (Some(_), _) => bail!("--store-key-file has no effect without --store URL"),

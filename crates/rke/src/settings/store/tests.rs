@@ -2,8 +2,9 @@ use super::*;
 
 /// The settings that a file of this text has.
 fn settled(text: &str) -> Result<Option<Sharing>, String> {
+    let address: StoreAddressOptions = toml::from_str(text).map_err(|error| error.to_string())?;
     let options: StoreOptions = toml::from_str(text).map_err(|error| error.to_string())?;
-    options.settle().map_err(|error| error.to_string())
+    options.settle(address).map_err(|error| error.to_string())
 }
 
 #[test]
