@@ -31,6 +31,7 @@ pub use record::MAX_DATA_LEN;
 pub use sealing::OpenError;
 pub use settings::{Limits, Role, SETTLE, Settings, Sharing};
 pub use store::{
-    Block, CacheEntry, Count, Created, Deleted, EndedRecord, Ending, Exchange, Fetched, Held, Known, Need,
-    NewEntry, NewRecord, NotRemembered, OnEnded, OpenStoreError, ReplayLimits, Row, Store, Turn, keys_in_use,
+    Block, CacheEntry, CacheRow, Count, Created, Deleted, EndedBy, EndedRecord, Ending, Exchange, Fetched,
+    Held, Known, Need, NewEntry, NewRecord, NotRemembered, OnEnded, OpenStoreError, ReplayLimits, Row, Store,
+    Turn, keys_in_use,
 };

@@ -59,7 +59,33 @@ pub struct CacheEntry {
     pub expires_at: u64,
 }
 
+/// What may be shown about an entry.
+pub struct CacheRow {
+    pub id: Id,
+    pub description: Vec<u8>,
+    /// In milliseconds of the store's clock since 1970.
+    pub expires_at: u64,
+}
+
 impl Store {
+    /// All entries.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn cache_rows(&self) -> Result<Vec<CacheRow>, StoreError> {
+        let (shared, kind) = (&self.shared, self.shared.settings.role.resumptions());
+        let mut rows = Vec::new();
+        for partition in 0..shared.partitions {
+            let mut reply = shared.run(&shared.scripts.cache_list, partition, &[]).await?;
+            for (name, record) in reply.rest.records()? {
+                let (id, rest) = shared.open_rest_of(kind, name, &record)?;
+                let (description, expires_at) = (rest.description, record.head.expires_at);
+                rows.push(CacheRow { id, description, expires_at });
+            }
+        }
+        Ok(rows)
+    }
+
     /// The entries of a domain.
     ///
     /// # Errors

@@ -89,7 +89,7 @@ impl Store {
         for name in shared.keys().names(shared.settings.role.kind(), id) {
             shared.holds.forget(name, BootTime::now());
             let (messages, bytes) = (number(unused.messages), number(unused.bytes));
-            let args: [&[u8]; 4] = [&shared.node, &name.0, &messages, &bytes];
+            let args: [&[u8]; 3] = [&name.0, &messages, &bytes];
             let _ = shared.run(&shared.scripts.release, shared.partition(id), &args).await;
         }
     }

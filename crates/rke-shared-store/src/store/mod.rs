@@ -20,7 +20,7 @@ use redis::Value;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 
-pub use self::cache::{CacheEntry, Exchange, NewEntry, Turn};
+pub use self::cache::{CacheEntry, CacheRow, Exchange, NewEntry, Turn};
 pub use self::create::{Created, NewRecord};
 pub use self::delete::Deleted;
 pub use self::fetch::{Block, Fetched, Held, Need};
@@ -29,13 +29,13 @@ pub use self::open::{OpenStoreError, keys_in_use};
 pub use self::replay::{NotRemembered, ReplayLimits};
 pub use self::view::{Count, Row};
 use crate::announcement::{NodeId, Operation};
-use crate::clock::{StoreClock, milliseconds};
+use crate::clock::{Reading, StoreClock, milliseconds};
 use crate::error::{Outage, StoreError};
 use crate::holds::Holds;
 use crate::key_file::StoreKeys;
 use crate::link::Link;
 use crate::name::{Id, KeyTag, Kind, Name, TAG_LEN};
-use crate::record::Record;
+use crate::record::{Head, Record};
 use crate::reply::Reply;
 use crate::scripts::{Script, Scripts};
 use crate::sealing::{Binding, Part};
@@ -57,6 +57,19 @@ pub struct EndedRecord {
     pub description: Vec<u8>,
     /// What is needed to have its key wiped at the other end.
     pub farewell: Option<Vec<u8>>,
+    /// What has ended it.
+    pub by: EndedBy,
+}
+
+/// What has ended a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndedBy {
+    /// Its lifetime, or its idle time, is over.
+    Expiry,
+    /// It was deleted, alone or with others.
+    Deletion,
+    /// Its primary has been restarted, or another has taken over.
+    NewPrimary,
 }
 
 /// Why a node hears about a record that has ended.
@@ -119,14 +132,17 @@ impl Shared {
         let mut reply = Reply::read(value)?;
         self.clock.note(partition, reply.reading);
         for (name, record) in std::mem::take(&mut reply.ended) {
-            self.report_ended(name, Ending::Removed, &record);
+            self.report_ended(name, Ending::Removed, &record, reply.reading);
         }
         Ok(reply)
     }
 
-    fn report_ended(&self, name: Name, ending: Ending, record: &Record) {
+    fn report_ended(&self, name: Name, ending: Ending, record: &Record, reading: Reading) {
         match self.open_rest(name, record) {
-            Ok((id, rest)) => (self.on_ended)(id, ending, rest),
+            Ok((id, rest)) => {
+                let by = record.head.ended_by(reading);
+                (self.on_ended)(id, ending, EndedRecord { by, ..rest });
+            }
             Err(error) => tracing::warn!(%error, "a record that has ended could not be read"),
         }
     }
@@ -150,7 +166,10 @@ impl Shared {
             [] => None,
             sealed => Some(open(Part::Farewell, sealed)?),
         };
-        Ok((Id(*id), EndedRecord { name, description: description.to_vec(), farewell }))
+        Ok((
+            Id(*id),
+            EndedRecord { name, description: description.to_vec(), farewell, by: EndedBy::Deletion },
+        ))
     }
 
     /// Whether this node has all of these keys.
@@ -174,6 +193,20 @@ impl Shared {
     #[cfg(test)]
     fn has_fault(&self, fault: crate::fault::Fault) -> bool {
         self.fault == Some(fault)
+    }
+}
+
+impl Head {
+    /// What has ended a record that a script has removed without being asked for it.
+    fn ended_by(&self, reading: Reading) -> EndedBy {
+        let is_over = |end: u64| end > 0 && end <= reading.now;
+        if self.incarnation != reading.incarnation {
+            EndedBy::NewPrimary
+        } else if is_over(self.expires_at) || is_over(self.idle_until) {
+            EndedBy::Expiry
+        } else {
+            EndedBy::Deletion
+        }
     }
 }
 

@@ -62,7 +62,7 @@ impl Shared {
             return LONG_PAUSE;
         };
         for (name, record) in overdue {
-            self.report_ended(name, Ending::Overdue, &record);
+            self.report_ended(name, Ending::Overdue, &record, reply.reading);
         }
         match (due, next) {
             (1.., _) => SHORT_PAUSE,

@@ -39,6 +39,18 @@ async fn a_holder_that_does_not_answer_is_waited_for_until_its_hold_is_over() {
 }
 
 #[tokio::test]
+async fn a_node_that_has_given_back_its_block_still_hears_of_a_deletion() {
+    let site = Site::new(&[]);
+    let (one, two) = (site.node().await, site.node().await);
+    let id = one.create().await.expect("created");
+    two.hold_for(&id, Need { messages: 1, bytes: 1 }).await.expect("held");
+    // As if it arrived after the next fetch.
+    two.store.release(&id, Block { messages: 1, bytes: 1 }).await;
+    assert_eq!(one.store.delete(&id).await.expect("deleted").holders, 1);
+    assert!(!two.copies.can_use(&id));
+}
+
+#[tokio::test]
 async fn deleting_all_reaches_every_holder() {
     let site = Site::new(&[]);
     let (one, two) = (site.node().await, site.node().await);

@@ -1,15 +1,14 @@
-//! A real redis-server of its own for each test, on a free port, in a folder that is removed with it.
+//! A real redis-server of its own for each test, on a free port, in a folder that is removed with it. The end-to-end tests have this
+//! file too.
 
 use std::io::Read;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-
-use crate::lock::lock;
 
 pub(crate) struct Server {
     port: u16,
@@ -113,6 +112,10 @@ impl Server {
         monitor.wait().expect("ended");
         String::from_utf8_lossy(&shown).into_owned()
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub(crate) fn free_port() -> u16 {

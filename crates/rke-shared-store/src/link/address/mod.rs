@@ -49,6 +49,11 @@ impl Addresses {
         self.parse().map(drop)
     }
 
+    /// Whether any of them is reached by TLS.
+    pub fn has_tls(&self) -> bool {
+        self.urls.iter().any(|url| url.starts_with("rediss:") || url.starts_with("valkeys:"))
+    }
+
     /// The addresses, parsed.
     pub(super) fn parse(&self) -> Result<Vec<ConnectionInfo>, AddressError> {
         if self.urls.is_empty() {

@@ -5,8 +5,7 @@ for _, name in ipairs(redis.call('ZRANGEBYSCORE', index, '(' .. now, '+inf', 'LI
   local r = live(name)
   if r then
     page[#page + 1] = name
-    page[#page + 1] = string.sub(r.raw, 1, 93) .. struct.pack('>I2', 0) .. string.sub(r.raw, 96, 99)
-      .. string.sub(r.raw, 100 + r.secret_len)
+    page[#page + 1] = without_secret(r)
   end
 end
 return answer('ok', page)

@@ -73,12 +73,16 @@ local function live(name)
   return r
 end
 
+-- The record as it is without its secret.
+local function without_secret(r)
+  return string.sub(r.raw, 1, 93) .. struct.pack('>I2', 0) .. string.sub(r.raw, 96, 99) .. string.sub(r.raw, 100 + r.secret_len)
+end
+
 -- Removes a record, and keeps what is needed to have its key wiped at the other end. Returns the record without its secret.
 local function take_out(r)
   redis.call('UNLINK', key('record:', r.name), key('holders:', r.name))
   redis.call('ZREM', index, r.name)
-  local rest = string.sub(r.raw, 1, 93) .. struct.pack('>I2', 0) .. string.sub(r.raw, 96, 99)
-    .. string.sub(r.raw, 100 + r.secret_len)
+  local rest = without_secret(r)
   if r.farewell_len > 0 then
     redis.call('SET', key('farewell:', r.name), rest, 'PX', FAREWELL_KEPT)
     redis.call('ZADD', farewells, now + LEASE, r.name)

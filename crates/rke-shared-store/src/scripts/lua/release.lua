@@ -1,7 +1,7 @@
--- Gives a hold back, with what its block has left. ARGV: settle, node, name, messages, bytes.
-local r = live(ARGV[3])
+-- Gives back what a block has left. The node stays among the holders until its hold is over: it may have fetched the record again since,
+-- and a deletion must reach it then. ARGV: settle, name, messages, bytes.
+local r = live(ARGV[2])
 if not r then return answer('absent') end
-local messages, bytes = math.max(r.messages - ARGV[4], 0), math.max(r.bytes - ARGV[5], 0)
+local messages, bytes = math.max(r.messages - ARGV[3], 0), math.max(r.bytes - ARGV[4], 0)
 redis.call('SETRANGE', key('record:', r.name), 77, struct.pack('>I8I8', messages, bytes))
-redis.call('HDEL', key('holders:', r.name), ARGV[2])
 return answer('ok')
