@@ -110,9 +110,11 @@ pub(crate) fn files_of_daemon<'a>(config: &'a Config, read_again: impl Iterator<
     let files = with_resolver(files);
     let tls =
         access.tls.iter().flat_map(|tls| [&tls.certificate, &tls.key].into_iter().chain(&tls.client_ca));
-    let of_config = tls.chain(&reloadable.raida_directory).map(AsRef::as_ref);
+    let store_keys = fixed.store.iter().map(|store| &store.key_file);
+    let of_config = tls.chain(&reloadable.raida_directory).chain(store_keys).map(AsRef::as_ref);
     let files = of_config.chain(read_again).fold(files, Files::read_again);
-    if reloadable.guardians.is_empty() { files } else { authorities(files) }
+    let has_tls = fixed.store.as_ref().is_some_and(|store| store.addresses.has_tls());
+    if reloadable.guardians.is_empty() && !has_tls { files } else { authorities(files) }
 }
 
 /// The files that a Content Server uses, and the ports that it connects to.
@@ -135,7 +137,7 @@ fn with_resolver(files: Files) -> Files {
     RESOLVER_FILES.into_iter().fold(files, |files, file| files.follow(Path::new(file), &folders))
 }
 
-/// The certificate authorities that guardians are verified with. A folder of authorities may contain links to others.
+/// The certificate authorities that guardians and a shared store are verified with. A folder of authorities may contain links to others.
 fn authorities(files: Files) -> Files {
     let authorities = authority_files();
     let files = authorities.files.iter().map(AsRef::as_ref).fold(files, Files::read_again);

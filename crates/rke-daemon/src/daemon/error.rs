@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use rke_engine::discovery::ResolverError;
+use rke_engine::sessions::OpenStoreError;
 use rke_engine::trust::TrustFileError;
 use rke_host::audit::AuditError;
 use rke_host::data_dir::DataDirError;
@@ -59,6 +60,9 @@ pub enum StartError {
     /// The file of known Content Servers cannot be used.
     #[error(transparent)]
     Known(#[from] TrustFileError),
+    /// The store that other machines share cannot be used.
+    #[error(transparent)]
+    Store(#[from] OpenStoreError),
     /// The file with the RAIDA directory that guardians agree on cannot be used.
     #[error(
         "cannot use the file `raida-directory.json` of the data directory: {0}; check that the daemon's user may read and \

@@ -16,7 +16,7 @@ use rke_engine::journal::Journal;
 use rke_engine::keys::{self, Keystore};
 use rke_engine::model::clock::Reading;
 use rke_engine::remote_deletions::RemoteDeletions;
-use rke_engine::sessions::Sessions;
+use rke_engine::sessions::{Parts, Sessions};
 use rke_engine::settings::Config;
 use rke_engine::settings::access::TokenRule;
 use rke_engine::settings::listen::Listen;
@@ -138,8 +138,8 @@ impl Daemon {
         keepers.spawn(keep_keys(Arc::clone(&keystore)));
         keepers.spawn(keep_directory(Arc::clone(&exchange)));
         let body_timeout = fixed.body_timeout;
-        let sessions = Sessions::new(config, keystore, exchange, remote, wallet_root, Arc::clone(&journal));
-        let sessions = Arc::new(sessions);
+        let parts = Parts { keystore, exchange, remote, wallet_root, journal: Arc::clone(&journal) };
+        let sessions = Arc::new(Sessions::start(config, parts).await?);
         keepers.spawn(keep_awake(Arc::clone(&sessions)));
         let (stop, stopped) = watch::channel(false);
         let traffic = Arc::new(http::traffic());
@@ -230,11 +230,12 @@ impl Daemon {
         reload::reload(parts, config).await
     }
 
-    /// Drops every session and every cached key, and cancels running exchanges. The daemon keeps serving.
+    /// Drops every session and every cached key, those of all machines that share them, and cancels running exchanges. The daemon keeps
+    /// serving.
     pub async fn drop_everything(&self) {
         tracing::warn!("all sessions and cached keys are dropped on request");
         if let Err(error) = self.sessions.drop_everything().await {
-            tracing::error!(%error, "a cached key could not be removed");
+            tracing::error!(%error, "not everything could be dropped");
         }
     }
 
@@ -254,11 +255,11 @@ impl Daemon {
 
     /// Returns if the sessions can still be reached; hangs if they cannot.
     pub fn prove_alive(&self) {
-        self.sessions.count();
+        self.sessions.prove_alive();
     }
 
     /// Stops within a second. All sessions end and their keys are wiped, also at the Content Servers that respond
-    /// in that time. The next start takes up the remaining deletions.
+    /// in that time. The next start takes up the remaining deletions. Sessions that other machines share live on.
     pub async fn stop(mut self) {
         let remote_deadline = Instant::now() + REMOTE_TIME;
         self.keepers.shutdown().await;
@@ -275,10 +276,10 @@ impl Daemon {
             stop_etsi,
             timeout(TUNNELS_TIMEOUT, self.sessions.stop_tunnels())
         );
-        let ended = self.sessions.stop();
+        let ended = self.sessions.stop().await;
         self.sessions.stop_remote_deletions(remote_deadline).await;
         self.sessions.journal().daemon_stopped(ended, self.sessions.count_remote_deletions());
-        let sessions = self.sessions;
+        let (is_shared, sessions) = (self.sessions.are_shared(), self.sessions);
         let _ = spawn_blocking(move || sessions.journal().audit().close()).await;
         drop((self.admission, self.files));
         // Another daemon may need the data directory right away.
@@ -288,7 +289,10 @@ impl Daemon {
             }
         };
         let _ = timeout(DATA_DIR_WAIT, let_go).await;
-        tracing::info!("stopped; all sessions have ended");
+        match is_shared {
+            true => tracing::info!("stopped; the sessions live on in the shared store"),
+            false => tracing::info!("stopped; all sessions have ended"),
+        }
     }
 
     /// Reopens the audit log's file. Call it after the file was moved away.

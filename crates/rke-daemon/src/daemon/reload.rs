@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rke_engine::sessions::Sessions;
+use rke_engine::sessions::{OpenStoreError, Sessions};
 use rke_engine::settings::{Config, Reloadable};
 use rke_host::directory;
 use rke_host::wallet::WalletRoot;
@@ -70,10 +70,11 @@ pub(crate) async fn reload(parts: Parts<'_>, wanted: Config) -> Result<Vec<&'sta
         return Err(StartError::Exposed(*address));
     }
     let sources = Sources::read(&config).await?;
+    parts.sessions.reload_store_keys().map_err(OpenStoreError::from)?;
     parts.admission.set_rules(sources.admission);
     if let (Some(acceptor), Some(certificates)) = (parts.tls, sources.certificates) {
         acceptor.replace(certificates);
     }
-    parts.sessions.change(config, sources.directory, sources.wallet_root);
+    fixed.extend(parts.sessions.change(config, sources.directory, sources.wallet_root));
     Ok(fixed)
 }

@@ -35,7 +35,7 @@ impl End for DaemonEnd {
     }
 
     fn is_live(&self, session: &KeyId) -> bool {
-        self.peers.by_key(session).is_some_and(|open| self.sessions.show(open.id).is_some())
+        self.peers.by_key(session).is_some_and(|open| self.sessions.show_own(open.id).is_some())
     }
 
     fn with_export_key(&self, session: &KeyId, work: &mut dyn FnMut(&[u8; 32])) -> bool {

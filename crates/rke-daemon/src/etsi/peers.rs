@@ -148,7 +148,7 @@ impl Peers {
     /// The current session, if it exists and has keys left.
     fn usable(&self, link: &Link) -> Option<Open> {
         let open = link.held().current.clone()?;
-        let is_live = self.sessions.show(open.id).is_some();
+        let is_live = self.sessions.show_own(open.id).is_some();
         (is_live && self.delivered.room(&open.key_id) > 0).then_some(open)
     }
 

@@ -49,7 +49,7 @@ use crate::model::key_origin::KeyOrigin;
 use crate::model::server_name::ServerName;
 use crate::model::viewer::Page;
 use crate::settings::{Confirm, Reloadable};
-use crate::trust::{KnownServers, Offer, Standing};
+use crate::trust::{Known, KnownServers, Offer, Standing};
 
 /// Exchanges keys.
 pub struct Exchange {
@@ -166,6 +166,27 @@ impl Exchange {
             }
             Ok(known.check(&domain, &offer)?)
         }
+    }
+
+    /// Makes the file of known Content Servers agree with what other machines know about a domain: `choose` gets what the file says, and
+    /// returns what to put into it, if anything. Returns what it says then.
+    pub(crate) async fn settle_server(
+        &self,
+        domain: &Domain,
+        choose: impl FnOnce(Option<&Known>) -> Option<Known> + Send + 'static,
+    ) -> Result<Option<Known>, ExchangeError> {
+        let (known, domain) = (Arc::clone(&self.known), domain.clone());
+        blocking(move || {
+            let own = known.known(&domain)?;
+            match choose(own.as_ref()) {
+                Some(theirs) => {
+                    known.adopt(theirs.clone())?;
+                    Ok(Some(theirs))
+                }
+                None => Ok(own),
+            }
+        })
+        .await
     }
 
     /// Remembers the Content Server that a handshake has proven.

@@ -327,12 +327,7 @@ impl Keystore {
     }
 
     fn path_of(&self, (domain, coins): &Whose) -> PathBuf {
-        let mut digest = Sha256::new();
-        digest.update(domain.as_str());
-        // No domain contains a zero byte.
-        digest.update([0]);
-        coins.iter().for_each(|coin| digest.update(coin.to_bytes()));
-        self.folder.join(hex::encode(&digest.finalize()[..16])).with_extension(EXTENSION)
+        self.folder.join(hex::encode(name_of_entry(domain, coins))).with_extension(EXTENSION)
     }
 
     fn lock_files(&self) -> MutexGuard<'_, ()> {
@@ -342,6 +337,18 @@ impl Keystore {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Whose, Indexed>> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The name of the cache's entry for a domain and the coins that a wallet must hold.
+pub(crate) fn name_of_entry(domain: &Domain, coins: &[CoinId]) -> [u8; 16] {
+    let mut digest = Sha256::new();
+    digest.update(domain.as_str());
+    // No domain contains a zero byte.
+    digest.update([0]);
+    coins.iter().for_each(|coin| digest.update(coin.to_bytes()));
+    let mut name = [0; 16];
+    name.copy_from_slice(&digest.finalize()[..16]);
+    name
 }
 
 fn whose(kept: &Kept) -> Whose {

@@ -71,12 +71,25 @@ impl SessionKey {
         lives_until: u64,
     ) -> Result<(Self, Secret<32>), SecretError> {
         let SessionSecrets { key, resumption, key_id } = secrets;
+        let lives_until = lives_until.try_into().unwrap_or(u32::MAX);
+        Ok((Self::of_root(key, key_id, lives_until, Usage::default())?, resumption))
+    }
+
+    /// The keys that follow from K.
+    ///
+    /// # Errors
+    /// As [`SessionKey::of_handshake`].
+    pub(crate) fn of_root(
+        key: Secret<32>,
+        key_id: KeyId,
+        lives_until: u32,
+        usage: Usage,
+    ) -> Result<Self, SecretError> {
         let cipher = Secret::fill(|cipher| key.expose(|key| ctr_key(key, cipher)))?;
         // Computed now, so that a deletion has nothing to compute.
         let (token, proof) = key.expose(|key| (forget_token(key), forget_proof(key)));
-        let root = Root { key, key_id, token, proof, usage: Usage::default() };
-        let lives_until = lives_until.try_into().unwrap_or(u32::MAX);
-        Ok((Self::Wide { cipher, root, lives_until }, resumption))
+        let root = Root { key, key_id, token, proof, usage };
+        Ok(Self::Wide { cipher, root, lives_until })
     }
 
     /// The name of the key at both ends. `None` for a narrow key.
@@ -107,6 +120,14 @@ impl SessionKey {
         match self {
             Self::Narrow { usage, .. } => usage,
             Self::Wide { root, .. } => &root.usage,
+        }
+    }
+
+    /// K itself, to be sealed for other machines. `None` for a narrow key.
+    pub(crate) fn secret(&self) -> Option<&Secret<32>> {
+        match self {
+            Self::Narrow { .. } => None,
+            Self::Wide { root, .. } => Some(&root.key),
         }
     }
 

@@ -10,7 +10,7 @@ mod task;
 use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rke_proto::handshake::ID_LEN;
@@ -76,7 +76,11 @@ struct DeletionContext {
     /// Wakes the task that keeps the file.
     written: Notify,
     changes: watch::Sender<Changes>,
+    on_done: OnceLock<OnDone>,
 }
+
+/// Called with the id of each deletion that is over: confirmed, or no longer needed. It must not wait.
+type OnDone = Box<dyn Fn(Id) + Send + Sync>;
 
 struct State {
     queue: Queue,
@@ -125,6 +129,7 @@ impl RemoteDeletions {
             new: Notify::new(),
             written: Notify::new(),
             changes: watch::Sender::default(),
+            on_done: OnceLock::new(),
         });
         // Lines that were found damaged are set aside soon.
         shared.written.notify_one();
@@ -141,6 +146,12 @@ impl RemoteDeletions {
         if !deletions.is_empty() {
             self.shared.submit(deletions);
         }
+    }
+
+    /// Sets, once, what hears about deletions that are over: confirmed, or no longer needed because the key's lifetime is.
+    pub(crate) fn on_done(&self, on_done: impl Fn([u8; ID_LEN]) + Send + Sync + 'static) {
+        // A second call would come from another daemon.
+        let _ = self.shared.on_done.set(Box::new(on_done));
     }
 
     /// The state of the deletion with this id, after waiting at most `wait`.
@@ -200,7 +211,10 @@ impl DeletionContext {
         let mut state = self.lock();
         let State { queue, file, .. } = &mut *state;
         // Once its lifetime is over, the other end no longer has it.
-        deletions.retain(|deletion| u64::from(deletion.lives_until) > now && queue.add(deletion.clone()));
+        let over = deletions.extract_if(.., |deletion| u64::from(deletion.lives_until) <= now);
+        let over: Vec<Id> = over.map(|deletion| deletion.id).collect();
+        deletions.retain(|deletion| queue.add(deletion.clone()));
+        over.into_iter().for_each(|id| self.done(id));
         if deletions.is_empty() {
             return;
         }
@@ -209,6 +223,12 @@ impl DeletionContext {
         self.tell(true);
         self.new.notify_one();
         self.written.notify_one();
+    }
+
+    fn done(&self, id: Id) {
+        if let Some(on_done) = self.on_done.get() {
+            on_done(id);
+        }
     }
 
     /// Wakes the waiters; `counts_differ` also notifies those that watch the counts.

@@ -122,6 +122,7 @@ impl DeletionContext {
             let id = KeyId(id);
             tracing::warn!(%id, %server, "the Content Server never confirmed a deletion; the key's lifetime is over");
             self.journal.remote_deletion_given_up(id, &server, counts);
+            self.done(id.0);
         }
     }
 
@@ -144,6 +145,7 @@ impl DeletionContext {
             Ok(()) => {
                 tracing::info!(%id, %server, "the Content Server has wiped a key or a resumption");
                 self.journal.remote_deletion_confirmed(id, server, counts);
+                self.done(deletion.id);
                 self.written.notify_one();
             }
             Err(error) if in_a_row == 1 => {

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::Sessions;
 use super::in_flight::Standstill;
+use super::shared::StoreError;
 use crate::Domain;
 use crate::activity::{How, Number, Subject};
 use crate::blocking::spawn_blocking;
@@ -26,7 +27,8 @@ use crate::store::NewSession;
 /// A session that has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
-    pub domain: Domain,
+    /// `None` if an earlier request has ended it without knowing so, and its key is wiped at the other end too.
+    pub domain: Option<Domain>,
     /// The name of its key at the other end. `None` for a narrow key.
     pub key_id: Option<KeyId>,
 }
@@ -46,6 +48,9 @@ pub enum DeleteError {
     /// No such session exists.
     #[error("Session not found")]
     NotFound,
+    /// The store that other machines share has not confirmed it. It goes on in the background.
+    #[error(transparent)]
+    Store(StoreError),
     /// The session is deleted and its key wiped, but the cached key is not removed.
     #[error("The session is deleted, but its cached key could not be removed: {0}")]
     Cache(io::Error),
@@ -54,9 +59,29 @@ pub enum DeleteError {
     MemoryScan(SecretError),
 }
 
+impl From<StoreError> for DeleteError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound => Self::NotFound,
+            error => Self::Store(error),
+        }
+    }
+}
+
 impl Sessions {
-    /// Ends a session: when this returns, the id is dead and the key is wiped. The deletion at the other end has
+    /// Ends a session: when this returns, the id is dead and the key is wiped, on all machines. The deletion at the other end has
     /// begun.
+    ///
+    /// # Errors
+    /// [`DeleteError::NotFound`] or [`DeleteError::Store`].
+    pub async fn finish(&self, id: SessionId) -> Result<Ended, DeleteError> {
+        match &self.shared {
+            None => self.end(id, Moment::now()),
+            Some(shared) => Ok(shared.delete(id).await?.0),
+        }
+    }
+
+    /// Ends a session of this daemon alone, as [`Sessions::finish`] does, without waiting.
     ///
     /// # Errors
     /// [`DeleteError::NotFound`], also if the session has expired by `now`.
@@ -78,29 +103,30 @@ impl Sessions {
         // Recorded before the other end is asked, because its response is noted in this event.
         let number = self.journal.session_ended(subject, How::Request, deletion.as_ref().map(|of| of.id));
         self.remote.submit(deletion);
-        (Ended { domain: origin.domain.clone(), key_id }, number)
+        (Ended { domain: Some(origin.domain.clone()), key_id }, number)
     }
 
     /// The state of a key at the other end, after waiting at most `wait`.
     pub async fn remote_end(&self, ended: &Ended, wait: Duration) -> Remote {
         match ended.key_id {
             Some(key_id) => self.remote.settled(key_id.0, wait).await,
+            None if ended.domain.is_none() => Remote::Forgotten,
             None => Remote::Unsupported,
         }
     }
 
-    /// Like [`Sessions::end`], and then also removes the cached key if `cached` says so and the viewer may see the
+    /// Like [`Sessions::finish`], and then also removes the cached key if `cached` says so and the viewer may see the
     /// key.
     ///
     /// # Errors
-    /// [`DeleteError::NotFound`] or [`DeleteError::Cache`].
+    /// [`DeleteError`].
     pub async fn delete(
         &self,
         id: SessionId,
         cached: CachedKey,
         viewer: &Viewer,
     ) -> Result<Ended, DeleteError> {
-        let ended = self.end(id, Moment::now())?;
+        let ended = self.finish(id).await?;
         self.forget(ended.domain.clone(), cached, viewer).await?;
         Ok(ended)
     }
@@ -118,10 +144,22 @@ impl Sessions {
         viewer: &Viewer,
     ) -> Result<(Ended, MemoryScan), DeleteError> {
         let mut fingerprint = Fingerprint::new().map_err(DeleteError::MemoryScan)?;
-        let session = self.store.remove(id, Moment::now()).ok_or(DeleteError::NotFound)?;
+        let session = match &self.shared {
+            None => self.store.remove(id, Moment::now()).ok_or(DeleteError::NotFound)?,
+            Some(shared) => shared.take(id).await?,
+        };
         // The key is wiped in any case.
         let added = session.key.add_to(&mut fingerprint);
-        let (ended, number) = self.wipe(id, session);
+        let (ended, number) = match &self.shared {
+            None => {
+                let (ended, number) = self.wipe(id, session);
+                (ended, Some(number))
+            }
+            Some(shared) => {
+                drop(session);
+                shared.delete(id).await?
+            }
+        };
         added.map_err(DeleteError::MemoryScan)?;
         self.forget(ended.domain.clone(), cached, viewer).await?;
         let scan = spawn_blocking(move || fingerprint.scan_memory()).await.unwrap_or_else(|error| {
@@ -129,7 +167,9 @@ impl Sessions {
         });
         let scan = scan.map_err(DeleteError::MemoryScan)?;
         self.report(&scan);
-        self.journal.memory_scanned(number, scan);
+        if let Some(number) = number {
+            self.journal.memory_scanned(number, scan);
+        }
         Ok((ended, scan))
     }
 
@@ -149,12 +189,15 @@ impl Sessions {
         }
     }
 
-    async fn forget(&self, domain: Domain, cached: CachedKey, viewer: &Viewer) -> Result<(), DeleteError> {
-        match cached {
-            CachedKey::Keep => Ok(()),
-            CachedKey::Forget => {
-                self.forget_keys(Some(domain), viewer).await.map(drop).map_err(DeleteError::Cache)
-            }
+    async fn forget(
+        &self,
+        domain: Option<Domain>,
+        cached: CachedKey,
+        viewer: &Viewer,
+    ) -> Result<(), DeleteError> {
+        match (cached, domain) {
+            (CachedKey::Keep, _) | (CachedKey::Forget, None) => Ok(()),
+            (CachedKey::Forget, domain) => self.forget_keys(domain, viewer).await.map(drop),
         }
     }
 
@@ -162,14 +205,26 @@ impl Sessions {
     /// their keys are wiped. Returns how many sessions ended.
     ///
     /// # Errors
-    /// [`DeleteError::Cache`]; the sessions have ended in any case.
+    /// [`DeleteError::Cache`]; the sessions have ended in any case. [`DeleteError::Store`]; some may have ended and others not.
     pub async fn delete_all(
         &self,
         domain: Option<Domain>,
         cached: CachedKey,
         viewer: &Viewer,
     ) -> Result<usize, DeleteError> {
-        let is_of_domain = |of: &Domain| domain.as_ref().is_none_or(|domain| domain == of);
+        let count = match &self.shared {
+            Some(shared) => self.delete_shared(shared, domain.as_ref(), viewer).await?,
+            None => self.delete_own(domain.as_ref(), viewer),
+        };
+        tracing::info!(count, "sessions deleted");
+        if cached == CachedKey::Forget {
+            self.forget_keys(domain, viewer).await?;
+        }
+        Ok(count)
+    }
+
+    fn delete_own(&self, domain: Option<&Domain>, viewer: &Viewer) -> usize {
+        let is_of_domain = |of: &Domain| domain.is_none_or(|domain| domain == of);
         let ended = self
             .store
             .remove_all(|session| viewer.sees(session.page.as_ref()) && is_of_domain(&session.origin.domain));
@@ -177,18 +232,18 @@ impl Sessions {
         self.wipe_each(ended, |subject, deletion| {
             self.journal.session_ended(subject, How::RequestForAll, deletion);
         });
-        tracing::info!(count, "sessions deleted");
-        if cached == CachedKey::Forget {
-            self.forget_keys(domain, viewer).await.map_err(DeleteError::Cache)?;
-        }
-        Ok(count)
+        count
     }
 
     /// Removes the cached keys that the viewer may see, or those of one domain. Returns how many were removed.
     ///
     /// # Errors
-    /// The system's error; the keys are no longer used in any case.
-    pub async fn forget_keys(&self, domain: Option<Domain>, viewer: &Viewer) -> io::Result<usize> {
+    /// [`DeleteError::Cache`]; the keys are no longer used in any case. [`DeleteError::Store`]; some may be removed and others not.
+    pub async fn forget_keys(&self, domain: Option<Domain>, viewer: &Viewer) -> Result<usize, DeleteError> {
+        let shared = match &self.shared {
+            Some(shared) => shared.forget_cached(domain.as_ref(), viewer).await?,
+            None => 0,
+        };
         let (keystore, remote) = (Arc::clone(&self.keystore), Arc::clone(&self.remote));
         let (whose, viewer) = (domain.clone(), viewer.clone());
         // The closure does all the work, so that it completes even if the client hangs up and nobody waits for it.
@@ -197,20 +252,22 @@ impl Sessions {
             remote.submit(deletions);
             (count, failed)
         });
-        let (count, failed) = forget.await.map_err(io::Error::other)?;
+        let (count, failed) = forget.await.map_err(|error| DeleteError::Cache(io::Error::other(error)))?;
+        let count = count + shared;
         tracing::info!(count, "cached keys removed");
         self.journal.keys_forgotten(domain, count);
-        failed.map_or(Ok(count), Err)
+        failed.map_or(Ok(count), |failed| Err(DeleteError::Cache(failed)))
     }
 
-    /// Drops every session and every cached key, and calls off the running exchanges. When this returns, no key is
+    /// Drops every session and every cached key, of all machines, and calls off the running exchanges. When this returns, no key is
     /// left.
     ///
     /// # Errors
-    /// The system's error if a file could not be removed; its key is no longer used.
-    pub async fn drop_everything(&self) -> io::Result<()> {
+    /// [`DeleteError::Cache`] if a file could not be removed; its key is no longer used. [`DeleteError::Store`] if sessions of other
+    /// machines may live on.
+    pub async fn drop_everything(&self) -> Result<(), DeleteError> {
         // The existing sessions first: calling off may wait for a file that is being written.
-        self.drop_sessions();
+        self.drop_sessions().await?;
         let standstill = self.creations.call_off().await;
         self.drop_the_rest(&standstill).await
     }
@@ -226,8 +283,15 @@ impl Sessions {
         if self.config().on_suspend == OnSuspend::Keep {
             return self.suspend.settle(slept);
         }
+        if let Some(shared) = &self.shared {
+            tracing::warn!("this machine has slept: its copies of keys are wiped");
+            shared.wipe_copies();
+            let _standstill = self.creations.call_off().await;
+            shared.wipe_copies();
+            return self.suspend.settle(slept);
+        }
         tracing::warn!("this machine has slept: all sessions and cached keys are dropped");
-        self.drop_sessions();
+        self.drop_own();
         let standstill = self.creations.call_off().await;
         // Several requests may notice the sleep at once. After the first has dropped everything, newly opened
         // sessions stay.
@@ -257,7 +321,17 @@ impl Sessions {
         self.remote.stop(deadline).await;
     }
 
-    fn drop_sessions(&self) {
+    async fn drop_sessions(&self) -> Result<(), StoreError> {
+        match &self.shared {
+            Some(shared) => shared.delete_many(None).await.map(drop),
+            None => {
+                self.drop_own();
+                Ok(())
+            }
+        }
+    }
+
+    fn drop_own(&self) {
         let report = |subject, deletion| {
             self.journal.session_ended(subject, How::Drop, deletion);
         };
@@ -265,14 +339,18 @@ impl Sessions {
     }
 
     /// Drops the sessions that were opened while creations were being called off, and the cached keys.
-    async fn drop_the_rest(&self, _standstill: &Standstill) -> io::Result<()> {
-        self.drop_sessions();
+    async fn drop_the_rest(&self, _standstill: &Standstill) -> Result<(), DeleteError> {
+        self.drop_sessions().await?;
         self.exchange.look_again();
         self.forget_keys(None, &Viewer::Program).await.map(drop)
     }
 
-    /// Ends all sessions because the daemon stops. Returns how many there were.
-    pub fn stop(&self) -> usize {
+    /// Ends all sessions because the daemon stops, unless other machines share them: those live on. Returns how many there were.
+    pub async fn stop(&self) -> usize {
+        if let Some(shared) = &self.shared {
+            shared.stop().await;
+            return 0;
+        }
         let ended = self.store.remove_all(|_| true);
         let count = ended.len();
         self.wipe_each(ended, |_, _| ());

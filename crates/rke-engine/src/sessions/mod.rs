@@ -10,6 +10,8 @@ pub mod made_up;
 mod open_error;
 mod opening;
 mod overview;
+mod shared;
+mod sharing;
 mod suspend;
 pub(crate) mod tunnels;
 
@@ -34,6 +36,8 @@ pub use self::ending::{CachedKey, DeleteError, Ended};
 use self::in_flight::Creations;
 pub use self::open_error::OpenError;
 pub use self::overview::Changes;
+use self::shared::Shared;
+pub use self::shared::{KeyFileError, OpenStoreError, StoreError};
 use self::suspend::SuspendWatch;
 use self::tunnels::Tunnels;
 use crate::Domain;
@@ -48,7 +52,7 @@ use crate::model::clock::{Moment, wall_clock};
 use crate::model::session_id::SessionId;
 use crate::remote_deletions::RemoteDeletions;
 use crate::settings::{Config, Fixed, Reloadable};
-use crate::store::{self, KeyError, KeyUse, NewSession, OnExpiry, OnUsedUp, SessionInfo, Store};
+use crate::store::{self, KeyError, KeyUse, NewSession, OnExpiry, OnUsedUp, Store};
 
 /// Whether a cached key may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +80,8 @@ const CACHE_READS: usize = 8;
 /// The sessions of a daemon, and everything needed to open one.
 pub struct Sessions {
     store: Store,
+    /// The store that other machines share, if they do. Then `store` has this machine's copies.
+    shared: Option<Arc<Shared>>,
     keystore: Arc<Keystore>,
     cache_reads: FewAtOnce,
     exchange: Arc<Exchange>,
@@ -97,18 +103,47 @@ pub struct Sessions {
     started: (Moment, Timestamp),
 }
 
+/// What sessions work with.
+pub struct Parts {
+    pub keystore: Arc<Keystore>,
+    pub exchange: Arc<Exchange>,
+    pub remote: Arc<RemoteDeletions>,
+    pub wallet_root: Option<WalletRoot>,
+    pub journal: Arc<Journal>,
+}
+
 impl Sessions {
     /// Starts without sessions.
-    pub fn new(
+    pub fn new(config: Config, parts: Parts) -> Self {
+        let tunnels = Arc::<Tunnels>::default();
+        let Parts { remote, journal, .. } = &parts;
+        let rules = store_rules(&config.reloadable);
+        let store = Store::telling(rules, on_expiry(journal, remote, &tunnels), on_used_up(journal));
+        Self::over((store, None), tunnels, config, parts)
+    }
+
+    /// Joins the machines that share sessions, if the settings name their store; otherwise as [`Sessions::new`].
+    ///
+    /// # Errors
+    /// [`OpenStoreError`].
+    pub async fn start(config: Config, parts: Parts) -> Result<Self, OpenStoreError> {
+        let Some(sharing) = &config.fixed.store else { return Ok(Self::new(config, parts)) };
+        let tunnels = Arc::<Tunnels>::default();
+        let limits = store_rules(&config.reloadable);
+        let (remote, journal) = (&parts.remote, &parts.journal);
+        let (shared, copies) =
+            shared::open(sharing, shared::Parts { limits, tunnels: &tunnels, remote, journal }).await?;
+        Ok(Self::over((copies, Some(shared)), tunnels, config, parts))
+    }
+
+    fn over(
+        (store, shared): (Store, Option<Arc<Shared>>),
+        tunnels: Arc<Tunnels>,
         config: Config,
-        keystore: Arc<Keystore>,
-        exchange: Arc<Exchange>,
-        remote: Arc<RemoteDeletions>,
-        wallet_root: Option<WalletRoot>,
-        journal: Arc<Journal>,
+        parts: Parts,
     ) -> Self {
         let Config { fixed, reloadable: config } = config;
-        let tunnels = Arc::default();
+        let Parts { keystore, exchange, remote, wallet_root, journal } = parts;
         // The deletions hold the exchange, so the exchange must not own the deletions.
         let unclaimed = Arc::downgrade(&remote);
         exchange.give_up().set(move |deletion| {
@@ -116,10 +151,9 @@ impl Sessions {
                 remote.submit([deletion]);
             }
         });
-        let on_expiry = on_expiry(&journal, &remote, &tunnels);
-        let on_used_up = on_used_up(&journal);
         Self {
-            store: Store::telling(store_rules(&config), on_expiry, on_used_up),
+            store,
+            shared,
             keystore,
             cache_reads: FewAtOnce::new(CACHE_READS),
             exchange,
@@ -140,16 +174,29 @@ impl Sessions {
         }
     }
 
-    /// Applies other settings, and the contents of the files that they name.
-    pub fn change(&self, config: Reloadable, directory: Directory, wallet_root: Option<WalletRoot>) {
+    /// Applies other settings, and the contents of the files that they name. Returns the names of those that stay as they are,
+    /// because other machines share them.
+    pub fn change(
+        &self,
+        mut config: Reloadable,
+        directory: Directory,
+        wallet_root: Option<WalletRoot>,
+    ) -> Vec<&'static str> {
+        let kept = match &self.shared {
+            Some(_) => shared::keep_common(&self.config(), &mut config),
+            None => Vec::new(),
+        };
         self.exchange.look_again();
         let (guardians, pins) = (config.guardians.clone(), config.pins.clone());
         self.exchange.change(exchange::ExchangeConfig::of(&config), directory, guardians, pins);
-        self.store.set_rules(store_rules(&config));
+        if self.shared.is_none() {
+            self.store.set_rules(store_rules(&config));
+        }
         self.keystore.set_limits(keys::Limits { ttl_hours: config.key_ttl_hours, max: config.max_keys });
         self.wallet_root.store(wallet_root.map(Arc::new));
         self.exports.set_labels(config.allow_export.clone());
         self.config.store(Arc::new(config));
+        kept
     }
 
     /// The store, for code that uses keys.
@@ -177,7 +224,7 @@ impl Sessions {
     /// # Errors
     /// [`store::Full`].
     #[cfg(feature = "testing")]
-    pub fn insert(&self, id: SessionId, session: NewSession) -> Result<SessionInfo, store::Full> {
+    pub fn insert(&self, id: SessionId, session: NewSession) -> Result<store::SessionInfo, store::Full> {
         self.store.insert(id, session)
     }
 
@@ -264,13 +311,27 @@ impl Sessions {
         self.residues_found.load(Ordering::Relaxed)
     }
 
-    /// Gives a session its full lifetime again, up to the maximum lifetime. `None` if no such session exists.
-    pub fn renew(&self, id: SessionId) -> Option<SessionInfo> {
-        let renewed = self.store.renew(id)?;
+    /// Gives a session its full lifetime again, up to the maximum lifetime. Returns when it ends.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::NotFound`] if no such session exists.
+    pub async fn renew(&self, id: SessionId) -> Result<Timestamp, StoreError> {
+        let expires_at = match &self.shared {
+            Some(shared) => {
+                self.bring(id, KeyUse::Decrypt).await?;
+                Some(shared.renew(id).await?)
+            }
+            None => None,
+        };
+        let renewed = match expires_at {
+            Some(_) => self.store.row(id),
+            None => self.store.renew(id),
+        };
+        let renewed = renewed.ok_or(StoreError::NotFound)?;
         tracing::info!("session renewed");
         let (domain, page) = (renewed.origin.domain.clone(), self.store.page(id));
         self.journal.session_renewed(Subject { session: id, domain, page });
-        Some(renewed)
+        Ok(expires_at.unwrap_or(renewed.expires_at))
     }
 }
 

@@ -2,24 +2,31 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use rke_host::wallet::{self, Outside, Wallet};
 use rke_proto::Form;
-use rke_proto::handshake::Reason;
-use tokio::time::{Instant, timeout_at};
+use rke_proto::handshake::{Reason, ResumptionId};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::in_flight::Leave;
 use super::open_error::OpenError;
+use super::shared::{OwnExchange, Shared, StoreError, prevails};
 use super::{KeyChoice, Sessions};
 use crate::Domain;
 use crate::blocking::spawn_blocking;
 use crate::contact::server::ContactError;
 use crate::exchange::{ExchangeError, GiveUp, Kept, KeptSecret, OpenedKey, UnclaimedKey};
+use crate::keys;
 use crate::model::key_origin::KeyOrigin;
 use crate::model::session_id::SessionId;
 use crate::model::session_key::SessionKey;
 use crate::model::viewer::Viewer;
 use crate::store::{NewSession, SessionInfo};
+use crate::trust::Known;
+
+/// How long to wait for another machine's exchange before looking again.
+const OTHERS_EXCHANGE: Duration = Duration::from_millis(50);
 
 /// A request for a session.
 #[derive(Clone, Copy)]
@@ -64,10 +71,12 @@ impl Sessions {
     ) -> Result<SessionInfo, OpenError> {
         let wallet = self.confine(wallet)?;
         wallet.check().map_err(ExchangeError::from)?;
-        self.store.check_room()?;
+        match &self.shared {
+            Some(shared) => shared.check_room(self.config().max_sessions).await?,
+            None => self.store.check_room()?,
+        }
         let (opened, from_cache) = self.key_for(wanted, wallet, leave).await?;
         let OpenedKey { key, origin } = opened;
-        let id = SessionId::random().map_err(|error| ExchangeError::Machine(error.into()))?;
         match origin.form {
             Form::Live => tracing::warn!(
                 domain = %wanted.domain, "opened a WEAK session: its key comes from 1-byte shares and has 8 bits"
@@ -78,16 +87,26 @@ impl Sessions {
             Form::Wide => (),
         }
         let raidas = origin.raidas.len();
+        if self.shared.is_some() && origin.form == Form::Live {
+            return Err(OpenError::LiveShared(wanted.domain.clone()));
+        }
         let session =
             NewSession { origin, page: wanted.viewer.page().cloned(), from_cache, key: key.claim() };
-        let deletion = session.remote_deletion();
-        let row = self.store.insert(id, session).inspect_err(|_| {
-            // The other end has its key already.
-            self.remote.submit(deletion);
-        })?;
+        let (id, row) = self.insert_new(session).await?;
         tracing::info!(domain = %wanted.domain, raidas, from_cache, "session opened");
         self.journal.session_created(id, &row, wanted.viewer.page().cloned());
         Ok(row)
+    }
+
+    /// Adds a session. If that fails, its key is wiped at the other end, which has it already.
+    async fn insert_new(&self, session: NewSession) -> Result<(SessionId, SessionInfo), OpenError> {
+        if let Some(shared) = &self.shared {
+            return Ok(shared.create(session).await?);
+        }
+        let deletion = session.remote_deletion();
+        let id = SessionId::random().map_err(|error| ExchangeError::Machine(error.into()))?;
+        let row = self.store.insert(id, session).inspect_err(|_| self.remote.submit(deletion))?;
+        Ok((id, row))
     }
 
     /// The wallet at this path, if wallets may be there.
@@ -107,6 +126,7 @@ impl Sessions {
         leave: Leave,
     ) -> Result<(OpenedKey, bool), OpenError> {
         let Wanted { domain, choice, viewer } = wanted;
+        self.learn_server(domain).await?;
         let mut useless = None;
         if let Some(key) = self.open_from_cache(domain, &wallet, choice, &mut useless, &leave).await? {
             return Ok((key, true));
@@ -122,6 +142,21 @@ impl Sessions {
         if let Some(failure) = turn.failure_while_waiting() {
             return Err(OpenError::Exchange(failure));
         }
+        // Among all machines, too.
+        let mut own = None;
+        while let Some(shared) = self.shared.as_ref().filter(|_| own.is_none()) {
+            match shared.begin_exchange(domain).await? {
+                Ok(begun) => own = Some(begun),
+                Err(left) => {
+                    if timeout_at(deadline, sleep(left.min(OTHERS_EXCHANGE))).await.is_err() {
+                        return Err(OpenError::StillRunning(domain.clone()));
+                    }
+                }
+            }
+            if let Some(key) = self.open_from_cache(domain, &wallet, choice, &mut useless, &leave).await? {
+                return Ok((key, true));
+            }
+        }
         if choice == KeyChoice::Fresh || useless.is_some() {
             // The request is for a new key, or what was known about the Content Server has proved wrong.
             self.exchange.look_again();
@@ -132,7 +167,11 @@ impl Sessions {
         self.journal.exchange_ended(outcome, started.elapsed());
         match ended {
             Ok((key, kept)) => {
-                self.cache(kept, viewer, leave).await?;
+                self.share_server(&key.origin).await?;
+                match (&self.shared, own) {
+                    (Some(shared), Some(own)) => self.cache_for_all(shared, own, kept, viewer).await,
+                    _ => self.cache(kept, viewer, leave).await?,
+                }
                 Ok((key, false))
             }
             Err(error) => {
@@ -146,6 +185,31 @@ impl Sessions {
         }
     }
 
+    /// Makes what is known here about a domain's Content Server agree with what other machines know.
+    async fn learn_server(&self, domain: &Domain) -> Result<(), OpenError> {
+        let Some(shared) = &self.shared else { return Ok(()) };
+        let Some(theirs) = shared.known_server(domain).await? else { return Ok(()) };
+        self.follow(domain, theirs).await
+    }
+
+    async fn follow(&self, domain: &Domain, theirs: Known) -> Result<(), OpenError> {
+        let (_, started) = self.started;
+        let choose = move |own: Option<&Known>| {
+            own.is_none_or(|own| prevails(&theirs, own, started)).then_some(theirs)
+        };
+        self.exchange.settle_server(domain, choose).await?;
+        Ok(())
+    }
+
+    /// Tells other machines which Content Server a handshake has proven. If they know another one meanwhile, no session is opened.
+    async fn share_server(&self, origin: &KeyOrigin) -> Result<(), OpenError> {
+        let Some(shared) = &self.shared else { return Ok(()) };
+        let Some(own) = self.exchange.settle_server(&origin.domain, |_| None).await? else { return Ok(()) };
+        let theirs = shared.share_server(own, self.started.1).await?;
+        self.follow(&origin.domain, theirs).await?;
+        Ok(self.exchange.check_trust(&origin.domain, origin.cs_id, origin.form).await?)
+    }
+
     /// Opens a session from the cache entry for the coins of this wallet, if the entry is usable. An entry that
     /// proves useless is noted in `useless`, so that it is not tried twice: waiting for a response that never comes
     /// takes time.
@@ -154,21 +218,23 @@ impl Sessions {
         domain: &Domain,
         wallet: &Wallet,
         choice: KeyChoice,
-        useless: &mut Option<Arc<KeyOrigin>>,
+        useless: &mut Option<ResumptionId>,
         leave: &Leave,
-    ) -> Result<Option<OpenedKey>, ExchangeError> {
+    ) -> Result<Option<OpenedKey>, OpenError> {
         if choice == KeyChoice::Fresh {
             return Ok(None);
         }
-        let Some(Kept { origin, secret }) = self.cached(domain, wallet, leave).await else {
+        let cached = match &self.shared {
+            Some(shared) => self.cached_for_all(shared, domain, wallet).await?,
+            None => self.cached(domain, wallet, leave).await,
+        };
+        let Some(Kept { origin, secret }) = cached else {
             return Ok(None);
         };
-        if useless.as_ref().is_some_and(|useless| Arc::ptr_eq(useless, &origin)) {
-            return Ok(None);
-        }
         #[cfg(feature = "made-up-sessions")]
         if crate::model::key_origin::is_made_up(&origin) {
-            let key = crate::sessions::made_up::session_key().map_err(std::io::Error::from)?;
+            let key = crate::sessions::made_up::session_key().map_err(std::io::Error::from);
+            let key = key.map_err(ExchangeError::from)?;
             let key = UnclaimedKey::new(key, origin.server.clone(), GiveUp::default());
             return Ok(Some(OpenedKey { origin, key }));
         }
@@ -184,12 +250,13 @@ impl Sessions {
                 let key = UnclaimedKey::new(key, origin.server.clone(), GiveUp::default());
                 Ok(is_good.then_some(OpenedKey { origin, key }))
             }
+            KeptSecret::Resumption { id, .. } if *useless == Some(id) => Ok(None),
             KeptSecret::Resumption { secret, id, lives_until } => {
                 match self.exchange.resume(&origin, (id, &secret)).await {
                     Ok(key) => Ok(Some(key)),
                     Err(error) => {
                         tracing::info!(%domain, server = %origin.server, %error, "cannot resume; making a fresh exchange");
-                        *useless = Some(Arc::clone(&origin));
+                        *useless = Some(id);
                         if matches!(error, ContactError::Refused(reason) if reason != Reason::Busy) {
                             let secret = KeptSecret::Resumption { secret, id, lives_until };
                             self.give_up(Kept { origin, secret }, leave).await;
@@ -211,7 +278,41 @@ impl Sessions {
         self.cache_reads.run(read).await?.kept
     }
 
+    /// The cache entry that all machines share for a domain and the coins of a wallet.
+    async fn cached_for_all(
+        &self,
+        shared: &Shared,
+        domain: &Domain,
+        wallet: &Wallet,
+    ) -> Result<Option<Kept>, StoreError> {
+        let kept = shared.cached(domain).await?;
+        if kept.is_empty() {
+            return Ok(None);
+        }
+        let wallet = wallet.clone();
+        let find = move || {
+            let holds = |kept: &Kept| wallet::holds_coins(&wallet, &kept.origin.coins).unwrap_or(false);
+            kept.into_iter().find(holds)
+        };
+        Ok(self.cache_reads.run(find).await.flatten())
+    }
+
+    /// Keeps what an exchange has given in the cache that all machines share. A failure is only logged.
+    async fn cache_for_all(&self, shared: &Shared, own: OwnExchange, kept: Option<Kept>, viewer: &Viewer) {
+        let Some(kept) = kept else { return };
+        let config = self.config();
+        let limits = keys::Limits { ttl_hours: config.key_ttl_hours, max: config.max_keys };
+        if let Err(error) = shared.keep_exchange(&own, &kept, viewer, limits).await {
+            tracing::warn!(domain = %kept.origin.domain, %error, "the new key could not be cached");
+        }
+    }
+
     async fn give_up(&self, kept: Kept, leave: &Leave) {
+        if let Some(shared) = &self.shared {
+            // It stays for a while, then, and is refused again.
+            let _ = shared.give_up(&kept).await;
+            return;
+        }
         let (keystore, leave) = (Arc::clone(&self.keystore), Arc::clone(leave));
         let give_up = move || {
             keystore.give_up(&kept);

@@ -1,7 +1,7 @@
 //! What is shown about sessions, and about everything needed to open one: counts, names, times. None of it is secret,
 //! and reading it changes nothing.
 
-use super::Sessions;
+use super::{Sessions, StoreError};
 use crate::activity;
 use crate::exchange::progress::Watch;
 use crate::exchange::raidas;
@@ -10,7 +10,7 @@ use crate::keys;
 use crate::model::remote_deletion::RemoteCounts;
 use crate::model::session_id::SessionId;
 use crate::model::viewer::Viewer;
-use crate::store::{self, SessionInfo};
+use crate::store::{self, KeyUse, SessionInfo};
 
 /// Numbers that change when what they stand for changes for a viewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,8 +26,17 @@ pub struct Changes {
 }
 
 impl Sessions {
-    /// A session that has not expired. Does not count as a use.
-    pub fn show(&self, id: SessionId) -> Option<SessionInfo> {
+    /// A session that has not expired. Does not count as a use, unless other machines share the session.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::NotFound`] if no such session exists.
+    pub async fn show(&self, id: SessionId) -> Result<SessionInfo, StoreError> {
+        self.bring(id, KeyUse::Decrypt).await?;
+        self.store.row(id).ok_or(StoreError::NotFound)
+    }
+
+    /// The same for a session that no other machine shares.
+    pub fn show_own(&self, id: SessionId) -> Option<SessionInfo> {
         self.store.row(id)
     }
 
@@ -37,23 +46,51 @@ impl Sessions {
     }
 
     /// How many sessions the viewer may see, and those that have not expired, oldest first.
-    pub fn list(&self, viewer: &Viewer) -> (store::Count, Vec<SessionInfo>) {
-        self.store.rows(viewer)
+    ///
+    /// # Errors
+    /// [`StoreError`], only where other machines share the sessions.
+    pub async fn list(&self, viewer: &Viewer) -> Result<(store::Count, Vec<SessionInfo>), StoreError> {
+        match &self.shared {
+            Some(shared) => shared.rows(viewer, &self.store).await,
+            None => Ok(self.store.rows(viewer)),
+        }
     }
 
     /// How many sessions exist.
-    pub fn count(&self) -> store::Count {
-        self.store.count()
+    ///
+    /// # Errors
+    /// [`StoreError`], only where other machines share the sessions.
+    pub async fn count(&self) -> Result<store::Count, StoreError> {
+        match &self.shared {
+            Some(shared) => shared.count().await,
+            None => Ok(self.store.count()),
+        }
+    }
+
+    /// Returns if the sessions that this machine has can still be reached; hangs if they cannot.
+    pub fn prove_alive(&self) {
+        self.store.count();
     }
 
     /// The unexpired cached keys that the viewer may see.
-    pub fn cached_keys(&self, viewer: &Viewer) -> Vec<keys::CachedKeyInfo> {
-        self.keystore.rows(viewer)
+    ///
+    /// # Errors
+    /// [`StoreError`], only where other machines share them.
+    pub async fn cached_keys(&self, viewer: &Viewer) -> Result<Vec<keys::CachedKeyInfo>, StoreError> {
+        match &self.shared {
+            Some(shared) => shared.cache_rows(viewer).await,
+            None => Ok(self.keystore.rows(viewer)),
+        }
     }
 
     /// How many keys are cached.
-    pub fn count_cached_keys(&self) -> keys::Count {
-        self.keystore.count()
+    ///
+    /// # Errors
+    /// [`StoreError`], only where other machines share them.
+    pub async fn count_cached_keys(&self) -> Result<keys::Count, StoreError> {
+        let Some(shared) = &self.shared else { return Ok(self.keystore.count()) };
+        let valid = shared.cache_rows(&Viewer::Program).await?.len();
+        Ok(keys::Count { total: valid, valid })
     }
 
     /// How the RAIDAs have been doing, all of them in order.
@@ -77,7 +114,7 @@ impl Sessions {
     }
 
     /// The change counters for the viewer, to be compared with earlier ones.
-    pub fn changes(&self, viewer: &Viewer) -> Changes {
+    pub async fn changes(&self, viewer: &Viewer) -> Changes {
         let deletions = match viewer {
             // The console shows them in what it requests when sessions have changed.
             Viewer::Program => self.remote.changes(),
@@ -85,9 +122,16 @@ impl Sessions {
         };
         let (raidas, directory) =
             (self.exchange.raidas().changes(), self.exchange.agreed_directory().changes());
+        let (of_sessions, of_keys) = match &self.shared {
+            Some(shared) => {
+                let changes = shared.changes().await;
+                (changes, changes)
+            }
+            None => (self.store.changes(viewer), self.keystore.state(viewer)),
+        };
         Changes {
-            sessions: self.store.changes(viewer).wrapping_add(deletions),
-            keys: self.keystore.state(viewer),
+            sessions: of_sessions.wrapping_add(deletions),
+            keys: of_keys,
             raidas: raidas.wrapping_add(directory),
             activity: self.journal.activity().changes(viewer),
         }

@@ -31,7 +31,8 @@ fn sessions() -> (TempDir, Arc<Sessions>) {
     let keystore = Arc::new(Keystore::open(Arc::new(data_dir), limits).expect("a cache"));
     let remote = RemoteDeletions::open(&config.fixed.data_dir, Arc::clone(&exchange), Arc::clone(&journal));
     let remote = Arc::new(remote.expect("a file"));
-    (dir, Arc::new(Sessions::new(config, keystore, exchange, remote, None, journal)))
+    let parts = Parts { keystore, exchange, remote, wallet_root: None, journal };
+    (dir, Arc::new(Sessions::new(config, parts)))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{KeyUse, NewSession, SessionInfo, SessionLimits};
+use super::{CopyTerms, KeyUse, NewSession, SessionInfo, SessionLimits};
 use crate::model::clock::{Moment, timestamp, wall_clock};
 use crate::model::session_id::SessionId;
 use crate::model::usage::{UsageLimits, UsedUp};
@@ -47,6 +47,28 @@ impl Entry {
         entry.queued = entry.end(rules);
         entry.note_change();
         entry
+    }
+
+    /// A copy of a session that other machines share, taken at `now`.
+    pub(super) fn of_copy(id: SessionId, session: NewSession, copy: CopyTerms, now: Moment) -> Self {
+        Self {
+            id,
+            session,
+            created_at: copy.created_at,
+            expires_at: copy.expires_at,
+            created: now,
+            deadline: copy.until,
+            last_used: now,
+            queued: copy.until,
+            encrypt_count: 0,
+            decrypt_count: 0,
+        }
+    }
+
+    /// Lets a copy be used for longer.
+    pub(super) fn extend(&mut self, copy: CopyTerms) {
+        self.deadline = self.deadline.max(copy.until);
+        self.expires_at = copy.expires_at;
     }
 
     /// Notes a change for the page that opened the session.

@@ -16,6 +16,7 @@
 //! value. [`Notify`] stores a notification that arrives before the sweeper sleeps, so none is missed. Uses and
 //! renewals never move a session's end forward, so they do not notify; new rules can, so `set_rules` always notifies.
 
+mod copies;
 mod entry;
 #[cfg(feature = "fault-injection")]
 mod fault_injection;
@@ -31,8 +32,10 @@ use rke_secret::StackUse;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+pub(crate) use self::copies::Copies;
 #[cfg(any(test, feature = "testing"))]
 pub use self::model::samples;
+pub(crate) use self::model::{CopyTerms, Standing};
 pub use self::model::{Count, Full, KeyError, KeyUse, NewSession, SessionInfo, SessionLimits};
 use self::shard::{Shard, Taken};
 use crate::Domain;
@@ -69,6 +72,8 @@ struct StoreInner {
     total: AtomicUsize,
     on_expiry: OnExpiry,
     on_used_up: OnUsedUp,
+    /// Whether the sessions are copies of those that other machines share.
+    has_copies: bool,
     /// When the sweeper wakes, in nanoseconds on its clock.
     sleeps_until: AtomicU64,
     /// Wakes the sweeper when a deadline appears that is earlier than the one it sleeps for.
@@ -83,6 +88,10 @@ impl Store {
 
     /// Like [`Store::new`], and also reports sessions whose keys are used up.
     pub fn telling(rules: SessionLimits, on_expiry: OnExpiry, on_used_up: OnUsedUp) -> Self {
+        Self::with(rules, on_expiry, on_used_up, false)
+    }
+
+    fn with(rules: SessionLimits, on_expiry: OnExpiry, on_used_up: OnUsedUp, has_copies: bool) -> Self {
         let shared = Arc::new(StoreInner {
             max: AtomicUsize::new(rules.max),
             changing: Mutex::default(),
@@ -90,6 +99,7 @@ impl Store {
             total: AtomicUsize::new(0),
             on_expiry,
             on_used_up,
+            has_copies,
             sleeps_until: AtomicU64::new(sweeper::AWAKE),
             earlier_deadline: Notify::new(),
         });
@@ -189,7 +199,7 @@ impl Store {
             crate::store::fault_injection::key_in_use(key);
             done
         });
-        used.ok_or(KeyError::NotFound)
+        self.shared.finished(id, used)
     }
 
     /// Like [`Store::with_key`], with the key of `seal` and `open`.
@@ -203,7 +213,7 @@ impl Store {
         work: impl FnOnce(&[u8; 32]) -> R,
     ) -> Result<R, KeyError> {
         let key = self.shared.use_key(id, key_use, Moment::now(), SessionKey::for_sealing)?;
-        key.expose(work).ok_or(KeyError::NotFound)
+        self.shared.finished(id, key.expose(work))
     }
 
     /// Like [`Store::with_key`], with K, from which all keys of a handshake-3 session are derived. `None` if the
@@ -218,7 +228,7 @@ impl Store {
         work: impl FnOnce(&[u8; 32]) -> R,
     ) -> Result<Option<R>, KeyError> {
         let root = self.shared.use_key(id, key_use, Moment::now(), SessionKey::root)?;
-        root.map(|root| root.expose(work).ok_or(KeyError::NotFound)).transpose()
+        root.map(|root| self.shared.finished(id, root.expose(work))).transpose()
     }
 
     /// Notes that a session is in use without using its key.
@@ -252,7 +262,7 @@ impl Store {
         });
         rows.sort_by_key(|(created, _)| *created);
         let total = if *viewer == Viewer::Program { stored } else { rows.len() };
-        (Count { total, active: rows.len() }, rows.into_iter().map(|(_, row)| row).collect())
+        (Count { total, active: rows.len(), held: None }, rows.into_iter().map(|(_, row)| row).collect())
     }
 
     /// A number that grows whenever the result of [`Store::rows`] for this viewer changes. For a program it is the
@@ -278,7 +288,7 @@ impl Store {
             total += shard.len();
             ended += shard.count_ended(now);
         });
-        Count { total, active: total - ended }
+        Count { total, active: total - ended, held: None }
     }
 }
 
@@ -308,13 +318,12 @@ impl StoreInner {
         of: impl FnOnce(&SessionKey) -> H,
     ) -> Result<H, KeyError> {
         let used = self.shard(id).use_key(id, key_use, now, of);
-        if let Err(KeyError::UsedUp(_)) = &used {
-            self.tell_used_up(id, now);
+        if let Err(error) = used {
+            return Err(self.not_used(id, now, error));
         }
         used
     }
 
-    #[cold]
     fn tell_used_up(&self, id: SessionId, now: Moment) {
         let whose =
             |entry: &mut entry::Entry| (entry.session.origin.domain.clone(), entry.session.page.clone());

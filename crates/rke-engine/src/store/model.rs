@@ -7,6 +7,7 @@ use jiff::Timestamp;
 pub use rke_host::usage::{KeyError, KeyUse};
 use rke_proto::handshake::KeyId;
 
+use crate::model::clock::Moment;
 use crate::model::key_origin::KeyOrigin;
 use crate::model::remote_deletion::RemoteDeletion;
 use crate::model::session_key::SessionKey;
@@ -75,6 +76,28 @@ pub struct SessionInfo {
     pub lives_until: Option<u32>,
 }
 
+/// For how long a copy of a session that other machines share may be used, and what is shown about the session.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CopyTerms {
+    /// From then on the copy must not be used.
+    pub until: Moment,
+    /// When the session was opened, in Unix seconds.
+    pub created_at: u32,
+    /// When it expires, in Unix seconds.
+    pub expires_at: u32,
+}
+
+/// Whether a copy can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// None is here.
+    Missing,
+    /// It can, but may not encrypt as much.
+    Short,
+    /// It can, until then.
+    Held(Moment),
+}
+
 /// No room for another session.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("Maximum of {max} sessions reached")]
@@ -92,6 +115,8 @@ pub struct Count {
     pub total: usize,
     /// Those that have not expired.
     pub active: usize,
+    /// Where other machines share the sessions: those whose keys this machine has.
+    pub held: Option<usize>,
 }
 
 #[cfg(any(test, feature = "testing"))]

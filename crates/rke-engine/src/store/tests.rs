@@ -72,7 +72,7 @@ async fn each_session_has_its_own_key_and_counts() {
     assert_eq!(store.with_key(id(1), KeyUse::Decrypt, |key| *key == [1; 32]), Ok(true));
     let row = store.row(id(2)).expect("a row");
     assert_eq!((row.encrypt_count, row.decrypt_count), (1, 0));
-    assert_eq!(store.count(), Count { total: 2, active: 2 });
+    assert_eq!(store.count(), Count { total: 2, active: 2, held: None });
 }
 
 #[tokio::test]
@@ -143,7 +143,7 @@ async fn expires_at_the_deadline_and_sweeps_without_being_asked() {
     store.insert(id(1), session(1)).expect("room");
     assert!(next(&mut ended).await == id(1) && Moment::now() >= began.after(ttl));
     assert!(store.row(id(1)).is_none() && store.remove(id(1), Moment::now()).is_none());
-    assert_eq!(store.count(), Count { total: 0, active: 0 });
+    assert_eq!(store.count(), Count { total: 0, active: 0, held: None });
 }
 
 #[tokio::test]
@@ -160,7 +160,7 @@ async fn other_rules_hold_at_once_and_swept_is_by_them() {
     for _ in 0..3 {
         next(&mut ended).await;
     }
-    assert_eq!(store.count(), Count { total: 0, active: 0 });
+    assert_eq!(store.count(), Count { total: 0, active: 0, held: None });
 }
 
 #[tokio::test]
@@ -213,7 +213,7 @@ async fn all_sessions_of_a_domain_end_at_once() {
     assert_eq!(store.remove_all(|session| session.origin.domain == other).len(), 1);
     assert_eq!(store.count().total, 1);
     assert_eq!(store.remove_all(|_| true).len(), 1);
-    assert_eq!(store.rows(&Viewer::Program).0, Count { total: 0, active: 0 });
+    assert_eq!(store.rows(&Viewer::Program).0, Count { total: 0, active: 0, held: None });
 }
 
 #[tokio::test]
@@ -224,7 +224,7 @@ async fn a_page_sees_counts_and_ends_only_what_it_has_opened() {
         store.insert(id(byte), NewSession { page: page.cloned(), ..session(byte) }).expect("room");
     }
     let seen = |viewer: &Viewer| {
-        let (Count { total, active }, rows) = store.rows(viewer);
+        let (Count { total, active, .. }, rows) = store.rows(viewer);
         (total, active, rows.into_iter().map(|row| row.session_id).collect::<Vec<_>>())
     };
     let ids = |bytes: &[u8]| bytes.iter().map(|byte| id(*byte).to_string()).collect::<Vec<_>>();
@@ -312,7 +312,7 @@ async fn many_that_end_together_are_all_swept_and_others_stay() {
     for _ in 0..400 {
         next(&mut ended).await;
     }
-    assert_eq!(store.count(), Count { total: 1, active: 1 });
+    assert_eq!(store.count(), Count { total: 1, active: 1, held: None });
     assert!(store.row(id(255)).is_some());
     // The insertions, the sweeps, and one change of the rules in each shard.
     assert_eq!(store.changes(&Viewer::Program), 401 + 400 + SHARDS as u64);

@@ -103,6 +103,25 @@ impl KnownServers {
         })
     }
 
+    /// What the file says about a domain.
+    ///
+    /// # Errors
+    /// [`Untrusted`] if the file cannot be read.
+    pub(crate) fn known(&self, domain: &Domain) -> Result<Option<Known>, Untrusted> {
+        Ok(self.lines()?.known(domain).cloned())
+    }
+
+    /// Takes what other machines know in the place of what the file says.
+    ///
+    /// # Errors
+    /// [`Untrusted`] if the file cannot be written.
+    pub(crate) fn adopt(&self, known: Known) -> Result<(), Untrusted> {
+        self.file.change(|lines| {
+            lines.put(known);
+            Ok(())
+        })
+    }
+
     /// A pin overrides the file's Content Server ID, and nothing overrides a pin. The form is compared in any case:
     /// someone who can name another Content Server must not get a weaker form too.
     fn check_offer(&self, lines: &Lines, domain: &Domain, offer: &Offer) -> Result<(), Untrusted> {

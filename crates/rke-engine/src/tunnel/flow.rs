@@ -41,7 +41,7 @@ impl Uses<'_> {
     /// Notes that data has moved, so that the session does not count as idle (`--session-idle`).
     fn note(&self) -> Result<(), Cut> {
         match self.sessions.store().touch(self.id, KeyUse::Tunnel) {
-            Err(KeyError::NotFound) => Err(KeyError::NotFound.into()),
+            Err(error @ (KeyError::NotFound | KeyError::NotHeld)) => Err(error.into()),
             // A used-up key does not matter here, because this does not encrypt with it.
             Ok(()) | Err(KeyError::UsedUp(_)) => Ok(()),
         }
@@ -63,6 +63,7 @@ impl Tunnel {
         let ended = tokio::select! {
             biased;
             code = open.cut() => Err(Cut::SessionEnded(code)),
+            () = sessions.keep(id) => Err(KeyError::NotHeld.into()),
             ended = both_ways(&uses, &mut sender, &mut receiver, upload, download) => ended,
         };
         open.ended(ended.as_ref().err().and_then(Cut::by_the_server));
@@ -70,7 +71,7 @@ impl Tunnel {
         let cut = match ended {
             Ok(()) => return,
             // When the session ends, its tunnels are notified at once.
-            Err(Cut::Key(KeyError::NotFound)) => {
+            Err(Cut::Key(KeyError::NotFound | KeyError::NotHeld)) => {
                 Cut::SessionEnded(timeout(ENDING, open.cut()).await.unwrap_or(BreakCode::Expired))
             }
             Err(cut) => cut,

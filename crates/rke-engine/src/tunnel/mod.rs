@@ -17,9 +17,9 @@ pub use self::flow::Coming;
 use crate::contact::server::ContactError;
 use crate::model::server_name::ServerName;
 use crate::model::session_id::SessionId;
-use crate::sessions::Sessions;
 use crate::sessions::tunnels::OpenTunnel;
-use crate::store::KeyError;
+use crate::sessions::{Sessions, StoreError};
+use crate::store::{KeyError, KeyUse};
 
 /// Why a tunnel cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +27,9 @@ pub enum TunnelError {
     /// The session or its key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The store that other machines share has not said that it can.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The Content Server has not confirmed a narrow key.
     #[error(
         "The Content Server has not confirmed this session's key, so it takes no data under it; open a \
@@ -162,6 +165,7 @@ pub struct Tunnel {
 /// [`TunnelError`].
 pub async fn open(sessions: Arc<Sessions>, id: SessionId) -> Result<Tunnel, TunnelError> {
     let mut open = sessions.tunnels().open(id);
+    sessions.bring(id, KeyUse::Tunnel).await?;
     let row = sessions.store().row(id).ok_or(KeyError::NotFound)?;
     let connect = async {
         match row.key_id {
@@ -172,6 +176,7 @@ pub async fn open(sessions: Arc<Sessions>, id: SessionId) -> Result<Tunnel, Tunn
     let (sender, receiver) = tokio::select! {
         biased;
         _ = open.cut() => return Err(KeyError::NotFound.into()),
+        () = sessions.keep(id) => return Err(KeyError::NotHeld.into()),
         connected = connect => connected?,
     };
     Ok(Tunnel { sessions, id, open, sender, receiver })

@@ -74,6 +74,9 @@ pub enum KeyError {
     /// The key has reached its encryption limit.
     #[error(transparent)]
     UsedUp(#[from] UsedUp),
+    /// Other machines share the session, and this one may not use its copy any longer without asking again.
+    #[error("This machine could not confirm in time that the session still exists; try again")]
+    NotHeld,
 }
 
 /// How much a key has encrypted so far.
@@ -93,6 +96,29 @@ impl Usage {
     pub fn is_used_up(&self, limits: UsageLimits) -> bool {
         let (messages, bytes) = self.so_far();
         messages >= limits.messages || bytes >= limits.bytes
+    }
+
+    /// Has encrypted all that it may, except for this much.
+    pub fn all_but(messages: u64, bytes: u64, limits: UsageLimits) -> Self {
+        Self {
+            messages: AtomicU64::new(limits.messages.saturating_sub(messages)),
+            bytes: AtomicU64::new(limits.bytes.saturating_sub(bytes)),
+        }
+    }
+
+    /// How many messages and bytes may still be encrypted.
+    pub fn left(&self, limits: UsageLimits) -> (u64, u64) {
+        let (messages, bytes) = self.so_far();
+        (limits.messages.saturating_sub(messages), limits.bytes.saturating_sub(bytes))
+    }
+
+    /// Lets this much more be encrypted.
+    pub fn grant(&self, messages: u64, bytes: u64) {
+        for (sum, more) in [(&self.messages, messages), (&self.bytes, bytes)] {
+            let less = |sum: u64| Some(sum.saturating_sub(more));
+            // The closure never refuses.
+            let _ = sum.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        }
     }
 
     /// Counts `messages` (0 for the rest of a message that is already counted) and `bytes`.

@@ -88,6 +88,9 @@ impl Store {
         let shared = &self.shared;
         for name in shared.keys().names(shared.settings.role.kind(), id) {
             shared.holds.forget(name, BootTime::now());
+            if unused == Block::default() {
+                continue;
+            }
             let (messages, bytes) = (number(unused.messages), number(unused.bytes));
             let args: [&[u8]; 3] = [&name.0, &messages, &bytes];
             let _ = shared.run(&shared.scripts.release, shared.partition(id), &args).await;

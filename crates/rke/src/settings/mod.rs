@@ -36,6 +36,7 @@ use self::etsi::{DaemonEtsi, EtsiOptions};
 use self::in_file::one_or_several;
 use self::process::{ProcessOptions, ProcessSettings};
 use self::settle::first_given;
+use self::store::{StoreAddressOptions, StoreOptions};
 use self::trust::TrustOptions;
 use crate::parse::{parse_address, parse_domain};
 use crate::sandbox::{Sandbox, files_of_daemon};
@@ -168,6 +169,12 @@ pub(crate) struct ServeOptions {
     etsi_peer: Vec<String>,
     #[command(flatten)]
     #[serde(flatten)]
+    store: StoreAddressOptions,
+    #[command(flatten)]
+    #[serde(flatten)]
+    sharing: StoreOptions,
+    #[command(flatten)]
+    #[serde(flatten)]
     process: ProcessOptions,
 }
 
@@ -239,6 +246,8 @@ impl Settle for ServeOptions {
             tls: self.tls.or(file.tls),
             etsi: self.etsi.or(file.etsi),
             etsi_peer: first_given([self.etsi_peer, file.etsi_peer]),
+            store: self.store.or(file.store),
+            sharing: self.sharing.or(file.sharing),
             process: self.process.or(file.process),
         }
     }
@@ -252,7 +261,15 @@ impl Settle for ServeOptions {
         let read_again = self.config.take().into_iter().chain(groups.then(|| GROUPS.into())).collect();
         let mut process = std::mem::take(&mut self.process).settle();
         let etsi = self.etsi.clone().of_daemon(&self.etsi_peer)?;
+        let store = std::mem::take(&mut self.sharing).settle(std::mem::take(&mut self.store))?;
+        if store.is_some() && etsi.is_some() {
+            bail!(
+                "--etsi and --store exclude each other: the keys that an SAE has fetched are known to one machine only. Run the key \
+                 interface on a daemon without --store"
+            );
+        }
         let mut daemon = self.daemon(data_dir)?;
+        daemon.fixed.store = store;
         daemon.fixed.audit_log = process.audit_log.take();
         daemon.check()?;
         Ok(ServeSettings { daemon, process, etsi, read_again })

@@ -20,7 +20,7 @@ use crate::wire::post_json;
 pub(crate) type DocumentedError = (u16, String);
 
 /// The messages that this file does not provoke, and the test below `crates` that shows each.
-const ELSEWHERE: [(&str, &str); 17] = [
+const ELSEWHERE: [(&str, &str); 23] = [
     ("The key was not confirmed: …", "rke/tests/end_to_end/weak.rs"),
     ("The RAIDA directory is not refreshed: …", "rke/tests/end_to_end/guardians/live.rs"),
     ("The Content Server has not confirmed this session's key, …", "rke/tests/end_to_end/weak.rs"),
@@ -43,6 +43,18 @@ const ELSEWHERE: [(&str, &str); 17] = [
     ("The daemon is not ready: …", "rke/tests/end_to_end/operate.rs"),
     ("Internal error; the daemon's log says more", "rke-daemon/src/http/tests.rs"),
     ("Too many sessions are being opened; …", "rke/tests/end_to_end/attacks.rs"),
+    ("The store cannot be used at the moment: …", "rke/tests/end_to_end/shared_store/failures.rs"),
+    ("The store has a new primary, …", "rke/tests/end_to_end/shared_store/failures.rs"),
+    (
+        "The store has records that are sealed under a key that is not …",
+        "rke/tests/end_to_end/shared_store/starts.rs",
+    ),
+    (
+        "This machine could not confirm in time that the session still exists; try again",
+        "rke-daemon/src/http/api/failure/tests.rs",
+    ),
+    ("A record in the store is damaged, …", "rke-daemon/src/http/api/failure/tests.rs"),
+    ("… has keys of 8 bits only, …", "rke/tests/end_to_end/weak.rs"),
     ("Too many deletions with verify=true; …", "rke/tests/end_to_end/attacks.rs"),
 ];
 

@@ -14,6 +14,7 @@ use rke_proto::tunnel::{HandshakeNonce, PacketHeader};
 use rke_proto::{ContentServerId, KeyContext, cipher};
 use rke_raida::content_server::ServerConfig;
 use rke_raida::network::LocalNetwork;
+use rke_shared_store::{Addresses, Deployment, Sharing};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -23,6 +24,7 @@ use crate::listener::Listener;
 use crate::records::{Detour, moved};
 use crate::relay::{Fault, Relays};
 use crate::servers::refusing_port;
+use crate::shared_store::server::Server;
 use crate::support::{DOMAIN, PATIENCE, again, network, network_with, running};
 use crate::tunnel::{arguments, rke};
 use crate::wire::post;
@@ -78,6 +80,21 @@ async fn narrow_shares_are_refused_unless_the_domain_is_allowed_to() {
         assert!(refused.body.contains(&format!("--allow-weak-shares {DOMAIN}")), "{}", refused.body);
         detour.stop().await;
     }
+}
+
+/// The keys of live sessions are the same in several of them, and nobody counts over machines how much they have encrypted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_shares_its_sessions_opens_none_of_8_bits() {
+    let (store, dir) = (Server::start(&[]), tempfile::tempdir().expect("a folder"));
+    let key_file = dir.path().join("store.key");
+    rke_shared_store::key_file::add_key(&key_file).expect("a key");
+    let addresses = Addresses { urls: vec![store.url()], deployment: Deployment::Single };
+    let sharing = Sharing { addresses, key_file, hold: Duration::from_secs(1) };
+    let detour = weak(own, |config| config.fixed.store = Some(sharing)).await;
+    let refused = detour.create().await;
+    assert_eq!(refused.status, 403, "{}", refused.body);
+    assert!(refused.body.contains(" has keys of 8 bits only, "), "{}", refused.body);
+    detour.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

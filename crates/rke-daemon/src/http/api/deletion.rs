@@ -28,7 +28,7 @@ pub(in crate::http) async fn delete(
     deletion: Deletion,
 ) -> Result<Deleted, Failure> {
     let Deletion { given, cached, verify, everywhere } = deletion;
-    if cached == CachedKey::Keep && !verify && !everywhere {
+    if cached == CachedKey::Keep && !verify && !everywhere && !sessions.are_shared() {
         return end(&sessions, Moment::now(), given.into());
     }
     let session = Named::new(given)?;
@@ -47,7 +47,7 @@ pub(in crate::http) async fn delete(
     Ok(Deleted::new(session.given.into_owned(), receipt, remote))
 }
 
-/// Ends the session with the id `given`, and does nothing else.
+/// Ends the session with the id `given`, which no other machine shares, and does nothing else.
 pub(in crate::http) fn end(
     sessions: &Sessions,
     now: Moment,

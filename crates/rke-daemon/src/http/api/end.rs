@@ -1,11 +1,13 @@
 //! The ends that encrypt and decrypt: a daemon with its sessions, and a Content Server with the keys that it holds. The
 //! handlers of data work on either.
 
+use std::future::ready;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use rke_engine::model::clock::Moment;
 use rke_engine::model::session_id::SessionId;
-use rke_engine::sessions::{CryptError, Nonce, Sessions};
+use rke_engine::sessions::{CryptError, Nonce, Sessions, StoreError};
 use rke_engine::store::KeyError;
 use rke_engine::streams::SessionStreamKey;
 use rke_host::exports::ExportError;
@@ -23,6 +25,16 @@ use super::{HeldKeys, Shared};
 pub(in crate::http) trait End: Clone + Send + Sync + 'static {
     /// The use of a key by one stream.
     type Key: StreamKey + Send + Unpin + 'static;
+
+    /// Makes sure that a session can be used for this, at once and for a little while. Waits only where other machines share it.
+    fn bring(
+        &self,
+        id: SessionId,
+        key_use: KeyUse,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + 'static;
+
+    /// What a stream waits for before each of its pieces, where other machines share the session.
+    fn bringer(&self, id: SessionId, direction: Direction) -> Option<Bringer>;
 
     /// Begins a stream.
     fn begin(&self, id: SessionId, direction: Direction) -> Result<Self::Key, KeyError>;
@@ -42,8 +54,25 @@ pub(in crate::http) trait End: Clone + Send + Sync + 'static {
     ) -> Result<(), ExportError>;
 }
 
+/// Makes sure that a stream can use its session for as many bytes more.
+pub(in crate::http) type Bringer = Box<dyn Fn(usize) -> BoxFuture<'static, Result<(), StoreError>> + Send>;
+
 impl End for Shared {
     type Key = SessionStreamKey;
+
+    fn bring(
+        &self,
+        id: SessionId,
+        key_use: KeyUse,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + 'static {
+        let sessions = Arc::clone(self);
+        async move { Sessions::bring(&sessions, id, key_use).await }
+    }
+
+    fn bringer(&self, id: SessionId, direction: Direction) -> Option<Bringer> {
+        let sessions = self.are_shared().then(|| Arc::clone(self))?;
+        Some(Box::new(move |len| Box::pin(End::bring(&sessions, id, direction.next_use(len)))))
+    }
 
     fn begin(&self, id: SessionId, direction: Direction) -> Result<SessionStreamKey, KeyError> {
         SessionStreamKey::begin(Arc::clone(self), id, direction)
@@ -70,6 +99,18 @@ impl End for Shared {
 /// A Content Server names its sessions by their keys, and has a clock of its own.
 impl End for HeldKeys {
     type Key = HeldStreamKey;
+
+    fn bring(
+        &self,
+        _: SessionId,
+        _: KeyUse,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + 'static {
+        ready(Ok(()))
+    }
+
+    fn bringer(&self, _: SessionId, _: Direction) -> Option<Bringer> {
+        None
+    }
 
     fn begin(&self, id: SessionId, direction: Direction) -> Result<HeldStreamKey, KeyError> {
         HeldStreamKey::begin(Arc::clone(self), key_id(id), direction)

@@ -32,8 +32,8 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 const CHANGING: [&str; 5] = ["sessions", "keys", "raidas", "activity", "refusals"];
 
 /// A number for each of [`CHANGING`]. It differs once that has changed for the viewer.
-fn state(sources: &Sources, viewer: &Viewer) -> [u64; 5] {
-    let Changes { sessions, keys, raidas, activity } = sources.sessions.changes(viewer);
+async fn state(sources: &Sources, viewer: &Viewer) -> [u64; 5] {
+    let Changes { sessions, keys, raidas, activity } = sources.sessions.changes(viewer).await;
     [sessions, keys, raidas, activity, sources.admission.refusals().seen_by(viewer).total()]
 }
 
@@ -82,13 +82,13 @@ impl Listener {
                     }
                     progress::Event::Missed => self.seen = None,
                 },
-                _ = self.ticks.tick() => self.collect_changes(),
+                _ = self.ticks.tick() => self.collect_changes().await,
             }
         }
     }
 
-    fn collect_changes(&mut self) {
-        let now = state(&self.sources, &self.viewer);
+    async fn collect_changes(&mut self) {
+        let now = state(&self.sources, &self.viewer).await;
         let is_news = |at: usize| self.seen.is_none_or(|seen| seen[at] != now[at]);
         self.changed = (0..CHANGING.len()).filter(|at| is_news(*at)).map(|at| CHANGING[at]).collect();
         self.seen = Some(now);

@@ -10,7 +10,7 @@ use axum::{Extension, Json};
 use rke_engine::Domain;
 use rke_engine::model::session_id::SessionId;
 use rke_engine::model::viewer::Viewer;
-use rke_engine::sessions::{CachedKey, DeleteError, KeyChoice, Sessions};
+use rke_engine::sessions::{CachedKey, KeyChoice, Sessions, StoreError};
 
 use super::Shared;
 use super::answer::{Created, DeletedAll, Found, Keys, KnownRaidas, Listed, Renewed, Shown, Status};
@@ -71,16 +71,16 @@ pub(in crate::http) async fn create_session(
 pub(in crate::http) async fn list(
     State(sessions): State<Shared>,
     Extension(viewer): Extension<Viewer>,
-) -> Json<Listed> {
-    Json(Listed::new(&sessions, &viewer))
+) -> Answer<Listed> {
+    let (count, rows) = sessions.list(&viewer).await.map_err(|error| Failure::store(&error))?;
+    Ok(Json(Listed::of(count, &rows)))
 }
 
 pub(in crate::http) async fn show(State(sessions): State<Shared>, PathId(id): PathId) -> Answer<Shown> {
-    let shown = parse_id(&id)?.and_then(|id| {
-        let row = sessions.show(id)?;
-        Some(Shown::new(row, sessions.tunnel_broken_off(id)))
-    });
-    Ok(Json(shown.ok_or_else(|| Failure::session(NOT_FOUND, &id))?))
+    let failure = |error| Failure::store_of_session(&error, NOT_FOUND, &id);
+    let parsed = parse_id(&id)?.ok_or(StoreError::NotFound).map_err(failure)?;
+    let row = sessions.show(parsed).await.map_err(failure)?;
+    Ok(Json(Shown::new(row, sessions.tunnel_broken_off(parsed))))
 }
 
 pub(in crate::http) async fn delete_all(
@@ -96,15 +96,18 @@ pub(in crate::http) async fn delete_all(
 }
 
 pub(in crate::http) async fn renew(State(sessions): State<Shared>, PathId(id): PathId) -> Answer<Renewed> {
-    let renewed = parse_id(&id)?.and_then(|id| sessions.renew(id));
-    Ok(Json(Renewed::from(renewed.ok_or_else(|| Failure::session(NOT_FOUND_OR_EXPIRED, &id))?)))
+    let failure = |error| Failure::store_of_session(&error, NOT_FOUND_OR_EXPIRED, &id);
+    let parsed = parse_id(&id)?.ok_or(StoreError::NotFound).map_err(failure)?;
+    let expires_at = sessions.renew(parsed).await.map_err(failure)?;
+    Ok(Json(Renewed::new(parsed, expires_at)))
 }
 
 pub(in crate::http) async fn keys(
     State(sessions): State<Shared>,
     Extension(viewer): Extension<Viewer>,
-) -> Json<Keys> {
-    Json(Keys::new(&sessions.cached_keys(&viewer)))
+) -> Answer<Keys> {
+    let keys = sessions.cached_keys(&viewer).await.map_err(|error| Failure::store(&error))?;
+    Ok(Json(Keys::new(&keys)))
 }
 
 pub(in crate::http) async fn forget_keys(
@@ -114,7 +117,7 @@ pub(in crate::http) async fn forget_keys(
 ) -> Answer<DeletedAll> {
     query.only(&["domain"])?;
     let domain = domain_to_narrow(&query)?;
-    let forgotten = sessions.forget_keys(domain, &viewer).await.map_err(DeleteError::Cache);
+    let forgotten = sessions.forget_keys(domain, &viewer).await;
     Ok(Json(DeletedAll::keys(forgotten.map_err(|error| Failure::delete_all(&error))?)))
 }
 
@@ -131,9 +134,12 @@ pub(in crate::http) async fn refresh_raidas(State(sessions): State<Shared>) -> A
 pub(in crate::http) async fn status(
     State(sessions): State<Shared>,
     State(peers): State<EtsiPeers>,
-) -> Json<Status> {
+) -> Answer<Status> {
     let peers = peers.get().map(|list| list()).unwrap_or_default();
-    Json(Status::new(&sessions, peers))
+    let failure = |error| Failure::store(&error);
+    let stored = sessions.count().await.map_err(failure)?;
+    let keys = sessions.count_cached_keys().await.map_err(failure)?;
+    Ok(Json(Status::new(&sessions, (stored, keys), peers)))
 }
 
 fn domain(query: &Query<'_>) -> Result<Domain, Failure> {

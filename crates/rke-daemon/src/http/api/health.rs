@@ -36,8 +36,8 @@ pub(in crate::http) async fn live() -> Json<Health> {
     Json(Health { status: "live" })
 }
 
-/// Whether the daemon can take work. A full store does not count against it: its sessions are there to be used, and
-/// only this daemon has them.
+/// Whether the daemon can take work. A full store does not count against it: its sessions are there to be used. A store that other
+/// machines share and that cannot be reached does.
 pub(in crate::http) async fn ready(State(sources): State<Sources>) -> Result<Json<Health>, Failure> {
     let reasons = reasons(sources).await;
     if reasons.is_empty() {
@@ -58,5 +58,5 @@ pub(super) async fn reasons(Sources { sessions, stopped }: Sources) -> Vec<&'sta
     let fault =
         spawn_blocking(move || write_fault(&data_dir)).await.unwrap_or(Some("it cannot check its disk"));
     let stopping = stopped.borrow().then_some("it is stopping");
-    [stopping, fault, sessions.journal().audit().fault()].into_iter().flatten().collect()
+    [stopping, fault, sessions.journal().audit().fault(), sessions.outage()].into_iter().flatten().collect()
 }

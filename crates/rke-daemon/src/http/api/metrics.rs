@@ -14,7 +14,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 use rke_engine::exchange::raidas::{self, State as RaidaState};
 use rke_engine::journal::Journal;
+use rke_engine::keys;
 use rke_engine::sessions::Sessions;
+use rke_engine::store::Count;
 use rke_proto::MIN_REQUIRED;
 
 use super::Shared;
@@ -42,7 +44,10 @@ pub(in crate::http) async fn show(
     let readiness = Readiness::of(&health::reasons(health).await);
     exposition::add_process(&mut registry, sources.started, readiness);
     let ours = registry.sub_registry_with_prefix("rke");
-    of_sessions(ours, &sources.sessions);
+    // Metrics of a store that other machines share are missing while it cannot be reached.
+    let stored = sources.sessions.count().await.ok();
+    let keys = sources.sessions.count_cached_keys().await.ok();
+    of_sessions(ours, &sources.sessions, (stored, keys));
     of_journal(ours, sources.sessions.journal());
     of_raidas(ours, &sources.sessions);
     of_refusals(ours, &sources.admission);
@@ -50,11 +55,21 @@ pub(in crate::http) async fn show(
     exposition::answer(&registry, &headers)
 }
 
-fn of_sessions(registry: &mut Registry, sessions: &Sessions) {
-    let (stored, keys) = (sessions.count(), sessions.count_cached_keys());
-    gauge(registry, "sessions", "Sessions that have not expired", stored.active as i64);
+fn of_sessions(
+    registry: &mut Registry,
+    sessions: &Sessions,
+    (stored, keys): (Option<Count>, Option<keys::Count>),
+) {
+    if let Some(stored) = stored {
+        gauge(registry, "sessions", "Sessions that have not expired", stored.active as i64);
+        if let Some(held) = stored.held {
+            gauge(registry, "sessions_held", "Shared sessions whose keys this machine has", held as i64);
+        }
+    }
     gauge(registry, "sessions_max", "Most sessions at one time", sessions.config().max_sessions as i64);
-    gauge(registry, "cached_keys", "Cached keys that have not expired", keys.valid as i64);
+    if let Some(keys) = keys {
+        gauge(registry, "cached_keys", "Cached keys that have not expired", keys.valid as i64);
+    }
     let outcomes: Family<Label, Counter> = Family::default();
     for (outcome, count) in sessions.outcomes() {
         outcomes.get_or_create(&[("outcome", outcome.into())]).inc_by(count);

@@ -10,7 +10,9 @@ use axum::body::{Body, HttpBody};
 use axum::http::{Method, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use rke_engine::model::clock::{Moment, Reading};
+use rke_engine::model::session_id::SessionId;
 use rke_engine::settings::FastPath;
+use rke_engine::store::KeyUse;
 use tower::ServiceExt;
 
 use super::fast_path::Frequent;
@@ -80,7 +82,7 @@ impl Dispatcher {
     ) -> Option<Answered> {
         let began = Reading::now();
         let sessions = self.sessions.as_ref()?;
-        if sessions.has_slept(&began) {
+        if sessions.has_slept(&began) || (sessions.are_shared() && !is_at_hand(sessions, call, head, began)) {
             return None;
         }
         let mut record = self.observer.begin(self.kinds[call as usize], began);
@@ -105,6 +107,19 @@ impl Dispatcher {
         let at = record.answered(&mut response);
         Some(Answered { goes_on: outgoing.add(began.moment, response), at })
     }
+}
+
+/// Whether a request needs nothing but a key that is here, where other machines share the sessions.
+#[cold]
+fn is_at_hand(sessions: &Shared, call: Frequent, head: &RequestHead<'_>, began: Reading) -> bool {
+    let id = head.query.required("session_id").ok().and_then(|id| SessionId::parse(&id));
+    let key_use = match call {
+        Frequent::Delete => None,
+        // Base64 is longer than what it encodes.
+        Frequent::Encrypt => head.query.required("plaintext").ok().map(|data| KeyUse::Encrypt(data.len())),
+        Frequent::Decrypt => Some(KeyUse::Decrypt),
+    };
+    id.zip(key_use).is_some_and(|(id, key_use)| sessions.is_at_hand(id, key_use, began.moment))
 }
 
 /// Writes the JSON if the handler succeeds. Returns any other response.

@@ -11,7 +11,8 @@
 //! - The decision to hand a request over comes before anything else happens. Until then the request is not counted, not
 //!   checked by the gate and not recorded, and no session has changed; afterwards only the fast path responds.
 //! - It never waits, except to write and to read. A request whose work may wait is handed over, such as a deletion with
-//!   further parameters, or the first request after the machine was suspended.
+//!   further parameters, the first request after the machine was suspended, and, where other machines share the sessions, each
+//!   that needs more than a key that is here.
 //! - Responses leave in the order of their requests: all that are complete are written before hyper gets the connection
 //!   or the daemon waits for the client.
 //!

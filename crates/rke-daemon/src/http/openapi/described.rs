@@ -132,6 +132,14 @@ impl Described {
         self
     }
 
+    /// States that it waits, with `--store`, for the store that other machines share.
+    pub(super) fn needs_store(self) -> Self {
+        let description = "With `--store`: the store that other machines share cannot be reached, has a new primary, or was not clear \
+                           about the session in time. A deletion goes on in the background.";
+        let example = r#"{"error":true,"message":"The store cannot be used at the moment: the connection was lost, or no response came in time. Try again in a few seconds","code":503}"#;
+        self.fails_for_now(503, description, Some(example))
+    }
+
     /// States that no token is needed.
     pub(super) fn for_everybody(mut self) -> Self {
         self.operation = self.operation.securities(Some([SecurityRequirement::default()]));

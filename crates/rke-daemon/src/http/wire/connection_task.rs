@@ -13,7 +13,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rke_engine::model::clock::Moment;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
@@ -259,7 +258,7 @@ where
     let stream = connection.into_parts().io.into_inner();
     if let Some((sessions, id)) = sessions.zip(opened.get()).filter(|_| stream.is_refused()) {
         // The session may have ended by itself.
-        let _ = sessions.end(id, Moment::now());
+        let _ = sessions.finish(id).await;
     }
     let stream = match stream.back() {
         Ok(stream) => return Some(stream),

@@ -29,6 +29,11 @@ impl Moment {
         Self(self.0.saturating_add(nanos(wait)))
     }
 
+    /// The moment this long after the machine started.
+    pub(crate) fn since_start(time: Duration) -> Self {
+        Self(nanos(time))
+    }
+
     /// Nanoseconds since the machine started.
     pub(crate) fn nanos(self) -> u64 {
         self.0

@@ -1,6 +1,8 @@
-//! One exchange at a time for each domain. Later requests wait for the running one and share its result.
+//! One exchange at a time for each domain. Later requests wait for the running one and share its result. The keys of shared sessions
+//! are fetched in the same way, one request at a time for each session.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Mutex as TurnMutex, MutexGuard as TurnGuard};
@@ -9,52 +11,55 @@ use tokio::time::Instant;
 use crate::Domain;
 
 /// The queues of the domains that requests are exchanging or waiting for.
-pub(crate) struct DomainQueues<F>(Mutex<HashMap<Domain, Arc<Turn<F>>>>);
+pub(crate) type DomainQueues<F> = Queues<Domain, F>;
 
-/// The turn for one domain, and its last failure `F` with the time when it happened.
+/// The queues of what requests are working on or waiting for.
+pub(crate) struct Queues<K: Hash + Eq, F>(Mutex<HashMap<K, Arc<Turn<F>>>>);
+
+/// The turn for one of these, and its last failure `F` with the time when it happened.
 type Turn<F> = TurnMutex<Option<(Instant, F)>>;
 
-/// A place in the queue of one domain. The queue is removed with its last place.
-pub(crate) struct Place<'a, F> {
-    queues: &'a DomainQueues<F>,
-    domain: Domain,
+/// A place in one queue. The queue is removed with its last place.
+pub(crate) struct Place<'a, K: Hash + Eq, F> {
+    queues: &'a Queues<K, F>,
+    of: K,
     turn: Arc<Turn<F>>,
     arrived: Instant,
 }
 
-/// The turn of one request: no other request exchanges for this domain meanwhile.
+/// The turn of one request: no other request works on the same meanwhile.
 pub(crate) struct OwnTurn<'a, F> {
     last_failure: TurnGuard<'a, Option<(Instant, F)>>,
     arrived: Instant,
 }
 
-impl<F> Default for DomainQueues<F> {
+impl<K: Hash + Eq, F> Default for Queues<K, F> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<F: Clone> DomainQueues<F> {
-    pub(crate) fn queue(&self, domain: &Domain) -> Place<'_, F> {
+impl<K: Hash + Eq + Clone, F: Clone> Queues<K, F> {
+    pub(crate) fn queue(&self, of: &K) -> Place<'_, K, F> {
         let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = Arc::clone(queues.entry(domain.clone()).or_default());
-        Place { queues: self, domain: domain.clone(), turn, arrived: Instant::now() }
+        let turn = Arc::clone(queues.entry(of.clone()).or_default());
+        Place { queues: self, of: of.clone(), turn, arrived: Instant::now() }
     }
 }
 
-impl<F: Clone> Place<'_, F> {
+impl<K: Hash + Eq, F: Clone> Place<'_, K, F> {
     /// Waits for this request's turn.
     pub(crate) async fn wait(&self) -> OwnTurn<'_, F> {
         OwnTurn { last_failure: self.turn.lock().await, arrived: self.arrived }
     }
 }
 
-impl<F> Drop for Place<'_, F> {
+impl<K: Hash + Eq, F> Drop for Place<'_, K, F> {
     fn drop(&mut self) {
         let mut queues = self.queues.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Only the map and this place hold it: nobody else is in the queue.
         if Arc::strong_count(&self.turn) == 2 {
-            queues.remove(&self.domain);
+            queues.remove(&self.of);
         }
     }
 }

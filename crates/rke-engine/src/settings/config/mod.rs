@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rke_host::exports::ExportLabels;
+use rke_shared_store::Sharing;
 
 use super::Confirm;
 use super::access::{Access, TokenRule, UnixSocket};
@@ -49,6 +50,8 @@ pub struct Fixed {
     pub unix_socket: Option<UnixSocket>,
     /// The file of the audit log, if one is kept.
     pub audit_log: Option<PathBuf>,
+    /// The store in which sessions are shared with other machines, if they are.
+    pub store: Option<Sharing>,
     /// The session that the console suggests to try.
     pub example: Option<Example>,
 }
@@ -143,6 +146,7 @@ impl Fixed {
             token: TokenRule::default(),
             unix_socket: None,
             audit_log: None,
+            store: None,
             example: None,
         }
     }
@@ -162,6 +166,7 @@ impl Fixed {
             token,
             unix_socket,
             audit_log,
+            store,
             example: _,
         } = self;
         let differs = [
@@ -176,6 +181,7 @@ impl Fixed {
             ("require-token", *token != wanted.token),
             ("unix-socket", *unix_socket != wanted.unix_socket),
             ("audit-log", *audit_log != wanted.audit_log),
+            ("store", *store != wanted.store),
         ];
         differs.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
     }

@@ -9,7 +9,7 @@ use foldhash::quality::RandomState;
 use hashbrown::HashTable;
 
 use super::entry::Entry;
-use super::{KeyError, KeyUse, NewSession, SessionInfo, SessionLimits};
+use super::{CopyTerms, KeyError, KeyUse, NewSession, SessionInfo, SessionLimits, Standing};
 use crate::model::clock::Moment;
 use crate::model::session_id::SessionId;
 use crate::model::session_key::SessionKey;
@@ -75,6 +75,42 @@ impl Shard {
         self.entries.insert_unique(self.hash(id), Box::new(entry), |entry| self.hasher.hash_one(entry.id));
         self.changes += 1;
         (row, deadline)
+    }
+
+    /// Puts a copy of a session in the place of an earlier one, which is returned.
+    pub(super) fn hold(
+        &mut self,
+        id: SessionId,
+        session: NewSession,
+        copy: CopyTerms,
+        now: Moment,
+    ) -> Option<NewSession> {
+        let earlier = self.take(id).map(|taken| taken.session);
+        let entry = Entry::of_copy(id, session, copy, now);
+        self.queue(entry.queued, id);
+        self.entries.insert_unique(self.hash(id), Box::new(entry), |entry| self.hasher.hash_one(entry.id));
+        self.changes += 1;
+        earlier
+    }
+
+    /// Lets a copy be used for longer, and encrypt this much more.
+    pub(super) fn extend(&mut self, id: SessionId, copy: CopyTerms, block: (u64, u64), now: Moment) {
+        let Some(entry) = self.live(id, now) else { return };
+        entry.extend(copy);
+        entry.session.key.usage().grant(block.0, block.1);
+        self.requeue(id);
+        self.changes += 1;
+    }
+
+    /// Whether a copy can be used to encrypt this much.
+    pub(super) fn standing(&mut self, id: SessionId, (messages, bytes): (u64, u64), now: Moment) -> Standing {
+        let rules = self.rules;
+        let Some(entry) = self.live(id, now) else { return Standing::Missing };
+        let left = entry.session.key.usage().left(rules.usage);
+        match messages <= left.0 && bytes <= left.1 {
+            true => Standing::Held(entry.end(&rules)),
+            false => Standing::Short,
+        }
     }
 
     /// The session, if it has not ended by `now`.

@@ -91,10 +91,7 @@ impl StoreAddressOptions {
 impl StoreOptions {
     /// Takes from the file what flags and environment left open.
     pub(super) fn or(self, file: Self) -> Self {
-        Self {
-            store_key_file: self.store_key_file.or(file.store_key_file),
-            hold: self.hold.or(file.hold),
-        }
+        Self { store_key_file: self.store_key_file.or(file.store_key_file), hold: self.hold.or(file.hold) }
     }
 
     /// The store at these addresses, if there is one.

@@ -80,7 +80,7 @@ impl Pair {
     /// Opens these sessions in both daemons.
     fn open(&self, ids: &[SessionId]) {
         for sessions in [&self.fast, &self.routed].map(|daemon| daemon.sessions()) {
-            for id in ids.iter().filter(|id| sessions.show(**id).is_none()) {
+            for id in ids.iter().filter(|id| sessions.show_own(**id).is_none()) {
                 sessions.insert(*id, session(7)).expect("room");
             }
         }
@@ -96,8 +96,8 @@ impl Pair {
         for at in 0..fast.len().max(routed.len()) {
             assert_eq!(fast.get(at), routed.get(at), "answer {at} to {case}");
         }
-        let [fast, routed] =
-            both.map(|daemon| ids.iter().map(|id| daemon.sessions().show(*id).is_some()).collect::<Vec<_>>());
+        let [fast, routed] = both
+            .map(|daemon| ids.iter().map(|id| daemon.sessions().show_own(*id).is_some()).collect::<Vec<_>>());
         assert_eq!(fast, routed, "the sessions that are left after {case}");
     }
 

@@ -206,7 +206,7 @@ impl Stage {
     }
 
     pub(super) fn is_alive(&self) -> bool {
-        self.daemon.sessions().show(self.id).is_some()
+        self.daemon.sessions().show_own(self.id).is_some()
     }
 
     pub(super) async fn connect(&self) -> TcpStream {
@@ -234,14 +234,14 @@ impl Stage {
     /// Returns when the session has been used that many times.
     pub(super) async fn used(&self, times: u64) {
         // Opening the session counts as a change too.
-        let uses = || self.daemon.sessions().changes(&Viewer::Program).sessions - 1;
+        let uses = async || self.daemon.sessions().changes(&Viewer::Program).await.sessions - 1;
         let is_used = async {
-            while uses() < times {
+            while uses().await < times {
                 yield_now().await;
             }
         };
         timeout(LONG, is_used).await.expect("in time");
-        assert_eq!(uses(), times);
+        assert_eq!(uses().await, times);
     }
 
     /// From now on the session ends when nobody uses it for that long.

@@ -2,8 +2,10 @@
 
 use jiff::Timestamp;
 use rke_engine::guardians::Report;
+use rke_engine::keys;
 use rke_engine::model::remote_deletion::RemoteCounts;
 use rke_engine::sessions::Sessions;
+use rke_engine::store::Count;
 use rke_host::exports::Exports;
 use rke_host::sandbox::Posture;
 use rke_proto::MIN_REQUIRED;
@@ -23,6 +25,10 @@ struct SessionCounts {
     total: usize,
     /// Sessions that have not expired.
     active: usize,
+    /// Only with `--store`: how many of the store's sessions this machine has the keys of at the moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schema(nullable = false))]
+    held: Option<usize>,
     /// Most sessions at one time.
     max: usize,
 }
@@ -248,12 +254,21 @@ pub(in crate::http) struct Status {
 }
 
 impl Status {
-    pub(in crate::http) fn new(sessions: &Sessions, etsi_peers: Vec<EtsiPeerRow>) -> Self {
-        let (config, stored, keys) = (sessions.config(), sessions.count(), sessions.count_cached_keys());
+    pub(in crate::http) fn new(
+        sessions: &Sessions,
+        (stored, keys): (Count, keys::Count),
+        etsi_peers: Vec<EtsiPeerRow>,
+    ) -> Self {
+        let config = sessions.config();
         Self {
             command: "rke_status",
             success: true,
-            sessions: SessionCounts { total: stored.total, active: stored.active, max: config.max_sessions },
+            sessions: SessionCounts {
+                total: stored.total,
+                active: stored.active,
+                held: stored.held,
+                max: config.max_sessions,
+            },
             keystore: KeystoreCounts {
                 total: keys.total,
                 valid: keys.valid,

@@ -8,7 +8,7 @@ use axum::response::IntoResponse;
 use base64_simd::STANDARD;
 use rke_engine::model::viewer::Viewer;
 use rke_engine::sessions::{KeyChoice, Sessions};
-use rke_engine::store::KeyError;
+use rke_engine::store::{KeyError, KeyUse};
 use rke_host::streams::{Direction, Opening, Sealing, whole};
 use rke_proto::export::Export;
 use serde::Deserialize;
@@ -117,6 +117,7 @@ pub(super) async fn seal(end: &impl End, request: Request) -> Answered {
     let session = Named::new(required("session_id", given.session_id)?)?;
     let data = base64("plaintext", given.plaintext)?;
     let associated_data = base64("associated_data", Some(given.associated_data.unwrap_or_default()))?;
+    session.bring(end, KeyUse::Encrypt(data.len())).await?;
     let seal = || {
         let key = end.begin(session.id.ok_or(KeyError::NotFound)?, Direction::Encrypt)?;
         whole(Sealing::new(key, &associated_data)?, &data)
@@ -130,6 +131,7 @@ pub(super) async fn open(end: &impl End, request: Request) -> Answered {
     let session = Named::new(required("session_id", given.session_id)?)?;
     let sealed = base64("sealed", given.sealed)?;
     let associated_data = base64("associated_data", Some(given.associated_data.unwrap_or_default()))?;
+    session.bring(end, KeyUse::Decrypt).await?;
     let open = || {
         let key = end.begin(session.id.ok_or(KeyError::NotFound)?, Direction::Decrypt)?;
         whole(Opening::new(key, associated_data), &sealed)
@@ -145,6 +147,7 @@ pub(super) async fn export(end: &impl End, request: Request) -> Answered {
     let context = base64("context", Some(given.context.unwrap_or_default()))?;
     let length = given.length.ok_or_else(|| Failure::missing("length"))?;
     let export = Export::new(&label, &context, as_length(length))?;
+    session.bring(end, KeyUse::Export).await?;
     let mut exported = Exported::new(&export);
     let id = session.id.ok_or(KeyError::NotFound.into());
     let write = |key: &[u8]| exported.write_key(key);

@@ -12,7 +12,6 @@ use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::response::{IntoResponse, Response};
-use rke_engine::model::clock::Moment;
 use rke_engine::model::viewer::Viewer;
 
 #[cfg(test)]
@@ -36,10 +35,10 @@ pub(in crate::http) async fn create(
 
 pub(in crate::http) async fn encrypt<E: End>(State(end): State<E>, request: Request) -> Answered {
     let encrypted = if request.method() == Method::GET {
-        Encryption::of_query(&Query::of(request.uri()))?.run(&end, Moment::now())
+        Encryption::of_query(&Query::of(request.uri()))?.run_when_ready(&end).await
     } else if Kind::of(request.headers())? == Kind::Json {
         let given = json::read(request, "session_id and plaintext").await?;
-        Encryption::of_json(given)?.run(&end, Moment::now())
+        Encryption::of_json(given)?.run_when_ready(&end).await
     } else {
         return raw::encrypt(&end, request).await;
     };
@@ -48,10 +47,10 @@ pub(in crate::http) async fn encrypt<E: End>(State(end): State<E>, request: Requ
 
 pub(in crate::http) async fn decrypt<E: End>(State(end): State<E>, request: Request) -> Answered {
     let decrypted = if request.method() == Method::GET {
-        Decryption::of_query(&Query::of(request.uri()))?.run(&end, Moment::now())
+        Decryption::of_query(&Query::of(request.uri()))?.run_when_ready(&end).await
     } else if Kind::of(request.headers())? == Kind::Json {
         let given = json::read(request, "session_id, ciphertext and nonce").await?;
-        Decryption::of_json(given)?.run(&end, Moment::now())
+        Decryption::of_json(given)?.run_when_ready(&end).await
     } else {
         return raw::decrypt(&end, request).await;
     };

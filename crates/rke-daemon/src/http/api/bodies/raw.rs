@@ -14,7 +14,7 @@ use rke_host::streams::{Counter, Direction, Opening, Sealing, StreamError, Work}
 use super::Answered;
 use super::late_reader::{Delivery, MAX_HELD_LEN};
 use super::streamed::{BodyError, Streamed};
-use crate::http::api::end::End;
+use crate::http::api::end::{Bringer, End};
 use crate::http::api::named::Named;
 use crate::http::message::body::MAX_JSON_LEN;
 use crate::http::message::body_timeout::BodyTimeout;
@@ -29,9 +29,10 @@ pub(super) async fn encrypt(end: &impl End, request: Request) -> Answered {
     let (head, mut body) = request.into_parts();
     let named = named(&head, &mut body).await?;
     let delivery = Delivery::of(&head, &body)?;
-    let encrypting = named.begin(end, Direction::Encrypt).and_then(Counter::encrypting);
-    let (work, nonce) = encrypting.map_err(|error| named.failure(&error))?;
-    let mut response = named.answer(&head, delivery, body, work).await?;
+    let encrypting = named.begin(end, Direction::Encrypt).await?;
+    let (work, nonce) = Counter::encrypting(encrypting).map_err(|error| named.failure(&error))?;
+    let body = Incoming { body, delivery, bringer: named.bringer(end, Direction::Encrypt) };
+    let mut response = named.answer(&head, body, work).await?;
     let nonce = HeaderValue::from_str(&hex::encode(nonce)).map_err(|_| Failure::internal())?;
     response.headers_mut().insert(HeaderName::from_static("x-rke-nonce"), nonce);
     Ok(response)
@@ -41,26 +42,28 @@ pub(super) async fn decrypt(end: &impl End, request: Request) -> Answered {
     let (head, mut body) = request.into_parts();
     let (named, nonce) = (named(&head, &mut body).await?, nonce(&head.headers)?);
     let delivery = Delivery::of(&head, &body)?;
-    let key = named.begin(end, Direction::Decrypt).map_err(|error| named.failure(&error))?;
-    named.answer(&head, delivery, body, Counter::new(key, nonce)).await
+    let key = named.begin(end, Direction::Decrypt).await?;
+    let body = Incoming { body, delivery, bringer: named.bringer(end, Direction::Decrypt) };
+    named.answer(&head, body, Counter::new(key, nonce)).await
 }
 
 pub(super) async fn seal(end: &impl End, request: Request) -> Answered {
     let (head, mut body) = request.into_parts();
     let (named, associated_data) = (named(&head, &mut body).await?, associated_data(&head.headers)?);
     let delivery = Delivery::of(&head, &body)?;
-    let key = named.begin(end, Direction::Encrypt);
-    let work = key.and_then(|key| Sealing::new(key, &associated_data));
-    let work = work.map_err(|error| named.failure(&error))?;
-    named.answer(&head, delivery, body, work).await
+    let key = named.begin(end, Direction::Encrypt).await?;
+    let work = Sealing::new(key, &associated_data).map_err(|error| named.failure(&error))?;
+    let body = Incoming { body, delivery, bringer: named.bringer(end, Direction::Encrypt) };
+    named.answer(&head, body, work).await
 }
 
 pub(super) async fn open(end: &impl End, request: Request) -> Answered {
     let (head, mut body) = request.into_parts();
     let (named, associated_data) = (named(&head, &mut body).await?, associated_data(&head.headers)?);
     let delivery = Delivery::of(&head, &body)?;
-    let key = named.begin(end, Direction::Decrypt).map_err(|error| named.failure(&error))?;
-    named.answer(&head, delivery, body, Opening::new(key, associated_data)).await
+    let key = named.begin(end, Direction::Decrypt).await?;
+    let body = Incoming { body, delivery, bringer: named.bringer(end, Direction::Decrypt) };
+    named.answer(&head, body, Opening::new(key, associated_data)).await
 }
 
 /// The session that the headers name.
@@ -84,9 +87,22 @@ async fn is_like_json(head: &Parts, body: &mut Body) -> Result<bool, Failure> {
     Ok(first.is_some_and(|data| data.trim_ascii_start().starts_with(b"{")))
 }
 
+/// A body, how its response is delivered, and what has to be waited for before each piece of it.
+struct Incoming {
+    body: Body,
+    delivery: Delivery,
+    bringer: Option<Bringer>,
+}
+
 impl Named<'_> {
-    fn begin<E: End>(&self, end: &E, direction: Direction) -> Result<E::Key, StreamError> {
-        Ok(end.begin(self.id.ok_or(KeyError::NotFound)?, direction)?)
+    async fn begin<E: End>(&self, end: &E, direction: Direction) -> Result<E::Key, Failure> {
+        self.bring(end, direction.first_use()).await?;
+        let key = self.id.ok_or(KeyError::NotFound).and_then(|id| end.begin(id, direction));
+        key.map_err(|error| Failure::key(error, &self.given))
+    }
+
+    fn bringer(&self, end: &impl End, direction: Direction) -> Option<Bringer> {
+        end.bringer(self.id?, direction)
     }
 
     fn failure(&self, error: &StreamError) -> Failure {
@@ -94,16 +110,18 @@ impl Named<'_> {
     }
 
     /// The response, once its first bytes exist, or all of it where it is held. Until then it can still become an error.
-    async fn answer<W>(&self, head: &Parts, delivery: Delivery, body: Body, work: W) -> Answered
+    async fn answer<W>(&self, head: &Parts, incoming: Incoming, work: W) -> Answered
     where
         W: Work + Send + Unpin + 'static,
     {
         let failure = |error| match error {
             BodyError::Stream(error) => self.failure(&error),
+            BodyError::Store(error) => Failure::use_of_session(&error, &self.given),
             BodyError::Incomplete(incomplete) => incomplete.into(),
         };
         let watch = BodyTimeout::watch(&head.extensions);
-        let streamed = watch.in_time(Streamed::begin(body, work)).await?.map_err(failure)?;
+        let Incoming { body, delivery, bringer } = incoming;
+        let streamed = watch.in_time(Streamed::begin(body, work, bringer)).await?.map_err(failure)?;
         let body = match delivery {
             Delivery::Streamed => Body::new(streamed.answered(watch)),
             Delivery::Held(reader) => {

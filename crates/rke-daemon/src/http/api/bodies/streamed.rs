@@ -5,9 +5,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, Bytes, HttpBody};
+use futures_util::future::BoxFuture;
 use hyper::body::{Frame, SizeHint};
+use rke_engine::sessions::StoreError;
 use rke_host::streams::{Rest, StreamError, Work};
 
+use crate::http::api::end::Bringer;
 use crate::http::message::body::Incomplete;
 use crate::http::message::body_timeout::Watch;
 
@@ -17,6 +20,9 @@ pub(super) enum BodyError {
     /// The data cannot be processed.
     #[error(transparent)]
     Stream(#[from] StreamError),
+    /// The store that other machines share does not say that the session still exists.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The body has no end.
     #[error(transparent)]
     Incomplete(#[from] Incomplete),
@@ -31,6 +37,7 @@ pub(super) struct Streamed<W> {
     /// Bytes of the body that have arrived but are not processed yet.
     input: Bytes,
     work: W,
+    ready: Ready,
     /// The first piece of the response, made before the head was sent.
     first: Option<Bytes>,
     /// Bytes of the response still to come, if known.
@@ -45,10 +52,12 @@ impl<W: Work + Unpin> Streamed<W> {
     ///
     /// # Errors
     /// [`BodyError`].
-    pub(super) async fn begin(body: Body, work: W) -> Result<Self, BodyError> {
+    pub(super) async fn begin(body: Body, work: W, bringer: Option<Bringer>) -> Result<Self, BodyError> {
         let left = body.size_hint().exact().and_then(|len| work.output_len(len));
         let (rest, input) = (Rest::Follows, Bytes::new());
-        let mut streamed = Self { body, rest, received: 0, input, work, first: None, left, _watch: None };
+        let ready = Ready { bringer, coming: None };
+        let mut streamed =
+            Self { body, rest, received: 0, input, work, ready, first: None, left, _watch: None };
         std::future::poll_fn(|cx| streamed.poll_input(cx)).await?;
         streamed.first = std::future::poll_fn(|cx| streamed.poll_output(cx)).await?;
         Ok(streamed)
@@ -90,6 +99,7 @@ impl<W: Work + Unpin> Streamed<W> {
 
     fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BodyError>> {
         loop {
+            ready!(self.ready.poll(cx, self.input.len()))?;
             let mut left = &self.input[..];
             let piece = self.work.next(&mut left, self.rest)?;
             let taken = self.input.len() - left.len();
@@ -101,6 +111,23 @@ impl<W: Work + Unpin> Streamed<W> {
                 None => ready!(self.poll_input(cx))?,
             }
         }
+    }
+}
+
+/// Whether a stream may use its session for another piece.
+struct Ready {
+    bringer: Option<Bringer>,
+    coming: Option<BoxFuture<'static, Result<(), StoreError>>>,
+}
+
+impl Ready {
+    /// Waits, only where other machines share the session, until it can be used for this many bytes.
+    fn poll(&mut self, cx: &mut Context<'_>, len: usize) -> Poll<Result<(), StoreError>> {
+        let Some(bringer) = &self.bringer else { return Poll::Ready(Ok(())) };
+        let coming = self.coming.get_or_insert_with(|| bringer(len));
+        let brought = ready!(coming.as_mut().poll(cx));
+        self.coming = None;
+        Poll::Ready(brought)
     }
 }
 

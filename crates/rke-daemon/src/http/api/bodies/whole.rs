@@ -2,7 +2,7 @@
 
 use rke_engine::model::clock::Moment;
 use rke_engine::sessions::Nonce;
-use rke_engine::store::KeyError;
+use rke_engine::store::{KeyError, KeyUse};
 
 use super::json::{ToDecrypt, ToEncrypt, base64, required};
 use crate::http::api::answer::{Decrypted, Encrypted};
@@ -26,6 +26,12 @@ impl<'a> Encryption<'a> {
     pub(super) fn of_json(ToEncrypt { session_id, plaintext }: ToEncrypt) -> Result<Self, Failure> {
         let session = Named::new(required("session_id", session_id)?)?;
         Ok(Self { session, data: base64("plaintext", plaintext)? })
+    }
+
+    /// Waits until the session can be used, and does it.
+    pub(super) async fn run_when_ready(self, end: &impl End) -> Result<Encrypted, Failure> {
+        self.session.bring(end, KeyUse::Encrypt(self.data.len())).await?;
+        self.run(end, Moment::now())
     }
 
     pub(in crate::http) fn run(self, end: &impl End, now: Moment) -> Result<Encrypted, Failure> {
@@ -57,6 +63,12 @@ impl<'a> Decryption<'a> {
         let session = Named::new(required("session_id", session_id)?)?;
         let data = base64("ciphertext", ciphertext)?;
         Ok(Self { session, data, nonce: nonce.as_deref().and_then(parse_nonce).ok_or_else(Failure::nonce)? })
+    }
+
+    /// Waits until the session can be used, and does it.
+    pub(super) async fn run_when_ready(self, end: &impl End) -> Result<Decrypted, Failure> {
+        self.session.bring(end, KeyUse::Decrypt).await?;
+        self.run(end, Moment::now())
     }
 
     pub(in crate::http) fn run(self, end: &impl End, now: Moment) -> Result<Decrypted, Failure> {

@@ -1,10 +1,13 @@
 //! Turns the daemon's errors into responses. No other place does. `docs/api.md`, "Errors".
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use rke_engine::discovery::DiscoveryError;
 use rke_engine::exchange::ExchangeError;
 use rke_engine::guardians::RefreshError;
-use rke_engine::sessions::{CryptError, DeleteError, OpenError};
+use rke_engine::model::usage::UsedUp;
+use rke_engine::sessions::{CryptError, DeleteError, OpenError, StoreError};
 use rke_engine::store::KeyError;
 use rke_engine::trust::Untrusted;
 use rke_host::exports::ExportError;
@@ -12,6 +15,7 @@ use rke_host::streams::StreamError;
 use rke_proto::export::ExportFormError;
 use serde_json::{Value, json};
 
+use super::handlers::NOT_FOUND_OR_EXPIRED;
 use crate::http::message::failure::Failure;
 
 impl Failure {
@@ -27,6 +31,10 @@ impl Failure {
             OpenError::StillRunning(_) | OpenError::CalledOff => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()).with("domain", domain)
             }
+            OpenError::LiveShared(_) => {
+                Self::new(StatusCode::FORBIDDEN, error.to_string()).with("domain", domain)
+            }
+            OpenError::Store(error) => Self::store(error),
             OpenError::Full(full) => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, full.to_string()).retry_after(full.retry_after)
             }
@@ -91,8 +99,45 @@ impl Failure {
         let status = match error {
             KeyError::NotFound => StatusCode::NOT_FOUND,
             KeyError::UsedUp(_) => StatusCode::CONFLICT,
+            KeyError::NotHeld => StatusCode::SERVICE_UNAVAILABLE,
         };
-        Self::new(status, error.to_string()).with("session_id", id)
+        let failure = Self::new(status, error.to_string()).with("session_id", id);
+        match error {
+            KeyError::NotHeld => failure.retry_after(Duration::from_secs(1)),
+            KeyError::NotFound | KeyError::UsedUp(_) => failure,
+        }
+    }
+
+    /// A session that cannot be used, by the store that other machines share.
+    pub(in crate::http) fn use_of_session(error: &StoreError, id: &str) -> Self {
+        match error {
+            StoreError::UsedUp => Self::key(UsedUp.into(), id),
+            error => Self::store_of_session(error, NOT_FOUND_OR_EXPIRED, id),
+        }
+    }
+
+    /// The same, with these words for a session that does not exist.
+    pub(in crate::http) fn store_of_session(error: &StoreError, not_found: &str, id: &str) -> Self {
+        match error {
+            StoreError::NotFound => Self::session(not_found, id),
+            error => Self::store(error).with("session_id", id),
+        }
+    }
+
+    /// What the store that other machines share does not do.
+    pub(in crate::http) fn store(error: &StoreError) -> Self {
+        let status = match error {
+            StoreError::Damaged => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(%error, "the shared store has a damaged record");
+        }
+        let failure = Self::new(status, error.to_string());
+        match error.retry_after() {
+            Some(wait) => failure.retry_after(wait),
+            None => failure,
+        }
     }
 
     /// Data that could not be encrypted.
@@ -132,6 +177,9 @@ impl Failure {
 
     /// Sessions that could not be deleted as requested, or cached keys that could not be removed.
     pub(in crate::http) fn delete_all(error: &DeleteError) -> Self {
+        if let DeleteError::Store(error) = error {
+            return Self::store(error);
+        }
         tracing::error!(%error, "a deletion is incomplete");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
     }
@@ -141,6 +189,7 @@ impl Failure {
         let message = error.to_string();
         match error {
             DeleteError::NotFound => Self::session(&message, id),
+            DeleteError::Store(error) => Self::store(error).with("session_id", id),
             DeleteError::Cache(_) | DeleteError::MemoryScan(_) => {
                 tracing::error!(%error, "a deletion is incomplete");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, message).with("session_id", id)

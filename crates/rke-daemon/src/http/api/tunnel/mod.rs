@@ -153,6 +153,7 @@ fn too_old() -> Failure {
 fn refusal(error: &TunnelError, id: &str) -> Failure {
     let status = match error {
         TunnelError::Key(error) => return Failure::key(*error, id),
+        TunnelError::Store(error) => return Failure::use_of_session(error, id),
         TunnelError::ContentServer { reason: ContactError::Secret(_), .. } => {
             tracing::error!(%error, "a tunnel could not be opened");
             return Failure::internal();

@@ -14,6 +14,7 @@ use crate::http::openapi::{Described, Part};
 pub(in crate::http) fn status() -> Described {
     let example = r#"{"command":"rke_status","success":true,"sessions":{"total":2,"active":2,"max":16},"keystore":{"total":1,"valid":1,"expired":0,"max":64,"default_ttl_hours":24},"config":{"session_timeout_sec":3600,"exchange_timeout_sec":5.0,"min_raidas_required":13,"dns_server":"system","weak_shares_allowed":[],"version":"0.1.0"},"secret_memory":{"kind":"secretmem","bytes":2019328,"slots":1152,"slots_used":229,"inspection":"refused","residues_found":0},"daemon":{"uptime_sec":86400,"started_at":"2025-11-29T10:00:00Z"},"remote_deletions":{"pending":0,"confirmed":3},"directory":{"guardians":7,"needed":4,"raidas":25,"agreed_at":"2025-11-30T10:00:00Z"},"exports":{"allowed":["wireguard"],"count":12},"etsi_peers":[{"sae_id":"bob","domain":"content.example.com","keys_ready":65536}],"sandbox":{"landlock":"writes","seccomp":true,"no_new_privs":true}}"#;
     Described::new(Part::Daemon, "status", "Shows counts and settings", "Other settings may follow.")
+        .needs_store()
         .gives::<Status>("Counts and settings.", example)
 }
 

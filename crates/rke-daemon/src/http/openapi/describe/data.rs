@@ -44,6 +44,7 @@ const DECRYPTED: &str =
 
 pub(in crate::http) fn encrypt() -> Described {
     let described = Described::new(Part::Data, "encrypt", "Encrypts with a session's key", ENCRYPTS)
+        .needs_store()
         .takes(parameters::session_id())
         .takes(parameters::plaintext())
         .gives::<Encrypted>("The encrypted data.", ENCRYPTED)
@@ -57,6 +58,7 @@ pub(in crate::http) fn encrypt() -> Described {
 pub(in crate::http) fn encrypt_by_post() -> Described {
     let text = format!("{ENCRYPTS}\n\n{BODIES}");
     let described = Described::new(Part::Data, "encrypt_by_post", "Encrypts data of any size", &text)
+        .needs_store()
         .takes(parameters::session_header())
         .takes_json::<ToEncrypt>(
             r#"{"session_id":"a1b2c3d4e5f67890a1b2c3d4e5f67890","plaintext":"SGVsbG8gV29ybGQh"}"#,
@@ -78,6 +80,7 @@ pub(in crate::http) fn encrypt_by_post() -> Described {
 
 pub(in crate::http) fn decrypt() -> Described {
     let described = Described::new(Part::Data, "decrypt", "Decrypts with a session's key", DECRYPTS)
+        .needs_store()
         .takes(parameters::session_id())
         .takes(parameters::ciphertext())
         .takes(parameters::nonce())
@@ -90,7 +93,7 @@ pub(in crate::http) fn decrypt() -> Described {
 
 pub(in crate::http) fn decrypt_by_post() -> Described {
     let text = format!("{DECRYPTS}\n\n{BODIES}");
-    let described = Described::new(Part::Data, "decrypt_by_post", "Decrypts data of any size", &text)
+    let described = Described::new(Part::Data, "decrypt_by_post", "Decrypts data of any size", &text).needs_store()
         .takes(parameters::session_header())
         .takes(parameters::nonce_header())
         .takes_json::<ToDecrypt>(
@@ -105,7 +108,7 @@ pub(in crate::http) fn decrypt_by_post() -> Described {
 pub(in crate::http) fn seal() -> Described {
     let text = format!("{SEALS}\n\n{BODIES}");
     let described =
-        Described::new(Part::Data, "seal", "Encrypts so that every change is detected", &text)
+        Described::new(Part::Data, "seal", "Encrypts so that every change is detected", &text).needs_store()
             .takes(parameters::session_header())
             .takes(parameters::associated_data_header(
                 "With a raw body: associated data in Base64; none if this is missing.",
@@ -131,7 +134,7 @@ pub(in crate::http) fn open() -> Described {
     let text = format!("{OPENS}\n\n{BODIES}");
     let example = r#"{"session_id":"a1b2c3d4e5f67890a1b2c3d4e5f67890","sealed":"DATA","associated_data":"aW52b2ljZSAxNw=="}"#;
     let described =
-        Described::new(Part::Data, "open", "Opens sealed data, if it is unchanged", &text)
+        Described::new(Part::Data, "open", "Opens sealed data, if it is unchanged", &text).needs_store()
             .takes(parameters::session_header())
             .takes(parameters::associated_data_header(
                 "With a raw body: the associated data that was sealed with the data, in Base64; leave it out if there was none.",
@@ -161,7 +164,7 @@ const EXPORTED: &str = r#"{"command":"rke_export","success":true,"key":"fFaiCcf5
 
 pub(in crate::http) fn export() -> Described {
     let example = r#"{"session_id":"a1b2c3d4e5f67890a1b2c3d4e5f67890","label":"wireguard","context":"AAEC","length":32}"#;
-    let described = Described::new(Part::Data, "export", "Derives a key for another program", EXPORTS)
+    let described = Described::new(Part::Data, "export", "Derives a key for another program", EXPORTS).needs_store()
         .takes_json::<ToExport>(example)
         .gives::<ExportedForm>("The key.", EXPORTED)
         .fails(
@@ -186,7 +189,7 @@ pub(in crate::http) fn tunnel() -> Described {
                 A client that sends `TE: trailers` gets the exit status of the command at the Content Server in the trailer \
                 `RKE-Exit-Status`. For other clients, the response is cut off if the status is not 0.";
     let summary = "Sends data to the Content Server and brings back what it sends";
-    Described::new(Part::Data, "tunnel", summary, text)
+    Described::new(Part::Data, "tunnel", summary, text).needs_store()
         .takes(parameters::session_in_path())
         .takes_raw(Some(examples::TEXT))
         .gives_raw("What the Content Server sends. The last chunk comes only if the Content Server has said that its data is \

@@ -9,6 +9,7 @@ pub(in crate::http) fn list_keys() -> Described {
                 a RAIDA. It is not the key of a session. For a domain with 1-byte shares it is the key itself. No secret is in the response. \
                 A page, which is a request with an `Origin` other than the daemon's own, sees those that were made for its sessions.";
     Described::new(Part::Keys, "list_keys", "Lists the cached keys", text)
+        .needs_store()
         .gives::<Keys>("The cached keys.", example)
 }
 
@@ -16,6 +17,7 @@ pub(in crate::http) fn forget_keys() -> Described {
     let text = "Removes all cached keys, or those of one domain. Files are overwritten first. Open sessions go on; end them \
                 separately. A page removes those that were made for its sessions.";
     Described::new(Part::Keys, "forget_keys", "Removes cached keys", text)
+        .needs_store()
         .takes(parameters::domain_to_narrow("Only the keys of this domain."))
         .gives::<DeletedAll>(
             "How many were removed.",

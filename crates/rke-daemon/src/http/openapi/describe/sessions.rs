@@ -27,6 +27,7 @@ where their wallets hold the same coins. A new session never displaces another o
 
 pub(in crate::http) fn create_session() -> Described {
     let described = Described::new(Part::Sessions, "create_session", "Opens a session", OPENS)
+        .needs_store()
         .takes(parameters::domain())
         .takes(parameters::wallet_path())
         .takes(parameters::fresh());
@@ -36,9 +37,10 @@ pub(in crate::http) fn create_session() -> Described {
 pub(in crate::http) fn create_session_by_post() -> Described {
     let text = format!("The same as the GET, with its parameters in a JSON body.\n\n{OPENS}");
     let described = Described::new(Part::Sessions, "create_session_by_post", "Opens a session", &text)
+        .needs_store()
         .takes_json::<ToCreate>(
-        r#"{"domain":"content.example.com","wallet_path":"/home/alice/wallet","fresh":true}"#,
-    );
+            r#"{"domain":"content.example.com","wallet_path":"/home/alice/wallet","fresh":true}"#,
+        );
     opening(described)
 }
 
@@ -91,7 +93,7 @@ fn failing_to_open(described: Described) -> Described {
         )
         .fails(
             503,
-            "Too few RAIDAs gave a share, and `answered` and `faults` say which; or the exchange of another request, which this one waited for, or those of 64 others, took too long; or everything was dropped meanwhile.",
+            "Too few RAIDAs gave a share, and `answered` and `faults` say which; or the exchange of another request, which this one waited for, or those of 64 others, took too long; or everything was dropped meanwhile. With `--store`: or the store that other machines share cannot be reached, and `Retry-After` says when to try again.",
             Some(
                 r#"{"error":true,"message":"Only 12 of 13 required RAIDAs answered","code":503,"answered":[0,1,2,3,4,5,6,7,8,9,10,11],"faults":[{"raida":12,"fault":"no answer"}]}"#,
             ),
@@ -103,6 +105,7 @@ pub(in crate::http) fn list_sessions() -> Described {
     let text = "Lists the sessions that have not expired. A page, which is a request with an `Origin` other than the daemon's own, \
                 sees those that the same origin has opened.";
     Described::new(Part::Sessions, "list_sessions", "Lists the sessions", text)
+        .needs_store()
         .gives::<Listed>("The sessions.", example)
 }
 
@@ -111,6 +114,7 @@ pub(in crate::http) fn show_session() -> Described {
     let text =
         "Shows one session, and how its key was made. `key_id` is how the Content Server names the session.";
     let described = Described::new(Part::Sessions, "show_session", "Shows one session in detail", text)
+        .needs_store()
         .takes(parameters::session_in_path())
         .gives::<Shown>("The session. It has no `command` and no `success`.", example);
     not_found(described, "There is no such session, or it has expired; `session_id` is repeated.", NOT_FOUND)
@@ -121,7 +125,7 @@ pub(in crate::http) fn renew_session() -> Described {
                 (`--session-max-lifetime`, a day by default). Renewing a session that has reached that changes nothing: check \
                 `expires_at`.";
     let described =
-        Described::new(Part::Sessions, "renew_session", "Renews a session", text)
+        Described::new(Part::Sessions, "renew_session", "Renews a session", text).needs_store()
             .takes(parameters::session_in_path())
             .gives::<Renewed>(
                 "The session, and when it expires now.",
@@ -144,12 +148,14 @@ too.";
 
 pub(in crate::http) fn delete_session() -> Described {
     let described = Described::new(Part::Sessions, "delete_session", "Ends a session", ENDS)
+        .needs_store()
         .takes(parameters::session_id());
     ending(described)
 }
 
 pub(in crate::http) fn delete_session_by_path() -> Described {
     let described = Described::new(Part::Sessions, "delete_session_by_path", "Ends a session", ENDS)
+        .needs_store()
         .takes(parameters::session_in_path());
     ending(described)
 }
@@ -186,7 +192,7 @@ pub(in crate::http) fn delete_sessions() -> Described {
     let text = "Ends all sessions, or those of a domain. When the response arrives, their ids are dead and their keys are wiped from \
                 memory. A page, which is a request with an `Origin` other than the daemon's own, ends those that the same origin has \
                 opened. Exchanges that run go on; SIGUSR1 to the daemon ends them too, and drops all cached keys.";
-    Described::new(Part::Sessions, "delete_sessions", "Ends all sessions, or those of a domain", text)
+    Described::new(Part::Sessions, "delete_sessions", "Ends all sessions, or those of a domain", text).needs_store()
         .takes(parameters::domain_to_narrow("Only the sessions of this domain."))
         .takes(parameters::forget("`true` removes the cached keys too: those of the domain, or all of them."))
         .gives::<DeletedAll>(

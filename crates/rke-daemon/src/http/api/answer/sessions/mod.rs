@@ -7,9 +7,8 @@ use std::fmt;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use rke_engine::model::key_origin::Authenticated;
-use rke_engine::model::viewer::Viewer;
+use rke_engine::model::session_id::SessionId;
 use rke_engine::remote_deletions::Remote;
-use rke_engine::sessions::Sessions;
 use rke_engine::store::{Count, SessionInfo};
 use rke_proto::coin::CoinId;
 use rke_proto::handshake::KeyId;
@@ -109,6 +108,10 @@ pub(in crate::http) struct Listed {
     total: usize,
     /// Sessions that have not expired.
     active: usize,
+    /// Only with `--store`: how many of the store's sessions this machine has the keys of at the moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schema(nullable = false))]
+    held: Option<usize>,
     /// The sessions, oldest first.
     sessions: Vec<SessionRow>,
     /// How many of them have a key of 8 bits.
@@ -118,18 +121,14 @@ pub(in crate::http) struct Listed {
 }
 
 impl Listed {
-    pub(in crate::http) fn new(sessions: &Sessions, viewer: &Viewer) -> Self {
-        let (count, rows) = sessions.list(viewer);
-        Self::of(count, &rows)
-    }
-
-    fn of(count: Count, rows: &[SessionInfo]) -> Self {
+    pub(in crate::http) fn of(count: Count, rows: &[SessionInfo]) -> Self {
         let authenticated = |how| rows.iter().filter(|row| row.origin.authenticated() == how).count();
         Self {
             command: "rke_sessions",
             success: true,
             total: count.total,
             active: count.active,
+            held: count.held,
             sessions: rows.iter().map(SessionRow::from).collect(),
             weak: authenticated(Authenticated::No),
             weakly_authenticated: authenticated(Authenticated::Weak),
@@ -222,10 +221,9 @@ pub(in crate::http) struct Renewed {
     expires_at: Timestamp,
 }
 
-impl From<SessionInfo> for Renewed {
-    fn from(row: SessionInfo) -> Self {
-        let (session_id, expires_at) = (row.session_id, row.expires_at);
-        Self { command: "rke_session_renew", success: true, session_id, expires_at }
+impl Renewed {
+    pub(in crate::http) fn new(id: SessionId, expires_at: Timestamp) -> Self {
+        Self { command: "rke_session_renew", success: true, session_id: id.to_string(), expires_at }
     }
 }
 

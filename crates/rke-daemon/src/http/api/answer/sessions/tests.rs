@@ -62,7 +62,8 @@ fn a_session_over_1_byte_shares_proves_no_coin_and_says_what_it_is_worth() {
 fn the_list_counts_its_weak_sessions_after_the_documented_fields() {
     let forms = [Form::Wide, Form::Live, Form::Handshake3Narrow, Form::Live];
     let rows = forms.map(|form| row(form, None));
-    let text = serde_json::to_string(&Listed::of(Count { total: 5, active: 4 }, &rows)).expect("JSON");
+    let text =
+        serde_json::to_string(&Listed::of(Count { total: 5, active: 4, held: None }, &rows)).expect("JSON");
     assert!(text.contains(r#""total":5,"active":4,"sessions":["#), "{text}");
     assert!(text.ends_with(r#"],"weak":2,"weakly_authenticated":1}"#), "{text}");
 }
