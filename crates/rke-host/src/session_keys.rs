@@ -15,8 +15,34 @@ use crate::usage::{KeyError, KeyUse};
 
 /// The keys of the sessions at one end. A key that has ended is not found from that moment on.
 pub trait SessionKeys: Send + Sync {
-    /// The sessions, oldest first.
+    /// The sessions whose keys are in this process, oldest first.
     fn sessions(&self) -> Vec<HeldSession>;
+
+    /// All sessions, oldest first, those included whose keys only other machines have at the moment.
+    ///
+    /// # Errors
+    /// [`KeyError::NotHeld`].
+    fn list(&self) -> Result<Vec<HeldSession>, KeyError> {
+        Ok(self.sessions())
+    }
+
+    /// Gets a key ready for a use, from the store that machines share. It may wait for the store, so not on a scratch stack.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    fn get_ready(&self, _key_id: &KeyId, _key_use: KeyUse) -> Result<(), KeyError> {
+        Ok(())
+    }
+
+    /// Whether a key may be used at this moment. What it has given counts only if it may be used afterwards too.
+    fn is_held(&self, _key_id: &KeyId) -> bool {
+        true
+    }
+
+    /// Keeps a key that machines share ready, for as long as the value lives.
+    fn stream(&self, _key_id: &KeyId) -> Option<Arc<()>> {
+        None
+    }
 
     /// The session whose key has this id.
     fn session(&self, key_id: &KeyId) -> Option<HeldSession>;
@@ -84,6 +110,17 @@ pub fn with_key<R>(
     key_use: KeyUse,
     work: impl FnOnce(&[u8; 32]) -> R,
 ) -> Result<R, KeyError> {
+    keys.get_ready(key_id, key_use)?;
+    with_ready_key(keys, key_id, data_key, key_use, work)
+}
+
+fn with_ready_key<R>(
+    keys: &dyn SessionKeys,
+    key_id: &KeyId,
+    data_key: DataKey,
+    key_use: KeyUse,
+    work: impl FnOnce(&[u8; 32]) -> R,
+) -> Result<R, KeyError> {
     let root = keys.use_key(key_id, key_use)?;
     let used = root.expose(|root| {
         let mut key = [0; 32];
@@ -94,7 +131,9 @@ pub fn with_key<R>(
         }
         work(&key)
     });
-    used.ok_or(KeyError::NotFound)
+    let used = used.ok_or(KeyError::NotFound)?;
+    // A machine that was stopped meanwhile may hear only now that the key is gone.
+    if keys.is_held(key_id) { Ok(used) } else { Err(KeyError::NotHeld) }
 }
 
 /// Derives a key that leaves a session, and lets `use_key` use it once, on a stack that is wiped afterwards.
@@ -108,10 +147,11 @@ pub fn export(
     use_key: impl FnOnce(&[u8]),
 ) -> Result<(), ExportError> {
     keys.exports().check(export.label())?;
+    keys.get_ready(key_id, KeyUse::Export)?;
     export_to_own(keys, key_id, export, use_key)
 }
 
-/// The same whatever the label, for a program that the operator of this end has named for such keys.
+/// The same whatever the label, for a program that the operator of this end has named for such keys. Get the key ready first.
 ///
 /// # Errors
 /// [`ExportError`]; then `use_key` has not been called.
@@ -122,7 +162,7 @@ pub fn export_to_own(
     use_key: impl FnOnce(&[u8]),
 ) -> Result<(), ExportError> {
     let session = strong_session(keys, key_id)?;
-    with_key(keys, key_id, DataKey::Export, KeyUse::Export, |key| export.derive(key, use_key))?;
+    with_ready_key(keys, key_id, DataKey::Export, KeyUse::Export, |key| export.derive(key, use_key))?;
     keys.note_exports(&session, export.label(), 1);
     Ok(())
 }
@@ -136,8 +176,9 @@ pub fn with_export_key<R>(
     key_id: &KeyId,
     work: impl FnOnce(&[u8; 32]) -> R,
 ) -> Result<R, ExportError> {
+    keys.get_ready(key_id, KeyUse::Export)?;
     strong_session(keys, key_id)?;
-    Ok(with_key(keys, key_id, DataKey::Export, KeyUse::Export, work)?)
+    Ok(with_ready_key(keys, key_id, DataKey::Export, KeyUse::Export, work)?)
 }
 
 /// The session, if its ends know each other well enough to export keys.
@@ -151,6 +192,7 @@ pub struct HeldStreamKey {
     keys: Arc<dyn SessionKeys>,
     key_id: KeyId,
     direction: Direction,
+    _ready: Option<Arc<()>>,
 }
 
 impl HeldStreamKey {
@@ -159,8 +201,10 @@ impl HeldStreamKey {
     /// # Errors
     /// [`KeyError`].
     pub fn begin(keys: Arc<dyn SessionKeys>, key_id: KeyId, direction: Direction) -> Result<Self, KeyError> {
+        keys.get_ready(&key_id, direction.first_use())?;
         keys.use_key(&key_id, direction.first_use()).map(drop)?;
-        Ok(Self { keys, key_id, direction })
+        let ready = keys.stream(&key_id);
+        Ok(Self { keys, key_id, direction, _ready: ready })
     }
 
     fn with_key<R>(

@@ -12,6 +12,16 @@ pub(crate) type NodeId = [u8; 8];
 /// A deletion: random.
 pub(crate) type Operation = [u8; 8];
 
+/// The channel on which a node listens.
+pub(crate) fn channel(letter: char, node: &NodeId) -> Vec<u8> {
+    [channel_prefix(letter).as_slice(), node].concat()
+}
+
+/// What the channels of all nodes of a role begin with.
+pub(crate) fn channel_prefix(letter: char) -> Vec<u8> {
+    format!("rke:{letter}:node:").into_bytes()
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Announcement {
     /// Wipe these, and tell `from`.

@@ -29,6 +29,8 @@ pub enum Kind {
     ServerResumption,
     /// What is known about a domain's Content Server.
     Known,
+    /// The proof that a Content Server has wiped a secret.
+    Forgotten,
 }
 
 impl Kind {
@@ -40,6 +42,7 @@ impl Kind {
             Self::ServerKey => 3,
             Self::ServerResumption => 4,
             Self::Known => 5,
+            Self::Forgotten => 6,
         }
     }
 }

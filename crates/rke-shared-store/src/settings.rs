@@ -15,7 +15,10 @@ pub const SETTLE: Duration = Duration::from_secs(15);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     Daemon,
+    /// Instances of a Content Server, with the keys of its sessions.
     ContentServer,
+    /// The same, with the resumption secrets.
+    Resumptions,
 }
 
 /// What an operator says about the store: where it is, and how this machine uses it.
@@ -61,14 +64,15 @@ impl Role {
         match self {
             Self::Daemon => Kind::Session,
             Self::ContentServer => Kind::ServerKey,
+            Self::Resumptions => Kind::ServerResumption,
         }
     }
 
-    /// The kind of the resumption secrets that it keeps.
+    /// The kind of the entries that it keeps by domain: a daemon's resumption secrets, or a Content Server's proofs.
     pub(crate) fn resumptions(self) -> Kind {
         match self {
             Self::Daemon => Kind::Cached,
-            Self::ContentServer => Kind::ServerResumption,
+            Self::ContentServer | Self::Resumptions => Kind::Forgotten,
         }
     }
 
@@ -76,6 +80,7 @@ impl Role {
         match self {
             Self::Daemon => 'd',
             Self::ContentServer => 'c',
+            Self::Resumptions => 'r',
         }
     }
 }

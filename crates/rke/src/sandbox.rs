@@ -10,6 +10,7 @@ use rke_engine::settings::Config;
 use rke_host::sandbox::{Files, Reading, SandboxError, limit_calls, limit_files, limit_resources};
 use rke_raida::content_server::Application;
 use rke_secret::process::drop_startup_code;
+use rke_shared_store::Sharing;
 use serde::Deserialize;
 
 /// The files that DNS look-ups use. Both are read again when they change.
@@ -118,16 +119,29 @@ pub(crate) fn files_of_daemon<'a>(config: &'a Config, read_again: impl Iterator<
 }
 
 /// The files that a Content Server uses, and the ports that it connects to.
-pub(crate) fn files_of_content_server(data_dir: &Path, application: &Application) -> Files {
+pub(crate) fn files_of_content_server(
+    data_dir: &Path,
+    application: &Application,
+    store: Option<&Sharing>,
+) -> Files {
     /// For responses that do not fit into a datagram.
     const DNS: u16 = 53;
     let files = Files::new(Reading::Limited).write(data_dir);
-    match application {
-        Application::Echo | Application::Exec(_) | Application::Keys(_) => files.connect_only(&[]),
-        Application::Forward(target) if target.has_name() => {
-            with_resolver(files).connect_only(&[target.port(), DNS])
-        }
-        Application::Forward(target) => files.connect_only(&[target.port()]),
+    let (mut ports, has_name) = match application {
+        Application::Echo | Application::Exec(_) | Application::Keys(_) => (Vec::new(), false),
+        Application::Forward(target) => (vec![target.port()], target.has_name()),
+    };
+    let files = if has_name || store.is_some() { with_resolver(files) } else { files };
+    if has_name || store.is_some() {
+        ports.push(DNS);
+    }
+    let Some(store) = store else { return files.connect_only(&ports) };
+    let files = files.read_again(&store.key_file);
+    let files = if store.addresses.has_tls() { authorities(files) } else { files };
+    match store.addresses.ports() {
+        Some(of_store) => files.connect_only(&[ports, of_store].concat()),
+        // Sentinels and clusters name their members.
+        None => files,
     }
 }
 

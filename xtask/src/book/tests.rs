@@ -5,7 +5,7 @@ use super::*;
 
 /// What pictures and pages may be, in bytes.
 const MOST_OF_A_PICTURE: usize = 30_000;
-const MOST_OF_ALL: usize = 1_100_000;
+const MOST_OF_ALL: usize = 1_200_000;
 
 #[test]
 fn the_pages_are_those_of_the_documents() {

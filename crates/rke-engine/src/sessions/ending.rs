@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rke_proto::handshake::{BreakCode, ID_LEN, KeyId};
+use rke_proto::handshake::{BreakCode, ID_LEN};
 use rke_secret::SecretError;
 use rke_secret::memory_scan::{Fingerprint, MemoryScan};
 use tokio::time::Instant;
 
 use super::Sessions;
+use super::ended::Ended;
 use super::in_flight::Standstill;
 use super::shared::StoreError;
 use crate::Domain;
@@ -23,15 +24,6 @@ use crate::model::viewer::Viewer;
 use crate::remote_deletions::Remote;
 use crate::settings::OnSuspend;
 use crate::store::NewSession;
-
-/// A session that has ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
-    /// `None` if an earlier request has ended it without knowing so, and its key is wiped at the other end too.
-    pub domain: Option<Domain>,
-    /// The name of its key at the other end. `None` for a narrow key.
-    pub key_id: Option<KeyId>,
-}
 
 /// What happens to a domain's cached key when a session ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

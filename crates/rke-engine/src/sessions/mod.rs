@@ -2,6 +2,7 @@
 //! below it.
 
 mod domain_queue;
+mod ended;
 mod ending;
 mod exporting;
 mod in_flight;
@@ -32,7 +33,8 @@ use rke_proto::tunnel::{ClientKeyId, NonceMemory};
 use rke_secret::fill_random;
 
 use self::domain_queue::DomainQueues;
-pub use self::ending::{CachedKey, DeleteError, Ended};
+pub use self::ended::Ended;
+pub use self::ending::{CachedKey, DeleteError};
 use self::in_flight::Creations;
 pub use self::open_error::OpenError;
 pub use self::overview::Changes;

@@ -15,6 +15,7 @@ use rke_proto::directory::Directory;
 use rke_proto::round::{Fault, Pace, REQUEST_RANDOM_LEN, Recipient, Round, RoundConfig};
 use rke_proto::{Bitmap, ContentServerId, Form, KeyContext, KeySetId, MIN_REQUIRED, RAIDA_COUNT, RaidaIndex};
 use rke_secret::{Secret, SecretError};
+use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::records::DnsRecords;
@@ -131,6 +132,14 @@ impl MasterSecrets {
     /// The Content Server that they belong to.
     pub fn cs_id(&self) -> ContentServerId {
         self.cs_id
+    }
+
+    /// Tells these master secrets from others. They do not follow from it.
+    pub(super) fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new_with_prefix("RKE-Master-Secrets-Fingerprint-v1");
+        self.masters.iter().for_each(|master| master.expose(|master| hash.update(master)));
+        let hash: [u8; 32] = hash.finalize().into();
+        hex::encode(&hash[..8])
     }
 
     /// The key set's number.

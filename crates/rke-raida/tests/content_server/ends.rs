@@ -100,10 +100,12 @@ async fn an_end_ends_what_a_command_started_too() {
         "(sleep 1000 & echo $! > $DIR/grandchild; wait) >/dev/null 2>&1 & echo $! > $DIR/child; cat";
     let stage = Stage::exec(command, |_| ()).await;
     let (mut reader, mut writer) = stage.open().await.attach().await;
+    // An end that comes before they have started would find nothing to end.
+    let started = [stage.process("child").await, stage.process("grandchild").await];
     writer.end(None).await.expect("sent");
     assert_eq!(read_all(&mut reader).await.1, Some(Record::End(Some(0))));
-    for name in ["child", "grandchild"] {
-        gone(stage.process(name).await).await;
+    for process in started {
+        gone(process).await;
     }
 }
 

@@ -5,6 +5,7 @@
 //! copy is installed only by a flight that has not ended, under the same lock. What installs a copy must not wait.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -16,7 +17,15 @@ use crate::name::{DomainTag, Id, Name};
 pub trait Holder: Send + Sync + 'static {
     /// Wipes the copy of this id's key, if there is one, with everything that uses it. When this returns, its bytes are zero.
     fn wipe(&self, id: &Id);
+
+    /// Waits until everything that used wiped copies has stopped, such as connections. Deletions on other nodes wait for it.
+    fn stopped(&self) -> Stopped<'_> {
+        Box::pin(std::future::ready(()))
+    }
 }
+
+/// The future of [`Holder::stopped`].
+pub type Stopped<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// Which records an announcement speaks of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +95,11 @@ impl Holds {
         if table.held.get(&name).is_some_and(|held| held.until <= now) {
             table.held.remove(&name);
         }
+    }
+
+    /// As [`Holder::stopped`].
+    pub(crate) async fn stopped(&self) {
+        self.holder.stopped().await;
     }
 
     /// How many copies this node has.

@@ -52,16 +52,24 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; then there is no record. One whose addition is not confirmed is taken back in the background.
     pub async fn create(&self, new: NewRecord<'_>) -> Result<Created, StoreError> {
+        self.create_for(new, self.shared.settings.limits.ttl).await
+    }
+
+    /// The same, for a lifetime of its own. A renewal would give it that of all others.
+    ///
+    /// # Errors
+    /// As [`Store::create`].
+    pub async fn create_for(&self, new: NewRecord<'_>, lifetime: Duration) -> Result<Created, StoreError> {
         let shared = &self.shared;
         if new.description.len() + 16 > MAX_DATA_LEN || new.farewell.is_some_and(|f| f.len() > MAX_DATA_LEN) {
             return Err(StoreError::Damaged);
         }
-        let Some(id) = new.id else { return self.create_anywhere(&new).await };
-        shared.create_in(shared.partition(&id), id, &new).await
+        let Some(id) = new.id else { return self.create_anywhere(&new, lifetime).await };
+        shared.create_in(shared.partition(&id), id, &new, lifetime).await
     }
 
     /// Adds it to a partition that has room, and begins with any.
-    async fn create_anywhere(&self, new: &NewRecord<'_>) -> Result<Created, StoreError> {
+    async fn create_anywhere(&self, new: &NewRecord<'_>, lifetime: Duration) -> Result<Created, StoreError> {
         let shared = &self.shared;
         let first = shared.partition(&Id::random()?);
         let mut wait = Duration::MAX;
@@ -73,7 +81,7 @@ impl Store {
                     break id;
                 }
             };
-            match shared.create_in(partition, id, new).await {
+            match shared.create_in(partition, id, new, lifetime).await {
                 Err(StoreError::Full { retry_after, .. }) => wait = wait.min(retry_after),
                 created => return created,
             }
@@ -88,11 +96,12 @@ impl Shared {
         partition: u16,
         id: Id,
         new: &NewRecord<'_>,
+        lifetime: Duration,
     ) -> Result<Created, StoreError> {
         let limit = number(self.settings.limits.of_partition(partition, self.partitions));
         let (grace, tolerance) = (number(milliseconds(GRACE)), number(milliseconds(TOLERANCE)));
         for _ in 0..ATTEMPTS {
-            let (name, record) = self.seal(partition, &id, new)?;
+            let (name, record) = self.seal(partition, &id, new, lifetime)?;
             let args: [&[u8]; 5] = [&name.0, &record.encode(), &limit, &grace, &tolerance];
             let mut reply = match self.run(&self.scripts.create, partition, &args).await {
                 Err(outage) if outage.may_have_happened() => {
@@ -128,7 +137,13 @@ impl Shared {
     }
 
     /// Seals a record for the primary and the time of a partition.
-    fn seal(&self, partition: u16, id: &Id, new: &NewRecord<'_>) -> Result<(Name, Record), StoreError> {
+    fn seal(
+        &self,
+        partition: u16,
+        id: &Id,
+        new: &NewRecord<'_>,
+        lifetime: Duration,
+    ) -> Result<(Name, Record), StoreError> {
         let (keys, kind) = (self.keys(), self.settings.role.kind());
         let key = keys.sealing();
         let reading = self.clock.now(partition).ok_or_else(unintelligible)?;
@@ -136,10 +151,10 @@ impl Shared {
         let head = Head {
             key: key.tag(),
             incarnation: reading.incarnation,
-            expires_at: reading.now + milliseconds(limits.ttl),
+            expires_at: reading.now + milliseconds(lifetime),
             idle_until: limits.idle.map_or(0, |idle| reading.now + milliseconds(idle)),
             created_at: reading.now,
-            latest: reading.now + milliseconds(limits.max_lifetime.max(limits.ttl)),
+            latest: reading.now + milliseconds(limits.max_lifetime.max(lifetime)),
             // The script writes it.
             generation: 0,
             domain: key.domain_tag(new.domain),

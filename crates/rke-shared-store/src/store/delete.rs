@@ -8,9 +8,8 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::open::channel_prefix;
 use super::{EndedRecord, Shared, Store, unintelligible};
-use crate::announcement::{Announcement, NodeId, Operation};
+use crate::announcement::{Announcement, NodeId, Operation, channel_prefix};
 use crate::error::{Outage, StoreError};
 use crate::holds::Which;
 use crate::lock::lock;

@@ -6,9 +6,8 @@ use std::time::Duration;
 use redis::{PushInfo, PushKind, Value};
 use tokio::time::sleep;
 
-use super::open::channel;
 use super::{Ending, Shared, number};
-use crate::announcement::{Announcement, NodeId};
+use crate::announcement::{Announcement, NodeId, channel};
 use crate::clock::milliseconds;
 use crate::lock::lock;
 

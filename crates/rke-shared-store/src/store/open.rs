@@ -9,7 +9,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::sleep;
 
 use super::{OnEnded, Shared, Store, number};
-use crate::announcement::NodeId;
+use crate::announcement::{NodeId, channel};
 use crate::checks::{UnfitStore, Warning, check};
 use crate::clock::{StoreClock, milliseconds};
 use crate::error::{Outage, StoreError};
@@ -140,7 +140,7 @@ impl Store {
 /// [`OpenStoreError`].
 pub async fn keys_in_use(addresses: &Addresses, key_file: &Path) -> Result<Vec<KeyTag>, OpenStoreError> {
     let mut in_use = Vec::new();
-    for role in [Role::Daemon, Role::ContentServer] {
+    for role in [Role::Daemon, Role::ContentServer, Role::Resumptions] {
         let settings = Settings::of_a_visitor(addresses.clone(), key_file.into(), role);
         let (shared, _pushes) = Shared::connect(
             settings,
@@ -230,15 +230,6 @@ impl Shared {
     }
 }
 
-/// The channel on which a node listens.
-pub(super) fn channel(letter: char, node: &NodeId) -> Vec<u8> {
-    [channel_prefix(letter).as_slice(), node].concat()
-}
-
-pub(super) fn channel_prefix(letter: char) -> Vec<u8> {
-    format!("rke:{letter}:node:").into_bytes()
-}
-
 async fn keep_joined(shared: Arc<Shared>) {
     loop {
         sleep(WORD).await;
@@ -252,7 +243,10 @@ async fn listen(shared: Arc<Shared>, mut pushes: UnboundedReceiver<PushInfo>) {
     while let Some(push) = pushes.recv().await {
         if let Some(reply) = shared.receive(&push) {
             let shared = Arc::clone(&shared);
-            tokio::spawn(async move { shared.publish(&reply.0, &reply.1).await });
+            tokio::spawn(async move {
+                shared.holds.stopped().await;
+                shared.publish(&reply.0, &reply.1).await;
+            });
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `rke content-server serve`: runs a Content Server until a signal stops it. SIGHUP reloads its settings.
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use rke_daemon::{EtsiListener, EtsiServer};
 use rke_host::data_dir::{Role, claim};
 use rke_proto::Form;
@@ -20,10 +20,6 @@ use crate::{monitor, protection};
 
 pub(super) fn run(options: ContentServerOptions) -> Result<()> {
     let settings = options.clone().settle()?;
-    if settings.store.is_some() {
-        let why = "a Content Server cannot share its keys with others yet. Start it without --store";
-        return Err(WrongSettings(anyhow!(why)).into());
-    }
     let log_filter = log::start(&settings.process.log, settings.process.log_format).map_err(WrongSettings)?;
     // Until this point the process still has all its rights. Commands keep them.
     let application = application(&settings.behind)?;
@@ -92,11 +88,17 @@ async fn start(settings: &ContentServerSettings, application: Application) -> Re
             settings.cs_id
         );
     }
-    let is_served = |set: &&ServedKeySet| set.form == Form::Wide || settings.rules.allow_narrow;
-    let (served, unserved): (Vec<_>, Vec<_>) = keys.sets().iter().partition(is_served);
     let names = |sets: &[&ServedKeySet]| {
         sets.iter().map(|set| set.secrets.key_set().to_string()).collect::<Vec<_>>().join(", ")
     };
+    let is_shared = |set: &&ServedKeySet| set.form != Form::Live || settings.store.is_none();
+    let is_served =
+        |set: &&ServedKeySet| set.form == Form::Wide || settings.rules.allow_narrow && is_shared(set);
+    let (served, unserved): (Vec<_>, Vec<_>) = keys.sets().iter().partition(is_served);
+    let (unserved, unshared): (Vec<_>, Vec<_>) = unserved.into_iter().partition(is_shared);
+    if !unshared.is_empty() {
+        say(&format!("Not served with --store: {} (live sessions cannot be shared)", names(&unshared)));
+    }
     if !unserved.is_empty() {
         say(&format!("Not served without --allow-weak-shares: {} (1-byte shares)", names(&unserved)));
     }
@@ -110,6 +112,7 @@ async fn start(settings: &ContentServerSettings, application: Application) -> Re
         max_commands: settings.max_commands,
         audit_log: settings.process.audit_log.clone(),
         allow_export: settings.allow_export.clone(),
+        sharing: settings.store.clone(),
     };
     let server = ContentServer::start(config, keys).await?;
     say(&format!(
@@ -137,10 +140,17 @@ impl Running {
         loop {
             match orders.next().await {
                 Order::Stop => return,
-                Order::DropEverything => {
-                    let ended = counted(self.server.drop_sessions(), "session");
-                    tracing::warn!("SIGUSR1: {ended} ended, and all their keys and resumptions were wiped");
-                }
+                Order::DropEverything => match self.server.drop_sessions().await {
+                    Ok(ended) => {
+                        let ended = counted(ended, "session");
+                        tracing::warn!(
+                            "SIGUSR1: {ended} ended, and all their keys and resumptions were wiped"
+                        );
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "SIGUSR1: some sessions may be left. Send it again")
+                    }
+                },
                 Order::Reload => {
                     self.server.reopen_audit_log();
                     match self.reload() {
@@ -171,6 +181,7 @@ impl Running {
         }
         self.server.reload(wanted.rules, wanted.idle_timeout);
         self.server.allow_exports(wanted.allow_export);
+        self.server.reload_store_keys();
         Ok(())
     }
 }

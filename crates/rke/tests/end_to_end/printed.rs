@@ -334,6 +334,7 @@ Long-running programs:
   net             Run a network of your own, each part of it a process of its own that can move to another machine
   raida           Run one RAIDA node, or see and change who owns which Content Server ID there
   content-server  Run a Content Server, make and preload its master secrets, rotate them
+  store           Make and rotate the keys of a store that several machines share
 
 The program:
   version         Print which program this is, which versions of the protocols it speaks, and how it was built

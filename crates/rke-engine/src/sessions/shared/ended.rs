@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use rke_proto::handshake::{BreakCode, ID_LEN, KeyId};
 use rke_shared_store::{EndedBy, EndedRecord, Ending, Id, OnEnded, StoreError};
 
-use super::super::ending::Ended;
+use super::super::ended::Ended;
 use super::super::tunnels::Tunnels;
 use super::description::{Description, Farewell};
 use super::{Shared, store_id};

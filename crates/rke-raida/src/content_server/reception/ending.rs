@@ -11,6 +11,8 @@ pub enum Ending {
     Expired,
     /// Another key needed its place.
     Evicted,
+    /// Other instances share it, and nobody could confirm in time that it still exists.
+    NotHeld,
 }
 
 /// The half that the key has. It notifies all watchers why the key has ended.
@@ -31,6 +33,11 @@ impl EndNotifier {
 
     pub(super) fn subscribe(&self) -> EndWatcher {
         EndWatcher(self.0.subscribe())
+    }
+
+    /// Whether a connection or a handshake watches.
+    pub(super) fn is_watched(&self) -> bool {
+        self.0.receiver_count() > 0
     }
 
     /// Notifies all watchers.
@@ -58,12 +65,12 @@ impl EndWatcher {
 
 impl Closing {
     /// For a key that had no connection.
-    pub(super) fn without_connections() -> Self {
+    pub(in crate::content_server) fn without_connections() -> Self {
         Self(watch::Sender::new(None))
     }
 
     /// Waits until all watchers are dropped, so all connections are closed.
-    pub async fn wait(self) {
+    pub async fn wait(&self) {
         self.0.closed().await;
     }
 

@@ -30,7 +30,10 @@ impl Gone {
 }
 
 /// The proof that forgetting the secret with this id returns, if the token is right.
-fn proof_of(place: Option<&Place<Kept>>, token: &ForgetToken) -> Option<Result<ForgetProof, Reason>> {
+pub(super) fn proof_of(
+    place: Option<&Place<Kept>>,
+    token: &ForgetToken,
+) -> Option<Result<ForgetProof, Reason>> {
     place.map(|place| Gone::of(&place.value.secret).proof(token))
 }
 

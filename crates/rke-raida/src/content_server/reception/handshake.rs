@@ -17,8 +17,8 @@ use sha2::{Digest, Sha256};
 use super::ending::{EndWatcher, Ending};
 use super::limits::{Owner, Place};
 use super::{
-    Client, Fresh, Holder, How, Kept, Known, NewSession, Opens, Origin, Outcome, Pending, REMEMBERED_SECONDS,
-    Reception, ReceptionPolicy, Uses, no_memory, owner, shares_of,
+    Client, Fresh, Holder, How, Kept, Known, NewSession, Opens, Origin, Outcome, PacketMemory, Pending,
+    REMEMBERED_SECONDS, Reception, ReceptionPolicy, Uses, no_memory, owner, shares_of,
 };
 use crate::audit::ServerEvent;
 use crate::content_server::ServedKeySet;
@@ -60,12 +60,11 @@ impl Reception {
         let received = basis.receive(raw, message, &fresh.seeds);
         let (responder, MessageOne { domain }) = received.map_err(|error| basis.refusal(error))?;
         let domain = basis.domain(domain, &self.known.rules)?;
-        let times = (now, basis.remembered_until(now, &self.known.rules));
-        self.replays
-            .remember(hash, &basis.holders(&self.known.rules), (), times)
-            .map_err(|_| Reason::Busy)?;
+        let until = basis.remembered_until(now, &self.known.rules);
+        let holders = basis.holders(&self.known.rules);
+        self.replays.remember(hash, &holders, (), (now, until)).map_err(|_| Reason::Busy)?;
         let terms = basis.terms(domain, now, &self.known.rules, fresh);
-        accept(responder, terms).map_err(no_memory)
+        accept(responder, terms, PacketMemory { hash, holders, until }).map_err(no_memory)
     }
 
     /// Keeps a session whose client has proved that it has the key, at `now` in Unix seconds.
@@ -250,7 +249,7 @@ fn remaining_seconds(kept: &Place<Kept>, now: u64) -> u32 {
     kept.expires_at.saturating_sub(now).try_into().unwrap_or(u32::MAX)
 }
 
-fn accept(responder: Responder, terms: Terms) -> Result<Outcome, SecretError> {
+fn accept(responder: Responder, terms: Terms, memory: PacketMemory) -> Result<Outcome, SecretError> {
     let Terms { grant, watcher, opens } = terms;
     // After kind 5 the secrets have no further use and are wiped here.
     let (response, Accepted { secrets, transport, .. }) = responder.accept(grant)?;
@@ -260,5 +259,5 @@ fn accept(responder: Responder, terms: Terms) -> Result<Outcome, SecretError> {
         }
         Purpose::Tunnel(key_id) => Opens::Tunnel(key_id),
     };
-    Ok(Outcome::Accepted(Box::new(Pending { response, transport, watcher, opens })))
+    Ok(Outcome::Accepted(Box::new(Pending { response, transport, watcher, opens, memory })))
 }

@@ -14,6 +14,7 @@ mod limits;
 mod narrow;
 mod rules;
 mod share_check;
+mod shared;
 mod uses;
 
 use std::sync::Arc;
@@ -29,7 +30,8 @@ use rke_secret::{Secret, SecretError};
 
 pub use ending::{Closing, EndWatcher, Ending};
 pub use narrow::{REPLY_RANDOM_LEN, Reply};
-pub use rules::{MAX_LIFETIME_SECONDS, ReceptionPolicy};
+pub use rules::{Keeper, MAX_LIFETIME_SECONDS, ReceptionPolicy};
+pub(super) use shared::{About, SecretKind, SharedSecret, pack_proof, unpack_proof};
 
 use super::ServedKeySet;
 use crate::audit::{ServerAudit, ServerEvent};
@@ -88,6 +90,16 @@ pub struct Pending {
     pub watcher: Option<EndWatcher>,
     /// What the first record opens.
     pub opens: Opens,
+    /// What must not be accepted again.
+    memory: PacketMemory,
+}
+
+/// What a memory of first packets keeps of one.
+struct PacketMemory {
+    hash: [u8; 32],
+    holders: Vec<Holder>,
+    /// In Unix seconds.
+    until: u64,
 }
 
 /// What a handshake opens.
@@ -211,15 +223,16 @@ impl Reception {
         Self { audit, ..self }
     }
 
-    /// Replaces the rules, except the number of remembered first packets. Stored keys stay: a lower limit holds from the
-    /// next key on.
+    /// Replaces the rules, except the number of remembered first packets and who keeps the keys. Stored keys stay: a lower
+    /// limit holds from the next key on.
     pub fn set_rules(&mut self, rules: ReceptionPolicy) {
-        let replay_memory = self.known.rules.replay_memory;
+        let ReceptionPolicy { replay_memory, keeper, .. } = self.known.rules;
+        let rules = ReceptionPolicy { replay_memory, keeper, ..rules };
         self.known.keys.set_limits(limits_of(&rules));
         self.known.resumptions.set_limits(limits_of(&rules));
         self.gone.set_limits(limits_of_gone(&rules));
         self.narrow.set_limits(&rules);
-        self.known.rules = ReceptionPolicy { replay_memory, ..rules };
+        self.known.rules = rules;
     }
 
     /// Replaces the key sets. Stored keys stay.
@@ -268,8 +281,11 @@ impl Reception {
     pub fn sweep(&mut self, now: u64) {
         for (key_id, place) in self.known.keys.take_expired(now) {
             tracing::debug!(%key_id, "a session's key has expired");
-            let domain = place.value.origin.domain.clone();
-            self.audit.record_of(key_id.0, ServerEvent::SessionExpired { domain });
+            // Of shared keys, the instance that removes them from the store records it.
+            if self.known.rules.keeper == Keeper::Own {
+                let domain = place.value.origin.domain.clone();
+                self.audit.record_of(key_id.0, ServerEvent::SessionExpired { domain });
+            }
             place.value.notifier.end(Ending::Expired);
         }
         for (_, place) in self.known.resumptions.take_expired(now) {
@@ -310,6 +326,10 @@ impl Reception {
 }
 
 fn limits_of(rules: &ReceptionPolicy) -> Limits {
+    if rules.keeper == Keeper::Shared {
+        // The store has the limits. Here are copies, which go by themselves.
+        return Limits { per_coin: usize::MAX, unproven: usize::MAX, all: usize::MAX };
+    }
     Limits { per_coin: rules.keys_per_coin, unproven: rules.unproven_keys, all: rules.max_keys }
 }
 
@@ -322,7 +342,12 @@ fn limits_of_gone(rules: &ReceptionPolicy) -> Limits {
 impl Known {
     /// Whether key sets of this form are served.
     fn serves(&self, form: Form) -> bool {
-        form == Form::Wide || self.rules.allow_narrow
+        match form {
+            Form::Wide => true,
+            Form::Handshake3Narrow => self.rules.allow_narrow,
+            // Each instance would accept the same handshake once.
+            Form::Live => self.rules.allow_narrow && self.rules.keeper == Keeper::Own,
+        }
     }
 
     /// The key set of an exchange by handshake 3, with the refusals 2, 8 and 1 in their order.

@@ -31,6 +31,18 @@ pub struct ReceptionPolicy {
     pub allow_narrow: bool,
     /// How much one key may encrypt at this end.
     pub usage: UsageLimits,
+    /// Who keeps the keys.
+    pub keeper: Keeper,
+}
+
+/// Who keeps the keys and their limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Keeper {
+    /// This instance alone.
+    #[default]
+    Own,
+    /// A store that other instances share. The reception has copies, and serves no live sessions.
+    Shared,
 }
 
 impl Default for ReceptionPolicy {
@@ -46,6 +58,7 @@ impl Default for ReceptionPolicy {
             domains: Vec::new(),
             allow_narrow: false,
             usage: UsageLimits::default(),
+            keeper: Keeper::default(),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The stored keys for data: what an application at this end encrypts and decrypts with, and how much.
 
+use std::sync::Arc;
+
 use rke_host::session_keys::HeldSession;
-use rke_host::usage::{KeyError, KeyUse, Usage};
+use rke_host::usage::{KeyError, KeyUse, Usage, UsageLimits};
 use rke_proto::handshake::KeyId;
 use rke_secret::SecretHandle;
 
@@ -14,15 +16,40 @@ pub(super) struct Uses {
     /// When the key was agreed on, in Unix seconds.
     since: u64,
     is_resumed: bool,
-    usage: Usage,
+    pub(super) usage: Usage,
     encrypt_count: u64,
     decrypt_count: u64,
+    /// Of a key that other instances share: what this one may do with it.
+    pub(super) grant: Option<Box<UseGrant>>,
+}
+
+/// What this instance may do with a shared key.
+pub(super) struct UseGrant {
+    /// How much it may encrypt, counted from when it got its copy.
+    pub(super) limits: UsageLimits,
+    /// Whether the store has no more to grant.
+    pub(super) is_all: bool,
+    /// Shared with the streams that use the key.
+    pub(super) streams: Arc<()>,
 }
 
 impl Uses {
     /// None yet, of a key that was agreed on at `since`.
     pub(super) fn since(since: u64, is_resumed: bool) -> Self {
         Self { since, is_resumed, ..Self::default() }
+    }
+
+    /// When the key was agreed on, and whether without asking a RAIDA.
+    pub(super) fn origin(&self) -> (u64, bool) {
+        (self.since, self.is_resumed)
+    }
+
+    fn count(&self, key_use: KeyUse, limits: UsageLimits) -> Result<(), KeyError> {
+        let (messages, bytes) = key_use.encrypts();
+        let Some(grant) = &self.grant else { return Ok(self.usage.add(messages, bytes, limits)?) };
+        let counted = self.usage.add(messages, bytes, grant.limits);
+        // More may be granted to the next request.
+        counted.map_err(|used_up| if grant.is_all { used_up.into() } else { KeyError::NotHeld })
     }
 }
 
@@ -52,10 +79,8 @@ impl Reception {
         key_use: KeyUse,
         now: u64,
     ) -> Result<SecretHandle<32>, KeyError> {
-        let limits = self.known.rules.usage;
         let place = self.known.keys.get(key_id).filter(|place| place.expires_at > now);
-        let (messages, bytes) = key_use.encrypts();
-        place.ok_or(KeyError::NotFound)?.value.uses.usage.add(messages, bytes, limits)?;
+        place.ok_or(KeyError::NotFound)?.value.uses.count(key_use, self.known.rules.usage)?;
         self.known.keys.touch(key_id);
         let kept = self.known.keys.get_mut(key_id).ok_or(KeyError::NotFound)?;
         match key_use {

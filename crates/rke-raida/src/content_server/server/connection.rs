@@ -37,7 +37,10 @@ pub(super) async fn serve(
         Some(First::Handshake(packet)) => {
             record.kind = ConnectionKind::of(&packet);
             let fresh = Fresh::random().map_err(io::Error::other)?;
-            let outcome = shared.reception().receive(&packet, unix_seconds(), &fresh);
+            let outcome = match &shared.sharing {
+                None => shared.reception().receive(&packet, unix_seconds(), &fresh),
+                Some(sharing) => sharing.receive(&packet, &fresh).await,
+            };
             let outcome = outcome.map_err(|error| Fault::Unreadable(invalid_data(error)))?;
             drop((packet, fresh));
             handle(outcome, stream, deadline, shared, record).await
@@ -96,7 +99,7 @@ async fn open(
     shared: &ServerContext,
     record: &mut ConnectionRecord,
 ) -> Result<End, Cut> {
-    let Pending { response, transport, mut watcher, opens } = pending;
+    let Pending { response, transport, mut watcher, opens, .. } = pending;
     let sent = timeout_at(deadline, stream.write_all(&response.to_bytes())).await;
     sent.map_err(io::Error::from).flatten().map_err(RecordIoError::Broken)?;
     let (mut reader, mut writer) = records(stream, transport);
@@ -110,7 +113,7 @@ async fn open(
         },
     };
     let cut = match (opens, first) {
-        (Opens::Session(new), Ok(Record::End(_))) => match establish(new, shared, record) {
+        (Opens::Session(new), Ok(Record::End(_))) => match establish(new, shared, record).await {
             Ok(()) => {
                 send_last(writer.end(None)).await.map_err(RecordIoError::Broken)?;
                 close(&mut reader, &mut writer).await;
@@ -133,10 +136,17 @@ async fn open(
     Err(cut)
 }
 
-fn establish(new: NewSession, shared: &ServerContext, record: &mut ConnectionRecord) -> Result<(), Cut> {
+async fn establish(
+    new: NewSession,
+    shared: &ServerContext,
+    record: &mut ConnectionRecord,
+) -> Result<(), Cut> {
     record.note_client(new.domain(), new.coin());
-    let established = shared.reception().establish(new, unix_seconds());
-    record.key_id = Some(established.map_err(Cut::Key)?);
+    let established = match &shared.sharing {
+        None => shared.reception().establish(new, unix_seconds()).map_err(Cut::Key),
+        Some(sharing) => sharing.establish(new).await.map_err(Cut::from),
+    };
+    record.key_id = Some(established?);
     Ok(())
 }
 

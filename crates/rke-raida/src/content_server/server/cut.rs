@@ -7,6 +7,7 @@ use std::time::Duration;
 use rke_host::framing::{RecordIoError, RecordReader, RecordWriter};
 use rke_proto::DecodeError;
 use rke_proto::handshake::{BreakCode, KeyId};
+use rke_shared_store::StoreError;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -14,6 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::ServerContext;
 use crate::content_server::application::StartError;
 use crate::content_server::reception::{EndWatcher, Ending};
+use crate::content_server::sharing::NotEstablished;
 
 /// How long the other end may take to accept the last record. A stop and a `forget` wait for it.
 const LAST_RECORD_LIMIT: Duration = Duration::from_millis(500);
@@ -61,6 +63,9 @@ pub(super) enum Cut {
     /// The client sent data on a connection that carries none.
     #[error("a connection that opens a session carries no data")]
     NotForData,
+    /// The store that instances share cannot be used, so a session could not be kept.
+    #[error("the Content Server cannot reach what it shares with others; try again")]
+    Store(#[source] StoreError),
     /// What arrived for an application that is given keys is not a message for it.
     #[error("the client sent something else than the messages that renew a key")]
     Malformed(#[source] DecodeError),
@@ -75,6 +80,8 @@ rke_host::kinds! {
         Deleted = "deleted",
         Expired = "expired",
         Evicted = "evicted",
+        NotHeld = "not_held",
+        Store = "store",
         Stopping = "stopping",
         Idle = "idle",
         NoApplication = "no_application",
@@ -92,6 +99,9 @@ fn ending_text(ending: Ending) -> &'static str {
         Ending::Expired => "the session has expired",
         Ending::Evicted => {
             "the session's key had been unused for longest, and the Content Server needed the room for another"
+        }
+        Ending::NotHeld => {
+            "the Content Server could not confirm in time that the session still exists; connect again"
         }
     }
 }
@@ -115,6 +125,15 @@ impl From<StartError> for Cut {
     }
 }
 
+impl From<NotEstablished> for Cut {
+    fn from(why: NotEstablished) -> Self {
+        match why {
+            NotEstablished::Ended(ending) => Self::Key(ending),
+            NotEstablished::Store(error) => Self::Store(error),
+        }
+    }
+}
+
 impl Cut {
     pub(super) fn reason(&self) -> CutReason {
         match self {
@@ -124,6 +143,8 @@ impl Cut {
             Self::Key(Ending::Deleted) => CutReason::Deleted,
             Self::Key(Ending::Expired) => CutReason::Expired,
             Self::Key(Ending::Evicted) => CutReason::Evicted,
+            Self::Key(Ending::NotHeld) => CutReason::NotHeld,
+            Self::Store(_) => CutReason::Store,
             Self::Stopping => CutReason::Stopping,
             Self::Idle(_) => CutReason::Idle,
             Self::NoApplication(_) => CutReason::NoApplication,
@@ -141,7 +162,8 @@ impl Cut {
             Self::Connection(_) | Self::ByTheClient => return None,
             Self::Key(Ending::Deleted) => BreakCode::Deleted,
             Self::Key(Ending::Expired) => BreakCode::Expired,
-            Self::Key(Ending::Evicted)
+            Self::Key(Ending::Evicted | Ending::NotHeld)
+            | Self::Store(_)
             | Self::NotForData
             | Self::Malformed(_)
             | Self::TooManyCommands(_)
@@ -207,6 +229,14 @@ impl<'a> Activity<'a> {
         if let Some(key_id) = self.key_id.filter(|_| now >= touched + TOUCH_INTERVAL) {
             self.touched.store(millis, Ordering::Relaxed);
             self.shared.reception().touch(&key_id);
+        }
+    }
+
+    /// Fails if the key may not be used at this moment. A process that was stopped for a while must not go on before it knows.
+    pub(super) fn check(&self) -> Result<(), Cut> {
+        match (&self.shared.sharing, &self.key_id) {
+            (Some(sharing), Some(key_id)) if !sharing.is_held(key_id) => Err(Cut::Key(Ending::NotHeld)),
+            _ => Ok(()),
         }
     }
 

@@ -23,14 +23,16 @@ use rke_host::audit::AuditError;
 use rke_host::exports::{ExportLabels, Exports};
 use rke_host::monitored::Monitored;
 use rke_host::session_keys::SessionKeys;
+use rke_shared_store::{OpenStoreError, Sharing, StoreError};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::timeout;
 
 use super::application::{Application, Running, User};
-use super::reception::{EndWatcher, Reception, ReceptionPolicy};
-use super::{ContentServerError, KeyRing};
+use super::reception::{EndWatcher, Keeper, Reception, ReceptionPolicy};
+use super::sharing::{SharedKeys, SharedReception};
+use super::{ContentServerError, KeyRing, ServedKeySet};
 use crate::audit::{ServerAudit, ServerEvent};
 use crate::clock::unix_seconds;
 use cut::{Activity, Cut};
@@ -63,6 +65,8 @@ pub struct ServerConfig {
     pub audit_log: Option<PathBuf>,
     /// The labels that keys may be exported with.
     pub allow_export: ExportLabels,
+    /// The store that it shares its keys in with other instances, if it does.
+    pub sharing: Option<Sharing>,
 }
 
 impl ServerConfig {
@@ -77,6 +81,7 @@ impl ServerConfig {
             max_commands: 256,
             audit_log: None,
             allow_export: ExportLabels::default(),
+            sharing: None,
         }
     }
 }
@@ -94,6 +99,9 @@ pub enum ServerError {
     /// The key sets.
     #[error(transparent)]
     Keys(#[from] ContentServerError),
+    /// The store that instances share.
+    #[error("cannot share keys: {0}")]
+    Store(#[from] OpenStoreError),
     /// Its audit log cannot be opened.
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -121,7 +129,9 @@ pub struct ContentServer {
 }
 
 struct ServerContext {
-    reception: Mutex<Reception>,
+    reception: SharedReception,
+    /// What it shares with other instances.
+    sharing: Option<SharedKeys>,
     application: Application,
     /// A permit for each command that may run.
     commands: Arc<Semaphore>,
@@ -153,7 +163,14 @@ impl ContentServer {
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let audit = ServerAudit::open_if_wanted(config.audit_log.as_deref(), keys.data_dir())?;
-        let reception = Reception::new(config.rules, keys.sets().to_vec()).with_audit(audit.clone());
+        let keeper = if config.sharing.is_some() { Keeper::Shared } else { Keeper::Own };
+        let rules = ReceptionPolicy { keeper, ..config.rules };
+        let reception = Reception::new(rules, keys.sets().to_vec()).with_audit(audit.clone());
+        let reception = Arc::new(Mutex::new(reception));
+        let sharing = match &config.sharing {
+            Some(sharing) => Some(share(sharing, &reception).await?),
+            None => None,
+        };
         let ServerConfig { application, idle_timeout, max_connections, max_commands, allow_export, .. } =
             config;
         let commands = Arc::new(Semaphore::new(max_commands));
@@ -161,7 +178,8 @@ impl ContentServer {
         let (version, cs_id) = (env!("CARGO_PKG_VERSION"), keys.cs_id().to_string());
         audit.record(ServerEvent::ContentServerStarted { version, cs_id });
         let shared = Arc::new(ServerContext {
-            reception: Mutex::new(reception),
+            reception,
+            sharing,
             application,
             commands,
             limits: Limits { connections: max_connections, commands: max_commands },
@@ -210,10 +228,21 @@ impl ContentServer {
         self.shared.audit.reopen();
     }
 
-    /// Ends all sessions: wipes their keys and resumptions, and cuts their connections. Returns how many sessions there
-    /// were.
-    pub fn drop_sessions(&self) -> usize {
-        self.shared.reception().drop_all(unix_seconds())
+    /// Ends all sessions: wipes their keys and resumptions, and cuts their connections, on all instances that share them. Returns how
+    /// many sessions there were.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then some may be left.
+    pub async fn drop_sessions(&self) -> Result<usize, StoreError> {
+        match &self.shared.sharing {
+            Some(sharing) => sharing.drop_all().await,
+            None => Ok(self.shared.reception().drop_all(unix_seconds())),
+        }
+    }
+
+    /// Reads the key file of the store again, if there is one.
+    pub fn reload_store_keys(&self) {
+        self.shared.sharing.iter().for_each(SharedKeys::reload_keys);
     }
 
     /// Allows keys to be exported with these labels only.
@@ -256,7 +285,10 @@ async fn serve(
                 stop_all.send_replace(true);
                 break;
             }
-            _ = refresh.tick() => shared.refresh(&mut keys, &mut key_set_log),
+            _ = refresh.tick() => {
+                shared.refresh(&mut keys, &mut key_set_log);
+                ask_store(&shared, keys.sets());
+            }
             Some(_) = connections.join_next() => (),
             (accepted, permit) = accept => match accepted {
                 Ok((stream, peer)) => {
@@ -288,6 +320,25 @@ async fn serve(
     let audit = shared.audit.clone();
     audit.record(ServerEvent::ContentServerStopped { sessions_ended });
     let _ = spawn_blocking(move || audit.close()).await;
+}
+
+/// Joins the instances that share a store.
+async fn share(sharing: &Sharing, reception: &SharedReception) -> Result<SharedKeys, ServerError> {
+    let (shared, warnings) = SharedKeys::open(sharing, Arc::clone(reception)).await?;
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    Ok(shared)
+}
+
+/// Asks the store how it is doing, without waiting for its response.
+fn ask_store(shared: &Arc<ServerContext>, sets: &[ServedKeySet]) {
+    if shared.sharing.is_some() {
+        let (shared, sets) = (Arc::clone(shared), sets.to_vec());
+        tokio::spawn(async move {
+            if let Some(sharing) = &shared.sharing {
+                sharing.refresh(&sets).await;
+            }
+        });
+    }
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use rke_host::monitored::{Metric, Monitored};
 
+use super::super::sharing::SharedKeys;
 use super::ServerContext;
 use crate::clock::unix_seconds;
 
@@ -23,6 +24,11 @@ impl Monitored for ServerContext {
             Metric::counter("rke_content_server_exports", "Keys exported", self.exports.total()),
         ]);
         metrics.extend(self.reception().metrics(unix_seconds()));
+        if let Some(sharing) = &self.sharing {
+            let (keys, up) = ("rke_content_server_store_keys", "rke_content_server_store_up");
+            metrics.push(Metric::gauge(keys, "Session keys in the shared store", sharing.total()));
+            metrics.push(Metric::gauge(up, "Whether the shared store can be used", sharing.is_up().into()));
+        }
         metrics
     }
 
@@ -33,6 +39,10 @@ impl Monitored for ServerContext {
         let unserved = !self.reception().serves_at(unix_seconds());
         let unserved =
             unserved.then_some("no key set is served: all have retired, or none is of a form that is served");
-        [stopping, unread, unserved, self.audit.fault()].into_iter().flatten().collect()
+        let away = self.sharing.as_ref().is_some_and(|sharing| !sharing.is_up());
+        let away = away.then_some("the shared store cannot be used");
+        let lacks = self.sharing.as_ref().is_some_and(SharedKeys::lacks_key_sets);
+        let lacks = lacks.then_some("other instances serve a key set that is not in this data folder");
+        [stopping, unread, unserved, away, lacks, self.audit.fault()].into_iter().flatten().collect()
     }
 }

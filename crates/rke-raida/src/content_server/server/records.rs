@@ -82,6 +82,7 @@ async fn receive_all(
 ) -> Result<(), Cut> {
     let mut record = first;
     loop {
+        activity.check()?;
         activity.note();
         match record {
             Record::Data(data) => input.feed(&data).await.map_err(Cut::ByTheApplication)?,
@@ -108,6 +109,7 @@ async fn send_all(
 ) -> Result<(), Cut> {
     let mut data = vec![0; MAX_DATA_LEN];
     while let len @ 1.. = output.read(&mut data).await.map_err(Cut::ByTheApplication)? {
+        activity.check()?;
         writer.data(&data[..len]).await?;
         activity.note();
     }

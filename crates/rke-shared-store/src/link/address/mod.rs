@@ -69,6 +69,19 @@ impl Addresses {
             Deployment::Cluster => 64,
         }
     }
+
+    /// The TCP ports to connect to, if they are known in advance.
+    pub fn ports(&self) -> Option<Vec<u16>> {
+        let infos = match self.deployment {
+            Deployment::Single => self.parse().ok()?,
+            Deployment::Sentinel(_) | Deployment::Cluster => return None,
+        };
+        let port = |info: &ConnectionInfo| match info.addr() {
+            ConnectionAddr::Tcp(_, port) | ConnectionAddr::TcpTls { port, .. } => Some(*port),
+            _ => None,
+        };
+        Some(infos.iter().filter_map(port).collect())
+    }
 }
 
 fn parse(url: &str) -> Result<ConnectionInfo, AddressError> {

@@ -270,6 +270,11 @@ impl Settle for ContentServerOptions {
             process: self.process.settle(),
         };
         settings.application()?;
+        if settings.store.is_some() && settings.etsi.is_some() {
+            bail!(
+                "--store and --etsi do not work together yet: each instance would give the same key to an SAE once. Leave one of them out"
+            );
+        }
         Ok(settings)
     }
 }
@@ -312,7 +317,7 @@ impl ContentServerSettings {
 
     /// The rights that the Content Server keeps, with this application.
     pub(crate) fn sandbox(&self, application: &Application) -> Sandbox {
-        let files = files_of_content_server(&self.data_dir, application);
+        let files = files_of_content_server(&self.data_dir, application, self.store.as_ref());
         let files = self.config.iter().map(AsRef::as_ref).fold(files, Files::read_again);
         let files = self.etsi.iter().flat_map(|etsi| etsi.listen.files()).fold(files, Files::read_again);
         let listeners = self.api.iter().chain(&self.metrics);
@@ -336,6 +341,11 @@ impl ContentServerSettings {
             ("etsi", self.etsi != wanted.etsi),
             ("metrics", self.metrics != wanted.metrics),
             ("store", self.store != wanted.store),
+            ("max-keys", self.store.is_some() && self.rules.max_keys != wanted.rules.max_keys),
+            (
+                "key-max-messages or key-max-bytes",
+                self.store.is_some() && self.rules.usage != wanted.rules.usage,
+            ),
         ]);
         [differs, self.process.differences(&wanted.process)].concat()
     }

@@ -140,6 +140,11 @@ impl Failure {
         }
     }
 
+    /// Sessions that machines share and that cannot be listed now.
+    pub(in crate::http) fn not_held(error: KeyError) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()).retry_after(Duration::from_secs(1))
+    }
+
     /// Data that could not be encrypted.
     pub(in crate::http) fn crypt(error: &CryptError, id: &str) -> Self {
         match error {

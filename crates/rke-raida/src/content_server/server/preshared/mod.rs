@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use rke_host::framing::{RecordReader, RecordWriter};
 use rke_host::session_keys::export_to_own;
+use rke_host::usage::KeyUse;
 use rke_proto::DecodeError;
 use rke_proto::export::Export;
 use rke_proto::handshake::{KeyId, Record};
@@ -83,6 +84,7 @@ impl<R: AsyncRead + Unpin> Renewal<'_, R> {
 
     async fn set(&self, proposal: &Proposal) -> Result<(), NotSet> {
         let target = self.target(&proposal.purpose)?;
+        self.get_ready().await?;
         let key = self.export(&self.client.key_id, proposal)?;
         let _place = self.shared.commands.try_acquire().map_err(|_| NotSet::TooMany)?;
         let variables = User::Session(self.client.clone()).variables();
@@ -90,6 +92,16 @@ impl<R: AsyncRead + Unpin> Renewal<'_, R> {
         Ok(set.inspect_err(
             |error| tracing::error!(%error, what = %target, "a pre-shared key could not be set"),
         )?)
+    }
+
+    /// Where instances share the session, the key must be ready before it is used on a scratch stack.
+    async fn get_ready(&self) -> Result<(), NotSet> {
+        match &self.shared.sharing {
+            Some(sharing) => {
+                sharing.prepare(&self.client.key_id, KeyUse::Export).await.map_err(|_| NotSet::NoKey)
+            }
+            None => Ok(()),
+        }
     }
 
     /// What this client may set.
