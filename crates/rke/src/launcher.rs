@@ -30,8 +30,8 @@ pub(crate) enum Behind {
     Forward(String),
     /// A shell command that gets keys in this form.
     PskExec(String, KeyFormat),
-    /// The interface whose peers get keys, and the only coin that may set each.
-    WireGuard(Interface, BTreeMap<PublicKey, CoinId>),
+    /// The interface whose peers get keys, the only coin that may set each, and whether it fails closed.
+    WireGuard { interface: Interface, peers: BTreeMap<PublicKey, CoinId>, fail_closed: bool },
 }
 
 /// The application behind the tunnels. Call this before the process is protected: commands have the rights that the process
@@ -47,10 +47,11 @@ pub(crate) fn application(behind: &Behind) -> Result<Application> {
         Behind::PskExec(command, format) => {
             Application::Keys(KeyService::Command(KeyCommand::new(start_launcher(command)?, *format)))
         }
-        Behind::WireGuard(interface, peers) => {
+        Behind::WireGuard { interface, peers, fail_closed } => {
             let launcher = start_launcher(&wireguard_command(interface))?;
             let command = KeyCommand::new(launcher, KeyFormat::Base64);
-            Application::Keys(KeyService::WireGuard { command, peers: Arc::new(peers.clone()) })
+            let (peers, fail_closed) = (Arc::new(peers.clone()), *fail_closed);
+            Application::Keys(KeyService::WireGuard { command, peers, fail_closed })
         }
     })
 }

@@ -60,7 +60,7 @@ pub struct Tunnel {
 
 /// The name of a key, by which the programs that use it know it: letters, digits and `.-_@`. It needs no quotes in any
 /// shell or configuration file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Name(String);
 
 /// A server's response: that it has set the key, or why not.

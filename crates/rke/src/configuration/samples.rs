@@ -130,6 +130,9 @@ pub(super) fn sample(arg: &Arg) -> Sample {
         "api-group" => &[("api", "unix:/socket")],
         "wireguard" => &[("wireguard-peer", "0:42=xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=")],
         "wireguard-peer" => &[("wireguard", "wg0")],
+        "wireguard-fail-closed" => {
+            &[("wireguard", "wg0"), ("wireguard-peer", "0:42=xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=")]
+        }
         "psk-format" => &[("psk-exec", "cat")],
         "unix-socket-group" => &[("unix-socket", "/socket")],
         "tls-cert" => &[("tls-key", "/key")],

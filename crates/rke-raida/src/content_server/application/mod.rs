@@ -51,6 +51,8 @@ pub enum KeyService {
         command: KeyCommand,
         /// The only coin that may set a peer's key.
         peers: Arc<BTreeMap<PublicKey, CoinId>>,
+        /// Whether a random key takes the place of one that was not renewed in time.
+        fail_closed: bool,
     },
 }
 

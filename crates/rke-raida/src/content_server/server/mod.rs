@@ -392,9 +392,7 @@ impl ServerContext {
             Err(_) => (),
         }
         self.reception().sweep(now);
-        for (coin, what) in self.overdue().take() {
-            tracing::error!(what, %coin, "ALARM: the client has not renewed a pre-shared key in time");
-        }
+        self.report_late_keys();
     }
 }
 

@@ -24,6 +24,9 @@ impl ContentServerOptions {
         if self.wireguard.is_none() && !self.wireguard_peers.is_empty() {
             bail!("--wireguard-peer has no effect without --wireguard INTERFACE");
         }
+        if self.wireguard.is_none() && self.wireguard_fail_closed == Some(true) {
+            bail!("--wireguard-fail-closed has no effect without --wireguard INTERFACE");
+        }
         if self.psk_exec.is_none() && self.psk_format.is_some() {
             bail!("--psk-format has no effect without --psk-exec COMMAND");
         }
@@ -31,7 +34,11 @@ impl ContentServerOptions {
             (None, None, None, None) => Behind::Echo,
             (Some(command), None, None, None) => Behind::Exec(command.clone()),
             (None, Some(target), None, None) => Behind::Forward(target.clone()),
-            (None, None, Some(interface), None) => Behind::WireGuard(interface.clone(), self.peers()?),
+            (None, None, Some(interface), None) => Behind::WireGuard {
+                interface: interface.clone(),
+                peers: self.peers()?,
+                fail_closed: self.wireguard_fail_closed.unwrap_or_default(),
+            },
             (None, None, None, Some(command)) => {
                 Behind::PskExec(command.clone(), self.psk_format.unwrap_or_default().into())
             }

@@ -89,6 +89,11 @@ pub(crate) struct ContentServerOptions {
     #[arg(long = "wireguard-peer", value_name = "DENOMINATION:SERIAL=PUBLIC_KEY", env = "RKE_WIREGUARD_PEER", value_delimiter = ',', allow_hyphen_values = true, value_parser = parse_wireguard_peer)]
     #[serde(default, rename = "wireguard-peer", deserialize_with = "wireguard_peers")]
     wireguard_peers: Vec<(CoinId, PublicKey)>,
+    /// Replace a peer's key by a random one when its client has not renewed it for twice the interval, so that the tunnel stops at
+    /// WireGuard's next handshake. It goes on after the next renewal.
+    #[arg(long, value_name = "SWITCH", env = "RKE_WIREGUARD_FAIL_CLOSED", value_parser = Switch, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[serde(default, deserialize_with = "switch_in_file")]
+    wireguard_fail_closed: Option<bool>,
     /// Shell command that gets a key on its standard input each time that `rke psk` at a client gives one to its own command. Its
     /// exit status says whether it has set the key.
     #[arg(long, value_name = "COMMAND", env = "RKE_PSK_EXEC", group = "behind")]
@@ -225,6 +230,7 @@ impl Settle for ContentServerOptions {
             forward: self.forward.or(file.forward),
             wireguard: self.wireguard.or(file.wireguard),
             wireguard_peers: first_given([self.wireguard_peers, file.wireguard_peers]),
+            wireguard_fail_closed: self.wireguard_fail_closed.or(file.wireguard_fail_closed),
             psk_exec: self.psk_exec.or(file.psk_exec),
             psk_format: self.psk_format.or(file.psk_format),
             key_lifetime: self.key_lifetime.or(file.key_lifetime),

@@ -50,6 +50,7 @@ fn what_is_missing_or_wrong_is_named() {
         (&format!("{WHOLE}wireguard = 'a b'\n"), "an interface's name"),
         (&format!("{WHOLE}wireguard = 'wg0'\n"), "--wireguard needs --wireguard-peer"),
         (&format!("{WHOLE}wireguard-peer = ['0:1={KEY}']\n"), "no effect without --wireguard"),
+        (&format!("{WHOLE}wireguard-fail-closed = true\n"), "no effect without --wireguard"),
         (
             &format!("{WHOLE}wireguard = 'wg0'\nwireguard-peer = ['0:1={KEY}', '0:2={KEY}']\n"),
             "two coins for the peer",

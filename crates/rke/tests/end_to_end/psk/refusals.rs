@@ -18,7 +18,7 @@ const OTHER_COIN: CoinId = CoinId { denomination: 0, serial: 7 };
 fn wireguard(peers: &[(PublicKey, CoinId)], deed: &str) -> KeyService {
     let peers: BTreeMap<PublicKey, CoinId> = peers.iter().copied().collect();
     let command = KeyCommand::new(launcher(deed), KeyFormat::Base64);
-    KeyService::WireGuard { command, peers: Arc::new(peers) }
+    KeyService::WireGuard { command, peers: Arc::new(peers), fail_closed: false }
 }
 
 /// What the Content Server responds to a proposal.

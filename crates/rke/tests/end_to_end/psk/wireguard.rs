@@ -129,7 +129,8 @@ impl Tunnel {
         let interface: Interface = self.ends[1].interface().parse().expect("a name");
         let command = KeyCommand::new(launcher(&wireguard_command(&interface)), KeyFormat::Base64);
         let coin = CoinId { denomination: 0, serial: 1001 };
-        KeyService::WireGuard { command, peers: Arc::new(BTreeMap::from([(self.ends[0].public, coin)])) }
+        let peers = Arc::new(BTreeMap::from([(self.ends[0].public, coin)]));
+        KeyService::WireGuard { command, peers, fail_closed: false }
     }
 
     fn flags(&self) -> Vec<String> {
@@ -233,6 +234,30 @@ async fn a_missed_renewal_replaces_the_key_if_it_is_to_fail_closed() {
     assert_ne!(own, other);
     serve(&mut stage, tunnel.service()).await;
     tunnel.agrees_again(&[own, other]).await;
+    drop(running);
+    stage.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_content_server_whose_client_is_gone_fails_closed_too() {
+    let tunnel = Tunnel::start();
+    let KeyService::WireGuard { command, peers, .. } = tunnel.service() else {
+        unreachable!("it is WireGuard's")
+    };
+    let stage = stage_with(KeyService::WireGuard { command, peers, fail_closed: true }).await;
+    let running = start(&tunnel, &stage, &[]);
+    tunnel.agrees_again(&[]).await;
+    // As after a power cut: nobody says that there will be no further key.
+    drop(running);
+    let [_, last] = tunnel.keys();
+    again(async || match tunnel.keys() {
+        [own, other] if own != other && other != last => Ok(()),
+        keys => Err(format!("{keys:?}")),
+    })
+    .await;
+    let closed = tunnel.keys();
+    let running = start(&tunnel, &stage, &[]);
+    tunnel.agrees_again(&closed).await;
     drop(running);
     stage.stop().await;
 }

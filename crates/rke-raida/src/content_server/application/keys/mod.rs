@@ -34,7 +34,7 @@ pub struct KeyCommand {
 }
 
 /// What a key is for, as this end sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum KeyTarget {
     /// Whatever the command makes of it.
     Named(Name),

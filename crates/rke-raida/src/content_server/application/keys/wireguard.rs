@@ -21,7 +21,7 @@ const NO_PROGRAM: i32 = 127;
 const BASE64_LEN: usize = 44;
 
 /// The public key of a WireGuard interface.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKey(pub [u8; 32]);
 
 impl FromStr for PublicKey {

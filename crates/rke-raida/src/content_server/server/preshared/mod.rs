@@ -19,7 +19,9 @@ use tokio::net::tcp::OwnedWriteHalf;
 pub(super) use self::overdue::Overdue;
 use super::ServerContext;
 use super::cut::{Activity, Cut};
-use crate::content_server::application::{KeyCommandError, KeyService, KeyTarget, PublicKey, User};
+use crate::content_server::application::{
+    Application, KeyCommand, KeyCommandError, KeyService, KeyTarget, PublicKey, User,
+};
 use crate::content_server::reception::Client;
 
 /// A connection over which a client proposes a key.
@@ -160,6 +162,33 @@ impl<R: AsyncRead + Unpin> Renewal<'_, R> {
                 %coin,
                 "a pre-shared key was set here and not at the client: the two ends differ until its next one"
             ),
+        }
+    }
+}
+
+impl ServerContext {
+    /// Reports the keys that their clients have not renewed in time. If WireGuard is to fail closed, a random key takes the place of
+    /// each.
+    pub(super) fn report_late_keys(&self) {
+        for (coin, target) in self.overdue().take() {
+            tracing::error!(what = %target, %coin, "ALARM: the client has not renewed a pre-shared key in time");
+            if let Application::Keys(KeyService::WireGuard { command, fail_closed: true, .. }) =
+                &self.application
+            {
+                let command = command.clone();
+                tokio::spawn(async move { replace(&command, &target).await });
+            }
+        }
+    }
+}
+
+/// Sets a random key, which the client does not have.
+async fn replace(command: &KeyCommand, target: &KeyTarget) {
+    let replaced = async { command.run(&Secret::random()?, target, []).await };
+    match replaced.await {
+        Ok(()) => tracing::warn!(what = %target, "a random key has taken its place"),
+        Err(error) => {
+            tracing::error!(%error, what = %target, "ALARM: no random key could be set either, so the old one stays");
         }
     }
 }

@@ -17,7 +17,7 @@ const EACH: usize = 64;
 
 /// The keys that are to be renewed, by the coin of their client: no client can take back what another has promised.
 #[derive(Default)]
-pub(in super::super) struct Overdue(HashMap<CoinId, HashMap<String, Instant>>);
+pub(in super::super) struct Overdue(HashMap<CoinId, HashMap<KeyTarget, Instant>>);
 
 /// A coin has as many promises as it may have, so nobody will notice if this key is late.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,15 +31,14 @@ impl Overdue {
         target: &KeyTarget,
         every: u32,
     ) -> Result<(), TooManyPromises> {
-        let name = target.to_string();
         let promises = self.0.entry(coin).or_default();
-        promises.remove(&name);
+        promises.remove(target);
         let outcome = match every {
             0 => Ok(()),
             _ if promises.len() >= EACH => Err(TooManyPromises),
             _ => {
                 let within = Duration::from_secs(every.into()) * INTERVALS;
-                promises.insert(name, Instant::now() + within);
+                promises.insert(target.clone(), Instant::now() + within);
                 Ok(())
             }
         };
@@ -50,10 +49,10 @@ impl Overdue {
     }
 
     /// The targets whose key is late, with their client's coin. Each is reported once.
-    pub(in super::super) fn take(&mut self) -> Vec<(CoinId, String)> {
+    pub(super) fn take(&mut self) -> Vec<(CoinId, KeyTarget)> {
         let now = Instant::now();
         let late = self.0.iter_mut().flat_map(|(coin, promises)| {
-            promises.extract_if(|_, until| *until <= now).map(|(name, _)| (*coin, name))
+            promises.extract_if(|_, until| *until <= now).map(|(target, _)| (*coin, target))
         });
         let late = late.collect();
         self.0.retain(|_, promises| !promises.is_empty());
@@ -83,7 +82,7 @@ mod tests {
         tokio::time::advance(Duration::from_millis(3999)).await;
         assert!(overdue.take().is_empty());
         tokio::time::advance(Duration::from_millis(1)).await;
-        assert_eq!(overdue.take(), [(COIN, "late".into())]);
+        assert_eq!(overdue.take(), [(COIN, target("late"))]);
         assert!(overdue.take().is_empty());
         assert_eq!(overdue.expect(COIN, &target("in-time"), 0), Ok(()));
         tokio::time::advance(Duration::from_secs(60)).await;
@@ -96,7 +95,7 @@ mod tests {
         assert_eq!(overdue.expect(COIN, &target("vpn"), 2), Ok(()));
         assert_eq!(overdue.expect(OTHER, &target("vpn"), 0), Ok(()));
         tokio::time::advance(Duration::from_secs(4)).await;
-        assert_eq!(overdue.take(), [(COIN, "vpn".into())]);
+        assert_eq!(overdue.take(), [(COIN, target("vpn"))]);
     }
 
     #[tokio::test(start_paused = true)]
