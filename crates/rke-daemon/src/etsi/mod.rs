@@ -242,3 +242,21 @@ pub(crate) trait End: Send + Sync + 'static {
     /// Reports that this many keys of a session have left.
     fn note(&self, session: &KeyId, label: &str, count: usize);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_served_over_plain_http_to_this_machine_only() {
+        let identity = || SaeIdentity::Only(SaeId::new("alice").expect("an SAE ID"));
+        for address in ["0.0.0.0:1", "192.0.2.1:1", "[::]:1"] {
+            let listen = EtsiListen { address: address.parse().expect("an address"), identity: identity() };
+            assert!(matches!(listen.check(), Err(EtsiStartError::Exposed(_))), "{address}");
+        }
+        for address in ["127.0.0.1:1", "[::1]:1"] {
+            let listen = EtsiListen { address: address.parse().expect("an address"), identity: identity() };
+            assert!(listen.check().is_ok(), "{address}");
+        }
+    }
+}

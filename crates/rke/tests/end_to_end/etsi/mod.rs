@@ -2,6 +2,7 @@
 
 mod certificates;
 mod foreign;
+mod replaced;
 
 use std::net::SocketAddr;
 
@@ -279,6 +280,13 @@ async fn without_a_session_there_are_no_keys_at_the_moment() {
     for id in sessions(&both.stage).await {
         request(both.stage.daemon.address(), "DELETE", &format!("/api/rke/session/{id}")).await;
     }
-    assert!(refusal(&ask(both.alice, "bob/enc_keys").await, 503).contains("no session"));
+    for _ in 0..10 {
+        assert!(refusal(&ask(both.alice, "bob/enc_keys").await, 503).contains("no session"));
+    }
+    // However often SAEs ask, the Content Server is not.
+    let activity = both.stage.get("/api/rke/activity").await.json();
+    let events = activity["events"].as_array().expect("events").iter();
+    let refused = events.filter(|event| event["event"] == "session_refused").count();
+    assert!((1..5).contains(&refused), "{activity}");
     both.stop().await;
 }
