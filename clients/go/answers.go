@@ -86,6 +86,8 @@ type Wipe struct {
 	// Hits are scratch stacks that had not been wiped, and are now: 0, or a bug of the daemon.
 	Hits   uint64 `json:"hits"`
 	Micros uint64 `json:"micros"`
+	// Machines have searched, if several share sessions: bytes and hits are those of all of them. 0 otherwise.
+	Machines int `json:"machines"`
 }
 
 // Keys are the cached keys.

@@ -115,6 +115,8 @@ export interface Wipe {
   scanned_bytes: number;
   hits: number;
   micros: number;
+  /** How many have searched, if several share sessions: bytes and hits are those of all of them. */
+  machines?: number;
 }
 
 export interface Deleted {

@@ -64,7 +64,7 @@ function render(event) {
     ['Key id', receipt.key_id === null ? 'None: the key has 8 bits' : make('code', {}, `${receipt.key_id}…`), receipt.key_id],
     ['Content Server', REMOTE[receipt.remote]?.[2] ?? receipt.remote],
     ...(receipt.remote_at === null ? [] : [[SETTLED[receipt.remote] ?? 'Settled', exactly(new Date(receipt.remote_at))]]),
-    ['Memory scan', wipe === null ? 'Not requested' : `${bytes(wipe.scanned_bytes)} in ${milliseconds(wipe.micros / 1000)}, ${wipe.hits === 0 ? 'nothing found' : `${number(wipe.hits)} found`}`],
+    ['Memory scan', wipe === null ? 'Not requested' : `${bytes(wipe.scanned_bytes)}${wipe.machines > 1 ? ` on ${number(wipe.machines)} machines` : ''} in ${milliseconds(wipe.micros / 1000)}, ${wipe.hits === 0 ? 'nothing found' : `${number(wipe.hits)} found`}`],
   ];
   const row = ([name, value, copied = null]) => [make('dt', {}, name), make('dd', {}, make('span', {}, value), copied === null ? null : copyButton(copied, name.toLowerCase()))];
   byId('receipt-facts').replaceChildren(...facts.flatMap(row));

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rke_proto::handshake::{ID_LEN, KeyId};
-use rke_secret::memory_scan::MemoryScan;
 
 use crate::Domain;
 use crate::activity::{Activity, How, Number, Subject};
 use crate::audit::{Audit, Event};
 use crate::histogram::Histogram;
 use crate::model::remote_deletion::RemoteCounts;
+use crate::model::search::Search;
 use crate::model::server_name::ServerName;
 use crate::model::session_id::SessionId;
 use crate::model::viewer::Page;
@@ -112,9 +112,9 @@ impl Journal {
         self.session_ended(subject, How::Expiry, deletion);
     }
 
-    /// Memory was scanned for the key of a session that has ended.
-    pub fn memory_scanned(&self, ended: Number, scan: MemoryScan) {
-        self.activity.memory_scanned(ended, scan);
+    /// Memory was searched for the key of a session that has ended.
+    pub fn memory_searched(&self, ended: Number, search: Search) {
+        self.activity.memory_searched(ended, search);
     }
 
     /// Keys with this label were derived from a session's key and have left the daemon.

@@ -51,11 +51,12 @@ impl StoreClock {
         Self { read: Mutex::new(vec![None; partitions.into()]) }
     }
 
-    /// Notes a response of a partition.
-    pub(crate) fn note(&self, partition: u16, reading: Reading) {
-        if let Some(place) = lock(&self.read).get_mut(usize::from(partition)) {
-            *place = Some((reading, BootTime::now()));
-        }
+    /// Notes a response of a partition. Returns whether it is the first of a new incarnation.
+    pub(crate) fn note(&self, partition: u16, reading: Reading) -> bool {
+        let mut read = lock(&self.read);
+        let Some(place) = read.get_mut(usize::from(partition)) else { return false };
+        let earlier = place.replace((reading, BootTime::now()));
+        earlier.is_some_and(|(earlier, _)| earlier.incarnation != reading.incarnation)
     }
 
     /// What a partition's clock shows now. `None` before its first response.

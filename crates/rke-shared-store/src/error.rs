@@ -18,17 +18,20 @@ pub enum StoreError {
         .retry_after.as_secs().max(1)
     )]
     Unsettled { retry_after: Duration },
+    /// A deletion, perhaps of others, was announced while the record was on its way, or the copy's hold was over at once. 503.
+    #[error("This machine's copy of the session ended at this moment. Try again")]
+    Overtaken,
     /// Nothing has this id. 404.
     #[error("Nothing in the store has this id")]
     NotFound,
-    /// No room for another. 503.
+    /// No room for another. 429 for sessions.
     #[error("The store has its {max} sessions, and none has expired")]
     Full {
         max: u64,
         /// Until the next one expires.
         retry_after: Duration,
     },
-    /// The key has encrypted as much as it may. 410, as without a shared store.
+    /// The key has encrypted as much as it may. 409, as without a shared store.
     #[error(
         "This session's key has encrypted as much as one key may; open a new session, which has a key of its own"
     )]
@@ -53,6 +56,12 @@ pub enum Outage {
     /// No connection.
     #[error("no connection to {0}")]
     NotConnected(String),
+    /// The store does not know this node yet, or no longer.
+    #[error("it does not know this machine yet")]
+    NotJoined,
+    /// Other nodes share it under other limits.
+    #[error("other machines share it with other limits")]
+    OtherLimits,
     /// The connection was lost, or no response came in time, after the request was sent: it may have been carried out.
     #[error("the connection was lost, or no response came in time")]
     Unconfirmed,
@@ -76,6 +85,7 @@ impl StoreError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Unavailable(_) | Self::OtherKeys | Self::Secret(_) => Some(Duration::from_secs(2)),
+            Self::Overtaken => Some(Duration::from_secs(1)),
             Self::Unsettled { retry_after } | Self::Full { retry_after, .. } => {
                 Some((*retry_after).max(Duration::from_secs(1)))
             }

@@ -24,7 +24,7 @@ mod tests;
 pub use checks::{UnfitStore, Warning};
 pub use clock::BootTime;
 pub use error::{Outage, StoreError};
-pub use holds::{Holder, Stopped};
+pub use holds::{Holder, Search, Searching, Stopped};
 pub use link::address::{AddressError, Addresses, Deployment};
 pub use name::{DomainTag, ID_LEN, Id, Incarnation, KeyTag, Kind, Name};
 pub use record::MAX_DATA_LEN;

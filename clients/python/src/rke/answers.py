@@ -139,6 +139,8 @@ class Wipe:
     hits: int
     """Scratch stacks that had not been wiped, and are now: 0, or a bug of the daemon."""
     micros: int
+    machines: Optional[int] = None
+    """How many have searched, if several share sessions: bytes and hits are those of all of them."""
 
 
 @dataclass(frozen=True)

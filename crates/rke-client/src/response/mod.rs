@@ -186,6 +186,9 @@ pub struct Wipe {
     pub hits: u64,
     /// How long it took, in microseconds.
     pub micros: u64,
+    /// How many machines have searched, if several share sessions. Bytes and hits are then those of all of them.
+    #[serde(default)]
+    pub machines: Option<u64>,
 }
 
 /// How many of something were deleted.

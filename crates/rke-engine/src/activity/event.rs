@@ -4,9 +4,9 @@
 use std::fmt;
 
 use rke_proto::handshake::ID_LEN;
-use rke_secret::memory_scan::MemoryScan;
 
 use crate::Domain;
+use crate::model::search::Search;
 use crate::model::session_id::SessionId;
 use crate::model::viewer::Page;
 
@@ -191,8 +191,8 @@ pub struct Receipt {
     pub(super) deletion: Option<[u8; ID_LEN]>,
     /// The state of the key at the other end.
     pub other_end: OtherEnd,
-    /// The memory scan, if one was requested.
-    pub wipe: Option<Box<MemoryScan>>,
+    /// The search of memory, if one was requested.
+    pub wipe: Option<Box<Search>>,
 }
 
 impl Receipt {

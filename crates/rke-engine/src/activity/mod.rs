@@ -13,11 +13,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rke_proto::handshake::ID_LEN;
-use rke_secret::memory_scan::MemoryScan;
 
 pub use self::event::{Event, How, Kind, OtherEnd, Receipt, ShortId, Subject};
 use crate::Domain;
 use crate::model::clock::coarse_unix_seconds;
+use crate::model::search::Search;
 use crate::model::viewer::{Page, Viewer};
 
 /// How many events are kept.
@@ -95,13 +95,13 @@ impl Activity {
         self.push(Event { receipt: Some(Receipt::new(how, deletion)), ..ended })
     }
 
-    /// Adds a memory scan to the receipt of a session that has ended, unless the event was overwritten.
-    pub fn memory_scanned(&self, ended: Number, scan: MemoryScan) {
+    /// Adds a search of memory to the receipt of a session that has ended, unless the event was overwritten.
+    pub fn memory_searched(&self, ended: Number, search: Search) {
         let mut place = self.place(ended.0);
         let Some(event) = place.as_mut().filter(|event| event.number == ended.0) else { return };
         let page = event.page.clone();
         if let Some(receipt) = &mut event.receipt {
-            receipt.wipe = Some(Box::new(scan));
+            receipt.wipe = Some(Box::new(search));
         }
         drop(place);
         self.changed(page.as_ref());

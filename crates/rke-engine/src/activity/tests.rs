@@ -1,14 +1,19 @@
 use std::time::Duration;
 
+use rke_secret::memory_scan::MemoryScan;
+
 use super::*;
 use crate::model::session_id::SessionId;
 
-const SCAN: MemoryScan = MemoryScan {
-    scanned_bytes: 4096,
-    hits: 0,
-    threads: 2,
-    threads_missed: 0,
-    took: Duration::from_micros(12),
+const SEARCH: Search = Search {
+    scan: MemoryScan {
+        scanned_bytes: 4096,
+        hits: 0,
+        threads: 2,
+        threads_missed: 0,
+        took: Duration::from_micros(12),
+    },
+    machines: None,
 };
 
 fn subject(byte: u8, page: Option<&Page>) -> Subject {
@@ -39,17 +44,17 @@ fn the_last_thousand_are_kept_newest_first() {
 }
 
 #[test]
-fn a_receipt_says_how_it_ended_what_the_scan_found_and_what_the_other_end_has_shown() {
+fn a_receipt_says_how_it_ended_what_the_search_found_and_what_the_other_end_has_shown() {
     let activity = Activity::default();
     let ended = activity.session_ended(subject(1, None), How::Request, Some([7; 16]));
     assert_eq!((receipt(&activity).how, receipt(&activity).other_end), (How::Request, OtherEnd::Pending));
-    activity.memory_scanned(ended, SCAN);
+    activity.memory_searched(ended, SEARCH);
     activity.remote_deletion_confirmed([8; 16]);
     assert_eq!(receipt(&activity).other_end, OtherEnd::Pending, "it is another key");
     activity.remote_deletion_confirmed([7; 16]);
     let kept = receipt(&activity);
     assert!(matches!(kept.other_end, OtherEnd::Forgotten(at) if at > 1_700_000_000));
-    assert_eq!((kept.wipe.as_deref(), kept.key()), (Some(&SCAN), Some(ShortId::of(&[7; 16]))));
+    assert_eq!((kept.wipe.as_deref(), kept.key()), (Some(&SEARCH), Some(ShortId::of(&[7; 16]))));
     let confirmed = &activity.seen_by(&Viewer::Program)[0];
     assert_eq!(
         (confirmed.kind, confirmed.session),
@@ -60,13 +65,13 @@ fn a_receipt_says_how_it_ended_what_the_scan_found_and_what_the_other_end_has_sh
 }
 
 #[test]
-fn a_scan_is_not_added_to_what_has_taken_the_place() {
+fn a_search_is_not_added_to_what_has_taken_the_place() {
     let activity = Activity::default();
     let ended = activity.session_ended(subject(1, None), How::Request, None);
     for _ in 0..KEPT {
         activity.session_ended(subject(2, None), How::Request, None);
     }
-    activity.memory_scanned(ended, SCAN);
+    activity.memory_searched(ended, SEARCH);
     assert!(
         activity
             .seen_by(&Viewer::Program)

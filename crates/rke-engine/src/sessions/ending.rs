@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rke_proto::handshake::{BreakCode, ID_LEN};
@@ -13,12 +12,14 @@ use tokio::time::Instant;
 use super::Sessions;
 use super::ended::Ended;
 use super::in_flight::Standstill;
-use super::shared::StoreError;
+use super::search::fingerprint;
+use super::shared::{Holders, StoreError};
 use crate::Domain;
 use crate::activity::{How, Number, Subject};
 use crate::blocking::spawn_blocking;
 use crate::keys::Removed;
 use crate::model::clock::{Moment, Reading};
+use crate::model::search::Search;
 use crate::model::session_id::SessionId;
 use crate::model::viewer::Viewer;
 use crate::remote_deletions::Remote;
@@ -69,7 +70,7 @@ impl Sessions {
     pub async fn finish(&self, id: SessionId) -> Result<Ended, DeleteError> {
         match &self.shared {
             None => self.end(id, Moment::now()),
-            Some(shared) => Ok(shared.delete(id).await?.0),
+            Some(shared) => Ok(shared.delete(id, Holders::Wipe).await?.ended),
         }
     }
 
@@ -123,9 +124,9 @@ impl Sessions {
         Ok(ended)
     }
 
-    /// Like [`Sessions::delete`], and then searches all memory of the process for the keys. They are found by hashes
-    /// of each key and of its AES schedule, which are made before the wipe. If one is found outside secret memory,
-    /// the process reports it and aborts.
+    /// Like [`Sessions::delete`], and then searches all memory of the process for the keys, and that of each machine that had a copy.
+    /// They are found by hashes of each key and of its AES schedule, which are made before the wipe. If one is found outside secret
+    /// memory, the process reports it and aborts.
     ///
     /// # Errors
     /// [`DeleteError`].
@@ -134,51 +135,39 @@ impl Sessions {
         id: SessionId,
         cached: CachedKey,
         viewer: &Viewer,
-    ) -> Result<(Ended, MemoryScan), DeleteError> {
-        let mut fingerprint = Fingerprint::new().map_err(DeleteError::MemoryScan)?;
+    ) -> Result<(Ended, Search), DeleteError> {
         let session = match &self.shared {
             None => self.store.remove(id, Moment::now()).ok_or(DeleteError::NotFound)?,
             Some(shared) => shared.take(id).await?,
         };
         // The key is wiped in any case.
-        let added = session.key.add_to(&mut fingerprint);
-        let (ended, number) = match &self.shared {
-            None => {
-                let (ended, number) = self.wipe(id, session);
-                (ended, Some(number))
-            }
-            Some(shared) => {
-                drop(session);
-                shared.delete(id).await?
-            }
+        let wanted = fingerprint(&session.key);
+        let Some(shared) = &self.shared else {
+            let (ended, number) = self.wipe(id, session);
+            let scan = self.forget_and_search(&ended, cached, viewer, wanted).await?;
+            let search = Search::here(scan);
+            self.journal.memory_searched(number, search);
+            return Ok((ended, search));
         };
-        added.map_err(DeleteError::MemoryScan)?;
-        self.forget(ended.domain.clone(), cached, viewer).await?;
-        let scan = spawn_blocking(move || fingerprint.scan_memory()).await.unwrap_or_else(|error| {
-            Err(SecretError::System { action: "scan memory", source: io::Error::other(error) })
-        });
-        let scan = scan.map_err(DeleteError::MemoryScan)?;
-        self.report(&scan);
-        if let Some(number) = number {
-            self.journal.memory_scanned(number, scan);
+        drop(session);
+        let end = shared.delete(id, Holders::Search).await?;
+        let search = end.search(self.forget_and_search(&end.ended, cached, viewer, wanted).await?);
+        if let Some(number) = end.number {
+            self.journal.memory_searched(number, search);
         }
-        Ok((ended, scan))
+        Ok((end.ended, search))
     }
 
-    fn report(&self, scan: &MemoryScan) {
-        let (hits, bytes) = (scan.hits, scan.scanned_bytes);
-        if hits > 0 {
-            self.residues_found.fetch_add(hits, Ordering::Relaxed);
-            tracing::error!(hits, "a scratch stack had not been wiped, and is now: this is a bug in rke");
-        } else {
-            tracing::info!(bytes, threads = scan.threads, "session deleted, and nothing of its key is left");
-        }
-        if scan.threads_missed > 0 {
-            tracing::warn!(
-                threads = scan.threads_missed,
-                "these threads did not stop, so their registers were not scanned"
-            );
-        }
+    async fn forget_and_search(
+        &self,
+        ended: &Ended,
+        cached: CachedKey,
+        viewer: &Viewer,
+        wanted: Result<Fingerprint, SecretError>,
+    ) -> Result<MemoryScan, DeleteError> {
+        let wanted = wanted.map_err(DeleteError::MemoryScan)?;
+        self.forget(ended.domain.clone(), cached, viewer).await?;
+        self.residues.search(wanted).await.map_err(DeleteError::MemoryScan)
     }
 
     async fn forget(

@@ -11,13 +11,13 @@ pub mod made_up;
 mod open_error;
 mod opening;
 mod overview;
+mod search;
 mod shared;
 mod sharing;
 mod suspend;
 pub(crate) mod tunnels;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -38,6 +38,7 @@ pub use self::ending::{CachedKey, DeleteError};
 use self::in_flight::Creations;
 pub use self::open_error::OpenError;
 pub use self::overview::Changes;
+use self::search::Residues;
 use self::shared::Shared;
 pub use self::shared::{KeyFileError, OpenStoreError, StoreError};
 use self::suspend::SuspendWatch;
@@ -93,7 +94,7 @@ pub struct Sessions {
     creations: Creations,
     suspend: SuspendWatch,
     wallet_root: ArcSwapOption<WalletRoot>,
-    residues_found: AtomicU64,
+    residues: Arc<Residues>,
     exports: Exports,
     /// How requests for a session ended.
     outcomes: Mutex<BTreeMap<&'static str, u64>>,
@@ -121,7 +122,7 @@ impl Sessions {
         let Parts { remote, journal, .. } = &parts;
         let rules = store_rules(&config.reloadable);
         let store = Store::telling(rules, on_expiry(journal, remote, &tunnels), on_used_up(journal));
-        Self::over((store, None), tunnels, config, parts)
+        Self::over((store, None), (tunnels, Arc::default()), config, parts)
     }
 
     /// Joins the machines that share sessions, if the settings name their store; otherwise as [`Sessions::new`].
@@ -130,17 +131,16 @@ impl Sessions {
     /// [`OpenStoreError`].
     pub async fn start(config: Config, parts: Parts) -> Result<Self, OpenStoreError> {
         let Some(sharing) = &config.fixed.store else { return Ok(Self::new(config, parts)) };
-        let tunnels = Arc::<Tunnels>::default();
-        let limits = store_rules(&config.reloadable);
-        let (remote, journal) = (&parts.remote, &parts.journal);
-        let (shared, copies) =
-            shared::open(sharing, shared::Parts { limits, tunnels: &tunnels, remote, journal }).await?;
-        Ok(Self::over((copies, Some(shared)), tunnels, config, parts))
+        let (tunnels, residues) = (Arc::<Tunnels>::default(), Arc::<Residues>::default());
+        let (limits, (remote, journal)) = (store_rules(&config.reloadable), (&parts.remote, &parts.journal));
+        let shared = shared::Parts { limits, tunnels: &tunnels, residues: &residues, remote, journal };
+        let (shared, copies) = shared::open(sharing, shared).await?;
+        Ok(Self::over((copies, Some(shared)), (tunnels, residues), config, parts))
     }
 
     fn over(
         (store, shared): (Store, Option<Arc<Shared>>),
-        tunnels: Arc<Tunnels>,
+        (tunnels, residues): (Arc<Tunnels>, Arc<Residues>),
         config: Config,
         parts: Parts,
     ) -> Self {
@@ -165,7 +165,7 @@ impl Sessions {
             creations: Creations::new(),
             suspend: SuspendWatch::new(),
             wallet_root: ArcSwapOption::new(wallet_root.map(Arc::new)),
-            residues_found: AtomicU64::new(0),
+            residues,
             exports: Exports::new(config.allow_export.clone()),
             outcomes: Mutex::default(),
             seen: Mutex::default(),
@@ -310,7 +310,7 @@ impl Sessions {
 
     /// How many scratch stacks memory scans have found not wiped: 0, unless rke has a bug.
     pub fn residues_found(&self) -> u64 {
-        self.residues_found.load(Ordering::Relaxed)
+        self.residues.found()
     }
 
     /// Gives a session its full lifetime again, up to the maximum lifetime. Returns when it ends.
@@ -318,22 +318,20 @@ impl Sessions {
     /// # Errors
     /// [`StoreError`]; [`StoreError::NotFound`] if no such session exists.
     pub async fn renew(&self, id: SessionId) -> Result<Timestamp, StoreError> {
-        let expires_at = match &self.shared {
+        let (origin, page, expires_at) = match &self.shared {
             Some(shared) => {
-                self.bring(id, KeyUse::Decrypt).await?;
-                Some(shared.renew(id).await?)
+                // Its copy may be gone when it is renewed.
+                let (row, page) = (self.show(id).await?, self.store.page(id));
+                (row.origin, page, shared.renew(id).await?)
             }
-            None => None,
+            None => {
+                let row = self.store.renew(id).ok_or(StoreError::NotFound)?;
+                (row.origin, self.store.page(id), row.expires_at)
+            }
         };
-        let renewed = match expires_at {
-            Some(_) => self.store.row(id),
-            None => self.store.renew(id),
-        };
-        let renewed = renewed.ok_or(StoreError::NotFound)?;
         tracing::info!("session renewed");
-        let (domain, page) = (renewed.origin.domain.clone(), self.store.page(id));
-        self.journal.session_renewed(Subject { session: id, domain, page });
-        Ok(expires_at.unwrap_or(renewed.expires_at))
+        self.journal.session_renewed(Subject { session: id, domain: origin.domain.clone(), page });
+        Ok(expires_at)
     }
 }
 

@@ -12,6 +12,9 @@ use crate::model::session_id::SessionId;
 use crate::model::viewer::Viewer;
 use crate::store::{self, KeyUse, SessionInfo};
 
+/// How often a copy is fetched again that is gone before it can be shown.
+const ATTEMPTS: usize = 3;
+
 /// Numbers that change when what they stand for changes for a viewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Changes {
@@ -31,8 +34,17 @@ impl Sessions {
     /// # Errors
     /// [`StoreError`]; [`StoreError::NotFound`] if no such session exists.
     pub async fn show(&self, id: SessionId) -> Result<SessionInfo, StoreError> {
-        self.bring(id, KeyUse::Decrypt).await?;
-        self.store.row(id).ok_or(StoreError::NotFound)
+        if !self.are_shared() {
+            return self.store.row(id).ok_or(StoreError::NotFound);
+        }
+        // The hold of a copy may end between the two steps.
+        for _ in 0..ATTEMPTS {
+            self.bring(id, KeyUse::Decrypt).await?;
+            if let Some(row) = self.store.row(id) {
+                return Ok(row);
+            }
+        }
+        Err(StoreError::Overtaken)
     }
 
     /// The same for a session that no other machine shares.

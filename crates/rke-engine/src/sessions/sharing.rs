@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Sessions;
-use super::shared::{KeyFileError, Shared, StoreError};
+use super::shared::{Holders, KeyFileError, Shared, StoreError};
 use crate::Domain;
 use crate::activity::Subject;
 use crate::model::clock::Moment;
@@ -82,7 +82,7 @@ impl Sessions {
             return Ok(count);
         }
         for id in chosen {
-            match shared.delete(id).await {
+            match shared.delete(id, Holders::Wipe).await {
                 Ok(_) => (),
                 Err(StoreError::NotFound) => count -= 1,
                 Err(error) => return Err(error),

@@ -166,7 +166,8 @@ pub struct Tunnel {
 pub async fn open(sessions: Arc<Sessions>, id: SessionId) -> Result<Tunnel, TunnelError> {
     let mut open = sessions.tunnels().open(id);
     sessions.bring(id, KeyUse::Tunnel).await?;
-    let row = sessions.store().row(id).ok_or(KeyError::NotFound)?;
+    let gone = if sessions.are_shared() { KeyError::NotHeld } else { KeyError::NotFound };
+    let row = sessions.store().row(id).ok_or(gone)?;
     let connect = async {
         match row.key_id {
             Some(key_id) => wide::attach(&sessions, id, &row, key_id).await,
@@ -175,7 +176,7 @@ pub async fn open(sessions: Arc<Sessions>, id: SessionId) -> Result<Tunnel, Tunn
     };
     let (sender, receiver) = tokio::select! {
         biased;
-        _ = open.cut() => return Err(KeyError::NotFound.into()),
+        code = open.cut() => return Err(if code == BreakCode::Other { gone } else { KeyError::NotFound }.into()),
         () = sessions.keep(id) => return Err(KeyError::NotHeld.into()),
         connected = connect => connected?,
     };

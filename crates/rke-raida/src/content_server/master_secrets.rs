@@ -137,7 +137,11 @@ impl MasterSecrets {
     /// Tells these master secrets from others. They do not follow from it.
     pub(super) fn fingerprint(&self) -> String {
         let mut hash = Sha256::new_with_prefix("RKE-Master-Secrets-Fingerprint-v1");
-        self.masters.iter().for_each(|master| master.expose(|master| hash.update(master)));
+        for master in &self.masters {
+            // Of each its own hash, which is computed where the master secret is exposed.
+            let own: [u8; 32] = master.expose(|master| Sha256::digest(master).into());
+            hash.update(own);
+        }
         let hash: [u8; 32] = hash.finalize().into();
         hex::encode(&hash[..8])
     }

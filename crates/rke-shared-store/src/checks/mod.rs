@@ -20,7 +20,7 @@ pub enum UnfitStore {
     Evicts(String),
 }
 
-/// What may weaken the guarantees of a store. A node that starts logs it, and `rke doctor` shows it.
+/// What may weaken the guarantees of a store. A node that starts logs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Warning {
     #[error(

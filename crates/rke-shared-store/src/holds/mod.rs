@@ -18,6 +18,13 @@ pub trait Holder: Send + Sync + 'static {
     /// Wipes the copy of this id's key, if there is one, with everything that uses it. When this returns, its bytes are zero.
     fn wipe(&self, id: &Id);
 
+    /// The same, and returns what then searches all memory of the process for the key. `None` if there was no copy, or if it cannot be
+    /// searched for.
+    fn wipe_and_search(&self, id: &Id) -> Option<Searching> {
+        self.wipe(id);
+        None
+    }
+
     /// Waits until everything that used wiped copies has stopped, such as connections. Deletions on other nodes wait for it.
     fn stopped(&self) -> Stopped<'_> {
         Box::pin(std::future::ready(()))
@@ -26,6 +33,18 @@ pub trait Holder: Send + Sync + 'static {
 
 /// The future of [`Holder::stopped`].
 pub type Stopped<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// What [`Holder::wipe_and_search`] returns. `None` if memory could not be searched.
+pub type Searching = Pin<Box<dyn Future<Output = Option<Search>> + Send>>;
+
+/// What a node found in its memory when it searched for a wiped key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Search {
+    /// Bytes that were searched.
+    pub scanned_bytes: u64,
+    /// Scratch stacks that had not been wiped, and are now.
+    pub hits: u64,
+}
 
 /// Which records an announcement speaks of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +106,12 @@ impl Holds {
         let ended = table.take(which);
         drop(table);
         ended.iter().for_each(|held| self.holder.wipe(&held.id));
+    }
+
+    /// The same for one record, and returns what then searches for its key, if there was a copy.
+    pub(crate) fn end_and_search(&self, name: Name) -> Option<Searching> {
+        let ended = lock(&self.table).take(&Which::One(name));
+        ended.first().and_then(|held| self.holder.wipe_and_search(&held.id))
     }
 
     /// Forgets a copy that its holder has wiped, unless it was installed again since.
@@ -155,6 +180,8 @@ impl Flight {
             return Err(Overtaken);
         }
         install();
+        // An extension that was asked for later may have arrived before.
+        let until = table.held.get(&name).map_or(until, |held| held.until.max(until));
         table.held.insert(name, Held { id, domain, until });
         Ok(())
     }

@@ -5,6 +5,8 @@ use crate::fault::Fault;
 
 const PRELUDE: &str = include_str!("lua/prelude.lua");
 
+const ALWAYS: &str = "#!lua flags=allow-oom";
+
 /// All scripts.
 pub(crate) struct Scripts {
     pub(crate) create: Script,
@@ -57,27 +59,29 @@ impl Scripts {
 
     fn over(edit: &dyn Fn(&str) -> String) -> Self {
         let of_partition = |text: &str| Script::new(edit(&[PRELUDE, text].join("\n")));
+        // What removes, and what uses what is there, works also where no memory is left for more.
+        let always = |text: &str| Script::new(edit(&[ALWAYS, PRELUDE, text].join("\n")));
         Self {
             create: of_partition(include_str!("lua/create.lua")),
-            fetch: of_partition(include_str!("lua/fetch.lua")),
-            release: of_partition(include_str!("lua/release.lua")),
-            renew: of_partition(include_str!("lua/renew.lua")),
-            delete: of_partition(include_str!("lua/delete.lua")),
-            take_back: of_partition(include_str!("lua/take_back.lua")),
-            delete_many: of_partition(include_str!("lua/delete_many.lua")),
-            sweep: of_partition(include_str!("lua/sweep.lua")),
-            farewell_done: of_partition(include_str!("lua/farewell_done.lua")),
+            fetch: always(include_str!("lua/fetch.lua")),
+            release: always(include_str!("lua/release.lua")),
+            renew: always(include_str!("lua/renew.lua")),
+            delete: always(include_str!("lua/delete.lua")),
+            take_back: always(include_str!("lua/take_back.lua")),
+            delete_many: always(include_str!("lua/delete_many.lua")),
+            sweep: always(include_str!("lua/sweep.lua")),
+            farewell_done: always(include_str!("lua/farewell_done.lua")),
             list: of_partition(include_str!("lua/list.lua")),
             count: of_partition(include_str!("lua/count.lua")),
             cache_begin: of_partition(include_str!("lua/cache_begin.lua")),
-            cache_end: of_partition(include_str!("lua/cache_end.lua")),
+            cache_end: always(include_str!("lua/cache_end.lua")),
             cache_put: of_partition(include_str!("lua/cache_put.lua")),
             cache_read: of_partition(include_str!("lua/cache_read.lua")),
             cache_list: of_partition(include_str!("lua/cache_list.lua")),
-            cache_forget: of_partition(include_str!("lua/cache_forget.lua")),
+            cache_forget: always(include_str!("lua/cache_forget.lua")),
             remember: of_partition(include_str!("lua/remember.lua")),
             own: of_partition(include_str!("lua/own.lua")),
-            disown: of_partition(include_str!("lua/disown.lua")),
+            disown: always(include_str!("lua/disown.lua")),
             known: of_partition(include_str!("lua/known.lua")),
             join: Script::new(include_str!("lua/join.lua").to_owned()),
         }

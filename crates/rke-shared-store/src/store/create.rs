@@ -7,6 +7,7 @@ use std::time::Duration;
 use rke_secret::Secret;
 use tokio::time::Instant;
 
+use super::delete::MOST_IN_BACKGROUND;
 use super::node::SHORT_PAUSE;
 use super::{GRACE, Shared, Store, number, unintelligible};
 use crate::clock::milliseconds;
@@ -100,6 +101,7 @@ impl Shared {
     ) -> Result<Created, StoreError> {
         let limit = number(self.settings.limits.of_partition(partition, self.partitions));
         let (grace, tolerance) = (number(milliseconds(GRACE)), number(milliseconds(TOLERANCE)));
+        let mut full = None;
         for _ in 0..ATTEMPTS {
             let (name, record) = self.seal(partition, &id, new, lifetime)?;
             let args: [&[u8]; 5] = [&name.0, &record.encode(), &limit, &grace, &tolerance];
@@ -118,16 +120,18 @@ impl Shared {
                 "stale" => (),
                 "full" => {
                     let retry_after = Duration::from_millis(reply.rest.number()?);
+                    let max = self.settings.limits.max;
                     if reply.rest.number()? == 0 {
-                        return Err(StoreError::Full { max: self.settings.limits.max, retry_after });
+                        return Err(StoreError::Full { max, retry_after });
                     }
+                    full = Some(StoreError::Full { max, retry_after });
                     // Records of a deleted domain still take up room.
                     self.make_room(partition).await;
                 }
                 _ => return Err(unintelligible()),
             }
         }
-        Err(Outage::Refused("the primary changes".into()).into())
+        Err(full.unwrap_or_else(|| Outage::Refused("the primary changes".into()).into()))
     }
 
     /// Removes what takes up room and cannot be used, for as long as a client can wait.
@@ -189,6 +193,12 @@ impl Shared {
 
     /// Removes a record that may have been added, in the background.
     fn take_back(self: &Arc<Self>, partition: u16, name: Name) {
+        if self.background.load(Ordering::SeqCst) >= MOST_IN_BACKGROUND {
+            tracing::warn!(
+                "too many requests wait for the store; a creation that was not confirmed may stay"
+            );
+            return;
+        }
         let shared = Arc::clone(self);
         self.background.fetch_add(1, Ordering::SeqCst);
         tokio::spawn(async move {

@@ -8,17 +8,20 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::{EndedRecord, Shared, Store, unintelligible};
-use crate::announcement::{Announcement, NodeId, Operation, channel_prefix};
+use super::{EndedRecord, Shared, Store, Wiped, unintelligible};
+use crate::announcement::{Announcement, NodeId, Operation, Order, channel_prefix};
 use crate::error::{Outage, StoreError};
-use crate::holds::Which;
+use crate::holds::{Search, Which};
 use crate::lock::lock;
 use crate::name::{Id, Name};
 use crate::record::Record;
 
 /// The most deletions and withdrawn creations in the background. More can only come from someone who deletes made-up ids while
 /// the store is away.
-const MOST_IN_BACKGROUND: usize = 10_000;
+pub(super) const MOST_IN_BACKGROUND: usize = 10_000;
+
+/// How long holders may search their memory, if that is longer than a hold.
+const SEARCH_TIME: Duration = Duration::from_secs(5);
 
 /// A record that was deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +30,8 @@ pub struct Deleted {
     pub rest: Option<EndedRecord>,
     /// How many other nodes may have held its key.
     pub holders: usize,
+    /// What those of them that searched their memory found, after [`Store::delete_and_search`].
+    pub searches: Vec<Search>,
 }
 
 /// What a deletion found.
@@ -47,7 +52,7 @@ enum Report {
 struct Ear<'a> {
     shared: &'a Shared,
     operation: Operation,
-    heard: UnboundedReceiver<NodeId>,
+    heard: UnboundedReceiver<Wiped>,
     /// Under the fault that announces first.
     #[cfg(test)]
     has_waited: bool,
@@ -61,8 +66,20 @@ impl Store {
     /// # Errors
     /// [`StoreError`]. A deletion that is not confirmed goes on in the background, and the next request for it is the one that reports it.
     pub async fn delete(&self, id: &Id) -> Result<Deleted, StoreError> {
+        self.delete_by(id, Order::Wipe).await
+    }
+
+    /// The same, and then each other node that held the key searches its memory for it.
+    ///
+    /// # Errors
+    /// As [`Store::delete`].
+    pub async fn delete_and_search(&self, id: &Id) -> Result<Deleted, StoreError> {
+        self.delete_by(id, Order::Search).await
+    }
+
+    async fn delete_by(&self, id: &Id, order: Order) -> Result<Deleted, StoreError> {
         let (shared, id) = (Arc::clone(&self.shared), *id);
-        let deletion = tokio::spawn(async move { shared.delete(&id).await });
+        let deletion = tokio::spawn(async move { shared.delete(&id, order).await });
         deletion.await.unwrap_or_else(|_| Err(Outage::Unconfirmed.into()))
     }
 
@@ -99,10 +116,23 @@ impl Store {
     }
 }
 
+#[cfg(test)]
+impl Store {
+    pub(crate) fn names(&self, id: &Id) -> Vec<Name> {
+        self.shared.keys().names(self.shared.settings.role.kind(), id)
+    }
+
+    /// What the background does with a deletion that was not confirmed, without the wipe that follows it.
+    pub(crate) async fn remove_in_background(&self, id: &Id, names: Vec<Name>) {
+        let (partition, order) = (self.shared.partition(id), (Order::Wipe, Operation::default()));
+        self.shared.remove(partition, &names, order, Report::ByTheNextRequest).await.expect("removed");
+    }
+}
+
 impl Shared {
-    async fn delete(self: &Arc<Self>, id: &Id) -> Result<Deleted, StoreError> {
+    async fn delete(self: &Arc<Self>, id: &Id, order: Order) -> Result<Deleted, StoreError> {
         let names = self.keys().names(self.settings.role.kind(), id);
-        self.delete_names(self.partition(id), names).await
+        self.delete_names(self.partition(id), names, order).await
     }
 
     /// Deletes the record that has one of these names.
@@ -110,19 +140,21 @@ impl Shared {
         self: &Arc<Self>,
         partition: u16,
         names: Vec<Name>,
+        order: Order,
     ) -> Result<Deleted, StoreError> {
         let mut ear = Ear::new(self)?;
         #[cfg(test)]
         self.announce_first(partition, &mut ear, &names).await;
-        let found = self.remove(partition, &names, ear.operation, Report::ByThisNode).await;
+        let found = self.remove(partition, &names, (order, ear.operation), Report::ByThisNode).await;
         // In any case: what this node has is wiped at once, and what is on its way to it is not used.
         names.iter().for_each(|name| self.holds.end(&Which::One(*name)));
         match found {
-            Ok(found) => {
+            Ok(mut found) => {
                 self.holds.end(&Which::One(found.name));
+                found.holders.remove(&self.node);
                 let holders = found.holders.len();
-                ear.wait(found.holders).await;
-                Ok(Deleted { rest: found.rest, holders })
+                let searches = ear.wait(found.holders, order).await;
+                Ok(Deleted { rest: found.rest, holders, searches })
             }
             Err(error @ StoreError::Unavailable(_)) => {
                 self.go_on(partition, names, ear.operation);
@@ -137,11 +169,11 @@ impl Shared {
         &self,
         partition: u16,
         names: &[Name],
-        operation: Operation,
+        (order, operation): (Order, Operation),
         report: Report,
     ) -> Result<Found, StoreError> {
-        let (channel, announcement) =
-            (channel_prefix(self.settings.role.letter()), Announcement::of_one(&operation, &self.node));
+        let channel = channel_prefix(self.settings.role.letter());
+        let announcement = Announcement::of_one(order, &operation, &self.node);
         let report: &[u8] = match report {
             Report::ByThisNode => b"1",
             Report::ByTheNextRequest => b"0",
@@ -177,7 +209,11 @@ impl Shared {
         tokio::spawn(async move {
             let mut pause = Duration::from_millis(100);
             loop {
-                match shared.remove(partition, &names, operation, Report::ByTheNextRequest).await {
+                let order = (Order::Wipe, operation);
+                let removed = shared.remove(partition, &names, order, Report::ByTheNextRequest).await;
+                // A request may have fetched it again meanwhile.
+                names.iter().for_each(|name| shared.holds.end(&Which::One(*name)));
+                match removed {
                     Err(StoreError::Unavailable(_)) => sleep(pause).await,
                     Ok(_) | Err(_) => break,
                 }
@@ -210,7 +246,7 @@ impl Shared {
             // The new primary may not know all holders of the old one.
             holders.insert(NodeId::default());
         }
-        ear.wait(holders).await;
+        ear.wait(holders, Order::Wipe).await;
         match domain {
             None => Ok(Some(count)),
             Some(_) if has_all_keys => Ok(None),
@@ -225,12 +261,13 @@ impl Shared {
         if self.has_fault(crate::fault::Fault::AnnounceFirst) {
             let holders = self.holders_of(partition, names).await;
             for name in names {
-                let message = [Announcement::of_one(&ear.operation, &self.node), name.0.to_vec()].concat();
+                let start = Announcement::of_one(Order::Wipe, &ear.operation, &self.node);
+                let message = [start, name.0.to_vec()].concat();
                 for node in &holders {
                     self.publish(node, &message).await;
                 }
             }
-            ear.wait(holders).await;
+            ear.wait(holders, Order::Wipe).await;
             ear.has_waited = true;
             sleep(crate::tests::BREAK).await;
         }
@@ -266,19 +303,25 @@ impl<'a> Ear<'a> {
     }
 
     /// Waits until all of these have wiped, at most for as long as a node keeps a key without asking. That is counted from the store's
-    /// response: each hold began before it.
-    async fn wait(&mut self, mut holders: HashSet<NodeId>) {
+    /// response: each hold began before it. Where they are to search, they get the time for it. Returns what they found.
+    async fn wait(&mut self, mut holders: HashSet<NodeId>, order: Order) -> Vec<Search> {
         #[cfg(test)]
         if self.shared.has_fault(crate::fault::Fault::DeleteWithoutWait) || self.has_waited {
-            return;
+            return Vec::new();
         }
-        let deadline = Instant::now() + self.shared.settings.limits.hold;
+        let hold = self.shared.settings.limits.hold;
+        let limit = match order {
+            Order::Wipe => hold,
+            Order::Search => hold.max(SEARCH_TIME),
+        };
+        let (deadline, mut searches) = (Instant::now() + limit, Vec::new());
         while !holders.is_empty() {
-            match timeout_at(deadline, self.heard.recv()).await {
-                Ok(Some(node)) => holders.remove(&node),
-                Ok(None) | Err(_) => return,
-            };
+            let Ok(Some(Wiped { by, found })) = timeout_at(deadline, self.heard.recv()).await else { break };
+            if holders.remove(&by) {
+                searches.extend(found);
+            }
         }
+        searches
     }
 }
 

@@ -6,12 +6,16 @@ use rke_secret::Secret;
 
 use super::create::Parts;
 use super::{GRACE, Store, number, unintelligible};
+use crate::announcement::Operation;
 use crate::clock::{BootTime, Reading, milliseconds};
 use crate::error::{Outage, StoreError};
 use crate::holds::{Flight, Overtaken};
 use crate::name::{DomainTag, Id, Incarnation, Name};
 use crate::record::{Head, Record};
 use crate::sealing::Binding;
+
+/// How often a record is fetched that announcements of other deletions overtake.
+const ATTEMPTS: usize = 4;
 
 /// How much the node is about to encrypt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -75,16 +79,47 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`]; the copy may be used until its own end, unless it is [`StoreError::NotFound`].
-    pub async fn extend(&self, id: &Id, need: Need, extend: impl FnOnce(Held)) -> Result<(), StoreError> {
-        let answer = self.ask(id, need, "head").await?;
-        let held = self.held(&answer);
-        let Answer { flight, name, record, .. } = answer;
-        let installed = flight.install(name, *id, record.head.domain, held.until, || extend(held));
-        installed.map_err(|Overtaken| StoreError::NotFound)
+    pub async fn extend(&self, id: &Id, need: Need, mut extend: impl FnMut(Held)) -> Result<(), StoreError> {
+        for _ in 0..ATTEMPTS {
+            let answer = self.ask(id, need, "head").await?;
+            let held = self.held(&answer);
+            let Answer { flight, name, record, .. } = answer;
+            if flight.install(name, *id, record.head.domain, held.until, || extend(held)).is_ok() {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Overtaken)
+    }
+
+    /// Fetches a record and installs its key, as [`Store::fetch`] and [`Fetched::install`] do, again if an announcement has overtaken it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn bring<R>(
+        &self,
+        id: &Id,
+        need: Need,
+        mut install: impl FnMut(Fetched) -> Result<R, StoreError>,
+    ) -> Result<R, StoreError> {
+        for _ in 0..ATTEMPTS {
+            match install(self.fetch(id, need).await?) {
+                Err(StoreError::Overtaken) => (),
+                installed => return installed,
+            }
+        }
+        Err(StoreError::Overtaken)
     }
 
     /// Gives back what a hold has not used, after its copy was wiped. If it fails, that counts as used.
     pub async fn release(&self, id: &Id, unused: Block) {
+        let mut operation = Operation::default();
+        // Without it, the block counts as used.
+        if getrandom::fill(&mut operation).is_ok() {
+            self.release_by(id, unused, &operation).await;
+        }
+    }
+
+    async fn release_by(&self, id: &Id, unused: Block, operation: &Operation) {
         let shared = &self.shared;
         for name in shared.keys().names(shared.settings.role.kind(), id) {
             shared.holds.forget(name, BootTime::now());
@@ -92,8 +127,16 @@ impl Store {
                 continue;
             }
             let (messages, bytes) = (number(unused.messages), number(unused.bytes));
-            let args: [&[u8]; 3] = [&name.0, &messages, &bytes];
+            let args: [&[u8]; 4] = [&name.0, &messages, &bytes, operation];
             let _ = shared.run(&shared.scripts.release, shared.partition(id), &args).await;
+        }
+    }
+
+    /// As a connection to a cluster may do it.
+    #[cfg(test)]
+    pub(crate) async fn release_twice(&self, id: &Id, unused: Block) {
+        for _ in 0..2 {
+            self.release_by(id, unused, &[7; 8]).await;
         }
     }
 
@@ -224,13 +267,13 @@ impl Fetched {
     /// and must not wait.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; then the key is wiped.
+    /// [`StoreError::Overtaken`]; then the key is wiped.
     pub fn install<R>(self, install: impl FnOnce(Secret<32>, Held) -> R) -> Result<R, StoreError> {
         let Self { flight, name, id, domain, secret, held, .. } = self;
         let mut installed = None;
         let outcome =
             flight.install(name, id, domain, held.until, || installed = Some(install(secret, held)));
-        outcome.map_err(|Overtaken| StoreError::NotFound)?;
-        installed.ok_or(StoreError::NotFound)
+        outcome.map_err(|Overtaken| StoreError::Overtaken)?;
+        installed.ok_or(StoreError::Overtaken)
     }
 }

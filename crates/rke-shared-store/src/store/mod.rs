@@ -5,6 +5,7 @@ mod create;
 mod delete;
 mod fetch;
 mod known;
+mod membership;
 mod node;
 mod open;
 mod owners;
@@ -25,13 +26,14 @@ pub use self::create::{Created, NewRecord};
 pub use self::delete::Deleted;
 pub use self::fetch::{Block, Fetched, Held, Need};
 pub use self::known::Known;
+use self::membership::Membership;
 pub use self::open::{OpenStoreError, keys_in_use};
 pub use self::replay::{NotRemembered, ReplayLimits};
 pub use self::view::{Count, Row};
 use crate::announcement::{NodeId, Operation};
 use crate::clock::{Reading, StoreClock, milliseconds};
 use crate::error::{Outage, StoreError};
-use crate::holds::Holds;
+use crate::holds::{Holds, Search};
 use crate::key_file::StoreKeys;
 use crate::link::Link;
 use crate::name::{Id, KeyTag, Kind, Name, TAG_LEN};
@@ -99,14 +101,22 @@ struct Shared {
     clock: StoreClock,
     partitions: u16,
     holds: Arc<Holds>,
+    membership: Membership,
     node: NodeId,
     /// Deletions of this node that wait for holders.
-    waiting: Mutex<HashMap<Operation, UnboundedSender<NodeId>>>,
+    waiting: Mutex<HashMap<Operation, UnboundedSender<Wiped>>>,
     /// Deletions and withdrawn creations that go on in the background.
     background: AtomicUsize,
     on_ended: OnEnded,
     #[cfg(test)]
     fault: Option<crate::fault::Fault>,
+}
+
+/// A holder that has wiped.
+struct Wiped {
+    by: NodeId,
+    /// What it found in its memory, if it was to search.
+    found: Option<Search>,
 }
 
 impl Shared {
@@ -126,13 +136,20 @@ impl Shared {
 
     /// Runs a script on a partition, and notes what each response says besides.
     async fn run(&self, script: &Script, partition: u16, args: &[&[u8]]) -> Result<Reply, Outage> {
+        self.membership.check()?;
         let settle = number(milliseconds(self.settings.settle));
         let args = [&[settle.as_slice()], args].concat();
         let value: Value = self.link.run(script, &self.prefix(partition), &args).await?;
         let mut reply = Reply::read(value)?;
-        self.clock.note(partition, reply.reading);
+        let is_new = self.clock.note(partition, reply.reading);
         for (name, record) in std::mem::take(&mut reply.ended) {
             self.report_ended(name, Ending::Removed, &record, reply.reading);
+        }
+        // In a cluster, another primary may be the one that knows the members.
+        if is_new && self.partitions == 1 {
+            self.membership.begin_again();
+            // It was carried out, and others may not count on this node yet.
+            self.membership.check().map_err(|_| Outage::Unconfirmed)?;
         }
         Ok(reply)
     }

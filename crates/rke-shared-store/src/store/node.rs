@@ -6,9 +6,10 @@ use std::time::Duration;
 use redis::{PushInfo, PushKind, Value};
 use tokio::time::sleep;
 
-use super::{Ending, Shared, number};
-use crate::announcement::{Announcement, NodeId, channel};
+use super::{Ending, Shared, Wiped, number};
+use crate::announcement::{Announcement, NodeId, Operation, channel};
 use crate::clock::milliseconds;
+use crate::holds::Searching;
 use crate::lock::lock;
 
 /// How many records one sweep removes.
@@ -18,29 +19,59 @@ const BATCH: u64 = 64;
 pub(super) const SHORT_PAUSE: Duration = Duration::from_millis(20);
 const LONG_PAUSE: Duration = Duration::from_secs(1);
 
+/// What another node has deleted, and is wiped here.
+pub(super) struct Wiping {
+    operation: Operation,
+    from: NodeId,
+    searching: Option<Searching>,
+}
+
 impl Shared {
-    /// Handles a pushed message. Returns what to say to whom.
-    pub(super) fn receive(&self, push: &PushInfo) -> Option<(NodeId, Vec<u8>)> {
+    /// Handles a pushed message. Returns what to respond to, if it wants a response.
+    pub(super) fn receive(&self, push: &PushInfo) -> Option<Wiping> {
         let (PushKind::Message, [_, Value::BulkString(message)]) = (&push.kind, push.data.as_slice()) else {
             return None;
         };
         match Announcement::decode(message) {
             Ok(Announcement::Wipe { operation, from, which }) => {
                 self.holds.end(&which);
-                Some((from, Announcement::Done { operation, by: self.node }.encode()))
+                Some(Wiping { operation, from, searching: None })
             }
-            Ok(Announcement::Done { operation, by }) => {
-                if let Some(waiting) = lock(&self.waiting).get(&operation) {
-                    // The deletion may have been answered meanwhile.
-                    let _ = waiting.send(by);
-                }
-                None
+            Ok(Announcement::Search { operation, from, name }) => {
+                Some(Wiping { operation, from, searching: self.holds.end_and_search(name) })
+            }
+            Ok(Announcement::Done { operation, by }) => self.note(operation, Wiped { by, found: None }),
+            Ok(Announcement::Searched { operation, by, found }) => {
+                self.note(operation, Wiped { by, found: Some(found) })
             }
             Err(error) => {
                 tracing::warn!(%error, "another machine's message could not be read");
                 None
             }
         }
+    }
+
+    fn note(&self, operation: Operation, wiped: Wiped) -> Option<Wiping> {
+        if let Some(waiting) = lock(&self.waiting).get(&operation) {
+            // The deletion may have been answered meanwhile.
+            let _ = waiting.send(wiped);
+        }
+        None
+    }
+
+    /// Responds when everything that used the wiped copies has stopped, and memory was searched if it was to be.
+    pub(super) async fn respond(&self, Wiping { operation, from, searching }: Wiping) {
+        self.holds.stopped().await;
+        let found = match searching {
+            Some(searching) => searching.await,
+            None => None,
+        };
+        let by = self.node;
+        let response = match found {
+            Some(found) => Announcement::Searched { operation, by, found },
+            None => Announcement::Done { operation, by },
+        };
+        self.publish(&from, &response.encode()).await;
     }
 
     /// Says something to a node. A message that is lost costs a wait, no more.

@@ -5,15 +5,17 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use redis::PushInfo;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::time::sleep;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{Receiver, channel as queue};
+use tokio::time::timeout;
 
+use super::membership::Membership;
 use super::{OnEnded, Shared, Store, number};
 use crate::announcement::{NodeId, channel};
 use crate::checks::{UnfitStore, Warning, check};
-use crate::clock::{StoreClock, milliseconds};
+use crate::clock::{BootTime, StoreClock, milliseconds};
 use crate::error::{Outage, StoreError};
-use crate::holds::{Holder, Holds};
+use crate::holds::{Holder, Holds, Which};
 use crate::key_file::{self, KeyFileError};
 use crate::link::Link;
 use crate::link::address::{AddressError, Addresses};
@@ -27,6 +29,9 @@ const WORD: Duration = Duration::from_secs(3);
 
 /// How long without a word a node counts as dead.
 const DEAD: Duration = Duration::from_secs(15);
+
+/// The most messages of other nodes that wait to be read.
+const MOST_MESSAGES: usize = 10_000;
 
 /// Why a node cannot use the store, and does not start.
 #[derive(Debug, thiserror::Error)]
@@ -111,7 +116,7 @@ impl Store {
 
     /// Whether the store can be reached now.
     pub fn is_up(&self) -> bool {
-        self.shared.link.is_up()
+        self.shared.link.is_up() && self.shared.membership.check().is_ok()
     }
 
     /// Reads the key file again.
@@ -170,14 +175,18 @@ impl Shared {
         on_ended: OnEnded,
         scripts: Scripts,
         #[cfg(test)] fault: Option<crate::fault::Fault>,
-    ) -> Result<(Arc<Self>, UnboundedReceiver<PushInfo>), OpenStoreError> {
+    ) -> Result<(Arc<Self>, Receiver<PushInfo>), OpenStoreError> {
         let keys = Arc::new(key_file::read(&settings.key_file)?);
         let mut node = NodeId::default();
         getrandom::fill(&mut node)?;
-        let (sender, pushes) = unbounded_channel();
+        let (sender, pushes) = queue(MOST_MESSAGES);
+        let holds = Arc::new(Holds::new(holder));
+        let held = Arc::clone(&holds);
         let on_push = move |push| {
-            // The receiver ends with the store.
-            let _ = sender.send(push);
+            // Too many, of which one is not read. The receiver ends with the store.
+            if let Err(TrySendError::Full(_)) = sender.try_send(push) {
+                held.end(&Which::All);
+            }
         };
         let channel = channel(settings.role.letter(), &node);
         let partitions = settings.addresses.partitions();
@@ -187,7 +196,8 @@ impl Shared {
             scripts,
             clock: StoreClock::new(partitions),
             partitions,
-            holds: Arc::new(Holds::new(holder)),
+            holds,
+            membership: Membership::of_a_visitor(),
             node,
             waiting: Mutex::default(),
             background: 0.into(),
@@ -213,8 +223,9 @@ impl Shared {
         Ok(in_use)
     }
 
-    /// Says that this node is alive, and compares its limits with those of the others.
+    /// Says that this node is alive, and compares its limits with those of the others. If they differ, it holds nothing any longer.
     async fn join(&self) -> Result<(), OpenStoreError> {
+        let asked = BootTime::now();
         let limits = self.settings.limits.to_text(self.partitions);
         let prefix = format!("rke:{{{}}}:", self.settings.role.letter());
         let dead = number(milliseconds(DEAD));
@@ -224,29 +235,40 @@ impl Shared {
             .await?;
         let mut fields = Fields::of(value)?;
         match fields.text()?.as_str() {
-            "differs" => Err(OpenStoreError::OtherLimits(differences(&limits, &fields.text()?))),
-            _ => Ok(()),
+            "differs" => {
+                self.membership.differ();
+                self.holds.end(&Which::All);
+                Err(OpenStoreError::OtherLimits(differences(&limits, &fields.text()?)))
+            }
+            _ => {
+                // What it holds by then is over before others may forget it.
+                self.membership.join(asked.after(DEAD.saturating_sub(self.settings.limits.hold)));
+                Ok(())
+            }
         }
     }
 }
 
 async fn keep_joined(shared: Arc<Shared>) {
+    let mut is_reported = false;
     loop {
-        sleep(WORD).await;
-        if let Err(error @ OpenStoreError::OtherLimits(_)) = shared.join().await {
-            tracing::error!(%error, "this machine does not share the store's limits any longer");
+        let _ = timeout(WORD, shared.membership.wanted.notified()).await;
+        match shared.join().await {
+            Err(error @ OpenStoreError::OtherLimits(_)) if !is_reported => {
+                tracing::error!(%error, "this machine does not share the store's limits any longer, and serves no session");
+                is_reported = true;
+            }
+            Ok(()) => is_reported = false,
+            Err(_) => (),
         }
     }
 }
 
-async fn listen(shared: Arc<Shared>, mut pushes: UnboundedReceiver<PushInfo>) {
+async fn listen(shared: Arc<Shared>, mut pushes: Receiver<PushInfo>) {
     while let Some(push) = pushes.recv().await {
-        if let Some(reply) = shared.receive(&push) {
+        if let Some(wiping) = shared.receive(&push) {
             let shared = Arc::clone(&shared);
-            tokio::spawn(async move {
-                shared.holds.stopped().await;
-                shared.publish(&reply.0, &reply.1).await;
-            });
+            tokio::spawn(async move { shared.respond(wiping).await });
         }
     }
 }

@@ -1,8 +1,13 @@
 //! What may be shown: counts, change numbers, pages.
 
-use super::{Store, number};
+use std::collections::HashSet;
+
+use super::{Store, number, unintelligible};
 use crate::error::StoreError;
 use crate::name::Id;
+
+/// How many records are read with one request to the store.
+const PAGE: u64 = 500;
 
 /// How many records there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,10 +31,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn count(&self) -> Result<Count, StoreError> {
-        let mut total = 0;
+        let mut total = 0_u64;
         for partition in 0..self.shared.partitions {
             let mut reply = self.shared.run(&self.shared.scripts.count, partition, &[]).await?;
-            total += reply.rest.number()?;
+            total = total.saturating_add(reply.rest.number()?);
         }
         Ok(Count { total, held: self.shared.holds.len() })
     }
@@ -48,32 +53,38 @@ impl Store {
         Ok(changes)
     }
 
-    /// A page of the records, partition by partition, those that end first first. `skip` counts over all partitions.
+    /// Walks over the records, partition by partition, those that end first first, and hands each to `each`, once. What is there from the
+    /// beginning to the end is not left out.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn page(&self, mut skip: u64, most: usize) -> Result<Vec<Row>, StoreError> {
+    pub async fn each(&self, mut each: impl FnMut(Row)) -> Result<(), StoreError> {
         let shared = &self.shared;
-        let mut rows = Vec::new();
+        let most = shared.settings.limits.max.saturating_mul(2).saturating_add(PAGE);
         for partition in 0..shared.partitions {
-            if rows.len() >= most {
-                break;
+            // A record that is renewed meanwhile comes again, later.
+            let (mut seen, mut after) = (HashSet::new(), (Vec::new(), Vec::new()));
+            loop {
+                let args: [&[u8]; 3] = [&number(PAGE), &after.0, &after.1];
+                let mut reply = shared.run(&shared.scripts.list, partition, &args).await?;
+                for (name, record) in reply.rest.records()? {
+                    if !seen.insert(name) {
+                        continue;
+                    }
+                    let (id, rest) = shared.open_rest(name, &record)?;
+                    let (created_at, expires_at) = (record.head.created_at, record.head.expires_at);
+                    each(Row { id, created_at, expires_at, description: rest.description });
+                }
+                after = (reply.rest.bytes()?, reply.rest.bytes()?);
+                if after.1.is_empty() {
+                    break;
+                }
+                // No store has so many.
+                if seen.len() as u64 > most {
+                    return Err(unintelligible());
+                }
             }
-            let mut counted = shared.run(&shared.scripts.count, partition, &[]).await?;
-            let count = counted.rest.number()?;
-            if skip >= count {
-                skip -= count;
-                continue;
-            }
-            let (from, left) = (number(skip), number((most - rows.len()) as u64));
-            let mut reply = shared.run(&shared.scripts.list, partition, &[&from, &left]).await?;
-            for (name, record) in reply.rest.records()? {
-                let (id, rest) = shared.open_rest(name, &record)?;
-                let (created_at, expires_at) = (record.head.created_at, record.head.expires_at);
-                rows.push(Row { id, created_at, expires_at, description: rest.description });
-            }
-            skip = 0;
         }
-        Ok(rows)
+        Ok(())
     }
 }

@@ -224,6 +224,41 @@ async fn a_coin_that_has_too_many_keys_gives_up_the_one_that_it_has_not_used_for
 }
 
 #[tokio::test]
+async fn a_coin_has_no_more_keys_after_the_keys_of_the_store_are_rotated() {
+    let mut site = Site::new(&[]);
+    site.settings.role = Role::ContentServer;
+    let node = site.node().await;
+    let lifetime = Duration::from_secs(600);
+    let mut ids = Vec::new();
+    for at in 0..4 {
+        if at == 2 {
+            key_file::add_key(&site.settings.key_file).expect("added");
+            node.store.reload_keys().expect("keys");
+        }
+        let id = node.create().await.expect("created");
+        let gone = node.store.own("coin", &id, lifetime, 2).await.expect("counted");
+        assert_eq!(gone.len(), usize::from(at >= 2), "{at}");
+        ids.push(id);
+    }
+    for (at, id) in ids.iter().enumerate() {
+        assert_eq!(node.can_use(id).await, at >= 2, "{at}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_forgotten_before_a_new_primary_stays_forgotten() {
+    let site = Site::new(&[]);
+    let node = site.node().await;
+    let exchange = begin(&node).await;
+    node.store.forget(Some(DOMAIN)).await.expect("forgotten");
+    site.server.kill();
+    site.server.start_again();
+    until(async || node.create().await.is_ok()).await;
+    let kept = node.store.keep(&exchange, DOMAIN, &entry(1, &secret())).await.expect("an answer");
+    assert!(kept.is_none());
+}
+
+#[tokio::test]
 async fn keys_whose_lifetime_is_over_do_not_count_on_their_coin() {
     let mut site = Site::new(&[]);
     site.settings.role = Role::ContentServer;

@@ -41,7 +41,7 @@ async fn if_holders_hear_of_a_deletion_before_the_record_is_removed_they_fetch_i
         let deleted = tokio::select! {
             deleted = deletion => deleted,
             // Without the fault the uses end first; then only the deletion is waited for.
-            () = uses => Ok(crate::Deleted { rest: None, holders: 0 }),
+            () = uses => Ok(crate::Deleted { rest: None, holders: 0, searches: Vec::new() }),
         };
         deleted.expect("deleted");
         assert_eq!(two.copies.can_use(&id), is_used, "{fault:?}");

@@ -25,6 +25,30 @@ async fn after_a_deletion_no_node_uses_the_key() {
 }
 
 #[tokio::test]
+async fn each_holder_of_a_copy_says_what_it_found_when_it_is_to_search() {
+    let site = Site::new(&[]);
+    let nodes = [site.node().await, site.node().await, site.node().await];
+    let id = nodes[0].create().await.expect("created");
+    for node in &nodes[..2] {
+        node.hold(&id).await.expect("held");
+    }
+    let deleted = nodes[2].store.delete_and_search(&id).await.expect("deleted");
+    assert_eq!((deleted.holders, deleted.searches), (2, vec![SEARCH; 2]));
+    for node in &nodes {
+        assert!(!node.can_use(&id).await);
+    }
+
+    let id = nodes[0].create().await.expect("created");
+    for node in &nodes[..2] {
+        node.hold(&id).await.expect("held");
+    }
+    // A copy that is gone leaves nothing to search for.
+    nodes[0].store.wipe_holds();
+    let deleted = nodes[1].store.delete_and_search(&id).await.expect("deleted");
+    assert_eq!((deleted.holders, deleted.searches), (1, Vec::new()));
+}
+
+#[tokio::test]
 async fn a_holder_that_does_not_answer_is_waited_for_until_its_hold_is_over() {
     let site = Site::new(&[]);
     let (one, two) = (site.node().await, site.node().await);
@@ -99,7 +123,7 @@ async fn a_key_that_is_deleted_on_its_way_is_not_installed() {
         let id = if deleting.can_use(&id).await { id } else { one.create().await.expect("created") };
         let on_its_way = one.store.fetch(&id, Need::default()).await.expect("fetched");
         deleting.store.delete(&id).await.expect("deleted");
-        assert!(matches!(on_its_way.install(|_, _| ()), Err(StoreError::NotFound)));
+        assert!(matches!(on_its_way.install(|_, _| ()), Err(StoreError::Overtaken)));
     }
 }
 
@@ -137,4 +161,24 @@ async fn another_node_takes_over_what_a_dead_one_has_not_wiped_at_the_other_end(
     two.store.farewell_done(&id, &heard.rest).await.expect("done");
     assert_eq!(site.server.cli(&["ZCARD", "rke:{d0}:farewells"]), "0\n");
     assert_eq!(site.server.cli(&["--scan", "--pattern", "rke:*farewell:*"]), "");
+}
+
+#[tokio::test]
+async fn a_deletion_of_others_does_not_end_a_key_on_its_way() {
+    let site = Site::new(&[]);
+    let (one, two) = (site.node().await, site.node().await);
+    let id = one.create().await.expect("created");
+    let mut is_first = true;
+    let brought = one.store.bring(&id, Need::default(), |fetched| {
+        if std::mem::take(&mut is_first) {
+            // What the announcement does.
+            one.store.wipe_holds();
+        }
+        fetched.install(|_, _| ())
+    });
+    brought.await.expect("it is fetched again");
+    two.store.delete_many(Some("other.test")).await.expect("deleted");
+    two.store.delete(&id).await.expect("deleted");
+    let gone = one.store.bring(&id, Need::default(), |fetched| fetched.install(|_, _| ())).await;
+    assert!(matches!(gone, Err(StoreError::NotFound)));
 }

@@ -95,3 +95,60 @@ async fn a_deleted_session_that_comes_back_with_an_old_dump_does_not_open() {
     let new = node.create().await.expect("created");
     assert!(node.can_use(&new).await);
 }
+
+#[tokio::test]
+async fn a_key_that_was_fetched_again_while_its_deletion_was_under_way_is_not_used_after_the_next_one() {
+    let site = Site::new(&[]);
+    let (one, two) = (site.node().await, site.node().await);
+    let id = one.create().await.expect("created");
+    one.hold(&id).await.expect("held");
+    // As the script runs in the background, for a deletion that was not confirmed, after a request has fetched the key again.
+    let names = one.store.names(&id);
+    one.store.remove_in_background(&id, names).await;
+    let begin = Instant::now();
+    assert_eq!(two.store.delete(&id).await.expect("it is reported").holders, 1);
+    assert!(!one.copies.can_use(&id), "the first one has wiped it");
+    assert!(begin.elapsed() < limits().hold);
+}
+
+#[tokio::test]
+async fn a_node_with_other_limits_than_the_rest_serves_nothing_any_longer() {
+    let mut site = Site::new(&[]);
+    let early = site.node().await;
+    let id = early.create().await.expect("created");
+    early.hold(&id).await.expect("held");
+    // The store has lost all that it knew, and others come first.
+    site.settings.limits.hold = Duration::from_millis(200);
+    site.server.cli(&["FLUSHALL"]);
+    let late = site.node().await;
+    until(async || !early.store.is_up()).await;
+    assert!(!early.copies.can_use(&id), "its hold is longer than the others wait");
+    assert!(matches!(early.create().await, Err(StoreError::Unavailable(Outage::OtherLimits))));
+    late.create().await.expect("created");
+}
+
+#[tokio::test]
+async fn a_new_primary_knows_a_node_before_it_serves_it() {
+    let site = Site::new(&[]);
+    let node = site.node().await;
+    node.create().await.expect("created");
+    site.server.kill();
+    site.server.start_again();
+    until(async || node.create().await.is_ok()).await;
+    assert!(site.server.cli(&["ZCARD", "rke:{d}:members"]).trim() == "1");
+}
+
+#[tokio::test]
+async fn what_is_there_is_used_and_deleted_where_no_memory_is_left() {
+    let site = Site::new(&[]);
+    let node = site.node().await;
+    let (one, two) = (node.create().await.expect("created"), node.create().await.expect("created"));
+    site.server.cli(&["CONFIG", "SET", "maxmemory", "1"]);
+    assert!(matches!(node.create().await, Err(StoreError::Unavailable(_))));
+    node.hold(&one).await.expect("held");
+    node.store.renew(&one).await.expect("renewed");
+    node.store.delete(&one).await.expect("deleted");
+    node.store.forget(None).await.expect("forgotten");
+    assert_eq!(node.store.delete_many(None).await.expect("deleted"), Some(1));
+    assert!(!node.can_use(&two).await);
+}

@@ -92,7 +92,7 @@ async fn an_unused_session_ends_and_a_used_one_does_not() {
 }
 
 #[tokio::test]
-async fn pages_show_each_record_once() {
+async fn a_walk_shows_each_record_once() {
     let site = Site::new(&[]);
     let node = site.node().await;
     let before = node.store.changes().await.expect("a number");
@@ -102,11 +102,11 @@ async fn pages_show_each_record_once() {
     }
     assert!(node.store.changes().await.expect("a number") > before);
     let mut seen = Vec::new();
-    for page in 0..3 {
-        let rows = node.store.page(page * 10, 10).await.expect("a page");
-        assert!(rows.iter().all(|row| row.description == DESCRIPTION));
-        seen.extend(rows.iter().map(|row| row.id.0));
-    }
+    let walk = node.store.each(|row| {
+        assert_eq!(row.description, DESCRIPTION);
+        seen.push(row.id.0);
+    });
+    walk.await.expect("a walk");
     made.sort_unstable();
     seen.sort_unstable();
     assert_eq!(seen, made);
@@ -197,4 +197,39 @@ async fn keys_are_rotated_while_sessions_live() {
     two.store.delete(&old).await.expect("deleted");
     assert!(!one.can_use(&old).await);
     assert_eq!(one.store.keys_in_use().await.expect("tags").len(), 2);
+}
+
+#[tokio::test]
+async fn a_walk_leaves_nothing_out_while_others_are_deleted() {
+    let mut site = Site::new(&[]);
+    site.settings.limits.max = 2000;
+    let node = site.node().await;
+    let mut live = std::collections::BTreeSet::new();
+    for at in 0..620 {
+        let domain = if at % 20 == 0 { "gone.test" } else { DOMAIN };
+        let id = node.create_for(domain, &secret()).await.expect("created");
+        if at % 20 != 0 {
+            live.insert(id.0);
+        }
+    }
+    // Those are not swept yet.
+    node.store.delete_many(Some("gone.test")).await.expect("deleted");
+    let mut seen = Vec::new();
+    node.store.each(|row| seen.push(row.id.0)).await.expect("a walk");
+    assert_eq!(seen.len(), live.len());
+    assert_eq!(seen.into_iter().collect::<std::collections::BTreeSet<_>>(), live);
+}
+
+#[tokio::test]
+async fn what_is_given_back_twice_counts_once() {
+    let site = Site::new(&[]);
+    let node = site.node().await;
+    let id = node.create().await.expect("created");
+    let need = Need { messages: 1, bytes: 1 };
+    let first = node.hold_for(&id, need).await.expect("held").block;
+    let second = node.hold_for(&id, need).await.expect("held").block;
+    node.store.release_twice(&id, first).await;
+    let third = node.hold_for(&id, need).await.expect("held").block;
+    // A block is a part of what is left: only the second is out.
+    assert_eq!(third.messages, (limits().messages - second.messages) / 64);
 }

@@ -72,8 +72,12 @@ fn remotely(remote: Remote) -> &'static str {
 
 fn receipt(wipe: &Wipe) -> String {
     let (scanned, millis) = (indicatif::HumanBytes(wipe.scanned_bytes), wipe.micros / 1000);
+    let whose = match wipe.machines {
+        None | Some(1) => "of the daemon's memory".into(),
+        Some(machines) => format!("of the memory of {machines} daemons"),
+    };
     match wipe.hits {
-        0 => format!("Nothing of it was found in {scanned} of the daemon's memory ({millis} ms)."),
+        0 => format!("Nothing of it was found in {scanned} {whose} ({millis} ms)."),
         hits => paint(
             BAD,
             format!(

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rke_proto::handshake::{BreakCode, ID_LEN, KeyId};
-use rke_shared_store::{EndedBy, EndedRecord, Ending, Id, OnEnded, StoreError};
+use rke_secret::memory_scan::MemoryScan;
+use rke_shared_store::{EndedBy, EndedRecord, Ending, Id, OnEnded, Search, StoreError};
 
 use super::super::ended::Ended;
 use super::super::tunnels::Tunnels;
@@ -14,10 +15,42 @@ use super::{Shared, store_id};
 use crate::Domain;
 use crate::activity::{How, Number, Subject};
 use crate::journal::Journal;
+use crate::model;
 use crate::model::remote_deletion::RemoteDeletion;
 use crate::model::session_id::SessionId;
 use crate::model::viewer::Page;
 use crate::remote_deletions::RemoteDeletions;
+
+/// What the other machines that have a copy of a deleted session's key are to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Holders {
+    /// Wipe it.
+    Wipe,
+    /// Wipe it, and then search memory for it.
+    Search,
+}
+
+/// A shared session that was deleted.
+pub(in super::super) struct SharedEnd {
+    pub(in super::super) ended: Ended,
+    /// Of its event, unless an earlier request is the one that is reported.
+    pub(in super::super) number: Option<Number>,
+    /// What other machines found.
+    searches: Vec<Search>,
+}
+
+impl SharedEnd {
+    /// What this machine has found, together with the others.
+    pub(in super::super) fn search(&self, here: MemoryScan) -> model::search::Search {
+        let add = |all: MemoryScan, search: &Search| MemoryScan {
+            scanned_bytes: all.scanned_bytes.saturating_add(search.scanned_bytes),
+            hits: all.hits.saturating_add(search.hits),
+            ..all
+        };
+        let scan = self.searches.iter().fold(here, add);
+        model::search::Search { scan, machines: Some(1 + self.searches.len()) }
+    }
+}
 
 /// What is known about a session that was deleted. Nothing, if an earlier request has deleted it without knowing, and all is done.
 #[derive(Default)]
@@ -93,11 +126,16 @@ impl Shared {
     pub(in super::super) async fn delete(
         self: &Arc<Self>,
         id: SessionId,
-    ) -> Result<(Ended, Option<Number>), StoreError> {
+        holders: Holders,
+    ) -> Result<SharedEnd, StoreError> {
         let shared = Arc::clone(self);
         let deletion = tokio::spawn(async move {
-            let deleted = shared.store.delete(&store_id(id)).await?;
-            Ok(shared.report(id, deleted.rest))
+            let deleted = match holders {
+                Holders::Wipe => shared.store.delete(&store_id(id)).await?,
+                Holders::Search => shared.store.delete_and_search(&store_id(id)).await?,
+            };
+            let (ended, number) = shared.report(id, deleted.rest);
+            Ok(SharedEnd { ended, number, searches: deleted.searches })
         });
         deletion.await.unwrap_or(Err(StoreError::Damaged))
     }

@@ -4,9 +4,11 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use rke_proto::handshake::{BreakCode, KeyId};
-use rke_shared_store::{Block, Fetched, Held, Holder, Id, Need, StoreError};
-use tokio::time::sleep;
+use rke_secret::memory_scan::MemoryScan;
+use rke_shared_store::{Block, Fetched, Held, Holder, Id, Need, Outage, Search, Searching, StoreError};
+use tokio::time::{sleep, timeout};
 
+use super::super::search::{Residues, fingerprint};
 use super::super::tunnels::Tunnels;
 use super::description::Description;
 use super::{Shared, store_id};
@@ -19,6 +21,9 @@ use crate::store::{Copies, CopyTerms, KeyUse, NewSession, OnExpiry, Standing};
 /// A copy whose hold is over this soon, as a part of a whole hold, is fetched again first: its result might come too late.
 const MARGIN: u32 = 16;
 
+/// The longest that a request waits for a copy, so that its client has an answer within a second.
+const PATIENCE: Duration = Duration::from_millis(900);
+
 /// How long a stop gives back what copies may still encrypt.
 const GIVING_BACK: Duration = Duration::from_millis(300);
 
@@ -26,6 +31,7 @@ const GIVING_BACK: Duration = Duration::from_millis(300);
 pub(super) struct Wiper {
     pub(super) copies: Copies,
     pub(super) tunnels: Arc<Tunnels>,
+    pub(super) residues: Arc<Residues>,
 }
 
 impl Holder for Wiper {
@@ -33,6 +39,19 @@ impl Holder for Wiper {
         let id = SessionId(id.0);
         self.copies.wipe(id);
         self.tunnels.cut(id, BreakCode::Deleted);
+    }
+
+    fn wipe_and_search(&self, id: &Id) -> Option<Searching> {
+        let copy = self.copies.take(SessionId(id.0));
+        let wanted = copy.as_ref().map(|session| fingerprint(&session.key));
+        // Before anything can fail.
+        drop(copy);
+        self.wipe(id);
+        let (wanted, residues) = (wanted?.ok()?, Arc::clone(&self.residues));
+        Some(Box::pin(async move {
+            let MemoryScan { scanned_bytes, hits, .. } = residues.search(wanted).await.ok()?;
+            Some(Search { scanned_bytes, hits })
+        }))
     }
 }
 
@@ -75,6 +94,12 @@ impl Shared {
         if self.holds(id, key_use, Moment::now()) {
             return Ok(());
         }
+        // However many wait for the same session, and whatever the store does.
+        let brought = timeout(PATIENCE, self.bring_in_turn(id, key_use)).await;
+        brought.unwrap_or_else(|_| Err(Outage::Unconfirmed.into()))
+    }
+
+    async fn bring_in_turn(&self, id: SessionId, key_use: KeyUse) -> Result<(), StoreError> {
         let place = self.fetches.queue(&id);
         let _turn = place.wait().await;
         let (messages, bytes) = key_use.encrypts();
@@ -95,8 +120,7 @@ impl Shared {
     }
 
     async fn fetch(&self, id: SessionId, need: Need) -> Result<(), StoreError> {
-        let fetched = self.store.fetch(&store_id(id), need).await?;
-        let earlier = self.install(id, fetched)?;
+        let earlier = self.store.bring(&store_id(id), need, |fetched| self.install(id, fetched)).await?;
         // A copy whose hold had ended before it was swept.
         if let Some(earlier) = earlier {
             self.store.release(&store_id(id), unused(&earlier, self.usage)).await;

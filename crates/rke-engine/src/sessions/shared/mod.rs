@@ -20,10 +20,12 @@ use tokio::time::Instant;
 
 pub(super) use self::cache::OwnExchange;
 use self::description::{Description, Farewell};
+pub(super) use self::ended::Holders;
 use self::ended::{Farewells, OnEndedParts};
 use self::held::Wiper;
 pub(super) use self::servers::prevails;
 use super::domain_queue::Queues;
+use super::search::Residues;
 use super::tunnels::Tunnels;
 use crate::Domain;
 use crate::journal::Journal;
@@ -35,9 +37,6 @@ use crate::model::viewer::Viewer;
 use crate::remote_deletions::RemoteDeletions;
 use crate::settings::Reloadable;
 use crate::store::{self, Copies, NewSession, SessionInfo, SessionLimits};
-
-/// How many rows are read from the store at one time.
-const PAGE: usize = 500;
 
 /// For how long the store's change number is not asked for again, however many listen.
 const CHANGES_FRESH: Duration = Duration::from_millis(200);
@@ -63,6 +62,7 @@ pub(crate) struct Shared {
 pub(super) struct Parts<'a> {
     pub(super) limits: SessionLimits,
     pub(super) tunnels: &'a Arc<Tunnels>,
+    pub(super) residues: &'a Arc<Residues>,
     pub(super) remote: &'a Arc<RemoteDeletions>,
     pub(super) journal: &'a Arc<Journal>,
 }
@@ -111,11 +111,15 @@ pub(super) async fn open(
     settings: &Sharing,
     parts: Parts<'_>,
 ) -> Result<(Arc<Shared>, store::Store), OpenStoreError> {
-    let Parts { limits: rules, tunnels, remote, journal } = parts;
+    let Parts { limits: rules, tunnels, residues, remote, journal } = parts;
     let whose = Arc::<OnceLock<Weak<Shared>>>::default();
     let copies_store = store::Store::of_copies(rules, held::on_end(&whose, tunnels, rules.usage));
     let copies = copies_store.copies();
-    let holder = Arc::new(Wiper { copies: copies.clone(), tunnels: Arc::clone(tunnels) });
+    let holder = Arc::new(Wiper {
+        copies: copies.clone(),
+        tunnels: Arc::clone(tunnels),
+        residues: Arc::clone(residues),
+    });
     let farewells = Arc::<Farewells>::default();
     let on_ended = ended::on_ended(OnEndedParts {
         journal: Arc::clone(journal),
@@ -200,7 +204,7 @@ impl Shared {
             }
             if let Err(Ok((id, _))) = announce.send(created) {
                 // If it fails, it goes on in the background.
-                let _ = shared.delete(id).await;
+                let _ = shared.delete(id, Holders::Wipe).await;
             }
         });
         announced.await.unwrap_or(Err(StoreError::Damaged))
@@ -249,7 +253,7 @@ impl Shared {
         Ok(store::Count { total, active: total, held: Some(held) })
     }
 
-    /// Reads all rows, a page at a time, and hands on those that can be understood.
+    /// Reads all rows, and hands on those that can be understood.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -257,20 +261,19 @@ impl Shared {
         &self,
         mut each: impl FnMut(SessionId, &Description, SessionInfo),
     ) -> Result<(), StoreError> {
-        let mut skip = 0;
-        loop {
-            let rows = self.store.page(skip, PAGE).await?;
-            let found = rows.len();
-            for Row { id, created_at, expires_at, description } in rows {
-                let described = Description::decode(&description).map_err(|_| StoreError::Damaged)?;
-                let row = described.row(&id, created_at, expires_at);
-                each(SessionId(id.0), &described, row);
-            }
-            if found < PAGE {
-                return Ok(());
-            }
-            skip += found as u64;
-        }
+        let mut is_damaged = false;
+        let walk =
+            self.store.each(|Row { id, created_at, expires_at, description }| {
+                match Description::decode(&description) {
+                    Ok(described) => {
+                        let row = described.row(&id, created_at, expires_at);
+                        each(SessionId(id.0), &described, row);
+                    }
+                    Err(_) => is_damaged = true,
+                }
+            });
+        walk.await?;
+        if is_damaged { Err(StoreError::Damaged) } else { Ok(()) }
     }
 
     /// The sessions that the viewer may see, oldest first, and how many there are. Uses are counted while this machine has a copy.

@@ -132,6 +132,9 @@ impl About {
     }
 }
 
+/// By how many seconds the clocks of instances may differ, for packets to be remembered long enough.
+const CLOCKS_DIFFER: u64 = 60;
+
 /// The account of everything that proves no coin.
 const UNPROVEN: &str = "unproven";
 
@@ -140,7 +143,8 @@ fn owner_of(coin: &str) -> String {
 }
 
 impl Pending {
-    /// The hash of its first packet, the accounts that it counts on, and how many seconds it has to be remembered from `now`.
+    /// The hash of its first packet, the accounts that it counts on, and how many seconds it has to be remembered from `now`, also by instances
+    /// whose clocks differ.
     pub(in crate::content_server) fn packet(&self, now: u64) -> ([u8; 32], Vec<String>, u64) {
         let account = |holder: &Holder| match holder {
             Holder::Owner(Owner::Coin(coin)) => owner_of(&coin.to_string()),
@@ -148,7 +152,7 @@ impl Pending {
             Holder::Resumption(id) => format!("resumption {id}"),
             Holder::Key(id) => format!("key {id}"),
         };
-        let seconds = self.memory.until.saturating_sub(now).max(1);
+        let seconds = self.memory.until.saturating_sub(now).saturating_add(CLOCKS_DIFFER).max(1);
         (self.memory.hash, self.memory.holders.iter().map(account).collect(), seconds)
     }
 }

@@ -24,6 +24,8 @@ const NOTED_EVERY: Duration = Duration::from_secs(10);
 pub(super) struct Copies {
     kind: SecretKind,
     reception: SharedReception,
+    /// A copy whose hold is over this soon is fetched again first: its use might come too late.
+    margin: Duration,
     holds: Mutex<HashMap<[u8; ID_LEN], Hold>>,
     /// Connections of wiped copies that may still be open.
     closing: Mutex<Vec<Arc<Closing>>>,
@@ -62,8 +64,8 @@ pub(super) struct Over {
 }
 
 impl Copies {
-    pub(super) fn new(kind: SecretKind, reception: SharedReception) -> Self {
-        Self { kind, reception, holds: Mutex::default(), closing: Mutex::default() }
+    pub(super) fn new(kind: SecretKind, reception: SharedReception, margin: Duration) -> Self {
+        Self { kind, reception, margin, holds: Mutex::default(), closing: Mutex::default() }
     }
 
     pub(super) fn reception(&self) -> MutexGuard<'_, Reception> {
@@ -75,7 +77,8 @@ impl Copies {
     }
 
     pub(super) fn standing(&self, id: &[u8; ID_LEN], need: Need) -> Standing {
-        if !self.is_held(id) {
+        let soon = BootTime::now().after(self.margin);
+        if lock(&self.holds).get(id).is_none_or(|hold| hold.until <= soon) {
             return Standing::Missing;
         }
         match self.reception().granted(self.kind, id) {

@@ -39,11 +39,14 @@ use crate::replay::SHARES;
 /// For each key that fits in the store, this many proofs are kept, so that a repeated `forget` still returns its proof.
 const PROOFS_FOR_EACH: u64 = 4;
 
+/// A copy whose hold is over this soon, as a part of a whole hold, is fetched again first.
+const MARGIN: u32 = 16;
+
+/// How often a copy is fetched again whose hold ends before it can be used.
+const HOLD_ATTEMPTS: usize = 3;
+
 /// The most threads of requests that wait for the store. The runtime needs others to hear its response.
 const MOST_WAITING: usize = 64;
-
-/// How many sessions are listed with one request to the store.
-const PAGE: usize = 500;
 
 /// What this instance shares with others.
 pub(super) struct SharedKeys {
@@ -75,7 +78,7 @@ impl SharedKeys {
         sharing: &Sharing,
         reception: SharedReception,
     ) -> Result<(Self, Vec<Warning>), OpenStoreError> {
-        let copies = |kind| Copies::new(kind, Arc::clone(&reception));
+        let copies = |kind| Copies::new(kind, Arc::clone(&reception), sharing.hold / MARGIN);
         let rules = copies(SecretKind::Key).reception().rules().clone();
         let (keys, warnings) = Shelf::open(sharing, copies(SecretKind::Key), &rules).await?;
         let (resumptions, _) = Shelf::open(sharing, copies(SecretKind::Resumption), &rules).await?;
@@ -179,18 +182,8 @@ impl SharedKeys {
     /// a client that did not get its response gets the proof from any instance.
     async fn forget(&self, forget: &Forget) -> Result<Outcome, Reason> {
         for shelf in [&self.keys, &self.resumptions] {
-            match shelf.hold(&forget.id, Need::default()).await {
-                Ok(()) => (),
-                Err(StoreError::NotFound) => continue,
-                Err(error) => return Err(self.reason(&error)),
-            }
-            let kind = shelf.copies.kind();
-            let known = {
-                let reception = self.copies().reception();
-                reception.proof(kind, &forget.id, &forget.token).zip(reception.about(kind, &forget.id))
-            };
-            let Some((proof, about)) = known else { continue };
-            let (proof, left) = (proof?, shelf.copies.left(&forget.id).unwrap_or_default());
+            let Some((proof, about)) = self.find(shelf, forget).await? else { continue };
+            let (kind, left) = (shelf.copies.kind(), shelf.copies.left(&forget.id).unwrap_or_default());
             self.keep_proof(forget, &proof, left).await.map_err(|error| self.reason(&error))?;
             shelf.delete(&forget.id).await.map_err(|error| self.reason(&error))?;
             shelf.store.disown(&about.owner(), &Id(forget.id)).await;
@@ -198,6 +191,25 @@ impl SharedKeys {
             return Ok(forgotten(forget, proof));
         }
         self.forget_again(forget).await
+    }
+
+    /// The proof that a secret of this shelf is forgotten, before it is, and what is known about it. `None` if the shelf does not have it.
+    async fn find(&self, shelf: &Shelf, forget: &Forget) -> Result<Option<(ForgetProof, About)>, Reason> {
+        let kind = shelf.copies.kind();
+        // The hold of a copy may end between the two steps.
+        for _ in 0..HOLD_ATTEMPTS {
+            match shelf.hold(&forget.id, Need::default()).await {
+                Ok(()) => (),
+                Err(StoreError::NotFound) => return Ok(None),
+                Err(error) => return Err(self.reason(&error)),
+            }
+            let reception = self.copies().reception();
+            let proof = reception.proof(kind, &forget.id, &forget.token).transpose()?;
+            if let Some(found) = proof.zip(reception.about(kind, &forget.id)) {
+                return Ok(Some(found));
+            }
+        }
+        Err(Reason::Busy)
     }
 
     /// The proof of what was forgotten before. A deletion that was not confirmed then is confirmed now.
@@ -282,20 +294,13 @@ impl SharedKeys {
     /// # Errors
     /// [`KeyError::NotHeld`].
     pub(super) async fn sessions(&self) -> Result<Vec<HeldSession>, KeyError> {
-        let (mut sessions, mut read) = (Vec::new(), 0);
-        loop {
-            let page = self.keys.store.page(read, PAGE).await;
-            let page = page.map_err(|error| {
-                self.note(&error);
-                KeyError::NotHeld
-            })?;
-            read += page.len() as u64;
-            let session = |row: &Row| About::decode(&row.description)?.session(row.expires_at / 1000);
-            sessions.extend(page.iter().filter_map(session));
-            if page.len() < PAGE {
-                break;
-            }
-        }
+        let mut sessions = Vec::new();
+        let session = |row: Row| About::decode(&row.description)?.session(row.expires_at / 1000);
+        let walk = self.keys.store.each(|row| sessions.extend(session(row))).await;
+        walk.map_err(|error| {
+            self.note(&error);
+            KeyError::NotHeld
+        })?;
         sessions.sort_by_key(|session| (session.since, session.key_id));
         Ok(sessions)
     }

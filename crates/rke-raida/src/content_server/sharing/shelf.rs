@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use rke_proto::handshake::ID_LEN;
 use rke_shared_store::{
-    BootTime, Ending as StoreEnding, Id, Limits, Need, NewRecord, OnEnded, OpenStoreError, Role, SETTLE,
-    Settings, Sharing, Store, StoreError, Warning,
+    BootTime, Ending as StoreEnding, Fetched, Id, Limits, Need, NewRecord, OnEnded, OpenStoreError, Role,
+    SETTLE, Settings, Sharing, Store, StoreError, Warning,
 };
 
 use super::copies::{Copies, Due, Standing};
@@ -55,15 +55,15 @@ impl Shelf {
             Standing::Held => Ok(()),
             Standing::Short => self.extend(id, need).await,
             Standing::Missing => {
-                let fetched = self.store.fetch(&Id(*id), need).await?;
-                let about = About::decode(fetched.description()).ok_or(StoreError::Damaged)?;
-                let noted = about.clone();
-                let is_known =
-                    fetched.install(|secret, held| self.copies.install(*id, secret, about, held))?;
-                if !is_known {
-                    return Err(StoreError::Damaged);
-                }
-                self.note_use(id, &noted).await;
+                let install = |fetched: Fetched| {
+                    let about = About::decode(fetched.description()).ok_or(StoreError::Damaged)?;
+                    let noted = about.clone();
+                    let is_known =
+                        fetched.install(|secret, held| self.copies.install(*id, secret, about, held))?;
+                    is_known.then_some(noted).ok_or(StoreError::Damaged)
+                };
+                let about = self.store.bring(&Id(*id), need, install).await?;
+                self.note_use(id, &about).await;
                 Ok(())
             }
         }

@@ -1,8 +1,7 @@
 -- Keeps what an exchange has given, unless the domain was forgotten since the exchange began. Returns what had to make room.
 -- ARGV: settle, the domain's tag, the generation at the beginning, name, record, the most entries.
 local tag, r = ARGV[2], parse(ARGV[4], ARGV[5])
-local generation = (redis.call('HGET', state, 'forgotten') or '0') .. '.' .. (redis.call('GET', key('forgotten:', tag)) or '0')
-if generation ~= ARGV[3] then return answer('forgotten') end
+if forgotten(tag) ~= ARGV[3] then return answer('forgotten') end
 if r.incarnation ~= incarnation or r.expires <= now then return answer('stale') end
 
 local cached, removed = key('cached'), {}

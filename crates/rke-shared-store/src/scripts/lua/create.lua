@@ -15,7 +15,10 @@ if redis.call('ZCOUNT', index, '(' .. now, '+inf') >= limit then
 end
 
 local raw = string.sub(r.raw, 1, 61) .. struct.pack('>I8', generation) .. string.sub(r.raw, 70)
-if not redis.call('SET', key('record:', name), raw, 'PXAT', r.ends + grace, 'NX') then return answer('exists') end
+if not redis.call('SET', key('record:', name), raw, 'PXAT', r.ends + grace, 'NX') then
+  -- A connection to a cluster may send it twice.
+  return answer(redis.call('GET', key('record:', name)) == raw and 'ok' or 'exists')
+end
 redis.call('ZADD', index, r.ends, name)
 redis.call('ZADD', key('seals'), 'GT', r.latest + grace, r.seal)
 changed()

@@ -5,17 +5,20 @@
 -- never dies twice, and a deletion whose response was lost is not denied. A trace is '1' or '0', the operation, and the holders.
 local operation, node, channel, announcement, reports = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 
+-- With this node: it may have fetched the record again since it began to delete it, and the next request finds the holders in the trace.
 local function holders_of(name)
   local found, all_of = {}, redis.call('HGETALL', key('holders:', name))
   for at = 1, #all_of, 2 do
-    if tonumber(all_of[at + 1]) > now and all_of[at] ~= node then found[#found + 1] = all_of[at] end
+    if tonumber(all_of[at + 1]) > now then found[#found + 1] = all_of[at] end
   end
   return table.concat(found)
 end
 
+-- This node wipes its copy when it has the answer.
 local function announce(name, holders)
   for at = 1, #holders, 8 do
-    redis.call('PUBLISH', channel .. string.sub(holders, at, at + 7), announcement .. name)
+    local holder = string.sub(holders, at, at + 7)
+    if holder ~= node then redis.call('PUBLISH', channel .. holder, announcement .. name) end
   end
 end
 

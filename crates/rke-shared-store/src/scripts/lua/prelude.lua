@@ -50,6 +50,12 @@ end
 
 local function changed() redis.call('HINCRBY', state, 'changes', 1) end
 
+-- Changes when a domain's cached keys are forgotten, and with each incarnation, which may not know that they were.
+local function forgotten(tag)
+  local of_all, of_domain = redis.call('HGET', state, 'forgotten'), redis.call('GET', key('forgotten:', tag))
+  return incarnation .. (of_all or '0') .. '.' .. (of_domain or '0')
+end
+
 -- A record's fields.
 local function parse(name, raw)
   local r = { name = name, raw = raw }

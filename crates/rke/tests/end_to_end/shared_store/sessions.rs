@@ -60,6 +60,48 @@ async fn every_way_to_delete_reaches_every_daemon() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_machine_that_has_a_copy_searches_its_memory_for_the_deleted_key() {
+    let site = Site::new().await;
+    // Long enough for all copies to be there.
+    let daemons = ["one", "two", "three"].map(|name| site.daemon_with(name, &["--hold", "10000"]));
+    let wipe = async |users: &[&Daemon], deletes: &Daemon| {
+        let id = site.create_id(&daemons[0]).await;
+        for user in users {
+            user.uses(&id).await;
+        }
+        let deleted = deletes.request("DELETE", &format!("session/{id}?verify=true")).await.json();
+        for daemon in &daemons {
+            daemon.does_not_have(&id).await;
+        }
+        assert_eq!(deleted["wipe"]["hits"], 0, "{deleted}");
+        (deleted["wipe"]["machines"].clone(), deleted["wipe"]["scanned_bytes"].as_u64().expect("bytes"))
+    };
+    let [one, two, three] = &daemons;
+    let (machines, bytes) = wipe(&[], two).await;
+    assert_eq!(machines, 1);
+    let (machines, of_all) = wipe(&[one, two, three], two).await;
+    assert_eq!(machines, 3);
+    assert!(of_all > 2 * bytes, "{of_all} bytes of three, {bytes} of one");
+
+    // One that does not answer is waited for, and not counted.
+    let id = site.create_id(one).await;
+    one.uses(&id).await;
+    two.uses(&id).await;
+    one.signal(Signal::STOP);
+    let deleted = two.request("DELETE", &format!("session/{id}?verify=true")).await.json();
+    assert_eq!(deleted["wipe"]["machines"], 1, "{deleted}");
+    one.signal(Signal::CONT);
+    one.does_not_have(&id).await;
+    let activity = two.request("GET", "activity").await.json();
+    let receipts = activity["events"]
+        .as_array()
+        .expect("events")
+        .iter()
+        .map(|event| &event["receipt"]["wipe"]["machines"]);
+    assert_eq!(receipts.filter(|machines| **machines == 1).count(), 2, "{activity}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_limit_is_that_of_all_daemons_together() {
     let site = Site::new().await;
     let limit = ["--max-sessions", "5"];

@@ -7,12 +7,12 @@ use std::fmt;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use rke_engine::model::key_origin::Authenticated;
+use rke_engine::model::search::Search;
 use rke_engine::model::session_id::SessionId;
 use rke_engine::remote_deletions::Remote;
 use rke_engine::store::{Count, SessionInfo};
 use rke_proto::coin::CoinId;
 use rke_proto::handshake::KeyId;
-use rke_secret::memory_scan::MemoryScan;
 use serde::{Serialize, Serializer};
 
 pub(in crate::http) use self::held::HeldList;
@@ -256,24 +256,25 @@ pub(in crate::http) struct Wipe {
     /// Scratch stacks that had not been wiped, and are now: 0. Anything else is a bug in rke. If a piece of the
     /// key or of its AES key schedule is found in other memory, the daemon aborts without a response.
     hits: u64,
-    /// How long the scan took, in microseconds.
+    /// How long the scan of the daemon that has answered took, in microseconds.
     micros: u64,
+    /// Only where machines share sessions: how many of them have searched, this one included. Bytes and hits are those of all. Others
+    /// are those that had a copy of the key and have answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schema(nullable = false))]
+    machines: Option<usize>,
 }
 
-impl From<&MemoryScan> for Wipe {
-    fn from(scan: &MemoryScan) -> Self {
+impl From<&Search> for Wipe {
+    fn from(Search { scan, machines }: &Search) -> Self {
         let micros = scan.took.as_micros().try_into().unwrap_or(u64::MAX);
-        Self { scanned_bytes: scan.scanned_bytes, hits: scan.hits, micros }
+        Self { scanned_bytes: scan.scanned_bytes, hits: scan.hits, micros, machines: *machines }
     }
 }
 
 impl Deleted {
     /// The response for the session with this id. The id must be 32 hexadecimal digits, because it is not escaped.
-    pub(in crate::http) fn new(
-        session_id: String,
-        receipt: Option<MemoryScan>,
-        remote: Option<Remote>,
-    ) -> Self {
+    pub(in crate::http) fn new(session_id: String, receipt: Option<Search>, remote: Option<Remote>) -> Self {
         let wipe = receipt.as_ref().map(Wipe::from);
         let remote = remote.map(Remote::name);
         Self { command: "rke_session_delete", success: true, session_id, wipe, remote }
