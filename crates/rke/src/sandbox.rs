@@ -107,6 +107,7 @@ pub(crate) fn files_of_daemon<'a>(config: &'a Config, read_again: impl Iterator<
     let files = files.write(&fixed.data_dir);
     let files = fixed.audit_log.iter().fold(files, |files, log| files.append(log));
     let files = fixed.unix_socket.iter().fold(files, |files, socket| files.socket(&socket.path));
+    let files = fixed.token.shared().into_iter().fold(files, Files::read);
     let files = fixed.dnssec_anchors.iter().fold(files, |files, anchors| files.read(anchors));
     let files = with_resolver(files);
     let tls =

@@ -14,6 +14,7 @@ use rke_host::directory::DirectoryError;
 use crate::http::gate::AdmissionError;
 use crate::http::wire::unix_socket::UnixSocketError;
 use crate::tls::TlsError;
+use crate::token::SharedTokenError;
 
 /// Why the daemon cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,9 @@ pub enum StartError {
     /// The data directory cannot be used.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
+    /// The token that other daemons share cannot be used.
+    #[error(transparent)]
+    SharedToken(#[from] SharedTokenError),
     /// The RAIDA directory cannot be used.
     #[error(transparent)]
     Directory(#[from] DirectoryError),

@@ -4,7 +4,7 @@ mod error;
 mod reload;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use rke_engine::settings::Config;
 use rke_engine::settings::access::TokenRule;
 use rke_engine::settings::listen::Listen;
 use rke_engine::trust::KnownServers;
-use rke_host::data_dir::{DataDir, DataDirError, Role, Sharing};
+use rke_host::data_dir::{DataDir, Role, Sharing};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
@@ -62,6 +62,7 @@ pub struct Daemon {
     admission: Arc<Admission>,
     tls: Option<Arc<Acceptor>>,
     files: RunFiles,
+    token_file: Option<PathBuf>,
     stop: watch::Sender<bool>,
     servers: JoinSet<()>,
     keepers: JoinSet<()>,
@@ -110,7 +111,8 @@ impl Daemon {
         let audit = Audit::open_if_wanted(fixed.audit_log.as_deref(), &data_dir)?;
         let journal = Arc::new(Journal::new(audit));
         let mut files = RunFiles::default();
-        let token = token(fixed.token, &data_dir, &mut files)?;
+        let token = token(&fixed.token, &data_dir, &mut files)?;
+        let token_file = token.as_ref().map(|token| token.path().to_owned());
         let admission = Arc::new(Admission::new(admission, token, Arc::clone(&journal)));
         let key_limits = keys::Limits { ttl_hours: reloadable.key_ttl_hours, max: reloadable.max_keys };
         let agreed = AgreedDirectory::open(Arc::clone(&data_dir), reloadable.guardians.clone(), reach);
@@ -167,6 +169,7 @@ impl Daemon {
             admission,
             tls,
             files,
+            token_file,
             stop,
             servers,
             keepers,
@@ -184,6 +187,7 @@ impl Daemon {
     pub async fn check(config: &Config) -> Result<(), StartError> {
         Validation::load(config.fixed.dnssec, config.fixed.dnssec_anchors.as_deref())?;
         Sources::read(&config.reloadable).await?;
+        config.fixed.token.shared().map(Token::read).transpose()?;
         config.fixed.listen.iter().try_for_each(|listen| match listen {
             Listen::Address(address) => check_exposure(config, *address),
             Listen::Localhost(_) => Ok(()),
@@ -208,7 +212,7 @@ impl Daemon {
 
     /// The file with the token that requests must carry, if a token is required.
     pub fn token_file(&self) -> Option<&Path> {
-        self.files.token.as_deref()
+        self.token_file.as_deref()
     }
 
     /// The requests that the gate has rejected so far.
@@ -328,7 +332,7 @@ async fn listen(
 
 fn check_exposure(config: &Config, address: SocketAddr) -> Result<(), StartError> {
     let access = &config.reloadable.access;
-    if access.exposes(address, config.fixed.token) {
+    if access.exposes(address, &config.fixed.token) {
         return Err(StartError::Exposed(address));
     }
     if !address.ip().to_canonical().is_loopback() && access.tls.is_none() {
@@ -340,14 +344,17 @@ fn check_exposure(config: &Config, address: SocketAddr) -> Result<(), StartError
     Ok(())
 }
 
-/// The token that requests must carry. `None` if no token is required.
-fn token(rule: TokenRule, data_dir: &DataDir, files: &mut RunFiles) -> Result<Option<Token>, DataDirError> {
-    let token = match rule {
-        TokenRule::Required => Some(Token::create(data_dir)?),
+/// The token that requests must carry. `None` if no token is required. Its file ends with this run, unless other daemons share it.
+fn token(rule: &TokenRule, data_dir: &DataDir, files: &mut RunFiles) -> Result<Option<Token>, StartError> {
+    Ok(match rule {
+        TokenRule::Required => {
+            let token = Token::create(data_dir)?;
+            files.token = Some(token.path().into());
+            Some(token)
+        }
+        TokenRule::Shared(path) => Some(Token::read(path)?),
         TokenRule::None => None,
-    };
-    files.token = token.as_ref().map(|token| token.path().into());
-    Ok(token)
+    })
 }
 
 /// Removes expired keys.

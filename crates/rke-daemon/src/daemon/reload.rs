@@ -65,7 +65,7 @@ pub(crate) async fn reload(parts: Parts<'_>, wanted: Config) -> Result<Vec<&'sta
         fixed.push("tls-cert");
         config.access.tls.clone_from(&parts.sessions.config().access.tls);
     }
-    let exposed = parts.addresses.iter().find(|address| config.access.exposes(**address, current.token));
+    let exposed = parts.addresses.iter().find(|address| config.access.exposes(**address, &current.token));
     if let Some(address) = exposed {
         return Err(StartError::Exposed(*address));
     }

@@ -18,3 +18,32 @@ fn only_the_token_of_the_file_matches_and_each_start_has_its_own() {
         assert!(!second.matches(wrong.as_bytes()), "{wrong}");
     }
 }
+
+#[test]
+fn a_shared_token_is_read_as_it_stands_and_a_wrong_file_is_refused_in_words() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("shared");
+    let write = |text: &str, mode| {
+        let _ = std::fs::remove_file(&path);
+        std::fs::write(&path, text).expect("written");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("a mode");
+        Token::read(&path)
+    };
+    let text = "0123456789abcdef".repeat(4);
+    for right in [text.clone(), format!("{text}\n")] {
+        let token = write(&right, 0o600).unwrap_or_else(|error| panic!("{error}"));
+        assert!(token.matches(text.as_bytes()) && !token.matches("0".repeat(64).as_bytes()));
+    }
+    for (wrong, mode, words) in [
+        (text.as_str(), 0o640, "chmod 600"),
+        (&text[1..], 0o600, "64 hexadecimal digits"),
+        (&format!("{text}\n\n"), 0o600, "64 hexadecimal digits"),
+        (&"x".repeat(64), 0o600, "64 hexadecimal digits"),
+    ] {
+        let Err(error) = write(wrong, mode) else { panic!("{wrong:?} is a token") };
+        assert!(error.to_string().contains(words), "{wrong:?}: {error}");
+    }
+    std::fs::remove_file(&path).expect("removed");
+    let Err(error) = Token::read(&path) else { panic!("nothing is there") };
+    assert!(error.to_string().contains("openssl rand -hex 32"), "{error}");
+}

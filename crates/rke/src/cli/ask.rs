@@ -294,7 +294,7 @@ pub(crate) struct DaemonOptions {
         help_heading = "Daemon"
     )]
     pub(crate) address: String,
-    /// The daemon's token file, for a daemon with --require-token: `token` in its data folder.
+    /// The daemon's token file: `token` in the data folder of a daemon with --require-token, or the file of its --shared-token.
     #[arg(long, global = true, value_name = "FILE", env = "RKE_TOKEN_FILE", help_heading = "Daemon")]
     pub(crate) token_file: Option<PathBuf>,
     /// How long the daemon may take to respond. Data that it then sends or takes piece by piece may take any time.

@@ -34,7 +34,7 @@ pub(super) fn required(command: &str) -> &'static [(&'static str, &'static str)]
     }
 }
 
-const SAMPLES: [(&str, &str); 80] = [
+const SAMPLES: [(&str, &str); 81] = [
     ("listen", "127.0.0.1:1"),
     ("data-dir", "/elsewhere"),
     ("dns-server", "127.0.0.1:53"),
@@ -61,6 +61,7 @@ const SAMPLES: [(&str, &str); 80] = [
     ("allow-origin", "https://a.test,https://b.test"),
     ("allow-export", "vpn,tls*"),
     ("wallet-root", "/wallets"),
+    ("shared-token", "/token"),
     ("unix-socket", "/socket"),
     ("unix-socket-group", "0"),
     ("tls-cert", "/certificate"),

@@ -21,6 +21,7 @@ use clap::{Args, ValueEnum};
 use etcetera::BaseStrategy;
 use rke_engine::Domain;
 use rke_engine::model::usage::{MAX_BYTES, MAX_MESSAGES, UsageLimits};
+use rke_engine::settings::access::TokenRule;
 use rke_engine::settings::listen::Listen;
 use rke_engine::settings::{Config, Confirm, FastPath, OnSuspend};
 use rke_host::exports::ExportLabels;
@@ -151,6 +152,10 @@ pub(crate) struct ServeOptions {
     #[command(flatten)]
     #[serde(flatten)]
     access: AccessOptions,
+    /// Require with each request the token in this file, which several daemons share, in place of one that is new at each start.
+    #[arg(long, value_name = "FILE", env = "RKE_SHARED_TOKEN")]
+    #[serde(alias = "shared_token")]
+    shared_token: Option<PathBuf>,
     #[command(flatten)]
     #[serde(flatten)]
     tls: TlsOptions,
@@ -243,6 +248,7 @@ impl Settle for ServeOptions {
             no_fast_path: self.no_fast_path.or(file.no_fast_path),
             trust: self.trust.or(file.trust),
             access: self.access.or(file.access),
+            shared_token: self.shared_token.or(file.shared_token),
             tls: self.tls.or(file.tls),
             etsi: self.etsi.or(file.etsi),
             etsi_peer: first_given([self.etsi_peer, file.etsi_peer]),
@@ -310,6 +316,9 @@ impl ServeOptions {
         limits.allow_weak_shares = parse_domains("--allow-weak-shares", &self.allow_weak_shares)?;
         limits.allow_envelope_1 = parse_domains("--allow-envelope-1", &self.allow_envelope_1)?;
         self.access.settle(self.tls.settle()?, &mut config)?;
+        if let Some(file) = self.shared_token {
+            config.fixed.token = TokenRule::Shared(file);
+        }
         self.trust.settle(&mut config)?;
         self.directory.settle(&mut config)?;
         Ok(config)

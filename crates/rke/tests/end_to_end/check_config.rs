@@ -66,6 +66,7 @@ fn each_mistake_is_named_as_wrong_settings() {
         (no_variables, &["--log", "=="], "--log"),
         (no_variables, &["--wallet-root", "/nowhere"], "--wallet-root"),
         (no_variables, &["--raida-directory", "/nowhere"], "/nowhere"),
+        (no_variables, &["--shared-token", "/nowhere"], "openssl rand -hex 32"),
         (no_variables, &["--dnssec", "try", "--dnssec-anchors", &named("empty")], &named("empty")),
         (no_variables, &["--pin", "a.test"], "--pin"),
         (no_variables, &["--allow-host", "http://a.test"], "--allow-host"),

@@ -96,6 +96,28 @@ async fn with_a_token_nothing_is_answered_without_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_shared_token_opens_all_daemons_that_have_its_file_and_outlives_them() {
+    let (dir, wallets) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let file = dir.path().join("token");
+    let token = "0123456789abcdef".repeat(4);
+    std::fs::write(&file, &token).expect("written");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("a mode");
+    for _ in ["one", "another"] {
+        // The sandbox of a daemon that knows where wallets are lets it read little else.
+        let root = utf8(wallets.path());
+        let mut real = Real::start(&["--shared-token", utf8(&file), "--wallet-root", root]).await;
+        let status = |header: &str| {
+            real.send(get_with("/api/rke/status", &format!("host: localhost\n{header}"))).status
+        };
+        assert_eq!(status(&format!("authorization: Bearer {token}")), 200);
+        assert_eq!(status(&format!("authorization: Bearer {}", "0".repeat(64))), 401);
+        assert!(!real.data_dir().join("token").exists(), "it has none of its own");
+        real.terminate();
+    }
+    assert_eq!(std::fs::read_to_string(&file).expect("a token"), token);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_unix_socket_lets_its_own_user_in_beside_tcp() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("rke.sock");

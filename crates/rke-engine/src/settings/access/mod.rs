@@ -2,7 +2,7 @@
 //! socket and the client certificates. By default, nothing is open except to pages that this machine serves itself.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The settings of the gate in front of the API, and of TLS, which a reload may change.
 #[derive(Debug, Clone, Default)]
@@ -51,13 +51,25 @@ pub enum LoopbackOrigins {
 }
 
 /// Whether requests need a token.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum TokenRule {
     /// They do not.
     #[default]
     None,
     /// They need the token in the data directory.
     Required,
+    /// They need the token in this file, which other daemons have too.
+    Shared(PathBuf),
+}
+
+impl TokenRule {
+    /// The file of the token that other daemons have too.
+    pub fn shared(&self) -> Option<&Path> {
+        match self {
+            Self::Shared(path) => Some(path),
+            Self::None | Self::Required => None,
+        }
+    }
 }
 
 /// The files for TLS, each in PEM form.
@@ -73,9 +85,9 @@ pub struct TlsFiles {
 
 impl Access {
     /// Whether anyone who can reach `address` from another machine could use the daemon.
-    pub fn exposes(&self, address: SocketAddr, token: TokenRule) -> bool {
+    pub fn exposes(&self, address: SocketAddr, token: &TokenRule) -> bool {
         let certificates = self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
-        !address.ip().to_canonical().is_loopback() && token == TokenRule::None && !certificates
+        !address.ip().to_canonical().is_loopback() && *token == TokenRule::None && !certificates
     }
 }
 

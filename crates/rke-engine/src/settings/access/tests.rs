@@ -22,9 +22,9 @@ fn beyond_loopback_something_must_tell_clients_apart() {
         ("[::ffff:10.0.0.1]:1", true),
     ] {
         let address = address.parse().expect("an address");
-        assert_eq!(open.exposes(address, TokenRule::None), exposed, "{address}");
-        assert_eq!(tls(None).exposes(address, TokenRule::None), exposed, "{address}");
-        assert!(!open.exposes(address, TokenRule::Required), "{address}");
-        assert!(!tls(Some("a")).exposes(address, TokenRule::None), "{address}");
+        assert_eq!(open.exposes(address, &TokenRule::None), exposed, "{address}");
+        assert_eq!(tls(None).exposes(address, &TokenRule::None), exposed, "{address}");
+        assert!(!open.exposes(address, &TokenRule::Required), "{address}");
+        assert!(!tls(Some("a")).exposes(address, &TokenRule::None), "{address}");
     }
 }

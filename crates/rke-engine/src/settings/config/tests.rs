@@ -23,4 +23,7 @@ fn what_takes_a_new_start_is_named() {
         "audit-log",
     ];
     assert_eq!(current.differences(&wanted), named);
+    let shared = |path: &str| Fixed { token: TokenRule::Shared(path.into()), ..Fixed::new("/b".into()) };
+    assert_eq!(shared("/t").differences(&shared("/u")), ["shared-token"]);
+    assert_eq!(shared("/t").differences(&Fixed::new("/b".into())), ["require-token", "shared-token"]);
 }

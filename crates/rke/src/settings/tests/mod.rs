@@ -102,6 +102,8 @@ fn the_file_says_too_who_may_use_the_daemon() {
         (Some("/w".into()), Some(UnixSocket { path: "/s".into(), group: Some(0) }))
     );
     assert_eq!(fixed.token, TokenRule::Required);
+    let shared = file("require-token = true\nshared-token = '/t'").expect("options").settle();
+    assert_eq!(shared.expect("settings").daemon.fixed.token, TokenRule::Shared("/t".into()));
     let tls = TlsFiles { certificate: "/c".into(), key: "/k".into(), client_ca: Some("/a".into()) };
     assert_eq!(access.tls, Some(tls));
     assert!(file("tls-cert = '/c'").expect("options").settle().is_err(), "a certificate without its key");
