@@ -54,6 +54,18 @@ impl DnsServer {
         records: impl IntoIterator<Item = &DnsRecords>,
         host: IpAddr,
     ) -> Result<Self, DnsError> {
+        Self::start_for_several(listen, records, &[host]).await
+    }
+
+    /// The same with hosts that have all of these addresses.
+    ///
+    /// # Errors
+    /// [`DnsError`].
+    pub async fn start_for_several(
+        listen: SocketAddr,
+        records: impl IntoIterator<Item = &DnsRecords>,
+        addresses: &[IpAddr],
+    ) -> Result<Self, DnsError> {
         let (udp, tcp) = bind(listen).await.map_err(|source| DnsError::Bind { address: listen, source })?;
         let address = udp.local_addr().map_err(|source| DnsError::Bind { address: listen, source })?;
         let mut catalog = Catalog::new();
@@ -61,9 +73,9 @@ impl DnsServer {
             let origin = Name::from_str(&records.domain)?.append_domain(&Name::root())?;
             let target = Name::from_str(&records.host)?.append_domain(&Name::root())?;
             if !origin.zone_of(&target) {
-                catalog.upsert(LowerName::new(&target), vec![Arc::new(zone(&target, host)?)]);
+                catalog.upsert(LowerName::new(&target), vec![Arc::new(zone(&target, addresses)?)]);
             }
-            let zone = zone_of_service(&origin, (&target, records), host)?;
+            let zone = zone_of_service(&origin, (&target, records), addresses)?;
             catalog.upsert(LowerName::new(&origin), vec![Arc::new(zone)]);
         }
         let mut server = Server::new(catalog);
@@ -97,7 +109,7 @@ async fn bind(listen: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
 }
 
 /// A zone for a host.
-fn zone(origin: &Name, host: IpAddr) -> Result<InMemoryZoneHandler, ProtoError> {
+fn zone(origin: &Name, addresses: &[IpAddr]) -> Result<InMemoryZoneHandler, ProtoError> {
     let mut zone = InMemoryZoneHandler::empty(origin.clone(), ZoneType::Primary, AxfrPolicy::Deny);
     let name_server = Name::from_str("ns")?.append_domain(origin)?;
     let mailbox = Name::from_str("hostmaster")?.append_domain(origin)?;
@@ -105,7 +117,7 @@ fn zone(origin: &Name, host: IpAddr) -> Result<InMemoryZoneHandler, ProtoError> 
     add(&mut zone, origin, RData::SOA(soa));
     add(&mut zone, origin, RData::NS(NS(name_server.clone())));
     for name in [origin, &name_server] {
-        add(&mut zone, name, address_record(host));
+        add_addresses(&mut zone, name, addresses);
     }
     Ok(zone)
 }
@@ -114,11 +126,11 @@ fn zone(origin: &Name, host: IpAddr) -> Result<InMemoryZoneHandler, ProtoError> 
 fn zone_of_service(
     origin: &Name,
     (target, records): (&Name, &DnsRecords),
-    host: IpAddr,
+    addresses: &[IpAddr],
 ) -> Result<InMemoryZoneHandler, ProtoError> {
-    let mut zone = zone(origin, host)?;
+    let mut zone = zone(origin, addresses)?;
     if origin.zone_of(target) {
-        add(&mut zone, target, address_record(host));
+        add_addresses(&mut zone, target, addresses);
     }
     let service = Name::from_str(SERVICE)?.append_domain(origin)?;
     add(&mut zone, &service, RData::SRV(SRV::new(0, 0, records.port, target.clone())));
@@ -132,9 +144,12 @@ fn add(zone: &mut InMemoryZoneHandler, name: &Name, data: RData) {
     zone.upsert_mut(Record::from_rdata(name.clone(), TTL_SECONDS, data), SERIAL);
 }
 
-fn address_record(host: IpAddr) -> RData {
-    match host {
-        IpAddr::V4(address) => RData::A(A(address)),
-        IpAddr::V6(address) => RData::AAAA(AAAA(address)),
+fn add_addresses(zone: &mut InMemoryZoneHandler, name: &Name, addresses: &[IpAddr]) {
+    for address in addresses {
+        let data = match *address {
+            IpAddr::V4(address) => RData::A(A(address)),
+            IpAddr::V6(address) => RData::AAAA(AAAA(address)),
+        };
+        add(zone, name, data);
     }
 }

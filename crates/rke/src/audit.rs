@@ -10,7 +10,7 @@ use rke_secret::process::{Inspection, harden};
 
 use crate::cli::AuditCommand;
 use crate::terminal::{out, out_text};
-use crate::words::{counted, in_words};
+use crate::words::{counted, hex, in_words};
 
 /// The most findings to print.
 const MAX_PRINTED: usize = 20;
@@ -138,8 +138,4 @@ fn checked(data_dir: Option<&Path>) -> &'static str {
              --data-dir finds that too."
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

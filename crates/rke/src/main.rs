@@ -25,6 +25,7 @@ mod key_response;
 mod keys;
 mod launcher;
 mod local_address;
+mod local_store;
 mod log;
 mod look_up;
 mod monitor;

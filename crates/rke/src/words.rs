@@ -18,6 +18,10 @@ pub(crate) fn counted(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Lines that say where things are.
 pub(crate) fn places(places: &[(&str, String)]) -> Vec<String> {
     let width = places.iter().map(|(what, _)| what.len()).max().unwrap_or_default() + 2;

@@ -1,6 +1,7 @@
 //! `rke net`: a whole network of one's own, each part of it a process of its own.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -9,11 +10,14 @@ use rke_engine::Domain;
 use crate::parse::{parse_address, parse_domain};
 use crate::protection::Protection;
 
-/// How many ports a network has: 25 nodes, DNS, Content Server and daemon, in this order.
-pub(crate) const PORTS: u16 = 28;
+/// The fewest ports of a network: those of 25 nodes, DNS, Content Server and daemon, in this order.
+const FEWEST_PORTS: u16 = 28;
 
 /// The last port that a network may begin with.
-const LAST_FIRST: u16 = u16::MAX - PORTS + 1;
+const LAST_FIRST: u16 = u16::MAX - FEWEST_PORTS + 1;
+
+/// How many daemons, or Content Servers, a network may have.
+pub(crate) const INSTANCES: RangeInclusive<i64> = 1..=16;
 
 #[derive(Subcommand)]
 pub(crate) enum NetCommand {
@@ -29,7 +33,7 @@ pub(crate) enum NetCommand {
         #[command(flatten)]
         place: Place,
     },
-    /// Run the DNS server of a network: it knows a Content Server's records, and takes its host for this machine.
+    /// Run the DNS server of a network: it knows a Content Server's records, and where its host is.
     Dns {
         /// The records, as `rke content-server preload` prints them.
         #[arg(long, value_name = "FILE")]
@@ -37,6 +41,9 @@ pub(crate) enum NetCommand {
         /// Where it listens (UDP and TCP).
         #[arg(long, value_name = "ADDR", value_parser = parse_address)]
         listen: SocketAddr,
+        /// The address of the Content Server's host. Repeatable: clients try one after the other.
+        #[arg(long = "host-address", value_name = "IP", default_values_t = [IpAddr::V4(Ipv4Addr::LOCALHOST)])]
+        addresses: Vec<IpAddr>,
     },
 }
 
@@ -58,7 +65,14 @@ pub(crate) struct UpOptions {
     /// standard output to the client. Without it, what clients send comes back to them.
     #[arg(long, value_name = "COMMAND")]
     pub(crate) exec: Option<String>,
-    /// The ports to take: free ones, or this one and the 27 after it.
+    /// How many daemons share their sessions [default: 1]. More than one daemon or Content Server share what they have in a store,
+    /// for which the network runs a redis-server or valkey-server.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(INSTANCES))]
+    pub(crate) daemons: Option<u8>,
+    /// How many instances of the Content Server share their keys [default: 1]. Each has an address of loopback of its own.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(INSTANCES))]
+    pub(crate) content_servers: Option<u8>,
+    /// The ports to take: free ones, or this one and those after it: 28, one more for each further daemon, and one for the store.
     #[arg(long, value_name = "auto|FIRST", default_value = "auto", value_parser = parse_ports)]
     pub(crate) ports: Ports,
     #[command(flatten)]

@@ -11,12 +11,15 @@ use rke_proto::RaidaIndex;
 use serde::{Deserialize, Serialize};
 
 use super::part::Part;
-use crate::cli::net::PORTS;
+use crate::cli::net::INSTANCES;
 use crate::settings::{default_data_dir, read_file};
 
 const DNS: u16 = 25;
-const CONTENT_SERVER: u16 = 26;
-const DAEMON: u16 = 27;
+const CONTENT_SERVERS: u16 = 26;
+const DAEMONS: u16 = 27;
+
+/// The kind of part that may have several instances.
+const CONTENT_SERVER: &str = "content-server";
 
 /// The file that says what the network is.
 pub(super) const ABOUT: &str = "network.toml";
@@ -27,6 +30,14 @@ pub(super) const ABOUT: &str = "network.toml";
 pub(super) struct About {
     pub(super) domain: String,
     pub(super) first_port: u16,
+    #[serde(default = "one")]
+    pub(super) daemons: u8,
+    #[serde(default = "one")]
+    pub(super) content_servers: u8,
+}
+
+fn one() -> u8 {
+    1
 }
 
 impl About {
@@ -38,16 +49,48 @@ impl About {
         self.port(DNS)
     }
 
-    pub(super) fn content_server(&self) -> SocketAddr {
-        self.port(CONTENT_SERVER)
+    /// All have one port, which their DNS record names, and each an address of its own.
+    pub(super) fn content_servers(&self) -> impl Iterator<Item = SocketAddr> {
+        let port = self.content_server_port();
+        (1..=self.content_servers).map(move |last| (Ipv4Addr::new(127, 0, 0, last), port).into())
     }
 
-    pub(super) fn daemon(&self) -> SocketAddr {
-        self.port(DAEMON)
+    pub(super) fn content_server_port(&self) -> u16 {
+        self.first_port + CONTENT_SERVERS
+    }
+
+    pub(super) fn daemons(&self) -> impl Iterator<Item = SocketAddr> {
+        (0..u16::from(self.daemons)).map(|daemon| self.port(DAEMONS + daemon))
+    }
+
+    /// The store that they share, if there are several of either.
+    pub(super) fn store(&self) -> Option<SocketAddr> {
+        let is_shared = self.daemons > 1 || self.content_servers > 1;
+        is_shared.then(|| self.port(DAEMONS + u16::from(self.daemons)))
+    }
+
+    /// Where its parts listen.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        let nodes = RaidaIndex::all().map(|raida| self.raida(raida));
+        nodes.chain([self.dns()]).chain(self.content_servers()).chain(self.daemons()).chain(self.store())
+    }
+
+    /// How many ports it has, one after the other.
+    pub(super) fn ports(&self) -> u16 {
+        DAEMONS + u16::from(self.daemons) + u16::from(self.store().is_some())
     }
 
     fn port(&self, after_first: u16) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.first_port + after_first).into()
+    }
+
+    /// Whether it can be: the file may have been changed.
+    pub(super) fn is_possible(&self) -> bool {
+        let are_possible = |count: u8| INSTANCES.contains(&i64::from(count));
+        Domain::new(&self.domain).is_some()
+            && are_possible(self.daemons)
+            && are_possible(self.content_servers)
+            && self.first_port.checked_add(DAEMONS + u16::from(self.daemons)).is_some()
     }
 }
 
@@ -65,8 +108,8 @@ impl Network {
             return Ok(None);
         }
         let about: About = read_file(&file)?;
-        if Domain::new(&about.domain).is_none() || about.first_port > u16::MAX - PORTS {
-            bail!("{} names a domain or a port that cannot be", file.display());
+        if !about.is_possible() {
+            bail!("{} names a domain, a port or a number that cannot be", file.display());
         }
         Ok(Some(Self { dir: dir.into(), about }))
     }
@@ -103,22 +146,55 @@ impl Network {
         RaidaIndex::all().map(|raida| self.part(&node_name(raida), self.about.raida(raida)))
     }
 
-    /// What needs the nodes, in the order in which it is started.
-    pub(super) fn others(&self) -> [Part; 3] {
-        [
-            self.part("dns", self.about.dns()),
-            self.part("content-server", self.about.content_server()),
-            self.part("daemon", self.about.daemon()),
-        ]
+    /// The store, where there is one.
+    pub(super) fn store(&self) -> Option<Part> {
+        self.about.store().map(|address| self.part("store", address))
+    }
+
+    pub(super) fn dns(&self) -> Part {
+        self.part("dns", self.about.dns())
+    }
+
+    /// The instances of the Content Server. The first has what preloads.
+    pub(super) fn content_servers(&self) -> Vec<Part> {
+        self.instances(CONTENT_SERVER, self.about.content_servers())
+    }
+
+    pub(super) fn daemons(&self) -> Vec<Part> {
+        self.instances("daemon", self.about.daemons())
+    }
+
+    /// All parts, in the order in which they are started: each stage needs those before it.
+    pub(super) fn stages(&self) -> [Vec<Part>; 3] {
+        let base = self.nodes().chain(self.store()).chain([self.dns()]).collect();
+        [base, self.content_servers(), self.daemons()]
     }
 
     /// All parts, in the order in which they are started.
     pub(super) fn parts(&self) -> Vec<Part> {
-        self.nodes().chain(self.others()).collect()
+        self.stages().into_iter().flatten().collect()
     }
 
     fn part(&self, name: &str, address: SocketAddr) -> Part {
         Part { name: name.into(), folder: self.dir.join(name), address }
+    }
+
+    /// Parts of one kind. They have numbers if there are several.
+    fn instances(&self, kind: &str, addresses: impl Iterator<Item = SocketAddr>) -> Vec<Part> {
+        let addresses: Vec<SocketAddr> = addresses.collect();
+        match addresses[..] {
+            [only] => vec![self.part(kind, only)],
+            _ => {
+                let numbered = (1..).zip(addresses);
+                numbered.map(|(number, address)| self.part(&format!("{kind}-{number}"), address)).collect()
+            }
+        }
+    }
+
+    /// The folder of the Content Server that preloads.
+    fn preloading(&self) -> PathBuf {
+        let first = self.content_servers().into_iter().next();
+        first.map_or_else(|| self.dir.join(CONTENT_SERVER), |part| part.folder)
     }
 
     /// The user's wallet.
@@ -128,17 +204,17 @@ impl Network {
 
     /// The wallet with the coin that preloads.
     pub(super) fn server_wallet(&self) -> PathBuf {
-        self.dir.join("content-server/wallet")
+        self.preloading().join("wallet")
     }
 
-    /// The socket of the Content Server's interface for its application.
-    pub(super) fn api(&self) -> PathBuf {
-        self.dir.join("content-server/api.sock")
+    /// The data folder with the master secrets that were preloaded.
+    pub(super) fn preloaded(&self) -> PathBuf {
+        self.preloading().join("data")
     }
 
     /// The addresses of the nodes, for preloading.
     pub(super) fn raida_directory(&self) -> PathBuf {
-        self.dir.join("content-server/raidas.txt")
+        self.preloading().join("raidas.txt")
     }
 
     /// The DNS records, once the nodes are preloaded.

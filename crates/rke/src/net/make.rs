@@ -1,23 +1,25 @@
 //! Makes the files of a network: coins, the settings of each part, and the scripts that run them. All paths in them are relative to the
 //! part's own folder, so that a folder can be moved to the machine that is to run the part.
 
-use std::fs::{self, DirBuilder, OpenOptions, Permissions};
-use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, DirBuilder, Permissions};
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use rke_engine::Domain;
-use rke_host::durable::write_new;
 use rke_proto::coin::{CoinId, CoinStatus};
 use rke_proto::{RAIDA_COUNT, RaidaIndex};
 use rke_raida::mint::{file_name, make_wallet, mint};
 use rke_raida::split::split;
 
+use super::files::{quoted, script, write, write_script};
 use super::layout::{ABOUT, About, Network, node_name};
-use super::part::RUN;
-use crate::cli::net::{PORTS, Ports};
+use super::part::Part;
+use super::shared;
+use crate::cli::net::Ports;
+use crate::local_store::LocalStore;
 
 /// The Content Server ID.
 pub(super) const CS_ID: &str = "CONTENT-SERVER";
@@ -36,6 +38,8 @@ const FREE_PORTS: std::ops::Range<u16> = 10_000..30_000;
 pub(super) struct Plan<'a> {
     pub(super) domain: &'a Domain,
     pub(super) exec: Option<&'a str>,
+    pub(super) daemons: u8,
+    pub(super) content_servers: u8,
     pub(super) ports: Ports,
 }
 
@@ -47,20 +51,21 @@ pub(super) fn make(dir: &Path, plan: &Plan) -> Result<Network> {
             dir.display()
         );
     }
-    let first_port = first_port(plan.ports)?;
+    let about = find_place(plan)?;
+    let store = about.store().map(LocalStore::plan).transpose()?;
     let parent = dir.parent().context("a network needs a folder of its own")?;
     fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
     let only_owner = Permissions::from_mode(0o700);
     let unfinished = tempfile::Builder::new().prefix(".rke-net-").permissions(only_owner).tempdir_in(parent);
     let unfinished = unfinished.with_context(|| format!("cannot make a folder in {}", parent.display()))?;
-    let about = About { domain: plan.domain.to_string(), first_port };
     let network = Network { dir: unfinished.path().into(), about };
-    fill(&network, plan).with_context(|| format!("cannot make the network in {}", parent.display()))?;
+    fill(&network, plan, store.as_ref())
+        .with_context(|| format!("cannot make the network in {}", parent.display()))?;
     fs::rename(unfinished.path(), dir).with_context(|| format!("cannot make {}", dir.display()))?;
     Ok(Network { dir: dir.into(), ..network })
 }
 
-fn fill(network: &Network, plan: &Plan) -> Result<()> {
+fn fill(network: &Network, plan: &Plan, store: Option<&LocalStore>) -> Result<()> {
     let dir = &network.dir;
     make_wallet(&network.wallet())?;
     for part in network.parts() {
@@ -82,7 +87,10 @@ fn fill(network: &Network, plan: &Plan) -> Result<()> {
     let directory: String =
         RaidaIndex::all().map(|raida| format!("{} {raida}\n", network.about.raida(raida))).collect();
     write(&network.raida_directory(), &directory)?;
-    make_others(network, plan.exec)?;
+    make_others(network, plan.exec, store)?;
+    if let (Some(store), Some(part)) = (store, network.store()) {
+        shared::make(network, store, &part)?;
+    }
     write(
         &dir.join(ABOUT),
         &format!("# A network that `rke net up` has made.\n{}", toml::to_string(&network.about)?),
@@ -100,84 +108,100 @@ fn make_node(network: &Network, raida: RaidaIndex, parts: &Path) -> io::Result<(
          coins = [\"coins\"]\ndata-dir = \"data\"\npreloader = [\"{PRELOADER}={CS_ID}\"]\n"
     );
     write(&folder.join("raida.toml"), &settings)?;
-    write_script(&folder, &script("raida --config raida.toml"))
+    write_script(&folder, &own_script("raida --config raida.toml"))
 }
 
-fn make_others(network: &Network, exec: Option<&str>) -> io::Result<()> {
-    let About { domain, .. } = &network.about;
-    let [dns, content_server, daemon] = network.others();
-    write_script(&dns.folder, &script(&format!("net dns --records records.zone --listen {}", dns.address)))?;
-    let exec = exec.map(|command| format!(" \\\n    --exec {}", quoted(command))).unwrap_or_default();
-    let serve = format!(
-        "content-server serve --cs-id {CS_ID} --data-dir data --domain {domain} --listen {} \\\n    --api unix:api.sock{exec}",
-        content_server.address
+fn make_others(network: &Network, exec: Option<&str>, store: Option<&LocalStore>) -> io::Result<()> {
+    let dns = network.dns();
+    let addresses: String =
+        network.about.content_servers().map(|server| format!(" --host-address {}", server.ip())).collect();
+    let serve = format!("net dns --records records.zone --listen {}{addresses}", dns.address);
+    write_script(&dns.folder, &own_script(&serve))?;
+    for server in network.content_servers() {
+        make_content_server(network, &server, exec, store)?;
+    }
+    for daemon in network.daemons() {
+        let settings = format!(
+            "# The daemon. Paths are relative to the folder of this file.\nlisten = \"{}\"\ndata-dir = \"data\"\n\
+             # The DNS server of this network; without this line, the system's.\ndns-server = \"{}\"\n\
+             # RAIDA nodes on loopback.\nallow-private-raidas = true\n{}",
+            daemon.address,
+            dns.address,
+            store.map(shared::settings_of_daemon).unwrap_or_default()
+        );
+        write(&daemon.folder.join("rke.toml"), &settings)?;
+        write_script(&daemon.folder, &own_script("serve --config rke.toml"))?;
+    }
+    Ok(())
+}
+
+fn make_content_server(
+    network: &Network,
+    server: &Part,
+    exec: Option<&str>,
+    store: Option<&LocalStore>,
+) -> io::Result<()> {
+    let mut serve = format!(
+        "content-server serve --cs-id {CS_ID} --data-dir data --domain {} --listen {} \\\n    --api unix:api.sock",
+        network.about.domain, server.address
     );
-    write_script(&content_server.folder, &script(&serve))?;
-    let settings = format!(
-        "# The daemon. Paths are relative to the folder of this file.\nlisten = \"{}\"\ndata-dir = \"data\"\n\
-         # The DNS server of this network; without this line, the system's.\ndns-server = \"{}\"\n\
-         # RAIDA nodes on loopback.\nallow-private-raidas = true\n",
-        daemon.address, dns.address
-    );
-    write(&daemon.folder.join("rke.toml"), &settings)?;
-    write_script(&daemon.folder, &script("serve --config rke.toml"))
+    if let Some(store) = store {
+        let name = "content-server.toml";
+        let settings = format!(
+            "# The Content Server. Paths are relative to the folder of this file.\n{}",
+            shared::settings(store)
+        );
+        write(&server.folder.join(name), &settings)?;
+        serve += &format!(" --config {name}");
+    }
+    if let Some(command) = exec {
+        serve += &format!(" \\\n    --exec {}", quoted(command));
+    }
+    write_script(&server.folder, &own_script(&serve))
 }
 
 /// A script that runs this program in its own folder. The variable `RKE` names another program than `rke`.
-fn script(arguments: &str) -> String {
-    format!("#!/bin/sh\ncd \"$(dirname \"$0\")\" && exec \"${{RKE:-rke}}\" {arguments}\n")
+fn own_script(arguments: &str) -> String {
+    script(&format!("\"${{RKE:-rke}}\" {arguments}"))
 }
 
-/// A text as one word of a shell.
-pub(super) fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-/// Writes a script that only its owner can change and run.
-fn write_script(folder: &Path, text: &str) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(0o700).open(folder.join(RUN))?;
-    file.write_all(text.as_bytes())
-}
-
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    write_new(folder, path, |file| file.write_all(text.as_bytes()))
-}
-
-/// The first of as many ports as a network needs, one after the other, all free.
-fn first_port(ports: Ports) -> Result<u16> {
-    let is_free =
-        |first: u16| (first..first + PORTS).find(|port| !is_port_free(*port)).map_or(Ok(first), Err);
-    match ports {
-        Ports::From(first) => is_free(first).map_err(|port| {
-            anyhow::anyhow!("port {port} is in use; name another first port with --ports, or leave it out")
-        }),
+/// Finds ports for a network, one after the other, all free.
+fn find_place(plan: &Plan) -> Result<About> {
+    let at = |first_port| About {
+        domain: plan.domain.to_string(),
+        first_port,
+        daemons: plan.daemons,
+        content_servers: plan.content_servers,
+    };
+    let ports = at(0).ports();
+    let taken = |about: &About| about.addresses().find(|address| !is_free(*address));
+    match plan.ports {
+        Ports::From(first) => {
+            let about = at(first);
+            if !about.is_possible() {
+                bail!(
+                    "the network needs {ports} ports, and fewer come after {first}; name a lower one with --ports"
+                );
+            }
+            match taken(&about) {
+                None => Ok(about),
+                Some(address) => {
+                    bail!("{address} is in use; name another first port with --ports, or leave it out")
+                }
+            }
+        }
         Ports::Auto => {
-            let count = usize::from(FREE_PORTS.end - FREE_PORTS.start) / usize::from(PORTS);
+            let count = usize::from(FREE_PORTS.end - FREE_PORTS.start) / usize::from(ports);
             // Two networks that are made at the same time begin to look at different places.
             let start = std::process::id() as usize % count;
-            let firsts = (0..count).map(|at| FREE_PORTS.start + ((start + at) % count) as u16 * PORTS);
-            let free = firsts.filter_map(|first| is_free(first).ok()).next();
-            free.with_context(|| format!("no {PORTS} free ports are in a row; name the first with --ports"))
+            let places =
+                (0..count).map(|place| at(FREE_PORTS.start + ((start + place) % count) as u16 * ports));
+            let free = places.into_iter().find(|about| taken(about).is_none());
+            free.with_context(|| format!("no {ports} free ports are in a row; name the first with --ports"))
         }
     }
 }
 
-fn is_port_free(port: u16) -> bool {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+fn is_free(address: SocketAddr) -> bool {
     TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_quoted_text_is_one_word_of_a_shell() {
-        let text = "printf '%s' \"$HOME\" `date` \\";
-        let echo = format!("printf %s {}", quoted(text));
-        let said = std::process::Command::new("sh").args(["-c", &echo]).output().expect("sh runs");
-        assert_eq!(String::from_utf8_lossy(&said.stdout), text);
-    }
 }

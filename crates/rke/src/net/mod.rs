@@ -1,12 +1,15 @@
 //! `rke net`: a network of one's own on this machine. Each part is a process of its own, made from plain files that can move to
 //! another machine.
 
+mod files;
 mod layout;
 mod make;
+mod overview;
 mod part;
+mod shared;
 mod start;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Instant;
 
@@ -14,23 +17,24 @@ use anyhow::{Context, Result, bail};
 use rke_raida::dns::DnsServer;
 
 use self::layout::{Network, folder};
-use self::make::{Plan, make, quoted};
+use self::make::{Plan, make};
+use self::overview::overview;
 use crate::cli::net::{NetCommand, Ports, UpOptions};
 use crate::protection::{Protection, start_runtime};
 use crate::records_file::read_records;
 use crate::signals::Orders;
 use crate::terminal::Narrow::{Cut, LeftOut, Wraps};
-use crate::terminal::{BRIGHT, Cell, Narrow, fitted, out, paint, say};
-use crate::words::{self, counted};
+use crate::terminal::{Cell, Narrow, fitted, out, say};
+use crate::words::counted;
 
-const COLUMNS: [(&str, Narrow); 3] = [("PART", Cut(14)), ("ADDRESS", LeftOut(1)), ("STATE", Wraps)];
+const COLUMNS: [(&str, Narrow); 3] = [("PART", Cut(17)), ("ADDRESS", LeftOut(1)), ("STATE", Wraps)];
 
 pub(crate) fn run(command: NetCommand) -> Result<()> {
     match command {
         NetCommand::Up(options) => up(&options),
         NetCommand::Status { place } => status(&Network::open(&folder(place.dir.as_deref())?)?),
         NetCommand::Down { place } => down(&Network::open(&folder(place.dir.as_deref())?)?),
-        NetCommand::Dns { records, listen } => dns(&records, listen),
+        NetCommand::Dns { records, listen, addresses } => dns(&records, listen, &addresses),
     }
 }
 
@@ -43,12 +47,19 @@ fn up(options: &UpOptions) -> Result<()> {
         None => {
             let domain = options.domain.as_ref();
             let domain = domain.context("a new network needs a domain: --domain content.example.com")?;
-            make(&dir, &Plan { domain, exec: options.exec.as_deref(), ports: options.ports })?
+            let plan = Plan {
+                domain,
+                exec: options.exec.as_deref(),
+                daemons: options.daemons.unwrap_or(1),
+                content_servers: options.content_servers.unwrap_or(1),
+                ports: options.ports,
+            };
+            make(&dir, &plan)?
         }
     };
     let _lock = network.lock()?;
     runtime.block_on(start::start(&network))?;
-    out(&overview(&network, options))
+    out(&overview(&network, options.place.dir.is_some()))
 }
 
 /// The network that is there already, unless the options want another one.
@@ -61,45 +72,20 @@ fn unchanged(network: Network, options: &UpOptions) -> Result<Network> {
         bail!("the network in {dir} has its ports already: they are in the settings of each part");
     }
     if options.exec.is_some() {
-        bail!("the network in {dir} has its command already: it is in content-server/run there");
+        bail!(
+            "the network in {dir} has its command already: it is in the file `run` of each Content Server's folder there"
+        );
+    }
+    for (wanted, has, what) in [
+        (options.daemons, network.about.daemons, "daemon"),
+        (options.content_servers, network.about.content_servers, "Content Server"),
+    ] {
+        if wanted.is_some_and(|wanted| wanted != has) {
+            let has = counted(has.into(), what);
+            bail!("the network in {dir} has {has}, and `up` adds none; name another folder with --dir");
+        }
     }
     Ok(network)
-}
-
-fn overview(network: &Network, options: &UpOptions) -> String {
-    let (about, dir) = (&network.about, network.dir.display());
-    let (domain, daemon, wallet) = (&about.domain, about.daemon(), network.wallet());
-    let wallet = quoted(&wallet.to_string_lossy());
-    let addresses: Vec<_> = network.nodes().map(|node| node.address).collect();
-    let places = [
-        words::nodes(&addresses),
-        ("DNS", format!("{} (UDP and TCP)", about.dns())),
-        (
-            "Content Server",
-            format!("{} (TCP), for its application unix:{}", about.content_server(), network.api().display()),
-        ),
-        ("daemon", paint(BRIGHT, format!("http://{daemon}/"))),
-        ("wallet", network.wallet().display().to_string()),
-        (
-            "files",
-            format!("{dir}: for each part a folder with its settings, its log, and `run`, which runs it"),
-        ),
-    ];
-    let mut lines = vec![format!("The network of {domain} runs on this machine:")];
-    lines.extend(words::places(&places));
-    let dir = match &options.place.dir {
-        Some(_) => format!(" --dir {}", quoted(&network.dir.to_string_lossy())),
-        None => String::new(),
-    };
-    lines.extend([
-        String::new(),
-        "Paste these lines to open a session:".into(),
-        format!("  export RKE_DAEMON={daemon} WALLET={wallet}"),
-        format!("  rke session create {domain} --wallet \"$WALLET\""),
-        String::new(),
-        format!("`rke net status{dir}` shows the parts, `rke net down{dir}` stops them."),
-    ]);
-    lines.join("\n")
 }
 
 fn status(network: &Network) -> Result<()> {
@@ -129,19 +115,14 @@ fn status(network: &Network) -> Result<()> {
 
 fn down(network: &Network) -> Result<()> {
     let _lock = network.lock()?;
-    let mut parts = network.parts();
-    // The daemon first: it has the Content Server wipe the keys of its sessions.
-    parts.reverse();
-    let running = parts.iter().filter(|part| part.process_id().is_some()).count();
+    let running = network.parts().iter().filter(|part| part.process_id().is_some()).count();
     let since = Instant::now();
-    let (others, nodes) = parts.split_at(3);
-    for part in others {
-        part.terminate();
-        tell_killed(&part.name, part.wait_for_end(since));
-    }
-    nodes.iter().for_each(part::Part::terminate);
-    for part in nodes {
-        tell_killed(&part.name, part.wait_for_end(since));
+    // The daemons first: a daemon that shares no sessions has the Content Server wipe the keys of its own.
+    for stage in network.stages().iter().rev() {
+        stage.iter().for_each(part::Part::terminate);
+        for part in stage {
+            tell_killed(&part.name, part.wait_for_end(since));
+        }
     }
     let dir = network.dir.display();
     out(&format!("{} stopped. Coins, keys and settings are still in {dir}.", counted(running, "part")))
@@ -154,12 +135,12 @@ fn tell_killed(part: &str, killed: bool) {
 }
 
 /// Answers DNS queries until it is told to stop.
-fn dns(records: &Path, listen: SocketAddr) -> Result<()> {
+fn dns(records: &Path, listen: SocketAddr, addresses: &[IpAddr]) -> Result<()> {
     let found = read_records(records)?;
     let runtime = start_runtime(Protection::default(), 0, None)?;
     runtime.block_on(async {
         let mut orders = Orders::listen()?;
-        let server = DnsServer::start(listen, &found, IpAddr::V4(Ipv4Addr::LOCALHOST)).await?;
+        let server = DnsServer::start_for_several(listen, &found, addresses).await?;
         say(&format!("The DNS server listens on {listen} (UDP and TCP)."));
         orders.stop().await;
         server.stop().await;

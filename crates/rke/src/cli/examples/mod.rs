@@ -20,6 +20,7 @@ Examples:
   rke net status --dir net
   rke net down --dir net
   rke net up --dir net
+  rke net up --domain content.example.com --dir shared --daemons 3 --content-servers 2
 
 `up` on a network that exists starts what does not run of it. `run` in the folder of a part runs that part alone, on this machine or \
 on another one that the folder was moved to.";

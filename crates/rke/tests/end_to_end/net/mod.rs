@@ -1,5 +1,7 @@
 //! `rke net`: a network whose parts are processes of their own, from plain files.
 
+mod shared;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -23,10 +25,16 @@ impl Net {
         self.dir.path().join("net")
     }
 
-    fn net(&self, arguments: &[&str]) -> Done {
+    fn command(&self, arguments: &[&str]) -> Command {
         let arguments = [&["net"], arguments, &["--dir", "net"]].concat();
+        let mut command = rke(&arguments, self.dir.path());
         // Variables for another daemon must not reach the parts.
-        rke(&arguments, self.dir.path()).env("RKE_LISTEN", "127.0.0.1:1").output().expect("rke runs").into()
+        command.env("RKE_LISTEN", "127.0.0.1:1");
+        command
+    }
+
+    fn net(&self, arguments: &[&str]) -> Done {
+        self.command(arguments).output().expect("rke runs").into()
     }
 
     fn ok(&self, arguments: &[&str]) -> String {
