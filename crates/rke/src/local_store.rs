@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use rke_secret::Secret;
+use rke_secret::fill_random;
 
 use crate::words::hex;
 
@@ -30,8 +30,10 @@ impl LocalStore {
             "several daemons or Content Servers share a store, and neither redis-server nor valkey-server is in a folder of PATH. \
              Install one of them: `apt install redis-server`, or the package valkey",
         )?;
-        let password = Secret::<32>::random()?.expose(|bytes| hex(bytes));
-        Ok(Self { program, address, password })
+        // It is in files of this user anyway, so the process need not be protected yet.
+        let mut password = [0; 32];
+        fill_random(&mut password).context("the system gives no random bytes")?;
+        Ok(Self { program, address, password: hex(&password) })
     }
 
     /// The text of its configuration file.

@@ -196,6 +196,10 @@ pub(crate) struct DevOptions {
     /// TCP port of the Content Server; 0 takes any free one.
     #[arg(long, value_name = "PORT", default_value_t = 25443, default_value_if("ports", "auto", "0"))]
     pub(crate) content_server_port: u16,
+    /// How many daemons share their sessions. More than one need a redis-server or valkey-server, which this command runs for them; the
+    /// others listen on free ports.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(net::INSTANCES))]
+    pub(crate) daemons: u8,
     /// Where to keep coins, keys and the RAIDA directory [default: a temporary folder, removed at the end].
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,

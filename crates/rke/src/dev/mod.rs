@@ -1,5 +1,6 @@
 //! `rke dev`: a whole network on this machine, in one process, made of the same parts as the real one.
 
+mod daemons;
 mod records;
 mod tour;
 mod words;
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use rke_client::Client;
-use rke_daemon::{Daemon, Inherited, LocalListen, OtherEnd};
+use rke_daemon::{Daemon, LocalListen, OtherEnd};
 use rke_engine::Domain;
 use rke_engine::settings::access::UnixSocket;
 use rke_engine::settings::{Config, Example};
@@ -21,6 +22,7 @@ use rke_raida::dns::DnsError;
 use rke_raida::network::{LocalNetwork, LocalNetworkConfig, NetworkError};
 use rke_raida::node::NodeError;
 
+use self::daemons::{Daemons, Store};
 use crate::cli::DevOptions;
 use crate::launcher::{Behind, application};
 use crate::log;
@@ -58,9 +60,10 @@ pub(crate) fn run(options: DevOptions) -> Result<()> {
     // The socket of the Content Server's application is in a folder in this one, which does not exist yet.
     let files = files.socket(&dir.join("any"));
     let sandbox = Sandbox::new(options.sandbox.sandbox, files);
-    let secrets = SECRETS_OF_A_SESSION * MAX_SESSIONS;
+    let store = (options.daemons > 1).then(|| Store::start(&dir.join("store"))).transpose()?;
+    let secrets = SECRETS_OF_A_SESSION * MAX_SESSIONS * usize::from(options.daemons);
     let runtime = protection::start_runtime(options.protection, secrets, Some(&sandbox))?;
-    runtime.block_on(run_network(options, Place { dir, application, others, config }, &sandbox))
+    runtime.block_on(run_network(options, Place { dir, application, others, config, store }, &sandbox))
 }
 
 /// The folder of the network, and everything that was set up before the sandbox.
@@ -69,11 +72,12 @@ struct Place {
     application: Application,
     others: Vec<DnsRecords>,
     config: Config,
+    store: Option<Store>,
 }
 
 async fn run_network(options: DevOptions, place: Place, sandbox: &Sandbox) -> Result<()> {
     let mut orders = Orders::listen()?;
-    let Place { dir, application, others, mut config } = place;
+    let Place { dir, application, others, mut config, store } = place;
     let behind = match (&options.exec, &options.forward) {
         (Some(command), _) => format!("runs `{command}` for each connection"),
         (None, Some(target)) => format!("carries each connection to {target}"),
@@ -97,20 +101,16 @@ async fn run_network(options: DevOptions, place: Place, sandbox: &Sandbox) -> Re
         Domain::new(DOMAIN).map(|domain| Example { domain, wallet: network.wallet().into() });
     config.reloadable.max_sessions = MAX_SESSIONS;
     let api = serve_application(&network, &dir.join(API)).await?;
-    let daemon = Daemon::start_on(config, Inherited::default(), || sandbox.close()).await?;
+    let daemons = Daemons::start(config, store.as_ref(), options.daemons - 1, || sandbox.close()).await?;
     let result = if options.once {
-        let client = Client::new(daemon.address().to_string());
-        let client = match daemon.token_file() {
-            Some(path) => client.with_token_file(path),
-            None => client,
-        };
-        tour::make(&client, network.wallet()).await
+        let second = daemons.others.first().map(client);
+        tour::make(&client(&daemons.first), second.as_ref(), network.wallet()).await
     } else {
         // The network runs even if nobody reads this.
-        let _ = out(&words::all(&network, &others, (&daemon, api.as_ref()), &behind, &dir));
+        let _ = out(&words::all(&network, &others, (&daemons, api.as_ref()), &behind, &dir));
         let stopped = async {
             while orders.next().await == Order::DropEverything {
-                daemon.drop_everything().await;
+                daemons.first.drop_everything().await;
             }
             say("Stopping.");
         };
@@ -119,12 +119,20 @@ async fn run_network(options: DevOptions, place: Place, sandbox: &Sandbox) -> Re
             how = behind_the_tunnels.wait_for_launcher_exit() => Err(ServerError::LauncherLost(how).into()),
         }
     };
-    daemon.stop().await;
+    daemons.stop().await;
     if let Some(api) = api {
         api.stop().await;
     }
     network.stop().await;
     result
+}
+
+fn client(daemon: &Daemon) -> Client {
+    let client = Client::new(daemon.address().to_string());
+    match daemon.token_file() {
+        Some(path) => client.with_token_file(path),
+        None => client,
+    }
 }
 
 /// Lets the application behind the Content Server use its keys. In a folder whose path is too long for a socket, the

@@ -8,6 +8,7 @@ use rke_raida::content_server::DnsRecords;
 use rke_raida::network::LocalNetwork;
 
 use super::DOMAIN;
+use super::daemons::Daemons;
 use crate::terminal::{BRIGHT, paint};
 use crate::words;
 
@@ -17,16 +18,17 @@ const PLAINTEXT: &str = "SGVsbG8gV29ybGQh";
 pub(super) fn all(
     network: &LocalNetwork,
     others: &[DnsRecords],
-    (daemon, api): (&Daemon, Option<&OtherEnd>),
+    (daemons, api): (&Daemons, Option<&OtherEnd>),
     behind: &str,
     dir: &Path,
 ) -> String {
-    let console = paint(BRIGHT, format!("http://{}/", daemon.address()));
+    let console = paint(BRIGHT, format!("http://{}/", daemons.first.address()));
     let mut lines = vec![format!("The console is at {console}"), String::new()];
-    lines.extend(places(network, others, (daemon, api), behind, dir));
+    lines.extend(places(network, others, (daemons, api), behind, dir));
     lines.push(String::new());
     lines.push("Paste these lines into a shell. They go through a session, from top to bottom:".into());
-    lines.extend(tour(network, daemon).into_iter().map(|line| format!("  {line}")));
+    let tour = tour(network, &daemons.first).into_iter().chain(shared(network, daemons));
+    lines.extend(tour.map(|line| format!("  {line}")));
     lines.push(String::new());
     lines.push("The session stays open, and SESSION_ID is its id. Ctrl-C stops all of it.".into());
     lines.join("\n")
@@ -35,10 +37,11 @@ pub(super) fn all(
 fn places(
     network: &LocalNetwork,
     others: &[DnsRecords],
-    (daemon, api): (&Daemon, Option<&OtherEnd>),
+    (daemons, api): (&Daemons, Option<&OtherEnd>),
     behind: &str,
     dir: &Path,
 ) -> Vec<String> {
+    let daemon = &daemons.first;
     let domains: Vec<&str> =
         std::iter::once(DOMAIN).chain(others.iter().map(|other| &*other.domain)).collect();
     let mut places = vec![
@@ -51,6 +54,8 @@ fn places(
         ("book", format!("http://{}/book/ in a browser", daemon.address())),
         ("files", dir.display().to_string()),
     ];
+    places
+        .extend(daemons.others.iter().map(|other| ("shares with it", format!("http://{}", other.address()))));
     places.extend(daemon.token_file().map(|file| ("token", file.display().to_string())));
     let socket = api.and_then(OtherEnd::socket);
     places.extend(
@@ -66,13 +71,30 @@ fn environment(wallet: &str, daemon: &Daemon) -> String {
     format!("export RKE_DAEMON={} WALLET='{wallet}'{}", daemon.address(), token.unwrap_or_default())
 }
 
+fn curl(daemon: &Daemon) -> String {
+    match daemon.token_file() {
+        Some(file) => format!("curl -s -H \"Authorization: Bearer $(cat '{}')\"", file.display()),
+        None => "curl -s".into(),
+    }
+}
+
+/// A line for another session, which is used through the second daemon and deleted through the first, if there is a second.
+fn shared(network: &LocalNetwork, daemons: &Daemons) -> Option<String> {
+    let (first, second) = (daemons.first.address(), daemons.others.first()?.address());
+    let curl = curl(&daemons.first);
+    let create =
+        target("/session", &[("domain", DOMAIN), ("wallet_path", &network.wallet().to_string_lossy())]);
+    Some(format!(
+        "OTHER=$({curl} 'http://{first}/api/rke{create}' | grep -o '[0-9a-f]\\{{32\\}}'); \
+         {curl} \"http://{second}/api/rke/encrypt?session_id=$OTHER&plaintext={PLAINTEXT}\"; \
+         {curl} \"http://{first}/api/rke/session/delete?session_id=$OTHER\"; echo"
+    ))
+}
+
 /// One line for each part of the API. Each line can use the results of those before it.
 fn tour(network: &LocalNetwork, daemon: &Daemon) -> Vec<String> {
     let api = format!("http://{}/api/rke", daemon.address());
-    let curl = match daemon.token_file() {
-        Some(file) => format!("curl -s -H \"Authorization: Bearer $(cat '{}')\"", file.display()),
-        None => "curl -s".into(),
-    };
+    let curl = curl(daemon);
     let wallet = network.wallet().to_string_lossy();
     let discover = target("/discover", &[("domain", DOMAIN)]);
     let create = target("/session", &[("domain", DOMAIN), ("wallet_path", &wallet)]);

@@ -153,3 +153,13 @@ pub(crate) fn rke(arguments: &[&str], dir: &Path) -> Command {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
+
+/// The processes that work in a folder, and their programs.
+pub(crate) fn processes_in(folder: &Path) -> Vec<(i32, String)> {
+    let processes = std::fs::read_dir("/proc").expect("processes").flatten();
+    let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let is_inside =
+        |id: &i32| std::fs::read_link(format!("/proc/{id}/cwd")).is_ok_and(|place| place.starts_with(folder));
+    let program = |id| std::fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
+    ids.filter(is_inside).map(|id| (id, program(id).trim().to_owned())).collect()
+}

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use crate::dev::{Dev, Done, rke};
+use crate::dev::{Dev, Done, processes_in, rke};
 use crate::everywhere::until;
 use crate::support::{DOMAIN, again_blocking};
 
@@ -134,4 +134,32 @@ fn records_that_cannot_be_published_are_refused() {
         let done: Done = rke(&arguments, dir.path()).output().expect("rke runs").into();
         assert!(done.code == Some(2) && done.err.contains(expected), "{text:?}: {}", done.err);
     }
+}
+
+#[test]
+fn the_tour_of_several_daemons_uses_a_session_through_the_second() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let arguments =
+        ["dev", "--once", "--ports", "auto", "--daemons", "2", "--require-token", "--data-dir", "dev"];
+    let done: Done = rke(&arguments, dir.path()).output().expect("rke runs").into();
+    assert_eq!(done.code, Some(0), "{}{}", done.text(), done.err);
+    let steps =
+        ["use through the second daemon", "delete through the first", "use through the first after that"];
+    let places: Vec<_> = steps.iter().map(|step| done.text().find(&format!("== {step}\n"))).collect();
+    assert!(places.is_sorted() && places[0].is_some(), "{}", done.text());
+    assert_eq!(processes_in(dir.path()), [], "the store ends with it");
+}
+
+#[test]
+fn the_daemons_of_a_network_share_its_sessions_and_their_store_ends_with_it_however_it_ends() {
+    let mut dev = Dev::start_with(&["--daemons", "2", "--require-token"]);
+    let running = processes_in(dev.dir.path());
+    assert!(running.iter().any(|(_, program)| program == "redis-server"), "{running:?}");
+    let (export, line) = (dev.to_try.first().expect("a line"), dev.to_try.last().expect("a line"));
+    let shell = Command::new("sh").args(["-ec", &format!("{export}\n{line}")]).output().expect("sh runs");
+    let printed = String::from_utf8_lossy(&shell.stdout).into_owned();
+    assert!(printed.contains("\"ciphertext\"") && !printed.contains("\"error\":true"), "{line}: {printed}");
+    assert_eq!(printed.matches("\"success\":true").count(), 2, "{line}: {printed}");
+    dev.kill();
+    until("the store has ended", || processes_in(dev.dir.path()).is_empty());
 }

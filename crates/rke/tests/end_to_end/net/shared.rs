@@ -3,26 +3,12 @@
 use std::fs;
 
 use super::Net;
-use crate::dev::Done;
+use crate::dev::{Done, processes_in};
 
 const SHARED: [&str; 7] = ["up", "--domain", "content.test", "--daemons", "3", "--content-servers", "2"];
 
 /// 25 nodes, DNS, a store, two Content Servers and three daemons.
 const PARTS: usize = 32;
-
-impl Net {
-    /// The processes that work in the folder of the network, and their programs.
-    fn processes(&self) -> Vec<(i32, String)> {
-        let processes = fs::read_dir("/proc").expect("processes").flatten();
-        let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        let is_here = |id: &i32| {
-            let is_inside = |dir: std::path::PathBuf| dir.starts_with(self.folder());
-            fs::read_link(format!("/proc/{id}/cwd")).is_ok_and(is_inside)
-        };
-        let program = |id| fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
-        ids.filter(is_here).map(|id| (id, program(id).trim().to_owned())).collect()
-    }
-}
 
 /// The daemons that `up` names.
 fn daemons(up: &str) -> Vec<String> {
@@ -35,7 +21,7 @@ fn a_session_of_a_shared_network_works_and_dies_at_all_its_daemons() {
     let net = Net::new();
     let up = net.ok(&SHARED);
     assert_eq!(net.status(0, "running, process").len(), PARTS, "{up}");
-    let programs = net.processes();
+    let programs = processes_in(&net.folder());
     assert!(programs.iter().any(|(_, program)| program == "redis-server"), "{programs:?}");
     let [one, two, three] = &daemons(&up)[..] else { panic!("{up}") };
 
@@ -67,7 +53,7 @@ fn a_session_of_a_shared_network_works_and_dies_at_all_its_daemons() {
     assert_eq!(net.status(1, "not running").len(), 1);
 
     assert!(net.ok(&["down"]).starts_with("31 parts stopped."));
-    assert_eq!(net.processes(), []);
+    assert_eq!(processes_in(&net.folder()), []);
     assert_eq!(net.status(1, "not running").len(), PARTS);
 }
 
@@ -79,9 +65,9 @@ fn down_ends_what_a_failed_start_has_left() {
     fs::remove_file(net.folder().join("daemon-3/store.key")).expect("removed");
     let done = net.net(&["up"]);
     assert!(done.code == Some(1) && done.err.contains("daemon-3 has ended: "), "{}", done.err);
-    assert!(net.processes().iter().any(|(_, program)| program == "redis-server"));
+    assert!(processes_in(&net.folder()).iter().any(|(_, program)| program == "redis-server"));
     net.ok(&["down"]);
-    assert_eq!(net.processes(), []);
+    assert_eq!(processes_in(&net.folder()), []);
 }
 
 #[test]
