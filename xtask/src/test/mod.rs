@@ -20,12 +20,13 @@ pub(crate) mod release;
 mod workspace;
 
 /// The parts that [`Length::Ordinary`] leaves to [`Length::Long`].
-const LEFT_TO_THE_LONG_RUN: [&str; 8] = [
+const LEFT_TO_THE_LONG_RUN: [&str; 9] = [
     "195 of 200 runs of each memory scan (cargo xtask test --long)",
     "memory scans of a debug build without the features of tests (cargo xtask erase, or cargo xtask test --long)",
     "a handshake in every run of the simulation; one in 23 has one (cargo xtask test --long)",
     "the times of the console with 10,000 sessions (cargo xtask test --long)",
     "90 of 100 rotations of daisyway's keys (cargo xtask test --long)",
+    "54 of 60 seconds of each history of machines that share a store (cargo xtask test --long)",
     "bans, licences and sources of dependencies by cargo-deny (cargo xtask deny, or cargo xtask test --long)",
     "the packages in a Debian root (cargo xtask dist --test, or cargo xtask test --long)",
     "what registries would get of crates and clients (cargo xtask publish, or cargo xtask test --long)",
@@ -61,6 +62,7 @@ pub(crate) fn test(extent: &Extent) -> Result<()> {
         timed("simulation", simulation)?;
         timed("console with 10,000 sessions", console)?;
         timed("100 rotations of daisyway", rotations)?;
+        timed("histories of a minute", histories)?;
         timed("cargo-deny", deny)?;
         timed("what registries would get", publish)?;
         timed("packages", || dist(&[]))?;
@@ -97,6 +99,12 @@ fn simulation() -> Result<()> {
 fn rotations() -> Result<()> {
     let test = "etsi::foreign::daisyway_rotates_its_keys_with_both_ends_a_hundred_times";
     cargo(&["test", "--workspace", "--locked", "--test", "end_to_end", "--", "--ignored", "--exact", test])
+}
+
+/// What clients of machines that share a store see in a minute, undisturbed and disturbed.
+fn histories() -> Result<()> {
+    let arguments = ["test", "--workspace", "--locked", "--test", "end_to_end", "--", "shared_history::"];
+    cargo_with(("RKE_HISTORY_SECONDS", "60"), &arguments)
 }
 
 /// The tests of the console that measure time. Nothing else runs meanwhile.

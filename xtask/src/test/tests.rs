@@ -11,6 +11,7 @@ fn a_run_says_all_that_it_has_not_checked() {
         "195 of 200",
         "debug build",
         "simulation",
+        "history",
         "licences",
         "packages",
         "need swap",

@@ -8,6 +8,7 @@ mod failures;
 mod limits;
 pub(crate) mod node;
 mod records;
+mod sentinel;
 pub(crate) mod server;
 mod several;
 

@@ -1,9 +1,9 @@
 //! Stores of several servers: a cluster, and a primary that Sentinels replace.
 
-use std::fs;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use super::node::*;
+use super::sentinel::Sentinel;
 use super::server::{Server, free_port};
 use crate::*;
 
@@ -90,47 +90,15 @@ async fn when_a_primary_of_a_cluster_dies_its_sessions_end_and_the_others_live()
     assert!(!two.can_use(&id).await);
 }
 
-/// A Sentinel, ended with the test.
-struct Sentinel(Child);
-
-impl Sentinel {
-    fn over(primary: &Server, port: u16) -> Self {
-        let config = primary.folder().join("sentinel.conf");
-        let text = format!(
-            "port {port}\nbind 127.0.0.1\nsentinel monitor store 127.0.0.1 {} 1\n\
-             sentinel down-after-milliseconds store 500\nsentinel failover-timeout store 2000\n",
-            primary.port()
-        );
-        fs::write(&config, text).expect("written");
-        let mut command = Command::new("redis-server");
-        let command = command.arg(config).arg("--sentinel").stdout(Stdio::null()).stderr(Stdio::null());
-        Self(command.spawn().expect("a Sentinel"))
-    }
-}
-
-impl Drop for Sentinel {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[tokio::test]
 async fn sentinels_lead_to_the_new_primary_where_no_deleted_session_lives() {
     let primary = Server::start(&["--repl-diskless-sync-delay", "0"]);
     let replica = Server::start(&["--replicaof", &format!("127.0.0.1 {}", primary.port())]);
     primary.until(|server| server.info("replication").contains("state=online"));
-    let port = free_port();
-    let _sentinel = Sentinel::over(&primary, port);
-    let knows = |what: &str| {
-        let asked =
-            Command::new("redis-cli").args(["-p", &port.to_string(), "SENTINEL", "master", "store"]).output();
-        String::from_utf8_lossy(&asked.expect("redis-cli").stdout).contains(what)
-    };
-    until(async || knows("num-slaves\n1")).await;
+    let sentinel = Sentinel::over(&primary);
     let mut site = Site::new(&[]);
     site.settings.addresses = Addresses {
-        urls: vec![format!("redis://127.0.0.1:{port}")],
+        urls: vec![format!("redis://127.0.0.1:{}", sentinel.port())],
         deployment: Deployment::Sentinel("store".into()),
     };
     let (one, two) = (site.node().await, site.node().await);

@@ -20,7 +20,7 @@ use crate::wire::post_json;
 pub(crate) type DocumentedError = (u16, String);
 
 /// The messages that this file does not provoke, and the test below `crates` that shows each.
-const ELSEWHERE: [(&str, &str); 23] = [
+const ELSEWHERE: [(&str, &str); 24] = [
     ("The key was not confirmed: …", "rke/tests/end_to_end/weak.rs"),
     ("The RAIDA directory is not refreshed: …", "rke/tests/end_to_end/guardians/live.rs"),
     ("The Content Server has not confirmed this session's key, …", "rke/tests/end_to_end/weak.rs"),
@@ -54,6 +54,10 @@ const ELSEWHERE: [(&str, &str); 23] = [
         "rke-daemon/src/http/api/failure/tests.rs",
     ),
     ("A record in the store is damaged, …", "rke-daemon/src/http/api/failure/tests.rs"),
+    (
+        "This machine's copy of the session ended at this moment. …",
+        "rke-daemon/src/http/api/failure/tests.rs",
+    ),
     ("… has keys of 8 bits only, …", "rke/tests/end_to_end/weak.rs"),
     ("Too many deletions with verify=true; …", "rke/tests/end_to_end/attacks.rs"),
 ];

@@ -70,6 +70,7 @@ mod reload;
 mod sandbox;
 mod sealed;
 mod servers;
+mod shared_history;
 mod shared_servers;
 mod shared_store;
 mod stopped;

@@ -21,6 +21,9 @@ use crate::store::{Copies, CopyTerms, KeyUse, NewSession, OnExpiry, Standing};
 /// A copy whose hold is over this soon, as a part of a whole hold, is fetched again first: its result might come too late.
 const MARGIN: u32 = 16;
 
+/// How often a copy is asked for before a use has to do with what is there.
+const ATTEMPTS: usize = 4;
+
 /// The longest that a request waits for a copy, so that its client has an answer within a second.
 const PATIENCE: Duration = Duration::from_millis(900);
 
@@ -95,8 +98,17 @@ impl Shared {
             return Ok(());
         }
         // However many wait for the same session, and whatever the store does.
-        let brought = timeout(PATIENCE, self.bring_in_turn(id, key_use)).await;
-        brought.unwrap_or_else(|_| Err(Outage::Unconfirmed.into()))
+        let bring = async {
+            // On a busy machine, the hold of a copy may be over when it arrives.
+            for _ in 0..ATTEMPTS {
+                self.bring_in_turn(id, key_use).await?;
+                if self.holds(id, key_use, Moment::now()) {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        timeout(PATIENCE, bring).await.unwrap_or_else(|_| Err(Outage::Unconfirmed.into()))
     }
 
     async fn bring_in_turn(&self, id: SessionId, key_use: KeyUse) -> Result<(), StoreError> {

@@ -14,14 +14,14 @@ use crate::real::Real;
 use crate::support::{Answer, Stage, again_blocking};
 
 /// Certificates in a folder, all signed by one authority.
-pub(super) struct Certificates {
+pub(crate) struct Certificates {
     dir: tempfile::TempDir,
     authority: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Certificates {
     /// Those of both key servers, and of the SAEs `alice` and `bob`.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, "An authority");
@@ -47,7 +47,7 @@ impl Certificates {
         std::fs::write(self.path(&format!("{file}.key")), key.serialize_pem()).expect("written");
     }
 
-    pub(super) fn path(&self, file: &str) -> PathBuf {
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
         self.dir.path().join(file)
     }
 

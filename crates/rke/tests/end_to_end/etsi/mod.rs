@@ -1,6 +1,6 @@
 //! Keys by ETSI GS QKD 014: the same at both ends, whichever of them asks first, each handed out once, and to nobody else.
 
-mod certificates;
+pub(crate) mod certificates;
 mod foreign;
 mod replaced;
 
@@ -88,6 +88,7 @@ async fn post(address: SocketAddr, target: &str, body: &Value) -> Answer {
 fn keys(answer: &Answer) -> Vec<Value> {
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
     let keys = answer.json()["keys"].as_array().expect("keys").clone();
     for key in &keys {
         let fields: Vec<&String> = key.as_object().expect("a key").keys().collect();
@@ -236,6 +237,8 @@ async fn whatever_is_not_for_an_sae_is_refused_in_the_form_of_the_standard() {
             let message = refusal(&raw(address, page).await, status);
             assert!(message.contains(part), "{headers}: {message}");
         }
+        let long = json!({"extension_optional": ["a".repeat(64 * 1024)]});
+        assert!(refusal(&post(address, "alice/enc_keys", &long).await, 413).contains("over 64 KiB"));
         assert_eq!(request(address, "GET", "/api/rke/status").await.status, 404);
         assert_eq!(request(address, "DELETE", "/api/v1/keys/alice/status").await.status, 405);
     }

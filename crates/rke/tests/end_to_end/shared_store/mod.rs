@@ -4,7 +4,11 @@
 #[allow(dead_code, reason = "the tests of rke-shared-store use all of it")]
 pub(crate) mod server;
 
+#[path = "../../../../rke-shared-store/src/tests/sentinel.rs"]
+pub(crate) mod sentinel;
+
 mod failures;
+mod secured;
 mod sessions;
 mod starts;
 
@@ -21,23 +25,30 @@ use self::server::Server;
 use crate::support::{Answer, DOMAIN, again, get, network, request};
 
 /// A network, a store, and its key file.
-struct Site {
+pub(crate) struct Site {
     dir: tempfile::TempDir,
-    network: LocalNetwork,
-    store: Server,
+    pub(crate) network: LocalNetwork,
+    /// The DNS server of daemons.
+    pub(crate) dns: SocketAddr,
+    pub(crate) store: Server,
 }
 
 /// A daemon in a process. Dropping it kills it.
-struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Site {
     async fn new() -> Self {
+        Self::with(Server::start(&[])).await
+    }
+
+    pub(crate) async fn with(store: Server) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let network = network(&dir).await;
-        let site = Self { dir, network, store: Server::start(&[]) };
+        let dns = network.dns_address();
+        let site = Self { dir, network, dns, store };
         site.make_key("store.key");
         site
     }
@@ -48,12 +59,17 @@ impl Site {
         assert!(made.expect("rke runs").status.success());
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// `rke serve` with a data directory of this name.
     fn serve(&self, name: &str, more: &[&str]) -> Command {
+        self.serve_at(&["--store", &self.store.url()], name, more)
+    }
+
+    /// The same with these options for the store.
+    pub(crate) fn serve_at(&self, store: &[&str], name: &str, more: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rke"));
         command.args([
             "serve",
@@ -64,8 +80,8 @@ impl Site {
             "--confirm-timeout",
             "60",
         ]);
-        command.args(["--dns-server", &self.network.dns_address().to_string()]);
-        command.arg("--data-dir").arg(self.path(name)).args(["--store", &self.store.url()]);
+        command.args(["--dns-server", &self.dns.to_string()]);
+        command.arg("--data-dir").arg(self.path(name)).args(store);
         if !more.contains(&"--store-key-file") {
             command.arg("--store-key-file").arg(self.path("store.key"));
         }
@@ -75,27 +91,11 @@ impl Site {
 
     /// The log of a daemon until it listens.
     fn log_of_start(&self) -> String {
-        self.start("logged", &[]).1.join("\n")
+        Daemon::start(self.serve("logged", &[])).1.join("\n")
     }
 
     fn daemon_with(&self, name: &str, more: &[&str]) -> Daemon {
-        self.start(name, more).0
-    }
-
-    fn start(&self, name: &str, more: &[&str]) -> (Daemon, Vec<String>) {
-        let mut child = self.serve(name, more).spawn().expect("rke runs");
-        let mut lines = BufReader::new(child.stderr.take().expect("a log")).lines();
-        let mut log = Vec::new();
-        let address = loop {
-            let line = lines.next().unwrap_or_else(|| panic!("serve ended: {log:?}")).expect("a line");
-            if let Some((_, address)) = line.split_once("listening address=") {
-                break address.parse().expect("an address");
-            }
-            log.push(line);
-        };
-        // A full pipe would stop the daemon.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        (Daemon { child, address }, log)
+        Daemon::start(self.serve(name, more)).0
     }
 
     fn daemon(&self, name: &str) -> Daemon {
@@ -130,6 +130,23 @@ impl Site {
 }
 
 impl Daemon {
+    /// Starts it. Returns its log until it listens.
+    pub(crate) fn start(mut serve: Command) -> (Self, Vec<String>) {
+        let mut child = serve.spawn().expect("rke runs");
+        let mut lines = BufReader::new(child.stderr.take().expect("a log")).lines();
+        let mut log = Vec::new();
+        let address = loop {
+            let line = lines.next().unwrap_or_else(|| panic!("serve ended: {log:?}")).expect("a line");
+            if let Some((_, address)) = line.split_once("listening address=") {
+                break address.parse().expect("an address");
+            }
+            log.push(line);
+        };
+        // A full pipe would stop the daemon.
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        (Self { child, address }, log)
+    }
+
     async fn get(&self, target: &str) -> Answer {
         get(self.address, &format!("/api/rke/{target}")).await
     }
@@ -171,8 +188,13 @@ impl Daemon {
         answer.json()
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("a signal");
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("an exit status");
     }
 
     /// Stops it in order.
@@ -189,7 +211,8 @@ impl Drop for Daemon {
     }
 }
 
-fn create_target(site: &Site) -> String {
+/// The target of a request that opens a session.
+pub(crate) fn create_target(site: &Site) -> String {
     format!("/api/rke/session?domain={DOMAIN}&wallet_path={}", site.network.wallet().display())
 }
 

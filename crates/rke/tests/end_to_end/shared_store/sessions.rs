@@ -191,7 +191,7 @@ async fn a_daemon_that_stops_ends_nothing_and_sigusr1_ends_all() {
     }
     one.stop();
     let mut killed = three;
-    killed.child.kill().expect("killed");
+    killed.kill();
     two.uses(&id).await;
     let three = site.daemon("three");
     three.uses(&id).await;
@@ -212,21 +212,21 @@ async fn a_daemon_that_stops_ends_nothing_and_sigusr1_ends_all() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tunnel_outlives_its_hold_and_ends_with_its_session() {
     let site = Site::new().await;
-    let [one, two] = ["one", "two"].map(|name| site.daemon_with(name, &["--hold", "100"]));
+    let [one, two] = ["one", "two"].map(|name| site.daemon_with(name, &["--hold", "1000"]));
     let id = site.create_id(&one).await;
     let head = format!(
         "POST /api/rke/session/{id}/tunnel HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
     );
     let tunnel = tokio::spawn(raw(two.address, head));
     let holds = async |daemon: &Daemon| daemon.list().await["held"].as_u64();
-    // It holds the key from now on, for many times as long as a hold.
+    // It holds the key from now on, for several times as long as a hold.
     again(async || match holds(&two).await {
         Some(1) => Ok(()),
         held => Err(format!("{held:?} held")),
     })
     .await;
-    for _ in 0..20 {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    for _ in 0..16 {
+        tokio::time::sleep(std::time::Duration::from_millis(250)).await;
         assert_eq!(holds(&two).await, Some(1));
     }
     assert!(!tunnel.is_finished());

@@ -48,6 +48,8 @@ fn what_the_store_says_of_a_session_has_the_words_of_a_daemon_of_its_own() {
     assert_eq!(of(&StoreError::UsedUp), Failure::key(UsedUp.into(), &id).to_json());
     let damaged = "A record in the store is damaged, or was changed by someone without the key";
     assert_eq!(of(&StoreError::Damaged), json_of(500, damaged, &id));
+    let overtaken = "This machine's copy of the session ended at this moment. Try again";
+    assert_eq!(of(&StoreError::Overtaken), json_of(503, overtaken, &id));
 }
 
 fn json_of(code: u16, message: &str, id: &str) -> Vec<u8> {
