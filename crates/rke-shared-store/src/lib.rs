@@ -29,7 +29,7 @@ pub use link::address::{AddressError, Addresses, Deployment};
 pub use name::{DomainTag, ID_LEN, Id, Incarnation, KeyTag, Kind, Name};
 pub use record::MAX_DATA_LEN;
 pub use sealing::OpenError;
-pub use settings::{Limits, Role, SETTLE, Settings, Sharing};
+pub use settings::{Limits, MARGIN, Role, SETTLE, Settings, Sharing};
 pub use store::{
     Block, CacheEntry, CacheRow, Count, Created, Deleted, EndedBy, EndedRecord, Ending, Exchange, Fetched,
     Held, Known, Need, NewEntry, NewRecord, NotRemembered, OnEnded, OpenStoreError, ReplayLimits, Row, Store,

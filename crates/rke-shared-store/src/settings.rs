@@ -29,6 +29,9 @@ pub struct Sharing {
     pub hold: Duration,
 }
 
+/// A copy whose hold is over this soon, as a part of a whole hold, is fetched again first: its result might come too late.
+pub const MARGIN: u32 = 16;
+
 /// What a store is opened with.
 #[derive(Debug, Clone)]
 pub struct Settings {

@@ -133,11 +133,13 @@ impl Node {
     }
 
     pub(crate) async fn hold_for(&self, id: &Id, need: Need) -> Result<Held, StoreError> {
-        let fetched = self.store.fetch(id, need).await?;
-        fetched.install(|secret, held| {
-            lock(&self.copies.0).insert(*id, (secret, held));
-            held
-        })
+        let install = |fetched: Fetched| {
+            fetched.install(|secret, held| {
+                lock(&self.copies.0).insert(*id, (secret, held));
+                held
+            })
+        };
+        self.store.bring(id, need, install).await
     }
 
     /// Uses the copy that it has, or fetches one.

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use rke_proto::handshake::{BreakCode, KeyId};
 use rke_secret::memory_scan::MemoryScan;
-use rke_shared_store::{Block, Fetched, Held, Holder, Id, Need, Outage, Search, Searching, StoreError};
+use rke_shared_store::{
+    Block, Fetched, Held, Holder, Id, MARGIN, Need, Outage, Search, Searching, StoreError,
+};
 use tokio::time::{sleep, timeout};
 
 use super::super::search::{Residues, fingerprint};
@@ -17,9 +19,6 @@ use crate::model::session_id::SessionId;
 use crate::model::session_key::SessionKey;
 use crate::model::usage::{Usage, UsageLimits};
 use crate::store::{Copies, CopyTerms, KeyUse, NewSession, OnExpiry, Standing};
-
-/// A copy whose hold is over this soon, as a part of a whole hold, is fetched again first: its result might come too late.
-const MARGIN: u32 = 16;
 
 /// How often a copy is asked for before a use has to do with what is there.
 const ATTEMPTS: usize = 4;

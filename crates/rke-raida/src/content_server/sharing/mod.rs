@@ -18,7 +18,8 @@ use rke_proto::DecodeError;
 use rke_proto::handshake::packet::Forget;
 use rke_proto::handshake::{FirstPacket, ForgetProof, KeyId, Prologue, Reason, Response};
 use rke_shared_store::{
-    Id, Need, NewEntry, NotRemembered, OpenStoreError, ReplayLimits, Row, Sharing, StoreError, Turn, Warning,
+    Id, MARGIN, Need, NewEntry, NotRemembered, OpenStoreError, ReplayLimits, Row, Sharing, StoreError, Turn,
+    Warning,
 };
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -38,9 +39,6 @@ use crate::replay::SHARES;
 
 /// For each key that fits in the store, this many proofs are kept, so that a repeated `forget` still returns its proof.
 const PROOFS_FOR_EACH: u64 = 4;
-
-/// A copy whose hold is over this soon, as a part of a whole hold, is fetched again first.
-const MARGIN: u32 = 16;
 
 /// How often a copy is fetched again whose hold ends before it can be used.
 const HOLD_ATTEMPTS: usize = 3;

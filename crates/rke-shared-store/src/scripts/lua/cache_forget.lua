@@ -1,20 +1,10 @@
 -- Removes the entries of a domain, one of them, or all, and keeps exchanges that are under way from adding any. Returns what it has
 -- removed, and the keys that have sealed something: a node without one of them cannot name the domain by it. ARGV: settle, a name or nothing, the domain's tag by each key (none for all domains).
-local cached, removed = key('cached'), {}
-
-local function remove(tag, name)
-  local raw = redis.call('HGET', key('cached:', tag), name)
-  if raw then
-    removed[#removed + 1] = name
-    removed[#removed + 1] = raw
-  end
-  redis.call('HDEL', key('cached:', tag), name)
-  redis.call('ZREM', cached, tag .. name)
-end
+local removed = {}
 
 if #ARGV == 2 then
   redis.call('HINCRBY', state, 'forgotten', 1)
-  for _, member in ipairs(redis.call('ZRANGE', cached, 0, -1)) do remove(string.sub(member, 1, 8), string.sub(member, 9)) end
+  for _, member in ipairs(redis.call('ZRANGE', key('cached'), 0, -1)) do uncache(member, removed) end
 end
 for at = 3, #ARGV do
   if ARGV[2] == '' then
@@ -23,7 +13,7 @@ for at = 3, #ARGV do
     redis.call('PEXPIRE', key('forgotten:', ARGV[at]), 3600000)
   end
   for _, name in ipairs(redis.call('HKEYS', key('cached:', ARGV[at]))) do
-    if ARGV[2] == '' or ARGV[2] == name then remove(ARGV[at], name) end
+    if ARGV[2] == '' or ARGV[2] == name then uncache(ARGV[at] .. name, removed) end
   end
 end
 if #removed > 0 then changed() end

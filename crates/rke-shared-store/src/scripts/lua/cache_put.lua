@@ -5,23 +5,13 @@ if forgotten(tag) ~= ARGV[3] then return answer('forgotten') end
 if r.incarnation ~= incarnation or r.expires <= now then return answer('stale') end
 
 local cached, removed = key('cached'), {}
-local function remove(member)
-  local entries, name = key('cached:', string.sub(member, 1, 8)), string.sub(member, 9)
-  local raw = redis.call('HGET', entries, name)
-  if raw then
-    removed[#removed + 1] = name
-    removed[#removed + 1] = raw
-  end
-  redis.call('HDEL', entries, name)
-  redis.call('ZREM', cached, member)
-end
 
-for _, member in ipairs(redis.call('ZRANGEBYSCORE', cached, '-inf', now, 'LIMIT', 0, 64)) do remove(member) end
-if redis.call('ZSCORE', cached, tag .. r.name) then remove(tag .. r.name) end
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', cached, '-inf', now, 'LIMIT', 0, 64)) do uncache(member, removed) end
+if redis.call('ZSCORE', cached, tag .. r.name) then uncache(tag .. r.name, removed) end
 while redis.call('ZCARD', cached) >= tonumber(ARGV[6]) do
   local first = redis.call('ZRANGE', cached, 0, 0)[1]
   if not first then return answer('ok', removed) end
-  remove(first)
+  uncache(first, removed)
 end
 redis.call('HSET', key('cached:', tag), r.name, r.raw)
 redis.call('PEXPIREAT', key('cached:', tag), r.expires, 'GT')

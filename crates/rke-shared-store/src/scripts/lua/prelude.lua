@@ -56,6 +56,18 @@ local function forgotten(tag)
   return incarnation .. (of_all or '0') .. '.' .. (of_domain or '0')
 end
 
+-- Removes a cached key, a domain's tag and a name, and adds its name and its record to `removed`.
+local function uncache(member, removed)
+  local entries, name = key('cached:', string.sub(member, 1, 8)), string.sub(member, 9)
+  local raw = redis.call('HGET', entries, name)
+  if raw then
+    removed[#removed + 1] = name
+    removed[#removed + 1] = raw
+  end
+  redis.call('HDEL', entries, name)
+  redis.call('ZREM', key('cached'), member)
+end
+
 -- A record's fields.
 local function parse(name, raw)
   local r = { name = name, raw = raw }
