@@ -14,23 +14,24 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// A script with this rule broken.
-    pub(crate) fn edit(self, text: &str) -> String {
-        let replaced = |from: &str, to: &str| text.replace(from, to);
+    /// What breaks the rule in the scripts: texts, and what stands in their place.
+    pub(crate) fn edits(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::DeleteWithoutWait => text.to_owned(),
+            Self::DeleteWithoutWait => &[],
             Self::AnnounceFirst => {
-                let publish =
-                    "redis.call('PUBLISH', channel .. string.sub(holders, at, at + 7), announcement .. name)";
-                replaced(publish, "")
+                &[("redis.call('PUBLISH', channel .. holder, announcement .. name)", "local _")]
             }
-            Self::NoIncarnation => replaced("if r.incarnation ~= incarnation then return nil end", "")
-                .replace("if known[1] ~= incarnation then", "if not known[1] then"),
-            Self::Counter => replaced(
-                "redis.call('ZCOUNT', index, '(' .. now, '+inf') >= limit",
-                "(tonumber(redis.call('HGET', state, 'count')) or 0) >= limit",
-            )
-            .replace("redis.call('ZADD', index, r.ends, name)", "redis.call('HINCRBY', state, 'count', 1)"),
+            Self::NoIncarnation => &[
+                ("if r.incarnation ~= incarnation then return nil end", ""),
+                ("if known[1] ~= incarnation then", "if not known[1] then"),
+            ],
+            Self::Counter => &[
+                (
+                    "redis.call('ZCOUNT', index, '(' .. now, '+inf') >= limit",
+                    "(tonumber(redis.call('HGET', state, 'count')) or 0) >= limit",
+                ),
+                ("redis.call('ZADD', index, r.ends, name)", "redis.call('HINCRBY', state, 'count', 1)"),
+            ],
         }
     }
 }

@@ -51,10 +51,22 @@ impl Scripts {
         Self::over(&|text| text.to_owned())
     }
 
-    /// With a rule broken.
+    /// With a rule broken. An edit that finds nothing to change would break no rule, and a test would show nothing.
     #[cfg(test)]
     pub(crate) fn with(fault: Fault) -> Self {
-        Self::over(&|text| fault.edit(text))
+        let found = std::cell::RefCell::new(std::collections::HashSet::new());
+        let scripts = Self::over(&|text| {
+            fault.edits().iter().fold(text.to_owned(), |text, (from, to)| {
+                if text.contains(from) {
+                    found.borrow_mut().insert(*from);
+                }
+                text.replace(from, to)
+            })
+        });
+        for (from, _) in fault.edits() {
+            assert!(found.borrow().contains(from), "{fault:?}: no script has: {from}");
+        }
+        scripts
     }
 
     fn over(edit: &dyn Fn(&str) -> String) -> Self {

@@ -255,33 +255,37 @@ impl Shared {
         }
     }
 
-    /// Breaks a rule: the holders wipe and say so while the record is still there.
+    /// Breaks a rule: the holders wipe and say so while the record is still there. Goes on when one of them has fetched it again.
     #[cfg(test)]
     async fn announce_first(&self, partition: u16, ear: &mut Ear<'_>, names: &[Name]) {
-        if self.has_fault(crate::fault::Fault::AnnounceFirst) {
-            let holders = self.holders_of(partition, names).await;
-            for name in names {
-                let start = Announcement::of_one(Order::Wipe, &ear.operation, &self.node);
-                let message = [start, name.0.to_vec()].concat();
-                for node in &holders {
-                    self.publish(node, &message).await;
-                }
+        if !self.has_fault(crate::fault::Fault::AnnounceFirst) {
+            return;
+        }
+        let holders = self.holders_of(partition, names).await;
+        for name in names {
+            let start = Announcement::of_one(Order::Wipe, &ear.operation, &self.node);
+            let message = [start, name.0.to_vec()].concat();
+            for node in holders.keys() {
+                self.publish(node, &message).await;
             }
-            ear.wait(holders, Order::Wipe).await;
-            ear.has_waited = true;
-            sleep(crate::tests::BREAK).await;
+        }
+        ear.wait(holders.keys().copied().collect(), Order::Wipe).await;
+        ear.has_waited = true;
+        while self.holders_of(partition, names).await == holders {
+            tokio::task::yield_now().await;
         }
     }
 
-    /// The nodes that the store has in its holders.
+    /// The nodes that the store has as holders, with the ends of their holds.
     #[cfg(test)]
-    async fn holders_of(&self, partition: u16, names: &[Name]) -> HashSet<NodeId> {
-        let mut holders = HashSet::new();
+    async fn holders_of(&self, partition: u16, names: &[Name]) -> std::collections::HashMap<NodeId, Vec<u8>> {
+        let mut holders = std::collections::HashMap::new();
         for name in names {
             let key = [self.prefix(partition), b"holders:".to_vec(), name.0.to_vec()].concat();
-            let found = self.link.command(redis::cmd("HKEYS").arg(key)).await.expect("holders");
-            let found: Vec<Vec<u8>> = redis::from_redis_value(found).expect("nodes");
-            holders.extend(found.into_iter().filter_map(|node| NodeId::try_from(node).ok()));
+            let found = self.link.command(redis::cmd("HGETALL").arg(key)).await.expect("holders");
+            let found: Vec<(Vec<u8>, Vec<u8>)> = redis::from_redis_value(found).expect("nodes");
+            let of_node = |(node, until): (Vec<u8>, Vec<u8>)| Some((NodeId::try_from(node).ok()?, until));
+            holders.extend(found.into_iter().filter_map(of_node));
         }
         holders
     }

@@ -1,12 +1,14 @@
 //! Broken rules. Each test shows that the tests of the rule would notice. The counter is in `limits`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::failures::put_back;
 use super::node::*;
 use crate::fault::Fault;
 
 #[tokio::test]
 async fn without_a_wait_a_deleted_key_is_used() {
-    let site = Site::new(&[]);
+    let site = Site::with_long_holds();
     let (one, two) = (site.broken_node(Fault::DeleteWithoutWait).await, site.node().await);
     let id = one.create().await.expect("created");
     two.hold(&id).await.expect("held");
@@ -27,23 +29,23 @@ async fn without_incarnations_a_deleted_session_comes_back() {
 #[tokio::test]
 async fn if_holders_hear_of_a_deletion_before_the_record_is_removed_they_fetch_it_again() {
     for (fault, is_used) in [(None, false), (Some(Fault::AnnounceFirst), true)] {
-        let site = Site::new(&[]);
+        let site = Site::with_long_holds();
         let one = site.node_with(site.settings.clone(), fault).await.expect("a node");
         let two = site.node().await;
         let id = one.create().await.expect("created");
         two.hold(&id).await.expect("held");
-        let deletion = one.store.delete(&id);
+        let is_deleted = AtomicBool::new(false);
+        let deletion = async {
+            one.store.delete(&id).await.expect("deleted");
+            is_deleted.store(true, Ordering::Relaxed);
+        };
         let uses = async {
-            while two.can_use(&id).await {
+            while !is_deleted.load(Ordering::Relaxed) {
+                two.can_use(&id).await;
                 tokio::task::yield_now().await;
             }
         };
-        let deleted = tokio::select! {
-            deleted = deletion => deleted,
-            // Without the fault the uses end first; then only the deletion is waited for.
-            () = uses => Ok(crate::Deleted { rest: None, holders: 0, searches: Vec::new() }),
-        };
-        deleted.expect("deleted");
+        tokio::join!(deletion, uses);
         assert_eq!(two.copies.can_use(&id), is_used, "{fault:?}");
     }
 }

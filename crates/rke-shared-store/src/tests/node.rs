@@ -75,6 +75,13 @@ impl Site {
         Self { server, _folder: folder, settings }
     }
 
+    /// No hold of its nodes ends by itself while a test runs.
+    pub(crate) fn with_long_holds() -> Self {
+        let mut site = Self::new(&[]);
+        site.settings.limits.hold = Duration::from_secs(10);
+        site
+    }
+
     pub(crate) async fn node(&self) -> Node {
         self.node_with(self.settings.clone(), None).await.expect("a node")
     }
