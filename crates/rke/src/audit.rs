@@ -3,10 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use rke_engine::model::session_id::SessionId;
-use rke_host::audit::{AuditKey, Check, Finding, Report, Wrong, verify};
+use rke_host::audit::{AuditTags, Check, Finding, Report, Wrong, verify};
 use rke_secret::process::{Inspection, harden};
+use rke_shared_store::key_file;
 
 use crate::cli::AuditCommand;
 use crate::terminal::{out, out_text};
@@ -32,7 +33,9 @@ pub(crate) fn run(command: AuditCommand) -> Result<()> {
             let report = look(&files, data_dir.as_deref()).map_err(Unknown)?;
             print(&report, &files, data_dir.as_deref())
         }
-        AuditCommand::Tag { session, data_dir } => out(&tag(&session, &data_dir).map_err(Unknown)?),
+        AuditCommand::Tag { session, data_dir, store_key_file } => {
+            out(&tags(&session, data_dir.as_deref(), store_key_file.as_deref()).map_err(Unknown)?)
+        }
     }
 }
 
@@ -51,9 +54,14 @@ fn no_key(error: impl std::fmt::Display) -> anyhow::Error {
     )
 }
 
-fn tag(session: &str, data_dir: &Path) -> Result<String> {
+fn tags(session: &str, data_dir: Option<&Path>, store_key_file: Option<&Path>) -> Result<String> {
     let session = SessionId::parse(session).context("a session's id, or a key's, has 32 hex digits")?;
-    Ok(AuditKey::at(data_dir).map_err(no_key)?.tag(session.as_bytes()))
+    let tags = match (store_key_file, data_dir) {
+        (Some(file), _) => key_file::read(file)?.audit_tags_of_all()?,
+        (None, Some(data_dir)) => vec![AuditTags::at(data_dir).map_err(no_key)?],
+        (None, None) => bail!("--data-dir or --store-key-file must name what has the key"),
+    };
+    Ok(tags.iter().map(|tags| tags.tag(session.as_bytes())).collect::<Vec<_>>().join("\n"))
 }
 
 fn print(report: &Report, files: &[PathBuf], data_dir: Option<&Path>) -> Result<()> {

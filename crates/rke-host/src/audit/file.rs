@@ -11,7 +11,7 @@ use rke_secret::SecretError;
 use serde::Serialize;
 
 use super::event::{Entry, Mark};
-use super::key::AuditKey;
+use super::key::{AuditKey, AuditTags};
 use super::line::{self, Line, sha256_hex};
 use super::position::Position;
 use crate::data_dir::DataDir;
@@ -28,6 +28,7 @@ pub(super) struct LogFile {
     path: PathBuf,
     data_dir: Arc<DataDir>,
     key: AuditKey,
+    tags: AuditTags,
     /// `None` after an error: the next line opens the file again.
     open: Option<Open>,
     last: Position,
@@ -45,13 +46,19 @@ struct Open {
 impl LogFile {
     /// Opens the file or creates it. The outer error is about the key, the inner one about the file.
     pub(super) fn open(path: &Path, data_dir: Arc<DataDir>) -> Result<io::Result<Self>, SecretError> {
-        let key = AuditKey::of(data_dir.sealer())?;
+        let (key, tags) = (AuditKey::of(data_dir.sealer())?, AuditTags::of(data_dir.sealer())?);
         let (last, last_line) = match read_head(&data_dir, &key) {
             Ok(head) => head,
             Err(error) => return Ok(Err(error)),
         };
-        let mut log = Self { path: path.into(), data_dir, key, open: None, last, last_line, kept: last };
+        let mut log =
+            Self { path: path.into(), data_dir, key, tags, open: None, last, last_line, kept: last };
         Ok(log.settle().and_then(|()| log.keep()).map(|()| log))
+    }
+
+    /// Uses these tags in later lines.
+    pub(super) fn tag_with(&mut self, tags: AuditTags) {
+        self.tags = tags;
     }
 
     /// Appends the line of an event.
@@ -163,7 +170,7 @@ impl LogFile {
     }
 
     fn write<E: Serialize>(&mut self, entry: &Entry<E>) -> io::Result<()> {
-        let (line, at) = line::write(&self.key, &self.last, entry)?;
+        let (line, at) = line::write((&self.key, &self.tags), &self.last, entry)?;
         self.write_bytes(line.as_bytes())?;
         (self.last, self.last_line) = (at, line.into_bytes());
         Ok(())

@@ -1,4 +1,4 @@
-//! The audit log's key. It is derived from the data directory's master key, so anyone who can write
+//! The audit log's keys. The one that seals lines is derived from the data directory's master key, so anyone who can write
 //! the log but not read the data directory can neither write valid lines nor find out which session a tag stands for.
 
 use std::path::Path;
@@ -19,19 +19,19 @@ pub(super) const ID_LEN: usize = 16;
 /// Length of a session's tag in bytes: not that of an id, so that neither is taken for the other.
 const TAG_LEN: usize = 12;
 
-/// Seals lines and makes tags of session ids.
-pub struct AuditKey(Secret<32>);
+/// Makes tags of session ids.
+pub struct AuditTags(Secret<32>);
 
-impl AuditKey {
-    /// The key that belongs to a data directory. It is always the same.
+impl AuditTags {
+    /// With the key of the data directory, for a program that shares its sessions with no other.
     ///
     /// # Errors
     /// [`SecretError`] if no secret memory is left.
-    pub fn of(sealer: &Sealer) -> Result<Self, SecretError> {
-        Ok(Self(sealer.derive(b"rke audit log v1")?))
+    pub(super) fn of(sealer: &Sealer) -> Result<Self, SecretError> {
+        derive(sealer).map(Self)
     }
 
-    /// The key of the data directory at `path`, a daemon's, a node's or a Content Server's. A program may be running on it.
+    /// With the key of the data directory at `path`, a daemon's, a node's or a Content Server's. A program may be running on it.
     ///
     /// # Errors
     /// [`DataDirError`], also if it has no master key.
@@ -40,18 +40,49 @@ impl AuditKey {
         Ok(Self::of(&read_sealer(path, role)?)?)
     }
 
+    /// With a key that machines share as they share their sessions, so that a session has the same tag on each.
+    pub fn shared(key: Secret<32>) -> Self {
+        Self(key)
+    }
+
     /// The tag that stands for a session in the log.
     pub fn tag(&self, session: &[u8; ID_LEN]) -> String {
-        hex::encode(&self.mac(&[b"session", session])[..TAG_LEN])
+        hex::encode(&mac(&self.0, &[b"session", session])[..TAG_LEN])
+    }
+}
+
+/// Seals lines.
+pub struct AuditKey(Secret<32>);
+
+impl AuditKey {
+    /// The key that belongs to a data directory. It is always the same.
+    ///
+    /// # Errors
+    /// [`SecretError`] if no secret memory is left.
+    pub(super) fn of(sealer: &Sealer) -> Result<Self, SecretError> {
+        derive(sealer).map(Self)
+    }
+
+    /// As [`AuditTags::at`].
+    ///
+    /// # Errors
+    /// [`DataDirError`], also if it has no master key.
+    pub(super) fn at(path: &Path) -> Result<Self, DataDirError> {
+        let role = read_role(path)?.unwrap_or(Role::Daemon);
+        Ok(Self::of(&read_sealer(path, role)?)?)
     }
 
     /// The MAC of a line and of all lines before it: the value of the field `seal`.
     pub(super) fn line_mac(&self, at: &Position) -> [u8; SEAL_LEN] {
-        let mac = self.mac(&[b"line", &at.number.to_be_bytes(), &at.hash]);
+        let mac = mac(&self.0, &[b"line", &at.number.to_be_bytes(), &at.hash]);
         std::array::from_fn(|byte| mac[byte])
     }
+}
 
-    fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
-        self.0.expose(|key| hmac_sha256(key, parts))
-    }
+fn derive(sealer: &Sealer) -> Result<Secret<32>, SecretError> {
+    sealer.derive(b"rke audit log v1")
+}
+
+fn mac(key: &Secret<32>, parts: &[&[u8]]) -> [u8; 32] {
+    key.expose(|key| hmac_sha256(key, parts))
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::event::Entry;
-use super::key::{AuditKey, SEAL_LEN};
+use super::key::{AuditKey, AuditTags, SEAL_LEN};
 use super::position::{HASH_LEN, Position};
 
 const BEFORE_HASH: &[u8] = br#","hash":""#;
@@ -27,12 +27,12 @@ struct Fields<'a, E> {
 
 /// The line for an event that follows `last`, and the position after it.
 pub(super) fn write<E: Serialize>(
-    key: &AuditKey,
+    (key, tags): (&AuditKey, &AuditTags),
     last: &Position,
     entry: &Entry<E>,
 ) -> io::Result<(String, Position)> {
     let Entry { time, session, event } = entry;
-    let session = session.as_ref().map(|id| key.tag(id));
+    let session = session.as_ref().map(|id| tags.tag(id));
     let fields = Fields { n: last.number + 1, time: format!("{time:.3}"), session, event };
     let mut text = serde_json::to_string(&fields)?;
     text.pop();

@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use rke_secret::SecretError;
 
 pub use event::{Event, Kind};
-pub use key::AuditKey;
+pub use key::AuditTags;
 pub use verify::{Check, Finding, Report, Wrong, verify};
 
 use crate::data_dir::DataDir;
@@ -121,6 +121,13 @@ impl<E: Event> Audit<E> {
         let thread = std::thread::Builder::new().name("audit".into()).spawn(move || writer.run(&messages));
         let thread = Mutex::new(Some(thread.map_err(file_error)?));
         Ok(Self(Some(Arc::new(Open { inbox, counts, thread }))))
+    }
+
+    /// Uses these tags in what is recorded from now on, instead of those of the data directory.
+    pub fn tag_with(&self, tags: AuditTags) {
+        if let Some(open) = &self.0 {
+            let _ = open.inbox.send(Message::TagWith(tags));
+        }
     }
 
     /// Records an event. Never waits.

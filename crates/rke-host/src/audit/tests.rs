@@ -201,13 +201,14 @@ fn a_chain_that_was_computed_anew_fits_and_is_not_sealed() {
     let place = Place::new();
     place.run(4);
     let master_key = rke_secret::Secret::random().expect("random");
-    let key = AuditKey::of(&crate::sealed::Sealer::new(master_key, crate::sealed::Kind::Cache));
-    let (key, mut lines, mut at) = (key.expect("a key"), Vec::new(), position::Position::default());
+    let sealer = crate::sealed::Sealer::new(master_key, crate::sealed::Kind::Cache);
+    let keys = (key::AuditKey::of(&sealer).expect("a key"), AuditTags::of(&sealer).expect("a key"));
+    let (keys, mut lines, mut at) = ((&keys.0, &keys.1), Vec::new(), position::Position::default());
     for event in 0..5 {
         let begun = || Entry::now(Mark::FileBegun { follows: hex::encode([0; 32]) });
         let written = match event {
-            0 => line::write(&key, &at, &begun()),
-            _ => line::write(&key, &at, &Entry::now(forgotten("forged.test"))),
+            0 => line::write(keys, &at, &begun()),
+            _ => line::write(keys, &at, &Entry::now(forgotten("forged.test"))),
         };
         let (text, after) = written.expect("a line");
         lines.push(text.trim_end().to_owned());
@@ -470,4 +471,25 @@ fn a_damaged_copy_of_the_last_line_is_found_and_not_fatal() {
     assert_eq!(place.wrong(), [(3, Wrong::HeadDamaged)]);
     place.run(1);
     assert_eq!((place.wrong(), place.lines().len()), (vec![], 4));
+}
+
+#[test]
+fn tags_come_from_a_shared_key_where_there_is_one() {
+    let place = Place::new();
+    let tags = || AuditTags::shared(rke_secret::Secret::fill(|key| key.fill(7)).expect("a key"));
+    let audit = place.open();
+    audit.record_of([1; ID_LEN], forgotten("own.test"));
+    audit.tag_with(tags());
+    audit.record_of([1; ID_LEN], forgotten("shared.test"));
+    audit.close();
+    let text = fs::read_to_string(&place.log).expect("a log");
+    let tag_of = |domain: &str| {
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        let line = lines.into_iter().find(|line| line["domain"] == domain).expect("a line");
+        line["session"].as_str().expect("a tag").to_owned()
+    };
+    let own = AuditTags::at(&place.data()).expect("a key");
+    assert_eq!(tag_of("own.test"), own.tag(&[1; ID_LEN]));
+    assert_eq!(tag_of("shared.test"), tags().tag(&[1; ID_LEN]));
+    assert_ne!(tag_of("shared.test"), own.tag(&[1; ID_LEN]));
 }

@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::Counts;
 use super::event::{Entry, Event, Kind, Mark};
 use super::file::LogFile;
+use super::key::AuditTags;
 use super::lost::LostFile;
 
 /// How long lines may go without a copy of the last one, and how long events of one kind are collected in one line.
@@ -21,6 +22,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// Messages to the thread.
 pub(super) enum Message<E> {
     Happened(Entry<E>),
+    TagWith(AuditTags),
     Reopen,
     Close,
 }
@@ -49,6 +51,7 @@ impl<E: Event> Writer<E> {
                     self.counts.waiting.fetch_sub(1, Ordering::Relaxed);
                     self.happened(entry);
                 }
+                Ok(Message::TagWith(tags)) => self.file.tag_with(tags),
                 Ok(Message::Reopen) => self.report("reopened", |file| file.reopen()),
                 Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => (),

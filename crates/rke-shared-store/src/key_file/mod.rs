@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use rke_host::audit::AuditTags;
 use rke_host::durable::{write_atomically, write_new};
 use rke_host::own_file::open_own;
 use rke_secret::{Secret, SecretError};
@@ -140,9 +141,20 @@ impl StoreKeys {
         self.all().map(|key| key.domain_tag(domain)).collect()
     }
 
-    /// The key of the tags in audit logs, which are the same on all nodes.
-    pub fn auditing(&self) -> &Secret<32> {
-        self.first.auditing()
+    /// The tags of sessions in audit logs, which are the same on all nodes.
+    ///
+    /// # Errors
+    /// [`SecretError`] if no secret memory is left.
+    pub fn audit_tags(&self) -> Result<AuditTags, SecretError> {
+        self.first.audit_tags()
+    }
+
+    /// The tags by each key: the one in use first, then those that were in use before.
+    ///
+    /// # Errors
+    /// [`SecretError`] if no secret memory is left.
+    pub fn audit_tags_of_all(&self) -> Result<Vec<AuditTags>, SecretError> {
+        self.all().map(StoreKey::audit_tags).collect()
     }
 }
 

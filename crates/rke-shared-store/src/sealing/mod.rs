@@ -2,6 +2,7 @@
 
 use aes_gcm_siv::aead::{self, AeadInOut};
 use aes_gcm_siv::{Aes256GcmSiv, KeyInit};
+use rke_host::audit::AuditTags;
 use rke_proto::cipher::hmac_sha256;
 use rke_secret::{Secret, SecretError};
 
@@ -81,9 +82,10 @@ impl StoreKey {
         self.tag
     }
 
-    /// The key of the tags in audit logs.
-    pub(crate) fn auditing(&self) -> &Secret<32> {
-        &self.auditing
+    /// The tags of sessions in audit logs, for a log to keep.
+    pub(crate) fn audit_tags(&self) -> Result<AuditTags, SecretError> {
+        let copy = Secret::fill(|out| self.auditing.expose(|key| out.copy_from_slice(key)));
+        copy.map(AuditTags::shared)
     }
 
     /// What the store calls the record of this id.

@@ -61,7 +61,7 @@ fn names_and_tags_are_those_of_the_vectors() {
     for row in keys {
         let key = key(&row["key"]);
         assert_eq!(key.tag(), KeyTag(bytes(&row["tag"])));
-        key.auditing().expose(|own| assert_eq!(*own, bytes(&row["auditing"])));
+        key.auditing.expose(|own| assert_eq!(*own, bytes(&row["auditing"])));
         for name in row["names"].as_array().expect("a list") {
             assert_eq!(key.name(kind(&name["kind"]), &Id(bytes(&name["id"]))), Name(bytes(&name["name"])));
         }

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use redis::PushInfo;
+use rke_host::audit::AuditTags;
+use rke_secret::SecretError;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, channel as queue};
 use tokio::time::timeout;
@@ -127,6 +129,14 @@ impl Store {
         let keys = Arc::new(key_file::read(&self.shared.settings.key_file)?);
         *self.shared.keys.write().unwrap_or_else(std::sync::PoisonError::into_inner) = keys;
         Ok(())
+    }
+
+    /// The tags of sessions in audit logs, by the key in use.
+    ///
+    /// # Errors
+    /// [`SecretError`] if no secret memory is left.
+    pub fn audit_tags(&self) -> Result<AuditTags, SecretError> {
+        self.shared.keys().audit_tags()
     }
 
     /// The keys that have sealed records which are not over yet. The others may leave the key file.

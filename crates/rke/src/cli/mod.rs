@@ -107,8 +107,12 @@ pub(crate) enum AuditCommand {
         #[arg(value_name = "SESSION", value_parser = parse_session)]
         session: String,
         /// The data folder of the program that keeps the log, which has the key.
-        #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]
-        data_dir: PathBuf,
+        #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR", required_unless_present = "store_key_file")]
+        data_dir: Option<PathBuf>,
+        /// The key file of the store, where machines share their sessions: then the tag is the same on each. Prints a tag for each of its
+        /// keys, the one in use first.
+        #[arg(long, value_name = "FILE", env = "RKE_STORE_KEY_FILE")]
+        store_key_file: Option<PathBuf>,
     },
 }
 

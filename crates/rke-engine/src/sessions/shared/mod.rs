@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use rke_proto::handshake::KeyId;
+use rke_shared_store::key_file;
 pub use rke_shared_store::key_file::KeyFileError;
 use rke_shared_store::{Count, Created, Id, Limits, NewRecord, Role, Row, SETTLE, Settings, Sharing, Store};
 pub use rke_shared_store::{OpenStoreError, StoreError};
@@ -112,6 +113,9 @@ pub(super) async fn open(
     parts: Parts<'_>,
 ) -> Result<(Arc<Shared>, store::Store), OpenStoreError> {
     let Parts { limits: rules, tunnels, residues, remote, journal } = parts;
+    // Before anything of a session is recorded.
+    let tags = key_file::read(&settings.key_file).and_then(|keys| Ok(keys.audit_tags()?))?;
+    journal.audit().tag_with(tags);
     let whose = Arc::<OnceLock<Weak<Shared>>>::default();
     let copies_store = store::Store::of_copies(rules, held::on_end(&whose, tunnels, rules.usage));
     let copies = copies_store.copies();
@@ -167,7 +171,9 @@ impl Shared {
     /// # Errors
     /// [`KeyFileError`]; then the keys are the ones from before.
     pub(super) fn reload_keys(&self) -> Result<(), KeyFileError> {
-        self.store.reload_keys()
+        self.store.reload_keys()?;
+        self.journal.audit().tag_with(self.store.audit_tags()?);
+        Ok(())
     }
 
     /// Whether a session could be opened now. Asks only if the latest one could not.

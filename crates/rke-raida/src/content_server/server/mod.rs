@@ -23,7 +23,7 @@ use rke_host::audit::AuditError;
 use rke_host::exports::{ExportLabels, Exports};
 use rke_host::monitored::Monitored;
 use rke_host::session_keys::SessionKeys;
-use rke_shared_store::{OpenStoreError, Sharing, StoreError};
+use rke_shared_store::{OpenStoreError, Sharing, StoreError, key_file};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
@@ -168,7 +168,11 @@ impl ContentServer {
         let reception = Reception::new(rules, keys.sets().to_vec()).with_audit(audit.clone());
         let reception = Arc::new(Mutex::new(reception));
         let sharing = match &config.sharing {
-            Some(sharing) => Some(share(sharing, &reception).await?),
+            Some(sharing) => {
+                let tags = key_file::read(&sharing.key_file).and_then(|keys| Ok(keys.audit_tags()?));
+                audit.tag_with(tags.map_err(OpenStoreError::from)?);
+                Some(share(sharing, &reception).await?)
+            }
             None => None,
         };
         let ServerConfig { application, idle_timeout, max_connections, max_commands, allow_export, .. } =
@@ -242,7 +246,11 @@ impl ContentServer {
 
     /// Reads the key file of the store again, if there is one.
     pub fn reload_store_keys(&self) {
-        self.shared.sharing.iter().for_each(SharedKeys::reload_keys);
+        match self.shared.sharing.as_ref().map(SharedKeys::reload_keys) {
+            Some(Ok(tags)) => self.shared.audit.tag_with(tags),
+            Some(Err(error)) => tracing::error!(%error, "the store's keys are not changed"),
+            None => (),
+        }
     }
 
     /// Allows keys to be exported with these labels only.

@@ -12,11 +12,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use rke_host::audit::AuditTags;
 use rke_host::session_keys::HeldSession;
 use rke_host::usage::{KeyError, KeyUse};
 use rke_proto::DecodeError;
 use rke_proto::handshake::packet::Forget;
 use rke_proto::handshake::{FirstPacket, ForgetProof, KeyId, Prologue, Reason, Response};
+use rke_shared_store::key_file::KeyFileError;
 use rke_shared_store::{
     Id, MARGIN, Need, NewEntry, NotRemembered, OpenStoreError, ReplayLimits, Row, Sharing, StoreError, Turn,
     Warning,
@@ -313,13 +315,15 @@ impl SharedKeys {
         Ok(keys.and_then(|keys| keys.try_into().ok()).unwrap_or_default())
     }
 
-    /// Reads the key file of the store again.
-    pub(super) fn reload_keys(&self) {
+    /// Reads the key file of the store again. Returns the tags in audit logs that it makes.
+    ///
+    /// # Errors
+    /// [`KeyFileError`]; then the keys are the ones from before.
+    pub(super) fn reload_keys(&self) -> Result<AuditTags, KeyFileError> {
         for shelf in [&self.keys, &self.resumptions] {
-            if let Err(error) = shelf.store.reload_keys() {
-                tracing::error!(%error, "the store's keys are not changed");
-            }
+            shelf.store.reload_keys()?;
         }
+        Ok(self.keys.store.audit_tags()?)
     }
 
     /// Asks the store how many keys it has, and compares this instance's key sets with those of the others.

@@ -207,7 +207,8 @@ in that folder by itself.";
 pub(crate) const AUDIT: &str = "\
 Examples:
   rke audit verify audit.log.1 audit.log --data-dir ~/.local/share/rke
-  rke audit tag $SESSION_ID --data-dir ~/.local/share/rke";
+  rke audit tag $SESSION_ID --data-dir ~/.local/share/rke
+  rke audit tag $SESSION_ID --store-key-file /etc/rke/store.key";
 
 pub(crate) const STORE: &str = "\
 Examples:

@@ -9,6 +9,7 @@ use rke_host::session_keys::{DataKey, with_key};
 use rke_host::usage::{KeyError, KeyUse};
 use rke_proto::handshake::{KeyId, Reason, Response};
 use rke_raida::content_server::{ContentServer, ReceptionPolicy};
+use rke_shared_store::key_file;
 
 use self::stage::{Pair, replay};
 use crate::support::again;
@@ -111,6 +112,29 @@ async fn an_instance_that_lacks_a_key_set_of_the_others_says_so_until_it_has_it(
     pair.take_key_set_from(&elsewhere);
     says(&pair.one, &[]).await;
     says(&pair.two, &[]).await;
+    elsewhere.server.stop().await;
+    pair.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tags_in_audit_logs_come_from_the_key_file_of_the_store() {
+    let pair = Pair::start(ReceptionPolicy::default()).await;
+    let elsewhere = pair.with_a_key_set_more().await;
+    pair.relay.lead_to(&elsewhere.server);
+    let opened = async |name: &str| {
+        let key_id = key_id(&pair.key_id(&opens(&pair).await).await);
+        let keys = key_file::read(pair.key_file()).expect("keys");
+        let tag = keys.audit_tags().expect("tags").tag(&key_id.0);
+        again(async || match std::fs::read_to_string(&elsewhere.audit_log).expect("a log") {
+            log if log.contains(&format!(r#""session":"{tag}""#)) => Ok(()),
+            log => Err(format!("{name}, {tag}: {log}")),
+        })
+        .await;
+    };
+    opened("by the first key").await;
+    key_file::add_key(pair.key_file()).expect("another key");
+    elsewhere.server.reload_store_keys();
+    opened("by the new key").await;
     elsewhere.server.stop().await;
     pair.stop().await;
 }

@@ -3,7 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -131,7 +131,10 @@ pub(super) struct Pair {
 /// An instance with a data folder of its own.
 pub(super) struct Elsewhere {
     pub(super) server: ContentServer,
+    /// Its audit log.
+    pub(super) audit_log: PathBuf,
     folder: tempfile::TempDir,
+    _logs: tempfile::TempDir,
 }
 
 /// The key file and the store of a test.
@@ -211,6 +214,11 @@ impl Pair {
         shown["key_id"].as_str().expect("a key id").to_owned()
     }
 
+    /// The key file of the store.
+    pub(super) fn key_file(&self) -> &Path {
+        &self.config.sharing.as_ref().expect("a store").key_file
+    }
+
     /// A third instance, whose data folder is a copy with another key set.
     pub(super) async fn with_a_key_set_more(&self) -> Elsewhere {
         let (own, folder) = (self.detour.network.server_data_dir(), tempfile::tempdir().expect("a folder"));
@@ -219,8 +227,11 @@ impl Pair {
         let cs_id = ContentServerId::new(CS_ID).expect("an ID");
         let mut ring = KeyRing::open(cs_id, folder.path()).expect("key sets");
         ring.next_key_set().expect("a key set");
-        let server = ContentServer::start(self.config.clone(), ring).await.expect("a Content Server");
-        Elsewhere { server, folder }
+        let logs = tempfile::tempdir().expect("a folder");
+        let audit_log = logs.path().join("audit.log");
+        let config = ServerConfig { audit_log: Some(audit_log.clone()), ..self.config.clone() };
+        let server = ContentServer::start(config, ring).await.expect("a Content Server");
+        Elsewhere { server, audit_log, folder, _logs: logs }
     }
 
     /// Copies that key set into the folder of the others, as an operator does.
