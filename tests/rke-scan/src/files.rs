@@ -37,7 +37,8 @@ fn open(sealer: &Sealer, path: &Path) -> Option<[u8; 32]> {
     Some(secret.expose(|secret| *secret))
 }
 
-fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
+/// All files in a folder and in those beneath it.
+pub(crate) fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
     let mut files = Vec::new();
     for path in entries.flatten().map(|entry| entry.path()) {

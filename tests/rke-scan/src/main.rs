@@ -26,6 +26,8 @@ mod sae;
 mod scenario;
 mod schedule;
 mod seed;
+mod shared;
+mod store;
 mod stream;
 mod subject;
 
@@ -43,13 +45,14 @@ use subject::{Memory, Plan};
 /// Runs scenarios, each as often as the plan says.
 type RunAll = fn(&Plan<'_>, &mut Report) -> Result<()>;
 
-/// All scenarios: those of one daemon, of nodes and a Content Server, of keys for other programs, of deletions at both ends, and of
-/// core dumps.
-const GROUPS: [(&str, RunAll); 5] = [
+/// All scenarios: those of one daemon, of nodes and a Content Server, of keys for other programs, of deletions at both ends and on all
+/// machines, and of core dumps.
+const GROUPS: [(&str, RunAll); 6] = [
     ("daemon", scenario::run_all),
     ("nodes", nodes::run_all),
     ("handed-over", handed_over::run_all),
     ("everywhere", everywhere::run_all),
+    ("shared", shared::run_all),
     ("dump", dump::run_all),
 ];
 

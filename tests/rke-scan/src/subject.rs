@@ -104,25 +104,7 @@ impl Subject {
     /// The same in a network that there is.
     pub(crate) fn start_in(network: Network, plan: &Plan<'_>, flags: &[&str]) -> Result<Self> {
         let data_dir = network.folder().join(DATA_DIR);
-        // A handshake waits for the Content Server while the daemon is stopped and scanned, however long that takes.
-        let fixed = format!(
-            "serve --listen 127.0.0.1:0 --dns-server {} --secret-memory {} --max-sessions 64 --confirm-timeout 10 \
-             --allow-export {LABEL}",
-            network.dns(),
-            plan.memory.name(),
-        );
-        let mut arguments: Vec<String> = fixed.split(' ').map(str::to_owned).collect();
-        arguments.extend(["--log-format", "json", "--log", "trace"].map(str::to_owned));
-        for (flag, path) in [("--data-dir", &data_dir), ("--audit-log", &network.folder().join(AUDIT_LOG))] {
-            arguments.extend([flag.to_owned(), path.to_string_lossy().into_owned()]);
-        }
-        arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
-        let mut program = Program::start(plan.program, &arguments, plan.fault, network.folder())?;
-        let address = program.wait_for_line(|line| {
-            let line: serde_json::Value = serde_json::from_str(line).ok()?;
-            let fields = &line["fields"];
-            (fields["message"] == "listening").then(|| fields["address"].as_str()?.parse().ok()).flatten()
-        })?;
+        let (program, api) = start_daemon(&network, plan, (DATA_DIR, AUDIT_LOG), flags)?;
         let mut needles = plan.needles();
         if plan.memory == Memory::Secretmem {
             // It is in memory for as long as the daemon runs: nobody may see it.
@@ -132,7 +114,7 @@ impl Subject {
         } else {
             network.read_seeds_of(program.process());
         }
-        Ok(Self { api: Api::new(address), program, network, needles, memory: plan.memory })
+        Ok(Self { api, program, network, needles, memory: plan.memory })
     }
 
     /// Output that may explain why a scenario failed.
@@ -161,10 +143,7 @@ impl Subject {
 
     /// Opens a session from the cache.
     pub(crate) fn create_from_cache(&self, wallet: &Path) -> Result<String> {
-        let target = format!("session?domain={DOMAIN}&wallet_path={}", wallet.display());
-        let created = self.api.expect(&target)?;
-        ensure!(created["from_cache"] == true, "not from the cache: {created}");
-        Ok(created["session_id"].as_str().context("no session id")?.to_owned())
+        create_from_cache(self.api, wallet)
     }
 
     /// Adds all secrets since the network was renewed. Returns the needles of those in use.
@@ -237,6 +216,43 @@ impl Subject {
         }
         bail!("the audit log's key is in registers in each of {AUDIT_LOG_LOOKS} scans")
     }
+}
+
+/// Starts a daemon whose data directory and audit log have these names in the network's folder.
+pub(crate) fn start_daemon(
+    network: &Network,
+    plan: &Plan<'_>,
+    (data_dir, audit_log): (&str, &str),
+    flags: &[&str],
+) -> Result<(Program, Api)> {
+    // A handshake waits for the Content Server while the daemon is stopped and scanned, however long that takes.
+    let fixed = format!(
+        "serve --listen 127.0.0.1:0 --dns-server {} --secret-memory {} --max-sessions 64 --confirm-timeout 10 \
+         --allow-export {LABEL}",
+        network.dns(),
+        plan.memory.name(),
+    );
+    let mut arguments: Vec<String> = fixed.split(' ').map(str::to_owned).collect();
+    arguments.extend(["--log-format", "json", "--log", "trace"].map(str::to_owned));
+    for (flag, name) in [("--data-dir", data_dir), ("--audit-log", audit_log)] {
+        arguments.extend([flag.to_owned(), network.folder().join(name).to_string_lossy().into_owned()]);
+    }
+    arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
+    let mut program = Program::start(plan.program, &arguments, plan.fault, network.folder())?;
+    let address = program.wait_for_line(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).ok()?;
+        let fields = &line["fields"];
+        (fields["message"] == "listening").then(|| fields["address"].as_str()?.parse().ok()).flatten()
+    })?;
+    Ok((program, Api::new(address)))
+}
+
+/// Opens a session from the cache.
+pub(crate) fn create_from_cache(api: Api, wallet: &Path) -> Result<String> {
+    let target = format!("session?domain={DOMAIN}&wallet_path={}", wallet.display());
+    let created = api.expect(&target)?;
+    ensure!(created["from_cache"] == true, "not from the cache: {created}");
+    Ok(created["session_id"].as_str().context("no session id")?.to_owned())
 }
 
 /// Encrypts random bytes with a session and decrypts them again.

@@ -42,6 +42,8 @@ pub(crate) enum Secret {
     AuditKey,
     StreamKey,
     GhashKey,
+    /// Anyone who knows it can use the session. Programs that answer requests have it; what they share must not.
+    SessionId,
 }
 
 impl Secret {
@@ -87,7 +89,8 @@ impl Secret {
     /// Whether text may be made of it: in JSON, in a file, in a log line.
     pub(super) fn is_told(self) -> bool {
         use Secret::{
-            CtrKey, ExportKey, ExportedKey, MasterSecret, Psk, Resumption, SealKey, SessionKey, SharedSecret,
+            CtrKey, ExportKey, ExportedKey, MasterSecret, Psk, Resumption, SealKey, SessionId, SessionKey,
+            SharedSecret,
         };
         matches!(
             self,
@@ -100,6 +103,7 @@ impl Secret {
                 | MasterSecret
                 | Psk
                 | SharedSecret
+                | SessionId
         )
     }
 
