@@ -9,8 +9,13 @@ use anyhow::{Context, Result, ensure};
 use crate::{cargo, need, target_dir};
 
 /// The peers, and what puts a server on a core of its own.
-const NEEDED: [(&str, &str); 4] =
-    [("nginx", "nginx-light"), ("openssl", "openssl"), ("taskset", "util-linux"), ("setpriv", "util-linux")];
+const NEEDED: [(&str, &str); 5] = [
+    ("nginx", "nginx-light"),
+    ("openssl", "openssl"),
+    ("redis-server", "redis-server"),
+    ("taskset", "util-linux"),
+    ("setpriv", "util-linux"),
+];
 
 /// Measures the rows that are named, or all. `--write` puts them into the document.
 pub(crate) fn bench(arguments: &[&str]) -> Result<()> {

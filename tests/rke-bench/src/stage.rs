@@ -89,6 +89,20 @@ impl Stage {
         Ok(daemon)
     }
 
+    /// A daemon with further flags, whose sessions are real.
+    pub(crate) fn real_daemon(&self, name: &str, more: &[String]) -> Result<Daemon> {
+        let folder = self.folder().join(name);
+        let (address, settings) = (free_address()?, folder.with_extension("toml"));
+        let mut flags = self.flags(address, &folder);
+        flags.extend(["--max-sessions", "2000", "--exchange-timeout", "30"].map(str::to_owned));
+        flags.extend_from_slice(more);
+        let server = Server::start(&self.program, &flags, address, &folder.with_extension("log"))?;
+        let daemon = Daemon { server, settings, create: self.create_target() };
+        Whole::of(&daemon.server, &get(&daemon.create)).context("no session opens")?;
+        delete_all(&daemon.server)?;
+        Ok(daemon)
+    }
+
     /// A daemon that makes keys by ETSI GS QKD 014 from made-up sessions. The server is its key interface.
     pub(crate) fn key_server(&self) -> Result<Server> {
         let folder = self.folder().join("key-server");

@@ -11,6 +11,7 @@ mod growth;
 mod keys;
 mod memory;
 mod node;
+mod shared;
 mod start;
 mod store;
 
@@ -34,6 +35,7 @@ pub(crate) const ALL: &[Measurement] = &[
     ("keys", keys::rows),
     ("crypto", crypto::rows),
     ("exchange", exchange::rows),
+    ("shared", shared::rows),
     ("domains", domains::rows),
     ("node", node::rows),
     ("memory", memory::rows),
