@@ -52,6 +52,9 @@ pub enum DeleteError {
     MemoryScan(SecretError),
 }
 
+/// Why a cached key stays although its session is deleted: only an earlier request, whose response was lost, had the domain.
+const UNKNOWN_DOMAIN: &str = "an earlier request has deleted it, and its domain is no longer known; `rke keys forget DOMAIN` removes the key";
+
 impl From<StoreError> for DeleteError {
     fn from(error: StoreError) -> Self {
         match error {
@@ -170,14 +173,15 @@ impl Sessions {
         self.residues.search(wanted).await.map_err(DeleteError::MemoryScan)
     }
 
-    async fn forget(
+    pub(super) async fn forget(
         &self,
         domain: Option<Domain>,
         cached: CachedKey,
         viewer: &Viewer,
     ) -> Result<(), DeleteError> {
         match (cached, domain) {
-            (CachedKey::Keep, _) | (CachedKey::Forget, None) => Ok(()),
+            (CachedKey::Keep, _) => Ok(()),
+            (CachedKey::Forget, None) => Err(DeleteError::Cache(io::Error::other(UNKNOWN_DOMAIN))),
             (CachedKey::Forget, domain) => self.forget_keys(domain, viewer).await.map(drop),
         }
     }

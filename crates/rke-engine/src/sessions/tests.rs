@@ -106,3 +106,12 @@ async fn who_waits_too_long_for_another_exchange_of_the_domain_is_told_so() {
         "Another exchange for content.example.com is still running; try again in a few seconds"
     );
 }
+
+#[tokio::test]
+async fn a_cached_key_that_cannot_be_found_is_not_called_removed() {
+    let (_dir, sessions) = sessions();
+    let forgotten = sessions.forget(None, CachedKey::Forget, &Viewer::Program).await;
+    let error = forgotten.expect_err("nobody knows the domain").to_string();
+    assert!(error.starts_with("The session is deleted, but") && error.contains("rke keys forget"), "{error}");
+    sessions.forget(None, CachedKey::Keep, &Viewer::Program).await.expect("nothing to remove");
+}
