@@ -58,7 +58,12 @@ pub enum SaeIdentity {
     /// By nothing: there is only this one, on this machine, and it comes over plain HTTP.
     Only(SaeId),
     /// By its certificate, over TLS.
-    Certificate(EtsiTlsFiles),
+    Certificate {
+        /// The files for TLS.
+        files: EtsiTlsFiles,
+        /// Those that are served. All that have a certificate, where there are none.
+        saes: Vec<SaeId>,
+    },
 }
 
 /// The files for TLS, each in PEM form.
@@ -134,7 +139,9 @@ impl EtsiListen {
     pub fn certificates(&self) -> Result<Option<EtsiCertificates>, EtsiStartError> {
         match &self.identity {
             SaeIdentity::Only(_) => Ok(None),
-            SaeIdentity::Certificate(files) => Ok(Some(EtsiCertificates(Certificates::from(files).load()?))),
+            SaeIdentity::Certificate { files, .. } => {
+                Ok(Some(EtsiCertificates(Certificates::from(files).load()?)))
+            }
         }
     }
 
@@ -142,7 +149,7 @@ impl EtsiListen {
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         let files = match &self.identity {
             SaeIdentity::Only(_) => None,
-            SaeIdentity::Certificate(EtsiTlsFiles { certificate, key, client_ca }) => {
+            SaeIdentity::Certificate { files: EtsiTlsFiles { certificate, key, client_ca }, .. } => {
                 Some([certificate, key, client_ca])
             }
         };
@@ -155,8 +162,9 @@ impl EtsiListen {
                 Err(EtsiStartError::Exposed(self.address))
             }
             SaeIdentity::Only(sae) => Ok(Way::Plain(sae.clone())),
-            SaeIdentity::Certificate(files) => {
-                Ok(Way::Tls(Arc::new(Acceptor::new(Certificates::from(files).load()?))))
+            SaeIdentity::Certificate { files, saes } => {
+                let acceptor = Arc::new(Acceptor::new(Certificates::from(files).load()?));
+                Ok(Way::Tls { acceptor, saes: saes.clone() })
             }
         }
     }

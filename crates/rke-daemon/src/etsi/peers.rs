@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +26,9 @@ use crate::http::EtsiPeerRow;
 
 /// The longest time for which new keys come from one session. The other end may have lost it, by a restart for example.
 const LONGEST_USE: Duration = Duration::from_secs(600);
+
+/// How long a Content Server that was started again goes unnoticed while SAEs ask for keys.
+const CHECK: Duration = Duration::from_secs(30);
 
 /// How often the sessions are looked after.
 const TICK: Duration = Duration::from_secs(1);
@@ -60,6 +64,8 @@ pub(super) struct Link {
     held: Mutex<Held>,
     /// Held while a session is opened, so that only one is.
     opening: tokio::sync::Mutex<()>,
+    /// Whether keys were asked for since the Content Server was last seen to know its earlier sessions.
+    is_used: AtomicBool,
 }
 
 #[derive(Default)]
@@ -68,6 +74,8 @@ struct Held {
     previous: Option<Open>,
     /// Why no session could be opened, and when to try again.
     failure: Option<(Refusal, Instant)>,
+    /// When the Content Server was last asked for something that it knows from an earlier session.
+    checked: Option<Instant>,
 }
 
 /// An open session.
@@ -119,6 +127,7 @@ impl Peers {
 
     /// The session that new keys come from. Opens one if there is none.
     pub(super) async fn current(&self, link: &Link) -> Result<Open, Refusal> {
+        link.is_used.store(true, Ordering::Relaxed);
         if let Some(open) = self.usable(link) {
             return Ok(open);
         }
@@ -139,6 +148,8 @@ impl Peers {
                     let _opening = link.opening.lock().await;
                     // A failure is in the log, and the next request says so.
                     let _ = self.open(link).await;
+                } else if link.wants_a_check() {
+                    self.check(link).await;
                 }
             }
             sleep(TICK).await;
@@ -163,12 +174,30 @@ impl Peers {
 
     /// Opens another session, and puts it in the place of the current one.
     async fn open(&self, link: &Link) -> Result<Open, Refusal> {
-        let opened = self.create(link).await;
+        let opened = self.create(link).await.map(|(open, _)| open);
+        self.put(link, opened).await
+    }
+
+    /// Resumes a session. A Content Server that was started again cannot: it has lost the keys of all sessions, so new keys come from
+    /// the session that was opened instead.
+    async fn check(&self, link: &Link) {
+        let _opening = link.opening.lock().await;
+        match self.create(link).await {
+            Ok((resumed, true)) => self.end(resumed.id).await,
+            Ok((open, false)) => drop(self.put(link, Ok(open)).await),
+            // It is in the log. The next check comes soon.
+            Err(_) => (),
+        }
+    }
+
+    /// Puts a session in the place of the current one.
+    async fn put(&self, link: &Link, opened: Result<Open, Refusal>) -> Result<Open, Refusal> {
         let (result, ended) = {
             let mut held = link.held();
             match opened {
                 Ok(open) => {
                     held.failure = None;
+                    held.checked = Some(Instant::now());
                     let current = held.current.replace(open.clone());
                     (Ok(open), std::mem::replace(&mut held.previous, current))
                 }
@@ -184,7 +213,8 @@ impl Peers {
         result
     }
 
-    async fn create(&self, link: &Link) -> Result<Open, Refusal> {
+    /// Opens a session. The second value says whether it came from an earlier one, without asking the RAIDAs.
+    async fn create(&self, link: &Link) -> Result<(Open, bool), Refusal> {
         let Link { domain, wallet, .. } = link;
         let viewer = Viewer::Program;
         let created = self.sessions.create(domain.clone(), wallet.clone(), KeyChoice::Cached, &viewer);
@@ -196,7 +226,7 @@ impl Peers {
         match (row.key_id, row.origin.authenticated()) {
             (Some(key_id), Authenticated::Strong) => {
                 let coin = row.origin.proven.map(|coin| coin.to_string()).unwrap_or_default();
-                Ok(Open { id, key_id, coin, replace_at: replace_at(&row) })
+                Ok((Open { id, key_id, coin, replace_at: replace_at(&row) }, row.from_cache))
             }
             _ => {
                 self.end(id).await;
@@ -215,7 +245,8 @@ impl Peers {
 
 impl Link {
     fn new(domain: Domain, wallet: PathBuf) -> Self {
-        Self { domain, wallet, held: Mutex::default(), opening: tokio::sync::Mutex::default() }
+        let (held, opening) = (Mutex::default(), tokio::sync::Mutex::default());
+        Self { domain, wallet, held, opening, is_used: AtomicBool::new(false) }
     }
 
     pub(super) fn domain(&self) -> &Domain {
@@ -232,6 +263,17 @@ impl Link {
         let held = self.held();
         let (refusal, until) = held.failure.as_ref()?;
         (*until > Instant::now()).then(|| refusal.clone())
+    }
+
+    /// Whether the Content Server should show that it knows its earlier sessions. Then it counts as asked.
+    fn wants_a_check(&self) -> bool {
+        let mut held = self.held();
+        let is_due = held.checked.is_none_or(|at| at.elapsed() >= CHECK);
+        let is_wanted = is_due && self.is_used.swap(false, Ordering::Relaxed);
+        if is_wanted {
+            held.checked = Some(Instant::now());
+        }
+        is_wanted
     }
 
     fn find(&self, is_it: impl Fn(&Open) -> bool) -> Option<Open> {

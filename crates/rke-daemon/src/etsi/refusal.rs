@@ -86,6 +86,9 @@ impl From<Withheld> for Refusal {
     fn from(withheld: Withheld) -> Self {
         match withheld {
             Withheld::Repeated => Self::unknown_key(),
+            Withheld::MadeHere => Self::bad(
+                "this key server has made one of these keys: its slave SAE gets it from the key server at the other end",
+            ),
             Withheld::Full => Self::unavailable("the session has no more keys; another one is on its way"),
         }
     }

@@ -42,8 +42,8 @@ const MOST_BODY: usize = 64 * 1024;
 pub(super) enum Way {
     /// Over plain HTTP from this machine, all as this one.
     Plain(SaeId),
-    /// Over TLS, each with a certificate.
-    Tls(Arc<Acceptor>),
+    /// Over TLS, each with a certificate. Only these are served, if there are any.
+    Tls { acceptor: Arc<Acceptor>, saes: Vec<SaeId> },
 }
 
 /// Who sends the requests of a connection.
@@ -52,6 +52,8 @@ enum Caller {
     Local(SaeId),
     /// The one that its certificate names, if it has one that does.
     Certified(Option<SaeId>),
+    /// One with a certificate that is not among those that are served.
+    Unserved,
 }
 
 /// The running interface. It runs until [`EtsiServer::stop`].
@@ -68,7 +70,7 @@ impl EtsiServer {
         let EtsiListener { listener, address, way } = listener;
         let acceptor = match &way {
             Way::Plain(_) => None,
-            Way::Tls(acceptor) => Some(Arc::clone(acceptor)),
+            Way::Tls { acceptor, .. } => Some(Arc::clone(acceptor)),
         };
         let (stop, stopped) = watch::channel(false);
         let answerer = Arc::new(Answerer::new(end, delivered));
@@ -133,11 +135,11 @@ async fn receive<E: End>(
     let _ = stream.set_nodelay(true);
     match way {
         Way::Plain(sae) => talk(stream, Caller::Local(sae.clone()), answerer, stop).await,
-        Way::Tls(acceptor) => match timeout(PATIENCE, acceptor.current().accept(stream)).await {
+        Way::Tls { acceptor, saes } => match timeout(PATIENCE, acceptor.current().accept(stream)).await {
             Ok(Ok(stream)) => {
                 let certificates = stream.get_ref().1.peer_certificates();
                 let sae = certificates.and_then(|chain| sae::named_by(chain.first()?));
-                talk(stream, Caller::Certified(sae), answerer, stop).await;
+                talk(stream, Caller::with_certificate(sae, saes), answerer, stop).await;
             }
             Ok(Err(error)) => tracing::debug!(%error, "the TLS connection of an SAE was refused"),
             Err(_) => tracing::debug!("the TLS handshake of an SAE took too long"),
@@ -216,12 +218,22 @@ async fn read(body: Incoming) -> Result<Bytes, Refusal> {
 }
 
 impl Caller {
+    fn with_certificate(sae: Option<SaeId>, served: &[SaeId]) -> Self {
+        match sae {
+            Some(sae) if !served.is_empty() && !served.contains(&sae) => Self::Unserved,
+            sae => Self::Certified(sae),
+        }
+    }
+
     /// The SAE that sends a request.
     fn admit<B>(&self, request: &Request<B>) -> Result<&SaeId, Refusal> {
         match self {
             Self::Certified(Some(sae)) => Ok(sae),
             Self::Certified(None) => Err(Refusal::unauthorized(
                 "an SAE shows who it is by a certificate with its ID as the common name",
+            )),
+            Self::Unserved => Err(Refusal::unauthorized(
+                "this key server does not serve the SAE of that certificate: --etsi-sae names those that it serves",
             )),
             // Any page in a browser on this machine could send a request.
             Self::Local(sae) => {

@@ -20,8 +20,8 @@ pub(super) struct Delivered {
     sessions: Mutex<HashMap<KeyId, Keys>>,
 }
 
-/// Keys stand in here as hashes under a random key, of their ids and both SAEs. Two that are equal by chance are less likely
-/// than 2^-32 in a full memory; then one of them is refused.
+/// Keys stand in here as hashes under a random key: of their ids where they were made, of their ids and both SAEs where they were
+/// fetched. Two that are equal by chance are less likely than 2^-32 in a full memory; then one of them is refused.
 #[derive(Default)]
 struct Keys {
     made: HashSet<u64>,
@@ -33,6 +33,8 @@ struct Keys {
 pub(super) enum Withheld {
     /// It was handed out before.
     Repeated,
+    /// It was made here, for an SAE at the other end: here it would be another key.
+    MadeHere,
     /// The session has handed out as many as it may.
     Full,
 }
@@ -45,13 +47,21 @@ impl Delivered {
 
     /// Notes a new key of a session.
     pub(super) fn make(&self, session: KeyId, key: &EtsiKey<'_>) -> Result<(), Withheld> {
-        let hash = self.hash(key);
+        let hash = self.hasher.hash_one(key.id);
         add(&mut self.lock().entry(session).or_default().made, hash)
     }
 
     /// Notes keys that are fetched by their ids: all of them, or none.
     pub(super) fn fetch(&self, keys: &[(KeyId, EtsiKey<'_>)]) -> Result<(), Withheld> {
         let mut sessions = self.lock();
+        let is_made_here = |(session, key): &(KeyId, EtsiKey<'_>)| {
+            let made = sessions.get(session).map(|keys| &keys.made);
+            made.is_some_and(|made| made.contains(&self.hasher.hash_one(key.id)))
+        };
+        // One that shares keys with itself has both ends here.
+        if keys.iter().any(|key| key.1.master != key.1.slave && is_made_here(key)) {
+            return Err(Withheld::MadeHere);
+        }
         for (at, (session, key)) in keys.iter().enumerate() {
             let hash = self.hash(key);
             if let Err(withheld) = add(&mut sessions.entry(*session).or_default().fetched, hash) {

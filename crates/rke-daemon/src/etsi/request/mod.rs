@@ -6,6 +6,7 @@ use hyper::Method;
 use percent_encoding::percent_decode_str;
 use rke_proto::export::etsi::{EtsiKeyId, KeySize, SaeId};
 use serde::Deserialize;
+use serde_json::error::Category;
 use serde_json::{Value, json};
 
 use super::refusal::Refusal;
@@ -47,7 +48,7 @@ struct Wanted {
 #[derive(Deserialize)]
 struct Ids {
     #[serde(rename = "key_IDs")]
-    ids: Vec<Id>,
+    ids: Option<Vec<Id>>,
 }
 
 #[derive(Deserialize)]
@@ -87,11 +88,14 @@ pub(super) fn read(method: &Method, path: &str, query: &str, body: &[u8]) -> Res
 impl Wanted {
     fn of_query(query: &str) -> Result<Self, Refusal> {
         let number = |name: &str| {
-            let given = values(query, name).next();
-            given
-                .map(|text| digits(&text))
-                .transpose()
-                .map_err(|()| Refusal::bad(format!("{name} is not a number")))
+            let mut given = values(query, name);
+            match (given.next(), given.next()) {
+                (None, _) => Ok(None),
+                (Some(text), None) => {
+                    digits(&text).map(Some).map_err(|()| Refusal::bad(format!("{name} is not a number")))
+                }
+                (Some(_), Some(_)) => Err(Refusal::bad(format!("{name} is given more than once"))),
+            }
         };
         let additional_slaves = values(query, "additional_slave_SAE_IDs").map(Value::from).collect();
         let mandatory = values(query, "extension_mandatory").next().map(Value::from);
@@ -129,9 +133,10 @@ impl Wanted {
     }
 }
 
-/// A number as JSON writes it, without a sign.
+/// A number as JSON writes it, without a sign. One that is too great for its type is out of every range.
 fn digits(text: &str) -> Result<u64, ()> {
-    if text.starts_with('+') { Err(()) } else { text.parse().map_err(|_| ()) }
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { Ok(text.parse().unwrap_or(u64::MAX)) } else { Err(()) }
 }
 
 fn size(bits: u64) -> Result<KeySize, Refusal> {
@@ -150,6 +155,7 @@ fn ids_of_query(query: &str) -> Vec<String> {
 
 fn ids_of_body(body: &[u8]) -> Result<Vec<String>, Refusal> {
     let Ids { ids } = object(body)?;
+    let ids = ids.ok_or_else(|| Refusal::bad("key_IDs is missing"))?;
     Ok(ids.into_iter().map(|Id { id }| id).collect())
 }
 
@@ -163,13 +169,18 @@ fn fetch(master: SaeId, ids: &[String]) -> Result<Request, Refusal> {
 
 /// An object. serde would also take a list for it, and its items for the fields in order.
 fn object<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Refusal> {
-    let malformed = || Refusal::bad("the body is not an object with the fields of the standard");
     if !body.trim_ascii_start().starts_with(b"{") {
-        return Err(malformed());
+        return Err(Refusal::bad("the body is not a JSON object"));
     }
     // serde does not look into the texts of fields that nobody wants.
-    let body = str::from_utf8(body).map_err(|_| malformed())?;
-    serde_json::from_str(body).map_err(|_| malformed())
+    let body = str::from_utf8(body).map_err(|_| Refusal::bad("the body is not UTF-8"))?;
+    serde_json::from_str(body).map_err(|error| {
+        let what = match error.classify() {
+            Category::Data => "a field of the body is missing, given twice, or not of the standard's type",
+            Category::Io | Category::Syntax | Category::Eof => "the body is not JSON",
+        };
+        Refusal::bad(format!("{what} (line {}, column {})", error.line(), error.column()))
+    })
 }
 
 fn is_empty(extensions: &Value) -> bool {

@@ -9,6 +9,7 @@ use rke_daemon::{EtsiClient, EtsiListen, EtsiPeer, EtsiTlsFiles, SaeIdentity};
 use rke_proto::export::etsi::SaeId;
 use serde::Deserialize;
 
+use super::{first_given, one_or_several};
 use crate::parse::{parse_address, parse_domain};
 
 /// Where SAEs are served, and how they show who they are.
@@ -18,9 +19,11 @@ pub(crate) struct EtsiOptions {
     /// Serve keys by ETSI GS QKD 014 at IP:PORT: over TLS to SAEs with certificates, or over plain HTTP to the one of --etsi-sae.
     #[arg(long, value_name = "ADDR", env = "RKE_ETSI")]
     etsi: Option<String>,
-    /// The ID of the only SAE, which comes over plain HTTP from this machine. In place of certificates.
-    #[arg(long, value_name = "SAE_ID", env = "RKE_ETSI_SAE")]
-    etsi_sae: Option<String>,
+    /// The ID of the only SAE, which comes over plain HTTP from this machine; or, with certificates, of an SAE that is served. Then it is
+    /// repeatable, and without it each SAE with a certificate is served.
+    #[arg(long, value_name = "SAE_ID", env = "RKE_ETSI_SAE", value_delimiter = ';')]
+    #[serde(alias = "etsi_sae", default, deserialize_with = "one_or_several")]
+    etsi_sae: Vec<String>,
     /// The certificates of this key server, for --etsi (PEM).
     #[arg(long, value_name = "FILE", env = "RKE_ETSI_TLS_CERT")]
     etsi_tls_cert: Option<PathBuf>,
@@ -51,7 +54,7 @@ impl EtsiOptions {
     pub(crate) fn or(self, file: Self) -> Self {
         Self {
             etsi: self.etsi.or(file.etsi),
-            etsi_sae: self.etsi_sae.or(file.etsi_sae),
+            etsi_sae: first_given([self.etsi_sae, file.etsi_sae]),
             etsi_tls_cert: self.etsi_tls_cert.or(file.etsi_tls_cert),
             etsi_tls_key: self.etsi_tls_key.or(file.etsi_tls_key),
             etsi_tls_client_ca: self.etsi_tls_client_ca.or(file.etsi_tls_client_ca),
@@ -86,18 +89,21 @@ impl EtsiOptions {
 
     fn listen(self) -> Result<Option<EtsiListen>> {
         let files = (self.etsi_tls_cert, self.etsi_tls_key, self.etsi_tls_client_ca);
-        let identity = match (self.etsi_sae, files) {
-            (None, (None, None, None)) => None,
-            (Some(sae), (None, None, None)) => Some(SaeIdentity::Only(parse_sae("--etsi-sae", &sae)?)),
-            (None, (Some(certificate), Some(key), Some(client_ca))) => {
-                Some(SaeIdentity::Certificate(EtsiTlsFiles { certificate, key, client_ca }))
+        let saes =
+            self.etsi_sae.iter().map(|sae| parse_sae("--etsi-sae", sae)).collect::<Result<Vec<_>>>()?;
+        let identity = match (saes.as_slice(), files) {
+            ([], (None, None, None)) => None,
+            ([sae], (None, None, None)) => Some(SaeIdentity::Only(sae.clone())),
+            (_, (None, None, None)) => {
+                bail!(
+                    "over plain HTTP there is one SAE: name one with --etsi-sae, or serve TLS with --etsi-tls-…"
+                )
             }
-            (None, _) => {
-                bail!("TLS for SAEs needs all of --etsi-tls-cert, --etsi-tls-key and --etsi-tls-client-ca")
+            (_, (Some(certificate), Some(key), Some(client_ca))) => {
+                let files = EtsiTlsFiles { certificate, key, client_ca };
+                Some(SaeIdentity::Certificate { files, saes })
             }
-            (Some(_), _) => {
-                bail!("--etsi-sae and the certificates of SAEs exclude each other: name one of them")
-            }
+            _ => bail!("TLS for SAEs needs all of --etsi-tls-cert, --etsi-tls-key and --etsi-tls-client-ca"),
         };
         match (self.etsi, identity) {
             (Some(address), Some(identity)) => {

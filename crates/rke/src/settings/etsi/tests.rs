@@ -4,7 +4,7 @@ fn options(etsi: Option<&str>, sae: Option<&str>, tls: [Option<&str>; 3]) -> Ets
     let [cert, key, ca] = tls.map(|path| path.map(PathBuf::from));
     EtsiOptions {
         etsi: etsi.map(str::to_owned),
-        etsi_sae: sae.map(str::to_owned),
+        etsi_sae: sae.map(str::to_owned).into_iter().collect(),
         etsi_tls_cert: cert,
         etsi_tls_key: key,
         etsi_tls_client_ca: ca,
@@ -35,6 +35,17 @@ fn peers_and_clients_are_read_up_to_their_first_separator() {
 }
 
 #[test]
+fn with_certificates_any_number_of_saes_may_be_named() {
+    for named in [vec![], vec!["alice".to_owned()], vec!["alice".to_owned(), "carol".to_owned()]] {
+        let listen = options(Some("127.0.0.1:9000"), None, [Some("a"), Some("b"), Some("c")]);
+        let given = EtsiOptions { etsi_sae: named.clone(), ..listen };
+        let server = given.of_content_server(&[]).expect("settings").expect("an interface");
+        let SaeIdentity::Certificate { saes, .. } = server.listen.identity else { panic!("over TLS") };
+        assert_eq!(saes.iter().map(SaeId::as_str).collect::<Vec<_>>(), named);
+    }
+}
+
+#[test]
 fn what_is_wrong_or_without_effect_is_refused_with_what_to_do() {
     let peer = || vec!["bob=content.example.com,/wallet".to_owned()];
     let (address, sae) = (Some("127.0.0.1:9000"), Some("alice"));
@@ -42,7 +53,10 @@ fn what_is_wrong_or_without_effect_is_refused_with_what_to_do() {
         (options(address, None, [None; 3]), "needs to know who asks"),
         (options(None, sae, [None; 3]), "no effect without --etsi"),
         (options(None, None, [None; 3]), "--etsi-peer has no effect without --etsi"),
-        (options(address, sae, [Some("a"), Some("b"), Some("c")]), "exclude each other"),
+        (
+            EtsiOptions { etsi_sae: vec!["a".into(), "b".into()], ..options(address, None, [None; 3]) },
+            "there is one SAE",
+        ),
         (options(address, None, [Some("a"), None, Some("c")]), "needs all of"),
         (options(Some("here"), sae, [None; 3]), "--etsi \"here\""),
         (options(address, Some("\n"), [None; 3]), "1 to 255 bytes"),

@@ -8,7 +8,7 @@ use rke_daemon::{EtsiTlsFiles, SaeIdentity};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::{Keys, refusal};
+use super::{Keys, refusal, sae};
 use crate::monitoring::Program;
 use crate::real::Real;
 use crate::support::{Answer, Stage, again_blocking};
@@ -56,11 +56,17 @@ impl Certificates {
     }
 
     pub(super) fn identity(&self) -> SaeIdentity {
-        SaeIdentity::Certificate(EtsiTlsFiles {
+        self.identity_for(&[])
+    }
+
+    /// The same where only these SAEs are served, if any are named.
+    fn identity_for(&self, saes: &[&str]) -> SaeIdentity {
+        let files = EtsiTlsFiles {
             certificate: self.path("server.pem"),
             key: self.path("server.key"),
             client_ca: self.path("ca.pem"),
-        })
+        };
+        SaeIdentity::Certificate { files, saes: saes.iter().map(|name| sae(name)).collect() }
     }
 
     /// Both ends, over TLS.
@@ -129,6 +135,23 @@ async fn an_sae_is_who_its_certificate_says_in_every_version_of_tls_that_the_sta
         assert_ne!(other.json()["keys"][0]["key"], key["key"], "{other:?}");
         let nobody = certificates.curl(None, &version, url).await;
         assert!(refusal(&nobody, 401).contains("certificate"));
+    }
+    both.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_saes_that_are_named_are_served() {
+    let certificates = Certificates::new();
+    let ends = [certificates.identity_for(&["alice"]), certificates.identity_for(&["bob", "carol"])];
+    let both = Keys::with(Stage::new().await, ends).await;
+    let (here, there) = (both.alice.port(), both.bob.port());
+    let ask = async |who: &str, port: u16, target: &str| {
+        certificates.curl(Some(who), &[], format!("https://localhost:{port}/api/v1/keys/{target}")).await
+    };
+    assert_eq!(ask("alice", here, "bob/enc_keys").await.status, 200);
+    assert_eq!(ask("bob", there, "alice/enc_keys").await.status, 200);
+    for target in ["bob/status", "bob/enc_keys", "bob/dec_keys?key_ID=20aaaaaa-bbbb-8ccc-9dc8-81412e6b78ce"] {
+        assert!(refusal(&ask("bob", here, target).await, 401).contains("--etsi-sae"), "{target}");
     }
     both.stop().await;
 }

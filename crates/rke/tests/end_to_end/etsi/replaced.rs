@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rke_daemon::SaeIdentity;
+use rke_daemon::{EtsiClient, EtsiServer, SaeIdentity};
 use serde_json::json;
 
-use super::{Keys, ask, ids, keys, post, sae, sessions};
+use super::{Keys, ask, ids, keys, listen, post, sae, sessions};
 use crate::support::{Stage, again};
 
 /// Makes more than half of the keys that a session gives.
@@ -47,5 +47,28 @@ async fn a_session_is_replaced_in_the_middle_of_its_life() {
     let first: BTreeSet<String> = sessions(&both.stage).await.into_iter().collect();
     let second = another(&both, &first).await;
     assert!(second.is_superset(&first), "the first one lives");
+    both.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_keys_come_from_a_new_session_soon_after_the_content_server_was_started_again() {
+    let mut both = Keys::new().await;
+    let first: BTreeSet<String> = sessions(&both.stage).await.into_iter().collect();
+    both.stage.network.restart_content_server().await.expect("a Content Server");
+    let server_keys = both.stage.network.session_keys().expect("a Content Server");
+    let there = listen(SaeIdentity::Only(sae("bob"))).await;
+    let bob = there.address();
+    let clients = [EtsiClient { coin: "0:1001".parse().expect("a coin"), sae: sae("alice") }];
+    let there = EtsiServer::at_content_server(there, server_keys, &clients);
+    // Nothing else than requests for keys makes the daemon look.
+    let made = again(async || {
+        let made = keys(&ask(both.alice, "bob/enc_keys").await);
+        let fetched = post(bob, "alice/dec_keys", &ids(&made)).await;
+        if fetched.status == 200 { Ok((made, keys(&fetched))) } else { Err(format!("{fetched:?}")) }
+    })
+    .await;
+    assert_eq!(made.0, made.1);
+    another(&both, &first).await;
+    there.stop().await;
     both.stop().await;
 }
