@@ -114,9 +114,14 @@ impl Store {
         Ok((Self { shared, tasks }, warnings))
     }
 
-    /// Whether the store can be reached now.
+    /// Whether the store can be used now.
     pub fn is_up(&self) -> bool {
-        self.shared.link.is_up() && self.shared.membership.check().is_ok()
+        self.outage().is_none()
+    }
+
+    /// Why the store cannot be used now, if so.
+    pub fn outage(&self) -> Option<Outage> {
+        self.shared.link.outage().or_else(|| self.shared.membership.check().err())
     }
 
     /// Reads the key file again.
