@@ -9,6 +9,7 @@ mod membership;
 mod node;
 mod open;
 mod owners;
+mod refusals;
 mod replay;
 mod view;
 
@@ -28,6 +29,7 @@ pub use self::fetch::{Block, Fetched, Held, Need};
 pub use self::known::Known;
 use self::membership::Membership;
 pub use self::open::{OpenStoreError, keys_in_use};
+use self::refusals::Refusals;
 pub use self::replay::{NotRemembered, ReplayLimits};
 pub use self::view::{Count, Row};
 use crate::announcement::{NodeId, Operation};
@@ -102,6 +104,7 @@ struct Shared {
     partitions: u16,
     holds: Arc<Holds>,
     membership: Membership,
+    refusals: Refusals,
     node: NodeId,
     /// Deletions of this node that wait for holders.
     waiting: Mutex<HashMap<Operation, UnboundedSender<Wiped>>>,
@@ -139,7 +142,8 @@ impl Shared {
         self.membership.check()?;
         let settle = number(milliseconds(self.settings.settle));
         let args = [&[settle.as_slice()], args].concat();
-        let value: Value = self.link.run(script, &self.prefix(partition), &args).await?;
+        let ran = self.link.run(script, &self.prefix(partition), &args).await;
+        let value: Value = ran.inspect_err(|outage| self.refusals.note(partition, outage))?;
         let mut reply = Reply::read(value)?;
         let is_new = self.clock.note(partition, reply.reading);
         for (name, record) in std::mem::take(&mut reply.ended) {

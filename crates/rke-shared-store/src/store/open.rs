@@ -10,6 +10,7 @@ use tokio::sync::mpsc::{Receiver, channel as queue};
 use tokio::time::timeout;
 
 use super::membership::Membership;
+use super::refusals::Refusals;
 use super::{OnEnded, Shared, Store, number};
 use crate::announcement::{NodeId, channel};
 use crate::checks::{UnfitStore, Warning, check};
@@ -119,9 +120,11 @@ impl Store {
         self.outage().is_none()
     }
 
-    /// Why the store cannot be used now, if so.
+    /// Why the store cannot be used now, or refuses changes, if so.
     pub fn outage(&self) -> Option<Outage> {
-        self.shared.link.outage().or_else(|| self.shared.membership.check().err())
+        let Shared { link, refusals, membership, .. } = &*self.shared;
+        // What it refuses says more than that it has forgotten this node meanwhile.
+        link.outage().or_else(|| refusals.first()).or_else(|| membership.check().err())
     }
 
     /// Reads the key file again.
@@ -203,6 +206,7 @@ impl Shared {
             partitions,
             holds,
             membership: Membership::of_a_visitor(),
+            refusals: Refusals::default(),
             node,
             waiting: Mutex::default(),
             background: 0.into(),
