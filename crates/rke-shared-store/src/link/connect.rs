@@ -146,7 +146,7 @@ async fn members(info: &ConnectionInfo, pushes: &Pushes) -> RedisResult<Vec<Stri
 }
 
 /// Finds the addresses of members that are on this machine, and of no others: a cluster without TLS may name some later too.
-struct ThisMachine;
+pub(super) struct ThisMachine;
 
 impl AsyncDNSResolver for ThisMachine {
     fn resolve<'a, 'b: 'a>(

@@ -151,3 +151,13 @@ async fn a_cluster_without_tls_that_names_members_beyond_this_machine_is_refused
     let found = obstacle(server.url(), address::Deployment::Cluster).await;
     assert_eq!(found, Outage::NamesBeyond("192.0.2.1".into()));
 }
+
+#[tokio::test]
+async fn a_member_that_is_named_later_is_found_on_this_machine_only() {
+    use redis::io::AsyncDNSResolver;
+    for (host, is_found) in [("127.0.0.1", true), ("::1", true), ("192.0.2.1", false), ("2001:db8::1", false)]
+    {
+        let found = connect::ThisMachine.resolve(host, 1).await.expect("addresses").count();
+        assert_eq!(found > 0, is_found, "{host}");
+    }
+}

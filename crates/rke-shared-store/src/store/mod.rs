@@ -4,6 +4,7 @@ mod cache;
 mod create;
 mod delete;
 mod fetch;
+mod inspection;
 mod known;
 mod membership;
 mod node;
@@ -26,6 +27,7 @@ pub use self::cache::{CacheEntry, CacheRow, Exchange, NewEntry, Turn};
 pub use self::create::{Created, NewRecord};
 pub use self::delete::Deleted;
 pub use self::fetch::{Block, Fetched, Held, Need};
+pub use self::inspection::{Inspection, inspect};
 pub use self::known::Known;
 use self::membership::Membership;
 pub use self::open::{OpenStoreError, keys_in_use};
@@ -139,7 +141,8 @@ impl Shared {
 
     /// Runs a script on a partition, and notes what each response says besides.
     async fn run(&self, script: &Script, partition: u16, args: &[&[u8]]) -> Result<Reply, Outage> {
-        self.membership.check()?;
+        // A node that the store has forgotten because nothing reached it says that.
+        self.membership.check().map_err(|outage| self.link.outage().unwrap_or(outage))?;
         let settle = number(milliseconds(self.settings.settle));
         let args = [&[settle.as_slice()], args].concat();
         let ran = self.link.run(script, &self.prefix(partition), &args).await;

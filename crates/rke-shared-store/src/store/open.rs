@@ -29,7 +29,7 @@ use crate::settings::{Role, Settings, differences};
 const WORD: Duration = Duration::from_secs(3);
 
 /// How long without a word a node counts as dead.
-const DEAD: Duration = Duration::from_secs(15);
+pub(super) const DEAD: Duration = Duration::from_secs(15);
 
 /// The most messages of other nodes that wait to be read.
 const MOST_MESSAGES: usize = 10_000;

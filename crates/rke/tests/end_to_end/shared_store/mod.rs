@@ -7,6 +7,7 @@ pub(crate) mod server;
 #[path = "../../../../rke-shared-store/src/tests/sentinel.rs"]
 pub(crate) mod sentinel;
 
+mod doctor;
 mod failures;
 mod secured;
 mod sessions;
