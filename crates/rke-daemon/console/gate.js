@@ -13,7 +13,7 @@ const RULES = {
   token: ['without the token', 'This daemon takes requests with its token only.'],
   header: ['without the X-RKE-Request header', 'It named a host of --allow-host over plain HTTP, where a browser does not say that a page asks.'],
   method: ['with a wrong method', 'The path does not have that method.'],
-  session_rate: ['too many sessions at once', 'Sessions were opened faster than any honest program does.'],
+  session_rate: ['too many sessions at once', 'Sessions were opened faster than --create-rate and --create-burst allow.'],
   receipt_rate: ['too many receipts at once', 'Deletions with a receipt are rationed. Without one they are not.'],
 };
 

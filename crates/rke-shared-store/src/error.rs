@@ -56,6 +56,23 @@ pub enum Outage {
     /// No connection.
     #[error("no connection to {0}")]
     NotConnected(String),
+    #[error("{0} does not accept the user and the password in the address of --store")]
+    WrongPassword(String),
+    #[error("{0} does not let the user in the address of --store run the commands that rke needs")]
+    NotPermitted(String),
+    #[error(
+        "the certificate of {0} is not valid for that name, or not from an authority that this machine trusts. SSL_CERT_FILE names \
+         the file of another authority"
+    )]
+    Untrusted(String),
+    #[error("{0} responds without TLS. Turn TLS on at the store, or use `redis://` if it is on this machine")]
+    WithoutTls(String),
+    /// An address that Sentinels or members of a cluster have named.
+    #[error(
+        "it names {0}, which is beyond this machine, and the connection is not encrypted. Use `rediss://` or `valkeys://`, and turn \
+         TLS on at the store"
+    )]
+    NamesBeyond(String),
     /// The store does not know this node yet, or no longer.
     #[error("it does not know this machine yet")]
     NotJoined,
@@ -74,6 +91,42 @@ pub enum Outage {
 }
 
 impl Outage {
+    /// The same for anyone who looks after this machine: without an address, and as a reason why a program is not ready.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::WrongPassword(_) => {
+                "the store that it shares with other machines does not accept its user and password"
+            }
+            Self::NotPermitted(_) => {
+                "the store that it shares with other machines does not let its user run commands"
+            }
+            Self::Untrusted(_) => {
+                "it does not trust the certificate of the store that it shares with other machines"
+            }
+            Self::WithoutTls(_) => "the store that it shares with other machines responds without TLS",
+            Self::NamesBeyond(_) => {
+                "a part of the store that it shares is beyond this machine, and has no TLS"
+            }
+            Self::OtherLimits => "other machines share its store with other limits",
+            Self::Refused(code) => match code.as_str() {
+                "READONLY" => {
+                    "the store that it shares with other machines is a replica and takes no changes"
+                }
+                "OOM" => "the store that it shares with other machines has no memory left",
+                "MISCONF" => {
+                    "the store that it shares with other machines takes no changes while it cannot save to its disk"
+                }
+                "NOREPLICAS" => {
+                    "the store that it shares with other machines takes no changes without its replicas"
+                }
+                _ => "the store that it shares with other machines refuses requests",
+            },
+            Self::NotConnected(_) | Self::NotJoined | Self::Unconfirmed | Self::Unintelligible => {
+                "it cannot reach the store that it shares with other machines"
+            }
+        }
+    }
+
     /// Whether the request may have been carried out.
     pub(crate) fn may_have_happened(&self) -> bool {
         matches!(self, Self::Unconfirmed | Self::Unintelligible)

@@ -32,6 +32,6 @@ pub use sealing::OpenError;
 pub use settings::{Limits, MARGIN, Role, SETTLE, Settings, Sharing};
 pub use store::{
     Block, CacheEntry, CacheRow, Count, Created, Deleted, EndedBy, EndedRecord, Ending, Exchange, Fetched,
-    Held, Known, Need, NewEntry, NewRecord, NotRemembered, OnEnded, OpenStoreError, ReplayLimits, Row, Store,
-    Turn, keys_in_use,
+    Held, Inspection, Known, Need, NewEntry, NewRecord, NotRemembered, OnEnded, OpenStoreError, ReplayLimits,
+    Row, Store, Turn, inspect, keys_in_use,
 };

@@ -25,10 +25,9 @@ impl Sessions {
         self.shared.is_some()
     }
 
-    /// Why no session can be used at the moment, if none can.
+    /// Why sessions cannot be used or opened at the moment, because of the store that other machines share.
     pub fn outage(&self) -> Option<&'static str> {
-        let is_down = self.shared.as_ref().is_some_and(|shared| !shared.is_up());
-        is_down.then_some("it cannot reach the store that it shares with other machines")
+        Some(self.shared.as_ref()?.outage()?.reason())
     }
 
     /// Whether a session can be used for this without waiting. A session of this daemon alone, or none, always can: its use

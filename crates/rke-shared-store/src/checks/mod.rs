@@ -46,7 +46,7 @@ pub enum Warning {
 }
 
 /// What the store says about itself, as one of its nodes says it.
-struct About {
+pub(crate) struct About {
     info: String,
     config: Option<Vec<(String, String)>>,
 }
@@ -56,22 +56,29 @@ struct About {
 /// # Errors
 /// [`UnfitStore`] in the inner result; [`Outage`] if the store cannot be asked.
 pub(crate) async fn check(link: &Link) -> Result<Result<Vec<Warning>, UnfitStore>, Outage> {
+    Ok(judge(&ask(link).await?))
+}
+
+/// What each server of the store says about itself.
+pub(crate) async fn ask(link: &Link) -> Result<Vec<About>, Outage> {
     let info = link.command(redis::cmd("INFO").arg("everything")).await?;
-    let mut warnings = Vec::new();
     let config = match link.command(&config_query()).await {
         Ok(config) => Some(pairs(&config)),
         Err(Outage::Refused(_)) => None,
         Err(outage) => return Err(outage),
     };
-    for info in texts(&info) {
-        match (About { info, config: config.clone() }).judge() {
-            Ok(found) => warnings.extend(found),
-            Err(unfit) => return Ok(Err(unfit)),
-        }
+    Ok(texts(&info).into_iter().map(|info| About { info, config: config.clone() }).collect())
+}
+
+/// The warnings about all servers, each once.
+pub(crate) fn judge(servers: &[About]) -> Result<Vec<Warning>, UnfitStore> {
+    let mut warnings = Vec::new();
+    for server in servers {
+        warnings.extend(server.judge()?);
     }
     warnings.sort_by_key(|warning| *warning as u8);
     warnings.dedup();
-    Ok(Ok(warnings))
+    Ok(warnings)
 }
 
 fn config_query() -> redis::Cmd {
@@ -81,6 +88,14 @@ fn config_query() -> redis::Cmd {
 }
 
 impl About {
+    /// Its program and version.
+    pub(crate) fn program(&self) -> String {
+        match self.info("valkey_version") {
+            Some(version) => format!("Valkey {version}"),
+            None => format!("Redis {}", self.info("redis_version").unwrap_or("of unknown version")),
+        }
+    }
+
     fn judge(&self) -> Result<Vec<Warning>, UnfitStore> {
         let version = self.info("redis_version").unwrap_or("unknown");
         let major = version.split('.').next().and_then(|major| major.parse().ok());

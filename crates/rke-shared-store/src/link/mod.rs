@@ -3,6 +3,7 @@
 
 pub(crate) mod address;
 mod connect;
+mod diagnosis;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,7 +29,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The connection, which its task keeps up.
 pub(crate) struct Link {
-    state: watch::Receiver<Option<Numbered>>,
+    state: watch::Receiver<Result<Numbered, Outage>>,
     broken: Arc<watch::Sender<u64>>,
     whose: String,
     task: JoinHandle<()>,
@@ -50,7 +51,7 @@ impl Link {
     ) -> Result<Self, AddressError> {
         let infos = addresses.parse()?;
         let whose = infos.iter().map(|info| info.addr().to_string()).collect::<Vec<_>>().join(", ");
-        let (sender, state) = watch::channel(None);
+        let (sender, state) = watch::channel(Err(Outage::NotConnected(whose.clone())));
         let broken = Arc::new(watch::Sender::new(0));
         let keeper = Keeper {
             addresses,
@@ -64,9 +65,9 @@ impl Link {
         Ok(Self { state, broken, whose, task: tokio::spawn(keeper.run()) })
     }
 
-    /// Whether there is a connection now.
-    pub(crate) fn is_up(&self) -> bool {
-        self.state.borrow().is_some()
+    /// Why there is no connection now, if there is none.
+    pub(crate) fn outage(&self) -> Option<Outage> {
+        self.state.borrow().as_ref().err().cloned()
     }
 
     /// Runs a script on the partition with this prefix.
@@ -116,10 +117,15 @@ impl Link {
     async fn connection(&self, deadline: Instant) -> Result<Numbered, Failure> {
         let mut state = self.state.clone();
         // One that is reported as broken is still there until its keeper has noticed.
-        let works = |up: &Option<Numbered>| up.as_ref().is_some_and(|up| up.number > *self.broken.borrow());
-        let up = timeout_at(deadline, state.wait_for(works)).await;
-        let connection = up.ok().and_then(Result::ok).and_then(|up| up.clone());
-        connection.ok_or_else(|| Failure::Outage(Outage::NotConnected(self.whose.clone())))
+        let works =
+            |up: &Result<Numbered, Outage>| up.as_ref().is_ok_and(|up| up.number > *self.broken.borrow());
+        let waited = timeout_at(deadline, state.wait_for(works)).await.is_ok();
+        match self.state.borrow().clone() {
+            Ok(up) if waited => Ok(up),
+            // It is known to be broken.
+            Ok(_) => Err(Failure::Outage(Outage::NotConnected(self.whose.clone()))),
+            Err(outage) => Err(Failure::Outage(outage)),
+        }
     }
 
     /// What an error means. A connection that may not work any longer is made again.
@@ -177,7 +183,7 @@ struct Keeper {
     infos: Vec<ConnectionInfo>,
     channel: Vec<u8>,
     pushes: Pushes,
-    state: watch::Sender<Option<Numbered>>,
+    state: watch::Sender<Result<Numbered, Outage>>,
     broken: watch::Receiver<u64>,
     whose: String,
 }
@@ -189,30 +195,33 @@ impl Keeper {
             let connection = self.connect().await;
             let number = numbers.fetch_add(1, Ordering::Relaxed) + 1;
             tracing::info!(store = %self.whose, "connected to the store");
-            self.state.send_replace(Some(Numbered { number, connection }));
+            let _ = self.state.send_replace(Ok(Numbered { number, connection }));
             if self.broken.wait_for(|broken| *broken >= number).await.is_err() {
                 return;
             }
             tracing::warn!(store = %self.whose, "lost the connection to the store");
-            self.state.send_replace(None);
+            let _ = self.state.send_replace(Err(Outage::NotConnected(self.whose.clone())));
         }
     }
 
     /// Tries until it succeeds, one attempt at a time.
     async fn connect(&self) -> Connection {
         let mut pause = FIRST_PAUSE;
-        let mut is_reported = false;
+        let mut reported = None;
         loop {
             let attempt = connect(&self.addresses, &self.infos, &self.pushes, &self.channel);
             // Several addresses may each take their time.
-            match timeout(Duration::from_secs(5), attempt).await {
+            let attempt = timeout(Duration::from_secs(5), attempt).await;
+            let outage = match attempt {
                 Ok(Ok(connection)) => return connection,
-                Ok(Err(error)) if !is_reported => {
-                    tracing::warn!(store = %self.whose, reason = error.category(), "cannot connect to the store");
-                    is_reported = true;
-                }
-                _ => (),
+                Ok(Err(outage)) => outage,
+                Err(_) => Outage::NotConnected(self.whose.clone()),
+            };
+            if reported.as_ref() != Some(&outage) {
+                tracing::warn!(store = %self.whose, reason = %outage, "cannot connect to the store");
+                reported = Some(outage.clone());
             }
+            let _ = self.state.send_replace(Err(outage));
             sleep(jitter(pause)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }

@@ -109,3 +109,55 @@ fn pauses_are_jittered_between_half_and_whole() {
         assert!(pause >= A_SECOND && pause <= 2 * A_SECOND, "{pause:?}");
     }
 }
+
+/// What keeps a link to this URL from being up.
+async fn obstacle(url: String, deployment: address::Deployment) -> Outage {
+    let addresses = Addresses { urls: vec![url], deployment };
+    let link = Link::open(addresses, b"rke:channel".to_vec(), |_| ()).expect("a link");
+    ping(&link).await.expect_err("an outage")
+}
+
+#[tokio::test]
+async fn what_keeps_a_connection_from_being_made_is_named() {
+    let users =
+        ["--user", "rke", "on", ">right", "~*", "&*", "+@all", "--user", "weak", "on", ">right", "-@all"];
+    let server = Server::start(&users);
+    let host = format!("127.0.0.1:{}", server.port());
+    let single = || address::Deployment::Single;
+    for deployment in [single(), address::Deployment::Cluster] {
+        let found = obstacle(format!("redis://rke:wrong@{host}"), deployment).await;
+        assert_eq!(found, Outage::WrongPassword(host.clone()));
+    }
+    let found = obstacle(format!("redis://weak:right@{host}"), single()).await;
+    assert_eq!(found, Outage::NotPermitted(host.clone()));
+    for url in [format!("rediss://{host}"), format!("rediss://rke:right@{host}")] {
+        assert_eq!(obstacle(url, single()).await, Outage::WithoutTls(host.clone()));
+    }
+    server.kill();
+    assert_eq!(obstacle(format!("rediss://{host}"), single()).await, Outage::NotConnected(host.clone()));
+}
+
+#[tokio::test]
+async fn a_cluster_without_tls_that_names_members_beyond_this_machine_is_refused() {
+    let bus = crate::tests::server::free_port().to_string();
+    let server = Server::start(&["--cluster-enabled", "yes", "--cluster-port", &bus]);
+    server.cli(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    server.until(|server| server.cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok"));
+    let addresses = || Addresses { urls: vec![server.url()], deployment: address::Deployment::Cluster };
+    let link = Link::open(addresses(), b"channel".to_vec(), |_| ()).expect("a link");
+    ping(&link).await.expect("a member on this machine");
+    server.cli(&["CONFIG", "SET", "cluster-announce-ip", "192.0.2.1"]);
+    server.until(|server| server.cli(&["CLUSTER", "SLOTS"]).contains("192.0.2.1"));
+    let found = obstacle(server.url(), address::Deployment::Cluster).await;
+    assert_eq!(found, Outage::NamesBeyond("192.0.2.1".into()));
+}
+
+#[tokio::test]
+async fn a_member_that_is_named_later_is_found_on_this_machine_only() {
+    use redis::io::AsyncDNSResolver;
+    for (host, is_found) in [("127.0.0.1", true), ("::1", true), ("192.0.2.1", false), ("2001:db8::1", false)]
+    {
+        let found = connect::ThisMachine.resolve(host, 1).await.expect("addresses").count();
+        assert_eq!(found > 0, is_found, "{host}");
+    }
+}

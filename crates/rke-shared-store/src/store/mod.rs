@@ -4,11 +4,13 @@ mod cache;
 mod create;
 mod delete;
 mod fetch;
+mod inspection;
 mod known;
 mod membership;
 mod node;
 mod open;
 mod owners;
+mod refusals;
 mod replay;
 mod view;
 
@@ -25,9 +27,11 @@ pub use self::cache::{CacheEntry, CacheRow, Exchange, NewEntry, Turn};
 pub use self::create::{Created, NewRecord};
 pub use self::delete::Deleted;
 pub use self::fetch::{Block, Fetched, Held, Need};
+pub use self::inspection::{Inspection, inspect};
 pub use self::known::Known;
 use self::membership::Membership;
 pub use self::open::{OpenStoreError, keys_in_use};
+use self::refusals::Refusals;
 pub use self::replay::{NotRemembered, ReplayLimits};
 pub use self::view::{Count, Row};
 use crate::announcement::{NodeId, Operation};
@@ -102,6 +106,7 @@ struct Shared {
     partitions: u16,
     holds: Arc<Holds>,
     membership: Membership,
+    refusals: Refusals,
     node: NodeId,
     /// Deletions of this node that wait for holders.
     waiting: Mutex<HashMap<Operation, UnboundedSender<Wiped>>>,
@@ -136,10 +141,12 @@ impl Shared {
 
     /// Runs a script on a partition, and notes what each response says besides.
     async fn run(&self, script: &Script, partition: u16, args: &[&[u8]]) -> Result<Reply, Outage> {
-        self.membership.check()?;
+        // A node that the store has forgotten because nothing reached it says that.
+        self.membership.check().map_err(|outage| self.link.outage().unwrap_or(outage))?;
         let settle = number(milliseconds(self.settings.settle));
         let args = [&[settle.as_slice()], args].concat();
-        let value: Value = self.link.run(script, &self.prefix(partition), &args).await?;
+        let ran = self.link.run(script, &self.prefix(partition), &args).await;
+        let value: Value = ran.inspect_err(|outage| self.refusals.note(partition, outage))?;
         let mut reply = Reply::read(value)?;
         let is_new = self.clock.note(partition, reply.reading);
         for (name, record) in std::mem::take(&mut reply.ended) {

@@ -83,9 +83,13 @@ impl Shared {
 
     /// Removes a batch of what has ended in a partition. Returns how long to wait for the next.
     pub(super) async fn sweep(&self, partition: u16) -> Duration {
-        let Ok(mut reply) = self.run(&self.scripts.sweep, partition, &[&number(BATCH)]).await else {
-            return LONG_PAUSE;
-        };
+        let swept = self.run(&self.scripts.sweep, partition, &[&number(BATCH)]).await;
+        self.refusals.note_sweep(partition, &swept);
+        let Ok(mut reply) = swept else { return LONG_PAUSE };
+        if self.refusals.lacks_memory(partition) && self.run(&self.scripts.add, partition, &[]).await.is_ok()
+        {
+            self.refusals.has_memory(partition);
+        }
         let (Ok(due), Ok(next), Ok(overdue)) =
             (reply.rest.number(), reply.rest.number(), reply.rest.records())
         else {

@@ -12,6 +12,7 @@ use tokio::sync::mpsc::{Receiver, channel as queue};
 use tokio::time::timeout;
 
 use super::membership::Membership;
+use super::refusals::Refusals;
 use super::{OnEnded, Shared, Store, number};
 use crate::announcement::{NodeId, channel};
 use crate::checks::{UnfitStore, Warning, check};
@@ -30,7 +31,7 @@ use crate::settings::{Role, Settings, differences};
 const WORD: Duration = Duration::from_secs(3);
 
 /// How long without a word a node counts as dead.
-const DEAD: Duration = Duration::from_secs(15);
+pub(super) const DEAD: Duration = Duration::from_secs(15);
 
 /// The most messages of other nodes that wait to be read.
 const MOST_MESSAGES: usize = 10_000;
@@ -116,9 +117,16 @@ impl Store {
         Ok((Self { shared, tasks }, warnings))
     }
 
-    /// Whether the store can be reached now.
+    /// Whether the store can be used now.
     pub fn is_up(&self) -> bool {
-        self.shared.link.is_up() && self.shared.membership.check().is_ok()
+        self.outage().is_none()
+    }
+
+    /// Why the store cannot be used now, or refuses changes, if so.
+    pub fn outage(&self) -> Option<Outage> {
+        let Shared { link, refusals, membership, .. } = &*self.shared;
+        // What it refuses says more than that it has forgotten this node meanwhile.
+        link.outage().or_else(|| refusals.first()).or_else(|| membership.check().err())
     }
 
     /// Reads the key file again.
@@ -208,6 +216,7 @@ impl Shared {
             partitions,
             holds,
             membership: Membership::of_a_visitor(),
+            refusals: Refusals::default(),
             node,
             waiting: Mutex::default(),
             background: 0.into(),

@@ -152,3 +152,59 @@ async fn what_is_there_is_used_and_deleted_where_no_memory_is_left() {
     assert_eq!(node.store.delete_many(None).await.expect("deleted"), Some(1));
     assert!(!node.can_use(&two).await);
 }
+
+/// Waits until the store is refused for this, and nothing else.
+async fn refuses(node: &Node, code: &str) {
+    until(async || node.store.outage() == Some(Outage::Refused(code.into()))).await;
+}
+
+async fn is_usable(node: &Node) {
+    until(async || node.store.is_up()).await;
+    node.create().await.expect("created");
+}
+
+#[tokio::test]
+async fn a_store_that_can_be_reached_and_takes_no_changes_is_an_outage_until_it_takes_them() {
+    let site = Site::new(&[]);
+    let node = site.node().await;
+    is_usable(&node).await;
+    let set = |name: &str, value: &str| site.server.cli(&["CONFIG", "SET", name, value]);
+    set("min-replicas-to-write", "1");
+    refuses(&node, "NOREPLICAS").await;
+    set("min-replicas-to-write", "0");
+    is_usable(&node).await;
+    site.server.cli(&["REPLICAOF", "127.0.0.1", "1"]);
+    refuses(&node, "READONLY").await;
+    site.server.cli(&["REPLICAOF", "NO", "ONE"]);
+    is_usable(&node).await;
+    // It cannot save to a folder that is gone.
+    set("save", "3600 1");
+    fs::remove_dir_all(site.server.folder()).expect("removed");
+    site.server.cli(&["BGSAVE"]);
+    refuses(&node, "MISCONF").await;
+    set("save", "");
+    is_usable(&node).await;
+}
+
+#[tokio::test]
+async fn a_store_without_memory_for_more_is_an_outage_until_it_has_some() {
+    let site = Site::new(&[]);
+    let node = site.node().await;
+    let id = node.create().await.expect("created");
+    site.server.cli(&["CONFIG", "SET", "maxmemory", "1"]);
+    assert!(matches!(node.create().await, Err(StoreError::Unavailable(_))));
+    let refused = || {
+        let commands = site.server.info("commandstats");
+        let of_scripts = commands.lines().find(|line| line.starts_with("cmdstat_evalsha:"));
+        let count =
+            of_scripts.and_then(|line| line.split_once("failed_calls=")).map(|(_, count)| count.trim());
+        count.and_then(|count| count.parse::<u64>().ok()).expect("a count")
+    };
+    // Sweeps succeed meanwhile, and each tries to add something.
+    let before = refused();
+    until(async || refused() > before + 2).await;
+    assert_eq!(node.store.outage(), Some(Outage::Refused("OOM".into())));
+    node.hold(&id).await.expect("held");
+    site.server.cli(&["CONFIG", "SET", "maxmemory", "0"]);
+    is_usable(&node).await;
+}

@@ -5,6 +5,7 @@ mod checker;
 mod controls;
 mod deletions;
 mod failures;
+mod inspection;
 mod limits;
 pub(crate) mod node;
 mod records;

@@ -15,6 +15,7 @@ use super::look_up::LookUpOptions;
 use super::session::SessionCommand;
 use super::{complete, examples, parse_cs_id};
 use crate::parse::{parse_address, parse_daemon, parse_domain_for_daemon, parse_host, parse_session};
+use crate::settings::store::StoreAddressOptions;
 
 /// Commands that ask a running daemon.
 #[derive(Subcommand)]
@@ -244,6 +245,8 @@ pub(crate) struct DoctorOptions {
     /// The daemon's data folder [default: rke in the XDG data folder]; with --records, that of a Content Server.
     #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) store: StoreAddressOptions,
     #[command(flatten)]
     pub(crate) published: PublishedOptions,
     #[command(flatten)]

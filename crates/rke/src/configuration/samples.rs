@@ -34,7 +34,7 @@ pub(super) fn required(command: &str) -> &'static [(&'static str, &'static str)]
     }
 }
 
-const SAMPLES: [(&str, &str); 81] = [
+const SAMPLES: [(&str, &str); 83] = [
     ("listen", "127.0.0.1:1"),
     ("data-dir", "/elsewhere"),
     ("dns-server", "127.0.0.1:53"),
@@ -61,6 +61,8 @@ const SAMPLES: [(&str, &str); 81] = [
     ("allow-origin", "https://a.test,https://b.test"),
     ("allow-export", "vpn,tls*"),
     ("wallet-root", "/wallets"),
+    ("create-rate", "5"),
+    ("create-burst", "5"),
     ("shared-token", "/token"),
     ("unix-socket", "/socket"),
     ("unix-socket-group", "0"),

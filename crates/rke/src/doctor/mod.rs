@@ -8,6 +8,7 @@ mod exposure;
 mod machine;
 mod records;
 mod report;
+mod store;
 mod wallet;
 
 use std::path::Path;
@@ -16,9 +17,11 @@ use anyhow::{Result, bail};
 
 use self::report::Report;
 use crate::cli::ask::DoctorOptions;
+use crate::settings::WrongSettings;
 use crate::terminal::{out, out_text, say};
 
 pub(crate) async fn run(options: &DoctorOptions) -> Result<()> {
+    let addresses = options.store.clone().settle().map_err(WrongSettings)?;
     let mut report = Report::default();
     if let (true, Some(domain), Some(folder)) =
         (options.published.records, &options.domain, &options.data_dir)
@@ -35,6 +38,9 @@ pub(crate) async fn run(options: &DoctorOptions) -> Result<()> {
         daemon::check_ready(&mut report, &client).await;
         exposure::check(&mut report, &client).await;
         raidas = daemon::check_raidas(&mut report, &client).await;
+    }
+    if let Some(addresses) = &addresses {
+        store::check(&mut report, addresses).await;
     }
     clock::check(&mut report, raidas.as_ref());
     if let Some(path) = &options.wallet {

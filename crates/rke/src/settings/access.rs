@@ -7,7 +7,9 @@ use anyhow::{Result, bail};
 use clap::Args;
 use nix::unistd::Group;
 use rke_engine::settings::Config;
-use rke_engine::settings::access::{Access, LoopbackOrigins, NullOrigin, TlsFiles, TokenRule, UnixSocket};
+use rke_engine::settings::access::{
+    Access, CreationLimit, LoopbackOrigins, NullOrigin, TlsFiles, TokenRule, UnixSocket,
+};
 use serde::Deserialize;
 
 use super::export_labels;
@@ -131,6 +133,7 @@ impl AccessOptions {
             },
             wallet_root: self.wallet_root,
             tls,
+            creations: CreationLimit::default(),
         };
         Ok(())
     }

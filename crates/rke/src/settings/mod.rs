@@ -3,6 +3,7 @@
 
 pub(crate) mod access;
 pub(crate) mod content_server;
+mod creations;
 mod directory;
 pub(crate) mod etsi;
 mod in_file;
@@ -32,6 +33,7 @@ pub(crate) use self::process::LogFormat;
 pub(crate) use self::settle::{Settle, WrongSettings, read_file};
 
 use self::access::{AccessOptions, TlsOptions};
+use self::creations::CreationOptions;
 use self::directory::DirectoryOptions;
 use self::etsi::{DaemonEtsi, EtsiOptions};
 use self::in_file::one_or_several;
@@ -152,6 +154,9 @@ pub(crate) struct ServeOptions {
     #[command(flatten)]
     #[serde(flatten)]
     access: AccessOptions,
+    #[command(flatten)]
+    #[serde(flatten)]
+    creations: CreationOptions,
     /// Require with each request the token in this file, which several daemons share, in place of one that is new at each start.
     #[arg(long, value_name = "FILE", env = "RKE_SHARED_TOKEN")]
     #[serde(alias = "shared_token")]
@@ -248,6 +253,7 @@ impl Settle for ServeOptions {
             no_fast_path: self.no_fast_path.or(file.no_fast_path),
             trust: self.trust.or(file.trust),
             access: self.access.or(file.access),
+            creations: self.creations.or(file.creations),
             shared_token: self.shared_token.or(file.shared_token),
             tls: self.tls.or(file.tls),
             etsi: self.etsi.or(file.etsi),
@@ -316,6 +322,7 @@ impl ServeOptions {
         limits.allow_weak_shares = parse_domains("--allow-weak-shares", &self.allow_weak_shares)?;
         limits.allow_envelope_1 = parse_domains("--allow-envelope-1", &self.allow_envelope_1)?;
         self.access.settle(self.tls.settle()?, &mut config)?;
+        config.reloadable.access.creations = self.creations.settle();
         if let Some(file) = self.shared_token {
             config.fixed.token = TokenRule::Shared(file);
         }

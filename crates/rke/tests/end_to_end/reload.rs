@@ -46,6 +46,23 @@ async fn a_new_configuration_holds_at_once_and_sessions_live_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn how_often_sessions_may_be_opened_is_a_setting_that_a_reload_changes() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("rke.toml");
+    write(&path, "create-rate = 1\ncreate-burst = 2\n");
+    let real = Real::start(&["--config", path.to_str().expect("UTF-8")]).await;
+    // The gate counts requests. What they ask for need not exist.
+    let statuses = || [(); 5].map(|()| real.get("/api/rke/session?domain=elsewhere.invalid").status);
+    let refused = |statuses: [u16; 5]| statuses.iter().filter(|status| **status == 429).count();
+    // A second may pass meanwhile, and then one more passes.
+    let first = refused(statuses());
+    assert!((2..=3).contains(&first), "{first}");
+    write(&path, "create-rate = 1\ncreate-burst = 1000\n");
+    real.reload();
+    assert_eq!(refused(statuses()), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mistake_changes_nothing_and_what_takes_a_new_start_is_named() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("rke.toml");

@@ -30,13 +30,13 @@ use axum::response::{IntoResponse, Response};
 use rke_engine::journal::Journal;
 use rke_engine::model::clock::Moment;
 use rke_engine::model::viewer::Pages;
-use rke_engine::settings::access::{Access, LoopbackOrigins, NullOrigin};
+use rke_engine::settings::access::{Access, CreationLimit, LoopbackOrigins, NullOrigin};
 
 use self::caller::{Caller, Way};
 use self::fetch::NamedOrigin;
 use self::host::Host;
 use self::origin::{Origin, OriginRules, Own};
-use self::rate_limit::RateLimit;
+use self::rate_limit::{Allowance, RateLimit};
 pub use self::refusals::{LastRefusal, Refusals, Rule};
 pub(super) use self::refusals::{Refusal, RefusedBy};
 use self::request_head::{RequestHead, lines};
@@ -45,12 +45,8 @@ pub use super::policy::Attempt;
 use super::policy::{Audience, Cost, Policy, Rows};
 use crate::token::Token;
 
-/// How many sessions may be created at once, and how long it takes until one more may be. No honest script reaches
-/// this.
-const CREATIONS: (u32, Duration) = (200, Duration::from_millis(20));
-
-/// The same for receipts of deletions. Each receipt reads all of the daemon's memory.
-const RECEIPTS: (u32, Duration) = (20, Duration::from_millis(200));
+/// How many receipts of deletions may be requested. Each receipt reads all of the daemon's memory.
+const RECEIPTS: Allowance = Allowance { most: 20, every: Duration::from_millis(200) };
 
 /// An invalid setting of the gate.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +78,7 @@ pub struct Admission {
 pub(crate) struct AdmissionRules {
     hosts: Vec<Host<'static>>,
     origins: OriginRules,
+    creations: Allowance,
     options: Options,
 }
 
@@ -108,6 +105,7 @@ impl AdmissionRules {
                 null: access.null_origin,
                 loopback: access.loopback_origins,
             },
+            creations: access.creations.into(),
             options: Options::Exist,
         })
     }
@@ -116,7 +114,12 @@ impl AdmissionRules {
     pub(crate) fn for_programs() -> Self {
         let (null, loopback) = (NullOrigin::Refused, LoopbackOrigins::Refused);
         let origins = OriginRules { listed: Vec::new(), null, loopback };
-        Self { hosts: Vec::new(), origins, options: Options::None }
+        Self {
+            hosts: Vec::new(),
+            origins,
+            creations: CreationLimit::default().into(),
+            options: Options::None,
+        }
     }
 
     fn origin(&self, head: &RequestHead<'_>, caller: Option<&Caller>) -> Result<Source, Refusal> {
@@ -161,10 +164,10 @@ impl Admission {
     /// A gate with these rules, and with the token if one is required.
     pub(crate) fn new(rules: AdmissionRules, token: Option<Token>, journal: Arc<Journal>) -> Self {
         Self {
+            creations: RateLimit::new(rules.creations),
             rules: ArcSwap::from_pointee(rules),
             token,
-            creations: RateLimit::new(CREATIONS.0, CREATIONS.1),
-            receipts: RateLimit::new(RECEIPTS.0, RECEIPTS.1),
+            receipts: RateLimit::new(RECEIPTS),
             refusals: Refusals::default(),
             pages: Pages::default(),
             journal,
@@ -178,6 +181,7 @@ impl Admission {
 
     /// Replaces the rules.
     pub(crate) fn set_rules(&self, rules: AdmissionRules) {
+        self.creations.set(rules.creations);
         self.rules.store(Arc::new(rules));
     }
 

@@ -14,7 +14,9 @@ use std::time::Duration;
 use rke_proto::handshake::KeyId;
 use rke_shared_store::key_file;
 pub use rke_shared_store::key_file::KeyFileError;
-use rke_shared_store::{Count, Created, Id, Limits, NewRecord, Role, Row, SETTLE, Settings, Sharing, Store};
+use rke_shared_store::{
+    Count, Created, Id, Limits, NewRecord, Outage, Role, Row, SETTLE, Settings, Sharing, Store,
+};
 pub use rke_shared_store::{OpenStoreError, StoreError};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -161,9 +163,9 @@ pub(super) async fn open(
 }
 
 impl Shared {
-    /// Whether the store can be reached now.
-    pub(super) fn is_up(&self) -> bool {
-        self.store.is_up()
+    /// Why the store cannot be used now, if so.
+    pub(super) fn outage(&self) -> Option<Outage> {
+        self.store.outage()
     }
 
     /// Reads the key file again.

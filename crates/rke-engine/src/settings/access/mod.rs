@@ -19,6 +19,24 @@ pub struct Access {
     pub wallet_root: Option<PathBuf>,
     /// Serve TLS instead of plain TCP. A reload may change the files, but not whether TLS is used.
     pub tls: Option<TlsFiles>,
+    /// How often each page and each peer may open sessions.
+    pub creations: CreationLimit,
+}
+
+/// How often sessions may be opened: at once, and then a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CreationLimit {
+    /// How many a second, at least 1.
+    pub rate: u32,
+    /// How many at once, at least 1.
+    pub burst: u32,
+}
+
+impl Default for CreationLimit {
+    /// More than an honest script of one user reaches.
+    fn default() -> Self {
+        Self { rate: 50, burst: 200 }
+    }
 }
 
 /// A unix socket.

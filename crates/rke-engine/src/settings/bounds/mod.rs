@@ -12,6 +12,7 @@ pub const MAX_PLACES: usize = 16_000_000;
 const YEAR_SECONDS: u64 = 365 * 24 * 3600;
 const CENTURY_HOURS: u64 = 100 * 365 * 24;
 const HOUR_SECONDS: u64 = 3600;
+const MOST_CREATIONS: u64 = 1_000_000;
 
 /// The bounds of one setting.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub struct Bounds {
 }
 
 /// Every setting that has bounds.
-pub static BOUNDS: [Bounds; 10] = [
+pub static BOUNDS: [Bounds; 12] = [
     Bounds {
         setting: "max-sessions",
         range: 1..=MAX_PLACES as u64,
@@ -97,6 +98,20 @@ pub static BOUNDS: [Bounds; 10] = [
         floor: None,
         unit: " seconds",
         value: |config| Some(config.fixed.body_timeout.as_secs()),
+    },
+    Bounds {
+        setting: "create-rate",
+        range: 1..=MOST_CREATIONS,
+        floor: None,
+        unit: " a second",
+        value: |config| Some(config.reloadable.access.creations.rate.into()),
+    },
+    Bounds {
+        setting: "create-burst",
+        range: 1..=MOST_CREATIONS,
+        floor: None,
+        unit: "",
+        value: |config| Some(config.reloadable.access.creations.burst.into()),
     },
 ];
 

@@ -23,6 +23,14 @@ fn a_value_out_of_its_bounds_is_named_with_them() {
         wrong(|config| config.fixed.body_timeout = Duration::from_secs(3601)),
         "--body-timeout must be from 1 to 3600 seconds, and is 3601"
     );
+    assert_eq!(
+        wrong(|config| config.reloadable.access.creations.rate = 0),
+        "--create-rate must be from 1 to 1000000 a second, and is 0"
+    );
+    assert_eq!(
+        wrong(|config| config.reloadable.access.creations.burst = 1_000_001),
+        "--create-burst must be from 1 to 1000000, and is 1000001"
+    );
     assert_eq!(wrong(|config| config.reloadable.key_ttl_hours = 0), "");
     assert_eq!(wrong(|config| config.reloadable.session_idle = Some(Duration::from_secs(1))), "");
     assert!(wrong(|config| config.reloadable.session_idle = Some(Duration::ZERO)).contains("--session-idle"));

@@ -65,6 +65,9 @@ fn not_ready(report: &mut Report, reasons: &Value) {
                 "see to the file of --audit-log and its disk; the daemon's log says more"
             }
             "it is stopping" => "restart it",
+            reason if reason.contains("store") => {
+                "`rke doctor --store URL` looks at the store; docs/operations.md says what to do about each reason"
+            }
             _ => "see the daemon's log",
         };
         report.fail("ready", reason, cure);

@@ -21,8 +21,8 @@ const DEFAULT_HOLD: u64 = 1000;
 #[derive(Args, Clone, Deserialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct StoreAddressOptions {
-    /// Share everything with the other machines that name this Redis or Valkey server: redis://HOST:PORT, or with TLS
-    /// rediss://HOST:PORT. See docs/scaling.md. Repeatable: of several, each is tried until one responds.
+    /// The Redis or Valkey server that several machines share: redis://HOST:PORT, or with TLS rediss://HOST:PORT. See
+    /// docs/scaling.md. Repeatable: of several, each is tried until one responds.
     #[arg(long, value_name = "URL", env = "RKE_STORE", value_delimiter = ',')]
     #[serde(default, deserialize_with = "one_or_several")]
     store: Vec<String>,

@@ -60,6 +60,29 @@ async fn a_store_that_hangs_is_503_within_a_second_and_then_all_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_is_not_ready_while_the_store_refuses_changes_and_says_why() {
+    let site = Site::new().await;
+    let daemon = site.daemon("one");
+    is_ready(&daemon).await;
+    for (setting, wrong, right, why) in [
+        ("min-replicas-to-write", "1", "0", "takes no changes without its replicas"),
+        ("maxmemory", "1", "0", "has no memory left"),
+    ] {
+        site.store.cli(&["CONFIG", "SET", setting, wrong]);
+        again(async || {
+            match (site.try_create(&daemon).await.status, get(daemon.address, "/health/ready").await) {
+                (503, Answer { status: 503, body, .. }) if body.contains(why) => Ok(()),
+                (status, Answer { body, .. }) => Err(format!("{status}: {body}")),
+            }
+        })
+        .await;
+        site.store.cli(&["CONFIG", "SET", setting, right]);
+        is_ready(&daemon).await;
+        site.create(&daemon).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_that_was_not_confirmed_succeeds_once_when_it_is_asked_again() {
     let site = Site::new().await;
     let [one, two, _] = site.daemons();

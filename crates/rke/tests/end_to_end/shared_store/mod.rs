@@ -8,6 +8,7 @@ pub(crate) mod server;
 pub(crate) mod sentinel;
 
 mod audit;
+mod doctor;
 mod failures;
 mod secured;
 mod sessions;

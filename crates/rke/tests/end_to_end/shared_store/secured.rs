@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use super::server::{Server, free_port};
 use super::{Daemon, Site};
 use crate::etsi::certificates::Certificates;
-use crate::support::again;
+use crate::support::{Answer, again, get};
 
 /// A store at a TLS port, whose user `rke` has a password.
 struct Secured {
@@ -71,17 +71,43 @@ async fn a_store_is_reached_with_tls_and_a_password_and_again_after_a_restart() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_daemon_does_not_start_with_another_authority_or_a_wrong_password() {
+async fn a_daemon_does_not_start_with_another_authority_a_wrong_password_or_without_tls_and_says_why() {
     let secured = Secured::new().await;
-    let refusal = |mut serve: Command| {
+    let refused = |mut serve: Command, why: &str| {
         let Output { status, stderr, .. } = serve.output().expect("rke runs");
         let text = String::from_utf8_lossy(&stderr).into_owned();
         assert!(!status.success() && text.contains("the store cannot be used at the moment"), "{text}");
-        assert!(!text.contains("horse"), "{text}");
-        text
+        assert!(text.contains(why) && !text.contains("horse"), "{text}");
     };
-    println!("{}", refusal(secured.serve("one", "correct-horse")));
-    let mut wrong = secured.serve("one", "wrong-horse");
-    wrong.env("SSL_CERT_FILE", secured.certificates.path("ca.pem"));
-    println!("{}", refusal(wrong));
+    let trusting = |mut serve: Command| {
+        serve.env("SSL_CERT_FILE", secured.certificates.path("ca.pem"));
+        serve
+    };
+    refused(secured.serve("one", "correct-horse"), "not from an authority that this machine trusts");
+    refused(trusting(secured.serve("one", "wrong-horse")), "does not accept the user and the password");
+    let plain = format!("rediss://127.0.0.1:{}", secured.site.store.port());
+    refused(trusting(secured.site.serve_at(&["--store", &plain], "one", &[])), "responds without TLS");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_whose_password_is_changed_says_so_until_it_is_accepted_again() {
+    let secured = Secured::new().await;
+    let (daemon, _) = secured.daemon("one");
+    let store = &secured.site.store;
+    store.cli(&["ACL", "SETUSER", "rke", "resetpass", ">another"]);
+    store.cli(&["CLIENT", "KILL", "USER", "rke"]);
+    again(async || match get(daemon.address, "/health/ready").await {
+        Answer { status: 503, body, .. } if body.contains("does not accept its user and password") => Ok(()),
+        Answer { body, .. } => Err(body),
+    })
+    .await;
+    let refused = secured.site.try_create(&daemon).await;
+    assert_eq!(refused.status, 503);
+    assert!(refused.body.contains("does not accept the user and the password"), "{}", refused.body);
+    store.cli(&["ACL", "SETUSER", "rke", ">correct-horse"]);
+    again(async || match get(daemon.address, "/health/ready").await {
+        Answer { status: 200, .. } => Ok(()),
+        Answer { body, .. } => Err(body),
+    })
+    .await;
 }

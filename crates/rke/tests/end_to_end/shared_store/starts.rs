@@ -38,6 +38,17 @@ async fn an_unfit_store_is_refused_and_a_weak_one_is_named_in_the_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_without_tls_whose_members_are_beyond_this_machine_is_refused() {
+    let bus = super::server::free_port().to_string();
+    let cluster = ["--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-announce-ip", "192.0.2.1"];
+    let site = Site::with(Server::start(&cluster)).await;
+    site.store.cli(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    site.store.until(|store| store.cli(&["CLUSTER", "SLOTS"]).contains("192.0.2.1"));
+    let refusal = site.refusal(&["--store-cluster"]);
+    assert!(refusal.contains("it names 192.0.2.1, which is beyond this machine"), "{refusal}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_with_other_limits_or_other_keys_does_not_pass_for_one_of_them() {
     let site = Site::new().await;
     let one = site.daemon("one");

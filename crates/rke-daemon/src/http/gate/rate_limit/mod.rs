@@ -5,22 +5,46 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rke_engine::model::clock::Moment;
+use rke_engine::settings::access::CreationLimit;
 
 /// How many users are tracked at one time. A user keeps an entry for long only by using the allowance faster than
 /// it refills.
 const MAX_USERS: usize = 1024;
 
 /// Each user may use `most` at once, and one more for each `every` that passes.
-pub(crate) struct RateLimit {
-    most: u32,
-    every: Duration,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Allowance {
+    pub(crate) most: u32,
+    pub(crate) every: Duration,
+}
+
+impl From<CreationLimit> for Allowance {
+    fn from(limit: CreationLimit) -> Self {
+        Self { most: limit.burst, every: Duration::from_secs(1) / limit.rate }
+    }
+}
+
+/// Holds each user to an allowance.
+pub(crate) struct RateLimit(Mutex<Users>);
+
+struct Users {
+    allowance: Allowance,
     /// When the allowance of each user will be full again.
-    full_at: Mutex<HashMap<String, Moment>>,
+    full_at: HashMap<String, Moment>,
 }
 
 impl RateLimit {
-    pub(crate) fn new(most: u32, every: Duration) -> Self {
-        Self { most, every, full_at: Mutex::default() }
+    pub(crate) fn new(allowance: Allowance) -> Self {
+        Self(Mutex::new(Users { allowance, full_at: HashMap::new() }))
+    }
+
+    /// Replaces the allowance. If it is another one, everybody begins with all of it: what was used up of the old one took its time
+    /// to come back, which may be days.
+    pub(crate) fn set(&self, allowance: Allowance) {
+        let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if users.allowance != allowance {
+            *users = Users { allowance, full_at: HashMap::new() };
+        }
     }
 
     /// Takes one use.
@@ -28,19 +52,20 @@ impl RateLimit {
     /// # Errors
     /// How long `user` has to wait.
     pub(crate) fn take(&self, user: &str, now: Moment) -> Result<(), Duration> {
-        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Users { allowance: Allowance { most, every }, full_at } = &mut *users;
         let used = full_at.get(user).map_or(Duration::ZERO, |full_at| full_at.since(now));
-        let room = self.every * (self.most - 1);
+        let room = *every * (*most - 1);
         if used > room {
             return Err(used - room);
         }
         if full_at.len() >= MAX_USERS && !full_at.contains_key(user) {
             full_at.retain(|_, full_at| *full_at > now);
             if full_at.len() >= MAX_USERS {
-                return Err(self.every);
+                return Err(*every);
             }
         }
-        full_at.insert(user.into(), now.after(used + self.every));
+        full_at.insert(user.into(), now.after(used + *every));
         Ok(())
     }
 }
