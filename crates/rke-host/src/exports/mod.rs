@@ -33,7 +33,7 @@ impl ExportLabels {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ExportError {
     /// The operator has not allowed the label.
-    #[error("Keys with this label may not be exported; allow it with --allow-export LABEL at the start")]
+    #[error("Keys with this label may not be exported; allow it with --allow-export LABEL")]
     Label,
     /// Someone in the middle may have the session's key.
     #[error(

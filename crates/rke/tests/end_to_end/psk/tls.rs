@@ -88,13 +88,13 @@ async fn openssl_shakes_hands_with_the_key_of_a_session_and_not_with_that_of_ano
 async fn stunnel_carries_a_connection_with_the_key_of_a_session() {
     let (files, port) = (Files::new(), free_port());
     let blocks = blocks("stunnel", &files, port);
-    let [server, client] = &blocks[..] else { panic!("{blocks:?}") };
+    let [_, server, client] = &blocks[..] else { panic!("{blocks:?}") };
     let stage = stage_with(command(&files.keep("server.txt"), KeyFormat::Stunnel)).await;
     let (code, log) = psk(&stage, &files.keep("client.txt"), &["--format", "stunnel", "--name", "web"]).await;
     assert_eq!(code, 0, "{log}");
     assert_eq!(files.read("client.txt"), files.read("server.txt"));
     let (behind, local) = (free_port(), free_port());
-    let own = |text: &str| text.replace("8080", &behind.to_string()).replace("7000", &local.to_string());
+    let own = |text: &str| text.replace("9000", &behind.to_string()).replace("7000", &local.to_string());
     let listener = TcpListener::bind(("127.0.0.1", behind)).expect("a port");
     let _server = Server::start(&own(server), port);
     let _client = Server::start(&own(client), local);

@@ -179,7 +179,7 @@ pub(in crate::http) fn export() -> Described {
     )
 }
 
-const NOT_ALLOWED: &str = r#"{"error":true,"message":"Keys with this label may not be exported; allow it with --allow-export LABEL at the start","code":403}"#;
+const NOT_ALLOWED: &str = r#"{"error":true,"message":"Keys with this label may not be exported; allow it with --allow-export LABEL","code":403}"#;
 
 pub(in crate::http) fn tunnel() -> Described {
     let text = "Connects to the Content Server over TCP and attaches to the session there. The body of the request goes to it, and what it \
