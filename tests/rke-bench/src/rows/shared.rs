@@ -203,7 +203,7 @@ impl Store {
         self.told("commandstats", "cmdstat_evalsha:calls=")
     }
 
-    /// The number behind `name` in a section of what the store tells of itself.
+    /// The number behind `name` in a section of what the store reports about itself.
     fn told(&self, section: &str, name: &str) -> Result<f64> {
         let port = self.0.address().port().to_string();
         let output = Command::new("redis-cli").args(["-p", &port, "INFO", section]).output();
