@@ -10,10 +10,9 @@ use rke_secret::process::{Inspection, harden};
 use crate::log::{self, LogFilter};
 use crate::protection::{self, SECRETS_OF_A_SESSION};
 use crate::sandbox::Sandbox;
-use crate::settings::{ServeOptions, ServeSettings, Settle, WrongSettings};
+use crate::settings::{ServeOptions, ServeSettings, Settle, WrongSettings, tell_good};
 use crate::signals::{Order, Orders};
 use crate::systemd::{self, Systemd};
-use crate::terminal::out_text;
 use crate::words::in_words;
 
 pub(crate) fn run(options: ServeOptions) -> Result<()> {
@@ -81,11 +80,7 @@ fn check(settings: &ServeSettings, file: Option<&Path>) -> Result<()> {
     if let Some(etsi) = &settings.etsi {
         etsi.listen.check().map_err(|error| WrongSettings(error.into()))?;
     }
-    let read = match file {
-        Some(path) => format!("flags, environment and {}", path.display()),
-        None => "flags and environment, without a configuration file".into(),
-    };
-    out_text(&format!("The settings are good ({read})."))
+    tell_good(file)
 }
 
 /// The daemon, and the options and settings that it was started with.

@@ -138,6 +138,18 @@ impl Node {
         self.coins
     }
 
+    /// Reads the coins as a start or a reload would. Blocks on the file system.
+    ///
+    /// # Errors
+    /// [`NodeError`], also for an unusable coin file.
+    pub fn check_coins(raida: RaidaIndex, coin_folders: &[PathBuf]) -> Result<(), NodeError> {
+        let read = Coins::read(raida, coin_folders);
+        if let Some(unusable) = read.unusable.into_iter().next() {
+            return Err(unusable.into());
+        }
+        at_least_one(raida, read.ans, coin_folders).map(drop)
+    }
+
     /// What it shows to those who monitor it.
     pub fn monitored(&self) -> Arc<dyn Monitored> {
         Arc::clone(&self.monitor) as Arc<dyn Monitored>

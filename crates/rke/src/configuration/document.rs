@@ -26,7 +26,7 @@ configuration file (`--config FILE`, TOML), else from its default. `--help` says
 - **Reload** says whether SIGHUP (`systemctl reload rke`) changes the setting. Where it does not, the log names each setting that has
   changed in the file and takes a restart. The files for TLS are read again; whether there is TLS at all takes a restart.
 
-`rke serve --check-config` reads flags, environment, the file and the files that they name, without starting anything.
+`--check-config` makes each of the three read flags, environment, the file and the files that they name, without starting anything.
 ";
 
 /// The table row for a flag of a command with a configuration file.

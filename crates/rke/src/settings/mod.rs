@@ -2,6 +2,7 @@
 //! precedence. Unknown keys in the file are rejected.
 
 pub(crate) mod access;
+mod checked;
 pub(crate) mod content_server;
 mod creations;
 mod directory;
@@ -29,6 +30,7 @@ use rke_host::exports::ExportLabels;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+pub(crate) use self::checked::tell_good;
 pub(crate) use self::process::LogFormat;
 pub(crate) use self::settle::{Settle, WrongSettings, read_file};
 

@@ -1,4 +1,4 @@
-//! `rke serve --check-config`: every mistake in the settings shows before a daemon starts with them.
+//! `--check-config`: every mistake in the settings shows before a daemon, a node or a Content Server starts with them.
 
 use std::fs;
 use std::net::TcpListener;
@@ -80,4 +80,50 @@ fn each_mistake_is_named_as_wrong_settings() {
         assert!(output.status.code() == Some(2) && error.contains(part), "{arguments:?}: {output:?}");
         assert!(output.stdout.is_empty() && !dir.path().join("data").exists(), "{arguments:?}");
     }
+}
+
+/// What another program than the daemon says of its settings: the exit code, and what it prints.
+fn check_other(command: &[&str], arguments: &[&str]) -> (Option<i32>, String) {
+    let mut rke = Command::new(env!("CARGO_BIN_EXE_rke"));
+    let output = rke.args(command).arg("--check-config").args(arguments).output().expect("rke runs");
+    (output.status.code(), text(&[output.stdout, output.stderr].concat()))
+}
+
+#[test]
+fn a_node_and_a_content_server_check_their_settings_too() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let named = |name: &str| dir.path().join(name).display().to_string();
+    let wallet =
+        Command::new(env!("CARGO_BIN_EXE_rke")).args(["wallet", "new", &named("wallet"), "0:1001"]).output();
+    assert!(wallet.expect("rke runs").status.success());
+    fs::create_dir(dir.path().join("empty")).expect("a folder");
+    fs::write(dir.path().join("unknown.toml"), "max-keyz = 3\n").expect("written");
+    let (data, coins, unknown) = (named("data"), named("wallet/Bank"), named("unknown.toml"));
+    let node = ["--index", "7", "--listen", "127.0.0.1:1", "--data-dir", &data];
+    let server = ["--cs-id", "SHOP", "--data-dir", &data, "--listen", "127.0.0.1:1"];
+    let is = |command: &[&str], given: [&[&str]; 2], code: i32, words: &str| {
+        let (found, printed) = check_other(command, &given.concat());
+        assert!(found == Some(code) && printed.contains(words), "{given:?}: {found:?} {printed}");
+    };
+    let (raida, content_server): (&[&str], &[&str]) = (&["raida"], &["content-server", "serve"]);
+    is(raida, [&node, &["--coins", &coins]], 0, "are good");
+    is(raida, [&node, &["--coins", &named("empty")]], 2, "empty");
+    is(raida, [&node, &["--coins", &coins, "--config", &unknown]], 2, "max-keyz");
+    is(raida, [&node, &["--coins", &coins, "--log", "nonsense=x"]], 2, "nonsense");
+    is(content_server, [&server, &[]], 0, "are good");
+    is(content_server, [&server, &["--config", &unknown]], 2, "max-keyz");
+    let store = ["--store", "redis://127.0.0.1:1", "--store-key-file", &named("no.key")];
+    is(content_server, [&server, &store], 2, "no.key");
+    let etsi = [
+        "--etsi",
+        "127.0.0.1:0",
+        "--etsi-tls-cert",
+        "/no",
+        "--etsi-tls-key",
+        "/no",
+        "--etsi-tls-client-ca",
+        "/no",
+    ];
+    is(content_server, [&server, &etsi], 2, "/no");
+    assert!(!dir.path().join("data").exists(), "it has made a data directory");
 }

@@ -53,7 +53,11 @@ pub(crate) struct ContentServerOptions {
     /// read it again.
     #[arg(long, value_name = "FILE", env = "RKE_CONFIG")]
     #[serde(skip)]
-    config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
+    /// Check the settings and the files that they name, and exit: 0 if the Content Server could start with them, 2 if not.
+    #[arg(long)]
+    #[serde(skip)]
+    pub(crate) check_config: bool,
     /// The Content Server ID. Required.
     #[arg(long, value_name = "ID", env = "RKE_CS_ID", value_parser = parse_cs_id)]
     #[serde(default, deserialize_with = "cs_id")]
@@ -222,6 +226,7 @@ impl Settle for ContentServerOptions {
         }
         Self {
             config: self.config,
+            check_config: self.check_config,
             cs_id: self.cs_id.or(file.cs_id),
             data_dir: self.data_dir.or(file.data_dir),
             listen: self.listen.or(file.listen),

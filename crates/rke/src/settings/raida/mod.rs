@@ -36,7 +36,11 @@ pub(crate) struct RaidaOptions {
     /// and the coins, again.
     #[arg(long, value_name = "FILE", env = "RKE_CONFIG")]
     #[serde(skip)]
-    config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
+    /// Check the settings and the files that they name, and exit: 0 if the node could start with them, 2 if not.
+    #[arg(long)]
+    #[serde(skip)]
+    pub(crate) check_config: bool,
     /// Which RAIDA it is, 0 to 24. Required.
     #[arg(long, value_name = "INDEX", env = "RKE_INDEX", value_parser = parse_raida)]
     #[serde(default, deserialize_with = "raida_index")]
@@ -108,6 +112,7 @@ impl Settle for RaidaOptions {
     fn or(self, file: Self) -> Self {
         Self {
             config: self.config,
+            check_config: self.check_config,
             index: self.index.or(file.index),
             listen: self.listen.or(file.listen),
             coins: first_given([self.coins, file.coins]),
