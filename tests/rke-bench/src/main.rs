@@ -33,6 +33,9 @@ struct Cli {
     /// Put the table into this document too, between its marks, and the plot of the growth next to it.
     #[arg(long)]
     write: Option<PathBuf>,
+    /// The ETSI GS QKD 014 simulator of daisyway, built from its sources, for the row `keys` to be compared with too.
+    #[arg(long, value_name = "PROGRAM")]
+    simulator: Option<PathBuf>,
     /// The rows to measure; by default all except those that take an hour.
     rows: Vec<String>,
 }
@@ -55,7 +58,7 @@ fn run(cli: &Cli) -> Result<()> {
     );
     machine::raise_limits();
     machine::stay_on(machine::LOAD_CORE)?;
-    let stage = Stage::start(&cli.program)?;
+    let stage = Stage::start(&cli.program, cli.simulator.clone())?;
     let mut rows = Vec::new();
     for (name, measure) in wanted {
         eprintln!("rke-bench: {name}");

@@ -31,13 +31,15 @@ pub(crate) const DOMAIN: &str = "content.rke.test";
 /// The network, and the program that is measured.
 pub(crate) struct Stage {
     program: PathBuf,
+    /// Another key server to compare with, if there is one.
+    pub(crate) simulator: Option<PathBuf>,
     folder: TempDir,
     pub(crate) network: LocalNetwork,
     pub(crate) runtime: Runtime,
 }
 
 impl Stage {
-    pub(crate) fn start(program: &Path) -> Result<Self> {
+    pub(crate) fn start(program: &Path, simulator: Option<PathBuf>) -> Result<Self> {
         let folder = tempfile::tempdir().context("cannot make a folder")?;
         let stay = || drop(stay_on(SERVER_CORE));
         let runtime =
@@ -52,7 +54,7 @@ impl Stage {
         };
         std::fs::create_dir_all(&config.dir)?;
         let network = runtime.block_on(LocalNetwork::start(config)).context("no local network")?;
-        Ok(Self { program: std::path::absolute(program)?, folder, network, runtime })
+        Ok(Self { program: std::path::absolute(program)?, simulator, folder, network, runtime })
     }
 
     pub(crate) fn folder(&self) -> &Path {

@@ -1,4 +1,5 @@
-//! New keys by ETSI GS QKD 014, compared with nginx that returns the bytes of one such response again and again.
+//! New keys by ETSI GS QKD 014, compared with nginx that returns the bytes of one such response again and again, and with the simulator
+//! of another project.
 
 use anyhow::{Result, ensure};
 
@@ -6,6 +7,7 @@ use crate::answer::Answer;
 use crate::load::{Load, Requests, Run, run};
 use crate::method::{Pace, Side, Triples, triples};
 use crate::nginx::{self, Whole};
+use crate::process::{Server, free_address};
 use crate::report::{Figure, Goal};
 use crate::stage::{Stage, get};
 
@@ -14,17 +16,28 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Figure>> {
     let request = get("/api/v1/keys/bob/enc_keys");
     let like = Whole::of(&server, &request)?;
     let peer = nginx::serving(stage.folder(), &format!("location / {{ return 200 '{}'; }}", like.body))?;
+    let mut rows = compared(&server, ("nginx", &peer), &request)?;
+    if let Some(program) = &stage.simulator {
+        let address = free_address()?;
+        let log = stage.folder().join("simulator.log");
+        let simulator = Server::start(program, &["--addr".into(), address.to_string()], address, &log)?;
+        rows.extend(compared(&server, ("simulator", &simulator), &request)?);
+    }
+    Ok(rows)
+}
+
+fn compared(server: &Server, (peer, at): (&str, &Server), request: &str) -> Result<Vec<Figure>> {
     let measured = triples(Pace::BRIEF, Run::rate, |side| {
-        let mut requests = Again(&request);
+        let mut requests = Again(request);
         match side {
-            Side::Ours => run(&server, Load::BRIEF, &mut requests),
-            Side::Peer => run(&peer, Load::BRIEF, &mut requests),
+            Side::Ours => run(server, Load::BRIEF, &mut requests),
+            Side::Peer => run(at, Load::BRIEF, &mut requests),
         }
     })?;
     let row = |name: &str, triples: &Triples<Run>, unit: &str, metric: fn(&Run) -> f64| Figure {
         name: format!("enc_keys: {name}"),
         ours: format!("{:.1} {unit}", triples.ours(metric)),
-        peer: format!("nginx {:.1} {unit}", triples.peer(metric)),
+        peer: format!("{peer} {:.1} {unit}", triples.peer(metric)),
         value: triples.ratio(metric),
         goal: Goal::None,
         steady: triples.steady,
