@@ -25,16 +25,16 @@ const DEFAULT_TTL: u32 = 3600;
 pub(crate) enum ContentServerCommand {
     /// Make a key set's master secrets, preload them to the RAIDAs, print the DNS records to publish.
     Preload {
-        /// The number of the key set.
-        #[arg(long, value_name = "NUMBER", env = "RKE_KEY_SET", default_value = "1", value_parser = parse_key_set)]
-        key_set: KeySetId,
+        /// The number of the key set [default: that of the newest in service; 1 where there is none].
+        #[arg(long, value_name = "NUMBER", env = "RKE_KEY_SET", value_parser = parse_key_set)]
+        key_set: Option<KeySetId>,
         /// Make it a key set of narrow shares, which are 1 byte each, as unmodified RAIDAs of the public network give them.
         /// Keys have 256 bits, but client and Content Server know each other only weakly. It needs a domain of its own, and a
         /// `serve` with --allow-weak-shares.
         #[arg(long, env = "RKE_NARROW", group = "one_byte_shares", value_parser = Switch)]
         narrow: bool,
         /// Make it a key set of narrow shares for live sessions, whose keys have 8 bits: for clients of the public network.
-        /// The same holds for it.
+        /// It too needs a domain of its own, and a `serve` with --allow-weak-shares.
         #[arg(long, env = "RKE_LIVE", group = "one_byte_shares", value_parser = Switch)]
         live: bool,
         /// Preload the master secrets under the Content Server ID in lower case as well: some clients of the public network

@@ -11,7 +11,7 @@ use rke_host::directory;
 use rke_proto::directory::Directory;
 use rke_proto::round::Fault;
 use rke_proto::{Bitmap, Form, KeySetId, MIN_REQUIRED, RaidaIndex, Status};
-use rke_raida::content_server::{KeyRing, MasterSecrets};
+use rke_raida::content_server::{KeyRing, MasterSecrets, ServedKeySet};
 use tokio::runtime::Runtime;
 
 use crate::cli::content_server::{ContentServerCommand, PreloadOptions, RecordFormatChoice};
@@ -64,12 +64,13 @@ fn start(options: &PreloadOptions) -> Result<Runtime> {
 }
 
 async fn preload(
-    key_set: KeySetId,
+    key_set: Option<KeySetId>,
     form: Form,
     lower_case: LowerCase,
     options: &PreloadOptions,
 ) -> Result<()> {
     let mut keys = KeyRing::open(options.keys.cs_id, &options.keys.data_dir)?;
+    let key_set = chosen(keys.sets(), key_set, form, unix_seconds()?)?;
     if let Some(set) = keys.sets().iter().find(|set| set.secrets.key_set() == key_set && set.form != form) {
         bail!(
             "{key_set} exists already, {}; choose another number with --key-set",
@@ -82,6 +83,38 @@ async fn preload(
     }
     let secrets = keys.open_or_make(key_set, form)?;
     publish(&keys, &secrets, lower_case, options).await
+}
+
+/// The key set to preload: the one that is wanted, or the newest that stays in service. Records of a retired one would turn all clients
+/// away.
+fn chosen(sets: &[ServedKeySet], wanted: Option<KeySetId>, form: Form, now: u64) -> Result<KeySetId> {
+    let number = |set: &ServedKeySet| set.secrets.key_set();
+    let retires_at = |wanted| sets.iter().find(|set| number(set) == wanted).and_then(|set| set.retires_at);
+    let of_form = || sets.iter().filter(|set| set.form == form);
+    let Some(wanted) = wanted else {
+        let newest = of_form().rfind(|set| set.retires_at.is_none()).map(number);
+        return match (newest, KeySetId::new(1)) {
+            (Some(newest), _) => Ok(newest),
+            (None, Some(first)) if of_form().next().is_none() => Ok(first),
+            (None, _) => bail!(
+                "every key set is retiring or has retired; `rke content-server rotate` makes the next one"
+            ),
+        };
+    };
+    match retires_at(wanted) {
+        Some(at) if at <= now => bail!(
+            "{wanted} has retired: with its records, no client could open a session. Leave --key-set out for the newest one; \
+             `rke content-server key-sets` lists all"
+        ),
+        Some(at) => {
+            let left = at - now;
+            say(&format!(
+                "{wanted} retires in {left} seconds. Leave --key-set out for the records of the newest key set."
+            ));
+            Ok(wanted)
+        }
+        None => Ok(wanted),
+    }
 }
 
 async fn rotate(retire_after: u64, options: &PreloadOptions) -> Result<()> {

@@ -7,3 +7,29 @@ fn equal_faults_are_one_line() {
     assert_eq!(told(&faults), ["RAIDAs 0, 24: no answer", "RAIDA 7: unreachable"]);
     assert!(told(&[]).is_empty());
 }
+
+#[test]
+fn what_is_preloaded_is_the_newest_key_set_that_stays_and_never_a_retired_one() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let cs_id = rke_proto::ContentServerId::new("SHOP").expect("an ID");
+    let mut ring = KeyRing::open(cs_id, &dir.path().join("data")).expect("a key ring");
+    let [k1, k2, k3] = [1, 2, 3].map(|number| KeySetId::new(number).expect("a number"));
+    let wide = Form::Wide;
+    assert_eq!(chosen(ring.sets(), None, wide, 0).expect("the first"), k1);
+    ring.open_or_make(k1, wide).expect("k1");
+    assert_eq!(chosen(ring.sets(), None, wide, 0).expect("the only one"), k1);
+    ring.open_or_make(k2, wide).expect("k2");
+    ring.retire_below(k2, 1000).expect("retiring");
+    for wanted in [None, Some(k2)] {
+        assert_eq!(chosen(ring.sets(), wanted, wide, 0).expect("the newest"), k2);
+    }
+    assert_eq!(chosen(ring.sets(), Some(k1), wide, 999).expect("not yet retired"), k1);
+    let refused = chosen(ring.sets(), Some(k1), wide, 1000).expect_err("retired").to_string();
+    assert!(refused.contains("k1 has retired") && refused.contains("--key-set"), "{refused}");
+    assert_eq!(chosen(ring.sets(), Some(k3), wide, 1000).expect("a new one"), k3);
+    ring.retire_below(k3, 1000).expect("retiring");
+    let none_left = chosen(ring.sets(), None, wide, 0).expect_err("none stays").to_string();
+    assert!(none_left.contains("rotate"), "{none_left}");
+    // That k1 exists in another form is found later.
+    assert_eq!(chosen(ring.sets(), None, Form::Live, 0).expect("the first of its form"), k1);
+}
