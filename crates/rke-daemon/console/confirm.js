@@ -2,7 +2,8 @@
 
 import { byId, make } from './dom.js';
 
-// The second half of a double click lands on the dialog: it does not count.
+// The second half of a double click lands on the dialog: it does not count. A key that is pressed there does: its click has no
+// `detail`.
 const GUARD = 400;
 
 // Gives which choices were made, or `null` where the answer is no. Title and text may be pieces for `make`.
@@ -27,8 +28,8 @@ export function confirm({ title, text, yes, choices = [] }) {
     };
     byId('confirm-no').addEventListener('click', () => end(null), { signal });
     dialog.addEventListener('close', () => end(null), { signal });
-    byId('confirm-yes').addEventListener('click', () => {
-      if (performance.now() - opened < GUARD) return;
+    byId('confirm-yes').addEventListener('click', ({ detail }) => {
+      if (detail > 0 && performance.now() - opened < GUARD) return;
       end(Object.fromEntries(boxes.map((box) => [box.name, box.checked])));
     }, { signal });
   });

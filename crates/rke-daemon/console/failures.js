@@ -30,7 +30,7 @@ const CASES = [
   [(status) => status === 502, 'DNS does not lead to a Content Server',
     'Check the spelling of the domain. On the daemon\u2019s machine, `rke discover` shows what DNS says.', '#help-dns'],
   [(status) => status === 503, 'The daemon is busy',
-    'The daemon makes one exchange for a domain at a time, and only so many in all.', '#help-busy'],
+    'The daemon makes one exchange for a domain at a time, and a limited number in total.', '#help-busy'],
   [(status) => status === 400, 'A field is missing or wrong', 'Correct the field that the message names.', '#help-request'],
 ];
 

@@ -21,7 +21,7 @@ use crate::reach;
 use crate::settings::WrongSettings;
 use crate::terminal::{BAD, Cell, clean, out, out_text, styled, table};
 
-/// How long the daemon may take to name its DNS server. After that, ping continues without the daemon.
+/// How long the daemon may take to name its RAIDAs where the DNS server is known. After that, ping continues without the daemon.
 const DAEMON_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The result of reaching something.
@@ -53,8 +53,8 @@ pub(crate) async fn run(options: &PingOptions) -> Result<()> {
     let domain = Domain::new(&options.domain)
         .ok_or_else(|| WrongSettings(anyhow!("{:?} is not a domain name", options.domain)))?;
     let (status, raidas) = match options.look_up.dns_server {
-        Some(_) => daemon(&options.output).await.unwrap_or_default(),
-        None => daemon(&options.output).await?,
+        Some(_) => daemon(&options.output, DAEMON_PATIENCE).await.unwrap_or_default(),
+        None => daemon(&options.output, options.output.daemon.timeout()).await?,
     };
     let began = Instant::now();
     let found = discover(&options.look_up, &domain, status.as_ref(), raidas.as_ref()).await;
@@ -83,16 +83,16 @@ pub(crate) async fn run(options: &PingOptions) -> Result<()> {
     if pinged.success { Ok(()) } else { Err(Exit(1).into()) }
 }
 
-/// The daemon's status and RAIDAs, which help to find a domain. Where no daemon responds, ping does without.
+/// The daemon's status and RAIDAs, which help to find a domain. Where there is no daemon, ping does without.
 ///
 /// # Errors
-/// A daemon is there and refuses: its DNS server stays unknown, and the system's may find something else.
-async fn daemon(output: &Output) -> Result<(Option<Status>, Option<Raidas>), Error> {
-    let client = output.daemon.client().with_timeout(DAEMON_PATIENCE.min(output.daemon.timeout()));
+/// A daemon is there, and refuses or stays silent: its DNS server stays unknown, and the system's may find something else.
+async fn daemon(output: &Output, patience: Duration) -> Result<(Option<Status>, Option<Raidas>), Error> {
+    let client = output.daemon.client().with_timeout(patience.min(output.daemon.timeout()));
     match client.status().await {
         Ok(status) => Ok((Some(status), client.raidas().await.ok())),
-        Err(error @ (Error::NotAllowed(_) | Error::Token { .. } | Error::TokenRejected { .. })) => Err(error),
-        Err(_) => Ok((None, None)),
+        Err(Error::NoDaemon { .. }) => Ok((None, None)),
+        Err(error) => Err(error),
     }
 }
 

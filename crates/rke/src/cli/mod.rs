@@ -167,7 +167,7 @@ pub(crate) enum RunCommand {
     /// Print a key that comes from a session, for another program. The other end gets the same one.
     #[command(after_help = examples::EXPORT)]
     Export(Box<ExportOptions>),
-    /// Give a program the same key as one at a domain's Content Server, once or again and again.
+    /// Give a program the same key as one at a domain's Content Server, once or repeatedly.
     #[command(after_help = examples::PSK)]
     Psk(PskOptions),
     /// Renew the pre-shared key of a WireGuard tunnel to a domain's Content Server.

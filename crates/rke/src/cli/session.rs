@@ -17,7 +17,7 @@ pub(crate) enum SessionCommand {
         /// Its domain.
         #[arg(value_parser = parse_domain_for_daemon)]
         domain: String,
-        /// The wallet folder whose coins prove you to the RAIDAs.
+        /// The wallet folder whose coins authenticate you to the RAIDAs.
         #[arg(long, value_name = "DIR")]
         wallet: PathBuf,
         /// Ask the RAIDAs even if the daemon's cache would do.

@@ -208,3 +208,20 @@ async fn a_record_with_the_wrong_index_is_found() {
     assert!(says(&findings(&json, "ok"), "raidas", "23 of 25 answer"), "{json:#}");
     detour.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_content_server_no_session_opens_and_the_doctor_says_so() {
+    let records = async |network: &LocalNetwork, _: &tempfile::TempDir| network.records().clone();
+    let mut detour = Detour::new(records, |_| ()).await;
+    detour.network.stop_content_server().await;
+    let daemon = detour.daemon.address().to_string();
+    let run = move || -> Done {
+        let dir = tempfile::tempdir().expect("a folder");
+        rke(&["doctor", "--json", DOMAIN, "--daemon", &daemon], dir.path()).output().expect("rke runs").into()
+    };
+    let done = tokio::task::spawn_blocking(run).await.expect("no panic");
+    let json: Value = serde_json::from_str(&done.text()).unwrap_or_else(|_| panic!("{}", done.err));
+    let failed = findings(&json, "fail");
+    assert!(done.code == Some(1) && says(&failed, "server", "refuses connections"), "{json:#}");
+    detour.stop().await;
+}

@@ -81,3 +81,14 @@ async fn too_few_raidas_are_a_failure_and_each_is_named() {
         detour.stop().await;
     }
 }
+
+#[test]
+fn a_daemon_that_does_not_respond_is_no_domain_that_is_not_found() {
+    // It takes connections and says nothing, as a stopped daemon does.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let daemon = silent.local_addr().expect("an address").to_string();
+    let dir = tempfile::tempdir().expect("a folder");
+    let arguments = ["ping", DOMAIN, "--daemon", &daemon, "--timeout", "1"];
+    let done: Done = rke(&arguments, dir.path()).output().expect("rke runs").into();
+    assert!(done.code == Some(3) && done.err.contains("has not responded within 1 s"), "{}", done.err);
+}

@@ -261,17 +261,17 @@ fn a_daemon_that_is_not_there_and_wrong_usage() {
         printed(&dev, &done)
     };
     assert_snapshot!(nobody(&["status", "--daemon", "127.0.0.1:1"]), @r"
-stderr: rke: no daemon responds at 127.0.0.1:1: Connection refused (os error 111)
+stderr: rke: no daemon responds at 127.0.0.1:1: Connection refused
 stderr: start one with `rke serve`, or name another address with --daemon
 exit code 3
 ");
     assert_snapshot!(nobody(&["status", "--daemon", "unix:/nowhere"]), @r"
-stderr: rke: no daemon responds at unix:/nowhere: No such file or directory (os error 2)
+stderr: rke: no daemon responds at unix:/nowhere: No such file or directory
 stderr: start one with `rke serve`, or name another address with --daemon
 exit code 3
 ");
     assert_snapshot!(show(&dev, &["status", "--token-file", "/nowhere"]), @r"
-stderr: rke: cannot read the daemon's token from /nowhere: No such file or directory (os error 2)
+stderr: rke: cannot read the daemon's token from /nowhere: No such file or directory
 stderr: --token-file or RKE_TOKEN_FILE names that file; name the file `token` of the daemon's data folder
 exit code 1
 ");
@@ -321,7 +321,7 @@ What is going on:
 
 Keys for other programs:
   export          Print a key that comes from a session, for another program. The other end gets the same one
-  psk             Give a program the same key as one at a domain's Content Server, once or again and again
+  psk             Give a program the same key as one at a domain's Content Server, once or repeatedly
   wireguard       Renew the pre-shared key of a WireGuard tunnel to a domain's Content Server
 
 Coins:

@@ -88,7 +88,9 @@ fn assemble(table: impl Iterator<Item = (HttpMethod, &'static str, Describe)>) -
         schemas.extend(more);
     }
     let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
-        "The content of the file `token` in the daemon's data directory, new at each start.",
+        "Only where the daemon was started with `--require-token` or `--shared-token`: send `Authorization: Bearer TOKEN`, \
+         where TOKEN is the content of the file `token` in the daemon's data directory, which is new at each start, or of the \
+         file that `--shared-token` names.",
     ));
     let components = Components::builder()
         .schemas_from_iter(schemas)

@@ -23,7 +23,7 @@ pub(super) async fn check(report: &mut Report, client: &Client) -> Option<Status
     };
     match status.config.version.as_deref() {
         Some(VERSION) => {
-            report.ok("daemon", format!("it answers at {}, version {VERSION}", client.address()))
+            report.ok("daemon", format!("it responds at {}, version {VERSION}", client.address()))
         }
         other => report.warn(
             "daemon",
@@ -48,7 +48,7 @@ pub(super) async fn check(report: &mut Report, client: &Client) -> Option<Status
 /// Checks whether the daemon is ready for work.
 pub(super) async fn check_ready(report: &mut Report, client: &Client) {
     match client.ask(&call::ready()).await {
-        Ok(_) => report.ok("ready", "it says that it is ready for work"),
+        Ok(_) => report.ok("ready", "ready for work"),
         Err(Error::TryLater(refusal)) => not_ready(report, &refusal.response["reasons"]),
         Err(error) => report.warn("ready", error.to_string(), error.remedy()),
     }
@@ -140,10 +140,10 @@ fn raidas(report: &mut Report, known: &Raidas) {
         None => report.ok("raidas", "the daemon has not asked any yet"),
         Some(0) => report.fail(
             "raidas",
-            "when the daemon asked last, there was none to spare: the next failure ends new sessions",
+            "no spare RAIDA when the daemon asked last: the next failure ends new sessions",
             "see `rke raidas`, and tell those who run the RAIDAs that fail",
         ),
-        Some(margin) => report.ok("raidas", format!("when the daemon asked last, {margin} were to spare")),
+        Some(margin) => report.ok("raidas", format!("spare RAIDAs when the daemon asked last: {margin}")),
     }
     for raida in known.raidas.iter().filter(|raida| raida.state == "lying") {
         report.warn(

@@ -190,10 +190,10 @@ async fn content_server(report: &mut Report, discovery: &Discovery, server: &Ser
     let connected = reach::content_server(discovery, server).await;
     match connected.unwrap_or_else(|_| Err("no response in time".into())) {
         Ok(_) => report.ok("server", format!("the Content Server at {server} takes connections")),
-        Err(error) => report.warn(
+        Err(error) => report.fail(
             "server",
             format!("the Content Server at {server}: {error}"),
-            "keys stay unconfirmed and `rke connect` does not work until it runs (`rke content-server serve`)",
+            "no session opens until it runs (`rke content-server serve`); only a live one does, unconfirmed and without a tunnel",
         ),
     }
 }

@@ -46,7 +46,7 @@ pub(super) fn check_memory(report: &mut Report) {
     const FILTER_CURE: &str = "allow mlock and memfd_secret: SystemCallFilter= in the unit of systemd, or the container's seccomp profile";
     match start(SecretMemory::Auto, 1) {
         Ok(memory) if memory.kind == "secretmem" => {
-            report.ok("memory", "memfd_secret is there: not even root can read keys from outside");
+            report.ok("memory", "memfd_secret is available: not even root can read keys from outside");
         }
         Ok(_) => report.warn(
             "memory",

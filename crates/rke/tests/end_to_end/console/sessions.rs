@@ -94,6 +94,11 @@ async fn what_cannot_be_undone_is_asked_and_a_double_click_is_no_answer() {
     browser.press("Escape");
     browser.until("!document.querySelector('#confirm').open");
     assert_eq!(stage.get(&format!("/api/rke/session/{id}")).await.status, 200);
+    // A key is meant where it is pressed.
+    ask_to_delete(&mut browser);
+    browser.evaluate("document.querySelector('#confirm-yes').focus()");
+    browser.press("Enter");
+    until_sessions(&mut browser, 0);
     stage.stop().await;
 }
 
