@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::server::Server;
 use crate::dev::{Done, rke};
 use crate::doctor::{findings, says};
-use crate::support::DOMAIN;
+use crate::support::{DOMAIN, again_blocking};
 
 const HOST: &str = "cs1.example.com";
 
@@ -160,7 +160,9 @@ fn number(key_set: u8) -> KeySetId {
 }
 
 fn ring(dir: &Path, name: &str, cs_id: &str) -> KeyRing {
-    KeyRing::open(ContentServerId::new(cs_id).expect("an ID"), &dir.join(name)).expect("a key ring")
+    let cs_id = ContentServerId::new(cs_id).expect("an ID");
+    // A process that another test is starting has this one's files, locks included, until it becomes another program.
+    again_blocking(|| KeyRing::open(cs_id, &dir.join(name)).map_err(|error| error.to_string()))
 }
 
 /// A folder in which k1 retires at that time, and k2 follows it.
