@@ -1,16 +1,13 @@
 //! `rke serve`: runs the daemon until a signal stops it. SIGHUP reloads its configuration.
 
-use std::path::Path;
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rke_daemon::{Daemon, EtsiListener};
 use rke_host::data_dir::{Role, claim};
-use rke_secret::process::{Inspection, harden};
 
 use crate::log::{self, LogFilter};
 use crate::protection::{self, SECRETS_OF_A_SESSION};
 use crate::sandbox::Sandbox;
-use crate::settings::{ServeOptions, ServeSettings, Settle, WrongSettings, tell_good};
+use crate::settings::{ServeOptions, ServeSettings, Settle, WrongSettings, check};
 use crate::signals::{Order, Orders};
 use crate::systemd::{self, Systemd};
 use crate::words::in_words;
@@ -18,7 +15,7 @@ use crate::words::in_words;
 pub(crate) fn run(options: ServeOptions) -> Result<()> {
     let settings = options.clone().settle()?;
     if options.check_config {
-        return check(&settings, options.config.as_deref());
+        return check(&settings.process.log, options.config.as_deref(), || look(&settings));
     }
     let log_filter = log::start(&settings.process.log, settings.process.log_format).map_err(WrongSettings)?;
     // The sandbox can only make a folder writable that exists.
@@ -70,17 +67,14 @@ fn tell_where(settings: &ServeSettings, daemon: &Daemon) {
     }
 }
 
-/// Reads everything that the settings name, as a start would, and reports that it is good.
-fn check(settings: &ServeSettings, file: Option<&Path>) -> Result<()> {
-    // That includes a private key for TLS.
-    harden(Inspection::Refused).context("cannot harden the process")?;
-    log::parse(&settings.process.log).map_err(WrongSettings)?;
+/// Reads everything that the settings name, as a start would.
+fn look(settings: &ServeSettings) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    runtime.block_on(Daemon::check(&settings.daemon)).map_err(|error| WrongSettings(error.into()))?;
+    runtime.block_on(Daemon::check(&settings.daemon))?;
     if let Some(etsi) = &settings.etsi {
-        etsi.listen.check().map_err(|error| WrongSettings(error.into()))?;
+        etsi.listen.check()?;
     }
-    tell_good(file)
+    Ok(())
 }
 
 /// The daemon, and the options and settings that it was started with.

@@ -77,27 +77,24 @@ impl Stage {
 
     /// The same in a folder of its own, for several at one time.
     pub(crate) fn daemon_in(&self, folder: &str, max_sessions: usize) -> Result<Daemon> {
-        let folder = self.folder().join(folder);
-        let (address, settings) = (free_address()?, folder.with_extension("toml"));
-        let mut flags = self.flags(address, &folder);
-        flags.extend(["--max-sessions".into(), max_sessions.to_string()]);
-        flags.extend(["--config".into(), settings.display().to_string()]);
-        std::fs::write(&settings, "").context("cannot write settings")?;
-        cache(&folder, [made_up_kept(DOMAIN)?])?;
-        let server = Server::start(&self.program, &flags, address, &folder.with_extension("log"))?;
-        let daemon = Daemon { server, settings, create: self.create_target() };
-        Whole::of(&daemon.server, &get(&daemon.create)).context("no session opens")?;
-        delete_all(&daemon.server)?;
-        Ok(daemon)
+        cache(&self.folder().join(folder), [made_up_kept(DOMAIN)?])?;
+        self.start_daemon(folder, &["--max-sessions".into(), max_sessions.to_string()])
     }
 
     /// A daemon with further flags, whose sessions are real.
-    pub(crate) fn real_daemon(&self, name: &str, more: &[String]) -> Result<Daemon> {
-        let folder = self.folder().join(name);
+    pub(crate) fn real_daemon(&self, folder: &str, more: &[String]) -> Result<Daemon> {
+        let flags = ["--max-sessions", "2000", "--exchange-timeout", "30"].map(str::to_owned);
+        self.start_daemon(folder, &[&flags, more].concat())
+    }
+
+    /// A daemon with a file of settings that can change, from which a first session opens.
+    fn start_daemon(&self, folder: &str, more: &[String]) -> Result<Daemon> {
+        let folder = self.folder().join(folder);
         let (address, settings) = (free_address()?, folder.with_extension("toml"));
+        std::fs::write(&settings, "").context("cannot write settings")?;
         let mut flags = self.flags(address, &folder);
-        flags.extend(["--max-sessions", "2000", "--exchange-timeout", "30"].map(str::to_owned));
         flags.extend_from_slice(more);
+        flags.extend(["--config".into(), settings.display().to_string()]);
         let server = Server::start(&self.program, &flags, address, &folder.with_extension("log"))?;
         let daemon = Daemon { server, settings, create: self.create_target() };
         Whole::of(&daemon.server, &get(&daemon.create)).context("no session opens")?;

@@ -93,6 +93,11 @@ impl<'a> Machines<'a> {
         Ok(())
     }
 
+    /// The processes of all daemons.
+    fn daemons(&self) -> [i32; 3] {
+        [self.one.program.process(), self.others[0].0.process(), self.others[1].0.process()]
+    }
+
     fn apis(&self) -> [Api; 3] {
         [self.one.api, self.others[0].1, self.others[1].1]
     }
@@ -148,7 +153,7 @@ impl<'a> Machines<'a> {
         let mut alive = Needles::new();
         let living = self.one.network.add_needles(&mut alive)?;
         ensure!(living.roots.len() == ids.len(), "{} keys instead of {}", living.roots.len(), ids.len());
-        for daemon in [self.one.program.process(), self.others[0].0.process(), self.others[1].0.process()] {
+        for daemon in self.daemons() {
             let mut found = scan(daemon, &alive)?;
             found.miss(&alive, &living.sessions);
             report.add(&self.readable, "shared: daemons", "alive", Expected::Everything, &found);
@@ -161,7 +166,7 @@ impl<'a> Machines<'a> {
     }
 
     fn look_for_gone(&self, report: &mut Report) -> Result<()> {
-        for daemon in [self.one.program.process(), self.others[0].0.process(), self.others[1].0.process()] {
+        for daemon in self.daemons() {
             report.add(
                 &self.readable,
                 "shared: daemons",

@@ -174,8 +174,16 @@ impl Peers {
 
     /// Opens another session, and puts it in the place of the current one.
     async fn open(&self, link: &Link) -> Result<Open, Refusal> {
-        let opened = self.create(link).await.map(|(open, _)| open);
-        self.put(link, opened).await
+        match self.create(link).await {
+            Ok((open, _)) => {
+                self.put(link, open.clone()).await;
+                Ok(open)
+            }
+            Err(refusal) => {
+                link.held().failure = Some((refusal.clone(), Instant::now() + RETRY));
+                Err(refusal)
+            }
+        }
     }
 
     /// Resumes a session. A Content Server that was started again cannot: it has lost the keys of all sessions, so new keys come from
@@ -184,33 +192,24 @@ impl Peers {
         let _opening = link.opening.lock().await;
         match self.create(link).await {
             Ok((resumed, true)) => self.end(resumed.id).await,
-            Ok((open, false)) => drop(self.put(link, Ok(open)).await),
+            Ok((open, false)) => self.put(link, open).await,
             // It is in the log. The next check comes soon.
             Err(_) => (),
         }
     }
 
     /// Puts a session in the place of the current one.
-    async fn put(&self, link: &Link, opened: Result<Open, Refusal>) -> Result<Open, Refusal> {
-        let (result, ended) = {
+    async fn put(&self, link: &Link, open: Open) {
+        let ended = {
             let mut held = link.held();
-            match opened {
-                Ok(open) => {
-                    held.failure = None;
-                    held.checked = Some(Instant::now());
-                    let current = held.current.replace(open.clone());
-                    (Ok(open), std::mem::replace(&mut held.previous, current))
-                }
-                Err(refusal) => {
-                    held.failure = Some((refusal.clone(), Instant::now() + RETRY));
-                    (Err(refusal), None)
-                }
-            }
+            held.failure = None;
+            held.checked = Some(Instant::now());
+            let current = held.current.replace(open);
+            std::mem::replace(&mut held.previous, current)
         };
         if let Some(ended) = ended {
             self.end(ended.id).await;
         }
-        result
     }
 
     /// Opens a session. The second value says whether it came from an earlier one, without asking the RAIDAs.

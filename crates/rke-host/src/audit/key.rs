@@ -36,8 +36,7 @@ impl AuditTags {
     /// # Errors
     /// [`DataDirError`], also if it has no master key.
     pub fn at(path: &Path) -> Result<Self, DataDirError> {
-        let role = read_role(path)?.unwrap_or(Role::Daemon);
-        Ok(Self::of(&read_sealer(path, role)?)?)
+        derive_at(path).map(Self)
     }
 
     /// With a key that machines share as they share their sessions, so that a session has the same tag on each.
@@ -68,8 +67,7 @@ impl AuditKey {
     /// # Errors
     /// [`DataDirError`], also if it has no master key.
     pub(super) fn at(path: &Path) -> Result<Self, DataDirError> {
-        let role = read_role(path)?.unwrap_or(Role::Daemon);
-        Ok(Self::of(&read_sealer(path, role)?)?)
+        derive_at(path).map(Self)
     }
 
     /// The MAC of a line and of all lines before it: the value of the field `seal`.
@@ -77,6 +75,11 @@ impl AuditKey {
         let mac = mac(&self.0, &[b"line", &at.number.to_be_bytes(), &at.hash]);
         std::array::from_fn(|byte| mac[byte])
     }
+}
+
+fn derive_at(path: &Path) -> Result<Secret<32>, DataDirError> {
+    let role = read_role(path)?.unwrap_or(Role::Daemon);
+    Ok(derive(&read_sealer(path, role)?)?)
 }
 
 fn derive(sealer: &Sealer) -> Result<Secret<32>, SecretError> {

@@ -143,11 +143,8 @@ impl Node {
     /// # Errors
     /// [`NodeError`], also for an unusable coin file.
     pub fn check_coins(raida: RaidaIndex, coin_folders: &[PathBuf]) -> Result<(), NodeError> {
-        let read = Coins::read(raida, coin_folders);
-        if let Some(unusable) = read.unusable.into_iter().next() {
-            return Err(unusable.into());
-        }
-        at_least_one(raida, read.ans, coin_folders).map(drop)
+        let (ans, _) = read_all(raida, coin_folders)?;
+        at_least_one(raida, ans, coin_folders).map(drop)
     }
 
     /// What it shows to those who monitor it.
@@ -165,13 +162,9 @@ impl Node {
     /// # Errors
     /// [`NodeError`], also for an unusable coin file; then its coins and its policy are unchanged.
     pub fn reload(&self, coin_folders: &[PathBuf], rules: NodePolicy) -> Result<CoinCount, NodeError> {
-        let read = Coins::read(self.raida, coin_folders);
-        let count = read.count();
-        if let Some(unusable) = read.unusable.into_iter().next() {
-            return Err(unusable.into());
-        }
+        let (ans, count) = read_all(self.raida, coin_folders)?;
         self.monitor.unusable_coins.store(0, Ordering::Relaxed);
-        self.responder().change(at_least_one(self.raida, read.ans, coin_folders)?, rules);
+        self.responder().change(at_least_one(self.raida, ans, coin_folders)?, rules);
         Ok(count)
     }
 
@@ -205,6 +198,16 @@ impl Node {
         audit.record(NodeEvent::NodeStopped);
         drop(self);
         let _ = spawn_blocking(move || audit.close()).await;
+    }
+}
+
+/// All coins of the folders, of which each file must be usable.
+fn read_all(raida: RaidaIndex, folders: &[PathBuf]) -> Result<(Ans, CoinCount), NodeError> {
+    let read = Coins::read(raida, folders);
+    let count = read.count();
+    match read.unusable.into_iter().next() {
+        Some(unusable) => Err(unusable.into()),
+        None => Ok((read.ans, count)),
     }
 }
 

@@ -82,6 +82,14 @@ pub fn read(path: &Path) -> Result<StoreKeys, KeyFileError> {
     Ok(StoreKeys { first, others: derived.collect::<Result<_, _>>()? })
 }
 
+/// The tags of sessions in audit logs, by the key in use.
+///
+/// # Errors
+/// [`KeyFileError`].
+pub fn read_audit_tags(path: &Path) -> Result<AuditTags, KeyFileError> {
+    Ok(read(path)?.audit_tags()?)
+}
+
 /// Makes the file with one key, or puts a new key in front of those that it has. Until the other machines have the file too, they
 /// cannot open what this key seals.
 ///
@@ -145,7 +153,7 @@ impl StoreKeys {
     ///
     /// # Errors
     /// [`SecretError`] if no secret memory is left.
-    pub fn audit_tags(&self) -> Result<AuditTags, SecretError> {
+    pub(crate) fn audit_tags(&self) -> Result<AuditTags, SecretError> {
         self.first.audit_tags()
     }
 

@@ -1,13 +1,10 @@
 //! `rke content-server serve`: runs a Content Server until a signal stops it. SIGHUP reloads its settings.
 
-use std::path::Path;
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use rke_daemon::{EtsiListener, EtsiServer};
 use rke_host::data_dir::{Role, claim};
 use rke_proto::Form;
 use rke_raida::content_server::{Application, ContentServer, KeyRing, ServedKeySet, ServerConfig};
-use rke_secret::process::{Inspection, harden};
 use rke_shared_store::key_file;
 
 use super::session_keys;
@@ -16,7 +13,7 @@ use crate::log::{self, LogFilter};
 use crate::sandbox::Sandbox;
 use crate::settings::content_server::{ContentServerOptions, ContentServerSettings};
 use crate::settings::etsi::ServerEtsi;
-use crate::settings::{Settle, WrongSettings, tell_good};
+use crate::settings::{Settle, WrongSettings, check};
 use crate::signals::{Order, Orders};
 use crate::terminal::say;
 use crate::words::{counted, in_words};
@@ -25,7 +22,7 @@ use crate::{monitor, protection};
 pub(super) fn run(options: ContentServerOptions) -> Result<()> {
     let settings = options.clone().settle()?;
     if options.check_config {
-        return check(&settings, options.config.as_deref());
+        return check(&settings.process.log, options.config.as_deref(), || look(&settings));
     }
     let log_filter = log::start(&settings.process.log, settings.process.log_format).map_err(WrongSettings)?;
     // Until this point the process still has all its rights. Commands keep them.
@@ -72,20 +69,16 @@ pub(super) fn run(options: ContentServerOptions) -> Result<()> {
     })
 }
 
-/// Reads everything that the settings name, as a start would, and reports that it is good. Key sets are no settings: a running Content
-/// Server has them.
-fn check(settings: &ContentServerSettings, file: Option<&Path>) -> Result<()> {
-    // That includes private keys.
-    harden(Inspection::Refused).context("cannot harden the process")?;
-    log::parse(&settings.process.log).map_err(WrongSettings)?;
-    settings.application().map_err(WrongSettings)?;
+/// Reads everything that the settings name, as a start would. Key sets are no settings: a running Content Server has them.
+fn look(settings: &ContentServerSettings) -> Result<()> {
+    settings.application()?;
     if let Some(etsi) = &settings.etsi {
-        etsi.listen.check().map_err(|error| WrongSettings(error.into()))?;
+        etsi.listen.check()?;
     }
     if let Some(sharing) = &settings.store {
-        key_file::read(&sharing.key_file).map_err(|error| WrongSettings(error.into()))?;
+        key_file::read(&sharing.key_file)?;
     }
-    tell_good(file)
+    Ok(())
 }
 
 /// Serves SAEs, and says where.

@@ -2,14 +2,12 @@
 
 mod owner;
 
-use std::path::Path;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rke_host::data_dir::{Role, claim};
 use rke_raida::node::{CoinCount, CoinWatch, Node, NodeConfig};
-use rke_secret::process::{Inspection, harden};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::cli::{RaidaCommand, RaidaSubcommand};
@@ -18,7 +16,7 @@ use crate::monitor;
 use crate::protection;
 use crate::sandbox::Sandbox;
 use crate::settings::raida::{RaidaOptions, RaidaSettings};
-use crate::settings::{Settle, WrongSettings, tell_good};
+use crate::settings::{Settle, WrongSettings, check};
 use crate::signals::{Order, Orders};
 use crate::status::{self, Program};
 use crate::terminal::say;
@@ -38,7 +36,7 @@ pub(crate) fn run(command: RaidaCommand) -> Result<()> {
 fn run_node(options: RaidaOptions) -> Result<()> {
     let settings = options.clone().settle()?;
     if options.check_config {
-        return check(&settings, options.config.as_deref());
+        return check(&settings.process.log, options.config.as_deref(), || look(&settings));
     }
     let rules = settings.rules()?;
     let log_filter = log::start(&settings.process.log, settings.process.log_format).map_err(WrongSettings)?;
@@ -73,14 +71,10 @@ fn run_node(options: RaidaOptions) -> Result<()> {
     })
 }
 
-/// Reads everything that the settings name, coins included, as a start would, and reports that it is good.
-fn check(settings: &RaidaSettings, file: Option<&Path>) -> Result<()> {
-    // Coins have secrets.
-    harden(Inspection::Refused).context("cannot harden the process")?;
-    log::parse(&settings.process.log).map_err(WrongSettings)?;
-    settings.rules().map_err(|error| WrongSettings(error.into()))?;
-    Node::check_coins(settings.raida, &settings.coins).map_err(|error| WrongSettings(error.into()))?;
-    tell_good(file)
+/// Reads everything that the settings name, coins included, as a start would.
+fn look(settings: &RaidaSettings) -> Result<()> {
+    settings.rules()?;
+    Ok(Node::check_coins(settings.raida, &settings.coins)?)
 }
 
 /// The node, and the options and settings that it was started with.

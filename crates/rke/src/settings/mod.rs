@@ -30,7 +30,7 @@ use rke_host::exports::ExportLabels;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-pub(crate) use self::checked::tell_good;
+pub(crate) use self::checked::check;
 pub(crate) use self::process::LogFormat;
 pub(crate) use self::settle::{Settle, WrongSettings, read_file};
 

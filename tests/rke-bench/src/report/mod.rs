@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::machine;
-use crate::method::Spread;
+use crate::method::{Spread, Triples};
 
 const BEGIN: &str = "<!-- measured: begin -->\n";
 const END: &str = "<!-- measured: end -->";
@@ -55,6 +55,25 @@ pub(crate) struct Figure {
 }
 
 impl Figure {
+    /// One metric of ours and of a peer, in this unit.
+    pub(crate) fn compared<T>(
+        name: String,
+        (peer, unit): (&str, &str),
+        triples: &Triples<T>,
+        metric: fn(&T) -> f64,
+        goal: Goal,
+    ) -> Self {
+        Self {
+            name,
+            ours: format!("{:.1} {unit}", triples.ours(metric)),
+            peer: format!("{peer} {:.1} {unit}", triples.peer(metric)),
+            value: triples.ratio(metric),
+            goal,
+            steady: triples.steady,
+            plotted: None,
+        }
+    }
+
     fn cells(&self) -> [String; 7] {
         let Spread { median, min, max } = self.value;
         let met = match (self.goal.is_met(median), self.steady) {

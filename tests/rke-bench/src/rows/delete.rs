@@ -41,14 +41,8 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Figure>> {
 }
 
 fn table(plain: &Triples<Run>, under: &Triples<Run>) -> Vec<Figure> {
-    let row = |name: &str, triples: &Triples<Run>, unit: &str, metric: fn(&Run) -> f64, goal| Figure {
-        name: format!("delete among 1,000,000: {name}"),
-        ours: format!("{:.1} {unit}", triples.ours(metric)),
-        peer: format!("nginx {:.1} {unit}", triples.peer(metric)),
-        value: triples.ratio(metric),
-        goal,
-        steady: triples.steady,
-        plotted: None,
+    let row = |name: &str, triples: &Triples<Run>, unit: &str, metric: fn(&Run) -> f64, goal| {
+        Figure::compared(format!("delete among 1,000,000: {name}"), ("nginx", unit), triples, metric, goal)
     };
     vec![
         row("answers a second", plain, "k/s", |run| run.rate() / 1e3, Goal::AtLeast(0.9)),

@@ -53,14 +53,8 @@ impl Sides<'_> {
         let usual = self.measure(Load::BRIEF, Load::BRIEF, Run::rate)?;
         let alone = self.measure(ALONE, ALONE, Run::p50)?;
         let pipelined = self.measure(PIPELINED, Load::BRIEF, Run::rate)?;
-        let row = |name: &str, triples: &Triples<Run>, unit: &str, metric: fn(&Run) -> f64, goal| Figure {
-            name: format!("encrypt {len}: {name}"),
-            ours: format!("{:.1} {unit}", triples.ours(metric)),
-            peer: format!("nginx echo {:.1} {unit}", triples.peer(metric)),
-            value: triples.ratio(metric),
-            goal,
-            steady: triples.steady,
-            plotted: None,
+        let row = |name: &str, triples: &Triples<Run>, unit: &str, metric: fn(&Run) -> f64, goal| {
+            Figure::compared(format!("encrypt {len}: {name}"), ("nginx echo", unit), triples, metric, goal)
         };
         let rate: fn(&Run) -> f64 = |run| run.rate() / 1e3;
         Ok(vec![

@@ -34,14 +34,8 @@ fn compared(server: &Server, (peer, at): (&str, &Server), request: &str) -> Resu
             Side::Peer => run(at, Load::BRIEF, &mut requests),
         }
     })?;
-    let row = |name: &str, triples: &Triples<Run>, unit: &str, metric: fn(&Run) -> f64| Figure {
-        name: format!("enc_keys: {name}"),
-        ours: format!("{:.1} {unit}", triples.ours(metric)),
-        peer: format!("{peer} {:.1} {unit}", triples.peer(metric)),
-        value: triples.ratio(metric),
-        goal: Goal::None,
-        steady: triples.steady,
-        plotted: None,
+    let row = |name: &str, triples: &Triples<Run>, unit: &str, metric: fn(&Run) -> f64| {
+        Figure::compared(format!("enc_keys: {name}"), (peer, unit), triples, metric, Goal::None)
     };
     Ok(vec![
         row("keys a second", &measured, "k/s", |run| run.rate() / 1e3),

@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::load::{Generator, Load, Requests, Run, run};
-use crate::method::{Pace, Side, Spread, Triples, triples};
+use crate::method::{Pace, Side, Spread, triples};
 use crate::process::{Server, free_address};
 use crate::report::{Figure, Goal};
 use crate::sessions::{Id, InTurn, OnceEach, Template, fill};
@@ -60,7 +60,13 @@ fn held(shared: &Daemon, alone: &Daemon) -> Result<Vec<Figure>> {
     delete_each(shared, ours)?;
     delete_each(alone, peers)?;
     let row = |name: &str, unit: &str, metric: fn(&Run) -> f64, goal| {
-        compared(&format!("held, encrypt 64 B: {name}"), unit, &measured, metric, goal)
+        Figure::compared(
+            format!("shared, held, encrypt 64 B: {name}"),
+            ("alone", unit),
+            &measured,
+            metric,
+            goal,
+        )
     };
     Ok(vec![
         row("answers a second", "k/s", |run| run.rate() / 1e3, Goal::AtLeast(0.9)),
@@ -83,20 +89,8 @@ fn deletions(shared: &Daemon, others: &[&Daemon], alone: &Daemon, count: usize) 
         }
         one_by_one(daemon, &mut OnceEach { template: &delete, ids: &mut ids })
     })?;
-    let name = format!("delete where {count} of 3 daemons had it: p50");
-    Ok(compared(&name, "µs", &measured, Run::p50, Goal::None))
-}
-
-fn compared(name: &str, unit: &str, triples: &Triples<Run>, metric: fn(&Run) -> f64, goal: Goal) -> Figure {
-    Figure {
-        name: format!("shared, {name}"),
-        ours: format!("{:.1} {unit}", triples.ours(metric)),
-        peer: format!("alone {:.1} {unit}", triples.peer(metric)),
-        value: triples.ratio(metric),
-        goal,
-        steady: triples.steady,
-        plotted: None,
-    }
+    let name = format!("shared, delete where {count} of 3 daemons had it: p50");
+    Ok(Figure::compared(name, ("alone", "µs"), &measured, Run::p50, Goal::None))
 }
 
 fn one_by_one(daemon: &Daemon, requests: &mut impl Requests) -> Result<Run> {
@@ -138,9 +132,10 @@ impl Store {
         // The first exchange, from which the others come.
         fill(one, &mut ids, 1)?;
         // The cached secret, the known Content Server, and the record.
-        let mut rows = vec![self.count("create from the cache", 3.0, || fill(one, &mut ids, SESSIONS + 1))?];
-        rows.push(self.count("first use", 1.0, || use_on(one, &ids))?);
-        rows.push(self.count("held use", 0.0, || use_on(one, &ids))?);
+        let mut rows =
+            vec![self.count("create from the cache", SESSIONS, 3.0, || fill(one, &mut ids, SESSIONS + 1))?];
+        rows.push(self.count("first use", SESSIONS, 1.0, || use_on(one, &ids))?);
+        rows.push(self.count("held use", SESSIONS, 0.0, || use_on(one, &ids))?);
         let held_elsewhere = ids.split_off(SESSIONS / 2);
         for other in others {
             use_on(other, &held_elsewhere)?;
@@ -149,18 +144,14 @@ impl Store {
             let count = ids.len();
             let deletions = || one_by_one(one, &mut OnceEach { template: &delete, ids: &mut ids }).map(drop);
             // The record, and later that the Content Server has proven its deletion.
-            self.count_each(name, count, 2.0, deletions)
+            self.count(name, count, 2.0, deletions)
         };
         rows.push(delete_all("delete", ids)?);
         rows.push(delete_all("delete of what others hold", held_elsewhere)?);
         Ok(rows)
     }
 
-    fn count(&self, name: &str, wanted: f64, operation: impl FnOnce() -> Result<()>) -> Result<Figure> {
-        self.count_each(name, SESSIONS, wanted, operation)
-    }
-
-    fn count_each(
+    fn count(
         &self,
         name: &str,
         count: usize,

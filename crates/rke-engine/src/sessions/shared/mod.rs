@@ -116,8 +116,7 @@ pub(super) async fn open(
 ) -> Result<(Arc<Shared>, store::Store), OpenStoreError> {
     let Parts { limits: rules, tunnels, residues, remote, journal } = parts;
     // Before anything of a session is recorded.
-    let tags = key_file::read(&settings.key_file).and_then(|keys| Ok(keys.audit_tags()?))?;
-    journal.audit().tag_with(tags);
+    journal.audit().tag_with(key_file::read_audit_tags(&settings.key_file)?);
     let whose = Arc::<OnceLock<Weak<Shared>>>::default();
     let copies_store = store::Store::of_copies(rules, held::on_end(&whose, tunnels, rules.usage));
     let copies = copies_store.copies();

@@ -169,8 +169,8 @@ impl ContentServer {
         let reception = Arc::new(Mutex::new(reception));
         let sharing = match &config.sharing {
             Some(sharing) => {
-                let tags = key_file::read(&sharing.key_file).and_then(|keys| Ok(keys.audit_tags()?));
-                audit.tag_with(tags.map_err(OpenStoreError::from)?);
+                let tags = key_file::read_audit_tags(&sharing.key_file).map_err(OpenStoreError::from)?;
+                audit.tag_with(tags);
                 Some(share(sharing, &reception).await?)
             }
             None => None,

@@ -123,8 +123,7 @@ async fn the_tags_in_audit_logs_come_from_the_key_file_of_the_store() {
     pair.relay.lead_to(&elsewhere.server);
     let opened = async |name: &str| {
         let key_id = key_id(&pair.key_id(&opens(&pair).await).await);
-        let keys = key_file::read(pair.key_file()).expect("keys");
-        let tag = keys.audit_tags().expect("tags").tag(&key_id.0);
+        let tag = key_file::read_audit_tags(pair.key_file()).expect("tags").tag(&key_id.0);
         again(async || match std::fs::read_to_string(&elsewhere.audit_log).expect("a log") {
             log if log.contains(&format!(r#""session":"{tag}""#)) => Ok(()),
             log => Err(format!("{name}, {tag}: {log}")),
