@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rke_host::monitored::LastReload;
 use rke_proto::handshake::{ID_LEN, KeyId};
 
 use crate::Domain;
@@ -25,6 +26,7 @@ pub struct Journal {
     activity: Activity,
     wipe_delays: Histogram,
     exchanges: Mutex<BTreeMap<&'static str, Arc<Histogram>>>,
+    last_reload: LastReload,
 }
 
 impl Journal {
@@ -51,6 +53,11 @@ impl Journal {
     /// How long exchanges took, by outcome.
     pub fn exchanges(&self) -> BTreeMap<&'static str, Arc<Histogram>> {
         self.exchanges.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How the last reload of the configuration went.
+    pub fn last_reload(&self) -> &LastReload {
+        &self.last_reload
     }
 
     /// The daemon has started to serve.

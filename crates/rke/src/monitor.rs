@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use rke_daemon::Monitor;
-use rke_host::monitored::Monitored;
+use rke_host::monitored::{LastReload, Monitored};
 
 use crate::local_address::LocalAddress;
 use crate::terminal::say;
@@ -13,9 +13,10 @@ use crate::terminal::say;
 pub(crate) async fn start(
     wanted: Option<&LocalAddress>,
     program: &Arc<dyn Monitored>,
+    last_reload: &Arc<LastReload>,
 ) -> Result<Option<Monitor>> {
     let Some(wanted) = wanted else { return Ok(None) };
-    let monitor = Monitor::start(&wanted.listen(None), program).await?;
+    let monitor = Monitor::start(&wanted.listen(None), program, last_reload).await?;
     if let Some(path) = monitor.socket() {
         say(&format!("Its metrics are at unix:{}", path.display()));
     }

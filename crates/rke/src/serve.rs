@@ -3,6 +3,7 @@
 use anyhow::Result;
 use rke_daemon::{Daemon, EtsiListener};
 use rke_host::data_dir::{Role, claim};
+use rke_shared_store::key_file;
 
 use crate::log::{self, LogFilter};
 use crate::protection::{self, SECRETS_OF_A_SESSION};
@@ -71,6 +72,9 @@ fn tell_where(settings: &ServeSettings, daemon: &Daemon) {
 fn look(settings: &ServeSettings) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     runtime.block_on(Daemon::check(&settings.daemon))?;
+    if let Some(sharing) = &settings.daemon.fixed.store {
+        key_file::read(&sharing.key_file)?;
+    }
     if let Some(etsi) = &settings.etsi {
         etsi.listen.check()?;
     }
@@ -97,7 +101,9 @@ impl Running {
                 Order::Reload => {
                     self.systemd.reloading();
                     self.daemon.reopen_audit_log();
-                    if let Err(error) = self.reload().await {
+                    let reloaded = self.reload().await;
+                    self.daemon.note_reload(&reloaded);
+                    if let Err(error) = reloaded {
                         tracing::error!("the configuration is not changed: {}", in_words(&error));
                     }
                     self.systemd.ready();

@@ -82,6 +82,10 @@ pub(crate) async fn status(output: &Output) -> Result<()> {
         if let Some(daemon) = &status.daemon {
             text += &format!("\nUp for {}.", span(daemon.uptime_sec));
         }
+        if status.config.last_reload_successful == Some(false) {
+            text +=
+                &paint(BAD, "\nIt refused its settings when it last read them again, and uses those before.");
+        }
         if memory.residues_found > 0 {
             let found = format!(
                 "\n{} scratch stacks had not been wiped, and are now: a bug in rke.",

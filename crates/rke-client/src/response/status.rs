@@ -91,6 +91,8 @@ pub struct Settings {
     pub dns_server: Option<String>,
     /// Its version.
     pub version: Option<String>,
+    /// Whether these are the settings that it read last. Otherwise those were wrong, and these were kept.
+    pub last_reload_successful: Option<bool>,
 }
 
 /// How the daemon protects keys.

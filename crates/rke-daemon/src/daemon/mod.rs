@@ -234,6 +234,11 @@ impl Daemon {
         reload::reload(parts, config).await
     }
 
+    /// Notes how a reload went, of which [`Daemon::reload`] is a part, for the status and the metrics.
+    pub fn note_reload<T, E>(&self, reloaded: &Result<T, E>) {
+        self.sessions.journal().last_reload().note(reloaded);
+    }
+
     /// Drops every session and every cached key, those of all machines that share them, and cancels running exchanges. The daemon keeps
     /// serving.
     pub async fn drop_everything(&self) {

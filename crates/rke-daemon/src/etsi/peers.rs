@@ -16,6 +16,7 @@ use rke_engine::model::session_id::SessionId;
 use rke_engine::model::viewer::Viewer;
 use rke_engine::sessions::{CachedKey, KeyChoice, Sessions};
 use rke_engine::store::SessionInfo;
+use rke_engine::tunnel;
 use rke_proto::export::etsi::{EtsiKeyId, SaeId};
 use rke_proto::handshake::KeyId;
 use tokio::time::{Instant, sleep};
@@ -27,8 +28,8 @@ use crate::http::EtsiPeerRow;
 /// The longest time for which new keys come from one session. The other end may have lost it, by a restart for example.
 const LONGEST_USE: Duration = Duration::from_secs(600);
 
-/// How long a Content Server that was started again goes unnoticed while SAEs ask for keys.
-const CHECK: Duration = Duration::from_secs(30);
+/// How long a Content Server that has lost a session goes unnoticed while SAEs ask for keys.
+const CHECK: Duration = Duration::from_secs(10);
 
 /// How often the sessions are looked after.
 const TICK: Duration = Duration::from_secs(1);
@@ -64,7 +65,7 @@ pub(super) struct Link {
     held: Mutex<Held>,
     /// Held while a session is opened, so that only one is.
     opening: tokio::sync::Mutex<()>,
-    /// Whether keys were asked for since the Content Server was last seen to know its earlier sessions.
+    /// Whether keys were asked for since the Content Server was last asked whether it has the current session.
     is_used: AtomicBool,
 }
 
@@ -74,7 +75,7 @@ struct Held {
     previous: Option<Open>,
     /// Why no session could be opened, and when to try again.
     failure: Option<(Refusal, Instant)>,
-    /// When the Content Server was last asked for something that it knows from an earlier session.
+    /// When the Content Server was last asked whether it has the current session.
     checked: Option<Instant>,
 }
 
@@ -175,7 +176,7 @@ impl Peers {
     /// Opens another session, and puts it in the place of the current one.
     async fn open(&self, link: &Link) -> Result<Open, Refusal> {
         match self.create(link).await {
-            Ok((open, _)) => {
+            Ok(open) => {
                 self.put(link, open.clone()).await;
                 Ok(open)
             }
@@ -186,15 +187,15 @@ impl Peers {
         }
     }
 
-    /// Resumes a session. A Content Server that was started again cannot: it has lost the keys of all sessions, so new keys come from
-    /// the session that was opened instead.
+    /// Opens another session if the Content Server no longer has the current one: it was started again, or the session was deleted
+    /// there.
     async fn check(&self, link: &Link) {
         let _opening = link.opening.lock().await;
-        match self.create(link).await {
-            Ok((resumed, true)) => self.end(resumed.id).await,
-            Ok((open, false)) => self.put(link, open).await,
-            // It is in the log. The next check comes soon.
-            Err(_) => (),
+        let Some(open) = self.usable(link) else { return };
+        // Where it cannot be asked, the next check comes soon.
+        if matches!(tunnel::is_known_there(&self.sessions, open.id).await, Ok(false)) {
+            // A failure is in the log, and the next request says so.
+            let _ = self.open(link).await;
         }
     }
 
@@ -212,8 +213,7 @@ impl Peers {
         }
     }
 
-    /// Opens a session. The second value says whether it came from an earlier one, without asking the RAIDAs.
-    async fn create(&self, link: &Link) -> Result<(Open, bool), Refusal> {
+    async fn create(&self, link: &Link) -> Result<Open, Refusal> {
         let Link { domain, wallet, .. } = link;
         let viewer = Viewer::Program;
         let created = self.sessions.create(domain.clone(), wallet.clone(), KeyChoice::Cached, &viewer);
@@ -225,7 +225,7 @@ impl Peers {
         match (row.key_id, row.origin.authenticated()) {
             (Some(key_id), Authenticated::Strong) => {
                 let coin = row.origin.proven.map(|coin| coin.to_string()).unwrap_or_default();
-                Ok((Open { id, key_id, coin, replace_at: replace_at(&row) }, row.from_cache))
+                Ok(Open { id, key_id, coin, replace_at: replace_at(&row) })
             }
             _ => {
                 self.end(id).await;
@@ -264,7 +264,7 @@ impl Link {
         (*until > Instant::now()).then(|| refusal.clone())
     }
 
-    /// Whether the Content Server should show that it knows its earlier sessions. Then it counts as asked.
+    /// Whether to ask the Content Server for the current session. Then it counts as asked.
     fn wants_a_check(&self) -> bool {
         let mut held = self.held();
         let is_due = held.checked.is_none_or(|at| at.elapsed() >= CHECK);

@@ -23,7 +23,7 @@ use axum::response::Response;
 use axum::routing::MethodRouter;
 use jiff::Timestamp;
 use rke_engine::model::clock::Reading;
-use rke_host::monitored::Monitored;
+use rke_host::monitored::{LastReload, Monitored};
 use rke_host::session_keys::SessionKeys;
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -80,11 +80,13 @@ pub(crate) fn dispatcher_of_other_end(
 /// The part of the API that those who monitor a node or a Content Server have, of a program that starts now.
 pub(crate) fn dispatcher_of_watched(
     program: &Arc<dyn Monitored>,
+    last_reload: &Arc<LastReload>,
     admission: Arc<Admission>,
     traffic: Arc<Traffic>,
 ) -> Dispatcher {
     let observer = Arc::new(Observer::new(traffic));
-    let watched = Watched { program: Arc::clone(program), started: Timestamp::now() };
+    let (program, last_reload) = (Arc::clone(program), Arc::clone(last_reload));
+    let watched = Watched { program, last_reload, started: Timestamp::now() };
     let router = routes::watched(&watched, |rows, methods| guarded(rows, methods, &admission, &observer));
     Dispatcher::new(router, None, admission, observer)
 }

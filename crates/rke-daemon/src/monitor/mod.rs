@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use rke_host::monitored::Monitored;
+use rke_host::monitored::{LastReload, Monitored};
 
 use crate::http;
 use crate::http::gate::{Admission, AdmissionRules};
@@ -23,11 +23,16 @@ impl Monitor {
     ///
     /// # Errors
     /// [`LocalListenError`]; nothing is left running.
-    pub async fn start(listen: &LocalListen, program: &Arc<dyn Monitored>) -> Result<Self, LocalListenError> {
+    pub async fn start(
+        listen: &LocalListen,
+        program: &Arc<dyn Monitored>,
+        last_reload: &Arc<LastReload>,
+    ) -> Result<Self, LocalListenError> {
         let opened = INTERFACE.open(listen).await?;
         let admission = Admission::new(AdmissionRules::for_programs(), None, Arc::default());
         let traffic = Arc::new(http::traffic_of_watched());
-        let dispatcher = http::dispatcher_of_watched(program, Arc::new(admission), Arc::clone(&traffic));
+        let dispatcher =
+            http::dispatcher_of_watched(program, last_reload, Arc::new(admission), Arc::clone(&traffic));
         Ok(Self(opened.serve(dispatcher, traffic)))
     }
 

@@ -183,6 +183,21 @@ pub async fn open(sessions: Arc<Sessions>, id: SessionId) -> Result<Tunnel, Tunn
     Ok(Tunnel { sessions, id, open, sender, receiver })
 }
 
+/// Whether the Content Server has the key of a session of handshake 3. That it has is proven. That it has not is what whoever responds
+/// there says.
+///
+/// # Errors
+/// [`TunnelError`].
+pub async fn is_known_there(sessions: &Sessions, id: SessionId) -> Result<bool, TunnelError> {
+    let row = sessions.store().row(id).ok_or(KeyError::NotFound)?;
+    let key_id = row.key_id.ok_or(TunnelError::Unconfirmed)?;
+    match wide::ask(sessions, id, &row, key_id).await {
+        Ok(()) => Ok(true),
+        Err(TunnelError::KeyGone(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 impl Tunnel {
     /// Whether the end of the data is authenticated.
     pub fn has_an_end(&self) -> bool {

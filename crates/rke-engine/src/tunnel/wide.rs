@@ -2,7 +2,7 @@
 
 use rke_host::framing::{RecordReader, RecordWriter, records};
 use rke_proto::handshake::keys::write_attach_psk;
-use rke_proto::handshake::{EphemeralKey, Initiator, KeyId, Prologue, Response};
+use rke_proto::handshake::{BreakCode, EphemeralKey, Initiator, KeyId, Prologue, Response};
 use rke_secret::Secret;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -25,13 +25,39 @@ struct Attachment<'a> {
     domain: &'a str,
 }
 
-/// Connects to the first address of the Content Server that has the session's key.
+/// Connects an application to the first address of the Content Server that has the session's key.
 pub(super) async fn attach(
     sessions: &Sessions,
     id: SessionId,
     row: &SessionInfo,
     key_id: KeyId,
 ) -> Result<(Sender, Receiver), TunnelError> {
+    let (reader, mut writer) = connect(sessions, id, row, key_id).await?;
+    // The other end starts nothing until it has opened a record.
+    let begun = writer.data(&[]).await;
+    begun.map_err(|error| TunnelError::contact(&row.origin.server, error.into()))?;
+    Ok((Sender::Wide(writer), Receiver::Wide(reader)))
+}
+
+/// Lets the Content Server prove that it has the session's key, and hangs up before it starts an application.
+pub(super) async fn ask(
+    sessions: &Sessions,
+    id: SessionId,
+    row: &SessionInfo,
+    key_id: KeyId,
+) -> Result<(), TunnelError> {
+    let (_reader, mut writer) = connect(sessions, id, row, key_id).await?;
+    // The proof is there, whether or not this arrives.
+    let _ = writer.break_off(BreakCode::Other, "it only asked for the session").await;
+    Ok(())
+}
+
+async fn connect(
+    sessions: &Sessions,
+    id: SessionId,
+    row: &SessionInfo,
+    key_id: KeyId,
+) -> Result<(Reader, Writer), TunnelError> {
     let server = &row.origin.server;
     let contact = |error| TunnelError::contact(server, error);
     let exchange = sessions.exchange();
@@ -40,8 +66,7 @@ pub(super) async fn attach(
     let work = |_, stream| attachment.begin_on(stream);
     let attached = with_each(exchange.dialer_at(server), None, exchange.time_limits(), work).await;
     let (_, attached) = attached.map_err(|unreached| contact(unreached.error))?;
-    let (reader, writer) = attached?;
-    Ok((Sender::Wide(writer), Receiver::Wide(reader)))
+    Ok(attached?)
 }
 
 impl Attachment<'_> {
@@ -61,10 +86,7 @@ impl Attachment<'_> {
                 return Err(ContactError::AnotherProgram);
             }
         };
-        let (reader, mut writer) = records(stream, initiator.receive(&message)?.transport);
-        // The other end does nothing until it has opened a record.
-        writer.data(&[]).await?;
-        Ok(Ok((reader, writer)))
+        Ok(Ok(records(stream, initiator.receive(&message)?.transport)))
     }
 
     /// A new handshake. Until the first message is made, the psk exists only where K is exposed and in its own slot.

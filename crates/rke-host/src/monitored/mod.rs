@@ -2,7 +2,7 @@
 //! by kinds that are fixed in advance, so that nobody outside can make up a label.
 
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A program that is monitored.
 pub trait Monitored: Send + Sync {
@@ -11,6 +11,24 @@ pub trait Monitored: Send + Sync {
 
     /// What keeps it from taking work. Nothing: it is ready. May block on the file system.
     fn faults(&self) -> Vec<&'static str>;
+}
+
+/// Whether a program took the settings that it read again last. Before the first time, it has those of its start.
+#[derive(Debug, Default)]
+pub struct LastReload {
+    refused: AtomicBool,
+}
+
+impl LastReload {
+    /// Notes how it went.
+    pub fn note<T, E>(&self, reloaded: &Result<T, E>) {
+        self.refused.store(reloaded.is_err(), Ordering::Relaxed);
+    }
+
+    /// Whether the settings were wrong, so that those before them are in use.
+    pub fn was_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
+    }
 }
 
 /// A metric and its samples.

@@ -32,6 +32,12 @@ pub enum ContentServerError {
          and make a key set under another number with `rke content-server preload --key-set`"
     )]
     MasterSecrets { path: PathBuf, source: SealError },
+    /// New master secrets cannot be written.
+    #[error(
+        "cannot write new master secrets to {path}: {source}; no key set was made. Make room on that disk, or give the folder to \
+         this user, and try again"
+    )]
+    Unwritten { path: PathBuf, source: SealError },
     /// The wallet with the coins that authorise preloads.
     #[error("cannot preload: {0}")]
     Wallet(#[from] WalletError),
@@ -124,7 +130,7 @@ impl MasterSecrets {
             let path = file_of(folder, raida);
             let description = description(self.cs_id, self.key_set, raida);
             let written = data_dir.sealer().write(&path, description.as_bytes(), master);
-            written.map_err(|source| ContentServerError::MasterSecrets { path, source })?;
+            written.map_err(|source| ContentServerError::Unwritten { path, source })?;
         }
         Ok(())
     }

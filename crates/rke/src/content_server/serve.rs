@@ -1,8 +1,11 @@
 //! `rke content-server serve`: runs a Content Server until a signal stops it. SIGHUP reloads its settings.
 
+use std::sync::Arc;
+
 use anyhow::{Result, bail};
 use rke_daemon::{EtsiListener, EtsiServer};
 use rke_host::data_dir::{Role, claim};
+use rke_host::monitored::LastReload;
 use rke_proto::Form;
 use rke_raida::content_server::{Application, ContentServer, KeyRing, ServedKeySet, ServerConfig};
 use rke_shared_store::key_file;
@@ -45,12 +48,13 @@ pub(super) fn run(options: ContentServerOptions) -> Result<()> {
             Some(etsi) => Some(serve_etsi(etsi, &server).await?),
             None => None,
         };
-        let monitor = monitor::start(settings.metrics.as_ref(), &server.monitored()).await?;
+        let last_reload = Arc::default();
+        let monitor = monitor::start(settings.metrics.as_ref(), &server.monitored(), &last_reload).await?;
         sandbox.close();
         if let Some(api) = &api {
             session_keys::tell_where(api);
         }
-        let running = Running { options, settings, sandbox, log_filter, server, etsi };
+        let running = Running { options, settings, sandbox, log_filter, server, etsi, last_reload };
         let ended = tokio::select! {
             () = running.obey(&mut orders) => Ok(()),
             lost = running.server.wait_for_failure() => Err(lost.into()),
@@ -148,6 +152,7 @@ struct Running {
     log_filter: LogFilter,
     server: ContentServer,
     etsi: Option<EtsiServer>,
+    last_reload: Arc<LastReload>,
 }
 
 impl Running {
@@ -169,7 +174,9 @@ impl Running {
                 },
                 Order::Reload => {
                     self.server.reopen_audit_log();
-                    match self.reload() {
+                    let reloaded = self.reload();
+                    self.last_reload.note(&reloaded);
+                    match reloaded {
                         Ok(()) => say(&format!(
                             "Content Server {} has read its settings again.",
                             self.settings.cs_id
@@ -189,6 +196,7 @@ impl Running {
         let filter = log::parse(&wanted.process.log)?;
         let certificates = self.settings.etsi.as_ref().map(|etsi| etsi.listen.certificates()).transpose()?;
         self.log_filter.change(filter)?;
+        self.server.reload_store_keys()?;
         if let (Some(etsi), Some(certificates)) = (&self.etsi, certificates.flatten()) {
             etsi.replace(certificates);
         }
@@ -197,7 +205,6 @@ impl Running {
         }
         self.server.reload(wanted.rules, wanted.idle_timeout);
         self.server.allow_exports(wanted.allow_export);
-        self.server.reload_store_keys();
         Ok(())
     }
 }

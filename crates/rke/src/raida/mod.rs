@@ -2,11 +2,13 @@
 
 mod owner;
 
+use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use anyhow::Result;
 use rke_host::data_dir::{Role, claim};
+use rke_host::monitored::LastReload;
 use rke_raida::node::{CoinCount, CoinWatch, Node, NodeConfig};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -59,11 +61,13 @@ fn run_node(options: RaidaOptions) -> Result<()> {
             audit_log: settings.process.audit_log.clone(),
         });
         let node = node.await?;
-        let monitor = monitor::start(settings.metrics.as_ref(), &node.monitored()).await?;
+        let last_reload = Arc::default();
+        let monitor = monitor::start(settings.metrics.as_ref(), &node.monitored(), &last_reload).await?;
         sandbox.close();
         let with_others = warn_of_others(0, node.coins());
         say(&format!("RAIDA {} listens on {} (UDP).", settings.raida, node.address()));
-        let mut running = Running { options, settings, sandbox, log_filter, node, watch, with_others };
+        let mut running =
+            Running { options, settings, sandbox, log_filter, node, watch, with_others, last_reload };
         running.obey(&mut orders).await;
         monitor::stop(monitor).await;
         running.node.stop().await;
@@ -88,6 +92,7 @@ struct Running {
     watch: CoinWatch,
     /// How many of them have the ANs of other RAIDAs too.
     with_others: usize,
+    last_reload: Arc<LastReload>,
 }
 
 impl Running {
@@ -109,7 +114,9 @@ impl Running {
                 Order::DropEverything => (),
                 Order::Reload => {
                     self.node.reopen_audit_log();
-                    if let Err(error) = self.reload() {
+                    let reloaded = self.reload();
+                    self.last_reload.note(&reloaded);
+                    if let Err(error) = reloaded {
                         tracing::error!("coins and settings are not changed: {}", in_words(&error));
                     }
                 }

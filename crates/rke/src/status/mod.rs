@@ -19,6 +19,9 @@ use crate::terminal::{BAD, GOOD, clean, from_now, out, paint, say};
 /// How long the program may take to respond.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The metric of every program that says whether it took its settings when it last read them again.
+const LAST_RELOAD: &str = "rke_config_last_reload_successful";
+
 /// The program that is asked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Program {
@@ -96,7 +99,12 @@ fn about_both(reasons: &[String], sheet: &Sheet) -> Vec<String> {
     };
     let since = Timestamp::from_second(sheet.of("process_start_time_seconds", "") as i64).ok();
     let started = since.map(|since| format!("Started {}.", from_now(since)));
-    [Some(ready), started].into_iter().flatten().collect()
+    let refused = sheet.of(LAST_RELOAD, "") == 0.0 && sheet.has(LAST_RELOAD);
+    let refused = refused.then(|| {
+        let text = "It refused its settings when it last read them again, and uses those before";
+        format!("{}: its log names the fault.", paint(BAD, text))
+    });
+    [Some(ready), started, refused].into_iter().flatten().collect()
 }
 
 fn about(program: Program, sheet: &Sheet) -> Vec<String> {
@@ -176,5 +184,11 @@ fn about_content_server(sheet: &Sheet) -> Vec<String> {
             of("evictions_total", ""),
             of("forgets_total", "")
         ),
+        match of("data_dir_writable", "") {
+            0.0 => {
+                paint(BAD, "Its data folder cannot be written or is full: no key set can be made or retired.")
+            }
+            _ => "Its data folder can be written.".into(),
+        },
     ]
 }

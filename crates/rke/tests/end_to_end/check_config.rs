@@ -67,6 +67,11 @@ fn each_mistake_is_named_as_wrong_settings() {
         (no_variables, &["--wallet-root", "/nowhere"], "--wallet-root"),
         (no_variables, &["--raida-directory", "/nowhere"], "/nowhere"),
         (no_variables, &["--shared-token", "/nowhere"], "openssl rand -hex 32"),
+        (
+            no_variables,
+            &["--store", "redis://127.0.0.1:1", "--store-key-file", &named("no.key"), "--require-token"],
+            "no.key",
+        ),
         (no_variables, &["--dnssec", "try", "--dnssec-anchors", &named("empty")], &named("empty")),
         (no_variables, &["--pin", "a.test"], "--pin"),
         (no_variables, &["--allow-host", "http://a.test"], "--allow-host"),

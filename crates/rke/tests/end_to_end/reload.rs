@@ -74,7 +74,8 @@ async fn a_mistake_changes_nothing_and_what_takes_a_new_start_is_named() {
         write(&path, mistake);
         let log = real.reload();
         assert!(log.contains("the configuration is not changed"), "{log}");
-        assert_eq!(real.get("/api/rke/status").json()["sessions"]["max"], 1);
+        let status = real.get("/api/rke/status").json();
+        assert_eq!((&status["sessions"]["max"], took(&status)), (&1.into(), false));
     }
     write(&path, "max-sessions = 5\nrequire-token = true\nbody-timeout = 7\nsandbox = 'off'\n");
     real.reload();
@@ -82,8 +83,15 @@ async fn a_mistake_changes_nothing_and_what_takes_a_new_start_is_named() {
         let is_named = |line: &str| line.contains(setting) && line.contains("restart to apply it");
         until(setting, || real.log().lines().any(is_named));
     }
-    assert_eq!(real.get("/api/rke/status").json()["sessions"]["max"], 5, "without a token, as before");
+    let status = real.get("/api/rke/status").json();
+    assert_eq!(status["sessions"]["max"], 5, "without a token, as before");
+    assert!(took(&status));
     assert!(real.lives(&id));
+}
+
+/// Whether the daemon took the settings that it read last.
+fn took(status: &serde_json::Value) -> bool {
+    status["config"]["last_reload_successful"].as_bool().expect("told")
 }
 
 /// A daemon, and a separate DNS server whose records can be changed.

@@ -134,8 +134,8 @@ impl Store {
         // The cached secret, the known Content Server, and the record.
         let mut rows =
             vec![self.count("create from the cache", SESSIONS, 3.0, || fill(one, &mut ids, SESSIONS + 1))?];
-        rows.push(self.count("first use", SESSIONS, 1.0, || use_on(one, &ids))?);
-        rows.push(self.count("held use", SESSIONS, 0.0, || use_on(one, &ids))?);
+        rows.push(self.count("first use", ids.len(), 1.0, || use_on(one, &ids))?);
+        rows.push(self.count("held use", ids.len(), 0.0, || use_on(one, &ids))?);
         let held_elsewhere = ids.split_off(SESSIONS / 2);
         for other in others {
             use_on(other, &held_elsewhere)?;

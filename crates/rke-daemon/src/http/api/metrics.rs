@@ -42,13 +42,14 @@ pub(in crate::http) async fn show(
 ) -> Result<Response, Failure> {
     let mut registry = Registry::default();
     let readiness = Readiness::of(&health::reasons(health).await);
-    exposition::add_process(&mut registry, sources.started, readiness);
+    let journal = sources.sessions.journal();
+    exposition::add_process(&mut registry, sources.started, readiness, journal.last_reload());
     let ours = registry.sub_registry_with_prefix("rke");
     // Metrics of a store that other machines share are missing while it cannot be reached.
     let stored = sources.sessions.count().await.ok();
     let keys = sources.sessions.count_cached_keys().await.ok();
     of_sessions(ours, &sources.sessions, (stored, keys));
-    of_journal(ours, sources.sessions.journal());
+    of_journal(ours, journal);
     of_raidas(ours, &sources.sessions);
     of_refusals(ours, &sources.admission);
     of_traffic(ours, &sources.traffic);

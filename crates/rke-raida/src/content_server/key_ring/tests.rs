@@ -119,6 +119,17 @@ fn a_damaged_master_secret_is_an_error_and_not_a_new_one() {
     assert!(KeyRing::open(ContentServerId::new("CS").expect("an ID"), dir.path()).is_err());
 }
 
+#[test]
+fn master_secrets_that_cannot_be_written_are_no_reason_for_a_backup() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let ring = ring(dir.path());
+    let secrets = MasterSecrets::random(ring.cs_id(), KeySetId::new(1).expect("k1")).expect("secrets");
+    let file = dir.path().join("a-file");
+    fs::write(&file, "").expect("written");
+    let refused = secrets.write(ring.data_dir(), &file).expect_err("no folder").to_string();
+    assert!(refused.contains("no key set was made") && !refused.contains("backup"), "{refused}");
+}
+
 fn damage(ring: &KeyRing, key_set: u8) -> PathBuf {
     let folder = ring.folder(KeySetId::new(key_set).expect("a key set"));
     let file = folder.join("raida-03");

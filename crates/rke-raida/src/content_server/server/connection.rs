@@ -126,6 +126,13 @@ async fn open(
             let watcher = watcher.ok_or_else(missing)?;
             return Tunnel { reader, writer, watcher, key_id, shared, record }.run(first).await;
         }
+        // The client only wanted to know whether its key is here.
+        (Opens::Tunnel(key_id), Ok(Record::BrokenOff { .. })) => {
+            record.key_id = Some(key_id);
+            drop(watcher);
+            close(&mut reader, &mut writer).await;
+            return Ok(End::Done);
+        }
         (Opens::Session(_), Ok(Record::Data(_))) => Cut::NotForData,
         (_, Ok(Record::BrokenOff { .. })) => Cut::ByTheClient,
         (_, Err(cut)) => cut,

@@ -23,7 +23,8 @@ use rke_host::audit::AuditError;
 use rke_host::exports::{ExportLabels, Exports};
 use rke_host::monitored::Monitored;
 use rke_host::session_keys::SessionKeys;
-use rke_shared_store::{OpenStoreError, Sharing, StoreError, key_file};
+use rke_shared_store::key_file::{self, KeyFileError};
+use rke_shared_store::{OpenStoreError, Sharing, StoreError};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
@@ -138,6 +139,7 @@ struct ServerContext {
     limits: Limits,
     counters: Arc<Counters>,
     audit: ServerAudit,
+    data_dir: PathBuf,
     exports: Exports,
     overdue: Mutex<Overdue>,
     /// Whether the key sets could be read when they were last read.
@@ -189,6 +191,7 @@ impl ContentServer {
             limits: Limits { connections: max_connections, commands: max_commands },
             counters: Arc::new(Counters::new(audit.clone())),
             audit,
+            data_dir: keys.data_dir().path().into(),
             exports: Exports::new(allow_export),
             overdue: Mutex::default(),
             are_key_sets_read: true.into(),
@@ -245,12 +248,14 @@ impl ContentServer {
     }
 
     /// Reads the key file of the store again, if there is one.
-    pub fn reload_store_keys(&self) {
-        match self.shared.sharing.as_ref().map(SharedKeys::reload_keys) {
-            Some(Ok(tags)) => self.shared.audit.tag_with(tags),
-            Some(Err(error)) => tracing::error!(%error, "the store's keys are not changed"),
-            None => (),
+    ///
+    /// # Errors
+    /// [`KeyFileError`]; then the keys are the ones from before.
+    pub fn reload_store_keys(&self) -> Result<(), KeyFileError> {
+        if let Some(sharing) = &self.shared.sharing {
+            self.shared.audit.tag_with(sharing.reload_keys()?);
         }
+        Ok(())
     }
 
     /// Allows keys to be exported with these labels only.

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use rke_host::data_dir::write_fault;
 use rke_host::monitored::{Metric, Monitored};
 
 use super::super::sharing::SharedKeys;
@@ -23,6 +24,12 @@ impl Monitored for ServerContext {
             ),
             Metric::counter("rke_content_server_exports", "Keys exported", self.exports.total()),
         ]);
+        // It serves on without its disk, but no key set can be made or retired.
+        metrics.push(Metric::gauge(
+            "rke_content_server_data_dir_writable",
+            "Whether its data folder can be written and has room",
+            write_fault(&self.data_dir).is_none().into(),
+        ));
         metrics.extend(self.reception().metrics(unix_seconds()));
         if let Some(sharing) = &self.sharing {
             let (keys, up) = ("rke_content_server_store_keys", "rke_content_server_store_up");

@@ -31,6 +31,13 @@ pub(super) async fn check(report: &mut Report, client: &Client) -> Option<Status
             "restart the daemon after an update, or update this program",
         ),
     }
+    if status.config.last_reload_successful == Some(false) {
+        report.fail(
+            "settings",
+            "the daemon refused its settings when it last read them again, and uses those before",
+            "its log names the fault; `rke serve --check-config` looks at the settings without a reload",
+        );
+    }
     memory(report, &status);
     status.sandbox.iter().for_each(|sandbox| confinement(report, sandbox));
     let (sessions, max) = (status.sessions.active, status.sessions.max);

@@ -7,7 +7,8 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use rke_daemon::{EtsiClient, EtsiListen, EtsiPeer, EtsiTlsFiles, SaeIdentity};
 use rke_proto::export::etsi::SaeId;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use super::{first_given, one_or_several};
 use crate::parse::{parse_address, parse_domain};
@@ -22,7 +23,7 @@ pub(crate) struct EtsiOptions {
     /// The ID of the only SAE, which comes over plain HTTP from this machine; or, with certificates, of an SAE that is served. Then it is
     /// repeatable, and without it each SAE with a certificate is served.
     #[arg(long, value_name = "SAE_ID", env = "RKE_ETSI_SAE", value_delimiter = ';')]
-    #[serde(alias = "etsi_sae", default, deserialize_with = "one_or_several")]
+    #[serde(alias = "etsi_sae", default, deserialize_with = "at_least_one")]
     etsi_sae: Vec<String>,
     /// The certificates of this key server, for --etsi (PEM).
     #[arg(long, value_name = "FILE", env = "RKE_ETSI_TLS_CERT")]
@@ -47,6 +48,16 @@ pub(crate) struct DaemonEtsi {
 pub(crate) struct ServerEtsi {
     pub(crate) listen: EtsiListen,
     pub(crate) clients: Vec<EtsiClient>,
+}
+
+/// The SAEs that a file names. Without the setting, every SAE with a certificate is served, and nobody writes an empty list for that.
+fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    match one_or_several(deserializer)? {
+        saes if saes.is_empty() => {
+            Err(D::Error::custom("etsi-sae names nobody: name an SAE, or leave the line out"))
+        }
+        saes => Ok(saes),
+    }
 }
 
 impl EtsiOptions {

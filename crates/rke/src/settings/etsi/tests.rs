@@ -77,3 +77,12 @@ fn what_is_wrong_or_without_effect_is_refused_with_what_to_do() {
         );
     }
 }
+
+#[test]
+fn a_file_that_names_no_sae_does_not_open_the_door_to_all() {
+    let read = |text: &str| toml::from_str::<EtsiOptions>(text);
+    assert_eq!(read("etsi-sae = ['alice', 'carol']").expect("settings").etsi_sae, ["alice", "carol"]);
+    assert!(read("").expect("settings").etsi_sae.is_empty());
+    let refused = read("etsi-sae = []").err().expect("refused").to_string();
+    assert!(refused.contains("names nobody"), "{refused}");
+}

@@ -138,6 +138,7 @@ async fn sighup_takes_other_limits_and_the_log_and_keeps_the_keys() {
     fs::write(&file, "keys-per-coin = 0\nlog = 'info'\n").expect("written");
     server.signal(Signal::HUP);
     server.wait_for("the settings are not changed");
+    assert_eq!(server.value("rke_config_last_reload_successful", &[]).await, 0.0);
     fs::write(
         &file,
         "keys-per-coin = 1\nlog = 'info'\nmax-keys = 5\nmax-connections = 7\ndomain = ['elsewhere.test']\n",
@@ -148,6 +149,7 @@ async fn sighup_takes_other_limits_and_the_log_and_keeps_the_keys() {
     let fixed = server.wait_for("restart to apply it");
     assert!(fixed.contains("max-connections"), "{fixed}");
     let metrics = server.metrics().await;
+    assert_eq!(metrics.value("rke_config_last_reload_successful", &[]), 1.0);
     assert_eq!(metrics.value("rke_content_server_keys", &[("proof", "proven")]), 2.0, "the keys stay");
     assert_eq!(metrics.value("rke_content_server_keys_max", &[]), 5.0);
     for id in [&first, &second] {

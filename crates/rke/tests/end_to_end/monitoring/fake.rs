@@ -28,8 +28,11 @@ rke_raida_refusals_total{reason=\"coin_not_found\"} N
 rke_content_server_refusals_total{reason=\"wrong_shares\"} N
 rke_content_server_refusals_total{reason=\"busy\"} N
 rke_content_server_refusals_total{reason=\"stale\"} N
+# TYPE rke_content_server_data_dir_writable gauge
+rke_content_server_data_dir_writable 0
 # TYPE rke_content_server_cuts_total counter
 rke_content_server_cuts_total{reason=\"no_application\"} N
+rke_content_server_cuts_total{reason=\"unreachable\"} N
 ";
 
 /// Starts it. It runs until the test program ends.

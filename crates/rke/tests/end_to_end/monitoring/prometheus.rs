@@ -228,12 +228,15 @@ async fn every_alert_fires_and_every_query_of_the_dashboard_has_a_result() {
         let foreign = get_with("/api/rke/status", "host: evil.example");
         assert_eq!(raw(trouble.stage.daemon.address(), foreign).await.status, 421);
     }
+    // Its coins cannot all be used, so it refuses to read its settings again.
+    trouble.node.signal(Signal::HUP);
     let of_limits = [
         "RkeFewSpareRaidas",
         "RkeForeignHost",
         "RkeSessionsFull",
         "RkeRaidaReplayMemoryFull",
         "RkeRaidaPreloadRefused",
+        "RkeReloadFailed",
     ];
     wait_for(&prometheus, &of_limits, &mut seen).await;
     let of_server =

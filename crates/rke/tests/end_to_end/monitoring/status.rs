@@ -12,7 +12,10 @@ fn run(arguments: &[&str], dir: &Path) -> Done {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn status_shows_a_content_server_and_its_exit_code_says_whether_it_is_ready() {
     let mut stage = Stage::new().await;
-    let server = Program::content_server(&mut stage, &["--max-keys", "77"]).await;
+    let config = stage.dir.path().join("settings.toml");
+    fs::write(&config, "").expect("written");
+    let file = config.to_str().expect("UTF-8");
+    let server = Program::content_server(&mut stage, &["--max-keys", "77", "--config", file]).await;
     stage.create().await;
     let at = server.metrics.to_string();
     again(async || match server.value("rke_content_server_keys", &[("proof", "proven")]).await {
@@ -36,6 +39,17 @@ async fn status_shows_a_content_server_and_its_exit_code_says_whether_it_is_read
     assert_eq!((&json["ready"], &json["reasons"]), (&true.into(), &serde_json::json!([])));
     let max = serde_json::json!({"name": "rke_content_server_keys_max", "labels": {}, "value": 77.0});
     assert!(json["metrics"].as_array().expect("metrics").contains(&max), "{json}");
+
+    // Settings that are refused leave it ready.
+    let refused = "It refused its settings when it last read them again, and uses those before";
+    assert!(!shown.text().contains(refused), "{}", shown.text());
+    fs::write(&config, "nonsense = 1").expect("written");
+    server.signal(Signal::HUP);
+    again_blocking(|| {
+        let shown = run(&status, stage.dir.path());
+        let is_told = shown.code == Some(0) && shown.text().contains(refused);
+        is_told.then_some(()).ok_or_else(|| shown.text())
+    });
 
     // Another kind of program, none at all, and one that is not ready.
     let other = run(&["raida", "status", "--metrics", &at], stage.dir.path());

@@ -132,7 +132,7 @@ async fn the_tags_in_audit_logs_come_from_the_key_file_of_the_store() {
     };
     opened("by the first key").await;
     key_file::add_key(pair.key_file()).expect("another key");
-    elsewhere.server.reload_store_keys();
+    elsewhere.server.reload_store_keys().expect("keys");
     opened("by the new key").await;
     elsewhere.server.stop().await;
     pair.stop().await;

@@ -65,6 +65,8 @@ struct Settings {
     weak_shares_allowed: Vec<String>,
     /// The daemon's version.
     version: &'static str,
+    /// Whether these are the settings that were read last. Otherwise those were wrong, and these were kept.
+    last_reload_successful: bool,
 }
 
 /// Key protection on this machine.
@@ -283,6 +285,7 @@ impl Status {
                 dns_server: sessions.fixed().dns_server.map_or("system".into(), |server| server.to_string()),
                 weak_shares_allowed: config.allow_weak_shares.iter().map(ToString::to_string).collect(),
                 version: env!("CARGO_PKG_VERSION"),
+                last_reload_successful: !sessions.journal().last_reload().was_refused(),
             },
             secret_memory: SecretMemory::now(sessions.residues_found()),
             daemon: Running::now(sessions),

@@ -15,7 +15,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use rke_engine::histogram::Counted;
-use rke_host::monitored::{Metric, MetricKind, Sample};
+use rke_host::monitored::{LastReload, Metric, MetricKind, Sample};
 use rke_secret::MemoryReport;
 
 use self::accept::Format;
@@ -74,7 +74,12 @@ impl Readiness {
 }
 
 /// Adds what every program shows of its process.
-pub(super) fn add_process(registry: &mut Registry, started: Timestamp, readiness: Readiness) {
+pub(super) fn add_process(
+    registry: &mut Registry,
+    started: Timestamp,
+    readiness: Readiness,
+    last_reload: &LastReload,
+) {
     let time = Gauge::<f64, AtomicU64>::default();
     time.set(started.as_duration().as_secs_f64());
     registry.register_with_unit("process_start_time", "When the program began to serve", Unit::Seconds, time);
@@ -84,6 +89,10 @@ pub(super) fn add_process(registry: &mut Registry, started: Timestamp, readiness
     let ready: Gauge = Gauge::default();
     ready.set((readiness == Readiness::Ready).into());
     ours.register("ready", "1 if the program can take work", ready);
+    let reloaded: Gauge = Gauge::default();
+    reloaded.set((!last_reload.was_refused()).into());
+    let help = "1 if the program has taken the settings that it read last";
+    ours.register("config_last_reload_successful", help, reloaded);
     let bytes = MemoryReport::now().map_or(0, |report| report.bytes);
     let memory: Gauge = Gauge::default();
     memory.set(bytes as i64);
