@@ -86,8 +86,13 @@ async fn a_row_opens_a_panel_with_all_that_is_known_and_a_menu_with_what_can_be_
     browser.until_text("#session-warnings", "This session has ended");
     browser.until("document.querySelector('#session-delete').disabled");
     close_panels(&mut browser);
-    stage.create().await;
+    assert_eq!(stage.create().await["from_cache"], true);
     until_sessions(&mut browser, 1);
+    browser.click(".row-open");
+    browser
+        .until_text("#session-facts", "256 bits, from the cache: no RAIDA was asked; this session’s own key");
+    browser.until_text("#session-shares", "shares were used in that earlier exchange.");
+    close_panels(&mut browser);
     choose(&mut browser, "4");
     until_said(&mut browser, "Renewed");
     stage.stop().await;
