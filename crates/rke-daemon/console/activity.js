@@ -6,9 +6,11 @@ import { reason } from './gate.js';
 import { filtered, pageOf } from './listing.js';
 import { pager } from './pager.js';
 import * as receipt from './receipt.js';
-import { plural, shortName, since } from './words.js';
+import { breakable, plural, shortName, since } from './words.js';
 
 const RECENT = 9;
+// The longest name that is shown whole in a row of the table.
+const LONGEST = 26;
 
 const NAMES = {
   daemon_started: 'Daemon started',
@@ -111,7 +113,7 @@ function row(event) {
   }, 'Receipt');
   return make('tr', { role: 'row', 'data-event': event.event },
     cell(moment(event)), cell(what(event)),
-    cell(event.domain === null ? '' : make('span', { title: event.domain }, shortName(event.domain, 26))),
+    cell(event.domain === null ? '' : make('span', { title: event.domain }, breakable(shortName(event.domain, LONGEST)))),
     cell(event.session === null ? '' : make('code', { class: 'quiet' }, event.session)),
     cell(text ? make('span', { class: `badge ${kind}` }, text) : ''), cell(open));
 }

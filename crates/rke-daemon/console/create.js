@@ -49,6 +49,7 @@ function reset() {
     cell.title = '';
   }
   fill(round, 0);
+  show(byId('shares'), true);
   byId('open-result').replaceChildren();
   show(byId('open-next'), false);
   write(byId('share-count'), `${RAIDAS} RAIDAs will be asked`);
@@ -97,7 +98,10 @@ async function open(event) {
   } catch (error) {
     // Without a response nobody knows what the daemon has done.
     const { status } = error;
-    if (cells.every((cell) => cell.dataset.state === '')) write(byId('share-count'), status ? 'No RAIDA was asked' : 'No response');
+    if (cells.every((cell) => cell.dataset.state === '')) {
+      write(byId('share-count'), 'No response');
+      show(byId('shares'), !status);
+    }
     write(byId('share-need'), status ? 'No session was opened' : 'The session may be open');
     byId('open-result').replaceChildren(failure(error));
     byId('open-result').scrollIntoView({ block: 'nearest' });
@@ -124,6 +128,7 @@ export function step({ domain: of, raida, state, fault }) {
   const cell = cells[raida];
   // A late reminder does not take back an answer.
   if (state === 'asked' && cell.dataset.state !== '') return;
+  show(byId('shares'), true);
   cell.dataset.state = state;
   cell.title = `RAIDA ${raida}: ${fault ? faultName(fault) : state}`;
   const came = cells.filter((cell) => cell.dataset.state === 'answered').length;

@@ -85,6 +85,13 @@ const AUTHENTICATED = {
 
 const yes = (whether) => (whether ? 'Yes' : 'No');
 
+// Where the key comes from. A key of 8 bits is itself in the cache; any other is made for its session.
+function origin({ from_cache: cached, key_bits: bits, raidas }) {
+  if (!cached) return `made with the shares of ${plural(raidas.length, 'RAIDA')}`;
+  const made = bits < 128 ? 'an earlier exchange left this key' : 'this session\u2019s own key was derived with the secret that an earlier exchange left';
+  return `from the cache: no RAIDA was asked; ${made}`;
+}
+
 // Name, value, and what a button copies.
 const factsOf = (known) => [
   ['Session id', known.session_id, 'session id'],
@@ -95,7 +102,7 @@ const factsOf = (known) => [
   ['Opened', exactly(new Date(known.created_at))],
   ['Expires', exactly(new Date(known.expires_at))],
   ['Used', `${plural(known.encrypt_count, 'encryption')}, ${plural(known.decrypt_count, 'decryption')}`],
-  ['Key', `${known.key_bits} bits, ${known.from_cache ? 'opened from the cache, without asking a RAIDA' : `opened with the shares of ${plural(known.raidas.length, 'RAIDA')}`}`],
+  ['Key', `${known.key_bits} bits, ${origin(known)}`],
   ['Authenticated', AUTHENTICATED[known.authenticated] ?? known.authenticated],
   ['Confirmed', known.confirmed ? 'Yes, the Content Server has the same key' : 'No'],
   ['Forward secret', yes(known.forward_secret)],
@@ -115,13 +122,13 @@ function render(known) {
   drawRaidas(known);
 }
 
-function drawRaidas({ raidas, liars }) {
+function drawRaidas({ raidas, liars, from_cache: cached }) {
   const cell = (raida) => make('span', { title: `RAIDA ${raida}`, 'data-state': liars.includes(raida) ? 'lying' : raidas.includes(raida) ? 'used' : null });
   const all = Array.from({ length: RAIDAS }, (_, raida) => raida);
   byId('session-raidas').replaceChildren(...all.map(cell));
   const none = all.filter((raida) => !raidas.includes(raida) && !liars.includes(raida));
   write(byId('session-shares'), [
-    `${raidas.length} of ${RAIDAS} shares were used.`,
+    `${raidas.length} of ${RAIDAS} shares were used${cached ? ' in that earlier exchange' : ''}.`,
     liars.length > 0 ? `Left out as wrong: RAIDA ${list(liars.map(String))}.` : null,
     none.length > 0 ? `Not used: RAIDA ${list(none.map(String))}.` : null,
   ].filter((part) => part !== null).join(' '));

@@ -77,7 +77,16 @@ impl<'a> Writer<'a> {
             }
             Event::Start(Tag::Image { link_type, dest_url, title, id }) => {
                 let dest_url = self.picture(&dest_url)?;
+                // It scrolls by itself where it would be too small to read, by keyboard too.
+                self.write(
+                    "<span class=\"picture\" tabindex=\"0\" role=\"group\" aria-label=\"Picture\">"
+                        .to_owned(),
+                );
                 self.events.push(Event::Start(Tag::Image { link_type, dest_url, title, id }));
+            }
+            Event::End(TagEnd::Image) => {
+                self.events.push(event);
+                self.write("</span>".to_owned());
             }
             Event::Start(Tag::Table(alignments)) => self.table(&alignments),
             Event::End(TagEnd::Table) => {

@@ -122,6 +122,28 @@ async fn it_looks_like_the_console_and_follows_the_theme_that_is_chosen_there() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_text_of_a_picture_is_readable_on_a_phone() {
+    let stage = Stage::new().await;
+    let mut browser = Browser::start();
+    browser.appear((360, 900, 1), Theme::Light);
+    for page in ["", "cli.html", "performance.html", "protocol.html", "security-reviewer.html"] {
+        browser.visit(&format!("http://{}/book/{page}", stage.daemon.address()));
+        browser.until(
+            "[...document.querySelectorAll('.picture img')].every((picture) => picture.naturalWidth > 0)",
+        );
+        // It is nearly as large as it is drawn, and what does not fit is scrolled to.
+        let small = browser.evaluate(
+            "[...document.querySelectorAll('main img')].filter(({ width, naturalWidth, parentElement }) => \
+             width < 480 || width / naturalWidth < .7 || parentElement.scrollWidth < width).map(({ src }) => src)",
+        );
+        assert_eq!(small, json!([]), "{page}");
+        let wide = browser.evaluate("document.documentElement.scrollWidth > innerWidth");
+        assert_eq!(wide, json!(false), "{page}");
+    }
+    stage.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_word_of_a_table_or_of_code_is_broken_on_a_phone() {
     let stage = Stage::new().await;
     let mut browser = Browser::start();

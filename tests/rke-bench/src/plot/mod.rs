@@ -10,25 +10,27 @@ use plotters::prelude::{
 
 use crate::report::Figure;
 
-const SIZE: (u32, u32) = (760, 420);
+const SIZE: (u32, u32) = (560, 420);
 const COLOURS: [RGBColor; 4] = [BLUE, RED, GREEN, MAGENTA];
-const FONT: (&str, u32) = ("sans-serif", 16);
+const FONT: (&str, u32) = ("sans-serif", 18);
 
-/// The title of the picture and its colours, light and dark, which are those of the other drawings. They take the place of the
-/// colours that it is drawn in.
+/// The title of the picture and its colours, light and dark, which are those of the other drawings and of the console. They take
+/// the place of the colours that it is drawn in.
 const STYLE: &str = r##"<title id="title">What a request costs with 16 to 1,000,000 sessions</title>
 <style>
-  :root { --bg: #ffffff; --ink: #1f2328; --first: #0b6bcb; --second: #b42318; --third: #0b6b5c; --fourth: #9a5b00; }
+  :root { --bg: #ffffff; --dim: #596164; --line: #8a9193; --frame: #e7e9e9; --first: #0b6b5c; --second: #7a5200; --third: #b3261e; --fourth: #596164; }
   @media (prefers-color-scheme: dark) {
-    :root { --bg: #0d1117; --ink: #e6edf3; --first: #58a6ff; --second: #ff7b72; --third: #4fcab4; --fourth: #e3a33c; }
+    :root { --bg: #151819; --dim: #9ba4a7; --line: #6f787b; --frame: #25292b; --first: #4fcab4; --second: #e8b75a; --third: #ff8f85; --fourth: #9ba4a7; }
   }
-  text { font-family: system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; }
+  text { font-family: Inter, system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
   [fill="#FFFFFF"] { fill: var(--bg); }
-  [fill="#000000"] { fill: var(--ink); } [stroke="#000000"] { stroke: var(--ink); }
+  [fill="#000000"] { fill: var(--dim); } [stroke="#000000"] { stroke: var(--line); }
   [fill="#0000FF"] { fill: var(--first); } [stroke="#0000FF"] { stroke: var(--first); }
   [fill="#FF0000"] { fill: var(--second); } [stroke="#FF0000"] { stroke: var(--second); }
   [fill="#00FF00"] { fill: var(--third); } [stroke="#00FF00"] { stroke: var(--third); }
   [fill="#FF00FF"] { fill: var(--fourth); } [stroke="#FF00FF"] { stroke: var(--fourth); }
+  line[stroke], rect[stroke] { stroke: var(--frame); opacity: 1; }
+  rect { rx: 8px; } rect:first-of-type { rx: 10px; stroke-width: 2px; }
 </style>
 "##;
 
@@ -50,9 +52,9 @@ pub(crate) fn draw(path: &Path, rows: &[Figure]) -> Result<()> {
         area.fill(&WHITE).map_err(failed)?;
         let mut chart = ChartBuilder::on(&area)
             .margin(16)
-            .margin_right(40)
-            .x_label_area_size(44)
-            .y_label_area_size(56)
+            .margin_right(48)
+            .x_label_area_size(48)
+            .y_label_area_size(60)
             .build_cartesian_2d((least..most).log_scale(), 0.0..highest * 1.25)
             .map_err(failed)?;
         let mut mesh = chart.configure_mesh();

@@ -172,10 +172,14 @@ async fn a_failure_is_told_in_words() {
         format!("document.querySelector('#open-result a[href=\"/book/errors.html#error-{status}\"]')")
     };
     browser.until(&help(503));
+    let cells_are_shown = "document.querySelector('#share-grid').checkVisibility()";
+    assert_eq!(browser.evaluate(cells_are_shown), true);
+    // No RAIDA was asked: no cell has anything to show.
     browser.fill("#open-wallet", "/nowhere");
     browser.click("#open-button");
     browser.until_text("#open-result", "The wallet cannot be used");
     browser.until(&help(400));
+    assert_eq!(browser.evaluate(cells_are_shown), false);
     browser.fill("#open-domain", "nobody.test");
     browser.fill("#open-wallet", detour.network.wallet().to_str().expect("UTF-8"));
     browser.click("#open-button");
@@ -191,6 +195,7 @@ async fn a_failure_is_told_in_words() {
     browser.evaluate("window.fetch = async () => { throw new TypeError('Failed to fetch') }");
     browser.click("#open-button");
     browser.until_text("#open-result", "The daemon did not respond");
+    assert_eq!(browser.evaluate(cells_are_shown), true);
     assert_eq!(browser.text("#share-need"), "The session may be open");
     detour.stop().await;
 }

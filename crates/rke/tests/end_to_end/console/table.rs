@@ -4,10 +4,12 @@
 use rke_host::exports::ExportLabels;
 use serde_json::json;
 
+use super::pictures::{add_script, changed};
 use super::{
-    Program, ask_to_delete, choose, close_panels, confirm, console_of, go, until_said, until_sessions,
+    DESK, Program, ask_to_delete, choose, close_panels, confirm, console_of, go, live, until_said,
+    until_sessions,
 };
-use crate::chromium::Theme;
+use crate::chromium::{Browser, Theme};
 use crate::support::{DOMAIN, Stage};
 use crate::wire::post_json;
 
@@ -84,8 +86,13 @@ async fn a_row_opens_a_panel_with_all_that_is_known_and_a_menu_with_what_can_be_
     browser.until_text("#session-warnings", "This session has ended");
     browser.until("document.querySelector('#session-delete').disabled");
     close_panels(&mut browser);
-    stage.create().await;
+    assert_eq!(stage.create().await["from_cache"], true);
     until_sessions(&mut browser, 1);
+    browser.click(".row-open");
+    browser
+        .until_text("#session-facts", "256 bits, from the cache: no RAIDA was asked; this session’s own key");
+    browser.until_text("#session-shares", "shares were used in that earlier exchange.");
+    close_panels(&mut browser);
     choose(&mut browser, "4");
     until_said(&mut browser, "Renewed");
     stage.stop().await;
@@ -180,6 +187,41 @@ async fn no_column_is_narrower_than_its_heading_on_a_tablet() {
              cell.checkVisibility() && cell.scrollWidth <= cell.clientWidth }",
         );
         assert_eq!(at_the_server, json!(true), "{width}");
+    }
+    stage.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_domain_of_an_event_is_whole_and_breaks_only_at_dots() {
+    let stage = Stage::new().await;
+    stage.create().await;
+    let mut browser = Browser::start();
+    let domains =
+        ["content.example1", "staging.files.example", "one-long-name.of-a-library-in-a-town.example"];
+    let change = format!(
+        "body.events = {}.map((domain) => ({{ ...body.events.find((event) => event.domain), domain }}))",
+        json!(domains)
+    );
+    add_script(&mut browser, &changed("activity", &change));
+    browser.appear(DESK, Theme::Light);
+    browser.visit(&format!("http://localhost:{}/#activity", stage.daemon.address().port()));
+    live(&mut browser);
+    browser.until("document.querySelectorAll('#activity-rows td:nth-child(3) span').length >= 3");
+    let [short, longer, _] = domains;
+    for width in [360, 641, 768, 900, 1040, 1280] {
+        browser.appear((width, 900, 1), Theme::Light);
+        let cut = browser.evaluate(
+            "[...document.querySelectorAll('#activity-rows td')].filter((cell) => cell.checkVisibility() \
+             && cell.scrollWidth > cell.clientWidth).map((cell) => cell.textContent)",
+        );
+        assert_eq!(cut, json!([]), "{width}");
+        let names = "#activity-rows td:nth-child(3) > span";
+        assert_eq!(browser.broken_words(names, "[\\w-]+"), json!([]), "{width}");
+        let in_one_line = browser.evaluate(&format!(
+            "[...document.querySelectorAll('{names}')].filter((name) => name.getBoundingClientRect().height < 30) \
+             .slice(0, 2).map((name) => name.textContent)"
+        ));
+        assert_eq!(in_one_line, json!([short, longer]), "{width}");
     }
     stage.stop().await;
 }
