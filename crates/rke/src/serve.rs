@@ -16,7 +16,7 @@ use crate::words::in_words;
 pub(crate) fn run(options: ServeOptions) -> Result<()> {
     let settings = options.clone().settle()?;
     if options.check_config {
-        return check(&settings.process.log, options.config.as_deref(), || look(&settings));
+        return check(options.config.as_deref(), || look(&settings));
     }
     let log_filter = log::start(&settings.process.log, settings.process.log_format).map_err(WrongSettings)?;
     // The sandbox can only make a folder writable that exists.
@@ -70,6 +70,7 @@ fn tell_where(settings: &ServeSettings, daemon: &Daemon) {
 
 /// Reads everything that the settings name, as a start would.
 fn look(settings: &ServeSettings) -> Result<()> {
+    log::parse(&settings.process.log)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     runtime.block_on(Daemon::check(&settings.daemon))?;
     if let Some(sharing) = &settings.daemon.fixed.store {

@@ -183,8 +183,8 @@ pub async fn open(sessions: Arc<Sessions>, id: SessionId) -> Result<Tunnel, Tunn
     Ok(Tunnel { sessions, id, open, sender, receiver })
 }
 
-/// Whether the Content Server has the key of a session of handshake 3. That it has is proven. That it has not is what whoever responds
-/// there says.
+/// Whether the Content Server has the key of a session of handshake 3. `true` is proven. `false` is not: any program on the way can
+/// say so.
 ///
 /// # Errors
 /// [`TunnelError`].

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rke_secret::Secret;
 use tempfile::TempDir;
-use tokio::time::sleep;
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::server::Server;
 use crate::fault::Fault;
@@ -166,9 +166,11 @@ impl Node {
 /// Asks again and again for up to a minute.
 pub(crate) async fn until<F: Future<Output = bool>>(is_so: impl Fn() -> F) {
     let begin = Instant::now();
+    let mut ticks = interval(Duration::from_millis(5));
+    // A late tick that came at once would let nothing else run where asking takes longer.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !is_so().await {
         assert!(begin.elapsed() < Duration::from_secs(60), "it never came to it");
-        // A tick that is late would come at once: where asking takes longer than this, nothing else would run.
-        sleep(Duration::from_millis(5)).await;
+        ticks.tick().await;
     }
 }

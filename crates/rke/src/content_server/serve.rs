@@ -25,7 +25,7 @@ use crate::{monitor, protection};
 pub(super) fn run(options: ContentServerOptions) -> Result<()> {
     let settings = options.clone().settle()?;
     if options.check_config {
-        return check(&settings.process.log, options.config.as_deref(), || look(&settings));
+        return check(options.config.as_deref(), || look(&settings));
     }
     let log_filter = log::start(&settings.process.log, settings.process.log_format).map_err(WrongSettings)?;
     // Until this point the process still has all its rights. Commands keep them.
@@ -75,6 +75,7 @@ pub(super) fn run(options: ContentServerOptions) -> Result<()> {
 
 /// Reads everything that the settings name, as a start would. Key sets are no settings: a running Content Server has them.
 fn look(settings: &ContentServerSettings) -> Result<()> {
+    log::parse(&settings.process.log)?;
     settings.application()?;
     if let Some(etsi) = &settings.etsi {
         etsi.listen.check()?;

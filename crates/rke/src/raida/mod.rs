@@ -38,7 +38,7 @@ pub(crate) fn run(command: RaidaCommand) -> Result<()> {
 fn run_node(options: RaidaOptions) -> Result<()> {
     let settings = options.clone().settle()?;
     if options.check_config {
-        return check(&settings.process.log, options.config.as_deref(), || look(&settings));
+        return check(options.config.as_deref(), || look(&settings));
     }
     let rules = settings.rules()?;
     let log_filter = log::start(&settings.process.log, settings.process.log_format).map_err(WrongSettings)?;
@@ -77,6 +77,7 @@ fn run_node(options: RaidaOptions) -> Result<()> {
 
 /// Reads everything that the settings name, coins included, as a start would.
 fn look(settings: &RaidaSettings) -> Result<()> {
+    log::parse(&settings.process.log)?;
     settings.rules()?;
     Ok(Node::check_coins(settings.raida, &settings.coins)?)
 }
