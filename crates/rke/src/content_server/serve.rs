@@ -196,8 +196,9 @@ impl Running {
         self.sandbox.expect_readable(&wanted.sandbox(&Application::Echo), "Content Server")?;
         let filter = log::parse(&wanted.process.log)?;
         let certificates = self.settings.etsi.as_ref().map(|etsi| etsi.listen.certificates()).transpose()?;
-        self.log_filter.change(filter)?;
+        // Before anything changes: its file is what can be wrong, and a filter that was parsed is taken.
         self.server.reload_store_keys()?;
+        self.log_filter.change(filter)?;
         if let (Some(etsi), Some(certificates)) = (&self.etsi, certificates.flatten()) {
             etsi.replace(certificates);
         }
