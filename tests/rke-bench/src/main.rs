@@ -62,7 +62,10 @@ fn run(cli: &Cli) -> Result<()> {
     let mut rows = Vec::new();
     for (name, measure) in wanted {
         eprintln!("rke-bench: {name}");
-        rows.extend(measure(&stage).with_context(|| format!("cannot measure {name}"))?);
+        let measured = measure(&stage).with_context(|| format!("cannot measure {name}"))?;
+        // Also on the way: a later measurement may fail, half an hour from now.
+        eprintln!("{}", report::table(&measured));
+        rows.extend(measured);
     }
     println!("{}\n{}", machine::describe(), report::table(&rows));
     let Some(path) = &cli.write else { return Ok(()) };

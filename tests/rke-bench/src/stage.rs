@@ -18,6 +18,7 @@ use rke_engine::store::NewSession;
 use rke_host::data_dir::{DataDir, Role, Sharing};
 use rke_proto::ContentServerId;
 use rke_proto::Form;
+use rke_raida::content_server::{Application, ServerConfig};
 use rke_raida::network::{LocalNetwork, LocalNetworkConfig};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
@@ -27,6 +28,14 @@ use crate::nginx::Whole;
 use crate::process::{Server, free_address};
 
 pub(crate) const DOMAIN: &str = "content.rke.test";
+
+/// How many other domains there are.
+pub(crate) const DOMAINS: usize = 1000;
+
+/// The other domains that the Content Server serves.
+pub(crate) fn many_domains() -> impl Iterator<Item = String> {
+    (0..DOMAINS).map(|at| format!("d{at}.{DOMAIN}"))
+}
 
 /// The network, and the program that is measured.
 pub(crate) struct Stage {
@@ -53,7 +62,10 @@ impl Stage {
             content_server_port: 0,
         };
         std::fs::create_dir_all(&config.dir)?;
-        let network = runtime.block_on(LocalNetwork::start(config)).context("no local network")?;
+        let mut server = ServerConfig::new(Application::Echo);
+        server.rules.domains = many_domains().chain([DOMAIN.to_owned()]).collect();
+        let network =
+            runtime.block_on(LocalNetwork::start_with(config, server)).context("no local network")?;
         Ok(Self { program: std::path::absolute(program)?, simulator, folder, network, runtime })
     }
 

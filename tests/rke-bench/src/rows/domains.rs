@@ -15,9 +15,8 @@ use crate::load::{Generator, Load, Requests};
 use crate::method::Spread;
 use crate::process::{Server, free_address};
 use crate::report::{Figure, Goal};
-use crate::stage::{DOMAIN, Stage, flags_with};
+use crate::stage::{DOMAINS, Stage, flags_with, many_domains};
 
-const DOMAINS: usize = 1000;
 const FIRST_PORT: usize = 10_000;
 
 /// An exchange asks for two DNS records at a time, each from a socket of its own, in addition to the one of its round.
@@ -25,8 +24,8 @@ const MOST_SOCKETS: usize = 3 * MAX_ROUNDS + 8;
 
 pub(crate) fn rows(stage: &Stage) -> Result<Vec<Figure>> {
     let own = stage.network.records();
-    let other = |at| DnsRecords { domain: domain(at), ..own.clone() };
-    let records: Vec<DnsRecords> = (0..DOMAINS).map(other).chain([own.clone()]).collect();
+    let other = |domain| DnsRecords { domain, ..own.clone() };
+    let records: Vec<DnsRecords> = many_domains().map(other).chain([own.clone()]).collect();
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
     let dns = stage.runtime.block_on(DnsServer::start(loopback, &records, loopback.ip()))?;
     let (address, folder) = (free_address()?, stage.folder().join("domains"));
@@ -46,10 +45,6 @@ pub(crate) fn rows(stage: &Stage) -> Result<Vec<Figure>> {
     }])
 }
 
-fn domain(at: usize) -> String {
-    format!("d{at}.{DOMAIN}")
-}
-
 /// Opens the sessions. Returns how long it took, and the most UDP sockets that there were.
 fn open(server: &Server, wallet: &str) -> Result<(f64, usize)> {
     let over = AtomicBool::new(false);
@@ -63,8 +58,9 @@ fn open(server: &Server, wallet: &str) -> Result<(f64, usize)> {
             anyhow::Ok(most)
         });
         let load = Load { connections: DOMAINS, depth: 1, time: Duration::MAX };
-        let run = Generator::connect(server, DOMAINS)
-            .and_then(|mut generator| generator.run(load, &mut Domains { wallet, asked: 0 }));
+        let run = Generator::connect(server, DOMAINS).and_then(|mut generator| {
+            generator.run(load, &mut Domains { wallet, domains: many_domains(), port: FIRST_PORT })
+        });
         over.store(true, Ordering::Relaxed);
         let most = watcher.join().ok().context("the watcher panicked")??;
         Ok((run?.seconds(), most))
@@ -72,18 +68,17 @@ fn open(server: &Server, wallet: &str) -> Result<(f64, usize)> {
 }
 
 /// A session for each domain, each requested by a different page.
-struct Domains<'a> {
+struct Domains<'a, D> {
     wallet: &'a str,
-    asked: usize,
+    domains: D,
+    port: usize,
 }
 
-impl Requests for Domains<'_> {
+impl<D: Iterator<Item = String>> Requests for Domains<'_, D> {
     fn add(&mut self, out: &mut Vec<u8>) -> bool {
-        if self.asked == DOMAINS {
-            return false;
-        }
-        let (domain, wallet, port) = (domain(self.asked), self.wallet, FIRST_PORT + self.asked);
-        self.asked += 1;
+        let Some(domain) = self.domains.next() else { return false };
+        let (wallet, port) = (self.wallet, self.port);
+        self.port += 1;
         let head = format!("GET /api/rke/session?domain={domain}&wallet_path={wallet} HTTP/1.1\r\n");
         out.extend(head.as_bytes());
         out.extend(format!("Host: localhost\r\nOrigin: http://localhost:{port}\r\n\r\n").as_bytes());
