@@ -61,8 +61,8 @@ pub enum Outage {
     #[error("{0} does not let the user in the address of --store run the commands that rke needs")]
     NotPermitted(String),
     #[error(
-        "the certificate of {0} is not valid for that name, or not from an authority that this machine trusts. SSL_CERT_FILE names \
-         the file of another authority"
+        "the certificate of {0} is not valid today, not for that name, or not from an authority that this machine trusts. \
+         SSL_CERT_FILE names the file of another authority"
     )]
     Untrusted(String),
     #[error("{0} responds without TLS. Turn TLS on at the store, or use `redis://` if it is on this machine")]
@@ -90,6 +90,10 @@ pub enum Outage {
     Unintelligible,
 }
 
+/// The reason also where the permission was taken away while the store was in use.
+const NOT_PERMITTED: &str =
+    "the store that it shares with other machines does not let its user run commands";
+
 impl Outage {
     /// The same for anyone who looks after this machine: without an address, and as a reason why a program is not ready.
     pub fn reason(&self) -> &'static str {
@@ -97,9 +101,7 @@ impl Outage {
             Self::WrongPassword(_) => {
                 "the store that it shares with other machines does not accept its user and password"
             }
-            Self::NotPermitted(_) => {
-                "the store that it shares with other machines does not let its user run commands"
-            }
+            Self::NotPermitted(_) => NOT_PERMITTED,
             Self::Untrusted(_) => {
                 "it does not trust the certificate of the store that it shares with other machines"
             }
@@ -109,6 +111,7 @@ impl Outage {
             }
             Self::OtherLimits => "other machines share its store with other limits",
             Self::Refused(code) => match code.as_str() {
+                "NOPERM" => NOT_PERMITTED,
                 "READONLY" => {
                     "the store that it shares with other machines is a replica and takes no changes"
                 }

@@ -56,11 +56,17 @@ fn no_key(error: impl std::fmt::Display) -> anyhow::Error {
 
 fn tags(session: &str, data_dir: Option<&Path>, store_key_file: Option<&Path>) -> Result<String> {
     let session = SessionId::parse(session).context("a session's id, or a key's, has 32 hex digits")?;
-    let tags = match (store_key_file, data_dir) {
-        (Some(file), _) => key_file::read(file)?.audit_tags_of_all()?,
-        (None, Some(data_dir)) => vec![AuditTags::at(data_dir).map_err(no_key)?],
-        (None, None) => bail!("--data-dir or --store-key-file must name what has the key"),
+    let mut tags = match store_key_file {
+        Some(file) => key_file::read(file)?.audit_tags_of_all()?,
+        None => Vec::new(),
     };
+    // Either may come from the environment, so neither hides the other.
+    if let Some(data_dir) = data_dir {
+        tags.push(AuditTags::at(data_dir).map_err(no_key)?);
+    }
+    if tags.is_empty() {
+        bail!("--data-dir or --store-key-file must name what has the key");
+    }
     Ok(tags.iter().map(|tags| tags.tag(session.as_bytes())).collect::<Vec<_>>().join("\n"))
 }
 

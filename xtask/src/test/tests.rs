@@ -37,4 +37,12 @@ fn failed_tests_are_read_from_what_cargo_prints() {
     let outcome = workspace::Outcome::read(printed.as_bytes()).expect("lines");
     let passed = ["api::one", "crates/rke-proto/src/lib.rs - (line 9)"].map(str::to_owned);
     assert_eq!((outcome.passed, outcome.failed), (passed.into(), ["api::two".to_owned()].into()));
+    assert_eq!(outcome.unfinished, 0);
+}
+
+#[test]
+fn a_test_program_that_was_killed_is_noticed() {
+    let printed = "running 1 test\ntest api::one ... ok\ntest result: ok. 1 passed\nrunning 2 tests\ntest api::two ... ok\n\
+        running 3 tests\ntest result: ok. 3 passed\n";
+    assert_eq!(workspace::Outcome::read(printed.as_bytes()).expect("lines").unfinished, 1);
 }

@@ -22,6 +22,9 @@ pub(super) fn test() -> Result<BTreeSet<String>> {
     if first.all_passed {
         return Ok(BTreeSet::new());
     }
+    if first.unfinished > 0 {
+        bail!("a test program ended before its tests did; its last lines above say why");
+    }
     if !(1..=FEW).contains(&first.failed.len()) {
         bail!("cargo test failed");
     }
@@ -30,7 +33,7 @@ pub(super) fn test() -> Result<BTreeSet<String>> {
     let targets = ["--lib", "--bins", "--tests", "--", "--exact"];
     let second = run(("RUST_TEST_THREADS", "1"), &[&targets, &names[..]].concat())?;
     // An example in a comment has another name there, and is not run again.
-    if !second.all_passed || !first.failed.is_subset(&second.passed) {
+    if !second.all_passed || second.unfinished > 0 || !first.failed.is_subset(&second.passed) {
         bail!("these tests failed: {}", names.join(", "));
     }
     Ok(first.failed)
@@ -42,6 +45,8 @@ pub(super) struct Outcome {
     all_passed: bool,
     pub(super) passed: BTreeSet<String>,
     pub(super) failed: BTreeSet<String>,
+    /// Test programs that said how many tests they would run and then did not say how those ended, as one that was killed.
+    pub(super) unfinished: usize,
 }
 
 impl Outcome {
@@ -57,6 +62,11 @@ impl Outcome {
     }
 
     fn take(&mut self, line: &str) {
+        if line.starts_with("running ") && (line.ends_with(" tests") || line.ends_with(" test")) {
+            self.unfinished += 1;
+        } else if line.starts_with("test result: ") {
+            self.unfinished = self.unfinished.saturating_sub(1);
+        }
         let Some(test) = line.strip_prefix("test ") else { return };
         match test.rsplit_once(" ... ") {
             Some((name, "ok")) => self.passed.insert(name.to_owned()),

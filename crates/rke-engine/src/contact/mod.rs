@@ -1,6 +1,7 @@
 //! How a Content Server with several addresses is reached: connections are made as in RFC 8305, and work is tried on
 //! one after the other until one succeeds.
 
+pub(crate) mod break_off;
 pub mod server;
 
 use std::io;

@@ -5,10 +5,12 @@ use std::io;
 use std::net::SocketAddr;
 
 use rke_host::framing::{RecordIoError, RecordReader, RecordWriter, read_response};
-use rke_proto::handshake::{AgreementError, HandshakeError, Reason, Record, Response, Transport};
+use rke_proto::handshake::{AgreementError, BreakCode, HandshakeError, Reason, Record, Response, Transport};
 use rke_secret::SecretError;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+
+use super::break_off;
 
 /// Why a Content Server did not do what was requested.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +21,14 @@ pub enum ContactError {
     /// A refusal. It is not authenticated: anyone on the path can send it.
     #[error("it refused: {0}")]
     Refused(Reason),
+    /// It has begun, and broke off with this reason, which is authenticated.
+    #[error("it broke off: {}", break_off::describe(*code, text))]
+    BrokenOff {
+        /// The reason.
+        code: BreakCode,
+        /// The same in its own words.
+        text: String,
+    },
     /// What answers is another program, or does not have the same key.
     #[error("the program there is not the Content Server, or is another version of it")]
     AnotherProgram,
@@ -119,6 +129,7 @@ pub(crate) async fn confirm(mut stream: TcpStream, transport: Transport) -> Resu
     RecordWriter::new(outgoing, transport.sealer).end(None).await?;
     match reader.next().await? {
         Record::End(_) => Ok(()),
-        Record::Data(_) | Record::BrokenOff { .. } => Err(ContactError::AnotherProgram),
+        Record::BrokenOff { code, text } => Err(ContactError::BrokenOff { code, text }),
+        Record::Data(_) => Err(ContactError::AnotherProgram),
     }
 }

@@ -1,12 +1,18 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
-use rke_proto::handshake::Response;
+use rke_host::framing::records;
+use rke_proto::ContentServerId;
+use rke_proto::handshake::kem::{EncapsulationSeeds, EphemeralKey};
+use rke_proto::handshake::{
+    BreakCode, FirstPacket, Grant, Initiator, KeyId, Prologue, Responder, Response, Transport,
+};
+use rke_secret::Secret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::contact::server::ask_on;
+use crate::contact::server::{ask_on, confirm};
 
 const BUSY: &[u8] = b"RKE3\x82\x00\x01\x06";
 /// How long to wait for something that should not happen.
@@ -145,4 +151,40 @@ async fn a_server_that_answers_is_found_behind_others_that_do_not() {
     };
     let ended = with_each(dialer(&[nobody, silent, nobody, good]), None, limits, work).await;
     assert_eq!(ended.expect("an answer").1, good);
+}
+
+/// The transports of a handshake: the client's, and the server's.
+fn transports() -> (Transport, Transport) {
+    let psk = Secret::random().expect("secret memory");
+    let cs_id = ContentServerId::new("CONTENT").expect("an ID");
+    let prologue = Prologue::Attach { cs_id, id: KeyId([7; 16]) };
+    let key = EphemeralKey::random().expect("secret memory");
+    let (initiator, packet) =
+        Initiator::begin(&prologue, &psk, key, "content.example").expect("secret memory");
+    let FirstPacket::Handshake { raw, message, .. } = FirstPacket::decode(&packet).expect("a packet") else {
+        panic!("not a handshake")
+    };
+    let seeds = EncapsulationSeeds::random().expect("secret memory");
+    let (responder, _) = Responder::receive(raw, &psk, message, &seeds).expect("the same psk");
+    let accepted = responder.accept(Grant { resumption: None, lifetime: 60 });
+    let (response, server) = accepted.expect("secret memory");
+    let Response::Accepted(message) = &response else { panic!("not accepted") };
+    (initiator.receive(message).expect("the same psk").transport, server.transport)
+}
+
+#[tokio::test]
+async fn a_content_server_that_breaks_off_before_both_have_the_key_is_no_other_program() {
+    let (client, server) = transports();
+    let (listener, address) = silent().await;
+    let breaks_off = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.expect("a connection");
+        let (mut reader, mut writer) = records(stream, server);
+        reader.next().await.expect("the client's end");
+        writer.break_off(BreakCode::Other, "no store\x1b").await.expect("sent");
+        reader.drain().await;
+    });
+    let stream = connect(address).await.expect("connected");
+    let error = confirm(stream, client).await.expect_err("broken off").to_string();
+    assert_eq!(error, "it broke off: no store\u{fffd}");
+    breaks_off.await.expect("no panic");
 }

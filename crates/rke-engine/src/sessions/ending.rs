@@ -47,13 +47,17 @@ pub enum DeleteError {
     /// The session is deleted and its key wiped, but the cached key is not removed.
     #[error("The session is deleted, but its cached key could not be removed: {0}")]
     Cache(io::Error),
+    /// The session was deleted by an earlier request, whose response was lost and which alone knew the domain. Its cached key was not
+    /// looked for.
+    #[error(
+        "The session is deleted, but its cached key may still be there: an earlier request has deleted the session, and its domain is no \
+         longer known; `rke keys forget DOMAIN` removes the key"
+    )]
+    DomainGone,
     /// The session is deleted and its key wiped, but memory was not scanned.
     #[error("The session is deleted, but memory could not be scanned: {0}")]
     MemoryScan(SecretError),
 }
-
-/// Why a cached key stays although its session is deleted: only an earlier request, whose response was lost, had the domain.
-const UNKNOWN_DOMAIN: &str = "an earlier request has deleted it, and its domain is no longer known; `rke keys forget DOMAIN` removes the key";
 
 impl From<StoreError> for DeleteError {
     fn from(error: StoreError) -> Self {
@@ -181,7 +185,7 @@ impl Sessions {
     ) -> Result<(), DeleteError> {
         match (cached, domain) {
             (CachedKey::Keep, _) => Ok(()),
-            (CachedKey::Forget, None) => Err(DeleteError::Cache(io::Error::other(UNKNOWN_DOMAIN))),
+            (CachedKey::Forget, None) => Err(DeleteError::DomainGone),
             (CachedKey::Forget, domain) => self.forget_keys(domain, viewer).await.map(drop),
         }
     }

@@ -14,6 +14,7 @@ use rke_proto::handshake::{BreakCode, Reason, Record};
 use rke_proto::{DecodeError, Status};
 
 pub use self::flow::Coming;
+use crate::contact::break_off;
 use crate::contact::server::ContactError;
 use crate::model::server_name::ServerName;
 use crate::model::session_id::SessionId;
@@ -65,7 +66,7 @@ impl TunnelError {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Cut {
     /// The session has ended, or all sessions of the daemon.
-    #[error("{}", in_words(*.0))]
+    #[error("{}", break_off::in_words(*.0))]
     SessionEnded(BreakCode),
     /// The session's key cannot be used.
     #[error(transparent)]
@@ -77,7 +78,7 @@ pub(crate) enum Cut {
     #[error("the client hung up before the end")]
     Client,
     /// The Content Server broke it off.
-    #[error("the Content Server broke it off: {}", describe_break(*code, text))]
+    #[error("the Content Server broke it off: {}", break_off::describe(*code, text))]
     Server {
         code: BreakCode,
         /// The reason in the Content Server's own words.
@@ -104,7 +105,7 @@ impl Cut {
     /// The reason that is sent to the Content Server. `None` if that broke off itself.
     fn farewell(&self) -> Option<(BreakCode, &'static str)> {
         match self {
-            Self::SessionEnded(code) => Some((*code, in_words(*code))),
+            Self::SessionEnded(code) => Some((*code, break_off::in_words(*code))),
             Self::Key(_) => Some((BreakCode::Other, "the session's key cannot be used")),
             Self::Upload(_) | Self::Client => {
                 Some((BreakCode::Other, "the client hung up before the end of its data"))
@@ -119,7 +120,7 @@ impl Cut {
     /// The Content Server's reason, if it broke off itself.
     fn by_the_server(&self) -> Option<String> {
         match self {
-            Self::Server { code, text } => Some(describe_break(*code, text)),
+            Self::Server { code, text } => Some(break_off::describe(*code, text)),
             _ => None,
         }
     }
@@ -127,26 +128,6 @@ impl Cut {
     /// Whether the connection broke, so that data that arrived before may still be read.
     fn is_broken_connection(&self) -> bool {
         matches!(self, Self::Connection(RecordIoError::Broken(_)))
-    }
-}
-
-fn in_words(code: BreakCode) -> &'static str {
-    match code {
-        BreakCode::Deleted => "the session was deleted",
-        BreakCode::Expired => "the session has expired",
-        BreakCode::Stopping => "this end is stopping",
-        BreakCode::Idle => "no data has moved for too long",
-        BreakCode::NoApplication => "there is no application, or it failed",
-        BreakCode::Other => "for another reason",
-    }
-}
-
-/// The other end's own words, without control characters, which could command a terminal. If it sent none, the words
-/// for its code.
-fn describe_break(code: BreakCode, text: &str) -> String {
-    match text {
-        "" => in_words(code).to_owned(),
-        text => text.replace(char::is_control, "\u{fffd}"),
     }
 }
 

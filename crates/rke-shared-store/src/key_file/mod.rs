@@ -153,7 +153,7 @@ impl StoreKeys {
     ///
     /// # Errors
     /// [`SecretError`] if no secret memory is left.
-    pub(crate) fn audit_tags(&self) -> Result<AuditTags, SecretError> {
+    pub fn audit_tags(&self) -> Result<AuditTags, SecretError> {
         self.first.audit_tags()
     }
 

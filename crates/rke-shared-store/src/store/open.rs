@@ -5,8 +5,6 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use redis::PushInfo;
-use rke_host::audit::AuditTags;
-use rke_secret::SecretError;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, channel as queue};
 use tokio::time::timeout;
@@ -19,7 +17,7 @@ use crate::checks::{UnfitStore, Warning, check};
 use crate::clock::{BootTime, StoreClock, milliseconds};
 use crate::error::{Outage, StoreError};
 use crate::holds::{Holder, Holds, Which};
-use crate::key_file::{self, KeyFileError};
+use crate::key_file::{self, KeyFileError, StoreKeys};
 use crate::link::Link;
 use crate::link::address::{AddressError, Addresses};
 use crate::name::{Id, KeyTag};
@@ -125,26 +123,24 @@ impl Store {
     /// Why the store cannot be used now, or refuses changes, if so.
     pub fn outage(&self) -> Option<Outage> {
         let Shared { link, refusals, membership, .. } = &*self.shared;
-        // What it refuses says more than that it has forgotten this node meanwhile.
-        link.outage().or_else(|| refusals.first()).or_else(|| membership.check().err())
+        // A node that may not join asks for nothing, so what was refused before that is old. Otherwise, what is refused says more than
+        // that the store has forgotten this node meanwhile.
+        let apart = membership.check().err();
+        let is_final = apart == Some(Outage::OtherLimits);
+        link.outage().or_else(|| apart.clone().filter(|_| is_final)).or_else(|| refusals.first()).or(apart)
     }
 
-    /// Reads the key file again.
+    /// Reads the key file again, for [`Self::use_keys`].
     ///
     /// # Errors
-    /// [`KeyFileError`]; then the keys are the ones from before.
-    pub fn reload_keys(&self) -> Result<(), KeyFileError> {
-        let keys = Arc::new(key_file::read(&self.shared.settings.key_file)?);
+    /// [`KeyFileError`].
+    pub fn read_keys(&self) -> Result<Arc<StoreKeys>, KeyFileError> {
+        key_file::read(&self.shared.settings.key_file).map(Arc::new)
+    }
+
+    /// Uses these keys from now on. Several stores that share a key file take the same ones, so none is without a key that another has.
+    pub fn use_keys(&self, keys: Arc<StoreKeys>) {
         *self.shared.keys.write().unwrap_or_else(std::sync::PoisonError::into_inner) = keys;
-        Ok(())
-    }
-
-    /// The tags of sessions in audit logs, by the key in use.
-    ///
-    /// # Errors
-    /// [`SecretError`] if no secret memory is left.
-    pub fn audit_tags(&self) -> Result<AuditTags, SecretError> {
-        self.shared.keys().audit_tags()
     }
 
     /// The keys that have sealed records which are not over yet. The others may leave the key file.

@@ -233,7 +233,7 @@ async fn a_coin_has_no_more_keys_after_the_keys_of_the_store_are_rotated() {
     for at in 0..4 {
         if at == 2 {
             key_file::add_key(&site.settings.key_file).expect("added");
-            node.store.reload_keys().expect("keys");
+            node.store.use_keys(node.store.read_keys().expect("keys"));
         }
         let id = node.create().await.expect("created");
         let gone = node.store.own("coin", &id, lifetime, 2).await.expect("counted");
@@ -284,7 +284,7 @@ async fn known_content_servers_are_shared_and_replaced_only_by_those_who_have_re
     assert_eq!(refused.expect_err("refused").about.as_deref(), Some(&b"CS wide"[..]));
     // After a rotation it is still known, and an operator may replace it.
     key_file::add_key(&site.settings.key_file).expect("added");
-    two.store.reload_keys().expect("keys");
+    two.store.use_keys(two.store.read_keys().expect("keys"));
     let before = two.store.keys_in_use().await.expect("tags");
     let known = two.store.known_server(DOMAIN).await.expect("known");
     let after = two.store.keys_in_use().await.expect("tags");
@@ -292,7 +292,7 @@ async fn known_content_servers_are_shared_and_replaced_only_by_those_who_have_re
     two.store.remember_server(DOMAIN, &known, b"CS2 wide").await.expect("no error").expect("remembered");
     // A node without the new key does not say that nothing is known: it would trust anyone.
     assert!(matches!(one.store.known_server(DOMAIN).await, Err(StoreError::OtherKeys)));
-    one.store.reload_keys().expect("keys");
+    one.store.use_keys(one.store.read_keys().expect("keys"));
     let known = one.store.known_server(DOMAIN).await.expect("known");
     assert_eq!(known.about.as_deref(), Some(&b"CS2 wide"[..]));
     assert_eq!(one.store.known_server("other.test").await.expect("known").about, None);

@@ -110,7 +110,7 @@ pub(crate) enum AuditCommand {
         #[arg(long, value_name = "DIR", env = "RKE_DATA_DIR", required_unless_present = "store_key_file")]
         data_dir: Option<PathBuf>,
         /// The key file of the store, where machines share their sessions: then the tag is the same on each. Prints a tag for each of its
-        /// keys, the one in use first.
+        /// keys, the one in use first, and after them the one of --data-dir.
         #[arg(long, value_name = "FILE", env = "RKE_STORE_KEY_FILE")]
         store_key_file: Option<PathBuf>,
     },

@@ -70,7 +70,7 @@ async fn preload(
     options: &PreloadOptions,
 ) -> Result<()> {
     let mut keys = KeyRing::open(options.keys.cs_id, &options.keys.data_dir)?;
-    let key_set = chosen(keys.sets(), key_set, form, unix_seconds()?)?;
+    let key_set = chosen(&keys, key_set, form, unix_seconds()?)?;
     if let Some(set) = keys.sets().iter().find(|set| set.secrets.key_set() == key_set && set.form != form) {
         bail!(
             "{key_set} exists already, {}; choose another number with --key-set",
@@ -85,15 +85,17 @@ async fn preload(
     publish(&keys, &secrets, lower_case, options).await
 }
 
-/// The key set to preload: the one that is wanted, or the newest that stays in service. Records of a retired one would turn all clients
-/// away.
-fn chosen(sets: &[ServedKeySet], wanted: Option<KeySetId>, form: Form, now: u64) -> Result<KeySetId> {
+/// The key set to preload: the one that is wanted, or the newest that stays in service and that a failed rotation has not left behind.
+/// Records of a retired one would turn all clients away, and those of one left behind would rotate without a word.
+fn chosen(keys: &KeyRing, wanted: Option<KeySetId>, form: Form, now: u64) -> Result<KeySetId> {
+    let sets = keys.sets();
     let number = |set: &ServedKeySet| set.secrets.key_set();
     let retires_at = |wanted| sets.iter().find(|set| number(set) == wanted).and_then(|set| set.retires_at);
     let of_form = || sets.iter().filter(|set| set.form == form);
     let Some(wanted) = wanted else {
-        let newest = of_form().rfind(|set| set.retires_at.is_none()).map(number);
-        return match (newest, KeySetId::new(1)) {
+        let in_service = || of_form().filter(|set| set.retires_at.is_none()).map(number);
+        let in_use = in_service().rfind(|key_set| keys.was_preloaded(*key_set));
+        return match (in_use.or_else(|| in_service().next_back()), KeySetId::new(1)) {
             (Some(newest), _) => Ok(newest),
             (None, Some(first)) if of_form().next().is_none() => Ok(first),
             (None, _) => bail!(

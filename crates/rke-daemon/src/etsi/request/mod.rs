@@ -98,12 +98,12 @@ impl Wanted {
             }
         };
         let additional_slaves = values(query, "additional_slave_SAE_IDs").map(Value::from).collect();
-        let mandatory = values(query, "extension_mandatory").next().map(Value::from);
+        let mandatory = values(query, "extension_mandatory").map(Value::from).collect();
         Ok(Self {
             number: number("number")?,
             size: number("size")?,
             additional_slaves: Some(additional_slaves),
-            extension_mandatory: mandatory,
+            extension_mandatory: Some(Value::Array(mandatory)),
         })
     }
 
@@ -140,12 +140,10 @@ fn digits(text: &str) -> Result<u64, ()> {
 }
 
 fn size(bits: u64) -> Result<KeySize, Refusal> {
-    KeySize::from_bits(bits).ok_or_else(|| match bits % 8 {
-        0 => {
-            let (min, max) = (KeySize::MIN.bits(), KeySize::MAX.bits());
-            Refusal::bad(format!("size is {min} to {max} bits"))
-        }
-        _ => Refusal::bad("size shall be a multiple of 8"),
+    let (min, max) = (KeySize::MIN.bits(), KeySize::MAX.bits());
+    KeySize::from_bits(bits).ok_or_else(|| match u64::from(min) <= bits && bits <= u64::from(max) {
+        true => Refusal::bad("size shall be a multiple of 8"),
+        false => Refusal::bad(format!("size is {min} to {max} bits")),
     })
 }
 

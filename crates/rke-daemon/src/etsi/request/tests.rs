@@ -53,6 +53,7 @@ fn what_cannot_be_served_is_refused_with_the_words_of_the_standard() {
     is_bad(get(&format!("{ENC}?size=257")), "size shall be a multiple of 8");
     is_bad(get(&format!("{ENC}?size=120")), "size is 128 to 512 bits");
     is_bad(post(ENC, r#"{"size":520}"#), "size is 128 to 512 bits");
+    is_bad(get(&format!("{ENC}?size=18446744073709551616")), "size is 128 to 512 bits");
     is_bad(get(&format!("{ENC}?number=0")), "number is 1 to 128");
     is_bad(get(&format!("{ENC}?number=129")), "number is 1 to 128");
     for number in ["x", "", "+3", "%2B3", "-3", "3.0"] {
@@ -63,6 +64,10 @@ fn what_cannot_be_served_is_refused_with_the_words_of_the_standard() {
     is_bad(post(ENC, r#"{"additional_slave_SAE_IDs":["c"]}"#), "additional_slave_SAE_IDs are not supported");
     is_bad(
         post(ENC, r#"{"extension_mandatory":[{"x":1}]}"#),
+        "not all extension_mandatory parameters are supported",
+    );
+    is_bad(
+        get(&format!("{ENC}?extension_mandatory=a&extension_mandatory=b")),
         "not all extension_mandatory parameters are supported",
     );
     for (body, words) in [

@@ -172,8 +172,10 @@ impl Shared {
     /// # Errors
     /// [`KeyFileError`]; then the keys are the ones from before.
     pub(super) fn reload_keys(&self) -> Result<(), KeyFileError> {
-        self.store.reload_keys()?;
-        self.journal.audit().tag_with(self.store.audit_tags()?);
+        let keys = self.store.read_keys()?;
+        let tags = keys.audit_tags()?;
+        self.store.use_keys(keys);
+        self.journal.audit().tag_with(tags);
         Ok(())
     }
 

@@ -164,7 +164,12 @@ impl KeyRing {
 
     /// Whether a failed rotation left it.
     fn is_left_behind(&self, key_set: KeySetId) -> bool {
-        self.form(key_set) == Form::Wide && !self.folder(key_set).join(PRELOADED).exists()
+        self.form(key_set) == Form::Wide && !self.was_preloaded(key_set)
+    }
+
+    /// Whether a preload of it has succeeded: clients that find its records can open sessions.
+    pub fn was_preloaded(&self, key_set: KeySetId) -> bool {
+        self.folder(key_set).join(PRELOADED).exists()
     }
 
     /// Preloads a key set for the shares that it serves, one of wide shares as the latest. `docs/protocol.md` section

@@ -320,10 +320,11 @@ impl SharedKeys {
     /// # Errors
     /// [`KeyFileError`]; then the keys are the ones from before.
     pub(super) fn reload_keys(&self) -> Result<AuditTags, KeyFileError> {
-        for shelf in [&self.keys, &self.resumptions] {
-            shelf.store.reload_keys()?;
-        }
-        Ok(self.keys.store.audit_tags()?)
+        let keys = self.keys.store.read_keys()?;
+        let tags = keys.audit_tags()?;
+        self.resumptions.store.use_keys(Arc::clone(&keys));
+        self.keys.store.use_keys(keys);
+        Ok(tags)
     }
 
     /// Asks the store how many keys it has, and compares this instance's key sets with those of the others.

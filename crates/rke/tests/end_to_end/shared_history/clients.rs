@@ -224,7 +224,9 @@ fn judge(answer: Option<&Answer>) -> Outcome {
         429 => Outcome::Refused,
         503 => Outcome::Unavailable(answer.body.clone()),
         // A Content Server without its store, or with one that is new.
-        502 if answer.body.contains("it is busy") => Outcome::Unavailable(answer.body.clone()),
+        502 if ["it is busy", "cannot reach what it shares"].iter().any(|part| answer.body.contains(part)) => {
+            Outcome::Unavailable(answer.body.clone())
+        }
         status => Outcome::Strange(format!("{status} {}", answer.body)),
     }
 }

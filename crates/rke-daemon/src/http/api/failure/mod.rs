@@ -195,7 +195,7 @@ impl Failure {
         match error {
             DeleteError::NotFound => Self::session(&message, id),
             DeleteError::Store(error) => Self::store(error).with("session_id", id),
-            DeleteError::Cache(_) | DeleteError::MemoryScan(_) => {
+            DeleteError::Cache(_) | DeleteError::DomainGone | DeleteError::MemoryScan(_) => {
                 tracing::error!(%error, "a deletion is incomplete");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, message).with("session_id", id)
             }

@@ -20,7 +20,7 @@ pub(crate) struct Allowance {
 
 impl From<CreationLimit> for Allowance {
     fn from(limit: CreationLimit) -> Self {
-        Self { most: limit.burst, every: Duration::from_secs(1) / limit.rate }
+        Self { most: limit.burst.max(1), every: Duration::from_secs(1) / limit.rate.max(1) }
     }
 }
 

@@ -48,4 +48,6 @@ fn a_rate_is_as_many_a_second() {
         let expected = Allowance { most: 7, every: Duration::from_nanos(every) };
         assert_eq!(Allowance::from(CreationLimit { rate, burst: 7 }), expected);
     }
+    let least = Allowance { most: 1, every: Duration::from_secs(1) };
+    assert_eq!(Allowance::from(CreationLimit { rate: 0, burst: 0 }), least, "unchecked, from the library");
 }
