@@ -2,7 +2,7 @@
 // not listen: browsers allow few connections to one server.
 
 import { events, hasToken, keepToken, Refused } from './api.js';
-import { byId, show, write } from './dom.js';
+import { byId, show, suspend, write } from './dom.js';
 import { isResponding } from './state.js';
 
 const RETRY = 1000;
@@ -34,7 +34,7 @@ function state(name) {
     write(byId('lost-since'), `What you see is from ${time}.`);
   }
   show(byId('lost'), lost);
-  byId('console').inert = lost;
+  suspend(byId('console'), lost);
   isResponding(!lost);
   show(byId('token'), name === 'token');
   if (name === 'live' || name === 'token') show(byId('console'), name === 'live');

@@ -63,6 +63,25 @@ async fn the_page_says_that_the_daemon_has_gone_and_comes_back_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_focus_is_where_it_was_when_the_daemon_comes_back() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut program = Program::serve(dir.path(), "127.0.0.1:0", &[]);
+    let daemon = program.daemon;
+    let mut browser = console_of(daemon);
+    go(&mut browser, "sessions");
+    browser.evaluate("document.querySelector('#open-panel').focus()");
+    // In the second case something else is to get the focus meanwhile.
+    for (meanwhile, focused) in [("0", "open-panel"), ("location.hash = 'keys'", "keys")] {
+        drop(program);
+        browser.until("document.querySelector('#console').inert");
+        browser.evaluate(meanwhile);
+        program = Program::serve(dir.path(), &daemon.to_string(), &[]);
+        live(&mut browser);
+        browser.until(&format!("document.activeElement.id === '{focused}'"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_event_source_hears_of_shares_and_of_what_has_changed() {
     let stage = Stage::new().await;
     let mut browser = console_of(stage.daemon.address());
