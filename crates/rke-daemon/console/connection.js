@@ -2,13 +2,16 @@
 // not listen: browsers allow few connections to one server.
 
 import { events, hasToken, keepToken, Refused } from './api.js';
-import { byId, show, write } from './dom.js';
+import { byId, show, suspend, write } from './dom.js';
 import { isResponding } from './state.js';
 
 const RETRY = 1000;
 const POLL = 5000;
-// The daemon gives a sign of life every ten seconds.
-const SILENCE = 25000;
+// The daemon gives a sign of life every three seconds. Two of them may be missing. It may take as long to begin with them: the
+// request for them may have to wait for others.
+const SILENCE = 8000;
+// How late a timer may be before it says more about the page than about the daemon.
+const LATE = 2000;
 
 const wait = (time) => new Promise((resolve) => setTimeout(resolve, time));
 
@@ -34,7 +37,7 @@ function state(name) {
     write(byId('lost-since'), `What you see is from ${time}.`);
   }
   show(byId('lost'), lost);
-  byId('console').inert = lost;
+  suspend(byId('console'), lost);
   isResponding(!lost);
   show(byId('token'), name === 'token');
   if (name === 'live' || name === 'token') show(byId('console'), name === 'live');
@@ -56,19 +59,31 @@ export async function listen(took) {
 // What follows comes to an end, or to an error; each says how long to wait before the next try.
 
 async function follow(ending, took) {
-  let alarm = setTimeout(() => ending.abort(), SILENCE);
+  const silence = alarm(SILENCE, () => ending.abort());
+  silence.start();
   try {
     for await (const event of events(ending.signal)) {
-      clearTimeout(alarm);
-      alarm = setTimeout(() => ending.abort(), SILENCE);
+      silence.start();
       state('live');
       if (event) took(event.name, event.data);
     }
     state('lost');
     return RETRY;
   } finally {
-    clearTimeout(alarm);
+    silence.stop();
   }
+}
+
+// Calls `ring` once `time` has passed and nothing has started it again. A page that was frozen, or whose machine slept, gives
+// the daemon that time again: its signs of life may be waiting to be read.
+function alarm(time, ring) {
+  let timer;
+  const start = () => {
+    clearTimeout(timer);
+    const due = performance.now() + time;
+    timer = setTimeout(() => (performance.now() - due > LATE ? start() : ring()), time);
+  };
+  return { start, stop: () => clearTimeout(timer) };
 }
 
 async function cope(error, ending, took) {

@@ -1,7 +1,7 @@
 // One session in a panel: all that the daemon knows of it, to copy, and what can be done with it.
 
 import { ask } from './api.js';
-import { byId, copyButton, make, show, write } from './dom.js';
+import { byId, copyButton, giveFocus, make, show, write } from './dom.js';
 import * as tryit from './tryit.js';
 import { breakable, exactly, list, plural } from './words.js';
 
@@ -16,7 +16,7 @@ export function start({ renew, remove }) {
   byId('session-try').addEventListener('click', encrypt);
   byId('session').addEventListener('close', () => {
     shown = null;
-    if (opener?.isConnected) opener.focus({ preventScroll: true });
+    if (opener?.isConnected) giveFocus(opener);
   });
 }
 

@@ -41,6 +41,27 @@ export function show(element, whether) {
   element.hidden = !whether;
 }
 
+// What gets the focus once the page can be used again.
+let awaiting = null;
+
+// Gives an element the focus without moving the page. One that cannot be used at the moment gets it as soon as it can.
+export function giveFocus(element) {
+  if (element.closest('[inert]')) awaiting = element;
+  else element.focus({ preventScroll: true });
+}
+
+// Puts a part of the page out of use, or back into use. Browsers take the focus away from what is out of use, and do not
+// give it back: so this does.
+export function suspend(part, whether) {
+  if (part.inert === whether) return;
+  const { activeElement: focused, body } = document;
+  if (whether) awaiting = part.contains(focused) ? focused : null;
+  part.inert = whether;
+  if (whether) return;
+  if (awaiting?.isConnected && focused === body) giveFocus(awaiting);
+  awaiting = null;
+}
+
 // Brings the children of `list` in line with `items`, by key, without touching those that stay: focus
 // and selection live on.
 export function reconcile(list, items, keyOf, create, update) {

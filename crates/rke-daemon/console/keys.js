@@ -2,7 +2,7 @@
 
 import { ask, now } from './api.js';
 import { confirm } from './confirm.js';
-import { byId, make, reconcile, say, show, write } from './dom.js';
+import { byId, giveFocus, make, reconcile, say, show, write } from './dom.js';
 import { sayFailure } from './failures.js';
 import { breakable, clock, list, number, plural, shortName, until } from './words.js';
 
@@ -65,5 +65,5 @@ async function forget(domain) {
   } catch (error) {
     sayFailure('Not removed', error);
   }
-  byId('keys').focus({ preventScroll: true });
+  giveFocus(byId('keys'));
 }

@@ -1,6 +1,6 @@
 // The menu of a row. There is one, which opens where it is wanted.
 
-import { byId, make } from './dom.js';
+import { byId, giveFocus, make } from './dom.js';
 
 // How far the page may move below an open menu.
 const SLACK = 24;
@@ -14,7 +14,7 @@ export function openMenu(button, label, items) {
     type: 'button', role: 'menuitem', tabindex: -1, class: kind,
     onclick: () => {
       menu.hidePopover();
-      button.focus({ preventScroll: true });
+      giveFocus(button);
       action();
     },
   }, text));
@@ -37,7 +37,7 @@ function move(event, entries, button) {
   if (event.key === 'Tab' || event.key === 'Escape') {
     event.preventDefault();
     byId('menu').hidePopover();
-    button.focus({ preventScroll: true });
+    giveFocus(button);
   }
   if (to === undefined) return;
   event.preventDefault();

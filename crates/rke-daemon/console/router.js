@@ -1,7 +1,7 @@
 // Which view is shown. The style sheet shows the one that the address names; this marks its link, follows with the focus,
 // and closes what lies over the page.
 
-import { byId } from './dom.js';
+import { byId, giveFocus } from './dom.js';
 
 let title = () => {};
 
@@ -61,7 +61,7 @@ function arrive(moved) {
   if (moved) {
     for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close();
     if (location.hash === `#${view}`) {
-      byId(view).focus({ preventScroll: true });
+      giveFocus(byId(view));
       scrollTo(0, 0);
     }
   }

@@ -4,7 +4,7 @@ import { ask } from './api.js';
 import { banner } from './banners.js';
 import { deleteAll, deleteOne } from './deleting.js';
 import * as detail from './detail.js';
-import { byId, copy, icon, make, reconcile, say, show, write } from './dom.js';
+import { byId, copy, giveFocus, icon, make, reconcile, say, show, write } from './dom.js';
 import { sayFailure } from './failures.js';
 import { filtered, haystack, ordered, pageOf } from './listing.js';
 import { openMenu } from './menu.js';
@@ -239,12 +239,12 @@ function focusRow(place) {
   const rows = byId('session-rows').children;
   const row = rows[Math.min(place, rows.length - 1)];
   const target = row?.querySelector('.row-open') ?? byId('open-panel');
-  target.focus({ preventScroll: true });
+  giveFocus(target);
   target.scrollIntoView({ block: 'nearest' });
 }
 
 async function endAll(weak) {
-  if (await deleteAll(all, weak)) byId('sessions').focus({ preventScroll: true });
+  if (await deleteAll(all, weak)) giveFocus(byId('sessions'));
 }
 
 function moveBetweenRows(event) {

@@ -30,3 +30,25 @@ fn the_pictures_are_small_and_at_rest_where_motion_is_not_wanted() {
         }
     }
 }
+
+/// The style of a picture that comes from the template.
+fn style(svg: &str) -> &str {
+    let start = svg.split_once("<style id=\"user-style\">").expect("a style").1;
+    start.split_once("</style>").expect("an end").0
+}
+
+#[test]
+fn the_pictures_have_the_colours_of_the_console() {
+    let console = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/rke-daemon/console/console.css");
+    let console = fs::read_to_string(console).expect("the console's style");
+    let template = template("");
+    for rule in style(&template).split("--").filter(|rule| rule.contains(": #")) {
+        let colour = rule.split(": ").nth(1).and_then(|value| value.get(..7)).expect("a colour");
+        assert!(console.contains(colour), "{colour} is not a colour of the console");
+    }
+    for Recording { name, .. } in [&DEV, &SESSION_CREATE, &WATCH] {
+        let path = Path::new(PICTURES).join(format!("{name}.svg"));
+        let svg = fs::read_to_string(path).expect("cargo xtask recordings makes it");
+        assert_eq!(style(&svg), style(&template), "{name}: cargo xtask recordings makes it again");
+    }
+}

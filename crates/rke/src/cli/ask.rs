@@ -115,7 +115,10 @@ pub(crate) enum Whom {
 fn parse_whom(text: &str) -> Result<Whom, String> {
     match text.contains('.') {
         true => parse_domain_for_daemon(text).map(Whom::Domain),
-        false => Ok(Whom::Session(parse_session(text)?)),
+        false => match parse_session(text) {
+            Ok(session) => Ok(Whom::Session(session)),
+            Err(error) => Err(format!("{error}; a domain has a dot, at its end if nowhere else")),
+        },
     }
 }
 

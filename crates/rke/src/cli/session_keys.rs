@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::ask::{DaemonOptions, DecryptOptions, EncryptOptions, Ends, FormOptions, Output};
 use crate::local_address::LocalAddress;
-use crate::parse::parse_session;
+use crate::parse::parse_key_id;
 
 /// How long the Content Server may take to respond. Data that it then sends or takes may take any time.
 const SECONDS_TO_RESPOND: u64 = 10;
@@ -26,7 +26,7 @@ pub(crate) struct ApiOptions {
 #[derive(Args)]
 pub(crate) struct SealedOptions {
     /// The id of the session's key, or enough of its beginning. The client's daemon shows it as `key_id`.
-    #[arg(value_name = "KEY_ID", value_parser = parse_session)]
+    #[arg(value_name = "KEY_ID", value_parser = parse_key_id)]
     key_id: String,
     /// The file to read; standard input if this is missing or `-`.
     #[arg(value_name = "FILE")]

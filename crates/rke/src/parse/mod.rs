@@ -13,6 +13,9 @@ use rke_raida::replay::SHARES;
 /// More than fits into any machine's memory.
 const MAX_REPLAY_PLACES: usize = 1 << 30;
 
+/// The digits of a whole id.
+const ID_DIGITS: usize = 32;
+
 /// Parses an address to listen on or to connect to. Names are not allowed, because a name may have several addresses.
 pub(crate) fn parse_address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| "it must be an IP address with a port, such as 127.0.0.1:8080 or [::1]:8080")
@@ -97,12 +100,29 @@ fn is_host_and_port(text: &str) -> bool {
     is_host && port.parse::<u16>().is_ok()
 }
 
-/// The id of a session, or enough of its beginning. An empty one is most likely a shell variable that is not set.
+/// The id of a session, or enough of its beginning.
 pub(crate) fn parse_session(text: &str) -> Result<String, &'static str> {
-    match text.trim().is_empty() {
-        true => Err("it is empty; give a session's id of 32 hexadecimal digits, or enough of its beginning"),
-        false => Ok(text.to_owned()),
+    parse_id(
+        text,
+        "a session's id has 32 hexadecimal digits, of which the beginning is enough; `rke session list` shows the ids",
+    )
+}
+
+/// The id of a session's key at a Content Server, or enough of its beginning.
+pub(crate) fn parse_key_id(text: &str) -> Result<String, &'static str> {
+    parse_id(
+        text,
+        "a key id has 32 hexadecimal digits, of which the beginning is enough; `rke content-server list` shows them",
+    )
+}
+
+/// An empty id is most likely a shell variable that is not set.
+fn parse_id(text: &str, what_it_is: &'static str) -> Result<String, &'static str> {
+    if text.trim().is_empty() {
+        return Err("it is empty; give a session's id of 32 hexadecimal digits, or enough of its beginning");
     }
+    let is_id = text.len() <= ID_DIGITS && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if is_id { Ok(text.to_owned()) } else { Err(what_it_is) }
 }
 
 /// Refuses the name that a domain's records are at, where the domain is meant.

@@ -60,6 +60,18 @@ fn a_session_and_a_domain_are_not_empty() {
 }
 
 #[test]
+fn an_id_has_hexadecimal_digits_only() {
+    let longest = "0123456789abcdefABCDEF0123456789";
+    for id in ["0", "a1b2", longest] {
+        assert_eq!([parse_session(id).as_deref(), parse_key_id(id).as_deref()], [Ok(id); 2]);
+    }
+    for wrong in ["zz", "a1 ", "a1…", "content", &format!("{longest}0")] {
+        assert!(parse_session(wrong).expect_err(wrong).ends_with("`rke session list` shows the ids"));
+        assert!(parse_key_id(wrong).expect_err(wrong).ends_with("`rke content-server list` shows them"));
+    }
+}
+
+#[test]
 fn what_is_not_a_domain_is_left_to_the_daemon() {
     assert!(parse_domain("b d").is_err());
     assert_eq!(parse_domain_for_daemon("b d").as_deref(), Ok("b d"));

@@ -15,6 +15,8 @@ pub(crate) use exchange::watched;
 pub(crate) use size::{help_width, size};
 pub(crate) use span::{from_now, span};
 pub(crate) use style::{BAD, BOLD, BRIGHT, DIM, DOUBTFUL, GOOD, paint};
+#[cfg(test)]
+pub(crate) use table::arranged;
 pub(crate) use table::{Cell, Narrow, fitted, styled, table};
 pub(crate) use text::{
     OutputFailure, SeenEnough, clean, is_about_output, out, out_refusal, out_text, printed, say,

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::dev::{Dev, Done, rke};
 use crate::faults::through;
-use crate::real::Real;
+use crate::real::{Real, get_with};
 use crate::records::{Detour, with_endpoints};
 use crate::relay::{Fault, Relays};
 use crate::support::{DOMAIN, again, again_blocking};
@@ -131,6 +131,10 @@ async fn who_else_reaches_the_daemon_is_told() {
     let json = found(&["--daemon", &daemon, "--token-file", token.to_str().expect("UTF-8")]).await;
     assert!(says(&findings(&json, "warn"), "network", "they need the token"), "{json:#}");
     assert!(says(&findings(&json, "ok"), "users", "who has no token is refused"), "{json:#}");
+    let text = fs::read_to_string(&token).expect("a token");
+    let headers = format!("host: localhost\nauthorization: Bearer {text}");
+    let refusals = real.send(get_with("/api/rke/refusals", &headers)).json();
+    assert_eq!(refusals["total"], 0, "the doctor's own requests do not count: {refusals}");
     let json = found(&["--daemon", &daemon]).await;
     assert!(says(&findings(&json, "fail"), "daemon", "token"), "{json:#}");
 }

@@ -84,6 +84,19 @@ fn an_empty_id_and_an_empty_domain_are_wrong_usage() {
     ] {
         expect(&with(&[], arguments), 2, &["error: invalid value", text]);
     }
+    let text = "32 hexadecimal digits, of which the beginning is enough; `rke";
+    for arguments in [
+        &["session", "show", "zz"][..],
+        &["session", "renew", "00", "zz"],
+        &["session", "delete", "zz"],
+        &["encrypt", "zz"],
+        &["decrypt", "zz"],
+        &["connect", "zz"],
+        &["export", "zz", "--label", "x"],
+        &["content-server", "open", "zz", "--api", "127.0.0.1:1"],
+    ] {
+        expect(&with(&[], arguments), 2, &["error: invalid value 'zz'", text]);
+    }
     for arguments in [&["discover", ""][..], &["keys", "forget", ""], &["ping", ""]] {
         expect(&with(&[], arguments), 2, &["it is empty; name a domain"]);
     }

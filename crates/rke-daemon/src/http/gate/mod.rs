@@ -11,6 +11,7 @@ mod header;
 mod host;
 pub(super) mod limits;
 mod origin;
+pub mod probe;
 mod rate_limit;
 mod refusals;
 pub(super) mod request_head;
@@ -313,9 +314,11 @@ impl Admission {
     }
 
     fn refuse(&self, decision: &mut Decision, head: &RequestHead<'_>, refusal: Refusal) {
-        // Only here, because most requests are not refused and have neither header.
-        let page = origin::named(head).and_then(|origin| HeaderValue::from_bytes(origin).ok());
-        self.note(refusal.rule, page.as_ref(), head.policy.attempt);
+        if !probe::is_one(head, refusal.rule) {
+            // Only here, because most requests are not refused and have neither header.
+            let page = origin::named(head).and_then(|origin| HeaderValue::from_bytes(origin).ok());
+            self.note(refusal.rule, page.as_ref(), head.policy.attempt);
+        }
         let mut response = refusal.failure.into_response();
         response.extensions_mut().insert(RefusedBy(refusal.rule));
         decision.response = Some(response.into());

@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use procfs::net::{TcpNetEntry, TcpState, tcp, tcp6};
-use rke_client::{Client, Error, call};
+use rke_client::Client;
+use rke_daemon::http::gate::probe;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
@@ -14,11 +15,17 @@ use super::report::Report;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 pub(super) async fn check(report: &mut Report, client: &Client) {
-    for (header, status, who) in [
-        ("Host: rke-doctor.example", 421, "a page that calls its own name by this address (DNS rebinding)"),
-        ("Host: localhost\r\nOrigin: https://rke-doctor.example", 403, "a page of another site"),
-    ] {
-        match status_of(client.address(), header).await {
+    let address = client.address();
+    let rebinding = format!("Host: {}", probe::HOST);
+    let foreign = format!("Host: localhost\r\nOrigin: {}", probe::ORIGIN);
+    let probes = [
+        (rebinding, 421, "a page that calls its own name by this address (DNS rebinding)"),
+        (foreign, 403, "a page of another site"),
+    ];
+    // No name leads to a unix socket, so the daemon takes any there.
+    let is_unix = address.starts_with("unix:");
+    for (headers, status, who) in probes.into_iter().skip(usize::from(is_unix)) {
+        match status_of(address, &headers).await {
             Some(answered) if answered == status => report.ok("pages", format!("{who} is refused")),
             Some(answered) => report.fail(
                 "pages",
@@ -28,11 +35,11 @@ pub(super) async fn check(report: &mut Report, client: &Client) {
             None => report.warn("pages", format!("no answer to {who}"), "try again"),
         }
     }
-    if client.address().starts_with("unix:") {
+    if is_unix {
         return report.ok("network", "it was asked over a unix socket: its port was not looked at");
     }
-    let token = needs_token(client).await;
-    network(report, client.address(), token);
+    let token = needs_token(address).await;
+    network(report, address, token);
     match token {
         true => report.ok("users", "who has no token is refused"),
         false => report.ok("users", "every user of this machine may use it; --require-token changes that"),
@@ -55,9 +62,9 @@ fn network(report: &mut Report, address: &str, token: bool) {
     }
 }
 
-async fn needs_token(client: &Client) -> bool {
-    let without = Client::new(client.address());
-    matches!(without.ask(&call::status()).await, Err(Error::NotAllowed(refusal)) if refusal.code == 401)
+async fn needs_token(address: &str) -> bool {
+    let headers = format!("Host: localhost\r\nAuthorization: {}", probe::AUTHORIZATION);
+    status_of(address, &headers).await == Some(401)
 }
 
 /// The status of the response to a request with these headers, which no honest client sends.

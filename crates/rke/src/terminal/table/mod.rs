@@ -14,14 +14,14 @@ const GAP: usize = 2;
 /// Columns are left out until each column whose cells wrap has this much room, if it needs it.
 const COMFORTABLE: usize = 24;
 
-/// Ids are cut if a column whose cells wrap would otherwise have less than this.
+/// Where no column can be left out, each column whose cells wrap keeps this much room for as long as another can give way.
 const TIGHT: usize = 12;
 
 /// What happens to a column if the terminal is too narrow for all columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Narrow {
-    /// It is never broken across lines, but cut to this many characters if nothing else helps. For ids, of which the
-    /// beginning is enough for every command.
+    /// It is never broken across lines, but cut to this many characters before any column is left out. For ids, of
+    /// which the beginning is enough for every command.
     Cut(usize),
     /// Its cells continue on further lines.
     Wraps,
@@ -56,7 +56,12 @@ pub(crate) fn fitted(columns: &[(&str, Narrow)], rows: impl IntoIterator<Item = 
     arranged(columns, rows, width())
 }
 
-fn arranged(columns: &[(&str, Narrow)], rows: impl IntoIterator<Item = Vec<Cell>>, width: usize) -> String {
+/// The same for a terminal of this width.
+pub(crate) fn arranged(
+    columns: &[(&str, Narrow)],
+    rows: impl IntoIterator<Item = Vec<Cell>>,
+    width: usize,
+) -> String {
     let titles = columns.iter().map(|(title, _)| styled(DIM, title)).collect();
     let rows: Vec<Vec<Cell>> = std::iter::once(titles).chain(rows).collect();
     let column = |(at, (_, narrow)): (usize, &(&str, Narrow))| {
@@ -106,7 +111,7 @@ fn taken<'a>(columns: impl Iterator<Item = &'a Column>, room: usize) -> usize {
 
 /// Cuts ids if they leave no room for the rest, hides the columns that do not fit, and makes those narrower that wrap.
 fn fit(columns: &mut [Column], width: usize) {
-    if taken(columns.iter().filter(|column| column.rank().is_none()), TIGHT) > width {
+    if taken(columns.iter(), COMFORTABLE) > width {
         for column in &mut *columns {
             if let Narrow::Cut(len) = column.narrow {
                 column.width = column.width.min(len);

@@ -21,9 +21,14 @@ fn all_columns_are_shown_where_there_is_room_or_no_terminal() {
 }
 
 #[test]
-fn the_least_important_columns_go_first() {
-    assert_eq!(lines(67)[1], format!("{ID}  content.example.com  18 min"));
-    assert_eq!(lines(60)[1], format!("{ID}  content.example.com"));
+fn ids_are_cut_first_and_then_the_least_important_columns_go() {
+    for width in [67, 44] {
+        assert_eq!(lines(width)[1], "01234567  content.example.com  12345  18 min", "{width}");
+    }
+    for width in [43, 37] {
+        assert_eq!(lines(width)[1], "01234567  content.example.com  18 min", "{width}");
+    }
+    assert_eq!(lines(36)[1], "01234567  content.example.com");
 }
 
 #[test]
@@ -37,7 +42,7 @@ fn a_long_text_wraps_before_a_column_goes() {
 fn an_id_is_whole_or_its_beginning_and_never_broken() {
     for width in 1..100 {
         let lines = lines(width);
-        let id = if width < ID.len() + 14 { &ID[..8] } else { ID };
+        let id = if width < 68 { &ID[..8] } else { ID };
         assert_eq!(lines[1].split(' ').next(), Some(id), "{width}: {lines:#?}");
         let has_room = width >= 18;
         assert!(!has_room || lines.iter().all(|line| line.len() <= width), "{width}: {lines:#?}");

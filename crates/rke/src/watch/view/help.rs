@@ -13,9 +13,9 @@ const STATES: usize = 24;
 /// The help in lines of at most `width` columns.
 pub(super) fn lines(signs: Signs, width: usize) -> Vec<Line> {
     let keys = [
-        (format!("  {}  j k", if signs.unicode { "↑ ↓" } else { "arrows" }), "one session down, one up"),
-        ("  PgDn PgUp  Space".into(), "one page of sessions down, one up"),
-        ("  Home End  g G".into(), "to the first session, to the last"),
+        (format!("  {}  j k", if signs.unicode { "↑ ↓" } else { "arrows" }), "one line down, one up"),
+        ("  PgDn PgUp  Space".into(), "one page down, one up"),
+        ("  Home End  g G".into(), "to the first line, to the last"),
         ("  ?".into(), "this help; ? or Esc goes back"),
         ("  q  Esc  Ctrl-C".into(), "leave"),
     ];

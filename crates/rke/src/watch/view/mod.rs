@@ -39,6 +39,12 @@ const TITLES: [&str; 7] = [
 /// On a screen with fewer lines than this, the legend makes room for sessions.
 const LEGEND_FROM: usize = 20;
 
+/// If fewer sessions than this have room, and more exist, the whole page scrolls.
+const LEAST_SESSIONS: usize = 3;
+
+/// On a screen with fewer lines than this, the page that scrolls does not say how much of it is above and below.
+const HINT_FROM: usize = 5;
+
 /// How far to scroll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scroll {
@@ -55,8 +61,20 @@ pub(super) struct View {
     signs: Signs,
     /// Which lines of the help are shown, if it is.
     help: Option<Window>,
-    /// Which sessions are shown.
+    /// Which sessions are shown, if everything else has room.
     sessions: Window,
+    /// Which lines of the page are shown, if the screen is too small for that.
+    page: Window,
+    /// What moves when the user scrolls, as of the last drawing.
+    scrolls: Scrolls,
+}
+
+/// The parts that scroll.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Scrolls {
+    #[default]
+    Sessions,
+    Page,
 }
 
 /// The part of a list that is shown.
@@ -90,7 +108,15 @@ impl Window {
 impl View {
     pub(super) fn new(address: &str) -> Self {
         let signs = Signs { unicode: shows_unicode() };
-        Self { address: clean(address), latest: None, signs, help: None, sessions: Window::default() }
+        Self {
+            address: clean(address),
+            latest: None,
+            signs,
+            help: None,
+            sessions: Window::default(),
+            page: Window::default(),
+            scrolls: Scrolls::default(),
+        }
     }
 
     pub(super) fn take(&mut self, observation: Observation) {
@@ -108,7 +134,11 @@ impl View {
 
     /// Scrolls. Drawing limits the position to the rows that exist.
     pub(super) fn scroll(&mut self, how: Scroll) {
-        self.help.as_mut().unwrap_or(&mut self.sessions).scroll(how);
+        let shown = match self.scrolls {
+            Scrolls::Sessions => &mut self.sessions,
+            Scrolls::Page => &mut self.page,
+        };
+        self.help.as_mut().unwrap_or(shown).scroll(how);
     }
 
     /// The view in at most `height` lines of at most `width` characters.
@@ -140,16 +170,45 @@ impl View {
     }
 
     fn seen(&mut self, seen: &Snapshot, width: usize, height: usize) -> Vec<Line> {
-        let mut raidas = self.raidas(&seen.raidas.raidas, width);
-        if height >= LEGEND_FROM {
-            raidas.extend(self.signs.legend(width));
+        let raidas = self.raidas(&seen.raidas.raidas, width);
+        let legend = self.signs.legend(width);
+        let full = [raidas.clone(), legend].concat();
+        let fixed = if height < LEGEND_FROM { raidas } else { full.clone() };
+        let needed = seen.sessions.sessions.len().min(LEAST_SESSIONS);
+        match height.checked_sub(OTHER_LINES + fixed.len()).filter(|room| *room >= needed) {
+            Some(room) => {
+                self.scrolls = Scrolls::Sessions;
+                self.whole(seen, fixed, room)
+            }
+            None => {
+                self.scrolls = Scrolls::Page;
+                let lines = self.whole(seen, full, usize::MAX);
+                self.part(&lines, height)
+            }
         }
-        let room = height.saturating_sub(OTHER_LINES + raidas.len()).max(1);
+    }
+
+    /// The page, in which `room` lines are for sessions.
+    fn whole(&mut self, seen: &Snapshot, raidas: Vec<Line>, room: usize) -> Vec<Line> {
         let mut lines = vec![self.head(seen), counts(seen), Line::default()];
         lines.extend(self.sessions(seen, room));
         lines.push(Line::default());
         lines.extend(raidas);
         lines.push(Line::default());
+        lines
+    }
+
+    /// The lines of the page that the screen has room for, and how many are above and below them.
+    fn part(&mut self, page: &[Line], height: usize) -> Vec<Line> {
+        // The empty line at the end says nothing, and the last line of the screen says how to leave.
+        let (all, room) = (page.len().saturating_sub(1), height.saturating_sub(1));
+        if height < HINT_FROM {
+            return page[self.page.shown(all, room)].to_vec();
+        }
+        let shown = self.page.shown(all, room - 1);
+        let hint = format!("lines above: {}   below: {}", shown.start, all - shown.end);
+        let mut lines = page[shown].to_vec();
+        lines.push(Line::of(DIM, hint));
         lines
     }
 
@@ -169,13 +228,13 @@ impl View {
             return vec![Line::of(DIM, "No sessions.")];
         }
         // If not all sessions fit, the last line says which ones are shown.
-        let page = if rows.len() > room { (room - 1).max(1) } else { rows.len() };
+        let page = if rows.len() > room { room.saturating_sub(1) } else { rows.len() };
         let shown = self.sessions.shown(rows.len(), page);
         let mut lines = vec![Line::of(DIM, TITLES.join(""))];
         let detail = |row: &SessionSummary| seen.details.get(row.session_id.as_str()).map(|shown| &**shown);
         let life = seen.status.config.session_timeout_sec;
         lines.extend(rows[shown.clone()].iter().map(|row| self.session(row, detail(row), life)));
-        if page < rows.len() && room > 1 {
+        if page < rows.len() {
             lines.push(Line::of(DIM, format!("{} to {} of {}", shown.start + 1, shown.end, rows.len())));
         }
         lines

@@ -50,8 +50,7 @@ fn seen(sessions: usize) -> Snapshot {
 }
 
 fn view(latest: Option<Observation>) -> View {
-    let signs = Signs { unicode: false };
-    View { address: "127.0.0.1:8080".into(), latest, signs, help: None, sessions: Window::default() }
+    View { latest, signs: Signs { unicode: false }, ..View::new("127.0.0.1:8080") }
 }
 
 fn plain(view: &mut View, width: usize, height: usize) -> Vec<String> {
@@ -128,6 +127,59 @@ fn sessions_that_do_not_fit_are_scrolled_to() {
     ] {
         assert_eq!(scrolled(how), (3, expected.into()), "{how:?}");
     }
+}
+
+/// How many lines a small screen says are above and below those that it shows.
+fn hidden(lines: &[String]) -> (usize, usize) {
+    let hint = lines.iter().rev().nth(1).expect("a hint");
+    let counts = hint.strip_prefix("lines above: ").and_then(|counts| counts.split_once("   below: "));
+    let (above, below) = counts.unwrap_or_else(|| panic!("{lines:#?}"));
+    (above.parse().expect("a number"), below.parse().expect("a number"))
+}
+
+#[test]
+fn in_a_small_terminal_the_whole_page_is_scrolled_to() {
+    let mut view = view(Some(Ok(seen(2))));
+    // Head, counts, titles, 2 sessions, 13 rows of RAIDAs, 2 lines of legend, and an empty line after each group.
+    let page = plain(&mut view, 40, 200);
+    let page = &page[..22];
+    let first = plain(&mut view, 40, 15);
+    assert_eq!((first.len(), hidden(&first)), (15, (0, 9)), "{first:#?}");
+    for (how, expected) in [
+        (Scroll::Lines(-1), (0, 9)),
+        (Scroll::Lines(1), (1, 8)),
+        (Scroll::Pages(1), (9, 0)),
+        (Scroll::Lines(1), (9, 0)),
+        (Scroll::Lines(-1), (8, 1)),
+        (Scroll::First, (0, 9)),
+        (Scroll::Pages(1), (9, 0)),
+        (Scroll::Pages(-1), (0, 9)),
+        (Scroll::Last, (9, 0)),
+    ] {
+        view.scroll(how);
+        let lines = plain(&mut view, 40, 15);
+        assert_eq!(hidden(&lines), expected, "{how:?}");
+        assert_eq!(lines[..13], page[expected.0..expected.0 + 13], "{how:?}");
+        assert_eq!(lines[14], WAY_OUT, "{how:?}");
+    }
+    let last = plain(&mut view, 40, 15);
+    assert_eq!(last[10].trim_end(), "24 o 12 ms");
+    assert_eq!(last[12].trim_end(), "! wrong share   . not asked yet");
+}
+
+#[test]
+fn a_resize_keeps_what_a_small_terminal_shows_within_the_page() {
+    let mut view = view(Some(Ok(seen(2))));
+    plain(&mut view, 40, 15);
+    view.scroll(Scroll::Last);
+    for (width, height, expected) in [(40, 15, (9, 0)), (40, 20, (4, 0)), (40, 10, (4, 10))] {
+        assert_eq!(hidden(&plain(&mut view, width, height)), expected, "{width} x {height}");
+    }
+    assert!(plain(&mut view, 110, 24)[0].starts_with("rke watch  "), "it begins with its head");
+    assert_eq!(hidden(&plain(&mut view, 40, 15)), (4, 5));
+    // Too small for the hint, but not for the page.
+    let lines = plain(&mut view, 40, 4);
+    assert!(lines[0].starts_with("0 00000000  ") && lines.len() == 4, "{lines:#?}");
 }
 
 #[test]

@@ -201,3 +201,27 @@ fn under_a_name_over_plain_http_a_request_shows_that_no_page_of_another_site_has
         assert_eq!(verdict, expected, "{way:?} {} {headers:?}", route.path);
     }
 }
+
+#[test]
+fn the_probes_of_the_doctor_are_refused_and_not_counted() {
+    let (token, _) = token();
+    let gate = Gate::wanting(Some(token), Way::Tcp, &Access::default());
+    let (host, origin) = (("host", probe::HOST), ("origin", probe::ORIGIN));
+    let authorization = ("authorization", probe::AUTHORIZATION);
+    for (headers, expected, counted) in [
+        (vec![host], "host 421", 0),
+        (vec![HOST, origin], "origin 403", 0),
+        (vec![HOST, authorization], "token 401", 0),
+        // What the rule refuses has to be the probe itself.
+        (vec![("host", "evil.test"), origin, authorization], "host 421", 1),
+        (vec![HOST, ("origin", "https://evil.test"), authorization], "origin 403", 2),
+        (vec![host, ("host", "evil.test")], "host 400", 3),
+        (vec![HOST, origin, origin], "origin 403", 4),
+        (vec![HOST, ("referer", probe::ORIGIN)], "origin 403", 5),
+        (vec![HOST], "token 401", 6),
+        (vec![HOST, authorization, authorization], "token 401", 7),
+    ] {
+        assert_eq!(gate.verdict(routes::LIST, &headers), expected, "{headers:?}");
+        assert_eq!(gate.admission.refusals().all().total(), counted, "{headers:?}");
+    }
+}

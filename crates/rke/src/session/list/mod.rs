@@ -78,6 +78,13 @@ pub(crate) async fn learn(client: &Client, rows: &[SessionSummary]) -> Result<De
 }
 
 fn in_table(listed: &Sessions, details: &Details) -> String {
+    match listed.sessions.as_slice() {
+        [] => "No sessions.".into(),
+        sessions => fitted(&COLUMNS, cells(sessions, details)),
+    }
+}
+
+fn cells(sessions: &[SessionSummary], details: &Details) -> Vec<Vec<Cell>> {
     let row = |row: &SessionSummary| {
         let (style, state) = state(row, details.get(row.session_id.as_str()));
         vec![
@@ -91,8 +98,8 @@ fn in_table(listed: &Sessions, details: &Details) -> String {
             styled(style, state),
         ]
     };
-    match listed.sessions.as_slice() {
-        [] => "No sessions.".into(),
-        sessions => fitted(&COLUMNS, sessions.iter().map(row)),
-    }
+    sessions.iter().map(row).collect()
 }
+
+#[cfg(test)]
+mod tests;
