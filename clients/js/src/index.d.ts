@@ -90,6 +90,8 @@ export interface Shown extends SessionRow {
   coin: string | null;
   /** Why the Content Server broke off the session's tunnel that ended last; null where it did not. */
   tunnel_broken_off: string | null;
+  /** Whether the Content Server said that it no longer has the session's key when the latest tunnel was opened. */
+  key_gone: boolean;
 }
 
 export interface Sessions {

@@ -35,10 +35,12 @@ fn state_at(now: Timestamp, row: &SessionSummary, shown: Option<&Shown>) -> (Sty
         Authenticated::Weak => Some((DOUBTFUL, "weakly authenticated")),
         Authenticated::No => Some((BAD, "weak")),
     };
+    let gone = shown.key_gone.then_some((BAD, "key gone"));
     let unconfirmed = (!shown.confirmed).then_some((DOUBTFUL, "not confirmed"));
     let lied = (!shown.liars.is_empty()).then_some((DOUBTFUL, "wrong share left out"));
     let soon = expires_soon(now, row).then_some((DOUBTFUL, "expires soon"));
-    let all: Vec<(Style, &str)> = [authenticated, unconfirmed, lied, soon].into_iter().flatten().collect();
+    let all: Vec<(Style, &str)> =
+        [gone, authenticated, unconfirmed, lied, soon].into_iter().flatten().collect();
     match all.first() {
         None => (GOOD, "ok".into()),
         Some((style, _)) => (*style, all.iter().map(|(_, words)| *words).collect::<Vec<_>>().join(", ")),

@@ -23,6 +23,8 @@ fn each_doubt_has_its_words_and_the_worst_its_style() {
         (json!({"authenticated": "no"}), BAD, "weak"),
         (json!({"authenticated": "weak"}), DOUBTFUL, "weakly authenticated"),
         (json!({"liars": [3]}), DOUBTFUL, "wrong share left out"),
+        (json!({"key_gone": false}), GOOD, "ok"),
+        (json!({"key_gone": true, "authenticated": "weak"}), BAD, "key gone, weakly authenticated"),
         (
             json!({"authenticated": "no", "confirmed": false, "liars": [1]}),
             BAD,
