@@ -320,6 +320,9 @@ async fn over_tcp_programs_of_this_machine_need_the_token_and_no_page_gets_in() 
             "{headers}"
         );
         assert!(!refused.body.contains("--allow"), "no such option: {}", refused.body);
+        assert!(!refused.body.contains("daemon"), "this is a Content Server: {}", refused.body);
+        let names_itself = refused.body.contains("his Content Server");
+        assert_eq!(names_itself, status == 401, "{}", refused.body);
         assert_eq!(refused.header("access-control-allow-origin"), None);
     }
     let exposed = LocalListen::Tcp(SocketAddr::from(([0, 0, 0, 0], 0)));
