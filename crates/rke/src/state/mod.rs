@@ -2,7 +2,8 @@
 
 use anstyle::Style;
 use jiff::Timestamp;
-use rke_client::response::{Authenticated, SessionSummary, Shown};
+use rke_client::response::{Authenticated, Raida, SessionSummary, Shown};
+use rke_proto::Status;
 
 use crate::terminal::{BAD, DIM, DOUBTFUL, GOOD};
 
@@ -20,6 +21,13 @@ const RAIDA_STATES: [(&str, &str, Style); 3] =
 pub(crate) fn of_raida(name: &str) -> (Style, &'static str) {
     let known = RAIDA_STATES.iter().find(|(state, ..)| *state == name);
     known.map_or((DIM, "not asked yet"), |(_, words, style)| (*style, words))
+}
+
+/// Whether a RAIDA was asked last for a share and refused because it has no such key set: it has lost its data folder, or nobody
+/// has preloaded it. It says so without proof.
+pub(crate) fn has_no_key_set(raida: &Raida) -> bool {
+    let reason = Status::NO_SUCH_KEY_SET.to_string();
+    raida.state == "failing" && raida.last_fault.as_deref().is_some_and(|fault| fault.ends_with(&reason))
 }
 
 /// The state in words, in the style of the worst of them. It is `ok` if nothing is wrong, and `-` if it is unknown

@@ -51,6 +51,25 @@ fn a_session_expires_soon_in_its_last_tenth_and_at_most_five_minutes() {
 }
 
 #[test]
+fn a_raida_without_the_key_set_is_told_from_one_that_is_silent() {
+    let raida = |state: &str, fault: Option<&str>| -> Raida {
+        let raida = json!({"raida": 7, "endpoint": null, "state": state, "last_ms": null, "median_ms": null,
+            "asked": 1, "answered": 0, "lies": 0, "form": null, "last_fault": fault, "last_fault_at": null});
+        serde_json::from_value(raida).expect("a RAIDA")
+    };
+    assert!(has_no_key_set(&raida("failing", Some("refused: no such key set (212)"))));
+    for (state, fault) in [
+        ("failing", None),
+        ("failing", Some("no answer")),
+        ("failing", Some("refused: coin not found (25)")),
+        // It was preloaded again.
+        ("well", Some("refused: no such key set (212)")),
+    ] {
+        assert!(!has_no_key_set(&raida(state, fault)), "{state} {fault:?}");
+    }
+}
+
+#[test]
 fn nothing_is_said_of_a_session_that_is_not_known() {
     let shown: SessionSummary = serde_json::from_value(
         json!({"session_id": "00", "domain": "d.test", "cs_id": "C", "encrypt_count": 0,
