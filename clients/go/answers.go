@@ -50,6 +50,8 @@ type Shown struct {
 	Coin *string `json:"coin"`
 	// TunnelBrokenOff says why the Content Server broke off the session's tunnel that ended last; nil where it did not.
 	TunnelBrokenOff *string `json:"tunnel_broken_off"`
+	// KeyGone is whether the Content Server said that it no longer has the session's key when the latest tunnel was opened.
+	KeyGone bool `json:"key_gone"`
 }
 
 // Sessions are the sessions of a daemon.

@@ -90,6 +90,8 @@ export interface Shown extends SessionRow {
   coin: string | null;
   /** Why the Content Server broke off the session's tunnel that ended last; null where it did not. */
   tunnel_broken_off: string | null;
+  /** Whether the Content Server said that it no longer has the session's key when the latest tunnel was opened. */
+  key_gone: boolean;
 }
 
 export interface Sessions {
@@ -334,7 +336,10 @@ export class Session {
     nonce: string,
     options?: Cancellable,
   ): Promise<ReadableStream<Uint8Array>>;
-  /** Derives a key for another program. The other end derives the same one from the same label, context and length. */
+  /**
+   * Derives a key for another program. The other end derives the same one from the same label, context and length. The daemon's
+   * operator has to allow the label.
+   */
   export(label: string, options?: Exporting): Promise<Uint8Array>;
   /** Sends data to the Content Server and returns what comes back. Only a successful end shows that nothing is missing. */
   tunnel(data?: DataStream, options?: Cancellable): Promise<ReadableStream<Uint8Array>>;

@@ -265,6 +265,7 @@ class Streams:
                 await settled(tunnel.read())
             shown = await settled(session.show())
             self.assertIsNone(shown.tunnel_broken_off)
+            self.assertFalse(shown.key_gone)
 
     async def test_a_read_may_wait_for_a_limited_time_and_be_repeated(self: Any) -> None:
         source = self.conversation()

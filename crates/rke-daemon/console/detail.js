@@ -108,6 +108,7 @@ const factsOf = (known) => [
   ['Forward secret', yes(known.forward_secret)],
   ['Envelope types', list(known.envelope.map(String)) || 'None'],
   ...(known.tunnel_broken_off === null ? [] : [['Last tunnel', known.tunnel_broken_off]]),
+  ...(known.key_gone ? [['Key gone', 'The Content Server says that it no longer has the key: open a new session']] : []),
 ];
 
 function render(known) {

@@ -77,19 +77,30 @@ pub(crate) struct Opened {
 }
 
 impl Interface {
+    /// Refuses an address that other machines can reach. It opens nothing, so a program can ask before it says that it listens.
+    ///
+    /// # Errors
+    /// [`LocalListenError::Exposed`].
+    pub(crate) fn check(&'static self, listen: &LocalListen) -> Result<(), LocalListenError> {
+        match listen {
+            LocalListen::Tcp(address) if !address.ip().is_loopback() => {
+                Err(LocalListenError::Exposed { address: *address, interface: self })
+            }
+            LocalListen::Tcp(_) | LocalListen::Unix(_) => Ok(()),
+        }
+    }
+
     /// Listens.
     ///
     /// # Errors
     /// [`LocalListenError`]; nothing is left behind.
     pub(crate) async fn open(&'static self, listen: &LocalListen) -> Result<Opened, LocalListenError> {
+        self.check(listen)?;
         match listen {
             LocalListen::Unix(socket) => {
                 let (listener, guard) = unix_socket::listen(socket, self.option).await?;
                 let files = RunFiles { unix_socket: Some(socket.path.clone()), token: None };
                 Ok(Opened { door: Door::Unix(listener, guard), address: None, files })
-            }
-            LocalListen::Tcp(address) if !address.ip().is_loopback() => {
-                Err(LocalListenError::Exposed { address: *address, interface: self })
             }
             LocalListen::Tcp(address) => {
                 let failed = |source| LocalListenError::Listen { address: *address, interface: self, source };
@@ -149,5 +160,25 @@ impl LocalServer {
     pub(crate) async fn stop(self) {
         let _ = self.stop.send(true);
         let _ = self.server.await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static INTERFACE: Interface = Interface { option: "--here", purpose: "tests", danger: "none would pass" };
+
+    #[test]
+    fn an_address_that_other_machines_reach_is_refused_before_it_is_opened() {
+        let at = |address: &str| LocalListen::Tcp(address.parse().expect("an address"));
+        for address in ["0.0.0.0:1", "192.0.2.1:1", "[::]:1"] {
+            let refused = INTERFACE.check(&at(address)).expect_err("other machines reach it").to_string();
+            assert!(refused.contains(address) && refused.contains("--here"), "{refused}");
+        }
+        let socket = LocalListen::Unix(UnixSocket { path: "api.sock".into(), group: None });
+        for listen in [at("127.0.0.1:1"), at("[::1]:1"), socket] {
+            assert!(INTERFACE.check(&listen).is_ok(), "{listen:?}");
+        }
     }
 }

@@ -9,6 +9,14 @@ use rke_host::monitored::{LastReload, Monitored};
 use crate::local_address::LocalAddress;
 use crate::terminal::say;
 
+/// Refuses an address that other machines can reach, before the program says that it listens.
+pub(crate) fn check(wanted: Option<&LocalAddress>) -> Result<()> {
+    if let Some(wanted) = wanted {
+        Monitor::check(&wanted.listen(None))?;
+    }
+    Ok(())
+}
+
 /// Shows a program's metrics and health, if that is wanted, and says where.
 pub(crate) async fn start(
     wanted: Option<&LocalAddress>,

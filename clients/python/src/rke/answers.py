@@ -107,6 +107,8 @@ class Shown(SessionRow):
     """The coin that the Content Server has seen proven, as ``0:1001``; ``None`` if it has seen none."""
     tunnel_broken_off: Optional[str]
     """Why the Content Server broke off the tunnel that ended last; ``None`` if it did not."""
+    key_gone: bool = False
+    """Whether the Content Server said that it no longer has the key when the latest tunnel was opened."""
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,9 @@ pub struct Shown {
     /// Why the Content Server closed the session's most recent tunnel, in its own words.
     #[serde(default)]
     pub tunnel_broken_off: Option<String>,
+    /// Whether the Content Server said that it no longer has the session's key when the latest tunnel was opened.
+    #[serde(default)]
+    pub key_gone: bool,
 }
 
 /// How well the two ends of a session know each other.

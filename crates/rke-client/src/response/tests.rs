@@ -28,6 +28,9 @@ fn a_session_names_its_key_and_its_coin() {
     assert_eq!((wide.forward_secret, wide.authenticated), (true, Authenticated::Strong));
     let weak = shown(r#""key_id":null,"forward_secret":false,"authenticated":"no","coin":null"#);
     assert_eq!((weak.key_id, weak.coin, weak.authenticated), (None, None, Authenticated::No));
+    assert!(!weak.key_gone, "a daemon that does not say so");
+    let gone = r#""key_id":"ab","forward_secret":true,"authenticated":"strong","coin":null,"key_gone":true"#;
+    assert!(shown(gone).key_gone);
 }
 
 #[test]

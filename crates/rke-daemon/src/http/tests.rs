@@ -23,6 +23,6 @@ async fn a_handler_that_panics_is_a_500_that_tells_nothing() {
     let body = to_bytes(response.into_body(), 1000).await.expect("a body");
     let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
     assert_eq!((&body["error"], &body["code"]), (&true.into(), &500.into()));
-    assert_eq!(body["message"], "Internal error; the daemon's log says more");
+    assert_eq!(body["message"], "Internal error; the log says more");
     assert!(!body.to_string().contains("marker"));
 }

@@ -19,6 +19,14 @@ static INTERFACE: Interface =
 pub struct Monitor(LocalServer);
 
 impl Monitor {
+    /// Refuses an address that other machines can reach, as [`Monitor::start`] would.
+    ///
+    /// # Errors
+    /// [`LocalListenError::Exposed`].
+    pub fn check(listen: &LocalListen) -> Result<(), LocalListenError> {
+        INTERFACE.check(listen)
+    }
+
     /// Starts to show a program's metrics and health.
     ///
     /// # Errors

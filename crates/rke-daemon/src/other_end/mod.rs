@@ -32,6 +32,14 @@ pub enum OtherEndError {
 pub struct OtherEnd(LocalServer);
 
 impl OtherEnd {
+    /// Refuses an address that other machines can reach, as [`OtherEnd::start`] would.
+    ///
+    /// # Errors
+    /// [`LocalListenError::Exposed`].
+    pub fn check(listen: &LocalListen) -> Result<(), LocalListenError> {
+        INTERFACE.check(listen)
+    }
+
     /// Starts to serve these keys. Over TCP, clients need the token in the file `token` of the data directory.
     ///
     /// # Errors

@@ -57,6 +57,12 @@ impl Sessions {
         self.tunnels.broken_off(id)
     }
 
+    /// Whether the Content Server said that it no longer has the session's key when the latest tunnel was opened. It says so
+    /// without proof. Nothing else of a session reaches the Content Server, so without tunnels nobody learns it.
+    pub fn is_key_gone(&self, id: SessionId) -> bool {
+        self.tunnels.is_key_gone(id)
+    }
+
     /// How many sessions the viewer may see, and those that have not expired, oldest first.
     ///
     /// # Errors

@@ -155,12 +155,18 @@ pub async fn open(sessions: Arc<Sessions>, id: SessionId) -> Result<Tunnel, Tunn
             None => narrow::connect(&sessions, id, &row).await,
         }
     };
-    let (sender, receiver) = tokio::select! {
+    let connected = tokio::select! {
         biased;
         code = open.cut() => return Err(if code == BreakCode::Other { gone } else { KeyError::NotFound }.into()),
         () = sessions.keep(id) => return Err(KeyError::NotHeld.into()),
-        connected = connect => connected?,
+        connected = connect => connected,
     };
+    match &connected {
+        Ok(_) => open.note_key_gone(false),
+        Err(TunnelError::KeyGone(_)) => open.note_key_gone(true),
+        Err(_) => (),
+    }
+    let (sender, receiver) = connected?;
     Ok(Tunnel { sessions, id, open, sender, receiver })
 }
 

@@ -27,6 +27,10 @@ configuration file (`--config FILE`, TOML), else from its default. `--help` says
   changed in the file and takes a restart. The files for TLS are read again; whether there is TLS at all takes a restart.
 
 `--check-config` makes each of the three read flags, environment, the file and the files that they name, without starting anything.
+
+A variable belongs to a flag, so two commands with the same flag read the same variable. `RKE_API` is where a Content Server's interface for its application is:
+`rke content-server serve` listens there, and `list`, `open` and `seal` of `rke content-server` connect to it. Start no second Content Server from a shell
+that exports it: both would want the same place. A daemon has two variables: `RKE_LISTEN` for `rke serve`, and `RKE_DAEMON` for the commands that ask it.
 ";
 
 /// The table row for a flag of a command with a configuration file.

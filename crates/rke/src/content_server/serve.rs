@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use rke_daemon::{EtsiListener, EtsiServer};
+use rke_daemon::{EtsiListener, EtsiServer, LocalListen, OtherEnd};
 use rke_host::data_dir::{Role, claim};
 use rke_host::monitored::LastReload;
 use rke_proto::Form;
@@ -32,6 +32,7 @@ pub(super) fn run(options: ContentServerOptions) -> Result<()> {
     let application = application(&settings.behind)?;
     // The sandbox closes the database of groups.
     let api = settings.application()?;
+    check_interfaces(&settings, api.as_ref())?;
     // The sandbox can only make a folder writable that exists.
     claim(&settings.data_dir, Role::ContentServer)?;
     let sandbox = settings.sandbox(&application);
@@ -76,12 +77,21 @@ pub(super) fn run(options: ContentServerOptions) -> Result<()> {
 /// Reads everything that the settings name, as a start would. Key sets are no settings: a running Content Server has them.
 fn look(settings: &ContentServerSettings) -> Result<()> {
     log::parse(&settings.process.log)?;
-    settings.application()?;
-    if let Some(etsi) = &settings.etsi {
-        etsi.listen.check()?;
-    }
+    check_interfaces(settings, settings.application()?.as_ref())?;
     if let Some(sharing) = &settings.store {
         key_file::read(&sharing.key_file)?;
+    }
+    Ok(())
+}
+
+/// Refuses interfaces that other machines can reach, before the Content Server says that it listens.
+fn check_interfaces(settings: &ContentServerSettings, api: Option<&LocalListen>) -> Result<()> {
+    if let Some(api) = api {
+        OtherEnd::check(api)?;
+    }
+    monitor::check(settings.metrics.as_ref())?;
+    if let Some(etsi) = &settings.etsi {
+        etsi.listen.check()?;
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use rke_raida::split::split;
 
 use super::files::{quoted, script, write, write_script};
 use super::layout::{ABOUT, About, Network, node_name};
-use super::part::Part;
+use super::part::{METRICS, Part};
 use super::shared;
 use crate::cli::net::Ports;
 use crate::local_store::LocalStore;
@@ -108,7 +108,7 @@ fn make_node(network: &Network, raida: RaidaIndex, parts: &Path) -> io::Result<(
          coins = [\"coins\"]\ndata-dir = \"data\"\npreloader = [\"{PRELOADER}={CS_ID}\"]\n"
     );
     write(&folder.join("raida.toml"), &settings)?;
-    write_script(&folder, &own_script("raida --config raida.toml"))
+    write_script(&folder, &own_script(&format!("raida --config raida.toml --metrics unix:{METRICS}")))
 }
 
 fn make_others(network: &Network, exec: Option<&str>, store: Option<&LocalStore>) -> io::Result<()> {
@@ -142,7 +142,7 @@ fn make_content_server(
     store: Option<&LocalStore>,
 ) -> io::Result<()> {
     let mut serve = format!(
-        "content-server serve --cs-id {CS_ID} --data-dir data --domain {} --listen {} \\\n    --api unix:api.sock",
+        "content-server serve --cs-id {CS_ID} --data-dir data --domain {} --listen {} \\\n    --api unix:api.sock --metrics unix:{METRICS}",
         network.about.domain, server.address
     );
     if let Some(store) = store {

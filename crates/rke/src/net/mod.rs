@@ -18,7 +18,7 @@ use rke_raida::dns::DnsServer;
 
 use self::layout::{Network, folder};
 use self::make::{Plan, make};
-use self::overview::overview;
+use self::overview::{metrics, overview};
 use crate::cli::net::{NetCommand, Ports, UpOptions};
 use crate::protection::{Protection, start_runtime};
 use crate::records_file::read_records;
@@ -103,6 +103,7 @@ fn status(network: &Network) -> Result<()> {
     });
     let rows: Vec<_> = rows.collect();
     out(&fitted(&COLUMNS, rows))?;
+    out(&format!("Metrics: {}", metrics(network)))?;
     if missing > 0 {
         bail!(
             "{} not running; `rke net up` starts them, and the file `log` in the folder of each, in {}, says why it ended",

@@ -2,6 +2,7 @@
 
 use super::files::quoted;
 use super::layout::Network;
+use super::part::METRICS;
 use super::shared::token_file;
 use crate::terminal::{BRIGHT, paint};
 use crate::words::{self, counted};
@@ -47,11 +48,27 @@ fn places(network: &Network) -> Vec<(&'static str, String)> {
     }
     let token = daemons.first().and_then(|daemon| token_file(network, daemon));
     places.extend(token.map(|file| ("token", format!("{}, of all daemons", file.display()))));
+    places.push(("metrics", metrics(network)));
     places.push(("wallet", network.wallet().display().to_string()));
     let dir = network.dir.display();
     let files = format!("{dir}: for each part a folder with its settings, its log, and `run`, which runs it");
     places.push(("files", files));
     places
+}
+
+/// Where the metrics are. Nodes and Content Servers of a network from before they had any have none.
+pub(super) fn metrics(network: &Network) -> String {
+    let of_daemons = match network.daemons().first() {
+        Some(daemon) => format!("http://{}/metrics, likewise at each daemon", daemon.address),
+        None => String::new(),
+    };
+    let dir = network.dir.display();
+    let has_metrics =
+        network.nodes().chain(network.content_servers()).any(|part| part.folder.join(METRICS).exists());
+    match has_metrics {
+        true => format!("unix:{dir}/PART/{METRICS} of each node and Content Server; {of_daemons}"),
+        false => of_daemons,
+    }
 }
 
 /// Lines that open a session. Where there are several daemons, they use and delete it at others.

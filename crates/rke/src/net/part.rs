@@ -18,6 +18,9 @@ pub(super) const RUN: &str = "run";
 
 const LOG: &str = "log";
 
+/// The socket of a node or a Content Server for its metrics. A port each would double the ports of a network.
+pub(super) const METRICS: &str = "metrics.sock";
+
 /// The process: its id, and when it was started, in the kernel's ticks. Together no other process ever has both.
 const PID: &str = "pid";
 

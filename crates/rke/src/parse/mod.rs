@@ -38,9 +38,18 @@ pub(crate) fn parse_replay_places(text: &str) -> Result<usize, String> {
 
 /// A domain.
 pub(crate) fn parse_domain(text: &str) -> Result<Domain, String> {
+    if let Some((domain, _)) = split_port(text) {
+        return Err(format!("a domain has no port, because its SRV record names one; write {domain}"));
+    }
     let domain = Domain::new(text).ok_or("it is not a domain name, such as content.example.com")?;
     expect_bare(&domain)?;
     Ok(domain)
+}
+
+/// A domain name with a port, which belongs elsewhere.
+fn split_port(text: &str) -> Option<(Domain, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    Some((Domain::new(host)?, port.parse().ok()?))
 }
 
 /// The name of a key.
@@ -147,6 +156,9 @@ pub(crate) fn parse_host(text: &str) -> Result<Domain, String> {
                     and give the name of that record"
                 .into(),
         );
+    }
+    if let Some((host, port)) = split_port(text) {
+        return Err(format!("the port has a flag of its own; write --host {host} --port {port}"));
     }
     parse_domain(text)
 }

@@ -85,4 +85,15 @@ fn a_host_is_a_name() {
         assert!(parse_host(address).expect_err(address).contains("A or AAAA record"), "{address}");
     }
     assert!(parse_host("a b").expect_err("a space").contains("not a domain name"));
+    for wrong in ["cs.a.test:http", "cs.a.test:", ":443", "cs.a.test:65536"] {
+        assert!(parse_host(wrong).expect_err(wrong).contains("not a domain name"), "{wrong}");
+    }
+}
+
+#[test]
+fn a_port_has_its_own_place() {
+    let host = parse_host("CS1.example.com:443").expect_err("a port");
+    assert!(host.ends_with("write --host cs1.example.com --port 443"), "{host}");
+    let domain = parse_domain("content.example.com:443").expect_err("a port");
+    assert!(domain.ends_with("write content.example.com"), "{domain}");
 }

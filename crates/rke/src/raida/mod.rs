@@ -41,6 +41,7 @@ fn run_node(options: RaidaOptions) -> Result<()> {
         return check(options.config.as_deref(), || look(&settings));
     }
     let rules = settings.rules()?;
+    monitor::check(settings.metrics.as_ref())?;
     let log_filter = log::start(&settings.process.log, settings.process.log_format).map_err(WrongSettings)?;
     // The sandbox can only make a folder writable that exists.
     claim(&settings.data_dir, Role::Node(settings.raida))?;
@@ -79,6 +80,7 @@ fn run_node(options: RaidaOptions) -> Result<()> {
 fn look(settings: &RaidaSettings) -> Result<()> {
     log::parse(&settings.process.log)?;
     settings.rules()?;
+    monitor::check(settings.metrics.as_ref())?;
     Ok(Node::check_coins(settings.raida, &settings.coins)?)
 }
 

@@ -28,6 +28,10 @@ const LABELS: usize = 16;
 const WEAK: &str =
     "WEAK: the key comes from 1-byte shares. Anyone who sees the traffic finds it in 256 tries.";
 
+/// Warning for a session whose key the Content Server has lost.
+const KEY_GONE: &str =
+    "KEY GONE: the Content Server says that it no longer has this session's key. Open a new session.";
+
 /// Warning for a session whose ends are authenticated only by 1-byte shares.
 pub(crate) const WEAKLY_AUTHENTICATED: &str = "WEAKLY AUTHENTICATED: only 1-byte shares authenticate the ends. The key has 256 bits, but anyone with a \
                                     coin who was in the middle when it was made may have posed as either end.";
@@ -94,12 +98,13 @@ fn warnings(shown: &Shown) -> Vec<String> {
         Authenticated::Weak => Some(paint(DOUBTFUL, WEAKLY_AUTHENTICATED)),
         Authenticated::No => Some(paint(BAD, WEAK)),
     };
+    let gone = shown.key_gone.then(|| paint(BAD, KEY_GONE));
     let unconfirmed = (!shown.confirmed).then(|| {
         let text = "The Content Server has not confirmed the key; `rke connect` will not work with it.";
         paint(DOUBTFUL, text)
     });
     let lied = |raida: &u8| paint(DOUBTFUL, format!("RAIDA {raida} gave a wrong share, which was left out."));
-    weak.into_iter().chain(unconfirmed).chain(shown.liars.iter().map(lied)).collect()
+    gone.into_iter().chain(weak).chain(unconfirmed).chain(shown.liars.iter().map(lied)).collect()
 }
 
 async fn show(id: &str, output: &Output) -> Result<()> {

@@ -2,7 +2,8 @@
 
 use anstyle::Style;
 use jiff::Timestamp;
-use rke_client::response::{Authenticated, SessionSummary, Shown};
+use rke_client::response::{Authenticated, Raida, SessionSummary, Shown};
+use rke_proto::Status;
 
 use crate::terminal::{BAD, DIM, DOUBTFUL, GOOD};
 
@@ -22,6 +23,13 @@ pub(crate) fn of_raida(name: &str) -> (Style, &'static str) {
     known.map_or((DIM, "not asked yet"), |(_, words, style)| (*style, words))
 }
 
+/// Whether a RAIDA was asked last for a share and refused because it has no such key set: it has lost its data folder, or nobody
+/// has preloaded it. It says so without proof.
+pub(crate) fn has_no_key_set(raida: &Raida) -> bool {
+    let reason = Status::NO_SUCH_KEY_SET.to_string();
+    raida.state == "failing" && raida.last_fault.as_deref().is_some_and(|fault| fault.ends_with(&reason))
+}
+
 /// The state in words, in the style of the worst of them. It is `ok` if nothing is wrong, and `-` if it is unknown
 /// how the key was made.
 pub(crate) fn state(row: &SessionSummary, shown: Option<&Shown>) -> (Style, String) {
@@ -35,10 +43,12 @@ fn state_at(now: Timestamp, row: &SessionSummary, shown: Option<&Shown>) -> (Sty
         Authenticated::Weak => Some((DOUBTFUL, "weakly authenticated")),
         Authenticated::No => Some((BAD, "weak")),
     };
+    let gone = shown.key_gone.then_some((BAD, "key gone"));
     let unconfirmed = (!shown.confirmed).then_some((DOUBTFUL, "not confirmed"));
     let lied = (!shown.liars.is_empty()).then_some((DOUBTFUL, "wrong share left out"));
     let soon = expires_soon(now, row).then_some((DOUBTFUL, "expires soon"));
-    let all: Vec<(Style, &str)> = [authenticated, unconfirmed, lied, soon].into_iter().flatten().collect();
+    let all: Vec<(Style, &str)> =
+        [gone, authenticated, unconfirmed, lied, soon].into_iter().flatten().collect();
     match all.first() {
         None => (GOOD, "ok".into()),
         Some((style, _)) => (*style, all.iter().map(|(_, words)| *words).collect::<Vec<_>>().join(", ")),

@@ -23,6 +23,8 @@ fn each_doubt_has_its_words_and_the_worst_its_style() {
         (json!({"authenticated": "no"}), BAD, "weak"),
         (json!({"authenticated": "weak"}), DOUBTFUL, "weakly authenticated"),
         (json!({"liars": [3]}), DOUBTFUL, "wrong share left out"),
+        (json!({"key_gone": false}), GOOD, "ok"),
+        (json!({"key_gone": true, "authenticated": "weak"}), BAD, "key gone, weakly authenticated"),
         (
             json!({"authenticated": "no", "confirmed": false, "liars": [1]}),
             BAD,
@@ -45,6 +47,25 @@ fn a_session_expires_soon_in_its_last_tenth_and_at_most_five_minutes() {
         (600, -1, "expires soon"),
     ] {
         assert_eq!(said(life, left, json!({})).1, words, "{left} s of {life}");
+    }
+}
+
+#[test]
+fn a_raida_without_the_key_set_is_told_from_one_that_is_silent() {
+    let raida = |state: &str, fault: Option<&str>| -> Raida {
+        let raida = json!({"raida": 7, "endpoint": null, "state": state, "last_ms": null, "median_ms": null,
+            "asked": 1, "answered": 0, "lies": 0, "form": null, "last_fault": fault, "last_fault_at": null});
+        serde_json::from_value(raida).expect("a RAIDA")
+    };
+    assert!(has_no_key_set(&raida("failing", Some("refused: no such key set (212)"))));
+    for (state, fault) in [
+        ("failing", None),
+        ("failing", Some("no answer")),
+        ("failing", Some("refused: coin not found (25)")),
+        // It was preloaded again.
+        ("well", Some("refused: no such key set (212)")),
+    ] {
+        assert!(!has_no_key_set(&raida(state, fault)), "{state} {fault:?}");
     }
 }
 

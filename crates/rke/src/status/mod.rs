@@ -22,6 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The metric of every program that says whether it took its settings when it last read them again.
 const LAST_RELOAD: &str = "rke_config_last_reload_successful";
 
+/// What it means that a node holds no master secret.
+const NO_SECRETS: &str = "It gives no shares: nobody has preloaded it, or it has lost its data folder.";
+
 /// The program that is asked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Program {
@@ -118,13 +121,18 @@ fn about_node(sheet: &Sheet) -> Vec<String> {
     let of = |name: &str, label: &str| sheet.of(&format!("rke_raida_{name}"), label);
     let requests = |outcome: &str| of("requests_total", &format!("outcome=\"{outcome}\""));
     let preloads = |outcome: &str| of("preloads_total", &format!("outcome=\"{outcome}\""));
+    let secrets =
+        format!("Master secrets: {}, of {} Content Server IDs.", of("key_sets", ""), of("owned_ids", ""));
     vec![
         format!(
             "Coins: {}. Coin files that cannot be used: {}.",
             of("coins", ""),
             of("unusable_coin_files", "")
         ),
-        format!("Master secrets: {}, of {} Content Server IDs.", of("key_sets", ""), of("owned_ids", "")),
+        match of("key_sets", "") {
+            0.0 => format!("{secrets} {}", paint(BAD, NO_SECRETS)),
+            _ => secrets,
+        },
         format!(
             "Requests: {} answered, {} refused, {} repeated. Other datagrams: {}.",
             requests("answered"),
@@ -191,4 +199,21 @@ fn about_content_server(sheet: &Sheet) -> Vec<String> {
             _ => "Its data folder can be written.".into(),
         },
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_without_master_secrets_says_that_it_gives_no_shares() {
+        let about = |secrets: u8| {
+            let text = format!("rke_raida_key_sets {secrets}\nrke_raida_owned_ids {secrets}\n");
+            about_node(&Sheet::read(&text).expect("metrics")).join("\n")
+        };
+        let (none, two) = (about(0), about(2));
+        assert!(none.contains("Master secrets: 0, of 0 Content Server IDs. "), "{none}");
+        assert!(none.contains(NO_SECRETS) && !two.contains(NO_SECRETS), "{none}");
+        assert!(two.contains("Master secrets: 2, of 2 Content Server IDs.\n"), "{two}");
+    }
 }

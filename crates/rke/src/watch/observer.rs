@@ -82,7 +82,8 @@ async fn look(client: &Client, details: &mut Details) -> Observation {
     }
 }
 
-/// Requests how each session's key was made. That never changes, so one request per session is enough.
+/// Requests how each session's key was made. That never changes, so one request per session is enough; `rke session list`
+/// also shows keys that Content Servers have lost since.
 async fn learn(client: &Client, rows: &[SessionSummary], details: &mut Details) -> Result<(), Error> {
     let ids = || rows.iter().take(MOST_DETAILS).map(|row| row.session_id.as_str());
     let known: Details = ids().filter_map(|id| details.remove_entry(id)).collect();

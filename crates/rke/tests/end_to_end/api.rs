@@ -58,7 +58,7 @@ async fn a_session_lives_and_dies_as_documented() {
     assert_eq!(
         shown.body,
         format!(
-            r#"{{{row},"key_bits":256,"envelope":[5],"raidas":{raidas},"liars":[],"from_cache":false,"confirmed":true,"key_id":"{key_id}","forward_secret":true,"authenticated":"strong","coin":"0:1001","tunnel_broken_off":null}}"#
+            r#"{{{row},"key_bits":256,"envelope":[5],"raidas":{raidas},"liars":[],"from_cache":false,"confirmed":true,"key_id":"{key_id}","forward_secret":true,"authenticated":"strong","coin":"0:1001","tunnel_broken_off":null,"key_gone":false}}"#
         )
     );
     let deleted = stage.get(&format!("/api/rke/session/delete?session_id={upper}")).await;

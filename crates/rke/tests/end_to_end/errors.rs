@@ -41,7 +41,7 @@ const ELSEWHERE: [(&str, &str); 24] = [
     ("Keys with this label may not be exported; …", "rke/tests/end_to_end/exports.rs"),
     ("This session exports no keys: …", "rke/tests/end_to_end/exports.rs"),
     ("The daemon is not ready: …", "rke/tests/end_to_end/operate.rs"),
-    ("Internal error; the daemon's log says more", "rke-daemon/src/http/tests.rs"),
+    ("Internal error; the log says more", "rke-daemon/src/http/tests.rs"),
     ("Too many sessions are being opened; …", "rke/tests/end_to_end/attacks.rs"),
     ("The store cannot be used at the moment: …", "rke/tests/end_to_end/shared_store/failures.rs"),
     ("The store has a new primary, …", "rke/tests/end_to_end/shared_store/failures.rs"),

@@ -108,7 +108,7 @@ async fn a_compressed_body_is_not_taken_for_data() {
         assert!(told.contains("without the header Content-Encoding"), "{path}: {told}");
     }
     let told = post_pieces(address, "seal", &[session, gzip], &data(1000), 100).await.refusal(415);
-    assert!(told.contains("does not decode"), "{told}");
+    assert!(told.contains("are not decoded"), "{told}");
     post(address, "seal", &[session, ("content-encoding", "identity")], data(1000)).await.good();
     // Without a body there is nothing to decode.
     let encrypt = format!("/api/rke/encrypt?session_id={id}&plaintext=SGk=");

@@ -320,6 +320,9 @@ async fn over_tcp_programs_of_this_machine_need_the_token_and_no_page_gets_in() 
             "{headers}"
         );
         assert!(!refused.body.contains("--allow"), "no such option: {}", refused.body);
+        assert!(!refused.body.contains("daemon"), "this is a Content Server: {}", refused.body);
+        let names_itself = refused.body.contains("his Content Server");
+        assert_eq!(names_itself, status == 401, "{}", refused.body);
         assert_eq!(refused.header("access-control-allow-origin"), None);
     }
     let exposed = LocalListen::Tcp(SocketAddr::from(([0, 0, 0, 0], 0)));
@@ -484,8 +487,12 @@ fn wrong_flags_are_named() {
         (&["--api", "127.0.0.1:0", "--api-group", "0"], "--api-group has no effect without --api unix:PATH"),
         (&["--api", "unix:x", "--api-group", "no such group"], "--api-group takes the name or the number"),
         (&["--key-max-messages", "0"], "0 is not in 1..=4294967296"),
+        (&["--api", "0.0.0.0:0"], "will not listen on 0.0.0.0:0 for the application"),
+        (&["--metrics", "0.0.0.0:0"], "will not listen on 0.0.0.0:0 for metrics"),
+        (&["--api", "0.0.0.0:0", "--check-config"], "will not listen on 0.0.0.0:0 for the application"),
     ] {
         let refused = dev.rke(&[&usual[..], more].concat());
         assert!(refused.code != Some(0) && refused.err.contains(text), "{more:?}: {}", refused.err);
+        assert!(!refused.err.contains("listens"), "{more:?}: {}", refused.err);
     }
 }

@@ -83,6 +83,30 @@ fn a_socket_beyond_loopback_is_refused_as_the_address_would_be() {
     assert!(log.contains("--require-token"), "{log}");
 }
 
+/// The system is read-only for the units: without a log folder of its own, none could write its audit log.
+#[test]
+fn each_unit_has_a_data_folder_and_a_log_folder_that_the_package_removes() {
+    let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging");
+    let removed = fs::read_to_string(packaging.join("debian/postrm")).expect("a script");
+    for (unit, folder) in [
+        ("rke.service", "rke"),
+        ("rke-raida@.service", "rke-raida/%i"),
+        ("rke-content-server.service", "rke-content-server"),
+    ] {
+        let text = fs::read_to_string(packaging.join("systemd").join(unit)).expect("a unit");
+        for kind in ["State", "Logs"] {
+            assert!(text.contains(&format!("\n{kind}Directory={folder}\n")), "{unit}: {kind}");
+            assert!(text.contains(&format!("\n{kind}DirectoryMode=0700\n")), "{unit}: {kind}");
+        }
+        let log = format!("`audit-log = \"/var/log/{}/audit.log\"`", folder.replace("%i", "7"));
+        assert!(text.contains(&log), "{unit} does not name {log}");
+        let whole = folder.trim_end_matches("/%i");
+        for path in [format!("/var/lib/{whole}"), format!("/var/log/{whole}")] {
+            assert!(removed.split_whitespace().any(|word| word == path), "{path}");
+        }
+    }
+}
+
 /// systemd's own check finds nothing wrong with the shipped units, with the program where it is here.
 #[test]
 fn systemd_understands_the_units() {

@@ -145,7 +145,10 @@ async fn connect_ends_with_255_and_a_line_of_reason_where_it_fails_itself() {
     let named = format!("the Content Server at cs.{DOMAIN}:{}: it refuses connections", server.port());
     fails(&format!("connect {id} --daemon {daemon}"), &named).await;
     stage.network.restart_content_server().await.expect("a Content Server");
+    let states = arguments(&format!("session list --format {{state}} --daemon {daemon}"));
+    assert_eq!(rke_code(states.clone(), "").await, (0, "ok\n".into(), String::new()), "not asked");
     fails(&format!("connect {id} --daemon {daemon}"), "no longer has this session's key").await;
+    assert_eq!(rke_code(states, "").await, (0, "key gone\n".into(), String::new()));
     let (code, output, _) = rke_code(arguments(&format!("connect {id} --daemon {daemon} --json")), "").await;
     assert!(code == 255 && output.contains(r#""code":409"#), "{output}");
     let (usage, _, _) = rke_code(arguments("connect"), "").await;

@@ -36,7 +36,7 @@ echo kept | rke encrypt $(cat session) > sealed";
 
 /// Adds what an operator watches: the metrics of the Content Server, and a small disk for the daemon, which can become full.
 const WATCH: &str = "rke net down --dir /srv/net
-sed -i 's|--api unix:api.sock|& --metrics 127.0.0.1:9465|' /srv/net/content-server/run
+sed -i 's|--metrics unix:metrics.sock|--metrics 127.0.0.1:9465|' /srv/net/content-server/run
 mv /srv/net/daemon/data data; mkdir -m 700 /srv/net/daemon/data
 mount -t tmpfs -o size=256k,mode=700 disk /srv/net/daemon/data; cp -a data/. /srv/net/daemon/data
 rke net up --dir /srv/net";

@@ -80,7 +80,7 @@ pub(in crate::http) async fn show(State(sessions): State<Shared>, PathId(id): Pa
     let failure = |error| Failure::store_of_session(&error, NOT_FOUND, &id);
     let parsed = parse_id(&id)?.ok_or(StoreError::NotFound).map_err(failure)?;
     let row = sessions.show(parsed).await.map_err(failure)?;
-    Ok(Json(Shown::new(row, sessions.tunnel_broken_off(parsed))))
+    Ok(Json(Shown::new(row, sessions.tunnel_broken_off(parsed), sessions.is_key_gone(parsed))))
 }
 
 pub(in crate::http) async fn delete_all(

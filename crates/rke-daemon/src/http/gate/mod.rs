@@ -148,6 +148,15 @@ impl AdmissionRules {
         })
     }
 
+    /// What this program says about tokens. A node or a Content Server has options for no pages, and of these only a Content
+    /// Server has a token.
+    fn token_texts(&self) -> bearer::Texts {
+        match self.options {
+            Options::Exist => bearer::OF_DAEMON,
+            Options::None => bearer::OF_CONTENT_SERVER,
+        }
+    }
+
     /// The same refusal, without the name of an option that does not exist.
     fn explain(&self, refusal: Refusal) -> Refusal {
         let message = match (self.options, refusal.rule, refusal.failure.status()) {
@@ -204,11 +213,12 @@ impl Admission {
         let origin = source.origin.as_ref();
         let Policy { audience, cost, .. } = head.policy;
         if audience == Audience::Applications {
-            fetch::check(head, source.named())?;
+            let explain = |refusal| self.rules.load().explain(refusal);
+            fetch::check(head, source.named()).map_err(explain)?;
         }
         match self.token.as_ref().filter(|_| audience != Audience::Everybody) {
             Some(token) => {
-                bearer::check(head, token)?;
+                bearer::check(head, token, || self.rules.load().token_texts())?;
                 caller.inspect(|caller| caller.place.has_shown_token());
             }
             None if source.browser == Browser::Unnamed => header::check(head)?,

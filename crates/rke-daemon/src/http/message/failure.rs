@@ -127,7 +127,7 @@ impl Failure {
 
     /// 500, without details.
     pub(in crate::http) fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error; the daemon's log says more")
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error; the log says more")
     }
 
     /// The same with the number of seconds to wait before another try.

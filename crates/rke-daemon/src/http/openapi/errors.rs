@@ -60,7 +60,7 @@ const COMMON: [Common; 10] = [
         name: "Encoded",
         code: 415,
         description: "The body has a `Content-Encoding`.",
-        example: r#"{"error":true,"message":"The daemon does not decode bodies: send this one as it is, without the header Content-Encoding","code":415}"#,
+        example: r#"{"error":true,"message":"Bodies are not decoded: send this one as it is, without the header Content-Encoding","code":415}"#,
     },
     Common {
         name: "WrongHost",
@@ -78,7 +78,7 @@ const COMMON: [Common; 10] = [
         name: "Internal",
         code: 500,
         description: "Something went wrong in the daemon. Its log says more.",
-        example: r#"{"error":true,"message":"Internal error; the daemon's log says more","code":500}"#,
+        example: r#"{"error":true,"message":"Internal error; the log says more","code":500}"#,
     },
 ];
 

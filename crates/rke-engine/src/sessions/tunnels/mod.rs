@@ -1,6 +1,6 @@
 //! The open tunnels, by session. A session that ends breaks off its tunnels, and a daemon that stops breaks off all.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -24,6 +24,9 @@ struct All {
     /// Why the Content Server broke off the session's most recently ended tunnel. Holds only sessions that have not
     /// ended.
     broken_off: HashMap<SessionId, String>,
+    /// Those for which the Content Server had no key when their latest tunnel was opened. Holds only sessions that have
+    /// not ended.
+    key_gone: HashSet<SessionId>,
     is_stopping: bool,
 }
 
@@ -62,6 +65,7 @@ impl Tunnels {
     pub(crate) fn cut(&self, id: SessionId, code: BreakCode) {
         let mut all = self.lock();
         all.broken_off.remove(&id);
+        all.key_gone.remove(&id);
         if let Some(open) = all.by_session.get(&id) {
             open.cut(code);
         }
@@ -70,6 +74,11 @@ impl Tunnels {
     /// Why the Content Server broke off the session's most recently ended tunnel, if it did.
     pub(crate) fn broken_off(&self, id: SessionId) -> Option<String> {
         self.lock().broken_off.get(&id).cloned()
+    }
+
+    /// Whether the Content Server had no key for the session when its latest tunnel was opened.
+    pub(crate) fn is_key_gone(&self, id: SessionId) -> bool {
+        self.lock().key_gone.contains(&id)
     }
 
     /// Breaks off all tunnels because the daemon stops, and waits until the last one is gone.
@@ -97,6 +106,16 @@ impl OpenTunnel {
     pub(crate) async fn cut(&mut self) -> BreakCode {
         let cut = self.cut.wait_for(Option::is_some).await;
         cut.ok().and_then(|code| *code).unwrap_or(BreakCode::Other)
+    }
+
+    /// Notes whether the Content Server had no key for the session when this tunnel was opened.
+    pub(crate) fn note_key_gone(&self, is_gone: bool) {
+        let mut all = self.tunnels.lock();
+        let session_lives = self.cut.borrow().is_none();
+        match is_gone && session_lives {
+            true => all.key_gone.insert(self.id),
+            false => all.key_gone.remove(&self.id),
+        };
     }
 
     /// Notes that the tunnel has ended, and why if the Content Server broke it off.

@@ -35,6 +35,20 @@ async fn the_last_reason_is_kept_as_long_as_the_session_lives() {
 }
 
 #[tokio::test]
+async fn a_key_is_gone_until_a_tunnel_opens_or_the_session_ends() {
+    let tunnels = Arc::new(Tunnels::default());
+    let [first, second] = [1, 1].map(|byte| tunnels.open(id(byte)));
+    first.note_key_gone(true);
+    assert!(tunnels.is_key_gone(id(1)) && !tunnels.is_key_gone(id(2)));
+    second.note_key_gone(false);
+    assert!(!tunnels.is_key_gone(id(1)), "another one was opened after it");
+    second.note_key_gone(true);
+    tunnels.cut(id(1), BreakCode::Deleted);
+    first.note_key_gone(true);
+    assert!(tunnels.lock().key_gone.is_empty());
+}
+
+#[tokio::test]
 async fn a_stop_waits_for_the_last_tunnel_and_lets_none_begin() {
     let tunnels = Arc::new(Tunnels::default());
     let [mut deleted, mut other] = [1, 2].map(|byte| tunnels.open(id(byte)));

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::directory;
 use super::report::Report;
 use crate::show::posture;
+use crate::state::has_no_key_set;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -151,6 +152,16 @@ fn raidas(report: &mut Report, known: &Raidas) {
             "see `rke raidas`, and tell those who run the RAIDAs that fail",
         ),
         Some(margin) => report.ok("raidas", format!("spare RAIDAs when the daemon asked last: {margin}")),
+    }
+    for raida in known.raidas.iter().filter(|raida| has_no_key_set(raida)) {
+        report.warn(
+            "raidas",
+            format!(
+                "RAIDA {} responds, but says that it has no such key set: it has lost its data folder, or was not preloaded",
+                raida.raida
+            ),
+            "tell its operator to look at `rke raida status`, and the Content Server's to preload it",
+        );
     }
     for raida in known.raidas.iter().filter(|raida| raida.state == "lying") {
         report.warn(

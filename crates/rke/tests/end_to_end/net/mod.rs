@@ -97,6 +97,15 @@ fn a_network_is_made_used_stopped_and_started_again() {
     assert_eq!(net.status(0, "running").len(), 28);
     assert_eq!(net.folder().metadata().expect("a folder").permissions().mode() & 0o777, 0o700);
     let secret = fs::read(net.folder().join("content-server/data/master.key")).expect("a key");
+    let metrics = "/net/PART/metrics.sock of each node and Content Server; http://127.0.0.1:";
+    assert!(up.contains(metrics) && net.ok(&["status"]).contains(metrics), "{up}");
+    let shown = net.shell(
+        &up,
+        "rke raida status --metrics unix:net/raida-7/metrics.sock
+        rke content-server status --metrics unix:net/content-server/metrics.sock",
+    );
+    assert_eq!(shown.matches("Ready.").count(), 2, "{shown}");
+    assert!(shown.contains("Master secrets: 1, of 1 Content Server IDs."), "{shown}");
 
     let other = net.net(&["up", "--domain", "another.test"]);
     assert!(other.code == Some(1) && other.err.contains("is that of content.test"), "{}", other.err);

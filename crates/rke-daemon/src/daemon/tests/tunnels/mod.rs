@@ -350,9 +350,11 @@ async fn a_content_server_without_the_key_leaves_the_session_as_it_is() {
         assert_eq!(got.status, code, "{body}");
         assert!(body.contains(text) && body.contains(&stage.address.to_string()), "{body}");
         assert!(stage.is_alive(), "{reason}");
+        assert!(stage.is_key_gone(), "other reasons say nothing about the key: {reason}");
     }
     stage.refuse_with(None);
     assert!(stage.post("", &chunked(&[b"hi"])).await.status == 200);
+    assert!(!stage.is_key_gone());
     stage.stop().await;
 }
 

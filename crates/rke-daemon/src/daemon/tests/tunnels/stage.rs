@@ -209,6 +209,10 @@ impl Stage {
         self.daemon.sessions().show_own(self.id).is_some()
     }
 
+    pub(super) fn is_key_gone(&self) -> bool {
+        self.daemon.sessions().is_key_gone(self.id)
+    }
+
     pub(super) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.daemon.address()).await.expect("connected")
     }

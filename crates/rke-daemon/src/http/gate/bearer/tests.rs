@@ -9,3 +9,15 @@ fn the_scheme_is_bearer_in_any_case() {
         assert_eq!(bearer(text.as_bytes()), None, "{text}");
     }
 }
+
+#[test]
+fn each_program_names_itself() {
+    let (daemon, server) = ("his daemon", "his Content Server");
+    for (Texts { missing, wrong }, own, other) in
+        [(OF_DAEMON, daemon, server), (OF_CONTENT_SERVER, server, daemon)]
+    {
+        for text in [missing, wrong] {
+            assert!(text.contains(own) && !text.contains(other), "{text}");
+        }
+    }
+}

@@ -10,8 +10,7 @@ use crate::http::message::body_timeout::BodyTimeout;
 use crate::http::message::failure::Failure;
 use crate::http::policy::BodyRule;
 
-const ENCODED: &str =
-    "The daemon does not decode bodies: send this one as it is, without the header Content-Encoding";
+const ENCODED: &str = "Bodies are not decoded: send this one as it is, without the header Content-Encoding";
 const NOT_EMPTY: &str =
     "This endpoint takes no body, and nothing was deleted: what limits a deletion belongs in the query";
 

@@ -110,7 +110,7 @@ pub(in crate::http) fn list_sessions() -> Described {
 }
 
 pub(in crate::http) fn show_session() -> Described {
-    let example = r#"{"session_id":"a1b2c3d4e5f67890a1b2c3d4e5f67890","domain":"content.example.com","cs_id":"CONTENT-SERVER01","created_at":"2025-11-30T10:00:00Z","expires_at":"2025-11-30T11:00:00Z","encrypt_count":15,"decrypt_count":12,"key_bits":256,"envelope":[5],"raidas":[0,1,2,3,4,5,6,7,8,9,10,11,12,13],"liars":[],"from_cache":false,"confirmed":true,"key_id":"5d41402abc4b2a76b9719d911017c592","forward_secret":true,"authenticated":"strong","coin":"0:1001","tunnel_broken_off":null}"#;
+    let example = r#"{"session_id":"a1b2c3d4e5f67890a1b2c3d4e5f67890","domain":"content.example.com","cs_id":"CONTENT-SERVER01","created_at":"2025-11-30T10:00:00Z","expires_at":"2025-11-30T11:00:00Z","encrypt_count":15,"decrypt_count":12,"key_bits":256,"envelope":[5],"raidas":[0,1,2,3,4,5,6,7,8,9,10,11,12,13],"liars":[],"from_cache":false,"confirmed":true,"key_id":"5d41402abc4b2a76b9719d911017c592","forward_secret":true,"authenticated":"strong","coin":"0:1001","tunnel_broken_off":null,"key_gone":false}"#;
     let text =
         "Shows one session, and how its key was made. `key_id` is how the Content Server names the session.";
     let described = Described::new(Part::Sessions, "show_session", "Shows one session in detail", text)

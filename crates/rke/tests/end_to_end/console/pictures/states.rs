@@ -69,7 +69,7 @@ const FAILURES: [(&str, u16, &str, &str); 13] = [
         "domain",
     ),
     ("full", 429, "Maximum of 16 sessions reached", "domain"),
-    ("internal", 500, "Internal error; the daemon's log says more", "domain"),
+    ("internal", 500, "Internal error; the log says more", "domain"),
     (
         "dns",
         502,

@@ -85,6 +85,7 @@ impl Shown {
             authenticated: Authenticated::by(held.form).name(),
             coin: held.coin,
             tunnel_broken_off: None,
+            key_gone: false,
         }
     }
 }

@@ -174,10 +174,13 @@ pub(in crate::http) struct Shown {
     /// Why the Content Server broke off the session's last tunnel. `null` if it did not.
     #[cfg_attr(test, schema(required))]
     tunnel_broken_off: Option<String>,
+    /// Whether the Content Server said that it no longer has the session's key when the latest tunnel was opened. It says so without
+    /// proof. Without tunnels the daemon does not learn it.
+    key_gone: bool,
 }
 
 impl Shown {
-    pub(in crate::http) fn new(row: SessionInfo, tunnel_broken_off: Option<String>) -> Self {
+    pub(in crate::http) fn new(row: SessionInfo, tunnel_broken_off: Option<String>, key_gone: bool) -> Self {
         let origin = &row.origin;
         Self {
             row: SessionRow::from(&row),
@@ -192,6 +195,7 @@ impl Shown {
             authenticated: origin.authenticated().name(),
             coin: origin.proven,
             tunnel_broken_off,
+            key_gone,
         }
     }
 }

@@ -29,7 +29,7 @@ fn row(form: Form, key_id: Option<KeyId>) -> SessionInfo {
 }
 
 fn shown(form: Form, key_id: Option<KeyId>) -> Value {
-    serde_json::to_value(Shown::new(row(form, key_id), None)).expect("JSON")
+    serde_json::to_value(Shown::new(row(form, key_id), None, false)).expect("JSON")
 }
 
 #[test]
@@ -53,6 +53,7 @@ fn a_session_over_1_byte_shares_proves_no_coin_and_says_what_it_is_worth() {
         ("authenticated", json!("weak"), json!("no")),
         ("key_bits", json!(256), json!(8)),
         ("tunnel_broken_off", json!(null), json!(null)),
+        ("key_gone", json!(false), json!(false)),
     ] {
         assert_eq!((weak.get(name), live.get(name)), (Some(&of_weak), Some(&of_live)), "{name}");
     }
@@ -70,7 +71,7 @@ fn the_list_counts_its_weak_sessions_after_the_documented_fields() {
 
 #[test]
 fn the_new_fields_follow_the_documented_ones_in_this_order() {
-    let text = serde_json::to_string(&Shown::new(row(Form::Wide, None), None)).expect("JSON");
+    let text = serde_json::to_string(&Shown::new(row(Form::Wide, None), None, false)).expect("JSON");
     let place = |name: &str| text.find(&format!("\"{name}\":")).expect("a field");
     let names =
         ["decrypt_count", "key_bits", "confirmed", "key_id", "forward_secret", "authenticated", "coin"];
