@@ -91,8 +91,7 @@ pub enum Outage {
 }
 
 /// The reason also where the permission was taken away while the store was in use.
-const NOT_PERMITTED: &str =
-    "the store that it shares with other machines does not let its user run commands";
+const NOT_PERMITTED: &str = "the store that it shares with other machines does not let its user run commands";
 
 impl Outage {
     /// The same for anyone who looks after this machine: without an address, and as a reason why a program is not ready.

@@ -224,7 +224,10 @@ fn judge(answer: Option<&Answer>) -> Outcome {
         429 => Outcome::Refused,
         503 => Outcome::Unavailable(answer.body.clone()),
         // A Content Server without its store, or with one that is new.
-        502 if ["it is busy", "cannot reach what it shares"].iter().any(|part| answer.body.contains(part)) => {
+        502 if ["it is busy", "cannot reach what it shares"]
+            .iter()
+            .any(|part| answer.body.contains(part)) =>
+        {
             Outcome::Unavailable(answer.body.clone())
         }
         status => Outcome::Strange(format!("{status} {}", answer.body)),
