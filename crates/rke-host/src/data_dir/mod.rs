@@ -42,7 +42,18 @@ pub enum Sharing {
 pub struct DataDir {
     path: PathBuf,
     sealer: Sealer,
-    _lock: File,
+    _lock: Lock,
+}
+
+/// The lock of a directory. Closing its file is not enough to release it: a command that another thread is starting at that moment
+/// has the file too, for as long as it takes to start.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Where this fails, the close that follows has to do.
+        let _ = self.0.unlock();
+    }
 }
 
 impl DataDir {
@@ -71,7 +82,7 @@ impl DataDir {
             Err(TryLockError::Error(source)) => return Err(io_error("lock", &lock_path)(source)),
         }
         let sealer = Sealer::new(open_master_key(path)?, role.file_kind());
-        Ok(Self { path: path.into(), sealer, _lock: lock })
+        Ok(Self { path: path.into(), sealer, _lock: Lock(lock) })
     }
 
     /// Where it is.

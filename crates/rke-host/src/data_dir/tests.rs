@@ -25,6 +25,18 @@ fn one_process_at_a_time() {
 }
 
 #[test]
+fn a_command_that_starts_at_that_moment_does_not_keep_the_lock() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let open = || DataDir::open(dir.path(), Role::Daemon, Sharing::Alone);
+    let first = open().expect("a data directory");
+    // Between its fork and its exec, a command has the same open file.
+    let of_the_command = first._lock.0.try_clone().expect("a copy");
+    drop(first);
+    open().expect("no longer locked");
+    drop(of_the_command);
+}
+
+#[test]
 fn who_only_looks_needs_no_lock_and_makes_nothing() {
     let dir = tempfile::tempdir().expect("a folder");
     assert!(matches!(read_sealer(dir.path(), Role::Daemon), Err(DataDirError::Io { .. })));

@@ -57,7 +57,9 @@ impl History {
     }
 
     fn suspect_all(&self) {
-        lock(&self.suspects).extend(lock(&self.ids).iter());
+        // In the order of `choose`.
+        let ids = lock(&self.ids);
+        lock(&self.suspects).extend(ids.iter());
     }
 
     /// One of the latest ids, or one that may have come back.

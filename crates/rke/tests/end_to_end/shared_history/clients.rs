@@ -72,7 +72,9 @@ impl Clients {
 
     /// All that are known now may come back.
     pub(super) fn suspect_all(&self) {
-        lock(&self.suspects).extend(lock(&self.latest).iter().cloned());
+        // In the order in which a client chooses.
+        let latest = lock(&self.latest);
+        lock(&self.suspects).extend(latest.iter().cloned());
     }
 
     async fn step(&self, chance: &mut Chance) {
