@@ -12,7 +12,7 @@ fn the_scheme_is_bearer_in_any_case() {
 
 #[test]
 fn each_program_names_itself() {
-    let (daemon, server) = ("his daemon", "his Content Server");
+    let (daemon, server) = ("daemon", "Content Server");
     for (Texts { missing, wrong }, own, other) in
         [(OF_DAEMON, daemon, server), (OF_CONTENT_SERVER, server, daemon)]
     {
