@@ -7,11 +7,8 @@ import { isResponding } from './state.js';
 
 const RETRY = 1000;
 const POLL = 5000;
-// The daemon gives a sign of life every three seconds. Two of them may be missing. It may take as long to begin with them: the
-// request for them may have to wait for others.
-const SILENCE = 8000;
-// How late a timer may be before it says more about the page than about the daemon.
-const LATE = 2000;
+// The daemon gives a sign of life every ten seconds.
+const SILENCE = 25000;
 
 const wait = (time) => new Promise((resolve) => setTimeout(resolve, time));
 
@@ -59,31 +56,19 @@ export async function listen(took) {
 // What follows comes to an end, or to an error; each says how long to wait before the next try.
 
 async function follow(ending, took) {
-  const silence = alarm(SILENCE, () => ending.abort());
-  silence.start();
+  let alarm = setTimeout(() => ending.abort(), SILENCE);
   try {
     for await (const event of events(ending.signal)) {
-      silence.start();
+      clearTimeout(alarm);
+      alarm = setTimeout(() => ending.abort(), SILENCE);
       state('live');
       if (event) took(event.name, event.data);
     }
     state('lost');
     return RETRY;
   } finally {
-    silence.stop();
+    clearTimeout(alarm);
   }
-}
-
-// Calls `ring` once `time` has passed and nothing has started it again. A page that was frozen, or whose machine slept, gives
-// the daemon that time again: its signs of life may be waiting to be read.
-function alarm(time, ring) {
-  let timer;
-  const start = () => {
-    clearTimeout(timer);
-    const due = performance.now() + time;
-    timer = setTimeout(() => (performance.now() - due > LATE ? start() : ring()), time);
-  };
-  return { start, stop: () => clearTimeout(timer) };
 }
 
 async function cope(error, ending, took) {
