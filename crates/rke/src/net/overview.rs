@@ -58,10 +58,10 @@ fn places(network: &Network) -> Vec<(&'static str, String)> {
 
 /// Where the metrics are. Nodes and Content Servers of a network from before they had any have none.
 pub(super) fn metrics(network: &Network) -> String {
-    let of_daemons = match network.daemons().first() {
-        Some(daemon) => format!("http://{}/metrics, likewise at each daemon", daemon.address),
-        None => String::new(),
-    };
+    let daemons = network.daemons();
+    let whose = if daemons.len() == 1 { "of the daemon" } else { "of each daemon, at its own address" };
+    let of_daemons = daemons.first().map(|daemon| format!("http://{}/metrics {whose}", daemon.address));
+    let of_daemons = of_daemons.unwrap_or_default();
     let dir = network.dir.display();
     let has_metrics =
         network.nodes().chain(network.content_servers()).any(|part| part.folder.join(METRICS).exists());

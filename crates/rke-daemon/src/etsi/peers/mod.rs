@@ -34,8 +34,12 @@ const CHECK: Duration = Duration::from_secs(10);
 /// How often the sessions are looked after.
 const TICK: Duration = Duration::from_secs(1);
 
-/// How long to wait after a session could not be opened, however often SAEs ask for keys.
-const RETRY: Duration = Duration::from_secs(10);
+/// How long to wait after a session could not be opened for the first time, however often SAEs ask for keys: perhaps DNS or the
+/// Content Server is being started too. After each further failure it is twice as long.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+
+/// The longest wait.
+const LAST_RETRY: Duration = Duration::from_secs(10);
 
 /// An SAE at the other end, and how its keys are shared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,10 +77,26 @@ pub(super) struct Link {
 struct Held {
     current: Option<Open>,
     previous: Option<Open>,
-    /// Why no session could be opened, and when to try again.
-    failure: Option<(Refusal, Instant)>,
+    /// Why no session could be opened.
+    failure: Option<Failure>,
     /// When the Content Server was last asked whether it has the current session.
     checked: Option<Instant>,
+}
+
+/// A session could not be opened.
+struct Failure {
+    why: Refusal,
+    at: Instant,
+    /// How long nobody tries again.
+    wait: Duration,
+}
+
+impl Failure {
+    /// Another one after `previous`, now.
+    fn after(previous: Option<&Self>, why: Refusal) -> Self {
+        let wait = previous.map_or(FIRST_RETRY, |previous| (previous.wait * 2).min(LAST_RETRY));
+        Self { why, at: Instant::now(), wait }
+    }
 }
 
 /// An open session.
@@ -181,7 +201,8 @@ impl Peers {
                 Ok(open)
             }
             Err(refusal) => {
-                link.held().failure = Some((refusal.clone(), Instant::now() + RETRY));
+                let mut held = link.held();
+                held.failure = Some(Failure::after(held.failure.as_ref(), refusal.clone()));
                 Err(refusal)
             }
         }
@@ -260,8 +281,8 @@ impl Link {
     /// Why no session could be opened a moment ago.
     fn failure(&self) -> Option<Refusal> {
         let held = self.held();
-        let (refusal, until) = held.failure.as_ref()?;
-        (*until > Instant::now()).then(|| refusal.clone())
+        let failure = held.failure.as_ref()?;
+        (failure.at.elapsed() < failure.wait).then(|| failure.why.clone())
     }
 
     /// Whether to ask the Content Server for the current session. Then it counts as asked.
@@ -293,3 +314,6 @@ fn replace_at(row: &SessionInfo) -> Moment {
     let life = here.min(Duration::from_secs(there));
     Moment::now().after(LONGEST_USE.min(life / 2))
 }
+
+#[cfg(test)]
+mod tests;
