@@ -71,10 +71,10 @@ impl DataDir {
         let lock_path = path.join(LOCK);
         let mut options = OpenOptions::new();
         options.create(true).truncate(false).write(true).mode(0o600);
-        let lock = open_own(&lock_path, &mut options).map_err(io_error("open", &lock_path))?;
+        let lock = Lock(open_own(&lock_path, &mut options).map_err(io_error("open", &lock_path))?);
         let locked = match sharing {
-            Sharing::Alone => lock.try_lock(),
-            Sharing::Shared => lock.try_lock_shared(),
+            Sharing::Alone => lock.0.try_lock(),
+            Sharing::Shared => lock.0.try_lock_shared(),
         };
         match locked {
             Ok(()) => (),
@@ -82,7 +82,7 @@ impl DataDir {
             Err(TryLockError::Error(source)) => return Err(io_error("lock", &lock_path)(source)),
         }
         let sealer = Sealer::new(open_master_key(path)?, role.file_kind());
-        Ok(Self { path: path.into(), sealer, _lock: Lock(lock) })
+        Ok(Self { path: path.into(), sealer, _lock: lock })
     }
 
     /// Where it is.

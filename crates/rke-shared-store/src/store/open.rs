@@ -123,11 +123,12 @@ impl Store {
     /// Why the store cannot be used now, or refuses changes, if so.
     pub fn outage(&self) -> Option<Outage> {
         let Shared { link, refusals, membership, .. } = &*self.shared;
-        // A node that may not join asks for nothing, so what was refused before that is old. Otherwise, what is refused says more than
-        // that the store has forgotten this node meanwhile.
-        let apart = membership.check().err();
-        let is_final = apart == Some(Outage::OtherLimits);
-        link.outage().or_else(|| apart.clone().filter(|_| is_final)).or_else(|| refusals.first()).or(apart)
+        match membership.check().err() {
+            // A node that may not join asks for nothing, so what was refused before that is old.
+            Some(Outage::OtherLimits) => link.outage().or(Some(Outage::OtherLimits)),
+            // What it refuses says more than that it has forgotten this node meanwhile.
+            apart => link.outage().or_else(|| refusals.first()).or(apart),
+        }
     }
 
     /// Reads the key file again, for [`Self::use_keys`].
