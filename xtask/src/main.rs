@@ -21,6 +21,7 @@ mod schemathesis;
 mod screenshots;
 mod test;
 mod valgrind;
+mod valkey;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -48,6 +49,7 @@ use screenshots::screenshots;
 use test::release::{COMMAND as RELEASE_CHECKS, NOT_COMPARED, release_checks};
 use test::test;
 use valgrind::valgrind;
+use valkey::valkey;
 
 /// Builds the program and its scanner at once: the last step of each uses only one core. The counting program is
 /// built separately, because its daemon has the benches' made-up sessions.
@@ -76,13 +78,14 @@ usage: cargo xtask check                   what a change is checked with: withou
        cargo xtask recordings              record the program in a terminal for docs/pictures again
        cargo xtask bench [--write] [ROW]…  measure the program next to nginx and openssl
        cargo xtask valgrind                run the tests of the secret memory under valgrind
+       cargo xtask valkey                  run the tests of shared stores with Valkey instead of Redis
        cargo xtask networks [--write]      open sessions in other people's networks, and write the table of docs/testing.md
        cargo xtask instructions [--write]  count the instructions of requests and packets
        cargo xtask mutants [COMMIT]        change each line that differs from main or COMMIT: unit tests must notice
        cargo xtask deny                    check licences, sources and versions of dependencies with cargo-deny
        cargo xtask dist [--profile PROFILE] [--check]
                                            make what is shipped: a tarball, a Debian package, an image; or make it twice and compare
-       cargo xtask dist --test             test the Debian package that was made last in a Debian root
+       cargo xtask dist --test             test the packages that were made last, in Debian and Ubuntu roots
        cargo xtask publish                 make what registries would get, and send nothing
        cargo xtask notices [--write]       compare THIRD-PARTY.md with the dependencies, or write it again
 ";
@@ -112,6 +115,7 @@ fn main() -> ExitCode {
         // The command that `networks` runs in each namespace.
         (["network-row", row], _) => network_row(row),
         (["valgrind"], _) => valgrind(),
+        (["valkey"], _) => valkey(),
         (["mutants"], _) => mutants(None),
         (["mutants", base], _) => mutants(Some(base)),
         (["deny"], _) => deny(),

@@ -13,6 +13,7 @@ use crate::networks::{Table, networks};
 use crate::publish::publish;
 use crate::schemathesis::ask_built;
 use crate::valgrind::valgrind;
+use crate::valkey::valkey;
 use crate::{cargo, cargo_with, timed};
 use release::ReleaseChecks;
 
@@ -20,15 +21,16 @@ pub(crate) mod release;
 mod workspace;
 
 /// The parts that [`Length::Ordinary`] leaves to [`Length::Long`].
-const LEFT_TO_THE_LONG_RUN: [&str; 9] = [
+const LEFT_TO_THE_LONG_RUN: [&str; 10] = [
     "195 of 200 runs of each memory scan (cargo xtask test --long)",
     "memory scans of a debug build without the features of tests (cargo xtask erase, or cargo xtask test --long)",
     "a handshake in every run of the simulation; one in 23 has one (cargo xtask test --long)",
     "the times of the console with 10,000 sessions (cargo xtask test --long)",
     "90 of 100 rotations of daisyway's keys (cargo xtask test --long)",
     "54 of 60 seconds of each history of machines that share a store (cargo xtask test --long)",
+    "shared stores with Valkey instead of Redis (cargo xtask valkey, or cargo xtask test --long)",
     "bans, licences and sources of dependencies by cargo-deny (cargo xtask deny, or cargo xtask test --long)",
-    "the packages in a Debian root (cargo xtask dist --test, or cargo xtask test --long)",
+    "the packages in Debian and Ubuntu roots (cargo xtask dist --test, or cargo xtask test --long)",
     "what registries would get of crates and clients (cargo xtask publish, or cargo xtask test --long)",
 ];
 
@@ -63,10 +65,11 @@ pub(crate) fn test(extent: &Extent) -> Result<()> {
         timed("console with 10,000 sessions", console)?;
         timed("100 rotations of daisyway", rotations)?;
         timed("histories of a minute", histories)?;
+        timed("Valkey", valkey)?;
         timed("cargo-deny", deny)?;
         timed("what registries would get", publish)?;
         timed("packages", || dist(&[]))?;
-        timed("packages in a Debian root", || dist(&["--test"]))?;
+        timed("packages in Debian and Ubuntu roots", || dist(&["--test"]))?;
     }
     println!("not checked in this run; docs/testing.md has the results of the last long run:");
     not_checked(extent, counts.as_deref()).iter().for_each(|left_out| println!("- {left_out}"));

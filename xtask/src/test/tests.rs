@@ -13,6 +13,7 @@ fn a_run_says_all_that_it_has_not_checked() {
         "simulation",
         "history",
         "licences",
+        "Valkey",
         "packages",
         "need swap",
         "another compiler",

@@ -37,7 +37,7 @@ async fn replicas_without_a_minimum_and_a_backlog_that_ends_are_warnings() {
 
 #[tokio::test]
 async fn a_store_that_hides_its_configuration_is_a_warning() {
-    let server = Server::start(&["--rename-command", "CONFIG", "\"\""]);
+    let server = Server::start(&["--rename-command", "CONFIG", "HIDDEN"]);
     assert_eq!(checked(&server).await, Ok(vec![Warning::Hidden]));
 }
 

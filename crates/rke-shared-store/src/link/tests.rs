@@ -139,16 +139,20 @@ async fn what_keeps_a_connection_from_being_made_is_named() {
 
 #[tokio::test]
 async fn a_cluster_without_tls_that_names_members_beyond_this_machine_is_refused() {
-    let bus = crate::tests::server::free_port().to_string();
-    let server = Server::start(&["--cluster-enabled", "yes", "--cluster-port", &bus]);
-    server.cli(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
-    server.until(|server| server.cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok"));
-    let addresses = || Addresses { urls: vec![server.url()], deployment: address::Deployment::Cluster };
-    let link = Link::open(addresses(), b"channel".to_vec(), |_| ()).expect("a link");
+    let member = |named: &[&str]| {
+        let bus = crate::tests::server::free_port().to_string();
+        let cluster = ["--cluster-enabled", "yes", "--cluster-port", &*bus];
+        let server = Server::start(&[&cluster, named].concat());
+        server.cli(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+        server.until(|server| server.cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok"));
+        server
+    };
+    let here = member(&[]);
+    let addresses = Addresses { urls: vec![here.url()], deployment: address::Deployment::Cluster };
+    let link = Link::open(addresses, b"channel".to_vec(), |_| ()).expect("a link");
     ping(&link).await.expect("a member on this machine");
-    server.cli(&["CONFIG", "SET", "cluster-announce-ip", "192.0.2.1"]);
-    server.until(|server| server.cli(&["CLUSTER", "SLOTS"]).contains("192.0.2.1"));
-    let found = obstacle(server.url(), address::Deployment::Cluster).await;
+    let beyond = member(&["--cluster-announce-ip", "192.0.2.1"]);
+    let found = obstacle(beyond.url(), address::Deployment::Cluster).await;
     assert_eq!(found, Outage::NamesBeyond("192.0.2.1".into()));
 }
 

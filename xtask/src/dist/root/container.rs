@@ -1,4 +1,4 @@
-//! A Debian of its own, booted by systemd-nspawn: its own processes, files and network, with systemd as process 1.
+//! A system of its own, booted by systemd-nspawn: its own processes, files and network, with systemd as process 1.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,9 +13,23 @@ use crate::dist::steps::run;
 use crate::dist::tree::Tree;
 use crate::need;
 
-const RELEASE: &str = "bookworm";
+/// A distribution that the Debian package is for.
+pub(super) struct System {
+    pub(super) release: &'static str,
+    /// Of its packages, and the keys that sign them; those of this machine's Debian need no name.
+    archive: Option<(&'static str, &'static str)>,
+}
 
-/// What the tests use in addition to a minimal Debian: systemd, and the applications of others.
+/// The oldest of each that `docs/install.md` names.
+pub(super) const SYSTEMS: [System; 2] = [
+    System { release: "bookworm", archive: None },
+    System {
+        release: "noble",
+        archive: Some(("http://archive.ubuntu.com/ubuntu", "usr/share/keyrings/ubuntu-archive-keyring.gpg")),
+    },
+];
+
+/// What the tests use in addition to a minimal system: systemd, and the applications of others.
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,ca-certificates,curl,git";
 
 /// How long a boot, and a stop, may take.
@@ -35,17 +49,18 @@ pub(super) struct Container {
 }
 
 impl Container {
-    /// Boots a fresh Debian, with these files in its folder `/root`.
-    pub(super) fn boot(dist: &Dist, name: &str, files: &[PathBuf]) -> Result<Self> {
-        let archive = debian(dist)?;
-        let root = Tree::empty(dist.out.join("roots").join(name))?.folder().to_owned();
+    /// Boots a fresh system, with these files in its folder `/root`.
+    pub(super) fn boot(dist: &Dist, system: &System, name: &str, files: &[PathBuf]) -> Result<Self> {
+        let archive = archive(dist, system)?;
+        let folder = format!("{name}-{}", system.release);
+        let root = Tree::empty(dist.out.join("roots").join(folder))?.folder().to_owned();
         run(Command::new("tar").arg("-xf").arg(archive).arg("--directory").arg(&root))?;
         for file in files {
             let name = file.file_name().context("a file has a name")?;
             fs::copy(file, root.join("root").join(name))
                 .with_context(|| format!("cannot copy {}", file.display()))?;
         }
-        // Debian's installer writes it; mmdebstrap does not.
+        // The installer writes it; mmdebstrap does not.
         fs::write(root.join("etc/hosts"), "127.0.0.1 localhost\n::1 localhost\n")
             .context("cannot name the host")?;
         let mut command = Command::new("systemd-nspawn");
@@ -78,7 +93,7 @@ impl Container {
             );
             let first = fs::read_to_string(&children).unwrap_or_default();
             self.leader = first.split_whitespace().next().and_then(|id| id.parse().ok()).unwrap_or(0);
-            // `degraded` is a Debian that runs, without a unit that a container cannot have.
+            // `degraded` is a system that runs, without a unit that a container cannot have.
             if self.leader != 0
                 && self.run("systemctl is-system-running | grep -E 'running|degraded'").is_ok()
             {
@@ -152,26 +167,36 @@ impl Drop for Container {
     }
 }
 
-/// The archive of a minimal Debian, which is made once.
-fn debian(dist: &Dist) -> Result<PathBuf> {
+/// The archive of a minimal system, which is made once.
+fn archive(dist: &Dist, system: &System) -> Result<PathBuf> {
     for (program, package) in [("mmdebstrap", "mmdebstrap"), ("systemd-nspawn", "systemd-container")] {
         need(program, package)?;
     }
-    let archive = dist.out.join(format!("{RELEASE}.tar"));
+    let archive = dist.out.join(format!("{}.tar", system.release));
     if !archive.exists() {
         let unfinished = archive.with_extension("part");
         let mut command = Command::new("mmdebstrap");
-        command.args([
-            "--quiet",
-            "--format=tar",
-            "--variant=minbase",
-            &format!("--include={PACKAGES}"),
-            RELEASE,
-        ]);
-        run(command.arg(&unfinished))?;
+        command.args(["--quiet", "--format=tar", "--variant=minbase", &format!("--include={PACKAGES}")]);
+        match system.archive {
+            None => command.arg(system.release).arg(&unfinished),
+            Some((mirror, keys)) => {
+                let keys = ubuntu_keys(dist)?.join(keys);
+                command.arg("--keyring").arg(keys).arg(system.release).arg(&unfinished).arg(mirror)
+            }
+        };
+        run(&mut command)?;
         rename(&unfinished, &archive)?;
     }
     Ok(archive)
+}
+
+/// The folder with the keys of Ubuntu's archive, as Debian 13 has them: Debian 12 has none.
+fn ubuntu_keys(dist: &Dist) -> Result<PathBuf> {
+    let folder = Tree::empty(dist.out.join("roots").join("keys"))?.folder().to_owned();
+    let mut command = Command::new("mmdebstrap");
+    command.args(["--quiet", "--variant=extract", "--include=ubuntu-keyring", "trixie"]);
+    run(command.arg(&folder))?;
+    Ok(folder)
 }
 
 fn rename(from: &Path, to: &Path) -> Result<()> {

@@ -1,0 +1,70 @@
+//! `cargo xtask valkey`: the tests of shared stores once more, with Valkey from Debian 13 where they start Redis. Debian 12 has
+//! only Redis, so Valkey is unpacked into a folder below `target` with the libraries of its own Debian.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{cargo_with, need, target_dir};
+
+/// The programs that tests start, and those of Valkey that answer for them.
+const PROGRAMS: [(&str, &str); 2] = [("redis-server", "valkey-server"), ("redis-cli", "valkey-cli")];
+
+/// Where Debian keeps libraries and their loader.
+const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
+
+pub(crate) fn valkey() -> Result<()> {
+    let programs = install()?;
+    let path = std::env::var("PATH").context("there is no PATH")?;
+    let path = format!("{}:{path}", programs.display());
+    cargo_with(("PATH", &path), &["test", "--locked", "-p", "rke-shared-store"])?;
+    cargo_with(
+        ("PATH", &path),
+        &["test", "--workspace", "--locked", "--test", "end_to_end", "--", "shared", "dev_network::", "net::"],
+    )
+}
+
+/// The folder with the programs, which is made once.
+fn install() -> Result<PathBuf> {
+    need("mmdebstrap", "mmdebstrap")?;
+    let folder = target_dir().join("valkey");
+    let programs = folder.join("programs");
+    if programs.exists() {
+        return Ok(programs);
+    }
+    // What an earlier run has not finished.
+    let _ = fs::remove_dir_all(&folder);
+    let mut unpack = Command::new("mmdebstrap");
+    unpack.args(["--quiet", "--variant=extract", "--include=valkey-server", "trixie"]);
+    let status = unpack.arg(&folder).status().context("cannot run mmdebstrap")?;
+    ensure!(status.success(), "mmdebstrap could not unpack Valkey from Debian 13: see above");
+    let unfinished = folder.join("unfinished");
+    make_programs(&folder, &unfinished).context("cannot write the programs of Valkey")?;
+    fs::rename(&unfinished, &programs).context("cannot name the folder of the programs of Valkey")?;
+    Ok(programs)
+}
+
+/// Each program is a script that calls the loader of Valkey's own Debian, by the name that processes are told apart by.
+fn make_programs(root: &Path, folder: &Path) -> Result<()> {
+    let libraries = root.join(LIBRARIES);
+    let loaders = root.join("loaders");
+    fs::create_dir_all(folder)?;
+    fs::create_dir_all(&loaders)?;
+    for (name, program) in PROGRAMS {
+        let loader = loaders.join(name);
+        symlink(libraries.join("ld-linux-x86-64.so.2"), &loader)?;
+        let script = folder.join(name);
+        let program = root.join("usr/bin").join(program);
+        let (loader, libraries) = (loader.display(), libraries.display());
+        let text = format!(
+            "#!/bin/sh\nexec {loader} --library-path {libraries} --argv0 {name} {} \"$@\"\n",
+            program.display()
+        );
+        fs::write(&script, text)?;
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(())
+}
