@@ -9,12 +9,15 @@ use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http_body_util::BodyExt;
 use rke_proto::coin::CoinId;
+use rke_proto::preshared::{NONCE_LEN, Proposal, Purpose, Response, Tunnel as Proposed};
 use rke_raida::content_server::{Interface, KeyCommand, KeyFormat, KeyService, PublicKey, wireguard_command};
 
 use super::namespaces::{Namespace, pair, run};
 use super::{Running, launcher, serve, stage_with};
 use crate::support::{Stage, again, again_blocking};
+use crate::wire::{pieces, send};
 
 /// How long one packet may take.
 const PACKET: Duration = Duration::from_secs(1);
@@ -133,6 +136,14 @@ impl Tunnel {
         KeyService::WireGuard { command, peers, fail_closed: false }
     }
 
+    /// The same, which sets a random key where the next one is late.
+    fn closing_service(&self) -> KeyService {
+        let KeyService::WireGuard { command, peers, .. } = self.service() else {
+            unreachable!("it is WireGuard's")
+        };
+        KeyService::WireGuard { command, peers, fail_closed: true }
+    }
+
     fn flags(&self) -> Vec<String> {
         let peer = self.ends[1].public.to_string();
         ["wireguard", "--interface", self.ends[0].interface(), "--peer", &peer].map(Into::into).to_vec()
@@ -241,10 +252,7 @@ async fn a_missed_renewal_replaces_the_key_if_it_is_to_fail_closed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_content_server_whose_client_is_gone_fails_closed_too() {
     let tunnel = Tunnel::start();
-    let KeyService::WireGuard { command, peers, .. } = tunnel.service() else {
-        unreachable!("it is WireGuard's")
-    };
-    let stage = stage_with(KeyService::WireGuard { command, peers, fail_closed: true }).await;
+    let stage = stage_with(tunnel.closing_service()).await;
     let running = start(&tunnel, &stage, &[]);
     tunnel.agrees_again(&[]).await;
     // As after a power cut: nobody says that there will be no further key.
@@ -259,5 +267,29 @@ async fn a_content_server_whose_client_is_gone_fails_closed_too() {
     let running = start(&tunnel, &stage, &[]);
     tunnel.agrees_again(&closed).await;
     drop(running);
+    stage.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_is_gone_before_it_has_its_first_key_is_missed_too() {
+    let tunnel = Tunnel::start();
+    let stage = stage_with(tunnel.closing_service()).await;
+    let [client, server] = tunnel.ends.each_ref().map(|end| end.public.0);
+    let purpose = Purpose::WireGuard(Proposed { client, server, addresses: Vec::new() });
+    let proposal = Proposal { nonce: [1; NONCE_LEN], every: 3, purpose };
+    let (mut sender, body) = pieces();
+    let path = format!("/api/rke/session/{}/tunnel", stage.create_id().await);
+    sender.send_data(proposal.to_bytes().into()).await.expect("sent");
+    let mut replied = send(stage.daemon.address(), "POST", &path, &[], body).await.expect("a response");
+    let first = replied.frame().await.expect("a part").expect("data").into_data().expect("data");
+    assert_eq!(Response::decode(&first), Ok(Response::Set));
+    let set = tunnel.ends[1].preshared();
+    // Without a receipt, and without an end.
+    sender.abort(std::io::Error::other("gone"));
+    again(async || match tunnel.ends[1].preshared() {
+        replaced if replaced != set => Ok(()),
+        set => Err(format!("{set} stays")),
+    })
+    .await;
     stage.stop().await;
 }

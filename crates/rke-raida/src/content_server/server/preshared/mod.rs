@@ -91,9 +91,19 @@ impl<R: AsyncRead + Unpin> Renewal<'_, R> {
         let _place = self.shared.commands.try_acquire().map_err(|_| NotSet::TooMany)?;
         let variables = User::Session(self.client.clone()).variables();
         let set = self.service.command().run(&key, &target, variables).await;
-        Ok(set.inspect_err(
+        set.inspect_err(
             |error| tracing::error!(%error, what = %target, "a pre-shared key could not be set"),
-        )?)
+        )?;
+        self.expect_the_next(&target, proposal.every);
+        Ok(())
+    }
+
+    /// From here on, and not only once the client has the key too: it may be gone before it says so.
+    fn expect_the_next(&self, target: &KeyTarget, every: u32) {
+        let Some(coin) = self.client.coin else { return };
+        if self.shared.overdue().expect(coin, target, every).is_err() {
+            tracing::warn!(what = %target, %coin, "this coin renews too many keys: if this one is late, no alarm follows");
+        }
     }
 
     /// Where instances share the session, the key must be ready before it is used on a scratch stack.
@@ -153,9 +163,6 @@ impl<R: AsyncRead + Unpin> Renewal<'_, R> {
         match receipt {
             Receipt::Set => {
                 tracing::info!(what = %target, %coin, "a pre-shared key was set at both ends");
-                if self.shared.overdue().expect(coin, &target, proposal.every).is_err() {
-                    tracing::warn!(what = %target, %coin, "this coin renews too many keys: if this one is late, no alarm follows");
-                }
             }
             Receipt::NotSet => tracing::error!(
                 what = %target,
