@@ -164,7 +164,7 @@ type RaidaDirectory struct {
 type Raida struct {
 	Raida    int     `json:"raida"`
 	Endpoint *string `json:"endpoint"`
-	// State is "well", "failing", "lying" or "unknown".
+	// State is "well", "failing", "no_key_set", "lying" or "unknown".
 	State    string   `json:"state"`
 	LastMs   *float64 `json:"last_ms"`
 	MedianMs *float64 `json:"median_ms"`

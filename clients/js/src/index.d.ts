@@ -152,7 +152,7 @@ export interface Discovered {
 export interface Raida {
   raida: number;
   endpoint: string | null;
-  state: 'well' | 'failing' | 'lying' | 'unknown';
+  state: 'well' | 'failing' | 'no_key_set' | 'lying' | 'unknown';
   last_ms: number | null;
   median_ms: number | null;
   asked: number;

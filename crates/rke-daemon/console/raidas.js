@@ -7,13 +7,15 @@ import { clock, faultName, milliseconds, number, plural } from './words.js';
 const WIDE = 5;
 const KEPT = 32;
 const PLOT = { width: 64, height: 16 };
-const STATES = { well: 'healthy', failing: 'no response', lying: 'wrong share', unknown: 'not asked yet' };
+const STATES = { well: 'healthy', failing: 'no response', no_key_set: 'no key set', lying: 'wrong share', unknown: 'not asked yet' };
 const MARKS = {
   well: () => make('circle', { cx: 5, cy: 5, r: 4 }),
   failing: () => [make('circle', { cx: 5, cy: 5, r: 3.5 }), make('path', { d: 'M2.5 7.5l5-5' })],
+  no_key_set: () => make('path', { d: 'M5 .9L9.1 5 5 9.1.9 5z' }),
   lying: () => make('path', { d: 'M5 .8L9.6 9H.4z' }),
   unknown: () => make('circle', { cx: 5, cy: 5, r: 3.5 }),
 };
+const HELP = { failing: '#help-raidas', no_key_set: '#help-key-set', lying: '#help-shares' };
 
 const cells = [];
 let rows = [];
@@ -133,5 +135,5 @@ function detail() {
     make('dl', { class: 'pairs' },
       pair('Address', row.endpoint), pair('Responses', row.asked ? `${number(row.answered)} of ${number(row.asked)}` : null),
       pair('Last response', times), pair('Wrong shares', row.lies ? number(row.lies) : null), pair('Last fault', fault)),
-    ...(row.state === 'failing' || row.state === 'lying' ? [make('p', { class: 'hint' }, make('a', { href: row.state === 'lying' ? '#help-shares' : '#help-raidas' }, 'Help'))] : []));
+    ...(HELP[row.state] ? [make('p', { class: 'hint' }, make('a', { href: HELP[row.state] }, 'Help'))] : []));
 }

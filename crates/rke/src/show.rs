@@ -10,7 +10,7 @@ use rke_client::response::{
 use crate::cli::ask::{Output, RaidasCommand};
 use crate::cli::listing::Format;
 use crate::reply::answer;
-use crate::state::{has_no_key_set, of_raida};
+use crate::state::of_raida;
 use crate::terminal::Narrow::{LeftOut, Wraps};
 use crate::terminal::{
     BAD, Cell, DOUBTFUL, GOOD, Narrow, clean, fitted, from_now, paint, span, styled, table,
@@ -161,10 +161,7 @@ fn directory(known: &RaidaDirectory) -> String {
 fn raida(raida: &Raida) -> Vec<Cell> {
     let text = |text: &Option<String>| text.as_deref().map_or("-".into(), clean);
     let number = |number: Option<f64>| number.map_or("-".into(), |number| format!("{number:.1}"));
-    let (style, state) = match has_no_key_set(raida) {
-        true => (DOUBTFUL, "no key set"),
-        false => of_raida(&raida.state),
-    };
+    let (style, state) = of_raida(&raida.state);
     vec![
         Cell::new(raida.raida),
         Cell::new(text(&raida.endpoint)),

@@ -206,7 +206,7 @@ class Raida:
     raida: int
     endpoint: Optional[str]
     state: str
-    """``well``, ``failing``, ``lying`` or ``unknown``."""
+    """``well``, ``failing``, ``no_key_set``, ``lying`` or ``unknown``."""
     last_ms: Optional[float]
     median_ms: Optional[float]
     asked: int

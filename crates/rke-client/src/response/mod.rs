@@ -315,7 +315,7 @@ pub struct Raida {
     pub raida: u8,
     /// The address of the last request to it.
     pub endpoint: Option<String>,
-    /// `well`, `failing`, `lying` or `unknown`.
+    /// `well`, `failing`, `no_key_set`, `lying` or `unknown`.
     pub state: String,
     /// How long its last response took.
     pub last_ms: Option<f64>,

@@ -2,8 +2,7 @@
 
 use anstyle::Style;
 use jiff::Timestamp;
-use rke_client::response::{Authenticated, Raida, SessionSummary, Shown};
-use rke_proto::Status;
+use rke_client::response::{Authenticated, SessionSummary, Shown};
 
 use crate::terminal::{BAD, DIM, DOUBTFUL, GOOD};
 
@@ -14,20 +13,17 @@ const SOON_SECONDS: i64 = 300;
 const SOON_PART: i64 = 10;
 
 /// The states of a RAIDA: the name in the API, words for people, and their style.
-const RAIDA_STATES: [(&str, &str, Style); 3] =
-    [("well", "healthy", GOOD), ("failing", "no response", DOUBTFUL), ("lying", "wrong share", BAD)];
+const RAIDA_STATES: [(&str, &str, Style); 4] = [
+    ("well", "healthy", GOOD),
+    ("failing", "no response", DOUBTFUL),
+    ("no_key_set", "no key set", DOUBTFUL),
+    ("lying", "wrong share", BAD),
+];
 
 /// The state of a RAIDA in words, by its name in the API. A state that only later daemons know counts as unknown.
 pub(crate) fn of_raida(name: &str) -> (Style, &'static str) {
     let known = RAIDA_STATES.iter().find(|(state, ..)| *state == name);
     known.map_or((DIM, "not asked yet"), |(_, words, style)| (*style, words))
-}
-
-/// Whether a RAIDA was asked last for a share and refused because it has no such key set: it has lost its data folder, or nobody
-/// has preloaded it. It says so without proof.
-pub(crate) fn has_no_key_set(raida: &Raida) -> bool {
-    let reason = Status::NO_SUCH_KEY_SET.to_string();
-    raida.state == "failing" && raida.last_fault.as_deref().is_some_and(|fault| fault.ends_with(&reason))
 }
 
 /// The state in words, in the style of the worst of them. It is `ok` if nothing is wrong, and `-` if it is unknown

@@ -51,21 +51,16 @@ fn a_session_expires_soon_in_its_last_tenth_and_at_most_five_minutes() {
 }
 
 #[test]
-fn a_raida_without_the_key_set_is_told_from_one_that_is_silent() {
-    let raida = |state: &str, fault: Option<&str>| -> Raida {
-        let raida = json!({"raida": 7, "endpoint": null, "state": state, "last_ms": null, "median_ms": null,
-            "asked": 1, "answered": 0, "lies": 0, "form": null, "last_fault": fault, "last_fault_at": null});
-        serde_json::from_value(raida).expect("a RAIDA")
-    };
-    assert!(has_no_key_set(&raida("failing", Some("refused: no such key set (212)"))));
-    for (state, fault) in [
-        ("failing", None),
-        ("failing", Some("no answer")),
-        ("failing", Some("refused: coin not found (25)")),
-        // It was preloaded again.
-        ("well", Some("refused: no such key set (212)")),
+fn each_state_of_a_raida_has_its_words() {
+    for (state, style, words) in [
+        ("well", GOOD, "healthy"),
+        ("failing", DOUBTFUL, "no response"),
+        ("no_key_set", DOUBTFUL, "no key set"),
+        ("lying", BAD, "wrong share"),
+        ("unknown", DIM, "not asked yet"),
+        ("of a later daemon", DIM, "not asked yet"),
     ] {
-        assert!(!has_no_key_set(&raida(state, fault)), "{state} {fault:?}");
+        assert_eq!(of_raida(state), (style, words));
     }
 }
 

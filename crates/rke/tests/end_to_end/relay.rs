@@ -42,8 +42,10 @@ pub(crate) enum Fault {
     WrongIndex,
     /// The status is not the node's. The share is still used, because it proves itself.
     BadStatus,
-    /// The status says that the time is stale, in a header of 48 bytes, and of 32 where the RAIDA's number is odd.
+    /// The status says that the time is stale.
     Stale,
+    /// The status says that the RAIDA has no such key set.
+    NoKeySet,
     /// Responses in envelope 5 do not open, as from public servers: their header gives another counter block than
     /// the one used for encryption.
     Garbling,
@@ -51,7 +53,7 @@ pub(crate) enum Fault {
 
 impl Fault {
     /// All faults that spoil something.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Dead,
         Self::Refusing,
         Self::Slow,
@@ -65,6 +67,7 @@ impl Fault {
         Self::WrongIndex,
         Self::BadStatus,
         Self::Stale,
+        Self::NoKeySet,
         Self::Garbling,
     ];
 
@@ -143,10 +146,11 @@ impl Dice {
     }
 }
 
-/// A refusal in place of a response: the response's header with another status, and no body.
-fn stale(mut answer: Vec<u8>) -> Vec<u8> {
+/// A refusal in place of a response: the response's header with another status, and no body. The header has 48 bytes, and 32 where
+/// the RAIDA's number is odd.
+fn refusal(mut answer: Vec<u8>, status: Status) -> Vec<u8> {
     answer.truncate(if answer[0].is_multiple_of(2) { 48 } else { 32 });
-    answer[2] = Status::BAD_PARAMETER.0;
+    answer[2] = status.0;
     answer[9..12].fill(0);
     answer
 }
@@ -189,7 +193,8 @@ async fn relay(
                     Fault::Older => answer = first.get_or_insert_with(|| [&[0; 46][..], &answer[46..]].concat()).clone(),
                     Fault::WrongIndex => answer[0] = (answer[0] + 1) % 25,
                     Fault::BadStatus => answer[2] = 252,
-                    Fault::Stale => answer = stale(answer),
+                    Fault::Stale => answer = refusal(answer, Status::BAD_PARAMETER),
+                    Fault::NoKeySet => answer = refusal(answer, Status::NO_SUCH_KEY_SET),
                     Fault::Garbling if answer.get(ENVELOPE) == Some(&5) => answer[30] ^= 1,
                     _ => (),
                 }

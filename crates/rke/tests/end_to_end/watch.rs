@@ -121,8 +121,9 @@ fn watch_shows_what_changes_and_leaves_the_terminal_as_it_was() {
     // As many RAIDAs as a key needs. On a busy machine, the others may not be heard in time.
     terminal
         .wait("the RAIDAs", |screen| screen.matches('●').count() >= 14 && screen.contains("spare RAIDAs: "));
-    terminal
-        .wait("what the signs mean", |screen| screen.contains("● healthy   ⊘ no response   ▲ wrong share"));
+    terminal.wait("what the signs mean", |screen| {
+        screen.contains("● healthy   ⊘ no response   ◇ no key set   ▲ wrong share")
+    });
     terminal.press("?");
     terminal.wait("help", |screen| screen.contains("Ctrl-C    leave") && !screen.contains(DOMAIN));
     terminal.press("Escape");

@@ -130,7 +130,7 @@ fn of_raidas(registry: &mut Registry, sessions: &Sessions) {
         Family::<Label, Counter>::default(),
         Family::<Label, Counter>::default(),
     );
-    let well = Family::<Label, Gauge>::default();
+    let (well, without_key_set) = (Family::<Label, Gauge>::default(), Family::<Label, Gauge>::default());
     let median = Family::<Label, Gauge<f64, AtomicU64>>::default();
     for row in &rows {
         let label = [("raida", row.raida.to_string())];
@@ -139,6 +139,7 @@ fn of_raidas(registry: &mut Registry, sessions: &Sessions) {
         wrong.get_or_create(&label).inc_by(row.lies);
         if row.state != RaidaState::Unknown {
             well.get_or_create(&label).set((row.state == RaidaState::Well).into());
+            without_key_set.get_or_create(&label).set((row.state == RaidaState::NoKeySet).into());
         }
         if let Some(time) = row.median {
             median.get_or_create(&label).set(time.as_secs_f64());
@@ -148,6 +149,8 @@ fn of_raidas(registry: &mut Registry, sessions: &Sessions) {
     registry.register("raida_answered", "Exchanges in which a RAIDA gave a share", answered);
     registry.register("raida_wrong_shares", "Shares of a RAIDA that were wrong", wrong);
     registry.register("raida_well", "1 if a RAIDA gave a right share when it was last asked", well);
+    let help = "1 if a RAIDA said that it has no such key set when it was last asked";
+    registry.register("raida_without_key_set", help, without_key_set);
     let help = "Median time until a RAIDA responds";
     registry.register_with_unit("raida_answer_median", help, Unit::Seconds, median);
     if let Some(margin) = raidas::margin(&rows, MIN_REQUIRED.into()) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rke_proto::envelope::Counter;
 use rke_proto::round::{Fault, Outcome, Pace, Way};
-use rke_proto::{Bitmap, RAIDA_COUNT, RaidaIndex};
+use rke_proto::{Bitmap, RAIDA_COUNT, RaidaIndex, Status};
 
 use crate::model::clock::{Moment, wall_clock};
 
@@ -40,7 +40,8 @@ struct Record {
     lies: u64,
     /// When it last gave a wrong share, unless a later one was proven right.
     lied_at: Option<Moment>,
-    has_answered_last: bool,
+    /// What its last response shows, or that there was none. It knows nothing of wrong shares.
+    last_state: State,
     /// Kept for as long as the daemon runs, unless a response shows that it has changed.
     form: Option<AnswerForm>,
     last_asked: Option<Moment>,
@@ -89,16 +90,31 @@ impl AnswerForm {
 }
 
 /// How a RAIDA did in the last exchange that asked it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum State {
     /// It gave a share that nobody found wrong.
     Well,
     /// It gave no share.
     Failing,
+    /// It gave no share, because it has no such key set: it has lost its data folder, or nobody has preloaded it. It says so
+    /// without proof.
+    NoKeySet,
     /// It gave a wrong share, then or earlier, and no later one was proven right.
     Lying,
     /// No exchange has asked it yet.
+    #[default]
     Unknown,
+}
+
+impl State {
+    /// What the result of a request shows, as long as nobody has compared the share.
+    fn shown_by(result: Result<Duration, Fault>) -> Self {
+        match result {
+            Ok(_) => Self::Well,
+            Err(Fault::Refused(Status::NO_SUCH_KEY_SET)) => Self::NoKeySet,
+            Err(_) => Self::Failing,
+        }
+    }
 }
 
 /// What may be shown about one RAIDA.
@@ -172,7 +188,7 @@ impl Raidas {
             record.asked += 1;
             record.last_asked = Some(now);
             let lied = verdict.wrong.contains(raida);
-            record.has_answered_last = result.is_ok();
+            record.last_state = State::shown_by(result);
             if result.is_ok() {
                 record.form = AnswerForm::shown_by(way, record.form);
             }
@@ -246,11 +262,7 @@ impl Record {
         RaidaSummary {
             raida,
             endpoint: Some(endpoint),
-            state: match self.has_answered_last {
-                _ if self.lied_at.is_some() => State::Lying,
-                true => State::Well,
-                false => State::Failing,
-            },
+            state: if self.lied_at.is_some() { State::Lying } else { self.last_state },
             last: self.last_time,
             median: self.median(),
             asked: self.asked,

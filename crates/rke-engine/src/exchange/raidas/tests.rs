@@ -100,6 +100,27 @@ fn who_lied_stays_marked_until_a_share_of_it_is_proven_right() {
 }
 
 #[test]
+fn who_has_no_such_key_set_is_told_from_who_is_silent() {
+    let raidas = Raidas::default();
+    let state = || raidas.rows()[1].state;
+    let no_key_set = Err(Fault::Refused(Status::NO_SUCH_KEY_SET));
+    for (result, expected) in [
+        (no_key_set, State::NoKeySet),
+        (Err(Fault::Silent), State::Failing),
+        (Err(Fault::Refused(Status::BAD_PARAMETER)), State::Failing),
+        (no_key_set, State::NoKeySet),
+        // It was preloaded again.
+        (Ok(5), State::Well),
+    ] {
+        raidas.note([outcome(1, result)].into_iter(), Verdict::default());
+        assert_eq!(state(), expected, "{result:?}");
+    }
+    raidas.note([outcome(1, Ok(5))].into_iter(), wrong(&[1]));
+    raidas.note([outcome(1, no_key_set)].into_iter(), Verdict::default());
+    assert_eq!(state(), State::Lying, "a wrong share weighs more");
+}
+
+#[test]
 fn the_margin_counts_those_that_did_well_last() {
     let raidas = Raidas::default();
     assert_eq!(margin(&raidas.rows(), 13), None);

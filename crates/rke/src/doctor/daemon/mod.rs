@@ -9,7 +9,6 @@ use serde_json::Value;
 use super::directory;
 use super::report::Report;
 use crate::show::posture;
-use crate::state::has_no_key_set;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -153,7 +152,7 @@ fn raidas(report: &mut Report, known: &Raidas) {
         ),
         Some(margin) => report.ok("raidas", format!("spare RAIDAs when the daemon asked last: {margin}")),
     }
-    for raida in known.raidas.iter().filter(|raida| has_no_key_set(raida)) {
+    for raida in known.raidas.iter().filter(|raida| raida.state == "no_key_set") {
         report.warn(
             "raidas",
             format!(

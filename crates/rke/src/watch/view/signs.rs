@@ -8,8 +8,13 @@ use crate::state::of_raida;
 use crate::terminal::DIM;
 
 /// The states of a RAIDA, by their names in the API, each with its mark in Unicode and ASCII.
-const MARKS: [(&str, [char; 2]); 4] =
-    [("well", ['●', 'o']), ("failing", ['⊘', '/']), ("lying", ['▲', '!']), ("unknown", ['○', '.'])];
+const MARKS: [(&str, [char; 2]); 5] = [
+    ("well", ['●', 'o']),
+    ("failing", ['⊘', '/']),
+    ("no_key_set", ['◇', 'x']),
+    ("lying", ['▲', '!']),
+    ("unknown", ['○', '.']),
+];
 
 /// Blanks after a mark, which may be cut.
 const GAP: usize = 3;
@@ -30,7 +35,7 @@ impl Signs {
 
     /// The mark of a RAIDA in this state. A state that only later daemons know counts as unknown.
     pub(super) fn raida(self, state: &str) -> (Style, char) {
-        let (_, signs) = MARKS.iter().find(|(name, _)| *name == state).unwrap_or(&MARKS[3]);
+        let (_, signs) = MARKS.iter().find(|(name, _)| *name == state).unwrap_or(&MARKS[4]);
         (of_raida(state).0, self.choose(*signs))
     }
 

@@ -10,7 +10,7 @@ fn seen(sessions: usize) -> Snapshot {
                "2025-11-30T10:00:00Z", "expires_at": format!("2025-11-30T11:00:{:02}Z", 59 - at),
                "encrypt_count": at, "decrypt_count": 0})
     };
-    let state = |at: usize| ["well", "failing", "lying", "unknown"][at % 4];
+    let state = |at: usize| ["well", "failing", "lying", "unknown", "no_key_set"][at % 5];
     let raida = |at: usize| {
         json!({"raida": at, "endpoint": null, "state": state(at),
                "last_ms": 1.0, "median_ms": 12.4, "asked": 1, "answered": 1, "lies": 0, "form": null,
@@ -63,6 +63,8 @@ fn shown(observation: Option<Observation>, width: usize, height: usize) -> Vec<S
 
 const WAY_OUT: &str = "q quits   ? help   j k scroll";
 
+const LEGEND: &str = "o healthy   / no response   x no key set   ! wrong share   . not asked yet";
+
 #[test]
 fn all_is_there_where_there_is_room() {
     let lines = shown(Some(Ok(seen(2))), 110, 24);
@@ -80,8 +82,8 @@ fn all_is_there_where_there_is_room() {
     let starts = |line: &str, word: &str| line.find(word);
     assert_eq!(starts(&lines[3], "DOMAIN"), starts(&lines[5], "content.test"));
     assert_eq!(starts(&lines[3], "COIN"), starts(&lines[5], "0:1001"));
-    assert_eq!(lines[7].trim_end(), " 0 o 12 ms      1 / 12 ms      2 ! 12 ms      3 . 12 ms      4 o 12 ms");
-    assert_eq!(lines[12].trim_end(), "o healthy   / no response   ! wrong share   . not asked yet");
+    assert_eq!(lines[7].trim_end(), " 0 o 12 ms      1 / 12 ms      2 ! 12 ms      3 . 12 ms      4 x 12 ms");
+    assert_eq!(lines[12].trim_end(), LEGEND);
     assert_eq!(lines.last().map(String::as_str), Some(WAY_OUT));
 }
 
@@ -163,7 +165,7 @@ fn in_a_small_terminal_the_whole_page_is_scrolled_to() {
         assert_eq!(lines[14], WAY_OUT, "{how:?}");
     }
     let last = plain(&mut view, 40, 15);
-    assert_eq!(last[10].trim_end(), "24 o 12 ms");
+    assert_eq!(last[10].trim_end(), "24 x 12 ms");
     assert_eq!(last[12].trim_end(), "! wrong share   . not asked yet");
 }
 
@@ -197,10 +199,7 @@ fn help_covers_all_and_knows_the_signs() {
     let mut view = view(Some(Ok(seen(2))));
     view.switch_help();
     let lines = plain(&mut view, 100, 24);
-    assert!(
-        lines.contains(&"o healthy   / no response   ! wrong share   . not asked yet   ".into()),
-        "{lines:#?}"
-    );
+    assert!(lines.iter().any(|line| line.trim_end() == LEGEND), "{lines:#?}");
     assert!(lines.iter().any(|line| line.starts_with("  q  Esc  Ctrl-C    leave")), "{lines:#?}");
     assert!(!lines.iter().any(|line| line.contains("content.test")), "{lines:#?}");
 }

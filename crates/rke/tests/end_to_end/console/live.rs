@@ -172,7 +172,11 @@ async fn the_last_refusal_is_explained() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn how_the_raidas_do_is_shown_with_what_it_leaves_to_fail() {
-    let faults = std::array::from_fn(|raida| if raida == 4 { Fault::Dead } else { Fault::None });
+    let faults = std::array::from_fn(|raida| match raida {
+        4 => Fault::Dead,
+        7 => Fault::NoKeySet,
+        _ => Fault::None,
+    });
     let (detour, _relays) = behind_relays(faults, |_| ()).await;
     let mut browser = console_of(detour.daemon.address());
     go(&mut browser, "raidas");
@@ -181,21 +185,25 @@ async fn how_the_raidas_do_is_shown_with_what_it_leaves_to_fail() {
     again(async || {
         detour.create().await;
         let raidas = detour.get("/api/rke/raidas").await.json();
-        if raidas["margin"] == 11 && raidas["raidas"][4]["asked"] != 1 {
+        let rows = &raidas["raidas"];
+        if raidas["margin"] == 10 && rows[4]["asked"] != 1 && rows[7]["state"] == "no_key_set" {
             Ok(())
         } else {
             Err(raidas.to_string())
         }
     })
     .await;
-    browser.until_text("#margin", "24 of 25 are healthy and 13 are needed. Spare RAIDAs: 11.");
-    browser.until("document.querySelector('#figure-margin').textContent === '11'");
+    browser.until_text("#margin", "23 of 25 are healthy and 13 are needed. Spare RAIDAs: 10.");
+    browser.until("document.querySelector('#figure-margin').textContent === '10'");
     assert_eq!(browser.evaluate("document.querySelectorAll('.raida[data-state=failing]').length"), 1);
     browser.click(".raida:nth-child(5)");
     browser.until_text("#raida-detail", "RAIDA 4: no response");
     let history = &detour.get("/api/rke/raidas").await.json()["raidas"];
     let asked = history[4]["asked"].as_u64().expect("a count") as usize;
     browser.until_text("#raida-detail", &format!("0 of {asked}"));
+    browser.click(".raida:nth-child(8)");
+    browser.until_text("#raida-detail", "RAIDA 7: no key set");
+    browser.until_text("#raida-detail", "refused: no such key set (212)");
     assert_eq!(history[4]["history_ms"], json!(vec![Value::Null; asked.min(32)]));
     assert_eq!(history[5]["history_ms"].as_array().map(Vec::len), Some(asked.min(32)));
     detour.stop().await;

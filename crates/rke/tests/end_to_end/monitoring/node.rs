@@ -8,14 +8,24 @@ use super::*;
 
 /// RAIDA 7 of the stage's network, as a process.
 pub(super) async fn start(stage: &mut Stage, more: &[&str]) -> Program {
-    let raida = RaidaIndex::new(7).expect("RAIDA 7");
-    let address = stage.network.node_addresses()[7].to_string();
+    let data_dir = stage.dir.path().join("raida-07");
+    start_in(stage, RaidaIndex::new(7).expect("RAIDA 7"), &data_dir, more).await
+}
+
+/// A node that has lost its data folder, so it starts with a new one.
+pub(super) async fn start_without_key_set(stage: &mut Stage, raida: RaidaIndex) -> Program {
+    let data_dir = stage.dir.path().join("new-raida");
+    start_in(stage, raida, &data_dir, &[]).await
+}
+
+async fn start_in(stage: &mut Stage, raida: RaidaIndex, data_dir: &Path, more: &[&str]) -> Program {
+    let address = stage.network.node_addresses()[raida.position()].to_string();
     stage.network.stop_node(raida).await;
     let [coins, server_coins] = [stage.network.wallet().to_owned(), stage.network.server_wallet()]
         .map(|path| path.display().to_string());
-    let data_dir = stage.dir.path().join("raida-07").display().to_string();
-    let node = ["raida", "--index", "7", "--listen", &address, "--coins", &coins, "--coins", &server_coins];
-    Program::start(&[&node[..], &["--data-dir", &data_dir], more].concat())
+    let (index, data_dir) = (raida.get().to_string(), data_dir.display().to_string());
+    let node = ["raida", "--index", &index, "--listen", &address, "--coins", &coins];
+    Program::start(&[&node[..], &["--coins", &server_coins, "--data-dir", &data_dir], more].concat())
 }
 
 /// Preloads a Content Server ID to RAIDA 7 alone, with the Content Server's coins. That is too few, so it fails in any case.

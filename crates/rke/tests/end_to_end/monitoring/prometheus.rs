@@ -113,6 +113,8 @@ impl Drop for Prometheus {
 struct Trouble {
     stage: Stage,
     node: Program,
+    /// RAIDA 17, which has lost its data folder.
+    _without_key_set: Program,
     /// The stage's, with limits that are too low.
     server: Program,
     /// Another one on the same data folder, to restart.
@@ -130,12 +132,14 @@ impl Trouble {
         let bad = bad_coins.display().to_string();
         // Sixteen places, one for each coin. It has no preloader.
         let node = node::start(&mut stage, &["--replay-memory", "16", "--coins", &bad]).await;
+        let raida = RaidaIndex::new(17).expect("RAIDA 17");
+        let without_key_set = node::start_without_key_set(&mut stage, raida).await;
         let limits = ["--keys-per-coin", "2", "--max-connections", "4", "--max-commands", "1"];
         let server =
             Program::content_server(&mut stage, &[&limits[..], &["--exec", "sleep 600"]].concat()).await;
         let second_at = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let second = Self::second(&stage, second_at);
-        Self { stage, node, server, second, second_at, bad_coins }
+        Self { stage, node, _without_key_set: without_key_set, server, second, second_at, bad_coins }
     }
 
     fn second(stage: &Stage, metrics: SocketAddr) -> Program {
@@ -155,6 +159,18 @@ impl Trouble {
             ("rke-fake", fake::start()),
             ("rke-down", down),
         ]
+    }
+
+    /// Makes exchanges until the daemon has a response of the node that has lost its data folder.
+    async fn find_the_lost_key_set(&self) {
+        again(async || {
+            let answer = self.stage.get(&format!("{}&fresh=true", self.stage.create_target())).await.json();
+            let Some(id) = answer["session_id"].as_str() else { return Err(answer.to_string()) };
+            request(self.stage.daemon.address(), "DELETE", &format!("/api/rke/session/{id}")).await;
+            let row = self.stage.get("/api/rke/raidas").await.json()["raidas"][17].clone();
+            if row["state"] == "no_key_set" { Ok(()) } else { Err(row.to_string()) }
+        })
+        .await;
     }
 
     /// Opens sessions until the daemon has no room, each by an exchange, most of which the node refuses.
@@ -217,7 +233,9 @@ async fn every_alert_fires_and_every_query_of_the_dashboard_has_a_result() {
         false => Err("it has not scraped all".into()),
     })
     .await;
-    for raida in (8..18).filter_map(RaidaIndex::new) {
+    trouble.find_the_lost_key_set().await;
+    wait_for(&prometheus, &["RkeRaidaWithoutKeySet"], &mut seen).await;
+    for raida in (8..17).filter_map(RaidaIndex::new) {
         trouble.stage.network.stop_node(raida).await;
     }
     let ids = trouble.fill().await;

@@ -14,10 +14,11 @@ use crate::http::api::schema;
 /// The state of a RAIDA when it was last asked.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(utoipa::ToSchema))]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 enum RaidaState {
     Well,
     Failing,
+    NoKeySet,
     Lying,
     Unknown,
 }
@@ -27,6 +28,7 @@ impl From<raidas::State> for RaidaState {
         match state {
             raidas::State::Well => Self::Well,
             raidas::State::Failing => Self::Failing,
+            raidas::State::NoKeySet => Self::NoKeySet,
             raidas::State::Lying => Self::Lying,
             raidas::State::Unknown => Self::Unknown,
         }
@@ -65,8 +67,8 @@ struct RaidaRow {
     /// Where it was last asked.
     #[cfg_attr(test, schema(required))]
     endpoint: Option<String>,
-    /// Its state then: `well` (healthy), `failing` (no response), `lying` (wrong share), `unknown` (not asked
-    /// yet).
+    /// Its state then: `well` (healthy), `failing` (no response), `no_key_set` (it said that it has no such key set),
+    /// `lying` (wrong share), `unknown` (not asked yet).
     state: RaidaState,
     /// Milliseconds from the request to its last response, including resends.
     #[cfg_attr(test, schema(required))]
