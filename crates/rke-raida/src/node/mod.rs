@@ -53,7 +53,7 @@ pub struct NodeConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// The address cannot be used.
-    #[error("RAIDA {raida} cannot listen on {address} (UDP): {source}")]
+    #[error("RAIDA {raida} cannot listen on {address} (UDP): {source}; choose another address with --listen")]
     Bind { raida: RaidaIndex, address: SocketAddr, source: io::Error },
     /// It knows no coin.
     #[error("RAIDA {raida} found no usable coin file in {folders}; name a folder of .bin files with --coins")]

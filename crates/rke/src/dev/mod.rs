@@ -6,9 +6,10 @@ mod tour;
 mod words;
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use rke_client::Client;
 use rke_daemon::{Daemon, LocalListen, OtherEnd};
 use rke_engine::Domain;
@@ -176,24 +177,25 @@ fn temporary_folder() -> io::Result<tempfile::TempDir> {
     own.and_then(|own| builder.tempdir_in(own).ok()).map_or_else(|| builder.tempdir(), Ok)
 }
 
+/// The errors' own texts name the flags of other commands.
 fn name_the_flag(error: NetworkError) -> anyhow::Error {
-    let flag = match &error {
-        NetworkError::Node(NodeError::Bind { .. }) | NetworkError::PortsTooHigh(_) => Some("--raida-port"),
-        NetworkError::Dns(DnsError::Bind { .. }) => Some("--dns-port"),
-        _ => None,
-    };
-    // The error's own text would name the flag of another command.
-    if let NetworkError::ContentServer(ServerError::Listen { address, source }) = &error {
-        return anyhow::anyhow!(
-            "the Content Server cannot listen on {address}: {source}; choose another port with \
-             --content-server-port (0 takes any free one)"
-        );
-    }
-    let error = anyhow::Error::new(error);
-    match flag {
-        Some(flag) => {
-            anyhow::anyhow!("{}; choose another port with {flag} (0 takes any free one)", in_words(&error))
+    match error {
+        NetworkError::Node(NodeError::Bind { raida, address, source }) => {
+            cannot_listen(&format!("RAIDA {raida}"), address, &source, "--raida-port")
         }
-        None => error,
+        NetworkError::Dns(DnsError::Bind { address, source }) => {
+            cannot_listen("the DNS server", address, &source, "--dns-port")
+        }
+        NetworkError::ContentServer(ServerError::Listen { address, source }) => {
+            cannot_listen("the Content Server", address, &source, "--content-server-port")
+        }
+        NetworkError::PortsTooHigh(_) => {
+            anyhow!("{error}; choose another port with --raida-port (0 takes any free one)")
+        }
+        other => other.into(),
     }
+}
+
+fn cannot_listen(who: &str, address: SocketAddr, why: &io::Error, flag: &str) -> anyhow::Error {
+    anyhow!("{who} cannot listen on {address}: {why}; choose another port with {flag} (0 takes any free one)")
 }
