@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use rke_client::Client;
-use rke_daemon::{Daemon, LocalListen, OtherEnd};
+use rke_daemon::{Daemon, LocalListen, OtherEnd, OtherEndListener};
 use rke_engine::Domain;
 use rke_engine::settings::access::UnixSocket;
 use rke_engine::settings::{Config, Example};
@@ -142,8 +142,8 @@ async fn serve_application(network: &LocalNetwork, path: &Path) -> Result<Option
     let Some(keys) = network.session_keys() else { return Ok(None) };
     let socket = LocalListen::Unix(UnixSocket { path: path.into(), group: None });
     let data_dir = DataDir::open(&network.server_data_dir(), Role::ContentServer, Sharing::Shared)?;
-    match OtherEnd::start(&socket, &keys, &data_dir).await {
-        Ok(api) => Ok(Some(api)),
+    match OtherEndListener::bind(&socket, &data_dir).await {
+        Ok(listener) => Ok(Some(OtherEnd::start(listener, &keys))),
         Err(error) => {
             say(&format!(
                 "The Content Server's application cannot use the keys: {}",
