@@ -49,6 +49,6 @@ pub use etsi::{
     EtsiTlsFiles, SaeIdentity,
 };
 pub use local_listen::{Interface, LocalListen, LocalListenError};
-pub use monitor::Monitor;
-pub use other_end::{OtherEnd, OtherEndError};
+pub use monitor::{Monitor, MonitorListener};
+pub use other_end::{OtherEnd, OtherEndError, OtherEndListener};
 pub use tls::TlsError;

@@ -77,7 +77,7 @@ pub(crate) struct Opened {
 }
 
 impl Interface {
-    /// Refuses an address that other machines can reach. It opens nothing, so a program can ask before it says that it listens.
+    /// Refuses an address that other machines can reach. It opens nothing, so a program can ask before it makes anything.
     ///
     /// # Errors
     /// [`LocalListenError::Exposed`].

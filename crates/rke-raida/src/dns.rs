@@ -30,7 +30,7 @@ const PORT_TRIES: usize = 16;
 #[derive(Debug, thiserror::Error)]
 pub enum DnsError {
     /// The address cannot be used.
-    #[error("the DNS server cannot listen on {address}: {source}")]
+    #[error("the DNS server cannot listen on {address}: {source}; choose another address with --listen")]
     Bind { address: SocketAddr, source: io::Error },
     /// A record has an invalid name.
     #[error("the DNS records cannot be served: {0}")]

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use rke_client::Error;
 use rke_host::abrupt::halves;
 use rke_host::sandbox::raise_open_files;
@@ -28,8 +28,9 @@ pub(crate) async fn run(options: &ForwardOptions) -> Result<()> {
     let client = options.daemon.client();
     let supply = Arc::new(Supply::of_domain(client, &options.domain, options.wallet.as_ref())?);
     let mut stop = Stop::listen()?;
-    let listener = TcpListener::bind(options.listen).await;
-    let listener = listener.with_context(|| format!("cannot listen on {}", options.listen))?;
+    let listener = TcpListener::bind(options.listen).await.map_err(|error| {
+        anyhow!("cannot listen on {}: {error}; choose another port, or 0 for any free one", options.listen)
+    })?;
     let ended = tokio::select! {
         ended = serve(&listener, &supply, &options.domain) => ended,
         () = supply.keep() => Ok(()),

@@ -18,7 +18,7 @@ use rke_engine::model::clock::Reading;
 use rke_engine::remote_deletions::RemoteDeletions;
 use rke_engine::sessions::{Parts, Sessions};
 use rke_engine::settings::Config;
-use rke_engine::settings::access::TokenRule;
+use rke_engine::settings::access::{TokenRule, UnixSocket};
 use rke_engine::settings::listen::Listen;
 use rke_engine::trust::KnownServers;
 use rke_host::data_dir::{DataDir, Role, Sharing};
@@ -108,9 +108,10 @@ impl Daemon {
         let listeners = listen(&config, inherited.tcp).await?;
         let addresses: Vec<SocketAddr> = listeners.iter().map(|(_, address)| *address).collect();
         let data_dir = Arc::new(DataDir::open(&fixed.data_dir, Role::Daemon, Sharing::Alone)?);
+        let mut files = RunFiles::default();
+        let sockets = listen_at_sockets(fixed.unix_socket.as_ref(), inherited.unix, &mut files).await?;
         let audit = Audit::open_if_wanted(fixed.audit_log.as_deref(), &data_dir)?;
         let journal = Arc::new(Journal::new(audit));
-        let mut files = RunFiles::default();
         let token = token(&fixed.token, &data_dir, &mut files)?;
         let token_file = token.as_ref().map(|token| token.path().to_owned());
         let admission = Arc::new(Admission::new(admission, token, Arc::clone(&journal)));
@@ -127,15 +128,7 @@ impl Daemon {
             Some(acceptor) => Door::Tls(listener, Arc::clone(acceptor)),
             None => Door::Tcp(listener),
         };
-        let mut doors: Vec<Door> = listeners.into_iter().map(door).collect();
-        for listener in inherited.unix {
-            doors.push(Door::Unix(unix_socket::inherit(listener)?, Guard::Users));
-        }
-        if let Some(socket) = &fixed.unix_socket {
-            let (listener, guard) = unix_socket::listen(socket, "--unix-socket").await?;
-            doors.push(Door::Unix(listener, guard));
-            files.unix_socket = Some(socket.path.clone());
-        }
+        let doors: Vec<Door> = listeners.into_iter().map(door).chain(sockets).collect();
         let mut keepers = JoinSet::new();
         keepers.spawn(keep_keys(Arc::clone(&keystore)));
         keepers.spawn(keep_directory(Arc::clone(&exchange)));
@@ -333,6 +326,24 @@ async fn listen(
         listeners.extend(bound.map_err(|(address, source)| StartError::Listen { address, source })?);
     }
     Ok(listeners)
+}
+
+/// Returns the Unix sockets: those that systemd has opened, and the daemon's own. `files` then has the file of the latter.
+async fn listen_at_sockets(
+    own: Option<&UnixSocket>,
+    inherited: Vec<std::os::unix::net::UnixListener>,
+    files: &mut RunFiles,
+) -> Result<Vec<Door>, StartError> {
+    let mut doors = Vec::new();
+    for listener in inherited {
+        doors.push(Door::Unix(unix_socket::inherit(listener)?, Guard::Users));
+    }
+    if let Some(socket) = own {
+        let (listener, guard) = unix_socket::listen(socket, "--unix-socket").await?;
+        doors.push(Door::Unix(listener, guard));
+        files.unix_socket = Some(socket.path.clone());
+    }
+    Ok(doors)
 }
 
 fn check_exposure(config: &Config, address: SocketAddr) -> Result<(), StartError> {

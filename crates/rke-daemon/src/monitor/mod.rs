@@ -9,17 +9,17 @@ use rke_host::monitored::{LastReload, Monitored};
 
 use crate::http;
 use crate::http::gate::{Admission, AdmissionRules};
-use crate::local_listen::{Interface, LocalListen, LocalListenError, LocalServer};
+use crate::local_listen::{Interface, LocalListen, LocalListenError, LocalServer, Opened};
 
 /// In the words of its errors.
 static INTERFACE: Interface =
     Interface { option: "--metrics", purpose: "metrics", danger: "anyone who does could read them" };
 
-/// The running listener. It runs until [`Monitor::stop`].
-pub struct Monitor(LocalServer);
+/// Listens for those who monitor the program. They wait until they are served.
+pub struct MonitorListener(Opened);
 
-impl Monitor {
-    /// Refuses an address that other machines can reach, as [`Monitor::start`] would.
+impl MonitorListener {
+    /// Refuses an address that other machines can reach, as [`MonitorListener::bind`] would.
     ///
     /// # Errors
     /// [`LocalListenError::Exposed`].
@@ -27,21 +27,30 @@ impl Monitor {
         INTERFACE.check(listen)
     }
 
-    /// Starts to show a program's metrics and health.
+    /// Starts to listen.
     ///
     /// # Errors
-    /// [`LocalListenError`]; nothing is left running.
-    pub async fn start(
-        listen: &LocalListen,
+    /// [`LocalListenError`]; nothing is left behind.
+    pub async fn bind(listen: &LocalListen) -> Result<Self, LocalListenError> {
+        Ok(Self(INTERFACE.open(listen).await?))
+    }
+}
+
+/// The running interface. It runs until [`Monitor::stop`].
+pub struct Monitor(LocalServer);
+
+impl Monitor {
+    /// Shows a program's metrics and health.
+    pub fn start(
+        listener: MonitorListener,
         program: &Arc<dyn Monitored>,
         last_reload: &Arc<LastReload>,
-    ) -> Result<Self, LocalListenError> {
-        let opened = INTERFACE.open(listen).await?;
+    ) -> Self {
         let admission = Admission::new(AdmissionRules::for_programs(), None, Arc::default());
         let traffic = Arc::new(http::traffic_of_watched());
         let dispatcher =
             http::dispatcher_of_watched(program, last_reload, Arc::new(admission), Arc::clone(&traffic));
-        Ok(Self(opened.serve(dispatcher, traffic)))
+        Self(listener.0.serve(dispatcher, traffic))
     }
 
     /// The address, if it listens on TCP.

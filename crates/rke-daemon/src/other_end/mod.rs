@@ -10,7 +10,7 @@ use rke_host::session_keys::SessionKeys;
 
 use crate::http;
 use crate::http::gate::{Admission, AdmissionRules};
-use crate::local_listen::{Interface, LocalListen, LocalListenError, LocalServer};
+use crate::local_listen::{Interface, LocalListen, LocalListenError, LocalServer, Opened};
 use crate::token::Token;
 
 /// In the words of its errors.
@@ -28,11 +28,14 @@ pub enum OtherEndError {
     Token(#[from] DataDirError),
 }
 
-/// The running interface. It runs until [`OtherEnd::stop`].
-pub struct OtherEnd(LocalServer);
+/// Listens for the application, which waits until it is served.
+pub struct OtherEndListener {
+    opened: Opened,
+    token: Option<Token>,
+}
 
-impl OtherEnd {
-    /// Refuses an address that other machines can reach, as [`OtherEnd::start`] would.
+impl OtherEndListener {
+    /// Refuses an address that other machines can reach, as [`OtherEndListener::bind`] would.
     ///
     /// # Errors
     /// [`LocalListenError::Exposed`].
@@ -40,24 +43,31 @@ impl OtherEnd {
         INTERFACE.check(listen)
     }
 
-    /// Starts to serve these keys. Over TCP, clients need the token in the file `token` of the data directory.
+    /// Starts to listen. Over TCP, clients need the token that it writes to the file `token` of the data directory.
     ///
     /// # Errors
-    /// [`OtherEndError`]; nothing is left running.
-    pub async fn start(
-        listen: &LocalListen,
-        keys: &Arc<dyn SessionKeys>,
-        data_dir: &DataDir,
-    ) -> Result<Self, OtherEndError> {
+    /// [`OtherEndError`]; nothing is left behind.
+    pub async fn bind(listen: &LocalListen, data_dir: &DataDir) -> Result<Self, OtherEndError> {
         let mut opened = INTERFACE.open(listen).await?;
         let token = opened.is_tcp().then(|| Token::create(data_dir)).transpose()?;
         if let Some(token) = &token {
             opened.note_token(token.path().into());
         }
+        Ok(Self { opened, token })
+    }
+}
+
+/// The running interface. It runs until [`OtherEnd::stop`].
+pub struct OtherEnd(LocalServer);
+
+impl OtherEnd {
+    /// Serves these keys.
+    pub fn start(listener: OtherEndListener, keys: &Arc<dyn SessionKeys>) -> Self {
+        let OtherEndListener { opened, token } = listener;
         let admission = Admission::new(AdmissionRules::for_programs(), token, Arc::default());
         let traffic = Arc::new(http::traffic_of_other_end());
         let dispatcher = http::dispatcher_of_other_end(keys, Arc::new(admission), Arc::clone(&traffic));
-        Ok(Self(opened.serve(dispatcher, traffic)))
+        Self(opened.serve(dispatcher, traffic))
     }
 
     /// The address, if it listens on TCP.

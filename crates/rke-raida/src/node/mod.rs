@@ -53,7 +53,7 @@ pub struct NodeConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// The address cannot be used.
-    #[error("RAIDA {raida} cannot listen on {address} (UDP): {source}")]
+    #[error("RAIDA {raida} cannot listen on {address} (UDP): {source}; choose another address with --listen")]
     Bind { raida: RaidaIndex, address: SocketAddr, source: io::Error },
     /// It knows no coin.
     #[error("RAIDA {raida} found no usable coin file in {folders}; name a folder of .bin files with --coins")]
@@ -112,7 +112,7 @@ impl Node {
         let (coins, unusable_coins) = (read.count(), read.unusable.len().into());
         let ans = at_least_one(raida, read.ans, &config.coin_folders)?;
         let key_sets = KeySets::open(raida, &config.data_dir)?;
-        tracing::info!(%raida, %address, coins = coins.coins, key_sets = key_sets.len(), "node listens");
+        let key_set_count = key_sets.len();
         let audit = NodeAudit::open_if_wanted(config.audit_log.as_deref(), key_sets.data_dir())?;
         let responder = Arc::new(Responder::new(raida, ans, config.rules, key_sets).with_audit(audit));
         let (data_dir, broken_sockets) = (config.data_dir, Arc::default());
@@ -125,6 +125,7 @@ impl Node {
         let (version, raida_number) = (env!("CARGO_PKG_VERSION"), raida.get());
         let started = NodeEvent::NodeStarted { version, raida: raida_number, coins: coins.coins };
         monitor.responder.audit().record(started);
+        tracing::info!(%raida, %address, coins = coins.coins, key_sets = key_set_count, "node listens");
         Ok(Self { raida, address, coins, monitor, receivers })
     }
 

@@ -1,5 +1,6 @@
 //! `rke content-server …`: preloading and rotating key sets, serving clients with them, and using the keys of sessions.
 
+mod interfaces;
 mod key_sets;
 mod serve;
 mod session_keys;

@@ -3,24 +3,22 @@
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use rke_daemon::{EtsiListener, EtsiServer, LocalListen, OtherEnd};
 use rke_host::data_dir::{Role, claim};
 use rke_host::monitored::LastReload;
 use rke_proto::Form;
 use rke_raida::content_server::{Application, ContentServer, KeyRing, ServedKeySet, ServerConfig};
 use rke_shared_store::key_file;
 
-use super::session_keys;
+use super::interfaces::{self, Interfaces, Listeners};
 use crate::launcher::application;
 use crate::log::{self, LogFilter};
+use crate::protection;
 use crate::sandbox::Sandbox;
 use crate::settings::content_server::{ContentServerOptions, ContentServerSettings};
-use crate::settings::etsi::ServerEtsi;
 use crate::settings::{Settle, WrongSettings, check};
 use crate::signals::{Order, Orders};
 use crate::terminal::say;
 use crate::words::{counted, in_words};
-use crate::{monitor, protection};
 
 pub(super) fn run(options: ContentServerOptions) -> Result<()> {
     let settings = options.clone().settle()?;
@@ -32,7 +30,7 @@ pub(super) fn run(options: ContentServerOptions) -> Result<()> {
     let application = application(&settings.behind)?;
     // The sandbox closes the database of groups.
     let api = settings.application()?;
-    check_interfaces(&settings, api.as_ref())?;
+    interfaces::check(&settings, api.as_ref())?;
     // The sandbox can only make a folder writable that exists.
     claim(&settings.data_dir, Role::ContentServer)?;
     let sandbox = settings.sandbox(&application);
@@ -40,35 +38,24 @@ pub(super) fn run(options: ContentServerOptions) -> Result<()> {
         protection::start_runtime(settings.process.protection, secrets_of(&settings), Some(&sandbox))?;
     runtime.block_on(async {
         let mut orders = Orders::listen()?;
-        let server = start(&settings, application).await?;
-        let api = match &api {
-            Some(listen) => Some(session_keys::serve(listen, &server, &settings.data_dir).await?),
-            None => None,
-        };
-        let etsi = match &settings.etsi {
-            Some(etsi) => Some(serve_etsi(etsi, &server).await?),
-            None => None,
-        };
+        let (keys, sets) = open_keys(&settings)?;
+        // Everything is open before anything is served or announced: a script that waits for the announcement relies on all of it.
+        // Clients first: a second Content Server with the same settings fails here, before it replaces the token of the first.
+        let clients = ContentServer::bind(settings.listen).await?;
+        let listeners = Listeners::bind(&settings, api.as_ref()).await?;
+        let server = ContentServer::start_on(clients, config(&settings, application), keys).await?;
         let last_reload = Arc::default();
-        let monitor = monitor::start(settings.metrics.as_ref(), &server.monitored(), &last_reload).await?;
+        let interfaces = listeners.serve(&settings, &server, &last_reload);
         sandbox.close();
-        if let Some(api) = &api {
-            session_keys::tell_where(api);
-        }
-        let running = Running { options, settings, sandbox, log_filter, server, etsi, last_reload };
+        say(&format!("Content Server {} listens on {} with {sets}", settings.cs_id, server.address()));
+        interfaces.tell_where();
+        let running = Running { options, settings, sandbox, log_filter, server, interfaces, last_reload };
         let ended = tokio::select! {
             () = running.obey(&mut orders) => Ok(()),
             lost = running.server.wait_for_failure() => Err(lost.into()),
         };
-        // First, so that no request finds the keys gone.
-        if let Some(api) = api {
-            api.stop().await;
-        }
-        let Running { server, etsi, .. } = running;
-        if let Some(etsi) = etsi {
-            etsi.stop().await;
-        }
-        monitor::stop(monitor).await;
+        let Running { server, interfaces, .. } = running;
+        interfaces.stop().await;
         server.stop().await;
         ended
     })
@@ -77,30 +64,11 @@ pub(super) fn run(options: ContentServerOptions) -> Result<()> {
 /// Reads everything that the settings name, as a start would. Key sets are no settings: a running Content Server has them.
 fn look(settings: &ContentServerSettings) -> Result<()> {
     log::parse(&settings.process.log)?;
-    check_interfaces(settings, settings.application()?.as_ref())?;
+    interfaces::check(settings, settings.application()?.as_ref())?;
     if let Some(sharing) = &settings.store {
         key_file::read(&sharing.key_file)?;
     }
     Ok(())
-}
-
-/// Refuses interfaces that other machines can reach, before the Content Server says that it listens.
-fn check_interfaces(settings: &ContentServerSettings, api: Option<&LocalListen>) -> Result<()> {
-    if let Some(api) = api {
-        OtherEnd::check(api)?;
-    }
-    monitor::check(settings.metrics.as_ref())?;
-    if let Some(etsi) = &settings.etsi {
-        etsi.listen.check()?;
-    }
-    Ok(())
-}
-
-/// Serves SAEs, and says where.
-async fn serve_etsi(etsi: &ServerEtsi, server: &ContentServer) -> Result<EtsiServer> {
-    let listener = EtsiListener::bind(&etsi.listen).await?;
-    say(&format!("It serves keys by ETSI GS QKD 014 at {}", listener.address()));
-    Ok(EtsiServer::at_content_server(listener, server.session_keys(), &etsi.clients))
 }
 
 /// The most secrets that a Content Server holds: a key and a resumption for each session, and the keys of both
@@ -109,8 +77,8 @@ fn secrets_of(settings: &ContentServerSettings) -> usize {
     2 * (settings.rules.max_keys + settings.max_connections)
 }
 
-/// Starts the Content Server, and says with which key sets.
-async fn start(settings: &ContentServerSettings, application: Application) -> Result<ContentServer> {
+/// Opens the key ring, and says which key sets are not served. The second value names the others.
+fn open_keys(settings: &ContentServerSettings) -> Result<(KeyRing, String)> {
     let keys = KeyRing::open(settings.cs_id, &settings.data_dir)?;
     if keys.sets().is_empty() {
         bail!(
@@ -133,8 +101,12 @@ async fn start(settings: &ContentServerSettings, application: Application) -> Re
     if !unserved.is_empty() {
         say(&format!("Not served without --allow-weak-shares: {} (1-byte shares)", names(&unserved)));
     }
-    let sets = names(&served);
-    let config = ServerConfig {
+    let sets = if served.is_empty() { "no key set".to_owned() } else { names(&served) };
+    Ok((keys, sets))
+}
+
+fn config(settings: &ContentServerSettings, application: Application) -> ServerConfig {
+    ServerConfig {
         listen: settings.listen,
         application,
         rules: settings.rules.clone(),
@@ -144,15 +116,7 @@ async fn start(settings: &ContentServerSettings, application: Application) -> Re
         audit_log: settings.process.audit_log.clone(),
         allow_export: settings.allow_export.clone(),
         sharing: settings.store.clone(),
-    };
-    let server = ContentServer::start(config, keys).await?;
-    say(&format!(
-        "Content Server {} listens on {} with {}",
-        settings.cs_id,
-        server.address(),
-        if sets.is_empty() { "no key set" } else { &sets }
-    ));
-    Ok(server)
+    }
 }
 
 /// The Content Server, and the options and settings that it was started with.
@@ -162,7 +126,7 @@ struct Running {
     sandbox: Sandbox,
     log_filter: LogFilter,
     server: ContentServer,
-    etsi: Option<EtsiServer>,
+    interfaces: Interfaces,
     last_reload: Arc<LastReload>,
 }
 
@@ -209,8 +173,8 @@ impl Running {
         // Before anything changes: its file is what can be wrong, and a filter that was parsed is taken.
         self.server.reload_store_keys()?;
         self.log_filter.change(filter)?;
-        if let (Some(etsi), Some(certificates)) = (&self.etsi, certificates.flatten()) {
-            etsi.replace(certificates);
+        if let Some(certificates) = certificates.flatten() {
+            self.interfaces.replace_certificates(certificates);
         }
         for setting in self.settings.fixed(&wanted) {
             tracing::warn!(setting, "has changed; restart to apply it");

@@ -6,9 +6,8 @@ use std::path::Path;
 use anyhow::Result;
 use rke_client::response::{SessionSummary, Sessions};
 use rke_client::{Error, call};
-use rke_daemon::{LocalListen, OtherEnd};
+use rke_daemon::{LocalListen, OtherEnd, OtherEndListener};
 use rke_host::data_dir::{DataDir, Role, Sharing};
-use rke_raida::content_server::ContentServer;
 use tokio::runtime::Builder;
 
 use crate::cli::ask::{DecryptOptions, EncryptOptions, Output};
@@ -31,10 +30,10 @@ const COLUMNS: [(&str, Narrow); 7] = [
     ("DECRYPTED", LeftOut(1)),
 ];
 
-/// Serves the application.
-pub(super) async fn serve(listen: &LocalListen, server: &ContentServer, data_dir: &Path) -> Result<OtherEnd> {
+/// Listens for the application.
+pub(super) async fn listen(listen: &LocalListen, data_dir: &Path) -> Result<OtherEndListener> {
     let data_dir = DataDir::open(data_dir, Role::ContentServer, Sharing::Shared)?;
-    Ok(OtherEnd::start(listen, &server.session_keys(), &data_dir).await?)
+    Ok(OtherEndListener::bind(listen, &data_dir).await?)
 }
 
 /// Tells people where the application is served.

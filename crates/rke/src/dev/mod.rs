@@ -6,11 +6,12 @@ mod tour;
 mod words;
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use rke_client::Client;
-use rke_daemon::{Daemon, LocalListen, OtherEnd};
+use rke_daemon::{Daemon, LocalListen, OtherEnd, OtherEndListener};
 use rke_engine::Domain;
 use rke_engine::settings::access::UnixSocket;
 use rke_engine::settings::{Config, Example};
@@ -141,8 +142,8 @@ async fn serve_application(network: &LocalNetwork, path: &Path) -> Result<Option
     let Some(keys) = network.session_keys() else { return Ok(None) };
     let socket = LocalListen::Unix(UnixSocket { path: path.into(), group: None });
     let data_dir = DataDir::open(&network.server_data_dir(), Role::ContentServer, Sharing::Shared)?;
-    match OtherEnd::start(&socket, &keys, &data_dir).await {
-        Ok(api) => Ok(Some(api)),
+    match OtherEndListener::bind(&socket, &data_dir).await {
+        Ok(listener) => Ok(Some(OtherEnd::start(listener, &keys))),
         Err(error) => {
             say(&format!(
                 "The Content Server's application cannot use the keys: {}",
@@ -176,24 +177,25 @@ fn temporary_folder() -> io::Result<tempfile::TempDir> {
     own.and_then(|own| builder.tempdir_in(own).ok()).map_or_else(|| builder.tempdir(), Ok)
 }
 
+/// The errors' own texts name the flags of other commands.
 fn name_the_flag(error: NetworkError) -> anyhow::Error {
-    let flag = match &error {
-        NetworkError::Node(NodeError::Bind { .. }) | NetworkError::PortsTooHigh(_) => Some("--raida-port"),
-        NetworkError::Dns(DnsError::Bind { .. }) => Some("--dns-port"),
-        _ => None,
-    };
-    // The error's own text would name the flag of another command.
-    if let NetworkError::ContentServer(ServerError::Listen { address, source }) = &error {
-        return anyhow::anyhow!(
-            "the Content Server cannot listen on {address}: {source}; choose another port with \
-             --content-server-port (0 takes any free one)"
-        );
-    }
-    let error = anyhow::Error::new(error);
-    match flag {
-        Some(flag) => {
-            anyhow::anyhow!("{}; choose another port with {flag} (0 takes any free one)", in_words(&error))
+    match error {
+        NetworkError::Node(NodeError::Bind { raida, address, source }) => {
+            cannot_listen(&format!("RAIDA {raida}"), address, &source, "--raida-port")
         }
-        None => error,
+        NetworkError::Dns(DnsError::Bind { address, source }) => {
+            cannot_listen("the DNS server", address, &source, "--dns-port")
+        }
+        NetworkError::ContentServer(ServerError::Listen { address, source }) => {
+            cannot_listen("the Content Server", address, &source, "--content-server-port")
+        }
+        NetworkError::PortsTooHigh(_) => {
+            anyhow!("{error}; choose another port with --raida-port (0 takes any free one)")
+        }
+        other => other.into(),
     }
+}
+
+fn cannot_listen(who: &str, address: SocketAddr, why: &io::Error, flag: &str) -> anyhow::Error {
+    anyhow!("{who} cannot listen on {address}: {why}; choose another port with {flag} (0 takes any free one)")
 }

@@ -51,6 +51,8 @@ fn run_node(options: RaidaOptions) -> Result<()> {
     let runtime = protection::start_runtime(settings.process.protection, 0, Some(&sandbox))?;
     runtime.block_on(async {
         let mut orders = Orders::listen()?;
+        // Before the node starts, so that nothing can fail once it has said that it listens.
+        let metrics = monitor::listen(settings.metrics.as_ref()).await?;
         let watch = CoinWatch::new(settings.coins.clone());
         let node = Node::start(NodeConfig {
             raida: settings.raida,
@@ -63,9 +65,10 @@ fn run_node(options: RaidaOptions) -> Result<()> {
         });
         let node = node.await?;
         let last_reload = Arc::default();
-        let monitor = monitor::start(settings.metrics.as_ref(), &node.monitored(), &last_reload).await?;
+        let monitor = monitor::start(metrics, &node.monitored(), &last_reload);
         sandbox.close();
         let with_others = warn_of_others(0, node.coins());
+        monitor::tell_where(monitor.as_ref());
         say(&format!("RAIDA {} listens on {} (UDP).", settings.raida, node.address()));
         let mut running =
             Running { options, settings, sandbox, log_filter, node, watch, with_others, last_reload };

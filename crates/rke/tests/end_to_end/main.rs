@@ -78,6 +78,7 @@ mod storm;
 mod streams;
 mod support;
 mod systemd;
+mod taken;
 mod tunnel;
 mod unit_tests;
 mod usage;

@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::Response;
 use hyper::body::{Bytes, Incoming};
 use rke_client::{Client, Error, call};
-use rke_daemon::{LocalListen, OtherEnd, OtherEndError};
+use rke_daemon::{LocalListen, OtherEnd, OtherEndError, OtherEndListener};
 use rke_engine::settings::access::UnixSocket;
 use rke_host::data_dir::{DataDir, Role, Sharing};
 use rke_host::usage::UsageLimits;
@@ -42,7 +42,8 @@ async fn serve(stage: &Stage, listen: LocalListen) -> Result<OtherEnd, OtherEndE
     let folder = stage.network.server_data_dir();
     let folder = DataDir::open(&folder, Role::ContentServer, Sharing::Shared).expect("its data folder");
     let keys = stage.network.session_keys().expect("a Content Server");
-    OtherEnd::start(&listen, &keys, &folder).await
+    let listener = OtherEndListener::bind(&listen, &folder).await?;
+    Ok(OtherEnd::start(listener, &keys))
 }
 
 fn at(path: &Path, group: Option<u32>) -> LocalListen {

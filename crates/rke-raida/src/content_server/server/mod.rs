@@ -161,8 +161,27 @@ impl ContentServer {
     /// # Errors
     /// [`ServerError`].
     pub async fn start(config: ServerConfig, keys: KeyRing) -> Result<Self, ServerError> {
+        Self::start_on(Self::bind(config.listen).await?, config, keys).await
+    }
+
+    /// Listens for clients, who wait until they are served. A program with more interfaces opens them all before it starts anything.
+    ///
+    /// # Errors
+    /// [`ServerError::Listen`].
+    pub async fn bind(listen: SocketAddr) -> Result<TcpListener, ServerError> {
+        TcpListener::bind(listen).await.map_err(|source| ServerError::Listen { address: listen, source })
+    }
+
+    /// Like [`ContentServer::start`], with what [`ContentServer::bind`] has opened.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub async fn start_on(
+        listener: TcpListener,
+        config: ServerConfig,
+        keys: KeyRing,
+    ) -> Result<Self, ServerError> {
         let failed = |source| ServerError::Listen { address: config.listen, source };
-        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let audit = ServerAudit::open_if_wanted(config.audit_log.as_deref(), keys.data_dir())?;
         let keeper = if config.sharing.is_some() { Keeper::Shared } else { Keeper::Own };
