@@ -23,7 +23,17 @@ pub(crate) fn valkey() -> Result<()> {
     cargo_with(("PATH", &path), &["test", "--locked", "-p", "rke-shared-store"])?;
     cargo_with(
         ("PATH", &path),
-        &["test", "--workspace", "--locked", "--test", "end_to_end", "--", "shared", "dev_network::", "net::"],
+        &[
+            "test",
+            "--workspace",
+            "--locked",
+            "--test",
+            "end_to_end",
+            "--",
+            "shared",
+            "dev_network::",
+            "net::",
+        ],
     )
 }
 
