@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -78,6 +78,20 @@ async fn the_focus_is_where_it_was_when_the_daemon_comes_back() {
         program = Program::serve(dir.path(), &daemon.to_string(), &[]);
         live(&mut browser);
         browser.until(&format!("document.activeElement.id === '{focused}'"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_with_nothing_to_report_gives_signs_of_life_before_it_is_missed() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let program = Program::serve(dir.path(), "127.0.0.1:0", &[]);
+    let mut stream = listen(program.daemon);
+    until(&mut stream, "event: refusals\ndata: {}\n\n");
+    for _ in 0..2 {
+        let began = Instant::now();
+        until(&mut stream, "\n:\n\n");
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(8), "{took:?}");
     }
 }
 
