@@ -59,6 +59,11 @@ export async function ask(method, path, parameters = {}) {
   return body;
 }
 
+// Whether the daemon responds, whatever it says.
+export function responds(signal) {
+  return fetch('/health/live', { signal }).then(() => true, () => false);
+}
+
 // The daemon's events as they come: name and data. `null` stands for a sign of life.
 export async function* events(signal) {
   const response = await send('GET', 'events', {}, { signal });

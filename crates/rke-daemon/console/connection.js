@@ -1,14 +1,20 @@
 // Keeps listening to the daemon, says whether it is there, and comes back when it does. A hidden tab does
 // not listen: browsers allow few connections to one server.
 
-import { events, hasToken, keepToken, Refused } from './api.js';
+import { events, hasToken, keepToken, Refused, responds } from './api.js';
 import { byId, show, suspend, write } from './dom.js';
 import { isResponding } from './state.js';
 
 const RETRY = 1000;
 const POLL = 5000;
-// The daemon gives a sign of life every ten seconds.
-const SILENCE = 25000;
+
+// After how many seconds of silence something happens. The daemon gives a sign of life every three seconds. One that is late
+// is asked for; without a response the daemon counts as lost. The page goes on listening even then, because a busy daemon may be
+// about to respond, and a new request would have to wait again. Only much later it takes the connection for broken.
+const SECOND = 1000;
+const LATE = 5;
+const LOST = 9;
+const BROKEN = 25;
 
 const wait = (time) => new Promise((resolve) => setTimeout(resolve, time));
 
@@ -56,19 +62,37 @@ export async function listen(took) {
 // What follows comes to an end, or to an error; each says how long to wait before the next try.
 
 async function follow(ending, took) {
-  let alarm = setTimeout(() => ending.abort(), SILENCE);
+  const silence = countSilence(ending);
   try {
     for await (const event of events(ending.signal)) {
-      clearTimeout(alarm);
-      alarm = setTimeout(() => ending.abort(), SILENCE);
+      silence.end();
       state('live');
       if (event) took(event.name, event.data);
     }
     state('lost');
     return RETRY;
   } finally {
-    clearTimeout(alarm);
+    silence.stop();
   }
+}
+
+// Counts seconds in which the page runs. One that was frozen, or whose machine slept, gets a single late tick for all that time,
+// and reads what came meanwhile before the next.
+function countSilence(ending) {
+  let ofDaemon = 0;
+  let ofEvents = 0;
+  const timer = setInterval(() => {
+    ofDaemon += 1;
+    ofEvents += 1;
+    if (ofDaemon === LATE) responds(ending.signal).then((yes) => { if (yes) ofDaemon = 0; });
+    if (ofDaemon === LOST) state('lost');
+    if (ofEvents === BROKEN) ending.abort();
+  }, SECOND);
+  const end = () => {
+    ofDaemon = 0;
+    ofEvents = 0;
+  };
+  return { end, stop: () => clearInterval(timer) };
 }
 
 async function cope(error, ending, took) {

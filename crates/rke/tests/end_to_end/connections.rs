@@ -378,7 +378,7 @@ async fn the_longest_idle_makes_room_and_a_request_in_progress_does_not() {
     assert!(is_closed(&mut first) && is_closed(&mut crowd[0]));
     let mut last = real.connect();
     assert!(say(&mut last, &live).contains(" 200 ") && say(&mut last, &live).contains(" 200 "));
-    // The listener's request is still in progress: a sign of life arrives within ten seconds.
+    // The listener's request is still in progress: a sign of life arrives within three seconds.
     assert!(heard(&mut listener).contains(':'));
 }
 

@@ -25,8 +25,11 @@ use crate::http::message::failure::Failure;
 /// How often the daemon checks for changes.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// The longest silence on the connection.
-const HEARTBEAT: Duration = Duration::from_secs(10);
+/// The longest silence on the connection. `console/connection.js` counts on it.
+const HEARTBEAT: Duration = Duration::from_secs(3);
+
+/// When a client that found no room may try again.
+const RETRY: Duration = Duration::from_secs(10);
 
 /// The things that have an event of their own when they change.
 const CHANGING: [&str; 5] = ["sessions", "keys", "raidas", "activity", "refusals"];
@@ -45,7 +48,7 @@ pub(in crate::http) async fn show(
     let Some(watch) = sources.sessions.watch_exchanges(viewer.clone()) else {
         let message =
             format!("{} listeners follow events already; close one of them", progress::MAX_WATCHERS);
-        return Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(HEARTBEAT));
+        return Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(RETRY));
     };
     body_timeout.follow_client();
     let mut ticks = interval(LOOK_INTERVAL);

@@ -2,15 +2,40 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use super::pictures::add_script;
 use super::{Program, behind_relays, console_of, go, live};
+use crate::chromium::Browser;
 use crate::openapi::Document;
 use crate::openapi::errors::{Asked, Errors, Response};
 use crate::relay::Fault;
 use crate::support::{PATIENCE, Stage, again, raw, read_some};
+
+/// Notes what the page says about the daemon, and what it requests to find out. `EVENTS` and `PROBE` give the responses.
+const NOTED: &str = "
+window.states = []; window.requests = { events: 0, probes: 0 };
+const note = () => { const { link } = document.body.dataset; if (link !== states.at(-1)) states.push(link); };
+new MutationObserver(note).observe(document, { subtree: true, attributes: true, attributeFilter: ['data-link'] });
+const real = window.fetch;
+window.fetch = (url, options) => {
+  if (url.endsWith('/events')) { requests.events += 1; return EVENTS; }
+  if (url.endsWith('/live')) { requests.probes += 1; return PROBE; }
+  return real(url, options);
+};";
+
+const REAL: &str = "real(url, options)";
+
+/// A console that notes these things.
+fn noting_console(daemon: SocketAddr, events: &str, probe: &str) -> Browser {
+    let mut browser = Browser::start();
+    add_script(&mut browser, &NOTED.replace("EVENTS", events).replace("PROBE", probe));
+    browser.visit(&format!("http://{daemon}/"));
+    browser
+}
 
 /// A listener that is not a browser.
 fn listen(daemon: SocketAddr) -> TcpStream {
@@ -78,6 +103,77 @@ async fn the_focus_is_where_it_was_when_the_daemon_comes_back() {
         program = Program::serve(dir.path(), &daemon.to_string(), &[]);
         live(&mut browser);
         browser.until(&format!("document.activeElement.id === '{focused}'"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_says_nothing_is_noticed_and_continues_where_it_stopped() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let program = Program::serve(dir.path(), "127.0.0.1:0", &[]);
+    let mut browser = noting_console(program.daemon, REAL, REAL);
+    live(&mut browser);
+    let requests = browser.evaluate("requests.events");
+    // Its connections stay open, and new ones are accepted by the system.
+    program.signal(Signal::STOP);
+    let stopped = Instant::now();
+    browser.until_text("#lost", "The daemon does not respond.");
+    let took = stopped.elapsed();
+    // It takes nine seconds at most. A busy machine may have something else to do meanwhile.
+    assert!(took < Duration::from_secs(16), "{took:?}");
+    program.signal(Signal::CONT);
+    live(&mut browser);
+    browser.until("document.querySelector('#lost').hidden");
+    assert_eq!(browser.evaluate("requests.events"), requests);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_is_slow_to_respond_is_lost_but_waited_for() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let program = Program::serve(dir.path(), "127.0.0.1:0", &[]);
+    let held = "new Promise((begin, fail) => { \
+        window.begin = () => begin(real(url, options)); options.signal.addEventListener('abort', fail); })";
+    let mut browser = noting_console(program.daemon, held, "new Promise(() => {})");
+    browser.until_text("#lost", "The daemon does not respond.");
+    browser.evaluate("begin()");
+    live(&mut browser);
+    assert_eq!(browser.evaluate("[requests, states]"), json!([{"events": 1, "probes": 1}, ["lost", "live"]]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_responds_is_not_lost_while_its_events_are_silent() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let program = Program::serve(dir.path(), "127.0.0.1:0", &[]);
+    let silent = "Promise.resolve(new Response(new ReadableStream()))";
+    let mut browser = noting_console(program.daemon, silent, "Promise.resolve(new Response())");
+    // Without a response to the first probe, it would be lost before the page sends the third.
+    browser.until("requests.probes === 3");
+    assert_eq!(browser.evaluate("states"), json!(["live"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_was_busy_does_not_take_the_daemon_for_stopped() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let program = Program::serve(dir.path(), "127.0.0.1:0", &[]);
+    let mut browser = noting_console(program.daemon, REAL, REAL);
+    live(&mut browser);
+    browser.evaluate("states.length = 0");
+    browser.evaluate("{ const end = performance.now() + 12000; while (performance.now() < end); }");
+    // What waited meanwhile is handled before a timer of three seconds.
+    browser.evaluate("new Promise((done) => setTimeout(done, 3000))");
+    assert_eq!(browser.evaluate("states.filter((state) => state !== 'live')"), json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_with_nothing_to_report_gives_signs_of_life_before_it_is_missed() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let program = Program::serve(dir.path(), "127.0.0.1:0", &[]);
+    let mut stream = listen(program.daemon);
+    until(&mut stream, "event: refusals\ndata: {}\n\n");
+    for _ in 0..2 {
+        let began = Instant::now();
+        until(&mut stream, "\n:\n\n");
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(8), "{took:?}");
     }
 }
 

@@ -16,6 +16,7 @@ use std::process::{Child, Command, Stdio};
 
 use rke_engine::settings::Config;
 use rke_raida::network::LocalNetwork;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::chromium::{Browser, Theme};
 use crate::records::{Detour, with_endpoints};
@@ -157,6 +158,10 @@ impl Program {
         let port: u16 = digits.collect::<String>().parse().expect("a port");
         let ip = if plain.contains("[::1]") { "[::1]" } else { "127.0.0.1" };
         Self { child, daemon: format!("{ip}:{port}").parse().expect("an address") }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("a signal");
     }
 }
 

@@ -44,7 +44,7 @@ The response goes on until one side ends it.
 `exchange` is one step of a running exchange: `domain`; `raida`, an index; `state`, which is `asked`, `answered` or `failed`; \
 `ms`, how long the response took; `fault`, why there is none.
 
-A line with only a colon comes after ten seconds without an event. A listener that reads too slowly misses steps of exchanges; \
+A line with only a colon comes after three seconds without an event. A listener that reads too slowly misses steps of exchanges; \
 it is then notified that everything has changed.
 
 A page hears about the sessions, keys, activity, refusals and exchanges of its own origin, and about `raidas`.";
