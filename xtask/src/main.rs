@@ -5,6 +5,7 @@ mod bench;
 mod book;
 mod check;
 mod configuration;
+mod debian_13;
 mod dependencies;
 mod dist;
 mod erase;

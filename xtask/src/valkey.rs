@@ -4,11 +4,11 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
-use crate::{cargo_with, need, target_dir};
+use crate::debian_13::unpack;
+use crate::{cargo_with, target_dir};
 
 /// The programs that tests start, and those of Valkey that answer for them.
 const PROGRAMS: [(&str, &str); 2] = [("redis-server", "valkey-server"), ("redis-cli", "valkey-cli")];
@@ -20,37 +20,21 @@ pub(crate) fn valkey() -> Result<()> {
     let programs = install()?;
     let path = std::env::var("PATH").context("there is no PATH")?;
     let path = format!("{}:{path}", programs.display());
-    cargo_with(("PATH", &path), &["test", "--locked", "-p", "rke-shared-store"])?;
-    cargo_with(
-        ("PATH", &path),
-        &[
-            "test",
-            "--workspace",
-            "--locked",
-            "--test",
-            "end_to_end",
-            "--",
-            "shared",
-            "dev_network::",
-            "net::",
-        ],
-    )
+    // The whole workspace: with one package alone, its libraries have other features, and are compiled again.
+    let workspace = ["test", "--workspace", "--locked"];
+    cargo_with(("PATH", &path), &[&workspace[..], &["--lib"]].concat())?;
+    let shared = ["--test", "end_to_end", "--", "shared", "dev_network::", "net::"];
+    cargo_with(("PATH", &path), &[&workspace[..], &shared].concat())
 }
 
 /// The folder with the programs, which is made once.
 fn install() -> Result<PathBuf> {
-    need("mmdebstrap", "mmdebstrap")?;
     let folder = target_dir().join("valkey");
     let programs = folder.join("programs");
     if programs.exists() {
         return Ok(programs);
     }
-    // What an earlier run has not finished.
-    let _ = fs::remove_dir_all(&folder);
-    let mut unpack = Command::new("mmdebstrap");
-    unpack.args(["--quiet", "--variant=extract", "--include=valkey-server", "trixie"]);
-    let status = unpack.arg(&folder).status().context("cannot run mmdebstrap")?;
-    ensure!(status.success(), "mmdebstrap could not unpack Valkey from Debian 13: see above");
+    unpack("valkey-server", &folder)?;
     let unfinished = folder.join("unfinished");
     make_programs(&folder, &unfinished).context("cannot write the programs of Valkey")?;
     fs::rename(&unfinished, &programs).context("cannot name the folder of the programs of Valkey")?;

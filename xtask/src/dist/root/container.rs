@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::debian_13::unpack;
 use crate::dist::Dist;
 use crate::dist::steps::run;
 use crate::dist::tree::Tree;
@@ -192,10 +193,8 @@ fn archive(dist: &Dist, system: &System) -> Result<PathBuf> {
 
 /// The folder with the keys of Ubuntu's archive, as Debian 13 has them: Debian 12 has none.
 fn ubuntu_keys(dist: &Dist) -> Result<PathBuf> {
-    let folder = Tree::empty(dist.out.join("roots").join("keys"))?.folder().to_owned();
-    let mut command = Command::new("mmdebstrap");
-    command.args(["--quiet", "--variant=extract", "--include=ubuntu-keyring", "trixie"]);
-    run(command.arg(&folder))?;
+    let folder = dist.out.join("roots").join("keys");
+    unpack("ubuntu-keyring", &folder)?;
     Ok(folder)
 }
 

@@ -13,8 +13,9 @@ const MARKS: [(&str, [char; 2]); 5] = [
     ("failing", ['⊘', '/']),
     ("no_key_set", ['◇', 'x']),
     ("lying", ['▲', '!']),
-    ("unknown", ['○', '.']),
+    UNKNOWN,
 ];
+const UNKNOWN: (&str, [char; 2]) = ("unknown", ['○', '.']);
 
 /// Blanks after a mark, which may be cut.
 const GAP: usize = 3;
@@ -35,7 +36,7 @@ impl Signs {
 
     /// The mark of a RAIDA in this state. A state that only later daemons know counts as unknown.
     pub(super) fn raida(self, state: &str) -> (Style, char) {
-        let (_, signs) = MARKS.iter().find(|(name, _)| *name == state).unwrap_or(&MARKS[4]);
+        let (_, signs) = MARKS.iter().find(|(name, _)| *name == state).unwrap_or(&UNKNOWN);
         (of_raida(state).0, self.choose(*signs))
     }
 

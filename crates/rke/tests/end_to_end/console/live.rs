@@ -29,12 +29,20 @@ window.fetch = (url, options) => {
 
 const REAL: &str = "real(url, options)";
 
-/// A console that notes these things.
-fn noting_console(daemon: SocketAddr, events: &str, probe: &str) -> Browser {
+/// A daemon, and its console, which notes these things.
+struct Noting {
+    program: Program,
+    browser: Browser,
+    _data_dir: tempfile::TempDir,
+}
+
+fn noting(events: &str, probe: &str) -> Noting {
+    let data_dir = tempfile::tempdir().expect("a folder");
+    let program = Program::serve(data_dir.path(), "127.0.0.1:0", &[]);
     let mut browser = Browser::start();
     add_script(&mut browser, &NOTED.replace("EVENTS", events).replace("PROBE", probe));
-    browser.visit(&format!("http://{daemon}/"));
-    browser
+    browser.visit(&format!("http://{}/", program.daemon));
+    Noting { program, browser, _data_dir: data_dir }
 }
 
 /// A listener that is not a browser.
@@ -108,9 +116,7 @@ async fn the_focus_is_where_it_was_when_the_daemon_comes_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_that_says_nothing_is_noticed_and_continues_where_it_stopped() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let program = Program::serve(dir.path(), "127.0.0.1:0", &[]);
-    let mut browser = noting_console(program.daemon, REAL, REAL);
+    let Noting { program, mut browser, _data_dir } = noting(REAL, REAL);
     live(&mut browser);
     let requests = browser.evaluate("requests.events");
     // Its connections stay open, and new ones are accepted by the system.
@@ -128,11 +134,9 @@ async fn a_daemon_that_says_nothing_is_noticed_and_continues_where_it_stopped() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_that_is_slow_to_respond_is_lost_but_waited_for() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let program = Program::serve(dir.path(), "127.0.0.1:0", &[]);
     let held = "new Promise((begin, fail) => { \
         window.begin = () => begin(real(url, options)); options.signal.addEventListener('abort', fail); })";
-    let mut browser = noting_console(program.daemon, held, "new Promise(() => {})");
+    let Noting { program: _program, mut browser, _data_dir } = noting(held, "new Promise(() => {})");
     browser.until_text("#lost", "The daemon does not respond.");
     browser.evaluate("begin()");
     live(&mut browser);
@@ -141,10 +145,9 @@ async fn a_daemon_that_is_slow_to_respond_is_lost_but_waited_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_that_responds_is_not_lost_while_its_events_are_silent() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let program = Program::serve(dir.path(), "127.0.0.1:0", &[]);
     let silent = "Promise.resolve(new Response(new ReadableStream()))";
-    let mut browser = noting_console(program.daemon, silent, "Promise.resolve(new Response())");
+    let Noting { program: _program, mut browser, _data_dir } =
+        noting(silent, "Promise.resolve(new Response())");
     // Without a response to the first probe, it would be lost before the page sends the third.
     browser.until("requests.probes === 3");
     assert_eq!(browser.evaluate("states"), json!(["live"]));
@@ -152,9 +155,7 @@ async fn a_daemon_that_responds_is_not_lost_while_its_events_are_silent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_was_busy_does_not_take_the_daemon_for_stopped() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let program = Program::serve(dir.path(), "127.0.0.1:0", &[]);
-    let mut browser = noting_console(program.daemon, REAL, REAL);
+    let Noting { program: _program, mut browser, _data_dir } = noting(REAL, REAL);
     live(&mut browser);
     browser.evaluate("states.length = 0");
     browser.evaluate("{ const end = performance.now() + 12000; while (performance.now() < end); }");

@@ -128,20 +128,12 @@ impl Tunnel {
         .await;
     }
 
-    fn service(&self) -> KeyService {
+    fn service(&self, fail_closed: bool) -> KeyService {
         let interface: Interface = self.ends[1].interface().parse().expect("a name");
         let command = KeyCommand::new(launcher(&wireguard_command(&interface)), KeyFormat::Base64);
         let coin = CoinId { denomination: 0, serial: 1001 };
         let peers = Arc::new(BTreeMap::from([(self.ends[0].public, coin)]));
-        KeyService::WireGuard { command, peers, fail_closed: false }
-    }
-
-    /// The same, which sets a random key where the next one is late.
-    fn closing_service(&self) -> KeyService {
-        let KeyService::WireGuard { command, peers, .. } = self.service() else {
-            unreachable!("it is WireGuard's")
-        };
-        KeyService::WireGuard { command, peers, fail_closed: true }
+        KeyService::WireGuard { command, peers, fail_closed }
     }
 
     fn flags(&self) -> Vec<String> {
@@ -196,7 +188,7 @@ fn start(tunnel: &Tunnel, stage: &Stage, more: &[&str]) -> Running {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tunnel_loses_nothing_through_ten_keys_stops_where_they_differ_and_resumes() {
     let tunnel = Tunnel::start();
-    let stage = stage_with(tunnel.service()).await;
+    let stage = stage_with(tunnel.service(false)).await;
     let mut traffic = tunnel.traffic();
     again(async || traffic.flows().then_some(()).ok_or_else(|| "no tunnel".into())).await;
     let running = start(&tunnel, &stage, &[]);
@@ -235,7 +227,7 @@ async fn a_tunnel_loses_nothing_through_ten_keys_stops_where_they_differ_and_res
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missed_renewal_replaces_the_key_if_it_is_to_fail_closed() {
     let tunnel = Tunnel::start();
-    let mut stage = stage_with(tunnel.service()).await;
+    let mut stage = stage_with(tunnel.service(false)).await;
     let running = start(&tunnel, &stage, &["--fail-closed"]);
     tunnel.agrees_again(&[]).await;
     stage.network.stop_content_server().await;
@@ -243,7 +235,7 @@ async fn a_missed_renewal_replaces_the_key_if_it_is_to_fail_closed() {
     running.says("A random key has taken its place").await;
     let [own, other] = tunnel.keys();
     assert_ne!(own, other);
-    serve(&mut stage, tunnel.service()).await;
+    serve(&mut stage, tunnel.service(false)).await;
     tunnel.agrees_again(&[own, other]).await;
     drop(running);
     stage.stop().await;
@@ -252,7 +244,7 @@ async fn a_missed_renewal_replaces_the_key_if_it_is_to_fail_closed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_content_server_whose_client_is_gone_fails_closed_too() {
     let tunnel = Tunnel::start();
-    let stage = stage_with(tunnel.closing_service()).await;
+    let stage = stage_with(tunnel.service(true)).await;
     let running = start(&tunnel, &stage, &[]);
     tunnel.agrees_again(&[]).await;
     // As after a power cut: nobody says that there will be no further key.
@@ -273,7 +265,7 @@ async fn a_content_server_whose_client_is_gone_fails_closed_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_is_gone_before_it_has_its_first_key_is_missed_too() {
     let tunnel = Tunnel::start();
-    let stage = stage_with(tunnel.closing_service()).await;
+    let stage = stage_with(tunnel.service(true)).await;
     let [client, server] = tunnel.ends.each_ref().map(|end| end.public.0);
     let purpose = Purpose::WireGuard(Proposed { client, server, addresses: Vec::new() });
     let proposal = Proposal { nonce: [1; NONCE_LEN], every: 3, purpose };

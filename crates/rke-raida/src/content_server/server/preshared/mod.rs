@@ -161,9 +161,7 @@ impl<R: AsyncRead + Unpin> Renewal<'_, R> {
     fn note(&self, proposal: &Proposal, receipt: Receipt) {
         let (Ok(target), Some(coin)) = (self.target(&proposal.purpose), self.client.coin) else { return };
         match receipt {
-            Receipt::Set => {
-                tracing::info!(what = %target, %coin, "a pre-shared key was set at both ends");
-            }
+            Receipt::Set => tracing::info!(what = %target, %coin, "a pre-shared key was set at both ends"),
             Receipt::NotSet => tracing::error!(
                 what = %target,
                 %coin,
