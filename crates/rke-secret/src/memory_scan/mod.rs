@@ -32,8 +32,12 @@ pub const PIECE_LEN: usize = 16;
 const CHUNK: usize = 256 * 1024;
 const OVERLAP: usize = PIECE_LEN - 1;
 
-/// How much is checked for zeros at a time.
+/// Length of the half of a piece that is looked up first.
+const HALF_LEN: usize = size_of::<u64>();
+
+/// How much is checked for zeros at a time, with what follows because a piece may cross the border.
 const STRETCH: usize = 256;
+const ZEROS: [u8; STRETCH + OVERLAP] = [0; STRETCH + OVERLAP];
 
 const FOUND: &str = "rke: a secret that should be gone still lies in this process's memory. The process ends, so that it is \
                      gone with it. This is a bug in rke: please report it.\n";
@@ -44,7 +48,7 @@ const STANDSTILL_WAIT: Duration = Duration::from_millis(20);
 /// Pieces of a secret, as hashes under a salt of their own.
 pub struct Fingerprint {
     salt: [u8; 32],
-    /// One bit for each value that [`Fingerprint::bucket`] gives for a piece.
+    /// One bit for each value that [`bucket`] gives for a piece.
     buckets: Box<[u64; BUCKETS / 64]>,
     hashes: HashSet<[u8; 32]>,
 }
@@ -103,35 +107,45 @@ impl Fingerprint {
     }
 
     fn add_piece(&mut self, piece: &[u8; PIECE_LEN]) {
-        let bucket = self.bucket(piece);
+        let bucket = bucket(first_half(piece), self.multiplier());
         self.buckets[bucket / 64] |= 1 << (bucket % 64);
         self.hashes.insert(self.hash(piece));
     }
 
-    /// Sixteen bits of a keyed mix of the first half: too few to reveal a piece, enough to reject almost everything else.
-    fn bucket(&self, piece: &[u8; PIECE_LEN]) -> usize {
-        let word = |bytes: &[u8]| bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        (word(piece).wrapping_mul(word(&self.salt) | 1) >> 48) as usize
+    /// The key of [`bucket`].
+    fn multiplier(&self) -> u64 {
+        first_half(&self.salt) | 1
     }
 
     fn hash(&self, piece: &[u8; PIECE_LEN]) -> [u8; 32] {
         Sha256::new().chain_update(self.salt).chain_update(piece).finalize().into()
     }
 
-    /// The offsets of the pieces in `bytes`. Stretches of zeros, of which memory is full, are skipped: no piece is zero.
-    fn find<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
-        let last = (bytes.len() + 1).saturating_sub(PIECE_LEN);
-        (0..last).step_by(STRETCH).flat_map(move |start| {
+    /// The offset of the first piece in `bytes`. Stretches of zeros, of which memory is full, are skipped: no piece is zero.
+    fn find(&self, bytes: &[u8]) -> Option<usize> {
+        (0..bytes.len()).step_by(STRETCH).find_map(|start| {
             let stretch = &bytes[start..(start + STRETCH + OVERLAP).min(bytes.len())];
-            let is_zero = stretch.iter().fold(0, |all, byte| all | byte) == 0;
-            let windows = if is_zero { [].windows(PIECE_LEN) } else { stretch.windows(PIECE_LEN) };
-            windows.enumerate().filter_map(move |(at, window)| {
-                let window = window.first_chunk::<PIECE_LEN>()?;
-                let bucket = self.bucket(window);
-                let may_be = self.buckets[bucket / 64] >> (bucket % 64) & 1 == 1;
-                (may_be && self.hashes.contains(&self.hash(window))).then_some(start + at)
-            })
+            let at = if stretch == &ZEROS[..stretch.len()] { None } else { self.find_in(stretch) };
+            at.map(|at| start + at)
         })
+    }
+
+    /// The same, for a stretch. All other threads wait for this, in debug builds too, where an iterator over windows takes
+    /// several times as long.
+    fn find_in(&self, stretch: &[u8]) -> Option<usize> {
+        let (mut half, multiplier) = (0_u64, self.multiplier());
+        for (last, byte) in stretch.iter().enumerate() {
+            half = half >> 8 | u64::from(*byte) << 56;
+            let bucket = bucket(half, multiplier);
+            if self.buckets[bucket / 64] >> (bucket % 64) & 1 == 1
+                && let Some(at) = (last + 1).checked_sub(HALF_LEN)
+                && let Some(piece) = stretch[at..].first_chunk()
+                && self.hashes.contains(&self.hash(piece))
+            {
+                return Some(at);
+            }
+        }
+        None
     }
 
     /// Scans the whole process. Blocks for some tens of milliseconds; one scan runs at a time. Where a piece lies outside
@@ -174,7 +188,7 @@ impl Fingerprint {
             // Unmapped in the meantime, or an unreadable page.
             let Ok(read @ 1..) = read else { break };
             scanned += read as u64;
-            if self.find(&copy[..read]).next().is_some() {
+            if self.find(&copy[..read]).is_some() {
                 abort(FOUND);
             }
             if read <= OVERLAP || read < wanted {
@@ -184,6 +198,15 @@ impl Fingerprint {
         }
         scanned
     }
+}
+
+fn first_half(bytes: &[u8]) -> u64 {
+    bytes.first_chunk().map_or(0, |half| u64::from_le_bytes(*half))
+}
+
+/// Sixteen bits of a keyed mix of a piece's first half: too few to reveal a piece, enough to reject almost everything else.
+fn bucket(half: u64, multiplier: u64) -> usize {
+    (half.wrapping_mul(multiplier) >> 48) as usize
 }
 
 impl Drop for Fingerprint {

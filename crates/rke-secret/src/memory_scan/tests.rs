@@ -17,13 +17,27 @@ fn fingerprint_of(first: u8, second: u8) -> Fingerprint {
 #[test]
 fn finds_pieces_at_any_offset_and_nothing_else() {
     let fingerprint = fingerprint_of(1, 2);
-    let mut bytes: Vec<u8> = (0..100_000_u32).map(|at| ((at * 7) >> 3) as u8).collect();
-    assert_eq!(fingerprint.find(&bytes).count(), 0);
-    for (at, which) in [(0, 1), (777, 2), (100_000 - PIECE_LEN, 1)] {
-        bytes[at..at + PIECE_LEN].copy_from_slice(&piece(which));
+    let bytes: Vec<u8> = (0..100_000_u32).map(|at| ((at * 7) >> 3) as u8).collect();
+    assert_eq!(fingerprint.find(&bytes), None);
+    // At the edges, and across the border of two stretches.
+    let offsets = [0, 777, STRETCH - PIECE_LEN, STRETCH - 1, STRETCH, 100_000 - PIECE_LEN];
+    for (at, which) in offsets.into_iter().zip([1, 2].into_iter().cycle()) {
+        for surroundings in [&bytes, &vec![0; bytes.len()]] {
+            let mut bytes = surroundings.clone();
+            bytes[at..at + PIECE_LEN].copy_from_slice(&piece(which));
+            assert_eq!(fingerprint.find(&bytes), Some(at));
+            // The first half alone is nothing.
+            bytes[at + PIECE_LEN - 1] ^= 1;
+            assert_eq!(fingerprint.find(&bytes), None);
+        }
     }
-    let found: Vec<usize> = fingerprint.find(&bytes).collect();
-    assert_eq!(found, [0, 777, 100_000 - PIECE_LEN]);
+}
+
+#[test]
+fn finds_nothing_in_less_than_a_piece() {
+    let fingerprint = fingerprint_of(1, 2);
+    (0..PIECE_LEN).for_each(|len| assert_eq!(fingerprint.find(&piece(1)[..len]), None));
+    assert_eq!(fingerprint.find(&piece(1)), Some(0));
 }
 
 #[test]
@@ -33,7 +47,7 @@ fn does_not_look_for_zeros() {
     // A stretch that is not skipped.
     let mut bytes = vec![0; 1000];
     bytes[500] = 1;
-    assert_eq!(fingerprint.find(&bytes).count(), 0);
+    assert_eq!(fingerprint.find(&bytes), None);
 }
 
 #[test]

@@ -8,7 +8,8 @@ use std::time::Duration;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::IntoResponse;
+use axum::response::sse::{Event, KeepAlive, KeepAliveStream, Sse};
 use futures_util::stream::{Stream, unfold};
 use rke_engine::Domain;
 use rke_engine::exchange::progress::{self, ShareState, Watch};
@@ -44,7 +45,7 @@ pub(in crate::http) async fn show(
     State(sources): State<Sources>,
     Extension(body_timeout): Extension<BodyTimeout>,
     Extension(viewer): Extension<Viewer>,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failure> {
+) -> Result<impl IntoResponse, Failure> {
     let Some(watch) = sources.sessions.watch_exchanges(viewer.clone()) else {
         let message =
             format!("{} listeners follow events already; close one of them", progress::MAX_WATCHERS);
@@ -58,7 +59,14 @@ pub(in crate::http) async fn show(
         let event = listener.next().await?;
         Some((Ok(event), listener))
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
+    Ok(response(events))
+}
+
+/// The response, with a sign of life wherever the events are silent for too long.
+fn response<S: Stream<Item = Result<Event, Infallible>> + Send + 'static>(
+    events: S,
+) -> Sse<KeepAliveStream<S>> {
+    Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT))
 }
 
 /// A client that follows events, and the state that it has seen.
@@ -122,3 +130,6 @@ impl<'a> ShareStep<'a> {
         Event::default().event("exchange").json_data(self).ok()
     }
 }
+
+#[cfg(test)]
+mod tests;

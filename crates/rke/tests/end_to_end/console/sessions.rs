@@ -113,7 +113,9 @@ async fn a_question_breaks_no_name_at_a_hyphen_on_a_phone() {
         "the-third-one.example",
     ];
     let change = format!(
-        "body.sessions = {}.map((domain, at) => ({{ ...body.sessions[0], domain, session_id: `${{at}}${{body.sessions[0].session_id.slice(1)}}` }}))",
+        "const [real] = body.sessions; \
+         const other = (at) => ((parseInt(real.session_id[0], 16) + at + 1) % 16).toString(16) + real.session_id.slice(1); \
+         body.sessions = {}.map((domain, at) => ({{ ...real, domain, session_id: other(at) }}))",
         json!(domains)
     );
     add_script(&mut browser, &changed("sessions", &change));
