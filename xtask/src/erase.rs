@@ -1,4 +1,4 @@
-//! `cargo xtask erase`: builds the programs and scans their memory with `rke-scan`: the release
+//! `cargo xtask erase`: builds the programs and scans their memory with `rke-scan`: an optimised
 //! build, the debug build, and one with fault injection. `docs/erasure.md`.
 
 use std::path::{Path, PathBuf};
@@ -6,22 +6,21 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{DEBUG, RELEASE, cargo, need, target_dir};
+use crate::{DEBUG, THIN, cargo, need, target_dir};
 
-/// The release build of the program, and the place for a copy of it.
-const BUILT: &str = "release/rke";
-const KEPT_RELEASE: &str = "erase/rke-release";
+/// The place for a copy of the optimised build.
+const KEPT_OPTIMISED: &str = "erase/rke-optimised";
 
 /// The kinds of secret memory. Both are scanned at the same time, because scenarios wait for time-outs and expiries more than
 /// they compute.
 const MEMORIES: [&str; 2] = ["secretmem", "locked"];
 
-/// How often each scenario is run.
+/// How often each scenario is run, and with what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Length {
-    /// 5 times, as in every test run.
+    /// 5 times, as in every test run, with a build that does not take long.
     Ordinary,
-    /// 200 times.
+    /// 200 times, with what is shipped.
     Long,
 }
 
@@ -66,6 +65,14 @@ impl Length {
             Self::Long => "200",
         }
     }
+
+    /// The profile of Cargo.toml, and its folder in cargo's target folder.
+    fn profile(self) -> &'static str {
+        match self {
+            Self::Ordinary => THIN,
+            Self::Long => "release",
+        }
+    }
 }
 
 /// Programs that the scenarios run in addition to the project's own, and the Debian packages that hold them.
@@ -75,9 +82,9 @@ pub(crate) const NEEDED: [(&str, &str); 4] =
 pub(crate) fn erase(extent: &Extent) -> Result<()> {
     need_what_scans_need()?;
     let debug = Program::debug()?;
-    let release = Program::release()?;
-    FaultInjection::build()?.scan(extent.length)?;
-    release.scan(extent)?;
+    let optimised = Program::optimised(extent.length)?;
+    FaultInjection::build(extent.length)?.scan(extent.length)?;
+    optimised.scan(extent)?;
     debug.scan(extent)
 }
 
@@ -111,10 +118,11 @@ impl Program {
         Ok(Self(keep(DEBUG, "erase/rke-of-the-tests")?))
     }
 
-    /// The release build, with which the scanner is built.
-    pub(crate) fn release() -> Result<Self> {
-        cargo(&RELEASE)?;
-        Ok(Self(keep(BUILT, KEPT_RELEASE)?))
+    /// The optimised build, with which the scanner is built: the last step of each uses only one core.
+    pub(crate) fn optimised(length: Length) -> Result<Self> {
+        let profile = length.profile();
+        cargo(&["build", "--profile", profile, "--locked", "-p", "rke", "-p", "rke-scan"])?;
+        Ok(Self(keep(&format!("{profile}/rke"), KEPT_OPTIMISED)?))
     }
 
     pub(crate) fn scan(&self, extent: &Extent) -> Result<()> {
@@ -125,13 +133,15 @@ impl Program {
 }
 
 impl FaultInjection {
-    /// Builds it, after [`Program::release`].
-    pub(crate) fn build() -> Result<Self> {
-        // A release build, because unoptimised code overwrites the registers too soon for a scan to find them.
-        cargo(&["build", "--release", "--locked", "-p", "rke", "--features", "fault-injection"])?;
-        let program = keep(BUILT, "erase/rke-fault-injection")?;
+    /// Builds it, after [`Program::optimised`].
+    pub(crate) fn build(length: Length) -> Result<Self> {
+        // An optimised build, because unoptimised code overwrites the registers too soon for a scan to find them.
+        let profile = length.profile();
+        cargo(&["build", "--profile", profile, "--locked", "-p", "rke", "--features", "fault-injection"])?;
+        let built = format!("{profile}/rke");
+        let program = keep(&built, "erase/rke-fault-injection")?;
         // It must not stay at the usual path of the program.
-        keep(KEPT_RELEASE, BUILT)?;
+        keep(KEPT_OPTIMISED, &built)?;
         Ok(Self(program))
     }
 
@@ -155,7 +165,7 @@ fn keep(built: &str, name: &str) -> Result<PathBuf> {
 fn scan(what: &str, program: &Path, length: Length, sets: &[Vec<&str>]) -> Result<()> {
     let start = |further: &Vec<&str>| {
         eprintln!("cargo xtask: rke-scan {what} --program {} {}", program.display(), further.join(" "));
-        let mut command = Command::new(target_dir().join("release/rke-scan"));
+        let mut command = Command::new(target_dir().join(length.profile()).join("rke-scan"));
         command.args([what, "--repetitions", length.repetitions(), "--program"]).arg(program).args(further);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("cannot run rke-scan")
     };

@@ -47,18 +47,17 @@ use publish::publish;
 use recordings::recordings;
 use schemathesis::schemathesis;
 use screenshots::screenshots;
-use test::release::{COMMAND as RELEASE_CHECKS, NOT_COMPARED, release_checks};
+use test::optimised::{COMMAND as OPTIMISED_CHECKS, NOT_COMPARED, optimised_checks};
 use test::test;
 use valgrind::valgrind;
 use valkey::valkey;
 
-/// Builds the program and its scanner at once: the last step of each uses only one core. The counting program is
-/// built separately, because its daemon has the benches' made-up sessions.
-const RELEASE: [&str; 7] = ["build", "--release", "--locked", "-p", "rke", "-p", "rke-scan"];
-
 /// Builds all tests, and with them the debug build of the program. After `cargo test` nothing is left to do, while
 /// the program alone needs its libraries compiled again.
 const TESTS: [&str; 4] = ["test", "--workspace", "--locked", "--no-run"];
+
+/// The profile of Cargo.toml for what has to be optimised, but need not be what is shipped.
+const THIN: &str = "thin";
 
 /// The debug build of the program.
 const DEBUG: &str = "debug/rke";
@@ -112,7 +111,7 @@ fn main() -> ExitCode {
         (["networks"], _) => networks(Table::Print),
         (["networks", "--write"], _) => networks(Table::Write),
         // The command that `test` runs next to the tests.
-        ([RELEASE_CHECKS, ..], Some(extent)) => release_checks(extent),
+        ([OPTIMISED_CHECKS, ..], Some(extent)) => optimised_checks(extent),
         // The command that `networks` runs in each namespace.
         (["network-row", row], _) => network_row(row),
         (["valgrind"], _) => valgrind(),

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{cargo, need, target_dir};
+use crate::{THIN, cargo, need, target_dir};
 
 /// How much a count may differ from the one that was noted.
 const MOST_DIFFERENCE: f64 = 0.03;
@@ -28,8 +28,8 @@ pub(crate) enum Counts {
 /// Counts, and compares with the reference counts or writes them. Returns the reason if the counts cannot be compared.
 pub(crate) fn instructions(what: Counts) -> Result<Option<String>> {
     need("valgrind", "valgrind")?;
-    cargo(&["build", "--release", "--locked", "-p", "rke-instructions"])?;
-    let program = target_dir().join("release/rke-instructions");
+    cargo(&["build", "--profile", THIN, "--locked", "-p", "rke-instructions"])?;
+    let program = target_dir().join(THIN).join("rke-instructions");
     let output = Command::new(&program).arg("list").output().context("cannot run rke-instructions")?;
     let names = String::from_utf8_lossy(&output.stdout).into_owned();
     let counts = names.lines().map(|name| Ok((count(&program, name)?, name)));

@@ -15,9 +15,9 @@ use crate::schemathesis::ask_built;
 use crate::valgrind::valgrind;
 use crate::valkey::valkey;
 use crate::{cargo, cargo_with, timed};
-use release::ReleaseChecks;
+use optimised::OptimisedChecks;
 
-pub(crate) mod release;
+pub(crate) mod optimised;
 mod workspace;
 
 /// The parts that [`Length::Ordinary`] leaves to [`Length::Long`].
@@ -40,7 +40,7 @@ const LEFT_TO_THE_NETWORK: &str =
 
 pub(crate) fn test(extent: &Extent) -> Result<()> {
     timed("needs", || look_at_needs(extent))?;
-    let release = ReleaseChecks::start(&extent.arguments())?;
+    let optimised = OptimisedChecks::start(&extent.arguments())?;
     timed("format and lints", || {
         cargo(&["fmt", "--all", "--check"])?;
         cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"])
@@ -53,10 +53,10 @@ pub(crate) fn test(extent: &Extent) -> Result<()> {
     timed("valgrind", valgrind)?;
     timed("attack", attack)?;
     if extent.length == Length::Long {
-        // Next to those of the release build, because scans wait more than they compute.
+        // Next to those of the optimised build, because scans wait more than they compute.
         timed("debug build and its scans", || Program::debug()?.scan(extent))?;
     }
-    let counts = timed("the rest of the release checks", || release.finish())?;
+    let counts = timed("the rest of the checks of optimised builds", || optimised.finish())?;
     if extent.length == Length::Ordinary {
         timed("scans of the debug build", || Program::of_the_tests()?.scan(extent))?;
     }
