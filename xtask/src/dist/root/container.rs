@@ -30,8 +30,8 @@ pub(super) const SYSTEMS: [System; 2] = [
     },
 ];
 
-/// What the tests use in addition to a minimal system: systemd, and the applications of others.
-const PACKAGES: &str = "systemd,systemd-sysv,dbus,ca-certificates,curl,git";
+/// What the tests use in addition to a minimal system, which in Ubuntu is one without apt: systemd, and the applications of others.
+const PACKAGES: &str = "apt,systemd,systemd-sysv,dbus,ca-certificates,curl,git";
 
 /// How long a boot, and a stop, may take.
 const PATIENCE: Duration = Duration::from_secs(120);

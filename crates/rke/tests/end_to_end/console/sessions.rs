@@ -113,9 +113,9 @@ async fn a_question_breaks_no_name_at_a_hyphen_on_a_phone() {
         "the-third-one.example",
     ];
     let change = format!(
-        "const [real] = body.sessions; \
-         const other = (at) => ((parseInt(real.session_id[0], 16) + at + 1) % 16).toString(16) + real.session_id.slice(1); \
-         body.sessions = {}.map((domain, at) => ({{ ...real, domain, session_id: other(at) }}))",
+        "const [own] = body.sessions; \
+         const other = (at) => ((parseInt(own.session_id[0], 16) + at + 1) % 16).toString(16) + own.session_id.slice(1); \
+         body.sessions = {}.map((domain, at) => ({{ ...own, domain, session_id: other(at) }}))",
         json!(domains)
     );
     add_script(&mut browser, &changed("sessions", &change));
