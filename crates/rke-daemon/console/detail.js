@@ -3,7 +3,7 @@
 import { ask } from './api.js';
 import { byId, copyButton, giveFocus, make, show, write } from './dom.js';
 import * as tryit from './tryit.js';
-import { breakable, exactly, list, plural } from './words.js';
+import { breakable, exactly, list, plural, raidaNames } from './words.js';
 
 const RAIDAS = 25;
 
@@ -130,8 +130,8 @@ function drawRaidas({ raidas, liars, from_cache: cached }) {
   const none = all.filter((raida) => !raidas.includes(raida) && !liars.includes(raida));
   write(byId('session-shares'), [
     `${raidas.length} of ${RAIDAS} shares were used${cached ? ' in that earlier exchange' : ''}.`,
-    liars.length > 0 ? `Left out as wrong: RAIDA ${list(liars.map(String))}.` : null,
-    none.length > 0 ? `Not used: RAIDA ${list(none.map(String))}.` : null,
+    liars.length > 0 ? `Left out as wrong: ${raidaNames(liars)}.` : null,
+    none.length > 0 ? `Not used: ${raidaNames(none)}.` : null,
   ].filter((part) => part !== null).join(' '));
 }
 
@@ -151,6 +151,6 @@ function warnings(known) {
   const found = [];
   if (known.key_bits < 128) found.push(notice('bad', `Anyone who saw the exchange finds this key in 256 tries. Sessions from the cache share it.${known.confirmed ? '' : ' The Content Server has not shown that it has it.'}`, '#help-weak'));
   if (known.authenticated === 'weak') found.push(notice('doubt', 'The ends know each other by 1-byte shares: anyone with a coin who was in the middle when the key was made may have posed as either end.', '#help-weak'));
-  if (known.liars.length > 0) found.push(notice('doubt', `RAIDA ${list(known.liars.map(String))} gave a wrong share, which was left out.`, '#help-shares'));
+  if (known.liars.length > 0) found.push(notice('doubt', `${raidaNames(known.liars)} gave ${known.liars.length === 1 ? 'a wrong share, which was' : 'wrong shares, which were'} left out.`, '#help-shares'));
   return found;
 }

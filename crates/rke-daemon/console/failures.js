@@ -1,7 +1,7 @@
 // What went wrong, in words, and what to do about it; the help of the page and the book's page of errors say more.
 
 import { make, say } from './dom.js';
-import { breakable, faultName, list, number, sentence, span } from './words.js';
+import { breakable, faultName, number, raidaNames, sentence, span } from './words.js';
 
 const isWallet = (body) => 'wallet_path' in body;
 
@@ -75,7 +75,7 @@ function faults(body) {
   if (!body.faults) return null;
   const groups = new Map();
   for (const { raida, fault } of body.faults) groups.set(fault, [...(groups.get(fault) ?? []), raida]);
-  const lines = [...groups].map(([fault, raidas]) => [make('dt', {}, sentence(faultName(fault))), make('dd', {}, `RAIDA ${list(raidas)}`)]);
+  const lines = [...groups].map(([fault, raidas]) => [make('dt', {}, sentence(faultName(fault))), make('dd', {}, raidaNames(raidas))]);
   return make('dl', { class: 'pairs' }, lines.flat());
 }
 

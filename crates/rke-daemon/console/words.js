@@ -54,7 +54,12 @@ export function list(items) {
   return `${items.slice(0, -1).join(', ')} and ${items.at(-1)}`;
 }
 
-// The same with names that break as `breakable` says, as pieces for `make`.
+// `RAIDA 3`, or `RAIDAs 3, 4 and 5`.
+export function raidaNames(raidas) {
+  return `RAIDA${raidas.length === 1 ? '' : 's'} ${list(raidas)}`;
+}
+
+// A list of names that break as `breakable` says, as pieces for `make`.
 export function names(items) {
   const before = (at) => (at < items.length - 1 ? ', ' : ' and ');
   return items.flatMap((item, at) => [at === 0 ? '' : before(at), ...breakable(item)]);

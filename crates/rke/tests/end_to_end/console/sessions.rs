@@ -167,7 +167,7 @@ async fn a_failure_is_told_in_words() {
     browser.until(&format!("{} === 12 && {} === 13", cells("answered"), cells("failed")));
     browser.until_text(
         "#open-result",
-        "No response\nRAIDA 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23 and 24",
+        "No response\nRAIDAs 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23 and 24",
     );
     browser.until_text("#open-result", "Try again in a moment.");
     let help = |status| {
