@@ -28,6 +28,7 @@ pub(crate) enum Counts {
 /// Counts, and compares with the reference counts or writes them. Returns the reason if the counts cannot be compared.
 pub(crate) fn instructions(what: Counts) -> Result<Option<String>> {
     need("valgrind", "valgrind")?;
+    // By itself, because its daemon has the benches' made-up sessions.
     cargo(&["build", "--profile", THIN, "--locked", "-p", "rke-instructions"])?;
     let program = target_dir().join(THIN).join("rke-instructions");
     let output = Command::new(&program).arg("list").output().context("cannot run rke-instructions")?;

@@ -21,8 +21,9 @@ pub(crate) mod optimised;
 mod workspace;
 
 /// The parts that [`Length::Ordinary`] leaves to [`Length::Long`].
-const LEFT_TO_THE_LONG_RUN: [&str; 10] = [
+const LEFT_TO_THE_LONG_RUN: [&str; 11] = [
     "195 of 200 runs of each memory scan (cargo xtask test --long)",
+    "memory scans and fault injection of the release build; these were of the profile thin (cargo xtask test --long)",
     "memory scans of a debug build without the features of tests (cargo xtask erase, or cargo xtask test --long)",
     "a handshake in every run of the simulation; one in 23 has one (cargo xtask test --long)",
     "the times of the console with 10,000 sessions (cargo xtask test --long)",

@@ -8,8 +8,7 @@ use std::time::Duration;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::IntoResponse;
-use axum::response::sse::{Event, KeepAlive, KeepAliveStream, Sse};
+use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::{Stream, unfold};
 use rke_engine::Domain;
 use rke_engine::exchange::progress::{self, ShareState, Watch};
@@ -45,7 +44,7 @@ pub(in crate::http) async fn show(
     State(sources): State<Sources>,
     Extension(body_timeout): Extension<BodyTimeout>,
     Extension(viewer): Extension<Viewer>,
-) -> Result<impl IntoResponse, Failure> {
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failure> {
     let Some(watch) = sources.sessions.watch_exchanges(viewer.clone()) else {
         let message =
             format!("{} listeners follow events already; close one of them", progress::MAX_WATCHERS);
@@ -65,7 +64,7 @@ pub(in crate::http) async fn show(
 /// The response, with a sign of life wherever the events are silent for too long.
 fn response<S: Stream<Item = Result<Event, Infallible>> + Send + 'static>(
     events: S,
-) -> Sse<KeepAliveStream<S>> {
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT))
 }
 
